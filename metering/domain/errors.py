@@ -1,0 +1,44 @@
+"""Errors of the domain. Each carries a stable ``code``; only the edges know status numbers and exit codes."""
+
+
+class DomainError(ValueError):
+    """Something that was asked for can not be done; the message says what, where and what to do."""
+
+    code = "invalid_request"
+
+
+class NotFoundError(DomainError):
+    """What was named does not exist, or belongs to another account."""
+
+    code = "not_found"
+
+
+class AlreadyExistsError(DomainError):
+    """The name is taken."""
+
+    code = "already_exists"
+
+
+class InvalidTimeError(DomainError):
+    """A time that can not be read, has no zone, or is years away."""
+
+    code = "invalid_time"
+
+
+class RecordError(DomainError):
+    """One record of a log that can not become an event. The rest of its batch is unharmed.
+
+    ``code`` is stable and says what was wrong; ``field`` names where in the record. The message never repeats content of
+    the record beyond the offending value of a field that the service keeps.
+    """
+
+    def __init__(self, code: str, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+
+
+class LogFormatError(DomainError):
+    """A whole input whose format can not be told or read."""
+
+    code = "unknown_format"

@@ -1,0 +1,37 @@
+"""What can be wrong with prices and quantities. Each error carries a stable ``code``."""
+
+
+class PricingError(ValueError):
+    """A price, a quantity or an amount that can not be used; the message says which and why."""
+
+    code = "pricing_error"
+
+
+class InvalidAmountError(PricingError):
+    """A decimal amount that is not a number, or is more exact than its unit can hold."""
+
+    code = "invalid_amount"
+
+
+class InvalidQuantityError(PricingError):
+    """A quantity that is negative, not an integer, or beyond the bound."""
+
+    code = "invalid_quantity"
+
+
+class InvalidPriceError(PricingError):
+    """An entry of a price sheet or a rate that can not be used."""
+
+    code = "invalid_price"
+
+
+class InvalidPlanError(PricingError):
+    """A plan or a plan's entry that is unknown or malformed."""
+
+    code = "invalid_plan"
+
+
+class ChargeTooLargeError(PricingError):
+    """A charge of 2^53 nano-USD or more (about nine million dollars for one request): refused, never stored."""
+
+    code = "charge_too_large"

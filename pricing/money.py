@@ -1,0 +1,82 @@
+"""Money is integers.
+
+Charges are nano-USD (1e-9 USD, the unit of Hugging Face's Billing API); prices and statement lines are pico-USD (1e-12).
+A charge is rounded up to nano-USD once per request, as HF does ("a fraction is rounded up"); a payable total is rounded
+to cents once, half away from zero.
+"""
+
+from decimal import Decimal, InvalidOperation
+
+from pricing.errors import InvalidAmountError
+
+PICO_PER_USD = 1_000_000_000_000
+NANO_PER_USD = 1_000_000_000
+PICO_PER_NANO = 1_000
+NANO_PER_CENT = 10_000_000
+PICO_PER_CENT = 10_000_000_000
+
+# Integers up to here survive JSON readers that use doubles, and a thousand such charges still sum within 64 bits.
+MAX_CHARGE_NANO = 2**53 - 1
+
+
+def divide_up(numerator: int, denominator: int) -> int:
+    """Divide and round towards positive infinity; ``denominator`` is positive."""
+    return -(-numerator // denominator)
+
+
+def divide_half_away(numerator: int, denominator: int) -> int:
+    """Divide and round to the nearest integer, halves away from zero; ``denominator`` is positive."""
+    magnitude = (2 * abs(numerator) + denominator) // (2 * denominator)
+    return magnitude if numerator >= 0 else -magnitude
+
+
+def round_to_cents(amount_pico: int) -> int:
+    """Round a pico-USD amount to whole cents, half away from zero; the answer is still pico-USD."""
+    return divide_half_away(amount_pico, PICO_PER_CENT) * PICO_PER_CENT
+
+
+def parse_usd(text: str, *, unit_per_usd: int) -> int:
+    """Read a decimal dollar amount exactly, as an integer count of ``1 / unit_per_usd`` dollars.
+
+    Raises InvalidAmountError for what is not a finite decimal number, or has more digits than the unit can hold.
+    """
+    try:
+        amount = Decimal(text.strip())
+    except InvalidOperation:
+        raise InvalidAmountError(f"{text!r} is not a decimal number of dollars") from None
+    if not amount.is_finite():
+        raise InvalidAmountError(f"{text!r} is not a finite number of dollars")
+    sign, digits, exponent = amount.as_tuple()
+    if not isinstance(exponent, int) or len(digits) > 30 or abs(exponent) > 30:
+        raise InvalidAmountError(f"{text!r} is not a plausible number of dollars")
+    magnitude = int("".join(map(str, digits))) * unit_per_usd
+    if exponent >= 0:
+        magnitude *= int(10**exponent)
+    else:
+        magnitude, lost = divmod(magnitude, int(10**-exponent))
+        if lost:
+            raise InvalidAmountError(f"{text!r} has more decimals than 1/{unit_per_usd} dollar can hold")
+    return -magnitude if sign else magnitude
+
+
+def format_nano(amount_nano: int) -> str:
+    """Write nano-USD as a decimal string of dollars, all nine decimals: ``27.000000000``."""
+    return _format_fixed(amount_nano, NANO_PER_USD, 9)
+
+
+def format_pico(amount_pico: int) -> str:
+    """Write pico-USD as a decimal string of dollars, all twelve decimals: ``0.000000112500``."""
+    return _format_fixed(amount_pico, PICO_PER_USD, 12)
+
+
+def format_cents(amount_pico: int) -> str:
+    """Write pico-USD that are whole cents as dollars with two decimals: ``34.00``."""
+    cents, lost = divmod(abs(amount_pico), PICO_PER_CENT)
+    if lost:
+        raise InvalidAmountError(f"{amount_pico} pico-USD is not a whole number of cents")
+    return f"{'-' if amount_pico < 0 else ''}{cents // 100}.{cents % 100:02d}"
+
+
+def _format_fixed(amount: int, unit_per_usd: int, decimals: int) -> str:
+    whole, fraction = divmod(abs(amount), unit_per_usd)
+    return f"{'-' if amount < 0 else ''}{whole}.{fraction:0{decimals}d}"

@@ -1,0 +1,66 @@
+"""The dated catalogue of plans: fee, included credits, and what past-credit usage is allowed.
+
+The figures are data (``data/plans.yaml``), each with its date and source; an entry without a date is not applied. What the
+catalogue does not know (a fee, a credit "less than $0.10") is None: shown as unknown, never as zero.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from pricing.errors import InvalidPlanError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanTerms:
+    """One plan's terms from a date until its next entry.
+
+    ``fee_cents`` is per month and seat, ``included_credit_nano`` per seat; None is unknown. ``rank`` orders plans: a change
+    to a lower rank is a downgrade.
+    """
+
+    plan: str
+    effective_from: date
+    rank: int
+    fee_cents: int | None
+    included_credit_nano: int | None
+    pay_as_you_go: bool
+    credits_pay_elsewhere: bool
+    source: str
+
+    def __post_init__(self) -> None:
+        if self.fee_cents is not None and self.fee_cents < 0:
+            raise InvalidPlanError(f"{self.plan}: a fee must not be negative, got {self.fee_cents} cents")
+        if self.included_credit_nano is not None and self.included_credit_nano < 0:
+            raise InvalidPlanError(
+                f"{self.plan}: included credit must not be negative, got {self.included_credit_nano}"
+            )
+
+
+class PlanCatalogue:
+    """All terms of all plans, by date."""
+
+    def __init__(self, terms: Iterable[PlanTerms]) -> None:
+        self._terms: dict[str, list[PlanTerms]] = {}
+        for entry in sorted(terms, key=lambda entry: entry.effective_from):
+            self._terms.setdefault(entry.plan, []).append(entry)
+
+    @property
+    def plans(self) -> tuple[str, ...]:
+        """The plans' names, lowest rank first."""
+        return tuple(sorted(self._terms, key=lambda plan: self._terms[plan][-1].rank))
+
+    def terms(self, plan: str, on: date) -> PlanTerms | None:
+        """Return the plan's terms on a day; None before the first dated entry, where they are unknown.
+
+        Raises InvalidPlanError for a plan that the catalogue does not have.
+        """
+        entries = self._terms.get(plan)
+        if not entries:
+            raise InvalidPlanError(f"{plan!r} is not a plan; the catalogue has {', '.join(self.plans)}")
+        current = None
+        for entry in entries:
+            if entry.effective_from > on:
+                break
+            current = entry
+        return current

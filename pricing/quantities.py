@@ -1,0 +1,119 @@
+"""Quantities: what one request used, in disjoint buckets.
+
+Every unit that was used is in exactly one bucket: ``input_tokens`` are the tokens that were *not* read from a cache,
+``output_tokens`` include reasoning. ``reasoning_tokens`` is a memo inside ``output_tokens`` and never priced.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from pricing.errors import InvalidQuantityError
+
+# One request that uses more than this of anything is a broken record; sums of nine thousand million such
+# records still fit into 64 bits.
+MAX_QUANTITY = 1_000_000_000
+
+
+class Quantities(Struct, frozen=True, gc=False):
+    """Non-negative integer counts; milliseconds where the name ends in ``_ms``.
+
+    The constructor does not look at its arguments, because the decoders that build millions of these declare the
+    bounds themselves; everyone else builds them with ``checked_quantities``.
+    """
+
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    output_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
+    images: int = 0
+    megapixels: int = 0
+    video_ms: int = 0
+    audio_ms: int = 0
+    compute_ms: int = 0
+    characters: int = 0
+    reasoning_tokens: int = 0
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All tokens sent to the model, cached or not: what decides the context tier."""
+        return (
+            self.input_tokens
+            + self.cache_read_tokens
+            + self.cache_write_tokens
+            + self.cache_write_1h_tokens
+            + self.input_audio_tokens
+            + self.input_image_tokens
+        )
+
+    @property
+    def has_output(self) -> bool:
+        """Whether the provider produced something: what makes a request without a status billable."""
+        return any(getattr(self, kind) for kind in OUTPUT_KINDS)
+
+
+# The buckets that can have a price, in the order in which rates, statements and rollups keep them. The memo is last
+# in the struct, so that a slice leaves it out.
+PRICED_KINDS: tuple[str, ...] = Quantities.__struct_fields__[:-1]
+ALL_KINDS: tuple[str, ...] = Quantities.__struct_fields__
+
+# A request is itself a quantity: some models are priced per call. Every event is one, so it is never written down.
+REQUESTS = "requests"
+
+OUTPUT_KINDS = (
+    "output_tokens",
+    "output_audio_tokens",
+    "output_image_tokens",
+    "images",
+    "megapixels",
+    "video_ms",
+    "audio_ms",
+    "compute_ms",
+    "characters",
+)
+
+
+def checked_quantities(**counts: Any) -> Quantities:
+    """Build Quantities from counts that nobody has looked at yet.
+
+    Raises InvalidQuantityError naming the field and the value: not an integer, negative, beyond MAX_QUANTITY, or more
+    reasoning than output.
+    """
+    for name, count in counts.items():
+        if name not in ALL_KINDS:
+            raise InvalidQuantityError(f"{name} is not a kind of quantity")
+        check_count(name, count)
+    quantities = Quantities(**counts)
+    if quantities.reasoning_tokens > quantities.output_tokens + quantities.output_audio_tokens:
+        raise InvalidQuantityError(
+            f"reasoning_tokens {quantities.reasoning_tokens} is more than output_tokens {quantities.output_tokens},"
+            " which include it"
+        )
+    return quantities
+
+
+def check_count(name: str, count: object) -> int:
+    """Return ``count`` if it is a usable quantity, else raise InvalidQuantityError naming ``name`` and the value."""
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise InvalidQuantityError(f"{name} must be a whole number, got {_shown(count)}")
+    if count < 0:
+        raise InvalidQuantityError(f"{name} must not be negative, got {_shown(count)}")
+    if count > MAX_QUANTITY:
+        raise InvalidQuantityError(f"{name} must be at most {MAX_QUANTITY}, got {_shown(count)}")
+    return count
+
+
+def amounts_of(quantities: Quantities) -> tuple[int, ...]:
+    """Return the counts as a tuple in the order of ALL_KINDS."""
+    return astuple(quantities)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,118 @@
+"""A rate: one row of a price table, the price of each quantity of one model at one provider.
+
+Prices are integer pico-USD per block of units (1 token; 1,000 or 3,600,000 ms). A kind of quantity without a price is
+*unknown*, not free; a price of 0 is free. The one exception: a cache price that the source does not publish falls
+back to the input price, and charges made that way are marked.
+"""
+
+from collections.abc import Mapping
+from math import lcm
+from types import MappingProxyType
+
+from pricing.errors import InvalidPriceError
+from pricing.money import PICO_PER_NANO
+from pricing.quantities import PRICED_KINDS, REQUESTS
+
+ANY_OPERATION = ""
+MAX_PRICE_PICO = 10**15  # a thousand dollars for one unit: beyond any price ever published
+MAX_BLOCK = 3_600_000
+CACHE_KINDS = ("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
+
+
+class Price:
+    """Integer pico-USD for ``block`` units of one kind of quantity."""
+
+    __slots__ = ("block", "pico")
+
+    def __init__(self, pico: int, block: int = 1) -> None:
+        if not 0 <= pico <= MAX_PRICE_PICO:
+            raise InvalidPriceError(f"a price must be between 0 and {MAX_PRICE_PICO} pico-USD, got {pico}")
+        if not 1 <= block <= MAX_BLOCK:
+            raise InvalidPriceError(f"a block must be between 1 and {MAX_BLOCK} units, got {block}")
+        self.pico = pico
+        self.block = block
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Price) and (self.pico, self.block) == (other.pico, other.block)
+
+    def __hash__(self) -> int:
+        return hash((self.pico, self.block))
+
+    def __repr__(self) -> str:
+        return f"Price({self.pico}, {self.block})"
+
+
+class Rate:
+    """The prices of one (provider, model, operation) from one context size upwards. Immutable.
+
+    ``id`` is the row that a charge remembers, 0 while the rate is not recorded. ``context_from`` is the number of prompt
+    tokens from which the rate holds for the whole request.
+
+    The prices are also kept ready for the formula, where ``(per_request + sum(amounts * vector)) / denominator`` is the
+    charge in nano-USD: ``vector`` ends at the last kind that has a price, ``gaps`` are the positions inside it that have
+    none (0 stands there), ``zeros`` is what the amounts after it must equal, and ``assumed`` are the positions whose price
+    is the input price because the source publishes no cache price.
+    """
+
+    __slots__ = (
+        "assumed", "context_from", "denominator", "gaps", "id", "model", "operation", "per_request",
+        "prices", "provider", "source", "table_id", "vector", "zeros",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        provider: str,
+        model: str,
+        prices: Mapping[str, Price],
+        operation: str = ANY_OPERATION,
+        context_from: int = 0,
+        source: str = "",
+        id: int = 0,  # noqa: A002 - the field's name
+        table_id: int = 0,
+    ) -> None:
+        if not provider or not model:
+            raise InvalidPriceError(f"a rate needs a provider and a model, got {provider!r} and {model!r}")
+        if context_from < 0:
+            raise InvalidPriceError(f"{provider} {model}: context_from must not be negative, got {context_from}")
+        if not prices:
+            raise InvalidPriceError(f"{provider} {model}: a rate needs at least one price")
+        for kind in prices:
+            if kind != REQUESTS and kind not in PRICED_KINDS:
+                raise InvalidPriceError(f"{provider} {model}: {kind!r} is not a quantity that can have a price")
+        self.id = id
+        self.table_id = table_id
+        self.provider = provider
+        self.model = model
+        self.operation = operation
+        self.context_from = context_from
+        self.source = source
+        self.prices: Mapping[str, Price] = MappingProxyType(dict(prices))
+        self._prepare()
+
+    def _prepare(self) -> None:
+        assumed = assumed_cache_prices(self.prices)
+        usable = {**self.prices, **assumed}
+        blocks = lcm(*(price.block for price in usable.values()))
+        scaled = {kind: price.pico * (blocks // price.block) for kind, price in usable.items()}
+        width = max((i + 1 for i, kind in enumerate(PRICED_KINDS) if kind in scaled), default=0)
+        self.vector = tuple(scaled.get(kind, 0) for kind in PRICED_KINDS[:width])
+        self.gaps = tuple(i for i, kind in enumerate(PRICED_KINDS[:width]) if kind not in scaled)
+        self.zeros = (0,) * (len(PRICED_KINDS) - width)
+        self.per_request = scaled.get(REQUESTS, 0)
+        self.denominator = PICO_PER_NANO * blocks
+        self.assumed = tuple(PRICED_KINDS.index(kind) for kind in assumed)
+
+    def __repr__(self) -> str:
+        return f"<Rate {self.id} {self.provider} {self.model} {self.operation or 'any'} from {self.context_from}>"
+
+
+def assumed_cache_prices(prices: Mapping[str, Price]) -> dict[str, Price]:
+    """Return the cache prices that the source leaves out, at the input price; empty when there is no input price.
+
+    Source of the rule: the router's ``/v1/models`` publishes input and output prices only.
+    """
+    base = prices.get("input_tokens")
+    if base is None:
+        return {}
+    return {kind: base for kind in CACHE_KINDS if kind not in prices}
