@@ -32,9 +32,7 @@ class PlanTerms:
         if self.fee_cents is not None and self.fee_cents < 0:
             raise InvalidPlanError(f"{self.plan}: a fee must not be negative, got {self.fee_cents} cents")
         if self.included_credit_nano is not None and self.included_credit_nano < 0:
-            raise InvalidPlanError(
-                f"{self.plan}: included credit must not be negative, got {self.included_credit_nano}"
-            )
+            raise InvalidPlanError(f"{self.plan}: included credit must not be negative, got {self.included_credit_nano}")
 
 
 class PlanCatalogue:

@@ -35,9 +35,7 @@ def charge(quantities: Quantities, rate: Rate) -> Charge | None:
     amount_nano = -(-sum(map(mul, amounts, vector), rate.per_request) // rate.denominator)
     if amount_nano > MAX_CHARGE_NANO:
         raise ChargeTooLargeError(f"{amount_nano} nano-USD for one request of {rate.model} at {rate.provider}")
-    if rate.assumed and (
-        quantities.cache_read_tokens or quantities.cache_write_tokens or quantities.cache_write_1h_tokens
-    ):
+    if rate.assumed and (quantities.cache_read_tokens or quantities.cache_write_tokens or quantities.cache_write_1h_tokens):
         return Charge(amount_nano, rate, any(map(amounts.__getitem__, rate.assumed)))
     return Charge(amount_nano, rate)
 

@@ -63,9 +63,7 @@ class PriceTable:
         for rate in self.rates:
             tier = (key_of(rate), rate.context_from)
             if tier in seen:
-                raise InvalidPriceError(
-                    f"{self.source}: {rate.provider} {rate.model} has two prices from the same instant"
-                )
+                raise InvalidPriceError(f"{self.source}: {rate.provider} {rate.model} has two prices from the same instant")
             seen.add(tier)
         for key in self.withdrawn & {key_of(rate) for rate in self.rates}:
             raise InvalidPriceError(f"{self.source}: {key[0]} {key[1]} is both priced and withdrawn")

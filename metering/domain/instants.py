@@ -43,9 +43,7 @@ def parse_instant(text: str, zone: tzinfo | None = None) -> int:
         raise InvalidTimeError(f"{text[:40]!r} is not a time such as 2026-11-03T10:15:00Z") from None
     if moment.tzinfo is None:
         if zone is None:
-            raise InvalidTimeError(
-                f"{text[:40]!r} has no time zone; write one (2026-11-03T10:15:00Z) or name the log's zone"
-            )
+            raise InvalidTimeError(f"{text[:40]!r} has no time zone; write one (2026-11-03T10:15:00Z) or name the log's zone")
         moment = moment.replace(tzinfo=zone)
     try:
         return to_micros(moment)
