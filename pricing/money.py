@@ -36,26 +36,28 @@ def round_to_cents(amount_pico: int) -> int:
 
 
 def parse_usd(text: str, *, unit_per_usd: int) -> int:
-    """Read a decimal dollar amount exactly, as an integer count of ``1 / unit_per_usd`` dollars.
+    """Read a decimal dollar amount exactly, as an integer count of ``1 / unit_per_usd`` dollars (a power of ten).
 
     Raises InvalidAmountError for what is not a finite decimal number, or has more digits than the unit can hold.
     """
+    text = text.strip()
     try:
-        amount = Decimal(text.strip())
+        # Decimal also reads 1_000 and the digits of other scripts; nobody writes a price so on purpose.
+        amount = Decimal(text if text.isascii() and "_" not in text else "")
     except InvalidOperation:
-        raise InvalidAmountError(f"{text!r} is not a decimal number of dollars") from None
+        raise InvalidAmountError(f"{text[:40]!r} is not a decimal number of dollars") from None
     if not amount.is_finite():
-        raise InvalidAmountError(f"{text!r} is not a finite number of dollars")
+        raise InvalidAmountError(f"{text[:40]!r} is not a finite number of dollars")
     sign, digits, exponent = amount.as_tuple()
     if not isinstance(exponent, int) or len(digits) > 30 or abs(exponent) > 30:
-        raise InvalidAmountError(f"{text!r} is not a plausible number of dollars")
+        raise InvalidAmountError(f"{text[:40]!r} is not a plausible number of dollars")
     magnitude = int("".join(map(str, digits))) * unit_per_usd
     if exponent >= 0:
         magnitude *= int(10**exponent)
     else:
         magnitude, lost = divmod(magnitude, int(10**-exponent))
         if lost:
-            raise InvalidAmountError(f"{text!r} has more decimals than 1/{unit_per_usd} dollar can hold")
+            raise InvalidAmountError(f"{text!r} has more than {len(str(unit_per_usd)) - 1} decimals")
     return -magnitude if sign else magnitude
 
 

@@ -1,0 +1,62 @@
+"""The prices and plans that come with the package, read from ``pricing/data``.
+
+One price list spread over several files (one a provider) is still one list: its entries of the same route and instant
+become one table, so that a version of the list is one row wherever it is recorded.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from pricing.plans import PlanCatalogue
+from pricing.sources.plan_sheet import parse_plans
+from pricing.sources.sheets import parse_sheet
+from pricing.tables import Layer, PriceTable, TableKind
+
+PLANS = "plans.yaml"
+
+
+@cache
+def bundled_tables() -> tuple[PriceTable, ...]:
+    """Return the bundled price tables, one for each (source, route, instant), in that order. Parsed once a process."""
+    sheets = (
+        parse_sheet(sheet.read_bytes(), name=name, layer=Layer.BUNDLED)
+        for name, sheet in _yaml_files(files("pricing.data"), "")
+        if name != PLANS
+    )
+    return _merged(table for sheet in sheets for table in sheet)
+
+
+@cache
+def bundled_plans() -> PlanCatalogue:
+    """Return the bundled catalogue of plans. Parsed once a process."""
+    return PlanCatalogue(parse_plans((files("pricing.data") / PLANS).read_bytes(), name=PLANS))
+
+
+def _yaml_files(folder: Traversable, path: str) -> Iterable[tuple[str, Traversable]]:
+    """Yield the sheets below a folder with their path from the data folder, in the order of their names."""
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        if item.is_dir():
+            yield from _yaml_files(item, f"{path}{item.name}/")
+        elif item.name.endswith(".yaml"):
+            yield f"{path}{item.name}", item
+
+
+def _merged(tables: Iterable[PriceTable]) -> tuple[PriceTable, ...]:
+    """Join tables of one (source, route, instant); PriceTable refuses what two files price differently."""
+    parts: dict[tuple[str, str, int], list[PriceTable]] = {}
+    for table in tables:
+        parts.setdefault((table.source, table.route, table.effective_from), []).append(table)
+    return tuple(
+        PriceTable(
+            source=source,
+            layer=Layer.BUNDLED,
+            kind=TableKind.PATCH,
+            effective_from=effective_from,
+            rates=tuple(rate for table in same for rate in table.rates),
+            withdrawn=frozenset().union(*(table.withdrawn for table in same)),
+            route=route,
+        )
+        for (source, route, effective_from), same in sorted(parts.items())
+    )
