@@ -8,9 +8,13 @@ that withdraws a model in one layer is not consulted about it in a lower one.
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import groupby
 
 from pricing.rates import ANY_OPERATION, Rate
 from pricing.tables import ANY_ROUTE, Layer, PriceTable, RateKey, TableKind, key_of
+
+# Logs can name models without end; what is remembered of them must have one.
+MAX_REMEMBERED = 65_536
 
 Tiers = tuple[Rate, ...]
 """The rates of one key from one instant, largest ``context_from`` first; empty means withdrawn."""
@@ -66,9 +70,7 @@ class PriceBook:
     """All recorded price tables, immutable once built. Look-ups are remembered, so the hot path is a bisection."""
 
     def __init__(self, tables: Iterable[PriceTable]) -> None:
-        self.tables: tuple[PriceTable, ...] = tuple(
-            sorted(tables, key=lambda table: (table.effective_from, table.recorded_at, table.id))
-        )
+        self.tables: tuple[PriceTable, ...] = tuple(sorted(tables, key=_order))
         streams: dict[tuple[Layer, str, int | None, str], _Stream] = {}
         for table in self.tables:
             identity = (table.layer, table.route, table.account_id, table.source)
@@ -95,6 +97,8 @@ class PriceBook:
         key = (account_id if account_id in self._own_prices else None, route, *what)
         timeline = self._timelines.get(key)
         if timeline is None:
+            if len(self._timelines) >= MAX_REMEMBERED:
+                self._timelines.clear()
             timeline = self._timelines[key] = self._timeline(*key)
         position = bisect_right(timeline.starts, instant)
         if not position:
@@ -123,22 +127,38 @@ class PriceBook:
         return _Timeline(starts, [_winner(streams, keys, start) for start in starts])
 
 
+def _order(table: PriceTable) -> tuple[int, int, int, str]:
+    """By instant, then by when it was recorded. A table without an id is not recorded yet and is ordered by its content."""
+    return table.effective_from, table.recorded_at, table.id, "" if table.id else table.digest
+
+
 def _winner(streams: list[_Stream], keys: list[RateKey], instant: int) -> Tiers:
+    """Return the tiers that apply at an instant; ``streams`` are in the order of precedence, ``keys`` most specific first."""
     withdrawn: set[str] = set()
-    best: tuple[tuple[int, int, int], Tiers] | None = None
-    layer = None
-    for stream in streams:
-        if stream.layer is not layer and best is not None:
+    best: _Step | None = None
+    best_layer: Layer | None = None
+    for (layer, source), same in groupby(streams, key=lambda stream: (stream.layer, stream.source)):
+        if best is not None and layer is not best_layer:
             break
-        layer = stream.layer
-        if stream.source in withdrawn:
+        step = None if source in withdrawn else _in_force(list(same), keys, instant)
+        if step is None:
             continue
-        steps = [step for key in keys if (step := stream.in_force(key, instant)) is not None]
-        priced = [step for step in steps if step[3]]
-        if priced:
-            step = priced[0]
-            if best is None or step[:3] > best[0]:
-                best = (step[:3], step[3])
-        elif steps:
-            withdrawn.add(stream.source)
-    return best[1] if best else ()
+        if not step[3]:
+            withdrawn.add(source)
+        elif best is None or step[:3] > best[:3]:
+            best, best_layer = step, layer
+    return best[3] if best is not None else ()
+
+
+def _in_force(streams: list[_Stream], keys: list[RateKey], instant: int) -> _Step | None:
+    """Return what one source says at an instant: its last word on the most specific key that it prices.
+
+    A table of one route and a table of any route are words of the same source; at the same instant the one for the route
+    counts. An empty step is a withdrawal, None a source that does not know the model yet.
+    """
+    last_words = []
+    for key in keys:
+        steps = [step for stream in streams if (step := stream.in_force(key, instant)) is not None]
+        if steps:
+            last_words.append(max(reversed(steps), key=lambda step: step[:3]))
+    return next((step for step in last_words if step[3]), last_words[0] if last_words else None)

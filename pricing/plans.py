@@ -16,7 +16,9 @@ class PlanTerms:
     """One plan's terms from a date until its next entry.
 
     ``fee_cents`` is per month and seat, ``included_credit_nano`` per seat; None is unknown. ``rank`` orders plans: a change
-    to a lower rank is a downgrade.
+    to a lower rank is a downgrade. ``pay_as_you_go`` says that usage past all credits is billed; without it, usage past the
+    included credits must be covered by purchased ones. ``credits_pay_elsewhere`` says that included credits may also be
+    spent on other compute, so that a remainder computed from inference alone is an upper bound.
     """
 
     plan: str

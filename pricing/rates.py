@@ -8,6 +8,7 @@ back to the input price, and charges made that way are marked.
 from collections.abc import Mapping
 from math import lcm
 from types import MappingProxyType
+from typing import cast
 
 from pricing.errors import InvalidPriceError
 from pricing.money import PICO_PER_NANO
@@ -16,7 +17,11 @@ from pricing.quantities import PRICED_KINDS, REQUESTS
 ANY_OPERATION = ""
 MAX_PRICE_PICO = 10**15  # a thousand dollars for one unit: beyond any price ever published
 MAX_BLOCK = 3_600_000
+TEXT_KINDS = PRICED_KINDS[:5]
 CACHE_KINDS = ("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
+
+_TextPrices = tuple[int, int, int, int, int]
+"""Of input, cache read, cache write, cache write for an hour, output: the TEXT_KINDS."""
 
 
 class Price:
@@ -51,12 +56,14 @@ class Rate:
     The prices are also kept ready for the formula, where ``(per_request + sum(amounts * vector)) / denominator`` is the
     charge in nano-USD: ``vector`` ends at the last kind that has a price, ``gaps`` are the positions inside it that have
     none (0 stands there), ``zeros`` is what the amounts after it must equal, and ``assumed`` are the positions whose price
-    is the input price because the source publishes no cache price.
+    is the input price because the source publishes no cache price. ``measured`` says that the rate charges for something
+    other than tokens (compute time, images): what has the price 0 beside it is covered by it, not free. ``text`` is the
+    vector of a rate that needs no more than the TEXT_KINDS, which is nearly every rate; None for the others.
     """
 
     __slots__ = (
-        "assumed", "context_from", "denominator", "gaps", "id", "model", "operation", "per_request",
-        "prices", "provider", "source", "table_id", "vector", "zeros",
+        "assumed", "context_from", "denominator", "gaps", "id", "measured", "model", "operation", "per_request",
+        "prices", "provider", "source", "table_id", "text", "vector", "zeros",
     )  # fmt: skip
 
     def __init__(
@@ -102,6 +109,9 @@ class Rate:
         self.per_request = scaled.get(REQUESTS, 0)
         self.denominator = PICO_PER_NANO * blocks
         self.assumed = tuple(PRICED_KINDS.index(kind) for kind in assumed)
+        self.measured = any(scaled.get(kind) for kind in PRICED_KINDS if not kind.endswith("_tokens"))
+        is_text = not self.measured and scaled.keys() >= set(TEXT_KINDS)
+        self.text: _TextPrices | None = cast("_TextPrices", self.vector[: len(TEXT_KINDS)]) if is_text else None
 
     def __repr__(self) -> str:
         return f"<Rate {self.id} {self.provider} {self.model} {self.operation or 'any'} from {self.context_from}>"

@@ -1,7 +1,8 @@
 """The one formula: quantities x rate = charge.
 
 Every quantity is charged exactly once. The product is exact; it is rounded up to nano-USD once, per request. A non-zero
-quantity without a price leaves the whole request unpriced, because a part of a price is not the price.
+quantity without a price leaves the whole request unpriced, because a part of a price is not the price. So does a rate that
+charges for compute time or images where none were measured: it would come to nothing, and unknown is not zero.
 """
 
 from operator import mul
@@ -12,7 +13,7 @@ from msgspec.structs import astuple
 from pricing.errors import ChargeTooLargeError
 from pricing.money import MAX_CHARGE_NANO
 from pricing.quantities import PRICED_KINDS, Quantities
-from pricing.rates import Rate, assumed_cache_prices
+from pricing.rates import CACHE_KINDS, Rate, assumed_cache_prices
 
 
 class Charge(Struct, frozen=True, gc=False):
@@ -28,22 +29,71 @@ def charge(quantities: Quantities, rate: Rate) -> Charge | None:
 
     Raises ChargeTooLargeError for 2^53 nano-USD or more.
     """
+    q, text = quantities, rate.text
+    if text is None or (
+        q.input_audio_tokens
+        or q.output_audio_tokens
+        or q.input_image_tokens
+        or q.output_image_tokens
+        or q.images
+        or q.megapixels
+        or q.video_ms
+        or q.audio_ms
+        or q.compute_ms
+        or q.characters
+    ):
+        return _charge_any_kind(quantities, rate)
+    # The same formula as below, written out: nine requests of ten are text, and this is twice as fast.
+    of_input, of_read, of_write, of_write_1h, of_output = text
+    scaled = (
+        rate.per_request
+        + q.input_tokens * of_input
+        + q.cache_read_tokens * of_read
+        + q.cache_write_tokens * of_write
+        + q.cache_write_1h_tokens * of_write_1h
+        + q.output_tokens * of_output
+    )
+    amount_nano = -(-scaled // rate.denominator)
+    if amount_nano > MAX_CHARGE_NANO:
+        raise _too_large(amount_nano, rate)
+    if rate.assumed and (q.cache_read_tokens or q.cache_write_tokens or q.cache_write_1h_tokens):
+        return Charge(amount_nano, rate, len(rate.assumed) == len(CACHE_KINDS) or _used_an_assumed_price(quantities, rate))
+    return Charge(amount_nano, rate)
+
+
+def _charge_any_kind(quantities: Quantities, rate: Rate) -> Charge | None:
     amounts = astuple(quantities)
     vector = rate.vector
     if amounts[len(vector) : -1] != rate.zeros or (rate.gaps and any(amounts[i] for i in rate.gaps)):
         return None
     amount_nano = -(-sum(map(mul, amounts, vector), rate.per_request) // rate.denominator)
+    if not amount_nano and rate.measured and any(amounts[:-1]):
+        # An image without its compute time is not a free image: what covers the price of 0 was not measured.
+        return None
     if amount_nano > MAX_CHARGE_NANO:
-        raise ChargeTooLargeError(f"{amount_nano} nano-USD for one request of {rate.model} at {rate.provider}")
-    if rate.assumed and (quantities.cache_read_tokens or quantities.cache_write_tokens or quantities.cache_write_1h_tokens):
-        return Charge(amount_nano, rate, any(map(amounts.__getitem__, rate.assumed)))
-    return Charge(amount_nano, rate)
+        raise _too_large(amount_nano, rate)
+    return Charge(amount_nano, rate, _used_an_assumed_price(quantities, rate))
+
+
+def _used_an_assumed_price(quantities: Quantities, rate: Rate) -> bool:
+    return any(getattr(quantities, PRICED_KINDS[i]) for i in rate.assumed)
+
+
+def _too_large(amount_nano: int, rate: Rate) -> ChargeTooLargeError:
+    return ChargeTooLargeError(f"{amount_nano} nano-USD for one request of {rate.model} at {rate.provider}")
 
 
 def kinds_without_price(quantities: Quantities, rate: Rate) -> list[str]:
-    """Return the non-zero kinds that keep ``rate`` from pricing ``quantities``, in the order of PRICED_KINDS."""
-    known = set(rate.prices) | set(assumed_cache_prices(rate.prices))
-    return [kind for kind in PRICED_KINDS if kind not in known and getattr(quantities, kind)]
+    """Return the non-zero kinds that keep ``rate`` from pricing ``quantities``, in the order of PRICED_KINDS.
+
+    Where every kind has a price but what covers the prices of 0 was not measured, that is all of them.
+    """
+    used = [kind for kind in PRICED_KINDS if getattr(quantities, kind)]
+    prices = {**rate.prices, **assumed_cache_prices(rate.prices)}
+    unknown = [kind for kind in used if kind not in prices]
+    if unknown or not rate.measured or rate.per_request or any(prices[kind].pico for kind in used):
+        return unknown
+    return used
 
 
 def line_amount_pico(kind: str, quantity: int, rate: Rate) -> int:
