@@ -20,9 +20,13 @@ class AlreadyExistsError(DomainError):
 
 
 class InvalidTimeError(DomainError):
-    """A time that can not be read, has no zone, or is years away."""
+    """A time that can not be read (``invalid_time``), has no zone (``naive_time``) or is years away (``implausible_time``)."""
 
     code = "invalid_time"
+
+    def __init__(self, message: str, code: str = "invalid_time") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class RecordError(DomainError):

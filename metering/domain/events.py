@@ -121,5 +121,6 @@ def kept_fields(record: dict[str, Any]) -> dict[str, str]:
     for name in ("id", "source", "time", "account", "provider", "model", "operation"):
         value = record.get(name)
         if isinstance(value, str | int) and not isinstance(value, bool):
-            kept[name] = str(value)[:MAX_NAME_LENGTH] if abs(value if isinstance(value, int) else 0) < 10**18 else "…"
+            shown = str(value)[:MAX_NAME_LENGTH] if abs(value if isinstance(value, int) else 0) < 10**18 else "…"
+            kept[name] = shown.replace("\0", "")  # PostgreSQL can not store a NUL
     return kept

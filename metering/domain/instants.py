@@ -43,7 +43,9 @@ def parse_instant(text: str, zone: tzinfo | None = None) -> int:
         raise InvalidTimeError(f"{text[:40]!r} is not a time such as 2026-11-03T10:15:00Z") from None
     if moment.tzinfo is None:
         if zone is None:
-            raise InvalidTimeError(f"{text[:40]!r} has no time zone; write one (2026-11-03T10:15:00Z) or name the log's zone")
+            raise InvalidTimeError(
+                f"{text[:40]!r} has no time zone; write one (2026-11-03T10:15:00Z) or name the log's zone", "naive_time"
+            )
         moment = moment.replace(tzinfo=zone)
     try:
         return to_micros(moment)
@@ -57,7 +59,7 @@ def check_plausible(micros: int, now: int) -> int:
         return micros
     shown = format_instant(micros) if abs(micros) < 8 * 10**15 else f"{micros} microseconds"
     where = "before 2020" if micros < EARLIEST else "in the future"
-    raise InvalidTimeError(f"{shown} is {where}; check the unit (seconds, milliseconds) and the year")
+    raise InvalidTimeError(f"{shown} is {where}; check the unit (seconds, milliseconds) and the year", "implausible_time")
 
 
 def format_instant(micros: int) -> str:

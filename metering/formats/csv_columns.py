@@ -1,0 +1,250 @@
+"""Logs in CSV: a header, and a map from event fields to columns.
+
+Without a map the columns that bear native field names are taken. Comma, semicolon, tab and bar are told apart by the header.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from metering.domain.errors import LogFormatError, RecordError
+from metering.domain.events import UsageEvent, kept_fields
+from metering.formats.event_times import latency_micros, start_of
+from metering.formats.openai_usage import split_prompt
+from metering.formats.reading import Reading
+from metering.formats.record_fields import (
+    check_reasoning,
+    count_field,
+    grade_of,
+    limited_tags,
+    route_field,
+    served_by,
+    status_field,
+    tag_text,
+    text_field,
+)
+from pricing.quantities import ALL_KINDS, Quantities
+
+DELIMITERS = (",", ";", "\t", "|")
+TEXT_FIELDS = (
+    "id", "source", "account", "provider", "model", "operation", "project", "key", "response_id", "inference_id",
+    "response_model", "estimate_reason",
+)  # fmt: skip
+INCLUSIVE_FIELDS = ("prompt_tokens", "cached_tokens")
+COUNT_FIELDS = (*ALL_KINDS, *INCLUSIVE_FIELDS)
+MAPPABLE_FIELDS = (*TEXT_FIELDS, "time", "end_time", "latency_ms", "route", "status", *COUNT_FIELDS)
+
+# A quoted cell may hold line ends; a stray quote must not swallow the rest of the log.
+MAX_LINES_PER_ROW = 256
+
+_SHOWN_COLUMNS = 30
+
+
+class CsvReader:
+    """Reads rows of one CSV. The header is the first row that ``rows`` meets."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._options = reading.options
+        self._delimiter = ","
+        self._header: list[str] | None = None
+        self._positions: dict[str, int] = {}
+        self._rest: list[tuple[str, int]] = []
+
+    def rows(self, data: bytes, line: int, offset: int) -> Iterator[tuple[bytes, int, int]]:
+        """Yield (raw row, its first line, its offset) of a block. Raises LogFormatError where the header lacks a column."""
+        for raw, row_line, row_offset in self._raw_rows(data, line, offset):
+            if self._header is None:
+                self._read_header(raw)
+            else:
+                yield raw, row_line, row_offset
+
+    def read(self, raw: bytes, *, unfinished: bool = False) -> UsageEvent:  # noqa: ARG002 - a row without a line end is a row
+        """Return the event of one row. Raises RecordError."""
+        cells = self._checked_cells(raw)
+        record = {field: cells[at].strip() or None for field, at in self._positions.items()}
+        options = self._options
+        model = text_field(record, "model") or options.model
+        if not model:
+            raise RecordError("missing_model", "the row names no model; map a column, or name it for the whole input", "model")
+        name, provider = served_by(model, text_field(record, "provider"), options.provider)
+        event_id = text_field(record, "id")
+        if not event_id and options.require_id:
+            raise RecordError("missing_id", "an event needs an id, so that sending it again does not count it twice", "id")
+        quantities, overlap = _quantities(record)
+        estimate_reason = text_field(record, "estimate_reason") or overlap
+        moment, derived, latency_ms = self._times(record)
+        status = record.get("status")
+        return UsageEvent(
+            id=event_id,
+            source=text_field(record, "source") or options.source,
+            model=name,
+            provider=provider,
+            operation=text_field(record, "operation") or options.operation or "chat",
+            account=text_field(record, "account") or options.account,
+            route=route_field(record.get("route")) or self._reading.route,
+            status=None if status is None else status_field(_integer(status)),
+            quantities=Quantities() if quantities is None else quantities,
+            quantity_grade=grade_of(quantities, estimate_reason),
+            estimate_reason=estimate_reason,
+            time_derived=derived,
+            response_id=text_field(record, "response_id"),
+            inference_id=text_field(record, "inference_id"),
+            project=text_field(record, "project") or options.project,
+            key=text_field(record, "key") or options.key,
+            tags=self._tags(cells),
+            latency_ms=latency_ms,
+            response_model=text_field(record, "response_model"),
+            time=self._reading.times.settle(moment),
+        )
+
+    def kept(self, raw: bytes) -> dict[str, str]:
+        """Return what may be kept of a row that was refused: the mapped identifying columns."""
+        cells = self._cells(raw) or []
+        if len(cells) != len(self._header or []):
+            return {}
+        return kept_fields({field: cells[at].strip() for field, at in self._positions.items()})
+
+    def _raw_rows(self, data: bytes, line: int, offset: int) -> Iterator[tuple[bytes, int, int]]:
+        lines = data.split(b"\n")
+        at = 0
+        while at < len(lines):
+            taken = self._lines_of_row(lines, at) if lines[at].count(b'"') % 2 else 1
+            whole = b"\n".join(lines[at : at + taken])
+            raw = whole.removesuffix(b"\r")
+            if raw and not raw.isspace():
+                yield raw, line + at, offset
+            at += taken
+            offset += len(whole) + 1
+
+    def _lines_of_row(self, lines: list[bytes], at: int) -> int:
+        """Return how many lines a row with an open quote takes; 1 when no closing quote makes a row of the right width."""
+        quotes = 0
+        for taken, line in enumerate(lines[at : at + MAX_LINES_PER_ROW], start=1):
+            quotes += line.count(b'"')
+            if taken > 1 and quotes % 2 == 0:
+                cells = self._cells(b"\n".join(lines[at : at + taken]).removesuffix(b"\r"))
+                return taken if self._header is None or (cells is not None and len(cells) == len(self._header)) else 1
+        return 1
+
+    def _cells(self, raw: bytes) -> list[str] | None:
+        """Split a row into cells; None where it can not be. Bad UTF-8 stays visible as surrogates."""
+        text = raw.decode("utf-8", "surrogateescape")
+        try:
+            return next(csv.reader([text], delimiter=self._delimiter), [])
+        except csv.Error:
+            return None
+
+    def _checked_cells(self, raw: bytes) -> list[str]:
+        if b"\0" in raw:
+            raise RecordError("nul_byte", "the row holds NUL bytes; the file may be damaged or UTF-16")
+        if not raw.isascii():
+            try:
+                raw.decode()
+            except UnicodeDecodeError:
+                raise RecordError("invalid_utf8", "the row is not valid UTF-8; convert the log to UTF-8") from None
+        cells = self._cells(raw)
+        expected = len(self._header or [])
+        if cells is None or len(cells) != expected:
+            found = "an unreadable row" if cells is None else f"{len(cells)} cells"
+            raise RecordError("wrong_number_of_cells", f"{found} where the header has {expected}; check quotes and delimiter")
+        return cells
+
+    def _read_header(self, raw: bytes) -> None:
+        columns = self._options.columns
+        self._delimiter, header = read_header(raw, columns)
+        self._header = header
+        self._positions = column_positions(header, columns)
+        read = set(self._positions.values())
+        self._rest = [(name, at) for at, name in enumerate(header) if at not in read]
+
+    def _times(self, record: Mapping[str, Any]) -> tuple[int, bool, int | None]:
+        times = self._reading.times
+        stated = {name: times.read(record[name], name) for name in ("time", "end_time") if record.get(name) is not None}
+        start, end = stated.get("time"), stated.get("end_time")
+        latency = latency_micros(record.get("latency_ms"))
+        if latency is None and start is not None and end is not None and end >= start:
+            latency = end - start
+        moment, derived = start_of(start, end, latency)
+        if moment is None:
+            raise RecordError("missing_time", "the row has no time", "time")
+        return moment, derived, None if latency is None else latency // 1000
+
+    def _tags(self, cells: list[str]) -> dict[str, str]:
+        tags = {}
+        for name, at in self._rest:
+            if not cells[at]:
+                continue
+            if name in self._options.tag_fields:
+                tags[name] = tag_text(cells[at], name)
+            else:
+                self._reading.unread.note(name)
+        return limited_tags(tags)
+
+
+def read_header(raw: bytes, columns: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Return (delimiter, column names): the delimiter under which the header shows most of the wanted columns."""
+    text = raw.decode("utf-8", "replace")
+    wanted = set(columns.values()) or set(MAPPABLE_FIELDS)
+
+    def names(delimiter: str) -> list[str]:
+        return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
+
+    delimiter = max(DELIMITERS, key=lambda each: (len(wanted.intersection(names(each))), len(names(each))))
+    return delimiter, names(delimiter)
+
+
+def column_positions(header: list[str], columns: Mapping[str, str]) -> dict[str, int]:
+    """Return the position of the column of each event field.
+
+    Raises LogFormatError: a field that no event has, a column that the header lacks or has twice, no time, or prompt and
+    input tokens both (one contains the cached tokens, the other does not).
+    """
+    wanted = dict(columns) or {name: name for name in header if name in MAPPABLE_FIELDS}
+    shown = ", ".join(name[:40] for name in header[:_SHOWN_COLUMNS]) + (", ..." if len(header) > _SHOWN_COLUMNS else "")
+    for field, column in wanted.items():
+        if field not in MAPPABLE_FIELDS:
+            raise LogFormatError(f"{field[:40]!r} is not an event field; map one of {', '.join(MAPPABLE_FIELDS)}")
+        if header.count(column) != 1:
+            found = "twice" if column in header else "not"
+            raise LogFormatError(f"the column {column[:40]!r} for {field} is {found} in the header; its columns are: {shown}")
+    if not {"time", "end_time"}.intersection(wanted):
+        raise LogFormatError(f"no column for the time; name one with --map time=COLUMN; the header's columns are: {shown}")
+    if {"prompt_tokens", "input_tokens"} <= wanted.keys():
+        raise LogFormatError("prompt_tokens contain the cached tokens and input_tokens do not: map one of them")
+    return {field: header.index(column) for field, column in wanted.items()}
+
+
+def _quantities(record: Mapping[str, Any]) -> tuple[Quantities | None, str]:
+    """Return (quantities, reason why they are an estimate); (None, "") when the row states no count."""
+    stated = {}
+    for field in COUNT_FIELDS:
+        text = record.get(field)
+        if text is not None:
+            stated[field] = count_field(_integer(text), field)
+    if not stated:
+        return None, ""
+    cached = stated.pop("cached_tokens", None)
+    if cached is not None:
+        stated["cache_read_tokens"] = cached
+    prompt = stated.pop("prompt_tokens", None)
+    reason = ""
+    if prompt is not None:
+        written_1h = stated.get("cache_write_1h_tokens", 0)
+        parts, overlap = split_prompt(
+            prompt,
+            stated.get("cache_read_tokens", 0),
+            stated.get("cache_write_tokens", 0) + written_1h,
+            stated.get("input_audio_tokens", 0),
+            stated.get("input_image_tokens", 0),
+        )
+        parts["cache_write_tokens"] -= written_1h
+        stated.update(parts)
+        reason = "cached_tokens_not_broken_down" if overlap else ""
+    return check_reasoning(Quantities(**stated), "reasoning_tokens"), reason
+
+
+def _integer(text: str) -> int | str:
+    """Return a cell as an integer where it is one; anything else stays text, for the check to refuse."""
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else text

@@ -1,0 +1,85 @@
+"""One JSON object as a dict, whatever is wrong with it said precisely.
+
+Numbers with a fraction are read as Decimal: a gateway's cost must not pass through a float. ``NaN``, ``Infinity`` and half
+surrogate pairs, which Python writes and msgspec refuses, are read as such: they cost the record only where a field that is
+kept holds them, and then that field is named.
+"""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from metering.domain.errors import RecordError
+
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_TRUNCATED = "Input data was truncated"
+
+
+def json_object(raw: bytes, *, unfinished: bool = False) -> dict[str, Any]:
+    """Decode one record.
+
+    ``unfinished`` says that the input ended without a line end, so that cut JSON is a cut line.
+    Raises RecordError: nul_byte, invalid_utf8, truncated_line, not_json, not_an_object.
+    """
+    record = _decoded(raw, unfinished=unfinished)
+    if not isinstance(record, dict):
+        raise RecordError("not_an_object", f"a record must be a JSON object, this is {json_type(record)}")
+    return record
+
+
+def nested_json(text: str) -> Any:
+    """Decode JSON that a record holds as text; None where it is not JSON."""
+    try:
+        return _decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+def json_type(value: object) -> str:
+    """Return what a decoded value is, in JSON's words with an article; never the value itself."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | Decimal):
+        return "a number"
+    if isinstance(value, str):
+        return "a string"
+    return "an array" if isinstance(value, list) else "an object"
+
+
+def _decoded(raw: bytes, *, unfinished: bool) -> Any:
+    try:
+        return _decode(raw)
+    except RecursionError:
+        raise RecordError("not_json", "the record is nested too deeply to be read") from None
+    except UnicodeDecodeError:
+        raise RecordError("invalid_utf8", "the record is not valid UTF-8; convert the log to UTF-8") from None
+    except msgspec.DecodeError as error:
+        if b"\0" in raw:
+            raise RecordError("nul_byte", "the record holds NUL bytes; the file may be damaged or UTF-16") from None
+        if b"NaN" in raw or b"Infinity" in raw or b"\\u" in raw:
+            return _python_json(raw, unfinished and str(error) == _TRUNCATED)
+        if unfinished and str(error) == _TRUNCATED:
+            raise _truncated() from None
+        raise RecordError("not_json", f"the record is not valid JSON: {_reason(error)}") from None
+
+
+def _python_json(raw: bytes, truncated: bool) -> Any:
+    try:
+        return json.loads(raw, parse_float=Decimal, parse_constant=Decimal)
+    except (ValueError, RecursionError):
+        if truncated:
+            raise _truncated() from None
+        raise RecordError("not_json", "the record is not valid JSON") from None
+
+
+def _truncated() -> RecordError:
+    return RecordError("truncated_line", "the input ends in the middle of this record; ingest it again when it is complete")
+
+
+def _reason(error: msgspec.DecodeError) -> str:
+    """Return msgspec's own words for malformed JSON: a fixed phrase and a byte position, no content."""
+    return str(error).removeprefix("JSON is malformed: ")

@@ -1,0 +1,232 @@
+"""The native event: one JSON object with disjoint quantities.
+
+A record that is as it should be takes the fast path: one strict decode into a struct that declares every bound. Any other is
+read again field by field, which finds the fields nobody knows and the precise error. Both paths give the same event.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import astuple
+
+from metering.domain.errors import RecordError
+from metering.domain.events import (
+    MAX_NAME_LENGTH,
+    MAX_TAG_VALUE_LENGTH,
+    MAX_TAGS,
+    PROVIDER_KEY,
+    ROUTED,
+    SERVERLESS,
+    QuantityGrade,
+    UsageEvent,
+    kept_fields,
+)
+from metering.formats.json_records import json_object
+from metering.formats.reading import Reading
+from metering.formats.record_fields import (
+    amount_field,
+    check_reasoning,
+    count_field,
+    grade_of,
+    kept_text,
+    limited_tags,
+    route_field,
+    served_by,
+    status_field,
+    tag_text,
+    tags_field,
+    text_field,
+)
+from pricing.money import MAX_CHARGE_NANO
+from pricing.quantities import ALL_KINDS, MAX_QUANTITY, REQUESTS, Quantities
+
+Count = Annotated[int, Meta(ge=0, le=MAX_QUANTITY)]
+Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
+TagValue = Annotated[str, Meta(max_length=MAX_TAG_VALUE_LENGTH)]
+Amount = Annotated[int, Meta(ge=0, le=MAX_CHARGE_NANO)]
+Status = Annotated[int, Meta(ge=100, le=599)]
+
+# The same fields in the same order as Quantities, with the bounds declared and unknown kinds refused.
+_Usage = msgspec.defstruct(
+    "_Usage", [(kind, Count, 0) for kind in ALL_KINDS], frozen=True, gc=False, forbid_unknown_fields=True
+)  # fmt: skip
+_NOTHING = (0,) * len(ALL_KINDS)
+_ROUTES_STATED = frozenset({"", ROUTED, PROVIDER_KEY, SERVERLESS})
+
+
+class _Record(Struct, gc=False, forbid_unknown_fields=True):
+    """A native event as it travels. ``usage`` is typed Any for mypy's sake and bound to _Usage below."""
+
+    id: Name | None = None
+    source: Name | None = None
+    time: Name | None = None
+    account: Name | None = None
+    provider: Name | None = None
+    model: Name | None = None
+    operation: Name | None = None
+    route: Name | None = None
+    status: Status | None = None
+    usage: _Usage | None = None  # type: ignore[valid-type]
+    response_id: Name | None = None
+    inference_id: Name | None = None
+    project: Name | None = None
+    key: Name | None = None
+    tags: Annotated[dict[TagValue, TagValue], Meta(max_length=MAX_TAGS)] | None = None
+    latency_ms: Count | None = None
+    reported_cost_nano_usd: Amount | None = None
+    gateway_cost_nano_usd: Amount | None = None
+    response_model: Name | None = None
+    estimate_reason: Name | None = None
+
+
+NATIVE_FIELDS: tuple[str, ...] = _Record.__struct_fields__
+_decode = msgspec.json.Decoder(_Record).decode
+
+
+class NativeReader:
+    """Reads native events."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._options = reading.options
+
+    def read(self, raw: bytes, *, unfinished: bool = False) -> UsageEvent:
+        """Return the event of one record. Raises RecordError."""
+        try:
+            record = _decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._read_precisely(raw, unfinished=unfinished)
+        options = self._options
+        usage: Any = record.usage
+        amounts = _NOTHING if usage is None else astuple(usage)
+        route = record.route or self._reading.route
+        model = record.model or options.model
+        if (
+            # An empty usage and one of zeros look alike here, and so do an escaped NUL and any other character.
+            (amounts == _NOTHING and usage is not None)
+            or amounts[-1] > amounts[4] + amounts[6]  # reasoning within output and output audio
+            or route not in _ROUTES_STATED
+            or not (record.time and model)
+            or not (record.id or not options.require_id)
+            or b"\\u0000" in raw
+        ):
+            return self._read_precisely(raw, unfinished=unfinished)
+        name, provider = served_by(model, record.provider or "", options.provider)
+        times = self._reading.times
+        return UsageEvent(
+            id=record.id or "",
+            source=record.source or options.source,
+            time=times.settle(times.read_text(record.time)),
+            model=name,
+            provider=provider,
+            operation=record.operation or options.operation or "chat",
+            account=record.account or options.account,
+            route=route,
+            status=record.status,
+            quantities=Quantities(*amounts),
+            quantity_grade=(
+                QuantityGrade.UNSTATED if usage is None else QuantityGrade.ESTIMATED if record.estimate_reason else 0
+            ),
+            estimate_reason=record.estimate_reason or "",
+            response_id=record.response_id or "",
+            inference_id=record.inference_id or "",
+            project=record.project or options.project,
+            key=record.key or options.key,
+            tags=record.tags or {},
+            latency_ms=record.latency_ms,
+            reported_cost_nano=record.reported_cost_nano_usd,
+            gateway_cost_nano=record.gateway_cost_nano_usd,
+            response_model=record.response_model or "",
+        )
+
+    def kept(self, raw: bytes) -> dict[str, str]:
+        """Return what may be kept of a record that was refused."""
+        try:
+            return kept_fields(json_object(raw))
+        except RecordError:
+            return {}
+
+    def _read_precisely(self, raw: bytes, *, unfinished: bool) -> UsageEvent:
+        record = json_object(raw, unfinished=unfinished)
+        options = self._options
+        time = self._time(record)
+        model = text_field(record, "model") or options.model
+        if not model:
+            raise RecordError("missing_model", "the record names no model; add one, or name it for the whole input", "model")
+        name, provider = served_by(model, text_field(record, "provider"), options.provider)
+        event_id = text_field(record, "id")
+        if not event_id and options.require_id:
+            raise RecordError("missing_id", "an event needs an id, so that sending it again does not count it twice", "id")
+        estimate_reason = text_field(record, "estimate_reason")
+        quantities = self._usage(record.get("usage"))
+        latency = record.get("latency_ms")
+        event = UsageEvent(
+            id=event_id,
+            source=text_field(record, "source") or options.source,
+            time=time,
+            model=name,
+            provider=provider,
+            operation=text_field(record, "operation") or options.operation or "chat",
+            account=text_field(record, "account") or options.account,
+            route=route_field(record.get("route")) or self._reading.route,
+            status=status_field(record.get("status")),
+            quantities=Quantities() if quantities is None else quantities,
+            quantity_grade=grade_of(quantities, estimate_reason),
+            estimate_reason=estimate_reason,
+            response_id=text_field(record, "response_id"),
+            inference_id=text_field(record, "inference_id"),
+            project=text_field(record, "project") or options.project,
+            key=text_field(record, "key") or options.key,
+            tags=self._tags(record),
+            latency_ms=None if latency is None else count_field(latency, "latency_ms"),
+            reported_cost_nano=amount_field(record.get("reported_cost_nano_usd"), "reported_cost_nano_usd"),
+            gateway_cost_nano=amount_field(record.get("gateway_cost_nano_usd"), "gateway_cost_nano_usd"),
+            response_model=text_field(record, "response_model"),
+        )
+        return msgspec.structs.replace(event, time=self._reading.times.settle(time))
+
+    def _time(self, record: dict[str, Any]) -> int:
+        stated = record.get("time")
+        if stated is None or stated == "":
+            raise RecordError("missing_time", "the record has no time; add one such as 2026-11-03T10:15:00Z", "time")
+        if not isinstance(stated, str):
+            raise RecordError("invalid_time", "time must be a string such as 2026-11-03T10:15:00Z", "time")
+        return self._reading.times.read_text(kept_text(stated, "time"))
+
+    def _usage(self, usage: object) -> Quantities | None:
+        """Return the stated quantities; None for no usage, or one that states nothing."""
+        if usage is None or usage == {}:
+            return None
+        if not isinstance(usage, dict):
+            raise RecordError("wrong_type", "usage must be an object of counts", "usage")
+        counts = {}
+        for kind, count in usage.items():
+            if kind in ALL_KINDS:
+                if count is not None:
+                    counts[kind] = count_field(count, f"usage.{kind}")
+            elif count in (None, 0) or (kind == REQUESTS and count == 1):
+                self._reading.unread.note(f"usage.{kind}")
+            else:
+                # Dropping it would be a quantity that nobody charges.
+                raise RecordError(
+                    "invalid_quantity",
+                    f"usage.{kind[:40]} is not a kind of quantity; native usage has {', '.join(ALL_KINDS[:5])} and the like;"
+                    " for OpenAI's names use the format openai",
+                    "usage",
+                )
+        return check_reasoning(Quantities(**counts), "usage.reasoning_tokens") if counts else None
+
+    def _tags(self, record: dict[str, Any]) -> dict[str, str]:
+        tags = tags_field(record.get("tags"))
+        for name, value in record.items():
+            if name in _KNOWN:
+                continue
+            if name in self._options.tag_fields and value is not None and not isinstance(value, dict | list):
+                tags[name] = tag_text(value, name)
+            else:
+                self._reading.unread.note(name)
+        return limited_tags(tags)
+
+
+_KNOWN = frozenset(NATIVE_FIELDS)

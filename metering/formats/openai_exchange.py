@@ -1,0 +1,201 @@
+"""A recorded HTTP exchange, however a logger spells it: request and response, headers and bodies, streams too.
+
+Everything is read from a record that anybody may have written, so nothing is taken to have the type it should have. What a
+body says in words is never looked at.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from metering.domain.model_names import PROVIDERS, provider_name
+from metering.formats.json_records import nested_json
+
+ROUTER_HOST = "router.huggingface.co"
+_BODY_NAMES = ("body", "parsed_body", "json")
+_URL_NAMES = ("url", "uri")
+_REQUEST_BODY_SIGNS = ("model", "messages", "prompt", "input")
+_RESPONSE_BODY_SIGNS = ("usage", "choices", "object", "error", "model", "data", "output")
+
+# The operation is the one the path ends in; names after OpenTelemetry's gen_ai.operation.name where it has one.
+_OPERATION_OF_PATH = (
+    ("/chat/completions", "chat"),
+    ("/completions", "text_completion"),
+    ("/responses", "chat"),
+    ("/messages", "chat"),
+    ("/embeddings", "embeddings"),
+    ("/feature-extraction", "embeddings"),
+    ("/images/generations", "image_generation"),
+    ("/images/edits", "image_generation"),
+    ("/images/variations", "image_generation"),
+    ("/text-to-image", "image_generation"),
+    ("/audio/transcriptions", "transcription"),
+    ("/audio/translations", "transcription"),
+    ("/audio/speech", "speech"),
+)
+_OPERATION_OF_OBJECT = {
+    "chat.completion": "chat",
+    "chat.completion.chunk": "chat",
+    "text_completion": "text_completion",
+    "response": "chat",
+    "embedding": "embeddings",
+}
+
+
+class Exchange(Struct):
+    """One request and its answer. Bodies and headers are empty where they are not recorded; header names are lower case."""
+
+    request: dict[str, Any]
+    response: dict[str, Any]
+    request_headers: dict[str, str]
+    response_headers: dict[str, str]
+    host: str
+    path: str
+    status: object
+
+
+def exchange_of(record: dict[str, Any]) -> Exchange:
+    """Read ``{request, response}``, or a response's body alone or beside its ``request``."""
+    request, response = _part(record, "request"), _part(record, "response")
+    host, path = _address(request)
+    return Exchange(
+        request=_body(request, _REQUEST_BODY_SIGNS),
+        response=_body(response, _RESPONSE_BODY_SIGNS) if "response" in record else record,
+        request_headers=_headers(request),
+        response_headers=_headers(response),
+        host=host,
+        path=path,
+        status=_status(response) if "response" in record else _status(record),
+    )
+
+
+def provider_in_path(exchange: Exchange) -> str:
+    """Return the partner named in a router URL (``/together/v1/...``), empty for ``/v1/...`` and for other hosts."""
+    if exchange.host != ROUTER_HOST:
+        return ""
+    first = exchange.path.lstrip("/").partition("/")[0]
+    return first if provider_name(first) in PROVIDERS else ""
+
+
+def model_in_path(exchange: Exchange) -> str:
+    """Return the model named in a router URL (``/hf-inference/models/{model}/pipeline/...``), else empty."""
+    if exchange.host != ROUTER_HOST:
+        return ""
+    _, found, rest = exchange.path.partition("/models/")
+    return rest.partition("/pipeline/")[0].strip("/") if found else ""
+
+
+def was_routed(exchange: Exchange) -> bool:
+    """Whether the address or a header says that the request went through the router."""
+    headers = exchange.response_headers
+    return exchange.host == ROUTER_HOST or "x-inference-provider" in headers or any(h.startswith("x-router-") for h in headers)
+
+
+def operation_of(exchange: Exchange) -> str:
+    """Return what was asked for, from the path or the kind of the answer; empty when neither says."""
+    for ending, operation in _OPERATION_OF_PATH:
+        if exchange.path.endswith(ending):
+            return operation
+    body = exchange.response
+    named = _OPERATION_OF_OBJECT.get(body["object"]) if isinstance(body.get("object"), str) else None
+    if named:
+        return named
+    first = body["data"][0] if isinstance(body.get("data"), list) and body["data"] else None
+    if isinstance(first, dict):
+        if first.get("object") == "embedding":
+            return "embeddings"
+        if "b64_json" in first or "url" in first:
+            return "image_generation"
+    return ""
+
+
+def _part(record: dict[str, Any], name: str) -> dict[str, Any]:
+    value = record.get(name)
+    if isinstance(value, str):
+        value = _object(value)
+    return value if isinstance(value, dict) else {}
+
+
+def _body(part: dict[str, Any], signs: tuple[str, ...]) -> dict[str, Any]:
+    for name in _BODY_NAMES:
+        if part.get(name) is not None:
+            return _object(part[name])
+    return part if any(sign in part for sign in signs) else {}
+
+
+def _object(value: object) -> dict[str, Any]:
+    """Return a body as an object: as it is, from JSON text, from ``{"string": ...}``, or from the text of a stream."""
+    if isinstance(value, dict):
+        return _object(value["string"]) if isinstance(value.get("string"), str) else value
+    if not isinstance(value, str):
+        return {}
+    text = value.lstrip()
+    if text.startswith("{"):
+        value = nested_json(text)
+        return value if isinstance(value, dict) else {}
+    return _streamed(text) if "data:" in text else {}
+
+
+def _streamed(text: str) -> dict[str, Any]:
+    """Gather what the events of a stream say of the whole answer. A stream that was cut has no usage."""
+    body: dict[str, Any] = {}
+    for line in text.splitlines():
+        if not line.startswith("data:"):
+            continue
+        chunk = nested_json(line[5:].strip())
+        if not isinstance(chunk, dict):
+            continue
+        for nested in ("response", "message"):  # Responses API events; Anthropic's message_start
+            if isinstance(chunk.get(nested), dict):
+                chunk = chunk[nested]
+        for name in ("id", "object", "created", "created_at", "model"):
+            if body.get(name) in (None, "") and chunk.get(name) is not None:
+                body[name] = chunk[name]
+        usage = chunk.get("usage")
+        if isinstance(usage, dict):
+            stated = {name: value for name, value in usage.items() if value is not None}
+            body["usage"] = {**body.get("usage", {}), **stated}
+    return body
+
+
+def _headers(part: dict[str, Any]) -> dict[str, str]:
+    headers = part.get("headers")
+    if isinstance(headers, dict):
+        pairs = list(headers.items())
+    elif isinstance(headers, list):
+        pairs = [(h.get("name"), h.get("value")) for h in headers if isinstance(h, dict)]
+        pairs += [(h[0], h[1]) for h in headers if isinstance(h, list) and len(h) == 2]
+    else:
+        return {}
+    flat = {}
+    for name, value in pairs:
+        first = value[0] if isinstance(value, list) and value else value
+        if isinstance(name, str) and isinstance(first, str):
+            flat[name.lower()] = first.strip()
+    return flat
+
+
+def _address(request: dict[str, Any]) -> tuple[str, str]:
+    for name in _URL_NAMES:
+        url = request.get(name)
+        if isinstance(url, str):
+            try:
+                parts = urlsplit(url)
+            except ValueError:
+                continue
+            return (parts.hostname or "").lower(), parts.path.rstrip("/")
+    return "", ""
+
+
+def _status(part: dict[str, Any]) -> object:
+    """Return the HTTP status. A word ("completed", "success") is another kind of status and states none."""
+    for name in ("status_code", "status"):
+        value = part.get(name)
+        if isinstance(value, dict):
+            value = value.get("code")
+        if isinstance(value, str):
+            value = int(value) if len(value) == 3 and value.isascii() and value.isdecimal() else None
+        if value is not None:
+            return value
+    return None

@@ -1,0 +1,158 @@
+"""Fields of a record of unknown shape, each checked when it is read.
+
+Absent and null are the same: not stated. Errors name the field, say what to do, and repeat at most a short offending value
+of a field that the service keeps, never content.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from metering.domain.errors import RecordError
+from metering.domain.events import MAX_ID_LENGTH, MAX_TAG_VALUE_LENGTH, MAX_TAGS, ROUTES, UNKNOWN, QuantityGrade
+from metering.domain.model_names import provider_name, split_model
+from metering.formats.json_records import json_type
+from pricing.errors import InvalidQuantityError
+from pricing.money import MAX_CHARGE_NANO, NANO_PER_USD, divide_up
+from pricing.quantities import Quantities, check_count
+
+
+def text_field(record: Mapping[str, Any], name: str) -> str:
+    """Return a kept string, empty when not stated. Raises RecordError wrong_type, too_long, nul_byte or invalid_utf8."""
+    value = record.get(name)
+    return "" if value is None else kept_text(value, name)
+
+
+def kept_text(value: object, field: str) -> str:
+    """Return ``value`` if it is a string that can be kept: at most 255 characters, no NUL, encodable."""
+    if not isinstance(value, str):
+        raise RecordError("wrong_type", f"{field} must be a string, this is {json_type(value)}", field)
+    if len(value) > MAX_ID_LENGTH:
+        raise RecordError("too_long", f"{field} must have at most {MAX_ID_LENGTH} characters, this has {len(value)}", field)
+    if "\0" in value:
+        raise RecordError("nul_byte", f"{field} holds a NUL character, which no database keeps", field)
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise RecordError("invalid_utf8", f"{field} holds half a surrogate pair, which is not text", field) from None
+    return value
+
+
+def count_field(value: object, field: str) -> int:
+    """Return a whole number from 0 to MAX_QUANTITY. Raises RecordError invalid_quantity."""
+    try:
+        return check_count(field, value)
+    except InvalidQuantityError as error:
+        raise RecordError("invalid_quantity", str(error), field) from None
+
+
+def amount_field(value: object, field: str) -> int | None:
+    """Return an amount of nano-USD, None when not stated. Raises RecordError invalid_quantity."""
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_CHARGE_NANO:
+        return value
+    raise RecordError("invalid_quantity", f"{field} must be a whole number of nano-USD from 0 to 2^53-1", field)
+
+
+def dollars_as_nano(value: object) -> int | None:
+    """Return an amount of dollars (a number or a decimal string) as nano-USD, rounded up; None where it is no amount.
+
+    A gateway's cost is a memo: one that can not be read never costs the event.
+    """
+    nano = scaled_up(value, NANO_PER_USD)
+    return nano if nano is not None and nano <= MAX_CHARGE_NANO else None
+
+
+def scaled_up(value: object, units: int) -> int | None:
+    """Return a decimal number times ``units``, exactly, then rounded up; None where it is no number, or negative."""
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        return None
+    try:
+        number = Decimal(value)
+    except ArithmeticError:
+        return None
+    # Beyond these sizes a short text such as 1e999999 would become an integer of a million digits.
+    if not number.is_finite() or number < 0 or number.adjusted() > 12 or len(number.as_tuple().digits) > 40:
+        return None
+    if number.adjusted() < -40:
+        return 1 if number else 0
+    numerator, denominator = number.as_integer_ratio()
+    return divide_up(numerator * units, denominator)
+
+
+def status_field(value: object, field: str = "status") -> int | None:
+    """Return an HTTP status, None when not stated. Raises RecordError invalid_status."""
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599:
+        return value
+    raise RecordError("invalid_status", f"{field} must be an HTTP status from 100 to 599", field)
+
+
+def route_field(value: object, field: str = "route") -> str:
+    """Return a route, empty when not stated; ``unknown`` states nothing. Raises RecordError invalid_route."""
+    if value is None or value in ("", UNKNOWN):
+        return ""
+    if isinstance(value, str) and value in ROUTES:
+        return value
+    raise RecordError("invalid_route", f"{field} must be one of {', '.join(ROUTES)}", field)
+
+
+def tags_field(value: object) -> dict[str, str]:
+    """Return tags; numbers and booleans are written as JSON writes them. Raises RecordError wrong_type or too_many_tags."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise RecordError("wrong_type", f"tags must be an object of strings, this is {json_type(value)}", "tags")
+    tags = {kept_text(name, "tags"): tag_text(item, "tags") for name, item in value.items() if item is not None}
+    return limited_tags(tags)
+
+
+def limited_tags(tags: dict[str, str]) -> dict[str, str]:
+    """Return ``tags`` if there are not too many of them. Raises RecordError too_many_tags."""
+    if len(tags) > MAX_TAGS:
+        raise RecordError("too_many_tags", f"at most {MAX_TAGS} tags are kept with an event, this has {len(tags)}", "tags")
+    return tags
+
+
+def tag_text(value: object, field: str) -> str:
+    """Return a scalar as a tag's value. Raises RecordError wrong_type or too_long."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | Decimal):
+        return str(value)[:MAX_TAG_VALUE_LENGTH] if Decimal(value).adjusted() < 40 else "(too large)"
+    if isinstance(value, str) and len(value) > MAX_TAG_VALUE_LENGTH:
+        raise RecordError("too_long", f"{field}: a tag has at most {MAX_TAG_VALUE_LENGTH} characters", field)
+    return kept_text(value, field)
+
+
+def check_reasoning(quantities: Quantities, field: str) -> Quantities:
+    """Return ``quantities`` if its output includes its reasoning. Raises RecordError reasoning_exceeds_output."""
+    if quantities.reasoning_tokens > quantities.output_tokens + quantities.output_audio_tokens:
+        raise RecordError(
+            "reasoning_exceeds_output",
+            f"{field} {quantities.reasoning_tokens} is more than the output tokens {quantities.output_tokens}, which include"
+            " reasoning",
+            field,
+        )
+    return quantities
+
+
+def grade_of(quantities: Quantities | None, estimate_reason: str) -> int:
+    """Return how the quantities are known: nothing stated, estimated, or measured."""
+    if quantities is None:
+        return QuantityGrade.UNSTATED
+    return QuantityGrade.ESTIMATED if estimate_reason else QuantityGrade.MEASURED
+
+
+@lru_cache(maxsize=8192)
+def served_by(model: str, provider: str, default_provider: str) -> tuple[str, str]:
+    """Return (model without suffix, provider in Hugging Face's spelling).
+
+    The provider that the record states wins, then the model's suffix, then the default.
+    """
+    name, served = split_model(model, provider_name(provider))
+    return name, provider_name(default_provider) if served == UNKNOWN else served
