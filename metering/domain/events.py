@@ -41,12 +41,14 @@ class PriceGrade(IntEnum):
     EXEMPT = 3
 
 
-class UsageEvent(Struct, frozen=True, gc=False, array_like=True, kw_only=True):
+class UsageEvent(Struct, frozen=True, gc=False, array_like=True):
     """One request, normalised.
 
     ``time`` is when it started, microseconds UTC; ``time_derived`` where it was computed from the end. ``account`` is the
     name the record gave, unresolved. ``route`` is empty where the record does not state one. ``reported_cost_nano`` is what
     the serving provider said it cost; ``gateway_cost_nano`` what a gateway computed, a memo.
+
+    Build it with keywords. Only the decoder of native events gives the fields by position, which takes a quarter of the time.
     """
 
     id: str

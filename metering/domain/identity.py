@@ -4,6 +4,7 @@ Identity is (account, source, id), for ever. The digest covers what decides a ch
 model, operation, route, status and quantities, as the record stated them.
 """
 
+import struct
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -18,6 +19,7 @@ CLAIM_WINDOW_MICROS = 3_600_000_000
 # MessagePack has one shortest encoding of each value and frames strings by their length, so that equal bytes mean equal
 # content; it is three times as fast as repr.
 _encode = Encoder().encode
+_signed_64 = struct.Struct(">q").unpack
 
 
 def record_digest(source: str, event_id: str) -> bytes:
@@ -49,7 +51,7 @@ def fingerprint_of(event: UsageEvent) -> int:
     content = (
         event.time, event.provider, event.model, event.operation, event.route, event.status, event.quantities,
     )  # fmt: skip
-    return int.from_bytes(blake2b(_encode(content), digest_size=8).digest(), "big", signed=True)
+    return _signed_64(blake2b(_encode(content), digest_size=8).digest())[0]  # type: ignore[no-any-return]
 
 
 def claims_of(event: UsageEvent) -> list[int]:

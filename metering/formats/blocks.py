@@ -107,8 +107,9 @@ class BlockDecoder:
 
 
 def _lines(data: bytes, line: int, offset: int) -> Iterator[tuple[bytes, int, int]]:
+    carriage_returns = b"\r" in data
     for whole in data.split(b"\n"):
-        raw = whole[:-1] if whole.endswith(b"\r") else whole
+        raw = whole.removesuffix(b"\r") if carriage_returns else whole
         if raw and not raw.isspace():
             yield raw, line, offset
         line += 1

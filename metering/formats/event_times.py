@@ -8,7 +8,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from metering.domain.errors import InvalidTimeError, RecordError
-from metering.domain.instants import MICROS_PER_SECOND, check_plausible, parse_instant
+from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, MICROS_PER_SECOND, check_plausible, parse_instant
 from metering.formats.options import DecodeOptions
 
 # An epoch number tells its unit by its size: as seconds 1e11 is the year 5138, as milliseconds it is 1973.
@@ -27,6 +27,7 @@ class EventTimes:
         except (KeyError, ValueError, OSError):  # not found, not a plain name, a directory of the zone database
             raise _unknown_zone(options.zone) from None
         self._now = options.now
+        self._latest = options.now + FUTURE_TOLERANCE
         self._replay_from = options.replay_from
         self._shift: int | None = None
 
@@ -59,6 +60,8 @@ class EventTimes:
             if self._shift is None:
                 self._shift = self._replay_from - micros
             micros += self._shift
+        if EARLIEST <= micros <= self._latest:
+            return micros
         try:
             return check_plausible(micros, self._now)
         except InvalidTimeError as error:

@@ -51,6 +51,7 @@ Status = Annotated[int, Meta(ge=100, le=599)]
 _Usage = msgspec.defstruct(
     "_Usage", [(kind, Count, 0) for kind in ALL_KINDS], frozen=True, gc=False, forbid_unknown_fields=True
 )  # fmt: skip
+_UNSTATED, _ESTIMATED, _MEASURED = QuantityGrade.UNSTATED, QuantityGrade.ESTIMATED, QuantityGrade.MEASURED
 _NOTHING = (0,) * len(ALL_KINDS)
 _ROUTES_STATED = frozenset({"", ROUTED, PROVIDER_KEY, SERVERLESS})
 
@@ -114,30 +115,29 @@ class NativeReader:
             return self._read_precisely(raw, unfinished=unfinished)
         name, provider = served_by(model, record.provider or "", options.provider)
         times = self._reading.times
-        return UsageEvent(
-            id=record.id or "",
-            source=record.source or options.source,
-            time=times.settle(times.read_text(record.time)),
-            model=name,
-            provider=provider,
-            operation=record.operation or options.operation or "chat",
-            account=record.account or options.account,
-            route=route,
-            status=record.status,
-            quantities=Quantities(*amounts),
-            quantity_grade=(
-                QuantityGrade.UNSTATED if usage is None else QuantityGrade.ESTIMATED if record.estimate_reason else 0
-            ),
-            estimate_reason=record.estimate_reason or "",
-            response_id=record.response_id or "",
-            inference_id=record.inference_id or "",
-            project=record.project or options.project,
-            key=record.key or options.key,
-            tags=record.tags or {},
-            latency_ms=record.latency_ms,
-            reported_cost_nano=record.reported_cost_nano_usd,
-            gateway_cost_nano=record.gateway_cost_nano_usd,
-            response_model=record.response_model or "",
+        return UsageEvent(  # in the order of its fields
+            record.id or "",
+            record.source or options.source,
+            times.settle(times.read_text(record.time)),
+            name,
+            provider,
+            record.operation or options.operation or "chat",
+            record.account or options.account,
+            route,
+            record.status,
+            Quantities(*amounts),
+            _UNSTATED if usage is None else _ESTIMATED if record.estimate_reason else _MEASURED,
+            record.estimate_reason or "",
+            False,  # time_derived
+            record.response_id or "",
+            record.inference_id or "",
+            record.project or options.project,
+            record.key or options.key,
+            record.tags or {},
+            record.latency_ms,
+            record.reported_cost_nano_usd,
+            record.gateway_cost_nano_usd,
+            record.response_model or "",
         )
 
     def kept(self, raw: bytes) -> dict[str, str]:

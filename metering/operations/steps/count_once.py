@@ -1,0 +1,98 @@
+"""An event counts once: which records of a batch are new, and what the others repeat.
+
+Identity first: the same identity with the same content is a duplicate, with other content a conflict. Then the ids that
+providers give: another source's record of a counted event is a copy.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from metering.domain.batches import BatchEvent
+from metering.domain.identity import CLAIM_WINDOW_MICROS, identity_of
+from metering.domain.outcomes import Outcome
+from metering.operations.steps.place_events import Place
+from metering.storage.events import (
+    Claimant,
+    claimants,
+    insert_identities,
+    next_event_id,
+    stored_identities,
+)
+
+
+class Repeat(NamedTuple):
+    """What a record that does not count repeats: for a copy, ``event_id`` is the counted event's."""
+
+    outcome: Outcome
+    event_id: int
+
+
+class Judgement(NamedTuple):
+    """The record at position ``p`` has the id ``first_id + p``; it is a new event unless it is among the repeats."""
+
+    first_id: int
+    repeats: dict[int, Repeat]
+
+
+def judge(connection: Connection, events: Sequence[BatchEvent], places: Sequence[Place]) -> Judgement:
+    """Claim the identities of a batch, in the order of arrival among equals, and say which records repeat others.
+
+    Needs a write transaction: what is judged new is taken from here on.
+    """
+    first_id = next_event_id(connection)
+    identities = [identity_of(event.digest, place.identity_mask) for event, place in zip(events, places, strict=True)]
+    rows = [
+        (identity, event_id, event.fingerprint)
+        for event_id, (identity, event) in enumerate(zip(identities, events, strict=True), first_id)
+    ]
+    rows.sort()
+    new = insert_identities(connection, rows)
+    repeats = {} if new == len(events) else _repeats(connection, events, identities, first_id)
+    _find_copies(connection, events, places, Judgement(first_id, repeats))
+    return Judgement(first_id, repeats)
+
+
+def _repeats(connection: Connection, events: Sequence[BatchEvent], identities: list[bytes], first_id: int) -> dict[int, Repeat]:
+    stored = stored_identities(connection, sorted(set(identities)))
+    repeats = {}
+    for position, (event, identity) in enumerate(zip(events, identities, strict=True)):
+        holder = stored[identity]
+        if holder.event_id != first_id + position:
+            same = holder.fingerprint == event.fingerprint
+            repeats[position] = Repeat(Outcome.DUPLICATE if same else Outcome.CONFLICT, holder.event_id)
+    return repeats
+
+
+def _find_copies(connection: Connection, events: Sequence[BatchEvent], places: Sequence[Place], judgement: Judgement) -> None:
+    first_id, repeats = judgement
+    claims = {claim for position, event in enumerate(events) if position not in repeats for claim in event.claims}
+    if not claims:
+        return
+    known = claimants(connection, msgspec.json.encode(sorted(claims)).decode())
+    if not known and len({place.source_id for place in places}) == 1:
+        return
+    for position, (event, place) in enumerate(zip(events, places, strict=True)):
+        if position in repeats:
+            continue
+        original = _original(event, place, known)
+        if original is not None:
+            repeats[position] = Repeat(Outcome.COPY, original)
+            continue
+        claimant = Claimant(first_id + position, place.account_id, place.source_id, event.time)
+        for claim in event.claims:
+            known.setdefault(claim, []).append(claimant)
+
+
+def _original(event: BatchEvent, place: Place, known: dict[int, list[Claimant]]) -> int | None:
+    for claim in event.claims:
+        for claimant in known.get(claim, ()):
+            if (
+                claimant.account_id == place.account_id
+                and claimant.source_id != place.source_id
+                and abs(claimant.event_time - event.time) <= CLAIM_WINDOW_MICROS
+            ):
+                return claimant.event_id
+    return None

@@ -1,0 +1,89 @@
+"""Where the events of a batch belong: account, route, series, rate key. Once per combination, not once per event.
+
+A name that changed hands is the exception: which account it means depends on the event's time.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from metering.domain.batches import Batch, Dimensions
+from metering.domain.charging import is_billable, route_of
+from metering.domain.events import UNKNOWN
+from metering.domain.identity import account_mask
+from metering.domain.series import SeriesKey
+from metering.operations.steps.assign_series import SeriesIndex
+from metering.operations.steps.resolve_accounts import BilledTo, Names
+from metering.storage.accounts import UNASSIGNED_ID
+
+
+class Place(Struct, frozen=True):
+    """What all events with the same dimensions and account share; ``series`` is where they are summed.
+
+    ``doubtful``: someone should look, because the account or the route is not known or the cap folded the series.
+    """
+
+    account_id: int
+    identity_mask: int
+    source_id: int
+    route: str
+    billable: bool
+    what: tuple[str, str, str]
+    wanted: SeriesKey
+    series: SeriesKey
+    series_id: int
+    doubtful: bool
+
+
+class Places:
+    """The places of one batch, in the order of its events."""
+
+    def __init__(self, batch: Batch, names: Names, index: SeriesIndex) -> None:
+        self._batch = batch
+        self._names = names
+        self._index = index
+        self._fixed = [names.always(dimensions.account) for dimensions in batch.dimensions]
+
+    def of_events(self) -> Sequence[Place]:
+        """Return one place an event; new series are created on the way."""
+        billed = {(event.dimensions, self._billed_to(event.dimensions, event.time)) for event in self._batch.events}
+        wanted = {pair: self._series_key(*pair) for pair in billed}
+        self._index.prepare(wanted.values())
+        places = {pair: self._place(pair[0], key) for pair, key in wanted.items()}
+        if all(fixed is not None for fixed in self._fixed):
+            by_position = {position: place for (position, _), place in places.items()}
+            return [by_position[event.dimensions] for event in self._batch.events]
+        return [places[event.dimensions, self._billed_to(event.dimensions, event.time)] for event in self._batch.events]
+
+    def _billed_to(self, position: int, instant: int) -> BilledTo:
+        fixed = self._fixed[position]
+        return self._names.at(self._batch.dimensions[position].account, instant) if fixed is None else fixed
+
+    def _series_key(self, position: int, billed_to: BilledTo) -> SeriesKey:
+        stated: Dimensions = self._batch.dimensions[position]
+        route = route_of(stated.route, stated.provider, billed_to.default_route)
+        return SeriesKey(
+            billed_to.account_id,
+            stated.provider,
+            stated.model,
+            stated.operation,
+            route,
+            stated.project,
+            stated.key,
+            stated.tags,
+        )
+
+    def _place(self, position: int, wanted: SeriesKey) -> Place:
+        series_id, series = self._index.find(wanted)
+        return Place(
+            account_id=wanted.account_id,
+            identity_mask=account_mask(wanted.account_id),
+            source_id=self._index.source_id(self._batch.dimensions[position].source),
+            route=wanted.route,
+            billable=is_billable(wanted.route),
+            what=(wanted.provider, wanted.model, wanted.operation),
+            wanted=wanted,
+            series=series,
+            series_id=series_id,
+            doubtful=wanted.account_id == UNASSIGNED_ID or wanted.route == UNKNOWN or series is not wanted,
+        )

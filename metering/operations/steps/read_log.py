@@ -1,0 +1,180 @@
+"""Reading a log in blocks of whole lines: a file, a gzip file, or standard input, in bounded memory.
+
+A block ends at a line end, and for CSV outside of quotes. A line longer than the limit is passed over and reported, with
+nothing of it kept.
+"""
+
+import gzip
+import sys
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BufferedIOBase, BufferedReader
+from pathlib import Path
+from typing import Self, cast
+
+from metering.domain.errors import LogFormatError
+from metering.domain.events import Position, RejectedRecord
+from metering.formats.blocks import RawBlock
+
+BLOCK_BYTES = 4 * 1024 * 1024
+BLOCK_LINES = 16_384
+MAX_LINE_BYTES = 1024 * 1024
+MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+HEAD_BYTES = 64 * 1024
+STDIN = "-"
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class LongLine:
+    """A line that was passed over because it is longer than MAX_LINE_BYTES."""
+
+    record: RejectedRecord
+
+
+class LogReader:
+    """One input, opened. ``size`` is its length on disk where that is known, ``done`` how much of it has been read."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.size: int | None = None
+        self._plain = self._open()
+        self._stream: BufferedIOBase = self._plain
+        if self._plain.peek(2)[:2] == _GZIP_MAGIC:
+            self._stream = gzip.GzipFile(fileobj=self._plain)
+        self._buffer = b""
+        self._ended = False
+        self._offset = 0
+        self._line = 1
+
+    def _open(self) -> BufferedReader:
+        if self.path == STDIN:
+            return cast("BufferedReader", sys.stdin.buffer)
+        try:
+            file = Path(self.path).open("rb")  # noqa: SIM115 - closed by close()
+            self.size = Path(self.path).stat().st_size
+        except OSError as error:
+            raise LogFormatError(f"{self.path}: {error.strerror or error}") from None
+        return file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.path != STDIN:
+            self._plain.close()
+
+    @property
+    def done(self) -> int:
+        """How many bytes of the file have been consumed; of a gzip file, compressed ones."""
+        return self._plain.tell() if self.path != STDIN else self._offset
+
+    def head(self) -> bytes:
+        """Return the first bytes without consuming them, to tell the format by."""
+        self._fill(HEAD_BYTES)
+        return self._buffer[:HEAD_BYTES]
+
+    def document(self) -> bytes:
+        """Return the whole input. Raises LogFormatError for more than MAX_DOCUMENT_BYTES."""
+        self._fill(MAX_DOCUMENT_BYTES + 1)
+        if len(self._buffer) > MAX_DOCUMENT_BYTES:
+            raise LogFormatError(
+                f"{self.path}: a JSON document of more than {MAX_DOCUMENT_BYTES >> 20} MiB; write one record a line (NDJSON)"
+            )
+        return self._buffer
+
+    def blocks(self, *, quoted: bool) -> Iterator[RawBlock | LongLine]:
+        """Return the input in blocks; ``quoted``: line ends inside double quotes do not end a record (CSV)."""
+        while True:
+            self._fill(BLOCK_BYTES)
+            if not self._buffer:
+                return
+            cut = len(self._buffer) if self._ended else _last_line_end(self._buffer, quoted=quoted)
+            if cut == 0 or (self._ended and len(self._buffer) > MAX_LINE_BYTES and b"\n" not in self._buffer):
+                yield self._long_line(b"")
+                continue
+            block, self._buffer = self._buffer[:cut], self._buffer[cut:]
+            yield from self._pieces(block, quoted=quoted)
+
+    def _pieces(self, block: bytes, *, quoted: bool) -> Iterator[RawBlock | LongLine]:
+        """Split a block at lines that are too long and at BLOCK_LINES."""
+        lines = block.count(b"\n")
+        if lines <= BLOCK_LINES and (len(block) <= MAX_LINE_BYTES or _longest_line(block) <= MAX_LINE_BYTES):
+            yield self._take(block, lines)
+            return
+        piece: list[bytes] = []
+        for line in block.splitlines(keepends=True) if b"\r" not in block else _lines(block):
+            if len(line) > MAX_LINE_BYTES:
+                if piece:
+                    yield self._take(b"".join(piece), len(piece))
+                    piece = []
+                yield self._long_line(line)
+                continue
+            piece.append(line)
+            if len(piece) >= BLOCK_LINES and (not quoted or b"".join(piece).count(b'"') % 2 == 0):
+                yield self._take(b"".join(piece), len(piece))
+                piece = []
+        if piece:
+            yield self._take(b"".join(piece), len(piece))
+
+    def _take(self, block: bytes, lines: int) -> RawBlock:
+        raw = RawBlock(block, self._line, self._offset)
+        self._offset += len(block)
+        self._line += lines
+        return raw
+
+    def _long_line(self, start: bytes) -> LongLine:
+        """Pass over one long line, of which ``start`` or else the buffer is at hand."""
+        length = len(start)
+        if not start:
+            while True:
+                end = self._buffer.find(b"\n")
+                taken = len(self._buffer) if end < 0 else end + 1
+                length += taken
+                self._buffer = self._buffer[taken:]
+                if end >= 0 or self._ended:
+                    break
+                self._fill(BLOCK_BYTES)
+        position = Position(self._line, self._offset, length)
+        self._offset += length
+        self._line += 1
+        reason = f"the line has {length} bytes, more than {MAX_LINE_BYTES}; a request's usage never needs that"
+        return LongLine(RejectedRecord(position, "", "line_too_long", reason))
+
+    def _fill(self, wanted: int) -> None:
+        parts = [self._buffer]
+        have = len(self._buffer)
+        while have < wanted and not self._ended:
+            try:
+                part = self._stream.read(wanted - have)
+            except (EOFError, gzip.BadGzipFile, zlib.error):
+                self._buffer = b"".join(parts)
+                raise LogFormatError(
+                    f"{self.path}: the gzip data is cut off or damaged after {self._offset} bytes of content;"
+                    " what came before it is stored"
+                ) from None
+            if not part:
+                self._ended = True
+            parts.append(part)
+            have += len(part)
+        self._buffer = b"".join(parts)
+
+
+def _last_line_end(data: bytes, *, quoted: bool) -> int:
+    """Return where the last whole record of ``data`` ends; 0 when there is none."""
+    cut = data.rfind(b"\n") + 1
+    while quoted and cut and data.count(b'"', 0, cut) % 2:
+        cut = data.rfind(b"\n", 0, cut - 1) + 1
+    return cut
+
+
+def _longest_line(data: bytes) -> int:
+    return max(map(len, data.split(b"\n"))) + 1
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """Split at line feeds only: a lone carriage return is part of a line."""
+    parts = data.split(b"\n")
+    lines = [part + b"\n" for part in parts[:-1]]
+    return [*lines, parts[-1]] if parts[-1] else lines

@@ -1,0 +1,60 @@
+"""Who is billed: names resolve through dated aliases to one permanent account before anything else happens.
+
+An account nobody has declared is ``unassigned``, unless the caller says to create it. Names are read anew for every batch,
+because another process may have declared or renamed an account since the last one.
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from metering.storage.accounts import UNASSIGNED_ID, NamePeriod, insert_account, name_periods
+
+
+class BilledTo(NamedTuple):
+    """The account an event is billed to, and how its requests are routed where a record does not say."""
+
+    account_id: int
+    default_route: str
+
+
+UNASSIGNED = BilledTo(UNASSIGNED_ID, "")
+
+
+class Names:
+    """The names of one batch, resolved."""
+
+    def __init__(self, periods: list[NamePeriod]) -> None:
+        self._periods: dict[str, list[NamePeriod]] = {}
+        for period in periods:
+            self._periods.setdefault(period.name, []).append(period)
+
+    def always(self, name: str) -> BilledTo | None:
+        """Return the account that the name means at any time; None where that depends on the time."""
+        periods = self._periods.get(name)
+        if not periods:
+            return UNASSIGNED
+        first = periods[0]
+        return BilledTo(first.account_id, first.default_route) if (first.valid_from, first.valid_to) == (0, None) else None
+
+    def at(self, name: str, instant: int) -> BilledTo:
+        """Return the account that had the name at the instant, else unassigned."""
+        for period in self._periods.get(name, ()):
+            if period.valid_from <= instant and (period.valid_to is None or instant < period.valid_to):
+                return BilledTo(period.account_id, period.default_route)
+        return UNASSIGNED
+
+
+def resolve_names(connection: Connection, names: Collection[str]) -> Names:
+    """Look up the names that records gave."""
+    return Names(name_periods(connection, [name for name in names if name]))
+
+
+def create_missing_accounts(connection: Connection, names: Collection[str], *, now: int) -> list[str]:
+    """Declare the names that nobody has ever had; return them. Needs a write transaction."""
+    known = {period.name for period in name_periods(connection, names)}
+    missing = sorted(set(names) - known - {""})
+    for name in missing:
+        insert_account(connection, name, default_route="", now=now)
+    return missing

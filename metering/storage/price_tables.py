@@ -1,0 +1,113 @@
+"""Recording price tables, and reading them back into a price book."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, func, insert, select
+
+from metering.storage.tables import price_tables, rate_prices, rate_withdrawals, rates
+from pricing.rates import Price, Rate
+from pricing.tables import Layer, PriceTable, RateKey, TableKind
+
+
+def newest_table_id(connection: Connection) -> int:
+    """Return the id of the newest price table, 0 for none: a book loaded at this id is up to date."""
+    newest: int = connection.execute(select(func.coalesce(func.max(price_tables.c.id), 0))).scalar_one()
+    return newest
+
+
+def record_tables(connection: Connection, tables: Iterable[PriceTable], *, now: int) -> list[int]:
+    """Write the tables that are not recorded yet, whole; return the ids of the new ones. The same content is the same."""
+    known = set(connection.execute(select(price_tables.c.digest)).scalars())
+    recorded = []
+    for table in tables:
+        digest = table.digest
+        if digest not in known:
+            known.add(digest)
+            recorded.append(_insert_table(connection, table, digest, now))
+    return recorded
+
+
+def load_tables(connection: Connection) -> list[PriceTable]:
+    """Read every price table, rates with the ids that charges remember."""
+    prices: dict[int, dict[str, Price]] = defaultdict(dict)
+    for rate_id, quantity, price_pico, block in connection.execute(select(rate_prices)):
+        prices[rate_id][quantity] = Price(price_pico, block)
+    listed: dict[int, list[Rate]] = defaultdict(list)
+    for row in connection.execute(select(rates).order_by(rates.c.id)):
+        listed[row.table_id].append(
+            Rate(
+                id=row.id,
+                table_id=row.table_id,
+                provider=row.provider,
+                model=row.model,
+                operation=row.operation,
+                context_from=row.context_from,
+                source=row.source,
+                prices=prices[row.id],
+            )
+        )
+    withdrawn: dict[int, set[RateKey]] = defaultdict(set)
+    for table_id, provider, model, operation in connection.execute(select(rate_withdrawals)):
+        withdrawn[table_id].add((provider, model, operation))
+    return [
+        PriceTable(
+            id=row.id,
+            source=row.source,
+            layer=Layer(row.layer),
+            route=row.route,
+            account_id=row.account_id,
+            kind=TableKind(row.kind),
+            effective_from=row.effective_from,
+            recorded_at=row.recorded_at,
+            rates=tuple(listed[row.id]),
+            withdrawn=frozenset(withdrawn[row.id]),
+        )
+        for row in connection.execute(select(price_tables).order_by(price_tables.c.id))
+    ]
+
+
+def _insert_table(connection: Connection, table: PriceTable, digest: str, now: int) -> int:
+    table_id: int = connection.execute(
+        insert(price_tables)
+        .values(
+            source=table.source,
+            layer=int(table.layer),
+            route=table.route,
+            account_id=table.account_id,
+            kind=table.kind.value,
+            effective_from=table.effective_from,
+            recorded_at=now,
+            digest=digest,
+        )
+        .returning(price_tables.c.id)
+    ).scalar_one()
+    for rate in table.rates:
+        rate_id = connection.execute(
+            insert(rates)
+            .values(
+                table_id=table_id,
+                provider=rate.provider,
+                model=rate.model,
+                operation=rate.operation,
+                context_from=rate.context_from,
+                source=rate.source,
+            )
+            .returning(rates.c.id)
+        ).scalar_one()
+        connection.execute(
+            insert(rate_prices),
+            [
+                {"rate_id": rate_id, "quantity": quantity, "price_pico": price.pico, "block": price.block}
+                for quantity, price in rate.prices.items()
+            ],
+        )
+    if table.withdrawn:
+        connection.execute(
+            insert(rate_withdrawals),
+            [
+                {"table_id": table_id, "provider": provider, "model": model, "operation": operation}
+                for provider, model, operation in sorted(table.withdrawn)
+            ],
+        )
+    return table_id

@@ -1,0 +1,38 @@
+"""Series: the rows that events, rollups and charges point at."""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert
+
+from metering.domain.series import SeriesKey
+from metering.storage.tables import series, sources
+
+_KEY_COLUMNS = [series.c[name] for name in SeriesKey._fields]
+
+
+def series_of_account(connection: Connection, account_id: int) -> dict[SeriesKey, int]:
+    """Return all series of an account with their ids; the cap bounds their number."""
+    statement = select(series.c.id, *_KEY_COLUMNS).where(series.c.account_id == account_id)
+    return {SeriesKey(*row[1:]): row[0] for row in connection.execute(statement)}
+
+
+def insert_series(connection: Connection, key: SeriesKey) -> int:
+    """Return the id of a series, which is created where it does not exist."""
+    values = key._asdict()
+    connection.execute(insert(series).values(values).on_conflict_do_nothing())
+    matches = [series.c[name] == value for name, value in values.items()]
+    found: int = connection.execute(select(series.c.id).where(*matches)).scalar_one()
+    return found
+
+
+def source_ids(connection: Connection, names: Collection[str]) -> dict[str, int]:
+    """Return the ids of the sources that exist among ``names``."""
+    statement = select(sources.c.name, sources.c.id).where(sources.c.name.in_(names))
+    return {row.name: row.id for row in connection.execute(statement)}
+
+
+def insert_sources(connection: Connection, names: Collection[str]) -> None:
+    """Create the sources that do not exist yet."""
+    for name in sorted(names):
+        connection.execute(insert(sources).values(name=name).on_conflict_do_nothing())

@@ -1,0 +1,45 @@
+"""The tables, one file a group. Facts are append-only; every number is an integer.
+
+SQLite tables are STRICT: an overflowing sum or a float that strays in is an error there instead of a silent conversion.
+"""
+
+from metering.storage.tables.accounts import account_names, accounts, api_keys, plan_changes
+from metering.storage.tables.credits import credit_entries, credit_grants
+from metering.storage.tables.events import (
+    charges,
+    event_claims,
+    event_conflicts,
+    event_copies,
+    event_identities,
+    events,
+    quarantine,
+    rollups,
+    series,
+    sources,
+)
+from metering.storage.tables.prices import price_tables, rate_prices, rate_withdrawals, rates
+from metering.storage.tables.schema import metadata
+
+__all__ = [
+    "account_names",
+    "accounts",
+    "api_keys",
+    "charges",
+    "credit_entries",
+    "credit_grants",
+    "event_claims",
+    "event_conflicts",
+    "event_copies",
+    "event_identities",
+    "events",
+    "metadata",
+    "plan_changes",
+    "price_tables",
+    "quarantine",
+    "rate_prices",
+    "rate_withdrawals",
+    "rates",
+    "rollups",
+    "series",
+    "sources",
+]

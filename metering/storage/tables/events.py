@@ -1,0 +1,179 @@
+"""The event log, what makes an event count once, its charges, and the rollups.
+
+An event's row carries its first charge; later charges stand in ``charges`` as reversal and replacement. Dimensions live in
+``series``, so that the row stays narrow.
+"""
+
+from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy.schema import SchemaItem
+
+from metering.storage.tables.schema import flag, identifier, integer, refers, table, text
+from pricing.quantities import ALL_KINDS
+
+
+def _quantities() -> list[Column[int]]:
+    return [integer(kind) for kind in ALL_KINDS]
+
+
+def _non_negative() -> list[SchemaItem]:
+    return [CheckConstraint(" AND ".join(f"{kind} >= 0" for kind in ALL_KINDS), name="quantities")]
+
+
+sources = table("sources", identifier(), text("name"), UniqueConstraint("name"))
+
+# ``tags`` is canonical JSON of the declared tags. Past the cap the open dimensions say ``(other)``.
+series = table(
+    "series",
+    identifier(),
+    refers("account_id", "accounts"),
+    text("provider"),
+    text("model"),
+    text("operation"),
+    text("route"),
+    text("project"),
+    text("key"),
+    text("tags"),
+    UniqueConstraint("account_id", "provider", "model", "operation", "route", "project", "key", "tags"),
+    CheckConstraint("route IN ('routed', 'provider_key', 'serverless', 'unknown')", name="route"),
+)
+
+events = table(
+    "events",
+    identifier(),
+    refers("account_id", "accounts"),
+    refers("series_id", "series"),
+    refers("source_id", "sources"),
+    text("external_id"),
+    integer("event_time"),
+    flag("time_derived"),
+    integer("received_at"),
+    integer("status", null=True),
+    flag("billable"),
+    integer("quantity_grade"),
+    *_quantities(),
+    # The first charge: NULL where it is unpriced.
+    integer("charge_nano", null=True),
+    refers("rate_id", "rates", null=True),
+    integer("price_grade"),
+    flag("cache_price_unknown"),
+    integer("billing_month"),
+    text("response_id"),
+    text("inference_id"),
+    integer("latency_ms", null=True),
+    # What only a drill-down asks for, as JSON: undeclared tags, values folded out of the series, reported costs.
+    text("details"),
+    CheckConstraint("charge_nano >= 0 AND charge_nano < 9007199254740992", name="charge_bounds"),
+    CheckConstraint("(charge_nano IS NULL) = (price_grade = 2)", name="unpriced"),
+    CheckConstraint("(rate_id IS NOT NULL) = (price_grade = 0)", name="rated"),
+    *_non_negative(),
+    Index("ix_events_account_id_event_time", "account_id", "event_time"),
+)
+
+# Identity is (account, source, id) hashed to 16 bytes; ``event_id`` names the event, or the copy, that it belongs to.
+event_identities = table(
+    "event_identities",
+    Column("identity", LargeBinary, nullable=False),
+    integer("event_id"),
+    integer("fingerprint"),
+    PrimaryKeyConstraint("identity"),
+    sqlite_with_rowid=False,
+)
+
+event_claims = table(
+    "event_claims",
+    integer("claim"),
+    integer("event_id"),
+    PrimaryKeyConstraint("claim", "event_id"),
+    sqlite_with_rowid=False,
+)
+
+# Another source's record of an event that is already counted. ``content`` is the normalised record as JSON.
+event_copies = table(
+    "event_copies",
+    Column("id", integer("id").type, primary_key=True, autoincrement=False),
+    refers("copy_of", "events"),
+    refers("account_id", "accounts"),
+    refers("source_id", "sources"),
+    text("external_id"),
+    integer("event_time"),
+    integer("received_at"),
+    text("content"),
+    Index("ix_event_copies_copy_of", "copy_of"),
+)
+
+# The same identity with other content: the first stands, this is what else was claimed.
+event_conflicts = table(
+    "event_conflicts",
+    identifier(),
+    Column("identity", LargeBinary, nullable=False),
+    integer("fingerprint"),
+    integer("event_id"),
+    refers("account_id", "accounts"),
+    refers("source_id", "sources"),
+    text("external_id"),
+    integer("received_at"),
+    text("content"),
+    UniqueConstraint("identity", "fingerprint"),
+)
+
+# Later charges. A reversal takes one entry back with exactly its key, a replacement puts another in its place.
+charges = table(
+    "charges",
+    identifier(),
+    refers("event_id", "events"),
+    refers("series_id", "series"),
+    integer("sign"),
+    integer("amount_nano"),
+    refers("rate_id", "rates", null=True),
+    integer("price_grade"),
+    flag("billable"),
+    flag("cache_price_unknown"),
+    integer("billing_month"),
+    integer("recorded_at"),
+    text("reason"),
+    CheckConstraint("sign IN (-1, 1)", name="sign"),
+    CheckConstraint("amount_nano * sign >= 0", name="amount"),
+    CheckConstraint("(rate_id IS NOT NULL) = (price_grade = 0)", name="rated"),
+    Index("ix_charges_event_id", "event_id"),
+)
+
+# Signed sums of events with their charges; ``rate_id`` 0 means no rate.
+rollups = table(
+    "rollups",
+    refers("series_id", "series"),
+    integer("rate_id"),
+    integer("price_grade"),
+    integer("quantity_grade"),
+    integer("billable"),
+    integer("event_day"),
+    integer("billing_month"),
+    integer("events"),
+    *_quantities(),
+    integer("amount_nano"),
+    PrimaryKeyConstraint("series_id", "rate_id", "price_grade", "quantity_grade", "billable", "event_day", "billing_month"),
+    Index("ix_rollups_event_day", "event_day"),
+    Index("ix_rollups_billing_month", "billing_month"),
+    sqlite_with_rowid=False,
+)
+
+# Records that could not become events: where they stand and why, never what they say.
+quarantine = table(
+    "quarantine",
+    identifier(),
+    text("source"),
+    text("file"),
+    integer("line"),
+    integer("offset"),
+    integer("length"),
+    text("digest"),
+    text("code"),
+    text("reason"),
+    text("field"),
+    text("kept"),
+    # How the record was read, as JSON, so that a replay reads it the same way.
+    text("options"),
+    integer("recorded_at"),
+    integer("seen_at"),
+    integer("resolved_at", null=True),
+    UniqueConstraint("source", "file", "offset", "digest"),
+)

@@ -1,0 +1,58 @@
+"""Price tables, append-only, with the rates that charges remember."""
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, Text, UniqueConstraint
+from sqlalchemy import Column as Col
+
+from metering.storage.tables.schema import identifier, integer, refers, table, text
+
+price_tables = table(
+    "price_tables",
+    identifier(),
+    text("source"),
+    integer("layer"),
+    text("route"),
+    refers("account_id", "accounts", null=True),
+    text("kind"),
+    integer("effective_from"),
+    integer("recorded_at"),
+    Col("digest", Text, nullable=False),
+    UniqueConstraint("digest"),
+    CheckConstraint("kind IN ('snapshot', 'patch')", name="kind"),
+    CheckConstraint("(layer = 0) = (account_id IS NOT NULL)", name="account"),
+)
+
+rates = table(
+    "rates",
+    identifier(),
+    refers("table_id", "price_tables"),
+    text("provider"),
+    text("model"),
+    text("operation"),
+    integer("context_from"),
+    text("source"),
+    UniqueConstraint("table_id", "provider", "model", "operation", "context_from"),
+    Index("ix_rates_provider_model", "provider", "model"),
+)
+
+# Integer pico-USD per block of units: 1 token, 1,000 or 3,600,000 ms.
+rate_prices = table(
+    "rate_prices",
+    refers("rate_id", "rates"),
+    text("quantity"),
+    integer("price_pico"),
+    integer("block"),
+    PrimaryKeyConstraint("rate_id", "quantity"),
+    CheckConstraint("price_pico >= 0", name="price"),
+    CheckConstraint("block >= 1", name="block"),
+    sqlite_with_rowid=False,
+)
+
+rate_withdrawals = table(
+    "rate_withdrawals",
+    Col("table_id", integer("table_id").type, ForeignKey("price_tables.id"), nullable=False),
+    text("provider"),
+    text("model"),
+    text("operation"),
+    PrimaryKeyConstraint("table_id", "provider", "model", "operation"),
+    sqlite_with_rowid=False,
+)
