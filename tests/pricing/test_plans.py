@@ -1,0 +1,51 @@
+"""Plans are dated; what is not known is None, never zero."""
+
+from datetime import date
+
+import pytest
+
+from pricing.errors import InvalidPlanError
+from pricing.plans import PlanCatalogue, PlanTerms
+
+
+def terms(**overrides):
+    fields = {
+        "plan": "pro", "effective_from": date(2025, 2, 4), "rank": 1, "fee_cents": 900, "included_credit_nano": 2_000_000_000,
+        "pay_as_you_go": True, "credits_pay_elsewhere": False, "source": "documentation",
+    }  # fmt: skip
+    return PlanTerms(**fields | overrides)
+
+
+def test_terms_hold_from_their_day_until_the_next_entry():
+    old, new = terms(), terms(effective_from=date(2026, 8, 21), credits_pay_elsewhere=True)
+    catalogue = PlanCatalogue([new, old])
+    assert catalogue.terms("pro", date(2025, 2, 3)) is None
+    assert catalogue.terms("pro", date(2025, 2, 4)) is old
+    assert catalogue.terms("pro", date(2026, 8, 20)) is old
+    assert catalogue.terms("pro", date(2026, 8, 21)) is new
+
+
+def test_plans_are_listed_from_the_lowest_rank():
+    assert PlanCatalogue([terms(plan="pro", rank=1), terms(plan="free", rank=0)]).plans == ("free", "pro")
+
+
+def test_an_unknown_plan_is_refused_and_the_known_ones_are_named():
+    with pytest.raises(InvalidPlanError, match="'gold' is not a plan; the catalogue has pro") as refused:
+        PlanCatalogue([terms()]).terms("gold", date(2026, 1, 1))
+    assert refused.value.code == "invalid_plan"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        ({"fee_cents": -1}, "a fee must not be negative, got -1 cents"),
+        ({"included_credit_nano": -5}, "credit must not be negative"),
+    ],
+)
+def test_a_negative_amount_is_refused(overrides, reason):
+    with pytest.raises(InvalidPlanError, match=reason):
+        terms(**overrides)
+
+
+def test_an_unknown_fee_stays_unknown():
+    assert PlanCatalogue([terms(fee_cents=None)]).terms("pro", date(2026, 1, 1)).fee_cents is None

@@ -1,0 +1,88 @@
+"""Quantities are disjoint, whole and bounded."""
+
+import pytest
+
+from pricing.errors import InvalidQuantityError
+from pricing.quantities import (
+    ALL_KINDS,
+    MAX_QUANTITY,
+    OUTPUT_KINDS,
+    PRICED_KINDS,
+    Quantities,
+    amounts_of,
+    check_count,
+    checked_quantities,
+)
+
+
+def test_a_cached_token_is_part_of_the_prompt_once():
+    used = checked_quantities(
+        input_tokens=400, cache_read_tokens=600, cache_write_tokens=50, cache_write_1h_tokens=7, output_tokens=200
+    )
+    assert used.prompt_tokens == 1057
+
+
+def test_audio_and_image_tokens_that_were_sent_are_part_of_the_prompt_and_those_received_are_not():
+    used = checked_quantities(input_audio_tokens=3, input_image_tokens=4, output_audio_tokens=100, output_image_tokens=100)
+    assert used.prompt_tokens == 7
+
+
+def test_reasoning_is_a_memo_and_has_no_price():
+    assert "reasoning_tokens" not in PRICED_KINDS
+    assert (*PRICED_KINDS, "reasoning_tokens") == ALL_KINDS
+
+
+def test_amounts_are_in_the_order_of_their_kinds():
+    counts = {kind: position + 1 for position, kind in enumerate(PRICED_KINDS)}
+    assert amounts_of(Quantities(**counts)) == (*range(1, len(PRICED_KINDS) + 1), 0)
+
+
+@pytest.mark.parametrize("kind", OUTPUT_KINDS)
+def test_each_kind_of_output_counts_as_output(kind):
+    assert Quantities(**{kind: 1}).has_output
+
+
+def test_a_prompt_alone_is_no_output():
+    assert not Quantities(input_tokens=5, cache_read_tokens=5, input_audio_tokens=1, input_image_tokens=1).has_output
+
+
+@pytest.mark.parametrize("count", [0, 1, MAX_QUANTITY])
+def test_counts_within_the_bound_are_kept(count):
+    assert checked_quantities(images=count).images == count
+
+
+@pytest.mark.parametrize(
+    ("count", "reason"),
+    [
+        (-1, "input_tokens must not be negative, got -1"),
+        (1_000_000_001, "input_tokens must be at most 1000000000, got 1000000001"),
+        (1.5, "input_tokens must be a whole number, got 1.5"),
+        (1.0, "input_tokens must be a whole number, got 1.0"),
+        (float("nan"), "input_tokens must be a whole number, got nan"),
+        (True, "input_tokens must be a whole number, got True"),
+        ("12", "input_tokens must be a whole number, got '12'"),
+        (None, "input_tokens must be a whole number, got None"),
+    ],
+)
+def test_a_count_that_can_not_be_is_refused_by_name_and_value(count, reason):
+    with pytest.raises(InvalidQuantityError) as refused:
+        checked_quantities(input_tokens=count)
+    assert str(refused.value) == reason
+    assert refused.value.code == "invalid_quantity"
+
+
+def test_a_long_value_is_cut_in_the_message():
+    with pytest.raises(InvalidQuantityError) as refused:
+        check_count("images", "x" * 1000)
+    assert len(str(refused.value)) < 100
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(InvalidQuantityError, match="promptTokens is not a kind of quantity"):
+        checked_quantities(promptTokens=1)
+
+
+def test_reasoning_can_not_be_more_than_the_output_that_includes_it():
+    assert checked_quantities(output_tokens=200, reasoning_tokens=200).reasoning_tokens == 200
+    with pytest.raises(InvalidQuantityError, match="reasoning_tokens 201 is more than output_tokens 200"):
+        checked_quantities(output_tokens=200, reasoning_tokens=201)

@@ -1,0 +1,187 @@
+"""Every quantity is charged exactly once; the sum is rounded up once; unknown is not zero."""
+
+from fractions import Fraction
+from math import ceil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pricing.errors import ChargeTooLargeError
+from pricing.money import MAX_CHARGE_NANO
+from pricing.quantities import MAX_QUANTITY, PRICED_KINDS, REQUESTS, Quantities
+from pricing.rates import MAX_PRICE_PICO, Price, Rate
+from pricing.rating import charge, kinds_without_price, line_amount_pico
+
+CACHE = ("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
+
+
+def rate(**prices):
+    listed = {kind: price if isinstance(price, Price) else Price(price) for kind, price in prices.items()}
+    return Rate(provider="together", model="llama", prices=listed)
+
+
+TEXT = rate(input_tokens=1_000_000, cache_read_tokens=100_000, output_tokens=2_000_000)
+FLUX = rate(compute_ms=Price(120_000_000, 1_000), images=0, input_tokens=0)
+
+
+def test_one_token_at_37500_pico_is_rounded_up_to_38_nano():
+    assert charge(Quantities(input_tokens=1), rate(input_tokens=37_500)).amount_nano == 38
+
+
+def test_two_parts_are_added_before_they_are_rounded():
+    # 37.5 + 37.5 nano: 75 together, 76 if each were rounded by itself.
+    assert (
+        charge(Quantities(input_tokens=1, output_tokens=1), rate(input_tokens=37_500, output_tokens=37_500)).amount_nano == 75
+    )
+
+
+def test_ten_seconds_of_compute_at_a_price_per_second():
+    assert charge(Quantities(compute_ms=10_000, images=1), FLUX).amount_nano == 1_200_000
+
+
+def test_a_cached_token_is_charged_once_and_reasoning_is_not_charged_again():
+    used = Quantities(input_tokens=400, cache_read_tokens=600, output_tokens=200, reasoning_tokens=150)
+    priced = charge(used, TEXT)
+    assert priced.amount_nano == 860_000
+    assert not priced.cache_price_unknown
+    assert priced.rate is TEXT
+
+
+def test_a_missing_cache_price_falls_back_to_the_input_price_and_says_so():
+    plain = rate(input_tokens=1_000_000, output_tokens=2_000_000)
+    priced = charge(Quantities(input_tokens=400, cache_read_tokens=600, output_tokens=200), plain)
+    assert (priced.amount_nano, priced.cache_price_unknown) == (1_400_000, True)
+    assert not charge(Quantities(input_tokens=400, output_tokens=200), plain).cache_price_unknown
+
+
+def test_only_a_cache_price_that_was_used_makes_a_charge_assumed():
+    assert charge(Quantities(cache_write_tokens=1), TEXT).cache_price_unknown
+    assert not charge(Quantities(cache_read_tokens=1), TEXT).cache_price_unknown
+    with_image = rate(input_tokens=10, cache_read_tokens=1, images=1_000)
+    assert not charge(Quantities(cache_read_tokens=1, images=1), with_image).cache_price_unknown
+    assert charge(Quantities(cache_write_1h_tokens=1, images=1), with_image).cache_price_unknown
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PRICED_KINDS if kind not in {"input_tokens", "output_tokens", *CACHE}])
+def test_a_quantity_without_a_price_leaves_the_whole_request_unpriced(kind):
+    used = Quantities(input_tokens=1_000, **{kind: 1})
+    text = rate(input_tokens=10, output_tokens=10)
+    assert charge(used, text) is None
+    assert kinds_without_price(used, text) == [kind]
+
+
+def test_output_without_a_price_is_unpriced_though_it_is_text():
+    embedding = rate(input_tokens=10)
+    assert charge(Quantities(input_tokens=100), embedding).amount_nano == 1
+    assert charge(Quantities(input_tokens=100, output_tokens=1), embedding) is None
+
+
+def test_nothing_used_costs_nothing_and_is_known():
+    assert charge(Quantities(), TEXT).amount_nano == 0
+    assert charge(Quantities(), FLUX).amount_nano == 0
+
+
+def test_a_free_model_is_free_not_unknown():
+    assert charge(Quantities(input_tokens=1_000, output_tokens=9), rate(input_tokens=0, output_tokens=0)).amount_nano == 0
+
+
+def test_a_request_can_have_a_price_of_its_own():
+    assert charge(Quantities(), rate(requests=5_000)).amount_nano == 5
+    assert charge(Quantities(input_tokens=3), rate(requests=5_000, input_tokens=100, output_tokens=0)).amount_nano == 6
+
+
+def test_an_image_without_the_compute_time_that_covers_it_is_unknown_not_free():
+    used = Quantities(images=1, input_tokens=20)
+    assert charge(used, FLUX) is None
+    assert kinds_without_price(used, FLUX) == ["input_tokens", "images"]
+
+
+def test_a_megapixel_price_without_the_size_of_the_image_is_unknown_not_free():
+    by_size = rate(megapixels=25_000_000_000, images=0)
+    assert charge(Quantities(images=1), by_size) is None
+    assert charge(Quantities(images=1, megapixels=2), by_size).amount_nano == 50_000_000
+    assert kinds_without_price(Quantities(images=1, megapixels=2), by_size) == []
+
+
+def test_a_charge_of_two_to_the_53_is_refused_and_one_less_is_not():
+    # 2^53 nano = 9,007,199,254,740,992 x 1,000 pico; 9,007,199,254,740,992 = 2^26 x 2^27.
+    unit = rate(input_tokens=2**27 * 1_000)
+    with pytest.raises(ChargeTooLargeError, match="9007199254740992 nano-USD for one request of llama at together") as refused:
+        charge(Quantities(input_tokens=2**26), unit)
+    assert refused.value.code == "charge_too_large"
+    assert charge(Quantities(input_tokens=2**26 - 1), unit).amount_nano == 2**53 - 2**27
+    with pytest.raises(ChargeTooLargeError):
+        charge(Quantities(images=2**26), rate(images=2**27 * 1_000))
+
+
+def test_three_requests_of_one_token_are_one_exact_line():
+    # Worked example 9: 3 x 37,500 pico, whatever the three charges were rounded to.
+    assert line_amount_pico("input_tokens", 3, rate(input_tokens=37_500)) == 112_500
+
+
+def test_a_line_of_cached_tokens_without_a_price_is_at_the_input_price():
+    assert line_amount_pico("cache_read_tokens", 4, rate(input_tokens=10)) == 40
+
+
+def test_a_line_per_block_is_rounded_down_and_requests_are_a_line():
+    assert line_amount_pico("compute_ms", 1_500, rate(compute_ms=Price(3, 1_000))) == 4
+    assert line_amount_pico(REQUESTS, 3, rate(requests=7)) == 21
+
+
+counts = st.one_of(st.just(0), st.integers(min_value=0, max_value=10_000), st.integers(min_value=0, max_value=MAX_QUANTITY))
+prices = st.builds(
+    Price,
+    st.one_of(st.just(0), st.integers(min_value=1, max_value=10**9), st.integers(min_value=1, max_value=MAX_PRICE_PICO)),
+    st.sampled_from([1, 1_000, 3_600_000]),
+)
+text_kinds = PRICED_KINDS[:5]
+priced = st.one_of(
+    st.dictionaries(st.sampled_from((*PRICED_KINDS, REQUESTS)), prices, min_size=1),
+    st.dictionaries(st.sampled_from((*text_kinds, REQUESTS)), prices, min_size=1),
+)
+used = st.one_of(
+    st.dictionaries(st.sampled_from(PRICED_KINDS), counts),
+    st.dictionaries(st.sampled_from(text_kinds), counts),
+)
+
+
+def owed(amounts: dict[str, int], listed: dict[str, Price]) -> tuple[int, bool] | None:
+    """The rule in exact fractions: (nano-USD, a cache price was assumed), or None for unpriced."""
+    total, assumed = Fraction(0), False
+    for kind, amount in {**amounts, REQUESTS: 1}.items():
+        price = listed.get(kind)
+        if price is None and kind in CACHE and amount:
+            price = listed.get("input_tokens")
+            assumed = assumed or price is not None
+        if price is not None:
+            total += Fraction(amount * price.pico, price.block)
+        elif amount and kind != REQUESTS:
+            return None
+    charges_for_measures = any(
+        price.pico and not kind.endswith("_tokens") for kind, price in listed.items() if kind != REQUESTS
+    )
+    if not total and charges_for_measures and any(amounts.values()):
+        return None
+    return ceil(total / 1_000), assumed
+
+
+@given(priced, used)
+def test_a_charge_is_the_exact_sum_rounded_up_once(listed, amounts):
+    at = Rate(provider="p", model="m", prices=listed)
+    expected = owed(amounts, listed)
+    if expected is not None and expected[0] > MAX_CHARGE_NANO:
+        with pytest.raises(ChargeTooLargeError):
+            charge(Quantities(**amounts), at)
+        return
+    outcome = charge(Quantities(**amounts), at)
+    assert (None if outcome is None else (outcome.amount_nano, outcome.cache_price_unknown)) == expected
+    assert bool(kinds_without_price(Quantities(**amounts), at)) == (expected is None)
+
+
+@given(st.lists(st.integers(min_value=1, max_value=10**6), min_size=1, max_size=20), st.integers(min_value=1, max_value=10**7))
+def test_requests_never_add_up_to_less_than_their_line_nor_to_a_nano_more_each(tokens, pico):
+    at = rate(input_tokens=pico)
+    charged = sum(charge(Quantities(input_tokens=count), at).amount_nano for count in tokens)
+    rounding_pico = charged * 1_000 - line_amount_pico("input_tokens", sum(tokens), at)
+    assert 0 <= rounding_pico < 1_000 * len(tokens)
