@@ -155,6 +155,11 @@ def test_among_sources_of_one_layer_the_price_that_became_valid_last_wins():
     assert (price(book), price(book, instant=NOON + 1)) == (1, 2)
 
 
+def test_among_unrecorded_prices_of_one_layer_and_instant_the_first_source_by_name_wins():
+    tables = [table(rate(1), source="b"), table(rate(2), source="a")]
+    assert price(PriceBook(tables)) == price(PriceBook(tables[::-1])) == 2
+
+
 @pytest.mark.parametrize("route", ["", "routed"])
 def test_the_last_word_of_a_source_counts_whether_it_is_about_one_route_or_all(route):
     other = "routed" if not route else ""

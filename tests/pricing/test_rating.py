@@ -129,6 +129,27 @@ def test_a_line_per_block_is_rounded_down_and_requests_are_a_line():
     assert line_amount_pico(REQUESTS, 3, rate(requests=7)) == 21
 
 
+def test_the_largest_charge_that_is_kept_is_one_below_two_to_the_53():
+    # 2^53 - 1 = 6,361 x 69,431 x 20,394,401.
+    for kind in ("input_tokens", "images"):
+        at = rate(**{"input_tokens": 0, "output_tokens": 0} | {kind: 20_394_401 * 1_000})
+        assert charge(Quantities(**{kind: 6_361 * 69_431}), at).amount_nano == 9_007_199_254_740_991
+
+
+def test_each_kind_of_text_has_its_own_price():
+    at = rate(
+        input_tokens=1_000, cache_read_tokens=10**5, cache_write_tokens=10**7, cache_write_1h_tokens=10**9, output_tokens=10**11
+    )
+    used = Quantities(input_tokens=1, cache_read_tokens=2, cache_write_tokens=3, cache_write_1h_tokens=4, output_tokens=5)
+    assert charge(used, at).amount_nano == 5_04_03_02_01
+
+
+def test_tokens_that_compute_time_covers_are_unknown_without_it():
+    at = rate(compute_ms=Price(120_000_000, 1_000), input_tokens=0, output_tokens=0)
+    assert charge(Quantities(input_tokens=20, output_tokens=5), at) is None
+    assert charge(Quantities(input_tokens=20, output_tokens=5, compute_ms=1), at).amount_nano == 120
+
+
 counts = st.one_of(st.just(0), st.integers(min_value=0, max_value=10_000), st.integers(min_value=0, max_value=MAX_QUANTITY))
 prices = st.builds(
     Price,
@@ -139,6 +160,7 @@ text_kinds = PRICED_KINDS[:5]
 priced = st.one_of(
     st.dictionaries(st.sampled_from((*PRICED_KINDS, REQUESTS)), prices, min_size=1),
     st.dictionaries(st.sampled_from((*text_kinds, REQUESTS)), prices, min_size=1),
+    st.fixed_dictionaries(dict.fromkeys(text_kinds, prices), optional={REQUESTS: prices, "images": prices}),
 )
 used = st.one_of(
     st.dictionaries(st.sampled_from(PRICED_KINDS), counts),
