@@ -50,17 +50,24 @@ class PlanCatalogue:
         """The plans' names, lowest rank first."""
         return tuple(sorted(self._terms, key=lambda plan: self._terms[plan][-1].rank))
 
+    def rank(self, plan: str) -> int:
+        """Return where a plan stands among the others. Raises InvalidPlanError for a plan the catalogue does not have."""
+        return self._entries(plan)[-1].rank
+
     def terms(self, plan: str, on: date) -> PlanTerms | None:
         """Return the plan's terms on a day; None before the first dated entry, where they are unknown.
 
         Raises InvalidPlanError for a plan that the catalogue does not have.
         """
-        entries = self._terms.get(plan)
-        if not entries:
-            raise InvalidPlanError(f"{plan!r} is not a plan; the catalogue has {', '.join(self.plans)}")
         current = None
-        for entry in entries:
+        for entry in self._entries(plan):
             if entry.effective_from > on:
                 break
             current = entry
         return current
+
+    def _entries(self, plan: str) -> list[PlanTerms]:
+        entries = self._terms.get(plan)
+        if not entries:
+            raise InvalidPlanError(f"{plan!r} is not a plan; the catalogue has {', '.join(self.plans)}")
+        return entries

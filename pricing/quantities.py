@@ -16,7 +16,7 @@ from pricing.errors import InvalidQuantityError
 MAX_QUANTITY = 1_000_000_000
 
 
-class Quantities(Struct, frozen=True, gc=False):
+class Quantities(Struct, frozen=True, gc=False, omit_defaults=True):
     """Non-negative integer counts; milliseconds where the name ends in ``_ms``.
 
     The constructor does not look at its arguments, because the decoders that build millions of these declare the

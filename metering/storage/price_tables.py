@@ -1,9 +1,10 @@
 """Recording price tables, and reading them back into a price book."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from metering.storage.tables import price_tables, rate_prices, rate_withdrawals, rates
 from pricing.rates import Price, Rate
@@ -35,18 +36,7 @@ def load_tables(connection: Connection) -> list[PriceTable]:
         prices[rate_id][quantity] = Price(price_pico, block)
     listed: dict[int, list[Rate]] = defaultdict(list)
     for row in connection.execute(select(rates).order_by(rates.c.id)):
-        listed[row.table_id].append(
-            Rate(
-                id=row.id,
-                table_id=row.table_id,
-                provider=row.provider,
-                model=row.model,
-                operation=row.operation,
-                context_from=row.context_from,
-                source=row.source,
-                prices=prices[row.id],
-            )
-        )
+        listed[row.table_id].append(_rate(row, prices[row.id]))
     withdrawn: dict[int, set[RateKey]] = defaultdict(set)
     for table_id, provider, model, operation in connection.execute(select(rate_withdrawals)):
         withdrawn[table_id].add((provider, model, operation))
@@ -65,6 +55,31 @@ def load_tables(connection: Connection) -> list[PriceTable]:
         )
         for row in connection.execute(select(price_tables).order_by(price_tables.c.id))
     ]
+
+
+def load_rates(connection: Connection, ids: Collection[int]) -> dict[int, Rate]:
+    """Return the rates with the given ids."""
+    wanted = sorted(ids)
+    prices: dict[int, dict[str, Price]] = defaultdict(dict)
+    for rate_id, quantity, price_pico, block in connection.execute(
+        select(rate_prices).where(rate_prices.c.rate_id.in_(wanted))
+    ):
+        prices[rate_id][quantity] = Price(price_pico, block)
+    rows = connection.execute(select(rates).where(rates.c.id.in_(wanted)))
+    return {row.id: _rate(row, prices[row.id]) for row in rows}
+
+
+def _rate(row: Row[Any], prices: dict[str, Price]) -> Rate:
+    return Rate(
+        id=row.id,
+        table_id=row.table_id,
+        provider=row.provider,
+        model=row.model,
+        operation=row.operation,
+        context_from=row.context_from,
+        source=row.source,
+        prices=prices,
+    )
 
 
 def _insert_table(connection: Connection, table: PriceTable, digest: str, now: int) -> int:

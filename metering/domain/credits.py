@@ -1,0 +1,108 @@
+"""Credits: given, bought, and burned month by month.
+
+Included credits of a month pay only for that month's billable usage; purchased ones roll over. Burn order: soonest expiry,
+included before purchased, oldest, id. Never below zero; never on fees, negative usage or usage on a partner's own key.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from metering.domain.instants import month_start, next_month
+
+INCLUDED = "included"
+PURCHASED = "purchased"
+PROMOTIONAL = "promotional"
+
+_NEVER = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class CreditGrant:
+    """Money given: nano-USD, usable from ``granted_at`` until ``expires_at`` (exclusive; None: it does not expire)."""
+
+    id: int
+    kind: str
+    amount_nano: int
+    granted_at: int
+    expires_at: int | None = None
+    reference: str = ""
+
+    @property
+    def burn_order(self) -> tuple[int, int, int, int]:
+        """What decides which grant pays first."""
+        expiry = _NEVER if self.expires_at is None else self.expires_at
+        return expiry, 0 if self.kind == INCLUDED else 1, self.granted_at, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class CreditApplied:
+    """What one grant paid of a month's usage, and what it has left after."""
+
+    grant: CreditGrant
+    amount_nano: int
+    left_nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class MonthUsage:
+    """The billable usage of a month, and what of its included credit was spent on other Hugging Face compute."""
+
+    month: int
+    usage_nano: int
+    included_nano: int
+    used_elsewhere_nano: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MonthCredits:
+    """What credits did in a month: who paid, what of the included credit is left, what usage nobody paid."""
+
+    month: int
+    applied: tuple[CreditApplied, ...]
+    included_left_nano: int
+    purchased_left_nano: int
+    uncovered_nano: int
+
+    @property
+    def applied_nano(self) -> int:
+        """All that credits paid."""
+        return sum(item.amount_nano for item in self.applied)
+
+
+def burn_credits(months: Sequence[MonthUsage], grants: Sequence[CreditGrant]) -> list[MonthCredits]:
+    """Burn credits through consecutive months, oldest first; ``grants`` are those that outlive a month.
+
+    A grant can pay for a month in which it is valid on at least one instant.
+    """
+    left = {grant.id: grant.amount_nano for grant in grants}
+    return [_burn_month(month, grants, left) for month in months]
+
+
+def _burn_month(month: MonthUsage, grants: Sequence[CreditGrant], left: dict[int, int]) -> MonthCredits:
+    start, end = month_start(month.month), month_start(next_month(month.month))
+    included = CreditGrant(0, INCLUDED, max(0, month.included_nano - month.used_elsewhere_nano), start, end)
+    left[included.id] = included.amount_nano
+    usable = [grant for grant in grants if grant.granted_at < end and (grant.expires_at is None or grant.expires_at > start)]
+    owed = max(0, month.usage_nano)
+    applied = []
+    for grant in sorted([included, *usable], key=lambda grant: grant.burn_order):
+        paid = min(owed, left[grant.id])
+        if paid:
+            owed -= paid
+            left[grant.id] -= paid
+            applied.append(CreditApplied(grant, paid, left[grant.id]))
+    return MonthCredits(
+        month=month.month,
+        applied=tuple(applied),
+        included_left_nano=left[included.id],
+        purchased_left_nano=sum(left[grant.id] for grant in usable if grant.expires_at is None or grant.expires_at > end),
+        uncovered_nano=owed,
+    )
+
+
+def months_through(first: int, last: int) -> list[int]:
+    """Return all months from ``first`` to ``last``, both included."""
+    months = [first]
+    while months[-1] < last:
+        months.append(next_month(months[-1]))
+    return months

@@ -1,0 +1,160 @@
+"""A spend question and its answer.
+
+By event time, a question has any half-open range of instants; by billing month, whole months only. All amounts are integer
+nano-USD, all quantities whole counts.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from metering.domain.errors import DomainError
+from metering.domain.events import ROUTES, PriceGrade, QuantityGrade
+from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, day_of, format_instant, month_of, month_start
+from pricing.quantities import Quantities
+
+MAX_ROWS = 10_000
+MAX_FILTER_VALUES = 1_000
+TAG_PREFIX = "tag:"
+
+SERIES_DIMENSIONS = ("provider", "model", "operation", "route", "project", "key")
+DIMENSIONS = ("account", *SERIES_DIMENSIONS, "price_grade", "quantity_grade", "billable", "rate")
+
+# What a value of these dimensions may be, and the number that stands for it in the database.
+CODED_VALUES: dict[str, dict[str, int]] = {
+    "price_grade": {grade.name.lower(): int(grade) for grade in PriceGrade},
+    "quantity_grade": {grade.name.lower(): int(grade) for grade in QuantityGrade},
+    "billable": {"false": 0, "true": 1},
+}
+
+
+class SpendQueryError(DomainError):
+    """A spend question that can not be answered as it is asked."""
+
+    code = "invalid_spend_query"
+
+
+class TooManyRowsError(DomainError):
+    """The answer would have more than MAX_ROWS rows."""
+
+    code = "too_many_rows"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"the answer has more than {MAX_ROWS} rows; ask for a shorter period, a coarser granularity, fewer dimensions"
+            " in group_by, or filter"
+        )
+
+
+class Granularity(StrEnum):
+    """The periods of an answer, in UTC; ``total`` is one period."""
+
+    TOTAL = "total"
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+class PeriodBasis(StrEnum):
+    """What puts a charge into a period: when its event happened, or the month it is billed in."""
+
+    EVENT = "event"
+    BILLING = "billing"
+
+
+class SpendQuery(Struct, frozen=True):
+    """What was spent from ``start`` until ``end`` (microseconds UTC, half-open) by an account, or by all (None).
+
+    ``group_by`` names DIMENSIONS or ``tag:<name>`` of a declared tag. ``filters`` maps the same names to the values that
+    count; a dimension that nobody stated has the value ``""``. Values of ``account`` are current names, of the grades their
+    names in lower case, of ``billable`` ``true`` and ``false``, of ``rate`` its id (``""``: no rate).
+    Raises SpendQueryError.
+    """
+
+    start: int
+    end: int
+    account_id: int | None = None
+    group_by: tuple[str, ...] = ()
+    filters: dict[str, tuple[str, ...]] = {}
+    granularity: Granularity = Granularity.TOTAL
+    period_basis: PeriodBasis = PeriodBasis.EVENT
+
+    def __post_init__(self) -> None:
+        if self.end <= self.start:
+            raise SpendQueryError(f"the period must end after it starts, {_shown(self.start)} to {_shown(self.end)} does not")
+        if len(set(self.group_by)) != len(self.group_by):
+            raise SpendQueryError("group_by names a dimension twice")
+        for name in (*self.group_by, *self.filters):
+            if name not in DIMENSIONS and not (name.startswith(TAG_PREFIX) and name != TAG_PREFIX):
+                raise SpendQueryError(f"{name[:40]!r} is not a dimension; use {', '.join(DIMENSIONS)} or tag:<name>")
+        for name, values in self.filters.items():
+            _check_values(name, values)
+        if self.period_basis is PeriodBasis.BILLING:
+            self._check_billing()
+        self._check_length()
+
+    def _check_billing(self) -> None:
+        if self.granularity in (Granularity.HOUR, Granularity.DAY):
+            raise SpendQueryError("a charge is billed in a month: with period_basis=billing use granularity total or month")
+        for name, instant in (("start", self.start), ("end", self.end)):
+            if month_start(month_of(instant)) != instant:
+                raise SpendQueryError(f"with period_basis=billing, {name} must begin a month; {_shown(instant)} does not")
+
+    def _check_length(self) -> None:
+        length = {Granularity.HOUR: MICROS_PER_HOUR, Granularity.DAY: MICROS_PER_DAY}.get(self.granularity)
+        if self.granularity is Granularity.MONTH:
+            length = 28 * MICROS_PER_DAY
+        if length is not None and (self.end - self.start) // length > MAX_ROWS:
+            raise TooManyRowsError
+
+
+class SpendRow(Struct, frozen=True):
+    """One row of an answer.
+
+    ``group`` holds the values of ``group_by``, in its order. ``period_start`` is where the row's period begins by the
+    calendar, also where the range cuts it; with granularity total it is the range's start. ``failed_events`` are those of
+    ``events`` that cost nothing because the request failed; ``unpriced_events`` and their tokens are not in ``amount_nano``.
+    """
+
+    group: tuple[str, ...]
+    period_start: int
+    events: int
+    failed_events: int
+    unpriced_events: int
+    unpriced_tokens: int
+    quantities: Quantities
+    amount_nano: int
+
+
+def months_between(start: int, end: int) -> tuple[int, ...]:
+    """Return the months (``YYYYMM``) that ``[start, end)`` touches, in order."""
+    first, last = month_of(start), month_of(end - 1)
+    months = (last // 100 - first // 100) * 12 + last % 100 - first % 100 + 1
+    offset = first // 100 * 12 + first % 100 - 1
+    return tuple((at // 12) * 100 + at % 12 + 1 for at in range(offset, offset + months))
+
+
+def whole_days(start: int, end: int) -> tuple[int, int]:
+    """Return the UTC days that lie wholly in ``[start, end)``, as (first day, day after the last); equal for none."""
+    first = -(-start // MICROS_PER_DAY)
+    return first, max(first, day_of(end))
+
+
+def _check_values(name: str, values: tuple[str, ...]) -> None:
+    if not values:
+        raise SpendQueryError(f"the filter on {name[:40]} has no value")
+    if len(values) > MAX_FILTER_VALUES:
+        raise SpendQueryError(f"the filter on {name[:40]} has {len(values)} values, at most {MAX_FILTER_VALUES} are possible")
+    known = {**CODED_VALUES, "route": dict.fromkeys(ROUTES, 0)}.get(name)
+    for value in values:
+        if known is not None and value not in known:
+            raise SpendQueryError(f"{value[:40]!r} is not a {name}; use {', '.join(known)}")
+        if name == "rate" and value and not (value.isascii() and value.isdecimal() and len(value) < 19):
+            raise SpendQueryError(f"{value[:40]!r} is not the id of a rate")
+
+
+def _shown(instant: int) -> str:
+    try:
+        return format_instant(instant)
+    except OverflowError:
+        return f"{instant} microseconds"

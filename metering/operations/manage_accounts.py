@@ -1,0 +1,124 @@
+"""Declare accounts, rename them, say how they are routed and on which plan they are."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Engine
+
+from metering.domain.errors import AlreadyExistsError, DomainError
+from metering.domain.events import MAX_NAME_LENGTH, PROVIDER_KEY, ROUTED, SERVERLESS
+from metering.domain.plan_history import PlanChange
+from metering.operations.steps.find_account import find_account
+from metering.storage.accounts import (
+    UNASSIGNED_NAME,
+    AccountRow,
+    account_named,
+    account_with_id,
+    accounts_by_name,
+    former_names,
+    insert_account,
+    rename_account,
+    set_default_route,
+)
+from metering.storage.database import reading, writing
+from metering.storage.plans import insert_plan_change, plan_changes_of
+from pricing.plans import PlanCatalogue
+
+DEFAULT_ROUTES = ("", ROUTED, PROVIDER_KEY, SERVERLESS)
+MAX_SEATS = 1_000_000
+
+
+def declare_account(engine: Engine, name: str, *, default_route: str = "", now: int) -> AccountRow:
+    """Create an account. Raises AlreadyExistsError when the name is, or was, another's."""
+    _check_name(name)
+    _check_route(default_route)
+    with writing(engine) as connection:
+        if former_names(connection, name, 0):
+            raise AlreadyExistsError(f"the name {name!r} belongs, or belonged, to an account already")
+        insert_account(connection, name, default_route=default_route, now=now)
+        return find_account(connection, name)
+
+
+def ensure_account(engine: Engine, name: str, *, now: int) -> AccountRow:
+    """Return the account with the name, created where nobody has it."""
+    with reading(engine) as connection:
+        account = account_named(connection, name)
+    return account or declare_account(engine, name, now=now)
+
+
+def show_account(engine: Engine, name: str) -> AccountRow:
+    """Return an account by its current name. Raises NotFoundError."""
+    with reading(engine) as connection:
+        return find_account(connection, name)
+
+
+def show_account_by_id(engine: Engine, account_id: int) -> AccountRow | None:
+    """Return an account by its id, None when it does not exist."""
+    with reading(engine) as connection:
+        return account_with_id(connection, account_id)
+
+
+def list_accounts(engine: Engine, *, after: str = "", limit: int | None = None) -> list[AccountRow]:
+    """Return accounts in the order of their names."""
+    with reading(engine) as connection:
+        return accounts_by_name(connection, after=after, limit=limit)
+
+
+def change_account(
+    engine: Engine, name: str, *, new_name: str | None = None, default_route: str | None = None, now: int
+) -> AccountRow:
+    """Rename an account from now on, or set the route of requests whose records do not say. What is None stays.
+
+    Raises NotFoundError, AlreadyExistsError, and DomainError for the account that holds what nobody declared.
+    """
+    with writing(engine) as connection:
+        account = find_account(connection, name)
+        if account.name == UNASSIGNED_NAME:
+            raise DomainError(f"{UNASSIGNED_NAME!r} holds what nobody has declared; it can not be changed")
+        if default_route is not None:
+            _check_route(default_route)
+            set_default_route(connection, account.id, default_route)
+        if new_name is not None and new_name != account.name:
+            _check_name(new_name)
+            if former_names(connection, new_name, now):
+                raise AlreadyExistsError(f"the name {new_name!r} belongs to an account already")
+            rename_account(connection, account.id, new_name, since=now)
+        return find_account(connection, new_name or name)
+
+
+def set_plan(engine: Engine, name: str, change: PlanChange, catalogue: PlanCatalogue, *, now: int) -> None:
+    """Say that an account is on a plan from a day on.
+
+    Raises NotFoundError, and pricing's InvalidPlanError for a plan that the catalogue does not have.
+    """
+    catalogue.rank(change.plan)
+    if not 1 <= change.seats <= MAX_SEATS:
+        raise DomainError(f"seats must be from 1 to {MAX_SEATS}, got {change.seats}")
+    with writing(engine) as connection:
+        account = _billable_account(connection, name)
+        insert_plan_change(connection, account.id, change, now=now)
+
+
+def list_plan_changes(engine: Engine, name: str) -> Sequence[PlanChange]:
+    """Return what was said of an account's plans, by day. Raises NotFoundError."""
+    with reading(engine) as connection:
+        return plan_changes_of(connection, find_account(connection, name).id)
+
+
+def _billable_account(connection: Connection, name: str) -> AccountRow:
+    account = find_account(connection, name)
+    if account.name == UNASSIGNED_NAME:
+        raise DomainError(f"{UNASSIGNED_NAME!r} holds what nobody has declared; it has no plan")
+    return account
+
+
+def _check_name(name: str) -> None:
+    if not name or len(name) > MAX_NAME_LENGTH or name != name.strip() or not name.isprintable() or "/" in name:
+        raise DomainError(
+            f"an account's name has 1 to {MAX_NAME_LENGTH} printable characters, no slash and no space around it,"
+            f" got {name[:40]!r}"
+        )
+
+
+def _check_route(route: str) -> None:
+    if route not in DEFAULT_ROUTES:
+        raise DomainError(f"a route is one of {', '.join(DEFAULT_ROUTES[1:])}, or empty for unknown, got {route[:40]!r}")

@@ -1,0 +1,39 @@
+"""Open the service: the database, what events are priced with, and the clock, made once and passed to the edges."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import Struct
+from sqlalchemy import Engine
+
+from metering.operations.ingest import Ingester
+from metering.operations.settings import Settings
+from metering.operations.upgrade_database import upgrade_database
+from metering.storage.database import open_database
+from metering.storage.migrate import require_current_schema
+from pricing.bundled import bundled_plans
+from pricing.plans import PlanCatalogue
+
+
+class Service(Struct, frozen=True):
+    """What every edge works with. ``clock`` gives microseconds since 1970, UTC."""
+
+    engine: Engine
+    ingester: Ingester
+    catalogue: PlanCatalogue
+    settings: Settings
+    clock: Callable[[], int]
+
+
+def open_service(settings: Settings, clock: Callable[[], int], *, create: bool) -> Service:
+    """Open the database; with ``create``, a database that does not exist yet is made.
+
+    Raises SchemaOutOfDateError for one that another release made, DatabaseUrlError for a URL that can not be used.
+    """
+    engine = open_database(settings.database_url)
+    file = Path(str(engine.url.database))
+    if create and (not file.exists() or file.stat().st_size == 0):
+        upgrade_database(engine, now=clock())
+    else:
+        require_current_schema(engine)
+    return Service(engine, Ingester(engine, settings.ingest, clock), bundled_plans(), settings, clock)

@@ -1,0 +1,72 @@
+"""Answer a spend question from one state of the database, in an order that never changes.
+
+Rows are ordered by period, then by the values of ``group_by``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, month_start
+from metering.domain.spend import CODED_VALUES, MAX_ROWS, Granularity, SpendQuery, SpendRow, TooManyRowsError
+from metering.storage.accounts import accounts_by_name
+from metering.storage.database import reading
+from metering.storage.spend import spend_sums
+from pricing.quantities import Quantities
+
+Sums = dict[tuple[int, tuple[Any, ...]], tuple[int, ...]]
+"""By (period, group as the database keeps it)."""
+
+
+def query_spend(engine: Engine, query: SpendQuery) -> list[SpendRow]:
+    """Return the answer. Raises TooManyRowsError."""
+    with reading(engine) as connection:
+        sums = sums_by_group(connection, query)
+        shown = [_presentation(connection, name) for name in query.group_by]
+    rows = [
+        SpendRow(
+            tuple(show(value) for show, value in zip(shown, group, strict=True)),
+            _period_start(query, period),
+            *totals[:4],
+            Quantities(*totals[4:-1]),
+            totals[-1],
+        )
+        for (period, group), totals in sums.items()
+    ]
+    return sorted(rows, key=lambda row: (row.period_start, row.group))
+
+
+def sums_by_group(connection: Connection, query: SpendQuery) -> Sums:
+    """Return the sums of each group and period that has any. Raises TooManyRowsError."""
+    merged: Sums = {}
+    for group, period, sums in spend_sums(connection, query, limit=MAX_ROWS + 1):
+        key = (period, group)
+        before = merged.get(key)
+        merged[key] = sums if before is None else tuple(map(sum, zip(before, sums, strict=True)))
+    if len(merged) > MAX_ROWS:
+        raise TooManyRowsError
+    return merged
+
+
+def _presentation(connection: Connection, dimension: str) -> Callable[[Any], str]:
+    """Return how values of a dimension are shown."""
+    if dimension == "account":
+        names = {account.id: account.name for account in accounts_by_name(connection)}
+        return lambda account_id: names[account_id]
+    if dimension in CODED_VALUES:
+        words = {number: word for word, number in CODED_VALUES[dimension].items()}
+        return lambda number: words[number]
+    if dimension == "rate":
+        return lambda rate_id: str(rate_id or "")
+    return str
+
+
+def _period_start(query: SpendQuery, period: int) -> int:
+    starts = {
+        Granularity.TOTAL: lambda _: query.start,
+        Granularity.HOUR: lambda hour: hour * MICROS_PER_HOUR,
+        Granularity.DAY: lambda day: day * MICROS_PER_DAY,
+        Granularity.MONTH: month_start,
+    }
+    return starts[query.granularity](period)

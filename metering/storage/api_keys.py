@@ -1,0 +1,54 @@
+"""API keys, hashed."""
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from metering.domain.api_keys import ApiKey
+from metering.storage.tables import api_keys
+
+
+def insert_key(connection: Connection, key: ApiKey, secret_hash: bytes) -> int:
+    """Append a key; return its id."""
+    key_id: int = connection.execute(
+        insert(api_keys)
+        .values(
+            prefix=key.prefix,
+            secret_hash=secret_hash,
+            name=key.name,
+            account_id=key.account_id,
+            scopes=" ".join(sorted(key.scopes)),
+            creates_accounts=int(key.creates_accounts),
+            created_at=key.created_at,
+        )
+        .returning(api_keys.c.id)
+    ).scalar_one()
+    return key_id
+
+
+def key_with_prefix(connection: Connection, prefix: str) -> tuple[ApiKey, bytes] | None:
+    """Return the key with the prefix and the hash of its secret."""
+    row = connection.execute(select(api_keys).where(api_keys.c.prefix == prefix)).one_or_none()
+    return None if row is None else (_key(row), row.secret_hash)
+
+
+def all_keys(connection: Connection) -> list[ApiKey]:
+    """Return all keys, oldest first."""
+    return [_key(row) for row in connection.execute(select(api_keys).order_by(api_keys.c.id))]
+
+
+def set_revoked(connection: Connection, prefix: str, *, now: int) -> bool:
+    """Revoke a key; False when there is none, or it was revoked before."""
+    statement = update(api_keys).where(api_keys.c.prefix == prefix, api_keys.c.revoked_at.is_(None)).values(revoked_at=now)
+    return connection.execute(statement).rowcount == 1
+
+
+def _key(row: Row[tuple[int, str, bytes, str, int | None, str, int, int, int | None]]) -> ApiKey:
+    return ApiKey(
+        id=row.id,
+        prefix=row.prefix,
+        name=row.name,
+        account_id=row.account_id,
+        scopes=frozenset(row.scopes.split()),
+        creates_accounts=bool(row.creates_accounts),
+        created_at=row.created_at,
+        revoked_at=row.revoked_at,
+    )

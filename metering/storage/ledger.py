@@ -1,0 +1,78 @@
+"""The ledger: every charge ever written, one signed entry each, with its event's quantities.
+
+An event's row carries its first charge (sign +1). Each row of ``charges`` is a later entry: a reversal (-1) or a replacement
+(+1) with a series, rate, grade, billability and billing month of its own. What an entry weighs is the event's quantities
+times its sign. The rollups are sums of this view and nothing else.
+"""
+
+from sqlalchemy import ColumnElement, Select, Subquery, func, literal, select, union_all
+
+from metering.domain.instants import MICROS_PER_DAY
+from metering.storage.accounts import UNASSIGNED_ID
+from metering.storage.tables import accounts, charges, events, rollups
+from metering.storage.tables.schema import Int64
+from pricing.quantities import ALL_KINDS
+
+KEY_COLUMNS: tuple[str, ...] = tuple(column.name for column in rollups.primary_key)
+SUM_COLUMNS: tuple[str, ...] = ("events", *ALL_KINDS, "amount_nano")
+
+
+def entries(*, account_id: int | None = None, start: int | None = None, end: int | None = None) -> Subquery:
+    """Return the entries of events that happened in ``[start, end)``, with the rollups' columns and ``event_time``.
+
+    With ``account_id``, entries of other accounts may be among them: the caller also asks for the series' account. An event
+    belongs to one account for ever, except that one of ``unassigned`` may be assigned by a later charge.
+    """
+    first = (
+        select(
+            events.c.series_id,
+            func.coalesce(events.c.rate_id, 0).label("rate_id"),
+            events.c.price_grade,
+            events.c.quantity_grade,
+            events.c.billable,
+            _event_day(),
+            events.c.billing_month,
+            literal(1, Int64).label("events"),
+            *(events.c[kind] for kind in ALL_KINDS),
+            func.coalesce(events.c.charge_nano, 0).label("amount_nano"),
+            events.c.event_time,
+        )
+        .where(_of_account(account_id, {account_id}))
+        .where(*_in_period(start, end))
+    )
+    later = _later().where(_of_account(account_id, {account_id, UNASSIGNED_ID})).where(*_in_period(start, end))
+    return union_all(first, later).subquery("entries")
+
+
+def _later() -> Select[tuple[int, ...]]:
+    return select(
+        charges.c.series_id,
+        func.coalesce(charges.c.rate_id, 0).label("rate_id"),
+        charges.c.price_grade,
+        events.c.quantity_grade,
+        charges.c.billable,
+        _event_day(),
+        charges.c.billing_month,
+        charges.c.sign.label("events"),
+        *((events.c[kind] * charges.c.sign).label(kind) for kind in ALL_KINDS),
+        charges.c.amount_nano,
+        events.c.event_time,
+    ).join_from(charges, events, events.c.id == charges.c.event_id)
+
+
+def _event_day() -> ColumnElement[int]:
+    return (events.c.event_time // literal(MICROS_PER_DAY, Int64)).label("event_day")
+
+
+def _of_account(account_id: int | None, own: set[int | None]) -> ColumnElement[bool]:
+    # All accounts are named one by one as well, because the index on the event time is led by the account.
+    return events.c.account_id.in_(select(accounts.c.id) if account_id is None else sorted(filter(None, own)))
+
+
+def _in_period(start: int | None, end: int | None) -> list[ColumnElement[bool]]:
+    limits = []
+    if start is not None:
+        limits.append(events.c.event_time >= start)
+    if end is not None:
+        limits.append(events.c.event_time < end)
+    return limits

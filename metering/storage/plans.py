@@ -1,0 +1,30 @@
+"""Which plans accounts said they are on. Append-only: of two changes for the same day the later row holds."""
+
+from sqlalchemy import Connection, insert, select
+
+from metering.domain.instants import date_of, day_number
+from metering.domain.plan_history import PlanChange
+from metering.storage.tables import plan_changes
+
+
+def plan_changes_of(connection: Connection, account_id: int) -> list[PlanChange]:
+    """Return the account's plan changes by day, of one day in the order in which they were said."""
+    statement = (
+        select(plan_changes.c.effective_day, plan_changes.c.plan, plan_changes.c.seats)
+        .where(plan_changes.c.account_id == account_id)
+        .order_by(plan_changes.c.effective_day, plan_changes.c.id)
+    )
+    return [PlanChange(date_of(day), plan, seats) for day, plan, seats in connection.execute(statement)]
+
+
+def insert_plan_change(connection: Connection, account_id: int, change: PlanChange, *, now: int) -> None:
+    """Append a plan change."""
+    connection.execute(
+        insert(plan_changes).values(
+            account_id=account_id,
+            effective_day=day_number(change.effective),
+            plan=change.plan,
+            seats=change.seats,
+            recorded_at=now,
+        )
+    )

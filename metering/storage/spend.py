@@ -1,0 +1,150 @@
+"""Sums for spend questions: whole days from the rollups, what is finer from the ledger.
+
+Both have the same columns, so that one statement answers from either. Sums are integers; SQLite refuses one that overflows.
+"""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, FromClause, String, and_, case, column, func, literal, or_, select
+
+from metering.domain.events import PriceGrade
+from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, day_number, first_date, month_of, next_month
+from metering.domain.series import OTHER
+from metering.domain.spend import (
+    CODED_VALUES,
+    SERIES_DIMENSIONS,
+    TAG_PREFIX,
+    Granularity,
+    PeriodBasis,
+    SpendQuery,
+    months_between,
+    whole_days,
+)
+from metering.storage.ledger import entries
+from metering.storage.tables import account_names, rollups, series
+from metering.storage.tables.schema import Int64
+from pricing.quantities import ALL_KINDS
+
+_TOKEN_KINDS = tuple(kind for kind in ALL_KINDS if kind.endswith("_tokens") and kind != "reasoning_tokens")
+
+
+class SpendSums(NamedTuple):
+    """Sums of one group in one period.
+
+    ``group`` holds what the database keeps: ids of accounts and rates, numbers of grades. ``period`` is 0 with granularity
+    total, else the hour or day since 1970 or the month. ``sums`` are events, failed events, unpriced events, unpriced tokens,
+    the quantities in the order of ALL_KINDS, nano-USD.
+    """
+
+    group: tuple[Any, ...]
+    period: int
+    sums: tuple[int, ...]
+
+
+def spend_sums(connection: Connection, query: SpendQuery, *, limit: int) -> list[SpendSums]:
+    """Return the sums that answer the question, at most ``limit`` from each source; a group may come back several times."""
+    if query.period_basis is PeriodBasis.BILLING:
+        months = and_(rollups.c.billing_month >= month_of(query.start), rollups.c.billing_month < month_of(query.end))
+        return _sums(connection, rollups, months, query, limit)
+    ragged, found = [(query.start, query.end)], []
+    if query.granularity is not Granularity.HOUR:
+        first, last = whole_days(query.start, query.end)
+        if first < last:
+            days = and_(rollups.c.event_day >= first, rollups.c.event_day < last)
+            found = _sums(connection, rollups, days, query, limit)
+            ragged = [(query.start, first * MICROS_PER_DAY), (last * MICROS_PER_DAY, query.end)]
+    for start, end in ragged:
+        if start < end:
+            ledger = entries(account_id=query.account_id, start=start, end=end)
+            found += _sums(connection, ledger, literal(1) == 1, query, limit)
+    return found
+
+
+def _sums(
+    connection: Connection, source: FromClause, where: ColumnElement[bool], query: SpendQuery, limit: int
+) -> list[SpendSums]:
+    period = _period(source, query)
+    group = [_dimension(source, name) for name in query.group_by]
+    amounts = [source.c.events, *(source.c[kind] for kind in ALL_KINDS), source.c.amount_nano]
+    events, *rest = [func.sum(amount) for amount in amounts]
+    unpriced = source.c.price_grade == int(PriceGrade.UNPRICED)
+    statement = (
+        select(
+            *group,
+            period,
+            events,
+            _sum_where(source.c.price_grade == int(PriceGrade.EXEMPT), source.c.events),
+            _sum_where(unpriced, source.c.events),
+            _sum_where(unpriced, _tokens(source)),
+            *rest,
+        )
+        .join_from(source, series, series.c.id == source.c.series_id)
+        .where(where, *_filters(source, query))
+        # What was reversed and not replaced in this group leaves a row that says nothing.
+        .having(or_(*(total != 0 for total in (events, *rest))))
+        .limit(limit)
+    )
+    if group or query.granularity is not Granularity.TOTAL:
+        statement = statement.group_by(*group, period)
+    width = len(group)
+    return [
+        SpendSums(tuple(row[:width]), int(row[width]), tuple(map(int, row[width + 1 :])))
+        for row in connection.execute(statement)
+    ]
+
+
+def _sum_where(condition: ColumnElement[bool], amount: ColumnElement[int]) -> ColumnElement[int]:
+    return func.sum(case((condition, amount), else_=0))
+
+
+def _tokens(source: FromClause) -> ColumnElement[int]:
+    total: ColumnElement[int] = source.c[_TOKEN_KINDS[0]]
+    for kind in _TOKEN_KINDS[1:]:
+        total = total + source.c[kind]
+    return total
+
+
+def _period(source: FromClause, query: SpendQuery) -> ColumnElement[int]:
+    if query.granularity is Granularity.HOUR:
+        return source.c.event_time // literal(MICROS_PER_HOUR, Int64)
+    if query.granularity is Granularity.DAY:
+        return source.c.event_day
+    if query.granularity is Granularity.TOTAL:
+        return literal(0, Int64)
+    if query.period_basis is PeriodBasis.BILLING:
+        return source.c.billing_month
+    *months, last = months_between(query.start, query.end)
+    ends = [(source.c.event_day < day_number(first_date(next_month(month))), month) for month in months]
+    return case(*ends, else_=last) if ends else literal(last, Int64)
+
+
+def _dimension(source: FromClause, name: str) -> ColumnElement[Any]:
+    if name == "account":
+        return series.c.account_id
+    if name in SERIES_DIMENSIONS:
+        return series.c[name]
+    if name.startswith(TAG_PREFIX):
+        return _tag(name.removeprefix(TAG_PREFIX))
+    return source.c["rate_id" if name == "rate" else name]
+
+
+def _tag(name: str) -> ColumnElement[str]:
+    """Return the value of a declared tag: empty where the event has none, ``(other)`` where the cap folded it."""
+    pairs = func.json_each(series.c.tags).table_valued(column("key", String), column("value", String), name="pairs")
+    value = select(pairs.c.value).where(pairs.c.key == name).scalar_subquery()
+    return case((series.c.tags == OTHER, OTHER), (series.c.tags == "", ""), else_=func.coalesce(value, ""))
+
+
+def _filters(source: FromClause, query: SpendQuery) -> list[ColumnElement[bool]]:
+    found = [] if query.account_id is None else [series.c.account_id == query.account_id]
+    for name, values in sorted(query.filters.items()):
+        wanted: Any = values
+        if name == "account":
+            current = account_names.c.valid_to.is_(None)
+            wanted = select(account_names.c.account_id).where(account_names.c.name.in_(values), current)
+        elif name in CODED_VALUES:
+            wanted = [CODED_VALUES[name][value] for value in values]
+        elif name == "rate":
+            wanted = [int(value or 0) for value in values]
+        found.append(_dimension(source, name).in_(wanted))
+    return found

@@ -1,0 +1,76 @@
+"""What statements and credits are computed from: rollups by billing month."""
+
+from sqlalchemy import Connection, func, select
+
+from metering.domain.events import ROUTED, SERVERLESS
+from metering.domain.statements import UsageSums
+from metering.storage.tables import rollups, series
+from pricing.quantities import ALL_KINDS
+
+_GROUP = (
+    series.c.route,
+    series.c.provider,
+    series.c.model,
+    series.c.operation,
+    rollups.c.rate_id,
+    rollups.c.price_grade,
+    rollups.c.quantity_grade,
+    rollups.c.billable,
+)
+
+
+def usage_of_month(connection: Connection, account_id: int, month: int) -> list[UsageSums]:
+    """Return the account's rollups of a billing month, summed over days, projects, keys and tags."""
+    statement = (
+        select(
+            *_GROUP,
+            func.sum(rollups.c.events),
+            *(func.sum(rollups.c[kind]) for kind in ALL_KINDS),
+            func.sum(rollups.c.amount_nano),
+        )
+        .join(series, series.c.id == rollups.c.series_id)
+        .where(series.c.account_id == account_id, rollups.c.billing_month == month)
+        .group_by(*_GROUP)
+        .order_by(*_GROUP)
+    )
+    width = len(_GROUP)
+    return [
+        UsageSums(
+            route=row[0],
+            provider=row[1],
+            model=row[2],
+            operation=row[3],
+            rate_id=row[4],
+            price_grade=row[5],
+            quantity_grade=row[6],
+            billable=bool(row[7]),
+            events=row[width],
+            quantities=tuple(row[width + 1 : -1]),
+            amount_nano=row[-1],
+        )
+        for row in connection.execute(statement)
+    ]
+
+
+def billable_by_month(connection: Connection, account_id: int) -> dict[int, int]:
+    """Return the account's billable usage by billing month, nano-USD."""
+    statement = (
+        select(rollups.c.billing_month, func.sum(rollups.c.amount_nano))
+        .join(series, series.c.id == rollups.c.series_id)
+        .where(series.c.account_id == account_id, rollups.c.billable == 1, series.c.route.in_((ROUTED, SERVERLESS)))
+        .group_by(rollups.c.billing_month)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def months_with_usage(connection: Connection, account_id: int | None = None) -> list[tuple[int, int]]:
+    """Return the (account id, billing month) pairs that have rollups, in that order."""
+    statement = (
+        select(series.c.account_id, rollups.c.billing_month)
+        .join(series, series.c.id == rollups.c.series_id)
+        .distinct()
+        .order_by(series.c.account_id, rollups.c.billing_month)
+    )
+    if account_id is not None:
+        statement = statement.where(series.c.account_id == account_id)
+    return [(row[0], row[1]) for row in connection.execute(statement)]
