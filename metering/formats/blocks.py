@@ -4,7 +4,7 @@ State that crosses blocks (a CSV's header, the shift of a replay, how often the 
 so that where an input is cut into blocks changes nothing.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -58,10 +58,9 @@ class BlockDecoder:
         data, line, offset = block.data, block.line, block.offset
         if offset == 0 and data.startswith(_BOM):
             data, offset = data[3:], 3
-        unfinished = not data.endswith(b"\n")
-        if self._csv is not None:
-            return self._decode_records(self._csv.rows(data, line, offset), unfinished)
-        return self._decode_records(_lines(data, line, offset), unfinished)
+        open_end = -1 if data.endswith(b"\n") else offset + len(data)
+        records = _lines(data, line, offset) if self._csv is None else self._csv.rows(data, line, offset)
+        return self._decode_records(records, open_end)
 
     def decode_document(self, data: bytes) -> DecodedBlock:
         """Decode one JSON document: an array, whose positions are 0-based items, or one object, at position 0.
@@ -72,21 +71,21 @@ class BlockDecoder:
             return self.decode(RawBlock(data, 1, 0))
         text = data.removeprefix(_BOM).strip()
         items = split_items(text) if text.startswith(b"[") else [text]
-        return self._decode_records(_placed(items, data), not text.endswith((b"]", b"}")))
+        return self._decode_records(_placed(items, data), len(data.rstrip()))
 
-    def _decode_records(self, records: Iterator[tuple[bytes, int, int]], unfinished: bool) -> DecodedBlock:
+    def _decode_records(self, records: Iterable[tuple[bytes, int, int]], open_end: int) -> DecodedBlock:
+        """Decode records; ``open_end`` is the offset at which the input ends without a line end, -1 where it does not."""
         read = self._reader.read
         events: list[DecodedEvent] = []
         rejected: list[RejectedRecord] = []
         nameless: list[tuple[int, str]] = []
-        ahead = next(records, None)
-        while ahead is not None:
-            (raw, line, offset), ahead = ahead, next(records, None)
+        for raw, line, offset in records:
             position = Position(line, offset, len(raw))
             try:
-                event = read(raw, unfinished=unfinished and ahead is None)
+                event = read(raw)
             except RecordError as error:
-                rejected.append(self._rejected(error, raw, position))
+                cut = error.code == "truncated_line" and offset + len(raw) != open_end
+                rejected.append(self._rejected(_cut_within() if cut else error, raw, position))
                 continue
             if not event.id:
                 nameless.append((len(events), raw_digest(raw)))
@@ -104,6 +103,10 @@ class BlockDecoder:
         for (index, digest), ordinal in zip(nameless, ordinals, strict=True):
             decoded = events[index]
             events[index] = replace(decoded, event=replace(decoded.event, id=f"{digest}-{ordinal}"))
+
+
+def _cut_within() -> RecordError:
+    return RecordError("not_json", "the record ends in the middle, and others follow it; it was cut when it was written")
 
 
 def _lines(data: bytes, line: int, offset: int) -> Iterator[tuple[bytes, int, int]]:

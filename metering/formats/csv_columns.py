@@ -59,7 +59,7 @@ class CsvReader:
             else:
                 yield raw, row_line, row_offset
 
-    def read(self, raw: bytes, *, unfinished: bool = False) -> UsageEvent:  # noqa: ARG002 - a row without a line end is a row
+    def read(self, raw: bytes) -> UsageEvent:
         """Return the event of one row. Raises RecordError."""
         cells = self._checked_cells(raw)
         record = {field: cells[at].strip() or None for field, at in self._positions.items()}

@@ -17,13 +17,9 @@ _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _TRUNCATED = "Input data was truncated"
 
 
-def json_object(raw: bytes, *, unfinished: bool = False) -> dict[str, Any]:
-    """Decode one record.
-
-    ``unfinished`` says that the input ended without a line end, so that cut JSON is a cut line.
-    Raises RecordError: nul_byte, invalid_utf8, truncated_line, not_json, not_an_object.
-    """
-    record = _decoded(raw, unfinished=unfinished)
+def json_object(raw: bytes) -> dict[str, Any]:
+    """Decode one record. Raises RecordError: nul_byte, invalid_utf8, truncated_line, not_json, not_an_object."""
+    record = _decoded(raw)
     if not isinstance(record, dict):
         raise RecordError("not_an_object", f"a record must be a JSON object, this is {json_type(record)}")
     return record
@@ -50,7 +46,7 @@ def json_type(value: object) -> str:
     return "an array" if isinstance(value, list) else "an object"
 
 
-def _decoded(raw: bytes, *, unfinished: bool) -> Any:
+def _decoded(raw: bytes) -> Any:
     try:
         return _decode(raw)
     except RecursionError:
@@ -61,8 +57,8 @@ def _decoded(raw: bytes, *, unfinished: bool) -> Any:
         if b"\0" in raw:
             raise RecordError("nul_byte", "the record holds NUL bytes; the file may be damaged or UTF-16") from None
         if b"NaN" in raw or b"Infinity" in raw or b"\\u" in raw:
-            return _python_json(raw, unfinished and str(error) == _TRUNCATED)
-        if unfinished and str(error) == _TRUNCATED:
+            return _python_json(raw, str(error) == _TRUNCATED)
+        if str(error) == _TRUNCATED:
             raise _truncated() from None
         raise RecordError("not_json", f"the record is not valid JSON: {_reason(error)}") from None
 

@@ -92,16 +92,17 @@ class NativeReader:
         self._reading = reading
         self._options = reading.options
 
-    def read(self, raw: bytes, *, unfinished: bool = False) -> UsageEvent:
+    def read(self, raw: bytes) -> UsageEvent:
         """Return the event of one record. Raises RecordError."""
         try:
             record = _decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._read_precisely(raw, unfinished=unfinished)
+            return self._read_precisely(raw)
         options = self._options
         usage: Any = record.usage
         amounts = _NOTHING if usage is None else astuple(usage)
-        route = record.route or self._reading.route
+        reading = self._reading
+        route = record.route or reading.route
         model = record.model or options.model
         if (
             # An empty usage and one of zeros look alike here, and so do an escaped NUL and any other character.
@@ -109,16 +110,15 @@ class NativeReader:
             or amounts[-1] > amounts[4] + amounts[6]  # reasoning within output and output audio
             or route not in _ROUTES_STATED
             or not (record.time and model)
-            or not (record.id or not options.require_id)
-            or b"\\u0000" in raw
+            or (options.require_id and not record.id)
+            or (b"\\" in raw and b"\\u0000" in raw)
         ):
-            return self._read_precisely(raw, unfinished=unfinished)
+            return self._read_precisely(raw)
         name, provider = served_by(model, record.provider or "", options.provider)
-        times = self._reading.times
         return UsageEvent(  # in the order of its fields
             record.id or "",
             record.source or options.source,
-            times.settle(times.read_text(record.time)),
+            reading.times.event_time(record.time),
             name,
             provider,
             record.operation or options.operation or "chat",
@@ -128,7 +128,7 @@ class NativeReader:
             Quantities(*amounts),
             _UNSTATED if usage is None else _ESTIMATED if record.estimate_reason else _MEASURED,
             record.estimate_reason or "",
-            False,  # time_derived
+            False,  # noqa: FBT003 - time_derived
             record.response_id or "",
             record.inference_id or "",
             record.project or options.project,
@@ -147,8 +147,8 @@ class NativeReader:
         except RecordError:
             return {}
 
-    def _read_precisely(self, raw: bytes, *, unfinished: bool) -> UsageEvent:
-        record = json_object(raw, unfinished=unfinished)
+    def _read_precisely(self, raw: bytes) -> UsageEvent:
+        record = json_object(raw)
         options = self._options
         time = self._time(record)
         model = text_field(record, "model") or options.model

@@ -69,9 +69,9 @@ class OpenAiReader:
         self._reading = reading
         self._options = reading.options
 
-    def read(self, raw: bytes, *, unfinished: bool = False) -> UsageEvent:
+    def read(self, raw: bytes) -> UsageEvent:
         """Return the event of one record. Raises RecordError."""
-        record = json_object(raw, unfinished=unfinished)
+        record = json_object(raw)
         exchange = exchange_of(record)
         if _is_part_of_a_stream(exchange):
             raise RecordError(

@@ -22,11 +22,8 @@ class Reading:
 class RecordReader(Protocol):
     """Turns the bytes of one record into an event."""
 
-    def read(self, raw: bytes, *, unfinished: bool = False) -> UsageEvent:
-        """Return the event, its id empty when the record states none and may go without. Raises RecordError.
-
-        ``unfinished`` says that the input ended in this record without a line end.
-        """
+    def read(self, raw: bytes) -> UsageEvent:
+        """Return the event, its id empty when the record states none and may go without. Raises RecordError."""
 
     def kept(self, raw: bytes) -> dict[str, str]:
         """Return what may be kept of a record that was refused."""

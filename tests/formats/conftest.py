@@ -1,0 +1,29 @@
+"""Decoding in one call, for tests of log formats."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from metering.domain.events import DecodedBlock
+from metering.domain.instants import parse_instant
+from metering.formats.blocks import BlockDecoder, RawBlock
+from metering.formats.options import DecodeOptions
+
+NOW = parse_instant("2026-11-20T12:00:00Z")
+
+Decode = Callable[..., DecodedBlock]
+
+
+@pytest.fixture
+def decode() -> Decode:
+    """Decode records (dicts are written as JSON lines, bytes are taken as they are) of one format."""
+
+    def run(log_format: str, *records: dict[str, Any] | bytes, **options: Any) -> DecodedBlock:
+        lines = [record if isinstance(record, bytes) else json.dumps(record).encode() for record in records]
+        data = b"".join(line + b"\n" for line in lines)
+        decoder = BlockDecoder(log_format, DecodeOptions(**{"source": "test.log", "now": NOW, **options}))
+        return decoder.decode(RawBlock(data, 1, 0))
+
+    return run
