@@ -114,7 +114,9 @@ def test_unknown_fields_are_named_and_not_kept(decode):
 
 
 def test_an_unknown_field_that_the_user_names_becomes_a_tag(decode):
-    block = decode("native", native(region="eu", attempt=2, beta=True, score=0.5), tag_fields=("region", "attempt", "beta", "score"))
+    block = decode(
+        "native", native(region="eu", attempt=2, beta=True, score=0.5), tag_fields=("region", "attempt", "beta", "score")
+    )
     assert block.events[0].event.tags == {
         "team": "core", "user": "u-17", "region": "eu", "attempt": "2", "beta": "true", "score": "0.5",
     }  # fmt: skip
