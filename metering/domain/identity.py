@@ -42,6 +42,11 @@ def identity_of(digest: bytes, mask: int) -> bytes:
     return (int.from_bytes(digest, "big") ^ mask).to_bytes(16, "big")
 
 
+def stored_under(source: str, event_id: str, account_id: int) -> bytes:
+    """Return the identity of a stored event or copy, from what its row tells."""
+    return identity_of(record_digest(source, event_id), account_mask(account_id))
+
+
 def fingerprint_of(event: UsageEvent) -> int:
     """Return the content digest as a signed 64-bit integer.
 

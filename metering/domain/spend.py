@@ -11,11 +11,14 @@ from msgspec import Struct
 from metering.domain.errors import DomainError
 from metering.domain.events import ROUTES, PriceGrade, QuantityGrade
 from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, day_of, format_instant, month_of, month_start
-from pricing.quantities import Quantities
+from pricing.quantities import ALL_KINDS, Quantities
 
 MAX_ROWS = 10_000
 MAX_FILTER_VALUES = 1_000
 TAG_PREFIX = "tag:"
+
+# What counts as a token; reasoning is inside the output.
+TOKEN_KINDS: tuple[str, ...] = tuple(kind for kind in ALL_KINDS if kind.endswith("_tokens") and kind != "reasoning_tokens")
 
 SERIES_DIMENSIONS = ("provider", "model", "operation", "route", "project", "key")
 DIMENSIONS = ("account", *SERIES_DIMENSIONS, "price_grade", "quantity_grade", "billable", "rate")

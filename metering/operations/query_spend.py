@@ -24,16 +24,12 @@ def query_spend(engine: Engine, query: SpendQuery) -> list[SpendRow]:
     with reading(engine) as connection:
         sums = sums_by_group(connection, query)
         shown = [_presentation(connection, name) for name in query.group_by]
-    rows = [
-        SpendRow(
-            tuple(show(value) for show, value in zip(shown, group, strict=True)),
-            _period_start(query, period),
-            *totals[:4],
-            Quantities(*totals[4:-1]),
-            totals[-1],
-        )
-        for (period, group), totals in sums.items()
-    ]
+    rows = []
+    for (period, group), (events, failed, unpriced, unpriced_tokens, *amounts, amount_nano) in sums.items():
+        values = tuple(show(value) for show, value in zip(shown, group, strict=True))
+        start = _period_start(query, period)
+        used = Quantities(*amounts)
+        rows.append(SpendRow(values, start, events, failed, unpriced, unpriced_tokens, used, amount_nano))
     return sorted(rows, key=lambda row: (row.period_start, row.group))
 
 
@@ -63,10 +59,12 @@ def _presentation(connection: Connection, dimension: str) -> Callable[[Any], str
 
 
 def _period_start(query: SpendQuery, period: int) -> int:
-    starts = {
-        Granularity.TOTAL: lambda _: query.start,
-        Granularity.HOUR: lambda hour: hour * MICROS_PER_HOUR,
-        Granularity.DAY: lambda day: day * MICROS_PER_DAY,
-        Granularity.MONTH: month_start,
-    }
-    return starts[query.granularity](period)
+    match query.granularity:
+        case Granularity.HOUR:
+            return period * MICROS_PER_HOUR
+        case Granularity.DAY:
+            return period * MICROS_PER_DAY
+        case Granularity.MONTH:
+            return month_start(period)
+        case _:
+            return query.start

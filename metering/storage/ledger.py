@@ -5,16 +5,23 @@ An event's row carries its first charge (sign +1). Each row of ``charges`` is a 
 times its sign. The rollups are sums of this view and nothing else.
 """
 
-from sqlalchemy import ColumnElement, Select, Subquery, func, literal, select, union_all
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, func, literal, select, union_all
 
 from metering.domain.instants import MICROS_PER_DAY
 from metering.storage.accounts import UNASSIGNED_ID
-from metering.storage.tables import accounts, charges, events, rollups
+from metering.storage.tables import accounts, charges, events, rollups, series
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS
 
 KEY_COLUMNS: tuple[str, ...] = tuple(column.name for column in rollups.primary_key)
 SUM_COLUMNS: tuple[str, ...] = ("events", *ALL_KINDS, "amount_nano")
+
+Key = tuple[int, ...]
+Sums = tuple[int, ...]
+"""In the order of KEY_COLUMNS and SUM_COLUMNS."""
 
 
 def entries(*, account_id: int | None = None, start: int | None = None, end: int | None = None) -> Subquery:
@@ -76,3 +83,55 @@ def _in_period(start: int | None, end: int | None) -> list[ColumnElement[bool]]:
     if end is not None:
         limits.append(events.c.event_time < end)
     return limits
+
+
+def days_with_entries(connection: Connection) -> list[int]:
+    """Return the UTC days on which there are events or rollups, in order."""
+    of_events = connection.execute(select(_event_day()).distinct()).scalars()
+    of_rollups = connection.execute(select(rollups.c.event_day).distinct()).scalars()
+    return sorted({*of_events, *of_rollups})
+
+
+def ledger_sums(connection: Connection, day: int) -> dict[Key, Sums]:
+    """Return what the entries of a day's events add up to, by the rollups' key."""
+    ledger = entries(start=day * MICROS_PER_DAY, end=(day + 1) * MICROS_PER_DAY)
+    key = [ledger.c[name] for name in KEY_COLUMNS]
+    sums = [func.sum(ledger.c[name]) for name in SUM_COLUMNS]
+    return _by_key(connection.execute(select(*key, *sums).group_by(*key)))
+
+
+def rollup_sums(connection: Connection, day: int) -> dict[Key, Sums]:
+    """Return the rollups of a day, by their key."""
+    columns = [rollups.c[name] for name in (*KEY_COLUMNS, *SUM_COLUMNS)]
+    return _by_key(connection.execute(select(*columns).where(rollups.c.event_day == day)))
+
+
+def entry_sums_by_account(connection: Connection, start: int, end: int) -> dict[int, tuple[int, int]]:
+    """Return (events, nano-USD) by account of what happened in ``[start, end)``, added up without the ledger's view.
+
+    First charges count for the account of their event, later ones for the account of their series.
+    """
+    period = _in_period(start, end)
+    first = (
+        select(events.c.account_id, func.count(), func.coalesce(func.sum(events.c.charge_nano), 0))
+        .where(_of_account(None, set()), *period)
+        .group_by(events.c.account_id)
+    )
+    later = (
+        select(series.c.account_id, func.sum(charges.c.sign), func.sum(charges.c.amount_nano))
+        .join_from(charges, events, events.c.id == charges.c.event_id)
+        .join(series, series.c.id == charges.c.series_id)
+        .where(_of_account(None, set()), *period)
+        .group_by(series.c.account_id)
+    )
+    found: dict[int, tuple[int, int]] = {}
+    for statement in (first, later):
+        for account_id, count, amount in connection.execute(statement):
+            before = found.get(account_id, (0, 0))
+            found[account_id] = before[0] + int(count), before[1] + int(amount)
+    return found
+
+
+def _by_key(rows: Iterable[Sequence[Any]]) -> dict[Key, Sums]:
+    width = len(KEY_COLUMNS)
+    return {tuple(row[:width]): tuple(map(int, row[width:])) for row in rows}

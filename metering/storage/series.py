@@ -17,6 +17,12 @@ def series_of_account(connection: Connection, account_id: int) -> dict[SeriesKey
     return {SeriesKey(*row[1:]): row[0] for row in connection.execute(statement)}
 
 
+def series_by_id(connection: Connection, series_ids: Collection[int]) -> dict[int, SeriesKey]:
+    """Return what the series with these ids stand for."""
+    statement = select(series.c.id, *_KEY_COLUMNS).where(series.c.id.in_(series_ids))
+    return {row[0]: SeriesKey(*row[1:]) for row in connection.execute(statement)}
+
+
 def insert_series(connection: Connection, key: SeriesKey) -> int:
     """Return the id of a series, which is created where it does not exist."""
     values = key._asdict()

@@ -14,6 +14,7 @@ from metering.domain.spend import (
     CODED_VALUES,
     SERIES_DIMENSIONS,
     TAG_PREFIX,
+    TOKEN_KINDS,
     Granularity,
     PeriodBasis,
     SpendQuery,
@@ -24,8 +25,6 @@ from metering.storage.ledger import entries
 from metering.storage.tables import account_names, rollups, series
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS
-
-_TOKEN_KINDS = tuple(kind for kind in ALL_KINDS if kind.endswith("_tokens") and kind != "reasoning_tokens")
 
 
 class SpendSums(NamedTuple):
@@ -80,16 +79,16 @@ def _sums(
         )
         .join_from(source, series, series.c.id == source.c.series_id)
         .where(where, *_filters(source, query))
-        # What was reversed and not replaced in this group leaves a row that says nothing.
-        .having(or_(*(total != 0 for total in (events, *rest))))
         .limit(limit)
     )
     if group or query.granularity is not Granularity.TOTAL:
-        statement = statement.group_by(*group, period)
+        # A group of which everything was reversed has nothing to say.
+        statement = statement.group_by(*group, period).having(or_(*(total != 0 for total in (events, *rest))))
     width = len(group)
     return [
         SpendSums(tuple(row[:width]), int(row[width]), tuple(map(int, row[width + 1 :])))
         for row in connection.execute(statement)
+        if row[width + 1] is not None
     ]
 
 
@@ -98,8 +97,8 @@ def _sum_where(condition: ColumnElement[bool], amount: ColumnElement[int]) -> Co
 
 
 def _tokens(source: FromClause) -> ColumnElement[int]:
-    total: ColumnElement[int] = source.c[_TOKEN_KINDS[0]]
-    for kind in _TOKEN_KINDS[1:]:
+    total: ColumnElement[int] = source.c[TOKEN_KINDS[0]]
+    for kind in TOKEN_KINDS[1:]:
         total = total + source.c[kind]
     return total
 

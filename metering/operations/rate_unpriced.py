@@ -1,0 +1,100 @@
+"""Charge the events that were kept unpriced and whose price has become known since.
+
+Each gets a reversal of its unpriced entry and a replacement with the rate that was valid when the request started. A chunk is
+one transaction: what an interruption leaves undone, the next run does.
+"""
+
+from collections.abc import Callable
+
+from msgspec import Struct, field
+from sqlalchemy import Connection, Engine
+
+from metering.domain.instants import MICROS_PER_DAY
+from metering.operations.steps.roll_up import RollupDeltas
+from metering.operations.steps.unpriced import Unpriced, unpriced_among
+from metering.storage.charges import Entry, insert_charges, unpriced_event_ids
+from metering.storage.database import reading, writing
+from metering.storage.events import add_to_rollups
+from metering.storage.price_tables import load_tables
+from pricing.book import PriceBook
+from pricing.quantities import amounts_of
+
+CHUNK = 2_000
+REASON = "priced"
+
+
+class Rated(Struct):
+    """How many events were charged, and what they come to in nano-USD."""
+
+    events: int = 0
+    amount_nano: int = 0
+
+
+class RateResult(Struct):
+    """What a run charged, in all and by (provider, model); ``still_unpriced`` events have no price yet."""
+
+    rated: int = 0
+    still_unpriced: int = 0
+    amount_nano: int = 0
+    by_model: dict[tuple[str, str], Rated] = field(default_factory=dict)
+
+
+def rate_unpriced(
+    engine: Engine, *, now: int, account_id: int | None = None, on_progress: Callable[[RateResult], None] | None = None
+) -> RateResult:
+    """Charge what can be charged, of an account or of all (None). Running it again changes nothing more."""
+    with reading(engine) as connection:
+        book = PriceBook(load_tables(connection))
+    result = RateResult()
+    after = 0
+    while True:
+        # Looked for without the write lock, because that reads all events; what was found is looked at again under it.
+        with reading(engine) as connection:
+            event_ids = unpriced_event_ids(connection, after=after, limit=CHUNK, account_id=account_id)
+        if not event_ids:
+            return result
+        with writing(engine) as connection:
+            _rate(connection, event_ids, book, result, now)
+        after = event_ids[-1]
+        if on_progress is not None:
+            on_progress(result)
+
+
+def _rate(connection: Connection, event_ids: list[int], book: PriceBook, result: RateResult, now: int) -> None:
+    written: list[Entry] = []
+    deltas = RollupDeltas()
+    for event in unpriced_among(connection, event_ids):
+        charge = event.charge(book)
+        if charge.amount_nano is None:
+            result.still_unpriced += 1
+            continue
+        back = event.entry.reversed()
+        placed = event.entry._replace(
+            amount_nano=charge.amount_nano,
+            rate_id=charge.rate_id,
+            price_grade=charge.grade,
+            cache_price_unknown=int(charge.cache_price_unknown),
+        )
+        written += (back, placed)
+        for entry in (back, placed):
+            _roll_up(deltas, event, entry)
+        _count(result, event, charge.amount_nano)
+    insert_charges(connection, written, reason=REASON, now=now)
+    add_to_rollups(connection, deltas.rows())
+
+
+def _roll_up(deltas: RollupDeltas, event: Unpriced, entry: Entry) -> None:
+    key = (
+        entry.series_id, entry.rate_id or 0, entry.price_grade, event.row.quantity_grade, entry.billable,
+        event.row.event_time // MICROS_PER_DAY, entry.billing_month,
+    )  # fmt: skip
+    amounts = (amount * entry.sign for amount in amounts_of(event.quantities))
+    deltas.entries[key].append((entry.sign, *amounts, entry.amount_nano))
+
+
+def _count(result: RateResult, event: Unpriced, amount_nano: int) -> None:
+    group = result.by_model.setdefault(event.what[:2], Rated())
+    for counted in (result, group):
+        counted.amount_nano += amount_nano
+    result.rated += 1
+    group.events += 1

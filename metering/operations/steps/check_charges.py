@@ -1,0 +1,110 @@
+"""What must hold for every entry of the ledger: its amount follows from its grade, a reversal undoes exactly one entry."""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Connection
+
+from metering.domain.charging import is_billable
+from metering.domain.events import PriceGrade
+from metering.domain.violations import Violation
+from metering.operations.steps.check_events import CHUNK, over_events
+from metering.operations.steps.check_sums import Step
+from metering.storage.accounts import UNASSIGNED_ID
+from metering.storage.charges import Entry, first_entry, later_entries
+from metering.storage.event_rows import EventRow, details_of, events_with_charges, quantities_of
+from metering.storage.price_tables import load_tables
+from metering.storage.series import series_by_id
+from pricing.book import PriceBook
+from pricing.errors import ChargeTooLargeError
+from pricing.rating import charge
+
+
+def first_charges_follow_their_grades(connection: Connection, step: Step) -> Iterator[Violation]:
+    """Every first charge is what its grade says: quantities x rate, the reported cost, or nothing."""
+    book = PriceBook(load_tables(connection))
+
+    def follow(_: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:
+        for row in rows:
+            yield from _follows_its_grade(row, first_entry(row), book)
+
+    return over_events(connection, step, follow)
+
+
+def later_charges_undo_and_replace(connection: Connection, step: Step) -> Iterator[Violation]:
+    """Later charges of an event come in pairs: a reversal of exactly the newest entry, then a replacement.
+
+    So the sum of an event's entries is its newest entry. Replacements are what their grade says, as first charges are.
+    """
+    book = PriceBook(load_tables(connection))
+    done = after = 0
+    while rows := events_with_charges(connection, after=after, limit=CHUNK):
+        later = later_entries(connection, [row.id for row in rows])
+        summed_in = series_by_id(connection, {entry.series_id for found in later.values() for entry in found})
+        for row in rows:
+            yield from _undo_and_replace(row, later[row.id])
+            for entry in later[row.id]:
+                yield from _follows_its_grade(row, entry, book)
+                own = summed_in[entry.series_id]
+                yield from _stays_with_its_account(row, own.account_id)
+                yield from _is_billed_as_its_route(row, entry, own.route)
+        after = rows[-1].id
+        done += len(rows)
+        step(done, done)
+
+
+def _undo_and_replace(row: EventRow, later: Sequence[Entry]) -> Iterator[Violation]:
+    newest = first_entry(row)
+    reversed_by: Entry | None = None
+    for entry in later:
+        if reversed_by is None:
+            if entry != newest.reversed():
+                message = f"a later charge of event {row.id} does not take back exactly the entry before it"
+                yield _violation("reversal_differs", row, str(tuple(newest.reversed())), str(tuple(entry)), message)
+            reversed_by = entry
+        else:
+            if entry.sign != 1:
+                message = f"an entry of event {row.id} is taken back twice"
+                yield _violation("reversed_twice", row, "a replacement", "a reversal", message)
+            newest, reversed_by = entry, None
+    if reversed_by is not None:
+        message = f"a charge of event {row.id} was taken back and nothing put in its place"
+        yield _violation("not_replaced", row, "a replacement", "none", message)
+
+
+def _follows_its_grade(row: EventRow, entry: Entry, book: PriceBook) -> Iterator[Violation]:
+    expected = _amount(row, entry, book)
+    got = entry.amount_nano * entry.sign
+    if expected != (got, entry.cache_price_unknown):
+        grade = PriceGrade(entry.price_grade).name.lower()
+        message = f"a charge of event {row.id} is not what its grade ({grade}) makes of it (nano-USD, cache price unknown)"
+        yield _violation("charge_differs", row, str(expected), str((got, entry.cache_price_unknown)), message)
+
+
+def _amount(row: EventRow, entry: Entry, book: PriceBook) -> tuple[int | None, int]:
+    """Return (nano-USD, cache price unknown) as the grade says; None where the rate makes no charge."""
+    if entry.rate_id is not None:
+        try:
+            rated = charge(quantities_of(row), book.rate(entry.rate_id))
+        except (ChargeTooLargeError, KeyError):
+            rated = None
+        return (None, 0) if rated is None else (rated.amount_nano, int(rated.cache_price_unknown))
+    if entry.price_grade == PriceGrade.REPORTED:
+        return details_of(row).get("reported_cost_nano"), 0
+    return 0, 0
+
+
+def _stays_with_its_account(row: EventRow, account_id: int) -> Iterator[Violation]:
+    if row.account_id not in (account_id, UNASSIGNED_ID):
+        message = f"a charge of event {row.id} moved from an account to another; only unassigned events can be assigned"
+        yield _violation("account_differs", row, str(row.account_id), str(account_id), message)
+
+
+def _is_billed_as_its_route(row: EventRow, entry: Entry, route: str) -> Iterator[Violation]:
+    billable = int(is_billable(route) and entry.price_grade != PriceGrade.EXEMPT)
+    if entry.billable != billable:
+        message = f"a later charge of event {row.id} on route {route} is marked the wrong way"
+        yield _violation("billable_differs", row, str(billable), str(entry.billable), message)
+
+
+def _violation(code: str, row: EventRow, expected: str, got: str, message: str) -> Violation:
+    return Violation(code, f"event {row.id}", expected, got, message)

@@ -1,0 +1,47 @@
+"""An event counts once: identities, events and copies belong together, one to one."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
+
+from metering.domain.identity import CLAIM_WINDOW_MICROS, stored_under
+from metering.domain.violations import Violation
+from metering.operations.steps.check_events import CHUNK
+from metering.storage.copies import copies_after, count_identities, unheld_identities
+from metering.storage.events import stored_identities
+
+MAX_SHOWN = 100
+
+
+def every_copy_has_its_identity(connection: Connection) -> Iterator[Violation]:
+    """Under a copy's identity stands this copy; it is of an event of the same account, another source, the same hour."""
+    after = 0
+    while rows := copies_after(connection, after=after, limit=CHUNK):
+        identities = {row.id: stored_under(row.source, row.external_id, row.account_id) for row in rows}
+        stored = stored_identities(connection, sorted(identities.values()))
+        for row in rows:
+            holder = stored.get(identities[row.id])
+            if holder is None or holder.event_id != row.id:
+                got = "none" if holder is None else f"event {holder.event_id}"
+                message = f"the identity of copy {row.id} is not its own: it could be counted"
+                yield Violation("identity_missing", f"copy {row.id}", f"copy {row.id}", got, message)
+            apart = abs(row.event_time - row.original_time)
+            if row.account_id != row.original_account or row.source_id == row.original_source or apart > CLAIM_WINDOW_MICROS:
+                expected = "the same account, another source, within an hour"
+                got = f"accounts {row.original_account} and {row.account_id}, {apart // 1_000_000} s apart"
+                message = f"copy {row.id} can not be a copy of event {row.copy_of}: it should have been counted"
+                yield Violation("not_a_copy", f"copy {row.id}", expected, got, message)
+        after = rows[-1].id
+
+
+def every_identity_is_held(connection: Connection) -> Iterator[Violation]:
+    """There are as many identities as events and copies; one that belongs to neither would swallow an event."""
+    identities, held = count_identities(connection)
+    if identities == held:
+        return
+    message = f"{identities} identities for {held} events and copies"
+    yield Violation("identities_differ", "event_identities", str(held), str(identities), message)
+    for identity, event_id in unheld_identities(connection, limit=MAX_SHOWN):
+        where = f"identity {identity.hex()}"
+        message = f"an identity names event {event_id}, which is neither an event nor a copy: its event was lost"
+        yield Violation("identity_unheld", where, f"event {event_id}", "none", message)

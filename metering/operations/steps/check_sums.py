@@ -1,0 +1,68 @@
+"""Sums agree: rollups are sums of the ledger, and spend answers are sums of events with their charges.
+
+Both are compared in slices of time, so that memory stays bounded and an index leads to each slice.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sqlalchemy import Connection
+
+from metering.domain.instants import date_of, format_month, month_of_day, month_start, next_month
+from metering.domain.spend import SpendQuery
+from metering.domain.violations import Violation
+from metering.operations.query_spend import sums_by_group
+from metering.storage.ledger import (
+    KEY_COLUMNS,
+    SUM_COLUMNS,
+    days_with_entries,
+    entry_sums_by_account,
+    ledger_sums,
+    rollup_sums,
+)
+
+Step = Callable[[int, int], None]
+"""Told how much of a check is done, of how much."""
+
+
+def rollups_are_the_ledger(connection: Connection, step: Step) -> Iterator[Violation]:
+    """Every rollup is the sum of the ledger's entries under its key, in every column, and no sum is without a rollup."""
+    days = days_with_entries(connection)
+    for done, day in enumerate(days):
+        stored = rollup_sums(connection, day)
+        recomputed = ledger_sums(connection, day)
+        for key in sorted(stored.keys() | recomputed.keys()):
+            yield from _differences(key, recomputed.get(key, _NOTHING), stored.get(key, _NOTHING))
+        step(done + 1, len(days))
+
+
+def spend_is_the_events(connection: Connection, step: Step) -> Iterator[Violation]:
+    """What a spend question answers for an account and month, by event time, is what its events and charges come to."""
+    months = sorted({month_of_day(day) for day in days_with_entries(connection)})
+    for done, month in enumerate(months):
+        start, end = month_start(month), month_start(next_month(month))
+        answered = {
+            group[0]: (sums[0], sums[-1])
+            for (_, group), sums in sums_by_group(connection, SpendQuery(start, end, group_by=("account",))).items()
+        }
+        facts = entry_sums_by_account(connection, start, end)
+        for account_id in sorted(answered.keys() | facts.keys()):
+            expected, got = facts.get(account_id, (0, 0)), answered.get(account_id, (0, 0))
+            if expected != got:
+                where = f"account {account_id}, {format_month(month)}"
+                message = f"spend of {where} is not the sum of its events (count, nano-USD)"
+                yield Violation("spend_differs", where, str(expected), str(got), message)
+        step(done + 1, len(months))
+
+
+_NOTHING = (0,) * len(SUM_COLUMNS)
+
+
+def _differences(key: tuple[Any, ...], recomputed: tuple[int, ...], stored: tuple[int, ...]) -> Iterator[Violation]:
+    for name, expected, got in zip(SUM_COLUMNS, recomputed, stored, strict=True):
+        if expected != got:
+            told = dict(zip(KEY_COLUMNS, key, strict=True))
+            day = date_of(told["event_day"])
+            where = ", ".join(f"{column} {value}" for column, value in told.items())
+            message = f"the rollup of series {told['series_id']} on {day} has another {name} than its events add up to"
+            yield Violation("rollup_differs", where, str(expected), str(got), message)

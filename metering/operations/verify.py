@@ -1,0 +1,96 @@
+"""Prove on a live database that the invariants hold. Reads only.
+
+Each check is a named function that returns violations; tests and the scheduled check call the same ones. Each reads one state
+of the database, so that what is written meanwhile is no violation.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from metering.domain.violations import Violation
+from metering.operations.steps.check_charges import first_charges_follow_their_grades, later_charges_undo_and_replace
+from metering.operations.steps.check_database import file_is_whole, references_lead_somewhere
+from metering.operations.steps.check_events import (
+    events_are_billed_in_their_month,
+    every_event_has_its_identity,
+    failed_events_cost_nothing,
+    over_events,
+    series_are_of_the_account,
+)
+from metering.operations.steps.check_identities import every_copy_has_its_identity, every_identity_is_held
+from metering.operations.steps.check_sums import Step, rollups_are_the_ledger, spend_is_the_events
+from metering.storage.database import reading
+
+MAX_VIOLATIONS = 100
+
+
+class Check(NamedTuple):
+    """A check by its name; ``find`` may tell how far it is."""
+
+    name: str
+    find: Callable[[Connection, Step], Iterator[Violation]]
+
+
+def _plain(find: Callable[[Connection], Iterator[Violation]]) -> Callable[[Connection, Step], Iterator[Violation]]:
+    return lambda connection, _: find(connection)
+
+
+def _events(connection: Connection, step: Step) -> Iterator[Violation]:
+    return over_events(
+        connection,
+        step,
+        every_event_has_its_identity,
+        series_are_of_the_account,
+        failed_events_cost_nothing,
+        events_are_billed_in_their_month,
+    )
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("database file", _plain(file_is_whole)),
+    Check("references", _plain(references_lead_somewhere)),
+    Check("rollups are the ledger", rollups_are_the_ledger),
+    Check("spend is the events", spend_is_the_events),
+    Check("events", _events),
+    Check("copies", _plain(every_copy_has_its_identity)),
+    Check("identities", _plain(every_identity_is_held)),
+    Check("first charges", first_charges_follow_their_grades),
+    Check("later charges", later_charges_undo_and_replace),
+)
+
+
+def verify(
+    engine: Engine,
+    *,
+    checks: tuple[Check, ...] = CHECKS,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> list[Violation]:
+    """Return what does not hold, in the order of the checks, at most MAX_VIOLATIONS a check; nothing: all is well.
+
+    ``on_progress`` is told a check's name, how much of it is done, and of how much.
+    """
+    found = []
+    for check in checks:
+        tell = partial(on_progress or _nobody, check.name)
+        tell(0, 1)
+        found += _run(engine, check, tell)
+        tell(1, 1)
+    return found
+
+
+def _run(engine: Engine, check: Check, step: Step) -> list[Violation]:
+    try:
+        with reading(engine) as connection:
+            return list(islice(check.find(connection, step), MAX_VIOLATIONS))
+    except DBAPIError as error:
+        message = f"the check could not be finished: {error.orig}"
+        return [Violation("check_failed", check.name, "an answer", "an error", message)]
+
+
+def _nobody(_check: str, _done: int, _of: int) -> None:
+    """Nobody asked for progress."""
