@@ -32,6 +32,7 @@ TEXT_FIELDS = (
 )  # fmt: skip
 INCLUSIVE_FIELDS = ("prompt_tokens", "cached_tokens")
 COUNT_FIELDS = (*ALL_KINDS, *INCLUSIVE_FIELDS)
+_COUNT_FIELDS = frozenset(COUNT_FIELDS)
 MAPPABLE_FIELDS = (*TEXT_FIELDS, "time", "end_time", "latency_ms", "route", "status", *COUNT_FIELDS)
 
 # A quoted cell may hold line ends; a stray quote must not swallow the rest of the log.
@@ -218,9 +219,8 @@ def column_positions(header: list[str], columns: Mapping[str, str]) -> dict[str,
 def _quantities(record: Mapping[str, Any]) -> tuple[Quantities | None, str]:
     """Return (quantities, reason why they are an estimate); (None, "") when the row states no count."""
     stated = {}
-    for field in COUNT_FIELDS:
-        text = record.get(field)
-        if text is not None:
+    for field, text in record.items():
+        if text is not None and field in _COUNT_FIELDS:
             stated[field] = count_field(_integer(text), field)
     if not stated:
         return None, ""

@@ -217,3 +217,17 @@ def test_options_travel_to_another_process():
 
 def _rejected(data: bytes) -> list[RejectedRecord]:
     return BlockDecoder("native", OPTIONS).decode(RawBlock(data, 1, 0)).rejected
+
+
+def test_a_record_that_takes_the_slow_path_is_shifted_and_judged_like_any_other():
+    start = parse_instant("2026-11-19T00:00:00Z")
+    lines = [
+        record(extra=1),
+        record(id="b", extra=1, time="2026-11-03T10:15:01Z"),
+        record(id="c", extra=1, time="2026-11-08T10:15:00Z"),
+    ]
+    data = b"\n".join(json.dumps(line).encode() for line in lines)
+    options = DecodeOptions(source="log", now=NOW, replay_from=start)
+    block = BlockDecoder("native", options).decode(RawBlock(data, 1, 0))
+    assert [d.event.time - start for d in block.events] == [0, 1_000_000]
+    assert [r.code for r in block.rejected] == ["implausible_time"]
