@@ -12,7 +12,7 @@ _statement = insert(quarantine)
 _NOTE = positional(
     _statement.on_conflict_do_update(
         index_elements=["source", "file", "offset", "digest"],
-        set_={name: _statement.excluded[name] for name in ("code", "reason", "seen_at")} | {"resolved_at": None},
+        set_={name: _statement.excluded[name] for name in ("code", "reason", "seen_at", "resolved_at")},
     )
 )
 

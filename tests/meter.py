@@ -1,0 +1,82 @@
+"""A metering database for tests: a real SQLite file through real migrations, with the questions that tests ask of it."""
+
+from pathlib import Path
+
+from builders import NOW, batch_of, price_table, rate
+from sqlalchemy import func, select
+
+from metering.domain.outcomes import BatchResult
+from metering.domain.spend import Granularity, SpendQuery
+from metering.operations.ingest import Ingester, IngestSettings, Origin
+from metering.operations.query_spend import query_spend
+from metering.operations.rate_unpriced import RateResult, rate_unpriced
+from metering.operations.verify import verify
+from metering.storage.accounts import insert_account
+from metering.storage.database import open_database, reading, writing
+from metering.storage.price_tables import record_tables
+from pricing.tables import PriceTable
+
+ALL_TIME = (0, 4_102_444_800_000_000)
+
+
+class Meter:
+    """One database with an ingester; ``acme`` is declared and ``llama`` has a price unless a test says otherwise."""
+
+    def __init__(self, path: Path) -> None:
+        self.url = f"sqlite:///{path}"
+        self.engine = open_database(self.url)
+        self.now = NOW
+        self.configure()
+
+    def configure(self, **settings) -> None:
+        """Take a new ingester with other settings, as another process would."""
+        if "declared_tags" in settings:
+            settings["declared_tags"] = frozenset(settings["declared_tags"])
+        self.settings = IngestSettings(**settings)
+        self.ingester = Ingester(self.engine, self.settings, lambda: self.now)
+
+    def declare(self, name: str, default_route: str = "") -> int:
+        """Declare an account."""
+        with writing(self.engine) as connection:
+            return insert_account(connection, name, default_route=default_route, now=self.now)
+
+    def record_prices(self, *tables: PriceTable) -> None:
+        """Record price tables; without any, the price of ``llama``."""
+        with writing(self.engine) as connection:
+            record_tables(connection, tables or (price_table(rate()),), now=self.now)
+
+    def ingest(self, *events, source: str = "gateway", create_accounts: bool = False, rejected=()) -> BatchResult:
+        """Ingest events as one batch."""
+        batch = batch_of(*events, declared_tags=self.settings.declared_tags, rejected=rejected)
+        return self.ingester.ingest(batch, Origin(source, create_accounts=create_accounts))
+
+    def rate_unpriced(self, **options) -> RateResult:
+        """Charge what has got a price since."""
+        return rate_unpriced(self.engine, now=self.now, **options)
+
+    def spend(self, start: int = ALL_TIME[0], end: int = ALL_TIME[1], **fields):
+        """Ask a spend question, of all time unless a period is given."""
+        return query_spend(self.engine, SpendQuery(start, end, **fields))
+
+    def total(self, **fields) -> int:
+        """Return what was spent in all, in nano-USD."""
+        return sum(row.amount_nano for row in self.spend(granularity=Granularity.TOTAL, **fields))
+
+    def violations(self):
+        """Return what does not hold."""
+        return verify(self.engine)
+
+    def count(self, table, *conditions) -> int:
+        """Return how many rows of a table there are."""
+        with reading(self.engine) as connection:
+            return connection.execute(select(func.count()).select_from(table).where(*conditions)).scalar_one()
+
+    def rows(self, statement):
+        """Return the rows of a statement."""
+        with reading(self.engine) as connection:
+            return list(connection.execute(statement))
+
+    def execute(self, sql: str, *parameters) -> None:
+        """Change the database behind the service's back."""
+        with writing(self.engine) as connection:
+            connection.exec_driver_sql(sql, parameters)
