@@ -5,14 +5,19 @@ small to pass between processes, and lets the writer resolve accounts, routes, s
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
 
 from metering.domain.charging import succeeded
 from metering.domain.events import DecodedBlock, DecodedEvent, Position, RejectedRecord, UsageEvent
-from metering.domain.identity import claims_of, record_digest
+from metering.domain.identity import claims_of, raw_digest, record_digest
 from pricing.quantities import Quantities
+
+_KEPT_TAGS = 4_096
+_SECRET_STARTS = ("hf_", "sk-", "sk_", "gsk_", "fw_", "key-", "Bearer ")
+_SECRET_LENGTH = 32
 
 
 class Dimensions(Struct, frozen=True, array_like=True):
@@ -69,6 +74,7 @@ class BatchBuilder:
 
     def __init__(self, declared_tags: frozenset[str]) -> None:
         self._declared = declared_tags
+        self._tags: dict[tuple[tuple[str, str], ...], tuple[str, str]] = {}
 
     def batch_of(self, block: DecodedBlock) -> Batch:
         """Return the block as a batch."""
@@ -78,10 +84,12 @@ class BatchBuilder:
 
     def _event(self, item: DecodedEvent, places: dict[tuple[str, ...], int]) -> BatchEvent:
         event = item.event
-        declared = canonical_tags(event.tags, self._declared) if event.tags else ""
+        declared, details = self._split(event.tags) if event.tags else ("", "")
+        if event.estimate_reason or event.response_model or _has_memo(event):
+            details = self._details(event)
         key = (
             event.account, event.source, event.provider, event.model, event.operation, event.route, event.project,
-            event.key, declared,
+            event.key and key_label(event.key), declared,
         )  # fmt: skip
         place = places.get(key)
         if place is None:
@@ -101,14 +109,23 @@ class BatchBuilder:
             event.inference_id,
             event.latency_ms,
             event.reported_cost_nano,
-            self._details(event),
+            details,
             claims_of(event) if event.response_id or event.inference_id else [],
             item.position,
         )
 
+    def _split(self, tags: dict[str, str]) -> tuple[str, str]:
+        """Return the declared tags, and the details that the others make; the same few tags come again and again."""
+        key = tuple(tags.items())
+        known = self._tags.get(key)
+        if known is None:
+            if len(self._tags) >= _KEPT_TAGS:
+                self._tags.clear()
+            others = {name: value for name, value in tags.items() if name not in self._declared}
+            known = self._tags[key] = canonical_tags(tags, self._declared), details_json(tags=others)
+        return known
+
     def _details(self, event: UsageEvent) -> str:
-        if not (event.tags or event.estimate_reason or event.response_model) and event.gateway_cost_nano is None:
-            return "" if event.reported_cost_nano is None else details_json(reported_cost_nano=event.reported_cost_nano)
         return details_json(
             tags={name: value for name, value in event.tags.items() if name not in self._declared},
             estimate_reason=event.estimate_reason,
@@ -116,6 +133,18 @@ class BatchBuilder:
             reported_cost_nano=event.reported_cost_nano,
             gateway_cost_nano=event.gateway_cost_nano,
         )
+
+
+def _has_memo(event: UsageEvent) -> bool:
+    return event.reported_cost_nano is not None or event.gateway_cost_nano is not None
+
+
+@lru_cache(maxsize=1024)
+def key_label(key: str) -> str:
+    """Return a key's name as it may be kept: of what looks like a secret, only enough to tell it from others."""
+    if not key.startswith(_SECRET_STARTS) and (len(key) < _SECRET_LENGTH or not key.isalnum()):
+        return key
+    return f"{key[:3]}…{raw_digest(key.encode())[:12]}"
 
 
 def canonical_tags(tags: dict[str, str], declared: Iterable[str]) -> str:

@@ -4,8 +4,8 @@ The answer comes after the commit: acknowledged means stored. Handing the same b
 """
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -22,6 +22,7 @@ from metering.domain.series import DEFAULT_SERIES_CAP
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.charge_events import charge_event, details_with_folded
 from metering.operations.steps.count_once import Judgement, judge
+from metering.operations.steps.hold_to_account import bound_to, hold_to_account
 from metering.operations.steps.place_events import Place, Places
 from metering.operations.steps.resolve_accounts import create_missing_accounts, resolve_names
 from metering.operations.steps.roll_up import RollupDeltas
@@ -33,7 +34,13 @@ from metering.storage.quarantine import note_records
 from pricing.book import PriceBook
 from pricing.errors import ChargeTooLargeError
 
-Charged = tuple[BatchEvent, Place, FirstCharge]
+
+class Charged(NamedTuple):
+    """The events of a batch that can be stored, each with its place and its charge at the same position."""
+
+    events: list[BatchEvent]
+    places: list[Place]
+    charges: list[FirstCharge]
 
 
 class IngestSettings(Struct, frozen=True):
@@ -47,7 +54,8 @@ class Origin(Struct, frozen=True):
     """Where a batch was read, so that its bad records can be found again.
 
     ``raw_of`` gives the bytes of a record by offset and length while the input is at hand; ``options`` is the JSON of how it
-    was read. ``file`` is empty for what came over the API or standard input.
+    was read. ``file`` is empty for what came over the API or standard input. With ``bound_account_id`` every event belongs to
+    that account: a record that names no account too, and one that names another is rejected (``account_mismatch``).
     """
 
     source: str
@@ -55,6 +63,7 @@ class Origin(Struct, frozen=True):
     options: str = ""
     create_accounts: bool = False
     raw_of: Callable[[int, int], bytes] | None = None
+    bound_account_id: int | None = None
 
 
 class Ingester:
@@ -78,31 +87,46 @@ class Ingester:
         now = self._clock()
         result = BatchResult(unread_fields=batch.unread_fields)
         stated = {dimensions.account for dimensions in batch.dimensions}
-        if origin.create_accounts:
+        if origin.create_accounts and origin.bound_account_id is None:
             self._create_accounts(stated, now)
         with reading(self._engine) as connection:
             names = resolve_names(connection, stated)
+            if origin.bound_account_id is not None:
+                batch, names = hold_to_account(batch, names, bound_to(connection, origin.bound_account_id), origin.raw_of)
             self._refresh_book(connection)
         placed = Places(batch, names, self._index).of_events()
-        charged, rejected = self._charge(batch, placed, origin)
-        rejected += batch.rejected
+        rejected = list(batch.rejected)
+        charged = self._charge(batch.events, placed, origin, rejected)
         for record in rejected:
             result.add(_rejection(record))
         with writing(self._engine) as connection:
-            judgement = judge(connection, [event for event, _, _ in charged], [place for _, place, _ in charged])
+            judgement = judge(connection, charged.events, charged.places)
             _store(connection, charged, judgement, result, now)
             note_records(connection, [_quarantine_row(record, origin, now) for record in rejected])
         return result
 
-    def _charge(self, batch: Batch, placed: Sequence[Place], origin: Origin) -> tuple[list[Charged], list[RejectedRecord]]:
-        charged: list[Charged] = []
-        rejected: list[RejectedRecord] = []
-        for event, place in zip(batch.events, placed, strict=True):
+    def _charge(self, events: list[BatchEvent], placed: list[Place], origin: Origin, rejected: list[RejectedRecord]) -> Charged:
+        book = self._book
+        try:
+            charges = [charge_event(event, place, book) for event, place in zip(events, placed, strict=True)]
+        except ChargeTooLargeError:
+            return self._charge_one_by_one(events, placed, origin, rejected)
+        return Charged(events, placed, charges)
+
+    def _charge_one_by_one(
+        self, events: list[BatchEvent], placed: list[Place], origin: Origin, rejected: list[RejectedRecord]
+    ) -> Charged:
+        charged = Charged([], [], [])
+        for event, place in zip(events, placed, strict=True):
             try:
-                charged.append((event, place, charge_event(event, place, self._book)))
+                charge = charge_event(event, place, self._book)
             except ChargeTooLargeError as error:
                 rejected.append(_refused(event, place, error, origin))
-        return charged, rejected
+                continue
+            charged.events.append(event)
+            charged.places.append(place)
+            charged.charges.append(charge)
+        return charged
 
     def _create_accounts(self, stated: set[str], now: int) -> None:
         with writing(self._engine) as connection:
@@ -115,42 +139,40 @@ class Ingester:
             self._book_id = newest
 
 
-def _store(connection: Connection, charged: Sequence[Charged], judgement: Judgement, result: BatchResult, now: int) -> None:
-    rows: list[tuple[Any, ...]] = []
+def _store(connection: Connection, charged: Charged, judgement: Judgement, result: BatchResult, now: int) -> None:
+    values: list[Any] = []
     claims: list[tuple[int, int]] = []
     deltas = RollupDeltas()
     entries, repeats = deltas.entries, judgement.repeats
-    for event_id, (event, place, charge) in enumerate(charged, judgement.first_id):
+    for event_id, (event, place, charge) in enumerate(zip(*charged, strict=True), judgement.first_id):
         if repeats and event_id - judgement.first_id in repeats:
             continue
         amounts = astuple(event.quantities)
         billable = place.billable and event.succeeded
         day = event.time // MICROS_PER_DAY
         month = month_of_day(day)
-        rows.append(
-            (
-                event_id,
-                place.account_id,
-                place.series_id,
-                place.source_id,
-                event.id,
-                event.time,
-                event.time_derived,
-                now,
-                event.status,
-                billable,
-                event.quantity_grade,
-                *amounts,
-                charge.amount_nano,
-                charge.rate_id,
-                charge.grade,
-                charge.cache_price_unknown,
-                month,
-                event.response_id,
-                event.inference_id,
-                event.latency_ms,
-                event.details if place.series is place.wanted else details_with_folded(event, place),
-            )
+        values += (
+            event_id,
+            place.account_id,
+            place.series_id,
+            place.source_id,
+            event.id,
+            event.time,
+            event.time_derived,
+            now,
+            event.status,
+            billable,
+            event.quantity_grade,
+            *amounts,
+            charge.amount_nano,
+            charge.rate_id,
+            charge.grade,
+            charge.cache_price_unknown,
+            month,
+            event.response_id,
+            event.inference_id,
+            event.latency_ms,
+            event.details if place.series is place.wanted else details_with_folded(event, place),
         )
         key = place.series_id, charge.rate_id or 0, charge.grade, event.quantity_grade, billable, day, month
         entries[key].append((1, *amounts, charge.amount_nano or 0))
@@ -158,20 +180,18 @@ def _store(connection: Connection, charged: Sequence[Charged], judgement: Judgem
             claims.append((claim, event_id))  # noqa: PERF401 - most events have none or one
         if place.doubtful or charge.amount_nano is None:
             _count_doubts(place, charge, result)
-    result.accepted += len(rows)
-    insert_events(connection, rows)
+    result.accepted += len(charged.events) - len(repeats)
+    insert_events(connection, values)
     insert_claims(connection, claims)
     add_to_rollups(connection, deltas.rows())
     _store_repeats(connection, charged, judgement, result, now)
 
 
-def _store_repeats(
-    connection: Connection, charged: Sequence[Charged], judgement: Judgement, result: BatchResult, now: int
-) -> None:
+def _store_repeats(connection: Connection, charged: Charged, judgement: Judgement, result: BatchResult, now: int) -> None:
     copies: list[tuple[Any, ...]] = []
     conflicts: list[tuple[Any, ...]] = []
     for position, (outcome, event_id) in sorted(judgement.repeats.items()):
-        event, place, _ = charged[position]
+        event, place = charged.events[position], charged.places[position]
         if outcome is Outcome.COPY:
             copies.append(_copy_row(event, place, judgement.first_id + position, event_id, now))
         elif outcome is Outcome.CONFLICT:

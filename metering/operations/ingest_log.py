@@ -18,6 +18,7 @@ from metering.formats.detect import Detected, Format, detect_format
 from metering.formats.options import DecodeOptions
 from metering.operations.ingest import Ingester, Origin
 from metering.operations.steps.decode_apart import Decoding, decode_blocks, decode_document
+from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.read_log import STDIN, LogReader
 from metering.storage.database import writing
 from metering.storage.quarantine import resolve_read_again
@@ -56,7 +57,7 @@ def ingest_log(
     """
     result = BatchResult()
     started = request.options.now
-    with LogReader(request.path) as reader:
+    with collector_paused(), LogReader(request.path) as reader:
         detected = _detected(request, reader)
         origin = _origin(request, detected)
         decoding = Decoding(detected.format, request.options, declared_tags)

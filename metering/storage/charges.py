@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, exists, select
 
 from metering.domain.events import PriceGrade
-from metering.storage.bulk import insert_all, run
+from metering.storage.bulk import insert_all
 from metering.storage.tables import charges, events, series
 
 _UNPRICED = int(PriceGrade.UNPRICED)
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 
 def insert_charges(connection: Connection, entries: Sequence[Entry], *, reason: str, now: int) -> None:
     """Append later charges in the given order: of one event, each reversal before its replacement."""
-    run(connection, _INSERT, [(None, *entry, now, reason) for entry in entries])
+    _INSERT.run(connection, [(None, *entry, now, reason) for entry in entries])
 
 
 def later_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int, list[Entry]]:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError
 from metering.domain.errors import DomainError
 
 BUSY_TIMEOUT_MS = 30_000
+PAGE_BYTES = 8_192  # of a new file; the identities' random keys touch fewer pages than with 4,096
 PAGE_CACHE_KIB = 65_536
 CHECKPOINT_PAGES = 4_000
 
@@ -65,6 +66,7 @@ def _prepare_connection(dbapi_connection: Any, _record: object) -> None:
     dbapi_connection.isolation_level = None
     for pragma in (
         f"busy_timeout = {BUSY_TIMEOUT_MS}",
+        f"page_size = {PAGE_BYTES}",
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",

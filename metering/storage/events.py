@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from metering.storage.bulk import add_to, insert_all, insert_new, run
+from metering.storage.bulk import add_to, insert_all, insert_new
 from metering.storage.tables import (
     event_claims,
     event_conflicts,
@@ -67,7 +67,7 @@ def next_event_id(connection: Connection) -> int:
 
 def insert_identities(connection: Connection, rows: list[tuple[bytes, int, int]]) -> int:
     """Write (identity, event id, fingerprint), passing over identities that are taken; return how many were new."""
-    return run(connection, _INSERT_IDENTITIES, rows)
+    return _INSERT_IDENTITIES.run(connection, rows)
 
 
 def stored_identities(connection: Connection, identities: Sequence[bytes]) -> dict[bytes, StoredIdentity]:
@@ -90,26 +90,26 @@ def claimants(connection: Connection, claims_json: str) -> dict[int, list[Claima
     return found
 
 
-def insert_events(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
-    """Append events; each row holds EVENT_COLUMNS."""
-    run(connection, _INSERT_EVENTS, rows)
+def insert_events(connection: Connection, values: list[Any]) -> None:
+    """Append events; ``values`` holds EVENT_COLUMNS of one event after the other."""
+    _INSERT_EVENTS.run_flat(connection, values)
 
 
 def insert_claims(connection: Connection, rows: list[tuple[int, int]]) -> None:
     """Append (claim, event id), in key order."""
-    run(connection, _INSERT_CLAIMS, sorted(rows))
+    _INSERT_CLAIMS.run(connection, sorted(rows))
 
 
 def insert_copies(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
     """Append copies; the id is the one their identity points at."""
-    run(connection, _INSERT_COPIES, rows)
+    _INSERT_COPIES.run(connection, rows)
 
 
 def insert_conflicts(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
     """Append conflicts; the same content for the same identity is recorded once."""
-    run(connection, _INSERT_CONFLICTS, rows)
+    _INSERT_CONFLICTS.run(connection, rows)
 
 
 def add_to_rollups(connection: Connection, rows: list[tuple[int, ...]]) -> None:
     """Add signed sums to the rollups; each row holds the key, then the sums, in the table's order."""
-    run(connection, _ADD_TO_ROLLUPS, sorted(rows))
+    _ADD_TO_ROLLUPS.run(connection, sorted(rows))

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from metering.storage.bulk import positional, run
+from metering.storage.bulk import BulkInsert
 from metering.storage.tables import quarantine
 
 _statement = insert(quarantine)
-_NOTE = positional(
+_NOTE = BulkInsert(
     _statement.on_conflict_do_update(
         index_elements=["source", "file", "offset", "digest"],
         set_={name: _statement.excluded[name] for name in ("code", "reason", "seen_at", "resolved_at")},
@@ -39,7 +39,7 @@ class QuarantinedRecord(NamedTuple):
 
 def note_records(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
     """Note bad records, once each; a row holds the columns after ``id`` up to ``seen_at``."""
-    run(connection, _NOTE, [(None, *row, None) for row in rows])
+    _NOTE.run(connection, [(None, *row, None) for row in rows])
 
 
 def open_records(connection: Connection, *, after: int = 0, limit: int | None = None) -> list[QuarantinedRecord]:

@@ -5,6 +5,7 @@ a few blocks are under way at once, so that neither side waits for the other. Th
 have no second one, and starting a process costs more than decoding a block.
 """
 
+import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -100,6 +101,7 @@ _worker: _Worker | None = None
 def _begin(decoding: Decoding) -> None:
     global _worker  # noqa: PLW0603 - a worker process serves one input for its whole life
     _worker = _Worker(decoding)
+    gc.disable()  # for the same reason as in pause_collector, for the worker's whole life
 
 
 def _decode_in_worker(block: RawBlock) -> bytes:

@@ -3,8 +3,6 @@
 A name that changed hands is the exception: which account it means depends on the event's time.
 """
 
-from collections.abc import Sequence
-
 from msgspec import Struct
 
 from metering.domain.batches import Batch, Dimensions
@@ -44,7 +42,7 @@ class Places:
         self._index = index
         self._fixed = [names.always(dimensions.account) for dimensions in batch.dimensions]
 
-    def of_events(self) -> Sequence[Place]:
+    def of_events(self) -> list[Place]:
         """Return one place an event; new series are created on the way."""
         billed = {(event.dimensions, self._billed_to(event.dimensions, event.time)) for event in self._batch.events}
         wanted = {pair: self._series_key(*pair) for pair in billed}

@@ -45,6 +45,10 @@ class Names:
                 return BilledTo(period.account_id, period.default_route)
         return UNASSIGNED
 
+    def holders(self, name: str) -> set[int]:
+        """Return every account that has or had the name."""
+        return {period.account_id for period in self._periods.get(name, ())}
+
 
 def resolve_names(connection: Connection, names: Collection[str]) -> Names:
     """Look up the names that records gave."""

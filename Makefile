@@ -1,0 +1,49 @@
+# Everything runs from a plain virtual environment; nothing but Python 3.11+ is needed beforehand.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATA := var
+export METERING_DATABASE_URL ?= sqlite:///$(DATA)/metering.db
+
+.DEFAULT_GOAL := help
+.PHONY: help install run sample test lint bench constraints clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+install: $(STAMP) ## Make the virtual environment
+
+run: $(STAMP) ## Load a month of sample traffic, show what it cost, serve the API on 127.0.0.1:8000
+	@$(BIN)/python examples/run.py --data $(DATA) --host $(HOST) --port $(PORT)
+
+test: $(STAMP) ## Run all tests
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+lint: $(STAMP) ## Check style, types and the floors
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP) ## Measure speed and memory beside the bare limits and peers
+	@$(BIN)/python benchmarks/bench_rating.py
+	@$(BIN)/python benchmarks/bench_ingest.py
+	@$(BIN)/python benchmarks/bench_memory.py
+
+constraints: ## Pin the newest versions that pyproject.toml allows
+	@rm -rf $(VENV)-fresh && $(PYTHON) -m venv $(VENV)-fresh
+	@$(VENV)-fresh/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
+	@{ sed -n 1p constraints.txt; $(VENV)-fresh/bin/python -m pip freeze --exclude hf-metering; } > constraints.new
+	@mv constraints.new constraints.txt && rm -rf $(VENV)-fresh
+
+clean: ## Remove the virtual environment, caches and the sample data
+	@rm -rf $(VENV) $(DATA) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,51 @@
+"""A log of requests to measure with: native NDJSON, seeded, the same bytes for the same arguments."""
+
+import random
+from pathlib import Path
+
+MODELS = (
+    ("together", "meta-llama/Llama-3.3-70B-Instruct"),
+    ("novita", "deepseek-ai/DeepSeek-V3-0324"),
+    ("fireworks-ai", "openai/gpt-oss-120b"),
+    ("nscale", "Qwen/Qwen2.5-Coder-32B-Instruct"),
+    ("novita", "nobody/has-a-price-for-this"),
+)
+_LINE = (
+    '{{"id":"req_{number:09d}","source":"gateway-1","time":"2026-10-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}.{micro:06d}Z",'
+    '"account":"acme","provider":"{provider}","model":"{model}","operation":"chat","route":"routed","status":{status},'
+    '"usage":{{"input_tokens":{prompt},"cache_read_tokens":{cached},"output_tokens":{output},"reasoning_tokens":{reasoning}}},'
+    '"response_id":"chatcmpl-{response:032x}","project":"project-{project}","key":"key-{key}",'
+    '"tags":{{"team":"core"}},"latency_ms":{latency}}}\n'
+)
+_SECONDS = 31 * 86_400
+
+
+def write_request_log(path: Path, events: int, *, seed: int = 1) -> None:
+    """Write a month of requests in the order of their times: 28 combinations of model, project and key; 2 % fail."""
+    chance = random.Random(seed)
+    with path.open("w", encoding="ascii") as file:
+        for number in range(events):
+            day, rest = divmod(number * _SECONDS // events, 86_400)
+            provider, model = MODELS[min(int(chance.random() * 5.2), 3) if chance.random() < 0.99 else 4]
+            output = 0 if chance.random() < 0.02 else int(chance.expovariate(0.004)) + 1
+            file.write(
+                _LINE.format(
+                    number=number,
+                    day=day + 1,
+                    hour=rest // 3600,
+                    minute=rest // 60 % 60,
+                    second=rest % 60,
+                    micro=int(chance.random() * 1_000_000),
+                    provider=provider,
+                    model=model,
+                    status=200 if output else 503,
+                    prompt=int(chance.expovariate(0.001)),
+                    cached=int(chance.expovariate(0.002)) if chance.random() < 0.3 else 0,
+                    output=output,
+                    reasoning=output // 3,
+                    response=chance.getrandbits(128),
+                    project=number % 7,
+                    key=number % 2,
+                    latency=200 + output * 8,
+                )
+            )

@@ -1,0 +1,80 @@
+"""A key that is bound to one account writes to that account and to no other, whatever the records say.
+
+A record without an account belongs to the key's. One that names the account by any name it ever had does too, also for a
+time at which it was called otherwise; any other name is refused, and the refusal does not tell whether that name exists.
+"""
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+from sqlalchemy import Connection
+
+from metering.domain.batches import Batch, BatchEvent
+from metering.domain.errors import NotFoundError
+from metering.domain.events import RejectedRecord
+from metering.domain.identity import raw_digest
+from metering.operations.steps.resolve_accounts import BilledTo, Names
+from metering.storage.accounts import account_with_id
+
+RawOf = Callable[[int, int], bytes]
+
+
+class OneAccount(Names):
+    """Names that all mean the account a key is bound to."""
+
+    def __init__(self, bound: BilledTo) -> None:
+        super().__init__([])
+        self._bound = bound
+
+    def always(self, name: str) -> BilledTo:  # noqa: ARG002 - whatever the name
+        """Return the account."""
+        return self._bound
+
+    def at(self, name: str, instant: int) -> BilledTo:  # noqa: ARG002 - whatever the name and the time
+        """Return the account."""
+        return self._bound
+
+
+def bound_to(connection: Connection, account_id: int) -> BilledTo:
+    """Return the account that a key is bound to. Raises NotFoundError."""
+    account = account_with_id(connection, account_id)
+    if account is None:
+        raise NotFoundError("the key's account does not exist")
+    return BilledTo(account.id, account.default_route)
+
+
+def hold_to_account(batch: Batch, names: Names, bound: BilledTo, raw_of: RawOf | None) -> tuple[Batch, Names]:
+    """Return the batch without the records that name another account, which are rejected, and the names to place it by."""
+    fixed = [_is_own(dimensions.account, names, bound) for dimensions in batch.dimensions]
+    if all(fixed):
+        return batch, OneAccount(bound)
+    kept: list[BatchEvent] = []
+    rejected = list(batch.rejected)
+    for event in batch.events:
+        own = fixed[event.dimensions]
+        if own is None:
+            own = names.at(batch.dimensions[event.dimensions].account, event.time).account_id == bound.account_id
+        if own:
+            kept.append(event)
+        else:
+            rejected.append(_mismatch(event, batch, raw_of))
+    return replace(batch, events=kept, rejected=rejected), OneAccount(bound)
+
+
+def _is_own(name: str, names: Names, bound: BilledTo) -> bool | None:
+    """Whether the name means the bound account at any time; None where it has been another's too."""
+    if not name:
+        return True
+    holders = names.holders(name)
+    if bound.account_id not in holders:
+        return False
+    return True if holders == {bound.account_id} else None
+
+
+def _mismatch(event: BatchEvent, batch: Batch, raw_of: RawOf | None) -> RejectedRecord:
+    position = event.position
+    raw = raw_of(position.offset, position.length) if raw_of else b""
+    reason = "the key is bound to one account and the record names another; leave the account out, or use another key"
+    dimensions = batch.dimensions[event.dimensions]
+    kept = {"id": event.id, "account": dimensions.account, "provider": dimensions.provider, "model": dimensions.model}
+    return RejectedRecord(position, raw_digest(raw) if raw else "", "account_mismatch", reason, "account", kept)
