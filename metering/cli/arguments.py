@@ -1,0 +1,132 @@
+"""What commands have in common on the command line: kinds of values, shared options, and options as one frozen value."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+
+from metering.domain.errors import InvalidTimeError
+from metering.domain.instants import parse_instant, parse_month, to_micros
+from pricing.errors import InvalidAmountError
+from pricing.money import NANO_PER_USD, parse_usd
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class MonthType(click.ParamType[int]):
+    """A calendar month, ``YYYY-MM``; the value is ``YYYYMM``."""
+
+    name = "YYYY-MM"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the month, or fail as bad usage."""
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_month(value)
+        except InvalidTimeError as error:
+            self.fail(str(error), param, ctx)
+
+
+class InstantType(click.ParamType[int]):
+    """A time with its zone, or a date for the start of that UTC day; the value is microseconds UTC."""
+
+    name = "time|date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the instant, or fail as bad usage."""
+        if isinstance(value, int):
+            return value
+        try:
+            return _day_start(value)
+        except ValueError:
+            pass
+        try:
+            return parse_instant(value)
+        except InvalidTimeError as error:
+            self.fail(str(error), param, ctx)
+
+
+class DayType(click.ParamType[date]):
+    """A date, ``YYYY-MM-DD``."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Return the date, or fail as bad usage."""
+        if isinstance(value, date):
+            return value
+        try:
+            return _day(value)
+        except ValueError:
+            self.fail(f"{value[:40]!r} is not a date such as 2026-11-03", param, ctx)
+
+
+class UsdType(click.ParamType[int]):
+    """A decimal amount of dollars, nine decimals at most; the value is nano-USD."""
+
+    name = "usd"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the amount, or fail as bad usage."""
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_usd(value.removeprefix("$"), unit_per_usd=NANO_PER_USD)
+        except InvalidAmountError as error:
+            self.fail(str(error), param, ctx)
+
+
+class ZoneType(click.ParamType[str]):
+    """The name of an IANA time zone."""
+
+    name = "zone"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name of a zone that exists, or fail as bad usage."""
+        try:
+            return ZoneInfo(value).key
+        except (KeyError, ValueError, OSError):
+            self.fail(f"{value[:60]!r} is not a time zone; write an IANA name such as Europe/Berlin or UTC", param, ctx)
+
+
+MONTH = MonthType()
+INSTANT = InstantType()
+DAY = DayType()
+USD = UsdType()
+ZONE = ZoneType()
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def collected(into: Callable[..., T]) -> Callable[[Callable[[Any, T], None]], Callable[..., None]]:
+    """Hand a command its options as one value, built by ``into`` from them."""
+
+    def decorate(command: Callable[[Any, T], None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(obj: Any, **options: Any) -> None:
+            command(obj, into(**options))
+
+        return run
+
+    return decorate
+
+
+def separated(values: tuple[str, ...]) -> list[str]:
+    """Return what was given several times, or separated by commas, one by one."""
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+def _day(text: str) -> date:
+    if len(text) != len("2026-11-03"):
+        raise ValueError
+    return date.fromisoformat(text)
+
+
+def _day_start(text: str) -> int:
+    day = _day(text)
+    return to_micros(datetime(day.year, day.month, day.day, tzinfo=UTC))

@@ -1,0 +1,149 @@
+"""``metering credits``: what is included, what was bought, what is left."""
+
+import click
+
+from metering.cli.amounts import UNKNOWN_AMOUNT, money, shown_nano
+from metering.cli.arguments import INSTANT, MONTH, USD, json_option
+from metering.cli.invocation import Invocation
+from metering.cli.output import Column, print_json, print_table, say
+from metering.cli.plain_text import plain
+from metering.cli.session import open_session
+from metering.domain.credits import PROMOTIONAL, PURCHASED, CreditGrant
+from metering.domain.instants import format_instant, format_month, month_of
+from metering.operations.grant_credits import CreditBalance, grant_credits, note_used_elsewhere, show_credits
+
+
+@click.group("credits")
+def credit() -> None:
+    """Show and grant credits."""
+
+
+@credit.command()
+@click.argument("account")
+@click.argument("month", type=MONTH, required=False)
+@json_option
+@click.pass_obj
+def show(invocation: Invocation, *, account: str, month: int | None, as_json: bool) -> None:
+    """Show what credits did for ACCOUNT in MONTH (YYYY-MM; this month when nothing is said), and what is left of them."""
+    with open_session(invocation) as service:
+        asked = month or month_of(service.clock())
+        balance = show_credits(service.engine, account, asked, service.catalogue)
+    if as_json:
+        print_json(_json(balance))
+    else:
+        _show(balance)
+
+
+@credit.command()
+@click.argument("account")
+@click.argument("amount", type=USD)
+@click.option("--kind", type=click.Choice([PURCHASED, PROMOTIONAL]), default=PURCHASED, show_default=True)
+@click.option("--expires", type=INSTANT, help="When they end; never, when nothing is said.")
+@click.option("--reference", default="", help="Names the purchase: the same again is granted once.")
+@json_option
+@click.pass_obj
+def grant(
+    invocation: Invocation, *, account: str, amount: int, kind: str, expires: int | None, reference: str, as_json: bool
+) -> None:
+    """Grant ACCOUNT an AMOUNT of credits, in dollars. Unlike a plan's own, they outlive the month."""
+    with open_session(invocation) as service:
+        wanted = CreditGrant(0, kind, amount, service.clock(), expires, reference)
+        granted = grant_credits(service.engine, account, wanted)
+    if as_json:
+        print_json({"account": account, **_grant_json(granted)})
+    else:
+        until = "" if granted.expires_at is None else f", until {format_instant(granted.expires_at)}"
+        say(f"{plain(account)}: ${shown_nano(granted.amount_nano)} {granted.kind}{until} ({plain(granted.reference)})")
+
+
+@credit.command("used-elsewhere")
+@click.argument("account")
+@click.argument("month", type=MONTH)
+@click.argument("amount", type=USD)
+@click.option("--reason", default="", help="What for, for the record.")
+@json_option
+@click.pass_obj
+def used_elsewhere(invocation: Invocation, *, account: str, month: int, amount: int, reason: str, as_json: bool) -> None:
+    """Say that ACCOUNT spent an AMOUNT of MONTH's included credit on other Hugging Face compute.
+
+    Amounts add up; to take one back, give it with a minus, after `--`.
+    """
+    with open_session(invocation) as service:
+        note_used_elsewhere(service.engine, account, month, amount, reason=reason, now=service.clock())
+        balance = show_credits(service.engine, account, month, service.catalogue)
+    if as_json:
+        print_json(_json(balance))
+    else:
+        _show(balance)
+
+
+def _show(balance: CreditBalance) -> None:
+    say(f"{plain(balance.account)}, {format_month(balance.month.month)}, plan {balance.plan.plan}", style="bold")
+    bound = balance.plan.credits_pay_elsewhere and balance.plan.included_credit_nano
+    rows: list[list[str]] = [
+        ["included in the plan", _amount(balance.plan.included_credit_nano)],
+        ["of it spent on other compute, as told", shown_nano(-balance.used_elsewhere_nano)],
+        *([f"applied, {_named(item.grant)}", shown_nano(-item.amount_nano)] for item in balance.month.applied),
+        ["included credit left" + (", at most" if bound else ""), shown_nano(balance.month.included_left_nano)],
+        ["purchased and promotional credit left", shown_nano(balance.month.purchased_left_nano)],
+        ["usage that no credit paid", shown_nano(balance.month.uncovered_nano)],
+    ]
+    print_table([Column("", "name"), Column("USD", "money")], rows)
+    if balance.grants:
+        print_table(
+            [Column("granted"), Column("kind"), Column("reference", "name"), Column("USD", "money"), Column("expires")],
+            [
+                [
+                    format_instant(each.granted_at)[:10],
+                    each.kind,
+                    each.reference,
+                    shown_nano(each.amount_nano),
+                    "never" if each.expires_at is None else format_instant(each.expires_at)[:10],
+                ]
+                for each in balance.grants
+            ],
+        )
+    if bound:
+        say(
+            "The plan's credit also pays for Endpoints, Spaces and Jobs: `metering credits used-elsewhere` says what was spent there."
+        )
+
+
+def _named(grant: CreditGrant) -> str:
+    return f"{grant.kind} {grant.reference}".strip()
+
+
+def _amount(amount_nano: int | None) -> str:
+    return UNKNOWN_AMOUNT if amount_nano is None else shown_nano(amount_nano)
+
+
+def _json(balance: CreditBalance) -> dict[str, object]:
+    return {
+        "account": balance.account,
+        "month": format_month(balance.month.month),
+        "plan": balance.plan.plan,
+        "seats": balance.plan.seats,
+        **money("included", balance.plan.included_credit_nano),
+        "included_is_upper_bound": bool(balance.plan.credits_pay_elsewhere and balance.plan.included_credit_nano),
+        **money("used_elsewhere", balance.used_elsewhere_nano),
+        "applied": [
+            {"kind": item.grant.kind, "reference": item.grant.reference, **money("amount", item.amount_nano)}
+            for item in balance.month.applied
+        ],
+        **money("applied", balance.month.applied_nano),
+        **money("included_left", balance.month.included_left_nano),
+        **money("purchased_left", balance.month.purchased_left_nano),
+        **money("uncovered", balance.month.uncovered_nano),
+        "grants": [_grant_json(grant) for grant in balance.grants],
+    }
+
+
+def _grant_json(grant: CreditGrant) -> dict[str, object]:
+    return {
+        "id": grant.id,
+        "kind": grant.kind,
+        **money("amount", grant.amount_nano),
+        "granted_at": format_instant(grant.granted_at),
+        "expires_at": None if grant.expires_at is None else format_instant(grant.expires_at),
+        "reference": grant.reference,
+    }

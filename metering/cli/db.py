@@ -1,0 +1,44 @@
+"""``metering db``: the database itself."""
+
+from pathlib import Path
+
+import click
+from sqlalchemy.exc import DBAPIError
+
+from metering.cli.arguments import json_option
+from metering.cli.invocation import Invocation
+from metering.cli.output import print_json, say
+from metering.cli.session import DatabaseFailureError
+from metering.operations.settings import read_settings
+from metering.operations.upgrade_database import upgrade_database
+from metering.storage.database import open_database
+from metering.storage.migrate import head_revision
+
+
+@click.group()
+def db() -> None:
+    """Bring the database to this release."""
+
+
+@db.command()
+@json_option
+@click.pass_obj
+def upgrade(invocation: Invocation, *, as_json: bool) -> None:
+    """Bring the database to this release: its schema, and the prices that the release carries.
+
+    Makes the database where there is none. What is up to date stays as it is.
+    """
+    settings = read_settings(invocation.environment)
+    engine = open_database(settings.database_url)
+    try:
+        tables = upgrade_database(engine, now=invocation.clock())
+    except DBAPIError as error:
+        raise DatabaseFailureError(f"{settings.database_url}: {error.orig}") from error
+    finally:
+        engine.dispose()
+    if as_json:
+        print_json({"revision": head_revision(), "price_tables_added": tables})
+        return
+    where = engine.url.database
+    shown = Path(where).name if where else engine.url.render_as_string(hide_password=True)
+    say(f"{shown} is at revision {head_revision()}; {tables:,} price tables were new")

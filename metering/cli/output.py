@@ -1,0 +1,102 @@
+"""Where commands write: tables for people, JSON for programs, on stdout; remarks and progress on stderr.
+
+A terminal gets colour and its own width. A pipe gets neither: nothing is cut or wrapped, because a program may read it.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TextIO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from metering.cli.amounts import aligned
+from metering.cli.plain_text import plain
+
+PIPE_WIDTH = 10_000
+
+Kind = Literal["text", "name", "count", "money"]
+Cell = str | int | None
+
+
+class Column(NamedTuple):
+    """A column: a ``name`` may be folded where the terminal is narrow, other values never are; ``money`` is text already."""
+
+    title: str
+    kind: Kind = "text"
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """Return a console on a stream, stdout when nothing is said."""
+    file = stream or sys.stdout
+    return Console(
+        file=file,
+        width=None if file.isatty() else PIPE_WIDTH,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        soft_wrap=False,
+    )
+
+
+def say(text: str = "", *, style: str = "") -> None:
+    """Write a line for people to stdout, wrapped between words on a terminal."""
+    console().print(Text(text, style=style))
+
+
+def remark(text: str, *, style: str = "") -> None:
+    """Write a line to stderr."""
+    console(sys.stderr).print(Text(text, style=style))
+
+
+def print_json(answer: Any) -> None:
+    """Write an answer as JSON to stdout."""
+    sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+
+
+def print_table(
+    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, title: str = "", totals: Sequence[Cell] | None = None
+) -> None:
+    """Write a table to stdout; ``totals`` is its last row, under a line."""
+    drawn = Table(
+        title=Text(title, style="bold") if title else None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_footer=totals is not None,
+        pad_edge=False,
+        header_style="bold",
+        footer_style="bold",
+    )
+    every = [*rows, totals] if totals is not None else list(rows)
+    cells = [_column_cells(column, [row[at] for row in every]) for at, column in enumerate(columns)]
+    for column, texts in zip(columns, cells, strict=True):
+        drawn.add_column(
+            _header(column, texts),
+            footer=Text(texts[-1]) if totals is not None else "",
+            justify="right" if column.kind == "count" else "left",
+            no_wrap=column.kind != "name",
+            overflow="fold",
+        )
+    for at in range(len(rows)):
+        drawn.add_row(*(Text(texts[at]) for texts in cells))
+    target = console()
+    if sys.stdout.isatty():
+        target.print(drawn)
+        return
+    with target.capture() as captured:
+        target.print(drawn)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _header(column: Column, texts: Sequence[str]) -> Text:
+    width = max(map(len, texts), default=0)
+    return Text(column.title.rjust(width) if column.kind == "money" else column.title)
+
+
+def _column_cells(column: Column, values: Sequence[Cell]) -> list[str]:
+    texts = [f"{value:,}" if isinstance(value, int) else plain(value or "") for value in values]
+    return aligned(texts) if column.kind == "money" else texts

@@ -1,0 +1,107 @@
+"""The command ``metering``: which commands there are, and what becomes of their errors.
+
+Exit codes: 0 done; 1 done with rejected items, or a check that failed; 2 bad usage, of the command line, a setting or a name;
+130 interrupted; 141 the reader of the output went away.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from metering import __version__
+from metering.cli.lazy_group import LazyCommand, LazyGroup
+from metering.cli.plain_text import plain
+from metering.domain.errors import DomainError
+from pricing.errors import PricingError
+
+BAD_USAGE = 2
+INTERRUPTED = 130
+READER_GONE = 141
+
+COMMANDS = {
+    "ingest": LazyCommand("metering.cli.ingest:ingest", "Read request logs; count and price each request once."),
+    "spend": LazyCommand("metering.cli.spend:spend", "Show what was spent, by whom and on what."),
+    "statements": LazyCommand("metering.cli.statements:statements", "Show and export what a month comes to."),
+    "accounts": LazyCommand("metering.cli.accounts:accounts", "Declare who is billed, on which plan."),
+    "credits": LazyCommand("metering.cli.credits:credit", "Show and grant credits."),
+    "prices": LazyCommand("metering.cli.prices:prices", "Show and import prices."),
+    "rate": LazyCommand("metering.cli.rate:rate", "Charge usage whose price has become known."),
+    "quarantine": LazyCommand("metering.cli.quarantine:quarantine", "Show records that were refused; read them again."),
+    "verify": LazyCommand("metering.cli.verify:verify", "Prove that everything adds up, to the nano-dollar."),
+    "keys": LazyCommand("metering.cli.keys:keys", "Create and revoke API keys."),
+    "serve": LazyCommand("metering.cli.serve:serve", "Serve the HTTP API."),
+    "db": LazyCommand("metering.cli.db:db", "Bring the database to this release."),
+}
+
+
+class RootGroup(LazyGroup):
+    """Turns every expected error into one line on stderr and an exit code; a traceback is a bug."""
+
+    def main(self, args: Sequence[str] | None = None, *names: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run, and exit with the code; not ``standalone_mode``: return it."""
+        code = self._run(args, *names, **extra)
+        if standalone_mode:
+            sys.exit(code)
+        return code
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an interruption is told in one line."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
+
+    def _run(self, args: Sequence[str] | None, *names: Any, **extra: Any) -> int:
+        try:
+            code = super().main(args, *names, **(extra | {"standalone_mode": False}))
+            sys.stdout.flush()
+        except click.Abort:
+            return INTERRUPTED
+        except click.ClickException as error:
+            return _tell_usage(error)
+        except (DomainError, PricingError) as error:
+            click.echo(f"error[{error.code}]: {plain(str(error))}", err=True)
+            return BAD_USAGE
+        except BrokenPipeError:
+            _forget_output()
+            return READER_GONE
+        return code if isinstance(code, int) else 0
+
+
+def _tell_usage(error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return BAD_USAGE
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    where = f" (see: {context.command_path} --help)" if context is not None else ""
+    click.echo(f"error[usage]: {error.format_message()}{where}", err=True)
+    return BAD_USAGE
+
+
+def _forget_output() -> None:
+    """Keep the interpreter from complaining, at its end, about what nobody reads."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+
+
+def stop(code: int) -> NoReturn:
+    """End the command with an exit code."""
+    raise click.exceptions.Exit(code)
+
+
+@click.group(
+    cls=RootGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="metering")
+def cli() -> None:
+    """Meter what LLM inference through the Hugging Face router costs.
+
+    Everything is kept in the database that METERING_DATABASE_URL names (sqlite:///metering.db when nothing is said). Amounts
+    are US dollars, times and months are UTC.
+    """

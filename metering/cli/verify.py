@@ -1,0 +1,57 @@
+"""``metering verify``: prove on the live database that everything adds up."""
+
+import sys
+
+import click
+from msgspec.structs import asdict
+from rich.progress import BarColumn, Progress, TextColumn
+
+from metering.cli.arguments import json_option
+from metering.cli.invocation import Invocation
+from metering.cli.output import Column, console, print_json, print_table, say
+from metering.cli.plain_text import plain
+from metering.cli.root import stop
+from metering.cli.session import open_session
+from metering.domain.violations import Violation
+from metering.operations.open_service import Service
+from metering.operations.verify import CHECKS
+from metering.operations.verify import verify as find_violations
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def verify(invocation: Invocation, *, as_json: bool) -> None:
+    """Prove that everything adds up: events with their charges are the rollups are the answers, to the nano-dollar.
+
+    Only reads. Exits with 1 when an invariant does not hold.
+    """
+    with open_session(invocation) as service:
+        violations = _find(service)
+    if as_json:
+        print_json(
+            {"ok": not violations, "checks": [check.name for check in CHECKS], "violations": [asdict(v) for v in violations]}
+        )
+    elif violations:
+        columns = [Column("invariant", "name"), Column("where", "name"), Column("expected", "name"), Column("got", "name")]
+        print_table(columns, [[each.code, each.where, each.expected, each.got] for each in violations])
+        for message in dict.fromkeys(each.message for each in violations):
+            say(f"- {plain(message)}")
+        say(f"{len(violations):,} violations")
+    else:
+        say(f"all is well: {len(CHECKS)} checks ({', '.join(check.name for check in CHECKS)})")
+    if violations:
+        stop(1)
+
+
+def _find(service: Service) -> list[Violation]:
+    if not sys.stderr.isatty():
+        return find_violations(service.engine)
+    bar = Progress(TextColumn("{task.description}"), BarColumn(), console=console(sys.stderr), transient=True)
+    with bar:
+        task = bar.add_task("", total=1)
+
+        def told(check: str, done: int, of: int) -> None:
+            bar.update(task, description=check, completed=done, total=max(of, 1))
+
+        return find_violations(service.engine, on_progress=told)
