@@ -9,38 +9,25 @@ from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import astuple
 from sqlalchemy import Connection, Engine
 
-from metering.domain.batches import Batch, BatchEvent, details_json
-from metering.domain.charging import FirstCharge
-from metering.domain.events import UNKNOWN, RejectedRecord
-from metering.domain.identity import identity_of, raw_digest
-from metering.domain.instants import MICROS_PER_DAY, month_of_day
+from metering.domain.batches import Batch, BatchEvent
+from metering.domain.events import RejectedRecord
+from metering.domain.identity import raw_digest
 from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.domain.series import DEFAULT_SERIES_CAP
 from metering.operations.steps.assign_series import SeriesIndex
-from metering.operations.steps.charge_events import charge_event, details_with_folded
-from metering.operations.steps.count_once import Judgement, judge
+from metering.operations.steps.charge_events import charge_event
+from metering.operations.steps.count_once import judge
 from metering.operations.steps.hold_to_account import bound_to, hold_to_account
 from metering.operations.steps.place_events import Place, Places
 from metering.operations.steps.resolve_accounts import create_missing_accounts, resolve_names
-from metering.operations.steps.roll_up import RollupDeltas
-from metering.storage.accounts import UNASSIGNED_ID
+from metering.operations.steps.store_events import Charged, store_events
 from metering.storage.database import reading, writing
-from metering.storage.events import add_to_rollups, insert_claims, insert_conflicts, insert_copies, insert_events
 from metering.storage.price_tables import load_tables, newest_table_id
 from metering.storage.quarantine import note_records
 from pricing.book import PriceBook
 from pricing.errors import ChargeTooLargeError
-
-
-class Charged(NamedTuple):
-    """The events of a batch that can be stored, each with its place and its charge at the same position."""
-
-    events: list[BatchEvent]
-    places: list[Place]
-    charges: list[FirstCharge]
 
 
 class IngestSettings(Struct, frozen=True):
@@ -66,6 +53,15 @@ class Origin(Struct, frozen=True):
     bound_account_id: int | None = None
 
 
+class PreparedBatch(NamedTuple):
+    """A batch with everything but its event ids; ``result`` has counted what can not be stored."""
+
+    charged: Charged
+    rejected: list[RejectedRecord]
+    origin: Origin
+    result: BatchResult
+
+
 class Ingester:
     """Ingests batches, one at a time or from several threads; keeps the price book and the series between them."""
 
@@ -80,10 +76,24 @@ class Ingester:
 
     def ingest(self, batch: Batch, origin: Origin) -> BatchResult:
         """Store a batch; the answer counts every record of it once. On an error nothing of the batch is stored."""
-        with self._lock:
-            return self._ingest(batch, origin)
+        return self.store(self.prepare(batch, origin))
 
-    def _ingest(self, batch: Batch, origin: Origin) -> BatchResult:
+    def prepare(self, batch: Batch, origin: Origin) -> PreparedBatch:
+        """Resolve accounts, series and rates: all that can be done before the transaction, while another one runs."""
+        with self._lock:
+            return self._prepare(batch, origin)
+
+    def store(self, prepared: PreparedBatch) -> BatchResult:
+        """Store a prepared batch in one transaction."""
+        charged, rejected, origin, result = prepared
+        now = self._clock()
+        with writing(self._engine) as connection:
+            judgement = judge(connection, charged.events, charged.places)
+            store_events(connection, charged, judgement, result, now)
+            note_records(connection, [_quarantine_row(record, origin, now) for record in rejected])
+        return result
+
+    def _prepare(self, batch: Batch, origin: Origin) -> PreparedBatch:
         now = self._clock()
         result = BatchResult(unread_fields=batch.unread_fields)
         stated = {dimensions.account for dimensions in batch.dimensions}
@@ -99,11 +109,7 @@ class Ingester:
         charged = self._charge(batch.events, placed, origin, rejected)
         for record in rejected:
             result.add(_rejection(record))
-        with writing(self._engine) as connection:
-            judgement = judge(connection, charged.events, charged.places)
-            _store(connection, charged, judgement, result, now)
-            note_records(connection, [_quarantine_row(record, origin, now) for record in rejected])
-        return result
+        return PreparedBatch(charged, rejected, origin, result)
 
     def _charge(self, events: list[BatchEvent], placed: list[Place], origin: Origin, rejected: list[RejectedRecord]) -> Charged:
         book = self._book
@@ -139,105 +145,10 @@ class Ingester:
             self._book_id = newest
 
 
-def _store(connection: Connection, charged: Charged, judgement: Judgement, result: BatchResult, now: int) -> None:
-    values: list[Any] = []
-    claims: list[tuple[int, int]] = []
-    deltas = RollupDeltas()
-    entries, repeats = deltas.entries, judgement.repeats
-    for event_id, (event, place, charge) in enumerate(zip(*charged, strict=True), judgement.first_id):
-        if repeats and event_id - judgement.first_id in repeats:
-            continue
-        amounts = astuple(event.quantities)
-        billable = place.billable and event.succeeded
-        day = event.time // MICROS_PER_DAY
-        month = month_of_day(day)
-        values += (
-            event_id,
-            place.account_id,
-            place.series_id,
-            place.source_id,
-            event.id,
-            event.time,
-            event.time_derived,
-            now,
-            event.status,
-            billable,
-            event.quantity_grade,
-            *amounts,
-            charge.amount_nano,
-            charge.rate_id,
-            charge.grade,
-            charge.cache_price_unknown,
-            month,
-            event.response_id,
-            event.inference_id,
-            event.latency_ms,
-            event.details if place.series is place.wanted else details_with_folded(event, place),
-        )
-        key = place.series_id, charge.rate_id or 0, charge.grade, event.quantity_grade, billable, day, month
-        entries[key].append((1, *amounts, charge.amount_nano or 0))
-        for claim in event.claims:
-            claims.append((claim, event_id))  # noqa: PERF401 - most events have none or one
-        if place.doubtful or charge.amount_nano is None:
-            _count_doubts(place, charge, result)
-    result.accepted += len(charged.events) - len(repeats)
-    insert_events(connection, values)
-    insert_claims(connection, claims)
-    add_to_rollups(connection, deltas.rows())
-    _store_repeats(connection, charged, judgement, result, now)
-
-
-def _store_repeats(connection: Connection, charged: Charged, judgement: Judgement, result: BatchResult, now: int) -> None:
-    copies: list[tuple[Any, ...]] = []
-    conflicts: list[tuple[Any, ...]] = []
-    for position, (outcome, event_id) in sorted(judgement.repeats.items()):
-        event, place = charged.events[position], charged.places[position]
-        if outcome is Outcome.COPY:
-            copies.append(_copy_row(event, place, judgement.first_id + position, event_id, now))
-        elif outcome is Outcome.CONFLICT:
-            conflicts.append(_conflict_row(event, place, event_id, now))
-        code, why = _REPEATS[outcome]
-        result.add(ItemOutcome(event.position.line, outcome, code, f"{event.id!r} {why}", event.id))
-    insert_copies(connection, copies)
-    insert_conflicts(connection, conflicts)
-
-
-def _count_doubts(place: Place, charge: FirstCharge, result: BatchResult) -> None:
-    if charge.amount_nano is None:
-        result.unpriced += 1
-    if place.account_id == UNASSIGNED_ID:
-        result.unassigned += 1
-    if place.route == UNKNOWN:
-        result.route_unknown += 1
-    if place.series is not place.wanted:
-        result.series_capped += 1
-
-
-_REPEATS = {
-    Outcome.DUPLICATE: ("duplicate", "was ingested before; it is counted once"),
-    Outcome.COPY: ("copy", "is another source's record of an event that is already counted"),
-    Outcome.CONFLICT: ("conflict", "was ingested before with other content; the first stands"),
-}
-
-
 def _rejection(record: RejectedRecord) -> ItemOutcome:
     return ItemOutcome(
         record.position.line, Outcome.REJECTED, record.code, record.reason, record.kept.get("id", ""), record.field
     )
-
-
-def _content(event: BatchEvent, place: Place) -> str:
-    return details_json(series=place.wanted._asdict(), event=event)
-
-
-def _copy_row(event: BatchEvent, place: Place, event_id: int, copy_of: int, now: int) -> tuple[Any, ...]:
-    return event_id, copy_of, place.account_id, place.source_id, event.id, event.time, now, _content(event, place)
-
-
-def _conflict_row(event: BatchEvent, place: Place, event_id: int, now: int) -> tuple[Any, ...]:
-    identity = identity_of(event.digest, place.identity_mask)
-    content = _content(event, place)
-    return None, identity, event.fingerprint, event_id, place.account_id, place.source_id, event.id, now, content
 
 
 def _refused(event: BatchEvent, place: Place, error: ChargeTooLargeError, origin: Origin) -> RejectedRecord:

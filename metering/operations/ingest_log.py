@@ -4,7 +4,8 @@ What was stored before an error or an interruption stays, and handing the log in
 read to its end, its records in quarantine that were read well this time are resolved.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -58,18 +59,21 @@ def ingest_log(
     result = BatchResult()
     started = request.options.now
     with collector_paused(), LogReader(request.path) as reader:
+
+        def count(stored: BatchResult) -> None:
+            result.merge(stored, keep_items=KEPT_ITEMS)
+            if on_progress is not None:
+                on_progress(Progress(reader.done, reader.size, result))
+
         detected = _detected(request, reader)
         origin = _origin(request, detected)
         decoding = Decoding(detected.format, request.options, declared_tags)
         if detected.shape == "document":
             data = reader.document()
-            _store(ingester, RawBlock(data, 1, 0), decode_document(decoding, data), origin, result)
+            count(ingester.ingest(decode_document(decoding, data), _origin_of(origin, RawBlock(data, 1, 0))))
         else:
-            blocks = reader.blocks(quoted=detected.format == "csv")
-            for block, batch in decode_blocks(decoding, blocks):
-                _store(ingester, block, batch, origin, result)
-                if on_progress is not None:
-                    on_progress(Progress(reader.done, reader.size, result))
+            blocks = decode_blocks(decoding, reader.blocks(quoted=detected.format == "csv"))
+            _store_apart(ingester, blocks, origin, count)
     if origin.file:
         with writing(engine) as connection:
             resolve_read_again(connection, origin.source, origin.file, before=started, now=started)
@@ -92,10 +96,34 @@ def _origin(request: LogRequest, detected: Detected) -> Origin:
     )
 
 
-def _store(ingester: Ingester, block: RawBlock, batch: Batch, origin: Origin, result: BatchResult) -> None:
+def _store_apart(
+    ingester: Ingester,
+    blocks: Iterator[tuple[RawBlock, Batch]],
+    origin: Origin,
+    on_stored: Callable[[BatchResult], None],
+) -> None:
+    """Store batches in a thread of their own, so that the next one is prepared while SQLite writes this one.
+
+    A statement of many rows leaves the interpreter free for as long as it runs. What is under way when the input ends or
+    breaks off is stored and counted.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="writer") as writer:
+        under_way: Future[BatchResult] | None = None
+        try:
+            for block, batch in blocks:
+                prepared = ingester.prepare(batch, _origin_of(origin, block))
+                written, under_way = under_way, None
+                if written is not None:
+                    on_stored(written.result())
+                under_way = writer.submit(ingester.store, prepared)
+        finally:
+            if under_way is not None:
+                on_stored(under_way.result())
+
+
+def _origin_of(origin: Origin, block: RawBlock) -> Origin:
     def raw_of(offset: int, length: int) -> bytes:
         start = offset - block.offset
         return block.data[start : start + length]
 
-    stored = ingester.ingest(batch, msgspec.structs.replace(origin, raw_of=raw_of))
-    result.merge(stored, keep_items=KEPT_ITEMS)
+    return msgspec.structs.replace(origin, raw_of=raw_of)

@@ -14,7 +14,7 @@ from metering.domain.errors import NotFoundError
 from metering.domain.events import RejectedRecord
 from metering.domain.identity import raw_digest
 from metering.operations.steps.resolve_accounts import BilledTo, Names
-from metering.storage.accounts import account_with_id
+from metering.storage.accounts import UNASSIGNED_ID, account_with_id
 
 RawOf = Callable[[int, int], bytes]
 
@@ -53,7 +53,8 @@ def hold_to_account(batch: Batch, names: Names, bound: BilledTo, raw_of: RawOf |
     for event in batch.events:
         own = fixed[event.dimensions]
         if own is None:
-            own = names.at(batch.dimensions[event.dimensions].account, event.time).account_id == bound.account_id
+            holder = names.at(batch.dimensions[event.dimensions].account, event.time)
+            own = holder.account_id in (bound.account_id, UNASSIGNED_ID)
         if own:
             kept.append(event)
         else:

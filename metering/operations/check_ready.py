@@ -1,0 +1,17 @@
+"""Whether the service can serve: the database answers, and its schema is this release's."""
+
+from functools import cache
+
+from sqlalchemy import Engine
+
+from metering.storage.migrate import SchemaOutOfDateError, current_revision, head_revision
+
+_head_revision = cache(head_revision)  # reading the scripts takes longer than asking the database
+
+
+def check_ready(engine: Engine) -> str:
+    """Return the schema's revision. Raises SchemaOutOfDateError, and SQLAlchemy's errors where nothing answers."""
+    current, head = current_revision(engine), _head_revision()
+    if current != head:
+        raise SchemaOutOfDateError(f"the database is at revision {current or 'none'}, this release needs {head}")
+    return head

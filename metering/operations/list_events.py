@@ -1,0 +1,98 @@
+"""List the events of an account, one page at a time, each with what it costs by now."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Engine, Row
+
+from metering.domain.events import PriceGrade, QuantityGrade
+from metering.domain.series import OTHER
+from metering.storage.database import reading
+from metering.storage.event_log import EventPosition, EventQuery, events_after
+from pricing.quantities import ALL_KINDS, Quantities
+
+
+class LoggedEvent(Struct, frozen=True):
+    """An event as it stands in the log. Times are microseconds UTC; ``charge_nano`` is None while it is unpriced.
+
+    What the cap folded out of the series is shown as the record stated it. Without ``rate_id`` there is no ``price_source``.
+    """
+
+    position: EventPosition
+    id: str
+    source: str
+    time_derived: bool
+    received_at: int
+    provider: str
+    model: str
+    operation: str
+    route: str
+    project: str
+    key: str
+    tags: dict[str, str]
+    status: int | None
+    quantities: Quantities
+    quantity_grade: QuantityGrade
+    estimate_reason: str
+    charge_nano: int | None
+    price_grade: PriceGrade
+    rate_id: int | None
+    price_source: str
+    cache_price_assumed: bool
+    billable: bool
+    billing_month: int
+    response_id: str
+    inference_id: str
+    latency_ms: int | None
+    response_model: str
+    reported_cost_nano: int | None
+    gateway_cost_nano: int | None
+
+
+def list_events(engine: Engine, query: EventQuery, *, after: EventPosition | None = None, limit: int) -> list[LoggedEvent]:
+    """Return at most ``limit`` events by event time, of equal times in the order of their arrival."""
+    with reading(engine) as connection:
+        return [_logged(row) for row in events_after(connection, query, after, limit)]
+
+
+def _logged(row: Row[Any]) -> LoggedEvent:
+    details: dict[str, Any] = msgspec.json.decode(row.details) if row.details else {}
+    series_tags = msgspec.json.decode(row.tags) if row.tags not in ("", OTHER) else {}
+
+    def stated(name: str) -> str:
+        value: str = getattr(row, name)
+        return details.get(name, value) if value == OTHER else value
+
+    grade = PriceGrade(row.price_grade)
+    return LoggedEvent(
+        position=EventPosition(row.event_time, row.event_id),
+        id=row.external_id,
+        source=row.source,
+        time_derived=bool(row.time_derived),
+        received_at=row.received_at,
+        provider=row.provider,
+        model=stated("model"),
+        operation=stated("operation"),
+        route=row.route,
+        project=stated("project"),
+        key=stated("key"),
+        tags={**series_tags, **details.get("tags", {})},
+        status=row.status,
+        quantities=Quantities(*(getattr(row, kind) for kind in ALL_KINDS)),
+        quantity_grade=QuantityGrade(row.quantity_grade),
+        estimate_reason=details.get("estimate_reason", ""),
+        charge_nano=None if grade is PriceGrade.UNPRICED else row.charge_nano,
+        price_grade=grade,
+        rate_id=row.rate_id,
+        price_source=row.price_source or "",
+        cache_price_assumed=bool(row.cache_price_unknown),
+        billable=bool(row.billable),
+        billing_month=row.billing_month,
+        response_id=row.response_id,
+        inference_id=row.inference_id,
+        latency_ms=row.latency_ms,
+        response_model=details.get("response_model", ""),
+        reported_cost_nano=details.get("reported_cost_nano"),
+        gateway_cost_nano=details.get("gateway_cost_nano"),
+    )

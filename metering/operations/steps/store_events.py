@@ -1,0 +1,123 @@
+"""Storing the events of a batch: rows, claims and rollups of those that count, copies and conflicts of the others."""
+
+from typing import Any, NamedTuple
+
+from msgspec.structs import astuple
+from sqlalchemy import Connection
+
+from metering.domain.batches import BatchEvent, details_json
+from metering.domain.charging import FirstCharge
+from metering.domain.events import UNKNOWN
+from metering.domain.identity import identity_of
+from metering.domain.instants import MICROS_PER_DAY, month_of_day
+from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
+from metering.operations.steps.charge_events import details_with_folded
+from metering.operations.steps.count_once import Judgement
+from metering.operations.steps.place_events import Place
+from metering.operations.steps.roll_up import RollupDeltas
+from metering.storage.accounts import UNASSIGNED_ID
+from metering.storage.events import add_to_rollups, insert_claims, insert_conflicts, insert_copies, insert_events
+
+
+class Charged(NamedTuple):
+    """The events of a batch that can be stored, each with its place and its charge at the same position."""
+
+    events: list[BatchEvent]
+    places: list[Place]
+    charges: list[FirstCharge]
+
+
+def store_events(connection: Connection, charged: Charged, judgement: Judgement, result: BatchResult, now: int) -> None:
+    """Write the events that count with their charges and rollups, note what the others repeat, and count all in ``result``."""
+    values: list[Any] = []
+    claims: list[tuple[int, int]] = []
+    deltas = RollupDeltas()
+    entries, repeats = deltas.entries, judgement.repeats
+    for event_id, (event, place, charge) in enumerate(zip(*charged, strict=True), judgement.first_id):
+        if repeats and event_id - judgement.first_id in repeats:
+            continue
+        amounts = astuple(event.quantities)
+        billable = place.billable and event.succeeded
+        day = event.time // MICROS_PER_DAY
+        month = month_of_day(day)
+        values += (
+            event_id,
+            place.account_id,
+            place.series_id,
+            place.source_id,
+            event.id,
+            event.time,
+            event.time_derived,
+            now,
+            event.status,
+            billable,
+            event.quantity_grade,
+            *amounts,
+            charge.amount_nano,
+            charge.rate_id,
+            charge.grade,
+            charge.cache_price_unknown,
+            month,
+            event.response_id,
+            event.inference_id,
+            event.latency_ms,
+            event.details if place.series is place.wanted else details_with_folded(event, place),
+        )
+        key = place.series_id, charge.rate_id or 0, charge.grade, event.quantity_grade, billable, day, month
+        entries[key].append((1, *amounts, charge.amount_nano or 0))
+        for claim in event.claims:
+            claims.append((claim, event_id))  # noqa: PERF401 - most events have none or one
+        if place.doubtful or charge.amount_nano is None:
+            _count_doubts(place, charge, result)
+    result.accepted += len(charged.events) - len(repeats)
+    insert_events(connection, values)
+    insert_claims(connection, claims)
+    add_to_rollups(connection, deltas.rows())
+    _store_repeats(connection, charged, judgement, result, now)
+
+
+def _store_repeats(connection: Connection, charged: Charged, judgement: Judgement, result: BatchResult, now: int) -> None:
+    copies: list[tuple[Any, ...]] = []
+    conflicts: list[tuple[Any, ...]] = []
+    for position, (outcome, event_id) in sorted(judgement.repeats.items()):
+        event, place = charged.events[position], charged.places[position]
+        if outcome is Outcome.COPY:
+            copies.append(_copy_row(event, place, judgement.first_id + position, event_id, now))
+        elif outcome is Outcome.CONFLICT:
+            conflicts.append(_conflict_row(event, place, event_id, now))
+        code, why = _REPEATS[outcome]
+        result.add(ItemOutcome(event.position.line, outcome, code, f"{event.id!r} {why}", event.id))
+    insert_copies(connection, copies)
+    insert_conflicts(connection, conflicts)
+
+
+def _count_doubts(place: Place, charge: FirstCharge, result: BatchResult) -> None:
+    if charge.amount_nano is None:
+        result.unpriced += 1
+    if place.account_id == UNASSIGNED_ID:
+        result.unassigned += 1
+    if place.route == UNKNOWN:
+        result.route_unknown += 1
+    if place.series is not place.wanted:
+        result.series_capped += 1
+
+
+_REPEATS = {
+    Outcome.DUPLICATE: ("duplicate", "was ingested before; it is counted once"),
+    Outcome.COPY: ("copy", "is another source's record of an event that is already counted"),
+    Outcome.CONFLICT: ("conflict", "was ingested before with other content; the first stands"),
+}
+
+
+def _content(event: BatchEvent, place: Place) -> str:
+    return details_json(series=place.wanted._asdict(), event=event)
+
+
+def _copy_row(event: BatchEvent, place: Place, event_id: int, copy_of: int, now: int) -> tuple[Any, ...]:
+    return event_id, copy_of, place.account_id, place.source_id, event.id, event.time, now, _content(event, place)
+
+
+def _conflict_row(event: BatchEvent, place: Place, event_id: int, now: int) -> tuple[Any, ...]:
+    identity = identity_of(event.digest, place.identity_mask)
+    content = _content(event, place)
+    return None, identity, event.fingerprint, event_id, place.account_id, place.source_id, event.id, now, content
