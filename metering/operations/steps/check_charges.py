@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from metering.domain.charging import is_billable
 from metering.domain.events import PriceGrade
+from metering.domain.instants import month_of
 from metering.domain.violations import Violation
 from metering.operations.steps.check_events import CHUNK, over_events
 from metering.operations.steps.check_sums import Step
@@ -47,6 +48,7 @@ def later_charges_undo_and_replace(connection: Connection, step: Step) -> Iterat
                 own = summed_in[entry.series_id]
                 yield from _stays_with_its_account(row, own.account_id)
                 yield from _is_billed_as_its_route(row, entry, own.route)
+                yield from _is_billed_in_its_month(row, entry)
         after = rows[-1].id
         done += len(rows)
         step(done, done)
@@ -104,6 +106,13 @@ def _is_billed_as_its_route(row: EventRow, entry: Entry, route: str) -> Iterator
     if entry.billable != billable:
         message = f"a later charge of event {row.id} on route {route} is marked the wrong way"
         yield _violation("billable_differs", row, str(billable), str(entry.billable), message)
+
+
+def _is_billed_in_its_month(row: EventRow, entry: Entry) -> Iterator[Violation]:
+    month = month_of(row.event_time)
+    if entry.sign == 1 and entry.billing_month != month:
+        message = f"a later charge of event {row.id} is billed in a month in which it did not happen"
+        yield _violation("billing_month_differs", row, str(month), str(entry.billing_month), message)
 
 
 def _violation(code: str, row: EventRow, expected: str, got: str, message: str) -> Violation:

@@ -1,0 +1,202 @@
+"""``verify`` finds what was changed behind the service's back, and names it; of a sound database it says nothing."""
+
+import pytest
+from builders import HOUR, NOON, price_table, rate, usage_event
+from sqlalchemy import select
+
+from metering.domain.violations import Violation
+from metering.operations import verify as operation
+from metering.operations.verify import CHECKS, Check, verify
+from metering.storage.tables import charges, event_identities, events
+from pricing.quantities import Quantities
+
+RESPONSE = "ebafdc12cee84cf29c1b"
+
+
+@pytest.fixture
+def sound(meter):
+    """Every sort of event: rated, reported, failed, later priced, a copy, a conflict, unassigned; three days, two months."""
+    event = usage_event(id="first", response_id=RESPONSE, route="")
+    meter.ingest(
+        event,
+        usage_event(source="tracer", response_id=RESPONSE),
+        usage_event(id="first", status=404),
+        usage_event(id="failed", status=500, time=NOON - 80 * HOUR),
+        usage_event(id="reported", model="other", reported_cost_nano=5),
+        usage_event(id="later", model="mystery", time=NOON + 30 * HOUR),
+        usage_event(id="cached", quantities=Quantities(cache_read_tokens=3, output_tokens=1)),
+        usage_event(id="stranger", account="stranger"),
+        usage_event(id="unknown", model="never"),
+    )
+    meter.record_prices(price_table(rate(1_000_000, 0, model="mystery"), source="mystery"))
+    meter.rate_unpriced()
+    return meter
+
+
+def codes(meter):
+    return {violation.code for violation in meter.violations()}
+
+
+def event_id(meter, external_id):
+    return meter.rows(select(events.c.id).where(events.c.external_id == external_id))[0][0]
+
+
+def test_a_sound_database_has_no_violation(sound):
+    assert sound.violations() == []
+
+
+def test_an_empty_database_has_no_violation(bare_meter):
+    assert bare_meter.violations() == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("UPDATE rollups SET amount_nano = amount_nano + 1 WHERE rate_id = 1", {"rollup_differs", "spend_differs"}),
+        ("UPDATE rollups SET events = events + 1 WHERE price_grade = 3", {"rollup_differs", "spend_differs"}),
+        ("UPDATE rollups SET input_tokens = input_tokens - 1 WHERE price_grade = 1", {"rollup_differs"}),
+        ("UPDATE rollups SET reasoning_tokens = 1 WHERE price_grade = 3", {"rollup_differs"}),
+        ("DELETE FROM rollups WHERE price_grade = 1", {"rollup_differs", "spend_differs"}),
+        ("UPDATE rollups SET event_day = event_day + 400 WHERE price_grade = 3", {"rollup_differs", "spend_differs"}),
+        ("UPDATE rollups SET billing_month = 202609 WHERE price_grade = 3", {"rollup_differs"}),
+        ("UPDATE events SET charge_nano = charge_nano + 1 WHERE external_id = 'first'", {"rollup_differs", "charge_differs"}),
+        ("UPDATE events SET output_tokens = 11 WHERE external_id = 'first'", {"content_differs", "charge_differs"}),
+        ("UPDATE events SET cache_price_unknown = 0 WHERE external_id = 'cached'", {"charge_differs"}),
+        ("UPDATE events SET charge_nano = 6 WHERE external_id = 'reported'", {"charge_differs"}),
+        ("UPDATE events SET external_id = 'forged' WHERE external_id = 'first'", {"identity_missing"}),
+        ("UPDATE events SET event_time = event_time + 1 WHERE external_id = 'first'", {"content_differs"}),
+        ("UPDATE events SET status = 201 WHERE external_id = 'first'", {"content_differs"}),
+        (
+            "UPDATE events SET status = 500 WHERE external_id = 'first'",
+            {"failure_charged", "billable_differs", "content_differs"},
+        ),
+        ("UPDATE events SET status = 200 WHERE external_id = 'failed'", {"failure_charged", "billable_differs"}),
+        ("UPDATE events SET charge_nano = 1 WHERE external_id = 'failed'", {"failure_charged", "charge_differs"}),
+        ("UPDATE events SET billable = 0 WHERE external_id = 'cached'", {"billable_differs", "rollup_differs"}),
+        ("UPDATE events SET billing_month = 202601 WHERE external_id = 'cached'", {"billing_month_differs", "rollup_differs"}),
+        ("UPDATE events SET account_id = 1 WHERE external_id = 'cached'", {"account_differs", "identity_missing"}),
+        ("DELETE FROM event_identities WHERE event_id = 1", {"identity_missing", "identities_differ"}),
+        ("UPDATE event_identities SET event_id = 99 WHERE event_id = 1", {"identity_missing"}),
+        ("UPDATE event_identities SET fingerprint = 7 WHERE event_id = 1", {"content_differs"}),
+        ("INSERT INTO event_identities VALUES (x'00112233445566778899aabbccddeeff', 99, 1)", {"identity_unheld"}),
+        ("UPDATE event_copies SET external_id = 'forged'", {"identity_missing"}),
+        ("UPDATE event_copies SET event_time = event_time + 3600000001", {"not_a_copy"}),
+        ("UPDATE charges SET amount_nano = amount_nano + 1 WHERE sign = 1", {"charge_differs", "rollup_differs"}),
+        ("UPDATE charges SET amount_nano = -1 WHERE sign = -1", {"reversal_differs", "charge_differs"}),
+        ("UPDATE charges SET billing_month = 202601 WHERE sign = -1", {"reversal_differs", "rollup_differs"}),
+        ("UPDATE charges SET billing_month = 202601 WHERE sign = 1", {"billing_month_differs", "rollup_differs"}),
+        ("UPDATE charges SET billable = 0 WHERE sign = -1", {"reversal_differs"}),
+        ("UPDATE charges SET billable = 0 WHERE sign = 1", {"billable_differs"}),
+        ("UPDATE charges SET series_id = 1 WHERE sign = -1", {"reversal_differs"}),
+        ("DELETE FROM charges WHERE sign = 1", {"not_replaced", "rollup_differs", "spend_differs"}),
+        ("DELETE FROM charges WHERE sign = -1", {"reversal_differs", "rollup_differs", "spend_differs"}),
+        ("UPDATE rate_prices SET price_pico = price_pico + 1000000 WHERE rate_id = 1", {"charge_differs"}),
+    ],
+)
+def test_a_change_behind_the_services_back_is_found(sound, statement, found):
+    sound.execute(statement)
+    assert found <= codes(sound)
+
+
+def test_a_reversal_that_is_reversed_again_is_found(sound):
+    sound.execute("UPDATE charges SET sign = -1, amount_nano = -amount_nano WHERE sign = 1")
+    assert "reversed_twice" in codes(sound)
+
+
+def test_a_lost_event_is_found_also_when_its_rollup_went_with_it(sound):
+    (row,) = sound.rows(select(events).where(events.c.external_id == "reported"))
+    sound.execute("DELETE FROM rollups WHERE series_id = ?", row.series_id)
+    sound.execute("DELETE FROM events WHERE id = ?", row.id)
+    assert codes(sound) == {"identities_differ", "identity_unheld"}
+
+
+def test_an_event_that_was_counted_under_two_identities_is_found(sound):
+    sound.execute("INSERT INTO event_identities SELECT x'00112233445566778899aabbccddeeff', event_id, fingerprint"
+                  " FROM event_identities WHERE event_id = 1")  # fmt: skip
+    assert codes(sound) == {"identities_differ"}
+
+
+def test_a_charge_that_moves_from_one_account_to_another_is_found_and_one_from_unassigned_is_not(sound):
+    acme_series = sound.rows(select(events.c.series_id).where(events.c.external_id == "first"))[0][0]
+    move = (
+        "INSERT INTO charges (event_id, series_id, sign, amount_nano, rate_id, price_grade, billable, cache_price_unknown,"
+        " billing_month, recorded_at, reason)"
+        " SELECT id, {}, {}, {} * charge_nano, rate_id, price_grade, {}, 0, billing_month, 0, 'assigned' FROM events WHERE id = ?"
+    )
+    stranger = event_id(sound, "stranger")
+    routed = "(SELECT id FROM series WHERE account_id = 2 AND route = 'routed' AND model = 'llama')"
+    sound.execute(move.format("series_id", -1, -1, "billable"), stranger)
+    sound.execute(move.format(routed, 1, 1, "billable"), stranger)
+    assert codes(sound) == {"rollup_differs", "spend_differs"}  # only because nobody told the rollups
+    own = event_id(sound, "cached")
+    unassigned = "(SELECT id FROM series WHERE account_id = 1)"
+    sound.execute(move.format("series_id", -1, -1, "billable"), own)
+    sound.execute(move.format(unassigned, 1, 1, "billable"), own)
+    assert "account_differs" in codes(sound)
+    assert acme_series
+
+
+def test_a_reference_that_leads_nowhere_is_found(sound):
+    sound.execute("PRAGMA defer_foreign_keys = ON")
+    with sound.engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        raw.rollback()
+        raw.execute("PRAGMA foreign_keys = OFF")
+        raw.execute("UPDATE events SET source_id = 77 WHERE external_id = 'reported'")
+        raw.execute("PRAGMA foreign_keys = ON")
+    assert "dangling_reference" in codes(sound)
+
+
+def test_a_damaged_file_is_a_violation_and_no_crash(sound, tmp_path):
+    path = sound.engine.url.database
+    sound.execute("PRAGMA user_version = 1")
+    with sound.engine.connect() as connection:
+        connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    pages = sound.rows(select(events.c.id)), sound.engine.dispose()
+    assert pages
+    with open(path, "r+b") as file:  # noqa: PTH123 - bytes are overwritten in place
+        file.seek(4096 * 4)
+        file.write(b"\xff" * 4096 * 12)
+    assert codes(sound) & {"database_damaged", "check_failed"}
+
+
+def test_a_violation_says_where_what_was_expected_and_what_stands_there(sound):
+    sound.execute("UPDATE event_identities SET fingerprint = 7 WHERE event_id = 1")
+    (violation,) = sound.violations()
+    digest = sound.rows(select(event_identities.c.fingerprint).where(event_identities.c.event_id == 1))[0][0]
+    assert (violation.where, violation.got, digest) == ("event 1", "7", 7)
+    assert violation.expected.lstrip("-").isdecimal()
+    assert "event 1" in violation.message
+
+
+def test_no_check_answers_with_more_than_its_share(meter, monkeypatch):
+    monkeypatch.setattr(operation, "MAX_VIOLATIONS", 3)
+    meter.ingest(*(usage_event() for _ in range(5)))
+    meter.execute("DELETE FROM event_identities")
+    found = [violation.code for violation in meter.violations()]
+    assert found.count("identity_missing") == 3
+
+
+def test_checks_can_be_added_and_tell_how_far_they_are(sound):
+    def one_more(_connection, step):
+        step(1, 2)
+        yield Violation("odd", "here", "even", "odd", "an odd one")
+
+    told = []
+    found = verify(
+        sound.engine,
+        checks=(*CHECKS, Check("mine", one_more)),
+        on_progress=lambda name, done, of: told.append((name, done, of)),
+    )
+    assert [violation.code for violation in found] == ["odd"]
+    assert told[-3:] == [("mine", 0, 1), ("mine", 1, 2), ("mine", 1, 1)]
+    assert {name for name, _, _ in told} == {check.name for check in CHECKS} | {"mine"}
+
+
+def test_events_are_looked_at_in_chunks(sound, monkeypatch):
+    for module in ("check_events", "check_charges", "check_identities"):
+        monkeypatch.setattr(f"metering.operations.steps.{module}.CHUNK", 1)
+    assert sound.violations() == []
+    sound.execute("UPDATE event_identities SET fingerprint = 7 WHERE event_id IN (SELECT id FROM events)")
+    assert len(sound.violations()) == sound.count(events)
+    assert sound.count(charges) == 2
