@@ -47,7 +47,7 @@ def list_(invocation: Invocation, *, as_json: bool) -> None:
     rows: list[list[Cell]] = []
     for row, changes in found:
         plan, seats = _plan_on(changes, today)
-        rows.append([row.name, row.default_route or UNKNOWN, plan, seats, format_instant(row.created_at)[:10]])
+        rows.append([row.name, row.default_route or UNKNOWN, plan, seats, _declared(row)])
     columns = [Column("account", "name"), Column("route, if records don't say", "name"), Column("plan")]
     print_table([*columns, Column("seats", "count"), Column("declared")], rows)
 
@@ -80,7 +80,10 @@ def create(invocation: Invocation, *, name: str, route: str, as_json: bool) -> N
 @json_option
 @click.pass_obj
 def rename(invocation: Invocation, *, name: str, new_name: str, as_json: bool) -> None:
-    """Call the account NAME from now on NEW_NAME; usage from before is found under the old name."""
+    """Call the account NAME by NEW_NAME from now on.
+
+    Logs from before name it as it was called then, and still find it.
+    """
     with open_session(invocation) as service:
         change_account(service.engine, name, new_name=new_name, now=service.clock())
         _show(service, new_name, as_json=as_json)
@@ -132,9 +135,14 @@ def _show(service: Service, name: str, *, as_json: bool) -> None:
     say(f"account   {plain(row.name)}")
     say(f"route     {row.default_route or UNKNOWN}, where records do not say")
     say(f"plan      {plan}{f', {seats} seats' if seats > 1 else ''}{'' if changes else ' (none was set)'}")
-    say(f"declared  {format_instant(row.created_at)[:10]}")
+    say(f"declared  {_declared(row)}")
     for change in changes:
         say(f"          {change.plan}{f', {change.seats} seats' if change.seats > 1 else ''} from {change.effective}")
+
+
+def _declared(row: AccountRow) -> str:
+    """Return the day; nothing for the account that holds what nobody declared."""
+    return format_instant(row.created_at)[:10] if row.created_at else ""
 
 
 def _today(service: Service) -> date:
@@ -154,12 +162,12 @@ def _stored(route: str) -> str:
 def _json(row: AccountRow, changes: Sequence[PlanChange], today: date) -> dict[str, object]:
     plan, seats = _plan_on(changes, today)
     return {
-        "account": row.name,
-        "default_route": row.default_route or UNKNOWN,
+        "name": row.name,
+        "default_route": row.default_route,
         "created_at": format_instant(row.created_at),
         "plan": plan,
         "seats": seats,
         "plan_changes": [
-            {"plan": change.plan, "seats": change.seats, "effective_from": change.effective.isoformat()} for change in changes
+            {"effective": change.effective.isoformat(), "plan": change.plan, "seats": change.seats} for change in changes
         ],
     }

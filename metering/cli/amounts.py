@@ -42,9 +42,3 @@ def money(name: str, amount_nano: int | None) -> dict[str, int | str | None]:
     """Return an amount's two JSON fields, ``<name>_nano_usd`` and ``<name>_usd``; null where it is not known."""
     text = None if amount_nano is None else format_nano(amount_nano)
     return {f"{name}_nano_usd": amount_nano, f"{name}_usd": text}
-
-
-def exact_money(name: str, amount_pico: int | None) -> dict[str, int | str | None]:
-    """Return an amount that can be finer than a nano-dollar as JSON fields, ``<name>_pico_usd`` and ``<name>_usd``."""
-    text = None if amount_pico is None else format_pico(amount_pico)
-    return {f"{name}_pico_usd": amount_pico, f"{name}_usd": text}

@@ -2,8 +2,9 @@
 
 import click
 
-from metering.cli.amounts import UNKNOWN_AMOUNT, money, shown_nano
+from metering.cli.amounts import UNKNOWN_AMOUNT, shown_nano
 from metering.cli.arguments import INSTANT, MONTH, USD, json_option
+from metering.cli.credit_json import balance_json, grant_json
 from metering.cli.invocation import Invocation
 from metering.cli.output import Column, print_json, print_table, say
 from metering.cli.plain_text import plain
@@ -29,7 +30,7 @@ def show(invocation: Invocation, *, account: str, month: int | None, as_json: bo
         asked = month or month_of(service.clock())
         balance = show_credits(service.engine, account, asked, service.catalogue)
     if as_json:
-        print_json(_json(balance))
+        print_json(balance_json(balance))
     else:
         _show(balance)
 
@@ -50,7 +51,7 @@ def grant(
         wanted = CreditGrant(0, kind, amount, service.clock(), expires, reference)
         granted = grant_credits(service.engine, account, wanted)
     if as_json:
-        print_json({"account": account, **_grant_json(granted)})
+        print_json({"account": account, **grant_json(granted)})
     else:
         until = "" if granted.expires_at is None else f", until {format_instant(granted.expires_at)}"
         say(f"{plain(account)}: ${shown_nano(granted.amount_nano)} {granted.kind}{until} ({plain(granted.reference)})")
@@ -72,7 +73,7 @@ def used_elsewhere(invocation: Invocation, *, account: str, month: int, amount: 
         note_used_elsewhere(service.engine, account, month, amount, reason=reason, now=service.clock())
         balance = show_credits(service.engine, account, month, service.catalogue)
     if as_json:
-        print_json(_json(balance))
+        print_json(balance_json(balance))
     else:
         _show(balance)
 
@@ -90,6 +91,7 @@ def _show(balance: CreditBalance) -> None:
     ]
     print_table([Column("", "name"), Column("USD", "money")], rows)
     if balance.grants:
+        say()
         print_table(
             [Column("granted"), Column("kind"), Column("reference", "name"), Column("USD", "money"), Column("expires")],
             [
@@ -104,9 +106,8 @@ def _show(balance: CreditBalance) -> None:
             ],
         )
     if bound:
-        say(
-            "The plan's credit also pays for Endpoints, Spaces and Jobs: `metering credits used-elsewhere` says what was spent there."
-        )
+        say()
+        say("The plan's credit also pays for Endpoints, Spaces and Jobs: `metering credits used-elsewhere` says how much.")
 
 
 def _named(grant: CreditGrant) -> str:
@@ -115,35 +116,3 @@ def _named(grant: CreditGrant) -> str:
 
 def _amount(amount_nano: int | None) -> str:
     return UNKNOWN_AMOUNT if amount_nano is None else shown_nano(amount_nano)
-
-
-def _json(balance: CreditBalance) -> dict[str, object]:
-    return {
-        "account": balance.account,
-        "month": format_month(balance.month.month),
-        "plan": balance.plan.plan,
-        "seats": balance.plan.seats,
-        **money("included", balance.plan.included_credit_nano),
-        "included_is_upper_bound": bool(balance.plan.credits_pay_elsewhere and balance.plan.included_credit_nano),
-        **money("used_elsewhere", balance.used_elsewhere_nano),
-        "applied": [
-            {"kind": item.grant.kind, "reference": item.grant.reference, **money("amount", item.amount_nano)}
-            for item in balance.month.applied
-        ],
-        **money("applied", balance.month.applied_nano),
-        **money("included_left", balance.month.included_left_nano),
-        **money("purchased_left", balance.month.purchased_left_nano),
-        **money("uncovered", balance.month.uncovered_nano),
-        "grants": [_grant_json(grant) for grant in balance.grants],
-    }
-
-
-def _grant_json(grant: CreditGrant) -> dict[str, object]:
-    return {
-        "id": grant.id,
-        "kind": grant.kind,
-        **money("amount", grant.amount_nano),
-        "granted_at": format_instant(grant.granted_at),
-        "expires_at": None if grant.expires_at is None else format_instant(grant.expires_at),
-        "reference": grant.reference,
-    }

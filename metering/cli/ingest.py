@@ -42,7 +42,7 @@ class IngestChoices(Struct, frozen=True, kw_only=True):
     create_accounts: bool
     provider: str
     model: str
-    route: str
+    route: str | None
     operation: str
     project: str
     key: str
@@ -50,7 +50,7 @@ class IngestChoices(Struct, frozen=True, kw_only=True):
     format: Format | None
     columns: tuple[str, ...]
     tags: tuple[str, ...]
-    time_zone: str
+    time_zone: str | None
     replay_from: int | None
     as_json: bool
     quiet: bool
@@ -71,9 +71,7 @@ def _plans() -> click.Choice[str]:
 @click.option("--create-accounts", is_flag=True, help="Declare the accounts that records name and nobody has.")
 @click.option("--provider", default="", help="Provider of records that name none, in Hugging Face's spelling.")
 @click.option("--model", default="", help="Model of records that name none; MODEL:PROVIDER names both.")
-@click.option(
-    "--route", type=click.Choice([ROUTED, PROVIDER_KEY, SERVERLESS]), default="", help="Who bills, if records don't say."
-)
+@click.option("--route", type=click.Choice([ROUTED, PROVIDER_KEY, SERVERLESS]), help="Who bills, if records don't say.")
 @click.option("--operation", default="", help="Operation of records that name none (chat when nothing is said).")
 @click.option("--project", default="", help="Project of records that name none.")
 @click.option("--key", default="", help="Key of records that name none.")
@@ -81,7 +79,7 @@ def _plans() -> click.Choice[str]:
 @click.option("--format", type=click.Choice(["native", "openai", "csv"]), help="The format, if its content does not tell.")
 @click.option("--map", "columns", multiple=True, metavar="FIELD=COLUMN", help="A CSV's columns; repeat, or separate by commas.")
 @click.option("--tag", "tags", multiple=True, metavar="FIELD", help="A field of the records to keep as a tag.")
-@click.option("--time-zone", type=ZONE, default="", help="Zone of times that carry none: UTC, Europe/Berlin.")
+@click.option("--time-zone", type=ZONE, help="Zone of times that carry none: UTC, Europe/Berlin.")
 @click.option("--replay-from", type=INSTANT, help="Shift all times so that the first record happened then.")
 @json_option
 @click.option("--quiet", is_flag=True, help="Only tell what went wrong.")
@@ -178,10 +176,10 @@ def _request(choices: IngestChoices, columns: dict[str, str], each: Input, now: 
         provider=choices.provider,
         model=choices.model,
         operation=choices.operation,
-        route=choices.route,
+        route=choices.route or "",
         project=choices.project,
         key=choices.key,
-        zone=choices.time_zone,
+        zone=choices.time_zone or "",
         replay_from=choices.replay_from,
         columns=columns,
         tag_fields=tuple(separated(choices.tags)),

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from metering.cli.ingest_inputs import Input
-from metering.cli.output import Column, console, print_table, say
+from metering.cli.output import Cell, Column, print_table, say
 from metering.cli.plain_text import plain
 from metering.domain.errors import DomainError
 from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
@@ -19,6 +19,17 @@ DOUBTS = {
     "unassigned": "unassigned",
     "route_unknown": "route unknown",
     "series_capped": "series capped",
+}
+
+_NEXT = {
+    "unpriced": "in no amount yet: `metering prices unpriced` says what is missing",
+    "unassigned": "of accounts nobody has declared; next time --account NAME or --create-accounts",
+    "route_unknown": "on no bill; next time --route routed, or first `metering accounts set-route ACCOUNT routed`",
+    "series_capped": "summed as (other): their account has more series than METERING_SERIES_CAP",
+    "duplicate": "counted before",
+    "copy": "another source's record of a counted request",
+    "conflict": "the same id with other content; the first stands",
+    "rejected": "`metering quarantine list`; mend the file, then `metering quarantine replay`",
 }
 
 _LOOK_FIRST = (Outcome.REJECTED, Outcome.CONFLICT, Outcome.COPY)
@@ -77,27 +88,41 @@ def report_json(report: IngestReport) -> dict[str, Any]:
 
 
 def show_report(report: IngestReport, *, quiet: bool) -> None:
-    """Write the report; ``quiet`` leaves only what went wrong, on stderr it is told already."""
+    """Write the report; ``quiet`` leaves what went wrong."""
     if not quiet:
         for line in report.remarks:
             say(line)
-        _show_counts(report)
+        _show_sources(report)
+        _show_total(report.total)
     for file in report.files:
         _show_items(file)
         if not quiet:
             _show_unread(file)
-    if not quiet:
-        _show_next(report.total)
 
 
-def _show_counts(report: IngestReport) -> None:
-    total = report.total
-    doubts = [name for name in DOUBTS if getattr(total, name)]
-    names = [*OUTCOMES, *doubts]
-    columns = [Column("source", "name"), *(Column(DOUBTS.get(name, name), "count") for name in names)]
-    rows = [[file.input.source, *(getattr(file.result, name) for name in names)] for file in report.files]
-    totals = ["total", *(getattr(total, name) for name in names)] if len(rows) > 1 else None
-    print_table(columns, rows, totals=totals)
+def _show_sources(report: IngestReport) -> None:
+    """Write the outcomes of each input; of a single one, its source."""
+    if len(report.files) == 1:
+        say(f"source {plain(report.files[0].input.source)}")
+        say()
+        return
+    columns = [Column("source", "name"), *(Column(name, "count") for name in OUTCOMES)]
+    print_table(columns, [[file.input.source, *(getattr(file.result, name) for name in OUTCOMES)] for file in report.files])
+    say()
+
+
+def _show_total(total: BatchResult) -> None:
+    """Write what became of all records, and what to do about them."""
+    rows: list[list[Cell]] = []
+    for name in OUTCOMES:
+        count = getattr(total, name)
+        rows.append([name, count, _NEXT.get(name, "") if count else ""])
+        if name == "accepted":
+            doubts = [(doubt, getattr(total, doubt)) for doubt in DOUBTS]
+            rows += [[f"  {DOUBTS[doubt]}", many, _NEXT[doubt]] for doubt, many in doubts if many]
+    print_table([Column("records"), Column("", "count"), Column("", "name")], rows)
+    if total.rejected or total.conflict or total.copy or total.unread_fields:
+        say()
 
 
 def _show_items(file: FileReport) -> None:
@@ -116,36 +141,7 @@ def _show_unread(file: FileReport) -> None:
     if unread:
         told = ", ".join(f"{plain(name)} ({count:,})" for name, count in unread[:SHOWN_FIELDS])
         more = f" and {len(unread) - SHOWN_FIELDS} more" if len(unread) > SHOWN_FIELDS else ""
-        say(f"{plain(file.input.source)}: fields that nothing is kept of: {told}{more}; --tag FIELD keeps one as a tag")
-
-
-def _show_next(total: BatchResult) -> None:
-    steps = []
-    if total.rejected:
-        steps.append(
-            f"{total.rejected:,} rejected: `metering quarantine list`; mend the file, then `metering quarantine replay`"
-        )
-    if total.conflict:
-        steps.append(f"{total.conflict:,} in conflict: the same id with other content came before, and stands")
-    if total.route_unknown:
-        steps.append(
-            f"the route is not known for {total.route_unknown:,} events, so they are on no bill: say --route routed when you"
-            " ingest, or first `metering accounts set-route ACCOUNT routed`"
-        )
-    if total.unassigned:
-        steps.append(
-            f"{total.unassigned:,} events are of accounts that nobody has declared, and wait under `unassigned`:"
-            " say --account NAME or --create-accounts when you ingest"
-        )
-    if total.unpriced:
-        steps.append(f"{total.unpriced:,} unpriced: `metering prices unpriced` says what is missing")
-    if total.series_capped:
-        steps.append(
-            f"{total.series_capped:,} events are summed as (other): their account has more series than METERING_SERIES_CAP"
-        )
-    out = console()
-    for step in steps:
-        out.print(f"- {step}")
+        say(f"{plain(file.input.path)}: nothing is kept of the fields {told}{more}; --tag FIELD keeps one as a tag")
 
 
 def _items(file: FileReport) -> list[ItemOutcome]:

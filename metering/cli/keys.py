@@ -20,7 +20,7 @@ def keys() -> None:
 
 
 @keys.command()
-@click.argument("name")
+@click.option("--name", required=True, help="What to call it.")
 @click.option(
     "--scope",
     "scopes",
@@ -37,7 +37,7 @@ def keys() -> None:
 def create(
     invocation: Invocation, *, name: str, scopes: tuple[str, ...], account: str | None, creates_accounts: bool, as_json: bool
 ) -> None:
-    """Create a key called NAME, and show its token this once."""
+    """Create a key, and show its token this once."""
     with open_session(invocation, create=True) as service:
         wanted = NewKey(name, separated(scopes), account, creates_accounts)
         key, token = create_key(service.engine, wanted, now=service.clock())

@@ -64,7 +64,9 @@ def print_table(
     drawn = Table(
         title=Text(title, style="bold") if title else None,
         title_justify="left",
-        box=box.SIMPLE_HEAD,
+        box=box.SIMPLE,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
         show_footer=totals is not None,
         pad_edge=False,
         header_style="bold",
@@ -74,7 +76,7 @@ def print_table(
     cells = [_column_cells(column, [row[at] for row in every]) for at, column in enumerate(columns)]
     for column, texts in zip(columns, cells, strict=True):
         drawn.add_column(
-            _header(column, texts),
+            Text(column.title.rjust(len(texts[0])) if column.kind == "money" and texts else column.title),
             footer=Text(texts[-1]) if totals is not None else "",
             justify="right" if column.kind == "count" else "left",
             no_wrap=column.kind != "name",
@@ -92,11 +94,6 @@ def print_table(
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-def _header(column: Column, texts: Sequence[str]) -> Text:
-    width = max(map(len, texts), default=0)
-    return Text(column.title.rjust(width) if column.kind == "money" else column.title)
-
-
 def _column_cells(column: Column, values: Sequence[Cell]) -> list[str]:
     texts = [f"{value:,}" if isinstance(value, int) else plain(value or "") for value in values]
-    return aligned(texts) if column.kind == "money" else texts
+    return [text.rjust(len(column.title)) for text in aligned(texts)] if column.kind == "money" else texts

@@ -190,10 +190,17 @@ def _per_million(rate: Rate, kind: str) -> str:
 def _words(rate: Rate, *, without: tuple[str, ...] = ()) -> str:
     """Return a rate's prices in words; what is covered by another price is left out."""
     return ", ".join(
-        f"{described(kind).removesuffix(' tokens')} {price_in_words(kind, price.pico, price.block)}"
+        f"{_kind_in_words(kind)}{price_in_words(kind, price.pico, price.block)}"
         for kind, price in rate.prices.items()
         if kind not in without and (price.pico or not rate.measured)
     )
+
+
+def _kind_in_words(kind: str) -> str:
+    """Return a kind as it stands before its price; nothing where ``/ image`` says it already."""
+    if kind.endswith("_tokens"):
+        return f"{described(kind).removesuffix(' tokens')} "
+    return f"{described(kind)} " if kind.endswith("_ms") or kind == "characters" else ""
 
 
 def _whose(table: PriceTable, names: dict[int, str]) -> str:
@@ -216,29 +223,38 @@ def _price_json(price: PriceShown, names: dict[int, str]) -> dict[str, Any]:
         "rate_id": rate.id,
         "provider": rate.provider,
         "model": rate.model,
-        "operation": rate.operation or None,
+        "operation": rate.operation,
         "context_from": rate.context_from,
         "prices": {
-            kind: {"price_pico_usd": each.pico, "price_usd": format_pico(each.pico), "per": each.block, "unit": unit_of(kind)}
+            kind: {"price_usd": format_pico(each.pico), "per": each.block, "unit": unit_of(kind)}
             for kind, each in rate.prices.items()
         },
-        "read_in": rate.source,
-        **_table_json(price.table, names, counts=False),
+        "provenance": rate.source,
+        "table_id": price.table.id,
+        **_shared_json(price.table, names),
     }
 
 
-def _table_json(table: PriceTable, names: dict[int, str], *, counts: bool = True) -> dict[str, Any]:
-    told = {
-        "table_id": table.id,
+def _table_json(table: PriceTable, names: dict[int, str]) -> dict[str, Any]:
+    return {
+        "id": table.id,
+        "kind": str(table.kind),
+        "recorded_at": format_instant(table.recorded_at),
+        "rates": len(table.rates),
+        "withdrawn": len(table.withdrawn),
+        "digest": table.digest,
+        **_shared_json(table, names),
+    }
+
+
+def _shared_json(table: PriceTable, names: dict[int, str]) -> dict[str, Any]:
+    return {
         "source": table.source,
         "layer": table.layer.name.lower(),
+        "route": table.route,
         "account": None if table.account_id is None else names.get(table.account_id),
-        "route": table.route or None,
-        "kind": str(table.kind),
         "effective_from": format_instant(table.effective_from),
-        "recorded_at": format_instant(table.recorded_at),
     }
-    return told | {"rates": len(table.rates), "withdrawn": len(table.withdrawn)} if counts else told
 
 
 def _unpriced_json(usage: UnpricedUsage) -> dict[str, Any]:

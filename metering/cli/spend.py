@@ -13,7 +13,7 @@ from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_instant, month_of, month_start, next_month
-from metering.domain.spend import DIMENSIONS, Granularity, PeriodBasis, SpendQuery, SpendRow
+from metering.domain.spend import DIMENSIONS, TAG_PREFIX, Granularity, PeriodBasis, SpendQuery, SpendQueryError, SpendRow
 from metering.operations.manage_accounts import show_account
 from metering.operations.query_spend import query_spend
 from pricing.quantities import ALL_KINDS, Quantities
@@ -51,11 +51,13 @@ class SpendChoices(Struct, frozen=True, kw_only=True):
 @click.option(
     "--filter", "filters", multiple=True, metavar="DIMENSION=VALUE", help="Only what has this value; repeat for more."
 )
-@click.option("--granularity", type=click.Choice([*Granularity]), default=Granularity.TOTAL, show_default=True, help="Periods.")
+@click.option(
+    "--granularity", type=click.Choice([str(each) for each in Granularity]), default="total", show_default=True, help="Periods."
+)
 @click.option(
     "--period-basis",
-    type=click.Choice([*PeriodBasis]),
-    default=PeriodBasis.EVENT,
+    type=click.Choice([str(each) for each in PeriodBasis]),
+    default="event",
     show_default=True,
     help="What puts a charge into a period: when the request was made, or the month it is billed in.",
 )
@@ -74,6 +76,7 @@ def spend(invocation: Invocation, choices: SpendChoices) -> None:
     with open_session(invocation) as service:
         account_id = None if choices.account is None else show_account(service.engine, choices.account).id
         query = _query(choices, account_id, service.clock())
+        _require_declared(query, service.settings.ingest.declared_tags)
         rows = query_spend(service.engine, query)
     total = total_of(rows, query)
     if choices.as_json:
@@ -94,6 +97,14 @@ def _query(choices: SpendChoices, account_id: int | None, now: int) -> SpendQuer
         granularity=Granularity(choices.granularity),
         period_basis=PeriodBasis(choices.period_basis),
     )
+
+
+def _require_declared(query: SpendQuery, declared: frozenset[str]) -> None:
+    """Refuse tags by which spend is not summed: asking for one would look as if nobody had used it."""
+    for name in (*query.group_by, *query.filters):
+        if name.startswith(TAG_PREFIX) and name.removeprefix(TAG_PREFIX) not in declared:
+            known = ", ".join(sorted(declared)) or "none"
+            raise SpendQueryError(f"{name[:60]!r} is not a declared tag (METERING_DECLARED_TAGS); declared: {known}")
 
 
 def _period(choices: SpendChoices, now: int) -> tuple[int, int]:
@@ -164,7 +175,7 @@ def _show(query: SpendQuery, rows: list[SpendRow], total: SpendRow, title: str) 
     counts = [Column(name, "count") for name, _, _ in shown]
     print_table([*columns, *counts, Column("USD", "money")], table, title=title, totals=totals)
     if total.unpriced_events:
-        say(f"{total.unpriced_events:,} unpriced requests are not in the amounts: `metering prices unpriced` says why")
+        say(f"\n{total.unpriced_events:,} unpriced requests are not in the amounts: `metering prices unpriced` says why")
 
 
 def _when(row: SpendRow, digits: int | None) -> list[Cell]:

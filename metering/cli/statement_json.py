@@ -1,18 +1,24 @@
-"""A statement as JSON values."""
+"""A statement as JSON values, under the names that the HTTP API uses."""
 
 from typing import Any
 
-from metering.cli.amounts import exact_money, money
+from metering.cli.amounts import money
+from metering.cli.credit_json import month_json
 from metering.domain.instants import format_month
-from metering.domain.statements import Flag, OutsideUsage, Statement, StatementLine, unit_of
-from pricing.money import NANO_PER_CENT, format_pico
+from metering.domain.plan_history import FeeLine, PlanMonth
+from metering.domain.statements import OutsideUsage, Statement, StatementLine, unit_of
+from pricing.money import NANO_PER_CENT, PICO_PER_CENT, format_cents, format_pico
 from pricing.quantities import ALL_KINDS
 
 
 def statement_json(statement: Statement) -> dict[str, Any]:
-    """Return the whole statement; lines are exact to the pico-dollar, which nano-dollars can not hold."""
+    """Return the whole statement. A line's amount has twelve decimals, finer than nano-dollars: it is text only."""
     return {
         **statement_summary(statement),
+        "plan": _plan(statement.plan),
+        "credits": month_json(statement.credits),
+        "residual_usd": format_pico(statement.residual_pico),
+        "failed_events": statement.failed_events,
         "lines": [_line(line) for line in statement.lines],
         "owed_to_partners": [_line(line) for line in statement.owed_to_partners],
         "unpriced": [_outside(usage) for usage in statement.unpriced],
@@ -26,18 +32,38 @@ def statement_summary(statement: Statement) -> dict[str, Any]:
         "account": statement.account,
         "month": format_month(statement.month),
         "status": statement.status,
-        "plan": statement.plan.plan,
-        "seats": statement.plan.seats,
+        "events": statement.events,
         **money("usage", statement.usage_nano),
         **money("credits", statement.credits.applied_nano),
         **money("usage_payable", statement.usage_payable_nano),
-        **money("subscription", statement.subscription_cents * NANO_PER_CENT),
-        **exact_money("residual", statement.residual_pico),
-        **money("total", statement.total_cents * NANO_PER_CENT),
-        **money("owed_to_partners_total", statement.owed_to_partners_nano),
-        "events": statement.events,
-        "failed_events": statement.failed_events,
-        "flags": [str(flag) for flag in Flag if flag in statement.flags],
+        "subscription_usd": format_cents(statement.subscription_cents * PICO_PER_CENT),
+        **money("owed_to_partners", statement.owed_to_partners_nano),
+        "total_nano_usd": statement.total_cents * NANO_PER_CENT,
+        "total_usd": format_cents(statement.total_cents * PICO_PER_CENT),
+        "flags": sorted(str(flag) for flag in statement.flags),
+    }
+
+
+def _plan(plan: PlanMonth) -> dict[str, Any]:
+    return {
+        "month": format_month(plan.month),
+        "plan": plan.plan,
+        "seats": plan.seats,
+        "fees": [_fee(fee) for fee in plan.fees],
+        **money("included_credit", plan.included_credit_nano),
+        "credits_pay_elsewhere": plan.credits_pay_elsewhere,
+        "invoiced": plan.invoiced,
+    }
+
+
+def _fee(fee: FeeLine) -> dict[str, Any]:
+    return {
+        "plan": fee.plan,
+        "seats": fee.seats,
+        "first_day": fee.first_day.isoformat(),
+        "days": fee.days,
+        "days_in_month": fee.days_in_month,
+        "amount_usd": None if fee.amount_cents is None else format_cents(fee.amount_cents * PICO_PER_CENT),
     }
 
 
@@ -45,18 +71,19 @@ def _line(line: StatementLine) -> dict[str, Any]:
     return {
         "kind": str(line.kind),
         "description": line.description,
-        "route": line.route or None,
-        "provider": line.provider or None,
-        "model": line.model or None,
-        "quantity_kind": line.quantity_kind or None,
+        "route": line.route,
+        "provider": line.provider,
+        "model": line.model,
+        "operation": line.operation,
+        "quantity_kind": line.quantity_kind,
         "quantity": line.quantity,
-        "unit": unit_of(line.quantity_kind) if line.quantity_kind else None,
+        "unit": unit_of(line.quantity_kind) if line.quantity_kind else "",
         "price_usd": None if line.price_pico is None else format_pico(line.price_pico),
         "price_per": None if line.price_pico is None else line.price_block,
         "price_assumed": line.price_assumed,
-        **exact_money("amount", line.amount_pico),
+        "amount_usd": None if line.amount_pico is None else format_pico(line.amount_pico),
         "rate_id": None if line.rate is None else line.rate.id,
-        "price_source": None if line.rate is None else line.rate.source,
+        "price_source": "" if line.rate is None else line.rate.source,
     }
 
 

@@ -37,6 +37,7 @@ def show_statement_table(statement: Statement) -> None:
     rows = [*_usage_rows(lines), *_other_rows(statement, lines)]
     print_table(_COLUMNS, rows, title=title, totals=[total.description, "", "", _amount(total)])
     if statement.owed_to_partners:
+        say()
         print_table(
             _COLUMNS,
             _usage_rows(statement.owed_to_partners),
@@ -46,7 +47,7 @@ def show_statement_table(statement: Statement) -> None:
     _show_outside("Unpriced (not in the total)", statement.unpriced)
     _show_outside("Nobody knows who bills it (not in the total)", statement.route_unknown)
     failed = f", {statement.failed_events:,} failed and cost nothing" if statement.failed_events else ""
-    say(f"{statement.events:,} requests{failed}.")
+    say(f"\n{statement.events:,} requests{failed}.")
     for flag in Flag:
         if flag in statement.flags:
             say(f"- {FLAG_WORDS[flag]}")
@@ -87,6 +88,7 @@ def _other_rows(statement: Statement, lines: Iterable[StatementLine]) -> list[li
 def _show_outside(title: str, usage: Sequence[OutsideUsage]) -> None:
     if not usage:
         return
+    say()
     columns = (Column("provider", "name"), Column("model", "name"), Column("route"), Column("requests", "count"))
     rows: list[list[Cell]] = [
         [
