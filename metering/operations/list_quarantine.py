@@ -6,7 +6,7 @@ from metering.storage.database import reading
 from metering.storage.quarantine import QuarantinedRecord, count_open, open_records
 
 
-def list_quarantine(engine: Engine, *, limit: int | None = None) -> tuple[list[QuarantinedRecord], int]:
-    """Return the first ``limit`` open records, oldest first, and how many there are in all."""
+def list_quarantine(engine: Engine, *, after: int = 0, limit: int | None = None) -> tuple[list[QuarantinedRecord], int]:
+    """Return at most ``limit`` open records after the id ``after``, oldest first, and how many there are in all."""
     with reading(engine) as connection:
-        return open_records(connection, limit=limit), count_open(connection)
+        return open_records(connection, after=after, limit=limit), count_open(connection)
