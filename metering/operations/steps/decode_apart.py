@@ -14,6 +14,7 @@ from multiprocessing import get_context
 import msgspec
 
 from metering.domain.batches import Batch, BatchBuilder
+from metering.domain.errors import LogFormatError
 from metering.domain.events import RejectedRecord
 from metering.formats.blocks import BlockDecoder, RawBlock
 from metering.formats.options import DecodeOptions
@@ -22,8 +23,8 @@ from metering.storage.equal_records import EqualRecords
 
 BLOCKS_UNDER_WAY = 3
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Batch).decode
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(Batch).decode
 
 
 class Decoding(msgspec.Struct, frozen=True):
@@ -54,9 +55,32 @@ def decode_document(decoding: Decoding, data: bytes) -> Batch:
 
 
 def decode_blocks(decoding: Decoding, blocks: Iterable[RawBlock | LongLine]) -> Iterator[tuple[RawBlock, Batch]]:
-    """Decode blocks in order; each comes back with its batch. A line that was passed over is an empty block's rejection."""
+    """Decode blocks in order; each comes back with its batch. A line that was passed over is an empty block's rejection.
+
+    Raises what the input raises when it breaks off, once everything before that has come back.
+    """
+    readable = _Readable(blocks)
+    yield from _decode(decoding, iter(readable))
+    if readable.error is not None:
+        raise readable.error
+
+
+class _Readable:
+    """Blocks up to where their input breaks off; ``error`` says why it did."""
+
+    def __init__(self, blocks: Iterable[RawBlock | LongLine]) -> None:
+        self._blocks = blocks
+        self.error: LogFormatError | None = None
+
+    def __iter__(self) -> Iterator[RawBlock | LongLine]:
+        try:
+            yield from self._blocks
+        except LogFormatError as error:
+            self.error = error
+
+
+def _decode(decoding: Decoding, source: Iterator[RawBlock | LongLine]) -> Iterator[tuple[RawBlock, Batch]]:
     first_blocks: list[RawBlock] = []
-    source = iter(blocks)
     for block in source:
         if isinstance(block, LongLine):
             yield _passed_over(block.record)
@@ -88,7 +112,7 @@ def _submit(pool: ProcessPoolExecutor, block: RawBlock | LongLine) -> Callable[[
         passed_over = _passed_over(block.record)
         return lambda: passed_over
     future: Future[bytes] = pool.submit(_decode_in_worker, block)
-    return lambda: (block, _decode(future.result()))
+    return lambda: (block, _unpack(future.result()))
 
 
 def _passed_over(record: RejectedRecord) -> tuple[RawBlock, Batch]:
@@ -107,4 +131,4 @@ def _begin(decoding: Decoding) -> None:
 def _decode_in_worker(block: RawBlock) -> bytes:
     if _worker is None:
         raise RuntimeError("the worker was not begun")
-    return _encode(_worker.decode(block))
+    return _pack(_worker.decode(block))

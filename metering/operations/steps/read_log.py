@@ -1,7 +1,7 @@
 """Reading a log in blocks of whole lines: a file, a gzip file, or standard input, in bounded memory.
 
 A block ends at a line end, and for CSV outside of quotes. A line longer than the limit is passed over and reported, with
-nothing of it kept.
+nothing of it kept. Of an input that is cut off or damaged, all whole lines before the damage are given out before the error.
 """
 
 import gzip
@@ -20,6 +20,8 @@ from metering.formats.blocks import RawBlock
 BLOCK_BYTES = 4 * 1024 * 1024
 BLOCK_LINES = 16_384
 MAX_LINE_BYTES = 1024 * 1024
+# How far an open quote is followed: behind a stray one, no line end would ever be outside of quotes.
+MAX_QUOTED_LINES = 256
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 HEAD_BYTES = 64 * 1024
 STDIN = "-"
@@ -45,6 +47,7 @@ class LogReader:
             self._stream = gzip.GzipFile(fileobj=self._plain)
         self._buffer = b""
         self._ended = False
+        self._damage: LogFormatError | None = None
         self._offset = 0
         self._line = 1
 
@@ -71,13 +74,17 @@ class LogReader:
         return self._plain.tell() if self.path != STDIN else self._offset
 
     def head(self) -> bytes:
-        """Return the first bytes without consuming them, to tell the format by."""
+        """Return the first bytes without consuming them, to tell the format by. Raises LogFormatError if there are none."""
         self._fill(HEAD_BYTES)
+        if self._damage is not None and not self._buffer:
+            raise self._damage
         return self._buffer[:HEAD_BYTES]
 
     def document(self) -> bytes:
-        """Return the whole input. Raises LogFormatError for more than MAX_DOCUMENT_BYTES."""
+        """Return the whole input. Raises LogFormatError for more than MAX_DOCUMENT_BYTES, or a part of a document."""
         self._fill(MAX_DOCUMENT_BYTES + 1)
+        if self._damage is not None:
+            raise self._damage
         if len(self._buffer) > MAX_DOCUMENT_BYTES:
             raise LogFormatError(
                 f"{self.path}: a JSON document of more than {MAX_DOCUMENT_BYTES >> 20} MiB; write one record a line (NDJSON)"
@@ -85,12 +92,18 @@ class LogReader:
         return self._buffer
 
     def blocks(self, *, quoted: bool) -> Iterator[RawBlock | LongLine]:
-        """Return the input in blocks; ``quoted``: line ends inside double quotes do not end a record (CSV)."""
+        """Return the input in blocks; ``quoted``: line ends inside double quotes do not end a record (CSV).
+
+        Raises LogFormatError at the end of what could be read of a damaged input.
+        """
         while True:
             self._fill(BLOCK_BYTES)
+            whole = self._ended and self._damage is None
+            cut = len(self._buffer) if whole else _last_line_end(self._buffer, quoted=quoted)
+            if self._damage is not None and cut == 0:
+                raise self._damage
             if not self._buffer:
                 return
-            cut = len(self._buffer) if self._ended else _last_line_end(self._buffer, quoted=quoted)
             if cut == 0 or (self._ended and len(self._buffer) > MAX_LINE_BYTES and b"\n" not in self._buffer):
                 yield self._long_line(b"")
                 continue
@@ -104,17 +117,19 @@ class LogReader:
             yield self._take(block, lines)
             return
         piece: list[bytes] = []
+        quotes = 0
         for line in block.splitlines(keepends=True) if b"\r" not in block else _lines(block):
             if len(line) > MAX_LINE_BYTES:
                 if piece:
                     yield self._take(b"".join(piece), len(piece))
-                    piece = []
+                    piece, quotes = [], 0
                 yield self._long_line(line)
                 continue
             piece.append(line)
-            if len(piece) >= BLOCK_LINES and (not quoted or b"".join(piece).count(b'"') % 2 == 0):
+            quotes += line.count(b'"') if quoted else 0
+            if len(piece) >= BLOCK_LINES and (quotes % 2 == 0 or len(piece) >= BLOCK_LINES + MAX_QUOTED_LINES):
                 yield self._take(b"".join(piece), len(piece))
-                piece = []
+                piece, quotes = [], 0
         if piece:
             yield self._take(b"".join(piece), len(piece))
 
@@ -147,13 +162,14 @@ class LogReader:
         have = len(self._buffer)
         while have < wanted and not self._ended:
             try:
-                part = self._stream.read(wanted - have)
+                # One read at a time: a longer one loses what it has already unpacked when it meets the damage.
+                part = self._stream.read1(wanted - have)
             except (EOFError, gzip.BadGzipFile, zlib.error):
-                self._buffer = b"".join(parts)
-                raise LogFormatError(
-                    f"{self.path}: the gzip data is cut off or damaged after {self._offset} bytes of content;"
-                    " what came before it is stored"
-                ) from None
+                self._damage = LogFormatError(
+                    f"{self.path}: the gzip data is cut off or damaged after {self._offset + have} bytes of content;"
+                    " the whole lines before that were read"
+                )
+                part = b""
             if not part:
                 self._ended = True
             parts.append(part)
@@ -162,11 +178,19 @@ class LogReader:
 
 
 def _last_line_end(data: bytes, *, quoted: bool) -> int:
-    """Return where the last whole record of ``data`` ends; 0 when there is none."""
-    cut = data.rfind(b"\n") + 1
-    while quoted and cut and data.count(b'"', 0, cut) % 2:
-        cut = data.rfind(b"\n", 0, cut - 1) + 1
-    return cut
+    """Return where the last whole record of ``data`` ends; 0 when there is none.
+
+    Where no line end near the last one is outside of quotes, a quote is stray, and the last line end it is.
+    """
+    last = cut = data.rfind(b"\n") + 1
+    quotes = data.count(b'"', 0, last) if quoted else 0
+    for _ in range(MAX_QUOTED_LINES):
+        if quotes % 2 == 0:
+            break
+        start = data.rfind(b"\n", 0, cut - 1) + 1
+        quotes -= data.count(b'"', start, cut)
+        cut = start
+    return cut if cut and quotes % 2 == 0 else last
 
 
 def _longest_line(data: bytes) -> int:
