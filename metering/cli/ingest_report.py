@@ -120,7 +120,7 @@ def _show_total(total: BatchResult) -> None:
         if name == "accepted":
             doubts = [(doubt, getattr(total, doubt)) for doubt in DOUBTS]
             rows += [[f"  {DOUBTS[doubt]}", many, _NEXT[doubt]] for doubt, many in doubts if many]
-    print_table([Column("records"), Column("", "count"), Column("", "name")], rows)
+    print_table([Column("outcome"), Column("records", "count"), Column("", "name")], rows)
     if total.rejected or total.conflict or total.copy or total.unread_fields:
         say()
 

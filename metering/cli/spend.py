@@ -162,7 +162,6 @@ def _show(query: SpendQuery, rows: list[SpendRow], total: SpendRow, title: str) 
         columns, labels = [Column("")], [[""]]
     counted = [
         ("requests", [row.events for row in rows], total.events),
-        ("failed", [row.failed_events for row in rows], total.failed_events),
         ("unpriced", [row.unpriced_events for row in rows], total.unpriced_events),
         ("tokens", [_tokens(row) for row in rows], sum(_tokens(row) for row in rows)),
     ]
@@ -174,8 +173,12 @@ def _show(query: SpendQuery, rows: list[SpendRow], total: SpendRow, title: str) 
     totals: list[Cell] = ["total", *[""] * (len(columns) - 1), *(each[2] for each in shown), shown_nano(total.amount_nano)]
     counts = [Column(name, "count") for name, _, _ in shown]
     print_table([*columns, *counts, Column("USD", "money")], table, title=title, totals=totals)
+    if total.failed_events or total.unpriced_events:
+        say()
+    if total.failed_events:
+        say(f"{total.failed_events:,} of the requests failed and cost nothing")
     if total.unpriced_events:
-        say(f"\n{total.unpriced_events:,} unpriced requests are not in the amounts: `metering prices unpriced` says why")
+        say(f"{total.unpriced_events:,} unpriced requests are not in the amounts: `metering prices unpriced` says why")
 
 
 def _when(row: SpendRow, digits: int | None) -> list[Cell]:
