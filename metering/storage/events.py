@@ -67,7 +67,11 @@ def next_event_id(connection: Connection) -> int:
 
 def insert_identities(connection: Connection, rows: list[tuple[bytes, int, int]]) -> int:
     """Write (identity, event id, fingerprint), passing over identities that are taken; return how many were new."""
-    return _INSERT_IDENTITIES.run(connection, rows)
+    # The driver binds a bytearray as it is, and looks for an adapter of every bytes object first.
+    values: list[Any] = []
+    for identity, event_id, fingerprint in rows:
+        values += (bytearray(identity), event_id, fingerprint)
+    return _INSERT_IDENTITIES.run_flat(connection, values)
 
 
 def stored_identities(connection: Connection, identities: Sequence[bytes]) -> dict[bytes, StoredIdentity]:

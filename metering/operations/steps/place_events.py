@@ -44,7 +44,10 @@ class Places:
 
     def of_events(self) -> list[Place]:
         """Return one place an event; new series are created on the way."""
-        billed = {(event.dimensions, self._billed_to(event.dimensions, event.time)) for event in self._batch.events}
+        if None in self._fixed:
+            billed = {(event.dimensions, self._billed_to(event.dimensions, event.time)) for event in self._batch.events}
+        else:
+            billed = {(position, fixed) for position, fixed in enumerate(self._fixed) if fixed is not None}
         wanted = {pair: self._series_key(*pair) for pair in billed}
         self._index.prepare(wanted.values())
         places = {pair: self._place(pair[0], key) for pair, key in wanted.items()}

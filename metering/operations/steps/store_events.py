@@ -29,6 +29,7 @@ class Charged(NamedTuple):
 
 def store_events(connection: Connection, charged: Charged, judgement: Judgement, result: BatchResult, now: int) -> None:
     """Write the events that count with their charges and rollups, note what the others repeat, and count all in ``result``."""
+    # A plus in front of a flag makes it an int: the driver binds a bool in five times the time.
     values: list[Any] = []
     claims: list[tuple[int, int]] = []
     deltas = RollupDeltas()
@@ -37,7 +38,7 @@ def store_events(connection: Connection, charged: Charged, judgement: Judgement,
         if repeats and event_id - judgement.first_id in repeats:
             continue
         amounts = astuple(event.quantities)
-        billable = place.billable and event.succeeded
+        billable = +(place.billable and event.succeeded)
         day = event.time // MICROS_PER_DAY
         month = month_of_day(day)
         values += (
@@ -47,7 +48,7 @@ def store_events(connection: Connection, charged: Charged, judgement: Judgement,
             place.source_id,
             event.id,
             event.time,
-            event.time_derived,
+            +event.time_derived,
             now,
             event.status,
             billable,
@@ -56,7 +57,7 @@ def store_events(connection: Connection, charged: Charged, judgement: Judgement,
             charge.amount_nano,
             charge.rate_id,
             charge.grade,
-            charge.cache_price_unknown,
+            +charge.cache_price_unknown,
             month,
             event.response_id,
             event.inference_id,

@@ -1,0 +1,76 @@
+"""What ``make run`` does: a month of sample traffic, what it cost, a server to ask. Every step is a command you can type."""
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+HERE = Path(__file__).parent
+METERING = [sys.executable, "-m", "metering"]
+ACCOUNT = "acme"
+KEY_NAME = "make run"
+EVENTS = 20_000
+
+
+def previous_month(today: date) -> str:
+    """Return the last whole month as ``YYYY-MM``."""
+    return (today.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
+
+
+def metering(*arguments: str) -> None:
+    """Show a command and run it; what it prints is for the reader."""
+    print(f"\n$ metering {shlex.join(arguments)}", flush=True)
+    subprocess.run([*METERING, *arguments], check=True)
+
+
+def metering_json(*arguments: str) -> list[dict[str, object]] | dict[str, object]:
+    """Run a command and return what it answers."""
+    done = subprocess.run([*METERING, *arguments, "--json"], check=True, capture_output=True, text=True)
+    answer: list[dict[str, object]] | dict[str, object] = json.loads(done.stdout)
+    return answer
+
+
+def new_key() -> str:
+    """Return the token of a new key; keys of earlier runs end, because a token can not be shown twice."""
+    listed = metering_json("keys", "list")
+    for key in listed["keys"] if isinstance(listed, dict) else listed:
+        if key["name"] == KEY_NAME and key["revoked_at"] is None:
+            subprocess.run([*METERING, "keys", "revoke", str(key["prefix"])], check=True, capture_output=True)
+    created = metering_json("keys", "create", "--name", KEY_NAME, "--scope", "admin")
+    return str(created["token"])  # type: ignore[call-overload]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("var"))
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--no-serve", action="store_true", help="stop before the server starts")
+    arguments = parser.parse_args()
+    arguments.data.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("METERING_DATABASE_URL", f"sqlite:///{arguments.data / 'metering.db'}")
+    month = previous_month(datetime.now(UTC).date())
+    log = arguments.data / f"requests-{month}.ndjson"
+    if not log.exists():
+        generator = [sys.executable, str(HERE / "sample_traffic.py"), "--month", month, "--events", str(EVENTS)]
+        subprocess.run([*generator, "--output", str(log)], check=True)
+    metering("db", "upgrade")
+    metering("ingest", str(log), "--account", ACCOUNT, "--plan", "pro")
+    metering("spend", "--month", month)
+    metering("statements", "show", ACCOUNT, month)
+    token = new_key()
+    address = f"http://{arguments.host}:{arguments.port}"
+    print(f"\nA key for you (shown once): {token}")
+    print("\nAsk the API, from another terminal:")
+    print(f'  curl -H "Authorization: Bearer {token}" "{address}/v1/statements/{ACCOUNT}/{month}.csv"', flush=True)
+    if not arguments.no_serve:
+        print(f"\nServing on {address}; Ctrl-C ends it.", flush=True)
+        os.execv(sys.executable, [*METERING, "serve", "--host", arguments.host, "--port", str(arguments.port)])
+
+
+if __name__ == "__main__":
+    main()
