@@ -114,7 +114,8 @@ WORKLOADS = (
 def traffic(month: date, events: int, seed: int) -> Iterator[dict[str, Any]]:
     """Yield the month's events in the order of their times. ``month`` is its first day."""
     chance = random.Random(f"{seed} {month}")
-    workloads = [(workload, *_model(workload, month)) for workload in WORKLOADS]
+    book = PriceBook(bundled_tables())
+    workloads = [(workload, *_model(workload, month, book)) for workload in WORKLOADS]
     weights = [workload.weight for workload in WORKLOADS]
     times = _times(month, events, chance)
     for moment, (workload, provider, model) in zip(times, chance.choices(workloads, weights, k=events), strict=True):
@@ -181,19 +182,29 @@ def _times(month: date, events: int, chance: random.Random) -> list[datetime]:
     return sorted(hour + timedelta(microseconds=chance.randrange(3_600_000_000)) for hour in drawn)
 
 
-def _model(workload: Workload, month: date) -> tuple[str, str]:
-    """Return the (provider, model) of a workload: the first that has a price in the whole month, else the first."""
+def _model(workload: Workload, month: date, book: PriceBook) -> tuple[str, str]:
+    """Return the (provider, model) of a workload: the first that has a price in the whole month.
+
+    Where none has, the same model at another provider, or any model that is priced by the token on the same route.
+    """
     if not workload.priced:
         return workload.models[0]
-    first = datetime(month.year, month.month, 1, tzinfo=UTC)
-    last = first + timedelta(days=_days_in(month)) - MICROSECOND
-    book = PriceBook(bundled_tables())
-    for provider, model in workload.models:
+    moments = _price_changes(month, book)
+    names = [model for _, model in workload.models]
+    listed = {(rate.provider, rate.model) for table in book.tables for rate in table.rates if rate.text}
+    others = sorted(listed, key=lambda what: (names.index(what[1]) if what[1] in names else len(names), what))
+    for provider, model in (*workload.models, *(others if workload.prompt else ())):
         what = (provider, model, workload.operation)
-        instants = ((moment - EPOCH) // MICROSECOND for moment in (first, last))
-        if all(book.rate_for(None, workload.route, what, instant) for instant in instants):
+        if all(book.rate_for(None, workload.route, what, moment) for moment in moments):
             return provider, model
     return workload.models[0]
+
+
+def _price_changes(month: date, book: PriceBook) -> list[int]:
+    """Return the instants of a month at which prices begin: its first, and where a table takes effect."""
+    first = datetime(month.year, month.month, 1, tzinfo=UTC)
+    start, end = ((moment - EPOCH) // MICROSECOND for moment in (first, first + timedelta(days=_days_in(month))))
+    return [start, *sorted({table.effective_from for table in book.tables if start < table.effective_from < end})]
 
 
 def _days_in(month: date) -> int:
