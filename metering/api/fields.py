@@ -1,0 +1,94 @@
+"""What many resources have in common: how amounts, instants and quantities are written, and the parameters of pages.
+
+Amounts are whole nano-USD (1e-9 dollars) and the same as a decimal string; instants are RFC 3339 in UTC, with microseconds.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from metering.domain.events import MAX_NAME_LENGTH
+
+MAX_PAGE = 1_000
+DEFAULT_PAGE = 100
+
+# Up to ten million dollars, to the nano-dollar: a thousand of them still sum within 64 bits.
+USD_PATTERN = r"^[0-9]{1,7}(\.[0-9]{1,9})?$"
+SIGNED_USD_PATTERN = r"^-?[0-9]{1,7}(\.[0-9]{1,9})?$"
+
+
+class Asked(BaseModel):
+    """A request body: types are not converted, and a field that nobody knows is refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Answer(BaseModel):
+    """An answer. Later releases may add fields."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def nano_usd(what: str, example: int | None = 860_000) -> Any:
+    """Describe a field of whole nano-USD."""
+    return Field(description=f"{what}, in whole nano-USD (1e-9 dollars).", examples=[example])
+
+
+def usd(what: str, example: str | None = "0.000860000") -> Any:
+    """Describe a field of dollars as a decimal string."""
+    return Field(description=f"{what}, in dollars, exactly.", examples=[example])
+
+
+def instant_field(what: str, example: str | None = "2026-11-03T10:15:00.123456Z") -> Any:
+    """Describe a field that holds an instant."""
+    return Field(description=f"{what} (UTC).", examples=[example])
+
+
+def next_cursor_field() -> Any:
+    """Describe the field that leads to the next page."""
+    return Field(
+        description="Pass it as `cursor`, with the same parameters, for the next page; null on the last.",
+        examples=["qT1vW3hPWzE3OTM2NDI1MDAxMjM0NTYsMV0"],
+    )
+
+
+AccountParameter = Annotated[
+    str | None,
+    Query(
+        max_length=MAX_NAME_LENGTH,
+        description="The account. A key that is bound to one may leave it out, and sees no other.",
+        examples=["acme"],
+    ),
+]
+StartParameter = Annotated[
+    str | None,
+    Query(
+        max_length=40,
+        description="Where the period begins: RFC 3339, or a date (midnight UTC). Left out: the current UTC month begins.",
+        examples=["2026-11-01T00:00:00Z"],
+    ),
+]
+EndParameter = Annotated[
+    str | None,
+    Query(
+        max_length=40,
+        description="Where the period ends, exclusively. Left out: the current UTC month ends.",
+        examples=["2026-12-01"],
+    ),
+]
+MonthParameter = Annotated[
+    str | None,
+    Query(max_length=10, description="The UTC month. Left out: the current one.", examples=["2026-11"]),
+]
+LimitParameter = Annotated[
+    int, Query(ge=1, le=MAX_PAGE, description="How many items a page has at most.", examples=[DEFAULT_PAGE])
+]
+CursorParameter = Annotated[
+    str | None,
+    Query(
+        max_length=4096,
+        description="`next_cursor` of the page before; opaque, and only valid with the parameters it was answered to.",
+        examples=["qT1vW3hPWzE3OTM2NDI1MDAxMjM0NTYsMV0"],
+    ),
+]

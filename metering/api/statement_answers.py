@@ -1,0 +1,164 @@
+"""A statement as JSON: every line, the totals, and what the total does not contain."""
+
+from pydantic import Field
+
+from metering.api.credits import MonthOfCredits, month_fields
+from metering.api.fields import Answer, nano_usd, next_cursor_field, usd
+from metering.api.plans import PlanOfMonth, plan_answer
+from metering.domain.instants import format_month
+from metering.domain.statements import Flag, LineKind, OutsideUsage, Statement, StatementLine, unit_of
+from pricing.money import NANO_PER_CENT, PICO_PER_CENT, format_cents, format_nano, format_pico
+from pricing.quantities import ALL_KINDS
+
+_FLAGS = "What a reader must know, such as `unpriced_usage` or `beyond_plan`."
+
+
+class Line(Answer):
+    """A line. Its amount has twelve decimals: as an integer of that unit it would not survive every JSON reader."""
+
+    kind: LineKind = Field(description="What it is about.", examples=["usage"])
+    description: str = Field(description="It in words.", examples=["meta-llama/Llama-3-70b-chat-hf at together, input tokens"])
+    route: str = Field(description="The route of its usage; empty where it is not about usage.", examples=["routed"])
+    provider: str = Field(description="The provider; empty where it is not about usage.", examples=["together"])
+    model: str = Field(description="The model; empty where it is not about usage.", examples=["meta-llama/Llama-3-70b-chat-hf"])
+    operation: str = Field(description="The operation that the rate is limited to; empty: any.", examples=[""])
+    quantity_kind: str = Field(description="What is counted; empty for nothing.", examples=["input_tokens"])
+    quantity: int | None = Field(description="How many.", examples=[30_000_000])
+    unit: str = Field(description="Of what.", examples=["token"])
+    price_usd: str | None = usd("The price of `price_per` units", "0.000000900000")
+    price_per: int | None = Field(description="For how many units the price is.", examples=[1])
+    price_assumed: bool = Field(
+        description="Whether the source publishes no cache price and the input price was taken.", examples=[False]
+    )
+    amount_usd: str | None = usd("What the line comes to; null where it is not known", "27.000000000000")
+    rate_id: int | None = Field(description="The rate that was applied.", examples=[17])
+    price_source: str = Field(description="Where the price was read.", examples=["genai-prices 0.2, huggingface_together"])
+
+
+class Outside(Answer):
+    """Usage that the total does not contain."""
+
+    route: str = Field(description="The route.", examples=["unknown"])
+    provider: str = Field(description="The provider.", examples=["together"])
+    model: str = Field(description="The model.", examples=["some-lab/new-model"])
+    events: int = Field(description="How many requests.", examples=[12])
+    quantities: dict[str, int] = Field(description="What they used, by kind.", examples=[{"input_tokens": 3_400}])
+    amount_nano_usd: int | None = nano_usd("What they cost; null where some of it is not priced", None)
+    amount_usd: str | None = usd("What they cost; null where some of it is not priced", None)
+
+
+class StatementSummary(Answer):
+    """The totals of an account's month."""
+
+    account: str = Field(description="The account.", examples=["acme"])
+    month: str = Field(description="The billing month (UTC).", examples=["2026-11"])
+    status: str = Field(description="`draft` while the month is open.", examples=["draft"])
+    events: int = Field(description="How many requests.", examples=[30])
+    usage_nano_usd: int = nano_usd("Billable usage, before credits", 27_000_000_000)
+    usage_usd: str = usd("Billable usage, before credits", "27.000000000")
+    credits_nano_usd: int = nano_usd("What credits paid of it", 2_000_000_000)
+    credits_usd: str = usd("What credits paid of it", "2.000000000")
+    usage_payable_nano_usd: int = nano_usd("Usage after credits", 25_000_000_000)
+    usage_payable_usd: str = usd("Usage after credits", "25.000000000")
+    subscription_usd: str = usd("The fees of the plan, as far as they are known", "9.00")
+    owed_to_partners_nano_usd: int = nano_usd("Usage on a partner's own key, which the partner bills", 0)
+    owed_to_partners_usd: str = usd("Usage on a partner's own key, which the partner bills", "0.000000000")
+    total_nano_usd: int = nano_usd("What is owed, in whole cents", 34_000_000_000)
+    total_usd: str = usd("What is owed, in whole cents", "34.00")
+    flags: list[Flag] = Field(description=_FLAGS, examples=[["unpriced_usage"]])
+
+
+class StatementPage(Answer):
+    """A page of statements, by account and month."""
+
+    items: list[StatementSummary] = Field(description="The statements, without their lines.", examples=[[]])
+    next_cursor: str | None = next_cursor_field()
+
+
+class StatementAnswer(StatementSummary):
+    """An account's month. The amounts of `lines` but the last add up to it, exactly: it is the total."""
+
+    plan: PlanOfMonth = Field(description="What the plans make of the month.", examples=[{"plan": "pro"}])
+    credits: MonthOfCredits = Field(description="What credits did.", examples=[{"applied_usd": "2.000000000"}])
+    residual_usd: str = usd("What rounding the total to cents added", "0.000000000000")
+    failed_events: int = Field(description="How many requests failed, and cost nothing.", examples=[1])
+    lines: list[Line] = Field(description="Usage, rounding, fees, credits, residual, total, in this order.", examples=[[]])
+    owed_to_partners: list[Line] = Field(description="Usage that the partners bill.", examples=[[]])
+    unpriced: list[Outside] = Field(description="Usage without a price.", examples=[[]])
+    route_unknown: list[Outside] = Field(description="Usage of which is not known who bills it.", examples=[[]])
+
+
+def summary_answer(statement: Statement) -> StatementSummary:
+    """Return a statement's totals as they are answered."""
+    return StatementSummary.model_validate(_summary(statement))
+
+
+def statement_answer(statement: Statement) -> StatementAnswer:
+    """Return a statement as it is answered."""
+    return StatementAnswer.model_validate(
+        {
+            **_summary(statement),
+            "plan": plan_answer(statement.plan),
+            "credits": month_fields(statement.credits),
+            "residual_usd": format_pico(statement.residual_pico),
+            "failed_events": statement.failed_events,
+            "lines": [_line(line) for line in statement.lines],
+            "owed_to_partners": [_line(line) for line in statement.owed_to_partners],
+            "unpriced": [_outside(usage) for usage in statement.unpriced],
+            "route_unknown": [_outside(usage) for usage in statement.route_unknown],
+        }
+    )
+
+
+def _summary(statement: Statement) -> dict[str, object]:
+    amounts = {
+        "usage": statement.usage_nano,
+        "credits": statement.credits.applied_nano,
+        "usage_payable": statement.usage_payable_nano,
+        "owed_to_partners": statement.owed_to_partners_nano,
+    }
+    fields: dict[str, object] = {
+        "account": statement.account,
+        "month": format_month(statement.month),
+        "status": statement.status,
+        "events": statement.events,
+        "subscription_usd": format_cents(statement.subscription_cents * PICO_PER_CENT),
+        "total_nano_usd": statement.total_cents * NANO_PER_CENT,
+        "total_usd": format_cents(statement.total_cents * PICO_PER_CENT),
+        "flags": sorted(statement.flags),
+    }
+    for name, amount in amounts.items():
+        fields |= {f"{name}_nano_usd": amount, f"{name}_usd": format_nano(amount)}
+    return fields
+
+
+def _line(line: StatementLine) -> Line:
+    return Line(
+        kind=line.kind,
+        description=line.description,
+        route=line.route,
+        provider=line.provider,
+        model=line.model,
+        operation=line.operation,
+        quantity_kind=line.quantity_kind,
+        quantity=line.quantity,
+        unit=unit_of(line.quantity_kind) if line.quantity_kind else "",
+        price_usd=None if line.price_pico is None else format_pico(line.price_pico),
+        price_per=None if line.price_pico is None else line.price_block,
+        price_assumed=line.price_assumed,
+        amount_usd=None if line.amount_pico is None else format_pico(line.amount_pico),
+        rate_id=None if line.rate is None else line.rate.id,
+        price_source="" if line.rate is None else line.rate.source,
+    )
+
+
+def _outside(usage: OutsideUsage) -> Outside:
+    return Outside(
+        route=usage.route,
+        provider=usage.provider,
+        model=usage.model,
+        events=usage.events,
+        quantities={kind: count for kind, count in zip(ALL_KINDS, usage.quantities, strict=True) if count},
+        amount_nano_usd=usage.amount_nano,
+        amount_usd=None if usage.amount_nano is None else format_nano(usage.amount_nano),
+    )

@@ -1,0 +1,122 @@
+"""The event log, read back page by page: each event with what it costs by now.
+
+An event's row carries its first charge; a later replacement says what holds now, and the sum over all entries is the amount.
+"""
+
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Connection, Row, case, func, select, tuple_
+
+from metering.domain.events import PriceGrade, QuantityGrade
+from metering.storage.tables import charges, events, rates, series, sources
+from pricing.quantities import ALL_KINDS
+
+CODED: dict[str, dict[str, int]] = {
+    "price_grade": {grade.name.lower(): int(grade) for grade in PriceGrade},
+    "quantity_grade": {grade.name.lower(): int(grade) for grade in QuantityGrade},
+    "billable": {"false": 0, "true": 1},
+}
+
+_latest = charges.alias("latest")
+_earlier = charges.alias("earlier")
+
+# The last replacement of the event; its columns are NULL where there is none.
+_LAST_REPLACEMENT = (
+    select(func.max(_earlier.c.id))
+    .where(_earlier.c.event_id == events.c.id, _earlier.c.sign == 1)
+    .correlate(events)
+    .scalar_subquery()
+)
+_LATER_NANO = (
+    select(func.coalesce(func.sum(_earlier.c.amount_nano), 0))
+    .where(_earlier.c.event_id == events.c.id)
+    .correlate(events)
+    .scalar_subquery()
+)
+
+
+def _now(name: str) -> ColumnElement[Any]:
+    """Return a column of the charge that holds now."""
+    return func.coalesce(_latest.c[name], events.c[name])
+
+
+_PRICE_GRADE = _now("price_grade")
+# Not coalesce: a replacement without a rate has none, whatever the first charge had.
+_RATE_ID = case((_latest.c.id.is_(None), events.c.rate_id), else_=_latest.c.rate_id)
+
+FILTERS: dict[str, ColumnElement[Any]] = {
+    "id": events.c.external_id,
+    "source": sources.c.name,
+    "provider": series.c.provider,
+    "model": series.c.model,
+    "operation": series.c.operation,
+    "route": series.c.route,
+    "project": series.c.project,
+    "key": series.c.key,
+    "response_id": events.c.response_id,
+    "inference_id": events.c.inference_id,
+    "status": events.c.status,
+    "price_grade": _PRICE_GRADE,
+    "quantity_grade": events.c.quantity_grade,
+    "billable": _now("billable"),
+}
+
+
+class EventQuery(Struct, frozen=True):
+    """Which events of an account: from ``start`` until ``end`` (microseconds UTC, half-open).
+
+    ``filters`` maps names of FILTERS to the values that match; grades and ``billable`` are numbers (see CODED).
+    """
+
+    account_id: int
+    start: int
+    end: int
+    filters: dict[str, tuple[str | int, ...]] = {}
+
+
+class EventPosition(NamedTuple):
+    """Where an event stands in the log: by event time, of equal times by id."""
+
+    event_time: int
+    event_id: int
+
+
+def events_after(connection: Connection, query: EventQuery, after: EventPosition | None, limit: int) -> list[Row[Any]]:
+    """Return at most ``limit`` events in the order of (event time, id), from the first after ``after``."""
+    limits = [
+        events.c.account_id == query.account_id,
+        events.c.event_time >= query.start,
+        events.c.event_time < query.end,
+        *(FILTERS[name].in_(values) for name, values in sorted(query.filters.items())),
+    ]
+    if after is not None:
+        limits.append(tuple_(events.c.event_time, events.c.id) > tuple_(*after))
+    statement = (
+        select(
+            events.c.id.label("event_id"),
+            events.c.external_id,
+            sources.c.name.label("source"),
+            events.c.event_time,
+            events.c.time_derived,
+            events.c.received_at,
+            *(series.c[name] for name in ("provider", "model", "operation", "route", "project", "key", "tags")),
+            events.c.status,
+            events.c.quantity_grade,
+            *(events.c[kind] for kind in ALL_KINDS),
+            _PRICE_GRADE.label("price_grade"),
+            _RATE_ID.label("rate_id"),
+            rates.c.source.label("price_source"),
+            (func.coalesce(events.c.charge_nano, 0) + _LATER_NANO).label("charge_nano"),
+            *(_now(name).label(name) for name in ("billable", "billing_month", "cache_price_unknown")),
+            *(events.c[name] for name in ("response_id", "inference_id", "latency_ms", "details")),
+        )
+        .join_from(events, _latest, _latest.c.id == _LAST_REPLACEMENT, isouter=True)
+        .join(series, series.c.id == _now("series_id"))
+        .join(sources, sources.c.id == events.c.source_id)
+        .join(rates, rates.c.id == _RATE_ID, isouter=True)
+        .where(*limits)
+        .order_by(events.c.event_time, events.c.id)
+        .limit(limit)
+    )
+    return list(connection.execute(statement))

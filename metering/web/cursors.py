@@ -1,0 +1,55 @@
+"""Keyset cursors: where the next page begins, opaque to the caller.
+
+A cursor holds the key of the last item, so that rows that arrive meanwhile neither repeat nor hide others. It is tied to
+the question it continues: with other parameters, or changed by a letter, it is refused. It grants nothing, because every
+page is authorised on its own.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from metering.web.problems import ApiProblem
+
+Key = list[int | str]
+
+_SEAL_BYTES = 6
+_MAX_LENGTH = 4096
+_BEYOND_64_BITS = 2**63
+
+
+def write_cursor(key: Sequence[int | str], question: object) -> str:
+    """Return the cursor that continues ``question`` (any JSON value) after the item with this key."""
+    content = json.dumps(list(key), separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(_seal(content, question) + content).rstrip(b"=").decode()
+
+
+def read_cursor(cursor: str, question: object, shape: Sequence[type]) -> Key:
+    """Return the key in a cursor. Raises ApiProblem ``invalid_cursor`` for any other than one of this question's."""
+    if len(cursor) > _MAX_LENGTH:
+        raise _invalid()
+    try:
+        # b64decode passes over characters that are not of the alphabet unless it is told not to.
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        content = raw[_SEAL_BYTES:]
+        key = json.loads(content)
+    except (binascii.Error, ValueError, RecursionError):
+        raise _invalid() from None
+    if not isinstance(key, list) or [type(part) for part in key] != list(shape):
+        raise _invalid()
+    if any(isinstance(part, int) and abs(part) >= _BEYOND_64_BITS for part in key):
+        raise _invalid()
+    if raw[:_SEAL_BYTES] != _seal(content, question) or write_cursor(key, question) != cursor:
+        raise _invalid()
+    return key
+
+
+def _seal(content: bytes, question: object) -> bytes:
+    asked = json.dumps(question, sort_keys=True, separators=(",", ":")).encode()
+    return blake2b(content, digest_size=_SEAL_BYTES, key=blake2b(asked, digest_size=32).digest()).digest()
+
+
+def _invalid() -> ApiProblem:
+    return ApiProblem("invalid_cursor", "pass next_cursor as it was answered, with the parameters of the first page")

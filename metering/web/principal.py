@@ -1,0 +1,106 @@
+"""Who asks: the bearer key, what it may do, and which account it is bound to.
+
+Accounts are walls: for a bound key another account is answered exactly like one that does not exist.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+
+from metering.domain.api_keys import ADMIN, INGEST, READ, ApiKey
+from metering.domain.errors import NotFoundError
+from metering.operations.manage_accounts import show_account, show_account_by_id
+from metering.operations.manage_keys import check_token
+from metering.operations.open_service import Service
+from metering.storage.accounts import AccountRow
+from metering.web.problems import ApiProblem
+
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="apiKey",
+    bearerFormat="hfm_<prefix>_<secret>",
+    description="A key made with `metering keys create` or `POST /v1/keys`. The listed scope is what the call needs;"
+    " `admin` contains the others.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A valid key, and the account it is bound to under its current name (None: all accounts)."""
+
+    key: ApiKey
+    account: AccountRow | None
+
+    def find_account(self, service: Service, name: str | None) -> AccountRow:
+        """Return the account that a request is about; a bound key may leave it out.
+
+        Raises NotFoundError for one that does not exist or is another's, ApiProblem ``account_required``.
+        """
+        if self.account is not None:
+            if name not in (None, self.account.name):
+                raise _no_such_account(str(name))
+            return self.account
+        if name is None:
+            raise ApiProblem("account_required", "name the account; only a key that is bound to one may leave it out")
+        return show_account(service.engine, name)
+
+    def account_or_all(self, service: Service, name: str | None) -> AccountRow | None:
+        """Return the account that a request is about, None for all: left out by a key that is bound to none."""
+        if name is None and self.account is None:
+            return None
+        return self.find_account(service, name)
+
+    def require_unbound(self) -> None:
+        """Raise ApiProblem ``bound_key`` for what is about more than one account."""
+        if self.account is not None:
+            raise ApiProblem("bound_key", "this is about all accounts; use a key that is bound to none")
+
+
+async def current_service(request: Request) -> Service:
+    """Return the service that the application was made with."""
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceNow = Annotated[Service, Depends(current_service)]
+
+
+def current_principal(
+    needed: SecurityScopes,
+    service: ServiceNow,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+) -> Principal:
+    """Return who asks. Raises ApiProblem: unauthenticated, insufficient_scope."""
+    if credentials is None:
+        raise _unauthenticated("send an API key as `Authorization: Bearer hfm_...`", "")
+    key = check_token(service.engine, credentials.credentials)
+    if key is None:
+        raise _unauthenticated("the key is not valid, or was revoked", ', error="invalid_token"')
+    for scope in needed.scopes:
+        if not key.allows(scope):
+            challenge = f'Bearer realm="metering", error="insufficient_scope", scope="{scope}"'
+            raise ApiProblem(
+                "insufficient_scope", f"the key needs the scope {scope!r}", headers={"www-authenticate": challenge}
+            )
+    account = None
+    if key.account_id is not None:
+        account = show_account_by_id(service.engine, key.account_id)
+        if account is None:
+            raise _unauthenticated("the key's account does not exist", ', error="invalid_token"')
+    return Principal(key, account)
+
+
+Reader = Annotated[Principal, Security(current_principal, scopes=[READ])]
+Ingestor = Annotated[Principal, Security(current_principal, scopes=[INGEST])]
+Admin = Annotated[Principal, Security(current_principal, scopes=[ADMIN])]
+
+
+def _no_such_account(name: str) -> NotFoundError:
+    # Word for word what an account that does not exist is answered with.
+    return NotFoundError(f"there is no account {name[:80]!r}")
+
+
+def _unauthenticated(detail: str, error: str) -> ApiProblem:
+    return ApiProblem("unauthenticated", detail, headers={"www-authenticate": f'Bearer realm="metering"{error}'})

@@ -1,0 +1,117 @@
+"""Every error that leaves over HTTP: ``application/problem+json`` (RFC 9457) with a stable ``code``.
+
+The table below is the only place that knows which status a code has. Nothing of a request's body and nothing of the
+service's insides stands in a problem.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from starlette.responses import JSONResponse
+
+PROBLEM_TYPE = "urn:hf-metering:problem:"
+MEDIA_TYPE = "application/problem+json"
+
+# What every answer carries: answers hold what one key may see, and none of them is a page.
+SAFETY_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+class Kind(NamedTuple):
+    """What a code means: HTTP status, and the title that never changes."""
+
+    status: int
+    title: str
+
+
+PROBLEMS: dict[str, Kind] = {
+    "account_required": Kind(400, "The question needs an account"),
+    "invalid_cursor": Kind(400, "The cursor is not one that this question was answered with"),
+    "invalid_encoding": Kind(400, "The body can not be decompressed"),
+    "malformed_request": Kind(400, "The request can not be read"),
+    "not_json": Kind(400, "The body is not JSON"),
+    "unknown_format": Kind(400, "The format can not be told or read"),
+    "unknown_parameter": Kind(400, "A query parameter is not known here"),
+    "unauthenticated": Kind(401, "A valid API key is needed"),
+    "bound_key": Kind(403, "A key that is bound to one account can not do this"),
+    "insufficient_scope": Kind(403, "The key's scopes do not allow this"),
+    "not_found": Kind(404, "What was named does not exist"),
+    "unknown_route": Kind(404, "There is nothing at this address"),
+    "method_not_allowed": Kind(405, "The method is not possible here"),
+    "not_acceptable": Kind(406, "No possible representation is acceptable"),
+    "already_exists": Kind(409, "It exists already"),
+    "body_too_large": Kind(413, "The body is too large"),
+    "too_many_events": Kind(413, "There are too many events in one request"),
+    "unsupported_media_type": Kind(415, "The body's media type is not read here"),
+    "all_rejected": Kind(422, "None of the records could become an event"),
+    "charge_too_large": Kind(422, "The charge is too large"),
+    "implausible_time": Kind(422, "The time is not plausible"),
+    "invalid_amount": Kind(422, "The amount can not be used"),
+    "invalid_plan": Kind(422, "The plan can not be used"),
+    "invalid_price": Kind(422, "The price can not be used"),
+    "invalid_quantity": Kind(422, "The quantity can not be used"),
+    "invalid_request": Kind(422, "The request is not valid"),
+    "invalid_spend_query": Kind(422, "The spend question can not be answered as it is asked"),
+    "invalid_time": Kind(422, "The time can not be read"),
+    "naive_time": Kind(422, "The time has no zone"),
+    "pricing_error": Kind(422, "The prices or quantities can not be used"),
+    "too_many_rows": Kind(422, "The answer would be too long"),
+    "internal_error": Kind(500, "Something went wrong in the service"),
+    "invalid_database_url": Kind(500, "The service is not configured correctly"),
+    "invalid_setting": Kind(500, "The service is not configured correctly"),
+    "schema_out_of_date": Kind(503, "The database is not at this release's schema"),
+    "unavailable": Kind(503, "The database does not answer"),
+}
+
+
+class FieldError(NamedTuple):
+    """What is wrong with one field: its path (``body.seats``), a stable reason, and words."""
+
+    field: str
+    reason: str
+    message: str
+
+
+class ApiProblem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
+    """A request that is answered with a problem. ``members`` are further members of the document."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers
+        self.members = members
+
+
+def problem_document(problem: ApiProblem, path: str) -> dict[str, Any]:
+    """Return the document of a problem that occurred at ``path``; a code that no table knows is an internal error."""
+    code = problem.code if problem.code in PROBLEMS else "internal_error"
+    kind = PROBLEMS[code]
+    document: dict[str, Any] = {
+        "type": f"{PROBLEM_TYPE}{code}",
+        "title": kind.title,
+        "status": kind.status,
+        # What is wrong inside is for the log, not for whoever asked.
+        "detail": problem.detail if kind.status != 500 else "the request could not be served; the log says why",
+        "code": code,
+        "instance": quote(path, safe="/:@!$&'()*+,;=~"),
+    }
+    if problem.errors:
+        document["errors"] = [error._asdict() for error in problem.errors]
+    return document | dict(problem.members or {})
+
+
+def problem_response(problem: ApiProblem, path: str) -> JSONResponse:
+    """Return the answer to a request that met a problem."""
+    document = problem_document(problem, path)
+    headers = SAFETY_HEADERS | dict(problem.headers or {})
+    return JSONResponse(document, document["status"], headers=headers, media_type=MEDIA_TYPE)

@@ -1,0 +1,129 @@
+"""Reading query parameters: instants, days, months, lists; what a route does not know is refused."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+
+from metering.domain.errors import InvalidTimeError
+from metering.domain.instants import (
+    MICROS_PER_DAY,
+    date_of,
+    day_number,
+    day_of,
+    format_month,
+    month_of,
+    month_start,
+    next_month,
+    parse_instant,
+    parse_month,
+)
+from metering.web.problems import ApiProblem, FieldError
+
+FIRST_MONTH = 202001
+# Plans and credits are computed month by month, so that a far future would be a long computation.
+MONTHS_AHEAD = 12
+TAG = "tag:"
+
+_LAST_DAY = day_number(date(9998, 12, 31))
+
+
+async def refuse_unknown_parameters(request: Request) -> None:
+    """Refuse a query parameter that the route does not declare. A dependency of every route.
+
+    Ignoring it would answer another question than the one that was asked. ``tag:<name>`` is taken where ``group_by`` is.
+    """
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return
+    known = list(dict.fromkeys(_declared(route.dependant)))
+    tags = "group_by" in known
+    for name in request.query_params:
+        if name not in known and not (tags and name.startswith(TAG) and name != TAG):
+            listed = ", ".join([*known, *(["tag:<name>"] if tags else [])]) or "none"
+            raise ApiProblem(
+                "unknown_parameter",
+                f"{name[:60]!r} is not a parameter here; known: {listed}",
+                errors=[FieldError(f"query.{name[:60]}", "unknown_parameter", f"known: {listed}")],
+            )
+
+
+def instant(name: str, text: str) -> int:
+    """Read a parameter as an instant: RFC 3339 with a zone, or a plain date, whose midnight UTC it is.
+
+    Raises ApiProblem with the code of InvalidTimeError, naming the parameter.
+    """
+    day = _plain_date(text)
+    try:
+        micros = parse_instant(text) if day is None else day_number(day) * MICROS_PER_DAY
+    except InvalidTimeError as error:
+        raise _bad_time(name, str(error), error.code) from None
+    if not 0 <= day_of(micros) <= _LAST_DAY:
+        raise _bad_time(name, "the year must be from 1970 to 9998")
+    return micros
+
+
+def day(name: str, text: str) -> date:
+    """Read a parameter as a date from 1970 to 9998, ``2026-11-16``. Raises ApiProblem ``invalid_time``."""
+    found = _plain_date(text)
+    if found is None:
+        raise _bad_time(name, "a date is written as 2026-11-16")
+    return date_of(instant(name, text) // MICROS_PER_DAY)
+
+
+def month(name: str, text: str | None, now: int) -> int:
+    """Read a parameter as a month ``2026-11`` (``YYYYMM``); None is the current one. Raises ApiProblem ``invalid_time``."""
+    current = month_of(now)
+    if text is None:
+        return current
+    try:
+        found = parse_month(text) if text.isascii() else 0
+    except InvalidTimeError as error:
+        raise _bad_time(name, str(error), error.code) from None
+    last = current
+    for _ in range(MONTHS_AHEAD):
+        last = next_month(last)
+    if not FIRST_MONTH <= found <= last:
+        raise _bad_time(name, f"a month is written as 2026-11, from {format_month(FIRST_MONTH)} to {format_month(last)}")
+    return found
+
+
+def period(start: str | None, end: str | None, now: int) -> tuple[int, int]:
+    """Return the instants of a half-open period; what is left out is the begin and the end of the current UTC month.
+
+    Raises ApiProblem for an instant that can not be read, and for a period that does not end after it starts.
+    """
+    current = month_of(now)
+    first = month_start(current) if start is None else instant("start", start)
+    last = month_start(next_month(current)) if end is None else instant("end", end)
+    if last <= first:
+        detail = "end must be after start; left out, they are the begin and the end of the current month"
+        raise ApiProblem("invalid_request", detail, errors=[FieldError("query.end", "invalid_request", detail)])
+    return first, last
+
+
+def listed(values: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the items of a list that may be given separated by commas, as a parameter that is repeated, or both."""
+    return tuple(item.strip() for value in values or () for item in value.split(",") if item.strip())
+
+
+def _declared(dependant: Dependant) -> Iterator[str]:
+    for field in dependant.query_params:
+        yield field.alias
+    for dependency in dependant.dependencies:
+        yield from _declared(dependency)
+
+
+def _plain_date(text: str) -> date | None:
+    if len(text) != 10 or not text.isascii():
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _bad_time(name: str, message: str, code: str = "invalid_time") -> ApiProblem:
+    return ApiProblem(code, f"{name}: {message}", errors=[FieldError(name, code, message)])

@@ -1,0 +1,33 @@
+"""Run as a program by the test of crash safety: ingests a log in small blocks, and says so after each commit.
+
+``python ingest_until_killed.py DATABASE LOG NOW``
+"""
+
+import sys
+
+from metering.formats.options import DecodeOptions
+from metering.operations.ingest import Ingester, IngestSettings
+from metering.operations.ingest_log import LogRequest, ingest_log
+from metering.operations.steps import read_log
+from metering.storage.database import open_database
+
+BLOCK_LINES = 40
+
+
+def main() -> None:
+    """Ingest the log; each line printed is an acknowledgement of how many records are stored."""
+    database, log, now = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    read_log.BLOCK_LINES = BLOCK_LINES
+    engine = open_database(f"sqlite:///{database}")
+    ingester = Ingester(engine, IngestSettings(), lambda: now)
+    request = LogRequest(log, DecodeOptions(source="crash.log", now=now))
+
+    def acknowledge(progress) -> None:
+        sys.stdout.write(f"{progress.result.received}\n")
+        sys.stdout.flush()
+
+    ingest_log(engine, ingester, request, declared_tags=frozenset(), on_progress=acknowledge)
+
+
+if __name__ == "__main__":
+    main()
