@@ -17,7 +17,7 @@ from metering.storage.tables import events
 
 ROOT = Path(__file__).parents[2]
 VICTIM = Path(__file__).with_name("ingest_until_killed.py")
-RECORDS = 4_000
+RECORDS = 3_000
 
 
 def record(number):
@@ -64,7 +64,7 @@ def killed_after(process, acknowledgements, delay):
     return max([acknowledged, *map(int, rest)])
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_killed_at_any_moment_it_loses_nothing_and_counts_nothing_twice(meter, tmp_path, seed):
     chance = random.Random(seed)
     log = tmp_path / "crash.log"
