@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from command_line import CommandLine
 from meter import Meter
 
 from metering.storage.database import open_database
@@ -52,3 +53,9 @@ def meter(bare_meter):
     bare_meter.declare("acme")
     bare_meter.record_prices()
     return bare_meter
+
+
+@pytest.fixture
+def command_line(tmp_path):
+    """The command line on an empty folder, on 2026-12-05."""
+    return CommandLine(tmp_path)

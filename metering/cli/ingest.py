@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from datetime import date
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from msgspec import Struct
@@ -103,12 +104,14 @@ def ingest(invocation: Invocation, choices: IngestChoices) -> None:
         report = IngestReport()
         if choices.account and any(each.path == STDIN or Path(each.path).exists() for each in inputs):
             _ensure_account(service, choices.account, report)
-        with progress_bar(shown=not choices.quiet) as follow:
-            for each in inputs:
-                file = FileReport(each)
-                report.files.append(file)
-                request = _request(choices, columns, each, service.clock())
-                _ingest(service, request, file, follow(each.source))
+        try:
+            with progress_bar(shown=not choices.quiet) as follow:
+                for each in inputs:
+                    report.files.append(FileReport(each))
+                    request = _request(choices, columns, each, service.clock())
+                    _ingest(service, request, report.files[-1], follow(each.source))
+        except KeyboardInterrupt:
+            _tell_interrupted(report)
         if choices.plan and not report.nothing_was_read:
             _set_plan(service, choices.account, choices.plan, report)
     _tell(report, choices)
@@ -150,12 +153,16 @@ def _ingest(service: Service, request: LogRequest, file: FileReport, told: Calla
         file.error = _naming(error, request.path)
     except BrokenProcessPool:
         file.error = LogFormatError(f"{request.path}: the process that decoded it was ended; what was stored stays")
-    except KeyboardInterrupt:
-        remark(
-            f"interrupted in {plain(request.path)} after {file.result.received:,} records; what was stored stays, and the"
-            " same command again reads the rest"
-        )
-        stop(INTERRUPTED)
+
+
+def _tell_interrupted(report: IngestReport) -> NoReturn:
+    """End the command in one line, once the bar is gone."""
+    where = f" in {plain(report.files[-1].input.path)}" if report.files else ""
+    remark(
+        f"interrupted{where} after {report.total.received:,} records; what was stored stays, and the same command again reads"
+        " the rest"
+    )
+    stop(INTERRUPTED)
 
 
 def _naming(error: LogFormatError, path: str) -> LogFormatError:
