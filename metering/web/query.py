@@ -96,8 +96,8 @@ def period(start: str | None, end: str | None, now: int) -> tuple[int, int]:
     Raises ApiProblem for an instant that can not be read, and for a period that does not end after it starts.
     """
     current = month_of(now)
-    first = month_start(current) if start is None else instant("start", start)
-    last = month_start(next_month(current)) if end is None else instant("end", end)
+    first = month_start(current) if start is None else instant("query.start", start)
+    last = month_start(next_month(current)) if end is None else instant("query.end", end)
     if last <= first:
         detail = "end must be after start; left out, they are the begin and the end of the current month"
         raise ApiProblem("invalid_request", detail, errors=[FieldError("query.end", "invalid_request", detail)])

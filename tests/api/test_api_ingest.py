@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from limits import BATCH_EVENTS, BODY_BYTES
+from api_limits import BATCH_EVENTS, BODY_BYTES
 from native_events import native
 
 from metering.storage.tables import events, quarantine
