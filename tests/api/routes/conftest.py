@@ -1,0 +1,100 @@
+"""The API over a real database: clients for each kind of key, and a real server on loopback."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from meter import Meter
+from starlette.testclient import TestClient
+
+from metering.api.app import create_api
+from metering.operations.manage_keys import NewKey, create_key
+from metering.operations.open_service import Service
+from metering.operations.settings import Settings
+from pricing.bundled import bundled_plans
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from api_limits import BATCH_EVENTS, BODY_BYTES
+
+
+class Api:
+    """The API of one database. ``acme`` and ``globex`` are declared, ``llama`` has the price that the builders say."""
+
+    def __init__(self, meter: Meter, **ingest_settings) -> None:
+        self.meter = meter
+        meter.configure(declared_tags=["team"], **ingest_settings)
+        settings = Settings(meter.url, meter.settings, max_body_bytes=BODY_BYTES, max_batch_events=BATCH_EVENTS)
+        self.service = Service(meter.engine, meter.ingester, bundled_plans(), settings, lambda: meter.now)
+        self.app = create_api(self.service)
+
+    def token(self, *scopes: str, account: str | None = None, creates_accounts: bool = False) -> str:
+        """Return the token of a new key."""
+        wanted = NewKey("test", list(scopes), account, creates_accounts)
+        return create_key(self.meter.engine, wanted, now=self.meter.now)[1]
+
+    def client(self, *scopes: str, account: str | None = None, creates_accounts: bool = False) -> TestClient:
+        """Return a client with a new key; without scopes, one that sends none."""
+        headers = {}
+        if scopes:
+            token = self.token(*scopes, account=account, creates_accounts=creates_accounts)
+            headers["authorization"] = f"Bearer {token}"
+        return TestClient(self.app, headers=headers)
+
+
+@pytest.fixture
+def api(meter) -> Api:
+    """The API with two accounts and nothing ingested."""
+    meter.declare("globex")
+    return Api(meter)
+
+
+@pytest.fixture
+def admin(api) -> TestClient:
+    """A client whose key may do everything."""
+    return api.client("admin")
+
+
+@pytest.fixture
+def acme(api) -> TestClient:
+    """A client whose key is bound to acme and may do everything there."""
+    return api.client("admin", account="acme")
+
+
+@pytest.fixture
+def serve() -> Callable:
+    """A context manager that serves an application on loopback and gives its address."""
+    return serving
+
+
+@contextmanager
+def serving(app, **options):
+    """Serve ``app`` with uvicorn in a thread; give the address."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", **options))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert time.monotonic() < deadline, "the server did not start"
+        assert thread.is_alive(), "the server stopped"
+        time.sleep(0.02)
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+@pytest.fixture
+def live(api, serve):
+    """A real HTTP client (with an admin key) of a real server."""
+    headers = {"authorization": f"Bearer {api.token('admin')}"}
+    with serve(api.app) as address, httpx.Client(base_url=address, headers=headers, timeout=20) as client:
+        yield client
