@@ -16,6 +16,8 @@ from metering.cli.root import cli
 
 def main() -> int:
     """Run the command that the arguments name; return its exit code."""
+    if sys.stdout is None:  # closed by whoever started it
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the whole process
     exit_code: int = cli.main(obj=Invocation(read_environment(), now_micros), prog_name="metering", standalone_mode=False)
     return exit_code
 

@@ -54,6 +54,10 @@ class RootGroup(LazyGroup):
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # click itself would call it 1, which says that records were rejected.
+            _forget_output()
+            raise click.exceptions.Exit(READER_GONE) from None
 
     def _run(self, args: Sequence[str] | None, *names: Any, **extra: Any) -> int:
         try:
@@ -69,6 +73,10 @@ class RootGroup(LazyGroup):
         except BrokenPipeError:
             _forget_output()
             return READER_GONE
+        except OSError as error:
+            _forget_output()
+            click.echo(f"error[io_error]: {plain(error.strerror or str(error))}", err=True)
+            return BAD_USAGE
         return code if isinstance(code, int) else 0
 
 
