@@ -64,8 +64,8 @@ def test_an_openai_shaped_log_is_taken_with_its_format_named(api):
         "/v1/events?format=openai", "acme", content=ndjson(record), headers={"Content-Type": "application/x-ndjson"}
     )
     assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
-    (stored,) = api.get("/v1/events?account=acme").json()["events"]
-    assert {kind: stored["usage"][kind] for kind in ("input_tokens", "cache_read_tokens", "output_tokens")} == {
+    (stored,) = api.get("/v1/events?account=acme").json()["items"]
+    assert {kind: stored["quantities"][kind] for kind in ("input_tokens", "cache_read_tokens", "output_tokens")} == {
         "input_tokens": 400,
         "cache_read_tokens": 600,
         "output_tokens": 200,
@@ -78,7 +78,7 @@ def test_one_bad_item_never_costs_its_batch_and_is_told_by_index_code_and_field(
     assert (answer["accepted"], answer["rejected"]) == (2, 1)
     (item,) = answer["items"]
     assert (item["index"], item["code"], item["id"]) == (1, "invalid_quantity", "req-2")
-    (noted,) = api.get("/v1/quarantine", "admin").json()["records"]
+    (noted,) = api.get("/v1/quarantine", "admin").json()["items"]
     assert noted["code"] == "invalid_quantity"
 
 
@@ -93,7 +93,7 @@ def test_a_bound_key_writes_its_own_account_only(api):
     answer = api.post("/v1/events", "acme", json=body).json()
     assert (answer["accepted"], answer["rejected"]) == (2, 1)
     assert (answer["items"][0]["index"], answer["items"][0]["code"]) == (1, "account_mismatch")
-    assert api.get("/v1/events", "other").json()["events"] == []
+    assert api.get("/v1/events", "other").json()["items"] == []
 
 
 def test_pages_give_every_event_once(api):
@@ -102,7 +102,7 @@ def test_pages_give_every_event_once(api):
     seen, cursor = [], None
     while True:
         page = api.get("/v1/events", params={"account": "acme", "limit": 17} | ({"cursor": cursor} if cursor else {})).json()
-        seen += [item["id"] for item in page["events"]]
+        seen += [item["id"] for item in page["items"]]
         cursor = page["next_cursor"]
         if cursor is None:
             break
