@@ -20,8 +20,10 @@ Int64 = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def table(name: str, *items: SchemaItem, **options: Any) -> Table:
-    """Declare a table, STRICT on SQLite."""
-    return Table(name, metadata, *items, sqlite_strict=True, **options)
+    """Declare a table, STRICT on SQLite. What a flag may be is a constraint of the table: migrations see no other."""
+    flags = [item.name for item in items if isinstance(item, Column) and item.info.get("flag")]
+    bounds = [CheckConstraint(f"{flag} IN (0, 1)", name=flag) for flag in flags]
+    return Table(name, metadata, *items, *bounds, sqlite_strict=True, **options)
 
 
 def identifier() -> Column[int]:
@@ -46,4 +48,4 @@ def refers(name: str, target: str, *, null: bool = False, primary_key: bool = Fa
 
 def flag(name: str) -> Column[int]:
     """Return a column that holds 0 or 1."""
-    return Column(name, Int64, CheckConstraint(f"{name} IN (0, 1)", name=name), nullable=False)
+    return Column(name, Int64, nullable=False, info={"flag": True})
