@@ -10,14 +10,17 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from builders import price_table, rate
 from meter import Meter
 from starlette.testclient import TestClient
 
 from metering.api.app import create_api
+from metering.operations.manage_accounts import show_account
 from metering.operations.manage_keys import NewKey, create_key
 from metering.operations.open_service import Service
 from metering.operations.settings import Settings
 from pricing.bundled import bundled_plans
+from pricing.tables import Layer
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -98,3 +101,14 @@ def live(api, serve):
     headers = {"authorization": f"Bearer {api.token('admin')}"}
     with serve(api.app) as address, httpx.Client(base_url=address, headers=headers, timeout=20) as client:
         yield client
+
+
+@pytest.fixture
+def own_prices(api):
+    """A function that records a price of an account's own."""
+
+    def record(account: str, source: str) -> None:
+        account_id = show_account(api.meter.engine, account).id
+        api.meter.record_prices(price_table(rate(5), source=source, layer=Layer.ACCOUNT, account_id=account_id))
+
+    return record

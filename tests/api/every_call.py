@@ -1,0 +1,53 @@
+"""One request for every operation of the API, so that a test can make a claim about all of them."""
+
+from typing import NamedTuple
+
+
+class Call(NamedTuple):
+    """A request about an account; ``{}`` in its path, query or body stands for the account's name."""
+
+    operation: str
+    method: str
+    path: str
+    body: dict | None = None
+
+
+ABOUT_AN_ACCOUNT = [
+    Call("ingest_events", "POST", "/v1/events?account={}", {"id": "e1", "time": "2026-11-03T12:00:00Z", "model": "llama"}),
+    Call("list_events", "GET", "/v1/events?account={}"),
+    Call("query_spend", "GET", "/v1/spend?account={}"),
+    Call("show_account", "GET", "/v1/accounts/{}"),
+    Call("change_account", "PATCH", "/v1/accounts/{}", {"default_route": "routed"}),
+    Call("show_plan", "GET", "/v1/accounts/{}/plan"),
+    Call("set_plan", "POST", "/v1/accounts/{}/plan", {"plan": "pro"}),
+    Call("show_credits", "GET", "/v1/credits?account={}"),
+    Call("grant_credits", "POST", "/v1/credits", {"account": "{}", "amount_usd": "1"}),
+    Call(
+        "note_used_elsewhere",
+        "POST",
+        "/v1/credits/used-elsewhere",
+        {"account": "{}", "month": "2026-11", "amount_usd": "1"},
+    ),
+    Call("list_statements", "GET", "/v1/statements?account={}"),
+    Call("show_statement", "GET", "/v1/statements/{}/2026-11"),
+    Call("download_statement", "GET", "/v1/statements/{}/2026-11.csv"),
+    Call("create_key", "POST", "/v1/keys", {"name": "k", "scopes": ["read"], "account": "{}"}),
+]
+ABOUT_ALL = [
+    Call("list_accounts", "GET", "/v1/accounts"),
+    Call("declare_account", "POST", "/v1/accounts", {"name": "{}"}),
+    Call("list_prices", "GET", "/v1/prices?limit=5"),
+    Call("list_price_tables", "GET", "/v1/prices/tables"),
+    Call("list_quarantine", "GET", "/v1/quarantine"),
+    Call("list_keys", "GET", "/v1/keys"),
+    Call("revoke_key", "DELETE", "/v1/keys/000000000000"),
+]
+OPEN = [Call("health", "GET", "/healthz"), Call("readiness", "GET", "/readyz")]
+WITH_A_KEY = [*ABOUT_AN_ACCOUNT, *ABOUT_ALL]
+EVERY_CALL = [*WITH_A_KEY, *OPEN]
+
+
+def send(client, call: Call, account: str = "acme"):
+    """Make the request about an account."""
+    body = call.body and {name: account if value == "{}" else value for name, value in call.body.items()}
+    return client.request(call.method, call.path.format(account), json=body)

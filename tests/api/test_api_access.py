@@ -1,0 +1,223 @@
+"""Who may ask what: keys, scopes and walls, on every route."""
+
+import pytest
+from every_call import ABOUT_ALL, ABOUT_AN_ACCOUNT, EVERY_CALL, OPEN, WITH_A_KEY, send
+from native_events import native
+
+from metering.domain.api_keys import SCOPES
+from metering.storage.tables import accounts, api_keys, credit_grants, plan_changes
+from pricing.tables import Layer
+
+each_with_a_key = pytest.mark.parametrize("call", WITH_A_KEY, ids=lambda call: call.operation)
+
+
+def operations(api) -> dict[str, dict]:
+    paths = api.app.openapi()["paths"].values()
+    return {operation["operationId"]: operation for methods in paths for operation in methods.values()}
+
+
+def test_these_tests_know_every_operation(api):
+    assert sorted(call.operation for call in EVERY_CALL) == sorted(operations(api))
+
+
+def test_only_health_is_open(api):
+    closed = {name for name, operation in operations(api).items() if operation.get("security")}
+    assert closed == {call.operation for call in WITH_A_KEY}
+    assert [send(api.client(), call).status_code for call in OPEN] == [200, 200]
+
+
+@each_with_a_key
+@pytest.mark.parametrize("header", [None, "Bearer", "Bearer ", "Bearer nonsense", "Bearer hfm_000000000000_00", "Basic eDp5"])
+def test_without_a_valid_key_nothing_is_told(api, call, header):
+    client = api.client()
+    if header is not None:
+        client.headers["authorization"] = header
+    answer = send(client, call)
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@each_with_a_key
+def test_a_key_with_the_right_prefix_and_another_secret_is_not_valid(api, call):
+    token = api.token("admin")
+    client = api.client()
+    client.headers["authorization"] = f"Bearer {token[:-1]}{'0' if token[-1] != '0' else '1'}"
+    answer = send(client, call)
+    assert answer.status_code == 401
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+    assert token[10:-1] not in answer.text
+
+
+@each_with_a_key
+def test_a_route_needs_the_scope_that_the_document_names_and_no_other(api, call):
+    (needed,) = operations(api)[call.operation]["security"][0]["apiKey"]
+    for scope in SCOPES:
+        answer = send(api.client(scope), call)
+        allowed = scope in (needed, "admin")
+        assert (answer.status_code != 403) == allowed, (scope, answer.text)
+        if not allowed:
+            assert answer.json()["code"] == "insufficient_scope"
+            assert f'scope="{needed}"' in answer.headers["www-authenticate"]
+
+
+def test_ingesting_reading_and_deciding_are_apart(api):
+    found = {
+        name: operation["security"][0]["apiKey"][0] for name, operation in operations(api).items() if "security" in operation
+    }
+    assert {name for name, scope in found.items() if scope == "ingest"} == {"ingest_events"}
+    deciding = {
+        "declare_account", "change_account", "set_plan", "grant_credits", "note_used_elsewhere",
+        "list_keys", "create_key", "revoke_key",
+    }  # fmt: skip
+    assert {name for name, scope in found.items() if scope == "admin"} == deciding
+
+
+@each_with_a_key
+def test_a_revoked_key_ends_at_once(api, call, admin):
+    client = api.client("admin")
+    prefix = client.headers["authorization"].split("_")[1]
+    assert admin.delete(f"/v1/keys/{prefix}").status_code == 204
+    assert send(client, call).status_code == 401
+
+
+@pytest.mark.parametrize("call", EVERY_CALL, ids=lambda call: call.operation)
+def test_a_parameter_that_a_route_does_not_know_is_refused_by_name(admin, call):
+    extended = call._replace(path=f"{call.path}{'&' if '?' in call.path else '?'}colour=red")
+    answer = send(admin, extended)
+    assert (answer.status_code, answer.json()["code"]) == (400, "unknown_parameter")
+    assert "colour" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("call", ABOUT_AN_ACCOUNT, ids=lambda call: call.operation)
+def test_another_account_s_data_answers_exactly_as_if_it_did_not_exist(api, acme, call):
+    api.client("ingest", account="globex").post("/v1/events", json=native(account=None))
+    theirs, nobodys = send(acme, call, "globex"), send(acme, call, "nobody")
+    assert theirs.status_code == nobodys.status_code == 404
+    assert theirs.json()["code"] == "not_found"
+    assert theirs.text.replace("globex", "nobody") == nobodys.text
+
+    def told(answer):
+        return {name: value for name, value in answer.headers.items() if name != "content-length"}
+
+    assert told(theirs) == told(nobodys)
+
+
+@pytest.mark.parametrize("call", ABOUT_AN_ACCOUNT, ids=lambda call: call.operation)
+def test_a_key_for_all_accounts_is_told_the_same_of_what_does_not_exist(admin, acme, call):
+    if call.operation == "ingest_events":
+        pytest.skip("a key for all accounts sends to accounts that nobody declared; that is unassigned")
+    assert send(admin, call, "nobody").text == send(acme, call, "nobody").text
+
+
+@pytest.mark.parametrize("call", ABOUT_AN_ACCOUNT, ids=lambda call: call.operation)
+def test_a_bound_key_reaches_its_own_account(acme, call):
+    assert send(acme, call).status_code in (200, 201)
+
+
+@pytest.mark.parametrize("call", ABOUT_AN_ACCOUNT, ids=lambda call: call.operation)
+def test_what_a_bound_key_can_not_see_it_does_not_change(api, acme, call):
+    before = [api.meter.rows(table.select()) for table in (accounts, plan_changes, credit_grants, api_keys)]
+    send(acme, call, "globex")
+    assert [api.meter.rows(table.select()) for table in (accounts, plan_changes, credit_grants, api_keys)] == before
+
+
+def test_lists_of_a_bound_key_hold_its_own_account_only(api, acme, admin):
+    for name in ("acme", "globex"):
+        admin.post("/v1/events", json=native(account=name))
+        api.token("read", account=name)
+    assert [item["name"] for item in acme.get("/v1/accounts").json()["items"]] == ["acme"]
+    assert [item["account"] for item in acme.get("/v1/statements").json()["items"]] == ["acme"]
+    assert {item["account"] for item in acme.get("/v1/keys").json()["items"]} == {"acme"}
+    spend = acme.get("/v1/spend?group_by=account").json()
+    assert (spend["account"], [row["group"]["account"] for row in spend["rows"]]) == ("acme", ["acme"])
+    assert [item["account"] for item in admin.get("/v1/statements").json()["items"]] == ["acme", "globex"]
+    assert [row["group"]["account"] for row in admin.get("/v1/spend?group_by=account").json()["rows"]] == ["acme", "globex"]
+
+
+def test_an_account_s_own_prices_are_behind_its_wall(api, acme, admin, own_prices):
+    own_prices("globex", "secret-discount")
+    own_prices("acme", "ours")
+    assert {item["source"] for item in acme.get("/v1/prices").json()["items"]} == {"sheet", "ours"}
+    assert {item["source"] for item in acme.get("/v1/prices/tables").json()["items"]} == {"sheet", "ours"}
+    assert acme.get("/v1/prices?source=secret-discount").json()["items"] == []
+    found = {item["source"]: item["account"] for item in admin.get("/v1/prices").json()["items"]}
+    assert found == {"sheet": None, "secret-discount": "globex", "ours": "acme"}
+    tables = {item["source"]: item["layer"] for item in admin.get("/v1/prices/tables").json()["items"]}
+    assert tables == {"sheet": Layer.OPERATOR.name.lower(), "secret-discount": "account", "ours": "account"}
+
+
+@pytest.mark.parametrize("operation", ["declare_account", "list_quarantine"])
+def test_what_is_about_all_accounts_needs_a_key_that_is_bound_to_none(acme, operation):
+    (call,) = [each for each in ABOUT_ALL if each.operation == operation]
+    answers = [send(acme, call, name) for name in ("globex", "nobody", "acme")]
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(403, "bound_key")}
+
+
+def test_a_bound_key_does_not_learn_which_names_are_taken(acme):
+    answers = [acme.patch("/v1/accounts/acme", json={"name": name}) for name in ("globex", "nobody")]
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(403, "bound_key")}
+    assert acme.get("/v1/accounts/acme").status_code == 200
+
+
+def test_a_bound_key_can_not_revoke_another_account_s_key_nor_learn_that_it_exists(api, acme):
+    theirs = api.client("read", account="globex")
+    everybodys = api.client("read")
+    for client in (theirs, everybodys):
+        prefix = client.headers["authorization"].split("_")[1]
+        answer, nobodys = acme.delete(f"/v1/keys/{prefix}"), acme.delete("/v1/keys/000000000000")
+        assert answer.status_code == nobodys.status_code == 404
+        assert answer.text.replace(prefix, "000000000000") == nobodys.text
+        assert client.get("/v1/accounts").status_code == 200
+
+
+def test_the_account_of_a_bound_key_can_be_left_out_everywhere(acme):
+    for path in ("/v1/events", "/v1/spend", "/v1/credits", "/v1/statements"):
+        assert acme.get(path).status_code == 200
+    assert acme.post("/v1/credits", json={"amount_usd": "1"}).status_code == 200
+    assert acme.post("/v1/credits/used-elsewhere", json={"month": "2026-11", "amount_usd": "0"}).json()["account"] == "acme"
+    assert acme.post("/v1/keys", json={"name": "k", "scopes": ["read"]}).json()["account"] == "acme"
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/credits"])
+def test_a_key_for_all_accounts_names_the_account_where_the_answer_is_about_one(admin, path):
+    answer = admin.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (400, "account_required")
+
+
+def test_a_record_of_a_bound_key_that_names_another_account_is_rejected_and_costs_no_other(api, acme):
+    sent = [native("a", account=None), native("b", account="globex"), native("c", account="nobody"), native("d")]
+    answer = acme.post("/v1/events", json=sent).json()
+    assert (answer["accepted"], answer["rejected"], answer["unassigned"]) == (2, 2, 0)
+    (first, second) = answer["items"]
+    assert (first["index"], first["code"], first["field"], first["id"]) == (1, "account_mismatch", "account", "b")
+    assert {**first, "index": 2, "id": "c"} == second
+    assert api.meter.total() == 240_000
+
+
+def test_a_bound_key_hits_its_account_whatever_the_event_s_time_and_the_account_s_name(api, admin):
+    client = api.client("ingest", "read", account="acme")
+    api.meter.now += 1
+    admin.patch("/v1/accounts/acme", json={"name": "acme-labs"})
+    sent = [native("unnamed", account=None), native("new", account="acme-labs"), native("old", account="acme")]
+    late = "2026-11-23T10:00:01Z"  # a second after the change of name
+    sent += [native("late", account="acme-labs", time=late), native("late-old", account="acme", time=late)]
+    answer = client.post("/v1/events", json=sent).json()
+    assert (answer["accepted"], answer["unassigned"]) == (5, 0), answer
+    assert {item["account"] for item in client.get("/v1/events").json()["items"]} == {"acme-labs"}
+    assert client.get("/v1/events?account=acme").status_code == 404
+
+
+def test_a_name_that_passed_to_another_account_is_the_other_s_from_then_on(api, admin):
+    client = api.client("ingest", account="acme")
+    api.meter.now += 1
+    admin.patch("/v1/accounts/acme", json={"name": "acme-labs"})
+    admin.patch("/v1/accounts/globex", json={"name": "acme"})
+    before, after = "2026-11-23T09:59:59Z", "2026-11-23T10:00:01Z"
+    answer = client.post("/v1/events", json=[native("a", time=before), native("b", time=after)]).json()
+    assert [(item["id"], item["code"]) for item in answer["items"]] == [("b", "account_mismatch")]
+
+
+def test_a_bound_key_that_creates_accounts_creates_none(api):
+    client = api.client("ingest", account="acme", creates_accounts=True)
+    assert client.post("/v1/events", json=native(account="new")).status_code == 422
+    assert api.meter.count(accounts) == 3  # unassigned, acme, globex
