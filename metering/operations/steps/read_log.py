@@ -17,7 +17,7 @@ from metering.domain.errors import LogFormatError
 from metering.domain.events import Position, RejectedRecord
 from metering.formats.blocks import RawBlock
 
-BLOCK_BYTES = 4 * 1024 * 1024
+BLOCK_BYTES = 2 * 1024 * 1024
 BLOCK_LINES = 16_384
 MAX_LINE_BYTES = 1024 * 1024
 # How far an open quote is followed: behind a stray one, no line end would ever be outside of quotes.
