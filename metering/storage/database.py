@@ -15,7 +15,7 @@ from metering.domain.errors import DomainError
 
 BUSY_TIMEOUT_MS = 30_000
 PAGE_BYTES = 8_192  # of a new file; the identities' random keys touch fewer pages than with 4,096
-PAGE_CACHE_KIB = 32_768
+PAGE_CACHE_KIB = 24_576
 CHECKPOINT_PAGES = 4_000
 
 
