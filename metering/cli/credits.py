@@ -57,7 +57,7 @@ def grant(
         say(f"{plain(account)}: ${shown_nano(granted.amount_nano)} {granted.kind}{until} ({plain(granted.reference)})")
 
 
-@credit.command("used-elsewhere")
+@credit.command("used-elsewhere", context_settings={"ignore_unknown_options": True})
 @click.argument("account")
 @click.argument("month", type=MONTH)
 @click.argument("amount", type=USD)
@@ -67,7 +67,7 @@ def grant(
 def used_elsewhere(invocation: Invocation, *, account: str, month: int, amount: int, reason: str, as_json: bool) -> None:
     """Say that ACCOUNT spent an AMOUNT of MONTH's included credit on other Hugging Face compute.
 
-    Amounts add up; to take one back, give it with a minus, after `--`.
+    Amounts add up; one with a minus takes back.
     """
     with open_session(invocation) as service:
         note_used_elsewhere(service.engine, account, month, amount, reason=reason, now=service.clock())

@@ -1,0 +1,18 @@
+"""Records of the logs that the tests of the command line ingest. Import as ``from request_records import request``."""
+
+LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
+
+
+def request(number: int = 1, **fields) -> dict:
+    """A native event: 1,000 tokens of Llama 3.3 70B at Together, routed, at $1.04 a million: $0.00104. None leaves out."""
+    usual = {
+        "id": f"request-{number}",
+        "time": "2026-11-03T10:15:00Z",
+        "account": "acme",
+        "provider": "together",
+        "model": LLAMA,
+        "route": "routed",
+        "status": 200,
+        "usage": {"input_tokens": 800, "output_tokens": 200},
+    }
+    return {name: value for name, value in (usual | fields).items() if value is not None}

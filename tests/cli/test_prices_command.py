@@ -1,0 +1,136 @@
+"""``metering prices`` and ``metering rate``: what is known, what is missing, and charging it when it becomes known."""
+
+import pytest
+from request_records import LLAMA, request
+
+SHEET = """\
+source: our contract
+route: any
+currency: USD
+provider: together
+models:
+  - model: acme/own-model
+    versions:
+      - from: 2026-01-01
+        usd_per_million: {input_tokens: 0.0375, output_tokens: 2}
+        source: the contract of 2026
+"""
+
+
+@pytest.fixture
+def waiting(command_line):
+    """Three requests of one input token to a model that has no price, and one of a known model."""
+    own = [request(number, model="acme/own-model", usage={"input_tokens": 1}) for number in range(3)]
+    command_line.done("ingest", command_line.write_log([*own, request(9)]), "--account", "acme")
+    return command_line
+
+
+def sheet(command_line, text=SHEET):
+    path = command_line.folder / "prices.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_prices_in_force_change_with_the_instant(command_line):
+    command_line.done("db", "upgrade")
+
+    def input_price(*at):
+        found = command_line.json("prices", "list", "--provider", "together", "--model", "llama-3.3-70b", *at)["prices"]
+        return [price["prices"]["input_tokens"]["price_usd"] for price in found]
+
+    assert input_price("--at", "2026-10-18") == ["0.000000880000"]
+    assert input_price() == ["0.000001040000"]
+
+
+def test_a_model_s_prices_are_shown_with_where_they_were_read(command_line):
+    command_line.done("db", "upgrade")
+    text = command_line.done("prices", "show", LLAMA, "--provider", "together")
+    assert "2026-10-19  input $1.04 / 1M, output $1.04 / 1M" in text
+    shown = command_line.json("prices", "show", LLAMA, "--provider", "together")["prices"]
+    assert all(price["provenance"] for price in shown)
+
+
+def test_prices_of_time_and_images_say_their_unit(command_line):
+    command_line.done("db", "upgrade")
+    text = command_line.done("prices", "list", "--model", "FLUX.1-dev", "--at", "2026-11-01")
+    assert "compute time $0.00012 / s" in text
+    assert "$0.0250 / megapixel" in text
+
+
+def test_usage_without_a_price_is_listed_with_what_is_missing(waiting):
+    assert waiting.json("prices", "unpriced")["unpriced"] == [
+        {
+            "provider": "together",
+            "model": "acme/own-model",
+            "route": "routed",
+            "missing": "no rate",
+            "events": 3,
+            "tokens": 3,
+            "first_time": "2026-11-03T10:15:00.000000Z",
+            "last_time": "2026-11-03T10:15:00.000000Z",
+        }
+    ]
+    assert "acme/own-model" in waiting.done("prices", "unpriced", "--account", "acme")
+
+
+def test_a_price_that_becomes_known_charges_what_waited_for_it_once(waiting):
+    assert "`metering rate`" in waiting.done("prices", "import", sheet(waiting))
+    # each request is 37,500 pico-USD, rounded up to 38 nano-USD
+    charged = {
+        "provider": "together",
+        "model": "acme/own-model",
+        "charged": 3,
+        "amount_nano_usd": 114,
+        "amount_usd": "0.000000114",
+    }
+    assert waiting.json("rate") == {
+        "charged": 3,
+        "amount_nano_usd": 114,
+        "amount_usd": "0.000000114",
+        "still_unpriced": 0,
+        "models": [charged],
+    }
+    assert waiting.json("rate")["charged"] == 0
+    assert waiting.done("prices", "unpriced") == "everything has a price\n"
+    assert waiting.json("spend")["total"]["amount_nano_usd"] == 1_040_000 + 114
+    assert "each request rounded up to nano-dollars" in waiting.done("statements", "show", "acme", "2026-11")
+    waiting.done("verify")
+
+
+def test_a_sheet_imported_again_is_known_already(waiting):
+    first = waiting.json("prices", "import", sheet(waiting))
+    assert len(first["tables_added"]) == 1
+    assert waiting.json("prices", "import", sheet(waiting))["tables_added"] == []
+
+
+def test_prices_of_one_account_are_named_as_its_own(waiting):
+    waiting.done("prices", "import", sheet(waiting), "--account", "acme")
+    tables = waiting.json("prices", "tables")["tables"]
+    assert [(each["source"], each["layer"], each["account"]) for each in tables if each["layer"] != "bundled"] == [
+        ("our contract", "account", "acme")
+    ]
+
+
+def test_a_bad_sheet_changes_nothing_and_names_the_entry(waiting):
+    waiting.run("prices", "import", sheet(waiting, SHEET.replace("0.0375", "0.03750000001")))
+    assert waiting.code == 2
+    assert waiting.errors.startswith("error[invalid_price]: ")
+    assert "acme/own-model" in waiting.errors
+    assert waiting.json("rate")["charged"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["show", "no/such-model"], "not_found"),
+        (["import", "missing.yaml"], "unreadable_file"),
+        (["import", "missing.yaml", "--account", "nobody"], "unreadable_file"),
+        (["unpriced", "--account", "nobody"], "not_found"),
+        (["list", "--at", "noon"], "usage"),
+    ],
+)
+def test_what_can_not_be_done_is_told_in_one_line(waiting, arguments, code):
+    waiting.run("prices", *arguments)
+    assert waiting.code == 2
+    assert waiting.errors.startswith(f"error[{code}]: ")
+    assert waiting.errors.count("\n") == 1
