@@ -1,0 +1,147 @@
+"""``/v1/accounts`` and their plans."""
+
+import pytest
+
+NOW = "2026-11-23T10:00:00.000000Z"
+
+
+def names(answer):
+    return [item["name"] for item in answer.json()["items"]]
+
+
+def test_an_account_is_declared_shown_and_listed(admin):
+    declared = admin.post("/v1/accounts", json={"name": "initech", "default_route": "routed"})
+    assert declared.status_code == 201
+    assert declared.json() == {"name": "initech", "default_route": "routed", "created_at": NOW}
+    assert admin.get("/v1/accounts/initech").json() == declared.json()
+    assert names(admin.get("/v1/accounts")) == ["acme", "globex", "initech", "unassigned"]
+
+
+def test_lists_come_in_pages_while_accounts_are_declared(admin):
+    found, cursor = [], ""
+    while True:
+        page = admin.get(f"/v1/accounts?limit=2{cursor}").json()
+        found += [item["name"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+        admin.post("/v1/accounts", json={"name": f"aa-{len(found)}"})
+        admin.post("/v1/accounts", json={"name": f"zz-{len(found)}"})
+    assert found[:2] == ["acme", "globex"]
+    assert found == sorted(set(found))
+
+
+@pytest.mark.parametrize("name", ["Ünïcøde & Söhne", "a b", "a.b", "a?b#c", "..."])
+def test_any_printable_name_can_be_asked_for(admin, name):
+    assert admin.post("/v1/accounts", json={"name": name}).status_code == 201
+    quoted = "".join(f"%{byte:02X}" for byte in name.encode())
+    assert admin.get(f"/v1/accounts/{quoted}").json()["name"] == name
+    assert admin.get(f"/v1/statements/{quoted}/2026-11").json()["account"] == name
+
+
+@pytest.mark.parametrize("name", ["", " x", "a/b", "a\nb", "a\0b", "x" * 256])
+def test_a_name_that_can_not_be_one_is_refused(admin, name):
+    answer = admin.post("/v1/accounts", json={"name": name})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"name": None}, {"name": 7}, {"name": ["x"]}, {"name": "x", "default_route": "road"}, [], "x"]
+)
+def test_a_body_of_other_types_is_refused(admin, body):
+    answer = admin.post("/v1/accounts", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert answer.json()["errors"]
+
+
+def test_a_name_is_declared_once(admin):
+    answer = admin.post("/v1/accounts", json={"name": "acme"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "already_exists")
+
+
+def test_an_account_is_changed_only_where_the_body_says_so(admin):
+    assert admin.patch("/v1/accounts/acme", json={"default_route": "provider_key"}).json()["default_route"] == "provider_key"
+    assert admin.patch("/v1/accounts/acme", json={"name": "acme-labs"}).json() == {
+        "name": "acme-labs", "default_route": "provider_key", "created_at": NOW,
+    }  # fmt: skip
+    assert admin.get("/v1/accounts/acme").status_code == 404
+    assert admin.patch("/v1/accounts/acme-labs", json={"default_route": ""}).json()["default_route"] == ""
+
+
+def test_a_change_of_nothing_and_a_change_to_a_taken_name_are_refused(admin):
+    assert admin.patch("/v1/accounts/acme", json={}).json()["code"] == "invalid_request"
+    assert admin.patch("/v1/accounts/acme", json={"name": "globex"}).json()["code"] == "already_exists"
+    assert admin.patch("/v1/accounts/unassigned", json={"name": "mine"}).json()["code"] == "invalid_request"
+    assert admin.patch("/v1/accounts/nobody", json={"name": "mine"}).status_code == 404
+
+
+def test_an_account_that_declared_no_plan_is_on_the_free_one(admin):
+    answer = admin.get("/v1/accounts/acme/plan").json()
+    assert answer == {
+        "account": "acme",
+        "current": {
+            "month": "2026-11", "plan": "free", "seats": 1, "fees": [], "included_credit_nano_usd": 100_000_000,
+            "included_credit_usd": "0.100000000", "credits_pay_elsewhere": False, "invoiced": False,
+        },
+        "changes": [],
+    }  # fmt: skip
+
+
+def test_a_plan_from_the_middle_of_a_month_costs_its_days(admin):
+    answer = admin.post("/v1/accounts/acme/plan", json={"plan": "pro", "effective": "2026-11-16"})
+    assert answer.status_code == 201
+    # 15 of 30 days of $9.00; the credit is not prorated
+    assert answer.json()["current"]["fees"] == [
+        {"plan": "pro", "seats": 1, "first_day": "2026-11-16", "days": 15, "days_in_month": 30, "amount_usd": "4.50"}
+    ]
+    assert answer.json()["current"]["included_credit_usd"] == "2.000000000"
+    assert answer.json()["changes"] == [{"effective": "2026-11-16", "plan": "pro", "seats": 1}]
+    december = admin.get("/v1/accounts/acme/plan?month=2026-12").json()["current"]
+    assert (december["month"], december["fees"][0]["amount_usd"]) == ("2026-12", "9.00")
+
+
+def test_a_plan_begins_today_where_no_day_is_named(admin):
+    answer = admin.post("/v1/accounts/acme/plan", json={"plan": "team", "seats": 5}).json()
+    assert answer["changes"] == [{"effective": "2026-11-23", "plan": "team", "seats": 5}]
+    assert answer["current"]["included_credit_usd"] == "10.000000000"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"plan": "gold"}, "invalid_plan"),
+        ({"plan": "pro", "seats": 0}, "invalid_request"),
+        ({"plan": "pro", "seats": 1.0}, "invalid_request"),
+        ({"plan": "pro", "seats": "1"}, "invalid_request"),
+        ({"plan": "pro", "seats": True}, "invalid_request"),
+        ({"plan": "pro", "seats": 10**30}, "invalid_request"),
+        ({"plan": "pro", "effective": "2026-11-31"}, "invalid_time"),
+        ({"plan": "pro", "effective": "tomorrow"}, "invalid_time"),
+        ({"plan": "pro", "effective": "9999-12-31"}, "invalid_time"),
+        ({"plan": "pro", "since": "2026-11-01"}, "invalid_request"),
+        ({}, "invalid_request"),
+    ],
+)
+def test_a_plan_that_can_not_be_is_refused(admin, body, code):
+    answer = admin.post("/v1/accounts/acme/plan", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert admin.get("/v1/accounts/acme/plan").json()["changes"] == []
+
+
+@pytest.mark.parametrize("month", ["2026", "2026-1", "2026-13", "2019-12", "2027-12", "9999-12", "２０２６-11", "now"])
+def test_a_month_that_can_not_be_asked_about_is_refused(admin, month):
+    for path in (
+        f"/v1/accounts/acme/plan?month={month}",
+        f"/v1/credits?account=acme&month={month}",
+        f"/v1/statements/acme/{month}",
+    ):
+        answer = admin.get(url + month)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_time"), url
+
+
+def test_the_last_plan_that_can_be_said_leaves_every_month_askable(admin):
+    for day in ("1970-01-01", "9998-12-31"):
+        assert admin.post("/v1/accounts/acme/plan", json={"plan": "pro", "effective": day}).status_code == 201
+    for month in ("2020-01", "2027-11"):
+        assert admin.get(f"/v1/accounts/acme/plan?month={month}").status_code == 200
+        assert admin.get(f"/v1/statements/acme/{month}").status_code == 200

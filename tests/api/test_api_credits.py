@@ -1,0 +1,109 @@
+"""``/v1/credits``: granted, burned, spent elsewhere."""
+
+import pytest
+from native_events import native
+
+URL = "/v1/credits?account=acme"
+
+
+def spend_dollars(client, dollars, event_id="r1"):
+    """Ingest one request that costs a number of dollars: a thousand input tokens are a millidollar."""
+    event = native(event_id, usage={"input_tokens": dollars * 1_000_000})
+    assert client.post("/v1/events", json=event).json()["accepted"] == 1
+
+
+def test_the_included_credit_burns_first_and_bought_credit_carries_over(admin):
+    admin.post("/v1/accounts/acme/plan", json={"plan": "pro", "effective": "2026-11-01"})
+    bought = admin.post("/v1/credits", json={"account": "acme", "amount_usd": "25.00", "reference": "invoice-7"})
+    assert (bought.status_code, bought.json()) == (
+        200,
+        {
+            "reference": "invoice-7", "kind": "purchased", "amount_nano_usd": 25_000_000_000, "amount_usd": "25.000000000",
+            "granted_at": "2026-11-23T10:00:00.000000Z", "expires_at": None,
+        },
+    )  # fmt: skip
+    spend_dollars(admin, 7)
+    answer = admin.get(URL).json()
+    # $7 of usage: $2 from the plan, $5 from what was bought, $20 left
+    paid = [(item["grant"]["kind"], item["amount_usd"], item["left_usd"]) for item in answer["applied"]]
+    assert paid == [("included", "2.000000000", "0.000000000"), ("purchased", "5.000000000", "20.000000000")]
+    assert (answer["month"], answer["plan"]) == ("2026-11", "pro")
+    amounts = {name: value for name, value in answer.items() if name.endswith("_nano_usd")}
+    assert amounts == {
+        "included_nano_usd": 2_000_000_000, "used_elsewhere_nano_usd": 0, "applied_nano_usd": 7_000_000_000,
+        "included_left_nano_usd": 0, "purchased_left_nano_usd": 20_000_000_000, "uncovered_nano_usd": 0,
+    }  # fmt: skip
+    assert answer["included_left_is_upper_bound"] is True
+    assert answer["grants"] == [bought.json()]
+
+
+def test_usage_past_all_credits_is_uncovered(admin):
+    spend_dollars(admin, 1)
+    answer = admin.get(URL).json()
+    assert (answer["applied_usd"], answer["uncovered_usd"]) == ("0.100000000", "0.900000000")
+
+
+def test_the_same_reference_is_the_same_grant_and_another_amount_of_it_is_refused(admin):
+    body = {"account": "acme", "amount_usd": "5", "reference": "once"}
+    first, again = admin.post("/v1/credits", json=body), admin.post("/v1/credits", json=body)
+    assert first.json() == again.json()
+    assert len(admin.get(URL).json()["grants"]) == 1
+    other = admin.post("/v1/credits", json=body | {"amount_usd": "6"})
+    assert (other.status_code, other.json()["code"]) == (409, "already_exists")
+
+
+def test_the_smallest_amount_is_exact(admin):
+    assert admin.post("/v1/credits", json={"account": "acme", "amount_usd": "0.000000001"}).json()["amount_nano_usd"] == 1
+
+
+def test_a_grant_has_a_period(admin):
+    body = {"account": "acme", "amount_usd": "5", "kind": "promotional", "granted_at": "2026-12-01", "expires_at": "2027-01-01"}
+    grant = admin.post("/v1/credits", json=body).json()
+    assert (grant["granted_at"], grant["expires_at"]) == ("2026-12-01T00:00:00.000000Z", "2027-01-01T00:00:00.000000Z")
+    spend_dollars(admin, 1)
+    assert admin.get(URL).json()["uncovered_usd"] == "0.900000000"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"amount_usd": "0"}, "invalid_request"),
+        ({"amount_usd": "-1"}, "invalid_request"),
+        ({"amount_usd": 1}, "invalid_request"),
+        ({"amount_usd": 1.5}, "invalid_request"),
+        ({"amount_usd": "1.0000000001"}, "invalid_request"),
+        ({"amount_usd": "NaN"}, "invalid_request"),
+        ({"amount_usd": "1e3"}, "invalid_request"),
+        ({"amount_usd": "９"}, "invalid_request"),
+        ({"amount_usd": "1\n"}, "invalid_request"),
+        ({"amount_usd": "99999999"}, "invalid_request"),
+        ({"amount_usd": "9999999"}, "invalid_request"),  # more than 2^53 nano-USD
+        ({"kind": "included"}, "invalid_request"),
+        ({"expires_at": "2026-11-01"}, "invalid_request"),
+        ({"expires_at": "soon"}, "invalid_time"),
+        ({"granted_at": "2026-11-01T00:00:00"}, "naive_time"),
+        ({"note": "x"}, "invalid_request"),
+    ],
+)
+def test_a_grant_that_can_not_be_is_refused(admin, change, code):
+    answer = admin.post("/v1/credits", json={"account": "acme", "amount_usd": "5"} | change)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert admin.get(URL).json()["grants"] == []
+
+
+def test_what_was_spent_elsewhere_is_missing_here_and_can_be_taken_back(admin):
+    admin.post("/v1/accounts/acme/plan", json={"plan": "pro", "effective": "2026-11-01"})
+
+    def note(amount):
+        body = {"account": "acme", "month": "2026-11", "amount_usd": amount, "reason": "Spaces"}
+        return admin.post("/v1/credits/used-elsewhere", json=body)
+
+    assert note("0.75").json()["included_left_usd"] == "1.250000000"
+    assert note("-0.25").json()["used_elsewhere_nano_usd"] == 500_000_000
+    assert note("-0.51").json()["code"] == "invalid_request"
+    assert admin.get(f"{URL}&month=2026-12").json()["used_elsewhere_usd"] == "0.000000000"
+
+
+@pytest.mark.parametrize("body", [{"month": "2026-13", "amount_usd": "1"}, {"amount_usd": "1"}, {"month": "2026-11"}])
+def test_what_was_spent_elsewhere_needs_a_month_and_an_amount(admin, body):
+    assert admin.post("/v1/credits/used-elsewhere", json={"account": "acme"} | body).status_code == 422
