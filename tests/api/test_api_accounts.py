@@ -130,11 +130,7 @@ def test_a_plan_that_can_not_be_is_refused(admin, body, code):
 
 @pytest.mark.parametrize("month", ["2026", "2026-1", "2026-13", "2019-12", "2027-12", "9999-12", "２０２６-11", "now"])
 def test_a_month_that_can_not_be_asked_about_is_refused(admin, month):
-    for path in (
-        f"/v1/accounts/acme/plan?month={month}",
-        f"/v1/credits?account=acme&month={month}",
-        f"/v1/statements/acme/{month}",
-    ):
+    for url in ("/v1/accounts/acme/plan?month=", "/v1/credits?account=acme&month=", "/v1/statements/acme/"):
         answer = admin.get(url + month)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_time"), url
 

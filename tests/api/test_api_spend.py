@@ -115,7 +115,7 @@ def test_by_billing_month_only_whole_months_can_be_asked_about(november):
         ("granularity=week", "invalid_request"),
         ("period_basis=moon", "invalid_request"),
         ("start=2020-01-01&end=2026-01-01&granularity=hour", "too_many_rows"),
-        ("start=1970-01-01&end=2099-12-31&granularity=day", "too_many_rows"),
+        ("start=1970-01-01&end=2101-01-01", "invalid_spend_query"),
     ],
 )
 def test_a_question_that_can_not_be_answered_is_refused(november, query, code):
