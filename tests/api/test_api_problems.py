@@ -1,0 +1,169 @@
+"""Errors are problems: one shape, a stable code, nothing of what was sent and nothing of the inside."""
+
+import importlib
+import logging
+import pkgutil
+
+import pytest
+from every_call import EVERY_CALL, WITH_A_KEY, send
+from native_events import native
+from sqlalchemy.exc import OperationalError
+from starlette.testclient import TestClient
+
+import metering
+import pricing
+from metering.api import accounts
+from metering.domain.errors import DomainError, InvalidTimeError, LogFormatError
+from metering.web.problems import PROBLEMS
+from pricing.errors import PricingError
+
+MEMBERS = {"type", "title", "status", "detail", "code", "instance"}
+
+
+def subclasses(of: type) -> set[type]:
+    return {of}.union(*(subclasses(each) for each in of.__subclasses__()))
+
+
+def test_every_error_of_the_domain_has_a_status():
+    for package in (metering, pricing):
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            if not module.name.startswith(("metering.migrations", "pricing.data.generate", "metering.__main__")):
+                importlib.import_module(module.name)
+    codes = {
+        each.code
+        for base in (DomainError, PricingError)
+        for each in subclasses(base)
+        if isinstance(getattr(each, "code", None), str)
+    }
+    told = {"naive_time", "implausible_time", "not_json"}  # given to InvalidTimeError and LogFormatError where they are raised
+    assert InvalidTimeError("x", "naive_time").code in told
+    assert LogFormatError.code in codes
+    assert codes | told <= PROBLEMS.keys()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/", 404, "unknown_route"),
+        ("GET", "/v1", 404, "unknown_route"),
+        ("GET", "/v1/accounts/", 404, "unknown_route"),
+        ("GET", "/docs", 404, "unknown_route"),
+        ("GET", "/redoc", 404, "unknown_route"),
+        ("GET", "/v1/keys/000000000000", 405, "method_not_allowed"),
+        ("PUT", "/v1/events", 405, "method_not_allowed"),
+        ("DELETE", "/v1/spend", 405, "method_not_allowed"),
+        ("BREW", "/v1/spend", 405, "method_not_allowed"),
+        ("GET", "/v1/accounts/nobody", 404, "not_found"),
+    ],
+)
+def test_what_is_not_there_is_a_problem(admin, method, path, status, code):
+    answer = admin.request(method, path)
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (answer.status_code, problem["status"], problem["code"]) == (status, status, code)
+    assert problem.keys() == MEMBERS
+    assert (problem["instance"], problem["type"]) == (path, f"urn:hf-metering:problem:{code}")
+    assert ("allow" in answer.headers) == (status == 405)
+
+
+def test_an_instance_is_a_path_that_a_header_or_a_page_can_hold(admin):
+    answer = admin.get("/v1/accounts/a%0Ab%22%3Cc%3E")
+    assert answer.json()["instance"] == "/v1/accounts/a%0Ab%22%3Cc%3E"
+
+
+@pytest.mark.parametrize("call", EVERY_CALL, ids=lambda call: call.operation)
+def test_no_answer_is_stored_or_guessed_at_on_the_way(api, admin, call):
+    for answer in (send(admin, call), send(api.client(), call), admin.get("/nowhere"), admin.get("/openapi.json")):
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+BODIES = [call for call in WITH_A_KEY if call.body and call.operation != "ingest_events"]
+
+
+@pytest.mark.parametrize("call", BODIES, ids=lambda call: call.operation)
+def test_a_body_that_is_not_valid_is_told_by_field_and_never_repeated(admin, call):
+    sent = {name: {"secret": 1} for name in call.body} | {"the-secret-field": "the secret value"}
+    answer = send(admin, call._replace(body=sent))
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "invalid_request")
+    assert {each["field"] for each in problem["errors"]} >= {"body.the-secret-field", *(f"body.{name}" for name in call.body)}
+    assert "secret value" not in answer.text
+
+
+@pytest.mark.parametrize("call", BODIES, ids=lambda call: call.operation)
+@pytest.mark.parametrize("body", [b"{", b"", b"\xff", b"[" * 20_000, b"9" * 5_000, b'"\\ud800"', b'{"a":NaN}', b"nul"])
+def test_a_body_that_is_no_json_object_is_refused(admin, call, body):
+    answer = admin.request(call.method, call.path.format("acme"), content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in (400, 422)
+    assert answer.json()["code"] in ("not_json", "invalid_request", "malformed_request")
+
+
+@pytest.mark.parametrize("call", BODIES, ids=lambda call: call.operation)
+def test_only_json_is_read_and_only_as_it_is(admin, call):
+    for headers in ({"content-type": "text/plain"}, {}, {"content-type": "application/json", "content-encoding": "gzip"}):
+        answer = admin.request(call.method, call.path.format("acme"), content=b"{}", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("call", BODIES, ids=lambda call: call.operation)
+def test_a_small_document_has_a_small_limit(admin, call):
+    answer = send(admin, call._replace(body={"name": "x" * 70_000}))
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+def chunks(size):
+    for _ in range(size // 1_000):
+        yield b" " * 1_000
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/accounts"])
+def test_a_body_that_announces_no_length_is_counted_while_it_arrives(admin, path):
+    answer = admin.post(path, content=chunks(100_000), headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def broken(monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(accounts, "list_accounts", fail)
+
+
+def test_an_error_that_nobody_expected_is_logged_and_tells_nothing(api, admin, monkeypatch, caplog):
+    broken(monkeypatch, RuntimeError("the inside"))
+    with caplog.at_level(logging.ERROR):
+        answer = TestClient(api.app, headers=admin.headers, raise_server_exceptions=False).get("/v1/accounts")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "inside" not in answer.text
+    assert "the inside" in caplog.text
+
+
+def test_a_database_that_does_not_answer_is_503_and_the_log_does_not_repeat_what_was_sent(admin, monkeypatch, caplog):
+    broken(monkeypatch, OperationalError("INSERT ...", ("what was sent",), Exception("database is locked")))
+    with caplog.at_level(logging.INFO):
+        answer = admin.get("/v1/accounts")
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "unavailable", "5")
+    assert "what was sent" not in answer.text + caplog.text
+
+
+def test_no_secret_is_logged(api, caplog):
+    token = api.token("admin")
+    with caplog.at_level(logging.DEBUG):
+        client = api.client()
+        client.headers["authorization"] = f"Bearer {token}"
+        client.post("/v1/events", json=native(prompt="a secret"))
+        client.post("/v1/events", json=native(time="a secret", tags="a secret"))
+        client.get("/v1/accounts?a=secret")
+        client.headers["authorization"] = f"Bearer {token}x"
+        client.get("/v1/accounts")
+    ours = "\n".join(record.getMessage() for record in caplog.records if not record.name.startswith(("httpx", "httpcore")))
+    assert token not in ours
+    assert "secret" not in ours
+
+
+def test_no_telemetry_provider_gets_anything(api):
+    assert api.app._native_telemetry.enabled() is False
+    assert not any(api.app._telemetry[name] for name in ("tracing", "metrics", "logs", "operation_spans", "auto_configure"))
