@@ -38,7 +38,9 @@ def show(invocation: Invocation, *, account: str, month: int | None, as_json: bo
 @credit.command()
 @click.argument("account")
 @click.argument("amount", type=USD)
-@click.option("--kind", type=click.Choice([PURCHASED, PROMOTIONAL]), default=PURCHASED, show_default=True)
+@click.option(
+    "--kind", type=click.Choice([PURCHASED, PROMOTIONAL]), default=PURCHASED, show_default=True, help="Bought, or given."
+)
 @click.option("--expires", type=INSTANT, help="When they end; never, when nothing is said.")
 @click.option("--reference", default="", help="Names the purchase: the same again is granted once.")
 @json_option
