@@ -4,7 +4,6 @@ A file is read whole: what was accepted before is a duplicate. Records that came
 to be read from again; they stay open.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -54,7 +53,7 @@ def replay_quarantine(
     declared_tags: frozenset[str],
     create_accounts: bool = False,
 ) -> ReplayResult:
-    """Read the files of all open records again, each once for every way in which it was read.
+    """Read the files of all open records again, each once, the way it was read last.
 
     ``now`` (microseconds UTC) is what "in the future" is judged by this time.
     """
@@ -74,15 +73,18 @@ def replay_quarantine(
 
 
 def _requests(records: Sequence[QuarantinedRecord], now: int, *, create_accounts: bool) -> list[tuple[LogRequest, int]]:
-    """Return how to read each file again, oldest record first, and how many of its records are open."""
-    counts: Counter[tuple[str, bytes]] = Counter()
+    """Return how to read each file of a source again, oldest record first, and how many of its records are open.
+
+    The way in which it was read last counts: another way before that was a mistake, or its records would be resolved.
+    """
+    of_file: dict[tuple[str, str], list[QuarantinedRecord]] = {}
     for record in records:
         if record.file:
-            how = msgspec.json.decode(record.options, type=_HowItWasRead)
-            again = _HowItWasRead(how.format, msgspec.structs.replace(how.options, now=now))
-            counts[record.file, msgspec.json.encode(again)] += 1
+            of_file.setdefault((record.source, record.file), []).append(record)
     requests = []
-    for (file, encoded), count in counts.items():
-        how = msgspec.json.decode(encoded, type=_HowItWasRead)
-        requests.append((LogRequest(file, how.options, how.format, create_accounts), count))
+    for (_, file), same in of_file.items():
+        last = max(same, key=lambda record: (record.seen_at, record.id))
+        how = msgspec.json.decode(last.options, type=_HowItWasRead)
+        options = msgspec.structs.replace(how.options, now=now)
+        requests.append((LogRequest(file, options, how.format, create_accounts), len(same)))
     return requests
