@@ -2,6 +2,7 @@
 
 import logging
 
+from sqlalchemy.exc import StatementError
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -37,6 +38,8 @@ class AnswerGuard:
         except Exception as error:
             if started:
                 raise
+            if isinstance(error, StatementError):
+                error.hide_parameters = True  # they are what somebody sent
             _log.exception("unexpected error in %s %s", scope["method"], scope["path"][:200])
             problem = ApiProblem("internal_error", type(error).__name__)
             await problem_response(problem, scope["path"])(scope, receive, send)

@@ -53,6 +53,7 @@ PROBLEMS: dict[str, Kind] = {
     "invalid_request": Kind(422, "The request is not valid"),
     "invalid_spend_query": Kind(422, "The spend question can not be answered as it is asked"),
     "invalid_time": Kind(422, "The time can not be read"),
+    "invalid_yaml": Kind(422, "The price sheet is not plain YAML"),
     "naive_time": Kind(422, "The time has no zone"),
     "pricing_error": Kind(422, "The prices or quantities can not be used"),
     "too_many_rows": Kind(422, "The answer would be too long"),
