@@ -1,5 +1,6 @@
 """Reading query parameters: instants, days, months, lists; what a route does not know is refused."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 
@@ -27,6 +28,7 @@ FIRST_MONTH = 202001
 MONTHS_AHEAD = 12
 TAG = "tag:"
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LAST_DAY = day_number(date(9998, 12, 31))
 
 
@@ -117,7 +119,7 @@ def _declared(dependant: Dependant) -> Iterator[str]:
 
 
 def _plain_date(text: str) -> date | None:
-    if len(text) != 10 or not text.isascii():
+    if _DATE.fullmatch(text) is None:
         return None
     try:
         return date.fromisoformat(text)

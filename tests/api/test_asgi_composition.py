@@ -1,0 +1,54 @@
+"""``metering.asgi``: the environment, ``.env`` and the clock are read there."""
+
+import time
+
+import pytest
+from starlette.testclient import TestClient
+
+from metering.asgi import create_app
+from metering.domain.instants import parse_instant
+from metering.operations.settings import SettingsError
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for name in ("METERING_DATABASE_URL", "METERING_MAX_BODY_BYTES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_database_that_does_not_exist_is_made_where_the_environment_says(folder, monkeypatch):
+    monkeypatch.setenv("METERING_DATABASE_URL", f"sqlite:///{folder}/elsewhere.db")
+    with TestClient(create_app()) as client:
+        assert client.get("/readyz").status_code == 200
+    assert (folder / "elsewhere.db").exists()
+
+
+def test_a_file_in_the_working_directory_says_what_the_environment_does_not(folder, monkeypatch):
+    (folder / ".env").write_text("METERING_DATABASE_URL=sqlite:///here.db\nMETERING_MAX_BODY_BYTES=17\nOTHER=x\nEMPTY\n")
+    monkeypatch.setenv("METERING_MAX_BODY_BYTES", "18")
+    app = create_app()
+    assert app.state.service.settings.max_body_bytes == 18
+    assert (folder / "here.db").exists()
+    app.state.service.engine.dispose()
+
+
+def test_a_variable_that_nobody_knows_stops_the_start(folder, monkeypatch):
+    monkeypatch.setenv("METERING_DATABASE", "x")
+    with pytest.raises(SettingsError, match="METERING_DATABASE is not a setting"):
+        create_app()
+
+
+def test_the_clock_is_the_time_in_microseconds(folder):
+    app = create_app()
+    assert abs(app.state.service.clock() - time.time() * 1e6) < 60e6
+    assert app.state.service.clock() > parse_instant("2024-01-01T00:00:00Z")
+    app.state.service.engine.dispose()
+
+
+def test_the_server_s_end_leaves_one_file(folder, monkeypatch):
+    monkeypatch.setenv("METERING_DATABASE_URL", f"sqlite:///{folder}/m.db")
+    with TestClient(create_app()) as client:
+        client.get("/readyz")
+    assert sorted(path.name for path in folder.iterdir()) == ["m.db"]
