@@ -36,13 +36,14 @@ def test_a_file_with_many_bad_records_is_read_once(meter, tmp_path):
 
 
 def test_a_file_is_read_the_way_it_was_read_last(meter, tmp_path):
-    path = write(tmp_path / "log.ndjson", GOOD | {"time": "?"})
+    first, second = GOOD | {"time": "?"}, GOOD | {"id": "b", "time": "?"}
+    path = write(tmp_path / "log.ndjson", first)
     read(meter, path, route="provider_key")
     meter.now += 1
-    write(path, GOOD | {"time": "??"})
+    write(path, first, second)
     read(meter, path, route="routed")
-    write(path, GOOD)
-    assert len(replay(meter).files) == 1
+    write(path, GOOD, GOOD | {"id": "b"})
+    assert [again.open_before for again in replay(meter).files] == [2]
     assert [row.group for row in meter.spend(group_by=("route",))] == [("routed",)]
 
 
