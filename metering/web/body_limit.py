@@ -27,9 +27,11 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         limit = self._paths.get(scope["path"], self._default)
-        announced = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        announced = headers.get("content-length", "")
         if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit):
-            await _drain(receive)
+            if headers.get("expect", "").lower() != "100-continue":  # such a client waits to be asked for the body
+                await _drain(receive)
             problem = ApiProblem("body_too_large", _too_large(limit), headers={"connection": "close"})
             await problem_response(problem, scope["path"])(scope, receive, send)
             return

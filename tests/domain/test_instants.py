@@ -1,0 +1,114 @@
+"""Time is UTC; periods are half-open; digits past microseconds are cut off, never rounded."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metering.domain.errors import InvalidTimeError
+from metering.domain.instants import (
+    EARLIEST,
+    FUTURE_TOLERANCE,
+    check_plausible,
+    date_of,
+    day_number,
+    day_of,
+    days_in,
+    first_date,
+    format_instant,
+    format_month,
+    month_of,
+    month_start,
+    next_month,
+    parse_instant,
+    parse_month,
+    to_datetime,
+    to_micros,
+)
+
+moments = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - zone is added
+
+
+@given(moments)
+def test_an_instant_is_exact_there_and_back(moment):
+    assert to_datetime(to_micros(moment)) == moment
+    assert parse_instant(format_instant(to_micros(moment))) == to_micros(moment)
+
+
+def test_microseconds_count_from_1970():
+    assert parse_instant("1970-01-01T00:00:00Z") == 0
+    assert parse_instant("2026-11-03T10:15:00.123456Z") == 1_793_700_900_123_456
+
+
+def test_digits_past_microseconds_are_cut_off_so_that_a_month_does_not_end_early():
+    last = parse_instant("2026-10-31T23:59:59.9999999Z")
+    assert last == parse_instant("2026-10-31T23:59:59.999999Z")
+    assert month_of(last) == 202610
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("2026-11-03T12:00:00+02:00", "2026-11-03T10:00:00Z"),
+        ("2026-11-01T00:30:00+01:00", "2026-10-31T23:30:00Z"),
+        ("2026-11-03 10:00:00Z", "2026-11-03T10:00:00Z"),
+    ],
+)
+def test_an_offset_is_turned_into_utc(text, same):
+    assert parse_instant(text) == parse_instant(same)
+
+
+def test_a_time_without_a_zone_is_refused_unless_one_is_named():
+    with pytest.raises(InvalidTimeError) as refused:
+        parse_instant("2026-07-01T10:00:00")
+    assert refused.value.code == "naive_time"
+    assert parse_instant("2026-07-01T10:00:00", ZoneInfo("Europe/Berlin")) == parse_instant("2026-07-01T08:00:00Z")
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "1793700900", "\x00"])
+def test_what_is_no_time_is_refused(text):
+    with pytest.raises(InvalidTimeError) as refused:
+        parse_instant(text)
+    assert refused.value.code == "invalid_time"
+
+
+def test_a_time_years_away_is_refused_and_a_clock_that_is_ahead_is_not():
+    now = parse_instant("2026-11-03T10:00:00Z")
+    assert check_plausible(EARLIEST, now) == EARLIEST
+    assert check_plausible(now + FUTURE_TOLERANCE, now) == now + FUTURE_TOLERANCE
+    for instant in (EARLIEST - 1, now + FUTURE_TOLERANCE + 1, now * 1000, -1, 10**30):
+        with pytest.raises(InvalidTimeError) as refused:
+            check_plausible(instant, now)
+        assert refused.value.code == "implausible_time"
+
+
+@given(moments)
+def test_days_and_months_are_those_of_the_utc_calendar(moment):
+    micros = to_micros(moment)
+    assert date_of(day_of(micros)) == moment.date()
+    assert day_number(moment.date()) == day_of(micros)
+    assert month_of(micros) == moment.year * 100 + moment.month
+
+
+@given(moments)
+def test_an_instant_lies_in_its_month_and_months_leave_no_gap(moment):
+    month = month_of(to_micros(moment))
+    assert month_start(month) <= to_micros(moment) < month_start(next_month(month))
+    assert month_of(month_start(next_month(month)) - 1) == month
+    assert first_date(month) + timedelta(days_in(month)) == first_date(next_month(month))
+    assert parse_month(format_month(month)) == month
+
+
+@pytest.mark.parametrize(("month", "days"), [(202402, 29), (202602, 28), (210002, 28), (202612, 31)])
+def test_months_have_the_days_of_the_calendar(month, days):
+    assert days_in(month) == days
+    assert next_month(202612) == 202701
+    assert first_date(202612) == date(2026, 12, 1)
+
+
+@pytest.mark.parametrize("text", ["", "2026", "2026-13", "2026-00", "26-11", "2026-1", "2026-11-01", "1969-12", "2026-1١"])
+def test_what_is_no_month_is_refused(text):
+    with pytest.raises(InvalidTimeError):
+        parse_month(text)
