@@ -33,19 +33,14 @@ def test_the_order_of_tags_makes_no_other_series():
 
 
 def test_tags_that_are_remembered_are_not_mixed_up():
-    events = [usage_event(tags={"a": "b"}), usage_event(tags={"a": ""}), usage_event(tags={}), usage_event(tags={"a": "b"})]
-    assert [event.details for event in batch_of(*events).events] == [
-        '{"tags":{"a":"b"}}',
-        '{"tags":{"a":""}}',
-        "",
-        '{"tags":{"a":"b"}}',
-    ]
+    told = [{"a": "b"}, {"a": ""}, {}, {"a": "b"}]
+    stored = batch_of(*(usage_event(tags=tags) for tags in told)).events
+    assert [event.details for event in stored] == ['{"tags":{"a":"b"}}', '{"tags":{"a":""}}', "", '{"tags":{"a":"b"}}']
 
 
 def test_memos_stay_on_the_event_also_when_they_are_zero():
-    event = usage_event(
-        reported_cost_nano=0, gateway_cost_nano=5, response_model="x", estimate_reason="counted", tags={"u": "1"}
-    )
+    memos = {"reported_cost_nano": 0, "gateway_cost_nano": 5, "response_model": "x", "estimate_reason": "counted"}
+    event = usage_event(**memos, tags={"u": "1"})
     assert msgspec.json.decode(batch_of(event).events[0].details) == {
         "reported_cost_nano": 0,
         "gateway_cost_nano": 5,
