@@ -117,7 +117,7 @@ def month_start(month: int) -> int:
 def parse_month(text: str) -> int:
     """Read ``YYYY-MM``. Raises InvalidTimeError."""
     year, dash, month = text.partition("-")
-    if not (text.isascii() and dash and len(year) == 4 and len(month) == 2 and text.isascii() and year.isdecimal() and month.isdecimal()):
+    if not (dash and len(year) == 4 and len(month) == 2 and text.isascii() and year.isdecimal() and month.isdecimal()):
         raise InvalidTimeError(f"{text[:20]!r} is not a month such as 2026-11")
     if not (1 <= int(month) <= 12 and int(year) >= 1970):
         raise InvalidTimeError(f"{text[:20]!r} is not a month such as 2026-11")
