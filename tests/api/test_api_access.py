@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from builders import SECOND
 from every_call import ABOUT_ALL, ABOUT_AN_ACCOUNT, EVERY_CALL, OPEN, WITH_A_KEY, send
 from native_events import native
 
@@ -217,6 +218,17 @@ def test_a_name_that_passed_to_another_account_is_the_other_s_from_then_on(api, 
     before, after = "2026-11-23T09:59:59Z", "2026-11-23T10:00:01Z"
     answer = client.post("/v1/events", json=[native("a", time=before), native("b", time=after)]).json()
     assert [(item["id"], item["code"]) for item in answer["items"]] == [("b", "account_mismatch")]
+
+
+def test_a_name_that_nobody_had_at_the_time_is_still_the_account_s_that_once_had_it(api, admin):
+    client = api.client("ingest", account="acme")
+    api.meter.now += 1
+    admin.patch("/v1/accounts/acme", json={"name": "acme-labs"})
+    api.meter.now += 10 * SECOND
+    admin.patch("/v1/accounts/globex", json={"name": "acme"})
+    between, after = "2026-11-23T10:00:05Z", "2026-11-23T10:00:15Z"
+    answer = client.post("/v1/events", json=[native("a", time=between), native("b", time=after)]).json()
+    assert (answer["accepted"], [item["id"] for item in answer["items"]]) == (1, ["b"])
 
 
 def test_a_bound_key_that_creates_accounts_creates_none(api):
