@@ -5,7 +5,8 @@ import os
 from alembic import context
 from sqlalchemy import Connection
 
-from metering.storage.database import open_database, writing
+from metering.storage.database import open_database
+from metering.storage.migrate import migrating
 from metering.storage.tables import metadata
 
 
@@ -19,5 +20,5 @@ given = context.config.attributes.get("connection")
 if given is not None:
     migrate(given)
 else:
-    with writing(open_database(os.environ.get("METERING_DATABASE_URL", "sqlite:///metering.db"))) as opened:
+    with migrating(open_database(os.environ.get("METERING_DATABASE_URL", "sqlite:///metering.db"))) as opened:
         migrate(opened)

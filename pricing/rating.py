@@ -57,7 +57,7 @@ def charge(quantities: Quantities, rate: Rate) -> Charge | None:
     if amount_nano > MAX_CHARGE_NANO:
         raise _too_large(amount_nano, rate)
     if rate.assumed and (q.cache_read_tokens or q.cache_write_tokens or q.cache_write_1h_tokens):
-        return Charge(amount_nano, rate, len(rate.assumed) == len(CACHE_KINDS) or _used_an_assumed_price(quantities, rate))
+        return Charge(amount_nano, rate, len(rate.assumed) == len(CACHE_KINDS) or assumes_cache_price(quantities, rate))
     return Charge(amount_nano, rate)
 
 
@@ -72,10 +72,11 @@ def _charge_any_kind(quantities: Quantities, rate: Rate) -> Charge | None:
         return None
     if amount_nano > MAX_CHARGE_NANO:
         raise _too_large(amount_nano, rate)
-    return Charge(amount_nano, rate, _used_an_assumed_price(quantities, rate))
+    return Charge(amount_nano, rate, assumes_cache_price(quantities, rate))
 
 
-def _used_an_assumed_price(quantities: Quantities, rate: Rate) -> bool:
+def assumes_cache_price(quantities: Quantities, rate: Rate) -> bool:
+    """Whether cached tokens are charged at the input price, because the source publishes no cache price."""
     return any(getattr(quantities, PRICED_KINDS[i]) for i in rate.assumed)
 
 

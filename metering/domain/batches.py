@@ -9,15 +9,21 @@ from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from metering.domain.charging import succeeded
 from metering.domain.events import DecodedBlock, DecodedEvent, Position, RejectedRecord, UsageEvent
 from metering.domain.identity import claims_of, raw_digest, record_digest
-from pricing.quantities import Quantities
+from pricing.quantities import ALL_KINDS, Quantities
 
 _KEPT_TAGS = 4_096
 _SECRET_STARTS = ("hf_", "sk-", "sk_", "gsk_", "fw_", "key-", "Bearer ")
 _SECRET_LENGTH = 32
+
+
+# The kinds that nearly every event has: each has a column of its own in the event log.
+COLUMN_KINDS = ("input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens")
+_NO_WRITES, _NO_OTHERS = (0,) * 2, (0,) * 10
 
 
 class Dimensions(Struct, frozen=True, array_like=True):
@@ -37,8 +43,9 @@ class Dimensions(Struct, frozen=True, array_like=True):
 class BatchEvent(Struct, frozen=True, gc=False, array_like=True):
     """One event of a batch: what it does not share with others.
 
-    ``dimensions`` is a position in the batch's list. ``digest`` and ``claims`` come from ``identity``. ``details`` is JSON of
-    what stands in no column, empty for nothing.
+    ``dimensions`` is a position in the batch's list. ``digest`` and ``claims`` come from ``identity``.
+    ``other_quantities`` is JSON of the kinds that few events have, and ``details`` of what stands in no column; both are empty
+    for nothing.
     """
 
     dimensions: int
@@ -46,11 +53,11 @@ class BatchEvent(Struct, frozen=True, gc=False, array_like=True):
     digest: bytes
     fingerprint: int
     time: int
-    time_derived: bool
     status: int | None
     succeeded: bool
     quantity_grade: int
     quantities: Quantities
+    other_quantities: str
     response_id: str
     inference_id: str
     latency_ms: int | None
@@ -85,7 +92,7 @@ class BatchBuilder:
     def _event(self, item: DecodedEvent, places: dict[tuple[str, ...], int]) -> BatchEvent:
         event = item.event
         declared, details = self._split(event.tags) if event.tags else ("", "")
-        if event.estimate_reason or event.response_model or _has_memo(event):
+        if event.estimate_reason or event.response_model or event.time_derived or _has_memo(event):
             details = self._details(event)
         key = (
             event.account, event.source, event.provider, event.model, event.operation, event.route, event.project,
@@ -100,11 +107,11 @@ class BatchBuilder:
             record_digest(event.source, event.id),
             item.fingerprint,
             event.time,
-            event.time_derived,
             event.status,
             succeeded(event),
             event.quantity_grade,
             event.quantities,
+            other_quantities(event.quantities),
             event.response_id,
             event.inference_id,
             event.latency_ms,
@@ -129,6 +136,7 @@ class BatchBuilder:
         return details_json(
             tags={name: value for name, value in event.tags.items() if name not in self._declared},
             estimate_reason=event.estimate_reason,
+            time_derived=event.time_derived or None,
             response_model=event.response_model,
             reported_cost_nano=event.reported_cost_nano,
             gateway_cost_nano=event.gateway_cost_nano,
@@ -145,6 +153,15 @@ def key_label(key: str) -> str:
     if not key.startswith(_SECRET_STARTS) and (len(key) < _SECRET_LENGTH or not key.isalnum()):
         return key
     return f"{key[:3]}…{raw_digest(key.encode())[:12]}"
+
+
+def other_quantities(quantities: Quantities) -> str:
+    """Return the kinds beside COLUMN_KINDS that are not zero as JSON, empty for none."""
+    amounts = astuple(quantities)
+    if amounts[2:4] == _NO_WRITES and amounts[5:15] == _NO_OTHERS:
+        return ""
+    others = {kind: amounts[place] for place, kind in enumerate(ALL_KINDS) if kind not in COLUMN_KINDS and amounts[place]}
+    return msgspec.json.encode(others).decode()
 
 
 def canonical_tags(tags: dict[str, str], declared: Iterable[str]) -> str:

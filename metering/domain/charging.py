@@ -6,7 +6,7 @@ that the serving provider reported becomes the charge only where there is no rat
 
 from msgspec import Struct
 
-from metering.domain.events import ROUTED, SERVERLESS, UNKNOWN, PriceGrade, UsageEvent
+from metering.domain.events import BILLED_ROUTES, SERVERLESS, UNKNOWN, PriceGrade, UsageEvent
 from pricing.quantities import Quantities
 from pricing.rates import Rate
 from pricing.rating import charge
@@ -22,7 +22,6 @@ class FirstCharge(Struct, frozen=True, gc=False):
     amount_nano: int | None
     rate_id: int | None
     grade: int
-    cache_price_unknown: bool = False
 
 
 EXEMPT = FirstCharge(0, None, int(PriceGrade.EXEMPT))
@@ -51,7 +50,7 @@ def succeeded(event: UsageEvent) -> bool:
 
 def is_billable(route: str) -> bool:
     """Whether Hugging Face bills answered requests of a route: never those on a partner's own key."""
-    return route in (ROUTED, SERVERLESS)
+    return route in BILLED_ROUTES
 
 
 def first_charge(quantities: Quantities, rate: Rate | None, reported_cost_nano: int | None) -> FirstCharge:
@@ -61,7 +60,7 @@ def first_charge(quantities: Quantities, rate: Rate | None, reported_cost_nano: 
     """
     priced = None if rate is None else charge(quantities, rate)
     if priced is not None:
-        return FirstCharge(priced.amount_nano, priced.rate.id, _RATED, priced.cache_price_unknown)
+        return FirstCharge(priced.amount_nano, priced.rate.id, _RATED)
     if reported_cost_nano is not None:
         return FirstCharge(reported_cost_nano, None, int(PriceGrade.REPORTED))
     return UNPRICED

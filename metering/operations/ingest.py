@@ -21,7 +21,7 @@ from metering.operations.steps.charge_events import charge_event
 from metering.operations.steps.count_once import judge
 from metering.operations.steps.hold_to_account import bound_to, hold_to_account
 from metering.operations.steps.place_events import Place, Places
-from metering.operations.steps.resolve_accounts import create_missing_accounts, resolve_names
+from metering.operations.steps.resolve_accounts import create_missing_accounts, names_nobody_had, resolve_names
 from metering.operations.steps.store_events import Charged, store_events
 from metering.storage.database import reading, writing
 from metering.storage.price_tables import load_tables, newest_table_id
@@ -76,35 +76,39 @@ class Ingester:
 
     def ingest(self, batch: Batch, origin: Origin) -> BatchResult:
         """Store a batch; the answer counts every record of it once. On an error nothing of the batch is stored."""
-        return self.store(self.prepare(batch, origin))
+        prepared = self.prepare(batch, origin)
+        with writing(self._engine) as connection:
+            return self.store(connection, prepared)
 
-    def prepare(self, batch: Batch, origin: Origin) -> PreparedBatch:
-        """Resolve accounts, series and rates: all that can be done before the transaction, while another one runs."""
+    def prepare(self, batch: Batch, origin: Origin, *, before_writing: Callable[[], None] | None = None) -> PreparedBatch:
+        """Resolve accounts, series and rates: all that can be done before the transaction that stores the batch.
+
+        New accounts and series commit in transactions of their own. A caller that has a write transaction open commits it
+        in ``before_writing``, which is called before those begin: SQLite has one writer.
+        """
         with self._lock:
-            return self._prepare(batch, origin)
+            return self._prepare(batch, origin, before_writing or _nothing_to_commit)
 
-    def store(self, prepared: PreparedBatch) -> BatchResult:
-        """Store a prepared batch in one transaction."""
+    def store(self, connection: Connection, prepared: PreparedBatch) -> BatchResult:
+        """Store a prepared batch within a write transaction; what the result counts is stored once that has committed."""
         charged, rejected, origin, result = prepared
         now = self._clock()
-        with writing(self._engine) as connection:
-            judgement = judge(connection, charged.events, charged.places)
-            store_events(connection, charged, judgement, result, now)
-            note_records(connection, [_quarantine_row(record, origin, now) for record in rejected])
+        judgement = judge(connection, charged.events, charged.places)
+        store_events(connection, charged, judgement, result, now)
+        note_records(connection, [_quarantine_row(record, origin, now) for record in rejected])
         return result
 
-    def _prepare(self, batch: Batch, origin: Origin) -> PreparedBatch:
-        now = self._clock()
+    def _prepare(self, batch: Batch, origin: Origin, before_writing: Callable[[], None]) -> PreparedBatch:
         result = BatchResult(unread_fields=batch.unread_fields)
         stated = {dimensions.account for dimensions in batch.dimensions}
         if origin.create_accounts and origin.bound_account_id is None:
-            self._create_accounts(stated, now)
+            self._create_accounts(stated, before_writing)
         with reading(self._engine) as connection:
             names = resolve_names(connection, stated)
             if origin.bound_account_id is not None:
                 batch, names = hold_to_account(batch, names, bound_to(connection, origin.bound_account_id), origin.raw_of)
             self._refresh_book(connection)
-        placed = Places(batch, names, self._index).of_events()
+        placed = Places(batch, names, self._index, before_writing).of_events()
         rejected = list(batch.rejected)
         charged = self._charge(batch.events, placed, origin, rejected)
         for record in rejected:
@@ -134,15 +138,23 @@ class Ingester:
             charged.charges.append(charge)
         return charged
 
-    def _create_accounts(self, stated: set[str], now: int) -> None:
-        with writing(self._engine) as connection:
-            create_missing_accounts(connection, stated, now=now)
+    def _create_accounts(self, stated: set[str], before_writing: Callable[[], None]) -> None:
+        with reading(self._engine) as connection:
+            missing = names_nobody_had(connection, stated)
+        if missing:
+            before_writing()
+            with writing(self._engine) as connection:
+                create_missing_accounts(connection, missing, now=self._clock())
 
     def _refresh_book(self, connection: Connection) -> None:
         newest = newest_table_id(connection)
         if newest != self._book_id:
             self._book = PriceBook(load_tables(connection))
             self._book_id = newest
+
+
+def _nothing_to_commit() -> None:
+    """Do nothing: no transaction is open."""
 
 
 def _rejection(record: RejectedRecord) -> ItemOutcome:

@@ -1,11 +1,10 @@
-"""Ingest one log: read it in blocks, decode them in a process of its own, store each block in one transaction.
+"""Ingest one log: read it in blocks, decode them in a process of its own, store several blocks to a transaction.
 
 What was stored before an error or an interruption stays, and handing the log in again counts nothing twice. When a log was
 read to its end, its records in quarantine that were read well this time are resolved.
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -17,6 +16,7 @@ from metering.domain.outcomes import BatchResult
 from metering.formats.blocks import RawBlock
 from metering.formats.detect import Detected, Format, detect_format
 from metering.formats.options import DecodeOptions
+from metering.operations.commit_group import CommitGroup
 from metering.operations.ingest import Ingester, Origin
 from metering.operations.steps.decode_apart import Decoding, decode_blocks, decode_document
 from metering.operations.steps.pause_collector import collector_paused
@@ -73,7 +73,7 @@ def ingest_log(
             count(ingester.ingest(decode_document(decoding, data), _origin_of(origin, RawBlock(data, 1, 0))))
         else:
             blocks = decode_blocks(decoding, reader.blocks(quoted=detected.format == "csv"))
-            _store_apart(ingester, blocks, origin, count)
+            _store_in_groups(CommitGroup(engine, ingester), blocks, origin, count)
     if origin.file:
         with writing(engine) as connection:
             resolve_read_again(connection, origin.source, origin.file, before=started, now=started)
@@ -96,29 +96,17 @@ def _origin(request: LogRequest, detected: Detected) -> Origin:
     )
 
 
-def _store_apart(
-    ingester: Ingester,
-    blocks: Iterator[tuple[RawBlock, Batch]],
-    origin: Origin,
-    on_stored: Callable[[BatchResult], None],
+def _store_in_groups(
+    group: CommitGroup, blocks: Iterator[tuple[RawBlock, Batch]], origin: Origin, on_stored: Callable[[BatchResult], None]
 ) -> None:
-    """Store batches in a thread of their own, so that the next one is prepared while SQLite writes this one.
-
-    A statement of many rows leaves the interpreter free for as long as it runs. What is under way when the input ends or
-    breaks off is stored and counted.
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix="writer") as writer:
-        under_way: Future[BatchResult] | None = None
-        try:
-            for block, batch in blocks:
-                prepared = ingester.prepare(batch, _origin_of(origin, block))
-                written, under_way = under_way, None
-                if written is not None:
-                    on_stored(written.result())
-                under_way = writer.submit(ingester.store, prepared)
-        finally:
-            if under_way is not None:
-                on_stored(under_way.result())
+    """Store batches, several to a commit. What was stored when the input ends or breaks off is committed and counted."""
+    try:
+        for block, batch in blocks:
+            for result in group.add(batch, _origin_of(origin, block)):
+                on_stored(result)
+    finally:
+        for result in group.commit():
+            on_stored(result)
 
 
 def _origin_of(origin: Origin, block: RawBlock) -> Origin:

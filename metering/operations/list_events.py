@@ -10,7 +10,11 @@ from metering.domain.events import PriceGrade, QuantityGrade
 from metering.domain.series import OTHER
 from metering.storage.database import reading
 from metering.storage.event_log import EventPosition, EventQuery, events_after
-from pricing.quantities import ALL_KINDS, Quantities
+from metering.storage.event_quantities import quantities_of
+from metering.storage.price_tables import load_rates
+from pricing.quantities import Quantities
+from pricing.rates import Rate
+from pricing.rating import assumes_cache_price
 
 
 class LoggedEvent(Struct, frozen=True):
@@ -53,10 +57,12 @@ class LoggedEvent(Struct, frozen=True):
 def list_events(engine: Engine, query: EventQuery, *, after: EventPosition | None = None, limit: int) -> list[LoggedEvent]:
     """Return at most ``limit`` events by event time, of equal times in the order of their arrival."""
     with reading(engine) as connection:
-        return [_logged(row) for row in events_after(connection, query, after, limit)]
+        rows = events_after(connection, query, after, limit)
+        rates = load_rates(connection, {row.rate_id for row in rows if row.rate_id is not None})
+    return [_logged(row, rates) for row in rows]
 
 
-def _logged(row: Row[Any]) -> LoggedEvent:
+def _logged(row: Row[Any], rates: dict[int, Rate]) -> LoggedEvent:
     details: dict[str, Any] = msgspec.json.decode(row.details) if row.details else {}
     series_tags = msgspec.json.decode(row.tags) if row.tags not in ("", OTHER) else {}
 
@@ -64,12 +70,12 @@ def _logged(row: Row[Any]) -> LoggedEvent:
         value: str = getattr(row, name)
         return details.get(name, value) if value == OTHER else value
 
-    grade = PriceGrade(row.price_grade)
+    grade, quantities = PriceGrade(row.price_grade), quantities_of(row)
     return LoggedEvent(
         position=EventPosition(row.event_time, row.event_id),
         id=row.external_id,
         source=row.source,
-        time_derived=bool(row.time_derived),
+        time_derived=details.get("time_derived", False),
         received_at=row.received_at,
         provider=row.provider,
         model=stated("model"),
@@ -79,14 +85,14 @@ def _logged(row: Row[Any]) -> LoggedEvent:
         key=stated("key"),
         tags={**series_tags, **details.get("tags", {})},
         status=row.status,
-        quantities=Quantities(*(getattr(row, kind) for kind in ALL_KINDS)),
+        quantities=quantities,
         quantity_grade=QuantityGrade(row.quantity_grade),
         estimate_reason=details.get("estimate_reason", ""),
         charge_nano=None if grade is PriceGrade.UNPRICED else row.charge_nano,
         price_grade=grade,
         rate_id=row.rate_id,
         price_source=row.price_source or "",
-        cache_price_assumed=bool(row.cache_price_unknown),
+        cache_price_assumed=row.rate_id is not None and assumes_cache_price(quantities, rates[row.rate_id]),
         billable=bool(row.billable),
         billing_month=row.billing_month,
         response_id=row.response_id,

@@ -48,6 +48,6 @@ def _add(groups: dict[tuple[str, str, str, str], UnpricedUsage], event: Unpriced
     key = (event.what[0], event.what[1], event.series.route, why)
     group = groups.setdefault(key, UnpricedUsage(*key, 0, 0, time, time))
     group.events += 1
-    group.tokens += sum(getattr(event.row, kind) for kind in TOKEN_KINDS)
+    group.tokens += sum(getattr(event.quantities, kind) for kind in TOKEN_KINDS)
     group.first_time = min(group.first_time, time)
     group.last_time = max(group.last_time, time)

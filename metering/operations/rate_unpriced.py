@@ -9,6 +9,8 @@ from collections.abc import Callable
 from msgspec import Struct, field
 from sqlalchemy import Connection, Engine
 
+from metering.domain.charging import is_billable
+from metering.domain.events import PriceGrade
 from metering.domain.instants import MICROS_PER_DAY
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.operations.steps.unpriced import Unpriced, unpriced_among
@@ -17,7 +19,6 @@ from metering.storage.database import reading, writing
 from metering.storage.events import add_to_rollups
 from metering.storage.price_tables import load_tables
 from pricing.book import PriceBook
-from pricing.quantities import amounts_of
 
 CHUNK = 2_000
 REASON = "priced"
@@ -73,7 +74,6 @@ def _rate(connection: Connection, event_ids: list[int], book: PriceBook, result:
             amount_nano=charge.amount_nano,
             rate_id=charge.rate_id,
             price_grade=charge.grade,
-            cache_price_unknown=int(charge.cache_price_unknown),
         )
         written += (back, placed)
         for entry in (back, placed):
@@ -84,12 +84,12 @@ def _rate(connection: Connection, event_ids: list[int], book: PriceBook, result:
 
 
 def _roll_up(deltas: RollupDeltas, event: Unpriced, entry: Entry) -> None:
+    billable = +(is_billable(event.series.route) and entry.price_grade != PriceGrade.EXEMPT)
     key = (
-        entry.series_id, entry.rate_id or 0, entry.price_grade, event.row.quantity_grade, entry.billable,
+        entry.series_id, entry.rate_id or 0, entry.price_grade, event.row.quantity_grade, billable,
         event.row.event_time // MICROS_PER_DAY, entry.billing_month,
     )  # fmt: skip
-    amounts = (amount * entry.sign for amount in amounts_of(event.quantities))
-    deltas.entries[key].append((entry.sign, *amounts, entry.amount_nano))
+    deltas.add(key, event.quantities, entry.amount_nano, sign=entry.sign)
 
 
 def _count(result: RateResult, event: Unpriced, amount_nano: int) -> None:

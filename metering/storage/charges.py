@@ -22,8 +22,6 @@ class Entry(NamedTuple):
     amount_nano: int
     rate_id: int | None
     price_grade: int
-    billable: int
-    cache_price_unknown: int
     billing_month: int
 
     @property
@@ -54,8 +52,7 @@ def later_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int,
 def first_entry(row: Any) -> Entry:
     """Return the first charge of an event's row as the ledger has it: an unpriced one weighs nothing."""
     return Entry(
-        row.id, row.series_id, 1, row.charge_nano or 0, row.rate_id, row.price_grade, row.billable,
-        row.cache_price_unknown, row.billing_month,
+        row.id, row.series_id, 1, row.charge_nano or 0, row.rate_id, row.price_grade, row.billing_month
     )  # fmt: skip
 
 

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Row, case, func, select, tuple_
 
+from metering.domain.batches import COLUMN_KINDS
 from metering.domain.events import PriceGrade, QuantityGrade
-from metering.storage.tables import charges, events, rates, series, sources
-from pricing.quantities import ALL_KINDS
+from metering.storage.ledger import billable
+from metering.storage.tables import charges, events, rates, receipts, series, sources
 
 CODED: dict[str, dict[str, int]] = {
     "price_grade": {grade.name.lower(): int(grade) for grade in PriceGrade},
@@ -45,6 +46,16 @@ _PRICE_GRADE = _now("price_grade")
 # Not coalesce: a replacement without a rate has none, whatever the first charge had.
 _RATE_ID = case((_latest.c.id.is_(None), events.c.rate_id), else_=_latest.c.rate_id)
 
+_BILLABLE = billable(_PRICE_GRADE)
+_RECEIVED_AT = (
+    select(receipts.c.received_at)
+    .where(receipts.c.first_event_id <= events.c.id)
+    .order_by(receipts.c.first_event_id.desc())
+    .limit(1)
+    .correlate(events)
+    .scalar_subquery()
+)
+
 FILTERS: dict[str, ColumnElement[Any]] = {
     "id": events.c.external_id,
     "source": sources.c.name,
@@ -59,7 +70,7 @@ FILTERS: dict[str, ColumnElement[Any]] = {
     "status": events.c.status,
     "price_grade": _PRICE_GRADE,
     "quantity_grade": events.c.quantity_grade,
-    "billable": _now("billable"),
+    "billable": _BILLABLE,
 }
 
 
@@ -98,17 +109,17 @@ def events_after(connection: Connection, query: EventQuery, after: EventPosition
             events.c.external_id,
             sources.c.name.label("source"),
             events.c.event_time,
-            events.c.time_derived,
-            events.c.received_at,
+            _RECEIVED_AT.label("received_at"),
             *(series.c[name] for name in ("provider", "model", "operation", "route", "project", "key", "tags")),
             events.c.status,
             events.c.quantity_grade,
-            *(events.c[kind] for kind in ALL_KINDS),
+            *(events.c[name] for name in (*COLUMN_KINDS, "other_quantities")),
             _PRICE_GRADE.label("price_grade"),
             _RATE_ID.label("rate_id"),
             rates.c.source.label("price_source"),
             (func.coalesce(events.c.charge_nano, 0) + _LATER_NANO).label("charge_nano"),
-            *(_now(name).label(name) for name in ("billable", "billing_month", "cache_price_unknown")),
+            _BILLABLE.label("billable"),
+            _now("billing_month").label("billing_month"),
             *(events.c[name] for name in ("response_id", "inference_id", "latency_ms", "details")),
         )
         .join_from(events, _latest, _latest.c.id == _LAST_REPLACEMENT, isouter=True)

@@ -8,10 +8,8 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from metering.domain.events import UsageEvent
 from metering.domain.series import OTHER
+from metering.storage.event_quantities import quantities_of
 from metering.storage.tables import charges, events, series, sources
-from pricing.quantities import ALL_KINDS, Quantities
-
-_FIRST_KIND = events.c.keys().index(ALL_KINDS[0])
 
 EventRow = Row[Any]
 """All columns of ``events``, then ``source``, ``provider``, ``model``, ``operation``, ``route`` and ``series_account_id``."""
@@ -37,11 +35,6 @@ def count_events(connection: Connection) -> int:
     """Return how many events are stored."""
     count: int = connection.execute(select(func.count()).select_from(events)).scalar_one()
     return count
-
-
-def quantities_of(row: EventRow) -> Quantities:
-    """Return what the event used."""
-    return Quantities(*row[_FIRST_KIND : _FIRST_KIND + len(ALL_KINDS)])
 
 
 def details_of(row: EventRow) -> dict[str, Any]:

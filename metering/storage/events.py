@@ -6,7 +6,7 @@ Everything is written in key order.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, insert, select
 
 from metering.storage.bulk import add_to, insert_all, insert_new
 from metering.storage.tables import (
@@ -15,6 +15,7 @@ from metering.storage.tables import (
     event_copies,
     event_identities,
     events,
+    receipts,
     rollups,
 )
 
@@ -97,6 +98,11 @@ def claimants(connection: Connection, claims_json: str) -> dict[int, list[Claima
 def insert_events(connection: Connection, values: list[Any]) -> None:
     """Append events; ``values`` holds EVENT_COLUMNS of one event after the other."""
     _INSERT_EVENTS.run_flat(connection, values)
+
+
+def insert_receipt(connection: Connection, first_event_id: int, received_at: int) -> None:
+    """Note when the events from ``first_event_id`` on arrived."""
+    connection.execute(insert(receipts).values(first_event_id=first_event_id, received_at=received_at))
 
 
 def insert_claims(connection: Connection, rows: list[tuple[int, int]]) -> None:

@@ -1,17 +1,19 @@
 """The ledger: every charge ever written, one signed entry each, with its event's quantities.
 
 An event's row carries its first charge (sign +1). Each row of ``charges`` is a later entry: a reversal (-1) or a replacement
-(+1) with a series, rate, grade, billability and billing month of its own. What an entry weighs is the event's quantities
+(+1) with a series, rate, grade and billing month of its own. What an entry weighs is the event's quantities
 times its sign. The rollups are sums of this view and nothing else.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, and_, case, func, literal, select, union_all
 
+from metering.domain.events import BILLED_ROUTES, PriceGrade
 from metering.domain.instants import MICROS_PER_DAY
 from metering.storage.accounts import UNASSIGNED_ID
+from metering.storage.event_quantities import quantity, quantity_columns
 from metering.storage.tables import accounts, charges, events, rollups, series
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS
@@ -36,14 +38,15 @@ def entries(*, account_id: int | None = None, start: int | None = None, end: int
             func.coalesce(events.c.rate_id, 0).label("rate_id"),
             events.c.price_grade,
             events.c.quantity_grade,
-            events.c.billable,
+            billable(events.c.price_grade).label("billable"),
             _event_day(),
             events.c.billing_month,
             literal(1, Int64).label("events"),
-            *(events.c[kind] for kind in ALL_KINDS),
+            *quantity_columns(),
             func.coalesce(events.c.charge_nano, 0).label("amount_nano"),
             events.c.event_time,
         )
+        .join_from(events, series, series.c.id == events.c.series_id)
         .where(_of_account(account_id, {account_id}))
         .where(*_in_period(start, end))
     )
@@ -52,19 +55,28 @@ def entries(*, account_id: int | None = None, start: int | None = None, end: int
 
 
 def _later() -> Select[tuple[int, ...]]:
-    return select(
+    statement = select(
         charges.c.series_id,
         func.coalesce(charges.c.rate_id, 0).label("rate_id"),
         charges.c.price_grade,
         events.c.quantity_grade,
-        charges.c.billable,
+        billable(charges.c.price_grade).label("billable"),
         _event_day(),
         charges.c.billing_month,
         charges.c.sign.label("events"),
-        *((events.c[kind] * charges.c.sign).label(kind) for kind in ALL_KINDS),
+        *((quantity(kind) * charges.c.sign).label(kind) for kind in ALL_KINDS),
         charges.c.amount_nano,
         events.c.event_time,
-    ).join_from(charges, events, events.c.id == charges.c.event_id)
+    )
+    return statement.join_from(charges, events, events.c.id == charges.c.event_id).join(
+        series, series.c.id == charges.c.series_id
+    )
+
+
+def billable(price_grade: ColumnElement[int]) -> ColumnElement[int]:
+    """Say 1 where Hugging Face bills an entry: the route of its series is billed, and the request did not fail."""
+    billed = and_(series.c.route.in_(BILLED_ROUTES), price_grade != int(PriceGrade.EXEMPT))
+    return case((billed, literal(1, Int64)), else_=literal(0, Int64))
 
 
 def _event_day() -> ColumnElement[int]:

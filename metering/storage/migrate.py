@@ -1,15 +1,17 @@
 """Bringing a database to a revision of the schema. Alembic's scripts are the only way a schema comes to be."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from metering.domain.errors import DomainError
-from metering.storage.database import reading, writing
+from metering.storage.database import reading
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -28,14 +30,38 @@ def migrations_folder() -> Path:
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Bring the database up to ``revision``; all of it or nothing."""
-    with writing(engine) as connection:
+    with migrating(engine) as connection:
         command.upgrade(_config(connection), revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
     """Bring the database down to ``revision`` (``base`` is empty)."""
-    with writing(engine) as connection:
+    with migrating(engine) as connection:
         command.downgrade(_config(connection), revision)
+
+
+@contextmanager
+def migrating(engine: Engine) -> Iterator[Connection]:
+    """Give a write transaction in which a table may be replaced by another one of its name.
+
+    SQLite takes the rows of a dropped table for deleted and looks for what refers to them, unless foreign keys are off; they
+    can be switched between transactions only. That every reference leads somewhere is checked before the commit instead.
+    """
+    with engine.connect().execution_options(metering_writes=True) as connection:
+        driver = connection.connection.driver_connection
+        if driver is None:
+            raise SchemaOutOfDateError("the database connection was lost before the migration began")
+        driver.execute("PRAGMA foreign_keys = OFF")
+        try:
+            with connection.begin():
+                yield connection
+                dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+                if dangling is not None:
+                    raise SchemaOutOfDateError(
+                        f"after the migration a row of {dangling[0]} would refer to nothing; nothing changed"
+                    )
+        finally:
+            driver.execute("PRAGMA foreign_keys = ON")
 
 
 def current_revision(engine: Engine) -> str | None:

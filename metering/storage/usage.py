@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, func, select
 
-from metering.domain.events import ROUTED, SERVERLESS
+from metering.domain.events import BILLED_ROUTES
 from metering.domain.statements import UsageSums
 from metering.storage.tables import rollups, series
 from pricing.quantities import ALL_KINDS
@@ -57,7 +57,7 @@ def billable_by_month(connection: Connection, account_id: int) -> dict[int, int]
     statement = (
         select(rollups.c.billing_month, func.sum(rollups.c.amount_nano))
         .join(series, series.c.id == rollups.c.series_id)
-        .where(series.c.account_id == account_id, rollups.c.billable == 1, series.c.route.in_((ROUTED, SERVERLESS)))
+        .where(series.c.account_id == account_id, rollups.c.billable == 1, series.c.route.in_(BILLED_ROUTES))
         .group_by(rollups.c.billing_month)
     )
     return {row[0]: row[1] for row in connection.execute(statement)}

@@ -6,18 +6,21 @@
 import sys
 
 from metering.formats.options import DecodeOptions
+from metering.operations import commit_group
 from metering.operations.ingest import Ingester, IngestSettings
 from metering.operations.ingest_log import LogRequest, ingest_log
 from metering.operations.steps import read_log
 from metering.storage.database import open_database
 
 BLOCK_LINES = 40
+COMMIT_EVENTS = 100  # two or three blocks
 
 
 def main() -> None:
     """Ingest the log; each line printed is an acknowledgement of how many records are stored."""
     database, log, now = sys.argv[1], sys.argv[2], int(sys.argv[3])
     read_log.BLOCK_LINES = BLOCK_LINES
+    commit_group.COMMIT_EVENTS = COMMIT_EVENTS
     engine = open_database(f"sqlite:///{database}")
     ingester = Ingester(engine, IngestSettings(), lambda: now)
     request = LogRequest(log, DecodeOptions(source="crash.log", now=now))

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from metering.domain.events import PriceGrade
 from metering.domain.outcomes import Outcome
 from metering.operations.ingest import Ingester, Origin
-from metering.storage.tables import event_conflicts, event_copies, event_identities, events, quarantine, rollups
+from metering.storage.tables import event_conflicts, event_copies, event_identities, events, quarantine, receipts, rollups
 from pricing.quantities import Quantities
 
 RESPONSE = "ebafdc12cee84cf29c1b"
@@ -25,8 +25,9 @@ def test_an_accepted_event_is_stored_with_its_charge(meter):
     assert (result.accepted, result.items) == (1, [])
     (row,) = meter.rows(select(events))
     # 100 x 1,000 + 10 x 2,000 nano-USD
-    assert (row.external_id, row.charge_nano, row.price_grade, row.billable) == ("a", 120_000, PriceGrade.RATED, 1)
-    assert (row.event_time, row.billing_month, row.received_at) == (NOON, 202611, NOW)
+    assert (row.external_id, row.charge_nano, row.price_grade) == ("a", 120_000, PriceGrade.RATED)
+    assert (row.event_time, row.billing_month) == (NOON, 202611)
+    assert meter.rows(select(receipts)) == [(row.id, NOW)]
     assert meter.total() == 120_000
     assert not meter.violations()
 

@@ -2,9 +2,12 @@
 
 import pytest
 from builders import DAY, NOON, price_table, rate, usage_event
+from meter import ALL_TIME
 from sqlalchemy import select
 
 from metering.domain.events import PriceGrade, QuantityGrade
+from metering.operations.list_events import list_events
+from metering.storage.event_log import EventQuery
 from metering.storage.tables import events, quarantine, rollups
 from pricing.quantities import Quantities
 
@@ -108,7 +111,9 @@ def test_a_charge_is_rounded_up_once_a_request(meter):
 
 def test_an_assumed_cache_price_is_marked(meter):
     meter.ingest(usage_event(quantities=Quantities(cache_read_tokens=5, output_tokens=1)), usage_event())
-    assert sorted(meter.rows(select(events.c.cache_price_unknown, events.c.charge_nano))) == [(0, 120_000), (1, 7_000)]
+    query = EventQuery(meter.rows(select(events.c.account_id))[0][0], *ALL_TIME)
+    logged = list_events(meter.engine, query, limit=10)
+    assert sorted((event.cache_price_assumed, event.charge_nano) for event in logged) == [(False, 120_000), (True, 7_000)]
     assert not meter.violations()
 
 

@@ -285,11 +285,12 @@ def test_what_was_stored_before_the_store_fails_stays(meter, log, ingest, small_
     store = meter.ingester.store
     batches = []
 
-    def fail_at_the_third(prepared):
+    def fail_at_the_third(connection, prepared):
         batches.append(prepared)
+        result = store(connection, prepared)
         if len(batches) == 3:
             raise OSError("the disk is full")
-        return store(prepared)
+        return result
 
     monkeypatch.setattr(meter.ingester, "store", fail_at_the_third)
     path = log(log_of(*map(line, range(12))))

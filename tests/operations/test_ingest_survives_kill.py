@@ -72,7 +72,7 @@ def test_killed_at_any_moment_it_loses_nothing_and_counts_nothing_twice(meter, t
     deaths = 0
     for _ in range(3):
         process = start(meter, log)
-        acknowledged = killed_after(process, chance.randrange(1, 60), chance.random() / 20)
+        acknowledged = killed_after(process, chance.randrange(1, 20), chance.random() / 20)
         deaths += process.returncode == -signal.SIGKILL
         stored = {row.external_id for row in meter.rows(select(events.c.external_id))}
         assert {f"r{number}" for number in range(acknowledged)} <= stored

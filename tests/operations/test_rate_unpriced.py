@@ -163,8 +163,8 @@ def test_a_price_that_was_taken_back_can_be_found_again(waiting):
     """The newest entry counts, wherever it stands: an event priced, then unpriced by a later charge, is unpriced."""
     (llama,) = waiting.rows(select(events).where(events.c.price_grade == PriceGrade.RATED))
     insert = (
-        "INSERT INTO charges (event_id, series_id, sign, amount_nano, rate_id, price_grade, billable,"
-        " cache_price_unknown, billing_month, recorded_at, reason) VALUES (?, ?, ?, ?, ?, ?, 1, 0, 202611, 1, 'taken back')"
+        "INSERT INTO charges (event_id, series_id, sign, amount_nano, rate_id, price_grade,"
+        " billing_month, recorded_at, reason) VALUES (?, ?, ?, ?, ?, ?, 202611, 1, 'taken back')"
     )
     waiting.execute(insert, llama.id, llama.series_id, -1, -120_000, llama.rate_id, 0)
     waiting.execute(insert, llama.id, llama.series_id, 1, 0, None, 2)

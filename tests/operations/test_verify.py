@@ -29,6 +29,7 @@ def sound(meter):
         usage_event(id="reported", model="other", reported_cost_nano=5),
         usage_event(id="later", model="mystery", time=NOON + 30 * HOUR),
         usage_event(id="cached", quantities=Quantities(cache_read_tokens=3, output_tokens=1)),
+        usage_event(id="written", quantities=Quantities(cache_write_tokens=3, output_tokens=1)),
         usage_event(id="stranger", account="stranger"),
         usage_event(id="unknown", model="never"),
     )
@@ -65,18 +66,26 @@ def test_an_empty_database_has_no_violation(bare_meter):
         ("UPDATE rollups SET billing_month = 202609 WHERE price_grade = 3", {"rollup_differs"}),
         ("UPDATE events SET charge_nano = charge_nano + 1 WHERE external_id = 'first'", {"rollup_differs", "charge_differs"}),
         ("UPDATE events SET output_tokens = 11 WHERE external_id = 'first'", {"content_differs", "charge_differs"}),
-        ("UPDATE events SET cache_price_unknown = 0 WHERE external_id = 'cached'", {"charge_differs"}),
+        (
+            "UPDATE events SET other_quantities = '{\"images\":1}' WHERE external_id = 'first'",
+            {"content_differs", "rollup_differs"},
+        ),
+        ("UPDATE events SET other_quantities = '' WHERE external_id = 'written'", {"content_differs", "rollup_differs"}),
         ("UPDATE events SET charge_nano = 6 WHERE external_id = 'reported'", {"charge_differs"}),
         ("UPDATE events SET external_id = 'forged' WHERE external_id = 'first'", {"identity_missing"}),
         ("UPDATE events SET event_time = event_time + 1 WHERE external_id = 'first'", {"content_differs"}),
         ("UPDATE events SET status = 201 WHERE external_id = 'first'", {"content_differs"}),
         (
             "UPDATE events SET status = 500 WHERE external_id = 'cached'",
-            {"failure_charged", "billable_differs", "content_differs"},
+            {"failure_charged", "content_differs"},
         ),
-        ("UPDATE events SET status = 200 WHERE external_id = 'failed'", {"failure_charged", "billable_differs"}),
+        ("UPDATE events SET status = 200 WHERE external_id = 'failed'", {"failure_charged"}),
         ("UPDATE events SET charge_nano = 1 WHERE external_id = 'failed'", {"failure_charged", "charge_differs"}),
-        ("UPDATE events SET billable = 0 WHERE external_id = 'cached'", {"billable_differs", "rollup_differs"}),
+        ("UPDATE rollups SET billable = 0 WHERE billable = 1", {"rollup_differs"}),
+        (
+            "UPDATE events SET price_grade = 3, rate_id = NULL WHERE external_id = 'cached'",
+            {"failure_charged", "rollup_differs"},
+        ),
         ("UPDATE events SET billing_month = 202601 WHERE external_id = 'cached'", {"billing_month_differs", "rollup_differs"}),
         ("UPDATE events SET account_id = 1 WHERE external_id = 'cached'", {"account_differs", "identity_missing"}),
         ("DELETE FROM event_identities WHERE event_id = 1", {"identity_missing", "identities_differ"}),
@@ -89,8 +98,6 @@ def test_an_empty_database_has_no_violation(bare_meter):
         ("UPDATE charges SET amount_nano = -1 WHERE sign = -1", {"reversal_differs", "charge_differs"}),
         ("UPDATE charges SET billing_month = 202601 WHERE sign = -1", {"reversal_differs", "rollup_differs"}),
         ("UPDATE charges SET billing_month = 202601 WHERE sign = 1", {"billing_month_differs", "rollup_differs"}),
-        ("UPDATE charges SET billable = 0 WHERE sign = -1", {"reversal_differs"}),
-        ("UPDATE charges SET billable = 0 WHERE sign = 1", {"billable_differs"}),
         ("UPDATE charges SET series_id = 1 WHERE sign = -1", {"reversal_differs"}),
         ("DELETE FROM charges WHERE sign = 1", {"not_replaced", "rollup_differs", "spend_differs"}),
         ("DELETE FROM charges WHERE sign = -1", {"reversal_differs", "rollup_differs", "spend_differs"}),
@@ -122,9 +129,9 @@ def test_an_event_that_was_counted_under_two_identities_is_found(sound):
 
 def test_a_charge_that_moves_from_one_account_to_another_is_found_and_one_from_unassigned_is_not(sound):
     move = (
-        "INSERT INTO charges (event_id, series_id, sign, amount_nano, rate_id, price_grade, billable, cache_price_unknown,"
-        " billing_month, recorded_at, reason) SELECT id, {}, {}, {} * charge_nano, rate_id, price_grade, billable,"
-        " cache_price_unknown, billing_month, 0, 'assigned' FROM events WHERE id = ?"
+        "INSERT INTO charges (event_id, series_id, sign, amount_nano, rate_id, price_grade,"
+        " billing_month, recorded_at, reason)"
+        " SELECT id, {}, {}, {} * charge_nano, rate_id, price_grade, billing_month, 0, 'assigned' FROM events WHERE id = ?"
     )
     stranger = event_id(sound, "stranger")
     routed = "(SELECT id FROM series WHERE account_id = 2 AND route = 'routed' AND model = 'llama')"

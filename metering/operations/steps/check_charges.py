@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
 
-from metering.domain.charging import is_billable
 from metering.domain.events import PriceGrade
 from metering.domain.instants import month_of
 from metering.domain.violations import Violation
@@ -12,7 +11,8 @@ from metering.operations.steps.check_events import CHUNK, over_events
 from metering.operations.steps.check_sums import Step
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.charges import Entry, first_entry, later_entries
-from metering.storage.event_rows import EventRow, details_of, events_with_charges, quantities_of
+from metering.storage.event_quantities import quantities_of
+from metering.storage.event_rows import EventRow, details_of, events_with_charges
 from metering.storage.price_tables import load_tables
 from metering.storage.series import series_by_id
 from pricing.book import PriceBook
@@ -47,7 +47,6 @@ def later_charges_undo_and_replace(connection: Connection, step: Step) -> Iterat
                 yield from _follows_its_grade(row, entry, book)
                 own = summed_in[entry.series_id]
                 yield from _stays_with_its_account(row, own.account_id)
-                yield from _is_billed_as_its_route(row, entry, own.route)
                 yield from _is_billed_in_its_month(row, entry)
         after = rows[-1].id
         done += len(rows)
@@ -76,36 +75,29 @@ def _undo_and_replace(row: EventRow, later: Sequence[Entry]) -> Iterator[Violati
 def _follows_its_grade(row: EventRow, entry: Entry, book: PriceBook) -> Iterator[Violation]:
     expected = _amount(row, entry, book)
     got = entry.amount_nano * entry.sign
-    if expected != (got, entry.cache_price_unknown):
+    if expected != got:
         grade = PriceGrade(entry.price_grade).name.lower()
-        message = f"a charge of event {row.id} is not what its grade ({grade}) makes of it (nano-USD, cache price unknown)"
-        yield _violation("charge_differs", row, str(expected), str((got, entry.cache_price_unknown)), message)
+        message = f"a charge of event {row.id} is not what its grade ({grade}) makes of it (nano-USD)"
+        yield _violation("charge_differs", row, str(expected), str(got), message)
 
 
-def _amount(row: EventRow, entry: Entry, book: PriceBook) -> tuple[int | None, int]:
-    """Return (nano-USD, cache price unknown) as the grade says; None where the rate makes no charge."""
+def _amount(row: EventRow, entry: Entry, book: PriceBook) -> int | None:
+    """Return nano-USD as the grade says; None where the rate makes no charge."""
     if entry.rate_id is not None:
         try:
             rated = charge(quantities_of(row), book.rate(entry.rate_id))
         except (ChargeTooLargeError, KeyError):
             rated = None
-        return (None, 0) if rated is None else (rated.amount_nano, int(rated.cache_price_unknown))
+        return None if rated is None else rated.amount_nano
     if entry.price_grade == PriceGrade.REPORTED:
-        return details_of(row).get("reported_cost_nano"), 0
-    return 0, 0
+        return details_of(row).get("reported_cost_nano")
+    return 0
 
 
 def _stays_with_its_account(row: EventRow, account_id: int) -> Iterator[Violation]:
     if row.account_id not in (account_id, UNASSIGNED_ID):
         message = f"a charge of event {row.id} moved from an account to another; only unassigned events can be assigned"
         yield _violation("account_differs", row, str(row.account_id), str(account_id), message)
-
-
-def _is_billed_as_its_route(row: EventRow, entry: Entry, route: str) -> Iterator[Violation]:
-    billable = int(is_billable(route) and entry.price_grade != PriceGrade.EXEMPT)
-    if entry.billable != billable:
-        message = f"a later charge of event {row.id} on route {route} is marked the wrong way"
-        yield _violation("billable_differs", row, str(billable), str(entry.billable), message)
 
 
 def _is_billed_in_its_month(row: EventRow, entry: Entry) -> Iterator[Violation]:

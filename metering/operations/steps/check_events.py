@@ -1,4 +1,4 @@
-"""What must hold for every event by itself: identity, content digest, failure, billability, billing month.
+"""What must hold for every event by itself: identity, content digest, failure, billing month.
 
 Each invariant is a function over a chunk of events; ``over_events`` leads them through all events in bounded memory.
 """
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy import Connection
 
-from metering.domain.charging import is_billable, succeeded
+from metering.domain.charging import succeeded
 from metering.domain.events import PriceGrade
 from metering.domain.identity import fingerprint_of, stored_under
 from metering.domain.instants import month_of
@@ -49,7 +49,7 @@ def every_event_has_its_identity(connection: Connection, rows: Sequence[EventRow
 
 
 def failed_events_cost_nothing(_: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:
-    """A failed request is exempt and not billable; an answered one is not exempt, and billable if HF bills its route."""
+    """A failed request is exempt and costs nothing; an answered one is not exempt."""
     for row in rows:
         answered = 200 <= row.status < 400 if row.status else succeeded(usage_event(row, row.route))
         if (row.price_grade == PriceGrade.EXEMPT) == answered or (not answered and row.charge_nano != 0):
@@ -57,10 +57,6 @@ def failed_events_cost_nothing(_: Connection, rows: Sequence[EventRow]) -> Itera
             got = f"{PriceGrade(row.price_grade).name.lower()}, {row.charge_nano}"
             message = f"event {row.id} {'was answered and is exempt' if answered else 'failed and is not exempt'}"
             yield _violation("failure_charged", row, expected, got, message)
-        billable = int(answered and is_billable(row.route))
-        if row.billable != billable:
-            message = f"event {row.id} on route {row.route} is marked the wrong way"
-            yield _violation("billable_differs", row, str(billable), str(row.billable), message)
 
 
 def events_are_billed_in_their_month(_: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:

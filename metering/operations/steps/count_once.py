@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from metering.domain.batches import BatchEvent
-from metering.domain.identity import CLAIM_WINDOW_MICROS, identity_of
+from metering.domain.identity import CLAIM_WINDOW_MICROS, identities_of, identity_of
 from metering.domain.outcomes import Outcome
 from metering.operations.steps.place_events import Place
 from metering.storage.events import (
@@ -43,7 +43,7 @@ def judge(connection: Connection, events: Sequence[BatchEvent], places: Sequence
     Needs a write transaction: what is judged new is taken from here on.
     """
     first_id = next_event_id(connection)
-    identities = [identity_of(event.digest, place.identity_mask) for event, place in zip(events, places, strict=True)]
+    identities = _identities(events, places)
     rows = [
         (identity, event_id, event.fingerprint)
         for event_id, (identity, event) in enumerate(zip(identities, events, strict=True), first_id)
@@ -53,6 +53,13 @@ def judge(connection: Connection, events: Sequence[BatchEvent], places: Sequence
     repeats = {} if new == len(events) else _repeats(connection, events, identities, first_id)
     _find_copies(connection, events, places, Judgement(first_id, repeats))
     return Judgement(first_id, repeats)
+
+
+def _identities(events: Sequence[BatchEvent], places: Sequence[Place]) -> list[bytes]:
+    masks = {place.identity_mask for place in places}
+    if len(masks) == 1:
+        return identities_of([event.digest for event in events], masks.pop())
+    return [identity_of(event.digest, place.identity_mask) for event, place in zip(events, places, strict=True)]
 
 
 def _repeats(connection: Connection, events: Sequence[BatchEvent], identities: list[bytes], first_id: int) -> dict[int, Repeat]:

@@ -3,6 +3,8 @@
 A name that changed hands is the exception: which account it means depends on the event's time.
 """
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from metering.domain.batches import Batch, Dimensions
@@ -36,10 +38,11 @@ class Place(Struct, frozen=True):
 class Places:
     """The places of one batch, in the order of its events."""
 
-    def __init__(self, batch: Batch, names: Names, index: SeriesIndex) -> None:
+    def __init__(self, batch: Batch, names: Names, index: SeriesIndex, before_writing: Callable[[], None]) -> None:
         self._batch = batch
         self._names = names
         self._index = index
+        self._before_writing = before_writing
         self._fixed = [names.always(dimensions.account) for dimensions in batch.dimensions]
 
     def of_events(self) -> list[Place]:
@@ -49,7 +52,7 @@ class Places:
         else:
             billed = {(position, fixed) for position, fixed in enumerate(self._fixed) if fixed is not None}
         wanted = {pair: self._series_key(*pair) for pair in billed}
-        self._index.prepare(wanted.values())
+        self._index.prepare(wanted.values(), self._before_writing)
         places = {pair: self._place(pair[0], key) for pair, key in wanted.items()}
         if all(fixed is not None for fixed in self._fixed):
             by_position = {position: place for (position, _), place in places.items()}
@@ -79,7 +82,7 @@ class Places:
         return Place(
             account_id=wanted.account_id,
             identity_mask=account_mask(wanted.account_id),
-            source_id=self._index.source_id(self._batch.dimensions[position].source),
+            source_id=self._index.source_id(self._batch.dimensions[position].source, self._before_writing),
             route=wanted.route,
             billable=is_billable(wanted.route),
             what=(wanted.provider, wanted.model, wanted.operation),

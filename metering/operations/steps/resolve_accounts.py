@@ -55,10 +55,15 @@ def resolve_names(connection: Connection, names: Collection[str]) -> Names:
     return Names(name_periods(connection, [name for name in names if name]))
 
 
+def names_nobody_had(connection: Connection, names: Collection[str]) -> list[str]:
+    """Return the names that no account has or ever had, in order."""
+    known = {period.name for period in name_periods(connection, names)}
+    return sorted(set(names) - known - {""})
+
+
 def create_missing_accounts(connection: Connection, names: Collection[str], *, now: int) -> list[str]:
     """Declare the names that nobody has ever had; return them. Needs a write transaction."""
-    known = {period.name for period in name_periods(connection, names)}
-    missing = sorted(set(names) - known - {""})
+    missing = names_nobody_had(connection, names)
     for name in missing:
         insert_account(connection, name, default_route="", now=now)
     return missing

@@ -6,16 +6,44 @@ They are aggregated in memory per batch and added in the transaction that writes
 from collections import defaultdict
 from typing import Any
 
+from msgspec.structs import astuple
+
+from metering.domain.batches import COLUMN_KINDS
+from pricing.quantities import ALL_KINDS, Quantities
+
 RollupKey = tuple[int, ...]
 """(series, rate or 0, price grade, quantity grade, billable, event day, billing month)."""
 
+_PLACES = tuple(ALL_KINDS.index(kind) for kind in COLUMN_KINDS)
+
 
 class RollupDeltas:
-    """What one batch adds to each rollup. An entry is (events, quantities..., amount), all of one sign."""
+    """What one batch adds to each rollup.
+
+    ``common`` holds (events, COLUMN_KINDS..., nano-USD) of each entry, signed: nearly all there is. ``whole`` holds the
+    quantities in the order of ALL_KINDS of entries that have others; what is in ``common`` of those is the count and the
+    amount only.
+    """
 
     def __init__(self) -> None:
-        self.entries: defaultdict[RollupKey, list[tuple[int, ...]]] = defaultdict(list)
+        self.common: defaultdict[RollupKey, list[tuple[int, ...]]] = defaultdict(list)
+        self.whole: defaultdict[RollupKey, list[tuple[int, ...]]] = defaultdict(list)
+
+    def add(self, key: RollupKey, quantities: Quantities, amount_nano: int, *, sign: int = 1) -> None:
+        """Add one entry of the ledger."""
+        self.common[key].append((sign, *_NOTHING, amount_nano))
+        self.whole[key].append(tuple(amount * sign for amount in astuple(quantities)))
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Return one row a rollup: the key, then the sums, in the table's order."""
-        return [(*key, *map(sum, zip(*entries, strict=True))) for key, entries in self.entries.items()]
+        return [self._row(key, entries) for key, entries in self.common.items()]
+
+    def _row(self, key: RollupKey, entries: list[tuple[int, ...]]) -> tuple[Any, ...]:
+        events, *common, amount_nano = map(sum, zip(*entries, strict=True))
+        quantities = list(map(sum, zip(*self.whole[key], strict=True))) if key in self.whole else [0] * len(ALL_KINDS)
+        for place, amount in zip(_PLACES, common, strict=True):
+            quantities[place] += amount
+        return (*key, events, *quantities, amount_nano)
+
+
+_NOTHING = (0,) * len(COLUMN_KINDS)

@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-from msgspec.structs import astuple
 from sqlalchemy import Connection
 
 from metering.domain.batches import BatchEvent, details_json
@@ -16,7 +15,14 @@ from metering.operations.steps.count_once import Judgement
 from metering.operations.steps.place_events import Place
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.storage.accounts import UNASSIGNED_ID
-from metering.storage.events import add_to_rollups, insert_claims, insert_conflicts, insert_copies, insert_events
+from metering.storage.events import (
+    add_to_rollups,
+    insert_claims,
+    insert_conflicts,
+    insert_copies,
+    insert_events,
+    insert_receipt,
+)
 
 
 class Charged(NamedTuple):
@@ -33,12 +39,12 @@ def store_events(connection: Connection, charged: Charged, judgement: Judgement,
     values: list[Any] = []
     claims: list[tuple[int, int]] = []
     deltas = RollupDeltas()
-    entries, repeats = deltas.entries, judgement.repeats
+    common, repeats = deltas.common, judgement.repeats
     for event_id, (event, place, charge) in enumerate(zip(*charged, strict=True), judgement.first_id):
         if repeats and event_id - judgement.first_id in repeats:
             continue
-        amounts = astuple(event.quantities)
-        billable = +(place.billable and event.succeeded)
+        quantities = event.quantities
+        used = quantities.input_tokens, quantities.cache_read_tokens, quantities.output_tokens, quantities.reasoning_tokens
         day = event.time // MICROS_PER_DAY
         month = month_of_day(day)
         values += (
@@ -48,30 +54,33 @@ def store_events(connection: Connection, charged: Charged, judgement: Judgement,
             place.source_id,
             event.id,
             event.time,
-            +event.time_derived,
-            now,
             event.status,
-            billable,
             event.quantity_grade,
-            *amounts,
+            *used,
+            event.other_quantities,
             charge.amount_nano,
             charge.rate_id,
             charge.grade,
-            +charge.cache_price_unknown,
             month,
             event.response_id,
             event.inference_id,
             event.latency_ms,
             event.details if place.series is place.wanted else details_with_folded(event, place),
         )
+        billable = +(place.billable and event.succeeded)
         key = place.series_id, charge.rate_id or 0, charge.grade, event.quantity_grade, billable, day, month
-        entries[key].append((1, *amounts, charge.amount_nano or 0))
+        if event.other_quantities:
+            deltas.add(key, quantities, charge.amount_nano or 0)
+        else:
+            common[key].append((1, *used, charge.amount_nano or 0))
         for claim in event.claims:
             claims.append((claim, event_id))  # noqa: PERF401 - most events have none or one
         if place.doubtful or charge.amount_nano is None:
             _count_doubts(place, charge, result)
     result.accepted += len(charged.events) - len(repeats)
-    insert_events(connection, values)
+    if values:
+        insert_receipt(connection, judgement.first_id, now)
+        insert_events(connection, values)
     insert_claims(connection, claims)
     add_to_rollups(connection, deltas.rows())
     _store_repeats(connection, charged, judgement, result, now)

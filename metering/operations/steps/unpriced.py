@@ -9,7 +9,8 @@ from metering.domain.charging import FirstCharge, first_charge
 from metering.domain.events import UNKNOWN, QuantityGrade
 from metering.domain.series import SeriesKey
 from metering.storage.charges import Entry, first_entry, later_entries
-from metering.storage.event_rows import EventRow, events_by_id, quantities_of, what_was_asked
+from metering.storage.event_quantities import quantities_of
+from metering.storage.event_rows import EventRow, events_by_id, what_was_asked
 from metering.storage.series import series_by_id
 from pricing.book import PriceBook
 from pricing.errors import ChargeTooLargeError

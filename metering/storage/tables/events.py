@@ -1,23 +1,16 @@
 """The event log, what makes an event count once, its charges, and the rollups.
 
-An event's row carries its first charge; later charges stand in ``charges`` as reversal and replacement. Dimensions live in
-``series``, so that the row stays narrow.
+An event's row carries its first charge; later charges stand in ``charges`` as reversal and replacement. The row is narrow,
+because every column costs time and space a million times over: dimensions live in ``series``, when events arrived in
+``receipts``, kinds of quantities that few requests have in ``other_quantities``, and what follows from other columns (whether
+Hugging Face bills the event, whether a cache price was assumed) in none.
 """
 
 from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, PrimaryKeyConstraint, UniqueConstraint
-from sqlalchemy.schema import SchemaItem
 
-from metering.storage.tables.schema import flag, identifier, integer, refers, table, text
+from metering.domain.batches import COLUMN_KINDS
+from metering.storage.tables.schema import Int64, identifier, integer, refers, table, text
 from pricing.quantities import ALL_KINDS
-
-
-def _quantities() -> list[Column[int]]:
-    return [integer(kind) for kind in ALL_KINDS]
-
-
-def _non_negative() -> list[SchemaItem]:
-    return [CheckConstraint(" AND ".join(f"{kind} >= 0" for kind in ALL_KINDS), name="quantities")]
-
 
 sources = table("sources", identifier(), text("name"), UniqueConstraint("name"))
 
@@ -45,17 +38,15 @@ events = table(
     refers("source_id", "sources"),
     text("external_id"),
     integer("event_time"),
-    flag("time_derived"),
-    integer("received_at"),
     integer("status", null=True),
-    flag("billable"),
     integer("quantity_grade"),
-    *_quantities(),
+    *(integer(kind) for kind in COLUMN_KINDS),
+    # The other kinds that are not zero, as JSON; empty for none.
+    text("other_quantities"),
     # The first charge: NULL where it is unpriced.
     integer("charge_nano", null=True),
     refers("rate_id", "rates", null=True),
     integer("price_grade"),
-    flag("cache_price_unknown"),
     integer("billing_month"),
     text("response_id"),
     text("inference_id"),
@@ -65,8 +56,15 @@ events = table(
     CheckConstraint("charge_nano >= 0 AND charge_nano < 9007199254740992", name="charge_bounds"),
     CheckConstraint("(charge_nano IS NULL) = (price_grade = 2)", name="unpriced"),
     CheckConstraint("(rate_id IS NOT NULL) = (price_grade = 0)", name="rated"),
-    *_non_negative(),
+    CheckConstraint(" AND ".join(f"{kind} >= 0" for kind in COLUMN_KINDS), name="quantities"),
     Index("ix_events_account_id_event_time", "account_id", "event_time"),
+)
+
+# When events arrived: those from ``first_event_id`` until the next receipt's, stored in one transaction.
+receipts = table(
+    "receipts",
+    Column("first_event_id", Int64, primary_key=True, autoincrement=False),
+    integer("received_at"),
 )
 
 # Identity is (account, source, id) hashed to 16 bytes; ``event_id`` names the event, or the copy, that it belongs to.
@@ -126,8 +124,6 @@ charges = table(
     integer("amount_nano"),
     refers("rate_id", "rates", null=True),
     integer("price_grade"),
-    flag("billable"),
-    flag("cache_price_unknown"),
     integer("billing_month"),
     integer("recorded_at"),
     text("reason"),
@@ -148,7 +144,7 @@ rollups = table(
     integer("event_day"),
     integer("billing_month"),
     integer("events"),
-    *_quantities(),
+    *(integer(kind) for kind in ALL_KINDS),
     integer("amount_nano"),
     PrimaryKeyConstraint("series_id", "rate_id", "price_grade", "quantity_grade", "billable", "event_day", "billing_month"),
     Index("ix_rollups_event_day", "event_day"),

@@ -1,0 +1,82 @@
+"""Migrations carry the events along: what a database holds is the same after going down and up again."""
+
+import pytest
+from builders import NOON, price_table, rate, usage_event
+from sqlalchemy import select
+
+from metering.storage.migrate import downgrade, upgrade
+from metering.storage.tables import charges, event_copies, events, receipts
+from pricing.quantities import Quantities
+from pricing.rates import Price
+
+RESPONSE = "ebafdc12cee84cf29c1b"
+
+
+@pytest.fixture
+def filled(meter):
+    """Events with and without everything that the wide rows had columns for, a copy, and later charges."""
+    with_cache = {"input_tokens": Price(1_000_000), "cache_read_tokens": Price(1), "output_tokens": Price(0)}
+    meter.record_prices(price_table(rate(model="cached", prices=with_cache), source="cached"))
+    meter.ingest(
+        usage_event(id="plain", response_id=RESPONSE),
+        usage_event(id="copy", source="tracer", response_id=RESPONSE),
+        usage_event(id="failed", status=500, tags={"user": "u-1"}),
+        usage_event(id="read", quantities=Quantities(cache_read_tokens=5, output_tokens=1), time_derived=True),
+        usage_event(id="written", quantities=Quantities(cache_write_1h_tokens=7, images=2, output_tokens=1)),
+        usage_event(id="priced read", model="cached", quantities=Quantities(cache_read_tokens=5, output_tokens=1)),
+        usage_event(id="later", model="mystery", route="routed"),
+        usage_event(id="own key", route="provider_key", tags={"user": "u-2"}, time_derived=True),
+    )
+    meter.now += 1_000
+    meter.ingest(usage_event(id="another day", time=NOON + 1))
+    meter.record_prices(price_table(rate(model="mystery"), source="mystery"))
+    meter.rate_unpriced()
+    return meter
+
+
+def everything(meter):
+    return [[tuple(row) for row in meter.rows(select(table))] for table in (events, charges, receipts, event_copies)]
+
+
+def test_going_down_and_up_again_changes_no_event(filled):
+    before = everything(filled)
+    downgrade(filled.engine, "0001")
+    upgrade(filled.engine)
+    assert everything(filled) == before
+    assert not filled.violations()
+
+
+def test_going_down_gives_the_wide_rows_what_they_had(filled):
+    downgrade(filled.engine, "0001")
+    with filled.engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT external_id, received_at, billable, cache_price_unknown, time_derived,"
+            " cache_write_1h_tokens, images, details FROM events ORDER BY id"
+        ).fetchall()
+        later = connection.exec_driver_sql("SELECT sign, billable, cache_price_unknown FROM charges ORDER BY id").fetchall()
+    then = filled.now - 1_000
+    assert [tuple(row) for row in rows] == [
+        ("plain", then, 1, 0, 0, 0, 0, ""),
+        ("failed", then, 0, 0, 0, 0, 0, '{"tags":{"user":"u-1"}}'),
+        ("read", then, 1, 1, 1, 0, 0, ""),
+        ("written", then, 1, 0, 0, 7, 2, ""),
+        ("priced read", then, 1, 0, 0, 0, 0, ""),
+        ("later", then, 1, 0, 0, 0, 0, ""),
+        ("own key", then, 0, 0, 1, 0, 0, '{"tags":{"user":"u-2"}}'),
+        ("another day", then + 1_000, 1, 0, 0, 0, 0, ""),
+    ]
+    assert [tuple(row) for row in later] == [(-1, 1, 0), (1, 1, 0)]
+
+
+def test_a_reference_that_would_lead_nowhere_keeps_the_migration_from_happening(filled):
+    downgrade(filled.engine, "0001")
+    with filled.engine.connect() as careless:
+        driver = careless.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys = OFF")
+        driver.execute("DELETE FROM events WHERE external_id = 'plain'")
+        driver.execute("PRAGMA foreign_keys = ON")
+    with pytest.raises(Exception, match="would refer to nothing"):
+        upgrade(filled.engine)
+    with filled.engine.connect() as connection:
+        columns = {row[1] for row in connection.exec_driver_sql("PRAGMA table_info(events)")}
+    assert "received_at" in columns
