@@ -4,7 +4,7 @@ The answer comes after the commit: acknowledged means stored. Handing the same b
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,7 +18,6 @@ from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.domain.series import DEFAULT_SERIES_CAP
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.charge_events import charge_event
-from metering.operations.steps.count_once import judge
 from metering.operations.steps.hold_to_account import bound_to, hold_to_account
 from metering.operations.steps.place_events import Place, Places
 from metering.operations.steps.resolve_accounts import create_missing_accounts, names_nobody_had, resolve_names
@@ -76,39 +75,34 @@ class Ingester:
 
     def ingest(self, batch: Batch, origin: Origin) -> BatchResult:
         """Store a batch; the answer counts every record of it once. On an error nothing of the batch is stored."""
-        prepared = self.prepare(batch, origin)
-        with writing(self._engine) as connection:
-            return self.store(connection, prepared)
-
-    def prepare(self, batch: Batch, origin: Origin, *, before_writing: Callable[[], None] | None = None) -> PreparedBatch:
-        """Resolve accounts, series and rates: all that can be done before the transaction that stores the batch.
-
-        New accounts and series commit in transactions of their own. A caller that has a write transaction open commits it
-        in ``before_writing``, which is called before those begin: SQLite has one writer.
-        """
-        with self._lock:
-            return self._prepare(batch, origin, before_writing or _nothing_to_commit)
-
-    def store(self, connection: Connection, prepared: PreparedBatch) -> BatchResult:
-        """Store a prepared batch within a write transaction; what the result counts is stored once that has committed."""
-        charged, rejected, origin, result = prepared
-        now = self._clock()
-        judgement = judge(connection, charged.events, charged.places)
-        store_events(connection, charged, judgement, result, now)
-        note_records(connection, [_quarantine_row(record, origin, now) for record in rejected])
+        (result,) = self.store([self.prepare(batch, origin)])
         return result
 
-    def _prepare(self, batch: Batch, origin: Origin, before_writing: Callable[[], None]) -> PreparedBatch:
+    def prepare(self, batch: Batch, origin: Origin) -> PreparedBatch:
+        """Resolve accounts, series and rates: all that can be done before the transaction that stores the batch."""
+        with self._lock:
+            return self._prepare(batch, origin)
+
+    def store(self, prepared: Sequence[PreparedBatch]) -> list[BatchResult]:
+        """Store prepared batches in one transaction, in their order; return their results. All of them or none."""
+        now = self._clock()
+        with writing(self._engine) as connection:
+            store_events(connection, [(batch.charged, batch.result) for batch in prepared], now)
+            rows = [_quarantine_row(record, batch.origin, now) for batch in prepared for record in batch.rejected]
+            note_records(connection, rows)
+        return [batch.result for batch in prepared]
+
+    def _prepare(self, batch: Batch, origin: Origin) -> PreparedBatch:
         result = BatchResult(unread_fields=batch.unread_fields)
         stated = {dimensions.account for dimensions in batch.dimensions}
         if origin.create_accounts and origin.bound_account_id is None:
-            self._create_accounts(stated, before_writing)
+            self._create_accounts(stated)
         with reading(self._engine) as connection:
             names = resolve_names(connection, stated)
             if origin.bound_account_id is not None:
                 batch, names = hold_to_account(batch, names, bound_to(connection, origin.bound_account_id), origin.raw_of)
             self._refresh_book(connection)
-        placed = Places(batch, names, self._index, before_writing).of_events()
+        placed = Places(batch, names, self._index).of_events()
         rejected = list(batch.rejected)
         charged = self._charge(batch.events, placed, origin, rejected)
         for record in rejected:
@@ -138,11 +132,10 @@ class Ingester:
             charged.charges.append(charge)
         return charged
 
-    def _create_accounts(self, stated: set[str], before_writing: Callable[[], None]) -> None:
+    def _create_accounts(self, stated: set[str]) -> None:
         with reading(self._engine) as connection:
             missing = names_nobody_had(connection, stated)
         if missing:
-            before_writing()
             with writing(self._engine) as connection:
                 create_missing_accounts(connection, missing, now=self._clock())
 
@@ -151,10 +144,6 @@ class Ingester:
         if newest != self._book_id:
             self._book = PriceBook(load_tables(connection))
             self._book_id = newest
-
-
-def _nothing_to_commit() -> None:
-    """Do nothing: no transaction is open."""
 
 
 def _rejection(record: RejectedRecord) -> ItemOutcome:

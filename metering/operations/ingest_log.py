@@ -73,7 +73,7 @@ def ingest_log(
             count(ingester.ingest(decode_document(decoding, data), _origin_of(origin, RawBlock(data, 1, 0))))
         else:
             blocks = decode_blocks(decoding, reader.blocks(quoted=detected.format == "csv"))
-            _store_in_groups(CommitGroup(engine, ingester), blocks, origin, count)
+            _store_in_groups(CommitGroup(ingester), blocks, origin, count)
     if origin.file:
         with writing(engine) as connection:
             resolve_read_again(connection, origin.source, origin.file, before=started, now=started)

@@ -1,20 +1,22 @@
 """Several batches share a commit; a result is handed out once its commit has been made, and no sooner."""
 
 import pytest
-from builders import batch_of, usage_event
+from builders import batch_of, rejected_record, usage_event
 from sqlalchemy import select
 
-from metering.operations import commit_group
+from metering.domain.outcomes import Outcome
+from metering.operations import commit_group, ingest
 from metering.operations.commit_group import CommitGroup
 from metering.operations.ingest import Origin
-from metering.storage.tables import events, receipts
+from metering.storage.tables import events, quarantine, receipts
 
 ORIGIN = Origin("gateway")
+RESPONSE = "ebafdc12cee84cf29c1b"
 
 
 @pytest.fixture
 def group(meter):
-    opened = CommitGroup(meter.engine, meter.ingester)
+    opened = CommitGroup(meter.ingester)
     yield opened
     opened.commit()
 
@@ -66,42 +68,53 @@ def test_a_record_repeats_one_of_a_batch_before_it_in_the_same_transaction(known
     assert not known.violations()
 
 
-def test_what_is_open_is_committed_before_a_series_or_an_account_is_created(known, group):
-    """SQLite has one writer: creating would wait for the open transaction for ever."""
+def test_a_series_an_account_and_a_source_can_be_new_in_a_batch_that_waits_with_others(known, group):
     group.add(batch("a"), ORIGIN)
-    new_series = group.add(batch_of(usage_event(id="b", project="new")), ORIGIN)
-    assert [result.accepted for result in new_series] == [1]
-    creating = Origin("gateway", create_accounts=True)
-    new_account = group.add(batch_of(usage_event(id="c", account="globex")), creating)
-    assert [result.accepted for result in new_account] == [1]
-    new_source = group.add(batch_of(usage_event(id="d", source="other")), ORIGIN)
-    assert [result.accepted for result in new_source] == [1]
-    assert [result.accepted for result in group.commit()] == [1]
+    group.add(batch_of(usage_event(id="b", project="new")), ORIGIN)
+    group.add(batch_of(usage_event(id="c", account="globex")), Origin("gateway", create_accounts=True))
+    group.add(batch_of(usage_event(id="d", source="other")), ORIGIN)
+    assert [result.accepted for result in group.commit()] == [1, 1, 1, 1]
     assert not known.violations()
 
 
-def test_a_batch_that_fails_is_taken_back_alone(known, group, monkeypatch):
-    group.add(batch("a"), ORIGIN)
-    store = known.ingester.store
+def test_each_batch_counts_its_own_records(known, group):
+    group.add(batch_of(usage_event(id="a"), rejected=[rejected_record()]), ORIGIN)
+    group.add(batch_of(usage_event(id="a", status=404), usage_event(id="b", model="mystery"), first_line=7), ORIGIN)
+    first, second = group.commit()
+    assert (first.accepted, first.rejected, first.conflict, first.unpriced) == (1, 1, 0, 0)
+    assert (second.accepted, second.rejected, second.conflict, second.unpriced) == (1, 0, 1, 1)
+    assert [(item.line, item.outcome) for item in second.items] == [(7, Outcome.CONFLICT)]
+    assert known.count(quarantine) == 1
 
-    def fail_after_storing(connection, prepared):
-        store(connection, prepared)
+
+def test_another_source_s_record_is_a_copy_of_one_that_waits_with_it(known, group):
+    group.add(batch_of(usage_event(id="a", response_id=RESPONSE)), ORIGIN)
+    group.add(batch_of(usage_event(id="b", source="tracer", response_id=RESPONSE)), ORIGIN)
+    assert [(result.accepted, result.copy) for result in group.commit()] == [(1, 0), (0, 1)]
+    assert not known.violations()
+
+
+def test_of_a_transaction_that_fails_nothing_is_stored_and_the_group_goes_on(known, group, monkeypatch):
+    group.add(batch("a"), ORIGIN)
+
+    def fail(connection, rows):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(known.ingester, "store", fail_after_storing)
+    monkeypatch.setattr(ingest, "note_records", fail)
     with pytest.raises(OSError, match="disk is full"):
-        group.add(batch("b"), ORIGIN)
+        group.commit()
     monkeypatch.undo()
-    assert [result.accepted for result in group.commit()] == [1]
-    assert stored(known) == {"before", "a"}
+    assert stored(known) == {"before"}
+    group.add(batch("a", "b"), ORIGIN)
+    assert [result.accepted for result in group.commit()] == [2]
     assert not known.violations()
 
 
-def test_each_batch_has_a_receipt_of_its_own(known, group):
-    group.add(batch("a", "b"), ORIGIN)
+def test_a_transaction_has_one_receipt(known, group):
     known.now += 7
+    group.add(batch("a", "b"), ORIGIN)
     group.add(batch("c"), ORIGIN)
     group.commit()
     ids = {row.external_id: row.id for row in known.rows(select(events.c.external_id, events.c.id))}
     arrived = dict(known.rows(select(receipts.c.first_event_id, receipts.c.received_at)))
-    assert arrived == {ids["before"]: known.now - 7, ids["a"]: known.now - 7, ids["c"]: known.now}
+    assert arrived == {ids["before"]: known.now - 7, ids["a"]: known.now}

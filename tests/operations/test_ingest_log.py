@@ -14,6 +14,7 @@ from sqlalchemy import select
 from metering.domain.errors import LogFormatError
 from metering.domain.instants import format_instant
 from metering.formats.options import DecodeOptions
+from metering.operations import commit_group
 from metering.operations.ingest_log import LogRequest, ingest_log
 from metering.operations.steps import read_log
 from metering.operations.steps.read_log import MAX_LINE_BYTES, LogReader
@@ -59,8 +60,9 @@ def ingest(meter):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """Blocks of three lines: nearly every log has several, and is decoded in a process of its own."""
+    """Blocks of three lines, each committed: nearly every log has several, and is decoded in a process of its own."""
     monkeypatch.setattr(read_log, "BLOCK_LINES", 3)
+    monkeypatch.setattr(commit_group, "COMMIT_EVENTS", 3)
 
 
 def counts(result):
@@ -285,12 +287,11 @@ def test_what_was_stored_before_the_store_fails_stays(meter, log, ingest, small_
     store = meter.ingester.store
     batches = []
 
-    def fail_at_the_third(connection, prepared):
+    def fail_at_the_third(prepared):
         batches.append(prepared)
-        result = store(connection, prepared)
         if len(batches) == 3:
             raise OSError("the disk is full")
-        return result
+        return store(prepared)
 
     monkeypatch.setattr(meter.ingester, "store", fail_at_the_third)
     path = log(log_of(*map(line, range(12))))

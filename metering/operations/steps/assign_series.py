@@ -4,7 +4,7 @@ An id enters the cache only after its commit. All series of an account are loade
 new; the cap per account bounds the cache.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from sqlalchemy import Engine
 
@@ -22,8 +22,8 @@ class SeriesIndex:
         self._ids: dict[int, dict[SeriesKey, int]] = {}
         self._sources: dict[str, int] = {}
 
-    def prepare(self, keys: Iterable[SeriesKey], before_writing: Callable[[], None]) -> None:
-        """Make sure that every key has a series, creating what is missing within the cap, after ``before_writing``."""
+    def prepare(self, keys: Iterable[SeriesKey]) -> None:
+        """Make sure that every key has a series, creating what is missing within the cap."""
         by_account: dict[int, set[SeriesKey]] = {}
         for key in keys:
             by_account.setdefault(key.account_id, set()).add(key)
@@ -32,7 +32,6 @@ class SeriesIndex:
                 with reading(self._engine) as connection:
                     self._ids[account_id] = series_of_account(connection, account_id)
             if missing := sorted(wanted - self._ids[account_id].keys()):
-                before_writing()
                 self._create(account_id, missing)
 
     def _create(self, account_id: int, missing: list[SeriesKey]) -> None:
@@ -57,11 +56,10 @@ class SeriesIndex:
                 return known[place], place
         raise KeyError(key)
 
-    def source_id(self, name: str, before_writing: Callable[[], None]) -> int:
-        """Return the id of a source, which is created where it does not exist, after ``before_writing``."""
+    def source_id(self, name: str) -> int:
+        """Return the id of a source, which is created where it does not exist."""
         source_id = self._sources.get(name)
         if source_id is None:
-            before_writing()
             with writing(self._engine) as connection:
                 insert_sources(connection, [name])
                 source_id = source_ids(connection, [name])[name]

@@ -3,8 +3,6 @@
 A name that changed hands is the exception: which account it means depends on the event's time.
 """
 
-from collections.abc import Callable
-
 from msgspec import Struct
 
 from metering.domain.batches import Batch, Dimensions
@@ -38,11 +36,10 @@ class Place(Struct, frozen=True):
 class Places:
     """The places of one batch, in the order of its events."""
 
-    def __init__(self, batch: Batch, names: Names, index: SeriesIndex, before_writing: Callable[[], None]) -> None:
+    def __init__(self, batch: Batch, names: Names, index: SeriesIndex) -> None:
         self._batch = batch
         self._names = names
         self._index = index
-        self._before_writing = before_writing
         self._fixed = [names.always(dimensions.account) for dimensions in batch.dimensions]
 
     def of_events(self) -> list[Place]:
@@ -52,7 +49,7 @@ class Places:
         else:
             billed = {(position, fixed) for position, fixed in enumerate(self._fixed) if fixed is not None}
         wanted = {pair: self._series_key(*pair) for pair in billed}
-        self._index.prepare(wanted.values(), self._before_writing)
+        self._index.prepare(wanted.values())
         places = {pair: self._place(pair[0], key) for pair, key in wanted.items()}
         if all(fixed is not None for fixed in self._fixed):
             by_position = {position: place for (position, _), place in places.items()}
@@ -82,7 +79,7 @@ class Places:
         return Place(
             account_id=wanted.account_id,
             identity_mask=account_mask(wanted.account_id),
-            source_id=self._index.source_id(self._batch.dimensions[position].source, self._before_writing),
+            source_id=self._index.source_id(self._batch.dimensions[position].source),
             route=wanted.route,
             billable=is_billable(wanted.route),
             what=(wanted.provider, wanted.model, wanted.operation),

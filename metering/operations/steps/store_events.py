@@ -1,7 +1,9 @@
-"""Storing the events of a batch: rows, claims and rollups of those that count, copies and conflicts of the others."""
+"""Storing the events of batches: rows, claims and rollups of those that count, copies and conflicts of the others."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from msgspec import Struct, field
 from sqlalchemy import Connection
 
 from metering.domain.batches import BatchEvent, details_json
@@ -11,7 +13,7 @@ from metering.domain.identity import identity_of
 from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.operations.steps.charge_events import details_with_folded
-from metering.operations.steps.count_once import Judgement
+from metering.operations.steps.count_once import Judgement, judge
 from metering.operations.steps.place_events import Place
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.storage.accounts import UNASSIGNED_ID
@@ -33,15 +35,45 @@ class Charged(NamedTuple):
     charges: list[FirstCharge]
 
 
-def store_events(connection: Connection, charged: Charged, judgement: Judgement, result: BatchResult, now: int) -> None:
-    """Write the events that count with their charges and rollups, note what the others repeat, and count all in ``result``."""
-    # A plus in front of a flag makes it an int: the driver binds a bool in five times the time.
-    values: list[Any] = []
-    claims: list[tuple[int, int]] = []
-    deltas = RollupDeltas()
-    common, repeats = deltas.common, judgement.repeats
-    for event_id, (event, place, charge) in enumerate(zip(*charged, strict=True), judgement.first_id):
+class _Rows(Struct):
+    """What is written, gathered over all batches: the values of the events' rows one after the other, claims, rollups."""
+
+    values: list[Any] = field(default_factory=list)
+    claims: list[tuple[int, int]] = field(default_factory=list)
+    deltas: RollupDeltas = field(default_factory=RollupDeltas)
+
+
+def store_events(connection: Connection, batches: Sequence[tuple[Charged, BatchResult]], now: int) -> None:
+    """Write the events that count with their charges and rollups, note what the others repeat, and count all in the results.
+
+    Identities are claimed for all batches at once: written in key order, they touch each page of their index once.
+    """
+    events = [event for charged, _ in batches for event in charged.events]
+    places = [place for charged, _ in batches for place in charged.places]
+    judgement = judge(connection, events, places)
+    rows = _Rows()
+    first_id = judgement.first_id
+    for charged, result in batches:
+        _lay_out(charged, judgement, first_id, rows, result)
+        first_id += len(charged.events)
+    if rows.values:
+        insert_receipt(connection, judgement.first_id, now)
+        insert_events(connection, rows.values)
+    insert_claims(connection, rows.claims)
+    add_to_rollups(connection, rows.deltas.rows())
+    if judgement.repeats:
+        owners = [result for charged, result in batches for _ in charged.events]
+        _store_repeats(connection, events, places, owners, judgement, now)
+
+
+def _lay_out(charged: Charged, judgement: Judgement, first_id: int, rows: _Rows, result: BatchResult) -> None:
+    """Lay out the rows of one batch, whose first record has the id ``first_id``."""
+    values, claims, deltas, repeats = rows.values, rows.claims, rows.deltas, judgement.repeats
+    common = deltas.common
+    repeated = 0
+    for event_id, (event, place, charge) in enumerate(zip(*charged, strict=True), first_id):
         if repeats and event_id - judgement.first_id in repeats:
+            repeated += 1
             continue
         quantities = event.quantities
         used = quantities.input_tokens, quantities.cache_read_tokens, quantities.output_tokens, quantities.reasoning_tokens
@@ -74,29 +106,30 @@ def store_events(connection: Connection, charged: Charged, judgement: Judgement,
         else:
             common[key].append((1, *used, charge.amount_nano or 0))
         for claim in event.claims:
-            claims.append((claim, event_id))  # noqa: PERF401 - most events have none or one
+            claims.append((claim, event_id))
         if place.doubtful or charge.amount_nano is None:
             _count_doubts(place, charge, result)
-    result.accepted += len(charged.events) - len(repeats)
-    if values:
-        insert_receipt(connection, judgement.first_id, now)
-        insert_events(connection, values)
-    insert_claims(connection, claims)
-    add_to_rollups(connection, deltas.rows())
-    _store_repeats(connection, charged, judgement, result, now)
+    result.accepted += len(charged.events) - repeated
 
 
-def _store_repeats(connection: Connection, charged: Charged, judgement: Judgement, result: BatchResult, now: int) -> None:
+def _store_repeats(
+    connection: Connection,
+    events: Sequence[BatchEvent],
+    places: Sequence[Place],
+    owners: Sequence[BatchResult],
+    judgement: Judgement,
+    now: int,
+) -> None:
     copies: list[tuple[Any, ...]] = []
     conflicts: list[tuple[Any, ...]] = []
     for position, (outcome, event_id) in sorted(judgement.repeats.items()):
-        event, place = charged.events[position], charged.places[position]
+        event, place = events[position], places[position]
         if outcome is Outcome.COPY:
             copies.append(_copy_row(event, place, judgement.first_id + position, event_id, now))
         elif outcome is Outcome.CONFLICT:
             conflicts.append(_conflict_row(event, place, event_id, now))
         code, why = _REPEATS[outcome]
-        result.add(ItemOutcome(event.position.line, outcome, code, f"{event.id!r} {why}", event.id))
+        owners[position].add(ItemOutcome(event.position.line, outcome, code, f"{event.id!r} {why}", event.id))
     insert_copies(connection, copies)
     insert_conflicts(connection, conflicts)
 
