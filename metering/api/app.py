@@ -11,8 +11,10 @@ from metering.api import accounts, credits, events, health, keys, plans, prices,
 from metering.api.event_models import NativeEvent
 from metering.api.openapi import DescribedApi
 from metering.operations.open_service import Service
+from metering.runtime.group_writer import GroupWriter
 from metering.web.body_limit import BodyLimit
 from metering.web.guards import AnswerGuard
+from metering.web.known_senders import KnownSenders
 from metering.web.problem_handlers import install_problem_handlers
 from metering.web.query import refuse_unknown_parameters
 
@@ -36,6 +38,7 @@ def create_api(service: Service) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        app.state.writer.close()
         service.engine.dispose()
 
     app = DescribedApi(
@@ -51,6 +54,8 @@ def create_api(service: Service) -> FastAPI:
     )
     app.described = (NativeEvent,)
     app.state.service = service
+    app.state.writer = GroupWriter(service.ingester, service.settings.max_waiting_events)
+    app.state.senders = KnownSenders()
     for resource in (events, spend, accounts, plans, credits, prices, statements, quarantine, keys, health):
         app.include_router(resource.router)
     install_problem_handlers(app)

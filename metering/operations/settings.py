@@ -34,6 +34,7 @@ SETTINGS = (
     Setting("METERING_SERIES_CAP", str(DEFAULT_SERIES_CAP), "how many series an account may have before new ones say (other)"),
     Setting("METERING_MAX_BODY_BYTES", str(10 * 1024 * 1024), "the largest request body the API takes"),
     Setting("METERING_MAX_BATCH_EVENTS", "10000", "the most events the API takes in one request"),
+    Setting("METERING_MAX_WAITING_EVENTS", "50000", "how many events may wait for their commit before the API answers 429"),
 )
 
 _DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
@@ -46,6 +47,7 @@ class Settings(Struct, frozen=True):
     ingest: IngestSettings
     max_body_bytes: int
     max_batch_events: int
+    max_waiting_events: int = 50_000
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -64,6 +66,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         ),
         max_body_bytes=_positive(values, "METERING_MAX_BODY_BYTES"),
         max_batch_events=_positive(values, "METERING_MAX_BATCH_EVENTS"),
+        max_waiting_events=_positive(values, "METERING_MAX_WAITING_EVENTS"),
     )
 
 

@@ -57,6 +57,7 @@ PROBLEMS: dict[str, Kind] = {
     "naive_time": Kind(422, "The time has no zone"),
     "pricing_error": Kind(422, "The prices or quantities can not be used"),
     "too_many_rows": Kind(422, "The answer would be too long"),
+    "too_busy": Kind(429, "Too much waits to be stored"),
     "internal_error": Kind(500, "Something went wrong in the service"),
     "invalid_database_url": Kind(500, "The service is not configured correctly"),
     "invalid_setting": Kind(500, "The service is not configured correctly"),
