@@ -127,19 +127,19 @@ def _prices(entry: Mapping[str, Plain], where: str) -> dict[str, Price]:
         if key not in entry:
             continue
         listed = _mapping(entry[key], f"{where}: {key}", set(), None)
-        for label, amount in listed.items():
-            field = f"{where}: {key}.{label[:MAX_NAME_LENGTH]}"
-            if label not in unit.names:
+        for name, amount in listed.items():
+            field = f"{where}: {key}.{name[:MAX_NAME_LENGTH]}"
+            if name not in unit.names:
                 known = ", ".join(unit.names)
                 raise InvalidPriceError(f"{field} is not a quantity with this unit; {key} takes {known}", PriceFault.UNIT)
-            kind = unit.names[label]
+            kind = unit.names[name]
             _add(prices, kind, _price(amount, kind, unit, field), field)
     covered = _items(entry["included"], f"{where}: included") if "included" in entry else []
-    for kind in covered:
-        if kind not in PRICED_KINDS and kind != REQUESTS:
+    for label in covered:
+        if label not in PRICED_KINDS and label != REQUESTS:
             known = ", ".join((*PRICED_KINDS, REQUESTS))
-            raise InvalidPriceError(f"{where}: included {shown(kind)} is not a quantity; there are {known}")
-        _add(prices, str(kind), Price(0), f"{where}: included {kind}")
+            raise InvalidPriceError(f"{where}: included {shown(label)} is not a quantity; there are {known}")
+        _add(prices, str(label), Price(0), f"{where}: included {label}")
     if not prices:
         raise InvalidPriceError(f"{where}: no price; write one, or withdrawn: true, or unknown: true")
     return prices
