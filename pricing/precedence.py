@@ -69,10 +69,6 @@ class Stream:
             current = step
         return current
 
-    def next_step(self, key: RateKey, instant: int) -> Step | None:
-        """Return the first step that begins after the instant."""
-        return next((step for step in self.steps.get(key, ()) if step.effective_from > instant), None)
-
 
 def streams_of(tables: Iterable[PriceTable]) -> list[Stream]:
     """Return the streams of the tables in the order of precedence of their layers, then by source and route."""
@@ -122,6 +118,10 @@ class Asked(NamedTuple):
             for key in self.keys:
                 for step in stream.steps.get(key, ()):
                     yield step.effective_from
+
+    def next_start(self, instant: int) -> int | None:
+        """Return when this source says something again after an instant."""
+        return min((start for start in self.starts() if start > instant), default=None)
 
 
 def asked_about(sources: Iterable[Source], what: RateKey, aliases: Aliases) -> list[Asked]:

@@ -50,6 +50,16 @@ def test_a_model_s_prices_are_shown_with_where_they_were_read(command_line):
     assert all(price["provenance"] for price in shown)
 
 
+def test_a_price_that_was_recorded_later_was_not_known_before(command_line):
+    command_line.done("db", "upgrade")
+    command_line.now += 10
+    listed = ("prices", "list", "--provider", "together", "--model", "llama-3.3-70b", "--at", "2026-11-03")
+    assert len(command_line.json(*listed)["prices"]) == 1
+    before = command_line.json(*listed, "--known-at", "2026-12-05T11:59:59Z")
+    assert (before["known_at"], before["prices"]) == ("2026-12-05T11:59:59.000000Z", [])
+    assert command_line.json(*listed, "--known-at", "2026-12-05T12:00:00Z")["prices"] == command_line.json(*listed)["prices"]
+
+
 def test_prices_of_time_and_images_say_their_unit(command_line):
     command_line.done("db", "upgrade")
     text = command_line.done("prices", "list", "--model", "FLUX.1-dev", "--at", "2026-11-01")
