@@ -32,6 +32,16 @@ class PriceVersion:
         """Whether this version never held, because a table recorded later is about the same instant."""
         return self.until == self.table.effective_from
 
+    @property
+    def place(self) -> tuple[str, str, int, str, str, int, str, int, int]:
+        """Where it stands among versions: by provider, model, list (layer, source, route, account), operation and time."""
+        provider, model, operation = self.key
+        table = self.table
+        return (
+            provider, model, int(table.layer), table.source, table.route, table.account_id or 0, operation,
+            table.effective_from, table.id,
+        )  # fmt: skip
+
 
 def versions_of(streams: Iterable[Stream], model: str, *, provider: str | None, aliases: Aliases) -> list[PriceVersion]:
     """Return the versions of a model's prices, of one provider or of all, by provider, list, operation and time.
@@ -47,7 +57,7 @@ def versions_of(streams: Iterable[Stream], model: str, *, provider: str | None, 
             name = names.resolve(at, model, aliases).model
             for key in sorted(key for key in stream.steps if key[:2] == (at, name)):
                 found.extend(_versions(key, stream.steps[key]))
-    return sorted(found, key=_place)
+    return sorted(found, key=lambda version: version.place)
 
 
 def same_prices(tiers: Tiers, others: Tiers) -> bool:
@@ -69,11 +79,3 @@ def _versions(key: RateKey, steps: Sequence[Step]) -> list[PriceVersion]:
 
 def _content(tiers: Tiers) -> list[tuple[int, dict[str, Price]]]:
     return [(rate.context_from, dict(rate.prices)) for rate in tiers]
-
-
-def _place(version: PriceVersion) -> tuple[str, str, int, str, str, int, str, int, int]:
-    table = version.table
-    return (
-        version.key[0], version.key[1], int(table.layer), table.source, table.route, table.account_id or 0, version.key[2],
-        table.effective_from, table.id,
-    )  # fmt: skip

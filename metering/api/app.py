@@ -7,7 +7,20 @@ from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 import metering
-from metering.api import accounts, credits, events, health, keys, plans, prices, quarantine, spend, statements  # noqa: A004
+from metering.api import (
+    accounts,
+    credits,  # noqa: A004
+    events,
+    health,
+    keys,
+    plans,
+    price_explanations,
+    price_history,
+    prices,
+    quarantine,
+    spend,
+    statements,
+)
 from metering.api.event_models import NativeEvent
 from metering.api.openapi import DescribedApi
 from metering.operations.open_service import Service
@@ -51,7 +64,8 @@ def create_api(service: Service) -> FastAPI:
     )
     app.described = (NativeEvent,)
     app.state.service = service
-    for resource in (events, spend, accounts, plans, credits, prices, statements, quarantine, keys, health):
+    about_prices = (prices, price_explanations, price_history)
+    for resource in (events, spend, accounts, plans, credits, *about_prices, statements, quarantine, keys, health):
         app.include_router(resource.router)
     install_problem_handlers(app)
     # The last one added is the outermost.

@@ -61,12 +61,16 @@ def prices_at(engine: Engine, query: PriceQuery, instant: int) -> list[PriceShow
 
 
 class HistoryQuery(Struct, frozen=True):
-    """Whose history: a model as anyone names it, at one provider or at all, of one source or of all, known at an instant."""
+    """Whose history: a model as anyone names it, at one provider or at all, of one source or of all, known at an instant.
+
+    With ``account_id``, the prices of other accounts' own are left out.
+    """
 
     model: str
     provider: str | None = None
     source: str | None = None
     known_at: int | None = None
+    account_id: int | None = None
 
 
 def price_history(engine: Engine, query: HistoryQuery) -> list[PriceVersion]:
@@ -74,7 +78,11 @@ def price_history(engine: Engine, query: HistoryQuery) -> list[PriceVersion]:
 
     Raises NotFoundError for a model that no table lists.
     """
-    tables = [table for table in list_tables(engine, known_at=query.known_at) if query.source in (None, table.source)]
+    tables = [
+        table
+        for table in list_tables(engine, known_at=query.known_at)
+        if query.source in (None, table.source) and (query.account_id is None or table.account_id in (None, query.account_id))
+    ]
     found = versions_of(streams_of(tables), query.model, provider=query.provider, aliases=bundled_aliases())
     if not found:
         at = f" at {query.provider[:40]!r}" if query.provider else ""

@@ -46,6 +46,7 @@ PROBLEMS: dict[str, Kind] = {
     "all_rejected": Kind(422, "None of the records could become an event"),
     "charge_too_large": Kind(422, "The charge is too large"),
     "implausible_time": Kind(422, "The time is not plausible"),
+    "invalid_alias": Kind(422, "The alias of a model can not be used"),
     "invalid_amount": Kind(422, "The amount can not be used"),
     "invalid_plan": Kind(422, "The plan can not be used"),
     "invalid_price": Kind(422, "The price can not be used"),
