@@ -41,3 +41,9 @@ class InvalidAliasError(PricingError):
     """An alias of a model that is malformed, or contradicts another."""
 
     code = "invalid_alias"
+
+
+class InvalidDiscountError(PricingError):
+    """A discount that is no percentage, or that there is nothing to take off."""
+
+    code = "invalid_discount"

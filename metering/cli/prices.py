@@ -11,6 +11,7 @@ from metering.cli.output import Cell, Column, print_json, print_table, remark, s
 from metering.cli.plain_text import plain
 from metering.cli.price_json import account_names, known_at_json, price_json, table_json
 from metering.cli.price_words import rate_in_words, since, which_rate, whose
+from metering.cli.prices_discount import discount
 from metering.cli.prices_explain import explain
 from metering.cli.prices_history import history
 from metering.cli.prices_import import import_
@@ -29,6 +30,7 @@ def prices() -> None:
     """Show and import prices."""
 
 
+prices.add_command(discount)
 prices.add_command(explain)
 prices.add_command(history)
 prices.add_command(import_)
@@ -141,7 +143,7 @@ def unpriced(invocation: Invocation, *, account: str | None, as_json: bool) -> N
         [*columns, Column("requests", "count"), Column("tokens", "count")],
         [[each.provider, each.model, each.route, each.why, each.events, each.tokens] for each in found],
     )
-    remark("`metering prices import SHEET` gives what has no price one; then `metering rate` charges it")
+    remark("`metering prices import SHEET` gives what has no price one, and charges it")
 
 
 def _print_prices(found: list[PriceShown]) -> None:

@@ -100,7 +100,7 @@ def test_a_history_comes_in_pages_that_join_to_the_whole(layered):
     ]
     assert [tier["context_from"] for tier in whole["items"][3]["tiers"]] == [0, 1_000]
     pages = [client.get("/v1/prices/history?model=llama&limit=1").json()]
-    while cursor := pages[-1]["next_cursor"]:
+    while (cursor := pages[-1]["next_cursor"]) and len(pages) < 9:
         pages.append(client.get(f"/v1/prices/history?model=llama&limit=1&cursor={cursor}").json())
     assert [page["items"][0] for page in pages] == whole["items"]
     assert client.get(f"/v1/prices/history?model=other&limit=1&cursor={pages[0]['next_cursor']}").status_code in (400, 404)

@@ -83,8 +83,24 @@ def test_usage_without_a_price_is_listed_with_what_is_missing(waiting):
     assert "acme/own-model" in waiting.done("prices", "unpriced", "--account", "acme")
 
 
+def test_an_imported_price_charges_what_waited_for_it(waiting):
+    assert "3 requests that waited for a price were charged: $0.000000114" in waiting.done("prices", "import", sheet(waiting))
+    assert waiting.json("spend")["total"]["amount_nano_usd"] == 1_040_000 + 114
+    again = waiting.json("prices", "import", sheet(waiting))
+    assert (again["charged"], again["amount_nano_usd"]) == (0, 0)
+    waiting.done("verify")
+
+
+def test_a_price_of_one_account_charges_the_usage_of_that_account_alone(waiting):
+    theirs = [request(20, model="acme/own-model", usage={"input_tokens": 1}, account="globex")]
+    waiting.done("ingest", waiting.write_log(theirs, "theirs.ndjson"), "--account", "globex")
+    imported = waiting.json("prices", "import", sheet(waiting), "--account", "acme")
+    assert (imported["charged"], imported["amount_nano_usd"]) == (3, 114)
+    assert [each["events"] for each in waiting.json("prices", "unpriced")["unpriced"]] == [1]
+
+
 def test_a_price_that_becomes_known_charges_what_waited_for_it_once(waiting):
-    assert "`metering rate`" in waiting.done("prices", "import", sheet(waiting))
+    assert "`metering rate`" in waiting.done("prices", "import", sheet(waiting), "--no-rate")
     # each request is 37,500 pico-USD, rounded up to 38 nano-USD
     charged = {
         "provider": "together",
