@@ -16,6 +16,7 @@ from metering.api import (
     plans,
     price_explanations,
     price_history,
+    price_imports,
     prices,
     quarantine,
     spend,
@@ -29,7 +30,7 @@ from metering.web.guards import AnswerGuard
 from metering.web.problem_handlers import install_problem_handlers
 from metering.web.query import refuse_unknown_parameters
 
-# No document of this API but a batch of events comes near this.
+# No document of this API but a batch of events or a price sheet comes near this.
 SMALL_BODY_BYTES = 64 * 1024
 
 # FastAPI would hand validation failures, exceptions and paths to whatever OpenTelemetry provider the process has; they can
@@ -64,11 +65,12 @@ def create_api(service: Service) -> FastAPI:
     )
     app.described = (NativeEvent,)
     app.state.service = service
-    about_prices = (prices, price_explanations, price_history)
+    about_prices = (prices, price_explanations, price_history, price_imports)
     for resource in (events, spend, accounts, plans, credits, *about_prices, statements, quarantine, keys, health):
         app.include_router(resource.router)
     install_problem_handlers(app)
     # The last one added is the outermost.
-    app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths={"/v1/events": service.settings.max_body_bytes})
+    large = {"/v1/events": service.settings.max_body_bytes, price_imports.PATH: service.settings.max_body_bytes}
+    app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths=large)
     app.add_middleware(AnswerGuard)
     return app

@@ -1,4 +1,4 @@
-"""Import a price sheet, the operator's or one account's: all of it or nothing. Then usage that waited for a price is charged."""
+"""Import a price sheet, the operator's or one account's, all of it or nothing; then charge the usage that waited for it."""
 
 from msgspec import Struct
 from sqlalchemy import Engine
@@ -19,7 +19,7 @@ class Imported(Struct, frozen=True):
 
 
 def import_prices(engine: Engine, sheet: bytes, *, name: str, account: str | None, rate: bool, now: int) -> Imported:
-    """Record the tables of a YAML price sheet; with ``rate``, charge usage that waited for a price, the account's or everybody's.
+    """Record the tables of a YAML price sheet; with ``rate``, charge usage that waited, the account's or everybody's.
 
     The prices are committed first: should charging be interrupted, `rate_unpriced` does the rest. Raises pricing's errors for
     a bad sheet, naming the entry, and NotFoundError for the account.

@@ -10,8 +10,21 @@ class Call(NamedTuple):
     method: str
     path: str
     body: dict | None = None
+    sheet: str | None = None
 
 
+SHEET = """\
+source: our contract
+route: any
+currency: USD
+provider: together
+models:
+  - model: own-model
+    versions:
+      - from: 2026-11-01
+        usd_per_million: {input_tokens: 0.0375}
+        source: the contract of 2026
+"""
 ABOUT_AN_ACCOUNT = [
     Call("ingest_events", "POST", "/v1/events?account={}", {"id": "e1", "time": "2026-11-03T12:00:00Z", "model": "llama"}),
     Call("list_events", "GET", "/v1/events?account={}"),
@@ -27,6 +40,13 @@ ABOUT_AN_ACCOUNT = [
         "POST",
         "/v1/credits/used-elsewhere",
         {"account": "{}", "month": "2026-11", "amount_usd": "1"},
+    ),
+    Call("import_prices", "POST", "/v1/prices/import?account={}", sheet=SHEET),
+    Call(
+        "discount_prices",
+        "POST",
+        "/v1/prices/discounts",
+        {"account": "{}", "percent": "12.5", "effective_from": "2026-12-01", "model": "llama"},
     ),
     Call("explain_price", "GET", "/v1/prices/explain?model=llama&provider=together&account={}"),
     Call("list_statements", "GET", "/v1/statements?account={}"),
@@ -51,5 +71,8 @@ EVERY_CALL = [*WITH_A_KEY, *OPEN]
 
 def send(client, call: Call, account: str = "acme"):
     """Make the request about an account."""
+    if call.sheet is not None:
+        headers = {"content-type": "application/yaml"}
+        return client.request(call.method, call.path.format(account), content=call.sheet.encode(), headers=headers)
     body = call.body and {name: account if value == "{}" else value for name, value in call.body.items()}
     return client.request(call.method, call.path.format(account), json=body)
