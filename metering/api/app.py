@@ -14,6 +14,7 @@ from metering.api import (
     health,
     keys,
     plans,
+    price_diffs,
     price_explanations,
     price_history,
     price_imports,
@@ -65,7 +66,7 @@ def create_api(service: Service) -> FastAPI:
     )
     app.described = (NativeEvent,)
     app.state.service = service
-    about_prices = (prices, price_explanations, price_history, price_imports)
+    about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
     for resource in (events, spend, accounts, plans, credits, *about_prices, statements, quarantine, keys, health):
         app.include_router(resource.router)
     install_problem_handlers(app)

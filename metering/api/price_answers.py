@@ -15,7 +15,7 @@ from metering.operations.open_service import Service
 from metering.operations.show_prices import PriceShown
 from metering.web.principal import Principal
 from pricing.money import format_pico
-from pricing.rates import Rate
+from pricing.rates import Price, Rate
 from pricing.tables import PriceTable
 
 LayerName = Literal["account", "operator", "route", "bundled"]
@@ -132,10 +132,12 @@ def known_at_field() -> Any:
 
 def quantity_prices(rate: Rate) -> dict[str, dict[str, object]]:
     """Return the price of each kind of quantity."""
-    return {
-        kind: {"price_usd": format_pico(each.pico), "per": each.block, "unit": unit_of(kind)}
-        for kind, each in rate.prices.items()
-    }
+    return {kind: price_of_quantity(kind, price) for kind, price in rate.prices.items()}
+
+
+def price_of_quantity(kind: str, price: Price) -> dict[str, object]:
+    """Return the price of one kind of quantity."""
+    return {"price_usd": format_pico(price.pico), "per": price.block, "unit": unit_of(kind)}
 
 
 def tier_answers(tiers: Iterable[Rate]) -> list[dict[str, object]]:

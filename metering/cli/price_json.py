@@ -9,7 +9,7 @@ from metering.operations.manage_accounts import list_accounts
 from metering.operations.open_service import Service
 from metering.operations.show_prices import PriceShown
 from pricing.money import format_pico
-from pricing.rates import Rate
+from pricing.rates import Price, Rate
 from pricing.tables import PriceTable
 
 Names = dict[int, str]
@@ -68,10 +68,12 @@ def shared_json(table: PriceTable, names: Names) -> dict[str, Any]:
 
 def prices_json(rate: Rate) -> dict[str, Any]:
     """Return the price of each kind of quantity."""
-    return {
-        kind: {"price_usd": format_pico(each.pico), "per": each.block, "unit": unit_of(kind)}
-        for kind, each in rate.prices.items()
-    }
+    return {kind: price_of_quantity(kind, price) for kind, price in rate.prices.items()}
+
+
+def price_of_quantity(kind: str, price: Price) -> dict[str, Any]:
+    """Return the price of one kind of quantity."""
+    return {"price_usd": format_pico(price.pico), "per": price.block, "unit": unit_of(kind)}
 
 
 def tiers_json(tiers: Iterable[Rate]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from metering.cli.output import Cell, Column, print_json, print_table, remark, s
 from metering.cli.plain_text import plain
 from metering.cli.price_json import account_names, known_at_json, price_json, table_json
 from metering.cli.price_words import rate_in_words, since, which_rate, whose
+from metering.cli.prices_diff import diff
 from metering.cli.prices_discount import discount
 from metering.cli.prices_explain import explain
 from metering.cli.prices_history import history
@@ -30,6 +31,7 @@ def prices() -> None:
     """Show and import prices."""
 
 
+prices.add_command(diff)
 prices.add_command(discount)
 prices.add_command(explain)
 prices.add_command(history)

@@ -48,6 +48,7 @@ ABOUT_AN_ACCOUNT = [
         "/v1/prices/discounts",
         {"account": "{}", "percent": "12.5", "effective_from": "2026-12-01", "model": "llama"},
     ),
+    Call("compare_prices", "GET", "/v1/prices/diff?start=2019-01-01&end=2026-11-01&account={}"),
     Call("explain_price", "GET", "/v1/prices/explain?model=llama&provider=together&account={}"),
     Call("list_statements", "GET", "/v1/statements?account={}"),
     Call("show_statement", "GET", "/v1/statements/{}/2026-11"),
