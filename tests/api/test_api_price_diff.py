@@ -11,7 +11,7 @@ NOVEMBER = "/v1/prices/diff?start=2026-11-01&end=2026-11-10"
 
 @pytest.fixture
 def changed(api):
-    """On 10 November the price of ``llama`` doubles for any route, a price of acme's own begins, and a routed one of ``qwen``."""
+    """On 10 November the price of ``llama`` doubles on any route; a price of acme's own and a routed one of ``qwen`` begin."""
     begins = {"effective_from": instant("2026-11-10T00:00:00Z")}
     own = show_account(api.meter.engine, "acme").id
     api.meter.record_prices(

@@ -94,9 +94,12 @@ def test_an_imported_price_charges_what_waited_for_it(waiting):
 def test_a_price_of_one_account_charges_the_usage_of_that_account_alone(waiting):
     theirs = [request(20, model="acme/own-model", usage={"input_tokens": 1}, account="globex")]
     waiting.done("ingest", waiting.write_log(theirs, "theirs.ndjson"), "--account", "globex")
+    waiting.done("prices", "import", sheet(waiting), "--no-rate")
     imported = waiting.json("prices", "import", sheet(waiting), "--account", "acme")
     assert (imported["charged"], imported["amount_nano_usd"]) == (3, 114)
-    assert [each["events"] for each in waiting.json("prices", "unpriced")["unpriced"]] == [1]
+    assert [(each["missing"], each["events"]) for each in waiting.json("prices", "unpriced")["unpriced"]] == [
+        ("not rated yet", 1)
+    ]
 
 
 def test_a_price_that_becomes_known_charges_what_waited_for_it_once(waiting):

@@ -142,6 +142,13 @@ def test_a_price_of_the_account_s_own_stays():
     assert (pico(tables), pico(tables, model="qwen")) == (300, 40)
 
 
+def test_the_discount_counts_again_where_a_price_of_the_account_s_own_ends():
+    own = {"layer": Layer.ACCOUNT, "account_id": ACME, "source": "contract"}
+    contract = [table(5, 300, **own), table(20, models=(), gone=["llama"], **own)]
+    tables = discounted([table(1, 800), *contract], off("50"))
+    assert [pico(tables, instant) for instant in (10, 19, 20)] == [300, 300, 400]
+
+
 def test_a_contract_that_is_recorded_after_a_discount_counts_once_the_discount_is_expanded_again():
     tables = discounted([table(1, 800)], off("50"))
     tables.append(table(5, 300, layer=Layer.ACCOUNT, account_id=ACME, source="contract", recorded_at=2_000))
