@@ -55,3 +55,15 @@ class ChargeTooLargeError(PricingError):
     """A charge of 2^53 nano-USD or more (about nine million dollars for one request): refused, never stored."""
 
     code = "charge_too_large"
+
+
+class InvalidAliasError(PricingError):
+    """An alias of a model that is malformed, or contradicts another."""
+
+    code = "invalid_alias"
+
+
+class InvalidDiscountError(PricingError):
+    """A discount that is no percentage, or that there is nothing to take off."""
+
+    code = "invalid_discount"

@@ -7,7 +7,22 @@ from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 import metering
-from metering.api import accounts, credits, events, health, keys, plans, prices, quarantine, spend, statements  # noqa: A004
+from metering.api import (
+    accounts,
+    credits,  # noqa: A004
+    events,
+    health,
+    keys,
+    plans,
+    price_diffs,
+    price_explanations,
+    price_history,
+    price_imports,
+    prices,
+    quarantine,
+    spend,
+    statements,
+)
 from metering.api.event_models import NativeEvent
 from metering.api.openapi import DescribedApi
 from metering.operations.open_service import Service
@@ -18,7 +33,7 @@ from metering.web.known_senders import KnownSenders
 from metering.web.problem_handlers import install_problem_handlers
 from metering.web.query import refuse_unknown_parameters
 
-# No document of this API but a batch of events comes near this.
+# No document of this API but a batch of events or a price sheet comes near this.
 SMALL_BODY_BYTES = 64 * 1024
 
 # FastAPI would hand validation failures, exceptions and paths to whatever OpenTelemetry provider the process has; they can
@@ -56,10 +71,12 @@ def create_api(service: Service) -> FastAPI:
     app.state.service = service
     app.state.writer = GroupWriter(service.ingester, service.settings.max_waiting_events)
     app.state.senders = KnownSenders()
-    for resource in (events, spend, accounts, plans, credits, prices, statements, quarantine, keys, health):
+    about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
+    for resource in (events, spend, accounts, plans, credits, *about_prices, statements, quarantine, keys, health):
         app.include_router(resource.router)
     install_problem_handlers(app)
     # The last one added is the outermost.
-    app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths={"/v1/events": service.settings.max_body_bytes})
+    large = {"/v1/events": service.settings.max_body_bytes, price_imports.PATH: service.settings.max_body_bytes}
+    app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths=large)
     app.add_middleware(AnswerGuard)
     return app

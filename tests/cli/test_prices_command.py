@@ -50,6 +50,16 @@ def test_a_model_s_prices_are_shown_with_where_they_were_read(command_line):
     assert all(price["provenance"] for price in shown)
 
 
+def test_a_price_that_was_recorded_later_was_not_known_before(command_line):
+    command_line.done("db", "upgrade")
+    command_line.now += 10
+    listed = ("prices", "list", "--provider", "together", "--model", "llama-3.3-70b", "--at", "2026-11-03")
+    assert len(command_line.json(*listed)["prices"]) == 1
+    before = command_line.json(*listed, "--known-at", "2026-12-05T11:59:59Z")
+    assert (before["known_at"], before["prices"]) == ("2026-12-05T11:59:59.000000Z", [])
+    assert command_line.json(*listed, "--known-at", "2026-12-05T12:00:00Z")["prices"] == command_line.json(*listed)["prices"]
+
+
 def test_prices_of_time_and_images_say_their_unit(command_line):
     command_line.done("db", "upgrade")
     text = command_line.done("prices", "list", "--model", "FLUX.1-dev", "--at", "2026-11-01")
@@ -73,8 +83,27 @@ def test_usage_without_a_price_is_listed_with_what_is_missing(waiting):
     assert "acme/own-model" in waiting.done("prices", "unpriced", "--account", "acme")
 
 
+def test_an_imported_price_charges_what_waited_for_it(waiting):
+    assert "3 requests that waited for a price were charged: $0.000000114" in waiting.done("prices", "import", sheet(waiting))
+    assert waiting.json("spend")["total"]["amount_nano_usd"] == 1_040_000 + 114
+    again = waiting.json("prices", "import", sheet(waiting))
+    assert (again["charged"], again["amount_nano_usd"]) == (0, 0)
+    waiting.done("verify")
+
+
+def test_a_price_of_one_account_charges_the_usage_of_that_account_alone(waiting):
+    theirs = [request(20, model="acme/own-model", usage={"input_tokens": 1}, account="globex")]
+    waiting.done("ingest", waiting.write_log(theirs, "theirs.ndjson"), "--account", "globex")
+    waiting.done("prices", "import", sheet(waiting), "--no-rate")
+    imported = waiting.json("prices", "import", sheet(waiting), "--account", "acme")
+    assert (imported["charged"], imported["amount_nano_usd"]) == (3, 114)
+    assert [(each["missing"], each["events"]) for each in waiting.json("prices", "unpriced")["unpriced"]] == [
+        ("not rated yet", 1)
+    ]
+
+
 def test_a_price_that_becomes_known_charges_what_waited_for_it_once(waiting):
-    assert "`metering rate`" in waiting.done("prices", "import", sheet(waiting))
+    assert "`metering rate`" in waiting.done("prices", "import", sheet(waiting), "--no-rate")
     # each request is 37,500 pico-USD, rounded up to 38 nano-USD
     charged = {
         "provider": "together",
