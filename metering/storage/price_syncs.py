@@ -65,10 +65,10 @@ class SourceHealth(NamedTuple):
     waiting: int | None
 
 
-def insert_sync(connection: Connection, row: NewSync) -> int:
-    """Write a row; return its id."""
+def insert_sync(connection: Connection, row: NewSync) -> SyncRow:
+    """Write a row; return it, not decided yet."""
     sync_id: int = connection.execute(insert(price_syncs).values(**row._asdict()).returning(price_syncs.c.id)).scalar_one()
-    return sync_id
+    return SyncRow(sync_id, *row, decided_by=None, decision=None)
 
 
 def sync_by_id(connection: Connection, sync_id: int) -> SyncRow | None:
