@@ -8,17 +8,12 @@ is a price that nobody ever asked for: a unit mistaken for another is wrong by a
 from decimal import Decimal
 
 from pricing.errors import InvalidAmountError, InvalidPriceError, PriceFault
-from pricing.money import PICO_PER_USD, format_pico, parse_usd
-from pricing.quantities import REQUESTS
+from pricing.money import PICO_PER_USD, parse_usd
+from pricing.quoting import dollars, quoted_per
 from pricing.rates import Price
 
-# The largest price that is believed, in dollars: per million tokens or characters, per piece, per second. The dearest
-# tokens published so far cost 600 dollars per million (o1-pro, output).
-MAX_USD_PER_MILLION = 1_000
-MAX_USD_PER_PIECE = 100
-MAX_USD_PER_SECOND = 10
-
-_PIECES = frozenset({"images", "megapixels", REQUESTS})
+# The largest price that is believed, in dollars. The dearest tokens published so far cost 600 per million (o1-pro, output).
+MAX_USD = {"per million": 1_000, "each": 100, "per second": 10}
 
 # 1e-9 dollars per million units: far above what a binary fraction leaves in a price, far below the sixth decimal.
 _ARTEFACTS_PER_PICO = 1_000
@@ -66,11 +61,11 @@ def believable(pico: int, kind: str, *, where: str, block: int = 1) -> Price:
 
     Raises InvalidPriceError that begins with ``where``: negative, or beyond the largest price that is believed.
     """
-    largest_pico, units, spoken = _bound(kind)
-    if pico * units > largest_pico * block:
-        asked, believed = _dollars(pico * units // block), _dollars(largest_pico)
+    units, words = quoted_per(kind)
+    if pico * units > MAX_USD[words] * PICO_PER_USD * block:
+        asked = dollars(pico * units // block)
         raise InvalidPriceError(
-            f"{where}: {asked} dollars {spoken} is beyond the {believed} that are believed; is it in another unit?",
+            f"{where}: {asked} dollars {words} is beyond the {MAX_USD[words]} that are believed; is it in another unit?",
             PriceFault.IMPLAUSIBLE,
         )
     try:
@@ -83,16 +78,3 @@ def shown(value: object) -> str:
     """Return a value as messages show it: at most sixty characters."""
     text = repr(value) if not isinstance(value, Decimal) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _bound(kind: str) -> tuple[int, int, str]:
-    """Return the largest price of a kind that is believed: pico-USD, for how many units, and how that is said."""
-    if kind in _PIECES:
-        return MAX_USD_PER_PIECE * PICO_PER_USD, 1, "each"
-    if kind.endswith("_ms"):
-        return MAX_USD_PER_SECOND * PICO_PER_USD, 1_000, "per second"
-    return MAX_USD_PER_MILLION * PICO_PER_USD, 1_000_000, "per million"
-
-
-def _dollars(amount_pico: int) -> str:
-    return format_pico(amount_pico).rstrip("0").rstrip(".")
