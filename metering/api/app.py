@@ -1,13 +1,26 @@
 """The HTTP API as one ASGI application."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
 from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 import metering
-from metering.api import accounts, credits, events, health, keys, plans, prices, quarantine, spend, statements  # noqa: A004
+from metering.api import (
+    accounts,
+    alerts,
+    credits,  # noqa: A004
+    events,
+    health,
+    keys,
+    plans,
+    price_syncs,
+    prices,
+    quarantine,
+    spend,
+    statements,
+)
 from metering.api.event_models import NativeEvent
 from metering.api.openapi import DescribedApi
 from metering.operations.open_service import Service
@@ -30,12 +43,16 @@ _DESCRIPTION = (
 )
 
 
-def create_api(service: Service) -> FastAPI:
-    """Return the API over an open service; at shutdown it closes the service's connections."""
+def create_api(service: Service, while_serving: Callable[[], AbstractContextManager[None]] = nullcontext) -> FastAPI:
+    """Return the API over an open service; at shutdown it closes the service's connections.
+
+    ``while_serving`` makes what is entered at startup and left at shutdown: what runs beside the requests.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        with while_serving():
+            yield
         service.engine.dispose()
 
     app = DescribedApi(
@@ -51,7 +68,10 @@ def create_api(service: Service) -> FastAPI:
     )
     app.described = (NativeEvent,)
     app.state.service = service
-    for resource in (events, spend, accounts, plans, credits, prices, statements, quarantine, keys, health):
+    resources = (
+        events, spend, accounts, plans, credits, prices, price_syncs, alerts, statements, quarantine, keys, health,
+    )  # fmt: skip
+    for resource in resources:
         app.include_router(resource.router)
     install_problem_handlers(app)
     # The last one added is the outermost.

@@ -50,7 +50,12 @@ SETTINGS = (
     Setting(
         "METERING_SYNC_MAX_CHANGED_PERCENT",
         str(SyncSettings().max_changed_percent),
-        "a sync that changes more than this share of the prices waits for `prices accept`",
+        "a sync that changes the prices of more than this share of the models waits for `prices accept`",
+    ),
+    Setting(
+        "METERING_SYNC_MAX_VANISHED_PERCENT",
+        str(SyncSettings().max_vanished_percent),
+        "a sync that leaves more than this share of the models without a price waits for `prices accept`",
     ),
     Setting(
         "METERING_SYNC_MAX_FACTOR",
@@ -92,6 +97,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             router_url=_router_url(values["METERING_ROUTER_URL"]),
             interval_minutes=_whole(values, "METERING_SYNC_INTERVAL_MINUTES", 0, MAX_INTERVAL_MINUTES),
             max_changed_percent=_whole(values, "METERING_SYNC_MAX_CHANGED_PERCENT", 0, 100),
+            max_vanished_percent=_whole(values, "METERING_SYNC_MAX_VANISHED_PERCENT", 0, 100),
             max_factor=_whole(values, "METERING_SYNC_MAX_FACTOR", 1, MAX_FACTOR),
         ),
     )

@@ -14,13 +14,14 @@ _DOUBLINGS = 12  # past any bound; an endless row of failures must not make an e
 
 
 class SyncSettings(Struct, frozen=True):
-    """``interval_minutes`` 0: never by itself. A sync that changes the price of more than ``max_changed_percent`` of the
-    models, or one price by more than ``max_factor``, is held.
+    """``interval_minutes`` 0: never by itself. A sync is held that changes the prices of more than ``max_changed_percent`` of
+    the models, leaves more than ``max_vanished_percent`` without a price, or changes a price by more than ``max_factor``.
     """
 
     router_url: str = DEFAULT_URL
     interval_minutes: int = 60
     max_changed_percent: int = 25
+    max_vanished_percent: int = 10
     max_factor: int = 10
 
 

@@ -5,8 +5,9 @@ asks no more often than its attempts; a redirect is an error that names where to
 """
 
 import ssl
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from random import SystemRandom
 
 import httpx
@@ -15,6 +16,7 @@ from msgspec import Struct
 from metering import __version__
 from metering.outbound.answers import (
     Answer,
+    Fetch,
     FetchError,
     NotModified,
     RedirectedError,
@@ -76,6 +78,13 @@ def open_client(limits: FetchLimits) -> httpx.Client:
         # Only what is unpacked here under the size limit.
         headers={"user-agent": f"hf-metering/{__version__}", "accept": "application/json", "accept-encoding": "gzip"},
     )
+
+
+@contextmanager
+def open_fetch(limits: FetchLimits, pace: Pace) -> Iterator[Fetch]:
+    """Give ``fetch`` with a client of its own, open as long as the block."""
+    with open_client(limits) as client:
+        yield partial(fetch, client, limits=limits, pace=pace)
 
 
 def fetch(client: httpx.Client, address: str, etag: str, *, limits: FetchLimits, pace: Pace) -> Answer:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from msgspec import Struct
+from sqlalchemy.exc import StatementError
 
 from metering.runtime.leader import Leader
 
@@ -59,6 +60,8 @@ class Scheduler:
             job.run()
         except StoppingError:
             _log.debug("%s was left undone: the process ends", job.name)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, StatementError):
+                error.hide_parameters = True  # they may be what somebody sent
             # The next tick tries again; what one job meets must not end the others.
             _log.exception("the job %s failed", job.name)

@@ -11,7 +11,7 @@ def settings(**stated):
 
 
 def test_when_nothing_is_said_the_public_router_is_asked_every_hour():
-    assert settings() == SyncSettings("https://router.huggingface.co/v1", 60, 25, 10)
+    assert settings() == SyncSettings("https://router.huggingface.co/v1", 60, 25, 10, 10)
 
 
 def test_what_is_said_is_taken():
@@ -19,9 +19,10 @@ def test_what_is_said_is_taken():
         ROUTER_URL="https://proxy.example:8443/hf/v1/",
         SYNC_INTERVAL_MINUTES="0",
         SYNC_MAX_CHANGED_PERCENT="100",
+        SYNC_MAX_VANISHED_PERCENT="99",
         SYNC_MAX_FACTOR="3",
     )
-    assert said == SyncSettings("https://proxy.example:8443/hf/v1", 0, 100, 3)
+    assert said == SyncSettings("https://proxy.example:8443/hf/v1", 0, 100, 99, 3)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "http://[::1]:9/v1", "http://localhost/v1"])
@@ -47,7 +48,8 @@ def test_an_address_that_is_open_to_others_or_holds_a_secret_is_refused_without_
     ("name", "value"),
     [
         ("SYNC_INTERVAL_MINUTES", "-1"), ("SYNC_INTERVAL_MINUTES", "hourly"), ("SYNC_INTERVAL_MINUTES", "527041"),
-        ("SYNC_INTERVAL_MINUTES", "٣"), ("SYNC_MAX_CHANGED_PERCENT", "101"), ("SYNC_MAX_FACTOR", "0"),
+        ("SYNC_INTERVAL_MINUTES", "٣"), ("SYNC_MAX_CHANGED_PERCENT", "101"),
+        ("SYNC_MAX_VANISHED_PERCENT", "101"), ("SYNC_MAX_FACTOR", "0"),
         ("SYNC_MAX_FACTOR", "1.5"),
     ],
 )  # fmt: skip
