@@ -61,6 +61,13 @@ PROBLEMS: dict[str, Kind] = {
     "internal_error": Kind(500, "Something went wrong in the service"),
     "invalid_database_url": Kind(500, "The service is not configured correctly"),
     "invalid_setting": Kind(500, "The service is not configured correctly"),
+    "source_failed": Kind(502, "A source of prices failed"),
+    "source_not_json": Kind(502, "A source of prices did not answer with JSON"),
+    "source_redirects": Kind(502, "A source of prices sends elsewhere"),
+    "source_refuses": Kind(502, "A source of prices refuses to answer"),
+    "source_too_large": Kind(502, "A source of prices answered with too much"),
+    "source_too_slow": Kind(502, "A source of prices did not answer in time"),
+    "source_unreachable": Kind(502, "A source of prices can not be reached"),
     "schema_out_of_date": Kind(503, "The database is not at this release's schema"),
     "unavailable": Kind(503, "The database does not answer"),
 }
