@@ -2,7 +2,7 @@
 
 import json
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -17,9 +17,12 @@ from metering.domain.instants import format_instant
 from metering.domain.statements import described, unit_of
 from metering.operations.accept_sync import accept_sync
 from metering.operations.list_syncs import list_syncs, show_sync
-from metering.operations.sync_prices import Found, Source, preview_sync, source_health, sync_prices
+from metering.operations.open_service import Service
+from metering.operations.sync_prices import Source, preview_sync, source_health, sync_prices
+from metering.outbound.answers import FetchError
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
 from metering.storage.price_syncs import FAILED, SourceHealth, SyncRow
+from pricing.errors import PricingError
 from pricing.money import format_pico
 
 LISTED = 20
@@ -44,9 +47,7 @@ def sync(invocation: Invocation, *, dry_run: bool, as_json: bool) -> None:
     ):
         source = Source(fetch, service.settings.sync, service.clock)
         if dry_run:
-            found = preview_sync(service.engine, source)
-            _print_preview(found, as_json=as_json)
-            stop(_NOT_DONE if found.reasons else 0)
+            _preview(service, source, as_json=as_json)
         row = sync_prices(service.engine, source)
         health = source_health(service.engine)
     if as_json:
@@ -91,15 +92,21 @@ def syncs(invocation: Invocation, *, sync_id: int | None, limit: int, as_json: b
         say("the router was never asked; `metering prices sync` does")
 
 
-def _print_preview(found: Found, *, as_json: bool) -> None:
+def _preview(service: Service, source: Source, *, as_json: bool) -> NoReturn:
+    try:
+        found = preview_sync(service.engine, source)
+    except (FetchError, PricingError) as error:
+        remark(f"error[{error.code}]: {plain(str(error))}")
+        stop(_NOT_DONE)
     if as_json:
         print_json({"dry_run": True, "reasons": found.reasons, "changes": _changes_json(found.changes)})
-        return
-    if found.changes:
-        _print_changes(found.changes)
-    say(f"{len(found.changes):,} prices would change" if found.changes else "nothing would change")
-    for reason in found.reasons:
-        say(f"it would be held: {plain(reason['message'])}")
+    else:
+        if found.changes:
+            _print_changes(found.changes)
+        say(f"{_counted(found.changes)} would change" if found.changes else "nothing would change")
+        for reason in found.reasons:
+            say(f"it would be held: {plain(reason['message'])}")
+    stop(_NOT_DONE if found.reasons else 0)
 
 
 def _print_sync(row: SyncRow, health: SourceHealth) -> None:
@@ -110,11 +117,11 @@ def _print_sync(row: SyncRow, health: SourceHealth) -> None:
     if changes:
         _print_changes(changes)
     told = {
-        "recorded": f"{len(changes):,} prices changed; recorded as table {row.table_id}",
-        "accepted": f"{len(changes):,} prices changed; recorded as table {row.table_id}, as sync {row.decides} held them",
+        "recorded": f"{_counted(changes)} changed; recorded as table {row.table_id}",
+        "accepted": f"{_counted(changes)} changed; recorded as table {row.table_id}, as sync {row.decides} held them",
         "unchanged": "nothing changed",
         "superseded": f"a newer answer came before sync {row.decides} was accepted",
-        "held": f"{len(changes):,} prices would change and are held" + (f"; {row.decision} by now" if row.decision else ""),
+        "held": f"held, as {_counted(changes)} would change" + (f"; {row.decision} by now" if row.decision else ""),
     }
     say(f"sync {row.id}: {told[row.outcome]}")
     for reason in json.loads(row.reasons):
@@ -162,9 +169,13 @@ def _print_list(rows: list[SyncRow]) -> None:
 
 def _print_health(health: SourceHealth) -> None:
     if health.consecutive_failures:
-        remark(f"the last {health.consecutive_failures:,} failed: {plain(health.last_error)}")
+        remark(f"{health.consecutive_failures:,} failed since the last answer: {plain(health.last_error)}")
     if health.waiting is not None:
         remark(f"sync {health.waiting} waits for `metering prices accept {health.waiting}`")
+
+
+def _counted(changes: list[dict[str, Any]]) -> str:
+    return "1 price" if len(changes) == 1 else f"{len(changes):,} prices"
 
 
 def _remark(row: SyncRow) -> str:

@@ -56,7 +56,7 @@ def test_what_is_held_is_exit_code_1_until_it_is_accepted(asked):
     sync(asked)
     text = sync(asked, document(DEAR))
     assert asked.code == 1
-    assert "1 prices would change and are held" in text
+    assert "sync 2: held, as 1 price would change" in text
     assert "because together model-0: input_tokens goes from 1 USD per million to 20 USD per million" in text
     assert "`metering prices accept 2` records it" in asked.errors
     assert "nothing changed" in sync(asked)
@@ -79,7 +79,7 @@ def test_a_router_that_fails_is_exit_code_1_and_seen_later(asked):
     assert "sync 2 failed" in text
     assert "HTML instead of JSON" in text
     assert "HTML instead of JSON" in asked.done("prices", "syncs")
-    assert "the last 1 failed" in asked.errors
+    assert "1 failed since the last answer" in asked.errors
     assert asked.json("prices", "syncs")["health"]["consecutive_failures"] == 1
 
 
@@ -88,12 +88,12 @@ def test_a_dry_run_shows_the_same_and_records_nothing(asked):
     text = sync(asked, document(("model-0", "together", 1.5, 2)), arguments=["--dry-run"])
     assert asked.code == 0
     assert "raised  $1.00 / 1M  $1.50 / 1M" in text
-    assert "1 prices would change" in text
+    assert "1 price would change" in text
     found = json.loads(sync(asked, document(DEAR), arguments=["--dry-run", "--json"]))
     assert (asked.code, [reason["code"] for reason in found["reasons"]]) == (1, ["price_jump"])
     assert len(asked.json("prices", "syncs")["syncs"]) == 1
     sync(asked, answer(status="403 Forbidden"), arguments=["--dry-run"])
-    assert asked.code == 2
+    assert asked.code == 1
     assert asked.errors.startswith("error[source_refuses]: ")
 
 
