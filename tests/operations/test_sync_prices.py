@@ -3,6 +3,7 @@
 import json
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 from builders import price_table, rate, usage_event
@@ -12,6 +13,7 @@ from sqlalchemy import select
 
 from metering.domain.errors import NotFoundError
 from metering.operations.accept_sync import NotHeldError, accept_sync
+from metering.operations.steps.held_table import read_table
 from metering.operations.sync_prices import preview_sync, source_health, sync_prices
 from metering.operations.sync_settings import SyncSettings
 from metering.storage.tables import charges, price_syncs, rate_prices, rates
@@ -104,6 +106,18 @@ def test_the_first_answer_is_compared_with_the_bundled_record(router):
     row = router.sync()
     change = next(each for each in json.loads(row.changes) if each["model"] == "model-0")
     assert (change["quantity"], change["before"], change["after"]) == ("input_tokens", [2_000_000, 1], [1_000_000, 1])
+
+
+def test_a_price_that_only_the_bundled_record_knows_ends_with_the_first_answer_and_stays_ended(router):
+    router.meter.declare("acme")
+    router.meter.record_prices(price_table(rate(model="old"), source=SOURCE, layer=Layer.BUNDLED, route="routed"))
+    router.settings = SyncSettings(router.settings.router_url, max_changed_percent=100, max_vanished_percent=100)
+    router.meter.ingest(usage_event(model="old", time=router.meter.now))
+    assert router.meter.total() == 120_000
+    for script in (document(), document(("model-0", "together", 1.5, 2))):
+        assert router.sync(script).outcome == "recorded"
+        router.meter.ingest(usage_event(model="old", time=router.meter.now))
+        assert router.meter.total() == 120_000
 
 
 @pytest.mark.parametrize("failure", FAILURES)
@@ -214,6 +228,15 @@ def test_the_held_answer_again_waits_since_it_was_first_seen(router):
     assert router.sync().outcome == "unchanged"
     assert router.outcomes() == ["recorded", "held", "unchanged"]
     assert source_health(router.meter.engine).waiting == held.id
+
+
+def test_what_is_in_force_by_now_waits_no_longer(router):
+    """Somebody records by other means what a sync holds: the same answer again decides it."""
+    router.sync()
+    held = router.sync(document(DEAR))
+    router.meter.record_prices(replace(read_table(held.held), effective_from=held.finished_at + 1))
+    assert router.sync().outcome == "unchanged"
+    assert source_health(router.meter.engine).waiting is None
 
 
 def test_a_failure_supersedes_nothing(router):

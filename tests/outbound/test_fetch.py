@@ -109,6 +109,14 @@ def test_what_is_no_document_is_an_error_at_the_first_attempt(served, script, er
     assert (len(serving.requests), ask.slept) == (1, [])
 
 
+def test_a_document_that_is_announced_as_too_large_is_not_waited_for(served):
+    _, ask = served([answer(content_length="10001")[0], 5.0])
+    began = time.monotonic()
+    with pytest.raises(TooLargeError):
+        ask()
+    assert time.monotonic() - began < 1.5
+
+
 def test_a_document_of_exactly_the_largest_size_is_read(served):
     _, ask = served(answer(b" " * 10_000), packed(b" " * 10_000))
     assert len(ask().body) == len(ask().body) == 10_000
@@ -165,6 +173,14 @@ def test_a_passing_failure_is_tried_again(served, failure):
     assert ask() == Fetched(DOCUMENT)
     assert len(serving.requests) == 3
     assert ask.slept == [0.5, 1.0]
+
+
+def test_each_attempt_has_a_connection_of_its_own(served):
+    """A kept one may be dead by then, and the watch over the total time would not know it."""
+    kept = answer(status="500 Internal Server Error", connection="keep-alive")
+    _, ask = served([*kept, 5.0], answer(DOCUMENT))
+    assert ask().body == DOCUMENT
+    assert ask.slept == [0.5]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pricing.tables import Layer, RateKey, key_of
 
 
 class CurrentPrices(NamedTuple):
-    """The prices in force, and everything that the source or its bundled record has been known to list."""
+    """The prices in force, and every key that the source's newest list or its bundled record has ever priced."""
 
     prices: dict[PriceKey, Price]
     listed_before: frozenset[RateKey]
@@ -30,6 +30,5 @@ def current_prices(connection: Connection, source: str, route: str, instant: int
         table_id for layer in (Layer.ROUTE, Layer.BUNDLED) for table_id in table_ids(connection, source, layer, until=instant)
     ]
     tables = [table for table in load_tables(connection, ids) if table.route in ("", route)]
-    listed = {key_of(rate) for table in tables for rate in table.rates}
-    withdrawn = {key for table in tables if table.layer is Layer.ROUTE for key in table.withdrawn}
-    return CurrentPrices(prices_in_force(tables, source, instant, route=route), frozenset(listed | withdrawn))
+    listed = frozenset(key_of(rate) for table in tables for rate in table.rates)
+    return CurrentPrices(prices_in_force(tables, source, instant, route=route), listed)
