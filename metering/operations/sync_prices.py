@@ -29,6 +29,8 @@ from pricing.rates import Price
 from pricing.sources.hf_router import ROUTE, SOURCE, parse_models
 from pricing.tables import PriceTable
 
+LONGEST_ERROR = 1_000
+
 
 class Source(NamedTuple):
     """How the router is asked, and by which clock (microseconds UTC)."""
@@ -72,7 +74,9 @@ def sync_prices(engine: Engine, source: Source) -> SyncRow:
         answer = _ask(source, known, started)
     except (DomainError, PricingError) as error:
         finished = max(started, source.clock())
-        failure = NewSync(SOURCE, started, finished, stored.FAILED, error_code=error.code, error_message=str(error))
+        failure = NewSync(
+            SOURCE, started, finished, stored.FAILED, error_code=error.code, error_message=str(error)[:LONGEST_ERROR]
+        )
         with writing(engine) as connection:
             return stored.insert_sync(connection, failure)
     with writing(engine) as connection:

@@ -24,7 +24,7 @@ from metering.outbound.answers import (
     TooSlowError,
     UnreachableError,
 )
-from metering.outbound.read_answer import fetched, retry_after
+from metering.outbound.read_answer import fetched, retry_after, validator
 from metering.outbound.watch import Watch
 
 _LONGEST_SHOWN = 200
@@ -132,7 +132,7 @@ def _read(response: httpx.Response, etag: str, limits: FetchLimits) -> Answer:
     if status == httpx.codes.OK:
         return fetched(response, limits.max_bytes)
     if status == httpx.codes.NOT_MODIFIED and etag:
-        return NotModified(response.headers.get("etag", etag))
+        return NotModified(validator(response.headers) or etag)
     if response.has_redirect_location:
         raise RedirectedError(f"{address} answers {status} and sends to {_target(response)}; redirects are not followed")
     error = RefusedError(f"{address} answers {status}")

@@ -10,6 +10,7 @@ from metering.outbound.answers import Fetched, NotJsonError, TooLargeError, Unre
 
 _GZIP_WINDOW = 31  # zlib's code for: a gzip header, the largest window
 _LONGEST_SECONDS = 9  # digits
+_LONGEST_ETAG = 500
 
 
 def fetched(response: httpx.Response, max_bytes: int) -> Fetched:
@@ -25,7 +26,13 @@ def fetched(response: httpx.Response, max_bytes: int) -> Fetched:
         if size > max_bytes:
             raise _too_large(response, max_bytes)
         parts.append(part)
-    return Fetched(b"".join(parts), response.headers.get("etag", ""))
+    return Fetched(b"".join(parts), validator(response.headers))
+
+
+def validator(headers: httpx.Headers) -> str:
+    """Return the ``ETag``; empty for none, and for one that could not be sent back as it came."""
+    etag: str = headers.get("etag", "")
+    return etag if len(etag) <= _LONGEST_ETAG and etag.isascii() and etag.isprintable() else ""
 
 
 def retry_after(headers: httpx.Headers) -> float | None:

@@ -64,6 +64,13 @@ def test_a_validator_that_still_holds_is_not_modified(served):
     assert serving.requests[0]["if-none-match"] == '"v1"'
 
 
+@pytest.mark.parametrize("etag", ['"\xe9"', '"' + "x" * 500 + '"'])
+def test_a_validator_that_could_not_be_sent_back_is_none(served, etag):
+    raw = answer(DOCUMENT, etag="PLACE")[0].replace(b"PLACE", etag.encode("latin-1"))
+    _, ask = served([raw])
+    assert ask() == Fetched(DOCUMENT, "")
+
+
 def test_without_a_validator_none_is_sent_and_not_modified_is_no_answer(served):
     serving, ask = served(answer(status="304 Not Modified"))
     with pytest.raises(RefusedError, match="304"):
@@ -175,12 +182,12 @@ def test_a_passing_failure_is_tried_again(served, failure):
     assert ask.slept == [0.5, 1.0]
 
 
-def test_each_attempt_has_a_connection_of_its_own(served):
+def test_each_request_has_a_connection_of_its_own(served):
     """A kept one may be dead by then, and the watch over the total time would not know it."""
-    kept = answer(status="500 Internal Server Error", connection="keep-alive")
-    _, ask = served([*kept, 5.0], answer(DOCUMENT))
-    assert ask().body == DOCUMENT
-    assert ask.slept == [0.5]
+    _, ask = served([*answer(DOCUMENT, connection="keep-alive"), 5.0], answer(DOCUMENT))
+    with open_client(LIMITS) as client:
+        bodies = [fetch(client, ask.url, "", limits=LIMITS, pace=ask.pace).body for _ in range(2)]
+    assert (bodies, ask.slept) == ([DOCUMENT, DOCUMENT], [])
 
 
 @pytest.mark.parametrize(
