@@ -89,16 +89,16 @@ def prices_in_force(
     listed = [table for table in tables if table.source == source]
     contexts: dict[tuple[str, str, str], set[int]] = {}
     for table in listed:
-        for rate in table.rates:
-            contexts.setdefault(key_of(rate), set()).add(rate.context_from)
+        for listed_rate in table.rates:
+            contexts.setdefault(key_of(listed_rate), set()).add(listed_rate.context_from)
     book = PriceBook(listed)
     found: dict[PriceKey, Price] = {}
     for key, sizes in contexts.items():
         for size in sizes:
-            rate_there = book.rate_for(account_id, route, key, instant, size)
-            # A rate of another tier, or the one of any operation, is listed under its own key.
-            if rate_there is not None and (key_of(rate_there), rate_there.context_from) == (key, size):
-                found.update(prices_of([rate_there]))
+            rate = book.rate_for(account_id, route, key, instant, size)
+            # Where this tier is gone, the rate is of another one; its prices have a key of their own.
+            if rate is not None:
+                found.update(prices_of([rate]))
     return found
 
 

@@ -8,11 +8,15 @@ requests, so that a model which the router itself withdraws does not get its pri
 are tables of the source ``genai_prices`` for requests on a partner's key. All are patches: the package does not say since when
 a model is no longer sold. A price without a date holds from ``undated_from``, and so does what began before it.
 
+A price is that of the model's id, which is what requests call it; where the package itself does not know the model by its id
+(Fireworks), it is that of the exact names that the package knows it by.
+
 The package is not imported here; whoever calls hands over ``genai_prices.data.providers``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
+from itertools import product
 from typing import Any, NamedTuple
 
 from pricing.errors import InvalidPriceError, PriceFault
@@ -114,17 +118,18 @@ def parse_providers(
         for model in provider.models:
             entry = f"{provider.id} {read_name(model.id, 'id', f'{SOURCE}: {provider.id}')}"
             try:
+                names = _names(model)
                 dated = _dated_tiers(model, entry, undated_from)
             except _LeftOutError as error:
                 left_out.append(LeftOut(entry, error.reason, error.detail))
                 continue
             left_out.extend(_not_taken(model, entry, dated))
-            for effective_from, tiers in dated.items():
+            for name, (effective_from, tiers) in product(names, dated.items()):
                 rates = [
-                    Rate(provider=of.partner, model=model.id, prices=prices, context_from=context_from, source=provenance)
+                    Rate(provider=of.partner, model=name, prices=prices, context_from=context_from, source=provenance)
                     for context_from, prices in tiers.items()
                 ]
-                key = (of.partner, model.id, ANY_OPERATION)
+                key = (of.partner, name, ANY_OPERATION)
                 lists[of.source].add(of.route, key, effective_from, rates, f"{SOURCE}: {entry}")
     return SourceReport(
         tuple(table for source, listed in lists.items() for table in listed.tables(source, layer, None, recorded_at)),
@@ -138,6 +143,17 @@ def _list_of(provider_id: str) -> _List | None:
         return _List(hf_router.SOURCE, hf_router.ROUTE, partner)
     partner = PARTNERS.get(provider_id, "")
     return _List(SOURCE, "provider_key", partner) if partner else None
+
+
+def _names(model: Any) -> list[str]:
+    """Return what requests call a model: its id, or the exact names that it answers to where the id is not one of them."""
+    if model.is_match(model.id):
+        return [model.id]
+    exact = [getattr(clause, "equals", None) for clause in getattr(model.match, "or_", [model.match])]
+    names = sorted(name for name in exact if isinstance(name, str))
+    if len(names) < len(exact):
+        raise _LeftOutError(Reason.NOT_A_MODEL, "answers to a pattern of names")
+    return names
 
 
 def _dated_tiers(model: Any, entry: str, undated_from: int) -> dict[int, _Tiers]:

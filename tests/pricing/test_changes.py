@@ -60,6 +60,8 @@ def test_the_same_prices_have_no_changes_whatever_their_block():
     assert compare_prices(prices_of([rate(audio_ms=per_second)]), prices_of([rate(audio_ms=per_hour)])) == ()
     (change,) = compare_prices(prices_of([rate(audio_ms=per_second)]), prices_of([rate(audio_ms=Price(36_001, 3_600_000))]))
     assert change.kind == "raised"
+    (change,) = compare_prices(prices_of([rate(audio_ms=per_hour)]), prices_of([rate(audio_ms=Price(11, 1_000))]))
+    assert change.kind == "raised"
 
 
 def test_free_is_a_price_and_nothing_is_none():

@@ -7,6 +7,8 @@ import pytest
 from genai_prices.data import providers as published
 from genai_prices.types import (
     ClauseEquals,
+    ClauseOr,
+    ClauseStartsWith,
     ConditionalPrice,
     ModelInfo,
     ModelPrice,
@@ -246,6 +248,23 @@ def test_an_impossible_entry_refuses_the_whole_and_is_named(given, fault, said):
     assert refused.fault == fault
 
 
+def test_a_model_is_priced_under_the_names_that_requests_call_it():
+    def named(match, name="llama"):
+        return ModelInfo(id=name, match=match, prices=usd(input_mtok="1"))
+
+    either = ClauseOr(or_=[ClauseEquals(equals="accounts/b"), ClauseEquals(equals="accounts/a")])
+    report = read(
+        provider(
+            named(ClauseOr(or_=[ClauseEquals(equals="llama"), ClauseEquals(equals="llama-fast")])),
+            named(either, "short"),
+            named(ClauseStartsWith(starts_with="ft:llama-"), "ft:llama"),
+            of="fireworks",
+        )
+    )
+    assert [key[1] for key in prices(report.tables[0])] == ["llama", "accounts/a", "accounts/b"]
+    assert left_out(report) == [("fireworks ft:llama", "not_a_model", "answers to a pattern of names", True)]
+
+
 def test_a_model_listed_twice_is_refused():
     refused = refusal(provider(model(usd(input_mtok="1")), model(usd(input_mtok="2"))))
     assert str(refused) == "genai_prices: huggingface_together llama: listed twice from the same instant"
@@ -266,6 +285,8 @@ def test_every_model_of_the_package_is_priced_or_left_out_with_a_reason():
     report = read(*published)
     names = {**PARTNERS, **{p.id: p.id.removeprefix("huggingface_") for p in published if p.id.startswith("huggingface_")}}
     priced = {(rate.source.rpartition(" ")[2], rate.model) for table in report.tables for rate in table.rates}
-    gone = {tuple(left.entry.split(" ", 1)) for left in report.left_out if left.whole and " " in left.entry}
-    assert priced.isdisjoint(gone)
-    assert priced | gone == {(each.id, m.id) for each in published if each.id in names for m in each.models}
+    gone = {left.entry for left in report.left_out if left.whole}
+    for each in published:
+        for listed in each.models if each.id in names else []:
+            known = [name for of, name in priced if of == each.id and listed.is_match(name)]
+            assert bool(known) != (f"{each.id} {listed.id}" in gone), (each.id, listed.id)
