@@ -1,7 +1,7 @@
 """The HTTP API as one ASGI application."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
 from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -9,6 +9,7 @@ from fastapi.telemetry import TelemetryConfig
 import metering
 from metering.api import (
     accounts,
+    alerts,
     credits,  # noqa: A004
     events,
     health,
@@ -18,6 +19,7 @@ from metering.api import (
     price_explanations,
     price_history,
     price_imports,
+    price_syncs,
     prices,
     quarantine,
     spend,
@@ -47,13 +49,17 @@ _DESCRIPTION = (
 )
 
 
-def create_api(service: Service) -> FastAPI:
-    """Return the API over an open service; at shutdown it closes the service's connections."""
+def create_api(service: Service, while_serving: Callable[[], AbstractContextManager[None]] = nullcontext) -> FastAPI:
+    """Return the API over an open service; at shutdown it closes the service's connections.
+
+    ``while_serving`` makes what is entered at startup and left at shutdown: what runs beside the requests.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        app.state.writer.close()
+        with while_serving():
+            yield
+            app.state.writer.close()
         service.engine.dispose()
 
     app = DescribedApi(
@@ -72,7 +78,10 @@ def create_api(service: Service) -> FastAPI:
     app.state.writer = GroupWriter(service.ingester, service.settings.max_waiting_events)
     app.state.senders = KnownSenders()
     about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
-    for resource in (events, spend, accounts, plans, credits, *about_prices, statements, quarantine, keys, health):
+    resources = (
+        events, spend, accounts, plans, credits, *about_prices, price_syncs, alerts, statements, quarantine, keys, health,
+    )  # fmt: skip
+    for resource in resources:
         app.include_router(resource.router)
     install_problem_handlers(app)
     # The last one added is the outermost.

@@ -7,6 +7,7 @@ import click
 from metering.cli.amounts import shown_pico
 from metering.cli.arguments import INSTANT, json_option, known_at_option
 from metering.cli.invocation import Invocation
+from metering.cli.lazy_group import LazyCommand, LazyGroup
 from metering.cli.output import Cell, Column, print_json, print_table, remark, say
 from metering.cli.plain_text import plain
 from metering.cli.price_json import account_names, known_at_json, price_json, table_json
@@ -26,7 +27,15 @@ from pricing.rates import Rate
 _PER_MILLION = 1_000_000
 
 
-@click.group()
+# They load a client, which the others do without.
+_SYNC_COMMANDS = {
+    "sync": LazyCommand("metering.cli.price_syncs:sync", "Fetch the router's prices; record what changed."),
+    "accept": LazyCommand("metering.cli.price_syncs:accept", "Record the prices that a sync held back."),
+    "syncs": LazyCommand("metering.cli.price_syncs:syncs", "List the syncs, or show what one found."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=_SYNC_COMMANDS)
 def prices() -> None:
     """Show and import prices."""
 

@@ -71,6 +71,7 @@ def test_ingesting_reading_and_deciding_are_apart():
     deciding = {
         "declare_account", "change_account", "set_plan", "grant_credits", "note_used_elsewhere",
         "list_keys", "create_key", "revoke_key", "import_prices", "discount_prices",
+        "sync_prices", "accept_price_sync",
     }  # fmt: skip
     assert {name for name, scope in found.items() if scope == "admin"} == deciding
 
@@ -151,7 +152,12 @@ def test_an_account_s_own_prices_are_behind_its_wall(api, acme, admin, own_price
     assert tables == {"sheet": Layer.OPERATOR.name.lower(), "secret-discount": "account", "ours": "account"}
 
 
-@pytest.mark.parametrize("operation", ["declare_account", "list_quarantine"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "declare_account", "list_quarantine", "sync_prices", "list_price_syncs", "show_price_sync", "accept_price_sync",
+    ],
+)  # fmt: skip
 def test_what_is_about_all_accounts_needs_a_key_that_is_bound_to_none(acme, operation):
     (call,) = [each for each in ABOUT_ALL if each.operation == operation]
     answers = [send(acme, call, name) for name in ("globex", "nobody", "acme")]

@@ -4,6 +4,7 @@ SQLite tables are STRICT: an overflowing sum or a float that strays in is an err
 """
 
 from metering.storage.tables.accounts import account_names, accounts, api_keys, plan_changes
+from metering.storage.tables.alerts import alerts
 from metering.storage.tables.credits import credit_entries, credit_grants
 from metering.storage.tables.events import (
     charges,
@@ -18,12 +19,14 @@ from metering.storage.tables.events import (
     series,
     sources,
 )
+from metering.storage.tables.price_syncs import price_syncs
 from metering.storage.tables.prices import price_tables, rate_prices, rate_withdrawals, rates
 from metering.storage.tables.schema import metadata
 
 __all__ = [
     "account_names",
     "accounts",
+    "alerts",
     "api_keys",
     "charges",
     "credit_entries",
@@ -35,6 +38,7 @@ __all__ = [
     "events",
     "metadata",
     "plan_changes",
+    "price_syncs",
     "price_tables",
     "quarantine",
     "rate_prices",
