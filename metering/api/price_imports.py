@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
@@ -10,7 +11,7 @@ from metering.api.openapi import problems
 from metering.domain.events import MAX_NAME_LENGTH
 from metering.domain.model_names import provider_name
 from metering.operations.discount_prices import DiscountAsked, discount_prices
-from metering.operations.import_prices import import_prices
+from metering.operations.import_prices import Sheet, import_prices
 from metering.web import query
 from metering.web.bodies import check_media_type, read_body, require_json
 from metering.web.principal import Admin, ServiceNow
@@ -22,6 +23,7 @@ router = APIRouter(prefix="/v1/prices", tags=["prices"])
 
 PATH = "/v1/prices/import"
 YAML = ("application/yaml", "application/x-yaml", "text/yaml")
+CSV = "text/csv"
 
 _SHEET = """\
 source: our contract
@@ -35,11 +37,17 @@ models:
         usd_per_million: {input_tokens: 0.0375, output_tokens: 2}
         source: the contract of 2026
 """
+_CSV_SHEET = """\
+provider,model,quantity,usd,per,effective_from\r
+together,acme/own-model,input_tokens,0.0375,million,2026-12-01\r
+together,acme/own-model,output_tokens,2,million,2026-12-01\r
+"""
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             YAML[0]: {"schema": {"type": "string", "description": "A price sheet: plain YAML."}, "example": _SHEET},
+            CSV: {"schema": {"type": "string", "description": "A price sheet: one price a row."}, "example": _CSV_SHEET},
         },
     }
 }
@@ -96,10 +104,10 @@ class DiscountAnswer(Answer):
     kept: list[KeptPrice] = Field(description="What keeps a price of the account's own.", examples=[[]])
 
 
-async def sheet_body(request: Request) -> bytes:
+async def sheet_body(request: Request) -> Sheet:
     """Read a price sheet. A dependency, so that a body that can not be read costs no thread."""
-    check_media_type(request, *YAML)
-    return await read_body(request, MAX_BYTES)
+    media = check_media_type(request, *YAML, CSV)
+    return Sheet(await read_body(request, MAX_BYTES), "body", "csv" if media == CSV else "yaml")
 
 
 @router.post(
@@ -115,8 +123,17 @@ def post_import(
     *,
     principal: Admin,
     service: ServiceNow,
-    sheet: Annotated[bytes, Depends(sheet_body)],
+    sheet: Annotated[Sheet, Depends(sheet_body)],
     account: AccountParameter = None,
+    source: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=MAX_NAME_LENGTH,
+            description="The name of the price list, for a CSV sheet; a YAML sheet says it itself. Left out: `body`.",
+            examples=["our contract"],
+        ),
+    ] = None,
     rate: Annotated[bool, Query(description="Whether usage that waited for a price is charged.", examples=[True])] = True,
 ) -> ImportAnswer:
     """Record the prices of a sheet: the operator's, which come before the bundled ones, or those of `account` alone, which come
@@ -128,8 +145,7 @@ def post_import(
     row = principal.account_or_all(service, account)
     imported = import_prices(
         service.engine,
-        sheet,
-        name="body",
+        msgspec.structs.replace(sheet, source=source or ""),
         account=None if row is None else row.name,
         rate=rate,
         now=service.clock(),

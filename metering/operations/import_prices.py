@@ -7,8 +7,11 @@ from metering.operations.rate_unpriced import RateResult, rate_unpriced
 from metering.operations.steps.find_account import find_account
 from metering.storage.database import reading, writing
 from metering.storage.price_tables import record_tables
+from pricing.sources.csv_sheet import parse_csv_sheet
 from pricing.sources.sheets import parse_sheet
 from pricing.tables import Layer
+
+SHEET_FORMATS = ("yaml", "csv")
 
 
 class Imported(Struct, frozen=True):
@@ -18,8 +21,20 @@ class Imported(Struct, frozen=True):
     rated: RateResult | None
 
 
-def import_prices(engine: Engine, sheet: bytes, *, name: str, account: str | None, rate: bool, now: int) -> Imported:
-    """Record the tables of a YAML price sheet; with ``rate``, charge usage that waited, the account's or everybody's.
+class Sheet(Struct, frozen=True):
+    """A price sheet as it was handed in: ``name`` is what messages call it, ``format`` one of SHEET_FORMATS.
+
+    ``source`` is the name of the price list, which a YAML sheet says itself and a CSV sheet does not.
+    """
+
+    content: bytes
+    name: str
+    format: str = "yaml"
+    source: str = ""
+
+
+def import_prices(engine: Engine, sheet: Sheet, *, account: str | None, rate: bool, now: int) -> Imported:
+    """Record the tables of a price sheet; with ``rate``, charge usage that waited, the account's or everybody's.
 
     The prices are committed first: should charging be interrupted, `rate_unpriced` does the rest. Raises pricing's errors for
     a bad sheet, naming the entry, and NotFoundError for the account.
@@ -29,7 +44,11 @@ def import_prices(engine: Engine, sheet: bytes, *, name: str, account: str | Non
         with reading(engine) as connection:
             account_id = find_account(connection, account).id
     layer = Layer.OPERATOR if account_id is None else Layer.ACCOUNT
-    tables = parse_sheet(sheet, name=name, layer=layer, account_id=account_id)
+    if sheet.format == "csv":
+        source = sheet.source or sheet.name
+        tables = parse_csv_sheet(sheet.content, name=sheet.name, source=source, layer=layer, account_id=account_id)
+    else:
+        tables = parse_sheet(sheet.content, name=sheet.name, layer=layer, account_id=account_id)
     with writing(engine) as connection:
         table_ids = record_tables(connection, tables, now=now)
     return Imported(table_ids, rate_unpriced(engine, now=now, account_id=account_id) if rate else None)

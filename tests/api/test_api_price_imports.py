@@ -67,7 +67,17 @@ def test_a_bad_sheet_changes_nothing_and_its_problem_names_the_entry(api, admin,
     assert api.meter.count(price_tables) == before
 
 
-def test_a_sheet_is_declared_as_yaml(admin):
+def test_a_sheet_may_be_csv_and_its_list_is_named_by_the_query(waiting, admin):
+    rows = "provider,model,quantity,usd,per,effective_from\r\ntogether,own-model,input_tokens,0.0375,million,2026-11-01\r\n"
+    answer = send(admin, rows, "?source=our+contract", **{"content-type": "text/csv"}).json()
+    assert (answer["charged"], answer["amount_nano_usd"]) == (2, 76)
+    sources = {table["id"]: table["source"] for table in admin.get("/v1/prices/tables").json()["items"]}
+    assert [sources[table_id] for table_id in answer["tables_added"]] == ["our contract"]
+    refused = send(admin, rows.replace("0.0375", "-1"), **{"content-type": "text/csv"})
+    assert (refused.json()["code"], "line 2" in refused.json()["detail"]) == ("invalid_price", True)
+
+
+def test_a_sheet_is_declared_as_yaml_or_csv(admin):
     answer = send(admin, **{"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
