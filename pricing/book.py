@@ -56,7 +56,7 @@ class _Stream:
         return current
 
 
-class _Timeline:
+class Timeline:
     """What applies to one (account, route, provider, model, operation), as instants and the tiers from each on."""
 
     __slots__ = ("starts", "tiers")
@@ -64,6 +64,16 @@ class _Timeline:
     def __init__(self, starts: list[int], tiers: list[Tiers]) -> None:
         self.starts = starts
         self.tiers = tiers
+
+    def rate_at(self, instant: int, context_tokens: int) -> Rate | None:
+        """Return the rate at ``instant`` (microseconds UTC) for a prompt of so many tokens, or None."""
+        position = bisect_right(self.starts, instant)
+        if not position:
+            return None
+        for rate in self.tiers[position - 1]:
+            if context_tokens >= rate.context_from:
+                return rate
+        return None
 
 
 class PriceBook:
@@ -79,7 +89,7 @@ class PriceBook:
             streams[identity].add(table)
         self._streams = sorted(streams.values(), key=lambda stream: (stream.layer, stream.source, stream.route))
         self._own_prices = {stream.account_id for stream in self._streams if stream.account_id is not None}
-        self._timelines: dict[tuple[int | None, str, str, str, str], _Timeline] = {}
+        self._timelines: dict[tuple[int | None, str, str, str, str], Timeline] = {}
         self._rates = {rate.id: rate for table in self.tables for rate in table.rates if rate.id}
 
     def rate_for(
@@ -94,25 +104,23 @@ class PriceBook:
 
         ``context_tokens`` is the size of the prompt, cached tokens included; the whole request is priced at its tier.
         """
+        return self.timeline(account_id, route, what).rate_at(instant, context_tokens)
+
+    def timeline(self, account_id: int | None, route: str, what: RateKey) -> Timeline:
+        """Return what applies to ``what`` through all time, for who looks up many instants of the same."""
         key = (account_id if account_id in self._own_prices else None, route, *what)
         timeline = self._timelines.get(key)
         if timeline is None:
             if len(self._timelines) >= MAX_REMEMBERED:
                 self._timelines.clear()
             timeline = self._timelines[key] = self._timeline(*key)
-        position = bisect_right(timeline.starts, instant)
-        if not position:
-            return None
-        for rate in timeline.tiers[position - 1]:
-            if context_tokens >= rate.context_from:
-                return rate
-        return None
+        return timeline
 
     def rate(self, rate_id: int) -> Rate:
         """Return a recorded rate by the id that a charge remembers. Raises KeyError for an id that is not recorded."""
         return self._rates[rate_id]
 
-    def _timeline(self, account_id: int | None, route: str, provider: str, model: str, operation: str) -> _Timeline:
+    def _timeline(self, account_id: int | None, route: str, provider: str, model: str, operation: str) -> Timeline:
         keys = [(provider, model, operation)]
         if operation != ANY_OPERATION:
             keys.append((provider, model, ANY_OPERATION))
@@ -124,7 +132,7 @@ class PriceBook:
             and any(key in stream.steps for key in keys)
         ]
         starts = sorted({step[0] for stream in streams for key in keys for step in stream.steps.get(key, ())})
-        return _Timeline(starts, [_winner(streams, keys, start) for start in starts])
+        return Timeline(starts, [_winner(streams, keys, start) for start in starts])
 
 
 def _order(table: PriceTable) -> tuple[int, int, int, str]:

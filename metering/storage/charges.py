@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
 def insert_charges(connection: Connection, entries: Sequence[Entry], *, reason: str, now: int) -> None:
     """Append later charges in the given order: of one event, each reversal before its replacement."""
-    _INSERT.run(connection, [(None, *entry, now, reason) for entry in entries])
+    _INSERT.run(connection, [(None, *entry, now, reason, None) for entry in entries])
 
 
 def later_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int, list[Entry]]:

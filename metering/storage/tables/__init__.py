@@ -19,6 +19,7 @@ from metering.storage.tables.events import (
     sources,
 )
 from metering.storage.tables.prices import price_tables, rate_prices, rate_withdrawals, rates
+from metering.storage.tables.rerating import rerate_runs
 from metering.storage.tables.schema import metadata
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "rate_withdrawals",
     "rates",
     "receipts",
+    "rerate_runs",
     "rollups",
     "series",
     "sources",
