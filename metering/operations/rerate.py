@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.rerating import Examined, RerateScope
 from metering.operations.steps.examine_charges import ChargeExaminer
+from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.write_corrections import write_corrections
 from metering.storage.accounts import UNASSIGNED_ID, next_account_id
 from metering.storage.charged_events import ChargedEvent, charged_events
@@ -36,7 +37,7 @@ def preview_rerate(engine: Engine, scope: RerateScope) -> Examined:
     """Return what re-rating would change, reading one state of the database. Raises DomainError for an empty period."""
     scope.check()
     found = Examined()
-    with reading(engine) as connection:
+    with collector_paused(), reading(engine) as connection:
         examiner = ChargeExaminer(PriceBook(load_tables(connection)), scope)
         cursor: Cursor | None = _before(scope)
         while cursor is not None:
@@ -73,7 +74,7 @@ def continue_rerate(
     examiner = ChargeExaminer(PriceBook(tables), run.scope)
     done = Examined()
     while run.finished_at is None:
-        with writing(engine) as connection:
+        with collector_paused(), writing(engine) as connection:
             # The cursor is read under the write lock: another process may have been resuming the same run.
             run = _run(connection, run_id)
             if run.finished_at is None:

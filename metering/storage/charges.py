@@ -39,11 +39,6 @@ def insert_charges(connection: Connection, entries: Sequence[Entry], *, reason: 
     _INSERT.run(connection, [(None, *entry, now, reason, None) for entry in entries])
 
 
-def insert_charge_values(connection: Connection, values: list[Any]) -> None:
-    """Append later charges; ``values`` holds all columns of one charge after the other, None for the id."""
-    _INSERT.run_flat(connection, values)
-
-
 def later_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int, list[Entry]]:
     """Return the later charges of the events that have any, in the order in which they were written."""
     columns = [charges.c[name] for name in Entry._fields]

@@ -80,7 +80,7 @@ class ChargeExaminer:
         self._load_series(connection, events, replaced)
         looked = Looked(Examined(), defaultdict(list), defaultdict(list))
         for event in events:
-            holding = replaced.get(event[0], event[9:]) if replaced else event[9:]
+            holding: Holding = event[9:] if not replaced else replaced.get(event[0]) or event[9:]
             if holding[3] in self._grades:
                 usage = self._series[holding[0]]
                 if usage.folded:
