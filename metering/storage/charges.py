@@ -49,6 +49,26 @@ def later_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int,
     return found
 
 
+class LaterCharge(NamedTuple):
+    """A later charge with when it was written (microseconds UTC), why, and by which re-rating run, if by one."""
+
+    sign: int
+    amount_nano: int
+    rate_id: int | None
+    price_grade: int
+    billing_month: int
+    recorded_at: int
+    reason: str
+    run_id: int | None
+
+
+def later_charges(connection: Connection, event_id: int) -> list[LaterCharge]:
+    """Return the later charges of one event, in the order in which they were written."""
+    columns = [charges.c[name] for name in LaterCharge._fields]
+    rows = connection.execute(select(*columns).where(charges.c.event_id == event_id).order_by(charges.c.id))
+    return [LaterCharge(*row) for row in rows]
+
+
 def first_entry(row: Any) -> Entry:
     """Return the first charge of an event's row as the ledger has it: an unpriced one weighs nothing."""
     return Entry(
