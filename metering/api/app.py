@@ -7,7 +7,20 @@ from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 import metering
-from metering.api import accounts, credits, events, health, keys, plans, prices, quarantine, spend, statements  # noqa: A004
+from metering.api import (
+    accounts,
+    credits,  # noqa: A004
+    event_explained,
+    events,
+    health,
+    keys,
+    plans,
+    prices,
+    quarantine,
+    rerate,
+    spend,
+    statements,
+)
 from metering.api.event_models import NativeEvent
 from metering.api.openapi import DescribedApi
 from metering.operations.open_service import Service
@@ -51,7 +64,10 @@ def create_api(service: Service) -> FastAPI:
     )
     app.described = (NativeEvent,)
     app.state.service = service
-    for resource in (events, spend, accounts, plans, credits, prices, statements, quarantine, keys, health):
+    resources = (
+        events, event_explained, spend, accounts, plans, credits, prices, rerate, statements, quarantine, keys, health,
+    )  # fmt: skip
+    for resource in resources:
         app.include_router(resource.router)
     install_problem_handlers(app)
     # The last one added is the outermost.

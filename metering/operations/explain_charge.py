@@ -54,6 +54,14 @@ class LedgerEntry(Struct, frozen=True):
     recorded_at: int
     reason: str
     run_id: int | None
+    is_first: bool = False
+
+
+def entry_name(entry: LedgerEntry) -> str:
+    """Return what an entry is: the first ``charge``, a ``reversal`` or a ``replacement``."""
+    if entry.is_first:
+        return "charge"
+    return "reversal" if entry.sign < 0 else "replacement"
 
 
 class ExplainedCharge(Struct, frozen=True):
@@ -131,6 +139,7 @@ def _first(row: EventRow, event: LoggedEvent, versions: dict[int, PriceVersion])
         recorded_at=event.received_at,
         reason="",
         run_id=None,
+        is_first=True,
     )
 
 

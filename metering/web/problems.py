@@ -40,6 +40,7 @@ PROBLEMS: dict[str, Kind] = {
     "method_not_allowed": Kind(405, "The method is not possible here"),
     "not_acceptable": Kind(406, "No possible representation is acceptable"),
     "already_exists": Kind(409, "It exists already"),
+    "ambiguous_event": Kind(409, "Several sources have an event with this id"),
     "body_too_large": Kind(413, "The body is too large"),
     "too_many_events": Kind(413, "There are too many events in one request"),
     "unsupported_media_type": Kind(415, "The body's media type is not read here"),
