@@ -5,11 +5,10 @@ once, is what ``rating.charge`` makes of the same quantities at the same rate.
 """
 
 from fractions import Fraction
-from math import ceil
 
 from msgspec import Struct
 
-from pricing.money import PICO_PER_NANO
+from pricing.money import PICO_PER_NANO, divide_up
 from pricing.quantities import PRICED_KINDS, REQUESTS, Quantities
 from pricing.rates import Price, Rate, assumed_cache_prices
 from pricing.rating import kinds_without_price
@@ -42,7 +41,8 @@ class Breakdown(Struct, frozen=True):
     @property
     def amount_nano(self) -> int:
         """The sum, rounded up to nano-USD once: the charge."""
-        return ceil(self.sum_pico / PICO_PER_NANO)
+        exact = self.sum_pico
+        return divide_up(exact.numerator, exact.denominator * PICO_PER_NANO)
 
     @property
     def rounding_pico(self) -> Fraction:

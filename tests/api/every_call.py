@@ -15,6 +15,7 @@ class Call(NamedTuple):
 ABOUT_AN_ACCOUNT = [
     Call("ingest_events", "POST", "/v1/events?account={}", {"id": "e1", "time": "2026-11-03T12:00:00Z", "model": "llama"}),
     Call("list_events", "GET", "/v1/events?account={}"),
+    Call("explain_event", "GET", "/v1/events/e1?account={}"),
     Call("query_spend", "GET", "/v1/spend?account={}"),
     Call("show_account", "GET", "/v1/accounts/{}"),
     Call("change_account", "PATCH", "/v1/accounts/{}", {"default_route": "routed"}),
@@ -28,6 +29,7 @@ ABOUT_AN_ACCOUNT = [
         "/v1/credits/used-elsewhere",
         {"account": "{}", "month": "2026-11", "amount_usd": "1"},
     ),
+    Call("rerate", "POST", "/v1/prices/rerate", {"account": "{}", "start": "2026-11-01", "end": "2026-12-01"}),
     Call("list_statements", "GET", "/v1/statements?account={}"),
     Call("show_statement", "GET", "/v1/statements/{}/2026-11"),
     Call("download_statement", "GET", "/v1/statements/{}/2026-11.csv"),
