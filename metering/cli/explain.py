@@ -111,7 +111,7 @@ def _print_history(history: list[LedgerEntry]) -> None:
                 entry_name(entry),
                 UNKNOWN_AMOUNT if entry.amount_nano is None else shown_nano(entry.amount_nano),
                 entry.price_grade.name.lower(),
-                "" if entry.version is None else f"{entry.version.source}, version {entry.version.id}",
+                "" if entry.version is None else f"{entry.version.source} v{entry.version.id}",
                 format_month(entry.billing_month),
                 _short(entry.recorded_at),
                 "" if entry.run_id is None else str(entry.run_id),
