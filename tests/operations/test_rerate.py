@@ -296,6 +296,21 @@ def test_an_interrupted_run_says_how_far_it_is_and_is_resumed_from_there(overpri
     assert not overpriced.violations()
 
 
+def test_a_run_that_two_resume_at_once_is_done_once(overpriced, monkeypatch):
+    run = interrupted(overpriced, monkeypatch, after=1)
+    others = []
+
+    def overtaken(_):
+        if not others:
+            others.append(None)
+            others.append(continue_rerate(overpriced.engine, run.id, clock=lambda: NOW))
+
+    mine = continue_rerate(overpriced.engine, run.id, clock=lambda: NOW, on_progress=overtaken)
+    assert (mine.done_now.total.events, others[1].done_now.total.events) == (1, 1)
+    assert (mine.run.events_examined, mine.run.events_changed, overpriced.count(charges)) == (3, 3, 6)
+    assert not overpriced.violations()
+
+
 def test_starting_anew_instead_of_resuming_comes_to_the_same(overpriced, monkeypatch):
     interrupted(overpriced, monkeypatch, after=2)
     assert overpriced.rerate().run.events_changed == 1
