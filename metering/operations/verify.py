@@ -23,6 +23,7 @@ from metering.operations.steps.check_events import (
     series_are_of_the_account,
 )
 from metering.operations.steps.check_identities import every_copy_has_its_identity, every_identity_is_held
+from metering.operations.steps.check_rerate_runs import runs_are_their_charges
 from metering.operations.steps.check_sums import Step, rollups_are_the_ledger, spend_is_the_events
 from metering.storage.database import reading
 
@@ -61,6 +62,7 @@ CHECKS: tuple[Check, ...] = (
     Check("identities", _plain(every_identity_is_held)),
     Check("first charges", first_charges_follow_their_grades),
     Check("later charges", later_charges_undo_and_replace),
+    Check("re-rating runs", _plain(runs_are_their_charges)),
 )
 
 

@@ -87,6 +87,11 @@ def stored_identities(connection: Connection, identities: Sequence[bytes]) -> di
     return found
 
 
+def copies_by_id(connection: Connection, event_ids: Sequence[int]) -> list[int]:
+    """Return the events that those of the ids which are copies are copies of."""
+    return list(connection.execute(select(event_copies.c.copy_of).where(event_copies.c.id.in_(event_ids))).scalars())
+
+
 def claimants(connection: Connection, claims_json: str) -> dict[int, list[Claimant]]:
     """Return the events that already make any of the claims (a JSON array of integers), oldest row first."""
     found: dict[int, list[Claimant]] = {}

@@ -21,6 +21,7 @@ from metering.storage.tables.events import (
 )
 from metering.storage.tables.price_syncs import price_syncs
 from metering.storage.tables.prices import price_tables, rate_prices, rate_withdrawals, rates
+from metering.storage.tables.rerating import rerate_runs
 from metering.storage.tables.schema import metadata
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "rate_withdrawals",
     "rates",
     "receipts",
+    "rerate_runs",
     "rollups",
     "series",
     "sources",

@@ -127,6 +127,8 @@ charges = table(
     integer("billing_month"),
     integer("recorded_at"),
     text("reason"),
+    # The re-rating that wrote it, NULL for everything else.
+    refers("run_id", "rerate_runs", null=True),
     CheckConstraint("sign IN (-1, 1)", name="sign"),
     CheckConstraint("amount_nano * sign >= 0", name="amount"),
     CheckConstraint("(rate_id IS NOT NULL) = (price_grade = 0)", name="rated"),
