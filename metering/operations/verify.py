@@ -24,7 +24,7 @@ from metering.operations.steps.check_events import (
 )
 from metering.operations.steps.check_identities import every_copy_has_its_identity, every_identity_is_held
 from metering.operations.steps.check_rerate_runs import runs_are_their_charges
-from metering.operations.steps.check_sums import Step, rollups_are_the_ledger, spend_is_the_events
+from metering.operations.steps.check_sums import Step, months_are_their_days, rollups_are_the_ledger, spend_is_the_events
 from metering.storage.database import reading
 
 MAX_VIOLATIONS = 100
@@ -56,6 +56,7 @@ CHECKS: tuple[Check, ...] = (
     Check("database file", _plain(file_is_whole)),
     Check("references", _plain(references_lead_somewhere)),
     Check("rollups are the ledger", rollups_are_the_ledger),
+    Check("months are their days", months_are_their_days),
     Check("spend is the events", spend_is_the_events),
     Check("events", _events),
     Check("copies", _plain(every_copy_has_its_identity)),

@@ -4,10 +4,12 @@ Everything is written in key order.
 """
 
 from collections.abc import Sequence
+from operator import add
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, insert, select
 
+from metering.domain.instants import month_of_day
 from metering.storage.bulk import add_to, insert_all, insert_new
 from metering.storage.tables import (
     event_claims,
@@ -15,6 +17,7 @@ from metering.storage.tables import (
     event_copies,
     event_identities,
     events,
+    month_rollups,
     receipts,
     rollups,
 )
@@ -27,7 +30,9 @@ _INSERT_EVENTS = insert_all(events)
 _INSERT_CLAIMS = insert_all(event_claims)
 _INSERT_COPIES = insert_all(event_copies)
 _INSERT_CONFLICTS = insert_new(event_conflicts)
+_DAY = ROLLUP_KEY.index("event_day")
 _ADD_TO_ROLLUPS = add_to(rollups, key=ROLLUP_KEY)
+_ADD_TO_MONTH_ROLLUPS = add_to(month_rollups, key=tuple(column.name for column in month_rollups.primary_key))
 _IDENTITIES_A_QUERY = 500
 
 _CLAIMANTS = """
@@ -126,5 +131,12 @@ def insert_conflicts(connection: Connection, rows: list[tuple[Any, ...]]) -> Non
 
 
 def add_to_rollups(connection: Connection, rows: list[tuple[int, ...]]) -> None:
-    """Add signed sums to the rollups; each row holds the key, then the sums, in the table's order."""
+    """Add signed sums to the rollups by day and by month; each row holds the key of the day, then the sums, in order."""
     _ADD_TO_ROLLUPS.run(connection, sorted(rows))
+    months: dict[tuple[int, ...], tuple[int, ...]] = {}
+    width = len(ROLLUP_KEY)
+    for row in rows:
+        key = (*row[:_DAY], month_of_day(row[_DAY]), *row[_DAY + 1 : width])
+        before = months.get(key)
+        months[key] = row[width:] if before is None else tuple(map(add, before, row[width:]))
+    _ADD_TO_MONTH_ROLLUPS.run(connection, sorted((*key, *sums) for key, sums in months.items()))

@@ -154,6 +154,25 @@ rollups = table(
     sqlite_with_rowid=False,
 )
 
+# The same sums by event month: what a month comes to is asked for more often than anything else.
+month_rollups = table(
+    "month_rollups",
+    refers("series_id", "series"),
+    integer("rate_id"),
+    integer("price_grade"),
+    integer("quantity_grade"),
+    integer("billable"),
+    integer("event_month"),
+    integer("billing_month"),
+    integer("events"),
+    *(integer(kind) for kind in ALL_KINDS),
+    integer("amount_nano"),
+    PrimaryKeyConstraint("series_id", "rate_id", "price_grade", "quantity_grade", "billable", "event_month", "billing_month"),
+    Index("ix_month_rollups_event_month", "event_month"),
+    Index("ix_month_rollups_billing_month", "billing_month"),
+    sqlite_with_rowid=False,
+)
+
 # Records that could not become events: where they stand and why, never what they say.
 quarantine = table(
     "quarantine",
