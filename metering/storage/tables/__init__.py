@@ -6,12 +6,16 @@ SQLite tables are STRICT: an overflowing sum or a float that strays in is an err
 from metering.storage.tables.accounts import account_names, accounts, api_keys, plan_changes
 from metering.storage.tables.credits import credit_entries, credit_grants
 from metering.storage.tables.events import (
+    EVENT_ID_BLOCK,
     charges,
     event_claims,
     event_conflicts,
     event_copies,
     event_identities,
+    event_ids,
     events,
+    later_claims,
+    postgres_metadata,
     quarantine,
     receipts,
     rollups,
@@ -22,6 +26,7 @@ from metering.storage.tables.prices import price_tables, rate_prices, rate_withd
 from metering.storage.tables.schema import metadata
 
 __all__ = [
+    "EVENT_ID_BLOCK",
     "account_names",
     "accounts",
     "api_keys",
@@ -32,9 +37,12 @@ __all__ = [
     "event_conflicts",
     "event_copies",
     "event_identities",
+    "event_ids",
     "events",
+    "later_claims",
     "metadata",
     "plan_changes",
+    "postgres_metadata",
     "price_tables",
     "quarantine",
     "rate_prices",
