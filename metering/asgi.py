@@ -1,17 +1,28 @@
 """Composition of the service: ``uvicorn metering.asgi:create_app --factory``.
 
-The environment (with ``.env`` in the working directory, which it overrides) and the clock are read here and nowhere else.
+The environment (with ``.env`` in the working directory, which it overrides), the clock and the client are made here and
+nowhere else, and here is said what runs beside the requests.
 """
 
 import os
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
 
 from dotenv import dotenv_values
 from fastapi import FastAPI
 
 from metering.api.app import create_api
-from metering.operations.open_service import open_service
+from metering.operations.open_service import Service, open_service
 from metering.operations.settings import read_settings
+from metering.operations.sync_prices import Source
+from metering.outbound.fetch import FetchLimits, Pace, open_fetch
+from metering.runtime.leader import Leader
+from metering.runtime.price_sync_job import sync_when_due
+from metering.runtime.scheduler import Job, Scheduler, StoppingError
 
 
 def create_app() -> FastAPI:
@@ -21,7 +32,40 @@ def create_app() -> FastAPI:
     """
     stated = {name: value for name, value in dotenv_values(".env").items() if value is not None}
     settings = read_settings({**stated, **os.environ})
-    return create_api(open_service(settings, _now, create=True))
+    stopping = threading.Event()
+    closing = ExitStack()
+    fetch = closing.enter_context(open_fetch(FetchLimits(), Pace(partial(_pause, stopping), time.monotonic)))
+    service = open_service(settings, _now, create=True, fetch=fetch)
+    return create_api(service, partial(_beside_requests, service, stopping, closing))
+
+
+@contextmanager
+def _beside_requests(service: Service, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
+    """Run the jobs until the server ends; what they wait for then is left undone."""
+    jobs = _jobs(service)
+    scheduler = Scheduler(jobs, Leader(Path(str(service.engine.url.database)))) if jobs else None
+    if scheduler is not None:
+        scheduler.start()
+    with closing:
+        try:
+            yield
+        finally:
+            stopping.set()
+            if scheduler is not None:
+                scheduler.stop()
+
+
+def _jobs(service: Service) -> list[Job]:
+    sync = service.settings.sync
+    if not sync.interval_minutes:
+        return []
+    source = Source(service.fetch, sync, service.clock)
+    return [Job("price sync", partial(sync_when_due, service.engine, source))]
+
+
+def _pause(stopping: threading.Event, seconds: float) -> None:
+    if stopping.wait(seconds):
+        raise StoppingError
 
 
 def _now() -> int:

@@ -1,59 +1,20 @@
 """The price book: which rate applies to a request.
 
-By (account, route, provider, model, operation, instant, context), in this order of precedence: the account's own prices,
-the operator's, the route's own source, bundled. Among sources of one layer the price that became valid last wins. A source
-that withdraws a model in one layer is not consulted about it in a lower one.
+By (account, route, provider, model, operation, instant, context). Which of several price lists decides is in ``precedence``,
+what models are called is in ``names``; here answers are kept, so that the next request of the same kind is a bisection.
 """
 
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterable
-from itertools import groupby
 
-from pricing.rates import ANY_OPERATION, Rate
-from pricing.tables import ANY_ROUTE, Layer, PriceTable, RateKey, TableKind, key_of
+from pricing.bundled import bundled_aliases
+from pricing.names import Aliases
+from pricing.precedence import Asked, Source, Stream, Tiers, asked_about, sources_of, streams_of, tiers_in_force
+from pricing.rates import Rate
+from pricing.tables import PriceTable, RateKey
 
 # Logs can name models without end; what is remembered of them must have one.
 MAX_REMEMBERED = 65_536
-
-Tiers = tuple[Rate, ...]
-"""The rates of one key from one instant, largest ``context_from`` first; empty means withdrawn."""
-
-_Step = tuple[int, int, int, Tiers]
-"""(effective_from, recorded_at, table id, tiers)."""
-
-
-class _Stream:
-    """The versions of one source in one layer, as steps in time for each key."""
-
-    def __init__(self, layer: Layer, route: str, account_id: int | None, source: str) -> None:
-        self.layer = layer
-        self.route = route
-        self.account_id = account_id
-        self.source = source
-        self.steps: dict[RateKey, list[_Step]] = defaultdict(list)
-
-    def add(self, table: PriceTable) -> None:
-        version = (table.effective_from, table.recorded_at, table.id)
-        listed: dict[RateKey, list[Rate]] = defaultdict(list)
-        for rate in table.rates:
-            listed[key_of(rate)].append(rate)
-        gone = set(table.withdrawn)
-        if table.kind is TableKind.SNAPSHOT:
-            gone |= self.steps.keys() - listed.keys()
-        for key, rates in listed.items():
-            self.steps[key].append((*version, tuple(sorted(rates, key=lambda rate: -rate.context_from))))
-        for key in gone:
-            self.steps[key].append((*version, ()))
-
-    def in_force(self, key: RateKey, instant: int) -> _Step | None:
-        """Return the last step that began at or before the instant; None before the source knew the key."""
-        current = None
-        for step in self.steps.get(key, ()):
-            if step[0] > instant:
-                break
-            current = step
-        return current
 
 
 class _Timeline:
@@ -67,18 +28,17 @@ class _Timeline:
 
 
 class PriceBook:
-    """All recorded price tables, immutable once built. Look-ups are remembered, so the hot path is a bisection."""
+    """All recorded price tables, immutable once built. Look-ups are remembered, so the hot path is a bisection.
 
-    def __init__(self, tables: Iterable[PriceTable]) -> None:
-        self.tables: tuple[PriceTable, ...] = tuple(sorted(tables, key=_order))
-        streams: dict[tuple[Layer, str, int | None, str], _Stream] = {}
-        for table in self.tables:
-            identity = (table.layer, table.route, table.account_id, table.source)
-            if identity not in streams:
-                streams[identity] = _Stream(*identity)
-            streams[identity].add(table)
-        self._streams = sorted(streams.values(), key=lambda stream: (stream.layer, stream.source, stream.route))
-        self._own_prices = {stream.account_id for stream in self._streams if stream.account_id is not None}
+    ``aliases`` are what is known of the providers' own names; the bundled ones when nothing is said.
+    """
+
+    def __init__(self, tables: Iterable[PriceTable], aliases: Aliases | None = None) -> None:
+        self.tables: tuple[PriceTable, ...] = tuple(tables)
+        self.streams: tuple[Stream, ...] = tuple(streams_of(self.tables))
+        self.aliases = bundled_aliases() if aliases is None else aliases
+        self._own_prices = {stream.account_id for stream in self.streams if stream.account_id is not None}
+        self._sources: dict[tuple[int | None, str], list[Source]] = {}
         self._timelines: dict[tuple[int | None, str, str, str, str], _Timeline] = {}
         self._rates = {rate.id: rate for table in self.tables for rate in table.rates if rate.id}
 
@@ -92,7 +52,8 @@ class PriceBook:
     ) -> Rate | None:
         """Return the rate for ``what`` (provider, model, operation) at ``instant`` (microseconds UTC), or None.
 
-        ``context_tokens`` is the size of the prompt, cached tokens included; the whole request is priced at its tier.
+        The model is named as the record states it. ``context_tokens`` is the size of the prompt, cached tokens included; the
+        whole request is priced at its tier.
         """
         key = (account_id if account_id in self._own_prices else None, route, *what)
         timeline = self._timelines.get(key)
@@ -103,6 +64,7 @@ class PriceBook:
         position = bisect_right(timeline.starts, instant)
         if not position:
             return None
+        # What tier_for does, written out: a call here is a twelfth of the look-up.
         for rate in timeline.tiers[position - 1]:
             if context_tokens >= rate.context_from:
                 return rate
@@ -112,53 +74,22 @@ class PriceBook:
         """Return a recorded rate by the id that a charge remembers. Raises KeyError for an id that is not recorded."""
         return self._rates[rate_id]
 
+    def asked(self, account_id: int | None, route: str, what: RateKey) -> list[Asked]:
+        """Return the sources that are asked about a request, in the order of precedence, and the name each knows it by."""
+        viewer = (account_id if account_id in self._own_prices else None, route)
+        sources = self._sources.get(viewer)
+        if sources is None:
+            if len(self._sources) >= MAX_REMEMBERED:
+                self._sources.clear()
+            sources = self._sources[viewer] = sources_of(self.streams, *viewer)
+        return asked_about(sources, what, self.aliases)
+
+    def starts(self, account_id: int | None, route: str, what: RateKey) -> list[int]:
+        """Return the instants at which the answer may change, in their order."""
+        return sorted({start for each in self.asked(account_id, route, what) for start in each.starts()})
+
     def _timeline(self, account_id: int | None, route: str, provider: str, model: str, operation: str) -> _Timeline:
-        keys = [(provider, model, operation)]
-        if operation != ANY_OPERATION:
-            keys.append((provider, model, ANY_OPERATION))
-        streams = [
-            stream
-            for stream in self._streams
-            if stream.route in (ANY_ROUTE, route)
-            and stream.account_id in (None, account_id)
-            and any(key in stream.steps for key in keys)
-        ]
-        starts = sorted({step[0] for stream in streams for key in keys for step in stream.steps.get(key, ())})
-        return _Timeline(starts, [_winner(streams, keys, start) for start in starts])
-
-
-def _order(table: PriceTable) -> tuple[int, int, int, str]:
-    """By instant, then by when it was recorded. A table without an id is not recorded yet and is ordered by its content."""
-    return table.effective_from, table.recorded_at, table.id, "" if table.id else table.digest
-
-
-def _winner(streams: list[_Stream], keys: list[RateKey], instant: int) -> Tiers:
-    """Return the tiers that apply at an instant; ``streams`` are in the order of precedence, ``keys`` most specific first."""
-    withdrawn: set[str] = set()
-    best: _Step | None = None
-    best_layer: Layer | None = None
-    for (layer, source), same in groupby(streams, key=lambda stream: (stream.layer, stream.source)):
-        if best is not None and layer is not best_layer:
-            break
-        step = None if source in withdrawn else _in_force(list(same), keys, instant)
-        if step is None:
-            continue
-        if not step[3]:
-            withdrawn.add(source)
-        elif best is None or step[:3] > best[:3]:
-            best, best_layer = step, layer
-    return best[3] if best is not None else ()
-
-
-def _in_force(streams: list[_Stream], keys: list[RateKey], instant: int) -> _Step | None:
-    """Return what one source says at an instant: its last word on the most specific key that it prices.
-
-    A table of one route and a table of any route are words of the same source; at the same instant the one for the route
-    counts. An empty step is a withdrawal, None a source that does not know the model yet.
-    """
-    last_words = []
-    for key in keys:
-        steps = [step for stream in streams if (step := stream.in_force(key, instant)) is not None]
-        if steps:
-            last_words.append(max(reversed(steps), key=lambda step: step[:3]))
-    return next((step for step in last_words if step[3]), last_words[0] if last_words else None)
+        what = (provider, model, operation)
+        asked = [each for each in self.asked(account_id, route, what) if each.keys]
+        starts = sorted({start for each in asked for start in each.starts()})
+        return _Timeline(starts, [tiers_in_force(asked, start) for start in starts])

@@ -1,4 +1,4 @@
-"""The prices and plans that come with the package, read from ``pricing/data``.
+"""The prices, plans and aliases that come with the package, read from ``pricing/data``.
 
 One price list spread over several files (one a provider) is still one list: its entries of the same route and instant
 become one table, so that a version of the list is one row wherever it is recorded.
@@ -9,12 +9,15 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from pricing.names import Aliases
 from pricing.plans import PlanCatalogue
+from pricing.sources.alias_sheet import parse_aliases
 from pricing.sources.plan_sheet import parse_plans
 from pricing.sources.sheets import parse_sheet
 from pricing.tables import Layer, PriceTable, TableKind
 
 PLANS = "plans.yaml"
+ALIASES = "model_aliases.yaml"
 
 
 @cache
@@ -23,7 +26,7 @@ def bundled_tables() -> tuple[PriceTable, ...]:
     sheets = (
         parse_sheet(sheet.read_bytes(), name=name, layer=Layer.BUNDLED)
         for name, sheet in _yaml_files(files("pricing.data"), "")
-        if name != PLANS
+        if name not in (PLANS, ALIASES)
     )
     return _merged(table for sheet in sheets for table in sheet)
 
@@ -32,6 +35,12 @@ def bundled_tables() -> tuple[PriceTable, ...]:
 def bundled_plans() -> PlanCatalogue:
     """Return the bundled catalogue of plans. Parsed once a process."""
     return PlanCatalogue(parse_plans((files("pricing.data") / PLANS).read_bytes(), name=PLANS))
+
+
+@cache
+def bundled_aliases() -> Aliases:
+    """Return what is known of the providers' own names for models. Parsed once a process."""
+    return parse_aliases((files("pricing.data") / ALIASES).read_bytes(), name=ALIASES)
 
 
 def _yaml_files(folder: Traversable, path: str) -> Iterable[tuple[str, Traversable]]:

@@ -1,5 +1,7 @@
 """What can be wrong with prices and quantities. Each error carries a stable ``code``."""
 
+from enum import StrEnum
+
 
 class PricingError(ValueError):
     """A price, a quantity or an amount that can not be used; the message says which and why."""
@@ -19,10 +21,28 @@ class InvalidQuantityError(PricingError):
     code = "invalid_quantity"
 
 
+class PriceFault(StrEnum):
+    """What is wrong with a price, as a stable word; an ``InvalidPriceError`` carries it beside its message."""
+
+    MALFORMED = "malformed"
+    UNREADABLE = "unreadable"
+    DUPLICATE = "duplicate"
+    OUT_OF_ORDER = "out_of_order"
+    NEGATIVE = "negative"
+    IMPLAUSIBLE = "implausible"
+    TOO_PRECISE = "too_precise"
+    UNIT = "unit"
+    CURRENCY = "currency"
+
+
 class InvalidPriceError(PricingError):
-    """An entry of a price sheet or a rate that can not be used."""
+    """A price, an entry of a price list, or a whole list that can not be used; ``fault`` says what kind of wrong."""
 
     code = "invalid_price"
+
+    def __init__(self, message: str, fault: PriceFault = PriceFault.MALFORMED) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class InvalidPlanError(PricingError):
@@ -35,3 +55,15 @@ class ChargeTooLargeError(PricingError):
     """A charge of 2^53 nano-USD or more (about nine million dollars for one request): refused, never stored."""
 
     code = "charge_too_large"
+
+
+class InvalidAliasError(PricingError):
+    """An alias of a model that is malformed, or contradicts another."""
+
+    code = "invalid_alias"
+
+
+class InvalidDiscountError(PricingError):
+    """A discount that is no percentage, or that there is nothing to take off."""
+
+    code = "invalid_discount"

@@ -7,6 +7,7 @@ withdrawal too: unknown is not zero.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -85,3 +86,11 @@ class PriceTable:
 def key_of(rate: Rate) -> RateKey:
     """Return what a rate is for: (provider, model, operation)."""
     return rate.provider, rate.model, rate.operation
+
+
+def recorded_until(tables: Iterable[PriceTable], instant: int | None) -> list[PriceTable]:
+    """Return the tables that were known at an instant (microseconds UTC), all where it is None, in the order given.
+
+    What was valid then and what was known then are two questions: a price can be recorded after it began.
+    """
+    return [table for table in tables if instant is None or table.recorded_at <= instant]

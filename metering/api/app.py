@@ -1,22 +1,41 @@
 """The HTTP API as one ASGI application."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
 from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 import metering
-from metering.api import accounts, credits, events, health, keys, plans, prices, quarantine, spend, statements  # noqa: A004
+from metering.api import (
+    accounts,
+    alerts,
+    credits,  # noqa: A004
+    events,
+    health,
+    keys,
+    plans,
+    price_diffs,
+    price_explanations,
+    price_history,
+    price_imports,
+    price_syncs,
+    prices,
+    quarantine,
+    spend,
+    statements,
+)
 from metering.api.event_models import NativeEvent
 from metering.api.openapi import DescribedApi
 from metering.operations.open_service import Service
+from metering.runtime.group_writer import GroupWriter
 from metering.web.body_limit import BodyLimit
 from metering.web.guards import AnswerGuard
+from metering.web.known_senders import KnownSenders
 from metering.web.problem_handlers import install_problem_handlers
 from metering.web.query import refuse_unknown_parameters
 
-# No document of this API but a batch of events comes near this.
+# No document of this API but a batch of events or a price sheet comes near this.
 SMALL_BODY_BYTES = 64 * 1024
 
 # FastAPI would hand validation failures, exceptions and paths to whatever OpenTelemetry provider the process has; they can
@@ -30,12 +49,17 @@ _DESCRIPTION = (
 )
 
 
-def create_api(service: Service) -> FastAPI:
-    """Return the API over an open service; at shutdown it closes the service's connections."""
+def create_api(service: Service, while_serving: Callable[[], AbstractContextManager[None]] = nullcontext) -> FastAPI:
+    """Return the API over an open service; at shutdown it closes the service's connections.
+
+    ``while_serving`` makes what is entered at startup and left at shutdown: what runs beside the requests.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        with while_serving():
+            yield
+            app.state.writer.close()
         service.engine.dispose()
 
     app = DescribedApi(
@@ -51,10 +75,17 @@ def create_api(service: Service) -> FastAPI:
     )
     app.described = (NativeEvent,)
     app.state.service = service
-    for resource in (events, spend, accounts, plans, credits, prices, statements, quarantine, keys, health):
+    app.state.writer = GroupWriter(service.ingester, service.settings.max_waiting_events)
+    app.state.senders = KnownSenders()
+    about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
+    resources = (
+        events, spend, accounts, plans, credits, *about_prices, price_syncs, alerts, statements, quarantine, keys, health,
+    )  # fmt: skip
+    for resource in resources:
         app.include_router(resource.router)
     install_problem_handlers(app)
     # The last one added is the outermost.
-    app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths={"/v1/events": service.settings.max_body_bytes})
+    large = {"/v1/events": service.settings.max_body_bytes, price_imports.PATH: service.settings.max_body_bytes}
+    app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths=large)
     app.add_middleware(AnswerGuard)
     return app

@@ -15,13 +15,11 @@ from metering.api.event_bodies import (
     CSV,
     NDJSON,
     LogFormat,
-    ReadBody,
     Sent,
     Stated,
-    format_of,
-    read_events,
 )
-from metering.api.event_models import NATIVE_EXAMPLE, EventPage, IngestAnswer, ItemAnswer, LoggedEventAnswer, NativeEvent
+from metering.api.event_intake import IntakeRoute, Writer, taken
+from metering.api.event_models import NATIVE_EXAMPLE, EventPage, IngestAnswer, LoggedEventAnswer, NativeEvent
 from metering.api.fields import (
     DEFAULT_PAGE,
     AccountParameter,
@@ -31,21 +29,18 @@ from metering.api.fields import (
     StartParameter,
 )
 from metering.api.openapi import problems, reference
-from metering.domain.batches import BatchBuilder
 from metering.domain.instants import format_instant, format_month
-from metering.domain.outcomes import BatchResult
-from metering.operations.ingest import Origin
 from metering.operations.list_events import LoggedEvent, list_events
 from metering.storage.event_log import CODED, EventPosition, EventQuery
 from metering.web import query
 from metering.web.bodies import JSON
 from metering.web.cursors import read_cursor, write_cursor
-from metering.web.principal import Ingestor, Reader, ServiceNow
-from metering.web.problems import ApiProblem
+from metering.web.known_senders import Sender, check_own_account
+from metering.web.principal import Reader, ServiceNow
 from pricing.money import format_nano
 from pricing.quantities import ALL_KINDS
 
-router = APIRouter(prefix="/v1/events", tags=["events"])
+router = APIRouter(prefix="/v1/events", tags=["events"], route_class=IntakeRoute)
 
 Values = list[str] | None
 Filters = dict[str, tuple[str | int, ...]]
@@ -86,14 +81,15 @@ def _request_body() -> dict[str, Any]:
     response_model=IngestAnswer,
     responses=problems(
         "not_found", "not_json", "unknown_format", "invalid_encoding", "malformed_request", "unsupported_media_type",
-        "body_too_large", "too_many_events", "all_rejected", "invalid_time",
+        "body_too_large", "too_many_events", "all_rejected", "invalid_time", "too_busy",
     ),
     openapi_extra=_request_body(),
 )  # fmt: skip
-def post_events(
+async def post_events(
     *,
-    principal: Ingestor,
+    principal: Sender,
     service: ServiceNow,
+    writer: Writer,
     stated: Stated,
     sent: Sent,
     account: AccountParameter = None,
@@ -116,32 +112,10 @@ def post_events(
     declared is `unassigned`, unless the key declares accounts. The body may be gzip.
     """
     if account is not None and principal.account is not None:
-        principal.find_account(service, account)
-    chosen = format_of(sent.media, log_format)
-    options = replace(
-        stated,
-        now=service.clock(),
-        account="" if principal.account is not None else account or "",
-        require_id=chosen == "native",
-    )
-    read = read_events(sent, chosen, options)
-    count = len(read.block.events) + len(read.block.rejected)
-    if count > service.settings.max_batch_events:
-        most = service.settings.max_batch_events
-        raise ApiProblem("too_many_events", f"there are {count} records, at most {most} are taken at once; nothing was stored")
-
-    def raw_of(offset: int, length: int) -> bytes:
-        return sent.data[offset : offset + length]
-
-    origin = Origin(
-        source=options.source,
-        options=msgspec.json.encode({"format": chosen, "media": sent.media, "options": options}).decode(),
-        create_accounts=principal.key.creates_accounts,
-        raw_of=raw_of,
-        bound_account_id=None if principal.account is None else principal.account.id,
-    )
-    batch = BatchBuilder(service.settings.ingest.declared_tags).batch_of(read.block)
-    return _ingest_answer(service.ingester.ingest(batch, origin), read)
+        await check_own_account(principal, service, account)
+    own = principal.account is not None
+    options = replace(stated, account="" if own else account or "")
+    return await taken(sent, options, log_format, principal, (service, writer))
 
 
 def stated_filters(  # noqa: PLR0913 - one argument a query parameter
@@ -211,27 +185,6 @@ def get_events(
 
 def _coded(name: str, values: Sequence[str] | None) -> list[int] | None:
     return None if values is None else [CODED[name][value] for value in values]
-
-
-def _ingest_answer(result: BatchResult, read: ReadBody) -> JSONResponse:
-    items = [
-        ItemAnswer(
-            index=item.line if read.by_index else None,
-            line=None if read.by_index else item.line,
-            outcome=item.outcome,
-            code=item.code,
-            reason=item.reason,
-            id=item.id,
-            field=item.field,
-        )
-        for item in sorted(result.items, key=lambda item: item.line)
-    ]
-    counts = {name: getattr(result, name) for name in IngestAnswer.model_fields if name not in ("copy_", "items")}
-    answer = IngestAnswer(copy_=result.copy, items=items, **counts).model_dump(mode="json", by_alias=True)
-    if result.received and result.rejected == result.received:
-        reasons = ", ".join(sorted({item.code for item in items}))
-        raise ApiProblem("all_rejected", f"none of {result.received} records could become an event: {reasons}", members=answer)
-    return JSONResponse(answer)
 
 
 def _event(event: LoggedEvent, account: str) -> LoggedEventAnswer:

@@ -18,6 +18,7 @@ TAGS = [
     {"name": "accounts", "description": "Who is billed, and on which plan."},
     {"name": "credits", "description": "Credits given, burned and left."},
     {"name": "prices", "description": "Dated, versioned price tables."},
+    {"name": "alerts", "description": "What somebody should know of, each told once."},
     {"name": "statements", "description": "A month of an account: usage lines, fee, credits, total."},
     {"name": "quarantine", "description": "Records that could not become events."},
     {"name": "keys", "description": "API keys: who may do what, for which account."},

@@ -102,6 +102,10 @@ ZONE = ZoneType()
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
+known_at_option = click.option(
+    "--known-at", type=INSTANT, help="With what was recorded until then; with all that is recorded when nothing is said."
+)
+
 
 def collected(into: Callable[..., T]) -> Callable[[Callable[[Any, T], None]], Callable[..., None]]:
     """Hand a command its options as one value, built by ``into`` from them."""

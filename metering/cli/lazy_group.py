@@ -1,9 +1,14 @@
-"""A group whose commands are imported when they are called; until then it knows their summaries."""
+"""A group with commands that are imported when they are called; until then it knows their summaries.
+
+Commands that belong to the group's own module are added as to any group, and are listed first.
+"""
 
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import click
+
+_LONGEST_SUMMARY = 100
 
 
 class LazyCommand(NamedTuple):
@@ -20,22 +25,23 @@ class LazyGroup(click.Group):
         super().__init__(*args, **kwargs)
         self.lazy = lazy
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the names in the order in which they were written down."""
-        return list(self.lazy)
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, those to be imported in the order in which they were written down."""
+        return [*super().list_commands(ctx), *self.lazy]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; None for a name that there is not."""
         named = self.lazy.get(cmd_name)
         if named is None:
-            return None
+            return super().get_command(ctx, cmd_name)
         module, _, name = named.target.partition(":")
         command = getattr(import_module(module), name)
         if not isinstance(command, click.Command):
             raise TypeError(f"{named.target} is not a command")
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        """Write the list of commands from the summaries."""
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, from the summaries of those that are not imported."""
+        own = [(name, self.commands[name].get_short_help_str(_LONGEST_SUMMARY)) for name in super().list_commands(ctx)]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, command.summary) for name, command in self.lazy.items()])
+            formatter.write_dl([*own, *((name, command.summary) for name, command in self.lazy.items())])

@@ -184,12 +184,18 @@ class CsvReader:
 
 
 def read_header(raw: bytes, columns: Mapping[str, str]) -> tuple[str, list[str]]:
-    """Return (delimiter, column names): the delimiter under which the header shows most of the wanted columns."""
+    """Return (delimiter, column names): the delimiter under which the header shows most of the wanted columns.
+
+    Raises LogFormatError for a header that is not a CSV row: a lone carriage return, a cell beyond the reader's bound.
+    """
     text = raw.decode("utf-8", "replace")
     wanted = set(columns.values()) or set(MAPPABLE_FIELDS)
 
     def names(delimiter: str) -> list[str]:
-        return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
+        try:
+            return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
+        except csv.Error:
+            raise LogFormatError("the header is not a row of CSV; line ends are LF or CRLF") from None
 
     delimiter = max(DELIMITERS, key=lambda each: (len(wanted.intersection(names(each))), len(names(each))))
     return delimiter, names(delimiter)

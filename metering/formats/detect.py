@@ -1,6 +1,5 @@
 """Which format is this log? Told from its first 64 KiB; where they do not say, the user is asked, never guessed for."""
 
-import csv
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -118,7 +117,7 @@ def _csv_format(text: bytes) -> Detected:
     first = text.split(b"\n", 1)[0].rstrip(b"\r")
     try:
         _, header = read_header(first, {})
-    except csv.Error:
+    except LogFormatError:
         header = []
     if len(header) > 1 and set(header) & set(MAPPABLE_FIELDS):
         column_positions(header, {})

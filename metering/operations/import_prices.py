@@ -1,25 +1,54 @@
-"""Import a price sheet: the operator's prices, or those of one account. All of it or nothing."""
+"""Import a price sheet, the operator's or one account's, all of it or nothing; then charge the usage that waited for it."""
 
+from msgspec import Struct
 from sqlalchemy import Engine
 
+from metering.operations.rate_unpriced import RateResult, rate_unpriced
 from metering.operations.steps.find_account import find_account
 from metering.storage.database import reading, writing
 from metering.storage.price_tables import record_tables
+from pricing.sources.csv_sheet import parse_csv_sheet
 from pricing.sources.sheets import parse_sheet
 from pricing.tables import Layer
 
+SHEET_FORMATS = ("yaml", "csv")
 
-def import_prices(engine: Engine, sheet: bytes, *, name: str, account: str | None, now: int) -> list[int]:
-    """Record the tables of a YAML price sheet; return the ids of those that were new.
 
-    Usage that waits for these prices is charged by rating it. Raises pricing's errors for a bad sheet, naming the entry, and
-    NotFoundError for the account.
+class Imported(Struct, frozen=True):
+    """Ids of the tables that were new, and what was charged afterwards; None where that was not asked for."""
+
+    table_ids: list[int]
+    rated: RateResult | None
+
+
+class Sheet(Struct, frozen=True):
+    """A price sheet as it was handed in: ``name`` is what messages call it, ``format`` one of SHEET_FORMATS.
+
+    ``source`` is the name of the price list, which a YAML sheet says itself and a CSV sheet does not.
+    """
+
+    content: bytes
+    name: str
+    format: str = "yaml"
+    source: str = ""
+
+
+def import_prices(engine: Engine, sheet: Sheet, *, account: str | None, rate: bool, now: int) -> Imported:
+    """Record the tables of a price sheet; with ``rate``, charge usage that waited, the account's or everybody's.
+
+    The prices are committed first: should charging be interrupted, `rate_unpriced` does the rest. Raises pricing's errors for
+    a bad sheet, naming the entry, and NotFoundError for the account.
     """
     account_id = None
     if account is not None:
         with reading(engine) as connection:
             account_id = find_account(connection, account).id
     layer = Layer.OPERATOR if account_id is None else Layer.ACCOUNT
-    tables = parse_sheet(sheet, name=name, layer=layer, account_id=account_id)
+    if sheet.format == "csv":
+        source = sheet.source or sheet.name
+        tables = parse_csv_sheet(sheet.content, name=sheet.name, source=source, layer=layer, account_id=account_id)
+    else:
+        tables = parse_sheet(sheet.content, name=sheet.name, layer=layer, account_id=account_id)
     with writing(engine) as connection:
-        return record_tables(connection, tables, now=now)
+        table_ids = record_tables(connection, tables, now=now)
+    return Imported(table_ids, rate_unpriced(engine, now=now, account_id=account_id) if rate else None)

@@ -12,6 +12,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.batches import Batch, BatchEvent
+from metering.domain.errors import DomainError
 from metering.domain.events import RejectedRecord
 from metering.domain.identity import raw_digest
 from metering.domain.instants import MICROS_PER_DAY, month_of_day
@@ -22,8 +23,15 @@ from metering.operations.steps.charge_events import charge_event
 from metering.operations.steps.ensure_partitions import StoredMonths
 from metering.operations.steps.hold_to_account import bound_to, hold_to_account
 from metering.operations.steps.place_events import Place, Places
-from metering.operations.steps.resolve_accounts import create_missing_accounts, names_nobody_had, resolve_names
+from metering.operations.steps.resolve_accounts import (
+    BilledTo,
+    Names,
+    create_missing_accounts,
+    names_nobody_had,
+    resolve_names,
+)
 from metering.operations.steps.store_events import Charged, store_events
+from metering.storage.api_keys import valid_key_ids
 from metering.storage.database import reading, writing, writing_beside_others
 from metering.storage.price_tables import load_tables, newest_table_id
 from metering.storage.quarantine import note_records
@@ -43,7 +51,8 @@ class Origin(Struct, frozen=True):
 
     ``raw_of`` gives the bytes of a record by offset and length while the input is at hand; ``options`` is the JSON of how it
     was read. ``file`` is empty for what came over the API or standard input. With ``bound_account_id`` every event belongs to
-    that account: a record that names no account too, and one that names another is rejected (``account_mismatch``).
+    that account: a record that names no account too, and one that names another is rejected (``account_mismatch``). With
+    ``key_id`` the batch is stored only if that key has not been revoked in the meantime.
     """
 
     source: str
@@ -52,6 +61,13 @@ class Origin(Struct, frozen=True):
     create_accounts: bool = False
     raw_of: Callable[[int, int], bytes] | None = None
     bound_account_id: int | None = None
+    key_id: int | None = None
+
+
+class RevokedKeyError(DomainError):
+    """The key that sent a batch was revoked before it could be stored."""
+
+    code = "unauthenticated"
 
 
 class PreparedBatch(NamedTuple):
@@ -61,6 +77,24 @@ class PreparedBatch(NamedTuple):
     rejected: list[RejectedRecord]
     origin: Origin
     result: BatchResult
+
+
+class _Senders(NamedTuple):
+    """Which keys may still send, and the accounts that keys are bound to."""
+
+    valid_keys: set[int]
+    accounts: dict[int, BilledTo | DomainError]
+
+
+def _senders(connection: Connection, origins: Sequence[Origin]) -> _Senders:
+    keys = {origin.key_id for origin in origins if origin.key_id is not None}
+    accounts: dict[int, BilledTo | DomainError] = {}
+    for account_id in {origin.bound_account_id for origin in origins if origin.bound_account_id is not None}:
+        try:
+            accounts[account_id] = bound_to(connection, account_id)
+        except DomainError as error:
+            accounts[account_id] = error
+    return _Senders(valid_key_ids(connection, keys) if keys else set(), accounts)
 
 
 class Ingester:
@@ -83,8 +117,37 @@ class Ingester:
 
     def prepare(self, batch: Batch, origin: Origin) -> PreparedBatch:
         """Resolve accounts, series and rates: all that can be done before the transaction that stores the batch."""
+        (prepared,) = self.prepare_all([(batch, origin)])
+        if isinstance(prepared, DomainError):
+            raise prepared
+        return prepared
+
+    def prepare_all(self, batches: Sequence[tuple[Batch, Origin]]) -> list[PreparedBatch | DomainError]:
+        """Prepare several batches with one look at accounts, keys and prices.
+
+        What is wrong with a batch as a whole (its key was revoked, its key's account is gone) stands in its place.
+        """
         with self._lock:
-            return self._prepare(batch, origin)
+            creating = {
+                dimensions.account
+                for batch, origin in batches
+                if origin.create_accounts and origin.bound_account_id is None
+                for dimensions in batch.dimensions
+            }
+            if creating:
+                self._create_accounts(creating)
+            with reading(self._engine) as connection:
+                stated = {dimensions.account for batch, _ in batches for dimensions in batch.dimensions}
+                names = resolve_names(connection, stated)
+                senders = _senders(connection, [origin for _, origin in batches])
+                self._refresh_book(connection)
+            return [self._prepare(batch, origin, names, senders) for batch, origin in batches]
+
+    def ingest_all(self, batches: Sequence[tuple[Batch, Origin]]) -> list[BatchResult | DomainError]:
+        """Store several batches in one transaction; in the place of one that can not be stored stands why."""
+        prepared = self.prepare_all(batches)
+        stored = iter(self.store([batch for batch in prepared if isinstance(batch, PreparedBatch)]))
+        return [next(stored) if isinstance(batch, PreparedBatch) else batch for batch in prepared]
 
     def store(self, prepared: Sequence[PreparedBatch]) -> list[BatchResult]:
         """Store prepared batches in one transaction, in their order; return their results. All of them or none."""
@@ -95,16 +158,15 @@ class Ingester:
             note_records(connection, rows)
         return [batch.result for batch in prepared]
 
-    def _prepare(self, batch: Batch, origin: Origin) -> PreparedBatch:
+    def _prepare(self, batch: Batch, origin: Origin, names: Names, senders: _Senders) -> PreparedBatch | DomainError:
         result = BatchResult(unread_fields=batch.unread_fields)
-        stated = {dimensions.account for dimensions in batch.dimensions}
-        if origin.create_accounts and origin.bound_account_id is None:
-            self._create_accounts(stated)
-        with reading(self._engine) as connection:
-            names = resolve_names(connection, stated)
-            if origin.bound_account_id is not None:
-                batch, names = hold_to_account(batch, names, bound_to(connection, origin.bound_account_id), origin.raw_of)
-            self._refresh_book(connection)
+        if origin.key_id is not None and origin.key_id not in senders.valid_keys:
+            return RevokedKeyError("the key is not valid, or was revoked")
+        if origin.bound_account_id is not None:
+            bound = senders.accounts[origin.bound_account_id]
+            if isinstance(bound, DomainError):
+                return bound
+            batch, names = hold_to_account(batch, names, bound, origin.raw_of)
         self._months.prepare({month_of_day(event.time // MICROS_PER_DAY) for event in batch.events})
         placed = Places(batch, names, self._index).of_events()
         rejected = list(batch.rejected)

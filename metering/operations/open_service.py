@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from metering.operations.ingest import Ingester
 from metering.operations.settings import Settings
 from metering.operations.upgrade_database import upgrade_database
+from metering.outbound.answers import Fetch, offline
 from metering.storage.database import open_database
 from metering.storage.migrate import is_empty, require_current_schema
 from pricing.bundled import bundled_plans
@@ -15,16 +16,17 @@ from pricing.plans import PlanCatalogue
 
 
 class Service(Struct, frozen=True):
-    """What every edge works with. ``clock`` gives microseconds since 1970, UTC."""
+    """What every edge works with. ``clock`` gives microseconds since 1970, UTC; ``fetch`` asks the world, or nobody."""
 
     engine: Engine
     ingester: Ingester
     catalogue: PlanCatalogue
     settings: Settings
     clock: Callable[[], int]
+    fetch: Fetch = offline
 
 
-def open_service(settings: Settings, clock: Callable[[], int], *, create: bool) -> Service:
+def open_service(settings: Settings, clock: Callable[[], int], *, create: bool, fetch: Fetch = offline) -> Service:
     """Open the database; with ``create``, a database that does not exist yet is made.
 
     Raises SchemaOutOfDateError for one that another release made, DatabaseUrlError for a URL that can not be used.
@@ -34,4 +36,4 @@ def open_service(settings: Settings, clock: Callable[[], int], *, create: bool) 
         upgrade_database(engine, now=clock())
     else:
         require_current_schema(engine)
-    return Service(engine, Ingester(engine, settings.ingest, clock), bundled_plans(), settings, clock)
+    return Service(engine, Ingester(engine, settings.ingest, clock), bundled_plans(), settings, clock, fetch)

@@ -4,14 +4,19 @@ Composition reads the environment once and passes values down; nothing else look
 """
 
 from collections.abc import Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from metering.domain.errors import DomainError
 from metering.domain.series import DEFAULT_SERIES_CAP
 from metering.operations.ingest import IngestSettings
+from metering.operations.sync_settings import SyncSettings
 
 PREFIX = "METERING_"
+MAX_INTERVAL_MINUTES = 366 * 24 * 60
+MAX_FACTOR = 1_000_000
 
 
 class SettingsError(DomainError):
@@ -34,6 +39,30 @@ SETTINGS = (
     Setting("METERING_SERIES_CAP", str(DEFAULT_SERIES_CAP), "how many series an account may have before new ones say (other)"),
     Setting("METERING_MAX_BODY_BYTES", str(10 * 1024 * 1024), "the largest request body the API takes"),
     Setting("METERING_MAX_BATCH_EVENTS", "10000", "the most events the API takes in one request"),
+    Setting("METERING_MAX_WAITING_EVENTS", "50000", "how many events may wait for their commit before the API answers 429"),
+    Setting(
+        "METERING_ROUTER_URL", SyncSettings().router_url, "the router whose `/models` says what requests cost; no token is sent"
+    ),
+    Setting(
+        "METERING_SYNC_INTERVAL_MINUTES",
+        str(SyncSettings().interval_minutes),
+        "how often `serve` fetches the router's prices by itself; 0: never",
+    ),
+    Setting(
+        "METERING_SYNC_MAX_CHANGED_PERCENT",
+        str(SyncSettings().max_changed_percent),
+        "a sync that changes the prices of more than this share of the models waits for `prices accept`",
+    ),
+    Setting(
+        "METERING_SYNC_MAX_VANISHED_PERCENT",
+        str(SyncSettings().max_vanished_percent),
+        "a sync that leaves more than this share of the models without a price waits for `prices accept`",
+    ),
+    Setting(
+        "METERING_SYNC_MAX_FACTOR",
+        str(SyncSettings().max_factor),
+        "a sync that multiplies or divides a price by more than this waits for `prices accept`",
+    ),
 )
 
 _DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
@@ -46,6 +75,8 @@ class Settings(Struct, frozen=True):
     ingest: IngestSettings
     max_body_bytes: int
     max_batch_events: int
+    max_waiting_events: int = 50_000
+    sync: SyncSettings = SyncSettings()
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -64,6 +95,14 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         ),
         max_body_bytes=_positive(values, "METERING_MAX_BODY_BYTES"),
         max_batch_events=_positive(values, "METERING_MAX_BATCH_EVENTS"),
+        max_waiting_events=_positive(values, "METERING_MAX_WAITING_EVENTS"),
+        sync=SyncSettings(
+            router_url=_router_url(values["METERING_ROUTER_URL"]),
+            interval_minutes=_whole(values, "METERING_SYNC_INTERVAL_MINUTES", 0, MAX_INTERVAL_MINUTES),
+            max_changed_percent=_whole(values, "METERING_SYNC_MAX_CHANGED_PERCENT", 0, 100),
+            max_vanished_percent=_whole(values, "METERING_SYNC_MAX_VANISHED_PERCENT", 0, 100),
+            max_factor=_whole(values, "METERING_SYNC_MAX_FACTOR", 1, MAX_FACTOR),
+        ),
     )
 
 
@@ -72,3 +111,31 @@ def _positive(values: Mapping[str, str], name: str) -> int:
     if not text.isdecimal() or len(text) > 15 or int(text) < 1:
         raise SettingsError(f"{name} must be a whole number from 1, got {text[:40]!r}")
     return int(text)
+
+
+def _whole(values: Mapping[str, str], name: str, least: int, most: int) -> int:
+    text = values[name]
+    if not (text.isascii() and text.isdecimal()) or len(text) > 15 or not least <= int(text) <= most:
+        raise SettingsError(f"{name} must be a whole number from {least} to {most}, got {text[:40]!r}")
+    return int(text)
+
+
+def _router_url(text: str) -> str:
+    """Return the router's address without a slash at its end. Nothing in it may be a secret: it is shown in errors."""
+    try:
+        url = urlsplit(text)
+        host, _ = url.hostname, url.port
+    except ValueError:
+        host = None
+    if host is None or url.query or url.fragment or url.username is not None or url.password is not None:
+        raise SettingsError("METERING_ROUTER_URL must be an address such as https://router.huggingface.co/v1, and no more")
+    if url.scheme != "https" and not (url.scheme == "http" and _is_this_machine(host)):
+        raise SettingsError("METERING_ROUTER_URL must begin with https://; http:// is taken for this machine only")
+    return text.rstrip("/")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,4 +1,7 @@
-"""Show prices: which tables are recorded, and what applies at an instant."""
+"""Show prices: which tables are recorded, what applies at an instant, and what applied when.
+
+What was valid at an instant and what was known at an instant are asked apart: ``known_at`` leaves out what was recorded later.
+"""
 
 from msgspec import Struct
 from sqlalchemy import Engine
@@ -6,16 +9,20 @@ from sqlalchemy import Engine
 from metering.domain.errors import NotFoundError
 from metering.storage.database import reading
 from metering.storage.price_tables import load_tables
+from pricing.bundled import bundled_aliases
+from pricing.history import PriceVersion, versions_of
+from pricing.precedence import streams_of
 from pricing.rates import Rate
-from pricing.tables import PriceTable, key_of
+from pricing.tables import PriceTable, recorded_until
 
 
 class PriceQuery(Struct, frozen=True):
-    """Which prices: of a provider, of models whose name contains a text (any case), of one source."""
+    """Which prices: of a provider, of models whose name contains a text (any case), of one source, known at an instant."""
 
     provider: str | None = None
     model_contains: str | None = None
     source: str | None = None
+    known_at: int | None = None
 
 
 class PriceShown(Struct, frozen=True):
@@ -25,10 +32,10 @@ class PriceShown(Struct, frozen=True):
     table: PriceTable
 
 
-def list_tables(engine: Engine) -> list[PriceTable]:
-    """Return every recorded price table, oldest first."""
+def list_tables(engine: Engine, *, known_at: int | None = None) -> list[PriceTable]:
+    """Return every price table that was recorded until then, oldest first; None: until now."""
     with reading(engine) as connection:
-        return load_tables(connection)
+        return recorded_until(load_tables(connection), known_at)
 
 
 def prices_at(engine: Engine, query: PriceQuery, instant: int) -> list[PriceShown]:
@@ -36,46 +43,54 @@ def prices_at(engine: Engine, query: PriceQuery, instant: int) -> list[PriceShow
 
     Where several sources price the same model, which one applies to a request is decided by precedence.
     """
-    current: dict[tuple[object, ...], list[PriceShown]] = {}
-    for table in list_tables(engine):
-        if table.effective_from > instant or (query.source is not None and table.source != query.source):
-            continue
-        stream = (table.layer, table.route, table.account_id, table.source)
-        for key in table.withdrawn:
-            current.pop((*stream, *key), None)
-        if table.kind == "snapshot":
-            listed = {key_of(rate) for rate in table.rates}
-            for place in [place for place in current if place[:4] == stream and place[4:] not in listed]:
-                del current[place]
-        fresh: dict[tuple[object, ...], list[PriceShown]] = {}
-        for rate in table.rates:
-            if _asked_for(rate, query):
-                fresh.setdefault((*stream, *key_of(rate)), []).append(PriceShown(rate, table))
-        current.update(fresh)
-    shown = [price for prices in current.values() for price in prices]
+    tables = list_tables(engine, known_at=query.known_at)
+    shown = [
+        PriceShown(rate, step.table)
+        for stream in streams_of(table for table in tables if query.source in (None, table.source))
+        for key in stream.steps
+        if _asked_for(key[0], key[1], query) and (step := stream.in_force(key, instant)) is not None
+        for rate in step.tiers
+    ]
     return sorted(
         shown,
         key=lambda price: (
             price.rate.provider, price.rate.model, price.table.route, price.table.layer, price.table.source,
-            price.rate.operation, price.rate.context_from,
+            price.rate.operation, price.rate.context_from, price.rate.id,
         ),
     )  # fmt: skip
 
 
-def price_history(engine: Engine, model: str, provider: str | None) -> list[PriceShown]:
-    """Return every recorded rate of a model, oldest first. Raises NotFoundError for a model that no table lists."""
-    found = [
-        PriceShown(rate, table)
-        for table in list_tables(engine)
-        for rate in table.rates
-        if rate.model == model and provider in (None, rate.provider)
+class HistoryQuery(Struct, frozen=True):
+    """Whose history: a model as anyone names it, at one provider or at all, of one source or of all, known at an instant.
+
+    With ``account_id``, the prices of other accounts' own are left out.
+    """
+
+    model: str
+    provider: str | None = None
+    source: str | None = None
+    known_at: int | None = None
+    account_id: int | None = None
+
+
+def price_history(engine: Engine, query: HistoryQuery) -> list[PriceVersion]:
+    """Return what each list said of a model, and from when until when, by provider, list and time.
+
+    Raises NotFoundError for a model that no table lists.
+    """
+    tables = [
+        table
+        for table in list_tables(engine, known_at=query.known_at)
+        if query.source in (None, table.source) and (query.account_id is None or table.account_id in (None, query.account_id))
     ]
+    found = versions_of(streams_of(tables), query.model, provider=query.provider, aliases=bundled_aliases())
     if not found:
-        raise NotFoundError(f"no price table lists {model[:80]!r}" + (f" at {provider[:40]!r}" if provider else ""))
-    return sorted(found, key=lambda price: (price.rate.provider, price.table.route, price.table.effective_from))
+        at = f" at {query.provider[:40]!r}" if query.provider else ""
+        raise NotFoundError(f"no price table lists {query.model[:80]!r}{at}")
+    return found
 
 
-def _asked_for(rate: Rate, query: PriceQuery) -> bool:
-    if query.provider is not None and rate.provider != query.provider:
+def _asked_for(provider: str, model: str, query: PriceQuery) -> bool:
+    if query.provider not in (None, provider):
         return False
-    return query.model_contains is None or query.model_contains.casefold() in rate.model.casefold()
+    return query.model_contains is None or query.model_contains.casefold() in model.casefold()

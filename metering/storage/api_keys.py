@@ -1,5 +1,7 @@
 """API keys, hashed."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, Row, insert, select, update
 
 from metering.domain.api_keys import ApiKey
@@ -28,6 +30,12 @@ def key_with_prefix(connection: Connection, prefix: str) -> tuple[ApiKey, bytes]
     """Return the key with the prefix and the hash of its secret."""
     row = connection.execute(select(api_keys).where(api_keys.c.prefix == prefix)).one_or_none()
     return None if row is None else (_key(row), row.secret_hash)
+
+
+def valid_key_ids(connection: Connection, key_ids: Collection[int]) -> set[int]:
+    """Return those of the keys that have not been revoked."""
+    statement = select(api_keys.c.id).where(api_keys.c.id.in_(sorted(key_ids)), api_keys.c.revoked_at.is_(None))
+    return set(connection.execute(statement).scalars())
 
 
 def all_keys(connection: Connection) -> list[ApiKey]:

@@ -29,16 +29,24 @@ def record_tables(connection: Connection, tables: Iterable[PriceTable], *, now: 
     return recorded
 
 
-def load_tables(connection: Connection) -> list[PriceTable]:
-    """Read every price table, rates with the ids that charges remember."""
+def load_tables(connection: Connection, ids: Collection[int] | None = None) -> list[PriceTable]:
+    """Read price tables, those with ``ids`` or every one, rates with the ids that charges remember; oldest first."""
+    chosen, listing = select(price_tables), select(rates)
+    pricing, withdrawing = select(rate_prices), select(rate_withdrawals)
+    if ids is not None:
+        wanted = sorted(ids)
+        chosen = chosen.where(price_tables.c.id.in_(wanted))
+        listing = listing.where(rates.c.table_id.in_(wanted))
+        pricing = pricing.where(rate_prices.c.rate_id.in_(select(rates.c.id).where(rates.c.table_id.in_(wanted))))
+        withdrawing = withdrawing.where(rate_withdrawals.c.table_id.in_(wanted))
     prices: dict[int, dict[str, Price]] = defaultdict(dict)
-    for rate_id, quantity, price_pico, block in connection.execute(select(rate_prices)):
+    for rate_id, quantity, price_pico, block in connection.execute(pricing):
         prices[rate_id][quantity] = Price(price_pico, block)
     listed: dict[int, list[Rate]] = defaultdict(list)
-    for row in connection.execute(select(rates).order_by(rates.c.id)):
+    for row in connection.execute(listing.order_by(rates.c.id)):
         listed[row.table_id].append(_rate(row, prices[row.id]))
     withdrawn: dict[int, set[RateKey]] = defaultdict(set)
-    for table_id, provider, model, operation in connection.execute(select(rate_withdrawals)):
+    for table_id, provider, model, operation in connection.execute(withdrawing):
         withdrawn[table_id].add((provider, model, operation))
     return [
         PriceTable(
@@ -53,8 +61,29 @@ def load_tables(connection: Connection) -> list[PriceTable]:
             rates=tuple(listed[row.id]),
             withdrawn=frozenset(withdrawn[row.id]),
         )
-        for row in connection.execute(select(price_tables).order_by(price_tables.c.id))
+        for row in connection.execute(chosen.order_by(price_tables.c.id))
     ]
+
+
+def table_ids(connection: Connection, source: str, layer: Layer, *, until: int) -> list[int]:
+    """Return the tables of one source in one layer that hold from ``until`` (microseconds UTC) or before, oldest first.
+
+    The newest snapshot is the first of them: what it does not list is withdrawn, whatever older tables say.
+    """
+    statement = (
+        select(price_tables.c.id, price_tables.c.kind)
+        .where(price_tables.c.source == source, price_tables.c.layer == int(layer), price_tables.c.effective_from <= until)
+        .order_by(price_tables.c.effective_from, price_tables.c.recorded_at, price_tables.c.id)
+    )
+    found = list(connection.execute(statement))
+    whole = max((at for at, row in enumerate(found) if row.kind == TableKind.SNAPSHOT), default=0)
+    return [row.id for row in found[whole:]]
+
+
+def table_by_digest(connection: Connection, digest: str) -> int:
+    """Return the id of the recorded table with this content."""
+    table_id: int = connection.execute(select(price_tables.c.id).where(price_tables.c.digest == digest)).scalar_one()
+    return table_id
 
 
 def load_rates(connection: Connection, ids: Collection[int]) -> dict[int, Rate]:

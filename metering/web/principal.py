@@ -3,6 +3,7 @@
 Accounts are walls: for a bound key another account is answered exactly like one that does not exist.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from metering.operations.open_service import Service
 from metering.storage.accounts import AccountRow
 from metering.web.problems import ApiProblem
 
-_bearer = HTTPBearer(
+BEARER = HTTPBearer(
     auto_error=False,
     scheme_name="apiKey",
     bearerFormat="hfm_<prefix>_<secret>",
@@ -70,15 +71,26 @@ ServiceNow = Annotated[Service, Depends(current_service)]
 def current_principal(
     needed: SecurityScopes,
     service: ServiceNow,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
 ) -> Principal:
     """Return who asks. Raises ApiProblem: unauthenticated, insufficient_scope."""
-    if credentials is None:
+    return principal_of(service, None if credentials is None else credentials.credentials, needed.scopes)
+
+
+def bearer_of(request: Request) -> str | None:
+    """Return the bearer token of a request, None where it has none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def principal_of(service: Service, token: str | None, scopes: Sequence[str]) -> Principal:
+    """Return whose token it is, if that may do what needs the scopes. Raises ApiProblem."""
+    if token is None:
         raise _unauthenticated("send an API key as `Authorization: Bearer hfm_...`", "")
-    key = check_token(service.engine, credentials.credentials)
+    key = check_token(service.engine, token)
     if key is None:
         raise _unauthenticated("the key is not valid, or was revoked", ', error="invalid_token"')
-    for scope in needed.scopes:
+    for scope in scopes:
         if not key.allows(scope):
             challenge = f'Bearer realm="metering", error="insufficient_scope", scope="{scope}"'
             raise ApiProblem(

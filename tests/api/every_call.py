@@ -10,8 +10,21 @@ class Call(NamedTuple):
     method: str
     path: str
     body: dict | None = None
+    sheet: str | None = None
 
 
+SHEET = """\
+source: our contract
+route: any
+currency: USD
+provider: together
+models:
+  - model: own-model
+    versions:
+      - from: 2026-11-01
+        usd_per_million: {input_tokens: 0.0375}
+        source: the contract of 2026
+"""
 ABOUT_AN_ACCOUNT = [
     Call("ingest_events", "POST", "/v1/events?account={}", {"id": "e1", "time": "2026-11-03T12:00:00Z", "model": "llama"}),
     Call("list_events", "GET", "/v1/events?account={}"),
@@ -28,6 +41,16 @@ ABOUT_AN_ACCOUNT = [
         "/v1/credits/used-elsewhere",
         {"account": "{}", "month": "2026-11", "amount_usd": "1"},
     ),
+    Call("import_prices", "POST", "/v1/prices/import?account={}", sheet=SHEET),
+    Call(
+        "discount_prices",
+        "POST",
+        "/v1/prices/discounts",
+        {"account": "{}", "percent": "12.5", "effective_from": "2026-12-01", "model": "llama"},
+    ),
+    Call("compare_prices", "GET", "/v1/prices/diff?start=2019-01-01&end=2026-11-01&account={}"),
+    Call("explain_price", "GET", "/v1/prices/explain?model=llama&provider=together&account={}"),
+    Call("list_alerts", "GET", "/v1/alerts?account={}"),
     Call("list_statements", "GET", "/v1/statements?account={}"),
     Call("show_statement", "GET", "/v1/statements/{}/2026-11"),
     Call("download_statement", "GET", "/v1/statements/{}/2026-11.csv"),
@@ -37,7 +60,12 @@ ABOUT_ALL = [
     Call("list_accounts", "GET", "/v1/accounts"),
     Call("declare_account", "POST", "/v1/accounts", {"name": "{}"}),
     Call("list_prices", "GET", "/v1/prices?limit=5"),
+    Call("list_price_history", "GET", "/v1/prices/history?model=llama"),
     Call("list_price_tables", "GET", "/v1/prices/tables"),
+    Call("sync_prices", "POST", "/v1/prices/sync"),
+    Call("list_price_syncs", "GET", "/v1/prices/syncs"),
+    Call("show_price_sync", "GET", "/v1/prices/syncs/1"),
+    Call("accept_price_sync", "POST", "/v1/prices/syncs/1/accept"),
     Call("list_quarantine", "GET", "/v1/quarantine"),
     Call("list_keys", "GET", "/v1/keys"),
     Call("revoke_key", "DELETE", "/v1/keys/000000000000"),
@@ -49,5 +77,8 @@ EVERY_CALL = [*WITH_A_KEY, *OPEN]
 
 def send(client, call: Call, account: str = "acme"):
     """Make the request about an account."""
+    if call.sheet is not None:
+        headers = {"content-type": "application/yaml"}
+        return client.request(call.method, call.path.format(account), content=call.sheet.encode(), headers=headers)
     body = call.body and {name: account if value == "{}" else value for name, value in call.body.items()}
     return client.request(call.method, call.path.format(account), json=body)

@@ -9,7 +9,7 @@ from every_call import ABOUT_ALL, ABOUT_AN_ACCOUNT, EVERY_CALL, OPEN, WITH_A_KEY
 from native_events import native
 
 from metering.domain.api_keys import SCOPES
-from metering.storage.tables import accounts, api_keys, credit_grants, plan_changes
+from metering.storage.tables import accounts, api_keys, credit_grants, plan_changes, price_tables
 from pricing.tables import Layer
 
 each_with_a_key = pytest.mark.parametrize("call", WITH_A_KEY, ids=lambda call: call.operation)
@@ -70,7 +70,8 @@ def test_ingesting_reading_and_deciding_are_apart():
     assert {name for name, scope in found.items() if scope == "ingest"} == {"ingest_events"}
     deciding = {
         "declare_account", "change_account", "set_plan", "grant_credits", "note_used_elsewhere",
-        "list_keys", "create_key", "revoke_key",
+        "list_keys", "create_key", "revoke_key", "import_prices", "discount_prices",
+        "sync_prices", "accept_price_sync",
     }  # fmt: skip
     assert {name for name, scope in found.items() if scope == "admin"} == deciding
 
@@ -119,9 +120,11 @@ def test_a_bound_key_reaches_its_own_account(acme, call):
 
 @pytest.mark.parametrize("call", ABOUT_AN_ACCOUNT, ids=lambda call: call.operation)
 def test_what_a_bound_key_can_not_see_it_does_not_change(api, acme, call):
-    before = [api.meter.rows(table.select()) for table in (accounts, plan_changes, credit_grants, api_keys)]
+    before = [api.meter.rows(table.select()) for table in (accounts, plan_changes, credit_grants, api_keys, price_tables)]
     send(acme, call, "globex")
-    assert [api.meter.rows(table.select()) for table in (accounts, plan_changes, credit_grants, api_keys)] == before
+    assert [
+        api.meter.rows(table.select()) for table in (accounts, plan_changes, credit_grants, api_keys, price_tables)
+    ] == before
 
 
 def test_lists_of_a_bound_key_hold_its_own_account_only(api, acme, admin):
@@ -149,7 +152,12 @@ def test_an_account_s_own_prices_are_behind_its_wall(api, acme, admin, own_price
     assert tables == {"sheet": Layer.OPERATOR.name.lower(), "secret-discount": "account", "ours": "account"}
 
 
-@pytest.mark.parametrize("operation", ["declare_account", "list_quarantine"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "declare_account", "list_quarantine", "sync_prices", "list_price_syncs", "show_price_sync", "accept_price_sync",
+    ],
+)  # fmt: skip
 def test_what_is_about_all_accounts_needs_a_key_that_is_bound_to_none(acme, operation):
     (call,) = [each for each in ABOUT_ALL if each.operation == operation]
     answers = [send(acme, call, name) for name in ("globex", "nobody", "acme")]

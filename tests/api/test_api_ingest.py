@@ -6,6 +6,7 @@ import pytest
 from api_limits import BATCH_EVENTS, BODY_BYTES
 from native_events import native
 
+from metering.runtime.group_writer import TooBusyError
 from metering.storage.tables import events, quarantine
 
 COST = 120_000
@@ -137,3 +138,20 @@ def test_what_is_acknowledged_is_stored(admin, api):
     accepted = sum(admin.post("/v1/events", json=native(f"e{n}")).json()["accepted"] for n in range(5))
     assert api.meter.count(events) == accepted == 5
     assert api.meter.violations() == []
+
+
+def test_a_service_with_too_much_on_its_hands_says_when_to_come_again(api, admin, monkeypatch):
+    def too_busy(batch, origin):
+        raise TooBusyError("50000 events wait to be stored")
+
+    monkeypatch.setattr(api.app.state.writer, "submit", too_busy)
+    for url in ("/v1/events", "/v1/events?source=gateway"):
+        answer = admin.post(url, json=native())
+        assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (429, "too_busy", "1")
+    assert api.meter.count(events) == 0
+
+
+def test_a_query_and_none_take_the_same_events(admin):
+    with_query = admin.post("/v1/events?source=api", json=[native("a"), native("b")]).json()
+    without = admin.post("/v1/events", json=[native("b"), native("c")]).json()
+    assert (with_query["accepted"], without["accepted"], without["duplicate"]) == (2, 1, 1)

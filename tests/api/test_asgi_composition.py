@@ -1,12 +1,15 @@
 """``metering.asgi``: the environment, ``.env`` and the clock are read there."""
 
+import logging
 import time
 
 import pytest
+from loopback_source import answer, models, source
 from starlette.testclient import TestClient
 
 from metering.asgi import create_app
 from metering.domain.instants import parse_instant
+from metering.operations.manage_keys import NewKey, create_key
 from metering.operations.settings import SettingsError
 
 
@@ -14,6 +17,7 @@ from metering.operations.settings import SettingsError
 def folder(tmp_path, monkeypatch):
     for name in ("METERING_DATABASE_URL", "METERING_MAX_BODY_BYTES"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("METERING_SYNC_INTERVAL_MINUTES", "0")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -22,6 +26,7 @@ def test_a_database_that_does_not_exist_is_made_where_the_environment_says(folde
     monkeypatch.setenv("METERING_DATABASE_URL", f"sqlite:///{folder}/elsewhere.db")
     with TestClient(create_app()) as client:
         assert client.get("/readyz").status_code == 200
+        assert not (folder / "elsewhere.db.leader").exists()  # the sync is off: there is nothing to lead
     assert (folder / "elsewhere.db").exists()
 
 
@@ -52,3 +57,45 @@ def test_the_server_s_end_leaves_one_file(folder, monkeypatch):
     with TestClient(create_app()) as client:
         client.get("/readyz")
     assert sorted(path.name for path in folder.iterdir()) == ["m.db"]
+
+
+def wait_for(client, headers, holds):
+    end = time.monotonic() + 20
+    while not holds(page := client.get("/v1/prices/syncs", headers=headers).json()):
+        assert time.monotonic() < end, page
+        time.sleep(0.02)
+    return page
+
+
+def test_the_server_fetches_prices_by_itself_and_leaves_no_lock(folder, monkeypatch):
+    monkeypatch.setenv("METERING_DATABASE_URL", f"sqlite:///{folder}/m.db")
+    monkeypatch.setenv("METERING_SYNC_INTERVAL_MINUTES", "60")
+    monkeypatch.setenv("METERING_SYNC_MAX_CHANGED_PERCENT", "100")
+    monkeypatch.setenv("METERING_SYNC_MAX_VANISHED_PERCENT", "100")
+    with source(models(("new-model", "together", 1, 2))) as router:
+        monkeypatch.setenv("METERING_ROUTER_URL", router.url)
+        app = create_app()
+        _, token = create_key(app.state.service.engine, NewKey("k", ["read"]), now=app.state.service.clock())
+        headers = {"authorization": f"Bearer {token}"}
+        with TestClient(app) as client:
+            page = wait_for(client, headers, lambda page: page["items"])
+            assert (folder / "m.db.leader").exists()
+            prices = client.get("/v1/prices?model=new-model", headers=headers).json()["items"]
+        assert [item["outcome"] for item in page["items"]] == ["recorded"]
+        assert [price["layer"] for price in prices] == ["route"]
+        assert len(router.requests) == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["m.db"]
+
+
+def test_the_server_ends_at_once_while_it_waits_to_ask_again(folder, monkeypatch, caplog):
+    monkeypatch.setenv("METERING_SYNC_INTERVAL_MINUTES", "60")
+    with source(answer(status="429 Too Many Requests", retry_after="9")) as router:
+        monkeypatch.setenv("METERING_ROUTER_URL", router.url)
+        with TestClient(create_app()):
+            end = time.monotonic() + 20
+            while not router.requests:
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            began = time.monotonic()
+        assert time.monotonic() - began < 5
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from request_records import LLAMA, request
 
-HEAVY = ("sqlalchemy", "alembic", "fastapi", "uvicorn", "rich", "yaml", "msgspec", "pydantic", "csv")
+HEAVY = ("sqlalchemy", "alembic", "fastapi", "uvicorn", "rich", "yaml", "msgspec", "pydantic", "csv", "httpx", "apscheduler")
 RECORD = json.dumps(request(account=None)).encode() + b"\n"
 
 

@@ -147,6 +147,7 @@ def test_one_bad_row_is_refused_with_its_reason_and_the_rest_is_unharmed(code, f
         ({"output_tokens": "a"}, "a,b", "no column for the time"),
         ({"time": "a"}, "a,b,a", "is twice in"),
         ({}, "time,prompt_tokens,input_tokens", "map one of them"),
+        ({}, "time,\rinput_tokens", "not a row of CSV"),
     ],
 )
 def test_a_header_that_can_not_be_used_is_refused_as_a_whole(columns, header, message):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import pricing.book
 from pricing.book import PriceBook
+from pricing.names import Alias, Aliases
 from pricing.rates import Price, Rate
 from pricing.tables import Layer, PriceTable, TableKind
 
@@ -308,3 +309,23 @@ def test_every_question_is_answered_as_the_rules_say(story):
     book = PriceBook(tables)
     for question in QUESTIONS:
         assert price(book, **question) == by_the_book(tables, **question), question
+
+
+def test_a_source_is_asked_under_the_name_by_which_it_knows_the_model():
+    aliases = Aliases([Alias("together", "llama-turbo", "llama", "a page")])
+    partner = table(rate(4, "llama-turbo"), source="partner")
+    book = PriceBook([table(rate(3), source="hf_router", layer=Layer.ROUTE, route="routed"), partner], aliases)
+    turbo = ("together", "llama-turbo", "chat")
+    assert price(book, what=turbo) == 3
+    assert price(book, what=turbo, route="provider_key") == 4
+    assert price(book, route="provider_key") == 4
+    assert price(book, what=("together", "LLAMA", "chat")) == 3
+
+
+def test_an_ambiguous_name_has_no_price():
+    assert price(PriceBook([table(rate(1, model="Llama"), rate(2, model="LLAMA"))])) is None
+
+
+def test_another_account_s_spelling_makes_nothing_ambiguous():
+    other = table(rate(9, model="LLAMA"), source="agreement", layer=Layer.ACCOUNT, account_id=8)
+    assert price(PriceBook([other, table(rate(1, model="Llama"))]), account=7) == 1

@@ -87,7 +87,7 @@ def test_each_unit_is_exact(line, prices):
     assert table.rates[0].prices == prices
 
 
-@given(st.integers(min_value=0, max_value=10**9 * 10**6 // 10**3))
+@given(st.integers(min_value=0, max_value=1_000 * 10**6))
 def test_six_decimals_per_million_are_whole_pico_dollars_per_token(pico):
     text = f"{pico // 10**6}.{pico % 10**6:06d}"
     (table,) = read(with_version(f"- {{from: 2026-01-01, usd_per_million: {{input_tokens: {text}}}, source: s}}"))
@@ -236,8 +236,13 @@ def test_what_is_wrong_with_a_sheet_is_said_where_it_is(old, new, message):
         ("usd_per_million: {input_tokens: free}", ": usd_per_million.input_tokens: 'free' is not a decimal number"),
         ("usd_per_million: {input_tokens: }", ": usd_per_million.input_tokens: '' is not a decimal number"),
         ("usd_per_million: {input_tokens: [1]}", ": usd_per_million.input_tokens must be a decimal number of dollars"),
-        ("usd_per_million: {input_tokens: 1000000001}", ": usd_per_million.input_tokens: a price must be between 0 and"),
-        ("usd_per_unit: {images: 1001}", ": usd_per_unit.images: a price must be between 0 and"),
+        (
+            "usd_per_million: {input_tokens: 1000.000001}",
+            ": usd_per_million.input_tokens: 1000.000001 dollars per million is beyond the 1000 that are believed",
+        ),
+        ("usd_per_unit: {images: 101}", ": usd_per_unit.images: 101 dollars each is beyond the 100 that are believed"),
+        ("usd_per_hour: {audio: 36001}", ": usd_per_hour.audio: 10.000277777777 dollars per second is beyond the 10 that"),
+        ("usd_per_second: {compute: 11}", ": usd_per_second.compute: 11 dollars per second is beyond the 10 that"),
         (
             "usd_per_million: {images: 1}",
             ": usd_per_million.images is not a quantity with this unit; usd_per_million takes input_tokens",
@@ -308,6 +313,28 @@ def test_a_model_listed_twice_from_the_same_instant_is_refused():
     entry = SHEET[SHEET.index("  - model") :]
     assert "together llama from 2025-11-24T15:39:34Z: listed twice from the same instant" in refusal(SHEET + entry)
     assert len(read(SHEET + entry.replace("- model: llama", "- model: llama\n    operation: chat"))[0].rates) == 2
+
+
+def test_a_model_listed_again_with_an_older_version_is_refused():
+    older = SHEET[SHEET.index("  - model") :].replace("2025-11-24T15:39:34Z", "2025-11-23")
+    assert "together llama from 2025-11-23: versions must be in the order of their instants" in refusal(SHEET + older)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("currency: USD", "currency: EUR", "currency"),
+        ("input_tokens: 0.88", "input_tokens: -1", "negative"),
+        ("input_tokens: 0.88", "input_tokens: 1880", "implausible"),
+        ("usd_per_million: {input_tokens", "usd_per_unit: {input_tokens", "unit"),
+        ("source: our-prices", "<html>", "unreadable"),
+        ("provider: together", "provider: Together", "malformed"),
+    ],
+)
+def test_what_kind_of_wrong_it_is_is_a_stable_word(old, new, fault):
+    with pytest.raises(InvalidPriceError) as refused:
+        read(SHEET.replace(old, new))
+    assert refused.value.fault == fault
 
 
 def test_a_key_written_twice_is_refused_not_overwritten():

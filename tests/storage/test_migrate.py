@@ -80,6 +80,15 @@ def test_going_down_to_nothing_leaves_no_table_and_up_again_works(empty):
     assert tables_of(empty) == declared_tables(empty)
 
 
+def test_going_down_before_syncs_and_alerts_takes_their_tables_alone_and_up_again_brings_them(empty):
+    upgrade(empty)
+    everything = tables_of(empty)
+    downgrade(empty, "0002")
+    assert everything - tables_of(empty) == {"price_syncs", "alerts"}
+    upgrade(empty, "0003")
+    assert tables_of(empty) >= {"price_syncs", "alerts"}
+
+
 @pytest.mark.only_on("sqlite")
 def test_the_migrated_schema_is_the_one_that_the_tables_declare(bare_meter):
     with reading(bare_meter.engine) as connection:

@@ -4,6 +4,7 @@ SQLite tables are STRICT: an overflowing sum or a float that strays in is an err
 """
 
 from metering.storage.tables.accounts import account_names, accounts, api_keys, plan_changes
+from metering.storage.tables.alerts import alerts
 from metering.storage.tables.credits import credit_entries, credit_grants
 from metering.storage.tables.events import (
     EVENT_ID_BLOCK,
@@ -22,6 +23,7 @@ from metering.storage.tables.events import (
     series,
     sources,
 )
+from metering.storage.tables.price_syncs import price_syncs
 from metering.storage.tables.prices import price_tables, rate_prices, rate_withdrawals, rates
 from metering.storage.tables.schema import metadata
 
@@ -29,6 +31,7 @@ __all__ = [
     "EVENT_ID_BLOCK",
     "account_names",
     "accounts",
+    "alerts",
     "api_keys",
     "charges",
     "credit_entries",
@@ -43,6 +46,7 @@ __all__ = [
     "metadata",
     "plan_changes",
     "postgres_metadata",
+    "price_syncs",
     "price_tables",
     "quarantine",
     "rate_prices",

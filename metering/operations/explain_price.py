@@ -1,0 +1,74 @@
+"""Explain a price: what a request to a model would be charged with, and why, or what is missing."""
+
+from msgspec import Struct
+from sqlalchemy import Engine
+
+from metering.domain.charging import route_of
+from metering.domain.events import ROUTED, SERVERLESS, UNKNOWN
+from metering.domain.model_names import provider_name, split_model
+from metering.operations.steps.find_account import find_account
+from metering.storage.accounts import AccountRow
+from metering.storage.database import reading
+from metering.storage.price_tables import load_tables
+from pricing.book import PriceBook
+from pricing.explain import Explanation, Question, explain
+from pricing.tables import recorded_until
+
+
+class PriceQuestion(Struct, frozen=True, kw_only=True):
+    """A request as a record would state it. ``at``: when it started; ``known_at``: with what was recorded until then.
+
+    Instants are microseconds UTC. ``context_tokens`` is the size of the prompt, cached tokens included.
+    """
+
+    model: str
+    at: int
+    provider: str = UNKNOWN
+    route: str = ""
+    account: str | None = None
+    operation: str = "chat"
+    context_tokens: int = 0
+    known_at: int | None = None
+
+
+class ExplainedPrice(Struct, frozen=True):
+    """The explanation, and how the request was read before prices were looked at.
+
+    ``suffix`` is what was taken off the model's name. ``route_from`` says how the route is known: ``stated``, by the
+    ``provider``, by the ``account``'s setting; ``unknown`` where that is silent, ``assumed`` where no account is named.
+    """
+
+    asked: PriceQuestion
+    suffix: str
+    route_from: str
+    account: AccountRow | None
+    explanation: Explanation
+
+
+def explain_price(engine: Engine, asked: PriceQuestion) -> ExplainedPrice:
+    """Say which rate applies to a request, and why. Raises NotFoundError for the account."""
+    with reading(engine) as connection:
+        account = None if asked.account is None else find_account(connection, asked.account)
+        book = PriceBook(recorded_until(load_tables(connection), asked.known_at))
+    model, provider = split_model(asked.model, provider_name(asked.provider))
+    route, route_from = _route(asked.route, provider, account)
+    question = Question(
+        provider=provider,
+        model=model,
+        instant=asked.at,
+        route=route,
+        account_id=None if account is None else account.id,
+        operation=asked.operation,
+        context_tokens=asked.context_tokens,
+    )
+    return ExplainedPrice(asked, asked.model[len(model) :], route_from, account, explain(book, question))
+
+
+def _route(stated: str, provider: str, account: AccountRow | None) -> tuple[str, str]:
+    """Return the route that an event of the account would have, and how it is known."""
+    route = route_of(stated, provider, "" if account is None else account.default_route)
+    if stated:
+        return route, "stated"
+    if route == UNKNOWN:
+        return (ROUTED, "assumed") if account is None else (UNKNOWN, "unknown")
+    return route, "provider" if route == SERVERLESS and route_of("", provider, "") == SERVERLESS else "account"

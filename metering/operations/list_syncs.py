@@ -1,0 +1,23 @@
+"""List how often the router was asked for its prices, and what came of it."""
+
+from sqlalchemy import Engine
+
+from metering.domain.errors import NotFoundError
+from metering.storage.database import reading
+from metering.storage.price_syncs import SyncRow, sync_by_id
+from metering.storage.price_syncs import list_syncs as stored_syncs
+
+
+def list_syncs(engine: Engine, *, before: int | None = None, limit: int) -> list[SyncRow]:
+    """Return syncs and decisions with ids below ``before`` (None: all), newest first."""
+    with reading(engine) as connection:
+        return stored_syncs(connection, before=before, limit=limit)
+
+
+def show_sync(engine: Engine, sync_id: int) -> SyncRow:
+    """Return one sync. Raises NotFoundError."""
+    with reading(engine) as connection:
+        row = sync_by_id(connection, sync_id)
+    if row is None:
+        raise NotFoundError(f"there is no sync {sync_id}")
+    return row

@@ -1,0 +1,34 @@
+"""What requests are priced with from one source now: what an answer of that source is compared with.
+
+The source's own tables count, and below them the bundled record of the same list: before the source was ever asked, an
+answer is compared with that.
+"""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from metering.storage.price_tables import load_tables, table_ids
+from pricing.changes import PriceKey, prices_in_force
+from pricing.rates import Price
+from pricing.tables import Layer, RateKey, key_of
+
+
+class CurrentPrices(NamedTuple):
+    """The prices in force, and every key that the source's newest list or its bundled record has ever priced."""
+
+    prices: dict[PriceKey, Price]
+    listed_before: frozenset[RateKey]
+
+
+def current_prices(connection: Connection, source: str, route: str, instant: int) -> CurrentPrices:
+    """Return the prices of a source on a route that are in force at ``instant`` (microseconds UTC).
+
+    Older snapshots are not read: what the newest does not list is withdrawn.
+    """
+    ids = [
+        table_id for layer in (Layer.ROUTE, Layer.BUNDLED) for table_id in table_ids(connection, source, layer, until=instant)
+    ]
+    tables = [table for table in load_tables(connection, ids) if table.route in ("", route)]
+    listed = frozenset(key_of(rate) for table in tables for rate in table.rates)
+    return CurrentPrices(prices_in_force(tables, source, instant, route=route), listed)

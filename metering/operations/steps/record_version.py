@@ -1,0 +1,33 @@
+"""Record a new version of a source's prices, and alert on it, in the caller's transaction: never one without the other."""
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection
+
+from metering.domain.instants import format_instant
+from metering.storage.alerts import NewAlert, raise_alert
+from metering.storage.price_tables import record_tables, table_by_digest
+from pricing.tables import PriceTable
+
+PRICE_CHANGED = "price.changed"
+SHOWN_CHANGES = 20
+
+
+def record_version(connection: Connection, table: PriceTable, changes: list[dict[str, Any]], *, now: int) -> int:
+    """Record a table with the alert that prices changed; return the table's id. The same table again is the same version.
+
+    ``changes`` is what the table changes, as it is stored; the alert names the first of them.
+    """
+    recorded = record_tables(connection, [table], now=now)
+    table_id = recorded[0] if recorded else table_by_digest(connection, table.digest)
+    data = {
+        "source": table.source,
+        "table_id": table_id,
+        "effective_from": format_instant(table.effective_from),
+        "changes": len(changes),
+        "first_changes": changes[:SHOWN_CHANGES],
+    }
+    alert = NewAlert(PRICE_CHANGED, f"price_table:{table_id}", table.effective_from, json.dumps(data))
+    raise_alert(connection, alert, now=now)
+    return table_id

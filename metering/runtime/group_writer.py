@@ -1,0 +1,117 @@
+"""Requests that arrive together share a commit: one thread stores whatever waits, in one transaction.
+
+A request's answer still comes after the commit that holds its events. While one transaction is written the next one gathers,
+so that a busy service commits large groups and an idle one commits at once. What waits is bounded: past the bound a request is
+told to come again, instead of memory growing without end.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import NamedTuple
+
+from sqlalchemy.exc import OperationalError
+
+from metering.domain.batches import Batch
+from metering.domain.errors import DomainError
+from metering.domain.outcomes import BatchResult
+from metering.operations.ingest import Ingester, Origin
+
+GROUP_EVENTS = 20_000
+
+_log = logging.getLogger(__name__)
+
+
+class TooBusyError(DomainError):
+    """More events wait to be stored than the service takes; nothing of the request was kept."""
+
+    code = "too_busy"
+
+
+class _Waiting(NamedTuple):
+    batch: Batch
+    origin: Origin
+    size: int
+    answer: "Future[BatchResult]"
+
+
+class GroupWriter:
+    """Stores batches for many requests at once; its thread starts with the first of them and ends with ``close``."""
+
+    def __init__(self, ingester: Ingester, max_waiting_events: int) -> None:
+        self._ingester = ingester
+        self._most = max_waiting_events
+        self._queue: deque[_Waiting] = deque()
+        self._events = 0
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def submit(self, batch: Batch, origin: Origin) -> "Future[BatchResult]":
+        """Take a batch; the future ends after the commit that stores it, or with the error that it met.
+
+        Raises TooBusyError when too much waits already. A batch that comes to an empty queue is taken whatever its size.
+        """
+        size = max(1, len(batch.events) + len(batch.rejected))
+        answer: Future[BatchResult] = Future()
+        with self._changed:
+            if self._closed:
+                raise TooBusyError("the service is shutting down; send the events again to another process")
+            if self._queue and self._events + size > self._most:
+                raise TooBusyError(f"{self._events} events wait to be stored, at most {self._most} may; send them again later")
+            self._queue.append(_Waiting(batch, origin, size, answer))
+            self._events += size
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="group-writer", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return answer
+
+    def close(self) -> None:
+        """Take no more, store what waits, and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        while group := self._next_group():
+            self._write(group)
+            with self._changed:
+                self._events -= sum(waiting.size for waiting in group)
+
+    def _next_group(self) -> list[_Waiting]:
+        """Wait for something to store; an empty group says that there will be nothing more."""
+        with self._changed:
+            while not self._queue and not self._closed:
+                self._changed.wait()
+            group: list[_Waiting] = []
+            size = 0
+            while self._queue and (not group or size + self._queue[0].size <= GROUP_EVENTS):
+                group.append(self._queue.popleft())
+                size += group[-1].size
+            return group
+
+    def _write(self, group: Sequence[_Waiting]) -> None:
+        try:
+            results = self._ingester.ingest_all([(waiting.batch, waiting.origin) for waiting in group])
+        except Exception as error:
+            # Nothing of the group is stored. Where the database itself does not answer, trying each alone would only wait
+            # longer; else one batch must not cost the others.
+            if len(group) == 1 or isinstance(error, OperationalError):
+                for waiting in group:
+                    waiting.answer.set_exception(error)
+                return
+            _log.warning("%d batches are stored one by one after %s", len(group), type(error).__name__)
+            for waiting in group:
+                self._write([waiting])
+            return
+        for waiting, result in zip(group, results, strict=True):
+            if isinstance(result, DomainError):
+                waiting.answer.set_exception(result)
+            else:
+                waiting.answer.set_result(result)

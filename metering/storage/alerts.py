@@ -1,0 +1,53 @@
+"""Alerts: raised once, and listed with the newest first."""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from metering.storage.bulk import insert_if_new
+from metering.storage.tables import alerts
+
+
+class NewAlert(NamedTuple):
+    """An alert to be raised. ``data`` is a JSON object; ``account_id`` None: about no single account."""
+
+    type: str
+    subject: str
+    occurred_at: int
+    data: str
+    period: str = ""
+    threshold: int = 0
+    account_id: int | None = None
+
+
+class AlertRow(NamedTuple):
+    """An alert as it was raised; times in microseconds UTC."""
+
+    id: int
+    type: str
+    subject: str
+    period: str
+    threshold: int
+    account_id: int | None
+    occurred_at: int
+    recorded_at: int
+    data: str
+
+
+def raise_alert(connection: Connection, alert: NewAlert, *, now: int) -> bool:
+    """Raise an alert unless it was raised before; return whether it is new."""
+    return insert_if_new(connection, alerts, {**alert._asdict(), "recorded_at": now})
+
+
+def list_alerts(
+    connection: Connection, *, type_: str | None, account_id: int | None, before: int | None, limit: int
+) -> list[AlertRow]:
+    """Return alerts with ids below ``before`` (None: all), newest first; of one type and one account where named."""
+    statement = select(alerts).order_by(alerts.c.id.desc()).limit(limit)
+    if type_ is not None:
+        statement = statement.where(alerts.c.type == type_)
+    if account_id is not None:
+        statement = statement.where(alerts.c.account_id == account_id)
+    if before is not None:
+        statement = statement.where(alerts.c.id < before)
+    return [AlertRow(*row) for row in connection.execute(statement)]

@@ -1,0 +1,219 @@
+"""Which of several price lists decides: the one place that knows.
+
+The account's own prices go before the operator's, before the route's own source, before the bundled. Among sources of one layer
+the price that became valid last wins. A source that withdraws a model in one layer is not consulted about it in a lower one.
+Each source is asked under the name by which it knows the model, so that spelling never changes the order.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+from typing import NamedTuple
+
+from pricing.names import Aliases, ListedNames, NameMatch, ResolvedName
+from pricing.rates import ANY_OPERATION, Rate
+from pricing.tables import ANY_ROUTE, Layer, PriceTable, RateKey, TableKind, key_of
+
+Tiers = tuple[Rate, ...]
+"""The rates of one key from one instant, largest ``context_from`` first; empty means withdrawn."""
+
+
+class Step(NamedTuple):
+    """What one table says of one key, and from when on: tiers, or none where it withdraws the key."""
+
+    table: PriceTable
+    tiers: Tiers
+
+    @property
+    def effective_from(self) -> int:
+        """Since when it holds."""
+        return self.table.effective_from
+
+    @property
+    def version(self) -> tuple[int, int, int]:
+        """What orders words of one source: the instant, then what was recorded later."""
+        return self.table.effective_from, self.table.recorded_at, self.table.id
+
+
+class Stream:
+    """The versions of one source in one layer for one route and account, as steps in time for each key."""
+
+    def __init__(self, layer: Layer, route: str, account_id: int | None, source: str) -> None:
+        self.layer = layer
+        self.route = route
+        self.account_id = account_id
+        self.source = source
+        self.steps: dict[RateKey, list[Step]] = defaultdict(list)
+
+    def add(self, table: PriceTable) -> None:
+        """Add the next version; versions come in their order."""
+        listed: dict[RateKey, list[Rate]] = defaultdict(list)
+        for rate in table.rates:
+            listed[key_of(rate)].append(rate)
+        gone = set(table.withdrawn)
+        if table.kind is TableKind.SNAPSHOT:
+            gone |= self.steps.keys() - listed.keys()
+        for key, rates in listed.items():
+            self.steps[key].append(Step(table, tuple(sorted(rates, key=lambda rate: -rate.context_from))))
+        for key in gone:
+            self.steps[key].append(Step(table, ()))
+
+    def in_force(self, key: RateKey, instant: int) -> Step | None:
+        """Return the last step that began at or before the instant; None before the source knew the key."""
+        current = None
+        for step in self.steps.get(key, ()):
+            if step.effective_from > instant:
+                break
+            current = step
+        return current
+
+
+def streams_of(tables: Iterable[PriceTable]) -> list[Stream]:
+    """Return the streams of the tables in the order of precedence of their layers, then by source and route."""
+    streams: dict[tuple[Layer, str, int | None, str], Stream] = {}
+    for table in sorted(tables, key=_order):
+        identity = (table.layer, table.route, table.account_id, table.source)
+        if identity not in streams:
+            streams[identity] = Stream(*identity)
+        streams[identity].add(table)
+    return sorted(streams.values(), key=lambda stream: (stream.layer, stream.source, stream.route, stream.account_id or 0))
+
+
+def _order(table: PriceTable) -> tuple[int, int, int, str]:
+    """By instant, then by when it was recorded. A table without an id is not recorded yet and is ordered by its content."""
+    return table.effective_from, table.recorded_at, table.id, "" if table.id else table.digest
+
+
+class Source:
+    """One source in one layer, with the streams of it that are visible to a request."""
+
+    def __init__(self, layer: Layer, source: str, streams: Sequence[Stream]) -> None:
+        self.layer = layer
+        self.source = source
+        self.streams = tuple(streams)
+        self.names = ListedNames()
+        for stream in streams:
+            for provider, model, _ in stream.steps:
+                self.names.add(provider, model)
+
+
+def sources_of(streams: Iterable[Stream], account_id: int | None, route: str) -> list[Source]:
+    """Return who is asked about a request of an account and route, in the order of precedence."""
+    visible = (stream for stream in streams if stream.route in (ANY_ROUTE, route) and stream.account_id in (None, account_id))
+    return [Source(*key, list(same)) for key, same in groupby(visible, key=lambda stream: (stream.layer, stream.source))]
+
+
+class Asked(NamedTuple):
+    """A source that is asked, the name under which it knows the model, and the keys to look under, most specific first."""
+
+    source: Source
+    name: ResolvedName
+    keys: tuple[RateKey, ...]
+
+    def starts(self) -> Iterator[int]:
+        """Yield the instants at which this source says something."""
+        for stream in self.source.streams:
+            for key in self.keys:
+                for step in stream.steps.get(key, ()):
+                    yield step.effective_from
+
+    def next_start(self, instant: int) -> int | None:
+        """Return when this source says something again after an instant."""
+        return min((start for start in self.starts() if start > instant), default=None)
+
+
+def asked_about(sources: Iterable[Source], what: RateKey, aliases: Aliases) -> list[Asked]:
+    """Return the sources with the name under which each knows the model of ``what`` (provider, model, operation)."""
+    provider, stated, operation = what
+    operations = (operation,) if operation == ANY_OPERATION else (operation, ANY_OPERATION)
+    found = []
+    for source in sources:
+        name = source.names.resolve(provider, stated, aliases)
+        keys = tuple((provider, name.model, each) for each in operations) if name.model is not None else ()
+        found.append(Asked(source, name, keys))
+    return found
+
+
+class Standing(StrEnum):
+    """What became of a source's word at an instant."""
+
+    WINS = "wins"
+    OUTRANKED = "outranked"
+    OLDER = "older"
+    WITHDRAWN = "withdrawn"
+    WITHDRAWN_ABOVE = "withdrawn_above"
+    NOT_YET = "not_yet"
+    AMBIGUOUS = "ambiguous"
+    NOT_LISTED = "not_listed"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a source says at an instant, and what that counts for."""
+
+    asked: Asked
+    step: Step | None
+    standing: Standing
+
+
+def decide(asked: Sequence[Asked], instant: int) -> list[Word]:
+    """Return every source's word at an instant, in the order in which they are asked; at most one of them wins."""
+    withdrawn: set[str] = set()
+    words: list[Word] = []
+    best = -1
+    for position, each in enumerate(asked):
+        source, step = each.source, _last_word(each, instant)
+        if step is None:
+            standing = _silence(each)
+        elif source.source in withdrawn:
+            standing = Standing.WITHDRAWN_ABOVE
+        elif not step.tiers:
+            withdrawn.add(source.source)
+            standing = Standing.WITHDRAWN
+        elif best < 0:
+            best, standing = position, Standing.WINS
+        elif words[best].asked.source.layer is not source.layer:
+            standing = Standing.OUTRANKED
+        else:
+            standing = Standing.OLDER
+            leader = words[best]
+            if leader.step is not None and step.version > leader.step.version:
+                words[best] = Word(leader.asked, leader.step, Standing.OLDER)
+                best, standing = position, Standing.WINS
+        words.append(Word(each, step, standing))
+    return words
+
+
+def tiers_in_force(asked: Sequence[Asked], instant: int) -> Tiers:
+    """Return the tiers of the word that wins; empty where none does."""
+    return next((word.step.tiers for word in decide(asked, instant) if word.step and word.standing is Standing.WINS), ())
+
+
+def tier_for(tiers: Tiers, context_tokens: int) -> Rate | None:
+    """Return the tier of a prompt's size, None where it is below the lowest."""
+    for rate in tiers:
+        if context_tokens >= rate.context_from:
+            return rate
+    return None
+
+
+def _silence(asked: Asked) -> Standing:
+    if asked.name.match is NameMatch.AMBIGUOUS:
+        return Standing.AMBIGUOUS
+    return Standing.NOT_YET if any(True for _ in asked.starts()) else Standing.NOT_LISTED
+
+
+def _last_word(asked: Asked, instant: int) -> Step | None:
+    """Return what one source says at an instant: its last word on the most specific key that it prices.
+
+    A table of one route and a table of any route are words of the same source; at the same instant the one for the route
+    counts. An empty step is a withdrawal, None a source that does not know the model yet.
+    """
+    last_words = []
+    for key in asked.keys:
+        steps = [step for stream in asked.source.streams if (step := stream.in_force(key, instant)) is not None]
+        if steps:
+            last_words.append(max(reversed(steps), key=lambda step: step.version))
+    return next((step for step in last_words if step.tiers), last_words[0] if last_words else None)

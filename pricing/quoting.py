@@ -1,0 +1,27 @@
+"""How a price is said to a person: per million tokens or characters, per piece, per second."""
+
+from pricing.money import format_pico
+from pricing.quantities import REQUESTS
+from pricing.rates import Price
+
+_PIECES = frozenset({"images", "megapixels", REQUESTS})
+
+
+def quoted_per(quantity: str) -> tuple[int, str]:
+    """Return for how many units the price of a quantity is said, and how: ``(1_000_000, "per million")``."""
+    if quantity in _PIECES:
+        return 1, "each"
+    if quantity.endswith("_ms"):
+        return 1_000, "per second"
+    return 1_000_000, "per million"
+
+
+def quote(quantity: str, price: Price) -> str:
+    """Write a price as ``0.88 USD per million``, rounded down to twelve decimals where its block does not divide it."""
+    units, words = quoted_per(quantity)
+    return f"{dollars(price.pico * units // price.block)} USD {words}"
+
+
+def dollars(amount_pico: int) -> str:
+    """Write pico-USD as dollars with the decimals that they have: ``0.88``."""
+    return format_pico(amount_pico).rstrip("0").rstrip(".")

@@ -1,0 +1,58 @@
+"""The fields that price lists share: names, instants, context sizes. Each is read exactly or refused where it stands."""
+
+import re
+from datetime import UTC, datetime
+
+from pricing.errors import InvalidPriceError
+from pricing.sources.amounts import shown
+from pricing.tables import ANY_ROUTE
+
+ROUTES = {"routed": "routed", "provider_key": "provider_key", "serverless": "serverless", "any": ANY_ROUTE}
+MAX_NAME_LENGTH = 255
+MAX_SOURCE_LENGTH = 1000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DATE_ALONE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def read_name(value: object, field: str, where: str, longest: int = MAX_NAME_LENGTH) -> str:
+    """Return a text on one line; control characters would not survive a database or a terminal."""
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    if not text or len(text) > longest or not text.isprintable():
+        raise InvalidPriceError(f"{where}: {field} must be a text of at most {longest} characters, got {shown(value)}")
+    return text
+
+
+def read_provider(value: object, where: str) -> str:
+    """Return a provider's name, which Hugging Face spells in lower case."""
+    provider = read_name(value, "provider", where)
+    if provider != provider.lower():
+        raise InvalidPriceError(f"{where}: provider must be in lower case, as Hugging Face spells it, got {provider!r}")
+    return provider
+
+
+def read_instant(text: str, field: str, where: str) -> int:
+    """Read an instant as microseconds since 1970 UTC; a date alone is its midnight UTC."""
+    try:
+        moment = datetime.fromisoformat(f"{text}T00:00:00Z" if _DATE_ALONE.fullmatch(text) else text)
+    except ValueError:
+        raise InvalidPriceError(f"{where}: {field} {shown(text)} is not a time such as 2026-10-19T00:00:00Z") from None
+    if moment.tzinfo is None:
+        raise InvalidPriceError(f"{where}: {field} {shown(text)} has no time zone; write one, as in 2026-10-19T00:00:00Z")
+    try:
+        return micros_of(moment)
+    except OverflowError:
+        raise InvalidPriceError(f"{where}: {field} {shown(text)} is out of range") from None
+
+
+def micros_of(moment: datetime) -> int:
+    """Return a moment with a time zone as microseconds since 1970 UTC. Raises OverflowError where UTC has no such year."""
+    elapsed = moment - _EPOCH
+    return (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
+
+
+def read_context_from(value: object, where: str) -> int:
+    """Return the number of prompt tokens that a tier begins with, above zero."""
+    if not (isinstance(value, str) and value.isascii() and value.isdecimal() and 1 <= len(value) <= 10 and int(value)):
+        raise InvalidPriceError(f"{where}: context_from must be a whole number of tokens above zero, got {shown(value)}")
+    return int(value)

@@ -1,0 +1,136 @@
+"""The router's ``GET /v1/models``: what Hugging Face charges for each model at each partner, now.
+
+Absent is unknown, never free. A price of 0 counts only where the entry says ``is_free``: a zero without it is what a client
+that fills gaps leaves behind, and is unknown too. Prices are USD per million tokens; the router publishes input and output,
+for chat models only.
+
+One document becomes one table, a snapshot of the source ``hf_router`` on the ROUTE layer for routed requests. The bundled
+record of the same list has the same source name on the BUNDLED layer, and the price book works across layers by that name:
+
+- a model that the document prices has that price, whatever the record says;
+- a model that it lists without a price, or that an earlier document had and this one has not, is *withdrawn*; the book then
+  does not ask the older record of the same source, so an outdated price can not come back;
+- a model that only the record knows is not withdrawn by a snapshot of another layer. It has to be named: ``listed_before``
+  is what the source priced until now, and what of it the document leaves out is withdrawn in so many words.
+
+A partner's own list (another source) is still consulted for what the router withdraws: Hugging Face adds nothing to it.
+"""
+
+from collections.abc import Collection, Iterator
+from decimal import Decimal
+from typing import Any
+
+from pricing.errors import InvalidPriceError, PriceFault
+from pricing.rates import ANY_OPERATION, Price, Rate
+from pricing.sources.amounts import exact_price, shown
+from pricing.sources.fields import read_name, read_provider
+from pricing.sources.json_documents import read_json_object
+from pricing.sources.source_report import LeftOut, Reason, SourceReport
+from pricing.tables import Layer, PriceTable, RateKey, TableKind
+
+SOURCE = "hf_router"
+ROUTE = "routed"
+PROVENANCE = "Hugging Face router /v1/models"
+
+_PRICES = {"input": "input_tokens", "output": "output_tokens"}
+_TOKENS = 1_000_000
+
+
+def parse_models(
+    document: str | bytes,
+    *,
+    effective_from: int,
+    listed_before: Collection[RateKey] = (),
+    name: str = SOURCE,
+    recorded_at: int = 0,
+) -> SourceReport:
+    """Read a ``/v1/models`` document as the one table of what it says, valid from ``effective_from``.
+
+    Instants are microseconds since 1970, UTC; ``name`` is the document's in messages. Entries without a price are reported.
+    Raises InvalidPriceError naming the entry; then nothing of the document is taken.
+    """
+    models = read_json_object(document, name).get("data")
+    if not isinstance(models, list) or not models:
+        raise InvalidPriceError(f"{name}: data must be a list of models with something in it, got {shown(models)}")
+    rates: list[Rate] = []
+    unknown: dict[RateKey, LeftOut] = {}
+    partial: list[LeftOut] = []
+    listed: set[RateKey] = set()
+    for model, offer, where in _offers(models, name):
+        key = (read_provider(offer.get("provider"), where), model, ANY_OPERATION)
+        here = f"{name}: {key[0]} {model}"
+        if key in listed:
+            raise InvalidPriceError(f"{here}: listed twice", PriceFault.DUPLICATE)
+        listed.add(key)
+        prices, left_out = _prices(offer, here, entry=f"{key[0]} {model}")
+        if prices:
+            rates.append(Rate(provider=key[0], model=model, prices=prices, source=PROVENANCE))
+            partial.extend(left_out)
+        else:
+            unknown[key] = left_out[0]
+    table = PriceTable(
+        source=SOURCE,
+        layer=Layer.ROUTE,
+        kind=TableKind.SNAPSHOT,
+        effective_from=effective_from,
+        rates=tuple(rates),
+        withdrawn=frozenset(unknown) | (frozenset(listed_before) - listed),
+        route=ROUTE,
+        recorded_at=recorded_at,
+    )
+    return SourceReport((table,), tuple(sorted([*unknown.values(), *partial], key=lambda each: (each.entry, each.detail))))
+
+
+def _offers(models: list[Any], name: str) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Yield each partner's offer with its model, and what messages call it before its partner is read."""
+    for position, entry in enumerate(models, start=1):
+        if not isinstance(entry, dict):
+            raise InvalidPriceError(f"{name}: model {position} must be an object, got {shown(entry)}")
+        model = read_name(entry.get("id"), "id", f"{name}: model {position}")
+        providers = entry.get("providers")
+        if not isinstance(providers, list):
+            raise InvalidPriceError(f"{name}: {model}: providers must be a list, got {shown(providers)}")
+        for number, offer in enumerate(providers, start=1):
+            where = f"{name}: {model}: provider {number}"
+            if not isinstance(offer, dict):
+                raise InvalidPriceError(f"{where} must be an object, got {shown(offer)}")
+            yield model, offer, where
+
+
+def _prices(offer: dict[str, Any], where: str, entry: str) -> tuple[dict[str, Price], list[LeftOut]]:
+    """Return what an offer says it costs, and what is missing from that; no prices at all where it is unknown."""
+    free, pricing = offer.get("is_free"), offer.get("pricing")
+    if free is not None and not isinstance(free, bool):
+        raise InvalidPriceError(f"{where}: is_free must be true or false, got {shown(free)}")
+    if pricing is not None and not isinstance(pricing, dict):
+        raise InvalidPriceError(f"{where}: pricing must be an object, got {shown(pricing)}")
+    published = pricing or {}
+    if published.get("currency", "USD") != "USD":
+        currency = shown(published["currency"])
+        raise InvalidPriceError(f"{where}: currency must be USD, got {currency}; prices are not converted", PriceFault.CURRENCY)
+    amounts = {kind: published[label] for label, kind in _PRICES.items() if published.get(label) is not None}
+    prices = {kind: _price(amount, kind, where) for kind, amount in amounts.items()}
+    dear = {kind: price for kind, price in prices.items() if price.pico}
+    if free:
+        if dear:
+            return {}, [LeftOut(entry, Reason.CONTRADICTION, "is_free beside a price above zero")]
+        return {kind: Price(0) for kind in _PRICES.values()}, []
+    if not dear:
+        zero = LeftOut(entry, Reason.ZERO_PRICE, "0 without is_free")
+        return {}, [zero if prices else LeftOut(entry, Reason.NO_PRICE, "listed without a price")]
+    missing = [
+        LeftOut(entry, Reason.ZERO_PRICE if kind in prices else Reason.NO_PRICE, kind, whole=False)
+        for kind in _PRICES.values()
+        if kind not in dear
+    ]
+    others = [
+        LeftOut(entry, Reason.UNKNOWN_KEY, f"pricing.{label}", whole=False)
+        for label in published
+        if label not in _PRICES and label != "currency"
+    ]
+    return dear, missing + others
+
+
+def _price(amount: int | Decimal, kind: str, where: str) -> Price:
+    label = next(label for label, priced in _PRICES.items() if priced == kind)
+    return exact_price(amount, kind, per=_TOKENS, where=f"{where}: pricing.{label}")

@@ -1,0 +1,48 @@
+"""What was read from a source: its price tables, and each thing that was left out with the reason.
+
+A price list of other people says more than can be expressed here, and less than it should. What can not be expressed is left
+out by name, never guessed and never dropped in silence.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pricing.tables import PriceTable
+
+
+class Reason(StrEnum):
+    """Why something was left out, as a stable word."""
+
+    NO_PRICE = "no_price"
+    ZERO_PRICE = "zero_price"
+    CONTRADICTION = "contradiction"
+    UNKNOWN_KEY = "unknown_key"
+    UNMETERED = "unmetered"
+    VARIANT = "variant"
+    CONDITION = "condition"
+    TOO_PRECISE = "too_precise"
+    NOT_A_MODEL = "not_a_model"
+    NOT_A_PARTNER = "not_a_partner"
+    GUESSED_BY_SOURCE = "guessed_by_source"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """One thing that was not taken from a source.
+
+    ``entry`` is the source's own name of it. ``whole`` says that the entry has no price at all now; otherwise it is priced
+    and ``detail`` names what of it is missing.
+    """
+
+    entry: str
+    reason: Reason
+    detail: str
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """The tables of one reading of a source, and what was left out, both in a deterministic order."""
+
+    tables: tuple[PriceTable, ...]
+    left_out: tuple[LeftOut, ...] = ()

@@ -1,0 +1,80 @@
+"""``metering prices diff``: what each list says differently at two instants."""
+
+import pytest
+from request_records import LLAMA
+
+SHEET = """\
+source: our contract
+route: [routed, provider_key]
+currency: USD
+provider: together
+models:
+  - model: own-model
+    versions:
+      - from: 2026-12-01
+        usd_per_million: {input_tokens: 3, output_tokens: 4}
+        source: the contract
+      - from: 2026-12-02
+        usd_per_million: {input_tokens: 2, output_tokens: 4}
+        source: the contract
+      - from: 2026-12-03
+        withdrawn: true
+        source: the contract
+"""
+
+
+@pytest.fixture
+def contracted(command_line):
+    command_line.done("db", "upgrade")
+    command_line.done("accounts", "create", "acme")
+    command_line.now += 1_000_000
+    path = command_line.folder / "contract.yaml"
+    path.write_text(SHEET)
+    command_line.done("prices", "import", path, "--account", "acme")
+    return command_line
+
+
+def changes(command_line, start, end, *arguments):
+    found = command_line.json("prices", "diff", "--from", start, "--to", end, *arguments)["changes"]
+    told = []
+    for each in found:
+        before, after = ((each[side] or {}).get("price_usd") for side in ("before", "after"))
+        told.append((each["route"], each["model"], each["quantity"], each["kind"], before, after))
+    return told
+
+
+def test_the_change_of_october_is_two_prices_of_one_model(contracted):
+    raised = ("raised", "0.000000880000", "0.000001040000")
+    assert changes(contracted, "2026-10-18T23:59:59.999999Z", "2026-10-19", "--provider", "together") == [
+        ("routed", LLAMA, "input_tokens", *raised),
+        ("routed", LLAMA, "output_tokens", *raised),
+    ]
+    text = contracted.done("prices", "diff", "--from", "2026-10-18", "--to", "2026-10-19")
+    assert "$0.88 / 1M  $1.04 / 1M" in text and "2 prices differ, of 1 model" in text
+
+
+def test_an_account_s_own_prices_are_compared_where_it_is_named(contracted):
+    assert changes(contracted, "2026-11-30", "2026-12-01") == []
+    own = [each for each in changes(contracted, "2026-12-01", "2026-12-02", "--account", "acme") if each[0] == "routed"]
+    assert own == [("routed", "own-model", "input_tokens", "lowered", "0.000003000000", "0.000002000000")]
+    gone = changes(contracted, "2026-12-02", "2026-12-03", "--account", "acme", "--source", "our contract")
+    assert [(route, kind, after) for route, _, quantity, kind, _, after in gone if quantity == "input_tokens"] == [
+        ("provider_key", "withdrawn", None),
+        ("routed", "withdrawn", None),
+    ]
+
+
+def test_what_changed_and_changed_back_does_not_differ(contracted):
+    assert changes(contracted, "2026-11-30", "2026-12-03", "--account", "acme") == []
+    assert contracted.done("prices", "diff", "--from", "2026-11-30", "--to", "2026-12-03") == "no price differs\n"
+
+
+def test_what_was_not_known_did_not_differ(contracted):
+    asked = ("2026-11-30", "2026-12-01", "--account", "acme")
+    assert len(changes(contracted, *asked)) == 4
+    assert changes(contracted, *asked, "--known-at", "2026-12-05T12:00:00Z") == []
+
+
+def test_a_comparison_backwards_is_refused(contracted):
+    contracted.run("prices", "diff", "--from", "2026-12-02", "--to", "2026-12-01")
+    assert (contracted.code, contracted.errors.startswith("error[invalid_request]: ")) == (2, True)

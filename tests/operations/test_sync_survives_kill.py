@@ -1,0 +1,43 @@
+"""Killed between the fetch and the commit, a sync leaves nothing, and the next one does it all."""
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from router import Router, document
+
+ROOT = Path(__file__).parents[2]
+VICTIM = Path(__file__).with_name("sync_until_killed.py")
+
+
+@pytest.fixture
+def router(bare_meter):
+    with ExitStack() as stack:
+        yield Router(bare_meter, stack)
+
+
+@pytest.mark.parametrize("step", ["fetched", "recorded", "alerted"])
+def test_killed_before_the_commit_it_leaves_nothing_and_the_next_records_one_version(router, step):
+    router.sync()
+    router.says(document(("model-0", "together", 1.5, 2)))
+    asked = len(router.loopback.requests)
+    arguments = [router.meter.url, router.loopback.url, str(router.meter.now + 1), step]
+    process = subprocess.Popen(
+        [sys.executable, str(VICTIM), *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout.readline() == b"here\n"
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+    assert len(router.loopback.requests) == asked + 1
+    assert (router.outcomes(), len(router.versions()), len(router.alerts())) == (["recorded"], 1, 1)
+    assert router.sync().outcome == "recorded"
+    assert (len(router.versions()), len(router.alerts())) == (2, 2)

@@ -1,0 +1,309 @@
+"""A CSV price sheet is read exactly and whole, or refused with the line and the column."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pricing.errors import InvalidPriceError
+from pricing.rates import Price
+from pricing.sources import csv_sheet
+from pricing.sources.csv_sheet import parse_csv_sheet
+from pricing.sources.sheets import parse_sheet
+from pricing.tables import Layer, TableKind
+
+HEAD = "provider,model,operation,quantity,usd,per,effective_from,context_from,route,currency,source\n"
+ROW = "together,llama,,input_tokens,0.88,million,2025-11-24T15:39:34Z,,routed,USD,contract 17\n"
+NOV_24 = 1_763_998_774_000_000  # 2025-11-24T15:39:34Z: date -ud 2025-11-24T15:39:34 +%s
+JAN_1 = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
+
+
+def read(text, **options):
+    return parse_csv_sheet(text, **{"name": "prices.csv", "source": "our-prices", "layer": Layer.OPERATOR} | options)
+
+
+def sheet(*rows, columns="provider,model,quantity,usd,per,effective_from"):
+    return "\n".join([columns, *rows])
+
+
+def refusal(text):
+    with pytest.raises(InvalidPriceError) as refused:
+        read(text)
+    assert refused.value.code == "invalid_price"
+    return refused.value
+
+
+def test_a_sheet_becomes_a_patch_with_its_prices_and_sources():
+    (table,) = read(HEAD + ROW + ROW.replace("input_tokens,0.88", "output_tokens,0.9"), recorded_at=7)
+    assert (table.source, table.route, table.kind, table.layer) == ("our-prices", "routed", TableKind.PATCH, Layer.OPERATOR)
+    assert (table.effective_from, table.recorded_at, table.account_id) == (NOV_24, 7, None)
+    (rate,) = table.rates
+    assert (rate.provider, rate.model, rate.operation, rate.source) == ("together", "llama", "", "contract 17")
+    assert rate.prices == {"input_tokens": Price(880_000), "output_tokens": Price(900_000)}
+
+
+def test_it_says_the_same_as_the_sheet_in_yaml():
+    written = """\
+source: our-prices
+route: routed
+currency: USD
+provider: together
+models:
+  - model: llama
+    versions:
+      - {from: 2025-11-24T15:39:34Z, usd_per_million: {input_tokens: 0.88}, source: contract 17}
+"""
+    (yaml,) = parse_sheet(written, name="x", layer=Layer.OPERATOR)
+    assert read(HEAD + ROW)[0].digest == yaml.digest
+
+
+def test_the_optional_columns_can_be_left_out():
+    (table,) = read(sheet("together,llama,input_tokens,1,million,2026-01-01"))
+    assert (table.route, table.effective_from) == ("", JAN_1)
+    assert (table.rates[0].operation, table.rates[0].source) == ("", "prices.csv, line 2")
+
+
+@pytest.mark.parametrize("text", [HEAD + ROW, (HEAD + ROW).replace("\n", "\r\n"), "\ufeff" + HEAD + "\n , ,\n" + ROW.strip()])
+def test_line_ends_empty_lines_and_a_byte_order_mark_change_nothing(text):
+    assert read(text)[0].digest == read((HEAD + ROW).encode())[0].digest
+
+
+@pytest.mark.parametrize(
+    ("quantity", "usd", "per", "expected"),
+    [
+        ("cache_read_tokens", "0.0375", "million", {"cache_read_tokens": Price(37_500)}),
+        ("characters", "15", "million", {"characters": Price(15_000_000)}),
+        ("images", "0.025", "unit", {"images": Price(25_000_000_000)}),
+        ("requests", "0.001", "unit", {"requests": Price(10**9)}),
+        ("compute", "0.00012", "second", {"compute_ms": Price(120_000_000, 1_000)}),
+        ("audio", "0.111", "hour", {"audio_ms": Price(111_000_000_000, 3_600_000)}),
+        ("input_tokens", "0", "million", {"input_tokens": Price(0)}),
+    ],
+)
+def test_each_unit_is_exact(quantity, usd, per, expected):
+    (table,) = read(sheet(f"together,llama,{quantity},{usd},{per},2026-01-01"))
+    assert table.rates[0].prices == expected
+
+
+def test_an_operation_is_kept_and_any_is_any():
+    columns = "provider,model,operation,quantity,usd,per,effective_from"
+    (table,) = read(
+        sheet("x,m,chat,input_tokens,1,million,2026-01-01", "x,m,any,input_tokens,2,million,2026-01-01", columns=columns)
+    )
+    assert [rate.operation for rate in table.rates] == ["chat", ""]
+
+
+def test_each_route_and_instant_is_a_table_of_its_own():
+    columns = "provider,model,quantity,usd,per,effective_from,route"
+    tables = read(
+        sheet(
+            "x,m,input_tokens,1,million,2026-01-01,routed",
+            "x,m,input_tokens,2,million,2026-01-02,routed",
+            "x,m,input_tokens,3,million,2026-01-01,provider_key",
+            columns=columns,
+        )
+    )
+    assert [(table.route, table.effective_from, table.rates[0].prices["input_tokens"].pico) for table in tables] == [
+        ("provider_key", JAN_1, 3_000_000),
+        ("routed", JAN_1, 1_000_000),
+        ("routed", JAN_1 + 86_400_000_000, 2_000_000),
+    ]
+
+
+def test_a_tier_is_a_rate_from_its_context():
+    columns = "provider,model,quantity,usd,per,effective_from,context_from"
+    (table,) = read(
+        sheet("x,m,input_tokens,1,million,2026-01-01,", "x,m,input_tokens,2,million,2026-01-01,200001", columns=columns)
+    )
+    assert [(rate.context_from, rate.prices["input_tokens"].pico) for rate in table.rates] == [
+        (0, 1_000_000),
+        (200_001, 2_000_000),
+    ]
+
+
+@pytest.mark.parametrize("word", ["withdrawn", "unknown"])
+def test_a_price_can_end(word):
+    first, second = read(sheet("x,m,input_tokens,1,million,2026-01-01", f"x,m,,{word},,2026-01-02"))
+    assert (first.withdrawn, second.withdrawn, second.rates) == (frozenset(), {("x", "m", "")}, ())
+
+
+GOOD = "together,llama,input_tokens,0.88,million,2026-01-01"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault", "said"),
+    [
+        ("together", "Together", "malformed", "line 2, column provider: provider must be in lower case"),
+        ("together", "", "malformed", "line 2, column provider: provider must be a text"),
+        ("llama", "", "malformed", "line 2, column model: model must be a text"),
+        ("llama", "x" * 256, "malformed", "line 2, column model: model must be a text of at most 255"),
+        ("0.88", "", "malformed", "line 2, column usd: together llama: '' is not a decimal number"),
+        ("0.88", '"0,88"', "malformed", "line 2, column usd: together llama: '0,88' is not a decimal number"),
+        ("0.88", "$0.88", "malformed", "line 2, column usd: together llama: '$0.88' is not a decimal number"),
+        ("0.88", "NaN", "malformed", "line 2, column usd: together llama: 'NaN' is not a finite number"),
+        ("0.88", "0.1234567", "malformed", "line 2, column usd: together llama: '0.1234567' has more than 6 decimals"),
+        ("0.88", "-0.88", "negative", "line 2, column usd: together llama: a price must be between 0"),
+        ("0.88", "1880", "implausible", "line 2, column usd: together llama: 1880 dollars per million is beyond the 1000"),
+        ("0.88", "withdrawn", "malformed", "line 2, column quantity: together llama: must be empty where usd is withdrawn"),
+        ("million", "", "unit", "line 2, column per: together llama: no unit; a price is per million, unit, second, hour"),
+        ("million", "token", "unit", "line 2, column per: together llama: 'token' is not a unit"),
+        ("million", "unit", "unit", "line 2, column quantity: together llama: 'input_tokens' is not a quantity"),
+        ("input_tokens", "tokens", "unit", "line 2, column quantity: together llama: 'tokens' is not a quantity"),
+        ("2026-01-01", "", "malformed", "line 2, column effective_from: effective_from '' is not a time"),
+        ("2026-01-01", "01.01.2026", "malformed", "line 2, column effective_from: effective_from '01.01.2026' is not a time"),
+        ("2026-01-01", "2026-01-01T00:00", "malformed", "line 2, column effective_from: effective_from '2026-01-01T00:00' has"),
+        ("million", "million,x", "unreadable", "line 2: 7 cells where there are 6 columns"),
+        ("together", '"together', "unreadable", "line 2: not CSV: unexpected end of data"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_row_is_said_where_it_is(old, new, fault, said):
+    refused = refusal(sheet(GOOD.replace(old, new)))
+    assert str(refused).startswith(f"prices.csv: {said}")
+    assert refused.fault == fault
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ("", "prices.csv: the first row must name the columns"),
+        ("provider,model,quantity,usd,per", "prices.csv: line 1: no column effective_from"),
+        ("provider,model,quantity,usd,per,effective_from,usd", "prices.csv: line 1: the column usd is there twice"),
+        (
+            "provider,model,quantity,eur,per,effective_from",
+            "prices.csv: line 1: unknown column 'eur'; there are provider, model",
+        ),
+        ("provider;model;quantity", "prices.csv: line 1: unknown column 'provider;model;quantity'; there are provider, model,"),
+    ],
+)
+def test_the_first_row_names_the_columns(columns, said):
+    refused = refusal(f"{columns}\n{GOOD}")
+    assert str(refused).startswith(said)
+    assert refused.fault == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "prices.csv: the first row must name the columns"),
+        ("<!DOCTYPE html>", "prices.csv: looks like HTML, not CSV"),
+        (b"\xff\xfep", "prices.csv: not UTF-8 text"),
+        ("\ud800", "prices.csv: not UTF-8 text"),
+        (sheet("together," + "x" * 200_000), "prices.csv: line 2: not CSV: field larger than field limit"),
+    ],
+)
+def test_what_is_no_sheet_is_refused(text, said):
+    assert str(refusal(text)).startswith(said)
+
+
+def test_a_sheet_without_prices_is_refused():
+    assert str(refusal(HEAD)) == "prices.csv: no prices below the first row"
+
+
+def test_a_sheet_beyond_the_limit_is_refused_before_it_is_read(monkeypatch):
+    monkeypatch.setattr(csv_sheet, "MAX_BYTES", 10)
+    assert str(refusal("x" * 11)) == "prices.csv: 11 bytes are more than the 10 that are read"
+
+
+ALL = "provider,model,quantity,usd,per,effective_from,context_from,route,currency"
+
+
+@pytest.mark.parametrize(
+    ("rows", "fault", "said"),
+    [
+        (
+            ["x,m,input_tokens,1,million,2026-01-01,,,", "x,m,input_tokens,2,million,2026-01-01,,,"],
+            "duplicate",
+            "line 3, column quantity: x m: input_tokens is priced twice, see line 2",
+        ),
+        (
+            ["x,m,input_tokens,1,million,2026-01-01,,,", "x,m,input_tokens,2,million,2026-01-01T01:00:00+01:00,,,"],
+            "duplicate",
+            "line 3, column quantity: x m: input_tokens is priced twice, see line 2",
+        ),
+        (
+            ["x,m,input_tokens,1,million,2026-01-02,,,", "x,m,input_tokens,2,million,2026-01-01,,,"],
+            "out_of_order",
+            "line 3, column effective_from: x m: rows must be in the order of their instants, oldest first",
+        ),
+        (
+            [
+                "x,m,input_tokens,1,million,2026-01-01,,,",
+                "x,m,input_tokens,2,million,2026-01-02,,,",
+                "x,m,output_tokens,2,million,2026-01-01,,,",
+            ],
+            "out_of_order",
+            "line 4, column effective_from: x m: rows must be in the order of their instants",
+        ),
+        (
+            ["x,m,input_tokens,1,million,2026-01-01,,,", "x,m,,withdrawn,,2026-01-01,,,"],
+            "duplicate",
+            "line 3, column usd: x m: either priced, or withdrawn or unknown in one row; see line 2",
+        ),
+        (
+            ["x,m,,unknown,,2026-01-01,,,", "x,m,,withdrawn,,2026-01-01,,,"],
+            "duplicate",
+            "line 3, column usd: x m: either priced, or withdrawn or unknown in one row; see line 2",
+        ),
+        (
+            ["x,m,input_tokens,1,million,2026-01-01,,routed,", "x,m,input_tokens,2,million,2026-01-01,,any,"],
+            "duplicate",
+            "line 2, column route: x m: priced for any route from the same instant, see line 3",
+        ),
+        (
+            ["x,m,input_tokens,1,million,2026-01-01,9,,"],
+            "malformed",
+            "line 2, column context_from: x m: no price below the first tier",
+        ),
+        (
+            [
+                "x,m,input_tokens,1,million,2026-01-01,,,",
+                "x,m,output_tokens,1,million,2026-01-01,,,",
+                "x,m,input_tokens,1,million,2026-01-01,9,,",
+            ],
+            "malformed",
+            "line 4, column context_from: x m, tier from 9: no price of output_tokens",
+        ),
+        (
+            ["x,m,input_tokens,1,million,2026-01-01,0,,"],
+            "malformed",
+            "line 2, column context_from: context_from must be a whole",
+        ),
+        (
+            ["x,m,input_tokens,1,million,2026-01-01,,direct,"],
+            "malformed",
+            "line 2, column route: route must be routed, provider_key",
+        ),
+        (
+            ["x,m,input_tokens,1,million,2026-01-01,,,EUR"],
+            "currency",
+            "line 2, column currency: currency must be USD, got 'EUR'",
+        ),
+    ],
+)
+def test_rows_that_contradict_each_other_are_refused(rows, fault, said):
+    refused = refusal(sheet(*rows, columns=ALL))
+    assert str(refused).startswith(f"prices.csv: {said}")
+    assert refused.fault == fault
+
+
+def test_the_last_of_many_rows_refuses_them_all():
+    rows = [f"x,m-{i},input_tokens,1,million,2026-01-01" for i in range(500)]
+    assert "line 502, column usd: x bad" in str(refusal(sheet(*rows, "x,bad,input_tokens,free,million,2026-01-01")))
+
+
+def test_a_hundred_thousand_models_are_read():
+    rows = [f"x,m-{i},input_tokens,1,million,2026-01-01" for i in range(100_000)]
+    assert len(read(sheet(*rows))[0].rates) == 100_000
+
+
+@given(st.text(max_size=200) | st.binary(max_size=200))
+def test_no_text_is_read_or_fails_in_another_way(text):
+    with pytest.raises(InvalidPriceError):
+        read(text)
+
+
+@given(st.lists(st.lists(st.text(alphabet='x1-,"\n\0 ', max_size=8), min_size=6, max_size=6), max_size=3))
+def test_no_cells_fail_in_another_way(rows):
+    try:
+        read(sheet(*[",".join(row) for row in rows]))
+    except InvalidPriceError as error:
+        assert str(error).startswith("prices.csv: ")

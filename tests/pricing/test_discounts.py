@@ -1,0 +1,238 @@
+"""A discount is what everybody pays less a share, from its instant on, as prices of the account's own."""
+
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pricing.book import PriceBook
+from pricing.discounts import ROUTES, Discount, expand, parse_percent
+from pricing.errors import InvalidDiscountError
+from pricing.names import Alias, Aliases
+from pricing.rates import Price, Rate
+from pricing.tables import Layer, PriceTable, TableKind
+
+ALIASES = Aliases([Alias("together", "llama-turbo", "llama", "a page")])
+ACME, GLOBEX = 7, 8
+_ids = count(100)
+
+
+def table(start, *picos, models=("llama",), gone=(), provider="together", **overrides):
+    fields = {"source": "list", "layer": Layer.BUNDLED, "kind": TableKind.PATCH, "effective_from": start, "id": next(_ids)}
+    rates = tuple(
+        Rate(provider=provider, model=model, prices={"input_tokens": Price(pico)}, source="page 3", id=next(_ids))
+        for pico, model in zip(picos, models, strict=True)
+    )
+    return PriceTable(rates=rates, withdrawn=frozenset((provider, model, "") for model in gone), **fields | overrides)
+
+
+def off(percent, start=10, **overrides):
+    return Discount(account_id=ACME, share=parse_percent(percent), effective_from=start, **overrides)
+
+
+def recorded(expanded, at=1_000):
+    """The tables as they stand once they are recorded."""
+    return [
+        PriceTable(
+            source=each.source, layer=each.layer, kind=each.kind, effective_from=each.effective_from, rates=each.rates,
+            withdrawn=each.withdrawn, route=each.route, account_id=each.account_id, recorded_at=at, id=next(_ids),
+        )
+        for each in expanded.tables
+    ]  # fmt: skip
+
+
+def discounted(tables, *discounts, at=1_000):
+    """The tables with the discounts recorded one after the other."""
+    tables = list(tables)
+    for number, discount in enumerate(discounts):
+        known = {each.digest for each in tables}
+        tables += [each for each in recorded(expand(tables, discount, ALIASES), at + number) if each.digest not in known]
+    return tables
+
+
+def pico(tables, instant=10, account=ACME, model="llama", route="routed", provider="together"):
+    found = PriceBook(tables, ALIASES).rate_for(account, route, (provider, model, "chat"), instant)
+    return None if found is None else found.prices["input_tokens"].pico
+
+
+def test_a_share_is_taken_off_from_its_instant_on_and_for_nobody_else():
+    tables = discounted([table(1, 800)], off("12.5"))
+    assert [pico(tables, instant) for instant in (9, 10, 99)] == [800, 700, 700]
+    assert pico(tables, account=GLOBEX) == 800
+
+
+def test_a_change_that_is_known_already_is_discounted_from_then_on():
+    tables = discounted([table(1, 800), table(20, 400), table(30, models=(), gone=["llama"]), table(40, 80)], off("12.5"))
+    assert [pico(tables, instant) for instant in (19, 20, 29, 30, 40)] == [700, 350, 350, None, 70]
+
+
+def test_a_base_price_that_is_recorded_later_waits_until_the_discount_is_expanded_again():
+    before = discounted([table(1, 800)], off("50"))
+    after = [*before, table(20, 600, recorded_at=2_000)]
+    assert pico(after, 20) == 400
+    assert [pico(discounted(after, off("50"), at=3_000), instant) for instant in (10, 20)] == [400, 300]
+
+
+def test_expanded_again_with_nothing_new_it_is_the_same_versions():
+    base = [table(1, 800), table(20, 400), table(30, models=(), gone=["llama"])]
+    once = discounted(base, off("12.5"))
+    assert len(discounted(once, off("12.5"))) == len(once) > len(base)
+
+
+@pytest.mark.parametrize(("price", "expected", "rounded"), [(37_500, 32_813, 1), (1, 1, 1), (4, 4, 1), (8, 7, 0), (0, 0, 0)])
+def test_a_price_that_is_no_whole_pico_dollar_is_rounded_half_up_and_says_so(price, expected, rounded):
+    # 37,500 less an eighth is 32,812.5; 4 less an eighth is 3.5
+    expanded = expand([table(1, price, route="routed")], off("12.5"), ALIASES)
+    assert expanded.rounded == rounded
+    (rate,) = expanded.tables[0].rates
+    assert rate.prices["input_tokens"].pico == expected
+    assert ("rounded half up" in rate.source) == bool(rounded)
+    assert rate.source.startswith("12.5 % off version ") and rate.source.endswith(" page 3")
+
+
+def test_every_kind_tier_block_and_operation_is_discounted_alike():
+    fields = {"provider": "together", "model": "flux", "operation": "image"}
+    rates = (
+        Rate(**fields, prices={"compute_ms": Price(1_000, 1_000), "images": Price(0)}),
+        Rate(**fields, context_from=9, prices={"compute_ms": Price(60, 3_600_000)}),
+    )
+    base = PriceTable(source="list", layer=Layer.OPERATOR, kind=TableKind.PATCH, effective_from=1, rates=rates, id=1)
+    (first, *_) = expand([base], off("25"), ALIASES).tables
+    told = [(rate.operation, rate.context_from, dict(rate.prices)) for rate in first.rates]
+    assert sorted(told, key=lambda each: each[1]) == [
+        ("image", 0, {"compute_ms": Price(750, 1_000), "images": Price(0)}),
+        ("image", 9, {"compute_ms": Price(45, 3_600_000)}),
+    ]
+
+
+def test_each_route_is_discounted_from_what_it_costs():
+    base = [table(1, 800), table(1, 400, layer=Layer.ROUTE, route="routed"), table(20, 1_000)]
+    tables = discounted(base, off("50"))
+    assert [pico(tables, route=route) for route in ("routed", "provider_key", "unknown")] == [200, 400, 400]
+    assert [pico(tables, 20, route=route) for route in ("routed", "provider_key", "unknown")] == [200, 500, 500]
+
+
+def test_a_discount_can_be_of_one_provider_or_one_model():
+    base = [table(1, 800, 80, models=("llama", "qwen")), table(1, 400, provider="novita", source="other")]
+    at_together = discounted(base, off("50", provider="together"))
+    assert (pico(at_together), pico(at_together, model="qwen"), pico(at_together, provider="novita")) == (400, 40, 400)
+    of_llama = discounted(base, off("50", model="llama-turbo"))
+    assert (pico(of_llama), pico(of_llama, model="qwen"), pico(of_llama, provider="novita")) == (400, 80, 400)
+
+
+def test_the_model_is_discounted_under_every_name():
+    tables = discounted([table(1, 800)], off("50"))
+    assert [pico(tables, model=name) for name in ("llama", "llama-turbo", "LLAMA")] == [400, 400, 400]
+
+
+def test_names_that_the_list_keeps_apart_are_not_taken_for_each_other():
+    base = [table(1, 800, 90, models=("llama", "llama-turbo"))]
+    tables = discounted(base, off("50", model="llama"))
+    assert [pico(tables, model=name) for name in ("llama", "llama-turbo")] == [400, 45]
+    tables = discounted([*base, table(5, models=(), gone=["llama-turbo"])], off("50"))
+    assert [pico(tables, model=name) for name in ("llama", "llama-turbo")] == [400, None]
+
+
+def test_a_price_of_the_account_s_own_stays():
+    own = table(5, 300, layer=Layer.ACCOUNT, account_id=ACME, source="contract")
+    base = [table(1, 800, 80, models=("llama", "qwen")), own]
+    assert expand(base, off("50"), ALIASES).kept == (("together", "llama", ""),)
+    tables = discounted(base, off("50"))
+    assert (pico(tables), pico(tables, model="qwen")) == (300, 40)
+
+
+def test_the_discount_counts_again_where_a_price_of_the_account_s_own_ends():
+    own = {"layer": Layer.ACCOUNT, "account_id": ACME, "source": "contract"}
+    contract = [table(5, 300, **own), table(20, models=(), gone=["llama"], **own)]
+    tables = discounted([table(1, 800), *contract], off("50"))
+    assert [pico(tables, instant) for instant in (10, 19, 20)] == [300, 300, 400]
+
+
+def test_a_contract_that_is_recorded_after_a_discount_counts_once_the_discount_is_expanded_again():
+    tables = discounted([table(1, 800)], off("50"))
+    tables.append(table(5, 300, layer=Layer.ACCOUNT, account_id=ACME, source="contract", recorded_at=2_000))
+    assert pico(tables) == 400
+    assert pico(discounted(tables, off("50"), at=3_000)) == 300
+
+
+def test_a_discount_of_nothing_ends_the_discount():
+    tables = discounted([table(1, 800), table(30, 400)], off("50"), off("0", 20))
+    assert [pico(tables, instant) for instant in (10, 19, 20, 30)] == [400, 400, 800, 400]
+    assert pico([*tables, table(40, 100)], 40) == 100
+
+
+def test_the_discount_recorded_last_counts_from_its_instant_on_even_where_the_first_has_later_steps():
+    tables = discounted([table(1, 800), table(30, 400)], off("50"), off("25", 20))
+    assert [pico(tables, instant) for instant in (10, 20, 30)] == [400, 600, 300]
+    earlier = discounted([table(1, 800)], off("50", 20), off("25", 10))
+    assert [pico(earlier, instant) for instant in (10, 20)] == [600, 600]
+
+
+@pytest.mark.parametrize("overrides", [{"provider": "nobody"}, {"model": "nothing"}, {"model": "llama", "provider": "novita"}])
+def test_a_discount_on_nothing_is_refused(overrides):
+    with pytest.raises(InvalidDiscountError, match="nothing to take a discount off"):
+        expand([table(1, 800)], off("50", **overrides), ALIASES)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("12.5", 125_000), ("12.5%", 125_000), ("100", 1_000_000), ("0.0001", 1), ("0", 0)]
+)
+def test_a_percentage_is_read_exactly(text, share):
+    assert parse_percent(text) == share
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "100.0001", "0.00001", "1e400", "NaN", "12,5"])
+def test_what_is_no_percentage_is_refused(text):
+    with pytest.raises(InvalidDiscountError):
+        parse_percent(text)
+
+
+MODELS = ["llama", "llama-turbo", "qwen"]
+stories = st.lists(
+    st.fixed_dictionaries(
+        {
+            "source": st.sampled_from(["x", "y"]),
+            "layer": st.sampled_from([Layer.OPERATOR, Layer.ROUTE, Layer.BUNDLED]),
+            "kind": st.sampled_from(list(TableKind)),
+            "effective_from": st.integers(min_value=0, max_value=4),
+            "route": st.sampled_from(["", "routed", "provider_key"]),
+            "models": st.lists(st.sampled_from(MODELS), max_size=2, unique=True),
+            "gone": st.sets(st.sampled_from(MODELS), max_size=1),
+        }
+    ),
+    min_size=1,
+    max_size=7,
+)
+
+
+def tables_of(story):
+    picos = count(3)
+    return [
+        table(
+            told["effective_from"], *(next(picos) for _ in told["models"]), models=told["models"],
+            gone=told["gone"] - set(told["models"]), source=told["source"], layer=told["layer"], kind=told["kind"],
+            route=told["route"], recorded_at=number,
+        )
+        for number, told in enumerate(story)
+    ]  # fmt: skip
+
+
+@given(stories, st.integers(min_value=0, max_value=5), st.integers(min_value=0, max_value=6))
+def test_at_every_instant_and_on_every_route_an_account_pays_what_others_pay_less_the_share(story, start, known_first):
+    base, discount = tables_of(story), off("30", start)
+    try:
+        first = discounted(base[:known_first], discount)[known_first:] if known_first < len(base) else []
+    except InvalidDiscountError:
+        first = []
+    try:
+        tables = discounted([*base, *first], discount, at=2_000)
+    except InvalidDiscountError:
+        return
+    for route in ROUTES:
+        for instant in range(6):
+            for model in MODELS:
+                paid = pico(tables, instant, GLOBEX, model, route)
+                expected = paid if paid is None or instant < start else (paid * 7 + 5) // 10
+                assert pico(tables, instant, ACME, model, route) == expected
+    assert len(discounted(tables, discount, at=3_000)) == len(tables)

@@ -1,0 +1,80 @@
+"""A router for tests: real HTTP on loopback, asked by a real client, with a clock that stands where the test puts it."""
+
+import json
+import time
+from contextlib import ExitStack
+
+from loopback_source import Source as Loopback
+from loopback_source import answer, models, source
+from meter import Meter
+from sqlalchemy import select
+
+from metering.operations.sync_prices import Source, sync_prices
+from metering.operations.sync_settings import SyncSettings
+from metering.outbound.fetch import FetchLimits, Pace, open_fetch
+from metering.storage.price_syncs import SyncRow
+from metering.storage.tables import alerts, price_syncs, price_tables
+
+LIMITS = FetchLimits(connect_seconds=2, read_seconds=2, total_seconds=4, max_bytes=50_000)
+SOURCE = "hf_router"
+TEN = [(f"model-{number}", "together", 1.0, 2.0) for number in range(10)]
+"""Ten models at a dollar per million tokens in, two out."""
+
+
+def document(*changed: tuple, without: tuple = (), **headers: str) -> list:
+    """The ten models, some of them changed or added, some gone."""
+    listed = {entry[:2]: entry for entry in (*TEN, *changed)}
+    return models(*(entry for entry in listed.values() if entry[0] not in without), **headers)
+
+
+class Router:
+    """The loopback router of one database. ``sync`` asks it a second later each time."""
+
+    def __init__(self, meter: Meter, stack: ExitStack) -> None:
+        self.meter = meter
+        self.loopback: Loopback = stack.enter_context(source(document()))
+        self.fetch = stack.enter_context(open_fetch(LIMITS, Pace(lambda _: None, time.monotonic)))
+        self.settings = SyncSettings(router_url=self.loopback.url)
+        self.pause = 0
+
+    @property
+    def source(self) -> Source:
+        """How it is asked."""
+        return Source(self.fetch, self.settings, lambda: self.meter.now)
+
+    def says(self, *scripts: list) -> None:
+        """Answer like this from now on."""
+        self.loopback.say(*scripts)
+
+    def sync(self, *scripts: list) -> SyncRow:
+        """Sync a second later, after it says something new where that is given."""
+        if scripts:
+            self.says(*scripts)
+        self.meter.now += 1_000_000
+        return sync_prices(self.meter.engine, self.source)
+
+    def versions(self) -> list:
+        """Return the recorded versions of its prices, oldest first."""
+        wanted = select(price_tables).where(price_tables.c.source == SOURCE, price_tables.c.layer == 2)
+        return self.meter.rows(wanted.order_by(price_tables.c.id))
+
+    def alerts(self) -> list[dict]:
+        """Return what was alerted on."""
+        return [json.loads(row.data) for row in self.meter.rows(select(alerts).order_by(alerts.c.id))]
+
+    def outcomes(self) -> list[str]:
+        """Return what came of the syncs, oldest first."""
+        return [row.outcome for row in self.meter.rows(select(price_syncs).order_by(price_syncs.c.id))]
+
+
+FAILURES = {
+    "HTML": (answer(b"<html>", content_type="text/html"), "source_not_json", "HTML instead of JSON"),
+    "redirect": (answer(status="302 Found", location="https://elsewhere.example/v1"), "source_redirects", "elsewhere.example"),
+    "too large": (answer(b" " * 50_001), "source_too_large", "50000"),
+    "refused": (answer(status="403 Forbidden"), "source_refuses", "403"),
+    "garbage": (answer(b'{"data": ['), "invalid_price", "not JSON"),
+    "no models": (answer(b'{"data": []}'), "invalid_price", "data must be a list of models"),
+    "negative price": (document(("bad", "together", -1, 2)), "invalid_price", "bad"),
+    "no number": (document(("bad", "together", "one", 2)), "invalid_price", "bad"),
+}
+"""Answers that are no prices: the script, the code, and what the message says."""

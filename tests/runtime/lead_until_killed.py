@@ -1,0 +1,24 @@
+"""Run as a program by the test of leadership: says whether it leads, then waits to be killed.
+
+``python lead_until_killed.py DATABASE``
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from metering.runtime.leader import Leader
+
+PATIENCE = 30
+
+
+def main() -> None:
+    """Try to lead once; end by itself where nobody kills it."""
+    leader = Leader(Path(sys.argv[1]))
+    sys.stdout.write(f"{leader.leads()}\n")
+    sys.stdout.flush()
+    time.sleep(PATIENCE)
+
+
+if __name__ == "__main__":
+    main()

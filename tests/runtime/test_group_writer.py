@@ -1,0 +1,186 @@
+"""Requests that arrive together share a commit, each is answered after it, and what waits is bounded."""
+
+import threading
+from concurrent.futures import wait
+
+import pytest
+from builders import batch_of, usage_event
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from metering.domain.errors import NotFoundError
+from metering.operations.ingest import Origin
+from metering.operations.manage_keys import NewKey, create_key, revoke_key
+from metering.runtime.group_writer import GroupWriter, TooBusyError
+from metering.storage.tables import api_keys, events, receipts
+
+ORIGIN = Origin("gateway")
+PATIENCE = 20
+
+
+class HeldIngester:
+    """The meter's ingester; each transaction waits until it is let go."""
+
+    def __init__(self, ingester):
+        self._ingester = ingester
+        self.begun = threading.Semaphore(0)
+        self.go = threading.Semaphore(0)
+        self.groups = []
+
+    def ingest_all(self, batches):
+        self.groups.append(len(batches))
+        self.begun.release()
+        assert self.go.acquire(timeout=PATIENCE)
+        return self._ingester.ingest_all(batches)
+
+
+@pytest.fixture
+def held(meter):
+    return HeldIngester(meter.ingester)
+
+
+@pytest.fixture
+def writer_of():
+    """A function that makes a writer; it is closed after the test."""
+    made = []
+
+    def make(ingester, most=1_000):
+        made.append(GroupWriter(ingester, most))
+        return made[-1]
+
+    yield make
+    for writer in made:
+        writer.close()
+
+
+def one(name, **overrides):
+    return batch_of(usage_event(id=name, **overrides))
+
+
+def stored(meter):
+    return {row.external_id for row in meter.rows(select(events.c.external_id))}
+
+
+def test_a_batch_is_answered_after_its_commit(meter, writer_of):
+    assert writer_of(meter.ingester).submit(one("a"), ORIGIN).result(PATIENCE).accepted == 1
+    assert stored(meter) == {"a"}
+
+
+def test_what_arrives_while_a_transaction_is_written_shares_the_next_one(meter, held, writer_of):
+    writer = writer_of(held)
+    first = writer.submit(one("first"), ORIGIN)
+    assert held.begun.acquire(timeout=PATIENCE)
+    others = [writer.submit(one(f"other-{number}"), ORIGIN) for number in range(7)]
+    assert not first.done()
+    held.go.release(2)
+    assert [answer.result(PATIENCE).accepted for answer in (first, *others)] == [1] * 8
+    assert held.groups == [1, 7]
+    assert meter.count(receipts) == 2
+    assert not meter.violations()
+
+
+def test_each_request_is_answered_with_its_own_outcome(meter, held, writer_of):
+    writer = writer_of(held)
+    before = writer.submit(one("a"), ORIGIN)
+    assert held.begun.acquire(timeout=PATIENCE)
+    event = usage_event(id="b")
+    answers = [writer.submit(batch_of(event), ORIGIN) for _ in range(3)]
+    held.go.release(2)
+    counted = [(answer.result(PATIENCE).accepted, answer.result(PATIENCE).duplicate) for answer in (before, *answers)]
+    assert counted == [(1, 0), (1, 0), (0, 1), (0, 1)]
+
+
+def test_more_than_may_wait_is_refused_and_nothing_of_it_is_stored(meter, held, writer_of):
+    writer = writer_of(held, most=3)
+    writing = writer.submit(one("writing"), ORIGIN)
+    assert held.begun.acquire(timeout=PATIENCE)
+    waiting = [writer.submit(one(name), ORIGIN) for name in ("a", "b")]
+    with pytest.raises(TooBusyError, match="send them again later"):
+        writer.submit(one("too much"), ORIGIN)
+    held.go.release(3)
+    wait([writing, *waiting], PATIENCE)
+    assert writer.submit(one("again"), ORIGIN).result(PATIENCE).accepted == 1
+    assert stored(meter) == {"writing", "a", "b", "again"}
+
+
+def test_a_batch_larger_than_what_may_wait_is_taken_when_nothing_waits(meter, writer_of):
+    large = batch_of(*(usage_event() for _ in range(9)))
+    assert writer_of(meter.ingester, most=3).submit(large, ORIGIN).result(PATIENCE).accepted == 9
+
+
+def test_a_batch_that_can_not_be_stored_costs_the_others_of_its_group_nothing(meter, held, writer_of, monkeypatch):
+    writer = writer_of(held)
+    before = writer.submit(one("before"), ORIGIN)
+    assert held.begun.acquire(timeout=PATIENCE)
+    answers = {name: writer.submit(one(name), ORIGIN) for name in ("good", "bad", "better")}
+    ingest_all = meter.ingester.ingest_all
+
+    def refuse_bad(batches):
+        if any(event.id == "bad" for batch, _ in batches for event in batch.events):
+            raise ValueError("a value that the database does not take")
+        return ingest_all(batches)
+
+    monkeypatch.setattr(meter.ingester, "ingest_all", refuse_bad)
+    held.go.release(5)
+    wait([before, *answers.values()], PATIENCE)
+    assert held.groups == [1, 3, 1, 1, 1]
+    with pytest.raises(ValueError, match="does not take"):
+        answers["bad"].result()
+    assert stored(meter) == {"before", "good", "better"}
+
+
+def test_where_the_database_does_not_answer_nobody_is_tried_alone(held, writer_of, meter, monkeypatch):
+    writer = writer_of(held)
+    answers = [writer.submit(one("a"), ORIGIN)]
+    assert held.begun.acquire(timeout=PATIENCE)
+    answers += [writer.submit(one(name), ORIGIN) for name in ("b", "c")]
+
+    def locked(batches):
+        raise OperationalError("COMMIT", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(meter.ingester, "ingest_all", locked)
+    held.go.release(2)
+    for answer in answers:
+        with pytest.raises(OperationalError, match="locked"):
+            answer.result(PATIENCE)
+    assert held.groups == [1, 2]
+
+
+def test_a_key_that_is_revoked_while_its_batch_waits_stores_nothing(meter, held, writer_of):
+    key, _ = create_key(meter.engine, NewKey("gateway", ["ingest"]), now=meter.now)
+    key_id = meter.rows(select(api_keys.c.id))[0][0]
+    writer = writer_of(held)
+    first = writer.submit(one("first"), ORIGIN)
+    assert held.begun.acquire(timeout=PATIENCE)
+    revoked = writer.submit(one("revoked"), Origin("gateway", key_id=key_id))
+    other = writer.submit(one("other"), ORIGIN)
+    revoke_key(meter.engine, key.prefix, now=meter.now)
+    held.go.release(2)
+    with pytest.raises(Exception, match="revoked"):
+        revoked.result(PATIENCE)
+    wait([first, other], PATIENCE)
+    assert stored(meter) == {"first", "other"}
+
+
+def test_a_batch_of_an_account_that_does_not_exist_fails_alone(meter, held, writer_of):
+    writer = writer_of(held)
+    first = writer.submit(one("first"), ORIGIN)
+    assert held.begun.acquire(timeout=PATIENCE)
+    lost = writer.submit(one("lost"), Origin("gateway", bound_account_id=99))
+    other = writer.submit(one("other"), ORIGIN)
+    held.go.release(2)
+    with pytest.raises(NotFoundError):
+        lost.result(PATIENCE)
+    assert (first.result(PATIENCE).accepted, other.result(PATIENCE).accepted) == (1, 1)
+    assert held.groups == [1, 2]
+
+
+def test_closing_stores_what_waits_and_takes_no_more(meter, held, writer_of):
+    writer = writer_of(held)
+    answers = [writer.submit(one(name), ORIGIN) for name in ("a", "b")]
+    held.go.release(2)
+    writer.close()
+    assert [answer.result(0).accepted for answer in answers] == [1, 1]
+    assert stored(meter) == {"a", "b"}
+    with pytest.raises(TooBusyError, match="shutting down"):
+        writer.submit(one("c"), ORIGIN)

@@ -1,0 +1,102 @@
+"""Of all processes on one database one leads, and another takes over when it ends, however it ends."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from metering.runtime.leader import Leader
+
+ROOT = Path(__file__).parents[2]
+OTHER = Path(__file__).with_name("lead_until_killed.py")
+
+
+@pytest.fixture
+def start(tmp_path):
+    """A function that starts another process on the database and returns it with whether it leads."""
+    started = []
+
+    def run():
+        process = subprocess.Popen(
+            [sys.executable, str(OTHER), str(tmp_path / "m.db")],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+        )
+        started.append(process)
+        return process, process.stdout.readline() == b"True\n"
+
+    yield run
+    for process in started:
+        process.kill()
+        process.stdout.close()
+        process.wait(10)
+
+
+@pytest.fixture
+def leader(tmp_path):
+    leader = Leader(tmp_path / "m.db")
+    yield leader
+    leader.resign()
+
+
+def test_the_first_leads_and_a_second_process_does_not(leader, start):
+    assert leader.leads()
+    _, leads = start()
+    assert not leads
+
+
+def test_when_the_leading_process_is_killed_another_takes_over(leader, start):
+    process, leads = start()
+    assert leads
+    assert not leader.leads()
+    process.kill()
+    process.wait(10)
+    assert leader.leads()
+
+
+def test_leading_is_asked_for_again_and_again(leader):
+    assert [leader.leads() for _ in range(3)] == [True] * 3
+
+
+def test_who_resigns_leaves_no_file_and_lets_another_lead(leader, start, tmp_path):
+    assert leader.leads()
+    leader.resign()
+    assert list(tmp_path.iterdir()) == []
+    _, leads = start()
+    assert leads
+    assert not leader.leads()
+
+
+def test_a_lock_on_a_file_that_was_taken_away_is_no_lock(leader, tmp_path, monkeypatch):
+    """Between opening and locking, the last holder may resign and a third process make the file anew."""
+    third = Leader(tmp_path / "m.db")
+    original = os.open
+    opened = []
+
+    def open_late(path, *options):
+        file = original(path, *options)
+        if not opened:
+            opened.append(file)
+            path.unlink()
+            assert third.leads()
+        return file
+
+    monkeypatch.setattr(os, "open", open_late)
+    assert not leader.leads()
+    third.resign()
+
+
+def test_a_resignation_of_one_that_does_not_lead_takes_nothing_away(leader, tmp_path):
+    assert leader.leads()
+    Leader(tmp_path / "m.db").resign()
+    assert (tmp_path / "m.db.leader").exists()
+
+
+def test_two_databases_have_two_leaders(leader, tmp_path):
+    other = Leader(tmp_path / "other.db")
+    assert leader.leads()
+    assert other.leads()
+    other.resign()
