@@ -135,5 +135,6 @@ def replace_in(table: Table, *, key: Sequence[str], columns: Sequence[str]) -> B
 def insert_if_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert one row, unless its key is taken; say whether it was inserted. Waits for another writer of the same key."""
     insert: Callable[[Table], Any] = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    # Inline: no generated id is asked for, and the count is told.
-    return connection.execute(insert(table).values(**values).inline().on_conflict_do_nothing()).rowcount == 1
+    # Inline: no generated id is asked for.
+    statement = insert(table).values(**values).inline().on_conflict_do_nothing()
+    return connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount == 1
