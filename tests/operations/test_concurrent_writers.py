@@ -6,15 +6,25 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
-from builders import DAY, HOUR, NOON, NOW, batch_of, usage_event
+from builders import DAY, HOUR, NOON, NOW, batch_of, price_table, rate, usage_event
 from sqlalchemy import func, select
 
 from metering.operations.ingest import Ingester, Origin
+from metering.operations.rate_unpriced import rate_unpriced
 from metering.operations.steps.ensure_partitions import ensure_partitions
 from metering.storage.database import open_database, reading, writing_beside_others
 from metering.storage.events import insert_identities, take_event_ids
 from metering.storage.partitions import months_without_partition
-from metering.storage.tables import EVENT_ID_BLOCK, account_names, event_claims, event_copies, events, later_claims, series
+from metering.storage.tables import (
+    EVENT_ID_BLOCK,
+    account_names,
+    charges,
+    event_claims,
+    event_copies,
+    events,
+    later_claims,
+    series,
+)
 
 pytestmark = pytest.mark.only_on("postgresql")
 
@@ -178,16 +188,13 @@ def test_the_ids_of_a_batch_follow_one_another_whoever_else_draws_ids(meter, at_
     assert all(before.stop <= after.start for before, after in pairwise(drawn))
 
 
-def test_two_writers_of_the_same_keys_in_opposite_order_of_arrival_never_deadlock(meter, at_once):
-    """The rule that makes it so: whatever order records arrive in, keys are taken in theirs."""
-    made = [usage_event(id=f"r{number}", response_id=f"response-{number:08d}") for number in range(500)]
-
-    def write(number, writer):
-        mine = made if number % 2 else made[::-1]
-        return writer.ingest(batch_of(*mine), Origin("x"))
-
-    results = at_once(write)
-    assert (sum(result.accepted for result in results), deadlocks(meter)) == (500, 0)
+def test_usage_that_several_price_at_the_same_moment_is_charged_once(meter, at_once):
+    meter.ingest(*(usage_event(model="mystery", project=f"p{number % 9}") for number in range(300)))
+    meter.record_prices(price_table(rate(model="mystery"), source="mystery"))
+    results = at_once(lambda number, writer: rate_unpriced(writer._engine, now=NOW), writers=4)
+    assert sum(result.rated for result in results) == 300
+    assert (meter.total(), meter.count(charges), deadlocks(meter)) == (300 * 120_000, 600, 0)
+    assert not meter.violations()
 
 
 def test_an_identity_is_taken_once_whatever_the_month(meter):
