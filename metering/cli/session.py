@@ -9,7 +9,7 @@ from metering.cli.invocation import Invocation
 from metering.domain.errors import DomainError, NotFoundError
 from metering.operations.open_service import Service, open_service
 from metering.operations.settings import Settings, read_settings
-from metering.storage.database import file_of, without_password
+from metering.storage.database import file_of, open_database, without_password
 
 
 class DatabaseFailureError(DomainError):
@@ -44,6 +44,6 @@ def open_session(invocation: Invocation, *, create: bool = False) -> Iterator[Se
 
 
 def _require_database(settings: Settings) -> None:
-    file = file_of(settings.database_url)
+    file = file_of(open_database(settings.database_url).url)
     if file is not None and not file.exists():
         raise NoDatabaseError(f"there is no database at {file}; `metering ingest FILE` or `metering db upgrade` makes one")

@@ -18,6 +18,7 @@ from metering.storage.errors import DatabaseUrlError
 __all__ = [
     "DatabaseUrlError",
     "file_of",
+    "is_server",
     "migrating",
     "open_database",
     "reading",
@@ -67,16 +68,20 @@ def open_database(url: str) -> Engine:
     return _connections(name).open_engine(parsed)
 
 
-def file_of(url: str) -> Path | None:
-    """Return the file that a URL keeps its data in; None for a server. Raises DatabaseUrlError."""
-    opened = open_database(url).url
-    return Path(str(opened.database)) if opened.get_backend_name() == "sqlite" else None
+def file_of(url: URL) -> Path | None:
+    """Return the file that a database is kept in; None where a server keeps it."""
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
 
 def without_password(url: str) -> str:
     """Return a URL as it may be shown. Raises DatabaseUrlError."""
     opened = open_database(url).url
     return opened.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
+
+
+def is_server(engine: Engine) -> bool:
+    """Whether the database works in processes of its own, beside this one."""
+    return file_of(engine.url) is None
 
 
 def reading(engine: Engine) -> AbstractContextManager[Connection]:
