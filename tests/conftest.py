@@ -1,6 +1,9 @@
-"""Fixtures for all tests. The database is a real file, and its schema came to be through the real migrations, once a run."""
+"""Fixtures for all tests. A database is a real one, and its schema came to be through the real migrations, once a run.
 
-import shutil
+Tests of folders in ON_BOTH run on SQLite and on PostgreSQL, unless they say that they are about one of them
+(``@pytest.mark.only_on("sqlite")``); all others use SQLite.
+"""
+
 import sys
 from pathlib import Path
 
@@ -9,36 +12,55 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from command_line import CommandLine
+from databases import PostgresDatabases, SqliteDatabases, postgres_server
 from meter import Meter
 
-from metering.storage.database import open_database
-from metering.storage.migrate import upgrade
+ON_BOTH = {"api", "golden", "operations", "properties", "storage"}
+
+
+def pytest_generate_tests(metafunc):
+    """Run a test that uses a database on each kind of it that it is for."""
+    if "databases" in metafunc.fixturenames:
+        folder = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
+        only = metafunc.definition.get_closest_marker("only_on")
+        kinds = only.args if only else ("sqlite", "postgresql") if folder in ON_BOTH else ("sqlite",)
+        metafunc.parametrize("databases", kinds, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory):
-    """A migrated, empty database file, to be copied and never written to."""
-    path = tmp_path_factory.mktemp("migrated") / "metering.db"
-    engine = open_database(f"sqlite:///{path}")
-    upgrade(engine)
-    engine.dispose()
-    return path
+def sqlite_databases(tmp_path_factory):
+    """Database files."""
+    return SqliteDatabases(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(tmp_path_factory):
+    """Databases of a PostgreSQL server that lives as long as the run."""
+    with postgres_server(tmp_path_factory.mktemp("pg")) as url:
+        databases = PostgresDatabases(url)
+        yield databases
+        databases.close()
+
+
+@pytest.fixture(scope="session")
+def databases(request):
+    """Where databases of the kind come from that the test is run on."""
+    return request.getfixturevalue({"sqlite": "sqlite_databases", "postgresql": "postgres_databases"}[request.param])
 
 
 @pytest.fixture
-def new_meter(migrated_file, tmp_path):
+def new_meter(databases):
     """A function that returns another empty, migrated database at each call."""
     made = []
 
     def make() -> Meter:
-        path = tmp_path / f"metering-{len(made)}.db"
-        shutil.copy(migrated_file, path)
-        made.append(Meter(path))
+        made.append(Meter(databases.new()))
         return made[-1]
 
     yield make
     for meter in made:
         meter.engine.dispose()
+        databases.drop(meter.url)
 
 
 @pytest.fixture

@@ -1,6 +1,4 @@
-"""A metering database for tests: a real SQLite file through real migrations, with the questions that tests ask of it."""
-
-from pathlib import Path
+"""A metering database for tests: a real one, made by the real migrations, with the questions that tests ask of it."""
 
 from builders import NOW, batch_of, price_table, rate
 from sqlalchemy import func, select
@@ -24,8 +22,8 @@ ALL_TIME = (0, 4_102_444_800_000_000)
 class Meter:
     """One database with an ingester; ``acme`` is declared and ``llama`` has a price unless a test says otherwise."""
 
-    def __init__(self, path: Path) -> None:
-        self.url = f"sqlite:///{path}"
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.engine = open_database(self.url)
         self.now = NOW
         self.configure()
@@ -88,9 +86,15 @@ class Meter:
             return list(connection.execute(statement))
 
     def execute(self, sql: str, *parameters) -> None:
-        """Change the database behind the service's back."""
+        """Change the database behind the service's back; ``?`` stands for a parameter."""
+        marked = sql if self.on_sqlite else sql.replace("?", "%s")
         with writing(self.engine) as connection:
-            connection.exec_driver_sql(sql, parameters)
+            connection.exec_driver_sql(marked, parameters)
+
+    @property
+    def on_sqlite(self) -> bool:
+        """Whether the database is a SQLite file."""
+        return self.engine.dialect.name == "sqlite"
 
 
 def _rerate_scope(fields) -> RerateScope:

@@ -11,7 +11,7 @@ from metering.cli.output import print_json, say
 from metering.cli.session import DatabaseFailureError
 from metering.operations.settings import read_settings
 from metering.operations.upgrade_database import upgrade_database
-from metering.storage.database import open_database
+from metering.storage.database import open_database, without_password
 from metering.storage.migrate import head_revision
 
 
@@ -33,7 +33,7 @@ def upgrade(invocation: Invocation, *, as_json: bool) -> None:
     try:
         tables = upgrade_database(engine, now=invocation.clock())
     except DBAPIError as error:
-        raise DatabaseFailureError(f"{settings.database_url}: {error.orig}") from error
+        raise DatabaseFailureError(f"{without_password(settings.database_url)}: {error.orig}") from error
     finally:
         engine.dispose()
     if as_json:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
@@ -10,7 +9,7 @@ from metering.cli.invocation import Invocation
 from metering.domain.errors import DomainError, NotFoundError
 from metering.operations.open_service import Service, open_service
 from metering.operations.settings import Settings, read_settings
-from metering.storage.database import open_database
+from metering.storage.database import file_of, open_database, without_password
 
 
 class DatabaseFailureError(DomainError):
@@ -41,10 +40,10 @@ def open_session(invocation: Invocation, *, create: bool = False) -> Iterator[Se
         finally:
             service.engine.dispose()
     except DBAPIError as error:
-        raise DatabaseFailureError(f"{settings.database_url}: {error.orig}") from error
+        raise DatabaseFailureError(f"{without_password(settings.database_url)}: {error.orig}") from error
 
 
 def _require_database(settings: Settings) -> None:
-    file = open_database(settings.database_url).url.database
-    if file is not None and not Path(file).exists():
+    file = file_of(open_database(settings.database_url).url)
+    if file is not None and not file.exists():
         raise NoDatabaseError(f"there is no database at {file}; `metering ingest FILE` or `metering db upgrade` makes one")

@@ -15,10 +15,11 @@ from metering.domain.identity import stored_under
 from metering.operations.list_events import LoggedEvent, logged_events
 from metering.operations.steps.unpriced import unpriced_among
 from metering.storage.charges import LaterCharge, later_charges
+from metering.storage.copies import copies_by_id
 from metering.storage.database import reading
 from metering.storage.event_log import EventQuery
 from metering.storage.event_rows import EventRow, events_by_id
-from metering.storage.events import copies_by_id, stored_identities
+from metering.storage.events import stored_identities
 from metering.storage.price_tables import load_rates, load_tables
 from metering.storage.price_versions import PriceVersion, versions_of_rates
 from metering.storage.series import all_sources

@@ -15,10 +15,12 @@ from metering.domain.batches import Batch, BatchEvent
 from metering.domain.errors import DomainError
 from metering.domain.events import RejectedRecord
 from metering.domain.identity import raw_digest
+from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.domain.series import DEFAULT_SERIES_CAP
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.charge_events import charge_event
+from metering.operations.steps.ensure_partitions import StoredMonths
 from metering.operations.steps.hold_to_account import bound_to, hold_to_account
 from metering.operations.steps.place_events import Place, Places
 from metering.operations.steps.resolve_accounts import (
@@ -30,7 +32,7 @@ from metering.operations.steps.resolve_accounts import (
 )
 from metering.operations.steps.store_events import Charged, store_events
 from metering.storage.api_keys import valid_key_ids
-from metering.storage.database import reading, writing
+from metering.storage.database import reading, writing, writing_beside_others
 from metering.storage.price_tables import load_tables, newest_table_id
 from metering.storage.quarantine import note_records
 from pricing.book import PriceBook
@@ -103,6 +105,7 @@ class Ingester:
         self._settings = settings
         self._clock = clock
         self._index = SeriesIndex(engine, settings.series_cap)
+        self._months = StoredMonths(engine)
         self._book = PriceBook(())
         self._book_id = -1
         self._lock = threading.Lock()
@@ -149,7 +152,7 @@ class Ingester:
     def store(self, prepared: Sequence[PreparedBatch]) -> list[BatchResult]:
         """Store prepared batches in one transaction, in their order; return their results. All of them or none."""
         now = self._clock()
-        with writing(self._engine) as connection:
+        with writing_beside_others(self._engine) as connection:
             store_events(connection, [(batch.charged, batch.result) for batch in prepared], now)
             rows = [_quarantine_row(record, batch.origin, now) for batch in prepared for record in batch.rejected]
             note_records(connection, rows)
@@ -164,6 +167,7 @@ class Ingester:
             if isinstance(bound, DomainError):
                 return bound
             batch, names = hold_to_account(batch, names, bound, origin.raw_of)
+        self._months.prepare({month_of_day(event.time // MICROS_PER_DAY) for event in batch.events})
         placed = Places(batch, names, self._index).of_events()
         rejected = list(batch.rejected)
         charged = self._charge(batch.events, placed, origin, rejected)

@@ -21,7 +21,7 @@ from metering.operations.ingest import Ingester, Origin
 from metering.operations.steps.decode_apart import Decoding, decode_blocks, decode_document
 from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.read_log import STDIN, LogReader
-from metering.storage.database import writing
+from metering.storage.database import is_server, writing
 from metering.storage.quarantine import resolve_read_again
 
 KEPT_ITEMS = 1_000
@@ -73,7 +73,7 @@ def ingest_log(
             count(ingester.ingest(decode_document(decoding, data), _origin_of(origin, RawBlock(data, 1, 0))))
         else:
             blocks = decode_blocks(decoding, reader.blocks(quoted=detected.format == "csv"))
-            _store_in_groups(CommitGroup(ingester), blocks, origin, count)
+            _store_in_groups(CommitGroup(ingester, ahead=is_server(engine)), blocks, origin, count)
     if origin.file:
         with writing(engine) as connection:
             resolve_read_again(connection, origin.source, origin.file, before=started, now=started)

@@ -1,7 +1,6 @@
 """Open the service: the database, what events are priced with, and the clock, made once and passed to the edges."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from msgspec import Struct
 from sqlalchemy import Engine
@@ -11,7 +10,7 @@ from metering.operations.settings import Settings
 from metering.operations.upgrade_database import upgrade_database
 from metering.outbound.answers import Fetch, offline
 from metering.storage.database import open_database
-from metering.storage.migrate import require_current_schema
+from metering.storage.migrate import is_empty, require_current_schema
 from pricing.bundled import bundled_plans
 from pricing.plans import PlanCatalogue
 
@@ -33,8 +32,7 @@ def open_service(settings: Settings, clock: Callable[[], int], *, create: bool, 
     Raises SchemaOutOfDateError for one that another release made, DatabaseUrlError for a URL that can not be used.
     """
     engine = open_database(settings.database_url)
-    file = Path(str(engine.url.database))
-    if create and (not file.exists() or file.stat().st_size == 0):
+    if create and is_empty(engine):
         upgrade_database(engine, now=clock())
     else:
         require_current_schema(engine)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from metering.domain.violations import Violation
 from metering.operations.steps.check_charges import first_charges_follow_their_grades, later_charges_undo_and_replace
-from metering.operations.steps.check_database import file_is_whole, references_lead_somewhere
+from metering.operations.steps.check_database import database_is_whole, references_lead_somewhere
 from metering.operations.steps.check_events import (
     events_are_billed_in_their_month,
     every_event_has_its_identity,
@@ -53,7 +53,7 @@ def _events(connection: Connection, step: Step) -> Iterator[Violation]:
 
 
 CHECKS: tuple[Check, ...] = (
-    Check("database file", _plain(file_is_whole)),
+    Check("database", _plain(database_is_whole)),
     Check("references", _plain(references_lead_somewhere)),
     Check("rollups are the ledger", rollups_are_the_ledger),
     Check("months are their days", months_are_their_days),

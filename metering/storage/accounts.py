@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, insert, or_, select, update
 
+from metering.storage.sql import by_code_point
 from metering.storage.tables import account_names, accounts
 
 UNASSIGNED_ID = 1
@@ -68,7 +69,8 @@ def account_with_id(connection: Connection, account_id: int) -> AccountRow | Non
 
 def accounts_by_name(connection: Connection, *, after: str = "", limit: int | None = None) -> list[AccountRow]:
     """Return accounts in the order of their names, from the first after ``after``."""
-    statement = _CURRENT.where(account_names.c.name > after).order_by(account_names.c.name)
+    name = by_code_point(account_names.c.name)
+    statement = _CURRENT.where(name > after).order_by(name)
     return [AccountRow(*row) for row in connection.execute(statement.limit(limit))]
 
 

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
 
+from metering.storage.bulk import insert_if_new
 from metering.storage.tables import alerts
 
 
@@ -36,8 +36,7 @@ class AlertRow(NamedTuple):
 
 def raise_alert(connection: Connection, alert: NewAlert, *, now: int) -> bool:
     """Raise an alert unless it was raised before; return whether it is new."""
-    statement = insert(alerts).values(**alert._asdict(), recorded_at=now).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    return insert_if_new(connection, alerts, {**alert._asdict(), "recorded_at": now})
 
 
 def list_alerts(

@@ -1,83 +1,115 @@
-"""Opening the database, and the two ways to use it: reading and writing.
+"""Opening the database, and the ways to use it: reading one state of it, writing alone, writing beside others.
 
-SQLite: WAL with ``synchronous=FULL`` (an acknowledged commit survives a power cut), foreign keys on, and writers begin
-IMMEDIATE: a deferred transaction that turns into a writer half-way is refused while another one writes.
+What the two databases do differently around a transaction stands in ``sqlite_connections`` and ``postgres_connections``: both
+offer ``open_engine``, ``reading``, ``writing``, ``writing_beside_others`` and ``migrating``.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
-from metering.domain.errors import DomainError
+from metering.storage import postgres_connections, sqlite_connections
+from metering.storage.errors import DatabaseUrlError
 
-BUSY_TIMEOUT_MS = 30_000
-PAGE_BYTES = 8_192  # of a new file; the identities' random keys touch fewer pages than with 4,096
-PAGE_CACHE_KIB = 24_576
-CHECKPOINT_PAGES = 4_000
+__all__ = [
+    "DatabaseUrlError",
+    "file_of",
+    "is_server",
+    "migrating",
+    "open_database",
+    "reading",
+    "without_password",
+    "writing",
+    "writing_beside_others",
+]
 
 
-class DatabaseUrlError(DomainError):
-    """The database URL can not be used."""
+class Connections(Protocol):
+    """What a database offers; the modules document their own way of it."""
 
-    code = "invalid_database_url"
+    def open_engine(self, url: URL) -> Engine:
+        """Open a URL."""
+
+    def reading(self, engine: Engine) -> AbstractContextManager[Connection]:
+        """Read one state of the database."""
+
+    def writing(self, engine: Engine) -> AbstractContextManager[Connection]:
+        """Write alone."""
+
+    def writing_beside_others(self, engine: Engine) -> AbstractContextManager[Connection]:
+        """Write beside others."""
+
+    def migrating(self, engine: Engine) -> AbstractContextManager[Connection]:
+        """Change the schema."""
+
+
+_DATABASES: dict[str, ModuleType] = {"sqlite": sqlite_connections, "postgresql": postgres_connections}
 
 
 def open_database(url: str) -> Engine:
-    """Open the database at ``url`` (``sqlite:///metering.db``).
+    """Open the database at ``url`` (``sqlite:///metering.db``, ``postgresql://user:password@host/metering``).
 
-    Raises DatabaseUrlError for a URL that is malformed or names a database that is not supported.
+    Raises DatabaseUrlError for a URL that is malformed or names a database that is not supported; it never tells a password.
     """
     try:
         parsed = make_url(url)
     except ArgumentError:
         raise DatabaseUrlError("METERING_DATABASE_URL is not a database URL such as sqlite:///metering.db") from None
-    if parsed.get_backend_name() != "sqlite":
+    name = parsed.get_backend_name()
+    if name not in _DATABASES:
         raise DatabaseUrlError(
-            f"METERING_DATABASE_URL names {parsed.get_backend_name()}; this release keeps its data in SQLite"
-            " (sqlite:///metering.db)"
+            f"METERING_DATABASE_URL names {name}; the data is kept in SQLite (sqlite:///metering.db) or PostgreSQL"
+            " (postgresql://user@host/metering)"
         )
-    if not parsed.database or parsed.database == ":memory:":
-        raise DatabaseUrlError("METERING_DATABASE_URL needs a file (sqlite:///metering.db): memory does not survive")
-    # Last in, first out: one connection does the work and keeps a warm page cache, instead of several that each fill one.
-    engine = create_engine(parsed, pool_use_lifo=True)
-    event.listen(engine, "connect", _prepare_connection)
-    event.listen(engine, "begin", _begin)
-    return engine
+    return _connections(name).open_engine(parsed)
 
 
-@contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
+def file_of(url: URL) -> Path | None:
+    """Return the file that a database is kept in; None where a server keeps it."""
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+
+
+def without_password(url: str) -> str:
+    """Return a URL as it may be shown. Raises DatabaseUrlError."""
+    opened = open_database(url).url
+    return opened.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
+
+
+def is_server(engine: Engine) -> bool:
+    """Whether the database works in processes of its own, beside this one."""
+    return file_of(engine.url) is None
+
+
+def reading(engine: Engine) -> AbstractContextManager[Connection]:
     """Give a connection whose statements all see one state of the database."""
-    with engine.connect() as connection, connection.begin():
-        yield connection
+    return _connections(engine.dialect.name).reading(engine)
 
 
-@contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """Give a connection in a write transaction; it commits at the end, or rolls back on an error."""
-    with engine.connect().execution_options(metering_writes=True) as connection, connection.begin():
-        yield connection
+def writing(engine: Engine) -> AbstractContextManager[Connection]:
+    """Give a connection in a write transaction; it commits at the end, or rolls back on an error.
+
+    What looks before it writes may rely on what it saw: nobody else who asked for this writes at the same time.
+    """
+    return _connections(engine.dialect.name).writing(engine)
 
 
-def _prepare_connection(dbapi_connection: Any, _record: object) -> None:
-    # The driver must not begin transactions on its own: it would begin them deferred, and late.
-    dbapi_connection.isolation_level = None
-    for pragma in (
-        f"busy_timeout = {BUSY_TIMEOUT_MS}",
-        f"page_size = {PAGE_BYTES}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        "temp_store = MEMORY",
-        f"cache_size = -{PAGE_CACHE_KIB}",
-        f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
-    ):
-        dbapi_connection.execute(f"PRAGMA {pragma}")
+def writing_beside_others(engine: Engine) -> AbstractContextManager[Connection]:
+    """Give a connection in a write transaction that, on PostgreSQL, runs beside others.
+
+    For what is right whoever else writes: rows that are appended, keys that are unique, sums that are added to, each taken in
+    the order of docs/architecture.md.
+    """
+    return _connections(engine.dialect.name).writing_beside_others(engine)
 
 
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("metering_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def migrating(engine: Engine) -> AbstractContextManager[Connection]:
+    """Give a write transaction in which the schema may change; of two at once the second waits for the first."""
+    return _connections(engine.dialect.name).migrating(engine)
+
+
+def _connections(name: str) -> Connections:
+    return cast("Connections", _DATABASES[name])

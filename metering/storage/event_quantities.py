@@ -3,9 +3,10 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Integer, cast, func
+from sqlalchemy import ColumnElement, func
 
 from metering.domain.batches import COLUMN_KINDS
+from metering.storage.sql import json_integer
 from metering.storage.tables import events
 from pricing.quantities import ALL_KINDS, Quantities
 
@@ -16,8 +17,7 @@ def quantity(kind: str) -> ColumnElement[int]:
     """Return how much of a kind an event used, as SQL."""
     if kind in COLUMN_KINDS:
         return events.c[kind]
-    stated = func.json_extract(func.nullif(events.c.other_quantities, ""), f"$.{kind}")
-    return func.coalesce(cast(stated, Integer), 0)
+    return func.coalesce(json_integer(events.c.other_quantities, kind), 0)
 
 
 def quantity_columns() -> list[ColumnElement[int]]:

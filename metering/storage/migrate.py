@@ -1,25 +1,28 @@
 """Bringing a database to a revision of the schema. Alembic's scripts are the only way a schema comes to be."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine, inspect
 
-from metering.domain.errors import DomainError
-from metering.storage.database import reading
+from metering.storage.database import migrating, reading
+from metering.storage.errors import SchemaOutOfDateError
+
+__all__ = [
+    "SchemaOutOfDateError",
+    "current_revision",
+    "downgrade",
+    "head_revision",
+    "is_empty",
+    "migrations_folder",
+    "require_current_schema",
+    "upgrade",
+]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-
-
-class SchemaOutOfDateError(DomainError):
-    """The database has not been brought to this release's schema."""
-
-    code = "schema_out_of_date"
 
 
 def migrations_folder() -> Path:
@@ -40,34 +43,16 @@ def downgrade(engine: Engine, revision: str) -> None:
         command.downgrade(_config(connection), revision)
 
 
-@contextmanager
-def migrating(engine: Engine) -> Iterator[Connection]:
-    """Give a write transaction in which a table may be replaced by another one of its name.
-
-    SQLite takes the rows of a dropped table for deleted and looks for what refers to them, unless foreign keys are off; they
-    can be switched between transactions only. That every reference leads somewhere is checked before the commit instead.
-    """
-    with engine.connect().execution_options(metering_writes=True) as connection:
-        driver = connection.connection.driver_connection
-        if driver is None:
-            raise SchemaOutOfDateError("the database connection was lost before the migration began")
-        driver.execute("PRAGMA foreign_keys = OFF")
-        try:
-            with connection.begin():
-                yield connection
-                dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
-                if dangling is not None:
-                    raise SchemaOutOfDateError(
-                        f"after the migration a row of {dangling[0]} would refer to nothing; nothing changed"
-                    )
-        finally:
-            driver.execute("PRAGMA foreign_keys = ON")
-
-
 def current_revision(engine: Engine) -> str | None:
     """Return the revision the database is at; None for an empty one."""
     with reading(engine) as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_empty(engine: Engine) -> bool:
+    """Whether the database has no table at all: nobody has made it yet."""
+    with reading(engine) as connection:
+        return not inspect(connection).get_table_names()
 
 
 def head_revision() -> str:

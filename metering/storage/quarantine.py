@@ -3,18 +3,14 @@
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
-from sqlalchemy.dialects.sqlite import insert
 
-from metering.storage.bulk import BulkInsert
+from metering.storage.bulk import replace_in
 from metering.storage.tables import quarantine
 
-_statement = insert(quarantine)
-_NOTE = BulkInsert(
-    _statement.on_conflict_do_update(
-        index_elements=["source", "file", "offset", "digest"],
-        set_={name: _statement.excluded[name] for name in ("code", "reason", "seen_at", "resolved_at")},
-    )
-)
+_KEY = ("source", "file", "offset", "digest")
+_NOTE = replace_in(quarantine, key=_KEY, columns=("code", "reason", "seen_at", "resolved_at"))
+_IDS_A_QUERY = 5_000
+_WHERE = tuple(quarantine.c.keys().index(name) - 1 for name in _KEY)
 
 
 class QuarantinedRecord(NamedTuple):
@@ -38,8 +34,9 @@ class QuarantinedRecord(NamedTuple):
 
 
 def note_records(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
-    """Note bad records, once each; a row holds the columns after ``id`` up to ``seen_at``."""
-    _NOTE.run(connection, [(None, *row, None) for row in rows])
+    """Note bad records, once each and in key order; a row holds the columns after ``id`` up to ``seen_at``."""
+    last = {tuple(row[place] for place in _WHERE): row for row in rows}
+    _NOTE.run(connection, [(None, *last[key], None) for key in sorted(last)])
 
 
 def open_records(connection: Connection, *, after: int = 0, limit: int | None = None) -> list[QuarantinedRecord]:
@@ -62,14 +59,16 @@ def count_open(connection: Connection) -> int:
 
 def resolve_read_again(connection: Connection, source: str, file: str, *, before: int, now: int) -> int:
     """Resolve the records of a file that were last seen before it was read again, and so were read well; return how many."""
-    statement = (
-        update(quarantine)
-        .where(
-            quarantine.c.source == source,
-            quarantine.c.file == file,
-            quarantine.c.seen_at < before,
-            quarantine.c.resolved_at.is_(None),
-        )
-        .values(resolved_at=now)
+    well = select(quarantine.c.id).where(
+        quarantine.c.source == source,
+        quarantine.c.file == file,
+        quarantine.c.seen_at < before,
+        quarantine.c.resolved_at.is_(None),
     )
-    return connection.execute(statement).rowcount
+    # Another process may note records of the same file: both take the rows in key order.
+    taken = well.order_by(quarantine.c.offset, quarantine.c.digest).with_for_update()
+    ids = list(connection.execute(taken).scalars())
+    for start in range(0, len(ids), _IDS_A_QUERY):
+        part = ids[start : start + _IDS_A_QUERY]
+        connection.execute(update(quarantine).where(quarantine.c.id.in_(part)).values(resolved_at=now))
+    return len(ids)

@@ -3,9 +3,9 @@
 from collections.abc import Collection
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
 
 from metering.domain.series import SeriesKey
+from metering.storage.bulk import insert_if_new
 from metering.storage.tables import series, sources
 
 _KEY_COLUMNS = [series.c[name] for name in SeriesKey._fields]
@@ -26,7 +26,7 @@ def series_by_id(connection: Connection, series_ids: Collection[int]) -> dict[in
 def insert_series(connection: Connection, key: SeriesKey) -> int:
     """Return the id of a series, which is created where it does not exist."""
     values = key._asdict()
-    connection.execute(insert(series).values(values).on_conflict_do_nothing())
+    insert_if_new(connection, series, values)
     matches = [series.c[name] == value for name, value in values.items()]
     found: int = connection.execute(select(series.c.id).where(*matches)).scalar_one()
     return found
@@ -46,4 +46,4 @@ def all_sources(connection: Connection) -> list[str]:
 def insert_sources(connection: Connection, names: Collection[str]) -> None:
     """Create the sources that do not exist yet."""
     for name in sorted(names):
-        connection.execute(insert(sources).values(name=name).on_conflict_do_nothing())
+        insert_if_new(connection, sources, {"name": name})

@@ -6,7 +6,7 @@ All have the same columns, so that one statement answers from any. Sums are inte
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, FromClause, String, and_, case, column, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, or_, select
 
 from metering.domain.events import PriceGrade
 from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, day_number, first_date, first_day, month_of, next_month
@@ -24,6 +24,7 @@ from metering.domain.spend import (
     whole_months,
 )
 from metering.storage.ledger import entries
+from metering.storage.sql import json_string
 from metering.storage.tables import account_names, month_rollups, rollups, series
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS
@@ -152,9 +153,8 @@ def _dimension(source: FromClause, name: str) -> ColumnElement[Any]:
 
 def _tag(name: str) -> ColumnElement[str]:
     """Return the value of a declared tag: empty where the event has none, ``(other)`` where the cap folded it."""
-    pairs = func.json_each(series.c.tags).table_valued(column("key", String), column("value", String), name="pairs")
-    value = select(pairs.c.value).where(pairs.c.key == name).scalar_subquery()
-    return case((series.c.tags == OTHER, OTHER), (series.c.tags == "", ""), else_=func.coalesce(value, ""))
+    stated = func.coalesce(json_string(series.c.tags, name), "")
+    return case((series.c.tags == OTHER, OTHER), (series.c.tags == "", ""), else_=stated)
 
 
 def _filters(source: FromClause, query: SpendQuery) -> list[ColumnElement[bool]]:

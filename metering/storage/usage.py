@@ -4,6 +4,7 @@ from sqlalchemy import Connection, func, select
 
 from metering.domain.events import BILLED_ROUTES
 from metering.domain.statements import UsageSums
+from metering.storage.sql import by_code_point
 from metering.storage.tables import month_rollups, series
 from pricing.quantities import ALL_KINDS
 
@@ -17,6 +18,7 @@ _GROUP = (
     month_rollups.c.quantity_grade,
     month_rollups.c.billable,
 )
+_ORDER = tuple(by_code_point(column) if column.table is series else column for column in _GROUP)
 
 
 def usage_of_month(connection: Connection, account_id: int, month: int) -> list[UsageSums]:
@@ -31,7 +33,7 @@ def usage_of_month(connection: Connection, account_id: int, month: int) -> list[
         .join(series, series.c.id == month_rollups.c.series_id)
         .where(series.c.account_id == account_id, month_rollups.c.billing_month == month)
         .group_by(*_GROUP)
-        .order_by(*_GROUP)
+        .order_by(*_ORDER)
     )
     width = len(_GROUP)
     return [

@@ -1,6 +1,8 @@
 """Narrow event rows: rare quantities as JSON, receipts apart, nothing that follows from other columns.
 
-A database with events in it is converted: every row is copied once, so that the time grows with the event log.
+A SQLite database with events in it is converted: every row is copied once, so that the time grows with the event log. No
+PostgreSQL database was ever used at the revision before this one: there the tables are empty, and are made anew in the shape
+that PostgreSQL needs. Going down from here is refused there while there are events.
 
 Revision: 0002
 Follows: 0001
@@ -68,6 +70,22 @@ RECEIVED_AT = (
 
 
 def upgrade() -> None:
+    create_receipts()
+    if op.get_bind().dialect.name == "postgresql":
+        shape_for_postgres()
+    else:
+        narrow_on_sqlite()
+
+
+def downgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        shape_as_before_on_postgres()
+    else:
+        widen_on_sqlite()
+    op.drop_table("receipts")
+
+
+def create_receipts() -> None:
     op.create_table(
         "receipts",
         sa.Column("first_event_id", Int64, autoincrement=False, nullable=False),
@@ -75,6 +93,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("first_event_id", name=op.f("pk_receipts")),
         sqlite_strict=True,
     )
+
+
+def narrow_on_sqlite() -> None:
     op.execute(
         "INSERT INTO receipts SELECT id, received_at FROM ("
         "SELECT id, received_at, lag(received_at) OVER (ORDER BY id) AS before FROM events"
@@ -90,7 +111,7 @@ def upgrade() -> None:
     take_the_place("narrow")
 
 
-def downgrade() -> None:
+def widen_on_sqlite() -> None:
     wide = [flag("billable"), flag("cache_price_unknown")]
     create_events("events_wide", ALL_KINDS, [flag("time_derived"), sa.Column("received_at", Int64, nullable=False), *wide])
     others = ", ".join(f"coalesce(json_extract(nullif(other_quantities, ''), '$.{kind}'), 0)" for kind in OTHER_KINDS)
@@ -112,7 +133,6 @@ def downgrade() -> None:
         " FROM charges JOIN series ON series.id = charges.series_id JOIN events ON events.id = charges.event_id"
     )
     take_the_place("wide")
-    op.drop_table("receipts")
 
 
 def flag(name: str) -> sa.Column[int]:
@@ -124,7 +144,7 @@ def flag_checks(table: str, columns: list[sa.Column]) -> list[sa.CheckConstraint
     return [sa.CheckConstraint(f"{name} IN (0, 1)", name=op.f(f"ck_{table}_{name}")) for name in flags]
 
 
-def create_events(name: str, kinds: tuple[str, ...], extra: list[sa.Column]) -> None:
+def create_events(name: str, kinds: tuple[str, ...], extra: list[sa.Column], *, partitioned: bool = False) -> None:
     after_kinds = [column for column in extra if column.name == "other_quantities"]
     op.create_table(
         name,
@@ -152,16 +172,25 @@ def create_events(name: str, kinds: tuple[str, ...], extra: list[sa.Column]) -> 
         sa.CheckConstraint("(rate_id IS NOT NULL) = (price_grade = 0)", name=op.f("ck_events_rated")),
         sa.CheckConstraint(" AND ".join(f"{kind} >= 0" for kind in kinds), name=op.f("ck_events_quantities")),
         *flag_checks("events", extra),
-        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_events_account_id")),
-        sa.ForeignKeyConstraint(["rate_id"], ["rates.id"], name=op.f("fk_events_rate_id")),
-        sa.ForeignKeyConstraint(["series_id"], ["series.id"], name=op.f("fk_events_series_id")),
-        sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_events_source_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+        *(() if partitioned else references(events=EVENT_REFERENCES)),
+        sa.PrimaryKeyConstraint(*(("id", "event_time") if partitioned else ("id",)), name=op.f("pk_events")),
         sqlite_strict=True,
+        **({"postgresql_partition_by": "RANGE (event_time)"} if partitioned else {}),
     )
 
 
-def create_charges(name: str, extra: list[sa.Column]) -> None:
+EVENT_REFERENCES = {"account_id": "accounts", "rate_id": "rates", "series_id": "series", "source_id": "sources"}
+
+
+def references(**tables: dict[str, str]) -> list[sa.ForeignKeyConstraint]:
+    return [
+        sa.ForeignKeyConstraint([column], [f"{target}.id"], name=op.f(f"fk_{table}_{column}"))
+        for table, columns in tables.items()
+        for column, target in columns.items()
+    ]
+
+
+def create_charges(name: str, extra: list[sa.Column], *, to_events: bool = True) -> None:
     op.create_table(
         name,
         sa.Column("id", Int64, nullable=False),
@@ -179,7 +208,7 @@ def create_charges(name: str, extra: list[sa.Column]) -> None:
         sa.CheckConstraint("amount_nano * sign >= 0", name=op.f("ck_charges_amount")),
         sa.CheckConstraint("sign IN (-1, 1)", name=op.f("ck_charges_sign")),
         *flag_checks("charges", extra),
-        sa.ForeignKeyConstraint(["event_id"], ["events.id"], name=op.f("fk_charges_event_id")),
+        *(references(charges={"event_id": "events"}) if to_events else ()),
         sa.ForeignKeyConstraint(["rate_id"], ["rates.id"], name=op.f("fk_charges_rate_id")),
         sa.ForeignKeyConstraint(["series_id"], ["series.id"], name=op.f("fk_charges_series_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_charges")),
@@ -194,3 +223,86 @@ def take_the_place(suffix: str) -> None:
         op.rename_table(f"{table}_{suffix}", table)
     op.create_index("ix_events_account_id_event_time", "events", ["account_id", "event_time"], unique=False)
     op.create_index("ix_charges_event_id", "charges", ["event_id"], unique=False)
+
+
+def shape_for_postgres() -> None:
+    """Make the tables of events anew: the log in partitions, and no reference to it, because its key has to hold the time."""
+    drop_event_tables()
+    create_events(
+        "events",
+        COLUMN_KINDS,
+        [sa.Column("other_quantities", sa.Text(), server_default="", nullable=False)],
+        partitioned=True,
+    )
+    create_charges("charges", [], to_events=False)
+    create_copies(to_events=False)
+    op.create_index("ix_events_account_id_event_time", "events", ["account_id", "event_time"], unique=False)
+    op.create_index("ix_charges_event_id", "charges", ["event_id"], unique=False)
+    create_identities(sa.Uuid())
+    create_claims("event_claims", ["claim"])
+    create_claims("later_claims", ["claim", "event_id"])
+    op.execute("CREATE SEQUENCE event_ids AS BIGINT START WITH 1 INCREMENT BY 1000")
+    # Only a name that is still held has to be its account's alone, and the account that is there has taken the first id.
+    op.drop_index("uq_account_names_current", table_name="account_names")
+    op.create_index(
+        "uq_account_names_current", "account_names", ["name"], unique=True, postgresql_where=sa.text("valid_to IS NULL")
+    )
+    op.execute("SELECT setval(pg_get_serial_sequence('accounts', 'id'), max(id)) FROM accounts")
+
+
+def shape_as_before_on_postgres() -> None:
+    if op.get_bind().execute(sa.text("SELECT EXISTS (SELECT FROM events)")).scalar_one():
+        raise RuntimeError("a PostgreSQL database with events can not go below revision 0002; nothing changed")
+    drop_event_tables()
+    op.drop_table("later_claims")
+    op.execute("DROP SEQUENCE event_ids")
+    wide = [flag("billable"), flag("cache_price_unknown")]
+    create_events("events", ALL_KINDS, [flag("time_derived"), sa.Column("received_at", Int64, nullable=False), *wide])
+    create_charges("charges", wide)
+    create_copies()
+    op.create_index("ix_events_account_id_event_time", "events", ["account_id", "event_time"], unique=False)
+    op.create_index("ix_charges_event_id", "charges", ["event_id"], unique=False)
+    create_identities(sa.LargeBinary())
+    create_claims("event_claims", ["claim", "event_id"])
+
+
+def drop_event_tables() -> None:
+    for table in ("event_copies", "charges", "events", "event_identities", "event_claims"):
+        op.drop_table(table)
+
+
+def create_copies(*, to_events: bool = True) -> None:
+    op.create_table(
+        "event_copies",
+        sa.Column("id", Int64, autoincrement=False, nullable=False),
+        sa.Column("copy_of", Int64, nullable=False),
+        sa.Column("account_id", Int64, nullable=False),
+        sa.Column("source_id", Int64, nullable=False),
+        sa.Column("external_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("event_time", Int64, nullable=False),
+        sa.Column("received_at", Int64, nullable=False),
+        sa.Column("content", sa.Text(), server_default="", nullable=False),
+        *references(event_copies={"account_id": "accounts", "source_id": "sources"}),
+        *(references(event_copies={"copy_of": "events"}) if to_events else ()),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event_copies")),
+    )
+    op.create_index("ix_event_copies_copy_of", "event_copies", ["copy_of"], unique=False)
+
+
+def create_identities(identity: sa.types.TypeEngine) -> None:
+    op.create_table(
+        "event_identities",
+        sa.Column("identity", identity, nullable=False),
+        sa.Column("event_id", Int64, nullable=False),
+        sa.Column("fingerprint", Int64, nullable=False),
+        sa.PrimaryKeyConstraint("identity", name=op.f("pk_event_identities")),
+    )
+
+
+def create_claims(name: str, key: list[str]) -> None:
+    op.create_table(
+        name,
+        sa.Column("claim", Int64, autoincrement=False, nullable=False),
+        sa.Column("event_id", Int64, autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint(*key, name=op.f(f"pk_{name}")),
+    )

@@ -1,6 +1,6 @@
 """Re-rating runs, and the run that wrote a charge.
 
-Charges are copied once: SQLite can not add a named foreign key to a table.
+On SQLite charges are copied once: it can not add a named foreign key to a table.
 
 Revision: 0004
 Follows: 0003
@@ -52,12 +52,19 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     run_id = sa.Column("run_id", Int64, nullable=True)
+    if op.get_bind().dialect.name == "postgresql":
+        op.add_column("charges", run_id)
+        op.create_foreign_key(op.f("fk_charges_run_id"), "charges", "rerate_runs", ["run_id"], ["id"])
+        return
     names_its_run = sa.ForeignKeyConstraint(["run_id"], ["rerate_runs.id"], name=op.f("fk_charges_run_id"))
     replace_charges(run_id, names_its_run)
 
 
 def downgrade() -> None:
-    replace_charges()
+    if op.get_bind().dialect.name == "postgresql":
+        op.drop_column("charges", "run_id")
+    else:
+        replace_charges()
     op.drop_table("rerate_runs")
 
 

@@ -1,6 +1,6 @@
 """Run as a program by the test of crash safety: ingests a log in small blocks, and says so after each commit.
 
-``python ingest_until_killed.py DATABASE LOG NOW``
+``python ingest_until_killed.py URL LOG NOW``
 """
 
 import sys
@@ -18,10 +18,10 @@ COMMIT_EVENTS = 100  # two or three blocks
 
 def main() -> None:
     """Ingest the log; each line printed is an acknowledgement of how many records are stored."""
-    database, log, now = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    url, log, now = sys.argv[1], sys.argv[2], int(sys.argv[3])
     read_log.BLOCK_LINES = BLOCK_LINES
     commit_group.COMMIT_EVENTS = COMMIT_EVENTS
-    engine = open_database(f"sqlite:///{database}")
+    engine = open_database(url)
     ingester = Ingester(engine, IngestSettings(), lambda: now)
     request = LogRequest(log, DecodeOptions(source="crash.log", now=now))
 

@@ -24,7 +24,7 @@ STEPS = {
 
 def main() -> None:
     """Sync; at the step, say so and wait to be killed."""
-    database, url, now, step = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+    database_url, url, now, step = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
     module, name, which = STEPS[step]
     original = getattr(module, name)
     calls = []
@@ -40,7 +40,7 @@ def main() -> None:
     setattr(module, name, stopping)
     with open_fetch(FetchLimits(), Pace(time.sleep, time.monotonic)) as fetch:
         source = operation.Source(fetch, SyncSettings(router_url=url), lambda: now)
-        operation.sync_prices(open_database(f"sqlite:///{database}"), source)
+        operation.sync_prices(open_database(database_url), source)
 
 
 if __name__ == "__main__":

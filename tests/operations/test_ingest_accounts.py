@@ -28,11 +28,8 @@ def test_a_renamed_account_keeps_its_usage_and_its_name_may_go_to_another(meter)
     with writing(meter.engine) as connection:
         acme = account_named(connection, "acme")
         rename_account(connection, acme.id, "acme-inc", since=since)
-    with writing(meter.engine) as connection:
-        connection.exec_driver_sql("INSERT INTO accounts (default_route, created_at) VALUES ('', 0)")
-        connection.exec_driver_sql(
-            "INSERT INTO account_names (name, account_id, valid_from) SELECT 'acme', max(id), ? FROM accounts", (since,)
-        )
+    meter.execute("INSERT INTO accounts (default_route, created_at) VALUES ('', 0)")
+    meter.execute("INSERT INTO account_names (name, account_id, valid_from) SELECT 'acme', max(id), ? FROM accounts", since)
     meter.ingest(
         usage_event(account="acme", time=since - 1),
         usage_event(account="acme", time=since),

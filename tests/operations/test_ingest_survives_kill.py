@@ -38,7 +38,7 @@ def record(number):
 
 def start(meter, log):
     return subprocess.Popen(
-        [sys.executable, str(VICTIM), meter.engine.url.database, str(log), str(NOW)],
+        [sys.executable, str(VICTIM), meter.url, str(log), str(NOW)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

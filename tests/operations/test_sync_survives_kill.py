@@ -24,7 +24,7 @@ def test_killed_before_the_commit_it_leaves_nothing_and_the_next_records_one_ver
     router.sync()
     router.says(document(("model-0", "together", 1.5, 2)))
     asked = len(router.loopback.requests)
-    arguments = [router.meter.engine.url.database, router.loopback.url, str(router.meter.now + 1), step]
+    arguments = [router.meter.url, router.loopback.url, str(router.meter.now + 1), step]
     process = subprocess.Popen(
         [sys.executable, str(VICTIM), *arguments],
         cwd=ROOT,

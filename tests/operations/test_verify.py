@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from builders import HOUR, NOON, price_table, rate, usage_event
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from metering.domain.violations import Violation
 from metering.operations import verify as operation
 from metering.operations.verify import CHECKS, Check, verify
+from metering.storage.database import writing
 from metering.storage.tables import charges, event_identities, events
 from pricing.quantities import Quantities
 
@@ -95,7 +96,6 @@ def test_an_empty_database_has_no_violation(bare_meter):
         ("DELETE FROM event_identities WHERE event_id = 1", {"identity_missing", "identities_differ"}),
         ("UPDATE event_identities SET event_id = 99 WHERE event_id = 1", {"identity_missing"}),
         ("UPDATE event_identities SET fingerprint = 7 WHERE event_id = 1", {"content_differs"}),
-        ("INSERT INTO event_identities VALUES (x'00112233445566778899aabbccddeeff', 99, 1)", {"identity_unheld"}),
         ("UPDATE event_copies SET external_id = 'forged'", {"identity_missing"}),
         ("UPDATE event_copies SET event_time = event_time + 3600000001", {"not_a_copy"}),
         ("UPDATE charges SET amount_nano = amount_nano + 1 WHERE sign = 1", {"charge_differs", "rollup_differs"}),
@@ -126,9 +126,19 @@ def test_a_lost_event_is_found_also_when_its_rollup_went_with_it(sound):
     assert codes(sound) == {"identities_differ", "identity_unheld"}
 
 
+def add_identity(meter, event_id):
+    row = {"identity": bytes(range(16)), "event_id": event_id, "fingerprint": 1}
+    with writing(meter.engine) as connection:
+        connection.execute(insert(event_identities).values(row))
+
+
+def test_an_identity_that_belongs_to_nothing_is_found(sound):
+    add_identity(sound, 999_999)
+    assert codes(sound) == {"identities_differ", "identity_unheld"}
+
+
 def test_an_event_that_was_counted_under_two_identities_is_found(sound):
-    sound.execute("INSERT INTO event_identities SELECT x'00112233445566778899aabbccddeeff', event_id, fingerprint"
-                  " FROM event_identities WHERE event_id = 1")  # fmt: skip
+    add_identity(sound, event_id(sound, "first"))
     assert codes(sound) == {"identities_differ"}
 
 
@@ -151,13 +161,32 @@ def test_a_charge_that_moves_from_one_account_to_another_is_found_and_one_from_u
 
 
 def test_a_reference_that_leads_nowhere_is_found(sound):
-    with closing(sqlite3.connect(sound.engine.url.database)) as careless:
-        careless.execute("PRAGMA foreign_keys = OFF")
-        careless.execute("UPDATE events SET source_id = 77 WHERE external_id = 'reported'")
-        careless.commit()
-    assert "dangling_reference" in codes(sound)
+    statement = "UPDATE events SET source_id = 77 WHERE external_id = 'reported'"
+    if sound.on_sqlite:
+        with closing(sqlite3.connect(sound.engine.url.database)) as careless:
+            careless.execute("PRAGMA foreign_keys = OFF")
+            careless.execute(statement)
+            careless.commit()
+    else:
+        sound.execute(statement)
+    (dangling,) = [violation for violation in sound.violations() if violation.code == "dangling_reference"]
+    assert dangling.where == "events.source_id 77"
 
 
+@pytest.mark.only_on("postgresql")
+def test_a_lost_event_is_found_by_what_refers_to_it_because_the_log_s_partitions_keep_no_reference(sound):
+    sound.execute("DELETE FROM events WHERE id IN (SELECT event_id FROM charges) OR id IN (SELECT copy_of FROM event_copies)")
+    found = {violation.where.split()[0] for violation in sound.violations() if violation.code == "dangling_reference"}
+    assert found == {"charges.event_id", "event_copies.copy_of"}
+
+
+@pytest.mark.only_on("postgresql")
+def test_an_index_that_postgres_does_not_vouch_for_is_found(sound):
+    sound.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_charges_event_id'::regclass")
+    assert codes(sound) == {"database_damaged"}
+
+
+@pytest.mark.only_on("sqlite")
 def test_a_damaged_file_is_a_violation_and_no_crash(sound):
     path = Path(sound.engine.url.database)
     sound.engine.dispose()  # the last connection that closes moves the write-ahead log into the file

@@ -3,13 +3,10 @@
 The oracle is written here: Fractions over the records and the listed prices, one rounding up per request.
 """
 
-import shutil
-import tempfile
 from collections import defaultdict
 from contextlib import contextmanager
 from fractions import Fraction
 from math import ceil
-from pathlib import Path
 
 from builders import DAY, instant, price_table, rate, usage_event
 from hypothesis import HealthCheck, given, settings
@@ -93,17 +90,15 @@ def expected(made, first, second, include_reported):
 
 
 @contextmanager
-def database(migrated_file):
-    folder = Path(tempfile.mkdtemp())
+def database(databases):
+    meter = Meter(databases.new())
     try:
-        shutil.copy(migrated_file, folder / "metering.db")
-        meter = Meter(folder / "metering.db")
         meter.declare("acme")
         meter.declare("umbrella")
         yield meter
-        meter.engine.dispose()
     finally:
-        shutil.rmtree(folder)
+        meter.engine.dispose()
+        databases.drop(meter.url)
 
 
 def record(meter, made):
@@ -120,10 +115,10 @@ def ingest(meter, made):
 
 @given(made=records, first=changes, second=changes, include_reported=st.booleans(), size=st.sampled_from([1, 3, 10_000]))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_the_preview_the_run_the_prices_and_all_sums_agree(migrated_file, made, first, second, include_reported, size):
+def test_the_preview_the_run_the_prices_and_all_sums_agree(databases, made, first, second, include_reported, size):
     second = [change for change in second if change[:2] not in {known[:2] for known in first}]
     operation.CHUNK = size
-    with database(migrated_file) as meter:
+    with database(databases) as meter:
         record(meter, first)
         ingest(meter, made)
         record(meter, second)

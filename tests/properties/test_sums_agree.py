@@ -4,14 +4,11 @@ The oracle is written here: Fractions over the records of a small world, one rou
 code under test but the words of the records.
 """
 
-import shutil
-import tempfile
 from collections import Counter
 from contextlib import contextmanager
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil
-from pathlib import Path
 
 from builders import DAY, HOUR, batch_of, instant, price_table, rate, usage_event
 from hypothesis import HealthCheck, given, settings
@@ -104,18 +101,16 @@ def events_of(made):
 
 
 @contextmanager
-def database(migrated_file):
-    folder = Path(tempfile.mkdtemp())
+def database(databases):
+    meter = Meter(databases.new())
     try:
-        shutil.copy(migrated_file, folder / "metering.db")
-        meter = Meter(folder / "metering.db")
         meter.declare("acme", default_route="routed")
         meter.declare("umbrella")
         meter.record_prices(*tables(PRICES, "early"))
         yield meter
-        meter.engine.dispose()
     finally:
-        shutil.rmtree(folder)
+        meter.engine.dispose()
+        databases.drop(meter.url)
 
 
 def arrive(meter, made, chance):
@@ -169,16 +164,16 @@ SETTINGS = settings(max_examples=15, deadline=None, suppress_health_check=[Healt
 
 @given(made=records, chance=st.randoms(use_true_random=False))
 @SETTINGS
-def test_neither_order_nor_repeats_nor_batches_nor_copies_change_a_sum(migrated_file, made, chance):
-    with database(migrated_file) as meter:
+def test_neither_order_nor_repeats_nor_batches_nor_copies_change_a_sum(databases, made, chance):
+    with database(databases) as meter:
         arrive(meter, made, chance)
         check_all_answers(meter, made, PRICES)
 
 
 @given(made=records, chance=st.randoms(use_true_random=False))
 @SETTINGS
-def test_usage_that_is_priced_later_comes_to_the_same_as_if_it_had_been_priced_at_once(migrated_file, made, chance):
-    with database(migrated_file) as meter:
+def test_usage_that_is_priced_later_comes_to_the_same_as_if_it_had_been_priced_at_once(databases, made, chance):
+    with database(databases) as meter:
         arrive(meter, made, chance)
         meter.record_prices(*tables(LATE_PRICES, "late"))
         result = meter.rate_unpriced()
@@ -193,8 +188,8 @@ def test_usage_that_is_priced_later_comes_to_the_same_as_if_it_had_been_priced_a
 
 @given(made=records, chance=st.randoms(use_true_random=False), cuts=st.lists(times, min_size=1, max_size=3))
 @SETTINGS
-def test_a_period_that_is_cut_anywhere_adds_up_to_the_whole(migrated_file, made, chance, cuts):
-    with database(migrated_file) as meter:
+def test_a_period_that_is_cut_anywhere_adds_up_to_the_whole(databases, made, chance, cuts):
+    with database(databases) as meter:
         arrive(meter, made, chance)
         bounds = [START - DAY, *sorted(set(cuts)), END + DAY]
         for granularity in Granularity:

@@ -3,11 +3,8 @@
 The oracle is written here: Fractions over the records, one rounding up per request.
 """
 
-import shutil
-import tempfile
 from fractions import Fraction
 from math import ceil
-from pathlib import Path
 
 from builders import price_table, rate, usage_event
 from hypothesis import HealthCheck, given, settings
@@ -81,11 +78,9 @@ def billed(record, month):
 
 @given(records, st.randoms(use_true_random=False))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_answer_is_the_oracles_whatever_the_order_the_batches_and_the_repeats(migrated_file, made, chance):
-    folder = Path(tempfile.mkdtemp())
+def test_every_answer_is_the_oracles_whatever_the_order_the_batches_and_the_repeats(databases, made, chance):
+    meter = Meter(databases.new())
     try:
-        shutil.copy(migrated_file, folder / "metering.db")
-        meter = Meter(folder / "metering.db")
         meter.declare("acme")
         meter.record_prices(*tables())
         sent = [event_of(record) for record in made]
@@ -108,6 +103,6 @@ def test_every_answer_is_the_oracles_whatever_the_order_the_batches_and_the_repe
             ]
             assert by_both == [of_month, of_month]
         assert meter.violations() == []
-        meter.engine.dispose()
     finally:
-        shutil.rmtree(folder)
+        meter.engine.dispose()
+        databases.drop(meter.url)

@@ -5,6 +5,7 @@ import re
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from builders import usage_event
 from sqlalchemy import inspect, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -17,18 +18,25 @@ from metering.storage.migrate import (
     require_current_schema,
     upgrade,
 )
-from metering.storage.tables import metadata
+from metering.storage.tables import EVENT_ID_BLOCK, metadata, postgres_metadata
 
 
 @pytest.fixture
-def empty(tmp_path):
-    engine = open_database(f"sqlite:///{tmp_path / 'empty.db'}")
+def empty(databases):
+    url = databases.bare()
+    engine = open_database(url)
     yield engine
     engine.dispose()
+    databases.drop(url)
 
 
 def tables_of(engine):
     return set(inspect(engine).get_table_names())
+
+
+def declared_tables(engine):
+    of_postgres = postgres_metadata.tables if engine.dialect.name == "postgresql" else {}
+    return {*metadata.tables, *of_postgres, "alembic_version"}
 
 
 def plain(sql):
@@ -55,7 +63,7 @@ def test_an_empty_database_is_brought_to_the_newest_revision(empty):
     assert current_revision(empty) is None
     upgrade(empty)
     assert current_revision(empty) == head_revision()
-    assert tables_of(empty) == {*metadata.tables, "alembic_version"}
+    assert tables_of(empty) == declared_tables(empty)
 
 
 def test_upgrading_again_changes_nothing(empty):
@@ -69,7 +77,7 @@ def test_going_down_to_nothing_leaves_no_table_and_up_again_works(empty):
     downgrade(empty, "base")
     assert tables_of(empty) <= {"alembic_version"}
     upgrade(empty)
-    assert tables_of(empty) == {*metadata.tables, "alembic_version"}
+    assert tables_of(empty) == declared_tables(empty)
 
 
 def test_going_down_before_syncs_and_alerts_takes_their_tables_alone_and_up_again_brings_them(empty):
@@ -81,12 +89,14 @@ def test_going_down_before_syncs_and_alerts_takes_their_tables_alone_and_up_agai
     assert tables_of(empty) >= {"price_syncs", "alerts"}
 
 
+@pytest.mark.only_on("sqlite")
 def test_the_migrated_schema_is_the_one_that_the_tables_declare(bare_meter):
     with reading(bare_meter.engine) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 
 
+@pytest.mark.only_on("sqlite")
 def test_every_check_key_and_strictness_is_the_one_that_the_tables_declare(bare_meter):
     """Alembic compares no CHECK, no default of an empty text and no STRICT: the statements are compared themselves."""
     made = {row.name: row.sql for row in bare_meter.rows(_sql("table")) if row.name in metadata.tables}
@@ -96,6 +106,30 @@ def test_every_check_key_and_strictness_is_the_one_that_the_tables_declare(bare_
         assert "STRICT" in made[name], name
 
 
+@pytest.mark.only_on("postgresql")
+def test_what_the_migrations_make_is_what_the_tables_declare_by_postgres_own_catalogue(bare_meter, empty):
+    """Alembic compares no key and no CHECK: the declared tables are made, and the catalogues of both compared."""
+    metadata.create_all(empty)
+    postgres_metadata.create_all(empty)
+    for question in CATALOGUE:
+        assert catalogue(bare_meter.engine, question) == catalogue(empty, question) != []
+
+
+@pytest.mark.only_on("postgresql")
+def test_the_sequence_of_event_ids_goes_up_by_a_block(bare_meter):
+    increments = "SELECT seqincrement FROM pg_sequence WHERE seqrelid = 'event_ids'::regclass"
+    assert catalogue(bare_meter.engine, increments) == [(EVENT_ID_BLOCK,)]
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_postgres_database_with_events_does_not_go_below_the_first_revision_that_was_used(meter):
+    meter.ingest(usage_event())
+    with pytest.raises(RuntimeError, match="can not go below"):
+        downgrade(meter.engine, "0001")
+    assert not meter.violations()
+
+
+@pytest.mark.only_on("sqlite")
 def test_every_index_is_the_one_that_the_tables_declare(bare_meter):
     made = {row.name: plain(row.sql) for row in bare_meter.rows(_sql("index")) if row.sql}
     declared = {
@@ -120,6 +154,22 @@ def test_an_old_schema_is_refused_with_what_to_do(empty):
         require_current_schema(empty)
     upgrade(empty)
     require_current_schema(empty)
+
+
+def catalogue(engine, question):
+    with reading(engine) as connection:
+        return sorted(map(tuple, connection.execute(text(question))))
+
+
+CATALOGUE = (
+    "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
+    " WHERE table_schema = 'public' AND table_name <> 'alembic_version'",
+    "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+    " WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version'",
+    "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'",
+    "SELECT seqrelid::regclass::text, seqincrement, seqstart FROM pg_sequence",
+    "SELECT partrelid::regclass::text, pg_get_partkeydef(partrelid) FROM pg_partitioned_table",
+)
 
 
 def _sql(kind):

@@ -9,6 +9,8 @@ from metering.storage.tables import charges, event_copies, events, month_rollups
 from pricing.quantities import Quantities
 from pricing.rates import Price
 
+pytestmark = pytest.mark.only_on("sqlite")  # no PostgreSQL database was ever used at an earlier revision
+
 RESPONSE = "ebafdc12cee84cf29c1b"
 
 

@@ -1,22 +1,23 @@
-"""Is the file whole, and does every reference lead somewhere?"""
+"""Is the database whole, and does every reference lead somewhere?"""
 
 from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
 from metering.domain.violations import Violation
+from metering.storage.integrity import damage, dangling_references
+
+MAX_SHOWN = 100
 
 
-def file_is_whole(connection: Connection) -> Iterator[Violation]:
-    """SQLite's own check: pages, indexes, NOT NULL, CHECK and the types of STRICT tables."""
-    for (finding,) in connection.exec_driver_sql("PRAGMA integrity_check(100)"):
-        if finding != "ok":
-            yield Violation("database_damaged", "database", "ok", finding, f"SQLite's integrity_check found: {finding}")
+def database_is_whole(connection: Connection) -> Iterator[Violation]:
+    """The database finds nothing wrong with itself."""
+    for finding in damage(connection):
+        yield Violation("database_damaged", "database", "ok", finding, f"the database says of itself: {finding}")
 
 
 def references_lead_somewhere(connection: Connection) -> Iterator[Violation]:
-    """Every foreign key names a row that exists."""
-    for table, rowid, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
-        where = f"{table} {rowid}"
-        message = f"a row of {table} names a row of {parent} that does not exist"
-        yield Violation("dangling_reference", where, f"a row of {parent}", "none", message)
+    """Every reference names a row that exists, whether the database would keep it or not."""
+    for table, column, value, parent in dangling_references(connection, limit=MAX_SHOWN):
+        message = f"{column} of {table} names the row {value} of {parent}, which does not exist"
+        yield Violation("dangling_reference", f"{table}.{column} {value}", f"a row of {parent}", "none", message)

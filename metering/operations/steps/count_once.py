@@ -7,7 +7,6 @@ providers give: another source's record of a counted event is a copy.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import msgspec
 from sqlalchemy import Connection
 
 from metering.domain.batches import BatchEvent
@@ -15,11 +14,13 @@ from metering.domain.identity import CLAIM_WINDOW_MICROS, identities_of, identit
 from metering.domain.outcomes import Outcome
 from metering.operations.steps.place_events import Place
 from metering.storage.events import (
+    NO_CLAIMS,
     Claimant,
-    claimants,
+    HeldClaims,
+    hold_claims,
     insert_identities,
-    next_event_id,
     stored_identities,
+    take_event_ids,
 )
 
 
@@ -31,10 +32,14 @@ class Repeat(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """The record at position ``p`` has the id ``first_id + p``; it is a new event unless it is among the repeats."""
+    """The record at position ``p`` has the id ``first_id + p``; it is a new event unless it is among the repeats.
+
+    ``claims`` are those of all records that are no duplicates and no conflicts; they are settled when it is known who counts.
+    """
 
     first_id: int
     repeats: dict[int, Repeat]
+    claims: HeldClaims = NO_CLAIMS
 
 
 def judge(connection: Connection, events: Sequence[BatchEvent], places: Sequence[Place]) -> Judgement:
@@ -42,7 +47,9 @@ def judge(connection: Connection, events: Sequence[BatchEvent], places: Sequence
 
     Needs a write transaction: what is judged new is taken from here on.
     """
-    first_id = next_event_id(connection)
+    if not events:
+        return Judgement(0, {})
+    first_id = take_event_ids(connection, len(events))
     identities = _identities(events, places)
     rows = [
         (identity, event_id, event.fingerprint)
@@ -51,8 +58,7 @@ def judge(connection: Connection, events: Sequence[BatchEvent], places: Sequence
     rows.sort()
     new = insert_identities(connection, rows)
     repeats = {} if new == len(events) else _repeats(connection, events, identities, first_id)
-    _find_copies(connection, events, places, Judgement(first_id, repeats))
-    return Judgement(first_id, repeats)
+    return Judgement(first_id, repeats, _find_copies(connection, events, places, Judgement(first_id, repeats)))
 
 
 def _identities(events: Sequence[BatchEvent], places: Sequence[Place]) -> list[bytes]:
@@ -73,14 +79,24 @@ def _repeats(connection: Connection, events: Sequence[BatchEvent], identities: l
     return repeats
 
 
-def _find_copies(connection: Connection, events: Sequence[BatchEvent], places: Sequence[Place], judgement: Judgement) -> None:
-    first_id, repeats = judgement
-    claims = {claim for position, event in enumerate(events) if position not in repeats for claim in event.claims}
-    if not claims:
-        return
-    known = claimants(connection, msgspec.json.encode(sorted(claims)).decode())
+def _find_copies(
+    connection: Connection, events: Sequence[BatchEvent], places: Sequence[Place], judgement: Judgement
+) -> HeldClaims:
+    """Note the copies among the repeats; return the claims, held."""
+    first_id, repeats, _ = judgement
+    rows = [
+        (claim, event_id)
+        for event_id, event in enumerate(events, first_id)
+        if event.claims and event_id - first_id not in repeats
+        for claim in event.claims
+    ]
+    if not rows:
+        return NO_CLAIMS
+    times = [events[event_id - first_id].time for _, event_id in rows]
+    held = hold_claims(connection, rows, min(times) - CLAIM_WINDOW_MICROS, max(times) + CLAIM_WINDOW_MICROS)
+    known = held.known
     if not known and len({place.source_id for place in places}) == 1:
-        return
+        return held
     for position, (event, place) in enumerate(zip(events, places, strict=True)):
         if position in repeats:
             continue
@@ -91,6 +107,7 @@ def _find_copies(connection: Connection, events: Sequence[BatchEvent], places: S
         claimant = Claimant(first_id + position, place.account_id, place.source_id, event.time)
         for claim in event.claims:
             known.setdefault(claim, []).append(claimant)
+    return held
 
 
 def _original(event: BatchEvent, place: Place, known: dict[int, list[Claimant]]) -> int | None:

@@ -19,11 +19,11 @@ from metering.operations.steps.roll_up import RollupDeltas
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.events import (
     add_to_rollups,
-    insert_claims,
     insert_conflicts,
     insert_copies,
     insert_events,
     insert_receipt,
+    settle_claims,
 )
 
 
@@ -59,7 +59,7 @@ def store_events(connection: Connection, batches: Sequence[tuple[Charged, BatchR
     if rows.values:
         insert_receipt(connection, judgement.first_id, now)
         insert_events(connection, rows.values)
-    insert_claims(connection, rows.claims)
+    settle_claims(connection, judgement.claims, rows.claims)
     add_to_rollups(connection, rows.deltas.rows())
     if judgement.repeats:
         owners = [result for charged, result in batches for _ in charged.events]

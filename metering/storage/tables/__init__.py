@@ -7,13 +7,17 @@ from metering.storage.tables.accounts import account_names, accounts, api_keys, 
 from metering.storage.tables.alerts import alerts
 from metering.storage.tables.credits import credit_entries, credit_grants
 from metering.storage.tables.events import (
+    EVENT_ID_BLOCK,
     charges,
     event_claims,
     event_conflicts,
     event_copies,
     event_identities,
+    event_ids,
     events,
+    later_claims,
     month_rollups,
+    postgres_metadata,
     quarantine,
     receipts,
     rollups,
@@ -26,6 +30,7 @@ from metering.storage.tables.rerating import rerate_runs
 from metering.storage.tables.schema import metadata
 
 __all__ = [
+    "EVENT_ID_BLOCK",
     "account_names",
     "accounts",
     "alerts",
@@ -37,10 +42,13 @@ __all__ = [
     "event_conflicts",
     "event_copies",
     "event_identities",
+    "event_ids",
     "events",
+    "later_claims",
     "metadata",
     "month_rollups",
     "plan_changes",
+    "postgres_metadata",
     "price_syncs",
     "price_tables",
     "quarantine",

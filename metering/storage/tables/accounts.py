@@ -6,6 +6,8 @@ from sqlalchemy import text as sql
 
 from metering.storage.tables.schema import flag, identifier, integer, refers, table, text
 
+_STILL = sql("valid_to IS NULL")
+
 accounts = table(
     "accounts",
     identifier(),
@@ -27,7 +29,7 @@ account_names = table(
     CheckConstraint("valid_to IS NULL OR valid_to > valid_from", name="period"),
     CheckConstraint("name <> ''", name="name"),
     Index("ix_account_names_account_id", "account_id"),
-    Index("uq_account_names_current", "name", unique=True, sqlite_where=sql("valid_to IS NULL")),
+    Index("uq_account_names_current", "name", unique=True, sqlite_where=_STILL, postgresql_where=_STILL),
 )
 
 # Append-only; of two changes on the same day the later row holds.

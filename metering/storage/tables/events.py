@@ -4,12 +4,36 @@ An event's row carries its first charge; later charges stand in ``charges`` as r
 because every column costs time and space a million times over: dimensions live in ``series``, when events arrived in
 ``receipts``, kinds of quantities that few requests have in ``other_quantities``, and what follows from other columns (whether
 Hugging Face bills the event, whether a cache price was assumed) in none.
+
+On PostgreSQL the log is partitioned by the UTC month of the event time. No reference can lead to it, because its key has to
+hold the time, and it keeps none itself: four look-ups an event would cost more than the event.
 """
 
-from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Sequence,
+    Table,
+    UniqueConstraint,
+)
 
 from metering.domain.batches import COLUMN_KINDS
-from metering.storage.tables.schema import Int64, identifier, integer, refers, table, text
+from metering.storage.tables.schema import (
+    Bytes16,
+    Int64,
+    Key,
+    identifier,
+    integer,
+    metadata,
+    refers,
+    refers_on_sqlite,
+    table,
+    text,
+)
 from pricing.quantities import ALL_KINDS
 
 sources = table("sources", identifier(), text("name"), UniqueConstraint("name"))
@@ -32,10 +56,10 @@ series = table(
 
 events = table(
     "events",
-    identifier(),
-    refers("account_id", "accounts"),
-    refers("series_id", "series"),
-    refers("source_id", "sources"),
+    Column("id", Int64, autoincrement=False),
+    integer("account_id"),
+    integer("series_id"),
+    integer("source_id"),
     text("external_id"),
     integer("event_time"),
     integer("status", null=True),
@@ -45,7 +69,7 @@ events = table(
     text("other_quantities"),
     # The first charge: NULL where it is unpriced.
     integer("charge_nano", null=True),
-    refers("rate_id", "rates", null=True),
+    integer("rate_id", null=True),
     integer("price_grade"),
     integer("billing_month"),
     text("response_id"),
@@ -57,7 +81,13 @@ events = table(
     CheckConstraint("(charge_nano IS NULL) = (price_grade = 2)", name="unpriced"),
     CheckConstraint("(rate_id IS NOT NULL) = (price_grade = 0)", name="rated"),
     CheckConstraint(" AND ".join(f"{kind} >= 0" for kind in COLUMN_KINDS), name="quantities"),
+    Key("id", on_postgres=("id", "event_time")),
+    refers_on_sqlite("account_id", "accounts"),
+    refers_on_sqlite("series_id", "series"),
+    refers_on_sqlite("source_id", "sources"),
+    refers_on_sqlite("rate_id", "rates"),
     Index("ix_events_account_id_event_time", "account_id", "event_time"),
+    postgresql_partition_by="RANGE (event_time)",
 )
 
 # When events arrived: those from ``first_event_id`` until the next receipt's, stored in one transaction.
@@ -70,18 +100,19 @@ receipts = table(
 # Identity is (account, source, id) hashed to 16 bytes; ``event_id`` names the event, or the copy, that it belongs to.
 event_identities = table(
     "event_identities",
-    Column("identity", LargeBinary, nullable=False),
+    Column("identity", Bytes16, nullable=False),
     integer("event_id"),
     integer("fingerprint"),
     PrimaryKeyConstraint("identity"),
     sqlite_with_rowid=False,
 )
 
+# On PostgreSQL a claim stands here once, with the first event that made it: two writers of one claim wait for each other.
 event_claims = table(
     "event_claims",
     integer("claim"),
     integer("event_id"),
-    PrimaryKeyConstraint("claim", "event_id"),
+    Key("claim", "event_id", on_postgres=("claim",)),
     sqlite_with_rowid=False,
 )
 
@@ -89,13 +120,14 @@ event_claims = table(
 event_copies = table(
     "event_copies",
     Column("id", integer("id").type, primary_key=True, autoincrement=False),
-    refers("copy_of", "events"),
+    integer("copy_of"),
     refers("account_id", "accounts"),
     refers("source_id", "sources"),
     text("external_id"),
     integer("event_time"),
     integer("received_at"),
     text("content"),
+    refers_on_sqlite("copy_of", "events"),
     Index("ix_event_copies_copy_of", "copy_of"),
 )
 
@@ -118,7 +150,7 @@ event_conflicts = table(
 charges = table(
     "charges",
     identifier(),
-    refers("event_id", "events"),
+    integer("event_id"),
     refers("series_id", "series"),
     integer("sign"),
     integer("amount_nano"),
@@ -129,6 +161,7 @@ charges = table(
     text("reason"),
     # The re-rating that wrote it, NULL for everything else.
     refers("run_id", "rerate_runs", null=True),
+    refers_on_sqlite("event_id", "events"),
     CheckConstraint("sign IN (-1, 1)", name="sign"),
     CheckConstraint("amount_nano * sign >= 0", name="amount"),
     CheckConstraint("(rate_id IS NOT NULL) = (price_grade = 0)", name="rated"),
@@ -194,3 +227,17 @@ quarantine = table(
     integer("resolved_at", null=True),
     UniqueConstraint("source", "file", "offset", "digest"),
 )
+
+# What only PostgreSQL has. Later events that made a claim and are no copies: the same source, another account, another hour.
+postgres_metadata = MetaData(naming_convention=metadata.naming_convention)
+later_claims = Table(
+    "later_claims",
+    postgres_metadata,
+    integer("claim"),
+    integer("event_id"),
+    PrimaryKeyConstraint("claim", "event_id"),
+)
+
+# Each value begins a block of ids, so that the ids of a batch follow one another; what a batch leaves over is skipped.
+EVENT_ID_BLOCK = 1_000
+event_ids = Sequence("event_ids", start=1, increment=EVENT_ID_BLOCK, metadata=postgres_metadata)

@@ -1,9 +1,31 @@
-"""What all tables share: the metadata, names of constraints, and the integer type."""
+"""What all tables share: the metadata, names of constraints, and the types.
+
+Where the two databases need another shape, the declaration says both: types by a variant, keys by ``Key``, references that only
+SQLite can keep by ``refers_on_sqlite``.
+"""
 
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import SchemaItem
+from sqlalchemy.sql.compiler import DDLCompiler
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 metadata = MetaData(
     naming_convention={
@@ -17,6 +39,38 @@ metadata = MetaData(
 
 # 64 bits on both databases; SQLite's STRICT tables know only INTEGER, and only that name makes a rowid alias.
 Int64 = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Bytes16(TypeDecorator[bytes]):
+    """UUID bytes: a BLOB on SQLite, and on PostgreSQL a ``uuid``, which is eight bytes shorter than a ``bytea``."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type of the database."""
+        return dialect.type_descriptor(postgresql.UUID() if dialect.name == "postgresql" else LargeBinary())
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> Any:
+        """Return the value as the driver takes it."""
+        return UUID(bytes=value) if value is not None and dialect.name == "postgresql" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:  # noqa: ARG002 - as declared
+        """Return the value as bytes."""
+        return value.bytes if isinstance(value, UUID) else value
+
+
+class Key(PrimaryKeyConstraint):
+    """A primary key that is over other columns on PostgreSQL."""
+
+    def __init__(self, *columns: str, on_postgres: tuple[str, ...]) -> None:
+        super().__init__(*columns)
+        self.on_postgres = on_postgres
+
+
+@compiles(Key, "postgresql")
+def _key_on_postgres(key: Key, compiler: DDLCompiler, **_: Any) -> str:
+    return f"CONSTRAINT {compiler.preparer.format_constraint(key)} PRIMARY KEY ({', '.join(key.on_postgres)})"
 
 
 def table(name: str, *items: SchemaItem, **options: Any) -> Table:
@@ -44,6 +98,11 @@ def text(name: str, *, null: bool = False) -> Column[str]:
 def refers(name: str, target: str, *, null: bool = False, primary_key: bool = False) -> Column[int]:
     """Return a foreign key column to the ``id`` of a table."""
     return Column(name, Int64, ForeignKey(f"{target}.id"), nullable=null, primary_key=primary_key)
+
+
+def refers_on_sqlite(name: str, target: str) -> ForeignKeyConstraint:
+    """Return a reference of a column that PostgreSQL does not keep by itself; ``metering verify`` checks it on both."""
+    return ForeignKeyConstraint([name], [f"{target}.id"]).ddl_if(dialect="sqlite")
 
 
 def flag(name: str) -> Column[int]:

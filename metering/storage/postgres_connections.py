@@ -1,0 +1,84 @@
+"""PostgreSQL through psycopg 3: writers see what others have committed, readers see one snapshot.
+
+Writing is READ COMMITTED: a batch waits for another writer's key and then sees what that one stored. Reading is REPEATABLE
+READ, READ ONLY. A verb that looks before it writes holds WRITER_LOCK, so that it is alone as it is on SQLite; ingest does not,
+and relies on unique keys taken in order. Locks of a transaction end with it, whatever becomes of the process.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+
+from metering.storage.errors import DatabaseUrlError
+
+# Keys of advisory locks: any numbers will do that other users of the database do not take.
+MIGRATION_LOCK = 7_301_001
+WRITER_LOCK = 7_301_002
+
+_DRIVER = "postgresql+psycopg"
+_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
+def open_engine(url: URL) -> Engine:
+    """Open the database; nothing is connected yet. Raises DatabaseUrlError for another driver, no name, or no psycopg."""
+    if url.drivername not in ("postgresql", _DRIVER):
+        raise DatabaseUrlError("METERING_DATABASE_URL names a driver; PostgreSQL is used through psycopg: postgresql://…")
+    if not url.database:
+        raise DatabaseUrlError("METERING_DATABASE_URL names no database (postgresql://user@host/metering)")
+    try:
+        engine = create_engine(
+            url.set(drivername=_DRIVER), isolation_level="READ COMMITTED", pool_use_lifo=True, pool_pre_ping=True
+        )
+    except ModuleNotFoundError:
+        raise DatabaseUrlError(
+            "METERING_DATABASE_URL names PostgreSQL, and its driver is not installed: pip install 'hf-metering[postgres]'"
+        ) from None
+    event.listen(engine, "connect", _prepare_connection)
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Give a connection whose statements all see one snapshot."""
+    with engine.connect().execution_options(**_SNAPSHOT) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Give a connection in a write transaction, alone among those that ask for that."""
+    with engine.connect() as connection, connection.begin():
+        take_lock(connection, WRITER_LOCK)
+        yield connection
+
+
+@contextmanager
+def writing_beside_others(engine: Engine) -> Iterator[Connection]:
+    """Give a connection in a write transaction that runs beside others."""
+    with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def migrating(engine: Engine) -> Iterator[Connection]:
+    """Give a write transaction for a migration. Of two replicas that start together one waits, and finds it done."""
+    with engine.connect() as connection, connection.begin():
+        take_lock(connection, MIGRATION_LOCK)
+        yield connection
+
+
+def take_lock(connection: Connection, key: int) -> None:
+    """Wait for an advisory lock, and hold it until the transaction ends."""
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (key,))
+
+
+def _prepare_connection(dbapi_connection: Any, _record: object) -> None:
+    # A sum of BIGINTs is a NUMERIC, which the driver would give as Decimal; here every number is an integer.
+    dbapi_connection.adapters.register_loader("numeric", _integer_loader(dbapi_connection))
+
+
+def _integer_loader(dbapi_connection: Any) -> type:
+    of_integers: type = dbapi_connection.adapters.get_loader(dbapi_connection.adapters.types["int8"].oid, 0)
+    return of_integers

@@ -1,0 +1,128 @@
+"""Identities and claims on PostgreSQL, where several writers are at work: whoever writes a key first makes the others wait.
+
+Keys are written in their order, so that of two writers one waits and neither waits for the other. A statement sees what was
+committed before it began: what was lost to another writer is read by a statement of its own.
+"""
+
+import struct
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from metering.storage.bulk import insert_all
+from metering.storage.event_keys import Claimant, HeldClaims, StoredIdentity
+from metering.storage.postgres_copy import copy_packed
+from metering.storage.tables import EVENT_ID_BLOCK, event_claims, later_claims
+
+_pack_identity = struct.Struct("!hi16siqiq").pack
+_pack_claim = struct.Struct("!hiqiq").pack
+
+# A copy of the wanted rows in the session's own memory: an INSERT can pass over taken keys, a COPY can not.
+_WANTED_IDENTITIES = (
+    "CREATE TEMPORARY TABLE IF NOT EXISTS wanted_identities"
+    " (identity uuid NOT NULL, event_id bigint NOT NULL, fingerprint bigint NOT NULL) ON COMMIT DELETE ROWS"
+)
+_INSERT_IDENTITIES = (
+    "INSERT INTO event_identities (identity, event_id, fingerprint)"
+    " SELECT identity, event_id, fingerprint FROM wanted_identities ORDER BY identity ON CONFLICT DO NOTHING"
+)
+_STORED_IDENTITIES = (
+    "SELECT uuid_send(identity), event_id, fingerprint FROM event_identities WHERE identity = ANY(CAST(%s AS uuid[]))"
+)
+_WANTED_CLAIMS = (
+    "CREATE TEMPORARY TABLE IF NOT EXISTS wanted_claims (claim bigint NOT NULL, event_id bigint NOT NULL) ON COMMIT DELETE ROWS"
+)
+_INSERT_CLAIMS = (
+    "INSERT INTO event_claims (claim, event_id) SELECT claim, event_id FROM wanted_claims ORDER BY claim ON CONFLICT DO NOTHING"
+)
+# The first claimant's row is held, so that of two later claimants the second sees what the first one decided.
+_HOLD_TAKEN_CLAIMS = (
+    "SELECT event_claims.claim FROM event_claims JOIN wanted_claims ON wanted_claims.claim = event_claims.claim"
+    " WHERE event_claims.event_id <> wanted_claims.event_id ORDER BY event_claims.claim FOR UPDATE OF event_claims"
+)
+_CLAIMANTS = """
+SELECT held.claim, events.id, events.account_id, events.source_id, events.event_time
+FROM (
+    SELECT claim, event_id FROM event_claims WHERE claim = ANY(CAST(%s AS bigint[]))
+    UNION ALL SELECT claim, event_id FROM later_claims WHERE claim = ANY(CAST(%s AS bigint[]))
+) AS held
+JOIN events ON events.id = held.event_id
+WHERE events.event_time BETWEEN %s AND %s
+ORDER BY held.claim, events.id
+"""
+_TAKE_BACK = "DELETE FROM event_claims WHERE claim = ANY(CAST(%s AS bigint[]))"
+
+_INSERT_FIRST = insert_all(event_claims)
+_INSERT_LATER = insert_all(later_claims)
+
+
+def take_event_ids(connection: Connection, count: int) -> int:
+    """Return the first of ``count`` ids that follow one another and that nobody else is given."""
+    blocks = -(-count // EVENT_ID_BLOCK)
+    while True:
+        drawn = connection.exec_driver_sql("SELECT nextval('event_ids') FROM generate_series(1, %s)", (blocks,))
+        starts = list(drawn.scalars())
+        # Another writer may have drawn in between, which takes a few microseconds: these blocks are skipped then.
+        if starts[-1] - starts[0] == (blocks - 1) * EVENT_ID_BLOCK:
+            return int(starts[0])
+
+
+def insert_identities(connection: Connection, rows: Sequence[tuple[bytes, int, int]]) -> int:
+    """Write the rows whose identity is not taken; return how many. Waits for writers of the same identities."""
+    connection.exec_driver_sql(_WANTED_IDENTITIES)
+    packed = [_pack_identity(3, 16, identity, 8, event_id, 8, fingerprint) for identity, event_id, fingerprint in rows]
+    copy_packed(connection, "wanted_identities", ("identity", "event_id", "fingerprint"), packed)
+    return connection.exec_driver_sql(_INSERT_IDENTITIES).rowcount
+
+
+def stored_identities(connection: Connection, identities: Sequence[bytes]) -> dict[bytes, StoredIdentity]:
+    """Return what the identities that are taken belong to."""
+    wanted = "{" + ",".join(identity.hex() for identity in identities) + "}"
+    rows = connection.exec_driver_sql(_STORED_IDENTITIES, (wanted,))
+    return {bytes(identity): StoredIdentity(event_id, fingerprint) for identity, event_id, fingerprint in rows}
+
+
+def hold_claims(connection: Connection, rows: Sequence[tuple[int, int]], start: int, end: int) -> HeldClaims:
+    """Write each claim with the first event that makes it, and return the events that had made it before.
+
+    Waits for writers of the same claims.
+    """
+    written: dict[int, int] = {}
+    for claim, event_id in rows:
+        written.setdefault(claim, event_id)
+    connection.exec_driver_sql(_WANTED_CLAIMS)
+    packed = [_pack_claim(2, 8, claim, 8, event_id) for claim, event_id in sorted(written.items())]
+    copy_packed(connection, "wanted_claims", ("claim", "event_id"), packed)
+    if connection.exec_driver_sql(_INSERT_CLAIMS).rowcount == len(rows):
+        return HeldClaims({}, written, settled=True)
+    taken = list(connection.exec_driver_sql(_HOLD_TAKEN_CLAIMS).scalars())
+    for claim in taken:
+        del written[claim]
+    return HeldClaims(_claimants(connection, taken, start, end) if taken else {}, written)
+
+
+def settle_claims(connection: Connection, held: HeldClaims, rows: Sequence[tuple[int, int]]) -> None:
+    """Make the claims that are written those of the events that count."""
+    if held.settled:
+        return
+    of_copies = sorted(dict(held.written.items() - set(rows)))
+    if of_copies:
+        connection.exec_driver_sql(_TAKE_BACK, (of_copies,))
+    free = set(of_copies)
+    first: list[tuple[int, int]] = []
+    later: list[tuple[int, int]] = []
+    for claim, event_id in sorted(rows):
+        if claim in free:
+            free.remove(claim)
+            first.append((claim, event_id))
+        elif held.written.get(claim) != event_id:
+            later.append((claim, event_id))
+    _INSERT_FIRST.run(connection, first)
+    _INSERT_LATER.run(connection, later)
+
+
+def _claimants(connection: Connection, claims: Sequence[int], start: int, end: int) -> dict[int, list[Claimant]]:
+    found: dict[int, list[Claimant]] = {}
+    for claim, *claimant in connection.exec_driver_sql(_CLAIMANTS, (claims, claims, start, end)):
+        found.setdefault(claim, []).append(Claimant(*claimant))
+    return found

@@ -1,0 +1,64 @@
+"""Expressions that the two databases spell in their own ways."""
+
+from typing import Any
+
+from sqlalchemy import String
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import FunctionElement
+
+from metering.storage.tables.schema import Int64
+
+
+class json_integer(FunctionElement[int]):  # noqa: N801 - named as it reads in a statement
+    """The integer under a key of a JSON object that stands in a text column; NULL where the text is empty or has no such key.
+
+    ``json_integer(column, key)``.
+    """
+
+    type = Int64
+    inherit_cache = True
+
+
+class json_string(FunctionElement[str]):  # noqa: N801
+    """The string under a key of a JSON object that stands in a text column; NULL as for ``json_integer``."""
+
+    type = String()
+    inherit_cache = True
+
+
+class by_code_point(FunctionElement[str]):  # noqa: N801
+    """A text, compared and ordered by code points: the same order in every database, whatever its locale."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(json_integer, "sqlite")
+@compiles(json_string, "sqlite")
+def _json_on_sqlite(element: FunctionElement[Any], compiler: SQLCompiler, **options: Any) -> str:
+    column, key = (compiler.process(clause, **options) for clause in element.clauses)
+    # A path of json_extract would need the key quoted; a row of json_each has it as it is.
+    return f"(SELECT value FROM json_each(nullif({column}, '')) WHERE \"key\" = {key})"
+
+
+@compiles(json_integer, "postgresql")
+def _json_integer_on_postgres(element: json_integer, compiler: SQLCompiler, **options: Any) -> str:
+    column, key = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"CAST(CAST(nullif({column}, '') AS json) ->> {key} AS bigint)"
+
+
+@compiles(json_string, "postgresql")
+def _json_string_on_postgres(element: json_string, compiler: SQLCompiler, **options: Any) -> str:
+    column, key = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"CAST(nullif({column}, '') AS json) ->> {key}"
+
+
+@compiles(by_code_point, "sqlite")
+def _as_it_is(element: by_code_point, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(by_code_point, "postgresql")
+def _collated(element: by_code_point, compiler: SQLCompiler, **options: Any) -> str:
+    return f'{compiler.process(element.clauses, **options)} COLLATE "C"'

