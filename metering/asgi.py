@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 
 from dotenv import dotenv_values
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
 from metering.api.app import create_api
 from metering.operations.open_service import Service, open_service
@@ -23,6 +23,8 @@ from metering.outbound.fetch import FetchLimits, Pace, open_fetch
 from metering.runtime.leader import Leader
 from metering.runtime.price_sync_job import sync_when_due
 from metering.runtime.scheduler import Job, Scheduler, StoppingError
+from metering.runtime.server_leader import ServerLeader
+from metering.storage.database import file_of
 
 
 def create_app() -> FastAPI:
@@ -43,7 +45,7 @@ def create_app() -> FastAPI:
 def _beside_requests(service: Service, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
     """Run the jobs until the server ends; what they wait for then is left undone."""
     jobs = _jobs(service)
-    scheduler = Scheduler(jobs, Leader(Path(str(service.engine.url.database)))) if jobs else None
+    scheduler = Scheduler(jobs, _leader(service.engine)) if jobs else None
     if scheduler is not None:
         scheduler.start()
     with closing:
@@ -53,6 +55,11 @@ def _beside_requests(service: Service, stopping: threading.Event, closing: ExitS
             stopping.set()
             if scheduler is not None:
                 scheduler.stop()
+
+
+def _leader(engine: Engine) -> Leader | ServerLeader:
+    file = file_of(engine.url)
+    return ServerLeader(engine) if file is None else Leader(file)
 
 
 def _jobs(service: Service) -> list[Job]:

@@ -7,12 +7,11 @@ tick, and a tick that comes late or twice changes nothing.
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Protocol
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from msgspec import Struct
 from sqlalchemy.exc import StatementError
-
-from metering.runtime.leader import Leader
 
 TICK_SECONDS = 60
 
@@ -30,10 +29,20 @@ class StoppingError(Exception):
     """Raised inside a job whose process ends; what it was doing is left undone."""
 
 
+class Leading(Protocol):
+    """Says which of several processes runs the jobs: ``leader`` and ``server_leader`` have their ways."""
+
+    def leads(self) -> bool:
+        """Return whether this process does."""
+
+    def resign(self) -> None:
+        """Leave it to another one."""
+
+
 class Scheduler:
     """Calls jobs at each tick, each in a thread of its own and never twice at once, while ``leader`` leads."""
 
-    def __init__(self, jobs: Sequence[Job], leader: Leader, *, tick_seconds: float = TICK_SECONDS) -> None:
+    def __init__(self, jobs: Sequence[Job], leader: Leading, *, tick_seconds: float = TICK_SECONDS) -> None:
         self._leader = leader
         self._jobs = jobs
         # By default APScheduler drops a call that is late by more than a second, as after a suspended machine.

@@ -75,8 +75,8 @@ def file_of(url: URL) -> Path | None:
 
 def without_password(url: str) -> str:
     """Return a URL as it may be shown. Raises DatabaseUrlError."""
-    opened = open_database(url).url
-    return opened.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
+    open_database(url)
+    return make_url(url).difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
 
 
 def is_server(engine: Engine) -> bool:

@@ -6,7 +6,7 @@ An event's row carries its first charge; a later replacement says what holds now
 from typing import Any, NamedTuple
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, case, func, select, tuple_
 
 from metering.domain.batches import COLUMN_KINDS
 from metering.domain.events import PriceGrade, QuantityGrade
@@ -93,16 +93,33 @@ class EventPosition(NamedTuple):
     event_id: int
 
 
+_page_log = events.alias("page")
+# What the event's own row tells: a page of such events is known before anything is joined to it.
+_OF_THE_ROW = {name for name, told in FILTERS.items() if getattr(told, "table", None) is events}
+
+
+def _in_period(log: FromClause, query: EventQuery, after: EventPosition | None) -> list[ColumnElement[bool]]:
+    limits = [log.c.account_id == query.account_id, log.c.event_time >= query.start, log.c.event_time < query.end]
+    if after is not None:
+        # The first condition follows from the second, and is what an index can be entered by.
+        limits += (log.c.event_time >= after.event_time, tuple_(log.c.event_time, log.c.id) > tuple_(*after))
+    return limits
+
+
+def _page(query: EventQuery, after: EventPosition | None, limit: int) -> Select[int]:
+    own = [_page_log.c[FILTERS[name].key or name].in_(values) for name, values in sorted(query.filters.items())]
+    found = select(_page_log.c.id).where(*_in_period(_page_log, query, after), *own)
+    return found.order_by(_page_log.c.event_time, _page_log.c.id).limit(limit)
+
+
 def events_after(connection: Connection, query: EventQuery, after: EventPosition | None, limit: int) -> list[Row[Any]]:
     """Return at most ``limit`` events in the order of (event time, id), from the first after ``after``."""
     limits = [
-        events.c.account_id == query.account_id,
-        events.c.event_time >= query.start,
-        events.c.event_time < query.end,
+        *_in_period(events, query, after),
         *(FILTERS[name].in_(values) for name, values in sorted(query.filters.items())),
     ]
-    if after is not None:
-        limits.append(tuple_(events.c.event_time, events.c.id) > tuple_(*after))
+    if query.filters.keys() <= _OF_THE_ROW:
+        limits.append(events.c.id.in_(_page(query, after, limit)))
     statement = (
         select(
             events.c.id.label("event_id"),

@@ -16,6 +16,7 @@ from metering.storage.errors import DatabaseUrlError
 # Keys of advisory locks: any numbers will do that other users of the database do not take.
 MIGRATION_LOCK = 7_301_001
 WRITER_LOCK = 7_301_002
+LEADER_LOCK = 7_301_003
 
 _DRIVER = "postgresql+psycopg"
 _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -72,6 +73,18 @@ def migrating(engine: Engine) -> Iterator[Connection]:
 def take_lock(connection: Connection, key: int) -> None:
     """Wait for an advisory lock, and hold it until the transaction ends."""
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (key,))
+
+
+def session_of_its_own(engine: Engine) -> Connection:
+    """Open a session outside of the pool; each statement of it is a transaction. It ends when it is closed."""
+    session = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    session.detach()
+    return session
+
+
+def try_session_lock(session: Connection, key: int) -> bool:
+    """Take an advisory lock until the session ends, without waiting; False where another session has it."""
+    return bool(session.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar_one())
 
 
 def _prepare_connection(dbapi_connection: Any, _record: object) -> None:

@@ -36,10 +36,7 @@ _INSERT_CLAIMS = (
     "INSERT INTO event_claims (claim, event_id) SELECT claim, event_id FROM wanted_claims ORDER BY claim ON CONFLICT DO NOTHING"
 )
 # The first claimant's row is held, so that of two later claimants the second sees what the first one decided.
-_HOLD_TAKEN_CLAIMS = (
-    "SELECT event_claims.claim FROM event_claims JOIN wanted_claims ON wanted_claims.claim = event_claims.claim"
-    " WHERE event_claims.event_id <> wanted_claims.event_id ORDER BY event_claims.claim FOR UPDATE OF event_claims"
-)
+_HOLD_CLAIMS = "SELECT claim, event_id FROM event_claims WHERE claim = ANY(CAST(%s AS bigint[])) ORDER BY claim FOR UPDATE"
 _CLAIMANTS = """
 SELECT held.claim, events.id, events.account_id, events.source_id, events.event_time
 FROM (
@@ -95,7 +92,8 @@ def hold_claims(connection: Connection, rows: Sequence[tuple[int, int]], start: 
     copy_packed(connection, "wanted_claims", ("claim", "event_id"), packed)
     if connection.exec_driver_sql(_INSERT_CLAIMS).rowcount == len(rows):
         return HeldClaims({}, written, settled=True)
-    taken = list(connection.exec_driver_sql(_HOLD_TAKEN_CLAIMS).scalars())
+    held = connection.exec_driver_sql(_HOLD_CLAIMS, (sorted(written),))
+    taken = [claim for claim, event_id in held if written[claim] != event_id]
     for claim in taken:
         del written[claim]
     return HeldClaims(_claimants(connection, taken, start, end) if taken else {}, written)

@@ -1,0 +1,35 @@
+"""Replicas that start at the same moment: one brings the database to the release, the others wait and find it done."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from metering.storage.database import open_database, reading
+from metering.storage.migrate import current_revision, head_revision
+from metering.storage.tables import price_tables
+from pricing.bundled import bundled_tables
+
+ROOT = Path(__file__).parents[2]
+REPLICAS = 3
+
+
+def test_three_replicas_that_upgrade_at_once_all_succeed_and_do_it_once(databases, tmp_path):
+    url = databases.bare()
+    environment = {**os.environ, "METERING_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "metering", "db", "upgrade", "--json"]
+    started = [
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(REPLICAS)
+    ]
+    told = [(*process.communicate(timeout=60), process.returncode) for process in started]
+    assert [(errors, code) for _, errors, code in told] == [("", 0)] * REPLICAS
+    engine = open_database(url)
+    assert current_revision(engine) == head_revision()
+    with reading(engine) as connection:
+        recorded = connection.execute(select(func.count()).select_from(price_tables)).scalar_one()
+    assert recorded == len(list(bundled_tables()))
+    engine.dispose()
+    databases.drop(url)

@@ -1,0 +1,47 @@
+"""On PostgreSQL one process leads; when its session ends, however that happens, another one takes over."""
+
+import pytest
+
+from metering.runtime.server_leader import ServerLeader
+from metering.storage.database import open_database, writing
+
+pytestmark = pytest.mark.only_on("postgresql")
+
+
+@pytest.fixture
+def leaders(bare_meter):
+    """Two processes on one database."""
+    engines = [open_database(bare_meter.url) for _ in range(2)]
+    made = [ServerLeader(engine) for engine in engines]
+    yield made
+    for leader, engine in zip(made, engines, strict=True):
+        leader.resign()
+        engine.dispose()
+
+
+def test_one_leads_and_goes_on_to_lead(leaders):
+    first, second = leaders
+    assert [first.leads(), second.leads(), first.leads(), second.leads()] == [True, False, True, False]
+
+
+def test_who_resigns_lets_another_lead(leaders):
+    first, second = leaders
+    assert first.leads()
+    first.resign()
+    assert second.leads()
+    assert not first.leads()
+
+
+def test_a_leader_whose_session_was_ended_leads_no_more_and_another_takes_over(leaders, bare_meter):
+    first, second = leaders
+    assert first.leads()
+    with writing(bare_meter.engine) as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+        )
+    assert second.leads()
+    assert not first.leads()
+
+
+def test_a_server_that_does_not_answer_is_led_by_nobody():
+    assert not ServerLeader(open_database("postgresql://nobody@127.0.0.1:9/none")).leads()
