@@ -89,7 +89,8 @@ async def taken(
         key_id=principal.key.id,
     )
     try:
-        result = await asyncio.wrap_future(writer.submit(batch, origin))
+        # Shielded: a client that goes away takes its answer with it, not the batch that others may share a commit with.
+        result = await asyncio.shield(asyncio.wrap_future(writer.submit(batch, origin)))
     except TooBusyError as error:
         raise ApiProblem(error.code, str(error), headers={"retry-after": str(RETRY_AFTER_SECONDS)}) from None
     return _answer(result, read)

@@ -93,6 +93,8 @@ class GroupWriter:
             size = 0
             while self._queue and (not group or size + self._queue[0].size <= GROUP_EVENTS):
                 group.append(self._queue.popleft())
+                # From here on the batch is stored: whoever waits can go away, and can not take it back.
+                group[-1].answer.set_running_or_notify_cancel()
                 size += group[-1].size
             return group
 
@@ -104,14 +106,21 @@ class GroupWriter:
             # longer; else one batch must not cost the others.
             if len(group) == 1 or isinstance(error, OperationalError):
                 for waiting in group:
-                    waiting.answer.set_exception(error)
+                    _answer(waiting, error)
                 return
             _log.warning("%d batches are stored one by one after %s", len(group), type(error).__name__)
             for waiting in group:
                 self._write([waiting])
             return
         for waiting, result in zip(group, results, strict=True):
-            if isinstance(result, DomainError):
-                waiting.answer.set_exception(result)
-            else:
-                waiting.answer.set_result(result)
+            _answer(waiting, result)
+
+
+def _answer(waiting: _Waiting, outcome: BatchResult | Exception) -> None:
+    """End the future of a batch, unless whoever waited for it has gone away."""
+    if waiting.answer.cancelled():
+        return
+    if isinstance(outcome, Exception):
+        waiting.answer.set_exception(outcome)
+    else:
+        waiting.answer.set_result(outcome)

@@ -1,12 +1,15 @@
 """``POST /v1/events``: what is acknowledged is stored, and one bad record costs no other."""
 
+import asyncio
 import json
 
+import httpx
 import pytest
 from api_limits import BATCH_EVENTS, BODY_BYTES
 from native_events import native
 
 from metering.runtime.group_writer import TooBusyError
+from metering.storage.database import writing
 from metering.storage.tables import events, quarantine
 
 COST = 120_000
@@ -155,3 +158,26 @@ def test_a_query_and_none_take_the_same_events(admin):
     with_query = admin.post("/v1/events?source=api", json=[native("a"), native("b")]).json()
     without = admin.post("/v1/events", json=[native("b"), native("c")]).json()
     assert (with_query["accepted"], without["accepted"], without["duplicate"]) == (2, 1, 1)
+
+
+def test_a_request_that_is_cancelled_while_it_waits_ends_no_other(api):
+    """Servers cancel the task of a client that went away; its events are stored all the same."""
+    token = api.token("ingest")
+
+    async def send():
+        transport = httpx.ASGITransport(app=api.app)
+        headers = {"authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
+            assert (await client.post("/v1/events", json=native("before"))).status_code == 200
+            with writing(api.meter.engine):  # the writer waits for the lock
+                waiting = [asyncio.create_task(client.post("/v1/events", json=native(f"r{number}"))) for number in range(3)]
+                await asyncio.sleep(0.3)
+                waiting[1].cancel()
+                await asyncio.sleep(0.1)
+            answers = await asyncio.gather(*waiting, return_exceptions=True)
+            after = await client.post("/v1/events", json=native("after"))
+        return [type(answer) if isinstance(answer, BaseException) else answer.status_code for answer in (*answers, after)]
+
+    assert asyncio.run(asyncio.wait_for(send(), 30)) == [200, asyncio.CancelledError, 200, 200]
+    stored = {row.external_id for row in api.meter.rows(events.select())}
+    assert stored == {"before", "r0", "r1", "r2", "after"}

@@ -184,3 +184,16 @@ def test_closing_stores_what_waits_and_takes_no_more(meter, held, writer_of):
     assert stored(meter) == {"a", "b"}
     with pytest.raises(TooBusyError, match="shutting down"):
         writer.submit(one("c"), ORIGIN)
+
+
+def test_a_batch_whose_sender_went_away_is_stored_and_the_others_are_answered(meter, held, writer_of):
+    """A cancelled future must not end the writer: every later request would wait for ever."""
+    writer = writer_of(held)
+    first = writer.submit(one("first"), ORIGIN)
+    assert held.begun.acquire(timeout=PATIENCE)
+    gone, stays = writer.submit(one("gone"), ORIGIN), writer.submit(one("stays"), ORIGIN)
+    assert gone.cancel()
+    held.go.release(3)
+    wait([first, stays], PATIENCE)
+    assert writer.submit(one("later"), ORIGIN).result(PATIENCE).accepted == 1
+    assert stored(meter) == {"first", "gone", "stays", "later"}
