@@ -37,6 +37,7 @@ lint: $(STAMP) ## Check style, types and the floors
 bench: $(STAMP) ## Measure speed and memory beside the bare limits and peers
 	@$(BIN)/python benchmarks/bench_rating.py
 	@$(BIN)/python benchmarks/bench_ingest.py
+	@$(BIN)/python benchmarks/bench_postgres.py
 	@$(BIN)/python benchmarks/bench_memory.py
 
 constraints: ## Pin the newest versions that pyproject.toml allows
