@@ -32,8 +32,12 @@ def open_service(settings: Settings, clock: Callable[[], int], *, create: bool, 
     Raises SchemaOutOfDateError for one that another release made, DatabaseUrlError for a URL that can not be used.
     """
     engine = open_database(settings.database_url)
-    if create and is_empty(engine):
-        upgrade_database(engine, now=clock())
-    else:
-        require_current_schema(engine)
+    try:
+        if create and is_empty(engine):
+            upgrade_database(engine, now=clock())
+        else:
+            require_current_schema(engine)
+    except BaseException:
+        engine.dispose()  # nobody else can: a server would keep its session
+        raise
     return Service(engine, Ingester(engine, settings.ingest, clock), bundled_plans(), settings, clock, fetch)

@@ -34,7 +34,11 @@ class Setting(Struct, frozen=True):
 
 
 SETTINGS = (
-    Setting("METERING_DATABASE_URL", "sqlite:///metering.db", "where everything is kept"),
+    Setting(
+        "METERING_DATABASE_URL",
+        "sqlite:///metering.db",
+        "where everything is kept: a SQLite file, or `postgresql://user:password@host/name`",
+    ),
     Setting("METERING_DECLARED_TAGS", "", "comma-separated tag keys that spend can be grouped by; others stay on the event"),
     Setting("METERING_SERIES_CAP", str(DEFAULT_SERIES_CAP), "how many series an account may have before new ones say (other)"),
     Setting("METERING_MAX_BODY_BYTES", str(10 * 1024 * 1024), "the largest request body the API takes"),

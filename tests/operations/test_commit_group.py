@@ -118,3 +118,35 @@ def test_a_transaction_has_one_receipt(known, group):
     ids = {row.external_id: row.id for row in known.rows(select(events.c.external_id, events.c.id))}
     arrived = dict(known.rows(select(receipts.c.first_event_id, receipts.c.received_at)))
     assert arrived == {ids["before"]: known.now - 7, ids["a"]: known.now}
+
+
+@pytest.fixture
+def ahead(meter):
+    """A group that stores while the next one gathers."""
+    opened = CommitGroup(meter.ingester, ahead=True)
+    yield opened
+    opened.commit()
+
+
+def test_a_group_that_is_stored_ahead_is_acknowledged_after_its_commit(known, ahead):
+    assert ahead.add(batch("a", "b", "c", "d", "e"), ORIGIN) == []  # under way
+    (first,) = ahead.add(batch("f", "g", "h", "i", "j"), ORIGIN)
+    assert first.accepted == 5
+    assert stored(known) >= {"a", "b", "c", "d", "e"}
+    assert ahead.add(batch("k"), ORIGIN) == []
+    assert [result.accepted for result in ahead.commit()] == [5, 1]
+    assert len(stored(known)) == 12
+    assert not known.violations()
+
+
+def test_what_a_group_met_that_was_stored_ahead_is_told_and_what_came_after_it_is_not_stored(known, ahead, monkeypatch):
+    def fail(connection, rows):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(ingest, "note_records", fail)
+    ahead.add(batch("a", "b", "c", "d", "e"), ORIGIN)
+    with pytest.raises(OSError, match="disk is full"):
+        ahead.add(batch("f", "g", "h", "i", "j"), ORIGIN)
+    monkeypatch.undo()
+    assert ahead.commit() == []
+    assert stored(known) == {"before"}
