@@ -38,6 +38,7 @@ bench: $(STAMP) ## Measure speed and memory beside the bare limits and peers
 	@$(BIN)/python benchmarks/bench_rating.py
 	@$(BIN)/python benchmarks/bench_ingest.py
 	@$(BIN)/python benchmarks/bench_postgres.py
+	@$(BIN)/python benchmarks/bench_rerate.py
 	@$(BIN)/python benchmarks/bench_memory.py
 
 constraints: ## Pin the newest versions that pyproject.toml allows

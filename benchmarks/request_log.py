@@ -1,6 +1,7 @@
 """A log of requests to measure with: native NDJSON, seeded, the same bytes for the same arguments."""
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
 
 MODELS = (
@@ -12,20 +13,31 @@ MODELS = (
 )
 _LINE = (
     '{{"id":"req_{number:09d}","source":"gateway-1","time":"2026-10-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}.{micro:06d}Z",'
-    '"account":"acme","provider":"{provider}","model":"{model}","operation":"chat","route":"routed","status":{status},'
+    '"account":"{account}","provider":"{provider}","model":"{model}","operation":"chat","route":"routed","status":{status},'
     '"usage":{{"input_tokens":{prompt},"cache_read_tokens":{cached},"output_tokens":{output},"reasoning_tokens":{reasoning}}},'
-    '"response_id":"chatcmpl-{response:032x}","project":"project-{project}","key":"key-{key}",'
-    '"tags":{{"team":"core"}},"latency_ms":{latency}}}\n'
+    '{response}"project":"project-{project}","key":"key-{key}",{tags}"latency_ms":{latency}}}\n'
 )
 _SECONDS = 31 * 86_400
 
 
-def write_request_log(path: Path, events: int, *, seed: int = 1) -> None:
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Which requests of a month of ``total`` are written: ``count`` of them from the one with the number ``first``."""
+
+    first: int
+    count: int
+    total: int
+
+
+def write_request_log(
+    path: Path, events: int | Slice, *, seed: int = 1, accounts: int = 1, response_ids: bool = True, tags: bool = True
+) -> None:
     """Write a month of requests in the order of their times: 28 combinations of model, project and key; 2 % fail."""
-    chance = random.Random(seed)
+    part = events if isinstance(events, Slice) else Slice(0, events, events)
+    chance = random.Random(seed * 1_000_003 + part.first)
     with path.open("w", encoding="ascii") as file:
-        for number in range(events):
-            day, rest = divmod(number * _SECONDS // events, 86_400)
+        for number in range(part.first, part.first + part.count):
+            day, rest = divmod(number * _SECONDS // part.total, 86_400)
             provider, model = MODELS[min(int(chance.random() * 5.2), 3) if chance.random() < 0.99 else 4]
             output = 0 if chance.random() < 0.02 else int(chance.expovariate(0.004)) + 1
             file.write(
@@ -43,7 +55,9 @@ def write_request_log(path: Path, events: int, *, seed: int = 1) -> None:
                     cached=int(chance.expovariate(0.002)) if chance.random() < 0.3 else 0,
                     output=output,
                     reasoning=output // 3,
-                    response=chance.getrandbits(128),
+                    account="acme" if accounts == 1 else f"account-{chance.randrange(accounts):02d}",
+                    response=f'"response_id":"chatcmpl-{chance.getrandbits(128):032x}",' if response_ids else "",
+                    tags='"tags":{"team":"core"},' if tags else "",
                     project=number % 7,
                     key=number % 2,
                     latency=200 + output * 8,

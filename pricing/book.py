@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pricing.bundled import bundled_aliases
 from pricing.names import Aliases
 from pricing.precedence import Asked, Source, Stream, Tiers, asked_about, sources_of, streams_of, tiers_in_force
+from pricing.quantities import Quantities
 from pricing.rates import Rate
 from pricing.tables import PriceTable, RateKey
 
@@ -17,7 +18,7 @@ from pricing.tables import PriceTable, RateKey
 MAX_REMEMBERED = 65_536
 
 
-class _Timeline:
+class Timeline:
     """What applies to one (account, route, provider, model, operation), as instants and the tiers from each on."""
 
     __slots__ = ("starts", "tiers")
@@ -25,6 +26,26 @@ class _Timeline:
     def __init__(self, starts: list[int], tiers: list[Tiers]) -> None:
         self.starts = starts
         self.tiers = tiers
+
+    def rate_at(self, instant: int, context_tokens: int) -> Rate | None:
+        """Return the rate at ``instant`` (microseconds UTC) for a prompt of so many tokens, or None."""
+        position = bisect_right(self.starts, instant)
+        if not position:
+            return None
+        # What tier_for does, written out: a call here is a twelfth of the look-up.
+        for rate in self.tiers[position - 1]:
+            if context_tokens >= rate.context_from:
+                return rate
+        return None
+
+    def rate_of(self, instant: int, quantities: Quantities) -> Rate | None:
+        """Return the rate at ``instant`` for what a request used; its prompt is added up only where there are tiers."""
+        position = bisect_right(self.starts, instant)
+        if position:
+            tiers = self.tiers[position - 1]
+            if len(tiers) == 1 and not tiers[0].context_from:
+                return tiers[0]
+        return self.rate_at(instant, quantities.prompt_tokens)
 
 
 class PriceBook:
@@ -39,7 +60,7 @@ class PriceBook:
         self.aliases = bundled_aliases() if aliases is None else aliases
         self._own_prices = {stream.account_id for stream in self.streams if stream.account_id is not None}
         self._sources: dict[tuple[int | None, str], list[Source]] = {}
-        self._timelines: dict[tuple[int | None, str, str, str, str], _Timeline] = {}
+        self._timelines: dict[tuple[int | None, str, str, str, str], Timeline] = {}
         self._rates = {rate.id: rate for table in self.tables for rate in table.rates if rate.id}
 
     def rate_for(
@@ -55,20 +76,17 @@ class PriceBook:
         The model is named as the record states it. ``context_tokens`` is the size of the prompt, cached tokens included; the
         whole request is priced at its tier.
         """
+        return self.timeline(account_id, route, what).rate_at(instant, context_tokens)
+
+    def timeline(self, account_id: int | None, route: str, what: RateKey) -> Timeline:
+        """Return what applies to ``what`` through all time, for who looks up many instants of the same."""
         key = (account_id if account_id in self._own_prices else None, route, *what)
         timeline = self._timelines.get(key)
         if timeline is None:
             if len(self._timelines) >= MAX_REMEMBERED:
                 self._timelines.clear()
             timeline = self._timelines[key] = self._timeline(*key)
-        position = bisect_right(timeline.starts, instant)
-        if not position:
-            return None
-        # What tier_for does, written out: a call here is a twelfth of the look-up.
-        for rate in timeline.tiers[position - 1]:
-            if context_tokens >= rate.context_from:
-                return rate
-        return None
+        return timeline
 
     def rate(self, rate_id: int) -> Rate:
         """Return a recorded rate by the id that a charge remembers. Raises KeyError for an id that is not recorded."""
@@ -88,8 +106,8 @@ class PriceBook:
         """Return the instants at which the answer may change, in their order."""
         return sorted({start for each in self.asked(account_id, route, what) for start in each.starts()})
 
-    def _timeline(self, account_id: int | None, route: str, provider: str, model: str, operation: str) -> _Timeline:
+    def _timeline(self, account_id: int | None, route: str, provider: str, model: str, operation: str) -> Timeline:
         what = (provider, model, operation)
         asked = [each for each in self.asked(account_id, route, what) if each.keys]
         starts = sorted({start for each in asked for start in each.starts()})
-        return _Timeline(starts, [tiers_in_force(asked, start) for start in starts])
+        return Timeline(starts, [tiers_in_force(asked, start) for start in starts])

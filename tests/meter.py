@@ -4,10 +4,12 @@ from builders import NOW, batch_of, price_table, rate
 from sqlalchemy import func, select
 
 from metering.domain.outcomes import BatchResult
+from metering.domain.rerating import Examined, RerateScope
 from metering.domain.spend import Granularity, SpendQuery
 from metering.operations.ingest import Ingester, IngestSettings, Origin
 from metering.operations.query_spend import query_spend
 from metering.operations.rate_unpriced import RateResult, rate_unpriced
+from metering.operations.rerate import RerateResult, continue_rerate, preview_rerate, start_rerate
 from metering.operations.verify import verify
 from metering.storage.accounts import insert_account
 from metering.storage.database import open_database, reading, writing
@@ -52,6 +54,15 @@ class Meter:
         """Charge what has got a price since."""
         return rate_unpriced(self.engine, now=self.now, **options)
 
+    def preview_rerate(self, **scope) -> Examined:
+        """Say what re-rating would change, of all accounts and all time unless the scope says otherwise."""
+        return preview_rerate(self.engine, _rerate_scope(scope))
+
+    def rerate(self, *, reason: str = "a better price", **scope) -> RerateResult:
+        """Re-rate, all accounts and all time unless the scope says otherwise."""
+        run = start_rerate(self.engine, _rerate_scope(scope), reason=reason, now=self.now)
+        return continue_rerate(self.engine, run.id, clock=lambda: self.now)
+
     def spend(self, start: int = ALL_TIME[0], end: int = ALL_TIME[1], **fields):
         """Ask a spend question, of all time unless a period is given."""
         return query_spend(self.engine, SpendQuery(start, end, **fields))
@@ -84,3 +95,7 @@ class Meter:
     def on_sqlite(self) -> bool:
         """Whether the database is a SQLite file."""
         return self.engine.dialect.name == "sqlite"
+
+
+def _rerate_scope(fields) -> RerateScope:
+    return RerateScope(**{"account_id": None, "start": ALL_TIME[0], "end": ALL_TIME[1]} | fields)

@@ -11,6 +11,7 @@ from metering.api import (
     accounts,
     alerts,
     credits,  # noqa: A004
+    event_explained,
     events,
     health,
     keys,
@@ -22,6 +23,7 @@ from metering.api import (
     price_syncs,
     prices,
     quarantine,
+    rerate,
     spend,
     statements,
 )
@@ -79,7 +81,8 @@ def create_api(service: Service, while_serving: Callable[[], AbstractContextMana
     app.state.senders = KnownSenders()
     about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
     resources = (
-        events, spend, accounts, plans, credits, *about_prices, price_syncs, alerts, statements, quarantine, keys, health,
+        events, event_explained, spend, accounts, plans, credits, *about_prices, price_syncs, rerate, alerts, statements,
+        quarantine, keys, health,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)

@@ -178,7 +178,7 @@ def get_events(
         account=row.name,
         start=format_instant(first),
         end=format_instant(last),
-        items=[_event(each, row.name) for each in found[:limit]],
+        items=[event_answer(each, row.name) for each in found[:limit]],
         next_cursor=write_cursor(found[limit - 1].position, question) if len(found) > limit else None,
     )
 
@@ -187,7 +187,8 @@ def _coded(name: str, values: Sequence[str] | None) -> list[int] | None:
     return None if values is None else [CODED[name][value] for value in values]
 
 
-def _event(event: LoggedEvent, account: str) -> LoggedEventAnswer:
+def event_answer(event: LoggedEvent, account: str) -> LoggedEventAnswer:
+    """Return an event as it is answered; ``account`` is the name of who is billed."""
     charge = event.charge_nano
     used = {kind: getattr(event.quantities, kind) for kind in ALL_KINDS}
     same = {name: getattr(event, name) for name in LoggedEventAnswer.model_fields if hasattr(event, name)}

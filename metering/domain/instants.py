@@ -104,6 +104,11 @@ def first_date(month: int) -> date:
     return date(month // 100, month % 100, 1)
 
 
+def first_day(month: int) -> int:
+    """Return the first day of a month, as days since 1970."""
+    return day_number(first_date(month))
+
+
 def days_in(month: int) -> int:
     """Return how many days a month has."""
     return (first_date(next_month(month)) - first_date(month)).days

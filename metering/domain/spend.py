@@ -10,7 +10,16 @@ from msgspec import Struct
 
 from metering.domain.errors import DomainError
 from metering.domain.events import ROUTES, PriceGrade, QuantityGrade
-from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, day_of, format_instant, month_of, month_start
+from metering.domain.instants import (
+    MICROS_PER_DAY,
+    MICROS_PER_HOUR,
+    day_of,
+    first_day,
+    format_instant,
+    month_of,
+    month_start,
+    next_month,
+)
 from pricing.quantities import ALL_KINDS, Quantities
 
 MAX_ROWS = 10_000
@@ -147,6 +156,12 @@ def whole_days(start: int, end: int) -> tuple[int, int]:
     """Return the UTC days that lie wholly in ``[start, end)``, as (first day, day after the last); equal for none."""
     first = -(-start // MICROS_PER_DAY)
     return first, max(first, day_of(end))
+
+
+def whole_months(first: int, last: int) -> tuple[int, ...]:
+    """Return the months (``YYYYMM``) of which all days lie in ``[first, last)`` (days since 1970), in order."""
+    touched = months_between(first * MICROS_PER_DAY, last * MICROS_PER_DAY)
+    return tuple(month for month in touched if first <= first_day(month) and first_day(next_month(month)) <= last)
 
 
 def _check_values(name: str, values: tuple[str, ...]) -> None:

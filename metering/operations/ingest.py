@@ -176,9 +176,11 @@ class Ingester:
         return PreparedBatch(charged, rejected, origin, result)
 
     def _charge(self, events: list[BatchEvent], placed: list[Place], origin: Origin, rejected: list[RejectedRecord]) -> Charged:
-        book = self._book
+        # Once a place, not once an event: a batch has a handful of places.
+        timelines = {place: self._book.timeline(place.account_id, place.route, place.what) for place in set(placed)}
+        priced_by = [timelines[place] for place in placed]
         try:
-            charges = [charge_event(event, place, book) for event, place in zip(events, placed, strict=True)]
+            charges = [charge_event(event, timeline) for event, timeline in zip(events, priced_by, strict=True)]
         except ChargeTooLargeError:
             return self._charge_one_by_one(events, placed, origin, rejected)
         return Charged(events, placed, charges)
@@ -189,7 +191,7 @@ class Ingester:
         charged = Charged([], [], [])
         for event, place in zip(events, placed, strict=True):
             try:
-                charge = charge_event(event, place, self._book)
+                charge = charge_event(event, self._book.timeline(place.account_id, place.route, place.what))
             except ChargeTooLargeError as error:
                 rejected.append(_refused(event, place, error, origin))
                 continue

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Engine, Row
+from sqlalchemy import Connection, Engine, Row
 
 from metering.domain.events import PriceGrade, QuantityGrade
 from metering.domain.series import OTHER
@@ -57,8 +57,13 @@ class LoggedEvent(Struct, frozen=True):
 def list_events(engine: Engine, query: EventQuery, *, after: EventPosition | None = None, limit: int) -> list[LoggedEvent]:
     """Return at most ``limit`` events by event time, of equal times in the order of their arrival."""
     with reading(engine) as connection:
-        rows = events_after(connection, query, after, limit)
-        rates = load_rates(connection, {row.rate_id for row in rows if row.rate_id is not None})
+        return logged_events(connection, query, after=after, limit=limit)
+
+
+def logged_events(connection: Connection, query: EventQuery, *, after: EventPosition | None, limit: int) -> list[LoggedEvent]:
+    """Return the same within a transaction."""
+    rows = events_after(connection, query, after, limit)
+    rates = load_rates(connection, {row.rate_id for row in rows if row.rate_id is not None})
     return [_logged(row, rates) for row in rows]
 
 

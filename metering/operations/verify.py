@@ -23,7 +23,8 @@ from metering.operations.steps.check_events import (
     series_are_of_the_account,
 )
 from metering.operations.steps.check_identities import every_copy_has_its_identity, every_identity_is_held
-from metering.operations.steps.check_sums import Step, rollups_are_the_ledger, spend_is_the_events
+from metering.operations.steps.check_rerate_runs import runs_are_their_charges
+from metering.operations.steps.check_sums import Step, months_are_their_days, rollups_are_the_ledger, spend_is_the_events
 from metering.storage.database import reading
 
 MAX_VIOLATIONS = 100
@@ -55,12 +56,14 @@ CHECKS: tuple[Check, ...] = (
     Check("database", _plain(database_is_whole)),
     Check("references", _plain(references_lead_somewhere)),
     Check("rollups are the ledger", rollups_are_the_ledger),
+    Check("months are their days", months_are_their_days),
     Check("spend is the events", spend_is_the_events),
     Check("events", _events),
     Check("copies", _plain(every_copy_has_its_identity)),
     Check("identities", _plain(every_identity_is_held)),
     Check("first charges", first_charges_follow_their_grades),
     Check("later charges", later_charges_undo_and_replace),
+    Check("re-rating runs", _plain(runs_are_their_charges)),
 )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from metering.storage.sql import by_code_point
 from metering.storage.tables import account_names, accounts
@@ -72,6 +72,12 @@ def accounts_by_name(connection: Connection, *, after: str = "", limit: int | No
     name = by_code_point(account_names.c.name)
     statement = _CURRENT.where(name > after).order_by(name)
     return [AccountRow(*row) for row in connection.execute(statement.limit(limit))]
+
+
+def next_account_id(connection: Connection, after: int) -> int | None:
+    """Return the smallest id of an account above ``after``; None when there is none."""
+    found: int | None = connection.execute(select(func.min(accounts.c.id)).where(accounts.c.id > after)).scalar_one()
+    return found
 
 
 def insert_account(connection: Connection, name: str, *, default_route: str, now: int) -> int:

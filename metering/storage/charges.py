@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
 def insert_charges(connection: Connection, entries: Sequence[Entry], *, reason: str, now: int) -> None:
     """Append later charges in the given order: of one event, each reversal before its replacement."""
-    _INSERT.run(connection, [(None, *entry, now, reason) for entry in entries])
+    _INSERT.run(connection, [(None, *entry, now, reason, None) for entry in entries])
 
 
 def later_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int, list[Entry]]:
@@ -47,6 +47,26 @@ def later_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int,
     for row in connection.execute(statement):
         found.setdefault(row.event_id, []).append(Entry(*row))
     return found
+
+
+class LaterCharge(NamedTuple):
+    """A later charge with when it was written (microseconds UTC), why, and by which re-rating run, if by one."""
+
+    sign: int
+    amount_nano: int
+    rate_id: int | None
+    price_grade: int
+    billing_month: int
+    recorded_at: int
+    reason: str
+    run_id: int | None
+
+
+def later_charges(connection: Connection, event_id: int) -> list[LaterCharge]:
+    """Return the later charges of one event, in the order in which they were written."""
+    columns = [charges.c[name] for name in LaterCharge._fields]
+    rows = connection.execute(select(*columns).where(charges.c.event_id == event_id).order_by(charges.c.id))
+    return [LaterCharge(*row) for row in rows]
 
 
 def first_entry(row: Any) -> Entry:

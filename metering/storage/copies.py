@@ -1,5 +1,6 @@
 """Copies of counted events beside their originals, and identities that belong to nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, exists, func, select
@@ -24,6 +25,11 @@ def copies_after(connection: Connection, *, after: int, limit: int) -> list[Row[
         .limit(limit)
     )
     return list(connection.execute(statement))
+
+
+def copies_by_id(connection: Connection, event_ids: Sequence[int]) -> list[int]:
+    """Return the events that those of the ids which are copies are copies of."""
+    return list(connection.execute(select(event_copies.c.copy_of).where(event_copies.c.id.in_(event_ids))).scalars())
 
 
 def count_identities(connection: Connection) -> tuple[int, int]:

@@ -5,14 +5,16 @@ functions.
 """
 
 from collections.abc import Sequence
+from operator import add
 from typing import Any, Protocol, cast
 
 from sqlalchemy import Connection, insert
 
+from metering.domain.instants import month_of_day
 from metering.storage import postgres_events, sqlite_events
 from metering.storage.bulk import add_to, insert_all, insert_new
 from metering.storage.event_keys import NO_CLAIMS, Claimant, HeldClaims, StoredIdentity
-from metering.storage.tables import event_conflicts, event_copies, events, receipts, rollups
+from metering.storage.tables import event_conflicts, event_copies, events, month_rollups, receipts, rollups
 
 __all__ = [
     "EVENT_COLUMNS",
@@ -39,7 +41,9 @@ ROLLUP_KEY = tuple(column.name for column in rollups.primary_key)
 _INSERT_EVENTS = insert_all(events)
 _INSERT_COPIES = insert_all(event_copies)
 _INSERT_CONFLICTS = insert_new(event_conflicts)
+_DAY = ROLLUP_KEY.index("event_day")
 _ADD_TO_ROLLUPS = add_to(rollups, key=ROLLUP_KEY)
+_ADD_TO_MONTH_ROLLUPS = add_to(month_rollups, key=tuple(column.name for column in month_rollups.primary_key))
 
 
 class Keys(Protocol):
@@ -110,8 +114,15 @@ def insert_conflicts(connection: Connection, rows: list[tuple[Any, ...]]) -> Non
 
 
 def add_to_rollups(connection: Connection, rows: list[tuple[int, ...]]) -> None:
-    """Add signed sums to the rollups; each row holds the key, then the sums, in the table's order."""
+    """Add signed sums to the rollups by day and by month; each row holds the key of the day, then the sums, in order."""
     _ADD_TO_ROLLUPS.run(connection, sorted(rows))
+    months: dict[tuple[int, ...], tuple[int, ...]] = {}
+    width = len(ROLLUP_KEY)
+    for row in rows:
+        key = (*row[:_DAY], month_of_day(row[_DAY]), *row[_DAY + 1 : width])
+        before = months.get(key)
+        months[key] = row[width:] if before is None else tuple(map(add, before, row[width:]))
+    _ADD_TO_MONTH_ROLLUPS.run(connection, sorted((*key, *sums) for key, sums in months.items()))
 
 
 def _keys(connection: Connection) -> Keys:

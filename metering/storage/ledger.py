@@ -11,14 +11,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Subquery, and_, case, func, literal, select, union_all
 
 from metering.domain.events import BILLED_ROUTES, PriceGrade
-from metering.domain.instants import MICROS_PER_DAY
+from metering.domain.instants import MICROS_PER_DAY, first_day, month_of_day, next_month
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.event_quantities import quantity, quantity_columns
-from metering.storage.tables import accounts, charges, events, rollups, series
+from metering.storage.tables import accounts, charges, events, month_rollups, rollups, series
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS
 
 KEY_COLUMNS: tuple[str, ...] = tuple(column.name for column in rollups.primary_key)
+MONTH_KEY_COLUMNS: tuple[str, ...] = tuple(column.name for column in month_rollups.primary_key)
 SUM_COLUMNS: tuple[str, ...] = ("events", *ALL_KINDS, "amount_nano")
 
 Key = tuple[int, ...]
@@ -116,6 +117,28 @@ def rollup_sums(connection: Connection, day: int) -> dict[Key, Sums]:
     """Return the rollups of a day, by their key."""
     columns = [rollups.c[name] for name in (*KEY_COLUMNS, *SUM_COLUMNS)]
     return _by_key(connection.execute(select(*columns).where(rollups.c.event_day == day)))
+
+
+def months_with_rollups(connection: Connection) -> list[int]:
+    """Return the event months (``YYYYMM``) of which there are rollups by day or by month, in order."""
+    of_days = connection.execute(select(rollups.c.event_day).distinct()).scalars()
+    of_months = connection.execute(select(month_rollups.c.event_month).distinct()).scalars()
+    return sorted({*map(month_of_day, of_days), *of_months})
+
+
+def month_sums_of_days(connection: Connection, month: int) -> dict[Key, Sums]:
+    """Return what the rollups of a month's days add up to, by the key of the rollups by month."""
+    key = [literal(month, Int64) if name == "event_month" else rollups.c[name] for name in MONTH_KEY_COLUMNS]
+    groups = [rollups.c[name] for name in MONTH_KEY_COLUMNS if name != "event_month"]
+    days = rollups.c.event_day.between(first_day(month), first_day(next_month(month)) - 1)
+    sums = [func.sum(rollups.c[name]) for name in SUM_COLUMNS]
+    return _by_key(connection.execute(select(*key, *sums).where(days).group_by(*groups)))
+
+
+def month_sums(connection: Connection, month: int) -> dict[Key, Sums]:
+    """Return the rollups by month of an event month, by their key."""
+    columns = [month_rollups.c[name] for name in (*MONTH_KEY_COLUMNS, *SUM_COLUMNS)]
+    return _by_key(connection.execute(select(*columns).where(month_rollups.c.event_month == month)))
 
 
 def entry_sums_by_account(connection: Connection, start: int, end: int) -> dict[int, tuple[int, int]]:

@@ -38,6 +38,11 @@ def source_ids(connection: Connection, names: Collection[str]) -> dict[str, int]
     return {row.name: row.id for row in connection.execute(statement)}
 
 
+def all_sources(connection: Connection) -> list[str]:
+    """Return the name of every source that events came from."""
+    return list(connection.execute(select(sources.c.name).order_by(sources.c.name)).scalars())
+
+
 def insert_sources(connection: Connection, names: Collection[str]) -> None:
     """Create the sources that do not exist yet."""
     for name in sorted(names):

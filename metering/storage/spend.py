@@ -1,14 +1,15 @@
-"""Sums for spend questions: whole days from the rollups, what is finer from the ledger.
+"""Sums for spend questions: whole months and days from the rollups, what is finer from the ledger.
 
-Both have the same columns, so that one statement answers from either. Sums are integers; SQLite refuses one that overflows.
+All have the same columns, so that one statement answers from any. Sums are integers; SQLite refuses one that overflows.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, or_, select
 
 from metering.domain.events import PriceGrade
-from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, day_number, first_date, month_of, next_month
+from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, day_number, first_date, first_day, month_of, next_month
 from metering.domain.series import OTHER
 from metering.domain.spend import (
     CODED_VALUES,
@@ -20,10 +21,11 @@ from metering.domain.spend import (
     SpendQuery,
     months_between,
     whole_days,
+    whole_months,
 )
 from metering.storage.ledger import entries
 from metering.storage.sql import json_string
-from metering.storage.tables import account_names, rollups, series
+from metering.storage.tables import account_names, month_rollups, rollups, series
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS
 
@@ -44,20 +46,39 @@ class SpendSums(NamedTuple):
 def spend_sums(connection: Connection, query: SpendQuery, *, limit: int) -> list[SpendSums]:
     """Return the sums that answer the question, at most ``limit`` from each source; a group may come back several times."""
     if query.period_basis is PeriodBasis.BILLING:
-        months = and_(rollups.c.billing_month >= month_of(query.start), rollups.c.billing_month < month_of(query.end))
-        return _sums(connection, rollups, months, query, limit)
-    ragged, found = [(query.start, query.end)], []
+        billed: FromClause = rollups if query.granularity is Granularity.DAY else month_rollups
+        months = and_(billed.c.billing_month >= month_of(query.start), billed.c.billing_month < month_of(query.end))
+        return _sums(connection, billed, months, query, limit)
+    found = []
+    for source, where in _sources(query):
+        found += _sums(connection, source, where, query, limit)
+    return found
+
+
+def _sources(query: SpendQuery) -> Iterator[tuple[FromClause, ColumnElement[bool]]]:
+    """Yield what a question by event time is answered from: months where they are whole, else days, else the ledger."""
+    ragged = [(query.start, query.end)]
     if query.granularity is not Granularity.HOUR:
         first, last = whole_days(query.start, query.end)
         if first < last:
-            days = and_(rollups.c.event_day >= first, rollups.c.event_day < last)
-            found = _sums(connection, rollups, days, query, limit)
             ragged = [(query.start, first * MICROS_PER_DAY), (last * MICROS_PER_DAY, query.end)]
+            yield from _of_days(first, last, query)
     for start, end in ragged:
         if start < end:
-            ledger = entries(account_id=query.account_id, start=start, end=end)
-            found += _sums(connection, ledger, literal(1) == 1, query, limit)
-    return found
+            yield entries(account_id=query.account_id, start=start, end=end), literal(1) == 1
+
+
+def _of_days(first: int, last: int, query: SpendQuery) -> Iterator[tuple[FromClause, ColumnElement[bool]]]:
+    days = [(first, last)]
+    if query.granularity is not Granularity.DAY:
+        months = whole_months(first, last)
+        if months:
+            month = month_rollups.c.event_month
+            yield month_rollups, and_(month >= months[0], month <= months[-1])
+            days = [(first, first_day(months[0])), (first_day(next_month(months[-1])), last)]
+    for start, end in days:
+        if start < end:
+            yield rollups, and_(rollups.c.event_day >= start, rollups.c.event_day < end)
 
 
 def _sums(
@@ -113,6 +134,8 @@ def _period(source: FromClause, query: SpendQuery) -> ColumnElement[int]:
         return literal(0, Int64)
     if query.period_basis is PeriodBasis.BILLING:
         return source.c.billing_month
+    if source is month_rollups:
+        return month_rollups.c.event_month
     *months, last = months_between(query.start, query.end)
     ends = [(source.c.event_day < day_number(first_date(next_month(month))), month) for month in months]
     return case(*ends, else_=last) if ends else literal(last, Int64)

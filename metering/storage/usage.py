@@ -5,7 +5,7 @@ from sqlalchemy import Connection, func, select
 from metering.domain.events import BILLED_ROUTES
 from metering.domain.statements import UsageSums
 from metering.storage.sql import by_code_point
-from metering.storage.tables import rollups, series
+from metering.storage.tables import month_rollups, series
 from pricing.quantities import ALL_KINDS
 
 _GROUP = (
@@ -13,25 +13,25 @@ _GROUP = (
     series.c.provider,
     series.c.model,
     series.c.operation,
-    rollups.c.rate_id,
-    rollups.c.price_grade,
-    rollups.c.quantity_grade,
-    rollups.c.billable,
+    month_rollups.c.rate_id,
+    month_rollups.c.price_grade,
+    month_rollups.c.quantity_grade,
+    month_rollups.c.billable,
 )
 _ORDER = tuple(by_code_point(column) if column.table is series else column for column in _GROUP)
 
 
 def usage_of_month(connection: Connection, account_id: int, month: int) -> list[UsageSums]:
-    """Return the account's rollups of a billing month, summed over days, projects, keys and tags."""
+    """Return the account's usage of a billing month, summed over event months, projects, keys and tags."""
     statement = (
         select(
             *_GROUP,
-            func.sum(rollups.c.events),
-            *(func.sum(rollups.c[kind]) for kind in ALL_KINDS),
-            func.sum(rollups.c.amount_nano),
+            func.sum(month_rollups.c.events),
+            *(func.sum(month_rollups.c[kind]) for kind in ALL_KINDS),
+            func.sum(month_rollups.c.amount_nano),
         )
-        .join(series, series.c.id == rollups.c.series_id)
-        .where(series.c.account_id == account_id, rollups.c.billing_month == month)
+        .join(series, series.c.id == month_rollups.c.series_id)
+        .where(series.c.account_id == account_id, month_rollups.c.billing_month == month)
         .group_by(*_GROUP)
         .order_by(*_ORDER)
     )
@@ -57,10 +57,10 @@ def usage_of_month(connection: Connection, account_id: int, month: int) -> list[
 def billable_by_month(connection: Connection, account_id: int) -> dict[int, int]:
     """Return the account's billable usage by billing month, nano-USD."""
     statement = (
-        select(rollups.c.billing_month, func.sum(rollups.c.amount_nano))
-        .join(series, series.c.id == rollups.c.series_id)
-        .where(series.c.account_id == account_id, rollups.c.billable == 1, series.c.route.in_(BILLED_ROUTES))
-        .group_by(rollups.c.billing_month)
+        select(month_rollups.c.billing_month, func.sum(month_rollups.c.amount_nano))
+        .join(series, series.c.id == month_rollups.c.series_id)
+        .where(series.c.account_id == account_id, month_rollups.c.billable == 1, series.c.route.in_(BILLED_ROUTES))
+        .group_by(month_rollups.c.billing_month)
     )
     return {row[0]: row[1] for row in connection.execute(statement)}
 
@@ -68,10 +68,10 @@ def billable_by_month(connection: Connection, account_id: int) -> dict[int, int]
 def months_with_usage(connection: Connection, account_id: int | None = None) -> list[tuple[int, int]]:
     """Return the (account id, billing month) pairs that have rollups, in that order."""
     statement = (
-        select(series.c.account_id, rollups.c.billing_month)
-        .join(series, series.c.id == rollups.c.series_id)
+        select(series.c.account_id, month_rollups.c.billing_month)
+        .join(series, series.c.id == month_rollups.c.series_id)
         .distinct()
-        .order_by(series.c.account_id, rollups.c.billing_month)
+        .order_by(series.c.account_id, month_rollups.c.billing_month)
     )
     if account_id is not None:
         statement = statement.where(series.c.account_id == account_id)

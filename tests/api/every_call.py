@@ -28,6 +28,7 @@ models:
 ABOUT_AN_ACCOUNT = [
     Call("ingest_events", "POST", "/v1/events?account={}", {"id": "e1", "time": "2026-11-03T12:00:00Z", "model": "llama"}),
     Call("list_events", "GET", "/v1/events?account={}"),
+    Call("explain_event", "GET", "/v1/events/e1?account={}"),
     Call("query_spend", "GET", "/v1/spend?account={}"),
     Call("show_account", "GET", "/v1/accounts/{}"),
     Call("change_account", "PATCH", "/v1/accounts/{}", {"default_route": "routed"}),
@@ -51,6 +52,7 @@ ABOUT_AN_ACCOUNT = [
     Call("compare_prices", "GET", "/v1/prices/diff?start=2019-01-01&end=2026-11-01&account={}"),
     Call("explain_price", "GET", "/v1/prices/explain?model=llama&provider=together&account={}"),
     Call("list_alerts", "GET", "/v1/alerts?account={}"),
+    Call("rerate", "POST", "/v1/prices/rerate", {"account": "{}", "start": "2026-11-01", "end": "2026-12-01"}),
     Call("list_statements", "GET", "/v1/statements?account={}"),
     Call("show_statement", "GET", "/v1/statements/{}/2026-11"),
     Call("download_statement", "GET", "/v1/statements/{}/2026-11.csv"),

@@ -186,6 +186,7 @@ def test_by_billing_month_spend_is_what_is_billed_then(traffic):
     rows = traffic.spend(OCTOBER, DECEMBER, granularity=MONTHLY, period_basis=PeriodBasis.BILLING)
     assert [(row.period_start, row.events, row.amount_nano) for row in rows] == [(OCTOBER, 1, 120_000), (NOVEMBER, 5, 245_000)]
     traffic.execute("UPDATE rollups SET billing_month = 202611")
+    traffic.execute("UPDATE month_rollups SET billing_month = 202611")
     by_event = traffic.spend(OCTOBER, NOVEMBER)
     by_billing = traffic.spend(OCTOBER, NOVEMBER, period_basis=PeriodBasis.BILLING)
     assert (len(by_event), len(by_billing)) == (1, 0)
@@ -249,3 +250,26 @@ def test_values_that_look_like_sql_or_json_are_only_values(traffic):
     traffic.ingest(usage_event(project=hostile, tags={"team": '"],{}'}))
     assert [row.group for row in traffic.spend(group_by=("tag:team",), filters={"project": (hostile,)})] == [('"],{}',)]
     assert traffic.spend(filters={"tag:x') OR 1=1 --": ("y",)}) == []
+
+
+@pytest.mark.parametrize("granularity", [TOTAL, MONTHLY, DAILY, HOURLY])
+@pytest.mark.parametrize(
+    ("start", "end", "counted"),
+    [
+        ("2026-08-01T00:00:00Z", "2026-12-01T00:00:00Z", 8),  # whole months
+        ("2026-08-01T00:00:00.000001Z", "2026-11-30T23:59:59.999999Z", 6),  # a microsecond less at both ends
+        ("2026-08-31T00:00:00Z", "2026-10-02T00:00:00Z", 5),  # days at both ends of a month
+        ("2026-09-01T00:00:00Z", "2026-09-30T23:00:00Z", 1),  # no whole month
+        ("2026-08-31T23:59:59.999999Z", "2026-09-01T00:00:00.000001Z", 2),  # across an edge
+    ],
+)
+def test_however_a_period_lies_to_months_and_days_each_event_in_it_counts_once(meter, granularity, start, end, counted):
+    times = (
+        "2026-08-01T00:00:00Z", "2026-08-31T23:59:59.999999Z", "2026-09-01T00:00:00Z", "2026-09-30T23:30:00Z",
+        "2026-10-01T00:00:00Z", "2026-10-01T23:59:59.999999Z", "2026-11-15T12:00:00Z", "2026-11-30T23:59:59.999999Z",
+    )  # fmt: skip
+    meter.ingest(*(usage_event(time=instant(time)) for time in times))
+    rows = meter.spend(instant(start), instant(end), granularity=granularity)
+    inside = sum(instant(start) <= instant(time) < instant(end) for time in times)
+    assert sum(row.events for row in rows) == inside == counted
+    assert sum(row.amount_nano for row in rows) == 120_000 * counted

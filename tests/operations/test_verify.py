@@ -58,12 +58,12 @@ def test_an_empty_database_has_no_violation(bare_meter):
 @pytest.mark.parametrize(
     ("statement", "found"),
     [
-        ("UPDATE rollups SET amount_nano = amount_nano + 1 WHERE rate_id = 1", {"rollup_differs", "spend_differs"}),
-        ("UPDATE rollups SET events = events + 1 WHERE price_grade = 3", {"rollup_differs", "spend_differs"}),
+        ("UPDATE rollups SET amount_nano = amount_nano + 1 WHERE rate_id = 1", {"rollup_differs", "month_rollup_differs"}),
+        ("UPDATE rollups SET events = events + 1 WHERE price_grade = 3", {"rollup_differs", "month_rollup_differs"}),
         ("UPDATE rollups SET input_tokens = input_tokens - 1 WHERE price_grade = 1", {"rollup_differs"}),
         ("UPDATE rollups SET reasoning_tokens = 1 WHERE price_grade = 3", {"rollup_differs"}),
-        ("DELETE FROM rollups WHERE price_grade = 1", {"rollup_differs", "spend_differs"}),
-        ("UPDATE rollups SET event_day = event_day + 400 WHERE price_grade = 3", {"rollup_differs", "spend_differs"}),
+        ("DELETE FROM rollups WHERE price_grade = 1", {"rollup_differs", "month_rollup_differs"}),
+        ("UPDATE rollups SET event_day = event_day + 400 WHERE price_grade = 3", {"rollup_differs", "month_rollup_differs"}),
         ("UPDATE rollups SET billing_month = 202609 WHERE price_grade = 3", {"rollup_differs"}),
         ("UPDATE events SET charge_nano = charge_nano + 1 WHERE external_id = 'first'", {"rollup_differs", "charge_differs"}),
         ("UPDATE events SET output_tokens = 11 WHERE external_id = 'first'", {"content_differs", "charge_differs"}),
@@ -83,6 +83,10 @@ def test_an_empty_database_has_no_violation(bare_meter):
         ("UPDATE events SET status = 200 WHERE external_id = 'failed'", {"failure_charged"}),
         ("UPDATE events SET charge_nano = 1 WHERE external_id = 'failed'", {"failure_charged", "charge_differs"}),
         ("UPDATE rollups SET billable = 0 WHERE billable = 1", {"rollup_differs"}),
+        ("UPDATE month_rollups SET amount_nano = amount_nano + 1", {"month_rollup_differs", "spend_differs"}),
+        ("UPDATE month_rollups SET cache_read_tokens = 9 WHERE price_grade = 3", {"month_rollup_differs"}),
+        ("DELETE FROM month_rollups WHERE price_grade = 1", {"month_rollup_differs", "spend_differs"}),
+        ("UPDATE month_rollups SET event_month = 202501 WHERE price_grade = 3", {"month_rollup_differs", "spend_differs"}),
         (
             "UPDATE events SET price_grade = 3, rate_id = NULL WHERE external_id = 'cached'",
             {"failure_charged", "rollup_differs"},
@@ -117,6 +121,7 @@ def test_a_reversal_that_is_reversed_again_is_found(sound):
 def test_a_lost_event_is_found_also_when_its_rollup_went_with_it(sound):
     (row,) = sound.rows(select(events).where(events.c.external_id == "reported"))
     sound.execute("DELETE FROM rollups WHERE series_id = ?", row.series_id)
+    sound.execute("DELETE FROM month_rollups WHERE series_id = ?", row.series_id)
     sound.execute("DELETE FROM events WHERE id = ?", row.id)
     assert codes(sound) == {"identities_differ", "identity_unheld"}
 

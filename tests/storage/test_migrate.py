@@ -81,7 +81,7 @@ def test_going_down_to_nothing_leaves_no_table_and_up_again_works(empty):
 
 
 def test_going_down_before_syncs_and_alerts_takes_their_tables_alone_and_up_again_brings_them(empty):
-    upgrade(empty)
+    upgrade(empty, "0003")
     everything = tables_of(empty)
     downgrade(empty, "0002")
     assert everything - tables_of(empty) == {"price_syncs", "alerts"}

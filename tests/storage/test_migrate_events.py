@@ -5,7 +5,7 @@ from builders import NOON, price_table, rate, usage_event
 from sqlalchemy import select
 
 from metering.storage.migrate import downgrade, upgrade
-from metering.storage.tables import charges, event_copies, events, receipts
+from metering.storage.tables import charges, event_copies, events, month_rollups, receipts
 from pricing.quantities import Quantities
 from pricing.rates import Price
 
@@ -82,3 +82,14 @@ def test_a_reference_that_would_lead_nowhere_keeps_the_migration_from_happening(
     with filled.engine.connect() as connection:
         columns = {row[1] for row in connection.exec_driver_sql("PRAGMA table_info(events)")}
     assert "received_at" in columns
+
+
+def test_the_months_are_added_up_from_the_days_that_were_there(filled):
+    filled.ingest(usage_event(id="another month", time=NOON - 40 * 86_400_000_000))
+    before = sorted(tuple(row) for row in filled.rows(select(month_rollups)))
+    assert len({row[5] for row in before}) == 2
+    downgrade(filled.engine, "0004")
+    upgrade(filled.engine)
+    after = sorted(tuple(row) for row in filled.rows(select(month_rollups)))
+    assert after == before
+    assert not filled.violations()

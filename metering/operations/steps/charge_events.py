@@ -9,19 +9,19 @@ from metering.domain.charging import EXEMPT, FirstCharge, first_charge
 from metering.domain.events import QuantityGrade
 from metering.domain.series import OTHER
 from metering.operations.steps.place_events import Place
-from pricing.book import PriceBook
+from pricing.book import Timeline
 
 _UNSTATED = int(QuantityGrade.UNSTATED)
 
 
-def charge_event(event: BatchEvent, place: Place, book: PriceBook) -> FirstCharge:
-    """Price one event. Raises pricing's ChargeTooLargeError."""
+def charge_event(event: BatchEvent, timeline: Timeline) -> FirstCharge:
+    """Price one event at what applies to its place. Raises pricing's ChargeTooLargeError."""
     if not event.succeeded:
         return EXEMPT
     quantities = event.quantities
     rate = None
     if event.quantity_grade != _UNSTATED:
-        rate = book.rate_for(place.account_id, place.route, place.what, event.time, quantities.prompt_tokens)
+        rate = timeline.rate_of(event.time, quantities)
     return first_charge(quantities, rate, event.reported_cost_nano)
 
 

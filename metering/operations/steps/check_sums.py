@@ -14,10 +14,14 @@ from metering.domain.violations import Violation
 from metering.operations.query_spend import sums_by_group
 from metering.storage.ledger import (
     KEY_COLUMNS,
+    MONTH_KEY_COLUMNS,
     SUM_COLUMNS,
     days_with_entries,
     entry_sums_by_account,
     ledger_sums,
+    month_sums,
+    month_sums_of_days,
+    months_with_rollups,
     rollup_sums,
 )
 
@@ -34,6 +38,20 @@ def rollups_are_the_ledger(connection: Connection, step: Step) -> Iterator[Viola
         for key in sorted(stored.keys() | recomputed.keys()):
             yield from _differences(key, recomputed.get(key, _NOTHING), stored.get(key, _NOTHING))
         step(done + 1, len(days))
+
+
+def months_are_their_days(connection: Connection, step: Step) -> Iterator[Violation]:
+    """Every rollup by month is the sum of the rollups by day under its key, and no sum is without one."""
+    months = months_with_rollups(connection)
+    for done, month in enumerate(months):
+        stored, recomputed = month_sums(connection, month), month_sums_of_days(connection, month)
+        for key in sorted(stored.keys() | recomputed.keys()):
+            expected, got = recomputed.get(key, _NOTHING), stored.get(key, _NOTHING)
+            if expected != got:
+                where = ", ".join(f"{column} {value}" for column, value in zip(MONTH_KEY_COLUMNS, key, strict=True))
+                message = f"the rollup of a series in {format_month(month)} is not the sum of its days"
+                yield Violation("month_rollup_differs", where, str(expected), str(got), message)
+        step(done + 1, len(months))
 
 
 def spend_is_the_events(connection: Connection, step: Step) -> Iterator[Violation]:

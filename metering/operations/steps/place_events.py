@@ -15,7 +15,7 @@ from metering.operations.steps.resolve_accounts import BilledTo, Names
 from metering.storage.accounts import UNASSIGNED_ID
 
 
-class Place(Struct, frozen=True):
+class Place(Struct, frozen=True, eq=False):
     """What all events with the same dimensions and account share; ``series`` is where they are summed.
 
     ``doubtful``: someone should look, because the account or the route is not known or the cap folded the series.

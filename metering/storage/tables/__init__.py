@@ -16,6 +16,7 @@ from metering.storage.tables.events import (
     event_ids,
     events,
     later_claims,
+    month_rollups,
     postgres_metadata,
     quarantine,
     receipts,
@@ -25,6 +26,7 @@ from metering.storage.tables.events import (
 )
 from metering.storage.tables.price_syncs import price_syncs
 from metering.storage.tables.prices import price_tables, rate_prices, rate_withdrawals, rates
+from metering.storage.tables.rerating import rerate_runs
 from metering.storage.tables.schema import metadata
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "events",
     "later_claims",
     "metadata",
+    "month_rollups",
     "plan_changes",
     "postgres_metadata",
     "price_syncs",
@@ -53,6 +56,7 @@ __all__ = [
     "rate_withdrawals",
     "rates",
     "receipts",
+    "rerate_runs",
     "rollups",
     "series",
     "sources",

@@ -159,6 +159,8 @@ charges = table(
     integer("billing_month"),
     integer("recorded_at"),
     text("reason"),
+    # The re-rating that wrote it, NULL for everything else.
+    refers("run_id", "rerate_runs", null=True),
     refers_on_sqlite("event_id", "events"),
     CheckConstraint("sign IN (-1, 1)", name="sign"),
     CheckConstraint("amount_nano * sign >= 0", name="amount"),
@@ -182,6 +184,25 @@ rollups = table(
     PrimaryKeyConstraint("series_id", "rate_id", "price_grade", "quantity_grade", "billable", "event_day", "billing_month"),
     Index("ix_rollups_event_day", "event_day"),
     Index("ix_rollups_billing_month", "billing_month"),
+    sqlite_with_rowid=False,
+)
+
+# The same sums by event month: what a month comes to is asked for more often than anything else.
+month_rollups = table(
+    "month_rollups",
+    refers("series_id", "series"),
+    integer("rate_id"),
+    integer("price_grade"),
+    integer("quantity_grade"),
+    integer("billable"),
+    integer("event_month"),
+    integer("billing_month"),
+    integer("events"),
+    *(integer(kind) for kind in ALL_KINDS),
+    integer("amount_nano"),
+    PrimaryKeyConstraint("series_id", "rate_id", "price_grade", "quantity_grade", "billable", "event_month", "billing_month"),
+    Index("ix_month_rollups_event_month", "event_month"),
+    Index("ix_month_rollups_billing_month", "billing_month"),
     sqlite_with_rowid=False,
 )
 

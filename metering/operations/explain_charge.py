@@ -1,0 +1,159 @@
+"""Explain a charge: what was used, at which price of which list, every multiplication, the rounding, and its whole history.
+
+An event is named by account, source and id; the source may be left out where only one has an event with the id. It is found by
+its identity, so that the answer takes as long with millions of events as with one.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from sqlalchemy import Connection, Engine
+
+from metering.domain.errors import DomainError, NotFoundError
+from metering.domain.events import PriceGrade
+from metering.domain.identity import stored_under
+from metering.operations.list_events import LoggedEvent, logged_events
+from metering.operations.steps.unpriced import unpriced_among
+from metering.storage.charges import LaterCharge, later_charges
+from metering.storage.copies import copies_by_id
+from metering.storage.database import reading
+from metering.storage.event_log import EventQuery
+from metering.storage.event_rows import EventRow, events_by_id
+from metering.storage.events import stored_identities
+from metering.storage.price_tables import load_rates, load_tables
+from metering.storage.price_versions import PriceVersion, versions_of_rates
+from metering.storage.series import all_sources
+from pricing.book import PriceBook
+from pricing.breakdown import Breakdown, break_down
+from pricing.rates import Rate
+
+
+class AmbiguousEventError(DomainError):
+    """Several sources have an event with the id; ``sources`` names them, in order."""
+
+    code = "ambiguous_event"
+
+    def __init__(self, event_id: str, sources: Sequence[str]) -> None:
+        named = ", ".join(repr(source[:80]) for source in sources)
+        super().__init__(f"several sources have an event {event_id[:80]!r}; name one: {named}")
+        self.sources = list(sources)
+
+
+class LedgerEntry(Struct, frozen=True):
+    """One entry of an event's history, oldest first; ``sign`` -1 takes the entry before it back.
+
+    ``amount_nano`` is signed, None where it is not known. ``reason`` is empty for the first charge. ``version`` is the price
+    list of the rate, None without one.
+    """
+
+    sign: int
+    amount_nano: int | None
+    price_grade: PriceGrade
+    rate_id: int | None
+    version: PriceVersion | None
+    billing_month: int
+    recorded_at: int
+    reason: str
+    run_id: int | None
+    is_first: bool = False
+
+
+def entry_name(entry: LedgerEntry) -> str:
+    """Return what an entry is: the first ``charge``, a ``reversal`` or a ``replacement``."""
+    if entry.is_first:
+        return "charge"
+    return "reversal" if entry.sign < 0 else "replacement"
+
+
+class ExplainedCharge(Struct, frozen=True):
+    """An event with why it costs what it costs.
+
+    ``rate``, its ``version`` and the ``breakdown`` are there where the charge is rated; ``missing`` says what keeps an unpriced
+    event from being charged.
+    """
+
+    event: LoggedEvent
+    rate: Rate | None
+    version: PriceVersion | None
+    breakdown: Breakdown | None
+    missing: str
+    history: list[LedgerEntry]
+
+
+def explain_charge(engine: Engine, account_id: int, event_id: str, source: str | None = None) -> ExplainedCharge:
+    """Explain what the event with this id (of ``source``, None: of the only one that has it) costs an account.
+
+    Raises NotFoundError for one that the account does not have, AmbiguousEventError.
+    """
+    with reading(engine) as connection:
+        row = _find(connection, account_id, event_id, source)
+        filters: dict[str, tuple[str | int, ...]] = {"id": (row.external_id,), "source": (row.source,)}
+        query = EventQuery(account_id, row.event_time, row.event_time + 1, filters)
+        (event,) = logged_events(connection, query, after=None, limit=1)
+        later = later_charges(connection, row.id)
+        named = {rate_id for rate_id in (row.rate_id, *(charge.rate_id for charge in later)) if rate_id is not None}
+        versions = versions_of_rates(connection, named)
+        rate = None if event.rate_id is None else load_rates(connection, [event.rate_id])[event.rate_id]
+        return ExplainedCharge(
+            event=event,
+            rate=rate,
+            version=None if event.rate_id is None else versions[event.rate_id],
+            breakdown=None if rate is None else break_down(event.quantities, rate),
+            missing=_missing(connection, row.id) if event.price_grade is PriceGrade.UNPRICED else "",
+            history=[_first(row, event, versions), *(_later(charge, versions) for charge in later)],
+        )
+
+
+def _find(connection: Connection, account_id: int, event_id: str, source: str | None) -> EventRow:
+    sources = all_sources(connection) if source is None else [source]
+    identities = {stored_under(each, event_id, account_id): each for each in sources}
+    held = stored_identities(connection, sorted(identities))
+    rows = events_by_id(connection, sorted(stored.event_id for stored in held.values()))
+    if len(rows) > 1:
+        raise AmbiguousEventError(event_id, sorted(row.source for row in rows))
+    if rows:
+        return rows[0]
+    copies = copies_by_id(connection, sorted(stored.event_id for stored in held.values()))
+    if copies:
+        (counted,) = events_by_id(connection, copies[:1])
+        raise NotFoundError(
+            f"{event_id[:80]!r} is a copy of event {counted.external_id[:80]!r} of source {counted.source[:80]!r},"
+            " which is counted and charged instead"
+        )
+    of_source = "" if source is None else f" of source {source[:80]!r}"
+    raise NotFoundError(f"there is no event {event_id[:80]!r}{of_source} in this account")
+
+
+def _missing(connection: Connection, event_id: int) -> str:
+    book = PriceBook(load_tables(connection))
+    return next((event.why(book) for event in unpriced_among(connection, [event_id])), "")
+
+
+def _first(row: EventRow, event: LoggedEvent, versions: dict[int, PriceVersion]) -> LedgerEntry:
+    return LedgerEntry(
+        sign=1,
+        amount_nano=row.charge_nano,
+        price_grade=PriceGrade(row.price_grade),
+        rate_id=row.rate_id,
+        version=versions.get(row.rate_id),
+        billing_month=row.billing_month,
+        recorded_at=event.received_at,
+        reason="",
+        run_id=None,
+        is_first=True,
+    )
+
+
+def _later(charge: LaterCharge, versions: dict[int, PriceVersion]) -> LedgerEntry:
+    grade = PriceGrade(charge.price_grade)
+    return LedgerEntry(
+        sign=charge.sign,
+        amount_nano=None if grade is PriceGrade.UNPRICED else charge.amount_nano,
+        price_grade=grade,
+        rate_id=charge.rate_id,
+        version=None if charge.rate_id is None else versions[charge.rate_id],
+        billing_month=charge.billing_month,
+        recorded_at=charge.recorded_at,
+        reason=charge.reason,
+        run_id=charge.run_id,
+    )

@@ -1,0 +1,19 @@
+"""What a re-rating run says it did is what its charges come to."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
+
+from metering.domain.violations import Violation
+from metering.storage.rerate_runs import RunSums, all_runs, sums_by_run
+
+
+def runs_are_their_charges(connection: Connection) -> Iterator[Violation]:
+    """Each run counts as many events as its charges took back and replaced, and the amounts before and after are theirs."""
+    written = sums_by_run(connection)
+    for run in all_runs(connection):
+        expected = written.get(run.id, RunSums(0, 0, 0, 0))
+        told = RunSums(run.events_changed, run.events_changed, run.before_nano, run.after_nano)
+        if told != expected:
+            message = f"re-rating run {run.id} does not say what its charges come to (reversals, replacements, nano-USD)"
+            yield Violation("run_differs", f"run {run.id}", str(tuple(expected)), str(tuple(told)), message)

@@ -1,0 +1,186 @@
+"""Which charges are not what the price book makes of them: looked at in chunks, changed by whoever asked.
+
+The preview and the run look with the same eyes, so that one says what the other writes. What events share is found out once a
+series: the scope, what was asked of whom, and the prices through all time.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from metering.domain.charging import is_billable
+from metering.domain.events import QuantityGrade
+from metering.domain.instants import MICROS_PER_DAY, month_of_day
+from metering.domain.rerating import Effect, Examined, RerateScope, is_right
+from metering.domain.series import OTHER, SeriesKey
+from metering.storage.charged_events import ChargedEvent, Holding, holding_replacements
+from metering.storage.series import series_by_id
+from pricing.book import PriceBook, Timeline
+from pricing.errors import ChargeTooLargeError
+from pricing.quantities import Quantities
+from pricing.rates import Rate
+from pricing.rating import Charge, charge
+
+_UNSTATED = int(QuantityGrade.UNSTATED)
+
+
+class ChangeKey(NamedTuple):
+    """What charges that change share: where they are summed, at which rate (0: none) they are and will be, and when."""
+
+    series_id: int
+    rate_id: int
+    price_grade: int
+    new_rate_id: int
+    quantity_grade: int
+    billable: int
+    event_day: int
+    billing_month: int
+
+
+Change = tuple[int, int, int, int, int, int, int]
+"""(event id, nano-USD before and after, the COLUMN_KINDS...); of what has other quantities the kinds are 0 here."""
+
+
+class Looked(NamedTuple):
+    """What one chunk of events came to; ``whole`` holds the quantities of the changes that have others than COLUMN_KINDS."""
+
+    examined: Examined
+    changes: dict[ChangeKey, list[Change]]
+    whole: dict[ChangeKey, list[Quantities]]
+
+
+class _Usage(Struct, frozen=True):
+    """What the events of a series share. ``folded``: what was asked is on each event, and these are nobody's prices."""
+
+    key: SeriesKey
+    in_scope: bool
+    folded: bool
+    billable: int
+    timeline: Timeline
+
+
+class ChargeExaminer:
+    """Looks at the charges of one scope with one price book."""
+
+    def __init__(self, book: PriceBook, scope: RerateScope) -> None:
+        self._book = book
+        self._scope = scope
+        self._grades = scope.grades
+        self._series: dict[int, _Usage] = {}
+        self._unfolded: dict[tuple[SeriesKey, str, str], _Usage] = {}
+        self._right: dict[tuple[int, int], bool] = {}
+
+    def look(self, connection: Connection, events: Sequence[ChargedEvent]) -> Looked:
+        """Say what of the events' charges is to be replaced by what."""
+        replaced = holding_replacements(connection, [event[0] for event in events])
+        self._load_series(connection, events, replaced)
+        looked = Looked(Examined(), defaultdict(list), defaultdict(list))
+        for event in events:
+            holding: Holding = event[9:] if not replaced else replaced.get(event[0]) or event[9:]
+            if holding[3] in self._grades:
+                usage = self._series[holding[0]]
+                if usage.folded:
+                    usage = self._of_folded(usage, event[8])
+                if usage.in_scope:
+                    self._look_at(event, holding, usage, looked)
+        _sum_up(looked, self._series)
+        return looked
+
+    def _look_at(self, event: ChargedEvent, holding: Holding, usage: _Usage, looked: Looked) -> None:
+        event_id, event_time, quantity_grade, fresh, cached, output, reasoning, others, _, *_ = event
+        examined = looked.examined
+        examined.events += 1
+        quantities = _quantities(event) if others else None
+        prompt = fresh + cached if quantities is None else quantities.prompt_tokens
+        applies = None if quantity_grade == _UNSTATED else usage.timeline.rate_at(event_time, prompt)
+        if applies is None:
+            examined.kept += 1
+            return
+        series_id, before, rate_id, price_grade, billing_month = holding
+        if rate_id is not None and self._is_right(rate_id, applies):
+            return
+        priced = _priced(quantities or Quantities(fresh, cached, 0, 0, output), applies)
+        if priced is None:
+            examined.kept += 1
+            return
+        key = ChangeKey(
+            series_id, rate_id or 0, price_grade, applies.id, quantity_grade, usage.billable, event_time // MICROS_PER_DAY,
+            billing_month,
+        )  # fmt: skip
+        if quantities is None:
+            looked.changes[key].append((event_id, before, priced.amount_nano, fresh, cached, output, reasoning))
+        else:
+            looked.changes[key].append((event_id, before, priced.amount_nano, 0, 0, 0, 0))
+            looked.whole[key].append(quantities)
+
+    def _is_right(self, rate_id: int, applies: Rate) -> bool:
+        if rate_id == applies.id:
+            return True
+        pair = rate_id, applies.id
+        right = self._right.get(pair)
+        if right is None:
+            try:
+                right = is_right(self._book.rate(rate_id), applies)
+            except KeyError:
+                # A price that became known after the run began has priced it since: that is newer than what the run knows.
+                right = True
+            self._right[pair] = right
+        return right
+
+    def _load_series(self, connection: Connection, events: Sequence[ChargedEvent], replaced: dict[int, Holding]) -> None:
+        named = {event[9] for event in events}
+        named.update(holding[0] for holding in replaced.values())
+        unknown = sorted(named - self._series.keys())
+        if unknown:
+            for series_id, key in series_by_id(connection, unknown).items():
+                self._series[series_id] = self._usage(key, key.model, key.operation)
+
+    def _of_folded(self, usage: _Usage, details: str) -> _Usage:
+        told = msgspec.json.decode(details) if details else {}
+        what = usage.key, told.get("model", usage.key.model), told.get("operation", usage.key.operation)
+        found = self._unfolded.get(what)
+        if found is None:
+            found = self._unfolded[what] = self._usage(*what)
+        return found
+
+    def _usage(self, key: SeriesKey, model: str, operation: str) -> _Usage:
+        scope = self._scope
+        matches = scope.provider in (None, key.provider) and scope.model in (None, model)
+        return _Usage(
+            key=key,
+            in_scope=matches and scope.account_id in (None, key.account_id),
+            folded=model == OTHER,
+            billable=int(is_billable(key.route)),
+            timeline=self._book.timeline(key.account_id, key.route, (key.provider, model, operation)),
+        )
+
+
+def _sum_up(looked: Looked, series: dict[int, _Usage]) -> None:
+    for key, changes in looked.changes.items():
+        of = series[key.series_id].key
+        group = of.account_id, of.provider, of.model, month_of_day(key.event_day)
+        effect = looked.examined.by_group.setdefault(group, Effect())
+        effect.add(len(changes), sum(change[1] for change in changes), sum(change[2] for change in changes))
+
+
+def _priced(quantities: Quantities, rate: Rate) -> Charge | None:
+    """Return the charge; None where the rate makes none, or one too large to be one."""
+    try:
+        return charge(quantities, rate)
+    except ChargeTooLargeError:
+        return None
+
+
+def _quantities(event: ChargedEvent) -> Quantities:
+    _, _, _, fresh, cached, output, reasoning, others, *_ = event
+    return Quantities(
+        input_tokens=fresh,
+        cache_read_tokens=cached,
+        output_tokens=output,
+        reasoning_tokens=reasoning,
+        **msgspec.json.decode(others),
+    )

@@ -1,0 +1,37 @@
+"""Which version of which price list a rate stands in."""
+
+from collections.abc import Collection
+
+from msgspec import Struct
+from sqlalchemy import Connection, select
+
+from metering.storage.tables import price_tables, rates
+from pricing.tables import Layer
+
+
+class PriceVersion(Struct, frozen=True):
+    """A price table without its prices. Times are microseconds UTC; ``account_id`` says whose own prices they are."""
+
+    id: int
+    source: str
+    layer: Layer
+    route: str
+    account_id: int | None
+    effective_from: int
+    recorded_at: int
+    digest: str
+
+
+def versions_of_rates(connection: Connection, rate_ids: Collection[int]) -> dict[int, PriceVersion]:
+    """Return the version that each of the rates stands in, by the rate's id."""
+    columns = [price_tables.c[name] for name in PriceVersion.__struct_fields__]
+    statement = (
+        select(rates.c.id.label("rate_id"), *columns)
+        .join_from(rates, price_tables, price_tables.c.id == rates.c.table_id)
+        .where(rates.c.id.in_(sorted(rate_ids)))
+    )
+    found = {}
+    for rate_id, *row in connection.execute(statement):
+        fields = dict(zip(PriceVersion.__struct_fields__, row, strict=True))
+        found[rate_id] = PriceVersion(**fields | {"layer": Layer(fields["layer"])})
+    return found

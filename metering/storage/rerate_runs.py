@@ -1,0 +1,139 @@
+"""Re-rating runs: begun, moved on chunk by chunk, finished; and what their charges come to."""
+
+from typing import NamedTuple
+
+from msgspec import Struct
+from sqlalchemy import Connection, Row, case, func, insert, select, update
+
+from metering.domain.rerating import RerateScope
+from metering.storage.tables import charges, rerate_runs
+
+
+class Cursor(NamedTuple):
+    """The event that was examined last: all before it, by account, time and id, are done."""
+
+    account_id: int
+    event_time: int
+    event_id: int
+
+
+class RerateRun(Struct, frozen=True):
+    """A run. Times are microseconds UTC, amounts nano-USD; the counts are of everything up to the cursor."""
+
+    id: int
+    scope: RerateScope
+    reason: str
+    newest_table_id: int
+    requested_at: int
+    finished_at: int | None
+    cursor: Cursor
+    events_examined: int = 0
+    events_changed: int = 0
+    events_kept: int = 0
+    before_nano: int = 0
+    after_nano: int = 0
+
+
+class RunSums(NamedTuple):
+    """What the charges of a run come to: how often it took back and replaced, and the nano-USD of each."""
+
+    reversals: int
+    replacements: int
+    before_nano: int
+    after_nano: int
+
+
+def insert_run(
+    connection: Connection, scope: RerateScope, cursor: Cursor, *, reason: str, newest_table_id: int, now: int
+) -> int:
+    """Begin a run before its first event; return its id."""
+    run_id: int = connection.execute(
+        insert(rerate_runs)
+        .values(
+            account_id=scope.account_id,
+            period_start=scope.start,
+            period_end=scope.end,
+            provider=scope.provider,
+            model=scope.model,
+            include_reported=int(scope.include_reported),
+            reason=reason,
+            newest_table_id=newest_table_id,
+            requested_at=now,
+            **_cursor_values(cursor),
+            events_examined=0,
+            events_changed=0,
+            events_kept=0,
+            before_nano=0,
+            after_nano=0,
+        )
+        .returning(rerate_runs.c.id)
+    ).scalar_one()
+    return run_id
+
+
+def run_with_id(connection: Connection, run_id: int) -> RerateRun | None:
+    """Return a run; None where there is none with the id."""
+    row = connection.execute(select(rerate_runs).where(rerate_runs.c.id == run_id)).one_or_none()
+    return None if row is None else _run(row)
+
+
+def all_runs(connection: Connection) -> list[RerateRun]:
+    """Return every run, oldest first."""
+    return [_run(row) for row in connection.execute(select(rerate_runs).order_by(rerate_runs.c.id))]
+
+
+def move_run(connection: Connection, run: RerateRun) -> None:
+    """Write how far a run is and what it came to; everything else of it stays."""
+    connection.execute(
+        update(rerate_runs)
+        .where(rerate_runs.c.id == run.id)
+        .values(
+            **_cursor_values(run.cursor),
+            events_examined=run.events_examined,
+            events_changed=run.events_changed,
+            events_kept=run.events_kept,
+            before_nano=run.before_nano,
+            after_nano=run.after_nano,
+            finished_at=run.finished_at,
+        )
+    )
+
+
+def sums_by_run(connection: Connection) -> dict[int, RunSums]:
+    """Return what the charges of each run that wrote any come to."""
+    taken_back = charges.c.sign == -1
+    statement = (
+        select(
+            charges.c.run_id,
+            func.sum(case((taken_back, 1), else_=0)),
+            func.sum(case((taken_back, 0), else_=1)),
+            func.sum(case((taken_back, -charges.c.amount_nano), else_=0)),
+            func.sum(case((taken_back, 0), else_=charges.c.amount_nano)),
+        )
+        .where(charges.c.run_id.is_not(None))
+        .group_by(charges.c.run_id)
+    )
+    return {run_id: RunSums(*map(int, sums)) for run_id, *sums in connection.execute(statement)}
+
+
+def _cursor_values(cursor: Cursor) -> dict[str, int]:
+    return {"cursor_account_id": cursor.account_id, "cursor_time": cursor.event_time, "cursor_event_id": cursor.event_id}
+
+
+def _run(row: Row[tuple[int, ...]]) -> RerateRun:
+    return RerateRun(
+        id=row.id,
+        scope=RerateScope(
+            row.account_id, row.period_start, row.period_end, row.provider, row.model, bool(row.include_reported)
+        ),
+        reason=row.reason,
+        newest_table_id=row.newest_table_id,
+        requested_at=row.requested_at,
+        finished_at=row.finished_at,
+        cursor=Cursor(row.cursor_account_id, row.cursor_time, row.cursor_event_id),
+        events_examined=row.events_examined,
+        events_changed=row.events_changed,
+        events_kept=row.events_kept,
+        before_nano=row.before_nano,
+        after_nano=row.after_nano,
+    )

@@ -1,0 +1,94 @@
+"""``metering rerate`` and ``metering explain``: what another price changes, and why a request costs what it costs."""
+
+import pytest
+from request_records import request
+
+SHEET = """\
+source: our contract
+route: any
+currency: USD
+provider: together
+models:
+  - model: acme/own-model
+    versions:
+      - from: {since}
+        usd_per_million: {{input_tokens: {price}, output_tokens: 2}}
+        source: the contract of 2026
+"""
+NOVEMBER = ("--account", "acme", "--from", "2026-11-01", "--to", "2026-12-01")
+
+
+@pytest.fixture
+def overpriced(command_line):
+    """Two requests of one input token at $0.0375 a million: 38 nano-USD each; then $3 is found to hold since February."""
+
+    def import_sheet(since, price):
+        path = command_line.folder / "prices.yaml"
+        path.write_text(SHEET.format(since=since, price=price))
+        command_line.done("prices", "import", path)
+
+    import_sheet("2026-01-01", "0.0375")
+    own = [request(number, model="acme/own-model", usage={"input_tokens": 1}) for number in range(2)]
+    command_line.done("ingest", command_line.write_log(own), "--account", "acme", "--create-accounts")
+    import_sheet("2026-02-01", "3")
+    return command_line
+
+
+def test_without_apply_it_is_only_shown(overpriced):
+    shown = overpriced.done("rerate", *NOVEMBER)
+    (row,) = [line.split() for line in shown.splitlines() if line.startswith("acme")]
+    assert row == ["acme", "together", "acme/own-model", "2026-11", "2", "0.000000076", "0.000006", "0.000005924"]
+    assert "nothing was written: --apply does it" in shown
+    assert overpriced.json("spend")["total"]["amount_nano_usd"] == 76
+
+
+def test_apply_does_what_was_shown_once(overpriced):
+    previewed = overpriced.json("rerate", *NOVEMBER)
+    applied = overpriced.json("rerate", *NOVEMBER, "--apply", "--reason", "late contract")
+    assert (applied["run"]["id"], applied["run"]["reason"], applied["run"]["difference_nano_usd"]) == (
+        1,
+        "late contract",
+        5_924,
+    )
+    assert applied["effects"] == previewed["effects"]
+    assert overpriced.json("spend")["total"]["amount_nano_usd"] == 6_000
+    assert overpriced.json("rerate", *NOVEMBER, "--apply", "--reason", "again")["total"]["events"] == 0
+    assert "run 1 is done: 2 charges replaced" in overpriced.done("rerate", "--resume", "1")
+    overpriced.done("verify")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--account", "acme"), "--from and --to"),
+        ((*NOVEMBER, "--apply"), "--apply needs a --reason"),
+        (("--resume", "1", "--apply"), "no other option"),
+        (("--resume", "9"), "no re-rating run 9"),
+        (("--from", "2026-11-02", "--to", "2026-11-01"), "must end after it starts"),
+    ],
+)
+def test_what_can_not_be_done_is_said(overpriced, arguments, message):
+    overpriced.run("rerate", *arguments)
+    assert overpriced.code == 2
+    assert message in overpriced.errors
+
+
+def test_a_charge_is_explained_on_one_screen(overpriced):
+    overpriced.done("rerate", *NOVEMBER, "--apply", "--reason", "late contract")
+    event_id = request(0)["id"]
+    text = overpriced.done("explain", event_id, "--account", "acme")
+    assert len(text.splitlines()) < 24
+    assert "version" in text and "our contract (your own)" in text and "read from the contract of 2026" in text
+    lines = [line.split() for line in text.splitlines()]
+    assert ["input", "tokens", "1", "x", "$3.00", "/", "1M", "=", "0.000003"] in lines
+    assert [line[:2] for line in lines if line[:1] and line[0] in ("charge", "reversal", "replacement")][-3:] == [
+        ["charge", "0.000000038"], ["reversal", "-0.000000038"], ["replacement", "0.000003"],
+    ]  # fmt: skip
+    assert "late contract" in text
+    answer = overpriced.json("explain", event_id, "--account", "acme")
+    assert (answer["sum_pico_usd"], answer["rounding_pico_usd"], len(answer["history"])) == ("3000000", "0", 3)
+
+
+def test_an_event_that_is_not_there_is_said(overpriced):
+    overpriced.run("explain", "nobody", "--account", "acme")
+    assert (overpriced.code, "there is no event 'nobody'" in overpriced.errors) == (2, True)
