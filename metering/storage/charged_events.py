@@ -27,11 +27,13 @@ LIMIT ?
 _ANY_BETWEEN = "SELECT 1 FROM charges WHERE event_id BETWEEN ? AND ? LIMIT 1"
 _REPLACEMENTS = """
 SELECT charges.event_id, charges.series_id, charges.amount_nano, charges.rate_id, charges.price_grade, charges.billing_month
-FROM json_each(?) AS wanted
+FROM {wanted} AS wanted(value)
 JOIN charges ON charges.event_id = wanted.value
 WHERE charges.sign = 1
 ORDER BY charges.event_id, charges.id
 """
+_ON_SQLITE = _REPLACEMENTS.format(wanted="json_each(?)").replace("wanted(value)", "wanted")
+_ON_POSTGRES = _REPLACEMENTS.format(wanted="unnest(CAST(? AS bigint[]))")
 
 
 def charged_events(connection: Connection, account_id: int, after: tuple[int, int], end: int, limit: int) -> list[ChargedEvent]:
@@ -45,14 +47,18 @@ def holding_replacements(connection: Connection, event_ids: Sequence[int]) -> di
     # Events that arrived one after the other usually have none at all, which one look along the index tells.
     if not event_ids or not _fetch(connection, _ANY_BETWEEN, (min(event_ids), max(event_ids))):
         return {}
-    found = _fetch(connection, _REPLACEMENTS, (json.dumps(event_ids),))
+    if connection.dialect.name == "postgresql":
+        found = _fetch(connection, _ON_POSTGRES, (list(event_ids),))
+    else:
+        found = _fetch(connection, _ON_SQLITE, (json.dumps(event_ids),))
     return {event_id: tuple(holding) for event_id, *holding in found}
 
 
 def _fetch(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
     cursor = connection.connection.cursor()
+    marked = sql.replace("?", "%s") if connection.dialect.name == "postgresql" else sql
     try:
-        cursor.execute(sql, parameters)
+        cursor.execute(marked, parameters)
         return list(cursor.fetchall())
     finally:
         cursor.close()

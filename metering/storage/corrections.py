@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from metering.domain.events import PriceGrade
+from metering.storage.bulk import insert_all
 from metering.storage.tables import charges
 
 CORRECTION_COLUMNS = (
@@ -39,9 +40,26 @@ _AFTER = (
 )
 
 
+# COPY takes whole rows, and as many as there are.
+_COPY = insert_all(charges)
+
+
+def _entries(correction: list[Any], *shared: Any) -> list[tuple[Any, ...]]:
+    """Return the reversal and the replacement as rows of ``charges``; ``shared`` are its last three columns."""
+    event_id, series_id, before_nano, rate_id, grade, month, after_nano, new_rate_id = correction
+    return [
+        (None, event_id, series_id, -1, -before_nano, rate_id, grade, month, *shared),
+        (None, event_id, series_id, 1, after_nano, new_rate_id, int(PriceGrade.RATED), month, *shared),
+    ]
+
+
 def insert_corrections(connection: Connection, values: list[Any], *, reason: str, now: int, run_id: int) -> None:
     """Append reversals and replacements; ``values`` holds CORRECTION_COLUMNS of one event after the other."""
     width = len(CORRECTION_COLUMNS)
+    if connection.dialect.name == "postgresql":
+        corrections = (values[start : start + width] for start in range(0, len(values), width))
+        _COPY.run(connection, [row for each in corrections for row in _entries(each, now, reason, run_id)])
+        return
     step = _ROWS_A_STATEMENT * width
     for start in range(0, len(values), step):
         part = values[start : start + step]

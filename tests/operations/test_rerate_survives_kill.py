@@ -25,7 +25,7 @@ EVENTS = 2_000
 
 def start(meter, run_id):
     return subprocess.Popen(
-        [sys.executable, str(VICTIM), meter.engine.url.database, str(run_id), str(NOW)],
+        [sys.executable, str(VICTIM), meter.url, str(run_id), str(NOW)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

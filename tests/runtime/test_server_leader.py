@@ -37,7 +37,8 @@ def test_a_leader_whose_session_was_ended_leads_no_more_and_another_takes_over(l
     assert first.leads()
     with writing(bare_meter.engine) as connection:
         connection.exec_driver_sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+            " WHERE datname = current_database() AND locktype = 'advisory' AND pid <> pg_backend_pid()"
         )
     assert second.leads()
     assert not first.leads()
