@@ -160,6 +160,7 @@ def test_a_query_and_none_take_the_same_events(admin):
     assert (with_query["accepted"], without["accepted"], without["duplicate"]) == (2, 1, 1)
 
 
+@pytest.mark.only_on("sqlite")  # whose lock the test holds
 def test_a_request_that_is_cancelled_while_it_waits_ends_no_other(api):
     """Servers cancel the task of a client that went away; its events are stored all the same."""
     token = api.token("ingest")
