@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, exists, func, select
 
-from metering.storage.tables import event_copies, event_identities, events, sources
+from metering.storage.events import all_identities
+from metering.storage.tables import event_copies, events, sources
 
 
 def copies_after(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
@@ -36,20 +37,21 @@ def count_identities(connection: Connection) -> tuple[int, int]:
     """Return how many identities there are, and how many events and copies together."""
     identities, counted, copied = (
         connection.execute(select(func.count()).select_from(table)).scalar_one()
-        for table in (event_identities, events, event_copies)
+        for table in (all_identities(connection), events, event_copies)
     )
     return identities, counted + copied
 
 
 def unheld_identities(connection: Connection, *, limit: int) -> list[tuple[bytes, int]]:
     """Return identities with the event id they name, where neither an event nor a copy has it."""
+    identities = all_identities(connection)
     statement = (
-        select(event_identities.c.identity, event_identities.c.event_id)
+        select(identities.c.identity, identities.c.event_id)
         .where(
-            ~exists().where(events.c.id == event_identities.c.event_id),
-            ~exists().where(event_copies.c.id == event_identities.c.event_id),
+            ~exists().where(events.c.id == identities.c.event_id),
+            ~exists().where(event_copies.c.id == identities.c.event_id),
         )
-        .order_by(event_identities.c.identity)
+        .order_by(identities.c.identity)
         .limit(limit)
     )
     return [(bytes(row.identity), row.event_id) for row in connection.execute(statement)]

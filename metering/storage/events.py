@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from operator import add
 from typing import Any, Protocol, cast
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, FromClause, insert
 
 from metering.domain.instants import month_of_day
 from metering.storage import postgres_events, sqlite_events
@@ -24,6 +24,7 @@ __all__ = [
     "HeldClaims",
     "StoredIdentity",
     "add_to_rollups",
+    "all_identities",
     "hold_claims",
     "insert_conflicts",
     "insert_copies",
@@ -58,6 +59,9 @@ class Keys(Protocol):
     def stored_identities(self, connection: Connection, identities: Sequence[bytes]) -> dict[bytes, StoredIdentity]:
         """See below."""
 
+    def all_identities(self) -> FromClause:
+        """See below."""
+
     def hold_claims(self, connection: Connection, rows: Sequence[tuple[int, int]], start: int, end: int) -> HeldClaims:
         """See below."""
 
@@ -78,6 +82,11 @@ def insert_identities(connection: Connection, rows: Sequence[tuple[bytes, int, i
 def stored_identities(connection: Connection, identities: Sequence[bytes]) -> dict[bytes, StoredIdentity]:
     """Return what the identities that are taken belong to."""
     return _keys(connection).stored_identities(connection, identities)
+
+
+def all_identities(connection: Connection) -> FromClause:
+    """Return all (identity, event_id, fingerprint) that there are, to ask about."""
+    return _keys(connection).all_identities()
 
 
 def hold_claims(connection: Connection, rows: Sequence[tuple[int, int]], start: int, end: int) -> HeldClaims:

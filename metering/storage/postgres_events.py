@@ -7,12 +7,12 @@ committed before it began: what was lost to another writer is read by a statemen
 import struct
 from collections.abc import Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, FromClause
 
 from metering.storage.bulk import insert_all
 from metering.storage.event_keys import Claimant, HeldClaims, StoredIdentity
 from metering.storage.postgres_copy import copy_packed
-from metering.storage.tables import EVENT_ID_BLOCK, event_claims, later_claims
+from metering.storage.tables import EVENT_ID_BLOCK, event_claims, event_identities, later_claims
 
 _pack_identity = struct.Struct("!hi16siqiq").pack
 _pack_claim = struct.Struct("!hiqiq").pack
@@ -77,6 +77,11 @@ def stored_identities(connection: Connection, identities: Sequence[bytes]) -> di
     wanted = "{" + ",".join(identity.hex() for identity in identities) + "}"
     rows = connection.exec_driver_sql(_STORED_IDENTITIES, (wanted,))
     return {bytes(identity): StoredIdentity(event_id, fingerprint) for identity, event_id, fingerprint in rows}
+
+
+def all_identities() -> FromClause:
+    """Return where the identities are."""
+    return event_identities
 
 
 def hold_claims(connection: Connection, rows: Sequence[tuple[int, int]], start: int, end: int) -> HeldClaims:

@@ -18,7 +18,7 @@ from metering.storage.migrate import (
     require_current_schema,
     upgrade,
 )
-from metering.storage.tables import EVENT_ID_BLOCK, metadata, postgres_metadata
+from metering.storage.tables import EVENT_ID_BLOCK, metadata, postgres_metadata, sqlite_metadata
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def tables_of(engine):
 
 
 def declared_tables(engine):
-    of_postgres = postgres_metadata.tables if engine.dialect.name == "postgresql" else {}
-    return {*metadata.tables, *of_postgres, "alembic_version"}
+    of_this_kind = (postgres_metadata if engine.dialect.name == "postgresql" else sqlite_metadata).tables
+    return {*metadata.tables, *of_this_kind, "alembic_version"}
 
 
 def plain(sql):
@@ -93,14 +93,15 @@ def test_going_down_before_syncs_and_alerts_takes_their_tables_alone_and_up_agai
 def test_the_migrated_schema_is_the_one_that_the_tables_declare(bare_meter):
     with reading(bare_meter.engine) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, metadata) == []
+        assert compare_metadata(context, [metadata, sqlite_metadata]) == []
 
 
 @pytest.mark.only_on("sqlite")
 def test_every_check_key_and_strictness_is_the_one_that_the_tables_declare(bare_meter):
     """Alembic compares no CHECK, no default of an empty text and no STRICT: the statements are compared themselves."""
-    made = {row.name: row.sql for row in bare_meter.rows(_sql("table")) if row.name in metadata.tables}
-    for name, table in metadata.tables.items():
+    tables = {**metadata.tables, **sqlite_metadata.tables}
+    made = {row.name: row.sql for row in bare_meter.rows(_sql("table")) if row.name in tables}
+    for name, table in tables.items():
         declared = str(CreateTable(table).compile(bare_meter.engine))
         assert parts(made[name]) == parts(declared), name
         assert "STRICT" in made[name], name

@@ -20,9 +20,11 @@ from metering.storage.tables.events import (
     postgres_metadata,
     quarantine,
     receipts,
+    recent_identities,
     rollups,
     series,
     sources,
+    sqlite_metadata,
 )
 from metering.storage.tables.price_syncs import price_syncs
 from metering.storage.tables.prices import price_tables, rate_prices, rate_withdrawals, rates
@@ -56,8 +58,10 @@ __all__ = [
     "rate_withdrawals",
     "rates",
     "receipts",
+    "recent_identities",
     "rerate_runs",
     "rollups",
     "series",
     "sources",
+    "sqlite_metadata",
 ]

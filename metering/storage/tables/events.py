@@ -228,6 +228,20 @@ quarantine = table(
     UniqueConstraint("source", "file", "offset", "digest"),
 )
 
+# What only SQLite has. Identities that are new enough to be written in one place, before they go to where they stay: their keys
+# are random, and each one that is written where it stays costs a page of a large index (see ``sqlite_identities``).
+sqlite_metadata = MetaData(naming_convention=metadata.naming_convention)
+recent_identities = Table(
+    "recent_identities",
+    sqlite_metadata,
+    Column("identity", Bytes16, nullable=False),
+    integer("event_id"),
+    integer("fingerprint"),
+    PrimaryKeyConstraint("identity"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
 # What only PostgreSQL has. Later events that made a claim and are no copies: the same source, another account, another hour.
 postgres_metadata = MetaData(naming_convention=metadata.naming_convention)
 later_claims = Table(
