@@ -1,8 +1,8 @@
 """Recording price tables, and reading them back into a price book."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, insert, select
 
@@ -18,15 +18,66 @@ def newest_table_id(connection: Connection) -> int:
 
 
 def record_tables(connection: Connection, tables: Iterable[PriceTable], *, now: int) -> list[int]:
-    """Write the tables that are not recorded yet, whole; return the ids of the new ones. The same content is the same."""
-    known = set(connection.execute(select(price_tables.c.digest)).scalars())
+    """Write the tables that would change something, whole, after all that is recorded; return the ids of the new ones.
+
+    What is recorded already is left out only while nothing recorded later, of the same place, says anything about the same
+    prices: a correction is taken back by recording what it corrected.
+    """
+    listed = list(tables)
+    places = _places(connection, {table.source for table in listed})
     recorded = []
-    for table in tables:
+    for table in listed:
         digest = table.digest
-        if digest not in known:
-            known.add(digest)
-            recorded.append(_insert_table(connection, table, digest, now))
+        versions = places[_place_of(table)]
+        if not _counts_already(connection, versions, table, digest):
+            # Never before what it follows, should the clock have gone back.
+            at = max(now, versions[-1].recorded_at) if versions else now
+            table_id = _insert_table(connection, table, digest, at)
+            versions.append(_Version(table_id, at, digest))
+            recorded.append(table_id)
     return recorded
+
+
+def known_digests(connection: Connection) -> set[str]:
+    """Return the digests of everything that was ever recorded."""
+    return set(connection.execute(select(price_tables.c.digest)).scalars())
+
+
+class _Version(NamedTuple):
+    id: int
+    recorded_at: int
+    digest: str
+
+
+_Place = tuple[str, int, str, int | None, int]
+"""What versions have in common that correct each other: (source, layer, route, account, instant)."""
+
+
+def _place_of(table: PriceTable) -> _Place:
+    return table.source, int(table.layer), table.route, table.account_id, table.effective_from
+
+
+def _places(connection: Connection, sources: set[str]) -> dict[_Place, list[_Version]]:
+    """Return the versions of each place, in the order in which they count."""
+    places: dict[_Place, list[_Version]] = defaultdict(list)
+    statement = select(price_tables).where(price_tables.c.source.in_(sorted(sources)))
+    for row in connection.execute(statement.order_by(price_tables.c.recorded_at, price_tables.c.id)):
+        place = (row.source, row.layer, row.route, row.account_id, row.effective_from)
+        places[place].append(_Version(row.id, row.recorded_at, row.digest))
+    return places
+
+
+def _counts_already(connection: Connection, versions: Sequence[_Version], table: PriceTable, digest: str) -> bool:
+    newest = next((at for at in reversed(range(len(versions))) if versions[at].digest == digest), None)
+    if newest is None:
+        return False
+    later = [version.id for version in versions[newest + 1 :]]
+    if not later:
+        return True
+    if table.kind is TableKind.SNAPSHOT:
+        return False
+    about = table.keys
+    return not any(other.kind is TableKind.SNAPSHOT or other.keys & about for other in load_tables(connection, later))
 
 
 def load_tables(connection: Connection, ids: Collection[int] | None = None) -> list[PriceTable]:
@@ -81,8 +132,10 @@ def table_ids(connection: Connection, source: str, layer: Layer, *, until: int) 
 
 
 def table_by_digest(connection: Connection, digest: str) -> int:
-    """Return the id of the recorded table with this content."""
-    table_id: int = connection.execute(select(price_tables.c.id).where(price_tables.c.digest == digest)).scalar_one()
+    """Return the id of the newest recorded table with this content."""
+    statement = select(price_tables.c.id).where(price_tables.c.digest == digest)
+    newest = statement.order_by(price_tables.c.recorded_at.desc(), price_tables.c.id.desc()).limit(1)
+    table_id: int = connection.execute(newest).scalar_one()
     return table_id
 
 
