@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from metering.operations.rate_unpriced import RateResult, rate_unpriced
 from metering.operations.steps.expand_discounts import expand_discounts
 from metering.storage.database import writing
-from metering.storage.price_tables import load_tables, record_tables
+from metering.storage.price_tables import ids_of_sources, load_tables, record_tables
 from pricing.changes import prices_in_force, prices_of
 from pricing.sources.source_report import LeftOut, SourceReport
 from pricing.tables import Layer, PriceTable, TableKind, key_of
@@ -33,7 +33,7 @@ class ListImported(Struct, frozen=True):
 def import_price_list(engine: Engine, report: SourceReport, *, rate: bool, now: int) -> ListImported:
     """Record what a source says, all of it or nothing; with ``rate``, charge the usage that waited for a price."""
     with writing(engine) as connection:
-        known = load_tables(connection)
+        known = load_tables(connection, ids_of_sources(connection, {table.source for table in report.tables}))
         fresh: list[PriceTable] = []
         for table in report.tables:
             alike = [other for other in (*known, *fresh) if _list_of(other) == _list_of(table)]

@@ -4,11 +4,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, and_, func, insert, select
 
+from metering.storage.bulk import insert_all
 from metering.storage.tables import price_tables, rate_prices, rate_withdrawals, rates
 from pricing.rates import Price, Rate
-from pricing.tables import Layer, PriceTable, RateKey, TableKind
+from pricing.tables import Layer, PriceTable, RateKey, TableKind, key_of
+
+_NEW_RATES, _NEW_PRICES, _NEW_WITHDRAWALS = insert_all(rates), insert_all(rate_prices), insert_all(rate_withdrawals)
 
 
 def newest_table_id(connection: Connection) -> int:
@@ -80,16 +83,23 @@ def _counts_already(connection: Connection, versions: Sequence[_Version], table:
     return not any(other.kind is TableKind.SNAPSHOT or other.keys & about for other in load_tables(connection, later))
 
 
-def load_tables(connection: Connection, ids: Collection[int] | None = None) -> list[PriceTable]:
-    """Read price tables, those with ``ids`` or every one, rates with the ids that charges remember; oldest first."""
+def load_tables(connection: Connection, ids: Collection[int] | None = None, *, after: int = 0) -> list[PriceTable]:
+    """Read price tables, those with ``ids`` or every one, rates with the ids that charges remember; oldest first.
+
+    With ``after`` only what was recorded after the table of that id: with what is known already it is everything.
+    """
     chosen, listing = select(price_tables), select(rates)
     pricing, withdrawing = select(rate_prices), select(rate_withdrawals)
-    if ids is not None:
-        wanted = sorted(ids)
-        chosen = chosen.where(price_tables.c.id.in_(wanted))
-        listing = listing.where(rates.c.table_id.in_(wanted))
-        pricing = pricing.where(rate_prices.c.rate_id.in_(select(rates.c.id).where(rates.c.table_id.in_(wanted))))
-        withdrawing = withdrawing.where(rate_withdrawals.c.table_id.in_(wanted))
+    if ids is not None or after:
+        wanted = sorted(ids or ())
+
+        def among(column: Column[int]) -> ColumnElement[bool]:
+            return column > after if ids is None else and_(column.in_(wanted), column > after)
+
+        chosen = chosen.where(among(price_tables.c.id))
+        listing = listing.where(among(rates.c.table_id))
+        pricing = pricing.where(rate_prices.c.rate_id.in_(select(rates.c.id).where(among(rates.c.table_id))))
+        withdrawing = withdrawing.where(among(rate_withdrawals.c.table_id))
     prices: dict[int, dict[str, Price]] = defaultdict(dict)
     for rate_id, quantity, price_pico, block in connection.execute(pricing):
         prices[rate_id][quantity] = Price(price_pico, block)
@@ -129,6 +139,12 @@ def table_ids(connection: Connection, source: str, layer: Layer, *, until: int) 
     found = list(connection.execute(statement))
     whole = max((at for at, row in enumerate(found) if row.kind == TableKind.SNAPSHOT), default=0)
     return [row.id for row in found[whole:]]
+
+
+def ids_of_sources(connection: Connection, sources: Collection[str]) -> list[int]:
+    """Return the tables of some sources, oldest first."""
+    statement = select(price_tables.c.id).where(price_tables.c.source.in_(sorted(sources))).order_by(price_tables.c.id)
+    return list(connection.execute(statement).scalars())
 
 
 def table_by_digest(connection: Connection, digest: str) -> int:
@@ -179,32 +195,27 @@ def _insert_table(connection: Connection, table: PriceTable, digest: str, now: i
         )
         .returning(price_tables.c.id)
     ).scalar_one()
-    for rate in table.rates:
-        rate_id = connection.execute(
-            insert(rates)
-            .values(
-                table_id=table_id,
-                provider=rate.provider,
-                model=rate.model,
-                operation=rate.operation,
-                context_from=rate.context_from,
-                source=rate.source,
-            )
-            .returning(rates.c.id)
-        ).scalar_one()
-        connection.execute(
-            insert(rate_prices),
-            [
-                {"rate_id": rate_id, "quantity": quantity, "price_pico": price.pico, "block": price.block}
-                for quantity, price in rate.prices.items()
-            ],
-        )
-    if table.withdrawn:
-        connection.execute(
-            insert(rate_withdrawals),
-            [
-                {"table_id": table_id, "provider": provider, "model": model, "operation": operation}
-                for provider, model, operation in sorted(table.withdrawn)
-            ],
-        )
+    _insert_rates(connection, table_id, table.rates)
+    _NEW_WITHDRAWALS.run(connection, [(table_id, *key) for key in sorted(table.withdrawn)])
     return table_id
+
+
+def _insert_rates(connection: Connection, table_id: int, listed: Sequence[Rate]) -> None:
+    """Write rates and their prices in bulk. The database gives the ids, which are read back under the writer's lock."""
+    _NEW_RATES.run(
+        connection,
+        [(None, table_id, rate.provider, rate.model, rate.operation, rate.context_from, rate.source) for rate in listed],
+    )
+    given = select(rates.c.provider, rates.c.model, rates.c.operation, rates.c.context_from, rates.c.id)
+    ids = {
+        (provider, model, operation, size): rate_id
+        for provider, model, operation, size, rate_id in connection.execute(given.where(rates.c.table_id == table_id))
+    }
+    _NEW_PRICES.run(
+        connection,
+        [
+            (ids[*key_of(rate), rate.context_from], quantity, price.pico, price.block)
+            for rate in listed
+            for quantity, price in rate.prices.items()
+        ],
+    )
