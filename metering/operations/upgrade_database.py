@@ -6,7 +6,7 @@ from metering.operations.steps.ensure_partitions import ensure_partitions
 from metering.operations.steps.expand_discounts import expand_discounts
 from metering.storage.database import writing
 from metering.storage.migrate import upgrade
-from metering.storage.price_tables import known_digests, record_tables
+from metering.storage.price_tables import digests_by_id, record_tables
 from pricing.bundled import bundled_tables
 
 
@@ -18,7 +18,7 @@ def upgrade_database(engine: Engine, *, now: int) -> int:
     upgrade(engine)
     ensure_partitions(engine, now=now)
     with writing(engine) as connection:
-        known = known_digests(connection)
+        known = set(digests_by_id(connection).values())
         fresh = [table for table in bundled_tables() if table.digest not in known]
         table_ids = record_tables(connection, fresh, now=now)
         expand_discounts(connection, table_ids, now=now)

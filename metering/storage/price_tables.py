@@ -41,9 +41,10 @@ def record_tables(connection: Connection, tables: Iterable[PriceTable], *, now: 
     return recorded
 
 
-def known_digests(connection: Connection) -> set[str]:
-    """Return the digests of everything that was ever recorded."""
-    return set(connection.execute(select(price_tables.c.digest)).scalars())
+def digests_by_id(connection: Connection) -> dict[int, str]:
+    """Return the digest that was recorded with each table, oldest first."""
+    rows = connection.execute(select(price_tables.c.id, price_tables.c.digest).order_by(price_tables.c.id))
+    return {table_id: digest for table_id, digest in rows}  # noqa: C416 - a Row is no tuple to the type checker
 
 
 class _Version(NamedTuple):
