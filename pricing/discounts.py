@@ -1,26 +1,27 @@
-"""A discount: an account's own prices, expanded from what everybody else pays.
+"""A discount: what everybody else pays less a share, written down as prices of the account's own.
 
-From its instant on, every price that the layers below the account's say, or are known to say later, is written down less a
-share of it. So a discount is a price table like any other: it has a version, it can be shown and explained, and a base price
-that is recorded later changes nothing in it; expanding it again is what takes that in. Where the account has a price of its
-own from another list, that one stays.
+Of the discounts that an account was given, the one recorded last counts for everything that it is about, from its instant on.
+From it and from every price that the layers below the account's say, or are known to say later, follows what the account pays.
+Expanding writes down what differs from what is written already: so a discount is a price table like any other, with versions
+that can be shown and explained, expanding again with nothing new writes nothing, and a base price that changes is followed from
+its instant on. A price that the account has from another list goes before (``precedence``).
 
 A price that is no whole pico-USD is rounded to the nearest, halves up.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pricing.book import PriceBook
 from pricing.errors import InvalidAmountError, InvalidDiscountError
+from pricing.history import same_prices
 from pricing.money import divide_half_away, parse_usd
 from pricing.names import Aliases
-from pricing.precedence import Standing, Step, decide, tiers_in_force
+from pricing.precedence import Standing, Step, Tiers, decide, tiers_in_force
 from pricing.rates import ANY_OPERATION, Price, Rate
-from pricing.tables import ANY_ROUTE, Layer, PriceTable, RateKey, TableKind
+from pricing.tables import ANY_ROUTE, DISCOUNT, Layer, PriceTable, RateKey, TableKind
 
-SOURCE = "discount"
 WHOLE = 1_000_000
 MAX_SOURCE_LENGTH = 1_000
 
@@ -49,15 +50,15 @@ class Discount:
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """The tables of a discount, and how many prices are in them.
+    """What has to be written, and how many prices there are in the discount that was asked about.
 
     ``rounded`` counts those that were no whole pico-USD; ``kept`` names the models that keep a price of the account's own.
     """
 
     tables: tuple[PriceTable, ...]
-    prices: int
-    rounded: int
-    kept: tuple[RateKey, ...]
+    prices: int = 0
+    rounded: int = 0
+    kept: tuple[RateKey, ...] = ()
 
 
 def parse_percent(text: str) -> int:
@@ -71,27 +72,102 @@ def parse_percent(text: str) -> int:
     return share
 
 
-def expand(tables: Iterable[PriceTable], discount: Discount, aliases: Aliases | None = None) -> Expanded:
-    """Return the tables that give an account its discount, from all recorded tables; the same tables give the same answer.
+class BasePrices:
+    """What everybody pays who has no prices of their own: the layers below the account's."""
+
+    def __init__(self, tables: Iterable[PriceTable], aliases: Aliases | None = None) -> None:
+        self.book = PriceBook((table for table in tables if table.layer is not Layer.ACCOUNT), aliases)
+        self._steps: dict[tuple[str, RateKey, int], list[tuple[int, Step | None]]] = {}
+
+    def steps(self, route: str, key: RateKey, since: int) -> list[tuple[int, Step | None]]:
+        """Return what holds at ``since`` and from each later instant on; None where there is no price."""
+        found = self._steps.get((route, key, since))
+        if found is None:
+            asked = self.book.asked(None, route, key)
+            starts = sorted({since, *(start for each in asked for start in each.starts() if start > since)})
+            found = [
+                (start, next((word.step for word in decide(asked, start) if word.standing is Standing.WINS), None))
+                for start in starts
+            ]
+            self._steps[route, key, since] = found
+        return found
+
+    def reach(self, discount: Discount) -> set[tuple[str, RateKey]]:
+        """Return the routes and prices that a discount is about; a model under all its names."""
+        return {(route, key) for route in ROUTES for key in self._keys(route, discount)}
+
+    def _keys(self, route: str, discount: Discount) -> set[RateKey]:
+        keys = {
+            key
+            for stream in self.book.streams
+            if stream.route in (ANY_ROUTE, route)
+            for key in stream.steps
+            if discount.provider in (None, key[0])
+        }
+        if discount.model is None:
+            return keys
+        named = {
+            (provider, each.name.model)
+            for provider in {key[0] for key in keys}
+            for each in self.book.asked(None, route, (provider, discount.model, ANY_OPERATION))
+            if each.name.model is not None
+        }
+        alike = {(provider, other) for provider, name in named for other in self.book.aliases.of(provider, name)} | named
+        lowered = {(provider, name.casefold()) for provider, name in alike}
+        return {key for key in keys if (key[0], key[1].casefold()) in lowered}
+
+
+def counts_already(base: BasePrices, given: Sequence[Discount], asked: Discount) -> bool:
+    """Whether a discount is what was given last of everything that it is about; ``given`` in the order of recording.
 
     Raises InvalidDiscountError where no list has a price to take it off.
     """
-    recorded = list(tables)
-    mine = [table for table in recorded if table.account_id == discount.account_id]
-    writer = _Writer(
-        discount,
-        base=PriceBook((table for table in recorded if table.layer is not Layer.ACCOUNT), aliases),
-        own=PriceBook((table for table in mine if table.source != SOURCE), aliases),
-        before=PriceBook((table for table in mine if table.source == SOURCE), Aliases()),
-    )
-    found = False
-    for route in ROUTES:
-        for key in _keys(writer.base, route, discount):
-            found = True
-            writer.write(route, key)
-    if not found:
-        named = " at ".join(name for name in (discount.model, discount.provider) if name) or "anything"
+    about = base.reach(asked)
+    if not about:
+        named = " at ".join(name for name in (asked.model, asked.provider) if name) or "anything"
         raise InvalidDiscountError(f"no price list has a price of {named}, so there is nothing to take a discount off")
+    return next((each for each in reversed(given) if base.reach(each) & about), None) == asked
+
+
+def changed_since(fresh: Iterable[PriceTable], others: Iterable[PriceTable]) -> int | None:
+    """Return from when on ``fresh`` tables can make the base another one than ``others`` did; None: at any time.
+
+    A name that is new changes under which name a list is read, at every instant.
+    """
+    known = {key[:2] for table in others if table.layer is not Layer.ACCOUNT for key in table.keys}
+    tables = list(fresh)
+    if any(key[:2] not in known for table in tables for key in table.keys):
+        return None
+    return min((table.effective_from for table in tables), default=None)
+
+
+def expand(
+    base: BasePrices,
+    mine: Iterable[PriceTable],
+    given: Sequence[Discount],
+    *,
+    asked: Discount | None = None,
+    since: int | None = None,
+) -> Expanded:
+    """Return what has to be written for one account's discounts to hold, ``given`` in the order of recording.
+
+    ``mine`` are the tables of the account. With ``since`` what holds before that instant is not looked at: where base prices
+    changed from then on, it is what was written.
+    """
+    own = list(mine)
+    writer = _Writer(
+        base,
+        given,
+        asked,
+        own=PriceBook((table for table in own if table.source != DISCOUNT), base.book.aliases),
+        written=PriceBook((table for table in own if table.source == DISCOUNT), Aliases()),
+    )
+    applicable: dict[tuple[str, RateKey], list[Discount]] = defaultdict(list)
+    for discount in given:
+        for place in base.reach(discount):
+            applicable[place].append(discount)
+    for (route, key), discounts in sorted(applicable.items()):
+        writer.write(route, key, discounts, since)
     return writer.expanded()
 
 
@@ -99,90 +175,123 @@ def expand(tables: Iterable[PriceTable], discount: Discount, aliases: Aliases | 
 class _Writer:
     """Writes down what each key costs from each instant on."""
 
-    discount: Discount
-    base: PriceBook
+    base: BasePrices
+    given: Sequence[Discount]
+    asked: Discount | None
     own: PriceBook
-    before: PriceBook
+    written: PriceBook
     rates: dict[tuple[int, str], list[Rate]] = field(default_factory=lambda: defaultdict(list))
     withdrawn: dict[tuple[int, str], set[RateKey]] = field(default_factory=lambda: defaultdict(set))
+    prices: int = 0
     rounded: int = 0
     kept: set[RateKey] = field(default_factory=set)
 
-    def write(self, route: str, key: RateKey) -> None:
-        """Write one key on one route."""
-        asked, own = self.base.asked(None, route, key), self.own.asked(self.discount.account_id, route, key)
-        earlier = [stream for stream in self.before.streams if stream.route == route and key in stream.steps]
-        first = self.discount.effective_from
-        said = [start for each in (*asked, *own) for start in each.starts()]
-        said += [step.effective_from for stream in earlier for step in stream.steps[key]]
-        for start in sorted({first, *(start for start in said if start > first)}):
-            wins = next((word.step for word in decide(asked, start) if word.standing is Standing.WINS), None)
-            stays = bool(tiers_in_force(own, start))
-            if stays and wins is not None:
-                self.kept.add(key)
-            if wins is None or stays or not self.discount.share:
-                # Said even where nothing was: the discount has to know every name that the lists below know, or it would take
-                # one for another.
-                self.withdrawn[start, route].add(key)
-            else:
-                self.rates[start, route].extend(self._discounted(key, wins, rate) for rate in wins.tiers)
+    def write(self, route: str, key: RateKey, discounts: Sequence[Discount], since: int | None) -> None:
+        """Write one key on one route, where what is written says something else."""
+        first = min(discount.effective_from for discount in discounts)
+        begin = first if since is None else max(first, since)
+        said = self._said(route, key)
+        mine: Step | None = None
+        position, new, before = 0, None, None
+        for start, step, discount in self._course(route, key, discounts, begin, said):
+            while position < len(said) and said[position].effective_from <= start:
+                mine, position = said[position], position + 1
+                # What was written for a later instant counts from then on again.
+                new = None
+            tiers = () if step is None or not discount.share else self._discounted(key, step, discount)
+            if discount == self.asked:
+                self._count(tiers, before)
+            before = tiers
+            holds = new if new is not None else None if mine is None else mine.tiers
+            # Said even where nothing was: the discount has to know every name that the lists below know, or it would take one
+            # for another.
+            if holds is None or not same_prices(holds, tiers):
+                new = tiers
+                self._put(start, route, key, tiers)
+        if self.asked in discounts and self._keeps(route, key):
+            self.kept.add(key)
 
-    def _discounted(self, key: RateKey, step: Step, rate: Rate) -> Rate:
-        left = WHOLE - self.discount.share
-        scaled = {kind: price.pico * left for kind, price in rate.prices.items()}
-        inexact = any(pico % WHOLE for pico in scaled.values())
-        self.rounded += inexact
-        remark = ", rounded half up to whole pico-USD" if inexact else ""
-        source = f"{_percent(self.discount.share)} off version {step.table.id} of {step.table.source}{remark}: {rate.source}"
-        provider, model, operation = key
-        return Rate(
-            provider=provider,
-            model=model,
-            operation=operation,
-            context_from=rate.context_from,
-            source=source[:MAX_SOURCE_LENGTH],
-            prices={kind: Price(divide_half_away(scaled[kind], WHOLE), price.block) for kind, price in rate.prices.items()},
+    def _said(self, route: str, key: RateKey) -> list[Step]:
+        return next((stream.steps[key] for stream in self.written.streams if stream.route == route and key in stream.steps), [])
+
+    def _course(
+        self, route: str, key: RateKey, discounts: Sequence[Discount], begin: int, said: Sequence[Step]
+    ) -> Iterator[tuple[int, Step | None, Discount]]:
+        """Yield every instant at which something may change, with the base price and the discount that hold then."""
+        steps = self.base.steps(route, key, begin)
+        starts = {start for start, _ in steps} | {step.effective_from for step in said if step.effective_from > begin}
+        starts |= {discount.effective_from for discount in discounts if discount.effective_from > begin}
+        position = 0
+        for start in sorted(starts):
+            while position + 1 < len(steps) and steps[position + 1][0] <= start:
+                position += 1
+            counting = next(discount for discount in reversed(discounts) if discount.effective_from <= start)
+            yield start, steps[position][1], counting
+
+    def _count(self, tiers: Tiers, before: Tiers | None) -> None:
+        if before is None or not same_prices(before, tiers):
+            self.prices += len(tiers)
+            self.rounded += sum(_ROUNDED in rate.source for rate in tiers)
+
+    def _keeps(self, route: str, key: RateKey) -> bool:
+        """Whether a price of the account's own stands where the discount would be."""
+        if self.asked is None or not self.own.streams:
+            return False
+        first = self.asked.effective_from
+        own = self.own.asked(self.asked.account_id, route, key)
+        steps = self.base.steps(route, key, first)
+        starts = {start for each in own for start in each.starts() if start > first} | {start for start, _ in steps}
+        return any(
+            tiers_in_force(own, start) and next(step for begin, step in reversed(steps) if begin <= start) is not None
+            for start in starts
         )
+
+    def _discounted(self, key: RateKey, step: Step, discount: Discount) -> Tiers:
+        provider, model, operation = key
+        left = WHOLE - discount.share
+        tiers = []
+        for rate in step.tiers:
+            scaled = {kind: price.pico * left for kind, price in rate.prices.items()}
+            remark = _ROUNDED if any(pico % WHOLE for pico in scaled.values()) else ""
+            source = f"{_percent(discount.share)} off version {step.table.id} of {step.table.source}{remark}: {rate.source}"
+            prices = {kind: Price(divide_half_away(scaled[kind], WHOLE), price.block) for kind, price in rate.prices.items()}
+            tiers.append(
+                Rate(
+                    provider=provider,
+                    model=model,
+                    operation=operation,
+                    context_from=rate.context_from,
+                    source=source[:MAX_SOURCE_LENGTH],
+                    prices=prices,
+                )
+            )
+        return tuple(tiers)
+
+    def _put(self, start: int, route: str, key: RateKey, tiers: Tiers) -> None:
+        if tiers:
+            self.rates[start, route].extend(tiers)
+        else:
+            self.withdrawn[start, route].add(key)
 
     def expanded(self) -> Expanded:
         """Return what was written."""
-        places = sorted(self.rates.keys() | self.withdrawn.keys())
         tables = tuple(
             PriceTable(
-                source=SOURCE,
+                source=DISCOUNT,
                 layer=Layer.ACCOUNT,
                 kind=TableKind.PATCH,
                 effective_from=start,
                 route=route,
-                account_id=self.discount.account_id,
+                account_id=self.given[0].account_id,
                 rates=tuple(self.rates.get((start, route), ())),
                 withdrawn=frozenset(self.withdrawn.get((start, route), ())),
             )
-            for start, route in places
+            for start, route in sorted(self.rates.keys() | self.withdrawn.keys())
         )
-        return Expanded(tables, sum(len(table.rates) for table in tables), self.rounded, tuple(sorted(self.kept)))
+        return Expanded(tables, self.prices, self.rounded, tuple(sorted(self.kept)))
 
 
-def _keys(base: PriceBook, route: str, discount: Discount) -> list[RateKey]:
-    """Return the keys that are listed on a route and that the discount is about, in their order; a model under all names."""
-    keys = {
-        key
-        for stream in base.streams
-        if stream.route in (ANY_ROUTE, route)
-        for key in stream.steps
-        if discount.provider in (None, key[0])
-    }
-    if discount.model is not None:
-        named = {
-            (provider, each.name.model)
-            for provider in {key[0] for key in keys}
-            for each in base.asked(None, route, (provider, discount.model, ANY_OPERATION))
-            if each.name.model is not None
-        }
-        alike = {(provider, other) for provider, name in named for other in base.aliases.of(provider, name)} | named
-        lowered = {(provider, name.casefold()) for provider, name in alike}
-        keys = {key for key in keys if (key[0], key[1].casefold()) in lowered}
-    return sorted(keys)
+_ROUNDED = ", rounded half up to whole pico-USD"
 
 
 def _percent(share: int) -> str:

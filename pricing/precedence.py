@@ -1,10 +1,12 @@
 """Which of several price lists decides: the one place that knows.
 
-The account's own prices go before the operator's, before the route's own source, before the bundled. Among sources of one layer
-the price that became valid last wins. A source that withdraws a model in one layer is not consulted about it in a lower one.
+The account's own prices go before the operator's, before the route's own source, before the bundled. Among the account's, what
+was agreed as a price goes before what a discount takes off others' prices. Among sources of one rank the price that became
+valid last wins. A source that withdraws a model in one layer is not consulted about it in a lower one.
 Each source is asked under the name by which it knows the model, so that spelling never changes the order.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import NamedTuple
 
 from pricing.names import Aliases, ListedNames, NameMatch, ResolvedName
 from pricing.rates import ANY_OPERATION, Rate
-from pricing.tables import ANY_ROUTE, Layer, PriceTable, RateKey, TableKind, key_of
+from pricing.tables import ANY_ROUTE, DISCOUNT, Layer, PriceTable, RateKey, TableKind, key_of
 
 Tiers = tuple[Rate, ...]
 """The rates of one key from one instant, largest ``context_from`` first; empty means withdrawn."""
@@ -62,23 +64,36 @@ class Stream:
 
     def in_force(self, key: RateKey, instant: int) -> Step | None:
         """Return the last step that began at or before the instant; None before the source knew the key."""
-        current = None
-        for step in self.steps.get(key, ()):
-            if step.effective_from > instant:
-                break
-            current = step
-        return current
+        steps = self.steps.get(key, ())
+        position = bisect_right(steps, instant, key=_start_of)
+        return steps[position - 1] if position else None
+
+
+Rank = tuple[Layer, bool]
+
+
+def rank_of(layer: Layer, source: str) -> Rank:
+    """Return where a source stands, lowest first: by its layer, and an account's discount after its other prices."""
+    return layer, layer is Layer.ACCOUNT and source == DISCOUNT
+
+
+def _start_of(step: Step) -> int:
+    return step.effective_from
 
 
 def streams_of(tables: Iterable[PriceTable]) -> list[Stream]:
-    """Return the streams of the tables in the order of precedence of their layers, then by source and route."""
+    """Return the streams of the tables in the order of their ranks, then by source and route."""
     streams: dict[tuple[Layer, str, int | None, str], Stream] = {}
     for table in sorted(tables, key=_order):
         identity = (table.layer, table.route, table.account_id, table.source)
         if identity not in streams:
             streams[identity] = Stream(*identity)
         streams[identity].add(table)
-    return sorted(streams.values(), key=lambda stream: (stream.layer, stream.source, stream.route, stream.account_id or 0))
+    return sorted(streams.values(), key=_place)
+
+
+def _place(stream: Stream) -> tuple[Rank, str, str, int]:
+    return rank_of(stream.layer, stream.source), stream.source, stream.route, stream.account_id or 0
 
 
 def _order(table: PriceTable) -> tuple[int, int, int, str]:
@@ -92,6 +107,7 @@ class Source:
     def __init__(self, layer: Layer, source: str, streams: Sequence[Stream]) -> None:
         self.layer = layer
         self.source = source
+        self.rank = rank_of(layer, source)
         self.streams = tuple(streams)
         self.names = ListedNames()
         for stream in streams:
@@ -174,7 +190,7 @@ def decide(asked: Sequence[Asked], instant: int) -> list[Word]:
             standing = Standing.WITHDRAWN
         elif best < 0:
             best, standing = position, Standing.WINS
-        elif words[best].asked.source.layer is not source.layer:
+        elif words[best].asked.source.rank != source.rank:
             standing = Standing.OUTRANKED
         else:
             standing = Standing.OLDER

@@ -16,6 +16,9 @@ from pricing.rates import Rate
 
 ANY_ROUTE = ""
 
+DISCOUNT = "discount"
+"""The source of an account's prices that are expanded from what others pay; no sheet of the account may be called so."""
+
 RateKey = tuple[str, str, str]
 """(provider, model, operation)."""
 
@@ -68,6 +71,11 @@ class PriceTable:
             seen.add(tier)
         for key in self.withdrawn & {key_of(rate) for rate in self.rates}:
             raise InvalidPriceError(f"{self.source}: {key[0]} {key[1]} is both priced and withdrawn")
+
+    @property
+    def keys(self) -> frozenset[RateKey]:
+        """What the table says something about by name."""
+        return self.withdrawn | {key_of(rate) for rate in self.rates}
 
     @property
     def digest(self) -> str:

@@ -57,6 +57,9 @@ class ImportAnswer(Answer):
     """What an import added."""
 
     tables_added: list[int] = Field(description="The tables that were new; empty where all was known already.", examples=[[14]])
+    discounts_added: list[int] = Field(
+        description="The tables in which discounts follow those that were new; empty where there is no discount.", examples=[[]]
+    )
     charged: int | None = Field(
         description="How many events that waited for a price were charged; null where that was not asked for.", examples=[3]
     )
@@ -153,6 +156,7 @@ def post_import(
     rated = imported.rated
     return ImportAnswer(
         tables_added=imported.table_ids,
+        discounts_added=imported.discount_ids,
         charged=None if rated is None else rated.rated,
         amount_nano_usd=None if rated is None else rated.amount_nano,
         amount_usd=None if rated is None else format_nano(rated.amount_nano),
@@ -165,15 +169,16 @@ def post_import(
     summary="Give an account a discount",
     dependencies=[Depends(require_json)],
     responses=problems(
-        "not_found", "not_json", "invalid_discount", "discount_superseded", "invalid_time", "naive_time",
+        "not_found", "not_json", "invalid_discount", "invalid_time", "naive_time",
         "unsupported_media_type",
         "body_too_large",
     ),
 )  # fmt: skip
 def post_discount(*, principal: Admin, service: ServiceNow, asked: NewDiscount) -> DiscountAnswer:
-    """Record what everybody pays, less a share, as prices of the account's own. Prices that are known to change later are
-    discounted from then on too; one that is recorded afterwards is not, until the call is made again. Made again with nothing
-    new, it adds nothing. Prices that the account has from a sheet of its own stay. What is charged already never changes.
+    """Record what everybody pays, less a share, as prices of the account's own. Prices that change later are discounted from
+    then on too, those that are known and those that are recorded afterwards. Where two discounts overlap, the one recorded last
+    counts. Made again with nothing new, it adds nothing. Prices that the account has from a sheet of its own come first. What
+    is charged already never changes.
     """
     row = principal.find_account(service, asked.account)
     wanted = DiscountAsked(

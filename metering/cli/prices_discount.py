@@ -4,6 +4,7 @@ import click
 from msgspec import Struct
 
 from metering.cli.arguments import INSTANT, collected, json_option
+from metering.cli.counts import counted, were
 from metering.cli.invocation import Invocation
 from metering.cli.output import print_json, remark, say
 from metering.cli.plain_text import plain
@@ -38,9 +39,10 @@ class DiscountOptions(Struct, frozen=True, kw_only=True):
 def discount(invocation: Invocation, asked: DiscountOptions) -> None:
     """Give an account a discount: record what everybody pays, less a share, as prices of its own.
 
-    Prices that are known to change later are discounted from then on too. A price that is recorded afterwards is not, until the
-    command is run again; run again with nothing new, it records nothing. Where two discounts overlap, the one recorded last
-    counts. Prices that the account has from a sheet of its own stay. What is charged already never changes.
+    Prices that change later are discounted from then on too, those that are known and those that are recorded afterwards:
+    every sync and every import takes the discounts along. Run again with nothing new, it records nothing. Where two discounts
+    overlap, the one recorded last counts. Prices that the account has from a sheet of its own come first. What is charged
+    already never changes.
 
     \b
     metering prices discount --account acme --percent 12.5 --from 2026-12-01 --provider together
@@ -66,12 +68,15 @@ def discount(invocation: Invocation, asked: DiscountOptions) -> None:
     if not recorded.table_ids:
         say("everything in this discount was recorded already")
     elif wanted.share:
-        tables = f"{expanded.prices:,} prices of {plain(asked.account)} from {since(asked.effective_from)} on"
-        say(f"{tables}; {len(recorded.table_ids):,} price tables were new")
+        prices = f"{counted(expanded.prices, 'price')} of {plain(asked.account)} from {since(asked.effective_from)} on"
+        new = len(recorded.table_ids)
+        say(f"{prices}; {counted(new, 'price table')} {were(new)} new")
     else:
         say(f"the discount of {plain(asked.account)} ends at {since(asked.effective_from)}")
     if expanded.rounded:
-        say(f"{expanded.rounded:,} of them were no whole pico-dollars (1e-12) and were rounded to the nearest, halves up")
+        inexact = f"{expanded.rounded:,} of them {were(expanded.rounded)} no whole number of pico-dollars (1e-12)"
+        say(f"{inexact} and {were(expanded.rounded)} rounded to the nearest, halves up")
     if expanded.kept:
-        say(f"{len(expanded.kept):,} models keep a price of the account's own")
-    remark("a base price that is recorded later is not discounted until this is run again")
+        kept = len(expanded.kept)
+        say(f"{counted(kept, 'model')} {'keeps' if kept == 1 else 'keep'} a price of the account's own")
+    remark("base prices that are recorded later are followed; a sheet of the account's own comes first")

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from metering.cli.amounts import money, shown_nano
 from metering.cli.arguments import INSTANT, collected, json_option
+from metering.cli.counts import counted, were
 from metering.cli.invocation import Invocation
 from metering.cli.output import print_json, remark, say
 from metering.cli.plain_text import plain
@@ -52,6 +53,16 @@ class _Options(Struct, frozen=True):
         return "csv" if self.file is not None and self.file.suffix.lower() == ".csv" else "yaml"
 
 
+class _Report(Struct, frozen=True):
+    """What came of an import; ``taken`` is whether the document said anything that could be taken."""
+
+    table_ids: list[int]
+    discount_ids: list[int]
+    rated: RateResult | None
+    left_out: tuple[LeftOut, ...] = ()
+    taken: bool = True
+
+
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
@@ -84,11 +95,13 @@ def import_(invocation: Invocation, options: _Options) -> None:
 def _import_sheet(invocation: Invocation, options: _Options) -> None:
     if options.effective_from is not None:
         raise click.UsageError("--effective-from is for lists without dates; a sheet says from when on each price holds")
+    if options.source is not None and options.chosen != "csv":
+        raise click.UsageError("--source is for CSV sheets; a YAML sheet names its source itself")
     file = _file(options)
     sheet = Sheet(_content(file), file.name, options.chosen, options.source or "")
     with open_session(invocation, create=True) as service:
         imported = import_prices(service.engine, sheet, account=options.account, rate=options.rate, now=service.clock())
-    _report(options, file.name, imported.table_ids, imported.rated, ())
+    _report(options, file.name, _Report(imported.table_ids, imported.discount_ids, imported.rated))
 
 
 def _import_list(invocation: Invocation, options: _Options) -> None:
@@ -101,7 +114,8 @@ def _import_list(invocation: Invocation, options: _Options) -> None:
         report = _read(options, document, service)
         imported = import_price_list(service.engine, report, rate=options.rate, now=service.clock())
     name = options.chosen if options.file is None else options.file.name
-    _report(options, name, imported.table_ids, imported.rated, imported.left_out)
+    taken = any(table.keys for table in report.tables)
+    _report(options, name, _Report(imported.table_ids, imported.discount_ids, imported.rated, imported.left_out, taken))
 
 
 def _read(options: _Options, document: bytes, service: Service) -> SourceReport:
@@ -128,25 +142,41 @@ def _content(file: Path) -> bytes:
         raise UnreadableSheetError(f"{file}: {error.strerror or error}") from None
 
 
-def _report(options: _Options, name: str, ids: list[int], rated: RateResult | None, left_out: tuple[LeftOut, ...]) -> None:
+def _report(options: _Options, name: str, report: _Report) -> None:
+    ids, rated, left_out = report.table_ids, report.rated, report.left_out
     if options.as_json:
         charged = {} if rated is None else {"charged": rated.rated, **money("amount", rated.amount_nano)}
         told: dict[str, Any] = {"file": None if options.file is None else str(options.file), "account": options.account}
         skipped = [
             {"entry": each.entry, "reason": str(each.reason), "detail": each.detail, "whole": each.whole} for each in left_out
         ]
-        print_json({**told, "tables_added": ids, **charged, **({"left_out": skipped} if skipped else {})})
+        print_json(
+            {
+                **told,
+                "tables_added": ids,
+                "discounts_added": report.discount_ids,
+                **charged,
+                **({"left_out": skipped} if skipped else {}),
+            }
+        )
         return
     if ids:
-        say(f"{len(ids):,} price tables from {plain(name)} were new")
+        say(f"{counted(len(ids), 'price table')} from {plain(name)} {were(len(ids))} new")
+    elif not report.taken:
+        say(f"nothing in {plain(name)} could be taken")
     else:
         say(f"everything in {plain(name)} was known already")
+    if report.discount_ids:
+        say(
+            f"discounts follow: {counted(len(report.discount_ids), 'price table')} of them {were(len(report.discount_ids))} new"
+        )
     if left_out:
         _say_left_out(left_out)
     if rated is None:
         say("`metering rate` charges usage that waited for them")
     elif rated.rated:
-        say(f"{rated.rated:,} requests that waited for a price were charged: ${shown_nano(rated.amount_nano)}")
+        waited = f"{counted(rated.rated, 'request')} that waited for a price {were(rated.rated)} charged"
+        say(f"{waited}: ${shown_nano(rated.amount_nano)}")
 
 
 def _say_left_out(left_out: tuple[LeftOut, ...]) -> None:
@@ -154,7 +184,8 @@ def _say_left_out(left_out: tuple[LeftOut, ...]) -> None:
     counts = Counter(str(each.reason) for each in whole)
     if whole:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))
-        say(f"{len(whole):,} entries were left out, because what they say can not be expressed or is not known: {reasons}")
+        entries = f"{counted(len(whole), 'entry', 'entries')} {were(len(whole))} left out"
+        say(f"{entries}, because what is said there can not be expressed or is not known: {reasons}")
         for each in whole[:SHOWN_LEFT_OUT]:
             say(f"  {plain(each.entry)}: {plain(each.detail)}")
     remark("`--json` lists everything that was left out")

@@ -1,26 +1,17 @@
-"""Give an account a discount: record what it takes off as prices of the account's own. All of it or nothing.
+"""Give an account a discount: keep what was given, and record what it comes to as prices of the account's own. All or nothing.
 
-A base price that is recorded afterwards is not discounted until this is run again; running it again with nothing new records
+Base prices that are recorded afterwards are followed (``steps/expand_discounts``). Given again with nothing new, it records
 nothing.
 """
-
-from collections.abc import Sequence
 
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from metering.domain.errors import DomainError
 from metering.operations.steps.find_account import find_account
 from metering.storage.database import writing
+from metering.storage.price_discounts import insert_discount, load_discounts
 from metering.storage.price_tables import load_tables, record_tables
-from pricing.discounts import SOURCE, Discount, Expanded, expand
-from pricing.tables import Layer, PriceTable, RateKey, key_of
-
-
-class DiscountSupersededError(DomainError):
-    """The discount was recorded before and another one took its place; the same content can not be recorded twice."""
-
-    code = "discount_superseded"
+from pricing.discounts import BasePrices, Discount, Expanded, counts_already, expand
 
 
 class DiscountAsked(Struct, frozen=True):
@@ -41,10 +32,9 @@ class DiscountRecorded(Struct, frozen=True):
 
 
 def discount_prices(engine: Engine, asked: DiscountAsked, *, now: int) -> DiscountRecorded:
-    """Expand a discount over everything that is recorded, and record it.
+    """Keep a discount, expand it over everything that is recorded, and record it.
 
-    Raises NotFoundError for the account, pricing's InvalidDiscountError where there is nothing to take a discount off, and
-    DiscountSupersededError.
+    Raises NotFoundError for the account, and pricing's InvalidDiscountError where there is nothing to take a discount off.
     """
     with writing(engine) as connection:
         account = find_account(connection, asked.account)
@@ -56,30 +46,11 @@ def discount_prices(engine: Engine, asked: DiscountAsked, *, now: int) -> Discou
             provider=asked.provider,
             model=asked.model,
         )
-        expanded = expand(recorded, discount)
-        _refuse_superseded(recorded, expanded.tables)
+        given = load_discounts(connection, account.id)[account.id]
+        base = BasePrices(recorded)
+        if not counts_already(base, given, discount):
+            insert_discount(connection, discount, now=now)
+            given.append(discount)
+        mine = [table for table in recorded if table.account_id == account.id]
+        expanded = expand(base, mine, given, asked=discount)
         return DiscountRecorded(record_tables(connection, expanded.tables, now=now), expanded)
-
-
-def _refuse_superseded(recorded: Sequence[PriceTable], expanded: Sequence[PriceTable]) -> None:
-    """Raise DiscountSupersededError where a table is known and one recorded after it decides about the same prices."""
-    known = {table.digest: table for table in recorded if table.layer is Layer.ACCOUNT and table.source == SOURCE}
-    for table in expanded:
-        same = known.get(table.digest)
-        if same is None:
-            continue
-        for other in known.values():
-            later = other.id > same.id and _place(other) == _place(same)
-            if later and _keys(same) & _keys(other):
-                raise DiscountSupersededError(
-                    "this discount was recorded before, and another one replaced it from the same instant on;"
-                    " begin it at another instant"
-                )
-
-
-def _place(table: PriceTable) -> tuple[int | None, str, int]:
-    return table.account_id, table.route, table.effective_from
-
-
-def _keys(table: PriceTable) -> set[RateKey]:
-    return {key_of(rate) for rate in table.rates} | table.withdrawn

@@ -4,20 +4,23 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.operations.rate_unpriced import RateResult, rate_unpriced
+from metering.operations.steps.expand_discounts import expand_discounts
 from metering.operations.steps.find_account import find_account
 from metering.storage.database import reading, writing
 from metering.storage.price_tables import record_tables
+from pricing.errors import InvalidPriceError
 from pricing.sources.csv_sheet import parse_csv_sheet
 from pricing.sources.sheets import parse_sheet
-from pricing.tables import Layer
+from pricing.tables import DISCOUNT, Layer
 
 SHEET_FORMATS = ("yaml", "csv")
 
 
 class Imported(Struct, frozen=True):
-    """Ids of the tables that were new, and what was charged afterwards; None where that was not asked for."""
+    """Ids of the tables that were new, of those in which discounts follow them, and what was charged (None: not asked)."""
 
     table_ids: list[int]
+    discount_ids: list[int]
     rated: RateResult | None
 
 
@@ -49,6 +52,9 @@ def import_prices(engine: Engine, sheet: Sheet, *, account: str | None, rate: bo
         tables = parse_csv_sheet(sheet.content, name=sheet.name, source=source, layer=layer, account_id=account_id)
     else:
         tables = parse_sheet(sheet.content, name=sheet.name, layer=layer, account_id=account_id)
+    if account_id is not None and any(table.source == DISCOUNT for table in tables):
+        raise InvalidPriceError(f"{sheet.name}: {DISCOUNT!r} is the list of its discounts; call the sheet something else")
     with writing(engine) as connection:
         table_ids = record_tables(connection, tables, now=now)
-    return Imported(table_ids, rate_unpriced(engine, now=now, account_id=account_id) if rate else None)
+        discount_ids = expand_discounts(connection, table_ids, now=now)
+    return Imported(table_ids, discount_ids, rate_unpriced(engine, now=now, account_id=account_id) if rate else None)

@@ -37,6 +37,7 @@ from metering.storage.price_tables import load_tables, newest_table_id
 from metering.storage.quarantine import note_records
 from pricing.book import PriceBook
 from pricing.errors import ChargeTooLargeError
+from pricing.tables import PriceTable
 
 
 class IngestSettings(Struct, frozen=True):
@@ -107,7 +108,6 @@ class Ingester:
         self._index = SeriesIndex(engine, settings.series_cap)
         self._months = StoredMonths(engine)
         self._book = PriceBook(())
-        self._book_id = -1
         self._lock = threading.Lock()
 
     def ingest(self, batch: Batch, origin: Origin) -> BatchResult:
@@ -140,7 +140,9 @@ class Ingester:
                 stated = {dimensions.account for batch, _ in batches for dimensions in batch.dimensions}
                 names = resolve_names(connection, stated)
                 senders = _senders(connection, [origin for _, origin in batches])
-                self._refresh_book(connection)
+                newer = self._newer_prices(connection)
+            if newer:
+                self._book = PriceBook((*self._book.tables, *newer))
             return [self._prepare(batch, origin, names, senders) for batch, origin in batches]
 
     def ingest_all(self, batches: Sequence[tuple[Batch, Origin]]) -> list[BatchResult | DomainError]:
@@ -207,11 +209,10 @@ class Ingester:
             with writing(self._engine) as connection:
                 create_missing_accounts(connection, missing, now=self._clock())
 
-    def _refresh_book(self, connection: Connection) -> None:
-        newest = newest_table_id(connection)
-        if newest != self._book_id:
-            self._book = PriceBook(load_tables(connection))
-            self._book_id = newest
+    def _newer_prices(self, connection: Connection) -> list[PriceTable]:
+        """Return the tables that the book does not hold yet. A table never changes: what it holds stays right."""
+        newest = max((table.id for table in self._book.tables), default=0)
+        return load_tables(connection, after=newest) if newest_table_id(connection) > newest else []
 
 
 def _rejection(record: RejectedRecord) -> ItemOutcome:

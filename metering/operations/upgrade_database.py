@@ -3,15 +3,23 @@
 from sqlalchemy import Engine
 
 from metering.operations.steps.ensure_partitions import ensure_partitions
+from metering.operations.steps.expand_discounts import expand_discounts
 from metering.storage.database import writing
 from metering.storage.migrate import upgrade
-from metering.storage.price_tables import record_tables
+from metering.storage.price_tables import digests_by_id, record_tables
 from pricing.bundled import bundled_tables
 
 
 def upgrade_database(engine: Engine, *, now: int) -> int:
-    """Migrate to the newest schema and record the bundled price tables; return how many tables were new."""
+    """Migrate to the newest schema and record the bundled price tables; return how many tables were new.
+
+    What a release carries is recorded once: where somebody corrected it since, the correction stands.
+    """
     upgrade(engine)
     ensure_partitions(engine, now=now)
     with writing(engine) as connection:
-        return len(record_tables(connection, bundled_tables(), now=now))
+        known = set(digests_by_id(connection).values())
+        fresh = [table for table in bundled_tables() if table.digest not in known]
+        table_ids = record_tables(connection, fresh, now=now)
+        expand_discounts(connection, table_ids, now=now)
+        return len(table_ids)

@@ -23,9 +23,11 @@ from metering.operations.steps.check_events import (
     series_are_of_the_account,
 )
 from metering.operations.steps.check_identities import every_copy_has_its_identity, every_identity_is_held
+from metering.operations.steps.check_price_tables import tables_are_what_was_recorded
 from metering.operations.steps.check_rerate_runs import runs_are_their_charges
 from metering.operations.steps.check_sums import Step, months_are_their_days, rollups_are_the_ledger, spend_is_the_events
 from metering.storage.database import reading
+from pricing.errors import PricingError
 
 MAX_VIOLATIONS = 100
 
@@ -63,6 +65,7 @@ CHECKS: tuple[Check, ...] = (
     Check("identities", _plain(every_identity_is_held)),
     Check("first charges", first_charges_follow_their_grades),
     Check("later charges", later_charges_undo_and_replace),
+    Check("price tables are what was recorded", _plain(tables_are_what_was_recorded)),
     Check("re-rating runs", _plain(runs_are_their_charges)),
 )
 
@@ -90,8 +93,9 @@ def _run(engine: Engine, check: Check, step: Step) -> list[Violation]:
     try:
         with reading(engine) as connection:
             return list(islice(check.find(connection, step), MAX_VIOLATIONS))
-    except DBAPIError as error:
-        message = f"the check could not be finished: {error.orig}"
+    except (DBAPIError, PricingError) as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        message = f"the check could not be finished: {reason}"
         return [Violation("check_failed", check.name, "an answer", "an error", message)]
 
 

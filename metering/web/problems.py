@@ -40,7 +40,6 @@ PROBLEMS: dict[str, Kind] = {
     "method_not_allowed": Kind(405, "The method is not possible here"),
     "not_acceptable": Kind(406, "No possible representation is acceptable"),
     "already_exists": Kind(409, "It exists already"),
-    "discount_superseded": Kind(409, "Another discount took this one's place"),
     "not_held": Kind(409, "The sync does not wait to be accepted"),
     "ambiguous_event": Kind(409, "Several sources have an event with this id"),
     "body_too_large": Kind(413, "The body is too large"),

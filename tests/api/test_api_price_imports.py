@@ -113,8 +113,17 @@ def test_a_discount_that_can_not_be_given_is_refused(admin, change, code):
     assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
-def test_a_discount_that_another_replaced_does_not_come_back_in_silence(api, admin):
+def test_a_discount_that_another_replaced_can_be_given_again(api, admin):
+    for percent, amount in (("12.5", 87_500), ("10", 90_000), ("12.5", 87_500)):
+        api.meter.now += 1
+        assert len(admin.post("/v1/prices/discounts", json=DISCOUNT | {"percent": percent}).json()["tables_added"]) == 4
+        before = api.meter.total()
+        event = native(id=f"e{api.meter.now}", account=None, usage={"input_tokens": 100})
+        api.client("ingest", account="acme").post("/v1/events", json=event)
+        assert api.meter.total() - before == amount
+
+
+def test_an_import_that_changes_a_base_price_names_the_tables_in_which_discounts_follow(api, admin):
+    assert send(admin).json()["discounts_added"] == []
     admin.post("/v1/prices/discounts", json=DISCOUNT)
-    admin.post("/v1/prices/discounts", json=DISCOUNT | {"percent": "10"})
-    answer = admin.post("/v1/prices/discounts", json=DISCOUNT)
-    assert (answer.status_code, answer.json()["code"]) == (409, "discount_superseded")
+    assert len(send(admin, SHEET.replace("0.0375", "0.08")).json()["discounts_added"]) == 4

@@ -207,7 +207,7 @@ def test_litellm_s_map_is_imported_with_what_is_left_out_and_again_it_says_nothi
     assert (listed["route"], listed["prices"]["input_tokens"]["price_usd"]) == ("provider_key", "0.000002000000")
     later = ("prices", "import", path, "--format", "litellm", "--effective-from", "2026-02-01")
     assert command_line.json(*later)["tables_added"] == []
-    assert "1 entries were left out" in command_line.done(*later)
+    assert "1 entry was left out" in command_line.done(*later)
 
 
 def test_what_a_newer_map_no_longer_lists_or_prices_otherwise_is_a_new_version(command_line):

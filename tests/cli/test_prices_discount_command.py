@@ -48,14 +48,42 @@ def test_prices_that_had_to_be_rounded_are_counted(acme):
     assert "rounded to the nearest, halves up" in text
 
 
-def test_a_discount_ends_and_can_not_come_back_in_silence(acme):
+def test_a_discount_ends_and_can_be_given_again(acme):
     acme.done(*DISCOUNT, "--model", LLAMA, "--provider", "together")
     acme.now += 1
     acme.done("prices", "discount", "--account", "acme", "--percent", "0", "--from", "2026-12-01")
     answer = acme.json("prices", "explain", LLAMA, "--provider", "together", "--account", "acme", "--route", "routed")
     assert [each["standing"] for each in answer["sources"]][:2] == ["withdrawn", "wins"]
-    acme.run(*DISCOUNT, "--model", LLAMA, "--provider", "together")
-    assert (acme.code, acme.errors.startswith("error[discount_superseded]: ")) == (2, True)
+    acme.now += 1
+    assert acme.json(*DISCOUNT, "--model", LLAMA, "--provider", "together")["tables_added"]
+    answer = acme.json("prices", "explain", LLAMA, "--provider", "together", "--account", "acme", "--route", "routed")
+    assert [each["standing"] for each in answer["sources"]][:2] == ["wins", "outranked"]
+
+
+def test_a_sheet_that_changes_a_base_price_says_that_discounts_follow(acme):
+    acme.done(*DISCOUNT, "--model", LLAMA, "--provider", "together")
+    acme.now += 1
+    (acme.folder / "prices.yaml").write_text(SHEET)
+    text = acme.done("prices", "import", acme.folder / "prices.yaml")
+    assert "1 price table from prices.yaml was new" in text
+    assert "discounts follow: 4 price tables of them were new" in text
+    # $0.80 a million, less an eighth
+    acme.done("ingest", acme.write_log([request(1, time="2026-12-01T00:00:00Z")]))
+    assert acme.json("spend", "--start", "2026-12-01", "--end", "2027-01-01")["total"]["amount_nano_usd"] == 700_000
+
+
+SHEET = f"""\
+source: our contract
+route: any
+currency: USD
+provider: together
+models:
+  - model: {LLAMA}-Turbo
+    versions:
+      - from: 2026-12-01
+        usd_per_million: {{input_tokens: 0.8, output_tokens: 0.8}}
+        source: the contract of 2026
+"""
 
 
 @pytest.mark.parametrize(

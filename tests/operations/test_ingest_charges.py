@@ -1,13 +1,15 @@
 """What an event costs when it is ingested, and which of them Hugging Face bills."""
 
 import pytest
-from builders import DAY, NOON, price_table, rate, usage_event
+from builders import DAY, FROM_2020, NOON, price_table, rate, usage_event
 from meter import ALL_TIME
 from sqlalchemy import select
 
 from metering.domain.events import PriceGrade, QuantityGrade
+from metering.operations import ingest as operation
 from metering.operations.list_events import list_events
 from metering.storage.event_log import EventQuery
+from metering.storage.price_tables import load_tables
 from metering.storage.tables import events, quarantine, rollups
 from pricing.quantities import Quantities
 
@@ -122,3 +124,21 @@ def test_events_of_the_same_second_of_two_days_fall_into_their_own_day_and_month
     meter.ingest(usage_event(time=end - 1), usage_event(time=end), usage_event(time=end + DAY - 1))
     months = select(rollups.c.billing_month, rollups.c.events).order_by(rollups.c.billing_month)
     assert meter.rows(months) == [(202610, 1), (202611, 2)]
+
+
+def test_a_price_that_is_recorded_is_taken_in_and_what_is_known_is_not_read_again(meter, monkeypatch):
+    read = []
+
+    def counting(connection, ids=None, *, after=0):
+        found = load_tables(connection, ids, after=after)
+        read.extend(table.id for table in found)
+        return found
+
+    monkeypatch.setattr(operation, "load_tables", counting)
+    meter.ingest(usage_event())
+    meter.record_prices(price_table(rate(7_000_000, 0), source="other", effective_from=FROM_2020 + 1))
+    meter.ingest(usage_event())
+    meter.ingest(usage_event())
+    # 100 tokens in at 1,000 nano-USD and 10 out at 2,000, then 100 in at 7,000
+    assert meter.total() == 120_000 + 700_000 + 700_000
+    assert read == [1, 2]

@@ -105,12 +105,31 @@ def test_an_empty_database_has_no_violation(bare_meter):
         ("UPDATE charges SET series_id = 1 WHERE sign = -1", {"reversal_differs"}),
         ("DELETE FROM charges WHERE sign = 1", {"not_replaced", "rollup_differs", "spend_differs"}),
         ("DELETE FROM charges WHERE sign = -1", {"reversal_differs", "rollup_differs", "spend_differs"}),
-        ("UPDATE rate_prices SET price_pico = price_pico + 1000000 WHERE rate_id = 1", {"charge_differs"}),
+        (
+            "UPDATE rate_prices SET price_pico = price_pico + 1000000 WHERE rate_id = 1",
+            {"charge_differs", "price_table_differs"},
+        ),
+        ("UPDATE rates SET context_from = -1 WHERE id = 1", {"price_table_differs", "check_failed"}),
+        ("UPDATE price_tables SET effective_from = effective_from + 1 WHERE id = 1", {"price_table_differs"}),
     ],
 )
 def test_a_change_behind_the_services_back_is_found(sound, statement, found):
     sound.execute(statement)
     assert found <= codes(sound)
+
+
+def test_a_price_that_nothing_was_charged_with_is_found_when_it_is_changed(sound):
+    sound.record_prices(price_table(rate(model="unused"), withdrawn=frozenset({("novita", "gone", "")}), source="unused"))
+    assert sound.violations() == []
+    sound.execute("DELETE FROM rate_withdrawals WHERE model = 'gone'")
+    (found,) = sound.violations()
+    assert (found.code, found.where) == ("price_table_differs", "price table 3")
+    sound.execute("INSERT INTO rate_withdrawals VALUES (3, 'novita', 'gone', '')")
+    assert sound.violations() == []
+    sound.execute(
+        "UPDATE rate_prices SET price_pico = price_pico + 1 WHERE rate_id IN (SELECT id FROM rates WHERE model = 'unused')"
+    )
+    assert codes(sound) == {"price_table_differs"}
 
 
 def test_a_reversal_that_is_reversed_again_is_found(sound):

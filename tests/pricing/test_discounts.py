@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pricing.book import PriceBook
-from pricing.discounts import ROUTES, Discount, expand, parse_percent
+from pricing.discounts import ROUTES, BasePrices, Discount, changed_since, counts_already, expand, parse_percent
 from pricing.errors import InvalidDiscountError
 from pricing.names import Alias, Aliases
 from pricing.rates import Price, Rate
@@ -42,13 +42,22 @@ def recorded(expanded, at=1_000):
     ]  # fmt: skip
 
 
-def discounted(tables, *discounts, at=1_000):
-    """The tables with the discounts recorded one after the other."""
+def expanded_over(tables, *given, since=None):
+    """What has to be written so that the discounts hold; the last is the one that is asked about."""
+    mine = [each for each in tables if each.account_id == ACME]
+    return expand(BasePrices(tables, ALIASES), mine, given, asked=given[-1], since=since)
+
+
+def discounted(tables, *given, at=1_000, since=None):
+    """The tables with the discounts, given one after the other, expanded after each."""
     tables = list(tables)
-    for number, discount in enumerate(discounts):
-        known = {each.digest for each in tables}
-        tables += [each for each in recorded(expand(tables, discount, ALIASES), at + number) if each.digest not in known]
+    for number in range(len(given)):
+        tables += recorded(expanded_over(tables, *given[: number + 1], since=since), at + number)
     return tables
+
+
+def counts(tables, given, asked):
+    return counts_already(BasePrices(tables, ALIASES), given, asked)
 
 
 def pico(tables, instant=10, account=ACME, model="llama", route="routed", provider="together"):
@@ -83,7 +92,7 @@ def test_expanded_again_with_nothing_new_it_is_the_same_versions():
 @pytest.mark.parametrize(("price", "expected", "rounded"), [(37_500, 32_813, 1), (1, 1, 1), (4, 4, 1), (8, 7, 0), (0, 0, 0)])
 def test_a_price_that_is_no_whole_pico_dollar_is_rounded_half_up_and_says_so(price, expected, rounded):
     # 37,500 less an eighth is 32,812.5; 4 less an eighth is 3.5
-    expanded = expand([table(1, price, route="routed")], off("12.5"), ALIASES)
+    expanded = expanded_over([table(1, price, route="routed")], off("12.5"))
     assert expanded.rounded == rounded
     (rate,) = expanded.tables[0].rates
     assert rate.prices["input_tokens"].pico == expected
@@ -98,7 +107,7 @@ def test_every_kind_tier_block_and_operation_is_discounted_alike():
         Rate(**fields, context_from=9, prices={"compute_ms": Price(60, 3_600_000)}),
     )
     base = PriceTable(source="list", layer=Layer.OPERATOR, kind=TableKind.PATCH, effective_from=1, rates=rates, id=1)
-    (first, *_) = expand([base], off("25"), ALIASES).tables
+    (first, *_) = expanded_over([base], off("25")).tables
     told = [(rate.operation, rate.context_from, dict(rate.prices)) for rate in first.rates]
     assert sorted(told, key=lambda each: each[1]) == [
         ("image", 0, {"compute_ms": Price(750, 1_000), "images": Price(0)}),
@@ -137,7 +146,7 @@ def test_names_that_the_list_keeps_apart_are_not_taken_for_each_other():
 def test_a_price_of_the_account_s_own_stays():
     own = table(5, 300, layer=Layer.ACCOUNT, account_id=ACME, source="contract")
     base = [table(1, 800, 80, models=("llama", "qwen")), own]
-    assert expand(base, off("50"), ALIASES).kept == (("together", "llama", ""),)
+    assert expanded_over(base, off("50")).kept == (("together", "llama", ""),)
     tables = discounted(base, off("50"))
     assert (pico(tables), pico(tables, model="qwen")) == (300, 40)
 
@@ -149,11 +158,51 @@ def test_the_discount_counts_again_where_a_price_of_the_account_s_own_ends():
     assert [pico(tables, instant) for instant in (10, 19, 20)] == [300, 300, 400]
 
 
-def test_a_contract_that_is_recorded_after_a_discount_counts_once_the_discount_is_expanded_again():
-    tables = discounted([table(1, 800)], off("50"))
-    tables.append(table(5, 300, layer=Layer.ACCOUNT, account_id=ACME, source="contract", recorded_at=2_000))
-    assert pico(tables) == 400
-    assert pico(discounted(tables, off("50"), at=3_000)) == 300
+def test_a_contract_counts_before_a_discount_whichever_was_recorded_or_begins_first():
+    contract = {"layer": Layer.ACCOUNT, "account_id": ACME, "source": "contract", "recorded_at": 2_000}
+    tables = [*discounted([table(1, 800)], off("50")), table(5, 300, **contract)]
+    assert [pico(tables, instant) for instant in (4, 5, 10, 99)] == [800, 300, 300, 300]
+    assert len(discounted(tables, off("50"), at=3_000)) == len(tables)
+    assert expanded_over(tables, off("50")).kept == (("together", "llama", ""),)
+    # a list of the same rank by any name, before or after "discount" in the alphabet
+    for name in ("agreement", "zebra"):
+        assert pico([*discounted([table(1, 800)], off("50")), table(5, 300, **contract | {"source": name})]) == 300
+
+
+def test_a_base_price_that_ends_or_is_corrected_takes_its_discount_along():
+    tables = discounted([table(1, 800), table(20, 600)], off("50"))
+    tables = discounted([*tables, table(1, 700, recorded_at=1_500), table(30, models=(), gone=["llama"])], off("50"), at=2_000)
+    # what is said from 20 on is not what was corrected
+    assert [pico(tables, instant) for instant in (10, 20, 30)] == [350, 300, None]
+
+
+def test_only_what_is_another_price_is_written_and_from_where_the_base_changed():
+    known = discounted([table(1, 800, 80, models=("llama", "qwen"))], off("50"))
+    known.append(table(20, 800, 60, models=("llama", "qwen"), recorded_at=2_000))
+    fresh = expanded_over(known, off("50"), since=20).tables
+    assert {(each.effective_from, rate.model, rate.prices["input_tokens"].pico) for each in fresh for rate in each.rates} == {
+        (20, "qwen", 30)
+    }
+    assert len(fresh) == len(ROUTES)
+    everything = expanded_over(known, off("50")).tables
+    assert [each.digest for each in everything] == [each.digest for each in fresh]
+
+
+def test_of_discounts_that_overlap_the_one_given_last_counts_whatever_it_is_about():
+    base = [table(1, 800, 80, models=("llama", "qwen"))]
+    everything, of_llama = off("50"), off("25", model="llama")
+    assert [pico(discounted(base, everything, of_llama), model=name) for name in ("llama", "qwen")] == [600, 40]
+    assert [pico(discounted(base, of_llama, everything), model=name) for name in ("llama", "qwen")] == [400, 40]
+    assert not counts(base, [everything, of_llama], everything)
+    assert counts(base, [everything, of_llama], of_llama)
+    assert counts(base, [off("50", model="qwen"), of_llama], off("50", model="qwen"))
+
+
+def test_a_discount_that_was_taken_back_can_be_given_again():
+    base = [table(1, 800)]
+    given = [off("25"), off("0"), off("25")]
+    assert [pico(discounted(base, *given[:number])) for number in (1, 2, 3)] == [600, 800, 600]
+    assert not counts(base, [off("25"), off("0")], off("25"))
 
 
 def test_a_discount_of_nothing_ends_the_discount():
@@ -172,7 +221,7 @@ def test_the_discount_recorded_last_counts_from_its_instant_on_even_where_the_fi
 @pytest.mark.parametrize("overrides", [{"provider": "nobody"}, {"model": "nothing"}, {"model": "llama", "provider": "novita"}])
 def test_a_discount_on_nothing_is_refused(overrides):
     with pytest.raises(InvalidDiscountError, match="nothing to take a discount off"):
-        expand([table(1, 800)], off("50", **overrides), ALIASES)
+        counts([table(1, 800)], [], off("50", **overrides))
 
 
 @pytest.mark.parametrize(
@@ -221,14 +270,8 @@ def tables_of(story):
 @given(stories, st.integers(min_value=0, max_value=5), st.integers(min_value=0, max_value=6))
 def test_at_every_instant_and_on_every_route_an_account_pays_what_others_pay_less_the_share(story, start, known_first):
     base, discount = tables_of(story), off("30", start)
-    try:
-        first = discounted(base[:known_first], discount)[known_first:] if known_first < len(base) else []
-    except InvalidDiscountError:
-        first = []
-    try:
-        tables = discounted([*base, *first], discount, at=2_000)
-    except InvalidDiscountError:
-        return
+    first = discounted(base[:known_first], discount)[known_first:] if known_first < len(base) else []
+    tables = discounted([*base, *first], discount, at=2_000)
     for route in ROUTES:
         for instant in range(6):
             for model in MODELS:
@@ -236,3 +279,19 @@ def test_at_every_instant_and_on_every_route_an_account_pays_what_others_pay_les
                 expected = paid if paid is None or instant < start else (paid * 7 + 5) // 10
                 assert pico(tables, instant, ACME, model, route) == expected
     assert len(discounted(tables, discount, at=3_000)) == len(tables)
+
+
+@given(stories, st.integers(min_value=0, max_value=5))
+def test_a_discount_that_follows_each_table_as_it_is_recorded_is_what_one_given_at_the_end_would_be(story, start):
+    given, tables = [off("30", start)], []
+    for number, each in enumerate(tables_of(story)):
+        since = changed_since([each], tables)
+        tables.append(each)
+        mine = [other for other in tables if other.account_id == ACME]
+        tables += recorded(expand(BasePrices(tables, ALIASES), mine, given, since=since), number)
+    for route in ROUTES:
+        for instant in range(6):
+            for model in MODELS:
+                paid = pico(tables, instant, GLOBEX, model, route)
+                expected = paid if paid is None or instant < start else (paid * 7 + 5) // 10
+                assert pico(tables, instant, ACME, model, route) == expected

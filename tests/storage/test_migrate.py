@@ -5,7 +5,7 @@ import re
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from builders import usage_event
+from builders import price_table, rate, usage_event
 from sqlalchemy import inspect, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -128,6 +128,18 @@ def test_a_postgres_database_with_events_does_not_go_below_the_first_revision_th
     with pytest.raises(RuntimeError, match="can not go below"):
         downgrade(meter.engine, "0001")
     assert not meter.violations()
+
+
+def test_price_tables_of_equal_content_go_down_and_up_again_on_both(bare_meter):
+    first, other = price_table(rate(7)), price_table(rate(8))
+    for each in (first, other, first):
+        bare_meter.record_prices(each)
+    downgrade(bare_meter.engine, "0005")
+    digests = bare_meter.rows(text("SELECT digest FROM price_tables ORDER BY id"))
+    assert [row.digest for row in digests] == [f"{first.digest} 1", other.digest, first.digest]
+    upgrade(bare_meter.engine)
+    digests = bare_meter.rows(text("SELECT digest FROM price_tables ORDER BY id"))
+    assert [row.digest for row in digests] == [first.digest, other.digest, first.digest]
 
 
 @pytest.mark.only_on("sqlite")

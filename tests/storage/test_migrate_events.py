@@ -5,7 +5,7 @@ from builders import NOON, price_table, rate, usage_event
 from sqlalchemy import select
 
 from metering.storage.migrate import downgrade, upgrade
-from metering.storage.tables import charges, event_copies, events, month_rollups, receipts
+from metering.storage.tables import charges, event_copies, events, month_rollups, price_tables, receipts
 from pricing.quantities import Quantities
 from pricing.rates import Price
 
@@ -92,4 +92,18 @@ def test_the_months_are_added_up_from_the_days_that_were_there(filled):
     upgrade(filled.engine)
     after = sorted(tuple(row) for row in filled.rows(select(month_rollups)))
     assert after == before
+    assert not filled.violations()
+
+
+def test_price_tables_of_equal_content_stay_on_the_way_down_and_are_told_apart(filled):
+    """The newest keeps the digest, so that the release before knows it; what was charged keeps its rate."""
+    first, other = price_table(rate(7, model="own"), source="own"), price_table(rate(8, model="own"), source="own")
+    for each in (first, other, first):
+        filled.record_prices(each)
+    before = [tuple(row) for row in filled.rows(select(price_tables).order_by(price_tables.c.id))]
+    downgrade(filled.engine, "0005")
+    digests = [row.digest for row in filled.rows(select(price_tables.c.digest).order_by(price_tables.c.id))]
+    assert digests[-3:] == [f"{first.digest} {before[-3][0]}", other.digest, first.digest]
+    upgrade(filled.engine)
+    assert [tuple(row) for row in filled.rows(select(price_tables).order_by(price_tables.c.id))] == before
     assert not filled.violations()

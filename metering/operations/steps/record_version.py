@@ -1,4 +1,4 @@
-"""Record a new version of a source's prices, and alert on it, in the caller's transaction: never one without the other."""
+"""Record a new version of a source's prices, the discounts off it, and the alert, in the caller's transaction: all or none."""
 
 import json
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from metering.domain.instants import format_instant
+from metering.operations.steps.expand_discounts import expand_discounts
 from metering.storage.alerts import NewAlert, raise_alert
 from metering.storage.price_tables import record_tables, table_by_digest
 from pricing.tables import PriceTable
@@ -15,11 +16,12 @@ SHOWN_CHANGES = 20
 
 
 def record_version(connection: Connection, table: PriceTable, changes: list[dict[str, Any]], *, now: int) -> int:
-    """Record a table with the alert that prices changed; return the table's id. The same table again is the same version.
+    """Record a table with the alert that prices changed; return the table's id. What counts already is the same version.
 
     ``changes`` is what the table changes, as it is stored; the alert names the first of them.
     """
     recorded = record_tables(connection, [table], now=now)
+    expand_discounts(connection, recorded, now=now)
     table_id = recorded[0] if recorded else table_by_digest(connection, table.digest)
     data = {
         "source": table.source,

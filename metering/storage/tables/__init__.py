@@ -27,7 +27,7 @@ from metering.storage.tables.events import (
     sqlite_metadata,
 )
 from metering.storage.tables.price_syncs import price_syncs
-from metering.storage.tables.prices import price_tables, rate_prices, rate_withdrawals, rates
+from metering.storage.tables.prices import price_discounts, price_tables, rate_prices, rate_withdrawals, rates
 from metering.storage.tables.rerating import rerate_runs
 from metering.storage.tables.schema import metadata
 
@@ -51,6 +51,7 @@ __all__ = [
     "month_rollups",
     "plan_changes",
     "postgres_metadata",
+    "price_discounts",
     "price_syncs",
     "price_tables",
     "quarantine",

@@ -1,4 +1,7 @@
-"""Price tables, append-only, with the rates that charges remember."""
+"""Price tables, append-only, with the rates that charges remember; and what was given as a discount.
+
+A digest says what a table holds, and is not unique: what a later table corrected can be recorded again, after it.
+"""
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, Text, UniqueConstraint
 from sqlalchemy import Column as Col
@@ -16,7 +19,6 @@ price_tables = table(
     integer("effective_from"),
     integer("recorded_at"),
     Col("digest", Text, nullable=False),
-    UniqueConstraint("digest"),
     CheckConstraint("kind IN ('snapshot', 'patch')", name="kind"),
     CheckConstraint("(layer = 0) = (account_id IS NOT NULL)", name="account"),
 )
@@ -45,6 +47,19 @@ rate_prices = table(
     CheckConstraint("price_pico >= 0", name="price"),
     CheckConstraint("block >= 1", name="block"),
     sqlite_with_rowid=False,
+)
+
+# What was given, from which the prices of source `discount` are expanded; a share in millionths. The row recorded last counts.
+price_discounts = table(
+    "price_discounts",
+    identifier(),
+    refers("account_id", "accounts"),
+    integer("share"),
+    integer("effective_from"),
+    text("provider", null=True),
+    text("model", null=True),
+    integer("recorded_at"),
+    CheckConstraint("share >= 0 AND share <= 1000000", name="share"),
 )
 
 rate_withdrawals = table(
