@@ -61,6 +61,7 @@ PROBLEMS: dict[str, Kind] = {
     "invalid_yaml": Kind(422, "The price sheet is not plain YAML"),
     "naive_time": Kind(422, "The time has no zone"),
     "pricing_error": Kind(422, "The prices or quantities can not be used"),
+    "sum_too_large": Kind(422, "A sum would leave 64 bits"),
     "too_many_rows": Kind(422, "The answer would be too long"),
     "too_busy": Kind(429, "Too much waits to be stored"),
     "internal_error": Kind(500, "Something went wrong in the service"),

@@ -86,8 +86,10 @@ def _amount(row: EventRow, entry: Entry, book: PriceBook) -> int | None:
     if entry.rate_id is not None:
         try:
             rated = charge(quantities_of(row), book.rate(entry.rate_id))
-        except (ChargeTooLargeError, KeyError):
-            rated = None
+        except ChargeTooLargeError as error:
+            return error.amount_nano  # stored before there was the bound that holds now
+        except KeyError:
+            return None
         return None if rated is None else rated.amount_nano
     if entry.price_grade == PriceGrade.REPORTED:
         return details_of(row).get("reported_cost_nano")
