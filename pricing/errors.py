@@ -52,9 +52,16 @@ class InvalidPlanError(PricingError):
 
 
 class ChargeTooLargeError(PricingError):
-    """A charge of 2^53 nano-USD or more (about nine million dollars for one request): refused, never stored."""
+    """A charge of 2^43 nano-USD or more (about $8,796 for one request): refused, never stored.
+
+    ``amount_nano`` is what it comes to all the same.
+    """
 
     code = "charge_too_large"
+
+    def __init__(self, message: str, amount_nano: int) -> None:
+        super().__init__(message)
+        self.amount_nano = amount_nano
 
 
 class InvalidAliasError(PricingError):

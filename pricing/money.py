@@ -15,8 +15,12 @@ PICO_PER_NANO = 1_000
 NANO_PER_CENT = 10_000_000
 PICO_PER_CENT = 10_000_000_000
 
-# Integers up to here survive JSON readers that use doubles, and a thousand such charges still sum within 64 bits.
-MAX_CHARGE_NANO = 2**53 - 1
+# Integers up to here survive JSON readers that use doubles.
+MAX_AMOUNT_NANO = 2**53 - 1
+
+# What one request can cost, about $8,796: 2^20 such charges still sum within 64 bits, so that it takes a million requests of
+# this price, under one rate, to fill a counter.
+MAX_CHARGE_NANO = 2**43 - 1
 
 
 def divide_up(numerator: int, denominator: int) -> int:

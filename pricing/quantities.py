@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from pricing.errors import InvalidQuantityError
+from pricing.shown import shown
 
 # One request that uses more than this of anything is a broken record; sums of nine thousand million such
 # records still fit into 64 bits.
@@ -101,19 +102,14 @@ def checked_quantities(**counts: Any) -> Quantities:
 def check_count(name: str, count: object) -> int:
     """Return ``count`` if it is a usable quantity, else raise InvalidQuantityError naming ``name`` and the value."""
     if not isinstance(count, int) or isinstance(count, bool):
-        raise InvalidQuantityError(f"{name} must be a whole number, got {_shown(count)}")
+        raise InvalidQuantityError(f"{name} must be a whole number, got {shown(count, 40)}")
     if count < 0:
-        raise InvalidQuantityError(f"{name} must not be negative, got {_shown(count)}")
+        raise InvalidQuantityError(f"{name} must not be negative, got {shown(count, 40)}")
     if count > MAX_QUANTITY:
-        raise InvalidQuantityError(f"{name} must be at most {MAX_QUANTITY}, got {_shown(count)}")
+        raise InvalidQuantityError(f"{name} must be at most {MAX_QUANTITY}, got {shown(count, 40)}")
     return count
 
 
 def amounts_of(quantities: Quantities) -> tuple[int, ...]:
     """Return the counts as a tuple in the order of ALL_KINDS."""
     return astuple(quantities)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -27,7 +27,7 @@ class Charge(Struct, frozen=True, gc=False):
 def charge(quantities: Quantities, rate: Rate) -> Charge | None:
     """Price ``quantities`` at ``rate``; None when a non-zero quantity has no price there.
 
-    Raises ChargeTooLargeError for 2^53 nano-USD or more.
+    Raises ChargeTooLargeError for 2^43 nano-USD or more.
     """
     q, text = quantities, rate.text
     if text is None or (
@@ -81,7 +81,8 @@ def assumes_cache_price(quantities: Quantities, rate: Rate) -> bool:
 
 
 def _too_large(amount_nano: int, rate: Rate) -> ChargeTooLargeError:
-    return ChargeTooLargeError(f"{amount_nano} nano-USD for one request of {rate.model} at {rate.provider}")
+    message = f"{amount_nano} nano-USD for one request of {rate.model} at {rate.provider}, and the most is {MAX_CHARGE_NANO}"
+    return ChargeTooLargeError(message, amount_nano)
 
 
 def kinds_without_price(quantities: Quantities, rate: Rate) -> list[str]:

@@ -149,9 +149,7 @@ def _document(decoder: BlockDecoder, data: bytes, log_format: LogFormat) -> Read
     if len(block.rejected) == 1 and not block.events and not data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
         refused = block.rejected[0]
         if refused.code in _UNREADABLE:
-            error = LogFormatError(refused.reason)
-            error.code = "not_json"
-            raise error
+            raise LogFormatError(refused.reason, "not_json")
     return ReadBody(block, log_format, by_index=True)
 
 

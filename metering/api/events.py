@@ -80,8 +80,9 @@ def _request_body() -> dict[str, Any]:
     summary="Send events",
     response_model=IngestAnswer,
     responses=problems(
-        "not_found", "not_json", "unknown_format", "invalid_encoding", "malformed_request", "unsupported_media_type",
-        "body_too_large", "too_many_events", "all_rejected", "invalid_time", "too_busy",
+        "not_found", "not_json", "unknown_format", "empty_file", "missing_column", "invalid_encoding",
+        "malformed_request", "unsupported_media_type", "body_too_large", "too_many_events",
+        "all_rejected", "invalid_time", "too_busy",
     ),
     openapi_extra=_request_body(),
 )  # fmt: skip

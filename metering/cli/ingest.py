@@ -148,7 +148,7 @@ def _ingest(service: Service, request: LogRequest, file: FileReport, told: Calla
             on_progress=follow,
         )
     except UnicodeEncodeError:
-        file.error = LogFormatError(f"{plain(request.path)}: the file's name is not valid UTF-8; rename it")
+        file.error = LogFormatError(f"{plain(request.path)}: the file's name is not valid UTF-8; rename it", "unreadable_file")
     except LogFormatError as error:
         file.error = _naming(error, request.path)
     except BrokenProcessPool:
@@ -170,9 +170,7 @@ def _naming(error: LogFormatError, path: str) -> LogFormatError:
     text = str(error)
     if text.startswith(path):
         return error
-    named = LogFormatError(f"{'standard input' if path == STDIN else path}: {text}")
-    named.code = error.code
-    return named
+    return LogFormatError(f"{'standard input' if path == STDIN else path}: {text}", error.code)
 
 
 def _request(choices: IngestChoices, columns: dict[str, str], each: Input, now: int) -> LogRequest:

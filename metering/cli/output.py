@@ -14,16 +14,20 @@ from rich.table import Table
 from rich.text import Text
 
 from metering.cli.amounts import aligned
+from metering.cli.narrow import Breaks, extent, fitted, wrapped
 from metering.cli.plain_text import plain
 
 PIPE_WIDTH = 10_000
 
-Kind = Literal["text", "name", "count", "money"]
+Kind = Literal["text", "name", "time", "count", "money"]
 Cell = str | int | None
 
 
 class Column(NamedTuple):
-    """A column: a ``name`` may be folded where the terminal is narrow, other values never are; ``money`` is text already."""
+    """A column; ``money`` is text already.
+
+    Where the terminal is narrow a ``name`` is wrapped, and a ``time`` between date and time; other values never are.
+    """
 
     title: str
     kind: Kind = "text"
@@ -74,18 +78,23 @@ def print_table(
     )
     every = [*rows, totals] if totals is not None else list(rows)
     cells = [_column_cells(column, [row[at] for row in every]) for at, column in enumerate(columns)]
-    for column, texts in zip(columns, cells, strict=True):
+    target = console()
+    titles = [_title(column, texts) for column, texts in zip(columns, cells, strict=True)]
+    if sys.stdout.isatty():
+        titles, cells = _narrowed(columns, cells, target.width)
+    for column, heading, texts in zip(columns, titles, cells, strict=True):
         drawn.add_column(
-            Text(column.title.rjust(len(texts[0])) if column.kind == "money" and texts else column.title),
+            Text(heading),
             footer=Text(texts[-1]) if totals is not None else "",
             justify="right" if column.kind == "count" else "left",
-            no_wrap=column.kind != "name",
+            no_wrap=True,
             overflow="fold",
         )
     for at in range(len(rows)):
         drawn.add_row(*(Text(texts[at]) for texts in cells))
-    target = console()
     if sys.stdout.isatty():
+        # What can not be made to fit is for the terminal to wrap: rich would leave letters and digits out.
+        target.width = max(target.width, target.measure(drawn, options=target.options.update(max_width=PIPE_WIDTH)).maximum)
         target.print(drawn)
         return
     with target.capture() as captured:
@@ -97,3 +106,35 @@ def print_table(
 def _column_cells(column: Column, values: Sequence[Cell]) -> list[str]:
     texts = [f"{value:,}" if isinstance(value, int) else plain(value or "") for value in values]
     return [text.rjust(len(column.title)) for text in aligned(texts)] if column.kind == "money" else texts
+
+
+def _title(column: Column, texts: Sequence[str]) -> str:
+    return column.title.rjust(len(texts[0])) if column.kind == "money" and texts else column.title
+
+
+def _narrowed(columns: Sequence[Column], cells: list[list[str]], room: int) -> tuple[list[str], list[list[str]]]:
+    """Return titles and cells, wrapped so that the table fits into ``room``."""
+    cells = [_flush(texts) if column.kind == "money" else texts for column, texts in zip(columns, cells, strict=True)]
+    breaks: list[Breaks] = [_BREAKS.get(column.kind, "never") for column in columns]
+    extents = [
+        extent(texts, breaks=at).beside(extent([column.title], breaks="words"))
+        for column, texts, at in zip(columns, cells, breaks, strict=True)
+    ]
+    widths = fitted(extents, room)
+    titles = [wrapped(column.title, width, breaks="words") for column, width in zip(columns, widths, strict=True)]
+    for number, (column, width) in enumerate(zip(columns, widths, strict=True)):
+        if column.kind == "money":
+            titles[number] = "\n".join(line.rjust(width) for line in titles[number].split("\n"))
+            cells[number] = [text.rjust(width) for text in cells[number]]
+        else:
+            cells[number] = [wrapped(text, width, breaks=breaks[number]) for text in cells[number]]
+    return titles, cells
+
+
+def _flush(texts: Sequence[str]) -> list[str]:
+    """Return texts of one width without what is blank before all of them."""
+    blank = min((len(text) - len(text.lstrip()) for text in texts), default=0)
+    return [text[blank:] for text in texts]
+
+
+_BREAKS: dict[Kind, Breaks] = {"name": "name", "time": "words"}

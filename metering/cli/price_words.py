@@ -8,6 +8,9 @@ from pricing.tables import Layer
 
 _MILLION = 1_000_000
 _LAYERS = {Layer.OPERATOR: "your own", Layer.ROUTE: "the route's", Layer.BUNDLED: "bundled"}
+PER_MILLION_KINDS = ("input_tokens", "output_tokens")
+"""What has a column of its own where prices are listed."""
+
 _PER_TIME = {1: "ms", 1_000: "s", 60_000: "min", 3_600_000: "h"}
 
 
@@ -38,6 +41,12 @@ def rate_in_words(rate: Rate, *, without: tuple[str, ...] = ()) -> str:
         for kind, price in rate.prices.items()
         if kind not in without and (price.pico or not rate.measured)
     )
+
+
+def per_million(rate: Rate, kind: str) -> str:
+    """Return a rate's price of a million of a kind; nothing where it has none of its own."""
+    price = rate.prices.get(kind)
+    return "" if price is None or rate.measured else shown_pico(price.pico * _MILLION // price.block)
 
 
 def _kind_in_words(kind: str) -> str:

@@ -4,14 +4,13 @@ from typing import Any
 
 import click
 
-from metering.cli.amounts import shown_pico
 from metering.cli.arguments import INSTANT, json_option, known_at_option
 from metering.cli.invocation import Invocation
 from metering.cli.lazy_group import LazyCommand, LazyGroup
 from metering.cli.output import Cell, Column, print_json, print_table, remark, say
 from metering.cli.plain_text import plain
 from metering.cli.price_json import account_names, known_at_json, price_json, table_json
-from metering.cli.price_words import rate_in_words, since, which_rate, whose
+from metering.cli.price_words import PER_MILLION_KINDS, per_million, rate_in_words, since, which_rate, whose
 from metering.cli.prices_diff import diff
 from metering.cli.prices_discount import discount
 from metering.cli.prices_explain import explain
@@ -22,10 +21,6 @@ from metering.domain.instants import format_instant
 from metering.operations.list_unpriced import UnpricedUsage, list_unpriced
 from metering.operations.manage_accounts import show_account
 from metering.operations.show_prices import HistoryQuery, PriceQuery, PriceShown, list_tables, price_history, prices_at
-from pricing.rates import Rate
-
-_PER_MILLION = 1_000_000
-
 
 # They load a client, which the others do without.
 _SYNC_COMMANDS = {
@@ -165,18 +160,12 @@ def _print_prices(found: list[PriceShown]) -> None:
             price.rate.provider,
             price.rate.model + which_rate(price.rate),
             price.table.route or "any",
-            _per_million(price.rate, "input_tokens"),
-            _per_million(price.rate, "output_tokens"),
-            rate_in_words(price.rate, without=("input_tokens", "output_tokens")),
+            *(per_million(price.rate, kind) for kind in PER_MILLION_KINDS),
+            rate_in_words(price.rate, without=PER_MILLION_KINDS),
         ]
         for price in found
     ]
     print_table([*columns, *amounts], rows)
-
-
-def _per_million(rate: Rate, kind: str) -> str:
-    price = rate.prices.get(kind)
-    return "" if price is None or rate.measured else shown_pico(price.pico * _PER_MILLION // price.block)
 
 
 def _unpriced_json(usage: UnpricedUsage) -> dict[str, Any]:

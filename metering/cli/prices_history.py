@@ -9,12 +9,13 @@ from metering.cli.invocation import Invocation
 from metering.cli.output import Cell, Column, print_json, print_table
 from metering.cli.plain_text import plain
 from metering.cli.price_json import Names, account_names, known_at_json, shared_json, tiers_json
-from metering.cli.price_words import rate_in_words, since, tier_in_words, whose
+from metering.cli.price_words import PER_MILLION_KINDS, per_million, rate_in_words, since, tier_in_words, whose
 from metering.cli.session import open_session
 from metering.domain.instants import format_instant
 from metering.domain.model_names import provider_name
 from metering.operations.show_prices import HistoryQuery, price_history
 from pricing.history import PriceVersion
+from pricing.rates import Rate
 
 
 class HistoryOptions(HistoryQuery, frozen=True, kw_only=True):
@@ -46,9 +47,10 @@ def history(invocation: Invocation, asked: HistoryOptions) -> None:
         versions = [_version_json(version, names) for version in found]
         print_json({"model": asked.model, **known_at_json(asked.known_at), "versions": versions})
         return
-    columns = [Column("version", "count"), Column("provider", "name"), Column("list", "name"), Column("whose", "name")]
+    columns = [Column("version", "count"), Column("provider", "name"), Column("list", "name")]
+    amounts = [Column("input / 1M", "money"), Column("output / 1M", "money"), Column("other", "name")]
     print_table(
-        [*columns, Column("route"), Column("from"), Column("until"), Column("prices", "name")],
+        [*columns, Column("from", "time"), Column("until", "time"), *amounts],
         [row for version in found for row in _rows(version, asked.model, names)],
         title=plain(asked.model),
     )
@@ -60,9 +62,7 @@ def _rows(version: PriceVersion, asked: str, names: Names) -> list[list[Cell]]:
     place: list[Cell] = [
         table.id,
         version.key[0],
-        table.source,
-        whose(table.layer, names.get(table.account_id or 0, "")),
-        table.route or "any",
+        f"{table.source}, {whose(table.layer, names.get(table.account_id or 0, ''))}, {table.route or 'any route'}",
         since(table.effective_from),
         "corrected" if version.corrected else "" if version.until is None else since(version.until),
     ]
@@ -71,8 +71,13 @@ def _rows(version: PriceVersion, asked: str, names: Names) -> list[list[Cell]]:
         told = f"{version.key[1]}{', ' if told else ''}{told}"
     told = f"{told}: " if told else ""
     if not version.tiers:
-        return [[*place, f"{told}no price"]]
-    return [[*place, f"{told}{tier_in_words(rate)}{rate_in_words(rate)}"] for rate in version.tiers]
+        return [[*place, "", "", f"{told}no price"]]
+    return [[*place, *(per_million(rate, kind) for kind in PER_MILLION_KINDS), _other(told, rate)] for rate in version.tiers]
+
+
+def _other(told: str, rate: Rate) -> str:
+    rest = f"{told}{tier_in_words(rate)}{rate_in_words(rate, without=PER_MILLION_KINDS)}"
+    return rest.removesuffix(": ")
 
 
 def _version_json(version: PriceVersion, names: Names) -> dict[str, Any]:

@@ -34,6 +34,18 @@ is cut or wrapped.
 | 2 | not done: bad usage, a bad setting, a name that does not exist, a file or database that can not be read; one line `error[code]: message` says why |
 | 130 | interrupted; what was stored stays |
 | 141 | whoever read the output went away |
+
+**What can be wrong with an input.** `ingest` and `quarantine replay` name each one that they could not read to its end as
+`error[code]: input: what is wrong`.
+
+| code | meaning |
+| --- | --- |
+| `unreadable_file` | it is not there, is a folder, or may not be read |
+| `empty_file` | there is nothing in it |
+| `damaged_file` | it is cut off or damaged; the whole lines before that were stored |
+| `unknown_format` | its format can not be told or read |
+| `missing_column` | a column that is mapped, or one with the time, is not in the header of its CSV, or is there twice |
+| `not_json` | it is one JSON document that can not be split into records |
 """  # noqa: E501 - a row of a table is one line
 
 

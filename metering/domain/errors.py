@@ -43,6 +43,14 @@ class RecordError(DomainError):
 
 
 class LogFormatError(DomainError):
-    """A whole input whose format can not be told or read."""
+    """A whole input that can not be read.
+
+    Its format can not be told (``unknown_format``), it can not be opened (``unreadable_file``), has nothing in it
+    (``empty_file``), breaks off (``damaged_file``), is no JSON (``not_json``), or lacks a column (``missing_column``).
+    """
 
     code = "unknown_format"
+
+    def __init__(self, message: str, code: str = "unknown_format") -> None:
+        super().__init__(message)
+        self.code = code

@@ -214,9 +214,11 @@ def column_positions(header: list[str], columns: Mapping[str, str]) -> dict[str,
             raise LogFormatError(f"{field[:40]!r} is not an event field; map one of {', '.join(MAPPABLE_FIELDS)}")
         if header.count(column) != 1:
             found = "twice" if column in header else "not"
-            raise LogFormatError(f"the column {column[:40]!r} for {field} is {found} in the header; its columns are: {shown}")
+            message = f"the column {column[:40]!r} for {field} is {found} in the header; its columns are: {shown}"
+            raise LogFormatError(message, "missing_column")
     if not {"time", "end_time"}.intersection(wanted):
-        raise LogFormatError(f"no column for the time; name one with --map time=COLUMN; the header's columns are: {shown}")
+        message = f"no column for the time; name one with --map time=COLUMN; the header's columns are: {shown}"
+        raise LogFormatError(message, "missing_column")
     if {"prompt_tokens", "input_tokens"} <= wanted.keys():
         raise LogFormatError("prompt_tokens contain the cached tokens and input_tokens do not: map one of them")
     return {field: header.index(column) for field, column in wanted.items()}

@@ -38,7 +38,7 @@ def detect_format(head: bytes, file_name: str, *, columns: Mapping[str, str] = {
     _refuse_what_is_no_text(head)
     text = head.removeprefix(_BOM).lstrip()
     if not text:
-        raise LogFormatError("the input is empty")
+        raise LogFormatError("the input is empty", "empty_file")
     if columns:
         return Detected("csv", "lines")
     if text[:1] in (b"{", b"["):

@@ -58,6 +58,6 @@ def _after_space(text: str, position: int) -> int:
 
 
 def _not_an_array(reason: str) -> LogFormatError:
-    error = LogFormatError(f"the input can not be split into records: {reason}; send one JSON array, or one record a line")
-    error.code = "not_json"
-    return error
+    return LogFormatError(
+        f"the input can not be split into records: {reason}; send one JSON array, or one record a line", "not_json"
+    )

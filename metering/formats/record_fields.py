@@ -54,7 +54,7 @@ def amount_field(value: object, field: str) -> int | None:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_CHARGE_NANO:
         return value
-    raise RecordError("invalid_quantity", f"{field} must be a whole number of nano-USD from 0 to 2^53-1", field)
+    raise RecordError("invalid_quantity", f"{field} must be a whole number of nano-USD from 0 to 2^43-1", field)
 
 
 def dollars_as_nano(value: object) -> int | None:

@@ -12,7 +12,7 @@ from metering.operations.steps.burn_credits import credits_through
 from metering.operations.steps.find_account import find_account
 from metering.storage.credits import grants_of, insert_grant, insert_used_elsewhere, used_elsewhere
 from metering.storage.database import reading, writing
-from pricing.money import MAX_CHARGE_NANO
+from pricing.money import MAX_AMOUNT_NANO
 from pricing.plans import PlanCatalogue
 
 
@@ -34,7 +34,7 @@ def grant_credits(engine: Engine, account: str, grant: CreditGrant) -> CreditGra
     """
     if grant.kind not in (PURCHASED, PROMOTIONAL):
         raise DomainError(f"credits are {PURCHASED} or {PROMOTIONAL}, got {grant.kind[:40]!r}; plans grant the included ones")
-    if not 0 < grant.amount_nano <= MAX_CHARGE_NANO:
+    if not 0 < grant.amount_nano <= MAX_AMOUNT_NANO:
         raise DomainError("an amount of credits must be more than zero and less than nine million dollars")
     if grant.expires_at is not None and grant.expires_at <= grant.granted_at:
         raise DomainError("credits must expire after they are granted")
@@ -58,8 +58,11 @@ def note_used_elsewhere(engine: Engine, account: str, month: int, amount_nano: i
     """
     with writing(engine) as connection:
         row = find_account(connection, account)
-        if used_elsewhere(connection, row.id).get(month, 0) + amount_nano < 0:
+        in_all = used_elsewhere(connection, row.id).get(month, 0) + amount_nano
+        if in_all < 0:
             raise DomainError("less than nothing can not have been spent elsewhere")
+        if in_all > MAX_AMOUNT_NANO:
+            raise DomainError("what was spent elsewhere in a month must be less than nine million dollars")
         insert_used_elsewhere(connection, row.id, month, amount_nano, reason=reason, now=now)
 
 

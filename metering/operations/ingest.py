@@ -21,6 +21,7 @@ from metering.domain.series import DEFAULT_SERIES_CAP
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.charge_events import charge_event
 from metering.operations.steps.ensure_partitions import StoredMonths
+from metering.operations.steps.fit_sums import events_that_do_not_fit
 from metering.operations.steps.hold_to_account import bound_to, hold_to_account
 from metering.operations.steps.place_events import Place, Places
 from metering.operations.steps.resolve_accounts import (
@@ -33,11 +34,16 @@ from metering.operations.steps.resolve_accounts import (
 from metering.operations.steps.store_events import Charged, store_events
 from metering.storage.api_keys import valid_key_ids
 from metering.storage.database import reading, writing, writing_beside_others
+from metering.storage.errors import SumTooLargeError
 from metering.storage.price_tables import load_tables, newest_table_id
 from metering.storage.quarantine import note_records
 from pricing.book import PriceBook
 from pricing.errors import ChargeTooLargeError
 from pricing.tables import PriceTable
+
+# Of two writers beside each other both may find room for what only one of them can add: then the other looks again.
+_ATTEMPTS = 5
+_NO_ROOM = "what events of its kind add up to on its day or in its month would leave 64 bits"
 
 
 class IngestSettings(Struct, frozen=True):
@@ -154,11 +160,39 @@ class Ingester:
     def store(self, prepared: Sequence[PreparedBatch]) -> list[BatchResult]:
         """Store prepared batches in one transaction, in their order; return their results. All of them or none."""
         now = self._clock()
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._store(prepared, now)
+            except SumTooLargeError:
+                prepared = self._that_fit(prepared)
+        return self._store(prepared, now)
+
+    def _store(self, prepared: Sequence[PreparedBatch], now: int) -> list[BatchResult]:
+        # Counted on copies: what is rolled back was not counted.
+        results = [msgspec.structs.replace(batch.result, items=list(batch.result.items)) for batch in prepared]
         with writing_beside_others(self._engine) as connection:
-            store_events(connection, [(batch.charged, batch.result) for batch in prepared], now)
+            store_events(connection, [(batch.charged, result) for batch, result in zip(prepared, results, strict=True)], now)
             rows = [_quarantine_row(record, batch.origin, now) for batch in prepared for record in batch.rejected]
             note_records(connection, rows)
-        return [batch.result for batch in prepared]
+        return results
+
+    def _that_fit(self, prepared: Sequence[PreparedBatch]) -> list[PreparedBatch]:
+        """Return the batches with the events rejected for which there is no room in a sum."""
+        charged = Charged(
+            [event for batch in prepared for event in batch.charged.events],
+            [place for batch in prepared for place in batch.charged.places],
+            [charge for batch in prepared for charge in batch.charged.charges],
+        )
+        with writing_beside_others(self._engine) as connection:
+            unfit = events_that_do_not_fit(connection, charged)
+            connection.rollback()
+        fitting = []
+        first = 0
+        for batch in prepared:
+            end = first + len(batch.charged.events)
+            fitting.append(_without(batch, {position - first for position in unfit.intersection(range(first, end))}))
+            first = end
+        return fitting
 
     def _prepare(self, batch: Batch, origin: Origin, names: Names, senders: _Senders) -> PreparedBatch | DomainError:
         result = BatchResult(unread_fields=batch.unread_fields)
@@ -195,7 +229,7 @@ class Ingester:
             try:
                 charge = charge_event(event, self._book.timeline(place.account_id, place.route, place.what))
             except ChargeTooLargeError as error:
-                rejected.append(_refused(event, place, error, origin))
+                rejected.append(_refused(event, place, origin, error.code, str(error)))
                 continue
             charged.events.append(event)
             charged.places.append(place)
@@ -221,11 +255,30 @@ def _rejection(record: RejectedRecord) -> ItemOutcome:
     )
 
 
-def _refused(event: BatchEvent, place: Place, error: ChargeTooLargeError, origin: Origin) -> RejectedRecord:
+def _without(batch: PreparedBatch, unfit: set[int]) -> PreparedBatch:
+    """Return the batch with the events at these positions rejected: there is no room for them in a sum."""
+    if not unfit:
+        return batch
+    charged = Charged([], [], [])
+    rejected = list(batch.rejected)
+    result = msgspec.structs.replace(batch.result, items=list(batch.result.items))
+    for position, (event, place, charge) in enumerate(zip(*batch.charged, strict=True)):
+        if position in unfit:
+            record = _refused(event, place, batch.origin, SumTooLargeError.code, _NO_ROOM)
+            rejected.append(record)
+            result.add(_rejection(record))
+        else:
+            charged.events.append(event)
+            charged.places.append(place)
+            charged.charges.append(charge)
+    return PreparedBatch(charged, rejected, batch.origin, result)
+
+
+def _refused(event: BatchEvent, place: Place, origin: Origin, code: str, reason: str) -> RejectedRecord:
     position = event.position
     raw = origin.raw_of(position.offset, position.length) if origin.raw_of else b""
     kept = {"id": event.id, "provider": place.wanted.provider, "model": place.wanted.model}
-    return RejectedRecord(position, raw_digest(raw) if raw else "", error.code, str(error), "usage", kept)
+    return RejectedRecord(position, raw_digest(raw) if raw else "", code, reason, "usage", kept)
 
 
 def _quarantine_row(record: RejectedRecord, origin: Origin, now: int) -> tuple[Any, ...]:

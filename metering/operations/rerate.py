@@ -19,6 +19,8 @@ from metering.operations.steps.write_corrections import write_corrections
 from metering.storage.accounts import UNASSIGNED_ID, next_account_id
 from metering.storage.charged_events import ChargedEvent, charged_events
 from metering.storage.database import reading, writing
+from metering.storage.errors import SumTooLargeError
+from metering.storage.events import MAX_SUM
 from metering.storage.price_tables import load_tables, newest_table_id
 from metering.storage.rerate_runs import Cursor, RerateRun, insert_run, move_run, run_with_id
 from pricing.book import PriceBook
@@ -99,6 +101,8 @@ def _step(connection: Connection, examiner: ChargeExaminer, run: RerateRun, done
         after_nano=run.after_nano + total.after_nano,
         finished_at=now if cursor is None else None,
     )
+    if max(moved.before_nano, moved.after_nano) > MAX_SUM:
+        raise SumTooLargeError("what the run has re-rated would leave 64 bits in all; re-rate a shorter period or one account")
     move_run(connection, moved)
     done.include(found)
     return moved

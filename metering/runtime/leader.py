@@ -1,15 +1,19 @@
 """Of all processes on one database, one runs the jobs: the one that holds the lock on a file beside it.
 
 The system lets go of the lock when its holder ends, however it ends, so that another process can take over at its next try.
-The file alone means nothing, and is taken away by a holder that ends in order.
+The file alone means nothing, and is taken away by a holder that ends in order. A process that can not make or lock the file, as
+in a folder it may only read, does not lead: it says so once and goes on with what else it does.
 """
 
 import fcntl
+import logging
 import os
 import threading
 from pathlib import Path
 
 SUFFIX = ".leader"
+
+_log = logging.getLogger(__name__)
 
 
 class Leader:
@@ -18,14 +22,26 @@ class Leader:
     def __init__(self, database: Path) -> None:
         self._path = database.with_name(database.name + SUFFIX)
         self._file: int | None = None
+        self._told = False
         self._lock = threading.Lock()
 
     def leads(self) -> bool:
         """Return whether this process leads; one that does not yet tries to, without waiting."""
         with self._lock:
             if self._file is None:
-                self._file = _locked(self._path)
+                self._file = self._try()
             return self._file is not None
+
+    def _try(self) -> int | None:
+        try:
+            file = _locked(self._path)
+        except OSError as error:
+            if not self._told:
+                _log.warning("%s can not be locked (%s): this process runs no jobs until it can", self._path, error.strerror)
+            self._told = True
+            return None
+        self._told = False
+        return file
 
     def resign(self) -> None:
         """Let go of the lock; another process may lead from now on."""
@@ -47,6 +63,9 @@ def _locked(path: Path) -> int | None:
         except BlockingIOError:
             os.close(file)
             return None
+        except OSError:
+            os.close(file)
+            raise
         if _is_at(file, path):
             return file
         # Its last holder took the file away between the opening and the locking: this lock would be nobody else's.

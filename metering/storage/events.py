@@ -4,20 +4,23 @@ Everything is written in key order. How a key is claimed differs: ``sqlite_event
 functions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import add
 from typing import Any, Protocol, cast
 
-from sqlalchemy import Connection, FromClause, insert
+from sqlalchemy import Connection, FromClause, Table, insert, select, tuple_
+from sqlalchemy.exc import DBAPIError
 
 from metering.domain.instants import month_of_day
 from metering.storage import postgres_events, sqlite_events
-from metering.storage.bulk import add_to, insert_all, insert_new
+from metering.storage.bulk import BulkInsert, add_to, insert_all, insert_new
+from metering.storage.errors import SumTooLargeError, is_overflow
 from metering.storage.event_keys import NO_CLAIMS, Claimant, HeldClaims, StoredIdentity
 from metering.storage.tables import event_conflicts, event_copies, events, month_rollups, receipts, rollups
 
 __all__ = [
     "EVENT_COLUMNS",
+    "MAX_SUM",
     "NO_CLAIMS",
     "ROLLUP_KEY",
     "Claimant",
@@ -31,6 +34,9 @@ __all__ = [
     "insert_events",
     "insert_identities",
     "insert_receipt",
+    "month_key_of",
+    "month_rollups_with_keys",
+    "rollups_with_keys",
     "settle_claims",
     "stored_identities",
     "take_event_ids",
@@ -42,9 +48,13 @@ ROLLUP_KEY = tuple(column.name for column in rollups.primary_key)
 _INSERT_EVENTS = insert_all(events)
 _INSERT_COPIES = insert_all(event_copies)
 _INSERT_CONFLICTS = insert_new(event_conflicts)
+_WIDTH = len(ROLLUP_KEY)
 _DAY = ROLLUP_KEY.index("event_day")
 _ADD_TO_ROLLUPS = add_to(rollups, key=ROLLUP_KEY)
 _ADD_TO_MONTH_ROLLUPS = add_to(month_rollups, key=tuple(column.name for column in month_rollups.primary_key))
+
+MAX_SUM = 2**63 - 1
+_KEYS_A_STATEMENT = 500
 
 
 class Keys(Protocol):
@@ -123,15 +133,56 @@ def insert_conflicts(connection: Connection, rows: list[tuple[Any, ...]]) -> Non
 
 
 def add_to_rollups(connection: Connection, rows: list[tuple[int, ...]]) -> None:
-    """Add signed sums to the rollups by day and by month; each row holds the key of the day, then the sums, in order."""
-    _ADD_TO_ROLLUPS.run(connection, sorted(rows))
+    """Add signed sums to the rollups by day and by month; each row holds the key of the day, then the sums, in order.
+
+    Raises SumTooLargeError where a sum would leave 64 bits.
+    """
+    _add(connection, _ADD_TO_ROLLUPS, sorted(rows))
     months: dict[tuple[int, ...], tuple[int, ...]] = {}
-    width = len(ROLLUP_KEY)
     for row in rows:
-        key = (*row[:_DAY], month_of_day(row[_DAY]), *row[_DAY + 1 : width])
+        key = month_key_of(row)
         before = months.get(key)
-        months[key] = row[width:] if before is None else tuple(map(add, before, row[width:]))
-    _ADD_TO_MONTH_ROLLUPS.run(connection, sorted((*key, *sums) for key, sums in months.items()))
+        months[key] = row[_WIDTH:] if before is None else tuple(map(add, before, row[_WIDTH:]))
+    _add(connection, _ADD_TO_MONTH_ROLLUPS, sorted((*key, *sums) for key, sums in months.items()))
+
+
+def _add(connection: Connection, statement: BulkInsert, rows: list[tuple[int, ...]]) -> None:
+    try:
+        if any(max(row) > MAX_SUM or min(row) < -MAX_SUM for row in rows):
+            raise SumTooLargeError(_TOO_LARGE)
+        statement.run(connection, rows)
+    except DBAPIError as error:
+        if is_overflow(error):
+            raise SumTooLargeError(_TOO_LARGE) from error
+        raise
+
+
+_TOO_LARGE = "a sum of usage would leave 64 bits; nothing was stored"
+
+
+def month_key_of(row: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the key of the rollup by month that a rollup by day, or its key, is part of."""
+    return (*row[:_DAY], month_of_day(row[_DAY]), *row[_DAY + 1 : _WIDTH])
+
+
+def rollups_with_keys(connection: Connection, keys: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], tuple[int, ...]]:
+    """Return the sums of those of the rollups by day that exist."""
+    return dict(_with_keys(connection, rollups, keys))
+
+
+def month_rollups_with_keys(connection: Connection, keys: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], tuple[int, ...]]:
+    """Return the sums of those of the rollups by month that exist."""
+    return dict(_with_keys(connection, month_rollups, keys))
+
+
+def _with_keys(
+    connection: Connection, table: Table, keys: Iterable[tuple[int, ...]]
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    wanted = sorted(keys)
+    for start in range(0, len(wanted), _KEYS_A_STATEMENT):
+        part = wanted[start : start + _KEYS_A_STATEMENT]
+        for row in connection.execute(select(table).where(tuple_(*table.primary_key).in_(part))):
+            yield tuple(row[:_WIDTH]), tuple(row[_WIDTH:])
 
 
 def _keys(connection: Connection) -> Keys:

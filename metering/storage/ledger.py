@@ -8,12 +8,13 @@ times its sign. The rollups are sums of this view and nothing else.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, and_, case, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, Subquery, and_, case, func, literal, select, union_all
 
 from metering.domain.events import BILLED_ROUTES, PriceGrade
 from metering.domain.instants import MICROS_PER_DAY, first_day, month_of_day, next_month
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.event_quantities import quantity, quantity_columns
+from metering.storage.sql import halved_sum, whole_sum
 from metering.storage.tables import accounts, charges, events, month_rollups, rollups, series
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS
@@ -109,8 +110,7 @@ def ledger_sums(connection: Connection, day: int) -> dict[Key, Sums]:
     """Return what the entries of a day's events add up to, by the rollups' key."""
     ledger = entries(start=day * MICROS_PER_DAY, end=(day + 1) * MICROS_PER_DAY)
     key = [ledger.c[name] for name in KEY_COLUMNS]
-    sums = [func.sum(ledger.c[name]) for name in SUM_COLUMNS]
-    return _by_key(connection.execute(select(*key, *sums).group_by(*key)))
+    return _sums_by_key(connection.execute(select(*key, *_sums(ledger)).group_by(*key)))
 
 
 def rollup_sums(connection: Connection, day: int) -> dict[Key, Sums]:
@@ -131,8 +131,7 @@ def month_sums_of_days(connection: Connection, month: int) -> dict[Key, Sums]:
     key = [literal(month, Int64) if name == "event_month" else rollups.c[name] for name in MONTH_KEY_COLUMNS]
     groups = [rollups.c[name] for name in MONTH_KEY_COLUMNS if name != "event_month"]
     days = rollups.c.event_day.between(first_day(month), first_day(next_month(month)) - 1)
-    sums = [func.sum(rollups.c[name]) for name in SUM_COLUMNS]
-    return _by_key(connection.execute(select(*key, *sums).where(days).group_by(*groups)))
+    return _sums_by_key(connection.execute(select(*key, *_sums(rollups)).where(days).group_by(*groups)))
 
 
 def month_sums(connection: Connection, month: int) -> dict[Key, Sums]:
@@ -148,12 +147,12 @@ def entry_sums_by_account(connection: Connection, start: int, end: int) -> dict[
     """
     period = _in_period(start, end)
     first = (
-        select(events.c.account_id, func.count(), func.coalesce(func.sum(events.c.charge_nano), 0))
+        select(events.c.account_id, func.count(), *halved_sum(func.coalesce(events.c.charge_nano, 0)))
         .where(_of_account(None, set()), *period)
         .group_by(events.c.account_id)
     )
     later = (
-        select(series.c.account_id, func.sum(charges.c.sign), func.sum(charges.c.amount_nano))
+        select(series.c.account_id, func.sum(charges.c.sign), *halved_sum(charges.c.amount_nano))
         .join_from(charges, events, events.c.id == charges.c.event_id)
         .join(series, series.c.id == charges.c.series_id)
         .where(_of_account(None, set()), *period)
@@ -161,12 +160,21 @@ def entry_sums_by_account(connection: Connection, start: int, end: int) -> dict[
     )
     found: dict[int, tuple[int, int]] = {}
     for statement in (first, later):
-        for account_id, count, amount in connection.execute(statement):
+        for account_id, count, *amount in connection.execute(statement):
             before = found.get(account_id, (0, 0))
-            found[account_id] = before[0] + int(count), before[1] + int(amount)
+            found[account_id] = before[0] + int(count), before[1] + whole_sum(*amount)
     return found
 
 
 def _by_key(rows: Iterable[Sequence[Any]]) -> dict[Key, Sums]:
     width = len(KEY_COLUMNS)
     return {tuple(row[:width]): tuple(map(int, row[width:])) for row in rows}
+
+
+def _sums(source: FromClause) -> list[ColumnElement[int]]:
+    """Return SUM_COLUMNS of a source added up, the amount in halves: a reversal may come long after what it takes back."""
+    return [*(func.sum(source.c[name]) for name in SUM_COLUMNS[:-1]), *halved_sum(source.c.amount_nano)]
+
+
+def _sums_by_key(rows: Iterable[Sequence[Any]]) -> dict[Key, Sums]:
+    return _by_key((*row[:-2], whole_sum(*row[-2:])) for row in rows)

@@ -1,6 +1,7 @@
 """Sums for spend questions: whole months and days from the rollups, what is finer from the ledger.
 
-All have the same columns, so that one statement answers from any. Sums are integers; SQLite refuses one that overflows.
+All have the same columns, so that one statement answers from any. Amounts are added in halves, because a sum over many accounts
+may leave 64 bits. Quantities are not: MAX_QUANTITY leaves room for nine thousand million events.
 """
 
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from metering.domain.spend import (
     whole_months,
 )
 from metering.storage.ledger import entries
-from metering.storage.sql import json_string
+from metering.storage.sql import halved_sum, is_not_zero, json_string, whole_sum
 from metering.storage.tables import account_names, month_rollups, rollups, series
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS
@@ -86,8 +87,8 @@ def _sums(
 ) -> list[SpendSums]:
     period = _period(source, query)
     group = [_dimension(source, name) for name in query.group_by]
-    amounts = [source.c.events, *(source.c[kind] for kind in ALL_KINDS), source.c.amount_nano]
-    events, *rest = [func.sum(amount) for amount in amounts]
+    events, *used = [func.sum(source.c[name]) for name in ("events", *ALL_KINDS)]
+    high, low = halved_sum(source.c.amount_nano)
     unpriced = source.c.price_grade == int(PriceGrade.UNPRICED)
     statement = (
         select(
@@ -97,7 +98,9 @@ def _sums(
             _sum_where(source.c.price_grade == int(PriceGrade.EXEMPT), source.c.events),
             _sum_where(unpriced, source.c.events),
             _sum_where(unpriced, _tokens(source)),
-            *rest,
+            *used,
+            high,
+            low,
         )
         .join_from(source, series, series.c.id == source.c.series_id)
         .where(where, *_filters(source, query))
@@ -105,10 +108,11 @@ def _sums(
     )
     if group or query.granularity is not Granularity.TOTAL:
         # A group of which everything was reversed has nothing to say.
-        statement = statement.group_by(*group, period).having(or_(*(total != 0 for total in (events, *rest))))
+        something = or_(*(total != 0 for total in (events, *used)), is_not_zero(high, low))
+        statement = statement.group_by(*group, period).having(something)
     width = len(group)
     return [
-        SpendSums(tuple(row[:width]), int(row[width]), tuple(map(int, row[width + 1 :])))
+        SpendSums(tuple(row[:width]), int(row[width]), (*map(int, row[width + 1 : -2]), whole_sum(*row[-2:])))
         for row in connection.execute(statement)
         if row[width + 1] is not None
     ]

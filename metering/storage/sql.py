@@ -2,12 +2,33 @@
 
 from typing import Any
 
-from sqlalchemy import String
+from sqlalchemy import ColumnElement, String, func, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import FunctionElement
 
 from metering.storage.tables.schema import Int64
+
+_HALF_BITS = 32
+_LOW_BITS = literal_column(str(2**_HALF_BITS - 1), Int64)
+
+
+def halved_sum(amount: ColumnElement[int]) -> tuple[ColumnElement[int], ColumnElement[int]]:
+    """Return two sums, of the high and the low halves of an amount, that ``whole_sum`` makes one of.
+
+    SQLite refuses a sum that leaves 64 bits, also where only a part of it does; neither half comes near.
+    """
+    return func.sum(amount.op(">>")(literal_column(str(_HALF_BITS)))), func.sum(amount.op("&")(_LOW_BITS))
+
+
+def whole_sum(high: int, low: int) -> int:
+    """Return the sum that ``halved_sum`` asked for in halves."""
+    return (int(high) << _HALF_BITS) + int(low)
+
+
+def is_not_zero(high: ColumnElement[int], low: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether a sum in halves is another than zero. Where putting it together overflows it is far from zero, and stays so."""
+    return high * literal_column(f"{2**_HALF_BITS}", Int64) + low != 0
 
 
 class json_integer(FunctionElement[int]):  # noqa: N801 - named as it reads in a statement

@@ -4,7 +4,7 @@ from sqlalchemy import Connection, func, select
 
 from metering.domain.events import BILLED_ROUTES
 from metering.domain.statements import UsageSums
-from metering.storage.sql import by_code_point
+from metering.storage.sql import by_code_point, halved_sum, whole_sum
 from metering.storage.tables import month_rollups, series
 from pricing.quantities import ALL_KINDS
 
@@ -28,7 +28,7 @@ def usage_of_month(connection: Connection, account_id: int, month: int) -> list[
             *_GROUP,
             func.sum(month_rollups.c.events),
             *(func.sum(month_rollups.c[kind]) for kind in ALL_KINDS),
-            func.sum(month_rollups.c.amount_nano),
+            *halved_sum(month_rollups.c.amount_nano),
         )
         .join(series, series.c.id == month_rollups.c.series_id)
         .where(series.c.account_id == account_id, month_rollups.c.billing_month == month)
@@ -47,8 +47,8 @@ def usage_of_month(connection: Connection, account_id: int, month: int) -> list[
             quantity_grade=row[6],
             billable=bool(row[7]),
             events=row[width],
-            quantities=tuple(row[width + 1 : -1]),
-            amount_nano=row[-1],
+            quantities=tuple(row[width + 1 : -2]),
+            amount_nano=whole_sum(*row[-2:]),
         )
         for row in connection.execute(statement)
     ]
@@ -57,12 +57,12 @@ def usage_of_month(connection: Connection, account_id: int, month: int) -> list[
 def billable_by_month(connection: Connection, account_id: int) -> dict[int, int]:
     """Return the account's billable usage by billing month, nano-USD."""
     statement = (
-        select(month_rollups.c.billing_month, func.sum(month_rollups.c.amount_nano))
+        select(month_rollups.c.billing_month, *halved_sum(month_rollups.c.amount_nano))
         .join(series, series.c.id == month_rollups.c.series_id)
         .where(series.c.account_id == account_id, month_rollups.c.billable == 1, series.c.route.in_(BILLED_ROUTES))
         .group_by(month_rollups.c.billing_month)
     )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return {month: whole_sum(high, low) for month, high, low in connection.execute(statement)}
 
 
 def months_with_usage(connection: Connection, account_id: int | None = None) -> list[tuple[int, int]]:

@@ -26,9 +26,11 @@ class Kind(NamedTuple):
 
 PROBLEMS: dict[str, Kind] = {
     "account_required": Kind(400, "The question needs an account"),
+    "empty_file": Kind(400, "There is nothing in the input"),
     "invalid_cursor": Kind(400, "The cursor is not one that this question was answered with"),
     "invalid_encoding": Kind(400, "The body can not be decompressed"),
     "malformed_request": Kind(400, "The request can not be read"),
+    "missing_column": Kind(400, "The input lacks a column"),
     "not_json": Kind(400, "The body is not JSON"),
     "unknown_format": Kind(400, "The format can not be told or read"),
     "unknown_parameter": Kind(400, "A query parameter is not known here"),
@@ -60,6 +62,7 @@ PROBLEMS: dict[str, Kind] = {
     "invalid_yaml": Kind(422, "The price sheet is not plain YAML"),
     "naive_time": Kind(422, "The time has no zone"),
     "pricing_error": Kind(422, "The prices or quantities can not be used"),
+    "sum_too_large": Kind(422, "A sum would leave 64 bits"),
     "too_many_rows": Kind(422, "The answer would be too long"),
     "too_busy": Kind(429, "Too much waits to be stored"),
     "internal_error": Kind(500, "Something went wrong in the service"),

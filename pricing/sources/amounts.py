@@ -11,6 +11,7 @@ from pricing.errors import InvalidAmountError, InvalidPriceError, PriceFault
 from pricing.money import PICO_PER_USD, parse_usd
 from pricing.quoting import dollars, quoted_per
 from pricing.rates import Price
+from pricing.shown import shown
 
 # The largest price that is believed, in dollars. The dearest tokens published so far cost 600 per million (o1-pro, output).
 MAX_USD = {"per million": 1_000, "each": 100, "per second": 10}
@@ -72,9 +73,3 @@ def believable(pico: int, kind: str, *, where: str, block: int = 1) -> Price:
         return Price(pico, block)
     except InvalidPriceError as error:
         raise InvalidPriceError(f"{where}: {error}", PriceFault.NEGATIVE if pico < 0 else PriceFault.IMPLAUSIBLE) from None
-
-
-def shown(value: object) -> str:
-    """Return a value as messages show it: at most sixty characters."""
-    text = repr(value) if not isinstance(value, Decimal) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

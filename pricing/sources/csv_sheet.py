@@ -24,7 +24,8 @@ from io import StringIO
 
 from pricing.errors import InvalidPriceError, PriceFault
 from pricing.rates import ANY_OPERATION, Price, Rate
-from pricing.sources.amounts import shown, written_price
+from pricing.shown import shown
+from pricing.sources.amounts import written_price
 from pricing.sources.fields import MAX_SOURCE_LENGTH, ROUTES, read_context_from, read_instant, read_name, read_provider
 from pricing.sources.units import UNITS
 from pricing.sources.versions import PriceVersions

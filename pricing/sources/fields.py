@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 
 from pricing.errors import InvalidPriceError
-from pricing.sources.amounts import shown
+from pricing.shown import shown
 from pricing.tables import ANY_ROUTE
 
 ROUTES = {"routed": "routed", "provider_key": "provider_key", "serverless": "serverless", "any": ANY_ROUTE}

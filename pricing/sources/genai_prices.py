@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 
 from pricing.errors import InvalidPriceError, PriceFault
 from pricing.rates import ANY_OPERATION, Price, Rate
+from pricing.shown import shown
 from pricing.sources import hf_router
-from pricing.sources.amounts import exact_price, shown
+from pricing.sources.amounts import exact_price
 from pricing.sources.fields import micros_of, read_name, read_provider
 from pricing.sources.source_report import LeftOut, Reason, SourceReport
 from pricing.sources.versions import PriceVersions

@@ -15,7 +15,8 @@ from typing import Any
 
 from pricing.errors import InvalidPriceError, PriceFault
 from pricing.rates import ANY_OPERATION, Price, Rate
-from pricing.sources.amounts import exact_price, shown
+from pricing.shown import shown
+from pricing.sources.amounts import exact_price
 from pricing.sources.fields import read_name
 from pricing.sources.json_documents import read_json_object
 from pricing.sources.source_report import LeftOut, Reason, SourceReport

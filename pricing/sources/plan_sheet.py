@@ -10,6 +10,7 @@ from datetime import date
 from pricing.errors import InvalidAmountError, InvalidPlanError
 from pricing.money import NANO_PER_USD, parse_usd
 from pricing.plans import PlanTerms
+from pricing.shown import shown
 from pricing.sources.plain_yaml import Plain, PlainYamlError, read_plain_yaml
 
 UNKNOWN = "unknown"
@@ -32,7 +33,7 @@ def parse_plans(text: str | bytes, *, name: str) -> tuple[PlanTerms, ...]:
         plan = _mapping(entry, f"{name}: plans", ("plan", "rank", "versions"))
         label = plan["plan"]
         if not isinstance(label, str) or not label or any(label == known.plan for known in terms):
-            raise InvalidPlanError(f"{name}: plan must be a name, each listed once, got {label!r}")
+            raise InvalidPlanError(f"{name}: plan must be a name, each listed once, got {shown(label)}")
         terms.extend(_versions(plan, label, f"{name}: {label}"))
     return tuple(terms)
 
@@ -40,7 +41,7 @@ def parse_plans(text: str | bytes, *, name: str) -> tuple[PlanTerms, ...]:
 def _versions(plan: dict[str, Plain], label: str, where: str) -> Iterator[PlanTerms]:
     rank = plan["rank"]
     if not (isinstance(rank, str) and rank.isascii() and rank.isdecimal() and len(rank) <= 3):
-        raise InvalidPlanError(f"{where}: rank must be a small whole number, got {rank!r}")
+        raise InvalidPlanError(f"{where}: rank must be a small whole number, got {shown(rank)}")
     previous = date.min
     for version in _items(plan["versions"], f"{where}: versions"):
         terms, dated = _version(_mapping(version, where, _FIELDS), label, int(rank), where)
@@ -96,7 +97,7 @@ def _choice(entry: dict[str, Plain], field: str, choices: dict[str, bool], where
 def _text(entry: dict[str, Plain], field: str, where: str) -> str:
     value = entry[field]
     if not isinstance(value, str) or not value:
-        raise InvalidPlanError(f"{where}: {field} must be a text, got {value!r}")
+        raise InvalidPlanError(f"{where}: {field} must be a text, got {shown(value)}")
     return value
 
 

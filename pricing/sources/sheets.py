@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pricing.errors import InvalidPriceError, PriceFault
 from pricing.quantities import PRICED_KINDS, REQUESTS
 from pricing.rates import ANY_OPERATION, Price, Rate
-from pricing.sources.amounts import shown, written_price
+from pricing.shown import shown
+from pricing.sources.amounts import written_price
 from pricing.sources.fields import (
     MAX_NAME_LENGTH,
     MAX_SOURCE_LENGTH,

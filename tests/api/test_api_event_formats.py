@@ -101,7 +101,7 @@ def test_a_column_map_that_maps_nothing_is_refused(admin, columns):
 
 def test_a_csv_without_the_columns_is_refused_as_a_whole(admin):
     answer = send(admin, b"a,b\n1,2\n", "text/csv", columns="time=TIMESTAMP")
-    assert (answer.status_code, answer.json()["code"]) == (400, "unknown_format")
+    assert (answer.status_code, answer.json()["code"]) == (400, "missing_column")
     assert "TIMESTAMP" in answer.json()["detail"]
 
 
@@ -206,4 +206,4 @@ def test_whatever_is_sent_is_counted_or_refused_with_a_problem(admin, any_body, 
         assert found["received"] == sum(found[name] for name in outcomes)
         assert len(found["items"]) == found["received"] - found["accepted"]
     else:
-        assert found["code"] in ("not_json", "unknown_format")
+        assert found["code"] in ("not_json", "unknown_format", "empty_file", "missing_column")

@@ -32,7 +32,8 @@ def test_every_error_of_the_domain_has_a_status():
     # What the command line alone raises never gets here.
     errors = [each for each in subclasses(DomainError) | subclasses(PricingError) if ".cli." not in each.__module__]
     codes = {each.code for each in errors if isinstance(getattr(each, "code", None), str)}
-    told = {"naive_time", "implausible_time", "not_json"}  # given to InvalidTimeError and LogFormatError where they are raised
+    # Given to InvalidTimeError and LogFormatError where they are raised; what is wrong with a file never gets here.
+    told = {"naive_time", "implausible_time", "not_json", "empty_file", "missing_column"}
     assert InvalidTimeError("x", "naive_time").code in told
     assert LogFormatError.code in codes
     assert codes | told <= PROBLEMS.keys()

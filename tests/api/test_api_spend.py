@@ -128,13 +128,13 @@ def test_the_longest_question_is_answered(november):
 
 
 def test_an_amount_beyond_what_doubles_hold_is_exact_in_both_spellings(admin, api):
-    # 10^15 pico-USD a token is the highest price there is: 9 tokens cost 9,000 dollars, 1,001 such requests 9,009,000.
+    # 10^15 pico-USD a token is the highest price there is: 8 tokens cost 8,000 dollars, 1,126 such requests 9,008,000.
     api.meter.record_prices(price_table(rate(10**15, 10**15, model="dear"), source="dear"))
-    per_request = 9 * 10**12
-    for batch in range(21):
-        size = 50 if batch < 20 else 1
-        events = [native(f"{batch}-{n}", model="dear", usage={"input_tokens": 9}) for n in range(size)]
+    per_request = 8 * 10**12
+    for batch in range(23):
+        size = 50 if batch < 22 else 26
+        events = [native(f"{batch}-{n}", model="dear", usage={"input_tokens": 8}) for n in range(size)]
         assert admin.post("/v1/events", json=events).json()["accepted"] == size
     total = ask(admin, "account=acme")["total"]
-    assert total["amount_nano_usd"] == 1_001 * per_request > 2**53
-    assert total["amount_usd"] == "9009000.000000000"
+    assert total["amount_nano_usd"] == 1_126 * per_request > 2**53
+    assert total["amount_usd"] == "9008000.000000000"

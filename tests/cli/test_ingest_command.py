@@ -174,6 +174,34 @@ def test_a_file_that_can_not_be_read_does_not_stop_the_others(command_line):
     assert command_line.errors.count("error[") == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "options", "code"),
+    [
+        (None, (), "unreadable_file"),
+        (b"", (), "empty_file"),
+        (b"\n \n", (), "empty_file"),
+        (gzip.compress(json.dumps(request()).encode())[:-9], (), "damaged_file"),
+        (b"when,model\n2026-11-03T12:00:00Z,m\n", ("--map", "time=TIMESTAMP"), "missing_column"),
+        (b"when,model\n2026-11-03T12:00:00Z,m\n", ("--map", "model=model"), "missing_column"),
+        (b"nothing that anybody knows\n", (), "unknown_format"),
+        (b'[{"time": "2026-11-03T12:00:00Z", "model": "m"}', (), "not_json"),
+    ],
+)
+def test_what_is_wrong_with_a_file_has_a_code_of_its_own(command_line, content, options, code):
+    path = command_line.folder / "requests.log"
+    if content is not None:
+        path.write_bytes(content)
+    command_line.run("ingest", path, "--account", "acme", *options)
+    assert command_line.errors.startswith(f"error[{code}]: {path}: ")
+    report = json.loads(command_line.run("ingest", path, "--account", "acme", *options, "--json"))
+    assert report["files"][0]["error"]["code"] == code
+
+
+def test_a_folder_is_not_a_file(command_line):
+    command_line.run("ingest", command_line.folder, "--account", "acme")
+    assert command_line.errors == f"error[unreadable_file]: {command_line.folder}: Is a directory\n"
+
+
 def test_when_nothing_can_be_read_it_is_bad_usage_and_no_account_is_made(command_line):
     command_line.run("ingest", command_line.folder / "missing.ndjson", "--account", "acme")
     assert command_line.code == 2

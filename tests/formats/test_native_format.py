@@ -232,8 +232,8 @@ def usage_events(draw: st.DrawFn) -> UsageEvent:
         key=draw(texts),
         tags=draw(st.dictionaries(texts, texts, max_size=4)),
         latency_ms=draw(st.none() | counts),
-        reported_cost_nano=draw(st.none() | st.integers(0, 2**53 - 1)),
-        gateway_cost_nano=draw(st.none() | st.integers(0, 2**53 - 1)),
+        reported_cost_nano=draw(st.none() | st.integers(0, 2**43 - 1)),
+        gateway_cost_nano=draw(st.none() | st.integers(0, 2**43 - 1)),
         response_model=draw(texts),
     )
 

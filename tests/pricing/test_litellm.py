@@ -155,7 +155,7 @@ def test_a_zero_is_unknown():
             "no price below the first tier",
         ),
         ("together_ai/org/llama", {"provider": "bedrock"}, "not_a_partner", "Hugging Face does not route to 'bedrock'"),
-        ("together_ai/org/llama", {"provider": None}, "not_a_partner", "Hugging Face does not route to None"),
+        ("together_ai/org/llama", {"provider": None}, "not_a_partner", "Hugging Face does not route to null"),
         ("together-ai-4.1b-8b", {"input_cost_per_token": 2e-7}, "not_a_model", "a class of models of one size"),
         ("together_ai/x", {"ocr_cost_per_page": 0.0015, "mode": "ocr"}, "unmetered", "ocr_cost_per_page of mode ocr"),
         (

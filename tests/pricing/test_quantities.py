@@ -1,5 +1,7 @@
 """Quantities are disjoint, whole and bounded."""
 
+from decimal import Decimal
+
 import pytest
 
 from pricing.errors import InvalidQuantityError
@@ -59,9 +61,11 @@ def test_counts_within_the_bound_are_kept(count):
         (1.5, "input_tokens must be a whole number, got 1.5"),
         (1.0, "input_tokens must be a whole number, got 1.0"),
         (float("nan"), "input_tokens must be a whole number, got nan"),
-        (True, "input_tokens must be a whole number, got True"),
+        (True, "input_tokens must be a whole number, got true"),
+        (Decimal("1.5"), "input_tokens must be a whole number, got 1.5"),
+        ([1, {"a": Decimal(2)}], "input_tokens must be a whole number, got [1, {'a': 2}]"),
         ("12", "input_tokens must be a whole number, got '12'"),
-        (None, "input_tokens must be a whole number, got None"),
+        (None, "input_tokens must be a whole number, got null"),
     ],
 )
 def test_a_count_that_can_not_be_is_refused_by_name_and_value(count, reason):

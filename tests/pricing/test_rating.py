@@ -104,15 +104,19 @@ def test_a_megapixel_price_without_the_size_of_the_image_is_unknown_not_free():
     assert kinds_without_price(Quantities(images=1, megapixels=2), by_size) == []
 
 
-def test_a_charge_of_two_to_the_53_is_refused_and_one_less_is_not():
-    # 2^53 nano = 9,007,199,254,740,992 x 1,000 pico; 9,007,199,254,740,992 = 2^26 x 2^27.
-    unit = rate(input_tokens=2**27 * 1_000)
-    with pytest.raises(ChargeTooLargeError, match="9007199254740992 nano-USD for one request of llama at together") as refused:
+def test_a_charge_of_two_to_the_43_is_refused_and_one_less_is_not():
+    # 2^43 nano = 8,796,093,022,208 x 1,000 pico; 8,796,093,022,208 = 2^26 x 2^17.
+    unit = rate(input_tokens=2**17 * 1_000)
+    with pytest.raises(ChargeTooLargeError, match="8796093022208 nano-USD for one request of llama at together") as refused:
         charge(Quantities(input_tokens=2**26), unit)
-    assert refused.value.code == "charge_too_large"
-    assert charge(Quantities(input_tokens=2**26 - 1), unit).amount_nano == 2**53 - 2**27
+    assert (refused.value.code, refused.value.amount_nano) == ("charge_too_large", 8_796_093_022_208)
+    assert charge(Quantities(input_tokens=2**26 - 1), unit).amount_nano == 2**43 - 2**17
     with pytest.raises(ChargeTooLargeError):
-        charge(Quantities(images=2**26), rate(images=2**27 * 1_000))
+        charge(Quantities(images=2**26), rate(images=2**17 * 1_000))
+
+
+def test_a_million_of_the_largest_charges_still_sum_within_64_bits():
+    assert 2**20 * MAX_CHARGE_NANO < 2**63
 
 
 def test_three_requests_of_one_token_are_one_exact_line():
@@ -129,11 +133,11 @@ def test_a_line_per_block_is_rounded_down_and_requests_are_a_line():
     assert line_amount_pico(REQUESTS, 3, rate(requests=7)) == 21
 
 
-def test_the_largest_charge_that_is_kept_is_one_below_two_to_the_53():
-    # 2^53 - 1 = 6,361 x 69,431 x 20,394,401.
+def test_the_largest_charge_that_is_kept_is_one_below_two_to_the_43():
+    # 2^43 - 1 = 431 x 9,719 x 2,099,863.
     for kind in ("input_tokens", "images"):
-        at = rate(**{"input_tokens": 0, "output_tokens": 0} | {kind: 20_394_401 * 1_000})
-        assert charge(Quantities(**{kind: 6_361 * 69_431}), at).amount_nano == 9_007_199_254_740_991
+        at = rate(**{"input_tokens": 0, "output_tokens": 0} | {kind: 2_099_863 * 1_000})
+        assert charge(Quantities(**{kind: 431 * 9_719}), at).amount_nano == 8_796_093_022_207
 
 
 def test_each_kind_of_text_has_its_own_price():

@@ -1,5 +1,7 @@
 """Of all processes on one database one leads, and another takes over when it ends, however it ends."""
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -100,3 +102,38 @@ def test_two_databases_have_two_leaders(leader, tmp_path):
     assert leader.leads()
     assert other.leads()
     other.resign()
+
+
+def test_who_can_not_make_the_file_does_not_lead_says_so_once_and_leads_when_it_can(tmp_path, caplog):
+    folder = tmp_path / "away"
+    leader = Leader(folder / "m.db")
+    assert [leader.leads() for _ in range(3)] == [False] * 3
+    (told,) = caplog.messages
+    assert (
+        told
+        == f"{folder / 'm.db.leader'} can not be locked (No such file or directory): this process runs no jobs until it can"
+    )
+    folder.mkdir()
+    assert leader.leads()
+    leader.resign()
+
+
+def test_a_folder_that_may_only_be_read_has_no_leader(tmp_path, monkeypatch, caplog):
+    def refuse(path, *_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    leader = Leader(tmp_path / "m.db")
+    monkeypatch.setattr(os, "open", refuse)
+    assert not leader.leads()
+    assert "Read-only file system" in caplog.text
+    leader.resign()
+
+
+def test_a_file_system_without_locks_has_no_leader_and_nothing_stays_open(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    assert not Leader(tmp_path / "m.db").leads()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

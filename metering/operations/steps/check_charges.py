@@ -60,7 +60,7 @@ def _undo_and_replace(row: EventRow, later: Sequence[Entry]) -> Iterator[Violati
         if reversed_by is None:
             if entry != newest.reversed():
                 message = f"a later charge of event {row.id} does not take back exactly the entry before it"
-                yield _violation("reversal_differs", row, str(tuple(newest.reversed())), str(tuple(entry)), message)
+                yield _violation("reversal_differs", row, _in_words(newest.reversed()), _in_words(entry), message)
             reversed_by = entry
         else:
             if entry.sign != 1:
@@ -78,7 +78,12 @@ def _follows_its_grade(row: EventRow, entry: Entry, book: PriceBook) -> Iterator
     if expected != got:
         grade = PriceGrade(entry.price_grade).name.lower()
         message = f"a charge of event {row.id} is not what its grade ({grade}) makes of it (nano-USD)"
-        yield _violation("charge_differs", row, str(expected), str(got), message)
+        yield _violation("charge_differs", row, "no charge" if expected is None else str(expected), str(got), message)
+
+
+def _in_words(entry: Entry) -> str:
+    told = {**entry._asdict(), "price_grade": PriceGrade(entry.price_grade).name.lower(), "rate_id": entry.rate_id or "none"}
+    return ", ".join(f"{name} {value}" for name, value in told.items())
 
 
 def _amount(row: EventRow, entry: Entry, book: PriceBook) -> int | None:
@@ -86,8 +91,10 @@ def _amount(row: EventRow, entry: Entry, book: PriceBook) -> int | None:
     if entry.rate_id is not None:
         try:
             rated = charge(quantities_of(row), book.rate(entry.rate_id))
-        except (ChargeTooLargeError, KeyError):
-            rated = None
+        except ChargeTooLargeError as error:
+            return error.amount_nano  # stored before there was the bound that holds now
+        except KeyError:
+            return None
         return None if rated is None else rated.amount_nano
     if entry.price_grade == PriceGrade.REPORTED:
         return details_of(row).get("reported_cost_nano")

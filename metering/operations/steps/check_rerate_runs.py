@@ -15,5 +15,9 @@ def runs_are_their_charges(connection: Connection) -> Iterator[Violation]:
         expected = written.get(run.id, RunSums(0, 0, 0, 0))
         told = RunSums(run.events_changed, run.events_changed, run.before_nano, run.after_nano)
         if told != expected:
-            message = f"re-rating run {run.id} does not say what its charges come to (reversals, replacements, nano-USD)"
-            yield Violation("run_differs", f"run {run.id}", str(tuple(expected)), str(tuple(told)), message)
+            message = f"re-rating run {run.id} does not say what its charges come to"
+            yield Violation("run_differs", f"run {run.id}", _in_words(expected), _in_words(told), message)
+
+
+def _in_words(sums: RunSums) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sums._asdict().items())

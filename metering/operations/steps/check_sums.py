@@ -50,7 +50,7 @@ def months_are_their_days(connection: Connection, step: Step) -> Iterator[Violat
             if expected != got:
                 where = ", ".join(f"{column} {value}" for column, value in zip(MONTH_KEY_COLUMNS, key, strict=True))
                 message = f"the rollup of a series in {format_month(month)} is not the sum of its days"
-                yield Violation("month_rollup_differs", where, str(expected), str(got), message)
+                yield Violation("month_rollup_differs", where, *_where_they_differ(expected, got), message)
         step(done + 1, len(months))
 
 
@@ -68,12 +68,20 @@ def spend_is_the_events(connection: Connection, step: Step) -> Iterator[Violatio
             expected, got = facts.get(account_id, (0, 0)), answered.get(account_id, (0, 0))
             if expected != got:
                 where = f"account {account_id}, {format_month(month)}"
-                message = f"spend of {where} is not the sum of its events (count, nano-USD)"
-                yield Violation("spend_differs", where, str(expected), str(got), message)
+                message = f"spend of {where} is not the sum of its events"
+                told = [f"events {events}, amount_nano {amount_nano}" for events, amount_nano in (expected, got)]
+                yield Violation("spend_differs", where, told[0], told[1], message)
         step(done + 1, len(months))
 
 
 _NOTHING = (0,) * len(SUM_COLUMNS)
+
+
+def _where_they_differ(expected: tuple[int, ...], got: tuple[int, ...]) -> tuple[str, str]:
+    """Return two sums in words, as far as they are not the same."""
+    other = [at for at, name in enumerate(SUM_COLUMNS) if expected[at] != got[at]]
+    first, second = (", ".join(f"{SUM_COLUMNS[at]} {sums[at]}" for at in other) for sums in (expected, got))
+    return first, second
 
 
 def _differences(key: tuple[Any, ...], recomputed: tuple[int, ...], stored: tuple[int, ...]) -> Iterator[Violation]:

@@ -58,7 +58,7 @@ class LogReader:
             file = Path(self.path).open("rb")  # noqa: SIM115 - closed by close()
             self.size = Path(self.path).stat().st_size
         except OSError as error:
-            raise LogFormatError(f"{self.path}: {error.strerror or error}") from None
+            raise LogFormatError(f"{self.path}: {error.strerror or error}", "unreadable_file") from None
         return file
 
     def __enter__(self) -> Self:
@@ -167,7 +167,8 @@ class LogReader:
             except (EOFError, gzip.BadGzipFile, zlib.error):
                 self._damage = LogFormatError(
                     f"{self.path}: the gzip data is cut off or damaged after {self._offset + have} bytes of content;"
-                    " the whole lines before that were read"
+                    " the whole lines before that were read",
+                    "damaged_file",
                 )
                 part = b""
             if not part:

@@ -8,11 +8,20 @@ from typing import Any
 
 from msgspec.structs import astuple
 
-from metering.domain.batches import COLUMN_KINDS
+from metering.domain.batches import COLUMN_KINDS, BatchEvent
+from metering.domain.charging import FirstCharge
+from metering.operations.steps.place_events import Place
 from pricing.quantities import ALL_KINDS, Quantities
 
 RollupKey = tuple[int, ...]
 """(series, rate or 0, price grade, quantity grade, billable, event day, billing month)."""
+
+
+def rollup_key(event: BatchEvent, place: Place, charge: FirstCharge, day: int, month: int) -> RollupKey:
+    """Return the key under which an event's first charge is summed; ``day`` and billing ``month`` are the event's."""
+    billable = +(place.billable and event.succeeded)
+    return place.series_id, charge.rate_id or 0, charge.grade, event.quantity_grade, billable, day, month
+
 
 _PLACES = tuple(ALL_KINDS.index(kind) for kind in COLUMN_KINDS)
 

@@ -15,7 +15,7 @@ from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.operations.steps.charge_events import details_with_folded
 from metering.operations.steps.count_once import Judgement, judge
 from metering.operations.steps.place_events import Place
-from metering.operations.steps.roll_up import RollupDeltas
+from metering.operations.steps.roll_up import RollupDeltas, rollup_key
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.events import (
     add_to_rollups,
@@ -46,7 +46,8 @@ class _Rows(Struct):
 def store_events(connection: Connection, batches: Sequence[tuple[Charged, BatchResult]], now: int) -> None:
     """Write the events that count with their charges and rollups, note what the others repeat, and count all in the results.
 
-    Identities are claimed for all batches at once: written in key order, they touch each page of their index once.
+    Identities are claimed for all batches at once: written in key order, they touch each page of their index once. Raises
+    SumTooLargeError where a rollup would leave 64 bits.
     """
     events = [event for charged, _ in batches for event in charged.events]
     places = [place for charged, _ in batches for place in charged.places]
@@ -99,8 +100,7 @@ def _lay_out(charged: Charged, judgement: Judgement, first_id: int, rows: _Rows,
             event.latency_ms,
             event.details if place.series is place.wanted else details_with_folded(event, place),
         )
-        billable = +(place.billable and event.succeeded)
-        key = place.series_id, charge.rate_id or 0, charge.grade, event.quantity_grade, billable, day, month
+        key = rollup_key(event, place, charge, day, month)
         if event.other_quantities:
             deltas.add(key, quantities, charge.amount_nano or 0)
         else:

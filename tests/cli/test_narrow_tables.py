@@ -1,0 +1,102 @@
+"""Tables in a terminal that is too narrow for them: words stay whole, amounts stay on their line, nothing is left out."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from request_records import LLAMA, request
+
+from metering.cli.narrow import Extent, extent, fitted, wrapped
+
+
+def test_a_name_is_wrapped_after_a_slash_or_a_hyphen():
+    assert wrapped(LLAMA, 24, breaks="name") == "meta-llama/Llama-3.3-\n70B-Instruct"
+    assert wrapped(LLAMA, 14, breaks="name") == "meta-llama/\nLlama-3.3-70B-\nInstruct"
+    assert wrapped("hf_router, bundled", 12, breaks="name") == "hf_router,\nbundled"
+
+
+def test_a_time_is_wrapped_between_date_and_time_and_a_number_never():
+    assert wrapped("2025-11-24 15:39:34Z", 10, breaks="words") == "2025-11-24\n15:39:34Z"
+    assert wrapped("1,234,567", 4, breaks="never") == "1,234,567"
+
+
+def test_only_a_word_that_is_wider_than_its_column_is_cut():
+    assert wrapped("meta-llama/Llama", 4, breaks="name") == "meta\n-\nllam\na/\nLlam\na"
+
+
+def test_the_widest_column_gives_until_all_fit():
+    name, count = Extent(40, 8, 6), Extent(9, 9, 9)
+    assert fitted([name, count], 60) == [40, 9]
+    assert fitted([name, count], 31) == [20, 9]
+    assert fitted([name, name, count], 48) == [17, 18, 9]
+    assert fitted([name, count], 17) == [6, 9]
+    assert fitted([name, count], 5) == [6, 9]
+    assert extent([LLAMA, "gpt-oss-20b"], breaks="name") == (33, 8, 6)
+
+
+@given(st.text("ab/- ", max_size=40), st.integers(1, 20))
+def test_wrapping_leaves_nothing_out_and_fits(text, width):
+    for breaks in ("name", "words"):
+        lines = wrapped(text, width, breaks=breaks)
+        assert re.sub(r"\s", "", lines) == re.sub(r"\s", "", text)
+        assert all(len(line) <= width for line in lines.split("\n"))
+
+
+@pytest.fixture
+def used(command_line):
+    """A command line with one request on record."""
+    command_line.done("ingest", command_line.write_log([request(account="research-and-development")]), "--create-accounts")
+    return command_line
+
+
+def in_terminal(command_line, columns, *arguments):
+    """Return the lines that a command writes to a terminal of so many columns."""
+    leader, follower = pty.openpty()
+    environment = os.environ | command_line.environment | {"COLUMNS": str(columns), "TERM": "dumb", "NO_COLOR": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "metering", *arguments], stdout=follower, stderr=follower, stdin=follower, env=environment
+    ) as process:
+        os.close(follower)
+        written = b""
+        while True:
+            try:
+                part = os.read(leader, 65_536)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            written += part
+    os.close(leader)
+    assert process.returncode == 0, written
+    lines = re.sub(rb"\x1b\[[0-9;]*m", b"", written).decode().replace("\r", "").split("\n")
+    assert all(len(line) <= columns for line in lines)
+    return [line.rstrip() for line in lines]
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_the_history_of_a_price_has_its_amounts_on_one_line(used, columns):
+    lines = in_terminal(used, columns, "prices", "history", LLAMA, "--provider", "fireworks-ai")
+    (row,) = [line for line in lines if "hf_router," in line]
+    # 0.90 dollars for a million tokens, in and out, as the router published it on 2025-11-24.
+    assert re.fullmatch(r" +4  fireworks-(ai)? +hf_router, +2025-11-24 +0\.90 +0\.90", row)
+    assert any("15:39:34Z" in line for line in lines)
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_a_list_of_prices_breaks_no_word(used, columns):
+    models = {each["model"] for each in used.json("prices", "list")["prices"]}
+    written = in_terminal(used, columns, "prices", "list")
+    shown = {word for line in written for word in re.split(r"[\s/-]+", line)}
+    assert len(models) > 50
+    assert {word for model in models for word in re.split(r"[/-]", model)} <= shown
+
+
+def test_spend_by_five_dimensions_breaks_no_word(used):
+    lines = in_terminal(used, 100, "spend", "--by", "account,provider,model,operation,route")
+    shown = {word for line in lines for word in re.split(r"[\s/-]+", line)}
+    assert {"meta", "llama", "Llama", "3.3", "70B", "Instruct", "operation", "requests"} <= shown

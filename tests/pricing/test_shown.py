@@ -1,0 +1,26 @@
+"""Values in messages are spelt as people wrote them."""
+
+from decimal import Decimal
+
+import pytest
+
+from pricing.shown import shown
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Decimal("1.50"), "1.50"),
+        (True, "true"),
+        (None, "null"),
+        ("x", "'x'"),
+        ([1, Decimal("0.5"), None], "[1, 0.5, null]"),
+        (("a", 2), "['a', 2]"),
+        ({"price": Decimal(1), "free": False}, "{'price': 1, 'free': false}"),
+        ([[[[1]]]], "[[...]]"),
+        (list(range(100)), "[0, 1, 2, 3, 4, 5, 6, 7, ...]"),
+        ("y" * 70, "'" + "y" * 56 + "..."),
+    ],
+)
+def test_a_value_is_spelt_as_it_was_written_and_short(value, text):
+    assert shown(value) == text
