@@ -6,8 +6,9 @@ is no new one; a table recorded later for the same instant corrects it, and the 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from pricing.names import Aliases, ListedNames
+from pricing.names import Aliases, ListedNames, NameMatch
 from pricing.precedence import Step, Stream, Tiers
 from pricing.rates import Price
 from pricing.tables import PriceTable, RateKey
@@ -46,18 +47,54 @@ class PriceVersion:
 def versions_of(streams: Iterable[Stream], model: str, *, provider: str | None, aliases: Aliases) -> list[PriceVersion]:
     """Return the versions of a model's prices, of one provider or of all, by provider, list, operation and time.
 
-    Each list is read under the name by which it knows the model.
+    Each list is read under the name by which it knows the model, the same one by which a request is priced: a name that fits
+    several is not guessed.
     """
     found: list[PriceVersion] = []
-    for stream in streams:
-        names = ListedNames()
-        for listed_at, listed, _ in stream.steps:
-            names.add(listed_at, listed)
+    for same in _lists(streams):
+        names = _names_of(same)
         for at in sorted(names.providers()) if provider is None else [provider]:
             name = names.resolve(at, model, aliases).model
-            for key in sorted(key for key in stream.steps if key[:2] == (at, name)):
-                found.extend(_versions(key, stream.steps[key]))
+            for stream in same:
+                for key in sorted(key for key in stream.steps if key[:2] == (at, name)):
+                    found.extend(_versions(key, stream.steps[key]))
     return sorted(found, key=lambda version: version.place)
+
+
+class Ambiguity(NamedTuple):
+    """A name that fits several of a list's models at a provider, which are the candidates."""
+
+    source: str
+    provider: str
+    candidates: tuple[str, ...]
+
+
+def ambiguities(streams: Iterable[Stream], model: str, *, provider: str | None, aliases: Aliases) -> list[Ambiguity]:
+    """Return where a name fits several models, by list and provider."""
+    found = []
+    for same in _lists(streams):
+        names = _names_of(same)
+        for at in sorted(names.providers()) if provider is None else [provider]:
+            name = names.resolve(at, model, aliases)
+            if name.match is NameMatch.AMBIGUOUS:
+                found.append(Ambiguity(same[0].source, at, name.candidates))
+    return found
+
+
+def _lists(streams: Iterable[Stream]) -> list[list[Stream]]:
+    """Return the streams by list: those of all routes of a source in a layer share their names."""
+    lists: dict[tuple[int, str, int | None], list[Stream]] = {}
+    for stream in streams:
+        lists.setdefault((int(stream.layer), stream.source, stream.account_id), []).append(stream)
+    return list(lists.values())
+
+
+def _names_of(streams: Iterable[Stream]) -> ListedNames:
+    names = ListedNames()
+    for stream in streams:
+        for provider, model, _ in stream.steps:
+            names.add(provider, model)
+    return names
 
 
 def same_prices(tiers: Tiers, others: Tiers) -> bool:

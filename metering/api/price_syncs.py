@@ -13,14 +13,13 @@ from metering.api.fields import DEFAULT_PAGE, Answer, CursorParameter, LimitPara
 from metering.api.openapi import problems
 from metering.api.price_answers import QuantityPrice
 from metering.domain.instants import format_instant
-from metering.domain.statements import unit_of
 from metering.operations.accept_sync import accept_sync
 from metering.operations.list_syncs import list_syncs, show_sync
+from metering.operations.steps.change_data import shown_price
 from metering.operations.sync_prices import Source, source_health, sync_prices
 from metering.storage.price_syncs import SourceHealth, SyncRow
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Admin, Reader, ServiceNow
-from pricing.money import format_pico
 
 router = APIRouter(prefix="/v1/prices", tags=["prices"])
 
@@ -187,13 +186,7 @@ def _told(row: SyncRow) -> dict[str, Any]:
 
 
 def _change(change: dict[str, Any]) -> Change:
-    return Change.model_validate(change | {side: _price(change["quantity"], change[side]) for side in ("before", "after")})
-
-
-def _price(quantity: str, price: list[int] | None) -> dict[str, Any] | None:
-    if price is None:
-        return None
-    return {"price_usd": format_pico(price[0]), "per": price[1], "unit": unit_of(quantity)}
+    return Change.model_validate(change | {side: shown_price(change["quantity"], change[side]) for side in ("before", "after")})
 
 
 def _health(health: SourceHealth) -> RouterHealth:

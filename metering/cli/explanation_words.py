@@ -3,7 +3,7 @@
 from metering.cli.plain_text import plain
 from metering.cli.price_words import since
 from metering.domain.events import UNKNOWN
-from metering.domain.model_names import provider_name
+from metering.domain.model_names import PROVIDERS, provider_name
 from metering.operations.explain_price import ExplainedPrice
 from pricing.explain import Explanation, Reason
 from pricing.names import NameMatch, ResolvedName
@@ -38,6 +38,9 @@ def reading_in_words(found: ExplainedPrice) -> list[str]:
         named = found.suffix.removeprefix(":")
         if provider_name(named) == question.provider:
             lines.append(f"suffix: {plain(named)} says who served the request")
+        elif provider_name(named) in PROVIDERS:
+            stated = plain(question.provider)
+            lines.append(f"suffix: {plain(named)} contradicts the provider, which is {stated}; what is stated apart counts")
         else:
             unsaid = "; it does not say who served the request" if question.provider == UNKNOWN else ""
             lines.append(f"suffix: {plain(named)} is no part of the name{unsaid}")

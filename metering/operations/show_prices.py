@@ -10,7 +10,7 @@ from metering.domain.errors import NotFoundError
 from metering.storage.database import reading
 from metering.storage.price_tables import load_tables
 from pricing.bundled import bundled_aliases
-from pricing.history import PriceVersion, versions_of
+from pricing.history import PriceVersion, ambiguities, versions_of
 from pricing.precedence import streams_of
 from pricing.rates import Rate
 from pricing.tables import PriceTable, recorded_until
@@ -76,15 +76,19 @@ class HistoryQuery(Struct, frozen=True):
 def price_history(engine: Engine, query: HistoryQuery) -> list[PriceVersion]:
     """Return what each list said of a model, and from when until when, by provider, list and time.
 
-    Raises NotFoundError for a model that no table lists.
+    Raises NotFoundError for a model that no table lists, and for a name that fits several and is none.
     """
     tables = [
         table
         for table in list_tables(engine, known_at=query.known_at)
         if query.source in (None, table.source) and (query.account_id is None or table.account_id in (None, query.account_id))
     ]
-    found = versions_of(streams_of(tables), query.model, provider=query.provider, aliases=bundled_aliases())
+    streams, aliases = streams_of(tables), bundled_aliases()
+    found = versions_of(streams, query.model, provider=query.provider, aliases=aliases)
     if not found:
+        for source, provider, candidates in ambiguities(streams, query.model, provider=query.provider, aliases=aliases):
+            fits = f"{query.model[:80]!r} fits several models of {source} at {provider}"
+            raise NotFoundError(f"{fits}; write it as the list does: {', '.join(candidates)}")
         at = f" at {query.provider[:40]!r}" if query.provider else ""
         raise NotFoundError(f"no price table lists {query.model[:80]!r}{at}")
     return found

@@ -122,6 +122,7 @@ def test_a_change_of_prices_is_one_alert(asking, router):
     assert (first["occurred_at"], first["data"]["changes"]) == (changed["finished_at"], 1)
     assert second["data"]["changes"] == 20
     assert len(second["data"]["first_changes"]) == 20
+    assert first["data"]["first_changes"] == changed["changes"]
 
 
 @pytest.fixture

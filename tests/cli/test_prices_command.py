@@ -210,6 +210,20 @@ def test_litellm_s_map_is_imported_with_what_is_left_out_and_again_it_says_nothi
     assert "1 entry was left out" in command_line.done(*later)
 
 
+def test_a_list_of_which_nothing_is_taken_is_not_called_known(command_line):
+    path = command_line.folder / "map.json"
+    path.write_text(json.dumps({"together_ai/acme/free": MAP["together_ai/acme/free"]}))
+    text = command_line.done("prices", "import", path, "--format", "litellm")
+    assert "nothing in map.json could be taken" in text
+    assert "known already" not in text
+    assert "1 entry was left out" in text
+
+
+def test_a_sheet_imported_with_one_table_says_one(waiting):
+    text = waiting.done("prices", "import", sheet(waiting))
+    assert text.startswith("1 price table from prices.yaml was new\n")
+
+
 def test_what_a_newer_map_no_longer_lists_or_prices_otherwise_is_a_new_version(command_line):
     path = command_line.folder / "map.json"
 
@@ -246,6 +260,7 @@ def test_the_package_s_lists_are_imported_once(command_line):
         ["--format", "genai-prices", "prices.yaml"],
         ["--format", "litellm", "map.json", "--account", "acme"],
         ["prices.yaml", "--effective-from", "2026-01-01"],
+        ["prices.yaml", "--source", "our contract"],
     ],
 )
 def test_options_that_an_import_can_not_follow_are_refused(command_line, arguments):

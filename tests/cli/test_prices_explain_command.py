@@ -94,6 +94,7 @@ def test_what_was_known_is_another_question_than_what_was_valid(contracted):
     [
         ([LLAMA], "other_provider", "No price at unknown; there is one at: fireworks-ai, groq"),
         ([f"{LLAMA}:cheapest"], "other_provider", "does not say who served the request"),
+        ([f"{LLAMA}:groq", "--provider", "together"], "priced", "suffix: groq contradicts the provider, which is together"),
         ([LLAMA, "--provider", "together", "--route", "provider_key"], "other_route", "there is one on: routed"),
         ([LLAMA, "--provider", "together", "--account", "acme"], "priced", "nor the account's setting says how it is billed"),
         ([LLAMA, "--provider", "together", "--at", "2025-01-01"], "not_yet", "a price from 2025-11-24 15:39:34Z on"),
@@ -148,3 +149,16 @@ def test_what_does_not_exist_is_told_in_one_line(contracted, arguments):
     contracted.run("prices", *arguments)
     assert (contracted.code, contracted.errors.count("\n")) == (2, 1)
     assert contracted.errors.startswith("error[not_found]: ")
+
+
+def test_the_history_of_a_name_that_fits_several_says_which_as_explaining_does(contracted):
+    for number, name in enumerate(("acme/Model", "acme/MODEL")):
+        path = contracted.folder / f"{number}.csv"
+        row = f"together,{name},input_tokens,1,million,2026-01-01"
+        path.write_text(f"provider,model,quantity,usd,per,effective_from\n{row}\n")
+        contracted.done("prices", "import", path, "--source", "own")
+    assert explained(contracted, "acme/model", "--provider", "together")["reason"] == "ambiguous"
+    contracted.run("prices", "history", "acme/model")
+    assert contracted.errors.startswith("error[not_found]: 'acme/model' fits several models of own at together; ")
+    assert "acme/MODEL, acme/Model" in contracted.errors
+    assert len(contracted.json("prices", "history", "acme/MODEL")["versions"]) == 1

@@ -84,7 +84,13 @@ def test_a_change_is_a_new_version_with_a_diff_and_one_alert(router):
     ]
     (_, alert) = router.alerts()
     assert (alert["source"], alert["table_id"], alert["changes"]) == (SOURCE, row.table_id, 5)
-    assert alert["first_changes"] == json.loads(row.changes)
+    shown = alert["first_changes"]
+    assert [each["model"] for each in shown] == ["new", "new", "model-0", "model-9", "model-9"]
+    assert (shown[2]["before"], shown[2]["after"]) == (
+        {"price_usd": "0.000001000000", "per": 1, "unit": "token"},
+        {"price_usd": "0.000001500000", "per": 1, "unit": "token"},
+    )
+    assert (shown[0]["before"], shown[3]["after"]) == (None, None)
 
 
 def test_a_request_is_priced_by_what_held_when_it_started(router):

@@ -1,6 +1,6 @@
 """The history of a price: from when until when each list's word held."""
 
-from pricing.history import versions_of
+from pricing.history import ambiguities, versions_of
 from pricing.names import Alias, Aliases
 from pricing.precedence import streams_of
 from pricing.rates import Price, Rate
@@ -55,3 +55,12 @@ def test_a_snapshot_that_leaves_the_model_out_ends_its_price():
 
 def test_of_another_provider_there_is_no_history():
     assert told(table(1, 88), provider="novita") == []
+
+
+def test_a_name_that_fits_two_routes_of_a_list_is_no_more_guessed_than_for_a_request():
+    """The routes of a list share its names: one in each case, asked for in a third, is ambiguous."""
+    streams = streams_of([table(1, 88, models=("Llama",)), table(2, 90, models=("LLAMA",), route="routed")])
+    assert versions_of(streams, "llama", provider=None, aliases=ALIASES) == []
+    assert ambiguities(streams, "llama", provider=None, aliases=ALIASES) == [("list", "together", ("LLAMA", "Llama"))]
+    assert [each.table.effective_from for each in versions_of(streams, "LLAMA", provider=None, aliases=ALIASES)] == [2]
+    assert ambiguities(streams, "LLAMA", provider=None, aliases=ALIASES) == []

@@ -1,10 +1,12 @@
 """Changes of prices as they are kept and shown: plain data, so that a diff is read back as it was found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from metering.domain.statements import unit_of
 from pricing.changes import PriceChange
 from pricing.guards import HoldReason
+from pricing.money import format_pico
 from pricing.rates import Price
 
 
@@ -23,6 +25,23 @@ def changes_as_data(changes: Sequence[PriceChange]) -> list[dict[str, Any]]:
         }
         for change in changes
     ]
+
+
+def changes_as_shown(changes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return kept changes as the API shows them: a price is dollars, per how many units."""
+    return [
+        {
+            **change,
+            "before": shown_price(change["quantity"], change["before"]),
+            "after": shown_price(change["quantity"], change["after"]),
+        }
+        for change in changes
+    ]
+
+
+def shown_price(quantity: str, price: Sequence[int] | None) -> dict[str, Any] | None:
+    """Return a kept price of a quantity as dollars (a decimal string) per units; None for none."""
+    return None if price is None else {"price_usd": format_pico(price[0]), "per": price[1], "unit": unit_of(quantity)}
 
 
 def reasons_as_data(reasons: Sequence[HoldReason]) -> list[dict[str, str]]:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from metering.domain.instants import format_instant
+from metering.operations.steps.change_data import changes_as_shown
 from metering.operations.steps.expand_discounts import expand_discounts
 from metering.storage.alerts import NewAlert, raise_alert
 from metering.storage.price_tables import record_tables, table_by_digest
@@ -18,7 +19,7 @@ SHOWN_CHANGES = 20
 def record_version(connection: Connection, table: PriceTable, changes: list[dict[str, Any]], *, now: int) -> int:
     """Record a table with the alert that prices changed; return the table's id. What counts already is the same version.
 
-    ``changes`` is what the table changes, as it is stored; the alert names the first of them.
+    ``changes`` is what the table changes, as it is stored; the alert shows the first of them.
     """
     recorded = record_tables(connection, [table], now=now)
     expand_discounts(connection, recorded, now=now)
@@ -28,7 +29,7 @@ def record_version(connection: Connection, table: PriceTable, changes: list[dict
         "table_id": table_id,
         "effective_from": format_instant(table.effective_from),
         "changes": len(changes),
-        "first_changes": changes[:SHOWN_CHANGES],
+        "first_changes": changes_as_shown(changes[:SHOWN_CHANGES]),
     }
     alert = NewAlert(PRICE_CHANGED, f"price_table:{table_id}", table.effective_from, json.dumps(data))
     raise_alert(connection, alert, now=now)
