@@ -11,10 +11,12 @@ from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.price_json import known_at_json, price_of_quantity
 from metering.cli.price_words import price_in_words
 from metering.cli.session import open_session
+from metering.cli.unknown_names import remark_unknown
 from metering.domain.instants import format_instant
 from metering.domain.model_names import provider_name
 from metering.domain.statements import described
 from metering.operations.compare_prices import DiffQuery, ListedChange, compare_prices
+from metering.operations.list_names import listed_names
 from metering.operations.manage_accounts import show_account
 from pricing.rates import Price
 
@@ -57,6 +59,10 @@ def diff(invocation: Invocation, asked: DiffOptions) -> None:
             asked.known_at,
         )
         found = compare_prices(service.engine, query)
+        if query.source is not None or query.provider is not None:
+            listed = listed_names(service.engine)
+            remark_unknown(query.source, listed.sources, "no price list is called {}")
+            remark_unknown(query.provider, listed.providers, "no price list has the provider {}")
     if asked.as_json:
         period = {"from": format_instant(asked.start), "to": format_instant(asked.end), **known_at_json(asked.known_at)}
         print_json({**period, "changes": [_change_json(each) for each in found]})

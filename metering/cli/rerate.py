@@ -9,12 +9,15 @@ from metering.cli.amounts import money, shown_nano
 from metering.cli.arguments import INSTANT, collected, json_option
 from metering.cli.invocation import Invocation
 from metering.cli.output import Column, print_json, print_table, remark, say
+from metering.cli.rerate_runs import run_json, show_runs
 from metering.cli.session import open_session
-from metering.domain.instants import format_instant, format_month
+from metering.cli.unknown_names import remark_unknown
+from metering.domain.instants import format_month
 from metering.domain.rerating import Effect, EffectKey, Examined, RerateScope
+from metering.operations.list_names import used_names
 from metering.operations.manage_accounts import list_accounts, show_account
 from metering.operations.open_service import Service
-from metering.operations.rerate import continue_rerate, preview_rerate, start_rerate
+from metering.operations.rerate import continue_rerate, list_runs, preview_rerate, show_run, start_rerate
 from metering.storage.rerate_runs import RerateRun
 
 
@@ -30,6 +33,7 @@ class Options(Struct, frozen=True):
     include_reported: bool
     apply: bool
     resume: int | None
+    list_: bool
     as_json: bool
 
 
@@ -43,6 +47,7 @@ class Options(Struct, frozen=True):
 @click.option("--include-reported", is_flag=True, help="Also where the provider stated the cost and a price is known by now.")
 @click.option("--apply", is_flag=True, help="Write it; without this, what would change is only shown.")
 @click.option("--resume", type=click.IntRange(min=1), metavar="RUN", help="Do what is left of a run that was interrupted.")
+@click.option("--list", "list_", is_flag=True, help="List the runs there were, and which of them are not done.")
 @json_option
 @click.pass_obj
 @collected(Options)
@@ -55,12 +60,19 @@ def rerate(invocation: Invocation, options: Options) -> None:
     """
     _check(options)
     with open_session(invocation) as service:
+        if options.list_:
+            show_runs(list_runs(service.engine), _names(service), as_json=options.as_json)
+            return
         if options.resume is not None:
-            _run(service, options.resume, options)
+            _run(service, show_run(service.engine, options.resume), options)
             return
         scope = _scope(service, options)
+        if options.provider is not None or options.model is not None:
+            used = used_names(service.engine)
+            remark_unknown(options.provider, used.providers, "no usage of the provider {} is on record")
+            remark_unknown(options.model, used.models, "no usage of the model {} is on record")
         if options.apply:
-            _run(service, start_rerate(service.engine, scope, reason=options.reason, now=service.clock()).id, options)
+            _run(service, start_rerate(service.engine, scope, reason=options.reason, now=service.clock()), options)
             return
         found = preview_rerate(service.engine, scope)
         names = _names(service)
@@ -74,8 +86,13 @@ def rerate(invocation: Invocation, options: Options) -> None:
 
 def _check(options: Options) -> None:
     period = (options.start, options.end)
-    if options.resume is not None:
-        if any((options.account, options.provider, options.model, options.reason, options.apply, *period)):
+    scope = (options.account, options.provider, options.model, options.reason, options.include_reported)
+    others = any((*scope, options.apply, *(each is not None for each in period)))
+    if options.list_:
+        if others or options.resume is not None:
+            raise click.UsageError("--list goes with no other option but --json")
+    elif options.resume is not None:
+        if others:
             raise click.UsageError("--resume takes up a run as it was begun; it goes with no other option but --json")
     elif None in period:
         raise click.UsageError("say which charges: --from and --to")
@@ -90,7 +107,7 @@ def _scope(service: Service, options: Options) -> RerateScope:
     )
 
 
-def _run(service: Service, run_id: int, options: Options) -> None:
+def _run(service: Service, begun: RerateRun, options: Options) -> None:
     told = [-1]
 
     def tell(run: RerateRun) -> None:
@@ -98,17 +115,23 @@ def _run(service: Service, run_id: int, options: Options) -> None:
             told[0] = run.events_examined // 1_000_000
             remark(f"run {run.id}: {run.events_examined:,} charges examined, {run.events_changed:,} replaced")
 
-    if not options.as_json:
-        remark(f"run {run_id}: if it is interrupted, `metering rerate --resume {run_id}` does what is left")
-    result = continue_rerate(service.engine, run_id, clock=service.clock, on_progress=tell if sys.stderr.isatty() else None)
+    if not options.as_json and begun.finished_at is None:
+        remark(f"run {begun.id}: if it is interrupted, `metering rerate --resume {begun.id}` does what is left")
+    result = continue_rerate(service.engine, begun.id, clock=service.clock, on_progress=tell if sys.stderr.isatty() else None)
     names = _names(service)
     if options.as_json:
-        print_json({"applied": True, "run": _run_json(result.run), **_effects_json(result.done_now, names)})
+        print_json({"applied": True, "run": run_json(result.run), **_effects_json(result.done_now, names)})
         return
-    _print_effects(result.done_now, names)
     run = result.run
-    difference = shown_nano(run.after_nano - run.before_nano)
-    say(f"run {run.id} is done: {run.events_changed:,} charges replaced, difference ${difference} ({run.reason})")
+    if options.resume is None:
+        _print_effects(result.done_now, names)
+        difference = shown_nano(run.after_nano - run.before_nano)
+        say(f"run {run.id} is done: {run.events_changed:,} charges replaced, difference ${difference} ({run.reason})")
+        return
+    # By model only what was done now is known; the run's totals are what was asked about.
+    show_runs([run], names, as_json=False)
+    now = result.done_now.total.events
+    say(f"run {run.id} is done: {run.events_changed:,} charges replaced, {now:,} of them now ({run.reason})")
 
 
 def _print_effects(found: Examined, names: dict[int, str]) -> None:
@@ -162,19 +185,4 @@ def _effect_json(effect: Effect) -> dict[str, object]:
         **money("before", effect.before_nano),
         **money("after", effect.after_nano),
         **money("difference", effect.after_nano - effect.before_nano),
-    }
-
-
-def _run_json(run: RerateRun) -> dict[str, object]:
-    return {
-        "id": run.id,
-        "reason": run.reason,
-        "requested_at": format_instant(run.requested_at),
-        "finished_at": None if run.finished_at is None else format_instant(run.finished_at),
-        "events_examined": run.events_examined,
-        "events_changed": run.events_changed,
-        "events_kept": run.events_kept,
-        **money("before", run.before_nano),
-        **money("after", run.after_nano),
-        **money("difference", run.after_nano - run.before_nano),
     }

@@ -22,7 +22,7 @@ from metering.storage.database import reading, writing
 from metering.storage.errors import SumTooLargeError
 from metering.storage.events import MAX_SUM
 from metering.storage.price_tables import load_tables, newest_table_id
-from metering.storage.rerate_runs import Cursor, RerateRun, insert_run, move_run, run_with_id
+from metering.storage.rerate_runs import Cursor, RerateRun, all_runs, insert_run, move_run, run_with_id
 from pricing.book import PriceBook
 
 CHUNK = 10_000
@@ -61,6 +61,18 @@ def start_rerate(engine: Engine, scope: RerateScope, *, reason: str, now: int) -
             connection, scope, _before(scope), reason=reason, newest_table_id=newest_table_id(connection), now=now
         )
         return _run(connection, run_id)
+
+
+def show_run(engine: Engine, run_id: int) -> RerateRun:
+    """Return a run as it stands. Raises NotFoundError."""
+    with reading(engine) as connection:
+        return _run(connection, run_id)
+
+
+def list_runs(engine: Engine) -> list[RerateRun]:
+    """Return every run, oldest first; one that was interrupted is not finished."""
+    with reading(engine) as connection:
+        return all_runs(connection)
 
 
 def continue_rerate(

@@ -23,6 +23,11 @@ def series_by_id(connection: Connection, series_ids: Collection[int]) -> dict[in
     return {row[0]: SeriesKey(*row[1:]) for row in connection.execute(statement)}
 
 
+def names_in_series(connection: Connection, dimension: str) -> set[str]:
+    """Return every value of a dimension of the series."""
+    return set(connection.execute(select(series.c[dimension]).distinct()).scalars())
+
+
 def insert_series(connection: Connection, key: SeriesKey) -> int:
     """Return the id of a series, which is created where it does not exist."""
     values = key._asdict()

@@ -78,3 +78,20 @@ def test_what_was_not_known_did_not_differ(contracted):
 def test_a_comparison_backwards_is_refused(contracted):
     contracted.run("prices", "diff", "--from", "2026-12-02", "--to", "2026-12-01")
     assert (contracted.code, contracted.errors.startswith("error[invalid_request]: ")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remark"),
+    [
+        (("--source", "nope"), "no price list is called 'nope'\n"),
+        (("--source", "HF_Router"), "no price list is called 'HF_Router'; there is 'hf_router'\n"),
+        (("--provider", "nope"), "no price list has the provider 'nope'\n"),
+        (("--source", "hf_router", "--provider", "together"), ""),
+    ],
+)
+def test_a_name_that_no_list_has_is_said(contracted, arguments, remark):
+    period = ("--from", "2020-01-01", "--to", "2020-01-02")
+    assert contracted.done("prices", "diff", *period, *arguments) == "no price differs\n"
+    assert contracted.errors == remark
+    assert contracted.json("prices", "diff", *period, *arguments)["changes"] == []
+    assert contracted.errors == remark

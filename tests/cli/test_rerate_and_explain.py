@@ -1,7 +1,12 @@
 """``metering rerate`` and ``metering explain``: what another price changes, and why a request costs what it costs."""
 
 import pytest
+from builders import instant
 from request_records import request
+
+from metering.domain.rerating import RerateScope
+from metering.operations.rerate import start_rerate
+from metering.storage.database import open_database
 
 SHEET = """\
 source: our contract
@@ -92,3 +97,80 @@ def test_a_charge_is_explained_on_one_screen(overpriced):
 def test_an_event_that_is_not_there_is_said(overpriced):
     overpriced.run("explain", "nobody", "--account", "acme")
     assert (overpriced.code, "there is no event 'nobody'" in overpriced.errors) == (2, True)
+
+
+@pytest.fixture
+def interrupted(overpriced):
+    """A run that was begun, and interrupted before its first charge."""
+    engine = open_database(overpriced.environment["METERING_DATABASE_URL"])
+    month = RerateScope(None, instant("2026-11-01T00:00:00Z"), instant("2026-12-01T00:00:00Z"), model="acme/own-model")
+    start_rerate(engine, month, reason="late contract", now=overpriced.now)
+    engine.dispose()
+    return overpriced
+
+
+def test_a_resumed_run_shows_its_totals_also_when_nothing_was_left(interrupted):
+    told = interrupted.done("rerate", "--resume", "1")
+    assert "metering rerate --resume 1" in interrupted.errors
+    again = interrupted.done("rerate", "--resume", "1")
+    assert interrupted.errors == ""
+    for shown, now in ((told, 2), (again, 0)):
+        (row,) = [line for line in shown.splitlines() if "all accounts" in line]
+        # 2 x 38 nano-USD become 2 x 3,000.
+        assert row.split()[-6:] == ["2", "2", "0.000000076", "0.000006", "late", "contract"]
+        assert f"run 1 is done: 2 charges replaced, {now} of them now (late contract)" in shown
+
+
+def test_the_runs_are_listed_and_which_of_them_are_not_done(interrupted):
+    assert "run 1 is not done: `metering rerate --resume 1` does what is left" in interrupted.done("rerate", "--list")
+    (run,) = interrupted.json("rerate", "--list")["runs"]
+    assert (run["id"], run["finished_at"], run["account"], run["model"], run["from"]) == (
+        1, None, None, "acme/own-model", "2026-11-01T00:00:00.000000Z",
+    )  # fmt: skip
+    interrupted.done("rerate", "--resume", "1")
+    assert "not done" not in interrupted.done("rerate", "--list")
+    (run,) = interrupted.json("rerate", "--list")["runs"]
+    assert (run["events_changed"], run["difference_nano_usd"], run["finished_at"] is None) == (2, 5_924, False)
+
+
+def test_before_the_first_run_there_is_none(overpriced):
+    assert overpriced.done("rerate", "--list") == "nothing was re-rated yet\n"
+    assert overpriced.json("rerate", "--list") == {"runs": []}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--resume", "1", "--include-reported"),
+        ("--resume", "1", "--from", "1970-01-01"),
+        ("--list", "--resume", "1"),
+        ("--list", "--apply"),
+    ],
+)
+def test_what_goes_with_no_other_option_refuses_them(interrupted, arguments):
+    interrupted.run("rerate", *arguments)
+    assert (interrupted.code, "with no other option" in interrupted.errors) == (2, True)
+
+
+def test_a_run_that_is_not_there_is_said_and_nothing_else(overpriced):
+    overpriced.run("rerate", "--resume", "99")
+    assert (overpriced.code, overpriced.errors) == (2, "error[not_found]: there is no re-rating run 99\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remark"),
+    [
+        (("--provider", "nope"), "no usage of the provider 'nope' is on record"),
+        (("--model", "nope"), "no usage of the model 'nope' is on record"),
+        (("--model", "Acme/Own-Model"), "no usage of the model 'Acme/Own-Model' is on record; there is 'acme/own-model'"),
+        (("--provider", "Together"), "no usage of the provider 'Together' is on record; there is 'together'"),
+    ],
+)
+def test_a_name_that_nothing_has_is_said(overpriced, arguments, remark):
+    assert "0 charges examined" in overpriced.done("rerate", *NOVEMBER, *arguments)
+    assert overpriced.errors == f"{remark}\n"
+
+
+def test_a_name_that_something_has_is_not_remarked_on(overpriced):
+    overpriced.done("rerate", *NOVEMBER, "--provider", "together", "--model", "acme/own-model")
+    assert overpriced.errors == ""

@@ -5,7 +5,7 @@ requests 1,024 fit into 64 bits (1,024 x 9 x 10^15 = 9,216 x 10^15 < 9,223 x 10^
 """
 
 import pytest
-from builders import DAY, NOON, batch_of, instant, price_table, rate, usage_event
+from builders import DAY, HOUR, NOON, batch_of, instant, price_table, rate, usage_event
 from sqlalchemy import func, select
 
 from metering.domain.errors import DomainError
@@ -112,8 +112,9 @@ def test_a_repeat_of_what_is_refused_is_refused_with_it(dear):
     dear.ingest(*many(1_024))
     twice = pictures("late", response_id="chatcmpl-0123456789")
     copy = pictures("late", source="other", response_id="chatcmpl-0123456789")
-    result = dear.ingest(twice, twice, pictures("late", time=NOON + 1), copy, usage_event())
-    assert (result.accepted, result.rejected) == (1, 4)
+    others = [pictures("late", time=NOON + later) for later in range(1, 10)]
+    result = dear.ingest(twice, twice, *others, copy, usage_event())
+    assert (result.accepted, result.rejected) == (1, 12)
     assert {item.code for item in result.items} == {"sum_too_large"}
     assert not dear.violations()
 
@@ -167,13 +168,13 @@ def test_a_run_stops_before_the_step_whose_totals_would_overflow(dear):
 
 def test_what_was_taken_back_makes_room_again(dear):
     dear.ingest(*many(1_024))
-    dear.record_prices(
-        price_table(rate(model="flux", prices={"images": Price(10**12)}), source="sheet", effective_from=NOON - DAY)
-    )
+    cheap = rate(model="flux", prices={"images": Price(10**12)})
+    dear.record_prices(price_table(cheap, source="sheet", effective_from=NOON))
     dear.rerate()
     assert dear.total() == 1_024 * 10**14
-    assert dear.ingest(*many(1_024, "q")).accepted == 1_024
-    assert dear.total() == 2_048 * 10**14
+    # An hour before, the dear price still held: in the counter from which as much was taken.
+    assert dear.ingest(*many(1_024, "q", time=NOON - HOUR)).accepted == 1_024
+    assert dear.total() == 1_024 * 10**14 + 1_024 * NINE_MILLION
     assert not dear.violations()
 
 
