@@ -7,7 +7,6 @@ Every unit that was used is in exactly one bucket: ``input_tokens`` are the toke
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import astuple
 
 from pricing.errors import InvalidQuantityError
 from pricing.shown import shown
@@ -108,8 +107,3 @@ def check_count(name: str, count: object) -> int:
     if count > MAX_QUANTITY:
         raise InvalidQuantityError(f"{name} must be at most {MAX_QUANTITY}, got {shown(count, 40)}")
     return count
-
-
-def amounts_of(quantities: Quantities) -> tuple[int, ...]:
-    """Return the counts as a tuple in the order of ALL_KINDS."""
-    return astuple(quantities)

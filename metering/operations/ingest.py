@@ -109,7 +109,6 @@ class Ingester:
 
     def __init__(self, engine: Engine, settings: IngestSettings, clock: Callable[[], int]) -> None:
         self._engine = engine
-        self._settings = settings
         self._clock = clock
         self._index = SeriesIndex(engine, settings.series_cap)
         self._months = StoredMonths(engine)

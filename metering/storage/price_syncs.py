@@ -10,7 +10,6 @@ RECORDED, UNCHANGED, HELD, ACCEPTED, SUPERSEDED, FAILED = (
     "recorded", "unchanged", "held", "accepted", "superseded", "failed",
 )  # fmt: skip
 SUCCESSES = (RECORDED, UNCHANGED, HELD)
-ATTEMPTS = (*SUCCESSES, FAILED)
 
 _decision = price_syncs.alias("decision")
 

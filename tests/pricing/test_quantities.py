@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import astuple
 
 from pricing.errors import InvalidQuantityError
 from pricing.quantities import (
@@ -11,7 +12,6 @@ from pricing.quantities import (
     OUTPUT_KINDS,
     PRICED_KINDS,
     Quantities,
-    amounts_of,
     check_count,
     checked_quantities,
 )
@@ -36,7 +36,7 @@ def test_reasoning_is_a_memo_and_has_no_price():
 
 def test_amounts_are_in_the_order_of_their_kinds():
     counts = {kind: position + 1 for position, kind in enumerate(PRICED_KINDS)}
-    assert amounts_of(Quantities(**counts)) == (*range(1, len(PRICED_KINDS) + 1), 0)
+    assert astuple(Quantities(**counts)) == (*range(1, len(PRICED_KINDS) + 1), 0)
 
 
 @pytest.mark.parametrize("kind", OUTPUT_KINDS)
