@@ -34,8 +34,8 @@ class AlertRow(NamedTuple):
     data: str
 
 
-def raise_alert(connection: Connection, alert: NewAlert, *, now: int) -> bool:
-    """Raise an alert unless it was raised before; return whether it is new."""
+def insert_alert(connection: Connection, alert: NewAlert, *, now: int) -> bool:
+    """Append an alert unless it was raised before; return whether it is new."""
     return insert_if_new(connection, alerts, {**alert._asdict(), "recorded_at": now})
 
 

@@ -12,7 +12,8 @@ from starlette.testclient import TestClient
 
 from metering.api.app import create_api
 from metering.operations.manage_accounts import show_account
-from metering.storage.alerts import NewAlert, raise_alert
+from metering.operations.steps.raise_alert import raise_alert
+from metering.storage.alerts import NewAlert
 from metering.storage.database import writing
 
 DEAR = ("model-0", "together", 20, 2)

@@ -6,7 +6,7 @@ import pytest
 from builders import NOW
 from sqlalchemy.exc import IntegrityError
 
-from metering.storage.alerts import NewAlert, list_alerts, raise_alert
+from metering.storage.alerts import NewAlert, insert_alert, list_alerts
 from metering.storage.database import reading, writing
 
 
@@ -18,7 +18,7 @@ def alert(**fields):
 def raised(meter):
     def call(**fields):
         with writing(meter.engine) as connection:
-            return raise_alert(connection, alert(**fields), now=NOW + 1)
+            return insert_alert(connection, alert(**fields), now=NOW + 1)
 
     return call
 
