@@ -25,7 +25,9 @@ class LineKind(StrEnum):
     ROUNDING = "rounding"
     REPORTED = "reported"
     SUBSCRIPTION = "subscription"
+    ADJUSTMENT = "adjustment"
     CREDIT = "credit"
+    CARRIED_FORWARD = "carried_forward"
     RESIDUAL = "residual"
     TOTAL = "total"
 
@@ -62,7 +64,10 @@ class UsageSums:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementLine:
-    """One line. ``amount_pico`` is None where it is not known; a price is ``price_pico`` per ``price_block`` units."""
+    """One line. ``amount_pico`` is None where it is not known; a price is ``price_pico`` per ``price_block`` units.
+
+    ``origin_month`` (``YYYYMM``) is the closed month that the line corrects; None for what belongs to the statement's own.
+    """
 
     kind: LineKind
     description: str
@@ -77,6 +82,7 @@ class StatementLine:
     price_pico: int | None = None
     price_block: int = 1
     price_assumed: bool = False
+    origin_month: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +107,8 @@ class Statement:
     """A month of one account; amounts are pico-USD unless their name says otherwise.
 
     ``lines`` are what the total consists of. ``owed_to_partners`` are lines of usage that the partners bill. The lists after
-    them are shown so that nothing is missing without a word.
+    them are shown so that nothing is missing without a word. ``status`` is ``draft`` until the month is closed; ``closed_at``
+    (microseconds UTC) and ``digest`` (SHA-256 in hex) are those of a closed one.
     """
 
     account: str
@@ -121,6 +128,8 @@ class Statement:
     failed_events: int = 0
     events: int = 0
     flags: frozenset[Flag] = field(default_factory=frozenset)
+    closed_at: int | None = None
+    digest: str = ""
 
     @property
     def usage_payable_nano(self) -> int:
