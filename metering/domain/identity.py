@@ -75,11 +75,16 @@ def claims_of(event: UsageEvent) -> list[int]:
     output are part of the claim.
     """
     claims = []
-    for kind, value in (("r", event.response_id), ("i", event.inference_id)):
-        if len(value) >= MIN_CLAIM_LENGTH:
-            content = f"{kind}\x1f{event.provider}\x1f{event.quantities.output_tokens}\x1f{value}"
-            claims.append(int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "big", signed=True))
+    if len(event.response_id) >= MIN_CLAIM_LENGTH:
+        claims.append(_claim("r", event, event.response_id))
+    if len(event.inference_id) >= MIN_CLAIM_LENGTH:
+        claims.append(_claim("i", event, event.inference_id))
     return claims
+
+
+def _claim(kind: str, event: UsageEvent, value: str) -> int:
+    content = f"{kind}\x1f{event.provider}\x1f{event.quantities.output_tokens}\x1f{value}"
+    return _signed_64(blake2b(content.encode(), digest_size=8).digest())[0]  # type: ignore[no-any-return]
 
 
 def raw_digest(raw: bytes) -> str:

@@ -21,6 +21,7 @@ __all__ = [
 
 _INSERT_CLAIMS = insert_all(event_claims)
 
+_SOURCES = "SELECT count(*) FROM sources"
 _CLAIMANTS = """
 SELECT event_claims.claim, events.id, events.account_id, events.source_id, events.event_time
 FROM json_each(?) AS wanted
@@ -43,7 +44,12 @@ def take_event_ids(connection: Connection, count: int) -> int:  # noqa: ARG001 -
 
 
 def hold_claims(connection: Connection, rows: Sequence[tuple[int, int]], start: int, end: int) -> HeldClaims:
-    """Return the events that make any of the claims; nobody else writes, and nothing is written yet."""
+    """Return the events that make any of the claims; nobody else writes, and nothing is written yet.
+
+    A copy is another source's: where there is one source, there is nothing to look for.
+    """
+    if connection.exec_driver_sql(_SOURCES).scalar_one() == 1:
+        return HeldClaims({}, {})
     wanted = msgspec.json.encode(sorted({claim for claim, _ in rows})).decode()
     known: dict[int, list[Claimant]] = {}
     for claim, *claimant in connection.exec_driver_sql(_CLAIMANTS, (wanted, start, end)):

@@ -10,6 +10,7 @@ whose identity has settled. Needs the write lock, like everything that looks bef
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, FromClause, select, union_all
@@ -38,10 +39,9 @@ def insert_identities(connection: Connection, rows: Sequence[tuple[bytes, int, i
     if not rows:
         return 0
     # The driver binds a bytearray as it is, and looks for an adapter of every bytes object first.
-    values: list[Any] = []
-    for identity, event_id, fingerprint in rows:
-        values += (bytearray(identity), event_id, fingerprint)
-    first = min(row[1] for row in rows)
+    identities, event_ids, fingerprints = zip(*rows, strict=True)
+    values: list[Any] = list(chain.from_iterable(zip(map(bytearray, identities), event_ids, fingerprints, strict=True)))
+    first = min(event_ids)
     if first < RECENT_FROM and connection.exec_driver_sql(_ANY_RECENT).first() is None:
         return _INSERT_SETTLED.run_flat(connection, values)
     _settle(connection, first, len(rows))

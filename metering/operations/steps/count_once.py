@@ -51,11 +51,7 @@ def judge(connection: Connection, events: Sequence[BatchEvent], places: Sequence
         return Judgement(0, {})
     first_id = take_event_ids(connection, len(events))
     identities = _identities(events, places)
-    rows = [
-        (identity, event_id, event.fingerprint)
-        for event_id, (identity, event) in enumerate(zip(identities, events, strict=True), first_id)
-    ]
-    rows.sort()
+    rows = sorted(zip(identities, range(first_id, first_id + len(events)), [event.fingerprint for event in events], strict=True))
     new = insert_identities(connection, rows)
     repeats = {} if new == len(events) else _repeats(connection, events, identities, first_id)
     return Judgement(first_id, repeats, _find_copies(connection, events, places, Judgement(first_id, repeats)))

@@ -113,7 +113,7 @@ class LogReader:
     def _pieces(self, block: bytes, *, quoted: bool) -> Iterator[RawBlock | LongLine]:
         """Split a block at lines that are too long and at BLOCK_LINES."""
         lines = block.count(b"\n")
-        if lines <= BLOCK_LINES and (len(block) <= MAX_LINE_BYTES or _longest_line(block) <= MAX_LINE_BYTES):
+        if lines <= BLOCK_LINES and not _has_long_line(block):
             yield self._take(block, lines)
             return
         piece: list[bytes] = []
@@ -194,8 +194,12 @@ def _last_line_end(data: bytes, *, quoted: bool) -> int:
     return cut if cut and quotes % 2 == 0 else last
 
 
-def _longest_line(data: bytes) -> int:
-    return max(map(len, data.split(b"\n"))) + 1
+def _has_long_line(data: bytes) -> bool:
+    """Whether a line is longer than MAX_LINE_BYTES: one that is leaves one of the half as long stretches without a line end."""
+    half = MAX_LINE_BYTES // 2
+    if all(data.find(b"\n", start, start + half) >= 0 for start in range(0, len(data) - half, half)):
+        return False
+    return max(map(len, data.split(b"\n"))) >= MAX_LINE_BYTES
 
 
 def _lines(data: bytes) -> list[bytes]:
