@@ -51,7 +51,9 @@ def judge(connection: Connection, events: Sequence[BatchEvent], places: Sequence
         return Judgement(0, {})
     first_id = take_event_ids(connection, len(events))
     identities = _identities(events, places)
-    rows = sorted(zip(identities, range(first_id, first_id + len(events)), [event.fingerprint for event in events], strict=True))
+    rows = sorted(
+        zip(identities, range(first_id, first_id + len(events)), [event.fingerprint for event in events], strict=True)
+    )
     new = insert_identities(connection, rows)
     repeats = {} if new == len(events) else _repeats(connection, events, identities, first_id)
     return Judgement(first_id, repeats, _find_copies(connection, events, places, Judgement(first_id, repeats)))
