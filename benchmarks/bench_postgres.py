@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
-from postgres_place import backend_seconds, drop_database, new_database, postgres, settings_of
+from postgres_place import as_url, backend_seconds, drop_database, new_database, postgres, settings_of
 from request_log import write_request_log
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import URL
+from sqlalchemy import BigInteger, Integer, SmallInteger, Text
 
 from metering.operations.commit_group import COMMIT_EVENTS
 from metering.operations.upgrade_database import upgrade_database
@@ -42,20 +42,6 @@ class Figure(NamedTuple):
     rate: float
     client_us: float
     server_us: float
-
-
-def as_url(conninfo: str) -> str:
-    parts: dict[str, Any] = psycopg.conninfo.conninfo_to_dict(conninfo)
-    query = {"host": parts["host"]} if str(parts.get("host", "")).startswith("/") else {}
-    return URL.create(
-        "postgresql",
-        parts.get("user"),
-        parts.get("password") or None,
-        None if query else parts.get("host"),
-        int(parts["port"]) if "port" in parts and not query else None,
-        parts["dbname"],
-        query,
-    ).render_as_string(hide_password=False)
 
 
 def measured(work: Any, events_in_all: int, folder: Path) -> Figure:
@@ -100,8 +86,7 @@ def run_bare(filled: str, empty: str, count: int, folder: Path) -> Figure:
 
 
 def _write(target: "psycopg.Connection[Any]", rows: dict[str, list[Any]]) -> None:
-    text = {"external_id", "other_quantities", "response_id", "inference_id", "details"}
-    kinds = ["text" if column.name in text else "int8" for column in events.c]
+    kinds = [_type_name(column.type) for column in events.c]
     for start in range(0, len(rows["events"]), COMMIT_EVENTS):
         for name, (types, columns, key) in KEYS.items():
             portion = sorted(rows[name][start : start + COMMIT_EVENTS])
@@ -113,6 +98,11 @@ def _write(target: "psycopg.Connection[Any]", rows: dict[str, list[Any]]) -> Non
         target.commit()
     _copy(target, "rollups", ["int8"] * len(rollups.c), rows["rollups"])
     target.commit()
+
+
+def _type_name(kind: Any) -> str:
+    names = {Text: "text", SmallInteger: "int2", BigInteger: "int8", Integer: "int4"}
+    return next(name for of, name in names.items() if isinstance(kind, of))
 
 
 def _copy(target: "psycopg.Connection[Any]", table: str, types: Any, rows: list[Any]) -> None:

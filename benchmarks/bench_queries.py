@@ -1,26 +1,34 @@
 """What a question costs when many events are stored: spend, statements, and the room that an event takes.
 
-    python benchmarks/bench_queries.py [--events N [N ...]]
+    python benchmarks/bench_queries.py [--events N [N ...]] [--on sqlite postgresql]
 
 A month of requests by 50 accounts of about 28 series each is ingested with ``metering ingest``, in parts, so that the disk
-holds one part of the log at a time. Questions are asked in this process, over and over, through the API's operations.
+holds one part of the log at a time; then comes an account with as many series as it may have. Questions are asked in this
+process, over and over, through the API's operations.
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
+import psycopg
+from postgres_place import as_url, drop_database, new_database, postgres, settings_of
 from request_log import Slice, write_request_log
 from rich.console import Console
 from rich.table import Table
 
 from metering.domain.instants import month_start, next_month
+from metering.domain.series import DEFAULT_SERIES_CAP
 from metering.domain.spend import Granularity, SpendQuery
 from metering.operations.manage_accounts import show_account
 from metering.operations.query_spend import query_spend
@@ -34,22 +42,80 @@ MONTH = 202610
 REPETITIONS = 200
 
 
-def fill(database: str, folder: Path, events: int, *, response_ids: bool) -> float:
-    """Ingest the month; return events a second of the ingest alone."""
-    environment = {**os.environ, "METERING_DATABASE_URL": database}
-    command = [sys.executable, "-m", "metering"]
-    subprocess.run([*command, "db", "upgrade"], env=environment, check=True, capture_output=True)
-    spent = 0.0
+class Place(NamedTuple):
+    """A database to fill, and how to ask for its size in bytes."""
+
+    url: str
+    size: Callable[[], int]
+
+
+class Filling(NamedTuple):
+    """Events a second over the whole of a database's filling, and with everything but the last part stored."""
+
+    overall: float
+    last: float
+
+
+@contextmanager
+def sqlite_place(folder: Path) -> Iterator[Place]:
+    file = folder / "queries.db"
+    try:
+        yield Place(f"sqlite:///{file}", lambda: file.stat().st_size)
+    finally:
+        for left in folder.glob("queries.db*"):
+            left.unlink()
+
+
+@contextmanager
+def postgres_place(address: str) -> Iterator[Place]:
+    name = "metering_bench_queries"
+    conninfo = new_database(address, name)
+
+    def size() -> int:
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            # What autovacuum does by and by: without it the planner knows nothing of what has just been filled.
+            connection.execute("VACUUM ANALYZE")
+            found = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+        return int(found[0])  # type: ignore[index]
+
+    try:
+        yield Place(as_url(conninfo), size)
+    finally:
+        drop_database(address, name)
+
+
+def fill(place: Place, folder: Path, events: int, *, response_ids: bool) -> Filling:
+    """Ingest the month; only the ingest itself is timed."""
+    _metering(place, "db", "upgrade")
+    spent = last = 0.0
     log = folder / "part.ndjson"
     for first in range(0, events, PART):
         part = Slice(first, min(PART, events - first), events)
         write_request_log(log, part, accounts=ACCOUNTS, response_ids=response_ids, tags=False)
         started = time.perf_counter()
-        ingest = [*command, "ingest", "--create-accounts", "--quiet", "--source", "gateway", str(log)]
-        subprocess.run(ingest, env=environment, check=True, capture_output=True)
-        spent += time.perf_counter() - started
+        _metering(place, "ingest", "--create-accounts", "--quiet", "--source", "gateway", str(log))
+        elapsed = time.perf_counter() - started
+        spent, last = spent + elapsed, part.count / elapsed
     log.unlink()
-    return events / spent
+    return Filling(events / spent, last)
+
+
+def crowd(place: Place, folder: Path) -> None:
+    """Ingest a request of each of as many keys as an account may have series."""
+    log = folder / "crowd.ndjson"
+    request = {"account": "crowded", "provider": "together", "model": "meta-llama/Llama-3.3-70B-Instruct", "route": "routed"}
+    used = {"status": 200, "usage": {"input_tokens": 10, "output_tokens": 5}}
+    with log.open("w", encoding="ascii") as file:
+        for number in range(DEFAULT_SERIES_CAP):
+            which = {"id": f"crowd-{number}", "time": f"2026-10-{1 + number % 28:02d}T10:00:00Z", "key": f"key-{number}"}
+            file.write(json.dumps(which | request | used) + "\n")
+    _metering(place, "ingest", "--create-accounts", "--quiet", "--source", "gateway", str(log))
+    log.unlink()
+
+
+def _metering(place: Place, *arguments: str) -> None:
+    environment = {**os.environ, "METERING_DATABASE_URL": place.url}
+    subprocess.run([sys.executable, "-m", "metering", *arguments], env=environment, check=True, capture_output=True)
 
 
 def timed(ask: Callable[[], object]) -> tuple[float, float]:
@@ -64,20 +130,21 @@ def timed(ask: Callable[[], object]) -> tuple[float, float]:
     return statistics.median(took), took[int(0.99 * len(took))]
 
 
-def questions(database: str) -> dict[str, tuple[float, float]]:
-    engine = open_database(database)
+def questions(url: str) -> dict[str, tuple[float, float]]:
+    engine = open_database(url)
     plans = bundled_plans()
-    account = show_account(engine, "account-07")
+    account, crowded = show_account(engine, "account-07"), show_account(engine, "crowded")
     start, end = month_start(MONTH), month_start(next_month(MONTH))
-    by_model = ("provider", "model")
 
-    def spend(**fields: object) -> Callable[[], object]:
-        query = SpendQuery(start, end, group_by=by_model, granularity=Granularity.TOTAL, **fields)  # type: ignore[arg-type]
+    def spend(*group_by: str, account_id: int | None = None) -> Callable[[], object]:
+        query = SpendQuery(start, end, group_by=group_by, granularity=Granularity.TOTAL, account_id=account_id)
         return lambda: query_spend(engine, query)
 
     asked = {
-        "spend of a month by provider and model, one account": spend(account_id=account.id),
-        "... of all accounts": spend(),
+        "spend of a month by provider and model, one account": spend("provider", "model", account_id=account.id),
+        "... of all accounts": spend("provider", "model"),
+        f"... of an account with {DEFAULT_SERIES_CAP:,} series": spend("provider", "model", account_id=crowded.id),
+        "... of the same, by key": spend("key", account_id=crowded.id),
         "draft statement of one account": lambda: show_statement(engine, account.name, MONTH, plans),
     }
     answers = {name: timed(ask) for name, ask in asked.items()}
@@ -85,29 +152,40 @@ def questions(database: str) -> dict[str, tuple[float, float]]:
     return answers
 
 
+def measure(place: Place, folder: Path, events: int, *, response_ids: bool, tables: tuple[Table, Table]) -> None:
+    """Fill a place and tell what that took; one without response ids is also asked."""
+    answers, room = tables
+    on = "SQLite" if place.url.startswith("sqlite") else "PostgreSQL"
+    filling = fill(place, folder, events, response_ids=response_ids)
+    kind = "with response ids" if response_ids else "without response ids"
+    bytes_each = f"{place.size() / events:.0f}"
+    room.add_row(on, kind, f"{events:,}", bytes_each, f"{filling.overall:,.0f}", f"{filling.last:,.0f}")
+    if not response_ids:
+        crowd(place, folder)
+        place.size()
+        for question, (median, p99) in questions(place.url).items():
+            answers.add_row(on, question, f"{events:,}", f"{median:.2f}", f"{p99:.2f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--events", type=int, nargs="+", default=[1_000_000])
+    parser.add_argument("--on", nargs="+", choices=("sqlite", "postgresql"), default=["sqlite", "postgresql"])
     arguments = parser.parse_args()
-    table = Table(title=f"Questions about a month of {ACCOUNTS} accounts, {REPETITIONS} times each, SQLite")
-    for heading in ("", "events stored", "median ms", "p99 ms"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    room = Table(title="Room an event takes, indexes included")
-    for heading in ("", "events stored", "bytes", "ingest events/s"):
-        room.add_column(heading, justify="left" if not heading else "right")
-    for events in arguments.events:
-        for response_ids in (False, True):
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
-                file = folder / "queries.db"
-                speed = fill(f"sqlite:///{file}", folder, events, response_ids=response_ids)
-                size = file.stat().st_size / events
-                kind = "with response ids" if response_ids else "without response ids"
-                room.add_row(kind, f"{events:,}", f"{size:.0f}", f"{speed:,.0f}")
-                if not response_ids:
-                    for question, (median, p99) in questions(f"sqlite:///{file}").items():
-                        table.add_row(question, f"{events:,}", f"{median:.2f}", f"{p99:.2f}")
-    Console().print(table)
+    answers = Table(title=f"Questions about a month of {ACCOUNTS} accounts, {REPETITIONS} times each")
+    for heading in ("on", "", "events stored", "median ms", "p99 ms"):
+        answers.add_column(heading, justify="left" if heading in ("", "on") else "right")
+    room = Table(title="Room an event takes, indexes included; ingest in parts of 500,000")
+    for heading in ("on", "", "events stored", "bytes", "events/s", "last part, events/s"):
+        room.add_column(heading, justify="left" if heading in ("", "on") else "right")
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        address = stack.enter_context(postgres(folder)) if "postgresql" in arguments.on else ""
+        room.caption = f"PostgreSQL: {settings_of(address)}" if address else None
+        for on, events, response_ids in product(arguments.on, arguments.events, (False, True)):
+            with sqlite_place(folder) if on == "sqlite" else postgres_place(address) as place:
+                measure(place, folder, events, response_ids=response_ids, tables=(answers, room))
+    Console().print(answers)
     Console().print(room)
 
 

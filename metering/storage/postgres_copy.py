@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, SmallInteger, Table, Text
 from sqlalchemy.exc import DBAPIError
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -48,6 +48,7 @@ def _copying(connection: Connection, table: str, columns: Sequence[str]) -> Iter
 
 
 def _type_name(kind: Any) -> str:
-    if isinstance(kind, Text):
-        return "text"
-    return "bytea" if isinstance(kind, LargeBinary) else "int8"
+    return next(name for of, name in _TYPE_NAMES if isinstance(kind, of))
+
+
+_TYPE_NAMES = ((Text, "text"), (LargeBinary, "bytea"), (SmallInteger, "int2"), (BigInteger, "int8"), (Integer, "int4"))

@@ -17,6 +17,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
 )
@@ -37,8 +38,11 @@ metadata = MetaData(
     }
 )
 
-# 64 bits on both databases; SQLite's STRICT tables know only INTEGER, and only that name makes a rowid alias.
+# 64 bits on both databases; SQLite's STRICT tables know only INTEGER, and only that name makes a rowid alias. SQLite keeps a
+# number in as many bytes as it needs; PostgreSQL in as many as were declared.
 Int64 = BigInteger().with_variant(Integer(), "sqlite")
+Int32 = Integer()
+Int16 = SmallInteger().with_variant(Integer(), "sqlite")
 
 
 class Bytes16(TypeDecorator[bytes]):
@@ -88,6 +92,11 @@ def identifier() -> Column[int]:
 def integer(name: str, *, null: bool = False, default: int | None = None) -> Column[int]:
     """Return a 64-bit integer column."""
     return Column(name, Int64, nullable=null, server_default=None if default is None else str(default))
+
+
+def narrow_integer(name: str, kind: TypeEngine[int] = Int32, *, null: bool = False) -> Column[int]:
+    """Return an integer column of a table with so many rows that its bytes count on PostgreSQL: Int32, or Int16."""
+    return Column(name, kind, nullable=null)
 
 
 def text(name: str, *, null: bool = False) -> Column[str]:
