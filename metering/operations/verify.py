@@ -13,10 +13,13 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from metering.domain.violations import Violation
+from metering.operations.steps.check_billing_months import (
+    events_are_billed_in_their_month,
+    nothing_is_charged_after_its_close,
+)
 from metering.operations.steps.check_charges import first_charges_follow_their_grades, later_charges_undo_and_replace
 from metering.operations.steps.check_database import database_is_whole, references_lead_somewhere
 from metering.operations.steps.check_events import (
-    events_are_billed_in_their_month,
     every_event_has_its_identity,
     failed_events_cost_nothing,
     over_events,
@@ -65,6 +68,7 @@ CHECKS: tuple[Check, ...] = (
     Check("identities", _plain(every_identity_is_held)),
     Check("first charges", first_charges_follow_their_grades),
     Check("later charges", later_charges_undo_and_replace),
+    Check("nothing is charged after its close", _plain(nothing_is_charged_after_its_close)),
     Check("price tables are what was recorded", _plain(tables_are_what_was_recorded)),
     Check("re-rating runs", _plain(runs_are_their_charges)),
 )
