@@ -17,11 +17,13 @@ from sqlalchemy import Engine
 
 from metering.api.app import create_api
 from metering.operations.close_month import Closing
+from metering.operations.judge_credits import Judging
 from metering.operations.open_service import Service, open_service
 from metering.operations.settings import read_settings
 from metering.operations.sync_prices import Source
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
 from metering.runtime.close_job import close_when_due
+from metering.runtime.credits_job import judge_credits_each_tick
 from metering.runtime.leader import Leader
 from metering.runtime.price_sync_job import sync_when_due
 from metering.runtime.scheduler import Job, Scheduler, StoppingError
@@ -46,17 +48,14 @@ def create_app() -> FastAPI:
 @contextmanager
 def _beside_requests(service: Service, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
     """Run the jobs until the server ends; what they wait for then is left undone."""
-    jobs = _jobs(service)
-    scheduler = Scheduler(jobs, _leader(service.engine)) if jobs else None
-    if scheduler is not None:
-        scheduler.start()
+    scheduler = Scheduler(_jobs(service), _leader(service.engine))
+    scheduler.start()
     with closing:
         try:
             yield
         finally:
             stopping.set()
-            if scheduler is not None:
-                scheduler.stop()
+            scheduler.stop()
 
 
 def _leader(engine: Engine) -> Leader | ServerLeader:
@@ -73,6 +72,8 @@ def _jobs(service: Service) -> list[Job]:
     if close.automatic:
         how = Closing(service.catalogue)
         jobs.append(Job("close months", lambda: close_when_due(service.engine, how, close, service.clock())))
+    judging = Judging(service.catalogue, service.settings.credits_low_percent)
+    jobs.append(Job("judge credits", lambda: judge_credits_each_tick(service.engine, judging, service.clock())))
     return jobs
 
 

@@ -5,7 +5,7 @@ included before purchased, oldest, id. Never below zero; never on fees, negative
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from metering.domain.instants import month_start, next_month
 
@@ -43,6 +43,10 @@ class CreditGrant:
         """What decides which grant pays first."""
         expiry = _NEVER if self.expires_at is None else self.expires_at
         return expiry, 0 if self.kind == INCLUDED else 1, self.granted_at, self.id
+
+    def with_voided(self, voided_nano: int) -> "CreditGrant":
+        """Return the grant with another amount taken back of it."""
+        return replace(self, voided_nano=voided_nano)
 
 
 @dataclass(frozen=True, slots=True)

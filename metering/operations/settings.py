@@ -13,6 +13,7 @@ from metering.domain.errors import DomainError
 from metering.domain.series import DEFAULT_SERIES_CAP
 from metering.operations.close_settings import CloseSettings
 from metering.operations.ingest import IngestSettings
+from metering.operations.judge_credits import DEFAULT_LOW_PERCENT
 from metering.operations.sync_settings import SyncSettings
 
 PREFIX = "METERING_"
@@ -53,6 +54,11 @@ SETTINGS = (
         "how long after its end, and after the account's first events, a month stays open for late ones",
     ),
     Setting(
+        "METERING_CREDITS_LOW_PERCENT",
+        str(DEFAULT_LOW_PERCENT),
+        "`credits.low` is raised when at most this share of a month's credits is left",
+    ),
+    Setting(
         "METERING_ROUTER_URL", SyncSettings().router_url, "the router whose `/models` says what requests cost; no token is sent"
     ),
     Setting(
@@ -90,6 +96,7 @@ class Settings(Struct, frozen=True):
     max_waiting_events: int = 50_000
     sync: SyncSettings = SyncSettings()
     close: CloseSettings = CloseSettings()
+    credits_low_percent: int = DEFAULT_LOW_PERCENT
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -120,6 +127,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             automatic=_yes_or_no(values, "METERING_CLOSE_AUTOMATICALLY"),
             grace_hours=_whole(values, "METERING_CLOSE_GRACE_HOURS", 0, MAX_GRACE_HOURS),
         ),
+        credits_low_percent=_whole(values, "METERING_CREDITS_LOW_PERCENT", 0, 99),
     )
 
 

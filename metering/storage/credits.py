@@ -128,6 +128,13 @@ def overdrawn_grants(connection: Connection, account_id: int | None = None) -> l
     return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
 
 
+def accounts_with_grants(connection: Connection) -> list[int]:
+    """Return the accounts that were ever granted credits, in order."""
+    return list(
+        connection.execute(select(credit_grants.c.account_id).distinct().order_by(credit_grants.c.account_id)).scalars()
+    )
+
+
 def used_elsewhere(connection: Connection, account_id: int) -> dict[int, int]:
     """Return, by month, how much included credit was spent on other Hugging Face compute, nano-USD, as far as told."""
     statement = (

@@ -36,6 +36,12 @@ def statement_of_month(connection: Connection, account_id: int, month: int) -> C
     return None if row is None else ClosedStatement(*row)
 
 
+def statements_of(connection: Connection, account_id: int) -> list[ClosedStatement]:
+    """Return the account's closed statements, by month."""
+    statement = select(*_COLUMNS).where(statements.c.account_id == account_id).order_by(statements.c.month)
+    return [ClosedStatement(*row) for row in connection.execute(statement)]
+
+
 def closed_months(connection: Connection, account_id: int) -> dict[int, int]:
     """Return the account's months with a closed statement, in order, with the cents that each carried forward."""
     statement = select(statements.c.month, statements.c.carried_cents).where(statements.c.account_id == account_id)

@@ -68,6 +68,18 @@ def billable_by_months(connection: Connection, account_id: int) -> dict[tuple[in
     return {(billing, origin): whole_sum(high, low) for billing, origin, high, low in connection.execute(statement)}
 
 
+def accounts_billed_in(connection: Connection, month: int) -> list[int]:
+    """Return the accounts that have usage billed in a month, in order."""
+    statement = (
+        select(series.c.account_id)
+        .join(month_rollups, month_rollups.c.series_id == series.c.id)
+        .where(month_rollups.c.billing_month == month)
+        .distinct()
+        .order_by(series.c.account_id)
+    )
+    return list(connection.execute(statement).scalars())
+
+
 def months_with_usage(connection: Connection, account_id: int | None = None) -> list[tuple[int, int]]:
     """Return the (account id, billing month) pairs that have rollups, in that order."""
     statement = (
