@@ -163,7 +163,7 @@ def post_credits(principal: Admin, service: ServiceNow, body: NewGrant) -> Grant
     expires_at = None if body.expires_at is None else query.instant("body.expires_at", body.expires_at)
     amount = parse_usd(body.amount_usd, unit_per_usd=NANO_PER_USD)
     wanted = CreditGrant(0, body.kind, amount, granted_at, expires_at, body.reference)
-    return _grant(grant_credits(service.engine, name, wanted))
+    return _grant(grant_credits(service.engine, name, wanted, now=service.clock()))
 
 
 @router.post(

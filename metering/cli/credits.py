@@ -51,7 +51,7 @@ def grant(
     """Grant ACCOUNT an AMOUNT of credits, in dollars. Unlike a plan's own, they outlive the month."""
     with open_session(invocation) as service:
         wanted = CreditGrant(0, kind, amount, service.clock(), expires, reference)
-        granted = grant_credits(service.engine, account, wanted)
+        granted = grant_credits(service.engine, account, wanted, now=service.clock())
     if as_json:
         print_json({"account": account, **grant_json(granted)})
     else:

@@ -30,11 +30,13 @@ from metering.storage.tables.price_syncs import price_syncs
 from metering.storage.tables.prices import price_discounts, price_tables, rate_prices, rate_withdrawals, rates
 from metering.storage.tables.rerating import rerate_runs
 from metering.storage.tables.schema import metadata
+from metering.storage.tables.statements import adjustments, statements
 
 __all__ = [
     "EVENT_ID_BLOCK",
     "account_names",
     "accounts",
+    "adjustments",
     "alerts",
     "api_keys",
     "charges",
@@ -65,4 +67,5 @@ __all__ = [
     "series",
     "sources",
     "sqlite_metadata",
+    "statements",
 ]
