@@ -4,15 +4,15 @@ Accounts get the last month that is closed and the time of their first events. F
 which the last events of anybody were stored counts: nothing closes earlier for it. Grants that were given get the ledger entry
 that says so.
 
-Revision: 0008
-Follows: 0007
+Revision: 0009
+Follows: 0008
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
@@ -68,7 +68,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     if op.get_bind().execute(sa.text("SELECT 1 FROM statements LIMIT 1")).first():
-        raise RuntimeError("a database with closed statements can not go below revision 0008: they would be open again")
+        raise RuntimeError("a database with closed statements can not go below revision 0009: they would be open again")
     op.drop_index(op.f("ix_credit_entries_grant_id"), "credit_entries")
     op.execute("DELETE FROM credit_entries WHERE grant_id IS NOT NULL")
     op.execute("UPDATE credit_grants SET kind = 'promotional' WHERE kind = 'manual'")
