@@ -33,6 +33,7 @@ COMMANDS = {
     "explain": LazyCommand("metering.cli.explain:explain", "Explain what a request costs, and why."),
     "quarantine": LazyCommand("metering.cli.quarantine:quarantine", "Show records that were refused; read them again."),
     "verify": LazyCommand("metering.cli.verify:verify", "Prove that everything adds up, to the nano-dollar."),
+    "retention": LazyCommand("metering.cli.retention:retention", "Take the events of closed months out of the log."),
     "keys": LazyCommand("metering.cli.keys:keys", "Create and revoke API keys."),
     "serve": LazyCommand("metering.cli.serve:serve", "Serve the HTTP API."),
     "db": LazyCommand("metering.cli.db:db", "Bring the database to this release."),

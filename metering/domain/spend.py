@@ -158,6 +158,18 @@ def whole_days(start: int, end: int) -> tuple[int, int]:
     return first, max(first, day_of(end))
 
 
+def finer_than_days(query: SpendQuery) -> list[tuple[int, int]]:
+    """Return the parts of a question's time, as ``[start, end)``, that only the event log can answer: hours, parts of days."""
+    if query.period_basis is PeriodBasis.BILLING:
+        return []
+    parts = [(query.start, query.end)]
+    if query.granularity is not Granularity.HOUR:
+        first, last = whole_days(query.start, query.end)
+        if first < last:
+            parts = [(query.start, first * MICROS_PER_DAY), (last * MICROS_PER_DAY, query.end)]
+    return [(start, end) for start, end in parts if start < end]
+
+
 def whole_months(first: int, last: int) -> tuple[int, ...]:
     """Return the months (``YYYYMM``) of which all days lie in ``[first, last)`` (days since 1970), in order."""
     touched = months_between(first * MICROS_PER_DAY, last * MICROS_PER_DAY)

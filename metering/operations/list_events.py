@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, Row
 
 from metering.domain.events import PriceGrade, QuantityGrade
 from metering.domain.series import OTHER
+from metering.operations.steps.require_events import require_events
 from metering.storage.database import reading
 from metering.storage.event_log import EventPosition, EventQuery, events_after
 from metering.storage.event_quantities import quantities_of
@@ -55,8 +56,12 @@ class LoggedEvent(Struct, frozen=True):
 
 
 def list_events(engine: Engine, query: EventQuery, *, after: EventPosition | None = None, limit: int) -> list[LoggedEvent]:
-    """Return at most ``limit`` events by event time, of equal times in the order of their arrival."""
+    """Return at most ``limit`` events by event time, of equal times in the order of their arrival.
+
+    Raises EventsRetiredError for a period of which events were retired.
+    """
     with reading(engine) as connection:
+        require_events(connection, query.start, query.end, "listing them")
         return logged_events(connection, query, after=after, limit=limit)
 
 

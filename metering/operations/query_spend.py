@@ -9,19 +9,19 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, month_start
-from metering.domain.spend import CODED_VALUES, MAX_ROWS, Granularity, SpendQuery, SpendRow, TooManyRowsError
+from metering.domain.spend import CODED_VALUES, Granularity, SpendQuery, SpendRow, finer_than_days
+from metering.operations.steps.require_events import require_events
+from metering.operations.steps.sum_spend import sums_by_group
 from metering.storage.accounts import accounts_by_name
 from metering.storage.database import reading
-from metering.storage.spend import spend_sums
 from pricing.quantities import Quantities
-
-Sums = dict[tuple[int, tuple[Any, ...]], tuple[int, ...]]
-"""By (period, group as the database keeps it)."""
 
 
 def query_spend(engine: Engine, query: SpendQuery) -> list[SpendRow]:
-    """Return the answer. Raises TooManyRowsError."""
+    """Return the answer. Raises TooManyRowsError, and EventsRetiredError for hours of a retired month."""
     with reading(engine) as connection:
+        for start, end in finer_than_days(query):
+            require_events(connection, start, end, "spend by the hour, or of a part of a day,")
         sums = sums_by_group(connection, query)
         shown = [_presentation(connection, name) for name in query.group_by]
     rows = []
@@ -31,18 +31,6 @@ def query_spend(engine: Engine, query: SpendQuery) -> list[SpendRow]:
         used = Quantities(*amounts)
         rows.append(SpendRow(values, start, events, failed, unpriced, unpriced_tokens, used, amount_nano))
     return sorted(rows, key=lambda row: (row.period_start, row.group))
-
-
-def sums_by_group(connection: Connection, query: SpendQuery) -> Sums:
-    """Return the sums of each group and period that has any. Raises TooManyRowsError."""
-    merged: Sums = {}
-    for group, period, sums in spend_sums(connection, query, limit=MAX_ROWS + 1):
-        key = (period, group)
-        before = merged.get(key)
-        merged[key] = sums if before is None else tuple(map(sum, zip(before, sums, strict=True)))
-    if len(merged) > MAX_ROWS:
-        raise TooManyRowsError
-    return merged
 
 
 def _presentation(connection: Connection, dimension: str) -> Callable[[Any], str]:

@@ -15,6 +15,7 @@ from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.rerating import Examined, RerateScope
 from metering.operations.steps.examine_charges import ChargeExaminer
 from metering.operations.steps.pause_collector import collector_paused
+from metering.operations.steps.require_events import require_events
 from metering.operations.steps.write_corrections import write_corrections
 from metering.storage.accounts import UNASSIGNED_ID, next_account_id
 from metering.storage.charged_events import ChargedEvent, charged_events
@@ -36,10 +37,14 @@ class RerateResult(Struct, frozen=True):
 
 
 def preview_rerate(engine: Engine, scope: RerateScope) -> Examined:
-    """Return what re-rating would change, reading one state of the database. Raises DomainError for an empty period."""
+    """Return what re-rating would change, reading one state of the database.
+
+    Raises DomainError for an empty period, EventsRetiredError for one of which events were retired.
+    """
     scope.check()
     found = Examined()
     with collector_paused(), reading(engine) as connection:
+        require_events(connection, scope.start, scope.end, "re-rating")
         examiner = ChargeExaminer(PriceBook(load_tables(connection)), scope)
         cursor: Cursor | None = _before(scope)
         while cursor is not None:
@@ -51,12 +56,13 @@ def preview_rerate(engine: Engine, scope: RerateScope) -> Examined:
 def start_rerate(engine: Engine, scope: RerateScope, *, reason: str, now: int) -> RerateRun:
     """Record a run, with the prices that are known now; ``continue_rerate`` does it.
 
-    Raises DomainError for an empty period and for an empty reason.
+    Raises DomainError for an empty period and for an empty reason, EventsRetiredError as for the preview.
     """
     scope.check()
     if not reason.strip():
         raise DomainError("re-rating needs a reason: it stands on every charge that it writes")
     with writing(engine) as connection:
+        require_events(connection, scope.start, scope.end, "re-rating")
         run_id = insert_run(
             connection, scope, _before(scope), reason=reason, newest_table_id=newest_table_id(connection), now=now
         )

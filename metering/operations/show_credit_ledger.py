@@ -12,9 +12,9 @@ from metering.domain.events import BILLED_ROUTES
 from metering.domain.instants import date_of, day_of, month_of, month_start
 from metering.domain.plan_history import PlanChange, plan_month
 from metering.domain.spend import SpendQuery
-from metering.operations.query_spend import sums_by_group
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books
+from metering.operations.steps.sum_spend import sums_by_group
 from metering.storage.credits import grants_of, ledger_of
 from metering.storage.database import reading
 from pricing.plans import PlanCatalogue

@@ -1,7 +1,7 @@
 """Opening the database, and the ways to use it: reading one state of it, writing alone, writing beside others.
 
-What the two databases do differently around a transaction stands in ``sqlite_connections`` and ``postgres_connections``: both
-offer ``open_engine``, ``reading``, ``writing``, ``writing_beside_others`` and ``migrating``.
+What the two databases do differently around a transaction, and about the room they take, stands in ``sqlite_connections`` and
+``postgres_connections``: both offer what ``Connections`` says.
 """
 
 from contextlib import AbstractContextManager
@@ -17,7 +17,9 @@ from metering.storage.errors import DatabaseUrlError
 
 __all__ = [
     "DatabaseUrlError",
+    "database_bytes",
     "file_of",
+    "give_room_back",
     "is_server",
     "migrating",
     "open_database",
@@ -45,6 +47,12 @@ class Connections(Protocol):
 
     def migrating(self, engine: Engine) -> AbstractContextManager[Connection]:
         """Change the schema."""
+
+    def database_bytes(self, engine: Engine) -> int:
+        """Tell its size."""
+
+    def give_room_back(self, engine: Engine) -> None:
+        """Give up what deleted rows took."""
 
 
 _DATABASES: dict[str, ModuleType] = {"sqlite": sqlite_connections, "postgresql": postgres_connections}
@@ -109,6 +117,16 @@ def writing_beside_others(engine: Engine) -> AbstractContextManager[Connection]:
 def migrating(engine: Engine) -> AbstractContextManager[Connection]:
     """Give a write transaction in which the schema may change; of two at once the second waits for the first."""
     return _connections(engine.dialect.name).migrating(engine)
+
+
+def database_bytes(engine: Engine) -> int:
+    """Return how many bytes the database takes on disk."""
+    return _connections(engine.dialect.name).database_bytes(engine)
+
+
+def give_room_back(engine: Engine) -> None:
+    """Give the room that deleted rows took back: to the file system on SQLite, on PostgreSQL to the rows to come."""
+    _connections(engine.dialect.name).give_room_back(engine)
 
 
 def _connections(name: str) -> Connections:

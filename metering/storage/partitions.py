@@ -36,3 +36,26 @@ def create_partitions(connection: Connection, months: Collection[int]) -> None:
 def partition_name(month: int) -> str:
     """Return the name of a month's partition."""
     return f"events_{month}"
+
+
+def lock_partition(connection: Connection, month: int) -> None:
+    """Keep others from a month's events until the transaction ends, where the month has a partition."""
+    if _exists(connection, month):
+        connection.exec_driver_sql(f"LOCK TABLE {partition_name(month)} IN ACCESS EXCLUSIVE MODE")
+
+
+def drop_partition(connection: Connection, month: int) -> bool:
+    """Drop a month's events at once, with all the room they take; say whether the log is kept in partitions.
+
+    An empty partition takes the place: who has seen that there is one does not look again.
+    """
+    if connection.dialect.name != "postgresql":
+        return False
+    if _exists(connection, month):
+        connection.exec_driver_sql(f"DROP TABLE {partition_name(month)}")
+        create_partitions(connection, [month])
+    return True
+
+
+def _exists(connection: Connection, month: int) -> bool:
+    return connection.dialect.name == "postgresql" and not months_without_partition(connection, [month])

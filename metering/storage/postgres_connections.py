@@ -72,6 +72,18 @@ def migrating(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def database_bytes(engine: Engine) -> int:
+    """Return the size of the database."""
+    with reading(engine) as connection:
+        return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+
+
+def give_room_back(engine: Engine) -> None:
+    """Let the rows to come have the room of deleted ones; nobody waits for that."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM charges, event_claims, event_copies, later_claims")
+
+
 def take_lock(connection: Connection, key: int) -> None:
     """Wait for an advisory lock, and hold it until the transaction ends."""
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (key,))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, or_, select
 
 from metering.domain.events import PriceGrade
-from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, day_number, first_date, first_day, month_of, next_month
+from metering.domain.instants import MICROS_PER_HOUR, day_number, first_date, first_day, month_of, next_month
 from metering.domain.series import OTHER
 from metering.domain.spend import (
     CODED_VALUES,
@@ -20,6 +20,7 @@ from metering.domain.spend import (
     Granularity,
     PeriodBasis,
     SpendQuery,
+    finer_than_days,
     months_between,
     whole_days,
     whole_months,
@@ -58,15 +59,12 @@ def spend_sums(connection: Connection, query: SpendQuery, *, limit: int) -> list
 
 def _sources(query: SpendQuery) -> Iterator[tuple[FromClause, ColumnElement[bool]]]:
     """Yield what a question by event time is answered from: months where they are whole, else days, else the ledger."""
-    ragged = [(query.start, query.end)]
     if query.granularity is not Granularity.HOUR:
         first, last = whole_days(query.start, query.end)
         if first < last:
-            ragged = [(query.start, first * MICROS_PER_DAY), (last * MICROS_PER_DAY, query.end)]
             yield from _of_days(first, last, query)
-    for start, end in ragged:
-        if start < end:
-            yield entries(account_id=query.account_id, start=start, end=end), literal(1) == 1
+    for start, end in finer_than_days(query):
+        yield entries(account_id=query.account_id, start=start, end=end), literal(1) == 1
 
 
 def _of_days(first: int, last: int, query: SpendQuery) -> Iterator[tuple[FromClause, ColumnElement[bool]]]:

@@ -72,6 +72,21 @@ def migrating(engine: Engine) -> Iterator[Connection]:
             driver.execute("PRAGMA foreign_keys = ON")
 
 
+def database_bytes(engine: Engine) -> int:
+    """Return the size of the database file, without what its log holds."""
+    with engine.connect() as connection:
+        pages, page = (connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("page_count", "page_size"))
+    return int(pages) * int(page)
+
+
+def give_room_back(engine: Engine) -> None:
+    """Write the file anew without what deleted rows took. Needs as much room again meanwhile, and others wait to write."""
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("VACUUM")
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def _prepare_connection(dbapi_connection: Any, _record: object) -> None:
     # The driver must not begin transactions on its own: it would begin them deferred, and late.
     dbapi_connection.isolation_level = None

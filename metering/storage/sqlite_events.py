@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 from metering.storage.bulk import insert_all
 from metering.storage.event_keys import Claimant, HeldClaims
 from metering.storage.sqlite_identities import all_identities, insert_identities, stored_identities
-from metering.storage.tables import event_claims, event_copies, events
+from metering.storage.tables import event_claims, event_copies, events, retired_months
 
 __all__ = [
     "all_identities",
@@ -21,6 +21,7 @@ __all__ = [
 
 _INSERT_CLAIMS = insert_all(event_claims)
 
+_IDS_TAKEN = (events.c.id, event_copies.c.id, retired_months.c.last_id)
 _SOURCES = "SELECT count(*) FROM sources"
 _CLAIMANTS = """
 SELECT event_claims.claim, events.id, events.account_id, events.source_id, events.event_time
@@ -33,14 +34,9 @@ ORDER BY event_claims.claim, events.id
 
 
 def take_event_ids(connection: Connection, count: int) -> int:  # noqa: ARG001 - all ids from here on are free
-    """Return the first id that no event and no copy has."""
-    newest = connection.execute(
-        select(
-            func.coalesce(select(func.max(events.c.id)).scalar_subquery(), 0),
-            func.coalesce(select(func.max(event_copies.c.id)).scalar_subquery(), 0),
-        )
-    ).one()
-    return max(int(newest[0]), int(newest[1])) + 1
+    """Return the first id that no event and no copy has, or had: identities name those of retired events."""
+    newest = connection.execute(select(*(select(func.max(column)).scalar_subquery() for column in _IDS_TAKEN))).one()
+    return max(int(newest_id or 0) for newest_id in newest) + 1
 
 
 def hold_claims(connection: Connection, rows: Sequence[tuple[int, int]], start: int, end: int) -> HeldClaims:

@@ -44,6 +44,7 @@ PROBLEMS: dict[str, Kind] = {
     "already_exists": Kind(409, "It exists already"),
     "not_held": Kind(409, "The sync does not wait to be accepted"),
     "ambiguous_event": Kind(409, "Several sources have an event with this id"),
+    "events_retired": Kind(410, "The events were taken out of the log"),
     "body_too_large": Kind(413, "The body is too large"),
     "too_many_events": Kind(413, "There are too many events in one request"),
     "unsupported_media_type": Kind(415, "The body's media type is not read here"),

@@ -4,8 +4,8 @@ import pytest
 from builders import DAY, HOUR, NOON, SECOND, instant, price_table, rate, usage_event
 from sqlalchemy import event as listen_to
 
-import metering.operations.query_spend as operation
 from metering.domain.spend import DIMENSIONS, Granularity, PeriodBasis, SpendQueryError, TooManyRowsError
+from metering.operations.steps import sum_spend
 from metering.storage.accounts import rename_account
 from metering.storage.database import writing
 from metering.storage.tables import account_names, rates
@@ -200,7 +200,7 @@ def test_the_order_of_rows_is_the_periods_then_the_values(traffic):
 
 
 def test_an_answer_that_is_too_long_is_refused_and_says_how_to_narrow_it(traffic, monkeypatch):
-    monkeypatch.setattr(operation, "MAX_ROWS", 3)
+    monkeypatch.setattr(sum_spend, "MAX_ROWS", 3)
     with pytest.raises(TooManyRowsError, match="filter") as refused:
         traffic.spend(OCTOBER, DECEMBER, group_by=("model", "project"))
     assert refused.value.code == "too_many_rows"

@@ -1,16 +1,23 @@
 """What a re-rating run says it did is what its charges come to."""
 
 from collections.abc import Iterator
+from operator import add
 
 from sqlalchemy import Connection
 
 from metering.domain.violations import Violation
 from metering.storage.rerate_runs import RunSums, all_runs, sums_by_run
+from metering.storage.retired_months import retired_sums_by_run
 
 
 def runs_are_their_charges(connection: Connection) -> Iterator[Violation]:
-    """Each run counts as many events as its charges took back and replaced, and the amounts before and after are theirs."""
+    """Each run counts as many events as its charges took back and replaced, and the amounts before and after are theirs.
+
+    Charges of retired events count as they were when these left.
+    """
     written = sums_by_run(connection)
+    for run_id, sums in retired_sums_by_run(connection).items():
+        written[run_id] = RunSums(*map(add, sums, written.get(run_id, RunSums(0, 0, 0, 0))))
     for run in all_runs(connection):
         expected = written.get(run.id, RunSums(0, 0, 0, 0))
         told = RunSums(run.events_changed, run.events_changed, run.before_nano, run.after_nano)

@@ -4,14 +4,15 @@ Both are compared in slices of time, so that memory stays bounded and an index l
 """
 
 from collections.abc import Callable, Iterator
+from operator import add
 from typing import Any
 
 from sqlalchemy import Connection
 
-from metering.domain.instants import date_of, format_month, month_of_day, month_start, next_month
+from metering.domain.instants import date_of, first_day, format_month, month_of_day, month_start, next_month
 from metering.domain.spend import SpendQuery
 from metering.domain.violations import Violation
-from metering.operations.query_spend import sums_by_group
+from metering.operations.steps.sum_spend import sums_by_group
 from metering.storage.ledger import (
     KEY_COLUMNS,
     MONTH_KEY_COLUMNS,
@@ -24,20 +25,31 @@ from metering.storage.ledger import (
     months_with_rollups,
     rollup_sums,
 )
+from metering.storage.retired_months import retired_days, retired_sums, retired_sums_by_account
 
 Step = Callable[[int, int], None]
 """Told how much of a check is done, of how much."""
 
 
 def rollups_are_the_ledger(connection: Connection, step: Step) -> Iterator[Violation]:
-    """Every rollup is the sum of the ledger's entries under its key, in every column, and no sum is without a rollup."""
-    days = days_with_entries(connection)
+    """Every rollup is the sum of the ledger's entries under its key, in every column, and no sum is without a rollup.
+
+    What left the log with a retired month counts as it was when it left.
+    """
+    days = sorted({*days_with_entries(connection), *retired_days(connection)})
     for done, day in enumerate(days):
-        stored = rollup_sums(connection, day)
-        recomputed = ledger_sums(connection, day)
-        for key in sorted(stored.keys() | recomputed.keys()):
-            yield from _differences(key, recomputed.get(key, _NOTHING), stored.get(key, _NOTHING))
+        yield from rollups_of_day_are_the_ledger(connection, day)
         step(done + 1, len(days))
+
+
+def rollups_of_day_are_the_ledger(connection: Connection, day: int) -> Iterator[Violation]:
+    """The same of one day (since 1970)."""
+    stored = rollup_sums(connection, day)
+    recomputed = ledger_sums(connection, day)
+    for key, sums in retired_sums(connection, day).items():
+        recomputed[key] = tuple(map(add, sums, recomputed.get(key, _NOTHING)))
+    for key in sorted(stored.keys() | recomputed.keys()):
+        yield from _differences(key, recomputed.get(key, _NOTHING), stored.get(key, _NOTHING))
 
 
 def months_are_their_days(connection: Connection, step: Step) -> Iterator[Violation]:
@@ -64,6 +76,9 @@ def spend_is_the_events(connection: Connection, step: Step) -> Iterator[Violatio
             for (_, group), sums in sums_by_group(connection, SpendQuery(start, end, group_by=("account",))).items()
         }
         facts = entry_sums_by_account(connection, start, end)
+        for account_id, sums in retired_sums_by_account(connection, first_day(month), first_day(next_month(month))).items():
+            before = facts.get(account_id, (0, 0))
+            facts[account_id] = before[0] + sums[0], before[1] + sums[1]
         for account_id in sorted(answered.keys() | facts.keys()):
             expected, got = facts.get(account_id, (0, 0)), answered.get(account_id, (0, 0))
             if expected != got:

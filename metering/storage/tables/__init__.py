@@ -29,6 +29,7 @@ from metering.storage.tables.events import (
 from metering.storage.tables.price_syncs import price_syncs
 from metering.storage.tables.prices import price_discounts, price_tables, rate_prices, rate_withdrawals, rates
 from metering.storage.tables.rerating import rerate_runs
+from metering.storage.tables.retention import retired_months, retired_rollups, retired_runs
 from metering.storage.tables.schema import metadata
 from metering.storage.tables.statements import adjustments, statements
 
@@ -63,6 +64,9 @@ __all__ = [
     "receipts",
     "recent_identities",
     "rerate_runs",
+    "retired_months",
+    "retired_rollups",
+    "retired_runs",
     "rollups",
     "series",
     "sources",

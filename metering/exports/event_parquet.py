@@ -1,0 +1,99 @@
+"""Events that leave the log, as Parquet: one file for the events, one each for their later charges and their copies.
+
+Amounts are nano-USD and counts integers, as in the log; times are microseconds UTC; what is JSON in the log stays JSON. pyarrow
+is an extra of this distribution, and slow to import: it is asked for when a file is written.
+"""
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from metering.domain.errors import DomainError
+
+
+class ParquetMissingError(DomainError):
+    """The library that writes Parquet is not installed."""
+
+    code = "missing_package"
+
+
+class Column(NamedTuple):
+    """A column of a file: its name, its pyarrow type, and the SQL expression that fills it."""
+
+    name: str
+    type: str
+    sql: str
+
+
+_INT, _TEXT, _TIME = "int64", "string", "timestamp"
+_QUANTITIES = ("input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens")
+
+EVENTS: tuple[Column, ...] = (
+    Column("event_id", _INT, "events.id"),
+    Column("id", _TEXT, "events.external_id"),
+    Column("source", _TEXT, "sources.name"),
+    Column("event_time", _TIME, "events.event_time"),
+    Column("account_id", _INT, "events.account_id"),
+    Column("account", _TEXT, "account_names.name"),
+    *(Column(name, _TEXT, f"series.{name}") for name in ("provider", "model", "operation", "route", "project")),
+    Column("key", _TEXT, 'series."key"'),
+    Column("tags", _TEXT, "series.tags"),
+    Column("status", _INT, "events.status"),
+    Column("quantity_grade", _INT, "events.quantity_grade"),
+    *(Column(name, _INT, f"events.{name}") for name in _QUANTITIES),
+    Column("other_quantities", _TEXT, "events.other_quantities"),
+    Column("charge_nano_usd", _INT, "events.charge_nano"),
+    *(Column(name, _INT, f"events.{name}") for name in ("rate_id", "price_grade", "billing_month")),
+    *(Column(name, _TEXT, f"events.{name}") for name in ("response_id", "inference_id")),
+    Column("latency_ms", _INT, "events.latency_ms"),
+    Column("details", _TEXT, "events.details"),
+)
+CHARGES: tuple[Column, ...] = (
+    *(Column(name, _INT, name) for name in ("id", "event_id", "series_id", "sign")),
+    Column("amount_nano_usd", _INT, "amount_nano"),
+    *(Column(name, _INT, name) for name in ("rate_id", "price_grade", "billing_month")),
+    Column("recorded_at", _TIME, "recorded_at"),
+    Column("reason", _TEXT, "reason"),
+    Column("run_id", _INT, "run_id"),
+)
+COPIES: tuple[Column, ...] = (
+    *(Column(name, _INT, name) for name in ("id", "copy_of", "account_id", "source_id")),
+    Column("external_id", _TEXT, "external_id"),
+    *(Column(name, _TIME, name) for name in ("event_time", "received_at")),
+    Column("content", _TEXT, "content"),
+)
+
+
+def expressions(columns: Sequence[Column]) -> str:
+    """Return the SQL of the columns, in their order."""
+    return ", ".join(f"{column.sql} AS {column.name}" for column in columns)
+
+
+def write_parquet(path: Path, columns: Sequence[Column], portions: Iterable[Sequence[Sequence[Any]]]) -> int:
+    """Write rows to a new file, portion by portion; return how many. Raises ParquetMissingError."""
+    arrow, parquet = _pyarrow()
+    types = {_INT: arrow.int64(), _TEXT: arrow.string(), _TIME: arrow.timestamp("us", "UTC")}
+    schema = arrow.schema([arrow.field(column.name, types[column.type]) for column in columns])
+    written = 0
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        for rows in portions:
+            arrays = [arrow.array(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)]
+            writer.write_table(arrow.table(arrays, schema=schema))
+            written += len(rows)
+    return written
+
+
+def count_rows(path: Path) -> int:
+    """Return how many rows a file says that it holds."""
+    _, parquet = _pyarrow()
+    return int(parquet.read_metadata(path).num_rows)
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        return import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError:
+        raise ParquetMissingError(
+            "writing Parquet needs the extra `parquet`: pip install 'hf-metering[parquet]'; or drop without an export"
+        ) from None

@@ -1,0 +1,127 @@
+"""Write a month's events to Parquet files, so that they can leave the log and still be read.
+
+A folder ``YYYY-MM`` appears when all of it is on disk: until then it has another name. Its manifest says how many rows each
+file holds, with digests, so that a file can be told to be whole later.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine
+
+from metering.domain.errors import AlreadyExistsError, DomainError
+from metering.domain.instants import format_instant, format_month
+from metering.exports.event_parquet import CHARGES, COPIES, EVENTS, count_rows, expressions, write_parquet
+from metering.storage.database import reading
+from metering.storage.retired_months import MonthFacts, event_rows_of_month, month_facts, rows_about_month
+
+MANIFEST = "manifest.json"
+_PORTION = 50_000
+_READ_BYTES = 1 << 20
+
+
+class ExportFailedError(DomainError):
+    """The files could not be written, or do not hold what was written to them."""
+
+    code = "export_failed"
+
+
+class EventExport(NamedTuple):
+    """An export that is whole on disk: its folder, the SHA-256 of its manifest in hex, and what of the month it holds."""
+
+    directory: Path
+    digest: str
+    facts: MonthFacts
+
+
+def export_events(
+    engine: Engine, month: int, into: Path, *, now: int, on_progress: Callable[[int, int], None] | None = None
+) -> EventExport:
+    """Write the events of a month, their later charges and copies into a new folder of ``into``.
+
+    ``on_progress`` is told how many events are written, of how many. Raises AlreadyExistsError, ExportFailedError,
+    ParquetMissingError.
+    """
+    directory = into / format_month(month)
+    if directory.exists():
+        raise AlreadyExistsError(f"{directory} exists already; name another folder, or take that one away")
+    partial_directory = into / f".{directory.name}.{os.getpid()}.partial"
+    try:
+        partial_directory.mkdir(parents=True)
+        try:
+            with reading(engine) as connection:
+                facts = month_facts(connection, month)
+                files = _write(connection, month, partial_directory, facts, on_progress)
+            digest = _write_manifest(partial_directory, month, files, now)
+            partial_directory.rename(directory)
+            _keep(into)
+        finally:
+            shutil.rmtree(partial_directory, ignore_errors=True)
+    except OSError as error:
+        raise ExportFailedError(f"{directory}: {error.strerror or error}") from error
+    return EventExport(directory, digest, facts)
+
+
+def _write(
+    connection: Connection, month: int, directory: Path, facts: MonthFacts, on_progress: Callable[[int, int], None] | None
+) -> dict[str, dict[str, Any]]:
+    """Write the three files; return what the manifest says of each."""
+    done = 0
+
+    def counted() -> Any:
+        nonlocal done
+        for rows in event_rows_of_month(connection, month, expressions(EVENTS), _PORTION):
+            yield rows
+            done += len(rows)
+            if on_progress is not None:
+                on_progress(done, facts.events)
+
+    about = partial(rows_about_month, connection, month, portion=_PORTION)
+    charges = about(columns=expressions(CHARGES), table="charges", event="event_id")
+    copies = about(columns=expressions(COPIES), table="event_copies", event="copy_of")
+    plan = {
+        "events.parquet": (EVENTS, counted(), facts.events),
+        "charges.parquet": (CHARGES, charges, facts.charges),
+        "copies.parquet": (COPIES, copies, facts.copies),
+    }
+    files = {}
+    for name, (columns, portions, expected) in plan.items():
+        path = directory / name
+        written = write_parquet(path, columns, portions)
+        if not written == count_rows(path) == expected:
+            raise ExportFailedError(f"{path} holds {count_rows(path)} rows, and {expected} were to be written")
+        _keep(path)
+        files[name] = {"rows": written, "bytes": path.stat().st_size, "sha256": _sha256(path)}
+    return files
+
+
+def _write_manifest(directory: Path, month: int, files: dict[str, dict[str, Any]], now: int) -> str:
+    told = {"format": "metering-events", "version": 1, "month": format_month(month), "exported_at": format_instant(now)}
+    content = json.dumps(told | {"files": files}, indent=2).encode() + b"\n"
+    (directory / MANIFEST).write_bytes(content)
+    _keep(directory / MANIFEST)
+    _keep(directory)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _keep(path: Path) -> None:
+    """See to it that a file, or the names in a folder, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(_READ_BYTES):
+            digest.update(part)
+    return digest.hexdigest()

@@ -1,0 +1,53 @@
+"""What is kept of months whose events were taken out of the log: how many they were, and what they came to."""
+
+from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint
+
+from metering.storage.tables.schema import identifier, integer, refers, table, text
+from pricing.quantities import ALL_KINDS
+
+# A month can be retired again: events of it may come late. ``last_id`` is the largest id that an event or copy of it had.
+retired_months = table(
+    "retired_months",
+    identifier(),
+    integer("month"),
+    integer("events"),
+    integer("copies"),
+    integer("charges"),
+    integer("last_id"),
+    # Where the events were written, and the SHA-256 of that export's manifest; both empty where they were not.
+    text("directory"),
+    text("digest"),
+    integer("retired_at"),
+    CheckConstraint("events >= 0 AND copies >= 0 AND charges >= 0", name="counts"),
+    CheckConstraint("(directory = '') = (digest = '')", name="exported"),
+    Index("ix_retired_months_month", "month"),
+)
+
+# What the retired events came to under each key of ``rollups``, so that rollups stay sums of facts that can be recomputed.
+retired_rollups = table(
+    "retired_rollups",
+    refers("series_id", "series"),
+    integer("rate_id"),
+    integer("price_grade"),
+    integer("quantity_grade"),
+    integer("billable"),
+    integer("event_day"),
+    integer("billing_month"),
+    integer("events"),
+    *(integer(kind) for kind in ALL_KINDS),
+    integer("amount_nano"),
+    PrimaryKeyConstraint("series_id", "rate_id", "price_grade", "quantity_grade", "billable", "event_day", "billing_month"),
+    Index("ix_retired_rollups_event_day", "event_day"),
+    sqlite_with_rowid=False,
+)
+
+# What each re-rating wrote about events that are retired by now.
+retired_runs = table(
+    "retired_runs",
+    refers("run_id", "rerate_runs", primary_key=True),
+    integer("reversed"),
+    integer("replaced"),
+    integer("before_nano"),
+    integer("after_nano"),
+    sqlite_with_rowid=False,
+)
