@@ -76,7 +76,7 @@ def _show_reopened(found: Reopened) -> None:
     if found.is_unchanged:
         say(f"{name}, {month}: nothing has changed since it was closed")
         return
-    rows: list[list[Cell]] = [["as it was closed", *_amounts(closed_usage(found), closed.credits.applied_nano)]]
+    rows: list[list[Cell]] = [["as it was closed", *_amounts(found.closed_usage_nano, closed.credits.applied_nano)]]
     for each in found.corrections:
         on = f"on {format_month(each.month)} ({'closed' if each.is_closed else 'open'})"
         rows.append([on, *_amounts(each.usage_nano + each.adjustments_nano, each.credits_nano)])
@@ -84,11 +84,6 @@ def _show_reopened(found: Reopened) -> None:
     print_table(columns, rows, totals=["as it would be now", *_amounts(found.usage_nano, found.credits_nano)])
     if found.plan != closed.plan:
         say(f"The plan was closed as {closed.plan.plan}; what its terms are by now differs, and changes nothing.")
-
-
-def closed_usage(found: Reopened) -> int:
-    """Return the month's own usage as it was closed, adjustments included."""
-    return found.usage_nano - sum(each.usage_nano + each.adjustments_nano for each in found.corrections)
 
 
 def _amounts(usage_nano: int, credits_nano: int) -> list[str]:
@@ -101,7 +96,7 @@ def _reopened_json(found: Reopened) -> dict[str, object]:
         "account": closed.account,
         "month": format_month(closed.month),
         "unchanged": found.is_unchanged,
-        "closed": {**money("usage", closed_usage(found)), **money("credits", closed.credits.applied_nano)},
+        "closed": {**money("usage", found.closed_usage_nano), **money("credits", closed.credits.applied_nano)},
         "now": {**money("usage", found.usage_nano), **money("credits", found.credits_nano)},
         "plan_terms_changed": found.plan != closed.plan,
         "corrections": [_correction_json(each) for each in found.corrections],
