@@ -24,7 +24,7 @@ READER_GONE = 141
 COMMANDS = {
     "ingest": LazyCommand("metering.cli.ingest:ingest", "Read request logs; count and price each request once."),
     "spend": LazyCommand("metering.cli.spend:spend", "Show what was spent, by whom and on what."),
-    "statements": LazyCommand("metering.cli.statements:statements", "Show and export what a month comes to."),
+    "statements": LazyCommand("metering.cli.statements:statements", "Show, export and close what a month comes to."),
     "accounts": LazyCommand("metering.cli.accounts:accounts", "Declare who is billed, on which plan."),
     "credits": LazyCommand("metering.cli.credits:credit", "Show and grant credits."),
     "prices": LazyCommand("metering.cli.prices:prices", "Show and import prices."),

@@ -1,4 +1,4 @@
-"""``metering statements``: what a month comes to."""
+"""``metering statements``: what a month comes to, and closing it."""
 
 from pathlib import Path
 
@@ -12,12 +12,13 @@ from metering.cli.output import Column, print_json, print_table, remark, say
 from metering.cli.plain_text import plain
 from metering.cli.root import stop
 from metering.cli.session import open_session
+from metering.cli.statement_changes import adjust, adjustments, reopen_check
 from metering.cli.statement_json import statement_json, statement_summary
 from metering.cli.statement_table import show_statement_table, summary_row
 from metering.domain.errors import DomainError
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_month, month_of, month_start, next_month
 from metering.domain.spend import Granularity, PeriodBasis, SpendQuery
-from metering.domain.statements import Statement
+from metering.domain.statements import CLOSED, DRAFT, Statement
 from metering.exports.statement_csv import statement_csv
 from metering.operations.close_due import NotClosed, close_due_months
 from metering.operations.close_month import Closing, close_month
@@ -53,22 +54,29 @@ class _Close(Struct, frozen=True):
 
 @click.group()
 def statements() -> None:
-    """Show and export what a month comes to."""
+    """Show, export and close what a month comes to."""
+
+
+statements.add_command(adjust)
+statements.add_command(adjustments)
+statements.add_command(reopen_check)
 
 
 @statements.command("list")
 @click.option("--account", metavar="NAME", help="Only this account's.")
+@click.option("--status", type=click.Choice([DRAFT, CLOSED]), help="Only those that are open, or closed.")
 @json_option
 @click.pass_obj
-def list_(invocation: Invocation, *, account: str | None, as_json: bool) -> None:
-    """List the months with usage, and what each comes to."""
+def list_(invocation: Invocation, *, account: str | None, status: str | None, as_json: bool) -> None:
+    """List the months with usage, and those that are closed, and what each comes to."""
     with open_session(invocation) as service:
         found = list_statements(service.engine, account, service.catalogue)
+    found = [each for each in found if status in (None, each.status)]
     if as_json:
         print_json({"statements": [statement_summary(each) for each in found]})
         return
     if not found:
-        say("no month has usage")
+        say("no month has usage" if status is None else f"no statement is {status}")
         return
     amounts = [Column(name, "money") for name in ("usage", "credits", "fees", "total USD")]
     columns = [Column("month"), Column("account", "name"), Column("status"), *amounts, Column("flags", "name")]

@@ -40,6 +40,11 @@ class Reopened(NamedTuple):
     corrections: list[Correction]
 
     @property
+    def closed_usage_nano(self) -> int:
+        """The month's own usage as it was closed, adjustments included."""
+        return self.usage_nano - sum(each.usage_nano + each.adjustments_nano for each in self.corrections)
+
+    @property
     def is_unchanged(self) -> bool:
         """Whether nothing came late and nothing was corrected."""
         return not self.corrections and self.plan == self.statement.plan
