@@ -2,14 +2,14 @@
 
 Going down from here is refused once a month was retired: rollups would be without what explains them.
 
-Revision: 0013
+Revision: 0010
 Follows: 0009
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
+revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None
@@ -60,7 +60,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     if op.get_bind().execute(sa.text("SELECT 1 FROM retired_months LIMIT 1")).first():
-        raise RuntimeError("a database with retired months can not go below revision 0013: nothing would explain their rollups")
+        raise RuntimeError("a database with retired months can not go below revision 0010: nothing would explain their rollups")
     for name in ("retired_runs", "retired_rollups", "retired_months"):
         op.drop_table(name)
 
