@@ -2,13 +2,11 @@
 
 from pydantic import Field
 
-from metering.api.credits import MonthOfCredits, month_fields
-from metering.api.fields import Answer, nano_usd, next_cursor_field, usd
-from metering.api.plans import PlanOfMonth, plan_answer
-from metering.domain.instants import format_month
-from metering.domain.statements import Flag, LineKind, OutsideUsage, Statement, StatementLine, unit_of
-from pricing.money import NANO_PER_CENT, PICO_PER_CENT, format_cents, format_nano, format_pico
-from pricing.quantities import ALL_KINDS
+from metering.api.credits import MonthOfCredits
+from metering.api.fields import Answer, instant_field, nano_usd, next_cursor_field, usd
+from metering.api.plans import PlanOfMonth
+from metering.domain.statements import Flag, LineKind, Statement
+from metering.exports.statement_json import statement_summary
 
 _FLAGS = "What a reader must know, such as `unpriced_usage` or `beyond_plan`."
 
@@ -17,6 +15,9 @@ class Line(Answer):
     """A line. Its amount has twelve decimals: as an integer of that unit it would not survive every JSON reader."""
 
     kind: LineKind = Field(description="What it is about.", examples=["usage"])
+    origin_month: str | None = Field(
+        description="The closed month that it corrects; null for what belongs to the statement's own.", examples=["2026-10"]
+    )
     description: str = Field(description="It in words.", examples=["meta-llama/Llama-3-70b-chat-hf at together, input tokens"])
     route: str = Field(description="The route of its usage; empty where it is not about usage.", examples=["routed"])
     provider: str = Field(description="The provider; empty where it is not about usage.", examples=["together"])
@@ -53,6 +54,8 @@ class StatementSummary(Answer):
     account: str = Field(description="The account.", examples=["acme"])
     month: str = Field(description="The billing month (UTC).", examples=["2026-11"])
     status: str = Field(description="`draft` while the month is open.", examples=["draft"])
+    closed_at: str | None = instant_field("When it was closed; null for a draft", "2026-12-04T00:00:00.000000Z")
+    digest: str = Field(description="SHA-256 of a closed statement's canonical form; empty for a draft.", examples=[""])
     events: int = Field(description="How many requests.", examples=[30])
     usage_nano_usd: int = nano_usd("Billable usage, before credits", 27_000_000_000)
     usage_usd: str = usd("Billable usage, before credits", "27.000000000")
@@ -78,6 +81,7 @@ class StatementPage(Answer):
 class StatementAnswer(StatementSummary):
     """An account's month. The amounts of `lines` but the last add up to it, exactly: it is the total."""
 
+    schema_version: int = Field(description="Which fields there are; a later release may add some.", examples=[1])
     plan: PlanOfMonth = Field(description="What the plans make of the month.", examples=[{"plan": "pro"}])
     credits: MonthOfCredits = Field(description="What credits did.", examples=[{"applied_usd": "2.000000000"}])
     residual_usd: str = usd("What rounding the total to cents added", "0.000000000000")
@@ -90,75 +94,4 @@ class StatementAnswer(StatementSummary):
 
 def summary_answer(statement: Statement) -> StatementSummary:
     """Return a statement's totals as they are answered."""
-    return StatementSummary.model_validate(_summary(statement))
-
-
-def statement_answer(statement: Statement) -> StatementAnswer:
-    """Return a statement as it is answered."""
-    return StatementAnswer.model_validate(
-        {
-            **_summary(statement),
-            "plan": plan_answer(statement.plan),
-            "credits": month_fields(statement.credits),
-            "residual_usd": format_pico(statement.residual_pico),
-            "failed_events": statement.failed_events,
-            "lines": [_line(line) for line in statement.lines],
-            "owed_to_partners": [_line(line) for line in statement.owed_to_partners],
-            "unpriced": [_outside(usage) for usage in statement.unpriced],
-            "route_unknown": [_outside(usage) for usage in statement.route_unknown],
-        }
-    )
-
-
-def _summary(statement: Statement) -> dict[str, object]:
-    amounts = {
-        "usage": statement.usage_nano,
-        "credits": statement.credits.applied_nano,
-        "usage_payable": statement.usage_payable_nano,
-        "owed_to_partners": statement.owed_to_partners_nano,
-    }
-    fields: dict[str, object] = {
-        "account": statement.account,
-        "month": format_month(statement.month),
-        "status": statement.status,
-        "events": statement.events,
-        "subscription_usd": format_cents(statement.subscription_cents * PICO_PER_CENT),
-        "total_nano_usd": statement.total_cents * NANO_PER_CENT,
-        "total_usd": format_cents(statement.total_cents * PICO_PER_CENT),
-        "flags": sorted(statement.flags),
-    }
-    for name, amount in amounts.items():
-        fields |= {f"{name}_nano_usd": amount, f"{name}_usd": format_nano(amount)}
-    return fields
-
-
-def _line(line: StatementLine) -> Line:
-    return Line(
-        kind=line.kind,
-        description=line.description,
-        route=line.route,
-        provider=line.provider,
-        model=line.model,
-        operation=line.operation,
-        quantity_kind=line.quantity_kind,
-        quantity=line.quantity,
-        unit=unit_of(line.quantity_kind) if line.quantity_kind else "",
-        price_usd=None if line.price_pico is None else format_pico(line.price_pico),
-        price_per=None if line.price_pico is None else line.price_block,
-        price_assumed=line.price_assumed,
-        amount_usd=None if line.amount_pico is None else format_pico(line.amount_pico),
-        rate_id=None if line.rate is None else line.rate.id,
-        price_source="" if line.rate is None else line.rate.source,
-    )
-
-
-def _outside(usage: OutsideUsage) -> Outside:
-    return Outside(
-        route=usage.route,
-        provider=usage.provider,
-        model=usage.model,
-        events=usage.events,
-        quantities={kind: count for kind, count in zip(ALL_KINDS, usage.quantities, strict=True) if count},
-        amount_nano_usd=usage.amount_nano,
-        amount_usd=None if usage.amount_nano is None else format_nano(usage.amount_nano),
-    )
+    return StatementSummary.model_validate(statement_summary(statement))

@@ -1,43 +1,49 @@
-"""``/v1/statements``: an account's month, as JSON or as CSV."""
+"""``/v1/statements``: an account's month, to be shown, downloaded, and read by other programs."""
 
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Request, Response
-from fastapi.responses import JSONResponse
 
 from metering.api.accounts import AccountName
 from metering.api.fields import DEFAULT_PAGE, AccountParameter, CursorParameter, LimitParameter
 from metering.api.openapi import problems
-from metering.api.statement_answers import StatementAnswer, StatementPage, StatementSummary, statement_answer, summary_answer
+from metering.api.statement_answers import StatementAnswer, StatementPage, StatementSummary, summary_answer
+from metering.api.statement_files import (
+    CONTENT,
+    CSV,
+    NOT_MODIFIED,
+    SHOWN_FORMATS,
+    STATEMENT,
+    STATEMENT_FORMATS,
+    FocusVersionParameter,
+    IfNoneMatch,
+    Profile,
+    Suffix,
+    file_answer,
+    not_modified,
+)
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import format_month
-from metering.domain.statements import Statement
-from metering.exports.statement_csv import statement_csv
+from metering.exports.formats import ExportFormat, export_format
+from metering.operations.export_statement import Unchanged, export_statement
 from metering.operations.manage_accounts import list_accounts, show_account
 from metering.operations.open_service import Service
-from metering.operations.show_statement import list_statements, show_statement
+from metering.operations.show_statement import list_statements
 from metering.web import query
 from metering.web.cursors import read_cursor, write_cursor
+from metering.web.etags import tags_in
 from metering.web.negotiation import negotiate
 from metering.web.principal import Principal, Reader, ServiceNow
+from metering.web.problems import ApiProblem
 
 router = APIRouter(prefix="/v1/statements", tags=["statements"])
-
-JSON = "application/json"
-CSV = "text/csv"
 
 _ACCOUNTS_AT_ONCE = 50
 
 BillingMonth = Annotated[str, Path(max_length=20, description="The billing month (UTC).", examples=["2026-11"])]
 
-_CSV_EXAMPLE = (
-    "account,billing_month,status,section,line,description,...\r\n"
-    "acme,2026-11,draft,payable,total,Total payable,...\r\n"
-)  # fmt: skip
-_CSV_CONTENT = {CSV: {"schema": {"type": "string", "description": "RFC 4180, one row a line."}, "example": _CSV_EXAMPLE}}
 _SHOWN = "The statement."
 
 
@@ -71,15 +77,32 @@ def get_statements(
 
 
 @router.get(
-    "/{account}/{month}.csv",
+    "/{account}/{month}.{suffix}",
     operation_id="download_statement",
-    summary="Download a statement as CSV",
+    summary="Download a statement",
     response_class=Response,
-    responses={200: {"description": _SHOWN, "content": _CSV_CONTENT}, **problems("not_found", "invalid_time")},
+    responses={
+        200: {"description": "The file.", "content": {CSV: CONTENT[CSV]}},
+        **NOT_MODIFIED,
+        **problems("not_found", "not_acceptable", "invalid_time", "export_does_not_add_up"),
+    },
 )
-def get_statement_csv(principal: Reader, service: ServiceNow, account: AccountName, month: BillingMonth) -> Response:
-    """Download an account's month as CSV: one row a line, amounts with all decimals."""
-    return _as_csv(_statement(principal, service, account, month))
+def download_statement(
+    *,
+    principal: Reader,
+    service: ServiceNow,
+    account: AccountName,
+    month: BillingMonth,
+    suffix: Suffix,
+    profile: Profile = STATEMENT,
+    focus_version: FocusVersionParameter = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Download an account's month. The file has a strong `ETag`: with `If-None-Match` it is sent only if it is another."""
+    wanted = export_format(suffix if profile == STATEMENT else profile, focus_version)
+    if wanted.suffix != suffix:
+        raise ApiProblem("not_acceptable", f"the profile {profile} is answered as .{wanted.suffix}")
+    return _answer(principal, service, account, month, wanted, if_none_match)
 
 
 @router.get(
@@ -88,35 +111,42 @@ def get_statement_csv(principal: Reader, service: ServiceNow, account: AccountNa
     summary="Show a statement",
     response_model=StatementAnswer,
     responses={
-        200: {"description": _SHOWN, "content": _CSV_CONTENT},
-        **problems("not_found", "not_acceptable", "invalid_time"),
+        200: {"description": _SHOWN, "content": CONTENT},
+        **NOT_MODIFIED,
+        **problems("not_found", "not_acceptable", "invalid_time", "export_does_not_add_up"),
     },
 )
 def get_statement(
-    principal: Reader, service: ServiceNow, request: Request, account: AccountName, month: BillingMonth
+    *,
+    principal: Reader,
+    service: ServiceNow,
+    request: Request,
+    account: AccountName,
+    month: BillingMonth,
+    profile: Profile = STATEMENT,
+    focus_version: FocusVersionParameter = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Show an account's month, as JSON or as CSV, whichever the `Accept` header prefers."""
-    wanted = negotiate(request.headers.get("accept"), (JSON, CSV))
-    statement = _statement(principal, service, account, month)
-    if wanted == CSV:
-        return _as_csv(statement)
-    return JSONResponse(statement_answer(statement).model_dump(mode="json"), headers={"vary": "accept"})
+    """Show an account's month in the form that the `Accept` header prefers: JSON, if it says nothing."""
+    formats = STATEMENT_FORMATS if profile == STATEMENT else (export_format(profile, focus_version),)
+    offers = {each.media_type.partition(";")[0]: each for each in formats}
+    wanted = offers[negotiate(request.headers.get("accept"), tuple(offers))]
+    answer = _answer(principal, service, account, month, wanted, if_none_match)
+    answer.headers["vary"] = "accept"
+    return answer
 
 
-def _statement(principal: Principal, service: Service, account: str, month: str) -> Statement:
+def _answer(
+    principal: Principal, service: Service, account: str, month: str, wanted: ExportFormat, if_none_match: str | None
+) -> Response:
+    """Return the file, or that it is the one which the client has."""
     name = principal.find_account(service, account).name
-    return show_statement(service.engine, name, query.month("path.month", month, service.clock()), service.catalogue)
-
-
-def _as_csv(statement: Statement) -> Response:
-    name = f"statement-{statement.account}-{format_month(statement.month)}.csv"
-    plain = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-._") else "_" for letter in name)
-    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-    return Response(
-        statement_csv(statement).encode(),
-        media_type="text/csv; charset=utf-8; header=present",
-        headers={"content-disposition": disposition, "vary": "accept"},
-    )
+    asked = query.month("path.month", month, service.clock())
+    known = tags_in(if_none_match)
+    found = export_statement(service.engine, name, asked, service.catalogue, wanted, known=known)
+    if isinstance(found, Unchanged):
+        return not_modified(found.tag)
+    return file_answer(found, shown=wanted.name in SHOWN_FORMATS)
 
 
 def _position(key: list[int | str]) -> tuple[str, str]:

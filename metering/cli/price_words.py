@@ -1,6 +1,6 @@
 """A price as people read it: per million tokens, per second or hour of time, per image; whose it is, and since when."""
 
-from metering.cli.amounts import shown_pico
+from metering.domain.amounts import shown_pico
 from metering.domain.instants import MICROS_PER_DAY, format_instant
 from metering.domain.statements import described, unit_of
 from pricing.rates import Rate

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from metering.cli.amounts import UNKNOWN_AMOUNT, shown_cents, shown_nano, shown_pico
+from metering.cli.amounts import UNKNOWN_AMOUNT
 from metering.cli.output import Cell, Column, print_table, say
 from metering.cli.plain_text import plain
 from metering.cli.price_words import price_in_words
+from metering.domain.amounts import shown_cents, shown_nano, shown_pico
 from metering.domain.instants import format_month
 from metering.domain.statements import Flag, LineKind, OutsideUsage, Statement, StatementLine, described
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from native_events import native
 
-from metering.cli.statement_json import statement_json
+from metering.exports.statement_json import statement_json
 from metering.operations.show_statement import show_statement
 
 URL = "/v1/statements/acme/2026-11"
@@ -116,7 +116,7 @@ def test_a_download_has_a_name_that_any_client_can_store(admin):
 def test_a_formula_in_a_name_is_inert_in_the_csv(admin):
     admin.post("/v1/accounts", json={"name": "=HYPERLINK(1)"})
     text = admin.get("/v1/statements/%3DHYPERLINK(1)/2026-11.csv").text
-    assert "\r\n'=HYPERLINK(1)," in text
+    assert "\r\n1,'=HYPERLINK(1)," in text
 
 
 def test_statements_are_listed_by_account_and_month_in_pages(month):
