@@ -15,22 +15,26 @@ STATEMENT: Literal["statement"] = "statement"
 CSV = "text/csv"
 
 # In this order where a client says that several are as welcome.
-STATEMENT_FORMATS = tuple(FORMATS[name] for name in ("json", "csv"))
+STATEMENT_FORMATS = tuple(FORMATS[name] for name in ("json", "csv", "html", "pdf", "xlsx"))
 # What a browser shows instead of storing it.
-SHOWN_FORMATS = ("json",)
+SHOWN_FORMATS = ("json", "html")
 
 _CSV_EXAMPLE = (
     "schema_version,account,billing_month,status,section,line,...\r\n"
     "1,acme,2026-11,draft,payable,total,...\r\n"
 )  # fmt: skip
-CONTENT: dict[str, Any] = {
+BYTES = {"type": "string", "format": "binary"}
+FILE_CONTENT: dict[str, Any] = {
     CSV: {"schema": {"type": "string", "description": "RFC 4180, UTF-8."}, "example": _CSV_EXAMPLE},
+    "text/html": {"schema": {"type": "string", "description": "A page to be read and printed."}, "example": "<!doctype html>"},
+    "application/pdf": {"schema": BYTES},
+    FORMATS["xlsx"].media_type: {"schema": BYTES},
 }
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has this file already."}}
 
 # No page of ours needs more: a statement may hold names that somebody made up.
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-Suffix = Annotated[Literal["csv", "json"], Path(description="The form of the file.", examples=["csv"])]
+Suffix = Annotated[Literal["csv", "json", "html", "pdf", "xlsx"], Path(description="The form of the file.", examples=["csv"])]
 Profile = Annotated[
     Literal["statement", "daily", "focus"],
     Query(
@@ -42,6 +46,13 @@ Profile = Annotated[
 FocusVersionParameter = Annotated[
     Literal["1.2", "1.3"] | None,
     Query(description="Whose names the columns of `profile=focus` have. Left out: 1.2.", examples=["1.2"]),
+]
+ArchiveMonth = Annotated[
+    str | None, Query(max_length=10, description="The billing month (UTC). Left out: every month.", examples=["2026-11"])
+]
+Formats = Annotated[
+    list[str] | None,
+    Query(alias="format", description=f"What to put in: {', '.join(FORMATS)}; `csv` if left out.", examples=[["csv,pdf"]]),
 ]
 IfNoneMatch = Annotated[
     str | None,

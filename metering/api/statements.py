@@ -8,16 +8,18 @@ from fastapi import APIRouter, Path, Request, Response
 
 from metering.api.accounts import AccountName
 from metering.api.fields import DEFAULT_PAGE, AccountParameter, CursorParameter, LimitParameter
-from metering.api.openapi import problems
+from metering.api.openapi import problems, reference
 from metering.api.statement_answers import StatementAnswer, StatementPage, StatementSummary, summary_answer
 from metering.api.statement_files import (
-    CONTENT,
-    CSV,
+    BYTES,
+    FILE_CONTENT,
     NOT_MODIFIED,
     SHOWN_FORMATS,
     STATEMENT,
     STATEMENT_FORMATS,
+    ArchiveMonth,
     FocusVersionParameter,
+    Formats,
     IfNoneMatch,
     Profile,
     Suffix,
@@ -26,7 +28,8 @@ from metering.api.statement_files import (
 )
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import format_month
-from metering.exports.formats import ExportFormat, export_format
+from metering.exports.formats import ExportFormat, export_format, several_formats
+from metering.operations.export_archive import ArchiveScope, export_archive
 from metering.operations.export_statement import Unchanged, export_statement
 from metering.operations.manage_accounts import list_accounts, show_account
 from metering.operations.open_service import Service
@@ -44,6 +47,7 @@ _ACCOUNTS_AT_ONCE = 50
 
 BillingMonth = Annotated[str, Path(max_length=20, description="The billing month (UTC).", examples=["2026-11"])]
 
+_DOWNLOADED = {**FILE_CONTENT, "application/json": {"schema": reference(StatementAnswer)}}
 _SHOWN = "The statement."
 
 
@@ -77,12 +81,47 @@ def get_statements(
 
 
 @router.get(
+    "/archive",
+    operation_id="download_statements",
+    summary="Download many statements",
+    response_class=Response,
+    responses={
+        200: {"description": "The archive.", "content": {"application/zip": {"schema": BYTES}}},
+        **NOT_MODIFIED,
+        **problems("not_found", "account_required", "invalid_time", "unknown_export", "export_does_not_add_up"),
+    },
+)
+def download_statements(
+    *,
+    principal: Reader,
+    service: ServiceNow,
+    account: AccountParameter = None,
+    month: ArchiveMonth = None,
+    formats: Formats = None,
+    focus_version: FocusVersionParameter = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Download all months of an account, or all accounts of a month, as a ZIP archive. Its `index.csv` lists what is in it."""
+    row = principal.account_or_all(service, account)
+    if row is None and month is None:
+        raise ApiProblem("account_required", "name an account for all its months, or a month for all accounts")
+    asked = None if month is None else query.month("query.month", month, service.clock())
+    wanted = several_formats(query.listed(formats) or ("csv",), focus_version)
+    scope = ArchiveScope(None if row is None else row.name, asked, wanted)
+    found = export_archive(service.engine, scope, service.catalogue, known=tags_in(if_none_match))
+    return not_modified(found.tag) if isinstance(found, Unchanged) else file_answer(found, shown=False)
+
+
+@router.get(
     "/{account}/{month}.{suffix}",
     operation_id="download_statement",
     summary="Download a statement",
     response_class=Response,
     responses={
-        200: {"description": "The file.", "content": {CSV: CONTENT[CSV]}},
+        200: {
+            "description": "The file.",
+            "content": _DOWNLOADED,
+        },
         **NOT_MODIFIED,
         **problems("not_found", "not_acceptable", "invalid_time", "export_does_not_add_up"),
     },
@@ -111,7 +150,7 @@ def download_statement(
     summary="Show a statement",
     response_model=StatementAnswer,
     responses={
-        200: {"description": _SHOWN, "content": CONTENT},
+        200: {"description": _SHOWN, "content": FILE_CONTENT},
         **NOT_MODIFIED,
         **problems("not_found", "not_acceptable", "invalid_time", "export_does_not_add_up"),
     },

@@ -69,10 +69,15 @@ def _rows(detail: MonthDetail) -> Iterator[tuple[Cell, ...]]:
         back = (CURRENCY, usage.rate_id or None, sources.get(usage.rate_id, ""), *grades)
         for line, cells in _lines(usage, prices.get(usage.rate_id, {})):
             yield (*front, line, *names, *cells, *back)
-    if payable_nano * PICO_PER_NANO != usage_pico(statement):
+    _check_sum(statement, payable_nano * PICO_PER_NANO)
+
+
+def _check_sum(statement: Statement, payable_pico: int) -> None:
+    billed_pico = usage_pico(statement)
+    if payable_pico != billed_pico:
         raise ExportSumError(
-            f"the days of {format_month(statement.month)} come to {format_pico(payable_nano * PICO_PER_NANO)} USD, its"
-            f" statement's usage to {format_pico(usage_pico(statement))}; `metering verify` says what differs"
+            f"the days of {statement.account[:80]!r} in {format_month(statement.month)} come to {format_pico(payable_pico)},"
+            f" the usage on the statement to {format_pico(billed_pico)}; `metering verify` says what differs"
         )
 
 

@@ -41,8 +41,8 @@ def _rows(detail: MonthDetail) -> Iterator[list[Cell]]:
     total = statement.total_cents * PICO_PER_CENT * EXACT_PER_PICO
     if billed != total:
         raise ExportSumError(
-            f"the rows of {format_month(statement.month)} come to {exact_usd(billed)} USD, its statement to"
-            f" {exact_usd(total)}; `metering verify` says what differs"
+            f"the rows of {statement.account[:80]!r} in {format_month(statement.month)} come to {exact_usd(billed)} USD, the"
+            f" statement to {exact_usd(total)}; `metering verify` says what differs"
         )
 
 

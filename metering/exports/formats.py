@@ -1,6 +1,6 @@
 """What a statement can be exported as. A format's writer is imported when it is used: some need libraries that load slowly."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -39,6 +39,7 @@ class ExportFormat:
 
 
 _CSV_TYPE = "text/csv; charset=utf-8; header=present"
+_XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _WRITERS = "metering.exports."
 
 FORMATS = {
@@ -46,6 +47,9 @@ FORMATS = {
     for each in (
         ExportFormat("csv", "csv", _CSV_TYPE, _WRITERS + "statement_csv:statement_csv", "one row a line"),
         ExportFormat("json", "json", "application/json", _WRITERS + "statement_json:statement_file", "everything"),
+        ExportFormat("html", "html", "text/html; charset=utf-8", _WRITERS + "statement_html:statement_html", "to read, print"),
+        ExportFormat("pdf", "pdf", "application/pdf", _WRITERS + "statement_pdf:statement_pdf", "to read, send"),
+        ExportFormat("xlsx", "xlsx", _XLSX_TYPE, _WRITERS + "statement_xlsx:statement_xlsx", "the CSV as a workbook"),
         ExportFormat("daily", "csv", _CSV_TYPE, _WRITERS + "daily_csv:daily_csv", "a row a day and series", by_day=True),
         ExportFormat(
             "focus", "csv", _CSV_TYPE, _WRITERS + "focus_csv:focus_csv", "for FinOps tools",
@@ -68,3 +72,17 @@ def export_format(name: str, focus_version: str | None = None) -> ExportFormat:
             f"a version of FOCUS ({' or '.join(versions)}) is for the focus export; got {focus_version[:40]!r} for {name}"
         )
     return replace(found, focus_version=FocusVersion(focus_version))
+
+
+def several_formats(names: Iterable[str], focus_version: str | None = None) -> list[ExportFormat]:
+    """Return the formats of these names, each once; a version of FOCUS is for those that have one.
+
+    Raises UnknownExportError.
+    """
+    found = [export_format(name) for name in dict.fromkeys(names)]
+    versioned = [each.name for each in found if each.focus_version is not None]
+    if focus_version is None:
+        return found
+    if not versioned:
+        raise UnknownExportError("a version of FOCUS is for the focus export, which was not asked for")
+    return [export_format(each.name, focus_version) if each.name in versioned else each for each in found]

@@ -76,14 +76,14 @@ def export_statement(
         row = find_account(connection, account)
         statement = statement_of(connection, row, month, catalogue)
         tag = _tag_of_closed(statement, wanted)
-        if tag and _is_known(tag, known):
+        if tag and is_known(tag, known):
             return Unchanged(tag)
         content, size, digest = spool(wanted.chunks(detail_of(connection, row, statement, by_day=wanted.by_day)))
     tag = tag or digest
-    if _is_known(tag, known):
+    if is_known(tag, known):
         content.close()
         return Unchanged(tag)
-    return ExportedFile(file_name(statement, wanted), wanted.media_type, size, tag, content)
+    return ExportedFile(file_name(statement.account, month, wanted), wanted.media_type, size, tag, content)
 
 
 def detail_of(connection: Connection, account: AccountRow, statement: Statement, *, by_day: bool) -> MonthDetail:
@@ -111,13 +111,14 @@ def spool(chunks: Iterator[bytes]) -> tuple[SpooledTemporaryFile[bytes], int, st
     return content, size, digest.hexdigest()[:32]
 
 
-def file_name(statement: Statement, wanted: ExportFormat) -> str:
-    """Return the name that the file should be kept under."""
+def file_name(account: str, month: int, wanted: ExportFormat) -> str:
+    """Return the name that a file should be kept under."""
     kind = "statement" if wanted.name == wanted.suffix else wanted.name
-    return f"{kind}-{statement.account}-{format_month(statement.month)}.{wanted.suffix}"
+    return f"{kind}-{account}-{format_month(month)}.{wanted.suffix}"
 
 
-def _is_known(tag: str, known: frozenset[str]) -> bool:
+def is_known(tag: str, known: frozenset[str]) -> bool:
+    """Whether who asks has what the tag stands for."""
     return tag in known or ANY_TAG in known
 
 

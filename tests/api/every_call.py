@@ -54,6 +54,7 @@ ABOUT_AN_ACCOUNT = [
     Call("list_alerts", "GET", "/v1/alerts?account={}"),
     Call("rerate", "POST", "/v1/prices/rerate", {"account": "{}", "start": "2026-11-01", "end": "2026-12-01"}),
     Call("list_statements", "GET", "/v1/statements?account={}"),
+    Call("download_statements", "GET", "/v1/statements/archive?account={}"),
     Call("show_statement", "GET", "/v1/statements/{}/2026-11"),
     Call("download_statement", "GET", "/v1/statements/{}/2026-11.csv"),
     Call("create_key", "POST", "/v1/keys", {"name": "k", "scopes": ["read"], "account": "{}"}),
