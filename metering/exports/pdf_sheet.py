@@ -55,6 +55,17 @@ class Sheet:
         self._ink(font, size, color)
         self.canvas.drawRightString(x, self.y, printable(text))
 
+    def write_around(self, x: float, before: str, after: str, lighter: str, *, font: str) -> None:
+        """Write an amount whose decimal point is at ``x``, as one piece of text that can be searched and copied."""
+        text = self.canvas.beginText(x - stringWidth(before, font, 8.5), self.y)
+        text.setFont(font, 8.5)
+        text.setFillColor(INK)
+        text.textOut(before + after)
+        text.setFont(PLAIN, 8.5)
+        text.setFillColor(SOFT)
+        text.textOut(lighter)
+        self.canvas.drawText(text)
+
     def paragraph(self, x: float, text: str, width: float, *, size: float = 8.5, font: str = PLAIN, color: Any = INK) -> None:
         """Write lines of ``width``; the cursor is left on the last one."""
         for number, line in enumerate(folded(text, width, size=size, font=font)):

@@ -151,9 +151,7 @@ def _figure(sheet: Sheet, amount: str, *, font: str = "Helvetica") -> None:
     if not point:
         sheet.write_before(RIGHT, amount, font=font)
         return
-    sheet.write_before(_POINT, f"{whole}.", font=font)
-    sheet.write(_POINT, decimals[:2], font=font)
-    sheet.write(_POINT + 9.5, decimals[2:], color=SOFT)
+    sheet.write_around(_POINT, f"{whole}.", decimals[:2], decimals[2:], font=font)
 
 
 def _others(sheet: Sheet, bill: Bill) -> None:

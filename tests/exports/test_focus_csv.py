@@ -1,12 +1,14 @@
 """A FOCUS file keeps the rules of the specification, and comes to what the statement comes to."""
 
 import json
+import re
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from builders import CLOSED, day_usage, month_detail, rate
-from focus_rules import rows_of, violations
+from focus_rules import NEVER_NULL, rows_of, violations
 from hypothesis import given
 from hypothesis import strategies as st
 from reading import exact_sum, text_of
@@ -15,10 +17,12 @@ from examples import DOLLAR, EXAMPLES, by_hand, example_1, example_7, example_9,
 from metering.domain.events import PriceGrade
 from metering.domain.statements import LineKind
 from metering.exports.errors import ExportSumError
-from metering.exports.focus_columns import FocusVersion
+from metering.exports.focus_columns import COLUMNS, FocusVersion
 from metering.exports.focus_csv import focus_csv
 from pricing.quantities import PRICED_KINDS
 from pricing.rates import Price
+
+ROOT = Path(__file__).parents[2]
 
 
 def rows(detail):
@@ -218,3 +222,13 @@ def test_whatever_was_used_the_rules_are_kept_and_the_sum_is_the_total(found, pr
     text = text_of(focus_csv(detail))
     assert violations(text, payable=payable) == []
     assert exact_sum(row["BilledCost"] for row in rows_of(text)) == payable
+
+
+def test_every_column_is_documented_in_its_order_with_whether_it_can_be_null():
+    section = (ROOT / "docs" / "focus.md").read_text().partition("## Columns\n")[2].partition("\n## ")[0]
+    told = re.findall(r"^\| `(\w+)` \| (yes|no) \|", section, re.MULTILINE)
+    assert tuple(name for name, _ in told) == COLUMNS
+    never_null = {name for name, can_be in told if can_be == "no"}
+    assert never_null >= NEVER_NULL
+    for make, _ in EXAMPLES.values():
+        assert {name for row in rows(make()) for name, cell in row.items() if cell == ""} & never_null == set()
