@@ -57,6 +57,15 @@ class MonthDetail:
     rates: Mapping[int, Rate]
 
 
+SeriesKey = tuple[str, str, str, str, str, str, str, int, int, int, int]
+"""What the days of one series under one rate have in common: from ``route`` to ``billable``."""
+
+
+def series_key(usage: DailyUsage) -> SeriesKey:
+    """Return what a day has in common with the other days of its series and rate, which come one after the other."""
+    return usage[1:12]
+
+
 def section_of(usage: DailyUsage) -> Section:
     """Return where the statement shows a day's usage."""
     if usage.price_grade == PriceGrade.EXEMPT:

@@ -5,13 +5,14 @@ of quantity that the rate does not price by itself (requests, most often) has no
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import NamedTuple
 
 from metering.domain.events import PriceGrade, QuantityGrade
 from metering.domain.instants import date_of, format_month
-from metering.domain.month_detail import DailyUsage, MonthDetail, Section, origin_month_of, section_of
+from metering.domain.month_detail import DailyUsage, MonthDetail, Section, SeriesKey, origin_month_of, section_of, series_key
 from metering.domain.statements import LineKind, Statement, unit_of
-from metering.exports.csv_text import Cell, csv_chunks, inert
+from metering.exports.csv_text import csv_fields, inert, joined_chunks
 from metering.exports.errors import ExportSumError
 from metering.exports.statement_csv import CURRENCY, yes_or_no
 from pricing.money import PICO_PER_NANO, format_pico
@@ -28,83 +29,106 @@ COLUMNS = (
 # Grades of which only the sum of a day's requests is known, and the line that it stands on.
 _KNOWN_AS_A_WHOLE: dict[int, LineKind] = {PriceGrade.REPORTED: LineKind.REPORTED, PriceGrade.EXEMPT: LineKind.USAGE}
 
-USAGE_LINES = (LineKind.USAGE, LineKind.ROUNDING, LineKind.REPORTED)
+_USAGE_LINES = (LineKind.USAGE, LineKind.ROUNDING, LineKind.REPORTED)
 
 
-class _KindPrice(NamedTuple):
-    """What a rate takes for a kind of quantity, and the same as cells."""
+class _Kind(NamedTuple):
+    """A kind of quantity of one series under one rate: its price, and the cells around its quantity and amount."""
 
-    pico: int
-    block: int
-    cells: tuple[Cell, ...]
+    price_pico: int | None
+    price_block: int
+    names: str
+    prices: str
 
 
-_NO_PRICE: tuple[Cell, ...] = ("", "", "")
+class _Shared(NamedTuple):
+    """What all days of one series under one rate have in common."""
+
+    section: Section
+    kinds: tuple[_Kind, ...]
+    rounding: str
+    reported: str
+    after: str
 
 
 def daily_csv(detail: MonthDetail) -> Iterator[bytes]:
     """Yield the days as CSV. Raises ExportSumError, at the end, where they do not add up to the statement."""
-    return csv_chunks(COLUMNS, _rows(detail))
+    return joined_chunks(COLUMNS, _lines(detail))
 
 
-def usage_pico(statement: Statement) -> int:
-    """Return what the statement's lines of usage come to."""
-    return sum(line.amount_pico or 0 for line in statement.lines if line.kind in USAGE_LINES)
-
-
-def _rows(detail: MonthDetail) -> Iterator[tuple[Cell, ...]]:
+def _lines(detail: MonthDetail) -> Iterator[str]:
     statement = detail.statement
-    head = (SCHEMA_VERSION, inert(statement.account), format_month(statement.month), statement.status)
-    prices = {rate_id: _prices(rate) for rate_id, rate in detail.rates.items()}
-    sources = {rate_id: inert(rate.source) for rate_id, rate in detail.rates.items()}
+    before = csv_fields((SCHEMA_VERSION, inert(statement.account), format_month(statement.month), statement.status))
     payable_nano = 0
-    for usage in detail.usage:
-        section = section_of(usage)
-        if section is Section.PAYABLE:
-            payable_nano += usage.amount_nano
-        origin = origin_month_of(usage, statement.month)
-        front = (*head, section.value, date_of(usage.day).isoformat(), "" if origin is None else format_month(origin))
-        names = (usage.route, *map(inert, usage[2:7]), inert(usage.tags))
-        grades = (PriceGrade(usage.price_grade).name.lower(), QuantityGrade(usage.quantity_grade).name.lower())
-        back = (CURRENCY, usage.rate_id or None, sources.get(usage.rate_id, ""), *grades)
-        for line, cells in _lines(usage, prices.get(usage.rate_id, {})):
-            yield (*front, line, *names, *cells, *back)
+    for key, days in groupby(detail.usage, key=series_key):
+        shared = _shared(key, detail.rates)
+        for usage in days:
+            if shared.section is Section.PAYABLE:
+                payable_nano += usage.amount_nano
+            origin = origin_month_of(usage, statement.month)
+            day = f"{date_of(usage.day).isoformat()},{'' if origin is None else format_month(origin)}"
+            front = f"{before},{shared.section.value},{day}"
+            for names, quantity, prices, amount in _cells(usage, shared):
+                yield f"{front},{names},{quantity},{prices},{amount},{shared.after}"
     _check_sum(statement, payable_nano * PICO_PER_NANO)
 
 
+def _cells(usage: DailyUsage, shared: _Shared) -> Iterator[tuple[str, int | str, str, str]]:
+    """Yield (names, quantity, prices, amount) of a day's lines; the amounts add up to its charges."""
+    left = usage.amount_nano * PICO_PER_NANO
+    requests, *kinds = shared.kinds
+    if shared.reported:
+        yield shared.reported, usage.events, requests.prices, format_pico(left)
+        left = 0
+        counted = zip(kinds, usage.quantities, strict=True)
+    else:
+        counted = zip(shared.kinds, (usage.events, *usage.quantities), strict=True)
+    for kind, quantity in counted:
+        if not quantity:
+            continue
+        if kind.price_pico is None:
+            yield kind.names, quantity, kind.prices, ""
+        else:
+            amount = quantity * kind.price_pico // kind.price_block
+            left -= amount
+            yield kind.names, quantity, kind.prices, format_pico(amount)
+    if left:
+        yield shared.rounding, "", ",,,", format_pico(left)
+
+
+def _shared(key: SeriesKey, rates: Mapping[int, Rate]) -> _Shared:
+    first = DailyUsage(0, *key, 0, (), 0)
+    rate = rates.get(first.rate_id)
+    names = (first.route, *map(inert, (first.provider, first.model, first.operation, first.project, first.key, first.tags)))
+    assumed = {} if rate is None else assumed_cache_prices(rate.prices)
+    prices = {} if rate is None else {**rate.prices, **assumed}
+    kinds = []
+    for kind in (REQUESTS, *ALL_KINDS):
+        price = prices.get(kind)
+        quoted = ("", "", "") if price is None else (format_pico(price.pico), price.block, yes_or_no(kind in assumed))
+        kinds.append(
+            _Kind(
+                price_pico=None if price is None else price.pico,
+                price_block=1 if price is None else price.block,
+                names=csv_fields((LineKind.USAGE.value, *names, kind)),
+                prices=csv_fields((unit_of(kind), *quoted)),
+            )
+        )
+    whole = _KNOWN_AS_A_WHOLE.get(first.price_grade)
+    grades = (PriceGrade(first.price_grade).name.lower(), QuantityGrade(first.quantity_grade).name.lower())
+    return _Shared(
+        section=section_of(first),
+        kinds=tuple(kinds),
+        rounding=csv_fields((LineKind.ROUNDING.value, *names, "")),
+        reported="" if whole is None else csv_fields((whole.value, *names, REQUESTS)),
+        after=csv_fields((CURRENCY, first.rate_id or None, "" if rate is None else inert(rate.source), *grades)),
+    )
+
+
 def _check_sum(statement: Statement, payable_pico: int) -> None:
-    billed_pico = usage_pico(statement)
+    billed_pico = sum(line.amount_pico or 0 for line in statement.lines if line.kind in _USAGE_LINES)
     if payable_pico != billed_pico:
         raise ExportSumError(
             f"the days of {statement.account[:80]!r} in {format_month(statement.month)} come to {format_pico(payable_pico)},"
             f" the usage on the statement to {format_pico(billed_pico)}; `metering verify` says what differs"
         )
-
-
-def _lines(usage: DailyUsage, prices: Mapping[str, _KindPrice]) -> Iterator[tuple[str, tuple[Cell, ...]]]:
-    """Yield (line, cells from quantity_kind to amount_usd) of a day's usage; they add up to its amount."""
-    known_as_a_whole = _KNOWN_AS_A_WHOLE.get(usage.price_grade)
-    left = usage.amount_nano * PICO_PER_NANO
-    for kind, quantity in ((REQUESTS, usage.events), *zip(ALL_KINDS, usage.quantities, strict=True)):
-        if not quantity:
-            continue
-        price = prices.get(kind)
-        if price is not None:
-            amount = quantity * price.pico // price.block
-            left -= amount
-            yield LineKind.USAGE.value, (kind, quantity, unit_of(kind), *price.cells, format_pico(amount))
-        elif known_as_a_whole is not None and kind == REQUESTS:
-            yield known_as_a_whole.value, (kind, quantity, unit_of(kind), *_NO_PRICE, format_pico(left))
-            left = 0
-        else:
-            yield LineKind.USAGE.value, (kind, quantity, unit_of(kind), *_NO_PRICE, "")
-    if left:
-        yield LineKind.ROUNDING.value, ("", None, "", *_NO_PRICE, format_pico(left))
-
-
-def _prices(rate: Rate) -> dict[str, _KindPrice]:
-    assumed = assumed_cache_prices(rate.prices)
-    return {
-        kind: _KindPrice(price.pico, price.block, (format_pico(price.pico), price.block, yes_or_no(kind in assumed)))
-        for kind, price in {**rate.prices, **assumed}.items()
-    }

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from metering.domain.instants import date_of, first_date, format_month, next_month
 from metering.domain.statements import Statement
-from metering.exports.csv_text import Cell, inert
+from metering.exports.csv_text import Cell, csv_fields, inert
 
 
 class FocusVersion(StrEnum):
@@ -19,18 +19,23 @@ class FocusVersion(StrEnum):
 
 
 HUGGING_FACE = "Hugging Face"
+CORRECTION = "Correction"
 
-COLUMNS = (
+# In an order in which what the days of a series share stands together: it is written once and pasted.
+_OF_THE_DAY = ("ChargePeriodStart", "ChargePeriodEnd", "ChargeClass")
+_OF_THE_SERIES = (
     "BillingAccountId", "BillingAccountName", "BillingAccountType", "BillingCurrency", "BillingPeriodStart",
-    "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd", "InvoiceId", "InvoiceIssuerName", "ProviderName",
-    "PublisherName", "ServiceCategory", "ServiceSubcategory", "ServiceName", "ChargeCategory", "ChargeClass",
-    "ChargeDescription", "ChargeFrequency", "SubAccountId", "SubAccountName", "SubAccountType", "ResourceId",
-    "ResourceName", "ResourceType", "SkuId", "SkuPriceId", "SkuMeter", "PricingCategory", "PricingQuantity", "PricingUnit",
-    "ListUnitPrice", "ContractedUnitPrice", "ConsumedQuantity", "ConsumedUnit", "ListCost", "ContractedCost",
-    "EffectiveCost", "BilledCost", "Tags", "x_StatementStatus", "x_Line", "x_OriginMonth", "x_Route", "x_Provider",
-    "x_Operation", "x_Key", "x_QuantityKind", "x_PriceGrade", "x_QuantityGrade", "x_PriceAssumed", "x_PriceSource",
-    "x_PriceTableId", "x_RateId",
+    "BillingPeriodEnd", "InvoiceId", "InvoiceIssuerName", "ProviderName", "PublisherName", "ServiceCategory",
+    "ServiceSubcategory", "ServiceName", "ChargeCategory", "ChargeDescription", "ChargeFrequency", "SubAccountId",
+    "SubAccountName", "SubAccountType", "ResourceId", "ResourceName", "ResourceType", "SkuId", "SkuPriceId", "SkuMeter",
+    "PricingCategory", "PricingUnit", "ListUnitPrice", "ContractedUnitPrice", "ConsumedUnit", "Tags",
 )  # fmt: skip
+_AMOUNTS = ("PricingQuantity", "ConsumedQuantity", "ListCost", "ContractedCost", "EffectiveCost", "BilledCost", "x_OriginMonth")
+_CUSTOM = (
+    "x_StatementStatus", "x_Line", "x_Route", "x_Provider", "x_Operation", "x_Key", "x_QuantityKind", "x_PriceGrade",
+    "x_QuantityGrade", "x_PriceAssumed", "x_PriceSource", "x_PriceTableId", "x_RateId",
+)  # fmt: skip
+COLUMNS = (*_OF_THE_DAY, *_OF_THE_SERIES, *_AMOUNTS, *_CUSTOM)
 
 _RENAMED = {
     FocusVersion.V1_2: {},
@@ -45,9 +50,22 @@ def header(version: FocusVersion) -> tuple[str, ...]:
     return tuple(_RENAMED[version].get(name, name) for name in COLUMNS)
 
 
-def cells(row: Row) -> list[Cell]:
-    """Return a row in the order of COLUMNS; what it does not have is null, which is an empty cell."""
-    return [row.get(name) for name in COLUMNS]
+def line(row: Row) -> str:
+    """Return a row as a line; what it does not have is null, which is an empty cell."""
+    return csv_fields([row.get(name) for name in COLUMNS])
+
+
+def pasted(row: Row) -> tuple[str, str]:
+    """Return what stands before and after the amounts in all lines of a series, without the day."""
+    return csv_fields([row.get(name) for name in _OF_THE_SERIES]), csv_fields([row.get(name) for name in _CUSTOM])
+
+
+def day_fields(day: int, origin_month: int | None) -> tuple[str, str]:
+    """Return the cells of a day before those of its series, and the month that it corrects."""
+    start, end = day_period(day)
+    return f"{start},{end},{'' if origin_month is None else CORRECTION}", "" if origin_month is None else format_month(
+        origin_month
+    )
 
 
 def of_statement(statement: Statement) -> Row:
@@ -78,7 +96,7 @@ def correction(origin_month: int | None) -> Row:
         return {}
     start, end = month_period(origin_month)
     return {
-        "ChargeClass": "Correction",
+        "ChargeClass": CORRECTION,
         "ChargePeriodStart": start,
         "ChargePeriodEnd": end,
         "x_OriginMonth": format_month(origin_month),

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from metering.domain.instants import format_month
 from metering.domain.month_detail import MonthDetail
 from metering.domain.statements import LineKind, Statement, StatementLine
-from metering.exports.csv_text import Cell, csv_chunks, inert
+from metering.exports.csv_text import inert, joined_chunks
 from metering.exports.errors import ExportSumError
 from metering.exports.focus_amounts import EXACT_PER_PICO, exact_usd, pico_usd
-from metering.exports.focus_columns import FocusVersion, Row, cells, correction, header, of_statement
-from metering.exports.focus_usage import UsageRows
+from metering.exports.focus_columns import FocusVersion, Row, correction, header, line, of_statement
+from metering.exports.focus_usage import UsageLines
 from pricing.money import PICO_PER_CENT
 
 _CATEGORIES = {
@@ -26,18 +26,18 @@ _CATEGORIES = {
 
 def focus_csv(detail: MonthDetail, version: FocusVersion = FocusVersion.V1_2) -> Iterator[bytes]:
     """Yield the statement as FOCUS rows. Raises ExportSumError, at the end, where they do not add up to its total."""
-    return csv_chunks(header(version), _rows(detail))
+    return joined_chunks(header(version), _lines(detail))
 
 
-def _rows(detail: MonthDetail) -> Iterator[list[Cell]]:
+def _lines(detail: MonthDetail) -> Iterator[str]:
     statement = detail.statement
     shared = of_statement(statement)
-    usage = UsageRows(detail, shared)
-    yield from map(cells, usage.rows())
+    usage = UsageLines(detail, shared)
+    yield from usage.lines()
     billed = usage.billed
-    for line, plan in _other_lines(statement):
-        billed += (line.amount_pico or 0) * EXACT_PER_PICO
-        yield cells({**shared, **correction(line.origin_month), **_other_row(line, plan)})
+    for other, plan in _other_lines(statement):
+        billed += (other.amount_pico or 0) * EXACT_PER_PICO
+        yield line({**shared, **correction(other.origin_month), **_other_row(other, plan)})
     total = statement.total_cents * PICO_PER_CENT * EXACT_PER_PICO
     if billed != total:
         raise ExportSumError(
@@ -49,36 +49,36 @@ def _rows(detail: MonthDetail) -> Iterator[list[Cell]]:
 def _other_lines(statement: Statement) -> Iterator[tuple[StatementLine, str]]:
     """Yield the lines that are not usage, each with the plan whose fee it is."""
     fees = iter(statement.plan.fees)
-    for line in statement.lines:
-        fee = next(fees, None) if line.kind is LineKind.SUBSCRIPTION and line.origin_month is None else None
+    for found in statement.lines:
+        fee = next(fees, None) if found.kind is LineKind.SUBSCRIPTION and found.origin_month is None else None
         # A fee that is not known has no price to be told, a residual of nothing nothing to say.
-        if line.kind in _CATEGORIES and line.amount_pico:
-            yield line, statement.plan.plan if fee is None else fee.plan
+        if found.kind in _CATEGORIES and found.amount_pico:
+            yield found, statement.plan.plan if fee is None else fee.plan
 
 
-def _other_row(line: StatementLine, plan: str) -> Row:
-    amount = pico_usd(line.amount_pico or 0)
+def _other_row(found: StatementLine, plan: str) -> Row:
+    amount = pico_usd(found.amount_pico or 0)
     row: Row = {
-        "ChargeCategory": _CATEGORIES[line.kind],
+        "ChargeCategory": _CATEGORIES[found.kind],
         "ChargeFrequency": "One-Time",
-        "ChargeDescription": inert(line.description),
+        "ChargeDescription": inert(found.description),
         "ServiceName": "Hugging Face Account",
         "ServiceSubcategory": "Other (AI and Machine Learning)",
         "ListCost": amount,
         "ContractedCost": amount,
         "EffectiveCost": amount,
         "BilledCost": amount,
-        "x_Line": line.kind.value,
+        "x_Line": found.kind.value,
     }
-    if line.kind is LineKind.SUBSCRIPTION:
-        fee = pico_usd(abs(line.amount_pico or 0))
+    if found.kind is LineKind.SUBSCRIPTION:
+        fee = pico_usd(abs(found.amount_pico or 0))
         row |= {
             "ChargeFrequency": "Recurring",
             "SkuId": inert(f"subscription/{plan}"),
             "SkuPriceId": inert(f"subscription/{plan}"),
             "SkuMeter": "Subscription",
             "PricingCategory": "Standard",
-            "PricingQuantity": -1 if (line.amount_pico or 0) < 0 else 1,
+            "PricingQuantity": -1 if (found.amount_pico or 0) < 0 else 1,
             "PricingUnit": "Subscriptions",
             "ListUnitPrice": fee,
             "ContractedUnitPrice": fee,

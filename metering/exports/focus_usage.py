@@ -6,16 +6,18 @@ what EffectiveCost says, on somebody else's invoice. What has no price has no ro
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
+from typing import NamedTuple
 
 from metering.domain.events import PriceGrade, QuantityGrade
-from metering.domain.month_detail import DailyUsage, MonthDetail, Section, origin_month_of, section_of
+from metering.domain.month_detail import DailyUsage, MonthDetail, Section, origin_month_of, section_of, series_key
 from metering.domain.series import OTHER
 from metering.domain.statements import LineKind, described
 from metering.exports.csv_text import inert
 from metering.exports.focus_amounts import EXACT_PER_PICO, exact_usd, pico_usd, priced, unit_name
-from metering.exports.focus_columns import Row, correction, day_period
+from metering.exports.focus_columns import Row, correction, day_fields, line, pasted
 from pricing.money import PICO_PER_NANO
 from pricing.quantities import ALL_KINDS, REQUESTS
 from pricing.rates import Rate, assumed_cache_prices
@@ -23,107 +25,84 @@ from pricing.rates import Rate, assumed_cache_prices
 _RoundedKey = tuple[str, str, str, int, int | None]
 
 
+class _Kind(NamedTuple):
+    """A kind of quantity of one series under one rate: its price, and what stands around the amounts of its lines."""
+
+    at: int
+    price_pico: int
+    price_block: int
+    before: str
+    after: str
+
+
 @dataclass(slots=True)
-class UsageRows:
-    """Makes the rows of a month's usage; ``billed`` is the sum of their BilledCost so far, in units of 1e-24 dollars."""
+class UsageLines:
+    """Makes the lines of a month's usage; ``billed`` is the sum of their BilledCost so far, in units of 1e-24 dollars."""
 
     detail: MonthDetail
     shared: Row
     billed: int = 0
     _rounded: dict[_RoundedKey, int] = field(default_factory=dict)
-    _of_rates: dict[tuple[str, str, str, int], dict[str, Row]] = field(default_factory=dict)
 
-    def rows(self) -> Iterator[Row]:
-        """Yield the rows of usage in the order of the days, then those of rounding."""
-        for usage in self.detail.usage:
-            section = section_of(usage)
-            if section in (Section.PAYABLE, Section.OWED_TO_PARTNER):
-                yield from self._of_a_day(usage, is_billed=section is Section.PAYABLE)
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of usage, the days of a series together, then those of rounding."""
+        for key, days in groupby(self.detail.usage, key=series_key):
+            first = DailyUsage(0, *key, 0, (), 0)
+            section = section_of(first)
+            if section not in (Section.PAYABLE, Section.OWED_TO_PARTNER):
+                continue
+            is_billed = section is Section.PAYABLE
+            row = {**self.shared, **_dimensions(first)}
+            if not is_billed:
+                row |= {"InvoiceId": None, "InvoiceIssuerName": row["PublisherName"]}
+            if first.price_grade == PriceGrade.REPORTED:
+                yield from self._reported(days, row, is_billed=is_billed)
+            else:
+                yield from self._rated(days, row, first, is_billed=is_billed)
         yield from self._rounding()
 
-    def _of_a_day(self, usage: DailyUsage, *, is_billed: bool) -> Iterator[Row]:
-        origin = origin_month_of(usage, self.detail.statement.month)
-        start, end = day_period(usage.day)
-        front = {
-            **self.shared,
-            **correction(origin),
-            "ChargePeriodStart": start,
-            "ChargePeriodEnd": end,
-            **_dimensions(usage),
-        }
-        if not is_billed:
-            front |= {"InvoiceId": None, "InvoiceIssuerName": front["PublisherName"]}
-        if usage.price_grade == PriceGrade.REPORTED:
-            yield self._reported(front, usage, is_billed=is_billed)
-            return
-        rate = self.detail.rates[usage.rate_id]
-        left = usage.amount_nano * PICO_PER_NANO * EXACT_PER_PICO
-        of_kinds = self._of_rate(usage, rate)
-        assumed = assumed_cache_prices(rate.prices)
-        for kind, quantity in ((REQUESTS, usage.events), *zip(ALL_KINDS, usage.quantities, strict=True)):
-            price = rate.prices.get(kind) or assumed.get(kind)
-            if price is None or not quantity:
-                continue
-            pricing_quantity, cost = priced(quantity, price.pico, price.block)
-            left -= cost
-            written = exact_usd(cost)
-            self.billed += cost if is_billed else 0
-            yield {
-                **front,
-                **of_kinds[kind],
-                "PricingQuantity": pricing_quantity,
-                "ConsumedQuantity": quantity,
-                "ListCost": written,
-                "ContractedCost": written,
-                "EffectiveCost": written,
-                "BilledCost": written if is_billed else "0",
-            }
-        if left and is_billed:
-            key = (usage.route, usage.provider, usage.model, usage.rate_id, origin)
-            self._rounded[key] = self._rounded.get(key, 0) + left
+    def _rated(self, days: Iterable[DailyUsage], row: Row, first: DailyUsage, *, is_billed: bool) -> Iterator[str]:
+        kinds = _kinds(row, first, self.detail.rates[first.rate_id])
+        for usage in days:
+            origin = origin_month_of(usage, self.detail.statement.month)
+            day, corrects = day_fields(usage.day, origin)
+            left = usage.amount_nano * PICO_PER_NANO * EXACT_PER_PICO
+            counts = (usage.events, *usage.quantities)
+            for kind in kinds:
+                quantity = counts[kind.at]
+                if not quantity:
+                    continue
+                pricing_quantity, cost = priced(quantity, kind.price_pico, kind.price_block)
+                left -= cost
+                written = exact_usd(cost)
+                billed = "0"
+                if is_billed:
+                    self.billed += cost
+                    billed = written
+                amounts = f"{pricing_quantity},{quantity},{written},{written},{written},{billed},{corrects}"
+                yield f"{day},{kind.before},{amounts},{kind.after}"
+            if left and is_billed:
+                key = (first.route, first.provider, first.model, first.rate_id, origin)
+                self._rounded[key] = self._rounded.get(key, 0) + left
 
-    def _of_rate(self, usage: DailyUsage, rate: Rate) -> dict[str, Row]:
-        """Return what the rows of a rate share, by kind of quantity: thousands of days have the same."""
-        key = (usage.route, usage.provider, usage.model, usage.rate_id)
-        known = self._of_rates.get(key)
-        if known is None:
-            known = self._of_rates[key] = _of_kinds(usage, rate)
-        return known
+    def _reported(self, days: Iterable[DailyUsage], row: Row, *, is_billed: bool) -> Iterator[str]:
+        """Yield the lines of costs that the provider stated: so many dollars at a dollar each."""
+        before, after = pasted({**row, **_of_reported(row)})
+        for usage in days:
+            day, corrects = day_fields(usage.day, origin_month_of(usage, self.detail.statement.month))
+            amount = usage.amount_nano * PICO_PER_NANO
+            self.billed += amount * EXACT_PER_PICO if is_billed else 0
+            written = pico_usd(amount)
+            amounts = ",".join([written, str(usage.events), *[written] * 3, written if is_billed else "0", corrects])
+            yield f"{day},{before},{amounts},{after}"
 
-    def _reported(self, front: Row, usage: DailyUsage, *, is_billed: bool) -> Row:
-        """Return the row of a cost that the provider stated: so many dollars at a dollar each."""
-        amount = usage.amount_nano * PICO_PER_NANO
-        self.billed += amount * EXACT_PER_PICO if is_billed else 0
-        written = pico_usd(amount)
-        sku = inert(f"{usage.provider}/{usage.model}/reported")
-        return {
-            **front,
-            "ChargeDescription": inert(f"{usage.model} at {usage.provider}, cost as the provider reported it"),
-            "SkuId": sku,
-            "SkuPriceId": sku,
-            "SkuMeter": "Reported Cost",
-            "PricingCategory": "Other",
-            "PricingQuantity": written,
-            "PricingUnit": "USD",
-            "ListUnitPrice": "1",
-            "ContractedUnitPrice": "1",
-            "ConsumedQuantity": usage.events,
-            "ConsumedUnit": unit_name(REQUESTS),
-            "ListCost": written,
-            "ContractedCost": written,
-            "EffectiveCost": written,
-            "BilledCost": written if is_billed else "0",
-            "x_Line": LineKind.REPORTED.value,
-            "x_QuantityKind": REQUESTS,
-        }
-
-    def _rounding(self) -> Iterator[Row]:
+    def _rounding(self) -> Iterator[str]:
         for (route, provider, model, rate_id, origin), cost in self._rounded.items():
             if not cost:
                 continue
             self.billed += cost
             rate = self.detail.rates[rate_id]
-            yield {
+            row = {
                 **self.shared,
                 **correction(origin),
                 **_adjustment(exact_usd(cost)),
@@ -136,6 +115,7 @@ class UsageRows:
                 "x_PriceTableId": rate.table_id or None,
                 "x_PriceSource": inert(rate.source),
             }
+            yield line(row)
 
 
 def _adjustment(amount: str) -> Row:
@@ -185,15 +165,37 @@ def _tags(tags: str) -> str | None:
     return None if tags in ("", OTHER) else json.dumps(json.loads(tags), ensure_ascii=False, separators=(",", ":"))
 
 
-def _of_kinds(usage: DailyUsage, rate: Rate) -> dict[str, Row]:
+def _of_reported(row: Row) -> Row:
+    sku = inert(f"{row['x_Provider']}/{row['ResourceId']}/reported")
+    return {
+        "ChargeDescription": inert(f"{row['ResourceId']} at {row['x_Provider']}, cost as the provider reported it"),
+        "SkuId": sku,
+        "SkuPriceId": sku,
+        "SkuMeter": "Reported Cost",
+        "PricingCategory": "Other",
+        "PricingUnit": "USD",
+        "ListUnitPrice": "1",
+        "ContractedUnitPrice": "1",
+        "ConsumedUnit": unit_name(REQUESTS),
+        "x_Line": LineKind.REPORTED.value,
+        "x_QuantityKind": REQUESTS,
+    }
+
+
+def _kinds(row: Row, first: DailyUsage, rate: Rate) -> list[_Kind]:
+    """Return the kinds of quantities that a rate prices, in the order in which they are kept."""
     assumed = assumed_cache_prices(rate.prices)
+    prices = {**rate.prices, **assumed}
     tier = f"/from-{rate.context_from}" if rate.context_from else ""
-    rows: dict[str, Row] = {}
-    for kind, price in {**rate.prices, **assumed}.items():
+    found = []
+    for at, kind in enumerate((REQUESTS, *ALL_KINDS)):
+        price = prices.get(kind)
+        if price is None:
+            continue
         sku = inert(f"{rate.provider}/{rate.model}/{rate.operation or 'any'}/{kind}")
         unit_price = pico_usd(price.pico)
-        rows[kind] = {
-            "ChargeDescription": inert(f"{usage.model} at {usage.provider}, {described(kind)}"),
+        of_kind: Row = {
+            "ChargeDescription": inert(f"{first.model} at {first.provider}, {described(kind)}"),
             "SkuId": sku,
             "SkuPriceId": sku + tier,
             "SkuMeter": described(kind).title(),
@@ -209,4 +211,5 @@ def _of_kinds(usage: DailyUsage, rate: Rate) -> dict[str, Row]:
             "x_PriceTableId": rate.table_id or None,
             "x_RateId": rate.id,
         }
-    return rows
+        found.append(_Kind(at, price.pico, price.block, *pasted({**row, **of_kind})))
+    return found

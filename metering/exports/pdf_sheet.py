@@ -5,6 +5,7 @@ another script is written as its code point (``\\u65e5``), so that no two names 
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from reportlab.lib.colors import HexColor
@@ -114,7 +115,8 @@ def fitting(text: str, width: float, size: float, font: str) -> float:
     return min(size, size * width / max(taken, 1))
 
 
-def folded(text: str, width: float, *, size: float = 8.5, font: str = PLAIN) -> list[str]:
+@lru_cache(maxsize=4096)
+def folded(text: str, width: float, *, size: float = 8.5, font: str = PLAIN) -> tuple[str, ...]:
     """Return a text as lines that are not wider than ``width``; a word that is gets broken."""
     lines: list[str] = []
     for line in simpleSplit(printable(text), font, size, width):
@@ -124,4 +126,4 @@ def folded(text: str, width: float, *, size: float = 8.5, font: str = PLAIN) -> 
             lines.append(rest[:fits])
             rest = rest[fits:]
         lines.append(rest)
-    return lines
+    return tuple(lines)

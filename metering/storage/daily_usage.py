@@ -15,17 +15,19 @@ _ROLLUP = ("rate_id", "price_grade", "quantity_grade", "billable")
 
 
 def daily_usage(connection: Connection, account_id: int, month: int) -> Iterator[DailyUsage]:
-    """Yield the account's usage of a billing month by day and series, in an order that never changes.
+    """Yield the account's usage of a billing month, the days of each series and rate together, in an order that never changes.
 
     What was taken back in whole is left out. The rows are fetched as they are asked for, within the caller's transaction.
     """
-    dimensions = [rollups.c.event_day, *(series.c[name] for name in _SERIES), *(rollups.c[name] for name in _ROLLUP)]
+    of_series = [series.c[name] for name in _SERIES]
+    of_rollup = [rollups.c[name] for name in _ROLLUP]
+    dimensions = [rollups.c.event_day, *of_series, *of_rollup]
     counts = [rollups.c.events, *(rollups.c[kind] for kind in ALL_KINDS), rollups.c.amount_nano]
     statement = (
         select(*dimensions, *counts)
         .join(series, series.c.id == rollups.c.series_id)
         .where(series.c.account_id == account_id, rollups.c.billing_month == month)
-        .order_by(*(by_code_point(column) if column.table is series else column for column in dimensions))
+        .order_by(*map(by_code_point, of_series), *of_rollup, rollups.c.event_day)
         .execution_options(yield_per=_ROWS_AT_ONCE)
     )
     width = len(dimensions)

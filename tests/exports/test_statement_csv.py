@@ -16,6 +16,7 @@ from examples import EXAMPLES, example_1, example_7, example_9, example_10
 from metering.domain.events import PriceGrade
 from metering.exports import daily_csv, statement_csv
 from metering.exports.csv_text import csv_chunks, inert
+from metering.exports.focus_csv import focus_csv
 
 ROOT = Path(__file__).parents[2]
 HEAD = (
@@ -137,6 +138,14 @@ def test_a_file_comes_in_pieces_and_each_row_once():
     pieces = list(csv_chunks(("n",), ((number,) for number in range(1_200))))
     assert len(pieces) == 3
     assert text_of(pieces) == "n\r\n" + "".join(f"{number}\r\n" for number in range(1_200))
+
+
+def test_line_ends_quotes_and_commas_in_names_stay_in_their_cells():
+    named = dict.fromkeys(("provider", "model", "operation", "project", "key"), 'a"b\r\nc,d\n')
+    for chunks in (daily_csv.daily_csv, focus_csv):
+        rows = table(chunks(month_detail(day_usage("2026-11-03", 1_000, input_tokens=1, **named))))
+        assert all(None not in row and None not in row.values() for row in rows)
+        assert 'a"b\r\nc,d\n' in rows[0].values()
 
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
