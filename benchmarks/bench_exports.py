@@ -2,11 +2,11 @@
 
     python benchmarks/bench_exports.py [--rows N] [--lines N]
 
-A month of requests in so many projects that its FOCUS file has N rows is ingested with ``metering ingest``. Files are made in
-this process through the API's operation, over and over; memory and whole-process time are those of ``metering statements export``
-in a process of its own, beside the same for a month a tenth as large. The limit is Python's ``csv`` writing the same rows, ready
-in memory. Forms that have no days are made of a statement of so many lines. Processor time is shown beside the clock's, because
-other work on the machine stretches only the latter.
+A month of requests in so many projects that its FOCUS file has N rows is ingested with ``metering ingest``. Files are made
+in this process through the API's operation, over and over; memory and whole-process time are those of ``metering statements
+export`` in a process of its own, beside the same for a month a tenth as large. The limit is Python's ``csv`` writing the same
+rows, ready in memory. Forms that have no days are made of a statement of so many lines. Processor time is shown beside the
+clock's, because other work on the machine stretches only the latter.
 """
 
 import argparse
