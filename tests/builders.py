@@ -5,13 +5,28 @@ nano-USD, an output token 2,000; by any route from 2020 on.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
 from itertools import count
 
 from metering.domain.batches import Batch, BatchBuilder
-from metering.domain.events import DecodedBlock, DecodedEvent, Position, RejectedRecord, UsageEvent
+from metering.domain.credits import MonthUsage, burn_credits
+from metering.domain.events import (
+    DecodedBlock,
+    DecodedEvent,
+    Position,
+    PriceGrade,
+    QuantityGrade,
+    RejectedRecord,
+    UsageEvent,
+)
 from metering.domain.identity import fingerprint_of
-from metering.domain.instants import parse_instant
-from pricing.quantities import Quantities
+from metering.domain.instants import day_number, first_date, parse_instant
+from metering.domain.month_detail import DailyUsage, MonthDetail
+from metering.domain.plan_history import PlanChange, plan_month
+from metering.domain.statements import UsageSums, draft_statement
+from pricing.bundled import bundled_plans
+from pricing.quantities import ALL_KINDS, Quantities
 from pricing.rates import Price, Rate
 from pricing.tables import Layer, PriceTable, TableKind
 
@@ -87,3 +102,59 @@ def price_table(*rates: Rate, **overrides) -> PriceTable:
     """Return an operator's table that is valid from 2020 on."""
     fields = {"source": "sheet", "layer": Layer.OPERATOR, "kind": TableKind.PATCH, "effective_from": FROM_2020}
     return PriceTable(rates=rates, **fields | overrides)
+
+
+def day_usage(day: str = "2026-11-03", amount_nano: int = 0, **overrides) -> DailyUsage:
+    """Return a day of ``llama`` at together, priced by rate 1; kinds of quantities are given by name."""
+    quantities = tuple(overrides.pop(kind, 0) for kind in ALL_KINDS)
+    fields = {
+        "day": day_number(date.fromisoformat(day)),
+        "route": "routed",
+        "provider": "together",
+        "model": "llama",
+        "operation": "chat",
+        "project": "",
+        "key": "",
+        "tags": "",
+        "rate_id": 1,
+        "price_grade": PriceGrade.RATED,
+        "quantity_grade": QuantityGrade.MEASURED,
+        "billable": 1,
+        "events": 1,
+        "quantities": quantities,
+        "amount_nano": amount_nano,
+    }
+    return DailyUsage(**fields | overrides)
+
+
+def month_detail(
+    *days: DailyUsage, plan: str = "pro", rates: Iterable[Rate] = (), month: int = 202611, **overrides
+) -> MonthDetail:
+    """Return a draft of the account ``acme`` with the days behind it; overrides replace fields of the statement."""
+    known = {each.id: each for each in rates or (rate(id=1, table_id=7, source="a test"),)}
+    sums = [
+        UsageSums(
+            route=each.route,
+            provider=each.provider,
+            model=each.model,
+            operation=each.operation,
+            rate_id=each.rate_id,
+            price_grade=each.price_grade,
+            quantity_grade=each.quantity_grade,
+            billable=bool(each.billable),
+            events=each.events,
+            quantities=each.quantities,
+            amount_nano=each.amount_nano,
+        )
+        for each in days
+    ]
+    changes = [PlanChange(first_date(month), plan)] if plan else []
+    of_month = plan_month(changes, month, bundled_plans())
+    billable = sum(each.amount_nano for each in days if each.billable)
+    (burned,) = burn_credits([MonthUsage(month, billable, of_month.included_credit_nano or 0)], [])
+    statement = draft_statement("acme", of_month, sums, burned, known)
+    return MonthDetail(replace(statement, **overrides), days, known)
+
+
+CLOSED = {"status": "closed", "closed_at": instant("2026-12-04T00:00:00Z"), "digest": "0123456789abcdef" * 4}
+"""What a closed statement has that a draft has not."""

@@ -4,13 +4,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from metering.api.credits import MonthOfCredits, month_fields
+from metering.api.credits import MonthOfCredits
 from metering.api.fields import Answer, instant_field, nano_usd, next_cursor_field, usd
-from metering.api.plans import PlanOfMonth, plan_answer
-from metering.domain.instants import format_instant, format_month
-from metering.domain.statements import Flag, LineKind, OutsideUsage, Statement, StatementLine, unit_of
-from pricing.money import NANO_PER_CENT, PICO_PER_CENT, format_cents, format_nano, format_pico
-from pricing.quantities import ALL_KINDS
+from metering.api.plans import PlanOfMonth
+from metering.domain.statements import Flag, LineKind, Statement
+from metering.exports.statement_json import statement_json, statement_summary
 
 _ORIGIN = "The closed month that it corrects, or in which the requests were made; null for the statement's own."
 _FLAGS = "What a reader must know, such as `unpriced_usage` or `beyond_plan`."
@@ -20,6 +18,9 @@ class Line(Answer):
     """A line. Its amount has twelve decimals: as an integer of that unit it would not survive every JSON reader."""
 
     kind: LineKind = Field(description="What it is about.", examples=["usage"])
+    origin_month: str | None = Field(
+        description="The closed month that it corrects; null for what belongs to the statement's own.", examples=["2026-10"]
+    )
     description: str = Field(description="It in words.", examples=["meta-llama/Llama-3-70b-chat-hf at together, input tokens"])
     route: str = Field(description="The route of its usage; empty where it is not about usage.", examples=["routed"])
     provider: str = Field(description="The provider; empty where it is not about usage.", examples=["together"])
@@ -36,7 +37,6 @@ class Line(Answer):
     amount_usd: str | None = usd("What the line comes to; null where it is not known", "27.000000000000")
     rate_id: int | None = Field(description="The rate that was applied.", examples=[17])
     price_source: str = Field(description="Where the price was read.", examples=["genai-prices 0.2, huggingface_together"])
-    origin_month: str | None = Field(description=_ORIGIN, examples=[None])
 
 
 class Outside(Answer):
@@ -91,6 +91,7 @@ class StatementPage(Answer):
 class StatementAnswer(StatementSummary):
     """An account's month. The amounts of `lines` but the last add up to it, exactly: it is the total."""
 
+    schema_version: int = Field(description="Which fields there are; a later release may add some.", examples=[1])
     plan: PlanOfMonth = Field(description="What the plans make of the month.", examples=[{"plan": "pro"}])
     credits: MonthOfCredits = Field(description="What credits did.", examples=[{"applied_usd": "2.000000000"}])
     residual_usd: str = usd("What rounding the total to cents added", "0.000000000000")
@@ -103,82 +104,9 @@ class StatementAnswer(StatementSummary):
 
 def summary_answer(statement: Statement) -> StatementSummary:
     """Return a statement's totals as they are answered."""
-    return StatementSummary.model_validate(_summary(statement))
+    return StatementSummary.model_validate(statement_summary(statement))
 
 
 def statement_answer(statement: Statement) -> StatementAnswer:
     """Return a statement as it is answered."""
-    return StatementAnswer.model_validate(
-        {
-            **_summary(statement),
-            "plan": plan_answer(statement.plan),
-            "credits": month_fields(statement.credits),
-            "residual_usd": format_pico(statement.residual_pico),
-            "failed_events": statement.failed_events,
-            "lines": [_line(line) for line in statement.lines],
-            "owed_to_partners": [_line(line) for line in statement.owed_to_partners],
-            "unpriced": [_outside(usage) for usage in statement.unpriced],
-            "route_unknown": [_outside(usage) for usage in statement.route_unknown],
-        }
-    )
-
-
-def _summary(statement: Statement) -> dict[str, object]:
-    amounts = {
-        "usage": statement.usage_nano,
-        "adjustments": statement.adjustments_nano,
-        "credits": statement.credits_nano,
-        "usage_payable": statement.usage_payable_nano,
-        "owed_to_partners": statement.owed_to_partners_nano,
-    }
-    fields: dict[str, object] = {
-        "account": statement.account,
-        "month": format_month(statement.month),
-        "status": statement.status,
-        "closed_at": None if statement.closed_at is None else format_instant(statement.closed_at),
-        "digest": statement.digest,
-        "events": statement.events,
-        "subscription_usd": format_cents(statement.subscription_cents * PICO_PER_CENT),
-        "carried_in_usd": format_cents(statement.carried_in_cents * PICO_PER_CENT),
-        "carried_forward_usd": format_cents(statement.carried_out_cents * PICO_PER_CENT),
-        "total_nano_usd": statement.total_cents * NANO_PER_CENT,
-        "total_usd": format_cents(statement.total_cents * PICO_PER_CENT),
-        "flags": sorted(statement.flags),
-    }
-    for name, amount in amounts.items():
-        fields |= {f"{name}_nano_usd": amount, f"{name}_usd": format_nano(amount)}
-    return fields
-
-
-def _line(line: StatementLine) -> Line:
-    return Line(
-        kind=line.kind,
-        description=line.description,
-        route=line.route,
-        provider=line.provider,
-        model=line.model,
-        operation=line.operation,
-        quantity_kind=line.quantity_kind,
-        quantity=line.quantity,
-        unit=unit_of(line.quantity_kind) if line.quantity_kind else "",
-        price_usd=None if line.price_pico is None else format_pico(line.price_pico),
-        price_per=None if line.price_pico is None else line.price_block,
-        price_assumed=line.price_assumed,
-        amount_usd=None if line.amount_pico is None else format_pico(line.amount_pico),
-        rate_id=None if line.rate is None else line.rate.id,
-        price_source="" if line.rate is None else line.rate.source,
-        origin_month=None if line.origin_month is None else format_month(line.origin_month),
-    )
-
-
-def _outside(usage: OutsideUsage) -> Outside:
-    return Outside(
-        route=usage.route,
-        provider=usage.provider,
-        model=usage.model,
-        events=usage.events,
-        quantities={kind: count for kind, count in zip(ALL_KINDS, usage.quantities, strict=True) if count},
-        amount_nano_usd=usage.amount_nano,
-        amount_usd=None if usage.amount_nano is None else format_nano(usage.amount_nano),
-        origin_month=None if usage.origin_month is None else format_month(usage.origin_month),
-    )
+    return StatementAnswer.model_validate(statement_json(statement))

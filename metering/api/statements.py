@@ -1,33 +1,47 @@
-"""``/v1/statements``: an account's month, as JSON or as CSV."""
+"""``/v1/statements``: an account's month, to be shown, downloaded, and read by other programs."""
 
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated, Literal
-from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.responses import JSONResponse
 
 from metering.api.accounts import AccountName
 from metering.api.fields import DEFAULT_PAGE, AccountParameter, CursorParameter, LimitParameter
-from metering.api.openapi import problems
-from metering.api.statement_answers import StatementAnswer, StatementPage, StatementSummary, statement_answer, summary_answer
+from metering.api.openapi import problems, reference
+from metering.api.statement_answers import StatementAnswer, StatementPage, StatementSummary, summary_answer
+from metering.api.statement_files import (
+    BYTES,
+    FILE_CONTENT,
+    NOT_MODIFIED,
+    SHOWN_FORMATS,
+    STATEMENT,
+    STATEMENT_FORMATS,
+    ArchiveMonth,
+    FocusVersionParameter,
+    Formats,
+    IfNoneMatch,
+    Profile,
+    Suffix,
+    file_answer,
+    not_modified,
+)
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import format_month
-from metering.domain.statements import Statement
-from metering.exports.statement_csv import statement_csv
+from metering.exports.formats import ExportFormat, export_format, several_formats
+from metering.operations.export_archive import ArchiveScope, export_archive
+from metering.operations.export_statement import Unchanged, export_statement
 from metering.operations.manage_accounts import list_accounts, show_account
 from metering.operations.open_service import Service
-from metering.operations.show_statement import list_statements, show_statement
+from metering.operations.show_statement import list_statements
 from metering.web import query
 from metering.web.cursors import read_cursor, write_cursor
+from metering.web.etags import tags_in
 from metering.web.negotiation import negotiate
 from metering.web.principal import Principal, Reader, ServiceNow
+from metering.web.problems import ApiProblem
 
 router = APIRouter(prefix="/v1/statements", tags=["statements"])
-
-JSON = "application/json"
-CSV = "text/csv"
 
 _ACCOUNTS_AT_ONCE = 50
 
@@ -37,11 +51,7 @@ StatusParameter = Annotated[
     Literal["draft", "closed"] | None, Query(description="Only those that are open, or closed.", examples=["closed"])
 ]
 
-_CSV_EXAMPLE = (
-    "account,billing_month,status,section,line,description,...\r\n"
-    "acme,2026-11,draft,payable,total,Total payable,...\r\n"
-)  # fmt: skip
-_CSV_CONTENT = {CSV: {"schema": {"type": "string", "description": "RFC 4180, one row a line."}, "example": _CSV_EXAMPLE}}
+_DOWNLOADED = {**FILE_CONTENT, "application/json": {"schema": reference(StatementAnswer)}}
 _SHOWN = "The statement."
 
 
@@ -77,15 +87,67 @@ def get_statements(
 
 
 @router.get(
-    "/{account}/{month}.csv",
-    operation_id="download_statement",
-    summary="Download a statement as CSV",
+    "/archive",
+    operation_id="download_statements",
+    summary="Download many statements",
     response_class=Response,
-    responses={200: {"description": _SHOWN, "content": _CSV_CONTENT}, **problems("not_found", "invalid_time")},
+    responses={
+        200: {"description": "The archive.", "content": {"application/zip": {"schema": BYTES}}},
+        **NOT_MODIFIED,
+        **problems("not_found", "account_required", "invalid_time", "unknown_export", "export_does_not_add_up"),
+    },
 )
-def get_statement_csv(principal: Reader, service: ServiceNow, account: AccountName, month: BillingMonth) -> Response:
-    """Download an account's month as CSV: one row a line, amounts with all decimals."""
-    return _as_csv(_statement(principal, service, account, month))
+def download_statements(
+    *,
+    principal: Reader,
+    service: ServiceNow,
+    account: AccountParameter = None,
+    month: ArchiveMonth = None,
+    formats: Formats = None,
+    focus_version: FocusVersionParameter = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Download all months of an account, or all accounts of a month, as a ZIP archive. Its `index.csv` lists what is in it."""
+    row = principal.account_or_all(service, account)
+    if row is None and month is None:
+        raise ApiProblem("account_required", "name an account for all its months, or a month for all accounts")
+    asked = None if month is None else query.month("query.month", month, service.clock())
+    wanted = several_formats(query.listed(formats) or ("csv",), focus_version)
+    scope = ArchiveScope(None if row is None else row.name, asked, wanted)
+    found = export_archive(service.engine, scope, service.catalogue, known=tags_in(if_none_match))
+    return not_modified(found.tag) if isinstance(found, Unchanged) else file_answer(found, shown=False)
+
+
+@router.get(
+    "/{account}/{month}.{suffix}",
+    operation_id="download_statement",
+    summary="Download a statement",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The file.",
+            "content": _DOWNLOADED,
+        },
+        **NOT_MODIFIED,
+        **problems("not_found", "not_acceptable", "invalid_time", "export_does_not_add_up"),
+    },
+)
+def download_statement(
+    *,
+    principal: Reader,
+    service: ServiceNow,
+    account: AccountName,
+    month: BillingMonth,
+    suffix: Suffix,
+    profile: Profile = STATEMENT,
+    focus_version: FocusVersionParameter = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Download an account's month. The file has a strong `ETag`: with `If-None-Match` it is sent only if it is another."""
+    wanted = export_format(suffix if profile == STATEMENT else profile, focus_version)
+    if wanted.suffix != suffix:
+        raise ApiProblem("not_acceptable", f"the profile {profile} is answered as .{wanted.suffix}")
+    return _answer(principal, service, account, month, wanted, if_none_match)
 
 
 @router.get(
@@ -94,35 +156,42 @@ def get_statement_csv(principal: Reader, service: ServiceNow, account: AccountNa
     summary="Show a statement",
     response_model=StatementAnswer,
     responses={
-        200: {"description": _SHOWN, "content": _CSV_CONTENT},
-        **problems("not_found", "not_acceptable", "invalid_time"),
+        200: {"description": _SHOWN, "content": FILE_CONTENT},
+        **NOT_MODIFIED,
+        **problems("not_found", "not_acceptable", "invalid_time", "export_does_not_add_up"),
     },
 )
 def get_statement(
-    principal: Reader, service: ServiceNow, request: Request, account: AccountName, month: BillingMonth
+    *,
+    principal: Reader,
+    service: ServiceNow,
+    request: Request,
+    account: AccountName,
+    month: BillingMonth,
+    profile: Profile = STATEMENT,
+    focus_version: FocusVersionParameter = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Show an account's month, as JSON or as CSV, whichever the `Accept` header prefers."""
-    wanted = negotiate(request.headers.get("accept"), (JSON, CSV))
-    statement = _statement(principal, service, account, month)
-    if wanted == CSV:
-        return _as_csv(statement)
-    return JSONResponse(statement_answer(statement).model_dump(mode="json"), headers={"vary": "accept"})
+    """Show an account's month in the form that the `Accept` header prefers: JSON, if it says nothing."""
+    formats = STATEMENT_FORMATS if profile == STATEMENT else (export_format(profile, focus_version),)
+    offers = {each.media_type.partition(";")[0]: each for each in formats}
+    wanted = offers[negotiate(request.headers.get("accept"), tuple(offers))]
+    answer = _answer(principal, service, account, month, wanted, if_none_match)
+    answer.headers["vary"] = "accept"
+    return answer
 
 
-def _statement(principal: Principal, service: Service, account: str, month: str) -> Statement:
+def _answer(
+    principal: Principal, service: Service, account: str, month: str, wanted: ExportFormat, if_none_match: str | None
+) -> Response:
+    """Return the file, or that it is the one which the client has."""
     name = principal.find_account(service, account).name
-    return show_statement(service.engine, name, query.month("path.month", month, service.clock()), service.catalogue)
-
-
-def _as_csv(statement: Statement) -> Response:
-    name = f"statement-{statement.account}-{format_month(statement.month)}.csv"
-    plain = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-._") else "_" for letter in name)
-    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-    return Response(
-        statement_csv(statement).encode(),
-        media_type="text/csv; charset=utf-8; header=present",
-        headers={"content-disposition": disposition, "vary": "accept"},
-    )
+    asked = query.month("path.month", month, service.clock())
+    known = tags_in(if_none_match)
+    found = export_statement(service.engine, name, asked, service.catalogue, wanted, known=known)
+    if isinstance(found, Unchanged):
+        return not_modified(found.tag)
+    return file_answer(found, shown=wanted.name in SHOWN_FORMATS)
 
 
 def _position(key: list[int | str]) -> tuple[str, str]:

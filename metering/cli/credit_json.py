@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from metering.cli.amounts import money
-from metering.domain.credits import CreditGrant, MonthCredits
-from metering.domain.instants import format_instant, format_month
+from metering.domain.amounts import money
+from metering.domain.instants import format_month
+from metering.exports.statement_json import credits_json, grant_json
 from metering.operations.grant_credits import CreditBalance
 
 
@@ -19,32 +19,5 @@ def balance_json(balance: CreditBalance) -> dict[str, Any]:
         **money("used_elsewhere", balance.used_elsewhere_nano),
         "included_left_is_upper_bound": plan.credits_pay_elsewhere and bool(plan.included_credit_nano),
         "grants": [grant_json(grant) for grant in balance.grants],
-        **month_json(balance.month),
-    }
-
-
-def month_json(month: MonthCredits) -> dict[str, Any]:
-    """Return what credits did in a month."""
-    return {
-        "applied": [
-            {"grant": grant_json(item.grant), **money("amount", item.amount_nano), **money("left", item.left_nano)}
-            for item in month.applied
-        ],
-        **money("applied", month.applied_nano),
-        **money("included_left", month.included_left_nano),
-        **money("purchased_left", month.purchased_left_nano),
-        **money("uncovered", month.uncovered_nano),
-    }
-
-
-def grant_json(grant: CreditGrant) -> dict[str, Any]:
-    """Return a grant."""
-    return {
-        "reference": grant.reference,
-        "kind": grant.kind,
-        "scope": grant.scope,
-        **money("amount", grant.amount_nano),
-        **money("voided", grant.voided_nano),
-        "granted_at": format_instant(grant.granted_at),
-        "expires_at": None if grant.expires_at is None else format_instant(grant.expires_at),
+        **credits_json(balance.month),
     }

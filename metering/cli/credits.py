@@ -3,16 +3,18 @@
 import click
 from msgspec import Struct
 
-from metering.cli.amounts import UNKNOWN_AMOUNT, shown_nano
+from metering.cli.amounts import UNKNOWN_AMOUNT
 from metering.cli.arguments import INSTANT, MONTH, USD, collected, json_option
-from metering.cli.credit_json import balance_json, grant_json
+from metering.cli.credit_json import balance_json
 from metering.cli.credits_ledger import balance, ledger, void
 from metering.cli.invocation import Invocation
 from metering.cli.output import Column, print_json, print_table, say
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
+from metering.domain.amounts import shown_nano
 from metering.domain.credits import ANY_COMPUTE, GRANTED_KINDS, INFERENCE_ONLY, PURCHASED, CreditGrant
 from metering.domain.instants import format_instant, format_month, month_of
+from metering.exports.statement_json import grant_json
 from metering.operations.grant_credits import CreditBalance, grant_credits, note_used_elsewhere, show_credits
 
 

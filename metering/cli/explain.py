@@ -4,15 +4,16 @@ from fractions import Fraction
 
 import click
 
-from metering.cli.amounts import UNKNOWN_AMOUNT, money, shown_nano, shown_pico
+from metering.cli.amounts import UNKNOWN_AMOUNT
 from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
 from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.plain_text import plain
-from metering.cli.price_words import price_in_words
 from metering.cli.session import open_session
+from metering.domain.amounts import money, shown_nano, shown_pico
 from metering.domain.events import PriceGrade, QuantityGrade
 from metering.domain.instants import format_instant, format_month
+from metering.domain.quoted_prices import price_in_words
 from metering.domain.statements import described, unit_of
 from metering.operations.explain_charge import ExplainedCharge, LedgerEntry, entry_name, explain_charge
 from metering.operations.list_events import LoggedEvent

@@ -10,10 +10,10 @@ from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
 from metering.cli.output import Cell, Column, print_json, print_table, remark, say
 from metering.cli.plain_text import plain
-from metering.cli.price_words import price_in_words
 from metering.cli.root import stop
 from metering.cli.session import open_session
 from metering.domain.instants import format_instant
+from metering.domain.quoted_prices import price_in_words
 from metering.domain.statements import described, unit_of
 from metering.operations.accept_sync import accept_sync
 from metering.operations.list_syncs import list_syncs, show_sync

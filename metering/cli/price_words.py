@@ -1,8 +1,9 @@
 """A price as people read it: per million tokens, per second or hour of time, per image; whose it is, and since when."""
 
-from metering.cli.amounts import shown_pico
+from metering.domain.amounts import shown_pico
 from metering.domain.instants import MICROS_PER_DAY, format_instant
-from metering.domain.statements import described, unit_of
+from metering.domain.quoted_prices import price_in_words
+from metering.domain.statements import described
 from pricing.rates import Rate
 from pricing.tables import Layer
 
@@ -10,28 +11,6 @@ _MILLION = 1_000_000
 _LAYERS = {Layer.OPERATOR: "your own", Layer.ROUTE: "the route's", Layer.BUNDLED: "bundled"}
 PER_MILLION_KINDS = ("input_tokens", "output_tokens")
 """What has a column of its own where prices are listed."""
-
-_PER_TIME = {1: "ms", 1_000: "s", 60_000: "min", 3_600_000: "h"}
-
-
-def price_per(kind: str, price_pico: int, block: int) -> tuple[str, str]:
-    """Return (dollars, per what) of a price of ``price_pico`` for ``block`` units of a kind of quantity."""
-    if kind.endswith("_ms"):
-        return shown_pico(price_pico), _PER_TIME.get(block, f"{block:,} ms")
-    if kind.endswith("_tokens") or kind == "characters":
-        per_million = price_pico * _MILLION
-        if per_million % block == 0:
-            return shown_pico(per_million // block), "1M"
-    unit = unit_of(kind)
-    return shown_pico(price_pico), unit if block == 1 else f"{block:,} {unit}s"
-
-
-def price_in_words(kind: str, price_pico: int, block: int) -> str:
-    """Return a price as ``$1.04 / 1M``; one of 0 is ``included``."""
-    if not price_pico:
-        return "included"
-    dollars, per = price_per(kind, price_pico, block)
-    return f"${dollars} / {per}"
 
 
 def rate_in_words(rate: Rate, *, without: tuple[str, ...] = ()) -> str:

@@ -9,11 +9,11 @@ from metering.cli.arguments import INSTANT, collected, json_option, known_at_opt
 from metering.cli.invocation import Invocation
 from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.price_json import known_at_json, price_of_quantity
-from metering.cli.price_words import price_in_words
 from metering.cli.session import open_session
 from metering.cli.unknown_names import remark_unknown
 from metering.domain.instants import format_instant
 from metering.domain.model_names import provider_name
+from metering.domain.quoted_prices import price_in_words
 from metering.domain.statements import described
 from metering.operations.compare_prices import DiffQuery, ListedChange, compare_prices
 from metering.operations.list_names import listed_names

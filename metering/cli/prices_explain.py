@@ -10,10 +10,11 @@ from metering.cli.explanation_words import counts_in_words, known_as_in_words, r
 from metering.cli.invocation import Invocation
 from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.price_json import known_at_json, tiers_json
-from metering.cli.price_words import price_in_words, rate_in_words, since, whose
+from metering.cli.price_words import rate_in_words, since, whose
 from metering.cli.session import open_session
 from metering.domain.events import ROUTES, UNKNOWN
 from metering.domain.instants import format_instant
+from metering.domain.quoted_prices import price_in_words
 from metering.domain.statements import described
 from metering.operations.explain_price import ExplainedPrice, PriceQuestion, explain_price
 from pricing.explain import Explanation

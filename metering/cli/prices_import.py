@@ -9,13 +9,13 @@ from typing import Any
 import click
 from msgspec import Struct
 
-from metering.cli.amounts import money, shown_nano
 from metering.cli.arguments import INSTANT, collected, json_option
 from metering.cli.counts import counted, were
 from metering.cli.invocation import Invocation
 from metering.cli.output import print_json, remark, say
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
+from metering.domain.amounts import money, shown_nano
 from metering.domain.errors import DomainError
 from metering.operations.import_price_list import import_price_list
 from metering.operations.import_prices import SHEET_FORMATS, Sheet, import_prices

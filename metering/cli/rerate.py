@@ -5,13 +5,13 @@ import sys
 import click
 from msgspec import Struct
 
-from metering.cli.amounts import money, shown_nano
 from metering.cli.arguments import INSTANT, collected, json_option
 from metering.cli.invocation import Invocation
 from metering.cli.output import Column, print_json, print_table, remark, say
 from metering.cli.rerate_runs import run_json, show_runs
 from metering.cli.session import open_session
 from metering.cli.unknown_names import remark_unknown
+from metering.domain.amounts import money, shown_nano
 from metering.domain.instants import format_month
 from metering.domain.rerating import Effect, EffectKey, Examined, RerateScope
 from metering.operations.list_names import used_names

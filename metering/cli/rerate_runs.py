@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from metering.cli.amounts import money, shown_nano
 from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.price_words import since
+from metering.domain.amounts import money, shown_nano
 from metering.domain.instants import format_instant
 from metering.storage.rerate_runs import RerateRun
 

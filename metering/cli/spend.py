@@ -6,12 +6,12 @@ import click
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from metering.cli.amounts import money, shown_nano
 from metering.cli.arguments import INSTANT, MONTH, collected, json_option, separated
 from metering.cli.invocation import Invocation
 from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
+from metering.domain.amounts import money, shown_nano
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_instant, month_of, month_start, next_month
 from metering.domain.spend import DIMENSIONS, TAG_PREFIX, Granularity, PeriodBasis, SpendQuery, SpendQueryError, SpendRow
 from metering.operations.manage_accounts import show_account

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from metering.cli.amounts import UNKNOWN_AMOUNT, shown_cents, shown_nano, shown_pico
+from metering.cli.amounts import UNKNOWN_AMOUNT
 from metering.cli.output import Cell, Column, print_table, say
 from metering.cli.plain_text import plain
-from metering.cli.price_words import price_in_words
+from metering.domain.amounts import shown_cents, shown_nano, shown_pico
 from metering.domain.instants import format_instant, format_month
+from metering.domain.quoted_prices import price_in_words, quantity_in_words
 from metering.domain.statements import Flag, LineKind, OutsideUsage, Statement, StatementLine, described
 
 _COLUMNS = (Column("", "name"), Column("quantity", "count"), Column("price", "count"), Column("USD", "money"))
@@ -73,7 +74,7 @@ def _usage_row(line: StatementLine) -> list[Cell]:
         return ["  requests, cost as the provider reported it", line.quantity, "", _amount(line)]
     kind = line.quantity_kind
     what = f"  {described(kind)}{', at the input price' if line.price_assumed else ''}"
-    quantity = _quantity(kind, line.quantity or 0)
+    quantity = quantity_in_words(kind, line.quantity or 0)
     price = "" if line.price_pico is None else price_in_words(kind, line.price_pico, line.price_block)
     return [what, quantity, price, _amount(line)]
 
@@ -108,13 +109,6 @@ def _show_outside(title: str, usage: Sequence[OutsideUsage]) -> None:
         print_table((*columns, Column("tokens", "count")), [row[:-1] for row in rows], title=title)
     else:
         print_table((*columns, Column("tokens", "count"), Column("USD", "money")), rows, title=title)
-
-
-def _quantity(kind: str, count: int) -> str:
-    if not kind.endswith("_ms"):
-        return f"{count:,}"
-    seconds, rest = divmod(count, 1_000)
-    return f"{seconds:,}.{rest:03d} s" if rest else f"{seconds:,} s"
 
 
 def _amount(line: StatementLine) -> str:

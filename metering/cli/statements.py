@@ -1,37 +1,28 @@
 """``metering statements``: what a month comes to, and closing it."""
 
-from pathlib import Path
-
 import click
 from msgspec import Struct
 
-from metering.cli.amounts import shown_cents
 from metering.cli.arguments import MONTH, collected, json_option
 from metering.cli.invocation import Invocation
-from metering.cli.output import Column, print_json, print_table, remark, say
+from metering.cli.output import Column, print_json, print_table, say
 from metering.cli.plain_text import plain
 from metering.cli.root import stop
 from metering.cli.session import open_session
 from metering.cli.statement_changes import adjust, adjustments, reopen_check
-from metering.cli.statement_json import statement_json, statement_summary
 from metering.cli.statement_table import show_statement_table, summary_row
-from metering.domain.errors import DomainError
+from metering.cli.statements_export import export
+from metering.domain.amounts import shown_cents
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_month, month_of, month_start, next_month
 from metering.domain.spend import Granularity, PeriodBasis, SpendQuery
 from metering.domain.statements import CLOSED, DRAFT, Statement
-from metering.exports.statement_csv import statement_csv
+from metering.exports.statement_json import statement_json, statement_summary
 from metering.operations.close_due import NotClosed, close_due_months
 from metering.operations.close_month import Closing, close_month
 from metering.operations.manage_accounts import show_account
 from metering.operations.open_service import Service
 from metering.operations.query_spend import query_spend
 from metering.operations.show_statement import canonical_statement, list_statements, show_statement
-
-
-class ExportFailedError(DomainError):
-    """The file could not be written."""
-
-    code = "export_failed"
 
 
 class _Close(Struct, frozen=True):
@@ -103,23 +94,7 @@ def show(invocation: Invocation, *, account: str, month: int | None, canonical: 
         show_statement_table(statement)
 
 
-@statements.command()
-@click.argument("account")
-@click.argument("month", type=MONTH)
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to a file instead of stdout.")
-@click.pass_obj
-def export(invocation: Invocation, *, account: str, month: int, output: Path | None) -> None:
-    """Export ACCOUNT's statement of MONTH (YYYY-MM) as CSV: one row a line, amounts with all twelve decimals."""
-    with open_session(invocation) as service:
-        text = statement_csv(show_statement(service.engine, account, month, service.catalogue)).encode()
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        output.write_bytes(text)
-    except OSError as error:
-        raise ExportFailedError(f"{output}: {error.strerror or error}") from None
-    remark(f"wrote {plain(account)}'s statement of {format_month(month)} to {plain(str(output))}")
+statements.add_command(export)
 
 
 @statements.command()

@@ -1,1 +1,1 @@
-"""Statements as files for other programs. Pure: a Statement in, text out; one format a file."""
+"""Statements as files for people and for other programs. Pure: a statement and its days in, bytes out; one form a file."""

@@ -1,70 +1,82 @@
-"""A statement as CSV (RFC 4180): one row a line, amounts in dollars with all twelve decimals.
+"""A statement as CSV: one row a line, amounts in dollars with all twelve decimals.
 
-The amounts of all rows between the header and the total add up to the total, exactly. Usage that the total does not contain
-follows it, told apart by ``section``. Text that a spreadsheet would run as a formula gets an apostrophe in front.
+The amounts of all ``payable`` rows above the total add up to the total, exactly. Usage that the total does not contain
+follows it, told apart by ``section``. docs/exports.md says what each column holds.
 """
 
-import csv
-import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-from metering.domain.instants import format_month
+from metering.domain.instants import format_instant, format_month
+from metering.domain.month_detail import MonthDetail, Section
 from metering.domain.statements import OutsideUsage, Statement, StatementLine, unit_of
+from metering.exports.csv_text import Cell, csv_chunks, inert
 from pricing.money import format_nano, format_pico
-from pricing.quantities import ALL_KINDS
+from pricing.quantities import ALL_KINDS, REQUESTS
 
+SCHEMA_VERSION = 1
 COLUMNS = (
-    "account", "billing_month", "status", "section", "line", "description", "route", "provider", "model",
-    "quantity_kind", "quantity", "unit", "price_usd", "price_per", "amount_usd", "rate_id", "price_source",
+    "schema_version", "account", "billing_month", "status", "section", "line", "origin_month", "description", "route",
+    "provider", "model", "operation", "quantity_kind", "quantity", "unit", "price_usd", "price_per", "price_assumed",
+    "amount_usd", "currency", "rate_id", "price_source", "closed_at", "digest",
 )  # fmt: skip
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+CURRENCY = "USD"
+
+Text = Callable[[str], str]
 
 
-def statement_csv(statement: Statement) -> str:
-    """Return the statement as CSV text with CRLF line ends."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    head = (_inert(statement.account), format_month(statement.month), statement.status)
-    for line in statement.lines:
-        writer.writerow((*head, "payable", *_line_cells(line)))
-    for line in statement.owed_to_partners:
-        writer.writerow((*head, "owed_to_partner", *_line_cells(line)))
-    for section, outside in (("unpriced", statement.unpriced), ("route_unknown", statement.route_unknown)):
-        writer.writerows((*head, section, *cells) for usage in outside for cells in _outside_cells(usage))
-    return text.getvalue()
+def statement_csv(detail: MonthDetail) -> Iterator[bytes]:
+    """Yield the statement as CSV."""
+    return csv_chunks(COLUMNS, statement_rows(detail.statement, inert))
 
 
-def _line_cells(line: StatementLine) -> tuple[object, ...]:
-    price = "" if line.price_pico is None else format_pico(line.price_pico)
+def statement_rows(statement: Statement, text: Text) -> Iterator[tuple[Cell, ...]]:
+    """Yield the rows under COLUMNS; ``text`` makes names safe for where they are going."""
+    head = (SCHEMA_VERSION, text(statement.account), format_month(statement.month), statement.status)
+    tail = ("" if statement.closed_at is None else format_instant(statement.closed_at), statement.digest)
+    for section, lines in ((Section.PAYABLE, statement.lines), (Section.OWED_TO_PARTNER, statement.owed_to_partners)):
+        for line in lines:
+            yield (*head, section.value, *_line_cells(line, text), *tail)
+    for section, outside in ((Section.UNPRICED, statement.unpriced), (Section.ROUTE_UNKNOWN, statement.route_unknown)):
+        for usage in outside:
+            for cells in _outside_cells(usage, text):
+                yield (*head, section.value, *cells, *tail)
+
+
+def _line_cells(line: StatementLine, text: Text) -> tuple[Cell, ...]:
+    priced = line.price_pico is not None
     return (
         line.kind.value,
-        _inert(line.description),
+        "" if line.origin_month is None else format_month(line.origin_month),
+        text(line.description),
         line.route,
-        _inert(line.provider),
-        _inert(line.model),
+        text(line.provider),
+        text(line.model),
+        text(line.operation),
         line.quantity_kind,
-        "" if line.quantity is None else line.quantity,
+        line.quantity,
         unit_of(line.quantity_kind) if line.quantity_kind else "",
-        price,
-        line.price_block if price else "",
+        "" if line.price_pico is None else format_pico(line.price_pico),
+        line.price_block if priced else "",
+        yes_or_no(line.price_assumed) if priced else "",
         "" if line.amount_pico is None else format_pico(line.amount_pico),
-        "" if line.rate is None else line.rate.id,
-        "" if line.rate is None else _inert(line.rate.source),
+        CURRENCY,
+        None if line.rate is None else line.rate.id,
+        "" if line.rate is None else text(line.rate.source),
     )
 
 
-def _outside_cells(usage: OutsideUsage) -> Iterable[tuple[object, ...]]:
-    counts = [("requests", usage.events), *zip(ALL_KINDS, usage.quantities, strict=True)]
+def _outside_cells(usage: OutsideUsage, text: Text) -> Iterable[tuple[Cell, ...]]:
+    counts = [(REQUESTS, usage.events), *zip(ALL_KINDS, usage.quantities, strict=True)]
     for kind, quantity in counts:
         if quantity:
-            amount = format_nano(usage.amount_nano) if usage.amount_nano is not None and kind == "requests" else ""
+            amount = format_nano(usage.amount_nano) if usage.amount_nano is not None and kind == REQUESTS else ""
             yield (
-                "usage", "not part of the total", usage.route, _inert(usage.provider), _inert(usage.model), kind, quantity,
-                unit_of(kind), "", "", amount, "", "",
+                "usage", "", "not part of the total", usage.route, text(usage.provider), text(usage.model), "", kind, quantity,
+                unit_of(kind), "", "", "", amount, CURRENCY, None, "",
             )  # fmt: skip
 
 
-def _inert(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+def yes_or_no(holds: bool) -> str:
+    """Return a truth as a cell."""
+    return "true" if holds else "false"

@@ -57,6 +57,7 @@ ABOUT_AN_ACCOUNT = [
     Call("list_alerts", "GET", "/v1/alerts?account={}"),
     Call("rerate", "POST", "/v1/prices/rerate", {"account": "{}", "start": "2026-11-01", "end": "2026-12-01"}),
     Call("list_statements", "GET", "/v1/statements?account={}"),
+    Call("download_statements", "GET", "/v1/statements/archive?account={}"),
     Call("show_statement", "GET", "/v1/statements/{}/2026-11"),
     Call("download_statement", "GET", "/v1/statements/{}/2026-11.csv"),
     Call("close_statement", "POST", "/v1/statements/{}/2026-10/close"),

@@ -7,9 +7,10 @@ from decimal import Decimal
 import pytest
 from native_events import native
 
-from metering.cli.statement_json import statement_json
+from metering.exports.statement_json import statement_json
 from metering.operations.show_statement import show_statement
 
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 URL = "/v1/statements/acme/2026-11"
 
 
@@ -84,7 +85,10 @@ def test_the_command_line_s_json_is_the_same(month, api):
         ("text/csv, application/json;q=0.9", "text/csv"),
         ("text/csv;q=0.5, application/json", "application/json"),
         ("text/csv;q=0, */*;q=0.1", "application/json"),
-        ("text/html, text/csv;q=0.1", "text/csv"),
+        ("text/html, text/csv;q=0.1", "text/html"),
+        ("image/png, text/csv;q=0.1", "text/csv"),
+        ("application/pdf", "application/pdf"),
+        ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", XLSX),
         ("APPLICATION/JSON", "application/json"),
     ],
 )
@@ -95,7 +99,7 @@ def test_the_accept_header_decides(month, accept, expected):
     assert answer.headers["vary"] == "accept"
 
 
-@pytest.mark.parametrize("accept", ["text/html", "application/pdf", "application/json;q=0", "*/*;q=0", "nonsense"])
+@pytest.mark.parametrize("accept", ["image/png", "application/xml", "application/json;q=0", "*/*;q=0", "nonsense"])
 def test_what_there_is_not_can_not_be_asked_for(month, accept):
     answer = month.get(URL, headers={"accept": accept})
     assert (answer.status_code, answer.json()["code"]) == (406, "not_acceptable")
@@ -116,7 +120,7 @@ def test_a_download_has_a_name_that_any_client_can_store(admin):
 def test_a_formula_in_a_name_is_inert_in_the_csv(admin):
     admin.post("/v1/accounts", json={"name": "=HYPERLINK(1)"})
     text = admin.get("/v1/statements/%3DHYPERLINK(1)/2026-11.csv").text
-    assert "\r\n'=HYPERLINK(1)," in text
+    assert "\r\n1,'=HYPERLINK(1)," in text
 
 
 def test_statements_are_listed_by_account_and_month_in_pages(month):

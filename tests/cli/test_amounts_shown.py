@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering.cli.amounts import aligned, money, shown_cents, shown_nano, shown_pico
+from metering.cli.amounts import aligned
 from metering.cli.plain_text import plain
-from metering.cli.price_words import price_in_words
+from metering.domain.amounts import money, shown_cents, shown_nano, shown_pico
+from metering.domain.quoted_prices import price_in_words
 
 
 @pytest.mark.parametrize(

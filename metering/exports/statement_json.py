@@ -1,22 +1,37 @@
-"""A statement as JSON values, under the names that the HTTP API uses."""
+"""A statement as JSON: what the API answers, the command line prints and a file holds.
 
+Amounts of nano-dollars are integers and the same as decimal strings. A line has twelve decimals, finer than nano-dollars, and
+is a string only: as an integer of that unit an amount past 9,007 dollars would not survive JSON readers that use doubles.
+"""
+
+import json
+from collections.abc import Iterator
 from typing import Any
 
-from metering.cli.amounts import money
-from metering.cli.credit_json import month_json
+from metering.domain.amounts import money
+from metering.domain.credits import CreditGrant, MonthCredits
 from metering.domain.instants import format_instant, format_month
+from metering.domain.month_detail import MonthDetail
 from metering.domain.plan_history import FeeLine, PlanMonth
 from metering.domain.statements import OutsideUsage, Statement, StatementLine, unit_of
 from pricing.money import NANO_PER_CENT, PICO_PER_CENT, format_cents, format_pico
 from pricing.quantities import ALL_KINDS
 
+SCHEMA_VERSION = 1
+
+
+def statement_file(detail: MonthDetail) -> Iterator[bytes]:
+    """Yield the statement as a JSON document."""
+    yield json.dumps(statement_json(detail.statement), ensure_ascii=False, indent=2).encode() + b"\n"
+
 
 def statement_json(statement: Statement) -> dict[str, Any]:
     """Return the whole statement. A line's amount has twelve decimals, finer than nano-dollars: it is text only."""
     return {
+        "schema_version": SCHEMA_VERSION,
         **statement_summary(statement),
         "plan": _plan(statement.plan),
-        "credits": month_json(statement.credits),
+        "credits": credits_json(statement.credits),
         "residual_usd": format_pico(statement.residual_pico),
         "failed_events": statement.failed_events,
         "lines": [_line(line) for line in statement.lines],
@@ -32,9 +47,9 @@ def statement_summary(statement: Statement) -> dict[str, Any]:
         "account": statement.account,
         "month": format_month(statement.month),
         "status": statement.status,
-        "events": statement.events,
         "closed_at": None if statement.closed_at is None else format_instant(statement.closed_at),
         "digest": statement.digest,
+        "events": statement.events,
         **money("usage", statement.usage_nano),
         **money("adjustments", statement.adjustments_nano),
         **money("credits", statement.credits_nano),
@@ -46,6 +61,33 @@ def statement_summary(statement: Statement) -> dict[str, Any]:
         "total_nano_usd": statement.total_cents * NANO_PER_CENT,
         "total_usd": format_cents(statement.total_cents * PICO_PER_CENT),
         "flags": sorted(str(flag) for flag in statement.flags),
+    }
+
+
+def credits_json(month: MonthCredits) -> dict[str, Any]:
+    """Return what credits did in a month."""
+    return {
+        "applied": [
+            {"grant": grant_json(item.grant), **money("amount", item.amount_nano), **money("left", item.left_nano)}
+            for item in month.applied
+        ],
+        **money("applied", month.applied_nano),
+        **money("included_left", month.included_left_nano),
+        **money("purchased_left", month.purchased_left_nano),
+        **money("uncovered", month.uncovered_nano),
+    }
+
+
+def grant_json(grant: CreditGrant) -> dict[str, Any]:
+    """Return a grant."""
+    return {
+        "reference": grant.reference,
+        "kind": grant.kind,
+        "scope": grant.scope,
+        **money("amount", grant.amount_nano),
+        **money("voided", grant.voided_nano),
+        "granted_at": format_instant(grant.granted_at),
+        "expires_at": None if grant.expires_at is None else format_instant(grant.expires_at),
     }
 
 

@@ -1,0 +1,134 @@
+"""The days behind a statement as CSV: one row a day, series, rate and kind of quantity.
+
+The amounts of all ``payable`` rows add up to the statement's usage, exactly; where they would not, there is no file. A kind
+of quantity that the rate does not price by itself (requests, most often) has no amount of its own, which is not 0.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import NamedTuple
+
+from metering.domain.events import PriceGrade, QuantityGrade
+from metering.domain.instants import date_of, format_month
+from metering.domain.month_detail import DailyUsage, MonthDetail, Section, SeriesKey, origin_month_of, section_of, series_key
+from metering.domain.statements import LineKind, Statement, unit_of
+from metering.exports.csv_text import csv_fields, inert, joined_chunks
+from metering.exports.errors import ExportSumError
+from metering.exports.statement_csv import CURRENCY, yes_or_no
+from pricing.money import PICO_PER_NANO, format_pico
+from pricing.quantities import ALL_KINDS, REQUESTS
+from pricing.rates import Rate, assumed_cache_prices
+
+SCHEMA_VERSION = 1
+COLUMNS = (
+    "schema_version", "account", "billing_month", "status", "section", "day", "origin_month", "line", "route", "provider",
+    "model", "operation", "project", "key", "tags", "quantity_kind", "quantity", "unit", "price_usd", "price_per",
+    "price_assumed", "amount_usd", "currency", "rate_id", "price_source", "price_grade", "quantity_grade",
+)  # fmt: skip
+
+# Grades of which only the sum of a day's requests is known, and the line that it stands on.
+_KNOWN_AS_A_WHOLE: dict[int, LineKind] = {PriceGrade.REPORTED: LineKind.REPORTED, PriceGrade.EXEMPT: LineKind.USAGE}
+
+_USAGE_LINES = (LineKind.USAGE, LineKind.ROUNDING, LineKind.REPORTED)
+
+
+class _Kind(NamedTuple):
+    """A kind of quantity of one series under one rate: its price, and the cells around its quantity and amount."""
+
+    price_pico: int | None
+    price_block: int
+    names: str
+    prices: str
+
+
+class _Shared(NamedTuple):
+    """What all days of one series under one rate have in common."""
+
+    section: Section
+    kinds: tuple[_Kind, ...]
+    rounding: str
+    reported: str
+    after: str
+
+
+def daily_csv(detail: MonthDetail) -> Iterator[bytes]:
+    """Yield the days as CSV. Raises ExportSumError, at the end, where they do not add up to the statement."""
+    return joined_chunks(COLUMNS, _lines(detail))
+
+
+def _lines(detail: MonthDetail) -> Iterator[str]:
+    statement = detail.statement
+    before = csv_fields((SCHEMA_VERSION, inert(statement.account), format_month(statement.month), statement.status))
+    payable_nano = 0
+    for key, days in groupby(detail.usage, key=series_key):
+        shared = _shared(key, detail.rates)
+        for usage in days:
+            if shared.section is Section.PAYABLE:
+                payable_nano += usage.amount_nano
+            origin = origin_month_of(usage, statement.month)
+            day = f"{date_of(usage.day).isoformat()},{'' if origin is None else format_month(origin)}"
+            front = f"{before},{shared.section.value},{day}"
+            for names, quantity, prices, amount in _cells(usage, shared):
+                yield f"{front},{names},{quantity},{prices},{amount},{shared.after}"
+    _check_sum(statement, payable_nano * PICO_PER_NANO)
+
+
+def _cells(usage: DailyUsage, shared: _Shared) -> Iterator[tuple[str, int | str, str, str]]:
+    """Yield (names, quantity, prices, amount) of a day's lines; the amounts add up to its charges."""
+    left = usage.amount_nano * PICO_PER_NANO
+    requests, *kinds = shared.kinds
+    if shared.reported:
+        yield shared.reported, usage.events, requests.prices, format_pico(left)
+        left = 0
+        counted = zip(kinds, usage.quantities, strict=True)
+    else:
+        counted = zip(shared.kinds, (usage.events, *usage.quantities), strict=True)
+    for kind, quantity in counted:
+        if not quantity:
+            continue
+        if kind.price_pico is None:
+            yield kind.names, quantity, kind.prices, ""
+        else:
+            amount = quantity * kind.price_pico // kind.price_block
+            left -= amount
+            yield kind.names, quantity, kind.prices, format_pico(amount)
+    if left:
+        yield shared.rounding, "", ",,,", format_pico(left)
+
+
+def _shared(key: SeriesKey, rates: Mapping[int, Rate]) -> _Shared:
+    first = DailyUsage(0, *key, 0, (), 0)
+    rate = rates.get(first.rate_id)
+    names = (first.route, *map(inert, (first.provider, first.model, first.operation, first.project, first.key, first.tags)))
+    assumed = {} if rate is None else assumed_cache_prices(rate.prices)
+    prices = {} if rate is None else {**rate.prices, **assumed}
+    kinds = []
+    for kind in (REQUESTS, *ALL_KINDS):
+        price = prices.get(kind)
+        quoted = ("", "", "") if price is None else (format_pico(price.pico), price.block, yes_or_no(kind in assumed))
+        kinds.append(
+            _Kind(
+                price_pico=None if price is None else price.pico,
+                price_block=1 if price is None else price.block,
+                names=csv_fields((LineKind.USAGE.value, *names, kind)),
+                prices=csv_fields((unit_of(kind), *quoted)),
+            )
+        )
+    whole = _KNOWN_AS_A_WHOLE.get(first.price_grade)
+    grades = (PriceGrade(first.price_grade).name.lower(), QuantityGrade(first.quantity_grade).name.lower())
+    return _Shared(
+        section=section_of(first),
+        kinds=tuple(kinds),
+        rounding=csv_fields((LineKind.ROUNDING.value, *names, "")),
+        reported="" if whole is None else csv_fields((whole.value, *names, REQUESTS)),
+        after=csv_fields((CURRENCY, first.rate_id or None, "" if rate is None else inert(rate.source), *grades)),
+    )
+
+
+def _check_sum(statement: Statement, payable_pico: int) -> None:
+    billed_pico = sum(line.amount_pico or 0 for line in statement.lines if line.kind in _USAGE_LINES)
+    if payable_pico != billed_pico:
+        raise ExportSumError(
+            f"the days of {statement.account[:80]!r} in {format_month(statement.month)} come to {format_pico(payable_pico)},"
+            f" the usage on the statement to {format_pico(billed_pico)}; `metering verify` says what differs"
+        )

@@ -1,0 +1,53 @@
+"""Amounts and quantities of a FOCUS file: exact decimals, and products that are what they say.
+
+The specification wants ListUnitPrice x PricingQuantity = ListCost. A price of an hour makes a quantity of hours that no
+decimal holds; it is written with twelve decimals, and the cost is the product of what is written. Costs are therefore kept
+in units of 1e-24 dollars: twelve decimals of the price times twelve of the quantity.
+"""
+
+from functools import lru_cache
+
+from metering.domain.statements import unit_of
+from pricing.money import PICO_PER_USD, divide_half_away
+
+DECIMALS = 12
+EXACT_PER_PICO = 10**DECIMALS
+_EXACT_PER_USD = PICO_PER_USD * EXACT_PER_PICO
+
+_TIMES = {1: "Milliseconds", 1_000: "Seconds", 60_000: "Minutes", 3_600_000: "Hours"}
+
+
+@lru_cache(maxsize=1024)
+def unit_name(kind: str, block: int = 1) -> str:
+    """Return ``block`` units of a kind of quantity as the specification writes it: ``Tokens``, ``1000 Characters``."""
+    if kind.endswith("_ms") and block in _TIMES:
+        return _TIMES[block]
+    plural = "Milliseconds" if kind.endswith("_ms") else f"{unit_of(kind).capitalize()}s"
+    return plural if block == 1 else f"{block} {plural}"
+
+
+def priced(quantity: int, price_pico: int, block: int) -> tuple[str, int]:
+    """Return (PricingQuantity as it is written, cost in units of 1e-24 dollars)."""
+    if block == 1:
+        return str(quantity), quantity * price_pico * EXACT_PER_PICO
+    written = divide_half_away(quantity * EXACT_PER_PICO, block)
+    return _decimal(written, EXACT_PER_PICO), written * price_pico
+
+
+def exact_usd(cost: int) -> str:
+    """Write a cost in units of 1e-24 dollars, with the decimals that it has: ``0.88``."""
+    return _decimal(cost, _EXACT_PER_USD)
+
+
+def pico_usd(amount_pico: int) -> str:
+    """Write pico-USD with the decimals that they have."""
+    return _decimal(amount_pico, PICO_PER_USD)
+
+
+def _decimal(number: int, per_whole: int) -> str:
+    whole, fraction = divmod(abs(number), per_whole)
+    sign = "-" if number < 0 else ""
+    if not fraction:
+        return f"{sign}{whole}"
+    digits = str(per_whole + fraction)[1:].rstrip("0")
+    return f"{sign}{whole}.{digits}"

@@ -1,0 +1,86 @@
+"""A statement as a FOCUS file: usage by day, purchases, credits and adjustments.
+
+The BilledCost of all rows adds up to the statement's total, exactly; where it would not, there is no file.
+"""
+
+from collections.abc import Iterator
+
+from metering.domain.instants import format_month
+from metering.domain.month_detail import MonthDetail
+from metering.domain.statements import LineKind, Statement, StatementLine
+from metering.exports.csv_text import inert, joined_chunks
+from metering.exports.errors import ExportSumError
+from metering.exports.focus_amounts import EXACT_PER_PICO, exact_usd, pico_usd
+from metering.exports.focus_columns import FocusVersion, Row, correction, header, line, of_statement
+from metering.exports.focus_usage import UsageLines
+from pricing.money import PICO_PER_CENT
+
+_CATEGORIES = {
+    LineKind.SUBSCRIPTION: "Purchase",
+    LineKind.CREDIT: "Credit",
+    LineKind.ADJUSTMENT: "Adjustment",
+    LineKind.CARRIED_FORWARD: "Adjustment",
+    LineKind.RESIDUAL: "Adjustment",
+}
+
+
+def focus_csv(detail: MonthDetail, version: FocusVersion = FocusVersion.V1_2) -> Iterator[bytes]:
+    """Yield the statement as FOCUS rows. Raises ExportSumError, at the end, where they do not add up to its total."""
+    return joined_chunks(header(version), _lines(detail))
+
+
+def _lines(detail: MonthDetail) -> Iterator[str]:
+    statement = detail.statement
+    shared = of_statement(statement)
+    usage = UsageLines(detail, shared)
+    yield from usage.lines()
+    billed = usage.billed
+    for other, plan in _other_lines(statement):
+        billed += (other.amount_pico or 0) * EXACT_PER_PICO
+        yield line({**shared, **correction(other.origin_month), **_other_row(other, plan)})
+    total = statement.total_cents * PICO_PER_CENT * EXACT_PER_PICO
+    if billed != total:
+        raise ExportSumError(
+            f"the rows of {statement.account[:80]!r} in {format_month(statement.month)} come to {exact_usd(billed)} USD, the"
+            f" statement to {exact_usd(total)}; `metering verify` says what differs"
+        )
+
+
+def _other_lines(statement: Statement) -> Iterator[tuple[StatementLine, str]]:
+    """Yield the lines that are not usage, each with the plan whose fee it is."""
+    fees = iter(statement.plan.fees)
+    for found in statement.lines:
+        fee = next(fees, None) if found.kind is LineKind.SUBSCRIPTION and found.origin_month is None else None
+        # A fee that is not known has no price to be told, a residual of nothing nothing to say.
+        if found.kind in _CATEGORIES and found.amount_pico:
+            yield found, statement.plan.plan if fee is None else fee.plan
+
+
+def _other_row(found: StatementLine, plan: str) -> Row:
+    amount = pico_usd(found.amount_pico or 0)
+    row: Row = {
+        "ChargeCategory": _CATEGORIES[found.kind],
+        "ChargeFrequency": "One-Time",
+        "ChargeDescription": inert(found.description),
+        "ServiceName": "Hugging Face Account",
+        "ServiceSubcategory": "Other (AI and Machine Learning)",
+        "ListCost": amount,
+        "ContractedCost": amount,
+        "EffectiveCost": amount,
+        "BilledCost": amount,
+        "x_Line": found.kind.value,
+    }
+    if found.kind is LineKind.SUBSCRIPTION:
+        fee = pico_usd(abs(found.amount_pico or 0))
+        row |= {
+            "ChargeFrequency": "Recurring",
+            "SkuId": inert(f"subscription/{plan}"),
+            "SkuPriceId": inert(f"subscription/{plan}"),
+            "SkuMeter": "Subscription",
+            "PricingCategory": "Standard",
+            "PricingQuantity": -1 if (found.amount_pico or 0) < 0 else 1,
+            "PricingUnit": "Subscriptions",
+            "ListUnitPrice": fee,
+            "ContractedUnitPrice": fee,
+        }
+    return row

@@ -1,0 +1,215 @@
+"""The Usage rows of a FOCUS file: one a day, series, rate and kind of quantity; and what rounding requests added up to.
+
+A row carries the exact product of quantity and price. Each request was charged rounded up to nano-dollars; the difference is
+an Adjustment row for each rate, so that the products stay what they say. Usage that a partner bills has BilledCost 0: it costs
+what EffectiveCost says, on somebody else's invoice. What has no price has no row: the specification has no place for it.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import NamedTuple
+
+from metering.domain.events import PriceGrade, QuantityGrade
+from metering.domain.month_detail import DailyUsage, MonthDetail, Section, origin_month_of, section_of, series_key
+from metering.domain.series import OTHER
+from metering.domain.statements import LineKind, described
+from metering.exports.csv_text import inert
+from metering.exports.focus_amounts import EXACT_PER_PICO, exact_usd, pico_usd, priced, unit_name
+from metering.exports.focus_columns import Row, correction, day_fields, line, pasted
+from pricing.money import PICO_PER_NANO
+from pricing.quantities import ALL_KINDS, REQUESTS
+from pricing.rates import Rate, assumed_cache_prices
+
+_RoundedKey = tuple[str, str, str, int, int | None]
+
+
+class _Kind(NamedTuple):
+    """A kind of quantity of one series under one rate: its price, and what stands around the amounts of its lines."""
+
+    at: int
+    price_pico: int
+    price_block: int
+    before: str
+    after: str
+
+
+@dataclass(slots=True)
+class UsageLines:
+    """Makes the lines of a month's usage; ``billed`` is the sum of their BilledCost so far, in units of 1e-24 dollars."""
+
+    detail: MonthDetail
+    shared: Row
+    billed: int = 0
+    _rounded: dict[_RoundedKey, int] = field(default_factory=dict)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of usage, the days of a series together, then those of rounding."""
+        for key, days in groupby(self.detail.usage, key=series_key):
+            first = DailyUsage(0, *key, 0, (), 0)
+            section = section_of(first)
+            if section not in (Section.PAYABLE, Section.OWED_TO_PARTNER):
+                continue
+            is_billed = section is Section.PAYABLE
+            row = {**self.shared, **_dimensions(first)}
+            if not is_billed:
+                row |= {"InvoiceId": None, "InvoiceIssuerName": row["PublisherName"]}
+            if first.price_grade == PriceGrade.REPORTED:
+                yield from self._reported(days, row, is_billed=is_billed)
+            else:
+                yield from self._rated(days, row, first, is_billed=is_billed)
+        yield from self._rounding()
+
+    def _rated(self, days: Iterable[DailyUsage], row: Row, first: DailyUsage, *, is_billed: bool) -> Iterator[str]:
+        kinds = _kinds(row, first, self.detail.rates[first.rate_id])
+        for usage in days:
+            origin = origin_month_of(usage, self.detail.statement.month)
+            day, corrects = day_fields(usage.day, origin)
+            left = usage.amount_nano * PICO_PER_NANO * EXACT_PER_PICO
+            counts = (usage.events, *usage.quantities)
+            for kind in kinds:
+                quantity = counts[kind.at]
+                if not quantity:
+                    continue
+                pricing_quantity, cost = priced(quantity, kind.price_pico, kind.price_block)
+                left -= cost
+                written = exact_usd(cost)
+                billed = "0"
+                if is_billed:
+                    self.billed += cost
+                    billed = written
+                amounts = f"{pricing_quantity},{quantity},{written},{written},{written},{billed},{corrects}"
+                yield f"{day},{kind.before},{amounts},{kind.after}"
+            if left and is_billed:
+                key = (first.route, first.provider, first.model, first.rate_id, origin)
+                self._rounded[key] = self._rounded.get(key, 0) + left
+
+    def _reported(self, days: Iterable[DailyUsage], row: Row, *, is_billed: bool) -> Iterator[str]:
+        """Yield the lines of costs that the provider stated: so many dollars at a dollar each."""
+        before, after = pasted({**row, **_of_reported(row)})
+        for usage in days:
+            day, corrects = day_fields(usage.day, origin_month_of(usage, self.detail.statement.month))
+            amount = usage.amount_nano * PICO_PER_NANO
+            self.billed += amount * EXACT_PER_PICO if is_billed else 0
+            written = pico_usd(amount)
+            amounts = ",".join([written, str(usage.events), *[written] * 3, written if is_billed else "0", corrects])
+            yield f"{day},{before},{amounts},{after}"
+
+    def _rounding(self) -> Iterator[str]:
+        for (route, provider, model, rate_id, origin), cost in self._rounded.items():
+            if not cost:
+                continue
+            self.billed += cost
+            rate = self.detail.rates[rate_id]
+            row = {
+                **self.shared,
+                **correction(origin),
+                **_adjustment(exact_usd(cost)),
+                **_service(provider),
+                "ChargeDescription": inert(f"{model} at {provider}, rounding of each request up to nano-dollars"),
+                "x_Line": LineKind.ROUNDING.value,
+                "x_Route": route,
+                "x_Provider": inert(provider),
+                "x_RateId": rate_id,
+                "x_PriceTableId": rate.table_id or None,
+                "x_PriceSource": inert(rate.source),
+            }
+            yield line(row)
+
+
+def _adjustment(amount: str) -> Row:
+    return {
+        "ChargeCategory": "Adjustment",
+        "ChargeFrequency": "One-Time",
+        "ListCost": amount,
+        "ContractedCost": amount,
+        "EffectiveCost": amount,
+        "BilledCost": amount,
+    }
+
+
+def _service(provider: str) -> Row:
+    hosted = provider == "hf-inference"
+    return {
+        "PublisherName": "Hugging Face" if hosted else inert(provider),
+        "ServiceName": "HF Inference" if hosted else "Inference Providers",
+        "ServiceSubcategory": "Generative AI",
+    }
+
+
+def _dimensions(usage: DailyUsage) -> Row:
+    project = inert(usage.project) or None
+    return {
+        **_service(usage.provider),
+        "ChargeCategory": "Usage",
+        "ChargeFrequency": "Usage-Based",
+        "SubAccountId": project,
+        "SubAccountName": project,
+        "SubAccountType": "Project" if project else None,
+        "ResourceId": inert(usage.model),
+        "ResourceName": inert(usage.model),
+        "ResourceType": "Model",
+        "Tags": _tags(usage.tags),
+        "x_Route": usage.route,
+        "x_Provider": inert(usage.provider),
+        "x_Operation": inert(usage.operation),
+        "x_Key": inert(usage.key) or None,
+        "x_PriceGrade": PriceGrade(usage.price_grade).name.lower(),
+        "x_QuantityGrade": QuantityGrade(usage.quantity_grade).name.lower(),
+    }
+
+
+def _tags(tags: str) -> str | None:
+    """Return declared tags as the specification's key-value object; past the cap on series nobody knows them any more."""
+    return None if tags in ("", OTHER) else json.dumps(json.loads(tags), ensure_ascii=False, separators=(",", ":"))
+
+
+def _of_reported(row: Row) -> Row:
+    sku = inert(f"{row['x_Provider']}/{row['ResourceId']}/reported")
+    return {
+        "ChargeDescription": inert(f"{row['ResourceId']} at {row['x_Provider']}, cost as the provider reported it"),
+        "SkuId": sku,
+        "SkuPriceId": sku,
+        "SkuMeter": "Reported Cost",
+        "PricingCategory": "Other",
+        "PricingUnit": "USD",
+        "ListUnitPrice": "1",
+        "ContractedUnitPrice": "1",
+        "ConsumedUnit": unit_name(REQUESTS),
+        "x_Line": LineKind.REPORTED.value,
+        "x_QuantityKind": REQUESTS,
+    }
+
+
+def _kinds(row: Row, first: DailyUsage, rate: Rate) -> list[_Kind]:
+    """Return the kinds of quantities that a rate prices, in the order in which they are kept."""
+    assumed = assumed_cache_prices(rate.prices)
+    prices = {**rate.prices, **assumed}
+    tier = f"/from-{rate.context_from}" if rate.context_from else ""
+    found = []
+    for at, kind in enumerate((REQUESTS, *ALL_KINDS)):
+        price = prices.get(kind)
+        if price is None:
+            continue
+        sku = inert(f"{rate.provider}/{rate.model}/{rate.operation or 'any'}/{kind}")
+        unit_price = pico_usd(price.pico)
+        of_kind: Row = {
+            "ChargeDescription": inert(f"{first.model} at {first.provider}, {described(kind)}"),
+            "SkuId": sku,
+            "SkuPriceId": sku + tier,
+            "SkuMeter": described(kind).title(),
+            "PricingCategory": "Dynamic",
+            "PricingUnit": unit_name(kind, price.block),
+            "ListUnitPrice": unit_price,
+            "ContractedUnitPrice": unit_price,
+            "ConsumedUnit": unit_name(kind),
+            "x_Line": LineKind.USAGE.value,
+            "x_QuantityKind": kind,
+            "x_PriceAssumed": "true" if kind in assumed else "false",
+            "x_PriceSource": inert(rate.source),
+            "x_PriceTableId": rate.table_id or None,
+            "x_RateId": rate.id,
+        }
+        found.append(_Kind(at, price.pico, price.block, *pasted({**row, **of_kind})))
+    return found

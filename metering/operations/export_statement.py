@@ -1,0 +1,130 @@
+"""Export a statement: one state of the database becomes a file, which is sent or kept after the transaction is over.
+
+The file is made before anything of it is sent. So a reader that is slow holds no connection, what can not be exported is told
+instead of breaking off, and what is sent has a length and a tag. Large files are on disk: memory stays flat.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
+
+from sqlalchemy import Connection, Engine
+
+import metering
+from metering.domain.instants import format_month
+from metering.domain.month_detail import MonthDetail
+from metering.domain.statements import Statement
+from metering.exports.formats import ExportFormat
+from metering.operations.steps.find_account import find_account
+from metering.operations.steps.read_books import statement_of_account
+from metering.storage.accounts import AccountRow
+from metering.storage.daily_usage import daily_usage, rates_of_month
+from metering.storage.database import reading
+from metering.storage.price_tables import load_rates
+from pricing.plans import PlanCatalogue
+
+ANY_TAG = "*"
+"""Among the known tags: whatever the file is, who asks has it."""
+
+_IN_MEMORY_BYTES = 1 << 20
+_READ_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedFile:
+    """A finished file. ``tag`` is another as soon as the bytes are others. Close it: what is large is on disk."""
+
+    name: str
+    media_type: str
+    size: int
+    tag: str
+    content: SpooledTemporaryFile[bytes]
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes, once."""
+        while piece := self.content.read(_READ_BYTES):
+            yield piece
+
+    def close(self) -> None:
+        """Give the room back."""
+        self.content.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Who asks has the file already."""
+
+    tag: str
+
+
+def export_statement(
+    engine: Engine,
+    account: str,
+    month: int,
+    catalogue: PlanCatalogue,
+    wanted: ExportFormat,
+    *,
+    known: frozenset[str] = frozenset(),
+) -> ExportedFile | Unchanged:
+    """Return an account's month as a file, or Unchanged where its tag is ``known``.
+
+    A closed statement is known by its digest, without making the file. Raises NotFoundError, and ExportSumError where the file
+    would not agree with the statement.
+    """
+    with reading(engine) as connection:
+        row = find_account(connection, account)
+        statement = statement_of_account(connection, row, month, catalogue)
+        tag = _tag_of_closed(statement, wanted)
+        if tag and is_known(tag, known):
+            return Unchanged(tag)
+        content, size, digest = spool(wanted.chunks(detail_of(connection, row, statement, by_day=wanted.by_day)))
+    tag = tag or digest
+    if is_known(tag, known):
+        content.close()
+        return Unchanged(tag)
+    return ExportedFile(file_name(statement.account, month, wanted), wanted.media_type, size, tag, content)
+
+
+def detail_of(connection: Connection, account: AccountRow, statement: Statement, *, by_day: bool) -> MonthDetail:
+    """Return a statement with the days behind it, which are read when they are asked for, within the transaction."""
+    if not by_day:
+        return MonthDetail(statement, (), {})
+    rates = load_rates(connection, rates_of_month(connection, account.id, statement.month))
+    return MonthDetail(statement, daily_usage(connection, account.id, statement.month), rates)
+
+
+def spool(chunks: Iterator[bytes]) -> tuple[SpooledTemporaryFile[bytes], int, str]:
+    """Return a file of the chunks, to be read from its begin; its size; and the digest of its bytes."""
+    content: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - it is handed on
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        for chunk in chunks:
+            content.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+    except BaseException:
+        content.close()
+        raise
+    content.seek(0)
+    return content, size, digest.hexdigest()[:32]
+
+
+def file_name(account: str, month: int, wanted: ExportFormat) -> str:
+    """Return the name that a file should be kept under."""
+    kind = "statement" if wanted.name == wanted.suffix else wanted.name
+    return f"{kind}-{account}-{format_month(month)}.{wanted.suffix}"
+
+
+def is_known(tag: str, known: frozenset[str]) -> bool:
+    """Whether who asks has what the tag stands for."""
+    return tag in known or ANY_TAG in known
+
+
+def _tag_of_closed(statement: Statement, wanted: ExportFormat) -> str:
+    """Return the tag of a closed statement, empty for a draft. The same digest is the same file, of one format and release."""
+    if not statement.digest:
+        return ""
+    release = (metering.__version__, wanted.name, str(wanted.focus_version), statement.account)
+    return hashlib.sha256("\n".join((statement.digest, *release)).encode()).hexdigest()[:32]

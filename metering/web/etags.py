@@ -1,0 +1,20 @@
+"""Entity tags: a client that says what it has gets it again only if it is another by now (RFC 9110, sections 8.8.3, 13.1.2)."""
+
+import re
+
+ANY = "*"
+_TAG = re.compile(r'(?:W/)?"([^"]*)"')
+
+
+def tags_in(if_none_match: str | None) -> frozenset[str]:
+    """Return the tags of an ``If-None-Match`` header, compared weakly; ANY for whatever there is."""
+    if if_none_match is None:
+        return frozenset()
+    if if_none_match.strip() == ANY:
+        return frozenset({ANY})
+    return frozenset(_TAG.findall(if_none_match))
+
+
+def etag(tag: str) -> str:
+    """Return a strong tag as its header has it."""
+    return f'"{tag}"'
