@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
-from postgres_place import backend_seconds, drop_database, new_database, postgres, settings_of
+from postgres_place import as_url, backend_seconds, drop_database, new_database, postgres, settings_of
 from request_log import write_request_log
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import URL
 
 from metering.operations.commit_group import COMMIT_EVENTS
 from metering.operations.upgrade_database import upgrade_database
@@ -42,20 +41,6 @@ class Figure(NamedTuple):
     rate: float
     client_us: float
     server_us: float
-
-
-def as_url(conninfo: str) -> str:
-    parts: dict[str, Any] = psycopg.conninfo.conninfo_to_dict(conninfo)
-    query = {"host": parts["host"]} if str(parts.get("host", "")).startswith("/") else {}
-    return URL.create(
-        "postgresql",
-        parts.get("user"),
-        parts.get("password") or None,
-        None if query else parts.get("host"),
-        int(parts["port"]) if "port" in parts and not query else None,
-        parts["dbname"],
-        query,
-    ).render_as_string(hide_password=False)
 
 
 def measured(work: Any, events_in_all: int, folder: Path) -> Figure:

@@ -8,9 +8,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy import URL
 
 SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
 TOLD = ("server_version", "fsync", "synchronous_commit", *SETTINGS)
@@ -52,6 +54,21 @@ def new_database(address: str, name: str) -> str:
         admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         admin.execute(f"CREATE DATABASE {name}")
     return make_conninfo(address, dbname=name)
+
+
+def as_url(conninfo: str) -> str:
+    """Return a driver's address as the service takes it."""
+    parts: dict[str, Any] = conninfo_to_dict(conninfo)
+    query = {"host": parts["host"]} if str(parts.get("host", "")).startswith("/") else {}
+    return URL.create(
+        "postgresql",
+        parts.get("user"),
+        parts.get("password") or None,
+        None if query else parts.get("host"),
+        int(parts["port"]) if "port" in parts and not query else None,
+        parts["dbname"],
+        query,
+    ).render_as_string(hide_password=False)
 
 
 def drop_database(address: str, name: str) -> None:

@@ -27,6 +27,7 @@ from metering.api import (
     spend,
     statements,
 )
+from metering.api.event_intake import EventsWithoutQuery, Intake
 from metering.api.event_models import NativeEvent
 from metering.api.openapi import DescribedApi
 from metering.operations.open_service import Service
@@ -61,7 +62,7 @@ def create_api(service: Service, while_serving: Callable[[], AbstractContextMana
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with while_serving():
             yield
-            app.state.writer.close()
+            writer.close()
         service.engine.dispose()
 
     app = DescribedApi(
@@ -77,8 +78,9 @@ def create_api(service: Service, while_serving: Callable[[], AbstractContextMana
     )
     app.described = (NativeEvent,)
     app.state.service = service
-    app.state.writer = GroupWriter(service.ingester, service.settings.max_waiting_events)
+    writer = GroupWriter(service.ingester, service.settings.max_waiting_events)
     app.state.senders = KnownSenders()
+    app.state.intake = Intake(service, writer)
     about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
     resources = (
         events, event_explained, spend, accounts, plans, credits, *about_prices, price_syncs, rerate, alerts, statements,
@@ -88,6 +90,7 @@ def create_api(service: Service, while_serving: Callable[[], AbstractContextMana
         app.include_router(resource.router)
     install_problem_handlers(app)
     # The last one added is the outermost.
+    app.add_middleware(EventsWithoutQuery, service=service, senders=app.state.senders, intake=app.state.intake)
     large = {"/v1/events": service.settings.max_body_bytes, price_imports.PATH: service.settings.max_body_bytes}
     app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths=large)
     app.add_middleware(AnswerGuard)

@@ -8,8 +8,7 @@ told to come again, instead of memory growing without end.
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy.exc import OperationalError
@@ -30,11 +29,14 @@ class TooBusyError(DomainError):
     code = "too_busy"
 
 
+Answered = Callable[[BatchResult | Exception], None]
+
+
 class _Waiting(NamedTuple):
     batch: Batch
     origin: Origin
     size: int
-    answer: "Future[BatchResult]"
+    answered: Answered
 
 
 class GroupWriter:
@@ -49,25 +51,24 @@ class GroupWriter:
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def submit(self, batch: Batch, origin: Origin) -> "Future[BatchResult]":
-        """Take a batch; the future ends after the commit that stores it, or with the error that it met.
+    def submit(self, batch: Batch, origin: Origin, answered: Answered) -> None:
+        """Take a batch. ``answered`` is called in the writer's thread: with the result after the commit that stores the batch,
+        or with the error that it met. What was taken is stored, also when nobody waits for the answer any more.
 
         Raises TooBusyError when too much waits already. A batch that comes to an empty queue is taken whatever its size.
         """
         size = max(1, len(batch.events) + len(batch.rejected))
-        answer: Future[BatchResult] = Future()
         with self._changed:
             if self._closed:
                 raise TooBusyError("the service is shutting down; send the events again to another process")
             if self._queue and self._events + size > self._most:
                 raise TooBusyError(f"{self._events} events wait to be stored, at most {self._most} may; send them again later")
-            self._queue.append(_Waiting(batch, origin, size, answer))
+            self._queue.append(_Waiting(batch, origin, size, answered))
             self._events += size
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="group-writer", daemon=True)
                 self._thread.start()
             self._changed.notify()
-        return answer
 
     def close(self) -> None:
         """Take no more, store what waits, and end the thread."""
@@ -93,8 +94,6 @@ class GroupWriter:
             size = 0
             while self._queue and (not group or size + self._queue[0].size <= GROUP_EVENTS):
                 group.append(self._queue.popleft())
-                # From here on the batch is stored: whoever waits can go away, and can not take it back.
-                group[-1].answer.set_running_or_notify_cancel()
                 size += group[-1].size
             return group
 
@@ -106,21 +105,11 @@ class GroupWriter:
             # longer; else one batch must not cost the others.
             if len(group) == 1 or isinstance(error, OperationalError):
                 for waiting in group:
-                    _answer(waiting, error)
+                    waiting.answered(error)
                 return
             _log.warning("%d batches are stored one by one after %s", len(group), type(error).__name__)
             for waiting in group:
                 self._write([waiting])
             return
         for waiting, result in zip(group, results, strict=True):
-            _answer(waiting, result)
-
-
-def _answer(waiting: _Waiting, outcome: BatchResult | Exception) -> None:
-    """End the future of a batch, unless whoever waited for it has gone away."""
-    if waiting.answer.cancelled():
-        return
-    if isinstance(outcome, Exception):
-        waiting.answer.set_exception(outcome)
-    else:
-        waiting.answer.set_result(outcome)
+            waiting.answered(result)

@@ -19,6 +19,10 @@ __all__ = [
     "take_event_ids",
 ]
 
+_NEWEST_IDS = select(
+    func.coalesce(select(func.max(events.c.id)).scalar_subquery(), 0),
+    func.coalesce(select(func.max(event_copies.c.id)).scalar_subquery(), 0),
+)
 _INSERT_CLAIMS = insert_all(event_claims)
 
 _CLAIMANTS = """
@@ -33,12 +37,7 @@ ORDER BY event_claims.claim, events.id
 
 def take_event_ids(connection: Connection, count: int) -> int:  # noqa: ARG001 - all ids from here on are free
     """Return the first id that no event and no copy has."""
-    newest = connection.execute(
-        select(
-            func.coalesce(select(func.max(events.c.id)).scalar_subquery(), 0),
-            func.coalesce(select(func.max(event_copies.c.id)).scalar_subquery(), 0),
-        )
-    ).one()
+    newest = connection.execute(_NEWEST_IDS).one()
     return max(int(newest[0]), int(newest[1])) + 1
 
 
