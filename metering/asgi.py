@@ -21,9 +21,12 @@ from metering.operations.settings import read_settings
 from metering.operations.sync_prices import Source
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
 from metering.runtime.leader import Leader
+from metering.runtime.metrics import Metrics
+from metering.runtime.parent_watch import end_with_parent
 from metering.runtime.price_sync_job import sync_when_due
 from metering.runtime.scheduler import Job, Scheduler, StoppingError
 from metering.runtime.server_leader import ServerLeader
+from metering.runtime.shared_metrics import shared_folder
 from metering.storage.database import file_of
 
 
@@ -38,14 +41,16 @@ def create_app() -> FastAPI:
     closing = ExitStack()
     fetch = closing.enter_context(open_fetch(FetchLimits(), Pace(partial(_pause, stopping), time.monotonic)))
     service = open_service(settings, _now, create=True, fetch=fetch)
-    return create_api(service, partial(_beside_requests, service, stopping, closing))
+    metrics = Metrics(shared_folder(os.environ))
+    return create_api(service, partial(_beside_requests, service, metrics, stopping, closing), metrics)
 
 
 @contextmanager
-def _beside_requests(service: Service, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
+def _beside_requests(service: Service, metrics: Metrics, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
     """Run the jobs until the server ends; what they wait for then is left undone."""
+    end_with_parent()
     jobs = _jobs(service)
-    scheduler = Scheduler(jobs, _leader(service.engine)) if jobs else None
+    scheduler = Scheduler(jobs, _leader(service.engine), metrics) if jobs else None
     if scheduler is not None:
         scheduler.start()
     with closing:

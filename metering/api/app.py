@@ -15,6 +15,7 @@ from metering.api import (
     events,
     health,
     keys,
+    metrics,
     plans,
     price_diffs,
     price_explanations,
@@ -32,9 +33,11 @@ from metering.api.event_models import NativeEvent
 from metering.api.openapi import DescribedApi
 from metering.operations.open_service import Service
 from metering.runtime.group_writer import GroupWriter
+from metering.runtime.metrics import Metrics
 from metering.web.body_limit import BodyLimit
 from metering.web.guards import AnswerGuard
 from metering.web.known_senders import KnownSenders
+from metering.web.measured import MeasuredRequests
 from metering.web.problem_handlers import install_problem_handlers
 from metering.web.query import refuse_unknown_parameters
 
@@ -52,11 +55,17 @@ _DESCRIPTION = (
 )
 
 
-def create_api(service: Service, while_serving: Callable[[], AbstractContextManager[None]] = nullcontext) -> FastAPI:
+def create_api(
+    service: Service,
+    while_serving: Callable[[], AbstractContextManager[None]] = nullcontext,
+    counted: Metrics | None = None,
+) -> FastAPI:
     """Return the API over an open service; at shutdown it closes the service's connections.
 
-    ``while_serving`` makes what is entered at startup and left at shutdown: what runs beside the requests.
+    ``while_serving`` makes what is entered at startup and left at shutdown: what runs beside the requests. ``counted`` is what
+    the process counts about itself, where more than the requests are counted.
     """
+    counted = Metrics() if counted is None else counted
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -78,13 +87,14 @@ def create_api(service: Service, while_serving: Callable[[], AbstractContextMana
     )
     app.described = (NativeEvent,)
     app.state.service = service
-    writer = GroupWriter(service.ingester, service.settings.max_waiting_events)
+    writer = GroupWriter(service.ingester, service.settings.max_waiting_events, counted)
+    app.state.metrics = counted
     app.state.senders = KnownSenders()
     app.state.intake = Intake(service, writer)
     about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
     resources = (
         events, event_explained, spend, accounts, plans, credits, *about_prices, price_syncs, rerate, alerts, statements,
-        quarantine, keys, health,
+        quarantine, keys, health, metrics,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)
@@ -94,4 +104,5 @@ def create_api(service: Service, while_serving: Callable[[], AbstractContextMana
     large = {"/v1/events": service.settings.max_body_bytes, price_imports.PATH: service.settings.max_body_bytes}
     app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths=large)
     app.add_middleware(AnswerGuard)
+    app.add_middleware(MeasuredRequests, metrics=counted)
     return app

@@ -23,6 +23,7 @@ from metering.runtime.group_writer import GroupWriter, TooBusyError
 from metering.runtime.loop_answers import LoopAnswers
 from metering.web.bodies import JSON
 from metering.web.known_senders import KnownSenders
+from metering.web.measured import ROUTE
 from metering.web.principal import Principal
 from metering.web.problem_handlers import problem_of
 from metering.web.problems import ApiProblem, problem_response
@@ -87,6 +88,7 @@ class EventsWithoutQuery:
         if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST" or scope["query_string"]:
             await self._app(scope, receive, send)
             return
+        scope[ROUTE] = PATH
         try:
             answer = await self._answer(Request(scope, receive))
         except Exception as error:

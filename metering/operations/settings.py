@@ -45,6 +45,11 @@ SETTINGS = (
     Setting("METERING_MAX_BATCH_EVENTS", "10000", "the most events the API takes in one request"),
     Setting("METERING_MAX_WAITING_EVENTS", "50000", "how many events may wait for their commit before the API answers 429"),
     Setting(
+        "METERING_METRICS_ACCESS",
+        "key",
+        "who may read `/metrics`: `key`, one with the scope `metrics`; `open`, whoever reaches the port",
+    ),
+    Setting(
         "METERING_ROUTER_URL", SyncSettings().router_url, "the router whose `/models` says what requests cost; no token is sent"
     ),
     Setting(
@@ -80,6 +85,7 @@ class Settings(Struct, frozen=True):
     max_body_bytes: int
     max_batch_events: int
     max_waiting_events: int = 50_000
+    open_metrics: bool = False
     sync: SyncSettings = SyncSettings()
 
 
@@ -100,6 +106,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         max_body_bytes=_positive(values, "METERING_MAX_BODY_BYTES"),
         max_batch_events=_positive(values, "METERING_MAX_BATCH_EVENTS"),
         max_waiting_events=_positive(values, "METERING_MAX_WAITING_EVENTS"),
+        open_metrics=_one_of(values, "METERING_METRICS_ACCESS", ("key", "open")) == "open",
         sync=SyncSettings(
             router_url=_router_url(values["METERING_ROUTER_URL"]),
             interval_minutes=_whole(values, "METERING_SYNC_INTERVAL_MINUTES", 0, MAX_INTERVAL_MINUTES),
@@ -122,6 +129,13 @@ def _whole(values: Mapping[str, str], name: str, least: int, most: int) -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 15 or not least <= int(text) <= most:
         raise SettingsError(f"{name} must be a whole number from {least} to {most}, got {text[:40]!r}")
     return int(text)
+
+
+def _one_of(values: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
+    text = values[name]
+    if text not in known:
+        raise SettingsError(f"{name} must be {' or '.join(known)}, got {text[:40]!r}")
+    return text
 
 
 def _router_url(text: str) -> str:

@@ -7,6 +7,7 @@ told to come again, instead of memory growing without end.
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from metering.domain.batches import Batch
 from metering.domain.errors import DomainError
 from metering.domain.outcomes import BatchResult
 from metering.operations.ingest import Ingester, Origin
+from metering.runtime.metrics import Metrics
 
 GROUP_EVENTS = 20_000
 
@@ -42,8 +44,9 @@ class _Waiting(NamedTuple):
 class GroupWriter:
     """Stores batches for many requests at once; its thread starts with the first of them and ends with ``close``."""
 
-    def __init__(self, ingester: Ingester, max_waiting_events: int) -> None:
+    def __init__(self, ingester: Ingester, max_waiting_events: int, metrics: Metrics) -> None:
         self._ingester = ingester
+        self._metrics = metrics
         self._most = max_waiting_events
         self._queue: deque[_Waiting] = deque()
         self._events = 0
@@ -62,9 +65,11 @@ class GroupWriter:
             if self._closed:
                 raise TooBusyError("the service is shutting down; send the events again to another process")
             if self._queue and self._events + size > self._most:
+                self._metrics.refused()
                 raise TooBusyError(f"{self._events} events wait to be stored, at most {self._most} may; send them again later")
             self._queue.append(_Waiting(batch, origin, size, answered))
             self._events += size
+            self._metrics.waiting(self._events)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="group-writer", daemon=True)
                 self._thread.start()
@@ -84,6 +89,7 @@ class GroupWriter:
             self._write(group)
             with self._changed:
                 self._events -= sum(waiting.size for waiting in group)
+                self._metrics.waiting(self._events)
 
     def _next_group(self) -> list[_Waiting]:
         """Wait for something to store; an empty group says that there will be nothing more."""
@@ -98,9 +104,11 @@ class GroupWriter:
             return group
 
     def _write(self, group: Sequence[_Waiting]) -> None:
+        started = time.perf_counter()
         try:
             results = self._ingester.ingest_all([(waiting.batch, waiting.origin) for waiting in group])
         except Exception as error:
+            self._metrics.commit_failed()
             # Nothing of the group is stored. Where the database itself does not answer, trying each alone would only wait
             # longer; else one batch must not cost the others.
             if len(group) == 1 or isinstance(error, OperationalError):
@@ -111,5 +119,6 @@ class GroupWriter:
             for waiting in group:
                 self._write([waiting])
             return
+        self._metrics.committed(sum(waiting.size for waiting in group), results, time.perf_counter() - started)
         for waiting, result in zip(group, results, strict=True):
             waiting.answered(result)

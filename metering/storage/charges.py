@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, exists, func, select
 
 from metering.domain.events import PriceGrade
 from metering.storage.bulk import insert_all
-from metering.storage.tables import charges, events, series
+from metering.storage.tables import charges, events, month_rollups, series
 
 _UNPRICED = int(PriceGrade.UNPRICED)
 _INSERT = insert_all(charges)
@@ -100,3 +100,9 @@ def unpriced_event_ids(connection: Connection, *, after: int, limit: int, accoun
     found = set(connection.execute(first.order_by(events.c.id).limit(limit)).scalars())
     found.update(connection.execute(later.order_by(charges.c.event_id).limit(limit)).scalars())
     return sorted(found)[:limit]
+
+
+def count_unpriced(connection: Connection) -> int:
+    """Return how many events have an unpriced newest entry: what the rollups by month come to, which are signed sums."""
+    counted = select(func.coalesce(func.sum(month_rollups.c.events), 0)).where(month_rollups.c.price_grade == _UNPRICED)
+    return int(connection.execute(counted).scalar_one())

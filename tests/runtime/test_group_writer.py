@@ -13,6 +13,7 @@ from metering.domain.errors import NotFoundError
 from metering.operations.ingest import Origin
 from metering.operations.manage_keys import NewKey, create_key, revoke_key
 from metering.runtime.group_writer import GroupWriter, TooBusyError
+from metering.runtime.metrics import Metrics
 from metering.storage.tables import api_keys, events, receipts
 
 ORIGIN = Origin("gateway")
@@ -66,7 +67,7 @@ def writer_of():
     made = []
 
     def make(ingester, most=1_000):
-        made.append(GroupWriter(ingester, most))
+        made.append(GroupWriter(ingester, most, Metrics()))
         return Sender(made[-1])
 
     yield make
