@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, exists, func, literal_column, select
 
 from metering.domain.events import PriceGrade
 from metering.storage.bulk import insert_all
 from metering.storage.tables import charges, events, month_rollups, series
+from metering.storage.tables.schema import Int64
 
 _UNPRICED = int(PriceGrade.UNPRICED)
 _INSERT = insert_all(charges)
@@ -82,7 +83,8 @@ def unpriced_event_ids(connection: Connection, *, after: int, limit: int, accoun
     Whose they are is said by the series of that entry.
     """
     first = select(events.c.id).where(
-        events.c.price_grade == _UNPRICED,
+        # Not a parameter: only then it is known, before it is asked, that the index of these events leads to them all.
+        events.c.price_grade == literal_column(str(_UNPRICED), Int64),
         events.c.id > after,
         ~exists().where(charges.c.event_id == events.c.id),
     )
