@@ -281,8 +281,8 @@ def main() -> None:
                             runs.setdefault(work.label, []).append(measured(server, work))
                 finally:
                     server.stop()
-                title = f"POST /v1/events, {arguments.runs} runs, {title}; write and fsync {sync_ms(folder):.1f} ms"
-                Console(width=160).print(shown(title, runs))
+                disk = f"write and fsync of 8 KiB {sync_ms(folder):.1f} ms"
+                Console(width=160).print(shown(f"POST /v1/events, {arguments.runs} runs, {title}; {disk}", runs))
 
 
 if __name__ == "__main__":
