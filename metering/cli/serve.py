@@ -10,6 +10,8 @@ from metering.storage.database import is_server
 
 APP = "metering.asgi:create_app"
 MAX_WORKERS = 64
+# A worker that says nothing for so long is replaced. While it imports it says nothing, which takes seconds on a busy machine.
+WORKER_SILENCE_SECONDS = 30
 
 
 @click.command()
@@ -37,4 +39,12 @@ def serve(invocation: Invocation, *, host: str, port: int, workers: int, access_
                 " serve with one worker, or name a PostgreSQL in METERING_DATABASE_URL"
             )
     with shared_metrics(workers):
-        uvicorn.run(APP, factory=True, host=host, port=port, workers=workers, access_log=access_log)
+        uvicorn.run(
+            APP,
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            access_log=access_log,
+            timeout_worker_healthcheck=WORKER_SILENCE_SECONDS,
+        )
