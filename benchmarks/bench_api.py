@@ -1,8 +1,10 @@
 """Events per second of ``POST /v1/events`` over HTTP on loopback: single events on many connections, and batches.
 
-The server is ``metering serve`` in a process of its own; every answer comes after its commit. The client is a bare asyncio
-protocol with its requests ready in memory, so that it costs the shared machine as little as it can. Beside it, in the same
-run, the limit: the same server answering ``/healthz`` to the same client, which decodes, authenticates and stores nothing.
+The server is ``metering serve`` in processes of its own, on SQLite, on PostgreSQL, and on PostgreSQL with two workers; every
+answer comes after its commit. The client is a bare asyncio protocol with its requests ready in memory, so that it costs the
+shared machine as little as it can. Beside it, in the same run, the limit: the same server answering ``/healthz`` to the same
+client, which decodes, authenticates and stores nothing. Processor time is told beside speed: it does not depend on what else
+the machine does.
 """
 
 import argparse
@@ -16,13 +18,38 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+from postgres_place import as_url, backend_seconds, new_database, postgres, settings_of
 from request_log import write_request_log
 from rich.console import Console
 from rich.table import Table
 
 READY_SECONDS = 30
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Work(NamedTuple):
+    """Requests to send, over how many connections, and how many events they hold."""
+
+    label: str
+    requests: list[bytes]
+    connections: int
+    events: int
+
+
+class Figures(NamedTuple):
+    """What one run of some work came to; processor time in microseconds a request."""
+
+    events_per_second: float
+    p50_ms: float
+    p99_ms: float
+    server_us: float
+    database_us: float
+    client_us: float
 
 
 def request(path: str, token: str, body: bytes, media: str) -> bytes:
@@ -95,11 +122,12 @@ def free_port() -> int:
 
 
 class Server:
-    """``metering serve`` on a database of its own."""
+    """``metering serve`` on a database of its own; ``postgres_folder`` is where that database's server keeps its files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, url: str, *, workers: int = 1, postgres_folder: Path | None = None) -> None:
         self.port = free_port()
-        environment = {**os.environ, "METERING_DATABASE_URL": f"sqlite:///{folder / 'api.db'}"}
+        self._postgres_folder = postgres_folder
+        environment = {**os.environ, "METERING_DATABASE_URL": url, "METERING_SYNC_INTERVAL_MINUTES": "0"}
         command = [sys.executable, "-m", "metering"]
         subprocess.run([*command, "db", "upgrade"], env=environment, check=True, capture_output=True)
         subprocess.run([*command, "accounts", "create", "acme"], env=environment, check=True, capture_output=True)
@@ -108,27 +136,126 @@ class Server:
             env=environment, check=True, capture_output=True, text=True,
         )  # fmt: skip
         self.token = made.stdout.split('"token": "', 1)[1].split('"', 1)[0]
+        serve = ["serve", "--port", str(self.port), "--workers", str(workers)]
         self.process = subprocess.Popen(
-            [*command, "serve", "--port", str(self.port)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*command, *serve], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
+        asyncio.run(self._wait_until_it_answers(4 * workers))
+
+    async def _wait_until_it_answers(self, connections: int) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.05)
+            try:
+                await drive(self.port, [HEALTH] * connections, connections)
+            except OSError:
+                await asyncio.sleep(0.1)
+            else:
+                return
         raise SystemExit("the server did not start")
+
+    def processor_seconds(self) -> tuple[float, float]:
+        """Return the processor time so far of the server's processes, and of the database's."""
+        database = 0.0 if self._postgres_folder is None else backend_seconds(self._postgres_folder)
+        return seconds_of_tree(self.process.pid), database
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
         self.process.wait(timeout=20)
 
 
-def measured(server: Server, requests: list[bytes], connections: int, events: int) -> tuple[float, float, float]:
-    """Return (events a second, median and 99th percentile of the latency in ms)."""
-    elapsed, latencies = asyncio.run(drive(server.port, requests, connections))
+def seconds_of_tree(root: int) -> float:
+    """Return the processor time of a process and of those that it started."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if stat.parent.name == str(root) or fields[1] == str(root):
+            ticks += sum(map(int, fields[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def sync_ms(folder: Path) -> float:
+    """Return how long the disk takes to keep 8 KiB, the median of 100: no commit is faster."""
+    took = []
+    with (folder / "synced").open("wb") as file:
+        for _ in range(100):
+            started = time.perf_counter()
+            file.write(bytes(8_192))
+            file.flush()
+            os.fsync(file.fileno())
+            took.append(time.perf_counter() - started)
+    return 1e3 * statistics.median(took)
+
+
+def measured(server: Server, work: Work) -> Figures:
+    """Send the requests and return what that came to."""
+    before, client_before = server.processor_seconds(), time.process_time()
+    elapsed, latencies = asyncio.run(drive(server.port, work.requests, work.connections))
+    after, client_after = server.processor_seconds(), time.process_time()
     latencies.sort()
-    return events / elapsed, 1e3 * statistics.median(latencies), 1e3 * latencies[int(0.99 * len(latencies))]
+    per_request = 1e6 / len(work.requests)
+    return Figures(
+        work.events / elapsed,
+        1e3 * statistics.median(latencies),
+        1e3 * latencies[int(0.99 * len(latencies))],
+        per_request * (after[0] - before[0]),
+        per_request * (after[1] - before[1]),
+        per_request * (client_after - client_before),
+    )
+
+
+def works(folder: Path, token: str, run: int, arguments: argparse.Namespace) -> list[Work]:
+    """Return what one run sends: requests that no other run sent."""
+    log = folder / "requests.ndjson"
+    write_request_log(log, arguments.singles + arguments.batches * 1_000, seed=run)
+    lines = log.read_bytes().replace(b'"id":"req_', f'"id":"run{run}_'.encode()).splitlines(keepends=True)
+    singles, rest = lines[: arguments.singles], lines[arguments.singles :]
+    one = [request("/v1/events", token, line, "application/json") for line in singles]
+    bodies = [b"".join(rest[start : start + 1_000]) for start in range(0, len(rest), 1_000)]
+    many = [request("/v1/events", token, body, "application/x-ndjson") for body in bodies]
+    connections = arguments.connections
+    made = [
+        Work("limit: GET /healthz", [HEALTH] * len(one), connections, len(one)),
+        Work(f"single events, {connections} connections", one, connections, len(one)),
+        Work("batches of 1,000, 4 connections", many, 4, len(rest)),
+    ]
+    return [work for work in made if work.requests]
+
+
+@contextmanager
+def places(folder: Path, wanted: list[str], workers: int) -> Iterator[Iterator[tuple[str, partial[Server]]]]:
+    """Give titles, and how to start a server for each."""
+    if "postgresql" not in wanted:
+        yield iter([("SQLite", partial(Server, f"sqlite:///{folder / 'api.db'}"))])
+        return
+    with postgres(folder) as address:
+
+        def each() -> Iterator[tuple[str, partial[Server]]]:
+            if "sqlite" in wanted:
+                yield "SQLite", partial(Server, f"sqlite:///{folder / 'api.db'}")
+            told = settings_of(address)
+            for count in sorted({1, workers}):
+                url = as_url(new_database(address, "bench_api"))
+                title = f"PostgreSQL, {count} worker{'s' if count > 1 else ''} ({told})"
+                yield title, partial(Server, url, workers=count, postgres_folder=folder)
+
+        yield each()
+
+
+def shown(title: str, runs: dict[str, list[Figures]]) -> Table:
+    """Return the figures of all runs at one place as a table."""
+    table = Table(title=title)
+    headings = ("events/s, median", "min", "max", "p50 ms", "p99 ms", "server us/request", "database us", "client us")
+    for heading in ("", *headings):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for label, figures in runs.items():
+        speeds = [each.events_per_second for each in figures]
+        cells = [f"{pick(speeds):,.0f}" for pick in (statistics.median, min, max)]
+        others = [statistics.median(each[place] for each in figures) for place in range(1, 6)]
+        table.add_row(label, *cells, *(f"{value:,.1f}" for value in others[:2]), *(f"{value:,.0f}" for value in others[2:]))
+    return table
 
 
 def main() -> None:
@@ -137,40 +264,25 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=100, help="batches of 1,000 events a run (default %(default)s)")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), action="append", help="where (default: both)")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="also with this many workers on PostgreSQL (default %(default)s)"
+    )
     arguments = parser.parse_args()
-    runs: dict[str, list[tuple[float, float, float]]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        server = Server(folder)
-        try:
-            for run in range(arguments.runs):
-                log = folder / "requests.ndjson"
-                write_request_log(log, arguments.singles + arguments.batches * 1_000, seed=run)
-                lines = log.read_bytes().replace(b'"id":"req_', f'"id":"run{run}_'.encode()).splitlines(keepends=True)
-                singles, rest = lines[: arguments.singles], lines[arguments.singles :]
-                health = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-                one = [request("/v1/events", server.token, line, "application/json") for line in singles]
-                many = [
-                    request("/v1/events", server.token, b"".join(rest[start : start + 1_000]), "application/x-ndjson")
-                    for start in range(0, len(rest), 1_000)
-                ]
-                for label, requests, connections, events in (
-                    ("limit: GET /healthz", [health] * len(one), arguments.connections, len(one)),
-                    (f"single events, {arguments.connections} connections", one, arguments.connections, len(one)),
-                    ("batches of 1,000, 4 connections", many, 4, len(rest)),
-                ):
-                    runs.setdefault(label, []).append(measured(server, requests, connections, events))
-        finally:
-            server.stop()
-    table = Table(title=f"POST /v1/events, {arguments.runs} runs, SQLite")
-    for heading in ("", "events/s, median", "min", "max", "p50 ms", "p99 ms"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    for label, figures in runs.items():
-        speeds = [figure[0] for figure in figures]
-        cells = [f"{pick(speeds):,.0f}" for pick in (statistics.median, min, max)]
-        latency = [f"{statistics.median(figure[place] for figure in figures):.1f}" for place in (1, 2)]
-        table.add_row(label, *cells, *latency)
-    Console().print(table)
+        with places(folder, arguments.database or ["sqlite", "postgresql"], arguments.workers) as found:
+            for title, start in found:
+                runs: dict[str, list[Figures]] = {}
+                server = start()
+                try:
+                    for run in range(arguments.runs):
+                        for work in works(folder, server.token, run, arguments):
+                            runs.setdefault(work.label, []).append(measured(server, work))
+                finally:
+                    server.stop()
+                disk = f"write and fsync of 8 KiB {sync_ms(folder):.1f} ms"
+                Console(width=160).print(shown(f"POST /v1/events, {arguments.runs} runs, {title}; {disk}", runs))
 
 
 if __name__ == "__main__":

@@ -56,6 +56,21 @@ def new_database(address: str, name: str) -> str:
     return make_conninfo(address, dbname=name)
 
 
+def as_url(conninfo: str) -> str:
+    """Return a driver's address as the service takes it."""
+    parts: dict[str, Any] = conninfo_to_dict(conninfo)
+    query = {"host": parts["host"]} if str(parts.get("host", "")).startswith("/") else {}
+    return URL.create(
+        "postgresql",
+        parts.get("user"),
+        parts.get("password") or None,
+        None if query else parts.get("host"),
+        int(parts["port"]) if "port" in parts and not query else None,
+        parts["dbname"],
+        query,
+    ).render_as_string(hide_password=False)
+
+
 def drop_database(address: str, name: str) -> None:
     """Take a database away."""
     with psycopg.connect(address, autocommit=True) as admin:

@@ -25,9 +25,12 @@ from metering.outbound.fetch import FetchLimits, Pace, open_fetch
 from metering.runtime.close_job import close_when_due
 from metering.runtime.credits_job import judge_credits_each_tick
 from metering.runtime.leader import Leader
+from metering.runtime.metrics import Metrics
+from metering.runtime.parent_watch import end_with_parent
 from metering.runtime.price_sync_job import sync_when_due
 from metering.runtime.scheduler import Job, Scheduler, StoppingError
 from metering.runtime.server_leader import ServerLeader
+from metering.runtime.shared_metrics import shared_folder
 from metering.storage.database import file_of
 
 
@@ -42,13 +45,15 @@ def create_app() -> FastAPI:
     closing = ExitStack()
     fetch = closing.enter_context(open_fetch(FetchLimits(), Pace(partial(_pause, stopping), time.monotonic)))
     service = open_service(settings, _now, create=True, fetch=fetch)
-    return create_api(service, partial(_beside_requests, service, stopping, closing))
+    metrics = Metrics(shared_folder(os.environ))
+    return create_api(service, partial(_beside_requests, service, metrics, stopping, closing), metrics)
 
 
 @contextmanager
-def _beside_requests(service: Service, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
+def _beside_requests(service: Service, metrics: Metrics, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
     """Run the jobs until the server ends; what they wait for then is left undone."""
-    scheduler = Scheduler(_jobs(service), _leader(service.engine))
+    end_with_parent()
+    scheduler = Scheduler(_jobs(service), _leader(service.engine), metrics)
     scheduler.start()
     with closing:
         try:

@@ -17,6 +17,7 @@ from metering.api import (
     events,
     health,
     keys,
+    metrics,
     plans,
     price_diffs,
     price_explanations,
@@ -30,13 +31,16 @@ from metering.api import (
     statement_closing,
     statements,
 )
+from metering.api.event_intake import EventsWithoutQuery, Intake
 from metering.api.event_models import NativeEvent
 from metering.api.openapi import DescribedApi
 from metering.operations.open_service import Service
 from metering.runtime.group_writer import GroupWriter
+from metering.runtime.metrics import Metrics
 from metering.web.body_limit import BodyLimit
 from metering.web.guards import AnswerGuard
 from metering.web.known_senders import KnownSenders
+from metering.web.measured import MeasuredRequests
 from metering.web.problem_handlers import install_problem_handlers
 from metering.web.query import refuse_unknown_parameters
 
@@ -54,17 +58,23 @@ _DESCRIPTION = (
 )
 
 
-def create_api(service: Service, while_serving: Callable[[], AbstractContextManager[None]] = nullcontext) -> FastAPI:
+def create_api(
+    service: Service,
+    while_serving: Callable[[], AbstractContextManager[None]] = nullcontext,
+    counted: Metrics | None = None,
+) -> FastAPI:
     """Return the API over an open service; at shutdown it closes the service's connections.
 
-    ``while_serving`` makes what is entered at startup and left at shutdown: what runs beside the requests.
+    ``while_serving`` makes what is entered at startup and left at shutdown: what runs beside the requests. ``counted`` is what
+    the process counts about itself, where more than the requests are counted.
     """
+    counted = Metrics() if counted is None else counted
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with while_serving():
             yield
-            app.state.writer.close()
+            writer.close()
         service.engine.dispose()
 
     app = DescribedApi(
@@ -80,18 +90,22 @@ def create_api(service: Service, while_serving: Callable[[], AbstractContextMana
     )
     app.described = (NativeEvent,)
     app.state.service = service
-    app.state.writer = GroupWriter(service.ingester, service.settings.max_waiting_events)
+    writer = GroupWriter(service.ingester, service.settings.max_waiting_events, counted)
+    app.state.metrics = counted
     app.state.senders = KnownSenders()
+    app.state.intake = Intake(service, writer)
     about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
     resources = (
         events, event_explained, spend, accounts, plans, credits, credit_ledger, *about_prices, price_syncs, rerate, alerts,
-        statements, statement_closing, adjustments, quarantine, keys, health,
+        statements, statement_closing, adjustments, quarantine, keys, health, metrics,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)
     install_problem_handlers(app)
     # The last one added is the outermost.
+    app.add_middleware(EventsWithoutQuery, service=service, senders=app.state.senders, intake=app.state.intake)
     large = {"/v1/events": service.settings.max_body_bytes, price_imports.PATH: service.settings.max_body_bytes}
     app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths=large)
     app.add_middleware(AnswerGuard)
+    app.add_middleware(MeasuredRequests, metrics=counted)
     return app

@@ -1,86 +1,123 @@
 """Taking events: what was sent is read, waits for the commit that it shares with others, and is answered after it.
 
-A request without a query, which nearly every client sends, does not go through FastAPI's reading of parameters: that would
-cost more than all the rest.
+A request without a query, which nearly every client sends, is answered before FastAPI sees it: to find its route and to read
+parameters that it does not have would cost as much as to store its event.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import Depends, Request
-from fastapi.responses import JSONResponse, Response
-from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from metering.api.event_bodies import LogFormat, ReadBody, SentBody, format_of, read_events, sent_body
-from metering.api.event_models import IngestAnswer, ItemAnswer
 from metering.domain.batches import Batch, BatchBuilder
 from metering.domain.outcomes import BatchResult
 from metering.formats.options import DecodeOptions
 from metering.operations.ingest import Origin
 from metering.operations.open_service import Service
 from metering.runtime.group_writer import GroupWriter, TooBusyError
+from metering.runtime.loop_answers import LoopAnswers
+from metering.web.bodies import JSON
+from metering.web.known_senders import KnownSenders
+from metering.web.measured import ROUTE
 from metering.web.principal import Principal
-from metering.web.problems import ApiProblem
+from metering.web.problem_handlers import problem_of
+from metering.web.problems import ApiProblem, problem_response
 
+PATH = "/v1/events"
 # A larger body is decoded in a thread: other requests would wait for it.
 DECODED_AT_ONCE_BYTES = 32 * 1024
 RETRY_AFTER_SECONDS = 1
 
-
-async def current_writer(request: Request) -> GroupWriter:
-    """Return the writer that all requests share."""
-    writer: GroupWriter = request.app.state.writer
-    return writer
-
-
-Writer = Annotated[GroupWriter, Depends(current_writer)]
+_COUNTS = (
+    "accepted", "duplicate", "copy", "conflict", "rejected", "unpriced", "unassigned", "route_unknown", "series_capped",
+)  # fmt: skip
+_STATED_NOTHING = DecodeOptions(source="api", now=0)
 
 
-class IntakeRoute(APIRoute):
-    """The route of events: its endpoint is called directly where a request states nothing but a body."""
+class Intake:
+    """Takes what was sent, for all requests of a process."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers a request."""
-        with_parameters = super().get_route_handler()
-        if "POST" not in (self.methods or ()):
-            return with_parameters
+    def __init__(self, service: Service, writer: GroupWriter) -> None:
+        self._service = service
+        self._writer = writer
+        self._answers: LoopAnswers[BatchResult] | None = None
 
-        async def answer(request: Request) -> Response:
-            if request.scope["query_string"]:
-                return await with_parameters(request)
-            state = request.app.state
-            service: Service = state.service
-            principal = await state.senders.sender(request, service)
-            sent = await sent_body(request, service)
-            return await taken(sent, DecodeOptions(source="api", now=0), None, principal, (service, state.writer))
+    async def take(
+        self, sent: SentBody, principal: Principal, stated: DecodeOptions = _STATED_NOTHING, log_format: LogFormat | None = None
+    ) -> Response:
+        """Store what was sent, and answer when it is stored. Raises ApiProblem, LogFormatError."""
+        service = self._service
+        chosen = format_of(sent.media, log_format)
+        options = msgspec.structs.replace(stated, now=service.clock(), require_id=chosen == "native")
+        if len(sent.data) <= DECODED_AT_ONCE_BYTES:
+            read, batch = _read(sent, chosen, options, service)
+        else:
+            read, batch = await run_in_threadpool(_read, sent, chosen, options, service)
+        try:
+            result = await self._stored(batch, _origin(sent, chosen, options, principal))
+        except TooBusyError as error:
+            raise ApiProblem(error.code, str(error), headers={"retry-after": str(RETRY_AFTER_SECONDS)}) from None
+        return _answer(result, read)
 
-        return answer
+    async def _stored(self, batch: Batch, origin: Origin) -> BatchResult:
+        # A client that goes away takes its answer with it, not the batch: others may share its commit.
+        loop = asyncio.get_running_loop()
+        if self._answers is None or self._answers.loop is not loop:
+            self._answers = LoopAnswers(loop)
+        awaited, answered = self._answers.expect()
+        self._writer.submit(batch, origin, answered)
+        return await awaited
 
 
-async def taken(
-    sent: SentBody,
-    stated: DecodeOptions,
-    log_format: LogFormat | None,
-    principal: Principal,
-    by: tuple[Service, GroupWriter],
-) -> JSONResponse:
-    """Store what was sent, and answer when it is stored. Raises ApiProblem, LogFormatError."""
-    service, writer = by
-    chosen = format_of(sent.media, log_format)
-    options = msgspec.structs.replace(stated, now=service.clock(), require_id=chosen == "native")
-    if len(sent.data) <= DECODED_AT_ONCE_BYTES:
-        read, batch = _read(sent, chosen, options, service)
-    else:
-        read, batch = await run_in_threadpool(_read, sent, chosen, options, service)
+class EventsWithoutQuery:
+    """ASGI middleware: answers ``POST /v1/events`` where it states nothing but a body; all else goes on."""
 
+    def __init__(self, app: ASGIApp, service: Service, senders: KnownSenders, intake: Intake) -> None:
+        self._app = app
+        self._service = service
+        self._senders = senders
+        self._intake = intake
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST" or scope["query_string"]:
+            await self._app(scope, receive, send)
+            return
+        scope[ROUTE] = PATH
+        try:
+            answer = await self._answer(Request(scope, receive))
+        except Exception as error:
+            problem = problem_of(error, "POST")
+            if problem is None:
+                raise
+            answer = problem_response(problem, PATH)
+        await answer(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        principal = await self._senders.sender(request, self._service)
+        return await self._intake.take(await sent_body(request, self._service), principal)
+
+
+async def current_intake(request: Request) -> Intake:
+    """Return what takes events for all requests."""
+    intake: Intake = request.app.state.intake
+    return intake
+
+
+IntakeNow = Annotated[Intake, Depends(current_intake)]
+
+
+def _origin(sent: SentBody, chosen: LogFormat, options: DecodeOptions, principal: Principal) -> Origin:
     def raw_of(offset: int, length: int) -> bytes:
         return sent.data[offset : offset + length]
 
     how = {"format": chosen, "media": sent.media, "options": options}
-    origin = Origin(
+    return Origin(
         source=options.source,
         options=msgspec.json.encode(how).decode(),
         create_accounts=principal.key.creates_accounts,
@@ -88,12 +125,6 @@ async def taken(
         bound_account_id=None if principal.account is None else principal.account.id,
         key_id=principal.key.id,
     )
-    try:
-        # Shielded: a client that goes away takes its answer with it, not the batch that others may share a commit with.
-        result = await asyncio.shield(asyncio.wrap_future(writer.submit(batch, origin)))
-    except TooBusyError as error:
-        raise ApiProblem(error.code, str(error), headers={"retry-after": str(RETRY_AFTER_SECONDS)}) from None
-    return _answer(result, read)
 
 
 def _read(sent: SentBody, chosen: LogFormat, options: DecodeOptions, service: Service) -> tuple[ReadBody, Batch]:
@@ -104,22 +135,27 @@ def _read(sent: SentBody, chosen: LogFormat, options: DecodeOptions, service: Se
     return read, BatchBuilder(service.settings.ingest.declared_tags).batch_of(read.block)
 
 
-def _answer(result: BatchResult, read: ReadBody) -> JSONResponse:
+def _answer(result: BatchResult, read: ReadBody) -> Response:
+    answer = _as_answered(result, read)
+    if result.received and result.rejected == result.received:
+        reasons = ", ".join(sorted({item.code for item in result.items}))
+        raise ApiProblem("all_rejected", f"none of {result.received} records could become an event: {reasons}", members=answer)
+    return Response(msgspec.json.encode(answer), media_type=JSON)
+
+
+def _as_answered(result: BatchResult, read: ReadBody) -> dict[str, Any]:
+    """Return what ``IngestAnswer`` describes; a test holds the two together."""
     items = [
-        ItemAnswer(
-            index=item.line if read.by_index else None,
-            line=None if read.by_index else item.line,
-            outcome=item.outcome,
-            code=item.code,
-            reason=item.reason,
-            id=item.id,
-            field=item.field,
-        )
+        {
+            "index": item.line if read.by_index else None,
+            "line": None if read.by_index else item.line,
+            "outcome": item.outcome,
+            "code": item.code,
+            "reason": item.reason,
+            "id": item.id,
+            "field": item.field,
+        }
         for item in sorted(result.items, key=lambda item: item.line)
     ]
-    counts = {name: getattr(result, name) for name in IngestAnswer.model_fields if name not in ("copy_", "items")}
-    answer = IngestAnswer(copy_=result.copy, items=items, **counts).model_dump(mode="json", by_alias=True)
-    if result.received and result.rejected == result.received:
-        reasons = ", ".join(sorted({item.code for item in items}))
-        raise ApiProblem("all_rejected", f"none of {result.received} records could become an event: {reasons}", members=answer)
-    return JSONResponse(answer)
+    counts = {name: getattr(result, name) for name in _COUNTS}
+    return {"received": result.received, **counts, "items": items, "unread_fields": result.unread_fields}

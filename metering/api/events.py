@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Query
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from msgspec.structs import replace
 from pydantic import Field
 
@@ -18,7 +18,7 @@ from metering.api.event_bodies import (
     Sent,
     Stated,
 )
-from metering.api.event_intake import IntakeRoute, Writer, taken
+from metering.api.event_intake import IntakeNow
 from metering.api.event_models import NATIVE_EXAMPLE, EventPage, IngestAnswer, LoggedEventAnswer, NativeEvent
 from metering.api.fields import (
     DEFAULT_PAGE,
@@ -40,7 +40,7 @@ from metering.web.principal import Reader, ServiceNow
 from pricing.money import format_nano
 from pricing.quantities import ALL_KINDS
 
-router = APIRouter(prefix="/v1/events", tags=["events"], route_class=IntakeRoute)
+router = APIRouter(prefix="/v1/events", tags=["events"])
 
 Values = list[str] | None
 Filters = dict[str, tuple[str | int, ...]]
@@ -90,7 +90,7 @@ async def post_events(
     *,
     principal: Sender,
     service: ServiceNow,
-    writer: Writer,
+    intake: IntakeNow,
     stated: Stated,
     sent: Sent,
     account: AccountParameter = None,
@@ -103,7 +103,7 @@ async def post_events(
             examples=["openai"],
         ),
     ] = None,
-) -> JSONResponse:
+) -> Response:
     """Store events. The answer comes after the commit: what it counts as accepted is stored, and sending it again counts
     nothing twice. One bad record costs no other; where every record was rejected, the answer is a problem `all_rejected` (422)
     that carries the same counts and items. A body that can not be read at all is a problem and nothing of it is kept.
@@ -116,7 +116,7 @@ async def post_events(
         await check_own_account(principal, service, account)
     own = principal.account is not None
     options = replace(stated, account="" if own else account or "")
-    return await taken(sent, options, log_format, principal, (service, writer))
+    return await intake.take(sent, principal, options, log_format)
 
 
 def stated_filters(  # noqa: PLR0913 - one argument a query parameter

@@ -29,9 +29,9 @@ from metering.web.problems import ApiProblem
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
-Scope = Literal["ingest", "read", "admin"]
+Scope = Literal["ingest", "read", "metrics", "admin"]
 
-_SCOPES = "What it may do: `ingest` events, `read`, or `admin`, which contains the others."
+_SCOPES = "What it may do: `ingest` events, `read`, scrape `metrics`, or `admin`, which contains the others."
 _CREATES = "Whether records that it sends declare the accounts that they name; without it, those go to `unassigned`."
 
 
@@ -67,7 +67,7 @@ class WantedKey(Asked):
     """A key to make."""
 
     name: str = Field(min_length=1, max_length=MAX_NAME_LENGTH, description="What to call it.", examples=["gateway-1"])
-    scopes: list[Scope] = Field(min_length=1, max_length=3, description=_SCOPES, examples=[["ingest"]])
+    scopes: list[Scope] = Field(min_length=1, max_length=4, description=_SCOPES, examples=[["ingest"]])
     account: str | None = Field(
         None,
         max_length=MAX_NAME_LENGTH,

@@ -14,7 +14,8 @@ from metering.domain.errors import DomainError
 INGEST = "ingest"
 READ = "read"
 ADMIN = "admin"
-SCOPES = (INGEST, READ, ADMIN)
+METRICS = "metrics"
+SCOPES = (INGEST, READ, METRICS, ADMIN)
 
 _START = "hfm"
 

@@ -59,6 +59,11 @@ SETTINGS = (
         "`credits.low` is raised when at most this share of a month's credits is left",
     ),
     Setting(
+        "METERING_METRICS_ACCESS",
+        "key",
+        "who may read `/metrics`: `key`, one with the scope `metrics`; `open`, whoever reaches the port",
+    ),
+    Setting(
         "METERING_ROUTER_URL", SyncSettings().router_url, "the router whose `/models` says what requests cost; no token is sent"
     ),
     Setting(
@@ -94,6 +99,7 @@ class Settings(Struct, frozen=True):
     max_body_bytes: int
     max_batch_events: int
     max_waiting_events: int = 50_000
+    open_metrics: bool = False
     sync: SyncSettings = SyncSettings()
     close: CloseSettings = CloseSettings()
     credits_low_percent: int = DEFAULT_LOW_PERCENT
@@ -116,6 +122,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         max_body_bytes=_positive(values, "METERING_MAX_BODY_BYTES"),
         max_batch_events=_positive(values, "METERING_MAX_BATCH_EVENTS"),
         max_waiting_events=_positive(values, "METERING_MAX_WAITING_EVENTS"),
+        open_metrics=_one_of(values, "METERING_METRICS_ACCESS", ("key", "open")) == "open",
         sync=SyncSettings(
             router_url=_router_url(values["METERING_ROUTER_URL"]),
             interval_minutes=_whole(values, "METERING_SYNC_INTERVAL_MINUTES", 0, MAX_INTERVAL_MINUTES),
@@ -150,6 +157,13 @@ def _yes_or_no(values: Mapping[str, str], name: str) -> bool:
     if text not in ("yes", "no"):
         raise SettingsError(f"{name} must be yes or no, got {text[:40]!r}")
     return text == "yes"
+
+
+def _one_of(values: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
+    text = values[name]
+    if text not in known:
+        raise SettingsError(f"{name} must be {' or '.join(known)}, got {text[:40]!r}")
+    return text
 
 
 def _router_url(text: str) -> str:

@@ -7,9 +7,9 @@ told to come again, instead of memory growing without end.
 
 import logging
 import threading
+import time
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy.exc import OperationalError
@@ -18,6 +18,7 @@ from metering.domain.batches import Batch
 from metering.domain.errors import DomainError
 from metering.domain.outcomes import BatchResult
 from metering.operations.ingest import Ingester, Origin
+from metering.runtime.metrics import Metrics
 
 GROUP_EVENTS = 20_000
 
@@ -30,18 +31,22 @@ class TooBusyError(DomainError):
     code = "too_busy"
 
 
+Answered = Callable[[BatchResult | Exception], None]
+
+
 class _Waiting(NamedTuple):
     batch: Batch
     origin: Origin
     size: int
-    answer: "Future[BatchResult]"
+    answered: Answered
 
 
 class GroupWriter:
     """Stores batches for many requests at once; its thread starts with the first of them and ends with ``close``."""
 
-    def __init__(self, ingester: Ingester, max_waiting_events: int) -> None:
+    def __init__(self, ingester: Ingester, max_waiting_events: int, metrics: Metrics) -> None:
         self._ingester = ingester
+        self._metrics = metrics
         self._most = max_waiting_events
         self._queue: deque[_Waiting] = deque()
         self._events = 0
@@ -49,25 +54,26 @@ class GroupWriter:
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def submit(self, batch: Batch, origin: Origin) -> "Future[BatchResult]":
-        """Take a batch; the future ends after the commit that stores it, or with the error that it met.
+    def submit(self, batch: Batch, origin: Origin, answered: Answered) -> None:
+        """Take a batch. ``answered`` is called in the writer's thread: with the result after the commit that stores the batch,
+        or with the error that it met. What was taken is stored, also when nobody waits for the answer any more.
 
         Raises TooBusyError when too much waits already. A batch that comes to an empty queue is taken whatever its size.
         """
         size = max(1, len(batch.events) + len(batch.rejected))
-        answer: Future[BatchResult] = Future()
         with self._changed:
             if self._closed:
                 raise TooBusyError("the service is shutting down; send the events again to another process")
             if self._queue and self._events + size > self._most:
+                self._metrics.refused()
                 raise TooBusyError(f"{self._events} events wait to be stored, at most {self._most} may; send them again later")
-            self._queue.append(_Waiting(batch, origin, size, answer))
+            self._queue.append(_Waiting(batch, origin, size, answered))
             self._events += size
+            self._metrics.waiting(self._events)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="group-writer", daemon=True)
                 self._thread.start()
             self._changed.notify()
-        return answer
 
     def close(self) -> None:
         """Take no more, store what waits, and end the thread."""
@@ -83,6 +89,7 @@ class GroupWriter:
             self._write(group)
             with self._changed:
                 self._events -= sum(waiting.size for waiting in group)
+                self._metrics.waiting(self._events)
 
     def _next_group(self) -> list[_Waiting]:
         """Wait for something to store; an empty group says that there will be nothing more."""
@@ -93,34 +100,25 @@ class GroupWriter:
             size = 0
             while self._queue and (not group or size + self._queue[0].size <= GROUP_EVENTS):
                 group.append(self._queue.popleft())
-                # From here on the batch is stored: whoever waits can go away, and can not take it back.
-                group[-1].answer.set_running_or_notify_cancel()
                 size += group[-1].size
             return group
 
     def _write(self, group: Sequence[_Waiting]) -> None:
+        started = time.perf_counter()
         try:
             results = self._ingester.ingest_all([(waiting.batch, waiting.origin) for waiting in group])
         except Exception as error:
+            self._metrics.commit_failed()
             # Nothing of the group is stored. Where the database itself does not answer, trying each alone would only wait
             # longer; else one batch must not cost the others.
             if len(group) == 1 or isinstance(error, OperationalError):
                 for waiting in group:
-                    _answer(waiting, error)
+                    waiting.answered(error)
                 return
             _log.warning("%d batches are stored one by one after %s", len(group), type(error).__name__)
             for waiting in group:
                 self._write([waiting])
             return
+        self._metrics.committed(sum(waiting.size for waiting in group), results, time.perf_counter() - started)
         for waiting, result in zip(group, results, strict=True):
-            _answer(waiting, result)
-
-
-def _answer(waiting: _Waiting, outcome: BatchResult | Exception) -> None:
-    """End the future of a batch, unless whoever waited for it has gone away."""
-    if waiting.answer.cancelled():
-        return
-    if isinstance(outcome, Exception):
-        waiting.answer.set_exception(outcome)
-    else:
-        waiting.answer.set_result(outcome)
+            waiting.answered(result)

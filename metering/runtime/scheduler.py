@@ -5,6 +5,7 @@ tick, and a tick that comes late or twice changes nothing.
 """
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
@@ -12,6 +13,8 @@ from typing import Protocol
 from apscheduler.schedulers.background import BackgroundScheduler
 from msgspec import Struct
 from sqlalchemy.exc import StatementError
+
+from metering.runtime.metrics import Metrics
 
 TICK_SECONDS = 60
 
@@ -42,8 +45,11 @@ class Leading(Protocol):
 class Scheduler:
     """Calls jobs at each tick, each in a thread of its own and never twice at once, while ``leader`` leads."""
 
-    def __init__(self, jobs: Sequence[Job], leader: Leading, *, tick_seconds: float = TICK_SECONDS) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], leader: Leading, metrics: Metrics | None = None, *, tick_seconds: float = TICK_SECONDS
+    ) -> None:
         self._leader = leader
+        self._metrics = Metrics() if metrics is None else metrics
         self._jobs = jobs
         # By default APScheduler drops a call that is late by more than a second, as after a suspended machine.
         defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
@@ -61,10 +67,14 @@ class Scheduler:
         """End: wait for the jobs that run, then let another process lead."""
         self._scheduler.shutdown(wait=True)
         self._leader.resign()
+        self._metrics.leads(leads=False)
 
     def _call(self, job: Job) -> None:
-        if not self._leader.leads():
+        leads = self._leader.leads()
+        self._metrics.leads(leads=leads)
+        if not leads:
             return
+        started = time.perf_counter()
         try:
             job.run()
         except StoppingError:
@@ -74,3 +84,6 @@ class Scheduler:
                 error.hide_parameters = True  # they may be what somebody sent
             # The next tick tries again; what one job meets must not end the others.
             _log.exception("the job %s failed", job.name)
+            self._metrics.job_failed(job.name, time.perf_counter() - started)
+        else:
+            self._metrics.job_done(job.name, time.time(), time.perf_counter() - started)

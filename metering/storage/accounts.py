@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from metering.storage.sql import by_code_point
 from metering.storage.tables import account_names, accounts
@@ -15,6 +15,19 @@ _CURRENT = (
     select(accounts.c.id, account_names.c.name, accounts.c.default_route, accounts.c.created_at)
     .join(account_names, account_names.c.account_id == accounts.c.id)
     .where(account_names.c.valid_to.is_(None))
+)
+# Built once: each commit of events asks it.
+_NAME_PERIODS = (
+    select(
+        account_names.c.name,
+        account_names.c.account_id,
+        account_names.c.valid_from,
+        account_names.c.valid_to,
+        accounts.c.default_route,
+    )
+    .join(accounts, accounts.c.id == account_names.c.account_id)
+    .where(account_names.c.name.in_(bindparam("names", expanding=True)))
+    .order_by(account_names.c.valid_from)
 )
 
 
@@ -39,19 +52,7 @@ class AccountRow(NamedTuple):
 
 def name_periods(connection: Connection, names: Collection[str]) -> list[NamePeriod]:
     """Return every period of the given names, oldest first."""
-    statement = (
-        select(
-            account_names.c.name,
-            account_names.c.account_id,
-            account_names.c.valid_from,
-            account_names.c.valid_to,
-            accounts.c.default_route,
-        )
-        .join(accounts, accounts.c.id == account_names.c.account_id)
-        .where(account_names.c.name.in_(names))
-        .order_by(account_names.c.valid_from)
-    )
-    return [NamePeriod(*row) for row in connection.execute(statement)]
+    return [NamePeriod(*row) for row in connection.execute(_NAME_PERIODS, {"names": list(names)})]
 
 
 def account_named(connection: Connection, name: str) -> AccountRow | None:

@@ -1,8 +1,9 @@
 """Driver-level bulk inserts: SQLAlchemy builds a statement once, the driver runs it with plain tuples.
 
 The same statement through ``Connection.execute`` with dictionaries takes four times as long. Many rows go into one statement:
-the driver then enters the database once per statement instead of once per row, which takes a quarter off again. Where no row
-can stand in the way, PostgreSQL takes the rows by COPY.
+the driver then enters the database once per statement instead of once per row, which takes a quarter off again. PostgreSQL
+takes the rows by COPY, or, where a row can stand in the way, one array a column: a statement that is as long for a thousand
+rows as for one is read once, by the driver and by the server. Rows keep their order either way.
 """
 
 import re
@@ -26,14 +27,10 @@ OnConflict = Callable[[Any], Any]
 
 
 class _Statement(NamedTuple):
-    """A statement of one database in two halves; ``marks`` of each row go between them."""
+    """An INSERT in two halves; between them stands where its rows come from."""
 
     before: str
-    marks: str
     after: str
-
-    def of_rows(self, rows: int) -> str:
-        return f"{self.before}{', '.join([self.marks] * rows)}{self.after}"
 
 
 class BulkInsert:
@@ -47,9 +44,12 @@ class BulkInsert:
         numbered = table.autoincrement_column is not None
         given = list(table.columns)[1:] if numbered else list(table.columns)
         self._numbered = numbered
-        self._on_sqlite = self._statement(sqlite.insert, _SQLITE, "?", list(table.columns))
-        self._on_postgres = self._statement(postgresql.insert, _POSTGRES, "%s", given)
-        self._full = self._on_sqlite.of_rows(self._rows)
+        self._on_sqlite = self._statement(sqlite.insert, _SQLITE, list(table.columns))
+        self._marks = f"({', '.join('?' * self._width)})"
+        self._full = self._of_rows(self._rows)
+        arrays = ", ".join(f"CAST(%s AS {column.type.compile(dialect=_POSTGRES)}[])" for column in given)
+        on_postgres = self._statement(postgresql.insert, _POSTGRES, given)
+        self._from_arrays = f"{on_postgres.before}SELECT * FROM unnest({arrays}){on_postgres.after}"
 
     def run(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert the rows; return how many rows the statement changed."""
@@ -65,7 +65,7 @@ class BulkInsert:
         step = self._rows * self._width
         for start in range(0, len(values), step):
             part = tuple(values[start : start + step])
-            sql = self._full if len(part) == step else self._on_sqlite.of_rows(len(part) // self._width)
+            sql = self._full if len(part) == step else self._of_rows(len(part) // self._width)
             changed += connection.exec_driver_sql(sql, part).rowcount
         return changed
 
@@ -75,16 +75,13 @@ class BulkInsert:
             raise ValueError(f"the ids of {self._table.name} are given by the database")
         if self._on_conflict is None:
             return copy_values(connection, self._table, values, skip=skipped)
-        width, changed = self._width, 0
-        step = self._rows * width
-        for start in range(0, len(values), step):
-            part = values[start : start + step]
-            rows = [part[at + skipped : at + width] for at in range(0, len(part), width)]
-            statement = self._on_postgres.of_rows(len(rows))
-            changed += connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows))).rowcount
-        return changed
+        columns = [values[place :: self._width] for place in range(skipped, self._width)]
+        return connection.exec_driver_sql(self._from_arrays, tuple(columns)).rowcount
 
-    def _statement(self, insert: Callable[[Table], Any], dialect: Dialect, mark: str, columns: list[Any]) -> _Statement:
+    def _of_rows(self, rows: int) -> str:
+        return f"{self._on_sqlite.before}VALUES {', '.join([self._marks] * rows)}{self._on_sqlite.after}"
+
+    def _statement(self, insert: Callable[[Table], Any], dialect: Dialect, columns: list[Any]) -> _Statement:
         statement = insert(self._table).inline()
         if self._on_conflict is not None:
             statement = self._on_conflict(statement)
@@ -92,9 +89,7 @@ class BulkInsert:
         found = _ONE_ROW.search(one_row)
         if found is None:
             raise ValueError(f"not an INSERT of values: {one_row}")
-        return _Statement(
-            f"{one_row[: found.start()]} VALUES ", f"({', '.join([mark] * len(columns))})", one_row[found.end() :]
-        )
+        return _Statement(f"{one_row[: found.start()]} ", one_row[found.end() :])
 
 
 def insert_all(table: Table) -> BulkInsert:

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, exists, func, literal_column, select
 
 from metering.domain.events import PriceGrade
 from metering.storage.bulk import insert_all
-from metering.storage.tables import charges, events, series
+from metering.storage.tables import charges, events, month_rollups, series
+from metering.storage.tables.schema import Int64
 
 _UNPRICED = int(PriceGrade.UNPRICED)
 _INSERT = insert_all(charges)
@@ -82,7 +83,8 @@ def unpriced_event_ids(connection: Connection, *, after: int, limit: int, accoun
     Whose they are is said by the series of that entry.
     """
     first = select(events.c.id).where(
-        events.c.price_grade == _UNPRICED,
+        # Not a parameter: only then it is known, before it is asked, that the index of these events leads to them all.
+        events.c.price_grade == literal_column(str(_UNPRICED), Int64),
         events.c.id > after,
         ~exists().where(charges.c.event_id == events.c.id),
     )
@@ -100,3 +102,9 @@ def unpriced_event_ids(connection: Connection, *, after: int, limit: int, accoun
     found = set(connection.execute(first.order_by(events.c.id).limit(limit)).scalars())
     found.update(connection.execute(later.order_by(charges.c.event_id).limit(limit)).scalars())
     return sorted(found)[:limit]
+
+
+def count_unpriced(connection: Connection) -> int:
+    """Return how many events have an unpriced newest entry: what the rollups by month come to, which are signed sums."""
+    counted = select(func.coalesce(func.sum(month_rollups.c.events), 0)).where(month_rollups.c.price_grade == _UNPRICED)
+    return int(connection.execute(counted).scalar_one())

@@ -21,6 +21,8 @@ _ACCOUNT_LOCKS = 7_301_100  # and the numbers after it
 _ACCOUNT_LOCK_COUNT = 64
 
 _DRIVER = "postgresql+psycopg"
+# Seconds of silence, then seconds between questions, and how many stay unanswered before a session is taken for ended.
+_FAREWELL = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
 _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
@@ -110,6 +112,9 @@ def session_of_its_own(engine: Engine) -> Connection:
     """Open a session outside of the pool; each statement of it is a transaction. It ends when it is closed."""
     session = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     session.detach()
+    # A machine that is gone says no farewell: without these the server would keep its session, and its locks, for two hours.
+    for name, value in _FAREWELL.items():
+        session.exec_driver_sql(f"SET {name} = {value}")
     return session
 
 

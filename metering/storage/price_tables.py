@@ -12,11 +12,13 @@ from pricing.rates import Price, Rate
 from pricing.tables import Layer, PriceTable, RateKey, TableKind, key_of
 
 _NEW_RATES, _NEW_PRICES, _NEW_WITHDRAWALS = insert_all(rates), insert_all(rate_prices), insert_all(rate_withdrawals)
+# Built once: each commit of events asks it.
+_NEWEST_ID = select(func.coalesce(func.max(price_tables.c.id), 0))
 
 
 def newest_table_id(connection: Connection) -> int:
     """Return the id of the newest price table, 0 for none: a book loaded at this id is up to date."""
-    newest: int = connection.execute(select(func.coalesce(func.max(price_tables.c.id), 0))).scalar_one()
+    newest: int = connection.execute(_NEWEST_ID).scalar_one()
     return newest
 
 

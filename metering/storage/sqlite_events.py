@@ -21,7 +21,9 @@ __all__ = [
 
 _INSERT_CLAIMS = insert_all(event_claims)
 
-_IDS_TAKEN = (events.c.id, event_copies.c.id, retired_months.c.last_id)
+_NEWEST_IDS = select(
+    *(select(func.max(column)).scalar_subquery() for column in (events.c.id, event_copies.c.id, retired_months.c.last_id))
+)
 _SOURCES = "SELECT count(*) FROM sources"
 _CLAIMANTS = """
 SELECT event_claims.claim, events.id, events.account_id, events.source_id, events.event_time
@@ -35,7 +37,7 @@ ORDER BY event_claims.claim, events.id
 
 def take_event_ids(connection: Connection, count: int) -> int:  # noqa: ARG001 - all ids from here on are free
     """Return the first id that no event and no copy has, or had: identities name those of retired events."""
-    newest = connection.execute(select(*(select(func.max(column)).scalar_subquery() for column in _IDS_TAKEN))).one()
+    newest = connection.execute(_NEWEST_IDS).one()
     return max(int(newest_id or 0) for newest_id in newest) + 1
 
 

@@ -3,7 +3,7 @@
 import zlib
 from typing import NamedTuple
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from metering.web.problems import ApiProblem
 
@@ -53,11 +53,20 @@ async def read_body(request: Request, limit: int) -> bytes:
     encoding = _encoding(request)
     if encoding not in ("", "identity", "gzip", "x-gzip"):
         raise _unsupported("the body must be sent as it is or as gzip", {"accept-encoding": "gzip, identity"})
-    try:
-        body = await request.body()
-    except ClientDisconnect:
-        raise ApiProblem("malformed_request", "the request ended before its body did") from None
+    body = await _received(request)
     return body if encoding in ("", "identity") else _unpacked(body, limit)
+
+
+async def _received(request: Request) -> bytes:
+    parts: list[bytes] = []
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ApiProblem("malformed_request", "the request ended before its body did")
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _encoding(request: Request) -> str:

@@ -21,6 +21,8 @@ MAX_SHOWN_PATH = 120
 
 _log = logging.getLogger(__name__)
 
+_EXPECTED = (ApiProblem, DomainError, PricingError, RequestValidationError, HTTPException, OperationalError, PoolTimeoutError)
+
 # Raised by Starlette and FastAPI themselves, without a code of ours.
 _CODE_OF_STATUS = {
     400: "malformed_request",
@@ -34,59 +36,56 @@ _CODE_OF_STATUS = {
 
 def install_problem_handlers(app: FastAPI) -> None:
     """Answer every expected exception with a problem."""
-    app.add_exception_handler(ApiProblem, _on_problem)
-    app.add_exception_handler(DomainError, _on_coded_error)
-    app.add_exception_handler(PricingError, _on_coded_error)
-    app.add_exception_handler(RequestValidationError, _on_invalid_request)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(OperationalError, _on_database_error)
-    app.add_exception_handler(PoolTimeoutError, _on_database_error)
+    for kind in _EXPECTED:
+        app.add_exception_handler(kind, _on_error)
 
 
-def _answer(request: Request, problem: ApiProblem) -> Response:
+def problem_of(error: Exception, method: str) -> ApiProblem | None:
+    """Return the problem that an exception is, None for one that nobody expects; ``method`` is the request's."""
+    if isinstance(error, ApiProblem):
+        return error
+    if isinstance(error, DomainError | PricingError):
+        return ApiProblem(error.code, str(error))
+    if isinstance(error, RequestValidationError):
+        return _invalid_request(error)
+    if isinstance(error, HTTPException):
+        return _http_exception(error, method)
+    if isinstance(error, OperationalError | PoolTimeoutError):
+        return _database_error(error)
+    return None
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    problem = problem_of(error, request.method)
+    if problem is None:
+        raise error
     return problem_response(problem, request.scope["path"])
 
 
-async def _on_problem(request: Request, error: Exception) -> Response:
-    if not isinstance(error, ApiProblem):
-        raise error
-    return _answer(request, error)
-
-
-async def _on_coded_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, DomainError | PricingError):
-        raise error
-    return _answer(request, ApiProblem(error.code, str(error)))
-
-
-async def _on_invalid_request(request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise error
+def _invalid_request(error: RequestValidationError) -> ApiProblem:
     found = error.errors()
     if any(each["type"] == "json_invalid" for each in found):
-        return _answer(request, ApiProblem("not_json", "the body is not valid JSON"))
+        return ApiProblem("not_json", "the body is not valid JSON")
     errors = _field_errors(found)
     named = ", ".join(each.field for each in errors)
-    return _answer(request, ApiProblem("invalid_request", f"not valid: {named}", errors=errors))
+    return ApiProblem("invalid_request", f"not valid: {named}", errors=errors)
 
 
-async def _on_http_exception(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
+def _http_exception(error: HTTPException, method: str) -> ApiProblem:
     code = _CODE_OF_STATUS.get(error.status_code, "internal_error")
     detail = {
         "unknown_route": "there is nothing at this address; /openapi.json lists what there is",
-        "method_not_allowed": f"{request.method[:20]} is not possible at this address",
+        "method_not_allowed": f"{method[:20]} is not possible at this address",
     }.get(code, str(error.detail))
-    return _answer(request, ApiProblem(code, detail, headers=error.headers))
+    return ApiProblem(code, detail, headers=error.headers)
 
 
-async def _on_database_error(request: Request, error: Exception) -> Response:
+def _database_error(error: OperationalError | PoolTimeoutError) -> ApiProblem:
     # The text of a database error repeats the statement's parameters, which are what somebody sent.
     cause = getattr(error, "orig", None)
     _log.error("the database does not answer: %s", type(error if cause is None else cause).__name__)
     detail = "the database does not answer; nothing of this request was stored, send it again"
-    return _answer(request, ApiProblem("unavailable", detail, headers={"retry-after": "5"}))
+    return ApiProblem("unavailable", detail, headers={"retry-after": "5"})
 
 
 def _field_errors(found: Sequence[Any]) -> list[FieldError]:

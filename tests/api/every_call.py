@@ -82,6 +82,7 @@ ABOUT_ALL = [
     Call("show_price_sync", "GET", "/v1/prices/syncs/1"),
     Call("accept_price_sync", "POST", "/v1/prices/syncs/1/accept"),
     Call("list_quarantine", "GET", "/v1/quarantine"),
+    Call("metrics", "GET", "/metrics"),
     Call("list_keys", "GET", "/v1/keys"),
     Call("revoke_key", "DELETE", "/v1/keys/000000000000"),
 ]

@@ -8,7 +8,7 @@ import pytest
 from api_limits import BATCH_EVENTS, BODY_BYTES
 from native_events import native
 
-from metering.runtime.group_writer import TooBusyError
+from metering.runtime.group_writer import GroupWriter, TooBusyError
 from metering.storage.database import writing
 from metering.storage.tables import events, quarantine
 
@@ -144,10 +144,10 @@ def test_what_is_acknowledged_is_stored(admin, api):
 
 
 def test_a_service_with_too_much_on_its_hands_says_when_to_come_again(api, admin, monkeypatch):
-    def too_busy(batch, origin):
+    def too_busy(*batch):
         raise TooBusyError("50000 events wait to be stored")
 
-    monkeypatch.setattr(api.app.state.writer, "submit", too_busy)
+    monkeypatch.setattr(GroupWriter, "submit", too_busy)
     for url in ("/v1/events", "/v1/events?source=gateway"):
         answer = admin.post(url, json=native())
         assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (429, "too_busy", "1")

@@ -153,6 +153,7 @@ def test_an_answer_has_the_fields_that_the_document_says(admin):
             "download_statements",
             "declare_account",
             "accept_price_sync",
+            "metrics",
         ):
             continue
         answer = send(admin, call)

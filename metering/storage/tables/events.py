@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
 )
+from sqlalchemy import text as literal_sql
 
 from metering.domain.batches import COLUMN_KINDS
 from metering.storage.tables.schema import (
@@ -37,6 +38,9 @@ from metering.storage.tables.schema import (
     text,
 )
 from pricing.quantities import ALL_KINDS
+
+# PriceGrade.UNPRICED. The index holds no other event, so that one that is priced costs nothing to it.
+_UNPRICED = literal_sql("price_grade = 2")
 
 sources = table("sources", identifier(), text("name"), UniqueConstraint("name"))
 
@@ -89,6 +93,7 @@ events = table(
     refers_on_sqlite("source_id", "sources"),
     refers_on_sqlite("rate_id", "rates"),
     Index("ix_events_account_id_event_time", "account_id", "event_time"),
+    Index("ix_events_unpriced", "id", sqlite_where=_UNPRICED, postgresql_where=_UNPRICED),
     postgresql_partition_by="RANGE (event_time)",
 )
 

@@ -1,0 +1,22 @@
+"""What the database says about how the service does: for monitoring, cheap enough to be asked every few seconds."""
+
+from msgspec import Struct
+from sqlalchemy import Engine
+
+from metering.storage.charges import count_unpriced
+from metering.storage.database import reading
+from metering.storage.price_syncs import SourceHealth, source_health
+from pricing.sources.hf_router import SOURCE
+
+
+class Observation(Struct, frozen=True):
+    """How the router's prices do, and how many events wait for a price."""
+
+    router: SourceHealth
+    unpriced_events: int
+
+
+def observe_service(engine: Engine) -> Observation:
+    """Look. Raises SQLAlchemy's errors where nothing answers."""
+    with reading(engine) as connection:
+        return Observation(source_health(connection, SOURCE), count_unpriced(connection))

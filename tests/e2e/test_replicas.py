@@ -1,0 +1,190 @@
+"""Several servers on one PostgreSQL: any of them ingests, one runs what is scheduled, and one that dies costs nothing."""
+
+import os
+import random
+import signal
+import threading
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import pytest
+from loopback_source import models, source
+from serving_process import Serving, until
+from sqlalchemy import select
+
+from metering.operations.manage_keys import NewKey, create_key
+from metering.storage.tables import alerts, events, price_syncs
+
+pytestmark = pytest.mark.only_on("postgresql")
+
+TICKING = (str(Path(__file__).parents[1] / "serve_ticking.py"),)
+REQUESTS = 600
+CLIENTS = 8
+
+
+def native(number):
+    """A request of 100 tokens in and 10 out of ``llama``: 120,000 nano-USD."""
+    return {
+        "id": f"r{number}", "time": "2026-11-03T12:00:00Z", "account": "acme", "provider": "together", "model": "llama",
+        "route": "routed", "status": 200, "project": f"p{number % 7}", "usage": {"input_tokens": 100, "output_tokens": 10},
+        "response_id": f"response-{number:020d}",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def token(meter):
+    return create_key(meter.engine, NewKey("gateway", ["ingest"]), now=meter.now)[1]
+
+
+@pytest.fixture
+def serve(meter, tmp_path):
+    """A function that starts a server on the database; nothing of it is left after the test."""
+    started = []
+
+    def start(*options, **how):
+        started.append(Serving(meter.url, tmp_path, *options, **how))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.clear_away()
+
+
+class Clients:
+    """Send every request, each client in an order of its own; where a server is gone they turn to another one."""
+
+    def __init__(self, servers, token, seen):
+        self._servers = servers
+        self._headers = {"authorization": f"Bearer {token}"}
+        self._seen = seen
+        self._lock = threading.Lock()
+        self.acknowledged = Counter()
+        self.outcomes = Counter()
+        self._threads = [threading.Thread(target=self._send, args=(number,)) for number in range(CLIENTS)]
+
+    def run(self):
+        for thread in self._threads:
+            thread.start()
+        for thread in self._threads:
+            thread.join()
+
+    def _send(self, client):
+        numbers = list(range(REQUESTS))
+        random.Random(client).shuffle(numbers)
+        turned = client
+        with httpx.Client(headers=self._headers, timeout=30) as http:
+            for start in range(0, REQUESTS, 5):
+                sent = numbers[start : start + 5]
+                while True:
+                    try:
+                        body = [native(number) for number in sent]
+                        answer = http.post(f"{self._servers[turned % len(self._servers)].address}/v1/events", json=body)
+                        break
+                    except httpx.TransportError:
+                        turned += 1
+                assert answer.status_code == 200, answer.text
+                told = answer.json()
+                with self._lock:
+                    self.acknowledged.update(sent)
+                    self.outcomes.update(
+                        {name: told[name] for name in ("accepted", "duplicate", "copy", "conflict", "rejected")}
+                    )
+                    done = sum(self.acknowledged.values())
+                self._seen(done)
+
+
+def test_a_killed_leader_costs_nothing_and_another_one_leads(meter, serve, token):
+    with source(models(("new-model", "together", 1, 2))) as router:
+        environment = {
+            "METERING_ROUTER_URL": router.url,
+            "METERING_SYNC_INTERVAL_MINUTES": "60",
+            "METERING_SYNC_MAX_CHANGED_PERCENT": "100",
+            "METERING_SYNC_MAX_VANISHED_PERCENT": "100",
+        }
+        servers = [serve(program=TICKING, **environment) for _ in range(2)]
+        for server in servers:
+            server.wait_until_it_serves()
+        until(lambda: sum(server.leads() for server in servers) == 1, "not one of them leads")
+        until(lambda: meter.count(price_syncs), "nothing was synced")
+        leader, other = sorted(servers, key=lambda server: not server.leads())
+        killed = threading.Event()
+
+        def kill_half_way(done):
+            if done >= REQUESTS * CLIENTS // 2 and not killed.is_set():
+                killed.set()
+                leader.kill()
+
+        clients = Clients(servers, token, kill_half_way)
+        clients.run()
+        assert killed.is_set()
+        until(other.leads, "nobody took over")
+        ticks = other.metrics()["metering_job_runs_total", ("job", "price sync"), ("outcome", "done")]
+        until(lambda: other.metrics()["metering_job_runs_total", ("job", "price sync"), ("outcome", "done")] > ticks)
+    stored = {row.external_id for row in meter.rows(select(events.c.external_id))}
+    assert set(clients.acknowledged) == set(range(REQUESTS))
+    assert stored == {f"r{number}" for number in range(REQUESTS)}
+    assert meter.count(events) == REQUESTS
+    assert meter.total() == REQUESTS * 120_000
+    # An answer that the killed one could not give any more is told as a duplicate when its request is sent again.
+    assert clients.outcomes["accepted"] <= REQUESTS
+    assert clients.outcomes["copy"] + clients.outcomes["conflict"] + clients.outcomes["rejected"] == 0
+    assert [row.outcome for row in meter.rows(select(price_syncs))] == ["recorded"]
+    assert meter.count(alerts) == 1
+    assert len(router.requests) == 1
+    assert not meter.violations()
+
+
+def test_workers_share_a_port_and_what_they_count_and_one_that_dies_is_replaced(meter, serve, token, tmp_path):
+    server = serve("--workers", "2").wait_until_it_serves()
+    until(lambda: len(server.workers()) == 2)
+    doomed, stays = server.workers()
+    assert list(tmp_path.glob("metering-metrics-*"))
+    killed = threading.Event()
+
+    def kill_one(done):
+        if done >= REQUESTS * CLIENTS // 2 and not killed.is_set():
+            killed.set()
+            os.kill(doomed, signal.SIGKILL)
+
+    clients = Clients([server], token, kill_one)
+    clients.run()
+    assert killed.is_set()
+    stored = {row.external_id for row in meter.rows(select(events.c.external_id))}
+    assert stored == {f"r{number}" for number in clients.acknowledged}
+    assert (meter.count(events), meter.total()) == (REQUESTS, REQUESTS * 120_000)
+    until(lambda: len(server.workers()) == 2 and doomed not in server.workers(), "it was not replaced")
+    assert stays in server.workers()
+    # Whichever worker is asked tells what all of them counted, the dead one too.
+    sent = REQUESTS * CLIENTS
+    for _ in range(10):
+        told = server.metrics()
+        counted = sum(value for (name, *_), value in told.items() if name == "metering_events_total")
+        accepted = told["metering_events_total", ("outcome", "accepted")]
+        # What the killed worker had stored and not counted yet is missing, what was sent twice counts twice.
+        assert abs(counted - sent) <= 5 * CLIENTS
+        assert REQUESTS - 5 * CLIENTS <= accepted <= REQUESTS
+        assert told["metering_waiting_events",] == 0
+    assert not meter.violations()
+
+
+@pytest.mark.parametrize("ended", ["asked", "killed"])
+def test_with_a_server_all_its_workers_end(meter, serve, tmp_path, ended):
+    server = serve("--workers", "2").wait_until_it_serves()
+    until(lambda: len(server.workers()) == 2)
+    workers = server.workers()
+    if ended == "asked":
+        assert server.stop() == 0
+        assert not list(tmp_path.glob("metering-metrics-*"))
+    else:
+        server.kill()
+    until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), "a worker goes on")
+
+
+def test_of_the_workers_of_a_server_one_leads(meter, serve):
+    with source(models(("new-model", "together", 1, 2))) as router:
+        environment = {"METERING_ROUTER_URL": router.url, "METERING_SYNC_INTERVAL_MINUTES": "60"}
+        server = serve("--workers", "2", **environment).wait_until_it_serves()
+        until(server.leads)
+        until(lambda: meter.count(price_syncs))
+        assert len(router.requests) == 1

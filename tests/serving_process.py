@@ -1,0 +1,100 @@
+"""``metering serve`` as a process of its own, and what its ``/metrics`` say."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 60
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(holds, what: str = "it did not happen"):
+    """Return what ``holds`` returns as soon as that is true."""
+    end = time.monotonic() + PATIENCE
+    while not (found := holds()):
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+    return found
+
+
+def samples_of(text: str) -> dict:
+    """Return the values of an exposition by name and labels (a sorted tuple of pairs)."""
+    families = list(text_string_to_metric_families(text))
+    return {(each.name, *sorted(each.labels.items())): each.value for family in families for each in family.samples}
+
+
+class Serving:
+    """A server on a port of its own, in a group of processes of its own. ``program`` takes the place of ``metering``."""
+
+    def __init__(self, url: str, folder: Path, *options: str, program: tuple = ("-m", "metering"), **environment: str) -> None:
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.log = folder / f"serve-{self.port}.log"
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("METERING_", "PROMETHEUS_"))}
+        settings = {"METERING_DATABASE_URL": url, "METERING_SYNC_INTERVAL_MINUTES": "0", "METERING_METRICS_ACCESS": "open"}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *program, "serve", "--port", str(self.port), *options],
+                cwd=folder,
+                env={**ours, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **settings, **environment},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def wait_until_it_serves(self) -> "Serving":
+        until(self.answers, "the server did not start")
+        return self
+
+    def answers(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return httpx.get(f"{self.address}/readyz", timeout=10).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def metrics(self) -> dict:
+        """Return what ``/metrics`` says now."""
+        answer = httpx.get(f"{self.address}/metrics", timeout=30)
+        assert answer.status_code == 200, answer.text
+        return samples_of(answer.text)
+
+    def leads(self) -> bool:
+        return self.metrics().get(("metering_leader",)) == 1
+
+    def workers(self) -> list[int]:
+        """Return the processes that serve for it."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [pid for pid in map(int, children) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    def kill(self) -> None:
+        """End the process as a power cut would; its workers, if it has any, are not asked."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+    def stop(self) -> int:
+        """Ask it to end; return its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def clear_away(self) -> None:
+        """Leave nothing of it behind, whatever a test did."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self.process.wait(PATIENCE)
