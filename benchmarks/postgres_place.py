@@ -95,18 +95,3 @@ def backend_seconds(folder: Path) -> float:
         elif fields[1] == str(pid):
             total += sum(map(int, fields[11:13]))
     return total / ticks
-
-
-def as_url(conninfo: str) -> str:
-    """Return an address as METERING_DATABASE_URL states it."""
-    parts: dict[str, Any] = conninfo_to_dict(conninfo)
-    query = {"host": parts["host"]} if str(parts.get("host", "")).startswith("/") else {}
-    return URL.create(
-        "postgresql",
-        parts.get("user"),
-        parts.get("password") or None,
-        None if query else parts.get("host"),
-        int(parts["port"]) if "port" in parts and not query else None,
-        parts["dbname"],
-        query,
-    ).render_as_string(hide_password=False)

@@ -3,15 +3,15 @@
 It holds no other event: one that is priced costs nothing to it. Making it reads the log once, and who writes events waits for
 that long.
 
-Revision: 0014
-Follows: 0007
+Revision: 0011
+Follows: 0010
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014"
-down_revision = "0007"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
