@@ -20,6 +20,7 @@ from metering.operations.open_service import Service, open_service
 from metering.operations.settings import read_settings
 from metering.operations.sync_prices import Source
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
+from metering.runtime.dispatcher import Dispatcher
 from metering.runtime.leader import Leader
 from metering.runtime.price_sync_job import sync_when_due
 from metering.runtime.scheduler import Job, Scheduler, StoppingError
@@ -43,16 +44,19 @@ def create_app() -> FastAPI:
 
 @contextmanager
 def _beside_requests(service: Service, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
-    """Run the jobs until the server ends; what they wait for then is left undone."""
+    """Run the jobs and send webhooks until the server ends; what they wait for then is left undone."""
+    dispatcher = Dispatcher(service.engine, service.settings.webhooks, service.clock)
     jobs = _jobs(service)
     scheduler = Scheduler(jobs, _leader(service.engine)) if jobs else None
     if scheduler is not None:
         scheduler.start()
+    dispatcher.start()
     with closing:
         try:
             yield
         finally:
             stopping.set()
+            dispatcher.stop()
             if scheduler is not None:
                 scheduler.stop()
 

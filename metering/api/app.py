@@ -26,6 +26,8 @@ from metering.api import (
     rerate,
     spend,
     statements,
+    webhook_deliveries,
+    webhooks,
 )
 from metering.api.event_models import NativeEvent
 from metering.api.openapi import DescribedApi
@@ -81,8 +83,8 @@ def create_api(service: Service, while_serving: Callable[[], AbstractContextMana
     app.state.senders = KnownSenders()
     about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
     resources = (
-        events, event_explained, spend, accounts, plans, credits, *about_prices, price_syncs, rerate, alerts, statements,
-        quarantine, keys, health,
+        events, event_explained, spend, accounts, plans, credits, *about_prices, price_syncs, rerate, alerts, webhooks,
+        webhook_deliveries, statements, quarantine, keys, health,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)

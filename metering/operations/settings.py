@@ -3,6 +3,7 @@
 Composition reads the environment once and passes values down; nothing else looks at it.
 """
 
+import base64
 from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -13,10 +14,12 @@ from metering.domain.errors import DomainError
 from metering.domain.series import DEFAULT_SERIES_CAP
 from metering.operations.ingest import IngestSettings
 from metering.operations.sync_settings import SyncSettings
+from metering.operations.webhook_settings import WebhookSettings, guard_of
 
 PREFIX = "METERING_"
 MAX_INTERVAL_MINUTES = 366 * 24 * 60
 MAX_FACTOR = 1_000_000
+_KEY_BYTES = 32
 
 
 class SettingsError(DomainError):
@@ -67,6 +70,17 @@ SETTINGS = (
         str(SyncSettings().max_factor),
         "a sync that multiplies or divides a price by more than this waits for `prices accept`",
     ),
+    Setting(
+        "METERING_SECRET_KEY",
+        "",
+        "what secrets of webhooks are encrypted with; several are separated by commas, and the first one writes",
+    ),
+    Setting("METERING_WEBHOOK_HTTP_HOSTS", "", "comma-separated hosts that webhooks may reach by http"),
+    Setting(
+        "METERING_WEBHOOK_PRIVATE_HOSTS",
+        "",
+        "comma-separated hosts and networks that webhooks may reach though they are not on the public internet",
+    ),
 )
 
 _DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
@@ -81,6 +95,7 @@ class Settings(Struct, frozen=True):
     max_batch_events: int
     max_waiting_events: int = 50_000
     sync: SyncSettings = SyncSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -90,11 +105,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         if name not in _DEFAULTS:
             raise SettingsError(f"{name} is not a setting; there are {', '.join(_DEFAULTS)}")
     values = _DEFAULTS | stated
-    tags = [tag.strip() for tag in values["METERING_DECLARED_TAGS"].split(",")]
     return Settings(
         database_url=values["METERING_DATABASE_URL"],
         ingest=IngestSettings(
-            declared_tags=frozenset(tag for tag in tags if tag),
+            declared_tags=frozenset(_listed(values, "METERING_DECLARED_TAGS")),
             series_cap=_positive(values, "METERING_SERIES_CAP"),
         ),
         max_body_bytes=_positive(values, "METERING_MAX_BODY_BYTES"),
@@ -107,7 +121,32 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             max_vanished_percent=_whole(values, "METERING_SYNC_MAX_VANISHED_PERCENT", 0, 100),
             max_factor=_whole(values, "METERING_SYNC_MAX_FACTOR", 1, MAX_FACTOR),
         ),
+        webhooks=_webhooks(values),
     )
+
+
+def _webhooks(values: Mapping[str, str]) -> WebhookSettings:
+    keys = _listed(values, "METERING_SECRET_KEY")
+    if not all(_is_key(key) for key in keys):
+        # Never the value: it is the secret.
+        raise SettingsError("METERING_SECRET_KEY must be 32 bytes in URL-safe base64, or several of them, separated by commas")
+    try:
+        private = _listed(values, "METERING_WEBHOOK_PRIVATE_HOSTS")
+        guard = guard_of(_listed(values, "METERING_WEBHOOK_HTTP_HOSTS"), private)
+    except DomainError as error:
+        raise SettingsError(f"METERING_WEBHOOK_PRIVATE_HOSTS: {error}") from None
+    return WebhookSettings(tuple(keys), guard)
+
+
+def _listed(values: Mapping[str, str], name: str) -> list[str]:
+    return [item.strip() for item in values[name].split(",") if item.strip()]
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, altchars=b"-_", validate=True)) == _KEY_BYTES
+    except ValueError:
+        return False
 
 
 def _positive(values: Mapping[str, str], name: str) -> int:

@@ -39,6 +39,14 @@ def insert_alert(connection: Connection, alert: NewAlert, *, now: int) -> bool:
     return insert_if_new(connection, alerts, {**alert._asdict(), "recorded_at": now})
 
 
+def alert_id_of(connection: Connection, alert: NewAlert) -> int:
+    """Return the id of an alert that was raised."""
+    key = (alerts.c.type, alert.type), (alerts.c.subject, alert.subject), (alerts.c.period, alert.period)
+    statement = select(alerts.c.id).where(*(column == value for column, value in key), alerts.c.threshold == alert.threshold)
+    alert_id: int = connection.execute(statement).scalar_one()
+    return alert_id
+
+
 def list_alerts(
     connection: Connection, *, type_: str | None, account_id: int | None, before: int | None, limit: int
 ) -> list[AlertRow]:

@@ -30,6 +30,14 @@ from metering.storage.tables.price_syncs import price_syncs
 from metering.storage.tables.prices import price_discounts, price_tables, rate_prices, rate_withdrawals, rates
 from metering.storage.tables.rerating import rerate_runs
 from metering.storage.tables.schema import metadata
+from metering.storage.tables.webhooks import (
+    webhook_attempts,
+    webhook_deliveries,
+    webhook_endpoint_accounts,
+    webhook_endpoints,
+    webhook_messages,
+    webhook_secrets,
+)
 
 __all__ = [
     "EVENT_ID_BLOCK",
@@ -65,4 +73,10 @@ __all__ = [
     "series",
     "sources",
     "sqlite_metadata",
+    "webhook_attempts",
+    "webhook_deliveries",
+    "webhook_endpoint_accounts",
+    "webhook_endpoints",
+    "webhook_messages",
+    "webhook_secrets",
 ]
