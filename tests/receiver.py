@@ -1,11 +1,12 @@
 """A receiver of webhooks on loopback that behaves as a test says, and remembers what came. Stops with its block.
 
-A behaviour is given the connection, and answers it: ``taken``, ``refused()``, ``reset``, ``silent``... A receiver without one takes
-everything.
+A behaviour is given the connection, and answers it: ``taken``, ``refused()``, ``reset``, ``silent``... A receiver without one
+takes everything.
 """
 
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -36,8 +37,9 @@ class Received(NamedTuple):
 class Receiver:
     """Where it listens, and what it received."""
 
-    def __init__(self, behaviour: Callable | None = None) -> None:
+    def __init__(self, behaviour: Callable | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.received: list[Received] = []
+        self._tls = tls
         self.behaviour = behaviour or taken
         self.over = threading.Event()
         self._arrived = threading.Condition()
@@ -69,8 +71,15 @@ class Receiver:
                 threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
+        with suppress(OSError):
             connection.settimeout(PATIENCE)
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            self._answer(connection)
+        connection.close()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection:
             head, _, body = _read_until(connection, b"\r\n\r\n")
             lines = head.decode("latin-1").split("\r\n")
             headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:])}
@@ -153,7 +162,7 @@ def _read_until(connection: socket.socket, mark: bytes) -> tuple[bytes, bytes, b
 
 
 @contextmanager
-def receiver(behaviour: Callable | None = None) -> Iterator[Receiver]:
+def receiver(behaviour: Callable | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     """Receive on loopback."""
-    with Receiver(behaviour) as made:
+    with Receiver(behaviour, tls) as made:
         yield made

@@ -21,11 +21,12 @@ from metering.storage.database import reading, writing_beside_others
 from metering.storage.delivery_queue import (
     Ended,
     anything_due,
+    choose,
     due_endpoints,
     end_attempts,
     give_back,
     insert_attempts,
-    take,
+    put_off,
     taken_deliveries,
 )
 from metering.storage.secret_box import SecretBox, SecretKeyError, open_box
@@ -45,6 +46,15 @@ class Room(Struct, frozen=True):
     in_all: int = 256
     to_one: int = 16
     to_failing: int = 1
+
+
+class Asked(NamedTuple):
+    """What may be taken: beside what is ``under_way`` (counts by endpoint), for ``lease`` microseconds from ``now`` on."""
+
+    under_way: Mapping[int, int]
+    room: Room
+    now: int
+    lease: int
 
 
 class ToSend(NamedTuple):
@@ -69,19 +79,25 @@ class Attempt(NamedTuple):
     chance: float
 
 
-def take_due(
-    engine: Engine, box_keys: Sequence[str], under_way: Mapping[int, int], room: Room, *, now: int, lease: int
-) -> list[ToSend]:
-    """Take what is due for ``lease`` microseconds, as far as there is room beside what is ``under_way`` (counts by endpoint).
+def dispatch(engine: Engine, box_keys: Sequence[str], attempts: Sequence[Attempt], asked: Asked) -> list[ToSend]:
+    """Record what came of ``attempts``, and take what is due as far as there is room; in one transaction.
 
-    Where nothing is due nothing is written. Raises SecretKeyError where there is no key at all.
+    Where there is neither nothing is written. Raises SecretKeyError where something is due and there is no key at all.
     """
-    with reading(engine) as connection:
-        if not anything_due(connection, now=now):
-            return []
-    box = open_box(engine, box_keys)
+    if not attempts:
+        with reading(engine) as connection:
+            if not anything_due(connection, now=asked.now):
+                return []
+    try:
+        box = open_box(engine, box_keys)
+    except SecretKeyError:
+        if not attempts:
+            raise
+        record_attempts(engine, attempts)
+        return []
     with writing_beside_others(engine) as connection:
-        return _opened(connection, box, _take(connection, under_way, room, now=now, until=now + lease), now=now)
+        _record(connection, attempts)
+        return _opened(connection, box, _take(connection, asked), now=asked.now)
 
 
 def take_one(engine: Engine, box_keys: Sequence[str], delivery_id: int, *, now: int) -> ToSend:
@@ -94,16 +110,8 @@ def take_one(engine: Engine, box_keys: Sequence[str], delivery_id: int, *, now: 
 
 def record_attempts(engine: Engine, attempts: Sequence[Attempt]) -> None:
     """Record what came of sending deliveries, and what follows for each and for its endpoint."""
-    by_endpoint: dict[int, list[Attempt]] = {}
-    for attempt in sorted(attempts, key=lambda attempt: (attempt.sent.endpoint_id, attempt.ended_at)):
-        by_endpoint.setdefault(attempt.sent.endpoint_id, []).append(attempt)
     with writing_beside_others(engine) as connection:
-        judged = [_judged(connection, endpoint_id, those) for endpoint_id, those in by_endpoint.items()]
-        insert_attempts(connection, [_attempt_row(attempt) for attempt in attempts])
-        end_attempts(connection, [_ended(attempt) for attempt in attempts])
-        for each in judged:
-            if each is not None:
-                _apply(connection, each)
+        _record(connection, attempts)
 
 
 def give_back_taken(engine: Engine, delivery_ids: Collection[int], *, now: int) -> None:
@@ -117,19 +125,38 @@ def is_success(posted: Posted) -> bool:
     return posted.status in _SUCCESS
 
 
-def _take(connection: Connection, under_way: Mapping[int, int], room: Room, *, now: int, until: int) -> list[int]:
-    left = room.in_all - sum(under_way.values())
+def _record(connection: Connection, attempts: Sequence[Attempt]) -> None:
+    if not attempts:
+        return
+    by_endpoint: dict[int, list[Attempt]] = {}
+    for attempt in sorted(attempts, key=lambda attempt: (attempt.sent.endpoint_id, attempt.ended_at)):
+        by_endpoint.setdefault(attempt.sent.endpoint_id, []).append(attempt)
+    # Endpoints before deliveries, each in the order of their ids: so nobody waits in a circle.
+    judged = [_judged(connection, endpoint_id, those) for endpoint_id, those in by_endpoint.items()]
+    insert_attempts(connection, [_attempt_row(attempt) for attempt in attempts])
+    end_attempts(connection, [_ended(attempt) for attempt in attempts])
+    for each in judged:
+        if each is not None:
+            _apply(connection, each)
+
+
+def _take(connection: Connection, asked: Asked) -> list[int]:
+    left = asked.room.in_all - sum(asked.under_way.values())
     taken: list[int] = []
-    for endpoint in due_endpoints(connection, now=now):
-        bound = room.to_one if endpoint.failing_since is None else room.to_failing
-        most = min(left - len(taken), bound - under_way.get(endpoint.id, 0))
+    for endpoint in due_endpoints(connection, now=asked.now) if left > 0 else ():
+        bound = asked.room.to_one if endpoint.failing_since is None else asked.room.to_failing
+        most = min(left - len(taken), bound - asked.under_way.get(endpoint.id, 0))
         if most > 0:
-            taken += take(connection, endpoint.id, most=most, now=now, until=until)
+            taken += choose(connection, endpoint.id, most=most, now=asked.now)
+    if taken:
+        put_off(connection, taken, until=asked.now + asked.lease)
     return taken
 
 
 def _opened(connection: Connection, box: SecretBox, delivery_ids: Sequence[int], *, now: int) -> list[ToSend]:
     """Return what can be sent. What can not be decrypted stays taken: it is due again after the lease, perhaps with its key."""
+    if not delivery_ids:
+        return []
     taken = taken_deliveries(connection, delivery_ids)
     secrets = valid_secrets(connection, {each.endpoint_id for each in taken}, now=now)
     opened: dict[int, tuple[str, tuple[bytes, ...]]] = {}

@@ -6,6 +6,7 @@ service, or the database beside it. One that is not public costs the whole name:
 at the next attempt.
 """
 
+import re
 import socket
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -24,6 +25,8 @@ Resolve = Callable[[str, int], Sequence[str]]
 """(host, port) -> IP addresses. Raises OSError where there are none."""
 
 _PORTS = {"https": 443, "http": 80}
+_LAST_PORT = 65_535
+_NAME = re.compile(rb"(?=.{1,254}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 # IPv6 addresses that lead to the IPv4 address in their last, or first, 32 bits.
 _TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("::ffff:0:0/96"), IPv6Network("::/96"))
 _SIX_TO_FOUR = IPv6Network("2002::/16")
@@ -57,15 +60,19 @@ class AddressGuard(Struct, frozen=True):
         host = url.host
         if url.scheme not in _PORTS or not host:
             raise AddressError("an address begins with https:// and names a host")
+        if _literal(host) is None and _NAME.fullmatch(url.raw_host) is None:
+            raise AddressError(f"{host[:80]} is no name of a host")
+        if url.port is not None and not 1 <= url.port <= _LAST_PORT:
+            raise AddressError(f"a port is a number from 1 to {_LAST_PORT}")
         if url.userinfo:
             raise AddressError("an address holds no user and no password: it is shown; who sends is told by the signature")
         if "#" in text:
             raise AddressError("an address has no fragment (#…): it is not sent")
         if url.scheme == "http" and host not in self.http_hosts:
             raise AddressError(f"{host[:80]} is reached by https:// only, unless METERING_WEBHOOK_HTTP_HOSTS names it")
-        if _is_number(host) and _literal(host) is None:
-            raise AddressError(f"{host[:80]} is no name, and no address as it is usually written")
         literal = _literal(host)
+        if literal is None and _is_number(host):
+            raise AddressError(f"{host[:80]} is no name, and no address as it is usually written")
         if literal is not None:
             self._check(host, literal)
         return url
@@ -146,4 +153,4 @@ def _is_number(host: str) -> bool:
     """Whether a resolver would take a host for an address: its last part is a number, decimal, octal or hexadecimal."""
     last = host.rstrip(".").rpartition(".")[2].lower()
     digits = last.removeprefix("0x")
-    return ":" in host or last.isdecimal() or (last != digits and all(digit in "0123456789abcdef" for digit in digits))
+    return last.isdecimal() or (last != digits and all(digit in "0123456789abcdef" for digit in digits))

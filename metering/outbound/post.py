@@ -7,6 +7,7 @@ checked here.
 """
 
 import asyncio
+import ssl
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -50,9 +51,10 @@ class _Unresolved(Exception):  # noqa: N818 - never leaves this module
 
 
 @asynccontextmanager
-async def open_poster() -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client for ``post``, open as long as the block."""
+async def open_poster(verify: ssl.SSLContext | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client for ``post``, open as long as the block; certificates are verified by ``verify``, else as usual."""
     async with httpx.AsyncClient(
+        verify=True if verify is None else verify,
         follow_redirects=False,
         trust_env=False,
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),

@@ -18,7 +18,15 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import StatementError
 
 from metering.domain.instants import MICROS_PER_SECOND
-from metering.operations.dispatch_deliveries import Attempt, Room, ToSend, give_back_taken, record_attempts, take_due
+from metering.operations.dispatch_deliveries import (
+    Asked,
+    Attempt,
+    Room,
+    ToSend,
+    dispatch,
+    give_back_taken,
+    record_attempts,
+)
 from metering.operations.send_delivery import send_delivery
 from metering.operations.webhook_settings import WebhookSettings
 from metering.outbound.post import PostLimits, open_poster
@@ -92,10 +100,11 @@ class Dispatcher:
 
     async def _step(self, client: httpx.AsyncClient) -> bool:
         """Record what has ended and take what is due; return whether the outbox did its part."""
+        ended, self._ended = self._ended, []
         try:
-            await self._record()
-            taken = await asyncio.to_thread(self._take)
+            taken = await asyncio.to_thread(self._dispatch, ended)
         except Exception as error:
+            self._ended = ended + self._ended  # to be recorded next time, perhaps twice: never not at all
             self._say(error)
             return False
         if self._failing:
@@ -109,11 +118,10 @@ class Dispatcher:
             await self._wait(self._limits.poll_seconds)
         return True
 
-    def _take(self) -> list[ToSend]:
+    def _dispatch(self, ended: list[Attempt]) -> list[ToSend]:
         under_way = Counter(each.endpoint_id for each in tuple(self._under_way.values()))
-        lease = self._limits.lease_seconds * MICROS_PER_SECOND
-        keys = self._settings.secret_keys
-        return take_due(self._engine, keys, under_way, self._limits.room, now=self._clock(), lease=lease)
+        asked = Asked(under_way, self._limits.room, self._clock(), self._limits.lease_seconds * MICROS_PER_SECOND)
+        return dispatch(self._engine, self._settings.secret_keys, ended, asked)
 
     async def _send(self, client: httpx.AsyncClient, each: ToSend) -> None:
         attempt = await send_delivery(
@@ -121,18 +129,6 @@ class Dispatcher:
         )
         self._ended.append(attempt)
         self._wake.set()
-
-    async def _record(self) -> None:
-        """Record what has ended; what can not be recorded is kept for the next time."""
-        ended = self._ended
-        if not ended:
-            return
-        self._ended = []
-        try:
-            await asyncio.to_thread(record_attempts, self._engine, ended)
-        except BaseException:
-            self._ended = ended + self._ended
-            raise
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -156,7 +152,8 @@ class Dispatcher:
         for task in list(self._under_way):
             task.cancel()
         try:
-            await self._record()
+            if self._ended:
+                await asyncio.to_thread(record_attempts, self._engine, self._ended)
             if left:
                 await asyncio.to_thread(give_back_taken, self._engine, left, now=self._clock())
         except Exception as error:

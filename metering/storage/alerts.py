@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from metering.storage.bulk import insert_if_new
+from metering.storage.bulk import insert_if_new_id
 from metering.storage.tables import alerts
 
 
@@ -34,17 +34,9 @@ class AlertRow(NamedTuple):
     data: str
 
 
-def insert_alert(connection: Connection, alert: NewAlert, *, now: int) -> bool:
-    """Append an alert unless it was raised before; return whether it is new."""
-    return insert_if_new(connection, alerts, {**alert._asdict(), "recorded_at": now})
-
-
-def alert_id_of(connection: Connection, alert: NewAlert) -> int:
-    """Return the id of an alert that was raised."""
-    key = (alerts.c.type, alert.type), (alerts.c.subject, alert.subject), (alerts.c.period, alert.period)
-    statement = select(alerts.c.id).where(*(column == value for column, value in key), alerts.c.threshold == alert.threshold)
-    alert_id: int = connection.execute(statement).scalar_one()
-    return alert_id
+def insert_alert(connection: Connection, alert: NewAlert, *, now: int) -> int | None:
+    """Append an alert unless it was raised before; return its id, None where it is not new."""
+    return insert_if_new_id(connection, alerts, {**alert._asdict(), "recorded_at": now})
 
 
 def list_alerts(

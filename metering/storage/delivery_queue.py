@@ -61,8 +61,8 @@ def due_endpoints(connection: Connection, *, now: int) -> list[DueEndpoint]:
     return [DueEndpoint(*row) for row in connection.execute(found)]
 
 
-def take(connection: Connection, endpoint_id: int, *, most: int, now: int, until: int) -> list[int]:
-    """Take deliveries to an endpoint that are due, and nobody else has taken, until an instant; return their ids."""
+def choose(connection: Connection, endpoint_id: int, *, most: int, now: int) -> list[int]:
+    """Return ids of deliveries to an endpoint that are due, nobody else's to take until the transaction ends."""
     chosen = (
         select(_D.id)
         .where(_D.endpoint_id == endpoint_id, _D.due_at <= now)
@@ -70,10 +70,12 @@ def take(connection: Connection, endpoint_id: int, *, most: int, now: int, until
         .limit(most)
         .with_for_update(skip_locked=True)
     )
-    ids = list(connection.execute(chosen).scalars())
-    if ids:
-        connection.execute(update(webhook_deliveries).where(_D.id.in_(ids)).values(due_at=until))
-    return ids
+    return list(connection.execute(chosen).scalars())
+
+
+def put_off(connection: Connection, delivery_ids: Sequence[int], *, until: int) -> None:
+    """Take deliveries that were chosen until an instant: afterwards they are due again."""
+    connection.execute(update(webhook_deliveries).where(_D.id.in_(delivery_ids)).values(due_at=until))
 
 
 def taken_deliveries(connection: Connection, delivery_ids: Sequence[int]) -> list[Taken]:
@@ -107,5 +109,4 @@ def end_attempts(connection: Connection, ended: Sequence[Ended]) -> None:
         .values({name: bindparam(f"new_{name}") for name in Ended._fields[1:]})
     )
     rows = [{"which": each.id} | {f"new_{name}": value for name, value in each._asdict().items()} for each in ended]
-    for row in sorted(rows, key=lambda row: row["which"]):
-        connection.execute(statement, row)
+    connection.execute(statement, sorted(rows, key=lambda row: row["which"]))

@@ -5,6 +5,7 @@ that only its owner may read: a copy of the database alone tells no secret.
 """
 
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,9 +74,9 @@ def _key_in(path: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """Write a new key. Of two processes at once one writes; the file appears whole or not at all."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _OWNER_ONLY)
+    """Write a new key. Of several at once one does, and all read the same; the file appears whole or not at all."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(Fernet.generate_key() + b"\n")

@@ -6,7 +6,9 @@ deferred transaction that turns into a writer half-way is refused while another 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
@@ -18,6 +20,7 @@ PAGE_CACHE_KIB = 24_576
 CHECKPOINT_PAGES = 4_000
 
 _WRITES = "metering_writes"
+_TURNS: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
 
 
 def open_engine(url: URL) -> Engine:
@@ -41,7 +44,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Give a connection in a write transaction, alone."""
-    with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+    with _turn(engine), engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
         yield connection
 
 
@@ -70,6 +73,22 @@ def migrating(engine: Engine) -> Iterator[Connection]:
                     )
         finally:
             driver.execute("PRAGMA foreign_keys = ON")
+
+
+@contextmanager
+def _turn(engine: Engine) -> Iterator[None]:
+    """Let the writers of this process wait for each other, and be woken as soon as it is their turn.
+
+    SQLite's own waiting is to look again, after longer and longer pauses of up to a tenth of a second: beside a busy writer
+    another one seldom gets its turn. It remains for other processes, and for whoever waits here for too long.
+    """
+    turns = _TURNS.setdefault(engine, Lock())
+    taken = turns.acquire(timeout=BUSY_TIMEOUT_MS / 1_000)
+    try:
+        yield
+    finally:
+        if taken:
+            turns.release()
 
 
 def _prepare_connection(dbapi_connection: Any, _record: object) -> None:

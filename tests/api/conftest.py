@@ -35,7 +35,11 @@ class Api:
         self.meter = meter
         meter.configure(declared_tags=["team"], **ingest_settings)
         settings = Settings(
-            meter.url, meter.settings, max_body_bytes=BODY_BYTES, max_batch_events=BATCH_EVENTS, webhooks=webhook_settings()
+            meter.url,
+            meter.settings,
+            max_body_bytes=BODY_BYTES,
+            max_batch_events=BATCH_EVENTS,
+            webhooks=webhook_settings(inner_example="127.0.0.1"),
         )
         self.service = Service(meter.engine, meter.ingester, bundled_plans(), settings, lambda: meter.now)
         self.app = create_api(self.service)

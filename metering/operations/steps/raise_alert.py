@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from metering.domain.webhook_messages import Told, message_of
 from metering.domain.webhook_signatures import new_message_id
 from metering.storage.accounts import account_with_id
-from metering.storage.alerts import NewAlert, alert_id_of, insert_alert
+from metering.storage.alerts import NewAlert, insert_alert
 from metering.storage.commit_signal import note_deliveries
 from metering.storage.webhook_deliveries import NewMessage, insert_deliveries, insert_held, insert_message
 from metering.storage.webhook_endpoints import EndpointRow, endpoints_for
@@ -19,17 +19,20 @@ from metering.storage.webhook_endpoints import EndpointRow, endpoints_for
 
 def raise_alert(connection: Connection, alert: NewAlert, *, now: int) -> bool:
     """Raise an alert unless the same type, subject, period and threshold was raised before; return whether it is new."""
-    if not insert_alert(connection, alert, now=now):
+    alert_id = insert_alert(connection, alert, now=now)
+    if alert_id is None:
         return False
     concerned = [
         each for each in endpoints_for(connection, alert.account_id) if each.filter.takes(alert.type, alert.account_id)
     ]
     if concerned:
-        _write_deliveries(connection, alert, concerned, now)
+        _write_deliveries(connection, alert, alert_id, concerned, now=now)
     return True
 
 
-def _write_deliveries(connection: Connection, alert: NewAlert, concerned: list[EndpointRow], now: int) -> None:
+def _write_deliveries(
+    connection: Connection, alert: NewAlert, alert_id: int, concerned: list[EndpointRow], *, now: int
+) -> None:
     account = None if alert.account_id is None else account_with_id(connection, alert.account_id)
     told = Told(
         type=alert.type,
@@ -39,9 +42,9 @@ def _write_deliveries(connection: Connection, alert: NewAlert, concerned: list[E
         period=alert.period,
         threshold=alert.threshold,
         details=json.loads(alert.data),
-        alert_id=alert_id_of(connection, alert),
+        alert_id=alert_id,
     )
-    message = NewMessage(new_message_id(), told.alert_id, told.type, message_of(told))
+    message = NewMessage(new_message_id(), alert_id, told.type, message_of(told))
     message_id = insert_message(connection, message, now=now)
     enabled = [endpoint.id for endpoint in concerned if endpoint.disabled_at is None]
     insert_deliveries(connection, message_id, enabled, due_at=now, now=now)
