@@ -33,9 +33,7 @@ def upgrade() -> None:
         sa.Column("disabled_at", Int64, nullable=True),
         sa.Column("disabled_reason", sa.Text(), server_default="", nullable=False),
         sa.Column("deleted_at", Int64, nullable=True),
-        sa.CheckConstraint(
-            "(disabled_at IS NULL) = (disabled_reason = '')", name=op.f("ck_webhook_endpoints_disabled")
-        ),
+        sa.CheckConstraint("(disabled_at IS NULL) = (disabled_reason = '')", name=op.f("ck_webhook_endpoints_disabled")),
         sa.CheckConstraint(
             "disabled_reason IN ('', 'asked', 'gone', 'failing')",
             name=op.f("ck_webhook_endpoints_disabled_reason"),
@@ -93,12 +91,8 @@ def upgrade() -> None:
         sa.Column("due_at", Int64, nullable=True),
         sa.Column("created_at", Int64, nullable=False),
         sa.Column("finished_at", Int64, nullable=True),
-        sa.CheckConstraint(
-            "(status = 'pending') = (due_at IS NOT NULL)", name=op.f("ck_webhook_deliveries_due")
-        ),
-        sa.CheckConstraint(
-            "(status = 'pending') = (finished_at IS NULL)", name=op.f("ck_webhook_deliveries_finished")
-        ),
+        sa.CheckConstraint("(status = 'pending') = (due_at IS NOT NULL)", name=op.f("ck_webhook_deliveries_due")),
+        sa.CheckConstraint("(status = 'pending') = (finished_at IS NULL)", name=op.f("ck_webhook_deliveries_finished")),
         sa.CheckConstraint(
             "status IN ('pending', 'delivered', 'failed', 'held', 'cancelled')",
             name=op.f("ck_webhook_deliveries_status"),
