@@ -52,9 +52,12 @@ class _Unresolved(Exception):  # noqa: N818 - never leaves this module
 
 @asynccontextmanager
 async def open_poster(verify: ssl.SSLContext | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client for ``post``, open as long as the block; certificates are verified by ``verify``, else as usual."""
+    """Give a client for ``post``, open as long as the block.
+
+    Certificates are verified by ``verify``, else by the system's authorities or those that SSL_CERT_FILE names.
+    """
     async with httpx.AsyncClient(
-        verify=True if verify is None else verify,
+        verify=httpx.create_ssl_context() if verify is None else verify,
         follow_redirects=False,
         trust_env=False,
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
@@ -145,8 +148,7 @@ async def _begin(response: httpx.Response, limits: PostLimits) -> str:
             read += part
             if len(read) >= limits.answer_bytes:
                 break
-    text = read[: limits.answer_bytes].decode("utf-8", errors="replace")
-    return "".join(letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return _printable(read[: limits.answer_bytes].decode("utf-8", errors="replace"))
 
 
 async def _reachable(guard: AddressGuard, url: httpx.URL) -> list[str]:
@@ -179,7 +181,11 @@ async def _reachable(guard: AddressGuard, url: httpx.URL) -> list[str]:
 
 
 def _told(error: Exception) -> str:
-    return str(error)[:_LONGEST_SHOWN] or type(error).__name__
+    return _printable(str(error)[:_LONGEST_SHOWN]) or type(error).__name__
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _since(began: float) -> int:

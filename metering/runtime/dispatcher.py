@@ -15,7 +15,7 @@ from random import SystemRandom
 import httpx
 from msgspec import Struct
 from sqlalchemy import Engine
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import OperationalError, StatementError
 
 from metering.domain.instants import MICROS_PER_SECOND
 from metering.operations.dispatch_deliveries import (
@@ -71,9 +71,10 @@ class Dispatcher:
         self._ended: list[Attempt] = []
         self._under_way: dict[asyncio.Task[None], ToSend] = {}
         self._failing = False
+        self._unlisten: Callable[[], None] = lambda: None
 
     def start(self) -> None:
-        """Begin to send."""
+        """Begin to send, with what is due already."""
         self._unlisten = tell_of_deliveries(self._engine, self._tell)
         self._thread.start()
 
@@ -101,10 +102,14 @@ class Dispatcher:
     async def _step(self, client: httpx.AsyncClient) -> bool:
         """Record what has ended and take what is due; return whether the outbox did its part."""
         ended, self._ended = self._ended, []
+        under_way = Counter(each.endpoint_id for each in self._under_way.values())
+        asked = Asked(under_way, self._limits.room, self._clock(), self._limits.lease_seconds * MICROS_PER_SECOND)
         try:
-            taken = await asyncio.to_thread(self._dispatch, ended)
+            taken = await asyncio.to_thread(dispatch, self._engine, self._settings.secret_keys, ended, asked)
         except Exception as error:
-            self._ended = ended + self._ended  # to be recorded next time, perhaps twice: never not at all
+            if isinstance(error, OperationalError):
+                self._ended = ended + self._ended  # recorded once the database answers
+            # Else they can not be recorded: not to be held up by them, they are sent again after their lease.
             self._say(error)
             return False
         if self._failing:
@@ -117,11 +122,6 @@ class Dispatcher:
         if not taken and not self._ended:
             await self._wait(self._limits.poll_seconds)
         return True
-
-    def _dispatch(self, ended: list[Attempt]) -> list[ToSend]:
-        under_way = Counter(each.endpoint_id for each in tuple(self._under_way.values()))
-        asked = Asked(under_way, self._limits.room, self._clock(), self._limits.lease_seconds * MICROS_PER_SECOND)
-        return dispatch(self._engine, self._settings.secret_keys, ended, asked)
 
     async def _send(self, client: httpx.AsyncClient, each: ToSend) -> None:
         attempt = await send_delivery(
