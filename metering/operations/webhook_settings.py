@@ -12,6 +12,10 @@ class WebhookSettings(Struct, frozen=True):
     secret_keys: tuple[str, ...] = ()
     guard: AddressGuard = AddressGuard()
 
+    def __repr__(self) -> str:
+        """Return what may stand in a log."""
+        return f"WebhookSettings(secret_keys=<{len(self.secret_keys)}>, guard={self.guard!r})"
+
 
 def guard_of(http_hosts: list[str], private: list[str]) -> AddressGuard:
     """Return the guard that lets pass what is named: hosts by http, and hosts or networks that are not public."""

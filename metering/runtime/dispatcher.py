@@ -1,4 +1,4 @@
-"""Sends what the outbox holds: within milliseconds of what this process wrote, within a second of what others did.
+"""Sends what the outbox holds: within milliseconds of what this process wrote, within a quarter of a second of what others did.
 
 One thread runs an event loop: many requests are under way at once, few of them to one endpoint, so that a receiver that is slow
 delays nobody but itself. Any process on the database may dispatch; each takes other deliveries. What is under way when the
@@ -41,7 +41,7 @@ class DispatchLimits(Struct, frozen=True):
     The lease is longer than the longest attempt, by what recording it may take.
     """
 
-    poll_seconds: float = 1.0
+    poll_seconds: float = 0.25
     lease_seconds: int = 45
     grace_seconds: float = 3.0
     pause_seconds: float = 5.0

@@ -47,16 +47,20 @@ class Ended(NamedTuple):
     finished_at: int | None
 
 
+# What was written while its endpoint was being disabled waits for it to be enabled again.
+_ENABLED = _E.disabled_at.is_(None), _E.deleted_at.is_(None)
+
+
 def anything_due(connection: Connection, *, now: int) -> bool:
     """Whether there is something to send."""
-    due = select(1).select_from(webhook_endpoints).where(exists().where(_D.endpoint_id == _E.id, _D.due_at <= now))
+    due = select(1).select_from(webhook_endpoints).where(*_ENABLED, exists().where(_D.endpoint_id == _E.id, _D.due_at <= now))
     return connection.execute(due.limit(1)).first() is not None
 
 
 def due_endpoints(connection: Connection, *, now: int) -> list[DueEndpoint]:
     """Return the endpoints that something is due for; who has waited longest comes first."""
     first = select(func.min(_D.due_at)).where(_D.endpoint_id == _E.id, _D.due_at.is_not(None)).scalar_subquery()
-    statement = select(_E.id, _E.failing_since, first.label("first")).subquery()
+    statement = select(_E.id, _E.failing_since, first.label("first")).where(*_ENABLED).subquery()
     found = select(statement.c.id, statement.c.failing_since).where(statement.c.first <= now).order_by(statement.c.first)
     return [DueEndpoint(*row) for row in connection.execute(found)]
 

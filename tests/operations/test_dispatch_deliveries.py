@@ -9,6 +9,7 @@ from webhook_builders import (
     GONE,
     LEASE,
     REFUSED,
+    SECRET_KEY,
     TAKEN,
     UNANSWERED,
     Sender,
@@ -255,3 +256,14 @@ def test_a_delivery_that_can_not_be_recorded_is_sent_again_with_its_id(meter, en
     sent = sender.take()
     meter.now += LEASE  # nobody told the end
     assert [each.message for each in sender.take()] == [each.message for each in sent]
+
+
+@pytest.mark.parametrize("column", ["disabled_at = 1, disabled_reason = 'asked'", "deleted_at = 1"])
+def test_what_was_written_while_its_endpoint_was_being_disabled_is_not_sent(meter, endpoint, sender, column):
+    raise_one(meter)
+    meter.execute(f"UPDATE webhook_endpoints SET {column}")  # by a transaction that did not see the delivery
+    assert sender.take() == []
+
+
+def test_settings_in_a_log_tell_no_key():
+    assert SECRET_KEY not in repr(webhook_settings())

@@ -44,10 +44,12 @@ def test_what_is_raised_in_the_process_is_sent_at_once_and_not_at_the_next_look(
         endpoint, secret = create_endpoint(meter, there.url)
         meter.now = time.time_ns() // 1_000  # for the library, which asks for a time of today
         raise_one(meter)
-        (request,) = there.wait_for(1)
+        wait_until(lambda: statuses(meter, endpoint) == [DELIVERED])
+        time.sleep(0.2)  # the dispatcher has gone to wait: its next look is in half a minute
+        raise_one(meter, subject="budget:2")
+        (_, request) = there.wait_for(2)
         assert Webhook(secret).verify(request.body, request.headers)["type"] == "budget.threshold_reached"
         assert request.headers["content-type"] == "application/json"
-        wait_until(lambda: statuses(meter, endpoint) == [DELIVERED])
 
 
 def test_what_another_process_raised_is_sent_at_the_next_look(meter):

@@ -7,7 +7,8 @@ from sqlalchemy.exc import IntegrityError
 from webhook_builders import Sender, create_endpoint, raise_one
 
 from metering.operations.dispatch_deliveries import Room
-from metering.storage.database import writing
+from metering.storage.database import writing, writing_beside_others
+from metering.storage.delivery_queue import choose
 
 SENT = 20_000
 BACKLOG = 5_000
@@ -78,6 +79,18 @@ def test_where_there_is_not_room_for_all_what_became_due_first_is_taken(meter):
         raise_one(meter, subject=f"budget:{number}")
     meter.execute("UPDATE webhook_deliveries SET due_at = ? - id", NOW)
     assert [each.delivery_id for each in Sender(meter, Room(in_all=1)).take()] == [3]
+
+
+@pytest.mark.only_on("postgresql")
+def test_what_another_replica_chooses_is_passed_over_and_not_waited_for(meter):
+    create_endpoint(meter)
+    for number in range(4):
+        raise_one(meter, subject=f"budget:{number}")
+    with writing_beside_others(meter.engine) as ours, writing_beside_others(meter.engine) as theirs:
+        theirs.exec_driver_sql("SET LOCAL lock_timeout = 1000")
+        chosen = choose(ours, 1, most=2, now=meter.now)
+        others = choose(theirs, 1, most=4, now=meter.now)
+    assert (chosen, others) == ([1, 2], [3, 4])
 
 
 @pytest.mark.parametrize(
