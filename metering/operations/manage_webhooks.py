@@ -27,6 +27,7 @@ from metering.storage.webhook_deliveries import count_by_status, end_deliveries
 from metering.storage.webhook_endpoints import (
     EndpointRow,
     SecretRow,
+    count_endpoints,
     delete_secrets,
     end_current_secret,
     endpoint_with_id,
@@ -42,6 +43,8 @@ from metering.storage.webhook_endpoints import (
 DEFAULT_OVERLAP_HOURS = 24
 MAX_OVERLAP_HOURS = 7 * 24
 MAX_VALID_SECRETS = 5
+# Of an account, and of the operator: an alert is written for each that asks for it, in the transaction that raises it.
+MAX_ENDPOINTS = 100
 LONGEST_DESCRIPTION = 200
 
 
@@ -91,6 +94,8 @@ def create_webhook(engine: Engine, wanted: NewEndpoint, settings: WebhookSetting
     secret = new_secret()
     with writing(engine) as connection:
         account_id = None if wanted.account is None else find_account(connection, wanted.account).id
+        if count_endpoints(connection, account_id) >= MAX_ENDPOINTS:
+            raise WebhookError(f"there are {MAX_ENDPOINTS} endpoints already; delete one that is not needed any more")
         accounts = frozenset(find_account(connection, name).id for name in wanted.accounts)
         values = {
             "url": box.encrypt(url.encode()),

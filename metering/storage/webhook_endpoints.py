@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, update
 
 from metering.domain.webhooks import EndpointFilter
 from metering.storage.tables import webhook_endpoint_accounts, webhook_endpoints, webhook_secrets
@@ -68,6 +68,12 @@ def list_endpoints(
     if account_id is not None:
         statement = statement.where(webhook_endpoints.c.account_id == account_id)
     return _endpoints(connection, statement.limit(limit))
+
+
+def count_endpoints(connection: Connection, account_id: int | None) -> int:
+    """Return how many endpoints an account has; None: the operator."""
+    statement = select(func.count()).where(_EXISTING, webhook_endpoints.c.account_id.is_not_distinct_from(account_id))
+    return connection.execute(statement).scalar_one()
 
 
 def endpoints_for(connection: Connection, account_id: int | None) -> list[EndpointRow]:

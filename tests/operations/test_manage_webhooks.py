@@ -123,6 +123,17 @@ def test_no_more_than_five_secrets_are_valid_at_once(meter):
             rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=hours, now=meter.now)
 
 
+def test_there_is_a_bound_on_the_endpoints_of_an_account_and_of_the_operator(meter, monkeypatch):
+    monkeypatch.setattr("metering.operations.manage_webhooks.MAX_ENDPOINTS", 2)
+    for account in ("acme", None):
+        first, _ = create(meter, account=account)
+        create(meter, account=account)
+        with pytest.raises(WebhookError, match="2 endpoints already"):
+            create(meter, account=account)
+        delete_webhook(meter.engine, first.row.id, now=meter.now)
+        create(meter, account=account)
+
+
 def test_deleted_it_is_gone_with_its_secrets_and_what_it_was_to_get_and_the_log_stays(meter):
     endpoint, _ = create(meter)
     raise_one(meter, subject="a")
