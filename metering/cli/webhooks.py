@@ -86,15 +86,15 @@ def list_(invocation: Invocation, *, as_json: bool) -> None:
         say("there is no endpoint; `metering webhooks create URL` makes one")
         return
     print_table(
-        [Column("id", "count"), Column("sends to", "name"), Column("alerts", "name"), Column("about", "name"), Column("state"),
-         Column("sent", "count"), Column("waiting", "count"), Column("failed, held", "count")],
+        [Column("id", "count"), Column("sends to", "name"), Column("alerts", "name"), Column("about", "name"),
+         Column("state", "name"), Column("sent", "count"), Column("to send", "count"), Column("not sent", "count")],
         [
             [
                 each.row.id,
                 each.row.shown_url,
                 ", ".join(sorted(each.row.filter.types)) or "all",
                 _about(each),
-                _state(each),
+                _state_in_short(each),
                 each.deliveries.get("delivered", 0),
                 each.deliveries.get("pending", 0),
                 each.deliveries.get("failed", 0) + each.deliveries.get("held", 0),
@@ -226,6 +226,12 @@ def _about(endpoint: Endpoint) -> str:
     if endpoint.account is not None:
         return endpoint.account
     return ", ".join(endpoint.accounts) or "(all)"
+
+
+def _state_in_short(endpoint: Endpoint) -> str:
+    if endpoint.row.disabled_at is not None:
+        return f"disabled ({endpoint.row.disabled_reason})"
+    return "enabled" if endpoint.row.failing_since is None else "failing"
 
 
 def _state(endpoint: Endpoint) -> str:

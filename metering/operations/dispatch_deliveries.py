@@ -105,7 +105,7 @@ def take_one(engine: Engine, box_keys: Sequence[str], delivery_id: int, *, now: 
     with reading(engine) as connection:
         for opened in _opened(connection, open_box(engine, box_keys), [delivery_id], now=now):
             return opened
-    raise SecretKeyError("the endpoint's secret can not be read with the key that there is; it is sent once that is another")
+    raise SecretKeyError("it is not sent: the endpoint's secret can not be read with the key that there is")
 
 
 def record_attempts(engine: Engine, attempts: Sequence[Attempt]) -> None:
