@@ -6,13 +6,13 @@ deferred transaction that turns into a writer half-way is refused while another 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from metering.storage.errors import DatabaseUrlError, SchemaOutOfDateError
+from metering.storage.turns import Turns
 
 BUSY_TIMEOUT_MS = 30_000
 PAGE_BYTES = 8_192  # of a new file; the identities' random keys touch fewer pages than with 4,096
@@ -20,7 +20,7 @@ PAGE_CACHE_KIB = 24_576
 CHECKPOINT_PAGES = 4_000
 
 _WRITES = "metering_writes"
-_TURNS: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
+_TURNS: WeakKeyDictionary[Engine, Turns] = WeakKeyDictionary()
 
 
 def open_engine(url: URL) -> Engine:
@@ -77,18 +77,18 @@ def migrating(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def _turn(engine: Engine) -> Iterator[None]:
-    """Let the writers of this process wait for each other, and be woken as soon as it is their turn.
+    """Let the writers of this process wait for each other in the order of coming, and be woken when it is their turn.
 
     SQLite's own waiting is to look again, after longer and longer pauses of up to a tenth of a second: beside a busy writer
     another one seldom gets its turn. It remains for other processes, and for whoever waits here for too long.
     """
-    turns = _TURNS.setdefault(engine, Lock())
-    taken = turns.acquire(timeout=BUSY_TIMEOUT_MS / 1_000)
+    turns = _TURNS.setdefault(engine, Turns())
+    came = turns.take(BUSY_TIMEOUT_MS / 1_000)
     try:
         yield
     finally:
-        if taken:
-            turns.release()
+        if came:
+            turns.give_up()
 
 
 def _prepare_connection(dbapi_connection: Any, _record: object) -> None:
