@@ -24,6 +24,7 @@ from metering.operations.sync_prices import Source
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
 from metering.runtime.close_job import close_when_due
 from metering.runtime.credits_job import judge_credits_each_tick
+from metering.runtime.dispatcher import Dispatcher
 from metering.runtime.leader import Leader
 from metering.runtime.metrics import Metrics
 from metering.runtime.parent_watch import end_with_parent
@@ -51,15 +52,18 @@ def create_app() -> FastAPI:
 
 @contextmanager
 def _beside_requests(service: Service, metrics: Metrics, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
-    """Run the jobs until the server ends; what they wait for then is left undone."""
+    """Run the jobs and send webhooks until the server ends; what they wait for then is left undone."""
     end_with_parent()
+    dispatcher = Dispatcher(service.engine, service.settings.webhooks, service.clock)
     scheduler = Scheduler(_jobs(service), _leader(service.engine), metrics)
     scheduler.start()
+    dispatcher.start()
     with closing:
         try:
             yield
         finally:
             stopping.set()
+            dispatcher.stop()
             scheduler.stop()
 
 

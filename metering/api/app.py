@@ -30,6 +30,8 @@ from metering.api import (
     spend,
     statement_closing,
     statements,
+    webhook_deliveries,
+    webhooks,
 )
 from metering.api.event_intake import EventsWithoutQuery, Intake
 from metering.api.event_models import NativeEvent
@@ -97,7 +99,7 @@ def create_api(
     about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
     resources = (
         events, event_explained, spend, accounts, plans, credits, credit_ledger, *about_prices, price_syncs, rerate, alerts,
-        statements, statement_closing, adjustments, quarantine, keys, health, metrics,
+        webhooks, webhook_deliveries, statements, statement_closing, adjustments, quarantine, keys, health, metrics,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)

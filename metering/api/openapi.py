@@ -19,6 +19,7 @@ TAGS = [
     {"name": "credits", "description": "Credits given, burned and left."},
     {"name": "prices", "description": "Dated, versioned price tables."},
     {"name": "alerts", "description": "What somebody should know of, each told once."},
+    {"name": "webhooks", "description": "To where alerts are sent, and what came of it."},
     {"name": "statements", "description": "A month of an account: usage lines, fee, credits, total."},
     {"name": "quarantine", "description": "Records that could not become events."},
     {"name": "keys", "description": "API keys: who may do what, for which account."},

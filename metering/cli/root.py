@@ -31,6 +31,7 @@ COMMANDS = {
     "rate": LazyCommand("metering.cli.rate:rate", "Charge usage whose price has become known."),
     "rerate": LazyCommand("metering.cli.rerate:rerate", "Apply prices that turned out to be others."),
     "explain": LazyCommand("metering.cli.explain:explain", "Explain what a request costs, and why."),
+    "webhooks": LazyCommand("metering.cli.webhooks:webhooks", "Send alerts to where somebody sees them."),
     "quarantine": LazyCommand("metering.cli.quarantine:quarantine", "Show records that were refused; read them again."),
     "verify": LazyCommand("metering.cli.verify:verify", "Prove that everything adds up, to the nano-dollar."),
     "retention": LazyCommand("metering.cli.retention:retention", "Take the events of closed months out of the log."),

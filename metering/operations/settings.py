@@ -3,6 +3,7 @@
 Composition reads the environment once and passes values down; nothing else looks at it.
 """
 
+import base64
 from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -15,11 +16,13 @@ from metering.operations.close_settings import CloseSettings
 from metering.operations.ingest import IngestSettings
 from metering.operations.judge_credits import DEFAULT_LOW_PERCENT
 from metering.operations.sync_settings import SyncSettings
+from metering.operations.webhook_settings import WebhookSettings, guard_of
 
 PREFIX = "METERING_"
 MAX_INTERVAL_MINUTES = 366 * 24 * 60
 MAX_FACTOR = 1_000_000
 MAX_GRACE_HOURS = 366 * 24
+_KEY_BYTES = 32
 
 
 class SettingsError(DomainError):
@@ -86,6 +89,17 @@ SETTINGS = (
         str(SyncSettings().max_factor),
         "a sync that multiplies or divides a price by more than this waits for `prices accept`",
     ),
+    Setting(
+        "METERING_SECRET_KEY",
+        "",
+        "what secrets of webhooks are encrypted with; several are separated by commas, and the first one writes",
+    ),
+    Setting("METERING_WEBHOOK_HTTP_HOSTS", "", "comma-separated hosts that webhooks may reach by http"),
+    Setting(
+        "METERING_WEBHOOK_PRIVATE_HOSTS",
+        "",
+        "comma-separated hosts and networks that webhooks may reach though they are not on the public internet",
+    ),
 )
 
 _DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
@@ -103,6 +117,7 @@ class Settings(Struct, frozen=True):
     sync: SyncSettings = SyncSettings()
     close: CloseSettings = CloseSettings()
     credits_low_percent: int = DEFAULT_LOW_PERCENT
+    webhooks: WebhookSettings = WebhookSettings()
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -112,11 +127,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         if name not in _DEFAULTS:
             raise SettingsError(f"{name} is not a setting; there are {', '.join(_DEFAULTS)}")
     values = _DEFAULTS | stated
-    tags = [tag.strip() for tag in values["METERING_DECLARED_TAGS"].split(",")]
     return Settings(
         database_url=values["METERING_DATABASE_URL"],
         ingest=IngestSettings(
-            declared_tags=frozenset(tag for tag in tags if tag),
+            declared_tags=frozenset(_listed(values, "METERING_DECLARED_TAGS")),
             series_cap=_positive(values, "METERING_SERIES_CAP"),
         ),
         max_body_bytes=_positive(values, "METERING_MAX_BODY_BYTES"),
@@ -135,7 +149,32 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             grace_hours=_whole(values, "METERING_CLOSE_GRACE_HOURS", 0, MAX_GRACE_HOURS),
         ),
         credits_low_percent=_whole(values, "METERING_CREDITS_LOW_PERCENT", 0, 99),
+        webhooks=_webhooks(values),
     )
+
+
+def _webhooks(values: Mapping[str, str]) -> WebhookSettings:
+    keys = _listed(values, "METERING_SECRET_KEY")
+    if not all(_is_key(key) for key in keys):
+        # Never the value: it is the secret.
+        raise SettingsError("METERING_SECRET_KEY must be 32 bytes in URL-safe base64, or several of them, separated by commas")
+    try:
+        private = _listed(values, "METERING_WEBHOOK_PRIVATE_HOSTS")
+        guard = guard_of(_listed(values, "METERING_WEBHOOK_HTTP_HOSTS"), private)
+    except DomainError as error:
+        raise SettingsError(f"METERING_WEBHOOK_PRIVATE_HOSTS: {error}") from None
+    return WebhookSettings(tuple(keys), guard)
+
+
+def _listed(values: Mapping[str, str], name: str) -> list[str]:
+    return [item.strip() for item in values[name].split(",") if item.strip()]
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, altchars=b"-_", validate=True)) == _KEY_BYTES
+    except ValueError:
+        return False
 
 
 def _positive(values: Mapping[str, str], name: str) -> int:

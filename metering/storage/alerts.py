@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from metering.storage.bulk import insert_if_new
+from metering.storage.bulk import insert_if_new_id
 from metering.storage.tables import alerts
 
 
@@ -34,9 +34,9 @@ class AlertRow(NamedTuple):
     data: str
 
 
-def insert_alert(connection: Connection, alert: NewAlert, *, now: int) -> bool:
-    """Append an alert unless it was raised before; return whether it is new."""
-    return insert_if_new(connection, alerts, {**alert._asdict(), "recorded_at": now})
+def insert_alert(connection: Connection, alert: NewAlert, *, now: int) -> int | None:
+    """Append an alert unless it was raised before; return its id, None where it is not new."""
+    return insert_if_new_id(connection, alerts, {**alert._asdict(), "recorded_at": now})
 
 
 def subjects_alerted(connection: Connection, type_: str, period: str) -> set[str]:

@@ -133,3 +133,11 @@ def insert_if_new(connection: Connection, table: Table, values: Mapping[str, Any
     # Inline: no generated id is asked for.
     statement = insert(table).values(**values).inline().on_conflict_do_nothing()
     return connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount == 1
+
+
+def insert_if_new_id(connection: Connection, table: Table, values: Mapping[str, Any]) -> int | None:
+    """Insert one row, unless its key is taken; return its generated ``id``, None where it was not inserted."""
+    insert: Callable[[Table], Any] = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table).values(**values).on_conflict_do_nothing().returning(table.c.id)
+    found: int | None = connection.execute(statement).scalar_one_or_none()
+    return found

@@ -7,10 +7,12 @@ deferred transaction that turns into a writer half-way is refused while another 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from metering.storage.errors import DatabaseUrlError, SchemaOutOfDateError
+from metering.storage.turns import Turns
 
 BUSY_TIMEOUT_MS = 30_000
 PAGE_BYTES = 8_192  # of a new file; the identities' random keys touch fewer pages than with 4,096
@@ -18,6 +20,7 @@ PAGE_CACHE_KIB = 24_576
 CHECKPOINT_PAGES = 4_000
 
 _WRITES = "metering_writes"
+_TURNS: WeakKeyDictionary[Engine, Turns] = WeakKeyDictionary()
 
 
 def open_engine(url: URL) -> Engine:
@@ -41,7 +44,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Give a connection in a write transaction, alone."""
-    with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+    with _turn(engine), engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
         yield connection
 
 
@@ -85,6 +88,22 @@ def give_room_back(engine: Engine) -> None:
         driver: Any = connection.connection.driver_connection
         driver.execute("VACUUM")
         driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextmanager
+def _turn(engine: Engine) -> Iterator[None]:
+    """Let the writers of this process wait for each other in the order of coming, and be woken when it is their turn.
+
+    SQLite's own waiting is to look again, after longer and longer pauses of up to a tenth of a second: beside a busy writer
+    another one seldom gets its turn. It remains for other processes, and for whoever waits here for too long.
+    """
+    turns = _TURNS.setdefault(engine, Turns())
+    came = turns.take(BUSY_TIMEOUT_MS / 1_000)
+    try:
+        yield
+    finally:
+        if came:
+            turns.give_up()
 
 
 def _prepare_connection(dbapi_connection: Any, _record: object) -> None:

@@ -43,6 +43,7 @@ PROBLEMS: dict[str, Kind] = {
     "not_acceptable": Kind(406, "No possible representation is acceptable"),
     "already_exists": Kind(409, "It exists already"),
     "not_held": Kind(409, "The sync does not wait to be accepted"),
+    "webhook_disabled": Kind(409, "The endpoint is disabled"),
     "ambiguous_event": Kind(409, "Several sources have an event with this id"),
     "events_retired": Kind(410, "The events were taken out of the log"),
     "credits_overdrawn": Kind(409, "Less is left of the credits"),
@@ -56,6 +57,7 @@ PROBLEMS: dict[str, Kind] = {
     "unsupported_media_type": Kind(415, "The body's media type is not read here"),
     "all_rejected": Kind(422, "None of the records could become an event"),
     "charge_too_large": Kind(422, "The charge is too large"),
+    "forbidden_address": Kind(422, "Nothing is sent to this address"),
     "implausible_time": Kind(422, "The time is not plausible"),
     "invalid_alias": Kind(422, "The alias of a model can not be used"),
     "invalid_amount": Kind(422, "The amount can not be used"),
@@ -66,6 +68,7 @@ PROBLEMS: dict[str, Kind] = {
     "invalid_request": Kind(422, "The request is not valid"),
     "invalid_spend_query": Kind(422, "The spend question can not be answered as it is asked"),
     "invalid_time": Kind(422, "The time can not be read"),
+    "invalid_webhook": Kind(422, "The endpoint can not be as it is asked for"),
     "invalid_yaml": Kind(422, "The price sheet is not plain YAML"),
     "naive_time": Kind(422, "The time has no zone"),
     "pricing_error": Kind(422, "The prices or quantities can not be used"),
@@ -85,6 +88,7 @@ PROBLEMS: dict[str, Kind] = {
     "source_too_slow": Kind(502, "A source of prices did not answer in time"),
     "source_unreachable": Kind(502, "A source of prices can not be reached"),
     "schema_out_of_date": Kind(503, "The database is not at this release's schema"),
+    "secret_key": Kind(503, "Secrets can not be encrypted or read"),
     "unavailable": Kind(503, "The database does not answer"),
 }
 

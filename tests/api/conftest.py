@@ -13,6 +13,7 @@ import uvicorn
 from builders import price_table, rate
 from meter import Meter
 from starlette.testclient import TestClient
+from webhook_builders import webhook_settings
 
 from metering.api.app import create_api
 from metering.operations.manage_accounts import show_account
@@ -33,7 +34,13 @@ class Api:
     def __init__(self, meter: Meter, **ingest_settings) -> None:
         self.meter = meter
         meter.configure(declared_tags=["team"], **ingest_settings)
-        settings = Settings(meter.url, meter.settings, max_body_bytes=BODY_BYTES, max_batch_events=BATCH_EVENTS)
+        settings = Settings(
+            meter.url,
+            meter.settings,
+            max_body_bytes=BODY_BYTES,
+            max_batch_events=BATCH_EVENTS,
+            webhooks=webhook_settings(inner_example="127.0.0.1"),
+        )
         self.service = Service(meter.engine, meter.ingester, bundled_plans(), settings, lambda: meter.now)
         self.app = create_api(self.service)
 

@@ -72,6 +72,8 @@ def test_ingesting_reading_and_deciding_are_apart():
         "declare_account", "change_account", "set_plan", "grant_credits", "note_used_elsewhere", "rerate",
         "list_keys", "create_key", "revoke_key", "import_prices", "discount_prices",
         "sync_prices", "accept_price_sync", "void_credits", "close_statement", "adjust_account",
+        "list_webhooks", "create_webhook", "show_webhook", "change_webhook", "delete_webhook", "rotate_webhook",
+        "list_deliveries", "redeliver", "test_webhook",
     }  # fmt: skip
     assert {name for name, scope in found.items() if scope == "admin"} == deciding
 

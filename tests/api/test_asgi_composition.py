@@ -5,6 +5,8 @@ import time
 
 import pytest
 from loopback_source import answer, models, source
+from receiver import receiver
+from standardwebhooks import Webhook
 from starlette.testclient import TestClient
 
 from metering.asgi import create_app
@@ -98,3 +100,19 @@ def test_the_server_ends_at_once_while_it_waits_to_ask_again(folder, monkeypatch
             began = time.monotonic()
         assert time.monotonic() - began < 5
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_the_server_sends_webhooks_by_itself_and_leaves_their_key_beside_the_database(folder, monkeypatch):
+    monkeypatch.setenv("METERING_DATABASE_URL", f"sqlite:///{folder}/m.db")
+    for name in ("METERING_WEBHOOK_HTTP_HOSTS", "METERING_WEBHOOK_PRIVATE_HOSTS"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    with receiver() as there:
+        app = create_app()
+        _, token = create_key(app.state.service.engine, NewKey("k", ["admin"]), now=app.state.service.clock())
+        with TestClient(app, headers={"authorization": f"Bearer {token}"}) as client:
+            made = client.post("/v1/webhooks", json={"url": there.url}).json()
+            sent = client.post("/v1/webhooks/1/test").json()
+            (request,) = there.wait_for(1)
+        assert request.id == sent["webhook_id"]
+        assert Webhook(made["secret"]).verify(request.body, request.headers)["type"] == "webhook.test"
+    assert sorted(path.name for path in folder.iterdir()) == ["m.db", "m.db.key"]

@@ -32,6 +32,14 @@ from metering.storage.tables.rerating import rerate_runs
 from metering.storage.tables.retention import retired_months, retired_rollups, retired_runs
 from metering.storage.tables.schema import metadata
 from metering.storage.tables.statements import adjustments, statements
+from metering.storage.tables.webhooks import (
+    webhook_attempts,
+    webhook_deliveries,
+    webhook_endpoint_accounts,
+    webhook_endpoints,
+    webhook_messages,
+    webhook_secrets,
+)
 
 __all__ = [
     "EVENT_ID_BLOCK",
@@ -72,4 +80,10 @@ __all__ = [
     "sources",
     "sqlite_metadata",
     "statements",
+    "webhook_attempts",
+    "webhook_deliveries",
+    "webhook_endpoint_accounts",
+    "webhook_endpoints",
+    "webhook_messages",
+    "webhook_secrets",
 ]

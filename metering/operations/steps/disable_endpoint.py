@@ -1,0 +1,40 @@
+"""Disable an endpoint: nothing is sent to it, what it was to be sent is kept, and somebody else is told."""
+
+import json
+
+from sqlalchemy import Connection
+
+from metering.domain.alert_types import WEBHOOK_DISABLED
+from metering.domain.instants import format_instant
+from metering.domain.webhooks import ASKED, HELD, PENDING
+from metering.operations.steps.raise_alert import raise_alert
+from metering.storage.alerts import NewAlert
+from metering.storage.webhook_deliveries import end_deliveries
+from metering.storage.webhook_endpoints import EndpointRow, update_endpoint
+
+
+def disable_endpoint(connection: Connection, endpoint: EndpointRow, reason: str, *, now: int) -> None:
+    """Disable an endpoint whose row the transaction holds.
+
+    Unless somebody asked for it, it is alerted on; other endpoints are sent that.
+    """
+    update_endpoint(connection, endpoint.id, {"disabled_at": now, "disabled_reason": reason})
+    end_deliveries(connection, endpoint.id, [PENDING], HELD, now=now)
+    if reason == ASKED:
+        return
+    data = {
+        "endpoint_id": endpoint.id,
+        "reason": reason,
+        "failing_since": None if endpoint.failing_since is None else format_instant(endpoint.failing_since),
+        "disabled_at": format_instant(now),
+    }
+    alert = NewAlert(
+        WEBHOOK_DISABLED,
+        f"webhook:{endpoint.id}",
+        now,
+        json.dumps(data),
+        # An endpoint that was enabled again can be disabled again.
+        period=format_instant(now),
+        account_id=endpoint.filter.account_id,
+    )
+    raise_alert(connection, alert, now=now)

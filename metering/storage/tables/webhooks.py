@@ -1,0 +1,106 @@
+"""Where alerts are sent: endpoints, their secrets, what is to be sent to whom (the outbox), and every attempt.
+
+A message and its deliveries are written in the transaction of their alert. Messages and attempts are written once; a delivery's
+row says how far it is, and an endpoint's how it does.
+"""
+
+from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import text as sql
+
+from metering.storage.tables.schema import identifier, integer, refers, table, text
+
+_DUE = sql("due_at IS NOT NULL")
+
+webhook_endpoints = table(
+    "webhook_endpoints",
+    identifier(),
+    # Whose it is; NULL: the operator's.
+    refers("account_id", "accounts", null=True),
+    # Encrypted: the address of an incoming webhook of Slack is itself a secret. What may be shown of it stands beside it.
+    text("url"),
+    text("shown_url"),
+    text("description"),
+    text("format"),
+    # Separated by spaces; empty: every type.
+    text("types"),
+    integer("created_at"),
+    # Since the first failure after the last success.
+    integer("failing_since", null=True),
+    integer("disabled_at", null=True),
+    text("disabled_reason"),
+    integer("deleted_at", null=True),
+    CheckConstraint("format IN ('standard', 'slack')", name="format"),
+    CheckConstraint("disabled_reason IN ('', 'asked', 'gone', 'failing')", name="disabled_reason"),
+    CheckConstraint("(disabled_at IS NULL) = (disabled_reason = '')", name="disabled"),
+    Index("ix_webhook_endpoints_account_id", "account_id"),
+)
+
+# To which accounts an operator's endpoint is narrowed; none: all.
+webhook_endpoint_accounts = table(
+    "webhook_endpoint_accounts",
+    refers("endpoint_id", "webhook_endpoints"),
+    refers("account_id", "accounts"),
+    PrimaryKeyConstraint("endpoint_id", "account_id"),
+)
+
+webhook_secrets = table(
+    "webhook_secrets",
+    identifier(),
+    refers("endpoint_id", "webhook_endpoints"),
+    # Encrypted.
+    text("secret"),
+    integer("created_at"),
+    # Until when it signs beside the one that replaced it.
+    integer("expires_at", null=True),
+    Index("ix_webhook_secrets_endpoint_id", "endpoint_id"),
+)
+
+webhook_messages = table(
+    "webhook_messages",
+    identifier(),
+    # The webhook-id: the same for every endpoint and every attempt.
+    text("name"),
+    # NULL: a test that somebody asked for.
+    refers("alert_id", "alerts", null=True),
+    text("type"),
+    integer("created_at"),
+    text("document"),
+    UniqueConstraint("name"),
+    UniqueConstraint("alert_id"),
+)
+
+webhook_deliveries = table(
+    "webhook_deliveries",
+    identifier(),
+    refers("endpoint_id", "webhook_endpoints"),
+    refers("message_id", "webhook_messages"),
+    text("status"),
+    # Attempts since it was last asked for.
+    integer("tries"),
+    # When it is to be sent; whoever takes it to send it puts this off, so that it is taken again where nobody tells the end.
+    integer("due_at", null=True),
+    integer("created_at"),
+    integer("finished_at", null=True),
+    UniqueConstraint("message_id", "endpoint_id"),
+    CheckConstraint("status IN ('pending', 'delivered', 'failed', 'held', 'cancelled')", name="status"),
+    CheckConstraint("(status = 'pending') = (due_at IS NOT NULL)", name="due"),
+    CheckConstraint("(status = 'pending') = (finished_at IS NULL)", name="finished"),
+    Index("ix_webhook_deliveries_due", "endpoint_id", "due_at", sqlite_where=_DUE, postgresql_where=_DUE),
+    Index("ix_webhook_deliveries_endpoint_id_id", "endpoint_id", "id"),
+)
+
+webhook_attempts = table(
+    "webhook_attempts",
+    identifier(),
+    refers("delivery_id", "webhook_deliveries"),
+    integer("started_at"),
+    integer("latency_ms"),
+    # NULL: there was no answer.
+    integer("status_code", null=True),
+    # Empty: it was answered with success.
+    text("error_code"),
+    text("error_message"),
+    # The begin of what was answered.
+    text("answer"),
+    Index("ix_webhook_attempts_delivery_id", "delivery_id"),
+)

@@ -1,0 +1,71 @@
+"""``kill -9`` in the middle of raising and sending, twenty times: each alert once, each webhook at least once, under one id."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from receiver import receiver
+from sqlalchemy import select
+from webhook_builders import create_endpoint, deliveries_of
+
+from metering.storage.tables import alerts
+
+ROOT = Path(__file__).parents[2]
+VICTIM = Path(__file__).with_name("webhooks_until_killed.py")
+ALERTS = 400
+KILLS = 20
+
+
+def start(meter):
+    return subprocess.Popen(
+        [sys.executable, str(VICTIM), meter.url, str(ALERTS)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    )
+
+
+def kill(process):
+    process.kill()
+    process.wait(10)
+    process.stdout.close()
+
+
+def test_killed_at_any_moment_nothing_is_raised_twice_and_nothing_is_not_sent(bare_meter):
+    # On PostgreSQL there are two replicas, one of which is killed at a time.
+    replicas = 1 if bare_meter.on_sqlite else 2
+    chance = random.Random(7)
+    with receiver(pausing) as there:
+        create_endpoint(bare_meter, there.url)
+        processes = [start(bare_meter) for _ in range(replicas)]
+        for number in range(KILLS):
+            victim = number % replicas
+            assert processes[victim].stdout.readline() in (b"here\n", b"")
+            time.sleep(chance.random() / 5)
+            kill(processes[victim])
+            processes[victim] = start(bare_meter)
+        for process in processes:
+            told, _ = process.communicate(timeout=90)
+            assert told.endswith(b"done\n")
+        received = list(there.received)
+    found = deliveries_of(bare_meter, 1)
+    raised = [row.subject for row in bare_meter.rows(select(alerts.c.subject).order_by(alerts.c.id))]
+    assert sorted(raised) == sorted(f"budget:{number}" for number in range(ALERTS))
+    assert len(found) == ALERTS
+    assert {each.row.status for each in found} == {"delivered"}
+    ids = defaultdict(set)
+    for request in received:
+        ids[request.document["data"]["subject"]].add(request.id)
+    assert ids.keys() == set(raised)
+    assert {len(each) for each in ids.values()} == {1}
+    assert {name for each in ids.values() for name in each} == {each.row.message for each in found}
+
+
+def pausing(receiver, connection, number):
+    """Take it after a moment, so that many are under way whenever somebody dies."""
+    receiver.over.wait(0.02)
+    connection.sendall(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")

@@ -1,0 +1,49 @@
+"""Run as a program by the tests of crash safety: raises alerts and dispatches, as a server does, until it is killed.
+
+``python webhooks_until_killed.py DATABASE ALERTS``: says ``here`` when it has begun. Each alert is raised unless it was before,
+one a transaction; when all are raised and sent it says ``done`` and ends.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from webhook_builders import new_alert, webhook_settings
+
+from metering.operations.steps.raise_alert import raise_alert
+from metering.outbound.post import PostLimits
+from metering.runtime.dispatcher import Dispatcher, DispatchLimits
+from metering.storage.database import open_database, reading, writing_beside_others
+from metering.storage.webhook_deliveries import count_by_status
+
+PATIENCE = 60
+
+
+def now() -> int:
+    return time.time_ns() // 1_000
+
+
+def main() -> None:
+    """Raise and send."""
+    engine, alerts = open_database(sys.argv[1]), int(sys.argv[2])
+    limits = DispatchLimits(poll_seconds=0.05, lease_seconds=1, post=PostLimits(total_seconds=0.8))
+    dispatcher = Dispatcher(engine, webhook_settings(), now, limits)
+    dispatcher.start()
+    print("here", flush=True)  # noqa: T201
+    for number in range(alerts):
+        with writing_beside_others(engine) as connection:
+            raise_alert(connection, new_alert(f"budget:{number}"), now=now())
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with reading(engine) as connection:
+            if not count_by_status(connection, 1).get("pending"):
+                print("done", flush=True)  # noqa: T201
+                dispatcher.stop()
+                return
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""A receiver of webhooks on loopback that behaves as a test says, and remembers what came. Stops with its block.
+
+A behaviour is given the connection, and answers it: ``taken``, ``refused()``, ``reset``, ``silent``... A receiver without one
+takes everything.
+"""
+
+import json
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple, Self
+
+PATIENCE = 20.0
+
+
+class Received(NamedTuple):
+    """One request: when it had come (monotonic seconds), its headers in lower case, its body."""
+
+    at: float
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def id(self) -> str:
+        return self.headers["webhook-id"]
+
+    @property
+    def document(self) -> dict:
+        return json.loads(self.body)
+
+
+class Receiver:
+    """Where it listens, and what it received."""
+
+    def __init__(self, behaviour: Callable | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self.received: list[Received] = []
+        self._tls = tls
+        self.behaviour = behaviour or taken
+        self.over = threading.Event()
+        self._arrived = threading.Condition()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._listener.settimeout(0.05)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/hook"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self._thread.join(PATIENCE)
+        self._listener.close()
+
+    def wait_for(self, count: int) -> list[Received]:
+        """Return what came, once so many requests have."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self.received) >= count, PATIENCE), len(self.received)
+            return list(self.received)
+
+    def _serve(self) -> None:
+        while not self.over.is_set():
+            with suppress(TimeoutError):
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        with suppress(OSError):
+            connection.settimeout(PATIENCE)
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            self._answer(connection)
+        connection.close()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection:
+            head, _, body = _read_until(connection, b"\r\n\r\n")
+            lines = head.decode("latin-1").split("\r\n")
+            headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:])}
+            while len(body) < int(headers["content-length"]):
+                body += connection.recv(65_536)
+            with self._arrived:
+                self.received.append(Received(time.monotonic(), lines[0].split(" ")[1], headers, body))
+                number = len(self.received)
+                self._arrived.notify_all()
+            self.behaviour(self, connection, number)
+
+
+def answer(status: str, body: bytes = b"", **headers: str) -> bytes:
+    """A whole answer; ``headers`` are written with dashes for underscores."""
+    told = {"content-length": str(len(body)), "connection": "close"}
+    told |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return "\r\n".join([f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in told.items()), "", ""]).encode() + body
+
+
+def saying(content: bytes) -> Callable:
+    """A receiver that answers with these bytes."""
+
+    def say(receiver: Receiver, connection: socket.socket, number: int) -> None:
+        connection.sendall(content)
+
+    return say
+
+
+taken = saying(answer("204 No Content"))
+
+
+def refused(status: str = "500 Internal Server Error", body: bytes = b"", **headers: str) -> Callable:
+    """A receiver that does not take it."""
+    return saying(answer(status, body, **headers))
+
+
+def reset(receiver: Receiver, connection: socket.socket, number: int) -> None:
+    """A receiver that breaks the connection off."""
+    # Closing with a linger of nothing sends RST instead of FIN.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def silent(receiver: Receiver, connection: socket.socket, number: int) -> None:
+    """A receiver that never answers."""
+    receiver.over.wait(PATIENCE)
+
+
+def dripping(receiver: Receiver, connection: socket.socket, number: int) -> None:
+    """A receiver that sends a byte of its headers now and then, for ever."""
+    for byte in answer("200 OK" + "k" * 100_000):
+        if receiver.over.wait(0.02):
+            return
+        connection.sendall(bytes([byte]))
+
+
+def endless(receiver: Receiver, connection: socket.socket, number: int) -> None:
+    """A receiver that answers with a body that does not end."""
+    connection.sendall(b"HTTP/1.1 500 Oh\r\nconnection: close\r\n\r\n")
+    while not receiver.over.is_set():
+        connection.sendall(b"x" * 65_536)
+
+
+def failing_at_first(times: int) -> Callable:
+    """A receiver that takes nothing before it was asked so often."""
+
+    def behave(receiver: Receiver, connection: socket.socket, number: int) -> None:
+        connection.sendall(answer("503 Busy") if number <= times else answer("200 OK", b"ok"))
+
+    return behave
+
+
+def _read_until(connection: socket.socket, mark: bytes) -> tuple[bytes, bytes, bytes]:
+    read = b""
+    while mark not in read:
+        part = connection.recv(65_536)
+        if not part:
+            raise ConnectionError
+        read += part
+    return read.partition(mark)
+
+
+@contextmanager
+def receiver(behaviour: Callable | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    """Receive on loopback."""
+    with Receiver(behaviour, tls) as made:
+        yield made
