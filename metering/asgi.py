@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from metering.api.app import create_api
+from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.open_service import Service, open_service
 from metering.operations.settings import read_settings
 from metering.operations.sync_prices import Source
@@ -44,17 +45,14 @@ def create_app() -> FastAPI:
 @contextmanager
 def _beside_requests(service: Service, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
     """Run the jobs until the server ends; what they wait for then is left undone."""
-    jobs = _jobs(service)
-    scheduler = Scheduler(jobs, _leader(service.engine)) if jobs else None
-    if scheduler is not None:
-        scheduler.start()
+    scheduler = Scheduler(_jobs(service), _leader(service.engine))
+    scheduler.start()
     with closing:
         try:
             yield
         finally:
             stopping.set()
-            if scheduler is not None:
-                scheduler.stop()
+            scheduler.stop()
 
 
 def _leader(engine: Engine) -> Leader | ServerLeader:
@@ -63,11 +61,13 @@ def _leader(engine: Engine) -> Leader | ServerLeader:
 
 
 def _jobs(service: Service) -> list[Job]:
+    judge = BudgetJudge(service.engine, service.catalogue, service.clock)
+    jobs = [Job("budgets", judge.judge_all)]
     sync = service.settings.sync
-    if not sync.interval_minutes:
-        return []
-    source = Source(service.fetch, sync, service.clock)
-    return [Job("price sync", partial(sync_when_due, service.engine, source))]
+    if sync.interval_minutes:
+        source = Source(service.fetch, sync, service.clock)
+        jobs.append(Job("price sync", partial(sync_when_due, service.engine, source)))
+    return jobs
 
 
 def _pause(stopping: threading.Event, seconds: float) -> None:

@@ -10,6 +10,7 @@ import metering
 from metering.api import (
     accounts,
     alerts,
+    budgets,
     credits,  # noqa: A004
     event_explained,
     events,
@@ -29,8 +30,10 @@ from metering.api import (
 )
 from metering.api.event_models import NativeEvent
 from metering.api.openapi import DescribedApi
+from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.open_service import Service
 from metering.runtime.group_writer import GroupWriter
+from metering.runtime.judging import Judging
 from metering.web.body_limit import BodyLimit
 from metering.web.guards import AnswerGuard
 from metering.web.known_senders import KnownSenders
@@ -59,9 +62,11 @@ def create_api(service: Service, while_serving: Callable[[], AbstractContextMana
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        app.state.judging.start()
         with while_serving():
             yield
             app.state.writer.close()
+            app.state.judging.stop()
         service.engine.dispose()
 
     app = DescribedApi(
@@ -77,12 +82,13 @@ def create_api(service: Service, while_serving: Callable[[], AbstractContextMana
     )
     app.described = (NativeEvent,)
     app.state.service = service
-    app.state.writer = GroupWriter(service.ingester, service.settings.max_waiting_events)
+    app.state.judging = Judging(BudgetJudge(service.engine, service.catalogue, service.clock))
+    app.state.writer = GroupWriter(service.ingester, service.settings.max_waiting_events, app.state.judging.wake)
     app.state.senders = KnownSenders()
     about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
     resources = (
-        events, event_explained, spend, accounts, plans, credits, *about_prices, price_syncs, rerate, alerts, statements,
-        quarantine, keys, health,
+        events, event_explained, spend, accounts, plans, credits, budgets, *about_prices, price_syncs, rerate, alerts,
+        statements, quarantine, keys, health,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)

@@ -8,7 +8,7 @@ told to come again, instead of memory growing without end.
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
@@ -38,11 +38,15 @@ class _Waiting(NamedTuple):
 
 
 class GroupWriter:
-    """Stores batches for many requests at once; its thread starts with the first of them and ends with ``close``."""
+    """Stores batches for many requests at once; its thread starts with the first of them and ends with ``close``.
 
-    def __init__(self, ingester: Ingester, max_waiting_events: int) -> None:
+    ``on_stored`` is called after each commit, and must not take long.
+    """
+
+    def __init__(self, ingester: Ingester, max_waiting_events: int, on_stored: Callable[[], object] = lambda: None) -> None:
         self._ingester = ingester
         self._most = max_waiting_events
+        self._on_stored = on_stored
         self._queue: deque[_Waiting] = deque()
         self._events = 0
         self._changed = threading.Condition()
@@ -114,6 +118,7 @@ class GroupWriter:
             return
         for waiting, result in zip(group, results, strict=True):
             _answer(waiting, result)
+        self._on_stored()
 
 
 def _answer(waiting: _Waiting, outcome: BatchResult | Exception) -> None:

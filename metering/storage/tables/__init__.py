@@ -5,6 +5,7 @@ SQLite tables are STRICT: an overflowing sum or a float that strays in is an err
 
 from metering.storage.tables.accounts import account_names, accounts, api_keys, plan_changes
 from metering.storage.tables.alerts import alerts
+from metering.storage.tables.budgets import budget_revisions, budgets, touched_days
 from metering.storage.tables.credits import credit_entries, credit_grants
 from metering.storage.tables.events import (
     EVENT_ID_BLOCK,
@@ -37,6 +38,8 @@ __all__ = [
     "accounts",
     "alerts",
     "api_keys",
+    "budget_revisions",
+    "budgets",
     "charges",
     "credit_entries",
     "credit_grants",
@@ -65,4 +68,5 @@ __all__ = [
     "series",
     "sources",
     "sqlite_metadata",
+    "touched_days",
 ]
