@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from request_log import write_request_log
@@ -75,7 +75,7 @@ class Client(asyncio.Protocol):
         self._transport.write(following)
 
 
-async def drive(port: int, requests: list[bytes], connections: int) -> tuple[float, list[float]]:
+async def drive(port: int, requests: Iterable[bytes], connections: int) -> tuple[float, list[float]]:
     """Send the requests over the connections; return (seconds, the latency of each)."""
     loop = asyncio.get_running_loop()
     waiting = iter(requests)
@@ -95,9 +95,9 @@ def free_port() -> int:
 
 
 class Server:
-    """``metering serve`` on a database of its own."""
+    """``metering serve`` on a database of its own, which ``prepare`` may fill."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, prepare: Callable[[], None] = lambda: None) -> None:
         self.port = free_port()
         environment = {**os.environ, "METERING_DATABASE_URL": f"sqlite:///{folder / 'api.db'}"}
         command = [sys.executable, "-m", "metering"]
@@ -108,6 +108,7 @@ class Server:
             env=environment, check=True, capture_output=True, text=True,
         )  # fmt: skip
         self.token = made.stdout.split('"token": "', 1)[1].split('"', 1)[0]
+        prepare()
         self.process = subprocess.Popen(
             [*command, "serve", "--port", str(self.port)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -27,6 +27,7 @@ from metering.formats.csv_columns import MAPPABLE_FIELDS
 from metering.formats.detect import Format
 from metering.formats.options import DecodeOptions
 from metering.operations.ingest_log import LogRequest, Progress, ingest_log
+from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.manage_accounts import ensure_account, list_plan_changes, set_plan, show_account
 from metering.operations.open_service import Service
 from metering.operations.query_spend import query_spend
@@ -134,8 +135,11 @@ def _tell(report: IngestReport, choices: IngestChoices) -> None:
 def _ingest(service: Service, request: LogRequest, file: FileReport, told: Callable[[Progress], None]) -> None:
     """Ingest one input into its report; what goes wrong with it is kept there and does not stop the others."""
 
+    judge = BudgetJudge(service.engine, service.catalogue, service.clock)
+
     def follow(progress: Progress) -> None:
         file.result = progress.result
+        judge.judge_if_due()
         told(progress)
 
     try:

@@ -10,6 +10,8 @@ from metering.domain.periods import Period
 class BudgetState(Struct, frozen=True):
     """What was spent in a period of a budget's amount, what of its thresholds is reached, and what is to be expected.
 
+    ``is_present``: the period has begun and is not over.
+
     ``reached`` is what spending is at or above now; ``fired`` what was told of, which stays told when spending falls. Usage
     without a price counts nothing: ``unpriced_events`` says how many requests that are.
     """
@@ -19,6 +21,7 @@ class BudgetState(Struct, frozen=True):
     spent_nano: int
     unpriced_events: int
     forecast: Forecast
+    is_present: bool = True
     fired: tuple[int, ...] = ()
 
     @property
@@ -50,9 +53,9 @@ class BudgetState(Struct, frozen=True):
 
     @property
     def blocked(self) -> bool:
-        """Whether the budget blocks; it releases when spending falls below."""
+        """Whether the budget blocks: in its present period, and until spending falls below."""
         percent = self.terms.block_percent
-        return percent is not None and _reaches(self.spent_nano, percent, self.terms.amount_nano)
+        return percent is not None and self.is_present and _reaches(self.spent_nano, percent, self.terms.amount_nano)
 
 
 def _reaches(amount_nano: int, percent: int, budget_nano: int) -> bool:

@@ -1,14 +1,17 @@
 """Budgets and their revisions. A revision is appended, never changed; of a budget the highest one holds."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select
 
-from metering.domain.budgets import Action, Basis, BudgetTerms
+from metering.domain.budgets import Action, Basis, BudgetTerms, Scope
 from metering.domain.periods import Window
 from metering.storage.tables import budget_revisions, budgets
+
+_IDS_A_STATEMENT = 500
 
 
 class BudgetRow(NamedTuple):
@@ -23,6 +26,31 @@ class BudgetRow(NamedTuple):
     terms: BudgetTerms
     recorded_by: str
     recorded_at: int
+
+
+class JudgedBudget(NamedTuple):
+    """What judging needs of a budget, as it is stored: ten thousand of them are read at once."""
+
+    id: int
+    amount_nano: int
+    thresholds: str
+    block_percent: int | None
+    scope: str
+    window: str
+    first_day: int | None
+    end_day: int | None
+    basis: str
+
+
+@lru_cache(maxsize=1024)
+def parse_thresholds(text: str) -> tuple[int, ...]:
+    """Return thresholds as they are stored."""
+    return tuple(json.loads(text))
+
+
+def parse_scope(text: str) -> Scope:
+    """Return a scope as it is stored."""
+    return {name: tuple(values) for name, values in json.loads(text).items()}
 
 
 def insert_budget(connection: Connection, account_id: int, *, now: int) -> int:
@@ -63,10 +91,30 @@ def newest_revision_id(connection: Connection) -> int:
     return newest
 
 
-def revisions_after(connection: Connection, revision_id: int) -> Iterable[BudgetRow]:
-    """Return what was said of all budgets after a revision, in order."""
-    statement = _revisions().where(budget_revisions.c.id > revision_id).order_by(budget_revisions.c.id)
-    return (_row(row) for row in connection.execute(statement))
+def accounts_changed_after(connection: Connection, revision_id: int) -> list[int]:
+    """Return the accounts of whose budgets something was said after a revision."""
+    joined = budgets.join(budget_revisions, budget_revisions.c.budget_id == budgets.c.id)
+    statement = select(budgets.c.account_id).select_from(joined).where(budget_revisions.c.id > revision_id).distinct()
+    return list(connection.execute(statement).scalars())
+
+
+def accounts_with_budgets(connection: Connection) -> list[int]:
+    """Return the accounts that have budgets that are not archived, by id."""
+    joined = budgets.join(budget_revisions, budget_revisions.c.budget_id == budgets.c.id)
+    statement = select(budgets.c.account_id).select_from(joined).where(*_current()).distinct()
+    return sorted(connection.execute(statement).scalars())
+
+
+def judged_budgets(connection: Connection, account_id: int) -> Iterator[JudgedBudget]:
+    """Return what judging needs of the account's budgets that are not archived, by id."""
+    columns = [budgets.c.id if name == "id" else budget_revisions.c[name] for name in JudgedBudget._fields]
+    statement = (
+        select(*columns)
+        .join_from(budgets, budget_revisions, budget_revisions.c.budget_id == budgets.c.id)
+        .where(*_current(), budgets.c.account_id == account_id)
+        .order_by(budgets.c.id)
+    )
+    return (JudgedBudget(*row) for row in connection.execute(statement))
 
 
 def revisions_of(connection: Connection, budget_id: int) -> list[BudgetRow]:
@@ -76,13 +124,38 @@ def revisions_of(connection: Connection, budget_id: int) -> list[BudgetRow]:
 
 
 def current_budgets(
-    connection: Connection, *, account_id: int | None = None, after: int = 0, limit: int | None = None
+    connection: Connection,
+    *,
+    account_id: int | None = None,
+    ids: Collection[int] | None = None,
+    action: Action | None = None,
+    after: int = 0,
+    limit: int | None = None,
 ) -> list[BudgetRow]:
-    """Return the budgets with ids above ``after`` that are not archived, of one account or of all, by id."""
+    """Return the budgets with ids above ``after`` that are not archived, by id; those that are asked for where any are."""
     statement = _revisions().where(*_current(), budgets.c.id > after).order_by(budgets.c.id).limit(limit)
     if account_id is not None:
         statement = statement.where(budgets.c.account_id == account_id)
+    if ids is not None:
+        statement = statement.where(budgets.c.id.in_(ids))
+    if action is not None:
+        statement = statement.where(budget_revisions.c.action == action.value)
     return [_row(row) for row in connection.execute(statement)]
+
+
+def budgets_by_id(connection: Connection, ids: Collection[int]) -> dict[int, BudgetRow]:
+    """Return the budgets with these ids that are not archived."""
+    wanted = sorted(ids)
+    parts = (wanted[start : start + _IDS_A_STATEMENT] for start in range(0, len(wanted), _IDS_A_STATEMENT))
+    return {row.id: row for part in parts for row in current_budgets(connection, ids=part)}
+
+
+def forecast_budgets(connection: Connection, account_id: int) -> list[BudgetRow]:
+    """Return the account's budgets whose forecasts are watched."""
+    statement = _revisions().where(
+        *_current(), budgets.c.account_id == account_id, budget_revisions.c.forecast_percent.is_not(None)
+    )
+    return [_row(row) for row in connection.execute(statement.order_by(budgets.c.id))]
 
 
 def count_budgets(connection: Connection, account_id: int) -> int:
@@ -108,12 +181,12 @@ def _revisions() -> Select[Any]:
 def _row(row: Row[Any]) -> BudgetRow:
     terms = BudgetTerms(
         name=row.name,
-        scope={name: tuple(values) for name, values in json.loads(row.scope).items()},
+        scope=parse_scope(row.scope),
         window=Window(row.window),
         first_day=row.first_day,
         end_day=row.end_day,
         amount_nano=row.amount_nano,
-        thresholds=tuple(json.loads(row.thresholds)),
+        thresholds=parse_thresholds(row.thresholds),
         forecast_percent=row.forecast_percent,
         action=Action(row.action),
         block_percent=row.block_percent,

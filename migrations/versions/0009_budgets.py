@@ -74,10 +74,31 @@ def upgrade() -> None:
         sa.CheckConstraint("unpriced IN (0, 1)", name=op.f("ck_touched_days_unpriced")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_touched_days")),
         sqlite_strict=True,
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "hour_sums",
+        sa.Column("account_id", Int64, nullable=False),
+        sa.Column("hour", Int64, nullable=False),
+        sa.Column("amount_nano", Int64, nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "hour", name=op.f("pk_hour_sums")),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_hour_sums_hour", "hour_sums", ["hour"], unique=False)
+    op.create_table(
+        "summed_hours",
+        sa.Column("hour", Int64, autoincrement=False, nullable=False),
+        sa.Column("summed_at", Int64, nullable=False),
+        sa.PrimaryKeyConstraint("hour", name=op.f("pk_summed_hours")),
+        sqlite_strict=True,
     )
 
 
 def downgrade() -> None:
+    op.drop_table("summed_hours")
+    op.drop_index("ix_hour_sums_hour", table_name="hour_sums")
+    op.drop_table("hour_sums")
     op.drop_table("touched_days")
     op.drop_table("budget_revisions")
     op.drop_index("ix_budgets_account_id", table_name="budgets")

@@ -1,8 +1,6 @@
 """``/v1/budgets``: make, see, change, end; and what is alerted on."""
 
-import pytest
 from native_events import native
-from starlette.testclient import TestClient
 
 from metering.operations.judge_budgets import BudgetJudge
 

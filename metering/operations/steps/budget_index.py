@@ -6,22 +6,39 @@ budgets has something to tell, in order, and how far each period has come among 
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
 
 from msgspec import Struct, field
 from sqlalchemy import Connection
 
-from metering.domain.budgets import Basis, Scope, Trigger, triggers
+from metering.domain.budgets import BLOCKED, THRESHOLD_REACHED, Basis, Scope, Trigger, amount_at
 from metering.domain.periods import Period, Window, fixed_period, period_at
-from metering.storage.budgets import BudgetRow, newest_revision_id, revisions_after
+from metering.storage.budgets import (
+    JudgedBudget,
+    accounts_changed_after,
+    accounts_with_budgets,
+    judged_budgets,
+    newest_revision_id,
+    parse_scope,
+    parse_thresholds,
+)
 
 Values = tuple[str, ...]
 
 
-class Entry(Struct, frozen=True):
-    """Something that a budget tells, and when."""
+class Entry(NamedTuple):
+    """Something that a budget tells: ordered by amount, then by budget; a threshold before the block at the same percentage."""
 
-    budget: BudgetRow
-    trigger: Trigger
+    nano: int
+    budget_id: int
+    percent: int
+    blocks: bool
+
+    @property
+    def trigger(self) -> Trigger:
+        """What it tells."""
+        return Trigger(self.nano, self.percent, BLOCKED if self.blocks else THRESHOLD_REACHED)
 
 
 class Group(Struct, eq=False):
@@ -29,16 +46,21 @@ class Group(Struct, eq=False):
 
     scope: Scope
     entries: list[Entry] = field(default_factory=list)
-    amounts: list[int] = field(default_factory=list)
     told: dict[Period, int] = field(default_factory=dict)
 
     def reached(self, period: Period, spent_nano: int) -> list[Entry]:
         """Return what a sum reaches and was not found to be told before."""
-        return self.entries[self.told.get(period, 0) : bisect_right(self.amounts, spent_nano)]
+        first = self.told.get(period, 0)
+        if first == len(self.entries) or spent_nano < self.entries[first].nano:
+            return []
+        return self.entries[first : self._reached(spent_nano)]
 
     def note_told(self, period: Period, spent_nano: int) -> None:
         """Remember that all that a sum reaches has been told. What is told stays told when the sum falls."""
-        self.told[period] = max(self.told.get(period, 0), bisect_right(self.amounts, spent_nano))
+        self.told[period] = max(self.told.get(period, 0), self._reached(spent_nano))
+
+    def _reached(self, spent_nano: int) -> int:
+        return bisect_right(self.entries, spent_nano, key=lambda entry: entry.nano)
 
 
 class Family(Struct, eq=False):
@@ -69,68 +91,70 @@ class Family(Struct, eq=False):
 
 
 class BudgetIndex:
-    """The budgets that are not archived, by account."""
+    """The budgets of the accounts that were asked for, as they are judged."""
 
     def __init__(self) -> None:
         self._newest = 0
-        self._rows: dict[int, dict[int, BudgetRow]] = {}
         self._families: dict[int, list[Family]] = {}
 
     def refresh(self, connection: Connection) -> None:
-        """Take in what was said of budgets since the last time."""
+        """Forget the accounts of whose budgets something was said since the last time."""
         newest = newest_revision_id(connection)
-        if newest == self._newest:
-            return
-        for row in revisions_after(connection, self._newest):
-            self._families.pop(row.account_id, None)
-            of_account = self._rows.setdefault(row.account_id, {})
-            if row.archived:
-                of_account.pop(row.id, None)
-            else:
-                of_account[row.id] = row
-        self._newest = newest
+        if newest != self._newest:
+            for account_id in accounts_changed_after(connection, self._newest):
+                self._families.pop(account_id, None)
+            self._newest = newest
 
-    def accounts(self) -> list[int]:
+    def accounts(self, connection: Connection) -> list[int]:
         """Return the accounts that have budgets."""
-        return sorted(account_id for account_id, rows in self._rows.items() if rows)
+        return accounts_with_budgets(connection)
 
-    def budgets_of(self, account_id: int) -> list[BudgetRow]:
-        """Return the account's budgets."""
-        return list(self._rows.get(account_id, {}).values())
-
-    def families_of(self, account_id: int) -> list[Family]:
-        """Return the account's budgets as they are judged."""
+    def families_of(self, connection: Connection, account_id: int) -> list[Family]:
+        """Return the account's budgets; ``refresh`` was called in the same transaction."""
         if account_id not in self._families:
-            self._families[account_id] = families(self.budgets_of(account_id))
+            self._families[account_id] = families(judged_budgets(connection, account_id))
         return self._families[account_id]
 
 
-def families(rows: Iterable[BudgetRow]) -> list[Family]:
-    """Lay out budgets of one account."""
-    found: dict[object, Family] = {}
-    told: dict[int, list[tuple[int, int, Entry]]] = {}
-    groups: dict[int, Group] = {}
-    for row in rows:
-        terms = row.terms
-        fixed = None if terms.first_day is None or terms.end_day is None else fixed_period(terms.first_day, terms.end_day)
-        key = (terms.window, fixed, terms.basis, tuple(terms.scope))
-        group = found.setdefault(key, Family(*key)).group_for(terms.scope)
-        groups[id(group)] = group
-        entries = [(each.nano, row.id, Entry(row, each)) for each in triggers(terms)]
-        told.setdefault(id(group), []).extend(entries)
-    for identity, group in groups.items():
-        # Stable: what a budget tells at the same amount keeps its order.
-        ordered = sorted(told[identity], key=lambda each: each[:2])
-        group.entries = [entry for _, _, entry in ordered]
-        group.amounts = [amount for amount, _, _ in ordered]
+def families(budgets: Iterable[JudgedBudget]) -> list[Family]:
+    """Lay out the budgets of one account."""
+    found: dict[tuple[Window, Period | None, Basis, Values], Family] = {}
+    groups: dict[tuple[object, ...], Group] = {}
+    for budget in budgets:
+        asks = budget[_FIRST_ASKED:_LAST_ASKED]
+        group = groups.get(asks)
+        if group is None:
+            group = groups[asks] = _group_for(budget, found)
+        amount, budget_id = budget.amount_nano, budget.id
+        for percent in parse_thresholds(budget.thresholds):
+            group.entries.append(Entry(amount_at(amount, percent), budget_id, percent, blocks=False))
+        if budget.block_percent is not None:
+            group.entries.append(Entry(amount_at(amount, budget.block_percent), budget_id, budget.block_percent, blocks=True))
+    for group in groups.values():
+        group.entries.sort()
     return list(found.values())
+
+
+def _group_for(budget: JudgedBudget, found: dict[tuple[Window, Period | None, Basis, Values], Family]) -> Group:
+    scope = parse_scope(budget.scope)
+    first, end = budget.first_day, budget.end_day
+    fixed = None if first is None or end is None else fixed_period(first, end)
+    key = (Window(budget.window), fixed, Basis(budget.basis), tuple(scope))
+    return found.setdefault(key, Family(*key)).group_for(scope)
+
+
+_FIRST_ASKED = JudgedBudget._fields.index("scope")
+_LAST_ASKED = JudgedBudget._fields.index("basis") + 1
 
 
 def periods_by_window(days: Iterable[int]) -> dict[Window, list[Period]]:
     """Return the periods that days are in, of each window that is not fixed."""
     wanted = sorted(set(days))
     return {
-        window: sorted({period_at(window, day) for day in wanted}, key=lambda period: period.first_day)
+        window: sorted({_period_at(window, day) for day in wanted}, key=lambda period: period.first_day)
         for window in Window
         if window is not Window.FIXED
     }
+
+
+_period_at = lru_cache(maxsize=8192)(period_at)

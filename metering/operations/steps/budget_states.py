@@ -31,6 +31,7 @@ def state_of(
         spent_nano=spent.amount_nano,
         unpriced_events=spent.unpriced_events,
         forecast=forecast(period, now, spent.amount_nano, _recent(terms, spend, now), terms.amount_nano),
+        is_present=period.start <= now < period.end,
         fired=tuple(sorted(fired)),
     )
 

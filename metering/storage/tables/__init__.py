@@ -5,7 +5,7 @@ SQLite tables are STRICT: an overflowing sum or a float that strays in is an err
 
 from metering.storage.tables.accounts import account_names, accounts, api_keys, plan_changes
 from metering.storage.tables.alerts import alerts
-from metering.storage.tables.budgets import budget_revisions, budgets, touched_days
+from metering.storage.tables.budgets import budget_revisions, budgets, hour_sums, summed_hours, touched_days
 from metering.storage.tables.credits import credit_entries, credit_grants
 from metering.storage.tables.events import (
     EVENT_ID_BLOCK,
@@ -49,6 +49,7 @@ __all__ = [
     "event_identities",
     "event_ids",
     "events",
+    "hour_sums",
     "later_claims",
     "metadata",
     "month_rollups",
@@ -68,5 +69,6 @@ __all__ = [
     "series",
     "sources",
     "sqlite_metadata",
+    "summed_hours",
     "touched_days",
 ]

@@ -1,8 +1,8 @@
 """Budgets with every revision of them, and what judging them works from."""
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, Index, PrimaryKeyConstraint, UniqueConstraint
 
-from metering.storage.tables.schema import flag, identifier, integer, refers, table, text
+from metering.storage.tables.schema import Int64, flag, identifier, integer, refers, table, text
 
 budgets = table(
     "budgets",
@@ -49,11 +49,31 @@ budget_revisions = table(
 )
 
 # Usage that has not been judged yet, noted in the transaction that counted it: of which account, on which UTC day, and whether
-# something of it has no price. Rows are only ever appended and taken away, so that nobody waits for anybody.
+# something of it has no price. Rows are only ever appended and taken away, so that nobody waits for anybody. An id is never
+# given again, which SQLite would do by itself: who has judged a row would take another one for it.
 touched_days = table(
     "touched_days",
     identifier(),
     integer("account_id"),
     integer("event_day"),
     flag("unpriced"),
+    sqlite_autoincrement=True,
+)
+
+# What accounts spent by hours (since 1970), to tell an unusual one by. Notes and no facts: the event log gives them anew.
+hour_sums = table(
+    "hour_sums",
+    integer("account_id"),
+    integer("hour"),
+    integer("amount_nano"),
+    PrimaryKeyConstraint("account_id", "hour"),
+    Index("ix_hour_sums_hour", "hour"),
+    sqlite_with_rowid=False,
+)
+
+# Which hours are in there, of all accounts.
+summed_hours = table(
+    "summed_hours",
+    Column("hour", Int64, primary_key=True, autoincrement=False),
+    integer("summed_at"),
 )
