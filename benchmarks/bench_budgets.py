@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import os
 import random
+import resource
 import sqlite3
 import statistics
 import subprocess
@@ -65,8 +66,8 @@ def _insert(connection, account_id: int, terms: BudgetTerms) -> None:
     insert_revision(connection, budget_id, 1, terms, archived=False, by="bench", now=NOW)
 
 
-def ingest_process(folder: Path, log: Path, budgets: int) -> float:
-    """Return events a second of ``metering ingest`` on an empty database."""
+def ingest_process(folder: Path, log: Path, budgets: int) -> tuple[float, float]:
+    """Return the seconds that ``metering ingest`` takes on an empty database, by the clock and of the processors."""
     database = folder / f"ingest-{budgets}.db"
     environment = {**os.environ, "METERING_DATABASE_URL": f"sqlite:///{database}"}
     command = [sys.executable, "-m", "metering"]
@@ -74,12 +75,17 @@ def ingest_process(folder: Path, log: Path, budgets: int) -> float:
         subprocess.run([*command, *setup], env=environment, check=True, capture_output=True)
     if budgets:
         make_budgets(database, budgets, 0)
-    started = time.perf_counter()
+    busy, started = _children_seconds(), time.perf_counter()
     subprocess.run([*command, "ingest", "--quiet", str(log)], env=environment, check=True, capture_output=True)
-    took = time.perf_counter() - started
+    took = time.perf_counter() - started, _children_seconds() - busy
     for file in folder.glob(f"{database.name}*"):
         file.unlink()
     return took
+
+
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @contextmanager
@@ -169,7 +175,9 @@ def main() -> None:
         ):
             for run in range(arguments.runs):
                 for budgets, server in ((0, bare), (arguments.budgets, full)):
-                    took.setdefault(("ingest", budgets), []).append(ingest_process(folder, log, budgets))
+                    clock, processors = ingest_process(folder, log, budgets)
+                    took.setdefault(("ingest", budgets), []).append(clock)
+                    took.setdefault(("processors", budgets), []).append(processors)
                     requests = singles(small, server, f"run{run}")
                     took.setdefault(("http", budgets), []).append(asyncio.run(drive(server.port, requests, 32))[0])
             database = folder / "with" / "api.db"
@@ -185,6 +193,7 @@ def _show(arguments: argparse.Namespace, took: dict[tuple[str, int], list[float]
         table.add_column(heading, justify="right" if heading else "left")
     for kind, label, events in (
         ("ingest", f"metering ingest, {arguments.events:,} events", arguments.events),
+        ("processors", "the same, by processor time", arguments.events),
         ("http", f"single events over HTTP, {arguments.singles:,}", arguments.singles),
     ):
         without, with_ = took[kind, 0], took[kind, arguments.budgets]

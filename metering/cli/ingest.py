@@ -105,12 +105,14 @@ def ingest(invocation: Invocation, choices: IngestChoices) -> None:
         report = IngestReport()
         if choices.account and any(each.path == STDIN or Path(each.path).exists() for each in inputs):
             _ensure_account(service, choices.account, report)
+        judge = BudgetJudge(service.engine, service.catalogue, service.clock)
         try:
             with progress_bar(shown=not choices.quiet) as follow:
                 for each in inputs:
                     report.files.append(FileReport(each))
                     request = _request(choices, columns, each, service.clock())
-                    _ingest(service, request, report.files[-1], follow(each.source))
+                    _ingest(service, judge, request, report.files[-1], follow(each.source))
+                judge.finish()
         except KeyboardInterrupt:
             _tell_interrupted(report)
         if choices.plan and not report.nothing_was_read:
@@ -132,10 +134,10 @@ def _tell(report: IngestReport, choices: IngestChoices) -> None:
         stop(1)
 
 
-def _ingest(service: Service, request: LogRequest, file: FileReport, told: Callable[[Progress], None]) -> None:
+def _ingest(
+    service: Service, judge: BudgetJudge, request: LogRequest, file: FileReport, told: Callable[[Progress], None]
+) -> None:
     """Ingest one input into its report; what goes wrong with it is kept there and does not stop the others."""
-
-    judge = BudgetJudge(service.engine, service.catalogue, service.clock)
 
     def follow(progress: Progress) -> None:
         file.result = progress.result

@@ -22,13 +22,14 @@ from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.accounts import account_with_id
 from metering.storage.alerts import NewAlert, raised_among
 from metering.storage.budgets import budgets_by_id, forecast_budgets
-from metering.storage.database import reading, writing_beside_others
+from metering.storage.database import is_server, reading, writing_beside_others
 from metering.storage.hour_sums import forget_hours_of_days
 from metering.storage.touched_days import TouchedDay, forget_notes, noted_days
 from pricing.plans import PlanCatalogue
 
 # Judging takes at most one part in so many of the time while usage keeps coming in, so that ingest does not feel it.
-SHARE = 20
+SHARE = 16
+BURST_SECONDS = 0.05
 MOST_PAUSE_SECONDS = 0.5
 _ALERTS_A_TRANSACTION = 500
 _KEPT_NOTES = 2_000
@@ -45,10 +46,13 @@ class BudgetJudge:
         self._index = BudgetIndex()
         self._values = SeriesValues()
         self._told: set[tuple[str, str, str, int]] = set()
-        self._judged: dict[int, int] = {}
+        self._judged: dict[int, TouchedDay] = {}
+        self._after = 0
         self._forgot_at = time.monotonic()
         self._lock = threading.Lock()
         self.pause_until = 0.0
+        self._saved = BURST_SECONDS
+        self._rested_at = time.monotonic()
 
     def judge(self) -> int:
         """Judge what was touched since the last time; return how many alerts were raised."""
@@ -56,8 +60,7 @@ class BudgetJudge:
             # The thread's own time: what it waited for others is no burden to them.
             began = time.thread_time()
             raised = self._judge_notes(self._clock())
-            took = time.thread_time() - began
-            self.pause_until = time.monotonic() + min(SHARE * took, MOST_PAUSE_SECONDS)
+            self._rest(time.thread_time() - began)
             return raised
 
     def judge_if_due(self) -> int:
@@ -88,24 +91,29 @@ class BudgetJudge:
             self._forget()
             return raised
 
+    def _rest(self, took: float) -> None:
+        """Say until when to rest. What was saved while little came in is spent first: a single event is judged at once."""
+        now = time.monotonic()
+        self._saved = min(BURST_SECONDS, self._saved + (now - self._rested_at) / SHARE) - took
+        self._rested_at = now
+        self.pause_until = now + min(SHARE * max(0.0, -self._saved), MOST_PAUSE_SECONDS)
+
     def _judge_notes(self, now: int) -> int:
+        due: list[Due] = []
+        alerts: list[NewAlert] = []
         with reading(self._engine) as connection:
-            notes = noted_days(connection)
-            fresh = {note_id: note for note_id, note in notes.items() if note_id not in self._judged}
-            self._judged = {note_id: day for note_id, day in self._judged.items() if note_id in notes}
-            due: list[Due] = []
-            alerts: list[NewAlert] = []
-            if fresh:
+            notes = noted_days(connection, after=self._after)
+            if notes:
                 self._index.refresh(connection)
-                for account_id, of_account in _by_account(fresh.values()).items():
-                    found, told = self._look(connection, account_id, of_account, now)
-                    due += found
-                    alerts += told
+            for account_id, of_account in _by_account(notes.values()).items():
+                found, told = self._look(connection, account_id, of_account, now)
+                due += found
+                alerts += told
         raised = self._raise(alerts, now)
-        self._note_told(due)
-        self._judged.update((note_id, note.event_day) for note_id, note in fresh.items())
-        if len(self._judged) >= _KEPT_NOTES or (self._judged and time.monotonic() - self._forgot_at >= _KEPT_SECONDS):
-            self._forget()
+        for each in due:
+            each.group.note_told(each.period, each.spend.amount_nano)
+        self._judged |= notes
+        self._forget_some()
         return raised
 
     def _look(
@@ -133,7 +141,8 @@ class BudgetJudge:
             alerts += _forecast_alerts(connection, account_id, spend, now)
             alerts = self._not_told(connection, alerts)
         raised = self._raise(alerts, now)
-        self._note_told(due)
+        for each in due:
+            each.group.note_told(each.period, each.spend.amount_nano)
         return raised
 
     def _not_told(self, connection: Connection, alerts: Iterable[NewAlert]) -> list[NewAlert]:
@@ -153,18 +162,26 @@ class BudgetJudge:
             self._told.update(map(_identity, part))
         return raised
 
-    def _note_told(self, due: Iterable[Due]) -> None:
-        for each in due:
-            each.group.note_told(each.period, each.spend.amount_nano)
+    def _forget_some(self) -> None:
+        """Take notes away: at once where that makes nobody wait, else many at a time."""
+        if is_server(self._engine):
+            self._forget()
+        elif self._judged:
+            # On SQLite ids tell the order of commits, so that none below the last one is still to come.
+            self._after = max(self._judged)
+            if len(self._judged) >= _KEPT_NOTES or time.monotonic() - self._forgot_at >= _KEPT_SECONDS:
+                self._forget()
 
     def _forget(self) -> None:
         """Take away the notes that were judged; of days that are over the hours are to be summed anew."""
+        self._forgot_at = time.monotonic()
+        if not self._judged:
+            return
         today = self._clock() // MICROS_PER_DAY
         with writing_beside_others(self._engine) as connection:
             forget_notes(connection, self._judged)
-            forget_hours_of_days(connection, {day for day in self._judged.values() if day < today})
-        self._judged.clear()
-        self._forgot_at = time.monotonic()
+            forget_hours_of_days(connection, {note.event_day for note in self._judged.values() if note.event_day < today})
+        self._judged = {}
 
 
 def _by_account(notes: Iterable[TouchedDay]) -> dict[int, set[TouchedDay]]:

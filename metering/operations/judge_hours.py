@@ -29,8 +29,8 @@ USAGE_ANOMALY = "usage.anomaly"
 DATA_VERSION = 1
 MOST_EVENTS = 200_000
 MOST_HOURS = 48
-# What is older is history that was brought in: kept to compare with, and no news.
-NEWS_HOURS = 24
+# What is older is history that was brought in: kept to compare with, and no news. Long enough for a day that has settled.
+NEWS_HOURS = 36
 
 
 def judge_hours(engine: Engine, clock: Callable[[], int]) -> int:

@@ -7,13 +7,16 @@ saw, so that what arrives meanwhile is judged again.
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from metering.storage.bulk import insert_all
+from metering.storage.sql import rows_at_once
 from metering.storage.tables import touched_days
+from metering.storage.tables.schema import Int64
 
 _INSERT = insert_all(touched_days)
 _IDS_A_STATEMENT = 500
+_NOTED = select(touched_days).where(touched_days.c.id > bindparam("after", type_=Int64))
 
 
 class TouchedDay(NamedTuple):
@@ -29,10 +32,10 @@ def note_touched_days(connection: Connection, days: Iterable[TouchedDay]) -> Non
     _INSERT.run(connection, [(None, day.account_id, day.event_day, int(day.unpriced)) for day in sorted(days)])
 
 
-def noted_days(connection: Connection) -> dict[int, TouchedDay]:
-    """Return the notes that there are, by id."""
-    rows = connection.execute(select(touched_days))
-    return {row.id: TouchedDay(row.account_id, row.event_day, bool(row.unpriced)) for row in rows}
+def noted_days(connection: Connection, *, after: int = 0) -> dict[int, TouchedDay]:
+    """Return the notes that there are above an id, by id. Ids tell the order of commits on SQLite alone."""
+    rows = rows_at_once(connection, _NOTED, {"after": after})
+    return {note_id: TouchedDay(account_id, day, bool(unpriced)) for note_id, account_id, day, unpriced in rows}
 
 
 def forget_notes(connection: Connection, ids: Collection[int]) -> None:
