@@ -141,6 +141,17 @@ def test_a_fixed_window_counts_its_days_and_neither_the_one_before_nor_its_end(w
     assert watched.state(budget).spent_nano == USD
 
 
+def test_a_window_of_whole_months_and_parts_of_others_counts_each_of_its_days_once(watched):
+    """Whole months are summed from other rollups than the days before and after them."""
+    budget = watched.budget(1, window=Window.FIXED, first_day=day("2026-08-15"), end_day=day("2026-11-20"))
+    inside = ("08-15", "08-31", "09-01", "09-30", "10-01", "10-31", "11-01", "11-19")
+    for place, text in enumerate(inside):
+        watched.spend(2**place, instant(f"2026-{text}T00:00:00Z"))
+    for text in ("08-14", "11-20"):
+        watched.spend(10_000, instant(f"2026-{text}T00:00:00Z"))
+    assert watched.state(budget).spent_nano == 255 * 1_000_000
+
+
 def test_a_period_that_is_over_still_tells_and_says_that_it_is_late(watched):
     budget = watched.budget(1, thresholds=(100,))
     watched.spend(1_000, instant("2026-10-05T00:00:00Z"))
