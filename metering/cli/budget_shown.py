@@ -52,7 +52,7 @@ def _lines(state: BudgetState) -> list[tuple[str, str]]:
         ("period", f"{state.period.name}, of {_window(terms)}"),
         ("spent", f"${shown_nano(state.spent_nano)} of ${shown_nano(terms.amount_nano)}"),
         ("", f"{_bar(state)} {state.percent}%"),
-        ("left", f"${shown_nano(state.remaining_nano)}" + (", exceeded" if state.remaining_nano < 0 else "")),
+        ("left", _left(state)),
         ("thresholds", _thresholds(state)),
         ("forecast", f"{forecast}{_METHODS[expected.method]}"),
     ]
@@ -83,6 +83,11 @@ def _row(view: BudgetView) -> list[Cell]:
 def _about(amount_nano: int | None) -> str:
     """Write an estimate, which has no more than cents to say."""
     return "" if amount_nano is None else shown_cents(amount_nano // NANO_PER_CENT)
+
+
+def _left(state: BudgetState) -> str:
+    left = state.remaining_nano
+    return f"${shown_nano(left)}" if left >= 0 else f"nothing, exceeded by ${shown_nano(-left)}"
 
 
 def _bar(state: BudgetState) -> str:

@@ -14,7 +14,7 @@ from metering.domain.budgets import THRESHOLD_REACHED, BudgetTerms, due
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.periods import Period
 from metering.operations.steps.account_spend import AccountSpend, SeriesValues
-from metering.operations.steps.budget_alerts import reached_alert, subject_of
+from metering.operations.steps.budget_alerts import forecast_alert, reached_alert, subject_of
 from metering.operations.steps.budget_states import spent_in, state_of
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.raise_alert import raise_alert
@@ -117,7 +117,10 @@ def _record(
     spent = spent_in(terms, period, spend)
     for trigger in due(terms, spent.amount_nano, ()):
         raise_alert(connection, reached_alert(row, name, period, trigger, spent, said.now), now=said.now)
-    return _view(connection, row, said.now, catalogue)
+    view = _view(connection, row, said.now, catalogue)
+    if view.state.is_present and view.state.forecast_exceeded:
+        raise_alert(connection, forecast_alert(row, name, view.state, said.now), now=said.now)
+    return view
 
 
 def _current(connection: Connection, budget_id: int) -> BudgetRow:

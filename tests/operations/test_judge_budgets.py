@@ -318,6 +318,13 @@ def test_a_forecast_is_told_once_a_period_even_when_its_threshold_changes(watche
     assert (data["threshold_percent"], data["forecast_method"]) == (60, "period_rate")
 
 
+def test_a_new_budget_tells_at_once_that_its_forecast_is_exceeded(watched):
+    watched.spend(5_000)
+    budget = watched.budget(10, thresholds=(100,), forecast_percent=60)
+    assert watched.told("budget.forecast_exceeded") == [(budget, "2026-11", 0)]
+    assert watched.judge.judge_all() == 0
+
+
 def test_time_alone_can_make_no_threshold_fire_and_a_new_period_begins_at_nothing(watched):
     budget = watched.budget(1)
     watched.spend(1_000)
