@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -102,7 +102,7 @@ class Client(asyncio.Protocol):
         self._transport.write(following)
 
 
-async def drive(port: int, requests: list[bytes], connections: int) -> tuple[float, list[float]]:
+async def drive(port: int, requests: Iterable[bytes], connections: int) -> tuple[float, list[float]]:
     """Send the requests over the connections; return (seconds, the latency of each)."""
     loop = asyncio.get_running_loop()
     waiting = iter(requests)
@@ -122,9 +122,14 @@ def free_port() -> int:
 
 
 class Server:
-    """``metering serve`` on a database of its own; ``postgres_folder`` is where that database's server keeps its files."""
+    """``metering serve`` on a database of its own, which ``prepare`` may fill.
 
-    def __init__(self, url: str, *, workers: int = 1, postgres_folder: Path | None = None) -> None:
+    ``postgres_folder`` is where that database's server keeps its files.
+    """
+
+    def __init__(
+        self, url: str, *, workers: int = 1, postgres_folder: Path | None = None, prepare: Callable[[], None] = lambda: None
+    ) -> None:
         self.port = free_port()
         self._postgres_folder = postgres_folder
         environment = {**os.environ, "METERING_DATABASE_URL": url, "METERING_SYNC_INTERVAL_MINUTES": "0"}
@@ -136,6 +141,7 @@ class Server:
             env=environment, check=True, capture_output=True, text=True,
         )  # fmt: skip
         self.token = made.stdout.split('"token": "', 1)[1].split('"', 1)[0]
+        prepare()
         serve = ["serve", "--port", str(self.port), "--workers", str(workers)]
         self.process = subprocess.Popen(
             [*command, *serve], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -17,7 +17,9 @@ from sqlalchemy import Engine
 
 from metering.api.app import create_api
 from metering.operations.close_month import Closing
+from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.judge_credits import Judging
+from metering.operations.judge_hours import judge_hours
 from metering.operations.open_service import Service, open_service
 from metering.operations.settings import read_settings
 from metering.operations.sync_prices import Source
@@ -73,7 +75,8 @@ def _leader(engine: Engine) -> Leader | ServerLeader:
 
 
 def _jobs(service: Service) -> list[Job]:
-    jobs = []
+    judge = BudgetJudge(service.engine, service.catalogue, service.clock)
+    jobs = [Job("budgets", judge.judge_all), Job("unusual hours", partial(judge_hours, service.engine, service.clock))]
     sync, close = service.settings.sync, service.settings.close
     if sync.interval_minutes:
         source = Source(service.fetch, sync, service.clock)

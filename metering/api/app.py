@@ -11,6 +11,7 @@ from metering.api import (
     accounts,
     adjustments,
     alerts,
+    budgets,
     credit_ledger,
     credits,  # noqa: A004
     event_explained,
@@ -36,8 +37,10 @@ from metering.api import (
 from metering.api.event_intake import EventsWithoutQuery, Intake
 from metering.api.event_models import NativeEvent
 from metering.api.openapi import DescribedApi
+from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.open_service import Service
 from metering.runtime.group_writer import GroupWriter
+from metering.runtime.judging import Judging
 from metering.runtime.metrics import Metrics
 from metering.web.body_limit import BodyLimit
 from metering.web.guards import AnswerGuard
@@ -74,9 +77,11 @@ def create_api(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        judging.start()
         with while_serving():
             yield
             writer.close()
+            judging.stop()
         service.engine.dispose()
 
     app = DescribedApi(
@@ -92,14 +97,15 @@ def create_api(
     )
     app.described = (NativeEvent,)
     app.state.service = service
-    writer = GroupWriter(service.ingester, service.settings.max_waiting_events, counted)
+    judging = Judging(BudgetJudge(service.engine, service.catalogue, service.clock))
+    writer = GroupWriter(service.ingester, service.settings.max_waiting_events, counted, judging.wake)
     app.state.metrics = counted
     app.state.senders = KnownSenders()
     app.state.intake = Intake(service, writer)
     about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
     resources = (
-        events, event_explained, spend, accounts, plans, credits, credit_ledger, *about_prices, price_syncs, rerate, alerts,
-        webhooks, webhook_deliveries, statements, statement_closing, adjustments, quarantine, keys, health, metrics,
+        events, event_explained, spend, accounts, plans, credits, credit_ledger, budgets, *about_prices, price_syncs, rerate,
+        alerts, webhooks, webhook_deliveries, statements, statement_closing, adjustments, quarantine, keys, health, metrics,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)

@@ -17,6 +17,7 @@ TAGS = [
     {"name": "spend", "description": "What it cost, by whom and by what."},
     {"name": "accounts", "description": "Who is billed, and on which plan."},
     {"name": "credits", "description": "Credits given, burned and left."},
+    {"name": "budgets", "description": "How much may be spent, and how it stands."},
     {"name": "prices", "description": "Dated, versioned price tables."},
     {"name": "alerts", "description": "What somebody should know of, each told once."},
     {"name": "webhooks", "description": "To where alerts are sent, and what came of it."},

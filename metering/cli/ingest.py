@@ -27,6 +27,7 @@ from metering.formats.csv_columns import MAPPABLE_FIELDS
 from metering.formats.detect import Format
 from metering.formats.options import DecodeOptions
 from metering.operations.ingest_log import LogRequest, Progress, ingest_log
+from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.manage_accounts import ensure_account, list_plan_changes, set_plan, show_account
 from metering.operations.open_service import Service
 from metering.operations.query_spend import query_spend
@@ -104,12 +105,14 @@ def ingest(invocation: Invocation, choices: IngestChoices) -> None:
         report = IngestReport()
         if choices.account and any(each.path == STDIN or Path(each.path).exists() for each in inputs):
             _ensure_account(service, choices.account, report)
+        judge = BudgetJudge(service.engine, service.catalogue, service.clock)
         try:
             with progress_bar(shown=not choices.quiet) as follow:
                 for each in inputs:
                     report.files.append(FileReport(each))
                     request = _request(choices, columns, each, service.clock())
-                    _ingest(service, request, report.files[-1], follow(each.source))
+                    _ingest(service, judge, request, report.files[-1], follow(each.source))
+                judge.finish()
         except KeyboardInterrupt:
             _tell_interrupted(report)
         if choices.plan and not report.nothing_was_read:
@@ -131,11 +134,14 @@ def _tell(report: IngestReport, choices: IngestChoices) -> None:
         stop(1)
 
 
-def _ingest(service: Service, request: LogRequest, file: FileReport, told: Callable[[Progress], None]) -> None:
+def _ingest(
+    service: Service, judge: BudgetJudge, request: LogRequest, file: FileReport, told: Callable[[Progress], None]
+) -> None:
     """Ingest one input into its report; what goes wrong with it is kept there and does not stop the others."""
 
     def follow(progress: Progress) -> None:
         file.result = progress.result
+        judge.judge_if_due()
         told(progress)
 
     try:

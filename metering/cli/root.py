@@ -27,6 +27,7 @@ COMMANDS = {
     "statements": LazyCommand("metering.cli.statements:statements", "Show, export and close what a month comes to."),
     "accounts": LazyCommand("metering.cli.accounts:accounts", "Declare who is billed, on which plan."),
     "credits": LazyCommand("metering.cli.credits:credit", "Show and grant credits."),
+    "budgets": LazyCommand("metering.cli.budgets:budgets", "Say how much may be spent, and see how it stands."),
     "prices": LazyCommand("metering.cli.prices:prices", "Show and import prices."),
     "rate": LazyCommand("metering.cli.rate:rate", "Charge usage whose price has become known."),
     "rerate": LazyCommand("metering.cli.rerate:rerate", "Apply prices that turned out to be others."),

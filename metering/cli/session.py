@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from metering.cli.invocation import Invocation
 from metering.domain.errors import DomainError, NotFoundError
+from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.open_service import Service, open_service
 from metering.operations.settings import Settings, read_settings
 from metering.storage.database import file_of, open_database, without_password
@@ -37,6 +38,8 @@ def open_session(invocation: Invocation, *, create: bool = False) -> Iterator[Se
         service = open_service(settings, invocation.clock, create=create)
         try:
             yield service
+            # What a command charged is judged before it ends; where it breaks off, whoever judges next finds it noted.
+            BudgetJudge(service.engine, service.catalogue, service.clock).finish()
         finally:
             service.engine.dispose()
     except DBAPIError as error:

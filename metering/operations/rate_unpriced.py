@@ -13,12 +13,12 @@ from metering.domain.billing_months import billing_month_of
 from metering.domain.charging import is_billable
 from metering.domain.events import PriceGrade
 from metering.domain.instants import MICROS_PER_DAY
+from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.operations.steps.unpriced import Unpriced, unpriced_among
 from metering.storage.charges import Entry, insert_charges, unpriced_event_ids
 from metering.storage.closed_months import closed_through_by_series
 from metering.storage.database import reading, writing
-from metering.storage.events import add_to_rollups
 from metering.storage.price_tables import load_tables
 from pricing.book import PriceBook
 
@@ -86,7 +86,7 @@ def _rate(connection: Connection, event_ids: list[int], book: PriceBook, result:
             _roll_up(deltas, event, entry)
         _count(result, event, charge.amount_nano)
     insert_charges(connection, written, reason=REASON, now=now)
-    add_to_rollups(connection, deltas.rows())
+    add_to_sums(connection, deltas)
 
 
 def _roll_up(deltas: RollupDeltas, event: Unpriced, entry: Entry) -> None:

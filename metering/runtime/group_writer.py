@@ -42,12 +42,18 @@ class _Waiting(NamedTuple):
 
 
 class GroupWriter:
-    """Stores batches for many requests at once; its thread starts with the first of them and ends with ``close``."""
+    """Stores batches for many requests at once; its thread starts with the first of them and ends with ``close``.
 
-    def __init__(self, ingester: Ingester, max_waiting_events: int, metrics: Metrics) -> None:
+    ``on_stored`` is called after each commit, and must not take long.
+    """
+
+    def __init__(
+        self, ingester: Ingester, max_waiting_events: int, metrics: Metrics, on_stored: Callable[[], object] = lambda: None
+    ) -> None:
         self._ingester = ingester
         self._metrics = metrics
         self._most = max_waiting_events
+        self._on_stored = on_stored
         self._queue: deque[_Waiting] = deque()
         self._events = 0
         self._changed = threading.Condition()
@@ -122,3 +128,4 @@ class GroupWriter:
         self._metrics.committed(sum(waiting.size for waiting in group), results, time.perf_counter() - started)
         for waiting, result in zip(group, results, strict=True):
             waiting.answered(result)
+        self._on_stored()

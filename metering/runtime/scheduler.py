@@ -25,7 +25,7 @@ class Job(Struct, frozen=True):
     """Something to be called at each tick: it looks for what is due and does it."""
 
     name: str
-    run: Callable[[], None]
+    run: Callable[[], object]
 
 
 class StoppingError(Exception):

@@ -1,11 +1,14 @@
 """Alerts: raised once, and listed with the newest first."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
 from metering.storage.bulk import insert_if_new_id
 from metering.storage.tables import alerts
+
+_SUBJECTS_A_STATEMENT = 500
 
 
 class NewAlert(NamedTuple):
@@ -43,6 +46,24 @@ def subjects_alerted(connection: Connection, type_: str, period: str) -> set[str
     """Return the subjects of the alerts of one type and period that were raised, at whatever threshold."""
     statement = select(alerts.c.subject).where(alerts.c.type == type_, alerts.c.period == period)
     return set(connection.execute(statement).scalars())
+
+
+def raised_among(connection: Connection, type_: str, subjects: Collection[str]) -> set[tuple[str, str, int]]:
+    """Return the (subject, period, threshold) of the alerts of a type that were raised about any of ``subjects``."""
+    wanted = sorted(set(subjects))
+    found: set[tuple[str, str, int]] = set()
+    for start in range(0, len(wanted), _SUBJECTS_A_STATEMENT):
+        part = wanted[start : start + _SUBJECTS_A_STATEMENT]
+        statement = select(alerts.c.subject, alerts.c.period, alerts.c.threshold)
+        rows = connection.execute(statement.where(alerts.c.type == type_, alerts.c.subject.in_(part)))
+        found.update((row.subject, row.period, row.threshold) for row in rows)
+    return found
+
+
+def thresholds_raised(connection: Connection, type_: str, subject: str, period: str) -> list[int]:
+    """Return the thresholds of a subject that were alerted on in a period."""
+    told = (alerts.c.type == type_, alerts.c.subject == subject, alerts.c.period == period)
+    return list(connection.execute(select(alerts.c.threshold).where(*told)).scalars())
 
 
 def list_alerts(

@@ -222,3 +222,8 @@ def _insert_rates(connection: Connection, table_id: int, listed: Sequence[Rate])
             for quantity, price in rate.prices.items()
         ],
     )
+
+
+def names_in_rates(connection: Connection, dimension: str) -> set[str]:
+    """Return every provider, or every model, that a price list names."""
+    return set(connection.execute(select(rates.c[dimension]).distinct()).scalars())

@@ -9,6 +9,7 @@ from metering.storage.bulk import insert_if_new
 from metering.storage.tables import series, sources
 
 _KEY_COLUMNS = [series.c[name] for name in SeriesKey._fields]
+_IDS_A_STATEMENT = 500
 
 
 def series_of_account(connection: Connection, account_id: int) -> dict[SeriesKey, int]:
@@ -21,6 +22,17 @@ def series_by_id(connection: Connection, series_ids: Collection[int]) -> dict[in
     """Return what the series with these ids stand for."""
     statement = select(series.c.id, *_KEY_COLUMNS).where(series.c.id.in_(series_ids))
     return {row[0]: SeriesKey(*row[1:]) for row in connection.execute(statement)}
+
+
+def accounts_of_series(connection: Connection, series_ids: Collection[int]) -> dict[int, int]:
+    """Return whose the series with these ids are."""
+    wanted = sorted(series_ids)
+    found: dict[int, int] = {}
+    for start in range(0, len(wanted), _IDS_A_STATEMENT):
+        part = wanted[start : start + _IDS_A_STATEMENT]
+        rows = connection.execute(select(series.c.id, series.c.account_id).where(series.c.id.in_(part)))
+        found.update((row.id, row.account_id) for row in rows)
+    return found
 
 
 def names_in_series(connection: Connection, dimension: str) -> set[str]:

@@ -45,6 +45,8 @@ ABOUT_AN_ACCOUNT = [
     Call("show_credit_ledger", "GET", "/v1/credits/ledger?account={}"),
     Call("show_credit_balance", "GET", "/v1/credits/balance?account={}"),
     Call("void_credits", "POST", "/v1/credits/void", {"account": "{}", "reference": "bought", "reason": "refunded"}),
+    Call("list_budgets", "GET", "/v1/budgets?account={}"),
+    Call("create_budget", "POST", "/v1/budgets", {"account": "{}", "amount_usd": "10"}),
     Call("import_prices", "POST", "/v1/prices/import?account={}", sheet=SHEET),
     Call(
         "discount_prices",
@@ -75,6 +77,9 @@ ABOUT_AN_ACCOUNT = [
 ABOUT_ALL = [
     Call("list_accounts", "GET", "/v1/accounts"),
     Call("declare_account", "POST", "/v1/accounts", {"name": "{}"}),
+    Call("show_budget", "GET", "/v1/budgets/1"),
+    Call("change_budget", "PATCH", "/v1/budgets/1", {"amount_usd": "20"}),
+    Call("delete_budget", "DELETE", "/v1/budgets/1"),
     Call("list_prices", "GET", "/v1/prices?limit=5"),
     Call("list_price_history", "GET", "/v1/prices/history?model=llama"),
     Call("list_price_tables", "GET", "/v1/prices/tables"),

@@ -74,6 +74,7 @@ def test_ingesting_reading_and_deciding_are_apart():
         "sync_prices", "accept_price_sync", "void_credits", "close_statement", "adjust_account",
         "list_webhooks", "create_webhook", "show_webhook", "change_webhook", "delete_webhook", "rotate_webhook",
         "list_deliveries", "redeliver", "test_webhook",
+        "create_budget", "change_budget", "delete_budget",
     }  # fmt: skip
     assert {name for name, scope in found.items() if scope == "admin"} == deciding
 

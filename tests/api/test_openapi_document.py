@@ -94,7 +94,7 @@ def test_every_success_has_a_schema_and_every_reference_leads_somewhere(operatio
     if "content" in success:
         assert all(content["schema"] for content in success["content"].values())
     else:
-        assert operation["operationId"] in ("revoke_key", "delete_webhook")
+        assert operation["operationId"] in ("revoke_key", "delete_webhook", "delete_budget")
 
 
 def test_every_reference_leads_somewhere():
@@ -150,6 +150,7 @@ def test_an_answer_has_the_fields_that_the_document_says(admin):
         if call.operation in (
             "revoke_key",
             "delete_webhook",
+            "delete_budget",
             "download_statement",
             "download_statements",
             "declare_account",

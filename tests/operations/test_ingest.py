@@ -167,7 +167,7 @@ def test_nothing_of_a_batch_is_stored_when_it_fails_half_way(meter, monkeypatch)
     def fail(*_):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr("metering.operations.steps.store_events.add_to_rollups", fail)
+    monkeypatch.setattr("metering.operations.steps.store_events.add_to_sums", fail)
     with pytest.raises(OSError, match="disk is full"):
         meter.ingest(usage_event())
     monkeypatch.undo()

@@ -135,7 +135,7 @@ def test_a_failure_within_a_chunk_leaves_nothing_of_it(waiting, monkeypatch):
     def fail(*_):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(operation, "add_to_rollups", fail)
+    monkeypatch.setattr(operation, "add_to_sums", fail)
     with pytest.raises(OSError, match="disk is full"):
         waiting.rate_unpriced()
     assert waiting.count(charges) == 0

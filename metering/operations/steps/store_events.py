@@ -12,6 +12,7 @@ from metering.domain.events import UNKNOWN
 from metering.domain.identity import identity_of
 from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
+from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.charge_events import details_with_folded
 from metering.operations.steps.count_once import Judgement, judge
 from metering.operations.steps.hold_open_months import ClosedMonths, hold_open_months
@@ -19,7 +20,6 @@ from metering.operations.steps.place_events import Place
 from metering.operations.steps.roll_up import RollupDeltas, rollup_key
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.events import (
-    add_to_rollups,
     insert_conflicts,
     insert_copies,
     insert_events,
@@ -63,7 +63,7 @@ def store_events(connection: Connection, batches: Sequence[tuple[Charged, BatchR
         insert_receipt(connection, judgement.first_id, now)
         insert_events(connection, rows.values)
     settle_claims(connection, judgement.claims, rows.claims)
-    add_to_rollups(connection, rows.deltas.rows())
+    add_to_sums(connection, rows.deltas, {place.series_id: place.account_id for place in set(places)})
     if judgement.repeats:
         owners = [result for charged, result in batches for _ in charged.events]
         _store_repeats(connection, events, places, owners, judgement, now)

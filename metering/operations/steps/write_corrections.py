@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 
 from metering.domain.billing_months import billing_month_of
 from metering.domain.events import PriceGrade
+from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.examine_charges import Change, ChangeKey, Looked
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.storage.closed_months import closed_through_by_series
 from metering.storage.corrections import insert_corrections
-from metering.storage.events import add_to_rollups
 
 _RATED = int(PriceGrade.RATED)
 
@@ -32,7 +32,7 @@ def write_corrections(connection: Connection, looked: Looked, *, run_id: int, re
             values += (event_id, series_id, before, rate_id, grade, month, after, new_rate_id)
         _roll_up(deltas, looked, key, changes, month)
     insert_corrections(connection, values, reason=reason, now=now, run_id=run_id)
-    add_to_rollups(connection, deltas.rows())
+    add_to_sums(connection, deltas)
 
 
 def _roll_up(deltas: RollupDeltas, looked: Looked, key: ChangeKey, changes: list[Change], month: int) -> None:

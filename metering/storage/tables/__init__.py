@@ -5,6 +5,7 @@ SQLite tables are STRICT: an overflowing sum or a float that strays in is an err
 
 from metering.storage.tables.accounts import account_names, accounts, api_keys, plan_changes
 from metering.storage.tables.alerts import alerts
+from metering.storage.tables.budgets import budget_revisions, budgets, hour_sums, summed_hours, touched_days
 from metering.storage.tables.credits import credit_entries, credit_grants
 from metering.storage.tables.events import (
     EVENT_ID_BLOCK,
@@ -48,6 +49,8 @@ __all__ = [
     "adjustments",
     "alerts",
     "api_keys",
+    "budget_revisions",
+    "budgets",
     "charges",
     "credit_entries",
     "credit_grants",
@@ -57,6 +60,7 @@ __all__ = [
     "event_identities",
     "event_ids",
     "events",
+    "hour_sums",
     "later_claims",
     "metadata",
     "month_rollups",
@@ -80,6 +84,8 @@ __all__ = [
     "sources",
     "sqlite_metadata",
     "statements",
+    "summed_hours",
+    "touched_days",
     "webhook_attempts",
     "webhook_deliveries",
     "webhook_endpoint_accounts",

@@ -1,0 +1,180 @@
+"""Budgets as tables for people and as JSON for programs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from metering.cli.output import Cell, Column, print_table, say
+from metering.cli.plain_text import plain
+from metering.domain.amounts import money, shown_cents, shown_nano
+from metering.domain.budget_state import BudgetState
+from metering.domain.budgets import BudgetTerms, Scope
+from metering.domain.forecasts import Method
+from metering.domain.instants import date_of, format_instant
+from metering.operations.manage_budgets import BudgetView
+from metering.storage.budgets import BudgetRow
+from pricing.money import NANO_PER_CENT
+
+_BAR = 20
+_METHODS = {
+    Method.BLENDED: "at the mean of this period's rate and that of the last 7 days",
+    Method.PERIOD: "at this period's rate",
+    Method.RECENT: "at the rate of the last 7 days",
+    Method.FINAL: "the period is over",
+    Method.NONE: "too little is known to tell",
+}
+
+
+def show_budget_table(views: Sequence[BudgetView]) -> None:
+    """Print budgets, one a line, with a bar of what is spent."""
+    columns = [
+        Column("no.", "count"), Column("account", "name"), Column("what", "name"), Column("period", "name"),
+        Column("budget", "money"), Column("spent", "money"), Column(""), Column("%"), Column("forecast", "money"),
+        Column("state"),
+    ]  # fmt: skip
+    print_table(columns, [_row(view) for view in views])
+
+
+def show_one(view: BudgetView, revisions: Sequence[BudgetRow] = ()) -> None:
+    """Print one budget, how it stands, and what was said of it."""
+    row, state, terms = view.row, view.state, view.row.terms
+    title = f"budget {row.id}{f', {plain(terms.name)}' if terms.name else ''}: {plain(view.account)}, {_what(terms)}"
+    say(title, style="bold")
+    for label, text in _lines(state):
+        say(f"{label:<11}{text}")
+    for said in revisions:
+        say(f"{'' if said.revision > 1 else 'said':<11}{format_instant(said.recorded_at)[:16]} {_terms_in_words(said)}")
+
+
+def _lines(state: BudgetState) -> list[tuple[str, str]]:
+    terms, expected = state.terms, state.forecast
+    forecast = "" if expected.amount_nano is None else f"about ${_about(expected.amount_nano)}, "
+    lines = [
+        ("period", f"{state.period.name}, of {_window(terms)}"),
+        ("spent", f"${shown_nano(state.spent_nano)} of ${shown_nano(terms.amount_nano)}"),
+        ("", f"{_bar(state)} {state.percent}%"),
+        ("left", _left(state)),
+        ("thresholds", _thresholds(state)),
+        ("forecast", f"{forecast}{_METHODS[expected.method]}"),
+    ]
+    if expected.exhausted_at is not None:
+        lines.append(("used up", f"about {format_instant(expected.exhausted_at)[:16]}, at that rate"))
+    if state.unpriced_events:
+        lines.append(("unpriced", f"{state.unpriced_events:,} requests, which are not in the amounts"))
+    if state.blocked:
+        lines.append(("blocked", f"until spending falls below {terms.block_percent}%"))
+    return lines
+
+
+def _row(view: BudgetView) -> list[Cell]:
+    state, terms = view.state, view.row.terms
+    expected = state.forecast.amount_nano
+    words = [
+        *(["blocked"] if state.blocked else []),
+        *([f"{max(state.reached)}% reached"] if state.reached and not state.blocked else []),
+        *([f"{state.unpriced_events:,} unpriced"] if state.unpriced_events else []),
+    ]
+    return [
+        view.row.id, view.account, terms.name or _what(terms), state.period.name, shown_nano(terms.amount_nano),
+        shown_nano(state.spent_nano), _bar(state), state.percent.rjust(5), _about(expected),
+        ", ".join(words) or "ok",
+    ]  # fmt: skip
+
+
+def _about(amount_nano: int | None) -> str:
+    """Write an estimate, which has no more than cents to say."""
+    return "" if amount_nano is None else shown_cents(amount_nano // NANO_PER_CENT)
+
+
+def _left(state: BudgetState) -> str:
+    left = state.remaining_nano
+    return f"${shown_nano(left)}" if left >= 0 else f"nothing, exceeded by ${shown_nano(-left)}"
+
+
+def _bar(state: BudgetState) -> str:
+    full = max(0, min(_BAR, state.percent_tenths * _BAR // 1000))
+    return "█" * full + "░" * (_BAR - full)
+
+
+def _thresholds(state: BudgetState) -> str:
+    shown = []
+    for percent in sorted(state.terms.thresholds):
+        told = "told" if percent in state.fired else "reached" if percent in state.reached else ""
+        shown.append(f"{percent}%{f' ({told})' if told else ''}")
+    if state.terms.forecast_percent is not None:
+        shown.append(f"forecast {state.terms.forecast_percent}%{' (reached)' if state.forecast_exceeded else ''}")
+    if state.terms.block_percent is not None:
+        shown.append(f"blocks at {state.terms.block_percent}%")
+    return ", ".join(shown)
+
+
+def _what(terms: BudgetTerms) -> str:
+    return plain(", ".join(f"{name} {' or '.join(values)}" for name, values in terms.scope.items())) or "everything"
+
+
+def _window(terms: BudgetTerms) -> str:
+    basis = "" if terms.basis.value == "gross" else ", after credits"
+    return ("a fixed window" if terms.first_day is not None else f"each {terms.window.value}") + basis
+
+
+def _terms_in_words(row: BudgetRow) -> str:
+    if row.archived:
+        return f"deleted by {plain(row.recorded_by)}"
+    terms = row.terms
+    told = ", ".join(f"{percent}%" for percent in sorted(terms.thresholds))
+    what = f"${shown_nano(terms.amount_nano)} {_window(terms)}, {_what(terms)}, {told or 'no threshold'}"
+    return f"{what}, by the {plain(row.recorded_by)}"
+
+
+def budget_json(view: BudgetView, revisions: Sequence[BudgetRow] = ()) -> dict[str, Any]:
+    """Return a budget for programs: what it says, and how it stands."""
+    answer = {"id": view.row.id, "account": view.account, "revision": view.row.revision, **_terms_json(view.row.terms)}
+    answer["created_at"] = format_instant(view.row.created_at)
+    answer["state"] = _state_json(view.state)
+    if revisions:
+        answer["revisions"] = [
+            {
+                "revision": row.revision,
+                "recorded_at": format_instant(row.recorded_at),
+                "recorded_by": row.recorded_by,
+                **_terms_json(row.terms),
+            }
+            for row in revisions
+        ]
+    return answer
+
+
+def _terms_json(terms: BudgetTerms) -> dict[str, Any]:
+    scope: Scope = terms.scope
+    return {
+        "name": terms.name,
+        **money("amount", terms.amount_nano),
+        "window": terms.window.value,
+        "start": None if terms.first_day is None else date_of(terms.first_day).isoformat(),
+        "end": None if terms.end_day is None else date_of(terms.end_day).isoformat(),
+        "scope": {name: list(values) for name, values in scope.items()},
+        "thresholds": list(terms.thresholds),
+        "forecast_percent": terms.forecast_percent,
+        "action": terms.action.value,
+        "block_percent": terms.block_percent,
+        "basis": terms.basis.value,
+    }
+
+
+def _state_json(state: BudgetState) -> dict[str, Any]:
+    expected = state.forecast
+    return {
+        "period": state.period.name,
+        "period_start": format_instant(state.period.start),
+        "period_end": format_instant(state.period.end),
+        **money("spent", state.spent_nano),
+        **money("remaining", state.remaining_nano),
+        "percent": state.percent,
+        "reached": list(state.reached),
+        "fired": list(state.fired),
+        "blocked": state.blocked,
+        "unpriced_events": state.unpriced_events,
+        "forecast_method": expected.method.value,
+        **money("forecast", expected.amount_nano),
+        "forecast_exceeded": state.forecast_exceeded,
+        "exhausted_at": None if expected.exhausted_at is None else format_instant(expected.exhausted_at),
+    }

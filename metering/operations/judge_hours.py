@@ -1,0 +1,98 @@
+"""Look for an hour of an account that is far outside of its recent hours, and tell of it once.
+
+Each hour is summed from the event log once it is over, by the index of (account, time), and kept; so that an hour is compared
+without reading the hours before it again. A call reads at most about MOST_EVENTS events, the latest hours first.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, Engine
+
+from metering.domain.anomalies import RECENT_HOURS, Usual, is_to_sum, usual_hour
+from metering.domain.instants import MICROS_PER_HOUR, format_instant
+from metering.operations.steps.raise_alert import raise_alert
+from metering.storage.accounts import account_with_id
+from metering.storage.alerts import NewAlert
+from metering.storage.database import reading, writing
+from metering.storage.hour_sums import (
+    accounts_with_usage,
+    forget_hours_before,
+    hours_summed,
+    keep_hour,
+    recent_hours,
+    spent_in_hour,
+)
+from pricing.money import format_nano
+
+USAGE_ANOMALY = "usage.anomaly"
+DATA_VERSION = 1
+MOST_EVENTS = 200_000
+MOST_HOURS = 48
+# What is older is history that was brought in: kept to compare with, and no news. Long enough for a day that has settled.
+NEWS_HOURS = 36
+
+
+def judge_hours(engine: Engine, clock: Callable[[], int]) -> int:
+    """Sum the hours that are due and tell of those that are unusual; return how many alerts were raised."""
+    now = clock()
+    this_hour = now // MICROS_PER_HOUR
+    with reading(engine) as connection:
+        summed = hours_summed(connection, this_hour - RECENT_HOURS, this_hour)
+    due = [hour for hour in range(this_hour - 1, this_hour - RECENT_HOURS - 1, -1) if is_to_sum(hour, summed.get(hour), now)]
+    if not due:
+        return 0
+    with reading(engine) as connection:
+        sums = _sums(connection, due)
+    with writing(engine) as connection:
+        for hour, spent in sums.items():
+            keep_hour(connection, hour, spent, now=now)
+        forget_hours_before(connection, this_hour - 2 * RECENT_HOURS)
+        news = sorted(hour for hour in sums if hour >= this_hour - NEWS_HOURS)
+        return sum(_tell_unusual(connection, hour, sums[hour], now) for hour in news)
+
+
+def _sums(connection: Connection, due: Sequence[int]) -> dict[int, dict[int, int]]:
+    """Return what accounts spent in the first of the hours that are due, by hour: as many as may be read at once."""
+    sums: dict[int, dict[int, int]] = {}
+    read = 0
+    for hour in due[:MOST_HOURS]:
+        if read < MOST_EVENTS:
+            sums[hour], events = spent_in_hour(connection, accounts_with_usage(connection, hour // 24), hour)
+            read += events
+    return sums
+
+
+def _tell_unusual(connection: Connection, hour: int, spent: dict[int, int], now: int) -> int:
+    raised = 0
+    for account_id, amount in sorted(spent.items()):
+        usual = usual_hour(list(recent_hours(connection, account_id, hour - RECENT_HOURS, hour).values()))
+        if usual is not None and amount > usual.most_nano:
+            raised += raise_alert(connection, _alert(connection, account_id, hour, amount, usual), now=now)
+    return raised
+
+
+def _alert(connection: Connection, account_id: int, hour: int, amount_nano: int, usual: Usual) -> NewAlert:
+    account = account_with_id(connection, account_id)
+    start, end = hour * MICROS_PER_HOUR, (hour + 1) * MICROS_PER_HOUR
+    data = {
+        "version": DATA_VERSION,
+        "account": "" if account is None else account.name,
+        "hour_start": format_instant(start),
+        "hour_end": format_instant(end),
+        "spent_nano_usd": amount_nano,
+        "spent_usd": format_nano(amount_nano),
+        "usual_median_nano_usd": usual.median_nano,
+        "usual_median_usd": format_nano(usual.median_nano),
+        "usual_most_nano_usd": usual.most_nano,
+        "usual_most_usd": format_nano(usual.most_nano),
+        "compared_hours": usual.hours,
+    }
+    return NewAlert(
+        type=USAGE_ANOMALY,
+        subject=f"account:{account_id}",
+        occurred_at=end,
+        data=json.dumps(data),
+        period=format_instant(start)[:13],
+        account_id=account_id,
+    )

@@ -1,0 +1,112 @@
+"""What an account spent within scopes and periods, for many budgets at once: each period is asked for once, in one query.
+
+The sums come by series. For each set of dimensions that scopes name they are added up by the values of those, so that a budget
+is a look-up, however many there are.
+"""
+
+import json
+from collections.abc import Iterable
+from itertools import product
+from math import prod
+from operator import contains
+
+from sqlalchemy import Connection
+
+from metering.domain.budgets import Scope
+from metering.domain.instants import month_of_day
+from metering.domain.periods import Period
+from metering.domain.series import OTHER, SeriesKey
+from metering.domain.spend import TAG_PREFIX
+from metering.operations.steps.burn_credits import credits_through
+from metering.storage.budget_spend import SeriesSpend, spend_by_day, spend_by_series
+from metering.storage.series import series_by_id
+from pricing.plans import PlanCatalogue
+
+Values = tuple[str, ...]
+_IDS_A_STATEMENT = 500
+
+
+class SeriesValues:
+    """What series stand for, by the dimensions that scopes name; kept between judgements, because a series never changes."""
+
+    def __init__(self) -> None:
+        self._keys: dict[int, SeriesKey] = {}
+        self._values: dict[Values, dict[int, Values]] = {}
+
+    def learn(self, connection: Connection, series_ids: Iterable[int]) -> None:
+        """Look up the series that are not known yet."""
+        unknown = sorted(set(series_ids).difference(self._keys))
+        for start in range(0, len(unknown), _IDS_A_STATEMENT):
+            self._keys |= series_by_id(connection, unknown[start : start + _IDS_A_STATEMENT])
+
+    def of(self, series_id: int, dimensions: Values) -> Values:
+        """Return the values of a series that was learned, one a dimension; what it does not state is empty."""
+        known = self._values.setdefault(dimensions, {})
+        if series_id not in known:
+            key = self._keys[series_id]
+            known[series_id] = tuple(_value(key, dimension) for dimension in dimensions)
+        return known[series_id]
+
+
+class AccountSpend:
+    """The spending of one account, read in one transaction, each period once."""
+
+    def __init__(self, connection: Connection, account_id: int, values: SeriesValues, catalogue: PlanCatalogue) -> None:
+        self._connection = connection
+        self._account_id = account_id
+        self._values = values
+        self._catalogue = catalogue
+        self._by_series: dict[tuple[int, int], dict[int, SeriesSpend]] = {}
+        self._by_values: dict[tuple[int, int, Values], dict[Values, SeriesSpend]] = {}
+
+    def read_days(self, days: Iterable[int]) -> None:
+        """Read many single days at once."""
+        wanted = [day for day in days if (day, day + 1) not in self._by_series]
+        found = spend_by_day(self._connection, self._account_id, wanted) if wanted else {}
+        for day in wanted:
+            self._by_series[day, day + 1] = found.get(day, {})
+
+    def within(self, scope: Scope, first_day: int, end_day: int) -> SeriesSpend:
+        """Return what was spent within a scope over whole days, by event time, and how many events have no price."""
+        by_values = self.sums(first_day, end_day, tuple(scope))
+        if prod(map(len, scope.values())) <= len(by_values):
+            found = [by_values[values] for values in product(*scope.values()) if values in by_values]
+        else:
+            wanted = list(scope.values())
+            found = [spend for values, spend in by_values.items() if all(map(contains, wanted, values))]
+        return SeriesSpend(sum(each.amount_nano for each in found), sum(each.unpriced_events for each in found))
+
+    def after_credits(self, period: Period) -> int:
+        """Return the account's billable charges of a month that no credit pays, nano-USD."""
+        month = month_of_day(period.first_day)
+        _, burned = credits_through(self._connection, self._account_id, month, self._catalogue)
+        return burned.uncovered_nano
+
+    def sums(self, first_day: int, end_day: int, dimensions: Values) -> dict[Values, SeriesSpend]:
+        """Return the same by the values of dimensions, of those that have any."""
+        key = (first_day, end_day, dimensions)
+        if key not in self._by_values:
+            amounts: dict[Values, list[int]] = {}
+            for series_id, spend in self._of_series(first_day, end_day).items():
+                sums = amounts.setdefault(self._values.of(series_id, dimensions), [0, 0])
+                sums[0] += spend.amount_nano
+                sums[1] += spend.unpriced_events
+            self._by_values[key] = {values: SeriesSpend(*sums) for values, sums in amounts.items()}
+        return self._by_values[key]
+
+    def _of_series(self, first_day: int, end_day: int) -> dict[int, SeriesSpend]:
+        days = (first_day, end_day)
+        if days not in self._by_series:
+            self._by_series[days] = spend_by_series(self._connection, self._account_id, first_day, end_day)
+        self._values.learn(self._connection, self._by_series[days])
+        return self._by_series[days]
+
+
+def _value(key: SeriesKey, dimension: str) -> str:
+    if not dimension.startswith(TAG_PREFIX):
+        value: str = getattr(key, dimension)
+        return value
+    if key.tags == OTHER:
+        return OTHER
+    stated: str = json.loads(key.tags).get(dimension.removeprefix(TAG_PREFIX), "") if key.tags else ""
+    return stated

@@ -1,0 +1,25 @@
+"""Adding to the rollups, and noting which days of which accounts were touched, in one transaction: what is counted is judged.
+
+A process that ends right after the commit leaves the notes; whoever judges next finds them.
+"""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection
+
+from metering.domain.events import PriceGrade
+from metering.operations.steps.roll_up import RollupDeltas
+from metering.storage.events import ROLLUP_KEY, add_to_rollups
+from metering.storage.series import accounts_of_series
+from metering.storage.touched_days import TouchedDay, note_touched_days
+
+_SERIES, _GRADE, _DAY = (ROLLUP_KEY.index(name) for name in ("series_id", "price_grade", "event_day"))
+_UNPRICED = int(PriceGrade.UNPRICED)
+
+
+def add_to_sums(connection: Connection, deltas: RollupDeltas, account_of: Mapping[int, int] | None = None) -> None:
+    """Add up; ``account_of`` tells the account of each series where the caller knows it. Raises SumTooLargeError."""
+    add_to_rollups(connection, deltas.rows())
+    keys = deltas.common
+    owners = account_of or accounts_of_series(connection, {key[_SERIES] for key in keys})
+    note_touched_days(connection, {TouchedDay(owners[key[_SERIES]], key[_DAY], key[_GRADE] == _UNPRICED) for key in keys})

@@ -1,0 +1,41 @@
+"""The alert that usage has no price: one for each account, provider, model and month, not one for each request."""
+
+import json
+from collections.abc import Collection
+
+from sqlalchemy import Connection
+
+from metering.domain.instants import format_month, month_of_day
+from metering.storage.accounts import account_with_id
+from metering.storage.alerts import NewAlert
+from metering.storage.budget_spend import unpriced_models
+
+USAGE_UNPRICED = "usage.unpriced"
+DATA_VERSION = 1
+
+
+def unpriced_alerts(connection: Connection, account_id: int, days: Collection[int], now: int) -> list[NewAlert]:
+    """Return the alerts about the months of ``days`` in which the account has usage without a price, in one order for all."""
+    found = unpriced_models(connection, account_id, {month_of_day(day) for day in days})
+    account = account_with_id(connection, account_id)
+    alerts = []
+    for (month, provider, model), events in sorted(found.items()):
+        data = {
+            "version": DATA_VERSION,
+            "account": "" if account is None else account.name,
+            "provider": provider,
+            "model": model,
+            "month": format_month(month),
+            "unpriced_events": events,
+        }
+        alerts.append(
+            NewAlert(
+                type=USAGE_UNPRICED,
+                subject=f"usage:{account_id}:{provider}:{model}",
+                occurred_at=now,
+                data=json.dumps(data),
+                period=format_month(month),
+                account_id=account_id,
+            )
+        )
+    return alerts

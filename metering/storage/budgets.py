@@ -1,0 +1,205 @@
+"""Budgets and their revisions. A revision is appended, never changed; of a budget the highest one holds."""
+
+import json
+from collections.abc import Collection, Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select
+
+from metering.domain.budgets import Action, Basis, BudgetTerms, Scope
+from metering.domain.periods import Window
+from metering.storage.tables import budget_revisions, budgets
+
+_IDS_A_STATEMENT = 500
+
+
+class BudgetRow(NamedTuple):
+    """A budget as one revision of it says; ``revision_id`` tells the order of all revisions."""
+
+    id: int
+    account_id: int
+    created_at: int
+    revision_id: int
+    revision: int
+    archived: bool
+    terms: BudgetTerms
+    recorded_by: str
+    recorded_at: int
+
+
+class JudgedBudget(NamedTuple):
+    """What judging needs of a budget, as it is stored: ten thousand of them are read at once."""
+
+    id: int
+    amount_nano: int
+    thresholds: str
+    block_percent: int | None
+    scope: str
+    window: str
+    first_day: int | None
+    end_day: int | None
+    basis: str
+
+
+@lru_cache(maxsize=1024)
+def parse_thresholds(text: str) -> tuple[int, ...]:
+    """Return thresholds as they are stored."""
+    return tuple(json.loads(text))
+
+
+def parse_scope(text: str) -> Scope:
+    """Return a scope as it is stored."""
+    return {name: tuple(values) for name, values in json.loads(text).items()}
+
+
+def insert_budget(connection: Connection, account_id: int, *, now: int) -> int:
+    """Append a budget, which says nothing yet; return its id."""
+    statement = insert(budgets).values(account_id=account_id, created_at=now).returning(budgets.c.id)
+    budget_id: int = connection.execute(statement).scalar_one()
+    return budget_id
+
+
+def insert_revision(
+    connection: Connection, budget_id: int, revision: int, terms: BudgetTerms, *, archived: bool, by: str, now: int
+) -> None:
+    """Append a revision. The caller is alone: the order of the ids is the order of the commits."""
+    row = {
+        "budget_id": budget_id,
+        "revision": revision,
+        "archived": int(archived),
+        "name": terms.name,
+        "scope": json.dumps(terms.scope),
+        "window": terms.window.value,
+        "first_day": terms.first_day,
+        "end_day": terms.end_day,
+        "amount_nano": terms.amount_nano,
+        "thresholds": json.dumps(terms.thresholds),
+        "forecast_percent": terms.forecast_percent,
+        "action": terms.action.value,
+        "block_percent": terms.block_percent,
+        "basis": terms.basis.value,
+        "recorded_by": by,
+        "recorded_at": now,
+    }
+    connection.execute(insert(budget_revisions).values(**row))
+
+
+def newest_revision_id(connection: Connection) -> int:
+    """Return the id of the revision that was recorded last; 0 for none."""
+    newest: int = connection.execute(select(func.coalesce(func.max(budget_revisions.c.id), 0))).scalar_one()
+    return newest
+
+
+def accounts_changed_after(connection: Connection, revision_id: int) -> list[int]:
+    """Return the accounts of whose budgets something was said after a revision."""
+    joined = budgets.join(budget_revisions, budget_revisions.c.budget_id == budgets.c.id)
+    statement = select(budgets.c.account_id).select_from(joined).where(budget_revisions.c.id > revision_id).distinct()
+    return list(connection.execute(statement).scalars())
+
+
+def accounts_with_budgets(connection: Connection) -> list[int]:
+    """Return the accounts that have budgets that are not archived, by id."""
+    joined = budgets.join(budget_revisions, budget_revisions.c.budget_id == budgets.c.id)
+    statement = select(budgets.c.account_id).select_from(joined).where(*_current()).distinct()
+    return sorted(connection.execute(statement).scalars())
+
+
+def judged_budgets(connection: Connection, account_id: int) -> Iterator[JudgedBudget]:
+    """Return what judging needs of the account's budgets that are not archived, by id."""
+    columns = [budgets.c.id if name == "id" else budget_revisions.c[name] for name in JudgedBudget._fields]
+    statement = (
+        select(*columns)
+        .join_from(budgets, budget_revisions, budget_revisions.c.budget_id == budgets.c.id)
+        .where(*_current(), budgets.c.account_id == account_id)
+        .order_by(budgets.c.id)
+    )
+    return (JudgedBudget(*row) for row in connection.execute(statement))
+
+
+def revisions_of(connection: Connection, budget_id: int) -> list[BudgetRow]:
+    """Return what was said of one budget, oldest first; nothing where there is none."""
+    statement = _revisions().where(budgets.c.id == budget_id).order_by(budget_revisions.c.revision)
+    return [_row(row) for row in connection.execute(statement)]
+
+
+def current_budgets(
+    connection: Connection,
+    *,
+    account_id: int | None = None,
+    ids: Collection[int] | None = None,
+    action: Action | None = None,
+    after: int = 0,
+    limit: int | None = None,
+) -> list[BudgetRow]:
+    """Return the budgets with ids above ``after`` that are not archived, by id; those that are asked for where any are."""
+    statement = _revisions().where(*_current(), budgets.c.id > after).order_by(budgets.c.id).limit(limit)
+    if account_id is not None:
+        statement = statement.where(budgets.c.account_id == account_id)
+    if ids is not None:
+        statement = statement.where(budgets.c.id.in_(ids))
+    if action is not None:
+        statement = statement.where(budget_revisions.c.action == action.value)
+    return [_row(row) for row in connection.execute(statement)]
+
+
+def budgets_by_id(connection: Connection, ids: Collection[int]) -> dict[int, BudgetRow]:
+    """Return the budgets with these ids that are not archived."""
+    wanted = sorted(ids)
+    parts = (wanted[start : start + _IDS_A_STATEMENT] for start in range(0, len(wanted), _IDS_A_STATEMENT))
+    return {row.id: row for part in parts for row in current_budgets(connection, ids=part)}
+
+
+def forecast_budgets(connection: Connection, account_id: int) -> list[BudgetRow]:
+    """Return the account's budgets whose forecasts are watched."""
+    statement = _revisions().where(
+        *_current(), budgets.c.account_id == account_id, budget_revisions.c.forecast_percent.is_not(None)
+    )
+    return [_row(row) for row in connection.execute(statement.order_by(budgets.c.id))]
+
+
+def count_budgets(connection: Connection, account_id: int) -> int:
+    """Return how many budgets an account has that are not archived."""
+    joined = budgets.join(budget_revisions, budget_revisions.c.budget_id == budgets.c.id)
+    statement = select(func.count()).select_from(joined).where(*_current(), budgets.c.account_id == account_id)
+    return connection.execute(statement).scalar_one()
+
+
+def _current() -> tuple[ColumnElement[bool], ...]:
+    """Return what the revision fulfils that holds, of a budget that is not archived."""
+    other = budget_revisions.alias()
+    newest = select(func.max(other.c.revision)).where(other.c.budget_id == budgets.c.id).scalar_subquery()
+    return budget_revisions.c.revision == newest, budget_revisions.c.archived == 0
+
+
+def _revisions() -> Select[Any]:
+    said = [column for column in budget_revisions.c if column.name not in ("id", "budget_id")]
+    columns = [budgets.c.id, budgets.c.account_id, budgets.c.created_at, budget_revisions.c.id.label("revision_id"), *said]
+    return select(*columns).join_from(budgets, budget_revisions, budget_revisions.c.budget_id == budgets.c.id)
+
+
+def _row(row: Row[Any]) -> BudgetRow:
+    terms = BudgetTerms(
+        name=row.name,
+        scope=parse_scope(row.scope),
+        window=Window(row.window),
+        first_day=row.first_day,
+        end_day=row.end_day,
+        amount_nano=row.amount_nano,
+        thresholds=parse_thresholds(row.thresholds),
+        forecast_percent=row.forecast_percent,
+        action=Action(row.action),
+        block_percent=row.block_percent,
+        basis=Basis(row.basis),
+    )
+    return BudgetRow(
+        row.id,
+        row.account_id,
+        row.created_at,
+        row.revision_id,
+        row.revision,
+        bool(row.archived),
+        terms,
+        row.recorded_by,
+        row.recorded_at,
+    )

@@ -1,0 +1,72 @@
+"""What accounts spent in recent hours, summed once from the event log for each hour, and kept to compare later hours with."""
+
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from metering.domain.instants import MICROS_PER_HOUR
+from metering.storage.sql import halved_sum, whole_sum
+from metering.storage.tables import events, hour_sums, rollups, series, summed_hours
+
+
+def accounts_with_usage(connection: Connection, day: int) -> list[int]:
+    """Return the accounts that have usage on a UTC day."""
+    statement = (
+        select(series.c.account_id)
+        .join_from(rollups, series, series.c.id == rollups.c.series_id)
+        .where(rollups.c.event_day == day)
+        .distinct()
+    )
+    return sorted(connection.execute(statement).scalars())
+
+
+def spent_in_hour(connection: Connection, account_ids: Collection[int], hour: int) -> tuple[dict[int, int], int]:
+    """Return what the events of an hour (since 1970) were first charged, by account, and how many events were read."""
+    start = hour * MICROS_PER_HOUR
+    statement = (
+        select(events.c.account_id, *halved_sum(func.coalesce(events.c.charge_nano, 0)), func.count())
+        .where(
+            events.c.account_id.in_(account_ids),
+            events.c.event_time >= start,
+            events.c.event_time < start + MICROS_PER_HOUR,
+        )
+        .group_by(events.c.account_id)
+    )
+    rows = list(connection.execute(statement))
+    return {row[0]: whole_sum(row[1], row[2]) for row in rows}, sum(row[3] for row in rows)
+
+
+def hours_summed(connection: Connection, first: int, end: int) -> dict[int, int]:
+    """Return when the hours in ``[first, end)`` that were summed were."""
+    statement = select(summed_hours).where(summed_hours.c.hour >= first, summed_hours.c.hour < end)
+    return {row.hour: row.summed_at for row in connection.execute(statement)}
+
+
+def keep_hour(connection: Connection, hour: int, spent: dict[int, int], *, now: int) -> None:
+    """Keep what an hour came to, in place of what was kept of it before."""
+    connection.execute(delete(summed_hours).where(summed_hours.c.hour == hour))
+    connection.execute(delete(hour_sums).where(hour_sums.c.hour == hour))
+    connection.execute(insert(summed_hours).values(hour=hour, summed_at=now))
+    rows = [{"hour": hour, "account_id": account, "amount_nano": amount} for account, amount in sorted(spent.items()) if amount]
+    if rows:
+        connection.execute(insert(hour_sums), rows)
+
+
+def forget_hours_of_days(connection: Connection, days: Iterable[int]) -> None:
+    """Have the hours of days summed anew: usage of them arrived since."""
+    for day in sorted(set(days)):
+        connection.execute(delete(summed_hours).where(summed_hours.c.hour >= 24 * day, summed_hours.c.hour < 24 * (day + 1)))
+
+
+def forget_hours_before(connection: Connection, hour: int) -> None:
+    """Take away what is too old to be compared with."""
+    connection.execute(delete(summed_hours).where(summed_hours.c.hour < hour))
+    connection.execute(delete(hour_sums).where(hour_sums.c.hour < hour))
+
+
+def recent_hours(connection: Connection, account_id: int, first: int, end: int) -> dict[int, int]:
+    """Return what an account spent in the hours in ``[first, end)`` that are kept, of those in which it spent."""
+    statement = select(hour_sums.c.hour, hour_sums.c.amount_nano).where(
+        hour_sums.c.account_id == account_id, hour_sums.c.hour >= first, hour_sums.c.hour < end
+    )
+    return {row.hour: row.amount_nano for row in connection.execute(statement)}

@@ -1,0 +1,197 @@
+"""Whatever the order and the batches in which usage arrives, and whoever judges when, the alerts are the oracle's.
+
+The oracle is written here: it adds up the records of a small world by the calendar, and knows nothing of the code under test
+but the words of the records.
+"""
+
+from contextlib import contextmanager
+from datetime import date, timedelta
+
+from builders import batch_of, instant, price_table, rate, usage_event
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from meter import Meter
+from sqlalchemy import select
+
+from metering.domain.budgets import BudgetTerms
+from metering.domain.instants import day_number, to_datetime
+from metering.domain.periods import Window
+from metering.operations.ingest import Origin
+from metering.operations.judge_budgets import BudgetJudge
+from metering.operations.manage_budgets import Said, create_budget
+from metering.storage.tables import alerts
+from pricing.bundled import bundled_plans
+from pricing.quantities import Quantities
+
+CATALOGUE = bundled_plans()
+NANO_A_TOKEN = 1_000
+FIXED = date(2028, 2, 27), date(2028, 3, 2)
+# Around the end of February of a leap year, and of a year with 53 weeks.
+EDGES = [
+    instant(text)
+    for text in (
+        "2026-12-28T00:00:00Z", "2027-01-01T00:00:00Z", "2027-01-04T00:00:00Z", "2028-02-27T00:00:00Z", "2028-02-29T00:00:00Z",
+        "2028-03-01T00:00:00Z", "2028-03-02T00:00:00Z", "2028-04-01T00:00:00Z",
+    )
+]  # fmt: skip
+NOW = instant("2028-04-02T00:00:00Z")
+
+times = st.builds(lambda edge, offset: edge + offset, st.sampled_from(EDGES), st.sampled_from([-1, 0, 1, 3_600_000_000]))
+records = st.lists(
+    st.fixed_dictionaries(
+        {
+            "time": times,
+            "account": st.sampled_from(["acme", "acme", "globex"]),
+            "provider": st.sampled_from(["together", "groq"]),
+            "project": st.sampled_from(["", "a", "b"]),
+            "tokens": st.integers(0, 12),
+        }
+    ),
+    max_size=14,
+)
+budgets = st.lists(
+    st.fixed_dictionaries(
+        {
+            "account": st.sampled_from(["acme", "acme", "globex"]),
+            "window": st.sampled_from(list(Window)),
+            "tokens": st.integers(1, 20),
+            "thresholds": st.lists(st.sampled_from([1, 33, 50, 80, 99, 100, 101, 250, 1_000]), min_size=1, unique=True),
+            "provider": st.sampled_from([(), ("together",), ("groq", "together")]),
+            "project": st.sampled_from([(), ("",), ("a",), ("a", "b")]),
+        }
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def period_name(window, time):
+    """The name of the period that an instant is in, by the calendar; None where a fixed window does not hold it."""
+    day = to_datetime(time).date()
+    match window:
+        case Window.DAY:
+            return f"{day:%Y-%m-%d}"
+        case Window.WEEK:
+            return f"{day:%G-W%V}"
+        case Window.MONTH:
+            return f"{day:%Y-%m}"
+        case Window.QUARTER:
+            return f"{day.year}-Q{(day.month + 2) // 3}"
+        case _:
+            return f"{FIXED[0]}/{FIXED[1]}" if FIXED[0] <= day <= FIXED[1] - timedelta(days=1) else None
+
+
+def oracle(wanted, arrived, nano_a_token):
+    """The (budget, period, threshold) that are reached by what has arrived."""
+    reached = set()
+    for number, budget in enumerate(wanted, 1):
+        spent = {}
+        for record in arrived:
+            name = period_name(budget["window"], record["time"])
+            inside = all(record[field] in budget[field] for field in ("provider", "project") if budget[field])
+            if record["account"] == budget["account"] and inside and name is not None:
+                spent[name] = spent.get(name, 0) + record["tokens"] * nano_a_token
+        reached |= {
+            (number, name, percent)
+            for name, amount in spent.items()
+            for percent in budget["thresholds"]
+            if amount * 100 >= budget["tokens"] * NANO_A_TOKEN * percent
+        }
+    return reached
+
+
+@contextmanager
+def world(databases, wanted):
+    meter = Meter(databases.new())
+    meter.now = NOW
+    try:
+        meter.declare("acme")
+        meter.declare("globex")
+        meter.record_prices(price_table(rate(), rate(provider="groq")))
+        for budget in wanted:
+            first, end = (day_number(day) for day in FIXED) if budget["window"] is Window.FIXED else (None, None)
+            terms = BudgetTerms(
+                amount_nano=budget["tokens"] * NANO_A_TOKEN,
+                window=budget["window"],
+                first_day=first,
+                end_day=end,
+                scope={name: budget[name] for name in ("project", "provider") if budget[name]},
+                thresholds=tuple(budget["thresholds"]),
+            )
+            create_budget(meter.engine, budget["account"], terms, Said("test", NOW), CATALOGUE)
+        yield meter
+    finally:
+        meter.engine.dispose()
+        databases.drop(meter.url)
+
+
+def told(meter):
+    """What was alerted on, in order."""
+    rows = meter.rows(select(alerts).where(alerts.c.type == "budget.threshold_reached").order_by(alerts.c.id))
+    return [(int(row.subject.removeprefix("budget:")), row.period, row.threshold) for row in rows]
+
+
+def arrive(meter, made, chance):
+    """Hand the records in, shuffled, some twice, in batches of any size; yield what has arrived after each batch."""
+    sent = [(f"r{number}", record) for number, record in enumerate(made)]
+    sent += chance.sample(sent, len(sent) // 3)
+    chance.shuffle(sent)
+    arrived = {}
+    while sent:
+        size = chance.randint(1, 5)
+        batch = [
+            usage_event(
+                id=event_id,
+                quantities=Quantities(input_tokens=record["tokens"]),
+                **{name: record[name] for name in ("time", "account", "provider", "project")},
+            )
+            for event_id, record in sent[:size]
+        ]
+        meter.ingester.ingest(batch_of(*batch), Origin("x"))
+        arrived.update(sent[:size])
+        sent = sent[size:]
+        yield list(arrived.values())
+
+
+SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@given(wanted=budgets, made=records, chance=st.randoms(use_true_random=False))
+@SETTINGS
+def test_neither_order_nor_batches_nor_who_judges_when_change_the_alerts(databases, wanted, made, chance):
+    with world(databases, wanted) as meter:
+        judges = [BudgetJudge(meter.engine, CATALOGUE, lambda: NOW) for _ in range(2)]
+        for _ in arrive(meter, made, chance):
+            chance.choice([judges[0].judge, judges[1].judge, judges[0].judge_all, judges[1].finish, lambda: None])()
+        judges[0].judge()
+        found = told(meter)
+        assert sorted(found) == sorted(oracle(wanted, made, NANO_A_TOKEN))
+        # Of one budget and period the lower threshold came first.
+        by_period = {}
+        for budget, period, percent in found:
+            by_period.setdefault((budget, period), []).append(percent)
+        assert all(percents == sorted(percents) for percents in by_period.values())
+
+
+@given(wanted=budgets, made=records, chance=st.randoms(use_true_random=False))
+@SETTINGS
+def test_what_fired_stays_fired_when_charges_are_taken_back(databases, wanted, made, chance):
+    """Half of the usage arrives, everything becomes cheaper by half, and the rest arrives."""
+    with world(databases, wanted) as meter:
+        judge = BudgetJudge(meter.engine, CATALOGUE, lambda: NOW)
+        early, late = made[: len(made) // 2], made[len(made) // 2 :]
+        for _ in arrive(meter, early, chance):
+            judge.judge()
+        fired = oracle(wanted, early, NANO_A_TOKEN)
+        assert set(told(meter)) == fired
+        half = NANO_A_TOKEN * 1000 // 2
+        meter.record_prices(price_table(rate(half), rate(half, provider="groq"), source="cheaper"))
+        meter.rerate()
+        judge.judge()
+        assert set(told(meter)) == fired
+        events = [usage_event(id=f"late-{at}", quantities=Quantities(input_tokens=each["tokens"]),
+                              **{name: each[name] for name in ("time", "account", "provider", "project")})
+                  for at, each in enumerate(late)]  # fmt: skip
+        meter.ingester.ingest(batch_of(*events), Origin("x"))
+        judge.judge()
+        assert set(told(meter)) == fired | oracle(wanted, made, NANO_A_TOKEN // 2)
