@@ -188,3 +188,18 @@ def test_of_the_workers_of_a_server_one_leads(meter, serve):
         until(server.leads)
         until(lambda: meter.count(price_syncs))
         assert len(router.requests) == 1
+
+
+def test_asked_to_a_server_replaces_its_workers_and_goes_on_to_serve(meter, serve):
+    server = serve("--workers", "2").wait_until_it_serves()
+    before = set(until(lambda: len(found := server.workers()) == 2 and found))
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: server.answers() and len(server.workers()) == 2 and not before & set(server.workers()), "not replaced")
+    assert server.stop() == 0
+    assert "GET /readyz" not in server.log.read_text()
+
+
+def test_a_line_for_each_request_is_logged_where_that_is_asked_for(meter, serve):
+    server = serve("--access-log").wait_until_it_serves()
+    assert server.stop() == -signal.SIGTERM  # ended in order, and told as what it was asked by
+    assert "GET /readyz" in server.log.read_text()
