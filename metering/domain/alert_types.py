@@ -15,6 +15,7 @@ ALERT_TYPES = {
     "usage.anomaly": "an hour far outside of the account's recent hours",
     "price.changed": "a new version of a price list counts",
     "statement.closed": "an account's month was closed",
+    "statement.not_closed": "a month is due and can not be closed",
     "reconciliation.variance_found": "an invoice and the statement do not agree",
     WEBHOOK_DISABLED: "an endpoint of webhooks was disabled",
 }

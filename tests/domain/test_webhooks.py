@@ -1,5 +1,6 @@
 """Which alerts an endpoint is sent: what it asks for, and nothing from behind another account's wall."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,19 @@ def test_a_type_that_nobody_raises_is_refused_by_name():
         checked_types([SPENT, "budget.reached"])
 
 
-def test_every_type_is_in_the_documentation():
-    text = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")
-    assert [type_ for type_ in (*ALERT_TYPES, "webhook.test") if f"| `{type_}` |" not in text] == []
+@pytest.mark.parametrize("page", ["webhooks.md", "alerts.md"])
+def test_every_type_is_in_the_documentation(page):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert [type_ for type_ in ALERT_TYPES if f"| `{type_}` |" not in text] == []
+
+
+def test_every_type_that_the_code_names_can_be_asked_for():
+    """An alert of a type that is not listed could be filtered by nobody."""
+    families = {type_.partition(".")[0] for type_ in ALERT_TYPES}
+    named = {
+        (path.name, value)
+        for path in (ROOT / "metering").rglob("*.py")
+        for value in re.findall(r'^[A-Z_]+ = "([a-z]+\.[a-z_]+)"$', path.read_text(encoding="utf-8"), re.MULTILINE)
+        if value.partition(".")[0] in families
+    }
+    assert {value for _, value in named} - ALERT_TYPES.keys() == {"webhook.test"}
