@@ -40,11 +40,10 @@ def test_what_can_not_be_closed_says_why(october, month, code):
 
 def test_all_closes_what_is_due_and_exits_with_1_where_something_is_left(october):
     assert "no month is due" in october.done("statements", "close", "--all")
-    october.done(
-        "ingest", october.write_log([request("x", "2026-10-05T00:00:00Z", input_tokens=1) | {"model": "new"}], "new.ndjson")
-    )
+    unpriced = request("x", "2026-10-05T00:00:00Z", input_tokens=1) | {"model": "new"}
+    october.done("ingest", october.write_log([unpriced], "new.ndjson"), "--account", "acme")
     october.now = parse_instant("2026-11-08T00:00:00Z")
-    assert "not closed. 1 requests of 'acme' in 2026-10 have no price yet" in " ".join(
+    assert "not closed. There is no price yet for 1 of the requests of 'acme' in 2026-10" in " ".join(
         october.run("statements", "close", "--all").split()
     )
     assert october.code == 1
