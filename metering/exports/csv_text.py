@@ -46,7 +46,7 @@ def csv_fields(cells: Sequence[Cell]) -> str:
     What thousands of lines share is written once and pasted: quoting fifty cells takes longer than all else that a line needs.
     """
     text = io.StringIO()
-    # Without a line's end of its own, the writer would not quote the line ends that a name may hold.
+    # Not every Python's writer quotes the line ends that a name may hold where its own is another.
     csv.writer(text).writerow(cells)
     return text.getvalue().removesuffix("\r\n")
 

@@ -104,6 +104,13 @@ def test_a_price_of_an_hour_is_a_product_of_what_is_written_and_the_rest_is_roun
     assert violations(text) == []
 
 
+def test_a_price_of_a_second_divides_milliseconds_exactly():
+    # 10.001 s at $0.00012 a second
+    by_second = rate(id=1, prices={"compute_ms": Price(120_000_000, 1_000)})
+    row = rows(month_detail(day_usage("2026-11-03", 1_200_120, compute_ms=10_001), rates=[by_second], plan=""))[0]
+    assert shown(row, "PricingQuantity", "PricingUnit", "ListCost") == ("10.001", "Seconds", "0.00120012")
+
+
 def test_usage_on_a_partners_key_is_billed_by_the_partner():
     partner = day_usage("2026-11-03", 1_000_000, route="provider_key", billable=0, input_tokens=1_000)
     text = text_of(focus_csv(month_detail(partner, **CLOSED)))
