@@ -31,7 +31,7 @@ class Paired(NamedTuple):
 
 
 class Pairing:
-    """The lines of an invoice at request grain, (position, request id, nano-USD) each, and which of them found their request."""
+    """The lines of an invoice at request grain, (position, request id, nano-USD) each, and which found their request."""
 
     def __init__(self, lines: Iterable[tuple[int, str, int | None]]) -> None:
         self.agreed_requests = 0

@@ -1,0 +1,5 @@
+"""Their bill -> invoice lines, one kind of document a file. Pure: bytes in, lines out, read as a stream where the kind allows.
+
+Owns how a bill is spelt: units of money, decimal marks, names of columns. What a line is belongs to the domain, keeping it to
+storage.
+"""
