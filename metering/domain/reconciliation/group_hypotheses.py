@@ -13,7 +13,7 @@ from metering.domain.instants import MICROS_PER_HOUR
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explanations import Candidate, Part
 from metering.domain.reconciliation.invoices import Coverage
-from metering.domain.reconciliation.pair_hypotheses import QUANTITY_HYPOTHESES, Versions
+from metering.domain.reconciliation.pair_hypotheses import QUANTITY_HYPOTHESES, Versions, versions_of
 from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS, written_shift
 from metering.domain.reconciliation.requests import Standing
 from metering.domain.reconciliation.usage_groups import Group, OurUsage
@@ -66,7 +66,7 @@ def other_quantities(group: Group, versions: Versions, coverage: Coverage) -> It
 def other_prices(group: Group, versions: Versions, coverage: Coverage) -> Iterator[Supposed]:  # noqa: ARG001
     """All usage of one model charged at another recorded price."""
     for (provider, model), usages in _by(group.billed, lambda each: (each.provider, each.model)).items():
-        for rate in versions.get((provider, model.casefold()), ()):
+        for rate in versions_of(versions, provider, model, next((each.rate for each in usages if each.rate), None)):
             amounts = [exact_nano(each.quantities, each.requests, rate) for each in usages]
             if any(amount is None for amount in amounts):
                 continue

@@ -14,11 +14,29 @@ from metering.domain.reconciliation.invoices import PROMPT_PARTS, PROMPT_TOKENS
 from metering.domain.reconciliation.requests import OurRequest
 from pricing.errors import ChargeTooLargeError
 from pricing.quantities import ALL_KINDS, PRICED_KINDS, Quantities
-from pricing.rates import Rate
+from pricing.rates import CACHE_KINDS, Rate, assumed_cache_prices
 from pricing.rating import charge
 
 Versions = Mapping[tuple[str, str], Sequence[Rate]]
 """Every recorded rate of a (provider, model in lower case)."""
+
+
+def versions_of(versions: Versions, provider: str, model: str, rate: Rate | None) -> list[Rate]:
+    """Return the recorded rates of a model, under the name by which the charged rate knows it, else under its own.
+
+    One that differs only by charging cached tokens as input is left out: that is a hypothesis of its own, and the two would
+    always fit together.
+    """
+    named = (provider, model) if rate is None else (rate.provider, rate.model)
+    listed = versions.get((named[0], named[1].casefold()), ())
+    return [each for each in listed if rate is None or not _is_cached_at_input(each, rate)]
+
+
+def _is_cached_at_input(other: Rate, rate: Rate) -> bool:
+    """Whether a rate has the prices of another, but for cached tokens at the price of input."""
+    prices = {**rate.prices, **assumed_cache_prices(rate.prices)}
+    as_input = {kind: prices.get("input_tokens", price) if kind in CACHE_KINDS else price for kind, price in prices.items()}
+    return as_input != prices and as_input == {**other.prices, **assumed_cache_prices(other.prices)}
 
 
 def cached_as_input(q: Quantities) -> Quantities:
@@ -91,7 +109,7 @@ def candidates_of(
     ``stated`` are the quantities of the line, empty where it states none.
     """
     q, rate, ours = request.quantities, request.rate, request.amount_nano
-    others = [each for each in versions.get((request.provider, request.model.casefold()), ()) if each is not rate]
+    others = [each for each in versions_of(versions, request.provider, request.model, rate) if each is not rate]
     if stated:
         theirs = stated_quantities(q, stated)
         if _charged(theirs) != _charged(q):

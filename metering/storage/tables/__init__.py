@@ -28,6 +28,17 @@ from metering.storage.tables.events import (
 )
 from metering.storage.tables.price_syncs import price_syncs
 from metering.storage.tables.prices import price_discounts, price_tables, rate_prices, rate_withdrawals, rates
+from metering.storage.tables.reconciliation import (
+    billing_answers,
+    invoice_documents,
+    invoice_lines,
+    invoice_parts,
+    invoices,
+    reconciliations,
+    variance_decisions,
+    variance_items,
+    variances,
+)
 from metering.storage.tables.rerating import rerate_runs
 from metering.storage.tables.schema import metadata
 
@@ -37,6 +48,7 @@ __all__ = [
     "accounts",
     "alerts",
     "api_keys",
+    "billing_answers",
     "charges",
     "credit_entries",
     "credit_grants",
@@ -46,6 +58,10 @@ __all__ = [
     "event_identities",
     "event_ids",
     "events",
+    "invoice_documents",
+    "invoice_lines",
+    "invoice_parts",
+    "invoices",
     "later_claims",
     "metadata",
     "month_rollups",
@@ -60,9 +76,13 @@ __all__ = [
     "rates",
     "receipts",
     "recent_identities",
+    "reconciliations",
     "rerate_runs",
     "rollups",
     "series",
     "sources",
     "sqlite_metadata",
+    "variance_decisions",
+    "variance_items",
+    "variances",
 ]
