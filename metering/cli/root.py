@@ -24,6 +24,9 @@ READER_GONE = 141
 COMMANDS = {
     "ingest": LazyCommand("metering.cli.ingest:ingest", "Read request logs; count and price each request once."),
     "spend": LazyCommand("metering.cli.spend:spend", "Show what was spent, by whom and on what."),
+    "reconcile": LazyCommand(
+        "metering.cli.reconcile:reconcile", "Hold a bill against what was metered, and work through what differs."
+    ),
     "statements": LazyCommand("metering.cli.statements:statements", "Show and export what a month comes to."),
     "accounts": LazyCommand("metering.cli.accounts:accounts", "Declare who is billed, on which plan."),
     "credits": LazyCommand("metering.cli.credits:credit", "Show and grant credits."),

@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 from metering.domain.reconciliation.invoices import InvoiceError
 from metering.invoices import (
+    FORMATS,
     csv_table,
     fal_events,
     fireworks_csv,
@@ -24,8 +25,6 @@ READERS: dict[str, Callable[[BinaryIO, ReadOptions], InvoiceReading]] = {
         hf_usage, hf_sessions, hf_billing_answers, fireworks_csv, fal_events, csv_table, json_table, pasted_total,
     )
 }  # fmt: skip
-
-FORMATS = tuple(READERS)
 
 
 def format_of(beginning: bytes, *, mapped: bool) -> str:

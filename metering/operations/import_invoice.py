@@ -7,13 +7,14 @@ leaves is no invoice, and the next import of the document takes it away.
 
 import hashlib
 import io
+import json
 import zlib
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import BinaryIO
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 from sqlalchemy import Connection, Engine
 
 from metering.domain.events import ROUTES, UNKNOWN
@@ -35,12 +36,13 @@ from metering.operations.steps.pause_collector import collector_paused
 from metering.storage.accounts import AccountRow, names_of_account
 from metering.storage.database import reading, writing
 from metering.storage.invoices import (
+    Document,
     begin_document,
     forget_document,
     insert_invoice,
     insert_lines,
     insert_parts,
-    invoice_with_digest,
+    invoice_of_document,
     invoice_with_id,
     overlapping_invoices,
 )
@@ -76,10 +78,10 @@ class ImportedInvoice(Struct, frozen=True):
 
 def import_invoice(engine: Engine, source: BinaryIO, order: InvoiceOrder, *, now: int) -> ImportedInvoice:
     """Import a document from a file that can be read twice. Raises NotFoundError, InvoiceError."""
-    digest, size = _digest(source)
+    document = _document(source, order)
     with reading(engine) as connection:
         account = find_account(connection, order.account)
-        known = invoice_with_digest(connection, account.id, digest)
+        known = invoice_of_document(connection, account.id, document)
         names = names_of_account(connection, account.id)
     if known is not None:
         return ImportedInvoice(known, is_new=False)
@@ -92,7 +94,7 @@ def import_invoice(engine: Engine, source: BinaryIO, order: InvoiceOrder, *, now
             f"{order.format[:40]!r} is no format of a bill; there are {', '.join(READERS)}", "unknown_invoice_format"
         )
     with writing(engine) as connection:
-        document_id = begin_document(connection, account.id, digest, size, now=now)
+        document_id = begin_document(connection, account.id, document, now=now)
     try:
         with collector_paused():
             sums, head, last = _store_lines(engine, document_id, read(source, options))
@@ -107,7 +109,7 @@ def import_invoice(engine: Engine, source: BinaryIO, order: InvoiceOrder, *, now
         with writing(engine) as connection:
             forget_document(connection, document_id)
         raise
-    return ImportedInvoice(replace(invoice, digest=digest), is_new=True)
+    return ImportedInvoice(replace(invoice, digest=document.digest), is_new=True)
 
 
 class _Sums(Struct):
@@ -228,11 +230,13 @@ def _placed(connection: Connection, invoice: Invoice, order: InvoiceOrder) -> In
     return invoice
 
 
-def _digest(source: BinaryIO) -> tuple[str, int]:
+def _document(source: BinaryIO, order: InvoiceOrder) -> Document:
     digest, size = hashlib.sha256(), 0
     source.seek(0)
     while part := source.read(PART_BYTES):
         digest.update(part)
         size += len(part)
     source.seek(0)
-    return digest.hexdigest(), size
+    told = asdict(order.options) | {"format": order.format, "number": order.number, "total": order.total}
+    stated = {name: value for name, value in told.items() if value and name != "account_names"}
+    return Document(digest.hexdigest(), json.dumps(stated, sort_keys=True), size)

@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from metering.domain.errors import DomainError
+from metering.domain.reconciliation.variances import Tolerance
 from metering.domain.series import DEFAULT_SERIES_CAP
 from metering.operations.ingest import IngestSettings
+from metering.operations.reconcile_settings import DEFAULT_TOLERANCE, ReconcileSettings, read_tolerances
 from metering.operations.sync_settings import SyncSettings
 
 PREFIX = "METERING_"
@@ -67,6 +69,12 @@ SETTINGS = (
         str(SyncSettings().max_factor),
         "a sync that multiplies or divides a price by more than this waits for `prices accept`",
     ),
+    Setting(
+        "METERING_RECONCILE_TOLERANCE",
+        DEFAULT_TOLERANCE,
+        "dollars that a bill may differ by in all, or with `/` a share of it where that is more; `csv=` before it: for that"
+        " kind of document (`0.01/0.1%,csv=0.05`)",
+    ),
 )
 
 _DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
@@ -81,6 +89,7 @@ class Settings(Struct, frozen=True):
     max_batch_events: int
     max_waiting_events: int = 50_000
     sync: SyncSettings = SyncSettings()
+    reconcile: ReconcileSettings = ReconcileSettings()
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -107,6 +116,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             max_vanished_percent=_whole(values, "METERING_SYNC_MAX_VANISHED_PERCENT", 0, 100),
             max_factor=_whole(values, "METERING_SYNC_MAX_FACTOR", 1, MAX_FACTOR),
         ),
+        reconcile=ReconcileSettings(tolerances=_tolerances(values["METERING_RECONCILE_TOLERANCE"])),
     )
 
 
@@ -122,6 +132,13 @@ def _whole(values: Mapping[str, str], name: str, least: int, most: int) -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 15 or not least <= int(text) <= most:
         raise SettingsError(f"{name} must be a whole number from {least} to {most}, got {text[:40]!r}")
     return int(text)
+
+
+def _tolerances(text: str) -> dict[str, Tolerance]:
+    try:
+        return read_tolerances(text)
+    except DomainError as error:
+        raise SettingsError(f"METERING_RECONCILE_TOLERANCE: {error}") from None
 
 
 def _router_url(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select
@@ -20,7 +20,15 @@ _quantities = msgspec.json.Decoder(dict[str, int]).decode
 _superseding = invoices.alias("superseding")
 
 
-def begin_document(connection: Connection, account_id: int, digest: str, size: int, *, now: int) -> int:
+class Document(NamedTuple):
+    """A document: the digest of its content, how it is read (JSON), and its bytes."""
+
+    digest: str
+    reading: str
+    size: int
+
+
+def begin_document(connection: Connection, account_id: int, document: Document, *, now: int) -> int:
     """Note that a document's import begins; return its id.
 
     What interrupted imports of the account left is taken away: those of this document, and those begun more than a day ago.
@@ -28,13 +36,19 @@ def begin_document(connection: Connection, account_id: int, digest: str, size: i
     left = select(invoice_documents.c.id).where(
         invoice_documents.c.account_id == account_id,
         invoice_documents.c.id.not_in(select(invoices.c.id)),
-        or_(invoice_documents.c.digest == digest, invoice_documents.c.begun_at < now - MICROS_PER_DAY),
+        or_(invoice_documents.c.digest == document.digest, invoice_documents.c.begun_at < now - MICROS_PER_DAY),
     )
     for interrupted in connection.execute(left).scalars().all():
         forget_document(connection, interrupted)
     document_id: int = connection.execute(
         insert(invoice_documents)
-        .values(account_id=account_id, digest=digest, bytes=size, begun_at=now)
+        .values(
+            account_id=account_id,
+            digest=document.digest,
+            reading=document.reading,
+            bytes=document.size,
+            begun_at=now,
+        )
         .returning(invoice_documents.c.id)
     ).scalar_one()
     return document_id
@@ -102,9 +116,13 @@ def invoice_with_id(connection: Connection, invoice_id: int) -> Invoice | None:
     return None if row is None else _invoice(row)
 
 
-def invoice_with_digest(connection: Connection, account_id: int, digest: str) -> Invoice | None:
-    """Return the invoice that an account's document of this content became."""
-    statement = _INVOICES.where(invoices.c.account_id == account_id, invoice_documents.c.digest == digest)
+def invoice_of_document(connection: Connection, account_id: int, document: Document) -> Invoice | None:
+    """Return the invoice that an account's document of this content became when it was read so."""
+    statement = _INVOICES.where(
+        invoices.c.account_id == account_id,
+        invoice_documents.c.digest == document.digest,
+        invoice_documents.c.reading == document.reading,
+    )
     row = connection.execute(statement).one_or_none()
     return None if row is None else _invoice(row)
 

@@ -45,12 +45,13 @@ def create_invoices() -> None:
         sa.Column("id", Int64, nullable=False),
         sa.Column("account_id", Int64, nullable=False),
         sa.Column("digest", sa.Text(), server_default="", nullable=False),
+        sa.Column("reading", sa.Text(), server_default="", nullable=False),
         sa.Column("bytes", Int64, nullable=False),
         sa.Column("begun_at", Int64, nullable=False),
         sa.CheckConstraint("digest <> ''", name=op.f("ck_invoice_documents_digest")),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_invoice_documents_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invoice_documents")),
-        sa.UniqueConstraint("account_id", "digest", name=op.f("uq_invoice_documents_account_id_digest")),
+        sa.UniqueConstraint("account_id", "digest", "reading", name=op.f("uq_invoice_documents_account_id_digest_reading")),
         sqlite_strict=True,
     )
     op.create_table(

@@ -23,9 +23,11 @@ invoice_documents = table(
     identifier(),
     refers("account_id", "accounts"),
     text("digest"),
+    # How it was read, as JSON: another map of columns, or another period of several, makes another invoice of it.
+    text("reading"),
     integer("bytes"),
     integer("begun_at"),
-    UniqueConstraint("account_id", "digest"),
+    UniqueConstraint("account_id", "digest", "reading"),
     CheckConstraint("digest <> ''", name="digest"),
 )
 
