@@ -16,10 +16,14 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from metering.api.app import create_api
+from metering.operations.close_month import Closing
+from metering.operations.judge_credits import Judging
 from metering.operations.open_service import Service, open_service
 from metering.operations.settings import read_settings
 from metering.operations.sync_prices import Source
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
+from metering.runtime.close_job import close_when_due
+from metering.runtime.credits_job import judge_credits_each_tick
 from metering.runtime.leader import Leader
 from metering.runtime.price_sync_job import sync_when_due
 from metering.runtime.scheduler import Job, Scheduler, StoppingError
@@ -44,17 +48,14 @@ def create_app() -> FastAPI:
 @contextmanager
 def _beside_requests(service: Service, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
     """Run the jobs until the server ends; what they wait for then is left undone."""
-    jobs = _jobs(service)
-    scheduler = Scheduler(jobs, _leader(service.engine)) if jobs else None
-    if scheduler is not None:
-        scheduler.start()
+    scheduler = Scheduler(_jobs(service), _leader(service.engine))
+    scheduler.start()
     with closing:
         try:
             yield
         finally:
             stopping.set()
-            if scheduler is not None:
-                scheduler.stop()
+            scheduler.stop()
 
 
 def _leader(engine: Engine) -> Leader | ServerLeader:
@@ -63,11 +64,17 @@ def _leader(engine: Engine) -> Leader | ServerLeader:
 
 
 def _jobs(service: Service) -> list[Job]:
-    sync = service.settings.sync
-    if not sync.interval_minutes:
-        return []
-    source = Source(service.fetch, sync, service.clock)
-    return [Job("price sync", partial(sync_when_due, service.engine, source))]
+    jobs = []
+    sync, close = service.settings.sync, service.settings.close
+    if sync.interval_minutes:
+        source = Source(service.fetch, sync, service.clock)
+        jobs.append(Job("price sync", partial(sync_when_due, service.engine, source)))
+    if close.automatic:
+        how = Closing(service.catalogue)
+        jobs.append(Job("close months", lambda: close_when_due(service.engine, how, close, service.clock())))
+    judging = Judging(service.catalogue, service.settings.credits_low_percent)
+    jobs.append(Job("judge credits", lambda: judge_credits_each_tick(service.engine, judging, service.clock())))
+    return jobs
 
 
 def _pause(stopping: threading.Event, seconds: float) -> None:

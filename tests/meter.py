@@ -1,21 +1,34 @@
 """A metering database for tests: a real one, made by the real migrations, with the questions that tests ask of it."""
 
+from datetime import date
+
 from builders import NOW, batch_of, price_table, rate
 from sqlalchemy import func, select
 
+from metering.domain.adjustments import Adjustment
+from metering.domain.credits import CreditGrant
 from metering.domain.outcomes import BatchResult
+from metering.domain.plan_history import PlanChange
 from metering.domain.rerating import Examined, RerateScope
 from metering.domain.spend import Granularity, SpendQuery
+from metering.domain.statements import Statement
+from metering.operations.adjust_account import adjust_account
+from metering.operations.close_month import Closing, close_month
+from metering.operations.grant_credits import grant_credits
 from metering.operations.ingest import Ingester, IngestSettings, Origin
+from metering.operations.manage_accounts import set_plan
 from metering.operations.query_spend import query_spend
 from metering.operations.rate_unpriced import RateResult, rate_unpriced
 from metering.operations.rerate import RerateResult, continue_rerate, preview_rerate, start_rerate
+from metering.operations.show_statement import show_statement
 from metering.operations.verify import verify
 from metering.storage.accounts import insert_account
 from metering.storage.database import open_database, reading, writing
 from metering.storage.price_tables import record_tables
+from pricing.bundled import bundled_plans
 from pricing.tables import PriceTable
 
+PLANS = bundled_plans()
 ALL_TIME = (0, 4_102_444_800_000_000)
 
 
@@ -70,6 +83,27 @@ class Meter:
     def total(self, **fields) -> int:
         """Return what was spent in all, in nano-USD."""
         return sum(row.amount_nano for row in self.spend(granularity=Granularity.TOTAL, **fields))
+
+    def set_plan(self, plan: str, since: str, *, account: str = "acme", seats: int = 1) -> None:
+        """Put an account on a plan from a day on."""
+        set_plan(self.engine, account, PlanChange(date.fromisoformat(since), plan, seats), PLANS, now=self.now)
+
+    def close(self, month: int, *, account: str = "acme", **how) -> Statement:
+        """Close a month; return its statement."""
+        return close_month(self.engine, account, month, Closing(PLANS, **how), now=self.now)[-1]
+
+    def statement(self, month: int, *, account: str = "acme") -> Statement:
+        """Return a month's statement, closed or as a draft."""
+        return show_statement(self.engine, account, month, PLANS)
+
+    def adjust(self, month: int, amount_nano: int, *, account: str = "acme", reference: str = "rec-1") -> Adjustment:
+        """Adjust what an account owes for a month."""
+        return adjust_account(self.engine, account, month, amount_nano, reference=reference, reason="agreed", now=self.now)
+
+    def grant(self, amount_nano: int, *, account: str = "acme", kind: str = "purchased", **fields) -> CreditGrant:
+        """Grant credits, usable from now on unless said otherwise."""
+        wanted = CreditGrant(0, kind, amount_nano, **({"granted_at": self.now} | fields))
+        return grant_credits(self.engine, account, wanted, now=self.now)
 
     def violations(self):
         """Return what does not hold."""

@@ -9,7 +9,9 @@ from fastapi.telemetry import TelemetryConfig
 import metering
 from metering.api import (
     accounts,
+    adjustments,
     alerts,
+    credit_ledger,
     credits,  # noqa: A004
     event_explained,
     events,
@@ -25,6 +27,7 @@ from metering.api import (
     quarantine,
     rerate,
     spend,
+    statement_closing,
     statements,
 )
 from metering.api.event_models import NativeEvent
@@ -81,8 +84,8 @@ def create_api(service: Service, while_serving: Callable[[], AbstractContextMana
     app.state.senders = KnownSenders()
     about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
     resources = (
-        events, event_explained, spend, accounts, plans, credits, *about_prices, price_syncs, rerate, alerts, statements,
-        quarantine, keys, health,
+        events, event_explained, spend, accounts, plans, credits, credit_ledger, *about_prices, price_syncs, rerate, alerts,
+        statements, statement_closing, adjustments, quarantine, keys, health,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)

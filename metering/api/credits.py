@@ -36,11 +36,16 @@ class Grant(Answer):
     """Credits that were given or bought."""
 
     reference: str = Field(description="Names the grant; the same again is the same grant.", examples=["invoice-2026-117"])
-    kind: Literal["included", "purchased", "promotional"] = Field(
-        description="`included` in the plan, `purchased`, or `promotional`.", examples=["purchased"]
+    kind: Literal["included", "purchased", "promotional", "manual"] = Field(
+        description="`included` in the plan, `purchased`, `promotional`, or given by `manual` decision.", examples=["purchased"]
+    )
+    scope: Literal["inference", "any_compute"] = Field(
+        description="What it pays for; what can be spent on other compute too is an upper bound.", examples=["inference"]
     )
     amount_nano_usd: int = nano_usd("What was given", 25_000_000_000)
     amount_usd: str = usd("What was given", "25.000000000")
+    voided_nano_usd: int = nano_usd("What was taken back of it", 0)
+    voided_usd: str = usd("What was taken back of it", "0.000000000")
     granted_at: str = instant_field("From when on it can be used")
     expires_at: str | None = instant_field("When it ends, exclusively; null: never", None)
 
@@ -54,8 +59,11 @@ class Applied(Answer):
             {
                 "reference": "",
                 "kind": "included",
+                "scope": "any_compute",
                 "amount_nano_usd": 2_000_000_000,
                 "amount_usd": "2.000000000",
+                "voided_nano_usd": 0,
+                "voided_usd": "0.000000000",
                 "granted_at": "2026-11-01T00:00:00.000000Z",
                 "expires_at": "2026-12-01T00:00:00.000000Z",
             }
@@ -104,8 +112,11 @@ class NewGrant(Asked):
         None, max_length=MAX_NAME_LENGTH, description="The account; a bound key may leave it out.", examples=["acme"]
     )
     amount_usd: str = Field(pattern=USD_PATTERN, description="How much, in dollars, at most nine decimals.", examples=["25.00"])
-    kind: Literal["purchased", "promotional"] = Field(
+    kind: Literal["purchased", "promotional", "manual"] = Field(
         "purchased", description="Whether it was bought or given.", examples=["purchased"]
+    )
+    scope: Literal["inference", "any_compute"] = Field(
+        "inference", description="Whether it pays for inference alone or for other compute too.", examples=["inference"]
     )
     reference: str = Field(
         "",
@@ -162,8 +173,8 @@ def post_credits(principal: Admin, service: ServiceNow, body: NewGrant) -> Grant
     granted_at = service.clock() if body.granted_at is None else query.instant("body.granted_at", body.granted_at)
     expires_at = None if body.expires_at is None else query.instant("body.expires_at", body.expires_at)
     amount = parse_usd(body.amount_usd, unit_per_usd=NANO_PER_USD)
-    wanted = CreditGrant(0, body.kind, amount, granted_at, expires_at, body.reference)
-    return _grant(grant_credits(service.engine, name, wanted))
+    wanted = CreditGrant(0, body.kind, amount, granted_at, expires_at, body.reference, body.scope)
+    return grant_answer(grant_credits(service.engine, name, wanted, now=service.clock()))
 
 
 @router.post(
@@ -194,7 +205,7 @@ def month_fields(burned: MonthCredits) -> dict[str, object]:
     fields: dict[str, object] = {
         "applied": [
             Applied(
-                grant=_grant(item.grant),
+                grant=grant_answer(item.grant),
                 amount_nano_usd=item.amount_nano,
                 amount_usd=format_nano(item.amount_nano),
                 left_nano_usd=item.left_nano,
@@ -221,17 +232,21 @@ def _credits(service: Service, name: str, month: int) -> Credits:
             "used_elsewhere_nano_usd": balance.used_elsewhere_nano,
             "used_elsewhere_usd": format_nano(balance.used_elsewhere_nano),
             "included_left_is_upper_bound": balance.plan.credits_pay_elsewhere and bool(included),
-            "grants": [_grant(grant) for grant in balance.grants],
+            "grants": [grant_answer(grant) for grant in balance.grants],
             **month_fields(balance.month),
         }
     )
 
 
-def _grant(grant: CreditGrant) -> Grant:
+def grant_answer(grant: CreditGrant) -> Grant:
+    """Return a grant as it is answered."""
     return Grant.model_validate(
         {
             "reference": grant.reference,
             "kind": grant.kind,
+            "scope": grant.scope,
+            "voided_nano_usd": grant.voided_nano,
+            "voided_usd": format_nano(grant.voided_nano),
             "amount_nano_usd": grant.amount_nano,
             "amount_usd": format_nano(grant.amount_nano),
             "granted_at": format_instant(grant.granted_at),

@@ -130,7 +130,9 @@ def get_plan(principal: Reader, service: ServiceNow, account: AccountName, month
     operation_id="set_plan",
     summary="Say which plan an account is on",
     status_code=201,
-    responses=problems("not_found", "invalid_plan", "invalid_time", "unsupported_media_type", "body_too_large", "not_json"),
+    responses=problems(
+        "not_found", "invalid_plan", "invalid_time", "month_closed", "unsupported_media_type", "body_too_large", "not_json"
+    ),
     dependencies=[Depends(require_json)],
 )
 def post_plan(principal: Admin, service: ServiceNow, account: AccountName, body: NewPlan) -> AccountPlan:

@@ -1,15 +1,18 @@
 """A statement as JSON: every line, the totals, and what the total does not contain."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from metering.api.credits import MonthOfCredits, month_fields
-from metering.api.fields import Answer, nano_usd, next_cursor_field, usd
+from metering.api.fields import Answer, instant_field, nano_usd, next_cursor_field, usd
 from metering.api.plans import PlanOfMonth, plan_answer
-from metering.domain.instants import format_month
+from metering.domain.instants import format_instant, format_month
 from metering.domain.statements import Flag, LineKind, OutsideUsage, Statement, StatementLine, unit_of
 from pricing.money import NANO_PER_CENT, PICO_PER_CENT, format_cents, format_nano, format_pico
 from pricing.quantities import ALL_KINDS
 
+_ORIGIN = "The closed month that it corrects, or in which the requests were made; null for the statement's own."
 _FLAGS = "What a reader must know, such as `unpriced_usage` or `beyond_plan`."
 
 
@@ -33,6 +36,7 @@ class Line(Answer):
     amount_usd: str | None = usd("What the line comes to; null where it is not known", "27.000000000000")
     rate_id: int | None = Field(description="The rate that was applied.", examples=[17])
     price_source: str = Field(description="Where the price was read.", examples=["genai-prices 0.2, huggingface_together"])
+    origin_month: str | None = Field(description=_ORIGIN, examples=[None])
 
 
 class Outside(Answer):
@@ -45,6 +49,7 @@ class Outside(Answer):
     quantities: dict[str, int] = Field(description="What they used, by kind.", examples=[{"input_tokens": 3_400}])
     amount_nano_usd: int | None = nano_usd("What they cost; null where some of it is not priced", None)
     amount_usd: str | None = usd("What they cost; null where some of it is not priced", None)
+    origin_month: str | None = Field(description=_ORIGIN, examples=[None])
 
 
 class StatementSummary(Answer):
@@ -52,17 +57,25 @@ class StatementSummary(Answer):
 
     account: str = Field(description="The account.", examples=["acme"])
     month: str = Field(description="The billing month (UTC).", examples=["2026-11"])
-    status: str = Field(description="`draft` while the month is open.", examples=["draft"])
+    status: Literal["draft", "closed"] = Field(description="`draft` while the month is open.", examples=["draft"])
+    closed_at: str | None = instant_field("When it was closed; null while it is open", None)
+    digest: str = Field(
+        description="SHA-256 of the closed statement's canonical form, in hex; empty while it is open.", examples=[""]
+    )
     events: int = Field(description="How many requests.", examples=[30])
-    usage_nano_usd: int = nano_usd("Billable usage, before credits", 27_000_000_000)
-    usage_usd: str = usd("Billable usage, before credits", "27.000000000")
-    credits_nano_usd: int = nano_usd("What credits paid of it", 2_000_000_000)
-    credits_usd: str = usd("What credits paid of it", "2.000000000")
-    usage_payable_nano_usd: int = nano_usd("Usage after credits", 25_000_000_000)
-    usage_payable_usd: str = usd("Usage after credits", "25.000000000")
+    usage_nano_usd: int = nano_usd("Billable usage, before credits, with what came late of closed months", 27_000_000_000)
+    usage_usd: str = usd("Billable usage, before credits, with what came late of closed months", "27.000000000")
+    adjustments_nano_usd: int = nano_usd("What was adjusted", 0)
+    adjustments_usd: str = usd("What was adjusted", "0.000000000")
+    credits_nano_usd: int = nano_usd("What credits paid, less what corrections gave back to them", 2_000_000_000)
+    credits_usd: str = usd("What credits paid, less what corrections gave back to them", "2.000000000")
+    usage_payable_nano_usd: int = nano_usd("Usage and adjustments after credits", 25_000_000_000)
+    usage_payable_usd: str = usd("Usage and adjustments after credits", "25.000000000")
     subscription_usd: str = usd("The fees of the plan, as far as they are known", "9.00")
     owed_to_partners_nano_usd: int = nano_usd("Usage on a partner's own key, which the partner bills", 0)
     owed_to_partners_usd: str = usd("Usage on a partner's own key, which the partner bills", "0.000000000")
+    carried_in_usd: str = usd("What the statement before carried forward, zero or less", "0.00")
+    carried_forward_usd: str = usd("What would make the total negative, and begins the next statement", "0.00")
     total_nano_usd: int = nano_usd("What is owed, in whole cents", 34_000_000_000)
     total_usd: str = usd("What is owed, in whole cents", "34.00")
     flags: list[Flag] = Field(description=_FLAGS, examples=[["unpriced_usage"]])
@@ -82,7 +95,7 @@ class StatementAnswer(StatementSummary):
     credits: MonthOfCredits = Field(description="What credits did.", examples=[{"applied_usd": "2.000000000"}])
     residual_usd: str = usd("What rounding the total to cents added", "0.000000000000")
     failed_events: int = Field(description="How many requests failed, and cost nothing.", examples=[1])
-    lines: list[Line] = Field(description="Usage, rounding, fees, credits, residual, total, in this order.", examples=[[]])
+    lines: list[Line] = Field(description="Usage, fees, adjustments, credits, what is carried, residual, total.", examples=[[]])
     owed_to_partners: list[Line] = Field(description="Usage that the partners bill.", examples=[[]])
     unpriced: list[Outside] = Field(description="Usage without a price.", examples=[[]])
     route_unknown: list[Outside] = Field(description="Usage of which is not known who bills it.", examples=[[]])
@@ -113,7 +126,8 @@ def statement_answer(statement: Statement) -> StatementAnswer:
 def _summary(statement: Statement) -> dict[str, object]:
     amounts = {
         "usage": statement.usage_nano,
-        "credits": statement.credits.applied_nano,
+        "adjustments": statement.adjustments_nano,
+        "credits": statement.credits_nano,
         "usage_payable": statement.usage_payable_nano,
         "owed_to_partners": statement.owed_to_partners_nano,
     }
@@ -121,8 +135,12 @@ def _summary(statement: Statement) -> dict[str, object]:
         "account": statement.account,
         "month": format_month(statement.month),
         "status": statement.status,
+        "closed_at": None if statement.closed_at is None else format_instant(statement.closed_at),
+        "digest": statement.digest,
         "events": statement.events,
         "subscription_usd": format_cents(statement.subscription_cents * PICO_PER_CENT),
+        "carried_in_usd": format_cents(statement.carried_in_cents * PICO_PER_CENT),
+        "carried_forward_usd": format_cents(statement.carried_out_cents * PICO_PER_CENT),
         "total_nano_usd": statement.total_cents * NANO_PER_CENT,
         "total_usd": format_cents(statement.total_cents * PICO_PER_CENT),
         "flags": sorted(statement.flags),
@@ -149,6 +167,7 @@ def _line(line: StatementLine) -> Line:
         amount_usd=None if line.amount_pico is None else format_pico(line.amount_pico),
         rate_id=None if line.rate is None else line.rate.id,
         price_source="" if line.rate is None else line.rate.source,
+        origin_month=None if line.origin_month is None else format_month(line.origin_month),
     )
 
 
@@ -161,4 +180,5 @@ def _outside(usage: OutsideUsage) -> Outside:
         quantities={kind: count for kind, count in zip(ALL_KINDS, usage.quantities, strict=True) if count},
         amount_nano_usd=usage.amount_nano,
         amount_usd=None if usage.amount_nano is None else format_nano(usage.amount_nano),
+        origin_month=None if usage.origin_month is None else format_month(usage.origin_month),
     )

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from metering.api.accounts import AccountName
@@ -33,6 +33,10 @@ _ACCOUNTS_AT_ONCE = 50
 
 BillingMonth = Annotated[str, Path(max_length=20, description="The billing month (UTC).", examples=["2026-11"])]
 
+StatusParameter = Annotated[
+    Literal["draft", "closed"] | None, Query(description="Only those that are open, or closed.", examples=["closed"])
+]
+
 _CSV_EXAMPLE = (
     "account,billing_month,status,section,line,description,...\r\n"
     "acme,2026-11,draft,payable,total,Total payable,...\r\n"
@@ -51,17 +55,19 @@ def get_statements(
     principal: Reader,
     service: ServiceNow,
     account: AccountParameter = None,
+    status: StatusParameter = None,
     limit: LimitParameter = DEFAULT_PAGE,
     cursor: CursorParameter = None,
 ) -> StatementPage:
-    """List the statements of every month with usage, by account name and month, without their lines."""
+    """List the statements of every month with usage and of every closed one, by account and month, without their lines."""
     row = principal.account_or_all(service, account)
-    question = ["statements", None if row is None else row.name]
+    question = ["statements", None if row is None else row.name, status]
     after = ("", "") if cursor is None else _position(read_cursor(cursor, question, [str, str]))
     found: list[StatementSummary] = []
     for name in [row.name] if row is not None else _names_from(service, after[0]):
         statements = list_statements(service.engine, name, service.catalogue)
-        found += [summary_answer(each) for each in statements if (name, format_month(each.month)) > after]
+        asked = [each for each in statements if status in (None, each.status)]
+        found += [summary_answer(each) for each in asked if (name, format_month(each.month)) > after]
         if len(found) > limit:
             break
     last = found[limit - 1] if len(found) > limit else None

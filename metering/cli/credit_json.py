@@ -42,7 +42,9 @@ def grant_json(grant: CreditGrant) -> dict[str, Any]:
     return {
         "reference": grant.reference,
         "kind": grant.kind,
+        "scope": grant.scope,
         **money("amount", grant.amount_nano),
+        **money("voided", grant.voided_nano),
         "granted_at": format_instant(grant.granted_at),
         "expires_at": None if grant.expires_at is None else format_instant(grant.expires_at),
     }

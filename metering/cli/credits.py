@@ -1,22 +1,41 @@
 """``metering credits``: what is included, what was bought, what is left."""
 
 import click
+from msgspec import Struct
 
 from metering.cli.amounts import UNKNOWN_AMOUNT, shown_nano
-from metering.cli.arguments import INSTANT, MONTH, USD, json_option
+from metering.cli.arguments import INSTANT, MONTH, USD, collected, json_option
 from metering.cli.credit_json import balance_json, grant_json
+from metering.cli.credits_ledger import balance, ledger, void
 from metering.cli.invocation import Invocation
 from metering.cli.output import Column, print_json, print_table, say
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
-from metering.domain.credits import PROMOTIONAL, PURCHASED, CreditGrant
+from metering.domain.credits import ANY_COMPUTE, GRANTED_KINDS, INFERENCE_ONLY, PURCHASED, CreditGrant
 from metering.domain.instants import format_instant, format_month, month_of
 from metering.operations.grant_credits import CreditBalance, grant_credits, note_used_elsewhere, show_credits
+
+
+class _Grant(Struct, frozen=True):
+    """What ``credits grant`` was asked."""
+
+    account: str
+    amount: int
+    kind: str
+    scope: str
+    expires: int | None
+    reference: str
+    as_json: bool
 
 
 @click.group("credits")
 def credit() -> None:
     """Show and grant credits."""
+
+
+credit.add_command(balance)
+credit.add_command(ledger)
+credit.add_command(void)
 
 
 @credit.command()
@@ -38,25 +57,31 @@ def show(invocation: Invocation, *, account: str, month: int | None, as_json: bo
 @credit.command()
 @click.argument("account")
 @click.argument("amount", type=USD)
+@click.option("--kind", type=click.Choice(GRANTED_KINDS), default=PURCHASED, show_default=True, help="Bought, or given.")
 @click.option(
-    "--kind", type=click.Choice([PURCHASED, PROMOTIONAL]), default=PURCHASED, show_default=True, help="Bought, or given."
+    "--scope",
+    type=click.Choice([INFERENCE_ONLY, ANY_COMPUTE]),
+    default=INFERENCE_ONLY,
+    show_default=True,
+    help="What they pay for; of what can be spent on other compute too, the remainder is an upper bound.",
 )
 @click.option("--expires", type=INSTANT, help="When they end; never, when nothing is said.")
 @click.option("--reference", default="", help="Names the purchase: the same again is granted once.")
 @json_option
 @click.pass_obj
-def grant(
-    invocation: Invocation, *, account: str, amount: int, kind: str, expires: int | None, reference: str, as_json: bool
-) -> None:
+@collected(_Grant)
+def grant(invocation: Invocation, asked: _Grant) -> None:
     """Grant ACCOUNT an AMOUNT of credits, in dollars. Unlike a plan's own, they outlive the month."""
     with open_session(invocation) as service:
-        wanted = CreditGrant(0, kind, amount, service.clock(), expires, reference)
-        granted = grant_credits(service.engine, account, wanted)
-    if as_json:
-        print_json({"account": account, **grant_json(granted)})
+        now = service.clock()
+        wanted = CreditGrant(0, asked.kind, asked.amount, now, asked.expires, asked.reference, asked.scope)
+        granted = grant_credits(service.engine, asked.account, wanted, now=now)
+    if asked.as_json:
+        print_json({"account": asked.account, **grant_json(granted)})
     else:
         until = "" if granted.expires_at is None else f", until {format_instant(granted.expires_at)}"
-        say(f"{plain(account)}: ${shown_nano(granted.amount_nano)} {granted.kind}{until} ({plain(granted.reference)})")
+        amount = shown_nano(granted.amount_nano)
+        say(f"{plain(asked.account)}: ${amount} {granted.kind}{until} ({plain(granted.reference)})")
 
 
 @credit.command("used-elsewhere", context_settings={"ignore_unknown_options": True})

@@ -89,7 +89,7 @@ def resolve(invocation: Invocation, *, variance: int, state: str, who: str, reas
         return
     say(f"variance {variance} is {state} ({plain(who)}: {plain(reason)})")
     if correct:
-        say(f"correction of {shown_nano(found.variance.amount_nano)} USD: {found.variance.adjustment}")
+        say(f"statements are corrected by {shown_nano(found.variance.corrected_nano)} USD in all: {found.variance.adjustment}")
     if state == VarianceState.DISPUTED:
         say(f"`metering reconcile export {found.run.id} --variance {variance} --output evidence.csv` is what to send them")
 

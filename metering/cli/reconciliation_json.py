@@ -86,6 +86,7 @@ def variance_json(variance: Variance) -> dict[str, object]:
         "who": variance.who,
         "reason": variance.reason,
         "decided_at": format_instant(variance.decided_at),
+        **money("corrected", variance.corrected_nano),
         "adjustment": variance.adjustment or None,
     }
 
@@ -97,6 +98,7 @@ def decision_json(decision: Decision) -> dict[str, object]:
         "who": decision.who,
         "reason": decision.reason,
         "decided_at": format_instant(decision.decided_at),
+        **money("corrected", decision.corrected_nano),
         "adjustment": decision.adjustment or None,
     }
 

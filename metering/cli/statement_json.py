@@ -4,7 +4,7 @@ from typing import Any
 
 from metering.cli.amounts import money
 from metering.cli.credit_json import month_json
-from metering.domain.instants import format_month
+from metering.domain.instants import format_instant, format_month
 from metering.domain.plan_history import FeeLine, PlanMonth
 from metering.domain.statements import OutsideUsage, Statement, StatementLine, unit_of
 from pricing.money import NANO_PER_CENT, PICO_PER_CENT, format_cents, format_pico
@@ -33,11 +33,16 @@ def statement_summary(statement: Statement) -> dict[str, Any]:
         "month": format_month(statement.month),
         "status": statement.status,
         "events": statement.events,
+        "closed_at": None if statement.closed_at is None else format_instant(statement.closed_at),
+        "digest": statement.digest,
         **money("usage", statement.usage_nano),
-        **money("credits", statement.credits.applied_nano),
+        **money("adjustments", statement.adjustments_nano),
+        **money("credits", statement.credits_nano),
         **money("usage_payable", statement.usage_payable_nano),
         "subscription_usd": format_cents(statement.subscription_cents * PICO_PER_CENT),
         **money("owed_to_partners", statement.owed_to_partners_nano),
+        "carried_in_usd": format_cents(statement.carried_in_cents * PICO_PER_CENT),
+        "carried_forward_usd": format_cents(statement.carried_out_cents * PICO_PER_CENT),
         "total_nano_usd": statement.total_cents * NANO_PER_CENT,
         "total_usd": format_cents(statement.total_cents * PICO_PER_CENT),
         "flags": sorted(str(flag) for flag in statement.flags),
@@ -84,6 +89,7 @@ def _line(line: StatementLine) -> dict[str, Any]:
         "amount_usd": None if line.amount_pico is None else format_pico(line.amount_pico),
         "rate_id": None if line.rate is None else line.rate.id,
         "price_source": "" if line.rate is None else line.rate.source,
+        "origin_month": None if line.origin_month is None else format_month(line.origin_month),
     }
 
 
@@ -95,4 +101,5 @@ def _outside(usage: OutsideUsage) -> dict[str, Any]:
         "events": usage.events,
         "quantities": {kind: count for kind, count in zip(ALL_KINDS, usage.quantities, strict=True) if count},
         **money("amount", usage.amount_nano),
+        "origin_month": None if usage.origin_month is None else format_month(usage.origin_month),
     }

@@ -7,7 +7,7 @@ from metering.cli.amounts import UNKNOWN_AMOUNT, shown_cents, shown_nano, shown_
 from metering.cli.output import Cell, Column, print_table, say
 from metering.cli.plain_text import plain
 from metering.cli.price_words import price_in_words
-from metering.domain.instants import format_month
+from metering.domain.instants import format_instant, format_month
 from metering.domain.statements import Flag, LineKind, OutsideUsage, Statement, StatementLine, described
 
 _COLUMNS = (Column("", "name"), Column("quantity", "count"), Column("price", "count"), Column("USD", "money"))
@@ -51,14 +51,17 @@ def show_statement_table(statement: Statement) -> None:
     for flag in Flag:
         if flag in statement.flags:
             say(f"- {FLAG_WORDS[flag]}")
+    if statement.closed_at is not None:
+        say(f"Closed at {format_instant(statement.closed_at)}, SHA-256 {statement.digest}.")
 
 
 def _usage_rows(lines: Iterable[StatementLine]) -> list[list[Cell]]:
     """Return the lines of each model under its name."""
     rows: list[list[Cell]] = []
     usage = [line for line in lines if line.kind in _OF_A_MODEL]
-    for (provider, model), of_model in groupby(usage, key=lambda line: (line.provider, line.model)):
-        rows.append([f"{model} at {provider}", "", "", ""])
+    for (origin, provider, model), of_model in groupby(usage, key=lambda line: (line.origin_month, line.provider, line.model)):
+        correction = "" if origin is None else f", of {format_month(origin)}"
+        rows.append([f"{model} at {provider}{correction}", "", "", ""])
         rows += [_usage_row(line) for line in of_model]
     return rows
 
@@ -125,7 +128,7 @@ def summary_row(statement: Statement) -> list[Cell]:
         statement.account,
         statement.status,
         shown_nano(statement.usage_nano),
-        shown_nano(-statement.credits.applied_nano),
+        shown_nano(-statement.credits_nano),
         shown_cents(statement.subscription_cents),
         shown_cents(statement.total_cents),
         ", ".join(flag.replace("_", " ") for flag in Flag if flag in statement.flags),

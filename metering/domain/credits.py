@@ -5,20 +5,29 @@ included before purchased, oldest, id. Never below zero; never on fees, negative
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from metering.domain.instants import month_start, next_month
 
 INCLUDED = "included"
 PURCHASED = "purchased"
 PROMOTIONAL = "promotional"
+MANUAL = "manual"
+GRANTED_KINDS = (PURCHASED, PROMOTIONAL, MANUAL)
+"""What somebody may grant; the included ones come from plans."""
+
+INFERENCE_ONLY = "inference"
+ANY_COMPUTE = "any_compute"
 
 _NEVER = 2**63
 
 
 @dataclass(frozen=True, slots=True)
 class CreditGrant:
-    """Money given: nano-USD, usable from ``granted_at`` until ``expires_at`` (exclusive; None: it does not expire)."""
+    """Money given: nano-USD, usable from ``granted_at`` until ``expires_at`` (exclusive; None: it does not expire).
+
+    ``scope`` ANY_COMPUTE: it can also be spent where this service does not see it. ``voided_nano`` was taken back.
+    """
 
     id: int
     kind: str
@@ -26,12 +35,18 @@ class CreditGrant:
     granted_at: int
     expires_at: int | None = None
     reference: str = ""
+    scope: str = INFERENCE_ONLY
+    voided_nano: int = 0
 
     @property
     def burn_order(self) -> tuple[int, int, int, int]:
         """What decides which grant pays first."""
         expiry = _NEVER if self.expires_at is None else self.expires_at
         return expiry, 0 if self.kind == INCLUDED else 1, self.granted_at, self.id
+
+    def with_voided(self, voided_nano: int) -> "CreditGrant":
+        """Return the grant with another amount taken back of it."""
+        return replace(self, voided_nano=voided_nano)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +89,18 @@ def burn_credits(months: Sequence[MonthUsage], grants: Sequence[CreditGrant]) ->
 
     A grant can pay for a month in which it is valid on at least one instant.
     """
-    left = {grant.id: grant.amount_nano for grant in grants}
+    left = {grant.id: grant.amount_nano - grant.voided_nano for grant in grants}
     return [_burn_month(month, grants, left) for month in months]
+
+
+def included_grant(month: int, amount_nano: int, *, scope: str = INFERENCE_ONLY) -> CreditGrant:
+    """Return the credit that a plan includes in a month: it begins and ends with it."""
+    return CreditGrant(0, INCLUDED, amount_nano, month_start(month), month_start(next_month(month)), scope=scope)
 
 
 def _burn_month(month: MonthUsage, grants: Sequence[CreditGrant], left: dict[int, int]) -> MonthCredits:
     start, end = month_start(month.month), month_start(next_month(month.month))
-    included = CreditGrant(0, INCLUDED, max(0, month.included_nano - month.used_elsewhere_nano), start, end)
+    included = included_grant(month.month, max(0, month.included_nano - month.used_elsewhere_nano))
     left[included.id] = included.amount_nano
     usable = [grant for grant in grants if grant.granted_at < end and (grant.expires_at is None or grant.expires_at > start)]
     owed = max(0, month.usage_nano)

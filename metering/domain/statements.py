@@ -9,27 +9,43 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from metering.domain.account_books import NOTHING_BESIDE, Beside
 from metering.domain.credits import MonthCredits
 from metering.domain.events import PROVIDER_KEY, ROUTED, SERVERLESS, UNKNOWN, PriceGrade, QuantityGrade
 from metering.domain.plan_history import PlanMonth
-from pricing.money import PICO_PER_CENT, PICO_PER_NANO, round_to_cents
-from pricing.quantities import ALL_KINDS, PRICED_KINDS, REQUESTS
-from pricing.rates import Rate, assumed_cache_prices
-from pricing.rating import line_amount_pico
+from metering.domain.statement_lines import (
+    LineKind,
+    StatementLine,
+    UsageSums,
+    adjustment_lines,
+    carried_line,
+    credit_lines,
+    described,
+    fee_lines,
+    unit_of,
+    usage_lines,
+)
+from pricing.money import PICO_PER_CENT, round_to_cents
+from pricing.quantities import ALL_KINDS
+from pricing.rates import Rate
 
+__all__ = [
+    "CLOSED",
+    "DRAFT",
+    "Flag",
+    "LineKind",
+    "OutsideUsage",
+    "Statement",
+    "StatementLine",
+    "UsageSums",
+    "described",
+    "draft_statement",
+    "unit_of",
+    "usage_lines",
+]
 
-class LineKind(StrEnum):
-    """What a line of a statement is about, in the order in which lines stand."""
-
-    USAGE = "usage"
-    ROUNDING = "rounding"
-    REPORTED = "reported"
-    SUBSCRIPTION = "subscription"
-    ADJUSTMENT = "adjustment"
-    CREDIT = "credit"
-    CARRIED_FORWARD = "carried_forward"
-    RESIDUAL = "residual"
-    TOTAL = "total"
+DRAFT = "draft"
+CLOSED = "closed"
 
 
 class Flag(StrEnum):
@@ -46,48 +62,11 @@ class Flag(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UsageSums:
-    """Rollups of one billing month, summed per route, provider, model, rate and grades. ``rate_id`` 0: no rate."""
-
-    route: str
-    provider: str
-    model: str
-    operation: str
-    rate_id: int
-    price_grade: int
-    quantity_grade: int
-    billable: bool
-    events: int
-    quantities: tuple[int, ...]
-    amount_nano: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatementLine:
-    """One line. ``amount_pico`` is None where it is not known; a price is ``price_pico`` per ``price_block`` units.
-
-    ``origin_month`` (``YYYYMM``) is the closed month that the line corrects; None for what belongs to the statement's own.
-    """
-
-    kind: LineKind
-    description: str
-    amount_pico: int | None
-    route: str = ""
-    provider: str = ""
-    model: str = ""
-    operation: str = ""
-    rate: Rate | None = None
-    quantity_kind: str = ""
-    quantity: int | None = None
-    price_pico: int | None = None
-    price_block: int = 1
-    price_assumed: bool = False
-    origin_month: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OutsideUsage:
-    """Usage that the total does not contain: unpriced, on a partner's key, of unknown route, or failed."""
+    """Usage that the total does not contain: unpriced, on a partner's key, of unknown route, or failed.
+
+    ``origin_month`` as of a line.
+    """
 
     route: str
     provider: str
@@ -95,6 +74,7 @@ class OutsideUsage:
     events: int
     quantities: tuple[int, ...]
     amount_nano: int | None
+    origin_month: int | None = None
 
     @property
     def tokens(self) -> int:
@@ -109,6 +89,10 @@ class Statement:
     ``lines`` are what the total consists of. ``owed_to_partners`` are lines of usage that the partners bill. The lists after
     them are shown so that nothing is missing without a word. ``status`` is ``draft`` until the month is closed; ``closed_at``
     (microseconds UTC) and ``digest`` (SHA-256 in hex) are those of a closed one.
+
+    ``usage_nano`` is all billed usage, that of closed months included which came late or was corrected; ``adjustments_nano`` is
+    what was decided beside it. ``credits`` are those of the month's own usage, ``credits_corrected_nano`` is what corrections
+    changed for closed ones. What was carried in is zero or less, and so is what is carried on to the next statement.
     """
 
     account: str
@@ -130,159 +114,79 @@ class Statement:
     flags: frozenset[Flag] = field(default_factory=frozenset)
     closed_at: int | None = None
     digest: str = ""
+    adjustments_nano: int = 0
+    credits_corrected_nano: int = 0
+    carried_in_cents: int = 0
+    carried_out_cents: int = 0
+
+    @property
+    def credits_nano(self) -> int:
+        """What credits paid, less what corrections gave back to them."""
+        return self.credits.applied_nano + self.credits_corrected_nano
 
     @property
     def usage_payable_nano(self) -> int:
-        """Billable usage after credits."""
-        return self.usage_nano - self.credits.applied_nano
+        """Billable usage and adjustments after credits."""
+        return self.usage_nano + self.adjustments_nano - self.credits_nano
 
 
 _TOKEN_KINDS = frozenset(kind for kind in ALL_KINDS if kind.endswith("_tokens") and kind != "reasoning_tokens")
-_UNITS = {"images": "image", "megapixels": "megapixel", REQUESTS: "request", "characters": "character"}
 
 
 def draft_statement(
-    account: str, plan: PlanMonth, usage: Sequence[UsageSums], credits_of_month: MonthCredits, rates: dict[int, Rate]
+    account: str,
+    plan: PlanMonth,
+    usage: Sequence[UsageSums],
+    credits_of_month: MonthCredits,
+    rates: dict[int, Rate],
+    beside: Beside = NOTHING_BESIDE,
 ) -> Statement:
-    """Return the statement of an open month from its rollups; ``rates`` holds every rate that they name."""
+    """Return the statement of a month from its rollups; ``rates`` holds every rate that they name."""
     billed = [sums for sums in usage if sums.route in (ROUTED, SERVERLESS) and sums.billable]
     partners = [sums for sums in usage if sums.route == PROVIDER_KEY]
-    lines = [*usage_lines(billed, rates), *_fee_lines(plan), *_credit_lines(credits_of_month)]
-    usage_nano = sum(sums.amount_nano for sums in billed)
+    lines = [*usage_lines(billed, rates), *fee_lines(plan), *adjustment_lines(beside.adjustments, plan.month)]
+    lines += credit_lines(credits_of_month, beside.corrections)
+    if beside.carried_in_cents:
+        lines.append(carried_line("Carried forward from the statement before", beside.carried_in_cents))
     exact = sum(line.amount_pico or 0 for line in lines)
-    total = round_to_cents(exact)
-    lines.append(StatementLine(kind=LineKind.RESIDUAL, description="Rounding of the total to cents", amount_pico=total - exact))
+    rounded = round_to_cents(exact)
+    carried_out = min(0, rounded // PICO_PER_CENT)
+    if carried_out:
+        lines.append(carried_line("Carried forward to the next statement", -carried_out))
+    total = max(0, rounded)
+    lines.append(
+        StatementLine(kind=LineKind.RESIDUAL, description="Rounding of the total to cents", amount_pico=rounded - exact)
+    )
     lines.append(StatementLine(kind=LineKind.TOTAL, description="Total payable", amount_pico=total))
-    owed = usage_lines(partners, rates)
     return Statement(
         account=account,
         month=plan.month,
-        status="draft",
+        status=DRAFT,
         plan=plan,
         lines=tuple(lines),
-        usage_nano=usage_nano,
+        usage_nano=sum(sums.amount_nano for sums in billed),
         credits=credits_of_month,
         subscription_cents=sum(fee.amount_cents or 0 for fee in plan.fees),
         total_cents=total // PICO_PER_CENT,
-        residual_pico=total - exact,
-        owed_to_partners=tuple(owed),
+        residual_pico=rounded - exact,
+        owed_to_partners=tuple(usage_lines(partners, rates)),
         owed_to_partners_nano=sum(sums.amount_nano for sums in partners),
         unpriced=_outside(s for s in usage if s.price_grade == PriceGrade.UNPRICED and s.route != UNKNOWN),
         route_unknown=_outside(s for s in usage if s.route == UNKNOWN and s.price_grade != PriceGrade.EXEMPT),
         failed_events=sum(sums.events for sums in usage if sums.price_grade == PriceGrade.EXEMPT),
         events=sum(sums.events for sums in usage),
         flags=_flags(plan, usage, credits_of_month, lines),
+        adjustments_nano=sum(each.amount_nano for each in beside.adjustments),
+        credits_corrected_nano=sum(each.amount_nano for each in beside.corrections),
+        carried_in_cents=beside.carried_in_cents,
+        carried_out_cents=carried_out,
     )
-
-
-def usage_lines(usage: Iterable[UsageSums], rates: dict[int, Rate]) -> list[StatementLine]:
-    """Return usage and rounding lines by provider, model, rate and kind of quantity, in a fixed order.
-
-    The amounts of one rate's lines add up to its charges, to the pico-dollar.
-    """
-    rated: dict[tuple[str, str, str, int], list[UsageSums]] = {}
-    reported: dict[tuple[str, str, str], list[UsageSums]] = {}
-    for sums in usage:
-        if sums.price_grade == PriceGrade.RATED:
-            rated.setdefault((sums.provider, sums.model, sums.route, sums.rate_id), []).append(sums)
-        elif sums.price_grade == PriceGrade.REPORTED:
-            reported.setdefault((sums.provider, sums.model, sums.route), []).append(sums)
-    lines = [line for key in sorted(rated) for line in _rated_lines(rated[key], rates[key[3]])]
-    return lines + [_reported_line(reported[key]) for key in sorted(reported)]
-
-
-def _rated_lines(same_rate: list[UsageSums], rate: Rate) -> list[StatementLine]:
-    first = same_rate[0]
-    quantities = dict(zip(ALL_KINDS, map(sum, zip(*(sums.quantities for sums in same_rate), strict=True)), strict=True))
-    quantities[REQUESTS] = sum(sums.events for sums in same_rate)
-    amount_pico = sum(sums.amount_nano for sums in same_rate) * PICO_PER_NANO
-    assumed = assumed_cache_prices(rate.prices)
-    lines = []
-    for kind in (*PRICED_KINDS, REQUESTS):
-        price = rate.prices.get(kind) or assumed.get(kind)
-        if price is None or not quantities[kind]:
-            continue
-        lines.append(
-            StatementLine(
-                kind=LineKind.USAGE,
-                description=f"{first.model} at {first.provider}, {described(kind)}",
-                amount_pico=line_amount_pico(kind, quantities[kind], rate),
-                route=first.route,
-                provider=first.provider,
-                model=first.model,
-                operation=rate.operation,
-                rate=rate,
-                quantity_kind=kind,
-                quantity=quantities[kind],
-                price_pico=price.pico,
-                price_block=price.block,
-                price_assumed=kind in assumed,
-            )
-        )
-    rounding = amount_pico - sum(line.amount_pico or 0 for line in lines)
-    if rounding:
-        lines.append(
-            StatementLine(
-                kind=LineKind.ROUNDING,
-                description=f"{first.model} at {first.provider}, rounding of each request up to nano-dollars",
-                amount_pico=rounding,
-                route=first.route,
-                provider=first.provider,
-                model=first.model,
-                operation=rate.operation,
-                rate=rate,
-            )
-        )
-    return lines
-
-
-def _reported_line(same_model: list[UsageSums]) -> StatementLine:
-    first = same_model[0]
-    return StatementLine(
-        kind=LineKind.REPORTED,
-        description=f"{first.model} at {first.provider}, cost as the provider reported it (no price is known)",
-        amount_pico=sum(sums.amount_nano for sums in same_model) * PICO_PER_NANO,
-        route=first.route,
-        provider=first.provider,
-        model=first.model,
-        quantity_kind=REQUESTS,
-        quantity=sum(sums.events for sums in same_model),
-    )
-
-
-def _fee_lines(plan: PlanMonth) -> list[StatementLine]:
-    lines = []
-    for fee in plan.fees:
-        seats = f", {fee.seats} seats" if fee.seats > 1 else ""
-        part = "" if fee.days == fee.days_in_month else f", {fee.days} of {fee.days_in_month} days from {fee.first_day}"
-        unknown = "; the fee is not known" if fee.amount_cents is None else ""
-        lines.append(
-            StatementLine(
-                kind=LineKind.SUBSCRIPTION,
-                description=f"Subscription {fee.plan}{seats}{part}{unknown}",
-                amount_pico=None if fee.amount_cents is None else fee.amount_cents * PICO_PER_CENT,
-                quantity_kind="days",
-                quantity=fee.days,
-            )
-        )
-    return lines
-
-
-def _credit_lines(credits_of_month: MonthCredits) -> list[StatementLine]:
-    return [
-        StatementLine(
-            kind=LineKind.CREDIT,
-            description=f"{item.grant.kind.capitalize()} credit{f' {item.grant.reference}' if item.grant.reference else ''}",
-            amount_pico=-item.amount_nano * PICO_PER_NANO,
-        )
-        for item in credits_of_month.applied
-    ]
 
 
 def _outside(usage: Iterable[UsageSums]) -> tuple[OutsideUsage, ...]:
-    grouped: dict[tuple[str, str, str], list[UsageSums]] = {}
+    grouped: dict[tuple[str, str, str, int], list[UsageSums]] = {}
     for sums in usage:
-        grouped.setdefault((sums.provider, sums.model, sums.route), []).append(sums)
+        grouped.setdefault((sums.provider, sums.model, sums.route, sums.origin_month or 0), []).append(sums)
     return tuple(
         OutsideUsage(
             route=route,
@@ -293,16 +197,18 @@ def _outside(usage: Iterable[UsageSums]) -> tuple[OutsideUsage, ...]:
             amount_nano=None
             if any(sums.price_grade == PriceGrade.UNPRICED for sums in same)
             else sum(sums.amount_nano for sums in same),
+            origin_month=origin or None,
         )
-        for (provider, model, route), same in sorted(grouped.items())
-        if sum(sums.events for sums in same)
+        for (provider, model, route, origin), same in sorted(grouped.items())
+        # What has been priced since its month was closed takes it from what was unpriced there: that is no usage.
+        if sum(sums.events for sums in same) > 0
     )
 
 
 def _flags(
     plan: PlanMonth, usage: Sequence[UsageSums], credits_of_month: MonthCredits, lines: Sequence[StatementLine]
 ) -> frozenset[Flag]:
-    present = [sums for sums in usage if sums.events]
+    present = [sums for sums in usage if sums.events > 0]
     found = {
         Flag.BEYOND_PLAN: credits_of_month.uncovered_nano > 0 and not plan.invoiced,
         Flag.UNPRICED_USAGE: any(s.price_grade == PriceGrade.UNPRICED and s.route != UNKNOWN for s in present),
@@ -314,13 +220,3 @@ def _flags(
         Flag.QUANTITIES_ESTIMATED: any(s.quantity_grade == QuantityGrade.ESTIMATED for s in present),
     }
     return frozenset(flag for flag, holds in found.items() if holds)
-
-
-def described(kind: str) -> str:
-    """Return a kind of quantity in words: ``cache_read_tokens`` is ``cache read tokens``."""
-    return kind.replace("_ms", " time").replace("_", " ")
-
-
-def unit_of(kind: str) -> str:
-    """Return the unit of a kind of quantity, in the singular: ``token``, ``ms``, ``image``."""
-    return "token" if kind.endswith("_tokens") else "ms" if kind.endswith("_ms") else _UNITS.get(kind, kind)

@@ -1,16 +1,20 @@
 """Grant credits, say what was spent elsewhere, and show what is left."""
 
 import secrets
+from dataclasses import replace
 
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from metering.domain.credits import PROMOTIONAL, PURCHASED, CreditGrant, MonthCredits
+from metering.domain.credit_ledger import EntryKind, LedgerEntry
+from metering.domain.credits import ANY_COMPUTE, GRANTED_KINDS, INCLUDED, INFERENCE_ONLY, CreditGrant, MonthCredits
 from metering.domain.errors import AlreadyExistsError, DomainError
+from metering.domain.instants import month_of
 from metering.domain.plan_history import PlanMonth
 from metering.operations.steps.burn_credits import credits_through
 from metering.operations.steps.find_account import find_account
-from metering.storage.credits import grants_of, insert_grant, insert_used_elsewhere, used_elsewhere
+from metering.operations.steps.record_credits import record_entries
+from metering.storage.credits import INCLUDED_REFERENCE, grants_of, insert_grant, insert_used_elsewhere, used_elsewhere
 from metering.storage.database import reading, writing
 from pricing.money import MAX_AMOUNT_NANO
 from pricing.plans import PlanCatalogue
@@ -26,14 +30,18 @@ class CreditBalance(Struct, frozen=True):
     used_elsewhere_nano: int
 
 
-def grant_credits(engine: Engine, account: str, grant: CreditGrant) -> CreditGrant:
+def grant_credits(engine: Engine, account: str, grant: CreditGrant, *, now: int) -> CreditGrant:
     """Give or sell credits to an account; return the grant with its id.
 
     A ``reference`` names the purchase: the same purchase again is answered with the first grant, the same reference with
     another amount is refused (AlreadyExistsError). Raises NotFoundError.
     """
-    if grant.kind not in (PURCHASED, PROMOTIONAL):
-        raise DomainError(f"credits are {PURCHASED} or {PROMOTIONAL}, got {grant.kind[:40]!r}; plans grant the included ones")
+    if grant.kind not in GRANTED_KINDS:
+        raise DomainError(f"credits are {', '.join(GRANTED_KINDS)}, got {grant.kind[:40]!r}; plans grant the included ones")
+    if grant.scope not in (INFERENCE_ONLY, ANY_COMPUTE):
+        raise DomainError(f"credits are for {INFERENCE_ONLY} or {ANY_COMPUTE}, got {grant.scope[:40]!r}")
+    if grant.reference.startswith(INCLUDED_REFERENCE):
+        raise DomainError(f"a reference that begins with {INCLUDED_REFERENCE!r} names a plan's own credits; choose another")
     if not 0 < grant.amount_nano <= MAX_AMOUNT_NANO:
         raise DomainError("an amount of credits must be more than zero and less than nine million dollars")
     if grant.expires_at is not None and grant.expires_at <= grant.granted_at:
@@ -46,9 +54,18 @@ def grant_credits(engine: Engine, account: str, grant: CreditGrant) -> CreditGra
                 if (known.kind, known.amount_nano) == (grant.kind, grant.amount_nano):
                     return known
                 raise AlreadyExistsError(f"the reference {reference!r} is another grant of {account!r}")
-        named = CreditGrant(0, grant.kind, grant.amount_nano, grant.granted_at, grant.expires_at, reference)
-        grant_id = insert_grant(connection, row.id, named)
-    return CreditGrant(grant_id, named.kind, named.amount_nano, named.granted_at, named.expires_at, reference)
+        recorded = replace(grant, id=insert_grant(connection, row.id, replace(grant, reference=reference)), reference=reference)
+        month = month_of(recorded.granted_at)
+        entry = LedgerEntry(
+            grant=recorded,
+            kind=EntryKind.GRANT,
+            amount_nano=recorded.amount_nano,
+            usage_month=month,
+            billing_month=month,
+            reason=reference,
+        )
+        record_entries(connection, row.id, [entry], now=now)
+    return recorded
 
 
 def note_used_elsewhere(engine: Engine, account: str, month: int, amount_nano: int, *, reason: str, now: int) -> None:
@@ -72,4 +89,5 @@ def show_credits(engine: Engine, account: str, month: int, catalogue: PlanCatalo
         row = find_account(connection, account)
         plan, burned = credits_through(connection, row.id, month, catalogue)
         elsewhere = used_elsewhere(connection, row.id).get(month, 0)
-        return CreditBalance(row.name, plan, burned, grants_of(connection, row.id), elsewhere)
+        granted = [grant for grant in grants_of(connection, row.id) if grant.kind != INCLUDED]
+        return CreditBalance(row.name, plan, burned, granted, elsewhere)

@@ -163,7 +163,7 @@ class Ingester:
             try:
                 return self._store(prepared, now)
             except SumTooLargeError:
-                prepared = self._that_fit(prepared)
+                prepared = self._that_fit(prepared, now)
         return self._store(prepared, now)
 
     def _store(self, prepared: Sequence[PreparedBatch], now: int) -> list[BatchResult]:
@@ -175,7 +175,7 @@ class Ingester:
             note_records(connection, rows)
         return results
 
-    def _that_fit(self, prepared: Sequence[PreparedBatch]) -> list[PreparedBatch]:
+    def _that_fit(self, prepared: Sequence[PreparedBatch], now: int) -> list[PreparedBatch]:
         """Return the batches with the events rejected for which there is no room in a sum."""
         charged = Charged(
             [event for batch in prepared for event in batch.charged.events],
@@ -183,7 +183,7 @@ class Ingester:
             [charge for batch in prepared for charge in batch.charged.charges],
         )
         with writing_beside_others(self._engine) as connection:
-            unfit = events_that_do_not_fit(connection, charged)
+            unfit = events_that_do_not_fit(connection, charged, now)
             connection.rollback()
         fitting = []
         first = 0

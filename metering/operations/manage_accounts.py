@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Engine
 
 from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.events import MAX_NAME_LENGTH, PROVIDER_KEY, ROUTED, SERVERLESS
+from metering.domain.instants import day_number, first_date, month_of_day, next_month
 from metering.domain.plan_history import PlanChange
 from metering.operations.steps.find_account import find_account
 from metering.storage.accounts import (
@@ -19,9 +20,17 @@ from metering.storage.accounts import (
     rename_account,
     set_default_route,
 )
+from metering.storage.closed_months import mark_of
 from metering.storage.database import reading, writing
 from metering.storage.plans import insert_plan_change, plan_changes_of
 from pricing.plans import PlanCatalogue
+
+
+class MonthClosedError(DomainError):
+    """What was asked for would change a closed month."""
+
+    code = "month_closed"
+
 
 DEFAULT_ROUTES = ("", ROUTED, PROVIDER_KEY, SERVERLESS)
 MAX_SEATS = 1_000_000
@@ -88,13 +97,21 @@ def change_account(
 def set_plan(engine: Engine, name: str, change: PlanChange, catalogue: PlanCatalogue, *, now: int) -> None:
     """Say that an account is on a plan from a day on.
 
-    Raises NotFoundError, and pricing's InvalidPlanError for a plan that the catalogue does not have.
+    A day in a closed month is refused (MonthClosedError): its statement says what the plan of that day came to. Raises
+    NotFoundError, and pricing's InvalidPlanError for a plan that the catalogue does not have.
     """
     catalogue.rank(change.plan)
     if not 1 <= change.seats <= MAX_SEATS:
         raise DomainError(f"seats must be from 1 to {MAX_SEATS}, got {change.seats}")
     with writing(engine) as connection:
         account = _billable_account(connection, name)
+        closed_through = mark_of(connection, account.id).closed_through
+        if closed_through is not None and month_of_day(day_number(change.effective)) <= closed_through:
+            first_open = first_date(next_month(closed_through))
+            raise MonthClosedError(
+                f"{change.effective} is in a month of {name!r} that is closed; say the plan from {first_open} on, and"
+                " adjust what the closed months should have come to"
+            )
         insert_plan_change(connection, account.id, change, now=now)
 
 

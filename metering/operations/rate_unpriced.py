@@ -9,12 +9,14 @@ from collections.abc import Callable
 from msgspec import Struct, field
 from sqlalchemy import Connection, Engine
 
+from metering.domain.billing_months import billing_month_of
 from metering.domain.charging import is_billable
 from metering.domain.events import PriceGrade
 from metering.domain.instants import MICROS_PER_DAY
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.operations.steps.unpriced import Unpriced, unpriced_among
 from metering.storage.charges import Entry, insert_charges, unpriced_event_ids
+from metering.storage.closed_months import closed_through_by_series
 from metering.storage.database import reading, writing
 from metering.storage.events import add_to_rollups
 from metering.storage.price_tables import load_tables
@@ -64,13 +66,17 @@ def rate_unpriced(
 def _rate(connection: Connection, event_ids: list[int], book: PriceBook, result: RateResult, now: int) -> None:
     written: list[Entry] = []
     deltas = RollupDeltas()
-    for event in unpriced_among(connection, event_ids):
+    waiting = list(unpriced_among(connection, event_ids))
+    closed_through = closed_through_by_series(connection, {event.entry.series_id for event in waiting})
+    for event in waiting:
         charge = event.charge(book)
         if charge.amount_nano is None:
             result.still_unpriced += 1
             continue
-        back = event.entry.reversed()
+        month = billing_month_of(event.entry.billing_month, closed_through.get(event.entry.series_id))
+        back = event.entry.reversed()._replace(billing_month=month)
         placed = event.entry._replace(
+            billing_month=month,
             amount_nano=charge.amount_nano,
             rate_id=charge.rate_id,
             price_grade=charge.grade,

@@ -109,6 +109,7 @@ def _record(
 ) -> int:
     run_id = insert_reconciliation(connection, run)
     small = tolerated(findings, run.tolerance_nano)
+    written: set[tuple[str, ...]] = set()
     for at, each in enumerate(findings):
         if not len(each.items):
             continue
@@ -122,6 +123,8 @@ def _record(
         )
         variance_id = insert_variance(connection, run_id, variance, each.items)
         insert_decision(connection, _first_decision(variance_id, variance, earlier.get(variance[:4]), run.run_at))
+        written.add(variance[:4])
+    _record_leftovers(connection, run_id, earlier, written, run.run_at)
     return run_id
 
 
@@ -138,11 +141,31 @@ def _first_decision(variance_id: int, variance: NewVariance, before: Variance | 
     if before is None or before.who == WHO_RECONCILES:
         state = first_state(Cause(variance.cause))
         said = "expected on a bill" if state is VarianceState.EXPLAINED else "found"
-        return NewDecision(variance_id, state, WHO_RECONCILES, said, now)
-    if (before.amount_nano, before.items) == (variance.amount_nano, variance.items):
-        return NewDecision(variance_id, before.state, before.who, before.reason, before.decided_at, before.adjustment)
-    said = f"was {before.state} at {before.amount_nano} nano-USD by {before.who}: {before.reason}"
-    return NewDecision(variance_id, VarianceState.OPEN, WHO_RECONCILES, said[:LONGEST_REASON], now)
+        decision = NewDecision(variance_id, state, WHO_RECONCILES, said, now)
+    elif (before.amount_nano, before.items) == (variance.amount_nano, variance.items):
+        decision = NewDecision(variance_id, before.state, before.who, before.reason, before.decided_at)
+    else:
+        said = f"was {before.state} at {before.amount_nano} nano-USD by {before.who}: {before.reason}"
+        decision = NewDecision(variance_id, VarianceState.OPEN, WHO_RECONCILES, said[:LONGEST_REASON], now)
+    if before is not None:
+        decision = decision._replace(corrected_nano=before.corrected_nano, adjustment=before.adjustment)
+    return decision
+
+
+def _record_leftovers(
+    connection: Connection, run_id: int, earlier: Mapping[tuple[str, ...], Variance], found: set[tuple[str, ...]], now: int
+) -> None:
+    """Record what was corrected and differs no longer: the correction is to be taken back, and somebody has to say so."""
+    for key, before in earlier.items():
+        if key in found or not before.corrected_nano:
+            continue
+        variance = NewVariance(*before.key, basis=before.basis, amount_nano=0, items=0, tolerated=0, alternatives=())
+        variance_id = insert_variance(connection, run_id, variance, ())
+        said = (
+            f"nothing differs any more, and statements were corrected by {before.corrected_nano} nano-USD ({before.adjustment})"
+        )
+        decision = NewDecision(variance_id, VarianceState.OPEN, WHO_RECONCILES, said[:LONGEST_REASON], now)
+        insert_decision(connection, decision._replace(corrected_nano=before.corrected_nano, adjustment=before.adjustment))
 
 
 def _report(connection: Connection, run_id: int) -> ReconciliationReport:

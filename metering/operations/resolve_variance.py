@@ -1,7 +1,8 @@
 """Decide on a variance: explained, accepted, disputed, resolved, or open again; with who, and why.
 
 A decision is a row of its own. Accepting one can write a correction to the account's month, as an adjustment in the same
-transaction: their figure is then ours as well.
+transaction: their figure is then ours as well. Where statements were corrected for it before, by another amount, only what is
+missing is written, so that what is written always adds up to what the variance came to last.
 """
 
 from msgspec import Struct
@@ -12,7 +13,7 @@ from metering.domain.instants import month_of
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.records import Decision, Invoice, Reconciliation, Variance
 from metering.domain.reconciliation.variances import VarianceState, check_decision
-from metering.operations.steps.post_correction import Correction, post_correction
+from metering.operations.adjust_account import add_adjustment
 from metering.storage.accounts import account_with_id
 from metering.storage.database import reading, writing
 from metering.storage.invoices import invoice_with_id
@@ -47,7 +48,7 @@ def show_variance(engine: Engine, variance_id: int) -> VarianceReport:
 def resolve_variance(
     engine: Engine, variance_id: int, state: str, *, who: str, reason: str, correct: bool = False, now: int
 ) -> VarianceReport:
-    """Record a decision; with ``correct``, also an adjustment of the variance's amount about the month of the invoice.
+    """Record a decision; with ``correct``, also an adjustment about the month of the invoice, by what is not corrected yet.
 
     Raises NotFoundError, and DomainError without a name or a reason, for a run that is not the newest, and for a correction
     that is not accepted or would be about something else than usage.
@@ -58,10 +59,18 @@ def resolve_variance(
         newest = newest_reconciliation(connection, [found.invoice.id])
         if found.invoice.superseded_by is not None or newest is None or newest.id != found.run.id:
             raise DomainError(f"variance {variance_id} is of an earlier run: decide on what the newest one found")
-        adjustment = found.variance.adjustment
+        decision = NewDecision(
+            variance_id,
+            decided,
+            who.strip(),
+            reason.strip(),
+            now,
+            found.variance.corrected_nano,
+            found.variance.adjustment,
+        )
         if correct:
-            adjustment = _correct(connection, found, decided, reason, now)
-        decision = NewDecision(variance_id, decided, who.strip(), reason.strip(), now, adjustment)
+            reference = _correct(connection, found, decided, reason, now)
+            decision = decision._replace(corrected_nano=found.variance.amount_nano, adjustment=reference)
         insert_decision(connection, decision)
         return _report(connection, variance_id)
 
@@ -71,17 +80,22 @@ def _correct(connection: Connection, found: VarianceReport, decided: VarianceSta
         raise DomainError("a correction goes with accepting a variance")
     if found.variance.cause in NOT_OURS:
         raise DomainError(f"{found.variance.cause} is no usage: a statement has lines of its own for it")
+    amount_nano = found.variance.amount_nano - found.variance.corrected_nano
+    if not amount_nano:
+        raise DomainError(f"statements are corrected by this amount already: {found.variance.adjustment or 'it is zero'}")
     account = account_with_id(connection, found.invoice.account_id)
     if account is None:
         raise NotFoundError(f"there is no account {found.invoice.account_id}")
-    correction = Correction(
-        account=account.name,
-        month=month_of(found.invoice.start),
-        amount_nano=found.variance.amount_nano,
-        reference=f"invoice {found.invoice.id}, variance {'/'.join(filter(None, found.variance.key))}"[:255],
+    adjustment = add_adjustment(
+        connection,
+        account.name,
+        month_of(found.invoice.start),
+        amount_nano,
+        reference=f"variance {found.variance.id} of invoice {found.invoice.id}",
         reason=reason,
+        now=now,
     )
-    return post_correction(connection, correction, now=now)
+    return adjustment.reference
 
 
 def _report(connection: Connection, variance_id: int) -> VarianceReport:

@@ -12,13 +12,16 @@ from msgspec import Struct
 from metering.domain.errors import DomainError
 from metering.domain.reconciliation.variances import Tolerance
 from metering.domain.series import DEFAULT_SERIES_CAP
+from metering.operations.close_settings import CloseSettings
 from metering.operations.ingest import IngestSettings
+from metering.operations.judge_credits import DEFAULT_LOW_PERCENT
 from metering.operations.reconcile_settings import DEFAULT_TOLERANCE, ReconcileSettings, read_tolerances
 from metering.operations.sync_settings import SyncSettings
 
 PREFIX = "METERING_"
 MAX_INTERVAL_MINUTES = 366 * 24 * 60
 MAX_FACTOR = 1_000_000
+MAX_GRACE_HOURS = 366 * 24
 
 
 class SettingsError(DomainError):
@@ -46,6 +49,17 @@ SETTINGS = (
     Setting("METERING_MAX_BODY_BYTES", str(10 * 1024 * 1024), "the largest request body the API takes"),
     Setting("METERING_MAX_BATCH_EVENTS", "10000", "the most events the API takes in one request"),
     Setting("METERING_MAX_WAITING_EVENTS", "50000", "how many events may wait for their commit before the API answers 429"),
+    Setting("METERING_CLOSE_AUTOMATICALLY", "yes", "whether `serve` closes months that are due; `no`: only by hand"),
+    Setting(
+        "METERING_CLOSE_GRACE_HOURS",
+        str(CloseSettings().grace_hours),
+        "how long after its end, and after the account's first events, a month stays open for late ones",
+    ),
+    Setting(
+        "METERING_CREDITS_LOW_PERCENT",
+        str(DEFAULT_LOW_PERCENT),
+        "`credits.low` is raised when at most this share of a month's credits is left",
+    ),
     Setting(
         "METERING_ROUTER_URL", SyncSettings().router_url, "the router whose `/models` says what requests cost; no token is sent"
     ),
@@ -90,6 +104,8 @@ class Settings(Struct, frozen=True):
     max_waiting_events: int = 50_000
     sync: SyncSettings = SyncSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
+    close: CloseSettings = CloseSettings()
+    credits_low_percent: int = DEFAULT_LOW_PERCENT
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -117,6 +133,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             max_factor=_whole(values, "METERING_SYNC_MAX_FACTOR", 1, MAX_FACTOR),
         ),
         reconcile=ReconcileSettings(tolerances=_tolerances(values["METERING_RECONCILE_TOLERANCE"])),
+        close=CloseSettings(
+            automatic=_yes_or_no(values, "METERING_CLOSE_AUTOMATICALLY"),
+            grace_hours=_whole(values, "METERING_CLOSE_GRACE_HOURS", 0, MAX_GRACE_HOURS),
+        ),
+        credits_low_percent=_whole(values, "METERING_CREDITS_LOW_PERCENT", 0, 99),
     )
 
 
@@ -139,6 +160,13 @@ def _tolerances(text: str) -> dict[str, Tolerance]:
         return read_tolerances(text)
     except DomainError as error:
         raise SettingsError(f"METERING_RECONCILE_TOLERANCE: {error}") from None
+
+
+def _yes_or_no(values: Mapping[str, str], name: str) -> bool:
+    text = values[name]
+    if text not in ("yes", "no"):
+        raise SettingsError(f"{name} must be yes or no, got {text[:40]!r}")
+    return text == "yes"
 
 
 def _router_url(text: str) -> str:

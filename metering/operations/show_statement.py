@@ -1,37 +1,42 @@
-"""Show the statement of an account's month: a draft, computed from what is stored now."""
+"""Show the statement of an account's month: as it was closed, or a draft, computed from what is stored now."""
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
-from metering.domain.statements import Statement, draft_statement
-from metering.operations.steps.burn_credits import credits_through
+from metering.domain.errors import NotFoundError
+from metering.domain.instants import format_month
+from metering.domain.statements import Statement
 from metering.operations.steps.find_account import find_account
-from metering.storage.accounts import AccountRow, accounts_by_name
+from metering.operations.steps.read_books import statement_of_account, statements_of_account
+from metering.storage.accounts import accounts_by_name
 from metering.storage.database import reading
-from metering.storage.price_tables import load_rates
-from metering.storage.usage import months_with_usage, usage_of_month
+from metering.storage.statements import closed_months, statement_of_month
+from metering.storage.usage import months_with_usage
 from pricing.plans import PlanCatalogue
 
 
 def show_statement(engine: Engine, account: str, month: int, catalogue: PlanCatalogue) -> Statement:
-    """Return the draft statement of ``month`` (``YYYYMM``). Raises NotFoundError for an account that does not exist."""
+    """Return the statement of ``month`` (``YYYYMM``). Raises NotFoundError for an account that does not exist."""
     with reading(engine) as connection:
-        return statement_of(connection, find_account(connection, account), month, catalogue)
+        return statement_of_account(connection, find_account(connection, account), month, catalogue)
 
 
-def statement_of(connection: Connection, account: AccountRow, month: int, catalogue: PlanCatalogue) -> Statement:
-    """Return the draft statement of an account's month, within a transaction."""
-    usage = usage_of_month(connection, account.id, month)
-    plan, burned = credits_through(connection, account.id, month, catalogue)
-    rates = load_rates(connection, {sums.rate_id for sums in usage if sums.rate_id})
-    return draft_statement(account.name, plan, usage, burned, rates)
+def canonical_statement(engine: Engine, account: str, month: int) -> bytes:
+    """Return the bytes that a closed statement's digest is over. Raises NotFoundError for a month that is not closed."""
+    with reading(engine) as connection:
+        closed = statement_of_month(connection, find_account(connection, account).id, month)
+    if closed is None:
+        raise NotFoundError(
+            f"{format_month(month)} of {account[:80]!r} is not closed: only a closed statement has a canonical form"
+        )
+    return closed.content.encode()
 
 
 def list_statements(engine: Engine, account: str | None, catalogue: PlanCatalogue) -> list[Statement]:
-    """Return the statements of every month with usage, by account name and month. Raises NotFoundError."""
+    """Return the statements of every month with usage or closed, by account name and month. Raises NotFoundError."""
     with reading(engine) as connection:
         rows = accounts_by_name(connection) if account is None else [find_account(connection, account)]
-        return [
-            statement_of(connection, row, month, catalogue)
-            for row in rows
-            for _, month in months_with_usage(connection, row.id)
-        ]
+        found: list[Statement] = []
+        for row in rows:
+            months = {month for _, month in months_with_usage(connection, row.id)} | closed_months(connection, row.id).keys()
+            found += statements_of_account(connection, row, sorted(months), catalogue)
+        return found

@@ -13,10 +13,13 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from metering.domain.violations import Violation
+from metering.operations.steps.check_billing_months import (
+    events_are_billed_in_their_month,
+    nothing_is_charged_after_its_close,
+)
 from metering.operations.steps.check_charges import first_charges_follow_their_grades, later_charges_undo_and_replace
 from metering.operations.steps.check_database import database_is_whole, references_lead_somewhere
 from metering.operations.steps.check_events import (
-    events_are_billed_in_their_month,
     every_event_has_its_identity,
     failed_events_cost_nothing,
     over_events,
@@ -25,6 +28,7 @@ from metering.operations.steps.check_events import (
 from metering.operations.steps.check_identities import every_copy_has_its_identity, every_identity_is_held
 from metering.operations.steps.check_price_tables import tables_are_what_was_recorded
 from metering.operations.steps.check_rerate_runs import runs_are_their_charges
+from metering.operations.steps.check_statements import ledger_is_never_overdrawn, statements_are_what_was_closed
 from metering.operations.steps.check_sums import Step, months_are_their_days, rollups_are_the_ledger, spend_is_the_events
 from metering.storage.database import reading
 from pricing.errors import PricingError
@@ -54,6 +58,12 @@ def _events(connection: Connection, step: Step) -> Iterator[Violation]:
     )
 
 
+STATEMENT_CHECKS: tuple[Check, ...] = (
+    Check("statements are what was closed", statements_are_what_was_closed),
+    Check("nothing is charged after its close", _plain(nothing_is_charged_after_its_close)),
+    Check("credits are never overdrawn", _plain(ledger_is_never_overdrawn)),
+)
+
 CHECKS: tuple[Check, ...] = (
     Check("database", _plain(database_is_whole)),
     Check("references", _plain(references_lead_somewhere)),
@@ -67,6 +77,7 @@ CHECKS: tuple[Check, ...] = (
     Check("later charges", later_charges_undo_and_replace),
     Check("price tables are what was recorded", _plain(tables_are_what_was_recorded)),
     Check("re-rating runs", _plain(runs_are_their_charges)),
+    *STATEMENT_CHECKS,
 )
 
 

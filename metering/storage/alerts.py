@@ -39,6 +39,12 @@ def insert_alert(connection: Connection, alert: NewAlert, *, now: int) -> bool:
     return insert_if_new(connection, alerts, {**alert._asdict(), "recorded_at": now})
 
 
+def subjects_alerted(connection: Connection, type_: str, period: str) -> set[str]:
+    """Return the subjects of the alerts of one type and period that were raised, at whatever threshold."""
+    statement = select(alerts.c.subject).where(alerts.c.type == type_, alerts.c.period == period)
+    return set(connection.execute(statement).scalars())
+
+
 def list_alerts(
     connection: Connection, *, type_: str | None, account_id: int | None, before: int | None, limit: int
 ) -> list[AlertRow]:

@@ -5,7 +5,7 @@ READ, READ ONLY. A verb that looks before it writes holds WRITER_LOCK, so that i
 and relies on unique keys taken in order. Locks of a transaction end with it, whatever becomes of the process.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,8 @@ from metering.storage.errors import DatabaseUrlError
 MIGRATION_LOCK = 7_301_001
 WRITER_LOCK = 7_301_002
 LEADER_LOCK = 7_301_003
+_ACCOUNT_LOCKS = 7_301_100  # and the numbers after it
+_ACCOUNT_LOCK_COUNT = 64
 
 _DRIVER = "postgresql+psycopg"
 _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -73,6 +75,23 @@ def migrating(engine: Engine) -> Iterator[Connection]:
 def take_lock(connection: Connection, key: int) -> None:
     """Wait for an advisory lock, and hold it until the transaction ends."""
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (key,))
+
+
+def share_accounts(connection: Connection, account_ids: Iterable[int]) -> None:
+    """Hold accounts together with others until the transaction ends: whoever would take one of them waits."""
+    keys = sorted({_account_key(account_id) for account_id in account_ids})
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock_shared(key) FROM unnest(%s::bigint[]) AS key", (keys,))
+
+
+def take_account(connection: Connection, account_id: int) -> None:
+    """Wait until nobody holds an account, and keep others from it until the transaction ends."""
+    take_lock(connection, _account_key(account_id))
+
+
+def _account_key(account_id: int) -> int:
+    # Accounts share few locks: a server has room for some thousand in all, and a batch may be about any number of accounts.
+    # Locks of rows would not do: who wants one alone is passed by those who share it, and may wait for ever.
+    return _ACCOUNT_LOCKS + account_id % _ACCOUNT_LOCK_COUNT
 
 
 def session_of_its_own(engine: Engine) -> Connection:

@@ -53,6 +53,7 @@ class NewDecision(NamedTuple):
     who: str
     reason: str
     decided_at: int
+    corrected_nano: int = 0
     adjustment: str = ""
 
 
@@ -126,7 +127,7 @@ def _with_decision() -> Select[Any]:
         .correlate(variances)
         .scalar_subquery()
     )
-    decided = [variance_decisions.c[name] for name in ("state", "who", "reason", "decided_at", "adjustment")]
+    decided = [variance_decisions.c[name] for name in ("state", "who", "reason", "decided_at", "corrected_nano", "adjustment")]
     return select(variances, *decided).join(variance_decisions, variance_decisions.c.id == newest)
 
 

@@ -17,12 +17,13 @@ _GROUP = (
     month_rollups.c.price_grade,
     month_rollups.c.quantity_grade,
     month_rollups.c.billable,
+    month_rollups.c.event_month,
 )
 _ORDER = tuple(by_code_point(column) if column.table is series else column for column in _GROUP)
 
 
 def usage_of_month(connection: Connection, account_id: int, month: int) -> list[UsageSums]:
-    """Return the account's usage of a billing month, summed over event months, projects, keys and tags."""
+    """Return the account's usage of a billing month by month of the event, summed over projects, keys and tags."""
     statement = (
         select(
             *_GROUP,
@@ -49,20 +50,34 @@ def usage_of_month(connection: Connection, account_id: int, month: int) -> list[
             events=row[width],
             quantities=tuple(row[width + 1 : -2]),
             amount_nano=whole_sum(*row[-2:]),
+            origin_month=None if row[8] == month else row[8],
         )
         for row in connection.execute(statement)
     ]
 
 
-def billable_by_month(connection: Connection, account_id: int) -> dict[int, int]:
-    """Return the account's billable usage by billing month, nano-USD."""
+def billable_by_months(connection: Connection, account_id: int) -> dict[tuple[int, int], int]:
+    """Return the account's billable usage by (billing month, month of the event), nano-USD."""
+    months = month_rollups.c.billing_month, month_rollups.c.event_month
     statement = (
-        select(month_rollups.c.billing_month, *halved_sum(month_rollups.c.amount_nano))
+        select(*months, *halved_sum(month_rollups.c.amount_nano))
         .join(series, series.c.id == month_rollups.c.series_id)
         .where(series.c.account_id == account_id, month_rollups.c.billable == 1, series.c.route.in_(BILLED_ROUTES))
-        .group_by(month_rollups.c.billing_month)
+        .group_by(*months)
     )
-    return {month: whole_sum(high, low) for month, high, low in connection.execute(statement)}
+    return {(billing, origin): whole_sum(high, low) for billing, origin, high, low in connection.execute(statement)}
+
+
+def accounts_billed_in(connection: Connection, month: int) -> list[int]:
+    """Return the accounts that have usage billed in a month, in order."""
+    statement = (
+        select(series.c.account_id)
+        .join(month_rollups, month_rollups.c.series_id == series.c.id)
+        .where(month_rollups.c.billing_month == month)
+        .distinct()
+        .order_by(series.c.account_id)
+    )
+    return list(connection.execute(statement).scalars())
 
 
 def months_with_usage(connection: Connection, account_id: int | None = None) -> list[tuple[int, int]]:

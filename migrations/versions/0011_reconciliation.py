@@ -1,7 +1,7 @@
 """Invoices, reconciliations, variances with what was decided about them, and the costs that Hugging Face was told.
 
 Revision: 0011
-Follows: 0007
+Follows: 0008
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0011"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
@@ -157,7 +157,7 @@ def create_reconciliations() -> None:
         sa.Column("tolerated", Int64, nullable=False),
         sa.Column("alternatives", sa.Text(), server_default="", nullable=False),
         sa.CheckConstraint("basis IN ('observed', 'inferred')", name=op.f("ck_variances_basis")),
-        sa.CheckConstraint("items >= 1", name=op.f("ck_variances_items")),
+        sa.CheckConstraint("items >= 0", name=op.f("ck_variances_items")),
         sa.CheckConstraint("tolerated IN (0, 1)", name=op.f("ck_variances_tolerated")),
         sa.ForeignKeyConstraint(["reconciliation_id"], ["reconciliations.id"], name=op.f("fk_variances_reconciliation_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_variances")),
@@ -193,6 +193,7 @@ def create_reconciliations() -> None:
         sa.Column("who", sa.Text(), server_default="", nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("decided_at", Int64, nullable=False),
+        sa.Column("corrected_nano", Int64, nullable=False),
         sa.Column("adjustment", sa.Text(), server_default="", nullable=False),
         sa.CheckConstraint(
             "state IN ('open', 'explained', 'accepted', 'disputed', 'resolved')", name=op.f("ck_variance_decisions_state")

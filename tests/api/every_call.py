@@ -42,6 +42,9 @@ ABOUT_AN_ACCOUNT = [
         "/v1/credits/used-elsewhere",
         {"account": "{}", "month": "2026-11", "amount_usd": "1"},
     ),
+    Call("show_credit_ledger", "GET", "/v1/credits/ledger?account={}"),
+    Call("show_credit_balance", "GET", "/v1/credits/balance?account={}"),
+    Call("void_credits", "POST", "/v1/credits/void", {"account": "{}", "reference": "bought", "reason": "refunded"}),
     Call("import_prices", "POST", "/v1/prices/import?account={}", sheet=SHEET),
     Call(
         "discount_prices",
@@ -56,6 +59,15 @@ ABOUT_AN_ACCOUNT = [
     Call("list_statements", "GET", "/v1/statements?account={}"),
     Call("show_statement", "GET", "/v1/statements/{}/2026-11"),
     Call("download_statement", "GET", "/v1/statements/{}/2026-11.csv"),
+    Call("close_statement", "POST", "/v1/statements/{}/2026-10/close"),
+    Call("show_statement_changes", "GET", "/v1/statements/{}/2026-10/changes"),
+    Call("list_adjustments", "GET", "/v1/adjustments?account={}"),
+    Call(
+        "adjust_account",
+        "POST",
+        "/v1/adjustments",
+        {"account": "{}", "month": "2026-11", "amount_usd": "-1", "reference": "r", "reason": "agreed"},
+    ),
     Call("create_key", "POST", "/v1/keys", {"name": "k", "scopes": ["read"], "account": "{}"}),
 ]
 ABOUT_ALL = [

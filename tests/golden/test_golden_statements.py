@@ -1,26 +1,6 @@
 """The worked examples of the design, from recorded events through to the statement. Figures are worked out by hand."""
 
-LLAMA_3 = "meta-llama/Llama-3-70b-chat-hf"
-
-
-def request(number, time, **usage):
-    return {
-        "id": f"req-{number}",
-        "time": time,
-        "model": LLAMA_3,
-        "provider": "together",
-        "route": "routed",
-        "status": 200,
-        "usage": usage,
-    }
-
-
-def a_million_tokens_a_day(month):
-    return [request(day, f"{month}-{day:02d}T10:00:00Z", input_tokens=1_000_000) for day in range(1, 31)]
-
-
-def amounts(statement):
-    return [(line["kind"], line["amount_usd"]) for line in statement["lines"]]
+from month_of_llama import a_million_tokens_a_day, amounts, request
 
 
 def test_example_1_a_pro_account_pays_its_usage_less_two_dollars_and_the_fee(command_line):

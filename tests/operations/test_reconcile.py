@@ -18,7 +18,7 @@ from metering.operations.manage_accounts import set_plan
 from metering.operations.reconcile import reconcile, show_reconciliation
 from metering.operations.resolve_variance import resolve_variance
 from metering.operations.show_invoices import list_invoices, read_document, show_invoice
-from metering.storage.tables import alerts, invoice_documents, invoice_lines
+from metering.storage.tables import adjustments, alerts, invoice_documents, invoice_lines
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
 from pricing.rates import Price
@@ -298,3 +298,48 @@ def test_a_partners_bill_is_about_usage_by_its_own_key_alone(ten):
     report = reconciled(ten, [line(40), line(1, 5_000)], biller="together")
     assert report.run.ours_nano == CHARGE
     assert steps(report) == {"other_route_billed": 5_000}
+
+
+def test_accepting_with_a_correction_makes_their_figure_ours_once(ten):
+    report = reconciled(ten, [*(line(number) for number in range(10)), line(77, 5_000)])
+    (variance,) = report.variances
+    done = decide(ten, variance, "accepted", correct=True)
+    ((billing_month, origin_month, amount, reason),) = ten.rows(
+        select(adjustments.c.billing_month, adjustments.c.origin_month, adjustments.c.amount_nano, adjustments.c.reason)
+    )
+    assert (billing_month, origin_month, amount, reason) == (202611, 202611, 5_000, "asked them")
+    assert (done.variance.corrected_nano, done.variance.adjustment) == (
+        5_000,
+        f"variance {variance.id} of invoice {report.invoice.id}",
+    )
+    with pytest.raises(DomainError, match="already"):
+        decide(ten, variance, "accepted", correct=True)
+    with pytest.raises(DomainError, match="goes with accepting"):
+        decide(ten, variance, "disputed", correct=True)
+    assert ten.count(adjustments) == 1
+    assert ten.violations() == []
+
+
+def test_a_correction_follows_the_variance_when_late_data_changes_it(ten):
+    bill = [*(line(number) for number in range(10)), line(77, CHARGE), line(78, CHARGE)]
+    report = reconciled(ten, bill)
+    decide(ten, report.variances[0], "accepted", correct=True)
+
+    def again(number):
+        ten.ingest(request(number))
+        (found,) = reconcile(ten.engine, report.invoice.id, bundled_plans(), tolerance=Tolerance(), now=AFTER).variances
+        return found
+
+    half = again(77)
+    assert (half.amount_nano, half.state, half.corrected_nano) == (CHARGE, "open", 2 * CHARGE)
+    decide(ten, half, "accepted", correct=True)
+    gone = again(78)
+    assert (gone.amount_nano, gone.items, gone.state, gone.corrected_nano) == (0, 0, "open", CHARGE)
+    assert "nothing differs any more" in gone.reason
+    decide(ten, gone, "accepted", correct=True)
+    assert [row[0] for row in ten.rows(select(adjustments.c.amount_nano).order_by(adjustments.c.id))] == [
+        2 * CHARGE,
+        -CHARGE,
+        -CHARGE,
+    ]
+    assert reconcile(ten.engine, report.invoice.id, bundled_plans(), tolerance=Tolerance(), now=AFTER).variances == ()

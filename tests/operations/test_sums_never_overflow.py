@@ -16,7 +16,7 @@ from metering.operations.show_statement import show_statement
 from metering.storage.database import reading
 from metering.storage.errors import SumTooLargeError
 from metering.storage.tables import charges, events, quarantine, rollups
-from metering.storage.usage import billable_by_month
+from metering.storage.usage import billable_by_months
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
 from pricing.rates import Price
@@ -70,7 +70,7 @@ def test_a_statement_and_credits_go_beyond_64_bits_too(dear):
     statement = show_statement(dear.engine, "acme", 202611, bundled_plans())
     assert statement.usage_nano == 1_200 * NINE_MILLION
     with reading(dear.engine) as connection:
-        assert billable_by_month(connection, 2) == {202611: 1_200 * NINE_MILLION}
+        assert billable_by_months(connection, 2) == {(202611, 202611): 1_200 * NINE_MILLION}
 
 
 def test_what_does_not_fit_is_refused_and_the_rest_of_its_batch_is_not(dear):

@@ -101,7 +101,10 @@ def test_an_empty_database_has_no_violation(bare_meter):
         ("UPDATE event_copies SET event_time = event_time + 3600000001", {"not_a_copy"}),
         ("UPDATE charges SET amount_nano = amount_nano + 1 WHERE sign = 1", {"charge_differs", "rollup_differs"}),
         ("UPDATE charges SET amount_nano = -1 WHERE sign = -1", {"reversal_differs", "charge_differs"}),
-        ("UPDATE charges SET billing_month = 202601 WHERE sign = -1", {"reversal_differs", "rollup_differs"}),
+        (
+            "UPDATE charges SET billing_month = 202601 WHERE sign = -1",
+            {"billing_month_differs", "moved_month", "rollup_differs"},
+        ),
         ("UPDATE charges SET billing_month = 202601 WHERE sign = 1", {"billing_month_differs", "rollup_differs"}),
         ("UPDATE charges SET series_id = 1 WHERE sign = -1", {"reversal_differs"}),
         ("DELETE FROM charges WHERE sign = 1", {"not_replaced", "rollup_differs", "spend_differs"}),

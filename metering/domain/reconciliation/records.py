@@ -71,11 +71,12 @@ class Decision(NamedTuple):
     who: str
     reason: str
     decided_at: int
+    corrected_nano: int
     adjustment: str
 
 
 class Variance(Struct, frozen=True, kw_only=True):
-    """A variance with the decision that holds."""
+    """A variance with the decision that holds. ``corrected_nano`` is what statements were corrected by for it, in all."""
 
     id: int
     reconciliation_id: int
@@ -92,6 +93,7 @@ class Variance(Struct, frozen=True, kw_only=True):
     who: str
     reason: str
     decided_at: int
+    corrected_nano: int
     adjustment: str
 
     @property

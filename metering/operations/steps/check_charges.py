@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Connection
 
 from metering.domain.events import PriceGrade
-from metering.domain.instants import month_of
 from metering.domain.violations import Violation
+from metering.operations.steps.check_billing_months import entry_is_billed_in_time
 from metering.operations.steps.check_events import CHUNK, over_events
 from metering.operations.steps.check_sums import Step
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.charges import Entry, first_entry, later_entries
+from metering.storage.closed_months import closed_through_by_account
 from metering.storage.event_quantities import quantities_of
 from metering.storage.event_rows import EventRow, details_of, events_with_charges
 from metering.storage.price_tables import load_tables
@@ -32,11 +33,12 @@ def first_charges_follow_their_grades(connection: Connection, step: Step) -> Ite
 
 
 def later_charges_undo_and_replace(connection: Connection, step: Step) -> Iterator[Violation]:
-    """Later charges of an event come in pairs: a reversal of exactly the newest entry, then a replacement.
+    """Later charges of an event come in pairs: a reversal of exactly the newest entry, then a replacement in the same month.
 
     So the sum of an event's entries is its newest entry. Replacements are what their grade says, as first charges are.
     """
     book = PriceBook(load_tables(connection))
+    closed = closed_through_by_account(connection)
     done = after = 0
     while rows := events_with_charges(connection, after=after, limit=CHUNK):
         later = later_entries(connection, [row.id for row in rows])
@@ -47,7 +49,7 @@ def later_charges_undo_and_replace(connection: Connection, step: Step) -> Iterat
                 yield from _follows_its_grade(row, entry, book)
                 own = summed_in[entry.series_id]
                 yield from _stays_with_its_account(row, own.account_id)
-                yield from _is_billed_in_its_month(row, entry)
+                yield from entry_is_billed_in_time(row, entry, closed.get(own.account_id))
         after = rows[-1].id
         done += len(rows)
         step(done, done)
@@ -58,7 +60,8 @@ def _undo_and_replace(row: EventRow, later: Sequence[Entry]) -> Iterator[Violati
     reversed_by: Entry | None = None
     for entry in later:
         if reversed_by is None:
-            if entry != newest.reversed():
+            # A reversal is billed where it was written: in the month of what it takes back, or later.
+            if entry._replace(billing_month=newest.billing_month) != newest.reversed():
                 message = f"a later charge of event {row.id} does not take back exactly the entry before it"
                 yield _violation("reversal_differs", row, _in_words(newest.reversed()), _in_words(entry), message)
             reversed_by = entry
@@ -66,6 +69,9 @@ def _undo_and_replace(row: EventRow, later: Sequence[Entry]) -> Iterator[Violati
             if entry.sign != 1:
                 message = f"an entry of event {row.id} is taken back twice"
                 yield _violation("reversed_twice", row, "a replacement", "a reversal", message)
+            if entry.billing_month != reversed_by.billing_month:
+                message = f"a later charge of event {row.id} is billed in another month than what it replaces is taken back in"
+                yield _violation("moved_month", row, str(reversed_by.billing_month), str(entry.billing_month), message)
             newest, reversed_by = entry, None
     if reversed_by is not None:
         message = f"a charge of event {row.id} was taken back and nothing put in its place"
@@ -105,13 +111,6 @@ def _stays_with_its_account(row: EventRow, account_id: int) -> Iterator[Violatio
     if row.account_id not in (account_id, UNASSIGNED_ID):
         message = f"a charge of event {row.id} moved from an account to another; only unassigned events can be assigned"
         yield _violation("account_differs", row, str(row.account_id), str(account_id), message)
-
-
-def _is_billed_in_its_month(row: EventRow, entry: Entry) -> Iterator[Violation]:
-    month = month_of(row.event_time)
-    if entry.sign == 1 and entry.billing_month != month:
-        message = f"a later charge of event {row.id} is billed in a month in which it did not happen"
-        yield _violation("billing_month_differs", row, str(month), str(entry.billing_month), message)
 
 
 def _violation(code: str, row: EventRow, expected: str, got: str, message: str) -> Violation:

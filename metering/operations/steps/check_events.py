@@ -1,4 +1,4 @@
-"""What must hold for every event by itself: identity, content digest, failure, billing month.
+"""What must hold for every event by itself: identity, content digest, failure.
 
 Each invariant is a function over a chunk of events; ``over_events`` leads them through all events in bounded memory.
 """
@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 from metering.domain.charging import succeeded
 from metering.domain.events import PriceGrade
 from metering.domain.identity import fingerprint_of, stored_under
-from metering.domain.instants import month_of
 from metering.domain.violations import Violation
 from metering.operations.steps.check_sums import Step
 from metering.storage.event_rows import EventRow, count_events, event_rows, usage_event
@@ -57,14 +56,6 @@ def failed_events_cost_nothing(_: Connection, rows: Sequence[EventRow]) -> Itera
             got = f"{PriceGrade(row.price_grade).name.lower()}, {row.charge_nano}"
             message = f"event {row.id} {'was answered and is exempt' if answered else 'failed and is not exempt'}"
             yield _violation("failure_charged", row, expected, got, message)
-
-
-def events_are_billed_in_their_month(_: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:
-    """A first charge is billed in the month in which its event happened."""
-    for row in rows:
-        if row.billing_month != month_of(row.event_time):
-            message = f"event {row.id} is billed in a month in which it did not happen"
-            yield _violation("billing_month_differs", row, str(month_of(row.event_time)), str(row.billing_month), message)
 
 
 def series_are_of_the_account(_: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:

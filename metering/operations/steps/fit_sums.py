@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.operations.steps.count_once import Judgement, judge
+from metering.operations.steps.hold_open_months import hold_open_months
 from metering.operations.steps.roll_up import RollupKey, rollup_key
 from metering.operations.steps.store_events import Charged
 from metering.storage.events import MAX_SUM, month_key_of, month_rollups_with_keys, rollups_with_keys
@@ -18,17 +19,19 @@ from metering.storage.events import MAX_SUM, month_key_of, month_rollups_with_ke
 _Sums = dict[RollupKey, tuple[int, ...]]
 
 
-def events_that_do_not_fit(connection: Connection, charged: Charged) -> set[int]:
+def events_that_do_not_fit(connection: Connection, charged: Charged, now: int) -> set[int]:
     """Return the positions of the events whose day or month would leave 64 bits, in events, a quantity or nano-USD.
 
     Claims the identities of all events to find out what counts: the transaction is to be rolled back.
     """
+    closed = hold_open_months(connection, {place.account_id for place in charged.places}, now=now)
     judgement = judge(connection, charged.events, charged.places)
     keys: dict[int, RollupKey] = {}
     for position, (event, place, charge) in enumerate(zip(*charged, strict=True)):
         if position not in judgement.repeats:
             day = event.time // MICROS_PER_DAY
-            keys[position] = rollup_key(event, place, charge, day, month_of_day(day))
+            month = closed.billed_in(place.account_id, month_of_day(day))
+            keys[position] = rollup_key(event, place, charge, day, month)
     of_days = rollups_with_keys(connection, set(keys.values()))
     of_months = month_rollups_with_keys(connection, {month_key_of(key) for key in keys.values()})
     unfit = set()

@@ -18,7 +18,7 @@ RollupKey = tuple[int, ...]
 
 
 def rollup_key(event: BatchEvent, place: Place, charge: FirstCharge, day: int, month: int) -> RollupKey:
-    """Return the key under which an event's first charge is summed; ``day`` and billing ``month`` are the event's."""
+    """Return the key under which an event's first charge is summed; ``month`` is the one it is billed in."""
     billable = +(place.billable and event.succeeded)
     return place.series_id, charge.rate_id or 0, charge.grade, event.quantity_grade, billable, day, month
 

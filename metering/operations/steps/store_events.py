@@ -14,6 +14,7 @@ from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.operations.steps.charge_events import details_with_folded
 from metering.operations.steps.count_once import Judgement, judge
+from metering.operations.steps.hold_open_months import ClosedMonths, hold_open_months
 from metering.operations.steps.place_events import Place
 from metering.operations.steps.roll_up import RollupDeltas, rollup_key
 from metering.storage.accounts import UNASSIGNED_ID
@@ -51,11 +52,12 @@ def store_events(connection: Connection, batches: Sequence[tuple[Charged, BatchR
     """
     events = [event for charged, _ in batches for event in charged.events]
     places = [place for charged, _ in batches for place in charged.places]
+    closed = hold_open_months(connection, {place.account_id for place in set(places)}, now=now)
     judgement = judge(connection, events, places)
     rows = _Rows()
     first_id = judgement.first_id
     for charged, result in batches:
-        _lay_out(charged, judgement, first_id, rows, result)
+        _lay_out(charged, judgement, closed, first_id, rows, result)
         first_id += len(charged.events)
     if rows.values:
         insert_receipt(connection, judgement.first_id, now)
@@ -67,10 +69,12 @@ def store_events(connection: Connection, batches: Sequence[tuple[Charged, BatchR
         _store_repeats(connection, events, places, owners, judgement, now)
 
 
-def _lay_out(charged: Charged, judgement: Judgement, first_id: int, rows: _Rows, result: BatchResult) -> None:
+def _lay_out(
+    charged: Charged, judgement: Judgement, closed: ClosedMonths, first_id: int, rows: _Rows, result: BatchResult
+) -> None:
     """Lay out the rows of one batch, whose first record has the id ``first_id``."""
     values, claims, deltas, repeats = rows.values, rows.claims, rows.deltas, judgement.repeats
-    common = deltas.common
+    common, last_closed = deltas.common, closed.last
     repeated = 0
     for event_id, (event, place, charge) in enumerate(zip(*charged, strict=True), first_id):
         if repeats and event_id - judgement.first_id in repeats:
@@ -80,6 +84,8 @@ def _lay_out(charged: Charged, judgement: Judgement, first_id: int, rows: _Rows,
         used = quantities.input_tokens, quantities.cache_read_tokens, quantities.output_tokens, quantities.reasoning_tokens
         day = event.time // MICROS_PER_DAY
         month = month_of_day(day)
+        if month <= last_closed:
+            month = closed.billed_in(place.account_id, month)
         values += (
             event_id,
             place.account_id,

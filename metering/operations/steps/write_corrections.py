@@ -13,19 +13,20 @@ from metering.domain.billing_months import billing_month_of
 from metering.domain.events import PriceGrade
 from metering.operations.steps.examine_charges import Change, ChangeKey, Looked
 from metering.operations.steps.roll_up import RollupDeltas
+from metering.storage.closed_months import closed_through_by_series
 from metering.storage.corrections import insert_corrections
 from metering.storage.events import add_to_rollups
 
 _RATED = int(PriceGrade.RATED)
-_CLOSED_THROUGH = None  # months do not close yet
 
 
 def write_corrections(connection: Connection, looked: Looked, *, run_id: int, reason: str, now: int) -> None:
     """Append the charges and add to the rollups, within a write transaction."""
     values: list[Any] = []
     deltas = RollupDeltas()
+    closed_through = closed_through_by_series(connection, {key.series_id for key in looked.changes})
     for key, changes in sorted(looked.changes.items()):
-        month = billing_month_of(key.billing_month, _CLOSED_THROUGH)
+        month = billing_month_of(key.billing_month, closed_through.get(key.series_id))
         rate_id, series_id, grade, new_rate_id = key.rate_id or None, key.series_id, key.price_grade, key.new_rate_id
         for event_id, before, after, *_ in changes:
             values += (event_id, series_id, before, rate_id, grade, month, after, new_rate_id)

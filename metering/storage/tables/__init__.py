@@ -41,11 +41,13 @@ from metering.storage.tables.reconciliation import (
 )
 from metering.storage.tables.rerating import rerate_runs
 from metering.storage.tables.schema import metadata
+from metering.storage.tables.statements import adjustments, statements
 
 __all__ = [
     "EVENT_ID_BLOCK",
     "account_names",
     "accounts",
+    "adjustments",
     "alerts",
     "api_keys",
     "billing_answers",
@@ -82,6 +84,7 @@ __all__ = [
     "series",
     "sources",
     "sqlite_metadata",
+    "statements",
     "variance_decisions",
     "variance_items",
     "variances",

@@ -14,6 +14,9 @@ accounts = table(
     # How the account's requests are routed where a record does not say; empty: unknown.
     text("default_route"),
     integer("created_at"),
+    # When events of it were first stored, and the last month (YYYYMM) that is closed; NULL: not yet.
+    integer("first_ingest_at", null=True),
+    integer("closed_through", null=True),
     CheckConstraint("default_route IN ('', 'routed', 'provider_key', 'serverless')", name="default_route"),
 )
 

@@ -13,13 +13,17 @@ credit_grants = table(
     integer("granted_at"),
     integer("expires_at", null=True),
     text("reference"),
+    # What it can be spent on: inference alone, or any Hugging Face compute.
+    text("scope"),
     # The same reference again is the same purchase: a repeated command grants nothing twice.
     UniqueConstraint("account_id", "reference"),
-    CheckConstraint("kind IN ('purchased', 'promotional')", name="kind"),
+    CheckConstraint("kind IN ('included', 'purchased', 'promotional', 'manual')", name="kind"),
+    CheckConstraint("scope IN ('inference', 'any_compute')", name="scope"),
     CheckConstraint("amount_nano > 0", name="amount"),
 )
 
-# Movements that no event explains: included credit that was spent on other Hugging Face compute.
+# The ledger. What is left of a grant is the sum of its entries; an entry of no grant is an input: included credit of
+# ``usage_month`` that was spent on other Hugging Face compute.
 credit_entries = table(
     "credit_entries",
     identifier(),
@@ -27,9 +31,16 @@ credit_entries = table(
     refers("grant_id", "credit_grants", null=True),
     text("kind"),
     integer("amount_nano"),
+    # The statement on which it stands, or the month in which it was written where it stands on none.
     integer("billing_month"),
     text("reason"),
     integer("recorded_at"),
-    CheckConstraint("kind IN ('used_elsewhere')", name="kind"),
+    # The month whose usage it pays, or whose credit it is.
+    integer("usage_month"),
+    CheckConstraint("kind IN ('grant', 'apply', 'expire', 'void', 'restore', 'used_elsewhere')", name="kind"),
+    CheckConstraint("kind NOT IN ('grant', 'restore') OR amount_nano > 0", name="gives"),
+    CheckConstraint("kind NOT IN ('apply', 'void') OR amount_nano < 0", name="takes"),
+    CheckConstraint("kind = 'used_elsewhere' OR grant_id IS NOT NULL", name="granted"),
     Index("ix_credit_entries_account_id_billing_month", "account_id", "billing_month"),
+    Index("ix_credit_entries_grant_id", "grant_id"),
 )

@@ -130,7 +130,8 @@ variances = table(
     text("alternatives"),
     UniqueConstraint("reconciliation_id", "cause", "detail", "provider", "model"),
     CheckConstraint("basis IN ('observed', 'inferred')", name="basis"),
-    CheckConstraint("items >= 1", name="items"),
+    # None where only a correction is left of what differed before.
+    CheckConstraint("items >= 0", name="items"),
 )
 
 # The requests and lines that show a variance. NULL where one side has none.
@@ -157,7 +158,8 @@ variance_decisions = table(
     text("who"),
     text("reason"),
     integer("decided_at"),
-    # The reference of the adjustment that was written with it; empty for none.
+    # What statements were corrected by for this variance, in all, and the reference of the last adjustment; empty for none.
+    integer("corrected_nano"),
     text("adjustment"),
     CheckConstraint("state IN ('open', 'explained', 'accepted', 'disputed', 'resolved')", name="state"),
     CheckConstraint("who <> '' AND reason <> ''", name="said"),

@@ -1,0 +1,88 @@
+"""Close every month that is due: over, past its grace, and the next of its account.
+
+What can not be closed is left open and said once, by an alert; the others are closed all the same.
+"""
+
+import json
+from collections.abc import Iterator
+
+from msgspec import Struct
+from sqlalchemy import Connection, Engine
+
+from metering.domain.errors import DomainError
+from metering.domain.instants import format_month, next_month
+from metering.domain.statements import Statement
+from metering.operations.close_month import Closing, close_month
+from metering.operations.close_settings import close_due
+from metering.operations.steps.raise_alert import raise_alert
+from metering.operations.steps.read_books import read_books
+from metering.storage.accounts import UNASSIGNED_ID, account_with_id
+from metering.storage.alerts import NewAlert
+from metering.storage.closed_months import AccountMark, marks_after
+from metering.storage.database import reading, writing
+
+STATEMENT_NOT_CLOSED = "statement.not_closed"
+_ACCOUNTS_AT_ONCE = 500
+
+
+class NotClosed(Struct, frozen=True):
+    """A month that was due and could not be closed, and why."""
+
+    account_id: int
+    account: str
+    month: int
+    code: str
+    reason: str
+
+
+def close_due_months(engine: Engine, how: Closing, *, grace_hours: int, now: int) -> Iterator[Statement | NotClosed]:
+    """Close what is due at ``now``, account by account and month by month; yield what was closed, and what could not be."""
+    after = UNASSIGNED_ID
+    while True:
+        with reading(engine) as connection:
+            marks = marks_after(connection, after, _ACCOUNTS_AT_ONCE)
+            due = [pair for mark in marks if (pair := _due(connection, mark, grace_hours, now)) is not None]
+        for mark, month in due:
+            yield from _close_account(engine, mark, month, how, grace_hours=grace_hours, now=now)
+        if len(marks) < _ACCOUNTS_AT_ONCE:
+            return
+        after = marks[-1].account_id
+
+
+def _due(connection: Connection, mark: AccountMark, grace_hours: int, now: int) -> tuple[AccountMark, int] | None:
+    """Return the month of an account that is due, if one is."""
+    if mark.closed_through is None:
+        month = read_books(connection, mark.account_id).next_open
+    else:
+        month = next_month(mark.closed_through)
+    if month is None or mark.first_ingest_at is None or not close_due(month, mark.first_ingest_at, grace_hours, now):
+        return None
+    return mark, month
+
+
+def _close_account(
+    engine: Engine, mark: AccountMark, month: int, how: Closing, *, grace_hours: int, now: int
+) -> Iterator[Statement | NotClosed]:
+    while close_due(month, mark.first_ingest_at or now, grace_hours, now):
+        with reading(engine) as connection:
+            account = account_with_id(connection, mark.account_id)
+        if account is None:
+            return
+        try:
+            yield from close_month(engine, account.name, month, how, now=now)
+        except DomainError as error:
+            refused = NotClosed(account.id, account.name, month, error.code, str(error))
+            _tell(engine, refused, now)
+            yield refused
+            return
+        month = next_month(month)
+
+
+def _tell(engine: Engine, refused: NotClosed, now: int) -> None:
+    period = format_month(refused.month)
+    data = json.dumps({"month": period, "code": refused.code, "reason": refused.reason})
+    alert = NewAlert(
+        STATEMENT_NOT_CLOSED, f"account:{refused.account_id}", now, data, period=period, account_id=refused.account_id
+    )
+    with writing(engine) as connection:
+        raise_alert(connection, alert, now=now)

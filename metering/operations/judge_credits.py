@@ -1,0 +1,107 @@
+"""Say when an account's credits run low or are used up in the current month: once a month each."""
+
+import json
+from collections.abc import Iterable
+
+from msgspec import Struct
+from sqlalchemy import Connection, Engine
+
+from metering.domain.credits import INCLUDED
+from metering.domain.instants import format_month, month_of
+from metering.operations.steps.raise_alert import raise_alert
+from metering.operations.steps.read_books import read_books
+from metering.storage.accounts import UNASSIGNED_ID
+from metering.storage.alerts import NewAlert, subjects_alerted
+from metering.storage.database import reading, writing
+from metering.storage.usage import accounts_billed_in
+from pricing.plans import PlanCatalogue
+
+CREDITS_LOW = "credits.low"
+CREDITS_EXHAUSTED = "credits.exhausted"
+DEFAULT_LOW_PERCENT = 20
+
+
+class Judging(Struct, frozen=True):
+    """By which plans credits are judged, and what share of them left is low."""
+
+    catalogue: PlanCatalogue
+    low_percent: int = DEFAULT_LOW_PERCENT
+
+
+class _Standing(Struct, frozen=True):
+    """What credits an account could use in a month, and what is left of them, in nano-USD."""
+
+    available_nano: int
+    left_nano: int
+
+
+def judge_credits_of_all(engine: Engine, how: Judging, *, now: int) -> int:
+    """Judge the credits of every account that has usage in the current month; return how many alerts were raised."""
+    period = format_month(month_of(now))
+    with reading(engine) as connection:
+        exhausted = subjects_alerted(connection, CREDITS_EXHAUSTED, period)
+        accounts = [
+            account_id
+            for account_id in accounts_billed_in(connection, month_of(now))
+            if account_id != UNASSIGNED_ID and _subject(account_id) not in exhausted
+        ]
+        new = _not_yet_raised(connection, credit_alerts(connection, accounts, how, now=now), period)
+    if not new:
+        return 0
+    with writing(engine) as connection:
+        return sum(raise_alert(connection, alert, now=now) for alert in new)
+
+
+def judge_credits(connection: Connection, account_ids: Iterable[int], how: Judging, *, now: int) -> int:
+    """Judge the credits of some accounts within a write transaction; return how many alerts were raised."""
+    alerts = credit_alerts(connection, account_ids, how, now=now)
+    new = _not_yet_raised(connection, alerts, format_month(month_of(now))) if alerts else []
+    return sum(raise_alert(connection, alert, now=now) for alert in new)
+
+
+def credit_alerts(connection: Connection, account_ids: Iterable[int], how: Judging, *, now: int) -> list[NewAlert]:
+    """Return what there is to say about accounts' credits in the current month, whether it was said before or not."""
+    period = format_month(month_of(now))
+    found = []
+    for account_id in sorted(account_ids):
+        standing = _standing(connection, account_id, how.catalogue, now)
+        if not standing.available_nano:
+            continue
+        data = {
+            "month": period,
+            "available_nano_usd": standing.available_nano,
+            "left_nano_usd": standing.left_nano,
+        }
+        alert = NewAlert(CREDITS_EXHAUSTED, _subject(account_id), now, json.dumps(data), period=period, account_id=account_id)
+        if not standing.left_nano:
+            found.append(alert)
+        elif standing.left_nano * 100 <= standing.available_nano * how.low_percent:
+            found.append(alert._replace(type=CREDITS_LOW, threshold=how.low_percent))
+    return found
+
+
+def _standing(connection: Connection, account_id: int, catalogue: PlanCatalogue, now: int) -> _Standing:
+    month = month_of(now)
+    books = read_books(connection, account_id)
+    first, known = books.known_months(month, catalogue)
+    burned = known.burn(first, month)
+    applied: dict[int, int] = {}
+    for each in burned:
+        for item in each.applied:
+            if item.grant.kind != INCLUDED:
+                applied[item.grant.id] = applied.get(item.grant.id, 0) + item.amount_nano
+    left = burned[-1].included_left_nano + sum(
+        grant.amount_nano - grant.voided_nano - applied.get(grant.id, 0)
+        for grant in known.grants
+        if grant.granted_at <= now and (grant.expires_at is None or grant.expires_at > now)
+    )
+    return _Standing(left + burned[-1].applied_nano, left)
+
+
+def _not_yet_raised(connection: Connection, alerts: list[NewAlert], period: str) -> list[NewAlert]:
+    raised = {name: subjects_alerted(connection, name, period) for name in (CREDITS_LOW, CREDITS_EXHAUSTED)}
+    return [alert for alert in alerts if alert.subject not in raised[alert.type]]
+
+
+def _subject(account_id: int) -> str:
+    return f"account:{account_id}"

@@ -1,0 +1,30 @@
+"""Holding accounts open while their events are stored: which of them have closed months, and how far."""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection
+
+from metering.domain.billing_months import billing_month_of
+from metering.storage.closed_months import hold_open, note_first_ingest
+
+
+class ClosedMonths:
+    """How far accounts are closed; ``last`` is the latest closed month of any of them, 0 where none is."""
+
+    def __init__(self, closed_through: dict[int, int]) -> None:
+        self._closed_through = closed_through
+        self.last = max(closed_through.values(), default=0)
+
+    def billed_in(self, account_id: int, event_month: int) -> int:
+        """Return the month in which an event of ``event_month`` is billed. After ``last`` it is always the event's own."""
+        return billing_month_of(event_month, self._closed_through.get(account_id))
+
+
+def hold_open_months(connection: Connection, account_ids: Collection[int], *, now: int) -> ClosedMonths:
+    """Keep the accounts' months from being closed until the transaction ends; return which are closed already.
+
+    To be called before anything else of the transaction is read: a close may have just ended. Notes an account's first events.
+    """
+    marks = hold_open(connection, account_ids)
+    note_first_ingest(connection, [mark.account_id for mark in marks if mark.first_ingest_at is None], now)
+    return ClosedMonths({mark.account_id: mark.closed_through for mark in marks if mark.closed_through is not None})

@@ -1,0 +1,88 @@
+"""Reading an account's books, and its statements: closed ones from storage, open ones as closing them now would make them."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
+
+from metering.domain.account_books import AccountBooks, BookedMonth, open_months
+from metering.domain.credit_ledger import credits_on_statement
+from metering.domain.plan_history import plan_month
+from metering.domain.statement_record import StatementRecord, read_record, statement_of
+from metering.domain.statements import Statement, draft_statement
+from metering.storage.accounts import AccountRow
+from metering.storage.adjustments import adjustments_of
+from metering.storage.closed_months import mark_of
+from metering.storage.credits import grants_of, ledger_of, used_elsewhere
+from metering.storage.plans import plan_changes_of
+from metering.storage.price_tables import load_rates
+from metering.storage.statements import ClosedStatement, closed_months, statement_of_month
+from metering.storage.usage import billable_by_months, usage_of_month
+from pricing.plans import PlanCatalogue
+from pricing.rates import Rate
+
+
+def read_books(connection: Connection, account_id: int) -> AccountBooks:
+    """Return all that is recorded of an account and that its statements are made of, except for the lines of usage."""
+    grants = grants_of(connection, account_id)
+    closed = closed_months(connection, account_id)
+    through = mark_of(connection, account_id).closed_through
+    return AccountBooks(
+        usage=billable_by_months(connection, account_id),
+        adjustments=adjustments_of(connection, account_id),
+        plan_changes=plan_changes_of(connection, account_id),
+        grants=grants,
+        entries=ledger_of(connection, account_id, grants),
+        elsewhere=used_elsewhere(connection, account_id),
+        closed=frozenset(closed),
+        closed_through=through,
+        carried_cents=0 if through is None else closed.get(through, 0),
+    )
+
+
+def statement_of_account(connection: Connection, account: AccountRow, month: int, catalogue: PlanCatalogue) -> Statement:
+    """Return the statement of an account's month, closed or as a draft."""
+    closed = statement_of_month(connection, account.id, month)
+    if closed is not None:
+        return stored_statement(connection, closed)
+    return drafted(connection, account, booked_month(read_books(connection, account.id), month, catalogue))
+
+
+def stored_statement(connection: Connection, closed: ClosedStatement) -> Statement:
+    """Return a closed statement as it was closed."""
+    record = read_record(closed.content.encode())
+    return statement_of(record, _rates(connection, record), closed.digest)
+
+
+def booked_month(books: AccountBooks, month: int, catalogue: PlanCatalogue) -> BookedMonth:
+    """Return what an open month comes to now."""
+    for booked in open_months(books, month, catalogue):
+        if booked.month == month:
+            return booked
+    # Before the first statement of an account: what is billed late of it stands on a later one.
+    plan = plan_month(books.plan_changes, month, catalogue)
+    return BookedMonth(month=month, plan=plan, credits=credits_on_statement(month, (), 0)[0])
+
+
+def drafted(connection: Connection, account: AccountRow, booked: BookedMonth) -> Statement:
+    """Return the statement that a month's books and its rollups make."""
+    usage = usage_of_month(connection, account.id, booked.month)
+    rates = load_rates(connection, {sums.rate_id for sums in usage if sums.rate_id})
+    return draft_statement(account.name, booked.plan, usage, booked.credits, rates, booked.beside)
+
+
+def statements_of_account(
+    connection: Connection, account: AccountRow, months: list[int], catalogue: PlanCatalogue
+) -> Iterator[Statement]:
+    """Yield an account's statements of ``months``, in order; its books are read once."""
+    books = read_books(connection, account.id)
+    drafts = {booked.month: booked for booked in open_months(books, months[-1], catalogue)} if months else {}
+    for month in months:
+        closed = statement_of_month(connection, account.id, month)
+        if closed is not None:
+            yield stored_statement(connection, closed)
+        else:
+            yield drafted(connection, account, drafts.get(month) or booked_month(books, month, catalogue))
+
+
+def _rates(connection: Connection, record: StatementRecord) -> dict[int, Rate]:
+    return load_rates(connection, record.rate_ids) if record.rate_ids else {}

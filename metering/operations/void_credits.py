@@ -1,0 +1,66 @@
+"""Take back credits that were granted, as far as nobody has used them."""
+
+from dataclasses import replace
+
+from sqlalchemy import Engine
+
+from metering.domain.account_books import AccountBooks, open_months
+from metering.domain.credit_ledger import EntryKind, LedgerEntry
+from metering.domain.credits import INCLUDED, CreditGrant
+from metering.domain.errors import DomainError, NotFoundError
+from metering.domain.instants import format_instant, month_of
+from metering.operations.steps.find_account import find_account
+from metering.operations.steps.read_books import read_books
+from metering.operations.steps.record_credits import OverdrawnError, record_entries
+from metering.storage.database import writing
+from pricing.money import format_nano
+from pricing.plans import PlanCatalogue
+
+
+def void_credits(
+    engine: Engine, account: str, reference: str, amount_nano: int | None, catalogue: PlanCatalogue, *, reason: str, now: int
+) -> LedgerEntry:
+    """Take back an amount of a grant, or all that is left of it (None); return the entry.
+
+    What the usage of open months has used so far is not left. Raises NotFoundError, OverdrawnError for more than is left, and
+    DomainError for a grant that has expired and for an empty reason.
+    """
+    if not reason.strip():
+        raise DomainError("taking credits back needs a reason: it stands in the ledger")
+    if amount_nano is not None and amount_nano <= 0:
+        raise DomainError("an amount to take back must be more than zero")
+    with writing(engine) as connection:
+        row = find_account(connection, account)
+        books = read_books(connection, row.id)
+        grant = _find(books, account, reference)
+        if grant.expires_at is not None and grant.expires_at <= now:
+            raise DomainError(f"the grant {reference!r} expired at {format_instant(grant.expires_at)}; nothing of it is left")
+        left = _left(books, grant, catalogue, now)
+        wanted = left if amount_nano is None else amount_nano
+        if wanted > left or not left:
+            raise OverdrawnError(
+                f"of the grant {reference!r} ${format_nano(left)} is left, which is all that can be taken back"
+            )
+        month = month_of(now)
+        entry = LedgerEntry(
+            grant=grant, kind=EntryKind.VOID, amount_nano=-wanted, usage_month=month, billing_month=month, reason=reason
+        )
+        record_entries(connection, row.id, [entry], now=now)
+        return replace(entry, recorded_at=now)
+
+
+def _find(books: AccountBooks, account: str, reference: str) -> CreditGrant:
+    for grant in books.grants:
+        if grant.kind != INCLUDED and grant.reference == reference:
+            return grant
+    raise NotFoundError(f"{account[:80]!r} has no grant {reference[:80]!r}")
+
+
+def _left(books: AccountBooks, grant: CreditGrant, catalogue: PlanCatalogue, now: int) -> int:
+    """Return what is left of a grant when what open months have used by now is taken off."""
+    last = max(month_of(now), books.next_open or 0)
+    coming = [entry for booked in open_months(books, last, catalogue) for entry in booked.entries]
+    written = sum(entry.amount_nano for entry in books.entries if entry.grant.id == grant.id)
+    used = sum(entry.amount_nano for entry in coming if entry.grant.id == grant.id and entry.kind is not EntryKind.EXPIRE)
+    # A correction may give some back when the month closes; until it is in the ledger it can not be taken.
+    return min(written, written + used)

@@ -1,0 +1,25 @@
+"""Closing as a job: closes the months that are due, and says so.
+
+What can not be closed is told by its alert, once; each tick tries again.
+"""
+
+import logging
+
+from sqlalchemy import Engine
+
+from metering.domain.instants import format_month
+from metering.domain.statements import Statement
+from metering.operations.close_due import close_due_months
+from metering.operations.close_month import Closing
+from metering.operations.close_settings import CloseSettings
+from pricing.money import PICO_PER_CENT, format_cents
+
+_log = logging.getLogger(__name__)
+
+
+def close_when_due(engine: Engine, how: Closing, settings: CloseSettings, now: int) -> None:
+    """Close the months that are due at ``now``."""
+    for found in close_due_months(engine, how, grace_hours=settings.grace_hours, now=now):
+        if isinstance(found, Statement):
+            total = format_cents(found.total_cents * PICO_PER_CENT)
+            _log.info("closed %s of %s: $%s", format_month(found.month), found.account, total)

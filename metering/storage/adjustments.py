@@ -1,0 +1,35 @@
+"""Adjustments: amounts without an event, appended once by their reference."""
+
+from sqlalchemy import Connection, insert, select
+
+from metering.domain.adjustments import Adjustment
+from metering.storage.tables import adjustments
+
+_COLUMNS = tuple(
+    adjustments.c[name]
+    for name in ("billing_month", "origin_month", "amount_nano", "reason", "reference", "id", "recorded_at")
+)  # fmt: skip
+
+
+def adjustments_of(connection: Connection, account_id: int) -> list[Adjustment]:
+    """Return the account's adjustments, in the order in which they were recorded."""
+    statement = select(*_COLUMNS).where(adjustments.c.account_id == account_id).order_by(adjustments.c.id)
+    return [Adjustment(**row) for row in connection.execute(statement).mappings()]
+
+
+def insert_adjustment(connection: Connection, account_id: int, adjustment: Adjustment, *, now: int) -> int:
+    """Append an adjustment; return its id."""
+    adjustment_id: int = connection.execute(
+        insert(adjustments)
+        .values(
+            account_id=account_id,
+            billing_month=adjustment.billing_month,
+            origin_month=adjustment.origin_month,
+            amount_nano=adjustment.amount_nano,
+            reason=adjustment.reason,
+            reference=adjustment.reference,
+            recorded_at=now,
+        )
+        .returning(adjustments.c.id)
+    ).scalar_one()
+    return adjustment_id

@@ -1,0 +1,44 @@
+"""Closed statements, and amounts without an event that stand on one."""
+
+from sqlalchemy import CheckConstraint, UniqueConstraint
+
+from metering.storage.tables.schema import identifier, integer, refers, table, text
+
+# A closed month is what it was closed as: ``content`` is the canonical form, ``digest`` its SHA-256 in hex.
+statements = table(
+    "statements",
+    identifier(),
+    refers("account_id", "accounts"),
+    integer("month"),
+    integer("closed_at"),
+    text("content"),
+    text("digest"),
+    integer("total_cents"),
+    # What the next statement begins with: zero or less.
+    integer("carried_cents"),
+    # The last charge and the last credit entry there were when it was closed: later ones are not on it.
+    integer("last_charge_id"),
+    integer("last_entry_id"),
+    UniqueConstraint("account_id", "month"),
+    CheckConstraint("total_cents >= 0 AND carried_cents <= 0", name="signs"),
+    CheckConstraint("total_cents = 0 OR carried_cents = 0", name="carried"),
+    CheckConstraint("length(digest) = 64", name="digest"),
+)
+
+# Decided, not measured: ``origin_month`` is what it is about, ``billing_month`` the statement on which it stands.
+adjustments = table(
+    "adjustments",
+    identifier(),
+    refers("account_id", "accounts"),
+    integer("billing_month"),
+    integer("origin_month"),
+    integer("amount_nano"),
+    text("reason"),
+    text("reference"),
+    integer("recorded_at"),
+    # The same reference again is the same decision.
+    UniqueConstraint("account_id", "reference"),
+    CheckConstraint("amount_nano <> 0", name="amount"),
+    CheckConstraint("reason <> '' AND reference <> ''", name="told"),
+    CheckConstraint("billing_month >= origin_month", name="months"),
+)

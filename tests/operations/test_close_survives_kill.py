@@ -1,0 +1,87 @@
+"""After ``kill -9`` a month is closed or it is not: one statement with its entries, mark and alert, or none of them."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from builders import NOW, usage_event
+
+from metering.storage.tables import accounts, alerts, credit_entries, statements
+from pricing.quantities import Quantities
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path(__file__).with_name("close_until_killed.py")
+DECEMBER_5 = NOW + 12 * 86_400_000_000
+ACCOUNTS = 30
+
+
+def start(meter, *step):
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAM), meter.url, str(DECEMBER_5), *step],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def many(bare_meter):
+    """Accounts with a dollar of usage in November each, and $5.00 of credits."""
+    bare_meter.record_prices()
+    names = [f"account-{number:02d}" for number in range(ACCOUNTS)]
+    for name in names:
+        bare_meter.declare(name)
+        bare_meter.grant(5_000_000_000, account=name, reference="r")
+    bare_meter.ingest(*(usage_event(account=name, quantities=Quantities(input_tokens=1_000_000)) for name in names))
+    return bare_meter
+
+
+def everything_is_there_once_for_each(meter, closed):
+    assert meter.count(statements) == closed
+    assert meter.count(alerts, alerts.c.type == "statement.closed") == closed
+    assert meter.count(accounts, accounts.c.closed_through == 202611) == closed
+    # Of each: the included grant and what it pays, and what the purchased credit pays.
+    assert meter.count(credit_entries, credit_entries.c.kind == "apply") == 2 * closed
+    assert meter.violations() == []
+
+
+STEPS = ("record_entries", "insert_statement", "move_closed_through", "raise_alert", "stored_statement")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_in_the_middle_of_a_close_nothing_of_it_is_left_and_the_next_one_closes_all(many, step):
+    process = start(many, step)
+    assert (process.communicate()[0], process.returncode) == ("", -signal.SIGKILL)
+    everything_is_there_once_for_each(many, 0)
+    assert len(start(many).communicate()[0].splitlines()) == ACCOUNTS
+    everything_is_there_once_for_each(many, ACCOUNTS)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_killed_at_any_moment_what_was_acknowledged_is_closed_and_stays(many, seed):
+    chance = random.Random(seed)
+    acknowledged = {}
+    for _ in range(3):
+        process = start(many)
+        for _ in range(chance.randint(1, 8)):
+            line = process.stdout.readline().split()
+            acknowledged |= dict([line]) if line else {}
+        try:
+            process.wait(timeout=chance.random() / 50)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+        acknowledged |= dict(line.split() for line in process.stdout.read().splitlines())
+        process.stdout.close()
+        process.wait()
+        closed = many.count(statements)
+        assert closed >= len(acknowledged)
+        everything_is_there_once_for_each(many, closed)
+    start(many).communicate()
+    everything_is_there_once_for_each(many, ACCOUNTS)
+    for name, digest in acknowledged.items():
+        assert many.statement(202611, account=name).digest == digest
