@@ -16,6 +16,8 @@ from metering.api import (
     event_explained,
     events,
     health,
+    hf_billing,
+    invoices,
     keys,
     plans,
     price_diffs,
@@ -25,6 +27,7 @@ from metering.api import (
     price_syncs,
     prices,
     quarantine,
+    reconciliations,
     rerate,
     spend,
     statement_closing,
@@ -85,13 +88,19 @@ def create_api(service: Service, while_serving: Callable[[], AbstractContextMana
     about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
     resources = (
         events, event_explained, spend, accounts, plans, credits, credit_ledger, *about_prices, price_syncs, rerate, alerts,
-        statements, statement_closing, adjustments, quarantine, keys, health,
+        statements, statement_closing, adjustments, invoices, reconciliations, hf_billing, quarantine, keys, health,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)
     install_problem_handlers(app)
     # The last one added is the outermost.
-    large = {"/v1/events": service.settings.max_body_bytes, price_imports.PATH: service.settings.max_body_bytes}
+    largest = service.settings.max_body_bytes
+    large = {
+        "/v1/events": largest,
+        price_imports.PATH: largest,
+        invoices.PATH: largest,
+        hf_billing.PATH: hf_billing.MAX_BODY_BYTES,
+    }
     app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths=large)
     app.add_middleware(AnswerGuard)
     return app

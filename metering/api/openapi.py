@@ -20,6 +20,7 @@ TAGS = [
     {"name": "prices", "description": "Dated, versioned price tables."},
     {"name": "alerts", "description": "What somebody should know of, each told once."},
     {"name": "statements", "description": "A month of an account: usage lines, fee, credits, total."},
+    {"name": "reconciliation", "description": "Does the bill agree, and if not, exactly why not."},
     {"name": "quarantine", "description": "Records that could not become events."},
     {"name": "keys", "description": "API keys: who may do what, for which account."},
     {"name": "health", "description": "Whether the service lives, and whether it can serve."},

@@ -58,9 +58,9 @@ def _cards(report: ReconciliationReport) -> str:
     difference = report.bridge.difference_nano
     theirs = "Their quantities, at our prices" if run.valued else "Billed there"
     cards = [
-        ("Metered here", shown(run.ours_nano), f"{run.requests:,} requests", ""),
-        (theirs, shown(run.theirs_nano), f"{report.invoice.lines:,} lines", ""),
-        ("Difference", shown(difference, signed=True), _named(report), "even" if not difference else "uneven"),
+        ("Metered here", _large(run.ours_nano), f"{run.requests:,} requests", ""),
+        (theirs, _large(run.theirs_nano), f"{report.invoice.lines:,} lines", ""),
+        ("Difference", _large(difference, signed=True), _named(report), "even" if not difference else "uneven"),
         ("Found here", _share(run), "of what is billed for usage", ""),
         ("Open", str(len(waiting)), f"beyond {shown(run.tolerance_nano)} tolerated", "bad" if waiting else "good"),
     ]
@@ -72,6 +72,13 @@ def _cards(report: ReconciliationReport) -> str:
         )
         + "</section>"
     )
+
+
+def _large(nano: int, *, signed: bool = False) -> str:
+    """Write an amount exactly, with what is finer than cents in small print."""
+    text = shown(nano, signed=signed)
+    cents = text.index(".") + 3
+    return f"{text[:cents]}<small>{text[cents:]}</small>"
 
 
 def _named(report: ReconciliationReport) -> str:

@@ -17,6 +17,7 @@ h2{font-size:17px;margin:44px 0 14px;letter-spacing:-.01em}
 .card p{margin:0;color:var(--dim);font-size:13px}
 .card strong{display:block;font-size:21px;font-weight:620;margin:2px 0;letter-spacing:-.015em;overflow-wrap:anywhere;
 font-variant-numeric:tabular-nums}
+.card small{font-size:13px;font-weight:400;color:var(--dim);letter-spacing:0}
 .card.good strong,.card.even strong{color:var(--good)}.card.bad strong{color:var(--bad)}.card.uneven strong{color:var(--more)}
 figure{margin:0;background:var(--panel);border:1px solid var(--line);border-radius:10px;padding:18px 20px;overflow-x:auto}
 .waterfall{width:100%;min-width:720px;height:auto;display:block;font-variant-numeric:tabular-nums}

@@ -71,7 +71,7 @@ def test_ingesting_reading_and_deciding_are_apart():
     deciding = {
         "declare_account", "change_account", "set_plan", "grant_credits", "note_used_elsewhere", "rerate",
         "list_keys", "create_key", "revoke_key", "import_prices", "discount_prices",
-        "sync_prices", "accept_price_sync",
+        "sync_prices", "accept_price_sync", "import_invoice", "reconcile", "resolve_variance",
     }  # fmt: skip
     assert {name for name, scope in found.items() if scope == "admin"} == deciding
 
