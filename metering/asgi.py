@@ -7,7 +7,7 @@ nowhere else, and here is said what runs beside the requests.
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -17,11 +17,13 @@ from sqlalchemy import Engine
 
 from metering.api.app import create_api
 from metering.operations.close_month import Closing
+from metering.operations.fetch_invoice import BillSource
 from metering.operations.judge_credits import Judging
 from metering.operations.open_service import Service, open_service
-from metering.operations.settings import read_settings
+from metering.operations.settings import SettingsError, read_settings
 from metering.operations.sync_prices import Source
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
+from metering.runtime.bill_fetch_job import BillFetchJob
 from metering.runtime.close_job import close_when_due
 from metering.runtime.credits_job import judge_credits_each_tick
 from metering.runtime.leader import Leader
@@ -37,18 +39,33 @@ def create_app() -> FastAPI:
     Raises SettingsError, DatabaseUrlError, SchemaOutOfDateError.
     """
     stated = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-    settings = read_settings({**stated, **os.environ})
+    environment = {**stated, **os.environ}
+    settings = read_settings(environment)
     stopping = threading.Event()
     closing = ExitStack()
-    fetch = closing.enter_context(open_fetch(FetchLimits(), Pace(partial(_pause, stopping), time.monotonic)))
+    pace = Pace(partial(_pause, stopping), time.monotonic)
+    fetch = closing.enter_context(open_fetch(FetchLimits(), pace))
     service = open_service(settings, _now, create=True, fetch=fetch)
-    return create_api(service, partial(_beside_requests, service, stopping, closing))
+    bills = []
+    if settings.reconcile.fetch_account:
+        token = environment.get("HF_TOKEN", "")
+        if not token:
+            raise SettingsError(
+                "METERING_FETCH_ACCOUNT needs HF_TOKEN: Hugging Face tells nobody without a token what it bills"
+            )
+        ask = closing.enter_context(open_fetch(FetchLimits(), pace, token))
+        source = BillSource(ask, settings.reconcile.billing_url)
+        job = BillFetchJob(service.engine, source, settings.reconcile, service.catalogue, service.clock)
+        bills = [Job("fetch the bill", job)]
+    return create_api(service, partial(_beside_requests, service, stopping, closing, bills))
 
 
 @contextmanager
-def _beside_requests(service: Service, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
+def _beside_requests(
+    service: Service, stopping: threading.Event, closing: ExitStack, bills: Sequence[Job] = ()
+) -> Iterator[None]:
     """Run the jobs until the server ends; what they wait for then is left undone."""
-    scheduler = Scheduler(_jobs(service), _leader(service.engine))
+    scheduler = Scheduler([*_jobs(service), *bills], _leader(service.engine))
     scheduler.start()
     with closing:
         try:

@@ -177,6 +177,15 @@ def other_price(bill: PlantedBill) -> None:
         bill.charge(request, cost_of(request, number), Cause.PRICE)
 
 
+def cached_as_input_at_another_price(bill: PlantedBill) -> None:
+    """Two causes on the same requests: neither alone explains what is billed."""
+    for request in bill.touch(where=lambda each: each.model == "llama" and each.quantities.cache_read_tokens):
+        cached = request.quantities.cache_read_tokens
+        at_ours = cost_of(request, fresh=cached, cached=-cached)
+        bill.charge(request, at_ours, Cause.QUANTITY)
+        bill.charge(request, cost_of(request, 2, fresh=cached, cached=-cached), Cause.PRICE)
+
+
 def custom_key_billed(bill: PlantedBill) -> None:
     for request in bill.touch(Standing.OTHER_ROUTE):
         bill.charge(request, cost_of(request), Cause.OTHER_ROUTE_BILLED)
@@ -232,6 +241,6 @@ def shifted_period(bill: PlantedBill) -> None:
 
 FAULTS = (
     missing_there, missing_here, duplicates, refunds, cached_as_input, cached_twice, reasoning_twice, other_price,
-    custom_key_billed, failures_billed, unpriced_billed, unknown_route_billed, never_charged, placeholders, rounding,
+    cached_as_input_at_another_price, custom_key_billed, failures_billed, unpriced_billed, unknown_route_billed, never_charged, placeholders, rounding,
     shifted_period,
 )  # fmt: skip

@@ -36,6 +36,7 @@ from metering.operations.show_invoices import list_invoices, show_invoice
 _SPOOLED = 16 * 1024 * 1024
 
 _LAZY = {
+    "fetch": LazyCommand("metering.cli.reconcile_fetch:fetch", "Ask Hugging Face what it bills, and import the answer."),
     "explain": LazyCommand("metering.cli.reconcile_work:explain", "Show what a variance is about, and its evidence."),
     "resolve": LazyCommand("metering.cli.reconcile_work:resolve", "Decide on a variance."),
     "export": LazyCommand("metering.cli.reconcile_work:export", "Write a report (HTML, CSV), or the evidence of a variance."),
@@ -111,15 +112,7 @@ def import_(invocation: Invocation, choices: ImportChoices) -> None:
     with open_session(invocation) as service:
         with _document(choices) as source:
             done = import_invoice(service.engine, source, order, now=service.clock())
-        if not choices.run:
-            _tell(done, choices)
-            return
-        report = _run(service, done.invoice.id, None)
-    if choices.as_json:
-        print_json(report_json(report, choices.account))
-    else:
-        show_report(report, choices.account)
-    _exit([report])
+        finish_import(service, done, choices.account, run=choices.run, as_json=choices.as_json)
 
 
 @reconcile.command()
@@ -183,6 +176,19 @@ def show(invocation: Invocation, *, number: int | None, account: str | None, as_
         show_invoices([(each, names[each.account_id], newest.get(each.id)) for each in found])
 
 
+def finish_import(service: Service, done: ImportedInvoice, account: str, *, run: bool, as_json: bool) -> None:
+    """Say what an import came to; with ``run``, reconcile it and exit as ``run`` does."""
+    if not run:
+        _tell(done, account, as_json=as_json)
+        return
+    report = _run(service, done.invoice.id, None)
+    if as_json:
+        print_json(report_json(report, account))
+    else:
+        show_report(report, account)
+    _exit([report])
+
+
 def _order(choices: ImportChoices) -> InvoiceOrder:
     start, end = choices.start, choices.end
     if choices.month is not None:
@@ -236,10 +242,10 @@ def _document(choices: ImportChoices) -> Iterator[BinaryIO]:
             raise InvoiceError(f"{choices.file}: {error.strerror or error}", "unreadable_file") from None
 
 
-def _tell(done: ImportedInvoice, choices: ImportChoices) -> None:
+def _tell(done: ImportedInvoice, account: str, *, as_json: bool) -> None:
     invoice = done.invoice
-    if choices.as_json:
-        print_json({"is_new": done.is_new, "invoice": invoice_json(invoice, choices.account)})
+    if as_json:
+        print_json({"is_new": done.is_new, "invoice": invoice_json(invoice, account)})
         return
     if not done.is_new:
         say(f"invoice {invoice.id}: the same document was imported before; nothing changed")

@@ -8,6 +8,7 @@ same way. Other compute than inference is left out, and said.
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO, cast
 
+from metering.domain.instants import MICROS_PER_SECOND, format_instant
 from metering.domain.reconciliation.invoices import InvoiceError, InvoiceLine
 from metering.invoices.amounts import Amounts
 from metering.invoices.reading import (
@@ -46,6 +47,10 @@ def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
         total_nano=amounts.nano(section.get("usedNanoUsd"), "usedNanoUsd"),
         unit_nano=1,
     )
+    for name, told in (("periodStart", head.start), ("periodEnd", head.end)):
+        stated = moment_of(section.get(name), name)
+        if stated is not None and told is not None and abs(stated - told) > MICROS_PER_SECOND:
+            head.notes.append(f"the document says {name} {format_instant(stated)}, and it is taken as {format_instant(told)}")
     others = sorted(name for name in parts if name not in _SECTIONS)
     if others:
         head.notes.append(f"not inference, and left out: {', '.join(others)}")

@@ -17,11 +17,14 @@ _TOLERANCE = re.compile(r"(?:(?P<format>[a-z-]+)=)?\$?(?P<usd>[0-9.]+)(?:/(?P<pe
 
 
 class ReconcileSettings(Struct, frozen=True):
-    """``tolerances`` by format; the one under ``""`` is for all others. ``billing_url`` is where Hugging Face is asked."""
+    """``tolerances`` by format; the one under ``""`` is for all others. ``billing_url`` is where Hugging Face is asked, for the
+    bill of ``fetch_account`` every ``fetch_hours``; empty: never by itself.
+    """
 
     tolerances: dict[str, Tolerance] = field(default_factory=lambda: {"": Tolerance()})
     billing_url: str = DEFAULT_BILLING_URL
     fetch_account: str = ""
+    fetch_hours: int = 24
 
     def tolerance_of(self, format_: str) -> Tolerance:
         """Return the tolerance for a kind of document."""

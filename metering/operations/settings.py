@@ -89,6 +89,13 @@ SETTINGS = (
         "dollars that a bill may differ by in all, or with `/` a share of it where that is more; `csv=` before it: for that"
         " kind of document (`0.01/0.1%,csv=0.05`)",
     ),
+    Setting(
+        "METERING_BILLING_URL",
+        ReconcileSettings().billing_url,
+        "where Hugging Face is asked what it bills; the token is `HF_TOKEN` of the environment, and is kept nowhere",
+    ),
+    Setting("METERING_FETCH_ACCOUNT", "", "the account whose bill `serve` fetches and reconciles by itself; empty: none"),
+    Setting("METERING_FETCH_INTERVAL_HOURS", str(ReconcileSettings().fetch_hours), "how often it does"),
 )
 
 _DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
@@ -126,13 +133,18 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         max_batch_events=_positive(values, "METERING_MAX_BATCH_EVENTS"),
         max_waiting_events=_positive(values, "METERING_MAX_WAITING_EVENTS"),
         sync=SyncSettings(
-            router_url=_router_url(values["METERING_ROUTER_URL"]),
+            router_url=_address(values, "METERING_ROUTER_URL"),
             interval_minutes=_whole(values, "METERING_SYNC_INTERVAL_MINUTES", 0, MAX_INTERVAL_MINUTES),
             max_changed_percent=_whole(values, "METERING_SYNC_MAX_CHANGED_PERCENT", 0, 100),
             max_vanished_percent=_whole(values, "METERING_SYNC_MAX_VANISHED_PERCENT", 0, 100),
             max_factor=_whole(values, "METERING_SYNC_MAX_FACTOR", 1, MAX_FACTOR),
         ),
-        reconcile=ReconcileSettings(tolerances=_tolerances(values["METERING_RECONCILE_TOLERANCE"])),
+        reconcile=ReconcileSettings(
+            tolerances=_tolerances(values["METERING_RECONCILE_TOLERANCE"]),
+            billing_url=_address(values, "METERING_BILLING_URL"),
+            fetch_account=values["METERING_FETCH_ACCOUNT"],
+            fetch_hours=_whole(values, "METERING_FETCH_INTERVAL_HOURS", 1, MAX_INTERVAL_MINUTES // 60),
+        ),
         close=CloseSettings(
             automatic=_yes_or_no(values, "METERING_CLOSE_AUTOMATICALLY"),
             grace_hours=_whole(values, "METERING_CLOSE_GRACE_HOURS", 0, MAX_GRACE_HOURS),
@@ -169,17 +181,18 @@ def _yes_or_no(values: Mapping[str, str], name: str) -> bool:
     return text == "yes"
 
 
-def _router_url(text: str) -> str:
-    """Return the router's address without a slash at its end. Nothing in it may be a secret: it is shown in errors."""
+def _address(values: Mapping[str, str], name: str) -> str:
+    """Return an address without a slash at its end. Nothing in it may be a secret: it is shown in errors."""
+    text = values[name]
     try:
         url = urlsplit(text)
         host, _ = url.hostname, url.port
     except ValueError:
         host = None
     if host is None or url.query or url.fragment or url.username is not None or url.password is not None:
-        raise SettingsError("METERING_ROUTER_URL must be an address such as https://router.huggingface.co/v1, and no more")
+        raise SettingsError(f"{name} must be an address such as {_DEFAULTS[name]}, and no more")
     if url.scheme != "https" and not (url.scheme == "http" and _is_this_machine(host)):
-        raise SettingsError("METERING_ROUTER_URL must begin with https://; http:// is taken for this machine only")
+        raise SettingsError(f"{name} must begin with https://; http:// is taken for this machine only")
     return text.rstrip("/")
 
 

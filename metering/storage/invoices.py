@@ -194,6 +194,14 @@ def brief_lines(connection: Connection, invoice_id: int) -> Iterator[tuple[int, 
         after = rows[-1][0]
 
 
+def states_quantities(connection: Connection, invoice_id: int) -> bool:
+    """Whether any line of an invoice states quantities."""
+    statement = select(invoice_lines.c.position).where(
+        invoice_lines.c.document_id == invoice_id, invoice_lines.c.quantities != ""
+    )
+    return connection.execute(statement.limit(1)).first() is not None
+
+
 def usage_lines(connection: Connection, invoice_id: int, *, naming_requests: bool = True) -> Iterator[InvoiceLine]:
     """Yield the usage lines of an invoice in order; not ``naming_requests``: only those that name none."""
     after = -1

@@ -3,18 +3,20 @@
 Requests stream by in chunks along the index of (account, event time), as plain tuples: a bill may be about millions.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, FromClause, func, literal, select
 
+from metering.domain.batches import COLUMN_KINDS
 from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR
 from metering.domain.spend import whole_days
 from metering.storage.charged_events import holding_replacements
-from metering.storage.event_quantities import quantities_of
 from metering.storage.ledger import entries
 from metering.storage.sql import halved_sum, whole_sum
-from metering.storage.tables import events, rollups, series
+from metering.storage.tables import rollups, series
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS, Quantities
 
@@ -29,6 +31,15 @@ WHERE account_id = ? AND event_time >= ? AND event_time < ? AND (event_time > ? 
 ORDER BY event_time, id
 LIMIT ?
 """
+
+_DETAILS_A_QUERY = 5_000
+_DETAILS = f"""
+SELECT events.id, events.event_time, events.series_id, coalesce(events.charge_nano, 0), events.price_grade, events.rate_id,
+    events.other_quantities, {", ".join(f"events.{kind}" for kind in COLUMN_KINDS)}
+FROM {{wanted}} JOIN events ON events.id = wanted.value
+WHERE events.event_time BETWEEN ? AND ?
+"""
+_other_kinds = msgspec.json.Decoder(dict[str, int]).decode
 
 
 class RequestDetails(NamedTuple):
@@ -91,20 +102,20 @@ def request_rows(connection: Connection, account_id: int, start: int, end: int) 
 def request_details(connection: Connection, requests: Mapping[int, int]) -> dict[int, RequestDetails]:
     """Return what requests used; ``requests`` are times by event id, so that only their months are looked at."""
     found: dict[int, RequestDetails] = {}
+    on_postgres = connection.dialect.name == "postgresql"
+    sql = _DETAILS.format(wanted="unnest(CAST(? AS bigint[])) AS wanted(value)" if on_postgres else "json_each(?) AS wanted")
     ids = sorted(requests)
-    for at in range(0, len(ids), 5_000):
-        part = ids[at : at + 5_000]
+    for at in range(0, len(ids), _DETAILS_A_QUERY):
+        part = ids[at : at + _DETAILS_A_QUERY]
         times = [requests[each] for each in part]
-        statement = select(events).where(
-            events.c.id.in_(part), events.c.event_time >= min(times), events.c.event_time <= max(times)
-        )
         later = holding_replacements(connection, part)
-        for row in connection.execute(statement):
-            first = (row.series_id, row.charge_nano or 0, row.rate_id, row.price_grade, row.billing_month)
-            series_id, charge_nano, rate_id, grade, _ = later.get(row.id, first)
-            found[row.id] = RequestDetails(
-                row.id, row.event_time, series_id, charge_nano, grade, rate_id or 0, quantities_of(row)
-            )
+        rows = _fetch(connection, sql, (part if on_postgres else json.dumps(part), min(times), max(times)))
+        for event_id, time, series_id, charge, grade, rate_id, others, *counts in rows:
+            quantities = Quantities(**dict(zip(COLUMN_KINDS, counts, strict=True)), **(_other_kinds(others) if others else {}))
+            holding = later.get(event_id)
+            if holding is not None:
+                series_id, charge, rate_id, grade, _ = holding  # noqa: PLW2901 - what holds takes the place of what was first
+            found[event_id] = RequestDetails(event_id, time, series_id, charge, grade, rate_id or 0, quantities)
     return found
 
 

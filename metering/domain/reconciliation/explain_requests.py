@@ -13,8 +13,10 @@ from metering.domain.reconciliation.pair_hypotheses import (
     Versions,
     candidates_of,
     kinds_that_differ,
+    pairs_of,
     priced,
     stated_quantities,
+    versions_of,
 )
 from metering.domain.reconciliation.period_shift import (
     LONGEST_SHIFT_MICROS,
@@ -25,6 +27,7 @@ from metering.domain.reconciliation.period_shift import (
 )
 from metering.domain.reconciliation.requests import PENDING_MICROS, OurRequest, Standing
 from metering.domain.reconciliation.undecided import Undecided
+from pricing.rates import Rate
 
 PLACEHOLDER_NANO = 10_000_000
 """What Hugging Face records for a request of a third party until its cost comes."""
@@ -54,6 +57,7 @@ class RequestExplainer:
         self._as_of = as_of
         self._unit = unit_nano
         self._versions = versions
+        self._rates: dict[tuple[str, str, int], list[Rate]] = {}
         self._undecided = Undecided()
         self._edges = Edges(coverage.start, coverage.end)
         self._missing: list[OurRequest] = []
@@ -161,17 +165,29 @@ class RequestExplainer:
             self._undecided.add(request.provider, request.model, fits, item)
 
     def _fitting(self, request: OurRequest, stated: dict[str, int], difference: int) -> list[Candidate]:
-        alone, pairs = candidates_of(request, stated, self._versions)
+        others = self._others(request)
+        alone = candidates_of(request, stated, others)
+        quantities = [each for each in alone if each.explanation[0].cause is Cause.QUANTITY]
         if stated:
-            self._observed.update(each.explanation[0].detail for each in alone if each.explanation[0].cause is Cause.QUANTITY)
-        for candidates in (alone, pairs):
-            fits = [each for each in candidates if all(each.amounts) and abs(each.total - difference) <= self._unit]
-            if fits:
-                return fits
-        if stated and alone and alone[0].explanation[0].cause is Cause.QUANTITY:
+            self._observed.update(each.explanation[0].detail for each in quantities)
+        fits = [each for each in alone if each.amounts[0] and abs(each.total - difference) <= self._unit]
+        if not fits:
+            pairs = pairs_of(request, stated, others)
+            fits = [each for each in pairs if all(each.amounts) and abs(each.total - difference) <= self._unit]
+        if not fits and stated and quantities:
             # What the line states is a fact, also where it is not the whole of the difference.
-            return [Candidate((*alone[0].explanation, Part(Cause.UNEXPLAINED)), (*alone[0].amounts, 0))]
-        return []
+            fact = quantities[0]
+            fits = [Candidate((*fact.explanation, Part(Cause.UNEXPLAINED)), (*fact.amounts, 0))]
+        return fits
+
+    def _others(self, request: OurRequest) -> list[Rate]:
+        """Return the other rates that a request might have been charged at; they are looked for once a model and rate."""
+        key = (request.provider, request.model, 0 if request.rate is None else request.rate.id)
+        others = self._rates.get(key)
+        if others is None:
+            found = versions_of(self._versions, request.provider, request.model, request.rate)
+            others = self._rates[key] = [each for each in found if each is not request.rate]
+        return others
 
     def _value(self, request: OurRequest, lines: Sequence[InvoiceLine], stated: dict[str, int]) -> None:
         """Compare quantities where no amount is stated, at our price."""

@@ -101,28 +101,41 @@ def _charged(quantities: Quantities) -> dict[str, int]:
     return {kind: counts[kind] for kind in PRICED_KINDS}
 
 
-def candidates_of(
-    request: OurRequest, stated: Mapping[str, int], versions: Versions
-) -> tuple[list[Candidate], list[Candidate]]:
-    """Return what could explain another amount for a request, alone and in pairs.
+def candidates_of(request: OurRequest, stated: Mapping[str, int], others: Sequence[Rate]) -> list[Candidate]:
+    """Return what alone could explain another amount for a request.
 
-    ``stated`` are the quantities of the line, empty where it states none.
+    ``stated`` are the quantities of the line, empty where it states none; ``others`` the rates that might have been charged.
     """
-    q, rate, ours = request.quantities, request.rate, request.amount_nano
-    others = [each for each in versions_of(versions, request.provider, request.model, rate) if each is not rate]
+    q, ours = request.quantities, request.amount_nano
+    supposed = _supposed(q, stated)
+    found = [] if stated and supposed else _prices(q, ours, others)
+    for name, quantities in supposed:
+        at_ours = priced(quantities, request.rate)
+        if at_ours is not None:
+            found.append(Candidate((Part(Cause.QUANTITY, name),), (at_ours - ours,)))
+    return found
+
+
+def pairs_of(request: OurRequest, stated: Mapping[str, int], others: Sequence[Rate]) -> list[Candidate]:
+    """Return what other quantities and another price together could explain."""
+    found = []
+    for name, quantities in _supposed(request.quantities, stated):
+        at_ours = priced(quantities, request.rate)
+        if at_ours is not None:
+            part, first = Part(Cause.QUANTITY, name), at_ours - request.amount_nano
+            found += [
+                Candidate((part, *price.explanation), (first, *price.amounts)) for price in _prices(quantities, at_ours, others)
+            ]
+    return found
+
+
+def _supposed(q: Quantities, stated: Mapping[str, int]) -> list[tuple[str, Quantities]]:
+    """Return other quantities with what makes them so: those that are stated where any are, else each hypothesis."""
     if stated:
         theirs = stated_quantities(q, stated)
-        if _charged(theirs) != _charged(q):
-            return _with_quantities(kinds_that_differ(q, theirs), theirs, request, others)
-        return _prices(q, ours, others), []
-    alone, pairs = _prices(q, ours, others), []
-    for name, hypothesis in QUANTITY_HYPOTHESES.items():
-        supposed = hypothesis(q)
-        if supposed != q:
-            single, with_price = _with_quantities(name, supposed, request, others)
-            alone += single
-            pairs += with_price
-    return alone, pairs
+        return [] if _charged(theirs) == _charged(q) else [(kinds_that_differ(q, theirs), theirs)]
+    supposed = ((name, hypothesis(q)) for name, hypothesis in QUANTITY_HYPOTHESES.items())
+    return [(name, quantities) for name, quantities in supposed if quantities != q]
 
 
 def _prices(q: Quantities, ours: int, others: Sequence[Rate]) -> list[Candidate]:
@@ -131,15 +144,3 @@ def _prices(q: Quantities, ours: int, others: Sequence[Rate]) -> list[Candidate]
         for each in others
         if (amount := priced(q, each)) is not None
     ]
-
-
-def _with_quantities(
-    name: str, supposed: Quantities, request: OurRequest, others: Sequence[Rate]
-) -> tuple[list[Candidate], list[Candidate]]:
-    part = Part(Cause.QUANTITY, name)
-    at_ours = priced(supposed, request.rate)
-    if at_ours is None:
-        return [], []
-    first = at_ours - request.amount_nano
-    pairs = [Candidate((part, *price.explanation), (first, *price.amounts)) for price in _prices(supposed, at_ours, others)]
-    return [Candidate((part,), (first,))], pairs

@@ -5,6 +5,7 @@ again; everything else is handed on with the lines that name it.
 """
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -82,6 +83,11 @@ class Pairing:
                 yield Paired(event_id, time, standing, tuple(self._positions[each] for each in more[slot]))
         self.agreed_requests += agreed
         self.agreed_nano += agreed_nano
+
+    def amount_at(self, position: int) -> int | None:
+        """Return the amount of the line at a position; lines were given in the order of their positions."""
+        amount = self._amounts[bisect_left(self._positions, position)]
+        return None if amount == _NO_AMOUNT else amount
 
     def left(self) -> Iterator[int]:
         """Yield the positions of the lines that found no request, in order."""

@@ -6,7 +6,7 @@ from itertools import islice
 from sqlalchemy import Connection
 
 from metering.domain.reconciliation.explain_requests import RequestExplainer
-from metering.domain.reconciliation.invoices import Coverage
+from metering.domain.reconciliation.invoices import Coverage, InvoiceLine
 from metering.domain.reconciliation.pairing import Brief, Paired, Pairing
 from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS
 from metering.domain.reconciliation.records import Invoice
@@ -14,7 +14,7 @@ from metering.domain.reconciliation.requests import REACH_MICROS, OurRequest, st
 from metering.domain.series import SeriesKey
 from metering.operations.steps.comparison import Comparison
 from metering.operations.steps.price_versions import PriceVersions
-from metering.storage.invoices import brief_lines, lines_at, usage_lines
+from metering.storage.invoices import brief_lines, lines_at, states_quantities, usage_lines
 from metering.storage.metered_requests import RequestDetails, RequestRow, request_details, request_rows
 from metering.storage.series import series_of_account
 
@@ -33,8 +33,15 @@ def compare_requests(connection: Connection, invoice: Invoice, versions: PriceVe
         inner=(coverage.start + LONGEST_SHIFT_MICROS, coverage.end - LONGEST_SHIFT_MICROS),
         period=(coverage.start, coverage.end),
     )
+    with_quantities = states_quantities(connection, invoice.id)
     while part := list(islice(pairs, _AT_ONCE)):
-        _explain(connection, invoice, part, explainer, known, versions)
+        positions = [position for pair in part for position in pair.positions]
+        if with_quantities:
+            lines = lines_at(connection, invoice.id, positions)
+        else:
+            # What the pairing holds of a line is all that is asked of it then.
+            lines = {each: InvoiceLine(position=each, amount_nano=pairing.amount_at(each)) for each in positions}
+        _explain(connection, part, lines, explainer, known, versions)
     unmatched_nano = _explain_lines(connection, invoice, pairing, explainer)
     if invoice.lines_nano is None:
         usage_nano = explainer.valued_nano
@@ -71,14 +78,13 @@ def _standing(key: SeriesKey | None, grade: int, coverage: Coverage) -> int:
 
 def _explain(
     connection: Connection,
-    invoice: Invoice,
     pairs: list[Paired],
+    lines: Mapping[int, InvoiceLine],
     explainer: RequestExplainer,
     known: Mapping[int, SeriesKey],
     versions: PriceVersions,
 ) -> None:
     details = request_details(connection, {pair.event_id: pair.event_time for pair in pairs})
-    lines = lines_at(connection, invoice.id, [position for pair in pairs for position in pair.positions])
     for pair in pairs:
         found = details[pair.event_id]
         request = _request(found, known[found.series_id], pair.standing, versions)
