@@ -241,6 +241,6 @@ def shifted_period(bill: PlantedBill) -> None:
 
 FAULTS = (
     missing_there, missing_here, duplicates, refunds, cached_as_input, cached_twice, reasoning_twice, other_price,
-    cached_as_input_at_another_price, custom_key_billed, failures_billed, unpriced_billed, unknown_route_billed, never_charged, placeholders, rounding,
-    shifted_period,
+    cached_as_input_at_another_price, custom_key_billed, failures_billed, unpriced_billed, unknown_route_billed, never_charged,
+    placeholders, rounding, shifted_period,
 )  # fmt: skip

@@ -26,6 +26,7 @@ from metering.domain.reconciliation.records import ReconciliationReport
 from metering.domain.reconciliation.variances import Tolerance
 from metering.invoices import FORMATS
 from metering.invoices.reading import ReadOptions
+from metering.operations.import_answers import import_answers
 from metering.operations.import_invoice import ImportedInvoice, InvoiceOrder, import_invoice
 from metering.operations.manage_accounts import list_accounts, show_account
 from metering.operations.open_service import Service
@@ -67,6 +68,7 @@ class ImportChoices(Struct, frozen=True):
     routes: tuple[str, ...]
     supersedes: int | None
     beside: bool
+    answers: bool
     run: bool
     as_json: bool
 
@@ -90,6 +92,7 @@ class ImportChoices(Struct, frozen=True):
 @click.option("--route", "routes", multiple=True, help="Routes that it bills, if others than its biller usually does.")
 @click.option("--supersedes", type=click.IntRange(min=1), metavar="INVOICE", help="It corrects this one.")
 @click.option("--beside", is_flag=True, help="It stands beside an invoice whose period it overlaps.")
+@click.option("--answers", is_flag=True, help="In place of FILE: what Hugging Face was told that requests cost.")
 @click.option("--run", is_flag=True, help="Reconcile it at once; exit 1 as `reconcile run` does.")
 @json_option
 @click.pass_obj
@@ -106,12 +109,15 @@ def import_(invocation: Invocation, choices: ImportChoices) -> None:
         metering reconcile import bill.csv --account acme --month 2026-11 \\
             --map date=Day,model=Model,amount='Cost (USD)' --biller together
     """
-    if choices.file is None and not choices.total:
-        raise click.UsageError("name a FILE, or the --total of the bill")
+    if [choices.file is not None, bool(choices.total) and choices.file is None, choices.answers].count(True) != 1:
+        raise click.UsageError("name a FILE, or the --total of the bill, or --answers")
     order = _order(choices)
     with open_session(invocation) as service:
-        with _document(choices) as source:
-            done = import_invoice(service.engine, source, order, now=service.clock())
+        if choices.answers:
+            done = import_answers(service.engine, order, now=service.clock())
+        else:
+            with _document(choices) as source:
+                done = import_invoice(service.engine, source, order, now=service.clock())
         finish_import(service, done, choices.account, run=choices.run, as_json=choices.as_json)
 
 

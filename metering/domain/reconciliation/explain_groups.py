@@ -124,7 +124,7 @@ class GroupExplainer:
         stated = group.theirs.requests
         agreeing = [each for each in fits if stated is not None and group.requests + each.requests == stated]
         widths = sum(2 * (bound + each.slack_nano) + 1 for each in tried)
-        spread = 2 * max((abs(each.candidate.total) for each in tried), default=1)
+        spread = 2 * max(1, *(abs(each.candidate.total) for each in tried), 1)
         found = sorted({each.candidate for each in agreeing or fits}, key=lambda each: in_order(each.explanation))
         return found, _SCALE * widths // spread
 
