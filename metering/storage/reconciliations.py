@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, Select, func, insert, select
 from metering.domain.reconciliation.findings import Item
 from metering.domain.reconciliation.records import Decision, Reconciliation, Variance
 from metering.storage.bulk import insert_all
+from metering.storage.sql import halved_sum, whole_sum
 from metering.storage.tables import reconciliations, variance_decisions, variance_items, variances
 
 _INSERT_ITEMS = insert_all(variance_items)
@@ -177,3 +178,25 @@ def _variance(row: Row[Any]) -> Variance:
     values = dict(row._mapping)  # noqa: SLF001
     alternatives = tuple(json.loads(row.alternatives or "[]"))
     return Variance(**values | {"tolerated": bool(row.tolerated), "alternatives": alternatives})
+
+
+def variance_sums_by_run(connection: Connection) -> dict[int, int]:
+    """Return what the variances of each run that has any come to, nano-USD."""
+    statement = select(variances.c.reconciliation_id, *halved_sum(variances.c.amount_nano)).group_by(
+        variances.c.reconciliation_id
+    )
+    return {run_id: whole_sum(*amount) for run_id, *amount in connection.execute(statement)}
+
+
+def item_sums_by_variance(connection: Connection) -> Iterator[tuple[int, int, int, int, int]]:
+    """Yield (variance id, items and nano-USD that it tells, items and nano-USD of its items) where they differ."""
+    high, low = halved_sum(variance_items.c.amount_nano)
+    columns: list[Any] = [variance_items.c.variance_id, func.count().label("items"), high.label("high"), low.label("low")]
+    counted = select(*columns).group_by(variance_items.c.variance_id).subquery()
+    statement = select(
+        variances.c.id, variances.c.items, variances.c.amount_nano, counted.c.items, counted.c.high, counted.c.low
+    ).join(counted, counted.c.variance_id == variances.c.id, isouter=True)
+    for variance_id, told, amount, items, high, low in connection.execute(statement.order_by(variances.c.id)):
+        found = (int(items or 0), whole_sum(high or 0, low or 0))
+        if found != (told, amount):
+            yield variance_id, told, amount, *found

@@ -343,3 +343,18 @@ def test_a_correction_follows_the_variance_when_late_data_changes_it(ten):
         -CHARGE,
     ]
     assert reconcile(ten.engine, report.invoice.id, bundled_plans(), tolerance=Tolerance(), now=AFTER).variances == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("UPDATE invoice_lines SET amount_nano = amount_nano + 1 WHERE position = 2", "invoice_differs"),
+        ("UPDATE reconciliations SET ours_nano = ours_nano + 1", "bridge_broken"),
+        ("UPDATE variance_items SET amount_nano = amount_nano + 1", "variance_differs"),
+    ],
+)
+def test_verify_finds_what_of_a_reconciliation_does_not_add_up(ten, change, code):
+    reconciled(ten, [line(number) for number in range(9)])
+    assert ten.violations() == []
+    ten.execute(change)
+    assert code in {violation.code for violation in ten.violations()}
