@@ -17,13 +17,15 @@ from sqlalchemy import Engine
 
 from metering.api.app import create_api
 from metering.operations.close_month import Closing
+from metering.operations.fetch_invoice import BillSource
 from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.judge_credits import Judging
 from metering.operations.judge_hours import judge_hours
 from metering.operations.open_service import Service, open_service
-from metering.operations.settings import read_settings
+from metering.operations.settings import SettingsError, read_settings
 from metering.operations.sync_prices import Source
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
+from metering.runtime.bill_fetch_job import BillFetchJob
 from metering.runtime.close_job import close_when_due
 from metering.runtime.credits_job import judge_credits_each_tick
 from metering.runtime.dispatcher import Dispatcher
@@ -43,21 +45,24 @@ def create_app() -> FastAPI:
     Raises SettingsError, DatabaseUrlError, SchemaOutOfDateError.
     """
     stated = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-    settings = read_settings({**stated, **os.environ})
+    environment = {**stated, **os.environ}
+    settings = read_settings(environment)
     stopping = threading.Event()
     closing = ExitStack()
-    fetch = closing.enter_context(open_fetch(FetchLimits(), Pace(partial(_pause, stopping), time.monotonic)))
+    pace = Pace(partial(_pause, stopping), time.monotonic)
+    fetch = closing.enter_context(open_fetch(FetchLimits(), pace))
     service = open_service(settings, _now, create=True, fetch=fetch)
     metrics = Metrics(shared_folder(os.environ))
-    return create_api(service, partial(_beside_requests, service, metrics, stopping, closing), metrics)
+    jobs = [*_jobs(service), *_fetching_bills(service, environment.get("HF_TOKEN", ""), pace, closing)]
+    scheduler = Scheduler(jobs, _leader(service.engine), metrics)
+    return create_api(service, partial(_beside_requests, service, scheduler, stopping, closing), metrics)
 
 
 @contextmanager
-def _beside_requests(service: Service, metrics: Metrics, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
+def _beside_requests(service: Service, scheduler: Scheduler, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
     """Run the jobs and send webhooks until the server ends; what they wait for then is left undone."""
     end_with_parent()
     dispatcher = Dispatcher(service.engine, service.settings.webhooks, service.clock)
-    scheduler = Scheduler(_jobs(service), _leader(service.engine), metrics)
     scheduler.start()
     dispatcher.start()
     with closing:
@@ -87,6 +92,17 @@ def _jobs(service: Service) -> list[Job]:
     judging = Judging(service.catalogue, service.settings.credits_low_percent)
     jobs.append(Job("judge credits", lambda: judge_credits_each_tick(service.engine, judging, service.clock())))
     return jobs
+
+
+def _fetching_bills(service: Service, token: str, pace: Pace, closing: ExitStack) -> list[Job]:
+    """Return the job that asks Hugging Face what it bills, if that was asked for; its client ends with ``closing``."""
+    settings = service.settings.reconcile
+    if not settings.fetch_account:
+        return []
+    if not token:
+        raise SettingsError("METERING_FETCH_ACCOUNT needs HF_TOKEN: Hugging Face tells nobody without a token what it bills")
+    source = BillSource(closing.enter_context(open_fetch(FetchLimits(), pace, token)), settings.billing_url)
+    return [Job("fetch the bill", BillFetchJob(service.engine, source, settings, service.catalogue, service.clock))]
 
 
 def _pause(stopping: threading.Event, seconds: float) -> None:

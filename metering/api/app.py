@@ -17,6 +17,8 @@ from metering.api import (
     event_explained,
     events,
     health,
+    hf_billing,
+    invoices,
     keys,
     metrics,
     plans,
@@ -27,6 +29,7 @@ from metering.api import (
     price_syncs,
     prices,
     quarantine,
+    reconciliations,
     rerate,
     spend,
     statement_closing,
@@ -105,14 +108,21 @@ def create_api(
     about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
     resources = (
         events, event_explained, spend, accounts, plans, credits, credit_ledger, budgets, *about_prices, price_syncs, rerate,
-        alerts, webhooks, webhook_deliveries, statements, statement_closing, adjustments, quarantine, keys, health, metrics,
+        alerts, webhooks, webhook_deliveries, statements, statement_closing, adjustments, invoices, reconciliations, hf_billing,
+        quarantine, keys, health, metrics,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)
     install_problem_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(EventsWithoutQuery, service=service, senders=app.state.senders, intake=app.state.intake)
-    large = {"/v1/events": service.settings.max_body_bytes, price_imports.PATH: service.settings.max_body_bytes}
+    largest = service.settings.max_body_bytes
+    large = {
+        "/v1/events": largest,
+        price_imports.PATH: largest,
+        invoices.PATH: largest,
+        hf_billing.PATH: hf_billing.MAX_BODY_BYTES,
+    }
     app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths=large)
     app.add_middleware(AnswerGuard)
     app.add_middleware(MeasuredRequests, metrics=counted)

@@ -22,6 +22,7 @@ TAGS = [
     {"name": "alerts", "description": "What somebody should know of, each told once."},
     {"name": "webhooks", "description": "To where alerts are sent, and what came of it."},
     {"name": "statements", "description": "A month of an account: usage lines, fee, credits, total."},
+    {"name": "reconciliation", "description": "Does the bill agree, and if not, exactly why not."},
     {"name": "quarantine", "description": "Records that could not become events."},
     {"name": "keys", "description": "API keys: who may do what, for which account."},
     {"name": "health", "description": "Whether the service lives, and whether it can serve."},

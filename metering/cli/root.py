@@ -25,6 +25,9 @@ COMMANDS = {
     "ingest": LazyCommand("metering.cli.ingest:ingest", "Read request logs; count and price each request once."),
     "spend": LazyCommand("metering.cli.spend:spend", "Show what was spent, by whom and on what."),
     "statements": LazyCommand("metering.cli.statements:statements", "Show, export and close what a month comes to."),
+    "reconcile": LazyCommand(
+        "metering.cli.reconcile:reconcile", "Hold a bill against what was metered, and work through what differs."
+    ),
     "accounts": LazyCommand("metering.cli.accounts:accounts", "Declare who is billed, on which plan."),
     "credits": LazyCommand("metering.cli.credits:credit", "Show and grant credits."),
     "budgets": LazyCommand("metering.cli.budgets:budgets", "Say how much may be spent, and see how it stands."),

@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from metering.domain.errors import DomainError
+from metering.domain.reconciliation.variances import Tolerance
 from metering.domain.series import DEFAULT_SERIES_CAP
 from metering.operations.close_settings import CloseSettings
 from metering.operations.ingest import IngestSettings
 from metering.operations.judge_credits import DEFAULT_LOW_PERCENT
+from metering.operations.reconcile_settings import DEFAULT_TOLERANCE, ReconcileSettings, read_tolerances
 from metering.operations.sync_settings import SyncSettings
 from metering.operations.webhook_settings import WebhookSettings, guard_of
 
@@ -100,6 +102,19 @@ SETTINGS = (
         "",
         "comma-separated hosts and networks that webhooks may reach though they are not on the public internet",
     ),
+    Setting(
+        "METERING_RECONCILE_TOLERANCE",
+        DEFAULT_TOLERANCE,
+        "dollars that a bill may differ by in all, or with `/` a share of it where that is more; `csv=` before it: for that"
+        " kind of document (`0.01/0.1%,csv=0.05`)",
+    ),
+    Setting(
+        "METERING_BILLING_URL",
+        ReconcileSettings().billing_url,
+        "where Hugging Face is asked what it bills; the token is `HF_TOKEN` of the environment, and is kept nowhere",
+    ),
+    Setting("METERING_FETCH_ACCOUNT", "", "the account whose bill `serve` fetches and reconciles by itself; empty: none"),
+    Setting("METERING_FETCH_INTERVAL_HOURS", str(ReconcileSettings().fetch_hours), "how often it does"),
 )
 
 _DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
@@ -115,6 +130,7 @@ class Settings(Struct, frozen=True):
     max_waiting_events: int = 50_000
     open_metrics: bool = False
     sync: SyncSettings = SyncSettings()
+    reconcile: ReconcileSettings = ReconcileSettings()
     close: CloseSettings = CloseSettings()
     credits_low_percent: int = DEFAULT_LOW_PERCENT
     webhooks: WebhookSettings = WebhookSettings()
@@ -138,11 +154,17 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         max_waiting_events=_positive(values, "METERING_MAX_WAITING_EVENTS"),
         open_metrics=_one_of(values, "METERING_METRICS_ACCESS", ("key", "open")) == "open",
         sync=SyncSettings(
-            router_url=_router_url(values["METERING_ROUTER_URL"]),
+            router_url=_address(values, "METERING_ROUTER_URL"),
             interval_minutes=_whole(values, "METERING_SYNC_INTERVAL_MINUTES", 0, MAX_INTERVAL_MINUTES),
             max_changed_percent=_whole(values, "METERING_SYNC_MAX_CHANGED_PERCENT", 0, 100),
             max_vanished_percent=_whole(values, "METERING_SYNC_MAX_VANISHED_PERCENT", 0, 100),
             max_factor=_whole(values, "METERING_SYNC_MAX_FACTOR", 1, MAX_FACTOR),
+        ),
+        reconcile=ReconcileSettings(
+            tolerances=_tolerances(values["METERING_RECONCILE_TOLERANCE"]),
+            billing_url=_address(values, "METERING_BILLING_URL"),
+            fetch_account=values["METERING_FETCH_ACCOUNT"],
+            fetch_hours=_whole(values, "METERING_FETCH_INTERVAL_HOURS", 1, MAX_INTERVAL_MINUTES // 60),
         ),
         close=CloseSettings(
             automatic=_yes_or_no(values, "METERING_CLOSE_AUTOMATICALLY"),
@@ -191,6 +213,13 @@ def _whole(values: Mapping[str, str], name: str, least: int, most: int) -> int:
     return int(text)
 
 
+def _tolerances(text: str) -> dict[str, Tolerance]:
+    try:
+        return read_tolerances(text)
+    except DomainError as error:
+        raise SettingsError(f"METERING_RECONCILE_TOLERANCE: {error}") from None
+
+
 def _yes_or_no(values: Mapping[str, str], name: str) -> bool:
     text = values[name]
     if text not in ("yes", "no"):
@@ -205,17 +234,18 @@ def _one_of(values: Mapping[str, str], name: str, known: tuple[str, ...]) -> str
     return text
 
 
-def _router_url(text: str) -> str:
-    """Return the router's address without a slash at its end. Nothing in it may be a secret: it is shown in errors."""
+def _address(values: Mapping[str, str], name: str) -> str:
+    """Return an address without a slash at its end. Nothing in it may be a secret: it is shown in errors."""
+    text = values[name]
     try:
         url = urlsplit(text)
         host, _ = url.hostname, url.port
     except ValueError:
         host = None
     if host is None or url.query or url.fragment or url.username is not None or url.password is not None:
-        raise SettingsError("METERING_ROUTER_URL must be an address such as https://router.huggingface.co/v1, and no more")
+        raise SettingsError(f"{name} must be an address such as {_DEFAULTS[name]}, and no more")
     if url.scheme != "https" and not (url.scheme == "http" and _is_this_machine(host)):
-        raise SettingsError("METERING_ROUTER_URL must begin with https://; http:// is taken for this machine only")
+        raise SettingsError(f"{name} must begin with https://; http:// is taken for this machine only")
     return text.rstrip("/")
 
 

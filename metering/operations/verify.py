@@ -27,6 +27,11 @@ from metering.operations.steps.check_events import (
 )
 from metering.operations.steps.check_identities import every_copy_has_its_identity, every_identity_is_held
 from metering.operations.steps.check_price_tables import tables_are_what_was_recorded
+from metering.operations.steps.check_reconciliations import (
+    bridges_lead_across,
+    invoices_are_their_lines,
+    variances_are_their_items,
+)
 from metering.operations.steps.check_rerate_runs import runs_are_their_charges
 from metering.operations.steps.check_statements import ledger_is_never_overdrawn, statements_are_what_was_closed
 from metering.operations.steps.check_sums import Step, months_are_their_days, rollups_are_the_ledger, spend_is_the_events
@@ -78,6 +83,9 @@ CHECKS: tuple[Check, ...] = (
     Check("price tables are what was recorded", _plain(tables_are_what_was_recorded)),
     Check("re-rating runs", _plain(runs_are_their_charges)),
     *STATEMENT_CHECKS,
+    Check("invoices are their lines", _plain(invoices_are_their_lines)),
+    Check("bridges lead across", _plain(bridges_lead_across)),
+    Check("variances are their items", _plain(variances_are_their_items)),
 )
 
 

@@ -65,25 +65,32 @@ class _Passing(Exception):  # noqa: N818 - never leaves this module
         self.wait = wait
 
 
-def open_client(limits: FetchLimits) -> httpx.Client:
+def open_client(limits: FetchLimits, token: str = "") -> httpx.Client:
     """Return a client for ``fetch``; whoever opens it closes it.
 
     Certificates are verified, redirects not followed, and each attempt has a connection of its own: a kept one may have
-    been closed by the other side meanwhile. A proxy that the environment names is used.
+    been closed by the other side meanwhile. A proxy that the environment names is used. ``token`` is sent as a bearer token,
+    to the address that is asked for and nowhere else.
     """
+    secret = {"authorization": f"Bearer {token}"} if token else {}
     return httpx.Client(
         follow_redirects=False,
         timeout=httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds),
         limits=httpx.Limits(max_connections=4, max_keepalive_connections=0),
         # Only what is unpacked here under the size limit.
-        headers={"user-agent": f"hf-metering/{__version__}", "accept": "application/json", "accept-encoding": "gzip"},
+        headers={
+            "user-agent": f"hf-metering/{__version__}",
+            "accept": "application/json",
+            "accept-encoding": "gzip",
+            **secret,
+        },
     )
 
 
 @contextmanager
-def open_fetch(limits: FetchLimits, pace: Pace) -> Iterator[Fetch]:
+def open_fetch(limits: FetchLimits, pace: Pace, token: str = "") -> Iterator[Fetch]:
     """Give ``fetch`` with a client of its own, open as long as the block."""
-    with open_client(limits) as client:
+    with open_client(limits, token) as client:
         yield partial(fetch, client, limits=limits, pace=pace)
 
 

@@ -112,3 +112,9 @@ def former_names(connection: Connection, name: str, instant: int) -> list[int]:
         or_(account_names.c.valid_to.is_(None), account_names.c.valid_to > instant),
     )
     return list(connection.execute(statement).scalars())
+
+
+def names_of_account(connection: Connection, account_id: int) -> list[str]:
+    """Return every name that an account has or had."""
+    statement = select(account_names.c.name).where(account_names.c.account_id == account_id)
+    return list(connection.execute(statement.order_by(account_names.c.id)).scalars())

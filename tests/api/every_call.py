@@ -11,8 +11,10 @@ class Call(NamedTuple):
     path: str
     body: dict | None = None
     sheet: str | None = None
+    media: str = "application/yaml"
 
 
+BILL = "request_id,amount_nano_usd\nr1,100\n"
 SHEET = """\
 source: our contract
 route: any
@@ -72,6 +74,10 @@ ABOUT_AN_ACCOUNT = [
         "/v1/adjustments",
         {"account": "{}", "month": "2026-11", "amount_usd": "-1", "reference": "r", "reason": "agreed"},
     ),
+    Call("import_invoice", "POST", "/v1/invoices?account={}&month=2026-11", sheet=BILL, media="text/csv"),
+    Call("list_invoices", "GET", "/v1/invoices?account={}"),
+    Call("list_reconciliations", "GET", "/v1/reconciliations?account={}"),
+    Call("answer_billing", "POST", "/v1/hf-billing?account={}", {"requestIds": ["r1"]}),
     Call("create_key", "POST", "/v1/keys", {"name": "k", "scopes": ["read"], "account": "{}"}),
 ]
 ABOUT_ALL = [
@@ -97,6 +103,19 @@ ABOUT_ALL = [
     Call("delete_webhook", "DELETE", "/v1/webhooks/1"),
     Call("list_quarantine", "GET", "/v1/quarantine"),
     Call("metrics", "GET", "/metrics"),
+    Call("show_invoice", "GET", "/v1/invoices/1"),
+    Call("reconcile", "POST", "/v1/reconciliations", {"invoice": 1}),
+    Call("show_reconciliation", "GET", "/v1/reconciliations/1"),
+    Call("download_reconciliation", "GET", "/v1/reconciliations/1.csv"),
+    Call("download_reconciliation_page", "GET", "/v1/reconciliations/1.html"),
+    Call("show_variance", "GET", "/v1/reconciliations/1/variances/1"),
+    Call("download_evidence", "GET", "/v1/reconciliations/1/variances/1.csv"),
+    Call(
+        "resolve_variance",
+        "POST",
+        "/v1/reconciliations/1/variances/1/decisions",
+        {"state": "disputed", "reason": "asked them"},
+    ),
     Call("list_keys", "GET", "/v1/keys"),
     Call("revoke_key", "DELETE", "/v1/keys/000000000000"),
 ]
@@ -129,7 +148,7 @@ FIRST = [
 def send(client, call: Call, account: str = "acme"):
     """Make the request about an account."""
     if call.sheet is not None:
-        headers = {"content-type": "application/yaml"}
+        headers = {"content-type": call.media}
         return client.request(call.method, call.path.format(account), content=call.sheet.encode(), headers=headers)
     body = call.body and {name: account if value == "{}" else value for name, value in call.body.items()}
     return client.request(call.method, call.path.format(account), json=body)

@@ -75,6 +75,7 @@ def test_ingesting_reading_and_deciding_are_apart():
         "list_webhooks", "create_webhook", "show_webhook", "change_webhook", "delete_webhook", "rotate_webhook",
         "list_deliveries", "redeliver", "test_webhook",
         "create_budget", "change_budget", "delete_budget",
+        "import_invoice", "reconcile", "resolve_variance",
     }  # fmt: skip
     assert {name for name, scope in found.items() if scope == "admin"} == deciding
 

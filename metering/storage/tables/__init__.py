@@ -29,6 +29,17 @@ from metering.storage.tables.events import (
 )
 from metering.storage.tables.price_syncs import price_syncs
 from metering.storage.tables.prices import price_discounts, price_tables, rate_prices, rate_withdrawals, rates
+from metering.storage.tables.reconciliation import (
+    billing_answers,
+    invoice_documents,
+    invoice_lines,
+    invoice_parts,
+    invoices,
+    reconciliations,
+    variance_decisions,
+    variance_items,
+    variances,
+)
 from metering.storage.tables.rerating import rerate_runs
 from metering.storage.tables.retention import retired_months, retired_rollups, retired_runs
 from metering.storage.tables.schema import metadata
@@ -49,6 +60,7 @@ __all__ = [
     "adjustments",
     "alerts",
     "api_keys",
+    "billing_answers",
     "budget_revisions",
     "budgets",
     "charges",
@@ -61,6 +73,10 @@ __all__ = [
     "event_ids",
     "events",
     "hour_sums",
+    "invoice_documents",
+    "invoice_lines",
+    "invoice_parts",
+    "invoices",
     "later_claims",
     "metadata",
     "month_rollups",
@@ -75,6 +91,7 @@ __all__ = [
     "rates",
     "receipts",
     "recent_identities",
+    "reconciliations",
     "rerate_runs",
     "retired_months",
     "retired_rollups",
@@ -86,6 +103,9 @@ __all__ = [
     "statements",
     "summed_hours",
     "touched_days",
+    "variance_decisions",
+    "variance_items",
+    "variances",
     "webhook_attempts",
     "webhook_deliveries",
     "webhook_endpoint_accounts",

@@ -1,0 +1,122 @@
+"""Invoices, runs and variances as ``--json`` shows them."""
+
+from metering.domain.amounts import money
+from metering.domain.instants import format_instant
+from metering.domain.reconciliation.records import (
+    Decision,
+    Evidence,
+    Invoice,
+    Reconciliation,
+    ReconciliationReport,
+    Variance,
+)
+
+
+def invoice_json(invoice: Invoice, account: str) -> dict[str, object]:
+    """Return an invoice."""
+    return {
+        "id": invoice.id,
+        "account": account,
+        "biller": invoice.biller,
+        "provider": invoice.provider or None,
+        "number": invoice.number or None,
+        "format": invoice.format,
+        "file": invoice.file or None,
+        "grain": invoice.grain,
+        "routes": list(invoice.routes),
+        "period_start": format_instant(invoice.start),
+        "period_end": format_instant(invoice.end),
+        "issued_at": format_instant(invoice.issued_at),
+        "lines": invoice.lines,
+        **money("lines", invoice.lines_nano),
+        **money("total", invoice.total_nano),
+        "supersedes": invoice.supersedes_id,
+        "superseded_by": invoice.superseded_by,
+        "notes": list(invoice.notes),
+        "digest": invoice.digest,
+        "imported_at": format_instant(invoice.imported_at),
+    }
+
+
+def run_json(run: Reconciliation) -> dict[str, object]:
+    """Return what a run came to."""
+    return {
+        "id": run.id,
+        "invoice": run.invoice_id,
+        "run_at": format_instant(run.run_at),
+        **money("ours", run.ours_nano),
+        **money("theirs", run.theirs_nano),
+        **money("difference", run.theirs_nano - run.ours_nano),
+        "valued": run.valued,
+        "requests": run.requests,
+        "matched_requests": run.matched_requests,
+        **money("usage", run.usage_nano),
+        **money("matched", run.matched_nano),
+        **money("tolerance", run.tolerance_nano),
+    }
+
+
+def report_json(report: ReconciliationReport, account: str) -> dict[str, object]:
+    """Return a run with its invoice, bridge and variances."""
+    return {
+        **run_json(report.run),
+        "invoice": invoice_json(report.invoice, account),
+        "steps": [
+            {"cause": str(step.cause), "items": step.items, **money("amount", step.amount_nano)} for step in report.bridge.steps
+        ],
+        "variances": [variance_json(each) for each in report.variances],
+        "open": len(report.needs_somebody),
+    }
+
+
+def variance_json(variance: Variance) -> dict[str, object]:
+    """Return a variance with the decision that holds."""
+    return {
+        "id": variance.id,
+        "cause": variance.cause,
+        "detail": variance.detail or None,
+        "provider": variance.provider or None,
+        "model": variance.model or None,
+        "basis": variance.basis,
+        "items": variance.items,
+        **money("amount", variance.amount_nano),
+        "tolerated": variance.tolerated,
+        "alternatives": list(variance.alternatives),
+        "state": variance.state,
+        "who": variance.who,
+        "reason": variance.reason,
+        "decided_at": format_instant(variance.decided_at),
+        **money("corrected", variance.corrected_nano),
+        "adjustment": variance.adjustment or None,
+    }
+
+
+def decision_json(decision: Decision) -> dict[str, object]:
+    """Return a decision."""
+    return {
+        "state": decision.state,
+        "who": decision.who,
+        "reason": decision.reason,
+        "decided_at": format_instant(decision.decided_at),
+        **money("corrected", decision.corrected_nano),
+        "adjustment": decision.adjustment or None,
+    }
+
+
+def evidence_json(item: Evidence) -> dict[str, object]:
+    """Return one difference."""
+    return {
+        "event_id": item.event_id or None,
+        "source": item.source or None,
+        "event_time": None if item.event_time is None else format_instant(item.event_time),
+        "provider": item.provider or None,
+        "model": item.model or None,
+        "request_id": item.request_id or None,
+        "line": item.line,
+        "input_tokens": item.input_tokens,
+        "cache_read_tokens": item.cache_read_tokens,
+        "output_tokens": item.output_tokens,
+        **money("ours", item.ours_nano),
+        **money("theirs", item.theirs_nano),
+        **money("difference", item.amount_nano),
+    }

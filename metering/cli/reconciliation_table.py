@@ -1,0 +1,129 @@
+"""Reconciliations for people: the bridge, the variances below it, and what is to be done."""
+
+from collections.abc import Sequence
+
+from metering.cli.output import Cell, Column, print_table, say
+from metering.cli.plain_text import plain
+from metering.domain.amounts import shown_nano
+from metering.domain.instants import MICROS_PER_DAY, format_instant
+from metering.domain.reconciliation.causes import Basis
+from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance
+from metering.domain.reconciliation.words import cause_words, detail_words, explanation_words
+
+
+def period_words(start: int, end: int) -> str:
+    """Say a period: ``2026-11-01 until 2026-12-01``."""
+    return f"{_instant(start)} until {_instant(end)}"
+
+
+def biller_words(invoice: Invoice) -> str:
+    """Say whose bill it is and what it is about."""
+    about = f", {invoice.provider} only" if invoice.provider and invoice.provider != invoice.biller else ""
+    return f"{invoice.biller}{about}, {period_words(invoice.start, invoice.end)}, by {invoice.grain}"
+
+
+def show_report(report: ReconciliationReport, account: str) -> None:
+    """Show a run."""
+    run, invoice = report.run, report.invoice
+    say(f"{plain(account)}, invoice {invoice.id} of {plain(biller_words(invoice))}", style="bold")
+    rows: list[list[Cell]] = [["metered here", run.requests, shown_nano(run.ours_nano)]]
+    rows += [[cause_words(step.cause), step.items, shown_nano(step.amount_nano)] for step in report.bridge.steps]
+    last = "their quantities at our prices" if run.valued else "billed there"
+    count = invoice.lines
+    print_table(
+        [Column("", "name"), Column("requests or lines", "count"), Column("USD", "money")],
+        rows,
+        totals=[last, count, shown_nano(run.theirs_nano)],
+    )
+    say(coverage_words(run, invoice))
+    if report.variances:
+        say()
+        print_table(_VARIANCES, [_variance_row(each) for each in report.variances])
+    _say_what_is_left(report)
+
+
+def coverage_words(run: Reconciliation, invoice: Invoice) -> str:
+    """Say how much of the bill was found in our usage, and at which grain."""
+    if not run.usage_nano:
+        return f"nothing is billed for usage; compared by {invoice.grain}"
+    share = 10_000 * run.matched_nano // run.usage_nano
+    return f"{share // 100}.{share % 100:02d} % of the billed usage was found here, compared by {invoice.grain}"
+
+
+def show_invoices(found: Sequence[tuple[Invoice, str, Reconciliation | None]]) -> None:
+    """Show invoices with their accounts, and the newest run of each."""
+    if not found:
+        say("no invoice was imported yet: `metering reconcile import FILE --account NAME`")
+        return
+    columns = [Column("invoice", "count"), Column("account", "name"), Column("bill", "name"), Column("lines", "count")]
+    amounts = [Column("theirs USD", "money"), Column("ours USD", "money")]
+    print_table([*columns, *amounts, Column("run", "count"), Column("", "name")], [_invoice_row(*each) for each in found])
+
+
+def show_variance_words(variance: Variance) -> None:
+    """Say what is known of a variance."""
+    where = " ".join(filter(None, [variance.model, f"at {variance.provider}" if variance.provider else ""]))
+    detail = f": {detail_words(variance.detail)}" if variance.detail else ""
+    say(f"variance {variance.id}: {cause_words(variance.cause)}{detail}", style="bold")
+    say(f"{shown_nano(variance.amount_nano)} USD in {variance.items:,} differences{f', {plain(where)}' if where else ''}")
+    if variance.basis == Basis.INFERRED:
+        say("It is inferred: of all that was tried, this alone fits the amounts.")
+    if variance.alternatives:
+        say("What fits as well:")
+        for each in variance.alternatives:
+            say(f"  {explanation_words(each)}")
+    if variance.tolerated:
+        say("It needs nobody: it is expected on a bill, or within the tolerance together with all that is smaller.")
+
+
+_VARIANCES = (
+    Column("variance", "count"),
+    Column("cause", "name"),
+    Column("about", "name"),
+    Column("items", "count"),
+    Column("USD", "money"),
+    Column("state", "name"),
+)
+
+
+def _variance_row(each: Variance) -> list[Cell]:
+    detail = f": {detail_words(each.detail)}" if each.detail else ""
+    inferred = " (inferred)" if each.basis == Basis.INFERRED else ""
+    state = each.state + (" (tolerated)" if each.tolerated and each.state == "open" else "")
+    return [
+        each.id,
+        f"{cause_words(each.cause)}{detail}{inferred}",
+        " at ".join(filter(None, [each.model, each.provider])),
+        each.items,
+        shown_nano(each.amount_nano),
+        state,
+    ]
+
+
+def _invoice_row(invoice: Invoice, account: str, run: Reconciliation | None) -> list[Cell]:
+    theirs = invoice.owed_nano
+    return [
+        invoice.id,
+        account,
+        biller_words(invoice) + (f", number {invoice.number}" if invoice.number else ""),
+        invoice.lines,
+        "" if theirs is None else shown_nano(theirs),
+        "" if run is None else shown_nano(run.ours_nano),
+        "" if run is None else run.id,
+        "" if invoice.superseded_by is None else f"superseded by {invoice.superseded_by}",
+    ]
+
+
+def _say_what_is_left(report: ReconciliationReport) -> None:
+    waiting = report.needs_somebody
+    if waiting:
+        say(f"{len(waiting)} open: `metering reconcile explain {waiting[0].id}` shows what one is about")
+    elif report.variances:
+        say("nothing is open beyond what is tolerated")
+    else:
+        say("the bill agrees, to the nano-dollar")
+
+
+def _instant(micros: int) -> str:
+    text = format_instant(micros)
+    return text[:10] if micros % MICROS_PER_DAY == 0 else text

@@ -1,0 +1,182 @@
+"""Why the sums of a group differ: quantities that are stated are held against ours first, then the hypotheses are tried.
+
+At this grain an explanation fits an amount, not a request. It is named only where it is the one that fits, and where so few
+were tried that fitting by chance is unlikely; otherwise the amount stays unexplained and what fits is listed beside it.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from metering.domain.reconciliation.causes import Cause
+from metering.domain.reconciliation.explanations import Candidate, combined, in_order, written
+from metering.domain.reconciliation.findings import FindingKey, Findings, Item
+from metering.domain.reconciliation.group_hypotheses import HYPOTHESES, Supposed, exact_nano, rounding_slack
+from metering.domain.reconciliation.invoices import Coverage, InvoiceLine
+from metering.domain.reconciliation.pair_hypotheses import Versions, kinds_that_differ, stated_quantities
+from metering.domain.reconciliation.requests import Standing
+from metering.domain.reconciliation.undecided import Undecided
+from metering.domain.reconciliation.usage_groups import EdgeUsage, Group, GroupKey, OurUsage, dimensions_of, grouped
+from pricing.quantities import ALL_KINDS, Quantities
+
+CHANCE_PERCENT = 5
+"""Beyond this chance that something fits by accident, nothing that fits is named."""
+
+MOST_LISTED = 5
+
+
+class GroupExplainer:
+    """Holds the sums of both sides against each other. ``known`` are further candidates for a bill's total: credits, fees.
+
+    ``ours_nano`` adds up what we charge, ``valued_nano`` what lines without an amount come to at our prices;
+    ``matched_nano`` is how much of their amounts is in groups that we metered as well.
+    """
+
+    def __init__(self, coverage: Coverage, *, unit_nano: int, versions: Versions, known: Sequence[Candidate] = ()) -> None:
+        self.findings = Findings()
+        self.ours_nano = 0
+        self.requests = 0
+        self.matched_nano = 0
+        self.valued_nano = 0
+        self._coverage = coverage
+        self._unit = unit_nano
+        self._versions = versions
+        self._known = [Supposed(each) for each in known]
+        self._undecided = Undecided()
+
+    def explain(self, lines: Iterable[InvoiceLine], usage: Iterable[OurUsage], edges: Iterable[EdgeUsage]) -> Findings:
+        """Return the findings of an invoice's usage lines."""
+        kept = [line for line in lines if not self._is_refund(line)]
+        dimensions = dimensions_of(kept)
+        for key, group in grouped(dimensions, kept, usage, [] if "day" in dimensions else edges).items():
+            self._take(key, group, whole=not dimensions)
+        self._undecided.settle(self.findings)
+        return self.findings
+
+    def _is_refund(self, line: InvoiceLine) -> bool:
+        amount = line.amount_nano or 0
+        key = FindingKey(Cause.REFUND, provider=line.provider, model=line.model)
+        if amount < 0:
+            self.findings.add(key, Item(None, line.position, None, amount, amount))
+        return amount < 0
+
+    def _take(self, key: GroupKey, group: Group, *, whole: bool) -> None:
+        ours, theirs = group.amount_nano, group.theirs
+        self.ours_nano += ours
+        self.requests += group.requests
+        provider, model = _names(key, group)
+        if not theirs.lines:
+            self.findings.add(FindingKey(Cause.MISSING_THERE, "", provider, model), Item(None, None, ours, None, -ours))
+            return
+        if theirs.amount_nano is None:
+            self._value(group, provider, model)
+            return
+        if group.ours:
+            self.matched_nano += theirs.amount_nano
+        self._compare(group, provider, model, whole=whole)
+
+    def _compare(self, group: Group, provider: str, model: str, *, whole: bool) -> None:
+        ours, theirs = group.amount_nano, group.theirs
+        difference = (theirs.amount_nano or 0) - ours
+        quantity, detail = _stated_difference(group)
+        item = Item(None, theirs.position, ours, theirs.amount_nano, difference)
+        if quantity and abs(difference) > self._bound(group):
+            self.findings.add(FindingKey(Cause.QUANTITY, detail, provider, model), item._replace(amount_nano=quantity))
+            item = item._replace(amount_nano=difference - quantity)
+        if not item.amount_nano:
+            return
+        bound = self._bound(group) + (rounding_slack(group.requests) if group.billed else 0)
+        if abs(item.amount_nano) <= bound:
+            self.findings.add(FindingKey(Cause.ROUNDING, "", provider, model), item)
+            return
+        fits, named = self._fitting(group, item.amount_nano, whole=whole)
+        if fits and named:
+            self._undecided.add(provider, model, fits, item)
+        else:
+            self._leave(group, FindingKey(Cause.UNEXPLAINED, "", provider, model), item, fits)
+
+    def _leave(self, group: Group, key: FindingKey, item: Item, fits: Sequence[Candidate]) -> None:
+        """Nothing is put forward for an amount; what can be said of it without a guess is said."""
+        standings = {each.standing for each in group.ours}
+        if not standings:
+            self.findings.add(key._replace(cause=Cause.MISSING_HERE), item)
+        elif standings <= {Standing.UNPRICED, Standing.FAILED} and Standing.UNPRICED in standings:
+            self.findings.add(key._replace(cause=Cause.UNPRICED_HERE), item)
+        elif standings <= {Standing.UNKNOWN_ROUTE, Standing.FAILED} and Standing.UNKNOWN_ROUTE in standings:
+            self.findings.add(key._replace(cause=Cause.UNKNOWN_ROUTE), item)
+        else:
+            names = tuple(written(each.explanation) for each in fits[:MOST_LISTED])
+            found = self.findings.of(key._replace(detail=" | ".join(names)))
+            found.items.add(item)
+            found.alternatives = names
+
+    def _fitting(self, group: Group, difference: int, *, whole: bool) -> tuple[list[Candidate], bool]:
+        """Return the candidates that fit, alone or else in pairs, and whether fitting is more than chance."""
+        tried = [each for hypothesis in HYPOTHESES for each in hypothesis(group, self._versions, self._coverage)]
+        tried = [each for each in [*tried, *(self._known if whole else [])] if each.candidate.total]
+        fits, chance = self._among(group, difference, tried)
+        if not fits:
+            pairs = list(_pairs([each for each in tried if not each.narrow]))
+            fits, chance = self._among(group, difference, pairs)
+        return fits, chance * 100 <= CHANCE_PERCENT * _SCALE
+
+    def _among(self, group: Group, difference: int, tried: Sequence[Supposed]) -> tuple[list[Candidate], int]:
+        bound = self._bound(group)
+        fits = [each for each in tried if abs(each.candidate.total - difference) <= bound + each.slack_nano]
+        stated = group.theirs.requests
+        agreeing = [each for each in fits if stated is not None and group.requests + each.requests == stated]
+        widths = sum(2 * (bound + each.slack_nano) + 1 for each in tried)
+        spread = 2 * max(1, *(abs(each.candidate.total) for each in tried), 1)
+        found = sorted({each.candidate for each in agreeing or fits}, key=lambda each: in_order(each.explanation))
+        return found, _SCALE * widths // spread
+
+    def _bound(self, group: Group) -> int:
+        """Return what rounding of the amounts that are stated can explain; a nano-dollar hides nothing."""
+        return self._unit * group.theirs.lines if self._unit > 1 else 0
+
+    def _value(self, group: Group, provider: str, model: str) -> None:
+        """Compare quantities where the invoice states no amounts, at our prices."""
+        difference, detail = _stated_difference(group)
+        self.valued_nano += group.amount_nano + difference
+        self.matched_nano += group.amount_nano + difference if group.ours else 0
+        item = Item(None, group.theirs.position, group.amount_nano, group.amount_nano + difference, difference)
+        self.findings.add(FindingKey(Cause.QUANTITY, detail, provider, model), item)
+
+
+_SCALE = 1_000_000
+
+
+def _pairs(tried: Sequence[Supposed]) -> Iterable[Supposed]:
+    for at, first in enumerate(tried):
+        for second in tried[at + 1 :]:
+            if first.candidate.explanation[0].cause is not second.candidate.explanation[0].cause:
+                yield Supposed(
+                    combined(first.candidate, second.candidate),
+                    first.requests + second.requests,
+                    first.slack_nano + second.slack_nano,
+                )
+
+
+def _names(key: GroupKey, group: Group) -> tuple[str, str]:
+    """Return provider and model as we spell them."""
+    provider = next((each.provider for each in group.ours), key.provider) if key.provider else ""
+    model = next((each.model for each in group.ours), key.model) if key.model else ""
+    return provider, model
+
+
+def _stated_difference(group: Group) -> tuple[int, str]:
+    """Return what the quantities that they state and ours differ by at our price, and which kinds: nothing where none are."""
+    rates = [each for each in group.billed if each.rate is not None]
+    if not group.theirs.quantities or not rates:
+        return 0, ""
+    ours = _added([each.quantities for each in group.billed])
+    theirs = stated_quantities(ours, group.theirs.quantities)
+    rate = max(rates, key=lambda each: each.requests).rate
+    if rate is None:
+        return 0, ""
+    before, after = (exact_nano(each, 0, rate) for each in (ours, theirs))
+    if before is None or after is None:
+        return 0, ""
+    return round(after - before), kinds_that_differ(ours, theirs)
+
+
+def _added(quantities: Sequence[Quantities]) -> Quantities:
+    return Quantities(**{kind: sum(getattr(each, kind) for each in quantities) for kind in ALL_KINDS})

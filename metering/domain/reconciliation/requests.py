@@ -1,0 +1,50 @@
+"""A request of ours, as an invoice sees it: whether its biller should charge it, and for how much."""
+
+from enum import IntEnum
+
+from msgspec import Struct
+
+from metering.domain.events import UNKNOWN, PriceGrade
+from metering.domain.instants import MICROS_PER_HOUR
+from pricing.quantities import Quantities
+from pricing.rates import Rate
+
+REACH_MICROS = 48 * MICROS_PER_HOUR
+"""How far beyond an invoice's period requests are looked for that its lines may be about."""
+
+PENDING_MICROS = MICROS_PER_HOUR // 2
+"""How long Hugging Face waits for the cost of a request before it gives up charging it."""
+
+
+class Standing(IntEnum):
+    """Whether an invoice should charge a request."""
+
+    BILLED = 0
+    OTHER_ROUTE = 1
+    FAILED = 2
+    UNPRICED = 3
+    UNKNOWN_ROUTE = 4
+
+
+def standing_of(route: str, price_grade: int, routes: tuple[str, ...]) -> Standing:
+    """Return the standing of a request on an invoice of whoever bills ``routes``."""
+    if price_grade == PriceGrade.EXEMPT:
+        return Standing.FAILED
+    if route == UNKNOWN:
+        return Standing.UNKNOWN_ROUTE
+    if route not in routes:
+        return Standing.OTHER_ROUTE
+    return Standing.UNPRICED if price_grade == PriceGrade.UNPRICED else Standing.BILLED
+
+
+class OurRequest(Struct, frozen=True, gc=False, kw_only=True):
+    """One request. ``amount_nano`` is what we charge for it; ``rate`` is None where a cost was reported or none is known."""
+
+    event_id: int
+    time: int
+    provider: str
+    model: str
+    standing: int
+    amount_nano: int
+    quantities: Quantities
+    rate: Rate | None = None

@@ -1,0 +1,128 @@
+"""Sums of both sides at the finest grain that an invoice states: by session, day, provider, model, or all of it."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from msgspec import Struct, field
+
+from metering.domain.reconciliation.invoices import InvoiceLine
+from metering.domain.reconciliation.requests import Standing
+from pricing.quantities import Quantities
+from pricing.rates import Rate
+
+DIMENSIONS = ("session", "day", "provider", "model")
+
+
+class OurUsage(Struct, frozen=True, kw_only=True):
+    """What we metered of one kind, added up: nano-USD, requests, quantities. ``session`` is the project of the usage."""
+
+    day: int
+    provider: str
+    model: str
+    standing: int
+    requests: int
+    quantities: Quantities
+    amount_nano: int
+    session: str = ""
+    rate: Rate | None = None
+
+
+class EdgeUsage(NamedTuple):
+    """Billed usage near the edges of the period, by hour (hours since 1970)."""
+
+    hour: int
+    session: str
+    provider: str
+    model: str
+    requests: int
+    amount_nano: int
+
+
+class GroupKey(NamedTuple):
+    """What a group is about; what the invoice does not state is empty."""
+
+    session: str = ""
+    day: int = -1
+    provider: str = ""
+    model: str = ""
+
+
+class Theirs(Struct):
+    """What an invoice says of a group; None where no line states it."""
+
+    amount_nano: int | None = None
+    requests: int | None = None
+    quantities: dict[str, int] = field(default_factory=dict)
+    lines: int = 0
+    position: int = 0
+
+    def add(self, line: InvoiceLine) -> None:
+        """Add a line."""
+        self.lines += 1
+        self.position = self.position or line.position
+        if line.amount_nano is not None:
+            self.amount_nano = (self.amount_nano or 0) + line.amount_nano
+        if line.requests is not None:
+            self.requests = (self.requests or 0) + line.requests
+        for kind, count in line.quantities.items():
+            self.quantities[kind] = self.quantities.get(kind, 0) + count
+
+
+class Group(Struct):
+    """Both sides of a group."""
+
+    theirs: Theirs = field(default_factory=Theirs)
+    ours: list[OurUsage] = field(default_factory=list)
+    edges: list[EdgeUsage] = field(default_factory=list)
+
+    @property
+    def billed(self) -> list[OurUsage]:
+        """What the invoice should charge."""
+        return [each for each in self.ours if each.standing == Standing.BILLED]
+
+    @property
+    def amount_nano(self) -> int:
+        """What we charge for it."""
+        return sum(each.amount_nano for each in self.billed)
+
+    @property
+    def requests(self) -> int:
+        """How many requests of ours the invoice should charge."""
+        return sum(each.requests for each in self.billed)
+
+
+def dimensions_of(lines: Iterable[InvoiceLine]) -> tuple[str, ...]:
+    """Return what the usage lines of an invoice state, of DIMENSIONS."""
+    stated: set[str] = set()
+    for line in lines:
+        stated |= {name for name in DIMENSIONS if getattr(line, name) not in ("", None)}
+    return tuple(name for name in DIMENSIONS if name in stated)
+
+
+def key_for(dimensions: tuple[str, ...], *, session: str, day: int | None, provider: str, model: str) -> GroupKey:
+    """Return the group of something; models are compared without regard to letter case."""
+    return GroupKey(
+        session if "session" in dimensions else "",
+        -1 if day is None or "day" not in dimensions else day,
+        provider.casefold() if "provider" in dimensions else "",
+        model.casefold() if "model" in dimensions else "",
+    )
+
+
+def grouped(
+    dimensions: tuple[str, ...], lines: Iterable[InvoiceLine], usage: Iterable[OurUsage], edges: Iterable[EdgeUsage]
+) -> dict[GroupKey, Group]:
+    """Return both sides by group, in the order of the keys."""
+    groups: dict[GroupKey, Group] = {}
+
+    def group(session: str, day: int | None, provider: str, model: str) -> Group:
+        key = key_for(dimensions, session=session, day=day, provider=provider, model=model)
+        return groups.setdefault(key, Group())
+
+    for line in lines:
+        group(line.session, line.day, line.provider, line.model).theirs.add(line)
+    for each in usage:
+        group(each.session, each.day, each.provider, each.model).ours.append(each)
+    for edge in edges:
+        group(edge.session, None, edge.provider, edge.model).edges.append(edge)
+    return dict(sorted(groups.items()))

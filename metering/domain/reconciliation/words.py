@@ -1,0 +1,67 @@
+"""Causes and their details as people read them; the same on every surface."""
+
+from metering.domain.errors import InvalidTimeError
+from metering.domain.instants import date_of
+from metering.domain.reconciliation.causes import WORDS, Cause
+
+_DETAILS = {
+    "cached_as_input": "cached tokens charged as input",
+    "cached_twice": "cached tokens charged as input and as cached",
+    "cached_free": "cached tokens not charged",
+    "reasoning_twice": "reasoning tokens charged beside the output that holds them",
+    "reasoning_free": "reasoning tokens not charged",
+    "metered_twice": "the same id is metered twice here",
+    "of the total": "of the total",
+}
+
+
+def cause_words(cause: str) -> str:
+    """Say a cause."""
+    return WORDS[Cause(cause)]
+
+
+def detail_words(detail: str) -> str:
+    """Say what a detail distinguishes; alternatives one after the other."""
+    if detail.partition(":")[0] in list(Cause):
+        return "; or ".join(explanation_words(each) for each in detail.split(" | "))
+    if detail.startswith("day "):
+        return f"the day {_day(detail.removeprefix('day '))}"
+    if detail.startswith("model "):
+        provider, _, model = detail.removeprefix("model ").partition("/")
+        return f"{model} at {provider}"
+    if detail.startswith("provider "):
+        return detail.removeprefix("provider ")
+    if detail.startswith(("+", "-")) and detail.endswith(" h"):
+        return f"a period that begins and ends {detail.strip('+-')} {'later' if detail[0] == '+' else 'earlier'}"
+    if detail.startswith("rate "):
+        return f"the price of {detail}"
+    kinds = [_DETAILS.get(kind, kind.replace("_", " ")) for kind in detail.split("+")]
+    return " and ".join(kinds)
+
+
+def explanation_words(explanation: str) -> str:
+    """Say an explanation as it is recorded: ``quantity:cached_as_input+price:rate 12``."""
+    parts = []
+    for part in _parts(explanation):
+        cause, _, detail = part.partition(":")
+        said = detail_words(detail) if detail else ""
+        parts.append(f"{cause_words(cause)}: {said}" if said else cause_words(cause))
+    return " and ".join(parts)
+
+
+def _parts(explanation: str) -> list[str]:
+    """Split an explanation; a plus may also stand before a shift, and between kinds of quantities."""
+    parts: list[str] = []
+    for piece in explanation.split("+"):
+        if piece.partition(":")[0] in list(Cause) or not parts:
+            parts.append(piece)
+        else:
+            parts[-1] = f"{parts[-1]}+{piece}"
+    return parts
+
+
+def _day(number: str) -> str:
+    try:
+        return date_of(int(number)).isoformat()
+    except (ValueError, OverflowError, InvalidTimeError):
+        return number

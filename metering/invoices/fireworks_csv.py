@@ -1,0 +1,48 @@
+"""Fireworks' usage export: tokens by model and time, and no dollars.
+
+``email,start_time,end_time,usage_type,accelerator_type,accelerator_seconds,base_model_name,model_bucket,parameter_count,
+prompt_tokens,completion_tokens``. Quantities are compared, at our prices; prompt tokens include cached ones.
+"""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from metering.domain.reconciliation.invoices import PROMPT_TOKENS, InvoiceError, InvoiceLine
+from metering.invoices.csv_table import table_rows
+from metering.invoices.line_fields import LineReader
+from metering.invoices.reading import InvoiceHead, InvoiceReading, ReadOptions, count_of, text_of
+
+FORMAT = "fireworks-csv"
+PROVIDER = "fireworks-ai"
+_NEEDED = ("start_time", "base_model_name", "prompt_tokens", "completion_tokens")
+
+
+def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
+    """Read the rows: lines by day and model, without amounts. Raises InvoiceError."""
+    head = InvoiceHead(format=FORMAT, biller=PROVIDER, provider=PROVIDER, start=options.start, end=options.end, unit_nano=1)
+    head.notes.append("the export states tokens and no dollars: quantities are compared, at our prices")
+    return InvoiceReading(head, _lines(source, options))
+
+
+def _lines(source: BinaryIO, options: ReadOptions) -> Iterator[InvoiceLine]:
+    rows = table_rows(source)
+    names = {name.strip().casefold(): at for at, name in enumerate(next(rows)[1])}
+    for name in _NEEDED:
+        if name not in names:
+            raise InvoiceError(f"a Fireworks export has a column {name!r}, and this has none", "missing_column")
+    reader = LineReader(options)
+    for number, cells in rows:
+        if len(cells) != len(names):
+            raise InvoiceError(f"line {number}: {len(cells)} cells where the header has {len(names)}")
+        stated = {
+            PROMPT_TOKENS: count_of(cells[names["prompt_tokens"]], "prompt_tokens", number),
+            "output_tokens": count_of(cells[names["completion_tokens"]], "completion_tokens", number),
+        }
+        model = text_of(cells[names["base_model_name"]], "base_model_name", number)
+        day = reader.day(cells[names["start_time"]].strip(), f"line {number}: start_time")
+        if "end_time" in names and day is not None:
+            end = reader.day(cells[names["end_time"]].strip(), f"line {number}: end_time")
+            # A row over more than a day belongs to none.
+            day = day if end is None or end - day <= 1 else None
+        quantities = {kind: count for kind, count in stated.items() if count is not None}
+        yield InvoiceLine(position=number, day=day, provider=PROVIDER, model=model, quantities=quantities)

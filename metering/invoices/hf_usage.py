@@ -1,0 +1,103 @@
+"""Hugging Face's own figures for a user or an organisation: ``usage-v2`` (a total) and ``usage/live`` (by provider).
+
+``GET /api/settings/billing/usage-v2`` gives ``{"usage": {"inferenceProviders": {...}, "jobs": {...}}}``; ``usage/live`` is a
+stream of server-sent events whose ``usage.inference`` has ``providerDetails``; an organisation's ``billing/usage`` is read the
+same way. Other compute than inference is left out, and said.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO, cast
+
+from metering.domain.instants import MICROS_PER_SECOND, format_instant
+from metering.domain.reconciliation.invoices import InvoiceError, InvoiceLine
+from metering.invoices.amounts import Amounts
+from metering.invoices.reading import (
+    MAX_JSON_BYTES,
+    InvoiceHead,
+    InvoiceReading,
+    ReadOptions,
+    check_account,
+    count_of,
+    decode_json,
+    moment_of,
+    text_of,
+)
+
+FORMAT = "hf-usage"
+_SECTIONS = ("inferenceProviders", "inference")
+
+
+def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
+    """Read the document, or the last event of a stream that holds one. Raises InvoiceError."""
+    document = _document(source.read(MAX_JSON_BYTES))
+    usage = document.get("usage")
+    parts = cast("dict[str, object]", usage) if isinstance(usage, dict) else {}
+    section = next((parts[name] for name in _SECTIONS if isinstance(parts.get(name), dict)), None)
+    if not isinstance(section, dict):
+        raise InvoiceError("usage.inferenceProviders or usage.inference must be an object")
+    for name in ("account", "organization", "entity", "name"):
+        stated = document.get(name)
+        if isinstance(stated, str):
+            check_account(stated, options)
+    amounts = Amounts()
+    head = InvoiceHead(
+        format=FORMAT,
+        start=options.start if options.start is not None else moment_of(section.get("periodStart"), "periodStart"),
+        end=options.end if options.end is not None else moment_of(section.get("periodEnd"), "periodEnd"),
+        total_nano=amounts.nano(section.get("usedNanoUsd"), "usedNanoUsd"),
+        unit_nano=1,
+    )
+    for name, told in (("periodStart", head.start), ("periodEnd", head.end)):
+        stated = moment_of(section.get(name), name)
+        if stated is not None and told is not None and abs(stated - told) > MICROS_PER_SECOND:
+            head.notes.append(f"the document says {name} {format_instant(stated)}, and it is taken as {format_instant(told)}")
+    others = sorted(name for name in parts if name not in _SECTIONS)
+    if others:
+        head.notes.append(f"not inference, and left out: {', '.join(others)}")
+    if section.get("includedNanoUsd"):
+        included = amounts.nano(section["includedNanoUsd"], "includedNanoUsd")
+        head.notes.append(
+            f"of this usage {included} nano-USD may be paid by included credits; usage is compared before credits"
+        )
+    return InvoiceReading(head, _lines(section, amounts))
+
+
+def _document(raw: bytes) -> dict[str, object]:
+    """Return the JSON object, or that of the last event that has a usage."""
+    if raw.lstrip().startswith((b"data:", b"event:", b"id:", b":")):
+        found = None
+        for line in raw.splitlines():
+            if line.startswith(b"data:"):
+                event = decode_json(line[len(b"data:") :].strip() or b"null", "an event's data")
+                found = event if isinstance(event, dict) and "usage" in event else found
+        if found is None:
+            raise InvoiceError("no event of the stream holds a usage")
+        return found
+    document = decode_json(raw, "the document")
+    if not isinstance(document, dict):
+        raise InvoiceError("the document must be a JSON object with a usage")
+    return document
+
+
+def _lines(section: Mapping[str, object], amounts: Amounts) -> Iterator[InvoiceLine]:
+    details = section.get("providerDetails")
+    if not isinstance(details, list):
+        yield InvoiceLine(
+            position=1,
+            amount_nano=amounts.nano(section.get("usedNanoUsd"), "usedNanoUsd"),
+            requests=count_of(section.get("numRequests"), "numRequests", 1),
+        )
+        return
+    for position, detail in enumerate(details, start=1):
+        if not isinstance(detail, dict):
+            raise InvoiceError(f"line {position}: providerDetails must hold objects")
+        one = cast("Mapping[str, object]", detail)
+        provider = text_of(one.get("provider"), "provider", position)
+        if not provider:
+            raise InvoiceError(f"line {position}: providerDetails names no provider")
+        yield InvoiceLine(
+            position=position,
+            provider=provider,
+            amount_nano=amounts.nano(one.get("totalCostNanoUsd"), f"line {position}: totalCostNanoUsd"),
+            requests=count_of(one.get("numRequests"), "numRequests", position),
+        )

@@ -1,0 +1,105 @@
+"""Any bill in JSON, by a map from fields of a line to paths (``cost.total``); one object a line, or one document.
+
+In one document ``lines`` of the map is the path to the list of lines; without it the document itself is the list, or an object
+with one list in it. Without a map, members that bear the fields' names are taken. One object a line is read as a stream.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
+
+import msgspec
+
+from metering.domain.reconciliation.invoices import InvoiceError, InvoiceLine
+from metering.invoices.line_fields import FIELDS, LineReader, check_map
+from metering.invoices.reading import (
+    MAX_JSON_BYTES,
+    InvoiceHead,
+    InvoiceReading,
+    ReadOptions,
+    check_account,
+    check_currency,
+    decode_json,
+)
+
+FORMAT = "json"
+MAX_OBJECT = 1024 * 1024
+
+
+def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
+    """Read the objects. Raises InvoiceError."""
+    check_map(options.columns)
+    head = InvoiceHead(format=FORMAT, biller=options.biller, provider=options.provider, start=options.start, end=options.end)
+    return InvoiceReading(head, _lines(source, options, head))
+
+
+def objects(source: BinaryIO, path: str, options: ReadOptions) -> Iterator[Mapping[str, object]]:
+    """Yield the objects of a document: one a line, or those of the list at ``path``. Raises InvoiceError."""
+    first = source.readline(MAX_OBJECT)
+    one = _object_of(first)
+    if one is not None and (not path or at_path(one, path) is None) and not _sole_list(one):
+        yield one
+        for number, line in enumerate(source, start=2):
+            if line.strip():
+                decoded = decode_json(line, f"line {number}")
+                if not isinstance(decoded, dict):
+                    raise InvoiceError(f"line {number} is not a JSON object")
+                yield decoded
+        return
+    raw = first + source.read(MAX_JSON_BYTES + 1 - len(first))
+    if len(raw) > MAX_JSON_BYTES:
+        raise InvoiceError("the document is too large for one JSON document; write one object a line", "invoice_too_large")
+    document = decode_json(raw, "the document")
+    if isinstance(document, dict):
+        _check_head(document, options)
+    listed = at_path(document, path) if path else document
+    if isinstance(listed, dict) and not path:
+        listed = _sole_list(listed)
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise InvoiceError(f"{path or 'the document'} is not a list of objects; say where the lines are: lines=PATH")
+    yield from listed
+
+
+def at_path(document: object, path: str) -> object:
+    """Return what stands at a dotted path; None where nothing does."""
+    for name in path.split("."):
+        if isinstance(document, dict):
+            document = document.get(name)
+        elif isinstance(document, list) and name.isdecimal() and int(name) < len(document):
+            document = document[int(name)]
+        else:
+            return None
+    return document
+
+
+def _lines(source: BinaryIO, options: ReadOptions, head: InvoiceHead) -> Iterator[InvoiceLine]:
+    paths = {field: path for field, path in options.columns.items() if field != "lines"} or {name: name for name in FIELDS}
+    reader, lines = LineReader(options), 0
+    for number, each in enumerate(objects(source, options.columns.get("lines", ""), options), start=1):
+        line = reader.line(number, {field: at_path(each, path) for field, path in paths.items()})
+        if line is not None:
+            lines += 1
+            yield line
+    reader.finish(head, lines)
+
+
+def _check_head(document: Mapping[str, object], options: ReadOptions) -> None:
+    for name, check in (("currency", check_currency), ("account", lambda text: check_account(text, options))):
+        stated = document.get(name)
+        if isinstance(stated, str):
+            check(stated)
+
+
+def _object_of(raw: bytes) -> dict[str, object] | None:
+    try:
+        decoded = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if not isinstance(decoded, dict):
+        return None
+    exact = decode_json(raw, "line 1")
+    return exact if isinstance(exact, dict) else None
+
+
+def _sole_list(document: Mapping[str, object]) -> object:
+    lists = [each for each in document.values() if isinstance(each, list) and each and isinstance(each[0], dict)]
+    return lists[0] if len(lists) == 1 else None

@@ -1,0 +1,242 @@
+"""Import a bill: keep the document as it came, read its lines, and make an invoice of them.
+
+The same document again is the invoice that it became. Another document about the same period supersedes the invoice before;
+both stay. Lines go in by chunks, each a transaction, and the invoice's own row with the last of them: what an interruption
+leaves is no invoice, and the next import of the document takes it away.
+"""
+
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+from sqlalchemy import Connection, Engine
+
+from metering.domain.events import ROUTES, UNKNOWN
+from metering.domain.instants import format_instant
+from metering.domain.reconciliation.invoices import (
+    HUGGING_FACE,
+    Coverage,
+    Grain,
+    InvoiceError,
+    InvoiceLine,
+    LineKind,
+    routes_billed_by,
+)
+from metering.domain.reconciliation.records import Invoice
+from metering.invoices.detect import BEGINNING, READERS, format_of
+from metering.invoices.reading import InvoiceHead, InvoiceReading, ReadOptions
+from metering.operations.steps.find_account import find_account
+from metering.operations.steps.pause_collector import collector_paused
+from metering.storage.accounts import AccountRow, names_of_account
+from metering.storage.database import reading, writing
+from metering.storage.invoices import (
+    Document,
+    begin_document,
+    forget_document,
+    insert_invoice,
+    insert_lines,
+    insert_parts,
+    invoice_of_document,
+    invoice_with_id,
+    overlapping_invoices,
+)
+
+CHUNK = 50_000
+PART_BYTES = 1024 * 1024
+
+
+class InvoiceOrder(Struct, frozen=True, kw_only=True):
+    """How a document is to be read, and what the caller knows of it. Empty and None: as the document says.
+
+    ``routes`` are those whose usage the bill is about, if others than its biller usually charges. ``beside``: it stands beside
+    an invoice whose period it overlaps.
+    """
+
+    account: str
+    format: str = ""
+    file: str = ""
+    number: str = ""
+    total: str = ""
+    routes: tuple[str, ...] = ()
+    supersedes: int | None = None
+    beside: bool = False
+    options: ReadOptions = ReadOptions()
+
+
+class ImportedInvoice(Struct, frozen=True):
+    """The invoice, and whether the import made it: not where the document was imported before."""
+
+    invoice: Invoice
+    is_new: bool
+
+
+def import_invoice(engine: Engine, source: BinaryIO, order: InvoiceOrder, *, now: int) -> ImportedInvoice:
+    """Import a document from a file that can be read twice. Raises NotFoundError, InvoiceError."""
+    document = _document(source, order)
+    with reading(engine) as connection:
+        account = find_account(connection, order.account)
+        known = invoice_of_document(connection, account.id, document)
+        names = names_of_account(connection, account.id)
+    if known is not None:
+        return ImportedInvoice(known, is_new=False)
+    options = replace(order.options, account_names=frozenset(names))
+    beginning = source.read(BEGINNING)
+    source.seek(0)
+    read = READERS.get(order.format or format_of(beginning, mapped=bool(options.columns)))
+    if read is None:
+        raise InvoiceError(
+            f"{order.format[:40]!r} is no format of a bill; there are {', '.join(READERS)}", "unknown_invoice_format"
+        )
+    with writing(engine) as connection:
+        document_id = begin_document(connection, account.id, document, now=now)
+    try:
+        with collector_paused():
+            sums, head, last = _store_lines(engine, document_id, read(source, options))
+            source.seek(0)
+            _store_parts(engine, document_id, source)
+            invoice = _invoice(document_id, account, head, sums, order, now)
+            with writing(engine) as connection:
+                insert_lines(connection, document_id, last)
+                invoice = _placed(connection, invoice, order)
+                insert_invoice(connection, invoice)
+    except BaseException:
+        with writing(engine) as connection:
+            forget_document(connection, document_id)
+        raise
+    return ImportedInvoice(replace(invoice, digest=document.digest), is_new=True)
+
+
+class _Sums(Struct):
+    """What the lines come to."""
+
+    lines: int = 0
+    nano: int = 0
+    stated: bool = False
+    grain: str = Grain.TOTAL
+
+    def add(self, line: InvoiceLine) -> None:
+        self.lines += 1
+        if line.amount_nano is not None:
+            self.nano += line.amount_nano
+            self.stated = True
+        if line.kind == LineKind.USAGE and _GRAINS[line.grain] < _GRAINS[self.grain]:
+            self.grain = line.grain
+
+
+_GRAINS: dict[str, int] = {grain: at for at, grain in enumerate(Grain)}
+
+
+def _store_lines(engine: Engine, document_id: int, bill: InvoiceReading) -> tuple[_Sums, InvoiceHead, list[InvoiceLine]]:
+    """Store all lines but the last chunk, which goes in with the invoice; return what all come to, the head, and it."""
+    sums = _Sums()
+    lines = bill.lines
+    chunk = _taken(lines, sums)
+    while len(chunk) == CHUNK and (following := next(lines, None)) is not None:
+        with writing(engine) as connection:
+            insert_lines(connection, document_id, chunk)
+        chunk = _taken(chain([following], lines), sums)
+    return sums, bill.head, chunk
+
+
+def _taken(lines: Iterator[InvoiceLine], sums: _Sums) -> list[InvoiceLine]:
+    chunk = list(islice(lines, CHUNK))
+    for line in chunk:
+        sums.add(line)
+    return chunk
+
+
+def _store_parts(engine: Engine, document_id: int, source: BinaryIO) -> None:
+    number = 0
+    while parts := [zlib.compress(part, 6) for part in islice(iter(lambda: source.read(PART_BYTES), b""), 16)]:
+        with writing(engine) as connection:
+            insert_parts(connection, document_id, number, parts)
+        number += len(parts)
+
+
+def _invoice(document_id: int, account: AccountRow, head: InvoiceHead, sums: _Sums, order: InvoiceOrder, now: int) -> Invoice:
+    start = head.start if order.options.start is None else order.options.start
+    end = head.end if order.options.end is None else order.options.end
+    if start is None or end is None:
+        raise InvoiceError("the document does not state its period; say from when until when it is", "period_required")
+    if not sums.lines:
+        raise InvoiceError("the document has no lines")
+    biller = order.options.biller or head.biller or HUGGING_FACE
+    routes = order.routes or routes_billed_by(biller)
+    unknown = [route for route in routes if route not in ROUTES or route == UNKNOWN]
+    if unknown:
+        raise InvoiceError(f"{unknown[0][:40]!r} is no route that a bill can be about")
+    Coverage(start, end, routes).check()
+    total = _stated_total(order, head) if order.total else head.total_nano
+    return Invoice(
+        id=document_id,
+        account_id=account.id,
+        biller=biller,
+        provider=order.options.provider or head.provider or ("" if biller == HUGGING_FACE else biller),
+        number=order.number or head.number,
+        format=head.format,
+        file=order.file,
+        grain=sums.grain,
+        routes=routes,
+        start=start,
+        end=end,
+        issued_at=now if head.issued_at is None else head.issued_at,
+        unit_nano=head.unit_nano,
+        lines=sums.lines,
+        lines_nano=sums.nano if sums.stated else None,
+        total_nano=total,
+        supersedes_id=None,
+        notes=tuple(head.notes),
+        imported_at=now,
+    )
+
+
+def _stated_total(order: InvoiceOrder, head: InvoiceHead) -> int:
+    """Return the total that the caller read on the bill; how finely it is stated counts for all of it."""
+    pasted = READERS["total"](io.BytesIO(order.total.encode()), order.options)
+    head.unit_nano = max(head.unit_nano, pasted.head.unit_nano)
+    return pasted.head.total_nano or 0
+
+
+def _placed(connection: Connection, invoice: Invoice, order: InvoiceOrder) -> Invoice:
+    """Return the invoice with the one that it supersedes. Raises InvoiceError where it overlaps another."""
+    if order.supersedes is not None:
+        before = invoice_with_id(connection, order.supersedes)
+        if before is None or before.account_id != invoice.account_id:
+            raise InvoiceError(f"there is no invoice {order.supersedes} of this account to supersede", "not_found")
+        if before.superseded_by is not None:
+            raise InvoiceError(f"invoice {before.id} is superseded already, by {before.superseded_by}", "already_exists")
+        return replace(invoice, supersedes_id=before.id)
+    others = [
+        other
+        for other in overlapping_invoices(connection, invoice.account_id, invoice.biller, invoice.start, invoice.end)
+        if other.grain == invoice.grain and other.provider == invoice.provider
+    ]
+    same = [other for other in others if (other.start, other.end, other.number) == (invoice.start, invoice.end, invoice.number)]
+    if same:
+        return replace(invoice, supersedes_id=same[-1].id)
+    if others and not order.beside:
+        other = others[-1]
+        raise InvoiceError(
+            f"invoice {other.id} is about {format_instant(other.start)} until {format_instant(other.end)} already, which"
+            " overlaps: say that this one supersedes it, or that it stands beside it",
+            "overlapping_invoice",
+        )
+    return invoice
+
+
+def _document(source: BinaryIO, order: InvoiceOrder) -> Document:
+    digest, size = hashlib.sha256(), 0
+    source.seek(0)
+    while part := source.read(PART_BYTES):
+        digest.update(part)
+        size += len(part)
+    source.seek(0)
+    told = asdict(order.options) | {"format": order.format, "number": order.number, "total": order.total}
+    stated = {name: value for name, value in told.items() if value and name != "account_names"}
+    return Document(digest.hexdigest(), json.dumps(stated, sort_keys=True), size)

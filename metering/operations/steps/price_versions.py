@@ -1,0 +1,31 @@
+"""Every price that an account could have been charged, by model: what a bill at another price is held against."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from pricing.rates import Rate
+from pricing.tables import PriceTable
+
+
+class PriceVersions(NamedTuple):
+    """Rates by (provider, model in lower case), each distinct price once, and all of them by their ids."""
+
+    by_model: Mapping[tuple[str, str], list[Rate]]
+    by_id: Mapping[int, Rate]
+
+
+def price_versions(tables: Iterable[PriceTable], account_id: int) -> PriceVersions:
+    """Return the rates of tables that are everybody's or the account's; of equal prices the newest stands for all."""
+    newest: dict[tuple[str, str], dict[object, Rate]] = {}
+    by_id = {}
+    for table in tables:
+        for rate in table.rates:
+            by_id[rate.id] = rate
+            if table.account_id in (None, account_id):
+                content = (
+                    rate.operation,
+                    rate.context_from,
+                    tuple(sorted((kind, price.pico, price.block) for kind, price in rate.prices.items())),
+                )
+                newest.setdefault((rate.provider, rate.model.casefold()), {})[content] = rate
+    return PriceVersions({key: list(rates.values()) for key, rates in newest.items()}, by_id)

@@ -1,0 +1,153 @@
+"""What Hugging Face was told that requests cost, and the requests that it can ask about by their ids."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from metering.domain.identity import stored_under
+from metering.storage.bulk import insert_new
+from metering.storage.charged_events import holding_replacements
+from metering.storage.events import stored_identities
+from metering.storage.series import all_sources
+from metering.storage.tables import billing_answers
+
+_INSERT = insert_new(billing_answers)
+_KEYS_A_QUERY = 5_000
+
+_COLUMNS = """events.id, events.event_time, events.series_id, coalesce(events.charge_nano, 0), events.price_grade,
+    events.status, events.quantity_grade"""
+_BY_EVENT = f"SELECT {_COLUMNS} FROM {{wanted}} JOIN events ON events.id = wanted.value WHERE events.event_time >= ?"
+_BY_ID = f"""
+SELECT wanted.value, {_COLUMNS} FROM events JOIN {{wanted}} ON wanted.value = events.{{column}}
+WHERE events.account_id = ? AND events.event_time >= ? AND events.{{column}} <> ''
+"""
+_COPIES = "SELECT event_copies.id, event_copies.copy_of FROM {wanted} JOIN event_copies ON event_copies.id = wanted.value"
+_OF_PERIOD = """
+SELECT events.inference_id, events.response_id, events.external_id, billing_answers.cost_nano
+FROM billing_answers JOIN events ON events.id = billing_answers.event_id
+WHERE billing_answers.account_id = ? AND events.event_time >= ? AND events.event_time < ?
+ORDER BY events.event_time, events.id
+"""
+
+
+class AskedRequest(NamedTuple):
+    """A request that was asked about, with the charge that holds now."""
+
+    event_id: int
+    series_id: int
+    charge_nano: int
+    price_grade: int
+    status: int | None
+    quantity_grade: int
+
+
+def request_key(account_id: int, request_id: str) -> bytes:
+    """Return the 16 bytes under which the answer for an id of an account is kept."""
+    return blake2b(f"{account_id}\x1f{request_id}".encode(), digest_size=16).digest()
+
+
+def insert_answers(connection: Connection, account_id: int, answers: Iterable[tuple[bytes, int, int]], *, now: int) -> None:
+    """Append (key, event id, nano-USD), in the order of the keys; what was answered before stays what it was."""
+    _INSERT.run(
+        connection,
+        [(_driver_key(connection, key), account_id, event_id, cost, now) for key, event_id, cost in sorted(answers)],
+    )
+
+
+def answered(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
+    """Return the costs that were told for keys."""
+    found: dict[bytes, int] = {}
+    for start in range(0, len(keys), _KEYS_A_QUERY):
+        statement = select(billing_answers.c.request_key, billing_answers.c.cost_nano).where(
+            billing_answers.c.request_key.in_(keys[start : start + _KEYS_A_QUERY])
+        )
+        found.update((bytes(key), cost) for key, cost in connection.execute(statement))
+    return found
+
+
+def requests_with_ids(connection: Connection, account_id: int, ids: Sequence[str], *, since: int) -> dict[str, AskedRequest]:
+    """Return the account's requests that were recorded under these ids, of whatever source, and happened since.
+
+    A copy stands for the event that counts.
+    """
+    found: dict[str, AskedRequest] = {}
+    for source in all_sources(connection):
+        left = [each for each in ids if each not in found]
+        if not left:
+            break
+        identities = {stored_under(source, each, account_id): each for each in left}
+        stored = {identities[key]: value.event_id for key, value in stored_identities(connection, list(identities)).items()}
+        copies = dict(_fetch(connection, _COPIES.format(wanted=_wanted(connection)), (_numbers(connection, stored.values()),)))
+        events_of = {request_id: copies.get(event_id, event_id) for request_id, event_id in stored.items()}
+        sql = _BY_EVENT.format(wanted=_wanted(connection))
+        rows = _fetch(connection, sql, (_numbers(connection, events_of.values()), since))
+        requests = _with_later_charges(connection, rows)
+        found.update({name: requests[event_id] for name, event_id in events_of.items() if event_id in requests})
+    return found
+
+
+def requests_with_provider_ids(
+    connection: Connection, account_id: int, ids: Sequence[str], *, since: int
+) -> dict[str, AskedRequest]:
+    """Return the account's requests since an instant whose ``Inference-Id`` or response id is among these.
+
+    There is no index of those ids: the account's requests since then are looked through.
+    """
+    found: dict[str, AskedRequest] = {}
+    for column in ("inference_id", "response_id"):
+        left = [each for each in ids if each not in found]
+        if not left:
+            break
+        sql = _BY_ID.format(wanted=_wanted(connection, "text"), column=column)
+        rows = _fetch(connection, sql, (_texts(connection, left), account_id, since))
+        requests = _with_later_charges(connection, [row[1:] for row in rows])
+        found.update({row[0]: requests[row[1]] for row in rows if row[1] in requests})
+    return found
+
+
+def answers_of_period(connection: Connection, account_id: int, start: int, end: int) -> Iterator[tuple[str, int]]:
+    """Yield (id, nano-USD) of what was told about the requests of a period, by their times."""
+    for inference_id, response_id, own_id, cost in _fetch(connection, _OF_PERIOD, (account_id, start, end)):
+        yield inference_id or response_id or own_id, cost
+
+
+def _driver_key(connection: Connection, key: bytes) -> Any:
+    return UUID(bytes=key) if connection.dialect.name == "postgresql" else bytearray(key)
+
+
+def _with_later_charges(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> dict[int, AskedRequest]:
+    later = holding_replacements(connection, [row[0] for row in rows])
+    found = {}
+    for event_id, _, series_id, charge, grade, status, quantity_grade in rows:
+        if event_id in later:
+            series_id, charge, _, grade, _ = later[event_id]  # noqa: PLW2901 - what holds takes the place of what was first
+        found[event_id] = AskedRequest(event_id, series_id, charge, grade, status, quantity_grade)
+    return found
+
+
+def _wanted(connection: Connection, kind: str = "bigint") -> str:
+    if connection.dialect.name == "postgresql":
+        return f"unnest(CAST(? AS {kind}[])) AS wanted(value)"
+    return "json_each(?) AS wanted"
+
+
+def _numbers(connection: Connection, values: Iterable[int]) -> Any:
+    listed = sorted(set(values))
+    return listed if connection.dialect.name == "postgresql" else json.dumps(listed)
+
+
+def _texts(connection: Connection, values: Sequence[str]) -> Any:
+    return list(values) if connection.dialect.name == "postgresql" else json.dumps(values)
+
+
+def _fetch(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql.replace("?", "%s") if connection.dialect.name == "postgresql" else sql, parameters)
+        return list(cursor.fetchall())
+    finally:
+        cursor.close()

@@ -1,0 +1,168 @@
+"""Bills over HTTP: imported, reconciled, worked through; with walls between accounts."""
+
+import csv
+
+import pytest
+from builders import instant, usage_event
+
+from metering.operations.list_alerts import list_alerts
+
+CHARGE = 120_000
+CSV = {"content-type": "text/csv"}
+
+
+def request(number, **fields):
+    return usage_event(**{"id": f"r{number}", "inference_id": f"inference-{number:04d}"} | fields)
+
+
+def bill(*numbers, amount=CHARGE):
+    return "request_id,amount_nano_usd\n" + "".join(f"inference-{number:04d},{amount}\n" for number in numbers)
+
+
+def send_bill(client, content, **query):
+    return client.post("/v1/invoices", params={"account": "acme", "month": "2026-11"} | query, content=content, headers=CSV)
+
+
+@pytest.fixture
+def metered(api):
+    api.meter.now = instant("2026-12-05T00:00:00Z")
+    api.meter.ingest(*(request(number) for number in range(5)))
+    return api
+
+
+def test_a_bill_is_imported_reconciled_and_worked_through(metered, admin):
+    answer = send_bill(admin, bill(0, 1, 2, 2, 77), number="N-1")
+    assert answer.status_code == 201, answer.text
+    imported = answer.json()
+    assert (imported["is_new"], imported["invoice"]["lines"], imported["invoice"]["grain"]) == (True, 5, "request")
+    run = admin.post("/v1/reconciliations", json={"invoice": imported["invoice"]["id"], "tolerance_usd": "0"}).json()
+    assert run["ours_nano_usd"] + sum(step["amount_nano_usd"] for step in run["steps"]) == run["theirs_nano_usd"]
+    assert {step["cause"]: step["amount_nano_usd"] for step in run["steps"]} == {
+        "missing_there": -2 * CHARGE,
+        "missing_here": CHARGE,
+        "duplicate_there": CHARGE,
+    }
+    assert (run["open"], run["requests"], run["matched_requests"], run["matched_nano_usd"]) == (3, 5, 3, 4 * CHARGE)
+    missing = next(each for each in run["variances"] if each["cause"] == "missing_there")
+    address = f"/v1/reconciliations/{run['id']}/variances/{missing['id']}"
+    shown = admin.get(address).json()
+    assert [(each["event_id"], each["ours_nano_usd"], each["theirs_nano_usd"]) for each in shown["evidence"]] == [
+        ("r3", CHARGE, None),
+        ("r4", CHARGE, None),
+    ]
+    decided = admin.post(f"{address}/decisions", json={"state": "disputed", "reason": "asked them", "who": "ada"}).json()
+    assert [(each["state"], each["who"]) for each in decided["decisions"]] == [("open", "reconcile"), ("disputed", "ada")]
+    assert admin.get(f"/v1/reconciliations/{run['id']}").json()["open"] == 2
+    rows = admin.get(f"{address}.csv").text.splitlines()
+    assert len(rows) == 3
+    assert rows[1].startswith(f"{missing['id']},missing_there,,r3,gateway,2026-11-03T12:00:00.000000Z,together,llama")
+
+
+def test_a_run_is_downloaded_as_csv_and_as_a_page_without_a_script(metered, admin):
+    send_bill(admin, bill(0, 1))
+    run = admin.post("/v1/reconciliations", json={"invoice": 1}).json()
+    text = admin.get(f"/v1/reconciliations/{run['id']}.csv")
+    assert text.headers["content-type"].startswith("text/csv")
+    rows = list(csv.reader(text.text.splitlines()))
+    at = rows[0].index("amount_nano_usd")
+    bridge = [(row[0], int(row[at])) for row in rows[1:] if row[0] in ("ours", "step", "theirs")]
+    assert bridge == [("ours", 5 * CHARGE), ("step", -3 * CHARGE), ("theirs", 2 * CHARGE)]
+    page = admin.get(f"/v1/reconciliations/{run['id']}.html")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<svg" in page.text
+    assert "<script" not in page.text
+    assert "http" not in page.text.replace("http-equiv", "")
+
+
+def test_the_same_document_again_is_the_same_invoice(metered, admin):
+    first, again = send_bill(admin, bill(1)).json(), send_bill(admin, bill(1)).json()
+    assert (first["is_new"], again["is_new"]) == (True, False)
+    assert first["invoice"] == again["invoice"]
+    corrected = send_bill(admin, bill(1, 2)).json()["invoice"]
+    assert corrected["supersedes"] == first["invoice"]["id"]
+    assert [each["id"] for each in admin.get("/v1/invoices").json()["items"]] == [2, 1]
+    answer = admin.post("/v1/reconciliations", json={"invoice": 1})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("content", "query", "status", "code"),
+    [
+        ("date,amount\n2026-11-01,€5\n", {}, 422, "wrong_currency"),
+        ("date,amount,account\n2026-11-01,5,globex\n", {}, 422, "wrong_account"),
+        ("a,b\n1,2\n", {}, 400, "missing_column"),
+        ("", {}, 400, "empty_file"),
+        (bill(1), {"month": ""}, 422, "invalid_time"),
+        (bill(1), {"format": "pdf"}, 400, "unknown_invoice_format"),
+        (bill(1), {"map": "nonsense"}, 422, "invalid_request"),
+        (bill(1), {"supersedes": "9"}, 404, "not_found"),
+        (bill(1), {"start": "2026-11-01"}, 422, "invalid_request"),
+    ],
+)
+def test_what_is_wrong_with_a_bill_is_said_with_a_code(metered, admin, content, query, status, code):
+    answer = send_bill(admin, content, **query)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert admin.get("/v1/invoices").json()["items"] == []
+
+
+def test_a_bill_of_no_known_period_needs_one(metered, admin):
+    answer = admin.post("/v1/invoices?account=acme", content=bill(1), headers=CSV)
+    assert (answer.status_code, answer.json()["code"]) == (422, "period_required")
+
+
+def test_an_overlapping_bill_is_a_conflict(metered, admin):
+    send_bill(admin, bill(1))
+    query = {"account": "acme", "start": "2026-11-02", "end": "2026-12-02"}
+    answer = admin.post("/v1/invoices", params=query, content=bill(2), headers=CSV)
+    assert (answer.status_code, answer.json()["code"]) == (409, "overlapping_invoice")
+
+
+def test_lists_come_in_pages(metered, admin):
+    for number in range(3):
+        send_bill(admin, bill(number))
+        admin.post("/v1/reconciliations", json={"invoice": number + 1})
+    for path in ("/v1/invoices", "/v1/reconciliations"):
+        first = admin.get(f"{path}?limit=2").json()
+        rest = admin.get(f"{path}?limit=2&cursor={first['next_cursor']}").json()
+        assert [each["id"] for each in (*first["items"], *rest["items"])] == [3, 2, 1]
+        assert rest["next_cursor"] is None
+
+
+def test_another_account_s_bills_answer_as_if_they_did_not_exist(metered, admin, acme, api):
+    globex = api.client("admin", account="globex")
+    send_bill(acme, bill(0, 1))
+    run = acme.post("/v1/reconciliations", json={"invoice": 1}).json()
+    variance = run["variances"][0]["id"]
+    paths = [
+        "/v1/invoices/{}", "/v1/reconciliations/{}", "/v1/reconciliations/{}.csv", "/v1/reconciliations/{}.html",
+    ]  # fmt: skip
+    for path in paths:
+        theirs, nobodys = globex.get(path.format(1)), globex.get(path.format(99))
+        assert theirs.status_code == nobodys.status_code == 404
+        assert theirs.json()["detail"].replace("1", "99") == nobodys.json()["detail"]
+        assert acme.get(path.format(1)).status_code == 200
+    of_variance = f"/v1/reconciliations/{run['id']}/variances/{variance}"
+    assert globex.get(of_variance).status_code == globex.get(f"{of_variance}.csv").status_code == 404
+    assert globex.post(f"{of_variance}/decisions", json={"state": "accepted", "reason": "x"}).status_code == 404
+    assert globex.post("/v1/reconciliations", json={"invoice": 1}).status_code == 404
+    assert globex.get("/v1/invoices").json()["items"] == globex.get("/v1/reconciliations").json()["items"] == []
+    other = send_bill(globex, bill(0), account="globex").json()["invoice"]["id"]
+    answer = send_bill(acme, bill(2), supersedes=str(other))
+    assert answer.status_code == 404
+    assert acme.get(of_variance).json()["state"] == "open"
+
+
+def test_a_variance_of_another_run_is_not_found_under_this_one(metered, admin):
+    send_bill(admin, bill(0))
+    first = admin.post("/v1/reconciliations", json={"invoice": 1}).json()
+    second = admin.post("/v1/reconciliations", json={"invoice": 1}).json()
+    answer = admin.get(f"/v1/reconciliations/{second['id']}/variances/{first['variances'][0]['id']}")
+    assert answer.status_code == 404
+
+
+def test_an_open_variance_is_an_alert_of_its_account(metered, admin, acme):
+    send_bill(admin, bill(0))
+    admin.post("/v1/reconciliations", json={"invoice": 1, "tolerance_usd": "0"})
+    (alert,) = acme.get("/v1/alerts?type=reconciliation.variance_found").json()["items"]
+    assert (alert["account"], alert["data"]["invoice"]) == ("acme", 1)
+    assert len(list_alerts(metered.meter.engine, type_=None, account_id=None, before=None, limit=10)) == 1

@@ -1,0 +1,151 @@
+"""``metering reconcile``: from a bill in hand to a decision, and an exit code that cron understands."""
+
+import json
+
+import pytest
+from loopback_source import answer, source
+
+SHEET = """\
+source: test
+route: any
+currency: USD
+provider: together
+models:
+  - model: llama
+    versions:
+      - from: 2020-01-01
+        usd_per_million: {input_tokens: 1000, output_tokens: 1000}
+        source: the test
+"""
+CHARGE = 120_000_000
+
+
+@pytest.fixture
+def metered(command_line):
+    """Ten requests of November, $0.12 each."""
+    (command_line.folder / "prices.yaml").write_text(SHEET)
+    command_line.done("db", "upgrade")
+    command_line.done("prices", "import", command_line.folder / "prices.yaml")
+    usage = {"input_tokens": 100, "output_tokens": 20}
+    records = [
+        {
+            "id": f"r{number}", "time": f"2026-11-1{number}T12:00:00Z", "provider": "together", "model": "llama",
+            "route": "routed", "status": 200, "usage": usage, "inference_id": f"inference-{number:04d}",
+        }
+        for number in range(10)
+    ]  # fmt: skip
+    command_line.done("ingest", command_line.write_log(records), "--account", "acme", "--plan", "pro")
+    return command_line
+
+
+def bill(metered, *numbers, name="bill.csv"):
+    path = metered.folder / name
+    rows = "".join(f"inference-{number:04d},{CHARGE}\n" for number in numbers)
+    path.write_text(f"request_id,amount_nano_usd\n{rows}")
+    return path
+
+
+def imported(metered, *numbers, arguments=()):
+    return metered.json("reconcile", "import", bill(metered, *numbers), "--account", "acme", "--month", "2026-11", *arguments)
+
+
+def test_a_bill_that_agrees_ends_with_0(metered):
+    imported(metered, *range(10))
+    output = metered.run("reconcile", "run")
+    assert metered.code == 0
+    assert "the bill agrees, to the nano-dollar" in output
+    assert "100.00 % of the billed usage was found here" in output
+
+
+def test_an_open_variance_ends_with_1_until_it_is_decided_on(metered):
+    imported(metered, *range(9), 8)
+    output = metered.run("reconcile", "run", "1")
+    assert metered.code == 1
+    assert "metered by us, not on their bill" in output
+    assert "billed more than once" in output
+    found = json.loads(metered.run("reconcile", "show", "1", "--json"))
+    assert [(each["cause"], each["amount_nano_usd"]) for each in found["steps"]] == [
+        ("missing_there", -CHARGE),
+        ("duplicate_there", CHARGE),
+    ]
+    for each in found["variances"]:
+        metered.done("reconcile", "resolve", each["id"], "--as", "disputed", "--who", "ada", "--reason", "ticket 4711")
+    metered.run("reconcile", "run", "1")
+    assert metered.code == 0
+
+
+def test_a_tolerance_is_what_may_differ_in_all(metered):
+    imported(metered, *range(9))
+    metered.run("reconcile", "run", "--tolerance", "0.12")
+    assert metered.code == 0
+    metered.run("reconcile", "run", "--tolerance", "0.119999999")
+    assert metered.code == 1
+    metered.environment["METERING_RECONCILE_TOLERANCE"] = "0/10%,csv=0.5"
+    metered.run("reconcile", "run")
+    assert metered.code == 0
+
+
+def test_a_variance_is_explained_with_its_evidence_and_exported(metered):
+    imported(metered, *range(9), 8)
+    metered.run("reconcile", "run")
+    shown = metered.json("reconcile", "explain", "1")
+    assert [(each["event_id"], each["request_id"], each["theirs_nano_usd"]) for each in shown["evidence"]] == [
+        ("r9", "inference-0009", None)
+    ]
+    assert "r9" in metered.done("reconcile", "explain", "1")
+    rows = metered.done("reconcile", "export", "1", "--variance", "1").splitlines()
+    assert len(rows) == 2
+    page = metered.folder / "report.html"
+    metered.done("reconcile", "export", "1", "--output", page)
+    assert page.read_text().startswith("<!doctype html>")
+    assert metered.done("reconcile", "export", "1").startswith("row,reconciliation,")
+
+
+def test_accepting_with_a_correction_is_on_the_statement(metered):
+    imported(metered, *range(10), 77)
+    metered.run("reconcile", "run")
+    output = metered.done("reconcile", "resolve", "1", "--as", "accepted", "--who", "ada", "--reason", "theirs", "--correct")
+    assert "corrected by 0.12 USD" in output
+    statement = metered.json("statements", "show", "acme", "2026-11")
+    assert "0.120000000" in json.dumps(statement)
+
+
+def test_a_total_can_be_pasted_and_is_reconciled_at_once(metered):
+    output = metered.run("reconcile", "import", "--total", "$9.00", "--account", "acme", "--month", "2026-11", "--run")
+    assert metered.code == 0, output
+    assert "credits applied on their bill" in output
+    assert "fees on their bill" in output
+
+
+def test_a_bill_comes_from_stdin_too_and_the_same_again_changes_nothing(metered):
+    content = bill(metered, 1).read_bytes()
+    arguments = ("reconcile", "import", "-", "--account", "acme", "--month", "2026-11")
+    assert "invoice 1:" in metered.run(*arguments, stdin=content)
+    assert "nothing changed" in metered.run(*arguments, stdin=content)
+
+
+def test_what_can_not_be_done_is_said_in_one_line(metered):
+    for arguments, says in (
+        (("import", "--account", "acme"), "name a FILE"),
+        (("import", "nowhere.csv", "--account", "acme"), "unreadable_file"),
+        (("import", bill(metered, 1), "--account", "acme"), "period_required"),
+        (("import", bill(metered, 1), "--account", "nobody", "--month", "2026-11"), "not_found"),
+        (("run", "9"), "there is no invoice 9"),
+        (("show", "9"), "there is no reconciliation 9"),
+        (("explain", "9"), "there is no variance 9"),
+        (("fetch", "--account", "acme"), "HF_TOKEN"),
+    ):
+        metered.run("reconcile", *arguments)
+        assert metered.code == 2
+        assert says in metered.errors
+
+
+def test_the_bill_is_fetched_with_the_token_of_the_environment(metered):
+    usage = {"usage": {"inferenceProviders": {"usedNanoUsd": 10 * CHARGE, "numRequests": 10}}}
+    with source(answer(json.dumps(usage).encode())) as hugging_face:
+        metered.environment |= {"HF_TOKEN": "hf_secret", "METERING_BILLING_URL": hugging_face.url}
+        output = metered.run("reconcile", "fetch", "--account", "acme", "--month", "2026-11", "--run")
+        assert metered.code == 0, metered.errors
+        assert "the bill agrees, to the nano-dollar" in output
+        assert hugging_face.requests[0]["authorization"] == "Bearer hf_secret"
+        assert "hf_secret" not in output + metered.errors

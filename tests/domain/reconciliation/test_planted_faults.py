@@ -1,0 +1,63 @@
+"""A fault that was planted in a bill is found with its amount, and nothing is found that was not planted."""
+
+import pytest
+from planted_bills import COVERAGE, END, FAULTS, HOUR, START, VERSIONS, PlantedBill
+
+from metering.domain.reconciliation.bridge import build_bridge
+from metering.domain.reconciliation.explain_requests import RequestExplainer
+from metering.domain.reconciliation.pairing import Pairing
+
+SEEDS = 1_000
+INNER = (START + 15 * HOUR, END - 15 * HOUR)
+
+
+def reconciled(bill):
+    """Hold the bill against the truth; return the bridge and the findings."""
+    lines = {line.position: line for line in bill.invoice_lines()}
+    requests = {each.event_id: each for each in bill.requests}
+    pairing = Pairing((line.position, line.request_id, line.amount_nano) for line in lines.values())
+    explainer = RequestExplainer(COVERAGE, as_of=END + 100 * HOUR, unit_nano=1, versions=VERSIONS)
+    briefs = [
+        (each.event_id, each.time, each.standing, each.amount_nano, bill.id_of(each), "", f"own-{each.event_id}")
+        for each in sorted(bill.requests, key=lambda each: each.time)
+    ]
+    for pair in pairing.pair(briefs, inner=INNER, period=(START, END)):
+        explainer.take(requests[pair.event_id], [lines[position] for position in pair.positions], again=pair.again)
+    for position in pairing.left():
+        explainer.take_line(lines[position])
+    findings = explainer.finish()
+    ours = pairing.agreed_nano + explainer.ours_nano
+    assert ours == sum(each.amount_nano for each in bill.requests if bill.is_expected(each))
+    return build_bridge(ours, sum(line.amount_nano for line in lines.values()), findings.sorted()), findings.sorted()
+
+
+def named(bridge):
+    return {step.cause: step.amount_nano for step in bridge.steps if step.amount_nano}
+
+
+def planted(bill):
+    return {cause: amount for cause, amount in bill.planted.items() if amount}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_a_fault_alone_is_found_with_its_amount_and_nothing_else_is(fault):
+    for seed in range(SEEDS):
+        bill = PlantedBill(seed)
+        fault(bill)
+        bridge, _ = reconciled(bill)
+        assert named(bridge) == planted(bill), f"seed {seed}"
+
+
+def test_mixed_faults_are_found_and_no_cause_is_reported_that_was_not_planted():
+    for seed in range(SEEDS):
+        bill = PlantedBill(seed)
+        for fault in bill.random.sample(FAULTS, bill.random.randint(2, 6)):
+            fault(bill)
+        bridge, _ = reconciled(bill)
+        assert named(bridge) == planted(bill), f"seed {seed}"
+
+
+def test_an_honest_bill_has_a_bridge_without_a_step():
+    for seed in range(100):
+        bridge, findings = reconciled(PlantedBill(seed))
+        assert (bridge.steps, findings, bridge.difference_nano) == ((), [], 0)

@@ -1,0 +1,246 @@
+"""Bills made from metered truth with faults planted in them, each with the amount that it puts in; from a seed.
+
+Truth is a month of requests with ids, by two models, some of them failed, by another route, or without a known price. A
+fault changes the honest bill, takes the requests that it touches out of the reach of other faults, and says what it added.
+"""
+
+from collections import Counter
+from random import Random
+
+from builders import instant
+from msgspec.structs import replace
+
+from metering.domain.reconciliation.causes import Cause
+from metering.domain.reconciliation.invoices import Coverage, InvoiceLine
+from metering.domain.reconciliation.requests import OurRequest, Standing
+from pricing.money import divide_up
+from pricing.quantities import Quantities
+from pricing.rates import Price, Rate
+
+START, END = instant("2026-11-01T00:00:00Z"), instant("2026-12-01T00:00:00Z")
+HOUR = 3_600_000_000
+COVERAGE = Coverage(START, END)
+
+# pico-USD a token: input, cached, output. Two versions of each model, no price a round multiple of another.
+PRICES = {
+    ("together", "llama", 1): (900_000, 91_000, 1_130_000),
+    ("together", "llama", 2): (1_043_000, 107_000, 1_279_000),
+    ("fireworks-ai", "qwen", 3): (217_000, 23_000, 881_000),
+    ("fireworks-ai", "qwen", 4): (199_000, 19_000, 1_009_000),
+}
+KINDS = ("input_tokens", "cache_read_tokens", "output_tokens")
+RATES = {
+    number: Rate(
+        provider=provider,
+        model=model,
+        prices={kind: Price(pico) for kind, pico in zip(KINDS, pico_prices, strict=True)},
+        id=number,
+    )
+    for (provider, model, number), pico_prices in PRICES.items()
+}
+VERSIONS = {("together", "llama"): [RATES[1], RATES[2]], ("fireworks-ai", "qwen"): [RATES[3], RATES[4]]}
+CHARGED_AT = {"llama": 1, "qwen": 3}
+
+
+def cost(number: int, fresh: int, cached: int, output: int) -> int:
+    """What tokens cost, worked out without the code under test: nano-USD, rounded up."""
+    prices = next(prices for key, prices in PRICES.items() if key[2] == number)
+    return divide_up(fresh * prices[0] + cached * prices[1] + output * prices[2], 1000)
+
+
+def cost_of(request: OurRequest, number: int | None = None, *, fresh: int = 0, cached: int = 0, output: int = 0) -> int:
+    """What a request costs at a rate with more tokens of some kinds."""
+    q = request.quantities
+    number = CHARGED_AT[request.model] if number is None else number
+    return cost(number, q.input_tokens + fresh, q.cache_read_tokens + cached, q.output_tokens + output)
+
+
+class PlantedBill:
+    """A truth, an honest bill of it, and the faults that were planted: ``planted`` adds up nano-USD by cause."""
+
+    def __init__(self, seed: int, requests: int | None = None) -> None:
+        self.random = Random(seed)
+        self.planted: Counter[Cause] = Counter()
+        count = self.random.randint(20, 120) if requests is None else requests
+        self.requests = [self._request(number) for number in range(1, count + 1)]
+        self.lines: dict[str, list[int]] = {
+            self.id_of(each): [each.amount_nano] for each in self.requests if self.is_expected(each)
+        }
+        self._untouched = {each.event_id for each in self.requests}
+
+    def _request(self, number: int) -> OurRequest:
+        model, provider = self.random.choice([("llama", "together"), ("qwen", "fireworks-ai")])
+        output = self.random.randint(200, 3_000)
+        quantities = Quantities(
+            input_tokens=self.random.randint(200, 9_000),
+            cache_read_tokens=self.random.choice([0, self.random.randint(300, 5_000)]),
+            output_tokens=output,
+            reasoning_tokens=self.random.choice([0, self.random.randint(100, output)]),
+        )
+        standing = self.random.choices(list(Standing), weights=[80, 8, 8, 4, 2])[0]
+        rate = RATES[CHARGED_AT[model]]
+        request = OurRequest(
+            event_id=number,
+            time=self.random.randrange(START - 40 * HOUR, END + 40 * HOUR),
+            provider=provider,
+            model=model,
+            standing=standing,
+            amount_nano=0,
+            quantities=quantities,
+            rate=rate if standing in (Standing.BILLED, Standing.OTHER_ROUTE) else None,
+        )
+        return replace(request, amount_nano=cost_of(request)) if standing == Standing.BILLED else request
+
+    @staticmethod
+    def id_of(request: OurRequest) -> str:
+        return f"inference-{request.event_id:06d}"
+
+    @staticmethod
+    def is_expected(request: OurRequest) -> bool:
+        return request.standing == Standing.BILLED and START <= request.time < END
+
+    def invoice_lines(self) -> list[InvoiceLine]:
+        """The bill, its lines in a random order."""
+        flat = [(request_id, amount) for request_id, amounts in self.lines.items() for amount in amounts]
+        self.random.shuffle(flat)
+        return [
+            InvoiceLine(position=position, request_id=request_id, amount_nano=amount)
+            for position, (request_id, amount) in enumerate(flat, start=1)
+        ]
+
+    def touch(self, standing: Standing = Standing.BILLED, *, most: int = 12, where=lambda request: True) -> list[OurRequest]:
+        """Take up to ``most`` requests that no fault has touched, of a standing, inside of the period; away from its edges."""
+        fit = [
+            each
+            for each in self.requests
+            if each.event_id in self._untouched
+            and each.standing == standing
+            and START + 15 * HOUR <= each.time < END - 15 * HOUR
+            and where(each)
+        ]
+        chosen = self.random.sample(fit, min(len(fit), self.random.randint(1, most)))
+        self._untouched -= {each.event_id for each in chosen}
+        return chosen
+
+    def charge(self, request: OurRequest, amount: int, cause: Cause) -> None:
+        """Put another amount on the request's line."""
+        before = sum(self.lines.get(self.id_of(request), []))
+        self.lines[self.id_of(request)] = [amount]
+        self.planted[cause] += amount - before
+
+
+def missing_there(bill: PlantedBill) -> None:
+    for request in bill.touch():
+        bill.planted[Cause.MISSING_THERE] -= sum(bill.lines.pop(bill.id_of(request)))
+
+
+def missing_here(bill: PlantedBill) -> None:
+    for number in range(bill.random.randint(1, 9)):
+        amount = bill.random.randint(1, 10_000_000_000)
+        bill.lines[f"stranger-{number:06d}"] = [amount]
+        bill.planted[Cause.MISSING_HERE] += amount
+
+
+def duplicates(bill: PlantedBill) -> None:
+    for request in bill.touch():
+        times = bill.random.randint(1, 3)
+        bill.lines[bill.id_of(request)] += times * [request.amount_nano]
+        bill.planted[Cause.DUPLICATE_THERE] += times * request.amount_nano
+
+
+def refunds(bill: PlantedBill) -> None:
+    for request in bill.touch():
+        part = bill.random.randint(1, request.amount_nano)
+        bill.lines[bill.id_of(request)].append(-part)
+        bill.planted[Cause.REFUND] -= part
+
+
+def cached_as_input(bill: PlantedBill) -> None:
+    for request in bill.touch(where=lambda each: each.quantities.cache_read_tokens):
+        cached = request.quantities.cache_read_tokens
+        bill.charge(request, cost_of(request, fresh=cached, cached=-cached), Cause.QUANTITY)
+
+
+def cached_twice(bill: PlantedBill) -> None:
+    for request in bill.touch(where=lambda each: each.quantities.cache_read_tokens):
+        bill.charge(request, cost_of(request, fresh=request.quantities.cache_read_tokens), Cause.QUANTITY)
+
+
+def reasoning_twice(bill: PlantedBill) -> None:
+    for request in bill.touch(where=lambda each: each.quantities.reasoning_tokens):
+        bill.charge(request, cost_of(request, output=request.quantities.reasoning_tokens), Cause.QUANTITY)
+
+
+def other_price(bill: PlantedBill) -> None:
+    model, number = bill.random.choice([("llama", 2), ("qwen", 4)])
+    for request in bill.touch(where=lambda each: each.model == model):
+        bill.charge(request, cost_of(request, number), Cause.PRICE)
+
+
+def cached_as_input_at_another_price(bill: PlantedBill) -> None:
+    """Two causes on the same requests: neither alone explains what is billed."""
+    for request in bill.touch(where=lambda each: each.model == "llama" and each.quantities.cache_read_tokens):
+        cached = request.quantities.cache_read_tokens
+        at_ours = cost_of(request, fresh=cached, cached=-cached)
+        bill.charge(request, at_ours, Cause.QUANTITY)
+        bill.charge(request, cost_of(request, 2, fresh=cached, cached=-cached), Cause.PRICE)
+
+
+def custom_key_billed(bill: PlantedBill) -> None:
+    for request in bill.touch(Standing.OTHER_ROUTE):
+        bill.charge(request, cost_of(request), Cause.OTHER_ROUTE_BILLED)
+
+
+def failures_billed(bill: PlantedBill) -> None:
+    for request in bill.touch(Standing.FAILED):
+        bill.charge(request, cost_of(request), Cause.FAILED_BILLED)
+
+
+def unpriced_billed(bill: PlantedBill) -> None:
+    for request in bill.touch(Standing.UNPRICED):
+        bill.charge(request, bill.random.randint(1, 10**9), Cause.UNPRICED_HERE)
+
+
+def unknown_route_billed(bill: PlantedBill) -> None:
+    for request in bill.touch(Standing.UNKNOWN_ROUTE):
+        bill.charge(request, bill.random.randint(1, 10**9), Cause.UNKNOWN_ROUTE)
+
+
+def never_charged(bill: PlantedBill) -> None:
+    for request in bill.touch():
+        bill.charge(request, 0, Cause.NEVER_CHARGED)
+
+
+def placeholders(bill: PlantedBill) -> None:
+    for request in bill.touch(where=lambda each: abs(each.amount_nano - 10_000_000) > 1):
+        bill.charge(request, 10_000_000, Cause.PLACEHOLDER)
+
+
+def rounding(bill: PlantedBill) -> None:
+    for request in bill.touch():
+        bill.charge(request, request.amount_nano - bill.random.choice([-1, 1]), Cause.ROUNDING)
+
+
+def shifted_period(bill: PlantedBill) -> None:
+    """Their month begins and ends some hours off, as in another time zone."""
+    shift = bill.random.choice([-12, -8, -5, -2, -1, 1, 2, 5.5, 9, 12])
+    start, end = START + int(shift * HOUR), END + int(shift * HOUR)
+    out = [each for each in bill.requests if bill.is_expected(each) and not start <= each.time < end]
+    extra = [
+        each
+        for each in bill.requests
+        if each.standing == Standing.BILLED and start <= each.time < end and not START <= each.time < END
+    ]
+    for request in out:
+        # Without a line from beyond the period nothing says that it is a shift: the requests are missing, no more.
+        cause = Cause.PERIOD_EDGE if extra else Cause.MISSING_THERE
+        bill.planted[cause] -= sum(bill.lines.pop(bill.id_of(request), []))
+    for request in extra:
+        bill.charge(request, request.amount_nano, Cause.PERIOD_EDGE)
+
+
+FAULTS = (
+    missing_there, missing_here, duplicates, refunds, cached_as_input, cached_twice, reasoning_twice, other_price,
+    cached_as_input_at_another_price, custom_key_billed, failures_billed, unpriced_billed, unknown_route_billed, never_charged,
+    placeholders, rounding, shifted_period,
+)  # fmt: skip
