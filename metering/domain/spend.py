@@ -158,16 +158,20 @@ def whole_days(start: int, end: int) -> tuple[int, int]:
     return first, max(first, day_of(end))
 
 
+def parts_of_days(start: int, end: int) -> list[tuple[int, int]]:
+    """Return what of ``[start, end)`` is no whole UTC day: nothing, its edges, or all of it."""
+    first, last = whole_days(start, end)
+    parts = [(start, first * MICROS_PER_DAY), (last * MICROS_PER_DAY, end)] if first < last else [(start, end)]
+    return [(part_start, part_end) for part_start, part_end in parts if part_start < part_end]
+
+
 def finer_than_days(query: SpendQuery) -> list[tuple[int, int]]:
     """Return the parts of a question's time, as ``[start, end)``, that only the event log can answer: hours, parts of days."""
     if query.period_basis is PeriodBasis.BILLING:
         return []
-    parts = [(query.start, query.end)]
-    if query.granularity is not Granularity.HOUR:
-        first, last = whole_days(query.start, query.end)
-        if first < last:
-            parts = [(query.start, first * MICROS_PER_DAY), (last * MICROS_PER_DAY, query.end)]
-    return [(start, end) for start, end in parts if start < end]
+    if query.granularity is Granularity.HOUR:
+        return [(query.start, query.end)]
+    return parts_of_days(query.start, query.end)
 
 
 def whole_months(first: int, last: int) -> tuple[int, ...]:

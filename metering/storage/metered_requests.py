@@ -11,8 +11,8 @@ import msgspec
 from sqlalchemy import Connection, FromClause, func, literal, select
 
 from metering.domain.batches import COLUMN_KINDS
-from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR
-from metering.domain.spend import whole_days
+from metering.domain.instants import MICROS_PER_HOUR
+from metering.domain.spend import parts_of_days, whole_days
 from metering.storage.charged_events import holding_replacements
 from metering.storage.ledger import entries
 from metering.storage.sql import halved_sum, whole_sum
@@ -122,12 +122,9 @@ def request_details(connection: Connection, requests: Mapping[int, int]) -> dict
 def usage_rows(connection: Connection, account_id: int, start: int, end: int) -> list[UsageRow]:
     """Return the usage of an account in ``[start, end)`` by day: whole days from rollups, the rest from the ledger."""
     first, last = whole_days(start, end)
-    if first >= last:
-        return _summed(connection, account_id, entries(account_id=account_id, start=start, end=end))
-    found = _summed(connection, account_id, rollups, (first, last))
-    for part_start, part_end in ((start, first * MICROS_PER_DAY), (last * MICROS_PER_DAY, end)):
-        if part_start < part_end:
-            found += _summed(connection, account_id, entries(account_id=account_id, start=part_start, end=part_end))
+    found = _summed(connection, account_id, rollups, (first, last)) if first < last else []
+    for part_start, part_end in parts_of_days(start, end):
+        found += _summed(connection, account_id, entries(account_id=account_id, start=part_start, end=part_end))
     return found
 
 

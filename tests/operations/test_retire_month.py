@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from bills import AFTER, reconciled
 from builders import DAY, HOUR, NOON, instant, price_table, rate, usage_event
 from pyarrow import parquet
 from sqlalchemy import func, select
@@ -207,3 +208,16 @@ def test_the_room_that_a_months_events_took_is_given_back(meter):
     # Identities stay: about 35 bytes of some 130 on SQLite, 100 of some 300 on PostgreSQL.
     assert done.bytes_after < done.bytes_before * (0.6 if meter.on_sqlite else 0.85)
     assert meter.count(events) == meter.rows(select(func.count()).select_from(events))[0][0] == 0
+
+
+def test_a_bill_of_single_requests_is_refused_for_a_retired_month_and_one_by_the_day_is_not(meter):
+    requests = [usage_event(id=f"r{number}", time=NOON + number, inference_id=f"inference-{number:04d}") for number in range(3)]
+    meter.ingest(*requests)
+    meter.now = AFTER
+    close(meter, NOVEMBER)
+    retire(meter, NOVEMBER)
+    with pytest.raises(EventsRetiredError, match="2026-11"):
+        reconciled(meter, [{"request_id": "inference-0000", "amount_nano_usd": 120_000}])
+    by_day = {"day": "2026-11-03", "provider": "together", "model": "llama", "amount_nano_usd": 360_000}
+    report = reconciled(meter, [by_day], beside=True)
+    assert (report.run.ours_nano, report.run.theirs_nano) == (360_000, 360_000)

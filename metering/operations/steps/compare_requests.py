@@ -14,6 +14,7 @@ from metering.domain.reconciliation.requests import REACH_MICROS, OurRequest, st
 from metering.domain.series import SeriesKey
 from metering.operations.steps.comparison import Comparison
 from metering.operations.steps.price_versions import PriceVersions
+from metering.operations.steps.require_events import require_events
 from metering.storage.invoices import brief_lines, lines_at, states_quantities, usage_lines
 from metering.storage.metered_requests import RequestDetails, RequestRow, request_details, request_rows
 from metering.storage.series import series_of_account
@@ -22,8 +23,12 @@ _AT_ONCE = 5_000
 
 
 def compare_requests(connection: Connection, invoice: Invoice, versions: PriceVersions, usage_nano: int) -> Comparison:
-    """Return what is found; ``usage_nano`` is what the bill's usage lines come to."""
+    """Return what is found; ``usage_nano`` is what the bill's usage lines come to.
+
+    Raises EventsRetiredError for a period of which events were retired.
+    """
     coverage = invoice.coverage
+    require_events(connection, coverage.start, coverage.end, "a bill of single requests")
     known = {number: key for key, number in series_of_account(connection, invoice.account_id).items()}
     pairing = Pairing(brief_lines(connection, invoice.id))
     explainer = RequestExplainer(coverage, as_of=invoice.issued_at, unit_nano=invoice.unit_nano, versions=versions.by_model)
