@@ -41,6 +41,7 @@ bench: $(STAMP) ## Measure speed and memory beside the bare limits and peers
 	@$(BIN)/python benchmarks/bench_postgres.py
 	@$(BIN)/python benchmarks/bench_api.py
 	@$(BIN)/python benchmarks/bench_queries.py
+	@$(BIN)/python benchmarks/bench_reconcile.py
 	@$(BIN)/python benchmarks/bench_memory.py
 
 constraints: ## Pin the newest versions that pyproject.toml allows

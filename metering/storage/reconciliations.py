@@ -193,9 +193,11 @@ def item_sums_by_variance(connection: Connection) -> Iterator[tuple[int, int, in
     high, low = halved_sum(variance_items.c.amount_nano)
     columns: list[Any] = [variance_items.c.variance_id, func.count().label("items"), high.label("high"), low.label("low")]
     counted = select(*columns).group_by(variance_items.c.variance_id).subquery()
-    statement = select(
-        variances.c.id, variances.c.items, variances.c.amount_nano, counted.c.items, counted.c.high, counted.c.low
-    ).join(counted, counted.c.variance_id == variances.c.id, isouter=True)
+    told_and_found: list[Any] = [
+        *(variances.c[name] for name in ("id", "items", "amount_nano")),
+        *(counted.c[name] for name in ("items", "high", "low")),
+    ]
+    statement = select(*told_and_found).join(counted, counted.c.variance_id == variances.c.id, isouter=True)
     for variance_id, told, amount, items, high, low in connection.execute(statement.order_by(variances.c.id)):
         found = (int(items or 0), whole_sum(high or 0, low or 0))
         if found != (told, amount):
