@@ -44,6 +44,7 @@ PROBLEMS: dict[str, Kind] = {
     "not_acceptable": Kind(406, "No possible representation is acceptable"),
     "already_exists": Kind(409, "It exists already"),
     "not_held": Kind(409, "The sync does not wait to be accepted"),
+    "import_in_progress": Kind(409, "The document is being imported"),
     "overlapping_invoice": Kind(409, "Another invoice is about a part of the period"),
     "ambiguous_event": Kind(409, "Several sources have an event with this id"),
     "credits_overdrawn": Kind(409, "Less is left of the credits"),
