@@ -45,6 +45,7 @@ bench: $(STAMP) ## Measure speed and memory beside the bare limits and peers
 	@$(BIN)/python benchmarks/bench_exports.py
 	@$(BIN)/python benchmarks/bench_webhooks.py
 	@$(BIN)/python benchmarks/bench_budgets.py
+	@$(BIN)/python benchmarks/bench_reconcile.py
 	@$(BIN)/python benchmarks/bench_memory.py
 
 constraints: ## Pin the newest versions that pyproject.toml allows

@@ -58,8 +58,8 @@ def _cards(report: ReconciliationReport) -> str:
     difference = report.bridge.difference_nano
     theirs = "Their quantities, at our prices" if run.valued else "Billed there"
     cards = [
-        ("Metered here", _large(run.ours_nano), f"{run.requests:,} requests", ""),
-        (theirs, _large(run.theirs_nano), f"{report.invoice.lines:,} lines", ""),
+        ("Metered here", _large(run.ours_nano), _counted(run.requests, "request"), ""),
+        (theirs, _large(run.theirs_nano), _counted(report.invoice.lines, "line"), ""),
         ("Difference", _large(difference, signed=True), _named(report), "even" if not difference else "uneven"),
         ("Found here", _share(run), "of what is billed for usage", ""),
         ("Open", str(len(waiting)), f"beyond {shown(run.tolerance_nano)} tolerated", "bad" if waiting else "good"),
@@ -79,6 +79,10 @@ def _large(nano: int, *, signed: bool = False) -> str:
     text = shown(nano, signed=signed)
     cents = text.index(".") + 3
     return f"{text[:cents]}<small>{text[cents:]}</small>"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _named(report: ReconciliationReport) -> str:

@@ -1,8 +1,8 @@
 """Import a bill: keep the document as it came, read its lines, and make an invoice of them.
 
 The same document again is the invoice that it became. Another document about the same period supersedes the invoice before;
-both stay. Lines go in by chunks, each a transaction, and the invoice's own row with the last of them: what an interruption
-leaves is no invoice, and the next import of the document takes it away.
+both stay. A bill goes in with one transaction; one of more than a chunk of lines with one a chunk, and the invoice's own row
+with the last of them: what an interruption leaves is no invoice, and a later import of the document takes it away.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from msgspec.structs import asdict, replace
 from sqlalchemy import Connection, Engine
 
 from metering.domain.events import ROUTES, UNKNOWN
-from metering.domain.instants import format_instant
+from metering.domain.instants import MICROS_PER_SECOND, format_instant
 from metering.domain.reconciliation.invoices import (
     HUGGING_FACE,
     Coverage,
@@ -44,11 +44,13 @@ from metering.storage.invoices import (
     insert_parts,
     invoice_of_document,
     invoice_with_id,
+    is_being_imported,
     overlapping_invoices,
 )
 
 CHUNK = 50_000
 PART_BYTES = 1024 * 1024
+IN_PROGRESS_MICROS = 10 * 60 * MICROS_PER_SECOND
 
 
 class InvoiceOrder(Struct, frozen=True, kw_only=True):
@@ -93,23 +95,91 @@ def import_invoice(engine: Engine, source: BinaryIO, order: InvoiceOrder, *, now
         raise InvoiceError(
             f"{order.format[:40]!r} is no format of a bill; there are {', '.join(READERS)}", "unknown_invoice_format"
         )
+    with collector_paused():
+        bill = _Bill(document, account, source, read(source, options))
+        if bill.take():
+            return _import_at_once(engine, bill, order, now)
+        return _import_by_chunks(engine, bill, order, now)
+
+
+class _Bill:
+    """A bill that is being imported: what was read of it so far, and what that comes to."""
+
+    def __init__(self, document: Document, account: AccountRow, source: BinaryIO, reading_: InvoiceReading) -> None:
+        self.document = document
+        self.account = account
+        self.head = reading_.head
+        self.sums = _Sums()
+        self.chunk: list[InvoiceLine] = []
+        self._source = source
+        self._lines = reading_.lines
+        self._ahead: list[InvoiceLine] = []
+
+    def take(self) -> bool:
+        """Read the next chunk of lines; say whether it is the last one."""
+        self.chunk = list(islice(chain(self._ahead, self._lines), CHUNK))
+        for line in self.chunk:
+            self.sums.add(line)
+        following = next(self._lines, None) if len(self.chunk) == CHUNK else None
+        self._ahead = [] if following is None else [following]
+        return not self._ahead
+
+    def parts(self) -> Iterator[list[bytes]]:
+        """Yield the document in compressed parts, some at a time."""
+        self._source.seek(0)
+        while parts := [zlib.compress(part, 6) for part in islice(iter(lambda: self._source.read(PART_BYTES), b""), 16)]:
+            yield parts
+
+
+def _import_at_once(engine: Engine, bill: _Bill, order: InvoiceOrder, now: int) -> ImportedInvoice:
+    """Import a bill of one chunk in one transaction: of two at the same time, the second finds it done."""
     with writing(engine) as connection:
-        document_id = begin_document(connection, account.id, document, now=now)
+        known = invoice_of_document(connection, bill.account.id, bill.document)
+        if known is not None:
+            return ImportedInvoice(known, is_new=False)
+        document_id = begin_document(connection, bill.account.id, bill.document, now=now)
+        number = 0
+        for parts in bill.parts():
+            insert_parts(connection, document_id, number, parts)
+            number += len(parts)
+        return _finish(connection, document_id, bill, order, now)
+
+
+def _import_by_chunks(engine: Engine, bill: _Bill, order: InvoiceOrder, now: int) -> ImportedInvoice:
+    """Import a bill of many chunks, each a transaction, so that others can write in between."""
+    with writing(engine) as connection:
+        if is_being_imported(connection, bill.account.id, bill.document, since=now - IN_PROGRESS_MICROS):
+            raise InvoiceError(
+                "this document is being imported, or its import was interrupted in the last ten minutes; try again then",
+                "import_in_progress",
+            )
+        document_id = begin_document(connection, bill.account.id, bill.document, now=now)
     try:
-        with collector_paused():
-            sums, head, last = _store_lines(engine, document_id, read(source, options))
-            source.seek(0)
-            _store_parts(engine, document_id, source)
-            invoice = _invoice(document_id, account, head, sums, order, now)
+        is_last = False
+        while not is_last:
             with writing(engine) as connection:
-                insert_lines(connection, document_id, last)
-                invoice = _placed(connection, invoice, order)
-                insert_invoice(connection, invoice)
+                insert_lines(connection, document_id, bill.chunk)
+            is_last = bill.take()
+        number = 0
+        for parts in bill.parts():
+            with writing(engine) as connection:
+                insert_parts(connection, document_id, number, parts)
+            number += len(parts)
+        with writing(engine) as connection:
+            return _finish(connection, document_id, bill, order, now)
     except BaseException:
         with writing(engine) as connection:
             forget_document(connection, document_id)
         raise
-    return ImportedInvoice(replace(invoice, digest=document.digest), is_new=True)
+
+
+def _finish(connection: Connection, document_id: int, bill: _Bill, order: InvoiceOrder, now: int) -> ImportedInvoice:
+    """Write the lines that are left, and the row that makes an invoice of them."""
+    insert_lines(connection, document_id, bill.chunk)
+    invoice = _invoice(document_id, bill.account, bill.head, bill.sums, order, now)
+    invoice = _placed(connection, invoice, order)
+    insert_invoice(connection, invoice)
+    return ImportedInvoice(replace(invoice, digest=bill.document.digest), is_new=True)
 
 
 class _Sums(Struct):
@@ -130,33 +200,6 @@ class _Sums(Struct):
 
 
 _GRAINS: dict[str, int] = {grain: at for at, grain in enumerate(Grain)}
-
-
-def _store_lines(engine: Engine, document_id: int, bill: InvoiceReading) -> tuple[_Sums, InvoiceHead, list[InvoiceLine]]:
-    """Store all lines but the last chunk, which goes in with the invoice; return what all come to, the head, and it."""
-    sums = _Sums()
-    lines = bill.lines
-    chunk = _taken(lines, sums)
-    while len(chunk) == CHUNK and (following := next(lines, None)) is not None:
-        with writing(engine) as connection:
-            insert_lines(connection, document_id, chunk)
-        chunk = _taken(chain([following], lines), sums)
-    return sums, bill.head, chunk
-
-
-def _taken(lines: Iterator[InvoiceLine], sums: _Sums) -> list[InvoiceLine]:
-    chunk = list(islice(lines, CHUNK))
-    for line in chunk:
-        sums.add(line)
-    return chunk
-
-
-def _store_parts(engine: Engine, document_id: int, source: BinaryIO) -> None:
-    number = 0
-    while parts := [zlib.compress(part, 6) for part in islice(iter(lambda: source.read(PART_BYTES), b""), 16)]:
-        with writing(engine) as connection:
-            insert_parts(connection, document_id, number, parts)
-        number += len(parts)
 
 
 def _invoice(document_id: int, account: AccountRow, head: InvoiceHead, sums: _Sums, order: InvoiceOrder, now: int) -> Invoice:

@@ -28,6 +28,18 @@ class Document(NamedTuple):
     size: int
 
 
+def is_being_imported(connection: Connection, account_id: int, document: Document, *, since: int) -> bool:
+    """Whether an import of a document that became no invoice yet has begun since."""
+    statement = select(invoice_documents.c.id).where(
+        invoice_documents.c.account_id == account_id,
+        invoice_documents.c.digest == document.digest,
+        invoice_documents.c.reading == document.reading,
+        invoice_documents.c.begun_at > since,
+        invoice_documents.c.id.not_in(select(invoices.c.id)),
+    )
+    return connection.execute(statement.limit(1)).first() is not None
+
+
 def begin_document(connection: Connection, account_id: int, document: Document, *, now: int) -> int:
     """Note that a document's import begins; return its id.
 

@@ -45,6 +45,7 @@ PROBLEMS: dict[str, Kind] = {
     "already_exists": Kind(409, "It exists already"),
     "not_held": Kind(409, "The sync does not wait to be accepted"),
     "webhook_disabled": Kind(409, "The endpoint is disabled"),
+    "import_in_progress": Kind(409, "The document is being imported"),
     "overlapping_invoice": Kind(409, "Another invoice is about a part of the period"),
     "ambiguous_event": Kind(409, "Several sources have an event with this id"),
     "events_retired": Kind(410, "The events were taken out of the log"),

@@ -13,12 +13,13 @@ from metering.domain.plan_history import PlanChange
 from metering.domain.reconciliation.invoices import InvoiceError
 from metering.domain.reconciliation.variances import Tolerance
 from metering.invoices.reading import ReadOptions
+from metering.operations import import_invoice as importing
 from metering.operations.export_evidence import export_evidence
 from metering.operations.manage_accounts import set_plan
 from metering.operations.reconcile import reconcile, show_reconciliation
 from metering.operations.resolve_variance import resolve_variance
 from metering.operations.show_invoices import list_invoices, read_document, show_invoice
-from metering.storage.tables import adjustments, alerts, invoice_documents, invoice_lines
+from metering.storage.tables import account_names, adjustments, alerts, invoice_documents, invoice_lines
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
 from pricing.rates import Price
@@ -358,3 +359,41 @@ def test_verify_finds_what_of_a_reconciliation_does_not_add_up(ten, change, code
     assert ten.violations() == []
     ten.execute(change)
     assert code in {violation.code for violation in ten.violations()}
+
+
+@pytest.mark.parametrize("rows", [3, 5])
+def test_a_bill_of_many_chunks_is_whole_and_an_interrupted_import_leaves_no_invoice(ten, monkeypatch, rows):
+    monkeypatch.setattr(importing, "CHUNK", 2)
+    content = csv_of(*(line(number) for number in range(rows)))
+    write, written = importing.insert_lines, []
+
+    def interrupted(connection, document_id, lines):
+        written.append(len(lines))
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        write(connection, document_id, lines)
+
+    monkeypatch.setattr(importing, "insert_lines", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        import_bill(ten, content)
+    assert (ten.count(invoice_documents), ten.count(invoice_lines), list_invoices(ten.engine)) == (0, 0, [])
+    monkeypatch.setattr(importing, "insert_lines", write)
+    done = import_bill(ten, content)
+    assert (done.invoice.lines, ten.count(invoice_lines)) == (rows, rows)
+    assert b"".join(read_document(ten.engine, done.invoice.id)) == content
+
+
+def test_what_a_killed_import_left_is_refused_for_ten_minutes_and_then_taken_away(ten, monkeypatch):
+    monkeypatch.setattr(importing, "CHUNK", 2)
+    content = csv_of(*(line(number) for number in range(5)))
+    account_id = ten.rows(select(account_names.c.account_id).where(account_names.c.name == "acme"))[0][0]
+    monkeypatch.setattr(importing, "forget_document", lambda *_: None)  # as a kill does
+    with monkeypatch.context() as killed, pytest.raises(ZeroDivisionError):
+        killed.setattr(importing, "insert_parts", lambda *_: 1 // 0)
+        import_bill(ten, content)
+    assert (ten.count(invoice_lines), ten.violations()) == (4, [])
+    with pytest.raises(InvoiceError) as error:
+        import_bill(ten, content, now=AFTER + 1)
+    assert error.value.code == "import_in_progress"
+    done = import_bill(ten, content, now=AFTER + 11 * 60 * 1_000_000)
+    assert (done.is_new, ten.count(invoice_lines), done.invoice.account_id) == (True, 5, account_id)

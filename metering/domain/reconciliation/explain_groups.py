@@ -27,7 +27,7 @@ class GroupExplainer:
     """Holds the sums of both sides against each other. ``known`` are further candidates for a bill's total: credits, fees.
 
     ``ours_nano`` adds up what we charge, ``valued_nano`` what lines without an amount come to at our prices;
-    ``matched_nano`` is how much of their amounts is in groups that we metered as well.
+    ``matched_nano`` is how much of their amounts we metered as well, group by group.
     """
 
     def __init__(self, coverage: Coverage, *, unit_nano: int, versions: Versions, known: Sequence[Candidate] = ()) -> None:
@@ -69,8 +69,7 @@ class GroupExplainer:
         if theirs.amount_nano is None:
             self._value(group, provider, model)
             return
-        if group.ours:
-            self.matched_nano += theirs.amount_nano
+        self.matched_nano += max(0, min(theirs.amount_nano, ours))
         self._compare(group, provider, model, whole=whole)
 
     def _compare(self, group: Group, provider: str, model: str, *, whole: bool) -> None:
@@ -136,7 +135,7 @@ class GroupExplainer:
         """Compare quantities where the invoice states no amounts, at our prices."""
         difference, detail = _stated_difference(group)
         self.valued_nano += group.amount_nano + difference
-        self.matched_nano += group.amount_nano + difference if group.ours else 0
+        self.matched_nano += max(0, min(group.amount_nano + difference, group.amount_nano))
         item = Item(None, group.theirs.position, group.amount_nano, group.amount_nano + difference, difference)
         self.findings.add(FindingKey(Cause.QUANTITY, detail, provider, model), item)
 

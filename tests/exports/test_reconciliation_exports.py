@@ -1,0 +1,127 @@
+"""A report is exact, self-contained and safe: what others wrote stays text, in a page as in a spreadsheet."""
+
+import csv
+import re
+
+import pytest
+
+from metering.domain.reconciliation.bridge import Bridge, Step
+from metering.domain.reconciliation.causes import Cause
+from metering.domain.reconciliation.records import Evidence, Invoice, Reconciliation, ReconciliationReport, Variance
+from metering.domain.reconciliation.words import detail_words
+from metering.exports.reconciliation_csv import evidence_csv, reconciliation_csv
+from metering.exports.reconciliation_html import reconciliation_html, shown
+from metering.exports.waterfall import Bar, waterfall
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def variance(**overrides):
+    fields = {
+        "id": 1, "reconciliation_id": 1, "cause": "quantity", "detail": "cached_as_input", "provider": "together",
+        "model": "llama", "basis": "inferred", "amount_nano": 1_000_000_001, "items": 3, "tolerated": False, "alternatives": (),
+        "state": "open", "who": "reconcile", "reason": "found", "decided_at": 0, "corrected_nano": 0, "adjustment": "",
+    }  # fmt: skip
+    return Variance(**fields | overrides)
+
+
+def report(*variances, ours=2_000_000_000, **invoice):
+    theirs = ours + sum(each.amount_nano for each in variances)
+    steps = tuple(Step(Cause(each.cause), each.amount_nano, each.items) for each in variances)
+    head = {
+        "id": 1, "account_id": 2, "biller": "huggingface", "provider": "", "number": "", "format": "csv", "file": "",
+        "grain": "request", "routes": ("routed",), "start": 0, "end": 86_400_000_000, "issued_at": 0, "unit_nano": 1,
+        "lines": 1, "lines_nano": theirs, "total_nano": None, "supersedes_id": None, "notes": (), "imported_at": 0,
+    }  # fmt: skip
+    run = Reconciliation(
+        id=1, invoice_id=1, account_id=2, run_at=0, ours_nano=ours, theirs_nano=theirs, requests=1, matched_requests=1,
+        usage_nano=theirs, matched_nano=ours, valued=False, tolerance_nano=0,
+    )  # fmt: skip
+    return ReconciliationReport(run, Invoice(**head | invoice), tuple(variances), Bridge(ours, theirs, steps))
+
+
+def test_the_page_shows_every_amount_exactly_and_needs_nothing_else():
+    page = reconciliation_html(report(variance()), "acme", made_at=0)
+    assert "+$1.000000001" in page
+    assert "cached tokens charged as input" in page
+    assert "inferred" in page
+    assert re.findall(r"<(?:script|link|img|iframe)|https?://|@import|url\((?!#)", page) == []
+
+
+def test_what_others_wrote_stays_text():
+    detail, alternatives = f"model x/{HOSTILE}", (f"price:{HOSTILE}",)
+    bad = variance(model=HOSTILE, provider=HOSTILE, detail=detail, reason=HOSTILE, who=HOSTILE, alternatives=alternatives)
+    page = reconciliation_html(report(bad, number=HOSTILE, notes=(HOSTILE,), biller=HOSTILE), HOSTILE, made_at=0)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_bill_that_agrees_says_so():
+    assert "the bill agrees, to the nano-dollar" in reconciliation_html(report(), "acme", made_at=0)
+
+
+def bars(drawing):
+    return [(int(x), int(width)) for x, width in re.findall(r'<rect class="bar[^>]*? x="(\d+)"[^>]*? width="(\d+)"', drawing)]
+
+
+def test_steps_of_the_drawing_begin_where_the_one_before_ended():
+    steps = [Bar("a", 1_000, "total", ""), Bar("b", 500, "more", ""), Bar("c", -1_200, "less", ""), Bar("d", 300, "total", "")]
+    first, more, less, last = bars(waterfall(steps, axis=str))
+    assert more[0] == first[0] + first[1]
+    assert less[0] + less[1] == more[0] + more[1]
+    assert last[0] + last[1] == less[0]
+
+
+def test_small_steps_beside_large_totals_are_seen_and_the_axis_says_where_it_begins():
+    drawing = waterfall([Bar("a", 10**12, "total", ""), Bar("b", 10, "more", ""), Bar("c", 10**12 + 10, "total", "")], axis=str)
+    assert f"the axis begins at {10**12 - 3}" in drawing
+    assert bars(drawing)[1][1] > 100
+
+
+@pytest.mark.parametrize("amounts", [(0, 0, 0), (5, -10, -5), (0, 7, 7), (-3, 3, 0)])
+def test_any_bridge_can_be_drawn(amounts):
+    ours, step, theirs = amounts
+    drawing = waterfall([Bar("a", ours, "total", ""), Bar("b", step, "more", ""), Bar("c", theirs, "total", "")], axis=str)
+    assert all(330 <= x <= 790 and 2 <= width <= 460 for x, width in bars(drawing))
+
+
+def test_amounts_are_written_exactly():
+    assert [shown(nano, signed=True) for nano in (0, 1, -1, 1_234_500_000_000)] == [
+        "$0.00", "+$0.000000001", "\u2212$0.000000001", "+$1,234.50",
+    ]  # fmt: skip
+
+
+def test_the_rows_of_the_csv_lead_from_ours_to_theirs():
+    text = reconciliation_csv(report(variance(), variance(cause="refund", detail="", amount_nano=-7)))
+    rows = list(csv.DictReader(text.splitlines()))
+    bridge = [(row["row"], int(row["amount_nano_usd"])) for row in rows if row["row"] != "variance"]
+    assert bridge == [("ours", 2_000_000_000), ("step", 1_000_000_001), ("step", -7), ("theirs", 2_999_999_994)]
+
+
+def test_text_that_a_spreadsheet_would_run_is_made_inert_and_amounts_stay_numbers():
+    item = Evidence("=1+1", "@x", None, "-p", "+m", "\tid", 3, 1, 2, 3, -5, None, -5)
+    (head, row) = csv.reader("".join(evidence_csv([(variance(), item)])).splitlines())
+    told = dict(zip(head, row, strict=True))
+    assert (told["event_id"], told["source"], told["provider"], told["model"]) == ("'=1+1", "'@x", "'-p", "'+m")
+    assert (told["ours_nano_usd"], told["theirs_nano_usd"], told["difference_nano_usd"]) == ("-5", "", "-5")
+
+
+@pytest.mark.parametrize(
+    ("detail", "words"),
+    [
+        ("cached_as_input", "cached tokens charged as input"),
+        ("input_tokens+output_tokens", "input tokens and output tokens"),
+        ("+2 h", "a period that begins and ends 2 h later"),
+        ("-5.5 h", "a period that begins and ends 5.5 h earlier"),
+        ("day 20000", "the day 2024-10-04"),
+        ("model together/a:b", "a:b at together"),
+        ("rate 7", "the price of rate 7"),
+        (
+            "quantity:cached_as_input+price:rate 3 | period_edge:+2 h",
+            "billed for another quantity: cached tokens charged as input and billed at another price: the price of rate 3; or"
+            " counted in the neighbouring period by one side: a period that begins and ends 2 h later",
+        ),
+    ],
+)
+def test_details_are_said_in_words(detail, words):
+    assert detail_words(detail) == words
