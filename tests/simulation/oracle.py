@@ -114,10 +114,10 @@ class Account:
         return dict(usage)
 
     def _included(self, month: int) -> int:
-        return max(0, plans_of(month, self.said).credit_nano - self.elsewhere[month])
+        return max(0, plans_of(month, tuple(self.said)).credit_nano - self.elsewhere[month])
 
     def _figures(self, month: int, paid: Paid, posted: Paid, carried: int) -> Figures:
-        plans = plans_of(month, self.said)
+        plans = plans_of(month, tuple(self.said))
         credits = {key: paid.get(key, 0) - posted.get(key, 0) for key in {**posted, **paid}}
         adjusted = [each.what for each in self.adjusted if each.billed == month]
         usage, partners = self._billed(month, BILLED), self._billed(month, ("provider_key",))

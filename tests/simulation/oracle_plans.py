@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from itertools import groupby
 
 from simulation.expected import Fee
@@ -56,7 +57,8 @@ def terms(plan: str, day: date) -> PlanRow:
     return max((row for row in CATALOGUE if row.plan == plan and row.since <= day), key=lambda row: row.since)
 
 
-def plans_of(month: int, said: Sequence[SetPlan]) -> MonthOfPlans:
+@lru_cache(4_096)
+def plans_of(month: int, said: tuple[SetPlan, ...]) -> MonthOfPlans:
     """Return what a month comes to, from all that was said of an account's plans, in the order in which it was said."""
     days = list(_days(month, said))
     fees: list[Fee] = []

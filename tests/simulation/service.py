@@ -31,14 +31,12 @@ from metering.operations.grant_credits import grant_credits, note_used_elsewhere
 from metering.operations.import_prices import Sheet, import_prices
 from metering.operations.ingest import Ingester, IngestSettings, Origin
 from metering.operations.manage_accounts import declare_account, set_plan, show_account
-from metering.operations.query_spend import query_spend
 from metering.operations.rate_unpriced import rate_unpriced
 from metering.operations.rerate import continue_rerate, start_rerate
 from metering.operations.show_credit_ledger import LedgerRow, show_ledger
 from metering.operations.show_statement import show_statement
-from metering.operations.verify import verify
+from metering.operations.verify import Check, verify
 from metering.operations.void_credits import void_credits
-from metering.domain.spend import SpendQuery
 from metering.storage.credits import overdrawn_grants
 from metering.storage.database import reading
 from metering.storage.tables import statements
@@ -73,6 +71,16 @@ PLANS = PlanCatalogue(
     for row in CATALOGUE
 )  # fmt: skip
 _CREDIT_LINE = re.compile(r"\w+ credit( (?P<reference>.+?))??( (applied to|restored from) \d{4}-\d\d)?")
+_BILLED = """
+    SELECT series.account_id, SUM(amounts.nano)
+    FROM (
+        SELECT series_id, charge_nano AS nano FROM events WHERE charge_nano IS NOT NULL
+        UNION ALL SELECT series_id, amount_nano FROM charges
+    ) AS amounts
+    JOIN series ON series.id = amounts.series_id
+    WHERE series.route IN ('routed', 'serverless')
+    GROUP BY series.account_id
+"""
 _FLAGS = {"beyond_plan", "unpriced_usage", "route_unknown", "fee_unknown", "credit_is_upper_bound"}
 
 
@@ -132,15 +140,15 @@ class Service:
         """Return every movement of an account's credits."""
         return show_ledger(self.engine, account)
 
-    def billable(self, account: str) -> int:
-        """Return what all requests that Hugging Face bills come to."""
-        filters = {"billable": ("true",), "route": ("routed", "serverless")}
-        rows = query_spend(self.engine, SpendQuery(0, END_OF_TIME, account_id=self.ids[account], filters=filters))
-        return sum(row.amount_nano for row in rows)
+    def billed(self) -> dict[str, int]:
+        """Return what all requests that Hugging Face bills come to, by account, from their charges alone."""
+        with reading(self.engine) as connection:
+            sums = {row[0]: int(row[1]) for row in connection.exec_driver_sql(_BILLED)}
+        return {name: sums.get(account_id, 0) for name, account_id in self.ids.items()}
 
-    def violations(self) -> list[Violation]:
+    def violations(self, checks: tuple[Check, ...]) -> list[Violation]:
         """Return what ``metering verify`` finds."""
-        return verify(self.engine)
+        return verify(self.engine, checks=checks)
 
     def _answer(self, action: Action) -> str:
         try:

@@ -48,17 +48,17 @@ class World:
         self.random = Random(seed)  # noqa: S311 - a life that can be lived again
         self.now = begin(self.random.choice([202608, 202609, 202611])) + self._upto(timedelta(days=20))
         routes = ["", "routed", "provider_key"]
-        self.accounts = tuple((f"a{number}", self.random.choice(routes)) for number in range(self.random.choice([1, 2, 2, 3])))
+        self.accounts = tuple((f"a{number}", self.random.choice(routes)) for number in range(self.random.choice([1, 1, 2])))
         self.records: list[Record] = []
-        self.references: list[str] = []
+        self.granted: list[tuple[str, str]] = []
         self.numbers = 0
 
     def step(self) -> Step:
         """Let time pass and something happen."""
         self._let_time_pass()
         makers = {
-            self._ingest: 34, self._close: 14, self._close_due: 6, self._plan: 9, self._grant: 8, self._adjust: 6,
-            self._price: 7, self._rate: 3, self._rerate: 5, self._void: 4, self._elsewhere: 4, self._restart: 1,
+            self._ingest: 36, self._close: 15, self._close_due: 6, self._plan: 8, self._grant: 8, self._adjust: 6,
+            self._price: 7, self._rate: 3, self._rerate: 6, self._void: 4, self._elsewhere: 4, self._restart: 1,
         }  # fmt: skip
         maker = self.random.choices(list(makers), list(makers.values()))[0]
         interrupted_at = self.random.choice([1, 2, 3, 5, 8, 13, 21, 34]) if self._chance(15) else None
@@ -76,14 +76,14 @@ class World:
         following_month = end(self._month())
         jumps = [
             self.now + self._upto(timedelta(hours=3)),
-            self.now + self._upto(timedelta(days=4)),
-            self.now + self._upto(timedelta(days=12)),
+            self.now + self._upto(timedelta(days=3)),
+            self.now + self._upto(timedelta(days=9)),
             following_month - MICROSECOND,
             following_month,
             following_month + timedelta(hours=72) - MICROSECOND,
             following_month + timedelta(hours=72),
         ]
-        self.now = max(self.now, self.random.choices(jumps, [30, 40, 14, 4, 4, 4, 4])[0])
+        self.now = max(self.now, self.random.choices(jumps, [40, 36, 12, 3, 3, 3, 3])[0])
 
     def _ingest(self) -> Action:
         return Ingest(tuple(self._record() for _ in range(self.random.randint(1, 4))))
@@ -126,7 +126,7 @@ class World:
 
     def _plan(self) -> Action:
         first = date(self._month() // 100, self._month() % 100, 1)
-        near = self.now.date() + timedelta(days=self.random.randint(-20, 20))
+        near = self.now.date() + timedelta(days=self.random.randint(-40, 20))
         day = self.random.choice([first, self.now.date(), self.now.date(), near, end(self._month()).date()])
         seats = 0 if self._chance(4) else self.random.choice([1, 1, 2, 5])
         return SetPlan(self._account(), day, self.random.choice(["free", "pro", "pro", "crew", "crew", "team"]), seats)
@@ -137,17 +137,16 @@ class World:
             None, None, end(month_of(granted_at.date())), granted_at + timedelta(days=self.random.randint(0, 70)),
             end(following(month_of(granted_at.date()))), end(self._month()),
         ])  # fmt: skip
-        if self.references and self._chance(10):
-            reference = self.random.choice(self.references)
-        else:
-            reference = f"g{self._number()}"
-            self.references.append(reference)
+        account, reference = self._account(), f"g{self._number()}"
+        if self.granted and self._chance(10):
+            account, reference = self.random.choice(self.granted)
+        self.granted.append((account, reference))
         kind = self.random.choice(["purchased", "purchased", "promotional", "manual"])
-        return Grant(self._account(), kind, self._amount(), granted_at, expires_at, reference)
+        return Grant(account, kind, self._amount(), granted_at, expires_at, reference)
 
     def _void(self) -> Action:
-        reference = self.random.choice(self.references) if self.references and not self._chance(5) else "never"
-        return Void(self._account(), reference, self.random.choice([None, 1, self._amount()]))
+        account, reference = self.random.choice(self.granted) if self.granted else (self._account(), "never")
+        return Void(account, reference, self.random.choice([None, None, 1, self._amount()]))
 
     def _elsewhere(self) -> Action:
         nano = self._amount() if self._chance(75) else -self.random.choice([1, 50_000_000, self._amount()])
@@ -193,12 +192,12 @@ class World:
         late = min(self.now, first + self._upto(timedelta(days=28)))
         edges = [first, first - MICROSECOND, min(self.now, end(self._month()) - MICROSECOND)]
         recent = max(begin(self._month()), self.now - self._upto(timedelta(days=10)))
-        return self.random.choices([recent, late, self.random.choice(edges), self.now], [60, 22, 12, 6])[0]
+        return self.random.choices([recent, late, self.random.choice(edges), self.now], [44, 36, 14, 6])[0]
 
     def _some_month(self) -> int:
         """Return this month or one of those before."""
         month = self._month()
-        for _ in range(self.random.choices([0, 1, 2, 3], [40, 35, 15, 10])[0]):
+        for _ in range(self.random.choices([0, 1, 2, 3], [25, 47, 18, 10])[0]):
             month = month - 1 if month % 100 > 1 else (month // 100 - 1) * 100 + 12
         return month
 
@@ -222,7 +221,7 @@ class World:
         return timedelta(microseconds=self.random.randrange(most // MICROSECOND))
 
 
-def life(seed: int, steps: int = 40) -> Script:
+def life(seed: int, steps: int = 36) -> Script:
     """Return the life that a seed makes."""
     world = World(seed)
     return Script(seed, world.accounts, (*world.beginning(), *(world.step() for _ in range(steps))))
