@@ -31,7 +31,7 @@ test: $(STAMP) ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 simulate: $(STAMP) ## Live SEEDS=200 random lives from the seed FIRST=0 on; hold every statement against an oracle
-	@$(BIN)/python tests/simulation --seeds $(SEEDS) --first $(FIRST)
+	@PYTHONPATH=tests $(BIN)/python -m simulation --seeds $(SEEDS) --first $(FIRST)
 
 lint: $(STAMP) ## Check style, types and the floors
 	@$(BIN)/ruff format --check .

@@ -6,13 +6,9 @@ Exits with 1 after the first life that fails; what is printed is that life, made
 import argparse
 import sys
 import time
-from pathlib import Path
-
-sys.path[0] = str(Path(__file__).parents[1])
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from simulation.database import one_database
 from simulation.shorten import shortened
 from simulation.simulate import simulate
@@ -41,7 +37,7 @@ def main() -> int:
                 return 1
     seconds = time.perf_counter() - began
     console.print(
-        f"{asked.seeds:,} lives, {steps:,} steps, in {seconds:,.0f} s: every statement is what the oracle says, to the nano-dollar."
+        f"{asked.seeds:,} lives, {steps:,} steps, in {seconds:,.0f} s: each statement is what the oracle says, to the nano-USD."
     )
     return 0
 

@@ -90,9 +90,7 @@ class Account:
 
     def is_waiting(self, month: int) -> bool:
         """Whether usage that is billed in a month waits for a price."""
-        return any(
-            event.is_unpriced and event.route != "unknown" for event in self.events if event.first_billed == month
-        )
+        return any(event.is_unpriced and event.route != "unknown" for event in self.events if event.first_billed == month)
 
     def due(self, at: datetime) -> bool:
         """Whether the next month closes by itself."""
@@ -118,14 +116,14 @@ class Account:
 
     def _figures(self, month: int, paid: Paid, posted: Paid, carried: int) -> Figures:
         plans = plans_of(month, tuple(self.said))
-        credits = {key: paid.get(key, 0) - posted.get(key, 0) for key in {**posted, **paid}}
+        moved = {key: paid.get(key, 0) - posted.get(key, 0) for key in {**posted, **paid}}
         adjusted = [each.what for each in self.adjusted if each.billed == month]
         usage, partners = self._billed(month, BILLED), self._billed(month, ("provider_key",))
-        exact = Fraction(sum(usage.values()) + sum(each.nano for each in adjusted) - sum(credits.values()), CENT)
+        exact = Fraction(sum(usage.values()) + sum(each.nano for each in adjusted) - sum(moved.values()), CENT)
         exact += carried + sum(cents or 0 for *_, cents in plans.fees)
         cents = rounded(exact)
         own = usage[month] + sum(each.nano for each in adjusted if each.month == month)
-        uncovered = max(0, own) - sum(nano for (_, of), nano in credits.items() if of == month)
+        uncovered = max(0, own) - sum(nano for (_, of), nano in moved.items() if of == month)
         mine = [event for event in self.events if event.first_billed == month]
         answered = [event for event in mine if event.succeeded]
         unknown = _outside(event for event in answered if event.route == "unknown")
@@ -141,7 +139,7 @@ class Account:
             usage={origin: nano for origin, nano in usage.items() if nano},
             adjustments={each.reference: (each.month, each.nano) for each in adjusted},
             fees=plans.fees,
-            credits={key: nano for key, nano in credits.items() if nano},
+            credits={key: nano for key, nano in moved.items() if nano},
             included_left=self._included(month) - paid.get((INCLUDED, month), 0),
             lasting_left=sum(
                 grant.nano - grant.voided - _of_grant(paid, grant)

@@ -20,7 +20,7 @@ Paid = dict[tuple[str, int], int]
 
 @dataclass(slots=True)
 class GrantHeld:
-    """A grant that outlives a month. ``order`` is the place in which it was recorded; ``is_over``: a close has let it expire."""
+    """A grant that outlives a month. ``order`` is when it was recorded; ``is_over``: a close has let it expire."""
 
     reference: str
     kind: str

@@ -1,4 +1,4 @@
-"""What each thing that somebody does must come to: what it answers, and what is known afterwards. Shares no code with the service."""
+"""What each thing that somebody does must come to: what it answers, and what is known afterwards."""
 
 from dataclasses import replace
 from datetime import datetime

@@ -68,7 +68,9 @@ def plans_of(month: int, said: tuple[SetPlan, ...]) -> MonthOfPlans:
         if fee != 0:
             cents = None if fee is None else rounded(Fraction(fee * seats * len(span), len(days)))
             fees.append((plan, seats, span[0], len(span), cents))
-    credit, where = max(((terms(plan, day).credit_nano * seats, (plan, day)) for day, (plan, seats) in days), key=lambda x: x[0])
+    credit, where = max(
+        ((terms(plan, day).credit_nano * seats, (plan, day)) for day, (plan, seats) in days), key=lambda x: x[0]
+    )
     last_day, (last_plan, _) = days[-1]
     return MonthOfPlans(fees, credit, terms(*where).pays_elsewhere, terms(last_plan, last_day).invoiced)
 

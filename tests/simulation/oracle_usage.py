@@ -18,7 +18,7 @@ OUTPUT = frozenset({"output_tokens", "images", "compute_ms"})
 
 @dataclass(slots=True)
 class Counted:
-    """A request that counts. ``nano`` is what it costs as far as is known, ``billed`` all that was ever posted: (month, nano)."""
+    """A request that counts. ``nano`` is what it costs as far as is known, ``billed`` what was ever posted: (month, nano)."""
 
     record: Record
     route: str

@@ -1,4 +1,4 @@
-"""What happens in a simulated life, step by step: plain values that service and oracle are both told, and that print as they are.
+"""What happens in a simulated life, step by step: plain values that service and oracle are both told.
 
 Nothing in here is taken from the service: times are aware datetimes, months are ``YYYYMM``, money is whole nano-USD, a price is
 whole pico-USD for a block of units.
@@ -157,7 +157,9 @@ class Step:
     interrupted_at: int | None = None
 
     def __str__(self) -> str:
-        broken = "" if self.interrupted_at is None else f"  [broken off before statement {self.interrupted_at}, then done again]"
+        broken = (
+            "" if self.interrupted_at is None else f"  [broken off before statement {self.interrupted_at}, then done again]"
+        )
         return f"{self.at:%Y-%m-%d %H:%M:%S.%f}  {self.action}{broken}"
 
 

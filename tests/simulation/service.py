@@ -1,4 +1,4 @@
-"""The service under simulation: what it is told is done by its operations on a real database, and answered as the oracle answers.
+"""The service in a simulated life: its operations on a real database, with the answers that the oracle gives.
 
 An operation can be broken off before its n-th statement, or, where it has fewer, before its commit. The process then starts
 anew, and does it again.
@@ -11,6 +11,24 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from builders import batch_of
+from simulation.expected import Figures
+from simulation.script import (
+    CATALOGUE,
+    Action,
+    Adjust,
+    Close,
+    CloseDue,
+    Grant,
+    Ingest,
+    NoteElsewhere,
+    Price,
+    RateUnpriced,
+    Record,
+    Rerate,
+    SetPlan,
+    Step,
+    Void,
+)
 from sqlalchemy import Connection, Engine, event, select
 
 from metering.domain.credit_ledger import EntryKind
@@ -42,24 +60,6 @@ from metering.storage.database import reading
 from metering.storage.tables import statements
 from pricing.plans import PlanCatalogue, PlanTerms
 from pricing.quantities import Quantities
-from simulation.expected import Figures
-from simulation.script import (
-    CATALOGUE,
-    Action,
-    Adjust,
-    Close,
-    CloseDue,
-    Grant,
-    Ingest,
-    NoteElsewhere,
-    Price,
-    RateUnpriced,
-    Record,
-    Rerate,
-    SetPlan,
-    Step,
-    Void,
-)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 END_OF_TIME = 4_102_444_800_000_000
@@ -239,21 +239,21 @@ def broken_off(engine: Engine, statement: int) -> Iterator[None]:
 def figures_of(statement: Statement) -> Figures:
     """Return a statement's figures, read from its lines where they stand there."""
     usage: Counter[int] = Counter()
-    credits: Counter[tuple[str, int]] = Counter()
+    paid: Counter[tuple[str, int]] = Counter()
     adjustments = {}
     for line in statement.lines:
         origin, pico = line.origin_month or statement.month, line.amount_pico or 0
         if line.kind in (LineKind.USAGE, LineKind.ROUNDING, LineKind.REPORTED):
             usage[origin] += pico
         elif line.kind is LineKind.CREDIT:
-            credits[_credited(line.description), origin] -= pico // 1_000
+            paid[_credited(line.description), origin] -= pico // 1_000
         elif line.kind is LineKind.ADJUSTMENT:
             adjustments[line.description.split(":")[0].removeprefix("Adjustment ")] = origin, pico // 1_000
     return Figures(
         usage={origin: _whole_nano(pico) for origin, pico in usage.items() if pico},
         adjustments=adjustments,
         fees=[(fee.plan, fee.seats, fee.first_day, fee.days, fee.amount_cents) for fee in statement.plan.fees],
-        credits=dict(credits),
+        credits=dict(paid),
         included_left=statement.credits.included_left_nano,
         lasting_left=statement.credits.purchased_left_nano,
         carried_in_cents=statement.carried_in_cents,

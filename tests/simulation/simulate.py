@@ -4,15 +4,15 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
-
-from metering.operations.verify import CHECKS, STATEMENT_CHECKS
 from simulation.expected import INCLUDED
 from simulation.oracle import BILLED, Account
 from simulation.oracle_life import Oracle
 from simulation.oracle_plans import month_of
 from simulation.script import Close, CloseDue, Grant, NoteElsewhere, Script, Step, Void
 from simulation.service import Service, figures_of, left_by_ledger, paid_by_ledger
+from sqlalchemy import Engine
+
+from metering.operations.verify import CHECKS, STATEMENT_CHECKS
 
 LOOK_EVERY = 12
 CENT_PICO = 10_000_000_000
@@ -106,7 +106,9 @@ class _Witness:
             statement = self._service.statement(account.name, month)
             billed += statement.usage_nano
             yield from _compared(f"{account.name} {month}, draft", expected, statement)
-        later = sum(nano for event in account.events for month, nano in event.billed if month > through and event.route in BILLED)
+        later = sum(
+            nano for event in account.events for month, nano in event.billed if month > through and event.route in BILLED
+        )
         if billed + later != events.get(account.name, 0):
             yield f"{account.name}: statements come to {billed} and {later}, requests to {events}"
 

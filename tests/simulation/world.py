@@ -1,4 +1,4 @@
-"""Random lives: a seed makes a script, always the same one. Instants lie where rules change: ends of months, of grace, of credits."""
+"""Random lives: a seed makes a script, always the same one. Many instants lie where rules change, or just before."""
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -35,7 +35,11 @@ Prices = tuple[tuple[str, tuple[int, int]], ...]
 # (provider, model, prices that it begins with: (pico-USD, block) by kind of quantity)
 MODELS: tuple[tuple[str, str, Prices | None], ...] = (
     ("together", "llama", (("input_tokens", (880_000, 1)), ("output_tokens", (880_000, 1)))),
-    ("fireworks-ai", "qwen", (("input_tokens", (37_500, 1)), ("cache_read_tokens", (3_750, 1)), ("output_tokens", (1_200_000, 1)))),
+    (
+        "fireworks-ai",
+        "qwen",
+        (("input_tokens", (37_500, 1)), ("cache_read_tokens", (3_750, 1)), ("output_tokens", (1_200_000, 1))),
+    ),
     ("hf-inference", "minilm", (("compute_ms", (432_000_000_001, 3_600_000)),)),
     ("novita", "unlisted", None),
 )
@@ -45,7 +49,7 @@ class World:
     """What has been made of a life so far, as far as later steps refer to it."""
 
     def __init__(self, seed: int) -> None:
-        self.random = Random(seed)  # noqa: S311 - a life that can be lived again
+        self.random = Random(seed)
         self.now = begin(self.random.choice([202608, 202609, 202611])) + self._upto(timedelta(days=20))
         routes = ["", "routed", "provider_key"]
         self.accounts = tuple((f"a{number}", self.random.choice(routes)) for number in range(self.random.choice([1, 1, 2])))
@@ -208,7 +212,9 @@ class World:
         return self.random.choice(self.accounts)[0]
 
     def _amount(self) -> int:
-        return self.random.choice([1, 99_999_999, 100_000_000, USD // 2, 2 * USD, 3 * USD + 1, 10 * USD, self.random.randint(1, 9 * USD)])
+        return self.random.choice(
+            [1, 99_999_999, 100_000_000, USD // 2, 2 * USD, 3 * USD + 1, 10 * USD, self.random.randint(1, 9 * USD)]
+        )
 
     def _number(self) -> int:
         self.numbers += 1
