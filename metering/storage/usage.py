@@ -1,5 +1,7 @@
 """What statements and credits are computed from: rollups by billing month."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, and_, case, func, literal, select
 
 from metering.domain.events import BILLED_ROUTES
@@ -69,6 +71,17 @@ def billable_by_months(connection: Connection, account_id: int) -> dict[tuple[in
         .group_by(*months)
     )
     return {(billing, origin): whole_sum(high, low) for billing, origin, high, low in connection.execute(statement)}
+
+
+def first_billed(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
+    """Return the first month in which usage of each of the accounts is billed."""
+    statement = (
+        select(series.c.account_id, func.min(month_rollups.c.billing_month))
+        .join(month_rollups, month_rollups.c.series_id == series.c.id)
+        .where(series.c.account_id.in_(account_ids))
+        .group_by(series.c.account_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def accounts_billed_in(connection: Connection, month: int) -> list[int]:
