@@ -61,7 +61,7 @@ class World:
         """Let time pass and something happen."""
         self._let_time_pass()
         makers = {
-            self._ingest: 36, self._close: 15, self._close_due: 6, self._plan: 8, self._grant: 8, self._adjust: 6,
+            self._ingest: 36, self._close: 15, self._close_due: 6, self._plan: 8, self._grant: 8, self._adjust: 8,
             self._price: 7, self._rate: 3, self._rerate: 6, self._void: 4, self._elsewhere: 4, self._restart: 1,
         }  # fmt: skip
         maker = self.random.choices(list(makers), list(makers.values()))[0]
@@ -90,12 +90,12 @@ class World:
         self.now = max(self.now, self.random.choices(jumps, [40, 36, 12, 3, 3, 3, 3])[0])
 
     def _ingest(self) -> Action:
-        return Ingest(tuple(self._record() for _ in range(self.random.randint(1, 4))))
+        return Ingest(tuple(self._record() for _ in range(self.random.randint(1, 5))))
 
     def _record(self) -> Record:
         if self.records and self._chance(12):
             return self._again(self.random.choice(self.records))
-        provider, model, _ = self.random.choice(MODELS)
+        provider, model, _ = self.random.choices(MODELS, [3, 2, 2, 3])[0]
         record = Record(
             id=f"r{self._number()}",
             account=STRANGER if self._chance(3) else self._account(),
@@ -162,15 +162,16 @@ class World:
         return Adjust(self._account(), month, nano, f"d{self.random.randint(1, 12)}")
 
     def _price(self) -> Action:
-        provider, model, prices = self.random.choice(MODELS)
+        # The price that comes late is what keeps months open, and what corrections are made of.
+        provider, model, prices = self.random.choices(MODELS, [1, 1, 1, 3])[0]
         prices = prices or (("input_tokens", (250_000, 1)), ("output_tokens", (1_000_000, 1)))
         scaled = tuple(
             (kind, (pico * self.random.choice([0, 50, 90, 100, 118, 250]) // 100, block)) for kind, (pico, block) in prices
         )
         account = self._account() if self._chance(25) else None
         gone = account is None and self._chance(8)
-        since = self.random.choice([BEFORE_ALL, begin(self._month()), self._time_of_event(), self._time_of_event()])
-        return Price(account, provider, model, since, None if gone else scaled, self._chance(40))
+        since = self.random.choice([BEFORE_ALL, begin(self._month()), *(self._time_of_event() for _ in range(4))])
+        return Price(account, provider, model, since, None if gone else scaled, self._chance(60))
 
     def _rate(self) -> Action:
         return RateUnpriced(self._account() if self._chance(30) else None)
@@ -196,12 +197,12 @@ class World:
         late = min(self.now, first + self._upto(timedelta(days=28)))
         edges = [first, first - MICROSECOND, min(self.now, end(self._month()) - MICROSECOND)]
         recent = max(begin(self._month()), self.now - self._upto(timedelta(days=10)))
-        return self.random.choices([recent, late, self.random.choice(edges), self.now], [44, 36, 14, 6])[0]
+        return self.random.choices([recent, late, self.random.choice(edges), self.now], [34, 46, 14, 6])[0]
 
     def _some_month(self) -> int:
         """Return this month or one of those before."""
         month = self._month()
-        for _ in range(self.random.choices([0, 1, 2, 3], [25, 47, 18, 10])[0]):
+        for _ in range(self.random.choices([0, 1, 2, 3], [18, 50, 21, 11])[0]):
             month = month - 1 if month % 100 > 1 else (month // 100 - 1) * 100 + 12
         return month
 
