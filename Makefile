@@ -10,7 +10,9 @@ DATA := var
 export METERING_DATABASE_URL ?= sqlite:///$(DATA)/metering.db
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sample test lint bench constraints clean
+SEEDS ?= 200
+FIRST ?= 0
+.PHONY: help install run sample test simulate lint bench constraints clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +29,9 @@ run: $(STAMP) ## Load a month of sample traffic, show what it cost, serve the AP
 
 test: $(STAMP) ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+simulate: $(STAMP) ## Live SEEDS=200 random lives from the seed FIRST=0 on; hold every statement against an oracle
+	@PYTHONPATH=tests $(BIN)/python -m simulation --seeds $(SEEDS) --first $(FIRST)
 
 lint: $(STAMP) ## Check style, types and the floors
 	@$(BIN)/ruff format --check .

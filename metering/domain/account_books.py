@@ -27,6 +27,7 @@ from metering.domain.credits import (
 )
 from metering.domain.instants import day_number, month_of, month_of_day, next_month
 from metering.domain.plan_history import FREE, PlanChange, PlanMonth, plan_month
+from metering.domain.statement_lines import UsageSums
 from pricing.money import NANO_PER_CENT, divide_half_away
 from pricing.plans import PlanCatalogue
 
@@ -107,11 +108,15 @@ class AccountBooks:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What stands on a statement beside its own month's usage, fees and credits. ``carried_in_cents`` is zero or less."""
+    """What stands on a statement beside its own month's usage, fees and credits. ``carried_in_cents`` is zero or less.
+
+    ``priced_at_last`` is usage that an earlier statement called unpriced and that this one takes from what is unpriced.
+    """
 
     adjustments: tuple[Adjustment, ...] = ()
     corrections: tuple[CreditCorrection, ...] = ()
     carried_in_cents: int = 0
+    priced_at_last: tuple[UsageSums, ...] = ()
 
 
 NOTHING_BESIDE = Beside()

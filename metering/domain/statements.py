@@ -154,6 +154,8 @@ def draft_statement(
     if carried_out:
         lines.append(carried_line("Carried forward to the next statement", -carried_out))
     total = max(0, rounded)
+    unpriced = _unpriced(usage, beside)
+    route_unknown = _outside(s for s in usage if s.route == UNKNOWN and s.price_grade != PriceGrade.EXEMPT)
     lines.append(
         StatementLine(kind=LineKind.RESIDUAL, description="Rounding of the total to cents", amount_pico=rounded - exact)
     )
@@ -171,16 +173,23 @@ def draft_statement(
         residual_pico=rounded - exact,
         owed_to_partners=tuple(usage_lines(partners, rates)),
         owed_to_partners_nano=sum(sums.amount_nano for sums in partners),
-        unpriced=_outside(s for s in usage if s.price_grade == PriceGrade.UNPRICED and s.route != UNKNOWN),
-        route_unknown=_outside(s for s in usage if s.route == UNKNOWN and s.price_grade != PriceGrade.EXEMPT),
+        unpriced=unpriced,
+        route_unknown=route_unknown,
         failed_events=sum(sums.events for sums in usage if sums.price_grade == PriceGrade.EXEMPT),
         events=sum(sums.events for sums in usage),
-        flags=_flags(plan, usage, credits_of_month, lines),
+        flags=_flags(plan, usage, credits_of_month, lines)
+        | {flag for flag, found in ((Flag.UNPRICED_USAGE, unpriced), (Flag.ROUTE_UNKNOWN, route_unknown)) if found},
         adjustments_nano=sum(each.amount_nano for each in beside.adjustments),
         credits_corrected_nano=sum(each.amount_nano for each in beside.corrections),
         carried_in_cents=beside.carried_in_cents,
         carried_out_cents=carried_out,
     )
+
+
+def _unpriced(usage: Sequence[UsageSums], beside: Beside) -> tuple[OutsideUsage, ...]:
+    """Return what waits for a price. What earlier statements called unpriced must not hide what has come late since."""
+    waiting = (*(sums for sums in usage if sums.price_grade == PriceGrade.UNPRICED), *beside.priced_at_last)
+    return _outside(sums for sums in waiting if sums.route != UNKNOWN)
 
 
 def _outside(usage: Iterable[UsageSums]) -> tuple[OutsideUsage, ...]:
@@ -200,7 +209,7 @@ def _outside(usage: Iterable[UsageSums]) -> tuple[OutsideUsage, ...]:
             origin_month=origin or None,
         )
         for (provider, model, route, origin), same in sorted(grouped.items())
-        # What has been priced since its month was closed takes it from what was unpriced there: that is no usage.
+        # What has been priced, or priced again, since its month was closed is taken back here and put in place: no usage.
         if sum(sums.events for sums in same) > 0
     )
 
@@ -211,8 +220,6 @@ def _flags(
     present = [sums for sums in usage if sums.events > 0]
     found = {
         Flag.BEYOND_PLAN: credits_of_month.uncovered_nano > 0 and not plan.invoiced,
-        Flag.UNPRICED_USAGE: any(s.price_grade == PriceGrade.UNPRICED and s.route != UNKNOWN for s in present),
-        Flag.ROUTE_UNKNOWN: any(s.route == UNKNOWN and s.price_grade != PriceGrade.EXEMPT for s in present),
         Flag.FEE_UNKNOWN: any(fee.amount_cents is None for fee in plan.fees),
         Flag.INCLUDED_CREDIT_UNKNOWN: plan.included_credit_nano is None,
         Flag.CREDIT_IS_UPPER_BOUND: plan.credits_pay_elsewhere and bool(plan.included_credit_nano),

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, case, func, literal, select
 
-from metering.domain.events import BILLED_ROUTES
+from metering.domain.events import BILLED_ROUTES, PriceGrade
+from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.statements import UsageSums
+from metering.storage.event_quantities import quantity
 from metering.storage.sql import by_code_point, halved_sum, whole_sum
-from metering.storage.tables import month_rollups, series
+from metering.storage.tables import charges, events, month_rollups, series
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS
 
@@ -54,6 +56,45 @@ def usage_of_month(connection: Connection, account_id: int, month: int) -> list[
             quantities=tuple(row[width + 1 : -2]),
             amount_nano=whole_sum(*row[-2:]),
             origin_month=None if row[8] == month else row[8],
+        )
+        for row in connection.execute(statement)
+    ]
+
+
+def priced_at_last(connection: Connection, account_id: int, month: int) -> list[UsageSums]:
+    """Return the usage that was unpriced in earlier billing months and is taken back in ``month``, by day of the event.
+
+    Sums of rollups do not tell it from what came late and is unpriced: one takes the other away.
+    """
+    what = series.c.route, series.c.provider, series.c.model, series.c.operation, events.c.quantity_grade
+    day = (events.c.event_time // literal(MICROS_PER_DAY, Int64)).label("day")
+    statement = (
+        select(*what, day, func.count(), *(func.sum(quantity(kind)) for kind in ALL_KINDS))
+        .join_from(charges, events, events.c.id == charges.c.event_id)
+        .join(series, series.c.id == charges.c.series_id)
+        .where(
+            series.c.account_id == account_id,
+            charges.c.billing_month == month,
+            charges.c.sign == -1,
+            charges.c.price_grade == int(PriceGrade.UNPRICED),
+            events.c.billing_month < month,
+        )
+        .group_by(*what, day)
+    )
+    return [
+        UsageSums(
+            route=row[0],
+            provider=row[1],
+            model=row[2],
+            operation=row[3],
+            rate_id=0,
+            price_grade=PriceGrade.UNPRICED,
+            quantity_grade=row[4],
+            billable=row[0] in BILLED_ROUTES,
+            events=row[6],
+            quantities=tuple(row[7:]),
+            amount_nano=0,
+            origin_month=month_of_day(row[5]),
         )
         for row in connection.execute(statement)
     ]

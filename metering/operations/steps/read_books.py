@@ -1,11 +1,13 @@
 """Reading an account's books, and its statements: closed ones from storage, open ones as closing them now would make them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from metering.domain.account_books import AccountBooks, BookedMonth, open_months
 from metering.domain.credit_ledger import credits_on_statement
+from metering.domain.events import PriceGrade
 from metering.domain.plan_history import plan_month
 from metering.domain.statement_record import StatementRecord, read_record, statement_of
 from metering.domain.statements import Statement, draft_statement
@@ -16,7 +18,7 @@ from metering.storage.credits import grants_of, ledger_of, used_elsewhere
 from metering.storage.plans import plan_changes_of
 from metering.storage.price_tables import load_rates
 from metering.storage.statements import ClosedStatement, closed_months, statement_of_month
-from metering.storage.usage import billable_by_months, usage_of_month
+from metering.storage.usage import billable_by_months, priced_at_last, usage_of_month
 from pricing.plans import PlanCatalogue
 from pricing.rates import Rate
 
@@ -66,8 +68,11 @@ def booked_month(books: AccountBooks, month: int, catalogue: PlanCatalogue) -> B
 def drafted(connection: Connection, account: AccountRow, booked: BookedMonth) -> Statement:
     """Return the statement that a month's books and its rollups make."""
     usage = usage_of_month(connection, account.id, booked.month)
+    beside = booked.beside
+    if any(sums.origin_month and sums.price_grade == PriceGrade.UNPRICED for sums in usage):
+        beside = replace(beside, priced_at_last=tuple(priced_at_last(connection, account.id, booked.month)))
     rates = load_rates(connection, {sums.rate_id for sums in usage if sums.rate_id})
-    return draft_statement(account.name, booked.plan, usage, booked.credits, rates, booked.beside)
+    return draft_statement(account.name, booked.plan, usage, booked.credits, rates, beside)
 
 
 def statements_of_account(

@@ -1,0 +1,34 @@
+"""A database for one life after the other: the same SQLite file, each time as the migrations made it."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from databases import SqliteDatabases
+from sqlalchemy import Engine
+
+from metering.storage.database import open_database
+
+
+@contextmanager
+def one_database() -> Iterator[Callable[[], Engine]]:
+    """Give a function that empties the database and returns its engine, which knows by then how statements are written."""
+    folder = Path(tempfile.mkdtemp(prefix="metering-simulation-"))
+    databases = SqliteDatabases(folder)
+    engine = open_database(databases.bare())
+    file, migrated = Path(str(engine.url.database)), Path(str(open_database(databases.new()).url.database))
+
+    def emptied() -> Engine:
+        engine.dispose()
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{file}{suffix}").unlink(missing_ok=True)
+        shutil.copy(migrated, file)
+        return engine
+
+    try:
+        yield emptied
+    finally:
+        engine.dispose()
+        shutil.rmtree(folder)

@@ -1,0 +1,94 @@
+"""What the plans of a month come to, found by walking through the days. Written from the rules, not from the service.
+
+Seats count on the 1st. An upgrade counts from its day and tops the included credit up to the larger grant, never both; any
+other change counts from the next 1st. A fee for part of a month is whole days, rounded half away from zero to cents.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from fractions import Fraction
+from functools import lru_cache
+from itertools import groupby
+
+from simulation.expected import Fee
+from simulation.script import CATALOGUE, PlanRow, SetPlan
+
+Held = tuple[str, int]
+"""(plan, seats)."""
+
+FREE: Held = ("free", 1)
+
+
+@dataclass(frozen=True, slots=True)
+class MonthOfPlans:
+    """What a month's plans come to; ``pays_elsewhere`` is about the credit, ``invoiced`` about the last day."""
+
+    fees: list[Fee]
+    credit_nano: int
+    pays_elsewhere: bool
+    invoiced: bool
+
+
+def month_of(day: date) -> int:
+    """Return a day's month as YYYYMM."""
+    return day.year * 100 + day.month
+
+
+def following(month: int) -> int:
+    """Return the month after."""
+    return month + 1 if month % 100 < 12 else (month // 100 + 1) * 100 + 1
+
+
+def months(first: int, last: int) -> Iterator[int]:
+    """Yield the months from one through another."""
+    while first <= last:
+        yield first
+        first = following(first)
+
+
+def rounded(amount: Fraction) -> int:
+    """Round half away from zero."""
+    return int(amount + Fraction(1, 2)) if amount >= 0 else -int(-amount + Fraction(1, 2))
+
+
+def terms(plan: str, day: date) -> PlanRow:
+    """Return what a plan comes to on a day."""
+    return max((row for row in CATALOGUE if row.plan == plan and row.since <= day), key=lambda row: row.since)
+
+
+@lru_cache(4_096)
+def plans_of(month: int, said: tuple[SetPlan, ...]) -> MonthOfPlans:
+    """Return what a month comes to, from all that was said of an account's plans, in the order in which it was said."""
+    days = list(_days(month, said))
+    fees: list[Fee] = []
+    for (plan, seats), group in groupby(days, key=lambda pair: pair[1]):
+        span = [day for day, _ in group]
+        fee = terms(plan, span[0]).fee_cents
+        if fee != 0:
+            cents = None if fee is None else rounded(Fraction(fee * seats * len(span), len(days)))
+            fees.append((plan, seats, span[0], len(span), cents))
+    credit, where = max(
+        ((terms(plan, day).credit_nano * seats, (plan, day)) for day, (plan, seats) in days), key=lambda x: x[0]
+    )
+    last_day, (last_plan, _) = days[-1]
+    return MonthOfPlans(fees, credit, terms(*where).pays_elsewhere, terms(last_plan, last_day).invoiced)
+
+
+def _days(month: int, said: Sequence[SetPlan]) -> Iterator[tuple[date, Held]]:
+    """Yield the days of a month, each with the plan and the seats that are in force."""
+    saying = {change.day: (change.plan, change.seats) for change in said}
+    day = min([date(month // 100, month % 100, 1), *saying]).replace(day=1)
+    held, from_next_month = FREE, None
+    while month_of(day) <= month:
+        if day.day == 1 and from_next_month is not None:
+            held, from_next_month = from_next_month, None
+        if day in saying:
+            wanted = saying[day]
+            if day.day == 1 or terms(wanted[0], day).rank > terms(held[0], day).rank:
+                held, from_next_month = wanted, None
+            else:
+                from_next_month = wanted
+        if month_of(day) == month:
+            yield day, held
+        day += timedelta(days=1)

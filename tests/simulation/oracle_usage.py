@@ -1,0 +1,118 @@
+"""What requests cost, and where that is billed. Written from the rules, not from the service.
+
+The price of a request is the account's own where it has one, else the operator's: the one valid from the latest instant that is
+not after the request, of equal ones the one recorded last. The cost is exact and rounded up to a nano-dollar once. Whatever is
+not known stays unknown. Each amount is billed in the request's month, or, when that is closed, in the first open one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
+
+from simulation.oracle_plans import following, month_of
+from simulation.script import Price, Record
+
+OUTPUT = frozenset({"output_tokens", "images", "compute_ms"})
+
+
+@dataclass(slots=True)
+class Counted:
+    """A request that counts. ``nano`` is what it costs as far as is known, ``billed`` what was ever posted: (month, nano)."""
+
+    record: Record
+    route: str
+    first_billed: int
+    nano: int | None = None
+    is_reported: bool = False
+    billed: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def origin(self) -> int:
+        """The month of the request."""
+        return month_of(self.record.time.date())
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether there was an answer: by the status, or, where that is not known, by the output."""
+        if self.record.status is not None:
+            return 200 <= self.record.status < 400
+        return any(count for kind, count in self.record.quantities if kind in OUTPUT)
+
+    @property
+    def is_unpriced(self) -> bool:
+        """Whether a price is waited for."""
+        return self.nano is None
+
+
+def route_of(record: Record, default_route: str) -> str:
+    """Return by which route a request went."""
+    if record.route:
+        return record.route
+    return "serverless" if record.provider == "hf-inference" else default_route or "unknown"
+
+
+def billed_in(origin: int, closed_through: int | None) -> int:
+    """Return the month in which something of ``origin`` is billed now."""
+    return origin if closed_through is None or origin > closed_through else following(closed_through)
+
+
+def first_charge(event: Counted, prices: Sequence[Price]) -> None:
+    """Charge a request as it is stored."""
+    if not event.succeeded:
+        event.nano = 0
+        return
+    cost = cost_of(event.record, prices)
+    if cost is None and event.record.reported_nano is not None:
+        cost, event.is_reported = event.record.reported_nano, True
+    if cost is not None:
+        event.nano = cost
+        event.billed.append((event.first_billed, cost))
+
+
+def charge_at_last(event: Counted, prices: Sequence[Price], closed_through: int | None) -> None:
+    """Charge a request that waited for a price, if there is one."""
+    cost = cost_of(event.record, prices)
+    if event.is_unpriced and cost is not None:
+        event.nano = cost
+        event.billed.append((billed_in(event.origin, closed_through), cost))
+
+
+def charge_again(event: Counted, prices: Sequence[Price], closed_through: int | None, *, include_reported: bool) -> None:
+    """Replace what a request costs by what it costs at the prices that are known by now; without any it stands."""
+    if event.is_unpriced or not event.succeeded or (event.is_reported and not include_reported):
+        return
+    cost = cost_of(event.record, prices)
+    if cost is not None:
+        event.billed.append((billed_in(event.origin, closed_through), cost - (event.nano or 0)))
+        event.nano, event.is_reported = cost, False
+
+
+def cost_of(record: Record, prices: Sequence[Price]) -> int | None:
+    """Return what a request costs in nano-USD; None where that is not known."""
+    price = _price_of(record, prices)
+    if price is None or price.prices is None:
+        return None
+    listed = dict(price.prices)
+    pico = Fraction(0)
+    for kind, count in record.quantities:
+        # The router publishes no prices of cached tokens: they cost what others cost where no price says otherwise.
+        amount = listed.get(kind) or (listed.get("input_tokens") if kind == "cache_read_tokens" else None)
+        if count and amount is None:
+            return None
+        if amount is not None:
+            pico += Fraction(count * amount[0], amount[1])
+    return ceil(pico / 1_000)
+
+
+def _price_of(record: Record, prices: Sequence[Price]) -> Price | None:
+    for account in (record.account, None):
+        found = [
+            (price.since, place, price)
+            for place, price in enumerate(prices)
+            if (price.account, price.provider, price.model) == (account, record.provider, record.model)
+            and price.since <= record.time
+        ]
+        if found:
+            return max(found, key=lambda one: one[:2])[2]
+    return None

@@ -1,0 +1,328 @@
+"""The service in a simulated life: its operations on a real database, with the answers that the oracle gives.
+
+An operation can be broken off before its n-th statement, or, where it has fewer, before its commit. The process then starts
+anew, and does it again.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from builders import batch_of
+from simulation.expected import Figures
+from simulation.script import (
+    CATALOGUE,
+    Action,
+    Adjust,
+    Close,
+    CloseDue,
+    Grant,
+    Ingest,
+    NoteElsewhere,
+    Price,
+    RateUnpriced,
+    Record,
+    Rerate,
+    SetPlan,
+    Step,
+    Void,
+)
+from sqlalchemy import Connection, Engine, event, select
+
+from metering.domain.credit_ledger import EntryKind
+from metering.domain.credits import INCLUDED, CreditGrant
+from metering.domain.errors import DomainError
+from metering.domain.events import UsageEvent
+from metering.domain.instants import month_of
+from metering.domain.outcomes import Outcome
+from metering.domain.plan_history import PlanChange
+from metering.domain.rerating import RerateScope
+from metering.domain.statements import LineKind, OutsideUsage, Statement
+from metering.domain.violations import Violation
+from metering.operations.adjust_account import adjust_account
+from metering.operations.close_due import NotClosed, close_due_months
+from metering.operations.close_month import Closing, close_month
+from metering.operations.close_settings import DEFAULT_GRACE_HOURS
+from metering.operations.grant_credits import grant_credits, note_used_elsewhere
+from metering.operations.import_prices import Sheet, import_prices
+from metering.operations.ingest import Ingester, IngestSettings, Origin
+from metering.operations.manage_accounts import declare_account, set_plan, show_account
+from metering.operations.rate_unpriced import rate_unpriced
+from metering.operations.rerate import continue_rerate, start_rerate
+from metering.operations.show_credit_ledger import LedgerRow, show_ledger
+from metering.operations.show_statement import show_statement
+from metering.operations.verify import Check, verify
+from metering.operations.void_credits import void_credits
+from metering.storage.credits import overdrawn_grants
+from metering.storage.database import reading
+from metering.storage.tables import statements
+from pricing.plans import PlanCatalogue, PlanTerms
+from pricing.quantities import Quantities
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+END_OF_TIME = 4_102_444_800_000_000
+PLANS = PlanCatalogue(
+    PlanTerms(
+        plan=row.plan, effective_from=row.since, rank=row.rank, fee_cents=row.fee_cents, included_credit_nano=row.credit_nano,
+        pay_as_you_go=row.invoiced, credits_pay_elsewhere=row.pays_elsewhere, source="simulated",
+    )
+    for row in CATALOGUE
+)  # fmt: skip
+_CREDIT_LINE = re.compile(r"\w+ credit( (?P<reference>.+?))??( (applied to|restored from) \d{4}-\d\d)?")
+_BILLED = """
+    SELECT series.account_id, SUM(amounts.nano)
+    FROM (
+        SELECT series_id, charge_nano AS nano FROM events WHERE charge_nano IS NOT NULL
+        UNION ALL SELECT series_id, amount_nano FROM charges
+    ) AS amounts
+    JOIN series ON series.id = amounts.series_id
+    WHERE series.route IN ('routed', 'serverless')
+    GROUP BY series.account_id
+"""
+_FLAGS = {"beyond_plan", "unpriced_usage", "route_unknown", "fee_unknown", "credit_is_upper_bound"}
+
+
+class BrokenOffError(Exception):
+    """What a process that ends in the middle of a transaction is here."""
+
+
+def micros(instant: datetime) -> int:
+    """Return microseconds since 1970."""
+    return (instant - EPOCH) // timedelta(microseconds=1)
+
+
+class Service:
+    """One database, and the process that works on it."""
+
+    def __init__(self, engine: Engine, accounts: tuple[tuple[str, str], ...], at: datetime) -> None:
+        self.engine = engine
+        self.now = micros(at)
+        self.restart()
+        for name, route in accounts:
+            declare_account(self.engine, name, default_route=route, now=self.now)
+        self.ids = {name: show_account(self.engine, name).id for name, _ in accounts}
+
+    def restart(self) -> None:
+        """Begin anew with nothing but what the database holds. The engine keeps no more than how statements are written."""
+        self.engine.dispose()
+        self.ingester = Ingester(self.engine, IngestSettings(), lambda: self.now)
+
+    def do(self, step: Step) -> str:
+        """Do a step, broken off and done again where it says so; return the answer, or the code of the refusal."""
+        self.now = micros(step.at)
+        if step.interrupted_at is not None:
+            try:
+                with broken_off(self.engine, step.interrupted_at):
+                    return self._answer(step.action)
+            except BrokenOffError:
+                self.restart()
+        return self._answer(step.action)
+
+    def statement(self, account: str, month: int) -> Statement:
+        """Return a statement, closed or as a draft."""
+        return show_statement(self.engine, account, month, PLANS)
+
+    def closed(self) -> dict[tuple[str, int], tuple[str, str]]:
+        """Return all closed statements as they are kept: content and digest by account and month."""
+        names = {account_id: name for name, account_id in self.ids.items()}
+        columns = statements.c.account_id, statements.c.month, statements.c.content, statements.c.digest
+        with reading(self.engine) as connection:
+            return {(names[row[0]], row[1]): (row[2], row[3]) for row in connection.execute(select(*columns))}
+
+    def overdrawn(self) -> list[tuple[int, int, int]]:
+        """Return the grants of which less than nothing is left."""
+        with reading(self.engine) as connection:
+            return overdrawn_grants(connection)
+
+    def ledger(self, account: str) -> list[LedgerRow]:
+        """Return every movement of an account's credits."""
+        return show_ledger(self.engine, account)
+
+    def billed(self) -> dict[str, int]:
+        """Return what all requests that Hugging Face bills come to, by account, from their charges alone."""
+        with reading(self.engine) as connection:
+            sums = {row[0]: int(row[1]) for row in connection.exec_driver_sql(_BILLED)}
+        return {name: sums.get(account_id, 0) for name, account_id in self.ids.items()}
+
+    def violations(self, checks: tuple[Check, ...]) -> list[Violation]:
+        """Return what ``metering verify`` finds."""
+        return verify(self.engine, checks=checks)
+
+    def _answer(self, action: Action) -> str:
+        try:
+            return self._do(action) or "done"
+        except DomainError as error:
+            return error.code
+
+    def _do(self, action: Action) -> str | None:
+        engine, now = self.engine, self.now
+        match action:
+            case Ingest():
+                return self._ingest(action)
+            case SetPlan(account, day, plan, seats):
+                set_plan(engine, account, PlanChange(day, plan, seats), PLANS, now=now)
+            case Grant():
+                expires_at = None if action.expires_at is None else micros(action.expires_at)
+                grant = CreditGrant(0, action.kind, action.nano, micros(action.granted_at), expires_at, action.reference)
+                grant_credits(engine, action.account, grant, now=now)
+            case Void(account, reference, nano):
+                entry = void_credits(engine, account, reference, nano, PLANS, reason="refund", now=now)
+                return f"voided {-entry.amount_nano}"
+            case NoteElsewhere(account, month, nano):
+                note_used_elsewhere(engine, account, month, nano, reason="Spaces", now=now)
+            case Adjust(account, month, nano, reference):
+                adjust_account(engine, account, month, nano, reference=reference, reason="agreed", now=now)
+            case Close(account, month, allow_unpriced, with_earlier):
+                close_month(engine, account, month, Closing(PLANS, allow_unpriced, with_earlier), now=now)
+            case CloseDue(allow_unpriced):
+                how = Closing(PLANS, allow_unpriced)
+                done = list(close_due_months(engine, how, grace_hours=DEFAULT_GRACE_HOURS, now=now))
+                return str([(each.account, each.month, each.code) for each in done if isinstance(each, NotClosed)])
+            case _:
+                self._charge(action)
+        return None
+
+    def _charge(self, action: Action) -> None:
+        engine, now = self.engine, self.now
+        match action:
+            case Price():
+                sheet = Sheet(_sheet(action).encode(), "sheet.csv", "csv", "sheet")
+                import_prices(engine, sheet, account=action.account, rate=action.then_rate, now=now)
+            case RateUnpriced(account):
+                rate_unpriced(engine, now=now, account_id=self._id(account))
+            case Rerate(account, include_reported):
+                scope = RerateScope(self._id(account), 0, END_OF_TIME, include_reported=include_reported)
+                run = start_rerate(engine, scope, reason="a better price", now=now)
+                continue_rerate(engine, run.id, clock=lambda: self.now)
+            case _:
+                self.restart()
+
+    def _id(self, account: str | None) -> int | None:
+        return None if account is None else self.ids[account]
+
+    def _ingest(self, action: Ingest) -> str:
+        batch = batch_of(*(_event(record) for record in action.records))
+        result = self.ingester.ingest(batch, Origin("gateway"))
+        return str({
+            outcome.value: getattr(result, outcome.value) for outcome in Outcome if outcome is not Outcome.REJECTED
+        })  # fmt: skip
+
+
+@contextmanager
+def broken_off(engine: Engine, statement: int) -> Iterator[None]:
+    """Break off whatever the engine does before its n-th statement, or before the commit of the transaction that has fewer."""
+    count = 0
+
+    def before_statement(*_: object) -> None:
+        nonlocal count
+        count += 1
+        if count >= statement:
+            raise BrokenOffError
+
+    def before_commit(_: Connection) -> None:
+        nonlocal count
+        count += 1
+        if count >= statement:
+            raise BrokenOffError
+
+    event.listen(engine, "before_cursor_execute", before_statement)
+    event.listen(engine, "commit", before_commit)
+    try:
+        yield
+    finally:
+        event.remove(engine, "before_cursor_execute", before_statement)
+        event.remove(engine, "commit", before_commit)
+
+
+def figures_of(statement: Statement) -> Figures:
+    """Return a statement's figures, read from its lines where they stand there."""
+    usage: Counter[int] = Counter()
+    paid: Counter[tuple[str, int]] = Counter()
+    adjustments = {}
+    for line in statement.lines:
+        origin, pico = line.origin_month or statement.month, line.amount_pico or 0
+        if line.kind in (LineKind.USAGE, LineKind.ROUNDING, LineKind.REPORTED):
+            usage[origin] += pico
+        elif line.kind is LineKind.CREDIT:
+            paid[_credited(line.description), origin] -= pico // 1_000
+        elif line.kind is LineKind.ADJUSTMENT:
+            adjustments[line.description.split(":")[0].removeprefix("Adjustment ")] = origin, pico // 1_000
+    return Figures(
+        usage={origin: _whole_nano(pico) for origin, pico in usage.items() if pico},
+        adjustments=adjustments,
+        fees=[(fee.plan, fee.seats, fee.first_day, fee.days, fee.amount_cents) for fee in statement.plan.fees],
+        credits=dict(paid),
+        included_left=statement.credits.included_left_nano,
+        lasting_left=statement.credits.purchased_left_nano,
+        carried_in_cents=statement.carried_in_cents,
+        carried_out_cents=statement.carried_out_cents,
+        total_cents=statement.total_cents,
+        residual_pico=statement.residual_pico,
+        partners_nano=statement.owed_to_partners_nano,
+        unpriced=_counted(statement.unpriced, statement.month),
+        route_unknown=_counted(statement.route_unknown, statement.month),
+        failed=statement.failed_events,
+        events=statement.events,
+        flags={flag.value for flag in statement.flags} & _FLAGS,
+    )
+
+
+def paid_by_ledger(rows: list[LedgerRow]) -> dict[tuple[str, int], int]:
+    """Return what the ledger says each grant has paid of each month's usage."""
+    paid: Counter[tuple[str, int]] = Counter()
+    for entry, _ in rows:
+        if entry.kind in (EntryKind.APPLY, EntryKind.RESTORE):
+            paid[entry.grant.reference or INCLUDED, entry.usage_month] -= entry.amount_nano
+    return {key: nano for key, nano in paid.items() if nano}
+
+
+def left_by_ledger(rows: list[LedgerRow]) -> dict[str, int]:
+    """Return what the ledger says is left of each grant; of a month's included credit under its month."""
+    return {
+        entry.grant.reference or f"{INCLUDED} {month_of(entry.grant.granted_at)}": left for entry, left in rows
+    }  # fmt: skip
+
+
+def _credited(description: str) -> str:
+    found = _CREDIT_LINE.fullmatch(description)
+    if found is None:
+        raise ValueError(description)
+    return found["reference"] or INCLUDED
+
+
+def _whole_nano(pico: int) -> int:
+    if pico % 1_000:
+        raise ValueError(f"{pico} pico-USD of lines are no whole charges")
+    return pico // 1_000
+
+
+def _counted(outside: tuple[OutsideUsage, ...], month: int) -> dict[tuple[int, str, str, str], int]:
+    return {(each.origin_month or month, each.provider, each.model, each.route): each.events for each in outside}
+
+
+def _event(record: Record) -> UsageEvent:
+    return UsageEvent(
+        id=record.id, source=record.source, time=micros(record.time), account=record.account, provider=record.provider,
+        model=record.model, route=record.route, status=record.status, quantities=Quantities(**dict(record.quantities)),
+        response_id=record.response_id, reported_cost_nano=record.reported_nano,
+    )  # fmt: skip
+
+
+def _sheet(price: Price) -> str:
+    rows = ["provider,model,quantity,usd,per,effective_from"]
+    since = price.since.isoformat()
+    if price.prices is None:
+        rows.append(f"{price.provider},{price.model},,withdrawn,,{since}")
+    for kind, (pico, block) in price.prices or ():
+        quantity, per, per_usd = _UNITS[block](kind)
+        usd = f"{pico // per_usd}.{pico % per_usd:0{len(str(per_usd)) - 1}}"
+        rows.append(f"{price.provider},{price.model},{quantity},{usd},{per},{since}")
+    return "\n".join([*rows, ""])
+
+
+_UNITS = {
+    1: lambda kind: (kind, "million", 10**6),
+    3_600_000: lambda kind: (kind.removesuffix("_ms"), "hour", 10**12),
+}
