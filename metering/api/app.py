@@ -99,23 +99,29 @@ def create_api(
         dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.described = (NativeEvent,)
-    app.state.service = service
     judging = Judging(BudgetJudge(service.engine, service.catalogue, service.clock))
     writer = GroupWriter(service.ingester, service.settings.max_waiting_events, counted, judging.wake)
+    app.state.service = service
     app.state.metrics = counted
     app.state.senders = KnownSenders()
     app.state.intake = Intake(service, writer)
-    about_prices = (prices, price_explanations, price_history, price_diffs, price_imports)
-    resources = (
-        events, event_explained, spend, accounts, plans, credits, credit_ledger, budgets, *about_prices, price_syncs, rerate,
-        alerts, webhooks, webhook_deliveries, statements, statement_closing, adjustments, invoices, reconciliations, hf_billing,
-        quarantine, keys, health, metrics,
-    )  # fmt: skip
-    for resource in resources:
+    for resource in _RESOURCES:
         app.include_router(resource.router)
     install_problem_handlers(app)
-    # The last one added is the outermost.
-    app.add_middleware(EventsWithoutQuery, service=service, senders=app.state.senders, intake=app.state.intake)
+    _add_middleware(app, service, counted)
+    return app
+
+
+_RESOURCES = (
+    events, event_explained, spend, accounts, plans, credits, credit_ledger, budgets,
+    prices, price_explanations, price_history, price_diffs, price_imports, price_syncs, rerate,
+    alerts, webhooks, webhook_deliveries, statements, statement_closing, adjustments, invoices, reconciliations, hf_billing,
+    quarantine, keys, health, metrics,
+)  # fmt: skip
+
+
+def _add_middleware(app: FastAPI, service: Service, counted: Metrics) -> None:
+    """Put what every request goes through around the routes; the last one added is the outermost."""
     largest = service.settings.max_body_bytes
     large = {
         "/v1/events": largest,
@@ -123,7 +129,7 @@ def create_api(
         invoices.PATH: largest,
         hf_billing.PATH: hf_billing.MAX_BODY_BYTES,
     }
+    app.add_middleware(EventsWithoutQuery, service=service, senders=app.state.senders, intake=app.state.intake)
     app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths=large)
     app.add_middleware(AnswerGuard)
     app.add_middleware(MeasuredRequests, metrics=counted)
-    return app
