@@ -50,9 +50,11 @@ def request_key(account_id: int, request_id: str) -> bytes:
     return blake2b(f"{account_id}\x1f{request_id}".encode(), digest_size=16).digest()
 
 
-def insert_answers(connection: Connection, account_id: int, answers: Iterable[tuple[bytes, int, int]], *, now: int) -> None:
-    """Append (key, event id, nano-USD), in the order of the keys; what was answered before stays what it was."""
-    _INSERT.run(
+def insert_answers(connection: Connection, account_id: int, answers: Iterable[tuple[bytes, int, int]], *, now: int) -> int:
+    """Append (key, event id, nano-USD), in the order of the keys, and return how many were new: what was answered before
+    stays what it was.
+    """
+    return _INSERT.run(
         connection,
         [(_driver_key(connection, key), account_id, event_id, cost, now) for key, event_id, cost in sorted(answers)],
     )
@@ -65,7 +67,7 @@ def answered(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
         statement = select(billing_answers.c.request_key, billing_answers.c.cost_nano).where(
             billing_answers.c.request_key.in_(keys[start : start + _KEYS_A_QUERY])
         )
-        found.update((bytes(key), cost) for key, cost in connection.execute(statement))
+        found.update({bytes(key): cost for key, cost in connection.execute(statement).all()})
     return found
 
 
