@@ -38,6 +38,7 @@ bench: $(STAMP) ## Measure speed and memory beside the bare limits and peers
 	@$(BIN)/python benchmarks/bench_rating.py
 	@$(BIN)/python benchmarks/bench_ingest.py
 	@$(BIN)/python benchmarks/bench_rerate.py
+	@$(BIN)/python benchmarks/bench_close.py
 	@$(BIN)/python benchmarks/bench_postgres.py
 	@$(BIN)/python benchmarks/bench_api.py
 	@$(BIN)/python benchmarks/bench_queries.py

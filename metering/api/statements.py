@@ -63,16 +63,18 @@ def get_statements(
     row = principal.account_or_all(service, account)
     question = ["statements", None if row is None else row.name, status]
     after = ("", "") if cursor is None else _position(read_cursor(cursor, question, [str, str]))
-    found: list[StatementSummary] = []
+    # By the name that the account has now: a closed statement keeps the one of its time.
+    found: list[tuple[str, StatementSummary]] = []
     for name in [row.name] if row is not None else _names_from(service, after[0]):
         statements = list_statements(service.engine, name, service.catalogue)
         asked = [each for each in statements if status in (None, each.status)]
-        found += [summary_answer(each) for each in asked if (name, format_month(each.month)) > after]
+        found += [(name, summary_answer(each)) for each in asked if (name, format_month(each.month)) > after]
         if len(found) > limit:
             break
     last = found[limit - 1] if len(found) > limit else None
     return StatementPage(
-        items=found[:limit], next_cursor=None if last is None else write_cursor([last.account, last.month], question)
+        items=[summary for _, summary in found[:limit]],
+        next_cursor=None if last is None else write_cursor([last[0], last[1].month], question),
     )
 
 

@@ -27,7 +27,7 @@ COMMANDS = {
     "reconcile": LazyCommand(
         "metering.cli.reconcile:reconcile", "Hold a bill against what was metered, and work through what differs."
     ),
-    "statements": LazyCommand("metering.cli.statements:statements", "Show and export what a month comes to."),
+    "statements": LazyCommand("metering.cli.statements:statements", "Show, export and close what a month comes to."),
     "accounts": LazyCommand("metering.cli.accounts:accounts", "Declare who is billed, on which plan."),
     "credits": LazyCommand("metering.cli.credits:credit", "Show and grant credits."),
     "prices": LazyCommand("metering.cli.prices:prices", "Show and import prices."),

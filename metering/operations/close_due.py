@@ -7,15 +7,15 @@ import json
 from collections.abc import Iterator
 
 from msgspec import Struct
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_month, next_month
 from metering.domain.statements import Statement
 from metering.operations.close_month import Closing, close_month
 from metering.operations.close_settings import close_due
+from metering.operations.steps.first_months import first_months
 from metering.operations.steps.raise_alert import raise_alert
-from metering.operations.steps.read_books import read_books
 from metering.storage.accounts import UNASSIGNED_ID, account_with_id
 from metering.storage.alerts import NewAlert
 from metering.storage.closed_months import AccountMark, marks_after
@@ -41,7 +41,8 @@ def close_due_months(engine: Engine, how: Closing, *, grace_hours: int, now: int
     while True:
         with reading(engine) as connection:
             marks = marks_after(connection, after, _ACCOUNTS_AT_ONCE)
-            due = [pair for mark in marks if (pair := _due(connection, mark, grace_hours, now)) is not None]
+            first = first_months(connection, [mark.account_id for mark in marks if mark.closed_through is None])
+        due = [(mark, month) for mark in marks if (month := _due(mark, first, grace_hours, now)) is not None]
         for mark, month in due:
             yield from _close_account(engine, mark, month, how, grace_hours=grace_hours, now=now)
         if len(marks) < _ACCOUNTS_AT_ONCE:
@@ -49,15 +50,12 @@ def close_due_months(engine: Engine, how: Closing, *, grace_hours: int, now: int
         after = marks[-1].account_id
 
 
-def _due(connection: Connection, mark: AccountMark, grace_hours: int, now: int) -> tuple[AccountMark, int] | None:
-    """Return the month of an account that is due, if one is."""
-    if mark.closed_through is None:
-        month = read_books(connection, mark.account_id).next_open
-    else:
-        month = next_month(mark.closed_through)
+def _due(mark: AccountMark, first: dict[int, int], grace_hours: int, now: int) -> int | None:
+    """Return the month of an account that is due, if one is; ``first`` are the first months of those with none closed."""
+    month = first.get(mark.account_id) if mark.closed_through is None else next_month(mark.closed_through)
     if month is None or mark.first_ingest_at is None or not close_due(month, mark.first_ingest_at, grace_hours, now):
         return None
-    return mark, month
+    return month
 
 
 def _close_account(

@@ -91,8 +91,9 @@ def _close(connection: Connection, account: AccountRow, booked: BookedMonth, how
     if Flag.UNPRICED_USAGE in draft.flags and not how.allow_unpriced:
         count = sum(usage.events for usage in draft.unpriced)
         raise UnpricedUsageError(
-            f"{count:,} requests of {account.name!r} in {format_month(booked.month)} have no price yet: price them (`metering"
-            " prices unpriced` says what is missing), or close with unpriced usage allowed, which the statement then says"
+            f"There is no price yet for {count:,} of the requests of {account.name!r} in {format_month(booked.month)}: price"
+            " them (`metering prices unpriced` says what is missing), or close with unpriced usage allowed, which the statement"
+            " then says"
         )
     record_entries(connection, account.id, booked.entries, now=now)
     content = canonical_form(record_of(draft, now))

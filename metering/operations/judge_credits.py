@@ -7,7 +7,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.credits import INCLUDED
-from metering.domain.instants import format_month, month_of
+from metering.domain.instants import format_month, month_of, month_start
 from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import read_books
 from metering.storage.accounts import UNASSIGNED_ID
@@ -93,7 +93,8 @@ def _standing(connection: Connection, account_id: int, catalogue: PlanCatalogue,
     left = burned[-1].included_left_nano + sum(
         grant.amount_nano - grant.voided_nano - applied.get(grant.id, 0)
         for grant in known.grants
-        if grant.granted_at <= now and (grant.expires_at is None or grant.expires_at > now)
+        # One that ends within the month can pay for all of it.
+        if grant.granted_at <= now and (grant.expires_at is None or grant.expires_at > month_start(month))
     )
     return _Standing(left + burned[-1].applied_nano, left)
 

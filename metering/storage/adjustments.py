@@ -1,6 +1,8 @@
 """Adjustments: amounts without an event, appended once by their reference."""
 
-from sqlalchemy import Connection, insert, select
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, insert, select
 
 from metering.domain.adjustments import Adjustment
 from metering.storage.tables import adjustments
@@ -15,6 +17,16 @@ def adjustments_of(connection: Connection, account_id: int) -> list[Adjustment]:
     """Return the account's adjustments, in the order in which they were recorded."""
     statement = select(*_COLUMNS).where(adjustments.c.account_id == account_id).order_by(adjustments.c.id)
     return [Adjustment(**row) for row in connection.execute(statement).mappings()]
+
+
+def first_adjusted(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
+    """Return the first month on whose statement each of the accounts has an adjustment."""
+    statement = (
+        select(adjustments.c.account_id, func.min(adjustments.c.billing_month))
+        .where(adjustments.c.account_id.in_(account_ids))
+        .group_by(adjustments.c.account_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def insert_adjustment(connection: Connection, account_id: int, adjustment: Adjustment, *, now: int) -> int:

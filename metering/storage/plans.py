@@ -1,9 +1,11 @@
 """Which plans accounts said they are on. Append-only: of two changes for the same day the later row holds."""
 
-from sqlalchemy import Connection, insert, select
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, insert, select
 
 from metering.domain.instants import date_of, day_number
-from metering.domain.plan_history import PlanChange
+from metering.domain.plan_history import FREE, PlanChange
 from metering.storage.tables import plan_changes
 
 
@@ -15,6 +17,16 @@ def plan_changes_of(connection: Connection, account_id: int) -> list[PlanChange]
         .order_by(plan_changes.c.effective_day, plan_changes.c.id)
     )
     return [PlanChange(date_of(day), plan, seats) for day, plan, seats in connection.execute(statement)]
+
+
+def first_plan_days(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
+    """Return the first day from which each of the accounts said to be on a plan that is not free."""
+    statement = (
+        select(plan_changes.c.account_id, func.min(plan_changes.c.effective_day))
+        .where(plan_changes.c.account_id.in_(account_ids), plan_changes.c.plan != FREE)
+        .group_by(plan_changes.c.account_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def insert_plan_change(connection: Connection, account_id: int, change: PlanChange, *, now: int) -> None:

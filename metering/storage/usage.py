@@ -1,11 +1,14 @@
 """What statements and credits are computed from: rollups by billing month."""
 
-from sqlalchemy import Connection, func, select
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, and_, case, func, literal, select
 
 from metering.domain.events import BILLED_ROUTES
 from metering.domain.statements import UsageSums
 from metering.storage.sql import by_code_point, halved_sum, whole_sum
 from metering.storage.tables import month_rollups, series
+from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS
 
 _GROUP = (
@@ -57,15 +60,28 @@ def usage_of_month(connection: Connection, account_id: int, month: int) -> list[
 
 
 def billable_by_months(connection: Connection, account_id: int) -> dict[tuple[int, int], int]:
-    """Return the account's billable usage by (billing month, month of the event), nano-USD."""
+    """Return the account's billable usage by (billing month, month of the event), nano-USD; 0 for what is not billed."""
     months = month_rollups.c.billing_month, month_rollups.c.event_month
+    is_billed = and_(month_rollups.c.billable == 1, series.c.route.in_(BILLED_ROUTES))
+    billed = case((is_billed, month_rollups.c.amount_nano), else_=literal(0, Int64))
     statement = (
-        select(*months, *halved_sum(month_rollups.c.amount_nano))
+        select(*months, *halved_sum(billed))
         .join(series, series.c.id == month_rollups.c.series_id)
-        .where(series.c.account_id == account_id, month_rollups.c.billable == 1, series.c.route.in_(BILLED_ROUTES))
+        .where(series.c.account_id == account_id)
         .group_by(*months)
     )
     return {(billing, origin): whole_sum(high, low) for billing, origin, high, low in connection.execute(statement)}
+
+
+def first_billed(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
+    """Return the first month in which usage of each of the accounts is billed."""
+    statement = (
+        select(series.c.account_id, func.min(month_rollups.c.billing_month))
+        .join(month_rollups, month_rollups.c.series_id == series.c.id)
+        .where(series.c.account_id.in_(account_ids))
+        .group_by(series.c.account_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def accounts_billed_in(connection: Connection, month: int) -> list[int]:

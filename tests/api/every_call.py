@@ -108,6 +108,27 @@ WITH_A_KEY = [*ABOUT_AN_ACCOUNT, *ABOUT_ALL]
 EVERY_CALL = [*WITH_A_KEY, *OPEN]
 
 
+# What must be there for every call about an account to be answered: an event, a grant, a month to close.
+FIRST = [
+    ABOUT_AN_ACCOUNT[0],
+    Call("grant_credits", "POST", "/v1/credits", {"account": "{}", "amount_usd": "1", "reference": "bought"}),
+    Call(
+        "ingest_events",
+        "POST",
+        "/v1/events?account={}",
+        {
+            "id": "e0",
+            "time": "2026-10-03T12:00:00Z",
+            "model": "llama",
+            "provider": "together",
+            "route": "routed",
+            "status": 500,
+        },
+    ),
+    Call("close_statement", "POST", "/v1/statements/{}/2026-10/close"),
+]
+
+
 def send(client, call: Call, account: str = "acme"):
     """Make the request about an account."""
     if call.sheet is not None:

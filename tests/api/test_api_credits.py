@@ -18,7 +18,8 @@ def test_the_included_credit_burns_first_and_bought_credit_carries_over(admin):
     assert (bought.status_code, bought.json()) == (
         200,
         {
-            "reference": "invoice-7", "kind": "purchased", "amount_nano_usd": 25_000_000_000, "amount_usd": "25.000000000",
+            "reference": "invoice-7", "kind": "purchased", "scope": "inference",
+            "amount_nano_usd": 25_000_000_000, "amount_usd": "25.000000000", "voided_nano_usd": 0, "voided_usd": "0.000000000",
             "granted_at": "2026-11-23T10:00:00.000000Z", "expires_at": None,
         },
     )  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from every_call import WITH_A_KEY, send
+from every_call import FIRST, WITH_A_KEY, send
 from native_events import native
 
 from metering.api.event_bodies import MEDIA_TYPES
@@ -142,6 +142,8 @@ def test_the_described_bodies_are_taken_as_their_examples_say(admin):
 
 def test_an_answer_has_the_fields_that_the_document_says(admin):
     admin.post("/v1/events", json=native())
+    for needed in FIRST:
+        assert send(admin, needed).is_success
     by_id = {operation["operationId"]: operation for operation in OPERATIONS.values()}
     for call in WITH_A_KEY:
         if call.operation in ("revoke_key", "download_statement", "declare_account", "accept_price_sync"):

@@ -98,14 +98,18 @@ def test_closing_waits_for_the_ingest_that_came_first_and_has_its_event(open_oct
 def test_ingest_waits_for_the_close_that_came_first_and_is_billed_in_the_next_month(open_october, engines, monkeypatch):
     from metering.operations import close_month as module  # noqa: PLC0415
 
+    # Prepared before: only storing it is to wait, and only for the account.
+    writer = Ingester(engines[1], open_october.settings, lambda: NOW)
+    prepared = writer.prepare(batch_of(usage_event(time=IN_OCTOBER)), Origin("gateway"))
     reached, go_on = held_up(monkeypatch, module, "read_books")  # the account is held by then
     with ThreadPoolExecutor() as pool:
         closing = pool.submit(close, engines[0])
         assert reached.wait(PATIENCE)
-        ingesting = pool.submit(ingest, open_october, engines[1])
+        ingesting = pool.submit(writer.store, [prepared])
         waits_for_a_lock(open_october)
         go_on.set()
-        assert (ingesting.result().accepted, closing.result().events) == (1, 1)
+        (stored,) = ingesting.result()
+        assert (stored.accepted, closing.result().events) == (1, 1)
     assert billed_in(open_october) == {OCTOBER: 1, NOVEMBER: 1}
     assert open_october.statement(NOVEMBER).lines[0].origin_month == OCTOBER
     assert open_october.violations() == []

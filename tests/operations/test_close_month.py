@@ -20,8 +20,11 @@ from metering.operations.close_month import (
 )
 from metering.operations.grant_credits import note_used_elsewhere
 from metering.operations.manage_accounts import MonthClosedError
+from metering.operations.steps.first_months import first_months
+from metering.operations.steps.read_books import read_books
 from metering.operations.steps.record_credits import OverdrawnError
 from metering.operations.void_credits import void_credits
+from metering.storage.database import reading
 from metering.storage.tables import alerts, credit_entries, events, statements
 from pricing.quantities import Quantities
 
@@ -157,6 +160,21 @@ def test_imported_history_closes_72_hours_after_the_first_of_it(meter):
     meter.now += 1
     assert [each.month for each in due(meter)] == [202608, 202609, OCTOBER]
     assert meter.violations() == []
+
+
+def test_the_first_months_of_many_accounts_are_those_of_each(october):
+    for name in ("planned", "adjusted", "free"):
+        october.declare(name)
+    october.set_plan("pro", "2026-03-05", account="planned")
+    october.set_plan("free", "2026-02-01", account="free")
+    october.adjust(202607, USD, account="adjusted")
+    october.ingest(dollars(1, time="2026-08-01T00:00:00Z"))
+    october.ingest(dollars(1, account="free"))
+    with reading(october.engine) as connection:
+        of_many = first_months(connection, [1, 2, 3, 4, 5])
+        of_each = {account_id: read_books(connection, account_id).first_month for account_id in range(1, 6)}
+    assert of_many == {2: 202608, 3: 202603, 4: 202607, 5: OCTOBER}
+    assert {account_id: month for account_id, month in of_each.items() if month} == of_many
 
 
 def test_what_can_not_be_closed_is_told_once_and_keeps_nobody_else_open(october):

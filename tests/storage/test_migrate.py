@@ -9,7 +9,7 @@ from builders import price_table, rate, usage_event
 from sqlalchemy import inspect, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from metering.storage.database import open_database, reading
+from metering.storage.database import open_database, reading, writing
 from metering.storage.migrate import (
     SchemaOutOfDateError,
     current_revision,
@@ -19,6 +19,7 @@ from metering.storage.migrate import (
     upgrade,
 )
 from metering.storage.tables import EVENT_ID_BLOCK, metadata, postgres_metadata, sqlite_metadata
+from pricing.quantities import ALL_KINDS
 
 
 @pytest.fixture
@@ -167,6 +168,38 @@ def test_an_old_schema_is_refused_with_what_to_do(empty):
         require_current_schema(empty)
     upgrade(empty)
     require_current_schema(empty)
+
+
+def test_grants_and_accounts_from_before_months_could_close_come_up_with_their_entries_and_go_down_again(empty):
+    upgrade(empty, "0007")
+    before = (
+        "INSERT INTO accounts (id, default_route, created_at) VALUES (7, '', 1)",
+        "INSERT INTO series (id, account_id, provider, model, operation, route, project, key, tags)"
+        " VALUES (1, 7, 'p', 'm', '', 'routed', '', '', '')",
+        "INSERT INTO receipts VALUES (1, 1700000000000000), (9, 1700000000000009)",
+        "INSERT INTO credit_grants (id, account_id, kind, amount_nano, granted_at, reference)"
+        " VALUES (3, 7, 'purchased', 5, 1793491200000000, 'r')",  # 2026-11-01
+        "INSERT INTO credit_entries (account_id, kind, amount_nano, billing_month, reason, recorded_at)"
+        " VALUES (7, 'used_elsewhere', 2, 202610, 'Spaces', 4)",
+        f"INSERT INTO month_rollups VALUES (1, 0, 0, 0, 1, 202610, 202610, 1, {', '.join('0' for _ in ALL_KINDS)}, 0)",
+    )
+    with writing(empty) as connection:
+        for statement in before:
+            connection.exec_driver_sql(statement)
+    upgrade(empty)
+    entries = "SELECT coalesce(grant_id, 0), kind, amount_nano, usage_month, billing_month FROM credit_entries ORDER BY id"
+    assert catalogue(empty, entries) == [
+        (0, "used_elsewhere", 2, 202610, 202610),
+        (3, "grant", 5, 202611, 202611),
+    ]
+    assert catalogue(empty, "SELECT id, first_ingest_at, closed_through FROM accounts WHERE id = 7") == [
+        (7, 1_700_000_000_000_009, None)
+    ]
+    assert catalogue(empty, "SELECT kind, scope FROM credit_grants") == [("purchased", "inference")]
+    downgrade(empty, "0007")
+    assert catalogue(empty, "SELECT kind, amount_nano FROM credit_entries") == [("used_elsewhere", 2)]
+    upgrade(empty)
+    assert len(catalogue(empty, entries)) == 2
 
 
 def catalogue(engine, question):

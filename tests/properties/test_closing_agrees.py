@@ -1,0 +1,113 @@
+"""Whatever happens in whatever order: a statement that is closed never changes, everything is billed once, and sums agree.
+
+The oracle is a few lines that know nothing of ledgers: usage is kept by month, and credits are burned over it at the end.
+"""
+
+from collections import defaultdict
+
+from builders import instant, price_table, rate, usage_event
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from metering.domain.statement_record import canonical_form, record_of
+from pricing.quantities import Quantities
+
+MONTHS = (202609, 202610, 202611, 202612)
+STARTS = [instant(f"2026-{month:02d}-01T00:00:00Z") for month in (9, 10, 11, 12)] + [instant("2027-01-01T00:00:00Z")]
+NANO = 1_000_000_000
+FREE_NANO = 100_000_000
+
+hundredths = st.integers(1, 400)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("event"), st.integers(0, 3), hundredths),
+        st.tuples(st.just("adjust"), st.integers(0, 3), st.integers(-500, 300).filter(bool)),
+        st.tuples(st.just("grant"), st.integers(0, 3), hundredths),
+        st.tuples(st.just("rerate"), st.integers(1, 9), st.just(0)),
+        st.tuples(st.just("close"), st.just(0), st.just(0)),
+    ),
+    min_size=4,
+    max_size=14,
+)
+
+
+class Oracle:
+    """What every month's usage is known to have cost, in nano-USD, and which credits were bought."""
+
+    def __init__(self):
+        self.tokens = defaultdict(int)
+        self.adjusted = defaultdict(int)
+        self.grants = []
+        self.price = 1_000
+
+    def usage(self, month):
+        return self.tokens[month] * self.price + self.adjusted[month]
+
+    def credits(self):
+        left = [amount for _, amount in self.grants]
+        paid = 0
+        for month in MONTHS:
+            owed = max(0, self.usage(month))
+            taken = min(owed, FREE_NANO)
+            owed -= taken
+            for number, (since, _) in enumerate(self.grants):
+                part = min(owed, left[number]) if since <= month else 0
+                left[number] -= part
+                owed -= part
+                taken += part
+            paid += taken
+        return paid
+
+
+def sealed(statement):
+    return canonical_form(record_of(statement, statement.closed_at or 0))
+
+
+def do(meter, oracle, step, number):
+    what, where, amount = step
+    month = MONTHS[where] if what in ("event", "adjust", "grant") else None
+    if what == "event":
+        tokens = amount * 10_000
+        meter.ingest(usage_event(time=STARTS[where] + amount, quantities=Quantities(input_tokens=tokens)))
+        oracle.tokens[month] += tokens
+    elif what == "adjust":
+        meter.adjust(month, amount * NANO // 100, reference=f"r{number}")
+        oracle.adjusted[month] += amount * NANO // 100
+    elif what == "grant":
+        meter.grant(amount * NANO // 100, granted_at=STARTS[where] + number, reference=f"g{number}")
+        oracle.grants.append((month, amount * NANO // 100))
+        oracle.grants.sort(key=lambda grant: grant[0])
+    elif what == "rerate":
+        oracle.price = where * 500
+        meter.record_prices(price_table(rate(where * 500_000)))
+        meter.rerate()
+
+
+@given(steps)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_closed_statements_never_change_and_all_statements_together_are_all_usage_less_all_credits(new_meter, taken):
+    meter, oracle, closed = new_meter(), Oracle(), {}
+    meter.declare("acme")
+    meter.record_prices()
+    meter.now = STARTS[-1] + 1
+    # September begins the account: what comes first is not what is closed first.
+    meter.ingest(usage_event(time=STARTS[0], quantities=Quantities(input_tokens=1)))
+    oracle.tokens[202609] += 1
+    for number, step in enumerate(taken):
+        if step[0] == "close" and len(closed) < len(MONTHS):
+            month = MONTHS[len(closed)]
+            closed[month] = sealed(meter.close(month))
+        else:
+            do(meter, oracle, step, number)
+        for month, content in closed.items():
+            assert sealed(meter.statement(month)) == content
+    assert meter.violations() == []
+    # Through the month after the last one: it takes what came after December was closed.
+    statements = [meter.statement(month) for month in (*MONTHS, 202701)]
+    usage = sum(statement.usage_nano + statement.adjustments_nano for statement in statements)
+    assert usage == sum(oracle.usage(month) for month in MONTHS)
+    assert sum(statement.credits_nano for statement in statements) == oracle.credits()
+    owed = sum(statement.total_cents for statement in statements) + statements[-1].carried_out_cents
+    residual = sum(statement.residual_pico for statement in statements)
+    assert owed * 10_000_000_000 == (usage - oracle.credits()) * 1_000 + residual
+    assert all(statement.total_cents >= 0 for statement in statements)

@@ -1,0 +1,24 @@
+"""The closing job closes what is due at its clock, and nothing else."""
+
+import logging
+
+from builders import HOUR, instant, usage_event
+from meter import PLANS
+
+from metering.operations.close_month import Closing
+from metering.operations.close_settings import CloseSettings
+from metering.runtime.close_job import close_when_due
+from metering.storage.tables import statements
+
+
+def test_the_job_closes_a_month_after_its_grace_and_says_so(meter, caplog):
+    meter.now = instant("2026-10-10T00:00:00Z")
+    meter.ingest(usage_event(time=meter.now))
+    due = instant("2026-11-01T00:00:00Z") + 48 * HOUR
+    how, settings = Closing(PLANS), CloseSettings(grace_hours=48)
+    with caplog.at_level(logging.INFO):
+        close_when_due(meter.engine, how, settings, due - 1)
+        assert (meter.count(statements), caplog.messages) == (0, [])
+        close_when_due(meter.engine, how, settings, due)
+        close_when_due(meter.engine, how, settings, due + 1)
+    assert (meter.count(statements), caplog.messages) == (1, ["closed 2026-10 of acme: $0.00"])
