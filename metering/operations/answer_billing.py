@@ -51,9 +51,11 @@ def answer_billing(engine: Engine, account_id: int, request_ids: Sequence[str], 
     if costs:
         with writing_beside_others(engine) as connection:
             new = [(keys[each], found.event_id, found.charge_nano) for each, found in costs.items()]
-            insert_answers(connection, account_id, new, now=now)
-            # Another process may have been asked for the same at the same moment: what it stored is the answer.
-            told |= answered(connection, [key for key, _, _ in new])
+            if insert_answers(connection, account_id, new, now=now) == len(new):
+                told |= {key: cost for key, _, cost in new}
+            else:
+                # Another process was asked for the same at the same moment: what it stored is the answer.
+                told |= answered(connection, [key for key, _, _ in new])
     return {each: told[key] for each, key in keys.items() if key in told}
 
 

@@ -16,6 +16,13 @@ from metering.storage.series import all_sources
 from metering.storage.tables import billing_answers
 
 _INSERT = insert_new(billing_answers)
+_INSERT_ON_POSTGRES = """
+INSERT INTO billing_answers (request_key, account_id, event_id, cost_nano, answered_at)
+SELECT new.request_key, %s, new.event_id, new.cost_nano, %s
+FROM unnest(CAST(%s AS uuid[]), CAST(%s AS bigint[]), CAST(%s AS bigint[])) AS new(request_key, event_id, cost_nano)
+ORDER BY new.request_key
+ON CONFLICT DO NOTHING
+"""
 _KEYS_A_QUERY = 5_000
 
 _COLUMNS = """events.id, events.event_time, events.series_id, coalesce(events.charge_nano, 0), events.price_grade,
@@ -50,12 +57,16 @@ def request_key(account_id: int, request_id: str) -> bytes:
     return blake2b(f"{account_id}\x1f{request_id}".encode(), digest_size=16).digest()
 
 
-def insert_answers(connection: Connection, account_id: int, answers: Iterable[tuple[bytes, int, int]], *, now: int) -> None:
-    """Append (key, event id, nano-USD), in the order of the keys; what was answered before stays what it was."""
-    _INSERT.run(
-        connection,
-        [(_driver_key(connection, key), account_id, event_id, cost, now) for key, event_id, cost in sorted(answers)],
-    )
+def insert_answers(connection: Connection, account_id: int, answers: Iterable[tuple[bytes, int, int]], *, now: int) -> int:
+    """Append (key, event id, nano-USD), in the order of the keys, and return how many were new: what was answered before
+    stays what it was.
+    """
+    rows = sorted(answers)
+    if connection.dialect.name == "postgresql":
+        keys = [UUID(bytes=key) for key, _, _ in rows]
+        parameters = (account_id, now, keys, [event_id for _, event_id, _ in rows], [cost for _, _, cost in rows])
+        return connection.exec_driver_sql(_INSERT_ON_POSTGRES, parameters).rowcount
+    return _INSERT.run(connection, [(bytearray(key), account_id, event_id, cost, now) for key, event_id, cost in rows])
 
 
 def answered(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
@@ -65,7 +76,7 @@ def answered(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
         statement = select(billing_answers.c.request_key, billing_answers.c.cost_nano).where(
             billing_answers.c.request_key.in_(keys[start : start + _KEYS_A_QUERY])
         )
-        found.update((bytes(key), cost) for key, cost in connection.execute(statement))
+        found.update({bytes(key): cost for key, cost in connection.execute(statement).all()})
     return found
 
 
@@ -113,10 +124,6 @@ def answers_of_period(connection: Connection, account_id: int, start: int, end: 
     """Yield (id, nano-USD) of what was told about the requests of a period, by their times."""
     for inference_id, response_id, own_id, cost in _fetch(connection, _OF_PERIOD, (account_id, start, end)):
         yield inference_id or response_id or own_id, cost
-
-
-def _driver_key(connection: Connection, key: bytes) -> Any:
-    return UUID(bytes=key) if connection.dialect.name == "postgresql" else bytearray(key)
 
 
 def _with_later_charges(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> dict[int, AskedRequest]:

@@ -58,7 +58,7 @@ def stored_identities(connection: Connection, identities: Sequence[bytes]) -> di
             f"SELECT identity, event_id, fingerprint FROM {table.name} WHERE identity IN ({marks})"
             for table in (event_identities, recent_identities)
         ]
-        for identity, event_id, fingerprint in connection.exec_driver_sql(" UNION ALL ".join(queries), part * 2):
+        for identity, event_id, fingerprint in connection.exec_driver_sql(" UNION ALL ".join(queries), part * 2).all():
             found[identity] = StoredIdentity(event_id, fingerprint)
     return found
 

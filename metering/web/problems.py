@@ -90,6 +90,8 @@ PROBLEMS: dict[str, Kind] = {
     "wrong_currency": Kind(422, "The bill is in another currency"),
     "too_busy": Kind(429, "Too much waits to be stored"),
     "export_does_not_add_up": Kind(500, "The export would not agree with the statement"),
+    "broken_bridge": Kind(500, "Something went wrong in the service"),
+    "no_token": Kind(500, "The service is not configured correctly"),
     "internal_error": Kind(500, "Something went wrong in the service"),
     "invalid_database_url": Kind(500, "The service is not configured correctly"),
     "invalid_setting": Kind(500, "The service is not configured correctly"),
