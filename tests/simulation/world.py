@@ -228,7 +228,7 @@ class World:
         return timedelta(microseconds=self.random.randrange(most // MICROSECOND))
 
 
-def life(seed: int, steps: int = 36) -> Script:
+def life(seed: int, steps: int = 32) -> Script:
     """Return the life that a seed makes."""
     world = World(seed)
     return Script(seed, world.accounts, (*world.beginning(), *(world.step() for _ in range(steps))))
