@@ -151,8 +151,11 @@ def month_facts(connection: Connection, month: int) -> MonthFacts:
 
 def let_go_of_claims(connection: Connection, month: int) -> None:
     """Delete what a month's events claim: a copy comes within an hour, and waits here for whoever finds one now."""
-    tables = ("event_claims", "later_claims") if connection.dialect.name == "postgresql" else ("event_claims",)
-    for name in tables:
+    on_server = connection.dialect.name == "postgresql"
+    if on_server:
+        # Held in the order of their key before they are deleted in whatever order: ingest holds them in that order.
+        _run(connection, f"SELECT 1 FROM event_claims WHERE event_id IN ({_EVENTS}) ORDER BY claim FOR UPDATE", month)
+    for name in ("event_claims", "later_claims") if on_server else ("event_claims",):
         _run(connection, f"DELETE FROM {name} WHERE event_id IN ({_EVENTS})", month)
 
 
