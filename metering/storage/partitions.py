@@ -44,16 +44,16 @@ def lock_partition(connection: Connection, month: int) -> None:
         connection.exec_driver_sql(f"LOCK TABLE {partition_name(month)} IN ACCESS EXCLUSIVE MODE")
 
 
-def drop_partition(connection: Connection, month: int) -> bool:
-    """Drop a month's events at once, with all the room they take; say whether the log is kept in partitions.
+def empty_partition(connection: Connection, month: int) -> bool:
+    """Take a month's events away at once, with all the room they take; say whether the log is kept in partitions.
 
-    An empty partition takes the place: who has seen that there is one does not look again.
+    Emptied and not dropped: dropping one locks the log of all months, for which this would wait while ingest, which holds that,
+    waits for the month.
     """
     if connection.dialect.name != "postgresql":
         return False
     if _exists(connection, month):
-        connection.exec_driver_sql(f"DROP TABLE {partition_name(month)}")
-        create_partitions(connection, [month])
+        connection.exec_driver_sql(f"TRUNCATE TABLE {partition_name(month)}")
     return True
 
 

@@ -11,7 +11,7 @@ from metering.domain.retention import EventMonth
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.bulk import add_to, insert_all
 from metering.storage.ledger import KEY_COLUMNS, SUM_COLUMNS
-from metering.storage.partitions import drop_partition, lock_partition
+from metering.storage.partitions import empty_partition, lock_partition
 from metering.storage.rerate_runs import RunSums
 from metering.storage.sql import halved_sum, whole_sum
 from metering.storage.tables import accounts, month_rollups, retired_months, retired_rollups, retired_runs, series
@@ -151,8 +151,11 @@ def month_facts(connection: Connection, month: int) -> MonthFacts:
 
 def let_go_of_claims(connection: Connection, month: int) -> None:
     """Delete what a month's events claim: a copy comes within an hour, and waits here for whoever finds one now."""
-    tables = ("event_claims", "later_claims") if connection.dialect.name == "postgresql" else ("event_claims",)
-    for name in tables:
+    on_server = connection.dialect.name == "postgresql"
+    if on_server:
+        # Held in the order of their key before they are deleted in whatever order: ingest holds them in that order.
+        _run(connection, f"SELECT 1 FROM event_claims WHERE event_id IN ({_EVENTS}) ORDER BY claim FOR UPDATE", month)
+    for name in ("event_claims", "later_claims") if on_server else ("event_claims",):
         _run(connection, f"DELETE FROM {name} WHERE event_id IN ({_EVENTS})", month)
 
 
@@ -184,7 +187,7 @@ def delete_month(connection: Connection, month: int) -> None:
     """Take a month's events out of the log, with their copies and later charges."""
     _run(connection, f"DELETE FROM charges WHERE event_id IN ({_EVENTS})", month)
     _run(connection, f"DELETE FROM event_copies WHERE copy_of IN ({_EVENTS})", month)
-    if not drop_partition(connection, month):
+    if not empty_partition(connection, month):
         _run(connection, f"DELETE FROM events WHERE id IN ({_EVENTS})", month)
 
 

@@ -221,3 +221,13 @@ def test_a_bill_of_single_requests_is_refused_for_a_retired_month_and_one_by_the
     by_day = {"day": "2026-11-03", "provider": "together", "model": "llama", "amount_nano_usd": 360_000}
     report = reconciled(meter, [by_day], beside=True)
     assert (report.run.ours_nano, report.run.theirs_nano) == (360_000, 360_000)
+
+
+@pytest.mark.only_on("postgresql")
+def test_retiring_waits_for_nobody_who_writes_to_another_month(closed):
+    with closed.engine.connect() as writer, writer.begin():
+        # As an ingest holds the log from its first row of any month until its commit.
+        writer.exec_driver_sql("LOCK TABLE ONLY events IN ROW EXCLUSIVE MODE")
+        closed.execute(f"ALTER DATABASE {closed.engine.url.database} SET lock_timeout = '2s'")
+        closed.engine.pool.dispose()
+        assert retire(closed).events == 3
