@@ -7,7 +7,7 @@ from metering.api.fields import AccountParameter, Answer, Asked
 from metering.api.openapi import problems
 from metering.operations.answer_billing import answer_billing
 from metering.web.bodies import require_json
-from metering.web.principal import Reader, ServiceNow
+from metering.web.principal import Biller, ServiceNow
 
 router = APIRouter(prefix="/v1/hf-billing", tags=["reconciliation"])
 
@@ -47,7 +47,7 @@ class BillingAnswer(Answer):
     dependencies=[Depends(require_json)],
 )
 def post_billing(
-    principal: Reader, service: ServiceNow, body: BillingQuestion, account: AccountParameter = None
+    principal: Biller, service: ServiceNow, body: BillingQuestion, account: AccountParameter = None
 ) -> BillingAnswer:
     """Answer as Hugging Face's Billing API asks it of partners. An id is the event's own, its `inference_id` or its
     `response_id`. Left out are requests that are not known, have no price, estimated quantities, a route that Hugging Face does

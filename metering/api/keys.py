@@ -29,7 +29,7 @@ from metering.web.problems import ApiProblem
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
-Scope = Literal["ingest", "read", "metrics", "admin"]
+Scope = Literal["ingest", "read", "metrics", "billing", "admin"]
 
 _SCOPES = "What it may do: `ingest` events, `read`, scrape `metrics`, or `admin`, which contains the others."
 _CREATES = "Whether records that it sends declare the accounts that they name; without it, those go to `unassigned`."

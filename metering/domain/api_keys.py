@@ -15,7 +15,8 @@ INGEST = "ingest"
 READ = "read"
 ADMIN = "admin"
 METRICS = "metrics"
-SCOPES = (INGEST, READ, METRICS, ADMIN)
+BILLING = "billing"
+SCOPES = (INGEST, READ, METRICS, BILLING, ADMIN)
 
 _START = "hfm"
 

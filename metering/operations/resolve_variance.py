@@ -9,6 +9,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.errors import DomainError, NotFoundError
+from metering.domain.events import BILLED_ROUTES
 from metering.domain.instants import month_of
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.records import Decision, Invoice, Reconciliation, Variance
@@ -80,6 +81,11 @@ def _correct(connection: Connection, found: VarianceReport, decided: VarianceSta
         raise DomainError("a correction goes with accepting a variance")
     if found.variance.cause in NOT_OURS:
         raise DomainError(f"{found.variance.cause} is no usage: a statement has lines of its own for it")
+    if not set(found.invoice.routes) <= set(BILLED_ROUTES):
+        raise DomainError(
+            f"invoice {found.invoice.id} is about usage that Hugging Face does not bill: it is on no statement's total, and"
+            " there is nothing to correct"
+        )
     amount_nano = found.variance.amount_nano - found.variance.corrected_nano
     if not amount_nano:
         raise DomainError(f"statements are corrected by this amount already: {found.variance.adjustment or 'it is zero'}")

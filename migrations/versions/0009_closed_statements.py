@@ -37,6 +37,11 @@ CHECKS = {
         ("granted", "kind = 'used_elsewhere' OR grant_id IS NOT NULL"),
     ),
 }
+LOST_BELOW = {
+    "closed statements": "statements",
+    "adjustments": "adjustments",
+    "credits that were taken back": "credit_entries WHERE kind = 'void'",
+}
 BY_MONTH = "ix_credit_entries_account_id_billing_month"
 # The month of an instant in microseconds, as YYYYMM.
 MONTH_OF = {
@@ -67,8 +72,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    if op.get_bind().execute(sa.text("SELECT 1 FROM statements LIMIT 1")).first():
-        raise RuntimeError("a database with closed statements can not go below revision 0009: they would be open again")
+    for what, rows in LOST_BELOW.items():
+        if op.get_bind().execute(sa.text(f"SELECT 1 FROM {rows} LIMIT 1")).first():
+            raise RuntimeError(f"a database with {what} can not go below revision 0009: nothing there could hold them")
     op.drop_index(op.f("ix_credit_entries_grant_id"), "credit_entries")
     op.execute("DELETE FROM credit_entries WHERE grant_id IS NOT NULL")
     op.execute("UPDATE credit_grants SET kind = 'promotional' WHERE kind = 'manual'")

@@ -130,9 +130,15 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    refuse_to_lose("webhook_endpoints", "its endpoints, their secrets and what was sent to them")
     op.drop_table("webhook_attempts")
     op.drop_table("webhook_deliveries")
     op.drop_table("webhook_messages")
     op.drop_table("webhook_secrets")
     op.drop_table("webhook_endpoint_accounts")
     op.drop_table("webhook_endpoints")
+
+
+def refuse_to_lose(table: str, what: str) -> None:
+    if op.get_bind().execute(sa.text(f"SELECT 1 FROM {table} LIMIT 1")).first():
+        raise RuntimeError(f"a database with {table} can not go below revision 0012: it would lose {what}")

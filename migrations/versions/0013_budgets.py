@@ -96,6 +96,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    refuse_to_lose(
+        "budgets", "its budgets and their revisions, and their alerts would be taken for those of the budgets to come"
+    )
     op.drop_table("summed_hours")
     op.drop_index("ix_hour_sums_hour", table_name="hour_sums")
     op.drop_table("hour_sums")
@@ -103,3 +106,8 @@ def downgrade() -> None:
     op.drop_table("budget_revisions")
     op.drop_index("ix_budgets_account_id", table_name="budgets")
     op.drop_table("budgets")
+
+
+def refuse_to_lose(table: str, what: str) -> None:
+    if op.get_bind().execute(sa.text(f"SELECT 1 FROM {table} LIMIT 1")).first():
+        raise RuntimeError(f"a database with {table} can not go below revision 0013: it would lose {what}")

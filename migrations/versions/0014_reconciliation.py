@@ -35,6 +35,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    refuse_to_lose("invoices", "bills that were imported, what was decided about them and what Hugging Face was answered")
+    refuse_to_lose(
+        "billing_answers", "bills that were imported, what was decided about them and what Hugging Face was answered"
+    )
     for name in TABLES:
         op.drop_table(name)
 
@@ -225,3 +229,8 @@ def create_billing_answers() -> None:
 def on_sqlite(constraint: sa.ForeignKeyConstraint) -> list[sa.ForeignKeyConstraint]:
     """Return a reference where the database keeps it; ``metering verify`` checks it on both."""
     return [constraint] if op.get_bind().dialect.name == "sqlite" else []
+
+
+def refuse_to_lose(table: str, what: str) -> None:
+    if op.get_bind().execute(sa.text(f"SELECT 1 FROM {table} LIMIT 1")).first():
+        raise RuntimeError(f"a database with {table} can not go below revision 0014: it would lose {what}")

@@ -22,7 +22,7 @@ def costs(client, *ids):
 @pytest.fixture
 def partner(api):
     """A client as Hugging Face has it, bound to the account that it routes for."""
-    return api.client("read", account="acme")
+    return api.client("billing", account="acme")
 
 
 def ingest(api, **fields):
@@ -128,6 +128,6 @@ def test_over_a_real_connection(api, serve):
     import httpx  # noqa: PLC0415 - the given client, beside the test client
 
     ingest(api, id="deadbeef0")
-    headers = {"authorization": f"Bearer {api.token('read', account='acme')}"}
+    headers = {"authorization": f"Bearer {api.token('billing', account='acme')}"}
     with serve(api.app) as address, httpx.Client(base_url=address, headers=headers, timeout=20) as client:
         assert costs(client, "deadbeef0") == {"deadbeef0": CHARGE}

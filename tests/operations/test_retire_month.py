@@ -231,3 +231,18 @@ def test_retiring_waits_for_nobody_who_writes_to_another_month(closed):
         closed.execute(f"ALTER DATABASE {closed.engine.url.database} SET lock_timeout = '2s'")
         closed.engine.pool.dispose()
         assert retire(closed).events == 3
+
+
+def test_a_closed_statement_is_still_what_was_closed_where_charges_that_told_it_left_with_their_events(meter):
+    """November shows one request without a price: the two that got theirs are told from it by their charges."""
+    meter.now = instant("2026-11-04T00:00:00Z")
+    meter.ingest(*(usage_event(id=name, model="new", time=IN_OCTOBER) for name in ("one", "two")))
+    close(meter, OCTOBER)
+    meter.record_prices(price_table(rate(model="new"), source="late", effective_from=IN_OCTOBER))
+    meter.rate_unpriced()
+    meter.ingest(usage_event(id="late", model="new", time=IN_OCTOBER - DAY))
+    meter.now = instant("2026-12-05T00:00:00Z")
+    close(meter, NOVEMBER)
+    assert meter.violations() == []
+    retire(meter, OCTOBER, with_unresolved=True)
+    assert meter.violations() == []

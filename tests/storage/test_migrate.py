@@ -220,3 +220,21 @@ CATALOGUE = (
 
 def _sql(kind):
     return text(f"SELECT name, sql FROM sqlite_master WHERE type = '{kind}'")
+
+
+@pytest.mark.parametrize(
+    ("filling", "revision", "told"),
+    [
+        ("INSERT INTO budgets (account_id, created_at) VALUES (2, 0)", "0012", "a database with budgets"),
+        (
+            "INSERT INTO adjustments (account_id, billing_month, origin_month, amount_nano, reason, reference, recorded_at)"
+            " VALUES (2, 202611, 202610, 1, 'r', 'r', 0)",
+            "0008",
+            "a database with adjustments",
+        ),
+    ],
+)
+def test_going_down_is_refused_where_it_would_lose_what_nobody_could_tell_again(meter, filling, revision, told):
+    meter.execute(filling)
+    with pytest.raises(RuntimeError, match=told):
+        downgrade(meter.engine, revision)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from metering.domain.account_books import AccountBooks, closed_month
@@ -23,13 +24,14 @@ from metering.domain.statement_record import (
     record_of,
     without_words,
 )
-from metering.domain.statements import LineKind
+from metering.domain.statements import Flag, LineKind
 from metering.domain.violations import Violation
 from metering.operations.steps.check_sums import Step
 from metering.operations.steps.read_books import drafted, read_books
 from metering.storage.accounts import AccountRow, account_with_id
 from metering.storage.closed_months import closed_through_by_account
 from metering.storage.credits import accounts_with_grants, grants_of, ledger_of
+from metering.storage.retired_months import retired_events
 from metering.storage.statements import ClosedStatement, accounts_with_statements, statements_of
 from pricing.money import PICO_PER_CENT, PICO_PER_USD, parse_usd
 
@@ -102,7 +104,15 @@ def _is_what_was_closed(
     if kept != (record.total_cents, record.carried_out_cents):
         message = f"the row of the statement of {where} has other totals than its content"
         yield Violation("statement_differs", where, f"{record.total_cents}, {record.carried_out_cents}", str(kept), message)
-    yield from _differences(where, without_words(record), without_words(recomputed))
+    kept_figures, figures = without_words(record), without_words(recomputed)
+    if any(month < closed.month for month in retired_events(connection)):
+        # Which usage was still without a price then is told by charges, and those left with their events.
+        kept_figures, figures = _without_unpriced(kept_figures), _without_unpriced(figures)
+    yield from _differences(where, kept_figures, figures)
+
+
+def _without_unpriced(record: StatementRecord) -> StatementRecord:
+    return replace(record, unpriced=[], flags=[flag for flag in record.flags if flag != Flag.UNPRICED_USAGE])
 
 
 def _adds_up(where: str, record: StatementRecord) -> Iterator[Violation]:
