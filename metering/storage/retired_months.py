@@ -6,19 +6,29 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, func, select, text
 
 from metering.domain.events import PriceGrade
-from metering.domain.instants import month_start, next_month
+from metering.domain.instants import month_of, month_start, next_month
 from metering.domain.retention import EventMonth
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.bulk import add_to, insert_all
+from metering.storage.event_keys import Claimant
 from metering.storage.ledger import KEY_COLUMNS, SUM_COLUMNS
 from metering.storage.partitions import empty_partition, lock_partition
 from metering.storage.rerate_runs import RunSums
 from metering.storage.sql import halved_sum, whole_sum
-from metering.storage.tables import accounts, month_rollups, retired_months, retired_rollups, retired_runs, series
+from metering.storage.tables import (
+    accounts,
+    month_rollups,
+    retired_claims,
+    retired_months,
+    retired_rollups,
+    retired_runs,
+    series,
+)
 
 _ADD_ROLLUPS = add_to(retired_rollups, key=KEY_COLUMNS)
 _ADD_RUNS = add_to(retired_runs, key=("run_id",))
 _INSERT_MONTH = insert_all(retired_months)
+_CLAIMS_A_QUERY = 500
 
 # The index of the log is led by the account: all accounts are named, so that it is entered by each.
 _EVENTS = "SELECT id FROM events WHERE account_id IN (SELECT id FROM accounts) AND event_time >= :start AND event_time < :end"
@@ -150,13 +160,46 @@ def month_facts(connection: Connection, month: int) -> MonthFacts:
 
 
 def let_go_of_claims(connection: Connection, month: int) -> None:
-    """Delete what a month's events claim: a copy comes within an hour, and waits here for whoever finds one now."""
+    """Move what a month's events claim to where retired events' claims are; waits for whoever finds a copy by one now."""
     on_server = connection.dialect.name == "postgresql"
+    tables = ("event_claims", "later_claims") if on_server else ("event_claims",)
     if on_server:
         # Held in the order of their key before they are deleted in whatever order: ingest holds them in that order.
         _run(connection, f"SELECT 1 FROM event_claims WHERE event_id IN ({_EVENTS}) ORDER BY claim FOR UPDATE", month)
-    for name in ("event_claims", "later_claims") if on_server else ("event_claims",):
+    for name in tables:
+        _run(
+            connection,
+            "INSERT INTO retired_claims (claim, event_id, account_id, source_id, event_time)"
+            f" SELECT {name}.claim, events.id, events.account_id, events.source_id, events.event_time"
+            f" FROM {name} JOIN events ON events.id = {name}.event_id"
+            f" WHERE {name}.event_id IN ({_EVENTS}) AND events.event_time >= :start AND events.event_time < :end",
+            month,
+        )
         _run(connection, f"DELETE FROM {name} WHERE event_id IN ({_EVENTS})", month)
+
+
+def retired_claimants(connection: Connection, claims: Collection[int], start: int, end: int) -> dict[int, list[Claimant]]:
+    """Return the retired events of ``[start, end]`` that made any of the claims, by claim."""
+    found: dict[int, list[Claimant]] = {}
+    if not retired_between(connection, start, end + 1):
+        return found
+    wanted = sorted(set(claims))
+    columns = [retired_claims.c[name] for name in ("claim", *Claimant._fields)]
+    for first in range(0, len(wanted), _CLAIMS_A_QUERY):
+        part = wanted[first : first + _CLAIMS_A_QUERY]
+        statement = select(*columns).where(retired_claims.c.claim.in_(part), retired_claims.c.event_time.between(start, end))
+        for claim, *claimant in connection.execute(statement.order_by(retired_claims.c.claim, retired_claims.c.event_id)):
+            found.setdefault(claim, []).append(Claimant(*claimant))
+    return found
+
+
+def note_retired_copies(connection: Connection, copies: Sequence[tuple[int, int]], now: int) -> None:
+    """Note copies (id, event time) of retired events: they are retired as they come, because what they repeat is gone."""
+    by_month: dict[int, list[int]] = {}
+    for copy_id, event_time in copies:
+        by_month.setdefault(month_of(event_time), []).append(copy_id)
+    rows = [(None, *RetiredMonth(month, 0, len(ids), 0, max(ids), "", "", now)) for month, ids in sorted(by_month.items())]
+    _INSERT_MONTH.run(connection, rows)
 
 
 def hold_month(connection: Connection, month: int) -> None:

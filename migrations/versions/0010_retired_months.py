@@ -48,6 +48,15 @@ def upgrade() -> None:
     )
     op.create_index("ix_retired_rollups_event_day", "retired_rollups", ["event_day"])
     op.create_table(
+        "retired_claims",
+        *integers("claim", "event_id", "account_id", "source_id", "event_time"),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_retired_claims_account_id")),
+        sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_retired_claims_source_id")),
+        sa.PrimaryKeyConstraint("claim", "event_id", name=op.f("pk_retired_claims")),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "retired_runs",
         sa.Column("run_id", Int64, autoincrement=False, nullable=False),
         *integers("reversed", "replaced", "before_nano", "after_nano"),
@@ -61,7 +70,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     if op.get_bind().execute(sa.text("SELECT 1 FROM retired_months LIMIT 1")).first():
         raise RuntimeError("a database with retired months can not go below revision 0010: nothing would explain their rollups")
-    for name in ("retired_runs", "retired_rollups", "retired_months"):
+    for name in ("retired_runs", "retired_claims", "retired_rollups", "retired_months"):
         op.drop_table(name)
 
 

@@ -246,3 +246,16 @@ def test_a_closed_statement_is_still_what_was_closed_where_charges_that_told_it_
     assert meter.violations() == []
     retire(meter, OCTOBER, with_unresolved=True)
     assert meter.violations() == []
+
+
+def test_another_sources_record_of_a_retired_event_is_a_copy_whenever_its_log_comes(closed):
+    retire(closed)
+    before = closed.total()
+    again = usage_event(id="copy of it", source="archive", time=IN_SEPTEMBER + HOUR, response_id=RESPONSE)
+    assert closed.ingest(again).copy == 1
+    assert closed.ingest(again).duplicate == 1
+    assert closed.total() == before
+    assert closed.violations() == []
+    elsewhere = usage_event(id="not one", source="archive", time=IN_SEPTEMBER + 3 * HOUR, response_id=RESPONSE)
+    assert closed.ingest(elsewhere).accepted == 1  # more than an hour apart
+    assert closed.violations() == []

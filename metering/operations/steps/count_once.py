@@ -22,6 +22,7 @@ from metering.storage.events import (
     stored_identities,
     take_event_ids,
 )
+from metering.storage.retired_months import retired_claimants
 
 
 class Repeat(NamedTuple):
@@ -35,11 +36,13 @@ class Judgement(NamedTuple):
     """The record at position ``p`` has the id ``first_id + p``; it is a new event unless it is among the repeats.
 
     ``claims`` are those of all records that are no duplicates and no conflicts; they are settled when it is known who counts.
+    ``retired`` are the ids of events that are copied and have left the log.
     """
 
     first_id: int
     repeats: dict[int, Repeat]
     claims: HeldClaims = NO_CLAIMS
+    retired: frozenset[int] = frozenset()
 
 
 def judge(connection: Connection, events: Sequence[BatchEvent], places: Sequence[Place]) -> Judgement:
@@ -56,7 +59,7 @@ def judge(connection: Connection, events: Sequence[BatchEvent], places: Sequence
     )
     new = insert_identities(connection, rows)
     repeats = {} if new == len(events) else _repeats(connection, events, identities, first_id)
-    return Judgement(first_id, repeats, _find_copies(connection, events, places, Judgement(first_id, repeats)))
+    return _find_copies(connection, events, places, Judgement(first_id, repeats))
 
 
 def _identities(events: Sequence[BatchEvent], places: Sequence[Place]) -> list[bytes]:
@@ -79,9 +82,9 @@ def _repeats(connection: Connection, events: Sequence[BatchEvent], identities: l
 
 def _find_copies(
     connection: Connection, events: Sequence[BatchEvent], places: Sequence[Place], judgement: Judgement
-) -> HeldClaims:
-    """Note the copies among the repeats; return the claims, held."""
-    first_id, repeats, _ = judgement
+) -> Judgement:
+    """Note the copies among the repeats; return the judgement with the claims, held."""
+    first_id, repeats, *_ = judgement
     rows = [
         (claim, event_id)
         for event_id, event in enumerate(events, first_id)
@@ -89,12 +92,18 @@ def _find_copies(
         for claim in event.claims
     ]
     if not rows:
-        return NO_CLAIMS
+        return judgement
     times = [events[event_id - first_id].time for _, event_id in rows]
-    held = hold_claims(connection, rows, min(times) - CLAIM_WINDOW_MICROS, max(times) + CLAIM_WINDOW_MICROS)
+    window = min(times) - CLAIM_WINDOW_MICROS, max(times) + CLAIM_WINDOW_MICROS
+    held = hold_claims(connection, rows, *window)
+    gone = retired_claimants(connection, [claim for claim, _ in rows], *window)
+    if gone:
+        held = held._replace(known={claim: [*gone.get(claim, ()), *held.known.get(claim, ())] for claim in gone | held.known})
+        held = held._replace(settled=False)
+    judged = Judgement(first_id, repeats, held, frozenset(each.event_id for found in gone.values() for each in found))
     known = held.known
     if not known and len({place.source_id for place in places}) == 1:
-        return held
+        return judged
     for position, (event, place) in enumerate(zip(events, places, strict=True)):
         if position in repeats:
             continue
@@ -105,7 +114,7 @@ def _find_copies(
         claimant = Claimant(first_id + position, place.account_id, place.source_id, event.time)
         for claim in event.claims:
             known.setdefault(claim, []).append(claimant)
-    return held
+    return judged
 
 
 def _original(event: BatchEvent, place: Place, known: dict[int, list[Claimant]]) -> int | None:

@@ -26,6 +26,7 @@ from metering.storage.events import (
     insert_receipt,
     settle_claims,
 )
+from metering.storage.retired_months import note_retired_copies
 
 
 class Charged(NamedTuple):
@@ -128,15 +129,19 @@ def _store_repeats(
 ) -> None:
     copies: list[tuple[Any, ...]] = []
     conflicts: list[tuple[Any, ...]] = []
+    of_retired: list[tuple[int, int]] = []
     for position, (outcome, event_id) in sorted(judgement.repeats.items()):
         event, place = events[position], places[position]
-        if outcome is Outcome.COPY:
+        if outcome is Outcome.COPY and event_id in judgement.retired:
+            of_retired.append((judgement.first_id + position, event.time))
+        elif outcome is Outcome.COPY:
             copies.append(_copy_row(event, place, judgement.first_id + position, event_id, now))
         elif outcome is Outcome.CONFLICT:
             conflicts.append(_conflict_row(event, place, event_id, now))
         code, why = _REPEATS[outcome]
         owners[position].add(ItemOutcome(event.position.line, outcome, code, f"{event.id!r} {why}", event.id))
     insert_copies(connection, copies)
+    note_retired_copies(connection, of_retired, now)
     insert_conflicts(connection, conflicts)
 
 

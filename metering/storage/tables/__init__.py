@@ -41,7 +41,7 @@ from metering.storage.tables.reconciliation import (
     variances,
 )
 from metering.storage.tables.rerating import rerate_runs
-from metering.storage.tables.retention import retired_months, retired_rollups, retired_runs
+from metering.storage.tables.retention import retired_claims, retired_months, retired_rollups, retired_runs
 from metering.storage.tables.schema import metadata
 from metering.storage.tables.statements import adjustments, statements
 from metering.storage.tables.webhooks import (
@@ -93,6 +93,7 @@ __all__ = [
     "recent_identities",
     "reconciliations",
     "rerate_runs",
+    "retired_claims",
     "retired_months",
     "retired_rollups",
     "retired_runs",

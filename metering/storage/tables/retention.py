@@ -41,6 +41,18 @@ retired_rollups = table(
     sqlite_with_rowid=False,
 )
 
+# What retired events claimed, and what judging needs of them: another source's record of one is a copy, whenever its log comes.
+retired_claims = table(
+    "retired_claims",
+    integer("claim"),
+    integer("event_id"),
+    refers("account_id", "accounts"),
+    refers("source_id", "sources"),
+    integer("event_time"),
+    PrimaryKeyConstraint("claim", "event_id"),
+    sqlite_with_rowid=False,
+)
+
 # What each re-rating wrote about events that are retired by now.
 retired_runs = table(
     "retired_runs",
