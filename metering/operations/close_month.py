@@ -85,16 +85,22 @@ def close_month(engine: Engine, account: str, month: int, how: Closing, *, now: 
             return closed
 
 
-def _close(connection: Connection, account: AccountRow, booked: BookedMonth, how: Closing, *, now: int) -> Statement:
-    """Close the month that is next of an account that is held."""
-    draft = drafted(connection, account, booked)
-    if Flag.UNPRICED_USAGE in draft.flags and not how.allow_unpriced:
+def refuse_unpriced(draft: Statement) -> None:
+    """Raise UnpricedUsageError where some usage of a draft has no price."""
+    if Flag.UNPRICED_USAGE in draft.flags:
         count = sum(usage.events for usage in draft.unpriced)
         raise UnpricedUsageError(
-            f"There is no price yet for {count:,} of the requests of {account.name!r} in {format_month(booked.month)}: price"
+            f"There is no price yet for {count:,} of the requests of {draft.account!r} in {format_month(draft.month)}: price"
             " them (`metering prices unpriced` says what is missing), or close with unpriced usage allowed, which the statement"
             " then says"
         )
+
+
+def _close(connection: Connection, account: AccountRow, booked: BookedMonth, how: Closing, *, now: int) -> Statement:
+    """Close the month that is next of an account that is held."""
+    draft = drafted(connection, account, booked)
+    if not how.allow_unpriced:
+        refuse_unpriced(draft)
     record_entries(connection, account.id, booked.entries, now=now)
     content = canonical_form(record_of(draft, now))
     stored = ClosedStatement(
