@@ -19,10 +19,10 @@ from metering.operations.close_month import Closing, close_month, refuse_unprice
 from metering.operations.close_settings import close_due
 from metering.operations.steps.first_months import first_months
 from metering.operations.steps.raise_alert import raise_alert
-from metering.operations.steps.read_books import statement_of_account
+from metering.operations.steps.read_books import unpriced_of_month
 from metering.storage.accounts import UNASSIGNED_ID, AccountRow, account_with_id
 from metering.storage.alerts import NewAlert, thresholds_raised
-from metering.storage.closed_months import AccountMark, marks_after
+from metering.storage.closed_months import AccountMark, mark_of, marks_after
 from metering.storage.database import reading, writing
 
 STATEMENT_NOT_CLOSED = "statement.not_closed"
@@ -85,12 +85,12 @@ def _close_account(
 
 
 def _close_if_priced(engine: Engine, account: AccountRow, month: int, how: Closing, *, now: int) -> list[Statement]:
-    """Close a month, having looked first: drafting what is refused then locks nobody out."""
+    """Close a month, having looked first: a month that is refused then locks nobody out."""
     if not how.allow_unpriced:
         with reading(engine) as connection:
-            statement = statement_of_account(connection, account, month, how.catalogue)
-        if statement.closed_at is None:
-            refuse_unpriced(statement)
+            closed_through = mark_of(connection, account.id).closed_through
+            if closed_through is None or closed_through < month:
+                refuse_unpriced(account.name, month, unpriced_of_month(connection, account.id, month))
     return close_month(engine, account.name, month, how, now=now)
 
 

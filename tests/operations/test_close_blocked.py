@@ -54,7 +54,7 @@ def write_transactions(monkeypatch):
 
 def test_twenty_blocked_months_are_told_once_each_and_then_cost_no_write_transaction(blocked, write_transactions):
     assert {each.code for each in due(blocked)} == {"unpriced_usage"}
-    assert write_transactions == ["alert"] * 20  # the alerts; nobody was locked out while a draft was made
+    assert write_transactions == ["alert"] * 20  # the alerts; nobody was locked out to see that
     write_transactions.clear()
     assert [each.account for each in due(blocked)] == NAMES
     assert write_transactions == []
@@ -94,7 +94,7 @@ def test_a_month_that_somebody_closed_meanwhile_with_unpriced_usage_is_not_calle
 
 
 def test_usage_that_loses_its_price_between_the_look_and_the_close_is_refused_all_the_same(blocked, monkeypatch):
-    monkeypatch.setattr(close_due, "refuse_unpriced", lambda _draft: None)
+    monkeypatch.setattr(close_due, "refuse_unpriced", lambda *_: None)
     assert {each.code for each in due(blocked)} == {UnpricedUsageError.code}
 
 
