@@ -27,7 +27,7 @@ from metering.operations.sync_prices import Source
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
 from metering.runtime.bill_fetch_job import BillFetchJob
 from metering.runtime.close_job import close_when_due
-from metering.runtime.credits_job import judge_credits_each_tick
+from metering.runtime.credits_job import CreditsJob
 from metering.runtime.dispatcher import Dispatcher
 from metering.runtime.leader import Leader
 from metering.runtime.metrics import Metrics
@@ -90,7 +90,7 @@ def _jobs(service: Service) -> list[Job]:
         how = Closing(service.catalogue)
         jobs.append(Job("close months", lambda: close_when_due(service.engine, how, close, service.clock())))
     judging = Judging(service.catalogue, service.settings.credits_low_percent)
-    jobs.append(Job("judge credits", lambda: judge_credits_each_tick(service.engine, judging, service.clock())))
+    jobs.append(Job("judge credits", CreditsJob(service.engine, judging, service.clock)))
     return jobs
 
 

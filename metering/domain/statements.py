@@ -154,7 +154,7 @@ def draft_statement(
     if carried_out:
         lines.append(carried_line("Carried forward to the next statement", -carried_out))
     total = max(0, rounded)
-    unpriced = _unpriced(usage, beside)
+    unpriced = unpriced_usage(usage, beside.priced_at_last)
     route_unknown = _outside(s for s in usage if s.route == UNKNOWN and s.price_grade != PriceGrade.EXEMPT)
     lines.append(
         StatementLine(kind=LineKind.RESIDUAL, description="Rounding of the total to cents", amount_pico=rounded - exact)
@@ -186,9 +186,9 @@ def draft_statement(
     )
 
 
-def _unpriced(usage: Sequence[UsageSums], beside: Beside) -> tuple[OutsideUsage, ...]:
+def unpriced_usage(usage: Sequence[UsageSums], priced_at_last: Sequence[UsageSums] = ()) -> tuple[OutsideUsage, ...]:
     """Return what waits for a price. What earlier statements called unpriced must not hide what has come late since."""
-    waiting = (*(sums for sums in usage if sums.price_grade == PriceGrade.UNPRICED), *beside.priced_at_last)
+    waiting = (*(sums for sums in usage if sums.price_grade == PriceGrade.UNPRICED), *priced_at_last)
     return _outside(sums for sums in waiting if sums.route != UNKNOWN)
 
 

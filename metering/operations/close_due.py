@@ -1,28 +1,35 @@
 """Close every month that is due: over, past its grace, and the next of its account.
 
-What can not be closed is left open and said once, by an alert; the others are closed all the same.
+What can not be closed is left open and said once, by an alert; the others are closed all the same, also where the code fails
+over one account. Who asks again each minute keeps nobody from writing while nothing can be closed.
 """
 
 import json
+import logging
 from collections.abc import Iterator
 
 from msgspec import Struct
 from sqlalchemy import Engine
+from sqlalchemy.exc import StatementError
 
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_month, next_month
 from metering.domain.statements import Statement
-from metering.operations.close_month import Closing, close_month
+from metering.operations.close_month import Closing, close_month, refuse_unpriced
 from metering.operations.close_settings import close_due
 from metering.operations.steps.first_months import first_months
 from metering.operations.steps.raise_alert import raise_alert
-from metering.storage.accounts import UNASSIGNED_ID, account_with_id
-from metering.storage.alerts import NewAlert
-from metering.storage.closed_months import AccountMark, marks_after
+from metering.operations.steps.read_books import unpriced_of_month
+from metering.storage.accounts import UNASSIGNED_ID, AccountRow, account_with_id
+from metering.storage.alerts import NewAlert, thresholds_raised
+from metering.storage.closed_months import AccountMark, mark_of, marks_after
 from metering.storage.database import reading, writing
 
 STATEMENT_NOT_CLOSED = "statement.not_closed"
+INTERNAL_ERROR = "internal_error"
 _ACCOUNTS_AT_ONCE = 500
+
+_log = logging.getLogger(__name__)
 
 
 class NotClosed(Struct, frozen=True):
@@ -67,20 +74,42 @@ def _close_account(
         if account is None:
             return
         try:
-            yield from close_month(engine, account.name, month, how, now=now)
-        except DomainError as error:
-            refused = NotClosed(account.id, account.name, month, error.code, str(error))
+            closed = _close_if_priced(engine, account, month, how, now=now)
+        except Exception as error:
+            refused = _refused(account, month, error)
             _tell(engine, refused, now)
             yield refused
             return
+        yield from closed
         month = next_month(month)
 
 
+def _close_if_priced(engine: Engine, account: AccountRow, month: int, how: Closing, *, now: int) -> list[Statement]:
+    """Close a month, having looked first: a month that is refused then locks nobody out."""
+    if not how.allow_unpriced:
+        with reading(engine) as connection:
+            closed_through = mark_of(connection, account.id).closed_through
+            if closed_through is None or closed_through < month:
+                refuse_unpriced(account.name, month, unpriced_of_month(connection, account.id, month))
+    return close_month(engine, account.name, month, how, now=now)
+
+
+def _refused(account: AccountRow, month: int, error: Exception) -> NotClosed:
+    if isinstance(error, DomainError):
+        return NotClosed(account.id, account.name, month, error.code, str(error))
+    if isinstance(error, StatementError):
+        error.hide_parameters = True  # they may be what somebody sent
+    _log.error("%s of %s is not closed", format_month(month), account.name, exc_info=error)
+    reason = f"The service failed over it ({type(error).__name__}): its log says how, and it is tried again"
+    return NotClosed(account.id, account.name, month, INTERNAL_ERROR, reason)
+
+
 def _tell(engine: Engine, refused: NotClosed, now: int) -> None:
-    period = format_month(refused.month)
+    subject, period = f"account:{refused.account_id}", format_month(refused.month)
+    with reading(engine) as connection:
+        if thresholds_raised(connection, STATEMENT_NOT_CLOSED, subject, period):
+            return
     data = json.dumps({"month": period, "code": refused.code, "reason": refused.reason})
-    alert = NewAlert(
-        STATEMENT_NOT_CLOSED, f"account:{refused.account_id}", now, data, period=period, account_id=refused.account_id
-    )
+    alert = NewAlert(STATEMENT_NOT_CLOSED, subject, now, data, period=period, account_id=refused.account_id)
     with writing(engine) as connection:
         raise_alert(connection, alert, now=now)

@@ -5,6 +5,7 @@ and the alert: all of it or nothing, once. Closing a month that is closed answer
 """
 
 import json
+from collections.abc import Sequence
 
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
@@ -13,7 +14,7 @@ from metering.domain.account_books import AccountBooks, BookedMonth
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_month, month_start, next_month
 from metering.domain.statement_record import canonical_form, digest_of, record_of
-from metering.domain.statements import Flag, Statement
+from metering.domain.statements import OutsideUsage, Statement
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import booked_month, drafted, read_books, stored_statement
@@ -85,16 +86,22 @@ def close_month(engine: Engine, account: str, month: int, how: Closing, *, now: 
             return closed
 
 
-def _close(connection: Connection, account: AccountRow, booked: BookedMonth, how: Closing, *, now: int) -> Statement:
-    """Close the month that is next of an account that is held."""
-    draft = drafted(connection, account, booked)
-    if Flag.UNPRICED_USAGE in draft.flags and not how.allow_unpriced:
-        count = sum(usage.events for usage in draft.unpriced)
+def refuse_unpriced(account: str, month: int, unpriced: Sequence[OutsideUsage]) -> None:
+    """Raise UnpricedUsageError where some usage of a month has no price."""
+    if unpriced:
+        count = sum(usage.events for usage in unpriced)
         raise UnpricedUsageError(
-            f"There is no price yet for {count:,} of the requests of {account.name!r} in {format_month(booked.month)}: price"
+            f"There is no price yet for {count:,} of the requests of {account!r} in {format_month(month)}: price"
             " them (`metering prices unpriced` says what is missing), or close with unpriced usage allowed, which the statement"
             " then says"
         )
+
+
+def _close(connection: Connection, account: AccountRow, booked: BookedMonth, how: Closing, *, now: int) -> Statement:
+    """Close the month that is next of an account that is held."""
+    draft = drafted(connection, account, booked)
+    if not how.allow_unpriced:
+        refuse_unpriced(account.name, booked.month, draft.unpriced)
     record_entries(connection, account.id, booked.entries, now=now)
     content = canonical_form(record_of(draft, now))
     stored = ClosedStatement(

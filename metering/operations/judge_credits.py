@@ -1,7 +1,12 @@
-"""Say when an account's credits run low or are used up in the current month: once a month each."""
+"""Say when an account's credits run low or are used up in the current month: once a month each.
+
+An account's credits are burned anew over its whole history. Who asks again each minute says what was seen the last time, and
+only accounts for which something differs are read.
+"""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
@@ -12,13 +17,14 @@ from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import read_books
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.alerts import NewAlert, subjects_alerted
+from metering.storage.credit_inputs import CreditInputs, credit_inputs
 from metering.storage.database import reading, writing
-from metering.storage.usage import accounts_billed_in
 from pricing.plans import PlanCatalogue
 
 CREDITS_LOW = "credits.low"
 CREDITS_EXHAUSTED = "credits.exhausted"
 DEFAULT_LOW_PERCENT = 20
+NOTHING_SEEN: Mapping[int, CreditInputs] = MappingProxyType({})
 
 
 class Judging(Struct, frozen=True):
@@ -35,35 +41,38 @@ class _Standing(Struct, frozen=True):
     left_nano: int
 
 
-def judge_credits_of_all(engine: Engine, how: Judging, *, now: int) -> int:
-    """Judge the credits of every account that has usage in the current month; return how many alerts were raised."""
+class Judged(Struct, frozen=True):
+    """How many alerts were raised, and what the accounts' credits depended on, to be told the next time."""
+
+    raised: int
+    seen: Mapping[int, CreditInputs]
+
+
+def judge_credits_of_all(engine: Engine, how: Judging, seen: Mapping[int, CreditInputs] = NOTHING_SEEN, *, now: int) -> Judged:
+    """Judge the credits of every account that has usage in the current month and differs from what was ``seen``."""
     period = format_month(month_of(now))
     with reading(engine) as connection:
+        inputs = credit_inputs(connection, month_of(now), now)
         exhausted = subjects_alerted(connection, CREDITS_EXHAUSTED, period)
         accounts = [
             account_id
-            for account_id in accounts_billed_in(connection, month_of(now))
-            if account_id != UNASSIGNED_ID and _subject(account_id) not in exhausted
+            for account_id, found in inputs.items()
+            if found != seen.get(account_id) and account_id != UNASSIGNED_ID and _subject(account_id) not in exhausted
         ]
-        new = _not_yet_raised(connection, credit_alerts(connection, accounts, how, now=now), period)
+        low = subjects_alerted(connection, CREDITS_LOW, period) if accounts else set()
+        alerts = _credit_alerts(connection, accounts, how, now=now)
+        new = [alert for alert in alerts if alert.type == CREDITS_EXHAUSTED or alert.subject not in low]
     if not new:
-        return 0
+        return Judged(0, inputs)
     with writing(engine) as connection:
-        return sum(raise_alert(connection, alert, now=now) for alert in new)
+        return Judged(sum(raise_alert(connection, alert, now=now) for alert in new), inputs)
 
 
-def judge_credits(connection: Connection, account_ids: Iterable[int], how: Judging, *, now: int) -> int:
-    """Judge the credits of some accounts within a write transaction; return how many alerts were raised."""
-    alerts = credit_alerts(connection, account_ids, how, now=now)
-    new = _not_yet_raised(connection, alerts, format_month(month_of(now))) if alerts else []
-    return sum(raise_alert(connection, alert, now=now) for alert in new)
-
-
-def credit_alerts(connection: Connection, account_ids: Iterable[int], how: Judging, *, now: int) -> list[NewAlert]:
+def _credit_alerts(connection: Connection, account_ids: Iterable[int], how: Judging, *, now: int) -> list[NewAlert]:
     """Return what there is to say about accounts' credits in the current month, whether it was said before or not."""
     period = format_month(month_of(now))
     found = []
-    for account_id in sorted(account_ids):
+    for account_id in account_ids:
         standing = _standing(connection, account_id, how.catalogue, now)
         if not standing.available_nano:
             continue
@@ -97,11 +106,6 @@ def _standing(connection: Connection, account_id: int, catalogue: PlanCatalogue,
         if grant.granted_at <= now and (grant.expires_at is None or grant.expires_at > month_start(month))
     )
     return _Standing(left + burned[-1].applied_nano, left)
-
-
-def _not_yet_raised(connection: Connection, alerts: list[NewAlert], period: str) -> list[NewAlert]:
-    raised = {name: subjects_alerted(connection, name, period) for name in (CREDITS_LOW, CREDITS_EXHAUSTED)}
-    return [alert for alert in alerts if alert.subject not in raised[alert.type]]
 
 
 def _subject(account_id: int) -> str:

@@ -1,16 +1,31 @@
 """Judging credits as a job, each minute: what was ingested meanwhile may have used them up."""
 
 import logging
+from collections.abc import Callable
 
 from sqlalchemy import Engine
 
-from metering.operations.judge_credits import Judging, judge_credits_of_all
+from metering.operations.judge_credits import NOTHING_SEEN, Judging, judge_credits_of_all
 
 _log = logging.getLogger(__name__)
 
 
-def judge_credits_each_tick(engine: Engine, how: Judging, now: int) -> None:
-    """Raise the alerts that are due at ``now``."""
-    raised = judge_credits_of_all(engine, how, now=now)
-    if raised:
-        _log.info("credits: %d new alerts", raised)
+class CreditsJob:
+    """Raises the alerts that are due. It remembers what it saw, and reads an account again when something has changed.
+
+    What it remembers saves work and decides nothing: after a restart, or a call that failed, every account is read that may
+    have changed, and an alert that was raised is not raised again.
+    """
+
+    def __init__(self, engine: Engine, how: Judging, clock: Callable[[], int]) -> None:
+        self._engine = engine
+        self._how = how
+        self._clock = clock
+        self._seen = NOTHING_SEEN
+
+    def __call__(self) -> None:
+        """Judge what has changed since the last call."""
+        judged = judge_credits_of_all(self._engine, self._how, self._seen, now=self._clock())
+        self._seen = judged.seen
+        if judged.raised:
+            _log.info("credits: %d new alerts", judged.raised)

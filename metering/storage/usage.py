@@ -26,6 +26,10 @@ _GROUP = (
 )
 _ORDER = tuple(by_code_point(column) if column.table is series else column for column in _GROUP)
 
+_IS_BILLED = and_(month_rollups.c.billable == 1, series.c.route.in_(BILLED_ROUTES))
+BILLED_NANO = case((_IS_BILLED, month_rollups.c.amount_nano), else_=literal(0, Int64))
+"""What a month's rollup, joined with its series, adds to the bill; 0 for what is not billed."""
+
 
 def usage_of_month(connection: Connection, account_id: int, month: int) -> list[UsageSums]:
     """Return the account's usage of a billing month by month of the event, summed over projects, keys and tags."""
@@ -103,10 +107,8 @@ def priced_at_last(connection: Connection, account_id: int, month: int) -> list[
 def billable_by_months(connection: Connection, account_id: int) -> dict[tuple[int, int], int]:
     """Return the account's billable usage by (billing month, month of the event), nano-USD; 0 for what is not billed."""
     months = month_rollups.c.billing_month, month_rollups.c.event_month
-    is_billed = and_(month_rollups.c.billable == 1, series.c.route.in_(BILLED_ROUTES))
-    billed = case((is_billed, month_rollups.c.amount_nano), else_=literal(0, Int64))
     statement = (
-        select(*months, *halved_sum(billed))
+        select(*months, *halved_sum(BILLED_NANO))
         .join(series, series.c.id == month_rollups.c.series_id)
         .where(series.c.account_id == account_id)
         .group_by(*months)
@@ -123,18 +125,6 @@ def first_billed(connection: Connection, account_ids: Sequence[int]) -> dict[int
         .group_by(series.c.account_id)
     )
     return {row[0]: row[1] for row in connection.execute(statement)}
-
-
-def accounts_billed_in(connection: Connection, month: int) -> list[int]:
-    """Return the accounts that have usage billed in a month, in order."""
-    statement = (
-        select(series.c.account_id)
-        .join(month_rollups, month_rollups.c.series_id == series.c.id)
-        .where(month_rollups.c.billing_month == month)
-        .distinct()
-        .order_by(series.c.account_id)
-    )
-    return list(connection.execute(statement).scalars())
 
 
 def months_with_usage(connection: Connection, account_id: int | None = None) -> list[tuple[int, int]]:

@@ -31,7 +31,7 @@ def pro(meter):
 
 
 def judge(meter):
-    return judge_credits_of_all(meter.engine, HOW, now=meter.now)
+    return judge_credits_of_all(meter.engine, HOW, now=meter.now).raised
 
 
 def test_low_is_told_when_a_fifth_is_left_and_not_a_cent_before(pro):

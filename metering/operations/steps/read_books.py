@@ -1,6 +1,6 @@
 """Reading an account's books, and its statements: closed ones from storage, open ones as closing them now would make them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -10,7 +10,7 @@ from metering.domain.credit_ledger import credits_on_statement
 from metering.domain.events import PriceGrade
 from metering.domain.plan_history import plan_month
 from metering.domain.statement_record import StatementRecord, read_record, statement_of
-from metering.domain.statements import Statement, draft_statement
+from metering.domain.statements import OutsideUsage, Statement, UsageSums, draft_statement, unpriced_usage
 from metering.storage.accounts import AccountRow
 from metering.storage.adjustments import adjustments_of
 from metering.storage.closed_months import mark_of
@@ -69,10 +69,16 @@ def drafted(connection: Connection, account: AccountRow, booked: BookedMonth) ->
     """Return the statement that a month's books and its rollups make."""
     usage = usage_of_month(connection, account.id, booked.month)
     beside = booked.beside
-    if any(sums.origin_month and sums.price_grade == PriceGrade.UNPRICED for sums in usage):
+    if _unpriced_late(usage):
         beside = replace(beside, priced_at_last=tuple(priced_at_last(connection, account.id, booked.month)))
     rates = load_rates(connection, {sums.rate_id for sums in usage if sums.rate_id})
     return draft_statement(account.name, booked.plan, usage, booked.credits, rates, beside)
+
+
+def unpriced_of_month(connection: Connection, account_id: int, month: int) -> tuple[OutsideUsage, ...]:
+    """Return the usage without a price that the draft of an open month shows, without drafting it."""
+    usage = usage_of_month(connection, account_id, month)
+    return unpriced_usage(usage, priced_at_last(connection, account_id, month) if _unpriced_late(usage) else ())
 
 
 def statements_of_account(
@@ -87,6 +93,10 @@ def statements_of_account(
             yield stored_statement(connection, closed)
         else:
             yield drafted(connection, account, drafts.get(month) or booked_month(books, month, catalogue))
+
+
+def _unpriced_late(usage: Sequence[UsageSums]) -> bool:
+    return any(sums.origin_month and sums.price_grade == PriceGrade.UNPRICED for sums in usage)
 
 
 def _rates(connection: Connection, record: StatementRecord) -> dict[int, Rate]:
