@@ -2,11 +2,11 @@
 
 import json
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from builders import DAY, HOUR, instant, usage_event
+from row_locks import wait_until_somebody_waits
 from sqlalchemy import select
 
 from metering.operations import judge_hours as operation
@@ -31,17 +31,6 @@ def look(meter, now):
     meter.now = now
     BudgetJudge(meter.engine, bundled_plans(), lambda: now).finish()
     return sum(judge_hours(meter.engine, lambda: now) for _ in range(15))
-
-
-def wait_until_somebody_waits(engine):
-    """Return when a transaction of this database waits for another one's row."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'"
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for _ in range(3_000):
-            if connection.exec_driver_sql(waiting).scalar_one():
-                return
-            time.sleep(0.01)
-    raise AssertionError("nobody waits")
 
 
 def told(meter):
