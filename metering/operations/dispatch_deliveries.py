@@ -26,6 +26,7 @@ from metering.storage.delivery_queue import (
     end_attempts,
     give_back,
     insert_attempts,
+    lock_before_ending,
     put_off,
     taken_deliveries,
 )
@@ -133,6 +134,9 @@ def _record(connection: Connection, attempts: Sequence[Attempt]) -> None:
         by_endpoint.setdefault(attempt.sent.endpoint_id, []).append(attempt)
     # Endpoints before deliveries, each in the order of their ids: so nobody waits in a circle.
     judged = [_judged(connection, endpoint_id, those) for endpoint_id, those in by_endpoint.items()]
+    disabled = [each.endpoint.id for each in judged if each is not None and each.reason]
+    if disabled:
+        lock_before_ending(connection, {attempt.sent.delivery_id for attempt in attempts}, disabled)
     insert_attempts(connection, [_attempt_row(attempt) for attempt in attempts])
     end_attempts(connection, [_ended(attempt) for attempt in attempts])
     for each in judged:

@@ -1,7 +1,8 @@
 """Look for an hour of an account that is far outside of its recent hours, and tell of it once.
 
 Each hour is summed from the event log once it is over, by the index of (account, time), and kept; so that an hour is compared
-without reading the hours before it again. A call reads at most about MOST_EVENTS events, the latest hours first.
+without reading the hours before it again. A call reads at most about MOST_EVENTS events, the latest hours first. It reads while
+others write: an hour that usage arrives of meanwhile loses its mark, is not kept, and is due again.
 """
 
 import json
@@ -20,6 +21,7 @@ from metering.storage.hour_sums import (
     forget_hours_before,
     hours_summed,
     keep_hour,
+    mark_hours,
     recent_hours,
     spent_in_hour,
 )
@@ -40,15 +42,17 @@ def judge_hours(engine: Engine, clock: Callable[[], int]) -> int:
     with reading(engine) as connection:
         summed = hours_summed(connection, this_hour - RECENT_HOURS, this_hour)
     due = [hour for hour in range(this_hour - 1, this_hour - RECENT_HOURS - 1, -1) if is_to_sum(hour, summed.get(hour), now)]
+    due = due[:MOST_HOURS]
     if not due:
         return 0
+    with writing(engine) as connection:
+        mark_hours(connection, due, now=now)
     with reading(engine) as connection:
         sums = _sums(connection, due)
     with writing(engine) as connection:
-        for hour, spent in sums.items():
-            keep_hour(connection, hour, spent, now=now)
         forget_hours_before(connection, this_hour - 2 * RECENT_HOURS)
-        news = sorted(hour for hour in sums if hour >= this_hour - NEWS_HOURS)
+        kept = [hour for hour in sorted(sums) if keep_hour(connection, hour, sums[hour], now=now)]
+        news = [hour for hour in kept if hour >= this_hour - NEWS_HOURS]
         return sum(_tell_unusual(connection, hour, sums[hour], now) for hour in news)
 
 
@@ -56,7 +60,7 @@ def _sums(connection: Connection, due: Sequence[int]) -> dict[int, dict[int, int
     """Return what accounts spent in the first of the hours that are due, by hour: as many as may be read at once."""
     sums: dict[int, dict[int, int]] = {}
     read = 0
-    for hour in due[:MOST_HOURS]:
+    for hour in due:
         if read < MOST_EVENTS:
             sums[hour], events = spent_in_hour(connection, accounts_with_usage(connection, hour // 24), hour)
             read += events

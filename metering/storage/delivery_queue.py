@@ -4,10 +4,10 @@ To take a delivery is to put off when it is due. Of several processes each takes
 transaction holds), and what a process took and never told of becomes due again by itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, or_, select, update
 
 from metering.domain.webhooks import PENDING
 from metering.storage.tables import webhook_attempts, webhook_deliveries, webhook_endpoints, webhook_messages
@@ -103,6 +103,13 @@ def give_back(connection: Connection, delivery_ids: Sequence[int], *, now: int) 
 def insert_attempts(connection: Connection, attempts: Sequence[AttemptRow]) -> None:
     """Append attempts."""
     connection.execute(insert(webhook_attempts), [attempt._asdict() for attempt in attempts])
+
+
+def lock_before_ending(connection: Connection, delivery_ids: Collection[int], endpoint_ids: Collection[int]) -> None:
+    """Lock deliveries, and what else is pending for endpoints that are to be disabled, in one order: that of their ids."""
+    pending = _D.endpoint_id.in_(sorted(endpoint_ids)) & (_D.status == PENDING)
+    concerned = select(_D.id).where(or_(_D.id.in_(sorted(delivery_ids)), pending)).order_by(_D.id)
+    connection.execute(concerned.with_for_update(key_share=True)).all()
 
 
 def end_attempts(connection: Connection, ended: Sequence[Ended]) -> None:

@@ -1,8 +1,12 @@
-"""What accounts spent in recent hours, summed once from the event log for each hour, and kept to compare later hours with."""
+"""What accounts spent in recent hours, summed once from the event log for each hour, and kept to compare later hours with.
+
+An hour is marked before it is summed, and kept only where the mark still stands: who forgets hours, because usage of them
+arrived, takes the marks away. Rows of ``summed_hours`` are taken in the order of the hours, so that nobody waits in a circle.
+"""
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from metering.domain.instants import MICROS_PER_HOUR
 from metering.storage.sql import halved_sum, whole_sum
@@ -37,30 +41,43 @@ def spent_in_hour(connection: Connection, account_ids: Collection[int], hour: in
 
 
 def hours_summed(connection: Connection, first: int, end: int) -> dict[int, int]:
-    """Return when the hours in ``[first, end)`` that were summed were."""
-    statement = select(summed_hours).where(summed_hours.c.hour >= first, summed_hours.c.hour < end)
+    """Return when the hours in ``[first, end)`` that were summed were; one that is merely marked was not."""
+    statement = select(summed_hours).where(
+        summed_hours.c.hour >= first, summed_hours.c.hour < end, summed_hours.c.summed_at >= 0
+    )
     return {row.hour: row.summed_at for row in connection.execute(statement)}
 
 
-def keep_hour(connection: Connection, hour: int, spent: dict[int, int], *, now: int) -> None:
-    """Keep what an hour came to, in place of what was kept of it before."""
-    connection.execute(delete(summed_hours).where(summed_hours.c.hour == hour))
+def mark_hours(connection: Connection, hours: Collection[int], *, now: int) -> None:
+    """Mark hours as about to be summed; to be committed before the events are read."""
+    _take_away(connection, summed_hours.c.hour.in_(hours))
+    connection.execute(insert(summed_hours), [{"hour": hour, "summed_at": -now} for hour in sorted(hours)])
+
+
+def keep_hour(connection: Connection, hour: int, spent: dict[int, int], *, now: int) -> bool:
+    """Keep what an hour came to, in place of what was kept of it before; return whether its mark of ``now`` still stood.
+
+    Where it does not, usage of the hour may have been counted after ``spent`` was read: nothing is kept.
+    """
+    marked = summed_hours.c.hour == hour, summed_hours.c.summed_at == -now
+    if not connection.execute(update(summed_hours).where(*marked).values(summed_at=now)).rowcount:
+        return False
     connection.execute(delete(hour_sums).where(hour_sums.c.hour == hour))
-    connection.execute(insert(summed_hours).values(hour=hour, summed_at=now))
     rows = [{"hour": hour, "account_id": account, "amount_nano": amount} for account, amount in sorted(spent.items()) if amount]
     if rows:
         connection.execute(insert(hour_sums), rows)
+    return True
 
 
 def forget_hours_of_days(connection: Connection, days: Iterable[int]) -> None:
     """Have the hours of days summed anew: usage of them arrived since."""
     for day in sorted(set(days)):
-        connection.execute(delete(summed_hours).where(summed_hours.c.hour >= 24 * day, summed_hours.c.hour < 24 * (day + 1)))
+        _take_away(connection, summed_hours.c.hour.between(24 * day, 24 * day + 23))
 
 
 def forget_hours_before(connection: Connection, hour: int) -> None:
     """Take away what is too old to be compared with."""
-    connection.execute(delete(summed_hours).where(summed_hours.c.hour < hour))
+    _take_away(connection, summed_hours.c.hour < hour)
     connection.execute(delete(hour_sums).where(hour_sums.c.hour < hour))
 
 
@@ -70,3 +87,10 @@ def recent_hours(connection: Connection, account_id: int, first: int, end: int) 
         hour_sums.c.account_id == account_id, hour_sums.c.hour >= first, hour_sums.c.hour < end
     )
     return {row.hour: row.amount_nano for row in connection.execute(statement)}
+
+
+def _take_away(connection: Connection, which: ColumnElement[bool]) -> None:
+    # A DELETE takes rows in any order: they are locked in theirs first.
+    held = select(summed_hours.c.hour).where(which).order_by(summed_hours.c.hour).with_for_update()
+    hours = list(connection.execute(held).scalars())
+    connection.execute(delete(summed_hours).where(summed_hours.c.hour.in_(hours)))

@@ -1,8 +1,9 @@
 """PostgreSQL through psycopg 3: writers see what others have committed, readers see one snapshot.
 
 Writing is READ COMMITTED: a batch waits for another writer's key and then sees what that one stored. Reading is REPEATABLE
-READ, READ ONLY. A verb that looks before it writes holds WRITER_LOCK, so that it is alone as it is on SQLite; ingest does not,
-and relies on unique keys taken in order. Locks of a transaction end with it, whatever becomes of the process.
+READ, READ ONLY. A verb that looks before it writes holds WRITER_LOCK, so that it is alone as it is on SQLite; ingest, judging
+and sending do not, and rely on unique keys and on rows taken in order. Locks of a transaction end with it, whatever becomes of
+the process.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,9 +1,11 @@
 """Deliveries are taken when they are due, by one at a time, within bounds; what came of them decides how they go on."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from builders import DAY, HOUR, NOW, SECOND
+from row_locks import wait_until_somebody_waits
 from sqlalchemy import select
 from webhook_builders import (
     GONE,
@@ -23,6 +25,8 @@ from metering.operations.dispatch_deliveries import Room, give_back_taken
 from metering.operations.manage_webhooks import EndpointChange, change_webhook, delete_webhook, rotate_webhook, show_webhook
 from metering.operations.redeliver import redeliver
 from metering.outbound.post import Posted
+from metering.storage.database import writing_beside_others
+from metering.storage.delivery_queue import Ended, end_attempts
 from metering.storage.tables import alerts, webhook_attempts
 from metering.storage.webhook_deliveries import DeliveryQuestion
 
@@ -263,6 +267,28 @@ def test_what_was_written_while_its_endpoint_was_being_disabled_is_not_sent(mete
     raise_one(meter)
     meter.execute(f"UPDATE webhook_endpoints SET {column}")  # by a transaction that did not see the delivery
     assert sender.take() == []
+
+
+@pytest.mark.only_on("postgresql")
+def test_two_endpoints_are_disabled_beside_successes_to_both_and_nobody_waits_in_a_circle(meter, sender):
+    endpoints = [create_endpoint(meter, f"https://{name}.example/")[0].row for name in ("one", "two")]
+    for subject in ("first", "second", "third"):
+        raise_one(meter, subject=subject)
+    sent = sender.take()
+    (one, *_, last_of_one), (two, second_of_two, _) = (
+        sorted(each.delivery_id for each in sent if each.endpoint_id == endpoint.id) for endpoint in endpoints
+    )
+    assert one < two < second_of_two < last_of_one
+    with ThreadPoolExecutor() as pool:
+        with writing_beside_others(meter.engine) as other:
+            end_attempts(other, [Ended(second_of_two, "delivered", 1, None, NOW)])
+            gone = pool.submit(sender.record, [each for each in sent if each.delivery_id in (one, two)], GONE)
+            wait_until_somebody_waits(meter.engine)
+            end_attempts(other, [Ended(last_of_one, "delivered", 1, None, NOW)])
+        gone.result()
+    found = [sorted(each.row.status for each in deliveries_of(meter, endpoint.id)) for endpoint in endpoints]
+    assert [statuses.count("delivered") for statuses in found] == [1, 1]
+    assert [statuses.count("pending") for statuses in found] == [0, 0]
 
 
 def test_settings_in_a_log_tell_no_key():

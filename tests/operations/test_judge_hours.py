@@ -1,14 +1,19 @@
 """An hour far outside of an account's recent hours is told of once; hours are summed from the log once."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from builders import DAY, HOUR, instant, usage_event
+from row_locks import wait_until_somebody_waits
 from sqlalchemy import select
 
 from metering.operations import judge_hours as operation
 from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.judge_hours import judge_hours
+from metering.storage.database import writing, writing_beside_others
+from metering.storage.hour_sums import forget_hours_of_days, keep_hour, mark_hours
 from metering.storage.tables import alerts, hour_sums, summed_hours
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
@@ -80,3 +85,75 @@ def test_a_look_reads_a_bounded_number_of_hours_and_of_events(meter, monkeypatch
     judge_hours(meter.engine, lambda: meter.now)
     assert meter.count(hour_sums) == 10
     assert meter.count(summed_hours) == 3 + operation.MOST_HOURS
+
+
+def test_usage_that_is_counted_while_its_hour_is_summed_is_in_the_sum_in_the_end(meter, monkeypatch):
+    spend(meter, 5, MIDNIGHT - DAY)
+    now = MIDNIGHT + 7 * HOUR
+    sums = operation._sums
+
+    def overtaken(connection, due):
+        found = sums(connection, due)
+        spend(meter, 7, MIDNIGHT - DAY)
+        BudgetJudge(meter.engine, bundled_plans(), lambda: now).finish()
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(operation, "_sums", overtaken)
+        judge_hours(meter.engine, lambda: now)
+    assert meter.count(hour_sums) == 0
+    judge_hours(meter.engine, lambda: now + HOUR // 60)
+    (row,) = meter.rows(select(hour_sums))
+    assert row.amount_nano == 12_000_000_000
+
+
+def test_an_hour_that_a_crash_left_marked_is_summed(meter):
+    spend(meter, 5, MIDNIGHT - HOUR)
+    with writing(meter.engine) as connection:
+        mark_hours(connection, [MIDNIGHT // HOUR - 1], now=MIDNIGHT + HOUR)
+    judge_hours(meter.engine, lambda: MIDNIGHT + HOUR)
+    assert meter.count(hour_sums) == 1
+
+
+def test_an_hour_is_kept_by_whoever_marked_it_last(meter):
+    hour = MIDNIGHT // HOUR
+    with writing(meter.engine) as connection:
+        mark_hours(connection, [hour], now=1)
+        mark_hours(connection, [hour], now=2)
+        assert not keep_hour(connection, hour, {2: 5}, now=1)
+        assert keep_hour(connection, hour, {2: 6}, now=2)
+        assert not keep_hour(connection, hour, {2: 5}, now=1)
+    (row,) = meter.rows(select(hour_sums))
+    assert row.amount_nano == 6
+
+
+@pytest.mark.only_on("postgresql")
+def test_hours_are_kept_and_forgotten_at_once_and_nobody_waits_in_a_circle(meter, monkeypatch):
+    for hour in range(24):
+        spend(meter, 1, MIDNIGHT - DAY + hour * HOUR)
+    now = MIDNIGHT + 7 * HOUR
+    look(meter, now)
+    kept, begun = [], threading.Event()
+
+    def keep(connection, hour, spent, *, now):
+        kept.append(keep_hour(connection, hour, spent, now=now))
+        begun.set()
+        if len(kept) == 2:
+            wait_until_somebody_waits(meter.engine)
+        return kept[-1]
+
+    def forget():
+        begun.wait()
+        with writing_beside_others(meter.engine) as connection:
+            forget_hours_of_days(connection, [MIDNIGHT // DAY - 1])
+
+    with writing(meter.engine) as connection:
+        forget_hours_of_days(connection, [MIDNIGHT // DAY - 1])
+    monkeypatch.setattr(operation, "keep_hour", keep)
+    with ThreadPoolExecutor() as pool:
+        forgetting = pool.submit(forget)
+        judge_hours(meter.engine, lambda: now)
+        forgetting.result()
+    assert kept == [True] * 24
+    # Whoever forgot waited for the hours to be kept, and had them summed anew.
+    assert meter.count(summed_hours, summed_hours.c.hour.between(MIDNIGHT // HOUR - 24, MIDNIGHT // HOUR - 1)) == 0

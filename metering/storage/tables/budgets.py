@@ -71,7 +71,7 @@ hour_sums = table(
     sqlite_with_rowid=False,
 )
 
-# Which hours are in there, of all accounts.
+# Which hours are in there, of all accounts. A negative ``summed_at`` marks an hour that is being summed since then.
 summed_hours = table(
     "summed_hours",
     Column("hour", Int64, primary_key=True, autoincrement=False),
