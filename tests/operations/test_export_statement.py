@@ -114,8 +114,8 @@ def test_who_has_the_file_does_not_get_it_again(month):
 
 
 def test_a_closed_statement_is_known_by_its_digest_without_making_the_file(month, monkeypatch):
-    drafted = operation.statement_of
-    monkeypatch.setattr(operation, "statement_of", lambda *args: replace(drafted(*args), digest="d1", status="closed"))
+    drafted = operation.statement_of_account
+    monkeypatch.setattr(operation, "statement_of_account", lambda *args: replace(drafted(*args), digest="d1", status="closed"))
     file = exported(month, "focus")
     file.close()
     monkeypatch.setattr(operation, "detail_of", lambda *_, **__: pytest.fail("the file was made"))
