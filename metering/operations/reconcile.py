@@ -215,7 +215,7 @@ def _alert(connection: Connection, report: ReconciliationReport, earlier: Iterab
     }
     alert = NewAlert(
         type=VARIANCE_FOUND,
-        subject=f"reconciliation {report.run.id}",
+        subject=f"reconciliation:{report.run.id}",
         occurred_at=now,
         data=json.dumps(data),
         period=f"{format_instant(report.invoice.start)}/{format_instant(report.invoice.end)}",

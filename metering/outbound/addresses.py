@@ -10,11 +10,14 @@ import re
 import socket
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING
 
-import httpx
 from msgspec import Struct
 
 from metering.domain.errors import DomainError
+
+if TYPE_CHECKING:
+    import httpx
 
 LONGEST_ADDRESS = 2_000
 
@@ -49,8 +52,10 @@ class AddressGuard(Struct, frozen=True):
     private_networks: tuple[Network, ...] = ()
     resolve: Resolve | None = None
 
-    def read(self, text: str) -> httpx.URL:
+    def read(self, text: str) -> "httpx.URL":
         """Return an address as a URL. Raises AddressError for one that is not allowed, whatever its name resolves to."""
+        import httpx  # noqa: PLC0415 - slow to import, and every command reads the settings that hold a guard
+
         if len(text) > LONGEST_ADDRESS:
             raise AddressError(f"an address has at most {LONGEST_ADDRESS} characters")
         try:
@@ -77,7 +82,7 @@ class AddressGuard(Struct, frozen=True):
             self._check(host, literal)
         return url
 
-    def reachable(self, url: httpx.URL) -> list[str]:
+    def reachable(self, url: "httpx.URL") -> list[str]:
         """Return the IP addresses to connect to, each of which is allowed. May take as long as the name service.
 
         Raises AddressError, and OSError where the name resolves to nothing.
@@ -109,7 +114,7 @@ def resolve(host: str, port: int) -> list[str]:
     return [str(address[0]) for _, _, _, _, address in found]
 
 
-def port_of(url: httpx.URL) -> int:
+def port_of(url: "httpx.URL") -> int:
     """Return the port that a URL means."""
     return url.port or _PORTS[url.scheme]
 

@@ -90,6 +90,7 @@ PROBLEMS: dict[str, Kind] = {
     "sum_too_large": Kind(422, "A sum would leave 64 bits"),
     "too_many_rows": Kind(422, "The answer would be too long"),
     "unknown_export": Kind(422, "There is no such export"),
+    "unvalued_usage": Kind(422, "The bill states usage of which no price is known"),
     "wrong_account": Kind(422, "The bill names another account"),
     "wrong_currency": Kind(422, "The bill is in another currency"),
     "too_busy": Kind(429, "Too much waits to be stored"),

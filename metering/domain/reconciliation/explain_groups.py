@@ -6,6 +6,7 @@ were tried that fitting by chance is unlikely; otherwise the amount stays unexpl
 
 from collections.abc import Iterable, Sequence
 
+from metering.domain.errors import DomainError
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explanations import Candidate, combined, in_order, written
 from metering.domain.reconciliation.findings import FindingKey, Findings, Item
@@ -21,6 +22,12 @@ CHANCE_PERCENT = 5
 """Beyond this chance that something fits by accident, nothing that fits is named."""
 
 MOST_LISTED = 5
+
+
+class UnvaluedUsageError(DomainError):
+    """A bill without amounts states usage that has no price: unknown is not zero, and not agreement."""
+
+    code = "unvalued_usage"
 
 
 class GroupExplainer:
@@ -163,17 +170,20 @@ def _names(key: GroupKey, group: Group) -> tuple[str, str]:
 
 def _stated_difference(group: Group) -> tuple[int, str]:
     """Return what the quantities that they state and ours differ by at our price, and which kinds: nothing where none are."""
-    rates = [each for each in group.billed if each.rate is not None]
-    if not group.theirs.quantities or not rates:
+    if not group.theirs.quantities:
         return 0, ""
     ours = _added([each.quantities for each in group.billed])
     theirs = stated_quantities(ours, group.theirs.quantities)
-    rate = max(rates, key=lambda each: each.requests).rate
-    if rate is None:
+    if ours == theirs:
         return 0, ""
-    before, after = (exact_nano(each, 0, rate) for each in (ours, theirs))
+    rates = [each for each in group.billed if each.rate is not None]
+    rate = max(rates, key=lambda each: each.requests).rate if rates else None
+    before, after = (None if rate is None else exact_nano(each, 0, rate) for each in (ours, theirs))
     if before is None or after is None:
-        return 0, ""
+        raise UnvaluedUsageError(
+            "the bill states quantities and no amounts, they differ from ours, and no price is known that says by how much:"
+            " record it with `metering prices import` and `metering rate`, and reconcile again"
+        )
     return round(after - before), kinds_that_differ(ours, theirs)
 
 
