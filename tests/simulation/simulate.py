@@ -80,6 +80,7 @@ class _Witness:
                 found += self._open(account, account.next_open or 0, events)
             if is_last or (isinstance(step.action, MOVES_CREDITS) and about in (None, account.name)):
                 found += self._ledger(account)
+            if is_last or (isinstance(step.action, Void) and about == account.name):
                 found += self._balance(account, step.at + timedelta(microseconds=1))
         if is_last and self._service.told() != sorted(self._sealed):
             found.append(f"told as closed: expected each once of {sorted(self._sealed)}, got {self._service.told()}")
