@@ -14,6 +14,8 @@ from simulation.shorten import shortened
 from simulation.simulate import simulate
 from simulation.world import life
 
+TOLD_EVERY = 100  # lives, where there is no bar to look at
+
 
 def main() -> int:
     """Live the lives that were asked for."""
@@ -30,6 +32,8 @@ def main() -> int:
             script = life(seed)
             failure = simulate(script, empty())
             steps += len(script.steps)
+            if not console.is_terminal and (seed + 1 - asked.first) % TOLD_EVERY == 0:
+                console.print(f"{seed + 1 - asked.first:,} of {asked.seeds:,} lives")
             if failure is not None:
                 progress.stop()
                 console.print(str(shortened(failure, empty)), markup=False, highlight=False, soft_wrap=True)

@@ -88,6 +88,19 @@ class Account:
         taken = max(_of_grant(paid, grant) for paid in (self.posted, self.paid(through)))
         return grant.nano - grant.voided - taken
 
+    def balance(self, at: datetime) -> dict[str, int]:
+        """Return what is left of each grant that is valid at an instant after everything that happened."""
+        month, usage = month_of(at.date()), self._usage()
+        included = {each: self._included(each) for each in months(min([month, *usage]), month)}
+        # A plan that begins later in the month has topped nothing up yet.
+        said = tuple(change for change in self.said if change.day <= at.date())
+        included[month] = max(0, plans_of(month, said).credit_nano - self.elsewhere[month])
+        paid = burn(usage, included, self.grants, month)
+        valid = [grant for grant in self.grants if grant.expires_at is None or grant.expires_at > at]
+        left = {grant.reference: grant.nano - grant.voided - _of_grant(paid, grant) for grant in valid}
+        left[INCLUDED] = included[month] - paid.get((INCLUDED, month), 0)
+        return {reference: nano for reference, nano in left.items() if nano}
+
     def is_waiting(self, month: int) -> bool:
         """Whether usage that is billed in a month waits for a price."""
         return any(event.is_unpriced and event.route != "unknown" for event in self.events if event.first_billed == month)

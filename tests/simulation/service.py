@@ -43,15 +43,16 @@ from metering.domain.statements import LineKind, OutsideUsage, Statement
 from metering.domain.violations import Violation
 from metering.operations.adjust_account import adjust_account
 from metering.operations.close_due import NotClosed, close_due_months
-from metering.operations.close_month import Closing, close_month
+from metering.operations.close_month import STATEMENT_CLOSED, Closing, close_month
 from metering.operations.close_settings import DEFAULT_GRACE_HOURS
 from metering.operations.grant_credits import grant_credits, note_used_elsewhere
 from metering.operations.import_prices import Sheet, import_prices
 from metering.operations.ingest import Ingester, IngestSettings, Origin
+from metering.operations.list_alerts import list_alerts
 from metering.operations.manage_accounts import declare_account, set_plan, show_account
 from metering.operations.rate_unpriced import rate_unpriced
 from metering.operations.rerate import continue_rerate, start_rerate
-from metering.operations.show_credit_ledger import LedgerRow, show_ledger
+from metering.operations.show_credit_ledger import LedgerRow, credits_at, show_ledger
 from metering.operations.show_statement import show_statement
 from metering.operations.verify import Check, verify
 from metering.operations.void_credits import void_credits
@@ -139,6 +140,17 @@ class Service:
     def ledger(self, account: str) -> list[LedgerRow]:
         """Return every movement of an account's credits."""
         return show_ledger(self.engine, account)
+
+    def balance(self, account: str, at: datetime) -> dict[str, int]:
+        """Return what is left of each grant at an instant."""
+        left = credits_at(self.engine, account, micros(at), PLANS)
+        return {each.grant.reference or INCLUDED: each.left_nano for each in left.grants}
+
+    def told(self) -> list[tuple[str, int]]:
+        """Return the (account, month) pairs that were told as closed."""
+        names = {account_id: name for name, account_id in self.ids.items()}
+        alerts = list_alerts(self.engine, type_=STATEMENT_CLOSED, limit=1_000)
+        return sorted((names[alert.account_id], int(alert.period.replace("-", ""))) for alert in alerts)
 
     def billed(self) -> dict[str, int]:
         """Return what all requests that Hugging Face bills come to, by account, from their charges alone."""

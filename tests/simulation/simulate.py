@@ -4,6 +4,7 @@ import hashlib
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from simulation.expected import INCLUDED
 from simulation.oracle import BILLED, Account
@@ -79,6 +80,10 @@ class _Witness:
                 found += self._open(account, account.next_open or 0, events)
             if is_last or (isinstance(step.action, MOVES_CREDITS) and about in (None, account.name)):
                 found += self._ledger(account)
+            if is_last or (isinstance(step.action, Void) and about == account.name):
+                found += self._balance(account, step.at + timedelta(microseconds=1))
+        if is_last and self._service.told() != sorted(self._sealed):
+            found.append(f"told as closed: expected each once of {sorted(self._sealed)}, got {self._service.told()}")
         if is_last or number % LOOK_EVERY == 0:
             checks = self._last_checks if is_last else STATEMENT_CHECKS
             found += [f"verify: {violation}" for violation in self._service.violations(checks)]
@@ -118,6 +123,11 @@ class _Witness:
         )
         if billed + later != events.get(account.name, 0):
             yield f"{account.name}: statements come to {billed} and {later}, requests to {events}"
+
+    def _balance(self, account: Account, at: datetime) -> Iterator[str]:
+        expected, left = account.balance(at), self._service.balance(account.name, at)
+        if expected != left:
+            yield f"{account.name}: balance: expected {expected}, got {left}"
 
     def _ledger(self, account: Account) -> Iterator[str]:
         """No grant was ever below zero, each has paid what it should have, and what nobody used in time is gone."""
