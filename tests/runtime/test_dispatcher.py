@@ -77,6 +77,7 @@ def test_a_receiver_that_never_answers_delays_no_other(meter):
             raise_one(meter, subject=f"budget:{number}")
         quick.wait_for(40)
         wait_until(lambda: statuses(meter, endpoint) == [DELIVERED] * 40)
+        slow.wait_for(Room().to_one)
         assert len(slow.received) == Room().to_one
 
 
