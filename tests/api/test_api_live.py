@@ -41,7 +41,7 @@ def test_representations_are_negotiated(live):
     assert answer.headers["content-type"] == "text/csv; charset=utf-8; header=present"
     assert answer.text == live.get(f"{url}.csv").text
     assert live.get(url).json()["account"] == "acme"
-    refused = live.get(url, headers={"accept": "text/html"})
+    refused = live.get(url, headers={"accept": "image/png"})
     assert (refused.status_code, refused.headers["content-type"]) == (406, "application/problem+json")
 
 
