@@ -27,10 +27,9 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         limit = self._paths.get(scope["path"], self._default)
-        headers = Headers(scope=scope)
-        announced = headers.get("content-length", "")
-        if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit):
-            if headers.get("expect", "").lower() != "100-continue":  # such a client waits to be asked for the body
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+        if announced.isdigit() and (len(announced) > 18 or int(announced) > limit):
+            if Headers(scope=scope).get("expect", "").lower() != "100-continue":  # such a client waits to be asked for the body
                 await _drain(receive)
             problem = ApiProblem("body_too_large", _too_large(limit), headers={"connection": "close"})
             await problem_response(problem, scope["path"])(scope, receive, send)

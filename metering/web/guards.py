@@ -3,10 +3,11 @@
 import logging
 
 from sqlalchemy.exc import StatementError
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from metering.web.problems import SAFETY_HEADERS, ApiProblem, problem_response
+
+_SAFETY_PAIRS = tuple((name.encode(), value.encode()) for name, value in SAFETY_HEADERS.items())
 
 _log = logging.getLogger(__name__)
 
@@ -28,9 +29,8 @@ class AnswerGuard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                for name, value in SAFETY_HEADERS.items():
-                    headers.setdefault(name, value)
+                stated = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(pair for pair in _SAFETY_PAIRS if pair[0] not in stated)]
             await send(message)
 
         try:

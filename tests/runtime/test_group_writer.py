@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from metering.domain.errors import NotFoundError
 from metering.operations.ingest import Origin
 from metering.operations.manage_keys import NewKey, create_key, revoke_key
+from metering.runtime import group_writer
 from metering.runtime.group_writer import GroupWriter, TooBusyError
 from metering.runtime.metrics import Metrics
 from metering.storage.tables import api_keys, events, receipts
@@ -99,6 +100,49 @@ def test_what_arrives_while_a_transaction_is_written_shares_the_next_one(meter, 
     assert held.groups == [1, 7]
     assert meter.count(receipts) == 2
     assert not meter.violations()
+
+
+def test_a_commit_waits_for_the_senders_of_the_last_one_to_send_again(held, writer_of, monkeypatch):
+    monkeypatch.setattr(group_writer, "COMPANY_SECONDS", PATIENCE)
+    writer = writer_of(held)
+    first = writer.submit(one("first"), ORIGIN)
+    assert held.begun.acquire(timeout=PATIENCE)
+    others = [writer.submit(one(name), ORIGIN) for name in ("a", "b")]
+    held.go.release()
+    assert first.result(PATIENCE).accepted == 1
+    again = writer.submit(one("again"), ORIGIN)
+    held.go.release()
+    assert [answer.result(PATIENCE).accepted for answer in (*others, again)] == [1, 1, 1]
+    assert held.groups == [1, 3]
+
+
+def test_a_commit_waits_for_nobody_for_long(held, writer_of):
+    writer = writer_of(held)
+    first = writer.submit(one("first"), ORIGIN)
+    assert held.begun.acquire(timeout=PATIENCE)
+    others = [writer.submit(one(name), ORIGIN) for name in ("a", "b")]
+    held.go.release(2)
+    assert [answer.result(PATIENCE).accepted for answer in (first, *others)] == [1, 1, 1]
+    assert held.groups == [1, 2]
+
+
+def test_a_lone_sender_is_not_waited_for(meter, writer_of, monkeypatch):
+    monkeypatch.setattr(group_writer, "COMPANY_SECONDS", 10 * PATIENCE)
+    writer = writer_of(meter.ingester)
+    assert [writer.submit(one(name), ORIGIN).result(PATIENCE).accepted for name in ("a", "b", "c")] == [1, 1, 1]
+
+
+def test_closing_does_not_wait_for_senders(meter, held, writer_of, monkeypatch):
+    monkeypatch.setattr(group_writer, "COMPANY_SECONDS", 10 * PATIENCE)
+    writer = writer_of(held)
+    first = writer.submit(one("first"), ORIGIN)
+    assert held.begun.acquire(timeout=PATIENCE)
+    other = writer.submit(one("other"), ORIGIN)
+    held.go.release(2)
+    assert first.result(PATIENCE).accepted == 1
+    writer.close()
+    assert other.result(0).accepted == 1
+    assert stored(meter) == {"first", "other"}
 
 
 def test_each_request_is_answered_with_its_own_outcome(meter, held, writer_of):
