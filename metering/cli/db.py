@@ -12,7 +12,7 @@ from metering.cli.session import DatabaseFailureError
 from metering.operations.settings import read_settings
 from metering.operations.upgrade_database import upgrade_database
 from metering.storage.database import open_database, without_password
-from metering.storage.migrate import head_revision
+from metering.storage.schema_revision import head_revision
 
 
 @click.group()

@@ -10,7 +10,7 @@ from metering.operations.settings import Settings
 from metering.operations.upgrade_database import upgrade_database
 from metering.outbound.answers import Fetch, offline
 from metering.storage.database import open_database
-from metering.storage.migrate import is_empty, require_current_schema
+from metering.storage.schema_revision import is_empty, require_current_schema
 from pricing.bundled import bundled_plans
 from pricing.plans import PlanCatalogue
 

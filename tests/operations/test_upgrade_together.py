@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from metering.storage.database import open_database, reading
-from metering.storage.migrate import current_revision, head_revision
+from metering.storage.schema_revision import current_revision, head_revision
 from metering.storage.tables import price_tables
 from pricing.bundled import bundled_tables
 

@@ -5,19 +5,15 @@ import re
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from builders import price_table, rate, usage_event
 from sqlalchemy import inspect, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from metering.storage.database import open_database, reading, writing
-from metering.storage.migrate import (
-    SchemaOutOfDateError,
-    current_revision,
-    downgrade,
-    head_revision,
-    require_current_schema,
-    upgrade,
-)
+from metering.storage.errors import SchemaOutOfDateError
+from metering.storage.migrate import downgrade, upgrade
+from metering.storage.schema_revision import current_revision, head_revision, migrations_folder, require_current_schema
 from metering.storage.tables import EVENT_ID_BLOCK, metadata, postgres_metadata, sqlite_metadata
 from pricing.quantities import ALL_KINDS
 
@@ -29,6 +25,14 @@ def empty(databases):
     yield engine
     engine.dispose()
     databases.drop(url)
+
+
+def test_the_newest_script_by_its_number_is_the_head_that_alembic_finds():
+    scripts = ScriptDirectory(str(migrations_folder()))
+    assert head_revision() == scripts.get_current_head()
+    assert [script.path.rpartition("/")[2].partition("_")[0] for script in scripts.walk_revisions()] == [
+        script.revision for script in scripts.walk_revisions()
+    ]
 
 
 def tables_of(engine):
