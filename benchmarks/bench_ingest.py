@@ -42,7 +42,7 @@ def run_bare(folder: Path, filled: Path, name: str) -> float:
     source = sqlite3.connect(filled)
     rows = {table: source.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}
     rows["event_identities"].sort(key=lambda row: row[1])
-    rows["event_claims"].sort(key=lambda row: row[1])
+    rows["event_claims"].sort(key=lambda row: row[-1])
     engine = open_database(f"sqlite:///{folder / name}")
     upgrade_database(engine, now=0)
     with engine.connect() as connection:

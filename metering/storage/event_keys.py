@@ -10,6 +10,10 @@ class StoredIdentity(NamedTuple):
     fingerprint: int
 
 
+ClaimRow = tuple[int, int, int]
+"""A claim as it is written: the hour of the event (since 1970), the claim, the event's id."""
+
+
 class Claimant(NamedTuple):
     """An event that claims a response id."""
 

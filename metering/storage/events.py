@@ -15,7 +15,7 @@ from metering.domain.instants import month_of_day
 from metering.storage import postgres_events, sqlite_events
 from metering.storage.bulk import BulkInsert, add_to, insert_all, insert_new
 from metering.storage.errors import SumTooLargeError, is_overflow
-from metering.storage.event_keys import NO_CLAIMS, Claimant, HeldClaims, StoredIdentity
+from metering.storage.event_keys import NO_CLAIMS, Claimant, ClaimRow, HeldClaims, StoredIdentity
 from metering.storage.tables import event_conflicts, event_copies, events, month_rollups, receipts, rollups
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "MAX_SUM",
     "NO_CLAIMS",
     "ROLLUP_KEY",
+    "ClaimRow",
     "Claimant",
     "HeldClaims",
     "StoredIdentity",
@@ -72,10 +73,10 @@ class Keys(Protocol):
     def all_identities(self) -> FromClause:
         """See below."""
 
-    def hold_claims(self, connection: Connection, rows: Sequence[tuple[int, int]], start: int, end: int) -> HeldClaims:
+    def hold_claims(self, connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> HeldClaims:
         """See below."""
 
-    def settle_claims(self, connection: Connection, held: HeldClaims, rows: Sequence[tuple[int, int]]) -> None:
+    def settle_claims(self, connection: Connection, held: HeldClaims, rows: Sequence[ClaimRow]) -> None:
         """See below."""
 
 
@@ -99,15 +100,15 @@ def all_identities(connection: Connection) -> FromClause:
     return _keys(connection).all_identities()
 
 
-def hold_claims(connection: Connection, rows: Sequence[tuple[int, int]], start: int, end: int) -> HeldClaims:
-    """Take the claims of (claim, event id) for this transaction, and return who made them before.
+def hold_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> HeldClaims:
+    """Take the claims for this transaction, and return who made them before.
 
     Only events that happened from ``start`` to ``end`` (inclusive) are looked for: others can not be originals.
     """
     return _keys(connection).hold_claims(connection, rows, start, end)
 
 
-def settle_claims(connection: Connection, held: HeldClaims, rows: Sequence[tuple[int, int]]) -> None:
+def settle_claims(connection: Connection, held: HeldClaims, rows: Sequence[ClaimRow]) -> None:
     """Make ``rows``, the claims of the events that count, those that are written."""
     _keys(connection).settle_claims(connection, held, rows)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, FromClause
 
 from metering.storage.bulk import insert_all
-from metering.storage.event_keys import Claimant, HeldClaims, StoredIdentity
+from metering.storage.event_keys import Claimant, ClaimRow, HeldClaims, StoredIdentity
 from metering.storage.postgres_copy import copy_packed
 from metering.storage.tables import EVENT_ID_BLOCK, event_claims, event_identities, later_claims
 
@@ -84,13 +84,13 @@ def all_identities() -> FromClause:
     return event_identities
 
 
-def hold_claims(connection: Connection, rows: Sequence[tuple[int, int]], start: int, end: int) -> HeldClaims:
+def hold_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> HeldClaims:
     """Write each claim with the first event that makes it, and return the events that had made it before.
 
     Waits for writers of the same claims.
     """
     written: dict[int, int] = {}
-    for claim, event_id in rows:
+    for _, claim, event_id in rows:
         written.setdefault(claim, event_id)
     connection.exec_driver_sql(_WANTED_CLAIMS)
     packed = [_pack_claim(2, 8, claim, 8, event_id) for claim, event_id in sorted(written.items())]
@@ -104,17 +104,18 @@ def hold_claims(connection: Connection, rows: Sequence[tuple[int, int]], start: 
     return HeldClaims(_claimants(connection, taken, start, end) if taken else {}, written)
 
 
-def settle_claims(connection: Connection, held: HeldClaims, rows: Sequence[tuple[int, int]]) -> None:
+def settle_claims(connection: Connection, held: HeldClaims, rows: Sequence[ClaimRow]) -> None:
     """Make the claims that are written those of the events that count."""
     if held.settled:
         return
-    of_copies = sorted(dict(held.written.items() - set(rows)))
+    made = sorted((claim, event_id) for _, claim, event_id in rows)
+    of_copies = sorted(dict(held.written.items() - set(made)))
     if of_copies:
         connection.exec_driver_sql(_TAKE_BACK, (of_copies,))
     free = set(of_copies)
     first: list[tuple[int, int]] = []
     later: list[tuple[int, int]] = []
-    for claim, event_id in sorted(rows):
+    for claim, event_id in made:
         if claim in free:
             free.remove(claim)
             first.append((claim, event_id))

@@ -6,9 +6,9 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from metering.storage.bulk import insert_all
-from metering.storage.event_keys import Claimant, HeldClaims
+from metering.storage.event_keys import Claimant, ClaimRow, HeldClaims
 from metering.storage.sqlite_identities import all_identities, insert_identities, stored_identities
-from metering.storage.tables import event_claims, event_copies, events, retired_months
+from metering.storage.tables import claims_by_hour, event_copies, events, retired_months
 
 __all__ = [
     "all_identities",
@@ -19,7 +19,7 @@ __all__ = [
     "take_event_ids",
 ]
 
-_INSERT_CLAIMS = insert_all(event_claims)
+_INSERT_CLAIMS = insert_all(claims_by_hour)
 
 _NEWEST_IDS = select(
     *(select(func.max(column)).scalar_subquery() for column in (events.c.id, event_copies.c.id, retired_months.c.last_id))
@@ -28,10 +28,9 @@ _SOURCES = "SELECT count(*) FROM sources"
 _CLAIMANTS = """
 SELECT event_claims.claim, events.id, events.account_id, events.source_id, events.event_time
 FROM json_each(?) AS wanted
-JOIN event_claims ON event_claims.claim = wanted.value
+JOIN event_claims ON event_claims.hour IN (?, ?, ?) AND event_claims.claim = wanted.value
 JOIN events ON events.id = event_claims.event_id
 WHERE events.event_time BETWEEN ? AND ?
-ORDER BY event_claims.claim, events.id
 """
 
 
@@ -41,20 +40,24 @@ def take_event_ids(connection: Connection, count: int) -> int:  # noqa: ARG001 -
     return max(int(newest_id or 0) for newest_id in newest) + 1
 
 
-def hold_claims(connection: Connection, rows: Sequence[tuple[int, int]], start: int, end: int) -> HeldClaims:
-    """Return the events that make any of the claims; nobody else writes, and nothing is written yet.
+def hold_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> HeldClaims:
+    """Return the events that make any of the claims within an hour; nobody else writes, and nothing is written yet.
 
     A copy is another source's: where there is one source, there is nothing to look for.
     """
     if connection.exec_driver_sql(_SOURCES).scalar_one() == 1:
         return HeldClaims({}, {})
-    wanted = msgspec.json.encode(sorted({claim for claim, _ in rows})).decode()
-    known: dict[int, list[Claimant]] = {}
-    for claim, *claimant in connection.exec_driver_sql(_CLAIMANTS, (wanted, start, end)):
-        known.setdefault(claim, []).append(Claimant(*claimant))
-    return HeldClaims(known, {})
+    by_hour: dict[int, set[int]] = {}
+    for hour, claim, _ in rows:
+        by_hour.setdefault(hour, set()).add(claim)
+    known: dict[int, set[Claimant]] = {}
+    for hour, claims in sorted(by_hour.items()):
+        wanted = msgspec.json.encode(sorted(claims)).decode()
+        for claim, *claimant in connection.exec_driver_sql(_CLAIMANTS, (wanted, hour - 1, hour, hour + 1, start, end)):
+            known.setdefault(claim, set()).add(Claimant(*claimant))
+    return HeldClaims({claim: sorted(claimants) for claim, claimants in known.items()}, {})
 
 
-def settle_claims(connection: Connection, _: HeldClaims, rows: Sequence[tuple[int, int]]) -> None:
+def settle_claims(connection: Connection, _: HeldClaims, rows: Sequence[ClaimRow]) -> None:
     """Append the claims of the events that count."""
     _INSERT_CLAIMS.run(connection, sorted(rows))

@@ -145,6 +145,14 @@ def test_a_shared_response_id_alone_does_not_make_a_copy(meter, other):
     assert not meter.violations()
 
 
+@pytest.mark.parametrize("apart", [-HOUR, -HOUR + 1, -1, 0, 1, HOUR - 1, HOUR])
+@pytest.mark.parametrize("original", [NOON, NOON + HOUR // 2, NOON + HOUR - 1])
+def test_a_copy_is_found_up_to_an_hour_away_whichever_hours_of_the_clock_these_are(meter, original, apart):
+    meter.ingest(usage_event(response_id=RESPONSE, time=original))
+    (repeated,) = outcomes(meter.ingest(usage_event(response_id=RESPONSE, source="tracer", time=original + apart)))
+    assert repeated == (1, Outcome.COPY)
+
+
 def test_a_short_response_id_claims_nothing(meter):
     meter.ingest(usage_event(response_id="req-42"))
     assert meter.ingest(usage_event(response_id="req-42", source="tracer")).accepted == 1

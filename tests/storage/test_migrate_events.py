@@ -5,7 +5,7 @@ from builders import NOON, price_table, rate, usage_event
 from sqlalchemy import select
 
 from metering.storage.migrate import downgrade, upgrade
-from metering.storage.tables import charges, event_copies, events, month_rollups, price_tables, receipts
+from metering.storage.tables import charges, claims_by_hour, event_copies, events, month_rollups, price_tables, receipts
 from pricing.quantities import Quantities
 from pricing.rates import Price
 
@@ -37,7 +37,8 @@ def filled(meter):
 
 
 def everything(meter):
-    return [[tuple(row) for row in meter.rows(select(table))] for table in (events, charges, receipts, event_copies)]
+    tables = (events, charges, receipts, event_copies, claims_by_hour)
+    return [[tuple(row) for row in meter.rows(select(table))] for table in tables]
 
 
 def test_going_down_and_up_again_changes_no_event(filled):

@@ -29,6 +29,10 @@ _NUMBERS = {
     f" LIMIT {EVENTS}) SELECT n FROM counted)",
 }
 _IDENTITY = {"postgresql": "CAST(md5(n::text) AS uuid)", "sqlite": "randomblob(16)"}
+_CLAIM = {
+    "postgresql": {"claim_columns": "claim", "claim": "n"},
+    "sqlite": {"claim_columns": "hour, claim", "claim": "n / 27, n"},
+}
 _FILL = (
     f"""
 INSERT INTO events (id, account_id, series_id, source_id, external_id, event_time, status, quantity_grade, input_tokens,
@@ -38,7 +42,7 @@ SELECT 1000000 + n, CASE WHEN n - n / 3 * 3 < 2 THEN 2 ELSE 3 + n - n / {ACCOUNT
     {instant("2026-09-01T00:00:00Z")} + n * {91 * DAY // EVENTS}, 200, 0, 1, 0, 1, 0, 3000, 1, 0, 202611, '', '', '', ''
 FROM {{numbers}}""",
     "INSERT INTO event_identities (identity, event_id, fingerprint) SELECT {identity}, 1000000 + n, n FROM {numbers}",
-    "INSERT INTO event_claims (claim, event_id) SELECT n, 1000000 + n FROM {numbers}",
+    "INSERT INTO event_claims ({claim_columns}, event_id) SELECT {claim}, 1000000 + n FROM {numbers}",
 )
 
 
@@ -53,7 +57,7 @@ def filled(meter):
         for number in range(ACCOUNTS):
             connection.exec_driver_sql(f"INSERT INTO accounts (id, created_at) VALUES ({3 + number}, 0)")
         for statement in _FILL:
-            connection.exec_driver_sql(statement.format(numbers=_NUMBERS[kind], identity=_IDENTITY[kind]))
+            connection.exec_driver_sql(statement.format(numbers=_NUMBERS[kind], identity=_IDENTITY[kind], **_CLAIM[kind]))
     if kind == "postgresql":  # it looks at its tables by itself; SQLite is never told to
         with meter.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE")

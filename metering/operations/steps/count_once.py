@@ -86,17 +86,17 @@ def _find_copies(
     """Note the copies among the repeats; return the judgement with the claims, held."""
     first_id, repeats, *_ = judgement
     rows = [
-        (claim, event_id)
+        (event.time // CLAIM_WINDOW_MICROS, claim, event_id)
         for event_id, event in enumerate(events, first_id)
         if event.claims and event_id - first_id not in repeats
         for claim in event.claims
     ]
     if not rows:
         return judgement
-    times = [events[event_id - first_id].time for _, event_id in rows]
+    times = [events[event_id - first_id].time for *_, event_id in rows]
     window = min(times) - CLAIM_WINDOW_MICROS, max(times) + CLAIM_WINDOW_MICROS
     held = hold_claims(connection, rows, *window)
-    gone = retired_claimants(connection, [claim for claim, _ in rows], *window)
+    gone = retired_claimants(connection, [claim for _, claim, _ in rows], *window)
     if gone:
         held = held._replace(known={claim: [*gone.get(claim, ()), *held.known.get(claim, ())] for claim in gone | held.known})
         held = held._replace(settled=False)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from metering.domain.batches import BatchEvent, details_json
 from metering.domain.charging import FirstCharge
 from metering.domain.events import UNKNOWN
-from metering.domain.identity import identity_of
+from metering.domain.identity import CLAIM_WINDOW_MICROS, identity_of
 from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.operations.steps.add_to_sums import add_to_sums
@@ -20,6 +20,7 @@ from metering.operations.steps.place_events import Place
 from metering.operations.steps.roll_up import RollupDeltas, rollup_key
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.events import (
+    ClaimRow,
     insert_conflicts,
     insert_copies,
     insert_events,
@@ -41,7 +42,7 @@ class _Rows(Struct):
     """What is written, gathered over all batches: the values of the events' rows one after the other, claims, rollups."""
 
     values: list[Any] = field(default_factory=list)
-    claims: list[tuple[int, int]] = field(default_factory=list)
+    claims: list[ClaimRow] = field(default_factory=list)
     deltas: RollupDeltas = field(default_factory=RollupDeltas)
 
 
@@ -113,7 +114,7 @@ def _lay_out(
         else:
             common[key].append((1, *used, charge.amount_nano or 0))
         for claim in event.claims:
-            claims.append((claim, event_id))
+            claims.append((event.time // CLAIM_WINDOW_MICROS, claim, event_id))
         if place.doubtful or charge.amount_nano is None:
             _count_doubts(place, charge, result)
     result.accepted += len(charged.events) - repeated

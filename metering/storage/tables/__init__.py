@@ -10,6 +10,7 @@ from metering.storage.tables.credits import credit_entries, credit_grants
 from metering.storage.tables.events import (
     EVENT_ID_BLOCK,
     charges,
+    claims_by_hour,
     event_claims,
     event_conflicts,
     event_copies,
@@ -64,6 +65,7 @@ __all__ = [
     "budget_revisions",
     "budgets",
     "charges",
+    "claims_by_hour",
     "credit_entries",
     "credit_grants",
     "event_claims",

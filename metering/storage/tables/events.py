@@ -114,15 +114,6 @@ event_identities = table(
     sqlite_with_rowid=False,
 )
 
-# On PostgreSQL a claim stands here once, with the first event that made it: two writers of one claim wait for each other.
-event_claims = table(
-    "event_claims",
-    integer("claim"),
-    integer("event_id"),
-    Key("claim", "event_id", on_postgres=("claim",)),
-    sqlite_with_rowid=False,
-)
-
 # Another source's record of an event that is already counted. ``content`` is the normalised record as JSON.
 event_copies = table(
     "event_copies",
@@ -248,9 +239,29 @@ recent_identities = Table(
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
+# Claims by the hour (since 1970) of their events. Claims are random like identities, but a copy is at most an hour away from
+# its original, so that what is written now lies on few pages, however large the log is.
+claims_by_hour = Table(
+    "event_claims",
+    sqlite_metadata,
+    integer("hour"),
+    integer("claim"),
+    integer("event_id"),
+    PrimaryKeyConstraint("hour", "claim", "event_id"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
 
-# What only PostgreSQL has. Later events that made a claim and are no copies: the same source, another account, another hour.
+# What only PostgreSQL has. A claim stands once in the first table, with the first event that made it, so that two writers of
+# one claim wait for each other; in the second stand later events that made it and are no copies: the same source, another
+# account, another hour.
 postgres_metadata = MetaData(naming_convention=metadata.naming_convention)
+event_claims = Table(
+    "event_claims",
+    postgres_metadata,
+    Column("claim", Int64, primary_key=True, autoincrement=False),
+    integer("event_id"),
+)
 later_claims = Table(
     "later_claims",
     postgres_metadata,
