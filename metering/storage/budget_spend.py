@@ -6,7 +6,7 @@ Whole months come from the rollups by month, so that a quarter costs hardly more
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, bindparam, case, func, literal_column, select
 
 from metering.domain.events import PriceGrade
 from metering.domain.instants import first_day, next_month
@@ -48,20 +48,9 @@ def spend_by_day(connection: Connection, account_id: int, days: Collection[int])
 
 def unpriced_models(connection: Connection, account_id: int, months: Collection[int]) -> dict[tuple[int, str, str], int]:
     """Return how many events have no price by (event month ``YYYYMM``, provider, model), of those that have any."""
-    key = (month_rollups.c.event_month, series.c.provider, series.c.model)
-    events = func.sum(month_rollups.c.events)
-    statement = (
-        select(*key, events)
-        .join_from(month_rollups, series, series.c.id == month_rollups.c.series_id)
-        .where(
-            series.c.account_id == account_id,
-            month_rollups.c.event_month.in_(sorted(months)),
-            month_rollups.c.price_grade == _UNPRICED,
-        )
-        .group_by(*key)
-        .having(events > 0)
-    )
-    return {(month, provider, model): int(count) for month, provider, model, count in rows_at_once(connection, statement)}
+    named = {"account_id": account_id, "months": sorted(months)}
+    rows = rows_at_once(connection, _UNPRICED_MODELS, named)
+    return {(month, provider, model): int(count) for month, provider, model, count in rows}
 
 
 _NOTHING = SeriesSpend(0, 0)
@@ -85,7 +74,27 @@ def _sums(source: FromClause, *key: ColumnElement[int], where: ColumnElement[boo
     return select(*columns, *halved_sum(source.c.amount_nano), unpriced).where(own, where).group_by(*columns)
 
 
+def _unpriced_models() -> Select[Any]:
+    # Led by the series too: zero is added to the month so that its index, which all accounts share, is not taken instead.
+    month = month_rollups.c.event_month + literal_column("0", Int64)
+    key = (month.label("event_month"), series.c.provider, series.c.model)
+    events = func.sum(month_rollups.c.events)
+    return (
+        select(*key, events)
+        .join_from(series, month_rollups, series.c.id == month_rollups.c.series_id)
+        .where(
+            series.c.account_id == bindparam("account_id", type_=Int64),
+            month_rollups.c.rate_id == 0,
+            month_rollups.c.price_grade == _UNPRICED,
+            month.in_(bindparam("months", expanding=True, type_=Int64)),
+        )
+        .group_by(*key)
+        .having(events > 0)
+    )
+
+
 # Made once: building a statement takes as long as answering it.
+_UNPRICED_MODELS = _unpriced_models()
 _FIRST, _LAST = bindparam("first", type_=Int64), bindparam("last", type_=Int64)
 _OF_DAYS = _sums(rollups, where=rollups.c.event_day.between(_FIRST, _LAST))
 _OF_MONTHS = _sums(month_rollups, where=month_rollups.c.event_month.between(_FIRST, _LAST))
