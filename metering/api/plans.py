@@ -19,7 +19,7 @@ from pricing.money import PICO_PER_CENT, format_cents, format_nano
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
-_SEATS = "How many seats; they count on the 1st."
+_SEATS = "How many seats; they count on the 1st. Only plans that are sold by the seat (team, enterprise) have more than one."
 
 
 class PlanSaid(Answer):

@@ -107,7 +107,9 @@ def set_route(invocation: Invocation, *, name: str, route: str, as_json: bool) -
 @accounts.command("set-plan")
 @click.argument("name")
 @click.argument("plan", type=click.Choice(bundled_plans().plans))
-@click.option("--seats", type=click.IntRange(1), default=1, show_default=True, help="Seats, of a team or an enterprise.")
+@click.option(
+    "--seats", type=click.IntRange(1), default=1, show_default=True, help="Seats; only team and enterprise have several."
+)
 @click.option("--from", "since", type=DAY, help="The first day on the plan [the 1st of this month].")
 @json_option
 @click.pass_obj

@@ -110,6 +110,8 @@ def test_a_plan_begins_today_where_no_day_is_named(admin):
     ("body", "code"),
     [
         ({"plan": "gold"}, "invalid_plan"),
+        ({"plan": "free", "seats": 2}, "invalid_plan"),
+        ({"plan": "pro", "seats": 5}, "invalid_plan"),
         ({"plan": "pro", "seats": 0}, "invalid_request"),
         ({"plan": "pro", "seats": 1.0}, "invalid_request"),
         ({"plan": "pro", "seats": "1"}, "invalid_request"),

@@ -58,6 +58,8 @@ def test_a_renamed_account_keeps_its_usage(command_line):
         (["set-route", "acme", "sideways"], "usage"),
         (["set-plan", "acme", "platinum"], "usage"),
         (["set-plan", "acme", "team", "--seats", "0"], "usage"),
+        (["set-plan", "acme", "pro", "--seats", "5"], "invalid_plan"),
+        (["set-plan", "acme", "free", "--seats", "2"], "invalid_plan"),
         (["set-plan", "acme", "pro", "--from", "2026-02-30"], "usage"),
         (["set-plan", "unassigned", "pro"], "invalid_request"),
     ],
