@@ -84,6 +84,7 @@ def test_an_account_that_declared_no_plan_is_on_the_free_one(admin):
             "included_credit_usd": "0.100000000", "credits_pay_elsewhere": False, "invoiced": False,
         },
         "changes": [],
+        "warnings": [],
     }  # fmt: skip
 
 
@@ -104,6 +105,17 @@ def test_a_plan_begins_today_where_no_day_is_named(admin):
     answer = admin.post("/v1/accounts/acme/plan", json={"plan": "team", "seats": 5}).json()
     assert answer["changes"] == [{"effective": "2026-11-23", "plan": "team", "seats": 5}]
     assert answer["current"]["included_credit_usd"] == "10.000000000"
+
+
+def test_a_plan_whose_fee_nobody_knows_says_so_at_once(admin):
+    plan = {"plan": "team", "seats": 5, "effective": "2027-01-01"}
+    answer = admin.post("/v1/accounts/acme/plan", json=plan).json()
+    assert answer["warnings"] == [
+        "the fee of team is not known to the catalogue; statements show it as unknown and their total is without it"
+    ]
+    assert admin.post("/v1/accounts/acme/plan", json={"plan": "pro"}).json()["warnings"] == []
+    (credit,) = admin.post("/v1/accounts/acme/plan", json={"plan": "free", "effective": "2025-03-01"}).json()["warnings"]
+    assert credit == "what credit free includes is not known to the catalogue on 2025-03-01; while it is not, none is applied"
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,16 @@ def test_what_can_not_be_done_is_told_in_one_line(command_line, arguments, code)
     assert command_line.errors.count("\n") == 1
 
 
+def test_a_plan_whose_fee_nobody_knows_says_so_at_once(command_line):
+    command_line.done("accounts", "create", "acme")
+    command_line.done("accounts", "set-plan", "acme", "pro")
+    assert command_line.errors == ""
+    command_line.done("accounts", "set-plan", "acme", "team", "--seats", "5", "--json")
+    assert " ".join(command_line.errors.split()) == (
+        "the fee of team is not known to the catalogue; statements show it as unknown and their total is without it"
+    )
+
+
 def test_people_see_the_plan_and_its_history(command_line):
     command_line.done("accounts", "create", "acme", "--route", "routed")
     shown = command_line.done("accounts", "set-plan", "acme", "team", "--seats", "5", "--from", "2026-11-01")
