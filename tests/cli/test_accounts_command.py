@@ -88,3 +88,14 @@ def test_people_see_the_plan_and_its_history(command_line):
     assert "plan      team, 5 seats" in shown
     assert "team, 5 seats from 2026-11-01" in shown
     assert "routed, where records do not say" in shown
+
+
+@pytest.mark.parametrize("letter", ["\n", "\x1b", "\x00", "\x7f", "\udcff"])
+def test_a_control_character_in_what_is_said_is_refused_in_one_line(command_line, letter):
+    command_line.done("accounts", "create", "acme")
+    for said in (["keys", "create", f"k{letter}"], ["credits", "grant", "acme", "5", "--reference", f"r{letter}"]):
+        command_line.run(*said)
+        assert command_line.code == 2
+        assert command_line.errors.startswith("error[usage]: ")
+        assert f"holds the control character U+{ord(letter):04X}" in command_line.errors
+        assert command_line.errors.count("\n") == 1
