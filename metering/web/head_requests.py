@@ -16,7 +16,7 @@ class HeadAsGet:
             return
 
         async def send_head(message: Message) -> None:
-            await send(message | {"body": b""} if message["type"] == "http.response.body" else message)
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
         # The server looks at its own scope to know that no body follows the length that is told: the method stays there.
         asked = {**scope, "method": "GET"}
