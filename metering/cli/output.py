@@ -65,7 +65,7 @@ def print_json(answer: Any) -> None:
 def print_table(
     columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, title: str = "", totals: Sequence[Cell] | None = None
 ) -> None:
-    """Write a table to stdout; ``totals`` is its last row, under a line. A terminal too narrow for it gets a list of each row."""
+    """Write a table to stdout; ``totals`` is its last row, under a line. A terminal too narrow for it gets lists."""
     drawn = Table(
         title=Text(title, style="bold") if title else None,
         title_justify="left",
