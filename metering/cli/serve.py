@@ -71,9 +71,8 @@ def _try_address(host: str, port: int) -> None:
                     tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 tried.bind(address)
     except OSError as error:
+        told = f"error[address_unusable]: {shown} can not be listened on ({error.strerror}); name another --host or --port"
         if error.errno == errno.EADDRINUSE:
             told = f"error[address_in_use]: {shown} is taken by another process; end that one, or name another with --port"
-        else:
-            told = f"error[address_unusable]: {shown} can not be listened on ({error.strerror}); name another with --host or --port"
         click.echo(told, err=True)
         stop(CAN_NOT_LISTEN)
