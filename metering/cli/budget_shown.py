@@ -121,8 +121,12 @@ def _terms_in_words(row: BudgetRow) -> str:
         return f"deleted by {plain(row.recorded_by)}"
     terms = row.terms
     told = ", ".join(f"{percent}%" for percent in sorted(terms.thresholds))
-    what = f"${shown_nano(terms.amount_nano)} {_window(terms)}, {_what(terms)}, {told or 'no threshold'}"
-    return f"{what}, by the {plain(row.recorded_by)}"
+    also = [
+        *([f"forecast {terms.forecast_percent}%"] if terms.forecast_percent is not None else []),
+        *([f"blocks at {terms.block_percent}%"] if terms.block_percent is not None else []),
+    ]
+    what = ", ".join([_what(terms), told or "no threshold", *also])
+    return f"${shown_nano(terms.amount_nano)} {_window(terms)}, {what}, by the {plain(row.recorded_by)}"
 
 
 def budget_json(view: BudgetView, revisions: Sequence[BudgetRow] = ()) -> dict[str, Any]:
