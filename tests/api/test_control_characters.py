@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 import metering.api
 from metering.api.fields import Asked
+from metering.web.cursors import write_cursor
 
 NUL = "\0"
 CONTROL = st.characters(categories=["Cc"])
@@ -101,6 +102,11 @@ def test_a_nul_in_an_address_is_no_fault_of_the_service(admin, call):
     for part in path.split("/")[3:]:
         answer = send(admin, call._replace(path=path.replace(f"/{part}", f"/{quote(part + NUL)}")))
         assert answer.status_code in (404, 405, 422)
+
+
+def test_a_nul_in_a_cursor_that_somebody_made_up_is_refused(admin):
+    answer = admin.get("/v1/accounts", params={"cursor": write_cursor([f"a{NUL}"], "accounts")})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
 
 
 def test_a_model_that_a_log_names_with_a_control_character_can_still_be_asked_for(admin):
