@@ -130,8 +130,8 @@ def _add_middleware(app: FastAPI, service: Service, counted: Metrics) -> None:
         invoices.PATH: largest,
         hf_billing.PATH: hf_billing.MAX_BODY_BYTES,
     }
-    app.add_middleware(EventsWithoutQuery, service=service, senders=app.state.senders, intake=app.state.intake)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(EventsWithoutQuery, service=service, senders=app.state.senders, intake=app.state.intake)
     app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths=large)
     app.add_middleware(AnswerGuard)
     app.add_middleware(MeasuredRequests, metrics=counted)
