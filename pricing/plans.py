@@ -16,14 +16,16 @@ class PlanTerms:
     """One plan's terms from a date until its next entry.
 
     ``fee_cents`` is per month and seat, ``included_credit_nano`` per seat; None is unknown. ``rank`` orders plans: a change
-    to a lower rank is a downgrade. ``pay_as_you_go`` says that usage past all credits is billed; without it, usage past the
-    included credits must be covered by purchased ones. ``credits_pay_elsewhere`` says that included credits may also be
-    spent on other compute, so that a remainder computed from inference alone is an upper bound.
+    to a lower rank is a downgrade. ``per_seat``: it is sold by the seat; any other plan has one. ``pay_as_you_go``
+    says that usage past all credits is billed; without it, usage past the included credits must be covered by purchased ones.
+    ``credits_pay_elsewhere`` says that included credits may also be spent on other compute, so that a remainder computed from
+    inference alone is an upper bound.
     """
 
     plan: str
     effective_from: date
     rank: int
+    per_seat: bool
     fee_cents: int | None
     included_credit_nano: int | None
     pay_as_you_go: bool
@@ -53,6 +55,16 @@ class PlanCatalogue:
     def rank(self, plan: str) -> int:
         """Return where a plan stands among the others. Raises InvalidPlanError for a plan the catalogue does not have."""
         return self._entries(plan)[-1].rank
+
+    def check_seats(self, plan: str, seats: int) -> None:
+        """Raise InvalidPlanError for several seats of a plan that is not sold by the seat, or a plan there is not."""
+        if self._entries(plan)[-1].per_seat or seats == 1:
+            return
+        by_seat = [each for each in self.plans if self._terms[each][-1].per_seat]
+        raise InvalidPlanError(
+            f"{plan} is not sold by the seat, got {seats} seats; say 1 seat (or leave seats out), or a plan that is sold by"
+            f" the seat: {', '.join(by_seat) or 'the catalogue has none'}"
+        )
 
     def terms(self, plan: str, on: date) -> PlanTerms | None:
         """Return the plan's terms on a day; None before the first dated entry, where they are unknown.

@@ -47,6 +47,7 @@ from metering.runtime.judging import Judging
 from metering.runtime.metrics import Metrics
 from metering.web.body_limit import BodyLimit
 from metering.web.guards import AnswerGuard
+from metering.web.head_requests import HeadAsGet
 from metering.web.known_senders import KnownSenders
 from metering.web.measured import MeasuredRequests
 from metering.web.problem_handlers import install_problem_handlers
@@ -129,6 +130,7 @@ def _add_middleware(app: FastAPI, service: Service, counted: Metrics) -> None:
         invoices.PATH: largest,
         hf_billing.PATH: hf_billing.MAX_BODY_BYTES,
     }
+    app.add_middleware(HeadAsGet)
     app.add_middleware(EventsWithoutQuery, service=service, senders=app.state.senders, intake=app.state.intake)
     app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths=large)
     app.add_middleware(AnswerGuard)

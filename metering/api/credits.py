@@ -90,7 +90,11 @@ class MonthOfCredits(Answer):
 
 
 class Credits(MonthOfCredits):
-    """An account's credits in a month."""
+    """An account's credits in a month.
+
+    The parts add up: `included` is `used_elsewhere_of_included`, what it `applied`, and `included_left`; `carried_in` and
+    `granted` are `voided`, what the other grants `applied`, `expiring`, and `purchased_left`.
+    """
 
     account: str = Field(description="The account.", examples=["acme"])
     month: str = Field(description="The month.", examples=["2026-11"])
@@ -99,8 +103,22 @@ class Credits(MonthOfCredits):
     included_usd: str | None = usd("The plan's included credit; null where it is not known", "2.000000000")
     used_elsewhere_nano_usd: int = nano_usd("What of it was spent on other Hugging Face compute, as far as told", 0)
     used_elsewhere_usd: str = usd("What of it was spent on other Hugging Face compute, as far as told", "0.000000000")
+    used_elsewhere_of_included_nano_usd: int = nano_usd("What of that the included credit paid: never more than there is", 0)
+    used_elsewhere_of_included_usd: str = usd("What of that the included credit paid: never more than there is", "0.000000000")
     included_left_is_upper_bound: bool = Field(
         description="Whether the included credit can also be spent on other compute, so that less may be left.", examples=[True]
+    )
+    carried_in_nano_usd: int = nano_usd("What the other grants brought from earlier months", 0)
+    carried_in_usd: str = usd("What the other grants brought from earlier months", "0.000000000")
+    granted_nano_usd: int = nano_usd("What was granted in the month besides", 0)
+    granted_usd: str = usd("What was granted in the month besides", "0.000000000")
+    voided_nano_usd: int = nano_usd("What was taken back of these grants, in the month or since", 0)
+    voided_usd: str = usd("What was taken back of these grants, in the month or since", "0.000000000")
+    expiring_nano_usd: int = nano_usd("What of these grants nobody used and ends with the month or within it", 0)
+    expiring_usd: str = usd("What of these grants nobody used and ends with the month or within it", "0.000000000")
+    purchased_left_is_upper_bound: bool = Field(
+        description="Whether some of what these grants have left can also be spent on other compute, so that less may be left.",
+        examples=[False],
     )
     grants: list[Grant] = Field(description="All grants of the account, oldest first.", examples=[[]])
 
@@ -221,17 +239,25 @@ def month_fields(burned: MonthCredits) -> dict[str, object]:
 
 def _credits(service: Service, name: str, month: int) -> Credits:
     balance = show_credits(service.engine, name, month, service.catalogue)
-    included = balance.plan.included_credit_nano
+    included, lasting = balance.included, balance.lasting
+    amounts = {
+        "included": included.included_nano,
+        "used_elsewhere": balance.used_elsewhere_nano,
+        "used_elsewhere_of_included": included.elsewhere_nano,
+        "carried_in": lasting.carried_in_nano,
+        "granted": lasting.granted_nano,
+        "voided": lasting.voided_nano,
+        "expiring": lasting.expiring_nano,
+    }
     return Credits.model_validate(
         {
             "account": balance.account,
             "month": format_month(month),
             "plan": balance.plan.plan,
-            "included_nano_usd": included,
-            "included_usd": None if included is None else format_nano(included),
-            "used_elsewhere_nano_usd": balance.used_elsewhere_nano,
-            "used_elsewhere_usd": format_nano(balance.used_elsewhere_nano),
-            "included_left_is_upper_bound": balance.plan.credits_pay_elsewhere and bool(included),
+            **{f"{name}_nano_usd": amount for name, amount in amounts.items()},
+            **{f"{name}_usd": None if amount is None else format_nano(amount) for name, amount in amounts.items()},
+            "included_left_is_upper_bound": included.is_upper_bound,
+            "purchased_left_is_upper_bound": lasting.is_upper_bound,
             "grants": [grant_answer(grant) for grant in balance.grants],
             **month_fields(balance.month),
         }

@@ -135,13 +135,21 @@ def format_of(media: str, stated: LogFormat | None) -> LogFormat:
 def read_events(sent: SentBody, log_format: LogFormat, options: DecodeOptions) -> ReadBody:
     """Read a body into events. Raises LogFormatError for one that can not be split into records, or has no columns."""
     if sent.media in (CLOUDEVENT, CLOUDEVENTS):
+        _refuse_nothing(sent, "one CloudEvent, or an array of them as application/cloudevents-batch+json")
         if sent.media == CLOUDEVENTS and not sent.data.lstrip().startswith(b"["):
             raise ApiProblem("not_json", "a batch of CloudEvents is a JSON array")
         return _document(CloudEventDecoder(options), sent.data, log_format)
     decoder = BlockDecoder(log_format, options)
     if sent.media == JSON:
+        _refuse_nothing(sent, "one event as a JSON object, an array of events, or one event a line as application/x-ndjson")
         return _document(decoder, sent.data, log_format)
     return ReadBody(decoder.decode(RawBlock(sent.data, 1, 0)), log_format, by_index=False)
+
+
+def _refuse_nothing(sent: SentBody, expected: str) -> None:
+    """Raise ApiProblem ``not_json`` for a document of nothing; a log of no lines is a log all the same."""
+    if not sent.data.strip(b"\xef\xbb\xbf \t\r\n"):
+        raise ApiProblem("not_json", f"the body is empty; send {expected}")
 
 
 def _document(decoder: BlockDecoder, data: bytes, log_format: LogFormat) -> ReadBody:

@@ -140,7 +140,7 @@ class ExplainedEvent(Answer):
     "/{event_id:path}",
     operation_id="explain_event",
     summary="Explain what an event costs",
-    responses=problems("not_found", "account_required", "ambiguous_event"),
+    responses=problems("not_found", "account_required", "ambiguous_event", "events_retired"),
 )
 def get_event(
     *,

@@ -3,12 +3,15 @@
 Amounts are whole nano-USD (1e-9 dollars) and the same as a decimal string; instants are RFC 3339 in UTC, with microseconds.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from metering.domain.events import MAX_NAME_LENGTH
+from metering.domain.texts import control_character
 
 MAX_PAGE = 1_000
 DEFAULT_PAGE = 100
@@ -18,16 +21,44 @@ USD_PATTERN = r"^[0-9]{1,7}(\.[0-9]{1,9})?$"
 SIGNED_USD_PATTERN = r"^-?[0-9]{1,7}(\.[0-9]{1,9})?$"
 
 
-class Asked(BaseModel):
+class Body(BaseModel):
     """A request body: types are not converted, and a field that nobody knows is refused."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Asked(Body):
+    """A request body whose texts are one line each: a control character in one is refused, wherever it would end up."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def no_control_characters(cls, value: object) -> object:
+        """Refuse a control character in a text, or in one of a list or a mapping."""
+        for text in _texts(value):
+            if found := control_character(text):
+                raise PydanticCustomError(
+                    "control_character",
+                    "The text holds the control character {found}; send one line of text without any",
+                    {"found": found},
+                )
+        return value
 
 
 class Answer(BaseModel):
     """An answer. Later releases may add fields."""
 
     model_config = ConfigDict(frozen=True)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in (*value, *value.values()):
+            yield from _texts(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
 
 
 def nano_usd(what: str, example: int | None = 860_000) -> Any:

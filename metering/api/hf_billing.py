@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from metering.api.fields import AccountParameter, Answer, Asked
+from metering.api.fields import AccountParameter, Answer, Body
 from metering.api.openapi import problems
 from metering.operations.answer_billing import answer_billing
 from metering.web.bodies import require_json
@@ -15,7 +15,7 @@ PATH = "/v1/hf-billing"
 MAX_BODY_BYTES = 4 * 1024 * 1024
 
 
-class BillingQuestion(Asked):
+class BillingQuestion(Body):
     """The requests that Hugging Face wants to know the cost of."""
 
     requestIds: list[str] = Field(  # noqa: N815 - as Hugging Face spells it

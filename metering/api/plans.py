@@ -9,7 +9,7 @@ from metering.api.accounts import AccountName
 from metering.api.fields import Answer, Asked, MonthParameter, nano_usd, usd
 from metering.api.openapi import problems
 from metering.domain.instants import date_of, day_of, format_month
-from metering.domain.plan_history import FeeLine, PlanChange, PlanMonth, plan_month
+from metering.domain.plan_history import FeeLine, PlanChange, PlanMonth, not_known_of, plan_month
 from metering.operations.manage_accounts import MAX_SEATS, list_plan_changes, set_plan
 from metering.operations.open_service import Service
 from metering.web import query
@@ -19,7 +19,7 @@ from pricing.money import PICO_PER_CENT, format_cents, format_nano
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
-_SEATS = "How many seats; they count on the 1st."
+_SEATS = "How many seats; they count on the 1st. Only plans that are sold by the seat (team, enterprise) have more than one."
 
 
 class PlanSaid(Answer):
@@ -86,6 +86,10 @@ class AccountPlan(Answer):
         description="What was said, by day; of one day the last holds.",
         examples=[[{"effective": "2026-11-01", "plan": "pro", "seats": 1}]],
     )
+    warnings: list[str] = Field(
+        description="What the catalogue does not know of the plan, such as its fee; told when the plan is said.",
+        examples=[["the fee of team is not known to the catalogue; statements show it as unknown"]],
+    )
 
 
 class NewPlan(Asked):
@@ -140,16 +144,18 @@ def post_plan(principal: Admin, service: ServiceNow, account: AccountName, body:
     name = principal.find_account(service, account).name
     now = service.clock()
     effective = date_of(day_of(now)) if body.effective is None else query.day("body.effective", body.effective)
-    set_plan(service.engine, name, PlanChange(effective, body.plan, body.seats), service.catalogue, now=now)
-    return _account_plan(service, name, query.month("query.month", None, now))
+    change = PlanChange(effective, body.plan, body.seats)
+    set_plan(service.engine, name, change, service.catalogue, now=now)
+    return _account_plan(service, name, query.month("query.month", None, now), not_known_of(change, service.catalogue))
 
 
-def _account_plan(service: Service, name: str, month: int) -> AccountPlan:
+def _account_plan(service: Service, name: str, month: int, warnings: list[str] | None = None) -> AccountPlan:
     changes = list_plan_changes(service.engine, name)
     return AccountPlan(
         account=name,
         current=plan_answer(plan_month(changes, month, service.catalogue)),
         changes=[PlanSaid(effective=change.effective, plan=change.plan, seats=change.seats) for change in changes],
+        warnings=warnings or [],
     )
 
 

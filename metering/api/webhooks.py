@@ -139,7 +139,7 @@ class Rotation(Asked):
         DEFAULT_OVERLAP_HOURS,
         ge=0,
         le=MAX_OVERLAP_HOURS,
-        description="For how long the former secret signs too; 0: no longer.",
+        description="For how long former secrets sign too, at most; 0: no longer, none of them.",
         examples=[DEFAULT_OVERLAP_HOURS],
     )
 

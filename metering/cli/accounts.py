@@ -7,12 +7,12 @@ import click
 
 from metering.cli.arguments import DAY, json_option
 from metering.cli.invocation import Invocation
-from metering.cli.output import Cell, Column, print_json, print_table, say
+from metering.cli.output import Cell, Column, print_json, print_table, remark, say
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
 from metering.domain.events import PROVIDER_KEY, ROUTED, SERVERLESS, UNKNOWN
 from metering.domain.instants import first_date, format_instant, month_of
-from metering.domain.plan_history import FREE, PlanChange
+from metering.domain.plan_history import FREE, PlanChange, not_known_of
 from metering.operations.manage_accounts import (
     change_account,
     declare_account,
@@ -107,7 +107,9 @@ def set_route(invocation: Invocation, *, name: str, route: str, as_json: bool) -
 @accounts.command("set-plan")
 @click.argument("name")
 @click.argument("plan", type=click.Choice(bundled_plans().plans))
-@click.option("--seats", type=click.IntRange(1), default=1, show_default=True, help="Seats, of a team or an enterprise.")
+@click.option(
+    "--seats", type=click.IntRange(1), default=1, show_default=True, help="Seats; only team and enterprise have several."
+)
 @click.option("--from", "since", type=DAY, help="The first day on the plan [the 1st of this month].")
 @json_option
 @click.pass_obj
@@ -122,6 +124,8 @@ def set_plan_(invocation: Invocation, *, name: str, plan: str, seats: int, since
         change = PlanChange(since or first_date(month_of(now)), plan, seats)
         set_plan(service.engine, name, change, service.catalogue, now=now)
         _show(service, name, as_json=as_json)
+        for unknown in not_known_of(change, service.catalogue):
+            remark(unknown)
 
 
 def _show(service: Service, name: str, *, as_json: bool) -> None:

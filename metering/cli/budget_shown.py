@@ -14,7 +14,7 @@ from metering.operations.manage_budgets import BudgetView
 from metering.storage.budgets import BudgetRow
 from pricing.money import NANO_PER_CENT
 
-_BAR = 20
+_BAR, _SHORT_BAR = 20, 8
 _METHODS = {
     Method.BLENDED: "at the mean of this period's rate and that of the last 7 days",
     Method.PERIOD: "at this period's rate",
@@ -27,9 +27,9 @@ _METHODS = {
 def show_budget_table(views: Sequence[BudgetView]) -> None:
     """Print budgets, one a line, with a bar of what is spent."""
     columns = [
-        Column("no.", "count"), Column("account", "name"), Column("what", "name"), Column("period", "name"),
-        Column("budget", "money"), Column("spent", "money"), Column(""), Column("%"), Column("forecast", "money"),
-        Column("state"),
+        Column("no.", "count"), Column("account", "name"), Column("what", "name"), Column("period", "code"),
+        Column("budget", "money"), Column("spent", "money"), Column("used", "words"), Column("forecast", "money"),
+        Column("state", "words"),
     ]  # fmt: skip
     print_table(columns, [_row(view) for view in views])
 
@@ -75,7 +75,7 @@ def _row(view: BudgetView) -> list[Cell]:
     ]
     return [
         view.row.id, view.account, terms.name or _what(terms), state.period.name, shown_nano(terms.amount_nano),
-        shown_nano(state.spent_nano), _bar(state), state.percent.rjust(5), _about(expected),
+        shown_nano(state.spent_nano), f"{_bar(state, _SHORT_BAR)} {state.percent}%", _about(expected),
         ", ".join(words) or "ok",
     ]  # fmt: skip
 
@@ -90,9 +90,9 @@ def _left(state: BudgetState) -> str:
     return f"${shown_nano(left)}" if left >= 0 else f"nothing, exceeded by ${shown_nano(-left)}"
 
 
-def _bar(state: BudgetState) -> str:
-    full = max(0, min(_BAR, state.percent_tenths * _BAR // 1000))
-    return "█" * full + "░" * (_BAR - full)
+def _bar(state: BudgetState, length: int = _BAR) -> str:
+    full = max(0, min(length, state.percent_tenths * length // 1000))
+    return "█" * full + "░" * (length - full)
 
 
 def _thresholds(state: BudgetState) -> str:
@@ -121,8 +121,12 @@ def _terms_in_words(row: BudgetRow) -> str:
         return f"deleted by {plain(row.recorded_by)}"
     terms = row.terms
     told = ", ".join(f"{percent}%" for percent in sorted(terms.thresholds))
-    what = f"${shown_nano(terms.amount_nano)} {_window(terms)}, {_what(terms)}, {told or 'no threshold'}"
-    return f"{what}, by the {plain(row.recorded_by)}"
+    also = [
+        *([f"forecast {terms.forecast_percent}%"] if terms.forecast_percent is not None else []),
+        *([f"blocks at {terms.block_percent}%"] if terms.block_percent is not None else []),
+    ]
+    what = ", ".join([_what(terms), told or "no threshold", *also])
+    return f"${shown_nano(terms.amount_nano)} {_window(terms)}, {what}, by the {plain(row.recorded_by)}"
 
 
 def budget_json(view: BudgetView, revisions: Sequence[BudgetRow] = ()) -> dict[str, Any]:

@@ -10,14 +10,20 @@ from metering.operations.grant_credits import CreditBalance
 
 def balance_json(balance: CreditBalance) -> dict[str, Any]:
     """Return an account's credits in a month."""
-    plan = balance.plan
+    included, lasting = balance.included, balance.lasting
     return {
         "account": balance.account,
         "month": format_month(balance.month.month),
-        "plan": plan.plan,
-        **money("included", plan.included_credit_nano),
+        "plan": balance.plan.plan,
+        **money("included", included.included_nano),
         **money("used_elsewhere", balance.used_elsewhere_nano),
-        "included_left_is_upper_bound": plan.credits_pay_elsewhere and bool(plan.included_credit_nano),
+        **money("used_elsewhere_of_included", included.elsewhere_nano),
+        "included_left_is_upper_bound": included.is_upper_bound,
+        **money("carried_in", lasting.carried_in_nano),
+        **money("granted", lasting.granted_nano),
+        **money("voided", lasting.voided_nano),
+        **money("expiring", lasting.expiring_nano),
+        "purchased_left_is_upper_bound": lasting.is_upper_bound,
         "grants": [grant_json(grant) for grant in balance.grants],
         **credits_json(balance.month),
     }

@@ -1,5 +1,7 @@
 """``metering credits``: what is included, what was bought, what is left."""
 
+from collections.abc import Iterator
+
 import click
 from msgspec import Struct
 
@@ -12,7 +14,7 @@ from metering.cli.output import Column, print_json, print_table, say
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
 from metering.domain.amounts import shown_nano
-from metering.domain.credits import ANY_COMPUTE, GRANTED_KINDS, INFERENCE_ONLY, PURCHASED, CreditGrant
+from metering.domain.credits import ANY_COMPUTE, GRANTED_KINDS, INCLUDED, INFERENCE_ONLY, PURCHASED, CreditGrant
 from metering.domain.instants import format_instant, format_month, month_of
 from metering.exports.statement_json import grant_json
 from metering.operations.grant_credits import CreditBalance, grant_credits, note_used_elsewhere, show_credits
@@ -109,39 +111,76 @@ def used_elsewhere(invocation: Invocation, *, account: str, month: int, amount: 
 
 def _show(balance: CreditBalance) -> None:
     say(f"{plain(balance.account)}, {format_month(balance.month.month)}, plan {balance.plan.plan}", style="bold")
-    bound = balance.plan.credits_pay_elsewhere and balance.plan.included_credit_nano
-    rows: list[list[str]] = [
-        ["included in the plan", _amount(balance.plan.included_credit_nano)],
-        ["of it spent on other compute, as told", shown_nano(-balance.used_elsewhere_nano)],
-        *([f"applied, {_named(item.grant)}", shown_nano(-item.amount_nano)] for item in balance.month.applied),
-        ["included credit left" + (", at most" if bound else ""), shown_nano(balance.month.included_left_nano)],
-        ["purchased and promotional credit left", shown_nano(balance.month.purchased_left_nano)],
-        ["usage that no credit paid", shown_nano(balance.month.uncovered_nano)],
-    ]
-    print_table([Column("", "name"), Column("USD", "money")], rows)
+    print_table([Column("the plan's credit", "name"), Column("USD", "money")], _included_rows(balance))
+    say()
+    print_table([Column("other credit", "name"), Column("USD", "money")], _lasting_rows(balance))
+    say()
+    say(f"usage that no credit paid: ${shown_nano(balance.month.uncovered_nano)}")
     if balance.grants:
         say()
         print_table(
-            [Column("granted"), Column("kind"), Column("reference", "name"), Column("USD", "money"), Column("expires")],
+            [
+                *(Column("granted"), Column("kind"), Column("reference", "name"), Column("USD", "money")),
+                *(Column("taken back", "money"), Column("expires")),
+            ],
             [
                 [
                     format_instant(each.granted_at)[:10],
                     each.kind,
                     each.reference,
                     shown_nano(each.amount_nano),
+                    shown_nano(each.voided_nano),
                     "never" if each.expires_at is None else format_instant(each.expires_at)[:10],
                 ]
                 for each in balance.grants
             ],
         )
-    if bound:
+    for remark in _remarks(balance):
         say()
-        say("The plan's credit also pays for Endpoints, Spaces and Jobs: `metering credits used-elsewhere` says how much.")
+        say(remark)
+
+
+def _included_rows(balance: CreditBalance) -> list[list[str]]:
+    """Return the rows of the plan's own credit; they add up to what is left of it."""
+    credit = balance.included
+    if credit.included_nano is None:
+        return [["included", UNKNOWN_AMOUNT], ["left", UNKNOWN_AMOUNT]]
+    left = "left, at most" if credit.is_upper_bound and credit.left_nano else "left"
+    return [
+        ["included", shown_nano(credit.included_nano)],
+        ["spent on other compute, as told", shown_nano(-credit.elsewhere_nano)],
+        ["applied to usage", shown_nano(-credit.applied_nano)],
+        [left, shown_nano(credit.left_nano)],
+    ]
+
+
+def _lasting_rows(balance: CreditBalance) -> list[list[str]]:
+    """Return the rows of what was bought or given; they add up to what is left of it."""
+    credit = balance.lasting
+    moved = {"taken back": credit.voided_nano, "unused at its end": credit.expiring_nano}
+    applied = [item for item in balance.month.applied if item.grant.kind != INCLUDED]
+    return [
+        ["left by earlier months", shown_nano(credit.carried_in_nano)],
+        ["granted this month", shown_nano(credit.granted_nano)],
+        *([name, shown_nano(-amount)] for name, amount in moved.items() if amount),
+        *([f"applied, {_named(item.grant)}", shown_nano(-item.amount_nano)] for item in applied),
+        ["left, at most" if credit.is_upper_bound else "left", shown_nano(credit.left_nano)],
+    ]
+
+
+def _remarks(balance: CreditBalance) -> Iterator[str]:
+    beyond = balance.included.beyond_nano
+    if beyond:
+        told = f"${shown_nano(balance.used_elsewhere_nano)} was told to be spent on other compute"
+        yield f"{told}: ${shown_nano(beyond)} of it is more than the plan's credit was, and nothing here paid it."
+    if balance.included.is_upper_bound:
+        yield (
+            "The plan's credit also pays for Endpoints, Spaces and Jobs, so what is left of it is an upper bound:"
+            " `metering credits used-elsewhere` says how much they took."
+        )
+    if balance.lasting.is_upper_bound:
+        yield "Some of the other credit can be spent on any Hugging Face compute, so what is left of it is an upper bound."
 
 
 def _named(grant: CreditGrant) -> str:
     return f"{grant.kind} {grant.reference}".strip()
-
-
-def _amount(amount_nano: int | None) -> str:
-    return UNKNOWN_AMOUNT if amount_nano is None else shown_nano(amount_nano)

@@ -21,7 +21,7 @@ from metering.cli.session import open_session
 from metering.domain.errors import AlreadyExistsError, LogFormatError, NotFoundError
 from metering.domain.events import PROVIDER_KEY, ROUTED, SERVERLESS
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, date_of, day_of
-from metering.domain.plan_history import PlanChange
+from metering.domain.plan_history import PlanChange, not_known_of
 from metering.domain.spend import Granularity, SpendQuery
 from metering.formats.csv_columns import MAPPABLE_FIELDS
 from metering.formats.detect import Format
@@ -242,8 +242,10 @@ def _set_plan(service: Service, account: str, plan: str, report: IngestReport) -
     if first is None:
         report.remarks.append(f"{plain(account)} has no usage yet, so no plan was set; `metering accounts set-plan` does")
         return
-    set_plan(service.engine, account, PlanChange(first, plan), service.catalogue, now=service.clock())
+    change = PlanChange(first, plan)
+    set_plan(service.engine, account, change, service.catalogue, now=service.clock())
     report.remarks.append(f"{plain(account)} is on {plan} from {first}")
+    report.remarks.extend(not_known_of(change, service.catalogue))
 
 
 def _first_usage(service: Service, account: str) -> date | None:

@@ -1,54 +1,54 @@
-"""A table that is wider than the terminal gets narrower columns; no word of it is broken while any other way is left.
+"""A table that is wider than the terminal gets narrower columns; no word of it is broken, and nothing is left out.
 
-Names are wrapped after ``/`` and ``-`` and between words, times and titles between words, numbers never. The widest column
-gives first. Only where the words themselves are too wide together are names and titles cut; nothing is ever left out.
+Names are wrapped after ``/`` and ``-`` and between words, codes after ``.``, ``_`` and ``/``, times and titles between words,
+numbers never. The widest column gives first. Where the words themselves are too wide together it is no table any more: each row
+is told as a list of its columns.
 """
 
 import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-Breaks = Literal["name", "words", "never"]
+Breaks = Literal["name", "code", "words", "never"]
 """Where a text may be broken."""
 
 GAP = 2
-_CUT = 6  # nothing is cut shorter
-_PARTS: dict[Breaks, re.Pattern[str]] = {"name": re.compile(r"[^\s/-]*[/-]+|[^\s/-]+|\s+"), "words": re.compile(r"\S+|\s+")}
+_PARTS: dict[Breaks, re.Pattern[str]] = {
+    "name": re.compile(r"[^\s/-]*[/-]+|[^\s/-]+|\s+"),
+    "code": re.compile(r"[^\s._/]*[._/]+|[^\s._/]+|\s+"),
+    "words": re.compile(r"\S+|\s+"),
+}
 
 
 class Extent(NamedTuple):
-    """How wide a column would be, how wide its widest part is, and how wide it is at least where parts are cut."""
+    """How wide a column would be, and how wide its widest part is."""
 
     natural: int
     unbroken: int
-    least: int
 
     def beside(self, title: "Extent") -> "Extent":
         """Return the extent of the column under its title."""
-        return Extent(*map(max, self, title._replace(least=min(title.unbroken, _CUT))))
+        return Extent(*map(max, self, title))
 
 
 def extent(texts: Sequence[str], *, breaks: Breaks) -> Extent:
     """Return how wide a column of these texts would be."""
     natural = max(map(len, texts), default=0)
     if breaks == "never":
-        return Extent(natural, natural, natural)
-    unbroken = max((len(part) for text in texts for part in _PARTS[breaks].findall(text)), default=0)
-    return Extent(natural, unbroken, min(unbroken, _CUT) if breaks == "name" else unbroken)
+        return Extent(natural, natural)
+    return Extent(natural, max((len(part) for text in texts for part in _PARTS[breaks].findall(text)), default=0))
 
 
-def fitted(extents: Sequence[Extent], room: int) -> list[int]:
-    """Return a width for each column so that all fit into ``room`` with a GAP between them, as far as that is possible."""
+def fitted(extents: Sequence[Extent], room: int) -> list[int] | None:
+    """Return a width for each column so that all fit into ``room`` with a GAP between them; None where no word may be cut."""
     widths = [each.natural for each in extents]
     excess = sum(widths) + GAP * (len(widths) - 1) - room
-    for least in ([each.unbroken for each in extents], [each.least for each in extents]):
-        while excess > 0:
-            able = [at for at, width in enumerate(widths) if width > least[at]]
-            if not able:
-                break
-            widest = max(able, key=lambda at: widths[at])
-            widths[widest] -= 1
-            excess -= 1
+    while excess > 0:
+        able = [at for at, width in enumerate(widths) if width > extents[at].unbroken]
+        if not able:
+            return None
+        widths[max(able, key=lambda at: widths[at])] -= 1
+        excess -= 1
     return widths
 
 

@@ -14,19 +14,20 @@ from rich.table import Table
 from rich.text import Text
 
 from metering.cli.amounts import aligned
-from metering.cli.narrow import Breaks, extent, fitted, wrapped
+from metering.cli.narrow import GAP, Breaks, extent, fitted, wrapped
 from metering.cli.plain_text import plain
 
 PIPE_WIDTH = 10_000
 
-Kind = Literal["text", "name", "time", "count", "money"]
+Kind = Literal["text", "name", "code", "words", "time", "count", "money"]
 Cell = str | int | None
 
 
 class Column(NamedTuple):
     """A column; ``money`` is text already.
 
-    Where the terminal is narrow a ``name`` is wrapped, and a ``time`` between date and time; other values never are.
+    Where the terminal is narrow a ``name`` and a ``code`` are wrapped, ``words`` between words, and a ``time`` between date and
+    time; other values never are.
     """
 
     title: str
@@ -64,7 +65,7 @@ def print_json(answer: Any) -> None:
 def print_table(
     columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, title: str = "", totals: Sequence[Cell] | None = None
 ) -> None:
-    """Write a table to stdout; ``totals`` is its last row, under a line."""
+    """Write a table to stdout; ``totals`` is its last row, under a line. A terminal too narrow for it gets lists."""
     drawn = Table(
         title=Text(title, style="bold") if title else None,
         title_justify="left",
@@ -81,7 +82,11 @@ def print_table(
     target = console()
     titles = [_title(column, texts) for column, texts in zip(columns, cells, strict=True)]
     if sys.stdout.isatty():
-        titles, cells = _narrowed(columns, cells, target.width)
+        narrowed = _narrowed(columns, cells, target.width)
+        if narrowed is None:
+            _print_lists(target, columns, cells, title)
+            return
+        titles, cells = narrowed
     for column, heading, texts in zip(columns, titles, cells, strict=True):
         drawn.add_column(
             Text(heading),
@@ -93,8 +98,6 @@ def print_table(
     for at in range(len(rows)):
         drawn.add_row(*(Text(texts[at]) for texts in cells))
     if sys.stdout.isatty():
-        # What can not be made to fit is for the terminal to wrap: rich would leave letters and digits out.
-        target.width = max(target.width, target.measure(drawn, options=target.options.update(max_width=PIPE_WIDTH)).maximum)
         target.print(drawn)
         return
     with target.capture() as captured:
@@ -112,8 +115,8 @@ def _title(column: Column, texts: Sequence[str]) -> str:
     return column.title.rjust(len(texts[0])) if column.kind == "money" and texts else column.title
 
 
-def _narrowed(columns: Sequence[Column], cells: list[list[str]], room: int) -> tuple[list[str], list[list[str]]]:
-    """Return titles and cells, wrapped so that the table fits into ``room``."""
+def _narrowed(columns: Sequence[Column], cells: list[list[str]], room: int) -> tuple[list[str], list[list[str]]] | None:
+    """Return titles and cells, wrapped so that the table fits into ``room``; None where it can not without cutting a word."""
     cells = [_flush(texts) if column.kind == "money" else texts for column, texts in zip(columns, cells, strict=True)]
     breaks: list[Breaks] = [_BREAKS.get(column.kind, "never") for column in columns]
     extents = [
@@ -121,6 +124,8 @@ def _narrowed(columns: Sequence[Column], cells: list[list[str]], room: int) -> t
         for column, texts, at in zip(columns, cells, breaks, strict=True)
     ]
     widths = fitted(extents, room)
+    if widths is None:
+        return None
     titles = [wrapped(column.title, width, breaks="words") for column, width in zip(columns, widths, strict=True)]
     for number, (column, width) in enumerate(zip(columns, widths, strict=True)):
         if column.kind == "money":
@@ -131,10 +136,25 @@ def _narrowed(columns: Sequence[Column], cells: list[list[str]], room: int) -> t
     return titles, cells
 
 
+def _print_lists(target: Console, columns: Sequence[Column], cells: list[list[str]], title: str) -> None:
+    """Write each row as a list of its columns; the totals, where there are any, are the last."""
+    if title:
+        target.print(Text(title, style="bold"))
+    label = max(len(column.title) for column in columns) + GAP
+    for at in range(len(cells[0])):
+        if at or title:
+            target.print()
+        for column, texts in zip(columns, cells, strict=True):
+            text = texts[at].strip()
+            lines = wrapped(text, max(1, target.width - label), breaks=_BREAKS.get(column.kind, "never")).split("\n")
+            for number, line in enumerate(lines if text else []):
+                target.print(Text.assemble((column.title if not number else "").ljust(label), line), soft_wrap=True)
+
+
 def _flush(texts: Sequence[str]) -> list[str]:
     """Return texts of one width without what is blank before all of them."""
     blank = min((len(text) - len(text.lstrip()) for text in texts), default=0)
     return [text[blank:] for text in texts]
 
 
-_BREAKS: dict[Kind, Breaks] = {"name": "name", "time": "words"}
+_BREAKS: dict[Kind, Breaks] = {"name": "name", "code": "code", "words": "words", "time": "words"}

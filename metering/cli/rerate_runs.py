@@ -17,7 +17,7 @@ _COLUMNS = (
     Column("replaced", "count"),
     Column("before", "money"),
     Column("after", "money"),
-    Column("reason", "name"),
+    Column("reason", "words"),
 )
 
 

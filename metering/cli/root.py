@@ -15,6 +15,7 @@ from metering import __version__
 from metering.cli.lazy_group import LazyCommand, LazyGroup
 from metering.cli.plain_text import plain
 from metering.domain.errors import DomainError
+from metering.domain.texts import control_character
 from pricing.errors import PricingError
 
 BAD_USAGE = 2
@@ -54,6 +55,13 @@ class RootGroup(LazyGroup):
         if standalone_mode:
             sys.exit(code)
         return code
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse control characters, which no name, no reason and no path has any use for, in whatever is said."""
+        for said in args:
+            if found := control_character(said):
+                raise click.UsageError(f"{plain(said)[:60]!r} holds the control character {found}; say it without", ctx)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an interruption is told in one line."""

@@ -1,15 +1,20 @@
 """``metering serve``: the HTTP API."""
 
+import errno
+import socket
+
 import click
 import uvicorn
 
 from metering.cli.invocation import Invocation
+from metering.cli.root import stop
 from metering.cli.session import open_session
 from metering.runtime.shared_metrics import shared_metrics
 from metering.storage.database import is_server
 
 APP = "metering.asgi:create_app"
 MAX_WORKERS = 64
+CAN_NOT_LISTEN = 1
 # A worker that says nothing for so long is replaced. While it imports it says nothing, which takes seconds on a busy machine.
 WORKER_SILENCE_SECONDS = 30
 
@@ -30,8 +35,10 @@ def serve(invocation: Invocation, *, host: str, port: int, workers: int, access_
     """Serve the HTTP API, until it is interrupted.
 
     The database is made where there is none. One that is behind this release is refused: `metering db upgrade` first. A
-    worker that dies is replaced; one of all processes on a database runs what is scheduled.
+    worker that dies is replaced; one of all processes on a database runs what is scheduled. The exit code is 1 where the
+    address can not be listened on.
     """
+    _try_address(host, port)
     with open_session(invocation, create=True) as service:
         if workers > 1 and not is_server(service.engine):
             raise click.UsageError(
@@ -48,3 +55,24 @@ def serve(invocation: Invocation, *, host: str, port: int, workers: int, access_
             access_log=access_log,
             timeout_worker_healthcheck=WORKER_SILENCE_SECONDS,
         )
+
+
+def _try_address(host: str, port: int) -> None:
+    """End the command in one line where nobody can listen there: a server says it in many, after it has begun to work."""
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            with socket.socket(family, kind, protocol) as tried:
+                # As the server will: what a former one left waiting to end does not count as taken.
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                tried.bind(address)
+    except OSError as error:
+        told = f"error[address_unusable]: {shown} can not be listened on ({error.strerror}); name another --host or --port"
+        if error.errno == errno.EADDRINUSE:
+            told = f"error[address_in_use]: {shown} is taken by another process; end that one, or name another with --port"
+        click.echo(told, err=True)
+        stop(CAN_NOT_LISTEN)

@@ -18,7 +18,7 @@ FLAG_WORDS = {
     Flag.BEYOND_PLAN: "Usage went beyond what the plan allows: Hugging Face would have refused it (402) without more credits.",
     Flag.UNPRICED_USAGE: "Some usage has no price yet and is not in the total: `metering prices unpriced` says why.",
     Flag.ROUTE_UNKNOWN: "Of some usage it is not known who bills it; it is not in the total.",
-    Flag.FEE_UNKNOWN: "The fee of the plan is not known; the total is without it.",
+    Flag.FEE_UNKNOWN: "The fee of a plan is not known; the total is without it.",
     Flag.INCLUDED_CREDIT_UNKNOWN: "What credit the plan includes is not known; none was applied.",
     Flag.CREDIT_IS_UPPER_BOUND: (
         "The plan's credit can also be spent on other Hugging Face compute, so less of it may be left for this usage:"

@@ -8,10 +8,10 @@ from metering.cli.arguments import INSTANT, collected, json_option, separated
 from metering.cli.invocation import Invocation
 from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.plain_text import plain
+from metering.cli.price_words import since
 from metering.cli.root import stop
 from metering.cli.session import open_session
 from metering.cli.webhook_json import delivery_json
-from metering.domain.instants import format_instant
 from metering.domain.webhooks import DELIVERED, FINISHED, STATUSES
 from metering.operations.list_deliveries import Delivery, list_deliveries
 from metering.operations.redeliver import redeliver as send_again
@@ -148,18 +148,18 @@ def _print(found: list[Delivery]) -> None:
             [
                 each.row.id,
                 each.row.type,
-                format_instant(each.row.created_at)[:19],
+                since(each.row.created_at),
                 each.row.status,
                 len(each.attempts),
                 came,
                 None if last is None else last.latency_ms,
-                "" if each.row.due_at is None else format_instant(each.row.due_at)[:19],
+                "" if each.row.due_at is None else since(each.row.due_at),
                 each.row.message,
             ]
         )
     print_table(
-        [Column("id", "count"), Column("alert", "name"), Column("written", "time"), Column("state"),
-         Column("attempts", "count"), Column("last", "name"), Column("ms", "count"), Column("next", "time"),
-         Column("webhook-id", "name")],
+        [Column("id", "count"), Column("alert", "code"), Column("written", "time"), Column("state"),
+         Column("attempts", "count"), Column("last", "code"), Column("ms", "count"), Column("next", "time"),
+         Column("webhook-id")],
         rows,
     )  # fmt: skip

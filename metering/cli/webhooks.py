@@ -185,7 +185,7 @@ def delete(invocation: Invocation, *, webhook: int, as_json: bool) -> None:
     default=DEFAULT_OVERLAP_HOURS,
     show_default=True,
     metavar="HOURS",
-    help="For how long the former secret signs too; 0: no longer, it is known to somebody.",
+    help="For how long former secrets sign too, at most; 0: no longer, one is known to somebody.",
 )
 @json_option
 @click.pass_obj
@@ -195,7 +195,7 @@ def rotate(invocation: Invocation, *, webhook: int, overlap: int, as_json: bool)
         endpoint, secret = rotate_webhook(
             service.engine, webhook, service.settings.webhooks, overlap_hours=overlap, now=service.clock()
         )
-    until = f"the former one signs too for {overlap} h" if overlap else "the former one signs no longer"
+    until = f"the former one signs too for {overlap} h" if overlap else "no former one signs any longer"
     _print_secret(endpoint, secret, f"endpoint {webhook} has a new secret; {until}", as_json=as_json)
 
 

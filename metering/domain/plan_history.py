@@ -85,6 +85,23 @@ def plan_month(changes: Sequence[PlanChange], month: int, catalogue: PlanCatalog
     )
 
 
+def not_known_of(change: PlanChange, catalogue: PlanCatalogue) -> list[str]:
+    """Return what the catalogue does not know of a plan on the day it is said for, in words for whoever says it."""
+    terms = catalogue.terms(change.plan, change.effective)
+    remarks = []
+    if terms is None or terms.fee_cents is None:
+        remarks.append(
+            f"the fee of {change.plan} is not known to the catalogue; statements show it as unknown and their"
+            " total is without it"
+        )
+    if terms is None or terms.included_credit_nano is None:
+        remarks.append(
+            f"what credit {change.plan} includes is not known to the catalogue on {change.effective}; while it is not, none is"
+            " applied"
+        )
+    return remarks
+
+
 def effective_changes(changes: Sequence[PlanChange], catalogue: PlanCatalogue) -> list[PlanChange]:
     """Return the changes with the days on which they take effect, oldest first."""
     said = {change.effective: change for change in sorted(changes, key=lambda change: change.effective)}

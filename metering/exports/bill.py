@@ -12,6 +12,7 @@ from metering.domain.quoted_prices import price_in_words, quantity_in_words
 from metering.domain.statements import Flag, LineKind, OutsideUsage, Statement, StatementLine, described
 
 UNKNOWN_AMOUNT = "not known"
+FURTHER_FEE = "Further fee"
 CLOSING_WORDS = "Amounts are US dollars, exact; each request is charged rounded up to nano-dollars, the total rounded to cents."
 
 _OF_A_MODEL = (LineKind.USAGE, LineKind.ROUNDING, LineKind.REPORTED)
@@ -26,7 +27,7 @@ _NOTES = {
     Flag.BEYOND_PLAN: "Usage went beyond what the plan allows. Hugging Face refuses such requests unless credits are bought.",
     Flag.UNPRICED_USAGE: "Some usage has no price yet. It is listed apart and is not in the total.",
     Flag.ROUTE_UNKNOWN: "Of some usage it is not known who bills it. It is listed apart and is not in the total.",
-    Flag.FEE_UNKNOWN: "The fee of the plan is not known. The total is without it.",
+    Flag.FEE_UNKNOWN: "The fee of a plan is not known. The total is without it.",
     Flag.INCLUDED_CREDIT_UNKNOWN: "What credit the plan includes is not known. None was applied.",
     Flag.CREDIT_IS_UPPER_BOUND: "The plan's credit can also be spent on other Hugging Face compute, so less of it may be left.",
     Flag.CACHE_PRICE_ASSUMED: "Cached tokens for which no price is published were charged at the price of input.",
@@ -163,10 +164,13 @@ def _summary(statement: Statement, usage: Sequence[StatementLine]) -> Iterable[t
     yield "Usage", _sum(usage)
     for kind, heading in _HEADINGS.items():
         lines = [line for line in statement.lines if line.kind is kind]
-        if any(line.amount_pico is None for line in lines):
-            yield heading, UNKNOWN_AMOUNT
-        elif any(line.amount_pico for line in lines):
+        is_part_unknown = any(line.amount_pico is None for line in lines)
+        if any(line.amount_pico for line in lines):
             yield heading, _sum(lines)
+            if is_part_unknown:
+                yield FURTHER_FEE, UNKNOWN_AMOUNT
+        elif is_part_unknown:
+            yield heading, UNKNOWN_AMOUNT
 
 
 def _rates(lines: Iterable[StatementLine]) -> tuple[tuple[str, str], ...]:

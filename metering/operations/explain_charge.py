@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Engine
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.events import PriceGrade
 from metering.domain.identity import stored_under
+from metering.domain.instants import format_month
+from metering.domain.retention import EventsRetiredError
 from metering.operations.list_events import LoggedEvent, logged_events
 from metering.operations.steps.unpriced import unpriced_among
 from metering.storage.charges import LaterCharge, later_charges
@@ -22,6 +24,7 @@ from metering.storage.event_rows import EventRow, events_by_id
 from metering.storage.events import stored_identities
 from metering.storage.price_tables import load_rates, load_tables
 from metering.storage.price_versions import PriceVersion, versions_of_rates
+from metering.storage.retired_months import list_retired
 from metering.storage.series import all_sources
 from pricing.book import PriceBook
 from pricing.breakdown import Breakdown, break_down
@@ -83,7 +86,8 @@ class ExplainedCharge(Struct, frozen=True):
 def explain_charge(engine: Engine, account_id: int, event_id: str, source: str | None = None) -> ExplainedCharge:
     """Explain what the event with this id (of ``source``, None: of the only one that has it) costs an account.
 
-    Raises NotFoundError for one that the account does not have, AmbiguousEventError.
+    Raises NotFoundError for one that the account does not have, EventsRetiredError for one that left the log with its month,
+    AmbiguousEventError.
     """
     with reading(engine) as connection:
         row = _find(connection, account_id, event_id, source)
@@ -107,21 +111,38 @@ def explain_charge(engine: Engine, account_id: int, event_id: str, source: str |
 def _find(connection: Connection, account_id: int, event_id: str, source: str | None) -> EventRow:
     sources = all_sources(connection) if source is None else [source]
     identities = {stored_under(each, event_id, account_id): each for each in sources}
-    held = stored_identities(connection, sorted(identities))
-    rows = events_by_id(connection, sorted(stored.event_id for stored in held.values()))
-    if len(rows) > 1:
-        raise AmbiguousEventError(event_id, sorted(row.source for row in rows))
+    held = {
+        stored.event_id: identities[identity] for identity, stored in stored_identities(connection, sorted(identities)).items()
+    }
+    rows = events_by_id(connection, sorted(held))
+    copies = copies_by_id(connection, sorted(held))
+    # An identity stays for ever: one that neither an event nor a copy has belonged to an event that left the log.
+    gone = held.keys() - {row.id for row in rows} - copies.keys()
+    if len(rows) + len(gone) > 1:
+        raise AmbiguousEventError(event_id, sorted([*(row.source for row in rows), *(held[each] for each in gone)]))
     if rows:
         return rows[0]
-    copies = copies_by_id(connection, sorted(stored.event_id for stored in held.values()))
+    for each in gone:
+        _refuse_retired(connection, each, event_id)
     if copies:
-        (counted,) = events_by_id(connection, copies[:1])
+        (counted,) = events_by_id(connection, [min(copies.values())])
         raise NotFoundError(
             f"{event_id[:80]!r} is a copy of event {counted.external_id[:80]!r} of source {counted.source[:80]!r},"
             " which is counted and charged instead"
         )
     of_source = "" if source is None else f" of source {source[:80]!r}"
     raise NotFoundError(f"there is no event {event_id[:80]!r}{of_source} in this account")
+
+
+def _refuse_retired(connection: Connection, stored_id: int, event_id: str) -> None:
+    """Raise EventsRetiredError naming the months that may have held the event: those retired with ids as high as its own."""
+    months = sorted({each.month for each in list_retired(connection) if each.last_id >= stored_id})
+    if months:
+        raise EventsRetiredError(
+            f"the event {event_id[:80]!r} was counted and has left the log with its month (one of those retired:"
+            f" {', '.join(map(format_month, months))}); its sums stay in spend and statements, and `metering retention list`"
+            " says where the events were written to"
+        )
 
 
 def _missing(connection: Connection, event_id: int) -> str:

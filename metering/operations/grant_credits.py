@@ -6,13 +6,15 @@ from dataclasses import replace
 from msgspec import Struct
 from sqlalchemy import Engine
 
+from metering.domain.account_books import AccountBooks
 from metering.domain.credit_ledger import EntryKind, LedgerEntry
-from metering.domain.credits import ANY_COMPUTE, GRANTED_KINDS, INCLUDED, INFERENCE_ONLY, CreditGrant, MonthCredits
+from metering.domain.credits import ANY_COMPUTE, GRANTED_KINDS, INFERENCE_ONLY, CreditGrant, MonthCredits
 from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.instants import month_of
-from metering.domain.plan_history import PlanMonth
-from metering.operations.steps.burn_credits import credits_through
+from metering.domain.month_of_credits import IncludedCredit, LastingCredit, included_credit, lasting_credit
+from metering.domain.plan_history import PlanMonth, plan_month
 from metering.operations.steps.find_account import find_account
+from metering.operations.steps.read_books import read_books
 from metering.operations.steps.record_credits import record_entries
 from metering.storage.credits import INCLUDED_REFERENCE, grants_of, insert_grant, insert_used_elsewhere, used_elsewhere
 from metering.storage.database import reading, writing
@@ -21,11 +23,16 @@ from pricing.plans import PlanCatalogue
 
 
 class CreditBalance(Struct, frozen=True):
-    """An account's credits in a month: what was applied, and what is left."""
+    """An account's credits in a month: what was applied, what else moved them, and what is left.
+
+    ``used_elsewhere_nano`` is what was told, also where it is more than what is included.
+    """
 
     account: str
     plan: PlanMonth
     month: MonthCredits
+    included: IncludedCredit
+    lasting: LastingCredit
     grants: list[CreditGrant]
     used_elsewhere_nano: int
 
@@ -87,7 +94,33 @@ def show_credits(engine: Engine, account: str, month: int, catalogue: PlanCatalo
     """Return an account's credits in a month (``YYYYMM``). Raises NotFoundError."""
     with reading(engine) as connection:
         row = find_account(connection, account)
-        plan, burned = credits_through(connection, row.id, month, catalogue)
-        elsewhere = used_elsewhere(connection, row.id).get(month, 0)
-        granted = [grant for grant in grants_of(connection, row.id) if grant.kind != INCLUDED]
-        return CreditBalance(row.name, plan, burned, granted, elsewhere)
+        books = read_books(connection, row.id)
+    plan = plan_month(books.plan_changes, month, catalogue)
+    first, known = books.known_months(month, catalogue)
+    burned = known.burn(first, month)
+    elsewhere = books.elsewhere.get(month, 0)
+    grant = known.included.get(month)
+    return CreditBalance(
+        account=row.name,
+        plan=plan,
+        month=burned[-1],
+        included=included_credit(
+            burned[-1],
+            # A closed month has what it was closed with; nothing is granted where the plan includes nothing, or nobody knows.
+            grant.amount_nano if grant is not None else None if plan.included_credit_nano is None else 0,
+            elsewhere,
+            scope=INFERENCE_ONLY if grant is None else grant.scope,
+        ),
+        lasting=lasting_credit(burned, known.grants, _voided_before(books, month)),
+        grants=list(known.grants),
+        used_elsewhere_nano=elsewhere,
+    )
+
+
+def _voided_before(books: AccountBooks, month: int) -> dict[int, int]:
+    """Return what was taken back of each grant before a month, by the grant's id."""
+    voided: dict[int, int] = {}
+    for entry in books.entries:
+        if entry.kind is EntryKind.VOID and entry.usage_month < month:
+            voided[entry.grant.id] = voided.get(entry.grant.id, 0) - entry.amount_nano
+    return voided

@@ -98,11 +98,11 @@ def set_plan(engine: Engine, name: str, change: PlanChange, catalogue: PlanCatal
     """Say that an account is on a plan from a day on.
 
     A day in a closed month is refused (MonthClosedError): its statement says what the plan of that day came to. Raises
-    NotFoundError, and pricing's InvalidPlanError for a plan that the catalogue does not have.
+    NotFoundError, and pricing's InvalidPlanError for a plan that the catalogue does not have, or does not sell by the seat.
     """
-    catalogue.rank(change.plan)
     if not 1 <= change.seats <= MAX_SEATS:
         raise DomainError(f"seats must be from 1 to {MAX_SEATS}, got {change.seats}")
+    catalogue.check_seats(change.plan, change.seats)
     with writing(engine) as connection:
         account = _billable_account(connection, name)
         closed_through = mark_of(connection, account.id).closed_through

@@ -29,7 +29,7 @@ from metering.storage.webhook_endpoints import (
     SecretRow,
     count_endpoints,
     delete_secrets,
-    end_current_secret,
+    end_secrets,
     endpoint_with_id,
     insert_endpoint,
     insert_secret,
@@ -168,7 +168,9 @@ def rotate_webhook(
     owner: int | None = None,
     now: int,
 ) -> tuple[Endpoint, str]:
-    """Give an endpoint a new secret, shown this once; the former one signs beside it for ``overlap_hours`` more, 0: no longer.
+    """Give an endpoint a new secret, shown this once; former ones sign beside it for ``overlap_hours`` more, 0: no longer.
+
+    That is the most, also for one that an earlier rotation had given longer.
 
     Raises NotFoundError, WebhookError, SecretKeyError.
     """
@@ -177,7 +179,7 @@ def rotate_webhook(
     box, secret = open_box(engine, settings.secret_keys), new_secret()
     with writing(engine) as connection:
         found_endpoint(lock_endpoint(connection, endpoint_id), endpoint_id, owner)
-        end_current_secret(connection, endpoint_id, at=now + overlap_hours * MICROS_PER_HOUR)
+        end_secrets(connection, endpoint_id, at=now + overlap_hours * MICROS_PER_HOUR)
         delete_secrets(connection, endpoint_id, expired_at=now)
         valid = valid_secrets(connection, [endpoint_id], now=now).get(endpoint_id, [])
         if len(valid) >= MAX_VALID_SECRETS:

@@ -28,9 +28,10 @@ def copies_after(connection: Connection, *, after: int, limit: int) -> list[Row[
     return list(connection.execute(statement))
 
 
-def copies_by_id(connection: Connection, event_ids: Sequence[int]) -> list[int]:
-    """Return the events that those of the ids which are copies are copies of."""
-    return list(connection.execute(select(event_copies.c.copy_of).where(event_copies.c.id.in_(event_ids))).scalars())
+def copies_by_id(connection: Connection, event_ids: Sequence[int]) -> dict[int, int]:
+    """Return those of the ids which are copies, each with the event that it is a copy of."""
+    statement = select(event_copies.c.id, event_copies.c.copy_of).where(event_copies.c.id.in_(event_ids))
+    return {row.id: row.copy_of for row in connection.execute(statement.order_by(event_copies.c.id))}
 
 
 def count_identities(connection: Connection) -> tuple[int, int]:

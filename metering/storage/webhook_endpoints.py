@@ -100,10 +100,12 @@ def insert_secret(connection: Connection, endpoint_id: int, secret: str, *, now:
     connection.execute(insert(webhook_secrets).values(endpoint_id=endpoint_id, secret=secret, created_at=now))
 
 
-def end_current_secret(connection: Connection, endpoint_id: int, *, at: int) -> None:
-    """Let the current secret sign until an instant, and no longer."""
-    current = webhook_secrets.c.endpoint_id == endpoint_id, webhook_secrets.c.expires_at.is_(None)
-    connection.execute(update(webhook_secrets).where(*current).values(expires_at=at))
+def end_secrets(connection: Connection, endpoint_id: int, *, at: int) -> None:
+    """Let no secret there is sign beyond an instant; one that ends before it still does."""
+    longer = or_(webhook_secrets.c.expires_at.is_(None), webhook_secrets.c.expires_at > at)
+    connection.execute(
+        update(webhook_secrets).where(webhook_secrets.c.endpoint_id == endpoint_id, longer).values(expires_at=at)
+    )
 
 
 def delete_secrets(connection: Connection, endpoint_id: int, *, expired_at: int | None = None) -> None:

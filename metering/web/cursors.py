@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from hashlib import blake2b
 
+from metering.domain.texts import NUL
 from metering.web.problems import ApiProblem
 
 Key = list[int | str]
@@ -40,6 +41,8 @@ def read_cursor(cursor: str, question: object, shape: Sequence[type]) -> Key:
     if not isinstance(key, list) or [type(part) for part in key] != list(shape):
         raise _invalid()
     if any(isinstance(part, int) and abs(part) >= _BEYOND_64_BITS for part in key):
+        raise _invalid()
+    if any(isinstance(part, str) and NUL in part for part in key):
         raise _invalid()
     if raw[:_SEAL_BYTES] != _seal(content, question) or write_cursor(key, question) != cursor:
         raise _invalid()

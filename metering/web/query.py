@@ -21,6 +21,7 @@ from metering.domain.instants import (
     parse_instant,
     parse_month,
 )
+from metering.domain.texts import NUL
 from metering.web.problems import ApiProblem, FieldError
 
 FIRST_MONTH = 202001
@@ -33,10 +34,11 @@ _LAST_DAY = day_number(date(9998, 12, 31))
 
 
 async def refuse_unknown_parameters(request: Request) -> None:
-    """Refuse a query parameter that the route does not declare. A dependency of every route.
+    """Refuse a query parameter that the route does not declare, and a NUL in any. A dependency of every route.
 
-    Ignoring it would answer another question than the one that was asked. ``tag:<name>`` is taken where ``group_by`` is.
+    Ignoring one would answer another question than the one that was asked. ``tag:<name>`` is taken where ``group_by`` is.
     """
+    _refuse_nul(request)
     route = request.scope.get("route")
     if not isinstance(route, APIRoute):
         return
@@ -109,6 +111,19 @@ def period(start: str | None, end: str | None, now: int) -> tuple[int, int]:
 def listed(values: Sequence[str] | None) -> tuple[str, ...]:
     """Return the items of a list that may be given separated by commas, as a parameter that is repeated, or both."""
     return tuple(item.strip() for value in values or () for item in value.split(",") if item.strip())
+
+
+def _refuse_nul(request: Request) -> None:
+    """Refuse a NUL in the path or the query. Other control characters are let through: a log may name a model with one."""
+    if "%00" not in request.scope["query_string"].decode("latin-1") and NUL not in request.scope["path"]:
+        return
+    said = [("path", name, str(value)) for name, value in request.path_params.items()]
+    said += [("query", name, value) for name, value in request.query_params.multi_items()]
+    for where, name, value in said:
+        if NUL in name or NUL in value:
+            field = f"{where}.{name[:60]}".replace(NUL, "")
+            detail = f"{field} holds a NUL character (%00), which no database keeps; leave it out"
+            raise ApiProblem("invalid_request", detail, errors=[FieldError(field, "control_character", detail)])
 
 
 def _declared(dependant: Dependant) -> Iterator[str]:

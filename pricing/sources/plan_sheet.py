@@ -30,7 +30,7 @@ def parse_plans(text: str | bytes, *, name: str) -> tuple[PlanTerms, ...]:
         raise InvalidPlanError(f"{name}: {error}") from None
     terms: list[PlanTerms] = []
     for entry in _items(_mapping(document, name, ("plans",))["plans"], f"{name}: plans"):
-        plan = _mapping(entry, f"{name}: plans", ("plan", "rank", "versions"))
+        plan = _mapping(entry, f"{name}: plans", ("plan", "rank", "per_seat", "versions"))
         label = plan["plan"]
         if not isinstance(label, str) or not label or any(label == known.plan for known in terms):
             raise InvalidPlanError(f"{name}: plan must be a name, each listed once, got {shown(label)}")
@@ -42,9 +42,11 @@ def _versions(plan: dict[str, Plain], label: str, where: str) -> Iterator[PlanTe
     rank = plan["rank"]
     if not (isinstance(rank, str) and rank.isascii() and rank.isdecimal() and len(rank) <= 3):
         raise InvalidPlanError(f"{where}: rank must be a small whole number, got {shown(rank)}")
+    per_seat = _choice(plan, "per_seat", _BOOLEANS, where)
     previous = date.min
     for version in _items(plan["versions"], f"{where}: versions"):
-        terms, dated = _version(_mapping(version, where, _FIELDS), label, int(rank), where)
+        entry = _mapping(version, where, _FIELDS)
+        terms, dated = _version(entry, label, where, rank=int(rank), per_seat=per_seat)
         if not dated:
             continue
         if terms.effective_from <= previous:
@@ -53,7 +55,7 @@ def _versions(plan: dict[str, Plain], label: str, where: str) -> Iterator[PlanTe
         yield terms
 
 
-def _version(entry: dict[str, Plain], label: str, rank: int, where: str) -> tuple[PlanTerms, bool]:
+def _version(entry: dict[str, Plain], label: str, where: str, *, rank: int, per_seat: bool) -> tuple[PlanTerms, bool]:
     """Return an entry's terms, and whether they have a date; without one, the date in them means nothing."""
     began = _text(entry, "from", where)
     here = f"{where} from {began}"
@@ -61,6 +63,7 @@ def _version(entry: dict[str, Plain], label: str, rank: int, where: str) -> tupl
         plan=label,
         effective_from=date.min if began == UNKNOWN else _date(began, where),
         rank=rank,
+        per_seat=per_seat,
         fee_cents=_amount(entry, "fee_usd", 100, here),
         included_credit_nano=_amount(entry, "included_credit_usd", NANO_PER_USD, here),
         pay_as_you_go=_choice(entry, "pay_as_you_go", _PAY_AS_YOU_GO, here),

@@ -84,6 +84,7 @@ def test_an_account_that_declared_no_plan_is_on_the_free_one(admin):
             "included_credit_usd": "0.100000000", "credits_pay_elsewhere": False, "invoiced": False,
         },
         "changes": [],
+        "warnings": [],
     }  # fmt: skip
 
 
@@ -106,10 +107,23 @@ def test_a_plan_begins_today_where_no_day_is_named(admin):
     assert answer["current"]["included_credit_usd"] == "10.000000000"
 
 
+def test_a_plan_whose_fee_nobody_knows_says_so_at_once(admin):
+    plan = {"plan": "team", "seats": 5, "effective": "2027-01-01"}
+    answer = admin.post("/v1/accounts/acme/plan", json=plan).json()
+    assert answer["warnings"] == [
+        "the fee of team is not known to the catalogue; statements show it as unknown and their total is without it"
+    ]
+    assert admin.post("/v1/accounts/acme/plan", json={"plan": "pro"}).json()["warnings"] == []
+    (credit,) = admin.post("/v1/accounts/acme/plan", json={"plan": "free", "effective": "2025-03-01"}).json()["warnings"]
+    assert credit == "what credit free includes is not known to the catalogue on 2025-03-01; while it is not, none is applied"
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
         ({"plan": "gold"}, "invalid_plan"),
+        ({"plan": "free", "seats": 2}, "invalid_plan"),
+        ({"plan": "pro", "seats": 5}, "invalid_plan"),
         ({"plan": "pro", "seats": 0}, "invalid_request"),
         ({"plan": "pro", "seats": 1.0}, "invalid_request"),
         ({"plan": "pro", "seats": "1"}, "invalid_request"),

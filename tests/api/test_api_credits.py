@@ -33,9 +33,26 @@ def test_the_included_credit_burns_first_and_bought_credit_carries_over(admin):
     assert amounts == {
         "included_nano_usd": 2_000_000_000, "used_elsewhere_nano_usd": 0, "applied_nano_usd": 7_000_000_000,
         "included_left_nano_usd": 0, "purchased_left_nano_usd": 20_000_000_000, "uncovered_nano_usd": 0,
+        "used_elsewhere_of_included_nano_usd": 0, "carried_in_nano_usd": 0, "granted_nano_usd": 25_000_000_000,
+        "voided_nano_usd": 0, "expiring_nano_usd": 0,
     }  # fmt: skip
-    assert answer["included_left_is_upper_bound"] is True
+    assert (answer["included_left_is_upper_bound"], answer["purchased_left_is_upper_bound"]) == (True, False)
     assert answer["grants"] == [bought.json()]
+
+
+def test_what_was_taken_back_or_told_beyond_what_there_was_is_in_the_sums(admin):
+    admin.post("/v1/accounts/acme/plan", json={"plan": "pro", "effective": "2026-11-01"})
+    grant = {"account": "acme", "amount_usd": "25.00", "reference": "invoice-7", "scope": "any_compute"}
+    admin.post("/v1/credits", json=grant)
+    void = {"account": "acme", "reference": "invoice-7", "amount_usd": "3.00", "reason": "refund"}
+    assert admin.post("/v1/credits/void", json=void).status_code == 200
+    answer = admin.post("/v1/credits/used-elsewhere", json={"account": "acme", "month": "2026-11", "amount_usd": "5.00"}).json()
+    assert (answer["used_elsewhere_usd"], answer["used_elsewhere_of_included_usd"]) == ("5.000000000", "2.000000000")
+    assert answer["included_left_usd"] == "0.000000000"
+    assert (answer["granted_usd"], answer["voided_usd"]) == ("25.000000000", "3.000000000")
+    assert (answer["purchased_left_usd"], answer["purchased_left_is_upper_bound"]) == ("22.000000000", True)
+    december = admin.get(f"{URL}&month=2026-12").json()
+    assert (december["carried_in_usd"], december["voided_usd"]) == ("22.000000000", "0.000000000")
 
 
 def test_usage_past_all_credits_is_uncovered(admin):

@@ -3,6 +3,8 @@
 from builders import FROM_2020, price_table, rate
 from native_events import native
 
+from metering.operations.retire_month import retire_month
+
 URL = "/v1/events/{}?account=acme"
 
 
@@ -54,3 +56,13 @@ def test_an_unknown_event_and_another_account_s_are_not_found(api, admin, acme):
     assert acme.get("/v1/events/theirs?account=globex").status_code == 404
     assert admin.get("/v1/events/theirs?account=globex").json()["event"]["account"] == "globex"
     assert admin.get("/v1/events/theirs").json()["code"] == "account_required"
+
+
+def test_an_event_of_a_retired_month_is_gone_and_not_unknown(api, admin):
+    admin.post("/v1/events", json=native("a", time="2026-10-03T12:00:00Z"))
+    api.meter.close(202610)
+    retire_month(api.meter.engine, 202610, None, with_unresolved=False, now=api.meter.now)
+    answer = admin.get(URL.format("a"))
+    assert (answer.status_code, answer.json()["code"]) == (410, "events_retired")
+    assert "2026-10" in answer.json()["detail"]
+    assert admin.get(URL.format("b")).status_code == 404

@@ -83,6 +83,14 @@ def test_a_document_that_can_not_be_read_is_a_problem_and_nothing_is_kept(admin,
     assert api.meter.count(events) == api.meter.count(quarantine) == 0
 
 
+@pytest.mark.parametrize("body", [b"", b" \r\n\t", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("media", ["application/json", "application/cloudevents+json", "application/cloudevents-batch+json"])
+def test_who_sends_nothing_is_told_what_is_expected(admin, media, body):
+    answer = admin.post("/v1/events", content=body, headers={"content-type": media})
+    assert (answer.status_code, answer.json()["code"]) == (400, "not_json")
+    assert answer.json()["detail"].startswith("the body is empty; send one ")
+
+
 @pytest.mark.parametrize("value", ["text", 5, None, True])
 def test_a_document_that_is_no_object_is_rejected_as_a_record(admin, value):
     answer = admin.post("/v1/events", content=json.dumps(value).encode(), headers={"content-type": "application/json"})

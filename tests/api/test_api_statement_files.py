@@ -159,3 +159,30 @@ def test_a_real_client_of_a_real_server_gets_the_whole_file(live):
     assert len(answer.content) == int(answer.headers["content-length"])
     assert len({row["project"] for row in rows(answer)}) == 30
     assert live.get(f"{URL}.csv?profile=daily", headers={"if-none-match": answer.headers["etag"]}).status_code == 304
+    asked = live.head(f"{URL}.csv?profile=daily")
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert int(asked.headers["content-length"]) == len(answer.content)
+    assert live.get(f"{URL}.csv?profile=daily").content == answer.content  # on the same connection
+
+
+@pytest.mark.parametrize("address", [*(f"{URL}.{suffix}" for suffix in TYPES), URL, f"{ARCHIVE}?account=acme"])
+def test_what_can_be_downloaded_can_be_asked_about_without_it(month, address):
+    whole, asked = month.get(address), month.head(address)
+    assert (asked.status_code, asked.content) == (200, b"")
+    for name in ("etag", "content-length", "content-type", "content-disposition"):
+        assert asked.headers[name] == whole.headers[name]
+    assert asked.headers["x-content-type-options"] == "nosniff"
+    known = month.head(address, headers={"if-none-match": whole.headers["etag"]})
+    assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", whole.headers["etag"])
+
+
+def test_asking_about_a_file_has_the_walls_of_getting_it(month, acme):
+    assert acme.head("/v1/statements/globex/2026-11.csv").status_code == 404
+    assert month.head("/v1/statements/nobody/2026-11.csv").status_code == 404
+    assert month.head("/v1/events/x/y", headers={"authorization": ""}).status_code == 401
+    assert month.head("/v1/prices/import").status_code == 405
+    counted = month.get("/metrics").text
+    assert (
+        'metering_http_request_seconds_count{method="HEAD",route="/v1/statements/{account}/{month}.{suffix}",status="4xx"}'
+        in counted
+    )

@@ -58,6 +58,8 @@ def test_a_renamed_account_keeps_its_usage(command_line):
         (["set-route", "acme", "sideways"], "usage"),
         (["set-plan", "acme", "platinum"], "usage"),
         (["set-plan", "acme", "team", "--seats", "0"], "usage"),
+        (["set-plan", "acme", "pro", "--seats", "5"], "invalid_plan"),
+        (["set-plan", "acme", "free", "--seats", "2"], "invalid_plan"),
         (["set-plan", "acme", "pro", "--from", "2026-02-30"], "usage"),
         (["set-plan", "unassigned", "pro"], "invalid_request"),
     ],
@@ -70,9 +72,30 @@ def test_what_can_not_be_done_is_told_in_one_line(command_line, arguments, code)
     assert command_line.errors.count("\n") == 1
 
 
+def test_a_plan_whose_fee_nobody_knows_says_so_at_once(command_line):
+    command_line.done("accounts", "create", "acme")
+    command_line.done("accounts", "set-plan", "acme", "pro")
+    assert command_line.errors == ""
+    command_line.done("accounts", "set-plan", "acme", "team", "--seats", "5", "--json")
+    assert " ".join(command_line.errors.split()) == (
+        "the fee of team is not known to the catalogue; statements show it as unknown and their total is without it"
+    )
+
+
 def test_people_see_the_plan_and_its_history(command_line):
     command_line.done("accounts", "create", "acme", "--route", "routed")
     shown = command_line.done("accounts", "set-plan", "acme", "team", "--seats", "5", "--from", "2026-11-01")
     assert "plan      team, 5 seats" in shown
     assert "team, 5 seats from 2026-11-01" in shown
     assert "routed, where records do not say" in shown
+
+
+@pytest.mark.parametrize("letter", ["\n", "\x1b", "\x00", "\x7f", "\udcff"])
+def test_a_control_character_in_what_is_said_is_refused_in_one_line(command_line, letter):
+    command_line.done("accounts", "create", "acme")
+    for said in (["keys", "create", f"k{letter}"], ["credits", "grant", "acme", "5", "--reference", f"r{letter}"]):
+        command_line.run(*said)
+        assert command_line.code == 2
+        assert command_line.errors.startswith("error[usage]: ")
+        assert f"holds the control character U+{ord(letter):04X}" in command_line.errors
+        assert command_line.errors.count("\n") == 1

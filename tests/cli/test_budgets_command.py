@@ -47,7 +47,7 @@ def test_the_table_has_a_bar_and_the_view_says_what_there_is_to_know(acme):
     acme.done("budgets", "create", "acme", "2", "--forecast", "110", "--action", "block", "--block-at", "70")
     ingest(acme)
     (line,) = [line for line in acme.done("budgets", "list").splitlines() if "acme" in line]
-    assert "███████████████░░░░░   75.0" in line
+    assert "██████░░ 75.0%" in line
     assert line.rstrip().endswith("blocked")
     view = acme.done("budgets", "show", "1")
     for text in (
@@ -58,6 +58,14 @@ def test_the_table_has_a_bar_and_the_view_says_what_there_is_to_know(acme):
         "until spending falls",
     ):
         assert text in view
+
+
+def test_the_history_says_whether_a_budget_forecasts_and_blocks(acme):
+    acme.done("budgets", "create", "acme", "5", "--forecast", "110", "--action", "block", "--block-at", "120")
+    acme.done("budgets", "change", "1", "--action", "notify", "--no-forecast")
+    first, second = acme.done("budgets", "show", "1").splitlines()[-2:]
+    assert "50%, 80%, 100%, forecast 110%, blocks at 120%, by the " in first
+    assert "50%, 80%, 100%, by the " in second
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,31 @@ def test_a_purchase_is_granted_once_however_often_it_is_told(pro):
 
 def test_people_are_told_that_the_remainder_is_only_a_bound(pro):
     text = pro.done("credits", "show", "acme", "2026-12")
-    assert "included credit left, at most" in text
-    assert "`metering credits used-elsewhere`" in text
+    assert "left, at most" in text
+    assert "an upper bound: `metering credits used-elsewhere`" in " ".join(text.split())
+
+
+def rows_of(text, heading):
+    """Return the amounts of one table, by name, in cents."""
+    lines = text.partition(heading)[2].partition("\n\n")[0].splitlines()[2:]
+    return {name.strip(): round(float(amount) * 100) for name, _, amount in (line.rpartition(" ") for line in lines)}
+
+
+def test_what_is_shown_adds_up_also_when_some_was_taken_back_and_more_was_spent_elsewhere_than_there_was(pro):
+    pro.done("credits", "grant", "acme", "25", "--reference", "order-1")
+    pro.done("credits", "void", "acme", "order-1", "--amount", "3", "--reason", "refund")
+    pro.done("credits", "used-elsewhere", "acme", "2026-12", "5")
+    text = pro.done("credits", "show", "acme", "2026-12")
+    assert rows_of(text, "the plan's credit") == {
+        "included": 200, "spent on other compute, as told": -200, "applied to usage": 0, "left": 0,
+    }  # fmt: skip
+    assert rows_of(text, "other credit") == {
+        "left by earlier months": 0, "granted this month": 2500, "taken back": -300, "left": 2200,
+    }  # fmt: skip
+    assert "$5.00 was told to be spent on other compute: $3.00 of it is more than the plan's credit was" in " ".join(
+        text.split()
+    )
+    assert "order-1    25.00        3.00  never" in text
 
 
 @pytest.mark.parametrize(

@@ -30,18 +30,22 @@ def test_only_a_word_that_is_wider_than_its_column_is_cut():
 
 
 def test_the_widest_column_gives_until_all_fit():
-    name, count = Extent(40, 8, 6), Extent(9, 9, 9)
+    name, count = Extent(40, 8), Extent(9, 9)
     assert fitted([name, count], 60) == [40, 9]
     assert fitted([name, count], 31) == [20, 9]
     assert fitted([name, name, count], 48) == [17, 18, 9]
-    assert fitted([name, count], 17) == [6, 9]
-    assert fitted([name, count], 5) == [6, 9]
-    assert extent([LLAMA, "gpt-oss-20b"], breaks="name") == (33, 8, 6)
+    assert fitted([name, count], 19) == [8, 9]
+    assert extent([LLAMA, "gpt-oss-20b"], breaks="name") == (33, 8)
+    assert extent(["budget.threshold_reached"], breaks="code") == (24, 10)
 
 
-@given(st.text("ab/- ", max_size=40), st.integers(1, 20))
+def test_where_words_would_have_to_be_cut_there_is_no_table():
+    assert fitted([Extent(40, 8), Extent(9, 9)], 18) is None
+
+
+@given(st.text("ab/-._ ", max_size=40), st.integers(1, 20))
 def test_wrapping_leaves_nothing_out_and_fits(text, width):
-    for breaks in ("name", "words"):
+    for breaks in ("name", "code", "words"):
         lines = wrapped(text, width, breaks=breaks)
         assert re.sub(r"\s", "", lines) == re.sub(r"\s", "", text)
         assert all(len(line) <= width for line in lines.split("\n"))
@@ -57,7 +61,7 @@ def used(command_line):
 def in_terminal(command_line, columns, *arguments):
     """Return the lines that a command writes to a terminal of so many columns."""
     leader, follower = pty.openpty()
-    environment = os.environ | command_line.environment | {"COLUMNS": str(columns), "TERM": "dumb", "NO_COLOR": "1"}
+    environment = os.environ | command_line.environment | {"COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1"}
     with subprocess.Popen(
         [sys.executable, "-m", "metering", *arguments], stdout=follower, stderr=follower, stdin=follower, env=environment
     ) as process:
@@ -73,7 +77,7 @@ def in_terminal(command_line, columns, *arguments):
             written += part
     os.close(leader)
     assert process.returncode == 0, written
-    lines = re.sub(rb"\x1b\[[0-9;]*m", b"", written).decode().replace("\r", "").split("\n")
+    lines = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", written).decode().replace("\r", "").split("\n")
     assert all(len(line) <= columns for line in lines)
     return [line.rstrip() for line in lines]
 
@@ -100,3 +104,52 @@ def test_spend_by_five_dimensions_breaks_no_word(used):
     lines = in_terminal(used, 100, "spend", "--by", "account,provider,model,operation,route")
     shown = {word for line in lines for word in re.split(r"[\s/-]+", line)}
     assert {"meta", "llama", "Llama", "3.3", "70B", "Instruct", "operation", "requests"} <= shown
+
+
+WHAT = "reconcile-with-the-provider"
+LIMIT = "the search team's daily limit on everything"
+REASON = "the provider corrected its October price list afterwards"
+
+
+@pytest.fixture
+def busy(command_line):
+    """An account with budgets of which some are reached, an endpoint that they are told to, and a run of re-rating."""
+    log = command_line.write_log([request(account=WHAT), request(account=WHAT, id="r2", model="unlisted/model")])
+    command_line.done("ingest", log, "--create-accounts")
+    command_line.done("webhooks", "create", "https://hooks.invalid/alerts")
+    scope = ["--scope", f"model={LLAMA}", "--scope", "provider=together", "--scope", "project=search"]
+    for said in (
+        ["0.001", "--window", "fixed", "--start", "2026-11-01", "--end", "2026-12-01", "--action", "block"],
+        ["1250000.50", "--window", "quarter", "--forecast", "110", *scope],
+        ["8", "--window", "day", "--name", LIMIT],
+    ):
+        command_line.done("budgets", "create", WHAT, *said)
+    period = ["--from", "2026-11-01", "--to", "2026-12-01", "--account", WHAT, "--model", LLAMA]
+    command_line.done("rerate", "--reason", REASON, *period, "--apply")
+    return command_line
+
+
+def words_of(*texts):
+    """Return what may stand on lines of its own: what a text has between spaces, slashes, hyphens and the like."""
+    return {word for text in texts for word in re.split(r"[\s/.,_-]+", text) if word}
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 120])
+def test_budgets_deliveries_and_runs_break_no_word(busy, columns):
+    shown = {
+        command: words_of(*in_terminal(busy, columns, *command.split()))
+        for command in ("budgets list", "webhooks deliveries 1", "rerate --list")
+    }
+    assert words_of(WHAT, LIMIT, LLAMA, "2026-11-01 2026-12-01", "1,250,000.50 forecast unpriced") <= shown["budgets list"]
+    (delivery, *_) = busy.json("webhooks", "deliveries", "1")["deliveries"]
+    wanted = words_of(delivery["webhook_id"], delivery["type"], delivery["created_at"][:10], "attempts pending")
+    assert wanted <= shown["webhooks deliveries 1"]
+    assert words_of(WHAT, REASON, LLAMA, "examined replaced 2026-11-01") <= shown["rerate --list"]
+
+
+def test_what_does_not_fit_as_a_table_is_a_list_of_each_row(busy):
+    lines = in_terminal(busy, 60, "rerate", "--list")
+    assert lines[0].split() == ["run", "1"]
+    assert "charges of  reconcile-with-the-provider, meta-llama/Llama-" in lines
+    assert "            3.3-70B-Instruct, 2026-11-01 until 2026-12-01" in lines
+    assert lines[lines.index("before      0.00") + 1] == "after       0.00"

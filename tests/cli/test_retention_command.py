@@ -53,3 +53,13 @@ def test_hours_of_a_retired_month_are_refused_with_what_can_be_asked(october):
     assert october.code == 2
     assert "events_retired" in october.errors
     assert "whole days and months" in october.errors
+
+
+def test_an_event_of_a_retired_month_is_told_as_retired(october):
+    october.done("statements", "close", "acme", "2026-10")
+    october.done("retention", "drop", "2026-10", "--without-export", "--yes")
+    october.run("explain", "req-7", "--account", "acme")
+    assert (october.code, october.errors.partition(":")[0]) == (2, "error[events_retired]")
+    assert "2026-10" in october.errors
+    october.run("explain", "req-77", "--account", "acme")
+    assert october.errors.startswith("error[not_found]")

@@ -119,7 +119,7 @@ def test_deliveries_are_listed_and_sent_again(shell):
     alert(shell, "price_table:1")
     alert(shell, "price_table:2")
     line = shell.done("webhooks", "deliveries", "1", "--status", "held", "--limit", "1").splitlines()[2]
-    assert line.split()[:5] == ["2", "price.changed", "2026-12-05T12:00:00", "held", "0"]
+    assert line.split()[:6] == ["2", "price.changed", "2026-12-05", "12:00:00Z", "held", "0"]
     shell.run("webhooks", "redeliver", "1")
     assert (shell.code, "webhook_disabled" in shell.errors) == (2, True)
     shell.done("webhooks", "change", "1", "--enable")

@@ -21,6 +21,7 @@ def terms(plan, rank, fee_cents, credit_nano, *, effective=date(2026, 1, 1), pay
         plan=plan,
         effective_from=effective,
         rank=rank,
+        per_seat=rank > 1,
         fee_cents=fee_cents,
         included_credit_nano=credit_nano,
         pay_as_you_go=pay_as_you_go,

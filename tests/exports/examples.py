@@ -109,7 +109,9 @@ def by_hand(
         "lines": whole,
         "usage_nano": sum(day.amount_nano for day in days),
         "credits": MonthCredits(202611, (), 0, 0, 0),
-        "subscription_cents": sum(line.amount_pico // PICO_PER_CENT for line in lines if line.kind is LineKind.SUBSCRIPTION),
+        "subscription_cents": sum(
+            (line.amount_pico or 0) // PICO_PER_CENT for line in lines if line.kind is LineKind.SUBSCRIPTION
+        ),
         "total_cents": total_cents,
         "residual_pico": total - exact,
     }

@@ -1,6 +1,7 @@
 """What people read: the page, the PDF and the workbook say what the statement says, whatever things are called."""
 
 import io
+from datetime import date
 from decimal import Decimal
 from html.parser import HTMLParser
 
@@ -13,11 +14,14 @@ from pypdf import PdfReader
 from reading import exact_sum, table, text_of
 
 from examples import DOLLAR, EXAMPLES, by_hand, example_1, example_7, example_10, other, usage_line
-from metering.domain.statements import Flag, LineKind
+from metering.domain.plan_history import FeeLine, PlanMonth
+from metering.domain.statements import Flag, LineKind, StatementLine
+from metering.exports.bill import bill_of
 from metering.exports.statement_csv import statement_csv
 from metering.exports.statement_html import statement_html
 from metering.exports.statement_pdf import statement_pdf
 from metering.exports.statement_xlsx import EXACT, statement_xlsx
+from pricing.money import PICO_PER_CENT
 
 EVIL = "<script>alert('x')</script>&\"</style>"
 
@@ -112,6 +116,27 @@ def test_an_unknown_fee_is_not_shown_as_zero(show):
     text = show(month_detail(plan="team"))
     assert "not known" in text
     assert "The total is without it" in text
+
+
+@pytest.mark.parametrize("show", [lambda detail: page(detail).text, pdf_text])
+def test_of_a_fee_that_is_known_in_part_the_known_part_is_said(show):
+    pro = FeeLine("pro", 1, date(2026, 11, 1), 15, 30, 450)
+    team = FeeLine("team", 5, date(2026, 11, 16), 15, 30, None)
+    plan = PlanMonth(202611, "team", 5, (pro, team), 10_000_000_000, True, True)
+    known = StatementLine(
+        kind=LineKind.SUBSCRIPTION, description="Subscription pro, 15 of 30 days", amount_pico=450 * PICO_PER_CENT
+    )
+    unknown = StatementLine(kind=LineKind.SUBSCRIPTION, description="Subscription team, 5 seats", amount_pico=None)
+    detail = by_hand(known, unknown, plan=plan, total_cents=450)
+    assert ("Subscription", "4.50") in bill_of(detail.statement).summary
+    assert ("Further fee", "not known") in bill_of(detail.statement).summary
+    assert "Further fee" in show(detail)
+
+
+def test_the_summary_of_a_fee_that_is_not_known_at_all_has_one_figure():
+    summary = dict(bill_of(month_detail(plan="team").statement).summary)
+    assert summary["Subscription"] == "not known"
+    assert "Further fee" not in summary
 
 
 def test_no_name_gets_out_of_its_place_in_a_page():

@@ -161,6 +161,17 @@ def test_a_period_that_is_over_still_tells_and_says_that_it_is_late(watched):
     assert [data["late"] for data in watched.data()] == [True, False]
 
 
+def test_history_that_was_counted_before_a_budget_was_made_tells_nothing_of_periods_that_are_over(watched):
+    watched.spend(1_000, instant("2026-10-05T00:00:00Z"))
+    watched.judge.finish()
+    budget = watched.budget(1, thresholds=(100,))
+    watched.judge.judge_all()
+    assert watched.told() == []
+    watched.spend(1, instant("2026-10-06T00:00:00Z"))
+    watched.judge.judge()
+    assert watched.told() == [(budget, "2026-10", 100)]
+
+
 def test_scopes_count_what_they_name(watched):
     watched.meter.configure(declared_tags=["team"])
     scopes = {

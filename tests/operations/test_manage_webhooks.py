@@ -100,6 +100,24 @@ def test_another_address_is_where_the_next_attempt_goes(meter):
     assert [each.url for each in Sender(meter).take()] == ["https://other.example/"]
 
 
+def test_no_former_secret_outlives_what_the_last_rotation_says(meter):
+    endpoint, _ = create(meter)
+    rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=48, now=meter.now)
+    meter.now += HOUR
+    rotated, _ = rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=2, now=meter.now)
+    assert [each.expires_at for each in rotated.secrets] == [None, NOW + 3 * HOUR, NOW + 3 * HOUR]
+    rotated, _ = rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=0, now=meter.now)
+    assert [each.expires_at for each in rotated.secrets] == [None]
+    assert meter.count(webhook_secrets) == 1
+
+
+def test_a_former_secret_that_ends_sooner_is_given_no_more_time(meter):
+    endpoint, _ = create(meter)
+    rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=1, now=meter.now)
+    rotated, _ = rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=24, now=meter.now)
+    assert [each.expires_at for each in rotated.secrets] == [None, NOW + 24 * HOUR, NOW + HOUR]
+
+
 def test_rotated_both_secrets_are_valid_for_a_time_and_then_the_former_is_forgotten(meter):
     endpoint, first = create(meter)
     rotated, second = rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=2, now=meter.now)

@@ -18,6 +18,7 @@ from metering.domain.retention import (
 )
 from metering.domain.spend import Granularity, PeriodBasis
 from metering.operations.close_month import Closing, close_month
+from metering.operations.explain_charge import AmbiguousEventError, explain_charge
 from metering.operations.export_events import export_events
 from metering.operations.list_events import list_events
 from metering.operations.retire_month import list_event_months, retire_month
@@ -26,6 +27,7 @@ from metering.storage.event_log import EventQuery
 from metering.storage.tables import charges, event_claims, event_copies, event_identities, events
 from pricing.bundled import bundled_plans
 
+ACME = 2
 SEPTEMBER, OCTOBER, NOVEMBER = 202609, 202610, 202611
 IN_SEPTEMBER = NOON - 60 * DAY  # the 4th
 IN_OCTOBER = NOON - 30 * DAY
@@ -79,6 +81,29 @@ def test_only_the_months_events_leave_with_what_belongs_to_them(closed):
     assert [row.external_id for row in closed.rows(select(events))] == ["october"]
     assert [closed.count(table) for table in (charges, event_copies, event_claims)] == [0, 0, 0]
     assert closed.count(event_identities) == 5  # three events, a copy, and October's
+
+
+def test_a_retired_event_is_told_from_one_that_never_was(closed):
+    retire(closed)
+    for source in (None, "gateway"):
+        with pytest.raises(EventsRetiredError, match=r"'first' was counted and has left the log.*2026-09\)"):
+            explain_charge(closed.engine, ACME, "first", source)
+    with pytest.raises(EventsRetiredError):  # a copy leaves with what it is a copy of
+        explain_charge(closed.engine, ACME, "copy")
+    with pytest.raises(NotFoundError, match="there is no event 'never'"):
+        explain_charge(closed.engine, ACME, "never")
+    with pytest.raises(NotFoundError):
+        explain_charge(closed.engine, ACME, "first", "tracer")
+    assert explain_charge(closed.engine, ACME, "october").event.id == "october"
+
+
+def test_a_retired_event_and_one_of_another_source_with_its_id_are_two(closed):
+    retire(closed)
+    closed.ingest(usage_event(id="first", source="tracer", time=NOON))
+    with pytest.raises(AmbiguousEventError) as refused:
+        explain_charge(closed.engine, ACME, "first")
+    assert refused.value.sources == ["gateway", "tracer"]
+    assert explain_charge(closed.engine, ACME, "first", "tracer").event.source == "tracer"
 
 
 def test_an_event_that_comes_again_after_its_month_was_retired_is_still_a_duplicate(closed):

@@ -12,6 +12,7 @@ SHEET = """\
 plans:
   - plan: pro
     rank: 1
+    per_seat: false
     versions:
       - from: 2025-02-04
         fee_usd: "9.00"
@@ -33,8 +34,8 @@ LATER = """\
 def test_terms_are_read_in_cents_and_nano_dollars():
     assert parse_plans(SHEET, name="plans.yaml") == (
         PlanTerms(
-            plan="pro", effective_from=date(2025, 2, 4), rank=1, fee_cents=900, included_credit_nano=2_000_000_000,
-            pay_as_you_go=True, credits_pay_elsewhere=False, source="documentation",
+            plan="pro", effective_from=date(2025, 2, 4), rank=1, per_seat=False, fee_cents=900,
+            included_credit_nano=2_000_000_000, pay_as_you_go=True, credits_pay_elsewhere=False, source="documentation",
         ),
     )  # fmt: skip
 
@@ -55,6 +56,8 @@ def test_what_is_unknown_is_none():
         ("- plan: pro", "- plan: ''", "plans.yaml: plan must be a name"),
         ("rank: 1", "rank: first", "plans.yaml: pro: rank must be a small whole number, got 'first'"),
         ("rank: 1", "rank: -1", "plans.yaml: pro: rank must be a small whole number"),
+        ("    per_seat: false\n", "", "plans.yaml: plans: no per_seat"),
+        ("per_seat: false", "per_seat: 5", "plans.yaml: pro: per_seat must be true or false, got '5'"),
         ("2025-02-04", "4 February", "plans.yaml: pro: from '4 February' is not a date"),
         ("2025-02-04", "2025-02-30", "plans.yaml: pro: from '2025-02-30' is not a date"),
         ('"9.00"', '"9.001"', "plans.yaml: pro from 2025-02-04: fee_usd: '9.001' has more than 2 decimals"),
@@ -78,6 +81,12 @@ def test_what_is_wrong_with_a_plan_is_said_where_it_is(old, new, message):
         parse_plans(SHEET.replace(old, new), name="plans.yaml")
     assert message in str(refused.value)
     assert refused.value.code == "invalid_plan"
+
+
+def test_a_plan_that_is_sold_by_the_seat_says_so_for_all_its_versions():
+    sheet = SHEET + LATER.replace("from: unknown", "from: 2027-01-01")
+    by_seat = parse_plans(sheet.replace("per_seat: false", "per_seat: true"), name="plans.yaml")
+    assert [terms.per_seat for terms in by_seat] == [True, True]
 
 
 def test_a_plan_listed_twice_is_refused():

@@ -10,8 +10,8 @@ from pricing.plans import PlanCatalogue, PlanTerms
 
 def terms(**overrides):
     fields = {
-        "plan": "pro", "effective_from": date(2025, 2, 4), "rank": 1, "fee_cents": 900, "included_credit_nano": 2_000_000_000,
-        "pay_as_you_go": True, "credits_pay_elsewhere": False, "source": "documentation",
+        "plan": "pro", "effective_from": date(2025, 2, 4), "rank": 1, "per_seat": False, "fee_cents": 900,
+        "included_credit_nano": 2_000_000_000, "pay_as_you_go": True, "credits_pay_elsewhere": False, "source": "documentation",
     }  # fmt: skip
     return PlanTerms(**fields | overrides)
 
@@ -45,6 +45,20 @@ def test_an_unknown_plan_is_refused_and_the_known_ones_are_named():
 def test_a_negative_amount_is_refused(overrides, reason):
     with pytest.raises(InvalidPlanError, match=reason):
         terms(**overrides)
+
+
+def test_seats_are_of_plans_that_are_sold_by_the_seat():
+    catalogue = PlanCatalogue(
+        [terms(), terms(plan="team", rank=2, per_seat=True), terms(plan="enterprise", rank=3, per_seat=True)]
+    )
+    catalogue.check_seats("pro", 1)
+    catalogue.check_seats("team", 5)
+    with pytest.raises(
+        InvalidPlanError, match=r"pro is not sold by the seat, got 5 seats.*sold by the seat: team, enterprise$"
+    ):
+        catalogue.check_seats("pro", 5)
+    with pytest.raises(InvalidPlanError, match="'gold' is not a plan"):
+        catalogue.check_seats("gold", 1)
 
 
 def test_an_unknown_fee_stays_unknown():

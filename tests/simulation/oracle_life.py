@@ -5,7 +5,7 @@ from datetime import datetime
 
 from simulation.oracle import Account, Adjusted
 from simulation.oracle_credits import GrantHeld, end
-from simulation.oracle_plans import month_of
+from simulation.oracle_plans import month_of, terms
 from simulation.oracle_usage import Counted, charge_again, charge_at_last, first_charge, route_of
 from simulation.script import (
     Action,
@@ -127,6 +127,8 @@ class Oracle:
 def _set_plan(account: Account, action: SetPlan) -> str:
     if action.seats < 1:
         return INVALID
+    if action.seats > 1 and not terms(action.plan, action.day).per_seat:
+        return "invalid_plan"
     if account.closed_through is not None and month_of(action.day) <= account.closed_through:
         return "month_closed"
     account.said.append(action)

@@ -15,6 +15,7 @@ class PlanRow:
     plan: str
     since: date
     rank: int
+    per_seat: bool
     fee_cents: int | None
     credit_nano: int
     invoiced: bool
@@ -23,12 +24,12 @@ class PlanRow:
 
 # Beside the plans that there are, one whose fee goes by the seat and changes: an unknown fee shows little of the arithmetic.
 CATALOGUE = (
-    PlanRow("free", date(2025, 1, 1), 0, 0, 100_000_000, False, False),
-    PlanRow("pro", date(2025, 1, 1), 1, 9_00, 2_000_000_000, True, False),
-    PlanRow("pro", date(2026, 9, 1), 1, 9_00, 2_000_000_000, True, True),
-    PlanRow("crew", date(2025, 1, 1), 2, 20_01, 2_000_000_000, True, False),
-    PlanRow("crew", date(2026, 10, 1), 2, 21_37, 2_500_000_000, True, True),
-    PlanRow("team", date(2025, 1, 1), 3, None, 2_000_000_000, True, True),
+    PlanRow("free", date(2025, 1, 1), 0, False, 0, 100_000_000, False, False),
+    PlanRow("pro", date(2025, 1, 1), 1, False, 9_00, 2_000_000_000, True, False),
+    PlanRow("pro", date(2026, 9, 1), 1, False, 9_00, 2_000_000_000, True, True),
+    PlanRow("crew", date(2025, 1, 1), 2, True, 20_01, 2_000_000_000, True, False),
+    PlanRow("crew", date(2026, 10, 1), 2, True, 21_37, 2_500_000_000, True, True),
+    PlanRow("team", date(2025, 1, 1), 3, True, None, 2_000_000_000, True, True),
 )
 
 

@@ -59,6 +59,7 @@ from metering.operations.void_credits import void_credits
 from metering.storage.credits import overdrawn_grants
 from metering.storage.database import reading
 from metering.storage.tables import statements
+from pricing.errors import PricingError
 from pricing.plans import PlanCatalogue, PlanTerms
 from pricing.quantities import Quantities
 
@@ -66,8 +67,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 END_OF_TIME = 4_102_444_800_000_000
 PLANS = PlanCatalogue(
     PlanTerms(
-        plan=row.plan, effective_from=row.since, rank=row.rank, fee_cents=row.fee_cents, included_credit_nano=row.credit_nano,
-        pay_as_you_go=row.invoiced, credits_pay_elsewhere=row.pays_elsewhere, source="simulated",
+        plan=row.plan, effective_from=row.since, rank=row.rank, per_seat=row.per_seat, fee_cents=row.fee_cents,
+        included_credit_nano=row.credit_nano, pay_as_you_go=row.invoiced, credits_pay_elsewhere=row.pays_elsewhere,
+        source="simulated",
     )
     for row in CATALOGUE
 )  # fmt: skip
@@ -165,7 +167,7 @@ class Service:
     def _answer(self, action: Action) -> str:
         try:
             return self._do(action) or "done"
-        except DomainError as error:
+        except (DomainError, PricingError) as error:
             return error.code
 
     def _do(self, action: Action) -> str | None:

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from random import Random
 
 from simulation.oracle_credits import begin, end
-from simulation.oracle_plans import following, month_of
+from simulation.oracle_plans import following, month_of, terms
 from simulation.script import (
     Action,
     Adjust,
@@ -132,8 +132,10 @@ class World:
         first = date(self._month() // 100, self._month() % 100, 1)
         near = self.now.date() + timedelta(days=self.random.randint(-40, 20))
         day = self.random.choice([first, self.now.date(), self.now.date(), near, end(self._month()).date()])
-        seats = 0 if self._chance(4) else self.random.choice([1, 1, 2, 5])
-        return SetPlan(self._account(), day, self.random.choice(["free", "pro", "pro", "crew", "crew", "team"]), seats)
+        plan = self.random.choice(["free", "pro", "pro", "crew", "crew", "team"])
+        has_seats = terms(plan, day).per_seat or self._chance(10)
+        seats = 0 if self._chance(4) else self.random.choice([1, 1, 2, 5]) if has_seats else 1
+        return SetPlan(self._account(), day, plan, seats)
 
     def _grant(self) -> Action:
         granted_at = self.random.choice([self.now, self.now, begin(self._month()), self._time_of_event()])
