@@ -132,13 +132,18 @@ def counts_already(base: BasePrices, given: Sequence[Discount], asked: Discount)
 def changed_since(fresh: Iterable[PriceTable], others: Iterable[PriceTable]) -> int | None:
     """Return from when on ``fresh`` tables can make the base another one than ``others`` did; None: at any time.
 
-    A name that is new changes under which name a list is read, at every instant.
+    A name that is new to a list changes under which name that list is read, at every instant.
     """
-    known = {key[:2] for table in others if table.layer is not Layer.ACCOUNT for key in table.keys}
+    known = {name for table in others for name in _names(table)}
     tables = list(fresh)
-    if any(key[:2] not in known for table in tables for key in table.keys):
+    if any(name not in known for table in tables for name in _names(table)):
         return None
     return min((table.effective_from for table in tables), default=None)
+
+
+def _names(table: PriceTable) -> Iterator[tuple[Layer, str, str, str, str]]:
+    for provider, model, _ in table.keys:
+        yield table.layer, table.source, table.route, provider, model
 
 
 def expand(

@@ -281,6 +281,18 @@ def test_at_every_instant_and_on_every_route_an_account_pays_what_others_pay_les
     assert len(discounted(tables, discount, at=3_000)) == len(tables)
 
 
+def test_a_name_that_only_another_list_knew_changes_what_is_paid_before_the_list_says_it_too():
+    """The operator's list knew the alias alone and withdrew it; once it knows the name itself, it says nothing before 20."""
+    route = table(1, 10, layer=Layer.ROUTE)
+    tables = discounted([table(1, models=(), gone=["llama-turbo"], layer=Layer.OPERATOR), route], off("30"))
+    assert pico(tables, 10, GLOBEX) is pico(tables, 10, ACME) is None
+    fresh = table(20, models=(), gone=["llama"], layer=Layer.OPERATOR)
+    since = changed_since([fresh], tables)
+    tables = discounted([*tables, fresh], off("30"), since=since)
+    assert [pico(tables, instant, GLOBEX) for instant in (10, 20)] == [10, None]
+    assert [pico(tables, instant, ACME) for instant in (10, 20)] == [7, None]
+
+
 @given(stories, st.integers(min_value=0, max_value=5))
 def test_a_discount_that_follows_each_table_as_it_is_recorded_is_what_one_given_at_the_end_would_be(story, start):
     given, tables = [off("30", start)], []
