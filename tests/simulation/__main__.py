@@ -4,6 +4,7 @@ Exits with 1 after the first life that fails; what is printed is that life, made
 """
 
 import argparse
+import logging
 import sys
 import time
 
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=200, help="how many lives")
     parser.add_argument("--first", type=int, default=0, help="the seed of the first one")
     asked = parser.parse_args()
+    logging.disable()  # of what is broken off on purpose
     console = Console()
     began = time.perf_counter()
     columns = (TextColumn("random lives"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
