@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+from metering.cli.counts import counted
 from metering.cli.output import Cell, Column, print_table, say
 from metering.cli.plain_text import plain
 from metering.domain.amounts import shown_nano
 from metering.domain.instants import MICROS_PER_DAY, format_instant
 from metering.domain.reconciliation.causes import Basis
 from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance
-from metering.domain.reconciliation.words import cause_words, detail_words, explanation_words
+from metering.domain.reconciliation.words import cause_words, detail_words, explanation_words, place_words
 
 
 def period_words(start: int, end: int) -> str:
@@ -62,10 +63,11 @@ def show_invoices(found: Sequence[tuple[Invoice, str, Reconciliation | None]]) -
 
 def show_variance_words(variance: Variance) -> None:
     """Say what is known of a variance."""
-    where = " ".join(filter(None, [variance.model, f"at {variance.provider}" if variance.provider else ""]))
+    where = plain(place_words(variance.model, variance.provider, variance.session))
     detail = f": {detail_words(variance.detail)}" if variance.detail else ""
     say(f"variance {variance.id}: {cause_words(variance.cause)}{detail}", style="bold")
-    say(f"{shown_nano(variance.amount_nano)} USD in {variance.items:,} differences{f', {plain(where)}' if where else ''}")
+    said = f"{shown_nano(variance.amount_nano)} USD in {counted(variance.items, 'difference')}"
+    say(f"{said}, {where}" if where else said)
     if variance.basis == Basis.INFERRED:
         say("It is inferred: of all that was tried, this alone fits the amounts.")
     if variance.alternatives:
@@ -93,7 +95,7 @@ def _variance_row(each: Variance) -> list[Cell]:
     return [
         each.id,
         f"{cause_words(each.cause)}{detail}{inferred}",
-        " at ".join(filter(None, [each.model, each.provider])),
+        place_words(each.model, each.provider, each.session),
         each.items,
         shown_nano(each.amount_nano),
         state,

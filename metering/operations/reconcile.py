@@ -122,8 +122,8 @@ def _record(
             alternatives=each.alternatives,
         )
         variance_id = insert_variance(connection, run_id, variance, each.items)
-        insert_decision(connection, _first_decision(variance_id, variance, earlier.get(variance[:4]), run.run_at))
-        written.add(variance[:4])
+        insert_decision(connection, _first_decision(variance_id, variance, earlier.get(variance.key), run.run_at))
+        written.add(variance.key)
     _record_leftovers(connection, run_id, earlier, written, run.run_at)
     return run_id
 

@@ -16,7 +16,7 @@ from metering.domain.spend import parts_of_days, whole_days
 from metering.storage.charged_events import holding_replacements
 from metering.storage.ledger import entries
 from metering.storage.sql import halved_sum, whole_sum
-from metering.storage.tables import rollups, series
+from metering.storage.tables import receipts, rollups, series
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS, Quantities
 
@@ -116,6 +116,13 @@ def request_details(connection: Connection, requests: Mapping[int, int]) -> dict
             if holding is not None:
                 series_id, charge, rate_id, grade, _ = holding  # noqa: PLW2901 - what holds takes the place of what was first
             found[event_id] = RequestDetails(event_id, time, series_id, charge, grade, rate_id or 0, quantities)
+    return found
+
+
+def first_event_after(connection: Connection, instant: int) -> int | None:
+    """Return the id from which on events arrived after an instant; None where none did."""
+    statement = select(func.min(receipts.c.first_event_id)).where(receipts.c.received_at > instant)
+    found: int | None = connection.execute(statement).scalar_one()
     return found
 
 

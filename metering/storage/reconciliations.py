@@ -39,11 +39,17 @@ class NewVariance(NamedTuple):
     detail: str
     provider: str
     model: str
+    session: str
     basis: str
     amount_nano: int
     items: int
     tolerated: int
     alternatives: tuple[str, ...]
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str]:
+        """What it is recognised by in another run."""
+        return self.cause, self.detail, self.provider, self.model, self.session
 
 
 class NewDecision(NamedTuple):

@@ -149,3 +149,26 @@ def test_the_bill_is_fetched_with_the_token_of_the_environment(metered):
         assert "the bill agrees, to the nano-dollar" in output
         assert hugging_face.requests[0]["authorization"] == "Bearer hf_secret"
         assert "hf_secret" not in output + metered.errors
+
+
+def test_a_report_has_the_form_that_its_name_asks_for_and_no_other(metered, tmp_path):
+    imported(metered, *range(9))
+    metered.run("reconcile", "run")
+    for name in ("report.pdf", "evidence.xlsx"):
+        metered.run("reconcile", "export", "1", "--output", tmp_path / name)
+        assert (metered.code, "write .html or .csv" in metered.errors) == (2, True)
+        assert not (tmp_path / name).exists()
+    metered.done("reconcile", "export", "1", "--as", "csv", "--output", tmp_path / "report.txt")
+    assert (tmp_path / "report.txt").read_text().startswith("row,reconciliation,")
+
+
+def test_a_tolerance_below_zero_is_refused(metered):
+    imported(metered, *range(9))
+    metered.run("reconcile", "run", "--tolerance", "-1")
+    assert (metered.code, "0 or more" in metered.errors) == (2, True)
+
+
+def test_one_is_said_as_one(metered):
+    imported(metered, *range(9))
+    metered.run("reconcile", "run")
+    assert "in 1 difference, llama at together" in metered.done("reconcile", "explain", "1")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explanations import Candidate, Part
-from metering.domain.reconciliation.findings import FindingKey, Findings, Item
+from metering.domain.reconciliation.findings import FindingKey, Findings, Item, Place
 from metering.domain.reconciliation.invoices import Coverage, InvoiceLine
 from metering.domain.reconciliation.pair_hypotheses import (
     Versions,
@@ -31,6 +31,9 @@ from pricing.rates import Rate
 
 PLACEHOLDER_NANO = 10_000_000
 """What Hugging Face records for a request of a third party until its cost comes."""
+
+LEAST_WITH_FACTOR = 3
+"""One request may be any short factor dearer; three that share one hardly are by accident."""
 
 _OF_STANDING = {
     Standing.OTHER_ROUTE: Cause.OTHER_ROUTE_BILLED,
@@ -58,7 +61,7 @@ class RequestExplainer:
         self._unit = unit_nano
         self._versions = versions
         self._rates: dict[tuple[str, str, int], list[Rate]] = {}
-        self._undecided = Undecided()
+        self._undecided = Undecided(least=LEAST_WITH_FACTOR)
         self._edges = Edges(coverage.start, coverage.end)
         self._missing: list[OurRequest] = []
         self._observed: set[str] = set()
@@ -162,7 +165,7 @@ class RequestExplainer:
             self._add(Cause.PLACEHOLDER, request, lines, difference)
         else:
             fits = self._fitting(request, stated, difference)
-            self._undecided.add(request.provider, request.model, fits, item)
+            self._undecided.add(Place(request.provider, request.model), fits, item, reach=self._unit + 1)
 
     def _fitting(self, request: OurRequest, stated: dict[str, int], difference: int) -> list[Candidate]:
         others = self._others(request)

@@ -15,13 +15,22 @@ NONE = -1
 _NO_AMOUNT = -(2**63)
 
 
+class Place(NamedTuple):
+    """Where a difference was found, as far as the lines say it: of which provider, model, session."""
+
+    provider: str = ""
+    model: str = ""
+    session: str = ""
+
+
 class FindingKey(NamedTuple):
-    """What findings are added up by."""
+    """What findings are added up by: a cause, what distinguishes it, and the place."""
 
     cause: Cause
     detail: str = ""
     provider: str = ""
     model: str = ""
+    session: str = ""
 
 
 class Item(NamedTuple):
