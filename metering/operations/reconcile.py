@@ -14,7 +14,7 @@ from metering.domain.instants import format_instant
 from metering.domain.reconciliation.bridge import Bridge, Step, build_bridge
 from metering.domain.reconciliation.causes import ORDER, Cause
 from metering.domain.reconciliation.findings import Finding
-from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance
+from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance, VarianceKey
 from metering.domain.reconciliation.variances import (
     WHO_RECONCILES,
     Tolerance,
@@ -25,6 +25,7 @@ from metering.domain.reconciliation.variances import (
 )
 from metering.operations.steps.compare_bill import compare_bill
 from metering.operations.steps.comparison import Comparison
+from metering.operations.steps.newest_variances import newest_variances
 from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.alerts import NewAlert
@@ -38,7 +39,6 @@ from metering.storage.reconciliations import (
     insert_reconciliation,
     insert_variance,
     list_reconciliations,
-    newest_reconciliation,
     reconciliation_with_id,
     variances_of,
 )
@@ -63,7 +63,7 @@ def reconcile(
     findings = found.findings.sorted()
     build_bridge(found.ours_nano, found.theirs_nano, findings)
     with collector_paused(), writing(engine) as connection:
-        earlier = _earlier(connection, invoice)
+        earlier = {each.key: each for each in newest_variances(connection, invoice)}
         run = _run_of(invoice, found, tolerance, now)
         run_id = _record(connection, findings, run, earlier)
         report = _report(connection, run_id)
@@ -105,11 +105,11 @@ def _record(
     connection: Connection,
     findings: list[Finding],
     run: NewReconciliation,
-    earlier: Mapping[tuple[str, ...], Variance],
+    earlier: Mapping[VarianceKey, Variance],
 ) -> int:
     run_id = insert_reconciliation(connection, run)
     small = tolerated(findings, run.tolerance_nano)
-    written: set[tuple[str, ...]] = set()
+    written: set[VarianceKey] = set()
     for at, each in enumerate(findings):
         if not len(each.items):
             continue
@@ -128,15 +128,6 @@ def _record(
     return run_id
 
 
-def _earlier(connection: Connection, invoice: Invoice) -> dict[tuple[str, ...], Variance]:
-    """Return the variances of the newest run of the invoice, or of those that it supersedes."""
-    lineage = [invoice]
-    while lineage[-1].supersedes_id is not None:
-        lineage.append(_invoice(connection, lineage[-1].supersedes_id))
-    newest = newest_reconciliation(connection, [each.id for each in lineage])
-    return {} if newest is None else {each.key: each for each in variances_of(connection, newest.id)}
-
-
 def _first_decision(variance_id: int, variance: NewVariance, before: Variance | None, now: int) -> NewDecision:
     if before is None or before.who == WHO_RECONCILES:
         state = first_state(Cause(variance.cause))
@@ -153,7 +144,7 @@ def _first_decision(variance_id: int, variance: NewVariance, before: Variance | 
 
 
 def _record_leftovers(
-    connection: Connection, run_id: int, earlier: Mapping[tuple[str, ...], Variance], found: set[tuple[str, ...]], now: int
+    connection: Connection, run_id: int, earlier: Mapping[VarianceKey, Variance], found: set[VarianceKey], now: int
 ) -> None:
     """Record what was corrected and differs no longer: the correction is to be taken back, and somebody has to say so."""
     for key, before in earlier.items():

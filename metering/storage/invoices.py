@@ -151,11 +151,10 @@ def list_invoices(
     return [_invoice(row) for row in connection.execute(statement)]
 
 
-def overlapping_invoices(connection: Connection, account_id: int, biller: str, start: int, end: int) -> list[Invoice]:
-    """Return what the biller's invoices that nothing supersedes say of a part of ``[start, end)``, oldest first."""
+def invoices_between(connection: Connection, account_id: int, start: int, end: int) -> list[Invoice]:
+    """Return the account's invoices about a part of ``[start, end)`` that nothing supersedes, oldest first."""
     statement = _INVOICES.where(
         invoices.c.account_id == account_id,
-        invoices.c.biller == biller,
         invoices.c.period_start < end,
         invoices.c.period_end > start,
         _superseding.c.id.is_(None),

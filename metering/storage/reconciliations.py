@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from metering.domain.reconciliation.findings import Item
-from metering.domain.reconciliation.records import Decision, Reconciliation, Variance
+from metering.domain.reconciliation.records import Decision, Reconciliation, Variance, VarianceKey
 from metering.storage.bulk import insert_all
 from metering.storage.sql import halved_sum, whole_sum
 from metering.storage.tables import reconciliations, variance_decisions, variance_items, variances
@@ -47,7 +47,7 @@ class NewVariance(NamedTuple):
     alternatives: tuple[str, ...]
 
     @property
-    def key(self) -> tuple[str, str, str, str, str]:
+    def key(self) -> VarianceKey:
         """What it is recognised by in another run."""
         return self.cause, self.detail, self.provider, self.model, self.session
 

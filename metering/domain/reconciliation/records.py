@@ -8,6 +8,9 @@ from metering.domain.reconciliation.bridge import Bridge
 from metering.domain.reconciliation.invoices import Coverage
 from metering.domain.reconciliation.variances import needs_somebody
 
+VarianceKey = tuple[str, str, str, str, str]
+"""(cause, detail, provider, model, session): what a variance is recognised by in another run."""
+
 
 class Invoice(Struct, frozen=True, kw_only=True):
     """An invoice. Amounts are nano-USD, times microseconds UTC; ``superseded_by`` names the invoice that corrects it."""
@@ -98,7 +101,7 @@ class Variance(Struct, frozen=True, kw_only=True):
     adjustment: str
 
     @property
-    def key(self) -> tuple[str, str, str, str, str]:
+    def key(self) -> VarianceKey:
         """What it is recognised by in another run."""
         return self.cause, self.detail, self.provider, self.model, self.session
 
