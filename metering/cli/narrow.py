@@ -1,7 +1,8 @@
 """A table that is wider than the terminal gets narrower columns; no word of it is broken while any other way is left.
 
 Names are wrapped after ``/`` and ``-`` and between words, times and titles between words, numbers never. The widest column
-gives first. Only where the words themselves are too wide together are names and titles cut; nothing is ever left out.
+gives first. Only where the words themselves are too wide together are names and titles cut, those of one column before those of
+another: the longest part is an identifier, the others are words. Nothing is ever left out.
 """
 
 import re
@@ -41,14 +42,13 @@ def fitted(extents: Sequence[Extent], room: int) -> list[int]:
     """Return a width for each column so that all fit into ``room`` with a GAP between them, as far as that is possible."""
     widths = [each.natural for each in extents]
     excess = sum(widths) + GAP * (len(widths) - 1) - room
-    for least in ([each.unbroken for each in extents], [each.least for each in extents]):
-        while excess > 0:
-            able = [at for at, width in enumerate(widths) if width > least[at]]
-            if not able:
-                break
-            widest = max(able, key=lambda at: widths[at])
-            widths[widest] -= 1
-            excess -= 1
+    while excess > 0 and (able := [at for at, width in enumerate(widths) if width > extents[at].unbroken]):
+        widths[max(able, key=lambda at: widths[at])] -= 1
+        excess -= 1
+    for at in sorted(range(len(widths)), key=lambda at: -widths[at]):
+        given = max(0, min(excess, widths[at] - extents[at].least))
+        widths[at] -= given
+        excess -= given
     return widths
 
 

@@ -16,7 +16,7 @@ from metering.cli.session import open_session
 from metering.domain.amounts import shown_nano
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_instant
-from metering.domain.reconciliation.records import Decision, Evidence, VarianceExplained
+from metering.domain.reconciliation.records import Decision, Evidence, Variance, VarianceExplained
 from metering.domain.reconciliation.variances import VarianceState
 from metering.domain.reconciliation.words import day_words, explanation_words, place_words
 from metering.exports.reconciliation_csv import evidence_csv, reconciliation_csv
@@ -55,13 +55,13 @@ def explain(invocation: Invocation, *, variance: int, limit: int, as_json: bool)
         say(f"That price: {found.price}")
     if found.evidence:
         say()
-        _show_evidence(found.evidence)
+        _show_evidence(found)
         if found.variance.items > len(found.evidence):
             say(f"... of {found.variance.items:,}: {_all_of(found)}")
     if found.requests:
         say()
         say(f"{counted(found.requests_in_all, 'request')} of ours would explain it:")
-        _show_requests(found.requests)
+        _show_requests(found)
         if found.requests_in_all > len(found.requests):
             say(f"... of {found.requests_in_all:,}: {_all_of(found)}")
     say()
@@ -150,18 +150,20 @@ def _all_of(found: VarianceExplained) -> str:
     return f"`metering reconcile export {found.run.id} --variance {found.variance.id}` has all"
 
 
-def _show_evidence(evidence: Sequence[Evidence]) -> None:
+def _show_evidence(found: VarianceExplained) -> None:
     columns = [Column("request", "name"), Column("time", "time"), Column("line", "count"), Column("about", "name")]
-    _show(columns, [[*_when(each), each.line, _about(each)] for each in evidence], evidence, ("ours", "theirs", "difference"))
+    rows: list[list[Cell]] = [[*_when(each), each.line, _about(each, found.variance)] for each in found.evidence]
+    _show(columns, rows, found.evidence, ("ours", "theirs", "difference"))
 
 
-def _show_requests(requests: Sequence[Evidence]) -> None:
-    columns = [Column("request", "name"), Column("time", "time"), Column("about", "name")]
-    rows: list[list[Cell]] = [[*_when(each), _about(each)] for each in requests]
-    if len({each.explanation for each in requests}) > 1:
-        columns.append(Column("if", "name"))
-        rows = [[*row, explanation_words(each.explanation)] for row, each in zip(rows, requests, strict=True)]
-    _show(columns, rows, requests, ("ours", "explains"))
+def _show_requests(found: VarianceExplained) -> None:
+    columns = [Column("request", "name"), Column("time", "time"), Column("about", "name"), Column("if", "name")]
+    several = len({each.explanation for each in found.requests}) > 1
+    rows: list[list[Cell]] = [
+        [*_when(each), _about(each, found.variance), explanation_words(each.explanation) if several else ""]
+        for each in found.requests
+    ]
+    _show(columns, rows, found.requests, ("ours", "explains"))
 
 
 def _when(each: Evidence) -> list[Cell]:
@@ -170,8 +172,10 @@ def _when(each: Evidence) -> list[Cell]:
     return [each.event_id or each.request_id, time or day_words(each.day)]
 
 
-def _about(each: Evidence) -> str:
-    return place_words(each.model, each.provider, each.session)
+def _about(each: Evidence, variance: Variance) -> str:
+    """Say what a difference is about; nothing where the variance says the same."""
+    told = (each.model, each.provider, each.session)
+    return "" if told == (variance.model, variance.provider, variance.session) else place_words(*told)
 
 
 def _show(columns: list[Column], rows: list[list[Cell]], evidence: Sequence[Evidence], amounts: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ from metering.cli.output import Cell, Column, print_table, say
 from metering.cli.plain_text import plain
 from metering.domain.amounts import shown_nano
 from metering.domain.instants import MICROS_PER_DAY, format_instant
-from metering.domain.reconciliation.causes import Basis
+from metering.domain.reconciliation.causes import Basis, Cause
 from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance
 from metering.domain.reconciliation.words import cause_words, detail_words, explanation_words, place_words
 
@@ -19,8 +19,16 @@ def period_words(start: int, end: int) -> str:
 
 def biller_words(invoice: Invoice) -> str:
     """Say whose bill it is and what it is about."""
-    about = f", {invoice.provider} only" if invoice.provider and invoice.provider != invoice.biller else ""
-    return f"{invoice.biller}{about}, {period_words(invoice.start, invoice.end)}, by {invoice.grain}"
+    return f"{_about(invoice)}, {period_words(invoice.start, invoice.end)}, by {invoice.grain}"
+
+
+def _bill_words(invoice: Invoice) -> str:
+    return f"{_about(invoice)}, by {invoice.grain}"
+
+
+def _about(invoice: Invoice) -> str:
+    only = f", {invoice.provider} only" if invoice.provider and invoice.provider != invoice.biller else ""
+    return f"{invoice.biller}{only}"
 
 
 def show_report(report: ReconciliationReport, account: str) -> None:
@@ -56,7 +64,8 @@ def show_invoices(found: Sequence[tuple[Invoice, str, Reconciliation | None]]) -
     if not found:
         say("no invoice was imported yet: `metering reconcile import FILE --account NAME`")
         return
-    columns = [Column("invoice", "count"), Column("account", "name"), Column("bill", "name"), Column("lines", "count")]
+    columns = [Column("invoice", "count"), Column("account", "name"), Column("bill", "name"), Column("period", "time")]
+    columns.append(Column("lines", "count"))
     amounts = [Column("theirs USD", "money"), Column("ours USD", "money")]
     print_table([*columns, *amounts, Column("run", "count"), Column("", "name")], [_invoice_row(*each) for each in found])
 
@@ -89,7 +98,8 @@ _VARIANCES = (
 
 
 def _variance_row(each: Variance) -> list[Cell]:
-    detail = f": {detail_words(each.detail)}" if each.detail else ""
+    fits = f": {counted(len(each.alternatives), 'explanation')} would fit" if each.alternatives else ""
+    detail = fits if each.cause == Cause.UNEXPLAINED else f": {detail_words(each.detail)}" if each.detail else ""
     inferred = " (inferred)" if each.basis == Basis.INFERRED else ""
     state = each.state + (" (tolerated)" if each.tolerated and each.state == "open" else "")
     return [
@@ -107,7 +117,8 @@ def _invoice_row(invoice: Invoice, account: str, run: Reconciliation | None) -> 
     return [
         invoice.id,
         account,
-        biller_words(invoice) + (f", number {invoice.number}" if invoice.number else ""),
+        _bill_words(invoice) + (f", number {invoice.number}" if invoice.number else ""),
+        period_words(invoice.start, invoice.end),
         invoice.lines,
         "" if theirs is None else shown_nano(theirs),
         "" if run is None else shown_nano(run.ours_nano),

@@ -39,6 +39,12 @@ def test_the_widest_column_gives_until_all_fit():
     assert extent([LLAMA, "gpt-oss-20b"], breaks="name") == (33, 8, 6)
 
 
+def test_where_the_longest_words_do_not_fit_together_one_column_is_cut_and_the_others_are_not():
+    identifier, words, amount = Extent(44, 20, 6), Extent(60, 12, 6), Extent(20, 20, 20)
+    assert fitted([words, identifier, amount], 50) == [12, 14, 20]
+    assert fitted([words, identifier, amount], 40) == [10, 6, 20]
+
+
 @given(st.text("ab/- ", max_size=40), st.integers(1, 20))
 def test_wrapping_leaves_nothing_out_and_fits(text, width):
     for breaks in ("name", "words"):
@@ -100,3 +106,19 @@ def test_spend_by_five_dimensions_breaks_no_word(used):
     lines = in_terminal(used, 100, "spend", "--by", "account,provider,model,operation,route")
     shown = {word for line in lines for word in re.split(r"[\s/-]+", line)}
     assert {"meta", "llama", "Llama", "3.3", "70B", "Instruct", "operation", "requests"} <= shown
+
+
+@pytest.mark.parametrize("columns", [80, 100, 120])
+def test_a_reconciliation_breaks_no_word_and_no_date(used, columns):
+    bill = used.folder / "bill.csv"
+    bill.write_text("date,provider,model,amount\n2025-11-24,together,mistralai/mixtral8x22binstruct,1246123.5\n")
+    used.done("reconcile", "import", bill, "--account", "research-and-development", "--month", "2025-11")
+    used.run("reconcile", "run")
+    expected = {
+        ("show",): {"development", "huggingface", "2025-11-01", "2025-12-01", "1,246,123.50"},
+        ("show", "1"): {"metered", "variance", "mistralai/", "mixtral8x22binstruct", "1,246,123.50"},
+        ("explain", "1"): {"mistralai/", "mixtral8x22binstruct", "2025-11-24", "1,246,123.50"},
+    }
+    for arguments, words in expected.items():
+        told = " ".join(in_terminal(used, columns, "reconcile", *arguments))
+        assert [word for word in words if word not in told] == []
