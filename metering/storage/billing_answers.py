@@ -4,9 +4,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
-from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from metering.domain.identity import stored_under
 from metering.storage.bulk import insert_new
@@ -23,6 +22,8 @@ FROM unnest(CAST(%s AS uuid[]), CAST(%s AS bigint[]), CAST(%s AS bigint[])) AS n
 ORDER BY new.request_key
 ON CONFLICT DO NOTHING
 """
+_ANSWERED = "SELECT {key}, cost_nano FROM billing_answers WHERE request_key {among}"
+_ANSWERED_ON_POSTGRES = _ANSWERED.format(key="uuid_send(request_key)", among="= ANY(CAST(? AS uuid[]))")
 _KEYS_A_QUERY = 5_000
 
 _COLUMNS = """events.id, events.event_time, events.series_id, coalesce(events.charge_nano, 0), events.price_grade,
@@ -63,20 +64,20 @@ def insert_answers(connection: Connection, account_id: int, answers: Iterable[tu
     """
     rows = sorted(answers)
     if connection.dialect.name == "postgresql":
-        keys = [UUID(bytes=key) for key, _, _ in rows]
-        parameters = (account_id, now, keys, [event_id for _, event_id, _ in rows], [cost for _, _, cost in rows])
-        return connection.exec_driver_sql(_INSERT_ON_POSTGRES, parameters).rowcount
+        keys, event_ids, costs = (_array(column) for column in zip(*((key.hex(), *rest) for key, *rest in rows), strict=True))
+        return connection.exec_driver_sql(_INSERT_ON_POSTGRES, (account_id, now, keys, event_ids, costs)).rowcount
     return _INSERT.run(connection, [(bytearray(key), account_id, event_id, cost, now) for key, event_id, cost in rows])
 
 
 def answered(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
     """Return the costs that were told for keys."""
+    if connection.dialect.name == "postgresql":
+        return dict(_fetch(connection, _ANSWERED_ON_POSTGRES, (_array(key.hex() for key in keys),)))
     found: dict[bytes, int] = {}
     for start in range(0, len(keys), _KEYS_A_QUERY):
-        statement = select(billing_answers.c.request_key, billing_answers.c.cost_nano).where(
-            billing_answers.c.request_key.in_(keys[start : start + _KEYS_A_QUERY])
-        )
-        found.update({bytes(key): cost for key, cost in connection.execute(statement).all()})
+        part = keys[start : start + _KEYS_A_QUERY]
+        sql = _ANSWERED.format(key="request_key", among=f"IN ({', '.join('?' * len(part))})")
+        found.update(_fetch(connection, sql, tuple(part)))
     return found
 
 
@@ -144,7 +145,12 @@ def _wanted(connection: Connection, kind: str = "bigint") -> str:
 
 def _numbers(connection: Connection, values: Iterable[int]) -> Any:
     listed = sorted(set(values))
-    return listed if connection.dialect.name == "postgresql" else json.dumps(listed)
+    return _array(listed) if connection.dialect.name == "postgresql" else json.dumps(listed)
+
+
+def _array(values: Iterable[object]) -> str:
+    """Write numbers or hexadecimal digits as PostgreSQL reads an array: the driver would look at each element of a list."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 def _texts(connection: Connection, values: Sequence[str]) -> Any:
