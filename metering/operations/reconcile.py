@@ -13,7 +13,7 @@ from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import format_instant
 from metering.domain.reconciliation.bridge import Bridge, Step, build_bridge
 from metering.domain.reconciliation.causes import ORDER, Cause
-from metering.domain.reconciliation.findings import Finding
+from metering.domain.reconciliation.findings import Finding, Items
 from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance, VarianceKey
 from metering.domain.reconciliation.variances import (
     WHO_RECONCILES,
@@ -151,7 +151,7 @@ def _record_leftovers(
         if key in found or not before.corrected_nano:
             continue
         variance = NewVariance(*before.key, basis=before.basis, amount_nano=0, items=0, tolerated=0, alternatives=())
-        variance_id = insert_variance(connection, run_id, variance, ())
+        variance_id = insert_variance(connection, run_id, variance, Items())
         said = (
             f"nothing differs any more, and statements were corrected by {before.corrected_nano} nano-USD ({before.adjustment})"
         )

@@ -11,11 +11,13 @@ from metering.domain.reconciliation.findings import FindingKey, Findings, Item, 
 from metering.domain.reconciliation.invoices import Coverage, InvoiceLine
 from metering.domain.reconciliation.pair_hypotheses import (
     Versions,
+    Within,
     candidates_of,
     kinds_that_differ,
     pairs_of,
     priced,
     stated_quantities,
+    supposed_of,
     versions_of,
 )
 from metering.domain.reconciliation.period_shift import (
@@ -164,23 +166,22 @@ class RequestExplainer:
         elif theirs == PLACEHOLDER_NANO and self._unit < PLACEHOLDER_NANO:
             self._add(Cause.PLACEHOLDER, request, lines, difference)
         else:
-            fits = self._fitting(request, stated, difference)
+            fits = self._fitting(request, stated, theirs)
             self._undecided.add(Place(request.provider, request.model), fits, item, reach=self._unit + 1)
 
-    def _fitting(self, request: OurRequest, stated: dict[str, int], difference: int) -> list[Candidate]:
-        others = self._others(request)
-        alone = candidates_of(request, stated, others)
-        quantities = [each for each in alone if each.explanation[0].cause is Cause.QUANTITY]
-        if stated:
-            self._observed.update(each.explanation[0].detail for each in quantities)
-        fits = [each for each in alone if each.amounts[0] and abs(each.total - difference) <= self._unit]
-        if not fits:
-            pairs = pairs_of(request, stated, others)
-            fits = [each for each in pairs if all(each.amounts) and abs(each.total - difference) <= self._unit]
-        if not fits and stated and quantities:
+    def _fitting(self, request: OurRequest, stated: dict[str, int], theirs_nano: int) -> list[Candidate]:
+        others, supposed = self._others(request), supposed_of(request, stated)
+        within = Within(theirs_nano - self._unit, theirs_nano + self._unit)
+        is_fact = bool(stated and supposed)
+        if is_fact:
+            self._observed.add(supposed[0].name)
+        fits = candidates_of(request, supposed, [] if is_fact else others, within) or pairs_of(
+            request, supposed, others, within
+        )
+        if not fits and is_fact:
             # What the line states is a fact, also where it is not the whole of the difference.
-            fact = quantities[0]
-            fits = [Candidate((*fact.explanation, Part(Cause.UNEXPLAINED)), (*fact.amounts, 0))]
+            fact = supposed[0]
+            fits = [Candidate((fact.part, Part(Cause.UNEXPLAINED)), (fact.amount_nano - request.amount_nano, 0))]
         return fits
 
     def _others(self, request: OurRequest) -> list[Rate]:

@@ -2,7 +2,8 @@
 
 One difference may fit by chance; a cause that is true fits many. The explanation that fits most goes first and takes what it
 fits, and so on with what is left. Where two fit the same differences equally well and name different causes, neither is
-presented as a fact: the amount stays unexplained and both are named. What nothing fits is asked for a constant factor.
+presented as a fact: the amount stays unexplained and both are named. What nothing fits is asked for a constant factor. Of very
+many that nothing fits, some fit something by accident: what fits hardly any of them is only named as well.
 """
 
 from array import array
@@ -19,6 +20,9 @@ NO_REACH = -1
 """Of a difference that is only a part of what both sides say, so that no factor is asked for."""
 
 MOST_POSSIBLE = 5
+BY_ACCIDENT = 1_000
+"""One difference in so many fits some explanation by accident; measured: one in ten thousand."""
+
 _PERCENT_DECIMALS, _POSSIBLE_PPM = 2, 50_000
 
 _Shares = Mapping[Explanation, tuple[int, ...]]
@@ -90,15 +94,17 @@ class Undecided:
         self._ask_for_factors()
         writer = _Writer(findings, observed)
         left = dict(self._groups)
+        unexplained = sum(len(entries.items) for group, entries in left.items() if not group.fits)
         while left:
             support: Counter[Explanation] = Counter()
             for group, entries in left.items():
                 for explanation in group.fits:
                     support[explanation] += len(entries.items)
             best = min(support, key=lambda each: (-support[each], in_order(each)), default=None)
+            is_chance = best is not None and support[best] * BY_ACCIDENT < unexplained
             for group in [group for group in left if best is None or best in group.fits]:
                 equals = sorted((each for each in group.fits if support[each] == support[best]), key=in_order) if best else []
-                writer.write(group, left.pop(group), equals)
+                writer.write(group, left.pop(group), equals, is_chance=is_chance)
 
     def _entries(self, group: _Group) -> _Entries:
         entries = self._groups.get(group)
@@ -152,9 +158,9 @@ class _Writer:
         self._findings = findings
         self._observed = observed
 
-    def write(self, group: _Group, entries: _Entries, equals: list[Explanation]) -> None:
+    def write(self, group: _Group, entries: _Entries, equals: list[Explanation], *, is_chance: bool) -> None:
         names = tuple(written(each) for each in equals) or group.possible
-        if len({tuple(part.cause for part in each) for each in equals}) != 1:
+        if is_chance or len({tuple(part.cause for part in each) for each in equals}) != 1:
             founds = [self._finding(group, Part(Cause.UNEXPLAINED, " | ".join(names)), names)]
             shares = None
         else:
