@@ -194,6 +194,8 @@ def finish_import(service: Service, done: ImportedInvoice, account: str, *, run:
     if as_json:
         print_json(report_json(report, account))
     else:
+        for note in done.invoice.notes:
+            remark(note)
         show_report(report, account)
     _exit([report])
 

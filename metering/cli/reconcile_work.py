@@ -16,6 +16,7 @@ from metering.cli.session import open_session
 from metering.domain.amounts import shown_nano
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_instant
+from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.records import Decision, Evidence, Variance, VarianceExplained
 from metering.domain.reconciliation.variances import VarianceState
 from metering.domain.reconciliation.words import day_words, explanation_words, place_words
@@ -60,7 +61,8 @@ def explain(invocation: Invocation, *, variance: int, limit: int, as_json: bool)
             say(f"... of {found.variance.items:,}: {_all_of(found)}")
     if found.requests:
         say()
-        say(f"{counted(found.requests_in_all, 'request')} of ours would explain it:")
+        about = "might explain it" if found.variance.cause == Cause.UNEXPLAINED else "are what it is about"
+        say(f"{counted(found.requests_in_all, 'request')} of ours {about}:")
         _show_requests(found)
         if found.requests_in_all > len(found.requests):
             say(f"... of {found.requests_in_all:,}: {_all_of(found)}")

@@ -77,7 +77,7 @@ def show_variance_words(variance: Variance) -> None:
     say(f"variance {variance.id}: {cause_words(variance.cause)}{detail}", style="bold")
     said = f"{shown_nano(variance.amount_nano)} USD in {counted(variance.items, 'difference')}"
     say(f"{said}, {where}" if where else said)
-    if variance.basis == Basis.INFERRED:
+    if variance.basis == Basis.INFERRED and variance.items:
         say("It is inferred: of all that was tried, this alone fits the amounts.")
     if variance.alternatives:
         say("What fits as well:")

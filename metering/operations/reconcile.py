@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, Engine
 
+from metering.domain.amounts import shown_nano
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import format_instant
 from metering.domain.reconciliation.bridge import Bridge, Step, build_bridge
@@ -136,7 +137,7 @@ def _first_decision(variance_id: int, variance: NewVariance, before: Variance | 
     elif (before.amount_nano, before.items) == (variance.amount_nano, variance.items):
         decision = NewDecision(variance_id, before.state, before.who, before.reason, before.decided_at)
     else:
-        said = f"was {before.state} at {before.amount_nano} nano-USD by {before.who}: {before.reason}"
+        said = f"was {before.state} at {shown_nano(before.amount_nano)} USD by {before.who}: {before.reason}"
         decision = NewDecision(variance_id, VarianceState.OPEN, WHO_RECONCILES, said[:LONGEST_REASON], now)
     if before is not None:
         decision = decision._replace(corrected_nano=before.corrected_nano, adjustment=before.adjustment)
@@ -153,7 +154,8 @@ def _record_leftovers(
         variance = NewVariance(*before.key, basis=before.basis, amount_nano=0, items=0, tolerated=0, alternatives=())
         variance_id = insert_variance(connection, run_id, variance, Items())
         said = (
-            f"nothing differs any more, and statements were corrected by {before.corrected_nano} nano-USD ({before.adjustment})"
+            f"nothing differs any more, and statements were corrected by {shown_nano(before.corrected_nano)} USD:"
+            f" accepting it with a correction takes that back ({before.adjustment})"
         )
         decision = NewDecision(variance_id, VarianceState.OPEN, WHO_RECONCILES, said[:LONGEST_REASON], now)
         insert_decision(connection, decision._replace(corrected_nano=before.corrected_nano, adjustment=before.adjustment))
@@ -172,7 +174,7 @@ def _bridge(run: Reconciliation, found: tuple[Variance, ...]) -> Bridge:
     steps = tuple(
         Step(cause, sum(each.amount_nano for each in members), sum(each.items for each in members))
         for cause, members in by_cause.items()
-        if members
+        if any(each.items for each in members)
     )
     return Bridge(run.ours_nano, run.theirs_nano, steps)
 

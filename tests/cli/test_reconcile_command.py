@@ -172,3 +172,16 @@ def test_one_is_said_as_one(metered):
     imported(metered, *range(9))
     metered.run("reconcile", "run")
     assert "in 1 difference, llama at together" in metered.done("reconcile", "explain", "1")
+
+
+def test_a_variance_of_sums_is_explained_with_the_requests_behind_it(metered):
+    path = metered.folder / "sums.csv"
+    path.write_text(f"provider,amount_nano_usd\ntogether,{10 * CHARGE * 105 // 100}\n")
+    metered.done("reconcile", "import", path, "--account", "acme", "--month", "2026-11")
+    metered.run("reconcile", "run")
+    output = metered.done("reconcile", "explain", "1", "--limit", "2")
+    assert "1.05 times our amounts" in output
+    assert "10 requests of ours are what it is about" in output
+    assert "... of 10: `metering reconcile export 1 --variance 1` has all" in output
+    assert len(metered.done("reconcile", "export", "1", "--variance", "1").splitlines()) == 12
+    assert metered.json("reconcile", "explain", "1")["requests_in_all"] == 10
