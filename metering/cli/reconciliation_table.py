@@ -11,6 +11,8 @@ from metering.domain.reconciliation.causes import Basis, Cause
 from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance
 from metering.domain.reconciliation.words import cause_words, detail_words, explanation_words, place_words
 
+_MOST_SHOWN = 100
+
 
 def period_words(start: int, end: int) -> str:
     """Say a period: ``2026-11-01 until 2026-12-01``."""
@@ -47,7 +49,11 @@ def show_report(report: ReconciliationReport, account: str) -> None:
     say(coverage_words(run, invoice))
     if report.variances:
         say()
-        print_table(_VARIANCES, [_variance_row(each) for each in report.variances])
+        largest = sorted(report.variances, key=lambda each: -abs(each.amount_nano))[:_MOST_SHOWN]
+        print_table(_VARIANCES, [_variance_row(each) for each in report.variances if each in largest])
+        if len(report.variances) > _MOST_SHOWN:
+            left = counted(len(report.variances) - _MOST_SHOWN, "smaller variance")
+            say(f"... and {left}: `metering reconcile export {run.id}` has all")
     _say_what_is_left(report)
 
 

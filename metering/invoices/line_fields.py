@@ -79,7 +79,7 @@ class LineReader:
         if not lines:
             raise InvoiceError("no line states an amount or a quantity; map the columns that do")
         if self.silent:
-            head.notes.append(f"{self.silent} lines state neither an amount nor a quantity, and are left out")
+            head.notes.append(f"left out, because neither an amount nor a quantity is stated: {self.silent} of the lines")
         head.unit_nano = self.amounts.unit_nano
 
     def _kind(self, stated: object, position: int) -> LineKind:

@@ -12,6 +12,7 @@ from metering.storage.bulk import insert_new
 from metering.storage.charged_events import holding_replacements
 from metering.storage.events import stored_identities
 from metering.storage.series import all_sources
+from metering.storage.sql import among, listed
 from metering.storage.tables import billing_answers
 
 _INSERT = insert_new(billing_answers)
@@ -28,12 +29,12 @@ _KEYS_A_QUERY = 5_000
 
 _COLUMNS = """events.id, events.event_time, events.series_id, coalesce(events.charge_nano, 0), events.price_grade,
     events.status, events.quantity_grade"""
-_BY_EVENT = f"SELECT {_COLUMNS} FROM {{wanted}} JOIN events ON events.id = wanted.value WHERE events.event_time >= ?"
+_BY_EVENT = f"SELECT {_COLUMNS} FROM events WHERE events.id {{among}} AND events.event_time >= ?"
 _BY_ID = f"""
 SELECT wanted.value, {_COLUMNS} FROM events JOIN {{wanted}} ON wanted.value = events.{{column}}
 WHERE events.account_id = ? AND events.event_time >= ? AND events.{{column}} <> ''
 """
-_COPIES = "SELECT event_copies.id, event_copies.copy_of FROM {wanted} JOIN event_copies ON event_copies.id = wanted.value"
+_COPIES = "SELECT id, copy_of FROM event_copies WHERE id {among}"
 _OF_PERIOD = """
 SELECT events.inference_id, events.response_id, events.external_id, billing_answers.cost_nano
 FROM billing_answers JOIN events ON events.id = billing_answers.event_id
@@ -93,10 +94,10 @@ def requests_with_ids(connection: Connection, account_id: int, ids: Sequence[str
             break
         identities = {stored_under(source, each, account_id): each for each in left}
         stored = {identities[key]: value.event_id for key, value in stored_identities(connection, list(identities)).items()}
-        copies = dict(_fetch(connection, _COPIES.format(wanted=_wanted(connection)), (_numbers(connection, stored.values()),)))
+        copies = dict(_fetch(connection, _COPIES.format(among=among(connection)), (listed(connection, stored.values()),)))
         events_of = {request_id: copies.get(event_id, event_id) for request_id, event_id in stored.items()}
-        sql = _BY_EVENT.format(wanted=_wanted(connection))
-        rows = _fetch(connection, sql, (_numbers(connection, events_of.values()), since))
+        sql = _BY_EVENT.format(among=among(connection))
+        rows = _fetch(connection, sql, (listed(connection, events_of.values()), since))
         requests = _with_later_charges(connection, rows)
         found.update({name: requests[event_id] for name, event_id in events_of.items() if event_id in requests})
     return found
@@ -114,7 +115,7 @@ def requests_with_provider_ids(
         left = [each for each in ids if each not in found]
         if not left:
             break
-        sql = _BY_ID.format(wanted=_wanted(connection, "text"), column=column)
+        sql = _BY_ID.format(wanted=_wanted(connection), column=column)
         rows = _fetch(connection, sql, (_texts(connection, left), account_id, since))
         requests = _with_later_charges(connection, [row[1:] for row in rows])
         found.update({row[0]: requests[row[1]] for row in rows if row[1] in requests})
@@ -137,15 +138,8 @@ def _with_later_charges(connection: Connection, rows: Sequence[tuple[Any, ...]])
     return found
 
 
-def _wanted(connection: Connection, kind: str = "bigint") -> str:
-    if connection.dialect.name == "postgresql":
-        return f"unnest(CAST(? AS {kind}[])) AS wanted(value)"
-    return "json_each(?) AS wanted"
-
-
-def _numbers(connection: Connection, values: Iterable[int]) -> Any:
-    listed = sorted(set(values))
-    return _array(listed) if connection.dialect.name == "postgresql" else json.dumps(listed)
+def _wanted(connection: Connection) -> str:
+    return "unnest(CAST(? AS text[])) AS wanted(value)" if connection.dialect.name == "postgresql" else "json_each(?) AS wanted"
 
 
 def _array(values: Iterable[object]) -> str:

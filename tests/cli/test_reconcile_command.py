@@ -185,3 +185,14 @@ def test_a_variance_of_sums_is_explained_with_the_requests_behind_it(metered):
     assert "... of 10: `metering reconcile export 1 --variance 1` has all" in output
     assert len(metered.done("reconcile", "export", "1", "--variance", "1").splitlines()) == 12
     assert metered.json("reconcile", "explain", "1")["requests_in_all"] == 10
+
+
+def test_of_very_many_variances_the_largest_are_shown(metered):
+    path = metered.folder / "sessions.csv"
+    path.write_text("session,amount_nano_usd\n" + "".join(f"session-{n},{1_000_000 + n}\n" for n in range(103)))
+    metered.done("reconcile", "import", path, "--account", "acme", "--month", "2026-11")
+    output = metered.run("reconcile", "run")
+    assert output.count("session session-") == 99  # and what was metered without a session
+    assert "session-102 " in output
+    assert "session-3 " not in output
+    assert "... and 4 smaller variances: `metering reconcile export 1` has all" in output

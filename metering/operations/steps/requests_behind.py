@@ -52,8 +52,7 @@ def requests_behind(
     None at the grain of requests, where every difference names its own, and where events of the period were retired.
     """
     parts = [part for part in _parts(variance) if names_requests(part)]
-    start, end = invoice.start - LONGEST_SHIFT_MICROS, invoice.end + LONGEST_SHIFT_MICROS
-    if invoice.grain == Grain.REQUEST or not parts or retired_between(connection, start, end):
+    if invoice.grain == Grain.REQUEST or not parts:
         return
     versions = price_versions(load_tables(connection), invoice.account_id)
     log = _Log(connection, variance, run, invoice, versions)
@@ -94,7 +93,10 @@ class _Log:
     def shown_by(self, part: Part, background: Background) -> Iterator[tuple[OurRequest, Shown]]:
         """Yield the requests that an explanation is about, with what each adds."""
         reach = LONGEST_SHIFT_MICROS if part.cause is Cause.PERIOD_EDGE else 0
-        rows = request_rows(self._connection, self._invoice.account_id, self._invoice.start - reach, self._invoice.end + reach)
+        start, end = self._invoice.start - reach, self._invoice.end + reach
+        if retired_between(self._connection, start, end):
+            return
+        rows = request_rows(self._connection, self._invoice.account_id, start, end)
         covered = (row for row in rows if self._is_covered(row))
         while chunk := list(islice(covered, _AT_ONCE)):
             for request in self._requests(chunk, with_quantities=needs_quantities(part)):
