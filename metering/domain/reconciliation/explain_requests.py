@@ -141,7 +141,7 @@ class RequestExplainer:
         kept: list[InvoiceLine] = []
         seen = set()
         for line in lines:
-            content = (line.amount_nano, tuple(sorted(line.quantities.items())))
+            content = (line.amount_nano, tuple(sorted(line.quantities.items())) if line.quantities else ())
             if content in seen:
                 self._add(Cause.DUPLICATE_THERE, request, [line], line.amount_nano or 0)
             else:

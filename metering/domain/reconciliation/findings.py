@@ -70,11 +70,11 @@ class Items:
         for start in range(0, len(self), _AT_ONCE):
             yield from map(Item._make, self.rows(start, start + _AT_ONCE))
 
-    def rows(self, start: int, stop: int) -> Iterator[tuple[int | None, ...]]:
+    def rows(self, start: int, stop: int, step: int = 1) -> Iterator[tuple[int | None, ...]]:
         """Return some differences as plain tuples of what an Item holds: a million of them are written without one."""
         told = ((self._events, NONE), (self._positions, NONE), (self._ours, _NO_AMOUNT), (self._theirs, _NO_AMOUNT))
-        columns = [[None if each == none else each for each in column[start:stop]] for column, none in told]
-        return zip(*columns, self._amounts[start:stop], strict=True)
+        columns = [[None if each == none else each for each in column[start:stop:step]] for column, none in told]
+        return zip(*columns, self._amounts[start:stop:step], strict=True)
 
 
 class Finding:

@@ -16,7 +16,8 @@ LARGEST = 1_000
 """A thousand times as much, or a thousandth of it, is a confusion of units; beyond that it is no factor."""
 
 PPM = 1_000_000
-_ASKED = 2_000
+MOST_ASKED = 2_000
+"""So many pairs tell a factor as well as a million."""
 
 
 class Pair(NamedTuple):
@@ -65,7 +66,7 @@ def shared_factor(
 
     None where none is, or where the chance that so many share one by accident is above ``chance_ppm`` millionths.
     """
-    asked = [each for each in pairs[:: len(pairs) // _ASKED + 1] if each.ours_nano > 0 and each.theirs_nano > 0]
+    asked = [each for each in pairs if each.ours_nano > 0 and each.theirs_nano > 0]
     for decimals in range(most_decimals + 1):
         scale = 10**decimals
         votes = Counter(digits for each in asked if (digits := _only(each, scale)) is not None)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from metering.domain.reconciliation.causes import Basis, Cause
 from metering.domain.reconciliation.explanations import Candidate, Explanation, Part, in_order, written
 from metering.domain.reconciliation.findings import Finding, FindingKey, Findings, Item, Items, Place
-from metering.domain.reconciliation.markups import Factor, Pair, shared_factor
+from metering.domain.reconciliation.markups import MOST_ASKED, Factor, Pair, shared_factor
 
 NO_REACH = -1
 """Of a difference that is only a part of what both sides say, so that no factor is asked for."""
@@ -60,10 +60,12 @@ class _Entries:
         for at, (item, reach) in enumerate(zip(self.items, self.reaches, strict=True)):
             yield item, reach, {name: tuple(column[at] for column in columns) for name, columns in self.shares.items()}
 
-    def pairs(self) -> Iterator[Pair]:
-        for item, reach in zip(self.items, self.reaches, strict=True):
+    def pairs(self, step: int) -> Iterator[Pair]:
+        """Yield what both sides say of one difference in ``step``."""
+        rows = self.items.rows(0, len(self.items), step)
+        for row, reach in zip(rows, self.reaches[::step], strict=True):
             if reach != NO_REACH:
-                yield _pair(item, reach)
+                yield _pair(Item._make(row), reach)
 
 
 class Undecided:
@@ -123,7 +125,8 @@ class Undecided:
             return is_provider(group.place.provider)
 
         unexplained = [entries for group, entries in self._groups.items() if not group.fits and is_asked(group)]
-        pairs = [pair for entries in unexplained for pair in entries.pairs()]
+        step = sum(len(entries.items) for entries in unexplained) // MOST_ASKED + 1
+        pairs = [pair for entries in unexplained for pair in entries.pairs(step)]
         factor = shared_factor(pairs, least=self._least)
         if factor is not None:
             part = factor.part
