@@ -39,6 +39,9 @@ RATES = {
     for (provider, model, number), pico_prices in PRICES.items()
 }
 VERSIONS = {("together", "llama"): [RATES[1], RATES[2]], ("fireworks-ai", "qwen"): [RATES[3], RATES[4]]}
+FACTORS = (9_000, 10_290, 10_500, 10_550, 10_837, 11_000, 12_000)
+"""Ten-thousandths: a discount, fees, taxes, a rate of exchange."""
+
 CHARGED_AT = {"llama": 1, "qwen": 3}
 
 
@@ -108,8 +111,10 @@ class PlantedBill:
             for position, (request_id, amount) in enumerate(flat, start=1)
         ]
 
-    def touch(self, standing: Standing = Standing.BILLED, *, most: int = 12, where=lambda request: True) -> list[OurRequest]:
-        """Take up to ``most`` requests that no fault has touched, of a standing, inside of the period; away from its edges."""
+    def touch(
+        self, standing: Standing = Standing.BILLED, *, all_of_them: bool = False, where=lambda request: True
+    ) -> list[OurRequest]:
+        """Take up to 12 requests (or all) of a standing that no fault has touched; inside of the period, off its edges."""
         fit = [
             each
             for each in self.requests
@@ -118,7 +123,7 @@ class PlantedBill:
             and START + 15 * HOUR <= each.time < END - 15 * HOUR
             and where(each)
         ]
-        chosen = self.random.sample(fit, min(len(fit), self.random.randint(1, most)))
+        chosen = fit if all_of_them else self.random.sample(fit, min(len(fit), self.random.randint(1, 12)))
         self._untouched -= {each.event_id for each in chosen}
         return chosen
 
@@ -186,6 +191,15 @@ def cached_as_input_at_another_price(bill: PlantedBill) -> None:
         bill.charge(request, cost_of(request, 2, fresh=cached, cached=-cached), Cause.PRICE)
 
 
+def marked_up(bill: PlantedBill) -> None:
+    """Everything of a provider, or of both, costs the same number of times as much; two requests would not show it."""
+    factor = bill.random.choice(FACTORS)
+    providers = bill.random.choice([{"together"}, {"fireworks-ai"}, {"together", "fireworks-ai"}])
+    chosen = bill.touch(all_of_them=True, where=lambda each: each.provider in providers)
+    for request in chosen if len(chosen) >= 3 else ():
+        bill.charge(request, divide_up(request.amount_nano * factor, 10_000), Cause.MARKUP)
+
+
 def custom_key_billed(bill: PlantedBill) -> None:
     for request in bill.touch(Standing.OTHER_ROUTE):
         bill.charge(request, cost_of(request), Cause.OTHER_ROUTE_BILLED)
@@ -241,6 +255,6 @@ def shifted_period(bill: PlantedBill) -> None:
 
 FAULTS = (
     missing_there, missing_here, duplicates, refunds, cached_as_input, cached_twice, reasoning_twice, other_price,
-    cached_as_input_at_another_price, custom_key_billed, failures_billed, unpriced_billed, unknown_route_billed, never_charged,
-    placeholders, rounding, shifted_period,
+    cached_as_input_at_another_price, marked_up, custom_key_billed, failures_billed, unpriced_billed, unknown_route_billed,
+    never_charged, placeholders, rounding, shifted_period,
 )  # fmt: skip

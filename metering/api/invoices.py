@@ -8,11 +8,12 @@ from msgspec.structs import replace
 
 from metering.api.fields import DEFAULT_PAGE, AccountParameter, CursorParameter, LimitParameter
 from metering.api.openapi import problems
-from metering.api.reconciliation_answers import ImportedInvoiceAnswer, InvoiceAnswer, InvoicePage, invoice_answer
+from metering.api.reconciliation_answers import ImportedInvoiceAnswer, InvoiceAnswer, InvoicePage
 from metering.domain.errors import NotFoundError
 from metering.domain.events import MAX_NAME_LENGTH
 from metering.domain.instants import month_start, next_month
 from metering.domain.reconciliation.records import Invoice
+from metering.exports.reconciliation_json import invoice_json
 from metering.invoices import FORMATS
 from metering.invoices.reading import ReadOptions
 from metering.operations.import_invoice import InvoiceOrder, import_invoice
@@ -148,7 +149,7 @@ def post_invoice(
         options=said.options,
     )
     done = import_invoice(service.engine, io.BytesIO(body), order, now=service.clock())
-    return ImportedInvoiceAnswer(is_new=done.is_new, invoice=invoice_answer(done.invoice, row.name))
+    return ImportedInvoiceAnswer(is_new=done.is_new, invoice=_answer(done.invoice, row.name))
 
 
 @router.get("", operation_id="list_invoices", summary="List bills", responses=problems("not_found", "invalid_cursor"))
@@ -166,7 +167,7 @@ def get_invoices(
     before = None if cursor is None else int(read_cursor(cursor, question, [int])[0])
     found = list_invoices(service.engine, account_id=account_id, before=before, limit=limit + 1)
     return InvoicePage(
-        items=[invoice_answer(each, name_of(service, each.account_id)) for each in found[:limit]],
+        items=[_answer(each, name_of(service, each.account_id)) for each in found[:limit]],
         next_cursor=write_cursor([found[limit - 1].id], question) if len(found) > limit else None,
     )
 
@@ -175,7 +176,7 @@ def get_invoices(
 def get_invoice(principal: Reader, service: ServiceNow, invoice: InvoiceId) -> InvoiceAnswer:
     """Show an imported bill."""
     found = owned_invoice(principal, service, invoice)
-    return invoice_answer(found, name_of(service, found.account_id))
+    return _answer(found, name_of(service, found.account_id))
 
 
 def owned_invoice(principal: Principal, service: Service, invoice_id: int) -> Invoice:
@@ -217,3 +218,7 @@ def _columns(pairs: list[str] | None) -> dict[str, str]:
 
 def _invalid(name: str, message: str) -> ApiProblem:
     return ApiProblem("invalid_request", f"{name}: {message}", errors=[FieldError(name, "invalid_request", message)])
+
+
+def _answer(invoice: Invoice, account: str) -> InvoiceAnswer:
+    return InvoiceAnswer.model_validate(invoice_json(invoice, account))

@@ -3,16 +3,6 @@
 from pydantic import Field
 
 from metering.api.fields import Answer, instant_field, nano_usd, next_cursor_field, usd
-from metering.domain.instants import format_instant
-from metering.domain.reconciliation.records import (
-    Decision,
-    Evidence,
-    Invoice,
-    Reconciliation,
-    ReconciliationReport,
-    Variance,
-)
-from pricing.money import format_nano
 
 _MODEL = "meta-llama/Llama-3.3-70B-Instruct"
 
@@ -31,8 +21,10 @@ class InvoiceAnswer(Answer):
         description="How fine its lines are: `request`, `session`, `day`, `model`, `provider` or `total`.",
         examples=["provider"],
     )
+    routes: list[str] = Field(description="Which of our usage it bills, by route.", examples=[["routed", "serverless"]])
     period_start: str = instant_field("From when", "2026-11-01T00:00:00.000000Z")
     period_end: str = instant_field("Until when, exclusively", "2026-12-01T00:00:00.000000Z")
+    issued_at: str = instant_field("When the biller made it")
     lines: int = Field(description="How many lines it has.", examples=[14])
     lines_nano_usd: int | None = nano_usd("What its lines come to; null where they state no amounts", 26_740_000_000)
     lines_usd: str | None = usd("What its lines come to", "26.740000000")
@@ -110,6 +102,7 @@ class VarianceAnswer(Answer):
     detail: str | None = Field(description="What distinguishes it from others of the cause.", examples=["cached_as_input"])
     provider: str | None = Field(description="At which provider; null: none in particular.", examples=["together"])
     model: str | None = Field(description="Of which model; null: none in particular.", examples=[_MODEL])
+    session: str | None = Field(description="Of which session; null: none in particular.", examples=[None])
     basis: str = Field(
         description="`observed` in the lines and the log, or `inferred`: the one explanation that fits.", examples=["inferred"]
     )
@@ -150,8 +143,8 @@ class DecisionAnswer(Answer):
     adjustment: str | None = Field(description="The reference of the correction.", examples=[None])
 
 
-class EvidenceAnswer(Answer):
-    """One difference that shows a variance; null is what a side does not know."""
+class RequestAnswer(Answer):
+    """A request of ours; null is what is not known."""
 
     event_id: str | None = Field(description="Our event.", examples=["req_01"])
     source: str | None = Field(description="Where it was recorded.", examples=["gateway-1"])
@@ -159,142 +152,43 @@ class EvidenceAnswer(Answer):
     provider: str | None = Field(description="Who served it.", examples=["together"])
     model: str | None = Field(description="The model.", examples=[_MODEL])
     request_id: str | None = Field(description="The id that both sides know.", examples=["0-019ff423"])
-    line: int | None = Field(description="The line of the document.", examples=[118])
     input_tokens: int | None = Field(description="Tokens that were not cached.", examples=[1200])
     cache_read_tokens: int | None = Field(description="Cached tokens.", examples=[300])
     output_tokens: int | None = Field(description="Tokens that came out.", examples=[250])
     ours_nano_usd: int | None = nano_usd("What we charge", 120_000)
+    ours_usd: str | None = usd("What we charge", "0.000120000")
+
+
+class EvidenceAnswer(RequestAnswer):
+    """One difference that shows a variance: a request, a line, or both; at a coarser grain a sum of requests and a line."""
+
+    line: int | None = Field(description="The line of the document.", examples=[118])
+    session: str | None = Field(description="The session that it is about.", examples=[None])
+    day: str | None = Field(description="The day (UTC) that it is about.", examples=[None])
     theirs_nano_usd: int | None = nano_usd("What they bill", 0)
+    theirs_usd: str | None = usd("What they bill", "0.000000000")
     difference_nano_usd: int = nano_usd("What of the difference it explains", -120_000)
+    difference_usd: str = usd("What of the difference it explains", "-0.000120000")
+
+
+class RequestBehindAnswer(RequestAnswer):
+    """A request of ours that would explain a difference of sums."""
+
+    explanation: str = Field(description="What would have to be true.", examples=["failed_billed"])
+    explains_nano_usd: int | None = nano_usd("What it adds to the explanation; null: nobody knows", 120_000)
+    explains_usd: str | None = usd("What it adds to the explanation", "0.000120000")
 
 
 class VarianceReportAnswer(VarianceAnswer):
     """A variance with everything that was decided, and some of what shows it."""
 
     reconciliation: int = Field(description="The run that found it.", examples=[3])
+    invoice: int = Field(description="The invoice that it is about.", examples=[7])
     price: str | None = Field(description="The price that would explain it, where it is one.", examples=[None])
     decisions: list[DecisionAnswer] = Field(description="What was decided, oldest first.", examples=[[]])
     evidence: list[EvidenceAnswer] = Field(description="The first differences that show it; all are in the CSV.", examples=[[]])
-
-
-def invoice_answer(invoice: Invoice, account: str) -> InvoiceAnswer:
-    """Return an invoice."""
-    return InvoiceAnswer(
-        id=invoice.id,
-        account=account,
-        biller=invoice.biller,
-        provider=invoice.provider or None,
-        number=invoice.number or None,
-        format=invoice.format,
-        file=invoice.file or None,
-        grain=invoice.grain,
-        period_start=format_instant(invoice.start),
-        period_end=format_instant(invoice.end),
-        lines=invoice.lines,
-        lines_nano_usd=invoice.lines_nano,
-        lines_usd=_usd(invoice.lines_nano),
-        total_nano_usd=invoice.total_nano,
-        total_usd=_usd(invoice.total_nano),
-        supersedes=invoice.supersedes_id,
-        superseded_by=invoice.superseded_by,
-        notes=list(invoice.notes),
-        digest=invoice.digest,
-        imported_at=format_instant(invoice.imported_at),
+    requests: list[RequestBehindAnswer] = Field(
+        description="Where it is about sums, the first requests of ours that would explain it; all are in the CSV.",
+        examples=[[]],
     )
-
-
-def run_fields(run: Reconciliation) -> dict[str, object]:
-    """Return the fields of a run."""
-    amounts = {
-        "ours": run.ours_nano,
-        "theirs": run.theirs_nano,
-        "difference": run.theirs_nano - run.ours_nano,
-        "usage": run.usage_nano,
-        "matched": run.matched_nano,
-        "tolerance": run.tolerance_nano,
-    }
-    return {
-        "id": run.id,
-        "invoice": run.invoice_id,
-        "run_at": format_instant(run.run_at),
-        "valued": run.valued,
-        "requests": run.requests,
-        "matched_requests": run.matched_requests,
-        **{f"{name}_nano_usd": nano for name, nano in amounts.items()},
-        **{f"{name}_usd": format_nano(nano) for name, nano in amounts.items()},
-    }
-
-
-def report_answer(report: ReconciliationReport, account: str) -> ReportAnswer:
-    """Return a run with its bridge."""
-    return ReportAnswer.model_validate(
-        {
-            **run_fields(report.run),
-            "account": account,
-            "open": len(report.needs_somebody),
-            "steps": [
-                {
-                    "cause": str(step.cause),
-                    "items": step.items,
-                    "amount_nano_usd": step.amount_nano,
-                    "amount_usd": format_nano(step.amount_nano),
-                }
-                for step in report.bridge.steps
-            ],
-            "variances": [variance_fields(each) for each in report.variances],
-        }
-    )
-
-
-def variance_fields(each: Variance) -> dict[str, object]:
-    """Return the fields of a variance."""
-    return {
-        "id": each.id,
-        "cause": each.cause,
-        "detail": each.detail or None,
-        "provider": each.provider or None,
-        "model": each.model or None,
-        "basis": each.basis,
-        "items": each.items,
-        "amount_nano_usd": each.amount_nano,
-        "amount_usd": format_nano(each.amount_nano),
-        "tolerated": each.tolerated,
-        "alternatives": list(each.alternatives),
-        **decision_fields(each),
-    }
-
-
-def decision_fields(each: Variance | Decision) -> dict[str, object]:
-    """Return the fields of a decision."""
-    return {
-        "state": each.state,
-        "who": each.who,
-        "reason": each.reason,
-        "decided_at": format_instant(each.decided_at),
-        "corrected_nano_usd": each.corrected_nano,
-        "corrected_usd": format_nano(each.corrected_nano),
-        "adjustment": each.adjustment or None,
-    }
-
-
-def evidence_fields(item: Evidence) -> dict[str, object]:
-    """Return the fields of one difference."""
-    return {
-        "event_id": item.event_id or None,
-        "source": item.source or None,
-        "event_time": None if item.event_time is None else format_instant(item.event_time),
-        "provider": item.provider or None,
-        "model": item.model or None,
-        "request_id": item.request_id or None,
-        "line": item.line,
-        "input_tokens": item.input_tokens,
-        "cache_read_tokens": item.cache_read_tokens,
-        "output_tokens": item.output_tokens,
-        "ours_nano_usd": item.ours_nano,
-        "theirs_nano_usd": item.theirs_nano,
-        "difference_nano_usd": item.amount_nano,
-    }
-
-
-def _usd(nano: int | None) -> str | None:
-    return None if nano is None else format_nano(nano)
+    requests_in_all: int = Field(description="How many such requests there are.", examples=[0])

@@ -1,5 +1,6 @@
 """``/v1/reconciliations``: does the bill agree, and if not, exactly why not."""
 
+from itertools import chain
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -14,19 +15,15 @@ from metering.api.reconciliation_answers import (
     RunAnswer,
     RunPage,
     VarianceReportAnswer,
-    decision_fields,
-    evidence_fields,
-    report_answer,
-    run_fields,
-    variance_fields,
 )
 from metering.domain.errors import NotFoundError
 from metering.domain.reconciliation.records import ReconciliationReport
 from metering.domain.reconciliation.variances import Tolerance
 from metering.exports.reconciliation_csv import evidence_csv, reconciliation_csv
 from metering.exports.reconciliation_html import reconciliation_html
+from metering.exports.reconciliation_json import explained_json, report_json, run_json
 from metering.operations.explain_variance import explain_variance
-from metering.operations.export_evidence import export_evidence
+from metering.operations.export_evidence import export_evidence, export_requests
 from metering.operations.open_service import Service
 from metering.operations.reconcile import list_runs, reconcile, show_reconciliation
 from metering.operations.resolve_variance import resolve_variance
@@ -92,7 +89,7 @@ def post_run(principal: Admin, service: ServiceNow, body: NewRun) -> ReportAnswe
     if body.tolerance_usd is not None:
         tolerance = Tolerance(parse_usd(body.tolerance_usd, unit_per_usd=NANO_PER_USD))
     report = reconcile(service.engine, invoice.id, service.catalogue, tolerance=tolerance, now=service.clock())
-    return report_answer(report, name_of(service, invoice.account_id))
+    return ReportAnswer.model_validate(report_json(report, name_of(service, invoice.account_id)))
 
 
 @router.get("", operation_id="list_reconciliations", summary="List runs", responses=problems("not_found", "invalid_cursor"))
@@ -110,7 +107,7 @@ def get_runs(
     before = None if cursor is None else int(read_cursor(cursor, question, [int])[0])
     found = list_runs(service.engine, account_id=account_id, before=before, limit=limit + 1)
     return RunPage(
-        items=[RunAnswer.model_validate(run_fields(each)) for each in found[:limit]],
+        items=[RunAnswer.model_validate(run_json(each)) for each in found[:limit]],
         next_cursor=write_cursor([found[limit - 1].id], question) if len(found) > limit else None,
     )
 
@@ -146,7 +143,7 @@ def get_run_html(principal: Reader, service: ServiceNow, run: RunId) -> Response
 def get_run(principal: Reader, service: ServiceNow, run: RunId) -> ReportAnswer:
     """Show what a run found, with the decisions that hold now."""
     report = _owned(principal, service, run)
-    return report_answer(report, name_of(service, report.run.account_id))
+    return ReportAnswer.model_validate(report_json(report, name_of(service, report.run.account_id)))
 
 
 @router.get(
@@ -154,12 +151,19 @@ def get_run(principal: Reader, service: ServiceNow, run: RunId) -> ReportAnswer:
     operation_id="download_evidence",
     summary="Download the evidence of a variance as CSV",
     response_class=StreamingResponse,
-    responses={200: {"description": "One row a difference.", "content": _CSV}, **problems("not_found")},
+    responses={
+        200: {"description": "One row a difference, then one a request that would explain it.", "content": _CSV},
+        **problems("not_found"),
+    },
 )
 def get_evidence(principal: Reader, service: ServiceNow, run: RunId, variance: VarianceId) -> Response:
-    """Download every request and line that shows a variance, with what both sides say: what a dispute needs."""
+    """Download every request and line that shows a variance, with what both sides say: what a dispute needs.
+
+    Where it is about sums, the requests of ours that would explain it follow.
+    """
     _owned_variance(principal, service, run, variance)
-    rows = (row.encode() for row in evidence_csv(export_evidence(service.engine, variance)))
+    evidence = chain(export_evidence(service.engine, variance), export_requests(service.engine, variance))
+    rows = (row.encode() for row in evidence_csv(evidence))
     return StreamingResponse(
         rows,
         media_type="text/csv; charset=utf-8; header=present",
@@ -175,7 +179,7 @@ def get_variance(
 ) -> VarianceReportAnswer:
     """Show a variance with some of the differences that show it, and everything that was decided about it."""
     _owned_variance(principal, service, run, variance)
-    return _variance_answer(service, run, variance, evidence)
+    return VarianceReportAnswer.model_validate(explained_json(explain_variance(service.engine, variance, limit=evidence)))
 
 
 @router.post(
@@ -200,20 +204,7 @@ def post_decision(
         correct=body.correct,
         now=service.clock(),
     )
-    return _variance_answer(service, run, variance, 100)
-
-
-def _variance_answer(service: Service, run: int, variance: int, limit: int) -> VarianceReportAnswer:
-    found = explain_variance(service.engine, variance, limit=limit)
-    return VarianceReportAnswer.model_validate(
-        {
-            **variance_fields(found.variance),
-            "reconciliation": run,
-            "price": found.price,
-            "decisions": [decision_fields(each) for each in found.decisions],
-            "evidence": [evidence_fields(each) for each in found.evidence],
-        }
-    )
+    return VarianceReportAnswer.model_validate(explained_json(explain_variance(service.engine, variance, limit=100)))
 
 
 def _owned(principal: Principal, service: Service, run: int) -> ReconciliationReport:

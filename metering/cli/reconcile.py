@@ -13,17 +13,18 @@ import click
 from msgspec import Struct
 
 from metering.cli.arguments import INSTANT, MONTH, USD, ZONE, collected, json_option, separated
+from metering.cli.counts import counted
 from metering.cli.invocation import Invocation
 from metering.cli.lazy_group import LazyCommand, LazyGroup
 from metering.cli.output import print_json, remark, say
 from metering.cli.plain_text import plain
-from metering.cli.reconciliation_json import invoice_json, report_json, run_json
 from metering.cli.reconciliation_table import biller_words, show_invoices, show_report
 from metering.cli.session import open_session
 from metering.domain.instants import month_start, next_month
 from metering.domain.reconciliation.invoices import InvoiceError
 from metering.domain.reconciliation.records import ReconciliationReport
 from metering.domain.reconciliation.variances import Tolerance
+from metering.exports.reconciliation_json import invoice_json, report_json, run_json
 from metering.invoices import FORMATS
 from metering.invoices.reading import ReadOptions
 from metering.operations.import_answers import import_answers
@@ -134,6 +135,8 @@ def run(invocation: Invocation, *, invoice: int | None, account: str | None, tol
     """
     if invoice is not None and account is not None:
         raise click.UsageError("name an invoice or an account")
+    if tolerance is not None and tolerance < 0:
+        raise click.UsageError("--tolerance is how much may differ in either direction: 0 or more")
     with open_session(invocation) as service:
         allowed = None if tolerance is None else Tolerance(tolerance)
         reports = [_run(service, each, allowed) for each in _invoices(service, invoice, account)]
@@ -191,6 +194,8 @@ def finish_import(service: Service, done: ImportedInvoice, account: str, *, run:
     if as_json:
         print_json(report_json(report, account))
     else:
+        for note in done.invoice.notes:
+            remark(note)
         show_report(report, account)
     _exit([report])
 
@@ -256,7 +261,7 @@ def _tell(done: ImportedInvoice, account: str, *, as_json: bool) -> None:
     if not done.is_new:
         say(f"invoice {invoice.id}: the same document was imported before; nothing changed")
         return
-    say(f"invoice {invoice.id}: {plain(biller_words(invoice))}, {invoice.lines:,} lines")
+    say(f"invoice {invoice.id}: {plain(biller_words(invoice))}, {counted(invoice.lines, 'line')}")
     if invoice.supersedes_id is not None:
         say(f"it supersedes invoice {invoice.supersedes_id}")
     for note in invoice.notes:

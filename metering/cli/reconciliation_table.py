@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 
+from metering.cli.counts import counted
 from metering.cli.output import Cell, Column, print_table, say
 from metering.cli.plain_text import plain
 from metering.domain.amounts import shown_nano
 from metering.domain.instants import MICROS_PER_DAY, format_instant
-from metering.domain.reconciliation.causes import Basis
+from metering.domain.reconciliation.causes import Basis, Cause
 from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance
-from metering.domain.reconciliation.words import cause_words, detail_words, explanation_words
+from metering.domain.reconciliation.words import cause_words, detail_words, explanation_words, place_words
+
+_MOST_SHOWN = 100
 
 
 def period_words(start: int, end: int) -> str:
@@ -18,8 +21,16 @@ def period_words(start: int, end: int) -> str:
 
 def biller_words(invoice: Invoice) -> str:
     """Say whose bill it is and what it is about."""
-    about = f", {invoice.provider} only" if invoice.provider and invoice.provider != invoice.biller else ""
-    return f"{invoice.biller}{about}, {period_words(invoice.start, invoice.end)}, by {invoice.grain}"
+    return f"{_about(invoice)}, {period_words(invoice.start, invoice.end)}, by {invoice.grain}"
+
+
+def _bill_words(invoice: Invoice) -> str:
+    return f"{_about(invoice)}, by {invoice.grain}"
+
+
+def _about(invoice: Invoice) -> str:
+    only = f", {invoice.provider} only" if invoice.provider and invoice.provider != invoice.biller else ""
+    return f"{invoice.biller}{only}"
 
 
 def show_report(report: ReconciliationReport, account: str) -> None:
@@ -38,7 +49,11 @@ def show_report(report: ReconciliationReport, account: str) -> None:
     say(coverage_words(run, invoice))
     if report.variances:
         say()
-        print_table(_VARIANCES, [_variance_row(each) for each in report.variances])
+        largest = sorted(report.variances, key=lambda each: -abs(each.amount_nano))[:_MOST_SHOWN]
+        print_table(_VARIANCES, [_variance_row(each) for each in report.variances if each in largest])
+        if len(report.variances) > _MOST_SHOWN:
+            left = counted(len(report.variances) - _MOST_SHOWN, "smaller variance")
+            say(f"... and {left}: `metering reconcile export {run.id}` has all")
     _say_what_is_left(report)
 
 
@@ -55,18 +70,20 @@ def show_invoices(found: Sequence[tuple[Invoice, str, Reconciliation | None]]) -
     if not found:
         say("no invoice was imported yet: `metering reconcile import FILE --account NAME`")
         return
-    columns = [Column("invoice", "count"), Column("account", "name"), Column("bill", "name"), Column("lines", "count")]
+    columns = [Column("invoice", "count"), Column("account", "name"), Column("bill", "name"), Column("period", "time")]
+    columns.append(Column("lines", "count"))
     amounts = [Column("theirs USD", "money"), Column("ours USD", "money")]
     print_table([*columns, *amounts, Column("run", "count"), Column("", "name")], [_invoice_row(*each) for each in found])
 
 
 def show_variance_words(variance: Variance) -> None:
     """Say what is known of a variance."""
-    where = " ".join(filter(None, [variance.model, f"at {variance.provider}" if variance.provider else ""]))
+    where = plain(place_words(variance.model, variance.provider, variance.session))
     detail = f": {detail_words(variance.detail)}" if variance.detail else ""
     say(f"variance {variance.id}: {cause_words(variance.cause)}{detail}", style="bold")
-    say(f"{shown_nano(variance.amount_nano)} USD in {variance.items:,} differences{f', {plain(where)}' if where else ''}")
-    if variance.basis == Basis.INFERRED:
+    said = f"{shown_nano(variance.amount_nano)} USD in {counted(variance.items, 'difference')}"
+    say(f"{said}, {where}" if where else said)
+    if variance.basis == Basis.INFERRED and variance.items:
         say("It is inferred: of all that was tried, this alone fits the amounts.")
     if variance.alternatives:
         say("What fits as well:")
@@ -87,13 +104,14 @@ _VARIANCES = (
 
 
 def _variance_row(each: Variance) -> list[Cell]:
-    detail = f": {detail_words(each.detail)}" if each.detail else ""
+    fits = f": {counted(len(each.alternatives), 'explanation')} would fit" if each.alternatives else ""
+    detail = fits if each.cause == Cause.UNEXPLAINED else f": {detail_words(each.detail)}" if each.detail else ""
     inferred = " (inferred)" if each.basis == Basis.INFERRED else ""
     state = each.state + (" (tolerated)" if each.tolerated and each.state == "open" else "")
     return [
         each.id,
         f"{cause_words(each.cause)}{detail}{inferred}",
-        " at ".join(filter(None, [each.model, each.provider])),
+        place_words(each.model, each.provider, each.session),
         each.items,
         shown_nano(each.amount_nano),
         state,
@@ -105,7 +123,8 @@ def _invoice_row(invoice: Invoice, account: str, run: Reconciliation | None) -> 
     return [
         invoice.id,
         account,
-        biller_words(invoice) + (f", number {invoice.number}" if invoice.number else ""),
+        _bill_words(invoice) + (f", number {invoice.number}" if invoice.number else ""),
+        period_words(invoice.start, invoice.end),
         invoice.lines,
         "" if theirs is None else shown_nano(theirs),
         "" if run is None else shown_nano(run.ours_nano),

@@ -1,4 +1,5 @@
-"""A reconciliation as CSV: one row a step of the bridge and one a variance; and the evidence of variances, one row an item.
+"""A reconciliation as CSV: one row a step of the bridge and one a variance; and the evidence of variances, one row an item and
+one a request that would explain it.
 
 RFC 4180; amounts are integer nano-USD and decimal dollars with all nine decimals; a cell that could be taken for a formula by a
 spreadsheet gets an apostrophe before it.
@@ -10,16 +11,17 @@ from collections.abc import Iterable, Iterator
 
 from metering.domain.instants import format_instant
 from metering.domain.reconciliation.records import Evidence, ReconciliationReport, Variance
-from metering.domain.reconciliation.words import cause_words, detail_words
+from metering.domain.reconciliation.words import cause_words, day_words, detail_words
 from pricing.money import format_nano
 
 REPORT_COLUMNS = (
-    "row", "reconciliation", "invoice", "variance", "cause", "meaning", "detail", "provider", "model", "basis", "items",
-    "amount_nano_usd", "amount_usd", "state", "tolerated", "who", "reason", "decided_at", "adjustment", "alternatives",
+    "row", "reconciliation", "invoice", "variance", "cause", "meaning", "detail", "provider", "model", "session", "basis",
+    "items", "amount_nano_usd", "amount_usd", "state", "tolerated", "who", "reason", "decided_at", "adjustment", "alternatives",
 )  # fmt: skip
 EVIDENCE_COLUMNS = (
     "variance", "cause", "detail", "event_id", "source", "event_time", "provider", "model", "request_id", "invoice_line",
     "input_tokens", "cache_read_tokens", "output_tokens", "ours_nano_usd", "theirs_nano_usd", "difference_nano_usd",
+    "row", "session", "day", "explanation", "explains_nano_usd",
 )  # fmt: skip
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -46,14 +48,21 @@ def reconciliation_csv(report: ReconciliationReport) -> str:
 
 
 def evidence_csv(evidence: Iterable[tuple[Variance, Evidence]]) -> Iterator[str]:
-    """Yield the evidence row by row, the header first: a dispute may be about millions."""
-    yield _written(EVIDENCE_COLUMNS, ())
+    """Yield the evidence row by row, the header first: a dispute may be about millions.
+
+    Rows of ``difference`` add up to the variance. Rows of ``request`` are requests of ours that would explain a difference of
+    sums; what they explain stands in a column of its own, so that nothing is added up twice.
+    """
+    yield _row(EVIDENCE_COLUMNS)
     for variance, item in evidence:
         at = "" if item.event_time is None else format_instant(item.event_time)
-        used = (item.input_tokens, item.cache_read_tokens, item.output_tokens)
         request = (item.event_id, item.source, at, item.provider, item.model, item.request_id, item.line)
-        cause = (variance.id, variance.cause, variance.detail)
-        yield _row([*cause, *request, *used, item.ours_nano, item.theirs_nano, item.amount_nano])
+        used = (item.input_tokens, item.cache_read_tokens, item.output_tokens)
+        about = (item.session, day_words(item.day), item.explanation)
+        row = "request" if item.explanation else "difference"
+        difference, explains = (None, item.amount_nano) if item.explanation else (item.amount_nano, None)
+        amounts = (item.ours_nano, item.theirs_nano, difference)
+        yield _row([variance.id, variance.cause, variance.detail, *request, *used, *amounts, row, *about, explains])
 
 
 def _variance(each: Variance) -> dict[str, object]:
@@ -65,6 +74,7 @@ def _variance(each: Variance) -> dict[str, object]:
         "detail": detail_words(each.detail) if each.detail else "",
         "provider": each.provider,
         "model": each.model,
+        "session": each.session,
         "basis": each.basis,
         "items": each.items,
         "state": each.state,

@@ -128,7 +128,8 @@ def _row(each: Variance) -> str:
     inferred = ' <span class="tag">inferred</span>' if each.basis == Basis.INFERRED else ""
     fits = [explanation_words(name) for name in each.alternatives]
     others = "".join(f"<br><span class=dim>fits as well: {escape(words)}</span>" for words in fits)
-    about = "<br>".join(escape(part) for part in (each.model, each.provider) if part)
+    session = f"session {each.session}" if each.session else ""
+    about = "<br>".join(escape(part) for part in (each.model, each.provider, session) if part)
     tolerated = " <span class=dim>(tolerated)</span>" if each.tolerated and each.state == "open" else ""
     who = "" if each.who == "reconcile" else f"<br><span class=dim>{escape(each.who)}: {escape(each.reason)}</span>"
     return (

@@ -17,6 +17,7 @@ _NANO_DECIMALS = 9
 _FOREIGN = re.compile(r"[€£¥₹]|\b(EUR|GBP|JPY|CNY|INR|CHF|CAD|AUD)\b", re.IGNORECASE)
 _DECORATION = re.compile(r"US\$|\$|\bUSD\b|[\s\u00a0\u202f'_]", re.IGNORECASE)
 _PLAIN = re.compile(r"\d+(\.\d+)?([eE][+-]?\d{1,2})?|\.\d+", re.ASCII)
+_WHOLE = re.compile(r"-?\d{1,19}(\.0+)?", re.ASCII)
 _GROUPED = {mark: re.compile(rf"\d{{1,3}}(\{mark}\d{{3}})+(?!\d)", re.ASCII) for mark in ",."}
 
 
@@ -28,6 +29,7 @@ class Amounts:
             raise InvoiceError(f"a decimal mark is '.' or ',', got {decimal_mark[:10]!r}")
         self._mark = decimal_mark
         self._decimals = 0
+        self._taken_for_decimals = ""
 
     @property
     def unit_nano(self) -> int:
@@ -53,7 +55,7 @@ class Amounts:
     def nano(self, value: object, where: str) -> int:
         """Read a whole number of nano-USD."""
         text = str(value).strip()
-        if isinstance(value, int | str | Decimal) and not isinstance(value, bool) and re.fullmatch(r"-?\d{1,19}(\.0+)?", text):
+        if isinstance(value, int | str | Decimal) and not isinstance(value, bool) and _WHOLE.fullmatch(text):
             self._decimals = _NANO_DECIMALS
             return _bounded(int(text.partition(".")[0]), where)
         raise InvoiceError(f"{where}: {text[:40]!r} is not a whole number of nano-USD")
@@ -99,6 +101,9 @@ class Amounts:
                 )
         elif marks == ["."] and text.count(".") > 1:
             self._settle(",", shown, where)
+        elif marks == ["."] and not self._mark:
+            # A point is nearly always before decimals; should a comma turn out to be, this one was not.
+            self._taken_for_decimals = self._taken_for_decimals or shown
         thousands = "," if self._mark != "," else "."
         if thousands in text and not _GROUPED[thousands].match(text):
             return ""  # 12.34.56 is neither grouped by thousands nor a fraction
@@ -107,6 +112,11 @@ class Amounts:
     def _settle(self, mark: str, shown: str, where: str) -> None:
         if self._mark and self._mark != mark:
             raise InvoiceError(f"{where}: {shown[:40]!r} has another decimal mark than the amounts before ({self._mark!r})")
+        if mark == "," and self._taken_for_decimals and not self._mark:
+            raise InvoiceError(
+                f"{where}: {shown[:40]!r} has a decimal comma, and an amount before ({self._taken_for_decimals[:40]!r}) was"
+                " read with a decimal point; say which mark stands before decimals"
+            )
         self._mark = mark
 
 

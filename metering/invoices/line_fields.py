@@ -34,6 +34,7 @@ class LineReader:
 
     def __init__(self, options: ReadOptions) -> None:
         self.amounts = Amounts(options.decimal_mark)
+        self._readers = tuple(zip(AMOUNT_FIELDS, (self.amounts.dollars, self.amounts.cents, self.amounts.nano), strict=True))
         self.silent = 0
         self._options = options
         try:
@@ -48,11 +49,11 @@ class LineReader:
         """
         where = f"line {position}"
         value = values.get
-        check_currency(text_of(value("currency"), "currency", position))
-        check_account(text_of(value("account"), "account", position), self._options)
-        kind = text_of(value("kind"), "kind", position).casefold() or LineKind.USAGE
-        if kind not in _KINDS:
-            raise InvoiceError(f"{where}: the kind {kind[:40]!r} is none of {', '.join(sorted(_KINDS))}")
+        if "currency" in values:
+            check_currency(text_of(values["currency"], "currency", position))
+        if "account" in values:
+            check_account(text_of(values["account"], "account", position), self._options)
+        kind = self._kind(values["kind"], position) if "kind" in values else LineKind.USAGE
         texts = {name: text_of(values[name], name, position) for name in TEXT_FIELDS if name in values}
         quantities = {
             name: count
@@ -65,7 +66,7 @@ class LineReader:
             return None
         return InvoiceLine(
             position=position,
-            kind=_KINDS[kind],
+            kind=kind,
             amount_nano=amount,
             day=self.day(value("date"), where),
             requests=requests,
@@ -78,12 +79,17 @@ class LineReader:
         if not lines:
             raise InvoiceError("no line states an amount or a quantity; map the columns that do")
         if self.silent:
-            head.notes.append(f"{self.silent} lines state neither an amount nor a quantity, and are left out")
+            head.notes.append(f"left out, because neither an amount nor a quantity is stated: {self.silent} of the lines")
         head.unit_nano = self.amounts.unit_nano
 
+    def _kind(self, stated: object, position: int) -> LineKind:
+        kind = text_of(stated, "kind", position).casefold() or LineKind.USAGE
+        if kind not in _KINDS:
+            raise InvoiceError(f"line {position}: the kind {kind[:40]!r} is none of {', '.join(sorted(_KINDS))}")
+        return _KINDS[kind]
+
     def _amount(self, values: Mapping[str, object], where: str) -> int | None:
-        readers = (self.amounts.dollars, self.amounts.cents, self.amounts.nano)
-        for name, read in zip(AMOUNT_FIELDS, readers, strict=True):
+        for name, read in self._readers:
             stated = values.get(name)
             if stated is not None and stated != "":
                 return read(stated, f"{where}: {name}")

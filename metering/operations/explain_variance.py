@@ -1,11 +1,10 @@
 """Explain a variance: what is recorded of it, some of its evidence, and which price it speaks of."""
 
-from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.instants import format_instant
-from metering.domain.reconciliation.records import Decision, Evidence, Invoice, Reconciliation, Variance
-from metering.operations.export_evidence import export_evidence
+from metering.domain.reconciliation.records import VarianceExplained
+from metering.operations.export_evidence import export_evidence, first_requests
 from metering.operations.resolve_variance import show_variance
 from metering.storage.database import reading
 from metering.storage.price_tables import load_tables
@@ -14,27 +13,17 @@ from pricing.quoting import quote
 _RATE = "rate "
 
 
-class VarianceExplained(Struct, frozen=True):
-    """A variance with its evidence; ``price`` says the price that would explain it, where it is one."""
-
-    variance: Variance
-    run: Reconciliation
-    invoice: Invoice
-    decisions: tuple[Decision, ...]
-    evidence: tuple[Evidence, ...]
-    price: str | None
-
-
 def explain_variance(engine: Engine, variance_id: int, *, limit: int) -> VarianceExplained:
-    """Return a variance with at most ``limit`` of the differences that show it. Raises NotFoundError."""
+    """Return a variance with at most ``limit`` of the differences, and of the requests, that show it. Raises NotFoundError."""
     found = show_variance(engine, variance_id)
     evidence = tuple(item for _, item in export_evidence(engine, variance_id, limit=limit))
+    requests, in_all = first_requests(engine, variance_id, limit=limit)
     detail = found.variance.detail
     price = None
     if detail.startswith(_RATE) and detail.removeprefix(_RATE).isdecimal():
         with reading(engine) as connection:
             price = _price(connection, int(detail.removeprefix(_RATE)))
-    return VarianceExplained(found.variance, found.run, found.invoice, found.decisions, evidence, price)
+    return VarianceExplained(found.variance, found.run, found.invoice, found.decisions, evidence, requests, in_all, price)
 
 
 def _price(connection: Connection, rate_id: int) -> str | None:

@@ -1,8 +1,9 @@
 """Import a bill: keep the document as it came, read its lines, and make an invoice of them.
 
-The same document again is the invoice that it became. Another document about the same period supersedes the invoice before;
-both stay. A bill goes in with one transaction; one of more than a chunk of lines with one a chunk, and the invoice's own row
-with the last of them: what an interruption leaves is no invoice, and a later import of the document takes it away.
+The same document again is the invoice that it became. Another document that tells the same usage of the same period in the
+same way supersedes the invoice before; both stay. A bill goes in with one transaction; one of more than a chunk of lines with
+one a chunk, and the invoice's own row with the last of them: what an interruption leaves is no invoice, and a later import of
+the document takes it away.
 """
 
 import hashlib
@@ -44,8 +45,8 @@ from metering.storage.invoices import (
     insert_parts,
     invoice_of_document,
     invoice_with_id,
+    invoices_between,
     is_being_imported,
-    overlapping_invoices,
 )
 
 CHUNK = 50_000
@@ -247,30 +248,44 @@ def _stated_total(order: InvoiceOrder, head: InvoiceHead) -> int:
 
 
 def _placed(connection: Connection, invoice: Invoice, order: InvoiceOrder) -> Invoice:
-    """Return the invoice with the one that it supersedes. Raises InvoiceError where it overlaps another."""
-    if order.supersedes is not None:
-        before = invoice_with_id(connection, order.supersedes)
-        if before is None or before.account_id != invoice.account_id:
-            raise InvoiceError(f"there is no invoice {order.supersedes} of this account to supersede", "not_found")
-        if before.superseded_by is not None:
-            raise InvoiceError(f"invoice {before.id} is superseded already, by {before.superseded_by}", "already_exists")
-        return replace(invoice, supersedes_id=before.id)
-    others = [
-        other
-        for other in overlapping_invoices(connection, invoice.account_id, invoice.biller, invoice.start, invoice.end)
-        if other.grain == invoice.grain and other.provider == invoice.provider
+    """Return the invoice with the one that it supersedes, and with a note of what else is about its usage.
+
+    Raises InvoiceError where it overlaps another that says the same usage in the same way: it would be a second bill for it.
+    """
+    supersedes = None if order.supersedes is None else _to_supersede(connection, invoice, order.supersedes).id
+    known = invoices_between(connection, invoice.account_id, invoice.start, invoice.end)
+    others = [each for each in known if each.id != supersedes and each.coverage.overlaps(invoice.coverage)]
+    alike = [each for each in others if _manner(each) == _manner(invoice)]
+    if supersedes is None:
+        same = [each for each in alike if (each.start, each.end, each.number) == (invoice.start, invoice.end, invoice.number)]
+        supersedes = same[-1].id if same else None
+        if alike and not same and not order.beside:
+            other = alike[-1]
+            raise InvoiceError(
+                f"invoice {other.id} is about {format_instant(other.start)} until {format_instant(other.end)} already, which"
+                " overlaps: say that this one supersedes it, or that it stands beside it",
+                "overlapping_invoice",
+            )
+    notes = [
+        f"invoice {each.id}, by {each.grain}, is about some of the same usage: statements are corrected by one of the two alone"
+        for each in others
+        if each.id != supersedes
     ]
-    same = [other for other in others if (other.start, other.end, other.number) == (invoice.start, invoice.end, invoice.number)]
-    if same:
-        return replace(invoice, supersedes_id=same[-1].id)
-    if others and not order.beside:
-        other = others[-1]
-        raise InvoiceError(
-            f"invoice {other.id} is about {format_instant(other.start)} until {format_instant(other.end)} already, which"
-            " overlaps: say that this one supersedes it, or that it stands beside it",
-            "overlapping_invoice",
-        )
-    return invoice
+    return replace(invoice, supersedes_id=supersedes, notes=(*invoice.notes, *notes))
+
+
+def _manner(invoice: Invoice) -> tuple[str, str, str, tuple[str, ...]]:
+    """Say how an invoice tells usage: a total and the lines behind it are one bill told twice, and no two bills."""
+    return invoice.biller, invoice.provider, invoice.grain, tuple(sorted(invoice.routes))
+
+
+def _to_supersede(connection: Connection, invoice: Invoice, invoice_id: int) -> Invoice:
+    before = invoice_with_id(connection, invoice_id)
+    if before is None or before.account_id != invoice.account_id:
+        raise InvoiceError(f"there is no invoice {invoice_id} of this account to supersede", "not_found")
+    if before.superseded_by is not None:
+        raise InvoiceError(f"invoice {before.id} is superseded already, by {before.superseded_by}", "already_exists")
+    return before
 
 
 def _document(source: BinaryIO, order: InvoiceOrder) -> Document:

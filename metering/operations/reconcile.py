@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, Engine
 
+from metering.domain.amounts import shown_nano
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import format_instant
 from metering.domain.reconciliation.bridge import Bridge, Step, build_bridge
 from metering.domain.reconciliation.causes import ORDER, Cause
-from metering.domain.reconciliation.findings import Finding
-from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance
+from metering.domain.reconciliation.findings import Finding, Items
+from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance, VarianceKey
 from metering.domain.reconciliation.variances import (
     WHO_RECONCILES,
     Tolerance,
@@ -25,6 +26,7 @@ from metering.domain.reconciliation.variances import (
 )
 from metering.operations.steps.compare_bill import compare_bill
 from metering.operations.steps.comparison import Comparison
+from metering.operations.steps.newest_variances import newest_variances
 from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.alerts import NewAlert
@@ -38,7 +40,6 @@ from metering.storage.reconciliations import (
     insert_reconciliation,
     insert_variance,
     list_reconciliations,
-    newest_reconciliation,
     reconciliation_with_id,
     variances_of,
 )
@@ -63,7 +64,7 @@ def reconcile(
     findings = found.findings.sorted()
     build_bridge(found.ours_nano, found.theirs_nano, findings)
     with collector_paused(), writing(engine) as connection:
-        earlier = _earlier(connection, invoice)
+        earlier = {each.key: each for each in newest_variances(connection, invoice)}
         run = _run_of(invoice, found, tolerance, now)
         run_id = _record(connection, findings, run, earlier)
         report = _report(connection, run_id)
@@ -105,11 +106,11 @@ def _record(
     connection: Connection,
     findings: list[Finding],
     run: NewReconciliation,
-    earlier: Mapping[tuple[str, ...], Variance],
+    earlier: Mapping[VarianceKey, Variance],
 ) -> int:
     run_id = insert_reconciliation(connection, run)
     small = tolerated(findings, run.tolerance_nano)
-    written: set[tuple[str, ...]] = set()
+    written: set[VarianceKey] = set()
     for at, each in enumerate(findings):
         if not len(each.items):
             continue
@@ -122,19 +123,10 @@ def _record(
             alternatives=each.alternatives,
         )
         variance_id = insert_variance(connection, run_id, variance, each.items)
-        insert_decision(connection, _first_decision(variance_id, variance, earlier.get(variance[:4]), run.run_at))
-        written.add(variance[:4])
+        insert_decision(connection, _first_decision(variance_id, variance, earlier.get(variance.key), run.run_at))
+        written.add(variance.key)
     _record_leftovers(connection, run_id, earlier, written, run.run_at)
     return run_id
-
-
-def _earlier(connection: Connection, invoice: Invoice) -> dict[tuple[str, ...], Variance]:
-    """Return the variances of the newest run of the invoice, or of those that it supersedes."""
-    lineage = [invoice]
-    while lineage[-1].supersedes_id is not None:
-        lineage.append(_invoice(connection, lineage[-1].supersedes_id))
-    newest = newest_reconciliation(connection, [each.id for each in lineage])
-    return {} if newest is None else {each.key: each for each in variances_of(connection, newest.id)}
 
 
 def _first_decision(variance_id: int, variance: NewVariance, before: Variance | None, now: int) -> NewDecision:
@@ -145,7 +137,7 @@ def _first_decision(variance_id: int, variance: NewVariance, before: Variance | 
     elif (before.amount_nano, before.items) == (variance.amount_nano, variance.items):
         decision = NewDecision(variance_id, before.state, before.who, before.reason, before.decided_at)
     else:
-        said = f"was {before.state} at {before.amount_nano} nano-USD by {before.who}: {before.reason}"
+        said = f"was {before.state} at {shown_nano(before.amount_nano)} USD by {before.who}: {before.reason}"
         decision = NewDecision(variance_id, VarianceState.OPEN, WHO_RECONCILES, said[:LONGEST_REASON], now)
     if before is not None:
         decision = decision._replace(corrected_nano=before.corrected_nano, adjustment=before.adjustment)
@@ -153,16 +145,17 @@ def _first_decision(variance_id: int, variance: NewVariance, before: Variance | 
 
 
 def _record_leftovers(
-    connection: Connection, run_id: int, earlier: Mapping[tuple[str, ...], Variance], found: set[tuple[str, ...]], now: int
+    connection: Connection, run_id: int, earlier: Mapping[VarianceKey, Variance], found: set[VarianceKey], now: int
 ) -> None:
     """Record what was corrected and differs no longer: the correction is to be taken back, and somebody has to say so."""
     for key, before in earlier.items():
         if key in found or not before.corrected_nano:
             continue
         variance = NewVariance(*before.key, basis=before.basis, amount_nano=0, items=0, tolerated=0, alternatives=())
-        variance_id = insert_variance(connection, run_id, variance, ())
+        variance_id = insert_variance(connection, run_id, variance, Items())
         said = (
-            f"nothing differs any more, and statements were corrected by {before.corrected_nano} nano-USD ({before.adjustment})"
+            f"nothing differs any more, and statements were corrected by {shown_nano(before.corrected_nano)} USD:"
+            f" accepting it with a correction takes that back ({before.adjustment})"
         )
         decision = NewDecision(variance_id, VarianceState.OPEN, WHO_RECONCILES, said[:LONGEST_REASON], now)
         insert_decision(connection, decision._replace(corrected_nano=before.corrected_nano, adjustment=before.adjustment))
@@ -181,7 +174,7 @@ def _bridge(run: Reconciliation, found: tuple[Variance, ...]) -> Bridge:
     steps = tuple(
         Step(cause, sum(each.amount_nano for each in members), sum(each.items for each in members))
         for cause, members in by_cause.items()
-        if members
+        if any(each.items for each in members)
     )
     return Bridge(run.ours_nano, run.theirs_nano, steps)
 

@@ -15,9 +15,10 @@ from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.records import Decision, Invoice, Reconciliation, Variance
 from metering.domain.reconciliation.variances import VarianceState, check_decision
 from metering.operations.adjust_account import add_adjustment
+from metering.operations.steps.newest_variances import newest_variances
 from metering.storage.accounts import account_with_id
 from metering.storage.database import reading, writing
-from metering.storage.invoices import invoice_with_id
+from metering.storage.invoices import invoice_with_id, invoices_between
 from metering.storage.reconciliations import (
     NewDecision,
     decisions_of,
@@ -89,6 +90,7 @@ def _correct(connection: Connection, found: VarianceReport, decided: VarianceSta
     amount_nano = found.variance.amount_nano - found.variance.corrected_nano
     if not amount_nano:
         raise DomainError(f"statements are corrected by this amount already: {found.variance.adjustment or 'it is zero'}")
+    _refuse_second(connection, found.invoice)
     account = account_with_id(connection, found.invoice.account_id)
     if account is None:
         raise NotFoundError(f"there is no account {found.invoice.account_id}")
@@ -102,6 +104,19 @@ def _correct(connection: Connection, found: VarianceReport, decided: VarianceSta
         now=now,
     )
     return adjustment.reference
+
+
+def _refuse_second(connection: Connection, invoice: Invoice) -> None:
+    """Raise DomainError where statements were corrected by another invoice about some of the same usage."""
+    for other in invoices_between(connection, invoice.account_id, invoice.start, invoice.end):
+        if other.id == invoice.id or not other.coverage.overlaps(invoice.coverage):
+            continue
+        corrected = [each for each in newest_variances(connection, other) if each.corrected_nano]
+        if corrected:
+            raise DomainError(
+                f"statements are corrected by variance {corrected[0].id} of invoice {other.id} already, which is about some of"
+                " the same usage: a second correction would count it twice"
+            )
 
 
 def _report(connection: Connection, variance_id: int) -> VarianceReport:

@@ -4,15 +4,15 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
-from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from metering.domain.identity import stored_under
 from metering.storage.bulk import insert_new
 from metering.storage.charged_events import holding_replacements
 from metering.storage.events import stored_identities
 from metering.storage.series import all_sources
+from metering.storage.sql import among, listed
 from metering.storage.tables import billing_answers
 
 _INSERT = insert_new(billing_answers)
@@ -23,16 +23,18 @@ FROM unnest(CAST(%s AS uuid[]), CAST(%s AS bigint[]), CAST(%s AS bigint[])) AS n
 ORDER BY new.request_key
 ON CONFLICT DO NOTHING
 """
+_ANSWERED = "SELECT {key}, cost_nano FROM billing_answers WHERE request_key {among}"
+_ANSWERED_ON_POSTGRES = _ANSWERED.format(key="uuid_send(request_key)", among="= ANY(CAST(? AS uuid[]))")
 _KEYS_A_QUERY = 5_000
 
 _COLUMNS = """events.id, events.event_time, events.series_id, coalesce(events.charge_nano, 0), events.price_grade,
     events.status, events.quantity_grade"""
-_BY_EVENT = f"SELECT {_COLUMNS} FROM {{wanted}} JOIN events ON events.id = wanted.value WHERE events.event_time >= ?"
+_BY_EVENT = f"SELECT {_COLUMNS} FROM events WHERE events.id {{among}} AND events.event_time >= ?"
 _BY_ID = f"""
 SELECT wanted.value, {_COLUMNS} FROM events JOIN {{wanted}} ON wanted.value = events.{{column}}
 WHERE events.account_id = ? AND events.event_time >= ? AND events.{{column}} <> ''
 """
-_COPIES = "SELECT event_copies.id, event_copies.copy_of FROM {wanted} JOIN event_copies ON event_copies.id = wanted.value"
+_COPIES = "SELECT id, copy_of FROM event_copies WHERE id {among}"
 _OF_PERIOD = """
 SELECT events.inference_id, events.response_id, events.external_id, billing_answers.cost_nano
 FROM billing_answers JOIN events ON events.id = billing_answers.event_id
@@ -63,20 +65,20 @@ def insert_answers(connection: Connection, account_id: int, answers: Iterable[tu
     """
     rows = sorted(answers)
     if connection.dialect.name == "postgresql":
-        keys = [UUID(bytes=key) for key, _, _ in rows]
-        parameters = (account_id, now, keys, [event_id for _, event_id, _ in rows], [cost for _, _, cost in rows])
-        return connection.exec_driver_sql(_INSERT_ON_POSTGRES, parameters).rowcount
+        keys, event_ids, costs = (_array(column) for column in zip(*((key.hex(), *rest) for key, *rest in rows), strict=True))
+        return connection.exec_driver_sql(_INSERT_ON_POSTGRES, (account_id, now, keys, event_ids, costs)).rowcount
     return _INSERT.run(connection, [(bytearray(key), account_id, event_id, cost, now) for key, event_id, cost in rows])
 
 
 def answered(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
     """Return the costs that were told for keys."""
+    if connection.dialect.name == "postgresql":
+        return dict(_fetch(connection, _ANSWERED_ON_POSTGRES, (_array(key.hex() for key in keys),)))
     found: dict[bytes, int] = {}
     for start in range(0, len(keys), _KEYS_A_QUERY):
-        statement = select(billing_answers.c.request_key, billing_answers.c.cost_nano).where(
-            billing_answers.c.request_key.in_(keys[start : start + _KEYS_A_QUERY])
-        )
-        found.update({bytes(key): cost for key, cost in connection.execute(statement).all()})
+        part = keys[start : start + _KEYS_A_QUERY]
+        sql = _ANSWERED.format(key="request_key", among=f"IN ({', '.join('?' * len(part))})")
+        found.update(_fetch(connection, sql, tuple(part)))
     return found
 
 
@@ -92,10 +94,10 @@ def requests_with_ids(connection: Connection, account_id: int, ids: Sequence[str
             break
         identities = {stored_under(source, each, account_id): each for each in left}
         stored = {identities[key]: value.event_id for key, value in stored_identities(connection, list(identities)).items()}
-        copies = dict(_fetch(connection, _COPIES.format(wanted=_wanted(connection)), (_numbers(connection, stored.values()),)))
+        copies = dict(_fetch(connection, _COPIES.format(among=among(connection)), (listed(connection, stored.values()),)))
         events_of = {request_id: copies.get(event_id, event_id) for request_id, event_id in stored.items()}
-        sql = _BY_EVENT.format(wanted=_wanted(connection))
-        rows = _fetch(connection, sql, (_numbers(connection, events_of.values()), since))
+        sql = _BY_EVENT.format(among=among(connection))
+        rows = _fetch(connection, sql, (listed(connection, events_of.values()), since))
         requests = _with_later_charges(connection, rows)
         found.update({name: requests[event_id] for name, event_id in events_of.items() if event_id in requests})
     return found
@@ -113,7 +115,7 @@ def requests_with_provider_ids(
         left = [each for each in ids if each not in found]
         if not left:
             break
-        sql = _BY_ID.format(wanted=_wanted(connection, "text"), column=column)
+        sql = _BY_ID.format(wanted=_wanted(connection), column=column)
         rows = _fetch(connection, sql, (_texts(connection, left), account_id, since))
         requests = _with_later_charges(connection, [row[1:] for row in rows])
         found.update({row[0]: requests[row[1]] for row in rows if row[1] in requests})
@@ -136,15 +138,13 @@ def _with_later_charges(connection: Connection, rows: Sequence[tuple[Any, ...]])
     return found
 
 
-def _wanted(connection: Connection, kind: str = "bigint") -> str:
-    if connection.dialect.name == "postgresql":
-        return f"unnest(CAST(? AS {kind}[])) AS wanted(value)"
-    return "json_each(?) AS wanted"
+def _wanted(connection: Connection) -> str:
+    return "unnest(CAST(? AS text[])) AS wanted(value)" if connection.dialect.name == "postgresql" else "json_each(?) AS wanted"
 
 
-def _numbers(connection: Connection, values: Iterable[int]) -> Any:
-    listed = sorted(set(values))
-    return listed if connection.dialect.name == "postgresql" else json.dumps(listed)
+def _array(values: Iterable[object]) -> str:
+    """Write numbers or hexadecimal digits as PostgreSQL reads an array: the driver would look at each element of a list."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 def _texts(connection: Connection, values: Sequence[str]) -> Any:

@@ -11,7 +11,7 @@ from metering.domain.instants import MICROS_PER_DAY
 from metering.domain.reconciliation.invoices import NO_QUANTITIES, InvoiceLine
 from metering.domain.reconciliation.records import Invoice
 from metering.storage.bulk import insert_all
-from metering.storage.sql import halved_sum, whole_sum
+from metering.storage.sql import among, halved_sum, listed, whole_sum
 from metering.storage.tables import invoice_documents, invoice_lines, invoice_parts, invoices
 
 _INSERT_LINES, _INSERT_PARTS = insert_all(invoice_lines), insert_all(invoice_parts)
@@ -151,11 +151,10 @@ def list_invoices(
     return [_invoice(row) for row in connection.execute(statement)]
 
 
-def overlapping_invoices(connection: Connection, account_id: int, biller: str, start: int, end: int) -> list[Invoice]:
-    """Return what the biller's invoices that nothing supersedes say of a part of ``[start, end)``, oldest first."""
+def invoices_between(connection: Connection, account_id: int, start: int, end: int) -> list[Invoice]:
+    """Return the account's invoices about a part of ``[start, end)`` that nothing supersedes, oldest first."""
     statement = _INVOICES.where(
         invoices.c.account_id == account_id,
-        invoices.c.biller == biller,
         invoices.c.period_start < end,
         invoices.c.period_end > start,
         _superseding.c.id.is_(None),
@@ -240,10 +239,12 @@ def usage_lines(connection: Connection, invoice_id: int, *, naming_requests: boo
 def lines_at(connection: Connection, invoice_id: int, positions: Sequence[int]) -> dict[int, InvoiceLine]:
     """Return the lines at these positions."""
     found = {}
+    sql = f"SELECT * FROM invoice_lines WHERE document_id = ? AND position {among(connection)}"
+    if connection.dialect.name == "postgresql":
+        sql = sql.replace("?", "%s")
     for start in range(0, len(positions), 5_000):
-        part = positions[start : start + 5_000]
-        statement = select(invoice_lines).where(invoice_lines.c.document_id == invoice_id, invoice_lines.c.position.in_(part))
-        found.update({row.position: _line(row) for row in connection.execute(statement)})
+        part = listed(connection, positions[start : start + 5_000])
+        found.update({row.position: _line(row) for row in connection.exec_driver_sql(sql, (invoice_id, part)).all()})
     return found
 
 

@@ -3,7 +3,6 @@
 Requests stream by in chunks along the index of (account, event time), as plain tuples: a bill may be about millions.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -15,8 +14,8 @@ from metering.domain.instants import MICROS_PER_HOUR
 from metering.domain.spend import parts_of_days, whole_days
 from metering.storage.charged_events import holding_replacements
 from metering.storage.ledger import entries
-from metering.storage.sql import halved_sum, whole_sum
-from metering.storage.tables import rollups, series
+from metering.storage.sql import among, halved_sum, listed, whole_sum
+from metering.storage.tables import receipts, rollups, series
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS, Quantities
 
@@ -36,8 +35,8 @@ _DETAILS_A_QUERY = 5_000
 _DETAILS = f"""
 SELECT events.id, events.event_time, events.series_id, coalesce(events.charge_nano, 0), events.price_grade, events.rate_id,
     events.other_quantities, {", ".join(f"events.{kind}" for kind in COLUMN_KINDS)}
-FROM {{wanted}} JOIN events ON events.id = wanted.value
-WHERE events.event_time BETWEEN ? AND ?
+FROM events
+WHERE events.id {{among}} AND events.event_time BETWEEN ? AND ?
 """
 _other_kinds = msgspec.json.Decoder(dict[str, int]).decode
 
@@ -102,20 +101,26 @@ def request_rows(connection: Connection, account_id: int, start: int, end: int) 
 def request_details(connection: Connection, requests: Mapping[int, int]) -> dict[int, RequestDetails]:
     """Return what requests used; ``requests`` are times by event id, so that only their months are looked at."""
     found: dict[int, RequestDetails] = {}
-    on_postgres = connection.dialect.name == "postgresql"
-    sql = _DETAILS.format(wanted="unnest(CAST(? AS bigint[])) AS wanted(value)" if on_postgres else "json_each(?) AS wanted")
+    sql = _DETAILS.format(among=among(connection))
     ids = sorted(requests)
     for at in range(0, len(ids), _DETAILS_A_QUERY):
         part = ids[at : at + _DETAILS_A_QUERY]
         times = [requests[each] for each in part]
         later = holding_replacements(connection, part)
-        rows = _fetch(connection, sql, (part if on_postgres else json.dumps(part), min(times), max(times)))
+        rows = _fetch(connection, sql, (listed(connection, part), min(times), max(times)))
         for event_id, time, series_id, charge, grade, rate_id, others, *counts in rows:
             quantities = Quantities(**dict(zip(COLUMN_KINDS, counts, strict=True)), **(_other_kinds(others) if others else {}))
             holding = later.get(event_id)
             if holding is not None:
                 series_id, charge, rate_id, grade, _ = holding  # noqa: PLW2901 - what holds takes the place of what was first
             found[event_id] = RequestDetails(event_id, time, series_id, charge, grade, rate_id or 0, quantities)
+    return found
+
+
+def first_event_after(connection: Connection, instant: int) -> int | None:
+    """Return the id from which on events arrived after an instant; None where none did."""
+    statement = select(func.min(receipts.c.first_event_id)).where(receipts.c.received_at > instant)
+    found: int | None = connection.execute(statement).scalar_one()
     return found
 
 

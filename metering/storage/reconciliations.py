@@ -1,13 +1,14 @@
 """Reconciliations: what runs found, and what was decided about it. Append-only."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, func, insert, select
 
-from metering.domain.reconciliation.findings import Item
-from metering.domain.reconciliation.records import Decision, Reconciliation, Variance
+from metering.domain.reconciliation.findings import Item, Items
+from metering.domain.reconciliation.records import Decision, Reconciliation, Variance, VarianceKey
 from metering.storage.bulk import insert_all
 from metering.storage.sql import halved_sum, whole_sum
 from metering.storage.tables import reconciliations, variance_decisions, variance_items, variances
@@ -39,11 +40,17 @@ class NewVariance(NamedTuple):
     detail: str
     provider: str
     model: str
+    session: str
     basis: str
     amount_nano: int
     items: int
     tolerated: int
     alternatives: tuple[str, ...]
+
+    @property
+    def key(self) -> VarianceKey:
+        """What it is recognised by in another run."""
+        return self.cause, self.detail, self.provider, self.model, self.session
 
 
 class NewDecision(NamedTuple):
@@ -65,17 +72,14 @@ def insert_reconciliation(connection: Connection, run: NewReconciliation) -> int
     return run_id
 
 
-def insert_variance(connection: Connection, run_id: int, variance: NewVariance, items: Iterable[Item]) -> int:
+def insert_variance(connection: Connection, run_id: int, variance: NewVariance, items: Items) -> int:
     """Append a variance with what shows it; return its id."""
     values = variance._asdict() | {"reconciliation_id": run_id, "alternatives": json.dumps(list(variance.alternatives))}
     variance_id: int = connection.execute(insert(variances).values(**values).returning(variances.c.id)).scalar_one()
-    flat: list[Any] = []
-    for number, item in enumerate(items):
-        flat += (variance_id, number, *item)
-        if len(flat) >= _CHUNK * 7:
-            _INSERT_ITEMS.run_flat(connection, flat)
-            flat = []
-    _INSERT_ITEMS.run_flat(connection, flat)
+    for start in range(0, len(items), _CHUNK):
+        numbered = enumerate(items.rows(start, start + _CHUNK), start)
+        flat = list(chain.from_iterable((variance_id, number, *row) for number, row in numbered))
+        _INSERT_ITEMS.run_flat(connection, flat)
     return variance_id
 
 

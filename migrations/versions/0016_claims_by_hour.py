@@ -1,14 +1,14 @@
 """Claims on SQLite by the hour of their events: what is written now lies on few pages, however large the log is.
 
 Revision: 0016
-Follows: 0014
+Follows: 0015
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0016"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 

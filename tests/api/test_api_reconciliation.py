@@ -166,3 +166,26 @@ def test_an_open_variance_is_an_alert_of_its_account(metered, admin, acme):
     (alert,) = acme.get("/v1/alerts?type=reconciliation.variance_found").json()["items"]
     assert (alert["account"], alert["data"]["invoice"]) == ("acme", 1)
     assert len(list_alerts(metered.meter.engine, type_=None, account_id=None, before=None, limit=10)) == 1
+
+
+def test_a_variance_of_sums_answers_with_the_requests_behind_it_and_its_csv_lists_them(metered, admin):
+    metered.meter.ingest(*(request(number, status=500) for number in range(10, 13)))
+    bill = f"provider,amount_nano_usd\ntogether,{8 * CHARGE}\n"
+    invoice = send_bill(admin, bill).json()["invoice"]["id"]
+    run = admin.post("/v1/reconciliations", json={"invoice": invoice}).json()
+    (variance,) = run["variances"]
+    assert (variance["cause"], variance["session"], variance["amount_nano_usd"]) == ("failed_billed", None, 3 * CHARGE)
+    address = f"/v1/reconciliations/{run['id']}/variances/{variance['id']}"
+    shown = admin.get(address, params={"evidence": 2}).json()
+    assert [(each["event_id"], each["explains_nano_usd"], each["explanation"]) for each in shown["requests"]] == [
+        ("r10", CHARGE, "failed_billed"),
+        ("r11", CHARGE, "failed_billed"),
+    ]
+    assert (shown["requests_in_all"], shown["invoice"]) == (3, invoice)
+    rows = list(csv.DictReader(admin.get(f"{address}.csv").text.splitlines()))
+    assert [(row["row"], row["event_id"]) for row in rows] == [
+        ("difference", ""),
+        ("request", "r10"),
+        ("request", "r11"),
+        ("request", "r12"),
+    ]

@@ -153,3 +153,19 @@ def test_what_does_not_fit_as_a_table_is_a_list_of_each_row(busy):
     assert "charges of  reconcile-with-the-provider, meta-llama/Llama-" in lines
     assert "            3.3-70B-Instruct, 2026-11-01 until 2026-12-01" in lines
     assert lines[lines.index("before      0.00") + 1] == "after       0.00"
+
+
+@pytest.mark.parametrize("columns", [80, 100, 120])
+def test_a_reconciliation_breaks_no_word_and_no_date(used, columns):
+    bill = used.folder / "bill.csv"
+    bill.write_text("date,provider,model,amount\n2025-11-24,together,mistralai/mixtral8x22binstruct,1246123.5\n")
+    used.done("reconcile", "import", bill, "--account", "research-and-development", "--month", "2025-11")
+    used.run("reconcile", "run")
+    expected = {
+        ("show",): {"development", "huggingface", "2025-11-01", "2025-12-01", "1,246,123.50"},
+        ("show", "1"): {"metered", "variance", "mistralai/", "mixtral8x22binstruct", "1,246,123.50"},
+        ("explain", "1"): {"mistralai/", "mixtral8x22binstruct", "2025-11-24", "1,246,123.50"},
+    }
+    for arguments, words in expected.items():
+        told = " ".join(in_terminal(used, columns, "reconcile", *arguments))
+        assert [word for word in words if word not in told] == []

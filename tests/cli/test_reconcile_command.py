@@ -149,3 +149,50 @@ def test_the_bill_is_fetched_with_the_token_of_the_environment(metered):
         assert "the bill agrees, to the nano-dollar" in output
         assert hugging_face.requests[0]["authorization"] == "Bearer hf_secret"
         assert "hf_secret" not in output + metered.errors
+
+
+def test_a_report_has_the_form_that_its_name_asks_for_and_no_other(metered, tmp_path):
+    imported(metered, *range(9))
+    metered.run("reconcile", "run")
+    for name in ("report.pdf", "evidence.xlsx"):
+        metered.run("reconcile", "export", "1", "--output", tmp_path / name)
+        assert (metered.code, "write .html or .csv" in metered.errors) == (2, True)
+        assert not (tmp_path / name).exists()
+    metered.done("reconcile", "export", "1", "--as", "csv", "--output", tmp_path / "report.txt")
+    assert (tmp_path / "report.txt").read_text().startswith("row,reconciliation,")
+
+
+def test_a_tolerance_below_zero_is_refused(metered):
+    imported(metered, *range(9))
+    metered.run("reconcile", "run", "--tolerance", "-1")
+    assert (metered.code, "0 or more" in metered.errors) == (2, True)
+
+
+def test_one_is_said_as_one(metered):
+    imported(metered, *range(9))
+    metered.run("reconcile", "run")
+    assert "in 1 difference, llama at together" in metered.done("reconcile", "explain", "1")
+
+
+def test_a_variance_of_sums_is_explained_with_the_requests_behind_it(metered):
+    path = metered.folder / "sums.csv"
+    path.write_text(f"provider,amount_nano_usd\ntogether,{10 * CHARGE * 105 // 100}\n")
+    metered.done("reconcile", "import", path, "--account", "acme", "--month", "2026-11")
+    metered.run("reconcile", "run")
+    output = metered.done("reconcile", "explain", "1", "--limit", "2")
+    assert "1.05 times our amounts" in output
+    assert "10 requests of ours are what it is about" in output
+    assert "... of 10: `metering reconcile export 1 --variance 1` has all" in output
+    assert len(metered.done("reconcile", "export", "1", "--variance", "1").splitlines()) == 12
+    assert metered.json("reconcile", "explain", "1")["requests_in_all"] == 10
+
+
+def test_of_very_many_variances_the_largest_are_shown(metered):
+    path = metered.folder / "sessions.csv"
+    path.write_text("session,amount_nano_usd\n" + "".join(f"session-{n},{1_000_000 + n}\n" for n in range(103)))
+    metered.done("reconcile", "import", path, "--account", "acme", "--month", "2026-11")
+    output = metered.run("reconcile", "run")
+    assert output.count("session session-") == 99  # and what was metered without a session
+    assert "session-102 " in output
+    assert "session-3 " not in output
+    assert "... and 4 smaller variances: `metering reconcile export 1` has all" in output

@@ -19,8 +19,9 @@ HOSTILE = "<script>alert(1)</script>"
 def variance(**overrides):
     fields = {
         "id": 1, "reconciliation_id": 1, "cause": "quantity", "detail": "cached_as_input", "provider": "together",
-        "model": "llama", "basis": "inferred", "amount_nano": 1_000_000_001, "items": 3, "tolerated": False, "alternatives": (),
-        "state": "open", "who": "reconcile", "reason": "found", "decided_at": 0, "corrected_nano": 0, "adjustment": "",
+        "model": "llama", "session": "", "basis": "inferred", "amount_nano": 1_000_000_001, "items": 3, "tolerated": False,
+        "alternatives": (), "state": "open", "who": "reconcile", "reason": "found", "decided_at": 0,
+        "corrected_nano": 0, "adjustment": "",
     }  # fmt: skip
     return Variance(**fields | overrides)
 
@@ -99,7 +100,7 @@ def test_the_rows_of_the_csv_lead_from_ours_to_theirs():
 
 
 def test_text_that_a_spreadsheet_would_run_is_made_inert_and_amounts_stay_numbers():
-    item = Evidence("=1+1", "@x", None, "-p", "+m", "\tid", 3, 1, 2, 3, -5, None, -5)
+    item = Evidence(event_id="=1+1", source="@x", provider="-p", model="+m", request_id="\tid", ours_nano=-5, amount_nano=-5)
     (head, row) = csv.reader("".join(evidence_csv([(variance(), item)])).splitlines())
     told = dict(zip(head, row, strict=True))
     assert (told["event_id"], told["source"], told["provider"], told["model"]) == ("'=1+1", "'@x", "'-p", "'+m")
@@ -116,6 +117,7 @@ def test_text_that_a_spreadsheet_would_run_is_made_inert_and_amounts_stay_number
         ("day 20000", "the day 2024-10-04"),
         ("model together/a:b", "a:b at together"),
         ("rate 7", "the price of rate 7"),
+        ("x 1.05", "1.05 times our amounts"),
         (
             "quantity:cached_as_input+price:rate 3 | period_edge:+2 h",
             "billed for another quantity: cached tokens charged as input and billed at another price: the price of rate 3; or"

@@ -59,6 +59,15 @@ def test_the_decimal_mark_does_not_change_within_a_document():
         amounts.dollars("12,50", "line 2")
 
 
+def test_a_point_that_was_taken_for_decimals_before_a_comma_turned_out_to_be_is_no_guess_that_stays():
+    amounts = Amounts()
+    assert amounts.dollars("1.234", "line 1") == 1_234_000_000
+    with pytest.raises(InvoiceError, match=r"line 2.*'1.234'.*decimal point; say which mark"):
+        amounts.dollars("0,05", "line 2")
+    told = Amounts(",")
+    assert (told.dollars("1.234", "line 1"), told.dollars("0,05", "line 2")) == (1_234_000_000_000, 50_000_000)
+
+
 @pytest.mark.parametrize("text", ["€12.30", "12.30 EUR", "£1", "CHF 5"])
 def test_another_currency_is_refused_by_its_name(text):
     with pytest.raises(InvoiceError) as error:

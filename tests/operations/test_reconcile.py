@@ -264,7 +264,7 @@ def test_a_decision_holds_in_the_next_run_while_the_amount_is_the_same(ten):
     later = reconcile(ten.engine, report.invoice.id, bundled_plans(), tolerance=Tolerance(), now=AFTER + 2)
     (reopened,) = later.variances
     assert (reopened.state, reopened.who) == ("open", "reconcile")
-    assert reopened.reason == f"was disputed at {-CHARGE} nano-USD by ada: asked them"
+    assert reopened.reason == "was disputed at -0.00012 USD by ada: asked them"
     # What was shown before is shown as it was.
     assert show_reconciliation(ten.engine, report.run.id).variances[0].state == "disputed"
 

@@ -12,6 +12,7 @@ class Cause(StrEnum):
     REFUND = "refund"
     QUANTITY = "quantity"
     PRICE = "price"
+    MARKUP = "markup"
     OTHER_ROUTE_BILLED = "other_route_billed"
     FAILED_BILLED = "failed_billed"
     NEVER_CHARGED = "never_charged"
@@ -37,6 +38,7 @@ WORDS: dict[Cause, str] = {
     Cause.REFUND: "taken back on their bill",
     Cause.QUANTITY: "billed for another quantity",
     Cause.PRICE: "billed at another price",
+    Cause.MARKUP: "billed at our amounts times a constant factor",
     Cause.OTHER_ROUTE_BILLED: "billed although another party bills that route",
     Cause.FAILED_BILLED: "failed requests that were billed",
     Cause.NEVER_CHARGED: "listed with no charge",

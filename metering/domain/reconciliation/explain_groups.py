@@ -9,19 +9,17 @@ from collections.abc import Iterable, Sequence
 from metering.domain.errors import DomainError
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explanations import Candidate, combined, in_order, written
-from metering.domain.reconciliation.findings import FindingKey, Findings, Item
+from metering.domain.reconciliation.findings import FindingKey, Findings, Item, Place
 from metering.domain.reconciliation.group_hypotheses import HYPOTHESES, Supposed, exact_nano, rounding_slack
 from metering.domain.reconciliation.invoices import Coverage, InvoiceLine
 from metering.domain.reconciliation.pair_hypotheses import Versions, kinds_that_differ, stated_quantities
 from metering.domain.reconciliation.requests import Standing
-from metering.domain.reconciliation.undecided import Undecided
+from metering.domain.reconciliation.undecided import NO_REACH, Undecided
 from metering.domain.reconciliation.usage_groups import EdgeUsage, Group, GroupKey, OurUsage, dimensions_of, grouped
 from pricing.quantities import ALL_KINDS, Quantities
 
 CHANCE_PERCENT = 5
 """Beyond this chance that something fits by accident, nothing that fits is named."""
-
-MOST_LISTED = 5
 
 
 class UnvaluedUsageError(DomainError):
@@ -60,7 +58,7 @@ class GroupExplainer:
 
     def _is_refund(self, line: InvoiceLine) -> bool:
         amount = line.amount_nano or 0
-        key = FindingKey(Cause.REFUND, provider=line.provider, model=line.model)
+        key = FindingKey(Cause.REFUND, "", line.provider, line.model, line.session)
         if amount < 0:
             self.findings.add(key, Item(None, line.position, None, amount, amount))
         return amount < 0
@@ -69,50 +67,41 @@ class GroupExplainer:
         ours, theirs = group.amount_nano, group.theirs
         self.ours_nano += ours
         self.requests += group.requests
-        provider, model = _names(key, group)
+        place = _place(key, group)
         if not theirs.lines:
-            self.findings.add(FindingKey(Cause.MISSING_THERE, "", provider, model), Item(None, None, ours, None, -ours))
+            self.findings.add(FindingKey(Cause.MISSING_THERE, "", *place), Item(None, None, ours, None, -ours))
             return
         if theirs.amount_nano is None:
-            self._value(group, provider, model)
+            self._value(group, place)
             return
         self.matched_nano += max(0, min(theirs.amount_nano, ours))
-        self._compare(group, provider, model, whole=whole)
+        self._compare(group, place, whole=whole)
 
-    def _compare(self, group: Group, provider: str, model: str, *, whole: bool) -> None:
+    def _compare(self, group: Group, place: Place, *, whole: bool) -> None:
         ours, theirs = group.amount_nano, group.theirs
         difference = (theirs.amount_nano or 0) - ours
         quantity, detail = _stated_difference(group)
         item = Item(None, theirs.position, ours, theirs.amount_nano, difference)
+        # As many requests, rounded up each, and once more what is stated: so far a product of ours can be from theirs.
+        reach = self._bound(group) + group.requests
         if quantity and abs(difference) > self._bound(group):
-            self.findings.add(FindingKey(Cause.QUANTITY, detail, provider, model), item._replace(amount_nano=quantity))
-            item = item._replace(amount_nano=difference - quantity)
+            self.findings.add(FindingKey(Cause.QUANTITY, detail, *place), item._replace(amount_nano=quantity))
+            item, reach = item._replace(amount_nano=difference - quantity), NO_REACH
         if not item.amount_nano:
             return
         bound = self._bound(group) + (rounding_slack(group.requests) if group.billed else 0)
         if abs(item.amount_nano) <= bound:
-            self.findings.add(FindingKey(Cause.ROUNDING, "", provider, model), item)
+            self.findings.add(FindingKey(Cause.ROUNDING, "", *place), item)
             return
         fits, named = self._fitting(group, item.amount_nano, whole=whole)
-        if fits and named:
-            self._undecided.add(provider, model, fits, item)
+        plain = None if fits and named else _plain_cause(group)
+        if plain is not None:
+            self.findings.add(FindingKey(plain, "", *place), item)
+        elif named:
+            self._undecided.add(place, fits, item, reach=reach)
         else:
-            self._leave(group, FindingKey(Cause.UNEXPLAINED, "", provider, model), item, fits)
-
-    def _leave(self, group: Group, key: FindingKey, item: Item, fits: Sequence[Candidate]) -> None:
-        """Nothing is put forward for an amount; what can be said of it without a guess is said."""
-        standings = {each.standing for each in group.ours}
-        if not standings:
-            self.findings.add(key._replace(cause=Cause.MISSING_HERE), item)
-        elif standings <= {Standing.UNPRICED, Standing.FAILED} and Standing.UNPRICED in standings:
-            self.findings.add(key._replace(cause=Cause.UNPRICED_HERE), item)
-        elif standings <= {Standing.UNKNOWN_ROUTE, Standing.FAILED} and Standing.UNKNOWN_ROUTE in standings:
-            self.findings.add(key._replace(cause=Cause.UNKNOWN_ROUTE), item)
-        else:
-            names = tuple(written(each.explanation) for each in fits[:MOST_LISTED])
-            found = self.findings.of(key._replace(detail=" | ".join(names)))
-            found.items.add(item)
-            found.alternatives = names
+            names = tuple(written(each.explanation) for each in fits)
+            self._undecided.add(place, (), item, reach=reach, possible=names)
 
     def _fitting(self, group: Group, difference: int, *, whole: bool) -> tuple[list[Candidate], bool]:
         """Return the candidates that fit, alone or else in pairs, and whether fitting is more than chance."""
@@ -138,13 +127,13 @@ class GroupExplainer:
         """Return what rounding of the amounts that are stated can explain; a nano-dollar hides nothing."""
         return self._unit * group.theirs.lines if self._unit > 1 else 0
 
-    def _value(self, group: Group, provider: str, model: str) -> None:
+    def _value(self, group: Group, place: Place) -> None:
         """Compare quantities where the invoice states no amounts, at our prices."""
         difference, detail = _stated_difference(group)
         self.valued_nano += group.amount_nano + difference
         self.matched_nano += max(0, min(group.amount_nano + difference, group.amount_nano))
         item = Item(None, group.theirs.position, group.amount_nano, group.amount_nano + difference, difference)
-        self.findings.add(FindingKey(Cause.QUANTITY, detail, provider, model), item)
+        self.findings.add(FindingKey(Cause.QUANTITY, detail, *place), item)
 
 
 _SCALE = 1_000_000
@@ -161,11 +150,23 @@ def _pairs(tried: Sequence[Supposed]) -> Iterable[Supposed]:
                 )
 
 
-def _names(key: GroupKey, group: Group) -> tuple[str, str]:
-    """Return provider and model as we spell them."""
+def _plain_cause(group: Group) -> Cause | None:
+    """Return what can be said without a guess of an amount for which nothing is put forward; None where nothing can."""
+    standings = {each.standing for each in group.ours}
+    if not standings:
+        return Cause.MISSING_HERE
+    if standings <= {Standing.UNPRICED, Standing.FAILED} and Standing.UNPRICED in standings:
+        return Cause.UNPRICED_HERE
+    if standings <= {Standing.UNKNOWN_ROUTE, Standing.FAILED} and Standing.UNKNOWN_ROUTE in standings:
+        return Cause.UNKNOWN_ROUTE
+    return None
+
+
+def _place(key: GroupKey, group: Group) -> Place:
+    """Return provider and model as we spell them, and the session."""
     provider = next((each.provider for each in group.ours), key.provider) if key.provider else ""
     model = next((each.model for each in group.ours), key.model) if key.model else ""
-    return provider, model
+    return Place(provider, model, key.session)
 
 
 def _stated_difference(group: Group) -> tuple[int, str]:

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explanations import Candidate, Part
-from metering.domain.reconciliation.findings import FindingKey, Findings, Item
+from metering.domain.reconciliation.findings import FindingKey, Findings, Item, Place
 from metering.domain.reconciliation.invoices import Coverage, InvoiceLine
 from metering.domain.reconciliation.pair_hypotheses import (
     Versions,
+    Within,
     candidates_of,
     kinds_that_differ,
     pairs_of,
     priced,
     stated_quantities,
+    supposed_of,
     versions_of,
 )
 from metering.domain.reconciliation.period_shift import (
@@ -31,6 +33,9 @@ from pricing.rates import Rate
 
 PLACEHOLDER_NANO = 10_000_000
 """What Hugging Face records for a request of a third party until its cost comes."""
+
+LEAST_WITH_FACTOR = 3
+"""One request may be any short factor dearer; three that share one hardly are by accident."""
 
 _OF_STANDING = {
     Standing.OTHER_ROUTE: Cause.OTHER_ROUTE_BILLED,
@@ -58,7 +63,7 @@ class RequestExplainer:
         self._unit = unit_nano
         self._versions = versions
         self._rates: dict[tuple[str, str, int], list[Rate]] = {}
-        self._undecided = Undecided()
+        self._undecided = Undecided(least=LEAST_WITH_FACTOR)
         self._edges = Edges(coverage.start, coverage.end)
         self._missing: list[OurRequest] = []
         self._observed: set[str] = set()
@@ -136,7 +141,7 @@ class RequestExplainer:
         kept: list[InvoiceLine] = []
         seen = set()
         for line in lines:
-            content = (line.amount_nano, tuple(sorted(line.quantities.items())))
+            content = (line.amount_nano, tuple(sorted(line.quantities.items())) if line.quantities else ())
             if content in seen:
                 self._add(Cause.DUPLICATE_THERE, request, [line], line.amount_nano or 0)
             else:
@@ -161,23 +166,22 @@ class RequestExplainer:
         elif theirs == PLACEHOLDER_NANO and self._unit < PLACEHOLDER_NANO:
             self._add(Cause.PLACEHOLDER, request, lines, difference)
         else:
-            fits = self._fitting(request, stated, difference)
-            self._undecided.add(request.provider, request.model, fits, item)
+            fits = self._fitting(request, stated, theirs)
+            self._undecided.add(Place(request.provider, request.model), fits, item, reach=self._unit + 1)
 
-    def _fitting(self, request: OurRequest, stated: dict[str, int], difference: int) -> list[Candidate]:
-        others = self._others(request)
-        alone = candidates_of(request, stated, others)
-        quantities = [each for each in alone if each.explanation[0].cause is Cause.QUANTITY]
-        if stated:
-            self._observed.update(each.explanation[0].detail for each in quantities)
-        fits = [each for each in alone if each.amounts[0] and abs(each.total - difference) <= self._unit]
-        if not fits:
-            pairs = pairs_of(request, stated, others)
-            fits = [each for each in pairs if all(each.amounts) and abs(each.total - difference) <= self._unit]
-        if not fits and stated and quantities:
+    def _fitting(self, request: OurRequest, stated: dict[str, int], theirs_nano: int) -> list[Candidate]:
+        others, supposed = self._others(request), supposed_of(request, stated)
+        within = Within(theirs_nano - self._unit, theirs_nano + self._unit)
+        is_fact = bool(stated and supposed)
+        if is_fact:
+            self._observed.add(supposed[0].name)
+        fits = candidates_of(request, supposed, [] if is_fact else others, within) or pairs_of(
+            request, supposed, others, within
+        )
+        if not fits and is_fact:
             # What the line states is a fact, also where it is not the whole of the difference.
-            fact = quantities[0]
-            fits = [Candidate((*fact.explanation, Part(Cause.UNEXPLAINED)), (*fact.amounts, 0))]
+            fact = supposed[0]
+            fits = [Candidate((fact.part, Part(Cause.UNEXPLAINED)), (fact.amount_nano - request.amount_nano, 0))]
         return fits
 
     def _others(self, request: OurRequest) -> list[Rate]:

@@ -17,15 +17,30 @@ Explanation = tuple[Part, ...]
 
 
 class Candidate(NamedTuple):
-    """An explanation and what each of its parts would add to our figure, nano-USD."""
+    """An explanation and what each of its parts would add to our figure, nano-USD.
+
+    ``rough`` is the part that is only known to the rounding of each request; None: all of them are known exactly.
+    """
 
     explanation: Explanation
     amounts: tuple[int, ...]
+    rough: int | None = -1
 
     @property
     def total(self) -> int:
         """All that it would add."""
         return sum(self.amounts)
+
+    def share_out(self, difference: int) -> tuple[int, ...]:
+        """Return what each part explains of a difference: the rough one takes what the others leave of it.
+
+        Where all are exact they stay what they are, and what is left is the rounding of whoever states the difference.
+        """
+        if self.rough is None:
+            return self.amounts
+        amounts = list(self.amounts)
+        amounts[self.rough] += difference - self.total
+        return tuple(amounts)
 
 
 def in_order(explanation: Explanation) -> tuple[int, tuple[tuple[int, str], ...]]:
@@ -39,21 +54,18 @@ def written(explanation: Explanation) -> str:
 
 
 def combined(first: Candidate, second: Candidate) -> Candidate:
-    """Return what two candidates say together."""
-    return Candidate((*first.explanation, *second.explanation), (*first.amounts, *second.amounts))
+    """Return what two candidates of one part each say together."""
+    rough = 1 if second.rough is not None else 0 if first.rough is not None else None
+    return Candidate((*first.explanation, *second.explanation), (*first.amounts, *second.amounts), rough)
 
 
-def fitting(candidates: list[Candidate], difference: int, bound: int) -> list[Candidate]:
-    """Return the candidates that come within ``bound`` of a difference: single ones, else pairs of different causes."""
-    alone = [each for each in candidates if each.amounts[0] and abs(each.total - difference) <= bound]
-    if alone:
-        return alone
-    return [
-        combined(first, second)
-        for at, first in enumerate(candidates)
-        for second in candidates[at + 1 :]
-        if first.explanation[0].cause is not second.explanation[0].cause
-        and first.amounts[0]
-        and second.amounts[0]
-        and abs(first.total + second.total - difference) <= bound
-    ]
+def read_explanation(text: str) -> Explanation:
+    """Read an explanation as it is written; a plus may also stand before a shift, and between kinds of quantities."""
+    pieces: list[str] = []
+    for piece in text.split("+"):
+        if piece.partition(":")[0] in list(Cause) or not pieces:
+            pieces.append(piece)
+        else:
+            pieces[-1] = f"{pieces[-1]}+{piece}"
+    parts = (piece.partition(":") for piece in pieces)
+    return tuple(Part(Cause(cause), detail) for cause, _, detail in parts)

@@ -13,15 +13,25 @@ NONE = -1
 """Stands for no event, no line, no amount in the arrays; ids and positions are never negative."""
 
 _NO_AMOUNT = -(2**63)
+_AT_ONCE = 10_000
+
+
+class Place(NamedTuple):
+    """Where a difference was found, as far as the lines say it: of which provider, model, session."""
+
+    provider: str = ""
+    model: str = ""
+    session: str = ""
 
 
 class FindingKey(NamedTuple):
-    """What findings are added up by."""
+    """What findings are added up by: a cause, what distinguishes it, and the place."""
 
     cause: Cause
     detail: str = ""
     provider: str = ""
     model: str = ""
+    session: str = ""
 
 
 class Item(NamedTuple):
@@ -57,15 +67,14 @@ class Items:
         self._amounts.append(item.amount_nano)
 
     def __iter__(self) -> Iterator[Item]:
-        columns = zip(self._events, self._positions, self._ours, self._theirs, self._amounts, strict=True)
-        for event_id, position, ours, theirs, amount in columns:
-            yield Item(
-                None if event_id == NONE else event_id,
-                None if position == NONE else position,
-                None if ours == _NO_AMOUNT else ours,
-                None if theirs == _NO_AMOUNT else theirs,
-                amount,
-            )
+        for start in range(0, len(self), _AT_ONCE):
+            yield from map(Item._make, self.rows(start, start + _AT_ONCE))
+
+    def rows(self, start: int, stop: int, step: int = 1) -> Iterator[tuple[int | None, ...]]:
+        """Return some differences as plain tuples of what an Item holds: a million of them are written without one."""
+        told = ((self._events, NONE), (self._positions, NONE), (self._ours, _NO_AMOUNT), (self._theirs, _NO_AMOUNT))
+        columns = [[None if each == none else each for each in column[start:stop:step]] for column, none in told]
+        return zip(*columns, self._amounts[start:stop:step], strict=True)
 
 
 class Finding:

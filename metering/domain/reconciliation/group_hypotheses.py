@@ -34,6 +34,11 @@ class Supposed(NamedTuple):
     narrow: bool = False
 
 
+def exactly(cause: Cause, detail: str, amount_nano: int) -> Candidate:
+    """Return a candidate whose amount is a sum of charges, or a price that is known: no rounding is in it."""
+    return Candidate((Part(cause, detail),), (amount_nano,), rough=None)
+
+
 def rounding_slack(requests: int) -> int:
     """Return how far a sum of charges, each rounded up, may be from the same sum at another price: six deviations."""
     return min(requests, 6 * isqrt(requests) + 2)
@@ -123,7 +128,7 @@ def other_hours(group: Group, versions: Versions, coverage: Coverage) -> Iterato
                 amount += (shifted - inside) * edge.amount_nano
                 requests += (shifted - inside) * edge.requests
             detail = written_shift(shift * MICROS_PER_HOUR)
-            yield Supposed(Candidate((Part(Cause.PERIOD_EDGE, detail),), (amount,)), requests)
+            yield Supposed(exactly(Cause.PERIOD_EDGE, detail, amount), requests)
 
 
 Hypothesis = Callable[[Group, Versions, Coverage], Iterable[Supposed]]
@@ -150,7 +155,7 @@ def _parts(cause: Cause, usages: Sequence[OurUsage], sign: int, *, whole: bool) 
             sums = (sum(each.amount_nano for each in part), sum(each.requests for each in part))
             if sums not in seen:
                 seen.add(sums)
-                candidate = Candidate((Part(cause, f"{name}{value}"),), (sign * sums[0],))
+                candidate = exactly(cause, f"{name}{value}", sign * sums[0])
                 yield Supposed(candidate, sign * sums[1], narrow=narrow or (cause is Cause.DUPLICATE_THERE and bool(value)))
 
 

@@ -105,6 +105,15 @@ class Coverage(Struct, frozen=True):
         if self.end <= self.start:
             raise InvoiceError("the invoice's period must end after it starts")
 
+    def overlaps(self, other: "Coverage") -> bool:
+        """Whether some usage is billed by both."""
+        return (
+            self.start < other.end
+            and other.start < self.end
+            and bool({*self.routes} & {*other.routes})
+            and ("" in (self.provider, other.provider) or self.provider == other.provider)
+        )
+
 
 def routes_billed_by(biller: str) -> tuple[str, ...]:
     """Return the routes whose usage a biller charges: Hugging Face what it routed, a provider what went by its own key."""

@@ -5,6 +5,7 @@ the line states quantities, they are a fact and take the place of the hypotheses
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import asdict, replace
 
@@ -101,46 +102,60 @@ def _charged(quantities: Quantities) -> dict[str, int]:
     return {kind: counts[kind] for kind in PRICED_KINDS}
 
 
-def candidates_of(request: OurRequest, stated: Mapping[str, int], others: Sequence[Rate]) -> list[Candidate]:
-    """Return what alone could explain another amount for a request.
+class Supposed(NamedTuple):
+    """Other quantities, what makes them so, and what they come to at the request's own rate, nano-USD."""
 
-    ``stated`` are the quantities of the line, empty where it states none; ``others`` the rates that might have been charged.
-    """
-    q, ours = request.quantities, request.amount_nano
-    supposed = _supposed(q, stated)
-    found = [] if stated and supposed else _prices(q, ours, others)
-    for name, quantities in supposed:
-        at_ours = priced(quantities, request.rate)
-        if at_ours is not None:
-            found.append(Candidate((Part(Cause.QUANTITY, name),), (at_ours - ours,)))
-    return found
+    name: str
+    quantities: Quantities
+    amount_nano: int
+
+    @property
+    def part(self) -> Part:
+        """Say it as an explanation."""
+        return Part(Cause.QUANTITY, self.name)
 
 
-def pairs_of(request: OurRequest, stated: Mapping[str, int], others: Sequence[Rate]) -> list[Candidate]:
-    """Return what other quantities and another price together could explain."""
-    found = []
-    for name, quantities in _supposed(request.quantities, stated):
-        at_ours = priced(quantities, request.rate)
-        if at_ours is not None:
-            part, first = Part(Cause.QUANTITY, name), at_ours - request.amount_nano
-            found += [
-                Candidate((part, *price.explanation), (first, *price.amounts)) for price in _prices(quantities, at_ours, others)
-            ]
-    return found
+class Within(NamedTuple):
+    """The amounts that rounding does not tell from the one that is billed, both ends included."""
+
+    lowest: int
+    highest: int
 
 
-def _supposed(q: Quantities, stated: Mapping[str, int]) -> list[tuple[str, Quantities]]:
-    """Return other quantities with what makes them so: those that are stated where any are, else each hypothesis."""
+def supposed_of(request: OurRequest, stated: Mapping[str, int]) -> list[Supposed]:
+    """Return other quantities of a request: those of the line where it states any (a fact), else those of each hypothesis."""
+    q = request.quantities
     if stated:
         theirs = stated_quantities(q, stated)
-        return [] if _charged(theirs) == _charged(q) else [(kinds_that_differ(q, theirs), theirs)]
-    supposed = ((name, hypothesis(q)) for name, hypothesis in QUANTITY_HYPOTHESES.items())
-    return [(name, quantities) for name, quantities in supposed if quantities != q]
-
-
-def _prices(q: Quantities, ours: int, others: Sequence[Rate]) -> list[Candidate]:
+        others = [] if _charged(theirs) == _charged(q) else [(kinds_that_differ(q, theirs), theirs)]
+    else:
+        others = [(name, hypothesis(q)) for name, hypothesis in QUANTITY_HYPOTHESES.items()]
     return [
+        Supposed(name, quantities, amount)
+        for name, quantities in others
+        if quantities != q and (amount := priced(quantities, request.rate)) is not None
+    ]
+
+
+def candidates_of(request: OurRequest, supposed: Sequence[Supposed], others: Sequence[Rate], within: Within) -> list[Candidate]:
+    """Return what alone explains an amount: one of the other rates, or of the other quantities."""
+    ours, (lowest, highest) = request.amount_nano, within
+    found = [
         Candidate((Part(Cause.PRICE, f"rate {each.id}"),), (amount - ours,))
         for each in others
-        if (amount := priced(q, each)) is not None
+        if (amount := priced(request.quantities, each)) is not None and lowest <= amount <= highest
+    ]
+    found += [Candidate((each.part,), (each.amount_nano - ours,)) for each in supposed if lowest <= each.amount_nano <= highest]
+    return [each for each in found if each.total]
+
+
+def pairs_of(request: OurRequest, supposed: Sequence[Supposed], others: Sequence[Rate], within: Within) -> list[Candidate]:
+    """Return what other quantities and another rate explain together, where neither does nothing."""
+    ours, (lowest, highest) = request.amount_nano, within
+    return [
+        Candidate((each.part, Part(Cause.PRICE, f"rate {rate.id}")), (each.amount_nano - ours, amount - each.amount_nano))
+        for each in supposed
+        if each.amount_nano != ours
+        for rate in others
+        if (amount := priced(each.quantities, rate)) is not None and lowest <= amount <= highest and amount != each.amount_nano
     ]

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from metering.domain.reconciliation.requests import Standing
 
-Brief = tuple[int, int, int, int, str, str, str]
-"""A request: (event id, event time, standing, nano-USD, inference id, response id, own id). The ids are tried in this order."""
+Brief = tuple[int, int, int, int, int, str, str, str]
+"""A request: (event id, event time, series id, standing, nano-USD, inference id, response id, own id): tried in this order."""
 
 _NO_AMOUNT = -(2**63)
 _BILLED = int(Standing.BILLED)
@@ -26,7 +26,9 @@ class Paired(NamedTuple):
 
     event_id: int
     event_time: int
+    series_id: int
     standing: int
+    amount_nano: int
     positions: tuple[int, ...]
     again: bool = False
 
@@ -58,7 +60,7 @@ class Pairing:
         find, more, amounts, taken = self._slots.get, self._more, self._amounts, self._taken
         (inner_start, inner_end), (start, end) = inner, period
         agreed = agreed_nano = 0
-        for event_id, time, standing, amount, inference_id, response_id, own_id in requests:
+        for event_id, time, series_id, standing, amount, inference_id, response_id, own_id in requests:
             slot = find(inference_id) if inference_id else None
             if slot is None and response_id:
                 slot = find(response_id)
@@ -66,21 +68,22 @@ class Pairing:
                 slot = find(own_id)
             if slot is None:
                 if standing == _BILLED and amount and start <= time < end:
-                    yield Paired(event_id, time, standing, ())
+                    yield Paired(event_id, time, series_id, standing, amount, ())
             elif taken[slot]:
                 if standing == _BILLED and amount and start <= time < end:
-                    yield Paired(event_id, time, standing, (), again=True)
+                    yield Paired(event_id, time, series_id, standing, amount, (), again=True)
             elif slot not in more:
                 taken[slot] = 1
                 if standing == _BILLED and amounts[slot] == amount and inner_start <= time < inner_end:
                     agreed += 1
                     agreed_nano += amount
                 else:
-                    yield Paired(event_id, time, standing, (self._positions[slot],))
+                    yield Paired(event_id, time, series_id, standing, amount, (self._positions[slot],))
             else:
                 for each in more[slot]:
                     taken[each] = 1
-                yield Paired(event_id, time, standing, tuple(self._positions[each] for each in more[slot]))
+                positions = tuple(self._positions[each] for each in more[slot])
+                yield Paired(event_id, time, series_id, standing, amount, positions)
         self.agreed_requests += agreed
         self.agreed_nano += agreed_nano
 

@@ -63,6 +63,16 @@ def written_shift(shift: int) -> str:
     return f"{'-' if shift < 0 else '+'}{hours}{'.5' if rest else ''} h"
 
 
+def read_shift(text: str) -> int | None:
+    """Read a shift (microseconds) as it is written; None where it is none."""
+    size = text.removesuffix(" h").lstrip("+-")
+    hours, _, half = size.partition(".")
+    if not text.startswith(("+", "-")) or not text.endswith(" h") or not hours.isdecimal() or half not in ("", "5"):
+        return None
+    micros = int(hours) * MICROS_PER_HOUR + (_STEP if half else 0)
+    return -micros if text.startswith("-") else micros
+
+
 def _is_possible(edges: Edges, shift: int) -> bool:
     start, end = edges.start + shift, edges.end + shift
     beyond = [time for time in (edges.before, edges.after) if time is not None]

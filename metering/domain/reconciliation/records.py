@@ -8,6 +8,9 @@ from metering.domain.reconciliation.bridge import Bridge
 from metering.domain.reconciliation.invoices import Coverage
 from metering.domain.reconciliation.variances import needs_somebody
 
+VarianceKey = tuple[str, str, str, str, str]
+"""(cause, detail, provider, model, session): what a variance is recognised by in another run."""
+
 
 class Invoice(Struct, frozen=True, kw_only=True):
     """An invoice. Amounts are nano-USD, times microseconds UTC; ``superseded_by`` names the invoice that corrects it."""
@@ -84,6 +87,7 @@ class Variance(Struct, frozen=True, kw_only=True):
     detail: str
     provider: str
     model: str
+    session: str
     basis: str
     amount_nano: int
     items: int
@@ -97,9 +101,9 @@ class Variance(Struct, frozen=True, kw_only=True):
     adjustment: str
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
+    def key(self) -> VarianceKey:
         """What it is recognised by in another run."""
-        return self.cause, self.detail, self.provider, self.model
+        return self.cause, self.detail, self.provider, self.model, self.session
 
 
 class ReconciliationReport(Struct, frozen=True):
@@ -117,18 +121,40 @@ class ReconciliationReport(Struct, frozen=True):
 
 
 class Evidence(NamedTuple):
-    """One difference that shows a variance. What a side does not know is None or empty; ``line`` counts in the document."""
+    """One difference that shows a variance, or a request of ours that would explain it: then ``explanation`` says how.
 
-    event_id: str
-    source: str
-    event_time: int | None
-    provider: str
-    model: str
-    request_id: str
-    line: int | None
-    input_tokens: int | None
-    cache_read_tokens: int | None
-    output_tokens: int | None
-    ours_nano: int | None
-    theirs_nano: int | None
-    amount_nano: int
+    What a side does not know is None or empty; ``line`` counts in the document, ``day`` is a day number (UTC).
+    """
+
+    event_id: str = ""
+    source: str = ""
+    event_time: int | None = None
+    provider: str = ""
+    model: str = ""
+    session: str = ""
+    day: int | None = None
+    request_id: str = ""
+    line: int | None = None
+    input_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    output_tokens: int | None = None
+    ours_nano: int | None = None
+    theirs_nano: int | None = None
+    amount_nano: int | None = None
+    explanation: str = ""
+
+
+class VarianceExplained(Struct, frozen=True):
+    """A variance with its evidence; ``price`` says the price that would explain it, where it is one.
+
+    ``requests`` are the first of the ``requests_in_all`` that would explain a variance of sums.
+    """
+
+    variance: Variance
+    run: Reconciliation
+    invoice: Invoice
+    decisions: tuple[Decision, ...]
+    evidence: tuple[Evidence, ...]
+    requests: tuple[Evidence, ...]
+    requests_in_all: int
+    price: str | None

@@ -33,6 +33,11 @@ class Tolerance(Struct, frozen=True):
     nano: int = 10_000_000
     ppm: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse less than nothing."""
+        if self.nano < 0 or self.ppm < 0:
+            raise DomainError("a tolerance is how much may differ in either direction: 0 or more")
+
     def of(self, theirs_nano: int) -> int:
         """Return the tolerance for a bill of this amount, nano-USD."""
         return max(self.nano, abs(theirs_nano) * self.ppm // PPM)

@@ -3,6 +3,7 @@
 from metering.domain.errors import InvalidTimeError
 from metering.domain.instants import date_of
 from metering.domain.reconciliation.causes import WORDS, Cause
+from metering.domain.reconciliation.explanations import read_explanation
 
 _DETAILS = {
     "cached_as_input": "cached tokens charged as input",
@@ -33,6 +34,8 @@ def detail_words(detail: str) -> str:
         return detail.removeprefix("provider ")
     if detail.startswith(("+", "-")) and detail.endswith(" h"):
         return f"a period that begins and ends {detail.strip('+-')} {'later' if detail[0] == '+' else 'earlier'}"
+    if detail.startswith("x "):
+        return f"{detail.removeprefix('x ')} times our amounts"
     if detail.startswith("rate "):
         return f"the price of {detail}"
     kinds = [_DETAILS.get(kind, kind.replace("_", " ")) for kind in detail.split("+")]
@@ -41,23 +44,20 @@ def detail_words(detail: str) -> str:
 
 def explanation_words(explanation: str) -> str:
     """Say an explanation as it is recorded: ``quantity:cached_as_input+price:rate 12``."""
-    parts = []
-    for part in _parts(explanation):
-        cause, _, detail = part.partition(":")
-        said = detail_words(detail) if detail else ""
-        parts.append(f"{cause_words(cause)}: {said}" if said else cause_words(cause))
-    return " and ".join(parts)
+    parts = read_explanation(explanation)
+    return " and ".join(
+        f"{cause_words(cause)}: {detail_words(detail)}" if detail else cause_words(cause) for cause, detail in parts
+    )
 
 
-def _parts(explanation: str) -> list[str]:
-    """Split an explanation; a plus may also stand before a shift, and between kinds of quantities."""
-    parts: list[str] = []
-    for piece in explanation.split("+"):
-        if piece.partition(":")[0] in list(Cause) or not parts:
-            parts.append(piece)
-        else:
-            parts[-1] = f"{parts[-1]}+{piece}"
-    return parts
+def place_words(model: str, provider: str, session: str) -> str:
+    """Say where: ``llama at together, session search``."""
+    return ", ".join(filter(None, [" at ".join(filter(None, [model, provider])), f"session {session}" if session else ""]))
+
+
+def day_words(day: int | None) -> str:
+    """Say a day number; nothing of none."""
+    return "" if day is None else _day(str(day))
 
 
 def _day(number: str) -> str:

@@ -18,8 +18,10 @@ from metering.operations.steps.require_events import require_events
 from metering.storage.invoices import brief_lines, lines_at, states_quantities, usage_lines
 from metering.storage.metered_requests import RequestDetails, RequestRow, request_details, request_rows
 from metering.storage.series import series_of_account
+from pricing.quantities import Quantities
 
 _AT_ONCE = 5_000
+NOT_ASKED = Quantities()
 
 
 def compare_requests(connection: Connection, invoice: Invoice, versions: PriceVersions, usage_nano: int) -> Comparison:
@@ -69,7 +71,7 @@ def _briefs(rows: Iterable[RequestRow], known: Mapping[int, SeriesKey], coverage
         if standing is None:
             standing = standings[series_id, grade] = _standing(known.get(series_id), grade, coverage)
         if standing != _NOT_COVERED:
-            yield event_id, time, standing, amount, inference_id, response_id, own_id
+            yield event_id, time, series_id, standing, amount, inference_id, response_id, own_id
 
 
 _NOT_COVERED = -1
@@ -89,23 +91,28 @@ def _explain(
     known: Mapping[int, SeriesKey],
     versions: PriceVersions,
 ) -> None:
-    details = request_details(connection, {pair.event_id: pair.event_time for pair in pairs})
+    asked = {pair.event_id: pair.event_time for pair in pairs if _differs(pair, lines)}
+    details = request_details(connection, asked) if asked else {}
     for pair in pairs:
-        found = details[pair.event_id]
-        request = _request(found, known[found.series_id], pair.standing, versions)
+        request = _request(pair, known[pair.series_id], details.get(pair.event_id), versions)
         explainer.take(request, [lines[position] for position in pair.positions], again=pair.again)
 
 
-def _request(found: RequestDetails, key: SeriesKey, standing: int, versions: PriceVersions) -> OurRequest:
+def _differs(pair: Paired, lines: Mapping[int, InvoiceLine]) -> bool:
+    """Whether a line states another amount than the request's, or quantities: only then it matters what the request used."""
+    return any(lines[each].amount_nano != pair.amount_nano or lines[each].quantities for each in pair.positions)
+
+
+def _request(pair: Paired, key: SeriesKey, found: RequestDetails | None, versions: PriceVersions) -> OurRequest:
     return OurRequest(
-        event_id=found.event_id,
-        time=found.event_time,
+        event_id=pair.event_id,
+        time=pair.event_time,
         provider=key.provider,
         model=key.model,
-        standing=standing,
-        amount_nano=found.charge_nano,
-        quantities=found.quantities,
-        rate=versions.by_id.get(found.rate_id),
+        standing=pair.standing,
+        amount_nano=pair.amount_nano,
+        quantities=NOT_ASKED if found is None else found.quantities,
+        rate=None if found is None else versions.by_id.get(found.rate_id),
     )
 
 

@@ -7,7 +7,8 @@ from sqlalchemy import Connection
 from metering.domain.instants import MICROS_PER_HOUR, month_of, month_start, next_month
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explain_groups import GroupExplainer
-from metering.domain.reconciliation.explanations import Candidate, Part
+from metering.domain.reconciliation.explanations import Candidate
+from metering.domain.reconciliation.group_hypotheses import exactly
 from metering.domain.reconciliation.invoices import HUGGING_FACE, Coverage, Grain
 from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS
 from metering.domain.reconciliation.records import Invoice
@@ -98,4 +99,4 @@ def _known(connection: Connection, invoice: Invoice, catalogue: PlanCatalogue) -
     plan, burned = credits_through(connection, invoice.account_id, month, catalogue)
     fee_nano = sum((fee.amount_cents or 0) * NANO_PER_CENT for fee in plan.fees)
     known = ((Cause.CREDITS, -burned.applied_nano), (Cause.FEE, fee_nano))
-    return [Candidate((Part(cause),), (amount,)) for cause, amount in known if amount]
+    return [exactly(cause, "", amount) for cause, amount in known if amount]

@@ -128,7 +128,9 @@ variances = table(
     flag("tolerated"),
     # Other explanations that fit as well, as a JSON list.
     text("alternatives"),
-    UniqueConstraint("reconciliation_id", "cause", "detail", "provider", "model"),
+    # Of a bill by session: which one.
+    text("session"),
+    UniqueConstraint("reconciliation_id", "cause", "detail", "provider", "model", "session"),
     CheckConstraint("basis IN ('observed', 'inferred')", name="basis"),
     # None where only a correction is left of what differed before.
     CheckConstraint("items >= 0", name="items"),

@@ -1,9 +1,10 @@
 """A fault that was planted in a bill is found with its amount, and nothing is found that was not planted."""
 
 import pytest
-from planted_bills import COVERAGE, END, FAULTS, HOUR, START, VERSIONS, PlantedBill
+from planted_bills import COVERAGE, END, FAULTS, HOUR, START, VERSIONS, PlantedBill, cost_of
 
 from metering.domain.reconciliation.bridge import build_bridge
+from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explain_requests import RequestExplainer
 from metering.domain.reconciliation.pairing import Pairing
 
@@ -18,7 +19,7 @@ def reconciled(bill):
     pairing = Pairing((line.position, line.request_id, line.amount_nano) for line in lines.values())
     explainer = RequestExplainer(COVERAGE, as_of=END + 100 * HOUR, unit_nano=1, versions=VERSIONS)
     briefs = [
-        (each.event_id, each.time, each.standing, each.amount_nano, bill.id_of(each), "", f"own-{each.event_id}")
+        (each.event_id, each.time, 0, each.standing, each.amount_nano, bill.id_of(each), "", f"own-{each.event_id}")
         for each in sorted(bill.requests, key=lambda each: each.time)
     ]
     for pair in pairing.pair(briefs, inner=INNER, period=(START, END)):
@@ -61,3 +62,18 @@ def test_an_honest_bill_has_a_bridge_without_a_step():
     for seed in range(100):
         bridge, findings = reconciled(PlantedBill(seed))
         assert (bridge.steps, findings, bridge.difference_nano) == ((), [], 0)
+
+
+def test_where_thousands_differ_by_nothing_that_is_known_what_fits_two_of_them_is_named_and_not_claimed():
+    bill = PlantedBill(3, requests=6_000)
+    chosen = bill.touch(all_of_them=True)
+    by_accident = [each for each in chosen if each.quantities.cache_read_tokens][:2]
+    for request in chosen:
+        cached = request.quantities.cache_read_tokens
+        other = request.amount_nano + bill.random.randint(3, request.amount_nano)
+        amount = cost_of(request, fresh=cached, cached=-cached) if request in by_accident else other
+        bill.charge(request, amount, Cause.UNEXPLAINED)
+    bridge, findings = reconciled(bill)
+    assert len(chosen) > 3_000
+    assert named(bridge) == planted(bill)
+    assert {found.alternatives for found in findings if len(found.items) <= 2} == {("quantity:cached_as_input",)}

@@ -1,4 +1,4 @@
-"""Invoices, runs and variances as ``--json`` shows them."""
+"""Invoices, runs and variances as JSON: what the API answers and ``--json`` prints is the same."""
 
 from metering.domain.amounts import money
 from metering.domain.instants import format_instant
@@ -9,7 +9,9 @@ from metering.domain.reconciliation.records import (
     Reconciliation,
     ReconciliationReport,
     Variance,
+    VarianceExplained,
 )
+from metering.domain.reconciliation.words import day_words
 
 
 def invoice_json(invoice: Invoice, account: str) -> dict[str, object]:
@@ -57,10 +59,10 @@ def run_json(run: Reconciliation) -> dict[str, object]:
 
 
 def report_json(report: ReconciliationReport, account: str) -> dict[str, object]:
-    """Return a run with its invoice, bridge and variances."""
+    """Return a run with its bridge and variances."""
     return {
         **run_json(report.run),
-        "invoice": invoice_json(report.invoice, account),
+        "account": account,
         "steps": [
             {"cause": str(step.cause), "items": step.items, **money("amount", step.amount_nano)} for step in report.bridge.steps
         ],
@@ -77,21 +79,31 @@ def variance_json(variance: Variance) -> dict[str, object]:
         "detail": variance.detail or None,
         "provider": variance.provider or None,
         "model": variance.model or None,
+        "session": variance.session or None,
         "basis": variance.basis,
         "items": variance.items,
         **money("amount", variance.amount_nano),
         "tolerated": variance.tolerated,
         "alternatives": list(variance.alternatives),
-        "state": variance.state,
-        "who": variance.who,
-        "reason": variance.reason,
-        "decided_at": format_instant(variance.decided_at),
-        **money("corrected", variance.corrected_nano),
-        "adjustment": variance.adjustment or None,
+        **decision_json(variance),
     }
 
 
-def decision_json(decision: Decision) -> dict[str, object]:
+def explained_json(found: VarianceExplained) -> dict[str, object]:
+    """Return a variance with everything that was decided, and some of what shows it."""
+    return {
+        **variance_json(found.variance),
+        "reconciliation": found.run.id,
+        "invoice": found.invoice.id,
+        "price": found.price,
+        "decisions": [decision_json(each) for each in found.decisions],
+        "evidence": [evidence_json(each) for each in found.evidence],
+        "requests": [request_json(each) for each in found.requests],
+        "requests_in_all": found.requests_in_all,
+    }
+
+
+def decision_json(decision: Decision | Variance) -> dict[str, object]:
     """Return a decision."""
     return {
         "state": decision.state,
@@ -106,17 +118,35 @@ def decision_json(decision: Decision) -> dict[str, object]:
 def evidence_json(item: Evidence) -> dict[str, object]:
     """Return one difference."""
     return {
+        **_request(item),
+        "line": item.line,
+        "session": item.session or None,
+        "day": day_words(item.day) or None,
+        **money("ours", item.ours_nano),
+        **money("theirs", item.theirs_nano),
+        **money("difference", item.amount_nano),
+    }
+
+
+def request_json(item: Evidence) -> dict[str, object]:
+    """Return a request that would explain a variance of sums."""
+    return {
+        "explanation": item.explanation,
+        **_request(item),
+        **money("ours", item.ours_nano),
+        **money("explains", item.amount_nano),
+    }
+
+
+def _request(item: Evidence) -> dict[str, object]:
+    return {
         "event_id": item.event_id or None,
         "source": item.source or None,
         "event_time": None if item.event_time is None else format_instant(item.event_time),
         "provider": item.provider or None,
         "model": item.model or None,
         "request_id": item.request_id or None,
-        "line": item.line,
         "input_tokens": item.input_tokens,
         "cache_read_tokens": item.cache_read_tokens,
         "output_tokens": item.output_tokens,
-        **money("ours", item.ours_nano),
-        **money("theirs", item.theirs_nano),
-        **money("difference", item.amount_nano),
     }

@@ -1,0 +1,16 @@
+"""What the newest run of a bill found, whichever document the bill was in then: what was decided about it holds on."""
+
+from sqlalchemy import Connection
+
+from metering.domain.reconciliation.records import Invoice, Variance
+from metering.storage.invoices import invoice_with_id
+from metering.storage.reconciliations import newest_reconciliation, variances_of
+
+
+def newest_variances(connection: Connection, invoice: Invoice) -> list[Variance]:
+    """Return the variances of the newest run of an invoice, or of those that it supersedes."""
+    lineage: list[Invoice | None] = [invoice]
+    while (last := lineage[-1]) is not None and last.supersedes_id is not None:
+        lineage.append(invoice_with_id(connection, last.supersedes_id))
+    newest = newest_reconciliation(connection, [each.id for each in lineage if each is not None])
+    return [] if newest is None else variances_of(connection, newest.id)
