@@ -34,6 +34,7 @@ from metering.api import (
     spend,
     statement_closing,
     statements,
+    unassigned,
     webhook_deliveries,
     webhooks,
 )
@@ -114,7 +115,7 @@ def create_api(
 
 
 _RESOURCES = (
-    events, event_explained, spend, accounts, plans, credits, credit_ledger, budgets,
+    events, event_explained, spend, accounts, unassigned, plans, credits, credit_ledger, budgets,
     prices, price_explanations, price_history, price_diffs, price_imports, price_syncs, rerate,
     alerts, webhooks, webhook_deliveries, statements, statement_closing, adjustments, invoices, reconciliations, hf_billing,
     quarantine, keys, health, metrics,

@@ -10,6 +10,7 @@ from metering.cli.invocation import Invocation
 from metering.cli.output import Cell, Column, print_json, print_table, remark, say
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
+from metering.cli.unassigned import assign, unassigned
 from metering.domain.events import PROVIDER_KEY, ROUTED, SERVERLESS, UNKNOWN
 from metering.domain.instants import first_date, format_instant, month_of
 from metering.domain.plan_history import FREE, PlanChange, not_known_of
@@ -31,6 +32,10 @@ _ROUTES = click.Choice([ROUTED, PROVIDER_KEY, SERVERLESS, UNKNOWN])
 @click.group()
 def accounts() -> None:
     """Declare who is billed, on which plan."""
+
+
+accounts.add_command(unassigned)
+accounts.add_command(assign)
 
 
 @accounts.command("list")

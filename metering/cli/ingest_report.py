@@ -23,7 +23,7 @@ DOUBTS = {
 
 _NEXT = {
     "unpriced": "in no amount yet: `metering prices unpriced` says what is missing",
-    "unassigned": "of accounts nobody has declared, kept apart; name them before a log is read (--create-accounts)",
+    "unassigned": "of accounts nobody has declared: `metering accounts unassigned` names them, `accounts assign` says whose",
     "route_unknown": "on no bill; next time --route routed, or first `metering accounts set-route ACCOUNT routed`",
     "series_capped": "summed as (other): their account has more series than METERING_SERIES_CAP",
     "duplicate": "counted before",

@@ -36,6 +36,8 @@ EVENTS: tuple[Column, ...] = (
     Column("event_time", _TIME, "events.event_time"),
     Column("account_id", _INT, "events.account_id"),
     Column("account", _TEXT, "account_names.name"),
+    Column("assigned_to", _INT, "assigned_events.account_id"),
+    Column("counted_as", _INT, "assigned_events.counted_as"),
     *(Column(name, _TEXT, f"series.{name}") for name in ("provider", "model", "operation", "route", "project")),
     Column("key", _TEXT, 'series."key"'),
     Column("tags", _TEXT, "series.tags"),

@@ -16,6 +16,7 @@ from metering.domain.instants import format_month
 from metering.domain.retention import EventsRetiredError
 from metering.operations.list_events import LoggedEvent, logged_events
 from metering.operations.steps.unpriced import unpriced_among
+from metering.storage.assigned_events import assigned_among
 from metering.storage.charges import LaterCharge, later_charges
 from metering.storage.copies import copies_by_id
 from metering.storage.database import reading
@@ -93,7 +94,9 @@ def explain_charge(engine: Engine, account_id: int, event_id: str, source: str |
         row = _find(connection, account_id, event_id, source)
         filters: dict[str, tuple[str | int, ...]] = {"id": (row.external_id,), "source": (row.source,)}
         query = EventQuery(account_id, row.event_time, row.event_time + 1, filters)
-        (event,) = logged_events(connection, query, after=None, limit=1)
+        event = next(iter(logged_events(connection, query, after=None, limit=1)), None)
+        if event is None:
+            raise _counted_elsewhere(connection, account_id, row)
         later = later_charges(connection, row.id)
         named = {rate_id for rate_id in (row.rate_id, *(charge.rate_id for charge in later)) if rate_id is not None}
         versions = versions_of_rates(connection, named)
@@ -126,12 +129,27 @@ def _find(connection: Connection, account_id: int, event_id: str, source: str | 
         _refuse_retired(connection, each, event_id)
     if copies:
         (counted,) = events_by_id(connection, [min(copies.values())])
-        raise NotFoundError(
-            f"{event_id[:80]!r} is a copy of event {counted.external_id[:80]!r} of source {counted.source[:80]!r},"
-            " which is counted and charged instead"
-        )
+        raise _is_a_copy(event_id, counted)
     of_source = "" if source is None else f" of source {source[:80]!r}"
     raise NotFoundError(f"there is no event {event_id[:80]!r}{of_source} in this account")
+
+
+def _is_a_copy(event_id: str, counted: EventRow) -> NotFoundError:
+    return NotFoundError(
+        f"{event_id[:80]!r} is a copy of event {counted.external_id[:80]!r} of source {counted.source[:80]!r},"
+        " which is counted and charged instead"
+    )
+
+
+def _counted_elsewhere(connection: Connection, account_id: int, row: EventRow) -> NotFoundError:
+    """Say where an event that arrived unassigned counts by now."""
+    assigned = assigned_among(connection, [row.id])[row.id]
+    for counted in events_by_id(connection, [assigned.counted_as]):
+        if assigned.account_id == account_id:
+            return _is_a_copy(row.external_id, counted)
+    return NotFoundError(
+        f"the event {row.external_id[:80]!r} arrived unassigned and was assigned to the account that it belongs to: ask there"
+    )
 
 
 def _refuse_retired(connection: Connection, stored_id: int, event_id: str) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from metering.domain.violations import Violation
+from metering.operations.steps.check_assigned import assigned_events_count_once
 from metering.operations.steps.check_billing_months import (
     events_are_billed_in_their_month,
     nothing_is_charged_after_its_close,
@@ -78,6 +79,7 @@ CHECKS: tuple[Check, ...] = (
     Check("events", _events),
     Check("copies", _plain(every_copy_has_its_identity)),
     Check("identities", _plain(every_identity_is_held)),
+    Check("assigned events", _plain(assigned_events_count_once)),
     Check("first charges", first_charges_follow_their_grades),
     Check("later charges", later_charges_undo_and_replace),
     Check("price tables are what was recorded", _plain(tables_are_what_was_recorded)),

@@ -34,7 +34,15 @@ _BY_ID = f"""
 SELECT wanted.value, {_COLUMNS} FROM events JOIN {{wanted}} ON wanted.value = events.{{column}}
 WHERE events.account_id = ? AND events.event_time >= ? AND events.{{column}} <> ''
 """
+_ASSIGNED_BY_ID = f"""
+SELECT wanted.value, {_COLUMNS} FROM assigned_events AS assigned
+JOIN events ON events.id = assigned.event_id AND events.event_time = assigned.event_time
+JOIN {{wanted}} ON wanted.value = events.{{column}}
+WHERE assigned.account_id = ? AND assigned.event_time >= ? AND assigned.counted_as = events.id AND events.{{column}} <> ''
+"""
 _COPIES = "SELECT id, copy_of FROM event_copies WHERE id {among}"
+# Another source's records, which arrived unassigned.
+_REPEATS = "SELECT event_id, counted_as FROM assigned_events WHERE event_id {among} AND counted_as <> event_id"
 _OF_PERIOD = """
 SELECT events.inference_id, events.response_id, events.external_id, billing_answers.cost_nano
 FROM billing_answers JOIN events ON events.id = billing_answers.event_id
@@ -94,7 +102,9 @@ def requests_with_ids(connection: Connection, account_id: int, ids: Sequence[str
             break
         identities = {stored_under(source, each, account_id): each for each in left}
         stored = {identities[key]: value.event_id for key, value in stored_identities(connection, list(identities)).items()}
-        copies = dict(_fetch(connection, _COPIES.format(among=among(connection)), (listed(connection, stored.values()),)))
+        ids_stored = (listed(connection, stored.values()),)
+        copies = dict(_fetch(connection, _COPIES.format(among=among(connection)), ids_stored))
+        copies |= dict(_fetch(connection, _REPEATS.format(among=among(connection)), ids_stored))
         events_of = {request_id: copies.get(event_id, event_id) for request_id, event_id in stored.items()}
         sql = _BY_EVENT.format(among=among(connection))
         rows = _fetch(connection, sql, (listed(connection, events_of.values()), since))
@@ -115,8 +125,9 @@ def requests_with_provider_ids(
         left = [each for each in ids if each not in found]
         if not left:
             break
-        sql = _BY_ID.format(wanted=_wanted(connection), column=column)
-        rows = _fetch(connection, sql, (_texts(connection, left), account_id, since))
+        wanted, parameters = _wanted(connection), (_texts(connection, left), account_id, since)
+        rows = _fetch(connection, _BY_ID.format(wanted=wanted, column=column), parameters)
+        rows += _fetch(connection, _ASSIGNED_BY_ID.format(wanted=wanted, column=column), parameters)
         requests = _with_later_charges(connection, [row[1:] for row in rows])
         found.update({row[0]: requests[row[1]] for row in rows if row[1] in requests})
     return found

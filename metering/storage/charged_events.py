@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from metering.storage.accounts import UNASSIGNED_ID
+
 ChargedEvent = tuple[int, int, int, int, int, int, int, str, str, int, int, int | None, int, int]
 """(event id, event time, quantity grade, the COLUMN_KINDS..., other quantities, details, then of its first charge: series id,
 nano-USD, rate id, price grade, billing month)."""
@@ -24,6 +26,10 @@ WHERE account_id = ? AND event_time >= ? AND event_time < ? AND (event_time > ? 
 ORDER BY event_time, id
 LIMIT ?
 """
+# Of ``unassigned``: without what its account had counted before, of which no charge holds.
+_UNASSIGNED_CHUNK = _CHUNK.replace(
+    "ORDER BY", "    AND id NOT IN (SELECT event_id FROM assigned_events WHERE counted_as <> event_id)\nORDER BY"
+)
 _ANY_BETWEEN = "SELECT 1 FROM charges WHERE event_id BETWEEN ? AND ? LIMIT 1"
 _REPLACEMENTS = """
 SELECT charges.event_id, charges.series_id, charges.amount_nano, charges.rate_id, charges.price_grade, charges.billing_month
@@ -39,7 +45,8 @@ _ON_POSTGRES = _REPLACEMENTS.format(wanted="unnest(CAST(? AS bigint[]))")
 def charged_events(connection: Connection, account_id: int, after: tuple[int, int], end: int, limit: int) -> list[ChargedEvent]:
     """Return events of an account by (time, id) from the first after ``after``, before ``end``; first charges only."""
     event_time, event_id = after
-    return _fetch(connection, _CHUNK, (account_id, event_time, end, event_time, event_id, limit))
+    chunk = _UNASSIGNED_CHUNK if account_id == UNASSIGNED_ID else _CHUNK
+    return _fetch(connection, chunk, (account_id, event_time, end, event_time, event_id, limit))
 
 
 def holding_replacements(connection: Connection, event_ids: Sequence[int]) -> dict[int, Holding]:

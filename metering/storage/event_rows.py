@@ -31,6 +31,11 @@ def events_by_id(connection: Connection, event_ids: Sequence[int]) -> list[Event
     return list(connection.execute(_select().where(events.c.id.in_(event_ids)).order_by(events.c.id)))
 
 
+def ids_in_the_log(connection: Connection, event_ids: Sequence[int]) -> set[int]:
+    """Return those of the ids that events have which have not left the log."""
+    return set(connection.execute(select(events.c.id).where(events.c.id.in_(event_ids))).scalars())
+
+
 def count_events(connection: Connection) -> int:
     """Return how many events are stored."""
     count: int = connection.execute(select(func.count()).select_from(events)).scalar_one()

@@ -1,6 +1,6 @@
 """Writing events: identities, claims, rows, copies, conflicts, rollups. Reading what is already there.
 
-Everything is written in key order. How a key is claimed differs: ``sqlite_events`` and ``postgres_events`` offer the same five
+Everything is written in key order. How a key is claimed differs: ``sqlite_events`` and ``postgres_events`` offer the same
 functions.
 """
 
@@ -29,12 +29,14 @@ __all__ = [
     "StoredIdentity",
     "add_to_rollups",
     "all_identities",
+    "claimants_of",
     "hold_claims",
     "insert_conflicts",
     "insert_copies",
     "insert_events",
     "insert_identities",
     "insert_receipt",
+    "lock_claims",
     "month_key_of",
     "month_rollups_with_keys",
     "rollups_with_keys",
@@ -76,6 +78,12 @@ class Keys(Protocol):
     def hold_claims(self, connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> HeldClaims:
         """See below."""
 
+    def lock_claims(self, connection: Connection, rows: Sequence[ClaimRow]) -> None:
+        """See below."""
+
+    def claimants_of(self, connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> dict[int, list[Claimant]]:
+        """See below."""
+
     def settle_claims(self, connection: Connection, held: HeldClaims, rows: Sequence[ClaimRow]) -> None:
         """See below."""
 
@@ -106,6 +114,16 @@ def hold_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, en
     Only events that happened from ``start`` to ``end`` (inclusive) are looked for: others can not be originals.
     """
     return _keys(connection).hold_claims(connection, rows, start, end)
+
+
+def lock_claims(connection: Connection, rows: Sequence[ClaimRow]) -> None:
+    """Hold claims that are made already, in their order, until the transaction ends: who asks for them waits."""
+    _keys(connection).lock_claims(connection, rows)
+
+
+def claimants_of(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> dict[int, list[Claimant]]:
+    """Return the events that happened from ``start`` to ``end`` (inclusive) and made the claims, by claim."""
+    return _keys(connection).claimants_of(connection, rows, start, end)
 
 
 def settle_claims(connection: Connection, held: HeldClaims, rows: Sequence[ClaimRow]) -> None:

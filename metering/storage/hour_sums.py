@@ -5,12 +5,13 @@ arrived, takes the marks away. Rows of ``summed_hours`` are taken in the order o
 """
 
 from collections.abc import Collection, Iterable
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
 from metering.domain.instants import MICROS_PER_HOUR
 from metering.storage.sql import halved_sum, whole_sum
-from metering.storage.tables import events, hour_sums, rollups, series, summed_hours
+from metering.storage.tables import assigned_events, charges, events, hour_sums, rollups, series, summed_hours
 
 
 def accounts_with_usage(connection: Connection, day: int) -> list[int]:
@@ -25,7 +26,10 @@ def accounts_with_usage(connection: Connection, day: int) -> list[int]:
 
 
 def spent_in_hour(connection: Connection, account_ids: Collection[int], hour: int) -> tuple[dict[int, int], int]:
-    """Return what the events of an hour (since 1970) were first charged, by account, and how many events were read."""
+    """Return what the events of an hour (since 1970) were first charged, by account, and how many events were read.
+
+    Those that were assigned cost their account what their later charges say.
+    """
     start = hour * MICROS_PER_HOUR
     statement = (
         select(events.c.account_id, *halved_sum(func.coalesce(events.c.charge_nano, 0)), func.count())
@@ -36,8 +40,28 @@ def spent_in_hour(connection: Connection, account_ids: Collection[int], hour: in
         )
         .group_by(events.c.account_id)
     )
-    rows = list(connection.execute(statement))
-    return {row[0]: whole_sum(row[1], row[2]) for row in rows}, sum(row[3] for row in rows)
+    spent: dict[int, int] = {}
+    read = 0
+    for query in (statement, _assigned_in_hour(account_ids, start)):
+        for account_id, high, low, count in connection.execute(query):
+            spent[account_id] = spent.get(account_id, 0) + whole_sum(high, low)
+            read += count
+    return spent, read
+
+
+def _assigned_in_hour(account_ids: Collection[int], start: int) -> Select[Any]:
+    return (
+        select(series.c.account_id, *halved_sum(charges.c.amount_nano), func.count())
+        .join_from(assigned_events, charges, charges.c.event_id == assigned_events.c.event_id)
+        .join(series, series.c.id == charges.c.series_id)
+        .where(
+            series.c.account_id.in_(account_ids),
+            assigned_events.c.account_id.in_(account_ids),
+            assigned_events.c.event_time >= start,
+            assigned_events.c.event_time < start + MICROS_PER_HOUR,
+        )
+        .group_by(series.c.account_id)
+    )
 
 
 def hours_summed(connection: Connection, first: int, end: int) -> dict[int, int]:

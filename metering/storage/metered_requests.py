@@ -3,6 +3,7 @@
 Requests stream by in chunks along the index of (account, event time), as plain tuples: a bill may be about millions.
 """
 
+import heapq
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, FromClause, func, literal, select
 from metering.domain.batches import COLUMN_KINDS
 from metering.domain.instants import MICROS_PER_HOUR
 from metering.domain.spend import parts_of_days, whole_days
+from metering.storage.assigned_events import has_assigned
 from metering.storage.charged_events import holding_replacements
 from metering.storage.ledger import entries
 from metering.storage.sql import among, halved_sum, listed, whole_sum
@@ -28,6 +30,18 @@ SELECT id, event_time, series_id, coalesce(charge_nano, 0), price_grade, inferen
 FROM events
 WHERE account_id = ? AND event_time >= ? AND event_time < ? AND (event_time > ? OR id > ?)
 ORDER BY event_time, id
+LIMIT ?
+"""
+
+# The same of events that arrived unassigned and were assigned to the account since.
+_BRIEF_ASSIGNED = """
+SELECT events.id, events.event_time, events.series_id, coalesce(charge_nano, 0), price_grade, inference_id, response_id,
+    external_id
+FROM assigned_events AS assigned
+JOIN events ON events.id = assigned.event_id AND events.event_time = assigned.event_time
+WHERE assigned.account_id = ? AND assigned.event_time >= ? AND assigned.event_time < ?
+    AND (assigned.event_time > ? OR assigned.event_id > ?) AND assigned.counted_as = assigned.event_id
+ORDER BY assigned.event_time, assigned.event_id
 LIMIT ?
 """
 
@@ -83,9 +97,17 @@ class HourRow(NamedTuple):
 
 def request_rows(connection: Connection, account_id: int, start: int, end: int) -> Iterator[RequestRow]:
     """Yield the requests of an account in ``[start, end)`` by (time, id), with the charges that hold now."""
+    own = _request_rows(connection, _BRIEF, account_id, start, end)
+    if not has_assigned(connection, account_id):
+        return own
+    assigned = _request_rows(connection, _BRIEF_ASSIGNED, account_id, start, end)
+    return heapq.merge(own, assigned, key=lambda row: (row[1], row[0]))
+
+
+def _request_rows(connection: Connection, brief: str, account_id: int, start: int, end: int) -> Iterator[RequestRow]:
     after = (start, 0)
     while True:
-        rows = _fetch(connection, _BRIEF, (account_id, after[0], end, *after, _CHUNK))
+        rows = _fetch(connection, brief, (account_id, after[0], end, *after, _CHUNK))
         later = holding_replacements(connection, [row[0] for row in rows])
         if later:
             rows = [

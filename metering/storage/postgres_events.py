@@ -38,13 +38,14 @@ _INSERT_CLAIMS = (
 # The first claimant's row is held, so that of two later claimants the second sees what the first one decided.
 _HOLD_CLAIMS = "SELECT claim, event_id FROM event_claims WHERE claim = ANY(CAST(%s AS bigint[])) ORDER BY claim FOR UPDATE"
 _CLAIMANTS = """
-SELECT held.claim, events.id, events.account_id, events.source_id, events.event_time
+SELECT held.claim, events.id, coalesce(assigned.account_id, events.account_id), events.source_id, events.event_time
 FROM (
     SELECT claim, event_id FROM event_claims WHERE claim = ANY(CAST(%s AS bigint[]))
     UNION ALL SELECT claim, event_id FROM later_claims WHERE claim = ANY(CAST(%s AS bigint[]))
 ) AS held
 JOIN events ON events.id = held.event_id
-WHERE events.event_time BETWEEN %s AND %s
+LEFT JOIN assigned_events AS assigned ON assigned.event_id = events.id
+WHERE events.event_time BETWEEN %s AND %s AND coalesce(assigned.counted_as, events.id) = events.id
 ORDER BY held.claim, events.id
 """
 _TAKE_BACK = "DELETE FROM event_claims WHERE claim = ANY(CAST(%s AS bigint[]))"
@@ -102,6 +103,16 @@ def hold_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, en
     for claim in taken:
         del written[claim]
     return HeldClaims(_claimants(connection, taken, start, end) if taken else {}, written)
+
+
+def lock_claims(connection: Connection, rows: Sequence[ClaimRow]) -> None:
+    """Keep others from finding out, until the transaction ends, who made these claims."""
+    connection.exec_driver_sql(_HOLD_CLAIMS, (sorted({claim for _, claim, _ in rows}),))
+
+
+def claimants_of(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> dict[int, list[Claimant]]:
+    """Return the events from ``start`` to ``end`` that made the claims, by claim."""
+    return _claimants(connection, sorted({claim for _, claim, _ in rows}), start, end)
 
 
 def settle_claims(connection: Connection, held: HeldClaims, rows: Sequence[ClaimRow]) -> None:

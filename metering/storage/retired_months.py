@@ -9,6 +9,7 @@ from metering.domain.events import PriceGrade
 from metering.domain.instants import month_of, month_start, next_month
 from metering.domain.retention import EventMonth
 from metering.storage.accounts import UNASSIGNED_ID
+from metering.storage.assigned_events import repeats_by_month
 from metering.storage.bulk import add_to, insert_all
 from metering.storage.event_keys import Claimant
 from metering.storage.ledger import KEY_COLUMNS, SUM_COLUMNS
@@ -87,9 +88,11 @@ def event_months(connection: Connection, months: Collection[int] | None = None) 
     )
     if months is not None:
         statement = statement.where(by_account.c.event_month.in_(sorted(months)))
-    gone = retired_events(connection)
+    gone, repeats = retired_events(connection), repeats_by_month(connection)
     return [
-        EventMonth(month, int(events), gone.get(month, 0), int(unpriced), int(unassigned or 0), still_open)
+        EventMonth(
+            month, int(events) + repeats.get(month, 0), gone.get(month, 0), int(unpriced), int(unassigned or 0), still_open
+        )
         for month, events, unpriced, unassigned, still_open in connection.execute(statement)
     ]
 
@@ -170,9 +173,12 @@ def let_go_of_claims(connection: Connection, month: int) -> None:
         _run(
             connection,
             "INSERT INTO retired_claims (claim, event_id, account_id, source_id, event_time)"
-            f" SELECT {name}.claim, events.id, events.account_id, events.source_id, events.event_time"
+            f" SELECT {name}.claim, events.id, coalesce(assigned.account_id, events.account_id), events.source_id,"
+            f" events.event_time"
             f" FROM {name} JOIN events ON events.id = {name}.event_id"
-            f" WHERE {name}.event_id IN ({_EVENTS}) AND events.event_time >= :start AND events.event_time < :end",
+            " LEFT JOIN assigned_events AS assigned ON assigned.event_id = events.id"
+            f" WHERE {name}.event_id IN ({_EVENTS}) AND events.event_time >= :start AND events.event_time < :end"
+            " AND coalesce(assigned.counted_as, events.id) = events.id",
             month,
         )
         _run(connection, f"DELETE FROM {name} WHERE event_id IN ({_EVENTS})", month)
@@ -240,7 +246,8 @@ def event_rows_of_month(connection: Connection, month: int, columns: str, portio
         f"SELECT {columns} FROM events"
         " JOIN series ON series.id = events.series_id JOIN sources ON sources.id = events.source_id"
         " LEFT JOIN account_names ON account_names.account_id = events.account_id AND account_names.valid_to IS NULL"
-        " WHERE events.account_id IN (SELECT id FROM accounts) AND event_time >= :start AND event_time < :end"
+        " LEFT JOIN assigned_events ON assigned_events.event_id = events.id"
+        " WHERE events.account_id IN (SELECT id FROM accounts) AND events.event_time >= :start AND events.event_time < :end"
     )
     yield from _portions(connection, statement, month, portion)
 

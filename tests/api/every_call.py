@@ -83,6 +83,8 @@ ABOUT_AN_ACCOUNT = [
 ABOUT_ALL = [
     Call("list_accounts", "GET", "/v1/accounts"),
     Call("declare_account", "POST", "/v1/accounts", {"name": "{}"}),
+    Call("list_unassigned", "GET", "/v1/unassigned"),
+    Call("assign_usage", "POST", "/v1/unassigned/assign", {"account": "{}", "name": "stranger"}),
     Call("show_budget", "GET", "/v1/budgets/1"),
     Call("change_budget", "PATCH", "/v1/budgets/1", {"amount_usd": "20"}),
     Call("delete_budget", "DELETE", "/v1/budgets/1"),

@@ -76,6 +76,7 @@ def test_ingesting_reading_and_deciding_are_apart():
         "list_deliveries", "redeliver", "test_webhook",
         "create_budget", "change_budget", "delete_budget",
         "import_invoice", "reconcile", "resolve_variance",
+        "list_unassigned", "assign_usage",
     }  # fmt: skip
     assert {name for name, scope in found.items() if scope == "admin"} == deciding
 

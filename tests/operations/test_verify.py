@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from assigning import assign
 from builders import HOUR, NOON, price_table, rate, usage_event
 from sqlalchemy import insert, select
 
@@ -168,22 +169,28 @@ def test_an_event_that_was_counted_under_two_identities_is_found(sound):
     assert codes(sound) == {"identities_differ"}
 
 
-def test_a_charge_that_moves_from_one_account_to_another_is_found_and_one_from_unassigned_is_not(sound):
-    move = (
+def move_charge(meter, external_id, series):
+    """Take an event's charge back and write it anew in a series, telling nobody."""
+    statement = (
         "INSERT INTO charges (event_id, series_id, sign, amount_nano, rate_id, price_grade,"
         " billing_month, recorded_at, reason)"
         " SELECT id, {}, {}, {} * charge_nano, rate_id, price_grade, billing_month, 0, 'assigned' FROM events WHERE id = ?"
     )
-    stranger = event_id(sound, "stranger")
-    routed = "(SELECT id FROM series WHERE account_id = 2 AND route = 'routed' AND model = 'llama')"
-    sound.execute(move.format("series_id", -1, -1), stranger)
-    sound.execute(move.format(routed, 1, 1), stranger)
-    assert codes(sound) == {"rollup_differs", "spend_differs"}  # only because nobody told the rollups
-    own = event_id(sound, "cached")
-    unassigned = "(SELECT id FROM series WHERE account_id = 1)"
-    sound.execute(move.format("series_id", -1, -1), own)
-    sound.execute(move.format(unassigned, 1, 1), own)
-    assert "account_differs" in codes(sound)
+    moved = event_id(meter, external_id)
+    meter.execute(statement.format("series_id", -1, -1), moved)
+    meter.execute(statement.format(f"(SELECT id FROM series WHERE {series})", 1, 1), moved)
+
+
+def test_a_charge_that_moves_from_one_account_to_another_is_found_and_one_that_was_assigned_is_not(sound):
+    assert assign(sound).total.events == 1
+    assert sound.violations() == []
+    move_charge(sound, "cached", "account_id = 1")
+    assert codes(sound) == {"account_differs", "rollup_differs", "spend_differs"}  # the sums because nobody told them
+
+
+def test_a_charge_that_leaves_unassigned_without_being_assigned_is_found(sound):
+    move_charge(sound, "stranger", "account_id = 2 AND route = 'routed' AND model = 'llama'")
+    assert codes(sound) == {"account_differs", "rollup_differs", "spend_differs"}
 
 
 def test_a_reference_that_leads_nowhere_is_found(sound):

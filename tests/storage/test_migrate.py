@@ -6,6 +6,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from assigning import assign
 from builders import price_table, rate, usage_event
 from sqlalchemy import inspect, text
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -132,6 +133,16 @@ def test_a_postgres_database_with_events_does_not_go_below_the_first_revision_th
     meter.ingest(usage_event())
     with pytest.raises(RuntimeError, match="can not go below"):
         downgrade(meter.engine, "0001")
+    assert not meter.violations()
+
+
+def test_a_database_with_assigned_events_does_not_go_below_what_says_whose_they_are(meter):
+    downgrade(meter.engine, "0016")
+    upgrade(meter.engine)
+    meter.ingest(usage_event(account="stranger"))
+    assign(meter)
+    with pytest.raises(RuntimeError, match="can not go below revision 0017"):
+        downgrade(meter.engine, "0016")
     assert not meter.violations()
 
 

@@ -20,8 +20,10 @@ from pricing.bundled import bundled_plans
 EVENTS = 60_000
 ACCOUNTS = 20
 OCTOBER, NOVEMBER, DECEMBER = (instant(f"2026-{month}-01T00:00:00Z") for month in (10, 11, 12))
-LARGE = ("events", "event_identities", "event_claims")
-ABOUT_THE_LOG = re.compile(r"\b(FROM|JOIN|INTO)\s+(event\w*|(month_)?rollups)\b")  # or the sums that answer in its place
+LARGE = ("events", "event_identities", "event_claims", "assigned_events")
+ABOUT_THE_LOG = re.compile(
+    r"\b(FROM|JOIN|INTO)\s+(event\w*|assigned_events|(month_)?rollups)\b"
+)  # or the sums that answer in its place
 # Sixty thousand events over 91 days and three partitions, a response id and an identity each; two of three of one account.
 _NUMBERS = {
     "postgresql": f"(SELECT generate_series(0, CAST({EVENTS - 1} AS bigint)) AS n) AS numbers",
@@ -43,6 +45,9 @@ SELECT 1000000 + n, CASE WHEN n - n / 3 * 3 < 2 THEN 2 ELSE 3 + n - n / {ACCOUNT
 FROM {{numbers}}""",
     "INSERT INTO event_identities (identity, event_id, fingerprint) SELECT {identity}, 1000000 + n, n FROM {numbers}",
     "INSERT INTO event_claims ({claim_columns}, event_id) SELECT {claim}, 1000000 + n FROM {numbers}",
+    f"""
+INSERT INTO assigned_events (event_id, account_id, event_time, counted_as, claims_identity)
+SELECT id, 3 + id / 10 - id / 10 / {ACCOUNTS} * {ACCOUNTS}, event_time, id, 1 FROM events WHERE id - id / 10 * 10 = 0""",
 )
 
 
@@ -126,6 +131,12 @@ HOT = {
     ),
     "a page of an account's failed events": lambda meter: list_events(
         meter.engine, EventQuery(5, OCTOBER, DECEMBER, {"status": (500,)}), limit=100
+    ),
+    "a page of events of an account to which some were assigned": lambda meter: list_events(
+        meter.engine, EventQuery(ACCOUNTS + 2, OCTOBER, DECEMBER), after=EventPosition(NOON, 5), limit=100
+    ),
+    "a page of the failed ones among them": lambda meter: list_events(
+        meter.engine, EventQuery(ACCOUNTS + 2, OCTOBER, DECEMBER, {"status": (500,)}), limit=100
     ),
     "an event by its id": lambda meter: list_events(
         meter.engine, EventQuery(5, NOVEMBER, DECEMBER, {"id": ("r59999",)}), limit=100

@@ -10,6 +10,7 @@ from metering.operations.steps.check_billing_months import entry_is_billed_in_ti
 from metering.operations.steps.check_events import CHUNK, over_events
 from metering.operations.steps.check_sums import Step
 from metering.storage.accounts import UNASSIGNED_ID
+from metering.storage.assigned_events import AssignedEvent, assigned_among
 from metering.storage.charges import Entry, first_entry, later_entries
 from metering.storage.closed_months import closed_through_by_account
 from metering.storage.event_quantities import quantities_of
@@ -35,7 +36,9 @@ def first_charges_follow_their_grades(connection: Connection, step: Step) -> Ite
 def later_charges_undo_and_replace(connection: Connection, step: Step) -> Iterator[Violation]:
     """Later charges of an event come in pairs: a reversal of exactly the newest entry, then a replacement in the same month.
 
-    So the sum of an event's entries is its newest entry. Replacements are what their grade says, as first charges are.
+    So the sum of an event's entries is its newest entry. Replacements are what their grade says, as first charges are. An
+    event that was assigned moves to its account with one pair, whose months are each account's own; one that its account had
+    counted before ends with a reversal.
     """
     book = PriceBook(load_tables(connection))
     closed = closed_through_by_account(connection)
@@ -43,22 +46,25 @@ def later_charges_undo_and_replace(connection: Connection, step: Step) -> Iterat
     while rows := events_with_charges(connection, after=after, limit=CHUNK):
         later = later_entries(connection, [row.id for row in rows])
         summed_in = series_by_id(connection, {entry.series_id for found in later.values() for entry in found})
+        assigned = assigned_among(connection, [row.id for row in rows if row.account_id == UNASSIGNED_ID])
         for row in rows:
-            yield from _undo_and_replace(row, later[row.id])
-            for entry in later[row.id]:
+            owners = [summed_in[entry.series_id].account_id for entry in later[row.id]]
+            yield from _undo_and_replace(row, later[row.id], owners, assigned.get(row.id))
+            yield from _stays_with_its_account(row, owners, assigned.get(row.id))
+            for entry, account_id in zip(later[row.id], owners, strict=True):
                 yield from _follows_its_grade(row, entry, book)
-                own = summed_in[entry.series_id]
-                yield from _stays_with_its_account(row, own.account_id)
-                yield from entry_is_billed_in_time(row, entry, closed.get(own.account_id))
+                yield from entry_is_billed_in_time(row, entry, closed.get(account_id))
         after = rows[-1].id
         done += len(rows)
         step(done, done)
 
 
-def _undo_and_replace(row: EventRow, later: Sequence[Entry]) -> Iterator[Violation]:
+def _undo_and_replace(
+    row: EventRow, later: Sequence[Entry], owners: Sequence[int], assigned: AssignedEvent | None
+) -> Iterator[Violation]:
     newest = first_entry(row)
     reversed_by: Entry | None = None
-    for entry in later:
+    for position, entry in enumerate(later):
         if reversed_by is None:
             # A reversal is billed where it was written: in the month of what it takes back, or later.
             if entry._replace(billing_month=newest.billing_month) != newest.reversed():
@@ -69,11 +75,11 @@ def _undo_and_replace(row: EventRow, later: Sequence[Entry]) -> Iterator[Violati
             if entry.sign != 1:
                 message = f"an entry of event {row.id} is taken back twice"
                 yield _violation("reversed_twice", row, "a replacement", "a reversal", message)
-            if entry.billing_month != reversed_by.billing_month:
+            if entry.billing_month != reversed_by.billing_month and owners[position] == owners[position - 1]:
                 message = f"a later charge of event {row.id} is billed in another month than what it replaces is taken back in"
                 yield _violation("moved_month", row, str(reversed_by.billing_month), str(entry.billing_month), message)
             newest, reversed_by = entry, None
-    if reversed_by is not None:
+    if reversed_by is not None and (assigned is None or assigned.is_counted):
         message = f"a charge of event {row.id} was taken back and nothing put in its place"
         yield _violation("not_replaced", row, "a replacement", "none", message)
 
@@ -107,10 +113,12 @@ def _amount(row: EventRow, entry: Entry, book: PriceBook) -> int | None:
     return 0
 
 
-def _stays_with_its_account(row: EventRow, account_id: int) -> Iterator[Violation]:
-    if row.account_id not in (account_id, UNASSIGNED_ID):
-        message = f"a charge of event {row.id} moved from an account to another; only unassigned events can be assigned"
-        yield _violation("account_differs", row, str(row.account_id), str(account_id), message)
+def _stays_with_its_account(row: EventRow, owners: Sequence[int], assigned: AssignedEvent | None) -> Iterator[Violation]:
+    """An event's entries are its account's; once it was assigned, those from the replacement on are that account's."""
+    moved = next((at for at, owner in enumerate(owners) if owner != row.account_id), len(owners))
+    for owner in sorted({*owners[moved:]} - ({assigned.account_id} if assigned is not None and assigned.is_counted else set())):
+        message = f"a charge of event {row.id} moved from an account to another; only unassigned events can be assigned, once"
+        yield _violation("account_differs", row, str(row.account_id), str(owner), message)
 
 
 def _violation(code: str, row: EventRow, expected: str, got: str, message: str) -> Violation:

@@ -84,7 +84,7 @@ class ChargeExaminer:
             if holding[3] in self._grades:
                 usage = self._series[holding[0]]
                 if usage.folded:
-                    usage = self._of_folded(usage, event[8])
+                    usage = self._of_folded(usage, self._series[event[9]].key, event[8])
                 if usage.in_scope:
                     self._look_at(event, holding, usage, looked)
         _sum_up(looked, self._series)
@@ -139,9 +139,10 @@ class ChargeExaminer:
             for series_id, key in series_by_id(connection, unknown).items():
                 self._series[series_id] = self._usage(key, key.model, key.operation)
 
-    def _of_folded(self, usage: _Usage, details: str) -> _Usage:
+    def _of_folded(self, usage: _Usage, first: SeriesKey, details: str) -> _Usage:
+        # What the cap folded is on the event; where assigning it folded, in the series that it arrived in.
         told = msgspec.json.decode(details) if details else {}
-        what = usage.key, told.get("model", usage.key.model), told.get("operation", usage.key.operation)
+        what = usage.key, told.get("model", first.model), told.get("operation", first.operation)
         found = self._unfolded.get(what)
         if found is None:
             found = self._unfolded[what] = self._usage(*what)

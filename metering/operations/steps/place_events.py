@@ -3,13 +3,15 @@
 A name that changed hands is the exception: which account it means depends on the event's time.
 """
 
+import msgspec
 from msgspec import Struct
 
 from metering.domain.batches import Batch, Dimensions
 from metering.domain.charging import is_billable, route_of
 from metering.domain.events import UNKNOWN
 from metering.domain.identity import account_mask
-from metering.domain.series import SeriesKey
+from metering.domain.series import OTHER, SeriesKey
+from metering.domain.texts import without_control_characters
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.resolve_accounts import BilledTo, Names
 from metering.storage.accounts import UNASSIGNED_ID
@@ -18,7 +20,9 @@ from metering.storage.accounts import UNASSIGNED_ID
 class Place(Struct, frozen=True, eq=False):
     """What all events with the same dimensions and account share; ``series`` is where they are summed.
 
-    ``doubtful``: someone should look, because the account or the route is not known or the cap folded the series.
+    ``told`` is JSON of what its events keep in their details because their series does not say it: the account's name that
+    nobody has declared, and what the cap folded; empty for nothing. ``doubtful``: someone should look, because the account or
+    the route is not known or the cap folded the series.
     """
 
     account_id: int
@@ -30,6 +34,7 @@ class Place(Struct, frozen=True, eq=False):
     wanted: SeriesKey
     series: SeriesKey
     series_id: int
+    told: str
     doubtful: bool
 
 
@@ -76,15 +81,30 @@ class Places:
 
     def _place(self, position: int, wanted: SeriesKey) -> Place:
         series_id, series = self._index.find(wanted)
+        stated = self._batch.dimensions[position]
+        nobodys_name = without_control_characters(stated.account) if wanted.account_id == UNASSIGNED_ID else ""
         return Place(
             account_id=wanted.account_id,
             identity_mask=account_mask(wanted.account_id),
-            source_id=self._index.source_id(self._batch.dimensions[position].source),
+            source_id=self._index.source_id(stated.source),
             route=wanted.route,
             billable=is_billable(wanted.route),
             what=(wanted.provider, wanted.model, wanted.operation),
             wanted=wanted,
             series=series,
             series_id=series_id,
+            told=_told(wanted, series, nobodys_name),
             doubtful=wanted.account_id == UNASSIGNED_ID or wanted.route == UNKNOWN or series is not wanted,
         )
+
+
+def _told(wanted: SeriesKey, series: SeriesKey, nobodys_name: str) -> str:
+    told: dict[str, object] = {"account": nobodys_name} if nobodys_name else {}
+    if series is not wanted:
+        for name in ("project", "key", "model", "operation"):
+            if getattr(series, name) == OTHER != getattr(wanted, name):
+                told[name] = getattr(wanted, name)
+        if wanted.tags:
+            told["tags"] = msgspec.json.decode(wanted.tags)
+    # An empty value that was folded is told too: else it would be taken for (other).
+    return msgspec.json.encode(told).decode() if told else ""

@@ -13,7 +13,7 @@ from metering.domain.identity import CLAIM_WINDOW_MICROS, identity_of
 from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.operations.steps.add_to_sums import add_to_sums
-from metering.operations.steps.charge_events import details_with_folded
+from metering.operations.steps.charge_events import details_with_told
 from metering.operations.steps.count_once import Judgement, judge
 from metering.operations.steps.hold_open_months import ClosedMonths, hold_open_months
 from metering.operations.steps.place_events import Place
@@ -106,7 +106,7 @@ def _lay_out(
             event.response_id,
             event.inference_id,
             event.latency_ms,
-            event.details if place.series is place.wanted else details_with_folded(event, place),
+            details_with_told(event, place) if place.told else event.details,
         )
         key = rollup_key(event, place, charge, day, month)
         if event.other_quantities:

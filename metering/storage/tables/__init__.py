@@ -9,6 +9,7 @@ from metering.storage.tables.budgets import budget_revisions, budgets, hour_sums
 from metering.storage.tables.credits import credit_entries, credit_grants
 from metering.storage.tables.events import (
     EVENT_ID_BLOCK,
+    assigned_events,
     charges,
     claims_by_hour,
     event_claims,
@@ -61,6 +62,7 @@ __all__ = [
     "adjustments",
     "alerts",
     "api_keys",
+    "assigned_events",
     "billing_answers",
     "budget_revisions",
     "budgets",

@@ -28,6 +28,7 @@ from metering.storage.tables.schema import (
     Int16,
     Int64,
     Key,
+    flag,
     identifier,
     integer,
     metadata,
@@ -164,6 +165,21 @@ charges = table(
     CheckConstraint("amount_nano * sign >= 0", name="amount"),
     CheckConstraint("(rate_id IS NOT NULL) = (price_grade = 0)", name="rated"),
     Index("ix_charges_event_id", "event_id"),
+)
+
+# Events of ``unassigned`` that belong to an account by now; their rows stay what they were. ``counted_as`` is the event that
+# counts there: the event itself, or the one that had counted the same request before, and then its charge is only taken back.
+# ``claims_identity``: whether (account, source, id) names this event, or named that other one already. The rows stay when the
+# events are retired, because the identities do.
+assigned_events = table(
+    "assigned_events",
+    Column("event_id", Int64, primary_key=True, autoincrement=False),
+    refers("account_id", "accounts"),
+    integer("event_time"),
+    integer("counted_as"),
+    flag("claims_identity"),
+    CheckConstraint("claims_identity = 1 OR counted_as <> event_id", name="counted"),
+    Index("ix_assigned_events_account_id_event_time", "account_id", "event_time", "event_id"),
 )
 
 # Signed sums of events with their charges; ``rate_id`` 0 means no rate.
