@@ -188,7 +188,7 @@ def test_json_is_read_by_paths():
     head, lines, name = read(document, columns=columns)
     assert name == "json"
     assert [(line.request_id, line.amount_nano) for line in lines] == [("r1", 500_000_000)]
-    assert "1 lines state neither" in head.notes[0]
+    assert "neither an amount nor a quantity is stated: 1 of the lines" in head.notes[0]
 
 
 @pytest.mark.parametrize(
