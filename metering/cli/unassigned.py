@@ -7,6 +7,7 @@ import click
 from msgspec import Struct
 
 from metering.cli.arguments import INSTANT, collected, json_option
+from metering.cli.counts import counted
 from metering.cli.invocation import Invocation
 from metering.cli.output import Cell, Column, print_json, print_table, remark, say
 from metering.cli.plain_text import plain
@@ -139,7 +140,7 @@ def _print_assigned(found: Assigned, options: Options) -> None:
     if found.conflicts:
         say(f"{found.conflicts:,} stay unassigned: {account} has counted other content under their ids")
     if options.apply:
-        say(f"{total.events:,} requests are {account}'s now")
+        say(f"{counted(total.events, 'request')} {'is' if total.events == 1 else 'are'} {account}'s now")
     elif total.events or found.repeats:
         say("nothing was written: --apply does it, and it can not be undone")
 

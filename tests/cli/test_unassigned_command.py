@@ -43,7 +43,7 @@ def test_what_would_change_is_shown_before_it_is_written(arrived):
 
 def test_records_without_a_name_and_some_of_a_name_are_assigned_too(arrived):
     shown = arrived.done("accounts", "assign", "acme", "--without-name", "--apply")
-    assert "1 requests are acme's now" in shown
+    assert "1 request is acme's now" in shown
     assert (
         arrived.json("accounts", "assign", "acme", "--name", "acme-prod", "--project", "search", "--apply")["total"]["events"]
         == 1
