@@ -1,46 +1,19 @@
 """After ``kill -9`` at any moment the same command does what is left: each event is assigned once, and sums are exact."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from assigning import spent
 from builders import NOON, NOW, SECOND, usage_event
+from victims import killed_after, start_victim
 
 from metering.storage.tables import assigned_events, charges
 from pricing.quantities import Quantities
 
-ROOT = Path(__file__).parents[2]
 VICTIM = Path(__file__).with_name("assign_until_killed.py")
 EVENTS = 2_000
-
-
-def start(meter):
-    return subprocess.Popen(
-        [sys.executable, str(VICTIM), meter.url, "stranger", "acme", str(NOW)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-    )
-
-
-def killed_after(process, acknowledgements, delay):
-    """Kill the process some time after it has acknowledged so often; return how many events it acknowledged."""
-    acknowledged = 0
-    for _ in range(acknowledgements):
-        acknowledged = int(process.stdout.readline() or acknowledged)
-    try:
-        process.wait(timeout=delay)
-    except subprocess.TimeoutExpired:
-        os.kill(process.pid, signal.SIGKILL)
-    rest = process.stdout.read().split()
-    process.stdout.close()
-    process.wait()
-    return max([acknowledged, *map(int, rest)])
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -61,7 +34,7 @@ def test_killed_at_any_moment_each_event_is_assigned_once(meter, seed):
     meter.ingest(*(usage_event(**fields) for fields in records[::10]))
     deaths = done = 0
     for _ in range(3):
-        process = start(meter)
+        process = start_victim(VICTIM, meter.url, "stranger", "acme", NOW)
         acknowledged = killed_after(process, chance.randrange(1, 15), chance.random() / 50)
         deaths += process.returncode == -signal.SIGKILL
         assigned = meter.count(assigned_events)
@@ -72,7 +45,7 @@ def test_killed_at_any_moment_each_event_is_assigned_once(meter, seed):
         )
         assert not meter.violations()
     assert deaths
-    final = start(meter)
+    final = start_victim(VICTIM, meter.url, "stranger", "acme", NOW)
     final.communicate(timeout=60)
     assert final.returncode == 0
     assert spent(meter) == {"acme": (EVENTS, 1_000 * sum(tokens))}

@@ -1,32 +1,23 @@
 """After ``kill -9`` a month is closed or it is not: one statement with its entries, mark and alert, or none of them."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from builders import NOW, usage_event
+from victims import kill_unless_done, start_victim
 
 from metering.storage.tables import accounts, alerts, credit_entries, statements
 from pricing.quantities import Quantities
 
-ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("close_until_killed.py")
 DECEMBER_5 = NOW + 12 * 86_400_000_000
 ACCOUNTS = 30
 
 
 def start(meter, *step):
-    return subprocess.Popen(
-        [sys.executable, str(PROGRAM), meter.url, str(DECEMBER_5), *step],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    return start_victim(PROGRAM, meter.url, DECEMBER_5, *step, text=True)
 
 
 @pytest.fixture
@@ -71,10 +62,7 @@ def test_killed_at_any_moment_what_was_acknowledged_is_closed_and_stays(many, se
         for _ in range(chance.randint(1, 8)):
             line = process.stdout.readline().split()
             acknowledged |= dict([line]) if line else {}
-        try:
-            process.wait(timeout=chance.random() / 50)
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
+        kill_unless_done(process, chance.random() / 50)
         acknowledged |= dict(line.split() for line in process.stdout.read().splitlines())
         process.stdout.close()
         process.wait()

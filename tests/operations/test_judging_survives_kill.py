@@ -1,15 +1,13 @@
 """Exactly one alert: ``kill -9`` in the middle of ingest and judging, twenty times, loses none and repeats none."""
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 from builders import NOON, NOW, SECOND
 from sqlalchemy import select
+from victims import kill_unless_done, start_victim
 
 from metering.domain.budgets import BudgetTerms
 from metering.domain.instants import format_instant
@@ -19,7 +17,6 @@ from metering.operations.manage_budgets import Said, create_budget
 from metering.storage.tables import alerts, touched_days
 from pricing.bundled import bundled_plans
 
-ROOT = Path(__file__).parents[2]
 VICTIM = Path(__file__).with_name("judge_until_killed.py")
 RECORDS = 6_000
 KILLS = 20
@@ -42,25 +39,12 @@ def record(number):
     }
 
 
-def start(meter, log):
-    return subprocess.Popen(
-        [sys.executable, str(VICTIM), meter.url, str(log), str(NOW)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        start_new_session=True,  # the process that decodes goes down with it
-    )
-
-
 def kill(process, commits, delay):
     """Kill the process some time after it has told of so many commits; return whether it was still alive."""
     for _ in range(commits):
         if not process.stdout.readline():
             break
-    try:
-        process.wait(timeout=delay)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+    kill_unless_done(process, delay)
     process.stdout.close()
     process.wait()
     return process.returncode == -signal.SIGKILL
@@ -80,13 +64,15 @@ def test_killed_twenty_times_each_threshold_is_told_exactly_once_and_in_order(me
     log = tmp_path / "crash.log"
     log.write_text("".join(json.dumps(record(number)) + "\n" for number in range(RECORDS)))
     chance = random.Random(5)
-    deaths = sum(kill(start(meter, log), chance.randrange(1, 4), chance.random() / 50) for _ in range(KILLS))
+    deaths = sum(
+        kill(start_victim(VICTIM, meter.url, log, NOW), chance.randrange(1, 4), chance.random() / 50) for _ in range(KILLS)
+    )
     assert deaths >= KILLS // 2
     # What the last one left is told by whoever judges next, without any more usage.
     stored = meter.spend()[0].amount_nano
     BudgetJudge(meter.engine, bundled_plans(), lambda: NOW).judge_all()
     assert [row[2] for row in told(meter) if row[0] == "budget:1"] == [at for at in THRESHOLDS if stored * 100 >= ALL_NANO * at]
-    final = start(meter, log)
+    final = start_victim(VICTIM, meter.url, log, NOW)
     final.communicate(timeout=120)
     assert final.returncode == 0
     assert meter.spend()[0].amount_nano == ALL_NANO

@@ -1,15 +1,13 @@
 """After ``kill -9`` at any moment a re-rating run is resumed where it was: totals are exact, nothing is replaced twice."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from builders import FROM_2020, NOON, NOW, SECOND, price_table, rate, usage_event
 from sqlalchemy import func, select
+from victims import killed_after, start_victim
 
 from metering.domain.rerating import RerateScope
 from metering.operations.rerate import start_rerate
@@ -18,33 +16,8 @@ from metering.storage.rerate_runs import run_with_id
 from metering.storage.tables import charges
 from pricing.quantities import Quantities
 
-ROOT = Path(__file__).parents[2]
 VICTIM = Path(__file__).with_name("rerate_until_killed.py")
 EVENTS = 2_000
-
-
-def start(meter, run_id):
-    return subprocess.Popen(
-        [sys.executable, str(VICTIM), meter.url, str(run_id), str(NOW)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-    )
-
-
-def killed_after(process, acknowledgements, delay):
-    """Kill the process some time after it has acknowledged so often; return how many replaced charges it acknowledged."""
-    acknowledged = 0
-    for _ in range(acknowledgements):
-        acknowledged = int(process.stdout.readline() or acknowledged)
-    try:
-        process.wait(timeout=delay)
-    except subprocess.TimeoutExpired:
-        os.kill(process.pid, signal.SIGKILL)
-    rest = process.stdout.read().split()
-    process.stdout.close()
-    process.wait()
-    return max([acknowledged, *map(int, rest)])
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -61,7 +34,7 @@ def test_killed_at_any_moment_it_replaces_every_charge_once(meter, seed):
     run_id = start_rerate(meter.engine, RerateScope(None, 0, NOW), reason="r", now=NOW).id
     deaths = 0
     for _ in range(3):
-        process = start(meter, run_id)
+        process = start_victim(VICTIM, meter.url, run_id, NOW)
         acknowledged = killed_after(process, chance.randrange(1, 20), chance.random() / 50)
         deaths += process.returncode == -signal.SIGKILL
         with reading(meter.engine) as connection:
@@ -70,7 +43,7 @@ def test_killed_at_any_moment_it_replaces_every_charge_once(meter, seed):
         assert meter.count(charges) == 2 * run.events_changed
         assert not meter.violations()
     assert deaths
-    final = start(meter, run_id)
+    final = start_victim(VICTIM, meter.url, run_id, NOW)
     final.communicate(timeout=60)
     assert final.returncode == 0
     # 3,000 nano-USD a token where it was 1,000, and each event taken back and replaced once.

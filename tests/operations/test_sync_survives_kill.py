@@ -1,15 +1,12 @@
 """Killed between the fetch and the commit, a sync leaves nothing, and the next one does it all."""
 
-import os
-import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from router import Router, document
+from victims import start_victim
 
-ROOT = Path(__file__).parents[2]
 VICTIM = Path(__file__).with_name("sync_until_killed.py")
 
 
@@ -24,13 +21,7 @@ def test_killed_before_the_commit_it_leaves_nothing_and_the_next_records_one_ver
     router.sync()
     router.says(document(("model-0", "together", 1.5, 2)))
     asked = len(router.loopback.requests)
-    arguments = [router.meter.url, router.loopback.url, str(router.meter.now + 1), step]
-    process = subprocess.Popen(
-        [sys.executable, str(VICTIM), *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-    )
+    process = start_victim(VICTIM, router.meter.url, router.loopback.url, router.meter.now + 1, step)
     try:
         assert process.stdout.readline() == b"here\n"
     finally:

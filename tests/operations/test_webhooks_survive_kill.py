@@ -1,32 +1,20 @@
 """``kill -9`` in the middle of raising and sending, twenty times: each alert once, each webhook at least once, under one id."""
 
-import os
 import random
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from pathlib import Path
 
 from receiver import receiver
 from sqlalchemy import select
+from victims import start_victim
 from webhook_builders import create_endpoint, deliveries_of
 
 from metering.storage.tables import alerts
 
-ROOT = Path(__file__).parents[2]
 VICTIM = Path(__file__).with_name("webhooks_until_killed.py")
 ALERTS = 400
 KILLS = 20
-
-
-def start(meter):
-    return subprocess.Popen(
-        [sys.executable, str(VICTIM), meter.url, str(ALERTS)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-    )
 
 
 def kill(process):
@@ -41,13 +29,13 @@ def test_killed_at_any_moment_nothing_is_raised_twice_and_nothing_is_not_sent(ba
     chance = random.Random(7)
     with receiver(pausing) as there:
         create_endpoint(bare_meter, there.url)
-        processes = [start(bare_meter) for _ in range(replicas)]
+        processes = [start_victim(VICTIM, bare_meter.url, ALERTS) for _ in range(replicas)]
         for number in range(KILLS):
             victim = number % replicas
             assert processes[victim].stdout.readline() in (b"here\n", b"")
             time.sleep(chance.random() / 5)
             kill(processes[victim])
-            processes[victim] = start(bare_meter)
+            processes[victim] = start_victim(VICTIM, bare_meter.url, ALERTS)
         for process in processes:
             told, _ = process.communicate(timeout=90)
             assert told.endswith(b"done\n")
