@@ -29,9 +29,9 @@ class AssignedEvent(NamedTuple):
         return self.counted_as == self.event_id
 
 
-def insert_assigned(connection: Connection, rows: Sequence[AssignedEvent]) -> None:
+def insert_assigned(connection: Connection, rows: Sequence[AssignedEvent], *, now: int) -> None:
     """Append events, in the order of their ids. An event is assigned once: a second time is refused by its key."""
-    _INSERT.run(connection, [(*row[:4], int(row.claims_identity)) for row in sorted(rows)])
+    _INSERT.run(connection, [(*row[:4], int(row.claims_identity), now) for row in sorted(rows)])
 
 
 def assigned_among(connection: Connection, event_ids: Sequence[int]) -> dict[int, AssignedEvent]:
@@ -44,6 +44,14 @@ def assigned_after(connection: Connection, *, after: int, limit: int) -> list[As
     """Return the assigned events after the id ``after``, in the order of their ids."""
     statement = select(*_COLUMNS).where(assigned_events.c.event_id > after).order_by(assigned_events.c.event_id).limit(limit)
     return [_assigned(row) for row in connection.execute(statement)]
+
+
+def assigned_since(connection: Connection, account_id: int, instant: int) -> set[int]:
+    """Return the ids of the events that were assigned to an account after an instant."""
+    statement = select(assigned_events.c.event_id).where(
+        assigned_events.c.account_id == account_id, assigned_events.c.assigned_at > instant
+    )
+    return set(connection.execute(statement).scalars())
 
 
 def has_assigned(connection: Connection, account_id: int) -> bool:

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("event_time", Int64, nullable=False),
         sa.Column("counted_as", Int64, nullable=False),
         sa.Column("claims_identity", Int64, nullable=False),
+        sa.Column("assigned_at", Int64, nullable=False),
         sa.CheckConstraint("claims_identity IN (0, 1)", name=op.f("ck_assigned_events_claims_identity")),
         sa.CheckConstraint("claims_identity = 1 OR counted_as <> event_id", name=op.f("ck_assigned_events_counted")),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_assigned_events_account_id")),

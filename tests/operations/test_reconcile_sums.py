@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+from assigning import assign
 from bills import AFTER, END, START, reconciled, steps
 from builders import HOUR, instant, price_table, rate, usage_event
 
@@ -146,6 +147,16 @@ def test_a_run_is_shown_with_the_requests_that_it_could_see(twenty):
     twenty.now = AFTER + HOUR
     twenty.ingest(request(80, status=500, quantities=tokens(80)))
     assert [name for name, _, _ in behind(twenty, only(report))] == ["r03", "r04"]
+
+
+def test_what_is_assigned_to_the_account_after_a_run_is_no_part_of_it(twenty):
+    twenty.ingest(request(90, account="stranger", status=500, quantities=tokens(90)))
+    report = reconciled(twenty, [DAY | {"amount_nano_usd": OURS + charge(3) + charge(4)}])
+    twenty.now = AFTER + HOUR
+    assert assign(twenty).total.events == 1
+    assert [name for name, _, _ in behind(twenty, only(report))] == ["r03", "r04"]
+    again = reconciled(twenty, [DAY | {"amount_nano_usd": OURS + charge(3) + charge(4) + charge(90)}], now=AFTER + 2 * HOUR)
+    assert [name for name, _, _ in behind(twenty, only(again))] == ["r03", "r04", "r90"]
 
 
 def test_an_explained_variance_shows_the_first_requests_and_says_how_many_there_are(twenty):

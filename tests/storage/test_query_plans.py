@@ -46,8 +46,8 @@ FROM {{numbers}}""",
     "INSERT INTO event_identities (identity, event_id, fingerprint) SELECT {identity}, 1000000 + n, n FROM {numbers}",
     "INSERT INTO event_claims ({claim_columns}, event_id) SELECT {claim}, 1000000 + n FROM {numbers}",
     f"""
-INSERT INTO assigned_events (event_id, account_id, event_time, counted_as, claims_identity)
-SELECT id, 3 + id / 10 - id / 10 / {ACCOUNTS} * {ACCOUNTS}, event_time, id, 1 FROM events WHERE id - id / 10 * 10 = 0""",
+INSERT INTO assigned_events (event_id, account_id, event_time, counted_as, claims_identity, assigned_at)
+SELECT id, 3 + id / 10 - id / 10 / {ACCOUNTS} * {ACCOUNTS}, event_time, id, 1, 0 FROM events WHERE id - id / 10 * 10 = 0""",
 )
 
 

@@ -1,6 +1,7 @@
 """The requests of ours that an explanation of sums is about, found in the log: what a dispute about a sum is shown with.
 
-They are looked for when they are asked for, among the events that a run could see: what arrived after it is no part of it.
+They are looked for when they are asked for, among the events that a run could see: what arrived after it, or was assigned to
+the account after it, is no part of it.
 """
 
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from metering.domain.reconciliation.requests_behind import Background, Shown, na
 from metering.domain.reconciliation.usage_groups import GroupKey, dimensions_of, key_for
 from metering.domain.series import SeriesKey
 from metering.operations.steps.price_versions import PriceVersions, price_versions
+from metering.storage.assigned_events import assigned_since
 from metering.storage.invoices import lines_at, usage_lines
 from metering.storage.metered_requests import RequestRow, first_event_after, request_details, request_rows, usage_rows
 from metering.storage.price_tables import load_tables
@@ -88,6 +90,7 @@ class _Log:
         self._versions = versions
         self._known = {number: key for key, number in series_of_account(connection, invoice.account_id).items()}
         self._before = first_event_after(connection, run.run_at)
+        self._assigned_later = assigned_since(connection, invoice.account_id, run.run_at)
         self._groups = _Groups(connection, variance, invoice)
 
     def shown_by(self, part: Part, background: Background) -> Iterator[tuple[OurRequest, Shown]]:
@@ -107,7 +110,8 @@ class _Log:
     def _is_covered(self, row: RequestRow) -> bool:
         event_id, time, series_id, *_ = row
         key = self._known.get(series_id)
-        if key is None or (self._before is not None and event_id >= self._before):
+        is_later = event_id in self._assigned_later or (self._before is not None and event_id >= self._before)
+        if key is None or is_later:
             return False
         return self._invoice.provider in ("", key.provider) and self._groups.hold(key, time)
 

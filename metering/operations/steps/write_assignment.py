@@ -49,7 +49,7 @@ def write_assignment(
         written[REASON] += (back, placed)
     for reason, entries in written.items():
         insert_charges(connection, entries, reason=reason, now=now)
-    insert_assigned(connection, list(counted.assigned.values()))
+    insert_assigned(connection, list(counted.assigned.values()), now=now)
     add_to_sums(connection, deltas)
 
 

@@ -178,6 +178,7 @@ assigned_events = table(
     integer("event_time"),
     integer("counted_as"),
     flag("claims_identity"),
+    integer("assigned_at"),
     CheckConstraint("claims_identity = 1 OR counted_as <> event_id", name="counted"),
     Index("ix_assigned_events_account_id_event_time", "account_id", "event_time", "event_id"),
 )
