@@ -3,13 +3,13 @@
 Millions are read to be re-rated: a row object an event would take as long as everything else that is done with it.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from metering.storage.accounts import UNASSIGNED_ID
+from metering.storage.sql import among, listed
 
 ChargedEvent = tuple[int, int, int, int, int, int, int, str, str, int, int, int | None, int, int]
 """(event id, event time, quantity grade, the COLUMN_KINDS..., other quantities, details, then of its first charge: series id,
@@ -22,30 +22,26 @@ _CHUNK = """
 SELECT id, event_time, quantity_grade, input_tokens, cache_read_tokens, output_tokens, reasoning_tokens,
     other_quantities, details, series_id, coalesce(charge_nano, 0), rate_id, price_grade, billing_month
 FROM events
-WHERE account_id = ? AND event_time >= ? AND event_time < ? AND (event_time > ? OR id > ?)
+WHERE account_id = ? AND event_time >= ? AND event_time < ? AND (event_time > ? OR id > ?){also}
 ORDER BY event_time, id
 LIMIT ?
 """
-# Of ``unassigned``: without what its account had counted before, of which no charge holds.
-_UNASSIGNED_CHUNK = _CHUNK.replace(
-    "ORDER BY", "    AND id NOT IN (SELECT event_id FROM assigned_events WHERE counted_as <> event_id)\nORDER BY"
-)
+_OF_ACCOUNT = _CHUNK.format(also="")
+# Without what its account had counted before, of which no charge holds.
+_OF_UNASSIGNED = _CHUNK.format(also=" AND id NOT IN (SELECT event_id FROM assigned_events WHERE counted_as <> event_id)")
 _ANY_BETWEEN = "SELECT 1 FROM charges WHERE event_id BETWEEN ? AND ? LIMIT 1"
 _REPLACEMENTS = """
 SELECT charges.event_id, charges.series_id, charges.amount_nano, charges.rate_id, charges.price_grade, charges.billing_month
-FROM {wanted} AS wanted(value)
-JOIN charges ON charges.event_id = wanted.value
-WHERE charges.sign = 1
+FROM charges
+WHERE charges.event_id {among} AND charges.sign = 1
 ORDER BY charges.event_id, charges.id
 """
-_ON_SQLITE = _REPLACEMENTS.format(wanted="json_each(?)").replace("wanted(value)", "wanted")
-_ON_POSTGRES = _REPLACEMENTS.format(wanted="unnest(CAST(? AS bigint[]))")
 
 
 def charged_events(connection: Connection, account_id: int, after: tuple[int, int], end: int, limit: int) -> list[ChargedEvent]:
     """Return events of an account by (time, id) from the first after ``after``, before ``end``; first charges only."""
     event_time, event_id = after
-    chunk = _UNASSIGNED_CHUNK if account_id == UNASSIGNED_ID else _CHUNK
+    chunk = _OF_UNASSIGNED if account_id == UNASSIGNED_ID else _OF_ACCOUNT
     return _fetch(connection, chunk, (account_id, event_time, end, event_time, event_id, limit))
 
 
@@ -54,10 +50,7 @@ def holding_replacements(connection: Connection, event_ids: Sequence[int]) -> di
     # Events that arrived one after the other usually have none at all, which one look along the index tells.
     if not event_ids or not _fetch(connection, _ANY_BETWEEN, (min(event_ids), max(event_ids))):
         return {}
-    if connection.dialect.name == "postgresql":
-        found = _fetch(connection, _ON_POSTGRES, (list(event_ids),))
-    else:
-        found = _fetch(connection, _ON_SQLITE, (json.dumps(event_ids),))
+    found = _fetch(connection, _REPLACEMENTS.format(among=among(connection)), (listed(connection, event_ids),))
     return {event_id: tuple(holding) for event_id, *holding in found}
 
 
