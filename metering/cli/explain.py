@@ -35,6 +35,7 @@ _WITHOUT_RATE = {
     PriceGrade.REPORTED: "No price is known; the provider stated this cost.",
     PriceGrade.EXEMPT: "The request failed: nothing is owed.",
 }
+_NO_STATUS = "Nobody stated a status, and nothing came back: nothing is owed."
 
 
 @click.command()
@@ -58,7 +59,9 @@ def explain(invocation: Invocation, *, event: str, account: str, source: str | N
     elif found.event.price_grade is PriceGrade.UNPRICED:
         say(f"It is not charged yet: {plain(found.missing)}.")
     else:
-        say(f"${shown_nano(found.event.charge_nano or 0)}. {_WITHOUT_RATE.get(found.event.price_grade, '')}")
+        unanswered = found.event.price_grade is PriceGrade.EXEMPT and found.event.status is None
+        why = _NO_STATUS if unanswered else _WITHOUT_RATE.get(found.event.price_grade, "")
+        say(f"${shown_nano(found.event.charge_nano or 0)}. {why}")
     say()
     _print_history(found.history)
 

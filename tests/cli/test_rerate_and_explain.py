@@ -94,6 +94,18 @@ def test_a_charge_is_explained_on_one_screen(overpriced):
     assert (answer["sum_pico_usd"], answer["rounding_pico_usd"], len(answer["history"])) == ("3000000", "0", 3)
 
 
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"status": 503}, "The request failed: nothing is owed."),
+        ({"status": None, "usage": {"input_tokens": 5}}, "Nobody stated a status, and nothing came back: nothing is owed."),
+    ],
+)
+def test_why_a_request_is_not_charged_is_said_as_it_is_known(command_line, fields, why):
+    command_line.done("ingest", command_line.write_log([request(**fields)]), "--create-accounts")
+    assert why in command_line.done("explain", request()["id"], "--account", "acme")
+
+
 def test_an_event_that_is_not_there_is_said(overpriced):
     overpriced.run("explain", "nobody", "--account", "acme")
     assert (overpriced.code, "there is no event 'nobody'" in overpriced.errors) == (2, True)
