@@ -173,11 +173,13 @@ billing_answers = table(
     "billing_answers",
     # The account and the id that was asked for, hashed.
     Column("request_key", Bytes16, nullable=False),
-    refers("account_id", "accounts"),
+    integer("account_id"),
     integer("event_id"),
     integer("cost_nano"),
     Column("answered_at", Int64, nullable=False),
     PrimaryKeyConstraint("request_key"),
     CheckConstraint("cost_nano >= 0", name="cost"),
+    # Looked at for each of ten thousand answers, it took a tenth of the time that Hugging Face is kept waiting.
+    refers_on_sqlite("account_id", "accounts"),
     sqlite_with_rowid=False,
 )
