@@ -6,24 +6,19 @@ small to pass between processes, and lets the writer resolve accounts, routes, s
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import astuple
 
+from metering.domain.batch_events import BatchEvents, uses_other_kinds
 from metering.domain.charging import succeeded
-from metering.domain.events import DecodedBlock, DecodedEvent, Position, RejectedRecord, UsageEvent
+from metering.domain.events import DecodedBlock, DecodedEvent, RejectedRecord, UsageEvent
 from metering.domain.identity import claims_of, raw_digest, record_digest
-from pricing.quantities import ALL_KINDS, Quantities
 
 _KEPT_TAGS = 4_096
 _SECRET_STARTS = ("hf_", "sk-", "sk_", "gsk_", "fw_", "key-", "Bearer ")
 _SECRET_LENGTH = 32
-
-
-# The kinds that nearly every event has: each has a column of its own in the event log.
-COLUMN_KINDS = ("input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens")
-_NO_WRITES, _NO_OTHERS = (0,) * 2, (0,) * 10
 
 
 class Dimensions(Struct, frozen=True, array_like=True):
@@ -40,38 +35,11 @@ class Dimensions(Struct, frozen=True, array_like=True):
     tags: str
 
 
-class BatchEvent(Struct, frozen=True, gc=False, array_like=True):
-    """One event of a batch: what it does not share with others.
-
-    ``dimensions`` is a position in the batch's list. ``digest`` and ``claims`` come from ``identity``.
-    ``other_quantities`` is JSON of the kinds that few events have, and ``details`` of what stands in no column; both are empty
-    for nothing.
-    """
-
-    dimensions: int
-    id: str
-    digest: bytes
-    fingerprint: int
-    time: int
-    status: int | None
-    succeeded: bool
-    quantity_grade: int
-    quantities: Quantities
-    other_quantities: str
-    response_id: str
-    inference_id: str
-    latency_ms: int | None
-    reported_cost_nano: int | None
-    details: str
-    claims: list[int]
-    position: Position
-
-
 class Batch(Struct, array_like=True):
     """A block of a log, ready to be stored."""
 
     dimensions: list[Dimensions]
-    events: list[BatchEvent]
+    events: BatchEvents
     rejected: list[RejectedRecord]
     unread_fields: dict[str, int]
 
@@ -86,11 +54,12 @@ class BatchBuilder:
     def batch_of(self, block: DecodedBlock) -> Batch:
         """Return the block as a batch."""
         places: dict[tuple[str, ...], int] = {}
-        events = [self._event(item, places) for item in block.events]
+        events = BatchEvents.of_rows([self._row(item, places) for item in block.events])
         return Batch([Dimensions(*key) for key in places], events, block.rejected, block.unread_fields)
 
-    def _event(self, item: DecodedEvent, places: dict[tuple[str, ...], int]) -> BatchEvent:
-        event = item.event
+    def _row(self, item: DecodedEvent, places: dict[tuple[str, ...], int]) -> tuple[Any, ...]:
+        """Return an event's fields in the order of BatchEvents' columns."""
+        event, position, used = item.event, item.position, item.event.quantities
         declared, details = self._split(event.tags) if event.tags else ("", "")
         if event.estimate_reason or event.response_model or event.time_derived or _has_memo(event):
             details = self._details(event)
@@ -101,7 +70,7 @@ class BatchBuilder:
         place = places.get(key)
         if place is None:
             place = places[key] = len(places)
-        return BatchEvent(
+        return (
             place,
             event.id,
             record_digest(event.source, event.id),
@@ -110,15 +79,20 @@ class BatchBuilder:
             event.status,
             succeeded(event),
             event.quantity_grade,
-            event.quantities,
-            other_quantities(event.quantities),
+            used.input_tokens,
+            used.cache_read_tokens,
+            used.output_tokens,
+            used.reasoning_tokens,
+            used if uses_other_kinds(used) else None,
             event.response_id,
             event.inference_id,
             event.latency_ms,
             event.reported_cost_nano,
             details,
             claims_of(event) if event.response_id or event.inference_id else [],
-            item.position,
+            position.line,
+            position.offset,
+            position.length,
         )
 
     def _split(self, tags: dict[str, str]) -> tuple[str, str]:
@@ -153,15 +127,6 @@ def key_label(key: str) -> str:
     if not key.startswith(_SECRET_STARTS) and (len(key) < _SECRET_LENGTH or not key.isalnum()):
         return key
     return f"{key[:3]}…{raw_digest(key.encode())[:12]}"
-
-
-def other_quantities(quantities: Quantities) -> str:
-    """Return the kinds beside COLUMN_KINDS that are not zero as JSON, empty for none."""
-    amounts = astuple(quantities)
-    if amounts[2:4] == _NO_WRITES and amounts[5:15] == _NO_OTHERS:
-        return ""
-    others = {kind: amounts[place] for place, kind in enumerate(ALL_KINDS) if kind not in COLUMN_KINDS and amounts[place]}
-    return msgspec.json.encode(others).decode()
 
 
 def canonical_tags(tags: dict[str, str], declared: Iterable[str]) -> str:

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
-from metering.domain.batches import Batch, BatchEvent
+from metering.domain.batch_events import BatchEvent, BatchEvents
+from metering.domain.batches import Batch
 from metering.domain.errors import DomainError
 from metering.domain.events import RejectedRecord
 from metering.domain.identity import raw_digest
@@ -19,7 +20,8 @@ from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.domain.series import DEFAULT_SERIES_CAP
 from metering.operations.steps.assign_series import SeriesIndex
-from metering.operations.steps.charge_events import charge_event
+from metering.operations.steps.charge_events import charge_events
+from metering.operations.steps.charged import Charged
 from metering.operations.steps.ensure_partitions import StoredMonths
 from metering.operations.steps.fit_sums import events_that_do_not_fit
 from metering.operations.steps.hold_to_account import bound_to, hold_to_account
@@ -31,13 +33,13 @@ from metering.operations.steps.resolve_accounts import (
     names_nobody_had,
     resolve_names,
 )
-from metering.operations.steps.store_events import Charged, store_events
+from metering.operations.steps.store_events import store_events
 from metering.storage.api_keys import valid_key_ids
 from metering.storage.database import reading, writing, writing_beside_others
 from metering.storage.errors import SumTooLargeError
 from metering.storage.price_tables import load_tables, newest_table_id
 from metering.storage.quarantine import note_records
-from pricing.book import PriceBook
+from pricing.book import PriceBook, Timeline
 from pricing.errors import ChargeTooLargeError
 from pricing.tables import PriceTable
 
@@ -177,18 +179,14 @@ class Ingester:
 
     def _that_fit(self, prepared: Sequence[PreparedBatch], now: int) -> list[PreparedBatch]:
         """Return the batches with the events rejected for which there is no room in a sum."""
-        charged = Charged(
-            [event for batch in prepared for event in batch.charged.events],
-            [place for batch in prepared for place in batch.charged.places],
-            [charge for batch in prepared for charge in batch.charged.charges],
-        )
+        charged = Charged.joined([batch.charged for batch in prepared])
         with writing_beside_others(self._engine) as connection:
             unfit = events_that_do_not_fit(connection, charged, now)
             connection.rollback()
         fitting = []
         first = 0
         for batch in prepared:
-            end = first + len(batch.charged.events)
+            end = first + len(batch.charged.places)
             fitting.append(_without(batch, {position - first for position in unfit.intersection(range(first, end))}))
             first = end
         return fitting
@@ -202,7 +200,7 @@ class Ingester:
             if isinstance(bound, DomainError):
                 return bound
             batch, names = hold_to_account(batch, names, bound, origin.raw_of)
-        self._months.prepare({month_of_day(event.time // MICROS_PER_DAY) for event in batch.events})
+        self._months.prepare({month_of_day(day) for day in {time // MICROS_PER_DAY for time in batch.events.times}})
         placed = Places(batch, names, self._index).of_events()
         rejected = list(batch.rejected)
         charged = self._charge(batch.events, placed, origin, rejected)
@@ -210,30 +208,14 @@ class Ingester:
             result.add(_rejection(record))
         return PreparedBatch(charged, rejected, origin, result)
 
-    def _charge(self, events: list[BatchEvent], placed: list[Place], origin: Origin, rejected: list[RejectedRecord]) -> Charged:
+    def _charge(self, events: BatchEvents, placed: list[Place], origin: Origin, rejected: list[RejectedRecord]) -> Charged:
         # Once a place, not once an event: a batch has a handful of places.
         timelines = {place: self._book.timeline(place.account_id, place.route, place.what) for place in set(placed)}
         priced_by = [timelines[place] for place in placed]
         try:
-            charges = [charge_event(event, timeline) for event, timeline in zip(events, priced_by, strict=True)]
+            return Charged(events, placed, charge_events(events, priced_by))
         except ChargeTooLargeError:
-            return self._charge_one_by_one(events, placed, origin, rejected)
-        return Charged(events, placed, charges)
-
-    def _charge_one_by_one(
-        self, events: list[BatchEvent], placed: list[Place], origin: Origin, rejected: list[RejectedRecord]
-    ) -> Charged:
-        charged = Charged([], [], [])
-        for event, place in zip(events, placed, strict=True):
-            try:
-                charge = charge_event(event, self._book.timeline(place.account_id, place.route, place.what))
-            except ChargeTooLargeError as error:
-                rejected.append(_refused(event, place, origin, error.code, str(error)))
-                continue
-            charged.events.append(event)
-            charged.places.append(place)
-            charged.charges.append(charge)
-        return charged
+            return _charge_one_by_one(events, placed, priced_by, origin, rejected)
 
     def _create_accounts(self, stated: set[str]) -> None:
         with reading(self._engine) as connection:
@@ -248,6 +230,20 @@ class Ingester:
         return load_tables(connection, after=newest) if newest_table_id(connection) > newest else []
 
 
+def _charge_one_by_one(
+    events: BatchEvents, placed: list[Place], priced_by: list[Timeline], origin: Origin, rejected: list[RejectedRecord]
+) -> Charged:
+    """Return the events that a charge can be made of; the others are rejected."""
+    charged = []
+    for position, (place, timeline) in enumerate(zip(placed, priced_by, strict=True)):
+        event = events.only([position])
+        try:
+            charged.append(Charged(event, [place], charge_events(event, [timeline])))
+        except ChargeTooLargeError as error:
+            rejected.append(_refused(event.at(0), place, origin, error.code, str(error)))
+    return Charged.joined(charged)
+
+
 def _rejection(record: RejectedRecord) -> ItemOutcome:
     return ItemOutcome(
         record.position.line, Outcome.REJECTED, record.code, record.reason, record.kept.get("id", ""), record.field
@@ -258,19 +254,16 @@ def _without(batch: PreparedBatch, unfit: set[int]) -> PreparedBatch:
     """Return the batch with the events at these positions rejected: there is no room for them in a sum."""
     if not unfit:
         return batch
-    charged = Charged([], [], [])
+    charged = batch.charged
     rejected = list(batch.rejected)
     result = msgspec.structs.replace(batch.result, items=list(batch.result.items))
-    for position, (event, place, charge) in enumerate(zip(*batch.charged, strict=True)):
-        if position in unfit:
-            record = _refused(event, place, batch.origin, SumTooLargeError.code, _NO_ROOM)
-            rejected.append(record)
-            result.add(_rejection(record))
-        else:
-            charged.events.append(event)
-            charged.places.append(place)
-            charged.charges.append(charge)
-    return PreparedBatch(charged, rejected, batch.origin, result)
+    for position in sorted(unfit):
+        event, place = charged.events.at(position), charged.places[position]
+        record = _refused(event, place, batch.origin, SumTooLargeError.code, _NO_ROOM)
+        rejected.append(record)
+        result.add(_rejection(record))
+    fitting = [position for position in range(len(charged.places)) if position not in unfit]
+    return PreparedBatch(charged.only(fitting), rejected, batch.origin, result)
 
 
 def _refused(event: BatchEvent, place: Place, origin: Origin, code: str, reason: str) -> RejectedRecord:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, case, func, select, tuple_
 
-from metering.domain.batches import COLUMN_KINDS
+from metering.domain.batch_events import COLUMN_KINDS
 from metering.domain.events import PriceGrade, QuantityGrade
 from metering.domain.series import OTHER
 from metering.storage.accounts import UNASSIGNED_ID

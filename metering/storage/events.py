@@ -131,9 +131,9 @@ def settle_claims(connection: Connection, held: HeldClaims, rows: Sequence[Claim
     _keys(connection).settle_claims(connection, held, rows)
 
 
-def insert_events(connection: Connection, values: list[Any]) -> None:
-    """Append events; ``values`` holds EVENT_COLUMNS of one event after the other."""
-    _INSERT_EVENTS.run_flat(connection, values)
+def insert_events(connection: Connection, columns: Sequence[Sequence[Any]]) -> None:
+    """Append events; ``columns`` are EVENT_COLUMNS, each with the values of all events."""
+    _INSERT_EVENTS.run_columns(connection, columns)
 
 
 def insert_receipt(connection: Connection, first_event_id: int, received_at: int) -> None:

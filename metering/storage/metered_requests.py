@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, FromClause, func, literal, select
 
-from metering.domain.batches import COLUMN_KINDS
+from metering.domain.batch_events import COLUMN_KINDS
 from metering.domain.instants import MICROS_PER_HOUR
 from metering.domain.spend import parts_of_days, whole_days
 from metering.storage.assigned_events import has_assigned

@@ -8,22 +8,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, SmallInteger, Table, Text
+from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, SmallInteger, Text
 from sqlalchemy.exc import DBAPIError
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 
 
-def copy_values(connection: Connection, table: Table, values: Sequence[Any], *, skip: int = 0) -> int:
-    """Append rows that stand one after the other in one list, without the first ``skip`` columns; return how many."""
-    columns = list(table.columns)
-    width = len(columns)
-    with _copying(connection, table.name, [column.name for column in columns[skip:]]) as copy:
-        copy.set_types([_type_name(column.type) for column in columns[skip:]])
-        for start in range(0, len(values), width):
-            copy.write_row(values[start + skip : start + width])
-    return len(values) // width
+def copy_columns(connection: Connection, columns: Sequence[Column[Any]], values: Sequence[Sequence[Any]]) -> int:
+    """Append rows to the columns' table, whose values stand column by column; return how many."""
+    names, types = [column.name for column in columns], [_type_name(column.type) for column in columns]
+    with _copying(connection, columns[0].table.name, names) as copy:
+        copy.set_types(types)
+        for row in zip(*values, strict=True):
+            copy.write_row(row)
+    return len(values[0])
 
 
 def copy_packed(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[bytes]) -> None:

@@ -10,8 +10,6 @@ whose identity has settled. Needs the write lock, like everything that looks bef
 """
 
 from collections.abc import Sequence
-from itertools import chain
-from typing import Any
 
 from sqlalchemy import Connection, FromClause, select, union_all
 
@@ -40,12 +38,12 @@ def insert_identities(connection: Connection, rows: Sequence[tuple[bytes, int, i
         return 0
     # The driver binds a bytearray as it is, and looks for an adapter of every bytes object first.
     identities, event_ids, fingerprints = zip(*rows, strict=True)
-    values: list[Any] = list(chain.from_iterable(zip(map(bytearray, identities), event_ids, fingerprints, strict=True)))
+    columns = list(map(bytearray, identities)), event_ids, fingerprints
     first = min(event_ids)
     if first < RECENT_FROM and connection.exec_driver_sql(_ANY_RECENT).first() is None:
-        return _INSERT_SETTLED.run_flat(connection, values)
+        return _INSERT_SETTLED.run_columns(connection, columns)
     _settle(connection, first, len(rows))
-    return _INSERT_RECENT.run_flat(connection, values)
+    return _INSERT_RECENT.run_columns(connection, columns)
 
 
 def stored_identities(connection: Connection, identities: Sequence[bytes]) -> dict[bytes, StoredIdentity]:

@@ -13,6 +13,7 @@ from multiprocessing import get_context
 
 import msgspec
 
+from metering.domain.batch_events import BatchEvents
 from metering.domain.batches import Batch, BatchBuilder
 from metering.domain.errors import LogFormatError
 from metering.domain.events import RejectedRecord
@@ -116,7 +117,7 @@ def _submit(pool: ProcessPoolExecutor, block: RawBlock | LongLine) -> Callable[[
 
 
 def _passed_over(record: RejectedRecord) -> tuple[RawBlock, Batch]:
-    return RawBlock(b"", record.position.line, record.position.offset), Batch([], [], [record], {})
+    return RawBlock(b"", record.position.line, record.position.offset), Batch([], BatchEvents.of_rows(()), [record], {})
 
 
 _worker: _Worker | None = None

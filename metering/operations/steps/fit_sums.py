@@ -9,11 +9,11 @@ from operator import add
 from msgspec.structs import astuple
 from sqlalchemy import Connection
 
-from metering.domain.instants import MICROS_PER_DAY, month_of_day
+from metering.domain.instants import MICROS_PER_DAY
+from metering.operations.steps.charged import Charged
 from metering.operations.steps.count_once import Judgement, judge
 from metering.operations.steps.hold_open_months import hold_open_months
-from metering.operations.steps.roll_up import RollupKey, rollup_key
-from metering.operations.steps.store_events import Charged
+from metering.operations.steps.roll_up import RollupKey, rollup_keys
 from metering.storage.events import MAX_SUM, month_key_of, month_rollups_with_keys, rollups_with_keys
 
 _Sums = dict[RollupKey, tuple[int, ...]]
@@ -26,17 +26,17 @@ def events_that_do_not_fit(connection: Connection, charged: Charged, now: int) -
     """
     closed = hold_open_months(connection, {place.account_id for place in charged.places}, now=now)
     judgement = judge(connection, charged.events, charged.places)
-    keys: dict[int, RollupKey] = {}
-    for position, (event, place, charge) in enumerate(zip(*charged, strict=True)):
-        if position not in judgement.repeats:
-            day = event.time // MICROS_PER_DAY
-            month = closed.billed_in(place.account_id, month_of_day(day))
-            keys[position] = rollup_key(event, place, charge, day, month)
+    days = [time // MICROS_PER_DAY for time in charged.events.times]
+    months = closed.billed_months([place.account_id for place in charged.places], days)
+    keys: dict[int, RollupKey] = {
+        position: key for position, key in enumerate(rollup_keys(charged, days, months)) if position not in judgement.repeats
+    }
     of_days = rollups_with_keys(connection, set(keys.values()))
     of_months = month_rollups_with_keys(connection, {month_key_of(key) for key in keys.values()})
+    used = charged.events.quantities()
     unfit = set()
     for position, key in keys.items():
-        entry = (1, *astuple(charged.events[position].quantities), charged.charges[position].amount_nano or 0)
+        entry = (1, *astuple(used[position]), charged.charges[position].amount_nano or 0)
         month_key = month_key_of(key)
         of_day, of_month = _added(of_days, key, entry), _added(of_months, month_key, entry)
         if max(*of_day, *of_month) > MAX_SUM:

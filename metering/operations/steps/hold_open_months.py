@@ -1,10 +1,11 @@
 """Holding accounts open while their events are stored: which of them have closed months, and how far."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection
 
 from metering.domain.billing_months import billing_month_of
+from metering.domain.instants import month_of_day
 from metering.storage.closed_months import hold_open, note_first_ingest
 
 
@@ -18,6 +19,14 @@ class ClosedMonths:
     def billed_in(self, account_id: int, event_month: int) -> int:
         """Return the month in which an event of ``event_month`` is billed. After ``last`` it is always the event's own."""
         return billing_month_of(event_month, self._closed_through.get(account_id))
+
+    def billed_months(self, account_ids: Sequence[int], days: Sequence[int]) -> list[int]:
+        """Return the month in which each event is billed, from its account and its UTC day since 1970."""
+        month_of = {day: month_of_day(day) for day in set(days)}
+        months = [month_of[day] for day in days]
+        if min(month_of.values(), default=self.last + 1) > self.last:
+            return months
+        return [self.billed_in(account_id, month) for account_id, month in zip(account_ids, months, strict=True)]
 
 
 def hold_open_months(connection: Connection, account_ids: Collection[int], *, now: int) -> ClosedMonths:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from metering.domain.batches import Batch, BatchEvent
+from metering.domain.batches import Batch
 from metering.domain.errors import NotFoundError
 from metering.domain.events import RejectedRecord
 from metering.domain.identity import raw_digest
@@ -48,18 +48,19 @@ def hold_to_account(batch: Batch, names: Names, bound: BilledTo, raw_of: RawOf |
     fixed = [_is_own(dimensions.account, names, bound) for dimensions in batch.dimensions]
     if all(fixed):
         return batch, OneAccount(bound)
-    kept: list[BatchEvent] = []
+    events = batch.events
+    kept: list[int] = []
     rejected = list(batch.rejected)
-    for event in batch.events:
-        own = fixed[event.dimensions]
+    for position, (dimensions, time) in enumerate(zip(events.dimensions, events.times, strict=True)):
+        own = fixed[dimensions]
         if own is None:
-            holder = names.at(batch.dimensions[event.dimensions].account, event.time)
+            holder = names.at(batch.dimensions[dimensions].account, time)
             own = holder.account_id in (bound.account_id, UNASSIGNED_ID)
         if own:
-            kept.append(event)
+            kept.append(position)
         else:
-            rejected.append(_mismatch(event, batch, raw_of))
-    return replace(batch, events=kept, rejected=rejected), OneAccount(bound)
+            rejected.append(_mismatch(batch, position, raw_of))
+    return replace(batch, events=events.only(kept), rejected=rejected), OneAccount(bound)
 
 
 def _is_own(name: str, names: Names, bound: BilledTo) -> bool | None:
@@ -72,10 +73,10 @@ def _is_own(name: str, names: Names, bound: BilledTo) -> bool | None:
     return True if holders == {bound.account_id} else None
 
 
-def _mismatch(event: BatchEvent, batch: Batch, raw_of: RawOf | None) -> RejectedRecord:
-    position = event.position
-    raw = raw_of(position.offset, position.length) if raw_of else b""
+def _mismatch(batch: Batch, position: int, raw_of: RawOf | None) -> RejectedRecord:
+    event = batch.events.at(position)
+    raw = raw_of(event.position.offset, event.position.length) if raw_of else b""
     reason = "the key is bound to one account and the record names another; leave the account out, or use another key"
     dimensions = batch.dimensions[event.dimensions]
     kept = {"id": event.id, "account": dimensions.account, "provider": dimensions.provider, "model": dimensions.model}
-    return RejectedRecord(position, raw_digest(raw) if raw else "", "account_mismatch", reason, "account", kept)
+    return RejectedRecord(event.position, raw_digest(raw) if raw else "", "account_mismatch", reason, "account", kept)

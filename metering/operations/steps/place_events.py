@@ -49,17 +49,21 @@ class Places:
 
     def of_events(self) -> list[Place]:
         """Return one place an event; new series are created on the way."""
-        if None in self._fixed:
-            billed = {(event.dimensions, self._billed_to(event.dimensions, event.time)) for event in self._batch.events}
-        else:
-            billed = {(position, fixed) for position, fixed in enumerate(self._fixed) if fixed is not None}
+        events = self._batch.events
+        if None not in self._fixed:
+            places = self._places_of({(position, fixed) for position, fixed in enumerate(self._fixed) if fixed is not None})
+            by_position = {position: place for (position, _), place in places.items()}
+            return [by_position[position] for position in events.dimensions]
+        billed = [
+            (position, self._billed_to(position, time)) for position, time in zip(events.dimensions, events.times, strict=True)
+        ]
+        places = self._places_of(set(billed))
+        return [places[pair] for pair in billed]
+
+    def _places_of(self, billed: set[tuple[int, BilledTo]]) -> dict[tuple[int, BilledTo], Place]:
         wanted = {pair: self._series_key(*pair) for pair in billed}
         self._index.prepare(wanted.values())
-        places = {pair: self._place(pair[0], key) for pair, key in wanted.items()}
-        if all(fixed is not None for fixed in self._fixed):
-            by_position = {position: place for (position, _), place in places.items()}
-            return [by_position[event.dimensions] for event in self._batch.events]
-        return [places[event.dimensions, self._billed_to(event.dimensions, event.time)] for event in self._batch.events]
+        return {pair: self._place(pair[0], key) for pair, key in wanted.items()}
 
     def _billed_to(self, position: int, instant: int) -> BilledTo:
         fixed = self._fixed[position]

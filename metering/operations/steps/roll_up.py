@@ -4,44 +4,66 @@ They are aggregated in memory per batch and added in the transaction that writes
 """
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
-from metering.domain.batches import COLUMN_KINDS, BatchEvent
-from metering.domain.charging import FirstCharge
-from metering.operations.steps.place_events import Place
+from metering.domain.batch_events import COLUMN_KINDS
+from metering.operations.steps.charged import Charged
 from pricing.quantities import ALL_KINDS, Quantities
 
 RollupKey = tuple[int, ...]
 """(series, rate or 0, price grade, quantity grade, billable, event day, billing month)."""
 
 
-def rollup_key(event: BatchEvent, place: Place, charge: FirstCharge, day: int, month: int) -> RollupKey:
-    """Return the key under which an event's first charge is summed; ``month`` is the one it is billed in."""
-    billable = +(place.billable and event.succeeded)
-    return place.series_id, charge.rate_id or 0, charge.grade, event.quantity_grade, billable, day, month
+def rollup_keys(charged: Charged, days: Sequence[int], months: Sequence[int]) -> Iterator[RollupKey]:
+    """Return the key under which each event's first charge is summed; ``months`` are those in which they are billed."""
+    events, places, charges = charged
+    return zip(
+        [place.series_id for place in places],
+        [charge.rate_id or 0 for charge in charges],
+        [charge.grade for charge in charges],
+        events.quantity_grades,
+        [+(place.billable and succeeded) for place, succeeded in zip(places, events.succeeded, strict=True)],
+        days,
+        months,
+        strict=True,
+    )
 
 
 _PLACES = tuple(ALL_KINDS.index(kind) for kind in COLUMN_KINDS)
 
 
 class RollupDeltas:
-    """What one batch adds to each rollup.
+    """What entries of the ledger add to each rollup.
 
-    ``common`` holds (events, COLUMN_KINDS..., nano-USD) of each entry, signed: nearly all there is. ``whole`` holds the
-    quantities in the order of ALL_KINDS of entries that have others; what is in ``common`` of those is the count and the
-    amount only.
+    ``common`` holds (events, COLUMN_KINDS..., nano-USD) of each entry, signed: nearly all there is. ``others`` holds
+    quantities in the order of ALL_KINDS that are not in ``common``.
     """
 
     def __init__(self) -> None:
         self.common: defaultdict[RollupKey, list[tuple[int, ...]]] = defaultdict(list)
-        self.whole: defaultdict[RollupKey, list[tuple[int, ...]]] = defaultdict(list)
+        self.others: defaultdict[RollupKey, list[tuple[int, ...]]] = defaultdict(list)
 
     def add(self, key: RollupKey, quantities: Quantities, amount_nano: int, *, sign: int = 1) -> None:
         """Add one entry of the ledger."""
         self.common[key].append((sign, *_NOTHING, amount_nano))
-        self.whole[key].append(tuple(amount * sign for amount in astuple(quantities)))
+        self.others[key].append(tuple(amount * sign for amount in astuple(quantities)))
+
+    def add_first_charges(self, charged: Charged, days: Sequence[int], months: Sequence[int]) -> None:
+        """Add the first charge of each event; ``months`` are those in which they are billed."""
+        events = charged.events
+        keys = list(rollup_keys(charged, days, months))
+        columns = [getattr(events, kind) for kind in COLUMN_KINDS]
+        amounts = [charge.amount_nano or 0 for charge in charged.charges]
+        common = self.common
+        for key, entry in zip(keys, zip(repeat(1), *columns, amounts, strict=False), strict=True):
+            common[key].append(entry)
+        for key, quantities in zip(keys, events.beyond, strict=True):
+            if quantities is not None:
+                self.others[key].append(astuple(replace(quantities, **_IN_COMMON)))
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Return one row a rollup: the key, then the sums, in the table's order."""
@@ -49,10 +71,11 @@ class RollupDeltas:
 
     def _row(self, key: RollupKey, entries: list[tuple[int, ...]]) -> tuple[Any, ...]:
         events, *common, amount_nano = map(sum, zip(*entries, strict=True))
-        quantities = list(map(sum, zip(*self.whole[key], strict=True))) if key in self.whole else [0] * len(ALL_KINDS)
+        quantities = list(map(sum, zip(*self.others[key], strict=True))) if key in self.others else [0] * len(ALL_KINDS)
         for place, amount in zip(_PLACES, common, strict=True):
             quantities[place] += amount
         return (*key, events, *quantities, amount_nano)
 
 
 _NOTHING = (0,) * len(COLUMN_KINDS)
+_IN_COMMON = dict.fromkeys(COLUMN_KINDS, 0)

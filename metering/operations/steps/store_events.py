@@ -1,26 +1,26 @@
 """Storing the events of batches: rows, claims and rollups of those that count, copies and conflicts of the others."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from msgspec import Struct, field
 from sqlalchemy import Connection
 
-from metering.domain.batches import BatchEvent, details_json
+from metering.domain.batch_events import BatchEvent, other_quantities
+from metering.domain.batches import details_json
 from metering.domain.charging import FirstCharge
 from metering.domain.events import UNKNOWN
-from metering.domain.identity import CLAIM_WINDOW_MICROS, identity_of
-from metering.domain.instants import MICROS_PER_DAY, month_of_day
+from metering.domain.identity import identity_of
+from metering.domain.instants import MICROS_PER_DAY
 from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.charge_events import details_with_told
+from metering.operations.steps.charged import Charged
 from metering.operations.steps.count_once import Judgement, judge
-from metering.operations.steps.hold_open_months import ClosedMonths, hold_open_months
+from metering.operations.steps.hold_open_months import hold_open_months
 from metering.operations.steps.place_events import Place
-from metering.operations.steps.roll_up import RollupDeltas, rollup_key
+from metering.operations.steps.roll_up import RollupDeltas
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.events import (
-    ClaimRow,
     insert_conflicts,
     insert_copies,
     insert_events,
@@ -30,109 +30,89 @@ from metering.storage.events import (
 from metering.storage.retired_months import note_retired_copies
 
 
-class Charged(NamedTuple):
-    """The events of a batch that can be stored, each with its place and its charge at the same position."""
-
-    events: list[BatchEvent]
-    places: list[Place]
-    charges: list[FirstCharge]
-
-
-class _Rows(Struct):
-    """What is written, gathered over all batches: the values of the events' rows one after the other, claims, rollups."""
-
-    values: list[Any] = field(default_factory=list)
-    claims: list[ClaimRow] = field(default_factory=list)
-    deltas: RollupDeltas = field(default_factory=RollupDeltas)
-
-
 def store_events(connection: Connection, batches: Sequence[tuple[Charged, BatchResult]], now: int) -> None:
     """Write the events that count with their charges and rollups, note what the others repeat, and count all in the results.
 
     Identities are claimed for all batches at once: written in key order, they touch each page of their index once. Raises
     SumTooLargeError where a rollup would leave 64 bits.
     """
-    events = [event for charged, _ in batches for event in charged.events]
-    places = [place for charged, _ in batches for place in charged.places]
-    closed = hold_open_months(connection, {place.account_id for place in set(places)}, now=now)
-    judgement = judge(connection, events, places)
-    rows = _Rows()
-    first_id = judgement.first_id
-    for charged, result in batches:
-        _lay_out(charged, judgement, closed, first_id, rows, result)
-        first_id += len(charged.events)
-    if rows.values:
+    charged = Charged.joined([part for part, _ in batches])
+    places = set(charged.places)
+    closed = hold_open_months(connection, {place.account_id for place in places}, now=now)
+    judgement = judge(connection, charged.events, charged.places)
+    counted, event_ids = _that_count(charged, judgement)
+    days = [time // MICROS_PER_DAY for time in counted.events.times]
+    months = closed.billed_months([place.account_id for place in counted.places], days)
+    if event_ids:
         insert_receipt(connection, judgement.first_id, now)
-        insert_events(connection, rows.values)
-    settle_claims(connection, judgement.claims, rows.claims)
-    add_to_sums(connection, rows.deltas, {place.series_id: place.account_id for place in set(places)})
+        insert_events(connection, _columns(counted, event_ids, months))
+    settle_claims(connection, judgement.claims, judgement.rows_of_new())
+    deltas = RollupDeltas()
+    deltas.add_first_charges(counted, days, months)
+    add_to_sums(connection, deltas, {place.series_id: place.account_id for place in places})
+    _count(batches, judgement)
     if judgement.repeats:
-        owners = [result for charged, result in batches for _ in charged.events]
-        _store_repeats(connection, events, places, owners, judgement, now)
+        owners = [result for part, result in batches for _ in part.places]
+        _store_repeats(connection, charged, owners, judgement, now)
 
 
-def _lay_out(
-    charged: Charged, judgement: Judgement, closed: ClosedMonths, first_id: int, rows: _Rows, result: BatchResult
-) -> None:
-    """Lay out the rows of one batch, whose first record has the id ``first_id``."""
-    values, claims, deltas, repeats = rows.values, rows.claims, rows.deltas, judgement.repeats
-    common, last_closed = deltas.common, closed.last
-    repeated = 0
-    for event_id, (event, place, charge) in enumerate(zip(*charged, strict=True), first_id):
-        if repeats and event_id - judgement.first_id in repeats:
-            repeated += 1
-            continue
-        quantities = event.quantities
-        used = quantities.input_tokens, quantities.cache_read_tokens, quantities.output_tokens, quantities.reasoning_tokens
-        day = event.time // MICROS_PER_DAY
-        month = month_of_day(day)
-        if month <= last_closed:
-            month = closed.billed_in(place.account_id, month)
-        values += (
-            event_id,
-            place.account_id,
-            place.series_id,
-            place.source_id,
-            event.id,
-            event.time,
-            event.status,
-            event.quantity_grade,
-            *used,
-            event.other_quantities,
-            charge.amount_nano,
-            charge.rate_id,
-            charge.grade,
-            month,
-            event.response_id,
-            event.inference_id,
-            event.latency_ms,
-            details_with_told(event, place) if place.told else event.details,
-        )
-        key = rollup_key(event, place, charge, day, month)
-        if event.other_quantities:
-            deltas.add(key, quantities, charge.amount_nano or 0)
-        else:
-            common[key].append((1, *used, charge.amount_nano or 0))
-        for claim in event.claims:
-            claims.append((event.time // CLAIM_WINDOW_MICROS, claim, event_id))
-        if place.doubtful or charge.amount_nano is None:
-            _count_doubts(place, charge, result)
-    result.accepted += len(charged.events) - repeated
+def _that_count(charged: Charged, judgement: Judgement) -> tuple[Charged, Sequence[int]]:
+    """Return the events that are no repeats, and their ids."""
+    ids = range(judgement.first_id, judgement.first_id + len(charged.places))
+    if not judgement.repeats:
+        return charged, ids
+    positions = [position for position in range(len(ids)) if position not in judgement.repeats]
+    return charged.only(positions), [ids[position] for position in positions]
+
+
+def _columns(charged: Charged, event_ids: Sequence[int], months: Sequence[int]) -> Sequence[Sequence[Any]]:
+    """Return the columns of the event log."""
+    events, places, charges = charged
+    return (
+        event_ids,
+        [place.account_id for place in places],
+        [place.series_id for place in places],
+        [place.source_id for place in places],
+        events.ids,
+        events.times,
+        events.statuses,
+        events.quantity_grades,
+        events.input_tokens,
+        events.cache_read_tokens,
+        events.output_tokens,
+        events.reasoning_tokens,
+        ["" if quantities is None else other_quantities(quantities) for quantities in events.beyond],
+        [charge.amount_nano for charge in charges],
+        [charge.rate_id for charge in charges],
+        [charge.grade for charge in charges],
+        months,
+        events.response_ids,
+        events.inference_ids,
+        events.latencies_ms,
+        [details_with_told(*each) if each[1].told else each[0] for each in zip(events.details, places, strict=True)],
+    )
+
+
+def _count(batches: Sequence[tuple[Charged, BatchResult]], judgement: Judgement) -> None:
+    """Count the new events of each batch in its result, and those that someone should look at."""
+    first = 0
+    for charged, result in batches:
+        end = first + len(charged.places)
+        result.accepted += end - first - sum(first <= position < end for position in judgement.repeats)
+        for position, (place, charge) in enumerate(zip(charged.places, charged.charges, strict=True), first):
+            if (place.doubtful or charge.amount_nano is None) and position not in judgement.repeats:
+                _count_doubts(place, charge, result)
+        first = end
 
 
 def _store_repeats(
-    connection: Connection,
-    events: Sequence[BatchEvent],
-    places: Sequence[Place],
-    owners: Sequence[BatchResult],
-    judgement: Judgement,
-    now: int,
+    connection: Connection, charged: Charged, owners: Sequence[BatchResult], judgement: Judgement, now: int
 ) -> None:
     copies: list[tuple[Any, ...]] = []
     conflicts: list[tuple[Any, ...]] = []
     of_retired: list[tuple[int, int]] = []
     for position, (outcome, event_id) in sorted(judgement.repeats.items()):
-        event, place = events[position], places[position]
+        event, place = charged.events.at(position), charged.places[position]
         if outcome is Outcome.COPY and event_id in judgement.retired:
             of_retired.append((judgement.first_id + position, event.time))
         elif outcome is Outcome.COPY:

@@ -44,5 +44,5 @@ def _roll_up(deltas: RollupDeltas, looked: Looked, key: ChangeKey, changes: list
     deltas.common[placed].append((len(changes), *used, after))
     for quantities in looked.whole.get(key, ()):
         amounts = astuple(quantities)
-        deltas.whole[back].append(tuple(-amount for amount in amounts))
-        deltas.whole[placed].append(amounts)
+        deltas.others[back].append(tuple(-amount for amount in amounts))
+        deltas.others[placed].append(amounts)

@@ -1,0 +1,31 @@
+"""Events that can be stored: each with its place and its charge."""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import NamedTuple, Self
+
+from metering.domain.batch_events import BatchEvents
+from metering.domain.charging import FirstCharge
+from metering.operations.steps.place_events import Place
+
+
+class Charged(NamedTuple):
+    """Events with, at the same position, the place and the charge of each."""
+
+    events: BatchEvents
+    places: list[Place]
+    charges: list[FirstCharge]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return those of all parts, one part after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        events = BatchEvents.joined([part.events for part in parts])
+        places = list(chain.from_iterable(part.places for part in parts))
+        return cls(events, places, list(chain.from_iterable(part.charges for part in parts)))
+
+    def only(self, positions: Sequence[int]) -> Self:
+        """Return those at these positions, in this order."""
+        places = [self.places[position] for position in positions]
+        return type(self)(self.events.only(positions), places, [self.charges[position] for position in positions])
