@@ -20,12 +20,16 @@ CLAIM_WINDOW_MICROS = 3_600_000_000
 # MessagePack has one shortest encoding of each value and frames strings by their length, so that equal bytes mean equal
 # content; it is three times as fast as repr.
 _encode = Encoder().encode
+# A copy of a hash that has begun takes a third less than another one with the same settings.
+_hash_of_16, _hash_of_8 = blake2b(digest_size=16).copy, blake2b(digest_size=8).copy
 _signed_64 = struct.Struct(">q").unpack
 
 
 def record_digest(source: str, event_id: str) -> bytes:
     """Return 16 bytes for what a record says of its identity. The length is told, so that no two pairs join alike."""
-    return blake2b(f"{len(source)}\x1f{source}{event_id}".encode(), digest_size=16).digest()
+    hashed = _hash_of_16()
+    hashed.update(f"{len(source)}\x1f{source}{event_id}".encode())
+    return hashed.digest()
 
 
 @lru_cache(maxsize=4096)
@@ -65,7 +69,7 @@ def fingerprint_of(event: UsageEvent) -> int:
     content = (
         event.time, event.provider, event.model, event.operation, event.route, event.status, event.quantities,
     )  # fmt: skip
-    return _signed_64(blake2b(_encode(content), digest_size=8).digest())[0]  # type: ignore[no-any-return]
+    return _hash_64(_encode(content))
 
 
 def claims_of(event: UsageEvent) -> list[int]:
@@ -84,7 +88,14 @@ def claims_of(event: UsageEvent) -> list[int]:
 
 def _claim(kind: str, event: UsageEvent, value: str) -> int:
     content = f"{kind}\x1f{event.provider}\x1f{event.quantities.output_tokens}\x1f{value}"
-    return _signed_64(blake2b(content.encode(), digest_size=8).digest())[0]  # type: ignore[no-any-return]
+    return _hash_64(content.encode())
+
+
+def _hash_64(content: bytes) -> int:
+    hashed = _hash_of_8()
+    hashed.update(content)
+    value: int = _signed_64(hashed.digest())[0]
+    return value
 
 
 def raw_digest(raw: bytes) -> str:

@@ -93,19 +93,19 @@ def _decode(decoding: Decoding, source: Iterator[RawBlock | LongLine]) -> Iterat
         worker = _Worker(decoding)
         yield from ((block, worker.decode(block)) for block in first_blocks)
         return
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin, initargs=(decoding,)) as pool:
-        under_way: deque[Callable[[], tuple[RawBlock, Batch]]] = deque()
-        try:
-            for block in first_blocks:
-                under_way.append(_submit(pool, block))
-            for block in source:
-                under_way.append(_submit(pool, block))
-                if len(under_way) > BLOCKS_UNDER_WAY:
-                    yield under_way.popleft()()
-            while under_way:
+    pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin, initargs=(decoding,))
+    under_way: deque[Callable[[], tuple[RawBlock, Batch]]] = deque()
+    try:
+        for block in first_blocks:
+            under_way.append(_submit(pool, block))
+        for block in source:
+            under_way.append(_submit(pool, block))
+            if len(under_way) > BLOCKS_UNDER_WAY:
                 yield under_way.popleft()()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        while under_way:
+            yield under_way.popleft()()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # it ends while the last group is stored
 
 
 def _submit(pool: ProcessPoolExecutor, block: RawBlock | LongLine) -> Callable[[], tuple[RawBlock, Batch]]:
