@@ -1,10 +1,10 @@
 """Events per second of ``POST /v1/events`` over HTTP on loopback: single events on many connections, and batches.
 
 The server is ``metering serve`` in processes of its own, on SQLite, on PostgreSQL, and on PostgreSQL with two workers; every
-answer comes after its commit. The client is a bare asyncio protocol with its requests ready in memory, so that it costs the
-shared machine as little as it can. Beside it, in the same run, the limit: the same server answering ``/healthz`` to the same
-client, which decodes, authenticates and stores nothing. Processor time is told beside speed: it does not depend on what else
-the machine does.
+answer comes after its commit, and each run begins with an empty database. The client is a bare asyncio protocol with its
+requests ready in memory, so that it costs the shared machine as little as it can. Beside it, in the same run, the limit: the
+same server answering ``/healthz`` to the same client, which decodes, authenticates and stores nothing. Processor time is told
+beside speed: it does not depend on what else the machine does.
 """
 
 import argparse
@@ -231,23 +231,32 @@ def works(folder: Path, token: str, run: int, arguments: argparse.Namespace) -> 
 
 
 @contextmanager
-def places(folder: Path, wanted: list[str], workers: int) -> Iterator[Iterator[tuple[str, partial[Server]]]]:
-    """Give titles, and how to start a server for each."""
+def places(folder: Path, wanted: list[str], workers: int) -> Iterator[Iterator[tuple[str, Callable[[], Server]]]]:
+    """Give titles, and what starts a server on an empty database of each kind."""
     if "postgresql" not in wanted:
-        yield iter([("SQLite", partial(Server, f"sqlite:///{folder / 'api.db'}"))])
+        yield iter([("SQLite", partial(on_sqlite, folder))])
         return
     with postgres(folder) as address:
 
-        def each() -> Iterator[tuple[str, partial[Server]]]:
+        def each() -> Iterator[tuple[str, Callable[[], Server]]]:
             if "sqlite" in wanted:
-                yield "SQLite", partial(Server, f"sqlite:///{folder / 'api.db'}")
+                yield "SQLite", partial(on_sqlite, folder)
             told = settings_of(address)
             for count in sorted({1, workers}):
-                url = as_url(new_database(address, "bench_api"))
                 title = f"PostgreSQL, {count} worker{'s' if count > 1 else ''} ({told})"
-                yield title, partial(Server, url, workers=count, postgres_folder=folder)
+                yield title, partial(on_postgres, folder, address, count)
 
         yield each()
+
+
+def on_sqlite(folder: Path) -> Server:
+    for left in folder.glob("api.db*"):
+        left.unlink()
+    return Server(f"sqlite:///{folder / 'api.db'}")
+
+
+def on_postgres(folder: Path, address: str, workers: int) -> Server:
+    return Server(as_url(new_database(address, "bench_api")), workers=workers, postgres_folder=folder)
 
 
 def shown(title: str, runs: dict[str, list[Figures]]) -> Table:
@@ -280,13 +289,13 @@ def main() -> None:
         with places(folder, arguments.database or ["sqlite", "postgresql"], arguments.workers) as found:
             for title, start in found:
                 runs: dict[str, list[Figures]] = {}
-                server = start()
-                try:
-                    for run in range(arguments.runs):
+                for run in range(arguments.runs):
+                    server = start()
+                    try:
                         for work in works(folder, server.token, run, arguments):
                             runs.setdefault(work.label, []).append(measured(server, work))
-                finally:
-                    server.stop()
+                    finally:
+                        server.stop()
                 disk = f"write and fsync of 8 KiB {sync_ms(folder):.1f} ms"
                 Console(width=160).print(shown(f"POST /v1/events, {arguments.runs} runs, {title}; {disk}", runs))
 
