@@ -4,6 +4,7 @@ The environment (with ``.env`` in the working directory, which it overrides), th
 nowhere else, and here is said what runs beside the requests.
 """
 
+import gc
 import os
 import threading
 import time
@@ -65,6 +66,7 @@ def _beside_requests(service: Service, scheduler: Scheduler, stopping: threading
     dispatcher = Dispatcher(service.engine, service.settings.webhooks, service.clock)
     scheduler.start()
     dispatcher.start()
+    _keep_what_is_there()
     with closing:
         try:
             yield
@@ -72,6 +74,15 @@ def _beside_requests(service: Service, scheduler: Scheduler, stopping: threading
             stopping.set()
             dispatcher.stop()
             scheduler.stop()
+
+
+def _keep_what_is_there() -> None:
+    """Have the cycle collector pass over what lives as long as the process: modules, routes, models, statements.
+
+    Each of its full rounds would walk through all of that and hold every request for 70 ms, six times in 20,000 events.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _leader(engine: Engine) -> Leader | ServerLeader:
