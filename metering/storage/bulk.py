@@ -8,6 +8,7 @@ rows as for one is read once, by the driver and by the server. Rows keep their o
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -18,12 +19,21 @@ from sqlalchemy.engine import Dialect
 from metering.storage.postgres_copy import copy_columns
 
 _PARAMETERS_A_STATEMENT = 8_000
-_SQLITE: Dialect = sqlite.dialect(paramstyle="qmark")
-_POSTGRES: Dialect = postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
 _ONE_ROW = re.compile(r" VALUES \([^()]*\)")
 
 OnConflict = Callable[[Any], Any]
 """Adds to a dialect's INSERT what becomes of rows whose key is taken."""
+
+
+class _Database(NamedTuple):
+    """How a database's INSERT is made, and written."""
+
+    insert: Callable[[Table], Any]
+    dialect: Dialect
+
+
+_SQLITE = _Database(sqlite.insert, sqlite.dialect(paramstyle="qmark"))
+_POSTGRES = _Database(postgresql.insert, postgresql.dialect(paramstyle="format"))  # type: ignore[no-untyped-call]
 
 
 class _Statement(NamedTuple):
@@ -34,22 +44,33 @@ class _Statement(NamedTuple):
 
 
 class BulkInsert:
-    """An INSERT that takes rows as tuples of all columns, in the table's order. An ``id`` of None is the database's to give."""
+    """An INSERT that takes rows as tuples of all columns, in the table's order. An ``id`` of None is the database's to give.
+
+    Its statements are built when they are first needed: most commands write to few tables.
+    """
 
     def __init__(self, table: Table, on_conflict: OnConflict | None = None) -> None:
         self._table = table
         self._width = len(table.columns)
         self._rows = max(1, _PARAMETERS_A_STATEMENT // self._width)
         self._on_conflict = on_conflict
-        numbered = table.autoincrement_column is not None
-        given = list(table.columns)[1:] if numbered else list(table.columns)
-        self._numbered = numbered
-        self._on_sqlite = self._statement(sqlite.insert, _SQLITE, list(table.columns))
+        self._numbered = table.autoincrement_column is not None
         self._marks = f"({', '.join('?' * self._width)})"
-        self._full = self._of_rows(self._rows)
-        arrays = ", ".join(f"CAST(%s AS {column.type.compile(dialect=_POSTGRES)}[])" for column in given)
-        on_postgres = self._statement(postgresql.insert, _POSTGRES, given)
-        self._from_arrays = f"{on_postgres.before}SELECT * FROM unnest({arrays}){on_postgres.after}"
+
+    @cached_property
+    def _on_sqlite(self) -> _Statement:
+        return self._statement(_SQLITE, list(self._table.columns))
+
+    @cached_property
+    def _full(self) -> str:
+        return self._of_rows(self._rows)
+
+    @cached_property
+    def _from_arrays(self) -> str:
+        given = list(self._table.columns)[self._numbered :]
+        arrays = ", ".join(f"CAST(%s AS {column.type.compile(dialect=_POSTGRES.dialect)}[])" for column in given)
+        statement = self._statement(_POSTGRES, given)
+        return f"{statement.before}SELECT * FROM unnest({arrays}){statement.after}"
 
     def run(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert the rows; return how many rows the statement changed."""
@@ -96,11 +117,11 @@ class BulkInsert:
     def _of_rows(self, rows: int) -> str:
         return f"{self._on_sqlite.before}VALUES {', '.join([self._marks] * rows)}{self._on_sqlite.after}"
 
-    def _statement(self, insert: Callable[[Table], Any], dialect: Dialect, columns: list[Any]) -> _Statement:
-        statement = insert(self._table).inline()
+    def _statement(self, database: _Database, columns: list[Any]) -> _Statement:
+        statement = database.insert(self._table).inline()
         if self._on_conflict is not None:
             statement = self._on_conflict(statement)
-        one_row = str(statement.compile(dialect=dialect, column_keys=[column.name for column in columns]))
+        one_row = str(statement.compile(dialect=database.dialect, column_keys=[column.name for column in columns]))
         found = _ONE_ROW.search(one_row)
         if found is None:
             raise ValueError(f"not an INSERT of values: {one_row}")
@@ -144,15 +165,18 @@ def replace_in(table: Table, *, key: Sequence[str], columns: Sequence[str]) -> B
 
 def insert_if_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert one row, unless its key is taken; say whether it was inserted. Waits for another writer of the same key."""
-    insert: Callable[[Table], Any] = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     # Inline: no generated id is asked for.
-    statement = insert(table).values(**values).inline().on_conflict_do_nothing()
+    statement = _insert(connection, table).values(**values).inline().on_conflict_do_nothing()
     return connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount == 1
 
 
 def insert_if_new_id(connection: Connection, table: Table, values: Mapping[str, Any]) -> int | None:
     """Insert one row, unless its key is taken; return its generated ``id``, None where it was not inserted."""
-    insert: Callable[[Table], Any] = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table).values(**values).on_conflict_do_nothing().returning(table.c.id)
+    statement = _insert(connection, table).values(**values).on_conflict_do_nothing().returning(table.c.id)
     found: int | None = connection.execute(statement).scalar_one_or_none()
     return found
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    database = _POSTGRES if connection.dialect.name == "postgresql" else _SQLITE
+    return database.insert(table)
