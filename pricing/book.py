@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from pricing.bundled import bundled_aliases
 from pricing.names import Aliases
 from pricing.precedence import Asked, Source, Stream, Tiers, asked_about, sources_of, streams_of, tiers_in_force
-from pricing.quantities import Quantities
 from pricing.rates import Rate
 from pricing.tables import PriceTable, RateKey
 
@@ -37,15 +36,6 @@ class Timeline:
             if context_tokens >= rate.context_from:
                 return rate
         return None
-
-    def rate_of(self, instant: int, quantities: Quantities) -> Rate | None:
-        """Return the rate at ``instant`` for what a request used; its prompt is added up only where there are tiers."""
-        position = bisect_right(self.starts, instant)
-        if position:
-            tiers = self.tiers[position - 1]
-            if len(tiers) == 1 and not tiers[0].context_from:
-                return tiers[0]
-        return self.rate_at(instant, quantities.prompt_tokens)
 
 
 class PriceBook:

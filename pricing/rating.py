@@ -29,8 +29,8 @@ def charge(quantities: Quantities, rate: Rate) -> Charge | None:
 
     Raises ChargeTooLargeError for 2^43 nano-USD or more.
     """
-    q, text = quantities, rate.text
-    if text is None or (
+    q = quantities
+    if (
         q.input_audio_tokens
         or q.output_audio_tokens
         or q.input_image_tokens
@@ -43,22 +43,37 @@ def charge(quantities: Quantities, rate: Rate) -> Charge | None:
         or q.characters
     ):
         return _charge_any_kind(quantities, rate)
-    # The same formula as below, written out: nine requests of ten are text, and this is twice as fast.
-    of_input, of_read, of_write, of_write_1h, of_output = text
+    amount_nano = text_amount(
+        rate, q.input_tokens, q.cache_read_tokens, q.cache_write_tokens, q.cache_write_1h_tokens, q.output_tokens
+    )
+    if amount_nano is None:
+        return _charge_any_kind(quantities, rate)
+    if rate.assumed and (q.cache_read_tokens or q.cache_write_tokens or q.cache_write_1h_tokens):
+        return Charge(amount_nano, rate, len(rate.assumed) == len(CACHE_KINDS) or assumes_cache_price(quantities, rate))
+    return Charge(amount_nano, rate)
+
+
+def text_amount(rate: Rate, fresh: int, read: int, written: int, written_1h: int, output: int) -> int | None:
+    """Return what a request that used the TEXT_KINDS and no others costs, in nano-USD; None at a rate for more than text.
+
+    The same formula as below, written out: nine requests of ten are text, and this is twice as fast. Raises
+    ChargeTooLargeError.
+    """
+    if rate.text is None:
+        return None
+    of_input, of_read, of_write, of_write_1h, of_output = rate.text
     scaled = (
         rate.per_request
-        + q.input_tokens * of_input
-        + q.cache_read_tokens * of_read
-        + q.cache_write_tokens * of_write
-        + q.cache_write_1h_tokens * of_write_1h
-        + q.output_tokens * of_output
+        + fresh * of_input
+        + read * of_read
+        + written * of_write
+        + written_1h * of_write_1h
+        + output * of_output
     )
     amount_nano = -(-scaled // rate.denominator)
     if amount_nano > MAX_CHARGE_NANO:
         raise _too_large(amount_nano, rate)
-    if rate.assumed and (q.cache_read_tokens or q.cache_write_tokens or q.cache_write_1h_tokens):
-        return Charge(amount_nano, rate, len(rate.assumed) == len(CACHE_KINDS) or assumes_cache_price(quantities, rate))
-    return Charge(amount_nano, rate)
+    return amount_nano
 
 
 def _charge_any_kind(quantities: Quantities, rate: Rate) -> Charge | None:

@@ -1,6 +1,6 @@
 """Run as a program in place of ``metering``: its scheduler ticks ten times a second instead of once a minute."""
 
-from metering.__main__ import main
+from metering.command import main
 from metering.runtime import scheduler
 
 TICK_SECONDS = 0.1

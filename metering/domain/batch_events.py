@@ -98,22 +98,18 @@ class BatchEvents(Struct, array_like=True):
         """Return the events at these positions, in this order."""
         return type(self)(*([column[position] for position in positions] for column in astuple(self)))
 
-    def quantities(self) -> list[Quantities]:
-        """Return what each event used."""
-        used = [
-            Quantities(fresh, cached, 0, 0, output, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, reasoning)  # in the order of ALL_KINDS
-            for fresh, cached, output, reasoning in zip(
-                self.input_tokens, self.cache_read_tokens, self.output_tokens, self.reasoning_tokens, strict=True
-            )
-        ]
-        for position, whole in enumerate(self.beyond):
-            if whole is not None:
-                used[position] = whole
-        return used
+    def quantities_at(self, position: int) -> Quantities:
+        """Return what one event used."""
+        return self.beyond[position] or Quantities(
+            input_tokens=self.input_tokens[position],
+            cache_read_tokens=self.cache_read_tokens[position],
+            output_tokens=self.output_tokens[position],
+            reasoning_tokens=self.reasoning_tokens[position],
+        )
 
     def at(self, position: int) -> BatchEvent:
         """Return one event as a whole."""
-        (quantities,) = self.only([position]).quantities()
+        quantities = self.quantities_at(position)
         return BatchEvent(
             dimensions=self.dimensions[position],
             id=self.ids[position],

@@ -6,30 +6,40 @@ import msgspec
 
 from metering.domain.batch_events import BatchEvents
 from metering.domain.charging import EXEMPT, FirstCharge, first_charge
-from metering.domain.events import QuantityGrade
+from metering.domain.events import PriceGrade, QuantityGrade
 from metering.operations.steps.place_events import Place
 from pricing.book import Timeline
+from pricing.rating import text_amount
 
-_UNSTATED = int(QuantityGrade.UNSTATED)
+_UNSTATED, _RATED = int(QuantityGrade.UNSTATED), int(PriceGrade.RATED)
 
 
 def charge_events(events: BatchEvents, timelines: Sequence[Timeline]) -> list[FirstCharge]:
     """Price each event at what applies to its place. Raises pricing's ChargeTooLargeError."""
-    charges = []
-    for succeeded, grade, time, quantities, reported_cost_nano, timeline in zip(
+    columns = zip(
         events.succeeded,
         events.quantity_grades,
         events.times,
-        events.quantities(),
-        events.reported_costs_nano,
+        events.input_tokens,
+        events.cache_read_tokens,
+        events.output_tokens,
+        events.beyond,
         timelines,
         strict=True,
-    ):
+    )
+    charges = []
+    for position, (succeeded, grade, time, fresh, cached, output, beyond, timeline) in enumerate(columns):
         if not succeeded:
             charges.append(EXEMPT)
             continue
-        rate = timeline.rate_of(time, quantities) if grade != _UNSTATED else None
-        charges.append(first_charge(quantities, rate, reported_cost_nano))
+        prompt = fresh + cached if beyond is None else beyond.prompt_tokens
+        rate = None if grade == _UNSTATED else timeline.rate_at(time, prompt)
+        # Nearly all are text at a price for text, and need no object for what they used.
+        amount_nano = None if rate is None or beyond is not None else text_amount(rate, fresh, cached, 0, 0, output)
+        if rate is not None and amount_nano is not None:
+            charges.append(FirstCharge(amount_nano, rate.id, _RATED))
+        else:
+            charges.append(first_charge(events.quantities_at(position), rate, events.reported_costs_nano[position]))
     return charges
 
 

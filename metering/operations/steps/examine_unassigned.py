@@ -107,7 +107,7 @@ class UnassignedExaminer:
         if row.price_grade == PriceGrade.EXEMPT:
             return EXEMPT
         timeline = self._book.timeline(wanted.account_id, wanted.route, (wanted.provider, wanted.model, wanted.operation))
-        rate = None if row.quantity_grade == _UNSTATED else timeline.rate_of(row.event_time, quantities)
+        rate = None if row.quantity_grade == _UNSTATED else timeline.rate_at(row.event_time, quantities.prompt_tokens)
         reported = details.get("reported_cost_nano")
         try:
             return first_charge(quantities, rate, reported if isinstance(reported, int) else None)

@@ -33,10 +33,9 @@ def events_that_do_not_fit(connection: Connection, charged: Charged, now: int) -
     }
     of_days = rollups_with_keys(connection, set(keys.values()))
     of_months = month_rollups_with_keys(connection, {month_key_of(key) for key in keys.values()})
-    used = charged.events.quantities()
     unfit = set()
     for position, key in keys.items():
-        entry = (1, *astuple(used[position]), charged.charges[position].amount_nano or 0)
+        entry = (1, *astuple(charged.events.quantities_at(position)), charged.charges[position].amount_nano or 0)
         month_key = month_key_of(key)
         of_day, of_month = _added(of_days, key, entry), _added(of_months, month_key, entry)
         if max(*of_day, *of_month) > MAX_SUM:
