@@ -25,7 +25,7 @@ from metering.operations.steps.charged import Charged
 from metering.operations.steps.ensure_partitions import StoredMonths
 from metering.operations.steps.fit_sums import events_that_do_not_fit
 from metering.operations.steps.hold_to_account import bound_to, hold_to_account
-from metering.operations.steps.place_events import Place, Places
+from metering.operations.steps.place_events import Place, PlaceIndex
 from metering.operations.steps.resolve_accounts import (
     BilledTo,
     Names,
@@ -112,7 +112,7 @@ class Ingester:
     def __init__(self, engine: Engine, settings: IngestSettings, clock: Callable[[], int]) -> None:
         self._engine = engine
         self._clock = clock
-        self._index = SeriesIndex(engine, settings.series_cap)
+        self._places = PlaceIndex(SeriesIndex(engine, settings.series_cap))
         self._months = StoredMonths(engine)
         self._book = PriceBook(())
         self._lock = threading.Lock()
@@ -201,7 +201,7 @@ class Ingester:
                 return bound
             batch, names = hold_to_account(batch, names, bound, origin.raw_of)
         self._months.prepare({month_of_day(day) for day in {time // MICROS_PER_DAY for time in batch.events.times}})
-        placed = Places(batch, names, self._index).of_events()
+        placed = self._places.of_events(batch, names)
         rejected = list(batch.rejected)
         charged = self._charge(batch.events, placed, origin, rejected)
         for record in rejected:

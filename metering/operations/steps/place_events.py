@@ -3,6 +3,8 @@
 A name that changed hands is the exception: which account it means depends on the event's time.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec import Struct
 
@@ -15,6 +17,12 @@ from metering.domain.texts import without_control_characters
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.resolve_accounts import BilledTo, Names
 from metering.storage.accounts import UNASSIGNED_ID
+
+# Records can name projects and keys without end; what is remembered of them must have one.
+MAX_REMEMBERED = 65_536
+
+_Pair = tuple[int, BilledTo]
+"""A position among the batch's dimensions, and who is billed for its events."""
 
 
 class Place(Struct, frozen=True, eq=False):
@@ -38,59 +46,55 @@ class Place(Struct, frozen=True, eq=False):
     doubtful: bool
 
 
-class Places:
-    """The places of one batch, in the order of its events."""
+class PlaceIndex:
+    """Places by what records stated and who is billed, shared by all batches of a process: what a place says never changes."""
 
-    def __init__(self, batch: Batch, names: Names, index: SeriesIndex) -> None:
-        self._batch = batch
-        self._names = names
-        self._index = index
-        self._fixed = [names.always(dimensions.account) for dimensions in batch.dimensions]
+    def __init__(self, series: SeriesIndex) -> None:
+        self._series = series
+        self._known: dict[tuple[Dimensions, BilledTo], Place] = {}
 
-    def of_events(self) -> list[Place]:
+    def of_events(self, batch: Batch, names: Names) -> list[Place]:
         """Return one place an event; new series are created on the way."""
-        events = self._batch.events
-        if None not in self._fixed:
-            places = self._places_of({(position, fixed) for position, fixed in enumerate(self._fixed) if fixed is not None})
-            by_position = {position: place for (position, _), place in places.items()}
-            return [by_position[position] for position in events.dimensions]
+        always = {name: names.always(name) for name in {dimensions.account for dimensions in batch.dimensions}}
+        fixed = [always[dimensions.account] for dimensions in batch.dimensions]
+        if None not in fixed:
+            pairs = [(position, billed_to) for position, billed_to in enumerate(fixed) if billed_to is not None]
+            places = self._places_of(batch, pairs)
+            by_position = [places[pair] for pair in pairs]
+            return [by_position[position] for position in batch.events.dimensions]
         billed = [
-            (position, self._billed_to(position, time)) for position, time in zip(events.dimensions, events.times, strict=True)
+            (position, fixed[position] or names.at(batch.dimensions[position].account, time))
+            for position, time in zip(batch.events.dimensions, batch.events.times, strict=True)
         ]
-        places = self._places_of(set(billed))
+        places = self._places_of(batch, dict.fromkeys(billed))
         return [places[pair] for pair in billed]
 
-    def _places_of(self, billed: set[tuple[int, BilledTo]]) -> dict[tuple[int, BilledTo], Place]:
-        wanted = {pair: self._series_key(*pair) for pair in billed}
-        self._index.prepare(wanted.values())
-        return {pair: self._place(pair[0], key) for pair, key in wanted.items()}
+    def _places_of(self, batch: Batch, pairs: Iterable[_Pair]) -> dict[_Pair, Place]:
+        found: dict[_Pair, Place] = {}
+        new: dict[_Pair, SeriesKey] = {}
+        for pair in pairs:
+            stated, billed = batch.dimensions[pair[0]], pair[1]
+            place = self._known.get((stated, billed))
+            if place is None:
+                new[pair] = _series_key(stated, billed)
+            else:
+                found[pair] = place
+        if new:
+            self._series.prepare(new.values())
+            if len(self._known) > MAX_REMEMBERED:
+                self._known.clear()
+        for (position, billed), wanted in new.items():
+            stated = batch.dimensions[position]
+            found[position, billed] = self._known[stated, billed] = self._place(stated, wanted)
+        return found
 
-    def _billed_to(self, position: int, instant: int) -> BilledTo:
-        fixed = self._fixed[position]
-        return self._names.at(self._batch.dimensions[position].account, instant) if fixed is None else fixed
-
-    def _series_key(self, position: int, billed_to: BilledTo) -> SeriesKey:
-        stated: Dimensions = self._batch.dimensions[position]
-        route = route_of(stated.route, stated.provider, billed_to.default_route)
-        return SeriesKey(
-            billed_to.account_id,
-            stated.provider,
-            stated.model,
-            stated.operation,
-            route,
-            stated.project,
-            stated.key,
-            stated.tags,
-        )
-
-    def _place(self, position: int, wanted: SeriesKey) -> Place:
-        series_id, series = self._index.find(wanted)
-        stated = self._batch.dimensions[position]
+    def _place(self, stated: Dimensions, wanted: SeriesKey) -> Place:
+        series_id, series = self._series.find(wanted)
         nobodys_name = without_control_characters(stated.account) if wanted.account_id == UNASSIGNED_ID else ""
         return Place(
             account_id=wanted.account_id,
             identity_mask=account_mask(wanted.account_id),
-            source_id=self._index.source_id(stated.source),
+            source_id=self._series.source_id(stated.source),
             route=wanted.route,
             billable=is_billable(wanted.route),
             what=(wanted.provider, wanted.model, wanted.operation),
@@ -100,6 +104,20 @@ class Places:
             told=_told(wanted, series, nobodys_name),
             doubtful=wanted.account_id == UNASSIGNED_ID or wanted.route == UNKNOWN or series is not wanted,
         )
+
+
+def _series_key(stated: Dimensions, billed: BilledTo) -> SeriesKey:
+    route = route_of(stated.route, stated.provider, billed.default_route)
+    return SeriesKey(
+        billed.account_id,
+        stated.provider,
+        stated.model,
+        stated.operation,
+        route,
+        stated.project,
+        stated.key,
+        stated.tags,
+    )
 
 
 def _told(wanted: SeriesKey, series: SeriesKey, nobodys_name: str) -> str:
