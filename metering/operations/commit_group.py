@@ -15,7 +15,9 @@ from metering.domain.batches import Batch
 from metering.domain.outcomes import BatchResult
 from metering.operations.ingest import Ingester, Origin, PreparedBatch
 
-COMMIT_EVENTS = 20_000
+# A commit writes each sum that its events belong to once, of which a busy log has thousands, and touches most pages of a large
+# index: with 20,000 events PostgreSQL took 51,000 a second of 50 accounts, with 30,000 it takes 58,000.
+COMMIT_EVENTS = 30_000
 COMMIT_SECONDS = 1.0
 
 
