@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 from builders import price_table, rate
 from meter import Meter
+from sqlalchemy import func, select
 from starlette.testclient import TestClient
 from webhook_builders import webhook_settings
 
@@ -20,6 +21,7 @@ from metering.operations.manage_accounts import show_account
 from metering.operations.manage_keys import NewKey, create_key
 from metering.operations.open_service import Service
 from metering.operations.settings import Settings
+from metering.storage.tables import metadata
 from pricing.bundled import bundled_plans
 from pricing.tables import Layer
 
@@ -63,6 +65,39 @@ def api(meter) -> Api:
     """The API with two accounts and nothing ingested."""
     meter.declare("globex")
     return Api(meter)
+
+
+@pytest.fixture(scope="module")
+def refusing(databases):
+    """The same, shared by tests that have it refuse things or only look: that nothing was kept is looked at in the end."""
+    meter = Meter(databases.new())
+    meter.declare("acme")
+    meter.record_prices()
+    meter.declare("globex")
+    shared = Api(meter)
+    before = _kept(meter)
+    yield shared
+    assert _kept(meter) == before
+    meter.engine.dispose()
+    databases.drop(meter.url)
+
+
+def _kept(meter: Meter) -> dict[str, int]:
+    """Return how many rows each table has; keys are made by the tests themselves."""
+    tables = [table for name, table in metadata.tables.items() if name != "api_keys"]
+    return {table.name: meter.rows(select(func.count()).select_from(table))[0][0] for table in tables}
+
+
+@pytest.fixture(scope="module")
+def refused(refusing) -> TestClient:
+    """A client whose key may do everything, but what it sends is refused."""
+    return refusing.client("admin")
+
+
+@pytest.fixture(scope="module")
+def refused_acme(refusing) -> TestClient:
+    """The same with a key that is bound to acme."""
+    return refusing.client("admin", account="acme")
 
 
 @pytest.fixture

@@ -32,9 +32,9 @@ def test_only_health_is_open(api):
 
 
 @each_with_a_key
-def test_without_a_valid_key_nothing_is_told(api, call):
+def test_without_a_valid_key_nothing_is_told(refusing, call):
     for header in HEADERS:
-        client = api.client()
+        client = refusing.client()
         if header is not None:
             client.headers["authorization"] = header
         answer = send(client, call)
@@ -43,9 +43,9 @@ def test_without_a_valid_key_nothing_is_told(api, call):
 
 
 @each_with_a_key
-def test_a_key_with_the_right_prefix_and_another_secret_is_not_valid(api, call):
-    token = api.token("admin")
-    client = api.client()
+def test_a_key_with_the_right_prefix_and_another_secret_is_not_valid(refusing, call):
+    token = refusing.token("admin")
+    client = refusing.client()
     client.headers["authorization"] = f"Bearer {token[:-1]}{'0' if token[-1] != '0' else '1'}"
     answer = send(client, call)
     assert answer.status_code == 401
@@ -82,17 +82,17 @@ def test_ingesting_reading_and_deciding_are_apart():
 
 
 @each_with_a_key
-def test_a_revoked_key_ends_at_once(api, call, admin):
-    client = api.client("admin")
+def test_a_revoked_key_ends_at_once(refusing, call, refused):
+    client = refusing.client("admin")
     prefix = client.headers["authorization"].split("_")[1]
-    assert admin.delete(f"/v1/keys/{prefix}").status_code == 204
+    assert refused.delete(f"/v1/keys/{prefix}").status_code == 204
     assert send(client, call).status_code == 401
 
 
 @pytest.mark.parametrize("call", EVERY_CALL, ids=lambda call: call.operation)
-def test_a_parameter_that_a_route_does_not_know_is_refused_by_name(admin, call):
+def test_a_parameter_that_a_route_does_not_know_is_refused_by_name(refused, call):
     extended = call._replace(path=f"{call.path}{'&' if '?' in call.path else '?'}colour=red")
-    answer = send(admin, extended)
+    answer = send(refused, extended)
     assert (answer.status_code, answer.json()["code"]) == (400, "unknown_parameter")
     assert "colour" in answer.json()["detail"]
 
@@ -112,10 +112,10 @@ def test_another_account_s_data_answers_exactly_as_if_it_did_not_exist(api, acme
 
 
 @pytest.mark.parametrize("call", ABOUT_AN_ACCOUNT, ids=lambda call: call.operation)
-def test_a_key_for_all_accounts_is_told_the_same_of_what_does_not_exist(admin, acme, call):
+def test_a_key_for_all_accounts_is_told_the_same_of_what_does_not_exist(refused, refused_acme, call):
     if call.operation == "ingest_events":
         pytest.skip("a key for all accounts sends to accounts that nobody declared; that is unassigned")
-    assert send(admin, call, "nobody").text == send(acme, call, "nobody").text
+    assert send(refused, call, "nobody").text == send(refused_acme, call, "nobody").text
 
 
 @pytest.mark.parametrize("call", ABOUT_AN_ACCOUNT, ids=lambda call: call.operation)
@@ -126,11 +126,11 @@ def test_a_bound_key_reaches_its_own_account(acme, call):
 
 
 @pytest.mark.parametrize("call", ABOUT_AN_ACCOUNT, ids=lambda call: call.operation)
-def test_what_a_bound_key_can_not_see_it_does_not_change(api, acme, call):
-    before = [api.meter.rows(table.select()) for table in (accounts, plan_changes, credit_grants, api_keys, price_tables)]
-    send(acme, call, "globex")
+def test_what_a_bound_key_can_not_see_it_does_not_change(refusing, refused_acme, call):
+    before = [refusing.meter.rows(table.select()) for table in (accounts, plan_changes, credit_grants, api_keys, price_tables)]
+    send(refused_acme, call, "globex")
     assert [
-        api.meter.rows(table.select()) for table in (accounts, plan_changes, credit_grants, api_keys, price_tables)
+        refusing.meter.rows(table.select()) for table in (accounts, plan_changes, credit_grants, api_keys, price_tables)
     ] == before
 
 

@@ -54,8 +54,8 @@ def test_every_error_of_the_domain_has_a_status():
         ("GET", "/v1/accounts/nobody", 404, "not_found"),
     ],
 )
-def test_what_is_not_there_is_a_problem(admin, method, path, status, code):
-    answer = admin.request(method, path)
+def test_what_is_not_there_is_a_problem(refused, method, path, status, code):
+    answer = refused.request(method, path)
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert (answer.status_code, problem["status"], problem["code"]) == (status, status, code)
@@ -64,25 +64,33 @@ def test_what_is_not_there_is_a_problem(admin, method, path, status, code):
     assert ("allow" in answer.headers) == (status == 405)
 
 
-def test_an_instance_is_a_path_that_a_header_or_a_page_can_hold(admin):
-    answer = admin.get("/v1/accounts/a%0Ab%22%3Cc%3E")
+def test_an_instance_is_a_path_that_a_header_or_a_page_can_hold(refused):
+    answer = refused.get("/v1/accounts/a%0Ab%22%3Cc%3E")
     assert answer.json()["instance"] == "/v1/accounts/a%0Ab%22%3Cc%3E"
+
+
+def not_to_be_kept(answer):
+    return (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
 
 
 @pytest.mark.parametrize("call", EVERY_CALL, ids=lambda call: call.operation)
 def test_no_answer_is_stored_or_guessed_at_on_the_way(api, admin, call):
-    for answer in (send(admin, call), send(api.client(), call), admin.get("/nowhere"), admin.get("/openapi.json")):
-        assert answer.headers["cache-control"] == "no-store"
-        assert answer.headers["x-content-type-options"] == "nosniff"
+    assert not_to_be_kept(send(admin, call))
+    assert not_to_be_kept(send(api.client(), call))
+
+
+def test_neither_is_the_document_nor_what_is_nowhere(refused):
+    assert not_to_be_kept(refused.get("/openapi.json"))
+    assert not_to_be_kept(refused.get("/nowhere"))
 
 
 BODIES = [call for call in WITH_A_KEY if call.body and call.operation != "ingest_events"]
 
 
 @pytest.mark.parametrize("call", BODIES, ids=lambda call: call.operation)
-def test_a_body_that_is_not_valid_is_told_by_field_and_never_repeated(admin, call):
+def test_a_body_that_is_not_valid_is_told_by_field_and_never_repeated(refused, call):
     sent = {name: {"secret": 1} for name in call.body} | {"the-secret-field": "the secret value"}
-    answer = send(admin, call._replace(body=sent))
+    answer = send(refused, call._replace(body=sent))
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (422, "invalid_request")
     assert {each["field"] for each in problem["errors"]} >= {"body.the-secret-field", *(f"body.{name}" for name in call.body)}
@@ -91,24 +99,24 @@ def test_a_body_that_is_not_valid_is_told_by_field_and_never_repeated(admin, cal
 
 @pytest.mark.parametrize("call", BODIES, ids=lambda call: call.operation)
 @pytest.mark.parametrize("body", [b"{", b"", b"\xff", b"[" * 20_000, b"9" * 5_000, b'"\\ud800"', b'{"a":NaN}', b"nul"])
-def test_a_body_that_is_no_json_object_is_refused(admin, call, body):
-    answer = admin.request(call.method, call.path.format("acme"), content=body, headers={"content-type": "application/json"})
+def test_a_body_that_is_no_json_object_is_refused(refused, call, body):
+    answer = refused.request(call.method, call.path.format("acme"), content=body, headers={"content-type": "application/json"})
     assert answer.status_code in (400, 422)
     assert answer.json()["code"] in ("not_json", "invalid_request", "malformed_request")
 
 
 @pytest.mark.parametrize("call", BODIES, ids=lambda call: call.operation)
-def test_only_json_is_read_and_only_as_it_is(admin, call):
+def test_only_json_is_read_and_only_as_it_is(refused, call):
     for headers in ({"content-type": "text/plain"}, {}, {"content-type": "application/json", "content-encoding": "gzip"}):
-        answer = admin.request(call.method, call.path.format("acme"), content=b"{}", headers=headers)
+        answer = refused.request(call.method, call.path.format("acme"), content=b"{}", headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("call", BODIES, ids=lambda call: call.operation)
-def test_a_small_document_has_a_small_limit(admin, call):
+def test_a_small_document_has_a_small_limit(refused, call):
     # Ten thousand ids are no small document.
     size = 5_000_000 if call.operation == "answer_billing" else 70_000
-    answer = send(admin, call._replace(body={"name": "x" * size}))
+    answer = send(refused, call._replace(body={"name": "x" * size}))
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
@@ -118,8 +126,8 @@ def chunks(size):
 
 
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/accounts"])
-def test_a_body_that_announces_no_length_is_counted_while_it_arrives(admin, path):
-    answer = admin.post(path, content=chunks(100_000), headers={"content-type": "application/json"})
+def test_a_body_that_announces_no_length_is_counted_while_it_arrives(refused, path):
+    answer = refused.post(path, content=chunks(100_000), headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
     assert answer.headers["content-type"] == "application/problem+json"
 

@@ -63,9 +63,9 @@ TEXTS = [
 
 @pytest.mark.parametrize("letter", [NUL, "\n", "\x1b", "\x7f", "\x85"])
 @pytest.mark.parametrize(("call", "path"), TEXTS, ids=lambda each: getattr(each, "operation", None))
-def test_a_control_character_in_a_body_is_refused_naming_the_field(admin, call, path, letter):
+def test_a_control_character_in_a_body_is_refused_naming_the_field(refused, call, path, letter):
     body = {name: "acme" if value == "{}" else value for name, value in call.body.items()}
-    answer = admin.request(call.method, call.path.format("acme"), json=with_letter(body, path, letter))
+    answer = refused.request(call.method, call.path.format("acme"), json=with_letter(body, path, letter))
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert {"field": f"body.{path[0]}", "reason": "control_character"}.items() <= answer.json()["errors"][0].items()
     assert f"U+{ord(letter):04X}" in answer.json()["errors"][0]["message"]
@@ -86,10 +86,10 @@ QUERIES = [(call, name) for call in EVERY_CALL for name, _ in parse_qsl(urlsplit
 
 
 @pytest.mark.parametrize(("call", "name"), QUERIES, ids=lambda each: getattr(each, "operation", each))
-def test_a_nul_in_a_parameter_is_refused_naming_it(admin, call, name):
+def test_a_nul_in_a_parameter_is_refused_naming_it(refused, call, name):
     address = urlsplit(call.path.format("acme"))
     said = [(each, value + NUL if each == name else value) for each, value in parse_qsl(address.query)]
-    answer = send(admin, call._replace(path=f"{address.path}?{urlencode(said)}"))
+    answer = send(refused, call._replace(path=f"{address.path}?{urlencode(said)}"))
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert answer.json()["errors"][0]["field"] == f"query.{name}"
 
@@ -104,8 +104,8 @@ def test_a_nul_in_an_address_is_no_fault_of_the_service(admin, call):
         assert answer.status_code in (404, 405, 422)
 
 
-def test_a_nul_in_a_cursor_that_somebody_made_up_is_refused(admin):
-    answer = admin.get("/v1/accounts", params={"cursor": write_cursor([f"a{NUL}"], "accounts")})
+def test_a_nul_in_a_cursor_that_somebody_made_up_is_refused(refused):
+    answer = refused.get("/v1/accounts", params={"cursor": write_cursor([f"a{NUL}"], "accounts")})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
 
 
