@@ -28,7 +28,7 @@ run: $(STAMP) ## Load a month of sample traffic, show what it cost, serve the AP
 	@$(BIN)/python examples/run.py --data $(DATA) --host $(HOST) --port $(PORT)
 
 test: $(STAMP) ## Run all tests
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 simulate: $(STAMP) ## Live SEEDS=200 random lives from the seed FIRST=0 on; hold every statement against an oracle
 	@PYTHONPATH=tests $(BIN)/python -m simulation --seeds $(SEEDS) --first $(FIRST)

@@ -16,6 +16,7 @@ from databases import PostgresDatabases, SqliteDatabases, postgres_server
 from meter import Meter
 
 ON_BOTH = {"api", "golden", "operations", "properties", "storage"}
+LONG = {"simulation", "properties", "e2e"}
 
 
 def pytest_generate_tests(metafunc):
@@ -25,6 +26,15 @@ def pytest_generate_tests(metafunc):
         only = metafunc.definition.get_closest_marker("only_on")
         kinds = only.args if only else ("sqlite", "postgresql") if folder in ON_BOTH else ("sqlite",)
         metafunc.parametrize("databases", kinds, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files of few and long tests: at the end of a run no worker has half of it before itself."""
+    items.sort(key=lambda item: not _is_long(item.path.relative_to(Path(__file__).parent)))
+
+
+def _is_long(path: Path) -> bool:
+    return path.parts[0] in LONG or path.stem.endswith(("survive_kill", "survives_kill"))
 
 
 @pytest.fixture(scope="session")
