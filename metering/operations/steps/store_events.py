@@ -98,9 +98,10 @@ def _count(batches: Sequence[tuple[Charged, BatchResult]], judgement: Judgement)
     first = 0
     for charged, result in batches:
         end = first + len(charged.places)
-        result.accepted += end - first - sum(first <= position < end for position in judgement.repeats)
+        repeats = {position for position in range(first, end) if position in judgement.repeats}
+        result.accepted += end - first - len(repeats)
         for position, (place, charge) in enumerate(zip(charged.places, charged.charges, strict=True), first):
-            if (place.doubtful or charge.amount_nano is None) and position not in judgement.repeats:
+            if (place.doubtful or charge.amount_nano is None) and position not in repeats:
                 _count_doubts(place, charge, result)
         first = end
 
@@ -111,16 +112,18 @@ def _store_repeats(
     copies: list[tuple[Any, ...]] = []
     conflicts: list[tuple[Any, ...]] = []
     of_retired: list[tuple[int, int]] = []
+    events, places, _ = charged
     for position, (outcome, event_id) in sorted(judgement.repeats.items()):
-        event, place = charged.events.at(position), charged.places[position]
         if outcome is Outcome.COPY and event_id in judgement.retired:
-            of_retired.append((judgement.first_id + position, event.time))
+            of_retired.append((judgement.first_id + position, events.times[position]))
         elif outcome is Outcome.COPY:
-            copies.append(_copy_row(event, place, judgement.first_id + position, event_id, now))
+            row = _copy_row(events.at(position), places[position], judgement.first_id + position, event_id, now)
+            copies.append(row)
         elif outcome is Outcome.CONFLICT:
-            conflicts.append(_conflict_row(event, place, event_id, now))
+            conflicts.append(_conflict_row(events.at(position), places[position], event_id, now))
         code, why = _REPEATS[outcome]
-        owners[position].add(ItemOutcome(event.position.line, outcome, code, f"{event.id!r} {why}", event.id))
+        name = events.ids[position]
+        owners[position].add(ItemOutcome(events.lines[position], outcome, code, f"{name!r} {why}", name))
     insert_copies(connection, copies)
     note_retired_copies(connection, of_retired, now)
     insert_conflicts(connection, conflicts)
