@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import BigInteger, Integer, SmallInteger, Text
 
-from metering.operations.commit_group import COMMIT_EVENTS
+from metering.operations.commit_group import SERVER_COMMIT_EVENTS
 from metering.operations.upgrade_database import upgrade_database
 from metering.storage.database import open_database, writing
 from metering.storage.partitions import create_partitions
@@ -87,14 +87,14 @@ def run_bare(filled: str, empty: str, count: int, folder: Path) -> Figure:
 
 def _write(target: "psycopg.Connection[Any]", rows: dict[str, list[Any]]) -> None:
     kinds = [_type_name(column.type) for column in events.c]
-    for start in range(0, len(rows["events"]), COMMIT_EVENTS):
+    for start in range(0, len(rows["events"]), SERVER_COMMIT_EVENTS):
         for name, (types, columns, key) in KEYS.items():
-            portion = sorted(rows[name][start : start + COMMIT_EVENTS])
+            portion = sorted(rows[name][start : start + SERVER_COMMIT_EVENTS])
             target.execute(f"CREATE TEMP TABLE IF NOT EXISTS wanted_{name} ({columns}) ON COMMIT DELETE ROWS")
             _copy(target, f"wanted_{name}", types, portion)
             insert = f"INSERT INTO {name} SELECT * FROM wanted_{name} ORDER BY {key} ON CONFLICT DO NOTHING RETURNING event_id"
             target.execute(insert).fetchall()
-        _copy(target, "events", kinds, rows["events"][start : start + COMMIT_EVENTS])
+        _copy(target, "events", kinds, rows["events"][start : start + SERVER_COMMIT_EVENTS])
         target.commit()
     _copy(target, "rollups", ["int8"] * len(rollups.c), rows["rollups"])
     target.commit()

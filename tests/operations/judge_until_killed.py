@@ -22,7 +22,7 @@ def main() -> None:
     """Ingest the log; a line is printed after each commit, before it is judged."""
     url, log, now = sys.argv[1], sys.argv[2], int(sys.argv[3])
     read_log.BLOCK_LINES = BLOCK_LINES
-    commit_group.COMMIT_EVENTS = COMMIT_EVENTS
+    commit_group.COMMIT_EVENTS = commit_group.SERVER_COMMIT_EVENTS = COMMIT_EVENTS
     engine = open_database(url)
     ingester = Ingester(engine, IngestSettings(), lambda: now)
     judge = BudgetJudge(engine, bundled_plans(), lambda: now)

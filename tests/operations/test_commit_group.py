@@ -24,6 +24,7 @@ def group(meter):
 @pytest.fixture(autouse=True)
 def five_events_a_commit(monkeypatch):
     monkeypatch.setattr(commit_group, "COMMIT_EVENTS", 5)
+    monkeypatch.setattr(commit_group, "SERVER_COMMIT_EVENTS", 5)
 
 
 @pytest.fixture

@@ -63,6 +63,7 @@ def small_blocks(monkeypatch):
     """Blocks of three lines, each committed: nearly every log has several, and is decoded in a process of its own."""
     monkeypatch.setattr(read_log, "BLOCK_LINES", 3)
     monkeypatch.setattr(commit_group, "COMMIT_EVENTS", 3)
+    monkeypatch.setattr(commit_group, "SERVER_COMMIT_EVENTS", 3)
 
 
 def counts(result):

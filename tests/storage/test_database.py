@@ -128,6 +128,15 @@ def test_without_its_driver_postgres_is_refused_with_what_to_install(monkeypatch
 
 
 @pytest.mark.only_on("postgresql")
+def test_questions_are_planned_for_what_they_ask_about_and_writers_keep_their_plans(bare_meter):
+    modes = []
+    for transaction in (reading, writing_beside_others):
+        with transaction(bare_meter.engine) as connection:
+            modes.append(connection.exec_driver_sql("SHOW plan_cache_mode").scalar_one())
+    assert modes == ["force_custom_plan", "auto"]
+
+
+@pytest.mark.only_on("postgresql")
 def test_a_reader_of_postgres_has_one_snapshot_and_can_not_write(bare_meter):
     with reading(bare_meter.engine) as connection:
         shown = [connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in SHOWN]

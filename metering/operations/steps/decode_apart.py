@@ -22,7 +22,7 @@ from metering.formats.options import DecodeOptions
 from metering.operations.steps.read_log import LongLine
 from metering.storage.equal_records import EqualRecords
 
-BLOCKS_UNDER_WAY = 7  # a group's worth and one more: the decoder works on while a group is stored
+BLOCKS_UNDER_WAY = 5  # a group's worth and one more: the decoder works on while a group is stored
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Batch).decode
