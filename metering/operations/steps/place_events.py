@@ -19,7 +19,7 @@ from metering.operations.steps.resolve_accounts import BilledTo, Names
 from metering.storage.accounts import UNASSIGNED_ID
 
 # Records can name projects and keys without end; what is remembered of them must have one.
-MAX_REMEMBERED = 65_536
+MAX_REMEMBERED = 16_384
 
 _Pair = tuple[int, BilledTo]
 """A position among the batch's dimensions, and who is billed for its events."""
