@@ -12,7 +12,6 @@ from metering.domain.instants import MICROS_PER_SECOND, format_instant
 from metering.domain.reconciliation.invoices import InvoiceError, InvoiceLine
 from metering.invoices.amounts import Amounts
 from metering.invoices.reading import (
-    MAX_JSON_BYTES,
     InvoiceHead,
     InvoiceReading,
     ReadOptions,
@@ -20,6 +19,7 @@ from metering.invoices.reading import (
     count_of,
     decode_json,
     moment_of,
+    read_whole,
     text_of,
 )
 
@@ -29,7 +29,7 @@ _SECTIONS = ("inferenceProviders", "inference")
 
 def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
     """Read the document, or the last event of a stream that holds one. Raises InvoiceError."""
-    document = _document(source.read(MAX_JSON_BYTES))
+    document = _document(read_whole(source))
     usage = document.get("usage")
     parts = cast("dict[str, object]", usage) if isinstance(usage, dict) else {}
     section = next((parts[name] for name in _SECTIONS if isinstance(parts.get(name), dict)), None)

@@ -61,13 +61,18 @@ class InvoiceReading(Struct):
 
 def read_json(source: BinaryIO) -> object:
     """Return a JSON document; numbers with decimals stay exact. Raises InvoiceError."""
+    return decode_json(read_whole(source), "the document")
+
+
+def read_whole(source: BinaryIO) -> bytes:
+    """Return what a document that can not be streamed says. Raises InvoiceError for one that is too large to be held."""
     raw = source.read(MAX_JSON_BYTES + 1)
     if len(raw) > MAX_JSON_BYTES:
         raise InvoiceError(
             f"the document has more than {MAX_JSON_BYTES} bytes; as CSV or with one JSON object a line it is streamed",
             "invoice_too_large",
         )
-    return decode_json(raw, "the document")
+    return raw
 
 
 def decode_json(raw: bytes, what: str) -> object:

@@ -5,6 +5,8 @@ import tracemalloc
 
 import pytest
 
+from metering.domain.reconciliation.invoices import InvoiceError
+from metering.invoices import reading
 from metering.invoices.detect import READERS
 from metering.invoices.reading import ReadOptions
 
@@ -48,3 +50,15 @@ def test_a_large_bill_is_streamed(name, head, row):
         tracemalloc.stop()
     assert lines == ROWS
     assert peak < 2_000_000
+
+
+EVENT = b'data: {"usage": {"inferenceProviders": {"usedNanoUsd": %d, "providerDetails": []}}}\n'
+
+
+def test_a_stream_of_usage_that_is_too_large_is_refused_and_not_read_up_to_where_it_was_cut(monkeypatch):
+    stream = EVENT % 1 + EVENT % 2
+    assert READERS["hf-usage"](io.BytesIO(stream), ReadOptions()).head.total_nano == 2
+    monkeypatch.setattr(reading, "MAX_JSON_BYTES", len(stream) - 10)
+    with pytest.raises(InvoiceError) as refused:
+        READERS["hf-usage"](io.BytesIO(stream), ReadOptions())
+    assert refused.value.code == "invoice_too_large"
