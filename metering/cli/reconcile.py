@@ -77,9 +77,7 @@ class ImportChoices(Struct, frozen=True):
 @reconcile.command("import")
 @click.argument("file", required=False)
 @click.option("--account", required=True, metavar="NAME", help="Whose bill it is.")
-@click.option(
-    "--format", default="", type=click.Choice(["", *FORMATS]), help="What kind of document; told from it if left out."
-)
+@click.option("--format", type=click.Choice(FORMATS), help="What kind of document; told from it if left out.")
 @click.option("--biller", default="", help="Who bills: huggingface (if left out and the document does not say), or a provider.")
 @click.option("--provider", default="", help="The bill is about this provider's usage alone.")
 @click.option("--month", type=MONTH, help="Its period, where the document does not state one.")
