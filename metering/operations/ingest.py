@@ -35,13 +35,12 @@ from metering.operations.steps.resolve_accounts import (
 )
 from metering.operations.steps.store_events import store_events
 from metering.storage.api_keys import valid_key_ids
-from metering.storage.database import reading, writing, writing_beside_others
+from metering.storage.database import looking_up, reading, writing, writing_beside_others
 from metering.storage.errors import SumTooLargeError
 from metering.storage.price_tables import load_tables, newest_table_id
 from metering.storage.quarantine import note_records
 from pricing.book import PriceBook, Timeline
 from pricing.errors import ChargeTooLargeError
-from pricing.tables import PriceTable
 
 # Of two writers beside each other both may find room for what only one of them can add: then the other looks again.
 _ATTEMPTS = 5
@@ -143,13 +142,12 @@ class Ingester:
             }
             if creating:
                 self._create_accounts(creating)
-            with reading(self._engine) as connection:
+            with looking_up(self._engine) as connection:
                 stated = {dimensions.account for batch, _ in batches for dimensions in batch.dimensions}
                 names = resolve_names(connection, stated)
                 senders = _senders(connection, [origin for _, origin in batches])
-                newer = self._newer_prices(connection)
-            if newer:
-                self._book = PriceBook((*self._book.tables, *newer))
+                newest = newest_table_id(connection)
+            self._read_prices(through=newest)
             return [self._prepare(batch, origin, names, senders) for batch, origin in batches]
 
     def ingest_all(self, batches: Sequence[tuple[Batch, Origin]]) -> list[BatchResult | DomainError]:
@@ -224,10 +222,12 @@ class Ingester:
             with writing(self._engine) as connection:
                 create_missing_accounts(connection, missing, now=self._clock())
 
-    def _newer_prices(self, connection: Connection) -> list[PriceTable]:
-        """Return the tables that the book does not hold yet. A table never changes: what it holds stays right."""
+    def _read_prices(self, through: int) -> None:
+        """Read the tables that the book does not hold yet. A table never changes: what it holds stays right."""
         newest = max((table.id for table in self._book.tables), default=0)
-        return load_tables(connection, after=newest) if newest_table_id(connection) > newest else []
+        if through > newest:
+            with reading(self._engine) as connection:
+                self._book = PriceBook((*self._book.tables, *load_tables(connection, after=newest)))
 
 
 def _charge_one_by_one(

@@ -2,8 +2,8 @@
 
 The same statement through ``Connection.execute`` with dictionaries takes four times as long. Many rows go into one statement:
 the driver then enters the database once per statement instead of once per row, which takes a quarter off again. PostgreSQL
-takes the rows by COPY, or, where a row can stand in the way, one array a column: a statement that is as long for a thousand
-rows as for one is read once, by the driver and by the server. Rows keep their order either way.
+takes the rows by COPY, or, where they are few or a row can stand in the way, one array a column: a statement that is as long
+for a thousand rows as for one is read once, by the driver and by the server. Rows keep their order either way.
 """
 
 import re
@@ -16,9 +16,12 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
+from metering.storage.postgres_arrays import array_of
 from metering.storage.postgres_copy import copy_columns
 
 _PARAMETERS_A_STATEMENT = 8_000
+# Rows from which on a COPY is worth its two round trips.
+_WORTH_A_COPY = 50
 _ONE_ROW = re.compile(r" VALUES \([^()]*\)")
 
 OnConflict = Callable[[Any], Any]
@@ -109,9 +112,10 @@ class BulkInsert:
         skipped = int(self._numbered and columns[0][0] is None)
         if self._numbered and not skipped:
             raise ValueError(f"the ids of {self._table.name} are given by the database")
-        if self._on_conflict is None:
+        if self._on_conflict is None and len(columns[0]) >= _WORTH_A_COPY:
             return copy_columns(connection, list(self._table.columns)[skipped:], columns[skipped:])
-        arrays = tuple(list(column) for column in columns[skipped:])
+        kinds = [column.type for column in self._table.columns][skipped:]
+        arrays = tuple(map(array_of, kinds, columns[skipped:]))
         return connection.exec_driver_sql(self._from_arrays, arrays).rowcount
 
     def _of_rows(self, rows: int) -> str:

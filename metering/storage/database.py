@@ -21,6 +21,7 @@ __all__ = [
     "file_of",
     "give_room_back",
     "is_server",
+    "looking_up",
     "migrating",
     "open_database",
     "reading",
@@ -38,6 +39,9 @@ class Connections(Protocol):
 
     def reading(self, engine: Engine) -> AbstractContextManager[Connection]:
         """Read one state of the database."""
+
+    def looking_up(self, engine: Engine) -> AbstractContextManager[Connection]:
+        """Read facts apart from each other."""
 
     def writing(self, engine: Engine) -> AbstractContextManager[Connection]:
         """Write alone."""
@@ -95,6 +99,14 @@ def is_server(engine: Engine) -> bool:
 def reading(engine: Engine) -> AbstractContextManager[Connection]:
     """Give a connection whose statements all see one state of the database."""
     return _connections(engine.dialect.name).reading(engine)
+
+
+def looking_up(engine: Engine) -> AbstractContextManager[Connection]:
+    """Give a connection for facts that do not have to be of one moment: each statement may see another state.
+
+    On PostgreSQL that spares a transaction, half of what looking up a few rows takes.
+    """
+    return _connections(engine.dialect.name).looking_up(engine)
 
 
 def writing(engine: Engine) -> AbstractContextManager[Connection]:

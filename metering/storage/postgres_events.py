@@ -7,33 +7,31 @@ committed before it began: what was lost to another writer is read by a statemen
 import struct
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, FromClause
+from sqlalchemy import Connection, FromClause, Table
+from sqlalchemy.exc import IntegrityError
 
 from metering.storage.bulk import insert_all
 from metering.storage.event_keys import Claimant, ClaimRow, HeldClaims, StoredIdentity
+from metering.storage.postgres_arrays import array_of_integers, array_of_uuids
 from metering.storage.postgres_copy import copy_packed
 from metering.storage.tables import EVENT_ID_BLOCK, event_claims, event_identities, later_claims
+
+# Rows from which on a COPY, and the savepoint around it, are worth their round trips.
+_WORTH_A_COPY = 250
 
 _pack_identity = struct.Struct("!hi16siqiq").pack
 _pack_claim = struct.Struct("!hiqiq").pack
 
-# A copy of the wanted rows in the session's own memory: an INSERT can pass over taken keys, a COPY can not.
-_WANTED_IDENTITIES = (
-    "CREATE TEMPORARY TABLE IF NOT EXISTS wanted_identities"
-    " (identity uuid NOT NULL, event_id bigint NOT NULL, fingerprint bigint NOT NULL) ON COMMIT DELETE ROWS"
-)
 _INSERT_IDENTITIES = (
     "INSERT INTO event_identities (identity, event_id, fingerprint)"
-    " SELECT identity, event_id, fingerprint FROM wanted_identities ORDER BY identity ON CONFLICT DO NOTHING"
+    " SELECT * FROM unnest(CAST(%s AS uuid[]), CAST(%s AS bigint[]), CAST(%s AS bigint[])) ON CONFLICT DO NOTHING"
 )
 _STORED_IDENTITIES = (
     "SELECT uuid_send(identity), event_id, fingerprint FROM event_identities WHERE identity = ANY(CAST(%s AS uuid[]))"
 )
-_WANTED_CLAIMS = (
-    "CREATE TEMPORARY TABLE IF NOT EXISTS wanted_claims (claim bigint NOT NULL, event_id bigint NOT NULL) ON COMMIT DELETE ROWS"
-)
 _INSERT_CLAIMS = (
-    "INSERT INTO event_claims (claim, event_id) SELECT claim, event_id FROM wanted_claims ORDER BY claim ON CONFLICT DO NOTHING"
+    "INSERT INTO event_claims (claim, event_id)"
+    " SELECT * FROM unnest(CAST(%s AS bigint[]), CAST(%s AS bigint[])) ON CONFLICT DO NOTHING"
 )
 # The first claimant's row is held, so that of two later claimants the second sees what the first one decided.
 _HOLD_CLAIMS = "SELECT claim, event_id FROM event_claims WHERE claim = ANY(CAST(%s AS bigint[])) ORDER BY claim FOR UPDATE"
@@ -67,16 +65,18 @@ def take_event_ids(connection: Connection, count: int) -> int:
 
 def insert_identities(connection: Connection, rows: Sequence[tuple[bytes, int, int]]) -> int:
     """Write the rows whose identity is not taken; return how many. Waits for writers of the same identities."""
-    connection.exec_driver_sql(_WANTED_IDENTITIES)
-    packed = [_pack_identity(3, 16, identity, 8, event_id, 8, fingerprint) for identity, event_id, fingerprint in rows]
-    copy_packed(connection, "wanted_identities", ("identity", "event_id", "fingerprint"), packed)
-    return connection.exec_driver_sql(_INSERT_IDENTITIES).rowcount
+    if len(rows) >= _WORTH_A_COPY:
+        packed = [_pack_identity(3, 16, identity, 8, event_id, 8, fingerprint) for identity, event_id, fingerprint in rows]
+        if _copied_if_all_are_new(connection, event_identities, packed):
+            return len(rows)
+    identities, event_ids, fingerprints = zip(*rows, strict=True)
+    arrays = array_of_uuids(identities), array_of_integers(event_ids), array_of_integers(fingerprints)
+    return connection.exec_driver_sql(_INSERT_IDENTITIES, arrays).rowcount
 
 
 def stored_identities(connection: Connection, identities: Sequence[bytes]) -> dict[bytes, StoredIdentity]:
     """Return what the identities that are taken belong to."""
-    wanted = "{" + ",".join(identity.hex() for identity in identities) + "}"
-    rows = connection.exec_driver_sql(_STORED_IDENTITIES, (wanted,))
+    rows = connection.exec_driver_sql(_STORED_IDENTITIES, (array_of_uuids(identities),))
     return {bytes(identity): StoredIdentity(event_id, fingerprint) for identity, event_id, fingerprint in rows}
 
 
@@ -93,12 +93,9 @@ def hold_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, en
     written: dict[int, int] = {}
     for _, claim, event_id in rows:
         written.setdefault(claim, event_id)
-    connection.exec_driver_sql(_WANTED_CLAIMS)
-    packed = [_pack_claim(2, 8, claim, 8, event_id) for claim, event_id in sorted(written.items())]
-    copy_packed(connection, "wanted_claims", ("claim", "event_id"), packed)
-    if connection.exec_driver_sql(_INSERT_CLAIMS).rowcount == len(rows):
+    if _insert_claims(connection, sorted(written.items())) == len(rows):
         return HeldClaims({}, written, settled=True)
-    held = connection.exec_driver_sql(_HOLD_CLAIMS, (sorted(written),))
+    held = connection.exec_driver_sql(_HOLD_CLAIMS, (array_of_integers(sorted(written)),))
     taken = [claim for claim, event_id in held if written[claim] != event_id]
     for claim in taken:
         del written[claim]
@@ -107,7 +104,7 @@ def hold_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, en
 
 def lock_claims(connection: Connection, rows: Sequence[ClaimRow]) -> None:
     """Keep others from finding out, until the transaction ends, who made these claims."""
-    connection.exec_driver_sql(_HOLD_CLAIMS, (sorted({claim for _, claim, _ in rows}),))
+    connection.exec_driver_sql(_HOLD_CLAIMS, (array_of_integers(sorted({claim for _, claim, _ in rows})),))
 
 
 def claimants_of(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> dict[int, list[Claimant]]:
@@ -122,7 +119,7 @@ def settle_claims(connection: Connection, held: HeldClaims, rows: Sequence[Claim
     made = sorted((claim, event_id) for _, claim, event_id in rows)
     of_copies = sorted(dict(held.written.items() - set(made)))
     if of_copies:
-        connection.exec_driver_sql(_TAKE_BACK, (of_copies,))
+        connection.exec_driver_sql(_TAKE_BACK, (array_of_integers(of_copies),))
     free = set(of_copies)
     first: list[tuple[int, int]] = []
     later: list[tuple[int, int]] = []
@@ -136,8 +133,31 @@ def settle_claims(connection: Connection, held: HeldClaims, rows: Sequence[Claim
     _INSERT_LATER.run(connection, later)
 
 
+def _insert_claims(connection: Connection, rows: Sequence[tuple[int, int]]) -> int:
+    if len(rows) >= _WORTH_A_COPY:
+        packed = [_pack_claim(2, 8, claim, 8, event_id) for claim, event_id in rows]
+        if _copied_if_all_are_new(connection, event_claims, packed):
+            return len(rows)
+    claims, event_ids = zip(*rows, strict=True)
+    return connection.exec_driver_sql(_INSERT_CLAIMS, (array_of_integers(claims), array_of_integers(event_ids))).rowcount
+
+
+def _copied_if_all_are_new(connection: Connection, table: Table, packed: Sequence[bytes]) -> bool:
+    """Write all rows, or none where a key is taken: COPY can not pass over one, but takes half of what passing over costs.
+
+    Waits for writers of the same keys. It ends at the first key that is taken: what it leaves to be vacuumed is little.
+    """
+    try:
+        with connection.begin_nested():
+            copy_packed(connection, table.name, table.columns.keys(), packed)
+    except IntegrityError:
+        return False
+    return True
+
+
 def _claimants(connection: Connection, claims: Sequence[int], start: int, end: int) -> dict[int, list[Claimant]]:
     found: dict[int, list[Claimant]] = {}
-    for claim, *claimant in connection.exec_driver_sql(_CLAIMANTS, (claims, claims, start, end)):
+    wanted = array_of_integers(claims)
+    for claim, *claimant in connection.exec_driver_sql(_CLAIMANTS, (wanted, wanted, start, end)):
         found.setdefault(claim, []).append(Claimant(*claimant))
     return found

@@ -41,6 +41,9 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+looking_up = reading  # a snapshot costs nothing here
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Give a connection in a write transaction, alone."""

@@ -10,7 +10,16 @@ from sqlalchemy import select
 from metering.domain.events import PriceGrade
 from metering.domain.outcomes import Outcome
 from metering.operations.ingest import Ingester, Origin
-from metering.storage.tables import event_conflicts, event_copies, event_identities, events, quarantine, receipts, rollups
+from metering.storage.tables import (
+    event_claims,
+    event_conflicts,
+    event_copies,
+    event_identities,
+    events,
+    quarantine,
+    receipts,
+    rollups,
+)
 from pricing.quantities import Quantities
 
 RESPONSE = "ebafdc12cee84cf29c1b"
@@ -49,6 +58,21 @@ def test_the_same_event_in_a_later_batch_counts_once_also_in_another_process(met
     assert (result.accepted, result.duplicate) == (1, 1)
     assert outcomes(result) == [(2, Outcome.DUPLICATE)]
     assert meter.total() == 240_000
+
+
+def test_of_a_large_batch_what_is_known_and_what_it_repeats_counts_once(meter):
+    ids = [f"response-{number:08d}" for number in range(600)]
+    sent = [usage_event(id=f"r{number}", response_id=each) for number, each in enumerate(ids)]
+    meter.ingest(sent[77])
+    copies = [usage_event(source="tracer", id="t", response_id=ids[77]), usage_event(source="tracer", response_id=ids[400])]
+    result = meter.ingest(*sent, sent[5], *copies)
+    assert (result.accepted, result.duplicate, result.copy) == (599, 2, 2)
+    assert outcomes(result) == [
+        (78, Outcome.DUPLICATE), (601, Outcome.DUPLICATE), (602, Outcome.COPY), (603, Outcome.COPY),
+    ]  # fmt: skip
+    assert (meter.count(events), meter.count(event_claims)) == (600, 600)
+    assert meter.total() == 600 * 120_000
+    assert not meter.violations()
 
 
 def test_a_duplicate_needs_only_the_same_content_not_the_same_label(meter):

@@ -28,7 +28,7 @@ def now() -> int:
 def main() -> None:
     """Raise and send."""
     engine, alerts = open_database(sys.argv[1]), int(sys.argv[2])
-    limits = DispatchLimits(poll_seconds=0.05, lease_seconds=1, post=PostLimits(total_seconds=0.8))
+    limits = DispatchLimits(poll_seconds=0.05, lease_seconds=5, post=PostLimits(total_seconds=4))
     dispatcher = Dispatcher(engine, webhook_settings(), now, limits)
     dispatcher.start()
     print("here", flush=True)  # noqa: T201

@@ -7,10 +7,12 @@ from contextlib import closing
 import pytest
 from builders import usage_event
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
+from metering.storage import postgres_connections
 from metering.storage.database import (
     DatabaseUrlError,
+    looking_up,
     open_database,
     reading,
     without_password,
@@ -48,6 +50,49 @@ def test_a_commit_survives_a_power_cut_and_references_are_kept(bare_meter, name,
 def test_a_url_that_can_not_keep_the_data_is_refused(url):
     with pytest.raises(DatabaseUrlError, match="METERING_DATABASE_URL"):
         open_database(url)
+
+
+def end_other_sessions(meter):
+    """End the sessions that wait in the pool, as a restart of the server does."""
+    another = open_database(meter.url)
+    with another.connect() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    another.dispose()
+
+
+def answers(meter):
+    with reading(meter.engine) as connection:
+        return connection.exec_driver_sql("SELECT 7").scalar_one() == 7
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_session_that_ended_while_it_rested_is_replaced_and_nobody_notices(bare_meter, monkeypatch):
+    monkeypatch.setattr(postgres_connections, "_ALIVE_SECONDS", 0)
+    assert answers(bare_meter)
+    end_other_sessions(bare_meter)
+    assert answers(bare_meter)
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_session_that_ended_right_after_its_use_costs_one_transaction(bare_meter, monkeypatch):
+    monkeypatch.setattr(postgres_connections, "_ALIVE_SECONDS", 60)
+    with reading(bare_meter.engine), reading(bare_meter.engine):
+        pass  # there are two
+    end_other_sessions(bare_meter)
+    with pytest.raises(OperationalError):
+        answers(bare_meter)
+    assert answers(bare_meter)
+
+
+def test_what_is_looked_up_is_what_is_committed_when_it_is_asked(bare_meter):
+    with looking_up(bare_meter.engine) as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM receipts").scalar_one() == 0
+        bare_meter.ingest(usage_event())
+        if not bare_meter.on_sqlite:  # where a snapshot costs nothing, it is one
+            assert connection.exec_driver_sql("SELECT count(*) FROM receipts").scalar_one() == 1
 
 
 def test_a_url_is_refused_without_its_password():

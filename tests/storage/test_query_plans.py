@@ -83,10 +83,6 @@ def plans(filled):
         work()
         listen_to.remove(filled.engine, "before_cursor_execute", hear)
         with writing(filled.engine) as connection:
-            for table in ("wanted_identities", "wanted_claims"):
-                for statement, _ in asked:
-                    if f"EXISTS {table}" in statement:
-                        connection.exec_driver_sql(statement)
             return [
                 plan_of(connection, statement, parameters)
                 for statement, parameters in asked
