@@ -6,6 +6,7 @@ committed before it began: what was lost to another writer is read by a statemen
 
 import struct
 from collections.abc import Sequence
+from operator import itemgetter
 
 from sqlalchemy import Connection, FromClause, Table
 from sqlalchemy.exc import IntegrityError
@@ -93,7 +94,7 @@ def hold_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, en
     written: dict[int, int] = {}
     for _, claim, event_id in rows:
         written.setdefault(claim, event_id)
-    if _insert_claims(connection, sorted(written.items())) == len(rows):
+    if _insert_claims(connection, sorted(written.items(), key=itemgetter(0))) == len(rows):
         return HeldClaims({}, written, settled=True)
     held = connection.exec_driver_sql(_HOLD_CLAIMS, (array_of_integers(sorted(written)),))
     taken = [claim for claim, event_id in held if written[claim] != event_id]

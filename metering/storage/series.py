@@ -1,20 +1,21 @@
 """Series: the rows that events, rollups and charges point at."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection, select
 
 from metering.domain.series import SeriesKey
-from metering.storage.bulk import insert_if_new
+from metering.storage.bulk import insert_if_new, insert_new
 from metering.storage.tables import series, sources
 
 _KEY_COLUMNS = [series.c[name] for name in SeriesKey._fields]
+_INSERT_SERIES = insert_new(series)
 _IDS_A_STATEMENT = 500
 
 
-def series_of_account(connection: Connection, account_id: int) -> dict[SeriesKey, int]:
-    """Return all series of an account with their ids; the cap bounds their number."""
-    statement = select(series.c.id, *_KEY_COLUMNS).where(series.c.account_id == account_id)
+def series_of_account(connection: Connection, account_id: int, *, after: int = 0) -> dict[SeriesKey, int]:
+    """Return the series of an account with their ids, all or those with larger ids; the cap bounds their number."""
+    statement = select(series.c.id, *_KEY_COLUMNS).where(series.c.account_id == account_id, series.c.id > after)
     return {SeriesKey(*row[1:]): row[0] for row in connection.execute(statement)}
 
 
@@ -40,13 +41,9 @@ def names_in_series(connection: Connection, dimension: str) -> set[str]:
     return set(connection.execute(select(series.c[dimension]).distinct()).scalars())
 
 
-def insert_series(connection: Connection, key: SeriesKey) -> int:
-    """Return the id of a series, which is created where it does not exist."""
-    values = key._asdict()
-    insert_if_new(connection, series, values)
-    matches = [series.c[name] == value for name, value in values.items()]
-    found: int = connection.execute(select(series.c.id).where(*matches)).scalar_one()
-    return found
+def insert_series(connection: Connection, keys: Iterable[SeriesKey]) -> None:
+    """Create the series that do not exist yet, in this order."""
+    _INSERT_SERIES.run(connection, [(None, *key) for key in keys])
 
 
 def source_ids(connection: Connection, names: Collection[str]) -> dict[str, int]:

@@ -1,9 +1,10 @@
 """To whom an event is billed, and in which series it is summed."""
 
 import msgspec
-from builders import NOON, price_table, rate, usage_event
+from builders import NOON, batch_of, price_table, rate, usage_event
 from sqlalchemy import select
 
+from metering.operations.ingest import Origin
 from metering.storage.accounts import UNASSIGNED_ID, account_named, rename_account
 from metering.storage.database import writing
 from metering.storage.tables import events, series
@@ -102,6 +103,20 @@ def test_a_restart_past_the_cap_finds_the_folded_series_again(meter):
     meter.configure(series_cap=1)
     meter.ingest(usage_event(project="p3"), usage_event(project="p1"))
     assert [(row.group, row.events) for row in meter.spend(group_by=("project",))] == [(("(other)",), 2), (("p1",), 2)]
+    assert not meter.violations()
+
+
+def test_series_that_another_process_created_count_towards_the_cap(meter):
+    meter.configure(series_cap=3)
+    first = meter.ingester
+    meter.ingest(usage_event(project="p1"))
+    meter.configure(series_cap=3)
+    meter.ingest(usage_event(project="p2"), usage_event(project="p3"))
+    result = first.ingest(batch_of(usage_event(project="p2"), usage_event(project="p4")), Origin("x"))
+    assert (result.accepted, result.series_capped) == (2, 1)
+    assert [(row.group, row.events) for row in meter.spend(group_by=("project",))] == [
+        (("(other)",), 1), (("p1",), 1), (("p2",), 2), (("p3",), 1),
+    ]  # fmt: skip
     assert not meter.violations()
 
 

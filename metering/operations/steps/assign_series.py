@@ -6,7 +6,7 @@ new; the cap per account bounds the cache.
 
 from collections.abc import Iterable
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from metering.domain.series import SeriesKey, folded
 from metering.storage.database import reading, writing
@@ -27,22 +27,29 @@ class SeriesIndex:
         by_account: dict[int, set[SeriesKey]] = {}
         for key in keys:
             by_account.setdefault(key.account_id, set()).add(key)
-        for account_id, wanted in sorted(by_account.items()):
-            if account_id not in self._ids:
-                with reading(self._engine) as connection:
-                    self._ids[account_id] = series_of_account(connection, account_id)
-            if missing := sorted(wanted - self._ids[account_id].keys()):
-                self._create(account_id, missing)
+        if unseen := sorted(by_account.keys() - self._ids.keys()):
+            with reading(self._engine) as connection:
+                self._ids |= {account_id: series_of_account(connection, account_id) for account_id in unseen}
+        missing = {account_id: sorted(wanted - self._ids[account_id].keys()) for account_id, wanted in by_account.items()}
+        if any(missing.values()):
+            with writing(self._engine) as connection:
+                created = {of: self._created(connection, of, missing[of]) for of in sorted(missing) if missing[of]}
+            for account_id, found in created.items():
+                self._ids[account_id] |= found
 
-    def _create(self, account_id: int, missing: list[SeriesKey]) -> None:
+    def _created(self, connection: Connection, account_id: int, missing: list[SeriesKey]) -> dict[SeriesKey, int]:
+        """Create what is missing; return all series that were not known here, those that others created too."""
         known = self._ids[account_id]
-        created: dict[SeriesKey, int] = {}
-        with writing(self._engine) as connection:
-            for key in missing:
-                place = folded(key, len(known) + len(created), self._cap)
-                if place not in known and place not in created:
-                    created[place] = insert_series(connection, place)
-        known.update(created)
+        # Series are created by one at a time: whatever came to be since these were read has a larger id.
+        last = max(known.values(), default=0)
+        existing = known.keys() | series_of_account(connection, account_id, after=last).keys()
+        places: dict[SeriesKey, None] = {}
+        for key in missing:
+            place = folded(key, len(existing) + len(places), self._cap)
+            if place not in existing:
+                places[place] = None
+        insert_series(connection, places)
+        return series_of_account(connection, account_id, after=last)
 
     def find(self, key: SeriesKey) -> tuple[int, SeriesKey]:
         """Return the id of the series that takes the key, and that series: ``key`` itself unless the cap folded it."""
