@@ -84,7 +84,7 @@ class Receiver:
             lines = head.decode("latin-1").split("\r\n")
             headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:])}
             while len(body) < int(headers["content-length"]):
-                body += connection.recv(65_536)
+                body += _part(connection)
             with self._arrived:
                 self.received.append(Received(time.monotonic(), lines[0].split(" ")[1], headers, body))
                 number = len(self.received)
@@ -154,11 +154,16 @@ def failing_at_first(times: int) -> Callable:
 def _read_until(connection: socket.socket, mark: bytes) -> tuple[bytes, bytes, bytes]:
     read = b""
     while mark not in read:
-        part = connection.recv(65_536)
-        if not part:
-            raise ConnectionError
-        read += part
+        read += _part(connection)
     return read.partition(mark)
+
+
+def _part(connection: socket.socket) -> bytes:
+    """Return what comes next. Raises ConnectionError where the sender is gone: some are killed in the middle of a body."""
+    part = connection.recv(65_536)
+    if not part:
+        raise ConnectionError
+    return part
 
 
 @contextmanager

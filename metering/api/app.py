@@ -85,7 +85,7 @@ def create_api(
         judging.start()
         with while_serving():
             yield
-            writer.close()
+            intake.close()
             judging.stop()
         service.engine.dispose()
 
@@ -106,7 +106,7 @@ def create_api(
     app.state.service = service
     app.state.metrics = counted
     app.state.senders = KnownSenders()
-    app.state.intake = Intake(service, writer)
+    app.state.intake = intake = Intake(service, writer)
     for resource in _RESOURCES:
         app.include_router(resource.router)
     install_problem_handlers(app)

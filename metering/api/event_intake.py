@@ -64,6 +64,10 @@ class Intake:
             raise ApiProblem(error.code, str(error), headers={"retry-after": str(RETRY_AFTER_SECONDS)}) from None
         return _answer(result, read)
 
+    def close(self) -> None:
+        """Take no more, and store what waits."""
+        self._writer.close()
+
     async def _stored(self, batch: Batch, origin: Origin) -> BatchResult:
         # A client that goes away takes its answer with it, not the batch: others may share its commit.
         loop = asyncio.get_running_loop()

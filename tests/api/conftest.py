@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,12 +59,18 @@ class Api:
             headers["authorization"] = f"Bearer {token}"
         return TestClient(self.app, headers=headers)
 
+    def close(self) -> None:
+        """End what began with the first events: a thread that waits for more."""
+        self.app.state.intake.close()
+
 
 @pytest.fixture
-def api(meter) -> Api:
+def api(meter) -> Iterator[Api]:
     """The API with two accounts and nothing ingested."""
     meter.declare("globex")
-    return Api(meter)
+    made = Api(meter)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +83,7 @@ def refusing(databases):
     shared = Api(meter)
     before = _kept(meter)
     yield shared
+    shared.close()
     after = _kept(meter)
     meter.engine.dispose()
     databases.drop(meter.url)
