@@ -1,9 +1,12 @@
 """Whether the database is whole, and whether every reference leads somewhere."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 from sqlalchemy import Connection, ForeignKeyConstraint, select
+from sqlalchemy.dialects import registry
+from sqlalchemy.engine import Dialect
 
 from metering.storage.tables import metadata
 
@@ -38,16 +41,36 @@ def damage(connection: Connection) -> Iterator[str]:
 
 def dangling_references(connection: Connection, *, limit: int) -> Iterator[Dangling]:
     """Return references that lead nowhere, at most ``limit`` a column; on PostgreSQL the event log keeps none by itself."""
-    for table in metadata.sorted_tables:
-        for reference in sorted(table.foreign_key_constraints, key=lambda constraint: tuple(constraint.column_keys)):
-            yield from _dangling(connection, reference, limit)
+    for asked in _questions(connection.dialect.name, limit):
+        for value in connection.exec_driver_sql(asked.statement).scalars():
+            yield Dangling(asked.table, asked.column, value, asked.parent)
 
 
-def _dangling(connection: Connection, reference: ForeignKeyConstraint, limit: int) -> Iterator[Dangling]:
+class _Question(NamedTuple):
+    """Which values of a column lead nowhere."""
+
+    table: str
+    column: str
+    parent: str
+    statement: str
+
+
+@cache
+def _questions(dialect: str, limit: int) -> list[_Question]:
+    """Return a question for each reference; to make all of them takes longer than a small database takes to answer."""
+    references = [
+        reference
+        for table in metadata.sorted_tables
+        for reference in sorted(table.foreign_key_constraints, key=lambda constraint: tuple(constraint.column_keys))
+    ]
+    return [_question(reference, registry.load(dialect)(), limit) for reference in references]
+
+
+def _question(reference: ForeignKeyConstraint, dialect: Dialect, limit: int) -> _Question:
     (element,) = reference.elements
     column, target = element.parent, element.column
     parent = target.table.alias()  # a table may refer to itself
     exists = select(parent.c[target.name]).where(parent.c[target.name] == column).exists()
     statement = select(column).where(column.is_not(None), ~exists).distinct().order_by(column).limit(limit)
-    for value in connection.execute(statement).scalars():
-        yield Dangling(column.table.name, column.name, value, target.table.name)
+    text = statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+    return _Question(column.table.name, column.name, target.table.name, str(text))
