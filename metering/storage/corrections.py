@@ -40,8 +40,8 @@ _AFTER = (
 )
 
 
-# COPY takes whole rows, and as many as there are.
-_COPY = insert_all(charges)
+# Of PostgreSQL, which takes whole rows, and as many as there are.
+_INSERT = insert_all(charges)
 
 
 def _entries(correction: list[Any], *shared: Any) -> list[tuple[Any, ...]]:
@@ -58,7 +58,7 @@ def insert_corrections(connection: Connection, values: list[Any], *, reason: str
     width = len(CORRECTION_COLUMNS)
     if connection.dialect.name == "postgresql":
         corrections = (values[start : start + width] for start in range(0, len(values), width))
-        _COPY.run(connection, [row for each in corrections for row in _entries(each, now, reason, run_id)])
+        _INSERT.run(connection, [row for each in corrections for row in _entries(each, now, reason, run_id)])
         return
     step = _ROWS_A_STATEMENT * width
     for start in range(0, len(values), step):

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import InvalidatePoolError
 
 from metering.storage.errors import DatabaseUrlError
 
@@ -163,4 +163,4 @@ def _ask_whether_it_lives(dialect: Dialect, dbapi_connection: Any, record: Any, 
     try:
         dialect.do_ping(dbapi_connection)
     except dialect.loaded_dbapi.Error as error:
-        raise DisconnectionError("the server ended the session") from error
+        raise InvalidatePoolError("the server ended the session") from error  # and with it the others that were there

@@ -5,8 +5,9 @@ committed before it began: what was lost to another writer is read by a statemen
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
+from typing import Any
 
 from sqlalchemy import Connection, FromClause, Table
 from sqlalchemy.exc import IntegrityError
@@ -17,8 +18,10 @@ from metering.storage.postgres_arrays import array_of_integers, array_of_uuids
 from metering.storage.postgres_copy import copy_packed
 from metering.storage.tables import EVENT_ID_BLOCK, event_claims, event_identities, later_claims
 
-# Rows from which on a COPY, and the savepoint around it, are worth their round trips.
+# Rows from which on a COPY, with the savepoint around it and the question before it, is worth its round trips.
 _WORTH_A_COPY = 250
+# Keys that are asked about before a COPY: of a log that is read again, or another source's, one of them is taken.
+_SAMPLE = 64
 
 _pack_identity = struct.Struct("!hi16siqiq").pack
 _pack_claim = struct.Struct("!hiqiq").pack
@@ -27,6 +30,8 @@ _INSERT_IDENTITIES = (
     "INSERT INTO event_identities (identity, event_id, fingerprint)"
     " SELECT * FROM unnest(CAST(%s AS uuid[]), CAST(%s AS bigint[]), CAST(%s AS bigint[])) ON CONFLICT DO NOTHING"
 )
+_ANY_IDENTITY = "SELECT EXISTS (SELECT FROM event_identities WHERE identity = ANY(CAST(%s AS uuid[])))"
+_ANY_CLAIM = "SELECT EXISTS (SELECT FROM event_claims WHERE claim = ANY(CAST(%s AS bigint[])))"
 _STORED_IDENTITIES = (
     "SELECT uuid_send(identity), event_id, fingerprint FROM event_identities WHERE identity = ANY(CAST(%s AS uuid[]))"
 )
@@ -66,11 +71,12 @@ def take_event_ids(connection: Connection, count: int) -> int:
 
 def insert_identities(connection: Connection, rows: Sequence[tuple[bytes, int, int]]) -> int:
     """Write the rows whose identity is not taken; return how many. Waits for writers of the same identities."""
-    if len(rows) >= _WORTH_A_COPY:
+    identities, event_ids, fingerprints = zip(*rows, strict=True)
+    all_differ = len(set(identities)) == len(rows)
+    if all_differ and _worth_a_copy(connection, _ANY_IDENTITY, identities, array_of_uuids):
         packed = [_pack_identity(3, 16, identity, 8, event_id, 8, fingerprint) for identity, event_id, fingerprint in rows]
         if _copied_if_all_are_new(connection, event_identities, packed):
             return len(rows)
-    identities, event_ids, fingerprints = zip(*rows, strict=True)
     arrays = array_of_uuids(identities), array_of_integers(event_ids), array_of_integers(fingerprints)
     return connection.exec_driver_sql(_INSERT_IDENTITIES, arrays).rowcount
 
@@ -135,18 +141,29 @@ def settle_claims(connection: Connection, held: HeldClaims, rows: Sequence[Claim
 
 
 def _insert_claims(connection: Connection, rows: Sequence[tuple[int, int]]) -> int:
-    if len(rows) >= _WORTH_A_COPY:
+    claims, event_ids = zip(*rows, strict=True)
+    if _worth_a_copy(connection, _ANY_CLAIM, claims, array_of_integers):
         packed = [_pack_claim(2, 8, claim, 8, event_id) for claim, event_id in rows]
         if _copied_if_all_are_new(connection, event_claims, packed):
             return len(rows)
-    claims, event_ids = zip(*rows, strict=True)
     return connection.exec_driver_sql(_INSERT_CLAIMS, (array_of_integers(claims), array_of_integers(event_ids))).rowcount
+
+
+def _worth_a_copy(
+    connection: Connection, any_taken: str, keys: Sequence[Any], array_of: Callable[[Sequence[Any]], str]
+) -> bool:
+    """Whether there are many keys, and of some that are asked about none is taken."""
+    if len(keys) < _WORTH_A_COPY:
+        return False
+    sample = keys[:: len(keys) // _SAMPLE]
+    return not connection.exec_driver_sql(any_taken, (array_of(sample),)).scalar_one()
 
 
 def _copied_if_all_are_new(connection: Connection, table: Table, packed: Sequence[bytes]) -> bool:
     """Write all rows, or none where a key is taken: COPY can not pass over one, but takes half of what passing over costs.
 
-    Waits for writers of the same keys. It ends at the first key that is taken: what it leaves to be vacuumed is little.
+    Waits for writers of the same keys. Where it ends at a key that is taken, what it has written is left to be vacuumed, the
+    server notes an error in its log, and the driver forgets its prepared statements.
     """
     try:
         with connection.begin_nested():

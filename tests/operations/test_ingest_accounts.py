@@ -120,6 +120,17 @@ def test_series_that_another_process_created_count_towards_the_cap(meter):
     assert not meter.violations()
 
 
+def test_a_series_that_another_process_created_last_before_the_cap_leaves_no_folded_one_behind(meter):
+    meter.configure(series_cap=2)
+    first = meter.ingester
+    meter.ingest(usage_event(project="p1"))
+    first.ingest(batch_of(usage_event(project="p1")), Origin("x"))
+    meter.configure(series_cap=2)
+    meter.ingest(usage_event(project="p2"))
+    assert first.ingest(batch_of(usage_event(project="p2")), Origin("x")).series_capped == 0
+    assert sorted(meter.rows(select(series.c.project))) == [("p1",), ("p2",)]
+
+
 def test_declared_tags_are_dimensions_and_the_others_stay_on_the_event(meter):
     meter.configure(declared_tags=["team"])
     meter.ingest(usage_event(tags={"team": "core", "user": "u-17"}), usage_event())

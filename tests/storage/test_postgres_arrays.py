@@ -3,9 +3,10 @@
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import BigInteger, LargeBinary, SmallInteger, Text
 
 from metering.storage.database import reading
-from metering.storage.postgres_arrays import array_of_integers, array_of_texts, array_of_uuids
+from metering.storage.postgres_arrays import array_of, array_of_integers, array_of_texts, array_of_uuids
 
 pytestmark = pytest.mark.only_on("postgresql")
 
@@ -19,6 +20,19 @@ def given_back(meter, array, kind, shown="value"):
     with reading(meter.engine) as connection:
         statement = f"SELECT {shown} FROM unnest(CAST(%s AS {kind}[])) AS value"
         return list(connection.exec_driver_sql(statement, (array,)).scalars())
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "named"),
+    [
+        (BigInteger(), [1, None], "bigint"),
+        (SmallInteger(), [1, None], "smallint"),
+        (Text(), ["a", None], "text"),
+        (LargeBinary(), [b"\0\xff", b""], "bytea"),
+    ],
+)
+def test_each_kind_of_column(bare_meter, kind, values, named):
+    assert given_back(bare_meter, array_of(kind, values), named) == values
 
 
 @example(values=[None, -(2**63), 2**63 - 1, 0])

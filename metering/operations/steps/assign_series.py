@@ -42,12 +42,15 @@ class SeriesIndex:
         known = self._ids[account_id]
         # Series are created by one at a time: whatever came to be since these were read has a larger id.
         last = max(known.values(), default=0)
-        existing = known.keys() | series_of_account(connection, account_id, after=last).keys()
+        others = series_of_account(connection, account_id, after=last)
         places: dict[SeriesKey, None] = {}
         for key in missing:
-            place = folded(key, len(existing) + len(places), self._cap)
-            if place not in existing:
-                places[place] = None
+            if key not in others:
+                place = folded(key, len(known) + len(others) + len(places), self._cap)
+                if place not in known and place not in others:
+                    places[place] = None
+        if not places:
+            return others
         insert_series(connection, places)
         return series_of_account(connection, account_id, after=last)
 
