@@ -1,15 +1,16 @@
 """Events per second of ``POST /v1/events`` over HTTP on loopback: single events on many connections, and batches.
 
 The server is ``metering serve`` in processes of its own, on SQLite, on PostgreSQL, and on PostgreSQL with two workers; every
-answer comes after its commit, and each run begins with an empty database. The client is a bare asyncio protocol with its
-requests ready in memory, so that it costs the shared machine as little as it can. Beside it, in the same run, the limit: the
-same server answering ``/healthz`` to the same client, which decodes, authenticates and stores nothing. Processor time is told
-beside speed: it does not depend on what else the machine does.
+answer comes after its commit, and each run begins with an empty database, or with ``--stored`` events in it. The client is a
+bare asyncio protocol with its requests ready in memory, so that it costs the shared machine as little as it can. Beside it, in
+the same run, the limit: the same server answering ``/healthz`` to the same client, which decodes, authenticates and stores
+nothing. Processor time is told beside speed: it does not depend on what else the machine does.
 """
 
 import argparse
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import statistics
@@ -19,10 +20,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
+from bench_queries import fill
 from postgres_place import as_url, backend_seconds, new_database, postgres, settings_of
 from request_log import write_request_log
 from rich.console import Console
@@ -231,32 +233,47 @@ def works(folder: Path, token: str, run: int, arguments: argparse.Namespace) -> 
 
 
 @contextmanager
-def places(folder: Path, wanted: list[str], workers: int) -> Iterator[Iterator[tuple[str, Callable[[], Server]]]]:
-    """Give titles, and what starts a server on an empty database of each kind."""
+def places(folder: Path, wanted: list[str], workers: int, stored: int) -> Iterator[Iterator[tuple[str, Callable[[], Server]]]]:
+    """Give titles, and what starts a server on a new database of each kind, in which so many events are stored."""
     if "postgresql" not in wanted:
-        yield iter([("SQLite", partial(on_sqlite, folder))])
+        yield iter([("SQLite", partial(on_sqlite, folder, stored))])
         return
     with postgres(folder) as address:
 
         def each() -> Iterator[tuple[str, Callable[[], Server]]]:
             if "sqlite" in wanted:
-                yield "SQLite", partial(on_sqlite, folder)
+                yield "SQLite", partial(on_sqlite, folder, stored)
             told = settings_of(address)
             for count in sorted({1, workers}):
                 title = f"PostgreSQL, {count} worker{'s' if count > 1 else ''} ({told})"
-                yield title, partial(on_postgres, folder, address, count)
+                yield title, partial(on_postgres, folder, address, count, stored)
 
         yield each()
 
 
-def on_sqlite(folder: Path) -> Server:
+def on_sqlite(folder: Path, stored: int) -> Server:
     for left in folder.glob("api.db*"):
         left.unlink()
+    if stored:
+        filled = folder / "filled.db"
+        if not filled.exists():
+            fill(f"sqlite:///{filled}", folder, stored, response_ids=True)
+        shutil.copy(filled, folder / "api.db")
     return Server(f"sqlite:///{folder / 'api.db'}")
 
 
-def on_postgres(folder: Path, address: str, workers: int) -> Server:
-    return Server(as_url(new_database(address, "bench_api")), workers=workers, postgres_folder=folder)
+def on_postgres(folder: Path, address: str, workers: int, stored: int) -> Server:
+    template = filled_database(folder, address, stored) if stored else "template1"
+    database = new_database(address, "bench_api", template=template)
+    return Server(as_url(database), workers=workers, postgres_folder=folder)
+
+
+@cache
+def filled_database(folder: Path, address: str, stored: int) -> str:
+    """Return the name of a database that holds so many events; it is filled once."""
+    name = "bench_filled"
+    fill(as_url(new_database(address, name)), folder, stored, response_ids=True)
+    return name
 
 
 def shown(title: str, runs: dict[str, list[Figures]]) -> Table:
@@ -283,10 +300,12 @@ def main() -> None:
     parser.add_argument(
         "--workers", type=int, default=2, help="also with this many workers on PostgreSQL (default %(default)s)"
     )
+    parser.add_argument("--stored", type=int, default=0, help="events that are there before each run (default %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with places(folder, arguments.database or ["sqlite", "postgresql"], arguments.workers) as found:
+        wanted = arguments.database or ["sqlite", "postgresql"]
+        with places(folder, wanted, arguments.workers, arguments.stored) as found:
             for title, start in found:
                 runs: dict[str, list[Figures]] = {}
                 for run in range(arguments.runs):
@@ -297,7 +316,8 @@ def main() -> None:
                     finally:
                         server.stop()
                 disk = f"write and fsync of 8 KiB {sync_ms(folder):.1f} ms"
-                Console(width=160).print(shown(f"POST /v1/events, {arguments.runs} runs, {title}; {disk}", runs))
+                there = f"{arguments.stored:,} events stored, " if arguments.stored else ""
+                Console(width=160).print(shown(f"POST /v1/events, {there}{arguments.runs} runs, {title}; {disk}", runs))
 
 
 if __name__ == "__main__":

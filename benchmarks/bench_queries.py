@@ -84,23 +84,23 @@ def postgres_place(address: str) -> Iterator[Place]:
         drop_database(address, name)
 
 
-def fill(place: Place, folder: Path, events: int, *, response_ids: bool) -> Filling:
+def fill(url: str, folder: Path, events: int, *, response_ids: bool) -> Filling:
     """Ingest the month; only the ingest itself is timed."""
-    _metering(place, "db", "upgrade")
+    _metering(url, "db", "upgrade")
     spent = last = 0.0
     log = folder / "part.ndjson"
     for first in range(0, events, PART):
         part = Slice(first, min(PART, events - first), events)
         write_request_log(log, part, accounts=ACCOUNTS, response_ids=response_ids, tags=False)
         started = time.perf_counter()
-        _metering(place, "ingest", "--create-accounts", "--quiet", "--source", "gateway", str(log))
+        _metering(url, "ingest", "--create-accounts", "--quiet", "--source", "gateway", str(log))
         elapsed = time.perf_counter() - started
         spent, last = spent + elapsed, part.count / elapsed
     log.unlink()
     return Filling(events / spent, last)
 
 
-def crowd(place: Place, folder: Path) -> None:
+def crowd(url: str, folder: Path) -> None:
     """Ingest a request of each of as many keys as an account may have series."""
     log = folder / "crowd.ndjson"
     request = {"account": "crowded", "provider": "together", "model": "meta-llama/Llama-3.3-70B-Instruct", "route": "routed"}
@@ -109,12 +109,12 @@ def crowd(place: Place, folder: Path) -> None:
         for number in range(DEFAULT_SERIES_CAP):
             which = {"id": f"crowd-{number}", "time": f"2026-10-{1 + number % 28:02d}T10:00:00Z", "key": f"key-{number}"}
             file.write(json.dumps(which | request | used) + "\n")
-    _metering(place, "ingest", "--create-accounts", "--quiet", "--source", "gateway", str(log))
+    _metering(url, "ingest", "--create-accounts", "--quiet", "--source", "gateway", str(log))
     log.unlink()
 
 
-def _metering(place: Place, *arguments: str) -> None:
-    environment = {**os.environ, "METERING_DATABASE_URL": place.url}
+def _metering(url: str, *arguments: str) -> None:
+    environment = {**os.environ, "METERING_DATABASE_URL": url}
     subprocess.run([sys.executable, "-m", "metering", *arguments], env=environment, check=True, capture_output=True)
 
 
@@ -156,12 +156,12 @@ def measure(place: Place, folder: Path, events: int, *, response_ids: bool, tabl
     """Fill a place and tell what that took; one without response ids is also asked."""
     answers, room = tables
     on = "SQLite" if place.url.startswith("sqlite") else "PostgreSQL"
-    filling = fill(place, folder, events, response_ids=response_ids)
+    filling = fill(place.url, folder, events, response_ids=response_ids)
     kind = "with response ids" if response_ids else "without response ids"
     bytes_each = f"{place.size() / events:.0f}"
     room.add_row(on, kind, f"{events:,}", bytes_each, f"{filling.overall:,.0f}", f"{filling.last:,.0f}")
     if not response_ids:
-        crowd(place, folder)
+        crowd(place.url, folder)
         place.size()
         for question, (median, p99) in questions(place.url).items():
             answers.add_row(on, question, f"{events:,}", f"{median:.2f}", f"{p99:.2f}")

@@ -48,11 +48,11 @@ def settings_of(address: str) -> str:
         return ", ".join(f"{name} {connection.execute(f'SHOW {name}').fetchone()[0]}" for name in TOLD)  # type: ignore[index]
 
 
-def new_database(address: str, name: str) -> str:
-    """Make a database, in place of one of the same name; return its address for the driver."""
+def new_database(address: str, name: str, *, template: str = "template1") -> str:
+    """Make a database, in place of one of the same name, as a copy of the template; return its address for the driver."""
     with psycopg.connect(address, autocommit=True) as admin:
         admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        admin.execute(f"CREATE DATABASE {name}")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     return make_conninfo(address, dbname=name)
 
 
