@@ -24,6 +24,7 @@ from metering.operations.judge_credits import Judging
 from metering.operations.judge_hours import judge_hours
 from metering.operations.open_service import Service, open_service
 from metering.operations.settings import SettingsError, read_settings
+from metering.operations.steps.end_with_parent import end_with_parent
 from metering.operations.sync_prices import Source
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
 from metering.runtime.bill_fetch_job import BillFetchJob
@@ -32,7 +33,6 @@ from metering.runtime.credits_job import CreditsJob
 from metering.runtime.dispatcher import Dispatcher
 from metering.runtime.leader import Leader
 from metering.runtime.metrics import Metrics
-from metering.runtime.parent_watch import end_with_parent
 from metering.runtime.price_sync_job import sync_when_due
 from metering.runtime.scheduler import Job, Scheduler, StoppingError
 from metering.runtime.server_leader import ServerLeader

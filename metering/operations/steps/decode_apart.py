@@ -19,6 +19,7 @@ from metering.domain.errors import LogFormatError
 from metering.domain.events import RejectedRecord
 from metering.formats.blocks import BlockDecoder, RawBlock
 from metering.formats.options import DecodeOptions
+from metering.operations.steps.end_with_parent import end_with_parent
 from metering.operations.steps.read_log import LongLine
 from metering.storage.equal_records import EqualRecords
 
@@ -125,6 +126,7 @@ _worker: _Worker | None = None
 
 def _begin(decoding: Decoding) -> None:
     global _worker  # noqa: PLW0603 - a worker process serves one input for its whole life
+    end_with_parent()  # after kill -9 of the one it would wait for blocks for ever
     _worker = _Worker(decoding)
     gc.disable()  # for the same reason as in pause_collector, for the worker's whole life
 

@@ -1,4 +1,6 @@
-"""A worker whose parent is gone ends: it would keep the port, and nobody would stop or replace it."""
+"""A process whose parent is gone ends: a server's worker would keep the port, a log's decoder its memory, and nobody would stop
+them.
+"""
 
 import logging
 import multiprocessing
