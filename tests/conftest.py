@@ -4,16 +4,13 @@ Tests of folders in ON_BOTH run on SQLite and on PostgreSQL, unless they say tha
 (``@pytest.mark.only_on("sqlite")``); all others use SQLite.
 """
 
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from command_line import CommandLine
-from databases import PostgresDatabases, SqliteDatabases, postgres_server
-from meter import Meter
+from support.command_line import CommandLine
+from support.databases import PostgresDatabases, SqliteDatabases, postgres_server
+from support.meter import Meter
 
 ON_BOTH = {"api", "golden", "operations", "properties", "storage"}
 LONG = {"simulation", "properties", "e2e"}

@@ -1,20 +1,15 @@
 """The API over a real database: clients for each kind of key, and a real server on loopback."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
-from builders import price_table, rate
-from meter import Meter
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
-from webhook_builders import webhook_settings
 
 from metering.api.app import create_api
 from metering.operations.manage_accounts import show_account
@@ -24,10 +19,10 @@ from metering.operations.settings import Settings
 from metering.storage.tables import metadata
 from pricing.bundled import bundled_plans
 from pricing.tables import Layer
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from api_limits import BATCH_EVENTS, BODY_BYTES
+from support.api_limits import BATCH_EVENTS, BODY_BYTES
+from support.builders import price_table, rate
+from support.meter import Meter
+from support.webhook_builders import webhook_settings
 
 
 class Api:

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from builders import SECOND
-from every_call import ABOUT_ALL, ABOUT_AN_ACCOUNT, EVERY_CALL, FIRST, OPEN, WITH_A_KEY, send
-from native_events import native
 
 from metering.domain.api_keys import SCOPES
 from metering.storage.tables import accounts, api_keys, credit_grants, plan_changes, price_tables
 from pricing.tables import Layer
+from support.builders import SECOND
+from support.every_call import ABOUT_ALL, ABOUT_AN_ACCOUNT, EVERY_CALL, FIRST, OPEN, WITH_A_KEY, send
+from support.native_events import native
 
 each_with_a_key = pytest.mark.parametrize("call", WITH_A_KEY, ids=lambda call: call.operation)
 

@@ -3,9 +3,9 @@
 import time
 
 import pytest
-from native_events import native
 
 from metering.operations.judge_budgets import BudgetJudge
+from support.native_events import native
 
 
 def make(client, **fields):

@@ -1,8 +1,9 @@
 """Closing over HTTP: idempotent, refused with a code where it is too early, and what comes afterwards is told."""
 
 import pytest
-from builders import instant
-from native_events import native
+
+from support.builders import instant
+from support.native_events import native
 
 MILLION = {"input_tokens": 1_000_000, "output_tokens": 0}
 

@@ -1,7 +1,8 @@
 """``/v1/credits``: granted, burned, spent elsewhere."""
 
 import pytest
-from native_events import native
+
+from support.native_events import native
 
 URL = "/v1/credits?account=acme"
 

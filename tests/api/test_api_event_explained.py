@@ -1,9 +1,8 @@
 """``GET /v1/events/{event_id}``: why an event costs what it costs."""
 
-from builders import FROM_2020, price_table, rate
-from native_events import native
-
 from metering.operations.retire_month import retire_month
+from support.builders import FROM_2020, price_table, rate
+from support.native_events import native
 
 URL = "/v1/events/{}?account=acme"
 

@@ -4,10 +4,11 @@ import gzip
 import json
 
 import pytest
-from api_limits import BODY_BYTES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from native_events import native
+
+from support.api_limits import BODY_BYTES
+from support.native_events import native
 
 COST = 120_000
 

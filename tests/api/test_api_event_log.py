@@ -1,11 +1,11 @@
 """``GET /v1/events``: the drill-down, page by page."""
 
 import pytest
-from builders import HOUR, NOON, price_table, rate
-from native_events import native
 
 from metering.domain.instants import format_instant
 from metering.operations.rate_unpriced import rate_unpriced
+from support.builders import HOUR, NOON, price_table, rate
+from support.native_events import native
 
 URL = "/v1/events?account=acme"
 

@@ -1,10 +1,10 @@
 """A partner that runs this service answers Hugging Face's Billing API: what is known, once and for ever."""
 
 import pytest
-from builders import HOUR, SECOND, price_table, rate, usage_event
 
 from metering.domain.events import QuantityGrade
 from metering.storage.tables import billing_answers
+from support.builders import HOUR, SECOND, price_table, rate, usage_event
 
 CHARGE = 120_000
 

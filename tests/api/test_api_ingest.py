@@ -5,12 +5,12 @@ import json
 
 import httpx
 import pytest
-from api_limits import BATCH_EVENTS, BODY_BYTES
-from native_events import native
 
 from metering.runtime.group_writer import GroupWriter, TooBusyError
 from metering.storage.database import writing
 from metering.storage.tables import events, quarantine
+from support.api_limits import BATCH_EVENTS, BODY_BYTES
+from support.native_events import native
 
 COST = 120_000
 

@@ -1,10 +1,10 @@
 """``/v1/keys``, ``/v1/quarantine``, ``/healthz`` and ``/readyz``."""
 
 import pytest
-from native_events import native
 from sqlalchemy import text
 
 from metering.storage.database import writing
+from support.native_events import native
 
 
 def test_a_key_is_shown_once_and_works(admin, api):

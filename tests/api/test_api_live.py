@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from api_limits import BODY_BYTES
-from native_events import native
+
+from support.api_limits import BODY_BYTES
+from support.native_events import native
 
 JSON = {"content-type": "application/json"}
 

@@ -2,18 +2,18 @@
 
 import re
 import threading
-from pathlib import Path
 
 import httpx
 import msgspec
-from native_events import native
 from prometheus_client.parser import text_string_to_metric_families
-from serving_process import samples_of
 from sqlalchemy import create_engine
 
 from metering.api.app import create_api
 from metering.runtime.metrics import Metrics
 from metering.runtime.scheduler import Job, Scheduler
+from support.native_events import native
+from support.places import ROOT
+from support.serving_process import samples_of
 
 
 def scrape(client):
@@ -159,6 +159,6 @@ def test_the_reference_names_every_metric_and_no_other(live):
     kinds = {family.name: family.type for family in text_string_to_metric_families(live.get("/metrics").text)}
     shown = {f"{name}_total" if kind == "counter" else name: kind for name, kind in kinds.items()}
     shown["metering_price_sync_last_success_timestamp_seconds"] = "gauge"
-    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    page = (ROOT / "docs" / "operations.md").read_text()
     rows = re.findall(r"^\| `(metering_\w+)(?:\{[\w,]+\})?` \| (\w+) \| .+ \|$", page, re.MULTILINE)
     assert dict(rows) == shown

@@ -1,10 +1,10 @@
 """``/v1/prices/diff``: which prices differ between two instants, behind the walls of accounts."""
 
 import pytest
-from builders import instant, price_table, rate
 
 from metering.operations.manage_accounts import show_account
 from pricing.tables import Layer
+from support.builders import instant, price_table, rate
 
 NOVEMBER = "/v1/prices/diff?start=2026-11-01&end=2026-11-10"
 

@@ -1,10 +1,10 @@
 """``/v1/prices/explain`` and ``/v1/prices/history``: why, and since when; behind the walls of accounts."""
 
 import pytest
-from builders import SECOND, instant, price_table, rate
 
 from metering.operations.manage_accounts import show_account
 from pricing.tables import Layer
+from support.builders import SECOND, instant, price_table, rate
 
 
 @pytest.fixture

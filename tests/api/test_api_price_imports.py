@@ -3,10 +3,10 @@
 import gzip
 
 import pytest
-from every_call import SHEET
-from native_events import native
 
 from metering.storage.tables import price_tables
+from support.every_call import SHEET
+from support.native_events import native
 
 
 def send(client, sheet=SHEET, query="", **headers):

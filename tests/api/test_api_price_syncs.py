@@ -4,10 +4,7 @@ import json
 from contextlib import ExitStack
 
 import pytest
-from builders import NOW
-from loopback_source import answer
 from msgspec.structs import replace
-from router import Router, document
 from starlette.testclient import TestClient
 
 from metering.api.app import create_api
@@ -15,6 +12,9 @@ from metering.operations.manage_accounts import show_account
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.alerts import NewAlert
 from metering.storage.database import writing
+from support.builders import NOW
+from support.loopback_source import answer
+from support.router import Router, document
 
 DEAR = ("model-0", "together", 20, 2)
 

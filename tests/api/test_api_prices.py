@@ -1,9 +1,9 @@
 """``/v1/prices``: what holds when, and where it was read."""
 
 import pytest
-from builders import instant, price_table, rate
 
 from pricing.tables import Layer, TableKind
+from support.builders import instant, price_table, rate
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ import logging
 import pkgutil
 
 import pytest
-from every_call import EVERY_CALL, WITH_A_KEY, send
-from native_events import native
 from sqlalchemy.exc import IntegrityError, OperationalError
 from starlette.testclient import TestClient
 
@@ -16,6 +14,8 @@ from metering.api import accounts
 from metering.domain.errors import DomainError, InvalidTimeError, LogFormatError
 from metering.web.problems import PROBLEMS
 from pricing.errors import PricingError
+from support.every_call import EVERY_CALL, WITH_A_KEY, send
+from support.native_events import native
 
 MEMBERS = {"type", "title", "status", "detail", "code", "instance"}
 

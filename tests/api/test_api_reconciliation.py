@@ -3,9 +3,9 @@
 import csv
 
 import pytest
-from builders import instant, usage_event
 
 from metering.operations.list_alerts import list_alerts
+from support.builders import instant, usage_event
 
 CHARGE = 120_000
 CSV = {"content-type": "text/csv"}

@@ -1,10 +1,10 @@
 """``POST /v1/prices/rerate``: a preview, and the same written."""
 
 import pytest
-from builders import FROM_2020, price_table, rate
-from native_events import native
 
 from metering.storage.tables import charges, rerate_runs
+from support.builders import FROM_2020, price_table, rate
+from support.native_events import native
 
 URL = "/v1/prices/rerate"
 NOVEMBER = {"start": "2026-11-01", "end": "2026-12-01T00:00:00Z"}

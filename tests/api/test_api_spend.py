@@ -1,8 +1,9 @@
 """``GET /v1/spend``: sums by hand, periods, groups, filters."""
 
 import pytest
-from builders import price_table, rate
-from native_events import native
+
+from support.builders import price_table, rate
+from support.native_events import native
 
 NOVEMBER = "start=2026-11-01&end=2026-12-01"
 COST = 120_000

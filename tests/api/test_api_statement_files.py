@@ -6,7 +6,8 @@ import zipfile
 from decimal import Decimal
 
 import pytest
-from native_events import native
+
+from support.native_events import native
 
 URL = "/v1/statements/acme/2026-11"
 ARCHIVE = "/v1/statements/archive"

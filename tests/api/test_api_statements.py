@@ -5,10 +5,10 @@ import io
 from decimal import Decimal
 
 import pytest
-from native_events import native
 
 from metering.exports.statement_json import statement_json
 from metering.operations.show_statement import show_statement
+from support.native_events import native
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 URL = "/v1/statements/acme/2026-11"

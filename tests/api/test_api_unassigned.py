@@ -1,10 +1,10 @@
 """``/v1/unassigned``: what arrived under names nobody has declared, and assigning it; no bound key sees or moves any of it."""
 
 import pytest
-from assigning import spent
-from native_events import native
 
 from metering.storage.tables import assigned_events, charges
+from support.assigning import spent
+from support.native_events import native
 
 URL = "/v1/unassigned"
 EACH = 120_000

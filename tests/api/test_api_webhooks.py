@@ -1,8 +1,9 @@
 """``/v1/webhooks``: managed by whom they belong to, with what was sent in pages."""
 
 import pytest
-from builders import NOW
-from webhook_builders import REFUSED, TAKEN, Sender, raise_one
+
+from support.builders import NOW
+from support.webhook_builders import REFUSED, TAKEN, Sender, raise_one
 
 URL = "https://hooks.example/metering"
 

@@ -4,8 +4,6 @@ import logging
 import time
 
 import pytest
-from loopback_source import answer, models, source
-from receiver import receiver
 from standardwebhooks import Webhook
 from starlette.testclient import TestClient
 
@@ -13,6 +11,8 @@ from metering.asgi import create_app
 from metering.domain.instants import parse_instant
 from metering.operations.manage_keys import NewKey, create_key
 from metering.operations.settings import SettingsError
+from support.loopback_source import answer, models, source
+from support.receiver import receiver
 
 
 @pytest.fixture

@@ -5,15 +5,15 @@ import pkgutil
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
-from every_call import EVERY_CALL, FIRST, send
 from hypothesis import given
 from hypothesis import strategies as st
-from native_events import native
 from pydantic import ValidationError
 
 import metering.api
 from metering.api.fields import Asked
 from metering.web.cursors import write_cursor
+from support.every_call import EVERY_CALL, FIRST, send
+from support.native_events import native
 
 NUL = "\0"
 CONTROL = st.characters(categories=["Cc"])

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from every_call import FIRST, WITH_A_KEY, send
-from native_events import native
 
 from metering.api.event_bodies import MEDIA_TYPES
 from metering.formats.native import NATIVE_FIELDS
 from metering.web.problems import PROBLEMS
 from pricing.quantities import ALL_KINDS
+from support.every_call import FIRST, WITH_A_KEY, send
+from support.native_events import native
 
 DOCUMENT = json.loads(Path(__file__).with_name("openapi.json").read_text())
 SCHEMAS = DOCUMENT["components"]["schemas"]

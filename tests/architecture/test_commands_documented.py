@@ -1,14 +1,11 @@
 """The reference of the command line is what the commands say, and what a group says of a command is what the command says."""
 
-from pathlib import Path
-
 import click
 import pytest
 
 from metering.cli.reference import reference
 from metering.cli.root import COMMANDS, cli
-
-ROOT = Path(__file__).parents[2]
+from support.places import ROOT
 
 
 def commands(group=cli, path=("metering",)):

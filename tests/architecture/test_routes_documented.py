@@ -2,12 +2,11 @@
 
 import json
 import re
-from pathlib import Path
 
 from metering.api.event_bodies import MEDIA_TYPES
 from metering.web.problems import PROBLEMS
+from support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs" / "api.md").read_text()
 # Equal to the document that is served: a test of its own.
 DOCUMENT = json.loads((ROOT / "tests" / "api" / "openapi.json").read_text())

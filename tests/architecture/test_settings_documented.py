@@ -1,11 +1,9 @@
 """Every setting is documented, and nothing is documented that does not exist."""
 
 import re
-from pathlib import Path
 
 from metering.operations.settings import SETTINGS
-
-ROOT = Path(__file__).parents[2]
+from support.places import ROOT
 
 
 def test_every_setting_is_in_the_reference_with_its_default_and_meaning():

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support.places import ROOT
+
 CODE = sorted(
     path for folder in ("pricing", "metering", "benchmarks", "examples", "tests") for path in (ROOT / folder).rglob("*.py")
 )

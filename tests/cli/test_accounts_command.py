@@ -1,7 +1,8 @@
 """``metering accounts``: names, routes, plans."""
 
 import pytest
-from request_records import request
+
+from support.request_records import request
 
 
 def test_an_account_is_declared_and_shown(command_line):

@@ -1,9 +1,9 @@
 """``metering statements close`` and what comes after, ``metering credits ledger``, ``balance``, ``void``."""
 
 import pytest
-from month_of_llama import a_million_tokens_a_day, request
 
 from metering.domain.instants import parse_instant
+from support.month_of_llama import a_million_tokens_a_day, request
 
 
 @pytest.fixture

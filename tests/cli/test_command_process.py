@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from request_records import LLAMA, request
+
+from support.request_records import LLAMA, request
 
 HEAVY = ("sqlalchemy", "alembic", "fastapi", "uvicorn", "rich", "yaml", "msgspec", "pydantic", "csv", "httpx", "apscheduler")
 RECORD = json.dumps(request(account=None)).encode() + b"\n"

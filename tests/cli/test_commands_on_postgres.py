@@ -1,7 +1,8 @@
 """The same commands on PostgreSQL: a log is read, priced, billed and proven, and no password is ever shown."""
 
 import pytest
-from request_records import request
+
+from support.request_records import request
 
 pytestmark = pytest.mark.only_on("postgresql")
 

@@ -1,7 +1,8 @@
 """``metering credits``: included, granted, spent elsewhere, left."""
 
 import pytest
-from request_records import request
+
+from support.request_records import request
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import json
 from importlib import import_module
 
 import pytest
-from request_records import LLAMA, request
+
+from support.request_records import LLAMA, request
 
 OUTCOMES = ("accepted", "duplicate", "copy", "conflict", "rejected", "unpriced", "unassigned", "route_unknown")
 

@@ -9,9 +9,9 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from request_records import LLAMA, request
 
 from metering.cli.narrow import Extent, extent, fitted, wrapped
+from support.request_records import LLAMA, request
 
 
 def test_a_name_is_wrapped_after_a_slash_or_a_hyphen():

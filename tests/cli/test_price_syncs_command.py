@@ -5,8 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from loopback_source import answer, source
-from router import document
+
+from support.loopback_source import answer, source
+from support.router import document
 
 DEAR = ("model-0", "together", 20, 2)
 

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from request_records import LLAMA, request
+
+from support.request_records import LLAMA, request
 
 SHEET = """\
 source: our contract

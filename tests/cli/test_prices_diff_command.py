@@ -1,7 +1,8 @@
 """``metering prices diff``: what each list says differently at two instants."""
 
 import pytest
-from request_records import LLAMA
+
+from support.request_records import LLAMA
 
 SHEET = """\
 source: our contract

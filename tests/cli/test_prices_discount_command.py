@@ -1,7 +1,8 @@
 """``metering prices discount``: what an account pays less, as prices with versions."""
 
 import pytest
-from request_records import LLAMA, request
+
+from support.request_records import LLAMA, request
 
 DISCOUNT = ("prices", "discount", "--account", "acme", "--percent", "12.5", "--from", "2026-12-01")
 

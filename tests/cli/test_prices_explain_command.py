@@ -1,7 +1,8 @@
 """``metering prices explain`` and ``history``: why a request has its price, and what each list said when."""
 
 import pytest
-from request_records import LLAMA
+
+from support.request_records import LLAMA
 
 SHEET = """\
 source: our contract

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from request_records import request
+from support.request_records import request
 
 
 def refuse(command_line, *, name="requests.ndjson"):

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from loopback_source import answer, source
+
+from support.loopback_source import answer, source
 
 SHEET = """\
 source: test

@@ -1,12 +1,12 @@
 """``metering rerate`` and ``metering explain``: what another price changes, and why a request costs what it costs."""
 
 import pytest
-from builders import instant
-from request_records import request
 
 from metering.domain.rerating import RerateScope
 from metering.operations.rerate import start_rerate
 from metering.storage.database import open_database
+from support.builders import instant
+from support.request_records import request
 
 SHEET = """\
 source: our contract

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from month_of_llama import a_million_tokens_a_day
 
 from metering.domain.instants import parse_instant
+from support.month_of_llama import a_million_tokens_a_day
 
 
 @pytest.fixture

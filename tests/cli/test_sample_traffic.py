@@ -4,11 +4,12 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "sample_traffic.py"
+from support.places import ROOT
+
+SCRIPT = ROOT / "examples" / "sample_traffic.py"
 
 
 def generate(*arguments):

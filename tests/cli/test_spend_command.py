@@ -1,7 +1,8 @@
 """``metering spend``: periods, groups, filters, and how it is shown."""
 
 import pytest
-from request_records import LLAMA, request
+
+from support.request_records import LLAMA, request
 
 
 @pytest.fixture

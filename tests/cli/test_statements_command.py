@@ -5,7 +5,8 @@ import io
 from decimal import Decimal
 
 import pytest
-from request_records import LLAMA, request
+
+from support.request_records import LLAMA, request
 
 
 @pytest.fixture

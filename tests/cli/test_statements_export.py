@@ -10,7 +10,8 @@ from decimal import Decimal
 import pytest
 from openpyxl import load_workbook
 from pypdf import PdfReader
-from request_records import request
+
+from support.request_records import request
 
 
 @pytest.fixture

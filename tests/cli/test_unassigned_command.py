@@ -1,7 +1,8 @@
 """``metering accounts unassigned`` and ``assign``: a log that was read before its account was declared."""
 
 import pytest
-from request_records import LLAMA, request
+
+from support.request_records import LLAMA, request
 
 EACH = {"amount_nano_usd": 1_040_000, "amount_usd": "0.001040000"}
 

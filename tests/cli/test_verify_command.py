@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from request_records import request
+from support.request_records import request
 
 
 def test_a_sound_database_passes(command_line):

@@ -1,11 +1,11 @@
 """Columns lose nothing of an event: whatever is selected or joined, each event is what its record said."""
 
-from builders import batch_of, usage_event
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.domain.batch_events import COLUMN_KINDS, BatchEvents, other_quantities
 from pricing.quantities import ALL_KINDS, Quantities
+from support.builders import batch_of, usage_event
 
 COUNTS = st.dictionaries(st.sampled_from(ALL_KINDS), st.integers(0, 1_000), max_size=4)
 USED = COUNTS.map(lambda counts: Quantities(**counts))

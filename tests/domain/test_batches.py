@@ -1,10 +1,10 @@
 """A batch tells each combination of dimensions once and loses nothing of an event."""
 
 import msgspec
-from builders import batch_of, rejected_record, usage_event
 
 from metering.domain.batches import Batch, canonical_tags, details_json, key_label
 from metering.domain.identity import record_digest
+from support.builders import batch_of, rejected_record, usage_event
 
 
 def test_events_that_share_their_dimensions_share_one_entry():

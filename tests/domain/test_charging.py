@@ -1,12 +1,12 @@
 """What the first charge of an event is, which events succeeded, and which Hugging Face bills."""
 
 import pytest
-from builders import rate, usage_event
 
 from metering.domain.charging import first_charge, is_billable, route_of, succeeded
 from metering.domain.events import PriceGrade
 from pricing.errors import ChargeTooLargeError
 from pricing.quantities import Quantities
+from support.builders import rate, usage_event
 
 USED = Quantities(input_tokens=100, output_tokens=10)
 PICTURES = Quantities(input_tokens=1, images=2)

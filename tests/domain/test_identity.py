@@ -1,7 +1,6 @@
 """What makes two records the same, a conflict, or copies of each other."""
 
 import pytest
-from builders import NOON, usage_event
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -16,6 +15,7 @@ from metering.domain.identity import (
     stored_under,
 )
 from pricing.quantities import ALL_KINDS, Quantities
+from support.builders import NOON, usage_event
 
 names = st.text(max_size=12)
 

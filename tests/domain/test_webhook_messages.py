@@ -2,9 +2,8 @@
 
 import json
 
-from builders import NOW
-
 from metering.domain.webhook_messages import SLACK, STANDARD, Told, body_of, message_of
+from support.builders import NOW
 
 TOLD = Told("budget.threshold_reached", NOW, "acme", "budget:7", "2026-11", 80, {"budget": "prod", "spent_usd": "400.12"}, 12)
 

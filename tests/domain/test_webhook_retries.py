@@ -1,11 +1,11 @@
 """Ten attempts over a day, a little apart from each other's, and five days until an endpoint is given up."""
 
 import pytest
-from builders import DAY, HOUR, NOW, SECOND
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.domain.webhook_retries import ATTEMPTS, is_given_up, next_attempt_at
+from support.builders import DAY, HOUR, NOW, SECOND
 
 MINUTE = 60 * SECOND
 AFTER_THE_FIRST = [0, 5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR]

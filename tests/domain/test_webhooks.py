@@ -1,7 +1,6 @@
 """Which alerts an endpoint is sent: what it asks for, and nothing from behind another account's wall."""
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,10 +8,10 @@ from hypothesis import strategies as st
 
 from metering.domain.alert_types import ALERT_TYPES
 from metering.domain.webhooks import EndpointFilter, WebhookError, checked_types
+from support.places import ROOT
 
 ACME, GLOBEX = 2, 3
 SPENT, PRICE = "budget.threshold_reached", "price.changed"
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 import csv
 import io
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-TRACE = Path(__file__).parents[3] / "shared" / "data" / "azure" / "AzureLLMInferenceTrace_code.csv"
+from support.places import DATA
+
+TRACE = DATA / "azure" / "AzureLLMInferenceTrace_code.csv"
 PRICE = Decimal("1.04") / 1_000_000
 SMALL = (
     "TIMESTAMP,ContextTokens,GeneratedTokens\r\n"

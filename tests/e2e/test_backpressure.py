@@ -6,11 +6,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from serving_process import Serving, until
 from sqlalchemy import create_engine, make_url, select
 
 from metering.operations.manage_keys import NewKey, create_key
 from metering.storage.tables import events
+from support.serving_process import Serving, until
 
 pytestmark = pytest.mark.only_on("postgresql")
 

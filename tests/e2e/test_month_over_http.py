@@ -4,9 +4,10 @@ import csv
 import io
 import json
 import os
-from pathlib import Path
 
-SNAPSHOT = Path(__file__).parents[1] / "api" / "openapi.json"
+from support.places import TESTS
+
+SNAPSHOT = TESTS / "api" / "openapi.json"
 
 
 def test_a_month_from_account_to_statement(api):

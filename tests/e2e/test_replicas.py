@@ -9,16 +9,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-from loopback_source import models, source
-from serving_process import Serving, until
 from sqlalchemy import select
 
 from metering.operations.manage_keys import NewKey, create_key
 from metering.storage.tables import alerts, events, price_syncs
+from support.loopback_source import models, source
+from support.places import TESTS
+from support.serving_process import Serving, until
 
 pytestmark = pytest.mark.only_on("postgresql")
 
-TICKING = (str(Path(__file__).parents[1] / "serve_ticking.py"),)
+TICKING = (str(TESTS / "support" / "serve_ticking.py"),)
 REQUESTS = 600
 CLIENTS = 8
 

@@ -4,16 +4,11 @@ import json
 import re
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
-from builders import CLOSED, day_usage, month_detail, rate
-from focus_rules import NEVER_NULL, rows_of, violations
 from hypothesis import given
 from hypothesis import strategies as st
-from reading import exact_sum, text_of
 
-from examples import DOLLAR, EXAMPLES, by_hand, example_1, example_7, example_9, example_10, other
 from metering.domain.events import PriceGrade
 from metering.domain.statements import LineKind
 from metering.exports.errors import ExportSumError
@@ -21,8 +16,11 @@ from metering.exports.focus_columns import COLUMNS, FocusVersion
 from metering.exports.focus_csv import focus_csv
 from pricing.quantities import PRICED_KINDS
 from pricing.rates import Price
-
-ROOT = Path(__file__).parents[2]
+from support.builders import CLOSED, day_usage, month_detail, rate
+from support.exported_files import exact_sum, text_of
+from support.focus_rules import NEVER_NULL, rows_of, violations
+from support.places import ROOT
+from support.statement_examples import DOLLAR, EXAMPLES, by_hand, example_1, example_7, example_9, example_10, other
 
 
 def rows(detail):

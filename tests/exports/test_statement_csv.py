@@ -4,21 +4,20 @@ import csv
 import io
 import re
 import sqlite3
-from pathlib import Path
 
 import pytest
-from builders import CLOSED, day_usage, month_detail
 from hypothesis import given
 from hypothesis import strategies as st
-from reading import exact_sum, table, text_of
 
-from examples import EXAMPLES, example_1, example_7, example_9, example_10
 from metering.domain.events import PriceGrade
 from metering.exports import daily_csv, statement_csv
 from metering.exports.csv_text import csv_chunks, inert
 from metering.exports.focus_csv import focus_csv
+from support.builders import CLOSED, day_usage, month_detail
+from support.exported_files import exact_sum, table, text_of
+from support.places import ROOT
+from support.statement_examples import EXAMPLES, example_1, example_7, example_9, example_10
 
-ROOT = Path(__file__).parents[2]
 HEAD = (
     "schema_version,account,billing_month,status,section,line,origin_month,description,route,provider,model,operation,"
     "quantity_kind,quantity,unit,price_usd,price_per,price_assumed,amount_usd,currency,rate_id,price_source,closed_at,digest\r\n"

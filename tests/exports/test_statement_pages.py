@@ -7,13 +7,10 @@ from html.parser import HTMLParser
 
 import openpyxl
 import pytest
-from builders import CLOSED, day_usage, month_detail, rate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
-from reading import exact_sum, table, text_of
 
-from examples import DOLLAR, EXAMPLES, by_hand, example_1, example_7, example_10, other, usage_line
 from metering.domain.plan_history import FeeLine, PlanMonth
 from metering.domain.statements import Flag, LineKind, StatementLine
 from metering.exports.bill import bill_of
@@ -22,6 +19,9 @@ from metering.exports.statement_html import statement_html
 from metering.exports.statement_pdf import statement_pdf
 from metering.exports.statement_xlsx import EXACT, statement_xlsx
 from pricing.money import PICO_PER_CENT
+from support.builders import CLOSED, day_usage, month_detail, rate
+from support.exported_files import exact_sum, table, text_of
+from support.statement_examples import DOLLAR, EXAMPLES, by_hand, example_1, example_7, example_10, other, usage_line
 
 EVIL = "<script>alert('x')</script>&\"</style>"
 

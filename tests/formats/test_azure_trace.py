@@ -1,14 +1,13 @@
 """A production trace of 8,819 requests, read through a column map and replayed."""
 
-from pathlib import Path
-
 import pytest
 
 from metering.domain.instants import parse_instant
 from metering.formats.blocks import BlockDecoder, RawBlock
 from metering.formats.options import DecodeOptions
+from support.places import DATA
 
-TRACE = Path(__file__).parents[3] / "shared" / "data" / "azure" / "AzureLLMInferenceTrace_code.csv"
+TRACE = DATA / "azure" / "AzureLLMInferenceTrace_code.csv"
 
 pytestmark = pytest.mark.skipif(not TRACE.exists(), reason=f"the Azure trace is not at {TRACE}")
 

@@ -1,15 +1,15 @@
 """Exchanges recorded with the Hugging Face router: what is metered is what the bodies state."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from pricing.quantities import Quantities
+from support.places import DATA
 
-RECORDED = Path(__file__).parents[3] / "shared" / "data" / "hf_router"
+RECORDED = DATA / "hf_router"
 FILES = sorted(RECORDED.glob("*.yaml"))
 
 pytestmark = pytest.mark.skipif(not FILES, reason=f"the recorded exchanges are not at {RECORDED}")

@@ -3,9 +3,9 @@
 import hashlib
 
 import pytest
-from month_of_llama import LLAMA_3, a_million_tokens_a_day, amounts, request
 
 from metering.domain.instants import parse_instant
+from support.month_of_llama import LLAMA_3, a_million_tokens_a_day, amounts, request
 
 CHEAP = """\
 source: a test

@@ -1,6 +1,6 @@
 """The worked examples of the design, from recorded events through to the statement. Figures are worked out by hand."""
 
-from month_of_llama import a_million_tokens_a_day, amounts, request
+from support.month_of_llama import a_million_tokens_a_day, amounts, request
 
 
 def test_example_1_a_pro_account_pays_its_usage_less_two_dollars_and_the_fee(command_line):

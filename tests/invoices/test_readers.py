@@ -4,12 +4,12 @@ import io
 import json
 
 import pytest
-from builders import instant
 
 from metering.domain.instants import MICROS_PER_DAY
 from metering.domain.reconciliation.invoices import Grain, InvoiceError
 from metering.invoices.detect import BEGINNING, READERS, format_of
 from metering.invoices.reading import ReadOptions
+from support.builders import instant
 
 START, END = instant("2026-11-01T00:00:00Z"), instant("2026-12-01T00:00:00Z")
 

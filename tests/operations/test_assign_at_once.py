@@ -5,9 +5,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from assigning import spent
-from builders import NOON, NOW, SECOND, batch_of, instant, usage_event
-from meter import PLANS
 
 from metering.domain.assigning import AssignScope
 from metering.operations import assign_usage as operation
@@ -16,6 +13,9 @@ from metering.operations.close_month import Closing, close_month
 from metering.operations.ingest import Ingester, Origin
 from metering.storage.database import open_database, reading
 from metering.storage.tables import assigned_events, charges, statements
+from support.assigning import spent
+from support.builders import NOON, NOW, SECOND, batch_of, instant, usage_event
+from support.meter import PLANS
 
 pytestmark = pytest.mark.only_on("postgresql")
 

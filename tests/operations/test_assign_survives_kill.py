@@ -5,12 +5,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from assigning import spent
-from builders import NOON, NOW, SECOND, usage_event
-from victims import killed_after, start_victim
 
 from metering.storage.tables import assigned_events, charges
 from pricing.quantities import Quantities
+from support.assigning import spent
+from support.builders import NOON, NOW, SECOND, usage_event
+from support.victims import killed_after, start_victim
 
 VICTIM = Path(__file__).with_name("assign_until_killed.py")
 EVENTS = 2_000

@@ -7,8 +7,6 @@ twice that.
 import json
 
 import pytest
-from assigning import assign, preview, spent
-from builders import HOUR, NOON, instant, price_table, rate, usage_event
 from sqlalchemy import select
 
 from metering.domain.assigning import Assigned, AssignScope, Moved, MoveKey
@@ -22,6 +20,8 @@ from metering.storage.event_log import EventQuery
 from metering.storage.tables import accounts, assigned_events, charges, events
 from pricing.quantities import Quantities
 from pricing.tables import Layer
+from support.assigning import assign, preview, spent
+from support.builders import HOUR, NOON, instant, price_table, rate, usage_event
 
 NOVEMBER = (202611, 202611)
 ACME = 2

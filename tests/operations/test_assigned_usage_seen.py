@@ -1,9 +1,6 @@
 """Whatever looks at an account's usage sees what was assigned to it: budgets, hours, bills, answers, retirement, verify."""
 
 import pytest
-from assigning import assign, spent
-from bills import AFTER, reconciled, steps
-from builders import DAY, HOUR, NOON, instant, price_table, rate, usage_event
 from pyarrow import parquet
 from sqlalchemy import select
 
@@ -21,6 +18,9 @@ from metering.operations.manage_budgets import Said, create_budget
 from metering.operations.retire_month import list_event_months, retire_month
 from metering.storage.tables import alerts, event_identities, hour_sums, rollups, series
 from pricing.bundled import bundled_plans
+from support.assigning import assign, spent
+from support.bills import AFTER, reconciled, steps
+from support.builders import DAY, HOUR, NOON, instant, price_table, rate, usage_event
 
 ACME = 2
 EACH = 120_000

@@ -1,6 +1,5 @@
 """Charging a batch column by column comes to what charging each event alone comes to."""
 
-from builders import batch_of, usage_event
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +9,7 @@ from metering.operations.steps.charge_events import charge_events
 from pricing.book import Timeline
 from pricing.quantities import ALL_KINDS, Quantities
 from pricing.rates import Price, Rate
+from support.builders import batch_of, usage_event
 
 KINDS = st.sampled_from(ALL_KINDS)
 USED = st.dictionaries(KINDS, st.integers(0, 2_000), max_size=4).map(lambda counts: Quantities(**counts))

@@ -6,8 +6,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from builders import NOW, SECOND, batch_of, instant, usage_event
-from meter import PLANS
 from sqlalchemy import func, select
 
 from metering.operations.close_month import Closing, close_month
@@ -15,6 +13,8 @@ from metering.operations.ingest import Ingester, Origin
 from metering.operations.steps import store_events
 from metering.storage.database import open_database, reading
 from metering.storage.tables import alerts, events, statements
+from support.builders import NOW, SECOND, batch_of, instant, usage_event
+from support.meter import PLANS
 
 OCTOBER, NOVEMBER = 202610, 202611
 IN_OCTOBER = instant("2026-10-10T00:00:00Z")

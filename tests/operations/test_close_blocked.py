@@ -5,14 +5,14 @@ import logging
 from functools import partial
 
 import pytest
-from builders import instant, usage_event
-from meter import PLANS
 from sqlalchemy import event
 
 from metering.operations import close_due, close_month
 from metering.operations.close_due import NotClosed, close_due_months
 from metering.operations.close_month import Closing, UnpricedUsageError
 from metering.storage.tables import alerts
+from support.builders import instant, usage_event
+from support.meter import PLANS
 
 OCTOBER = 202610
 TIME = instant("2026-10-10T12:00:00Z")

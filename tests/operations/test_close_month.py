@@ -3,8 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from builders import HOUR, instant, price_table, rate, usage_event
-from meter import PLANS
 
 from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.statement_record import canonical_form, digest_of, record_of
@@ -26,6 +24,8 @@ from metering.operations.void_credits import void_credits
 from metering.storage.database import reading
 from metering.storage.tables import alerts, credit_entries, events, statements
 from pricing.quantities import Quantities
+from support.builders import HOUR, instant, price_table, rate, usage_event
+from support.meter import PLANS
 
 OCTOBER, NOVEMBER, DECEMBER = 202610, 202611, 202612
 USD = 1_000_000_000

@@ -5,11 +5,11 @@ import signal
 from pathlib import Path
 
 import pytest
-from builders import NOW, usage_event
-from victims import kill_unless_done, start_victim
 
 from metering.storage.tables import accounts, alerts, credit_entries, statements
 from pricing.quantities import Quantities
+from support.builders import NOW, usage_event
+from support.victims import kill_unless_done, start_victim
 
 PROGRAM = Path(__file__).with_name("close_until_killed.py")
 DECEMBER_5 = NOW + 12 * 86_400_000_000

@@ -1,11 +1,11 @@
 """What waits for a price or for a route when its month is closed: said there, and once more only where it comes once more."""
 
 import pytest
-from builders import instant, price_table, rate, usage_event
 
 from metering.domain.statements import Flag
 from metering.operations.close_month import UnpricedUsageError
 from pricing.quantities import Quantities
+from support.builders import instant, price_table, rate, usage_event
 
 OCTOBER, NOVEMBER, DECEMBER = 202610, 202611, 202612
 

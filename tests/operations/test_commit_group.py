@@ -1,7 +1,6 @@
 """Several batches share a commit; a result is handed out once its commit has been made, and no sooner."""
 
 import pytest
-from builders import batch_of, rejected_record, usage_event
 from sqlalchemy import select
 
 from metering.domain.outcomes import Outcome
@@ -9,6 +8,7 @@ from metering.operations import commit_group, ingest
 from metering.operations.commit_group import CommitGroup
 from metering.operations.ingest import Origin
 from metering.storage.tables import events, quarantine, receipts
+from support.builders import batch_of, rejected_record, usage_event
 
 ORIGIN = Origin("gateway")
 RESPONSE = "ebafdc12cee84cf29c1b"

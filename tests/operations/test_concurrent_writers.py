@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
-from builders import DAY, HOUR, NOON, NOW, batch_of, price_table, rate, usage_event
 from sqlalchemy import func, select
 
 from metering.operations.ingest import Ingester, Origin
@@ -25,6 +24,7 @@ from metering.storage.tables import (
     later_claims,
     series,
 )
+from support.builders import DAY, HOUR, NOON, NOW, batch_of, price_table, rate, usage_event
 
 pytestmark = pytest.mark.only_on("postgresql")
 

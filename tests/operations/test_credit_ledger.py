@@ -1,13 +1,13 @@
 """The ledger of credits: what is written when, and what was left at any instant, judged by when usage happened."""
 
 import pytest
-from builders import instant, usage_event
-from meter import PLANS
 
 from metering.domain.errors import DomainError
 from metering.operations.show_credit_ledger import credits_at, show_ledger
 from metering.operations.void_credits import void_credits
 from pricing.quantities import Quantities
+from support.builders import instant, usage_event
+from support.meter import PLANS
 
 USD = 1_000_000_000
 OCTOBER, NOVEMBER = 202610, 202611

@@ -1,13 +1,13 @@
 """What an answer is compared with: the source's own prices, or the bundled record of them before there are any."""
 
 import pytest
-from builders import DAY, FROM_2020, NOW, price_table, rate
 
 from metering.operations.steps.current_prices import current_prices
 from metering.operations.steps.held_table import read_table, write_table
 from metering.storage.database import reading
 from pricing.rates import Price, Rate
 from pricing.tables import Layer, TableKind
+from support.builders import DAY, FROM_2020, NOW, price_table, rate
 
 SOURCE = "hf_router"
 

@@ -3,8 +3,6 @@
 from contextlib import ExitStack
 
 import pytest
-from builders import NOW, price_table, rate, usage_event
-from router import Router, document
 from sqlalchemy import select
 
 from metering.operations.accept_sync import accept_sync
@@ -18,6 +16,8 @@ from pricing.precedence import Standing
 from pricing.quantities import Quantities
 from pricing.sources.source_report import SourceReport
 from pricing.tables import DISCOUNT, Layer, TableKind
+from support.builders import NOW, price_table, rate, usage_event
+from support.router import Router, document
 
 SHEET = """\
 source: our contract

@@ -1,13 +1,13 @@
 """A charge is explained by what made it: quantities, the version of the price, the parts, and its whole history."""
 
 import pytest
-from builders import FROM_2020, NOON, NOW, SECOND, price_table, rate, usage_event
 
 from metering.domain.errors import NotFoundError
 from metering.domain.events import PriceGrade
 from metering.operations.explain_charge import AmbiguousEventError, entry_name, explain_charge
 from pricing.quantities import Quantities
 from pricing.tables import Layer
+from support.builders import FROM_2020, NOON, NOW, SECOND, price_table, rate, usage_event
 
 ACME = 2
 RESPONSE = "ebafdc12cee84cf29c1b"

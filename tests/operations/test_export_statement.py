@@ -9,7 +9,6 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from builders import DAY, NOON, instant, usage_event
 
 from metering.domain.errors import NotFoundError
 from metering.domain.spend import PeriodBasis
@@ -20,6 +19,7 @@ from metering.operations.export_archive import INDEX, ArchiveScope, export_archi
 from metering.operations.export_statement import ExportedFile, Unchanged, export_statement
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
+from support.builders import DAY, NOON, instant, usage_event
 
 PLANS = bundled_plans()
 

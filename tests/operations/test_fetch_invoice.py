@@ -5,9 +5,6 @@ import logging
 import time
 
 import pytest
-from bills import AFTER
-from builders import HOUR, usage_event
-from loopback_source import answer, source
 
 from metering.domain.errors import DomainError
 from metering.operations.fetch_invoice import SESSIONS, BillSource, BillWanted, fetch_invoice
@@ -17,6 +14,9 @@ from metering.outbound.answers import FetchError
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
 from metering.runtime.bill_fetch_job import BillFetchJob
 from pricing.bundled import bundled_plans
+from support.bills import AFTER
+from support.builders import HOUR, usage_event
+from support.loopback_source import answer, source
 
 TOKEN = "hf_secret-token"
 LIMITS = FetchLimits(connect_seconds=2, read_seconds=2, total_seconds=4, attempts=1)

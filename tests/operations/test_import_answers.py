@@ -1,8 +1,6 @@
 """What Hugging Face was told is a bill: a later re-rating, and what was never asked about, are variances."""
 
 import pytest
-from bills import AFTER, END, START, steps
-from builders import price_table, rate, usage_event
 
 from metering.domain.reconciliation.invoices import InvoiceError
 from metering.domain.reconciliation.variances import Tolerance
@@ -13,6 +11,8 @@ from metering.operations.import_invoice import InvoiceOrder
 from metering.operations.manage_accounts import show_account
 from metering.operations.reconcile import reconcile
 from pricing.bundled import bundled_plans
+from support.bills import AFTER, END, START, steps
+from support.builders import price_table, rate, usage_event
 
 CHARGE = 120_000
 ORDER = InvoiceOrder(account="acme", options=ReadOptions(start=START, end=END))

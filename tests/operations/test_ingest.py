@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
-from builders import HOUR, NOON, NOW, SECOND, batch_of, rejected_record, usage_event
 from sqlalchemy import select
 
 from metering.domain.events import PriceGrade
@@ -21,6 +20,7 @@ from metering.storage.tables import (
     rollups,
 )
 from pricing.quantities import Quantities
+from support.builders import HOUR, NOON, NOW, SECOND, batch_of, rejected_record, usage_event
 
 RESPONSE = "ebafdc12cee84cf29c1b"
 

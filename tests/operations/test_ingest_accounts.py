@@ -1,13 +1,13 @@
 """To whom an event is billed, and in which series it is summed."""
 
 import msgspec
-from builders import NOON, batch_of, price_table, rate, usage_event
 from sqlalchemy import select
 
 from metering.operations.ingest import Origin
 from metering.storage.accounts import UNASSIGNED_ID, account_named, rename_account
 from metering.storage.database import writing
 from metering.storage.tables import events, series
+from support.builders import NOON, batch_of, price_table, rate, usage_event
 
 
 def test_an_account_nobody_declared_is_unassigned_and_stays_shown(meter):

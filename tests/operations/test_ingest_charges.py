@@ -1,8 +1,6 @@
 """What an event costs when it is ingested, and which of them Hugging Face bills."""
 
 import pytest
-from builders import DAY, FROM_2020, NOON, price_table, rate, usage_event
-from meter import ALL_TIME
 from sqlalchemy import select
 
 from metering.domain.events import PriceGrade, QuantityGrade
@@ -12,6 +10,8 @@ from metering.storage.event_log import EventQuery
 from metering.storage.price_tables import load_tables
 from metering.storage.tables import events, quarantine, rollups
 from pricing.quantities import Quantities
+from support.builders import DAY, FROM_2020, NOON, price_table, rate, usage_event
+from support.meter import ALL_TIME
 
 
 def test_a_charge_too_large_to_be_one_is_refused_alone(meter):

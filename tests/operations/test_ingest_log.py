@@ -8,7 +8,6 @@ from collections import Counter
 
 import msgspec
 import pytest
-from builders import NOON, NOW, SECOND, instant
 from sqlalchemy import select
 
 from metering.domain.errors import LogFormatError
@@ -20,6 +19,7 @@ from metering.operations.steps import read_log
 from metering.operations.steps.read_log import MAX_LINE_BYTES, LogReader
 from metering.storage.tables import events, quarantine
 from pricing.quantities import Quantities
+from support.builders import NOON, NOW, SECOND, instant
 
 EVENT = {"account": "acme", "provider": "together", "model": "llama", "route": "routed", "status": 200}
 

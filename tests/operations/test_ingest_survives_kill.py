@@ -6,12 +6,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from builders import NOON, NOW, SECOND
 from sqlalchemy import select
-from victims import killed_after, start_victim
 
 from metering.domain.instants import format_instant
 from metering.storage.tables import events
+from support.builders import NOON, NOW, SECOND
+from support.victims import killed_after, start_victim
 
 VICTIM = Path(__file__).with_name("ingest_until_killed.py")
 RECORDS = 3_000

@@ -4,7 +4,6 @@ import json
 from datetime import date
 
 import pytest
-from builders import DAY, SECOND, instant, price_table, rate, usage_event
 from sqlalchemy import select
 
 from metering.domain.budgets import Action, Basis, BudgetTerms
@@ -16,6 +15,7 @@ from metering.operations.manage_budgets import Said, change_budget, create_budge
 from metering.storage.tables import alerts, touched_days
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
+from support.builders import DAY, SECOND, instant, price_table, rate, usage_event
 
 USD = 1_000_000_000
 CATALOGUE = bundled_plans()

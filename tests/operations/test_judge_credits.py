@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from builders import instant, usage_event
-from meter import PLANS
 
 from metering.operations.judge_credits import Judging, judge_credits_of_all
 from metering.storage.tables import alerts
 from pricing.quantities import Quantities
+from support.builders import instant, usage_event
+from support.meter import PLANS
 
 USD = 1_000_000_000
 HOW = Judging(PLANS)

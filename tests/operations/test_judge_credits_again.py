@@ -1,8 +1,6 @@
 """The job that judges credits reads an account again when something changed that its credits are made of, and no other one."""
 
 import pytest
-from builders import DAY, instant, price_table, rate, usage_event
-from meter import PLANS
 
 from metering.operations import judge_credits
 from metering.operations.grant_credits import note_used_elsewhere
@@ -11,6 +9,8 @@ from metering.operations.void_credits import void_credits
 from metering.runtime.credits_job import CreditsJob
 from metering.storage.tables import alerts
 from pricing.quantities import Quantities
+from support.builders import DAY, instant, price_table, rate, usage_event
+from support.meter import PLANS
 
 USD = 1_000_000_000
 OCTOBER, NOVEMBER = 202610, 202611

@@ -5,8 +5,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from builders import DAY, HOUR, instant, usage_event
-from row_locks import wait_until_somebody_waits
 from sqlalchemy import select
 
 from metering.operations import judge_hours as operation
@@ -17,6 +15,8 @@ from metering.storage.hour_sums import forget_hours_of_days, keep_hour, mark_hou
 from metering.storage.tables import alerts, hour_sums, summed_hours
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
+from support.builders import DAY, HOUR, instant, usage_event
+from support.row_locks import wait_until_somebody_waits
 
 MIDNIGHT = instant("2026-11-23T00:00:00Z")
 TOKENS_A_DOLLAR = 1_000_000

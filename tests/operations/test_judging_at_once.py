@@ -4,7 +4,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from builders import DAY, NOON, NOW, batch_of, usage_event
 from sqlalchemy import select
 
 from metering.domain.budgets import BudgetTerms
@@ -16,6 +15,7 @@ from metering.storage.database import open_database, reading
 from metering.storage.tables import alerts, touched_days
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
+from support.builders import DAY, NOON, NOW, batch_of, usage_event
 
 pytestmark = pytest.mark.only_on("postgresql")
 

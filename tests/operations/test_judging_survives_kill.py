@@ -5,9 +5,7 @@ import random
 import signal
 from pathlib import Path
 
-from builders import NOON, NOW, SECOND
 from sqlalchemy import select
-from victims import kill_unless_done, start_victim
 
 from metering.domain.budgets import BudgetTerms
 from metering.domain.instants import format_instant
@@ -16,6 +14,8 @@ from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.manage_budgets import Said, create_budget
 from metering.storage.tables import alerts, touched_days
 from pricing.bundled import bundled_plans
+from support.builders import NOON, NOW, SECOND
+from support.victims import kill_unless_done, start_victim
 
 VICTIM = Path(__file__).with_name("judge_until_killed.py")
 RECORDS = 6_000

@@ -3,9 +3,7 @@
 from itertools import product
 
 import pytest
-from builders import HOUR, NOW
 from sqlalchemy import text
-from webhook_builders import SECRET_KEY, TAKEN, Sender, create_endpoint, deliveries_of, raise_one, webhook_settings
 
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.webhooks import WebhookDisabledError, WebhookError
@@ -26,6 +24,8 @@ from metering.outbound.addresses import AddressError
 from metering.storage.secret_box import SecretBox
 from metering.storage.tables import webhook_secrets
 from metering.storage.webhook_deliveries import DeliveryQuestion
+from support.builders import HOUR, NOW
+from support.webhook_builders import SECRET_KEY, TAKEN, Sender, create_endpoint, deliveries_of, raise_one, webhook_settings
 
 ACME = 2
 SETTINGS = webhook_settings(inner_example="127.0.0.1", both_example=["93.184.215.14", "10.0.0.1"])

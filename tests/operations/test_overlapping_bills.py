@@ -1,8 +1,6 @@
 """Two bills about the same usage: one supersedes the other, is refused, or tells the same in another way; none counts twice."""
 
 import pytest
-from bills import AFTER, END, START, csv_of, import_bill, reconciled
-from builders import HOUR, instant, usage_event
 
 from metering.domain.errors import DomainError
 from metering.domain.reconciliation.invoices import InvoiceError
@@ -12,6 +10,8 @@ from metering.operations.reconcile import reconcile
 from metering.operations.resolve_variance import resolve_variance
 from metering.storage.tables import adjustments
 from pricing.bundled import bundled_plans
+from support.bills import AFTER, END, START, csv_of, import_bill, reconciled
+from support.builders import HOUR, instant, usage_event
 
 NOON = instant("2026-11-10T12:00:00Z")
 CHARGE = 120_000

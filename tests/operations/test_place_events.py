@@ -1,12 +1,11 @@
 """Places are remembered from batch to batch, and what is remembered neither grows without end nor becomes wrong."""
 
-from builders import batch_of, usage_event
-
 from metering.operations.steps import place_events
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.place_events import PlaceIndex
 from metering.operations.steps.resolve_accounts import resolve_names
 from metering.storage.database import reading
+from support.builders import batch_of, usage_event
 
 
 def placed(meter, index, *events):

@@ -1,7 +1,6 @@
 """A correction of a price can be taken back, and what counts already is not recorded again."""
 
 import pytest
-from builders import DAY, FROM_2020, NOON, NOW, price_table, rate, usage_event
 from sqlalchemy import select
 
 from metering.operations.discount_prices import DiscountAsked, discount_prices
@@ -16,6 +15,7 @@ from pricing.quantities import Quantities
 from pricing.sources.litellm import parse_price_map
 from pricing.sources.source_report import SourceReport
 from pricing.tables import Layer, TableKind
+from support.builders import DAY, FROM_2020, NOON, NOW, price_table, rate, usage_event
 
 SHEET = """\
 source: our contract

@@ -1,7 +1,6 @@
 """What was spent, by whom, on what: every way to ask gives sums of the same charges."""
 
 import pytest
-from builders import DAY, HOUR, NOON, SECOND, instant, price_table, rate, usage_event
 from sqlalchemy import event as listen_to
 
 from metering.domain.spend import DIMENSIONS, Granularity, PeriodBasis, SpendQueryError, TooManyRowsError
@@ -10,6 +9,7 @@ from metering.storage.accounts import rename_account
 from metering.storage.database import writing
 from metering.storage.tables import account_names, rates
 from pricing.quantities import Quantities
+from support.builders import DAY, HOUR, NOON, SECOND, instant, price_table, rate, usage_event
 
 OCTOBER, NOVEMBER, DECEMBER = (instant(f"2026-{month}-01T00:00:00Z") for month in (10, 11, 12))
 TOTAL, HOURLY, DAILY, MONTHLY = Granularity.TOTAL, Granularity.HOUR, Granularity.DAY, Granularity.MONTH

@@ -1,7 +1,6 @@
 """Usage that was kept unpriced is charged when its price becomes known, once, and nothing else changes."""
 
 import pytest
-from builders import DAY, HOUR, NOON, instant, price_table, rate, usage_event
 from sqlalchemy import select
 
 import metering.operations.rate_unpriced as operation
@@ -11,6 +10,7 @@ from metering.operations.list_unpriced import list_unpriced
 from metering.storage.tables import charges, events, rollups
 from pricing.quantities import Quantities
 from pricing.rates import Price
+from support.builders import DAY, HOUR, NOON, instant, price_table, rate, usage_event
 
 NOVEMBER = instant("2026-11-01T00:00:00Z"), instant("2026-12-01T00:00:00Z")
 MYSTERY = price_table(rate(1_000_000, 0, model="mystery"), source="mystery")

@@ -3,8 +3,6 @@
 import json
 
 import pytest
-from bills import AFTER, END, START, csv_of, import_bill, reconciled, steps
-from builders import HOUR, instant, price_table, rate, usage_event
 from sqlalchemy import select
 
 from metering.domain.errors import DomainError, NotFoundError
@@ -23,6 +21,8 @@ from metering.storage.tables import account_names, adjustments, alerts, invoice_
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
 from pricing.rates import Price
+from support.bills import AFTER, END, START, csv_of, import_bill, reconciled, steps
+from support.builders import HOUR, instant, price_table, rate, usage_event
 
 NOON = instant("2026-11-10T12:00:00Z")
 CHARGE = 120_000  # a hundred tokens in, ten out

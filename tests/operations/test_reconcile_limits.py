@@ -1,12 +1,12 @@
 """What reconciling refuses, because it would say something that is not so."""
 
 import pytest
-from bills import AFTER, reconciled
-from builders import instant, usage_event
 
 from metering.domain.errors import DomainError
 from metering.operations.resolve_variance import resolve_variance
 from metering.storage.tables import adjustments
+from support.bills import AFTER, reconciled
+from support.builders import instant, usage_event
 
 NOON = instant("2026-11-10T12:00:00Z")
 

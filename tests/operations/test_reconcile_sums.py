@@ -3,9 +3,6 @@
 import csv
 
 import pytest
-from assigning import assign
-from bills import AFTER, END, START, reconciled, steps
-from builders import HOUR, instant, price_table, rate, usage_event
 
 from metering.domain.instants import date_of
 from metering.domain.plan_history import PlanChange
@@ -16,6 +13,9 @@ from metering.operations.manage_accounts import set_plan
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
 from pricing.rates import Price
+from support.assigning import assign
+from support.bills import AFTER, END, START, reconciled, steps
+from support.builders import HOUR, instant, price_table, rate, usage_event
 
 NOON = instant("2026-11-10T12:00:00Z")
 CHARGE = 120_000  # a hundred tokens in, ten out

@@ -2,12 +2,11 @@
 
 import json
 
-from builders import rejected_record
-
 from metering.formats.options import DecodeOptions
 from metering.operations.ingest_log import LogRequest, ingest_log
 from metering.operations.list_quarantine import list_quarantine
 from metering.operations.replay_quarantine import replay_quarantine
+from support.builders import rejected_record
 
 GOOD = {"id": "a", "time": "2026-11-03T10:00:00Z", "model": "llama", "provider": "together", "usage": {"input_tokens": 1}}
 

@@ -1,7 +1,6 @@
 """Re-rating replaces what has another price by now, after a look that says the same; the rest is left alone."""
 
 import pytest
-from builders import DAY, FROM_2020, HOUR, NOON, NOW, instant, price_table, rate, usage_event
 from sqlalchemy import select
 
 import metering.operations.rerate as operation
@@ -13,6 +12,7 @@ from metering.storage.tables import charges, events, rerate_runs, rollups
 from pricing.quantities import Quantities
 from pricing.rates import Price
 from pricing.tables import Layer
+from support.builders import DAY, FROM_2020, HOUR, NOON, NOW, instant, price_table, rate, usage_event
 
 ACME = 2
 # Twice llama's price: an event of 100 tokens in and 10 out costs 240,000 instead of 120,000 nano-USD.

@@ -5,9 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from builders import FROM_2020, NOON, NOW, SECOND, price_table, rate, usage_event
 from sqlalchemy import func, select
-from victims import killed_after, start_victim
 
 from metering.domain.rerating import RerateScope
 from metering.operations.rerate import start_rerate
@@ -15,6 +13,8 @@ from metering.storage.database import reading
 from metering.storage.rerate_runs import run_with_id
 from metering.storage.tables import charges
 from pricing.quantities import Quantities
+from support.builders import FROM_2020, NOON, NOW, SECOND, price_table, rate, usage_event
+from support.victims import killed_after, start_victim
 
 VICTIM = Path(__file__).with_name("rerate_until_killed.py")
 EVENTS = 2_000

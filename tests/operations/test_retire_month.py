@@ -3,8 +3,6 @@
 import json
 
 import pytest
-from bills import AFTER, reconciled
-from builders import DAY, HOUR, NOON, instant, price_table, rate, usage_event
 from pyarrow import parquet
 from sqlalchemy import func, select
 
@@ -26,6 +24,8 @@ from metering.operations.show_statement import canonical_statement
 from metering.storage.event_log import EventQuery
 from metering.storage.tables import charges, event_claims, event_copies, event_identities, events
 from pricing.bundled import bundled_plans
+from support.bills import AFTER, reconciled
+from support.builders import DAY, HOUR, NOON, instant, price_table, rate, usage_event
 
 ACME = 2
 SEPTEMBER, OCTOBER, NOVEMBER = 202609, 202610, 202611

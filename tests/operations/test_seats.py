@@ -3,13 +3,13 @@
 from datetime import date
 
 import pytest
-from builders import instant
 
 from metering.domain.plan_history import PlanChange
 from metering.operations.steps.find_account import find_account
 from metering.storage.database import writing
 from metering.storage.plans import insert_plan_change
 from pricing.errors import InvalidPlanError
+from support.builders import instant
 
 OCTOBER, NOVEMBER, DECEMBER = 202610, 202611, 202612
 

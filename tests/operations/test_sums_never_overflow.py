@@ -5,7 +5,6 @@ requests 1,024 fit into 64 bits (1,024 x 9 x 10^15 = 9,216 x 10^15 < 9,223 x 10^
 """
 
 import pytest
-from builders import DAY, HOUR, NOON, batch_of, instant, price_table, rate, usage_event
 from sqlalchemy import func, select
 
 from metering.domain.errors import DomainError
@@ -20,6 +19,7 @@ from metering.storage.usage import billable_by_months
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
 from pricing.rates import Price
+from support.builders import DAY, HOUR, NOON, batch_of, instant, price_table, rate, usage_event
 
 NINE_MILLION = 9 * 10**15
 DECEMBER = instant("2026-12-03T12:00:00Z")

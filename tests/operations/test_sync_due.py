@@ -1,10 +1,10 @@
 """A source is asked when its last attempt is old enough, and after failures less and less often."""
 
 import pytest
-from builders import NOW
 
 from metering.operations.sync_settings import sync_due
 from metering.storage.price_syncs import SourceHealth
+from support.builders import NOW
 
 MINUTE = 60 * 1_000_000
 DAY_MINUTES = 24 * 60

@@ -6,9 +6,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
-from builders import price_table, rate, usage_event
-from loopback_source import RESET, answer, models
-from router import FAILURES, SOURCE, Router, document
 from sqlalchemy import select
 
 from metering.domain.errors import NotFoundError
@@ -18,6 +15,9 @@ from metering.operations.sync_prices import preview_sync, source_health, sync_pr
 from metering.operations.sync_settings import SyncSettings
 from metering.storage.tables import charges, price_syncs, rate_prices, rates
 from pricing.tables import Layer
+from support.builders import price_table, rate, usage_event
+from support.loopback_source import RESET, answer, models
+from support.router import FAILURES, SOURCE, Router, document
 
 DEAR = ("model-0", "together", 20.0, 2.0)
 """Twenty times the price."""

@@ -4,8 +4,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from router import Router, document
-from victims import start_victim
+
+from support.router import Router, document
+from support.victims import start_victim
 
 VICTIM = Path(__file__).with_name("sync_until_killed.py")
 

@@ -1,9 +1,7 @@
 """Replicas that start at the same moment: one brings the database to the release, the others wait and find it done."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 from sqlalchemy import func, select
 
@@ -11,14 +9,14 @@ from metering.storage.database import open_database, reading
 from metering.storage.schema_revision import current_revision, head_revision
 from metering.storage.tables import price_tables
 from pricing.bundled import bundled_tables
+from support.places import environment_of_programs
 
-ROOT = Path(__file__).parents[2]
 REPLICAS = 3
 
 
 def test_three_replicas_that_upgrade_at_once_all_succeed_and_do_it_once(databases, tmp_path):
     url = databases.bare()
-    environment = {**os.environ, "METERING_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
+    environment = {**environment_of_programs(), "METERING_DATABASE_URL": url}
     command = [sys.executable, "-m", "metering", "db", "upgrade", "--json"]
     started = [
         subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

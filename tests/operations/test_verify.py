@@ -6,8 +6,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from assigning import assign
-from builders import HOUR, NOON, price_table, rate, usage_event
 from sqlalchemy import insert, select
 
 from metering.domain.violations import Violation
@@ -16,6 +14,8 @@ from metering.operations.verify import CHECKS, Check, verify
 from metering.storage.database import writing
 from metering.storage.tables import charges, event_identities, events
 from pricing.quantities import Quantities
+from support.assigning import assign
+from support.builders import HOUR, NOON, price_table, rate, usage_event
 
 RESPONSE = "ebafdc12cee84cf29c1b"
 

@@ -1,10 +1,10 @@
 """``verify`` holds closed statements to the facts, and the database itself refuses what can not be."""
 
 import pytest
-from builders import instant, price_table, rate, usage_event
 from sqlalchemy import text
 
 from pricing.quantities import Quantities
+from support.builders import instant, price_table, rate, usage_event
 
 OCTOBER = 202610
 USD = 1_000_000_000

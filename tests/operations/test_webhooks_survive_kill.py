@@ -5,12 +5,12 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from receiver import receiver
 from sqlalchemy import select
-from victims import start_victim
-from webhook_builders import create_endpoint, deliveries_of
 
 from metering.storage.tables import alerts
+from support.receiver import receiver
+from support.victims import start_victim
+from support.webhook_builders import create_endpoint, deliveries_of
 
 VICTIM = Path(__file__).with_name("webhooks_until_killed.py")
 ALERTS = 400

@@ -6,17 +6,13 @@ one a transaction; when all are raised and sent it says ``done`` and ends.
 
 import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from webhook_builders import new_alert, webhook_settings
 
 from metering.operations.steps.raise_alert import raise_alert
 from metering.outbound.post import PostLimits
 from metering.runtime.dispatcher import Dispatcher, DispatchLimits
 from metering.storage.database import open_database, reading, writing_beside_others
 from metering.storage.webhook_deliveries import count_by_status
+from support.webhook_builders import new_alert, webhook_settings
 
 PATIENCE = 60
 

@@ -6,7 +6,6 @@ import time
 import zlib
 
 import pytest
-from loopback_source import RESET, answer, packed, source
 
 from metering.outbound.answers import (
     Fetched,
@@ -19,6 +18,7 @@ from metering.outbound.answers import (
     UnreachableError,
 )
 from metering.outbound.fetch import FetchLimits, Pace, fetch, open_client
+from support.loopback_source import RESET, answer, packed, source
 
 DOCUMENT = b'{"data": []}'
 LIMITS = FetchLimits(connect_seconds=2, read_seconds=2, total_seconds=8, max_bytes=10_000)

@@ -6,10 +6,10 @@ import subprocess
 import threading
 
 import pytest
-from receiver import answer, dripping, endless, receiver, refused, reset, saying, silent
 
 from metering.outbound.addresses import AddressGuard
 from metering.outbound.post import PostLimits, open_poster, post
+from support.receiver import answer, dripping, endless, receiver, refused, reset, saying, silent
 
 LOOPBACK = frozenset({"127.0.0.1"})
 GUARD = AddressGuard(LOOPBACK, LOOPBACK)

@@ -3,7 +3,6 @@
 from fractions import Fraction
 
 import pytest
-from builders import rate
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from pricing.errors import ChargeTooLargeError
 from pricing.quantities import PRICED_KINDS, REQUESTS, Quantities
 from pricing.rates import CACHE_KINDS, Price
 from pricing.rating import charge
+from support.builders import rate
 
 
 def test_each_quantity_is_multiplied_and_the_sum_rounded_up_once():

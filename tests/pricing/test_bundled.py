@@ -4,7 +4,6 @@ import csv
 from collections import defaultdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +12,9 @@ from pricing.bundled import bundled_plans, bundled_tables
 from pricing.quantities import Quantities
 from pricing.rating import charge
 from pricing.tables import Layer, key_of
+from support.places import DATA
 
-HISTORY = Path(__file__).parents[3] / "shared" / "data" / "prices" / "hf_router_price_history.csv"
+HISTORY = DATA / "prices" / "hf_router_price_history.csv"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
@@ -18,8 +17,9 @@ from pricing.rates import Price, Rate
 from pricing.rating import charge
 from pricing.sources.hf_router import parse_models
 from pricing.tables import Layer, PriceTable, TableKind
+from support.places import DATA
 
-HISTORY = Path(__file__).parents[3] / "shared" / "data" / "prices" / "hf_router_price_history.csv"
+HISTORY = DATA / "prices" / "hf_router_price_history.csv"
 NOON = 1_792_368_000_000_000
 
 

@@ -8,8 +8,9 @@ import pricing.data
 from pricing.data.generate_hf_router import generate, main
 from pricing.sources.sheets import parse_sheet
 from pricing.tables import Layer
+from support.places import DATA
 
-HISTORY = Path(__file__).parents[3] / "shared" / "data" / "prices" / "hf_router_price_history.csv"
+HISTORY = DATA / "prices" / "hf_router_price_history.csv"
 FIRST, SECOND, THIRD = (
     ("a" * 40, "2025-11-24T17:39:34+02:00"),
     ("b" * 40, "2025-11-25T17:48:18+00:00"),

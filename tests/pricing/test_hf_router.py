@@ -2,7 +2,6 @@
 
 import json
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +12,9 @@ from pricing.rates import Price, Rate
 from pricing.rating import charge
 from pricing.sources.hf_router import parse_models
 from pricing.tables import Layer, PriceTable, TableKind
+from support.places import DATA
 
-PRICES = Path(__file__).parents[3] / "shared" / "data" / "prices"
+PRICES = DATA / "prices"
 NOON = 1_792_368_000_000_000
 
 

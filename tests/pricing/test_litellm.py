@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,9 @@ from pricing.rates import Price
 from pricing.rating import charge
 from pricing.sources.litellm import parse_price_map
 from pricing.tables import Layer, TableKind
+from support.places import DATA
 
-SUBSET = Path(__file__).parents[3] / "shared" / "data" / "prices" / "litellm_partner_subset.json"
+SUBSET = DATA / "prices" / "litellm_partner_subset.json"
 NOON = 1_792_368_000_000_000
 
 

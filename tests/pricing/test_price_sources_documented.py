@@ -1,7 +1,6 @@
 """The page about price sources is true: its sheets are read, and every word it should explain is there."""
 
 import re
-from pathlib import Path
 
 from pricing.errors import PriceFault
 from pricing.sources.amounts import MAX_USD
@@ -9,8 +8,9 @@ from pricing.sources.csv_sheet import OPTIONAL, REQUIRED, parse_csv_sheet
 from pricing.sources.sheets import parse_sheet
 from pricing.sources.units import UNITS
 from pricing.tables import Layer
+from support.places import ROOT
 
-PAGE = (Path(__file__).parents[2] / "docs" / "price-sources.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "price-sources.md").read_text("utf-8")
 
 
 def example(language):

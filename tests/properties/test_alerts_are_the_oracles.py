@@ -7,10 +7,8 @@ but the words of the records.
 from contextlib import contextmanager
 from datetime import date, timedelta
 
-from builders import batch_of, instant, price_table, rate, usage_event
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from meter import Meter
 from sqlalchemy import select
 
 from metering.domain.budgets import BudgetTerms
@@ -22,6 +20,8 @@ from metering.operations.manage_budgets import Said, create_budget
 from metering.storage.tables import alerts
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
+from support.builders import batch_of, instant, price_table, rate, usage_event
+from support.meter import Meter
 
 CATALOGUE = bundled_plans()
 NANO_A_TOKEN = 1_000

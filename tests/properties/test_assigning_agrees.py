@@ -5,11 +5,8 @@ The oracle keeps, for each account, which records it has heard of and which requ
 
 from contextlib import contextmanager
 
-from assigning import assign, spent
-from builders import HOUR, instant, price_table, rate, usage_event
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from meter import ALL_TIME, Meter
 
 import metering.operations.assign_usage as operation
 from metering.operations.assign_usage import list_unassigned
@@ -18,6 +15,9 @@ from metering.operations.list_events import list_events
 from metering.storage.event_log import EventQuery
 from pricing.quantities import Quantities
 from pricing.tables import Layer
+from support.assigning import assign, spent
+from support.builders import HOUR, instant, price_table, rate, usage_event
+from support.meter import ALL_TIME, Meter
 
 NOBODY = "unassigned"
 ACCOUNTS = {"unassigned": 1, "acme": 2, "umbrella": 3}

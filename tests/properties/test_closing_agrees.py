@@ -5,12 +5,12 @@ The oracle is a few lines that know nothing of ledgers: usage is kept by month, 
 
 from collections import defaultdict
 
-from builders import instant, price_table, rate, usage_event
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metering.domain.statement_record import canonical_form, record_of
 from pricing.quantities import Quantities
+from support.builders import instant, price_table, rate, usage_event
 
 MONTHS = (202609, 202610, 202611, 202612)
 STARTS = [instant(f"2026-{month:02d}-01T00:00:00Z") for month in (9, 10, 11, 12)] + [instant("2027-01-01T00:00:00Z")]

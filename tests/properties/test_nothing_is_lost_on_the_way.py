@@ -1,10 +1,16 @@
 """Whatever receivers, processes and operators do: each alert has one delivery an endpoint, and what is asked for arrives."""
 
 import pytest
-from builders import DAY, NOW, SECOND
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from webhook_builders import (
+
+from metering.operations.dispatch_deliveries import Room
+from metering.operations.manage_webhooks import EndpointChange, change_webhook, show_webhook
+from metering.operations.redeliver import redeliver
+from metering.outbound.post import Posted
+from metering.storage.webhook_deliveries import DeliveryQuestion
+from support.builders import DAY, NOW, SECOND
+from support.webhook_builders import (
     GONE,
     REFUSED,
     TAKEN,
@@ -15,12 +21,6 @@ from webhook_builders import (
     raise_one,
     webhook_settings,
 )
-
-from metering.operations.dispatch_deliveries import Room
-from metering.operations.manage_webhooks import EndpointChange, change_webhook, show_webhook
-from metering.operations.redeliver import redeliver
-from metering.outbound.post import Posted
-from metering.storage.webhook_deliveries import DeliveryQuestion
 
 LEASE = 45 * SECOND
 OUTCOMES = [TAKEN, REFUSED, UNANSWERED, GONE, Posted(1, 302), Posted(1, 503, retry_after=7200.0)]

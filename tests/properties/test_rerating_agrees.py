@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from fractions import Fraction
 from math import ceil
 
-from builders import DAY, instant, price_table, rate, usage_event
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from meter import Meter
 
 import metering.operations.rerate as operation
 from metering.domain.instants import month_of
 from pricing.quantities import Quantities
 from pricing.rates import Price
+from support.builders import DAY, instant, price_table, rate, usage_event
+from support.meter import Meter
 
 START, END = instant("2026-10-28T00:00:00Z"), instant("2026-11-04T00:00:00Z")
 MODELS = ("llama", "gemma")

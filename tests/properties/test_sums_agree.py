@@ -10,14 +10,14 @@ from fractions import Fraction
 from itertools import pairwise
 from math import ceil
 
-from builders import DAY, HOUR, batch_of, instant, price_table, rate, usage_event
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from meter import Meter
 
 from metering.domain.spend import Granularity, PeriodBasis
 from metering.operations.ingest import Origin
 from pricing.quantities import Quantities
+from support.builders import DAY, HOUR, batch_of, instant, price_table, rate, usage_event
+from support.meter import Meter
 
 START, END = instant("2026-09-30T00:00:00Z"), instant("2026-12-02T00:00:00Z")
 MONTHS = [instant(f"2026-{month:02d}-01T00:00:00Z") for month in (9, 10, 11, 12)] + [instant("2027-01-01T00:00:00Z")]

@@ -6,10 +6,8 @@ The oracle is written here: Fractions over the records, one rounding up per requ
 from fractions import Fraction
 from math import ceil
 
-from builders import price_table, rate, usage_event
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from meter import Meter
 
 from metering.domain.instants import month_start
 from metering.domain.spend import PeriodBasis
@@ -17,6 +15,8 @@ from metering.operations.show_statement import show_statement
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
 from pricing.rates import Price
+from support.builders import price_table, rate, usage_event
+from support.meter import Meter
 
 OCTOBER, NOVEMBER, DECEMBER = 202610, 202611, 202612
 CHANGE = month_start(NOVEMBER) + 14 * 86_400_000_000

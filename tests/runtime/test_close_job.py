@@ -2,13 +2,12 @@
 
 import logging
 
-from builders import HOUR, instant, usage_event
-from meter import PLANS
-
 from metering.operations.close_month import Closing
 from metering.operations.close_settings import CloseSettings
 from metering.runtime.close_job import close_when_due
 from metering.storage.tables import statements
+from support.builders import HOUR, instant, usage_event
+from support.meter import PLANS
 
 
 def test_the_job_closes_a_month_after_its_grace_and_says_so(meter, caplog):

@@ -3,10 +3,7 @@
 import time
 from contextlib import contextmanager
 
-from meter import Meter
-from receiver import failing_at_first, receiver, refused, silent
 from standardwebhooks import Webhook
-from webhook_builders import SECRET_KEY, create_endpoint, deliveries_of, raise_one, webhook_settings
 
 from metering.domain.webhooks import DELIVERED
 from metering.operations.dispatch_deliveries import Room
@@ -14,6 +11,9 @@ from metering.operations.manage_webhooks import show_webhook
 from metering.operations.webhook_settings import WebhookSettings
 from metering.outbound.post import PostLimits
 from metering.runtime.dispatcher import Dispatcher, DispatchLimits
+from support.meter import Meter
+from support.receiver import failing_at_first, receiver, refused, silent
+from support.webhook_builders import SECRET_KEY, create_endpoint, deliveries_of, raise_one, webhook_settings
 
 LIMITS = DispatchLimits(poll_seconds=30.0, pause_seconds=0.05, grace_seconds=0.2, post=PostLimits(total_seconds=20.0))
 

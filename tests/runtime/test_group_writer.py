@@ -5,7 +5,6 @@ from concurrent.futures import Future, wait
 from functools import partial
 
 import pytest
-from builders import batch_of, usage_event
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
@@ -16,6 +15,7 @@ from metering.runtime import group_writer
 from metering.runtime.group_writer import GroupWriter, TooBusyError
 from metering.runtime.metrics import Metrics
 from metering.storage.tables import api_keys, events, receipts
+from support.builders import batch_of, usage_event
 
 ORIGIN = Origin("gateway")
 PATIENCE = 20

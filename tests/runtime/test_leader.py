@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from metering.runtime.leader import Leader
+from support.places import ROOT, environment_of_programs
 
-ROOT = Path(__file__).parents[2]
 OTHER = Path(__file__).with_name("lead_until_killed.py")
 
 
@@ -24,7 +24,7 @@ def start(tmp_path):
         process = subprocess.Popen(
             [sys.executable, str(OTHER), str(tmp_path / "m.db")],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=environment_of_programs(),
             stdout=subprocess.PIPE,
         )
         started.append(process)

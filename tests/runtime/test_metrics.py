@@ -4,10 +4,9 @@ import os
 import subprocess
 import sys
 
-from serving_process import samples_of
-
 from metering.runtime.metrics import Metrics
 from metering.runtime.shared_metrics import VARIABLE, shared_folder, shared_metrics
+from support.serving_process import samples_of
 
 WORKER = """
 import os, sys

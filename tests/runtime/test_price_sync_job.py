@@ -4,12 +4,12 @@ import logging
 from contextlib import ExitStack
 
 import pytest
-from loopback_source import answer
-from router import Router, document
 
 from metering.operations.accept_sync import accept_sync
 from metering.operations.sync_prices import source_health
 from metering.runtime.price_sync_job import sync_when_due
+from support.loopback_source import answer
+from support.router import Router, document
 
 MINUTE = 60_000_000
 DOWN = answer(status="503 Service Unavailable")

@@ -4,7 +4,6 @@ import threading
 from contextlib import ExitStack
 
 import pytest
-from router import Router, document
 from sqlalchemy import select
 
 from metering.operations.sync_prices import Source
@@ -12,6 +11,7 @@ from metering.runtime.price_sync_job import sync_when_due
 from metering.runtime.scheduler import Job, Scheduler
 from metering.storage.database import open_database
 from metering.storage.tables import alerts, price_syncs
+from support.router import Router, document
 
 pytestmark = pytest.mark.only_on("sqlite", "postgresql")
 

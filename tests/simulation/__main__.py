@@ -10,6 +10,7 @@ import time
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
 from simulation.database import one_database
 from simulation.shorten import shortened
 from simulation.simulate import simulate

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from databases import SqliteDatabases
 from sqlalchemy import Engine
 
 from metering.storage.database import open_database
+from support.databases import SqliteDatabases
 
 
 @contextmanager

@@ -10,25 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from builders import batch_of
-from simulation.expected import Figures
-from simulation.script import (
-    CATALOGUE,
-    Action,
-    Adjust,
-    Close,
-    CloseDue,
-    Grant,
-    Ingest,
-    NoteElsewhere,
-    Price,
-    RateUnpriced,
-    Record,
-    Rerate,
-    SetPlan,
-    Step,
-    Void,
-)
 from sqlalchemy import Connection, Engine, event, select
 
 from metering.domain.credit_ledger import EntryKind
@@ -62,6 +43,25 @@ from metering.storage.tables import statements
 from pricing.errors import PricingError
 from pricing.plans import PlanCatalogue, PlanTerms
 from pricing.quantities import Quantities
+from simulation.expected import Figures
+from simulation.script import (
+    CATALOGUE,
+    Action,
+    Adjust,
+    Close,
+    CloseDue,
+    Grant,
+    Ingest,
+    NoteElsewhere,
+    Price,
+    RateUnpriced,
+    Record,
+    Rerate,
+    SetPlan,
+    Step,
+    Void,
+)
+from support.builders import batch_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 END_OF_TIME = 4_102_444_800_000_000

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from sqlalchemy import Engine
+
 from simulation.script import Ingest, Step
 from simulation.simulate import Failure, simulate
-from sqlalchemy import Engine
 
 
 def shortened(failure: Failure, empty: Callable[[], Engine]) -> Failure:

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import Engine
+
+from metering.operations.verify import CHECKS, STATEMENT_CHECKS, Check
 from simulation.expected import INCLUDED
 from simulation.oracle import BILLED, Account
 from simulation.oracle_life import Oracle
 from simulation.oracle_plans import month_of
 from simulation.script import Close, CloseDue, Grant, NoteElsewhere, Script, Step, Void
 from simulation.service import Service, figures_of, left_by_ledger, paid_by_ledger
-from sqlalchemy import Engine
-
-from metering.operations.verify import CHECKS, STATEMENT_CHECKS, Check
 
 LOOK_EVERY = 10  # steps: statements and the ledger are recomputed from the facts
 VERIFY_EVERY = 4  # lives: everything is, at the end

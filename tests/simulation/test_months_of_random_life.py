@@ -4,12 +4,12 @@ Each life ends with ``metering verify``. A failing seed prints its life made sho
 """
 
 import pytest
+
+from metering.storage.database import open_database
 from simulation.database import one_database
 from simulation.shorten import shortened
 from simulation.simulate import simulate
 from simulation.world import life
-
-from metering.storage.database import open_database
 
 SEEDS = 200
 AT_ONCE = 20

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from builders import NOW
 from sqlalchemy.exc import IntegrityError
 
 from metering.storage.alerts import NewAlert, insert_alert, list_alerts
 from metering.storage.database import reading, writing
+from support.builders import NOW
 
 
 def alert(**fields):

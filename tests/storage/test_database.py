@@ -5,7 +5,6 @@ import sys
 from contextlib import closing
 
 import pytest
-from builders import usage_event
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -20,6 +19,7 @@ from metering.storage.database import (
     writing_beside_others,
 )
 from metering.storage.postgres_connections import WRITER_LOCK, take_lock
+from support.builders import usage_event
 
 SHOWN = ("transaction_isolation", "transaction_read_only")
 

@@ -1,14 +1,14 @@
 """Looking for what is due reads neither what was sent nor what waits for another endpoint, however much there is of it."""
 
 import pytest
-from builders import NOW
 from sqlalchemy import event as listen_to
 from sqlalchemy.exc import IntegrityError
-from webhook_builders import Sender, create_endpoint, raise_one
 
 from metering.operations.dispatch_deliveries import Room
 from metering.storage.database import writing, writing_beside_others
 from metering.storage.delivery_queue import choose
+from support.builders import NOW
+from support.webhook_builders import Sender, create_endpoint, raise_one
 
 SENT = 20_000
 BACKLOG = 5_000

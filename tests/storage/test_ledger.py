@@ -1,12 +1,12 @@
 """The ledger holds every charge once, signed, and the rollups are its sums."""
 
 import pytest
-from builders import DAY, HOUR, NOON, price_table, rate, usage_event
 from sqlalchemy import select
 
 from metering.storage.database import reading
 from metering.storage.ledger import days_with_entries, entries, ledger_sums, rollup_sums
 from pricing.quantities import Quantities
+from support.builders import DAY, HOUR, NOON, price_table, rate, usage_event
 
 TODAY = NOON // DAY
 

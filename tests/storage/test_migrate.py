@@ -6,8 +6,6 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from assigning import assign
-from builders import price_table, rate, usage_event
 from sqlalchemy import inspect, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -17,6 +15,8 @@ from metering.storage.migrate import downgrade, upgrade
 from metering.storage.schema_revision import current_revision, head_revision, migrations_folder, require_current_schema
 from metering.storage.tables import EVENT_ID_BLOCK, metadata, postgres_metadata, sqlite_metadata
 from pricing.quantities import ALL_KINDS
+from support.assigning import assign
+from support.builders import price_table, rate, usage_event
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
 """Migrations carry the events along: what a database holds is the same after going down and up again."""
 
 import pytest
-from builders import NOON, price_table, rate, usage_event
 from sqlalchemy import select
 
 from metering.storage.migrate import downgrade, upgrade
 from metering.storage.tables import charges, claims_by_hour, event_copies, events, month_rollups, price_tables, receipts
 from pricing.quantities import Quantities
 from pricing.rates import Price
+from support.builders import NOON, price_table, rate, usage_event
 
 pytestmark = pytest.mark.only_on("sqlite")  # no PostgreSQL database was ever used at an earlier revision
 

@@ -1,7 +1,6 @@
 """What a row of syncs can say, and how the source's health is told from the rows."""
 
 import pytest
-from builders import NOW
 from sqlalchemy.exc import IntegrityError
 
 from metering.storage.database import reading, writing
@@ -15,6 +14,7 @@ from metering.storage.price_syncs import (
     sync_by_id,
     waiting_sync,
 )
+from support.builders import NOW
 
 SOURCE = "hf_router"
 

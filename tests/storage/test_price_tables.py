@@ -1,12 +1,12 @@
 """Price tables are read back as they were recorded, by a handful of statements however many rates there are."""
 
 import pytest
-from builders import NOW, price_table, rate
 from sqlalchemy import event
 
 from metering.storage.database import reading, writing
 from metering.storage.price_tables import load_tables, record_tables
 from pricing.rates import Price
+from support.builders import NOW, price_table, rate
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from builders import DAY, HOUR, NOON, instant, usage_event
 from sqlalchemy import event as listen_to
 
 from metering.domain.spend import Granularity
@@ -16,6 +15,7 @@ from metering.storage.event_log import EventPosition, EventQuery
 from metering.storage.event_rows import event_rows, events_by_id
 from metering.storage.partitions import create_partitions
 from pricing.bundled import bundled_plans
+from support.builders import DAY, HOUR, NOON, instant, usage_event
 
 EVENTS = 60_000
 ACCOUNTS = 20

@@ -3,7 +3,6 @@
 import random
 
 import pytest
-from builders import usage_event
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
@@ -12,6 +11,7 @@ from metering.storage.database import reading, writing
 from metering.storage.migrate import downgrade, upgrade
 from metering.storage.sqlite_identities import insert_identities, stored_identities
 from metering.storage.tables import event_identities, recent_identities
+from support.builders import usage_event
 
 pytestmark = pytest.mark.only_on("sqlite")
 

@@ -4,7 +4,6 @@ from collections import Counter
 
 import pytest
 from msgspec.structs import replace
-from planted_bills import COVERAGE, END, HOUR, START, VERSIONS, PlantedBill, cost_of
 
 from metering.domain.instants import MICROS_PER_DAY
 from metering.domain.reconciliation.bridge import build_bridge
@@ -14,6 +13,7 @@ from metering.domain.reconciliation.invoices import InvoiceLine
 from metering.domain.reconciliation.requests import Standing
 from metering.domain.reconciliation.usage_groups import EdgeUsage, OurUsage
 from pricing.money import divide_up
+from support.planted_bills import COVERAGE, END, HOUR, START, VERSIONS, PlantedBill, cost_of
 
 SEEDS = 120
 DAY, MODEL, PROVIDER, TOTAL = ("day", "provider", "model"), ("provider", "model"), ("provider",), ()

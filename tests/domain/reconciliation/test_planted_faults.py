@@ -1,12 +1,12 @@
 """A fault that was planted in a bill is found with its amount, and nothing is found that was not planted."""
 
 import pytest
-from planted_bills import COVERAGE, END, FAULTS, HOUR, START, VERSIONS, PlantedBill, cost_of
 
 from metering.domain.reconciliation.bridge import build_bridge
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explain_requests import RequestExplainer
 from metering.domain.reconciliation.pairing import Pairing
+from support.planted_bills import COVERAGE, END, FAULTS, HOUR, START, VERSIONS, PlantedBill, cost_of
 
 SEEDS = 1_000
 INNER = (START + 15 * HOUR, END - 15 * HOUR)

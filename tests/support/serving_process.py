@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-ROOT = Path(__file__).parents[1]
+from support.places import ROOT
+
 PATIENCE = 60
 
 

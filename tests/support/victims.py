@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from support.places import ROOT, environment_of_programs
 
 
 def start_victim(program: Path, *arguments: object, text: bool = False) -> subprocess.Popen:
@@ -14,7 +14,7 @@ def start_victim(program: Path, *arguments: object, text: bool = False) -> subpr
     return subprocess.Popen(
         [sys.executable, str(program), *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment_of_programs(),
         stdout=subprocess.PIPE,
         text=text,
         start_new_session=True,

@@ -4,9 +4,6 @@ import json
 import time
 from contextlib import ExitStack
 
-from loopback_source import Source as Loopback
-from loopback_source import answer, models, source
-from meter import Meter
 from sqlalchemy import select
 
 from metering.operations.sync_prices import Source, sync_prices
@@ -14,6 +11,9 @@ from metering.operations.sync_settings import SyncSettings
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
 from metering.storage.price_syncs import SyncRow
 from metering.storage.tables import alerts, price_syncs, price_tables
+from support.loopback_source import Source as Loopback
+from support.loopback_source import answer, models, source
+from support.meter import Meter
 
 LIMITS = FetchLimits(connect_seconds=2, read_seconds=2, total_seconds=4, max_bytes=50_000)
 SOURCE = "hf_router"

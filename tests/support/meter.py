@@ -2,7 +2,6 @@
 
 from datetime import date
 
-from builders import NOW, batch_of, price_table, rate
 from sqlalchemy import func, select
 
 from metering.domain.adjustments import Adjustment
@@ -27,6 +26,7 @@ from metering.storage.database import open_database, reading, writing
 from metering.storage.price_tables import record_tables
 from pricing.bundled import bundled_plans
 from pricing.tables import PriceTable
+from support.builders import NOW, batch_of, price_table, rate
 
 PLANS = bundled_plans()
 ALL_TIME = (0, 4_102_444_800_000_000)

@@ -2,13 +2,12 @@
 
 from datetime import date
 
-from builders import CLOSED, day_usage, month_detail, rate
-
 from metering.domain.credits import MonthCredits
 from metering.domain.month_detail import MonthDetail
 from metering.domain.plan_history import FeeLine, PlanMonth
 from metering.domain.statements import LineKind, Statement, StatementLine
 from pricing.money import PICO_PER_CENT, PICO_PER_USD
+from support.builders import CLOSED, day_usage, month_detail, rate
 
 DOLLAR = PICO_PER_USD
 LLAMA_3 = rate(900_000, 900_000, id=1, table_id=7, source="a test")

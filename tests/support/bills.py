@@ -2,13 +2,12 @@
 
 import io
 
-from builders import instant
-
 from metering.domain.reconciliation.variances import Tolerance
 from metering.invoices.reading import ReadOptions
 from metering.operations.import_invoice import InvoiceOrder, import_invoice
 from metering.operations.reconcile import reconcile
 from pricing.bundled import bundled_plans
+from support.builders import instant
 
 START, END = instant("2026-11-01T00:00:00Z"), instant("2026-12-01T00:00:00Z")
 AFTER = instant("2026-12-05T00:00:00Z")

@@ -7,7 +7,6 @@ fault changes the honest bill, takes the requests that it touches out of the rea
 from collections import Counter
 from random import Random
 
-from builders import instant
 from msgspec.structs import replace
 
 from metering.domain.reconciliation.causes import Cause
@@ -16,6 +15,7 @@ from metering.domain.reconciliation.requests import OurRequest, Standing
 from pricing.money import divide_up
 from pricing.quantities import Quantities
 from pricing.rates import Price, Rate
+from support.builders import instant
 
 START, END = instant("2026-11-01T00:00:00Z"), instant("2026-12-01T00:00:00Z")
 HOUR = 3_600_000_000
