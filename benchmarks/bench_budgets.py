@@ -28,9 +28,9 @@ from request_log import write_request_log
 from rich.console import Console
 from rich.table import Table
 
-from metering.domain.budgets import BudgetTerms
+from metering.domain.budgets.budgets import BudgetTerms
+from metering.domain.budgets.periods import Window
 from metering.domain.instants import parse_instant
-from metering.domain.periods import Window
 from metering.storage.budgets import insert_budget, insert_revision
 from metering.storage.database import open_database, writing
 from metering.storage.tables import account_names

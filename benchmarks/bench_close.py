@@ -17,7 +17,7 @@ from request_log import MODELS, write_request_log
 from rich.console import Console
 from sqlalchemy import Engine
 
-from metering.domain.statements import Statement
+from metering.domain.statements.statements import Statement
 from metering.formats.options import DecodeOptions
 from metering.operations.close_due import close_due_months
 from metering.operations.close_month import Closing

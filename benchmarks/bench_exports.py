@@ -28,8 +28,8 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine
 
-from metering.domain.month_detail import MonthDetail
-from metering.domain.statements import LineKind
+from metering.domain.statements.month_detail import MonthDetail
+from metering.domain.statements.statements import LineKind
 from metering.exports.formats import FORMATS
 from metering.operations.export_statement import Unchanged, export_statement, spool
 from metering.operations.show_statement import show_statement

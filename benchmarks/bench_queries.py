@@ -27,9 +27,9 @@ from request_log import Slice, write_request_log
 from rich.console import Console
 from rich.table import Table
 
+from metering.domain.charges.spend import Granularity, SpendQuery
 from metering.domain.instants import month_start, next_month
-from metering.domain.series import DEFAULT_SERIES_CAP
-from metering.domain.spend import Granularity, SpendQuery
+from metering.domain.usage.series import DEFAULT_SERIES_CAP
 from metering.operations.manage_accounts import show_account
 from metering.operations.query_spend import query_spend
 from metering.operations.show_statement import show_statement

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine
 
-from metering.domain.rerating import RerateScope
+from metering.domain.charges.rerating import RerateScope
 from metering.formats.options import DecodeOptions
 from metering.operations.ingest import Ingester, IngestSettings
 from metering.operations.ingest_log import LogRequest, ingest_log

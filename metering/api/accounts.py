@@ -7,8 +7,8 @@ from pydantic import Field
 
 from metering.api.fields import DEFAULT_PAGE, Answer, Asked, CursorParameter, LimitParameter, instant_field, next_cursor_field
 from metering.api.openapi import problems
-from metering.domain.events import MAX_NAME_LENGTH
 from metering.domain.instants import format_instant
+from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.manage_accounts import change_account, declare_account, list_accounts
 from metering.storage.accounts import AccountRow
 from metering.web.bodies import require_json

@@ -5,9 +5,9 @@ from pydantic import Field
 
 from metering.api.fields import SIGNED_USD_PATTERN, AccountParameter, Answer, Asked, instant_field, nano_usd, usd
 from metering.api.openapi import problems
-from metering.domain.adjustments import Adjustment
-from metering.domain.events import MAX_NAME_LENGTH
+from metering.domain.credits.adjustments import Adjustment
 from metering.domain.instants import format_instant, format_month
+from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.adjust_account import adjust_account, list_adjustments
 from metering.web import query
 from metering.web.bodies import require_json

@@ -5,8 +5,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from metering.api.fields import Answer, instant_field, nano_usd, next_cursor_field, usd
-from metering.domain.budget_state import BudgetState
-from metering.domain.budgets import BudgetTerms
+from metering.domain.budgets.budget_state import BudgetState
+from metering.domain.budgets.budgets import BudgetTerms
 from metering.domain.instants import date_of, format_instant
 from metering.operations.manage_budgets import BudgetView
 from metering.storage.budgets import BudgetRow

@@ -9,7 +9,7 @@ from pydantic import Field
 from metering.api.budget_answers import Budget, BudgetPage, BudgetWithHistory, budget_fields, revision_fields
 from metering.api.fields import DEFAULT_PAGE, SIGNED_USD_PATTERN, AccountParameter, Asked, CursorParameter, LimitParameter
 from metering.api.openapi import problems
-from metering.domain.budgets import (
+from metering.domain.budgets.budgets import (
     DEFAULT_THRESHOLDS,
     FULL,
     MAX_THRESHOLDS,
@@ -19,10 +19,10 @@ from metering.domain.budgets import (
     canonical_scope,
     changed,
 )
+from metering.domain.budgets.periods import Window
 from metering.domain.errors import NotFoundError
-from metering.domain.events import MAX_NAME_LENGTH
 from metering.domain.instants import day_number
-from metering.domain.periods import Window
+from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.check_scope import check_scope
 from metering.operations.manage_budgets import (
     Said,

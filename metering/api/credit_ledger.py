@@ -20,9 +20,9 @@ from metering.api.fields import (
     usd,
 )
 from metering.api.openapi import problems
-from metering.domain.credit_ledger import EntryKind
-from metering.domain.events import MAX_NAME_LENGTH
+from metering.domain.credits.credit_ledger import EntryKind
 from metering.domain.instants import format_instant, format_month, month_of
+from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.show_credit_ledger import LedgerRow, credits_at, show_ledger
 from metering.operations.void_credits import void_credits
 from metering.web import query

@@ -17,9 +17,9 @@ from metering.api.fields import (
     usd,
 )
 from metering.api.openapi import problems
-from metering.domain.credits import CreditGrant, MonthCredits
-from metering.domain.events import MAX_NAME_LENGTH
+from metering.domain.credits.credits import CreditGrant, MonthCredits
 from metering.domain.instants import format_instant, format_month
+from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.grant_credits import grant_credits, note_used_elsewhere, show_credits
 from metering.operations.open_service import Service
 from metering.web import query

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from fastapi import Depends, Query, Request
 
 from metering.domain.errors import LogFormatError
-from metering.domain.events import MAX_NAME_LENGTH, DecodedBlock, UsageEvent
+from metering.domain.usage.events import MAX_NAME_LENGTH, DecodedBlock, UsageEvent
 from metering.formats.blocks import BlockDecoder, RawBlock
 from metering.formats.cloudevents import native_from_cloudevent
 from metering.formats.native import NativeReader

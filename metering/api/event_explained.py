@@ -9,9 +9,9 @@ from metering.api.event_models import LoggedEventAnswer
 from metering.api.events import event_answer
 from metering.api.fields import AccountParameter, Answer, instant_field, nano_usd, usd
 from metering.api.openapi import problems
-from metering.domain.events import MAX_ID_LENGTH, MAX_NAME_LENGTH
 from metering.domain.instants import format_instant, format_month
-from metering.domain.statements import unit_of
+from metering.domain.statements.statements import unit_of
+from metering.domain.usage.events import MAX_ID_LENGTH, MAX_NAME_LENGTH
 from metering.operations.explain_charge import (
     AmbiguousEventError,
     ExplainedCharge,

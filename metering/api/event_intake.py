@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from metering.api.event_bodies import LogFormat, ReadBody, SentBody, format_of, read_events, sent_body
-from metering.domain.batches import Batch, BatchBuilder
-from metering.domain.outcomes import BatchResult
+from metering.domain.usage.batches import Batch, BatchBuilder
+from metering.domain.usage.outcomes import BatchResult
 from metering.formats.options import DecodeOptions
 from metering.operations.ingest import Origin
 from metering.operations.open_service import Service

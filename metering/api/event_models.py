@@ -5,9 +5,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from metering.api.fields import Answer, instant_field, nano_usd, next_cursor_field, usd
-from metering.domain.events import MAX_NAME_LENGTH, MAX_TAGS
-from metering.domain.outcomes import Outcome
-from metering.domain.statements import described
+from metering.domain.statements.statements import described
+from metering.domain.usage.events import MAX_NAME_LENGTH, MAX_TAGS
+from metering.domain.usage.outcomes import Outcome
 from pricing.money import MAX_CHARGE_NANO
 from pricing.quantities import ALL_KINDS, MAX_QUANTITY
 

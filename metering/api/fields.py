@@ -10,8 +10,8 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from metering.domain.events import MAX_NAME_LENGTH
 from metering.domain.texts import control_character
+from metering.domain.usage.events import MAX_NAME_LENGTH
 
 MAX_PAGE = 1_000
 DEFAULT_PAGE = 100

@@ -10,9 +10,9 @@ from metering.api.fields import DEFAULT_PAGE, AccountParameter, CursorParameter,
 from metering.api.openapi import problems
 from metering.api.reconciliation_answers import ImportedInvoiceAnswer, InvoiceAnswer, InvoicePage
 from metering.domain.errors import NotFoundError
-from metering.domain.events import MAX_NAME_LENGTH
 from metering.domain.instants import month_start, next_month
 from metering.domain.reconciliation.records import Invoice
+from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.exports.reconciliation_json import invoice_json
 from metering.invoices import FORMATS
 from metering.invoices.reading import ReadOptions

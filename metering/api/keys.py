@@ -15,10 +15,10 @@ from metering.api.fields import (
     next_cursor_field,
 )
 from metering.api.openapi import problems
-from metering.domain.api_keys import ApiKey
+from metering.domain.accounts.api_keys import ApiKey
 from metering.domain.errors import NotFoundError
-from metering.domain.events import MAX_NAME_LENGTH
 from metering.domain.instants import format_instant
+from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.manage_accounts import show_account_by_id
 from metering.operations.manage_keys import NewKey, create_key, list_keys, revoke_key
 from metering.operations.open_service import Service

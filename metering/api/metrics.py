@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import metering
 from metering.api.openapi import problems
-from metering.domain.api_keys import METRICS
+from metering.domain.accounts.api_keys import METRICS
 from metering.operations.observe_service import Observation, observe_service
 from metering.operations.open_service import Service
 from metering.runtime.metrics import Metrics

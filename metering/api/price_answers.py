@@ -7,9 +7,9 @@ from fastapi import Query
 from pydantic import Field
 
 from metering.api.fields import Answer, instant_field
-from metering.domain.events import MAX_NAME_LENGTH
 from metering.domain.instants import format_instant
-from metering.domain.statements import unit_of
+from metering.domain.statements.statements import unit_of
+from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.manage_accounts import show_account_by_id
 from metering.operations.open_service import Service
 from metering.operations.show_prices import PriceShown

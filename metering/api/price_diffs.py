@@ -24,9 +24,9 @@ from metering.api.price_answers import (
     price_of_quantity,
     shown_instant,
 )
-from metering.domain.events import MAX_NAME_LENGTH
 from metering.domain.instants import format_instant
-from metering.domain.model_names import provider_name
+from metering.domain.usage.events import MAX_NAME_LENGTH
+from metering.domain.usage.model_names import provider_name
 from metering.operations.compare_prices import DiffQuery, ListedChange, compare_prices
 from metering.web import query
 from metering.web.cursors import read_cursor, write_cursor

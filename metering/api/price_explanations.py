@@ -17,7 +17,7 @@ from metering.api.price_answers import (
     shown_instant,
     tier_answers,
 )
-from metering.domain.events import MAX_NAME_LENGTH, UNKNOWN
+from metering.domain.usage.events import MAX_NAME_LENGTH, UNKNOWN
 from metering.operations.explain_price import ExplainedPrice, PriceQuestion, explain_price
 from metering.web import query
 from metering.web.principal import Reader, ServiceNow

@@ -21,9 +21,9 @@ from metering.api.price_answers import (
     shown_instant,
     tier_answers,
 )
-from metering.domain.events import MAX_NAME_LENGTH
 from metering.domain.instants import format_instant
-from metering.domain.model_names import provider_name
+from metering.domain.usage.events import MAX_NAME_LENGTH
+from metering.domain.usage.model_names import provider_name
 from metering.operations.show_prices import HistoryQuery, price_history
 from metering.web import query
 from metering.web.cursors import read_cursor, write_cursor

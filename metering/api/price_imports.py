@@ -8,8 +8,8 @@ from pydantic import Field
 
 from metering.api.fields import AccountParameter, Answer, Asked, nano_usd, usd
 from metering.api.openapi import problems
-from metering.domain.events import MAX_NAME_LENGTH
-from metering.domain.model_names import provider_name
+from metering.domain.usage.events import MAX_NAME_LENGTH
+from metering.domain.usage.model_names import provider_name
 from metering.operations.discount_prices import DiscountAsked, discount_prices
 from metering.operations.import_prices import Sheet, import_prices
 from metering.web import query

@@ -19,8 +19,8 @@ from metering.api.price_answers import (
     shown_instant,
     table_answer,
 )
-from metering.domain.events import MAX_NAME_LENGTH
 from metering.domain.instants import format_instant
+from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.show_prices import PriceQuery, PriceShown, list_tables, prices_at
 from metering.web import query
 from metering.web.cursors import read_cursor, write_cursor

@@ -5,9 +5,9 @@ from pydantic import Field
 
 from metering.api.fields import Answer, Asked, instant_field, nano_usd, usd
 from metering.api.openapi import problems
-from metering.domain.events import MAX_NAME_LENGTH
+from metering.domain.charges.rerating import Effect, Examined, RerateScope
 from metering.domain.instants import format_instant, format_month
-from metering.domain.rerating import Effect, Examined, RerateScope
+from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.manage_accounts import show_account_by_id
 from metering.operations.open_service import Service
 from metering.operations.rerate import continue_rerate, preview_rerate, start_rerate

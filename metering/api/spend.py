@@ -7,8 +7,7 @@ from pydantic import Field
 
 from metering.api.fields import AccountParameter, Answer, EndParameter, StartParameter, instant_field, nano_usd, usd
 from metering.api.openapi import problems
-from metering.domain.instants import format_instant
-from metering.domain.spend import (
+from metering.domain.charges.spend import (
     DIMENSIONS,
     TAG_PREFIX,
     Granularity,
@@ -17,6 +16,7 @@ from metering.domain.spend import (
     SpendQueryError,
     SpendRow,
 )
+from metering.domain.instants import format_instant
 from metering.operations.open_service import Service
 from metering.operations.query_spend import query_spend
 from metering.web import query

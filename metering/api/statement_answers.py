@@ -7,7 +7,7 @@ from pydantic import Field
 from metering.api.credits import MonthOfCredits
 from metering.api.fields import Answer, instant_field, nano_usd, next_cursor_field, usd
 from metering.api.plans import PlanOfMonth
-from metering.domain.statements import Flag, LineKind, Statement
+from metering.domain.statements.statements import Flag, LineKind, Statement
 from metering.exports.statement_json import statement_json, statement_summary
 
 _ORIGIN = "The closed month that it corrects, or in which the requests were made; null for the statement's own."

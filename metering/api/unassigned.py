@@ -15,9 +15,9 @@ from metering.api.fields import (
     usd,
 )
 from metering.api.openapi import problems
-from metering.domain.assigning import Assigned, AssignScope, Moved
-from metering.domain.events import MAX_NAME_LENGTH
 from metering.domain.instants import format_instant, format_month
+from metering.domain.usage.assigning import Assigned, AssignScope, Moved
+from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.assign_usage import assign_usage, list_unassigned, preview_assignment
 from metering.storage.unassigned_usage import UnassignedUsage
 from metering.web import query

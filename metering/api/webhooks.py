@@ -16,9 +16,9 @@ from metering.api.fields import (
     next_cursor_field,
 )
 from metering.api.openapi import problems
-from metering.domain.alert_types import ALERT_TYPES
-from metering.domain.events import MAX_NAME_LENGTH
+from metering.domain.alerts.alert_types import ALERT_TYPES
 from metering.domain.instants import format_instant
+from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.manage_webhooks import (
     DEFAULT_OVERLAP_HOURS,
     LONGEST_DESCRIPTION,

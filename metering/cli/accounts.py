@@ -11,9 +11,9 @@ from metering.cli.output import Cell, Column, print_json, print_table, remark, s
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
 from metering.cli.unassigned import assign, unassigned
-from metering.domain.events import PROVIDER_KEY, ROUTED, SERVERLESS, UNKNOWN
+from metering.domain.accounts.plan_history import FREE, PlanChange, not_known_of
 from metering.domain.instants import first_date, format_instant, month_of
-from metering.domain.plan_history import FREE, PlanChange, not_known_of
+from metering.domain.usage.events import PROVIDER_KEY, ROUTED, SERVERLESS, UNKNOWN
 from metering.operations.manage_accounts import (
     change_account,
     declare_account,

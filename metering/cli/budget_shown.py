@@ -6,9 +6,9 @@ from typing import Any
 from metering.cli.output import Cell, Column, print_table, say
 from metering.cli.plain_text import plain
 from metering.domain.amounts import money, shown_cents, shown_nano
-from metering.domain.budget_state import BudgetState
-from metering.domain.budgets import BudgetTerms, Scope
-from metering.domain.forecasts import Method
+from metering.domain.budgets.budget_state import BudgetState
+from metering.domain.budgets.budgets import BudgetTerms, Scope
+from metering.domain.budgets.forecasts import Method
 from metering.domain.instants import date_of, format_instant
 from metering.operations.manage_budgets import BudgetView
 from metering.storage.budgets import BudgetRow

@@ -11,9 +11,9 @@ from metering.cli.invocation import Invocation
 from metering.cli.output import print_json, remark, say
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
-from metering.domain.budgets import FULL, Action, Basis, BudgetTerms, Scope, canonical_scope, changed
+from metering.domain.budgets.budgets import FULL, Action, Basis, BudgetTerms, Scope, canonical_scope, changed
+from metering.domain.budgets.periods import Window
 from metering.domain.instants import day_number
-from metering.domain.periods import Window
 from metering.operations.check_scope import check_scope
 from metering.operations.manage_budgets import (
     BudgetView,

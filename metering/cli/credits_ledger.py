@@ -8,7 +8,7 @@ from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
 from metering.domain.amounts import money, shown_nano
-from metering.domain.credits import INCLUDED, CreditGrant
+from metering.domain.credits.credits import INCLUDED, CreditGrant
 from metering.domain.instants import format_instant, format_month, month_of
 from metering.exports.statement_json import grant_json
 from metering.operations.show_credit_ledger import CreditsAt, LedgerRow, credits_at, show_ledger

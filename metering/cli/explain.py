@@ -11,10 +11,10 @@ from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
 from metering.domain.amounts import money, shown_nano, shown_pico
-from metering.domain.events import PriceGrade, QuantityGrade
+from metering.domain.charges.quoted_prices import price_in_words
 from metering.domain.instants import format_instant, format_month
-from metering.domain.quoted_prices import price_in_words
-from metering.domain.statements import described, unit_of
+from metering.domain.statements.statements import described, unit_of
+from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.operations.explain_charge import ExplainedCharge, LedgerEntry, entry_name, explain_charge
 from metering.operations.list_events import LoggedEvent
 from metering.operations.manage_accounts import show_account

@@ -2,8 +2,8 @@
 
 from metering.cli.plain_text import plain
 from metering.cli.price_words import since
-from metering.domain.events import UNKNOWN
-from metering.domain.model_names import PROVIDERS, provider_name
+from metering.domain.usage.events import UNKNOWN
+from metering.domain.usage.model_names import PROVIDERS, provider_name
 from metering.operations.explain_price import ExplainedPrice
 from pricing.explain import Explanation, Reason
 from pricing.names import NameMatch, ResolvedName

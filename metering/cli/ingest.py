@@ -18,11 +18,11 @@ from metering.cli.output import print_json, remark
 from metering.cli.plain_text import plain
 from metering.cli.root import BAD_USAGE, INTERRUPTED, stop
 from metering.cli.session import open_session
+from metering.domain.accounts.plan_history import PlanChange, not_known_of
+from metering.domain.charges.spend import Granularity, SpendQuery
 from metering.domain.errors import AlreadyExistsError, LogFormatError, NotFoundError
-from metering.domain.events import PROVIDER_KEY, ROUTED, SERVERLESS
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, date_of, day_of
-from metering.domain.plan_history import PlanChange, not_known_of
-from metering.domain.spend import Granularity, SpendQuery
+from metering.domain.usage.events import PROVIDER_KEY, ROUTED, SERVERLESS
 from metering.formats.csv_columns import MAPPABLE_FIELDS
 from metering.formats.detect import Format
 from metering.formats.options import DecodeOptions

@@ -8,7 +8,7 @@ from metering.cli.ingest_inputs import Input
 from metering.cli.output import Cell, Column, print_table, say
 from metering.cli.plain_text import plain
 from metering.domain.errors import DomainError
-from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
+from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome
 
 SHOWN_ITEMS = 10
 SHOWN_FIELDS = 8

@@ -7,7 +7,7 @@ from metering.cli.invocation import Invocation
 from metering.cli.output import Column, print_json, print_table, remark, say
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
-from metering.domain.api_keys import ADMIN, INGEST, READ, SCOPES, ApiKey
+from metering.domain.accounts.api_keys import ADMIN, INGEST, READ, SCOPES, ApiKey
 from metering.domain.instants import format_instant
 from metering.operations.manage_accounts import show_account_by_id
 from metering.operations.manage_keys import NewKey, create_key, list_keys, revoke_key

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from metering.domain.instants import format_instant
-from metering.domain.statements import unit_of
+from metering.domain.statements.statements import unit_of
 from metering.operations.manage_accounts import list_accounts
 from metering.operations.open_service import Service
 from metering.operations.show_prices import PriceShown

@@ -12,9 +12,9 @@ from metering.cli.output import Cell, Column, print_json, print_table, remark, s
 from metering.cli.plain_text import plain
 from metering.cli.root import stop
 from metering.cli.session import open_session
+from metering.domain.charges.quoted_prices import price_in_words
 from metering.domain.instants import format_instant
-from metering.domain.quoted_prices import price_in_words
-from metering.domain.statements import described, unit_of
+from metering.domain.statements.statements import described, unit_of
 from metering.operations.accept_sync import accept_sync
 from metering.operations.list_syncs import list_syncs, show_sync
 from metering.operations.open_service import Service

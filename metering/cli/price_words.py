@@ -1,9 +1,9 @@
 """A price as people read it: per million tokens, per second or hour of time, per image; whose it is, and since when."""
 
 from metering.domain.amounts import shown_pico
+from metering.domain.charges.quoted_prices import price_in_words
 from metering.domain.instants import MICROS_PER_DAY, format_instant
-from metering.domain.quoted_prices import price_in_words
-from metering.domain.statements import described
+from metering.domain.statements.statements import described
 from pricing.rates import Rate
 from pricing.tables import Layer
 

@@ -11,10 +11,10 @@ from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.price_json import known_at_json, price_of_quantity
 from metering.cli.session import open_session
 from metering.cli.unknown_names import remark_unknown
+from metering.domain.charges.quoted_prices import price_in_words
 from metering.domain.instants import format_instant
-from metering.domain.model_names import provider_name
-from metering.domain.quoted_prices import price_in_words
-from metering.domain.statements import described
+from metering.domain.statements.statements import described
+from metering.domain.usage.model_names import provider_name
 from metering.operations.compare_prices import DiffQuery, ListedChange, compare_prices
 from metering.operations.list_names import listed_names
 from metering.operations.manage_accounts import show_account

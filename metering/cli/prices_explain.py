@@ -12,10 +12,10 @@ from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.price_json import known_at_json, tiers_json
 from metering.cli.price_words import rate_in_words, since, whose
 from metering.cli.session import open_session
-from metering.domain.events import ROUTES, UNKNOWN
+from metering.domain.charges.quoted_prices import price_in_words
 from metering.domain.instants import format_instant
-from metering.domain.quoted_prices import price_in_words
-from metering.domain.statements import described
+from metering.domain.statements.statements import described
+from metering.domain.usage.events import ROUTES, UNKNOWN
 from metering.operations.explain_price import ExplainedPrice, PriceQuestion, explain_price
 from pricing.explain import Explanation
 from pricing.precedence import Word

@@ -12,7 +12,7 @@ from metering.cli.price_json import Names, account_names, known_at_json, shared_
 from metering.cli.price_words import PER_MILLION_KINDS, per_million, rate_in_words, since, tier_in_words, whose
 from metering.cli.session import open_session
 from metering.domain.instants import format_instant
-from metering.domain.model_names import provider_name
+from metering.domain.usage.model_names import provider_name
 from metering.operations.show_prices import HistoryQuery, price_history
 from pricing.history import PriceVersion
 from pricing.rates import Rate

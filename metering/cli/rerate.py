@@ -12,8 +12,8 @@ from metering.cli.rerate_runs import run_json, show_runs
 from metering.cli.session import open_session
 from metering.cli.unknown_names import remark_unknown
 from metering.domain.amounts import money, shown_nano
+from metering.domain.charges.rerating import Effect, EffectKey, Examined, RerateScope
 from metering.domain.instants import format_month
-from metering.domain.rerating import Effect, EffectKey, Examined, RerateScope
 from metering.operations.list_names import used_names
 from metering.operations.manage_accounts import list_accounts, show_account
 from metering.operations.open_service import Service

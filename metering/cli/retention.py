@@ -15,7 +15,7 @@ from metering.cli.output import Column, console, print_json, print_table, say
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
 from metering.domain.instants import format_instant, format_month
-from metering.domain.retention import EventMonth
+from metering.domain.usage.retention import EventMonth
 from metering.operations.export_events import EventExport, export_events
 from metering.operations.open_service import Service
 from metering.operations.retire_month import Retired, check_retirable, list_event_months, retire_month

@@ -12,8 +12,16 @@ from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
 from metering.domain.amounts import money, shown_nano
+from metering.domain.charges.spend import (
+    DIMENSIONS,
+    TAG_PREFIX,
+    Granularity,
+    PeriodBasis,
+    SpendQuery,
+    SpendQueryError,
+    SpendRow,
+)
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_instant, month_of, month_start, next_month
-from metering.domain.spend import DIMENSIONS, TAG_PREFIX, Granularity, PeriodBasis, SpendQuery, SpendQueryError, SpendRow
 from metering.operations.manage_accounts import show_account
 from metering.operations.query_spend import query_spend
 from pricing.quantities import ALL_KINDS, Quantities

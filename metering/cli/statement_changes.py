@@ -7,8 +7,8 @@ from metering.cli.invocation import Invocation
 from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.plain_text import plain
 from metering.cli.session import open_session
-from metering.domain.adjustments import Adjustment
 from metering.domain.amounts import money, shown_nano
+from metering.domain.credits.adjustments import Adjustment
 from metering.domain.instants import format_instant, format_month
 from metering.operations.adjust_account import adjust_account, list_adjustments
 from metering.operations.check_reopened import Correction, Reopened, check_reopened

@@ -7,9 +7,9 @@ from metering.cli.amounts import UNKNOWN_AMOUNT
 from metering.cli.output import Cell, Column, print_table, say
 from metering.cli.plain_text import plain
 from metering.domain.amounts import shown_cents, shown_nano, shown_pico
+from metering.domain.charges.quoted_prices import price_in_words, quantity_in_words
 from metering.domain.instants import format_instant, format_month
-from metering.domain.quoted_prices import price_in_words, quantity_in_words
-from metering.domain.statements import Flag, LineKind, OutsideUsage, Statement, StatementLine, described
+from metering.domain.statements.statements import Flag, LineKind, OutsideUsage, Statement, StatementLine, described
 
 _COLUMNS = (Column("", "name"), Column("quantity", "count"), Column("price", "count"), Column("USD", "money"))
 _OF_A_MODEL = (LineKind.USAGE, LineKind.ROUNDING, LineKind.REPORTED)

@@ -13,9 +13,9 @@ from metering.cli.statement_changes import adjust, adjustments, reopen_check
 from metering.cli.statement_table import show_statement_table, summary_row
 from metering.cli.statements_export import export
 from metering.domain.amounts import shown_cents
+from metering.domain.charges.spend import Granularity, PeriodBasis, SpendQuery
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_month, month_of, month_start, next_month
-from metering.domain.spend import Granularity, PeriodBasis, SpendQuery
-from metering.domain.statements import CLOSED, DRAFT, Statement
+from metering.domain.statements.statements import CLOSED, DRAFT, Statement
 from metering.exports.statement_json import statement_json, statement_summary
 from metering.operations.close_due import NotClosed, close_due_months
 from metering.operations.close_month import Closing, close_month

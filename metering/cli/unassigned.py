@@ -14,8 +14,8 @@ from metering.cli.plain_text import plain
 from metering.cli.price_words import since
 from metering.cli.session import open_session
 from metering.domain.amounts import money, shown_nano
-from metering.domain.assigning import Assigned, AssignScope, Moved, MoveKey
 from metering.domain.instants import format_instant, format_month
+from metering.domain.usage.assigning import Assigned, AssignScope, Moved, MoveKey
 from metering.operations.assign_usage import assign_usage, list_unassigned, preview_assignment
 from metering.storage.unassigned_usage import UnassignedUsage
 

@@ -12,7 +12,7 @@ from metering.cli.price_words import since
 from metering.cli.root import stop
 from metering.cli.session import open_session
 from metering.cli.webhook_json import delivery_json
-from metering.domain.webhooks import DELIVERED, FINISHED, STATUSES
+from metering.domain.alerts.webhooks import DELIVERED, FINISHED, STATUSES
 from metering.operations.list_deliveries import Delivery, list_deliveries
 from metering.operations.redeliver import redeliver as send_again
 from metering.operations.redeliver import redeliver_one

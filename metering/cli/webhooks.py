@@ -11,9 +11,9 @@ from metering.cli.plain_text import plain
 from metering.cli.session import open_session
 from metering.cli.webhook_deliveries import deliveries, redeliver, test
 from metering.cli.webhook_json import endpoint_json
-from metering.domain.alert_types import ALERT_TYPES
+from metering.domain.alerts.alert_types import ALERT_TYPES
+from metering.domain.alerts.webhook_messages import FORMATS, STANDARD
 from metering.domain.instants import format_instant
-from metering.domain.webhook_messages import FORMATS, STANDARD
 from metering.operations.manage_webhooks import (
     DEFAULT_OVERLAP_HOURS,
     MAX_OVERLAP_HOURS,

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from metering.domain.amounts import shown_cents, shown_nano, shown_pico
+from metering.domain.charges.quoted_prices import price_in_words, quantity_in_words
 from metering.domain.instants import days_in, first_date, format_instant, format_month
-from metering.domain.quoted_prices import price_in_words, quantity_in_words
-from metering.domain.statements import Flag, LineKind, OutsideUsage, Statement, StatementLine, described
+from metering.domain.statements.statements import Flag, LineKind, OutsideUsage, Statement, StatementLine, described
 
 UNKNOWN_AMOUNT = "not known"
 FURTHER_FEE = "Further fee"

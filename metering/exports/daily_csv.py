@@ -8,10 +8,18 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
-from metering.domain.events import PriceGrade, QuantityGrade
 from metering.domain.instants import date_of, format_month
-from metering.domain.month_detail import DailyUsage, MonthDetail, Section, SeriesKey, origin_month_of, section_of, series_key
-from metering.domain.statements import LineKind, Statement, unit_of
+from metering.domain.statements.month_detail import (
+    DailyUsage,
+    MonthDetail,
+    Section,
+    SeriesKey,
+    origin_month_of,
+    section_of,
+    series_key,
+)
+from metering.domain.statements.statements import LineKind, Statement, unit_of
+from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.exports.csv_text import csv_fields, inert, joined_chunks
 from metering.exports.errors import ExportSumError
 from metering.exports.statement_csv import CURRENCY, yes_or_no

@@ -7,7 +7,7 @@ in units of 1e-24 dollars: twelve decimals of the price times twelve of the quan
 
 from functools import lru_cache
 
-from metering.domain.statements import unit_of
+from metering.domain.statements.statements import unit_of
 from pricing.money import PICO_PER_USD, divide_half_away
 
 DECIMALS = 12

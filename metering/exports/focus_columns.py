@@ -7,7 +7,7 @@ them stays. docs/focus.md says where each value comes from.
 from enum import StrEnum
 
 from metering.domain.instants import date_of, first_date, format_month, next_month
-from metering.domain.statements import Statement
+from metering.domain.statements.statements import Statement
 from metering.exports.csv_text import Cell, csv_fields, inert
 
 

@@ -6,8 +6,8 @@ The BilledCost of all rows adds up to the statement's total, exactly; where it w
 from collections.abc import Iterator
 
 from metering.domain.instants import format_month
-from metering.domain.month_detail import MonthDetail
-from metering.domain.statements import LineKind, Statement, StatementLine
+from metering.domain.statements.month_detail import MonthDetail
+from metering.domain.statements.statements import LineKind, Statement, StatementLine
 from metering.exports.csv_text import inert, joined_chunks
 from metering.exports.errors import ExportSumError
 from metering.exports.focus_amounts import EXACT_PER_PICO, exact_usd, pico_usd

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
-from metering.domain.events import PriceGrade, QuantityGrade
-from metering.domain.month_detail import DailyUsage, MonthDetail, Section, origin_month_of, section_of, series_key
-from metering.domain.series import OTHER
-from metering.domain.statements import LineKind, described
+from metering.domain.statements.month_detail import DailyUsage, MonthDetail, Section, origin_month_of, section_of, series_key
+from metering.domain.statements.statements import LineKind, described
+from metering.domain.usage.events import PriceGrade, QuantityGrade
+from metering.domain.usage.series import OTHER
 from metering.exports.csv_text import inert
 from metering.exports.focus_amounts import EXACT_PER_PICO, exact_usd, pico_usd, priced, unit_name
 from metering.exports.focus_columns import Row, correction, day_fields, line, pasted

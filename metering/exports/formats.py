@@ -6,7 +6,7 @@ from functools import partial
 from importlib import import_module
 
 from metering.domain.errors import DomainError
-from metering.domain.month_detail import MonthDetail
+from metering.domain.statements.month_detail import MonthDetail
 from metering.exports.focus_columns import FocusVersion
 
 

@@ -7,8 +7,8 @@ follows it, told apart by ``section``. docs/exports.md says what each column hol
 from collections.abc import Callable, Iterable, Iterator
 
 from metering.domain.instants import format_instant, format_month
-from metering.domain.month_detail import MonthDetail, Section
-from metering.domain.statements import OutsideUsage, Statement, StatementLine, unit_of
+from metering.domain.statements.month_detail import MonthDetail, Section
+from metering.domain.statements.statements import OutsideUsage, Statement, StatementLine, unit_of
 from metering.exports.csv_text import Cell, csv_chunks, inert
 from pricing.money import format_nano, format_pico
 from pricing.quantities import ALL_KINDS, REQUESTS

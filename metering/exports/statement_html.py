@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from importlib.resources import files
 
-from metering.domain.month_detail import MonthDetail
+from metering.domain.statements.month_detail import MonthDetail
 from metering.exports.bill import CLOSING_WORDS, Bill, BillRow, ModelRows, OutsideRow, bill_of, with_sign
 
 _STYLE = files("metering.exports").joinpath("statement.css").read_text(encoding="utf-8")

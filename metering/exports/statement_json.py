@@ -8,12 +8,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from metering.domain.accounts.plan_history import FeeLine, PlanMonth
 from metering.domain.amounts import money
-from metering.domain.credits import CreditGrant, MonthCredits
+from metering.domain.credits.credits import CreditGrant, MonthCredits
 from metering.domain.instants import format_instant, format_month
-from metering.domain.month_detail import MonthDetail
-from metering.domain.plan_history import FeeLine, PlanMonth
-from metering.domain.statements import OutsideUsage, Statement, StatementLine, unit_of
+from metering.domain.statements.month_detail import MonthDetail
+from metering.domain.statements.statements import OutsideUsage, Statement, StatementLine, unit_of
 from pricing.money import NANO_PER_CENT, PICO_PER_CENT, format_cents, format_pico
 from pricing.quantities import ALL_KINDS
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from metering.domain.month_detail import MonthDetail
+from metering.domain.statements.month_detail import MonthDetail
 from metering.exports.bill import CLOSING_WORDS, Bill, BillRow, ModelRows, OutsideRow, bill_of, with_sign
 from metering.exports.pdf_sheet import BOLD, FIXED, INK, LEFT, MARK, RIGHT, SOFT, Sheet, fitting, folded
 

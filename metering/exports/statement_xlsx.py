@@ -13,7 +13,7 @@ from typing import Any
 import xlsxwriter
 
 from metering.domain.instants import format_month
-from metering.domain.month_detail import MonthDetail
+from metering.domain.statements.month_detail import MonthDetail
 from metering.exports.csv_text import Cell
 from metering.exports.statement_csv import COLUMNS, statement_rows
 

@@ -10,8 +10,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from metering.domain.errors import LogFormatError, RecordError
-from metering.domain.events import DecodedBlock, DecodedEvent, Position, RejectedRecord
-from metering.domain.identity import fingerprint_of, raw_digest
+from metering.domain.usage.events import DecodedBlock, DecodedEvent, Position, RejectedRecord
+from metering.domain.usage.identity import fingerprint_of, raw_digest
 from metering.formats.csv_columns import CsvReader
 from metering.formats.items import split_items
 from metering.formats.native import NativeReader

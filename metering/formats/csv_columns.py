@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from metering.domain.errors import LogFormatError, RecordError
-from metering.domain.events import UsageEvent, kept_fields
+from metering.domain.usage.events import UsageEvent, kept_fields
 from metering.formats.event_times import latency_micros, start_of
 from metering.formats.openai_usage import split_prompt
 from metering.formats.reading import Reading

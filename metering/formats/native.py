@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import astuple
 
 from metering.domain.errors import RecordError
-from metering.domain.events import (
+from metering.domain.usage.events import (
     MAX_NAME_LENGTH,
     MAX_TAG_VALUE_LENGTH,
     MAX_TAGS,

@@ -11,8 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from metering.domain.errors import RecordError
-from metering.domain.events import ROUTED, SERVERLESS, UsageEvent, kept_fields
 from metering.domain.instants import to_micros
+from metering.domain.usage.events import ROUTED, SERVERLESS, UsageEvent, kept_fields
 from metering.formats.event_times import latency_micros, start_of
 from metering.formats.json_records import json_object
 from metering.formats.openai_exchange import (

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from metering.domain.model_names import PROVIDERS, provider_name
+from metering.domain.usage.model_names import PROVIDERS, provider_name
 from metering.formats.json_records import nested_json
 
 ROUTER_HOST = "router.huggingface.co"

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from metering.domain.events import UsageEvent
+from metering.domain.usage.events import UsageEvent
 from metering.formats.event_times import EventTimes
 from metering.formats.options import DecodeOptions
 from metering.formats.record_fields import route_field

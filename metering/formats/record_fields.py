@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from metering.domain.errors import RecordError
-from metering.domain.events import MAX_ID_LENGTH, MAX_TAG_VALUE_LENGTH, MAX_TAGS, ROUTES, UNKNOWN, QuantityGrade
-from metering.domain.model_names import provider_name, split_model
+from metering.domain.usage.events import MAX_ID_LENGTH, MAX_TAG_VALUE_LENGTH, MAX_TAGS, ROUTES, UNKNOWN, QuantityGrade
+from metering.domain.usage.model_names import provider_name, split_model
 from metering.formats.json_records import json_type
 from pricing.errors import InvalidQuantityError
 from pricing.money import MAX_CHARGE_NANO, NANO_PER_USD, divide_up

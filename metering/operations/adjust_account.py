@@ -5,11 +5,11 @@ It stands on the statement of its month, or, when that is closed, on the first o
 
 from sqlalchemy import Connection, Engine
 
-from metering.domain.adjustments import Adjustment
-from metering.domain.billing_months import billing_month_of
+from metering.domain.credits.adjustments import Adjustment
 from metering.domain.errors import AlreadyExistsError, DomainError
-from metering.domain.events import MAX_NAME_LENGTH
 from metering.domain.instants import format_month, month_of
+from metering.domain.statements.billing_months import billing_month_of
+from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.steps.find_account import find_account
 from metering.storage.accounts import UNASSIGNED_ID, UNASSIGNED_NAME
 from metering.storage.adjustments import adjustments_of, insert_adjustment

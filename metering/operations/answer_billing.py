@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Engine
 
 from metering.domain.errors import DomainError
-from metering.domain.events import BILLED_ROUTES, MAX_ID_LENGTH, PriceGrade, QuantityGrade
 from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR
+from metering.domain.usage.events import BILLED_ROUTES, MAX_ID_LENGTH, PriceGrade, QuantityGrade
 from metering.storage.billing_answers import (
     AskedRequest,
     answered,

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection, Engine
 
-from metering.domain.assigning import Assigned, AssignScope
 from metering.domain.errors import DomainError
+from metering.domain.usage.assigning import Assigned, AssignScope
 from metering.operations.ingest import IngestSettings
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.count_in_account import Counted, count_in_account, look_in_account

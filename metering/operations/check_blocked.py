@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Engine
 
-from metering.domain.budgets import Action
+from metering.domain.budgets.budgets import Action
 from metering.operations.steps.account_spend import AccountSpend, SeriesValues
 from metering.operations.steps.budget_states import state_of
 from metering.storage.budgets import BudgetRow, current_budgets

@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from metering.domain.account_books import AccountBooks, open_months
-from metering.domain.credit_ledger import EntryKind
+from metering.domain.accounts.plan_history import PlanMonth, plan_month
+from metering.domain.credits.credit_ledger import EntryKind
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import format_month, month_of, next_month
-from metering.domain.plan_history import PlanMonth, plan_month
-from metering.domain.statements import Statement
+from metering.domain.statements.account_books import AccountBooks, open_months
+from metering.domain.statements.statements import Statement
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books, stored_statement
 from metering.storage.database import reading

@@ -2,8 +2,8 @@
 
 from sqlalchemy import Engine
 
-from metering.domain.budgets import Scope
-from metering.domain.spend import TAG_PREFIX
+from metering.domain.budgets.budgets import Scope
+from metering.domain.charges.spend import TAG_PREFIX
 from metering.storage.database import reading
 from metering.storage.price_tables import names_in_rates
 from metering.storage.series import names_in_series

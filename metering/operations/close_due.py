@@ -14,7 +14,7 @@ from sqlalchemy.exc import StatementError
 
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_month, next_month
-from metering.domain.statements import Statement
+from metering.domain.statements.statements import Statement
 from metering.operations.close_month import Closing, close_month, refuse_unpriced
 from metering.operations.close_settings import close_due
 from metering.operations.steps.first_months import first_months

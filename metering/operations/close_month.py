@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
-from metering.domain.account_books import AccountBooks, BookedMonth
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_month, month_start, next_month
-from metering.domain.statement_record import canonical_form, digest_of, record_of
-from metering.domain.statements import OutsideUsage, Statement
+from metering.domain.statements.account_books import AccountBooks, BookedMonth
+from metering.domain.statements.statement_record import canonical_form, digest_of, record_of
+from metering.domain.statements.statements import OutsideUsage, Statement
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import booked_month, drafted, read_books, stored_statement

@@ -11,8 +11,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from metering.domain.batches import Batch
-from metering.domain.outcomes import BatchResult
+from metering.domain.usage.batches import Batch
+from metering.domain.usage.outcomes import BatchResult
 from metering.operations.ingest import Ingester, Origin, PreparedBatch
 
 COMMIT_EVENTS = 20_000

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
+from metering.domain.alerts.webhook_messages import body_of
+from metering.domain.alerts.webhook_retries import is_given_up, next_attempt_at
+from metering.domain.alerts.webhooks import DELIVERED, FAILED, FAILING, GONE, PENDING
 from metering.domain.instants import MICROS_PER_SECOND
-from metering.domain.webhook_messages import body_of
-from metering.domain.webhook_retries import is_given_up, next_attempt_at
-from metering.domain.webhooks import DELIVERED, FAILED, FAILING, GONE, PENDING
 from metering.operations.steps.disable_endpoint import disable_endpoint
 from metering.outbound.post import Posted
 from metering.storage.database import reading, writing_beside_others

@@ -10,10 +10,10 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.errors import DomainError, NotFoundError
-from metering.domain.events import PriceGrade
-from metering.domain.identity import stored_under
 from metering.domain.instants import format_month
-from metering.domain.retention import EventsRetiredError
+from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.identity import stored_under
+from metering.domain.usage.retention import EventsRetiredError
 from metering.operations.list_events import LoggedEvent, logged_events
 from metering.operations.steps.unpriced import unpriced_among
 from metering.storage.assigned_events import assigned_among

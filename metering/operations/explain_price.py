@@ -3,9 +3,9 @@
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from metering.domain.charging import route_of
-from metering.domain.events import ROUTED, SERVERLESS, UNKNOWN
-from metering.domain.model_names import provider_name, split_model
+from metering.domain.usage.charging import route_of
+from metering.domain.usage.events import ROUTED, SERVERLESS, UNKNOWN
+from metering.domain.usage.model_names import provider_name, split_model
 from metering.operations.steps.find_account import find_account
 from metering.storage.accounts import AccountRow
 from metering.storage.database import reading

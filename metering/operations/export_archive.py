@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import format_month
-from metering.domain.statements import Statement
+from metering.domain.statements.statements import Statement
 from metering.exports.csv_text import Cell, csv_chunks, inert
 from metering.exports.formats import ExportFormat
 from metering.exports.statement_csv import CURRENCY

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine
 
 import metering
 from metering.domain.instants import format_month
-from metering.domain.month_detail import MonthDetail
-from metering.domain.statements import Statement
+from metering.domain.statements.month_detail import MonthDetail
+from metering.domain.statements.statements import Statement
 from metering.exports.formats import ExportFormat
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account

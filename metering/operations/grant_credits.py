@@ -6,13 +6,13 @@ from dataclasses import replace
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from metering.domain.account_books import AccountBooks
-from metering.domain.credit_ledger import EntryKind, LedgerEntry
-from metering.domain.credits import ANY_COMPUTE, GRANTED_KINDS, INFERENCE_ONLY, CreditGrant, MonthCredits
+from metering.domain.accounts.plan_history import PlanMonth, plan_month
+from metering.domain.credits.credit_ledger import EntryKind, LedgerEntry
+from metering.domain.credits.credits import ANY_COMPUTE, GRANTED_KINDS, INFERENCE_ONLY, CreditGrant, MonthCredits
+from metering.domain.credits.month_of_credits import IncludedCredit, LastingCredit, included_credit, lasting_credit
 from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.instants import month_of
-from metering.domain.month_of_credits import IncludedCredit, LastingCredit, included_credit, lasting_credit
-from metering.domain.plan_history import PlanMonth, plan_month
+from metering.domain.statements.account_books import AccountBooks
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books
 from metering.operations.steps.record_credits import record_entries

@@ -18,7 +18,6 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 from sqlalchemy import Connection, Engine
 
-from metering.domain.events import ROUTES, UNKNOWN
 from metering.domain.instants import MICROS_PER_SECOND, format_instant
 from metering.domain.reconciliation.invoices import (
     HUGGING_FACE,
@@ -30,6 +29,7 @@ from metering.domain.reconciliation.invoices import (
     routes_billed_by,
 )
 from metering.domain.reconciliation.records import Invoice
+from metering.domain.usage.events import ROUTES, UNKNOWN
 from metering.invoices.detect import BEGINNING, READERS, format_of
 from metering.invoices.reading import InvoiceHead, InvoiceReading, ReadOptions
 from metering.operations.steps.find_account import find_account

@@ -11,14 +11,14 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
-from metering.domain.batch_events import BatchEvent, BatchEvents
-from metering.domain.batches import Batch
 from metering.domain.errors import DomainError
-from metering.domain.events import RejectedRecord
-from metering.domain.identity import raw_digest
 from metering.domain.instants import MICROS_PER_DAY, month_of_day
-from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
-from metering.domain.series import DEFAULT_SERIES_CAP
+from metering.domain.usage.batch_events import BatchEvent, BatchEvents
+from metering.domain.usage.batches import Batch
+from metering.domain.usage.events import RejectedRecord
+from metering.domain.usage.identity import raw_digest
+from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome
+from metering.domain.usage.series import DEFAULT_SERIES_CAP
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.charge_events import charge_events
 from metering.operations.steps.charged import Charged

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from metering.domain.batches import Batch
-from metering.domain.outcomes import BatchResult
+from metering.domain.usage.batches import Batch
+from metering.domain.usage.outcomes import BatchResult
 from metering.formats.blocks import RawBlock
 from metering.formats.detect import Detected, Format, detect_format
 from metering.formats.options import DecodeOptions

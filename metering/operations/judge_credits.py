@@ -11,7 +11,7 @@ from types import MappingProxyType
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
-from metering.domain.credits import INCLUDED
+from metering.domain.credits.credits import INCLUDED
 from metering.domain.instants import format_month, month_of, month_start
 from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import read_books

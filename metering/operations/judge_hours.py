@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Engine
 
-from metering.domain.anomalies import RECENT_HOURS, Usual, is_to_sum, usual_hour
+from metering.domain.budgets.anomalies import RECENT_HOURS, Usual, is_to_sum, usual_hour
 from metering.domain.instants import MICROS_PER_HOUR, format_instant
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.accounts import account_with_id

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from metering.domain.webhooks import STATUSES, WebhookError
+from metering.domain.alerts.webhooks import STATUSES, WebhookError
 from metering.operations.manage_webhooks import found_endpoint
 from metering.storage.database import reading
 from metering.storage.webhook_deliveries import AttemptRow, DeliveryQuestion, DeliveryRow, attempts_of

@@ -6,8 +6,8 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, Row
 
-from metering.domain.events import PriceGrade, QuantityGrade
-from metering.domain.series import OTHER
+from metering.domain.usage.events import PriceGrade, QuantityGrade
+from metering.domain.usage.series import OTHER
 from metering.operations.steps.require_events import require_events
 from metering.storage.database import reading
 from metering.storage.event_log import EventPosition, EventQuery, events_after

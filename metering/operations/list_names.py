@@ -3,7 +3,7 @@
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from metering.domain.series import OTHER
+from metering.domain.usage.series import OTHER
 from metering.operations.show_prices import list_tables
 from metering.storage.database import reading
 from metering.storage.series import names_in_series

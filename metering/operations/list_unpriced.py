@@ -3,7 +3,7 @@
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from metering.domain.spend import TOKEN_KINDS
+from metering.domain.charges.spend import TOKEN_KINDS
 from metering.operations.steps.unpriced import Unpriced, unpriced_among
 from metering.storage.charges import unpriced_event_ids
 from metering.storage.database import reading

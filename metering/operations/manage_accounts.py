@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine
 
+from metering.domain.accounts.plan_history import PlanChange
 from metering.domain.errors import AlreadyExistsError, DomainError
-from metering.domain.events import MAX_NAME_LENGTH, PROVIDER_KEY, ROUTED, SERVERLESS
 from metering.domain.instants import day_number, first_date, month_of_day, next_month
-from metering.domain.plan_history import PlanChange
+from metering.domain.usage.events import MAX_NAME_LENGTH, PROVIDER_KEY, ROUTED, SERVERLESS
 from metering.operations.steps.find_account import find_account
 from metering.storage.accounts import (
     UNASSIGNED_NAME,

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
-from metering.domain.budget_state import BudgetState
-from metering.domain.budgets import THRESHOLD_REACHED, BudgetTerms, due
+from metering.domain.budgets.budget_state import BudgetState
+from metering.domain.budgets.budgets import THRESHOLD_REACHED, BudgetTerms, due
+from metering.domain.budgets.periods import Period
 from metering.domain.errors import DomainError, NotFoundError
-from metering.domain.periods import Period
 from metering.operations.steps.account_spend import AccountSpend, SeriesValues
 from metering.operations.steps.budget_alerts import forecast_alert, reached_alert, subject_of
 from metering.operations.steps.budget_states import spent_in, state_of

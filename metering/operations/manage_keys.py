@@ -3,7 +3,7 @@
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from metering.domain.api_keys import ApiKey, checked_scopes, hash_of, matches, new_token, prefix_of
+from metering.domain.accounts.api_keys import ApiKey, checked_scopes, hash_of, matches, new_token, prefix_of
 from metering.domain.errors import NotFoundError
 from metering.operations.steps.find_account import find_account
 from metering.storage.api_keys import all_keys, insert_key, key_with_prefix, set_revoked

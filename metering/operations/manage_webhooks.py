@@ -11,11 +11,11 @@ from typing import NamedTuple
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
+from metering.domain.alerts.webhook_messages import FORMATS, SLACK, STANDARD
+from metering.domain.alerts.webhook_signatures import new_secret, shown_secret
+from metering.domain.alerts.webhooks import ASKED, CANCELLED, HELD, PENDING, EndpointFilter, WebhookError, checked_types
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import MICROS_PER_HOUR
-from metering.domain.webhook_messages import FORMATS, SLACK, STANDARD
-from metering.domain.webhook_signatures import new_secret, shown_secret
-from metering.domain.webhooks import ASKED, CANCELLED, HELD, PENDING, EndpointFilter, WebhookError, checked_types
 from metering.operations.steps.disable_endpoint import disable_endpoint
 from metering.operations.steps.find_account import find_account
 from metering.operations.webhook_settings import WebhookSettings

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+from metering.domain.charges.spend import CODED_VALUES, Granularity, SpendQuery, SpendRow, finer_than_days
 from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, month_start
-from metering.domain.spend import CODED_VALUES, Granularity, SpendQuery, SpendRow, finer_than_days
 from metering.operations.steps.require_events import require_events
 from metering.operations.steps.sum_spend import sums_by_group
 from metering.storage.accounts import accounts_by_name

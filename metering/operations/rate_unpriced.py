@@ -9,10 +9,10 @@ from collections.abc import Callable
 from msgspec import Struct, field
 from sqlalchemy import Connection, Engine
 
-from metering.domain.billing_months import billing_month_of
-from metering.domain.charging import is_billable
-from metering.domain.events import PriceGrade
 from metering.domain.instants import MICROS_PER_DAY
+from metering.domain.statements.billing_months import billing_month_of
+from metering.domain.usage.charging import is_billable
+from metering.domain.usage.events import PriceGrade
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.operations.steps.unpriced import Unpriced, unpriced_among

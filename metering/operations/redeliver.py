@@ -6,8 +6,8 @@ A receiver that keeps the ids it has handled takes nothing twice. It is the same
 from msgspec import Struct
 from sqlalchemy import Engine
 
+from metering.domain.alerts.webhooks import FAILED, FINISHED, HELD, WebhookDisabledError, WebhookError
 from metering.domain.errors import NotFoundError
-from metering.domain.webhooks import FAILED, FINISHED, HELD, WebhookDisabledError, WebhookError
 from metering.operations.manage_webhooks import found_endpoint
 from metering.storage.commit_signal import note_deliveries
 from metering.storage.database import writing_beside_others

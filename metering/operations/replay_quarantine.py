@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from sqlalchemy import Engine
 
 from metering.domain.errors import LogFormatError
-from metering.domain.outcomes import BatchResult
+from metering.domain.usage.outcomes import BatchResult
 from metering.formats.detect import Format
 from metering.formats.options import DecodeOptions
 from metering.operations.ingest import Ingester

@@ -11,8 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, Engine
 
+from metering.domain.charges.rerating import Examined, RerateScope
 from metering.domain.errors import DomainError, NotFoundError
-from metering.domain.rerating import Examined, RerateScope
 from metering.operations.steps.examine_charges import ChargeExaminer
 from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.require_events import require_events

@@ -9,11 +9,11 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.errors import DomainError, NotFoundError
-from metering.domain.events import BILLED_ROUTES
 from metering.domain.instants import month_of
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.records import Decision, Invoice, Reconciliation, Variance
 from metering.domain.reconciliation.variances import VarianceState, check_decision
+from metering.domain.usage.events import BILLED_ROUTES
 from metering.operations.adjust_account import add_adjustment
 from metering.operations.steps.newest_variances import newest_variances
 from metering.storage.accounts import account_with_id

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import first_day, format_month, next_month
-from metering.domain.retention import EventMonth, MonthChangedError, SumsDifferError
+from metering.domain.usage.retention import EventMonth, MonthChangedError, SumsDifferError
 from metering.operations.export_events import EventExport
 from metering.operations.steps.check_sums import rollups_of_day_are_the_ledger
 from metering.storage.database import database_bytes, give_room_back, reading, writing

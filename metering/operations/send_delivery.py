@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import httpx
 
+from metering.domain.alerts.webhook_signatures import signed_headers
 from metering.domain.instants import MICROS_PER_SECOND
-from metering.domain.webhook_signatures import signed_headers
 from metering.operations.dispatch_deliveries import Attempt, ToSend
 from metering.outbound.addresses import AddressGuard
 from metering.outbound.post import PostLimits, post

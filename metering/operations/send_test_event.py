@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from metering.domain.alert_types import WEBHOOK_TEST
+from metering.domain.alerts.alert_types import WEBHOOK_TEST
+from metering.domain.alerts.webhook_messages import Told, message_of
+from metering.domain.alerts.webhook_signatures import new_message_id
+from metering.domain.alerts.webhooks import WebhookDisabledError
 from metering.domain.instants import MICROS_PER_SECOND
-from metering.domain.webhook_messages import Told, message_of
-from metering.domain.webhook_signatures import new_message_id
-from metering.domain.webhooks import WebhookDisabledError
 from metering.operations.dispatch_deliveries import record_attempts, take_one
 from metering.operations.list_deliveries import Delivery
 from metering.operations.manage_webhooks import found_endpoint

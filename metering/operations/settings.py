@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from metering.domain.errors import DomainError
 from metering.domain.reconciliation.variances import Tolerance
-from metering.domain.series import DEFAULT_SERIES_CAP
+from metering.domain.usage.series import DEFAULT_SERIES_CAP
 from metering.operations.close_settings import CloseSettings
 from metering.operations.ingest import IngestSettings
 from metering.operations.judge_credits import DEFAULT_LOW_PERCENT

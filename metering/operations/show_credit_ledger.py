@@ -5,13 +5,13 @@ from typing import NamedTuple
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
-from metering.domain.account_books import AccountBooks
-from metering.domain.credit_ledger import EntryKind, KnownMonths, LedgerEntry
-from metering.domain.credits import ANY_COMPUTE, INCLUDED, CreditGrant
-from metering.domain.events import BILLED_ROUTES
+from metering.domain.accounts.plan_history import PlanChange, plan_month
+from metering.domain.charges.spend import SpendQuery
+from metering.domain.credits.credit_ledger import EntryKind, KnownMonths, LedgerEntry
+from metering.domain.credits.credits import ANY_COMPUTE, INCLUDED, CreditGrant
 from metering.domain.instants import date_of, day_of, month_of, month_start
-from metering.domain.plan_history import PlanChange, plan_month
-from metering.domain.spend import SpendQuery
+from metering.domain.statements.account_books import AccountBooks
+from metering.domain.usage.events import BILLED_ROUTES
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books
 from metering.operations.steps.sum_spend import sums_by_group

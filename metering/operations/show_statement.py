@@ -4,7 +4,7 @@ from sqlalchemy import Engine
 
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import format_month
-from metering.domain.statements import Statement
+from metering.domain.statements.statements import Statement
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account, statements_of_account
 from metering.storage.accounts import accounts_by_name

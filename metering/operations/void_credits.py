@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from sqlalchemy import Engine
 
-from metering.domain.account_books import AccountBooks, open_months
-from metering.domain.credit_ledger import EntryKind, LedgerEntry
-from metering.domain.credits import INCLUDED, CreditGrant
+from metering.domain.credits.credit_ledger import EntryKind, LedgerEntry
+from metering.domain.credits.credits import INCLUDED, CreditGrant
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import format_instant, month_of
+from metering.domain.statements.account_books import AccountBooks, open_months
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books
 from metering.operations.steps.record_credits import OverdrawnError, record_entries

@@ -8,7 +8,7 @@ import logging
 from sqlalchemy import Engine
 
 from metering.domain.instants import format_month
-from metering.domain.statements import Statement
+from metering.domain.statements.statements import Statement
 from metering.operations.close_due import close_due_months
 from metering.operations.close_month import Closing
 from metering.operations.close_settings import CloseSettings

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from sqlalchemy.exc import OperationalError
 
-from metering.domain.batches import Batch
 from metering.domain.errors import DomainError
-from metering.domain.outcomes import BatchResult
+from metering.domain.usage.batches import Batch
+from metering.domain.usage.outcomes import BatchResult
 from metering.operations.ingest import Ingester, Origin
 from metering.runtime.metrics import Metrics
 

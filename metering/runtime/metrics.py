@@ -18,7 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from metering.domain.errors import DomainError
-from metering.domain.outcomes import BatchResult, Outcome
+from metering.domain.usage.outcomes import BatchResult, Outcome
 
 NO_ROUTE = "(none)"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, insert, select
 
-from metering.domain.adjustments import Adjustment
+from metering.domain.credits.adjustments import Adjustment
 from metering.storage.tables import adjustments
 
 _COLUMNS = tuple(

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
-from metering.domain.api_keys import ApiKey
+from metering.domain.accounts.api_keys import ApiKey
 from metering.storage.tables import api_keys
 
 # Built once: each commit of events asks it.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from metering.domain.identity import stored_under
+from metering.domain.usage.identity import stored_under
 from metering.storage.bulk import insert_new
 from metering.storage.charged_events import holding_replacements
 from metering.storage.events import stored_identities

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, bindparam, case, func, literal_column, select
 
-from metering.domain.events import PriceGrade
+from metering.domain.charges.spend import whole_months
 from metering.domain.instants import first_day, next_month
-from metering.domain.spend import whole_months
+from metering.domain.usage.events import PriceGrade
 from metering.storage.sql import halved_sum, rows_at_once, whole_sum
 from metering.storage.tables import month_rollups, rollups, series
 from metering.storage.tables.schema import Int64

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select
 
-from metering.domain.budgets import Action, Basis, BudgetTerms, Scope
-from metering.domain.periods import Window
+from metering.domain.budgets.budgets import Action, Basis, BudgetTerms, Scope
+from metering.domain.budgets.periods import Window
 from metering.storage.tables import budget_revisions, budgets
 
 _IDS_A_STATEMENT = 500

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, exists, func, literal_column, select
 
-from metering.domain.events import PriceGrade
+from metering.domain.usage.events import PriceGrade
 from metering.storage.bulk import insert_all
 from metering.storage.tables import charges, events, month_rollups, series
 from metering.storage.tables.schema import Int64

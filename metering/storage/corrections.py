@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from metering.domain.events import PriceGrade
+from metering.domain.usage.events import PriceGrade
 from metering.storage.bulk import insert_all
 from metering.storage.tables import charges
 

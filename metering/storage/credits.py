@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from metering.domain.credit_ledger import EntryKind, LedgerEntry
-from metering.domain.credits import INCLUDED, CreditGrant
+from metering.domain.credits.credit_ledger import EntryKind, LedgerEntry
+from metering.domain.credits.credits import INCLUDED, CreditGrant
 from metering.domain.instants import format_month, month_of
 from metering.storage.tables import credit_entries, credit_grants
 

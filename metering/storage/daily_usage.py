@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, select
 
-from metering.domain.month_detail import DailyUsage
+from metering.domain.statements.month_detail import DailyUsage
 from metering.storage.sql import by_code_point
 from metering.storage.tables import rollups, series
 from pricing.quantities import ALL_KINDS

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, or_, select, update
 
-from metering.domain.webhooks import PENDING
+from metering.domain.alerts.webhooks import PENDING
 from metering.storage.tables import webhook_attempts, webhook_deliveries, webhook_endpoints, webhook_messages
 from metering.storage.webhook_deliveries import AttemptRow
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, case, func, select, tuple_
 
-from metering.domain.batch_events import COLUMN_KINDS
-from metering.domain.events import PriceGrade, QuantityGrade
-from metering.domain.series import OTHER
+from metering.domain.usage.batch_events import COLUMN_KINDS
+from metering.domain.usage.events import PriceGrade, QuantityGrade
+from metering.domain.usage.series import OTHER
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.assigned_events import has_assigned, was_assigned
 from metering.storage.ledger import billable

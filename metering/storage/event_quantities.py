@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, func
 
-from metering.domain.batch_events import COLUMN_KINDS
+from metering.domain.usage.batch_events import COLUMN_KINDS
 from metering.storage.sql import json_integer
 from metering.storage.tables import events
 from pricing.quantities import ALL_KINDS, Quantities

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, Select, func, select
 
-from metering.domain.events import UsageEvent
-from metering.domain.series import OTHER
+from metering.domain.usage.events import UsageEvent
+from metering.domain.usage.series import OTHER
 from metering.storage.event_quantities import quantities_of
 from metering.storage.tables import charges, events, series, sources
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, FromClause, func, literal, select
 
-from metering.domain.batch_events import COLUMN_KINDS
+from metering.domain.charges.spend import parts_of_days, whole_days
 from metering.domain.instants import MICROS_PER_HOUR
-from metering.domain.spend import parts_of_days, whole_days
+from metering.domain.usage.batch_events import COLUMN_KINDS
 from metering.storage.assigned_events import has_assigned
 from metering.storage.charged_events import holding_replacements
 from metering.storage.ledger import entries

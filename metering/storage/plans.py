@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, insert, select
 
+from metering.domain.accounts.plan_history import FREE, PlanChange
 from metering.domain.instants import date_of, day_number
-from metering.domain.plan_history import FREE, PlanChange
 from metering.storage.tables import plan_changes
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from sqlalchemy import Connection, Row, case, func, insert, select, update
 
-from metering.domain.rerating import RerateScope
+from metering.domain.charges.rerating import RerateScope
 from metering.storage.tables import charges, rerate_runs
 
 

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select, text
 
-from metering.domain.events import PriceGrade
 from metering.domain.instants import month_of, month_start, next_month
-from metering.domain.retention import EventMonth
+from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.retention import EventMonth
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.assigned_events import repeats_by_month
 from metering.storage.bulk import add_to, insert_all

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection, select
 
-from metering.domain.series import SeriesKey
+from metering.domain.usage.series import SeriesKey
 from metering.storage.bulk import insert_if_new, insert_new
 from metering.storage.tables import series, sources
 

@@ -9,10 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, or_, select
 
-from metering.domain.events import PriceGrade
-from metering.domain.instants import MICROS_PER_HOUR, day_number, first_date, first_day, month_of, next_month
-from metering.domain.series import OTHER
-from metering.domain.spend import (
+from metering.domain.charges.spend import (
     CODED_VALUES,
     SERIES_DIMENSIONS,
     TAG_PREFIX,
@@ -25,6 +22,9 @@ from metering.domain.spend import (
     whole_days,
     whole_months,
 )
+from metering.domain.instants import MICROS_PER_HOUR, day_number, first_date, first_day, month_of, next_month
+from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.series import OTHER
 from metering.storage.ledger import entries
 from metering.storage.sql import halved_sum, is_not_zero, json_string, whole_sum
 from metering.storage.tables import account_names, month_rollups, rollups, series

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, or_, select, tuple_, union_all
 
-from metering.domain.assigning import AssignScope
-from metering.domain.events import PriceGrade
-from metering.domain.series import OTHER
+from metering.domain.usage.assigning import AssignScope
+from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.series import OTHER
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.assigned_events import was_assigned
 from metering.storage.event_log import EventPosition

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, case, func, literal, select
 
-from metering.domain.events import BILLED_ROUTES, PriceGrade
 from metering.domain.instants import MICROS_PER_DAY, month_of_day
-from metering.domain.statements import UsageSums
+from metering.domain.statements.statements import UsageSums
+from metering.domain.usage.events import BILLED_ROUTES, PriceGrade
 from metering.storage.event_quantities import quantity
 from metering.storage.sql import by_code_point, halved_sum, whole_sum
 from metering.storage.tables import charges, events, month_rollups, series

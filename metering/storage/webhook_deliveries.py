@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, insert, select, update
 
-from metering.domain.webhooks import HELD, PENDING
+from metering.domain.alerts.webhooks import HELD, PENDING
 from metering.storage.tables import webhook_attempts, webhook_deliveries, webhook_messages
 
 _OF_DELIVERY = webhook_deliveries.c

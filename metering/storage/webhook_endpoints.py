@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, update
 
-from metering.domain.webhooks import EndpointFilter
+from metering.domain.alerts.webhooks import EndpointFilter
 from metering.storage.tables import webhook_endpoint_accounts, webhook_endpoints, webhook_secrets
 
 _EXISTING = webhook_endpoints.c.deleted_at.is_(None)

@@ -10,7 +10,7 @@ from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials
 from starlette.concurrency import run_in_threadpool
 
-from metering.domain.api_keys import INGEST, hash_of
+from metering.domain.accounts.api_keys import INGEST, hash_of
 from metering.operations.manage_accounts import show_account_by_id
 from metering.operations.open_service import Service
 from metering.web.principal import BEARER, Principal, ServiceNow, bearer_of, principal_of

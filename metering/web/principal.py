@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
-from metering.domain.api_keys import ADMIN, BILLING, READ, ApiKey
+from metering.domain.accounts.api_keys import ADMIN, BILLING, READ, ApiKey
 from metering.domain.errors import NotFoundError
 from metering.operations.manage_accounts import show_account, show_account_by_id
 from metering.operations.manage_keys import check_token

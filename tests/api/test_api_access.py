@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from metering.domain.api_keys import SCOPES
+from metering.domain.accounts.api_keys import SCOPES
 from metering.storage.tables import accounts, api_keys, credit_grants, plan_changes, price_tables
 from pricing.tables import Layer
 from support.builders import SECOND

@@ -2,7 +2,7 @@
 
 import pytest
 
-from metering.domain.events import QuantityGrade
+from metering.domain.usage.events import QuantityGrade
 from metering.storage.tables import billing_answers
 from support.builders import HOUR, SECOND, price_table, rate, usage_event
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from metering.cli.amounts import aligned
 from metering.cli.plain_text import plain
 from metering.domain.amounts import money, shown_cents, shown_nano, shown_pico
-from metering.domain.quoted_prices import price_in_words
+from metering.domain.charges.quoted_prices import price_in_words
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from metering.domain.rerating import RerateScope
+from metering.domain.charges.rerating import RerateScope
 from metering.operations.rerate import start_rerate
 from metering.storage.database import open_database
 from support.builders import instant

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering.domain.events import PriceGrade
-from metering.domain.statements import LineKind
+from metering.domain.statements.statements import LineKind
+from metering.domain.usage.events import PriceGrade
 from metering.exports.errors import ExportSumError
 from metering.exports.focus_columns import COLUMNS, FocusVersion
 from metering.exports.focus_csv import focus_csv

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering.domain.events import PriceGrade
+from metering.domain.usage.events import PriceGrade
 from metering.exports import daily_csv, statement_csv
 from metering.exports.csv_text import csv_chunks, inert
 from metering.exports.focus_csv import focus_csv

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
-from metering.domain.plan_history import FeeLine, PlanMonth
-from metering.domain.statements import Flag, LineKind, StatementLine
+from metering.domain.accounts.plan_history import FeeLine, PlanMonth
+from metering.domain.statements.statements import Flag, LineKind, StatementLine
 from metering.exports.bill import bill_of
 from metering.exports.statement_csv import statement_csv
 from metering.exports.statement_html import statement_html

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from metering.domain.events import DecodedBlock
 from metering.domain.instants import parse_instant
+from metering.domain.usage.events import DecodedBlock
 from metering.formats.blocks import BlockDecoder, RawBlock
 from metering.formats.options import DecodeOptions
 

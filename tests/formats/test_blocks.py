@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.domain.errors import InvalidTimeError, LogFormatError, RecordError
-from metering.domain.events import DecodedEvent, RejectedRecord
 from metering.domain.instants import parse_instant
+from metering.domain.usage.events import DecodedEvent, RejectedRecord
 from metering.formats.blocks import BlockDecoder, RawBlock
 from metering.formats.options import DecodeOptions
 

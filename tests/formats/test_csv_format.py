@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.domain.errors import LogFormatError
-from metering.domain.events import QuantityGrade
 from metering.domain.instants import parse_instant
+from metering.domain.usage.events import QuantityGrade
 from metering.formats.blocks import BlockDecoder, RawBlock
 from metering.formats.options import DecodeOptions
 from pricing.quantities import Quantities

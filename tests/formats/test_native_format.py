@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering.domain.events import QuantityGrade, UsageEvent
 from metering.domain.instants import format_instant, parse_instant
+from metering.domain.usage.events import QuantityGrade, UsageEvent
 from metering.formats.blocks import BlockDecoder, RawBlock
 from metering.formats.options import DecodeOptions
 from pricing.quantities import ALL_KINDS, MAX_QUANTITY, Quantities

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.domain.errors import RecordError
-from metering.domain.events import QuantityGrade
 from metering.domain.instants import parse_instant
+from metering.domain.usage.events import QuantityGrade
 from metering.formats.openai_usage import split_prompt, stated_usage
 from metering.formats.unread_fields import UnreadFields
 from pricing.quantities import Quantities

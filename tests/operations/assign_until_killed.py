@@ -5,7 +5,7 @@
 
 import sys
 
-from metering.domain.assigning import AssignScope
+from metering.domain.usage.assigning import AssignScope
 from metering.operations import assign_usage
 from metering.operations.ingest import IngestSettings
 from metering.storage.database import open_database

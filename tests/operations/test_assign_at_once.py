@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from metering.domain.assigning import AssignScope
+from metering.domain.usage.assigning import AssignScope
 from metering.operations import assign_usage as operation
 from metering.operations.assign_usage import assign_usage
 from metering.operations.close_month import Closing, close_month

@@ -9,8 +9,8 @@ import json
 import pytest
 from sqlalchemy import select
 
-from metering.domain.assigning import Assigned, AssignScope, Moved, MoveKey
 from metering.domain.errors import DomainError, NotFoundError
+from metering.domain.usage.assigning import Assigned, AssignScope, Moved, MoveKey
 from metering.operations import assign_usage as operation
 from metering.operations.assign_usage import list_unassigned
 from metering.operations.explain_charge import explain_charge

@@ -4,10 +4,10 @@ import pytest
 from pyarrow import parquet
 from sqlalchemy import select
 
-from metering.domain.budgets import BudgetTerms
+from metering.domain.budgets.budgets import BudgetTerms
+from metering.domain.charges.spend import Granularity
 from metering.domain.errors import NotFoundError
-from metering.domain.retention import EventsRetiredError, StillOpenError, UnresolvedUsageError
-from metering.domain.spend import Granularity
+from metering.domain.usage.retention import EventsRetiredError, StillOpenError, UnresolvedUsageError
 from metering.operations.answer_billing import answer_billing
 from metering.operations.close_month import Closing, close_month
 from metering.operations.explain_charge import explain_charge

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering.domain.charging import EXEMPT, first_charge
-from metering.domain.events import QuantityGrade
+from metering.domain.usage.charging import EXEMPT, first_charge
+from metering.domain.usage.events import QuantityGrade
 from metering.operations.steps.charge_events import charge_events
 from pricing.book import Timeline
 from pricing.quantities import ALL_KINDS, Quantities

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from metering.domain.errors import AlreadyExistsError, DomainError
-from metering.domain.statement_record import canonical_form, digest_of, record_of
-from metering.domain.statements import Flag, LineKind
+from metering.domain.statements.statement_record import canonical_form, digest_of, record_of
+from metering.domain.statements.statements import Flag, LineKind
 from metering.operations.close_due import NotClosed, close_due_months
 from metering.operations.close_month import (
     Closing,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from metering.domain.statements import Flag
+from metering.domain.statements.statements import Flag
 from metering.operations.close_month import UnpricedUsageError
 from pricing.quantities import Quantities
 from support.builders import instant, price_table, rate, usage_event

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from metering.domain.outcomes import Outcome
+from metering.domain.usage.outcomes import Outcome
 from metering.operations import commit_group, ingest
 from metering.operations.commit_group import CommitGroup
 from metering.operations.ingest import Origin

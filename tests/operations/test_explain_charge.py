@@ -3,7 +3,7 @@
 import pytest
 
 from metering.domain.errors import NotFoundError
-from metering.domain.events import PriceGrade
+from metering.domain.usage.events import PriceGrade
 from metering.operations.explain_charge import AmbiguousEventError, entry_name, explain_charge
 from pricing.quantities import Quantities
 from pricing.tables import Layer

@@ -10,8 +10,8 @@ from decimal import Decimal
 
 import pytest
 
+from metering.domain.charges.spend import PeriodBasis
 from metering.domain.errors import NotFoundError
-from metering.domain.spend import PeriodBasis
 from metering.exports.errors import ExportSumError
 from metering.exports.formats import FORMATS, export_format
 from metering.operations import export_statement as operation

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from metering.domain.events import PriceGrade
-from metering.domain.outcomes import Outcome
+from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.outcomes import Outcome
 from metering.operations.ingest import Ingester, Origin
 from metering.storage.tables import (
     event_claims,

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from metering.domain.events import PriceGrade, QuantityGrade
+from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.operations import ingest as operation
 from metering.operations.list_events import list_events
 from metering.storage.event_log import EventQuery

@@ -6,9 +6,9 @@ from datetime import date
 import pytest
 from sqlalchemy import select
 
-from metering.domain.budgets import Action, Basis, BudgetTerms
+from metering.domain.budgets.budgets import Action, Basis, BudgetTerms
+from metering.domain.budgets.periods import Window
 from metering.domain.instants import day_number
-from metering.domain.periods import Window
 from metering.operations.check_blocked import blocking_budgets
 from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.manage_budgets import Said, change_budget, create_budget, delete_budget, show_budget

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select
 
-from metering.domain.budgets import BudgetTerms
-from metering.domain.periods import Window
+from metering.domain.budgets.budgets import BudgetTerms
+from metering.domain.budgets.periods import Window
 from metering.operations.ingest import Ingester, Origin
 from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.manage_budgets import Said, create_budget

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from metering.domain.budgets import BudgetTerms
+from metering.domain.budgets.budgets import BudgetTerms
+from metering.domain.budgets.periods import Window
 from metering.domain.instants import format_instant
-from metering.domain.periods import Window
 from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.manage_budgets import Said, create_budget
 from metering.storage.tables import alerts, touched_days

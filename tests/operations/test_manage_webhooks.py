@@ -5,8 +5,8 @@ from itertools import product
 import pytest
 from sqlalchemy import text
 
+from metering.domain.alerts.webhooks import WebhookDisabledError, WebhookError
 from metering.domain.errors import DomainError, NotFoundError
-from metering.domain.webhooks import WebhookDisabledError, WebhookError
 from metering.operations.list_deliveries import list_deliveries
 from metering.operations.manage_webhooks import (
     EndpointChange,

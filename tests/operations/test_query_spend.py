@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import event as listen_to
 
-from metering.domain.spend import DIMENSIONS, Granularity, PeriodBasis, SpendQueryError, TooManyRowsError
+from metering.domain.charges.spend import DIMENSIONS, Granularity, PeriodBasis, SpendQueryError, TooManyRowsError
 from metering.operations.steps import sum_spend
 from metering.storage.accounts import rename_account
 from metering.storage.database import writing

@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import select
 
 import metering.operations.rate_unpriced as operation
-from metering.domain.events import PriceGrade, QuantityGrade
-from metering.domain.spend import Granularity, PeriodBasis
+from metering.domain.charges.spend import Granularity, PeriodBasis
+from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.operations.list_unpriced import list_unpriced
 from metering.storage.tables import charges, events, rollups
 from pricing.quantities import Quantities

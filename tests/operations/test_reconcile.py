@@ -5,9 +5,9 @@ import json
 import pytest
 from sqlalchemy import select
 
+from metering.domain.accounts.plan_history import PlanChange
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import date_of
-from metering.domain.plan_history import PlanChange
 from metering.domain.reconciliation.invoices import InvoiceError
 from metering.domain.reconciliation.variances import Tolerance
 from metering.invoices.reading import ReadOptions

@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
+from metering.domain.accounts.plan_history import PlanChange
 from metering.domain.instants import date_of
-from metering.domain.plan_history import PlanChange
 from metering.exports.reconciliation_csv import evidence_csv
 from metering.operations.explain_variance import explain_variance
 from metering.operations.export_evidence import export_evidence, export_requests

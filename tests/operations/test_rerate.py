@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import select
 
 import metering.operations.rerate as operation
+from metering.domain.charges.rerating import Effect, RerateScope
 from metering.domain.errors import DomainError, NotFoundError
-from metering.domain.events import QuantityGrade
-from metering.domain.rerating import Effect, RerateScope
+from metering.domain.usage.events import QuantityGrade
 from metering.operations.rerate import continue_rerate, start_rerate
 from metering.storage.tables import charges, events, rerate_runs, rollups
 from pricing.quantities import Quantities

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from metering.domain.rerating import RerateScope
+from metering.domain.charges.rerating import RerateScope
 from metering.operations.rerate import start_rerate
 from metering.storage.database import reading
 from metering.storage.rerate_runs import run_with_id

@@ -6,15 +6,15 @@ import pytest
 from pyarrow import parquet
 from sqlalchemy import func, select
 
+from metering.domain.charges.spend import Granularity, PeriodBasis
 from metering.domain.errors import AlreadyExistsError, NotFoundError
-from metering.domain.retention import (
+from metering.domain.usage.retention import (
     EventsRetiredError,
     MonthChangedError,
     StillOpenError,
     SumsDifferError,
     UnresolvedUsageError,
 )
-from metering.domain.spend import Granularity, PeriodBasis
 from metering.operations.close_month import Closing, close_month
 from metering.operations.explain_charge import AmbiguousEventError, explain_charge
 from metering.operations.export_events import export_events

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from metering.domain.plan_history import PlanChange
+from metering.domain.accounts.plan_history import PlanChange
 from metering.operations.steps.find_account import find_account
 from metering.storage.database import writing
 from metering.storage.plans import insert_plan_change

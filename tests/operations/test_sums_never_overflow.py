@@ -7,8 +7,8 @@ requests 1,024 fit into 64 bits (1,024 x 9 x 10^15 = 9,216 x 10^15 < 9,223 x 10^
 import pytest
 from sqlalchemy import func, select
 
+from metering.domain.charges.spend import Granularity, PeriodBasis
 from metering.domain.errors import DomainError
-from metering.domain.spend import Granularity, PeriodBasis
 from metering.operations.grant_credits import note_used_elsewhere
 from metering.operations.ingest import Origin
 from metering.operations.show_statement import show_statement

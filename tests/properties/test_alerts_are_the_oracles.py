@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from metering.domain.budgets import BudgetTerms
+from metering.domain.budgets.budgets import BudgetTerms
+from metering.domain.budgets.periods import Window
 from metering.domain.instants import day_number, to_datetime
-from metering.domain.periods import Window
 from metering.operations.ingest import Origin
 from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.manage_budgets import Said, create_budget

@@ -8,7 +8,7 @@ from collections import defaultdict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metering.domain.statement_record import canonical_form, record_of
+from metering.domain.statements.statement_record import canonical_form, record_of
 from pricing.quantities import Quantities
 from support.builders import instant, price_table, rate, usage_event
 

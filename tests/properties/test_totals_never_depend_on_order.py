@@ -9,8 +9,8 @@ from math import ceil
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from metering.domain.charges.spend import PeriodBasis
 from metering.domain.instants import month_start
-from metering.domain.spend import PeriodBasis
 from metering.operations.show_statement import show_statement
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities

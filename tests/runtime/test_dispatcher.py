@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from standardwebhooks import Webhook
 
-from metering.domain.webhooks import DELIVERED
+from metering.domain.alerts.webhooks import DELIVERED
 from metering.operations.dispatch_deliveries import Room
 from metering.operations.manage_webhooks import show_webhook
 from metering.operations.webhook_settings import WebhookSettings

@@ -12,15 +12,15 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, event, select
 
-from metering.domain.credit_ledger import EntryKind
-from metering.domain.credits import INCLUDED, CreditGrant
+from metering.domain.accounts.plan_history import PlanChange
+from metering.domain.charges.rerating import RerateScope
+from metering.domain.credits.credit_ledger import EntryKind
+from metering.domain.credits.credits import INCLUDED, CreditGrant
 from metering.domain.errors import DomainError
-from metering.domain.events import UsageEvent
 from metering.domain.instants import month_of
-from metering.domain.outcomes import Outcome
-from metering.domain.plan_history import PlanChange
-from metering.domain.rerating import RerateScope
-from metering.domain.statements import LineKind, OutsideUsage, Statement
+from metering.domain.statements.statements import LineKind, OutsideUsage, Statement
+from metering.domain.usage.events import UsageEvent
+from metering.domain.usage.outcomes import Outcome
 from metering.domain.violations import Violation
 from metering.operations.adjust_account import adjust_account
 from metering.operations.close_due import NotClosed, close_due_months

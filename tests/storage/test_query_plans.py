@@ -5,7 +5,7 @@ import re
 import pytest
 from sqlalchemy import event as listen_to
 
-from metering.domain.spend import Granularity
+from metering.domain.charges.spend import Granularity
 from metering.operations.explain_charge import explain_charge
 from metering.operations.list_events import list_events
 from metering.operations.list_unpriced import list_unpriced

@@ -1,6 +1,6 @@
 """Assigning in tests: what the preview shows is what is done."""
 
-from metering.domain.assigning import Assigned, AssignScope
+from metering.domain.usage.assigning import Assigned, AssignScope
 from metering.operations.assign_usage import assign_usage, preview_assignment
 
 

@@ -9,9 +9,13 @@ from dataclasses import replace
 from datetime import date
 from itertools import count
 
-from metering.domain.batches import Batch, BatchBuilder
-from metering.domain.credits import MonthUsage, burn_credits
-from metering.domain.events import (
+from metering.domain.accounts.plan_history import PlanChange, plan_month
+from metering.domain.credits.credits import MonthUsage, burn_credits
+from metering.domain.instants import day_number, first_date, parse_instant
+from metering.domain.statements.month_detail import DailyUsage, MonthDetail
+from metering.domain.statements.statements import UsageSums, draft_statement
+from metering.domain.usage.batches import Batch, BatchBuilder
+from metering.domain.usage.events import (
     DecodedBlock,
     DecodedEvent,
     Position,
@@ -20,11 +24,7 @@ from metering.domain.events import (
     RejectedRecord,
     UsageEvent,
 )
-from metering.domain.identity import fingerprint_of
-from metering.domain.instants import day_number, first_date, parse_instant
-from metering.domain.month_detail import DailyUsage, MonthDetail
-from metering.domain.plan_history import PlanChange, plan_month
-from metering.domain.statements import UsageSums, draft_statement
+from metering.domain.usage.identity import fingerprint_of
 from pricing.bundled import bundled_plans
 from pricing.quantities import ALL_KINDS, Quantities
 from pricing.rates import Price, Rate

@@ -4,13 +4,13 @@ from datetime import date
 
 from sqlalchemy import func, select
 
-from metering.domain.adjustments import Adjustment
-from metering.domain.credits import CreditGrant
-from metering.domain.outcomes import BatchResult
-from metering.domain.plan_history import PlanChange
-from metering.domain.rerating import Examined, RerateScope
-from metering.domain.spend import Granularity, SpendQuery
-from metering.domain.statements import Statement
+from metering.domain.accounts.plan_history import PlanChange
+from metering.domain.charges.rerating import Examined, RerateScope
+from metering.domain.charges.spend import Granularity, SpendQuery
+from metering.domain.credits.adjustments import Adjustment
+from metering.domain.credits.credits import CreditGrant
+from metering.domain.statements.statements import Statement
+from metering.domain.usage.outcomes import BatchResult
 from metering.operations.adjust_account import adjust_account
 from metering.operations.close_month import Closing, close_month
 from metering.operations.grant_credits import grant_credits

@@ -2,10 +2,10 @@
 
 from datetime import date
 
-from metering.domain.credits import MonthCredits
-from metering.domain.month_detail import MonthDetail
-from metering.domain.plan_history import FeeLine, PlanMonth
-from metering.domain.statements import LineKind, Statement, StatementLine
+from metering.domain.accounts.plan_history import FeeLine, PlanMonth
+from metering.domain.credits.credits import MonthCredits
+from metering.domain.statements.month_detail import MonthDetail
+from metering.domain.statements.statements import LineKind, Statement, StatementLine
 from pricing.money import PICO_PER_CENT, PICO_PER_USD
 from support.builders import CLOSED, day_usage, month_detail, rate
 

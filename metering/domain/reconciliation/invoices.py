@@ -11,7 +11,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from metering.domain.errors import DomainError
-from metering.domain.events import BILLED_ROUTES, PROVIDER_KEY
+from metering.domain.usage.events import BILLED_ROUTES, PROVIDER_KEY
 from pricing.quantities import ALL_KINDS
 
 HUGGING_FACE = "huggingface"

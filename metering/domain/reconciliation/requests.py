@@ -4,8 +4,8 @@ from enum import IntEnum
 
 from msgspec import Struct
 
-from metering.domain.events import UNKNOWN, PriceGrade
 from metering.domain.instants import MICROS_PER_HOUR
+from metering.domain.usage.events import UNKNOWN, PriceGrade
 from pricing.quantities import Quantities
 from pricing.rates import Rate
 

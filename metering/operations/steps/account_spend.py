@@ -12,11 +12,11 @@ from operator import contains
 
 from sqlalchemy import Connection
 
-from metering.domain.budgets import Scope
+from metering.domain.budgets.budgets import Scope
+from metering.domain.budgets.periods import Period
+from metering.domain.charges.spend import TAG_PREFIX
 from metering.domain.instants import month_of_day
-from metering.domain.periods import Period
-from metering.domain.series import OTHER, SeriesKey
-from metering.domain.spend import TAG_PREFIX
+from metering.domain.usage.series import OTHER, SeriesKey
 from metering.operations.steps.burn_credits import credits_through
 from metering.storage.budget_spend import SeriesSpend, spend_by_day, spend_by_series
 from metering.storage.series import series_by_id

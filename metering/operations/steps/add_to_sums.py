@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
-from metering.domain.events import PriceGrade
+from metering.domain.usage.events import PriceGrade
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.storage.events import ROLLUP_KEY, add_to_rollups
 from metering.storage.series import accounts_of_series

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from metering.domain.budget_state import BudgetState
-from metering.domain.budgets import FORECAST_EXCEEDED, Trigger
+from metering.domain.budgets.budget_state import BudgetState
+from metering.domain.budgets.budgets import FORECAST_EXCEEDED, Trigger
+from metering.domain.budgets.periods import Period
 from metering.domain.instants import format_instant
-from metering.domain.periods import Period
 from metering.storage.alerts import NewAlert
 from metering.storage.budget_spend import SeriesSpend
 from metering.storage.budgets import BudgetRow

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from msgspec import Struct, field
 from sqlalchemy import Connection
 
-from metering.domain.budgets import BLOCKED, THRESHOLD_REACHED, Basis, Scope, Trigger, amount_at
-from metering.domain.periods import Period, Window, fixed_period, period_at
+from metering.domain.budgets.budgets import BLOCKED, THRESHOLD_REACHED, Basis, Scope, Trigger, amount_at
+from metering.domain.budgets.periods import Period, Window, fixed_period, period_at
 from metering.storage.budgets import (
     JudgedBudget,
     accounts_changed_after,

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 
-from metering.domain.budget_state import BudgetState
-from metering.domain.budgets import Basis, BudgetTerms
-from metering.domain.forecasts import RECENT_DAYS, forecast
+from metering.domain.budgets.budget_state import BudgetState
+from metering.domain.budgets.budgets import Basis, BudgetTerms
+from metering.domain.budgets.forecasts import RECENT_DAYS, forecast
+from metering.domain.budgets.periods import Period
 from metering.domain.instants import MICROS_PER_DAY
-from metering.domain.periods import Period
 from metering.operations.steps.account_spend import AccountSpend
 from metering.storage.budget_spend import SeriesSpend
 

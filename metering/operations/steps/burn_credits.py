@@ -2,8 +2,8 @@
 
 from sqlalchemy import Connection
 
-from metering.domain.credits import MonthCredits
-from metering.domain.plan_history import PlanMonth, plan_month
+from metering.domain.accounts.plan_history import PlanMonth, plan_month
+from metering.domain.credits.credits import MonthCredits
 from metering.operations.steps.read_books import read_books
 from pricing.plans import PlanCatalogue
 

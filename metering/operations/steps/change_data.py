@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from metering.domain.statements import unit_of
+from metering.domain.statements.statements import unit_of
 from pricing.changes import PriceChange
 from pricing.guards import HoldReason
 from pricing.money import format_pico

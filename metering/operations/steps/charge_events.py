@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from metering.domain.batch_events import BatchEvents
-from metering.domain.charging import EXEMPT, FirstCharge, first_charge
-from metering.domain.events import PriceGrade, QuantityGrade
+from metering.domain.usage.batch_events import BatchEvents
+from metering.domain.usage.charging import EXEMPT, FirstCharge, first_charge
+from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.operations.steps.place_events import Place
 from pricing.book import Timeline
 from pricing.rating import text_amount

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple, Self
 
-from metering.domain.batch_events import BatchEvents
-from metering.domain.charging import FirstCharge
+from metering.domain.usage.batch_events import BatchEvents
+from metering.domain.usage.charging import FirstCharge
 from metering.operations.steps.place_events import Place
 
 

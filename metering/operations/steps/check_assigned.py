@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from metering.domain.identity import stored_under
 from metering.domain.instants import month_of
+from metering.domain.usage.identity import stored_under
 from metering.domain.violations import Violation
 from metering.operations.steps.check_events import CHUNK
 from metering.storage.accounts import UNASSIGNED_ID

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
 
-from metering.domain.events import PriceGrade
+from metering.domain.usage.events import PriceGrade
 from metering.domain.violations import Violation
 from metering.operations.steps.check_billing_months import entry_is_billed_in_time
 from metering.operations.steps.check_events import CHUNK, over_events

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy import Connection
 
-from metering.domain.charging import succeeded
-from metering.domain.events import PriceGrade
-from metering.domain.identity import fingerprint_of, stored_under
+from metering.domain.usage.charging import succeeded
+from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.identity import fingerprint_of, stored_under
 from metering.domain.violations import Violation
 from metering.operations.steps.check_sums import Step
 from metering.storage.event_rows import EventRow, count_events, event_rows, usage_event

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from metering.domain.identity import CLAIM_WINDOW_MICROS, stored_under
+from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, stored_under
 from metering.domain.violations import Violation
 from metering.operations.steps.check_events import CHUNK
 from metering.storage.assigned_events import assigned_among, count_second_identities

@@ -12,10 +12,10 @@ import msgspec
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from metering.domain.account_books import AccountBooks, closed_month
-from metering.domain.credit_ledger import EntryKind
+from metering.domain.credits.credit_ledger import EntryKind
 from metering.domain.instants import format_month, next_month
-from metering.domain.statement_record import (
+from metering.domain.statements.account_books import AccountBooks, closed_month
+from metering.domain.statements.statement_record import (
     StatementRecord,
     canonical_form,
     digest_of,
@@ -24,7 +24,7 @@ from metering.domain.statement_record import (
     record_of,
     without_words,
 )
-from metering.domain.statements import Flag, LineKind
+from metering.domain.statements.statements import Flag, LineKind
 from metering.domain.violations import Violation
 from metering.operations.steps.check_sums import Step
 from metering.operations.steps.read_books import drafted, read_books

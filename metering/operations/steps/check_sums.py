@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from metering.domain.charges.spend import SpendQuery
 from metering.domain.instants import date_of, first_day, format_month, month_of_day, month_start, next_month
-from metering.domain.spend import SpendQuery
 from metering.domain.violations import Violation
 from metering.operations.steps.sum_spend import sums_by_group
 from metering.storage.ledger import (

@@ -11,7 +11,7 @@ from metering.domain.reconciliation.pairing import Brief, Paired, Pairing
 from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS
 from metering.domain.reconciliation.records import Invoice
 from metering.domain.reconciliation.requests import REACH_MICROS, OurRequest, standing_of
-from metering.domain.series import SeriesKey
+from metering.domain.usage.series import SeriesKey
 from metering.operations.steps.comparison import Comparison
 from metering.operations.steps.price_versions import PriceVersions
 from metering.operations.steps.require_events import require_events

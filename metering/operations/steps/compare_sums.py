@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Connection
 
+from metering.domain.charges.spend import parts_of_days
 from metering.domain.instants import MICROS_PER_HOUR, month_of, month_start, next_month
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explain_groups import GroupExplainer
@@ -14,7 +15,6 @@ from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS
 from metering.domain.reconciliation.records import Invoice
 from metering.domain.reconciliation.requests import Standing, standing_of
 from metering.domain.reconciliation.usage_groups import EdgeUsage, OurUsage
-from metering.domain.spend import parts_of_days
 from metering.operations.steps.burn_credits import credits_through
 from metering.operations.steps.comparison import Comparison
 from metering.operations.steps.price_versions import PriceVersions

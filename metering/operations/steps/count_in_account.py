@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from metering.domain.identity import CLAIM_WINDOW_MICROS, stored_under
+from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, stored_under
 from metering.operations.steps.examine_unassigned import Waiting
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.assigned_events import AssignedEvent

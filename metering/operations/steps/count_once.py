@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from metering.domain.batch_events import BatchEvents
-from metering.domain.identity import CLAIM_WINDOW_MICROS, identities_of, identity_of
-from metering.domain.outcomes import Outcome
+from metering.domain.usage.batch_events import BatchEvents
+from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, identities_of, identity_of
+from metering.domain.usage.outcomes import Outcome
 from metering.operations.steps.place_events import Place
 from metering.storage.events import (
     NO_CLAIMS,

@@ -13,10 +13,10 @@ from multiprocessing import get_context
 
 import msgspec
 
-from metering.domain.batch_events import BatchEvents
-from metering.domain.batches import Batch, BatchBuilder
 from metering.domain.errors import LogFormatError
-from metering.domain.events import RejectedRecord
+from metering.domain.usage.batch_events import BatchEvents
+from metering.domain.usage.batches import Batch, BatchBuilder
+from metering.domain.usage.events import RejectedRecord
 from metering.formats.blocks import BlockDecoder, RawBlock
 from metering.formats.options import DecodeOptions
 from metering.operations.steps.end_with_parent import end_with_parent

@@ -4,9 +4,9 @@ import json
 
 from sqlalchemy import Connection
 
-from metering.domain.alert_types import WEBHOOK_DISABLED
+from metering.domain.alerts.alert_types import WEBHOOK_DISABLED
+from metering.domain.alerts.webhooks import ASKED, HELD, PENDING
 from metering.domain.instants import format_instant
-from metering.domain.webhooks import ASKED, HELD, PENDING
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.alerts import NewAlert
 from metering.storage.webhook_deliveries import end_deliveries

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from metering.domain.charging import is_billable
-from metering.domain.events import QuantityGrade
+from metering.domain.charges.rerating import Effect, Examined, RerateScope, is_right
 from metering.domain.instants import MICROS_PER_DAY, month_of_day
-from metering.domain.rerating import Effect, Examined, RerateScope, is_right
-from metering.domain.series import OTHER, SeriesKey
+from metering.domain.usage.charging import is_billable
+from metering.domain.usage.events import QuantityGrade
+from metering.domain.usage.series import OTHER, SeriesKey
 from metering.storage.charged_events import ChargedEvent, Holding, holding_replacements
 from metering.storage.series import series_by_id
 from pricing.book import PriceBook, Timeline

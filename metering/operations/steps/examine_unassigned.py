@@ -9,14 +9,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from metering.domain.assigning import Moved, MoveKey
-from metering.domain.batches import canonical_tags
-from metering.domain.billing_months import billing_month_of
-from metering.domain.charging import EXEMPT, FirstCharge, first_charge, route_of
-from metering.domain.events import UNKNOWN, PriceGrade, QuantityGrade
-from metering.domain.identity import claims_of
 from metering.domain.instants import month_of
-from metering.domain.series import OTHER, SeriesKey
+from metering.domain.statements.billing_months import billing_month_of
+from metering.domain.usage.assigning import Moved, MoveKey
+from metering.domain.usage.batches import canonical_tags
+from metering.domain.usage.charging import EXEMPT, FirstCharge, first_charge, route_of
+from metering.domain.usage.events import UNKNOWN, PriceGrade, QuantityGrade
+from metering.domain.usage.identity import claims_of
+from metering.domain.usage.series import OTHER, SeriesKey
 from metering.operations.steps.resolve_accounts import BilledTo
 from metering.storage.accounts import UNASSIGNED_ID
 from metering.storage.assigned_events import assigned_among

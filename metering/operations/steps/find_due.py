@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from metering.domain.budgets import Basis
-from metering.domain.periods import Period, Window
+from metering.domain.budgets.budgets import Basis
+from metering.domain.budgets.periods import Period, Window
 from metering.operations.steps.account_spend import AccountSpend
 from metering.operations.steps.budget_index import Entry, Family, Group, periods_by_window
 from metering.storage.budget_spend import SeriesSpend

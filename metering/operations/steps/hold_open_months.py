@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection
 
-from metering.domain.billing_months import billing_month_of
 from metering.domain.instants import month_of_day
+from metering.domain.statements.billing_months import billing_month_of
 from metering.storage.closed_months import hold_open, note_first_ingest
 
 

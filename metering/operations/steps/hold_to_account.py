@@ -9,10 +9,10 @@ from collections.abc import Callable
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from metering.domain.batches import Batch
 from metering.domain.errors import NotFoundError
-from metering.domain.events import RejectedRecord
-from metering.domain.identity import raw_digest
+from metering.domain.usage.batches import Batch
+from metering.domain.usage.events import RejectedRecord
+from metering.domain.usage.identity import raw_digest
 from metering.operations.steps.resolve_accounts import BilledTo, Names
 from metering.storage.accounts import UNASSIGNED_ID, account_with_id
 

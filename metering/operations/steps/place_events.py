@@ -8,12 +8,12 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
-from metering.domain.batches import Batch, Dimensions
-from metering.domain.charging import is_billable, route_of
-from metering.domain.events import UNKNOWN
-from metering.domain.identity import account_mask
-from metering.domain.series import OTHER, SeriesKey
 from metering.domain.texts import without_control_characters
+from metering.domain.usage.batches import Batch, Dimensions
+from metering.domain.usage.charging import is_billable, route_of
+from metering.domain.usage.events import UNKNOWN
+from metering.domain.usage.identity import account_mask
+from metering.domain.usage.series import OTHER, SeriesKey
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.resolve_accounts import BilledTo, Names
 from metering.storage.accounts import UNASSIGNED_ID

@@ -8,8 +8,8 @@ import json
 
 from sqlalchemy import Connection
 
-from metering.domain.webhook_messages import Told, message_of
-from metering.domain.webhook_signatures import new_message_id
+from metering.domain.alerts.webhook_messages import Told, message_of
+from metering.domain.alerts.webhook_signatures import new_message_id
 from metering.storage.accounts import account_with_id
 from metering.storage.alerts import NewAlert, insert_alert
 from metering.storage.commit_signal import note_deliveries

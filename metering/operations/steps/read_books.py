@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from metering.domain.account_books import AccountBooks, BookedMonth, open_months
-from metering.domain.credit_ledger import credits_on_statement
-from metering.domain.events import PriceGrade
-from metering.domain.plan_history import plan_month
-from metering.domain.statement_record import StatementRecord, read_record, statement_of
-from metering.domain.statements import OutsideUsage, Statement, UsageSums, draft_statement, unpriced_usage
+from metering.domain.accounts.plan_history import plan_month
+from metering.domain.credits.credit_ledger import credits_on_statement
+from metering.domain.statements.account_books import AccountBooks, BookedMonth, open_months
+from metering.domain.statements.statement_record import StatementRecord, read_record, statement_of
+from metering.domain.statements.statements import OutsideUsage, Statement, UsageSums, draft_statement, unpriced_usage
+from metering.domain.usage.events import PriceGrade
 from metering.storage.accounts import AccountRow
 from metering.storage.adjustments import adjustments_of
 from metering.storage.closed_months import mark_of

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self, cast
 
 from metering.domain.errors import LogFormatError
-from metering.domain.events import Position, RejectedRecord
+from metering.domain.usage.events import Position, RejectedRecord
 from metering.formats.blocks import RawBlock
 
 BLOCK_BYTES = 2 * 1024 * 1024

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from metering.domain.credit_ledger import EntryKind, GrantKey, LedgerEntry, grant_key
-from metering.domain.credits import CreditGrant
+from metering.domain.credits.credit_ledger import EntryKind, GrantKey, LedgerEntry, grant_key
+from metering.domain.credits.credits import CreditGrant
 from metering.domain.errors import DomainError
 from metering.storage.credits import insert_entries, insert_grant, overdrawn_grants
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from metering.domain.events import UNKNOWN
 from metering.domain.instants import MICROS_PER_DAY
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explanations import Part, read_explanation, written
@@ -21,7 +20,8 @@ from metering.domain.reconciliation.records import Invoice, Reconciliation, Vari
 from metering.domain.reconciliation.requests import OurRequest, Standing, standing_of
 from metering.domain.reconciliation.requests_behind import Background, Shown, names_requests, needs_quantities, shown_by
 from metering.domain.reconciliation.usage_groups import GroupKey, dimensions_of, key_for
-from metering.domain.series import SeriesKey
+from metering.domain.usage.events import UNKNOWN
+from metering.domain.usage.series import SeriesKey
 from metering.operations.steps.price_versions import PriceVersions, price_versions
 from metering.storage.assigned_events import assigned_since
 from metering.storage.invoices import lines_at, usage_lines

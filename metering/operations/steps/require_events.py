@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 
 from metering.domain.instants import format_month
-from metering.domain.retention import EventsRetiredError
+from metering.domain.usage.retention import EventsRetiredError
 from metering.storage.retired_months import retired_between
 
 

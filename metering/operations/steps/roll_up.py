@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import astuple, replace
 
-from metering.domain.batch_events import COLUMN_KINDS
+from metering.domain.usage.batch_events import COLUMN_KINDS
 from metering.operations.steps.charged import Charged
 from pricing.quantities import ALL_KINDS, Quantities
 

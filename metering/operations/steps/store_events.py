@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from metering.domain.batch_events import BatchEvent, other_quantities
-from metering.domain.batches import details_json
-from metering.domain.charging import FirstCharge
-from metering.domain.events import UNKNOWN
-from metering.domain.identity import identity_of
 from metering.domain.instants import MICROS_PER_DAY
-from metering.domain.outcomes import BatchResult, ItemOutcome, Outcome
+from metering.domain.usage.batch_events import BatchEvent, other_quantities
+from metering.domain.usage.batches import details_json
+from metering.domain.usage.charging import FirstCharge
+from metering.domain.usage.events import UNKNOWN
+from metering.domain.usage.identity import identity_of
+from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.charge_events import details_with_told
 from metering.operations.steps.charged import Charged

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from metering.domain.spend import MAX_ROWS, SpendQuery, TooManyRowsError
+from metering.domain.charges.spend import MAX_ROWS, SpendQuery, TooManyRowsError
 from metering.storage.spend import spend_sums
 
 Sums = dict[tuple[int, tuple[Any, ...]], tuple[int, ...]]

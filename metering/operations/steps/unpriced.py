@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from metering.domain.charging import FirstCharge, first_charge
-from metering.domain.events import UNKNOWN, QuantityGrade
-from metering.domain.series import SeriesKey
+from metering.domain.usage.charging import FirstCharge, first_charge
+from metering.domain.usage.events import UNKNOWN, QuantityGrade
+from metering.domain.usage.series import SeriesKey
 from metering.storage.charges import Entry, first_entry, later_entries
 from metering.storage.event_quantities import quantities_of
 from metering.storage.event_rows import EventRow, events_by_id, what_was_asked

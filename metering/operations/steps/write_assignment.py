@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
-from metering.domain.charging import is_billable
-from metering.domain.events import PriceGrade
 from metering.domain.instants import MICROS_PER_DAY
+from metering.domain.usage.charging import is_billable
+from metering.domain.usage.events import PriceGrade
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.count_in_account import Counted
 from metering.operations.steps.examine_unassigned import Waiting

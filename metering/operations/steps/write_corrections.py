@@ -9,8 +9,8 @@ from typing import Any
 from msgspec.structs import astuple
 from sqlalchemy import Connection
 
-from metering.domain.billing_months import billing_month_of
-from metering.domain.events import PriceGrade
+from metering.domain.statements.billing_months import billing_month_of
+from metering.domain.usage.events import PriceGrade
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.examine_charges import Change, ChangeKey, Looked
 from metering.operations.steps.roll_up import RollupDeltas

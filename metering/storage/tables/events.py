@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import text as literal_sql
 
-from metering.domain.batch_events import COLUMN_KINDS
+from metering.domain.usage.batch_events import COLUMN_KINDS
 from metering.storage.tables.schema import (
     Bytes16,
     Int16,

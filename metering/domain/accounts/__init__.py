@@ -1,0 +1,1 @@
+"""Plans of an account over time, and API keys."""

@@ -1,0 +1,1 @@
+"""Alert types, and webhooks: endpoints, messages, signatures and retries."""

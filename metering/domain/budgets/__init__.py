@@ -1,0 +1,1 @@
+"""Budgets: limits, periods, how a budget stands, forecasts and unusual hours."""

@@ -1,0 +1,1 @@
+"""Credits: grants, the ledger of their movements, and adjustments."""

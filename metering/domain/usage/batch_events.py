@@ -1,0 +1,144 @@
+"""The events of a batch, a column a field.
+
+Nearly all that is done with a batch is done with one field of all its events: looked up, sorted, handed to the database. As
+columns they pass between processes in half the time that an object an event would take, and become rows in a quarter. One
+event as a whole is asked for where there is something to tell of it (``BatchEvents.at``).
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any, Self
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from metering.domain.usage.events import Position
+from pricing.quantities import ALL_KINDS, Quantities
+
+# The kinds that nearly every event has: each has a column of its own, here and in the event log.
+COLUMN_KINDS = ("input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens")
+_NO_WRITES, _NO_OTHERS = (0,) * 2, (0,) * 10
+
+
+class BatchEvent(Struct, frozen=True, gc=False, array_like=True):
+    """One event of a batch: what it does not share with others.
+
+    ``dimensions`` is a position in the batch's list. ``digest`` and ``claims`` come from ``identity``.
+    ``other_quantities`` is JSON of the kinds that few events have, and ``details`` of what stands in no column; both are empty
+    for nothing.
+    """
+
+    dimensions: int
+    id: str
+    digest: bytes
+    fingerprint: int
+    time: int
+    status: int | None
+    succeeded: bool
+    quantity_grade: int
+    quantities: Quantities
+    other_quantities: str
+    response_id: str
+    inference_id: str
+    latency_ms: int | None
+    reported_cost_nano: int | None
+    details: str
+    claims: list[int]
+    position: Position
+
+
+class BatchEvents(Struct, array_like=True):
+    """Columns of equal length: what stands at one position of each is one BatchEvent's.
+
+    ``beyond`` are the quantities of an event that used other kinds than COLUMN_KINDS, None for nearly all.
+    """
+
+    dimensions: list[int]
+    ids: list[str]
+    digests: list[bytes]
+    fingerprints: list[int]
+    times: list[int]
+    statuses: list[int | None]
+    succeeded: list[bool]
+    quantity_grades: list[int]
+    input_tokens: list[int]
+    cache_read_tokens: list[int]
+    output_tokens: list[int]
+    reasoning_tokens: list[int]
+    beyond: list[Quantities | None]
+    response_ids: list[str]
+    inference_ids: list[str]
+    latencies_ms: list[int | None]
+    reported_costs_nano: list[int | None]
+    details: list[str]
+    claims: list[list[int]]
+    lines: list[int]
+    offsets: list[int]
+    lengths: list[int]
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[tuple[Any, ...]]) -> Self:
+        """Return the events whose fields stand in the rows, in the order of the columns."""
+        columns = list(map(list, zip(*rows, strict=True)))
+        return cls(*(columns or ([] for _ in cls.__struct_fields__)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return the events of all parts, one part after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(*(list(chain.from_iterable(getattr(part, name) for part in parts)) for name in cls.__struct_fields__))
+
+    def __len__(self) -> int:
+        """Return how many events there are."""
+        return len(self.ids)
+
+    def only(self, positions: Sequence[int]) -> Self:
+        """Return the events at these positions, in this order."""
+        return type(self)(*([column[position] for position in positions] for column in astuple(self)))
+
+    def quantities_at(self, position: int) -> Quantities:
+        """Return what one event used."""
+        return self.beyond[position] or Quantities(
+            input_tokens=self.input_tokens[position],
+            cache_read_tokens=self.cache_read_tokens[position],
+            output_tokens=self.output_tokens[position],
+            reasoning_tokens=self.reasoning_tokens[position],
+        )
+
+    def at(self, position: int) -> BatchEvent:
+        """Return one event as a whole."""
+        quantities = self.quantities_at(position)
+        return BatchEvent(
+            dimensions=self.dimensions[position],
+            id=self.ids[position],
+            digest=self.digests[position],
+            fingerprint=self.fingerprints[position],
+            time=self.times[position],
+            status=self.statuses[position],
+            succeeded=self.succeeded[position],
+            quantity_grade=self.quantity_grades[position],
+            quantities=quantities,
+            other_quantities=other_quantities(quantities),
+            response_id=self.response_ids[position],
+            inference_id=self.inference_ids[position],
+            latency_ms=self.latencies_ms[position],
+            reported_cost_nano=self.reported_costs_nano[position],
+            details=self.details[position],
+            claims=self.claims[position],
+            position=Position(self.lines[position], self.offsets[position], self.lengths[position]),
+        )
+
+
+def uses_other_kinds(quantities: Quantities) -> bool:
+    """Whether any kind beside COLUMN_KINDS is not zero."""
+    amounts = astuple(quantities)
+    return amounts[2:4] != _NO_WRITES or amounts[5:15] != _NO_OTHERS
+
+
+def other_quantities(quantities: Quantities) -> str:
+    """Return the kinds beside COLUMN_KINDS that are not zero as JSON, empty for none."""
+    amounts = zip(ALL_KINDS, astuple(quantities), strict=True)
+    others = {kind: amount for kind, amount in amounts if amount and kind not in COLUMN_KINDS}
+    return msgspec.json.encode(others).decode() if others else ""

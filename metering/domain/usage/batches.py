@@ -1,0 +1,141 @@
+"""A batch: decoded events made ready to be stored, with the dimensions they share told once.
+
+Thousands of events share a handful of (account, source, provider, model, ...). Telling each combination once makes a batch
+small to pass between processes, and lets the writer resolve accounts, routes, series and rates once per combination.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from metering.domain.usage.batch_events import BatchEvents, uses_other_kinds
+from metering.domain.usage.charging import succeeded
+from metering.domain.usage.events import DecodedBlock, DecodedEvent, RejectedRecord, UsageEvent
+from metering.domain.usage.identity import claims_of, raw_digest, record_digest
+
+_KEPT_TAGS = 4_096
+_SECRET_STARTS = ("hf_", "sk-", "sk_", "gsk_", "fw_", "key-", "Bearer ")
+_SECRET_LENGTH = 32
+
+
+class Dimensions(Struct, frozen=True, array_like=True):
+    """What events share, as their records stated it; ``tags`` is canonical JSON of the declared tags, empty for none."""
+
+    account: str
+    source: str
+    provider: str
+    model: str
+    operation: str
+    route: str
+    project: str
+    key: str
+    tags: str
+
+
+class Batch(Struct, array_like=True):
+    """A block of a log, ready to be stored."""
+
+    dimensions: list[Dimensions]
+    events: BatchEvents
+    rejected: list[RejectedRecord]
+    unread_fields: dict[str, int]
+
+
+class BatchBuilder:
+    """Makes batches; ``declared_tags`` are the tags that are part of the series, the others stay on the event."""
+
+    def __init__(self, declared_tags: frozenset[str]) -> None:
+        self._declared = declared_tags
+        self._tags: dict[tuple[tuple[str, str], ...], tuple[str, str]] = {}
+
+    def batch_of(self, block: DecodedBlock) -> Batch:
+        """Return the block as a batch."""
+        places: dict[tuple[str, ...], int] = {}
+        events = BatchEvents.of_rows([self._row(item, places) for item in block.events])
+        return Batch([Dimensions(*key) for key in places], events, block.rejected, block.unread_fields)
+
+    def _row(self, item: DecodedEvent, places: dict[tuple[str, ...], int]) -> tuple[Any, ...]:
+        """Return an event's fields in the order of BatchEvents' columns."""
+        event, position, used = item.event, item.position, item.event.quantities
+        declared, details = self._split(event.tags) if event.tags else ("", "")
+        if event.estimate_reason or event.response_model or event.time_derived or _has_memo(event):
+            details = self._details(event)
+        key = (
+            event.account, event.source, event.provider, event.model, event.operation, event.route, event.project,
+            event.key and key_label(event.key), declared,
+        )  # fmt: skip
+        place = places.get(key)
+        if place is None:
+            place = places[key] = len(places)
+        return (
+            place,
+            event.id,
+            record_digest(event.source, event.id),
+            item.fingerprint,
+            event.time,
+            event.status,
+            succeeded(event),
+            event.quantity_grade,
+            used.input_tokens,
+            used.cache_read_tokens,
+            used.output_tokens,
+            used.reasoning_tokens,
+            used if uses_other_kinds(used) else None,
+            event.response_id,
+            event.inference_id,
+            event.latency_ms,
+            event.reported_cost_nano,
+            details,
+            claims_of(event) if event.response_id or event.inference_id else [],
+            position.line,
+            position.offset,
+            position.length,
+        )
+
+    def _split(self, tags: dict[str, str]) -> tuple[str, str]:
+        """Return the declared tags, and the details that the others make; the same few tags come again and again."""
+        key = tuple(tags.items())
+        known = self._tags.get(key)
+        if known is None:
+            if len(self._tags) >= _KEPT_TAGS:
+                self._tags.clear()
+            others = {name: value for name, value in tags.items() if name not in self._declared}
+            known = self._tags[key] = canonical_tags(tags, self._declared), details_json(tags=others)
+        return known
+
+    def _details(self, event: UsageEvent) -> str:
+        return details_json(
+            tags={name: value for name, value in event.tags.items() if name not in self._declared},
+            estimate_reason=event.estimate_reason,
+            time_derived=event.time_derived or None,
+            response_model=event.response_model,
+            reported_cost_nano=event.reported_cost_nano,
+            gateway_cost_nano=event.gateway_cost_nano,
+        )
+
+
+def _has_memo(event: UsageEvent) -> bool:
+    return event.reported_cost_nano is not None or event.gateway_cost_nano is not None
+
+
+@lru_cache(maxsize=1024)
+def key_label(key: str) -> str:
+    """Return a key's name as it may be kept: of what looks like a secret, only enough to tell it from others."""
+    if not key.startswith(_SECRET_STARTS) and (len(key) < _SECRET_LENGTH or not key.isalnum()):
+        return key
+    return f"{key[:3]}…{raw_digest(key.encode())[:12]}"
+
+
+def canonical_tags(tags: dict[str, str], declared: Iterable[str]) -> str:
+    """Return the declared ones among ``tags`` as JSON with sorted keys; empty for none."""
+    kept = {name: tags[name] for name in sorted(declared) if name in tags}
+    return msgspec.json.encode(kept).decode() if kept else ""
+
+
+def details_json(**details: object) -> str:
+    """Return the details that say something as JSON, empty for none."""
+    told = {name: value for name, value in details.items() if value not in (None, "", {})}
+    return msgspec.json.encode(told).decode() if told else ""

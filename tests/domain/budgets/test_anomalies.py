@@ -1,0 +1,59 @@
+"""An hour that is far outside of the recent ones, by hand: amounts in dollars."""
+
+import pytest
+
+from metering.domain.budgets.anomalies import Usual, is_to_sum, usual_hour
+from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR
+
+USD = 1_000_000_000
+MINUTE = MICROS_PER_HOUR // 60
+
+
+def dollars(*amounts):
+    return [int(amount * USD) for amount in amounts]
+
+
+def test_nobody_can_tell_with_fewer_than_48_hours_of_spending():
+    assert usual_hour(dollars(*[5] * 47)) is None
+    assert usual_hour(dollars(*[5] * 47, *[0] * 500)) is None
+    assert usual_hour(dollars(*[5] * 48)) == Usual(5 * USD, 10 * USD, 48)
+
+
+def test_what_costs_little_is_never_unusual():
+    assert usual_hour(dollars(*[0.01] * 100)).most_nano == 10 * USD
+
+
+def test_where_hours_vary_the_bound_is_six_robust_deviations_above_the_median():
+    # The median is 30, half of the hours are 10 away from it: 30 + 6 x 10 x 1.4826 = 118.956.
+    usual = usual_hour(dollars(*[20] * 40, *[30] * 41, *[40] * 40))
+    assert usual == Usual(30 * USD, 118_956_000_000, 121)
+
+
+def test_a_job_that_runs_once_a_day_is_usual():
+    # 28 of 672 hours cost $100, the others $5: 1 in 24 is more than 1 in 100.
+    assert usual_hour(dollars(*[5] * 644, *[100] * 28)) == Usual(5 * USD, 200 * USD, 672)
+
+
+def test_one_hour_that_stood_out_does_not_hide_the_next():
+    assert usual_hour(dollars(*[5] * 671, 1_000)).most_nano == 10 * USD
+
+
+@pytest.mark.parametrize(
+    ("summed_at", "now", "due"),
+    [
+        (None, (11, 9), False),  # its stragglers are on their way
+        (None, (11, 10), True),
+        ((11, 10), (11, 11), False),
+        ((11, 10), (29, 59), False),
+        ((11, 10), (30, 0), True),  # six hours after the day has ended
+        ((30, 0), (40, 0), False),
+        (None, (500, 0), True),
+    ],
+)
+def test_an_hour_is_summed_when_it_is_over_and_again_when_its_day_has_settled(summed_at, now, due):
+    day = 20_000
+
+    def at(moment):
+        return day * MICROS_PER_DAY + moment[0] * MICROS_PER_HOUR + moment[1] * MINUTE
+
+    assert is_to_sum(24 * day + 10, None if summed_at is None else at(summed_at), at(now)) is due
