@@ -31,8 +31,8 @@ from rich.table import Table
 from metering.domain.budgets.budgets import BudgetTerms
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import parse_instant
-from metering.storage.budgets import insert_budget, insert_revision
-from metering.storage.database import open_database, writing
+from metering.storage.budgets.budgets import insert_budget, insert_revision
+from metering.storage.engine.database import open_database, writing
 from metering.storage.tables import account_names
 
 WINDOWS = (Window.DAY, Window.WEEK, Window.MONTH, Window.QUARTER)

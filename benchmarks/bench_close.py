@@ -25,8 +25,8 @@ from metering.operations.ingest import Ingester, IngestSettings
 from metering.operations.ingest_log import LogRequest, ingest_log
 from metering.operations.upgrade_database import upgrade_database
 from metering.operations.verify import STATEMENT_CHECKS, verify
-from metering.storage.database import open_database, writing
-from metering.storage.price_tables import record_tables
+from metering.storage.engine.database import open_database, writing
+from metering.storage.prices.price_tables import record_tables
 from pricing.bundled import bundled_plans
 from pricing.rates import Price, Rate
 from pricing.tables import Layer, PriceTable, TableKind

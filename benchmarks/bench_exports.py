@@ -33,7 +33,7 @@ from metering.domain.statements.statements import LineKind
 from metering.exports.formats import FORMATS
 from metering.operations.export_statement import Unchanged, export_statement, spool
 from metering.operations.show_statement import show_statement
-from metering.storage.database import open_database
+from metering.storage.engine.database import open_database
 from pricing.bundled import bundled_plans
 
 MONTH = 202610

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from metering.operations.commit_group import COMMIT_EVENTS
 from metering.operations.upgrade_database import upgrade_database
-from metering.storage.database import open_database
+from metering.storage.engine.database import open_database
 
 TABLES = ("event_identities", "events", "event_claims", "rollups")
 

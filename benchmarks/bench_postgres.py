@@ -28,8 +28,8 @@ from sqlalchemy import BigInteger, Integer, SmallInteger, Text
 
 from metering.operations.commit_group import SERVER_COMMIT_EVENTS
 from metering.operations.upgrade_database import upgrade_database
-from metering.storage.database import open_database, writing
-from metering.storage.partitions import create_partitions
+from metering.storage.engine.database import open_database, writing
+from metering.storage.engine.partitions import create_partitions
 from metering.storage.tables import events, rollups
 
 KEYS = {

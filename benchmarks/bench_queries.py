@@ -33,7 +33,7 @@ from metering.domain.usage.series import DEFAULT_SERIES_CAP
 from metering.operations.manage_accounts import show_account
 from metering.operations.query_spend import query_spend
 from metering.operations.show_statement import show_statement
-from metering.storage.database import open_database
+from metering.storage.engine.database import open_database
 from pricing.bundled import bundled_plans
 
 PART = 500_000

@@ -26,7 +26,7 @@ from rich.table import Table
 from sqlalchemy import func, select
 
 from metering.operations.answer_billing import answer_billing
-from metering.storage.database import open_database, reading
+from metering.storage.engine.database import open_database, reading
 from metering.storage.tables import events
 
 MONTH = "2026-10"

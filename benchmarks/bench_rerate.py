@@ -27,8 +27,8 @@ from metering.operations.ingest_log import LogRequest, ingest_log
 from metering.operations.rerate import CHUNK, continue_rerate, preview_rerate, start_rerate
 from metering.operations.upgrade_database import upgrade_database
 from metering.operations.verify import verify
-from metering.storage.database import open_database, writing
-from metering.storage.price_tables import record_tables
+from metering.storage.engine.database import open_database, writing
+from metering.storage.prices.price_tables import record_tables
 from pricing.rates import Price, Rate
 from pricing.tables import Layer, PriceTable, TableKind
 

@@ -31,9 +31,9 @@ from metering.operations.upgrade_database import upgrade_database
 from metering.operations.webhook_settings import WebhookSettings
 from metering.outbound.addresses import AddressGuard
 from metering.runtime.dispatcher import Dispatcher
-from metering.storage.accounts import insert_account
-from metering.storage.alerts import NewAlert
-from metering.storage.database import open_database, writing, writing_beside_others
+from metering.storage.accounts.accounts import insert_account
+from metering.storage.alerts.alerts import NewAlert
+from metering.storage.engine.database import open_database, writing, writing_beside_others
 
 KEY = "c29tZS1rZXktdGhhdC1vbmx5LXRlc3RzLWtub3ctMTI="
 LOOPBACK = frozenset({"127.0.0.1"})

@@ -37,7 +37,7 @@ from metering.runtime.price_sync_job import sync_when_due
 from metering.runtime.scheduler import Job, Scheduler, StoppingError
 from metering.runtime.server_leader import ServerLeader
 from metering.runtime.shared_metrics import shared_folder
-from metering.storage.database import file_of
+from metering.storage.engine.database import file_of
 
 
 def create_app() -> FastAPI:

@@ -5,7 +5,7 @@ import os
 from alembic import context
 from sqlalchemy import Connection
 
-from metering.storage.database import migrating, open_database
+from metering.storage.engine.database import migrating, open_database
 from metering.storage.tables import metadata
 
 

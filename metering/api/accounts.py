@@ -10,7 +10,7 @@ from metering.api.openapi import problems
 from metering.domain.instants import format_instant
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.manage_accounts import change_account, declare_account, list_accounts
-from metering.storage.accounts import AccountRow
+from metering.storage.accounts.accounts import AccountRow
 from metering.web.bodies import require_json
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Admin, Reader, ServiceNow

@@ -9,7 +9,7 @@ from metering.domain.budgets.budget_state import BudgetState
 from metering.domain.budgets.budgets import BudgetTerms
 from metering.domain.instants import date_of, format_instant
 from metering.operations.manage_budgets import BudgetView
-from metering.storage.budgets import BudgetRow
+from metering.storage.budgets.budgets import BudgetRow
 from pricing.money import format_nano
 
 _SCOPE = {"project": ["search"]}

@@ -34,7 +34,7 @@ from metering.operations.manage_budgets import (
     show_budget,
 )
 from metering.operations.open_service import Service
-from metering.storage.budgets import BudgetRow
+from metering.storage.budgets.budgets import BudgetRow
 from metering.web import query
 from metering.web.bodies import require_json
 from metering.web.cursors import read_cursor, write_cursor

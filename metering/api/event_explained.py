@@ -19,7 +19,7 @@ from metering.operations.explain_charge import (
     entry_name,
     explain_charge,
 )
-from metering.storage.price_versions import PriceVersion
+from metering.storage.prices.price_versions import PriceVersion
 from metering.web.principal import Reader, ServiceNow
 from metering.web.problems import ApiProblem
 from pricing.breakdown import Part

@@ -17,7 +17,7 @@ from metering.operations.accept_sync import accept_sync
 from metering.operations.list_syncs import list_syncs, show_sync
 from metering.operations.steps.change_data import shown_price
 from metering.operations.sync_prices import Source, source_health, sync_prices
-from metering.storage.price_syncs import SourceHealth, SyncRow
+from metering.storage.prices.price_syncs import SourceHealth, SyncRow
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Admin, Reader, ServiceNow
 

@@ -9,7 +9,7 @@ from metering.api.fields import DEFAULT_PAGE, Answer, CursorParameter, LimitPara
 from metering.api.openapi import problems
 from metering.domain.instants import format_instant
 from metering.operations.list_quarantine import list_quarantine
-from metering.storage.quarantine import QuarantinedRecord
+from metering.storage.usage.quarantine import QuarantinedRecord
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Reader, ServiceNow
 

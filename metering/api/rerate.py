@@ -11,7 +11,7 @@ from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.manage_accounts import show_account_by_id
 from metering.operations.open_service import Service
 from metering.operations.rerate import continue_rerate, preview_rerate, start_rerate
-from metering.storage.rerate_runs import RerateRun
+from metering.storage.charges.rerate_runs import RerateRun
 from metering.web import query
 from metering.web.bodies import require_json
 from metering.web.principal import Admin, ServiceNow

@@ -21,7 +21,7 @@ from metering.operations.list_deliveries import Delivery as FoundDelivery
 from metering.operations.list_deliveries import list_deliveries
 from metering.operations.redeliver import Redelivered, redeliver, redeliver_one
 from metering.operations.send_test_event import request_test
-from metering.storage.webhook_deliveries import DeliveryQuestion
+from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
 from metering.web.bodies import require_json
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Admin, ServiceNow

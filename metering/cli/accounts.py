@@ -23,7 +23,7 @@ from metering.operations.manage_accounts import (
     show_account,
 )
 from metering.operations.open_service import Service
-from metering.storage.accounts import AccountRow
+from metering.storage.accounts.accounts import AccountRow
 from pricing.bundled import bundled_plans
 
 _ROUTES = click.Choice([ROUTED, PROVIDER_KEY, SERVERLESS, UNKNOWN])

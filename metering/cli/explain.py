@@ -18,7 +18,7 @@ from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.operations.explain_charge import ExplainedCharge, LedgerEntry, entry_name, explain_charge
 from metering.operations.list_events import LoggedEvent
 from metering.operations.manage_accounts import show_account
-from metering.storage.price_versions import PriceVersion
+from metering.storage.prices.price_versions import PriceVersion
 from pricing.breakdown import Breakdown, Part
 from pricing.money import format_pico
 from pricing.quantities import ALL_KINDS

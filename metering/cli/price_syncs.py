@@ -21,7 +21,7 @@ from metering.operations.open_service import Service
 from metering.operations.sync_prices import Source, preview_sync, source_health, sync_prices
 from metering.outbound.answers import FetchError
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
-from metering.storage.price_syncs import FAILED, SourceHealth, SyncRow
+from metering.storage.prices.price_syncs import FAILED, SourceHealth, SyncRow
 from pricing.errors import PricingError
 from pricing.money import format_pico
 

@@ -15,7 +15,7 @@ from metering.cli.session import open_session
 from metering.domain.instants import format_instant
 from metering.operations.list_quarantine import list_quarantine
 from metering.operations.replay_quarantine import replay_quarantine
-from metering.storage.quarantine import QuarantinedRecord
+from metering.storage.usage.quarantine import QuarantinedRecord
 
 
 @click.group()

@@ -18,7 +18,7 @@ from metering.operations.list_names import used_names
 from metering.operations.manage_accounts import list_accounts, show_account
 from metering.operations.open_service import Service
 from metering.operations.rerate import continue_rerate, list_runs, preview_rerate, show_run, start_rerate
-from metering.storage.rerate_runs import RerateRun
+from metering.storage.charges.rerate_runs import RerateRun
 
 
 class Options(Struct, frozen=True):

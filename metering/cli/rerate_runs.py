@@ -6,7 +6,7 @@ from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.price_words import since
 from metering.domain.amounts import money, shown_nano
 from metering.domain.instants import format_instant
-from metering.storage.rerate_runs import RerateRun
+from metering.storage.charges.rerate_runs import RerateRun
 
 _COLUMNS = (
     Column("run", "count"),

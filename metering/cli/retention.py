@@ -19,7 +19,7 @@ from metering.domain.usage.retention import EventMonth
 from metering.operations.export_events import EventExport, export_events
 from metering.operations.open_service import Service
 from metering.operations.retire_month import Retired, check_retirable, list_event_months, retire_month
-from metering.storage.retired_months import RetiredMonth
+from metering.storage.usage.retired_months import RetiredMonth
 
 _into = click.option(
     "--into",

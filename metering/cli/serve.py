@@ -10,7 +10,7 @@ from metering.cli.invocation import Invocation
 from metering.cli.root import stop
 from metering.cli.session import open_session
 from metering.runtime.shared_metrics import shared_metrics
-from metering.storage.database import is_server
+from metering.storage.engine.database import is_server
 
 APP = "metering.asgi:create_app"
 MAX_WORKERS = 64

@@ -10,7 +10,7 @@ from metering.domain.errors import DomainError, NotFoundError
 from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.open_service import Service, open_service
 from metering.operations.settings import Settings, read_settings
-from metering.storage.database import file_of, open_database, without_password
+from metering.storage.engine.database import file_of, open_database, without_password
 
 
 class DatabaseFailureError(DomainError):

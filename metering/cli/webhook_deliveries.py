@@ -17,7 +17,7 @@ from metering.operations.list_deliveries import Delivery, list_deliveries
 from metering.operations.redeliver import redeliver as send_again
 from metering.operations.redeliver import redeliver_one
 from metering.operations.send_test_event import Sending, send_test
-from metering.storage.webhook_deliveries import DeliveryQuestion
+from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
 
 LISTED = 20
 

@@ -5,7 +5,7 @@ from typing import Any
 from metering.domain.instants import format_instant
 from metering.operations.list_deliveries import Delivery
 from metering.operations.manage_webhooks import Endpoint
-from metering.storage.webhook_deliveries import AttemptRow
+from metering.storage.alerts.webhook_deliveries import AttemptRow
 
 
 def endpoint_json(endpoint: Endpoint) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 from metering.domain.errors import DomainError, NotFoundError
 from metering.operations.steps.held_table import read_table
 from metering.operations.steps.record_version import record_version
-from metering.storage.database import writing
-from metering.storage.price_syncs import ACCEPTED, HELD, NewSync, SyncRow, insert_sync, sync_by_id
+from metering.storage.engine.database import writing
+from metering.storage.prices.price_syncs import ACCEPTED, HELD, NewSync, SyncRow, insert_sync, sync_by_id
 
 
 class NotHeldError(DomainError):

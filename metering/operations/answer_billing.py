@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine
 from metering.domain.errors import DomainError
 from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR
 from metering.domain.usage.events import BILLED_ROUTES, MAX_ID_LENGTH, PriceGrade, QuantityGrade
-from metering.storage.billing_answers import (
+from metering.storage.engine.database import reading, writing_beside_others
+from metering.storage.reconciliation.billing_answers import (
     AskedRequest,
     answered,
     insert_answers,
@@ -20,8 +21,7 @@ from metering.storage.billing_answers import (
     requests_with_ids,
     requests_with_provider_ids,
 )
-from metering.storage.database import reading, writing_beside_others
-from metering.storage.series import series_by_id
+from metering.storage.usage.series import series_by_id
 
 MOST_IDS = 10_000
 """Hugging Face asks for no more at once."""

@@ -18,12 +18,12 @@ from metering.operations.steps.find_account import find_account
 from metering.operations.steps.hold_open_months import hold_open_months
 from metering.operations.steps.resolve_accounts import BilledTo
 from metering.operations.steps.write_assignment import write_assignment
-from metering.storage.accounts import UNASSIGNED_ID, UNASSIGNED_NAME
-from metering.storage.closed_months import mark_of
-from metering.storage.database import reading, writing
-from metering.storage.event_log import EventPosition
-from metering.storage.price_tables import load_tables
-from metering.storage.unassigned_usage import UnassignedUsage, unassigned_positions, unassigned_usage
+from metering.storage.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME
+from metering.storage.engine.database import reading, writing
+from metering.storage.prices.price_tables import load_tables
+from metering.storage.statements.closed_months import mark_of
+from metering.storage.usage.event_log import EventPosition
+from metering.storage.usage.unassigned_usage import UnassignedUsage, unassigned_positions, unassigned_usage
 from pricing.book import PriceBook
 
 CHUNK = 2_000

@@ -7,8 +7,8 @@ from sqlalchemy import Engine
 from metering.domain.budgets.budgets import Action
 from metering.operations.steps.account_spend import AccountSpend, SeriesValues
 from metering.operations.steps.budget_states import state_of
-from metering.storage.budgets import BudgetRow, current_budgets
-from metering.storage.database import reading
+from metering.storage.budgets.budgets import BudgetRow, current_budgets
+from metering.storage.engine.database import reading
 from pricing.plans import PlanCatalogue
 
 

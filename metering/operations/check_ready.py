@@ -4,8 +4,8 @@ from functools import cache
 
 from sqlalchemy import Engine
 
-from metering.storage.errors import SchemaOutOfDateError
-from metering.storage.schema_revision import current_revision, head_revision
+from metering.storage.engine.errors import SchemaOutOfDateError
+from metering.storage.engine.schema_revision import current_revision, head_revision
 
 _head_revision = cache(head_revision)  # reading the scripts takes longer than asking the database
 

@@ -12,8 +12,8 @@ from metering.domain.statements.account_books import AccountBooks, open_months
 from metering.domain.statements.statements import Statement
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books, stored_statement
-from metering.storage.database import reading
-from metering.storage.statements import statement_of_month
+from metering.storage.engine.database import reading
+from metering.storage.statements.statements import statement_of_month
 from pricing.plans import PlanCatalogue
 
 

@@ -4,9 +4,9 @@ from sqlalchemy import Engine
 
 from metering.domain.budgets.budgets import Scope
 from metering.domain.charges.spend import TAG_PREFIX
-from metering.storage.database import reading
-from metering.storage.price_tables import names_in_rates
-from metering.storage.series import names_in_series
+from metering.storage.engine.database import reading
+from metering.storage.prices.price_tables import names_in_rates
+from metering.storage.usage.series import names_in_series
 
 
 def check_scope(engine: Engine, scope: Scope, declared_tags: frozenset[str]) -> list[str]:

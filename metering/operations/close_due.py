@@ -20,10 +20,10 @@ from metering.operations.close_settings import close_due
 from metering.operations.steps.first_months import first_months
 from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import unpriced_of_month
-from metering.storage.accounts import UNASSIGNED_ID, AccountRow, account_with_id
-from metering.storage.alerts import NewAlert, thresholds_raised
-from metering.storage.closed_months import AccountMark, mark_of, marks_after
-from metering.storage.database import reading, writing
+from metering.storage.accounts.accounts import UNASSIGNED_ID, AccountRow, account_with_id
+from metering.storage.alerts.alerts import NewAlert, thresholds_raised
+from metering.storage.engine.database import reading, writing
+from metering.storage.statements.closed_months import AccountMark, mark_of, marks_after
 
 STATEMENT_NOT_CLOSED = "statement.not_closed"
 INTERNAL_ERROR = "internal_error"

@@ -19,12 +19,12 @@ from metering.operations.steps.find_account import find_account
 from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import booked_month, drafted, read_books, stored_statement
 from metering.operations.steps.record_credits import record_entries
-from metering.storage.accounts import UNASSIGNED_ID, UNASSIGNED_NAME, AccountRow
-from metering.storage.alerts import NewAlert
-from metering.storage.closed_months import hold_to_close, last_charge_id, move_closed_through
-from metering.storage.credits import last_entry_id
-from metering.storage.database import writing
-from metering.storage.statements import ClosedStatement, insert_statement, statement_of_month
+from metering.storage.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME, AccountRow
+from metering.storage.alerts.alerts import NewAlert
+from metering.storage.engine.database import writing
+from metering.storage.statements.closed_months import hold_to_close, last_charge_id, move_closed_through
+from metering.storage.statements.credits import last_entry_id
+from metering.storage.statements.statements import ClosedStatement, insert_statement, statement_of_month
 from pricing.money import NANO_PER_CENT
 from pricing.plans import PlanCatalogue
 

@@ -8,9 +8,9 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.operations.steps.find_account import find_account
-from metering.storage.database import writing
-from metering.storage.price_discounts import insert_discount, load_discounts
-from metering.storage.price_tables import load_tables, record_tables
+from metering.storage.engine.database import writing
+from metering.storage.prices.price_discounts import insert_discount, load_discounts
+from metering.storage.prices.price_tables import load_tables, record_tables
 from pricing.discounts import BasePrices, Discount, Expanded, counts_already, expand
 
 

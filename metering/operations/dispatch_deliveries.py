@@ -17,8 +17,7 @@ from metering.domain.alerts.webhooks import DELIVERED, FAILED, FAILING, GONE, PE
 from metering.domain.instants import MICROS_PER_SECOND
 from metering.operations.steps.disable_endpoint import disable_endpoint
 from metering.outbound.post import Posted
-from metering.storage.database import reading, writing_beside_others
-from metering.storage.delivery_queue import (
+from metering.storage.alerts.delivery_queue import (
     Ended,
     anything_due,
     choose,
@@ -30,9 +29,16 @@ from metering.storage.delivery_queue import (
     put_off,
     taken_deliveries,
 )
-from metering.storage.secret_box import SecretBox, SecretKeyError, open_box
-from metering.storage.webhook_deliveries import AttemptRow
-from metering.storage.webhook_endpoints import EndpointRow, endpoint_with_id, lock_endpoint, update_endpoint, valid_secrets
+from metering.storage.alerts.secret_box import SecretBox, SecretKeyError, open_box
+from metering.storage.alerts.webhook_deliveries import AttemptRow
+from metering.storage.alerts.webhook_endpoints import (
+    EndpointRow,
+    endpoint_with_id,
+    lock_endpoint,
+    update_endpoint,
+    valid_secrets,
+)
+from metering.storage.engine.database import reading, writing_beside_others
 
 _GONE = 410
 _SUCCESS = range(200, 300)

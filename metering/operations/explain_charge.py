@@ -16,17 +16,17 @@ from metering.domain.usage.identity import stored_under
 from metering.domain.usage.retention import EventsRetiredError
 from metering.operations.list_events import LoggedEvent, logged_events
 from metering.operations.steps.unpriced import unpriced_among
-from metering.storage.assigned_events import assigned_among
-from metering.storage.charges import LaterCharge, later_charges
-from metering.storage.copies import copies_by_id
-from metering.storage.database import reading
-from metering.storage.event_log import EventQuery
-from metering.storage.event_rows import EventRow, events_by_id
-from metering.storage.events import stored_identities
-from metering.storage.price_tables import load_rates, load_tables
-from metering.storage.price_versions import PriceVersion, versions_of_rates
-from metering.storage.retired_months import list_retired
-from metering.storage.series import all_sources
+from metering.storage.charges.charges import LaterCharge, later_charges
+from metering.storage.engine.database import reading
+from metering.storage.prices.price_tables import load_rates, load_tables
+from metering.storage.prices.price_versions import PriceVersion, versions_of_rates
+from metering.storage.usage.assigned_events import assigned_among
+from metering.storage.usage.copies import copies_by_id
+from metering.storage.usage.event_log import EventQuery
+from metering.storage.usage.event_rows import EventRow, events_by_id
+from metering.storage.usage.events import stored_identities
+from metering.storage.usage.retired_months import list_retired
+from metering.storage.usage.series import all_sources
 from pricing.book import PriceBook
 from pricing.breakdown import Breakdown, break_down
 from pricing.rates import Rate

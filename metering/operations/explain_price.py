@@ -7,9 +7,9 @@ from metering.domain.usage.charging import route_of
 from metering.domain.usage.events import ROUTED, SERVERLESS, UNKNOWN
 from metering.domain.usage.model_names import provider_name, split_model
 from metering.operations.steps.find_account import find_account
-from metering.storage.accounts import AccountRow
-from metering.storage.database import reading
-from metering.storage.price_tables import load_tables
+from metering.storage.accounts.accounts import AccountRow
+from metering.storage.engine.database import reading
+from metering.storage.prices.price_tables import load_tables
 from pricing.book import PriceBook
 from pricing.explain import Explanation, Question, explain
 from pricing.tables import recorded_until

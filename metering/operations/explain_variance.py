@@ -6,8 +6,8 @@ from metering.domain.instants import format_instant
 from metering.domain.reconciliation.records import VarianceExplained
 from metering.operations.export_evidence import export_evidence, first_requests
 from metering.operations.resolve_variance import show_variance
-from metering.storage.database import reading
-from metering.storage.price_tables import load_tables
+from metering.storage.engine.database import reading
+from metering.storage.prices.price_tables import load_tables
 from pricing.quoting import quote
 
 _RATE = "rate "

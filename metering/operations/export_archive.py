@@ -21,10 +21,10 @@ from metering.exports.statement_csv import CURRENCY
 from metering.operations.export_statement import ExportedFile, Unchanged, detail_of, file_name, is_known
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account
-from metering.storage.accounts import AccountRow, accounts_by_name
-from metering.storage.database import reading
-from metering.storage.statements import closed_months
-from metering.storage.usage import months_with_usage
+from metering.storage.accounts.accounts import AccountRow, accounts_by_name
+from metering.storage.charges.usage import months_with_usage
+from metering.storage.engine.database import reading
+from metering.storage.statements.statements import closed_months
 from pricing.money import PICO_PER_CENT, format_cents
 from pricing.plans import PlanCatalogue
 

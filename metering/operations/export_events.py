@@ -18,8 +18,8 @@ from sqlalchemy import Connection, Engine
 from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.instants import format_instant, format_month
 from metering.exports.event_parquet import CHARGES, COPIES, EVENTS, count_rows, expressions, write_parquet
-from metering.storage.database import reading
-from metering.storage.retired_months import MonthFacts, event_rows_of_month, month_facts, rows_about_month
+from metering.storage.engine.database import reading
+from metering.storage.usage.retired_months import MonthFacts, event_rows_of_month, month_facts, rows_about_month
 
 MANIFEST = "manifest.json"
 _PORTION = 50_000

@@ -13,11 +13,11 @@ from metering.domain.reconciliation.findings import Item
 from metering.domain.reconciliation.invoices import InvoiceLine
 from metering.domain.reconciliation.records import Evidence, Invoice, Reconciliation, Variance
 from metering.operations.steps.requests_behind import RequestBehind, requests_behind
-from metering.storage.database import reading
-from metering.storage.event_quantities import quantities_of
-from metering.storage.event_rows import EventRow, events_by_id
-from metering.storage.invoices import invoice_with_id, lines_at
-from metering.storage.reconciliations import items_of, reconciliation_with_id, variance_with_id
+from metering.storage.charges.event_quantities import quantities_of
+from metering.storage.engine.database import reading
+from metering.storage.reconciliation.invoices import invoice_with_id, lines_at
+from metering.storage.reconciliation.reconciliations import items_of, reconciliation_with_id, variance_with_id
+from metering.storage.usage.event_rows import EventRow, events_by_id
 
 _AT_ONCE = 5_000
 

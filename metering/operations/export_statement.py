@@ -18,10 +18,10 @@ from metering.domain.statements.statements import Statement
 from metering.exports.formats import ExportFormat
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account
-from metering.storage.accounts import AccountRow
-from metering.storage.daily_usage import daily_usage, rates_of_month
-from metering.storage.database import reading
-from metering.storage.price_tables import load_rates
+from metering.storage.accounts.accounts import AccountRow
+from metering.storage.charges.daily_usage import daily_usage, rates_of_month
+from metering.storage.engine.database import reading
+from metering.storage.prices.price_tables import load_rates
 from pricing.plans import PlanCatalogue
 
 ANY_TAG = "*"

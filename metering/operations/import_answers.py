@@ -16,8 +16,8 @@ from metering.domain.reconciliation.invoices import HUGGING_FACE, InvoiceError
 from metering.invoices.hf_billing_answers import FORMAT
 from metering.operations.import_invoice import ImportedInvoice, InvoiceOrder, import_invoice
 from metering.operations.steps.find_account import find_account
-from metering.storage.billing_answers import answers_of_period
-from metering.storage.database import reading
+from metering.storage.engine.database import reading
+from metering.storage.reconciliation.billing_answers import answers_of_period
 
 _A_LINE = 1_000
 _IN_MEMORY = 16 * 1024 * 1024

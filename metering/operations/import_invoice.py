@@ -34,9 +34,9 @@ from metering.invoices.detect import BEGINNING, READERS, format_of
 from metering.invoices.reading import InvoiceHead, InvoiceReading, ReadOptions
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.pause_collector import collector_paused
-from metering.storage.accounts import AccountRow, names_of_account
-from metering.storage.database import reading, writing
-from metering.storage.invoices import (
+from metering.storage.accounts.accounts import AccountRow, names_of_account
+from metering.storage.engine.database import reading, writing
+from metering.storage.reconciliation.invoices import (
     Document,
     begin_document,
     forget_document,

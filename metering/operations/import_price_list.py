@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 
 from metering.operations.rate_unpriced import RateResult, rate_unpriced
 from metering.operations.steps.expand_discounts import expand_discounts
-from metering.storage.database import writing
-from metering.storage.price_tables import ids_of_sources, load_tables, record_tables
+from metering.storage.engine.database import writing
+from metering.storage.prices.price_tables import ids_of_sources, load_tables, record_tables
 from pricing.changes import prices_in_force, prices_of
 from pricing.sources.source_report import LeftOut, SourceReport
 from pricing.tables import Layer, PriceTable, TableKind, key_of

@@ -6,8 +6,8 @@ from sqlalchemy import Engine
 from metering.operations.rate_unpriced import RateResult, rate_unpriced
 from metering.operations.steps.expand_discounts import expand_discounts
 from metering.operations.steps.find_account import find_account
-from metering.storage.database import reading, writing
-from metering.storage.price_tables import record_tables
+from metering.storage.engine.database import reading, writing
+from metering.storage.prices.price_tables import record_tables
 from pricing.errors import InvalidPriceError
 from pricing.sources.csv_sheet import parse_csv_sheet
 from pricing.sources.sheets import parse_sheet

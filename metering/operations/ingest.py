@@ -34,11 +34,11 @@ from metering.operations.steps.resolve_accounts import (
     resolve_names,
 )
 from metering.operations.steps.store_events import store_events
-from metering.storage.api_keys import valid_key_ids
-from metering.storage.database import looking_up, reading, writing, writing_beside_others
-from metering.storage.errors import SumTooLargeError
-from metering.storage.price_tables import load_tables, newest_table_id
-from metering.storage.quarantine import note_records
+from metering.storage.accounts.api_keys import valid_key_ids
+from metering.storage.engine.database import looking_up, reading, writing, writing_beside_others
+from metering.storage.engine.errors import SumTooLargeError
+from metering.storage.prices.price_tables import load_tables, newest_table_id
+from metering.storage.usage.quarantine import note_records
 from pricing.book import PriceBook, Timeline
 from pricing.errors import ChargeTooLargeError
 

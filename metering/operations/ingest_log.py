@@ -21,8 +21,8 @@ from metering.operations.ingest import Ingester, Origin
 from metering.operations.steps.decode_apart import Decoding, decode_blocks, decode_document
 from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.read_log import STDIN, LogReader
-from metering.storage.database import is_server, writing
-from metering.storage.quarantine import resolve_read_again
+from metering.storage.engine.database import is_server, writing
+from metering.storage.usage.quarantine import resolve_read_again
 
 KEPT_ITEMS = 1_000
 

@@ -19,12 +19,12 @@ from metering.operations.steps.budget_index import BudgetIndex
 from metering.operations.steps.budget_states import state_of
 from metering.operations.steps.find_due import Due, find_due
 from metering.operations.steps.raise_alert import raise_alert
-from metering.storage.accounts import account_with_id
-from metering.storage.alerts import NewAlert, raised_among
-from metering.storage.budgets import budgets_by_id, forecast_budgets
-from metering.storage.database import is_server, reading, writing_beside_others
-from metering.storage.hour_sums import forget_hours_of_days
-from metering.storage.touched_days import TouchedDay, forget_notes, noted_days
+from metering.storage.accounts.accounts import account_with_id
+from metering.storage.alerts.alerts import NewAlert, raised_among
+from metering.storage.budgets.budgets import budgets_by_id, forecast_budgets
+from metering.storage.charges.hour_sums import forget_hours_of_days
+from metering.storage.charges.touched_days import TouchedDay, forget_notes, noted_days
+from metering.storage.engine.database import is_server, reading, writing_beside_others
 from pricing.plans import PlanCatalogue
 
 # Judging takes at most one part in so many of the time while usage keeps coming in, so that ingest does not feel it.

@@ -15,10 +15,10 @@ from metering.domain.credits.credits import INCLUDED
 from metering.domain.instants import format_month, month_of, month_start
 from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import read_books
-from metering.storage.accounts import UNASSIGNED_ID
-from metering.storage.alerts import NewAlert, subjects_alerted
-from metering.storage.credit_inputs import CreditInputs, credit_inputs
-from metering.storage.database import reading, writing
+from metering.storage.accounts.accounts import UNASSIGNED_ID
+from metering.storage.alerts.alerts import NewAlert, subjects_alerted
+from metering.storage.engine.database import reading, writing
+from metering.storage.statements.credit_inputs import CreditInputs, credit_inputs
 from pricing.plans import PlanCatalogue
 
 CREDITS_LOW = "credits.low"

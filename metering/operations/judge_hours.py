@@ -13,10 +13,9 @@ from sqlalchemy import Connection, Engine
 from metering.domain.budgets.anomalies import RECENT_HOURS, Usual, is_to_sum, usual_hour
 from metering.domain.instants import MICROS_PER_HOUR, format_instant
 from metering.operations.steps.raise_alert import raise_alert
-from metering.storage.accounts import account_with_id
-from metering.storage.alerts import NewAlert
-from metering.storage.database import reading, writing
-from metering.storage.hour_sums import (
+from metering.storage.accounts.accounts import account_with_id
+from metering.storage.alerts.alerts import NewAlert
+from metering.storage.charges.hour_sums import (
     accounts_with_usage,
     forget_hours_before,
     hours_summed,
@@ -25,6 +24,7 @@ from metering.storage.hour_sums import (
     recent_hours,
     spent_in_hour,
 )
+from metering.storage.engine.database import reading, writing
 from pricing.money import format_nano
 
 USAGE_ANOMALY = "usage.anomaly"

@@ -2,9 +2,9 @@
 
 from sqlalchemy import Engine
 
-from metering.storage.alerts import AlertRow
-from metering.storage.alerts import list_alerts as stored_alerts
-from metering.storage.database import reading
+from metering.storage.alerts.alerts import AlertRow
+from metering.storage.alerts.alerts import list_alerts as stored_alerts
+from metering.storage.engine.database import reading
 
 
 def list_alerts(

@@ -7,10 +7,10 @@ from sqlalchemy import Engine
 
 from metering.domain.alerts.webhooks import STATUSES, WebhookError
 from metering.operations.manage_webhooks import found_endpoint
-from metering.storage.database import reading
-from metering.storage.webhook_deliveries import AttemptRow, DeliveryQuestion, DeliveryRow, attempts_of
-from metering.storage.webhook_deliveries import list_deliveries as stored_deliveries
-from metering.storage.webhook_endpoints import endpoint_with_id
+from metering.storage.alerts.webhook_deliveries import AttemptRow, DeliveryQuestion, DeliveryRow, attempts_of
+from metering.storage.alerts.webhook_deliveries import list_deliveries as stored_deliveries
+from metering.storage.alerts.webhook_endpoints import endpoint_with_id
+from metering.storage.engine.database import reading
 
 
 class Delivery(NamedTuple):

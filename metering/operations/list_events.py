@@ -9,10 +9,10 @@ from sqlalchemy import Connection, Engine, Row
 from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.domain.usage.series import OTHER
 from metering.operations.steps.require_events import require_events
-from metering.storage.database import reading
-from metering.storage.event_log import EventPosition, EventQuery, events_after
-from metering.storage.event_quantities import quantities_of
-from metering.storage.price_tables import load_rates
+from metering.storage.charges.event_quantities import quantities_of
+from metering.storage.engine.database import reading
+from metering.storage.prices.price_tables import load_rates
+from metering.storage.usage.event_log import EventPosition, EventQuery, events_after
 from pricing.quantities import Quantities
 from pricing.rates import Rate
 from pricing.rating import assumes_cache_price

@@ -5,8 +5,8 @@ from sqlalchemy import Engine
 
 from metering.domain.usage.series import OTHER
 from metering.operations.show_prices import list_tables
-from metering.storage.database import reading
-from metering.storage.series import names_in_series
+from metering.storage.engine.database import reading
+from metering.storage.usage.series import names_in_series
 
 
 class UsedNames(Struct, frozen=True):

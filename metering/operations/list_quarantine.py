@@ -2,8 +2,8 @@
 
 from sqlalchemy import Engine
 
-from metering.storage.database import reading
-from metering.storage.quarantine import QuarantinedRecord, count_open, open_records
+from metering.storage.engine.database import reading
+from metering.storage.usage.quarantine import QuarantinedRecord, count_open, open_records
 
 
 def list_quarantine(engine: Engine, *, after: int = 0, limit: int | None = None) -> tuple[list[QuarantinedRecord], int]:

@@ -3,9 +3,9 @@
 from sqlalchemy import Engine
 
 from metering.domain.errors import NotFoundError
-from metering.storage.database import reading
-from metering.storage.price_syncs import SyncRow, sync_by_id
-from metering.storage.price_syncs import list_syncs as stored_syncs
+from metering.storage.engine.database import reading
+from metering.storage.prices.price_syncs import SyncRow, sync_by_id
+from metering.storage.prices.price_syncs import list_syncs as stored_syncs
 
 
 def list_syncs(engine: Engine, *, before: int | None = None, limit: int) -> list[SyncRow]:

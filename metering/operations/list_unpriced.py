@@ -5,9 +5,9 @@ from sqlalchemy import Engine
 
 from metering.domain.charges.spend import TOKEN_KINDS
 from metering.operations.steps.unpriced import Unpriced, unpriced_among
-from metering.storage.charges import unpriced_event_ids
-from metering.storage.database import reading
-from metering.storage.price_tables import load_tables
+from metering.storage.charges.charges import unpriced_event_ids
+from metering.storage.engine.database import reading
+from metering.storage.prices.price_tables import load_tables
 from pricing.book import PriceBook
 
 CHUNK = 5_000

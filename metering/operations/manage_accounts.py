@@ -9,7 +9,7 @@ from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.instants import day_number, first_date, month_of_day, next_month
 from metering.domain.usage.events import MAX_NAME_LENGTH, PROVIDER_KEY, ROUTED, SERVERLESS
 from metering.operations.steps.find_account import find_account
-from metering.storage.accounts import (
+from metering.storage.accounts.accounts import (
     UNASSIGNED_NAME,
     AccountRow,
     account_named,
@@ -20,9 +20,9 @@ from metering.storage.accounts import (
     rename_account,
     set_default_route,
 )
-from metering.storage.closed_months import mark_of
-from metering.storage.database import reading, writing
-from metering.storage.plans import insert_plan_change, plan_changes_of
+from metering.storage.accounts.plans import insert_plan_change, plan_changes_of
+from metering.storage.engine.database import reading, writing
+from metering.storage.statements.closed_months import mark_of
 from pricing.plans import PlanCatalogue
 
 

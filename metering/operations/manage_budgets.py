@@ -18,10 +18,17 @@ from metering.operations.steps.budget_alerts import forecast_alert, reached_aler
 from metering.operations.steps.budget_states import spent_in, state_of
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.raise_alert import raise_alert
-from metering.storage.accounts import AccountRow, account_with_id
-from metering.storage.alerts import thresholds_raised
-from metering.storage.budgets import BudgetRow, count_budgets, current_budgets, insert_budget, insert_revision, revisions_of
-from metering.storage.database import reading, writing
+from metering.storage.accounts.accounts import AccountRow, account_with_id
+from metering.storage.alerts.alerts import thresholds_raised
+from metering.storage.budgets.budgets import (
+    BudgetRow,
+    count_budgets,
+    current_budgets,
+    insert_budget,
+    insert_revision,
+    revisions_of,
+)
+from metering.storage.engine.database import reading, writing
 from pricing.plans import PlanCatalogue
 
 MAX_BUDGETS = 10_000

@@ -6,8 +6,8 @@ from sqlalchemy import Engine
 from metering.domain.accounts.api_keys import ApiKey, checked_scopes, hash_of, matches, new_token, prefix_of
 from metering.domain.errors import NotFoundError
 from metering.operations.steps.find_account import find_account
-from metering.storage.api_keys import all_keys, insert_key, key_with_prefix, set_revoked
-from metering.storage.database import reading, writing
+from metering.storage.accounts.api_keys import all_keys, insert_key, key_with_prefix, set_revoked
+from metering.storage.engine.database import reading, writing
 
 
 class NewKey(Struct, frozen=True):

@@ -20,11 +20,10 @@ from metering.operations.steps.disable_endpoint import disable_endpoint
 from metering.operations.steps.find_account import find_account
 from metering.operations.webhook_settings import WebhookSettings
 from metering.outbound.addresses import AddressGuard
-from metering.storage.accounts import account_with_id
-from metering.storage.database import reading, writing
-from metering.storage.secret_box import open_box
-from metering.storage.webhook_deliveries import count_by_status, end_deliveries
-from metering.storage.webhook_endpoints import (
+from metering.storage.accounts.accounts import account_with_id
+from metering.storage.alerts.secret_box import open_box
+from metering.storage.alerts.webhook_deliveries import count_by_status, end_deliveries
+from metering.storage.alerts.webhook_endpoints import (
     EndpointRow,
     SecretRow,
     count_endpoints,
@@ -39,6 +38,7 @@ from metering.storage.webhook_endpoints import (
     update_endpoint,
     valid_secrets,
 )
+from metering.storage.engine.database import reading, writing
 
 DEFAULT_OVERLAP_HOURS = 24
 MAX_OVERLAP_HOURS = 7 * 24

@@ -3,9 +3,9 @@
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from metering.storage.charges import count_unpriced
-from metering.storage.database import reading
-from metering.storage.price_syncs import SourceHealth, source_health
+from metering.storage.charges.charges import count_unpriced
+from metering.storage.engine.database import reading
+from metering.storage.prices.price_syncs import SourceHealth, source_health
 from pricing.sources.hf_router import SOURCE
 
 

@@ -9,8 +9,8 @@ from metering.operations.ingest import Ingester
 from metering.operations.settings import Settings
 from metering.operations.upgrade_database import upgrade_database
 from metering.outbound.answers import Fetch, offline
-from metering.storage.database import open_database
-from metering.storage.schema_revision import is_empty, require_current_schema
+from metering.storage.engine.database import open_database
+from metering.storage.engine.schema_revision import is_empty, require_current_schema
 from pricing.bundled import bundled_plans
 from pricing.plans import PlanCatalogue
 

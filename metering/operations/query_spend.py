@@ -12,8 +12,8 @@ from metering.domain.charges.spend import CODED_VALUES, Granularity, SpendQuery,
 from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, month_start
 from metering.operations.steps.require_events import require_events
 from metering.operations.steps.sum_spend import sums_by_group
-from metering.storage.accounts import accounts_by_name
-from metering.storage.database import reading
+from metering.storage.accounts.accounts import accounts_by_name
+from metering.storage.engine.database import reading
 from pricing.quantities import Quantities
 
 

@@ -16,10 +16,10 @@ from metering.domain.usage.events import PriceGrade
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.operations.steps.unpriced import Unpriced, unpriced_among
-from metering.storage.charges import Entry, insert_charges, unpriced_event_ids
-from metering.storage.closed_months import closed_through_by_series
-from metering.storage.database import reading, writing
-from metering.storage.price_tables import load_tables
+from metering.storage.charges.charges import Entry, insert_charges, unpriced_event_ids
+from metering.storage.engine.database import reading, writing
+from metering.storage.prices.price_tables import load_tables
+from metering.storage.statements.closed_months import closed_through_by_series
 from pricing.book import PriceBook
 
 CHUNK = 2_000

@@ -29,10 +29,10 @@ from metering.operations.steps.comparison import Comparison
 from metering.operations.steps.newest_variances import newest_variances
 from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.raise_alert import raise_alert
-from metering.storage.alerts import NewAlert
-from metering.storage.database import reading, writing
-from metering.storage.invoices import invoice_with_id
-from metering.storage.reconciliations import (
+from metering.storage.alerts.alerts import NewAlert
+from metering.storage.engine.database import reading, writing
+from metering.storage.reconciliation.invoices import invoice_with_id
+from metering.storage.reconciliation.reconciliations import (
     NewDecision,
     NewReconciliation,
     NewVariance,

@@ -9,10 +9,10 @@ from sqlalchemy import Engine
 from metering.domain.alerts.webhooks import FAILED, FINISHED, HELD, WebhookDisabledError, WebhookError
 from metering.domain.errors import NotFoundError
 from metering.operations.manage_webhooks import found_endpoint
-from metering.storage.commit_signal import note_deliveries
-from metering.storage.database import writing_beside_others
-from metering.storage.webhook_deliveries import DeliveryQuestion, ask_again, delivery_with_id, lock_deliveries
-from metering.storage.webhook_endpoints import EndpointRow, lock_endpoint
+from metering.storage.alerts.webhook_deliveries import DeliveryQuestion, ask_again, delivery_with_id, lock_deliveries
+from metering.storage.alerts.webhook_endpoints import EndpointRow, lock_endpoint
+from metering.storage.engine.commit_signal import note_deliveries
+from metering.storage.engine.database import writing_beside_others
 
 # In one transaction; whoever has more asks again.
 MOST_AT_ONCE = 10_000

@@ -16,8 +16,8 @@ from metering.formats.detect import Format
 from metering.formats.options import DecodeOptions
 from metering.operations.ingest import Ingester
 from metering.operations.ingest_log import LogRequest, ingest_log
-from metering.storage.database import reading
-from metering.storage.quarantine import QuarantinedRecord, count_open, open_records
+from metering.storage.engine.database import reading
+from metering.storage.usage.quarantine import QuarantinedRecord, count_open, open_records
 
 
 class ReadAgain(Struct):

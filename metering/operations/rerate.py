@@ -17,13 +17,13 @@ from metering.operations.steps.examine_charges import ChargeExaminer
 from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.require_events import require_events
 from metering.operations.steps.write_corrections import write_corrections
-from metering.storage.accounts import UNASSIGNED_ID, next_account_id
-from metering.storage.charged_events import ChargedEvent, charged_events
-from metering.storage.database import reading, writing
-from metering.storage.errors import SumTooLargeError
-from metering.storage.events import MAX_SUM
-from metering.storage.price_tables import load_tables, newest_table_id
-from metering.storage.rerate_runs import Cursor, RerateRun, all_runs, insert_run, move_run, run_with_id
+from metering.storage.accounts.accounts import UNASSIGNED_ID, next_account_id
+from metering.storage.charges.charged_events import ChargedEvent, charged_events
+from metering.storage.charges.rerate_runs import Cursor, RerateRun, all_runs, insert_run, move_run, run_with_id
+from metering.storage.engine.database import reading, writing
+from metering.storage.engine.errors import SumTooLargeError
+from metering.storage.prices.price_tables import load_tables, newest_table_id
+from metering.storage.usage.events import MAX_SUM
 from pricing.book import PriceBook
 
 CHUNK = 10_000

@@ -16,10 +16,10 @@ from metering.domain.reconciliation.variances import VarianceState, check_decisi
 from metering.domain.usage.events import BILLED_ROUTES
 from metering.operations.adjust_account import add_adjustment
 from metering.operations.steps.newest_variances import newest_variances
-from metering.storage.accounts import account_with_id
-from metering.storage.database import reading, writing
-from metering.storage.invoices import invoice_with_id, invoices_between
-from metering.storage.reconciliations import (
+from metering.storage.accounts.accounts import account_with_id
+from metering.storage.engine.database import reading, writing
+from metering.storage.reconciliation.invoices import invoice_with_id, invoices_between
+from metering.storage.reconciliation.reconciliations import (
     NewDecision,
     decisions_of,
     insert_decision,

@@ -13,9 +13,9 @@ from metering.domain.instants import first_day, format_month, next_month
 from metering.domain.usage.retention import EventMonth, MonthChangedError, SumsDifferError
 from metering.operations.export_events import EventExport
 from metering.operations.steps.check_sums import rollups_of_day_are_the_ledger
-from metering.storage.database import database_bytes, give_room_back, reading, writing
-from metering.storage.ledger import ledger_sums
-from metering.storage.retired_months import (
+from metering.storage.charges.ledger import ledger_sums
+from metering.storage.engine.database import database_bytes, give_room_back, reading, writing
+from metering.storage.usage.retired_months import (
     RetiredMonth,
     delete_month,
     event_months,

@@ -17,10 +17,8 @@ from metering.operations.manage_webhooks import found_endpoint
 from metering.operations.send_delivery import send_delivery
 from metering.operations.webhook_settings import WebhookSettings
 from metering.outbound.post import PostLimits, open_poster
-from metering.storage.accounts import account_with_id
-from metering.storage.commit_signal import note_deliveries
-from metering.storage.database import reading, writing_beside_others
-from metering.storage.webhook_deliveries import (
+from metering.storage.accounts.accounts import account_with_id
+from metering.storage.alerts.webhook_deliveries import (
     DeliveryRow,
     NewMessage,
     attempts_of,
@@ -29,7 +27,9 @@ from metering.storage.webhook_deliveries import (
     insert_deliveries,
     insert_message,
 )
-from metering.storage.webhook_endpoints import endpoint_with_id
+from metering.storage.alerts.webhook_endpoints import endpoint_with_id
+from metering.storage.engine.commit_signal import note_deliveries
+from metering.storage.engine.database import reading, writing_beside_others
 
 _PUT_OFF = 60 * MICROS_PER_SECOND
 _NO_CHANCE = 0.5

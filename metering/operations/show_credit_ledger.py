@@ -15,8 +15,8 @@ from metering.domain.usage.events import BILLED_ROUTES
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books
 from metering.operations.steps.sum_spend import sums_by_group
-from metering.storage.credits import grants_of, ledger_of
-from metering.storage.database import reading
+from metering.storage.engine.database import reading
+from metering.storage.statements.credits import grants_of, ledger_of
 from pricing.plans import PlanCatalogue
 
 

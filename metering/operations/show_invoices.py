@@ -7,9 +7,9 @@ from sqlalchemy import Engine
 
 from metering.domain.errors import NotFoundError
 from metering.domain.reconciliation.records import Invoice
-from metering.storage.database import reading
-from metering.storage.invoices import document_parts, invoice_with_id
-from metering.storage.invoices import list_invoices as stored_invoices
+from metering.storage.engine.database import reading
+from metering.storage.reconciliation.invoices import document_parts, invoice_with_id
+from metering.storage.reconciliation.invoices import list_invoices as stored_invoices
 
 
 def show_invoice(engine: Engine, invoice_id: int) -> Invoice:

@@ -7,8 +7,8 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.domain.errors import NotFoundError
-from metering.storage.database import reading
-from metering.storage.price_tables import load_tables
+from metering.storage.engine.database import reading
+from metering.storage.prices.price_tables import load_tables
 from pricing.bundled import bundled_aliases
 from pricing.history import PriceVersion, ambiguities, versions_of
 from pricing.precedence import streams_of

@@ -7,10 +7,10 @@ from metering.domain.instants import format_month
 from metering.domain.statements.statements import Statement
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account, statements_of_account
-from metering.storage.accounts import accounts_by_name
-from metering.storage.database import reading
-from metering.storage.statements import closed_months, statement_of_month
-from metering.storage.usage import months_with_usage
+from metering.storage.accounts.accounts import accounts_by_name
+from metering.storage.charges.usage import months_with_usage
+from metering.storage.engine.database import reading
+from metering.storage.statements.statements import closed_months, statement_of_month
 from pricing.plans import PlanCatalogue
 
 

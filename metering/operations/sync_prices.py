@@ -19,9 +19,9 @@ from metering.operations.steps.held_table import read_table, write_table
 from metering.operations.steps.record_version import record_version
 from metering.operations.sync_settings import SyncSettings
 from metering.outbound.answers import Fetch, NotModified
-from metering.storage import price_syncs as stored
-from metering.storage.database import reading, writing
-from metering.storage.price_syncs import NewSync, SourceHealth, SyncRow
+from metering.storage.engine.database import reading, writing
+from metering.storage.prices import price_syncs as stored
+from metering.storage.prices.price_syncs import NewSync, SourceHealth, SyncRow
 from pricing.changes import PriceKey, compare_prices, prices_of
 from pricing.errors import PricingError
 from pricing.guards import GuardLimits, count_models, reasons_to_hold

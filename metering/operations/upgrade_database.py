@@ -6,8 +6,8 @@ from sqlalchemy import Engine
 
 from metering.operations.steps.ensure_partitions import ensure_partitions
 from metering.operations.steps.expand_discounts import expand_discounts
-from metering.storage.database import writing
-from metering.storage.price_tables import digests_by_id, record_tables
+from metering.storage.engine.database import writing
+from metering.storage.prices.price_tables import digests_by_id, record_tables
 from pricing.bundled import bundled_tables
 
 
@@ -16,7 +16,7 @@ def upgrade_database(engine: Engine, *, now: int) -> int:
 
     What a release carries is recorded once: where somebody corrected it since, the correction stands.
     """
-    import_module("metering.storage.migrate").upgrade(engine)  # Alembic is slow to import, and seldom needed
+    import_module("metering.storage.engine.migrate").upgrade(engine)  # Alembic is slow to import, and seldom needed
     ensure_partitions(engine, now=now)
     with writing(engine) as connection:
         known = set(digests_by_id(connection).values())

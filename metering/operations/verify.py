@@ -36,7 +36,7 @@ from metering.operations.steps.check_reconciliations import (
 from metering.operations.steps.check_rerate_runs import runs_are_their_charges
 from metering.operations.steps.check_statements import ledger_is_never_overdrawn, statements_are_what_was_closed
 from metering.operations.steps.check_sums import Step, months_are_their_days, rollups_are_the_ledger, spend_is_the_events
-from metering.storage.database import reading
+from metering.storage.engine.database import reading
 from pricing.errors import PricingError
 
 MAX_VIOLATIONS = 100

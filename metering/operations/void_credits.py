@@ -12,7 +12,7 @@ from metering.domain.statements.account_books import AccountBooks, open_months
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books
 from metering.operations.steps.record_credits import OverdrawnError, record_entries
-from metering.storage.database import writing
+from metering.storage.engine.database import writing
 from pricing.money import format_nano
 from pricing.plans import PlanCatalogue
 

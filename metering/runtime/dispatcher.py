@@ -30,7 +30,7 @@ from metering.operations.dispatch_deliveries import (
 from metering.operations.send_delivery import send_delivery
 from metering.operations.webhook_settings import WebhookSettings
 from metering.outbound.post import PostLimits, open_poster
-from metering.storage.commit_signal import tell_of_deliveries
+from metering.storage.engine.commit_signal import tell_of_deliveries
 
 _log = logging.getLogger(__name__)
 

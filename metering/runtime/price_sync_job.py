@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from metering.operations.sync_prices import Source, source_health, sync_prices
 from metering.operations.sync_settings import sync_due
-from metering.storage.price_syncs import FAILED, HELD, RECORDED
+from metering.storage.prices.price_syncs import FAILED, HELD, RECORDED
 
 _log = logging.getLogger(__name__)
 

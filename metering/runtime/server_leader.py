@@ -10,7 +10,7 @@ import threading
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from metering.storage.postgres_connections import LEADER_LOCK, session_of_its_own, try_session_lock
+from metering.storage.engine.postgres_connections import LEADER_LOCK, session_of_its_own, try_session_lock
 
 
 class ServerLeader:

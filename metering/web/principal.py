@@ -15,7 +15,7 @@ from metering.domain.errors import NotFoundError
 from metering.operations.manage_accounts import show_account, show_account_by_id
 from metering.operations.manage_keys import check_token
 from metering.operations.open_service import Service
-from metering.storage.accounts import AccountRow
+from metering.storage.accounts.accounts import AccountRow
 from metering.web.problems import ApiProblem
 
 BEARER = HTTPBearer(

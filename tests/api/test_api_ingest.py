@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from metering.runtime.group_writer import GroupWriter, TooBusyError
-from metering.storage.database import writing
+from metering.storage.engine.database import writing
 from metering.storage.tables import events, quarantine
 from support.api_limits import BATCH_EVENTS, BODY_BYTES
 from support.native_events import native

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from metering.storage.database import writing
+from metering.storage.engine.database import writing
 from support.native_events import native
 
 

@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 from metering.api.app import create_api
 from metering.operations.manage_accounts import show_account
 from metering.operations.steps.raise_alert import raise_alert
-from metering.storage.alerts import NewAlert
-from metering.storage.database import writing
+from metering.storage.alerts.alerts import NewAlert
+from metering.storage.engine.database import writing
 from support.builders import NOW
 from support.loopback_source import answer
 from support.router import Router, document

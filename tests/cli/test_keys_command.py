@@ -3,7 +3,7 @@
 import pytest
 
 from metering.operations.manage_keys import check_token
-from metering.storage.database import open_database
+from metering.storage.engine.database import open_database
 
 
 def check(command_line, token):

@@ -7,8 +7,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from metering.operations.steps.raise_alert import raise_alert
-from metering.storage.alerts import NewAlert
-from metering.storage.database import open_database, writing
+from metering.storage.alerts.alerts import NewAlert
+from metering.storage.engine.database import open_database, writing
 from support.receiver import receiver, refused
 
 LOOPBACK = {"METERING_WEBHOOK_HTTP_HOSTS": "127.0.0.1", "METERING_WEBHOOK_PRIVATE_HOSTS": "127.0.0.1"}

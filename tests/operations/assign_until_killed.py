@@ -8,7 +8,7 @@ import sys
 from metering.domain.usage.assigning import AssignScope
 from metering.operations import assign_usage
 from metering.operations.ingest import IngestSettings
-from metering.storage.database import open_database
+from metering.storage.engine.database import open_database
 
 CHUNK = 40
 

@@ -10,7 +10,7 @@ import sys
 
 from metering.operations import close_month
 from metering.operations.close_due import close_due_months
-from metering.storage.database import open_database
+from metering.storage.engine.database import open_database
 from pricing.bundled import bundled_plans
 
 

@@ -10,7 +10,7 @@ from metering.operations import commit_group
 from metering.operations.ingest import Ingester, IngestSettings
 from metering.operations.ingest_log import LogRequest, ingest_log
 from metering.operations.steps import read_log
-from metering.storage.database import open_database
+from metering.storage.engine.database import open_database
 
 BLOCK_LINES = 40
 COMMIT_EVENTS = 100  # two or three blocks

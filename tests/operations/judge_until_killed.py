@@ -11,7 +11,7 @@ from metering.operations.ingest import Ingester, IngestSettings
 from metering.operations.ingest_log import LogRequest, ingest_log
 from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.steps import read_log
-from metering.storage.database import open_database
+from metering.storage.engine.database import open_database
 from pricing.bundled import bundled_plans
 
 BLOCK_LINES = 40

@@ -6,7 +6,7 @@
 import sys
 
 from metering.operations import rerate
-from metering.storage.database import open_database
+from metering.storage.engine.database import open_database
 
 CHUNK = 40
 

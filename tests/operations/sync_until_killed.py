@@ -10,8 +10,8 @@ from metering.operations import sync_prices as operation
 from metering.operations.steps import record_version
 from metering.operations.sync_settings import SyncSettings
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
-from metering.storage import price_syncs
-from metering.storage.database import open_database
+from metering.storage.engine.database import open_database
+from metering.storage.prices import price_syncs
 
 PATIENCE = 30
 # Before the answer is judged; after the version, with the alert to come; after the alert, with the row of the sync to come.

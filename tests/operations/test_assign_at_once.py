@@ -11,7 +11,7 @@ from metering.operations import assign_usage as operation
 from metering.operations.assign_usage import assign_usage
 from metering.operations.close_month import Closing, close_month
 from metering.operations.ingest import Ingester, Origin
-from metering.storage.database import open_database, reading
+from metering.storage.engine.database import open_database, reading
 from metering.storage.tables import assigned_events, charges, statements
 from support.assigning import spent
 from support.builders import NOON, NOW, SECOND, batch_of, instant, usage_event

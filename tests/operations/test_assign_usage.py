@@ -16,8 +16,8 @@ from metering.operations.assign_usage import list_unassigned
 from metering.operations.explain_charge import explain_charge
 from metering.operations.list_events import list_events
 from metering.operations.retire_month import retire_month
-from metering.storage.event_log import EventQuery
 from metering.storage.tables import accounts, assigned_events, charges, events
+from metering.storage.usage.event_log import EventQuery
 from pricing.quantities import Quantities
 from pricing.tables import Layer
 from support.assigning import assign, preview, spent

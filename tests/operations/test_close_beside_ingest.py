@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from metering.operations.close_month import Closing, close_month
 from metering.operations.ingest import Ingester, Origin
 from metering.operations.steps import store_events
-from metering.storage.database import open_database, reading
+from metering.storage.engine.database import open_database, reading
 from metering.storage.tables import alerts, events, statements
 from support.builders import NOW, SECOND, batch_of, instant, usage_event
 from support.meter import PLANS

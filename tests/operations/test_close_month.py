@@ -21,7 +21,7 @@ from metering.operations.steps.first_months import first_months
 from metering.operations.steps.read_books import read_books
 from metering.operations.steps.record_credits import OverdrawnError
 from metering.operations.void_credits import void_credits
-from metering.storage.database import reading
+from metering.storage.engine.database import reading
 from metering.storage.tables import alerts, credit_entries, events, statements
 from pricing.quantities import Quantities
 from support.builders import HOUR, instant, price_table, rate, usage_event

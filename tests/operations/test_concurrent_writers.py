@@ -11,9 +11,8 @@ from sqlalchemy import func, select
 from metering.operations.ingest import Ingester, Origin
 from metering.operations.rate_unpriced import rate_unpriced
 from metering.operations.steps.ensure_partitions import ensure_partitions
-from metering.storage.database import open_database, reading, writing_beside_others
-from metering.storage.events import insert_identities, take_event_ids
-from metering.storage.partitions import months_without_partition
+from metering.storage.engine.database import open_database, reading, writing_beside_others
+from metering.storage.engine.partitions import months_without_partition
 from metering.storage.tables import (
     EVENT_ID_BLOCK,
     account_names,
@@ -24,6 +23,7 @@ from metering.storage.tables import (
     later_claims,
     series,
 )
+from metering.storage.usage.events import insert_identities, take_event_ids
 from support.builders import DAY, HOUR, NOON, NOW, batch_of, price_table, rate, usage_event
 
 pytestmark = pytest.mark.only_on("postgresql")

@@ -4,7 +4,7 @@ import pytest
 
 from metering.operations.steps.current_prices import current_prices
 from metering.operations.steps.held_table import read_table, write_table
-from metering.storage.database import reading
+from metering.storage.engine.database import reading
 from pricing.rates import Price, Rate
 from pricing.tables import Layer, TableKind
 from support.builders import DAY, FROM_2020, NOW, price_table, rate

@@ -10,10 +10,10 @@ from metering.operations.dispatch_deliveries import Room, give_back_taken
 from metering.operations.manage_webhooks import EndpointChange, change_webhook, delete_webhook, rotate_webhook, show_webhook
 from metering.operations.redeliver import redeliver
 from metering.outbound.post import Posted
-from metering.storage.database import writing_beside_others
-from metering.storage.delivery_queue import Ended, end_attempts
+from metering.storage.alerts.delivery_queue import Ended, end_attempts
+from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
+from metering.storage.engine.database import writing_beside_others
 from metering.storage.tables import alerts, webhook_attempts
-from metering.storage.webhook_deliveries import DeliveryQuestion
 from support.builders import DAY, HOUR, NOW, SECOND
 from support.row_locks import wait_until_somebody_waits
 from support.webhook_builders import (

@@ -4,8 +4,8 @@ import msgspec
 from sqlalchemy import select
 
 from metering.operations.ingest import Origin
-from metering.storage.accounts import UNASSIGNED_ID, account_named, rename_account
-from metering.storage.database import writing
+from metering.storage.accounts.accounts import UNASSIGNED_ID, account_named, rename_account
+from metering.storage.engine.database import writing
 from metering.storage.tables import events, series
 from support.builders import NOON, batch_of, price_table, rate, usage_event
 

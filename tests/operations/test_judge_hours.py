@@ -10,8 +10,8 @@ from sqlalchemy import select
 from metering.operations import judge_hours as operation
 from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.judge_hours import judge_hours
-from metering.storage.database import writing, writing_beside_others
-from metering.storage.hour_sums import forget_hours_of_days, keep_hour, mark_hours
+from metering.storage.charges.hour_sums import forget_hours_of_days, keep_hour, mark_hours
+from metering.storage.engine.database import writing, writing_beside_others
 from metering.storage.tables import alerts, hour_sums, summed_hours
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities

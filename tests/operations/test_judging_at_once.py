@@ -11,7 +11,7 @@ from metering.domain.budgets.periods import Window
 from metering.operations.ingest import Ingester, Origin
 from metering.operations.judge_budgets import BudgetJudge
 from metering.operations.manage_budgets import Said, create_budget
-from metering.storage.database import open_database, reading
+from metering.storage.engine.database import open_database, reading
 from metering.storage.tables import alerts, touched_days
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities

@@ -21,9 +21,9 @@ from metering.operations.manage_webhooks import (
 from metering.operations.redeliver import redeliver, redeliver_one
 from metering.operations.send_test_event import request_test
 from metering.outbound.addresses import AddressError
-from metering.storage.secret_box import SecretBox
+from metering.storage.alerts.secret_box import SecretBox
+from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
 from metering.storage.tables import webhook_secrets
-from metering.storage.webhook_deliveries import DeliveryQuestion
 from support.builders import HOUR, NOW
 from support.webhook_builders import SECRET_KEY, TAKEN, Sender, create_endpoint, deliveries_of, raise_one, webhook_settings
 

@@ -4,7 +4,7 @@ from metering.operations.steps import place_events
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.place_events import PlaceIndex
 from metering.operations.steps.resolve_accounts import resolve_names
-from metering.storage.database import reading
+from metering.storage.engine.database import reading
 from support.builders import batch_of, usage_event
 
 

@@ -7,8 +7,8 @@ from metering.operations.discount_prices import DiscountAsked, discount_prices
 from metering.operations.import_price_list import import_price_list
 from metering.operations.import_prices import Sheet, import_prices
 from metering.operations.upgrade_database import upgrade_database
-from metering.storage.database import reading, writing
-from metering.storage.price_tables import load_tables, record_tables, table_by_digest
+from metering.storage.engine.database import reading, writing
+from metering.storage.prices.price_tables import load_tables, record_tables, table_by_digest
 from metering.storage.tables import price_discounts, price_tables
 from pricing.errors import InvalidPriceError
 from pricing.quantities import Quantities

@@ -5,8 +5,8 @@ from sqlalchemy import event as listen_to
 
 from metering.domain.charges.spend import DIMENSIONS, Granularity, PeriodBasis, SpendQueryError, TooManyRowsError
 from metering.operations.steps import sum_spend
-from metering.storage.accounts import rename_account
-from metering.storage.database import writing
+from metering.storage.accounts.accounts import rename_account
+from metering.storage.engine.database import writing
 from metering.storage.tables import account_names, rates
 from pricing.quantities import Quantities
 from support.builders import DAY, HOUR, NOON, SECOND, instant, price_table, rate, usage_event

@@ -7,7 +7,7 @@ import pytest
 
 from metering.operations.manage_webhooks import EndpointChange, change_webhook, delete_webhook
 from metering.operations.steps.raise_alert import raise_alert
-from metering.storage.database import writing_beside_others
+from metering.storage.engine.database import writing_beside_others
 from metering.storage.tables import alerts, webhook_deliveries, webhook_messages
 from support.builders import NOW
 from support.webhook_builders import create_endpoint, deliveries_of, new_alert, raise_one

@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 
 from metering.domain.charges.rerating import RerateScope
 from metering.operations.rerate import start_rerate
-from metering.storage.database import reading
-from metering.storage.rerate_runs import run_with_id
+from metering.storage.charges.rerate_runs import run_with_id
+from metering.storage.engine.database import reading
 from metering.storage.tables import charges
 from pricing.quantities import Quantities
 from support.builders import FROM_2020, NOON, NOW, SECOND, price_table, rate, usage_event

@@ -21,8 +21,8 @@ from metering.operations.export_events import export_events
 from metering.operations.list_events import list_events
 from metering.operations.retire_month import list_event_months, retire_month
 from metering.operations.show_statement import canonical_statement
-from metering.storage.event_log import EventQuery
 from metering.storage.tables import charges, event_claims, event_copies, event_identities, events
+from metering.storage.usage.event_log import EventQuery
 from pricing.bundled import bundled_plans
 from support.bills import AFTER, reconciled
 from support.builders import DAY, HOUR, NOON, instant, price_table, rate, usage_event

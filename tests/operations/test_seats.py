@@ -6,8 +6,8 @@ import pytest
 
 from metering.domain.accounts.plan_history import PlanChange
 from metering.operations.steps.find_account import find_account
-from metering.storage.database import writing
-from metering.storage.plans import insert_plan_change
+from metering.storage.accounts.plans import insert_plan_change
+from metering.storage.engine.database import writing
 from pricing.errors import InvalidPlanError
 from support.builders import instant
 

@@ -12,10 +12,10 @@ from metering.domain.errors import DomainError
 from metering.operations.grant_credits import note_used_elsewhere
 from metering.operations.ingest import Origin
 from metering.operations.show_statement import show_statement
-from metering.storage.database import reading
-from metering.storage.errors import SumTooLargeError
+from metering.storage.charges.usage import billable_by_months
+from metering.storage.engine.database import reading
+from metering.storage.engine.errors import SumTooLargeError
 from metering.storage.tables import charges, events, quarantine, rollups
-from metering.storage.usage import billable_by_months
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
 from pricing.rates import Price

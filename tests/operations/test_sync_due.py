@@ -3,7 +3,7 @@
 import pytest
 
 from metering.operations.sync_settings import sync_due
-from metering.storage.price_syncs import SourceHealth
+from metering.storage.prices.price_syncs import SourceHealth
 from support.builders import NOW
 
 MINUTE = 60 * 1_000_000

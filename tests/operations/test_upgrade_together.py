@@ -5,8 +5,8 @@ import sys
 
 from sqlalchemy import func, select
 
-from metering.storage.database import open_database, reading
-from metering.storage.schema_revision import current_revision, head_revision
+from metering.storage.engine.database import open_database, reading
+from metering.storage.engine.schema_revision import current_revision, head_revision
 from metering.storage.tables import price_tables
 from pricing.bundled import bundled_tables
 from support.places import environment_of_programs

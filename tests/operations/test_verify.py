@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 from metering.domain.violations import Violation
 from metering.operations import verify as operation
 from metering.operations.verify import CHECKS, Check, verify
-from metering.storage.database import writing
+from metering.storage.engine.database import writing
 from metering.storage.tables import charges, event_identities, events
 from pricing.quantities import Quantities
 from support.assigning import assign

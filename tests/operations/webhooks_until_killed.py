@@ -10,8 +10,8 @@ import time
 from metering.operations.steps.raise_alert import raise_alert
 from metering.outbound.post import PostLimits
 from metering.runtime.dispatcher import Dispatcher, DispatchLimits
-from metering.storage.database import open_database, reading, writing_beside_others
-from metering.storage.webhook_deliveries import count_by_status
+from metering.storage.alerts.webhook_deliveries import count_by_status
+from metering.storage.engine.database import open_database, reading, writing_beside_others
 from support.webhook_builders import new_alert, webhook_settings
 
 PATIENCE = 60

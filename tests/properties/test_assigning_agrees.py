@@ -12,7 +12,7 @@ import metering.operations.assign_usage as operation
 from metering.operations.assign_usage import list_unassigned
 from metering.operations.close_month import NothingToCloseError
 from metering.operations.list_events import list_events
-from metering.storage.event_log import EventQuery
+from metering.storage.usage.event_log import EventQuery
 from pricing.quantities import Quantities
 from pricing.tables import Layer
 from support.assigning import assign, spent

@@ -8,7 +8,7 @@ from metering.operations.dispatch_deliveries import Room
 from metering.operations.manage_webhooks import EndpointChange, change_webhook, show_webhook
 from metering.operations.redeliver import redeliver
 from metering.outbound.post import Posted
-from metering.storage.webhook_deliveries import DeliveryQuestion
+from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
 from support.builders import DAY, NOW, SECOND
 from support.webhook_builders import (
     GONE,

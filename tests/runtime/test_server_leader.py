@@ -3,7 +3,7 @@
 import pytest
 
 from metering.runtime.server_leader import ServerLeader
-from metering.storage.database import open_database, writing
+from metering.storage.engine.database import open_database, writing
 
 pytestmark = pytest.mark.only_on("postgresql")
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from metering.operations.sync_prices import Source
 from metering.runtime.price_sync_job import sync_when_due
 from metering.runtime.scheduler import Job, Scheduler
-from metering.storage.database import open_database
+from metering.storage.engine.database import open_database
 from metering.storage.tables import alerts, price_syncs
 from support.router import Router, document
 

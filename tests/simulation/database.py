@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from metering.storage.database import open_database
+from metering.storage.engine.database import open_database
 from support.databases import SqliteDatabases
 
 

@@ -37,8 +37,8 @@ from metering.operations.show_credit_ledger import LedgerRow, credits_at, show_l
 from metering.operations.show_statement import show_statement
 from metering.operations.verify import Check, verify
 from metering.operations.void_credits import void_credits
-from metering.storage.credits import overdrawn_grants
-from metering.storage.database import reading
+from metering.storage.engine.database import reading
+from metering.storage.statements.credits import overdrawn_grants
 from metering.storage.tables import statements
 from pricing.errors import PricingError
 from pricing.plans import PlanCatalogue, PlanTerms

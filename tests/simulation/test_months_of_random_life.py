@@ -5,7 +5,7 @@ Each life ends with ``metering verify``. A failing seed prints its life made sho
 
 import pytest
 
-from metering.storage.database import open_database
+from metering.storage.engine.database import open_database
 from simulation.database import one_database
 from simulation.shorten import shortened
 from simulation.simulate import simulate

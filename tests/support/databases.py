@@ -17,8 +17,8 @@ from uuid import uuid4
 
 from sqlalchemy import create_engine, make_url, text
 
-from metering.storage.database import open_database
-from metering.storage.migrate import upgrade
+from metering.storage.engine.database import open_database
+from metering.storage.engine.migrate import upgrade
 
 # Nothing that a test server holds has to survive the machine.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

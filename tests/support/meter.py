@@ -21,9 +21,9 @@ from metering.operations.rate_unpriced import RateResult, rate_unpriced
 from metering.operations.rerate import RerateResult, continue_rerate, preview_rerate, start_rerate
 from metering.operations.show_statement import show_statement
 from metering.operations.verify import verify
-from metering.storage.accounts import insert_account
-from metering.storage.database import open_database, reading, writing
-from metering.storage.price_tables import record_tables
+from metering.storage.accounts.accounts import insert_account
+from metering.storage.engine.database import open_database, reading, writing
+from metering.storage.prices.price_tables import record_tables
 from pricing.bundled import bundled_plans
 from pricing.tables import PriceTable
 from support.builders import NOW, batch_of, price_table, rate

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from metering.operations.sync_prices import Source, sync_prices
 from metering.operations.sync_settings import SyncSettings
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
-from metering.storage.price_syncs import SyncRow
+from metering.storage.prices.price_syncs import SyncRow
 from metering.storage.tables import alerts, price_syncs, price_tables
 from support.loopback_source import Source as Loopback
 from support.loopback_source import answer, models, source

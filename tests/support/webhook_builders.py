@@ -9,9 +9,9 @@ from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.webhook_settings import WebhookSettings
 from metering.outbound.addresses import AddressGuard
 from metering.outbound.post import Posted
-from metering.storage.alerts import NewAlert
-from metering.storage.database import writing_beside_others
-from metering.storage.webhook_deliveries import DeliveryQuestion
+from metering.storage.alerts.alerts import NewAlert
+from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
+from metering.storage.engine.database import writing_beside_others
 
 SECRET_KEY = "c29tZS1rZXktdGhhdC1vbmx5LXRlc3RzLWtub3ctMTI="
 PUBLIC = "93.184.215.14"

@@ -18,8 +18,8 @@ from metering.domain.charges.spend import TAG_PREFIX
 from metering.domain.instants import month_of_day
 from metering.domain.usage.series import OTHER, SeriesKey
 from metering.operations.steps.burn_credits import credits_through
-from metering.storage.budget_spend import SeriesSpend, spend_by_day, spend_by_series
-from metering.storage.series import series_by_id
+from metering.storage.budgets.budget_spend import SeriesSpend, spend_by_day, spend_by_series
+from metering.storage.usage.series import series_by_id
 from pricing.plans import PlanCatalogue
 
 Values = tuple[str, ...]

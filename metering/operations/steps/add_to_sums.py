@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from metering.domain.usage.events import PriceGrade
 from metering.operations.steps.roll_up import RollupDeltas
-from metering.storage.events import ROLLUP_KEY, add_to_rollups
-from metering.storage.series import accounts_of_series
-from metering.storage.touched_days import TouchedDay, note_touched_days
+from metering.storage.charges.touched_days import TouchedDay, note_touched_days
+from metering.storage.usage.events import ROLLUP_KEY, add_to_rollups
+from metering.storage.usage.series import accounts_of_series
 
 _SERIES, _GRADE, _DAY = (ROLLUP_KEY.index(name) for name in ("series_id", "price_grade", "event_day"))
 _UNPRICED = int(PriceGrade.UNPRICED)

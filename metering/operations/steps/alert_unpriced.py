@@ -6,9 +6,9 @@ from collections.abc import Collection
 from sqlalchemy import Connection
 
 from metering.domain.instants import format_month, month_of_day
-from metering.storage.accounts import account_with_id
-from metering.storage.alerts import NewAlert
-from metering.storage.budget_spend import unpriced_models
+from metering.storage.accounts.accounts import account_with_id
+from metering.storage.alerts.alerts import NewAlert
+from metering.storage.budgets.budget_spend import unpriced_models
 
 USAGE_UNPRICED = "usage.unpriced"
 DATA_VERSION = 1

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, Engine
 
 from metering.domain.usage.series import SeriesKey, folded
-from metering.storage.database import reading, writing
-from metering.storage.series import insert_series, insert_sources, series_of_account, source_ids
+from metering.storage.engine.database import reading, writing
+from metering.storage.usage.series import insert_series, insert_sources, series_of_account, source_ids
 
 
 class SeriesIndex:

@@ -7,9 +7,9 @@ from metering.domain.budgets.budget_state import BudgetState
 from metering.domain.budgets.budgets import FORECAST_EXCEEDED, Trigger
 from metering.domain.budgets.periods import Period
 from metering.domain.instants import format_instant
-from metering.storage.alerts import NewAlert
-from metering.storage.budget_spend import SeriesSpend
-from metering.storage.budgets import BudgetRow
+from metering.storage.alerts.alerts import NewAlert
+from metering.storage.budgets.budget_spend import SeriesSpend
+from metering.storage.budgets.budgets import BudgetRow
 from pricing.money import format_nano
 
 DATA_VERSION = 1

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from metering.domain.budgets.budgets import BLOCKED, THRESHOLD_REACHED, Basis, Scope, Trigger, amount_at
 from metering.domain.budgets.periods import Period, Window, fixed_period, period_at
-from metering.storage.budgets import (
+from metering.storage.budgets.budgets import (
     JudgedBudget,
     accounts_changed_after,
     accounts_with_budgets,

@@ -8,7 +8,7 @@ from metering.domain.budgets.forecasts import RECENT_DAYS, forecast
 from metering.domain.budgets.periods import Period
 from metering.domain.instants import MICROS_PER_DAY
 from metering.operations.steps.account_spend import AccountSpend
-from metering.storage.budget_spend import SeriesSpend
+from metering.storage.budgets.budget_spend import SeriesSpend
 
 
 def spent_in(terms: BudgetTerms, period: Period, spend: AccountSpend) -> SeriesSpend:

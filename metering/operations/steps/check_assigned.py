@@ -8,15 +8,15 @@ from metering.domain.instants import month_of
 from metering.domain.usage.identity import stored_under
 from metering.domain.violations import Violation
 from metering.operations.steps.check_events import CHUNK
-from metering.storage.accounts import UNASSIGNED_ID
-from metering.storage.assigned_events import AssignedEvent, assigned_after
-from metering.storage.charges import later_entries
-from metering.storage.copies import copies_by_id
-from metering.storage.event_keys import StoredIdentity
-from metering.storage.event_rows import EventRow, events_by_id
-from metering.storage.events import stored_identities
-from metering.storage.retired_months import retired_events
-from metering.storage.series import series_by_id
+from metering.storage.accounts.accounts import UNASSIGNED_ID
+from metering.storage.charges.charges import later_entries
+from metering.storage.usage.assigned_events import AssignedEvent, assigned_after
+from metering.storage.usage.copies import copies_by_id
+from metering.storage.usage.event_keys import StoredIdentity
+from metering.storage.usage.event_rows import EventRow, events_by_id
+from metering.storage.usage.events import stored_identities
+from metering.storage.usage.retired_months import retired_events
+from metering.storage.usage.series import series_by_id
 
 
 def assigned_events_count_once(connection: Connection) -> Iterator[Violation]:

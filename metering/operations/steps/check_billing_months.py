@@ -6,9 +6,9 @@ from sqlalchemy import Connection
 
 from metering.domain.instants import format_month, month_of, next_month
 from metering.domain.violations import Violation
-from metering.storage.charges import Entry
-from metering.storage.closed_months import charges_after_their_close, closed_through_by_account
-from metering.storage.event_rows import EventRow
+from metering.storage.charges.charges import Entry
+from metering.storage.statements.closed_months import charges_after_their_close, closed_through_by_account
+from metering.storage.usage.event_rows import EventRow
 
 
 def events_are_billed_in_their_month(connection: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:

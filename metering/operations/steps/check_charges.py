@@ -9,14 +9,14 @@ from metering.domain.violations import Violation
 from metering.operations.steps.check_billing_months import entry_is_billed_in_time
 from metering.operations.steps.check_events import CHUNK, over_events
 from metering.operations.steps.check_sums import Step
-from metering.storage.accounts import UNASSIGNED_ID
-from metering.storage.assigned_events import AssignedEvent, assigned_among
-from metering.storage.charges import Entry, first_entry, later_entries
-from metering.storage.closed_months import closed_through_by_account
-from metering.storage.event_quantities import quantities_of
-from metering.storage.event_rows import EventRow, details_of, events_with_charges
-from metering.storage.price_tables import load_tables
-from metering.storage.series import series_by_id
+from metering.storage.accounts.accounts import UNASSIGNED_ID
+from metering.storage.charges.charges import Entry, first_entry, later_entries
+from metering.storage.charges.event_quantities import quantities_of
+from metering.storage.prices.price_tables import load_tables
+from metering.storage.statements.closed_months import closed_through_by_account
+from metering.storage.usage.assigned_events import AssignedEvent, assigned_among
+from metering.storage.usage.event_rows import EventRow, details_of, events_with_charges
+from metering.storage.usage.series import series_by_id
 from pricing.book import PriceBook
 from pricing.errors import ChargeTooLargeError
 from pricing.rating import charge

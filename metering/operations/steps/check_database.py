@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from metering.domain.violations import Violation
-from metering.storage.integrity import damage, dangling_references
+from metering.storage.charges.integrity import damage, dangling_references
 
 MAX_SHOWN = 100
 

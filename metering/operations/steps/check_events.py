@@ -12,8 +12,8 @@ from metering.domain.usage.events import PriceGrade
 from metering.domain.usage.identity import fingerprint_of, stored_under
 from metering.domain.violations import Violation
 from metering.operations.steps.check_sums import Step
-from metering.storage.event_rows import EventRow, count_events, event_rows, usage_event
-from metering.storage.events import stored_identities
+from metering.storage.usage.event_rows import EventRow, count_events, event_rows, usage_event
+from metering.storage.usage.events import stored_identities
 
 CHUNK = 5_000
 

@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, stored_under
 from metering.domain.violations import Violation
 from metering.operations.steps.check_events import CHUNK
-from metering.storage.assigned_events import assigned_among, count_second_identities
-from metering.storage.copies import copies_after, count_identities, unheld_identities
-from metering.storage.events import stored_identities
-from metering.storage.retired_months import identities_of_retired
+from metering.storage.usage.assigned_events import assigned_among, count_second_identities
+from metering.storage.usage.copies import copies_after, count_identities, unheld_identities
+from metering.storage.usage.events import stored_identities
+from metering.storage.usage.retired_months import identities_of_retired
 
 MAX_SHOWN = 100
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from metering.domain.violations import Violation
-from metering.storage.price_tables import digests_by_id, load_tables
+from metering.storage.prices.price_tables import digests_by_id, load_tables
 from pricing.errors import PricingError
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from metering.domain.violations import Violation
-from metering.storage.invoices import line_sums, list_invoices
-from metering.storage.reconciliations import item_sums_by_variance, list_reconciliations, variance_sums_by_run
+from metering.storage.reconciliation.invoices import line_sums, list_invoices
+from metering.storage.reconciliation.reconciliations import item_sums_by_variance, list_reconciliations, variance_sums_by_run
 
 
 def invoices_are_their_lines(connection: Connection) -> Iterator[Violation]:

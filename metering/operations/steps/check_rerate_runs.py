@@ -6,8 +6,8 @@ from operator import add
 from sqlalchemy import Connection
 
 from metering.domain.violations import Violation
-from metering.storage.rerate_runs import RunSums, all_runs, sums_by_run
-from metering.storage.retired_months import retired_sums_by_run
+from metering.storage.charges.rerate_runs import RunSums, all_runs, sums_by_run
+from metering.storage.usage.retired_months import retired_sums_by_run
 
 
 def runs_are_their_charges(connection: Connection) -> Iterator[Violation]:

@@ -13,7 +13,7 @@ from metering.domain.charges.spend import SpendQuery
 from metering.domain.instants import date_of, first_day, format_month, month_of_day, month_start, next_month
 from metering.domain.violations import Violation
 from metering.operations.steps.sum_spend import sums_by_group
-from metering.storage.ledger import (
+from metering.storage.charges.ledger import (
     KEY_COLUMNS,
     MONTH_KEY_COLUMNS,
     SUM_COLUMNS,
@@ -25,7 +25,7 @@ from metering.storage.ledger import (
     months_with_rollups,
     rollup_sums,
 )
-from metering.storage.retired_months import retired_days, retired_sums, retired_sums_by_account
+from metering.storage.usage.retired_months import retired_days, retired_sums, retired_sums_by_account
 
 Step = Callable[[int, int], None]
 """Told how much of a check is done, of how much."""

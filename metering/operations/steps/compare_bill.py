@@ -9,8 +9,8 @@ from metering.operations.steps.compare_requests import compare_requests
 from metering.operations.steps.compare_sums import compare_sums
 from metering.operations.steps.comparison import Comparison
 from metering.operations.steps.price_versions import price_versions
-from metering.storage.invoices import line_sums
-from metering.storage.price_tables import load_tables
+from metering.storage.prices.price_tables import load_tables
+from metering.storage.reconciliation.invoices import line_sums
 from pricing.plans import PlanCatalogue
 
 

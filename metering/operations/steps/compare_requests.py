@@ -15,9 +15,9 @@ from metering.domain.usage.series import SeriesKey
 from metering.operations.steps.comparison import Comparison
 from metering.operations.steps.price_versions import PriceVersions
 from metering.operations.steps.require_events import require_events
-from metering.storage.invoices import brief_lines, lines_at, states_quantities, usage_lines
-from metering.storage.metered_requests import RequestDetails, RequestRow, request_details, request_rows
-from metering.storage.series import series_of_account
+from metering.storage.reconciliation.invoices import brief_lines, lines_at, states_quantities, usage_lines
+from metering.storage.reconciliation.metered_requests import RequestDetails, RequestRow, request_details, request_rows
+from metering.storage.usage.series import series_of_account
 from pricing.quantities import Quantities
 
 _AT_ONCE = 5_000

@@ -19,9 +19,9 @@ from metering.operations.steps.burn_credits import credits_through
 from metering.operations.steps.comparison import Comparison
 from metering.operations.steps.price_versions import PriceVersions
 from metering.operations.steps.require_events import require_events
-from metering.storage.invoices import usage_lines
-from metering.storage.metered_requests import HourRow, UsageRow, hour_rows, usage_rows
-from metering.storage.retired_months import retired_between
+from metering.storage.reconciliation.invoices import usage_lines
+from metering.storage.reconciliation.metered_requests import HourRow, UsageRow, hour_rows, usage_rows
+from metering.storage.usage.retired_months import retired_between
 from pricing.money import NANO_PER_CENT
 from pricing.plans import PlanCatalogue
 

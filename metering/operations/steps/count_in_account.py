@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 
 from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, stored_under
 from metering.operations.steps.examine_unassigned import Waiting
-from metering.storage.accounts import UNASSIGNED_ID
-from metering.storage.assigned_events import AssignedEvent
-from metering.storage.copies import copies_by_id
-from metering.storage.event_keys import Claimant, ClaimRow
-from metering.storage.events import claimants_of, insert_identities, lock_claims, stored_identities
-from metering.storage.retired_months import retired_claimants
+from metering.storage.accounts.accounts import UNASSIGNED_ID
+from metering.storage.usage.assigned_events import AssignedEvent
+from metering.storage.usage.copies import copies_by_id
+from metering.storage.usage.event_keys import Claimant, ClaimRow
+from metering.storage.usage.events import claimants_of, insert_identities, lock_claims, stored_identities
+from metering.storage.usage.retired_months import retired_claimants
 
 
 class Counted(NamedTuple):

@@ -14,7 +14,7 @@ from metering.domain.usage.batch_events import BatchEvents
 from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, identities_of, identity_of
 from metering.domain.usage.outcomes import Outcome
 from metering.operations.steps.place_events import Place
-from metering.storage.events import (
+from metering.storage.usage.events import (
     NO_CLAIMS,
     Claimant,
     ClaimRow,
@@ -24,7 +24,7 @@ from metering.storage.events import (
     stored_identities,
     take_event_ids,
 )
-from metering.storage.retired_months import retired_claimants
+from metering.storage.usage.retired_months import retired_claimants
 
 
 class Repeat(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from metering.storage.price_tables import load_tables, table_ids
+from metering.storage.prices.price_tables import load_tables, table_ids
 from pricing.changes import PriceKey, prices_in_force
 from pricing.rates import Price
 from pricing.tables import Layer, RateKey, key_of

@@ -21,7 +21,7 @@ from metering.formats.blocks import BlockDecoder, RawBlock
 from metering.formats.options import DecodeOptions
 from metering.operations.steps.end_with_parent import end_with_parent
 from metering.operations.steps.read_log import LongLine
-from metering.storage.equal_records import EqualRecords
+from metering.storage.usage.equal_records import EqualRecords
 
 BLOCKS_UNDER_WAY = 5  # a group's worth and one more: the decoder works on while a group is stored
 

@@ -8,9 +8,9 @@ from metering.domain.alerts.alert_types import WEBHOOK_DISABLED
 from metering.domain.alerts.webhooks import ASKED, HELD, PENDING
 from metering.domain.instants import format_instant
 from metering.operations.steps.raise_alert import raise_alert
-from metering.storage.alerts import NewAlert
-from metering.storage.webhook_deliveries import end_deliveries
-from metering.storage.webhook_endpoints import EndpointRow, update_endpoint
+from metering.storage.alerts.alerts import NewAlert
+from metering.storage.alerts.webhook_deliveries import end_deliveries
+from metering.storage.alerts.webhook_endpoints import EndpointRow, update_endpoint
 
 
 def disable_endpoint(connection: Connection, endpoint: EndpointRow, reason: str, *, now: int) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from sqlalchemy import Engine
 
 from metering.domain.instants import month_of, next_month
-from metering.storage.database import reading, writing
-from metering.storage.partitions import create_partitions, months_without_partition
+from metering.storage.engine.database import reading, writing
+from metering.storage.engine.partitions import create_partitions, months_without_partition
 
 MONTHS_AHEAD = 2
 

@@ -17,8 +17,8 @@ from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.usage.charging import is_billable
 from metering.domain.usage.events import QuantityGrade
 from metering.domain.usage.series import OTHER, SeriesKey
-from metering.storage.charged_events import ChargedEvent, Holding, holding_replacements
-from metering.storage.series import series_by_id
+from metering.storage.charges.charged_events import ChargedEvent, Holding, holding_replacements
+from metering.storage.usage.series import series_by_id
 from pricing.book import PriceBook, Timeline
 from pricing.errors import ChargeTooLargeError
 from pricing.quantities import Quantities

@@ -18,12 +18,12 @@ from metering.domain.usage.events import UNKNOWN, PriceGrade, QuantityGrade
 from metering.domain.usage.identity import claims_of
 from metering.domain.usage.series import OTHER, SeriesKey
 from metering.operations.steps.resolve_accounts import BilledTo
-from metering.storage.accounts import UNASSIGNED_ID
-from metering.storage.assigned_events import assigned_among
-from metering.storage.charges import Entry, first_entry, later_entries
-from metering.storage.event_quantities import quantities_of
-from metering.storage.event_rows import EventRow, details_of, events_by_id, ids_in_the_log, usage_event
-from metering.storage.series import series_by_id
+from metering.storage.accounts.accounts import UNASSIGNED_ID
+from metering.storage.charges.charges import Entry, first_entry, later_entries
+from metering.storage.charges.event_quantities import quantities_of
+from metering.storage.usage.assigned_events import assigned_among
+from metering.storage.usage.event_rows import EventRow, details_of, events_by_id, ids_in_the_log, usage_event
+from metering.storage.usage.series import series_by_id
 from pricing.book import PriceBook
 from pricing.errors import ChargeTooLargeError
 from pricing.quantities import Quantities

@@ -7,8 +7,8 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection
 
-from metering.storage.price_discounts import load_discounts
-from metering.storage.price_tables import load_tables, record_tables
+from metering.storage.prices.price_discounts import load_discounts
+from metering.storage.prices.price_tables import load_tables, record_tables
 from pricing.discounts import BasePrices, changed_since, expand
 from pricing.tables import Layer
 

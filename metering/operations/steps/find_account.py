@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 
 from metering.domain.errors import NotFoundError
-from metering.storage.accounts import AccountRow, account_named
+from metering.storage.accounts.accounts import AccountRow, account_named
 
 
 def find_account(connection: Connection, name: str) -> AccountRow:

@@ -7,7 +7,7 @@ from metering.domain.budgets.budgets import Basis
 from metering.domain.budgets.periods import Period, Window
 from metering.operations.steps.account_spend import AccountSpend
 from metering.operations.steps.budget_index import Entry, Family, Group, periods_by_window
-from metering.storage.budget_spend import SeriesSpend
+from metering.storage.budgets.budget_spend import SeriesSpend
 
 
 class Due(NamedTuple):

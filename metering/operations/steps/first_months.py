@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from metering.domain.instants import month_of_day
-from metering.storage.adjustments import first_adjusted
-from metering.storage.plans import first_plan_days
-from metering.storage.usage import first_billed
+from metering.storage.accounts.plans import first_plan_days
+from metering.storage.charges.usage import first_billed
+from metering.storage.statements.adjustments import first_adjusted
 
 
 def first_months(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:

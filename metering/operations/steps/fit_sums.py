@@ -14,7 +14,7 @@ from metering.operations.steps.charged import Charged
 from metering.operations.steps.count_once import Judgement, judge
 from metering.operations.steps.hold_open_months import hold_open_months
 from metering.operations.steps.roll_up import RollupKey, rollup_keys
-from metering.storage.events import MAX_SUM, month_key_of, month_rollups_with_keys, rollups_with_keys
+from metering.storage.usage.events import MAX_SUM, month_key_of, month_rollups_with_keys, rollups_with_keys
 
 _Sums = dict[RollupKey, tuple[int, ...]]
 

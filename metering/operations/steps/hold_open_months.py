@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from metering.domain.instants import month_of_day
 from metering.domain.statements.billing_months import billing_month_of
-from metering.storage.closed_months import hold_open, note_first_ingest
+from metering.storage.statements.closed_months import hold_open, note_first_ingest
 
 
 class ClosedMonths:

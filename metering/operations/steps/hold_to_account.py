@@ -14,7 +14,7 @@ from metering.domain.usage.batches import Batch
 from metering.domain.usage.events import RejectedRecord
 from metering.domain.usage.identity import raw_digest
 from metering.operations.steps.resolve_accounts import BilledTo, Names
-from metering.storage.accounts import UNASSIGNED_ID, account_with_id
+from metering.storage.accounts.accounts import UNASSIGNED_ID, account_with_id
 
 RawOf = Callable[[int, int], bytes]
 

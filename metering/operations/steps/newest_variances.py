@@ -3,8 +3,8 @@
 from sqlalchemy import Connection
 
 from metering.domain.reconciliation.records import Invoice, Variance
-from metering.storage.invoices import invoice_with_id
-from metering.storage.reconciliations import newest_reconciliation, variances_of
+from metering.storage.reconciliation.invoices import invoice_with_id
+from metering.storage.reconciliation.reconciliations import newest_reconciliation, variances_of
 
 
 def newest_variances(connection: Connection, invoice: Invoice) -> list[Variance]:

@@ -16,7 +16,7 @@ from metering.domain.usage.identity import account_mask
 from metering.domain.usage.series import OTHER, SeriesKey
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.resolve_accounts import BilledTo, Names
-from metering.storage.accounts import UNASSIGNED_ID
+from metering.storage.accounts.accounts import UNASSIGNED_ID
 
 # Records can name projects and keys without end; what is remembered of them must have one.
 MAX_REMEMBERED = 16_384

@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 
 from metering.domain.alerts.webhook_messages import Told, message_of
 from metering.domain.alerts.webhook_signatures import new_message_id
-from metering.storage.accounts import account_with_id
-from metering.storage.alerts import NewAlert, insert_alert
-from metering.storage.commit_signal import note_deliveries
-from metering.storage.webhook_deliveries import NewMessage, insert_deliveries, insert_held, insert_message
-from metering.storage.webhook_endpoints import EndpointRow, endpoints_for
+from metering.storage.accounts.accounts import account_with_id
+from metering.storage.alerts.alerts import NewAlert, insert_alert
+from metering.storage.alerts.webhook_deliveries import NewMessage, insert_deliveries, insert_held, insert_message
+from metering.storage.alerts.webhook_endpoints import EndpointRow, endpoints_for
+from metering.storage.engine.commit_signal import note_deliveries
 
 
 def raise_alert(connection: Connection, alert: NewAlert, *, now: int) -> bool:

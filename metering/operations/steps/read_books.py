@@ -11,14 +11,14 @@ from metering.domain.statements.account_books import AccountBooks, BookedMonth, 
 from metering.domain.statements.statement_record import StatementRecord, read_record, statement_of
 from metering.domain.statements.statements import OutsideUsage, Statement, UsageSums, draft_statement, unpriced_usage
 from metering.domain.usage.events import PriceGrade
-from metering.storage.accounts import AccountRow
-from metering.storage.adjustments import adjustments_of
-from metering.storage.closed_months import mark_of
-from metering.storage.credits import grants_of, ledger_of, used_elsewhere
-from metering.storage.plans import plan_changes_of
-from metering.storage.price_tables import load_rates
-from metering.storage.statements import ClosedStatement, closed_months, statement_of_month
-from metering.storage.usage import billable_by_months, priced_at_last, usage_of_month
+from metering.storage.accounts.accounts import AccountRow
+from metering.storage.accounts.plans import plan_changes_of
+from metering.storage.charges.usage import billable_by_months, priced_at_last, usage_of_month
+from metering.storage.prices.price_tables import load_rates
+from metering.storage.statements.adjustments import adjustments_of
+from metering.storage.statements.closed_months import mark_of
+from metering.storage.statements.credits import grants_of, ledger_of, used_elsewhere
+from metering.storage.statements.statements import ClosedStatement, closed_months, statement_of_month
 from pricing.plans import PlanCatalogue
 from pricing.rates import Rate
 

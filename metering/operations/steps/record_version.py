@@ -9,8 +9,8 @@ from metering.domain.instants import format_instant
 from metering.operations.steps.change_data import changes_as_shown
 from metering.operations.steps.expand_discounts import expand_discounts
 from metering.operations.steps.raise_alert import raise_alert
-from metering.storage.alerts import NewAlert
-from metering.storage.price_tables import record_tables, table_by_digest
+from metering.storage.alerts.alerts import NewAlert
+from metering.storage.prices.price_tables import record_tables, table_by_digest
 from pricing.tables import PriceTable
 
 PRICE_CHANGED = "price.changed"

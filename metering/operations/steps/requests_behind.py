@@ -23,13 +23,19 @@ from metering.domain.reconciliation.usage_groups import GroupKey, dimensions_of,
 from metering.domain.usage.events import UNKNOWN
 from metering.domain.usage.series import SeriesKey
 from metering.operations.steps.price_versions import PriceVersions, price_versions
-from metering.storage.assigned_events import assigned_since
-from metering.storage.invoices import lines_at, usage_lines
-from metering.storage.metered_requests import RequestRow, first_event_after, request_details, request_rows, usage_rows
-from metering.storage.price_tables import load_tables
-from metering.storage.reconciliations import items_of
-from metering.storage.retired_months import retired_between
-from metering.storage.series import series_of_account
+from metering.storage.prices.price_tables import load_tables
+from metering.storage.reconciliation.invoices import lines_at, usage_lines
+from metering.storage.reconciliation.metered_requests import (
+    RequestRow,
+    first_event_after,
+    request_details,
+    request_rows,
+    usage_rows,
+)
+from metering.storage.reconciliation.reconciliations import items_of
+from metering.storage.usage.assigned_events import assigned_since
+from metering.storage.usage.retired_months import retired_between
+from metering.storage.usage.series import series_of_account
 from pricing.quantities import Quantities
 from pricing.rates import Rate
 

@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from metering.domain.instants import format_month
 from metering.domain.usage.retention import EventsRetiredError
-from metering.storage.retired_months import retired_between
+from metering.storage.usage.retired_months import retired_between
 
 
 def require_events(connection: Connection, start: int, end: int, what: str) -> None:

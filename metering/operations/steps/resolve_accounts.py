@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from metering.storage.accounts import UNASSIGNED_ID, NamePeriod, insert_account, name_periods
+from metering.storage.accounts.accounts import UNASSIGNED_ID, NamePeriod, insert_account, name_periods
 
 
 class BilledTo(NamedTuple):

@@ -19,15 +19,9 @@ from metering.operations.steps.count_once import Judgement, judge
 from metering.operations.steps.hold_open_months import hold_open_months
 from metering.operations.steps.place_events import Place
 from metering.operations.steps.roll_up import RollupDeltas
-from metering.storage.accounts import UNASSIGNED_ID
-from metering.storage.events import (
-    insert_conflicts,
-    insert_copies,
-    insert_events,
-    insert_receipt,
-    settle_claims,
-)
-from metering.storage.retired_months import note_retired_copies
+from metering.storage.accounts.accounts import UNASSIGNED_ID
+from metering.storage.usage.events import insert_conflicts, insert_copies, insert_events, insert_receipt, settle_claims
+from metering.storage.usage.retired_months import note_retired_copies
 
 
 def store_events(connection: Connection, batches: Sequence[tuple[Charged, BatchResult]], now: int) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from metering.domain.charges.spend import MAX_ROWS, SpendQuery, TooManyRowsError
-from metering.storage.spend import spend_sums
+from metering.storage.charges.spend import spend_sums
 
 Sums = dict[tuple[int, tuple[Any, ...]], tuple[int, ...]]
 """By (period, group as the database keeps it)."""

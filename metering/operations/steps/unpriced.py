@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 from metering.domain.usage.charging import FirstCharge, first_charge
 from metering.domain.usage.events import UNKNOWN, QuantityGrade
 from metering.domain.usage.series import SeriesKey
-from metering.storage.charges import Entry, first_entry, later_entries
-from metering.storage.event_quantities import quantities_of
-from metering.storage.event_rows import EventRow, events_by_id, what_was_asked
-from metering.storage.series import series_by_id
+from metering.storage.charges.charges import Entry, first_entry, later_entries
+from metering.storage.charges.event_quantities import quantities_of
+from metering.storage.usage.event_rows import EventRow, events_by_id, what_was_asked
+from metering.storage.usage.series import series_by_id
 from pricing.book import PriceBook
 from pricing.errors import ChargeTooLargeError
 from pricing.quantities import Quantities

@@ -15,8 +15,8 @@ from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.count_in_account import Counted
 from metering.operations.steps.examine_unassigned import Waiting
 from metering.operations.steps.roll_up import RollupDeltas
-from metering.storage.assigned_events import insert_assigned
-from metering.storage.charges import Entry, insert_charges
+from metering.storage.charges.charges import Entry, insert_charges
+from metering.storage.usage.assigned_events import insert_assigned
 
 REASON = "assigned"
 REASON_COUNTED = "counted in the account before"

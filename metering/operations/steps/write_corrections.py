@@ -14,8 +14,8 @@ from metering.domain.usage.events import PriceGrade
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.examine_charges import Change, ChangeKey, Looked
 from metering.operations.steps.roll_up import RollupDeltas
-from metering.storage.closed_months import closed_through_by_series
-from metering.storage.corrections import insert_corrections
+from metering.storage.charges.corrections import insert_corrections
+from metering.storage.statements.closed_months import closed_through_by_series
 
 _RATED = int(PriceGrade.RATED)
 

@@ -1,0 +1,1 @@
+"""Accounts, their names and plans, and API keys."""

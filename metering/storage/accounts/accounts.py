@@ -1,0 +1,120 @@
+"""Accounts, their dated names, and their settings."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+
+from metering.storage.engine.sql import by_code_point
+from metering.storage.tables import account_names, accounts
+
+UNASSIGNED_ID = 1
+UNASSIGNED_NAME = "unassigned"
+
+_CURRENT = (
+    select(accounts.c.id, account_names.c.name, accounts.c.default_route, accounts.c.created_at)
+    .join(account_names, account_names.c.account_id == accounts.c.id)
+    .where(account_names.c.valid_to.is_(None))
+)
+# Built once: each commit of events asks it.
+_NAME_PERIODS = (
+    select(
+        account_names.c.name,
+        account_names.c.account_id,
+        account_names.c.valid_from,
+        account_names.c.valid_to,
+        accounts.c.default_route,
+    )
+    .join(accounts, accounts.c.id == account_names.c.account_id)
+    .where(account_names.c.name.in_(bindparam("names", expanding=True)))
+    .order_by(account_names.c.valid_from)
+)
+
+
+class NamePeriod(NamedTuple):
+    """One name of one account, from ``valid_from`` until ``valid_to`` (exclusive; None: still)."""
+
+    name: str
+    account_id: int
+    valid_from: int
+    valid_to: int | None
+    default_route: str
+
+
+class AccountRow(NamedTuple):
+    """An account under its current name."""
+
+    id: int
+    name: str
+    default_route: str
+    created_at: int
+
+
+def name_periods(connection: Connection, names: Collection[str]) -> list[NamePeriod]:
+    """Return every period of the given names, oldest first."""
+    return [NamePeriod(*row) for row in connection.execute(_NAME_PERIODS, {"names": list(names)})]
+
+
+def account_named(connection: Connection, name: str) -> AccountRow | None:
+    """Return the account that has the name now; None when nobody has."""
+    statement = _CURRENT.where(account_names.c.name == name)
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else AccountRow(*row)
+
+
+def account_with_id(connection: Connection, account_id: int) -> AccountRow | None:
+    """Return an account by its id, under its current name."""
+    row = connection.execute(_CURRENT.where(accounts.c.id == account_id)).first()
+    return None if row is None else AccountRow(*row)
+
+
+def accounts_by_name(connection: Connection, *, after: str = "", limit: int | None = None) -> list[AccountRow]:
+    """Return accounts in the order of their names, from the first after ``after``."""
+    name = by_code_point(account_names.c.name)
+    statement = _CURRENT.where(name > after).order_by(name)
+    return [AccountRow(*row) for row in connection.execute(statement.limit(limit))]
+
+
+def next_account_id(connection: Connection, after: int) -> int | None:
+    """Return the smallest id of an account above ``after``; None when there is none."""
+    found: int | None = connection.execute(select(func.min(accounts.c.id)).where(accounts.c.id > after)).scalar_one()
+    return found
+
+
+def insert_account(connection: Connection, name: str, *, default_route: str, now: int) -> int:
+    """Create an account under a name that is valid for all time so far, so that old logs find it; return its id."""
+    account_id: int = connection.execute(
+        insert(accounts).values(default_route=default_route, created_at=now).returning(accounts.c.id)
+    ).scalar_one()
+    connection.execute(insert(account_names).values(name=name, account_id=account_id, valid_from=0))
+    return account_id
+
+
+def rename_account(connection: Connection, account_id: int, name: str, *, since: int) -> None:
+    """End the account's current name at ``since`` and give it another from then on."""
+    connection.execute(
+        update(account_names)
+        .where(account_names.c.account_id == account_id, account_names.c.valid_to.is_(None))
+        .values(valid_to=since)
+    )
+    connection.execute(insert(account_names).values(name=name, account_id=account_id, valid_from=since))
+
+
+def set_default_route(connection: Connection, account_id: int, route: str) -> None:
+    """Say how the account's requests are routed where a record does not."""
+    connection.execute(update(accounts).where(accounts.c.id == account_id).values(default_route=route))
+
+
+def former_names(connection: Connection, name: str, instant: int) -> list[int]:
+    """Return the accounts that had, have or will have the name at or after ``instant``."""
+    statement = select(account_names.c.account_id).where(
+        account_names.c.name == name,
+        or_(account_names.c.valid_to.is_(None), account_names.c.valid_to > instant),
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def names_of_account(connection: Connection, account_id: int) -> list[str]:
+    """Return every name that an account has or had."""
+    statement = select(account_names.c.name).where(account_names.c.account_id == account_id)
+    return list(connection.execute(statement.order_by(account_names.c.id)).scalars())

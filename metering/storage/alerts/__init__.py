@@ -1,0 +1,1 @@
+"""Alerts, webhook endpoints, their secrets, and the outbox of deliveries."""

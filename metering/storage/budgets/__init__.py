@@ -1,0 +1,1 @@
+"""Budgets, their revisions, and the sums they are compared with."""

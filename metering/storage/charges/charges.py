@@ -1,0 +1,110 @@
+"""Later charges: reversals and replacements, and which event's newest entry is unpriced."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, exists, func, literal_column, select
+
+from metering.domain.usage.events import PriceGrade
+from metering.storage.engine.bulk import insert_all
+from metering.storage.tables import charges, events, month_rollups, series
+from metering.storage.tables.schema import Int64
+
+_UNPRICED = int(PriceGrade.UNPRICED)
+_INSERT = insert_all(charges)
+
+
+class Entry(NamedTuple):
+    """One entry of an event in the ledger: its first charge, a reversal or a replacement."""
+
+    event_id: int
+    series_id: int
+    sign: int
+    amount_nano: int
+    rate_id: int | None
+    price_grade: int
+    billing_month: int
+
+    @property
+    def is_unpriced(self) -> bool:
+        """Whether the amount is not known."""
+        return self.price_grade == _UNPRICED
+
+    def reversed(self) -> "Entry":
+        """Return the entry that takes this one back."""
+        return self._replace(sign=-self.sign, amount_nano=-self.amount_nano)
+
+
+def insert_charges(connection: Connection, entries: Sequence[Entry], *, reason: str, now: int) -> None:
+    """Append later charges in the given order: of one event, each reversal before its replacement."""
+    _INSERT.run(connection, [(None, *entry, now, reason, None) for entry in entries])
+
+
+def later_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int, list[Entry]]:
+    """Return the later charges of the events that have any, in the order in which they were written."""
+    columns = [charges.c[name] for name in Entry._fields]
+    found: dict[int, list[Entry]] = {}
+    statement = select(*columns).where(charges.c.event_id.in_(event_ids)).order_by(charges.c.event_id, charges.c.id)
+    for row in connection.execute(statement):
+        found.setdefault(row.event_id, []).append(Entry(*row))
+    return found
+
+
+class LaterCharge(NamedTuple):
+    """A later charge with when it was written (microseconds UTC), why, and by which re-rating run, if by one."""
+
+    sign: int
+    amount_nano: int
+    rate_id: int | None
+    price_grade: int
+    billing_month: int
+    recorded_at: int
+    reason: str
+    run_id: int | None
+
+
+def later_charges(connection: Connection, event_id: int) -> list[LaterCharge]:
+    """Return the later charges of one event, in the order in which they were written."""
+    columns = [charges.c[name] for name in LaterCharge._fields]
+    rows = connection.execute(select(*columns).where(charges.c.event_id == event_id).order_by(charges.c.id))
+    return [LaterCharge(*row) for row in rows]
+
+
+def first_entry(row: Any) -> Entry:
+    """Return the first charge of an event's row as the ledger has it: an unpriced one weighs nothing."""
+    return Entry(
+        row.id, row.series_id, 1, row.charge_nano or 0, row.rate_id, row.price_grade, row.billing_month
+    )  # fmt: skip
+
+
+def unpriced_event_ids(connection: Connection, *, after: int, limit: int, account_id: int | None = None) -> list[int]:
+    """Return events after the id ``after`` whose newest entry is unpriced, in order; of an account, or of all (None).
+
+    Whose they are is said by the series of that entry.
+    """
+    first = select(events.c.id).where(
+        # Not a parameter: only then it is known, before it is asked, that the index of these events leads to them all.
+        events.c.price_grade == literal_column(str(_UNPRICED), Int64),
+        events.c.id > after,
+        ~exists().where(charges.c.event_id == events.c.id),
+    )
+    newer = charges.alias("newer")
+    later = select(charges.c.event_id.label("id")).where(
+        charges.c.price_grade == _UNPRICED,
+        charges.c.sign == 1,
+        charges.c.event_id > after,
+        ~exists().where(newer.c.event_id == charges.c.event_id, newer.c.id > charges.c.id),
+    )
+    if account_id is not None:
+        own = select(series.c.id).where(series.c.account_id == account_id)
+        first, later = first.where(events.c.series_id.in_(own)), later.where(charges.c.series_id.in_(own))
+    # Two statements, each along an index: a UNION would gather every unpriced event for each answer.
+    found = set(connection.execute(first.order_by(events.c.id).limit(limit)).scalars())
+    found.update(connection.execute(later.order_by(charges.c.event_id).limit(limit)).scalars())
+    return sorted(found)[:limit]
+
+
+def count_unpriced(connection: Connection) -> int:
+    """Return how many events have an unpriced newest entry: what the rollups by month come to, which are signed sums."""
+    counted = select(func.coalesce(func.sum(month_rollups.c.events), 0)).where(month_rollups.c.price_grade == _UNPRICED)
+    return int(connection.execute(counted).scalar_one())

@@ -1,0 +1,180 @@
+"""The ledger: every charge ever written, one signed entry each, with its event's quantities.
+
+An event's row carries its first charge (sign +1). Each row of ``charges`` is a later entry: a reversal (-1) or a replacement
+(+1) with a series, rate, grade and billing month of its own. What an entry weighs is the event's quantities
+times its sign. The rollups are sums of this view and nothing else.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, Subquery, and_, case, func, literal, select, union_all
+
+from metering.domain.instants import MICROS_PER_DAY, first_day, month_of_day, next_month
+from metering.domain.usage.events import BILLED_ROUTES, PriceGrade
+from metering.storage.accounts.accounts import UNASSIGNED_ID
+from metering.storage.charges.event_quantities import quantity, quantity_columns
+from metering.storage.engine.sql import halved_sum, whole_sum
+from metering.storage.tables import accounts, charges, events, month_rollups, rollups, series
+from metering.storage.tables.schema import Int64
+from pricing.quantities import ALL_KINDS
+
+KEY_COLUMNS: tuple[str, ...] = tuple(column.name for column in rollups.primary_key)
+MONTH_KEY_COLUMNS: tuple[str, ...] = tuple(column.name for column in month_rollups.primary_key)
+SUM_COLUMNS: tuple[str, ...] = ("events", *ALL_KINDS, "amount_nano")
+
+Key = tuple[int, ...]
+Sums = tuple[int, ...]
+"""In the order of KEY_COLUMNS and SUM_COLUMNS."""
+
+
+def entries(*, account_id: int | None = None, start: int | None = None, end: int | None = None) -> Subquery:
+    """Return the entries of events that happened in ``[start, end)``, with the rollups' columns and ``event_time``.
+
+    With ``account_id``, entries of other accounts may be among them: the caller also asks for the series' account. An event
+    belongs to one account for ever, except that one of ``unassigned`` may be assigned by a later charge.
+    """
+    first = (
+        select(
+            events.c.series_id,
+            func.coalesce(events.c.rate_id, 0).label("rate_id"),
+            events.c.price_grade,
+            events.c.quantity_grade,
+            billable(events.c.price_grade).label("billable"),
+            _event_day(),
+            events.c.billing_month,
+            literal(1, Int64).label("events"),
+            *quantity_columns(),
+            func.coalesce(events.c.charge_nano, 0).label("amount_nano"),
+            events.c.event_time,
+        )
+        .join_from(events, series, series.c.id == events.c.series_id)
+        .where(_of_account(account_id, {account_id}))
+        .where(*_in_period(start, end))
+    )
+    later = _later().where(_of_account(account_id, {account_id, UNASSIGNED_ID})).where(*_in_period(start, end))
+    return union_all(first, later).subquery("entries")
+
+
+def _later() -> Select[tuple[int, ...]]:
+    statement = select(
+        charges.c.series_id,
+        func.coalesce(charges.c.rate_id, 0).label("rate_id"),
+        charges.c.price_grade,
+        events.c.quantity_grade,
+        billable(charges.c.price_grade).label("billable"),
+        _event_day(),
+        charges.c.billing_month,
+        charges.c.sign.label("events"),
+        *((quantity(kind) * charges.c.sign).label(kind) for kind in ALL_KINDS),
+        charges.c.amount_nano,
+        events.c.event_time,
+    )
+    return statement.join_from(charges, events, events.c.id == charges.c.event_id).join(
+        series, series.c.id == charges.c.series_id
+    )
+
+
+def billable(price_grade: ColumnElement[int]) -> ColumnElement[int]:
+    """Say 1 where Hugging Face bills an entry: the route of its series is billed, and the request did not fail."""
+    billed = and_(series.c.route.in_(BILLED_ROUTES), price_grade != int(PriceGrade.EXEMPT))
+    return case((billed, literal(1, Int64)), else_=literal(0, Int64))
+
+
+def _event_day() -> ColumnElement[int]:
+    return (events.c.event_time // literal(MICROS_PER_DAY, Int64)).label("event_day")
+
+
+def _of_account(account_id: int | None, own: set[int | None]) -> ColumnElement[bool]:
+    # All accounts are named one by one as well, because the index on the event time is led by the account.
+    return events.c.account_id.in_(select(accounts.c.id) if account_id is None else sorted(filter(None, own)))
+
+
+def _in_period(start: int | None, end: int | None) -> list[ColumnElement[bool]]:
+    limits = []
+    if start is not None:
+        limits.append(events.c.event_time >= start)
+    if end is not None:
+        limits.append(events.c.event_time < end)
+    return limits
+
+
+def days_with_entries(connection: Connection) -> list[int]:
+    """Return the UTC days on which there are events or rollups, in order."""
+    of_events = connection.execute(select(_event_day()).distinct()).scalars()
+    of_rollups = connection.execute(select(rollups.c.event_day).distinct()).scalars()
+    return sorted({*of_events, *of_rollups})
+
+
+def ledger_sums(connection: Connection, day: int) -> dict[Key, Sums]:
+    """Return what the entries of a day's events add up to, by the rollups' key."""
+    ledger = entries(start=day * MICROS_PER_DAY, end=(day + 1) * MICROS_PER_DAY)
+    key = [ledger.c[name] for name in KEY_COLUMNS]
+    return _sums_by_key(connection.execute(select(*key, *_sums(ledger)).group_by(*key)))
+
+
+def rollup_sums(connection: Connection, day: int) -> dict[Key, Sums]:
+    """Return the rollups of a day, by their key."""
+    columns = [rollups.c[name] for name in (*KEY_COLUMNS, *SUM_COLUMNS)]
+    return _by_key(connection.execute(select(*columns).where(rollups.c.event_day == day)))
+
+
+def months_with_rollups(connection: Connection) -> list[int]:
+    """Return the event months (``YYYYMM``) of which there are rollups by day or by month, in order."""
+    of_days = connection.execute(select(rollups.c.event_day).distinct()).scalars()
+    of_months = connection.execute(select(month_rollups.c.event_month).distinct()).scalars()
+    return sorted({*map(month_of_day, of_days), *of_months})
+
+
+def month_sums_of_days(connection: Connection, month: int) -> dict[Key, Sums]:
+    """Return what the rollups of a month's days add up to, by the key of the rollups by month."""
+    key = [literal(month, Int64) if name == "event_month" else rollups.c[name] for name in MONTH_KEY_COLUMNS]
+    groups = [rollups.c[name] for name in MONTH_KEY_COLUMNS if name != "event_month"]
+    days = rollups.c.event_day.between(first_day(month), first_day(next_month(month)) - 1)
+    return _sums_by_key(connection.execute(select(*key, *_sums(rollups)).where(days).group_by(*groups)))
+
+
+def month_sums(connection: Connection, month: int) -> dict[Key, Sums]:
+    """Return the rollups by month of an event month, by their key."""
+    columns = [month_rollups.c[name] for name in (*MONTH_KEY_COLUMNS, *SUM_COLUMNS)]
+    return _by_key(connection.execute(select(*columns).where(month_rollups.c.event_month == month)))
+
+
+def entry_sums_by_account(connection: Connection, start: int, end: int) -> dict[int, tuple[int, int]]:
+    """Return (events, nano-USD) by account of what happened in ``[start, end)``, added up without the ledger's view.
+
+    First charges count for the account of their event, later ones for the account of their series.
+    """
+    period = _in_period(start, end)
+    first = (
+        select(events.c.account_id, func.count(), *halved_sum(func.coalesce(events.c.charge_nano, 0)))
+        .where(_of_account(None, set()), *period)
+        .group_by(events.c.account_id)
+    )
+    later = (
+        select(series.c.account_id, func.sum(charges.c.sign), *halved_sum(charges.c.amount_nano))
+        .join_from(charges, events, events.c.id == charges.c.event_id)
+        .join(series, series.c.id == charges.c.series_id)
+        .where(_of_account(None, set()), *period)
+        .group_by(series.c.account_id)
+    )
+    found: dict[int, tuple[int, int]] = {}
+    for statement in (first, later):
+        for account_id, count, *amount in connection.execute(statement):
+            before = found.get(account_id, (0, 0))
+            found[account_id] = before[0] + int(count), before[1] + whole_sum(*amount)
+    return found
+
+
+def _by_key(rows: Iterable[Sequence[Any]]) -> dict[Key, Sums]:
+    width = len(KEY_COLUMNS)
+    return {tuple(row[:width]): tuple(map(int, row[width:])) for row in rows}
+
+
+def _sums(source: FromClause) -> list[ColumnElement[int]]:
+    """Return SUM_COLUMNS of a source added up, the amount in halves: a reversal may come long after what it takes back."""
+    return [*(func.sum(source.c[name]) for name in SUM_COLUMNS[:-1]), *halved_sum(source.c.amount_nano)]
+
+
+def _sums_by_key(rows: Iterable[Sequence[Any]]) -> dict[Key, Sums]:
+    return _by_key((*row[:-2], whole_sum(*row[-2:])) for row in rows)

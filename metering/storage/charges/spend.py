@@ -1,0 +1,174 @@
+"""Sums for spend questions: whole months and days from the rollups, what is finer from the ledger.
+
+All have the same columns, so that one statement answers from any. Amounts are added in halves, because a sum over many accounts
+may leave 64 bits. Quantities are not: MAX_QUANTITY leaves room for nine thousand million events.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, or_, select
+
+from metering.domain.charges.spend import (
+    CODED_VALUES,
+    SERIES_DIMENSIONS,
+    TAG_PREFIX,
+    TOKEN_KINDS,
+    Granularity,
+    PeriodBasis,
+    SpendQuery,
+    finer_than_days,
+    months_between,
+    whole_days,
+    whole_months,
+)
+from metering.domain.instants import MICROS_PER_HOUR, day_number, first_date, first_day, month_of, next_month
+from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.series import OTHER
+from metering.storage.charges.ledger import entries
+from metering.storage.engine.sql import halved_sum, is_not_zero, json_string, whole_sum
+from metering.storage.tables import account_names, month_rollups, rollups, series
+from metering.storage.tables.schema import Int64
+from pricing.quantities import ALL_KINDS
+
+
+class SpendSums(NamedTuple):
+    """Sums of one group in one period.
+
+    ``group`` holds what the database keeps: ids of accounts and rates, numbers of grades. ``period`` is 0 with granularity
+    total, else the hour or day since 1970 or the month. ``sums`` are events, failed events, unpriced events, unpriced tokens,
+    the quantities in the order of ALL_KINDS, nano-USD.
+    """
+
+    group: tuple[Any, ...]
+    period: int
+    sums: tuple[int, ...]
+
+
+def spend_sums(connection: Connection, query: SpendQuery, *, limit: int) -> list[SpendSums]:
+    """Return the sums that answer the question, at most ``limit`` from each source; a group may come back several times."""
+    if query.period_basis is PeriodBasis.BILLING:
+        billed: FromClause = rollups if query.granularity is Granularity.DAY else month_rollups
+        months = and_(billed.c.billing_month >= month_of(query.start), billed.c.billing_month < month_of(query.end))
+        return _sums(connection, billed, months, query, limit)
+    found = []
+    for source, where in _sources(query):
+        found += _sums(connection, source, where, query, limit)
+    return found
+
+
+def _sources(query: SpendQuery) -> Iterator[tuple[FromClause, ColumnElement[bool]]]:
+    """Yield what a question by event time is answered from: months where they are whole, else days, else the ledger."""
+    if query.granularity is not Granularity.HOUR:
+        first, last = whole_days(query.start, query.end)
+        if first < last:
+            yield from _of_days(first, last, query)
+    for start, end in finer_than_days(query):
+        yield entries(account_id=query.account_id, start=start, end=end), literal(1) == 1
+
+
+def _of_days(first: int, last: int, query: SpendQuery) -> Iterator[tuple[FromClause, ColumnElement[bool]]]:
+    days = [(first, last)]
+    if query.granularity is not Granularity.DAY:
+        months = whole_months(first, last)
+        if months:
+            month = month_rollups.c.event_month
+            yield month_rollups, and_(month >= months[0], month <= months[-1])
+            days = [(first, first_day(months[0])), (first_day(next_month(months[-1])), last)]
+    for start, end in days:
+        if start < end:
+            yield rollups, and_(rollups.c.event_day >= start, rollups.c.event_day < end)
+
+
+def _sums(
+    connection: Connection, source: FromClause, where: ColumnElement[bool], query: SpendQuery, limit: int
+) -> list[SpendSums]:
+    period = _period(source, query)
+    group = [_dimension(source, name) for name in query.group_by]
+    events, *used = [func.sum(source.c[name]) for name in ("events", *ALL_KINDS)]
+    high, low = halved_sum(source.c.amount_nano)
+    unpriced = source.c.price_grade == int(PriceGrade.UNPRICED)
+    statement = (
+        select(
+            *group,
+            period,
+            events,
+            _sum_where(source.c.price_grade == int(PriceGrade.EXEMPT), source.c.events),
+            _sum_where(unpriced, source.c.events),
+            _sum_where(unpriced, _tokens(source)),
+            *used,
+            high,
+            low,
+        )
+        .join_from(source, series, series.c.id == source.c.series_id)
+        .where(where, *_filters(source, query))
+        .limit(limit)
+    )
+    if group or query.granularity is not Granularity.TOTAL:
+        # A group of which everything was reversed has nothing to say.
+        something = or_(*(total != 0 for total in (events, *used)), is_not_zero(high, low))
+        statement = statement.group_by(*group, period).having(something)
+    width = len(group)
+    return [
+        SpendSums(tuple(row[:width]), int(row[width]), (*map(int, row[width + 1 : -2]), whole_sum(*row[-2:])))
+        for row in connection.execute(statement)
+        if row[width + 1] is not None
+    ]
+
+
+def _sum_where(condition: ColumnElement[bool], amount: ColumnElement[int]) -> ColumnElement[int]:
+    return func.sum(case((condition, amount), else_=0))
+
+
+def _tokens(source: FromClause) -> ColumnElement[int]:
+    total: ColumnElement[int] = source.c[TOKEN_KINDS[0]]
+    for kind in TOKEN_KINDS[1:]:
+        total = total + source.c[kind]
+    return total
+
+
+def _period(source: FromClause, query: SpendQuery) -> ColumnElement[int]:
+    if query.granularity is Granularity.HOUR:
+        return source.c.event_time // literal(MICROS_PER_HOUR, Int64)
+    if query.granularity is Granularity.DAY:
+        return source.c.event_day
+    if query.granularity is Granularity.TOTAL:
+        return literal(0, Int64)
+    if query.period_basis is PeriodBasis.BILLING:
+        return source.c.billing_month
+    if source is month_rollups:
+        return month_rollups.c.event_month
+    *months, last = months_between(query.start, query.end)
+    ends = [(source.c.event_day < day_number(first_date(next_month(month))), month) for month in months]
+    return case(*ends, else_=last) if ends else literal(last, Int64)
+
+
+def _dimension(source: FromClause, name: str) -> ColumnElement[Any]:
+    if name == "account":
+        return series.c.account_id
+    if name in SERIES_DIMENSIONS:
+        return series.c[name]
+    if name.startswith(TAG_PREFIX):
+        return _tag(name.removeprefix(TAG_PREFIX))
+    return source.c["rate_id" if name == "rate" else name]
+
+
+def _tag(name: str) -> ColumnElement[str]:
+    """Return the value of a declared tag: empty where the event has none, ``(other)`` where the cap folded it."""
+    stated = func.coalesce(json_string(series.c.tags, name), "")
+    return case((series.c.tags == OTHER, OTHER), (series.c.tags == "", ""), else_=stated)
+
+
+def _filters(source: FromClause, query: SpendQuery) -> list[ColumnElement[bool]]:
+    found = [] if query.account_id is None else [series.c.account_id == query.account_id]
+    for name, values in sorted(query.filters.items()):
+        wanted: Any = values
+        if name == "account":
+            current = account_names.c.valid_to.is_(None)
+            wanted = select(account_names.c.account_id).where(account_names.c.name.in_(values), current)
+        elif name in CODED_VALUES:
+            wanted = [CODED_VALUES[name][value] for value in values]
+        elif name == "rate":
+            wanted = [int(value or 0) for value in values]
+        found.append(_dimension(source, name).in_(wanted))
+    return found

@@ -1,0 +1,140 @@
+"""What statements and credits are computed from: rollups by billing month."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, and_, case, func, literal, select
+
+from metering.domain.instants import MICROS_PER_DAY, month_of_day
+from metering.domain.statements.statements import UsageSums
+from metering.domain.usage.events import BILLED_ROUTES, PriceGrade
+from metering.storage.charges.event_quantities import quantity
+from metering.storage.engine.sql import by_code_point, halved_sum, whole_sum
+from metering.storage.tables import charges, events, month_rollups, series
+from metering.storage.tables.schema import Int64
+from pricing.quantities import ALL_KINDS
+
+_GROUP = (
+    series.c.route,
+    series.c.provider,
+    series.c.model,
+    series.c.operation,
+    month_rollups.c.rate_id,
+    month_rollups.c.price_grade,
+    month_rollups.c.quantity_grade,
+    month_rollups.c.billable,
+    month_rollups.c.event_month,
+)
+_ORDER = tuple(by_code_point(column) if column.table is series else column for column in _GROUP)
+
+_IS_BILLED = and_(month_rollups.c.billable == 1, series.c.route.in_(BILLED_ROUTES))
+BILLED_NANO = case((_IS_BILLED, month_rollups.c.amount_nano), else_=literal(0, Int64))
+"""What a month's rollup, joined with its series, adds to the bill; 0 for what is not billed."""
+
+
+def usage_of_month(connection: Connection, account_id: int, month: int) -> list[UsageSums]:
+    """Return the account's usage of a billing month by month of the event, summed over projects, keys and tags."""
+    statement = (
+        select(
+            *_GROUP,
+            func.sum(month_rollups.c.events),
+            *(func.sum(month_rollups.c[kind]) for kind in ALL_KINDS),
+            *halved_sum(month_rollups.c.amount_nano),
+        )
+        .join(series, series.c.id == month_rollups.c.series_id)
+        .where(series.c.account_id == account_id, month_rollups.c.billing_month == month)
+        .group_by(*_GROUP)
+        .order_by(*_ORDER)
+    )
+    width = len(_GROUP)
+    return [
+        UsageSums(
+            route=row[0],
+            provider=row[1],
+            model=row[2],
+            operation=row[3],
+            rate_id=row[4],
+            price_grade=row[5],
+            quantity_grade=row[6],
+            billable=bool(row[7]),
+            events=row[width],
+            quantities=tuple(row[width + 1 : -2]),
+            amount_nano=whole_sum(*row[-2:]),
+            origin_month=None if row[8] == month else row[8],
+        )
+        for row in connection.execute(statement)
+    ]
+
+
+def priced_at_last(connection: Connection, account_id: int, month: int) -> list[UsageSums]:
+    """Return the usage that was unpriced in earlier billing months and is taken back in ``month``, by day of the event.
+
+    Sums of rollups do not tell it from what came late and is unpriced: one takes the other away.
+    """
+    what = series.c.route, series.c.provider, series.c.model, series.c.operation, events.c.quantity_grade
+    day = (events.c.event_time // literal(MICROS_PER_DAY, Int64)).label("day")
+    statement = (
+        select(*what, day, func.count(), *(func.sum(quantity(kind)) for kind in ALL_KINDS))
+        .join_from(charges, events, events.c.id == charges.c.event_id)
+        .join(series, series.c.id == charges.c.series_id)
+        .where(
+            series.c.account_id == account_id,
+            charges.c.billing_month == month,
+            charges.c.sign == -1,
+            charges.c.price_grade == int(PriceGrade.UNPRICED),
+            events.c.billing_month < month,
+        )
+        .group_by(*what, day)
+    )
+    return [
+        UsageSums(
+            route=row[0],
+            provider=row[1],
+            model=row[2],
+            operation=row[3],
+            rate_id=0,
+            price_grade=PriceGrade.UNPRICED,
+            quantity_grade=row[4],
+            billable=row[0] in BILLED_ROUTES,
+            events=row[6],
+            quantities=tuple(row[7:]),
+            amount_nano=0,
+            origin_month=month_of_day(row[5]),
+        )
+        for row in connection.execute(statement)
+    ]
+
+
+def billable_by_months(connection: Connection, account_id: int) -> dict[tuple[int, int], int]:
+    """Return the account's billable usage by (billing month, month of the event), nano-USD; 0 for what is not billed."""
+    months = month_rollups.c.billing_month, month_rollups.c.event_month
+    statement = (
+        select(*months, *halved_sum(BILLED_NANO))
+        .join(series, series.c.id == month_rollups.c.series_id)
+        .where(series.c.account_id == account_id)
+        .group_by(*months)
+    )
+    return {(billing, origin): whole_sum(high, low) for billing, origin, high, low in connection.execute(statement)}
+
+
+def first_billed(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
+    """Return the first month in which usage of each of the accounts is billed."""
+    statement = (
+        select(series.c.account_id, func.min(month_rollups.c.billing_month))
+        .join(month_rollups, month_rollups.c.series_id == series.c.id)
+        .where(series.c.account_id.in_(account_ids))
+        .group_by(series.c.account_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def months_with_usage(connection: Connection, account_id: int | None = None) -> list[tuple[int, int]]:
+    """Return the (account id, billing month) pairs that have rollups, in that order."""
+    statement = (
+        select(series.c.account_id, month_rollups.c.billing_month)
+        .join(series, series.c.id == month_rollups.c.series_id)
+        .distinct()
+        .order_by(series.c.account_id, month_rollups.c.billing_month)
+    )
+    if account_id is not None:
+        statement = statement.where(series.c.account_id == account_id)
+    return [(row[0], row[1]) for row in connection.execute(statement)]

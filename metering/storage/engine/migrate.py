@@ -1,0 +1,27 @@
+"""Bringing a database to a revision of the schema. Alembic's scripts are the only way a schema comes to be."""
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine
+
+from metering.storage.engine.database import migrating
+from metering.storage.engine.schema_revision import migrations_folder
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring the database up to ``revision``; all of it or nothing."""
+    with migrating(engine) as connection:
+        command.upgrade(_config(connection), revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Bring the database down to ``revision`` (``base`` is empty)."""
+    with migrating(engine) as connection:
+        command.downgrade(_config(connection), revision)
+
+
+def _config(connection: object) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

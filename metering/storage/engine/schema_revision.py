@@ -1,0 +1,50 @@
+"""Which revision of the schema a database is at, and which one this release needs; told without Alembic, a slow import."""
+
+from pathlib import Path
+
+from sqlalchemy import Engine, column, inspect, select, table
+
+from metering.storage.engine.database import reading
+from metering.storage.engine.errors import SchemaOutOfDateError
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+# Where Alembic notes how far a database has come.
+_VERSIONS = table("alembic_version", column("version_num"))
+
+
+def migrations_folder() -> Path:
+    """Return where the scripts are: inside an installed package, or beside it in a checkout."""
+    installed = _PACKAGE / "migrations"
+    return installed if installed.is_dir() else _PACKAGE.parent / "migrations"
+
+
+def current_revision(engine: Engine) -> str | None:
+    """Return the revision the database is at; None for an empty one."""
+    with reading(engine) as connection:
+        if not inspect(connection).has_table(_VERSIONS.name):
+            return None
+        revision: str | None = connection.execute(select(_VERSIONS.c.version_num)).scalar_one_or_none()
+        return revision
+
+
+def is_empty(engine: Engine) -> bool:
+    """Whether the database has no table at all: nobody has made it yet."""
+    with reading(engine) as connection:
+        return not inspect(connection).get_table_names()
+
+
+def head_revision() -> str:
+    """Return the newest revision this release knows: its scripts are numbered, and each file's name begins with its number."""
+    numbers = sorted(script.name.partition("_")[0] for script in (migrations_folder() / "versions").glob("[0-9]*_*.py"))
+    if not numbers:
+        raise SchemaOutOfDateError(f"no migrations were found in {migrations_folder()}")
+    return numbers[-1]
+
+
+def require_current_schema(engine: Engine) -> None:
+    """Raise SchemaOutOfDateError unless the database is at this release's schema."""
+    current, head = current_revision(engine), head_revision()
+    if current != head:
+        raise SchemaOutOfDateError(
+            f"the database is at revision {current or 'none'}, this release needs {head}: run `metering db upgrade`"
+        )

@@ -1,0 +1,1 @@
+"""Price tables, discounts, and the record of price syncs."""

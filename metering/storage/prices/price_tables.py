@@ -1,0 +1,229 @@
+"""Recording price tables, and reading them back into a price book."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, ColumnElement, Connection, Row, and_, func, insert, select
+
+from metering.storage.engine.bulk import insert_all
+from metering.storage.tables import price_tables, rate_prices, rate_withdrawals, rates
+from pricing.rates import Price, Rate
+from pricing.tables import Layer, PriceTable, RateKey, TableKind, key_of
+
+_NEW_RATES, _NEW_PRICES, _NEW_WITHDRAWALS = insert_all(rates), insert_all(rate_prices), insert_all(rate_withdrawals)
+# Built once: each commit of events asks it.
+_NEWEST_ID = select(func.coalesce(func.max(price_tables.c.id), 0))
+
+
+def newest_table_id(connection: Connection) -> int:
+    """Return the id of the newest price table, 0 for none: a book loaded at this id is up to date."""
+    newest: int = connection.execute(_NEWEST_ID).scalar_one()
+    return newest
+
+
+def record_tables(connection: Connection, tables: Iterable[PriceTable], *, now: int) -> list[int]:
+    """Write the tables that would change something, whole, after all that is recorded; return the ids of the new ones.
+
+    What is recorded already is left out only while nothing recorded later, of the same place, says anything about the same
+    prices: a correction is taken back by recording what it corrected.
+    """
+    listed = list(tables)
+    places = _places(connection, {table.source for table in listed})
+    recorded = []
+    for table in listed:
+        digest = table.digest
+        versions = places[_place_of(table)]
+        if not _counts_already(connection, versions, table, digest):
+            # Never before what it follows, should the clock have gone back.
+            at = max(now, versions[-1].recorded_at) if versions else now
+            table_id = _insert_table(connection, table, digest, at)
+            versions.append(_Version(table_id, at, digest))
+            recorded.append(table_id)
+    return recorded
+
+
+def digests_by_id(connection: Connection) -> dict[int, str]:
+    """Return the digest that was recorded with each table, oldest first."""
+    rows = connection.execute(select(price_tables.c.id, price_tables.c.digest).order_by(price_tables.c.id))
+    return {table_id: digest for table_id, digest in rows}  # noqa: C416 - a Row is no tuple to the type checker
+
+
+class _Version(NamedTuple):
+    id: int
+    recorded_at: int
+    digest: str
+
+
+_Place = tuple[str, int, str, int | None, int]
+"""What versions have in common that correct each other: (source, layer, route, account, instant)."""
+
+
+def _place_of(table: PriceTable) -> _Place:
+    return table.source, int(table.layer), table.route, table.account_id, table.effective_from
+
+
+def _places(connection: Connection, sources: set[str]) -> dict[_Place, list[_Version]]:
+    """Return the versions of each place, in the order in which they count."""
+    places: dict[_Place, list[_Version]] = defaultdict(list)
+    statement = select(price_tables).where(price_tables.c.source.in_(sorted(sources)))
+    for row in connection.execute(statement.order_by(price_tables.c.recorded_at, price_tables.c.id)):
+        place = (row.source, row.layer, row.route, row.account_id, row.effective_from)
+        places[place].append(_Version(row.id, row.recorded_at, row.digest))
+    return places
+
+
+def _counts_already(connection: Connection, versions: Sequence[_Version], table: PriceTable, digest: str) -> bool:
+    newest = next((at for at in reversed(range(len(versions))) if versions[at].digest == digest), None)
+    if newest is None:
+        return False
+    later = [version.id for version in versions[newest + 1 :]]
+    if not later:
+        return True
+    if table.kind is TableKind.SNAPSHOT:
+        return False
+    about = table.keys
+    return not any(other.kind is TableKind.SNAPSHOT or other.keys & about for other in load_tables(connection, later))
+
+
+def load_tables(connection: Connection, ids: Collection[int] | None = None, *, after: int = 0) -> list[PriceTable]:
+    """Read price tables, those with ``ids`` or every one, rates with the ids that charges remember; oldest first.
+
+    With ``after`` only what was recorded after the table of that id: with what is known already it is everything.
+    """
+    chosen, listing = select(price_tables), select(rates)
+    pricing, withdrawing = select(rate_prices), select(rate_withdrawals)
+    if ids is not None or after:
+        wanted = sorted(ids or ())
+
+        def among(column: Column[int]) -> ColumnElement[bool]:
+            return column > after if ids is None else and_(column.in_(wanted), column > after)
+
+        chosen = chosen.where(among(price_tables.c.id))
+        listing = listing.where(among(rates.c.table_id))
+        pricing = pricing.where(rate_prices.c.rate_id.in_(select(rates.c.id).where(among(rates.c.table_id))))
+        withdrawing = withdrawing.where(among(rate_withdrawals.c.table_id))
+    prices: dict[int, dict[str, Price]] = defaultdict(dict)
+    for rate_id, quantity, price_pico, block in connection.execute(pricing):
+        prices[rate_id][quantity] = Price(price_pico, block)
+    listed: dict[int, list[Rate]] = defaultdict(list)
+    for row in connection.execute(listing.order_by(rates.c.id)):
+        listed[row.table_id].append(_rate(row, prices[row.id]))
+    withdrawn: dict[int, set[RateKey]] = defaultdict(set)
+    for table_id, provider, model, operation in connection.execute(withdrawing):
+        withdrawn[table_id].add((provider, model, operation))
+    return [
+        PriceTable(
+            id=row.id,
+            source=row.source,
+            layer=Layer(row.layer),
+            route=row.route,
+            account_id=row.account_id,
+            kind=TableKind(row.kind),
+            effective_from=row.effective_from,
+            recorded_at=row.recorded_at,
+            rates=tuple(listed[row.id]),
+            withdrawn=frozenset(withdrawn[row.id]),
+        )
+        for row in connection.execute(chosen.order_by(price_tables.c.id))
+    ]
+
+
+def table_ids(connection: Connection, source: str, layer: Layer, *, until: int) -> list[int]:
+    """Return the tables of one source in one layer that hold from ``until`` (microseconds UTC) or before, oldest first.
+
+    The newest snapshot is the first of them: what it does not list is withdrawn, whatever older tables say.
+    """
+    statement = (
+        select(price_tables.c.id, price_tables.c.kind)
+        .where(price_tables.c.source == source, price_tables.c.layer == int(layer), price_tables.c.effective_from <= until)
+        .order_by(price_tables.c.effective_from, price_tables.c.recorded_at, price_tables.c.id)
+    )
+    found = list(connection.execute(statement))
+    whole = max((at for at, row in enumerate(found) if row.kind == TableKind.SNAPSHOT), default=0)
+    return [row.id for row in found[whole:]]
+
+
+def ids_of_sources(connection: Connection, sources: Collection[str]) -> list[int]:
+    """Return the tables of some sources, oldest first."""
+    statement = select(price_tables.c.id).where(price_tables.c.source.in_(sorted(sources))).order_by(price_tables.c.id)
+    return list(connection.execute(statement).scalars())
+
+
+def table_by_digest(connection: Connection, digest: str) -> int:
+    """Return the id of the newest recorded table with this content."""
+    statement = select(price_tables.c.id).where(price_tables.c.digest == digest)
+    newest = statement.order_by(price_tables.c.recorded_at.desc(), price_tables.c.id.desc()).limit(1)
+    table_id: int = connection.execute(newest).scalar_one()
+    return table_id
+
+
+def load_rates(connection: Connection, ids: Collection[int]) -> dict[int, Rate]:
+    """Return the rates with the given ids."""
+    wanted = sorted(ids)
+    prices: dict[int, dict[str, Price]] = defaultdict(dict)
+    for rate_id, quantity, price_pico, block in connection.execute(
+        select(rate_prices).where(rate_prices.c.rate_id.in_(wanted))
+    ):
+        prices[rate_id][quantity] = Price(price_pico, block)
+    rows = connection.execute(select(rates).where(rates.c.id.in_(wanted)))
+    return {row.id: _rate(row, prices[row.id]) for row in rows}
+
+
+def _rate(row: Row[Any], prices: dict[str, Price]) -> Rate:
+    return Rate(
+        id=row.id,
+        table_id=row.table_id,
+        provider=row.provider,
+        model=row.model,
+        operation=row.operation,
+        context_from=row.context_from,
+        source=row.source,
+        prices=prices,
+    )
+
+
+def _insert_table(connection: Connection, table: PriceTable, digest: str, now: int) -> int:
+    table_id: int = connection.execute(
+        insert(price_tables)
+        .values(
+            source=table.source,
+            layer=int(table.layer),
+            route=table.route,
+            account_id=table.account_id,
+            kind=table.kind.value,
+            effective_from=table.effective_from,
+            recorded_at=now,
+            digest=digest,
+        )
+        .returning(price_tables.c.id)
+    ).scalar_one()
+    _insert_rates(connection, table_id, table.rates)
+    _NEW_WITHDRAWALS.run(connection, [(table_id, *key) for key in sorted(table.withdrawn)])
+    return table_id
+
+
+def _insert_rates(connection: Connection, table_id: int, listed: Sequence[Rate]) -> None:
+    """Write rates and their prices in bulk. The database gives the ids, which are read back under the writer's lock."""
+    _NEW_RATES.run(
+        connection,
+        [(None, table_id, rate.provider, rate.model, rate.operation, rate.context_from, rate.source) for rate in listed],
+    )
+    given = select(rates.c.provider, rates.c.model, rates.c.operation, rates.c.context_from, rates.c.id)
+    ids = {
+        (provider, model, operation, size): rate_id
+        for provider, model, operation, size, rate_id in connection.execute(given.where(rates.c.table_id == table_id))
+    }
+    _NEW_PRICES.run(
+        connection,
+        [
+            (ids[*key_of(rate), rate.context_from], quantity, price.pico, price.block)
+            for rate in listed
+            for quantity, price in rate.prices.items()
+        ],
+    )
+
+
+def names_in_rates(connection: Connection, dimension: str) -> set[str]:
+    """Return every provider, or every model, that a price list names."""
+    return set(connection.execute(select(rates.c[dimension]).distinct()).scalars())

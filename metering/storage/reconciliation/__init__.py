@@ -1,0 +1,1 @@
+"""Invoices, metered requests, reconciliation runs, and answers given to Hugging Face."""

@@ -1,0 +1,171 @@
+"""What Hugging Face was told that requests cost, and the requests that it can ask about by their ids."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from metering.domain.usage.identity import stored_under
+from metering.storage.charges.charged_events import holding_replacements
+from metering.storage.engine.bulk import insert_new
+from metering.storage.engine.sql import among, listed
+from metering.storage.tables import billing_answers
+from metering.storage.usage.events import stored_identities
+from metering.storage.usage.series import all_sources
+
+_INSERT = insert_new(billing_answers)
+_INSERT_ON_POSTGRES = """
+INSERT INTO billing_answers (request_key, account_id, event_id, cost_nano, answered_at)
+SELECT new.request_key, %s, new.event_id, new.cost_nano, %s
+FROM unnest(CAST(%s AS uuid[]), CAST(%s AS bigint[]), CAST(%s AS bigint[])) AS new(request_key, event_id, cost_nano)
+ORDER BY new.request_key
+ON CONFLICT DO NOTHING
+"""
+_ANSWERED = "SELECT {key}, cost_nano FROM billing_answers WHERE request_key {among}"
+_ANSWERED_ON_POSTGRES = _ANSWERED.format(key="uuid_send(request_key)", among="= ANY(CAST(? AS uuid[]))")
+_KEYS_A_QUERY = 5_000
+
+_COLUMNS = """events.id, events.event_time, events.series_id, coalesce(events.charge_nano, 0), events.price_grade,
+    events.status, events.quantity_grade"""
+_BY_EVENT = f"SELECT {_COLUMNS} FROM events WHERE events.id {{among}} AND events.event_time >= ?"
+_BY_ID = f"""
+SELECT wanted.value, {_COLUMNS} FROM events JOIN {{wanted}} ON wanted.value = events.{{column}}
+WHERE events.account_id = ? AND events.event_time >= ? AND events.{{column}} <> ''
+"""
+_ASSIGNED_BY_ID = f"""
+SELECT wanted.value, {_COLUMNS} FROM assigned_events AS assigned
+JOIN events ON events.id = assigned.event_id AND events.event_time = assigned.event_time
+JOIN {{wanted}} ON wanted.value = events.{{column}}
+WHERE assigned.account_id = ? AND assigned.event_time >= ? AND assigned.counted_as = events.id AND events.{{column}} <> ''
+"""
+_COPIES = "SELECT id, copy_of FROM event_copies WHERE id {among}"
+# Another source's records, which arrived unassigned.
+_REPEATS = "SELECT event_id, counted_as FROM assigned_events WHERE event_id {among} AND counted_as <> event_id"
+_OF_PERIOD = """
+SELECT events.inference_id, events.response_id, events.external_id, billing_answers.cost_nano
+FROM billing_answers JOIN events ON events.id = billing_answers.event_id
+WHERE billing_answers.account_id = ? AND events.event_time >= ? AND events.event_time < ?
+ORDER BY events.event_time, events.id
+"""
+
+
+class AskedRequest(NamedTuple):
+    """A request that was asked about, with the charge that holds now."""
+
+    event_id: int
+    series_id: int
+    charge_nano: int
+    price_grade: int
+    status: int | None
+    quantity_grade: int
+
+
+def request_key(account_id: int, request_id: str) -> bytes:
+    """Return the 16 bytes under which the answer for an id of an account is kept."""
+    return blake2b(f"{account_id}\x1f{request_id}".encode(), digest_size=16).digest()
+
+
+def insert_answers(connection: Connection, account_id: int, answers: Iterable[tuple[bytes, int, int]], *, now: int) -> int:
+    """Append (key, event id, nano-USD), in the order of the keys, and return how many were new: what was answered before
+    stays what it was.
+    """
+    rows = sorted(answers)
+    if connection.dialect.name == "postgresql":
+        keys, event_ids, costs = (_array(column) for column in zip(*((key.hex(), *rest) for key, *rest in rows), strict=True))
+        return connection.exec_driver_sql(_INSERT_ON_POSTGRES, (account_id, now, keys, event_ids, costs)).rowcount
+    return _INSERT.run(connection, [(bytearray(key), account_id, event_id, cost, now) for key, event_id, cost in rows])
+
+
+def answered(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
+    """Return the costs that were told for keys."""
+    if connection.dialect.name == "postgresql":
+        return dict(_fetch(connection, _ANSWERED_ON_POSTGRES, (_array(key.hex() for key in keys),)))
+    found: dict[bytes, int] = {}
+    for start in range(0, len(keys), _KEYS_A_QUERY):
+        part = keys[start : start + _KEYS_A_QUERY]
+        sql = _ANSWERED.format(key="request_key", among=f"IN ({', '.join('?' * len(part))})")
+        found.update(_fetch(connection, sql, tuple(part)))
+    return found
+
+
+def requests_with_ids(connection: Connection, account_id: int, ids: Sequence[str], *, since: int) -> dict[str, AskedRequest]:
+    """Return the account's requests that were recorded under these ids, of whatever source, and happened since.
+
+    A copy stands for the event that counts.
+    """
+    found: dict[str, AskedRequest] = {}
+    for source in all_sources(connection):
+        left = [each for each in ids if each not in found]
+        if not left:
+            break
+        identities = {stored_under(source, each, account_id): each for each in left}
+        stored = {identities[key]: value.event_id for key, value in stored_identities(connection, list(identities)).items()}
+        ids_stored = (listed(connection, stored.values()),)
+        copies = dict(_fetch(connection, _COPIES.format(among=among(connection)), ids_stored))
+        copies |= dict(_fetch(connection, _REPEATS.format(among=among(connection)), ids_stored))
+        events_of = {request_id: copies.get(event_id, event_id) for request_id, event_id in stored.items()}
+        sql = _BY_EVENT.format(among=among(connection))
+        rows = _fetch(connection, sql, (listed(connection, events_of.values()), since))
+        requests = _with_later_charges(connection, rows)
+        found.update({name: requests[event_id] for name, event_id in events_of.items() if event_id in requests})
+    return found
+
+
+def requests_with_provider_ids(
+    connection: Connection, account_id: int, ids: Sequence[str], *, since: int
+) -> dict[str, AskedRequest]:
+    """Return the account's requests since an instant whose ``Inference-Id`` or response id is among these.
+
+    There is no index of those ids: the account's requests since then are looked through.
+    """
+    found: dict[str, AskedRequest] = {}
+    for column in ("inference_id", "response_id"):
+        left = [each for each in ids if each not in found]
+        if not left:
+            break
+        wanted, parameters = _wanted(connection), (_texts(connection, left), account_id, since)
+        rows = _fetch(connection, _BY_ID.format(wanted=wanted, column=column), parameters)
+        rows += _fetch(connection, _ASSIGNED_BY_ID.format(wanted=wanted, column=column), parameters)
+        requests = _with_later_charges(connection, [row[1:] for row in rows])
+        found.update({row[0]: requests[row[1]] for row in rows if row[1] in requests})
+    return found
+
+
+def answers_of_period(connection: Connection, account_id: int, start: int, end: int) -> Iterator[tuple[str, int]]:
+    """Yield (id, nano-USD) of what was told about the requests of a period, by their times."""
+    for inference_id, response_id, own_id, cost in _fetch(connection, _OF_PERIOD, (account_id, start, end)):
+        yield inference_id or response_id or own_id, cost
+
+
+def _with_later_charges(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> dict[int, AskedRequest]:
+    later = holding_replacements(connection, [row[0] for row in rows])
+    found = {}
+    for event_id, _, series_id, charge, grade, status, quantity_grade in rows:
+        if event_id in later:
+            series_id, charge, _, grade, _ = later[event_id]  # noqa: PLW2901 - what holds takes the place of what was first
+        found[event_id] = AskedRequest(event_id, series_id, charge, grade, status, quantity_grade)
+    return found
+
+
+def _wanted(connection: Connection) -> str:
+    return "unnest(CAST(? AS text[])) AS wanted(value)" if connection.dialect.name == "postgresql" else "json_each(?) AS wanted"
+
+
+def _array(values: Iterable[object]) -> str:
+    """Write numbers or hexadecimal digits as PostgreSQL reads an array: the driver would look at each element of a list."""
+    return f"{{{','.join(map(str, values))}}}"
+
+
+def _texts(connection: Connection, values: Sequence[str]) -> Any:
+    return list(values) if connection.dialect.name == "postgresql" else json.dumps(values)
+
+
+def _fetch(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql.replace("?", "%s") if connection.dialect.name == "postgresql" else sql, parameters)
+        return list(cursor.fetchall())
+    finally:
+        cursor.close()

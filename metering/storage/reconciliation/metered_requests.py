@@ -1,0 +1,216 @@
+"""Our side of a reconciliation: requests with their ids and the charge that holds now, and sums of usage by day.
+
+Requests stream by in chunks along the index of (account, event time), as plain tuples: a bill may be about millions.
+"""
+
+import heapq
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, FromClause, func, literal, select
+
+from metering.domain.charges.spend import parts_of_days, whole_days
+from metering.domain.instants import MICROS_PER_HOUR
+from metering.domain.usage.batch_events import COLUMN_KINDS
+from metering.storage.charges.charged_events import holding_replacements
+from metering.storage.charges.ledger import entries
+from metering.storage.engine.sql import among, halved_sum, listed, whole_sum
+from metering.storage.tables import receipts, rollups, series
+from metering.storage.tables.schema import Int64
+from metering.storage.usage.assigned_events import has_assigned
+from pricing.quantities import ALL_KINDS, Quantities
+
+RequestRow = tuple[int, int, int, int, int, str, str, str]
+"""(event id, event time, series id, nano-USD, price grade, inference id, response id, own id); unpriced weighs 0."""
+
+_CHUNK = 20_000
+_BRIEF = """
+SELECT id, event_time, series_id, coalesce(charge_nano, 0), price_grade, inference_id, response_id, external_id
+FROM events
+WHERE account_id = ? AND event_time >= ? AND event_time < ? AND (event_time > ? OR id > ?)
+ORDER BY event_time, id
+LIMIT ?
+"""
+
+# The same of events that arrived unassigned and were assigned to the account since.
+_BRIEF_ASSIGNED = """
+SELECT events.id, events.event_time, events.series_id, coalesce(charge_nano, 0), price_grade, inference_id, response_id,
+    external_id
+FROM assigned_events AS assigned
+JOIN events ON events.id = assigned.event_id AND events.event_time = assigned.event_time
+WHERE assigned.account_id = ? AND assigned.event_time >= ? AND assigned.event_time < ?
+    AND (assigned.event_time > ? OR assigned.event_id > ?) AND assigned.counted_as = assigned.event_id
+ORDER BY assigned.event_time, assigned.event_id
+LIMIT ?
+"""
+
+_DETAILS_A_QUERY = 5_000
+_DETAILS = f"""
+SELECT events.id, events.event_time, events.series_id, coalesce(events.charge_nano, 0), events.price_grade, events.rate_id,
+    events.other_quantities, {", ".join(f"events.{kind}" for kind in COLUMN_KINDS)}
+FROM events
+WHERE events.id {{among}} AND events.event_time BETWEEN ? AND ?
+"""
+_other_kinds = msgspec.json.Decoder(dict[str, int]).decode
+
+
+class RequestDetails(NamedTuple):
+    """A request with the charge that holds now: nano-USD, the rate's id (0: none); unpriced weighs 0."""
+
+    event_id: int
+    event_time: int
+    series_id: int
+    charge_nano: int
+    price_grade: int
+    rate_id: int
+    quantities: Quantities
+
+
+class UsageRow(NamedTuple):
+    """Usage of one kind on one day, added up. ``rate_id`` 0: no rate."""
+
+    day: int
+    provider: str
+    model: str
+    route: str
+    project: str
+    rate_id: int
+    price_grade: int
+    requests: int
+    quantities: Quantities
+    amount_nano: int
+
+
+class HourRow(NamedTuple):
+    """Charges of one kind in one hour (hours since 1970), added up."""
+
+    hour: int
+    provider: str
+    model: str
+    route: str
+    project: str
+    price_grade: int
+    requests: int
+    amount_nano: int
+
+
+def request_rows(connection: Connection, account_id: int, start: int, end: int) -> Iterator[RequestRow]:
+    """Yield the requests of an account in ``[start, end)`` by (time, id), with the charges that hold now."""
+    own = _request_rows(connection, _BRIEF, account_id, start, end)
+    if not has_assigned(connection, account_id):
+        return own
+    assigned = _request_rows(connection, _BRIEF_ASSIGNED, account_id, start, end)
+    return heapq.merge(own, assigned, key=lambda row: (row[1], row[0]))
+
+
+def _request_rows(connection: Connection, brief: str, account_id: int, start: int, end: int) -> Iterator[RequestRow]:
+    after = (start, 0)
+    while True:
+        rows = _fetch(connection, brief, (account_id, after[0], end, *after, _CHUNK))
+        later = holding_replacements(connection, [row[0] for row in rows])
+        if later:
+            rows = [
+                row if (holding := later.get(row[0])) is None else (*row[:2], holding[0], holding[1], holding[3], *row[5:])
+                for row in rows
+            ]
+        yield from rows
+        if len(rows) < _CHUNK:
+            return
+        after = rows[-1][1], rows[-1][0]
+
+
+def request_details(connection: Connection, requests: Mapping[int, int]) -> dict[int, RequestDetails]:
+    """Return what requests used; ``requests`` are times by event id, so that only their months are looked at."""
+    found: dict[int, RequestDetails] = {}
+    sql = _DETAILS.format(among=among(connection))
+    ids = sorted(requests)
+    for at in range(0, len(ids), _DETAILS_A_QUERY):
+        part = ids[at : at + _DETAILS_A_QUERY]
+        times = [requests[each] for each in part]
+        later = holding_replacements(connection, part)
+        rows = _fetch(connection, sql, (listed(connection, part), min(times), max(times)))
+        for event_id, time, series_id, charge, grade, rate_id, others, *counts in rows:
+            quantities = Quantities(**dict(zip(COLUMN_KINDS, counts, strict=True)), **(_other_kinds(others) if others else {}))
+            holding = later.get(event_id)
+            if holding is not None:
+                series_id, charge, rate_id, grade, _ = holding  # noqa: PLW2901 - what holds takes the place of what was first
+            found[event_id] = RequestDetails(event_id, time, series_id, charge, grade, rate_id or 0, quantities)
+    return found
+
+
+def first_event_after(connection: Connection, instant: int) -> int | None:
+    """Return the id from which on events arrived after an instant; None where none did."""
+    statement = select(func.min(receipts.c.first_event_id)).where(receipts.c.received_at > instant)
+    found: int | None = connection.execute(statement).scalar_one()
+    return found
+
+
+def usage_rows(connection: Connection, account_id: int, start: int, end: int) -> list[UsageRow]:
+    """Return the usage of an account in ``[start, end)`` by day: whole days from rollups, the rest from the ledger."""
+    first, last = whole_days(start, end)
+    found = _summed(connection, account_id, rollups, (first, last)) if first < last else []
+    for part_start, part_end in parts_of_days(start, end):
+        found += _summed(connection, account_id, entries(account_id=account_id, start=part_start, end=part_end))
+    return found
+
+
+def hour_rows(connection: Connection, account_id: int, start: int, end: int) -> list[HourRow]:
+    """Return the charges of an account in ``[start, end)`` by hour, from the ledger."""
+    source = entries(account_id=account_id, start=start, end=end)
+    hour = (source.c.event_time // literal(MICROS_PER_HOUR, Int64)).label("hour")
+    group = (hour, series.c.provider, series.c.model, series.c.route, series.c.project, source.c.price_grade)
+    statement = (
+        select(*group, func.sum(source.c.events), *halved_sum(source.c.amount_nano))
+        .join_from(source, series, series.c.id == source.c.series_id)
+        .where(series.c.account_id == account_id)
+        .group_by(*group)
+    )
+    return [
+        HourRow(hour, provider, model, route, project, grade, int(count), whole_sum(high, low))
+        for hour, provider, model, route, project, grade, count, high, low in connection.execute(statement)
+    ]
+
+
+def _summed(connection: Connection, account_id: int, source: FromClause, days: tuple[int, int] | None = None) -> list[UsageRow]:
+    key = (
+        source.c.event_day, series.c.provider, series.c.model, series.c.route, series.c.project, source.c.rate_id,
+        source.c.price_grade,
+    )  # fmt: skip
+    statement = (
+        select(
+            *key,
+            func.sum(source.c.events),
+            *(func.sum(source.c[kind]) for kind in ALL_KINDS),
+            *halved_sum(source.c.amount_nano),
+        )
+        .join_from(source, series, series.c.id == source.c.series_id)
+        .where(series.c.account_id == account_id)
+        .group_by(*key)
+    )
+    if days is not None:
+        statement = statement.where(source.c.event_day >= days[0], source.c.event_day < days[1])
+    return [
+        UsageRow(
+            day,
+            provider,
+            model,
+            route,
+            project,
+            rate,
+            grade,
+            int(count),
+            Quantities(*map(int, sums[:-2])),
+            whole_sum(*sums[-2:]),
+        )
+        for day, provider, model, route, project, rate, grade, count, *sums in connection.execute(statement)
+    ]
+
+
+def _fetch(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql.replace("?", "%s") if connection.dialect.name == "postgresql" else sql, parameters)
+        return list(cursor.fetchall())
+    finally:
+        cursor.close()

@@ -1,0 +1,1 @@
+"""Closed statements, closed months, adjustments, and the ledger of credits."""

@@ -1,0 +1,108 @@
+"""How far an account's months are closed, and the lock that ingest and closing share over it.
+
+Ingest takes the lock of its accounts shared, closing takes it exclusively, each before it reads how far months are closed. On
+SQLite there is one writer, and nothing to take.
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from sqlalchemy import Connection, and_, bindparam, func, select, update
+
+from metering.storage.engine.postgres_connections import share_accounts, take_account
+from metering.storage.tables import accounts, charges, series, statements
+
+_FIRST_INGEST = (
+    update(accounts)
+    .where(accounts.c.id == bindparam("account"), accounts.c.first_ingest_at.is_(None))
+    .values(first_ingest_at=bindparam("now"))
+)
+
+
+class AccountMark(NamedTuple):
+    """How far an account's months are closed (``YYYYMM``), and when events of it were first stored; None: not yet."""
+
+    account_id: int
+    closed_through: int | None
+    first_ingest_at: int | None
+
+
+def hold_open(connection: Connection, account_ids: Collection[int]) -> list[AccountMark]:
+    """Keep the accounts' months from being closed until the transaction ends; return how far they are."""
+    wanted = sorted(account_ids)
+    if connection.dialect.name == "postgresql":
+        # A statement of its own: only one that begins when the lock is held sees what the close before it did.
+        share_accounts(connection, wanted)
+    statement = select(accounts.c.id, accounts.c.closed_through, accounts.c.first_ingest_at).where(accounts.c.id.in_(wanted))
+    return [AccountMark(*row) for row in connection.execute(statement)]
+
+
+def hold_to_close(connection: Connection, account_id: int) -> AccountMark:
+    """Wait until nobody writes events of the account, keep others from it, and return how far it is closed."""
+    if connection.dialect.name == "postgresql":
+        take_account(connection, account_id)
+    return mark_of(connection, account_id)
+
+
+def mark_of(connection: Connection, account_id: int) -> AccountMark:
+    """Return how far an account is closed."""
+    statement = select(accounts.c.id, accounts.c.closed_through, accounts.c.first_ingest_at)
+    return AccountMark(*connection.execute(statement.where(accounts.c.id == account_id)).one())
+
+
+def marks_after(connection: Connection, after: int, limit: int) -> list[AccountMark]:
+    """Return accounts with events after the id ``after``, in the order of their ids."""
+    statement = (
+        select(accounts.c.id, accounts.c.closed_through, accounts.c.first_ingest_at)
+        .where(accounts.c.id > after, accounts.c.first_ingest_at.is_not(None))
+        .order_by(accounts.c.id)
+        .limit(limit)
+    )
+    return [AccountMark(*row) for row in connection.execute(statement)]
+
+
+def closed_through_by_series(connection: Connection, series_ids: Collection[int]) -> dict[int, int]:
+    """Return how far the accounts of series are closed, by series; without those of which nothing is closed yet."""
+    statement = (
+        select(series.c.id, accounts.c.closed_through)
+        .join(accounts, accounts.c.id == series.c.account_id)
+        .where(series.c.id.in_(sorted(series_ids)), accounts.c.closed_through.is_not(None))
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def closed_through_by_account(connection: Connection) -> dict[int, int]:
+    """Return how far accounts are closed; without those of which nothing is closed yet."""
+    statement = select(accounts.c.id, accounts.c.closed_through).where(accounts.c.closed_through.is_not(None))
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def charges_after_their_close(connection: Connection) -> list[tuple[int, int, int, int]]:
+    """Return later charges that are billed in a month that was closed before: (charge, event, account, month)."""
+    statement = (
+        select(charges.c.id, charges.c.event_id, series.c.account_id, charges.c.billing_month)
+        .join(series, series.c.id == charges.c.series_id)
+        .join(
+            statements,
+            and_(statements.c.account_id == series.c.account_id, statements.c.month == charges.c.billing_month),
+        )
+        .where(charges.c.id > statements.c.last_charge_id)
+        .order_by(charges.c.id)
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(statement)]
+
+
+def note_first_ingest(connection: Connection, account_ids: Collection[int], now: int) -> None:
+    """Note when events of accounts were first stored; in order, because another writer may note the same."""
+    if account_ids:
+        connection.execute(_FIRST_INGEST, [{"account": account_id, "now": now} for account_id in sorted(account_ids)])
+
+
+def move_closed_through(connection: Connection, account_id: int, month: int) -> None:
+    """Say that an account is closed through a month."""
+    connection.execute(update(accounts).where(accounts.c.id == account_id).values(closed_through=month))
+
+
+def last_charge_id(connection: Connection) -> int:
+    """Return the id of the last later charge, 0 where there is none."""
+    return connection.execute(select(func.max(charges.c.id))).scalar_one() or 0

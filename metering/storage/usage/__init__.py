@@ -1,0 +1,1 @@
+"""Events, identities, series, copies, conflicts, quarantine, and the event log read back."""

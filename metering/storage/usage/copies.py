@@ -1,0 +1,58 @@
+"""Copies of counted events beside their originals, and identities that belong to nothing."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, exists, func, select
+
+from metering.storage.tables import event_copies, events, sources
+from metering.storage.usage.events import all_identities
+
+
+def copies_after(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
+    """Return the copies after the id ``after`` with their ``source`` and the account, source and time of the original."""
+    statement = (
+        select(
+            event_copies,
+            sources.c.name.label("source"),
+            events.c.account_id.label("original_account"),
+            events.c.source_id.label("original_source"),
+            events.c.event_time.label("original_time"),
+        )
+        .join_from(event_copies, events, events.c.id == event_copies.c.copy_of)
+        .join(sources, sources.c.id == event_copies.c.source_id)
+        .where(event_copies.c.id > after)
+        .order_by(event_copies.c.id)
+        .limit(limit)
+    )
+    return list(connection.execute(statement))
+
+
+def copies_by_id(connection: Connection, event_ids: Sequence[int]) -> dict[int, int]:
+    """Return those of the ids which are copies, each with the event that it is a copy of."""
+    statement = select(event_copies.c.id, event_copies.c.copy_of).where(event_copies.c.id.in_(event_ids))
+    return {row.id: row.copy_of for row in connection.execute(statement.order_by(event_copies.c.id))}
+
+
+def count_identities(connection: Connection) -> tuple[int, int]:
+    """Return how many identities there are, and how many events and copies together."""
+    identities, counted, copied = (
+        connection.execute(select(func.count()).select_from(table)).scalar_one()
+        for table in (all_identities(connection), events, event_copies)
+    )
+    return identities, counted + copied
+
+
+def unheld_identities(connection: Connection, *, limit: int) -> list[tuple[bytes, int]]:
+    """Return identities with the event id they name, where neither an event nor a copy has it."""
+    identities = all_identities(connection)
+    statement = (
+        select(identities.c.identity, identities.c.event_id)
+        .where(
+            ~exists().where(events.c.id == identities.c.event_id),
+            ~exists().where(event_copies.c.id == identities.c.event_id),
+        )
+        .order_by(identities.c.identity)
+        .limit(limit)
+    )
+    return [(bytes(row.identity), row.event_id) for row in connection.execute(statement)]

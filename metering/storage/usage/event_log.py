@@ -1,0 +1,192 @@
+"""The event log, read back page by page: each event with what it costs by now.
+
+An event's row carries its first charge; a later replacement says what holds now, and the sum over all entries is the amount.
+An event that was assigned is read with its account's, and not with ``unassigned`` any more.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, case, func, select, tuple_
+
+from metering.domain.usage.batch_events import COLUMN_KINDS
+from metering.domain.usage.events import PriceGrade, QuantityGrade
+from metering.domain.usage.series import OTHER
+from metering.storage.accounts.accounts import UNASSIGNED_ID
+from metering.storage.charges.ledger import billable
+from metering.storage.tables import assigned_events, charges, events, rates, receipts, series, sources
+from metering.storage.usage.assigned_events import has_assigned, was_assigned
+
+CODED: dict[str, dict[str, int]] = {
+    "price_grade": {grade.name.lower(): int(grade) for grade in PriceGrade},
+    "quantity_grade": {grade.name.lower(): int(grade) for grade in QuantityGrade},
+    "billable": {"false": 0, "true": 1},
+}
+
+_latest = charges.alias("latest")
+_earlier = charges.alias("earlier")
+
+# The last replacement of the event; its columns are NULL where there is none.
+_LAST_REPLACEMENT = (
+    select(func.max(_earlier.c.id))
+    .where(_earlier.c.event_id == events.c.id, _earlier.c.sign == 1)
+    .correlate(events)
+    .scalar_subquery()
+)
+_LATER_NANO = (
+    select(func.coalesce(func.sum(_earlier.c.amount_nano), 0))
+    .where(_earlier.c.event_id == events.c.id)
+    .correlate(events)
+    .scalar_subquery()
+)
+
+
+def _now(name: str) -> ColumnElement[Any]:
+    """Return a column of the charge that holds now."""
+    return func.coalesce(_latest.c[name], events.c[name])
+
+
+_PRICE_GRADE = _now("price_grade")
+# Not coalesce: a replacement without a rate has none, whatever the first charge had.
+_RATE_ID = case((_latest.c.id.is_(None), events.c.rate_id), else_=_latest.c.rate_id)
+
+_BILLABLE = billable(_PRICE_GRADE)
+_RECEIVED_AT = (
+    select(receipts.c.received_at)
+    .where(receipts.c.first_event_id <= events.c.id)
+    .order_by(receipts.c.first_event_id.desc())
+    .limit(1)
+    .correlate(events)
+    .scalar_subquery()
+)
+
+FILTERS: dict[str, ColumnElement[Any]] = {
+    "id": events.c.external_id,
+    "source": sources.c.name,
+    "provider": series.c.provider,
+    "model": series.c.model,
+    "operation": series.c.operation,
+    "route": series.c.route,
+    "project": series.c.project,
+    "key": series.c.key,
+    "response_id": events.c.response_id,
+    "inference_id": events.c.inference_id,
+    "status": events.c.status,
+    "price_grade": _PRICE_GRADE,
+    "quantity_grade": events.c.quantity_grade,
+    "billable": _BILLABLE,
+}
+
+
+class EventQuery(Struct, frozen=True):
+    """Which events of an account: from ``start`` until ``end`` (microseconds UTC, half-open).
+
+    ``filters`` maps names of FILTERS to the values that match; grades and ``billable`` are numbers (see CODED).
+    """
+
+    account_id: int
+    start: int
+    end: int
+    filters: dict[str, tuple[str | int, ...]] = {}
+
+
+class EventPosition(NamedTuple):
+    """Where an event stands in the log: by event time, of equal times by id."""
+
+    event_time: int
+    event_id: int
+
+
+_page_log = events.alias("page")
+# What the event's own row tells: a page of such events is known before anything is joined to it.
+_OF_THE_ROW = {name for name, told in FILTERS.items() if getattr(told, "table", None) is events}
+_DIMENSIONS = ("provider", "model", "operation", "route", "project", "key", "tags")
+# The series in which an assigned event was summed first: what its account's cap folded stands there.
+_first_series = series.alias("first_series")
+
+
+def _in_period(
+    log: FromClause, query: EventQuery, after: EventPosition | None, *, id_name: str = "id"
+) -> list[ColumnElement[bool]]:
+    limits = [log.c.account_id == query.account_id, log.c.event_time >= query.start, log.c.event_time < query.end]
+    if after is not None:
+        # The first condition follows from the second, and is what an index can be entered by.
+        limits += (log.c.event_time >= after.event_time, tuple_(log.c.event_time, log.c[id_name]) > tuple_(*after))
+    return limits
+
+
+def _page(query: EventQuery, after: EventPosition | None, limit: int) -> Select[int]:
+    own: list[ColumnElement[bool]] = [
+        _page_log.c[FILTERS[name].key or name].in_(values) for name, values in sorted(query.filters.items())
+    ]
+    if query.account_id == UNASSIGNED_ID:
+        own.append(~was_assigned(_page_log))
+    found = select(_page_log.c.id).where(*_in_period(_page_log, query, after), *own)
+    return found.order_by(_page_log.c.event_time, _page_log.c.id).limit(limit)
+
+
+def events_after(connection: Connection, query: EventQuery, after: EventPosition | None, limit: int) -> list[Row[Any]]:
+    """Return at most ``limit`` events in the order of (event time, id), from the first after ``after``."""
+    own = list(connection.execute(_own_events(query, after, limit)))
+    if query.account_id == UNASSIGNED_ID or not has_assigned(connection, query.account_id):
+        return own
+    assigned = list(connection.execute(_assigned_events(query, after, limit)))
+    return sorted([*own, *assigned], key=lambda row: (row.event_time, row.event_id))[:limit]
+
+
+def _own_events(query: EventQuery, after: EventPosition | None, limit: int) -> Select[Any]:
+    limits = _in_period(events, query, after)
+    if query.filters.keys() <= _OF_THE_ROW:
+        limits.append(events.c.id.in_(_page(query, after, limit)))
+    elif query.account_id == UNASSIGNED_ID:
+        limits.append(~was_assigned())
+    dimensions = [series.c[name] for name in _DIMENSIONS]
+    return _listed(query, dimensions, limit).where(*limits).order_by(events.c.event_time, events.c.id)
+
+
+def _assigned_events(query: EventQuery, after: EventPosition | None, limit: int) -> Select[Any]:
+    """Return the same of the events that were assigned to the account, along the index of those."""
+    dimensions = [
+        case((series.c[name] == OTHER, _first_series.c[name]), else_=series.c[name]).label(name) for name in _DIMENSIONS
+    ]
+    place = assigned_events.c.event_time, assigned_events.c.event_id
+    return (
+        _listed(query, dimensions, limit)
+        .join(_first_series, _first_series.c.id == events.c.series_id)
+        .join(
+            assigned_events,
+            and_(assigned_events.c.event_id == events.c.id, assigned_events.c.event_time == events.c.event_time),
+        )
+        .where(*_in_period(assigned_events, query, after, id_name="event_id"), assigned_events.c.counted_as == events.c.id)
+        .order_by(*place)
+    )
+
+
+def _listed(query: EventQuery, dimensions: Sequence[ColumnElement[Any]], limit: int) -> Select[Any]:
+    return (
+        select(
+            events.c.id.label("event_id"),
+            events.c.external_id,
+            sources.c.name.label("source"),
+            events.c.event_time,
+            _RECEIVED_AT.label("received_at"),
+            *dimensions,
+            events.c.status,
+            events.c.quantity_grade,
+            *(events.c[name] for name in (*COLUMN_KINDS, "other_quantities")),
+            _PRICE_GRADE.label("price_grade"),
+            _RATE_ID.label("rate_id"),
+            rates.c.source.label("price_source"),
+            (func.coalesce(events.c.charge_nano, 0) + _LATER_NANO).label("charge_nano"),
+            _BILLABLE.label("billable"),
+            _now("billing_month").label("billing_month"),
+            *(events.c[name] for name in ("response_id", "inference_id", "latency_ms", "details")),
+        )
+        .join_from(events, _latest, _latest.c.id == _LAST_REPLACEMENT, isouter=True)
+        .join(series, series.c.id == _now("series_id"))
+        .join(sources, sources.c.id == events.c.source_id)
+        .join(rates, rates.c.id == _RATE_ID, isouter=True)
+        .where(*(FILTERS[name].in_(values) for name, values in sorted(query.filters.items())))
+        .limit(limit)
+    )

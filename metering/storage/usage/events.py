@@ -1,0 +1,208 @@
+"""Writing events: identities, claims, rows, copies, conflicts, rollups. Reading what is already there.
+
+Everything is written in key order. How a key is claimed differs: ``sqlite_events`` and ``postgres_events`` offer the same
+functions.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from operator import add
+from typing import Any, Protocol, cast
+
+from sqlalchemy import Connection, FromClause, Table, insert, select, tuple_
+from sqlalchemy.exc import DBAPIError
+
+from metering.domain.instants import month_of_day
+from metering.storage.engine.bulk import BulkInsert, add_to, insert_all, insert_new
+from metering.storage.engine.errors import SumTooLargeError, is_overflow
+from metering.storage.tables import event_conflicts, event_copies, events, month_rollups, receipts, rollups
+from metering.storage.usage import postgres_events, sqlite_events
+from metering.storage.usage.event_keys import NO_CLAIMS, Claimant, ClaimRow, HeldClaims, StoredIdentity
+
+__all__ = [
+    "EVENT_COLUMNS",
+    "MAX_SUM",
+    "NO_CLAIMS",
+    "ROLLUP_KEY",
+    "ClaimRow",
+    "Claimant",
+    "HeldClaims",
+    "StoredIdentity",
+    "add_to_rollups",
+    "all_identities",
+    "claimants_of",
+    "hold_claims",
+    "insert_conflicts",
+    "insert_copies",
+    "insert_events",
+    "insert_identities",
+    "insert_receipt",
+    "lock_claims",
+    "month_key_of",
+    "month_rollups_with_keys",
+    "rollups_with_keys",
+    "settle_claims",
+    "stored_identities",
+    "take_event_ids",
+]
+
+EVENT_COLUMNS = tuple(events.c.keys())
+ROLLUP_KEY = tuple(column.name for column in rollups.primary_key)
+
+_INSERT_EVENTS = insert_all(events)
+_INSERT_COPIES = insert_all(event_copies)
+_INSERT_CONFLICTS = insert_new(event_conflicts)
+_WIDTH = len(ROLLUP_KEY)
+_DAY = ROLLUP_KEY.index("event_day")
+_ADD_TO_ROLLUPS = add_to(rollups, key=ROLLUP_KEY)
+_ADD_TO_MONTH_ROLLUPS = add_to(month_rollups, key=tuple(column.name for column in month_rollups.primary_key))
+
+MAX_SUM = 2**63 - 1
+_KEYS_A_STATEMENT = 500
+
+
+class Keys(Protocol):
+    """How a database keeps what makes an event count once."""
+
+    def take_event_ids(self, connection: Connection, count: int) -> int:
+        """See below."""
+
+    def insert_identities(self, connection: Connection, rows: Sequence[tuple[bytes, int, int]]) -> int:
+        """See below."""
+
+    def stored_identities(self, connection: Connection, identities: Sequence[bytes]) -> dict[bytes, StoredIdentity]:
+        """See below."""
+
+    def all_identities(self) -> FromClause:
+        """See below."""
+
+    def hold_claims(self, connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> HeldClaims:
+        """See below."""
+
+    def lock_claims(self, connection: Connection, rows: Sequence[ClaimRow]) -> None:
+        """See below."""
+
+    def claimants_of(self, connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> dict[int, list[Claimant]]:
+        """See below."""
+
+    def settle_claims(self, connection: Connection, held: HeldClaims, rows: Sequence[ClaimRow]) -> None:
+        """See below."""
+
+
+def take_event_ids(connection: Connection, count: int) -> int:
+    """Return the first of ``count`` ids that follow one another; no event and no copy has them or will be given them."""
+    return _keys(connection).take_event_ids(connection, count)
+
+
+def insert_identities(connection: Connection, rows: Sequence[tuple[bytes, int, int]]) -> int:
+    """Write (identity, event id, fingerprint), in key order, where the identity is not taken; return how many were new."""
+    return _keys(connection).insert_identities(connection, rows)
+
+
+def stored_identities(connection: Connection, identities: Sequence[bytes]) -> dict[bytes, StoredIdentity]:
+    """Return what the identities that are taken belong to."""
+    return _keys(connection).stored_identities(connection, identities)
+
+
+def all_identities(connection: Connection) -> FromClause:
+    """Return all (identity, event_id, fingerprint) that there are, to ask about."""
+    return _keys(connection).all_identities()
+
+
+def hold_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> HeldClaims:
+    """Take the claims for this transaction, and return who made them before.
+
+    Only events that happened from ``start`` to ``end`` (inclusive) are looked for: others can not be originals.
+    """
+    return _keys(connection).hold_claims(connection, rows, start, end)
+
+
+def lock_claims(connection: Connection, rows: Sequence[ClaimRow]) -> None:
+    """Hold claims that are made already, in their order, until the transaction ends: who asks for them waits."""
+    _keys(connection).lock_claims(connection, rows)
+
+
+def claimants_of(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> dict[int, list[Claimant]]:
+    """Return the events that happened from ``start`` to ``end`` (inclusive) and made the claims, by claim."""
+    return _keys(connection).claimants_of(connection, rows, start, end)
+
+
+def settle_claims(connection: Connection, held: HeldClaims, rows: Sequence[ClaimRow]) -> None:
+    """Make ``rows``, the claims of the events that count, those that are written."""
+    _keys(connection).settle_claims(connection, held, rows)
+
+
+def insert_events(connection: Connection, columns: Sequence[Sequence[Any]]) -> None:
+    """Append events; ``columns`` are EVENT_COLUMNS, each with the values of all events."""
+    _INSERT_EVENTS.run_columns(connection, columns)
+
+
+def insert_receipt(connection: Connection, first_event_id: int, received_at: int) -> None:
+    """Note when the events from ``first_event_id`` on arrived."""
+    connection.execute(insert(receipts).values(first_event_id=first_event_id, received_at=received_at))
+
+
+def insert_copies(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+    """Append copies; the id is the one their identity points at."""
+    _INSERT_COPIES.run(connection, rows)
+
+
+def insert_conflicts(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+    """Append conflicts in key order; the same content for the same identity is recorded once."""
+    _INSERT_CONFLICTS.run(connection, sorted(rows, key=lambda row: row[1:3]))
+
+
+def add_to_rollups(connection: Connection, rows: list[tuple[int, ...]]) -> None:
+    """Add signed sums to the rollups by day and by month; each row holds the key of the day, then the sums, in order.
+
+    Raises SumTooLargeError where a sum would leave 64 bits.
+    """
+    _add(connection, _ADD_TO_ROLLUPS, sorted(rows))
+    months: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for row in rows:
+        key = month_key_of(row)
+        before = months.get(key)
+        months[key] = row[_WIDTH:] if before is None else tuple(map(add, before, row[_WIDTH:]))
+    _add(connection, _ADD_TO_MONTH_ROLLUPS, sorted((*key, *sums) for key, sums in months.items()))
+
+
+def _add(connection: Connection, statement: BulkInsert, rows: list[tuple[int, ...]]) -> None:
+    try:
+        if any(max(row) > MAX_SUM or min(row) < -MAX_SUM for row in rows):
+            raise SumTooLargeError(_TOO_LARGE)
+        statement.run(connection, rows)
+    except DBAPIError as error:
+        if is_overflow(error):
+            raise SumTooLargeError(_TOO_LARGE) from error
+        raise
+
+
+_TOO_LARGE = "a sum of usage would leave 64 bits; nothing was stored"
+
+
+def month_key_of(row: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the key of the rollup by month that a rollup by day, or its key, is part of."""
+    return (*row[:_DAY], month_of_day(row[_DAY]), *row[_DAY + 1 : _WIDTH])
+
+
+def rollups_with_keys(connection: Connection, keys: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], tuple[int, ...]]:
+    """Return the sums of those of the rollups by day that exist."""
+    return dict(_with_keys(connection, rollups, keys))
+
+
+def month_rollups_with_keys(connection: Connection, keys: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], tuple[int, ...]]:
+    """Return the sums of those of the rollups by month that exist."""
+    return dict(_with_keys(connection, month_rollups, keys))
+
+
+def _with_keys(
+    connection: Connection, table: Table, keys: Iterable[tuple[int, ...]]
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    wanted = sorted(keys)
+    for start in range(0, len(wanted), _KEYS_A_STATEMENT):
+        part = wanted[start : start + _KEYS_A_STATEMENT]
+        for row in connection.execute(select(table).where(tuple_(*table.primary_key).in_(part))):
+            yield tuple(row[:_WIDTH]), tuple(row[_WIDTH:])
+
+
+def _keys(connection: Connection) -> Keys:
+    return cast("Keys", postgres_events if connection.dialect.name == "postgresql" else sqlite_events)

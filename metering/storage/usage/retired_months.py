@@ -1,0 +1,276 @@
+"""Months whose events were taken out of the log: how they stand, taking them out, and what is kept of them."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, func, select, text
+
+from metering.domain.instants import month_of, month_start, next_month
+from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.retention import EventMonth
+from metering.storage.accounts.accounts import UNASSIGNED_ID
+from metering.storage.charges.ledger import KEY_COLUMNS, SUM_COLUMNS
+from metering.storage.charges.rerate_runs import RunSums
+from metering.storage.engine.bulk import add_to, insert_all
+from metering.storage.engine.partitions import empty_partition, lock_partition
+from metering.storage.engine.sql import halved_sum, whole_sum
+from metering.storage.tables import (
+    accounts,
+    month_rollups,
+    retired_claims,
+    retired_months,
+    retired_rollups,
+    retired_runs,
+    series,
+)
+from metering.storage.usage.assigned_events import repeats_by_month
+from metering.storage.usage.event_keys import Claimant
+
+_ADD_ROLLUPS = add_to(retired_rollups, key=KEY_COLUMNS)
+_ADD_RUNS = add_to(retired_runs, key=("run_id",))
+_INSERT_MONTH = insert_all(retired_months)
+_CLAIMS_A_QUERY = 500
+
+# The index of the log is led by the account: all accounts are named, so that it is entered by each.
+_EVENTS = "SELECT id FROM events WHERE account_id IN (SELECT id FROM accounts) AND event_time >= :start AND event_time < :end"
+
+
+class MonthFacts(NamedTuple):
+    """How many rows of each kind a month's events have, and the largest of their ids: what tells whether any were added."""
+
+    events: int
+    copies: int
+    charges: int
+    last_id: int
+    last_charge_id: int
+
+
+class RetiredMonth(NamedTuple):
+    """One retirement: what left the log, where it was written to, and when."""
+
+    month: int
+    events: int
+    copies: int
+    charges: int
+    last_id: int
+    directory: str
+    digest: str
+    retired_at: int
+
+
+def event_months(connection: Connection, months: Collection[int] | None = None) -> list[EventMonth]:
+    """Return the months of which there ever were events, oldest first; only the named ones where some are named."""
+    by_account = (
+        select(
+            month_rollups.c.event_month,
+            series.c.account_id,
+            func.sum(month_rollups.c.events).label("events"),
+            func.max(month_rollups.c.billing_month).label("billed"),
+            _sum_of_grade(PriceGrade.UNPRICED).label("unpriced"),
+        )
+        .join_from(month_rollups, series, series.c.id == month_rollups.c.series_id)
+        .group_by(month_rollups.c.event_month, series.c.account_id)
+        .subquery()
+    )
+    assigned = by_account.c.account_id != UNASSIGNED_ID
+    is_open = assigned & (func.coalesce(accounts.c.closed_through, 0) < by_account.c.billed)
+    statement = (
+        select(
+            by_account.c.event_month,
+            func.sum(by_account.c.events),
+            func.sum(by_account.c.unpriced),
+            func.sum(by_account.c.events).filter(~assigned),
+            func.count().filter(is_open),
+        )
+        .join_from(by_account, accounts, accounts.c.id == by_account.c.account_id)
+        .group_by(by_account.c.event_month)
+        .order_by(by_account.c.event_month)
+    )
+    if months is not None:
+        statement = statement.where(by_account.c.event_month.in_(sorted(months)))
+    gone, repeats = retired_events(connection), repeats_by_month(connection)
+    return [
+        EventMonth(
+            month, int(events) + repeats.get(month, 0), gone.get(month, 0), int(unpriced), int(unassigned or 0), still_open
+        )
+        for month, events, unpriced, unassigned, still_open in connection.execute(statement)
+    ]
+
+
+def _sum_of_grade(grade: PriceGrade) -> Any:
+    return func.coalesce(func.sum(month_rollups.c.events).filter(month_rollups.c.price_grade == int(grade)), 0)
+
+
+def retired_events(connection: Connection) -> dict[int, int]:
+    """Return how many events of each month were retired."""
+    statement = select(retired_months.c.month, func.sum(retired_months.c.events)).group_by(retired_months.c.month)
+    return {month: int(events) for month, events in connection.execute(statement)}
+
+
+def list_retired(connection: Connection) -> list[RetiredMonth]:
+    """Return every retirement, oldest first."""
+    columns = [retired_months.c[name] for name in RetiredMonth._fields]
+    return [RetiredMonth(*row) for row in connection.execute(select(*columns).order_by(retired_months.c.id))]
+
+
+def retired_between(connection: Connection, start: int, end: int) -> list[int]:
+    """Return the retired months that ``[start, end)`` (microseconds UTC) touches, oldest first."""
+    months = sorted(retired_events(connection))
+    return [month for month in months if month_start(month) < end and start < month_start(next_month(month))]
+
+
+def identities_of_retired(connection: Connection) -> int:
+    """Return how many identities belong to retired events and copies."""
+    statement = select(func.coalesce(func.sum(retired_months.c.events + retired_months.c.copies), 0))
+    return int(connection.execute(statement).scalar_one())
+
+
+def retired_sums(connection: Connection, day: int) -> dict[tuple[int, ...], tuple[int, ...]]:
+    """Return what the retired events of a day came to, by the rollups' key."""
+    columns = [retired_rollups.c[name] for name in (*KEY_COLUMNS, *SUM_COLUMNS)]
+    width = len(KEY_COLUMNS)
+    rows = connection.execute(select(*columns).where(retired_rollups.c.event_day == day))
+    return {tuple(row[:width]): tuple(map(int, row[width:])) for row in rows}
+
+
+def retired_days(connection: Connection) -> list[int]:
+    """Return the days (since 1970) of which events were retired."""
+    return list(connection.execute(select(retired_rollups.c.event_day).distinct()).scalars())
+
+
+def retired_sums_by_account(connection: Connection, first_day: int, end_day: int) -> dict[int, tuple[int, int]]:
+    """Return (events, nano-USD) of the retired events of ``[first_day, end_day)``, by account."""
+    statement = (
+        select(series.c.account_id, func.sum(retired_rollups.c.events), *halved_sum(retired_rollups.c.amount_nano))
+        .join_from(retired_rollups, series, series.c.id == retired_rollups.c.series_id)
+        .where(retired_rollups.c.event_day >= first_day, retired_rollups.c.event_day < end_day)
+        .group_by(series.c.account_id)
+    )
+    return {row[0]: (int(row[1]), whole_sum(*row[2:])) for row in connection.execute(statement)}
+
+
+def retired_sums_by_run(connection: Connection) -> dict[int, RunSums]:
+    """Return what each re-rating wrote about events that are retired by now."""
+    return {run_id: RunSums(*map(int, sums)) for run_id, *sums in connection.execute(select(*retired_runs.columns))}
+
+
+def month_facts(connection: Connection, month: int) -> MonthFacts:
+    """Count what belongs to a month's events."""
+    events = _one(connection, f"SELECT count(*), coalesce(max(id), 0) FROM ({_EVENTS}) AS found", month)
+    copies = _one(connection, f"SELECT count(*), coalesce(max(id), 0) FROM event_copies WHERE copy_of IN ({_EVENTS})", month)
+    charges = _one(connection, f"SELECT count(*), coalesce(max(id), 0) FROM charges WHERE event_id IN ({_EVENTS})", month)
+    return MonthFacts(events[0], copies[0], charges[0], max(events[1], copies[1]), charges[1])
+
+
+def let_go_of_claims(connection: Connection, month: int) -> None:
+    """Move what a month's events claim to where retired events' claims are; waits for whoever finds a copy by one now."""
+    on_server = connection.dialect.name == "postgresql"
+    tables = ("event_claims", "later_claims") if on_server else ("event_claims",)
+    if on_server:
+        # Held in the order of their key before they are deleted in whatever order: ingest holds them in that order.
+        _run(connection, f"SELECT 1 FROM event_claims WHERE event_id IN ({_EVENTS}) ORDER BY claim FOR UPDATE", month)
+    for name in tables:
+        _run(
+            connection,
+            "INSERT INTO retired_claims (claim, event_id, account_id, source_id, event_time)"
+            f" SELECT {name}.claim, events.id, coalesce(assigned.account_id, events.account_id), events.source_id,"
+            f" events.event_time"
+            f" FROM {name} JOIN events ON events.id = {name}.event_id"
+            " LEFT JOIN assigned_events AS assigned ON assigned.event_id = events.id"
+            f" WHERE {name}.event_id IN ({_EVENTS}) AND events.event_time >= :start AND events.event_time < :end"
+            " AND coalesce(assigned.counted_as, events.id) = events.id",
+            month,
+        )
+        _run(connection, f"DELETE FROM {name} WHERE event_id IN ({_EVENTS})", month)
+
+
+def retired_claimants(connection: Connection, claims: Collection[int], start: int, end: int) -> dict[int, list[Claimant]]:
+    """Return the retired events of ``[start, end]`` that made any of the claims, by claim."""
+    found: dict[int, list[Claimant]] = {}
+    if not retired_between(connection, start, end + 1):
+        return found
+    wanted = sorted(set(claims))
+    columns = [retired_claims.c[name] for name in ("claim", *Claimant._fields)]
+    for first in range(0, len(wanted), _CLAIMS_A_QUERY):
+        part = wanted[first : first + _CLAIMS_A_QUERY]
+        statement = select(*columns).where(retired_claims.c.claim.in_(part), retired_claims.c.event_time.between(start, end))
+        for claim, *claimant in connection.execute(statement.order_by(retired_claims.c.claim, retired_claims.c.event_id)):
+            found.setdefault(claim, []).append(Claimant(*claimant))
+    return found
+
+
+def note_retired_copies(connection: Connection, copies: Sequence[tuple[int, int]], now: int) -> None:
+    """Note copies (id, event time) of retired events: they are retired as they come, because what they repeat is gone."""
+    by_month: dict[int, list[int]] = {}
+    for copy_id, event_time in copies:
+        by_month.setdefault(month_of(event_time), []).append(copy_id)
+    rows = [(None, *RetiredMonth(month, 0, len(ids), 0, max(ids), "", "", now)) for month, ids in sorted(by_month.items())]
+    _INSERT_MONTH.run(connection, rows)
+
+
+def hold_month(connection: Connection, month: int) -> None:
+    """Keep others from adding events to a month, and from reading them, until the transaction ends."""
+    lock_partition(connection, month)
+
+
+def keep_sums(
+    connection: Connection, rollups: Sequence[tuple[int, ...]], runs: Sequence[tuple[int, ...]], retired: RetiredMonth
+) -> None:
+    """Keep what retired events came to: rows of rollups, (run, RunSums...) of re-ratings, and the retirement itself."""
+    _ADD_ROLLUPS.run(connection, sorted(rollups))
+    _ADD_RUNS.run(connection, sorted(runs))
+    _INSERT_MONTH.run(connection, [(None, *retired)])
+
+
+def run_sums_of_month(connection: Connection, month: int) -> list[tuple[int, ...]]:
+    """Return (run, RunSums...) of the later charges of a month's events."""
+    statement = text(
+        "SELECT run_id, sum(CASE sign WHEN -1 THEN 1 ELSE 0 END), sum(CASE sign WHEN -1 THEN 0 ELSE 1 END),"
+        " sum(CASE sign WHEN -1 THEN -amount_nano ELSE 0 END), sum(CASE sign WHEN -1 THEN 0 ELSE amount_nano END)"
+        f" FROM charges WHERE run_id IS NOT NULL AND event_id IN ({_EVENTS}) GROUP BY run_id"
+    )
+    return [tuple(map(int, row)) for row in connection.execute(statement, _bounds(month))]
+
+
+def delete_month(connection: Connection, month: int) -> None:
+    """Take a month's events out of the log, with their copies and later charges."""
+    _run(connection, f"DELETE FROM charges WHERE event_id IN ({_EVENTS})", month)
+    _run(connection, f"DELETE FROM event_copies WHERE copy_of IN ({_EVENTS})", month)
+    if not empty_partition(connection, month):
+        _run(connection, f"DELETE FROM events WHERE id IN ({_EVENTS})", month)
+
+
+def event_rows_of_month(connection: Connection, month: int, columns: str, portion: int) -> Iterator[Sequence[Row[Any]]]:
+    """Yield ``columns`` of a month's events with their series, source and account, in portions."""
+    statement = text(
+        f"SELECT {columns} FROM events"
+        " JOIN series ON series.id = events.series_id JOIN sources ON sources.id = events.source_id"
+        " LEFT JOIN account_names ON account_names.account_id = events.account_id AND account_names.valid_to IS NULL"
+        " LEFT JOIN assigned_events ON assigned_events.event_id = events.id"
+        " WHERE events.account_id IN (SELECT id FROM accounts) AND events.event_time >= :start AND events.event_time < :end"
+    )
+    yield from _portions(connection, statement, month, portion)
+
+
+def rows_about_month(
+    connection: Connection, month: int, columns: str, table: str, event: str, portion: int
+) -> Iterator[Sequence[Row[Any]]]:
+    """Yield ``columns`` of the rows of ``table`` whose column ``event`` names one of a month's events, in portions."""
+    statement = text(f"SELECT {columns} FROM {table} WHERE {event} IN ({_EVENTS}) ORDER BY id")
+    yield from _portions(connection, statement, month, portion)
+
+
+def _portions(connection: Connection, statement: Any, month: int, portion: int) -> Iterator[Sequence[Row[Any]]]:
+    yield from connection.execute(statement.execution_options(yield_per=portion), _bounds(month)).partitions()
+
+
+def _one(connection: Connection, sql: str, month: int) -> tuple[int, ...]:
+    return tuple(connection.execute(text(sql), _bounds(month)).one())
+
+
+def _run(connection: Connection, sql: str, month: int) -> None:
+    connection.execute(text(sql), _bounds(month))
+
+
+def _bounds(month: int) -> dict[str, int]:
+    return {"start": month_start(month), "end": month_start(next_month(month))}

@@ -1,0 +1,59 @@
+"""Exactly one alert per type, subject, period and threshold, for ever."""
+
+import json
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from metering.storage.alerts.alerts import NewAlert, insert_alert, list_alerts
+from metering.storage.engine.database import reading, writing
+from support.builders import NOW
+
+
+def alert(**fields):
+    return NewAlert(**{"type": "price.changed", "subject": "price_table:1", "occurred_at": NOW, "data": "{}"} | fields)
+
+
+@pytest.fixture
+def raised(meter):
+    def call(**fields):
+        with writing(meter.engine) as connection:
+            return insert_alert(connection, alert(**fields), now=NOW + 1)
+
+    return call
+
+
+def listed(meter, **options):
+    with reading(meter.engine) as connection:
+        return list_alerts(connection, **{"type_": None, "account_id": None, "before": None, "limit": 100} | options)
+
+
+def test_the_same_again_is_not_raised_again(meter, raised):
+    assert raised(data=json.dumps({"first": True}))
+    assert not raised(data=json.dumps({"first": False}), occurred_at=NOW + 5)
+    (row,) = listed(meter)
+    assert (row.data, row.occurred_at, row.recorded_at) == ('{"first": true}', NOW, NOW + 1)
+
+
+@pytest.mark.parametrize("other", [{"type": "b"}, {"subject": "b"}, {"period": "2026-11"}, {"threshold": 80}])
+def test_another_type_subject_period_or_threshold_is_another_alert(meter, raised, other):
+    assert raised()
+    assert raised(**other)
+    assert len(listed(meter)) == 2
+
+
+def test_alerts_come_newest_first_by_type_account_and_page(meter, raised):
+    raised(subject="a")
+    raised(subject="b", type="other", account_id=1)
+    raised(subject="c", account_id=1)
+    assert [row.subject for row in listed(meter)] == ["c", "b", "a"]
+    assert [row.subject for row in listed(meter, type_="price.changed")] == ["c", "a"]
+    assert [row.subject for row in listed(meter, account_id=1)] == ["c", "b"]
+    assert [row.subject for row in listed(meter, limit=2)] == ["c", "b"]
+    assert [row.subject for row in listed(meter, before=2)] == ["a"]
+
+
+@pytest.mark.parametrize("fields", [{"type": ""}, {"subject": ""}, {"account_id": 999}])
+def test_an_alert_of_nothing_or_nobody_is_refused_by_the_database(raised, fields):
+    with pytest.raises(IntegrityError):
+        raised(**fields)

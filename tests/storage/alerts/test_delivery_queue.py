@@ -1,0 +1,111 @@
+"""Looking for what is due reads neither what was sent nor what waits for another endpoint, however much there is of it."""
+
+import pytest
+from sqlalchemy import event as listen_to
+from sqlalchemy.exc import IntegrityError
+
+from metering.operations.dispatch_deliveries import Room
+from metering.storage.alerts.delivery_queue import choose
+from metering.storage.engine.database import writing, writing_beside_others
+from support.builders import NOW
+from support.webhook_builders import Sender, create_endpoint, raise_one
+
+SENT = 20_000
+BACKLOG = 5_000
+
+_NUMBERS = {
+    "sqlite": "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})",
+    "postgresql": "WITH numbers(n) AS (SELECT CAST(generate_series(1, {count}) AS bigint))",
+}
+_MESSAGES = """
+INSERT INTO webhook_messages (name, type, created_at, document) {numbers}
+SELECT 'msg_' || n, 'price.changed', 0, '{{}}' FROM numbers
+"""
+_DELIVERIES = """
+INSERT INTO webhook_deliveries (endpoint_id, message_id, status, tries, due_at, created_at, finished_at)
+SELECT 1, id, CASE WHEN id <= {sent} THEN 'delivered' ELSE 'pending' END, 1, CASE WHEN id <= {sent} THEN NULL ELSE 0 END,
+    0, CASE WHEN id <= {sent} THEN 0 ELSE NULL END
+FROM webhook_messages
+"""
+
+
+@pytest.fixture
+def filled(meter):
+    """An endpoint that was sent much and has much to be sent, and another one."""
+    create_endpoint(meter)
+    create_endpoint(meter, types=("budget.threshold_reached",))
+    numbers = _NUMBERS[meter.engine.dialect.name].format(count=SENT + BACKLOG)
+    meter.execute(_MESSAGES.format(numbers=numbers))
+    meter.execute(_DELIVERIES.format(sent=SENT))
+    raise_one(meter)
+    with meter.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")
+    return meter
+
+
+def plans_of(meter, work):
+    asked = []
+
+    def hear(_connection, _cursor, statement, parameters, _context, _many):
+        if statement.startswith("SELECT") and "webhook_deliveries" in statement:
+            asked.append((statement, parameters))
+
+    listen_to.listen(meter.engine, "before_cursor_execute", hear)
+    work()
+    listen_to.remove(meter.engine, "before_cursor_execute", hear)
+    explain = "EXPLAIN QUERY PLAN" if meter.on_sqlite else "EXPLAIN"
+    with writing(meter.engine) as connection:
+        return [
+            "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {statement}", parameters))
+            for statement, parameters in asked
+        ]
+
+
+def test_an_index_leads_to_what_is_due(filled):
+    found = plans_of(filled, Sender(filled).take)
+    assert len(found) == 5  # whether anything is due, for whom, what of each of the two, and what is sent
+    assert [plan for plan in found if "Seq Scan on webhook_deliveries" in plan or "SCAN webhook_deliveries" in plan] == []
+    assert all("ix_webhook_deliveries_due" in plan for plan in found[:4])
+
+
+def test_a_backlog_of_one_endpoint_is_not_before_another_s(filled):
+    taken = Sender(filled).take()
+    assert {each.endpoint_id for each in taken} == {1, 2}
+
+
+def test_where_there_is_not_room_for_all_what_became_due_first_is_taken(meter):
+    create_endpoint(meter)
+    for number in range(3):
+        raise_one(meter, subject=f"budget:{number}")
+    meter.execute("UPDATE webhook_deliveries SET due_at = ? - id", NOW)
+    assert [each.delivery_id for each in Sender(meter, Room(in_all=1)).take()] == [3]
+
+
+@pytest.mark.only_on("postgresql")
+def test_what_another_replica_chooses_is_passed_over_and_not_waited_for(meter):
+    create_endpoint(meter)
+    for number in range(4):
+        raise_one(meter, subject=f"budget:{number}")
+    with writing_beside_others(meter.engine) as ours, writing_beside_others(meter.engine) as theirs:
+        theirs.exec_driver_sql("SET LOCAL lock_timeout = 1000")
+        chosen = choose(ours, 1, most=2, now=meter.now)
+        others = choose(theirs, 1, most=4, now=meter.now)
+    assert (chosen, others) == ([1, 2], [3, 4])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "status = 'lost'",
+        "status = 'delivered'",
+        "due_at = NULL",
+        "finished_at = 1",
+        "endpoint_id = 99",
+        "message_id = 99",
+    ],
+)
+def test_a_delivery_that_contradicts_itself_is_refused_by_the_database(meter, change):
+    create_endpoint(meter)
+    raise_one(meter)
+    with pytest.raises(IntegrityError):
+        meter.execute(f"UPDATE webhook_deliveries SET {change}")

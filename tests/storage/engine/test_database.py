@@ -1,0 +1,222 @@
+"""The database is opened so that what is acknowledged survives, and only in ways that keep it."""
+
+import sqlite3
+import sys
+from contextlib import closing
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from metering.storage.engine import postgres_connections
+from metering.storage.engine.database import (
+    DatabaseUrlError,
+    looking_up,
+    open_database,
+    reading,
+    without_password,
+    writing,
+    writing_beside_others,
+)
+from metering.storage.engine.postgres_connections import WRITER_LOCK, take_lock
+from support.builders import usage_event
+
+SHOWN = ("transaction_isolation", "transaction_read_only")
+
+
+def pragma(meter, name):
+    with reading(meter.engine) as connection:
+        return connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+
+
+@pytest.mark.only_on("sqlite")
+@pytest.mark.parametrize(("name", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)])
+def test_a_commit_survives_a_power_cut_and_references_are_kept(bare_meter, name, value):
+    assert pragma(bare_meter, name) == value
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///:memory:",
+        "postgresql://localhost",
+        "postgresql+asyncpg://localhost/x",
+        "mysql://localhost/x",
+        "nonsense",
+        "",
+    ],
+)
+def test_a_url_that_can_not_keep_the_data_is_refused(url):
+    with pytest.raises(DatabaseUrlError, match="METERING_DATABASE_URL"):
+        open_database(url)
+
+
+def end_other_sessions(meter):
+    """End the sessions that wait in the pool, as a restart of the server does."""
+    another = open_database(meter.url)
+    with another.connect() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    another.dispose()
+
+
+def answers(meter):
+    with reading(meter.engine) as connection:
+        return connection.exec_driver_sql("SELECT 7").scalar_one() == 7
+
+
+@pytest.mark.only_on("postgresql")
+def test_sessions_that_ended_while_they_rested_are_replaced_and_nobody_notices(bare_meter, monkeypatch):
+    with reading(bare_meter.engine), reading(bare_meter.engine):
+        pass  # there are two
+    end_other_sessions(bare_meter)
+    monkeypatch.setattr(postgres_connections, "_ALIVE_SECONDS", 0)
+    with reading(bare_meter.engine):
+        # The first one was asked; that tells of the other.
+        monkeypatch.setattr(postgres_connections, "_ALIVE_SECONDS", 60)
+        assert answers(bare_meter)
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_session_that_ended_right_after_its_use_costs_one_transaction(bare_meter, monkeypatch):
+    monkeypatch.setattr(postgres_connections, "_ALIVE_SECONDS", 60)
+    with reading(bare_meter.engine), reading(bare_meter.engine):
+        pass  # there are two
+    end_other_sessions(bare_meter)
+    with pytest.raises(OperationalError):
+        answers(bare_meter)
+    assert answers(bare_meter)
+
+
+def test_what_is_looked_up_is_what_is_committed_when_it_is_asked(bare_meter):
+    with looking_up(bare_meter.engine) as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM receipts").scalar_one() == 0
+        bare_meter.ingest(usage_event())
+        if not bare_meter.on_sqlite:  # where a snapshot costs nothing, it is one
+            assert connection.exec_driver_sql("SELECT count(*) FROM receipts").scalar_one() == 1
+
+
+def test_a_url_is_refused_without_its_password():
+    with pytest.raises(DatabaseUrlError) as refused:
+        open_database("postgresql+pg8000://user:secret@host/db")
+    assert "secret" not in str(refused.value)
+
+
+def test_a_reader_sees_one_state_while_another_writes(bare_meter):
+    with reading(bare_meter.engine) as connection:
+        before = connection.exec_driver_sql("SELECT count(*) FROM accounts").scalar_one()
+        bare_meter.declare("acme")
+        assert connection.exec_driver_sql("SELECT count(*) FROM accounts").scalar_one() == before
+    with reading(bare_meter.engine) as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM accounts").scalar_one() == before + 1
+
+
+@pytest.mark.only_on("sqlite")
+def test_a_writer_holds_the_lock_from_its_beginning(bare_meter):
+    with writing(bare_meter.engine), closing(sqlite3.connect(bare_meter.engine.url.database, timeout=0)) as other:
+        other.isolation_level = None
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+
+
+def test_an_error_rolls_back_what_was_written(bare_meter):
+    with pytest.raises(RuntimeError), writing(bare_meter.engine) as connection:
+        connection.exec_driver_sql("INSERT INTO sources (name) VALUES ('x')")
+        raise RuntimeError
+    assert bare_meter.rows(_count("sources"))[0][0] == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO accounts (default_route, created_at) VALUES ('sideways', 0)",
+        "INSERT INTO account_names (name, account_id, valid_from) VALUES ('x', 99, 0)",
+        "INSERT INTO account_names (name, account_id, valid_from) VALUES ('', 1, 5)",
+        "INSERT INTO account_names (name, account_id, valid_from, valid_to) VALUES ('x', 1, 5, 5)",
+        "UPDATE events SET charge_nano = 9007199254740992",
+        "UPDATE events SET charge_nano = -1",
+        "UPDATE events SET charge_nano = NULL",
+        "UPDATE events SET price_grade = 1",
+        "UPDATE events SET input_tokens = -1",
+        "UPDATE events SET billable = 2",
+        "UPDATE rollups SET amount_nano = 'much'",
+    ],
+)
+def test_the_database_itself_refuses_what_can_not_be(meter, statement):
+    meter.ingest(usage_event())
+    with pytest.raises(DBAPIError):
+        meter.execute(statement)
+
+
+@pytest.mark.only_on("sqlite")  # PostgreSQL rounds a fraction that is assigned to an integer
+@pytest.mark.parametrize(
+    "statement", ["INSERT INTO sources (id, name) VALUES (1.5, 'x')", "UPDATE events SET charge_nano = 0.5"]
+)
+def test_a_strict_table_refuses_a_fraction(meter, statement):
+    meter.ingest(usage_event())
+    with pytest.raises(DBAPIError):
+        meter.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://user:secret@host/db", "postgresql://user@host/db?password=secret", "postgresql:///db?sslpassword=secret"],
+)
+def test_a_url_is_shown_without_its_password(url):
+    assert "secret" not in without_password(url)
+    assert "db" in without_password(url)
+
+
+def test_without_its_driver_postgres_is_refused_with_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(DatabaseUrlError, match=r"pip install 'hf-metering\[postgres\]'"):
+        open_database("postgresql://host/db")
+
+
+@pytest.mark.only_on("postgresql")
+def test_questions_are_planned_for_what_they_ask_about_and_writers_keep_their_plans(bare_meter):
+    modes = []
+    for transaction in (reading, writing_beside_others):
+        with transaction(bare_meter.engine) as connection:
+            modes.append(connection.exec_driver_sql("SHOW plan_cache_mode").scalar_one())
+    assert modes == ["force_custom_plan", "auto"]
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_reader_of_postgres_has_one_snapshot_and_can_not_write(bare_meter):
+    with reading(bare_meter.engine) as connection:
+        shown = [connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in SHOWN]
+        with pytest.raises(DBAPIError, match="read-only"):
+            connection.exec_driver_sql("INSERT INTO sources (name) VALUES ('x')")
+    assert shown == ["repeatable read", "on"]
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.parametrize("way", [writing, writing_beside_others])
+def test_a_writer_of_postgres_sees_what_others_have_committed(bare_meter, way):
+    with way(bare_meter.engine) as connection:
+        assert [connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in SHOWN] == ["read committed", "off"]
+
+
+@pytest.mark.only_on("postgresql")
+def test_of_two_who_write_alone_one_waits_and_who_writes_beside_others_does_not(bare_meter):
+    with writing(bare_meter.engine):
+        with writing_beside_others(bare_meter.engine) as beside:
+            beside.exec_driver_sql("INSERT INTO sources (name) VALUES ('beside')")
+        with pytest.raises(DBAPIError, match="lock timeout"), writing_beside_others(bare_meter.engine) as other:
+            other.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
+            take_lock(other, WRITER_LOCK)
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_sum_of_integers_is_an_integer_however_large(bare_meter):
+    sums = bare_meter.rows(text("SELECT sum(x) FROM (VALUES (9223372036854775807), (9223372036854775807)) AS v(x)"))
+    assert sums == [(18446744073709551614,)]
+    assert type(sums[0][0]) is int
+
+
+def _count(table):
+    return text(f"SELECT count(*) FROM {table}")

@@ -1,0 +1,95 @@
+"""Many new keys go in by COPY; one that is taken costs no other its place, and a COPY in vain is seldom tried."""
+
+import pytest
+from sqlalchemy import select
+
+from metering.storage.engine.database import reading, writing_beside_others
+from metering.storage.tables import event_claims, event_identities
+from metering.storage.usage import postgres_events
+from metering.storage.usage.postgres_events import hold_claims, insert_identities
+
+pytestmark = pytest.mark.only_on("postgresql")
+
+MANY = 1_000
+
+
+@pytest.fixture
+def copied(monkeypatch):
+    """The tables that were copied into, in order."""
+    tables = []
+    copy_packed = postgres_events.copy_packed
+
+    def noting(connection, table, columns, rows):
+        tables.append(table)
+        copy_packed(connection, table, columns, rows)
+
+    monkeypatch.setattr(postgres_events, "copy_packed", noting)
+    return tables
+
+
+def identity_rows(first_id, count=MANY, *, of=None):
+    """Rows of identities 0, 1, 2... or of those that are named."""
+    return [(number.to_bytes(16, "big"), first_id + at, 7) for at, number in enumerate(of or range(count))]
+
+
+def insert(meter, rows):
+    with writing_beside_others(meter.engine) as connection:
+        return insert_identities(connection, rows)
+
+
+def stored(meter):
+    """The event of each identity."""
+    with reading(meter.engine) as connection:
+        rows = connection.execute(select(event_identities.c.identity, event_identities.c.event_id))
+        return {int.from_bytes(bytes(row.identity)): row.event_id for row in rows}
+
+
+def test_many_new_identities_are_copied(bare_meter, copied):
+    assert insert(bare_meter, identity_rows(1)) == MANY
+    assert copied == ["event_identities"]
+    assert stored(bare_meter) == {number: 1 + number for number in range(MANY)}
+
+
+def test_few_are_not(bare_meter, copied):
+    assert insert(bare_meter, identity_rows(1, 100)) == 100
+    assert copied == []
+    assert len(stored(bare_meter)) == 100
+
+
+def test_what_is_sent_again_is_not_copied_in_vain(bare_meter, copied):
+    insert(bare_meter, identity_rows(1))
+    assert insert(bare_meter, identity_rows(5_000)) == 0
+    assert copied == ["event_identities"]
+    assert stored(bare_meter) == {number: 1 + number for number in range(MANY)}
+
+
+@pytest.mark.parametrize("taken", [1, 500, 998])
+def test_one_that_is_taken_stays_whose_it_is_and_the_others_go_in(bare_meter, copied, taken):
+    insert(bare_meter, identity_rows(1, of=[taken]))
+    assert insert(bare_meter, identity_rows(5_000)) == MANY - 1
+    assert stored(bare_meter) == {number: 5_000 + number for number in range(MANY)} | {taken: 1}
+
+
+def test_rows_that_repeat_each_other_are_not_copied_in_vain(bare_meter, copied):
+    assert insert(bare_meter, identity_rows(1, of=[*range(MANY), MANY - 1])) == MANY
+    assert copied == []
+    assert stored(bare_meter)[MANY - 1] == MANY
+
+
+def test_many_new_claims_are_copied_and_those_that_are_known_are_not(bare_meter, copied):
+    with writing_beside_others(bare_meter.engine) as connection:
+        assert hold_claims(connection, [(0, claim, 1 + claim) for claim in range(MANY)], 0, 1).settled
+        assert copied == ["event_claims"]
+        assert not hold_claims(connection, [(0, claim, 5_000 + claim) for claim in range(MANY)], 0, 1).settled
+    assert copied == ["event_claims"]
+    with reading(bare_meter.engine) as connection:
+        rows = connection.execute(select(event_claims.c.claim, event_claims.c.event_id).order_by(event_claims.c.claim))
+        assert rows.all() == [(claim, 1 + claim) for claim in range(MANY)]
+
+
+def test_a_claim_that_is_known_among_many_new_ones_costs_no_other(bare_meter, copied):
+    with writing_beside_others(bare_meter.engine) as connection:
+        hold_claims(connection, [(0, 501, 1)], 0, 1)
+        held = hold_claims(connection, [(0, claim, 5_000 + claim) for claim in range(MANY)], 0, 1)
+    assert not held.settled
+    assert held.written == {claim: 5_000 + claim for claim in range(MANY) if claim != 501}
