@@ -19,12 +19,12 @@ from sqlalchemy import Engine
 
 from metering.domain.statements.statements import Statement
 from metering.formats.options import DecodeOptions
-from metering.operations.close_due import close_due_months
-from metering.operations.close_month import Closing
-from metering.operations.ingest import Ingester, IngestSettings
-from metering.operations.ingest_log import LogRequest, ingest_log
-from metering.operations.upgrade_database import upgrade_database
-from metering.operations.verify import STATEMENT_CHECKS, verify
+from metering.operations.statements.close_due import close_due_months
+from metering.operations.statements.close_month import Closing
+from metering.operations.upkeep.upgrade_database import upgrade_database
+from metering.operations.upkeep.verify import STATEMENT_CHECKS, verify
+from metering.operations.usage.ingest import Ingester, IngestSettings
+from metering.operations.usage.ingest_log import LogRequest, ingest_log
 from metering.storage.engine.database import open_database, writing
 from metering.storage.prices.price_tables import record_tables
 from pricing.bundled import bundled_plans

@@ -31,8 +31,8 @@ from sqlalchemy import Engine
 from metering.domain.statements.month_detail import MonthDetail
 from metering.domain.statements.statements import LineKind
 from metering.exports.formats import FORMATS
-from metering.operations.export_statement import Unchanged, export_statement, spool
-from metering.operations.show_statement import show_statement
+from metering.operations.statements.export_statement import Unchanged, export_statement, spool
+from metering.operations.statements.show_statement import show_statement
 from metering.storage.engine.database import open_database
 from pricing.bundled import bundled_plans
 

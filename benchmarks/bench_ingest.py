@@ -19,8 +19,8 @@ from request_log import write_request_log
 from rich.console import Console
 from rich.table import Table
 
-from metering.operations.commit_group import COMMIT_EVENTS
-from metering.operations.upgrade_database import upgrade_database
+from metering.operations.upkeep.upgrade_database import upgrade_database
+from metering.operations.usage.commit_group import COMMIT_EVENTS
 from metering.storage.engine.database import open_database
 
 TABLES = ("event_identities", "events", "event_claims", "rollups")

@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import BigInteger, Integer, SmallInteger, Text
 
-from metering.operations.commit_group import SERVER_COMMIT_EVENTS
-from metering.operations.upgrade_database import upgrade_database
+from metering.operations.upkeep.upgrade_database import upgrade_database
+from metering.operations.usage.commit_group import SERVER_COMMIT_EVENTS
 from metering.storage.engine.database import open_database, writing
 from metering.storage.engine.partitions import create_partitions
 from metering.storage.tables import events, rollups

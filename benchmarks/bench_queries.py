@@ -30,9 +30,9 @@ from rich.table import Table
 from metering.domain.charges.spend import Granularity, SpendQuery
 from metering.domain.instants import month_start, next_month
 from metering.domain.usage.series import DEFAULT_SERIES_CAP
-from metering.operations.manage_accounts import show_account
-from metering.operations.query_spend import query_spend
-from metering.operations.show_statement import show_statement
+from metering.operations.accounts.manage_accounts import show_account
+from metering.operations.charges.query_spend import query_spend
+from metering.operations.statements.show_statement import show_statement
 from metering.storage.engine.database import open_database
 from pricing.bundled import bundled_plans
 

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
-from metering.operations.answer_billing import answer_billing
+from metering.operations.reconciliation.answer_billing import answer_billing
 from metering.storage.engine.database import open_database, reading
 from metering.storage.tables import events
 

@@ -22,11 +22,11 @@ from sqlalchemy import Engine
 
 from metering.domain.charges.rerating import RerateScope
 from metering.formats.options import DecodeOptions
-from metering.operations.ingest import Ingester, IngestSettings
-from metering.operations.ingest_log import LogRequest, ingest_log
-from metering.operations.rerate import CHUNK, continue_rerate, preview_rerate, start_rerate
-from metering.operations.upgrade_database import upgrade_database
-from metering.operations.verify import verify
+from metering.operations.charges.rerate import CHUNK, continue_rerate, preview_rerate, start_rerate
+from metering.operations.upkeep.upgrade_database import upgrade_database
+from metering.operations.upkeep.verify import verify
+from metering.operations.usage.ingest import Ingester, IngestSettings
+from metering.operations.usage.ingest_log import LogRequest, ingest_log
 from metering.storage.engine.database import open_database, writing
 from metering.storage.prices.price_tables import record_tables
 from pricing.rates import Price, Rate

@@ -25,10 +25,10 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, make_url
 
-from metering.operations.manage_webhooks import NewEndpoint, create_webhook
+from metering.operations.alerts.manage_webhooks import NewEndpoint, create_webhook
+from metering.operations.alerts.webhook_settings import WebhookSettings
 from metering.operations.steps.raise_alert import raise_alert
-from metering.operations.upgrade_database import upgrade_database
-from metering.operations.webhook_settings import WebhookSettings
+from metering.operations.upkeep.upgrade_database import upgrade_database
 from metering.outbound.addresses import AddressGuard
 from metering.runtime.dispatcher import Dispatcher
 from metering.storage.accounts.accounts import insert_account

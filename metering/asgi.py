@@ -17,15 +17,15 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from metering.api.app import create_api
-from metering.operations.close_month import Closing
-from metering.operations.fetch_invoice import BillSource
-from metering.operations.judge_budgets import BudgetJudge
-from metering.operations.judge_credits import Judging
-from metering.operations.judge_hours import judge_hours
-from metering.operations.open_service import Service, open_service
-from metering.operations.settings import SettingsError, read_settings
+from metering.operations.budgets.judge_budgets import BudgetJudge
+from metering.operations.budgets.judge_hours import judge_hours
+from metering.operations.credits.judge_credits import Judging
+from metering.operations.prices.sync_prices import Source
+from metering.operations.reconciliation.fetch_invoice import BillSource
+from metering.operations.service.open_service import Service, open_service
+from metering.operations.service.settings import SettingsError, read_settings
+from metering.operations.statements.close_month import Closing
 from metering.operations.steps.end_with_parent import end_with_parent
-from metering.operations.sync_prices import Source
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
 from metering.runtime.bill_fetch_job import BillFetchJob
 from metering.runtime.close_job import close_when_due

@@ -9,7 +9,7 @@ from metering.api.fields import DEFAULT_PAGE, Answer, Asked, CursorParameter, Li
 from metering.api.openapi import problems
 from metering.domain.instants import format_instant
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.manage_accounts import change_account, declare_account, list_accounts
+from metering.operations.accounts.manage_accounts import change_account, declare_account, list_accounts
 from metering.storage.accounts.accounts import AccountRow
 from metering.web.bodies import require_json
 from metering.web.cursors import read_cursor, write_cursor

@@ -8,7 +8,7 @@ from metering.api.openapi import problems
 from metering.domain.credits.adjustments import Adjustment
 from metering.domain.instants import format_instant, format_month
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.adjust_account import adjust_account, list_adjustments
+from metering.operations.credits.adjust_account import adjust_account, list_adjustments
 from metering.web import query
 from metering.web.bodies import require_json
 from metering.web.principal import Admin, Reader, ServiceNow

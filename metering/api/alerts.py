@@ -18,9 +18,9 @@ from metering.api.fields import (
 )
 from metering.api.openapi import problems
 from metering.domain.instants import format_instant
-from metering.operations.list_alerts import list_alerts
-from metering.operations.manage_accounts import show_account_by_id
-from metering.operations.open_service import Service
+from metering.operations.accounts.manage_accounts import show_account_by_id
+from metering.operations.alerts.list_alerts import list_alerts
+from metering.operations.service.open_service import Service
 from metering.storage.alerts.alerts import AlertRow
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Reader, ServiceNow

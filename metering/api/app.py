@@ -41,8 +41,8 @@ from metering.api import (
 from metering.api.event_intake import EventsWithoutQuery, Intake
 from metering.api.event_models import NativeEvent
 from metering.api.openapi import DescribedApi
-from metering.operations.judge_budgets import BudgetJudge
-from metering.operations.open_service import Service
+from metering.operations.budgets.judge_budgets import BudgetJudge
+from metering.operations.service.open_service import Service
 from metering.runtime.group_writer import GroupWriter
 from metering.runtime.judging import Judging
 from metering.runtime.metrics import Metrics

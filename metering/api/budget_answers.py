@@ -8,7 +8,7 @@ from metering.api.fields import Answer, instant_field, nano_usd, next_cursor_fie
 from metering.domain.budgets.budget_state import BudgetState
 from metering.domain.budgets.budgets import BudgetTerms
 from metering.domain.instants import date_of, format_instant
-from metering.operations.manage_budgets import BudgetView
+from metering.operations.budgets.manage_budgets import BudgetView
 from metering.storage.budgets.budgets import BudgetRow
 from pricing.money import format_nano
 

@@ -23,8 +23,8 @@ from metering.domain.budgets.periods import Window
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import day_number
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.check_scope import check_scope
-from metering.operations.manage_budgets import (
+from metering.operations.budgets.check_scope import check_scope
+from metering.operations.budgets.manage_budgets import (
     Said,
     change_budget,
     create_budget,
@@ -33,7 +33,7 @@ from metering.operations.manage_budgets import (
     list_budgets,
     show_budget,
 )
-from metering.operations.open_service import Service
+from metering.operations.service.open_service import Service
 from metering.storage.budgets.budgets import BudgetRow
 from metering.web import query
 from metering.web.bodies import require_json

@@ -23,8 +23,8 @@ from metering.api.openapi import problems
 from metering.domain.credits.credit_ledger import EntryKind
 from metering.domain.instants import format_instant, format_month, month_of
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.show_credit_ledger import LedgerRow, credits_at, show_ledger
-from metering.operations.void_credits import void_credits
+from metering.operations.credits.show_credit_ledger import LedgerRow, credits_at, show_ledger
+from metering.operations.credits.void_credits import void_credits
 from metering.web import query
 from metering.web.bodies import require_json
 from metering.web.cursors import read_cursor, write_cursor

@@ -20,8 +20,8 @@ from metering.api.openapi import problems
 from metering.domain.credits.credits import CreditGrant, MonthCredits
 from metering.domain.instants import format_instant, format_month
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.grant_credits import grant_credits, note_used_elsewhere, show_credits
-from metering.operations.open_service import Service
+from metering.operations.credits.grant_credits import grant_credits, note_used_elsewhere, show_credits
+from metering.operations.service.open_service import Service
 from metering.web import query
 from metering.web.bodies import require_json
 from metering.web.principal import Admin, Reader, ServiceNow

@@ -12,7 +12,7 @@ from metering.api.openapi import problems
 from metering.domain.instants import format_instant, format_month
 from metering.domain.statements.statements import unit_of
 from metering.domain.usage.events import MAX_ID_LENGTH, MAX_NAME_LENGTH
-from metering.operations.explain_charge import (
+from metering.operations.charges.explain_charge import (
     AmbiguousEventError,
     ExplainedCharge,
     LedgerEntry,

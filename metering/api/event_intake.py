@@ -17,8 +17,8 @@ from metering.api.event_bodies import LogFormat, ReadBody, SentBody, format_of, 
 from metering.domain.usage.batches import Batch, BatchBuilder
 from metering.domain.usage.outcomes import BatchResult
 from metering.formats.options import DecodeOptions
-from metering.operations.ingest import Origin
-from metering.operations.open_service import Service
+from metering.operations.service.open_service import Service
+from metering.operations.usage.ingest import Origin
 from metering.runtime.group_writer import GroupWriter, TooBusyError
 from metering.runtime.loop_answers import LoopAnswers
 from metering.web.bodies import JSON

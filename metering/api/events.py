@@ -30,7 +30,7 @@ from metering.api.fields import (
 )
 from metering.api.openapi import problems, reference
 from metering.domain.instants import format_instant, format_month
-from metering.operations.list_events import LoggedEvent, list_events
+from metering.operations.usage.list_events import LoggedEvent, list_events
 from metering.storage.usage.event_log import CODED, EventPosition, EventQuery
 from metering.web import query
 from metering.web.bodies import JSON

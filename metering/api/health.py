@@ -7,7 +7,7 @@ from pydantic import Field
 
 from metering.api.fields import Answer
 from metering.api.openapi import problems
-from metering.operations.check_ready import check_ready
+from metering.operations.upkeep.check_ready import check_ready
 from metering.web.principal import ServiceNow
 
 router = APIRouter(tags=["health"])

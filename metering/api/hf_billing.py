@@ -5,7 +5,7 @@ from pydantic import Field
 
 from metering.api.fields import AccountParameter, Answer, Body
 from metering.api.openapi import problems
-from metering.operations.answer_billing import answer_billing
+from metering.operations.reconciliation.answer_billing import answer_billing
 from metering.web.bodies import require_json
 from metering.web.principal import Biller, ServiceNow
 

@@ -16,10 +16,10 @@ from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.exports.reconciliation_json import invoice_json
 from metering.invoices import FORMATS
 from metering.invoices.reading import ReadOptions
-from metering.operations.import_invoice import InvoiceOrder, import_invoice
-from metering.operations.manage_accounts import show_account_by_id
-from metering.operations.open_service import Service
-from metering.operations.show_invoices import list_invoices, show_invoice
+from metering.operations.accounts.manage_accounts import show_account_by_id
+from metering.operations.reconciliation.import_invoice import InvoiceOrder, import_invoice
+from metering.operations.reconciliation.show_invoices import list_invoices, show_invoice
+from metering.operations.service.open_service import Service
 from metering.web import query
 from metering.web.bodies import check_media_type, read_body
 from metering.web.cursors import read_cursor, write_cursor

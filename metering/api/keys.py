@@ -19,9 +19,9 @@ from metering.domain.accounts.api_keys import ApiKey
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import format_instant
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.manage_accounts import show_account_by_id
-from metering.operations.manage_keys import NewKey, create_key, list_keys, revoke_key
-from metering.operations.open_service import Service
+from metering.operations.accounts.manage_accounts import show_account_by_id
+from metering.operations.accounts.manage_keys import NewKey, create_key, list_keys, revoke_key
+from metering.operations.service.open_service import Service
 from metering.web.bodies import require_json
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Admin, Principal, ServiceNow

@@ -17,8 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 import metering
 from metering.api.openapi import problems
 from metering.domain.accounts.api_keys import METRICS
-from metering.operations.observe_service import Observation, observe_service
-from metering.operations.open_service import Service
+from metering.operations.service.open_service import Service
+from metering.operations.upkeep.observe_service import Observation, observe_service
 from metering.runtime.metrics import Metrics
 from metering.web.principal import BEARER, ServiceNow, principal_of
 

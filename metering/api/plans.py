@@ -10,8 +10,8 @@ from metering.api.fields import Answer, Asked, MonthParameter, nano_usd, usd
 from metering.api.openapi import problems
 from metering.domain.accounts.plan_history import FeeLine, PlanChange, PlanMonth, not_known_of, plan_month
 from metering.domain.instants import date_of, day_of, format_month
-from metering.operations.manage_accounts import MAX_SEATS, list_plan_changes, set_plan
-from metering.operations.open_service import Service
+from metering.operations.accounts.manage_accounts import MAX_SEATS, list_plan_changes, set_plan
+from metering.operations.service.open_service import Service
 from metering.web import query
 from metering.web.bodies import require_json
 from metering.web.principal import Admin, Reader, ServiceNow

@@ -10,9 +10,9 @@ from metering.api.fields import Answer, instant_field
 from metering.domain.instants import format_instant
 from metering.domain.statements.statements import unit_of
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.manage_accounts import show_account_by_id
-from metering.operations.open_service import Service
-from metering.operations.show_prices import PriceShown
+from metering.operations.accounts.manage_accounts import show_account_by_id
+from metering.operations.prices.show_prices import PriceShown
+from metering.operations.service.open_service import Service
 from metering.web.principal import Principal
 from pricing.money import format_pico
 from pricing.rates import Price, Rate

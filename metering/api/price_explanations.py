@@ -18,7 +18,7 @@ from metering.api.price_answers import (
     tier_answers,
 )
 from metering.domain.usage.events import MAX_NAME_LENGTH, UNKNOWN
-from metering.operations.explain_price import ExplainedPrice, PriceQuestion, explain_price
+from metering.operations.prices.explain_price import ExplainedPrice, PriceQuestion, explain_price
 from metering.web import query
 from metering.web.principal import Reader, ServiceNow
 from pricing.precedence import Word

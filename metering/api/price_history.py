@@ -24,7 +24,7 @@ from metering.api.price_answers import (
 from metering.domain.instants import format_instant
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.domain.usage.model_names import provider_name
-from metering.operations.show_prices import HistoryQuery, price_history
+from metering.operations.prices.show_prices import HistoryQuery, price_history
 from metering.web import query
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Reader, ServiceNow

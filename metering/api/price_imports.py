@@ -10,8 +10,8 @@ from metering.api.fields import AccountParameter, Answer, Asked, nano_usd, usd
 from metering.api.openapi import problems
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.domain.usage.model_names import provider_name
-from metering.operations.discount_prices import DiscountAsked, discount_prices
-from metering.operations.import_prices import Sheet, import_prices
+from metering.operations.prices.discount_prices import DiscountAsked, discount_prices
+from metering.operations.prices.import_prices import Sheet, import_prices
 from metering.web import query
 from metering.web.bodies import check_media_type, read_body, require_json
 from metering.web.principal import Admin, ServiceNow

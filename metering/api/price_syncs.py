@@ -13,10 +13,10 @@ from metering.api.fields import DEFAULT_PAGE, Answer, CursorParameter, LimitPara
 from metering.api.openapi import problems
 from metering.api.price_answers import QuantityPrice
 from metering.domain.instants import format_instant
-from metering.operations.accept_sync import accept_sync
-from metering.operations.list_syncs import list_syncs, show_sync
+from metering.operations.prices.accept_sync import accept_sync
+from metering.operations.prices.list_syncs import list_syncs, show_sync
+from metering.operations.prices.sync_prices import Source, source_health, sync_prices
 from metering.operations.steps.change_data import shown_price
-from metering.operations.sync_prices import Source, source_health, sync_prices
 from metering.storage.prices.price_syncs import SourceHealth, SyncRow
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Admin, Reader, ServiceNow

@@ -21,7 +21,7 @@ from metering.api.price_answers import (
 )
 from metering.domain.instants import format_instant
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.show_prices import PriceQuery, PriceShown, list_tables, prices_at
+from metering.operations.prices.show_prices import PriceQuery, PriceShown, list_tables, prices_at
 from metering.web import query
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Reader, ServiceNow

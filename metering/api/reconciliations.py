@@ -22,11 +22,11 @@ from metering.domain.reconciliation.variances import Tolerance
 from metering.exports.reconciliation_csv import evidence_csv, reconciliation_csv
 from metering.exports.reconciliation_html import reconciliation_html
 from metering.exports.reconciliation_json import explained_json, report_json, run_json
-from metering.operations.explain_variance import explain_variance
-from metering.operations.export_evidence import export_evidence, export_requests
-from metering.operations.open_service import Service
-from metering.operations.reconcile import list_runs, reconcile, show_reconciliation
-from metering.operations.resolve_variance import resolve_variance
+from metering.operations.reconciliation.explain_variance import explain_variance
+from metering.operations.reconciliation.export_evidence import export_evidence, export_requests
+from metering.operations.reconciliation.reconcile import list_runs, reconcile, show_reconciliation
+from metering.operations.reconciliation.resolve_variance import resolve_variance
+from metering.operations.service.open_service import Service
 from metering.web.bodies import require_json
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Admin, Principal, Reader, ServiceNow

@@ -8,9 +8,9 @@ from metering.api.openapi import problems
 from metering.domain.charges.rerating import Effect, Examined, RerateScope
 from metering.domain.instants import format_instant, format_month
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.manage_accounts import show_account_by_id
-from metering.operations.open_service import Service
-from metering.operations.rerate import continue_rerate, preview_rerate, start_rerate
+from metering.operations.accounts.manage_accounts import show_account_by_id
+from metering.operations.charges.rerate import continue_rerate, preview_rerate, start_rerate
+from metering.operations.service.open_service import Service
 from metering.storage.charges.rerate_runs import RerateRun
 from metering.web import query
 from metering.web.bodies import require_json

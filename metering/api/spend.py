@@ -17,8 +17,8 @@ from metering.domain.charges.spend import (
     SpendRow,
 )
 from metering.domain.instants import format_instant
-from metering.operations.open_service import Service
-from metering.operations.query_spend import query_spend
+from metering.operations.charges.query_spend import query_spend
+from metering.operations.service.open_service import Service
 from metering.web import query
 from metering.web.principal import Reader, ServiceNow
 from pricing.money import format_nano

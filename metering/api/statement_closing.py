@@ -10,8 +10,8 @@ from metering.api.fields import Answer, nano_usd, usd
 from metering.api.openapi import problems
 from metering.api.statement_answers import StatementAnswer, statement_answer
 from metering.domain.instants import format_month
-from metering.operations.check_reopened import Correction, Reopened, check_reopened
-from metering.operations.close_month import Closing, close_month
+from metering.operations.statements.check_reopened import Correction, Reopened, check_reopened
+from metering.operations.statements.close_month import Closing, close_month
 from metering.web import query
 from metering.web.principal import Admin, Reader, ServiceNow
 from pricing.money import format_nano

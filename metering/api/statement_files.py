@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from metering.exports.formats import FORMATS
-from metering.operations.export_statement import ExportedFile
+from metering.operations.statements.export_statement import ExportedFile
 from metering.web.downloads import disposition
 from metering.web.etags import etag
 

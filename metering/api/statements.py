@@ -29,11 +29,11 @@ from metering.api.statement_files import (
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import format_month
 from metering.exports.formats import ExportFormat, export_format, several_formats
-from metering.operations.export_archive import ArchiveScope, export_archive
-from metering.operations.export_statement import Unchanged, export_statement
-from metering.operations.manage_accounts import list_accounts, show_account
-from metering.operations.open_service import Service
-from metering.operations.show_statement import list_statements
+from metering.operations.accounts.manage_accounts import list_accounts, show_account
+from metering.operations.service.open_service import Service
+from metering.operations.statements.export_archive import ArchiveScope, export_archive
+from metering.operations.statements.export_statement import Unchanged, export_statement
+from metering.operations.statements.show_statement import list_statements
 from metering.web import query
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.etags import tags_in

@@ -17,10 +17,10 @@ from metering.api.fields import (
 from metering.api.openapi import problems
 from metering.api.webhooks import WebhookId, owner_of
 from metering.domain.instants import format_instant
-from metering.operations.list_deliveries import Delivery as FoundDelivery
-from metering.operations.list_deliveries import list_deliveries
-from metering.operations.redeliver import Redelivered, redeliver, redeliver_one
-from metering.operations.send_test_event import request_test
+from metering.operations.alerts.list_deliveries import Delivery as FoundDelivery
+from metering.operations.alerts.list_deliveries import list_deliveries
+from metering.operations.alerts.redeliver import Redelivered, redeliver, redeliver_one
+from metering.operations.alerts.send_test_event import request_test
 from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
 from metering.web.bodies import require_json
 from metering.web.cursors import read_cursor, write_cursor

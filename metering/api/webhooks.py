@@ -19,7 +19,7 @@ from metering.api.openapi import problems
 from metering.domain.alerts.alert_types import ALERT_TYPES
 from metering.domain.instants import format_instant
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.manage_webhooks import (
+from metering.operations.alerts.manage_webhooks import (
     DEFAULT_OVERLAP_HOURS,
     LONGEST_DESCRIPTION,
     MAX_OVERLAP_HOURS,

@@ -14,7 +14,7 @@ from metering.cli.unassigned import assign, unassigned
 from metering.domain.accounts.plan_history import FREE, PlanChange, not_known_of
 from metering.domain.instants import first_date, format_instant, month_of
 from metering.domain.usage.events import PROVIDER_KEY, ROUTED, SERVERLESS, UNKNOWN
-from metering.operations.manage_accounts import (
+from metering.operations.accounts.manage_accounts import (
     change_account,
     declare_account,
     list_accounts,
@@ -22,7 +22,7 @@ from metering.operations.manage_accounts import (
     set_plan,
     show_account,
 )
-from metering.operations.open_service import Service
+from metering.operations.service.open_service import Service
 from metering.storage.accounts.accounts import AccountRow
 from pricing.bundled import bundled_plans
 

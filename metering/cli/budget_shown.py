@@ -10,7 +10,7 @@ from metering.domain.budgets.budget_state import BudgetState
 from metering.domain.budgets.budgets import BudgetTerms, Scope
 from metering.domain.budgets.forecasts import Method
 from metering.domain.instants import date_of, format_instant
-from metering.operations.manage_budgets import BudgetView
+from metering.operations.budgets.manage_budgets import BudgetView
 from metering.storage.budgets.budgets import BudgetRow
 from pricing.money import NANO_PER_CENT
 

@@ -14,8 +14,8 @@ from metering.cli.session import open_session
 from metering.domain.budgets.budgets import FULL, Action, Basis, BudgetTerms, Scope, canonical_scope, changed
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import day_number
-from metering.operations.check_scope import check_scope
-from metering.operations.manage_budgets import (
+from metering.operations.budgets.check_scope import check_scope
+from metering.operations.budgets.manage_budgets import (
     BudgetView,
     Said,
     change_budget,
@@ -25,7 +25,7 @@ from metering.operations.manage_budgets import (
     list_budgets,
     show_budget,
 )
-from metering.operations.open_service import Service
+from metering.operations.service.open_service import Service
 
 _BY = "command line"
 

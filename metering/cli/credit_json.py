@@ -5,7 +5,7 @@ from typing import Any
 from metering.domain.amounts import money
 from metering.domain.instants import format_month
 from metering.exports.statement_json import credits_json, grant_json
-from metering.operations.grant_credits import CreditBalance
+from metering.operations.credits.grant_credits import CreditBalance
 
 
 def balance_json(balance: CreditBalance) -> dict[str, Any]:

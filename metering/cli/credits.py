@@ -17,7 +17,7 @@ from metering.domain.amounts import shown_nano
 from metering.domain.credits.credits import ANY_COMPUTE, GRANTED_KINDS, INCLUDED, INFERENCE_ONLY, PURCHASED, CreditGrant
 from metering.domain.instants import format_instant, format_month, month_of
 from metering.exports.statement_json import grant_json
-from metering.operations.grant_credits import CreditBalance, grant_credits, note_used_elsewhere, show_credits
+from metering.operations.credits.grant_credits import CreditBalance, grant_credits, note_used_elsewhere, show_credits
 
 
 class _Grant(Struct, frozen=True):

@@ -11,8 +11,8 @@ from metering.domain.amounts import money, shown_nano
 from metering.domain.credits.credits import INCLUDED, CreditGrant
 from metering.domain.instants import format_instant, format_month, month_of
 from metering.exports.statement_json import grant_json
-from metering.operations.show_credit_ledger import CreditsAt, LedgerRow, credits_at, show_ledger
-from metering.operations.void_credits import void_credits
+from metering.operations.credits.show_credit_ledger import CreditsAt, LedgerRow, credits_at, show_ledger
+from metering.operations.credits.void_credits import void_credits
 
 
 @click.command()

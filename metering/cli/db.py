@@ -9,8 +9,8 @@ from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
 from metering.cli.output import print_json, say
 from metering.cli.session import DatabaseFailureError
-from metering.operations.settings import read_settings
-from metering.operations.upgrade_database import upgrade_database
+from metering.operations.service.settings import read_settings
+from metering.operations.upkeep.upgrade_database import upgrade_database
 from metering.storage.engine.database import open_database, without_password
 from metering.storage.engine.schema_revision import head_revision
 

@@ -15,9 +15,9 @@ from metering.domain.charges.quoted_prices import price_in_words
 from metering.domain.instants import format_instant, format_month
 from metering.domain.statements.statements import described, unit_of
 from metering.domain.usage.events import PriceGrade, QuantityGrade
-from metering.operations.explain_charge import ExplainedCharge, LedgerEntry, entry_name, explain_charge
-from metering.operations.list_events import LoggedEvent
-from metering.operations.manage_accounts import show_account
+from metering.operations.accounts.manage_accounts import show_account
+from metering.operations.charges.explain_charge import ExplainedCharge, LedgerEntry, entry_name, explain_charge
+from metering.operations.usage.list_events import LoggedEvent
 from metering.storage.prices.price_versions import PriceVersion
 from pricing.breakdown import Breakdown, Part
 from pricing.money import format_pico

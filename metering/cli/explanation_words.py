@@ -4,7 +4,7 @@ from metering.cli.plain_text import plain
 from metering.cli.price_words import since
 from metering.domain.usage.events import UNKNOWN
 from metering.domain.usage.model_names import PROVIDERS, provider_name
-from metering.operations.explain_price import ExplainedPrice
+from metering.operations.prices.explain_price import ExplainedPrice
 from pricing.explain import Explanation, Reason
 from pricing.names import NameMatch, ResolvedName
 from pricing.precedence import Standing

@@ -26,12 +26,12 @@ from metering.domain.usage.events import PROVIDER_KEY, ROUTED, SERVERLESS
 from metering.formats.csv_columns import MAPPABLE_FIELDS
 from metering.formats.detect import Format
 from metering.formats.options import DecodeOptions
-from metering.operations.ingest_log import LogRequest, Progress, ingest_log
-from metering.operations.judge_budgets import BudgetJudge
-from metering.operations.manage_accounts import ensure_account, list_plan_changes, set_plan, show_account
-from metering.operations.open_service import Service
-from metering.operations.query_spend import query_spend
-from metering.operations.steps.read_log import STDIN
+from metering.operations.accounts.manage_accounts import ensure_account, list_plan_changes, set_plan, show_account
+from metering.operations.budgets.judge_budgets import BudgetJudge
+from metering.operations.charges.query_spend import query_spend
+from metering.operations.service.open_service import Service
+from metering.operations.usage.ingest_log import LogRequest, Progress, ingest_log
+from metering.operations.usage.read_log import STDIN
 from pricing.bundled import bundled_plans
 
 

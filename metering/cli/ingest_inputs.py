@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from metering.domain.errors import DomainError
-from metering.operations.steps.read_log import STDIN
+from metering.operations.usage.read_log import STDIN
 
 STDIN_SOURCE = "stdin"
 _GLOB_CHARACTERS = frozenset("*?[")

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from metering.cli.output import console
 from metering.cli.plain_text import plain
-from metering.operations.ingest_log import Progress as LogProgress
+from metering.operations.usage.ingest_log import Progress as LogProgress
 
 Follow = Callable[[str], Callable[[LogProgress], None]]
 """Given an input's name, returns what is told of its progress."""

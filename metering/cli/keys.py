@@ -9,9 +9,9 @@ from metering.cli.plain_text import plain
 from metering.cli.session import open_session
 from metering.domain.accounts.api_keys import ADMIN, INGEST, READ, SCOPES, ApiKey
 from metering.domain.instants import format_instant
-from metering.operations.manage_accounts import show_account_by_id
-from metering.operations.manage_keys import NewKey, create_key, list_keys, revoke_key
-from metering.operations.open_service import Service
+from metering.operations.accounts.manage_accounts import show_account_by_id
+from metering.operations.accounts.manage_keys import NewKey, create_key, list_keys, revoke_key
+from metering.operations.service.open_service import Service
 
 
 @click.group()

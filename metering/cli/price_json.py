@@ -5,9 +5,9 @@ from typing import Any
 
 from metering.domain.instants import format_instant
 from metering.domain.statements.statements import unit_of
-from metering.operations.manage_accounts import list_accounts
-from metering.operations.open_service import Service
-from metering.operations.show_prices import PriceShown
+from metering.operations.accounts.manage_accounts import list_accounts
+from metering.operations.prices.show_prices import PriceShown
+from metering.operations.service.open_service import Service
 from pricing.money import format_pico
 from pricing.rates import Price, Rate
 from pricing.tables import PriceTable

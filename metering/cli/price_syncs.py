@@ -15,10 +15,10 @@ from metering.cli.session import open_session
 from metering.domain.charges.quoted_prices import price_in_words
 from metering.domain.instants import format_instant
 from metering.domain.statements.statements import described, unit_of
-from metering.operations.accept_sync import accept_sync
-from metering.operations.list_syncs import list_syncs, show_sync
-from metering.operations.open_service import Service
-from metering.operations.sync_prices import Source, preview_sync, source_health, sync_prices
+from metering.operations.prices.accept_sync import accept_sync
+from metering.operations.prices.list_syncs import list_syncs, show_sync
+from metering.operations.prices.sync_prices import Source, preview_sync, source_health, sync_prices
+from metering.operations.service.open_service import Service
 from metering.outbound.answers import FetchError
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
 from metering.storage.prices.price_syncs import FAILED, SourceHealth, SyncRow

@@ -18,9 +18,9 @@ from metering.cli.prices_history import history
 from metering.cli.prices_import import import_
 from metering.cli.session import open_session
 from metering.domain.instants import format_instant
-from metering.operations.list_unpriced import UnpricedUsage, list_unpriced
-from metering.operations.manage_accounts import show_account
-from metering.operations.show_prices import HistoryQuery, PriceQuery, PriceShown, list_tables, price_history, prices_at
+from metering.operations.accounts.manage_accounts import show_account
+from metering.operations.charges.list_unpriced import UnpricedUsage, list_unpriced
+from metering.operations.prices.show_prices import HistoryQuery, PriceQuery, PriceShown, list_tables, price_history, prices_at
 
 # They load a client, which the others do without.
 _SYNC_COMMANDS = {

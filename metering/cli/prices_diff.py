@@ -15,9 +15,9 @@ from metering.domain.charges.quoted_prices import price_in_words
 from metering.domain.instants import format_instant
 from metering.domain.statements.statements import described
 from metering.domain.usage.model_names import provider_name
-from metering.operations.compare_prices import DiffQuery, ListedChange, compare_prices
-from metering.operations.list_names import listed_names
-from metering.operations.manage_accounts import show_account
+from metering.operations.accounts.manage_accounts import show_account
+from metering.operations.prices.compare_prices import DiffQuery, ListedChange, compare_prices
+from metering.operations.prices.list_names import listed_names
 from pricing.rates import Price
 
 

@@ -12,7 +12,7 @@ from metering.cli.price_words import since
 from metering.cli.session import open_session
 from metering.domain.instants import format_instant
 from metering.domain.usage.model_names import provider_name
-from metering.operations.discount_prices import DiscountAsked, discount_prices
+from metering.operations.prices.discount_prices import DiscountAsked, discount_prices
 from pricing.discounts import parse_percent
 
 

@@ -16,7 +16,7 @@ from metering.domain.charges.quoted_prices import price_in_words
 from metering.domain.instants import format_instant
 from metering.domain.statements.statements import described
 from metering.domain.usage.events import ROUTES, UNKNOWN
-from metering.operations.explain_price import ExplainedPrice, PriceQuestion, explain_price
+from metering.operations.prices.explain_price import ExplainedPrice, PriceQuestion, explain_price
 from pricing.explain import Explanation
 from pricing.precedence import Word
 from pricing.rates import Rate, assumed_cache_prices

@@ -13,7 +13,7 @@ from metering.cli.price_words import PER_MILLION_KINDS, per_million, rate_in_wor
 from metering.cli.session import open_session
 from metering.domain.instants import format_instant
 from metering.domain.usage.model_names import provider_name
-from metering.operations.show_prices import HistoryQuery, price_history
+from metering.operations.prices.show_prices import HistoryQuery, price_history
 from pricing.history import PriceVersion
 from pricing.rates import Rate
 

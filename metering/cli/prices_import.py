@@ -17,10 +17,10 @@ from metering.cli.plain_text import plain
 from metering.cli.session import open_session
 from metering.domain.amounts import money, shown_nano
 from metering.domain.errors import DomainError
-from metering.operations.import_price_list import import_price_list
-from metering.operations.import_prices import SHEET_FORMATS, Sheet, import_prices
-from metering.operations.open_service import Service
-from metering.operations.rate_unpriced import RateResult
+from metering.operations.charges.rate_unpriced import RateResult
+from metering.operations.prices.import_price_list import import_price_list
+from metering.operations.prices.import_prices import SHEET_FORMATS, Sheet, import_prices
+from metering.operations.service.open_service import Service
 from pricing.sources.genai_prices import parse_providers
 from pricing.sources.litellm import parse_price_map
 from pricing.sources.source_report import LeftOut, SourceReport

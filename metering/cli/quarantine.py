@@ -13,8 +13,8 @@ from metering.cli.plain_text import plain
 from metering.cli.root import stop
 from metering.cli.session import open_session
 from metering.domain.instants import format_instant
-from metering.operations.list_quarantine import list_quarantine
-from metering.operations.replay_quarantine import replay_quarantine
+from metering.operations.usage.list_quarantine import list_quarantine
+from metering.operations.usage.replay_quarantine import replay_quarantine
 from metering.storage.usage.quarantine import QuarantinedRecord
 
 

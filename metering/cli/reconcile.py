@@ -27,13 +27,13 @@ from metering.domain.reconciliation.variances import Tolerance
 from metering.exports.reconciliation_json import invoice_json, report_json, run_json
 from metering.invoices import FORMATS
 from metering.invoices.reading import ReadOptions
-from metering.operations.import_answers import import_answers
-from metering.operations.import_invoice import ImportedInvoice, InvoiceOrder, import_invoice
-from metering.operations.manage_accounts import list_accounts, show_account
-from metering.operations.open_service import Service
-from metering.operations.reconcile import list_runs, show_reconciliation
-from metering.operations.reconcile import reconcile as run_reconciliation
-from metering.operations.show_invoices import list_invoices, show_invoice
+from metering.operations.accounts.manage_accounts import list_accounts, show_account
+from metering.operations.reconciliation.import_answers import import_answers
+from metering.operations.reconciliation.import_invoice import ImportedInvoice, InvoiceOrder, import_invoice
+from metering.operations.reconciliation.reconcile import list_runs, show_reconciliation
+from metering.operations.reconciliation.reconcile import reconcile as run_reconciliation
+from metering.operations.reconciliation.show_invoices import list_invoices, show_invoice
+from metering.operations.service.open_service import Service
 
 _SPOOLED = 16 * 1024 * 1024
 

@@ -10,7 +10,14 @@ from metering.cli.invocation import Invocation
 from metering.cli.reconcile import finish_import
 from metering.cli.session import open_session
 from metering.domain.instants import month_of
-from metering.operations.fetch_invoice import SESSIONS, USAGE, BillSource, BillWanted, NoTokenError, fetch_invoice
+from metering.operations.reconciliation.fetch_invoice import (
+    SESSIONS,
+    USAGE,
+    BillSource,
+    BillWanted,
+    NoTokenError,
+    fetch_invoice,
+)
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
 
 

@@ -23,11 +23,11 @@ from metering.domain.reconciliation.words import day_words, explanation_words, p
 from metering.exports.reconciliation_csv import evidence_csv, reconciliation_csv
 from metering.exports.reconciliation_html import reconciliation_html
 from metering.exports.reconciliation_json import decision_json, explained_json, variance_json
-from metering.operations.explain_variance import explain_variance
-from metering.operations.export_evidence import export_evidence, export_requests
-from metering.operations.manage_accounts import show_account_by_id
-from metering.operations.reconcile import show_reconciliation
-from metering.operations.resolve_variance import resolve_variance
+from metering.operations.accounts.manage_accounts import show_account_by_id
+from metering.operations.reconciliation.explain_variance import explain_variance
+from metering.operations.reconciliation.export_evidence import export_evidence, export_requests
+from metering.operations.reconciliation.reconcile import show_reconciliation
+from metering.operations.reconciliation.resolve_variance import resolve_variance
 
 _SHOWN = 10
 _KINDS = {"": "csv", ".csv": "csv", ".html": "html", ".htm": "html"}

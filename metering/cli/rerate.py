@@ -14,10 +14,10 @@ from metering.cli.unknown_names import remark_unknown
 from metering.domain.amounts import money, shown_nano
 from metering.domain.charges.rerating import Effect, EffectKey, Examined, RerateScope
 from metering.domain.instants import format_month
-from metering.operations.list_names import used_names
-from metering.operations.manage_accounts import list_accounts, show_account
-from metering.operations.open_service import Service
-from metering.operations.rerate import continue_rerate, list_runs, preview_rerate, show_run, start_rerate
+from metering.operations.accounts.manage_accounts import list_accounts, show_account
+from metering.operations.charges.rerate import continue_rerate, list_runs, preview_rerate, show_run, start_rerate
+from metering.operations.prices.list_names import used_names
+from metering.operations.service.open_service import Service
 from metering.storage.charges.rerate_runs import RerateRun
 
 

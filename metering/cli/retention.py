@@ -16,9 +16,9 @@ from metering.cli.plain_text import plain
 from metering.cli.session import open_session
 from metering.domain.instants import format_instant, format_month
 from metering.domain.usage.retention import EventMonth
-from metering.operations.export_events import EventExport, export_events
-from metering.operations.open_service import Service
-from metering.operations.retire_month import Retired, check_retirable, list_event_months, retire_month
+from metering.operations.service.open_service import Service
+from metering.operations.upkeep.export_events import EventExport, export_events
+from metering.operations.upkeep.retire_month import Retired, check_retirable, list_event_months, retire_month
 from metering.storage.usage.retired_months import RetiredMonth
 
 _into = click.option(

@@ -7,9 +7,9 @@ from sqlalchemy.exc import DBAPIError
 
 from metering.cli.invocation import Invocation
 from metering.domain.errors import DomainError, NotFoundError
-from metering.operations.judge_budgets import BudgetJudge
-from metering.operations.open_service import Service, open_service
-from metering.operations.settings import Settings, read_settings
+from metering.operations.budgets.judge_budgets import BudgetJudge
+from metering.operations.service.open_service import Service, open_service
+from metering.operations.service.settings import Settings, read_settings
 from metering.storage.engine.database import file_of, open_database, without_password
 
 

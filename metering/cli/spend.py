@@ -22,8 +22,8 @@ from metering.domain.charges.spend import (
     SpendRow,
 )
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_instant, month_of, month_start, next_month
-from metering.operations.manage_accounts import show_account
-from metering.operations.query_spend import query_spend
+from metering.operations.accounts.manage_accounts import show_account
+from metering.operations.charges.query_spend import query_spend
 from pricing.quantities import ALL_KINDS, Quantities
 
 _SHOWN_DIGITS = {Granularity.HOUR: 16, Granularity.DAY: 10, Granularity.MONTH: 7}

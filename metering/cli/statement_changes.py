@@ -10,8 +10,8 @@ from metering.cli.session import open_session
 from metering.domain.amounts import money, shown_nano
 from metering.domain.credits.adjustments import Adjustment
 from metering.domain.instants import format_instant, format_month
-from metering.operations.adjust_account import adjust_account, list_adjustments
-from metering.operations.check_reopened import Correction, Reopened, check_reopened
+from metering.operations.credits.adjust_account import adjust_account, list_adjustments
+from metering.operations.statements.check_reopened import Correction, Reopened, check_reopened
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

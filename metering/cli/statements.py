@@ -17,12 +17,12 @@ from metering.domain.charges.spend import Granularity, PeriodBasis, SpendQuery
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_month, month_of, month_start, next_month
 from metering.domain.statements.statements import CLOSED, DRAFT, Statement
 from metering.exports.statement_json import statement_json, statement_summary
-from metering.operations.close_due import NotClosed, close_due_months
-from metering.operations.close_month import Closing, close_month
-from metering.operations.manage_accounts import show_account
-from metering.operations.open_service import Service
-from metering.operations.query_spend import query_spend
-from metering.operations.show_statement import canonical_statement, list_statements, show_statement
+from metering.operations.accounts.manage_accounts import show_account
+from metering.operations.charges.query_spend import query_spend
+from metering.operations.service.open_service import Service
+from metering.operations.statements.close_due import NotClosed, close_due_months
+from metering.operations.statements.close_month import Closing, close_month
+from metering.operations.statements.show_statement import canonical_statement, list_statements, show_statement
 
 
 class _Close(Struct, frozen=True):

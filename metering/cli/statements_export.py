@@ -16,9 +16,9 @@ from metering.domain.errors import DomainError
 from metering.domain.instants import format_month
 from metering.exports.focus_columns import FocusVersion
 from metering.exports.formats import FORMATS, ExportFormat, several_formats
-from metering.operations.export_archive import ArchiveScope, export_archive
-from metering.operations.export_statement import ExportedFile, Unchanged, export_statement
-from metering.operations.open_service import Service
+from metering.operations.service.open_service import Service
+from metering.operations.statements.export_archive import ArchiveScope, export_archive
+from metering.operations.statements.export_statement import ExportedFile, Unchanged, export_statement
 
 _FORMATS_SAID = "; ".join(f"{each.name}: {each.what}" for each in FORMATS.values())
 

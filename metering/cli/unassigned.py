@@ -16,7 +16,7 @@ from metering.cli.session import open_session
 from metering.domain.amounts import money, shown_nano
 from metering.domain.instants import format_instant, format_month
 from metering.domain.usage.assigning import Assigned, AssignScope, Moved, MoveKey
-from metering.operations.assign_usage import assign_usage, list_unassigned, preview_assignment
+from metering.operations.usage.assign_usage import assign_usage, list_unassigned, preview_assignment
 from metering.storage.usage.unassigned_usage import UnassignedUsage
 
 _TOLD_EVERY = 100_000

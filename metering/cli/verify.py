@@ -13,9 +13,9 @@ from metering.cli.plain_text import plain
 from metering.cli.root import stop
 from metering.cli.session import open_session
 from metering.domain.violations import Violation
-from metering.operations.open_service import Service
-from metering.operations.verify import CHECKS, STATEMENT_CHECKS, Check
-from metering.operations.verify import verify as find_violations
+from metering.operations.service.open_service import Service
+from metering.operations.upkeep.verify import CHECKS, STATEMENT_CHECKS, Check
+from metering.operations.upkeep.verify import verify as find_violations
 
 
 @click.command()

@@ -13,10 +13,10 @@ from metering.cli.root import stop
 from metering.cli.session import open_session
 from metering.cli.webhook_json import delivery_json
 from metering.domain.alerts.webhooks import DELIVERED, FINISHED, STATUSES
-from metering.operations.list_deliveries import Delivery, list_deliveries
-from metering.operations.redeliver import redeliver as send_again
-from metering.operations.redeliver import redeliver_one
-from metering.operations.send_test_event import Sending, send_test
+from metering.operations.alerts.list_deliveries import Delivery, list_deliveries
+from metering.operations.alerts.redeliver import redeliver as send_again
+from metering.operations.alerts.redeliver import redeliver_one
+from metering.operations.alerts.send_test_event import Sending, send_test
 from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
 
 LISTED = 20

@@ -3,8 +3,8 @@
 from typing import Any
 
 from metering.domain.instants import format_instant
-from metering.operations.list_deliveries import Delivery
-from metering.operations.manage_webhooks import Endpoint
+from metering.operations.alerts.list_deliveries import Delivery
+from metering.operations.alerts.manage_webhooks import Endpoint
 from metering.storage.alerts.webhook_deliveries import AttemptRow
 
 

@@ -14,7 +14,7 @@ from metering.cli.webhook_json import endpoint_json
 from metering.domain.alerts.alert_types import ALERT_TYPES
 from metering.domain.alerts.webhook_messages import FORMATS, STANDARD
 from metering.domain.instants import format_instant
-from metering.operations.manage_webhooks import (
+from metering.operations.alerts.manage_webhooks import (
     DEFAULT_OVERLAP_HOURS,
     MAX_OVERLAP_HOURS,
     Endpoint,

@@ -11,10 +11,10 @@ from sqlalchemy import Engine
 
 from metering.domain.errors import DomainError
 from metering.domain.instants import MICROS_PER_HOUR, format_month, month_of
-from metering.operations.fetch_invoice import BillSource, BillWanted, fetch_invoice
-from metering.operations.manage_accounts import show_account
-from metering.operations.reconcile import list_runs, reconcile
-from metering.operations.reconcile_settings import ReconcileSettings
+from metering.operations.accounts.manage_accounts import show_account
+from metering.operations.reconciliation.fetch_invoice import BillSource, BillWanted, fetch_invoice
+from metering.operations.reconciliation.reconcile import list_runs, reconcile
+from metering.operations.reconciliation.reconcile_settings import ReconcileSettings
 from pricing.plans import PlanCatalogue
 
 _log = logging.getLogger(__name__)

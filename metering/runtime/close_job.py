@@ -9,9 +9,9 @@ from sqlalchemy import Engine
 
 from metering.domain.instants import format_month
 from metering.domain.statements.statements import Statement
-from metering.operations.close_due import close_due_months
-from metering.operations.close_month import Closing
-from metering.operations.close_settings import CloseSettings
+from metering.operations.statements.close_due import close_due_months
+from metering.operations.statements.close_month import Closing
+from metering.operations.statements.close_settings import CloseSettings
 from pricing.money import PICO_PER_CENT, format_cents
 
 _log = logging.getLogger(__name__)

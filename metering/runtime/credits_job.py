@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine
 
-from metering.operations.judge_credits import NOTHING_SEEN, Judging, judge_credits_of_all
+from metering.operations.credits.judge_credits import NOTHING_SEEN, Judging, judge_credits_of_all
 
 _log = logging.getLogger(__name__)
 

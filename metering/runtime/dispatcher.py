@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError, StatementError
 
 from metering.domain.instants import MICROS_PER_SECOND
-from metering.operations.dispatch_deliveries import (
+from metering.operations.alerts.dispatch_deliveries import (
     Asked,
     Attempt,
     Room,
@@ -27,8 +27,8 @@ from metering.operations.dispatch_deliveries import (
     give_back_taken,
     record_attempts,
 )
-from metering.operations.send_delivery import send_delivery
-from metering.operations.webhook_settings import WebhookSettings
+from metering.operations.alerts.send_delivery import send_delivery
+from metering.operations.alerts.webhook_settings import WebhookSettings
 from metering.outbound.post import PostLimits, open_poster
 from metering.storage.engine.commit_signal import tell_of_deliveries
 

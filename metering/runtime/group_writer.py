@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from metering.domain.errors import DomainError
 from metering.domain.usage.batches import Batch
 from metering.domain.usage.outcomes import BatchResult
-from metering.operations.ingest import Ingester, Origin
+from metering.operations.usage.ingest import Ingester, Origin
 from metering.runtime.metrics import Metrics
 
 GROUP_EVENTS = 20_000

@@ -10,7 +10,7 @@ import time
 
 from sqlalchemy.exc import StatementError
 
-from metering.operations.judge_budgets import BudgetJudge
+from metering.operations.budgets.judge_budgets import BudgetJudge
 
 LOOK_SECONDS = 0.5
 

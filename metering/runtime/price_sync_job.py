@@ -7,8 +7,8 @@ import logging
 
 from sqlalchemy import Engine
 
-from metering.operations.sync_prices import Source, source_health, sync_prices
-from metering.operations.sync_settings import sync_due
+from metering.operations.prices.sync_prices import Source, source_health, sync_prices
+from metering.operations.prices.sync_settings import sync_due
 from metering.storage.prices.price_syncs import FAILED, HELD, RECORDED
 
 _log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from fastapi.security import HTTPAuthorizationCredentials
 from starlette.concurrency import run_in_threadpool
 
 from metering.domain.accounts.api_keys import INGEST, hash_of
-from metering.operations.manage_accounts import show_account_by_id
-from metering.operations.open_service import Service
+from metering.operations.accounts.manage_accounts import show_account_by_id
+from metering.operations.service.open_service import Service
 from metering.web.principal import BEARER, Principal, ServiceNow, bearer_of, principal_of
 
 MAX_REMEMBERED = 4_096

@@ -12,9 +12,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 
 from metering.domain.accounts.api_keys import ADMIN, BILLING, READ, ApiKey
 from metering.domain.errors import NotFoundError
-from metering.operations.manage_accounts import show_account, show_account_by_id
-from metering.operations.manage_keys import check_token
-from metering.operations.open_service import Service
+from metering.operations.accounts.manage_accounts import show_account, show_account_by_id
+from metering.operations.accounts.manage_keys import check_token
+from metering.operations.service.open_service import Service
 from metering.storage.accounts.accounts import AccountRow
 from metering.web.problems import ApiProblem
 

@@ -12,10 +12,10 @@ from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
 from metering.api.app import create_api
-from metering.operations.manage_accounts import show_account
-from metering.operations.manage_keys import NewKey, create_key
-from metering.operations.open_service import Service
-from metering.operations.settings import Settings
+from metering.operations.accounts.manage_accounts import show_account
+from metering.operations.accounts.manage_keys import NewKey, create_key
+from metering.operations.service.open_service import Service
+from metering.operations.service.settings import Settings
 from metering.storage.tables import metadata
 from pricing.bundled import bundled_plans
 from pricing.tables import Layer

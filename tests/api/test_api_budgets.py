@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from metering.operations.judge_budgets import BudgetJudge
+from metering.operations.budgets.judge_budgets import BudgetJudge
 from support.native_events import native
 
 

@@ -1,6 +1,6 @@
 """``GET /v1/events/{event_id}``: why an event costs what it costs."""
 
-from metering.operations.retire_month import retire_month
+from metering.operations.upkeep.retire_month import retire_month
 from support.builders import FROM_2020, price_table, rate
 from support.native_events import native
 

@@ -3,7 +3,7 @@
 import pytest
 
 from metering.domain.instants import format_instant
-from metering.operations.rate_unpriced import rate_unpriced
+from metering.operations.charges.rate_unpriced import rate_unpriced
 from support.builders import HOUR, NOON, price_table, rate
 from support.native_events import native
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from metering.operations.manage_accounts import show_account
+from metering.operations.accounts.manage_accounts import show_account
 from pricing.tables import Layer
 from support.builders import SECOND, instant, price_table, rate
 

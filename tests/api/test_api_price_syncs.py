@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from starlette.testclient import TestClient
 
 from metering.api.app import create_api
-from metering.operations.manage_accounts import show_account
+from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.alerts.alerts import NewAlert
 from metering.storage.engine.database import writing

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from metering.operations.list_alerts import list_alerts
+from metering.operations.alerts.list_alerts import list_alerts
 from support.builders import instant, usage_event
 
 CHARGE = 120_000

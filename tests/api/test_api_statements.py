@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from metering.exports.statement_json import statement_json
-from metering.operations.show_statement import show_statement
+from metering.operations.statements.show_statement import show_statement
 from support.native_events import native
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

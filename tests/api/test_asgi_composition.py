@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 
 from metering.asgi import create_app
 from metering.domain.instants import parse_instant
-from metering.operations.manage_keys import NewKey, create_key
-from metering.operations.settings import SettingsError
+from metering.operations.accounts.manage_keys import NewKey, create_key
+from metering.operations.service.settings import SettingsError
 from support.loopback_source import answer, models, source
 from support.receiver import receiver
 

@@ -2,7 +2,7 @@
 
 import re
 
-from metering.operations.settings import SETTINGS
+from metering.operations.service.settings import SETTINGS
 from support.places import ROOT
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from metering.operations.manage_keys import check_token
+from metering.operations.accounts.manage_keys import check_token
 from metering.storage.engine.database import open_database
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from metering.domain.charges.rerating import RerateScope
-from metering.operations.rerate import start_rerate
+from metering.operations.charges.rerate import start_rerate
 from metering.storage.engine.database import open_database
 from support.builders import instant
 from support.request_records import request

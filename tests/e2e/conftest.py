@@ -7,10 +7,10 @@ from starlette.testclient import TestClient
 
 from metering.api.app import create_api
 from metering.domain.instants import parse_instant
-from metering.operations.manage_accounts import declare_account
-from metering.operations.manage_keys import NewKey, create_key
-from metering.operations.open_service import open_service
-from metering.operations.settings import read_settings
+from metering.operations.accounts.manage_accounts import declare_account
+from metering.operations.accounts.manage_keys import NewKey, create_key
+from metering.operations.service.open_service import open_service
+from metering.operations.service.settings import read_settings
 
 NOW = parse_instant("2026-11-23T10:00:00Z")
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, make_url, select
 
-from metering.operations.manage_keys import NewKey, create_key
+from metering.operations.accounts.manage_keys import NewKey, create_key
 from metering.storage.tables import events
 from support.serving_process import Serving, until
 

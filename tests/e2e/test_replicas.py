@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from metering.operations.manage_keys import NewKey, create_key
+from metering.operations.accounts.manage_keys import NewKey, create_key
 from metering.storage.tables import alerts, events, price_syncs
 from support.loopback_source import models, source
 from support.places import TESTS

@@ -14,9 +14,9 @@ from sqlalchemy import select
 from metering.domain.budgets.budgets import BudgetTerms
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import day_number, to_datetime
-from metering.operations.ingest import Origin
-from metering.operations.judge_budgets import BudgetJudge
-from metering.operations.manage_budgets import Said, create_budget
+from metering.operations.budgets.judge_budgets import BudgetJudge
+from metering.operations.budgets.manage_budgets import Said, create_budget
+from metering.operations.usage.ingest import Origin
 from metering.storage.tables import alerts
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metering.operations.dispatch_deliveries import Room
-from metering.operations.manage_webhooks import EndpointChange, change_webhook, show_webhook
-from metering.operations.redeliver import redeliver
+from metering.operations.alerts.dispatch_deliveries import Room
+from metering.operations.alerts.manage_webhooks import EndpointChange, change_webhook, show_webhook
+from metering.operations.alerts.redeliver import redeliver
 from metering.outbound.post import Posted
 from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
 from support.builders import DAY, NOW, SECOND

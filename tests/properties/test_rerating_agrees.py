@@ -11,7 +11,7 @@ from math import ceil
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import metering.operations.rerate as operation
+import metering.operations.charges.rerate as operation
 from metering.domain.instants import month_of
 from pricing.quantities import Quantities
 from pricing.rates import Price

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metering.domain.charges.spend import Granularity, PeriodBasis
-from metering.operations.ingest import Origin
+from metering.operations.usage.ingest import Origin
 from pricing.quantities import Quantities
 from support.builders import DAY, HOUR, batch_of, instant, price_table, rate, usage_event
 from support.meter import Meter

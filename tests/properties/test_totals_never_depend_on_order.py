@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from metering.domain.charges.spend import PeriodBasis
 from metering.domain.instants import month_start
-from metering.operations.show_statement import show_statement
+from metering.operations.statements.show_statement import show_statement
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
 from pricing.rates import Price

@@ -2,8 +2,8 @@
 
 import logging
 
-from metering.operations.close_month import Closing
-from metering.operations.close_settings import CloseSettings
+from metering.operations.statements.close_month import Closing
+from metering.operations.statements.close_settings import CloseSettings
 from metering.runtime.close_job import close_when_due
 from metering.storage.tables import statements
 from support.builders import HOUR, instant, usage_event

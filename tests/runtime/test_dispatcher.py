@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from standardwebhooks import Webhook
 
 from metering.domain.alerts.webhooks import DELIVERED
-from metering.operations.dispatch_deliveries import Room
-from metering.operations.manage_webhooks import show_webhook
-from metering.operations.webhook_settings import WebhookSettings
+from metering.operations.alerts.dispatch_deliveries import Room
+from metering.operations.alerts.manage_webhooks import show_webhook
+from metering.operations.alerts.webhook_settings import WebhookSettings
 from metering.outbound.post import PostLimits
 from metering.runtime.dispatcher import Dispatcher, DispatchLimits
 from support.meter import Meter

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from metering.domain.errors import NotFoundError
-from metering.operations.ingest import Origin
-from metering.operations.manage_keys import NewKey, create_key, revoke_key
+from metering.operations.accounts.manage_keys import NewKey, create_key, revoke_key
+from metering.operations.usage.ingest import Origin
 from metering.runtime import group_writer
 from metering.runtime.group_writer import GroupWriter, TooBusyError
 from metering.runtime.metrics import Metrics

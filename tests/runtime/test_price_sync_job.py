@@ -5,8 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from metering.operations.accept_sync import accept_sync
-from metering.operations.sync_prices import source_health
+from metering.operations.prices.accept_sync import accept_sync
+from metering.operations.prices.sync_prices import source_health
 from metering.runtime.price_sync_job import sync_when_due
 from support.loopback_source import answer
 from support.router import Router, document

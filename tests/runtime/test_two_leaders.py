@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import select
 
-from metering.operations.sync_prices import Source
+from metering.operations.prices.sync_prices import Source
 from metering.runtime.price_sync_job import sync_when_due
 from metering.runtime.scheduler import Job, Scheduler
 from metering.storage.engine.database import open_database

@@ -22,21 +22,21 @@ from metering.domain.statements.statements import LineKind, OutsideUsage, Statem
 from metering.domain.usage.events import UsageEvent
 from metering.domain.usage.outcomes import Outcome
 from metering.domain.violations import Violation
-from metering.operations.adjust_account import adjust_account
-from metering.operations.close_due import NotClosed, close_due_months
-from metering.operations.close_month import STATEMENT_CLOSED, Closing, close_month
-from metering.operations.close_settings import DEFAULT_GRACE_HOURS
-from metering.operations.grant_credits import grant_credits, note_used_elsewhere
-from metering.operations.import_prices import Sheet, import_prices
-from metering.operations.ingest import Ingester, IngestSettings, Origin
-from metering.operations.list_alerts import list_alerts
-from metering.operations.manage_accounts import declare_account, set_plan, show_account
-from metering.operations.rate_unpriced import rate_unpriced
-from metering.operations.rerate import continue_rerate, start_rerate
-from metering.operations.show_credit_ledger import LedgerRow, credits_at, show_ledger
-from metering.operations.show_statement import show_statement
-from metering.operations.verify import Check, verify
-from metering.operations.void_credits import void_credits
+from metering.operations.accounts.manage_accounts import declare_account, set_plan, show_account
+from metering.operations.alerts.list_alerts import list_alerts
+from metering.operations.charges.rate_unpriced import rate_unpriced
+from metering.operations.charges.rerate import continue_rerate, start_rerate
+from metering.operations.credits.adjust_account import adjust_account
+from metering.operations.credits.grant_credits import grant_credits, note_used_elsewhere
+from metering.operations.credits.show_credit_ledger import LedgerRow, credits_at, show_ledger
+from metering.operations.credits.void_credits import void_credits
+from metering.operations.prices.import_prices import Sheet, import_prices
+from metering.operations.statements.close_due import NotClosed, close_due_months
+from metering.operations.statements.close_month import STATEMENT_CLOSED, Closing, close_month
+from metering.operations.statements.close_settings import DEFAULT_GRACE_HOURS
+from metering.operations.statements.show_statement import show_statement
+from metering.operations.upkeep.verify import Check, verify
+from metering.operations.usage.ingest import Ingester, IngestSettings, Origin
 from metering.storage.engine.database import reading
 from metering.storage.statements.credits import overdrawn_grants
 from metering.storage.tables import statements

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
-from metering.operations.verify import CHECKS, STATEMENT_CHECKS, Check
+from metering.operations.upkeep.verify import CHECKS, STATEMENT_CHECKS, Check
 from simulation.expected import INCLUDED
 from simulation.oracle import BILLED, Account
 from simulation.oracle_life import Oracle

@@ -1,7 +1,7 @@
 """Assigning in tests: what the preview shows is what is done."""
 
 from metering.domain.usage.assigning import Assigned, AssignScope
-from metering.operations.assign_usage import assign_usage, preview_assignment
+from metering.operations.usage.assign_usage import assign_usage, preview_assignment
 
 
 def preview(meter, name: str = "stranger", account: str = "acme", **scope) -> Assigned:

@@ -4,8 +4,8 @@ import io
 
 from metering.domain.reconciliation.variances import Tolerance
 from metering.invoices.reading import ReadOptions
-from metering.operations.import_invoice import InvoiceOrder, import_invoice
-from metering.operations.reconcile import reconcile
+from metering.operations.reconciliation.import_invoice import InvoiceOrder, import_invoice
+from metering.operations.reconciliation.reconcile import reconcile
 from pricing.bundled import bundled_plans
 from support.builders import instant
 

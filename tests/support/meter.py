@@ -11,16 +11,16 @@ from metering.domain.credits.adjustments import Adjustment
 from metering.domain.credits.credits import CreditGrant
 from metering.domain.statements.statements import Statement
 from metering.domain.usage.outcomes import BatchResult
-from metering.operations.adjust_account import adjust_account
-from metering.operations.close_month import Closing, close_month
-from metering.operations.grant_credits import grant_credits
-from metering.operations.ingest import Ingester, IngestSettings, Origin
-from metering.operations.manage_accounts import set_plan
-from metering.operations.query_spend import query_spend
-from metering.operations.rate_unpriced import RateResult, rate_unpriced
-from metering.operations.rerate import RerateResult, continue_rerate, preview_rerate, start_rerate
-from metering.operations.show_statement import show_statement
-from metering.operations.verify import verify
+from metering.operations.accounts.manage_accounts import set_plan
+from metering.operations.charges.query_spend import query_spend
+from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced
+from metering.operations.charges.rerate import RerateResult, continue_rerate, preview_rerate, start_rerate
+from metering.operations.credits.adjust_account import adjust_account
+from metering.operations.credits.grant_credits import grant_credits
+from metering.operations.statements.close_month import Closing, close_month
+from metering.operations.statements.show_statement import show_statement
+from metering.operations.upkeep.verify import verify
+from metering.operations.usage.ingest import Ingester, IngestSettings, Origin
 from metering.storage.accounts.accounts import insert_account
 from metering.storage.engine.database import open_database, reading, writing
 from metering.storage.prices.price_tables import record_tables

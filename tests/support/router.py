@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 from sqlalchemy import select
 
-from metering.operations.sync_prices import Source, sync_prices
-from metering.operations.sync_settings import SyncSettings
+from metering.operations.prices.sync_prices import Source, sync_prices
+from metering.operations.prices.sync_settings import SyncSettings
 from metering.outbound.fetch import FetchLimits, Pace, open_fetch
 from metering.storage.prices.price_syncs import SyncRow
 from metering.storage.tables import alerts, price_syncs, price_tables

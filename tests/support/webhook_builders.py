@@ -2,11 +2,11 @@
 
 import json
 
-from metering.operations.dispatch_deliveries import Asked, Attempt, Room, dispatch, record_attempts
-from metering.operations.list_deliveries import list_deliveries
-from metering.operations.manage_webhooks import NewEndpoint, create_webhook
+from metering.operations.alerts.dispatch_deliveries import Asked, Attempt, Room, dispatch, record_attempts
+from metering.operations.alerts.list_deliveries import list_deliveries
+from metering.operations.alerts.manage_webhooks import NewEndpoint, create_webhook
+from metering.operations.alerts.webhook_settings import WebhookSettings
 from metering.operations.steps.raise_alert import raise_alert
-from metering.operations.webhook_settings import WebhookSettings
 from metering.outbound.addresses import AddressGuard
 from metering.outbound.post import Posted
 from metering.storage.alerts.alerts import NewAlert

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import event as listen_to
 from sqlalchemy.exc import IntegrityError
 
-from metering.operations.dispatch_deliveries import Room
+from metering.operations.alerts.dispatch_deliveries import Room
 from metering.storage.alerts.delivery_queue import choose
 from metering.storage.engine.database import writing, writing_beside_others
 from support.builders import NOW

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import event as listen_to
 
 from metering.domain.charges.spend import Granularity
-from metering.operations.explain_charge import explain_charge
-from metering.operations.list_events import list_events
-from metering.operations.list_unpriced import list_unpriced
-from metering.operations.show_statement import show_statement
+from metering.operations.charges.explain_charge import explain_charge
+from metering.operations.charges.list_unpriced import list_unpriced
+from metering.operations.statements.show_statement import show_statement
+from metering.operations.usage.list_events import list_events
 from metering.storage.engine.database import reading, writing
 from metering.storage.engine.partitions import create_partitions
 from metering.storage.usage.event_log import EventPosition, EventQuery

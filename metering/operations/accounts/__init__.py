@@ -1,0 +1,1 @@
+"""Accounts, their plans, and API keys."""

@@ -1,0 +1,1 @@
+"""Alerts, webhook endpoints, and sending deliveries."""

@@ -1,0 +1,39 @@
+"""What was, and is to be, sent to an endpoint, with every attempt."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from metering.domain.alerts.webhooks import STATUSES, WebhookError
+from metering.operations.alerts.manage_webhooks import found_endpoint
+from metering.storage.alerts.webhook_deliveries import AttemptRow, DeliveryQuestion, DeliveryRow, attempts_of
+from metering.storage.alerts.webhook_deliveries import list_deliveries as stored_deliveries
+from metering.storage.alerts.webhook_endpoints import endpoint_with_id
+from metering.storage.engine.database import reading
+
+
+class Delivery(NamedTuple):
+    """A delivery and its attempts, the oldest first."""
+
+    row: DeliveryRow
+    attempts: list[AttemptRow]
+
+
+def list_deliveries(
+    engine: Engine, question: DeliveryQuestion, *, owner: int | None = None, before: int | None = None, limit: int
+) -> list[Delivery]:
+    """Return deliveries with ids below ``before``, the newest first. Raises NotFoundError for the endpoint."""
+    check_statuses(question.statuses)
+    with reading(engine) as connection:
+        found_endpoint(endpoint_with_id(connection, question.endpoint_id), question.endpoint_id, owner)
+        rows = stored_deliveries(connection, question, before=before, limit=limit)
+        attempts = attempts_of(connection, [row.id for row in rows])
+    return [Delivery(row, attempts.get(row.id, [])) for row in rows]
+
+
+def check_statuses(statuses: Collection[str]) -> None:
+    """Raise WebhookError for a status that no delivery has."""
+    for status in statuses:
+        if status not in STATUSES:
+            raise WebhookError(f"a delivery is {', '.join(STATUSES)}; got {status[:40]!r}")

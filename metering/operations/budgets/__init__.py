@@ -1,0 +1,1 @@
+"""Budgets: managing them, comparing them with spend, unusual hours."""

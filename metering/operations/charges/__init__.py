@@ -1,0 +1,1 @@
+"""What usage costs: spend, explanations, unpriced usage, re-rating."""

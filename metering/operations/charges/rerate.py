@@ -1,0 +1,154 @@
+"""Re-rate: replace charges whose price has turned out to be another, after a look at what that changes.
+
+A new price never changes an old charge by itself. A run writes, for each event whose rate is another by now, a reversal and a
+replacement that name the run. A chunk is one transaction and moves the run's cursor in it: what a kill leaves undone, resuming
+the run does, and starting it anew comes to the same. Where every charge is right nothing is written.
+"""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+from msgspec.structs import replace
+from sqlalchemy import Connection, Engine
+
+from metering.domain.charges.rerating import Examined, RerateScope
+from metering.domain.errors import DomainError, NotFoundError
+from metering.operations.charges.examine_charges import ChargeExaminer
+from metering.operations.charges.write_corrections import write_corrections
+from metering.operations.steps.pause_collector import collector_paused
+from metering.operations.steps.require_events import require_events
+from metering.storage.accounts.accounts import UNASSIGNED_ID, next_account_id
+from metering.storage.charges.charged_events import ChargedEvent, charged_events
+from metering.storage.charges.rerate_runs import Cursor, RerateRun, all_runs, insert_run, move_run, run_with_id
+from metering.storage.engine.database import reading, writing
+from metering.storage.engine.errors import SumTooLargeError
+from metering.storage.prices.price_tables import load_tables, newest_table_id
+from metering.storage.usage.events import MAX_SUM
+from pricing.book import PriceBook
+
+CHUNK = 10_000
+
+
+class RerateResult(Struct, frozen=True):
+    """A run as it stands, and what the part of it that was done now came to: all of it, unless it was resumed."""
+
+    run: RerateRun
+    done_now: Examined
+
+
+def preview_rerate(engine: Engine, scope: RerateScope) -> Examined:
+    """Return what re-rating would change, reading one state of the database.
+
+    Raises DomainError for an empty period, EventsRetiredError for one of which events were retired.
+    """
+    scope.check()
+    found = Examined()
+    with collector_paused(), reading(engine) as connection:
+        require_events(connection, scope.start, scope.end, "re-rating")
+        examiner = ChargeExaminer(PriceBook(load_tables(connection)), scope)
+        cursor: Cursor | None = _before(scope)
+        while cursor is not None:
+            events, cursor = _chunk(connection, scope, cursor)
+            found.include(examiner.look(connection, events).examined)
+    return found
+
+
+def start_rerate(engine: Engine, scope: RerateScope, *, reason: str, now: int) -> RerateRun:
+    """Record a run, with the prices that are known now; ``continue_rerate`` does it.
+
+    Raises DomainError for an empty period and for an empty reason, EventsRetiredError as for the preview.
+    """
+    scope.check()
+    if not reason.strip():
+        raise DomainError("re-rating needs a reason: it stands on every charge that it writes")
+    with writing(engine) as connection:
+        require_events(connection, scope.start, scope.end, "re-rating")
+        run_id = insert_run(
+            connection, scope, _before(scope), reason=reason, newest_table_id=newest_table_id(connection), now=now
+        )
+        return _run(connection, run_id)
+
+
+def show_run(engine: Engine, run_id: int) -> RerateRun:
+    """Return a run as it stands. Raises NotFoundError."""
+    with reading(engine) as connection:
+        return _run(connection, run_id)
+
+
+def list_runs(engine: Engine) -> list[RerateRun]:
+    """Return every run, oldest first; one that was interrupted is not finished."""
+    with reading(engine) as connection:
+        return all_runs(connection)
+
+
+def continue_rerate(
+    engine: Engine, run_id: int, *, clock: Callable[[], int], on_progress: Callable[[RerateRun], None] | None = None
+) -> RerateResult:
+    """Do what is left of a run; of a finished one that is nothing. Raises NotFoundError.
+
+    ``on_progress`` is told the run after each chunk that was committed.
+    """
+    with reading(engine) as connection:
+        run = _run(connection, run_id)
+        tables = [table for table in load_tables(connection) if table.id <= run.newest_table_id]
+    examiner = ChargeExaminer(PriceBook(tables), run.scope)
+    done = Examined()
+    while run.finished_at is None:
+        with collector_paused(), writing(engine) as connection:
+            # The cursor is read under the write lock: another process may have been resuming the same run.
+            run = _run(connection, run_id)
+            if run.finished_at is None:
+                run = _step(connection, examiner, run, done, clock())
+        if on_progress is not None:
+            on_progress(run)
+    return RerateResult(run, done)
+
+
+def _step(connection: Connection, examiner: ChargeExaminer, run: RerateRun, done: Examined, now: int) -> RerateRun:
+    events, cursor = _chunk(connection, run.scope, run.cursor)
+    looked = examiner.look(connection, events)
+    write_corrections(connection, looked, run_id=run.id, reason=run.reason, now=now)
+    found, total = looked.examined, looked.examined.total
+    moved = replace(
+        run,
+        cursor=cursor or run.cursor,
+        events_examined=run.events_examined + found.events,
+        events_changed=run.events_changed + total.events,
+        events_kept=run.events_kept + found.kept,
+        before_nano=run.before_nano + total.before_nano,
+        after_nano=run.after_nano + total.after_nano,
+        finished_at=now if cursor is None else None,
+    )
+    if max(moved.before_nano, moved.after_nano) > MAX_SUM:
+        raise SumTooLargeError("what the run has re-rated would leave 64 bits in all; re-rate a shorter period or one account")
+    move_run(connection, moved)
+    done.include(found)
+    return moved
+
+
+def _chunk(connection: Connection, scope: RerateScope, cursor: Cursor) -> tuple[list[ChargedEvent], Cursor | None]:
+    """Return the events after the cursor, of one account, and the cursor after them; None: there are no more."""
+    events = charged_events(connection, cursor.account_id, cursor[1:], scope.end, CHUNK)
+    if len(events) == CHUNK:
+        last = events[-1]
+        return events, Cursor(cursor.account_id, last[1], last[0])
+    following = _account_after(connection, scope, cursor.account_id)
+    return events, None if following is None else _before(scope, following)
+
+
+def _before(scope: RerateScope, account_id: int = UNASSIGNED_ID) -> Cursor:
+    # An event of an account may have arrived unassigned, and then stands in the log there: that is looked at first.
+    return Cursor(account_id, scope.start, 0)
+
+
+def _account_after(connection: Connection, scope: RerateScope, account_id: int) -> int | None:
+    if scope.account_id is None:
+        return next_account_id(connection, account_id)
+    return scope.account_id if account_id < scope.account_id else None
+
+
+def _run(connection: Connection, run_id: int) -> RerateRun:
+    run = run_with_id(connection, run_id)
+    if run is None:
+        raise NotFoundError(f"there is no re-rating run {run_id}")
+    return run

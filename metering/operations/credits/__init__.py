@@ -1,0 +1,1 @@
+"""Grants, the ledger of credits, adjustments, and alerts about credits."""

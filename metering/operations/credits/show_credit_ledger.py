@@ -1,0 +1,127 @@
+"""Show the ledger of an account's credits, and what is left of them at an instant."""
+
+from typing import NamedTuple
+
+from msgspec import Struct
+from sqlalchemy import Connection, Engine
+
+from metering.domain.accounts.plan_history import PlanChange, plan_month
+from metering.domain.charges.spend import SpendQuery
+from metering.domain.credits.credit_ledger import EntryKind, KnownMonths, LedgerEntry
+from metering.domain.credits.credits import ANY_COMPUTE, INCLUDED, CreditGrant
+from metering.domain.instants import date_of, day_of, month_of, month_start
+from metering.domain.statements.account_books import AccountBooks
+from metering.domain.usage.events import BILLED_ROUTES
+from metering.operations.charges.sum_spend import sums_by_group
+from metering.operations.steps.find_account import find_account
+from metering.operations.steps.read_books import read_books
+from metering.storage.engine.database import reading
+from metering.storage.statements.credits import grants_of, ledger_of
+from pricing.plans import PlanCatalogue
+
+
+class LedgerRow(NamedTuple):
+    """A movement, and what it left of its grant, in nano-USD."""
+
+    entry: LedgerEntry
+    left_nano: int
+
+
+class GrantLeft(NamedTuple):
+    """What is left of a grant, in nano-USD."""
+
+    grant: CreditGrant
+    left_nano: int
+
+
+class CreditsAt(Struct, frozen=True):
+    """What credits an account could have used at an instant (microseconds UTC), in the order of burning.
+
+    ``is_upper_bound``: some of it can be spent where this service does not see it.
+    """
+
+    account: str
+    instant: int
+    grants: list[GrantLeft]
+    is_upper_bound: bool
+
+    @property
+    def left_nano(self) -> int:
+        """All that was left."""
+        return sum(each.left_nano for each in self.grants)
+
+
+def show_ledger(engine: Engine, account: str) -> list[LedgerRow]:
+    """Return every movement of an account's credits, in the order in which they were written. Raises NotFoundError."""
+    with reading(engine) as connection:
+        row = find_account(connection, account)
+        entries = ledger_of(connection, row.id, grants_of(connection, row.id))
+    left: dict[int, int] = {}
+    rows = []
+    for entry in entries:
+        left[entry.grant.id] = left.get(entry.grant.id, 0) + entry.amount_nano
+        rows.append(LedgerRow(entry, left[entry.grant.id]))
+    return rows
+
+
+def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalogue) -> CreditsAt:
+    """Return what was left at an instant, judged by when usage happened and not by when it was known or a month was closed.
+
+    Raises NotFoundError.
+    """
+    with reading(engine) as connection:
+        row = find_account(connection, account)
+        books = read_books(connection, row.id)
+        so_far = _used_in_month(connection, row.id, instant)
+    month = month_of(instant)
+    usage = {each: amount for each, amount in books.usage_by_origin().items() if each < month}
+    usage[month] = so_far + sum(
+        each.amount_nano for each in books.adjustments if each.origin_month == month and each.recorded_at <= instant
+    )
+    grants = _granted_by(books, instant)
+    first, known = books.known_months(month, catalogue)
+    included = books.included(month, plan_month(_said_by(books, instant), month, catalogue))
+    of_months = {**known.included, month: included} if included is not None else known.included
+    burned = KnownMonths(usage=usage, included=of_months, elsewhere=books.elsewhere, grants=grants).burn(first, month)
+    used: dict[int, int] = {}
+    for each in burned:
+        for item in each.applied:
+            if item.grant.kind != INCLUDED:
+                used[item.grant.id] = used.get(item.grant.id, 0) + item.amount_nano
+    found = [GrantLeft(included, burned[-1].included_left_nano)] if included is not None else []
+    found += [
+        GrantLeft(grant, grant.amount_nano - grant.voided_nano - used.get(grant.id, 0))
+        for grant in grants
+        if grant.expires_at is None or grant.expires_at > instant
+    ]
+    found = sorted((each for each in found if each.left_nano), key=lambda each: each.grant.burn_order)
+    return CreditsAt(row.name, instant, found, any(each.grant.scope == ANY_COMPUTE for each in found))
+
+
+def _used_in_month(connection: Connection, account_id: int, instant: int) -> int:
+    """Return the billable usage from the beginning of the instant's month until it, nano-USD."""
+    start = month_start(month_of(instant))
+    if start == instant:
+        return 0
+    filters = {"billable": ("true",), "route": tuple(sorted(BILLED_ROUTES))}
+    query = SpendQuery(start, instant, account_id=account_id, filters=filters)
+    return sum(sums[-1] for sums in sums_by_group(connection, query).values())
+
+
+def _granted_by(books: AccountBooks, instant: int) -> list[CreditGrant]:
+    """Return the lasting grants that were given by an instant, with what was taken back of each by then."""
+    voided: dict[int, int] = {}
+    for entry in books.entries:
+        if entry.kind is EntryKind.VOID and entry.recorded_at <= instant:
+            voided[entry.grant.id] = voided.get(entry.grant.id, 0) - entry.amount_nano
+    return [
+        grant.with_voided(voided.get(grant.id, 0))
+        for grant in books.grants
+        if grant.kind != INCLUDED and grant.granted_at <= instant
+    ]
+
+
+def _said_by(books: AccountBooks, instant: int) -> list[PlanChange]:
+    """Return the plan changes that had taken effect by an instant."""
+    today = date_of(day_of(instant))
+    return [change for change in books.plan_changes if change.effective <= today]

@@ -1,0 +1,1 @@
+"""Price tables, syncs, discounts and model names."""

@@ -1,0 +1,61 @@
+"""Import a price list that other people keep: LiteLLM's map, or the lists in the package genai-prices.
+
+Such a list stands below one's own prices and the router's, where its reader puts it. A version that says nothing new at its
+instant is not recorded, so that importing the same list every day does not make a version a day; what the list says under
+another name or in another layer, such as what the router answered, says nothing about that.
+"""
+
+from dataclasses import replace
+
+from msgspec import Struct
+from sqlalchemy import Engine
+
+from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced
+from metering.operations.prices.expand_discounts import expand_discounts
+from metering.storage.engine.database import writing
+from metering.storage.prices.price_tables import ids_of_sources, load_tables, record_tables
+from pricing.changes import prices_in_force, prices_of
+from pricing.sources.source_report import LeftOut, SourceReport
+from pricing.tables import Layer, PriceTable, TableKind, key_of
+
+
+class ListImported(Struct, frozen=True):
+    """Ids of the versions that were new, of those in which discounts follow them, what the source says and was not taken, and
+    what was charged (None: not asked).
+    """
+
+    table_ids: list[int]
+    discount_ids: list[int]
+    left_out: tuple[LeftOut, ...]
+    rated: RateResult | None
+
+
+def import_price_list(engine: Engine, report: SourceReport, *, rate: bool, now: int) -> ListImported:
+    """Record what a source says, all of it or nothing; with ``rate``, charge the usage that waited for a price."""
+    with writing(engine) as connection:
+        known = load_tables(connection, ids_of_sources(connection, {table.source for table in report.tables}))
+        fresh: list[PriceTable] = []
+        for table in report.tables:
+            alike = [other for other in (*known, *fresh) if _list_of(other) == _list_of(table)]
+            if _says_something_new(table, alike):
+                fresh.append(replace(table, recorded_at=now))
+        table_ids = record_tables(connection, fresh, now=now)
+        discount_ids = expand_discounts(connection, table_ids, now=now)
+    return ListImported(table_ids, discount_ids, report.left_out, rate_unpriced(engine, now=now) if rate else None)
+
+
+def _list_of(table: PriceTable) -> tuple[str, Layer, str, int | None]:
+    return table.source, table.layer, table.route, table.account_id
+
+
+def _says_something_new(table: PriceTable, known: list[PriceTable]) -> bool:
+    """Whether a price that the table lists, withdraws or leaves out is another one at its instant than without the table."""
+    in_force = prices_in_force(known, table.source, table.effective_from, route=table.route)
+    listed = prices_of(table.rates)
+    if any(in_force.get(key) != price for key, price in listed.items()):
+        return True
+    keys = {key_of(rate) for rate in table.rates}
+    return any(
+        (key[:3] in table.withdrawn or table.kind is TableKind.SNAPSHOT) if key[:3] not in keys else key not in listed
+        for key in in_force
+    )

@@ -1,0 +1,1 @@
+"""Invoices: importing them, comparing them with metered usage, explaining and settling variances."""

@@ -1,0 +1,43 @@
+"""Open the service: the database, what events are priced with, and the clock, made once and passed to the edges."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+from sqlalchemy import Engine
+
+from metering.operations.service.settings import Settings
+from metering.operations.upkeep.upgrade_database import upgrade_database
+from metering.operations.usage.ingest import Ingester
+from metering.outbound.answers import Fetch, offline
+from metering.storage.engine.database import open_database
+from metering.storage.engine.schema_revision import is_empty, require_current_schema
+from pricing.bundled import bundled_plans
+from pricing.plans import PlanCatalogue
+
+
+class Service(Struct, frozen=True):
+    """What every edge works with. ``clock`` gives microseconds since 1970, UTC; ``fetch`` asks the world, or nobody."""
+
+    engine: Engine
+    ingester: Ingester
+    catalogue: PlanCatalogue
+    settings: Settings
+    clock: Callable[[], int]
+    fetch: Fetch = offline
+
+
+def open_service(settings: Settings, clock: Callable[[], int], *, create: bool, fetch: Fetch = offline) -> Service:
+    """Open the database; with ``create``, a database that does not exist yet is made.
+
+    Raises SchemaOutOfDateError for one that another release made, DatabaseUrlError for a URL that can not be used.
+    """
+    engine = open_database(settings.database_url)
+    try:
+        if create and is_empty(engine):
+            upgrade_database(engine, now=clock())
+        else:
+            require_current_schema(engine)
+    except BaseException:
+        engine.dispose()  # nobody else can: a server would keep its session
+        raise
+    return Service(engine, Ingester(engine, settings.ingest, clock), bundled_plans(), settings, clock, fetch)

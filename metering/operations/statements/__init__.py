@@ -1,0 +1,1 @@
+"""Statements: showing, closing and exporting them."""

@@ -1,0 +1,156 @@
+"""Export many statements as one archive: all months of an account, or all accounts of a month.
+
+All of them are of one state of the database, one after the other, so that memory stays flat. ``index.csv`` lists the files with
+what each statement comes to; the same statements are the same bytes.
+"""
+
+import hashlib
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
+
+from sqlalchemy import Connection, Engine
+
+from metering.domain.errors import NotFoundError
+from metering.domain.instants import format_month
+from metering.domain.statements.statements import Statement
+from metering.exports.csv_text import Cell, csv_chunks, inert
+from metering.exports.formats import ExportFormat
+from metering.exports.statement_csv import CURRENCY
+from metering.operations.statements.export_statement import ExportedFile, Unchanged, detail_of, file_name, is_known
+from metering.operations.steps.find_account import find_account
+from metering.operations.steps.read_books import statement_of_account
+from metering.storage.accounts.accounts import AccountRow, accounts_by_name
+from metering.storage.charges.usage import months_with_usage
+from metering.storage.engine.database import reading
+from metering.storage.statements.statements import closed_months
+from pricing.money import PICO_PER_CENT, format_cents
+from pricing.plans import PlanCatalogue
+
+INDEX = "index.csv"
+INDEX_COLUMNS = (
+    "schema_version", "file", "account", "billing_month", "status", "total_usd", "currency", "digest", "bytes", "sha256",
+)  # fmt: skip
+INDEX_SCHEMA_VERSION = 1
+
+_IN_MEMORY_BYTES = 1 << 20
+_READ_BYTES = 1 << 16
+_PACKED = ("pdf", "xlsx")  # they are compressed already
+_LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveScope:
+    """Whose statements (None: everybody's), of which month (None: every month), and in which forms."""
+
+    account: str | None
+    month: int | None
+    formats: Sequence[ExportFormat]
+
+
+def export_archive(
+    engine: Engine, scope: ArchiveScope, catalogue: PlanCatalogue, *, known: frozenset[str] = frozenset()
+) -> ExportedFile | Unchanged:
+    """Return the archive, or Unchanged where its tag is ``known``.
+
+    Raises NotFoundError for an account that does not exist and where there is no statement, and ExportSumError.
+    """
+    content: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - it is handed on
+    try:
+        with reading(engine) as connection, zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+            _fill(archive, connection, scope, catalogue)
+    except BaseException:
+        content.close()
+        raise
+    tag, size = _digest(content)
+    if is_known(tag, known):
+        content.close()
+        return Unchanged(tag)
+    named = [scope.account or "all-accounts", "all-months" if scope.month is None else format_month(scope.month)]
+    return ExportedFile(f"statements-{'-'.join(named)}.zip", "application/zip", size, tag, content)
+
+
+def _fill(archive: zipfile.ZipFile, connection: Connection, scope: ArchiveScope, catalogue: PlanCatalogue) -> None:
+    """Write the files, then the index of them."""
+    index: list[tuple[Cell, ...]] = []
+    taken: set[str] = {INDEX}
+    for account, month in _statements(connection, scope):
+        statement = statement_of_account(connection, account, month, catalogue)
+        for wanted in scope.formats:
+            name = _free_name(statement, wanted, taken)
+            chunks = wanted.chunks(detail_of(connection, account, statement, by_day=wanted.by_day))
+            size, digest = _write(archive, name, chunks, packed=wanted.suffix in _PACKED)
+            index.append(_index_row(statement, name, size, digest))
+    if not index:
+        raise NotFoundError(f"there is no statement {_of_what(scope)}")
+    _write(archive, INDEX, csv_chunks(INDEX_COLUMNS, index))
+
+
+def _index_row(statement: Statement, name: str, size: int, digest: str) -> tuple[Cell, ...]:
+    return (
+        INDEX_SCHEMA_VERSION,
+        inert(name),
+        inert(statement.account),
+        format_month(statement.month),
+        statement.status,
+        format_cents(statement.total_cents * PICO_PER_CENT),
+        CURRENCY,
+        statement.digest,
+        size,
+        digest,
+    )
+
+
+def _statements(connection: Connection, scope: ArchiveScope) -> Iterator[tuple[AccountRow, int]]:
+    """Yield the statements by account name and month."""
+    rows = accounts_by_name(connection) if scope.account is None else [find_account(connection, scope.account)]
+    months: dict[int, set[int]] = {}
+    for account_id, month in months_with_usage(connection, None if scope.account is None else rows[0].id):
+        months.setdefault(account_id, set()).add(month)
+    for row in rows:
+        every = months.get(row.id, set()) | closed_months(connection, row.id).keys()
+        yield from ((row, month) for month in sorted(every) if scope.month in (None, month))
+
+
+def _write(archive: zipfile.ZipFile, name: str, chunks: Iterator[bytes], *, packed: bool = False) -> tuple[int, str]:
+    """Write a file of the archive; return its size and digest. Its date says nothing: the same content is the same archive."""
+    entry = zipfile.ZipInfo(name)
+    entry.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    digest, size = hashlib.sha256(), 0
+    with archive.open(entry, "w") as file:
+        for chunk in chunks:
+            file.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+    return size, digest.hexdigest()
+
+
+def _free_name(statement: Statement, wanted: ExportFormat, taken: set[str]) -> str:
+    """Return a name that is safe to unpack anywhere, and not that of another file: accounts may be called anything."""
+    plain = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in statement.account)
+    folder = plain.strip(".")[:_LONGEST_NAME] or "_"
+    name = f"{folder}/{file_name(folder, statement.month, wanted)}"
+    number = 1
+    while name.casefold() in taken:
+        number += 1
+        name = f"{folder}_{number}/{file_name(f'{folder}_{number}', statement.month, wanted)}"
+    taken.add(name.casefold())
+    return name
+
+
+def _digest(content: SpooledTemporaryFile[bytes]) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    content.seek(0)
+    while piece := content.read(_READ_BYTES):
+        digest.update(piece)
+        size += len(piece)
+    content.seek(0)
+    return digest.hexdigest()[:32], size
+
+
+def _of_what(scope: ArchiveScope) -> str:
+    account = "" if scope.account is None else f" of {scope.account[:80]!r}"
+    month = "" if scope.month is None else f" of {format_month(scope.month)}"
+    return f"{account}{month}".strip() or "at all"

@@ -1,0 +1,1 @@
+"""Verification, retention, migrations, readiness and monitoring."""

@@ -1,0 +1,125 @@
+"""What must hold for every entry of the ledger: its amount follows from its grade, a reversal undoes exactly one entry."""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Connection
+
+from metering.domain.usage.events import PriceGrade
+from metering.domain.violations import Violation
+from metering.operations.upkeep.check_billing_months import entry_is_billed_in_time
+from metering.operations.upkeep.check_events import CHUNK, over_events
+from metering.operations.upkeep.check_sums import Step
+from metering.storage.accounts.accounts import UNASSIGNED_ID
+from metering.storage.charges.charges import Entry, first_entry, later_entries
+from metering.storage.charges.event_quantities import quantities_of
+from metering.storage.prices.price_tables import load_tables
+from metering.storage.statements.closed_months import closed_through_by_account
+from metering.storage.usage.assigned_events import AssignedEvent, assigned_among
+from metering.storage.usage.event_rows import EventRow, details_of, events_with_charges
+from metering.storage.usage.series import series_by_id
+from pricing.book import PriceBook
+from pricing.errors import ChargeTooLargeError
+from pricing.rating import charge
+
+
+def first_charges_follow_their_grades(connection: Connection, step: Step) -> Iterator[Violation]:
+    """Every first charge is what its grade says: quantities x rate, the reported cost, or nothing."""
+    book = PriceBook(load_tables(connection))
+
+    def follow(_: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:
+        for row in rows:
+            yield from _follows_its_grade(row, first_entry(row), book)
+
+    return over_events(connection, step, follow)
+
+
+def later_charges_undo_and_replace(connection: Connection, step: Step) -> Iterator[Violation]:
+    """Later charges of an event come in pairs: a reversal of exactly the newest entry, then a replacement in the same month.
+
+    So the sum of an event's entries is its newest entry. Replacements are what their grade says, as first charges are. An
+    event that was assigned moves to its account with one pair, whose months are each account's own; one that its account had
+    counted before ends with a reversal.
+    """
+    book = PriceBook(load_tables(connection))
+    closed = closed_through_by_account(connection)
+    done = after = 0
+    while rows := events_with_charges(connection, after=after, limit=CHUNK):
+        later = later_entries(connection, [row.id for row in rows])
+        summed_in = series_by_id(connection, {entry.series_id for found in later.values() for entry in found})
+        assigned = assigned_among(connection, [row.id for row in rows if row.account_id == UNASSIGNED_ID])
+        for row in rows:
+            owners = [summed_in[entry.series_id].account_id for entry in later[row.id]]
+            yield from _undo_and_replace(row, later[row.id], owners, assigned.get(row.id))
+            yield from _stays_with_its_account(row, owners, assigned.get(row.id))
+            for entry, account_id in zip(later[row.id], owners, strict=True):
+                yield from _follows_its_grade(row, entry, book)
+                yield from entry_is_billed_in_time(row, entry, closed.get(account_id))
+        after = rows[-1].id
+        done += len(rows)
+        step(done, done)
+
+
+def _undo_and_replace(
+    row: EventRow, later: Sequence[Entry], owners: Sequence[int], assigned: AssignedEvent | None
+) -> Iterator[Violation]:
+    newest = first_entry(row)
+    reversed_by: Entry | None = None
+    for position, entry in enumerate(later):
+        if reversed_by is None:
+            # A reversal is billed where it was written: in the month of what it takes back, or later.
+            if entry._replace(billing_month=newest.billing_month) != newest.reversed():
+                message = f"a later charge of event {row.id} does not take back exactly the entry before it"
+                yield _violation("reversal_differs", row, _in_words(newest.reversed()), _in_words(entry), message)
+            reversed_by = entry
+        else:
+            if entry.sign != 1:
+                message = f"an entry of event {row.id} is taken back twice"
+                yield _violation("reversed_twice", row, "a replacement", "a reversal", message)
+            if entry.billing_month != reversed_by.billing_month and owners[position] == owners[position - 1]:
+                message = f"a later charge of event {row.id} is billed in another month than what it replaces is taken back in"
+                yield _violation("moved_month", row, str(reversed_by.billing_month), str(entry.billing_month), message)
+            newest, reversed_by = entry, None
+    if reversed_by is not None and (assigned is None or assigned.is_counted):
+        message = f"a charge of event {row.id} was taken back and nothing put in its place"
+        yield _violation("not_replaced", row, "a replacement", "none", message)
+
+
+def _follows_its_grade(row: EventRow, entry: Entry, book: PriceBook) -> Iterator[Violation]:
+    expected = _amount(row, entry, book)
+    got = entry.amount_nano * entry.sign
+    if expected != got:
+        grade = PriceGrade(entry.price_grade).name.lower()
+        message = f"a charge of event {row.id} is not what its grade ({grade}) makes of it (nano-USD)"
+        yield _violation("charge_differs", row, "no charge" if expected is None else str(expected), str(got), message)
+
+
+def _in_words(entry: Entry) -> str:
+    told = {**entry._asdict(), "price_grade": PriceGrade(entry.price_grade).name.lower(), "rate_id": entry.rate_id or "none"}
+    return ", ".join(f"{name} {value}" for name, value in told.items())
+
+
+def _amount(row: EventRow, entry: Entry, book: PriceBook) -> int | None:
+    """Return nano-USD as the grade says; None where the rate makes no charge."""
+    if entry.rate_id is not None:
+        try:
+            rated = charge(quantities_of(row), book.rate(entry.rate_id))
+        except ChargeTooLargeError as error:
+            return error.amount_nano  # stored before there was the bound that holds now
+        except KeyError:
+            return None
+        return None if rated is None else rated.amount_nano
+    if entry.price_grade == PriceGrade.REPORTED:
+        return details_of(row).get("reported_cost_nano")
+    return 0
+
+
+def _stays_with_its_account(row: EventRow, owners: Sequence[int], assigned: AssignedEvent | None) -> Iterator[Violation]:
+    """An event's entries are its account's; once it was assigned, those from the replacement on are that account's."""
+    moved = next((at for at, owner in enumerate(owners) if owner != row.account_id), len(owners))
+    for owner in sorted({*owners[moved:]} - ({assigned.account_id} if assigned is not None and assigned.is_counted else set())):
+        message = f"a charge of event {row.id} moved from an account to another; only unassigned events can be assigned, once"
+        yield _violation("account_differs", row, str(row.account_id), str(owner), message)
+
+
+def _violation(code: str, row: EventRow, expected: str, got: str, message: str) -> Violation:
+    return Violation(code, f"event {row.id}", expected, got, message)

@@ -1,0 +1,65 @@
+"""An event counts once: identities, events and copies belong together, one to one.
+
+An event that was assigned has a second identity, under its account, unless the account had counted its record before.
+"""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
+
+from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, stored_under
+from metering.domain.violations import Violation
+from metering.operations.upkeep.check_events import CHUNK
+from metering.storage.usage.assigned_events import assigned_among, count_second_identities
+from metering.storage.usage.copies import copies_after, count_identities, unheld_identities
+from metering.storage.usage.events import stored_identities
+from metering.storage.usage.retired_months import identities_of_retired
+
+MAX_SHOWN = 100
+
+
+def every_copy_has_its_identity(connection: Connection) -> Iterator[Violation]:
+    """Under a copy's identity stands this copy; it is of an event of the same account, another source, the same hour."""
+    after = 0
+    while rows := copies_after(connection, after=after, limit=CHUNK):
+        identities = {row.id: stored_under(row.source, row.external_id, row.account_id) for row in rows}
+        stored = stored_identities(connection, sorted(identities.values()))
+        assigned = assigned_among(connection, sorted({row.copy_of for row in rows}))
+        for row in rows:
+            holder = stored.get(identities[row.id])
+            if holder is None or holder.event_id != row.id:
+                got = "none" if holder is None else f"event {holder.event_id}"
+                message = f"the identity of copy {row.id} is not its own: it could be counted"
+                yield Violation("identity_missing", f"copy {row.id}", f"copy {row.id}", got, message)
+            apart = abs(row.event_time - row.original_time)
+            owners = {row.original_account}
+            if row.copy_of in assigned:
+                owners.add(assigned[row.copy_of].account_id)
+            if row.account_id not in owners or row.source_id == row.original_source or apart > CLAIM_WINDOW_MICROS:
+                expected = "the same account, another source, within an hour"
+                got = f"accounts {row.original_account} and {row.account_id}, {apart // 1_000_000} s apart"
+                message = f"copy {row.id} can not be a copy of event {row.copy_of}: it should have been counted"
+                yield Violation("not_a_copy", f"copy {row.id}", expected, got, message)
+        after = rows[-1].id
+
+
+def every_identity_is_held(connection: Connection) -> Iterator[Violation]:
+    """There are as many identities as events and copies, stored or retired, and second ones of events that were assigned.
+
+    One of neither would swallow an event.
+    """
+    identities, held = count_identities(connection)
+    retired, second = identities_of_retired(connection), count_second_identities(connection)
+    expected = held + retired + second
+    if identities == expected:
+        return
+    message = (
+        f"{identities} identities for {held} events and copies, {retired} that were retired and {second} that were assigned"
+    )
+    yield Violation("identities_differ", "event_identities", str(expected), str(identities), message)
+    if retired:
+        return  # which of them are lost and which retired, the identities do not tell
+    for identity, event_id in unheld_identities(connection, limit=MAX_SHOWN):
+        where = f"identity {identity.hex()}"
+        message = f"an identity names event {event_id}, which is neither an event nor a copy: its event was lost"
+        yield Violation("identity_unheld", where, f"event {event_id}", "none", message)

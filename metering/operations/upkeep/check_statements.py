@@ -1,0 +1,138 @@
+"""Closed statements are what the facts make of them, to the last line, and add up; the ledger of credits is never overdrawn.
+
+A statement is computed again from the charges billed in its month, the adjustments, the credit entries there were, and the
+terms of the plan as they were then. How lines are described is not compared: words may change from one release to the next.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import msgspec
+from msgspec.structs import replace
+from sqlalchemy import Connection
+
+from metering.domain.credits.credit_ledger import EntryKind
+from metering.domain.instants import format_month, next_month
+from metering.domain.statements.account_books import AccountBooks, closed_month
+from metering.domain.statements.statement_record import (
+    StatementRecord,
+    canonical_form,
+    digest_of,
+    plan_of,
+    read_record,
+    record_of,
+    without_words,
+)
+from metering.domain.statements.statements import Flag, LineKind
+from metering.domain.violations import Violation
+from metering.operations.steps.read_books import drafted, read_books
+from metering.operations.upkeep.check_sums import Step
+from metering.storage.accounts.accounts import AccountRow, account_with_id
+from metering.storage.statements.closed_months import closed_through_by_account
+from metering.storage.statements.credits import accounts_with_grants, grants_of, ledger_of
+from metering.storage.statements.statements import ClosedStatement, accounts_with_statements, statements_of
+from metering.storage.usage.retired_months import retired_events
+from pricing.money import PICO_PER_CENT, PICO_PER_USD, parse_usd
+
+
+def statements_are_what_was_closed(connection: Connection, step: Step) -> Iterator[Violation]:
+    """Every closed statement has its digest, adds up, and is what the facts make of it; months are closed in their order."""
+    marks = closed_through_by_account(connection)
+    accounts = sorted({*marks, *accounts_with_statements(connection)})
+    for done, account_id in enumerate(accounts):
+        stored = statements_of(connection, account_id)
+        yield from _in_order(account_id, stored, marks.get(account_id))
+        account = account_with_id(connection, account_id)
+        books = read_books(connection, account_id)
+        carried = 0
+        for closed in stored:
+            if account is not None:
+                yield from _is_what_was_closed(connection, account, books, closed, carried)
+            carried = closed.carried_cents
+        step(done + 1, len(accounts))
+
+
+def ledger_is_never_overdrawn(connection: Connection) -> Iterator[Violation]:
+    """Every grant is given once, in full, and nothing ever takes more of it than is left."""
+    for account_id in accounts_with_grants(connection):
+        grants = grants_of(connection, account_id)
+        left: defaultdict[int, int] = defaultdict(int)
+        given: defaultdict[int, int] = defaultdict(int)
+        for entry in ledger_of(connection, account_id, grants):
+            left[entry.grant.id] += entry.amount_nano
+            if entry.kind is EntryKind.GRANT:
+                given[entry.grant.id] += entry.amount_nano
+            if left[entry.grant.id] < 0:
+                message = f"credit entry {entry.id} takes more of grant {entry.grant.id} than is left"
+                yield Violation("credits_overdrawn", f"entry {entry.id}", "0 or more", str(left[entry.grant.id]), message)
+        for grant in grants:
+            if given[grant.id] != grant.amount_nano:
+                message = f"the ledger does not give grant {grant.id} what was granted (nano-USD)"
+                yield Violation("grant_differs", f"grant {grant.id}", str(grant.amount_nano), str(given[grant.id]), message)
+
+
+def _in_order(account_id: int, stored: Sequence[ClosedStatement], closed_through: int | None) -> Iterator[Violation]:
+    where = f"account {account_id}"
+    for before, closed in pairwise(stored):
+        if closed.month != next_month(before.month):
+            expected, got = format_month(next_month(before.month)), format_month(closed.month)
+            yield Violation("statement_missing", where, expected, got, f"a closed month of {where} has no statement")
+    last = stored[-1].month if stored else None
+    if last != closed_through:
+        message = f"{where} is not closed through the month of its last statement"
+        expected, got = ("none" if month is None else format_month(month) for month in (last, closed_through))
+        yield Violation("closed_through_differs", where, expected, got, message)
+
+
+def _is_what_was_closed(
+    connection: Connection, account: AccountRow, books: AccountBooks, closed: ClosedStatement, carried_in: int
+) -> Iterator[Violation]:
+    where = f"account {account.id}, {format_month(closed.month)}"
+    digest = digest_of(closed.content.encode())
+    if digest != closed.digest:
+        yield Violation("statement_digest_differs", where, closed.digest, digest, f"the statement of {where} was changed")
+    try:
+        record = read_record(closed.content.encode())
+        again = closed_month(books, closed.month, plan_of(record), last_entry=closed.last_entry_id, carried_in_cents=carried_in)
+        recomputed = record_of(drafted(connection, account, again), closed.closed_at)
+    except (msgspec.MsgspecError, ValueError, KeyError) as error:
+        yield Violation("statement_unreadable", where, "a statement", str(error), f"the statement of {where} can not be read")
+        return
+    yield from _adds_up(where, record)
+    kept = (closed.total_cents, closed.carried_cents)
+    if kept != (record.total_cents, record.carried_out_cents):
+        message = f"the row of the statement of {where} has other totals than its content"
+        yield Violation("statement_differs", where, f"{record.total_cents}, {record.carried_out_cents}", str(kept), message)
+    kept_figures, figures = without_words(record), without_words(recomputed)
+    if any(month < closed.month for month in retired_events(connection)):
+        # Which usage was still without a price then is told by charges, and those left with their events.
+        kept_figures, figures = _without_unpriced(kept_figures), _without_unpriced(figures)
+    yield from _differences(where, kept_figures, figures)
+
+
+def _without_unpriced(record: StatementRecord) -> StatementRecord:
+    return replace(record, unpriced=[], flags=[flag for flag in record.flags if flag != Flag.UNPRICED_USAGE])
+
+
+def _adds_up(where: str, record: StatementRecord) -> Iterator[Violation]:
+    """The lines before the total add up to it, and it is what is owed: no less than nothing."""
+    amounts = [parse_usd(line.amount_usd, unit_per_usd=PICO_PER_USD) for line in record.lines if line.amount_usd is not None]
+    *parts, total = amounts or [0]
+    if sum(parts) != total or total != record.total_cents * PICO_PER_CENT or record.lines[-1].kind != LineKind.TOTAL:
+        message = f"the lines of the statement of {where} do not add up to its total (pico-USD)"
+        yield Violation("statement_does_not_add_up", where, str(sum(parts)), str(total), message)
+
+
+def _differences(where: str, kept: StatementRecord, recomputed: StatementRecord) -> Iterator[Violation]:
+    if canonical_form(kept) == canonical_form(recomputed):
+        return
+    for name in StatementRecord.__struct_fields__:
+        got, expected = getattr(kept, name), getattr(recomputed, name)
+        if got != expected:
+            message = f"the statement of {where} has other {name.replace('_', ' ')} than the facts that it is made of"
+            yield Violation("statement_differs", where, _told(expected), _told(got), message)
+
+
+def _told(value: object) -> str:
+    return msgspec.json.encode(value, order="sorted").decode()[:500]

@@ -1,0 +1,109 @@
+"""Sums agree: rollups are sums of the ledger, and spend answers are sums of events with their charges.
+
+Both are compared in slices of time, so that memory stays bounded and an index leads to each slice.
+"""
+
+from collections.abc import Callable, Iterator
+from operator import add
+from typing import Any
+
+from sqlalchemy import Connection
+
+from metering.domain.charges.spend import SpendQuery
+from metering.domain.instants import date_of, first_day, format_month, month_of_day, month_start, next_month
+from metering.domain.violations import Violation
+from metering.operations.charges.sum_spend import sums_by_group
+from metering.storage.charges.ledger import (
+    KEY_COLUMNS,
+    MONTH_KEY_COLUMNS,
+    SUM_COLUMNS,
+    days_with_entries,
+    entry_sums_by_account,
+    ledger_sums,
+    month_sums,
+    month_sums_of_days,
+    months_with_rollups,
+    rollup_sums,
+)
+from metering.storage.usage.retired_months import retired_days, retired_sums, retired_sums_by_account
+
+Step = Callable[[int, int], None]
+"""Told how much of a check is done, of how much."""
+
+
+def rollups_are_the_ledger(connection: Connection, step: Step) -> Iterator[Violation]:
+    """Every rollup is the sum of the ledger's entries under its key, in every column, and no sum is without a rollup.
+
+    What left the log with a retired month counts as it was when it left.
+    """
+    days = sorted({*days_with_entries(connection), *retired_days(connection)})
+    for done, day in enumerate(days):
+        yield from rollups_of_day_are_the_ledger(connection, day)
+        step(done + 1, len(days))
+
+
+def rollups_of_day_are_the_ledger(connection: Connection, day: int) -> Iterator[Violation]:
+    """The same of one day (since 1970)."""
+    stored = rollup_sums(connection, day)
+    recomputed = ledger_sums(connection, day)
+    for key, sums in retired_sums(connection, day).items():
+        recomputed[key] = tuple(map(add, sums, recomputed.get(key, _NOTHING)))
+    for key in sorted(stored.keys() | recomputed.keys()):
+        yield from _differences(key, recomputed.get(key, _NOTHING), stored.get(key, _NOTHING))
+
+
+def months_are_their_days(connection: Connection, step: Step) -> Iterator[Violation]:
+    """Every rollup by month is the sum of the rollups by day under its key, and no sum is without one."""
+    months = months_with_rollups(connection)
+    for done, month in enumerate(months):
+        stored, recomputed = month_sums(connection, month), month_sums_of_days(connection, month)
+        for key in sorted(stored.keys() | recomputed.keys()):
+            expected, got = recomputed.get(key, _NOTHING), stored.get(key, _NOTHING)
+            if expected != got:
+                where = ", ".join(f"{column} {value}" for column, value in zip(MONTH_KEY_COLUMNS, key, strict=True))
+                message = f"the rollup of a series in {format_month(month)} is not the sum of its days"
+                yield Violation("month_rollup_differs", where, *_where_they_differ(expected, got), message)
+        step(done + 1, len(months))
+
+
+def spend_is_the_events(connection: Connection, step: Step) -> Iterator[Violation]:
+    """What a spend question answers for an account and month, by event time, is what its events and charges come to."""
+    months = sorted({month_of_day(day) for day in days_with_entries(connection)})
+    for done, month in enumerate(months):
+        start, end = month_start(month), month_start(next_month(month))
+        answered = {
+            group[0]: (sums[0], sums[-1])
+            for (_, group), sums in sums_by_group(connection, SpendQuery(start, end, group_by=("account",))).items()
+        }
+        facts = entry_sums_by_account(connection, start, end)
+        for account_id, sums in retired_sums_by_account(connection, first_day(month), first_day(next_month(month))).items():
+            before = facts.get(account_id, (0, 0))
+            facts[account_id] = before[0] + sums[0], before[1] + sums[1]
+        for account_id in sorted(answered.keys() | facts.keys()):
+            expected, got = facts.get(account_id, (0, 0)), answered.get(account_id, (0, 0))
+            if expected != got:
+                where = f"account {account_id}, {format_month(month)}"
+                message = f"spend of {where} is not the sum of its events"
+                told = [f"events {events}, amount_nano {amount_nano}" for events, amount_nano in (expected, got)]
+                yield Violation("spend_differs", where, told[0], told[1], message)
+        step(done + 1, len(months))
+
+
+_NOTHING = (0,) * len(SUM_COLUMNS)
+
+
+def _where_they_differ(expected: tuple[int, ...], got: tuple[int, ...]) -> tuple[str, str]:
+    """Return two sums in words, as far as they are not the same."""
+    other = [at for at, name in enumerate(SUM_COLUMNS) if expected[at] != got[at]]
+    first, second = (", ".join(f"{SUM_COLUMNS[at]} {sums[at]}" for at in other) for sums in (expected, got))
+    return first, second
+
+
+def _differences(key: tuple[Any, ...], recomputed: tuple[int, ...], stored: tuple[int, ...]) -> Iterator[Violation]:
+    for name, expected, got in zip(SUM_COLUMNS, recomputed, stored, strict=True):
+        if expected != got:
+            told = dict(zip(KEY_COLUMNS, key, strict=True))
+            day = date_of(told["event_day"])
+            where = ", ".join(f"{column} {value}" for column, value in told.items())
+            message = f"the rollup of series {told['series_id']} on {day} has another {name} than its events add up to"
+            yield Violation("rollup_differs", where, str(expected), str(got), message)

@@ -1,0 +1,26 @@
+"""Bring a database to this release: its schema, then the prices that the release carries."""
+
+from importlib import import_module
+
+from sqlalchemy import Engine
+
+from metering.operations.prices.expand_discounts import expand_discounts
+from metering.operations.steps.ensure_partitions import ensure_partitions
+from metering.storage.engine.database import writing
+from metering.storage.prices.price_tables import digests_by_id, record_tables
+from pricing.bundled import bundled_tables
+
+
+def upgrade_database(engine: Engine, *, now: int) -> int:
+    """Migrate to the newest schema and record the bundled price tables; return how many tables were new.
+
+    What a release carries is recorded once: where somebody corrected it since, the correction stands.
+    """
+    import_module("metering.storage.engine.migrate").upgrade(engine)  # Alembic is slow to import, and seldom needed
+    ensure_partitions(engine, now=now)
+    with writing(engine) as connection:
+        known = set(digests_by_id(connection).values())
+        fresh = [table for table in bundled_tables() if table.digest not in known]
+        table_ids = record_tables(connection, fresh, now=now)
+        expand_discounts(connection, table_ids, now=now)
+        return len(table_ids)

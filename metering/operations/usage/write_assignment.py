@@ -1,0 +1,62 @@
+"""Writing whose events of ``unassigned`` are by now: a reversal there, a replacement in the account's series.
+
+Where the account had counted the request before, there is a reversal and no replacement. The reversal is billed where nobody
+is: ``unassigned`` has no statements. The replacement is billed in the event's month, or in the account's first open one.
+"""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection
+
+from metering.domain.instants import MICROS_PER_DAY
+from metering.domain.usage.charging import is_billable
+from metering.domain.usage.events import PriceGrade
+from metering.operations.steps.add_to_sums import add_to_sums
+from metering.operations.steps.roll_up import RollupDeltas
+from metering.operations.usage.count_in_account import Counted
+from metering.operations.usage.examine_unassigned import Waiting
+from metering.storage.charges.charges import Entry, insert_charges
+from metering.storage.usage.assigned_events import insert_assigned
+
+REASON = "assigned"
+REASON_COUNTED = "counted in the account before"
+
+
+def write_assignment(
+    connection: Connection,
+    waiting: Sequence[Waiting],
+    counted: Counted,
+    series_of: Callable[[Waiting], int],
+    *,
+    closed_through: int | None,
+    now: int,
+) -> None:
+    """Append charges and assignments, and add to the rollups, within a write transaction."""
+    deltas = RollupDeltas()
+    written: dict[str, list[Entry]] = {REASON: [], REASON_COUNTED: []}
+    for each in waiting:
+        assigned = counted.assigned.get(each.row.id)
+        if assigned is None:
+            continue
+        back = each.entry.reversed()
+        _roll_up(deltas, each, back, each.row.route)
+        if not assigned.is_counted:
+            written[REASON_COUNTED].append(back)
+            continue
+        charge, month = each.charge, each.billed_in(closed_through)
+        placed = Entry(each.row.id, series_of(each), 1, charge.amount_nano or 0, charge.rate_id, charge.grade, month)
+        _roll_up(deltas, each, placed, each.wanted.route)
+        written[REASON] += (back, placed)
+    for reason, entries in written.items():
+        insert_charges(connection, entries, reason=reason, now=now)
+    insert_assigned(connection, list(counted.assigned.values()), now=now)
+    add_to_sums(connection, deltas)
+
+
+def _roll_up(deltas: RollupDeltas, each: Waiting, entry: Entry, route: str) -> None:
+    billable = +(is_billable(route) and entry.price_grade != PriceGrade.EXEMPT)
+    key = (
+        entry.series_id, entry.rate_id or 0, entry.price_grade, each.row.quantity_grade, billable,
+        each.row.event_time // MICROS_PER_DAY, entry.billing_month,
+    )  # fmt: skip
+    deltas.add(key, each.quantities, entry.amount_nano, sign=entry.sign)

@@ -1,0 +1,274 @@
+"""Endpoints are made, changed, rotated and deleted by whom they belong to; their secrets and addresses rest encrypted."""
+
+from itertools import product
+
+import pytest
+from sqlalchemy import text
+
+from metering.domain.alerts.webhooks import WebhookDisabledError, WebhookError
+from metering.domain.errors import DomainError, NotFoundError
+from metering.operations.alerts.list_deliveries import list_deliveries
+from metering.operations.alerts.manage_webhooks import (
+    EndpointChange,
+    NewEndpoint,
+    change_webhook,
+    create_webhook,
+    delete_webhook,
+    list_webhooks,
+    rotate_webhook,
+    show_webhook,
+)
+from metering.operations.alerts.redeliver import redeliver, redeliver_one
+from metering.operations.alerts.send_test_event import request_test
+from metering.outbound.addresses import AddressError
+from metering.storage.alerts.secret_box import SecretBox
+from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
+from metering.storage.tables import webhook_secrets
+from support.builders import HOUR, NOW
+from support.webhook_builders import SECRET_KEY, TAKEN, Sender, create_endpoint, deliveries_of, raise_one, webhook_settings
+
+ACME = 2
+SETTINGS = webhook_settings(inner_example="127.0.0.1", both_example=["93.184.215.14", "10.0.0.1"])
+
+
+def create(meter, url="https://hooks.example/", **fields):
+    return create_webhook(meter.engine, NewEndpoint(url, **fields), SETTINGS, now=meter.now)
+
+
+def change(meter, endpoint_id, owner=None, **fields):
+    return change_webhook(meter.engine, endpoint_id, EndpointChange(**fields), SETTINGS, owner=owner, now=meter.now)
+
+
+def test_neither_the_secret_nor_the_address_stands_in_the_database_as_it_is(meter):
+    _, secret = create(meter, "https://hooks.slack.com/services/T0/B0/xyz", format="slack")
+    everything = str([meter.rows(text(f"SELECT * FROM {name}")) for name in ("webhook_secrets", "webhook_endpoints")])
+    assert "T0/B0" not in everything
+    assert secret.removeprefix("whsec_") not in everything
+    (row,) = meter.rows(webhook_secrets.select())
+    assert len(SecretBox([SECRET_KEY]).decrypt(row.secret)) == 32
+
+
+def test_the_address_of_an_incoming_webhook_of_slack_is_not_shown_again(meter):
+    slack, _ = create(meter, "https://hooks.slack.com/services/T0/B0/xyz?k=v", format="slack")
+    plain, _ = create(meter, "https://hooks.example/a?b=c")
+    assert slack.row.shown_url == "https://hooks.slack.com/…"
+    assert plain.row.shown_url == "https://hooks.example/a?b=c"
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "http://169.254.169.254", "http://[::1]", "https://inner.example/",
+                                 "https://both.example/"])  # fmt: skip
+def test_an_address_inside_the_network_makes_no_endpoint(meter, url):
+    with pytest.raises(AddressError):
+        create(meter, url)
+    endpoint, _ = create(meter)
+    with pytest.raises(AddressError):
+        change(meter, endpoint.row.id, url=url)
+    assert [each.row.shown_url for each in list_webhooks(meter.engine, now=NOW)] == ["https://hooks.example/"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"types": ("budget.reached",)}, WebhookError),
+        ({"format": "xml"}, WebhookError),
+        ({"description": "a\nb"}, WebhookError),
+        ({"description": "x" * 201}, WebhookError),
+        ({"account": "acme", "accounts": ("acme",)}, WebhookError),
+        ({"account": "nobody"}, NotFoundError),
+        ({"accounts": ("nobody",)}, NotFoundError),
+    ],
+)
+def test_what_can_not_be_is_refused_and_nothing_is_made(meter, fields, error):
+    with pytest.raises(error):
+        create(meter, **fields)
+    assert list_webhooks(meter.engine, now=NOW) == []
+
+
+def test_what_is_not_said_stays(meter):
+    before, _ = create(meter, types=("price.changed",), accounts=("acme",), description="mine")
+    assert change(meter, before.row.id) == before
+    after = change(meter, before.row.id, types=(), accounts=(), description="")
+    assert (after.row.filter.types, after.accounts, after.row.description) == (frozenset(), [], "")
+    with pytest.raises(WebhookError):
+        change(meter, create(meter, account="acme")[0].row.id, accounts=("acme",))
+
+
+def test_another_address_is_where_the_next_attempt_goes(meter):
+    endpoint, _ = create(meter)
+    raise_one(meter)
+    change(meter, endpoint.row.id, url="https://other.example/")
+    assert [each.url for each in Sender(meter).take()] == ["https://other.example/"]
+
+
+def test_no_former_secret_outlives_what_the_last_rotation_says(meter):
+    endpoint, _ = create(meter)
+    rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=48, now=meter.now)
+    meter.now += HOUR
+    rotated, _ = rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=2, now=meter.now)
+    assert [each.expires_at for each in rotated.secrets] == [None, NOW + 3 * HOUR, NOW + 3 * HOUR]
+    rotated, _ = rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=0, now=meter.now)
+    assert [each.expires_at for each in rotated.secrets] == [None]
+    assert meter.count(webhook_secrets) == 1
+
+
+def test_a_former_secret_that_ends_sooner_is_given_no_more_time(meter):
+    endpoint, _ = create(meter)
+    rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=1, now=meter.now)
+    rotated, _ = rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=24, now=meter.now)
+    assert [each.expires_at for each in rotated.secrets] == [None, NOW + 24 * HOUR, NOW + HOUR]
+
+
+def test_rotated_both_secrets_are_valid_for_a_time_and_then_the_former_is_forgotten(meter):
+    endpoint, first = create(meter)
+    rotated, second = rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=2, now=meter.now)
+    assert first != second
+    assert [each.expires_at for each in rotated.secrets] == [None, NOW + 2 * HOUR]
+    meter.now += 2 * HOUR
+    assert len(show_webhook(meter.engine, endpoint.row.id, now=meter.now).secrets) == 1
+    rotated, _ = rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=0, now=meter.now)
+    assert len(rotated.secrets) == meter.count(webhook_secrets) == 1
+
+
+def test_no_more_than_five_secrets_are_valid_at_once(meter):
+    endpoint, _ = create(meter)
+    for _ in range(4):
+        rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, now=meter.now)
+    with pytest.raises(WebhookError, match="5 secrets"):
+        rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, now=meter.now)
+    rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=0, now=meter.now + 24 * HOUR)
+    for hours in (-1, 169):
+        with pytest.raises(WebhookError):
+            rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=hours, now=meter.now)
+
+
+def test_there_is_a_bound_on_the_endpoints_of_an_account_and_of_the_operator(meter, monkeypatch):
+    monkeypatch.setattr("metering.operations.alerts.manage_webhooks.MAX_ENDPOINTS", 2)
+    for account in ("acme", None):
+        first, _ = create(meter, account=account)
+        create(meter, account=account)
+        with pytest.raises(WebhookError, match="2 endpoints already"):
+            create(meter, account=account)
+        delete_webhook(meter.engine, first.row.id, now=meter.now)
+        create(meter, account=account)
+
+
+def test_deleted_it_is_gone_with_its_secrets_and_what_it_was_to_get_and_the_log_stays(meter):
+    endpoint, _ = create(meter)
+    raise_one(meter, subject="a")
+    Sender(meter).send(TAKEN)
+    raise_one(meter, subject="b")
+    delete_webhook(meter.engine, endpoint.row.id, now=meter.now)
+    assert list_webhooks(meter.engine, now=NOW) == []
+    assert meter.count(webhook_secrets) == 0
+    assert [row.status for row in meter.rows(text("SELECT status FROM webhook_deliveries ORDER BY id"))] == [
+        "delivered",
+        "cancelled",
+    ]
+    with pytest.raises(NotFoundError):
+        delete_webhook(meter.engine, endpoint.row.id, now=meter.now)
+
+
+def test_for_who_is_bound_to_an_account_other_endpoints_do_not_exist(meter):
+    meter.declare("globex")
+    own = create(meter, account="acme")[0].row.id
+    others = [create(meter, account="globex")[0].row.id, create(meter)[0].row.id]
+    assert [each.row.id for each in list_webhooks(meter.engine, owner=ACME, now=NOW)] == [own]
+    show_webhook(meter.engine, own, owner=ACME, now=NOW)
+    verbs = (
+        lambda endpoint: show_webhook(meter.engine, endpoint, owner=ACME, now=NOW),
+        lambda endpoint: change(meter, endpoint, owner=ACME, enabled=False),
+        lambda endpoint: rotate_webhook(meter.engine, endpoint, SETTINGS, owner=ACME, now=NOW),
+        lambda endpoint: delete_webhook(meter.engine, endpoint, owner=ACME, now=NOW),
+        lambda endpoint: list_deliveries(meter.engine, DeliveryQuestion(endpoint), owner=ACME, limit=1),
+        lambda endpoint: redeliver(meter.engine, DeliveryQuestion(endpoint), owner=ACME, now=NOW),
+        lambda endpoint: redeliver_one(meter.engine, endpoint, 1, owner=ACME, now=NOW),
+        lambda endpoint: request_test(meter.engine, endpoint, owner=ACME, now=NOW),
+    )
+    for verb, endpoint in product(verbs, [*others, 999]):
+        with pytest.raises(NotFoundError, match=f"there is no webhook endpoint {endpoint}"):
+            verb(endpoint)
+    assert len(list_webhooks(meter.engine, now=NOW)) == 3
+
+
+def test_a_delivery_is_sent_again_under_its_id_from_its_first_attempt(meter):
+    endpoint, _ = create(meter)
+    raise_one(meter)
+    sender = Sender(meter)
+    (first,) = sender.take()
+    sender.record([first], TAKEN)
+    redeliver_one(meter.engine, endpoint.row.id, first.delivery_id, now=meter.now)
+    (again,) = sender.take()
+    assert again == first
+    sender.record([again], TAKEN)
+    (found,) = deliveries_of(meter, endpoint.row.id)
+    assert (found.row.status, found.row.tries, len(found.attempts)) == ("delivered", 1, 2)
+
+
+def test_a_range_is_sent_again_by_when_it_was_written_and_what_became_of_it(meter):
+    endpoint, _ = create(meter)
+    sender = Sender(meter)
+    for number in range(4):
+        raise_one(meter, subject=f"{number}")
+        meter.now += HOUR
+    sender.send(TAKEN)
+    asked = DeliveryQuestion(endpoint.row.id, start=NOW + HOUR, end=NOW + 3 * HOUR)
+    assert redeliver(meter.engine, asked, now=meter.now).deliveries == 0
+    done = redeliver(meter.engine, asked._replace(statuses=("delivered",)), now=meter.now)
+    assert (done.deliveries, done.more) == (2, False)
+    assert [each.row.status for each in deliveries_of(meter, endpoint.row.id)] == [
+        "delivered",
+        "pending",
+        "pending",
+        "delivered",
+    ]
+    with pytest.raises(WebhookError):
+        redeliver(meter.engine, asked._replace(statuses=("pending",)), now=meter.now)
+
+
+def test_nothing_is_sent_again_or_tested_while_the_endpoint_is_disabled(meter):
+    endpoint, _ = create(meter)
+    raise_one(meter)
+    change(meter, endpoint.row.id, enabled=False)
+    for refused in (
+        lambda: redeliver(meter.engine, DeliveryQuestion(endpoint.row.id), now=NOW),
+        lambda: redeliver_one(meter.engine, endpoint.row.id, 1, now=NOW),
+        lambda: request_test(meter.engine, endpoint.row.id, now=NOW),
+    ):
+        with pytest.raises(WebhookDisabledError):
+            refused()
+
+
+def test_a_delivery_of_another_endpoint_is_not_found(meter):
+    first, second = create(meter)[0].row.id, create(meter, types=("price.changed",))[0].row.id
+    raise_one(meter)
+    (delivery,) = deliveries_of(meter, first)
+    with pytest.raises(NotFoundError):
+        redeliver_one(meter.engine, second, delivery.row.id, now=NOW)
+
+
+def test_a_test_is_sent_whatever_the_endpoint_asks_for_and_to_it_alone(meter):
+    first = create(meter, types=("price.changed",), account="acme")[0].row.id
+    create(meter)
+    row = request_test(meter.engine, first, now=NOW)
+    assert (row.type, row.alert_id, row.status) == ("webhook.test", None, "pending")
+    assert [each.endpoint_id for each in Sender(meter).take()] == [first]
+
+
+def test_deliveries_are_listed_by_page_status_type_and_time(meter):
+    endpoint = create_endpoint(meter)[0].row.id
+    for number in range(5):
+        raise_one(meter, subject=f"{number}", type="price.changed" if number % 2 else "budget.blocked")
+        meter.now += HOUR
+
+    def listed(before=None, limit=10, **question):
+        asked = DeliveryQuestion(endpoint, **question)
+        return [each.row.id for each in list_deliveries(meter.engine, asked, before=before, limit=limit)]
+
+    assert listed() == [5, 4, 3, 2, 1]
+    assert listed(limit=2) == [5, 4]
+    assert listed(before=4, limit=2) == [3, 2]
+    assert listed(type="price.changed") == [4, 2]
+    assert listed(start=NOW + HOUR, end=NOW + 3 * HOUR) == [3, 2]
+    assert listed(statuses=("delivered",)) == []
+    with pytest.raises(DomainError, match="pending, delivered"):
+        listed(statuses=("lost",))

@@ -1,0 +1,40 @@
+"""Run as a program by the test of crash safety: ingests a log in small commits and judges budgets after each, and says so.
+
+``python judge_until_killed.py URL LOG NOW``
+"""
+
+import sys
+
+from metering.formats.options import DecodeOptions
+from metering.operations.budgets.judge_budgets import BudgetJudge
+from metering.operations.usage import commit_group, read_log
+from metering.operations.usage.ingest import Ingester, IngestSettings
+from metering.operations.usage.ingest_log import LogRequest, ingest_log
+from metering.storage.engine.database import open_database
+from pricing.bundled import bundled_plans
+
+BLOCK_LINES = 40
+COMMIT_EVENTS = 100  # two or three blocks
+
+
+def main() -> None:
+    """Ingest the log; a line is printed after each commit, before it is judged."""
+    url, log, now = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    read_log.BLOCK_LINES = BLOCK_LINES
+    commit_group.COMMIT_EVENTS = commit_group.SERVER_COMMIT_EVENTS = COMMIT_EVENTS
+    engine = open_database(url)
+    ingester = Ingester(engine, IngestSettings(), lambda: now)
+    judge = BudgetJudge(engine, bundled_plans(), lambda: now)
+    request = LogRequest(log, DecodeOptions(source="crash.log", now=now))
+
+    def told(progress) -> None:
+        sys.stdout.write(f"{progress.result.received}\n")
+        sys.stdout.flush()
+        judge.judge()
+
+    ingest_log(engine, ingester, request, declared_tags=frozenset(), on_progress=told)
+    judge.finish()
+
+
+if __name__ == "__main__":
+    main()

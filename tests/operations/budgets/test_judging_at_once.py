@@ -1,0 +1,65 @@
+"""Two processes that count and judge at once on one PostgreSQL raise each alert exactly once, in order, and never block."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import select
+
+from metering.domain.budgets.budgets import BudgetTerms
+from metering.domain.budgets.periods import Window
+from metering.operations.budgets.judge_budgets import BudgetJudge
+from metering.operations.budgets.manage_budgets import Said, create_budget
+from metering.operations.usage.ingest import Ingester, Origin
+from metering.storage.engine.database import open_database, reading
+from metering.storage.tables import alerts, touched_days
+from pricing.bundled import bundled_plans
+from pricing.quantities import Quantities
+from support.builders import DAY, NOON, NOW, batch_of, usage_event
+
+pytestmark = pytest.mark.only_on("postgresql")
+
+REPLICAS = 4
+ROUNDS = 25
+THRESHOLDS = tuple(range(4, 101, 4))
+
+
+def told(meter):
+    rows = meter.rows(select(alerts).where(alerts.c.type == "budget.threshold_reached").order_by(alerts.c.id))
+    return [(row.subject, row.period, row.threshold) for row in rows]
+
+
+def test_replicas_that_count_and_judge_at_once_tell_each_threshold_once(meter):
+    tokens = REPLICAS * ROUNDS * 2
+    for window in (Window.MONTH, Window.QUARTER):
+        for _ in range(10):
+            terms = BudgetTerms(amount_nano=tokens * 1_000, window=window, thresholds=THRESHOLDS)
+            create_budget(meter.engine, "acme", terms, Said("test", NOW), bundled_plans())
+    engines = [open_database(meter.url) for _ in range(REPLICAS)]
+    together = threading.Barrier(REPLICAS)
+
+    def replica(number):
+        ingester = Ingester(engines[number], meter.settings, lambda: NOW)
+        judge = BudgetJudge(engines[number], bundled_plans(), lambda: NOW)
+        together.wait()
+        for round_ in range(ROUNDS):
+            events = [
+                usage_event(id=f"{number}-{round_}-{at}", time=NOON + at * DAY, quantities=Quantities(input_tokens=1))
+                for at in range(2)
+            ]
+            ingester.ingest(batch_of(*events), Origin("x"))
+            judge.judge()
+        judge.judge_all()
+
+    with ThreadPoolExecutor(REPLICAS) as pool:
+        list(pool.map(replica, range(REPLICAS)))
+    for engine in engines:
+        engine.dispose()
+    found = told(meter)
+    assert len(found) == len(set(found)) == 20 * len(THRESHOLDS)
+    for number in range(1, 21):
+        assert [threshold for subject, _, threshold in found if subject == f"budget:{number}"] == list(THRESHOLDS)
+    assert meter.count(touched_days) == 0
+    with reading(meter.engine) as connection:
+        question = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        assert connection.exec_driver_sql(question).scalar_one() == 0

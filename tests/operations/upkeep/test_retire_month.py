@@ -1,0 +1,286 @@
+"""A month's events leave the log, and nothing that was said about the month changes."""
+
+import json
+
+import pytest
+from pyarrow import parquet
+from sqlalchemy import func, select
+
+from metering.domain.charges.spend import Granularity, PeriodBasis
+from metering.domain.errors import AlreadyExistsError, NotFoundError
+from metering.domain.usage.retention import (
+    EventsRetiredError,
+    MonthChangedError,
+    StillOpenError,
+    SumsDifferError,
+    UnresolvedUsageError,
+)
+from metering.operations.charges.explain_charge import AmbiguousEventError, explain_charge
+from metering.operations.statements.close_month import Closing, close_month
+from metering.operations.statements.show_statement import canonical_statement
+from metering.operations.upkeep.export_events import export_events
+from metering.operations.upkeep.retire_month import list_event_months, retire_month
+from metering.operations.usage.list_events import list_events
+from metering.storage.tables import charges, event_claims, event_copies, event_identities, events
+from metering.storage.usage.event_log import EventQuery
+from pricing.bundled import bundled_plans
+from support.bills import AFTER, reconciled
+from support.builders import DAY, HOUR, NOON, instant, price_table, rate, usage_event
+
+ACME = 2
+SEPTEMBER, OCTOBER, NOVEMBER = 202609, 202610, 202611
+IN_SEPTEMBER = NOON - 60 * DAY  # the 4th
+IN_OCTOBER = NOON - 30 * DAY
+CLOSING = Closing(bundled_plans(), allow_unpriced=True, with_earlier=True)
+RESPONSE = "ebafdc12cee84cf29c1b"
+
+
+@pytest.fixture
+def closed(meter):
+    """September: an event that was re-rated, one with a copy, a failed one; October: one. Both months are closed."""
+    meter.ingest(
+        usage_event(id="first", time=IN_SEPTEMBER),
+        usage_event(id="copied", time=IN_SEPTEMBER + HOUR, response_id=RESPONSE),
+        usage_event(id="copy", source="tracer", time=IN_SEPTEMBER + HOUR, response_id=RESPONSE),
+        usage_event(id="failed", time=IN_SEPTEMBER + DAY, status=500),
+        usage_event(id="october", time=IN_OCTOBER),
+    )
+    meter.record_prices(price_table(rate(3_000_000, 0), source="dearer", effective_from=IN_SEPTEMBER - DAY))
+    meter.rerate(start=IN_SEPTEMBER, end=IN_SEPTEMBER + 1)
+    close(meter, OCTOBER)
+    return meter
+
+
+def close(meter, month):
+    close_month(meter.engine, "acme", month, CLOSING, now=meter.now)
+
+
+def retire(meter, month=SEPTEMBER, export=None, *, with_unresolved=False):
+    return retire_month(meter.engine, month, export, with_unresolved=with_unresolved, now=meter.now).month
+
+
+def everything_said(meter):
+    """Spend by day and month, by both bases, and the closed statements."""
+    questions = [(Granularity.DAY, PeriodBasis.EVENT), *((Granularity.MONTH, basis) for basis in PeriodBasis)]
+    statement = canonical_statement(meter.engine, "acme", SEPTEMBER)
+    start, end = instant("2026-09-01T00:00:00Z"), instant("2026-12-01T00:00:00Z")
+    asked = {"group_by": ("model", "key", "rate")}
+    return [meter.spend(start, end, granularity=by, period_basis=basis, **asked) for by, basis in questions], statement
+
+
+def test_what_was_said_about_a_retired_month_stays_as_it_was(closed):
+    before = everything_said(closed)
+    retired = retire(closed)
+    assert (retired.events, retired.copies, retired.charges) == (3, 1, 2)
+    assert everything_said(closed) == before
+    assert closed.violations() == []
+
+
+def test_only_the_months_events_leave_with_what_belongs_to_them(closed):
+    retire(closed)
+    assert [row.external_id for row in closed.rows(select(events))] == ["october"]
+    assert [closed.count(table) for table in (charges, event_copies, event_claims)] == [0, 0, 0]
+    assert closed.count(event_identities) == 5  # three events, a copy, and October's
+
+
+def test_a_retired_event_is_told_from_one_that_never_was(closed):
+    retire(closed)
+    for source in (None, "gateway"):
+        with pytest.raises(EventsRetiredError, match=r"'first' was counted and has left the log.*2026-09\)"):
+            explain_charge(closed.engine, ACME, "first", source)
+    with pytest.raises(EventsRetiredError):  # a copy leaves with what it is a copy of
+        explain_charge(closed.engine, ACME, "copy")
+    with pytest.raises(NotFoundError, match="there is no event 'never'"):
+        explain_charge(closed.engine, ACME, "never")
+    with pytest.raises(NotFoundError):
+        explain_charge(closed.engine, ACME, "first", "tracer")
+    assert explain_charge(closed.engine, ACME, "october").event.id == "october"
+
+
+def test_a_retired_event_and_one_of_another_source_with_its_id_are_two(closed):
+    retire(closed)
+    closed.ingest(usage_event(id="first", source="tracer", time=NOON))
+    with pytest.raises(AmbiguousEventError) as refused:
+        explain_charge(closed.engine, ACME, "first")
+    assert refused.value.sources == ["gateway", "tracer"]
+    assert explain_charge(closed.engine, ACME, "first", "tracer").event.source == "tracer"
+
+
+def test_an_event_that_comes_again_after_its_month_was_retired_is_still_a_duplicate(closed):
+    retire(closed)
+    result = closed.ingest(
+        usage_event(id="first", time=IN_SEPTEMBER), usage_event(id="copied", time=IN_SEPTEMBER + HOUR, status=404)
+    )
+    assert (result.accepted, result.duplicate, result.conflict) == (0, 1, 1)
+
+
+def test_ids_of_retired_events_are_never_given_again(meter):
+    """Identities name them: a new event with such an id would pass for the retired one."""
+    meter.ingest(usage_event(id="only", time=IN_SEPTEMBER))
+    (used,) = meter.rows(select(events.c.id))[0]
+    close(meter, SEPTEMBER)
+    retire(meter)
+    result = meter.ingest(usage_event(id="only", time=IN_SEPTEMBER), usage_event(id="new", time=NOON))
+    assert (result.accepted, result.duplicate) == (1, 1)
+    assert meter.rows(select(events.c.id))[0][0] > used
+    assert meter.violations() == []
+
+
+def test_an_event_that_comes_late_for_a_retired_month_counts_and_the_month_can_be_retired_again(closed):
+    retire(closed)
+    assert closed.ingest(usage_event(id="late", time=IN_SEPTEMBER)).accepted == 1
+    assert closed.violations() == []
+    with pytest.raises(StillOpenError):  # it is billed in November, which is open
+        retire(closed)
+    closed.now = instant("2026-12-10T00:00:00Z")
+    close(closed, NOVEMBER)
+    assert retire(closed).events == 1
+    assert closed.violations() == []
+    september = list_event_months(closed.engine).months[0]
+    assert (september.events, september.stored_events) == (4, 0)
+
+
+def test_a_month_that_is_open_for_one_account_stays(closed):
+    closed.declare("globex")
+    closed.ingest(usage_event(account="globex", time=IN_SEPTEMBER))
+    with pytest.raises(StillOpenError, match="of 1 accounts"):
+        retire(closed)
+
+
+def test_usage_without_a_price_or_an_account_stays_unless_it_is_said(meter):
+    meter.ingest(usage_event(model="mystery", time=IN_SEPTEMBER), usage_event(account="stranger", time=IN_SEPTEMBER))
+    close(meter, SEPTEMBER)
+    with pytest.raises(UnresolvedUsageError, match="1 events without a price and 1 without an account"):
+        retire(meter)
+    assert retire(meter, with_unresolved=True).events == 2
+    assert meter.violations() == []
+
+
+def test_a_month_without_events_and_a_month_twice_are_refused(closed):
+    with pytest.raises(NotFoundError):
+        retire(closed, 202601)
+    retire(closed)
+    with pytest.raises(NotFoundError):
+        retire(closed)
+
+
+def test_events_whose_rollups_are_wrong_are_what_would_tell_and_stay(closed):
+    closed.execute("UPDATE rollups SET amount_nano = amount_nano + 1 WHERE billing_month = ?", SEPTEMBER)
+    with pytest.raises(SumsDifferError, match="metering verify"):
+        retire(closed)
+    assert closed.count(events) == 4
+
+
+def test_what_needs_the_events_of_a_retired_month_is_refused_and_not_answered_with_nothing(closed):
+    retire(closed)
+    september = instant("2026-09-01T00:00:00Z"), instant("2026-10-01T00:00:00Z")
+    with pytest.raises(EventsRetiredError, match="2026-09"):
+        closed.spend(*september, granularity=Granularity.HOUR)
+    with pytest.raises(EventsRetiredError):
+        closed.spend(IN_SEPTEMBER, NOON)  # begins in the middle of a day
+    with pytest.raises(EventsRetiredError):
+        list_events(closed.engine, EventQuery(2, *september), limit=10)
+    with pytest.raises(EventsRetiredError):
+        closed.preview_rerate()
+    with pytest.raises(EventsRetiredError):
+        closed.rerate()
+    october = instant("2026-10-01T00:00:00Z"), instant("2026-11-01T00:00:00Z")
+    assert [row.amount_nano for row in closed.spend(*october, granularity=Granularity.HOUR)] == [120_000]
+
+
+def test_an_export_holds_every_event_with_its_charges_and_copies(closed, tmp_path):
+    export = export_events(closed.engine, SEPTEMBER, tmp_path, now=closed.now)
+    assert export.directory == tmp_path / "2026-09"
+    manifest = json.loads((export.directory / "manifest.json").read_text())
+    assert {name: file["rows"] for name, file in manifest["files"].items()} == {
+        "events.parquet": 3,
+        "charges.parquet": 2,
+        "copies.parquet": 1,
+    }
+    rows = {row["id"]: row for row in parquet.read_table(export.directory / "events.parquet").to_pylist()}
+    first = rows["first"]
+    assert (first["account"], first["provider"], first["model"], first["source"]) == ("acme", "together", "llama", "gateway")
+    assert (first["input_tokens"], first["output_tokens"], first["charge_nano_usd"]) == (100, 10, 120_000)
+    assert first["event_time"].isoformat() == "2026-09-04T12:00:00+00:00"
+    assert rows["failed"]["charge_nano_usd"] == 0
+    later = parquet.read_table(export.directory / "charges.parquet").to_pylist()
+    assert [(row["sign"], row["amount_nano_usd"]) for row in later] == [(-1, -120_000), (1, 300_000)]
+    assert [row["external_id"] for row in parquet.read_table(export.directory / "copies.parquet").to_pylist()] == ["copy"]
+    assert closed.count(events) == 4
+
+
+def test_events_that_came_since_the_export_keep_the_month_in_the_log(closed, tmp_path):
+    export = export_events(closed.engine, SEPTEMBER, tmp_path, now=closed.now)
+    closed.ingest(usage_event(id="late", time=IN_SEPTEMBER, account="stranger"))
+    with pytest.raises(MonthChangedError, match="nothing was taken out"):
+        retire(closed, export=export, with_unresolved=True)
+    assert closed.count(events) == 5
+    assert closed.count(event_claims) == 1
+
+
+def test_an_export_never_overwrites_another_and_leaves_nothing_half_done(closed, tmp_path):
+    export_events(closed.engine, SEPTEMBER, tmp_path, now=closed.now)
+    with pytest.raises(AlreadyExistsError):
+        export_events(closed.engine, SEPTEMBER, tmp_path, now=closed.now)
+    assert [path.name for path in tmp_path.iterdir()] == ["2026-09"]
+
+
+def test_the_room_that_a_months_events_took_is_given_back(meter):
+    meter.ingest(*(usage_event(id=f"e{number}", time=IN_SEPTEMBER + number, key="k" * 200) for number in range(20_000)))
+    close(meter, SEPTEMBER)
+    done = retire_month(meter.engine, SEPTEMBER, None, with_unresolved=False, now=meter.now)
+    assert done.month.events == 20_000
+    # Identities stay: about 35 bytes of some 130 on SQLite, 100 of some 300 on PostgreSQL.
+    assert done.bytes_after < done.bytes_before * (0.6 if meter.on_sqlite else 0.85)
+    assert meter.count(events) == meter.rows(select(func.count()).select_from(events))[0][0] == 0
+
+
+def test_a_bill_of_single_requests_is_refused_for_a_retired_month_and_one_by_the_day_is_not(meter):
+    requests = [usage_event(id=f"r{number}", time=NOON + number, inference_id=f"inference-{number:04d}") for number in range(3)]
+    meter.ingest(*requests)
+    meter.now = AFTER
+    close(meter, NOVEMBER)
+    retire(meter, NOVEMBER)
+    with pytest.raises(EventsRetiredError, match="2026-11"):
+        reconciled(meter, [{"request_id": "inference-0000", "amount_nano_usd": 120_000}])
+    by_day = {"day": "2026-11-03", "provider": "together", "model": "llama", "amount_nano_usd": 360_000}
+    report = reconciled(meter, [by_day], beside=True)
+    assert (report.run.ours_nano, report.run.theirs_nano) == (360_000, 360_000)
+
+
+@pytest.mark.only_on("postgresql")
+def test_retiring_waits_for_nobody_who_writes_to_another_month(closed):
+    with closed.engine.connect() as writer, writer.begin():
+        # As an ingest holds the log from its first row of any month until its commit.
+        writer.exec_driver_sql("LOCK TABLE ONLY events IN ROW EXCLUSIVE MODE")
+        closed.execute(f"ALTER DATABASE {closed.engine.url.database} SET lock_timeout = '2s'")
+        closed.engine.pool.dispose()
+        assert retire(closed).events == 3
+
+
+def test_a_closed_statement_is_still_what_was_closed_where_charges_that_told_it_left_with_their_events(meter):
+    """November shows one request without a price: the two that got theirs are told from it by their charges."""
+    meter.now = instant("2026-11-04T00:00:00Z")
+    meter.ingest(*(usage_event(id=name, model="new", time=IN_OCTOBER) for name in ("one", "two")))
+    close(meter, OCTOBER)
+    meter.record_prices(price_table(rate(model="new"), source="late", effective_from=IN_OCTOBER))
+    meter.rate_unpriced()
+    meter.ingest(usage_event(id="late", model="new", time=IN_OCTOBER - DAY))
+    meter.now = instant("2026-12-05T00:00:00Z")
+    close(meter, NOVEMBER)
+    assert meter.violations() == []
+    retire(meter, OCTOBER, with_unresolved=True)
+    assert meter.violations() == []
+
+
+def test_another_sources_record_of_a_retired_event_is_a_copy_whenever_its_log_comes(closed):
+    retire(closed)
+    before = closed.total()
+    again = usage_event(id="copy of it", source="archive", time=IN_SEPTEMBER + HOUR, response_id=RESPONSE)
+    assert closed.ingest(again).copy == 1
+    assert closed.ingest(again).duplicate == 1
+    assert closed.total() == before
+    assert closed.violations() == []
+    elsewhere = usage_event(id="not one", source="archive", time=IN_SEPTEMBER + 3 * HOUR, response_id=RESPONSE)
+    assert closed.ingest(elsewhere).accepted == 1  # more than an hour apart
+    assert closed.violations() == []
