@@ -7,40 +7,19 @@ from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 import metering
-from metering.api import (
-    accounts,
-    adjustments,
-    alerts,
-    budgets,
-    credit_ledger,
-    credits,  # noqa: A004
-    event_explained,
-    events,
-    health,
-    hf_billing,
-    invoices,
-    keys,
-    metrics,
-    plans,
-    price_diffs,
-    price_explanations,
-    price_history,
-    price_imports,
-    price_syncs,
-    prices,
-    quarantine,
-    reconciliations,
-    rerate,
-    spend,
-    statement_closing,
-    statements,
-    unassigned,
-    webhook_deliveries,
-    webhooks,
-)
-from metering.api.event_intake import EventsWithoutQuery, Intake
-from metering.api.event_models import NativeEvent
+from metering.api.accounts import accounts, keys, plans
+from metering.api.alerts import alerts, webhook_deliveries, webhooks
+from metering.api.budgets import budgets
+from metering.api.charges import event_explained, rerate, spend
+from metering.api.credits import adjustments, credit_ledger, credits
 from metering.api.openapi import DescribedApi
+from metering.api.prices import price_diffs, price_explanations, price_history, price_imports, price_syncs, prices
+from metering.api.reconciliation import hf_billing, invoices, reconciliations
+from metering.api.statements import statement_closing, statements
+from metering.api.upkeep import health, metrics
+from metering.api.usage import events, quarantine, unassigned
+from metering.api.usage.event_intake import EventsWithoutQuery, Intake
+from metering.api.usage.event_models import NativeEvent
 from metering.operations.budgets.judge_budgets import BudgetJudge
 from metering.operations.service.open_service import Service
 from metering.runtime.group_writer import GroupWriter

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 import metering
 import pricing
-from metering.api import accounts
+from metering.api.accounts import accounts
 from metering.domain.errors import DomainError, InvalidTimeError, LogFormatError
 from metering.web.problems import PROBLEMS
 from pricing.errors import PricingError

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from metering.api.event_bodies import MEDIA_TYPES
+from metering.api.usage.event_bodies import MEDIA_TYPES
 from metering.formats.native import NATIVE_FIELDS
 from metering.web.problems import PROBLEMS
 from pricing.quantities import ALL_KINDS

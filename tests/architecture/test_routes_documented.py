@@ -3,7 +3,7 @@
 import json
 import re
 
-from metering.api.event_bodies import MEDIA_TYPES
+from metering.api.usage.event_bodies import MEDIA_TYPES
 from metering.web.problems import PROBLEMS
 from support.places import ROOT
 

@@ -5,7 +5,7 @@ from datetime import date
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from metering.api.accounts import AccountName
+from metering.api.accounts.accounts import AccountName
 from metering.api.fields import Answer, Asked, MonthParameter, nano_usd, usd
 from metering.api.openapi import problems
 from metering.domain.accounts.plan_history import FeeLine, PlanChange, PlanMonth, not_known_of, plan_month

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from metering.api.fields import DEFAULT_PAGE, Answer, CursorParameter, LimitParameter, instant_field, next_cursor_field
 from metering.api.openapi import problems
-from metering.api.price_answers import (
+from metering.api.prices.price_answers import (
     KnownAtParameter,
     Name,
     PriceOfModel,

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
-from metering.api.accounts import AccountName
+from metering.api.accounts.accounts import AccountName
 from metering.api.fields import Answer, nano_usd, usd
 from metering.api.openapi import problems
-from metering.api.statement_answers import StatementAnswer, statement_answer
+from metering.api.statements.statement_answers import StatementAnswer, statement_answer
 from metering.domain.instants import format_month
 from metering.operations.statements.check_reopened import Correction, Reopened, check_reopened
 from metering.operations.statements.close_month import Closing, close_month

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from metering.api.fields import AccountParameter, Answer, instant_field
 from metering.api.openapi import problems
-from metering.api.price_answers import (
+from metering.api.prices.price_answers import (
     LAYER,
     KnownAtParameter,
     LayerName,

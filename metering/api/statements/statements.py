@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from metering.api.accounts import AccountName
+from metering.api.accounts.accounts import AccountName
 from metering.api.fields import DEFAULT_PAGE, AccountParameter, CursorParameter, LimitParameter
 from metering.api.openapi import problems, reference
-from metering.api.statement_answers import StatementAnswer, StatementPage, StatementSummary, summary_answer
-from metering.api.statement_files import (
+from metering.api.statements.statement_answers import StatementAnswer, StatementPage, StatementSummary, summary_answer
+from metering.api.statements.statement_files import (
     BYTES,
     FILE_CONTENT,
     NOT_MODIFIED,

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from metering.api.fields import DEFAULT_PAGE, AccountParameter, CursorParameter, LimitParameter
 from metering.api.openapi import problems
-from metering.api.reconciliation_answers import ImportedInvoiceAnswer, InvoiceAnswer, InvoicePage
+from metering.api.reconciliation.reconciliation_answers import ImportedInvoiceAnswer, InvoiceAnswer, InvoicePage
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import month_start, next_month
 from metering.domain.reconciliation.records import Invoice

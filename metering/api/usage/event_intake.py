@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from metering.api.event_bodies import LogFormat, ReadBody, SentBody, format_of, read_events, sent_body
+from metering.api.usage.event_bodies import LogFormat, ReadBody, SentBody, format_of, read_events, sent_body
 from metering.domain.usage.batches import Batch, BatchBuilder
 from metering.domain.usage.outcomes import BatchResult
 from metering.formats.options import DecodeOptions

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
+from metering.api.alerts.webhooks import WebhookId, owner_of
 from metering.api.fields import (
     DEFAULT_PAGE,
     Answer,
@@ -15,7 +16,6 @@ from metering.api.fields import (
     next_cursor_field,
 )
 from metering.api.openapi import problems
-from metering.api.webhooks import WebhookId, owner_of
 from metering.domain.instants import format_instant
 from metering.operations.alerts.list_deliveries import Delivery as FoundDelivery
 from metering.operations.alerts.list_deliveries import list_deliveries

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from metering.api.fields import DEFAULT_PAGE, Answer, CursorParameter, LimitParameter, instant_field, next_cursor_field
 from metering.api.openapi import problems
-from metering.api.price_answers import QuantityPrice
+from metering.api.prices.price_answers import QuantityPrice
 from metering.domain.instants import format_instant
 from metering.operations.prices.accept_sync import accept_sync
 from metering.operations.prices.list_syncs import list_syncs, show_sync

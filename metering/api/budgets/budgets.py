@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
-from metering.api.budget_answers import Budget, BudgetPage, BudgetWithHistory, budget_fields, revision_fields
+from metering.api.budgets.budget_answers import Budget, BudgetPage, BudgetWithHistory, budget_fields, revision_fields
 from metering.api.fields import DEFAULT_PAGE, SIGNED_USD_PATTERN, AccountParameter, Asked, CursorParameter, LimitParameter
 from metering.api.openapi import problems
 from metering.domain.budgets.budgets import (

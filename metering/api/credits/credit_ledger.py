@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
-from metering.api.credits import Grant, grant_answer
+from metering.api.credits.credits import Grant, grant_answer
 from metering.api.fields import (
     DEFAULT_PAGE,
     USD_PATTERN,

@@ -8,14 +8,9 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from metering.api.fields import DEFAULT_PAGE, USD_PATTERN, AccountParameter, Asked, CursorParameter, LimitParameter
-from metering.api.invoices import name_of, owned_invoice
 from metering.api.openapi import problems
-from metering.api.reconciliation_answers import (
-    ReportAnswer,
-    RunAnswer,
-    RunPage,
-    VarianceReportAnswer,
-)
+from metering.api.reconciliation.invoices import name_of, owned_invoice
+from metering.api.reconciliation.reconciliation_answers import ReportAnswer, RunAnswer, RunPage, VarianceReportAnswer
 from metering.domain.errors import NotFoundError
 from metering.domain.reconciliation.records import ReconciliationReport
 from metering.domain.reconciliation.variances import Tolerance

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from metering.api.credits import MonthOfCredits
+from metering.api.accounts.plans import PlanOfMonth
+from metering.api.credits.credits import MonthOfCredits
 from metering.api.fields import Answer, instant_field, nano_usd, next_cursor_field, usd
-from metering.api.plans import PlanOfMonth
 from metering.domain.statements.statements import Flag, LineKind, Statement
 from metering.exports.statement_json import statement_json, statement_summary
 

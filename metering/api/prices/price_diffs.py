@@ -15,7 +15,7 @@ from metering.api.fields import (
     next_cursor_field,
 )
 from metering.api.openapi import problems
-from metering.api.price_answers import (
+from metering.api.prices.price_answers import (
     LIMITED,
     KnownAtParameter,
     QuantityPrice,

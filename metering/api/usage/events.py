@@ -9,17 +9,6 @@ from fastapi.responses import Response
 from msgspec.structs import replace
 from pydantic import Field
 
-from metering.api.event_bodies import (
-    CLOUDEVENT,
-    CLOUDEVENTS,
-    CSV,
-    NDJSON,
-    LogFormat,
-    Sent,
-    Stated,
-)
-from metering.api.event_intake import IntakeNow
-from metering.api.event_models import NATIVE_EXAMPLE, EventPage, IngestAnswer, LoggedEventAnswer, NativeEvent
 from metering.api.fields import (
     DEFAULT_PAGE,
     AccountParameter,
@@ -29,6 +18,9 @@ from metering.api.fields import (
     StartParameter,
 )
 from metering.api.openapi import problems, reference
+from metering.api.usage.event_bodies import CLOUDEVENT, CLOUDEVENTS, CSV, NDJSON, LogFormat, Sent, Stated
+from metering.api.usage.event_intake import IntakeNow
+from metering.api.usage.event_models import NATIVE_EXAMPLE, EventPage, IngestAnswer, LoggedEventAnswer, NativeEvent
 from metering.domain.instants import format_instant, format_month
 from metering.operations.usage.list_events import LoggedEvent, list_events
 from metering.storage.usage.event_log import CODED, EventPosition, EventQuery

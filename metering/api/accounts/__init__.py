@@ -1,0 +1,1 @@
+"""Routes for accounts, plans and API keys."""

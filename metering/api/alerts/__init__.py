@@ -1,0 +1,1 @@
+"""Routes for alerts, webhook endpoints and deliveries."""

@@ -1,0 +1,1 @@
+"""Routes for spend, explanations and re-rating."""

@@ -1,0 +1,1 @@
+"""Routes for prices: tables, history, diffs, syncs, imports."""

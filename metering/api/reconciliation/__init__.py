@@ -1,0 +1,1 @@
+"""Routes for invoices, reconciliations, and Hugging Face's Billing API."""

@@ -1,0 +1,1 @@
+"""Routes for statements: reading, closing, downloading."""

@@ -1,0 +1,1 @@
+"""Routes for events, quarantine and unassigned usage."""
