@@ -23,26 +23,26 @@ INTERRUPTED = 130
 READER_GONE = 141
 
 COMMANDS = {
-    "ingest": LazyCommand("metering.cli.ingest:ingest", "Read request logs; count and price each request once."),
-    "spend": LazyCommand("metering.cli.spend:spend", "Show what was spent, by whom and on what."),
-    "statements": LazyCommand("metering.cli.statements:statements", "Show, export and close what a month comes to."),
+    "ingest": LazyCommand("metering.cli.usage.ingest:ingest", "Read request logs; count and price each request once."),
+    "spend": LazyCommand("metering.cli.charges.spend:spend", "Show what was spent, by whom and on what."),
+    "statements": LazyCommand("metering.cli.statements.statements:statements", "Show, export and close what a month comes to."),
     "reconcile": LazyCommand(
-        "metering.cli.reconcile:reconcile", "Hold a bill against what was metered, and work through what differs."
+        "metering.cli.reconciliation.reconcile:reconcile", "Hold a bill against what was metered, and work through what differs."
     ),
-    "accounts": LazyCommand("metering.cli.accounts:accounts", "Declare who is billed, on which plan."),
-    "credits": LazyCommand("metering.cli.credits:credit", "Show and grant credits."),
-    "budgets": LazyCommand("metering.cli.budgets:budgets", "Say how much may be spent, and see how it stands."),
-    "prices": LazyCommand("metering.cli.prices:prices", "Show and import prices."),
-    "rate": LazyCommand("metering.cli.rate:rate", "Charge usage whose price has become known."),
-    "rerate": LazyCommand("metering.cli.rerate:rerate", "Apply prices that turned out to be others."),
-    "explain": LazyCommand("metering.cli.explain:explain", "Explain what a request costs, and why."),
-    "webhooks": LazyCommand("metering.cli.webhooks:webhooks", "Send alerts to where somebody sees them."),
-    "quarantine": LazyCommand("metering.cli.quarantine:quarantine", "Show records that were refused; read them again."),
-    "verify": LazyCommand("metering.cli.verify:verify", "Prove that everything adds up, to the nano-dollar."),
-    "retention": LazyCommand("metering.cli.retention:retention", "Take the events of closed months out of the log."),
-    "keys": LazyCommand("metering.cli.keys:keys", "Create and revoke API keys."),
-    "serve": LazyCommand("metering.cli.serve:serve", "Serve the HTTP API."),
-    "db": LazyCommand("metering.cli.db:db", "Bring the database to this release."),
+    "accounts": LazyCommand("metering.cli.accounts.accounts:accounts", "Declare who is billed, on which plan."),
+    "credits": LazyCommand("metering.cli.credits.credits:credit", "Show and grant credits."),
+    "budgets": LazyCommand("metering.cli.budgets.budgets:budgets", "Say how much may be spent, and see how it stands."),
+    "prices": LazyCommand("metering.cli.prices.prices:prices", "Show and import prices."),
+    "rate": LazyCommand("metering.cli.charges.rate:rate", "Charge usage whose price has become known."),
+    "rerate": LazyCommand("metering.cli.charges.rerate:rerate", "Apply prices that turned out to be others."),
+    "explain": LazyCommand("metering.cli.charges.explain:explain", "Explain what a request costs, and why."),
+    "webhooks": LazyCommand("metering.cli.alerts.webhooks:webhooks", "Send alerts to where somebody sees them."),
+    "quarantine": LazyCommand("metering.cli.usage.quarantine:quarantine", "Show records that were refused; read them again."),
+    "verify": LazyCommand("metering.cli.upkeep.verify:verify", "Prove that everything adds up, to the nano-dollar."),
+    "retention": LazyCommand("metering.cli.upkeep.retention:retention", "Take the events of closed months out of the log."),
+    "keys": LazyCommand("metering.cli.accounts.keys:keys", "Create and revoke API keys."),
+    "serve": LazyCommand("metering.cli.upkeep.serve:serve", "Serve the HTTP API."),
+    "db": LazyCommand("metering.cli.upkeep.db:db", "Bring the database to this release."),
 }
 
 

@@ -1,0 +1,1 @@
+"""Commands for spend, explanations, rating and re-rating."""

@@ -1,0 +1,1 @@
+"""Commands for prices: tables, history, diffs, syncs, imports, discounts."""

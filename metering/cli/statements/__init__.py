@@ -1,0 +1,1 @@
+"""Commands for statements: showing, closing, exporting."""

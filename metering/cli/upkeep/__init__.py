@@ -1,0 +1,1 @@
+"""Commands for serving, verification, retention and migrations."""

@@ -1,0 +1,1 @@
+"""Commands for ingesting logs, quarantine and unassigned usage."""
