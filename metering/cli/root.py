@@ -13,7 +13,7 @@ import click
 
 from metering import __version__
 from metering.cli.lazy_group import LazyCommand, LazyGroup
-from metering.cli.plain_text import plain
+from metering.cli.terminal.plain_text import plain
 from metering.domain.errors import DomainError
 from metering.domain.texts import control_character
 from pricing.errors import PricingError
@@ -27,7 +27,8 @@ COMMANDS = {
     "spend": LazyCommand("metering.cli.charges.spend:spend", "Show what was spent, by whom and on what."),
     "statements": LazyCommand("metering.cli.statements.statements:statements", "Show, export and close what a month comes to."),
     "reconcile": LazyCommand(
-        "metering.cli.reconciliation.reconcile:reconcile", "Hold a bill against what was metered, and work through what differs."
+        "metering.cli.reconciliation.reconcile:reconcile",
+        "Hold a bill against what was metered, and work through what differs.",
     ),
     "accounts": LazyCommand("metering.cli.accounts.accounts:accounts", "Declare who is billed, on which plan."),
     "credits": LazyCommand("metering.cli.credits.credits:credit", "Show and grant credits."),

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
-from metering.cli.output import remark
-from metering.cli.plain_text import plain
+from metering.cli.terminal.output import remark
+from metering.cli.terminal.plain_text import plain
 
 _LONGEST = 80
 

@@ -7,9 +7,9 @@ import click
 
 from metering.cli.arguments import DAY, json_option
 from metering.cli.invocation import Invocation
-from metering.cli.output import Cell, Column, print_json, print_table, remark, say
-from metering.cli.plain_text import plain
 from metering.cli.session import open_session
+from metering.cli.terminal.output import Cell, Column, print_json, print_table, remark, say
+from metering.cli.terminal.plain_text import plain
 from metering.cli.usage.unassigned import assign, unassigned
 from metering.domain.accounts.plan_history import FREE, PlanChange, not_known_of
 from metering.domain.instants import first_date, format_instant, month_of

@@ -4,9 +4,9 @@ import click
 
 from metering.cli.arguments import json_option, separated
 from metering.cli.invocation import Invocation
-from metering.cli.output import Column, print_json, print_table, remark, say
-from metering.cli.plain_text import plain
 from metering.cli.session import open_session
+from metering.cli.terminal.output import Column, print_json, print_table, remark, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.accounts.api_keys import ADMIN, INGEST, READ, SCOPES, ApiKey
 from metering.domain.instants import format_instant
 from metering.operations.accounts.manage_accounts import show_account_by_id

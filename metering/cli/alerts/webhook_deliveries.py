@@ -4,14 +4,14 @@ from typing import NamedTuple
 
 import click
 
+from metering.cli.alerts.webhook_json import delivery_json
 from metering.cli.arguments import INSTANT, collected, json_option, separated
 from metering.cli.invocation import Invocation
-from metering.cli.output import Cell, Column, print_json, print_table, say
-from metering.cli.plain_text import plain
 from metering.cli.prices.price_words import since
 from metering.cli.root import stop
 from metering.cli.session import open_session
-from metering.cli.alerts.webhook_json import delivery_json
+from metering.cli.terminal.output import Cell, Column, print_json, print_table, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.alerts.webhooks import DELIVERED, FINISHED, STATUSES
 from metering.operations.alerts.list_deliveries import Delivery, list_deliveries
 from metering.operations.alerts.redeliver import redeliver as send_again

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import click
 
-from metering.cli.arguments import collected, json_option, separated
-from metering.cli.invocation import Invocation
-from metering.cli.output import Column, print_json, print_table, remark, say
-from metering.cli.plain_text import plain
-from metering.cli.session import open_session
 from metering.cli.alerts.webhook_deliveries import deliveries, redeliver, test
 from metering.cli.alerts.webhook_json import endpoint_json
+from metering.cli.arguments import collected, json_option, separated
+from metering.cli.invocation import Invocation
+from metering.cli.session import open_session
+from metering.cli.terminal.output import Column, print_json, print_table, remark, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.alerts.alert_types import ALERT_TYPES
 from metering.domain.alerts.webhook_messages import FORMATS, STANDARD
 from metering.domain.instants import format_instant

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from metering.cli.output import Cell, Column, print_table, say
-from metering.cli.plain_text import plain
+from metering.cli.terminal.output import Cell, Column, print_table, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.amounts import money, shown_cents, shown_nano
 from metering.domain.budgets.budget_state import BudgetState
 from metering.domain.budgets.budgets import BudgetTerms, Scope

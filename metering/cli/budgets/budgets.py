@@ -8,9 +8,9 @@ from msgspec import Struct
 from metering.cli.arguments import DAY, USD, collected, json_option, separated
 from metering.cli.budgets.budget_shown import budget_json, show_budget_table, show_one
 from metering.cli.invocation import Invocation
-from metering.cli.output import print_json, remark, say
-from metering.cli.plain_text import plain
 from metering.cli.session import open_session
+from metering.cli.terminal.output import print_json, remark, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.budgets.budgets import FULL, Action, Basis, BudgetTerms, Scope, canonical_scope, changed
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import day_number

@@ -4,12 +4,12 @@ from fractions import Fraction
 
 import click
 
-from metering.cli.amounts import UNKNOWN_AMOUNT
 from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
-from metering.cli.output import Cell, Column, print_json, print_table, say
-from metering.cli.plain_text import plain
 from metering.cli.session import open_session
+from metering.cli.terminal.amounts import UNKNOWN_AMOUNT
+from metering.cli.terminal.output import Cell, Column, print_json, print_table, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.amounts import money, shown_nano, shown_pico
 from metering.domain.charges.quoted_prices import price_in_words
 from metering.domain.instants import format_instant, format_month

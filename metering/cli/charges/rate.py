@@ -4,8 +4,8 @@ import click
 
 from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
-from metering.cli.output import Column, print_json, print_table, say
 from metering.cli.session import open_session
+from metering.cli.terminal.output import Column, print_json, print_table, say
 from metering.domain.amounts import money, shown_nano
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced

@@ -6,10 +6,10 @@ import click
 from msgspec import Struct
 
 from metering.cli.arguments import INSTANT, collected, json_option
-from metering.cli.invocation import Invocation
-from metering.cli.output import Column, print_json, print_table, remark, say
 from metering.cli.charges.rerate_runs import run_json, show_runs
+from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
+from metering.cli.terminal.output import Column, print_json, print_table, remark, say
 from metering.cli.unknown_names import remark_unknown
 from metering.domain.amounts import money, shown_nano
 from metering.domain.charges.rerating import Effect, EffectKey, Examined, RerateScope

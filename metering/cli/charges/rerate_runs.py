@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.prices.price_words import since
+from metering.cli.terminal.output import Cell, Column, print_json, print_table, say
 from metering.domain.amounts import money, shown_nano
 from metering.domain.instants import format_instant
 from metering.storage.charges.rerate_runs import RerateRun

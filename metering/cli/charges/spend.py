@@ -8,9 +8,9 @@ from msgspec.structs import asdict
 
 from metering.cli.arguments import INSTANT, MONTH, collected, json_option, separated
 from metering.cli.invocation import Invocation
-from metering.cli.output import Cell, Column, print_json, print_table, say
-from metering.cli.plain_text import plain
 from metering.cli.session import open_session
+from metering.cli.terminal.output import Cell, Column, print_json, print_table, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.amounts import money, shown_nano
 from metering.domain.charges.spend import (
     DIMENSIONS,

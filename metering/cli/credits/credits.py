@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import click
 from msgspec import Struct
 
-from metering.cli.amounts import UNKNOWN_AMOUNT
 from metering.cli.arguments import INSTANT, MONTH, USD, collected, json_option
 from metering.cli.credits.credit_json import balance_json
 from metering.cli.credits.credits_ledger import balance, ledger, void
 from metering.cli.invocation import Invocation
-from metering.cli.output import Column, print_json, print_table, say
-from metering.cli.plain_text import plain
 from metering.cli.session import open_session
+from metering.cli.terminal.amounts import UNKNOWN_AMOUNT
+from metering.cli.terminal.output import Column, print_json, print_table, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.amounts import shown_nano
 from metering.domain.credits.credits import ANY_COMPUTE, GRANTED_KINDS, INCLUDED, INFERENCE_ONLY, PURCHASED, CreditGrant
 from metering.domain.instants import format_instant, format_month, month_of

@@ -8,10 +8,10 @@ import click
 
 from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
-from metering.cli.output import Cell, Column, print_json, print_table, remark, say
-from metering.cli.plain_text import plain
 from metering.cli.root import stop
 from metering.cli.session import open_session
+from metering.cli.terminal.output import Cell, Column, print_json, print_table, remark, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.charges.quoted_prices import price_in_words
 from metering.domain.instants import format_instant
 from metering.domain.statements.statements import described, unit_of

@@ -7,8 +7,6 @@ import click
 from metering.cli.arguments import INSTANT, json_option, known_at_option
 from metering.cli.invocation import Invocation
 from metering.cli.lazy_group import LazyCommand, LazyGroup
-from metering.cli.output import Cell, Column, print_json, print_table, remark, say
-from metering.cli.plain_text import plain
 from metering.cli.prices.price_json import account_names, known_at_json, price_json, table_json
 from metering.cli.prices.price_words import PER_MILLION_KINDS, per_million, rate_in_words, since, which_rate, whose
 from metering.cli.prices.prices_diff import diff
@@ -17,6 +15,8 @@ from metering.cli.prices.prices_explain import explain
 from metering.cli.prices.prices_history import history
 from metering.cli.prices.prices_import import import_
 from metering.cli.session import open_session
+from metering.cli.terminal.output import Cell, Column, print_json, print_table, remark, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.instants import format_instant
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.charges.list_unpriced import UnpricedUsage, list_unpriced

@@ -7,9 +7,9 @@ from msgspec import Struct
 
 from metering.cli.arguments import INSTANT, collected, json_option, known_at_option
 from metering.cli.invocation import Invocation
-from metering.cli.output import Cell, Column, print_json, print_table, say
 from metering.cli.prices.price_json import known_at_json, price_of_quantity
 from metering.cli.session import open_session
+from metering.cli.terminal.output import Cell, Column, print_json, print_table, say
 from metering.cli.unknown_names import remark_unknown
 from metering.domain.charges.quoted_prices import price_in_words
 from metering.domain.instants import format_instant

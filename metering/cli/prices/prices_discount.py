@@ -4,12 +4,12 @@ import click
 from msgspec import Struct
 
 from metering.cli.arguments import INSTANT, collected, json_option
-from metering.cli.counts import counted, were
 from metering.cli.invocation import Invocation
-from metering.cli.output import print_json, remark, say
-from metering.cli.plain_text import plain
 from metering.cli.prices.price_words import since
 from metering.cli.session import open_session
+from metering.cli.terminal.counts import counted, were
+from metering.cli.terminal.output import print_json, remark, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.instants import format_instant
 from metering.domain.usage.model_names import provider_name
 from metering.operations.prices.discount_prices import DiscountAsked, discount_prices

@@ -6,12 +6,12 @@ import click
 from msgspec import Struct
 
 from metering.cli.arguments import INSTANT, collected, json_option, known_at_option
-from metering.cli.prices.explanation_words import counts_in_words, known_as_in_words, reading_in_words, reason_in_words
 from metering.cli.invocation import Invocation
-from metering.cli.output import Cell, Column, print_json, print_table, say
+from metering.cli.prices.explanation_words import counts_in_words, known_as_in_words, reading_in_words, reason_in_words
 from metering.cli.prices.price_json import known_at_json, tiers_json
 from metering.cli.prices.price_words import rate_in_words, since, whose
 from metering.cli.session import open_session
+from metering.cli.terminal.output import Cell, Column, print_json, print_table, say
 from metering.domain.charges.quoted_prices import price_in_words
 from metering.domain.instants import format_instant
 from metering.domain.statements.statements import described

@@ -10,11 +10,11 @@ import click
 from msgspec import Struct
 
 from metering.cli.arguments import INSTANT, collected, json_option
-from metering.cli.counts import counted, were
 from metering.cli.invocation import Invocation
-from metering.cli.output import print_json, remark, say
-from metering.cli.plain_text import plain
 from metering.cli.session import open_session
+from metering.cli.terminal.counts import counted, were
+from metering.cli.terminal.output import print_json, remark, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.amounts import money, shown_nano
 from metering.domain.errors import DomainError
 from metering.operations.charges.rate_unpriced import RateResult

@@ -13,13 +13,13 @@ import click
 from msgspec import Struct
 
 from metering.cli.arguments import INSTANT, MONTH, USD, ZONE, collected, json_option, separated
-from metering.cli.counts import counted
 from metering.cli.invocation import Invocation
 from metering.cli.lazy_group import LazyCommand, LazyGroup
-from metering.cli.output import print_json, remark, say
-from metering.cli.plain_text import plain
 from metering.cli.reconciliation.reconciliation_table import biller_words, show_invoices, show_report
 from metering.cli.session import open_session
+from metering.cli.terminal.counts import counted
+from metering.cli.terminal.output import print_json, remark, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.instants import month_start, next_month
 from metering.domain.reconciliation.invoices import InvoiceError
 from metering.domain.reconciliation.records import ReconciliationReport
@@ -38,10 +38,16 @@ from metering.operations.service.open_service import Service
 _SPOOLED = 16 * 1024 * 1024
 
 _LAZY = {
-    "fetch": LazyCommand("metering.cli.reconciliation.reconcile_fetch:fetch", "Ask Hugging Face what it bills, and import the answer."),
-    "explain": LazyCommand("metering.cli.reconciliation.reconcile_work:explain", "Show what a variance is about, and its evidence."),
+    "fetch": LazyCommand(
+        "metering.cli.reconciliation.reconcile_fetch:fetch", "Ask Hugging Face what it bills, and import the answer."
+    ),
+    "explain": LazyCommand(
+        "metering.cli.reconciliation.reconcile_work:explain", "Show what a variance is about, and its evidence."
+    ),
     "resolve": LazyCommand("metering.cli.reconciliation.reconcile_work:resolve", "Decide on a variance."),
-    "export": LazyCommand("metering.cli.reconciliation.reconcile_work:export", "Write a report (HTML, CSV), or the evidence of a variance."),
+    "export": LazyCommand(
+        "metering.cli.reconciliation.reconcile_work:export", "Write a report (HTML, CSV), or the evidence of a variance."
+    ),
 }
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from metering.cli.arguments import json_option
-from metering.cli.counts import counted
 from metering.cli.invocation import Invocation
-from metering.cli.output import Cell, Column, print_json, print_table, remark, say
-from metering.cli.plain_text import plain
 from metering.cli.reconciliation.reconciliation_table import show_variance_words
 from metering.cli.session import open_session
+from metering.cli.terminal.counts import counted
+from metering.cli.terminal.output import Cell, Column, print_json, print_table, remark, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.amounts import shown_nano
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_instant

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from metering.cli.counts import counted
-from metering.cli.output import Cell, Column, print_table, say
-from metering.cli.plain_text import plain
+from metering.cli.terminal.counts import counted
+from metering.cli.terminal.output import Cell, Column, print_table, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.amounts import shown_nano
 from metering.domain.instants import MICROS_PER_DAY, format_instant
 from metering.domain.reconciliation.causes import Basis, Cause

@@ -4,9 +4,9 @@ import click
 
 from metering.cli.arguments import MONTH, USD, json_option
 from metering.cli.invocation import Invocation
-from metering.cli.output import Cell, Column, print_json, print_table, say
-from metering.cli.plain_text import plain
 from metering.cli.session import open_session
+from metering.cli.terminal.output import Cell, Column, print_json, print_table, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.amounts import money, shown_nano
 from metering.domain.credits.adjustments import Adjustment
 from metering.domain.instants import format_instant, format_month

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from metering.cli.amounts import UNKNOWN_AMOUNT
-from metering.cli.output import Cell, Column, print_table, say
-from metering.cli.plain_text import plain
+from metering.cli.terminal.amounts import UNKNOWN_AMOUNT
+from metering.cli.terminal.output import Cell, Column, print_table, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.amounts import shown_cents, shown_nano, shown_pico
 from metering.domain.charges.quoted_prices import price_in_words, quantity_in_words
 from metering.domain.instants import format_instant, format_month

@@ -5,13 +5,13 @@ from msgspec import Struct
 
 from metering.cli.arguments import MONTH, collected, json_option
 from metering.cli.invocation import Invocation
-from metering.cli.output import Column, print_json, print_table, say
-from metering.cli.plain_text import plain
 from metering.cli.root import stop
 from metering.cli.session import open_session
 from metering.cli.statements.statement_changes import adjust, adjustments, reopen_check
 from metering.cli.statements.statement_table import show_statement_table, summary_row
 from metering.cli.statements.statements_export import export
+from metering.cli.terminal.output import Column, print_json, print_table, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.amounts import shown_cents
 from metering.domain.charges.spend import Granularity, PeriodBasis, SpendQuery
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_month, month_of, month_start, next_month

@@ -9,9 +9,9 @@ import click
 
 from metering.cli.arguments import MONTH
 from metering.cli.invocation import Invocation
-from metering.cli.output import remark
-from metering.cli.plain_text import plain
 from metering.cli.session import open_session
+from metering.cli.terminal.output import remark
+from metering.cli.terminal.plain_text import plain
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_month
 from metering.exports.focus_columns import FocusVersion

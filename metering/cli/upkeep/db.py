@@ -7,8 +7,8 @@ from sqlalchemy.exc import DBAPIError
 
 from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
-from metering.cli.output import print_json, say
 from metering.cli.session import DatabaseFailureError
+from metering.cli.terminal.output import print_json, say
 from metering.operations.service.settings import read_settings
 from metering.operations.upkeep.upgrade_database import upgrade_database
 from metering.storage.engine.database import open_database, without_password

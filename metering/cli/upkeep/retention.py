@@ -11,9 +11,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from metering.cli.arguments import MONTH, collected, json_option
 from metering.cli.invocation import Invocation
-from metering.cli.output import Column, console, print_json, print_table, say
-from metering.cli.plain_text import plain
 from metering.cli.session import open_session
+from metering.cli.terminal.output import Column, console, print_json, print_table, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.instants import format_instant, format_month
 from metering.domain.usage.retention import EventMonth
 from metering.operations.service.open_service import Service

@@ -8,10 +8,10 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
-from metering.cli.output import Column, console, print_json, print_table, say
-from metering.cli.plain_text import plain
 from metering.cli.root import stop
 from metering.cli.session import open_session
+from metering.cli.terminal.output import Column, console, print_json, print_table, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.violations import Violation
 from metering.operations.service.open_service import Service
 from metering.operations.upkeep.verify import CHECKS, STATEMENT_CHECKS, Check

@@ -10,14 +10,14 @@ import click
 from msgspec import Struct
 
 from metering.cli.arguments import INSTANT, ZONE, collected, json_option, separated
+from metering.cli.invocation import Invocation
+from metering.cli.root import BAD_USAGE, INTERRUPTED, stop
+from metering.cli.session import open_session
+from metering.cli.terminal.output import print_json, remark
+from metering.cli.terminal.plain_text import plain
 from metering.cli.usage.ingest_inputs import Input, find_inputs
 from metering.cli.usage.ingest_progress import progress_bar
 from metering.cli.usage.ingest_report import FileReport, IngestReport, report_json, show_report
-from metering.cli.invocation import Invocation
-from metering.cli.output import print_json, remark
-from metering.cli.plain_text import plain
-from metering.cli.root import BAD_USAGE, INTERRUPTED, stop
-from metering.cli.session import open_session
 from metering.domain.accounts.plan_history import PlanChange, not_known_of
 from metering.domain.charges.spend import Granularity, SpendQuery
 from metering.domain.errors import AlreadyExistsError, LogFormatError, NotFoundError

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from metering.cli.output import console
-from metering.cli.plain_text import plain
+from metering.cli.terminal.output import console
+from metering.cli.terminal.plain_text import plain
 from metering.operations.usage.ingest_log import Progress as LogProgress
 
 Follow = Callable[[str], Callable[[LogProgress], None]]

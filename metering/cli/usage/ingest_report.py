@@ -4,9 +4,9 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from metering.cli.terminal.output import Cell, Column, print_table, say
+from metering.cli.terminal.plain_text import plain
 from metering.cli.usage.ingest_inputs import Input
-from metering.cli.output import Cell, Column, print_table, say
-from metering.cli.plain_text import plain
 from metering.domain.errors import DomainError
 from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome
 

@@ -5,13 +5,13 @@ import json
 import click
 
 from metering.cli.arguments import json_option
-from metering.cli.usage.ingest_inputs import Input
-from metering.cli.usage.ingest_report import FileReport, IngestReport, report_json, show_report
 from metering.cli.invocation import Invocation
-from metering.cli.output import Column, print_json, print_table, remark, say
-from metering.cli.plain_text import plain
 from metering.cli.root import stop
 from metering.cli.session import open_session
+from metering.cli.terminal.output import Column, print_json, print_table, remark, say
+from metering.cli.terminal.plain_text import plain
+from metering.cli.usage.ingest_inputs import Input
+from metering.cli.usage.ingest_report import FileReport, IngestReport, report_json, show_report
 from metering.domain.instants import format_instant
 from metering.operations.usage.list_quarantine import list_quarantine
 from metering.operations.usage.replay_quarantine import replay_quarantine

@@ -7,12 +7,12 @@ import click
 from msgspec import Struct
 
 from metering.cli.arguments import INSTANT, collected, json_option
-from metering.cli.counts import counted
 from metering.cli.invocation import Invocation
-from metering.cli.output import Cell, Column, print_json, print_table, remark, say
-from metering.cli.plain_text import plain
 from metering.cli.prices.price_words import since
 from metering.cli.session import open_session
+from metering.cli.terminal.counts import counted
+from metering.cli.terminal.output import Cell, Column, print_json, print_table, remark, say
+from metering.cli.terminal.plain_text import plain
 from metering.domain.amounts import money, shown_nano
 from metering.domain.instants import format_instant, format_month
 from metering.domain.usage.assigning import Assigned, AssignScope, Moved, MoveKey

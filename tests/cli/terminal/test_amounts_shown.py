@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering.cli.amounts import aligned
-from metering.cli.plain_text import plain
+from metering.cli.terminal.amounts import aligned
+from metering.cli.terminal.plain_text import plain
 from metering.domain.amounts import money, shown_cents, shown_nano, shown_pico
 from metering.domain.charges.quoted_prices import price_in_words
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering.cli.narrow import Extent, extent, fitted, wrapped
+from metering.cli.terminal.narrow import Extent, extent, fitted, wrapped
 from support.request_records import LLAMA, request
 
 

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from metering.cli.amounts import aligned
-from metering.cli.narrow import GAP, Breaks, extent, fitted, wrapped
-from metering.cli.plain_text import plain
+from metering.cli.terminal.amounts import aligned
+from metering.cli.terminal.narrow import GAP, Breaks, extent, fitted, wrapped
+from metering.cli.terminal.plain_text import plain
 
 PIPE_WIDTH = 10_000
 

@@ -1,0 +1,1 @@
+"""How commands write: tables, amounts, plain text and JSON."""
