@@ -32,7 +32,7 @@ from metering.domain.budgets.budgets import BudgetTerms
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import parse_instant
 from metering.storage.budgets.budgets import insert_budget, insert_revision
-from metering.storage.engine.database import open_database, writing
+from metering.storage.engine.database import exclusive_write, open_database
 from metering.storage.tables import account_names
 
 WINDOWS = (Window.DAY, Window.WEEK, Window.MONTH, Window.QUARTER)
@@ -50,7 +50,7 @@ def make_budgets(database: Path, wanted: int, probes: int) -> None:
         {"provider": ("together",)},
     )
     engine = open_database(f"sqlite:///{database}")
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         account_id = connection.execute(account_names.select().where(account_names.c.name == "acme")).one().account_id
         for number in range(wanted - probes):
             scope = chance.choice(scopes) if number % 2 else {"project": (f"unused-{number}",)}

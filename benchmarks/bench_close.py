@@ -20,12 +20,12 @@ from sqlalchemy import Engine
 from metering.domain.statements.statements import Statement
 from metering.formats.options import DecodeOptions
 from metering.operations.statements.close_due import close_due_months
-from metering.operations.statements.close_month import Closing
+from metering.operations.statements.close_month import CloseOptions
 from metering.operations.upkeep.upgrade_database import upgrade_database
 from metering.operations.upkeep.verify import STATEMENT_CHECKS, verify
 from metering.operations.usage.ingest import Ingester, IngestSettings
 from metering.operations.usage.ingest_log import LogRequest, ingest_log
-from metering.storage.engine.database import open_database, writing
+from metering.storage.engine.database import exclusive_write, open_database
 from metering.storage.prices.price_tables import record_tables
 from pricing.bundled import bundled_plans
 from pricing.rates import Price, Rate
@@ -47,7 +47,7 @@ def fill(engine: Engine, folder: Path, accounts: int, events: int) -> None:
     log = folder / "requests.ndjson"
     write_request_log(log, events, accounts=accounts, response_ids=False)
     upgrade_database(engine, now=NOW)
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         record_tables(connection, [price_table()], now=NOW)
     ingester = Ingester(engine, IngestSettings(), lambda: NOW)
     request = LogRequest(str(log), DecodeOptions(source="log", now=NOW), create_accounts=True)
@@ -74,7 +74,7 @@ def main() -> None:
         before = peak_mib()
         closed = lines = 0
         clock, processor = time.perf_counter(), time.process_time()
-        for found in close_due_months(engine, Closing(bundled_plans(), allow_unpriced=True), grace_hours=0, now=NOW):
+        for found in close_due_months(engine, CloseOptions(bundled_plans(), allow_unpriced=True), grace_hours=0, now=NOW):
             if not isinstance(found, Statement):
                 raise SystemExit(f"{found.account} was not closed: {found.reason}")
             closed += 1

@@ -29,9 +29,9 @@ from rich.table import Table
 from sqlalchemy import Engine
 
 from metering.domain.statements.month_detail import MonthDetail
-from metering.domain.statements.statements import LineKind
+from metering.domain.statements.statements import StatementLineKind
 from metering.exports.formats import FORMATS
-from metering.operations.statements.export_statement import Unchanged, export_statement, spool
+from metering.operations.statements.export_statement import UnchangedFile, export_statement, spool
 from metering.operations.statements.show_statement import show_statement
 from metering.storage.engine.database import open_database
 from pricing.bundled import bundled_plans
@@ -78,7 +78,7 @@ def metering(database: str, *arguments: str) -> tuple[float, float]:
 
 def exported(engine: Engine, name: str) -> bytes:
     found = export_statement(engine, "acme", MONTH, bundled_plans(), FORMATS[name])
-    if isinstance(found, Unchanged):
+    if isinstance(found, UnchangedFile):
         raise TypeError("nothing was said to be known")
     with closing(found):
         return b"".join(found.chunks())
@@ -132,7 +132,7 @@ def by_line(folder: Path, lines: int) -> Table:
     engine = open_database(f"sqlite:///{folder / 'small.db'}")
     statement = show_statement(engine, "acme", MONTH, bundled_plans())
     engine.dispose()
-    usage = next(line for line in statement.lines if line.kind is LineKind.USAGE)
+    usage = next(line for line in statement.lines if line.kind is StatementLineKind.USAGE)
     detail = MonthDetail(replace(statement, lines=(*[usage] * lines, *statement.lines)), (), {})
     table = Table(title=f"A statement of {lines:,} lines, {ROUNDS} rounds")
     for heading in ("", "median s", "min", "max", "processor s", "MB"):

@@ -26,7 +26,7 @@ from rich.table import Table
 from sqlalchemy import func, select
 
 from metering.operations.reconciliation.answer_billing import answer_billing
-from metering.storage.engine.database import open_database, reading
+from metering.storage.engine.database import open_database, read_snapshot
 from metering.storage.tables import events
 
 MONTH = "2026-10"
@@ -56,7 +56,7 @@ def run_metering(database: str, *arguments: str) -> Figures:
 def charges(database: str) -> Iterator[tuple[str, str, int]]:
     """Yield (response id, provider, nano-USD) of what should be billed."""
     engine = open_database(database)
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         rows = connection.execution_options(yield_per=10_000).execute(
             select(events.c.response_id, events.c.charge_nano).where(events.c.price_grade == 0)
         )
@@ -89,7 +89,7 @@ def write_bill(path: Path, database: str, *, differing_percent: int) -> int:
 def answer_ids(database: str, requests: int) -> dict[str, Figures]:
     """Answer Hugging Face's question for 10,000 ids, in this process: the first time, which stores the answers, and again."""
     engine = open_database(database)
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         account_id = connection.execute(select(events.c.account_id).limit(1)).scalar_one()
         newest = connection.execute(select(func.max(events.c.event_time))).scalar_one()
     ids = [f"req_{number:09d}" for number in range(requests - IDS_ASKED, requests)]

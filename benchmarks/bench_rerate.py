@@ -27,7 +27,7 @@ from metering.operations.upkeep.upgrade_database import upgrade_database
 from metering.operations.upkeep.verify import verify
 from metering.operations.usage.ingest import Ingester, IngestSettings
 from metering.operations.usage.ingest_log import LogRequest, ingest_log
-from metering.storage.engine.database import open_database, writing
+from metering.storage.engine.database import exclusive_write, open_database
 from metering.storage.prices.price_tables import record_tables
 from pricing.rates import Price, Rate
 from pricing.tables import Layer, PriceTable, TableKind
@@ -45,7 +45,7 @@ def price_tables(*, factor: int) -> PriceTable:
 
 
 def record(engine: Engine, *, factor: int) -> None:
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         record_tables(connection, [price_tables(factor=factor)], now=NOW)
 
 

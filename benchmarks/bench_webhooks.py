@@ -33,7 +33,7 @@ from metering.outbound.addresses import AddressGuard
 from metering.runtime.dispatcher import Dispatcher
 from metering.storage.accounts.accounts import insert_account
 from metering.storage.alerts.alerts import NewAlert
-from metering.storage.engine.database import open_database, writing, writing_beside_others
+from metering.storage.engine.database import concurrent_write, exclusive_write, open_database
 
 KEY = "c29tZS1rZXktdGhhdC1vbmx5LXRlc3RzLWtub3ctMTI="
 LOOPBACK = frozenset({"127.0.0.1"})
@@ -76,7 +76,7 @@ class Place:
         self.engine: Engine = open_database(url)
         now = time.time_ns() // 1_000
         upgrade_database(self.engine, now=now)
-        with writing(self.engine) as connection:
+        with exclusive_write(self.engine) as connection:
             self.accounts = [insert_account(connection, f"account-{n}", default_route="", now=now) for n in range(endpoints)]
         for n in range(endpoints):
             create_webhook(self.engine, NewEndpoint(f"http://127.0.0.1:{port}/{n}", f"account-{n}"), SETTINGS, now=now)
@@ -92,7 +92,7 @@ class Place:
         now = time.time_ns() // 1_000
         data = json.dumps({"budget": "production", "amount_usd": "500.00", "spent_usd": "400.12", "percent": 80})
         targets = [next(self.numbers) % len(self.accounts) for _ in subjects]
-        with writing_beside_others(self.engine) as connection:
+        with concurrent_write(self.engine) as connection:
             for subject, target in zip(subjects, targets, strict=True):
                 account = self.accounts[target]
                 alert = NewAlert("budget.threshold_reached", subject, now, data, "2026-11", 80, account)

@@ -17,16 +17,16 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from metering.api.app import create_api
-from metering.operations.budgets.judge_budgets import BudgetJudge
-from metering.operations.budgets.judge_hours import judge_hours
-from metering.operations.credits.judge_credits import Judging
-from metering.operations.prices.sync_prices import Source
+from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.judge_hours import evaluate_hours
+from metering.operations.credits.judge_credits import CreditAlertPolicy
+from metering.operations.prices.sync_prices import RouterSource
 from metering.operations.reconciliation.fetch_invoice import BillSource
 from metering.operations.service.open_service import Service, open_service
 from metering.operations.service.settings import SettingsError, read_settings
-from metering.operations.statements.close_month import Closing
+from metering.operations.statements.close_month import CloseOptions
 from metering.operations.steps.end_with_parent import end_with_parent
-from metering.outbound.fetch import FetchLimits, Pace, open_fetch
+from metering.outbound.fetch import Clock, FetchLimits, open_fetch
 from metering.runtime.bill_fetch_job import BillFetchJob
 from metering.runtime.close_job import close_when_due
 from metering.runtime.credits_job import CreditsJob
@@ -50,7 +50,7 @@ def create_app() -> FastAPI:
     settings = read_settings(environment)
     stopping = threading.Event()
     closing = ExitStack()
-    pace = Pace(partial(_pause, stopping), time.monotonic)
+    pace = Clock(partial(_pause, stopping), time.monotonic)
     fetch = closing.enter_context(open_fetch(FetchLimits(), pace))
     service = open_service(settings, _now, create=True, fetch=fetch)
     metrics = Metrics(shared_folder(os.environ))
@@ -91,21 +91,21 @@ def _leader(engine: Engine) -> Leader | ServerLeader:
 
 
 def _jobs(service: Service) -> list[Job]:
-    judge = BudgetJudge(service.engine, service.catalogue, service.clock)
-    jobs = [Job("budgets", judge.judge_all), Job("unusual hours", partial(judge_hours, service.engine, service.clock))]
+    judge = BudgetEvaluator(service.engine, service.catalogue, service.clock)
+    jobs = [Job("budgets", judge.evaluate_all), Job("unusual hours", partial(evaluate_hours, service.engine, service.clock))]
     sync, close = service.settings.sync, service.settings.close
     if sync.interval_minutes:
-        source = Source(service.fetch, sync, service.clock)
+        source = RouterSource(service.fetch, sync, service.clock)
         jobs.append(Job("price sync", partial(sync_when_due, service.engine, source)))
     if close.automatic:
-        how = Closing(service.catalogue)
+        how = CloseOptions(service.catalogue)
         jobs.append(Job("close months", lambda: close_when_due(service.engine, how, close, service.clock())))
-    judging = Judging(service.catalogue, service.settings.credits_low_percent)
+    judging = CreditAlertPolicy(service.catalogue, service.settings.credits_low_percent)
     jobs.append(Job("judge credits", CreditsJob(service.engine, judging, service.clock)))
     return jobs
 
 
-def _fetching_bills(service: Service, token: str, pace: Pace, closing: ExitStack) -> list[Job]:
+def _fetching_bills(service: Service, token: str, pace: Clock, closing: ExitStack) -> list[Job]:
     """Return the job that asks Hugging Face what it bills, if that was asked for; its client ends with ``closing``."""
     settings = service.settings.reconcile
     if not settings.fetch_account:

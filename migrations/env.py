@@ -5,7 +5,7 @@ import os
 from alembic import context
 from sqlalchemy import Connection
 
-from metering.storage.engine.database import migrating, open_database
+from metering.storage.engine.database import migration_transaction, open_database
 from metering.storage.tables import metadata
 
 
@@ -19,5 +19,5 @@ given = context.config.attributes.get("connection")
 if given is not None:
     migrate(given)
 else:
-    with migrating(open_database(os.environ.get("METERING_DATABASE_URL", "sqlite:///metering.db"))) as opened:
+    with migration_transaction(open_database(os.environ.get("METERING_DATABASE_URL", "sqlite:///metering.db"))) as opened:
         migrate(opened)

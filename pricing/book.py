@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from pricing.bundled import bundled_aliases
 from pricing.names import Aliases
-from pricing.precedence import Asked, Source, Stream, Tiers, asked_about, sources_of, streams_of, tiers_in_force
+from pricing.precedence import ListLookup, ListVersions, PriceList, Tiers, asked_about, sources_of, streams_of, tiers_in_force
 from pricing.rates import Rate
 from pricing.tables import PriceTable, RateKey
 
@@ -46,10 +46,10 @@ class PriceBook:
 
     def __init__(self, tables: Iterable[PriceTable], aliases: Aliases | None = None) -> None:
         self.tables: tuple[PriceTable, ...] = tuple(tables)
-        self.streams: tuple[Stream, ...] = tuple(streams_of(self.tables))
+        self.streams: tuple[ListVersions, ...] = tuple(streams_of(self.tables))
         self.aliases = bundled_aliases() if aliases is None else aliases
         self._own_prices = {stream.account_id for stream in self.streams if stream.account_id is not None}
-        self._sources: dict[tuple[int | None, str], list[Source]] = {}
+        self._sources: dict[tuple[int | None, str], list[PriceList]] = {}
         self._timelines: dict[tuple[int | None, str, str, str, str], Timeline] = {}
         self._rates = {rate.id: rate for table in self.tables for rate in table.rates if rate.id}
 
@@ -82,7 +82,7 @@ class PriceBook:
         """Return a recorded rate by the id that a charge remembers. Raises KeyError for an id that is not recorded."""
         return self._rates[rate_id]
 
-    def asked(self, account_id: int | None, route: str, what: RateKey) -> list[Asked]:
+    def asked(self, account_id: int | None, route: str, what: RateKey) -> list[ListLookup]:
         """Return the sources that are asked about a request, in the order of precedence, and the name each knows it by."""
         viewer = (account_id if account_id in self._own_prices else None, route)
         sources = self._sources.get(viewer)

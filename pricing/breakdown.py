@@ -14,7 +14,7 @@ from pricing.rates import Price, Rate, assumed_cache_prices
 from pricing.rating import kinds_without_price
 
 
-class Part(Struct, frozen=True):
+class ChargePart(Struct, frozen=True):
     """One multiplication: ``quantity`` units of a kind at ``price``. ``assumed``: it is the input price, for want of one."""
 
     kind: str
@@ -31,7 +31,7 @@ class Part(Struct, frozen=True):
 class Breakdown(Struct, frozen=True):
     """The parts of one charge, in the order in which kinds are listed, the price of the request itself last."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[ChargePart, ...]
 
     @property
     def sum_pico(self) -> Fraction:
@@ -56,7 +56,9 @@ def break_down(quantities: Quantities, rate: Rate) -> Breakdown | None:
         return None
     assumed = assumed_cache_prices(rate.prices)
     prices = {**rate.prices, **assumed}
-    parts = [Part(kind, used, prices[kind], kind in assumed) for kind in PRICED_KINDS if (used := getattr(quantities, kind))]
+    parts = [
+        ChargePart(kind, used, prices[kind], kind in assumed) for kind in PRICED_KINDS if (used := getattr(quantities, kind))
+    ]
     if REQUESTS in rate.prices:
-        parts.append(Part(REQUESTS, 1, rate.prices[REQUESTS]))
+        parts.append(ChargePart(REQUESTS, 1, rate.prices[REQUESTS]))
     return Breakdown(tuple(parts))

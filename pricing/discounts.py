@@ -18,7 +18,7 @@ from pricing.errors import InvalidAmountError, InvalidDiscountError
 from pricing.history import same_prices
 from pricing.money import divide_half_away, parse_usd
 from pricing.names import Aliases
-from pricing.precedence import Standing, Step, Tiers, decide, tiers_in_force
+from pricing.precedence import QuoteOutcome, TableEntry, Tiers, decide, tiers_in_force
 from pricing.rates import ANY_OPERATION, Price, Rate
 from pricing.tables import ANY_ROUTE, DISCOUNT, Layer, PriceTable, RateKey, TableKind
 
@@ -49,7 +49,7 @@ class Discount:
 
 
 @dataclass(frozen=True, slots=True)
-class Expanded:
+class ExpandedDiscounts:
     """What has to be written, and how many prices there are in the discount that was asked about.
 
     ``rounded`` counts those that were no whole pico-USD; ``kept`` names the models that keep a price of the account's own.
@@ -77,16 +77,16 @@ class BasePrices:
 
     def __init__(self, tables: Iterable[PriceTable], aliases: Aliases | None = None) -> None:
         self.book = PriceBook((table for table in tables if table.layer is not Layer.ACCOUNT), aliases)
-        self._steps: dict[tuple[str, RateKey, int], list[tuple[int, Step | None]]] = {}
+        self._steps: dict[tuple[str, RateKey, int], list[tuple[int, TableEntry | None]]] = {}
 
-    def steps(self, route: str, key: RateKey, since: int) -> list[tuple[int, Step | None]]:
+    def steps(self, route: str, key: RateKey, since: int) -> list[tuple[int, TableEntry | None]]:
         """Return what holds at ``since`` and from each later instant on; None where there is no price."""
         found = self._steps.get((route, key, since))
         if found is None:
             asked = self.book.asked(None, route, key)
             starts = sorted({since, *(start for each in asked for start in each.starts() if start > since)})
             found = [
-                (start, next((word.step for word in decide(asked, start) if word.standing is Standing.WINS), None))
+                (start, next((word.step for word in decide(asked, start) if word.standing is QuoteOutcome.WINS), None))
                 for start in starts
             ]
             self._steps[route, key, since] = found
@@ -153,14 +153,14 @@ def expand(
     *,
     asked: Discount | None = None,
     since: int | None = None,
-) -> Expanded:
+) -> ExpandedDiscounts:
     """Return what has to be written for one account's discounts to hold, ``given`` in the order of recording.
 
     ``mine`` are the tables of the account. With ``since`` what holds before that instant is not looked at: where base prices
     changed from then on, it is what was written.
     """
     own = list(mine)
-    writer = _Writer(
+    writer = _PriceWriter(
         base,
         given,
         asked,
@@ -177,7 +177,7 @@ def expand(
 
 
 @dataclass(slots=True)
-class _Writer:
+class _PriceWriter:
     """Writes down what each key costs from each instant on."""
 
     base: BasePrices
@@ -196,7 +196,7 @@ class _Writer:
         first = min(discount.effective_from for discount in discounts)
         begin = first if since is None else max(first, since)
         said = self._said(route, key)
-        mine: Step | None = None
+        mine: TableEntry | None = None
         position, new, before = 0, None, None
         for start, step, discount in self._course(route, key, discounts, begin, said):
             while position < len(said) and said[position].effective_from <= start:
@@ -216,12 +216,12 @@ class _Writer:
         if self.asked in discounts and self._keeps(route, key):
             self.kept.add(key)
 
-    def _said(self, route: str, key: RateKey) -> list[Step]:
+    def _said(self, route: str, key: RateKey) -> list[TableEntry]:
         return next((stream.steps[key] for stream in self.written.streams if stream.route == route and key in stream.steps), [])
 
     def _course(
-        self, route: str, key: RateKey, discounts: Sequence[Discount], begin: int, said: Sequence[Step]
-    ) -> Iterator[tuple[int, Step | None, Discount]]:
+        self, route: str, key: RateKey, discounts: Sequence[Discount], begin: int, said: Sequence[TableEntry]
+    ) -> Iterator[tuple[int, TableEntry | None, Discount]]:
         """Yield every instant at which something may change, with the base price and the discount that hold then."""
         steps = self.base.steps(route, key, begin)
         starts = {start for start, _ in steps} | {step.effective_from for step in said if step.effective_from > begin}
@@ -251,7 +251,7 @@ class _Writer:
             for start in starts
         )
 
-    def _discounted(self, key: RateKey, step: Step, discount: Discount) -> Tiers:
+    def _discounted(self, key: RateKey, step: TableEntry, discount: Discount) -> Tiers:
         provider, model, operation = key
         left = WHOLE - discount.share
         tiers = []
@@ -278,7 +278,7 @@ class _Writer:
         else:
             self.withdrawn[start, route].add(key)
 
-    def expanded(self) -> Expanded:
+    def expanded(self) -> ExpandedDiscounts:
         """Return what was written."""
         tables = tuple(
             PriceTable(
@@ -293,7 +293,7 @@ class _Writer:
             )
             for start, route in sorted(self.rates.keys() | self.withdrawn.keys())
         )
-        return Expanded(tables, self.prices, self.rounded, tuple(sorted(self.kept)))
+        return ExpandedDiscounts(tables, self.prices, self.rounded, tuple(sorted(self.kept)))
 
 
 _ROUNDED = ", rounded half up to whole pico-USD"

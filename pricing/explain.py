@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pricing.book import PriceBook
-from pricing.precedence import Standing, Stream, Tiers, Word, decide, tier_for
+from pricing.precedence import ListQuote, ListVersions, QuoteOutcome, Tiers, decide, tier_for
 from pricing.rates import ANY_OPERATION, Rate
 from pricing.tables import ANY_ROUTE, RateKey
 
@@ -33,7 +33,7 @@ class Question:
         return self.provider, self.model, self.operation
 
 
-class Reason(StrEnum):
+class PricingReason(StrEnum):
     """Why there is a rate, or none."""
 
     PRICED = "priced"
@@ -57,41 +57,41 @@ class Explanation:
     """
 
     question: Question
-    words: tuple[Word, ...]
+    words: tuple[ListQuote, ...]
     tiers: Tiers
     rate: Rate | None
-    reason: Reason
+    reason: PricingReason
     elsewhere: tuple[str, ...] = ()
 
     @property
-    def winner(self) -> Word | None:
+    def winner(self) -> ListQuote | None:
         """The word that counts."""
-        return next((word for word in self.words if word.standing is Standing.WINS), None)
+        return next((word for word in self.words if word.standing is QuoteOutcome.WINS), None)
 
 
 def explain(book: PriceBook, question: Question) -> Explanation:
     """Say which rate ``book.rate_for`` answers to a question, and why that one or why none."""
     asked = book.asked(question.account_id, question.route, question.what)
     words = tuple(word for word in decide(asked, question.instant) if word.asked.source.names.lists(question.provider))
-    winner = next((word for word in words if word.standing is Standing.WINS), None)
+    winner = next((word for word in words if word.standing is QuoteOutcome.WINS), None)
     tiers: Tiers = () if winner is None or winner.step is None else winner.step.tiers
     rate = tier_for(tiers, question.context_tokens)
     elsewhere: tuple[str, ...] = ()
     if tiers:
-        reason = Reason.PRICED if rate is not None else Reason.BELOW_LOWEST_TIER
+        reason = PricingReason.PRICED if rate is not None else PricingReason.BELOW_LOWEST_TIER
     else:
         reason, elsewhere = _why_not(book, question, words)
     return Explanation(question, words, tuple(reversed(tiers)), rate, reason, elsewhere)
 
 
 _SILENCES = (
-    (Standing.AMBIGUOUS, Reason.AMBIGUOUS),
-    (Standing.WITHDRAWN, Reason.WITHDRAWN),
-    (Standing.NOT_YET, Reason.NOT_YET),
+    (QuoteOutcome.AMBIGUOUS, PricingReason.AMBIGUOUS),
+    (QuoteOutcome.WITHDRAWN, PricingReason.WITHDRAWN),
+    (QuoteOutcome.NOT_YET, PricingReason.NOT_YET),
 )
 
 
-def _why_not(book: PriceBook, question: Question, words: tuple[Word, ...]) -> tuple[Reason, tuple[str, ...]]:
+def _why_not(book: PriceBook, question: Question, words: tuple[ListQuote, ...]) -> tuple[PricingReason, tuple[str, ...]]:
     """Return what kept the sources silent: the first that applies, in the order in which people can do something about it."""
     standings = {word.standing for word in words}
     silent = next((reason for standing, reason in _SILENCES if standing in standings), None)
@@ -100,16 +100,19 @@ def _why_not(book: PriceBook, question: Question, words: tuple[Word, ...]) -> tu
     visible = [stream for stream in book.streams if stream.account_id in (None, question.account_id)]
     here = [stream for stream in visible if stream.route in (ANY_ROUTE, question.route)]
     for reason, found in (
-        (Reason.OTHER_OPERATION, {key[2] for stream in here for key in _keys(book, stream, question, question.provider)}),
-        (Reason.OTHER_ROUTE, {stream.route for stream in visible if _keys(book, stream, question, question.provider)}),
-        (Reason.OTHER_PROVIDER, {key[0] for stream in visible for key in _keys(book, stream, question, None)}),
+        (
+            PricingReason.OTHER_OPERATION,
+            {key[2] for stream in here for key in _keys(book, stream, question, question.provider)},
+        ),
+        (PricingReason.OTHER_ROUTE, {stream.route for stream in visible if _keys(book, stream, question, question.provider)}),
+        (PricingReason.OTHER_PROVIDER, {key[0] for stream in visible for key in _keys(book, stream, question, None)}),
     ):
         if found:
             return reason, tuple(sorted(found))
-    return Reason.NOT_LISTED, ()
+    return PricingReason.NOT_LISTED, ()
 
 
-def _keys(book: PriceBook, stream: Stream, question: Question, provider: str | None) -> list[RateKey]:
+def _keys(book: PriceBook, stream: ListVersions, question: Question, provider: str | None) -> list[RateKey]:
     """Return the keys under which a stream prices the model at a provider, or at any (None), at the instant."""
     found = []
     for key in stream.steps:

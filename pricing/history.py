@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pricing.names import Aliases, ListedNames, NameMatch
-from pricing.precedence import Step, Stream, Tiers
+from pricing.precedence import ListVersions, TableEntry, Tiers
 from pricing.rates import Price
 from pricing.tables import PriceTable, RateKey
 
@@ -44,7 +44,7 @@ class PriceVersion:
         )  # fmt: skip
 
 
-def versions_of(streams: Iterable[Stream], model: str, *, provider: str | None, aliases: Aliases) -> list[PriceVersion]:
+def versions_of(streams: Iterable[ListVersions], model: str, *, provider: str | None, aliases: Aliases) -> list[PriceVersion]:
     """Return the versions of a model's prices, of one provider or of all, by provider, list, operation and time.
 
     Each list is read under the name by which it knows the model, the same one by which a request is priced: a name that fits
@@ -69,7 +69,7 @@ class Ambiguity(NamedTuple):
     candidates: tuple[str, ...]
 
 
-def ambiguities(streams: Iterable[Stream], model: str, *, provider: str | None, aliases: Aliases) -> list[Ambiguity]:
+def ambiguities(streams: Iterable[ListVersions], model: str, *, provider: str | None, aliases: Aliases) -> list[Ambiguity]:
     """Return where a name fits several models, by list and provider."""
     found = []
     for same in _lists(streams):
@@ -81,15 +81,15 @@ def ambiguities(streams: Iterable[Stream], model: str, *, provider: str | None, 
     return found
 
 
-def _lists(streams: Iterable[Stream]) -> list[list[Stream]]:
+def _lists(streams: Iterable[ListVersions]) -> list[list[ListVersions]]:
     """Return the streams by list: those of all routes of a source in a layer share their names."""
-    lists: dict[tuple[int, str, int | None], list[Stream]] = {}
+    lists: dict[tuple[int, str, int | None], list[ListVersions]] = {}
     for stream in streams:
         lists.setdefault((int(stream.layer), stream.source, stream.account_id), []).append(stream)
     return list(lists.values())
 
 
-def _names_of(streams: Iterable[Stream]) -> ListedNames:
+def _names_of(streams: Iterable[ListVersions]) -> ListedNames:
     names = ListedNames()
     for stream in streams:
         for provider, model, _ in stream.steps:
@@ -102,7 +102,7 @@ def same_prices(tiers: Tiers, others: Tiers) -> bool:
     return _content(tiers) == _content(others)
 
 
-def _versions(key: RateKey, steps: Sequence[Step]) -> list[PriceVersion]:
+def _versions(key: RateKey, steps: Sequence[TableEntry]) -> list[PriceVersion]:
     versions: list[PriceVersion] = []
     for position, step in enumerate(steps):
         until = steps[position + 1].effective_from if position + 1 < len(steps) else None

@@ -22,7 +22,7 @@ Tiers = tuple[Rate, ...]
 """The rates of one key from one instant, largest ``context_from`` first; empty means withdrawn."""
 
 
-class Step(NamedTuple):
+class TableEntry(NamedTuple):
     """What one table says of one key, and from when on: tiers, or none where it withdraws the key."""
 
     table: PriceTable
@@ -39,7 +39,7 @@ class Step(NamedTuple):
         return self.table.effective_from, self.table.recorded_at, self.table.id
 
 
-class Stream:
+class ListVersions:
     """The versions of one source in one layer for one route and account, as steps in time for each key."""
 
     def __init__(self, layer: Layer, route: str, account_id: int | None, source: str) -> None:
@@ -47,7 +47,7 @@ class Stream:
         self.route = route
         self.account_id = account_id
         self.source = source
-        self.steps: dict[RateKey, list[Step]] = defaultdict(list)
+        self.steps: dict[RateKey, list[TableEntry]] = defaultdict(list)
 
     def add(self, table: PriceTable) -> None:
         """Add the next version; versions come in their order."""
@@ -58,11 +58,11 @@ class Stream:
         if table.kind is TableKind.SNAPSHOT:
             gone |= self.steps.keys() - listed.keys()
         for key, rates in listed.items():
-            self.steps[key].append(Step(table, tuple(sorted(rates, key=lambda rate: -rate.context_from))))
+            self.steps[key].append(TableEntry(table, tuple(sorted(rates, key=lambda rate: -rate.context_from))))
         for key in gone:
-            self.steps[key].append(Step(table, ()))
+            self.steps[key].append(TableEntry(table, ()))
 
-    def in_force(self, key: RateKey, instant: int) -> Step | None:
+    def in_force(self, key: RateKey, instant: int) -> TableEntry | None:
         """Return the last step that began at or before the instant; None before the source knew the key."""
         steps = self.steps.get(key, ())
         position = bisect_right(steps, instant, key=_start_of)
@@ -77,22 +77,22 @@ def rank_of(layer: Layer, source: str) -> Rank:
     return layer, layer is Layer.ACCOUNT and source == DISCOUNT
 
 
-def _start_of(step: Step) -> int:
+def _start_of(step: TableEntry) -> int:
     return step.effective_from
 
 
-def streams_of(tables: Iterable[PriceTable]) -> list[Stream]:
+def streams_of(tables: Iterable[PriceTable]) -> list[ListVersions]:
     """Return the streams of the tables in the order of their ranks, then by source and route."""
-    streams: dict[tuple[Layer, str, int | None, str], Stream] = {}
+    streams: dict[tuple[Layer, str, int | None, str], ListVersions] = {}
     for table in sorted(tables, key=_order):
         identity = (table.layer, table.route, table.account_id, table.source)
         if identity not in streams:
-            streams[identity] = Stream(*identity)
+            streams[identity] = ListVersions(*identity)
         streams[identity].add(table)
     return sorted(streams.values(), key=_place)
 
 
-def _place(stream: Stream) -> tuple[Rank, str, str, int]:
+def _place(stream: ListVersions) -> tuple[Rank, str, str, int]:
     return rank_of(stream.layer, stream.source), stream.source, stream.route, stream.account_id or 0
 
 
@@ -101,10 +101,10 @@ def _order(table: PriceTable) -> tuple[int, int, int, str]:
     return table.effective_from, table.recorded_at, table.id, "" if table.id else table.digest
 
 
-class Source:
+class PriceList:
     """One source in one layer, with the streams of it that are visible to a request."""
 
-    def __init__(self, layer: Layer, source: str, streams: Sequence[Stream]) -> None:
+    def __init__(self, layer: Layer, source: str, streams: Sequence[ListVersions]) -> None:
         self.layer = layer
         self.source = source
         self.rank = rank_of(layer, source)
@@ -115,16 +115,16 @@ class Source:
                 self.names.add(provider, model)
 
 
-def sources_of(streams: Iterable[Stream], account_id: int | None, route: str) -> list[Source]:
+def sources_of(streams: Iterable[ListVersions], account_id: int | None, route: str) -> list[PriceList]:
     """Return who is asked about a request of an account and route, in the order of precedence."""
     visible = (stream for stream in streams if stream.route in (ANY_ROUTE, route) and stream.account_id in (None, account_id))
-    return [Source(*key, list(same)) for key, same in groupby(visible, key=lambda stream: (stream.layer, stream.source))]
+    return [PriceList(*key, list(same)) for key, same in groupby(visible, key=lambda stream: (stream.layer, stream.source))]
 
 
-class Asked(NamedTuple):
+class ListLookup(NamedTuple):
     """A source that is asked, the name under which it knows the model, and the keys to look under, most specific first."""
 
-    source: Source
+    source: PriceList
     name: ResolvedName
     keys: tuple[RateKey, ...]
 
@@ -140,7 +140,7 @@ class Asked(NamedTuple):
         return min((start for start in self.starts() if start > instant), default=None)
 
 
-def asked_about(sources: Iterable[Source], what: RateKey, aliases: Aliases) -> list[Asked]:
+def asked_about(sources: Iterable[PriceList], what: RateKey, aliases: Aliases) -> list[ListLookup]:
     """Return the sources with the name under which each knows the model of ``what`` (provider, model, operation)."""
     provider, stated, operation = what
     operations = (operation,) if operation == ANY_OPERATION else (operation, ANY_OPERATION)
@@ -148,11 +148,11 @@ def asked_about(sources: Iterable[Source], what: RateKey, aliases: Aliases) -> l
     for source in sources:
         name = source.names.resolve(provider, stated, aliases)
         keys = tuple((provider, name.model, each) for each in operations) if name.model is not None else ()
-        found.append(Asked(source, name, keys))
+        found.append(ListLookup(source, name, keys))
     return found
 
 
-class Standing(StrEnum):
+class QuoteOutcome(StrEnum):
     """What became of a source's word at an instant."""
 
     WINS = "wins"
@@ -166,45 +166,45 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class ListQuote:
     """What a source says at an instant, and what that counts for."""
 
-    asked: Asked
-    step: Step | None
-    standing: Standing
+    asked: ListLookup
+    step: TableEntry | None
+    standing: QuoteOutcome
 
 
-def decide(asked: Sequence[Asked], instant: int) -> list[Word]:
+def decide(asked: Sequence[ListLookup], instant: int) -> list[ListQuote]:
     """Return every source's word at an instant, in the order in which they are asked; at most one of them wins."""
     withdrawn: set[str] = set()
-    words: list[Word] = []
+    words: list[ListQuote] = []
     best = -1
     for position, each in enumerate(asked):
         source, step = each.source, _last_word(each, instant)
         if step is None:
             standing = _silence(each)
         elif source.source in withdrawn:
-            standing = Standing.WITHDRAWN_ABOVE
+            standing = QuoteOutcome.WITHDRAWN_ABOVE
         elif not step.tiers:
             withdrawn.add(source.source)
-            standing = Standing.WITHDRAWN
+            standing = QuoteOutcome.WITHDRAWN
         elif best < 0:
-            best, standing = position, Standing.WINS
+            best, standing = position, QuoteOutcome.WINS
         elif words[best].asked.source.rank != source.rank:
-            standing = Standing.OUTRANKED
+            standing = QuoteOutcome.OUTRANKED
         else:
-            standing = Standing.OLDER
+            standing = QuoteOutcome.OLDER
             leader = words[best]
             if leader.step is not None and step.version > leader.step.version:
-                words[best] = Word(leader.asked, leader.step, Standing.OLDER)
-                best, standing = position, Standing.WINS
-        words.append(Word(each, step, standing))
+                words[best] = ListQuote(leader.asked, leader.step, QuoteOutcome.OLDER)
+                best, standing = position, QuoteOutcome.WINS
+        words.append(ListQuote(each, step, standing))
     return words
 
 
-def tiers_in_force(asked: Sequence[Asked], instant: int) -> Tiers:
+def tiers_in_force(asked: Sequence[ListLookup], instant: int) -> Tiers:
     """Return the tiers of the word that wins; empty where none does."""
-    return next((word.step.tiers for word in decide(asked, instant) if word.step and word.standing is Standing.WINS), ())
+    return next((word.step.tiers for word in decide(asked, instant) if word.step and word.standing is QuoteOutcome.WINS), ())
 
 
 def tier_for(tiers: Tiers, context_tokens: int) -> Rate | None:
@@ -215,13 +215,13 @@ def tier_for(tiers: Tiers, context_tokens: int) -> Rate | None:
     return None
 
 
-def _silence(asked: Asked) -> Standing:
+def _silence(asked: ListLookup) -> QuoteOutcome:
     if asked.name.match is NameMatch.AMBIGUOUS:
-        return Standing.AMBIGUOUS
-    return Standing.NOT_YET if any(True for _ in asked.starts()) else Standing.NOT_LISTED
+        return QuoteOutcome.AMBIGUOUS
+    return QuoteOutcome.NOT_YET if any(True for _ in asked.starts()) else QuoteOutcome.NOT_LISTED
 
 
-def _last_word(asked: Asked, instant: int) -> Step | None:
+def _last_word(asked: ListLookup, instant: int) -> TableEntry | None:
     """Return what one source says at an instant: its last word on the most specific key that it prices.
 
     A table of one route and a table of any route are words of the same source; at the same instant the one for the route

@@ -20,16 +20,16 @@ from metering.api.upkeep import health, metrics
 from metering.api.usage import events, quarantine, unassigned
 from metering.api.usage.event_intake import EventsWithoutQuery, Intake
 from metering.api.usage.event_models import NativeEvent
-from metering.operations.budgets.judge_budgets import BudgetJudge
+from metering.operations.budgets.judge_budgets import BudgetEvaluator
 from metering.operations.service.open_service import Service
 from metering.runtime.group_writer import GroupWriter
-from metering.runtime.judging import Judging
+from metering.runtime.judging import BudgetWatcher
 from metering.runtime.metrics import Metrics
 from metering.web.body_limit import BodyLimit
 from metering.web.guards import AnswerGuard
 from metering.web.head_requests import HeadAsGet
-from metering.web.known_senders import KnownSenders
-from metering.web.measured import MeasuredRequests
+from metering.web.known_senders import ApiKeyCache
+from metering.web.measured import RequestMetrics
 from metering.web.problem_handlers import install_problem_handlers
 from metering.web.query import refuse_unknown_parameters
 
@@ -80,11 +80,11 @@ def create_api(
         dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.described = (NativeEvent,)
-    judging = Judging(BudgetJudge(service.engine, service.catalogue, service.clock))
+    judging = BudgetWatcher(BudgetEvaluator(service.engine, service.catalogue, service.clock))
     writer = GroupWriter(service.ingester, service.settings.max_waiting_events, counted, judging.wake)
     app.state.service = service
     app.state.metrics = counted
-    app.state.senders = KnownSenders()
+    app.state.senders = ApiKeyCache()
     app.state.intake = intake = Intake(service, writer)
     for resource in _RESOURCES:
         app.include_router(resource.router)
@@ -114,4 +114,4 @@ def _add_middleware(app: FastAPI, service: Service, counted: Metrics) -> None:
     app.add_middleware(EventsWithoutQuery, service=service, senders=app.state.senders, intake=app.state.intake)
     app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths=large)
     app.add_middleware(AnswerGuard)
-    app.add_middleware(MeasuredRequests, metrics=counted)
+    app.add_middleware(RequestMetrics, metrics=counted)

@@ -27,7 +27,7 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class Asked(Body):
+class RequestModel(Body):
     """A request body whose texts are one line each: a control character in one is refused, wherever it would end up."""
 
     @field_validator("*", mode="before")

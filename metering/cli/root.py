@@ -13,7 +13,7 @@ import click
 
 from metering import __version__
 from metering.cli.lazy_group import LazyCommand, LazyGroup
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.plain_text import sanitize
 from metering.domain.errors import DomainError
 from metering.domain.texts import control_character
 from pricing.errors import PricingError
@@ -61,7 +61,7 @@ class RootGroup(LazyGroup):
         """Refuse control characters, which no name, no reason and no path has any use for, in whatever is said."""
         for said in args:
             if found := control_character(said):
-                raise click.UsageError(f"{plain(said)[:60]!r} holds the control character {found}; say it without", ctx)
+                raise click.UsageError(f"{sanitize(said)[:60]!r} holds the control character {found}; say it without", ctx)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -85,14 +85,14 @@ class RootGroup(LazyGroup):
         except click.ClickException as error:
             return _tell_usage(error)
         except (DomainError, PricingError) as error:
-            click.echo(f"error[{error.code}]: {plain(str(error))}", err=True)
+            click.echo(f"error[{error.code}]: {sanitize(str(error))}", err=True)
             return BAD_USAGE
         except BrokenPipeError:
             _forget_output()
             return READER_GONE
         except OSError as error:
             _forget_output()
-            click.echo(f"error[io_error]: {plain(error.strerror or str(error))}", err=True)
+            click.echo(f"error[io_error]: {sanitize(error.strerror or str(error))}", err=True)
             return BAD_USAGE
         return code if isinstance(code, int) else 0
 

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from metering.cli.invocation import Invocation
 from metering.domain.errors import DomainError, NotFoundError
-from metering.operations.budgets.judge_budgets import BudgetJudge
+from metering.operations.budgets.judge_budgets import BudgetEvaluator
 from metering.operations.service.open_service import Service, open_service
 from metering.operations.service.settings import Settings, read_settings
 from metering.storage.engine.database import file_of, open_database, without_password
@@ -39,7 +39,7 @@ def open_session(invocation: Invocation, *, create: bool = False) -> Iterator[Se
         try:
             yield service
             # What a command charged is judged before it ends; where it breaks off, whoever judges next finds it noted.
-            BudgetJudge(service.engine, service.catalogue, service.clock).finish()
+            BudgetEvaluator(service.engine, service.catalogue, service.clock).finish()
         finally:
             service.engine.dispose()
     except DBAPIError as error:

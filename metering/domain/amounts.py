@@ -7,7 +7,7 @@ nano-USD and the same amount as a decimal string of dollars.
 from pricing.money import PICO_PER_CENT, PICO_PER_NANO, format_nano, format_pico
 
 
-def shown_pico(amount_pico: int) -> str:
+def format_pico_usd(amount_pico: int) -> str:
     """Write pico-USD as dollars, exactly: ``27.00``, ``0.0012``, ``1,234.5678901``."""
     whole, _, decimals = format_pico(amount_pico).partition(".")
     kept = decimals.rstrip("0")
@@ -15,14 +15,14 @@ def shown_pico(amount_pico: int) -> str:
     return f"{sign}{abs(int(whole)):,}.{kept.ljust(2 if len(kept) <= 2 else 4, '0')}"
 
 
-def shown_nano(amount_nano: int) -> str:
+def format_nano_usd(amount_nano: int) -> str:
     """Write nano-USD as dollars, exactly."""
-    return shown_pico(amount_nano * PICO_PER_NANO)
+    return format_pico_usd(amount_nano * PICO_PER_NANO)
 
 
-def shown_cents(amount_cents: int) -> str:
+def format_cents(amount_cents: int) -> str:
     """Write whole cents as dollars."""
-    return shown_pico(amount_cents * PICO_PER_CENT)
+    return format_pico_usd(amount_cents * PICO_PER_CENT)
 
 
 def money(name: str, amount_nano: int | None) -> dict[str, int | str | None]:

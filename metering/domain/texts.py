@@ -13,7 +13,7 @@ def control_character(text: str) -> str:
     return next((f"U+{ord(letter):04X}" for letter in text if category(letter) in _CONTROL), "")
 
 
-def without_control_characters(text: str) -> str:
+def replace_control_characters(text: str) -> str:
     """Return a text from outside as it can be said again: with a replacement character for each control character."""
     if text.isprintable():
         return text

@@ -6,22 +6,22 @@ Usage stands by provider and model. What the total does not contain stands behin
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from metering.domain.amounts import shown_cents, shown_nano, shown_pico
-from metering.domain.charges.quoted_prices import price_in_words, quantity_in_words
+from metering.domain.amounts import format_cents, format_nano_usd, format_pico_usd
+from metering.domain.charges.quoted_prices import format_price, format_quantity
 from metering.domain.instants import days_in, first_date, format_instant, format_month
-from metering.domain.statements.statements import Flag, LineKind, OutsideUsage, Statement, StatementLine, described
+from metering.domain.statements.statements import Flag, OutsideUsage, Statement, StatementLine, StatementLineKind, described
 
 UNKNOWN_AMOUNT = "not known"
 FURTHER_FEE = "Further fee"
 CLOSING_WORDS = "Amounts are US dollars, exact; each request is charged rounded up to nano-dollars, the total rounded to cents."
 
-_OF_A_MODEL = (LineKind.USAGE, LineKind.ROUNDING, LineKind.REPORTED)
+_OF_A_MODEL = (StatementLineKind.USAGE, StatementLineKind.ROUNDING, StatementLineKind.REPORTED)
 _HEADINGS = {
-    LineKind.SUBSCRIPTION: "Subscription",
-    LineKind.ADJUSTMENT: "Adjustments",
-    LineKind.CREDIT: "Credits",
-    LineKind.CARRIED_FORWARD: "Carried forward",
-    LineKind.RESIDUAL: "Rounding",
+    StatementLineKind.SUBSCRIPTION: "Subscription",
+    StatementLineKind.ADJUSTMENT: "Adjustments",
+    StatementLineKind.CREDIT: "Credits",
+    StatementLineKind.CARRIED_FORWARD: "Carried forward",
+    StatementLineKind.RESIDUAL: "Rounding",
 }
 _NOTES = {
     Flag.BEYOND_PLAN: "Usage went beyond what the plan allows. Hugging Face refuses such requests unless credits are bought.",
@@ -113,9 +113,9 @@ def bill_of(statement: Statement) -> Bill:
         usage_amount=_sum(usage),
         others=tuple(_others(statement)),
         summary=tuple(_summary(statement, usage)),
-        total=with_sign(shown_cents(statement.total_cents)),
+        total=with_sign(format_cents(statement.total_cents)),
         owed=_by_model(statement.owed_to_partners),
-        owed_amount=shown_nano(statement.owed_to_partners_nano),
+        owed_amount=format_nano_usd(statement.owed_to_partners_nano),
         unpriced=tuple(map(_outside, statement.unpriced)),
         route_unknown=tuple(map(_outside, statement.route_unknown)),
         requests=f"{statement.events:,} requests{failed}.",
@@ -137,17 +137,17 @@ def _by_model(lines: Iterable[StatementLine]) -> tuple[ModelRows, ...]:
 def _usage_row(line: StatementLine) -> BillRow:
     kind = line.quantity_kind
     what = f"{described(kind).capitalize()}{', at the price of input' if line.price_assumed else ''}"
-    if line.kind is LineKind.ROUNDING:
+    if line.kind is StatementLineKind.ROUNDING:
         what = "Each request rounded up to nano-dollars"
-    elif line.kind is LineKind.REPORTED:
+    elif line.kind is StatementLineKind.REPORTED:
         what = "Requests, cost as the provider reported it"
     if line.operation:
         what += f" ({line.operation})"
     return BillRow(
         what=what,
         amount=_amount(line),
-        quantity="" if line.quantity is None else quantity_in_words(kind, line.quantity),
-        price="" if line.price_pico is None else price_in_words(kind, line.price_pico, line.price_block),
+        quantity="" if line.quantity is None else format_quantity(kind, line.quantity),
+        price="" if line.price_pico is None else format_price(kind, line.price_pico, line.price_block),
         rate="" if line.rate is None else f"{line.rate.id}",
         corrects=_corrects(line),
     )
@@ -155,7 +155,11 @@ def _usage_row(line: StatementLine) -> BillRow:
 
 def _others(statement: Statement) -> Iterable[tuple[str, tuple[BillRow, ...]]]:
     for kind, heading in _HEADINGS.items():
-        lines = [line for line in statement.lines if line.kind is kind and (line.amount_pico or kind is not LineKind.RESIDUAL)]
+        lines = [
+            line
+            for line in statement.lines
+            if line.kind is kind and (line.amount_pico or kind is not StatementLineKind.RESIDUAL)
+        ]
         if lines:
             yield heading, tuple(BillRow(line.description, _amount(line), corrects=_corrects(line)) for line in lines)
 
@@ -180,7 +184,7 @@ def _rates(lines: Iterable[StatementLine]) -> tuple[tuple[str, str], ...]:
 
 
 def _outside(usage: OutsideUsage) -> OutsideRow:
-    amount = UNKNOWN_AMOUNT if usage.amount_nano is None else shown_nano(usage.amount_nano)
+    amount = UNKNOWN_AMOUNT if usage.amount_nano is None else format_nano_usd(usage.amount_nano)
     return OutsideRow(usage.provider, usage.model, f"{usage.events:,}", f"{usage.tokens:,}", amount)
 
 
@@ -196,8 +200,8 @@ def _corrects(line: StatementLine) -> str:
 
 
 def _sum(lines: Iterable[StatementLine]) -> str:
-    return shown_pico(sum(line.amount_pico or 0 for line in lines))
+    return format_pico_usd(sum(line.amount_pico or 0 for line in lines))
 
 
 def _amount(line: StatementLine) -> str:
-    return UNKNOWN_AMOUNT if line.amount_pico is None else shown_pico(line.amount_pico)
+    return UNKNOWN_AMOUNT if line.amount_pico is None else format_pico_usd(line.amount_pico)

@@ -51,6 +51,6 @@ def csv_fields(cells: Sequence[Cell]) -> str:
     return text.getvalue().removesuffix("\r\n")
 
 
-def inert(text: str) -> str:
+def escape_formula(text: str) -> str:
     """Return text that a spreadsheet takes for text."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -18,9 +18,9 @@ from metering.domain.statements.month_detail import (
     section_of,
     series_key,
 )
-from metering.domain.statements.statements import LineKind, Statement, unit_of
+from metering.domain.statements.statements import Statement, StatementLineKind, unit_of
 from metering.domain.usage.events import PriceGrade, QuantityGrade
-from metering.exports.csv_text import csv_fields, inert, joined_chunks
+from metering.exports.csv_text import csv_fields, escape_formula, joined_chunks
 from metering.exports.errors import ExportSumError
 from metering.exports.statement_csv import CURRENCY, yes_or_no
 from pricing.money import PICO_PER_NANO, format_pico
@@ -35,12 +35,15 @@ COLUMNS = (
 )  # fmt: skip
 
 # Grades of which only the sum of a day's requests is known, and the line that it stands on.
-_KNOWN_AS_A_WHOLE: dict[int, LineKind] = {PriceGrade.REPORTED: LineKind.REPORTED, PriceGrade.EXEMPT: LineKind.USAGE}
+_KNOWN_AS_A_WHOLE: dict[int, StatementLineKind] = {
+    PriceGrade.REPORTED: StatementLineKind.REPORTED,
+    PriceGrade.EXEMPT: StatementLineKind.USAGE,
+}
 
-_USAGE_LINES = (LineKind.USAGE, LineKind.ROUNDING, LineKind.REPORTED)
+_USAGE_LINES = (StatementLineKind.USAGE, StatementLineKind.ROUNDING, StatementLineKind.REPORTED)
 
 
-class _Kind(NamedTuple):
+class _PricedKind(NamedTuple):
     """A kind of quantity of one series under one rate: its price, and the cells around its quantity and amount."""
 
     price_pico: int | None
@@ -53,7 +56,7 @@ class _Shared(NamedTuple):
     """What all days of one series under one rate have in common."""
 
     section: Section
-    kinds: tuple[_Kind, ...]
+    kinds: tuple[_PricedKind, ...]
     rounding: str
     reported: str
     after: str
@@ -66,7 +69,7 @@ def daily_csv(detail: MonthDetail) -> Iterator[bytes]:
 
 def _lines(detail: MonthDetail) -> Iterator[str]:
     statement = detail.statement
-    before = csv_fields((SCHEMA_VERSION, inert(statement.account), format_month(statement.month), statement.status))
+    before = csv_fields((SCHEMA_VERSION, escape_formula(statement.account), format_month(statement.month), statement.status))
     payable_nano = 0
     for key, days in groupby(detail.usage, key=series_key):
         shared = _shared(key, detail.rates)
@@ -107,7 +110,10 @@ def _cells(usage: DailyUsage, shared: _Shared) -> Iterator[tuple[str, int | str,
 def _shared(key: SeriesKey, rates: Mapping[int, Rate]) -> _Shared:
     first = DailyUsage(0, *key, 0, (), 0)
     rate = rates.get(first.rate_id)
-    names = (first.route, *map(inert, (first.provider, first.model, first.operation, first.project, first.key, first.tags)))
+    names = (
+        first.route,
+        *map(escape_formula, (first.provider, first.model, first.operation, first.project, first.key, first.tags)),
+    )
     assumed = {} if rate is None else assumed_cache_prices(rate.prices)
     prices = {} if rate is None else {**rate.prices, **assumed}
     kinds = []
@@ -115,10 +121,10 @@ def _shared(key: SeriesKey, rates: Mapping[int, Rate]) -> _Shared:
         price = prices.get(kind)
         quoted = ("", "", "") if price is None else (format_pico(price.pico), price.block, yes_or_no(kind in assumed))
         kinds.append(
-            _Kind(
+            _PricedKind(
                 price_pico=None if price is None else price.pico,
                 price_block=1 if price is None else price.block,
-                names=csv_fields((LineKind.USAGE.value, *names, kind)),
+                names=csv_fields((StatementLineKind.USAGE.value, *names, kind)),
                 prices=csv_fields((unit_of(kind), *quoted)),
             )
         )
@@ -127,9 +133,9 @@ def _shared(key: SeriesKey, rates: Mapping[int, Rate]) -> _Shared:
     return _Shared(
         section=section_of(first),
         kinds=tuple(kinds),
-        rounding=csv_fields((LineKind.ROUNDING.value, *names, "")),
+        rounding=csv_fields((StatementLineKind.ROUNDING.value, *names, "")),
         reported="" if whole is None else csv_fields((whole.value, *names, REQUESTS)),
-        after=csv_fields((CURRENCY, first.rate_id or None, "" if rate is None else inert(rate.source), *grades)),
+        after=csv_fields((CURRENCY, first.rate_id or None, "" if rate is None else escape_formula(rate.source), *grades)),
     )
 
 

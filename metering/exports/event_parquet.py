@@ -18,7 +18,7 @@ class ParquetMissingError(DomainError):
     code = "missing_package"
 
 
-class Column(NamedTuple):
+class ParquetColumn(NamedTuple):
     """A column of a file: its name, its pyarrow type, and the SQL expression that fills it."""
 
     name: str
@@ -29,50 +29,50 @@ class Column(NamedTuple):
 _INT, _TEXT, _TIME = "int64", "string", "timestamp"
 _QUANTITIES = ("input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens")
 
-EVENTS: tuple[Column, ...] = (
-    Column("event_id", _INT, "events.id"),
-    Column("id", _TEXT, "events.external_id"),
-    Column("source", _TEXT, "sources.name"),
-    Column("event_time", _TIME, "events.event_time"),
-    Column("account_id", _INT, "events.account_id"),
-    Column("account", _TEXT, "account_names.name"),
-    Column("assigned_to", _INT, "assigned_events.account_id"),
-    Column("counted_as", _INT, "assigned_events.counted_as"),
-    *(Column(name, _TEXT, f"series.{name}") for name in ("provider", "model", "operation", "route", "project")),
-    Column("key", _TEXT, 'series."key"'),
-    Column("tags", _TEXT, "series.tags"),
-    Column("status", _INT, "events.status"),
-    Column("quantity_grade", _INT, "events.quantity_grade"),
-    *(Column(name, _INT, f"events.{name}") for name in _QUANTITIES),
-    Column("other_quantities", _TEXT, "events.other_quantities"),
-    Column("charge_nano_usd", _INT, "events.charge_nano"),
-    *(Column(name, _INT, f"events.{name}") for name in ("rate_id", "price_grade", "billing_month")),
-    *(Column(name, _TEXT, f"events.{name}") for name in ("response_id", "inference_id")),
-    Column("latency_ms", _INT, "events.latency_ms"),
-    Column("details", _TEXT, "events.details"),
+EVENTS: tuple[ParquetColumn, ...] = (
+    ParquetColumn("event_id", _INT, "events.id"),
+    ParquetColumn("id", _TEXT, "events.external_id"),
+    ParquetColumn("source", _TEXT, "sources.name"),
+    ParquetColumn("event_time", _TIME, "events.event_time"),
+    ParquetColumn("account_id", _INT, "events.account_id"),
+    ParquetColumn("account", _TEXT, "account_names.name"),
+    ParquetColumn("assigned_to", _INT, "assigned_events.account_id"),
+    ParquetColumn("counted_as", _INT, "assigned_events.counted_as"),
+    *(ParquetColumn(name, _TEXT, f"series.{name}") for name in ("provider", "model", "operation", "route", "project")),
+    ParquetColumn("key", _TEXT, 'series."key"'),
+    ParquetColumn("tags", _TEXT, "series.tags"),
+    ParquetColumn("status", _INT, "events.status"),
+    ParquetColumn("quantity_grade", _INT, "events.quantity_grade"),
+    *(ParquetColumn(name, _INT, f"events.{name}") for name in _QUANTITIES),
+    ParquetColumn("other_quantities", _TEXT, "events.other_quantities"),
+    ParquetColumn("charge_nano_usd", _INT, "events.charge_nano"),
+    *(ParquetColumn(name, _INT, f"events.{name}") for name in ("rate_id", "price_grade", "billing_month")),
+    *(ParquetColumn(name, _TEXT, f"events.{name}") for name in ("response_id", "inference_id")),
+    ParquetColumn("latency_ms", _INT, "events.latency_ms"),
+    ParquetColumn("details", _TEXT, "events.details"),
 )
-CHARGES: tuple[Column, ...] = (
-    *(Column(name, _INT, name) for name in ("id", "event_id", "series_id", "sign")),
-    Column("amount_nano_usd", _INT, "amount_nano"),
-    *(Column(name, _INT, name) for name in ("rate_id", "price_grade", "billing_month")),
-    Column("recorded_at", _TIME, "recorded_at"),
-    Column("reason", _TEXT, "reason"),
-    Column("run_id", _INT, "run_id"),
+CHARGES: tuple[ParquetColumn, ...] = (
+    *(ParquetColumn(name, _INT, name) for name in ("id", "event_id", "series_id", "sign")),
+    ParquetColumn("amount_nano_usd", _INT, "amount_nano"),
+    *(ParquetColumn(name, _INT, name) for name in ("rate_id", "price_grade", "billing_month")),
+    ParquetColumn("recorded_at", _TIME, "recorded_at"),
+    ParquetColumn("reason", _TEXT, "reason"),
+    ParquetColumn("run_id", _INT, "run_id"),
 )
-COPIES: tuple[Column, ...] = (
-    *(Column(name, _INT, name) for name in ("id", "copy_of", "account_id", "source_id")),
-    Column("external_id", _TEXT, "external_id"),
-    *(Column(name, _TIME, name) for name in ("event_time", "received_at")),
-    Column("content", _TEXT, "content"),
+COPIES: tuple[ParquetColumn, ...] = (
+    *(ParquetColumn(name, _INT, name) for name in ("id", "copy_of", "account_id", "source_id")),
+    ParquetColumn("external_id", _TEXT, "external_id"),
+    *(ParquetColumn(name, _TIME, name) for name in ("event_time", "received_at")),
+    ParquetColumn("content", _TEXT, "content"),
 )
 
 
-def expressions(columns: Sequence[Column]) -> str:
+def expressions(columns: Sequence[ParquetColumn]) -> str:
     """Return the SQL of the columns, in their order."""
     return ", ".join(f"{column.sql} AS {column.name}" for column in columns)
 
 
-def write_parquet(path: Path, columns: Sequence[Column], portions: Iterable[Sequence[Sequence[Any]]]) -> int:
+def write_parquet(path: Path, columns: Sequence[ParquetColumn], portions: Iterable[Sequence[Sequence[Any]]]) -> int:
     """Write rows to a new file, portion by portion; return how many. Raises ParquetMissingError."""
     arrow, parquet = _pyarrow()
     types = {_INT: arrow.int64(), _TEXT: arrow.string(), _TIME: arrow.timestamp("us", "UTC")}

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from metering.domain.instants import date_of, first_date, format_month, next_month
 from metering.domain.statements.statements import Statement
-from metering.exports.csv_text import Cell, csv_fields, inert
+from metering.exports.csv_text import Cell, csv_fields, escape_formula
 
 
 class FocusVersion(StrEnum):
@@ -73,15 +73,15 @@ def of_statement(statement: Statement) -> Row:
     month = statement.month
     start, end = month_period(month)
     return {
-        "BillingAccountId": inert(statement.account),
-        "BillingAccountName": inert(statement.account),
+        "BillingAccountId": escape_formula(statement.account),
+        "BillingAccountName": escape_formula(statement.account),
         "BillingAccountType": "Account",
         "BillingCurrency": "USD",
         "BillingPeriodStart": start,
         "BillingPeriodEnd": end,
         "ChargePeriodStart": start,
         "ChargePeriodEnd": end,
-        "InvoiceId": inert(f"{statement.account}/{format_month(month)}") if statement.digest else None,
+        "InvoiceId": escape_formula(f"{statement.account}/{format_month(month)}") if statement.digest else None,
         "InvoiceIssuerName": HUGGING_FACE,
         "ProviderName": HUGGING_FACE,
         "PublisherName": HUGGING_FACE,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from metering.domain.instants import format_month
 from metering.domain.statements.month_detail import MonthDetail
-from metering.domain.statements.statements import LineKind, Statement, StatementLine
-from metering.exports.csv_text import inert, joined_chunks
+from metering.domain.statements.statements import Statement, StatementLine, StatementLineKind
+from metering.exports.csv_text import escape_formula, joined_chunks
 from metering.exports.errors import ExportSumError
 from metering.exports.focus_amounts import EXACT_PER_PICO, exact_usd, pico_usd
 from metering.exports.focus_columns import FocusVersion, Row, correction, header, line, of_statement
@@ -16,11 +16,11 @@ from metering.exports.focus_usage import UsageLines
 from pricing.money import PICO_PER_CENT
 
 _CATEGORIES = {
-    LineKind.SUBSCRIPTION: "Purchase",
-    LineKind.CREDIT: "Credit",
-    LineKind.ADJUSTMENT: "Adjustment",
-    LineKind.CARRIED_FORWARD: "Adjustment",
-    LineKind.RESIDUAL: "Adjustment",
+    StatementLineKind.SUBSCRIPTION: "Purchase",
+    StatementLineKind.CREDIT: "Credit",
+    StatementLineKind.ADJUSTMENT: "Adjustment",
+    StatementLineKind.CARRIED_FORWARD: "Adjustment",
+    StatementLineKind.RESIDUAL: "Adjustment",
 }
 
 
@@ -50,7 +50,7 @@ def _other_lines(statement: Statement) -> Iterator[tuple[StatementLine, str]]:
     """Yield the lines that are not usage, each with the plan whose fee it is."""
     fees = iter(statement.plan.fees)
     for found in statement.lines:
-        fee = next(fees, None) if found.kind is LineKind.SUBSCRIPTION and found.origin_month is None else None
+        fee = next(fees, None) if found.kind is StatementLineKind.SUBSCRIPTION and found.origin_month is None else None
         # A fee that is not known has no price to be told, a residual of nothing nothing to say.
         if found.kind in _CATEGORIES and found.amount_pico:
             yield found, statement.plan.plan if fee is None else fee.plan
@@ -61,7 +61,7 @@ def _other_row(found: StatementLine, plan: str) -> Row:
     row: Row = {
         "ChargeCategory": _CATEGORIES[found.kind],
         "ChargeFrequency": "One-Time",
-        "ChargeDescription": inert(found.description),
+        "ChargeDescription": escape_formula(found.description),
         "ServiceName": "Hugging Face Account",
         "ServiceSubcategory": "Other (AI and Machine Learning)",
         "ListCost": amount,
@@ -70,12 +70,12 @@ def _other_row(found: StatementLine, plan: str) -> Row:
         "BilledCost": amount,
         "x_Line": found.kind.value,
     }
-    if found.kind is LineKind.SUBSCRIPTION:
+    if found.kind is StatementLineKind.SUBSCRIPTION:
         fee = pico_usd(abs(found.amount_pico or 0))
         row |= {
             "ChargeFrequency": "Recurring",
-            "SkuId": inert(f"subscription/{plan}"),
-            "SkuPriceId": inert(f"subscription/{plan}"),
+            "SkuId": escape_formula(f"subscription/{plan}"),
+            "SkuPriceId": escape_formula(f"subscription/{plan}"),
             "SkuMeter": "Subscription",
             "PricingCategory": "Standard",
             "PricingQuantity": -1 if (found.amount_pico or 0) < 0 else 1,

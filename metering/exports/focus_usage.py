@@ -12,10 +12,10 @@ from itertools import groupby
 from typing import NamedTuple
 
 from metering.domain.statements.month_detail import DailyUsage, MonthDetail, Section, origin_month_of, section_of, series_key
-from metering.domain.statements.statements import LineKind, described
+from metering.domain.statements.statements import StatementLineKind, described
 from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.domain.usage.series import OTHER
-from metering.exports.csv_text import inert
+from metering.exports.csv_text import escape_formula
 from metering.exports.focus_amounts import EXACT_PER_PICO, exact_usd, pico_usd, priced, unit_name
 from metering.exports.focus_columns import Row, correction, day_fields, line, pasted
 from pricing.money import PICO_PER_NANO
@@ -107,13 +107,13 @@ class UsageLines:
                 **correction(origin),
                 **_adjustment(exact_usd(cost)),
                 **_service(provider),
-                "ChargeDescription": inert(f"{model} at {provider}, rounding of each request up to nano-dollars"),
-                "x_Line": LineKind.ROUNDING.value,
+                "ChargeDescription": escape_formula(f"{model} at {provider}, rounding of each request up to nano-dollars"),
+                "x_Line": StatementLineKind.ROUNDING.value,
                 "x_Route": route,
-                "x_Provider": inert(provider),
+                "x_Provider": escape_formula(provider),
                 "x_RateId": rate_id,
                 "x_PriceTableId": rate.table_id or None,
-                "x_PriceSource": inert(rate.source),
+                "x_PriceSource": escape_formula(rate.source),
             }
             yield line(row)
 
@@ -132,14 +132,14 @@ def _adjustment(amount: str) -> Row:
 def _service(provider: str) -> Row:
     hosted = provider == "hf-inference"
     return {
-        "PublisherName": "Hugging Face" if hosted else inert(provider),
+        "PublisherName": "Hugging Face" if hosted else escape_formula(provider),
         "ServiceName": "HF Inference" if hosted else "Inference Providers",
         "ServiceSubcategory": "Generative AI",
     }
 
 
 def _dimensions(usage: DailyUsage) -> Row:
-    project = inert(usage.project) or None
+    project = escape_formula(usage.project) or None
     return {
         **_service(usage.provider),
         "ChargeCategory": "Usage",
@@ -147,14 +147,14 @@ def _dimensions(usage: DailyUsage) -> Row:
         "SubAccountId": project,
         "SubAccountName": project,
         "SubAccountType": "Project" if project else None,
-        "ResourceId": inert(usage.model),
-        "ResourceName": inert(usage.model),
+        "ResourceId": escape_formula(usage.model),
+        "ResourceName": escape_formula(usage.model),
         "ResourceType": "Model",
         "Tags": _tags(usage.tags),
         "x_Route": usage.route,
-        "x_Provider": inert(usage.provider),
-        "x_Operation": inert(usage.operation),
-        "x_Key": inert(usage.key) or None,
+        "x_Provider": escape_formula(usage.provider),
+        "x_Operation": escape_formula(usage.operation),
+        "x_Key": escape_formula(usage.key) or None,
         "x_PriceGrade": PriceGrade(usage.price_grade).name.lower(),
         "x_QuantityGrade": QuantityGrade(usage.quantity_grade).name.lower(),
     }
@@ -166,9 +166,9 @@ def _tags(tags: str) -> str | None:
 
 
 def _of_reported(row: Row) -> Row:
-    sku = inert(f"{row['x_Provider']}/{row['ResourceId']}/reported")
+    sku = escape_formula(f"{row['x_Provider']}/{row['ResourceId']}/reported")
     return {
-        "ChargeDescription": inert(f"{row['ResourceId']} at {row['x_Provider']}, cost as the provider reported it"),
+        "ChargeDescription": escape_formula(f"{row['ResourceId']} at {row['x_Provider']}, cost as the provider reported it"),
         "SkuId": sku,
         "SkuPriceId": sku,
         "SkuMeter": "Reported Cost",
@@ -177,7 +177,7 @@ def _of_reported(row: Row) -> Row:
         "ListUnitPrice": "1",
         "ContractedUnitPrice": "1",
         "ConsumedUnit": unit_name(REQUESTS),
-        "x_Line": LineKind.REPORTED.value,
+        "x_Line": StatementLineKind.REPORTED.value,
         "x_QuantityKind": REQUESTS,
     }
 
@@ -192,10 +192,10 @@ def _kinds(row: Row, first: DailyUsage, rate: Rate) -> list[_Kind]:
         price = prices.get(kind)
         if price is None:
             continue
-        sku = inert(f"{rate.provider}/{rate.model}/{rate.operation or 'any'}/{kind}")
+        sku = escape_formula(f"{rate.provider}/{rate.model}/{rate.operation or 'any'}/{kind}")
         unit_price = pico_usd(price.pico)
         of_kind: Row = {
-            "ChargeDescription": inert(f"{first.model} at {first.provider}, {described(kind)}"),
+            "ChargeDescription": escape_formula(f"{first.model} at {first.provider}, {described(kind)}"),
             "SkuId": sku,
             "SkuPriceId": sku + tier,
             "SkuMeter": described(kind).title(),
@@ -204,10 +204,10 @@ def _kinds(row: Row, first: DailyUsage, rate: Rate) -> list[_Kind]:
             "ListUnitPrice": unit_price,
             "ContractedUnitPrice": unit_price,
             "ConsumedUnit": unit_name(kind),
-            "x_Line": LineKind.USAGE.value,
+            "x_Line": StatementLineKind.USAGE.value,
             "x_QuantityKind": kind,
             "x_PriceAssumed": "true" if kind in assumed else "false",
-            "x_PriceSource": inert(rate.source),
+            "x_PriceSource": escape_formula(rate.source),
             "x_PriceTableId": rate.table_id or None,
             "x_RateId": rate.id,
         }

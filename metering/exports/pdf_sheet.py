@@ -22,10 +22,10 @@ LEFT, RIGHT = 48.0, WIDTH - 48.0
 _TOP, _BOTTOM = HEIGHT - 52.0, 62.0
 
 
-class Sheet:
+class PdfPages:
     """Draws from the top of the first page downwards. ``furnish`` draws what every page has, given the page's number."""
 
-    def __init__(self, file: Any, title: str, furnish: Callable[["Sheet", int], None]) -> None:
+    def __init__(self, file: Any, title: str, furnish: Callable[["PdfPages", int], None]) -> None:
         # Without the time and a random id in it, the same statement is the same bytes.
         self.canvas = Canvas(file, pagesize=A4, invariant=1, pageCompression=1)
         self.canvas.setTitle(printable(title))

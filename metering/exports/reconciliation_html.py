@@ -7,7 +7,7 @@ axis does not begin at zero, and says so.
 from html import escape
 
 from metering.domain.instants import MICROS_PER_DAY, format_instant
-from metering.domain.reconciliation.causes import Basis, Cause
+from metering.domain.reconciliation.causes import Cause, CauseBasis
 from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance
 from metering.domain.reconciliation.words import cause_words, detail_words, explanation_words
 from metering.exports.reconciliation_style import STYLE
@@ -34,7 +34,7 @@ def reconciliation_html(report: ReconciliationReport, account: str, *, made_at: 
     )
 
 
-def shown(nano: int, *, signed: bool = False) -> str:
+def short_usd(nano: int, *, signed: bool = False) -> str:
     """Write nano-USD as dollars, exactly: at least cents, and no zeros after what there is."""
     whole, _, decimals = format_nano(abs(nano)).partition(".")
     kept = decimals.rstrip("0").ljust(2, "0")
@@ -54,7 +54,7 @@ def _header(report: ReconciliationReport, account: str) -> str:
 
 
 def _cards(report: ReconciliationReport) -> str:
-    run, waiting = report.run, report.needs_somebody
+    run, waiting = report.run, report.needs_attention
     difference = report.bridge.difference_nano
     theirs = "Their quantities, at our prices" if run.valued else "Billed there"
     cards = [
@@ -62,7 +62,7 @@ def _cards(report: ReconciliationReport) -> str:
         (theirs, _large(run.theirs_nano), _counted(report.invoice.lines, "line"), ""),
         ("Difference", _large(difference, signed=True), _named(report), "even" if not difference else "uneven"),
         ("Found here", _share(run), "of what is billed for usage", ""),
-        ("Open", str(len(waiting)), f"beyond {shown(run.tolerance_nano)} tolerated", "bad" if waiting else "good"),
+        ("Open", str(len(waiting)), f"beyond {short_usd(run.tolerance_nano)} tolerated", "bad" if waiting else "good"),
     ]
     return (
         '<section class="cards">'
@@ -76,7 +76,7 @@ def _cards(report: ReconciliationReport) -> str:
 
 def _large(nano: int, *, signed: bool = False) -> str:
     """Write an amount exactly, with what is finer than cents in small print."""
-    text = shown(nano, signed=signed)
+    text = short_usd(nano, signed=signed)
     cents = text.index(".") + 3
     return f"{text[:cents]}<small>{text[cents:]}</small>"
 
@@ -90,7 +90,7 @@ def _named(report: ReconciliationReport) -> str:
     if not report.bridge.steps:
         return "to the nano-dollar"
     unexplained = report.bridge.amount_of(Cause.UNEXPLAINED)
-    return f"{shown(unexplained, signed=True)} of it unexplained" if unexplained else "every nano-dollar has a cause"
+    return f"{short_usd(unexplained, signed=True)} of it unexplained" if unexplained else "every nano-dollar has a cause"
 
 
 def _share(run: Reconciliation) -> str:
@@ -102,13 +102,13 @@ def _share(run: Reconciliation) -> str:
 
 def _drawing(report: ReconciliationReport) -> str:
     run = report.run
-    bars = [Bar("Metered here", run.ours_nano, "total", shown(run.ours_nano))]
+    bars = [Bar("Metered here", run.ours_nano, "total", short_usd(run.ours_nano))]
     for step in report.bridge.steps:
         kind = "unexplained" if step.cause is Cause.UNEXPLAINED else "more" if step.amount_nano >= 0 else "less"
-        bars.append(Bar(cause_words(step.cause), step.amount_nano, kind, shown(step.amount_nano, signed=True)))
+        bars.append(Bar(cause_words(step.cause), step.amount_nano, kind, short_usd(step.amount_nano, signed=True)))
     last = "Their quantities, at our prices" if run.valued else "Billed there"
-    bars.append(Bar(last, run.theirs_nano, "total", shown(run.theirs_nano)))
-    return waterfall(bars, axis=shown)
+    bars.append(Bar(last, run.theirs_nano, "total", short_usd(run.theirs_nano)))
+    return waterfall(bars, axis=short_usd)
 
 
 def _variances(report: ReconciliationReport) -> str:
@@ -125,7 +125,7 @@ _COLUMNS = (("#", True), ("Cause", False), ("About", False), ("Items", True), ("
 
 def _row(each: Variance) -> str:
     detail = f"<br><span class=dim>{escape(detail_words(each.detail))}</span>" if each.detail else ""
-    inferred = ' <span class="tag">inferred</span>' if each.basis == Basis.INFERRED else ""
+    inferred = ' <span class="tag">inferred</span>' if each.basis == CauseBasis.INFERRED else ""
     fits = [explanation_words(name) for name in each.alternatives]
     others = "".join(f"<br><span class=dim>fits as well: {escape(words)}</span>" for words in fits)
     session = f"session {each.session}" if each.session else ""
@@ -134,7 +134,7 @@ def _row(each: Variance) -> str:
     who = "" if each.who == "reconcile" else f"<br><span class=dim>{escape(each.who)}: {escape(each.reason)}</span>"
     return (
         f"<tr><td class=n>{each.id}</td><td>{escape(cause_words(each.cause))}{inferred}{detail}{others}</td><td>{about}</td>"
-        f"<td class=n>{each.items:,}</td><td class=n>{shown(each.amount_nano, signed=True)}</td>"
+        f"<td class=n>{each.items:,}</td><td class=n>{short_usd(each.amount_nano, signed=True)}</td>"
         f'<td><span class="state {escape(each.state)}">{escape(each.state)}</span>{tolerated}{who}</td></tr>'
     )
 

@@ -9,7 +9,7 @@ from metering.domain.reconciliation.records import (
     Reconciliation,
     ReconciliationReport,
     Variance,
-    VarianceExplained,
+    VarianceExplanation,
 )
 from metering.domain.reconciliation.words import day_words
 
@@ -67,7 +67,7 @@ def report_json(report: ReconciliationReport, account: str) -> dict[str, object]
             {"cause": str(step.cause), "items": step.items, **money("amount", step.amount_nano)} for step in report.bridge.steps
         ],
         "variances": [variance_json(each) for each in report.variances],
-        "open": len(report.needs_somebody),
+        "open": len(report.needs_attention),
     }
 
 
@@ -89,7 +89,7 @@ def variance_json(variance: Variance) -> dict[str, object]:
     }
 
 
-def explained_json(found: VarianceExplained) -> dict[str, object]:
+def explanation_json(found: VarianceExplanation) -> dict[str, object]:
     """Return a variance with everything that was decided, and some of what shows it."""
     return {
         **variance_json(found.variance),

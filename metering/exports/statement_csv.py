@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from metering.domain.instants import format_instant, format_month
 from metering.domain.statements.month_detail import MonthDetail, Section
 from metering.domain.statements.statements import OutsideUsage, Statement, StatementLine, unit_of
-from metering.exports.csv_text import Cell, csv_chunks, inert
+from metering.exports.csv_text import Cell, csv_chunks, escape_formula
 from pricing.money import format_nano, format_pico
 from pricing.quantities import ALL_KINDS, REQUESTS
 
@@ -27,7 +27,7 @@ Text = Callable[[str], str]
 
 def statement_csv(detail: MonthDetail) -> Iterator[bytes]:
     """Yield the statement as CSV."""
-    return csv_chunks(COLUMNS, statement_rows(detail.statement, inert))
+    return csv_chunks(COLUMNS, statement_rows(detail.statement, escape_formula))
 
 
 def statement_rows(statement: Statement, text: Text) -> Iterator[tuple[Cell, ...]]:

@@ -9,7 +9,7 @@ from functools import partial
 
 from metering.domain.statements.month_detail import MonthDetail
 from metering.exports.bill import CLOSING_WORDS, Bill, BillRow, ModelRows, OutsideRow, bill_of, with_sign
-from metering.exports.pdf_sheet import BOLD, FIXED, INK, LEFT, MARK, RIGHT, SOFT, Sheet, fitting, folded
+from metering.exports.pdf_sheet import BOLD, FIXED, INK, LEFT, MARK, RIGHT, SOFT, PdfPages, fitting, folded
 
 _POINT = RIGHT - 60  # decimal points stand below each other here
 _RATE, _PRICE, _QUANTITY = _POINT - 56, _POINT - 88, _POINT - 180
@@ -31,7 +31,7 @@ def statement_pdf(detail: MonthDetail) -> Iterator[bytes]:
 
 
 def _print(bill: Bill, file: io.BytesIO, *, pages: int) -> int:
-    sheet = Sheet(file, f"Statement of {bill.account}, {bill.month}", partial(_furnish, bill, pages))
+    sheet = PdfPages(file, f"Statement of {bill.account}, {bill.month}", partial(_furnish, bill, pages))
     _head(sheet, bill)
     _summary(sheet, bill)
     _usage(sheet, bill.usage, "Usage", bill.usage_amount)
@@ -45,7 +45,7 @@ def _print(bill: Bill, file: io.BytesIO, *, pages: int) -> int:
     return sheet.finish()
 
 
-def _furnish(bill: Bill, pages: int, sheet: Sheet, page: int) -> None:
+def _furnish(bill: Bill, pages: int, sheet: PdfPages, page: int) -> None:
     """Draw what every page has: what it belongs to, its number, the digest, and that a draft is one."""
     if bill.is_draft:
         canvas = sheet.canvas
@@ -64,7 +64,7 @@ def _furnish(bill: Bill, pages: int, sheet: Sheet, page: int) -> None:
         sheet.write(LEFT, f"SHA-256 {bill.digest}", size=6.5, font=FIXED, color=SOFT)
 
 
-def _head(sheet: Sheet, bill: Bill) -> None:
+def _head(sheet: PdfPages, bill: Bill) -> None:
     sheet.write(LEFT, "S T A T E M E N T", size=7.5, color=SOFT)
     sheet.write_before(RIGHT, "Total payable", size=8.5, color=SOFT)
     sheet.down(24)
@@ -85,7 +85,7 @@ def _head(sheet: Sheet, bill: Bill) -> None:
     sheet.down(26)
 
 
-def _summary(sheet: Sheet, bill: Bill) -> None:
+def _summary(sheet: PdfPages, bill: Bill) -> None:
     figures = [*((name, with_sign(amount)) for name, amount in bill.summary), ("Total", bill.total)]
     sheet.band(44)
     sheet.down(17)
@@ -99,7 +99,7 @@ def _summary(sheet: Sheet, bill: Bill) -> None:
     sheet.down(48)
 
 
-def _usage(sheet: Sheet, models: Iterable[ModelRows], name: str, amount: str) -> None:
+def _usage(sheet: PdfPages, models: Iterable[ModelRows], name: str, amount: str) -> None:
     if not models:
         return
     sheet.room(4 * _STEP)
@@ -122,7 +122,7 @@ def _usage(sheet: Sheet, models: Iterable[ModelRows], name: str, amount: str) ->
     sheet.down(_STEP + 6)
 
 
-def _usage_head(sheet: Sheet) -> None:
+def _usage_head(sheet: PdfPages) -> None:
     for at, heading in ((_QUANTITY, "Quantity"), (_PRICE, "Price"), (_RATE, "Rate"), (RIGHT, "USD")):
         sheet.write_before(at, heading, size=7.5, color=SOFT)
     sheet.write(LEFT, "Item", size=7.5, color=SOFT)
@@ -130,7 +130,7 @@ def _usage_head(sheet: Sheet) -> None:
     sheet.down(_STEP)
 
 
-def _usage_row(sheet: Sheet, row: BillRow) -> None:
+def _usage_row(sheet: PdfPages, row: BillRow) -> None:
     lines = folded(row.what, _ITEM_WIDTH)
     if sheet.room(_STEP * (len(lines) + bool(row.corrects))):
         _usage_head(sheet)
@@ -145,7 +145,7 @@ def _usage_row(sheet: Sheet, row: BillRow) -> None:
     sheet.down(_STEP)
 
 
-def _figure(sheet: Sheet, amount: str, *, font: str = "Helvetica") -> None:
+def _figure(sheet: PdfPages, amount: str, *, font: str = "Helvetica") -> None:
     """Write an amount around the column of decimal points; past cents its digits are lighter."""
     whole, point, decimals = amount.partition(".")
     if not point:
@@ -154,7 +154,7 @@ def _figure(sheet: Sheet, amount: str, *, font: str = "Helvetica") -> None:
     sheet.write_around(_POINT, f"{whole}.", decimals[:2], decimals[2:], font=font)
 
 
-def _others(sheet: Sheet, bill: Bill) -> None:
+def _others(sheet: PdfPages, bill: Bill) -> None:
     for heading, rows in bill.others:
         for row in rows:
             sheet.room(2 * _STEP)
@@ -172,7 +172,7 @@ def _others(sheet: Sheet, bill: Bill) -> None:
     sheet.down(2 * _STEP)
 
 
-def _title(sheet: Sheet, title: str, remark: str) -> None:
+def _title(sheet: PdfPages, title: str, remark: str) -> None:
     sheet.room(6 * _STEP)
     sheet.down(10)
     sheet.write(LEFT, title, size=10, font=BOLD)
@@ -180,7 +180,7 @@ def _title(sheet: Sheet, title: str, remark: str) -> None:
     sheet.down(_STEP + 4)
 
 
-def _outside(sheet: Sheet, title: str, rows: tuple[OutsideRow, ...]) -> None:
+def _outside(sheet: PdfPages, title: str, rows: tuple[OutsideRow, ...]) -> None:
     if not rows:
         return
     _title(sheet, title, "not in the total")
@@ -198,7 +198,7 @@ def _outside(sheet: Sheet, title: str, rows: tuple[OutsideRow, ...]) -> None:
         sheet.down(_STEP)
 
 
-def _foot(sheet: Sheet, bill: Bill) -> None:
+def _foot(sheet: PdfPages, bill: Bill) -> None:
     sheet.room(5 * _STEP)
     sheet.down(8)
     sheet.rule(above=12)

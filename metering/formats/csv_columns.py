@@ -13,10 +13,10 @@ from metering.formats.event_times import latency_micros, start_of
 from metering.formats.openai_usage import split_prompt
 from metering.formats.reading import Reading
 from metering.formats.record_fields import (
-    check_reasoning,
     count_field,
     grade_of,
     limited_tags,
+    require_reasoning_inside_output,
     route_field,
     served_by,
     status_field,
@@ -249,7 +249,7 @@ def _quantities(record: Mapping[str, Any]) -> tuple[Quantities | None, str]:
         parts["cache_write_tokens"] -= written_1h
         stated.update(parts)
         reason = "cached_tokens_not_broken_down" if overlap else ""
-    return check_reasoning(Quantities(**stated), "reasoning_tokens"), reason
+    return require_reasoning_inside_output(Quantities(**stated), "reasoning_tokens"), reason
 
 
 def _integer(text: str) -> int | str:

@@ -23,14 +23,14 @@ _SAMPLED_LINES = 20
 _ADVICE = "name the format with --format native, openai or csv"
 
 
-class Detected(NamedTuple):
+class DetectedFormat(NamedTuple):
     """A log's format, and whether each line or the whole input is JSON (a CSV is always lines)."""
 
     format: Format
     shape: Shape
 
 
-def detect_format(head: bytes, file_name: str, *, columns: Mapping[str, str] = {}) -> Detected:
+def detect_format(head: bytes, file_name: str, *, columns: Mapping[str, str] = {}) -> DetectedFormat:
     """Tell the format of a log from its head (up to 64 KiB), its name and the user's column map.
 
     Raises LogFormatError saying what was seen and what to do.
@@ -40,10 +40,10 @@ def detect_format(head: bytes, file_name: str, *, columns: Mapping[str, str] = {
     if not text:
         raise LogFormatError("the input is empty", "empty_file")
     if columns:
-        return Detected("csv", "lines")
+        return DetectedFormat("csv", "lines")
     if text[:1] in (b"{", b"["):
         shape = _shape(text, file_name)
-        return Detected(_json_format(text, shape), shape)
+        return DetectedFormat(_json_format(text, shape), shape)
     return _csv_format(text)
 
 
@@ -113,7 +113,7 @@ def _format_of_keys(keys: set[str]) -> Format | None:
     return "native" if {"time", "model"} <= keys else None
 
 
-def _csv_format(text: bytes) -> Detected:
+def _csv_format(text: bytes) -> DetectedFormat:
     first = text.split(b"\n", 1)[0].rstrip(b"\r")
     try:
         _, header = read_header(first, {})
@@ -121,7 +121,7 @@ def _csv_format(text: bytes) -> Detected:
         header = []
     if len(header) > 1 and set(header) & set(MAPPABLE_FIELDS):
         column_positions(header, {})
-        return Detected("csv", "lines")
+        return DetectedFormat("csv", "lines")
     if len(header) > 1:
         shown = ", ".join(name[:40] for name in header[:12])
         raise LogFormatError(

@@ -26,11 +26,11 @@ from metering.formats.json_records import json_object
 from metering.formats.reading import Reading
 from metering.formats.record_fields import (
     amount_field,
-    check_reasoning,
     count_field,
     grade_of,
     kept_text,
     limited_tags,
+    require_reasoning_inside_output,
     route_field,
     served_by,
     status_field,
@@ -215,7 +215,7 @@ class NativeReader:
                     " for OpenAI's names use the format openai",
                     "usage",
                 )
-        return check_reasoning(Quantities(**counts), "usage.reasoning_tokens") if counts else None
+        return require_reasoning_inside_output(Quantities(**counts), "usage.reasoning_tokens") if counts else None
 
     def _tags(self, record: dict[str, Any]) -> dict[str, str]:
         tags = tags_field(record.get("tags"))

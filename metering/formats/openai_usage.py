@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from metering.domain.errors import RecordError
-from metering.formats.record_fields import check_reasoning, count_field, dollars_as_nano, scaled_up
+from metering.formats.record_fields import count_field, dollars_as_nano, require_reasoning_inside_output, scaled_up
 from metering.formats.unread_fields import UnreadFields
 from pricing.quantities import MAX_QUANTITY, Quantities
 
@@ -59,7 +59,7 @@ def stated_usage(usage: object, unread: UnreadFields) -> StatedUsage:
     if not any(usage.get(name) is not None for name in (*PROMPT_NAMES, *COMPLETION_NAMES)):
         return StatedUsage(gateway_cost_nano=cost_nano)
     prompt, overlap = _prompt(usage)
-    quantities = check_reasoning(Quantities(**prompt, **_completion(usage)), "usage.reasoning_tokens")
+    quantities = require_reasoning_inside_output(Quantities(**prompt, **_completion(usage)), "usage.reasoning_tokens")
     return StatedUsage(quantities, "cached_tokens_not_broken_down" if overlap else "", cost_nano)
 
 

@@ -129,7 +129,7 @@ def tag_text(value: object, field: str) -> str:
     return kept_text(value, field)
 
 
-def check_reasoning(quantities: Quantities, field: str) -> Quantities:
+def require_reasoning_inside_output(quantities: Quantities, field: str) -> Quantities:
     """Return ``quantities`` if its output includes its reasoning. Raises RecordError reasoning_exceeds_output."""
     if quantities.reasoning_tokens > quantities.output_tokens + quantities.output_audio_tokens:
         raise RecordError(

@@ -21,7 +21,7 @@ _WHOLE = re.compile(r"-?\d{1,19}(\.0+)?", re.ASCII)
 _GROUPED = {mark: re.compile(rf"\d{{1,3}}(\{mark}\d{{3}})+(?!\d)", re.ASCII) for mark in ",."}
 
 
-class Amounts:
+class AmountReader:
     """Reads the amounts of one document, and remembers how finely they were stated (``unit_nano``)."""
 
     def __init__(self, decimal_mark: str = "") -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from metering.domain.reconciliation.invoices import InvoiceError, InvoiceLine
-from metering.invoices.amounts import Amounts
+from metering.invoices.amounts import AmountReader
 from metering.invoices.json_table import objects
 from metering.invoices.reading import InvoiceHead, InvoiceReading, ReadOptions, text_of
 
@@ -24,7 +24,7 @@ def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
 
 
 def _lines(source: BinaryIO, options: ReadOptions, head: InvoiceHead) -> Iterator[InvoiceLine]:
-    amounts = Amounts()
+    amounts = AmountReader()
     for position, event in enumerate(objects(source, "", options), start=1):
         request_id = text_of(event.get("request_id") or event.get("requestId"), "request_id", position)
         if not request_id:
@@ -40,7 +40,7 @@ def _lines(source: BinaryIO, options: ReadOptions, head: InvoiceHead) -> Iterato
     head.unit_nano = amounts.unit_nano
 
 
-def _amount(event: Mapping[str, object], amounts: Amounts, where: str) -> int:
+def _amount(event: Mapping[str, object], amounts: AmountReader, where: str) -> int:
     if event.get("cost_total") is not None:
         return amounts.dollars(event["cost_total"], f"{where}: cost_total")
     if event.get("cost_estimate_nano_usd") is not None:

@@ -22,11 +22,11 @@ class _Cost(Struct, gc=False, rename="camel"):
     cost_nano_usd: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class _Answer(Struct, gc=False):
+class _BillingAnswer(Struct, gc=False):
     requests: list[_Cost] | None
 
 
-_decode = msgspec.json.Decoder(_Answer | list[_Answer]).decode
+_decode = msgspec.json.Decoder(_BillingAnswer | list[_BillingAnswer]).decode
 _integer = msgspec.json.Decoder(int).decode
 
 

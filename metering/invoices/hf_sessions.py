@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from metering.domain.reconciliation.invoices import InvoiceError, InvoiceLine
-from metering.invoices.amounts import Amounts
+from metering.invoices.amounts import AmountReader
 from metering.invoices.reading import (
     InvoiceHead,
     InvoiceReading,
@@ -34,7 +34,7 @@ def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
     if not isinstance(sessions, list) or not all(isinstance(each, dict) for each in sessions):
         raise InvoiceError("periods[].sessions must be a list of objects")
     start, end = _bounds(period)
-    amounts = Amounts()
+    amounts = AmountReader()
     head = InvoiceHead(
         format=FORMAT,
         start=start if options.start is None else options.start,
@@ -58,7 +58,7 @@ def _bounds(period: dict[str, Any]) -> tuple[int | None, int | None]:
     return moment_of(start, "the period's start"), moment_of(end, "the period's end")
 
 
-def _lines(sessions: Sequence[dict[str, Any]], amounts: Amounts, head: InvoiceHead) -> Iterator[InvoiceLine]:
+def _lines(sessions: Sequence[dict[str, Any]], amounts: AmountReader, head: InvoiceHead) -> Iterator[InvoiceLine]:
     for position, session in enumerate(sessions, start=1):
         name = text_of(session.get("id"), "id", position)
         if not name:

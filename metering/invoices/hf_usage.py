@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 
 from metering.domain.instants import MICROS_PER_SECOND, format_instant
 from metering.domain.reconciliation.invoices import InvoiceError, InvoiceLine
-from metering.invoices.amounts import Amounts
+from metering.invoices.amounts import AmountReader
 from metering.invoices.reading import (
     InvoiceHead,
     InvoiceReading,
@@ -39,7 +39,7 @@ def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
         stated = document.get(name)
         if isinstance(stated, str):
             check_account(stated, options)
-    amounts = Amounts()
+    amounts = AmountReader()
     head = InvoiceHead(
         format=FORMAT,
         start=options.start if options.start is not None else moment_of(section.get("periodStart"), "periodStart"),
@@ -79,7 +79,7 @@ def _document(raw: bytes) -> dict[str, object]:
     return document
 
 
-def _lines(section: Mapping[str, object], amounts: Amounts) -> Iterator[InvoiceLine]:
+def _lines(section: Mapping[str, object], amounts: AmountReader) -> Iterator[InvoiceLine]:
     details = section.get("providerDetails")
     if not isinstance(details, list):
         yield InvoiceLine(

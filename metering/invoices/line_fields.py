@@ -14,9 +14,9 @@ from metering.domain.reconciliation.invoices import (
     NO_QUANTITIES,
     InvoiceError,
     InvoiceLine,
-    LineKind,
+    InvoiceLineKind,
 )
-from metering.invoices.amounts import Amounts
+from metering.invoices.amounts import AmountReader
 from metering.invoices.reading import InvoiceHead, ReadOptions, check_account, check_currency, count_of, moment_of, text_of
 
 AMOUNT_FIELDS = ("amount", "amount_cents", "amount_nano_usd")
@@ -24,8 +24,8 @@ TEXT_FIELDS = ("request_id", "session", "provider", "model")
 _QUANTITIES = frozenset(LINE_QUANTITIES)
 FIELDS = (*TEXT_FIELDS, "date", "requests", *AMOUNT_FIELDS, "kind", "currency", "account", *LINE_QUANTITIES)
 
-_KINDS = {"discount": LineKind.CREDIT, "subscription": LineKind.FEE, "vat": LineKind.TAX} | {
-    str(kind): kind for kind in LineKind
+_KINDS = {"discount": InvoiceLineKind.CREDIT, "subscription": InvoiceLineKind.FEE, "vat": InvoiceLineKind.TAX} | {
+    str(kind): kind for kind in InvoiceLineKind
 }
 
 
@@ -33,7 +33,7 @@ class LineReader:
     """Makes lines of named values. ``silent`` counts those that say nothing of what is owed."""
 
     def __init__(self, options: ReadOptions) -> None:
-        self.amounts = Amounts(options.decimal_mark)
+        self.amounts = AmountReader(options.decimal_mark)
         self._readers = tuple(zip(AMOUNT_FIELDS, (self.amounts.dollars, self.amounts.cents, self.amounts.nano), strict=True))
         self.silent = 0
         self._options = options
@@ -53,7 +53,7 @@ class LineReader:
             check_currency(text_of(values["currency"], "currency", position))
         if "account" in values:
             check_account(text_of(values["account"], "account", position), self._options)
-        kind = self._kind(values["kind"], position) if "kind" in values else LineKind.USAGE
+        kind = self._kind(values["kind"], position) if "kind" in values else InvoiceLineKind.USAGE
         texts = {name: text_of(values[name], name, position) for name in TEXT_FIELDS if name in values}
         quantities = {
             name: count
@@ -82,8 +82,8 @@ class LineReader:
             head.notes.append(f"left out, because neither an amount nor a quantity is stated: {self.silent} of the lines")
         head.unit_nano = self.amounts.unit_nano
 
-    def _kind(self, stated: object, position: int) -> LineKind:
-        kind = text_of(stated, "kind", position).casefold() or LineKind.USAGE
+    def _kind(self, stated: object, position: int) -> InvoiceLineKind:
+        kind = text_of(stated, "kind", position).casefold() or InvoiceLineKind.USAGE
         if kind not in _KINDS:
             raise InvoiceError(f"line {position}: the kind {kind[:40]!r} is none of {', '.join(sorted(_KINDS))}")
         return _KINDS[kind]

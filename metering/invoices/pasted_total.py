@@ -4,7 +4,7 @@ import re
 from typing import BinaryIO
 
 from metering.domain.reconciliation.invoices import InvoiceError, InvoiceLine
-from metering.invoices.amounts import Amounts
+from metering.invoices.amounts import AmountReader
 from metering.invoices.reading import InvoiceHead, InvoiceReading, ReadOptions
 
 FORMAT = "total"
@@ -21,7 +21,7 @@ def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
         raise InvoiceError("a pasted total is text") from None
     if len(raw) > MAX_BYTES or len(text.splitlines()) != 1:
         raise InvoiceError("a pasted total is one line with one amount")
-    amounts = Amounts(options.decimal_mark)
+    amounts = AmountReader(options.decimal_mark)
     total = amounts.dollars(_LABEL.sub("", text), "the total")
     head = InvoiceHead(
         format=FORMAT,

@@ -10,7 +10,7 @@ from msgspec import Struct
 from metering.domain.errors import DomainError
 
 
-class Fetched(Struct, frozen=True):
+class FetchedDocument(Struct, frozen=True):
     """A JSON document, unpacked but not parsed, and the validator to send next time (empty: the source gave none)."""
 
     body: bytes
@@ -23,7 +23,7 @@ class NotModified(Struct, frozen=True):
     etag: str
 
 
-Answer = Fetched | NotModified
+Answer = FetchedDocument | NotModified
 
 Fetch = Callable[[str, str], Answer]
 """(address, validator or empty) -> answer. Raises FetchError."""

@@ -24,8 +24,8 @@ from metering.outbound.answers import (
     TooSlowError,
     UnreachableError,
 )
-from metering.outbound.read_answer import fetched, retry_after, validator
-from metering.outbound.watch import Watch
+from metering.outbound.read_answer import read_document, retry_after, validator
+from metering.outbound.watch import Deadline
 
 _LONGEST_SHOWN = 200
 _TOO_MANY_REQUESTS = 429
@@ -48,7 +48,7 @@ class FetchLimits(Struct, frozen=True):
     longest_wait: float = 10.0
 
 
-class Pace(Struct, frozen=True):
+class Clock(Struct, frozen=True):
     """How time passes: ``sleep`` pauses for seconds, ``clock`` gives monotonic seconds, ``chance`` a number from 0 to 1."""
 
     sleep: Callable[[float], None]
@@ -56,7 +56,7 @@ class Pace(Struct, frozen=True):
     chance: Callable[[], float] = SystemRandom().random
 
 
-class _Passing(Exception):  # noqa: N818 - never leaves this module
+class _TransientError(Exception):
     """A failure that another attempt may not meet; ``wait`` is how many seconds the source asked to be left alone."""
 
     def __init__(self, error: FetchError, wait: float | None = None) -> None:
@@ -88,13 +88,13 @@ def open_client(limits: FetchLimits, token: str = "") -> httpx.Client:
 
 
 @contextmanager
-def open_fetch(limits: FetchLimits, pace: Pace, token: str = "") -> Iterator[Fetch]:
+def open_fetch(limits: FetchLimits, pace: Clock, token: str = "") -> Iterator[Fetch]:
     """Give ``fetch`` with a client of its own, open as long as the block."""
     with open_client(limits, token) as client:
         yield partial(fetch, client, limits=limits, pace=pace)
 
 
-def fetch(client: httpx.Client, address: str, etag: str, *, limits: FetchLimits, pace: Pace) -> Answer:
+def fetch(client: httpx.Client, address: str, etag: str, *, limits: FetchLimits, pace: Clock) -> Answer:
     """Return the JSON document at ``address``, or NotModified where ``etag`` (empty: none) is still valid.
 
     Raises FetchError by what went wrong: UnreachableError, TooSlowError, RedirectedError, RefusedError, TooLargeError,
@@ -108,7 +108,7 @@ def fetch(client: httpx.Client, address: str, etag: str, *, limits: FetchLimits,
             raise _too_slow(address, limits)
         try:
             return _attempt(client, address, etag, limits=limits, left=left)
-        except _Passing as passing:
+        except _TransientError as passing:
             wait = _wait(passing, attempt, limits, pace)
             if attempt >= limits.attempts or wait > limits.longest_wait or pace.clock() + wait >= end:
                 raise passing.error from passing
@@ -117,7 +117,7 @@ def fetch(client: httpx.Client, address: str, etag: str, *, limits: FetchLimits,
 
 
 def _attempt(client: httpx.Client, address: str, etag: str, *, limits: FetchLimits, left: float) -> Answer:
-    with Watch(left) as watch:
+    with Deadline(left) as watch:
         try:
             with client.stream(
                 "GET",
@@ -129,7 +129,7 @@ def _attempt(client: httpx.Client, address: str, etag: str, *, limits: FetchLimi
         except (httpx.TransportError, ssl.SSLError, OSError) as error:
             if watch.over:
                 raise _too_slow(address, limits) from error
-            raise _Passing(_unanswered(address, error)) from error
+            raise _TransientError(_unanswered(address, error)) from error
         except httpx.InvalidURL as error:
             raise UnreachableError(f"{address[:_LONGEST_SHOWN]}: not an address: {error}") from error
 
@@ -137,18 +137,18 @@ def _attempt(client: httpx.Client, address: str, etag: str, *, limits: FetchLimi
 def _read(response: httpx.Response, etag: str, limits: FetchLimits) -> Answer:
     address, status = str(response.url), response.status_code
     if status == httpx.codes.OK:
-        return fetched(response, limits.max_bytes)
+        return read_document(response, limits.max_bytes)
     if status == httpx.codes.NOT_MODIFIED and etag:
         return NotModified(validator(response.headers) or etag)
     if response.has_redirect_location:
         raise RedirectedError(f"{address} answers {status} and sends to {_target(response)}; redirects are not followed")
     error = RefusedError(f"{address} answers {status}")
     if status == _TOO_MANY_REQUESTS or status >= _SERVER_ERRORS:
-        raise _Passing(error, retry_after(response.headers))
+        raise _TransientError(error, retry_after(response.headers))
     raise error
 
 
-def _wait(passing: _Passing, attempt: int, limits: FetchLimits, pace: Pace) -> float:
+def _wait(passing: _TransientError, attempt: int, limits: FetchLimits, pace: Clock) -> float:
     """Return how long to pause: what the source asked for, at least; else doubled each time, a half more or less."""
     own = limits.first_wait * 2.0 ** (attempt - 1) * (0.5 + pace.chance())
     return max(own, passing.wait or 0.0)

@@ -32,7 +32,7 @@ class PostLimits(Struct, frozen=True):
     answer_bytes: int = 1_024
 
 
-class Posted(Struct, frozen=True):
+class PostResult(Struct, frozen=True):
     """What came of a POST. ``status`` None: there was no answer; ``error`` is a stable code then, ``message`` the words.
 
     ``retry_after`` is how many seconds the other side asks to be left alone.
@@ -46,7 +46,7 @@ class Posted(Struct, frozen=True):
     retry_after: float | None = None
 
 
-class _Unresolved(Exception):  # noqa: N818 - never leaves this module
+class _UnresolvedNameError(Exception):
     """The name resolves to nothing."""
 
 
@@ -79,7 +79,7 @@ async def post(
     *,
     guard: AddressGuard,
     limits: PostLimits,
-) -> Posted:
+) -> PostResult:
     """Send a body; return what came of it. Raises nothing but what cancels it."""
     began = monotonic()
     try:
@@ -90,7 +90,7 @@ async def post(
         failed = "too_slow", f"no answer within {limits.total_seconds:g} s"
     except AddressError as error:
         failed = error.code, str(error)
-    except _Unresolved as error:
+    except _UnresolvedNameError as error:
         failed = "unresolved", str(error)
     except httpx.ConnectError as error:
         failed = "no_connection", f"no connection: {_told(error)}"
@@ -99,11 +99,11 @@ async def post(
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         failed = "broken_off", f"the connection broke off: {_told(error)}"
     else:
-        return Posted(_since(began), answer.status, answer=answer.text, retry_after=answer.retry_after)
-    return Posted(_since(began), error=failed[0], message=failed[1])
+        return PostResult(_since(began), answer.status, answer=answer.text, retry_after=answer.retry_after)
+    return PostResult(_since(began), error=failed[0], message=failed[1])
 
 
-class _Answer(Struct, frozen=True):
+class _HttpAnswer(Struct, frozen=True):
     status: int
     text: str
     retry_after: float | None
@@ -116,7 +116,7 @@ async def _send(
     body: bytes,
     headers: Mapping[str, str],
     limits: PostLimits,
-) -> _Answer:
+) -> _HttpAnswer:
     for at, address in enumerate(addresses[:_MOST_ADDRESSES], 1):
         request = client.build_request(
             "POST",
@@ -134,10 +134,10 @@ async def _send(
                 raise
             continue
         try:
-            return _Answer(response.status_code, await _begin(response, limits), retry_after(response.headers))
+            return _HttpAnswer(response.status_code, await _begin(response, limits), retry_after(response.headers))
         finally:
             await response.aclose()
-    raise _Unresolved(f"{url.host[:_LONGEST_SHOWN]} has no address")
+    raise _UnresolvedNameError(f"{url.host[:_LONGEST_SHOWN]} has no address")
 
 
 async def _begin(response: httpx.Response, limits: PostLimits) -> str:
@@ -172,7 +172,7 @@ async def _reachable(guard: AddressGuard, url: httpx.URL) -> list[str]:
         except AddressError as error:
             failure = error
         except (OSError, UnicodeError, ValueError) as error:
-            failure = _Unresolved(f"{url.host[:_LONGEST_SHOWN]}:{port_of(url)} can not be looked up: {_told(error)}")
+            failure = _UnresolvedNameError(f"{url.host[:_LONGEST_SHOWN]}:{port_of(url)} can not be looked up: {_told(error)}")
         with suppress(RuntimeError):  # the loop has ended meanwhile: nobody waits any more
             loop.call_soon_threadsafe(tell, addresses, failure)
 

@@ -6,14 +6,14 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from metering.outbound.answers import Fetched, NotJsonError, TooLargeError, UnreachableError
+from metering.outbound.answers import FetchedDocument, NotJsonError, TooLargeError, UnreachableError
 
 _GZIP_WINDOW = 31  # zlib's code for: a gzip header, the largest window
 _LONGEST_SECONDS = 9  # digits
 _LONGEST_ETAG = 500
 
 
-def fetched(response: httpx.Response, max_bytes: int) -> Fetched:
+def read_document(response: httpx.Response, max_bytes: int) -> FetchedDocument:
     """Read the body of a 200. Raises NotJsonError, TooLargeError; UnreachableError for a body that is cut off."""
     _check_json(response)
     announced = response.headers.get("content-length", "")
@@ -26,7 +26,7 @@ def fetched(response: httpx.Response, max_bytes: int) -> Fetched:
         if size > max_bytes:
             raise _too_large(response, max_bytes)
         parts.append(part)
-    return Fetched(b"".join(parts), validator(response.headers))
+    return FetchedDocument(b"".join(parts), validator(response.headers))
 
 
 def validator(headers: httpx.Headers) -> str:

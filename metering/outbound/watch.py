@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 
-class Watch:
+class Deadline:
     """Shuts the connection of one request down after ``seconds``. A context manager around the request.
 
     ``over`` says whether it did. ``trace`` is httpx's request extension of that name, by which the connection is known

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from metering.domain.errors import DomainError
 from metering.domain.instants import MICROS_PER_HOUR, format_month, month_of
 from metering.operations.accounts.manage_accounts import show_account
-from metering.operations.reconciliation.fetch_invoice import BillSource, BillWanted, fetch_invoice
+from metering.operations.reconciliation.fetch_invoice import BillRequest, BillSource, fetch_invoice
 from metering.operations.reconciliation.reconcile import list_runs, reconcile
 from metering.operations.reconciliation.reconcile_settings import ReconcileSettings
 from pricing.plans import PlanCatalogue
@@ -45,7 +45,7 @@ class BillFetchJob:
             return
         account, month = self._settings.fetch_account, month_of(now)
         try:
-            done = fetch_invoice(self._engine, self._source, BillWanted(account, month), now=now)
+            done = fetch_invoice(self._engine, self._source, BillRequest(account, month), now=now)
             tolerance = self._settings.tolerance_of(done.invoice.format)
             report = reconcile(self._engine, done.invoice.id, self._catalogue, tolerance=tolerance, now=now)
         except DomainError as error:
@@ -56,7 +56,7 @@ class BillFetchJob:
         if self._failed_at is not None:
             _log.warning("the bill of %s is fetched again", account)
             self._failed_at = None
-        if report.needs_somebody:
+        if report.needs_attention:
             _log.warning(
                 "the bill of %s for %s differs: see `metering reconcile show %d`", account, format_month(month), report.run.id
             )

@@ -10,14 +10,14 @@ from sqlalchemy import Engine
 from metering.domain.instants import format_month
 from metering.domain.statements.statements import Statement
 from metering.operations.statements.close_due import close_due_months
-from metering.operations.statements.close_month import Closing
+from metering.operations.statements.close_month import CloseOptions
 from metering.operations.statements.close_settings import CloseSettings
 from pricing.money import PICO_PER_CENT, format_cents
 
 _log = logging.getLogger(__name__)
 
 
-def close_when_due(engine: Engine, how: Closing, settings: CloseSettings, now: int) -> None:
+def close_when_due(engine: Engine, how: CloseOptions, settings: CloseSettings, now: int) -> None:
     """Close the months that are due at ``now``."""
     for found in close_due_months(engine, how, grace_hours=settings.grace_hours, now=now):
         if isinstance(found, Statement):

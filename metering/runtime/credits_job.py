@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine
 
-from metering.operations.credits.judge_credits import NOTHING_SEEN, Judging, judge_credits_of_all
+from metering.operations.credits.judge_credits import NOTHING_SEEN, CreditAlertPolicy, evaluate_credits
 
 _log = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ class CreditsJob:
     have changed, and an alert that was raised is not raised again.
     """
 
-    def __init__(self, engine: Engine, how: Judging, clock: Callable[[], int]) -> None:
+    def __init__(self, engine: Engine, how: CreditAlertPolicy, clock: Callable[[], int]) -> None:
         self._engine = engine
         self._how = how
         self._clock = clock
@@ -25,7 +25,7 @@ class CreditsJob:
 
     def __call__(self) -> None:
         """Judge what has changed since the last call."""
-        judged = judge_credits_of_all(self._engine, self._how, self._seen, now=self._clock())
+        judged = evaluate_credits(self._engine, self._how, self._seen, now=self._clock())
         self._seen = judged.seen
         if judged.raised:
             _log.info("credits: %d new alerts", judged.raised)

@@ -19,18 +19,18 @@ from sqlalchemy.exc import OperationalError, StatementError
 
 from metering.domain.instants import MICROS_PER_SECOND
 from metering.operations.alerts.dispatch_deliveries import (
-    Asked,
     Attempt,
-    Room,
-    ToSend,
+    ClaimedDelivery,
+    ClaimLimits,
+    Concurrency,
     dispatch,
-    give_back_taken,
     record_attempts,
+    release_claims,
 )
 from metering.operations.alerts.send_delivery import send_delivery
 from metering.operations.alerts.webhook_settings import WebhookSettings
 from metering.outbound.post import PostLimits, open_poster
-from metering.storage.engine.commit_signal import tell_of_deliveries
+from metering.storage.engine.commit_signal import on_deliveries_committed
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class DispatchLimits(Struct, frozen=True):
     lease_seconds: int = 45
     grace_seconds: float = 3.0
     pause_seconds: float = 5.0
-    room: Room = Room()
+    room: Concurrency = Concurrency()
     post: PostLimits = PostLimits()
 
 
@@ -69,13 +69,13 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._stopping = False
         self._ended: list[Attempt] = []
-        self._under_way: dict[asyncio.Task[None], ToSend] = {}
+        self._under_way: dict[asyncio.Task[None], ClaimedDelivery] = {}
         self._failing = False
         self._unlisten: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Begin to send, with what is due already."""
-        self._unlisten = tell_of_deliveries(self._engine, self._tell)
+        self._unlisten = on_deliveries_committed(self._engine, self._tell)
         self._thread.start()
 
     def stop(self) -> None:
@@ -103,7 +103,7 @@ class Dispatcher:
         """Record what has ended and take what is due; return whether the outbox did its part."""
         ended, self._ended = self._ended, []
         under_way = Counter(each.endpoint_id for each in self._under_way.values())
-        asked = Asked(under_way, self._limits.room, self._clock(), self._limits.lease_seconds * MICROS_PER_SECOND)
+        asked = ClaimLimits(under_way, self._limits.room, self._clock(), self._limits.lease_seconds * MICROS_PER_SECOND)
         try:
             taken = await asyncio.to_thread(dispatch, self._engine, self._settings.secret_keys, ended, asked)
         except Exception as error:
@@ -123,7 +123,7 @@ class Dispatcher:
             await self._wait(self._limits.poll_seconds)
         return True
 
-    async def _send(self, client: httpx.AsyncClient, each: ToSend) -> None:
+    async def _send(self, client: httpx.AsyncClient, each: ClaimedDelivery) -> None:
         attempt = await send_delivery(
             client, each, guard=self._settings.guard, limits=self._limits.post, clock=self._clock, chance=self._chance()
         )
@@ -155,7 +155,7 @@ class Dispatcher:
             if self._ended:
                 await asyncio.to_thread(record_attempts, self._engine, self._ended)
             if left:
-                await asyncio.to_thread(give_back_taken, self._engine, left, now=self._clock())
+                await asyncio.to_thread(release_claims, self._engine, left, now=self._clock())
         except Exception as error:
             self._say(error)  # what is not recorded is sent again
 

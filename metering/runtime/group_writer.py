@@ -37,7 +37,7 @@ class TooBusyError(DomainError):
 Answered = Callable[[BatchResult | Exception], None]
 
 
-class _Waiting(NamedTuple):
+class _QueuedBatch(NamedTuple):
     batch: Batch
     origin: Origin
     size: int
@@ -57,7 +57,7 @@ class GroupWriter:
         self._metrics = metrics
         self._most = max_waiting_events
         self._on_stored = on_stored
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_QueuedBatch] = deque()
         self._expected = 0
         self._events = 0
         self._changed = threading.Condition()
@@ -77,7 +77,7 @@ class GroupWriter:
             if self._queue and self._events + size > self._most:
                 self._metrics.refused()
                 raise TooBusyError(f"{self._events} events wait to be stored, at most {self._most} may; send them again later")
-            self._queue.append(_Waiting(batch, origin, size, answered))
+            self._queue.append(_QueuedBatch(batch, origin, size, answered))
             self._events += size
             self._metrics.waiting(self._events)
             if self._thread is None:
@@ -102,7 +102,7 @@ class GroupWriter:
                 self._events -= sum(waiting.size for waiting in group)
                 self._metrics.waiting(self._events)
 
-    def _next_group(self) -> list[_Waiting]:
+    def _next_group(self) -> list[_QueuedBatch]:
         """Wait for something to store; an empty group says that there will be nothing more."""
         with self._changed:
             if len(self._queue) < self._expected and not self._closed:
@@ -110,14 +110,14 @@ class GroupWriter:
             self._expected = 0
             while not self._queue and not self._closed:
                 self._changed.wait()
-            group: list[_Waiting] = []
+            group: list[_QueuedBatch] = []
             size = 0
             while self._queue and (not group or size + self._queue[0].size <= GROUP_EVENTS):
                 group.append(self._queue.popleft())
                 size += group[-1].size
             return group
 
-    def _write(self, group: Sequence[_Waiting]) -> None:
+    def _write(self, group: Sequence[_QueuedBatch]) -> None:
         started = time.perf_counter()
         try:
             results = self._ingester.ingest_all([(waiting.batch, waiting.origin) for waiting in group])

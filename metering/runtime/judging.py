@@ -10,17 +10,17 @@ import time
 
 from sqlalchemy.exc import StatementError
 
-from metering.operations.budgets.judge_budgets import BudgetJudge
+from metering.operations.budgets.judge_budgets import BudgetEvaluator
 
 LOOK_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
 
 
-class Judging:
+class BudgetWatcher:
     """A thread that judges from ``start`` until ``stop``."""
 
-    def __init__(self, judge: BudgetJudge, *, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(self, judge: BudgetEvaluator, *, look_seconds: float = LOOK_SECONDS) -> None:
         self._judge = judge
         self._look_seconds = look_seconds
         self._touched = threading.Event()

@@ -25,7 +25,7 @@ class Leader:
         self._told = False
         self._lock = threading.Lock()
 
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         """Return whether this process leads; one that does not yet tries to, without waiting."""
         with self._lock:
             if self._file is None:
@@ -43,7 +43,7 @@ class Leader:
         self._told = False
         return file
 
-    def resign(self) -> None:
+    def release(self) -> None:
         """Let go of the lock; another process may lead from now on."""
         with self._lock:
             if self._file is not None:

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class LoopAnswers(Generic[T]):
+class LoopBridge(Generic[T]):
     """The answers on their way to one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -131,9 +131,9 @@ class Metrics:
         """Note a transaction that failed."""
         self._commit_failures.inc()
 
-    def leads(self, *, leads: bool) -> None:
+    def is_leader(self, *, is_leader: bool) -> None:
         """Note whether this process runs the jobs."""
-        self._leader.set(int(leads))
+        self._leader.set(int(is_leader))
 
     def job_done(self, job: str, now: float, seconds: float) -> None:
         """Note a run of a job that ended well, at ``now`` (seconds since 1970)."""
@@ -149,7 +149,7 @@ class Metrics:
     def exposed(self, accept: str, also: Iterable[Metric]) -> tuple[bytes, str]:
         """Return everything that was counted, and ``also``, in the format that a scraper accepts, with its media type."""
         encode, media = choose_encoder(accept)
-        return encode(_Everything(self._counted(), also)), media
+        return encode(_AllMetrics(self._counted(), also)), media
 
     def _counted(self) -> Collector:
         if self._shared is None:
@@ -158,7 +158,7 @@ class Metrics:
         return MultiProcessCollector(None, str(self._shared))  # type: ignore[no-untyped-call]
 
 
-class _Everything(Collector):
+class _AllMetrics(Collector):
     """What is counted here, and what was asked for now."""
 
     def __init__(self, counted: Collector, also: Iterable[Metric]) -> None:

@@ -7,17 +7,17 @@ import logging
 
 from sqlalchemy import Engine
 
-from metering.operations.prices.sync_prices import Source, source_health, sync_prices
-from metering.operations.prices.sync_settings import sync_due
+from metering.operations.prices.sync_prices import RouterSource, source_health, sync_prices
+from metering.operations.prices.sync_settings import is_sync_due
 from metering.storage.prices.price_syncs import FAILED, HELD, RECORDED
 
 _log = logging.getLogger(__name__)
 
 
-def sync_when_due(engine: Engine, source: Source) -> None:
+def sync_when_due(engine: Engine, source: RouterSource) -> None:
     """Sync the router's prices if that is due now; log a change of state."""
     before = source_health(engine)
-    if not sync_due(before, source.settings.interval_minutes, source.clock()):
+    if not is_sync_due(before, source.settings.interval_minutes, source.clock()):
         return
     row = sync_prices(engine, source)
     if row.outcome == FAILED:

@@ -32,13 +32,13 @@ class StoppingError(Exception):
     """Raised inside a job whose process ends; what it was doing is left undone."""
 
 
-class Leading(Protocol):
+class LeaderElection(Protocol):
     """Says which of several processes runs the jobs: ``leader`` and ``server_leader`` have their ways."""
 
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         """Return whether this process does."""
 
-    def resign(self) -> None:
+    def release(self) -> None:
         """Leave it to another one."""
 
 
@@ -46,7 +46,7 @@ class Scheduler:
     """Calls jobs at each tick, each in a thread of its own and never twice at once, while ``leader`` leads."""
 
     def __init__(
-        self, jobs: Sequence[Job], leader: Leading, metrics: Metrics | None = None, *, tick_seconds: float = TICK_SECONDS
+        self, jobs: Sequence[Job], leader: LeaderElection, metrics: Metrics | None = None, *, tick_seconds: float = TICK_SECONDS
     ) -> None:
         self._leader = leader
         self._metrics = Metrics() if metrics is None else metrics
@@ -66,13 +66,13 @@ class Scheduler:
     def stop(self) -> None:
         """End: wait for the jobs that run, then let another process lead."""
         self._scheduler.shutdown(wait=True)
-        self._leader.resign()
-        self._metrics.leads(leads=False)
+        self._leader.release()
+        self._metrics.is_leader(is_leader=False)
 
     def _call(self, job: Job) -> None:
-        leads = self._leader.leads()
-        self._metrics.leads(leads=leads)
-        if not leads:
+        is_leader = self._leader.is_leader()
+        self._metrics.is_leader(is_leader=is_leader)
+        if not is_leader:
             return
         started = time.perf_counter()
         try:

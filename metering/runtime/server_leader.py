@@ -10,7 +10,7 @@ import threading
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from metering.storage.engine.postgres_connections import LEADER_LOCK, session_of_its_own, try_session_lock
+from metering.storage.engine.postgres_connections import LEADER_LOCK, dedicated_session, try_session_lock
 
 
 class ServerLeader:
@@ -21,7 +21,7 @@ class ServerLeader:
         self._session: Connection | None = None
         self._lock = threading.Lock()
 
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         """Return whether this process leads; one that does not yet tries to, without waiting."""
         with self._lock:
             if self._session is not None and not _lives(self._session):
@@ -30,7 +30,7 @@ class ServerLeader:
                 self._session = self._try()
             return self._session is not None
 
-    def resign(self) -> None:
+    def release(self) -> None:
         """Let go of the lock; another process may lead from now on."""
         with self._lock:
             if self._session is not None:
@@ -39,7 +39,7 @@ class ServerLeader:
 
     def _try(self) -> Connection | None:
         try:
-            session = session_of_its_own(self._engine)
+            session = dedicated_session(self._engine)
         except DBAPIError:
             return None  # the server does not answer; the next try may find it
         if try_session_lock(session, LEADER_LOCK):

@@ -6,7 +6,7 @@ ANY = "*"
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
-def tags_in(if_none_match: str | None) -> frozenset[str]:
+def parse_if_none_match(if_none_match: str | None) -> frozenset[str]:
     """Return the tags of an ``If-None-Match`` header, compared weakly; ANY for whatever there is."""
     if if_none_match is None:
         return frozenset()

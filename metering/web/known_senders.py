@@ -18,7 +18,7 @@ from metering.web.principal import BEARER, Principal, ServiceNow, bearer_of, pri
 MAX_REMEMBERED = 4_096
 
 
-class KnownSenders:
+class ApiKeyCache:
     """Principals that may send events, by the hash of their token."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ async def current_sender(
     _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
 ) -> Principal:
     """Return who sends events."""
-    senders: KnownSenders = request.app.state.senders
+    senders: ApiKeyCache = request.app.state.senders
     return await senders.sender(request, service)
 
 

@@ -9,7 +9,7 @@ from metering.runtime.metrics import NO_ROUTE, Metrics
 ROUTE = "metering.route"
 
 
-class MeasuredRequests:
+class RequestMetrics:
     """ASGI middleware: counts each request under the template of its route, never under its path."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

@@ -54,7 +54,7 @@ class _Row:
 
 
 @dataclass(slots=True)
-class _Version:
+class _SheetVersion:
     """What the rows of one model and instant say: prices by tier, or that there is none."""
 
     row: _Row
@@ -82,7 +82,7 @@ def parse_csv_sheet(
     ``name`` is the sheet's in messages (its file name), ``source`` the name of the price list. ``recorded_at`` is in
     microseconds since 1970, UTC. Raises InvalidPriceError naming the line, the column and what is wrong there.
     """
-    versions: dict[_VersionKey, _Version] = {}
+    versions: dict[_VersionKey, _SheetVersion] = {}
     latest: dict[tuple[str, RateKey], int] = {}
     for row in _rows(_text(text, name), name):
         route, key, effective_from = _what(row)
@@ -92,7 +92,7 @@ def parse_csv_sheet(
                 PriceFault.OUT_OF_ORDER,
             )
         latest[route, key] = effective_from
-        _read_price(row, key, versions.setdefault((route, key, effective_from), _Version(row, _is_absent(row))))
+        _read_price(row, key, versions.setdefault((route, key, effective_from), _SheetVersion(row, _is_absent(row))))
     if not versions:
         raise InvalidPriceError(f"{name}: no prices below the first row")
     listed = PriceVersions()
@@ -166,7 +166,7 @@ def _is_absent(row: _Row) -> bool:
     return row.cell("usd") in _ABSENT
 
 
-def _read_price(row: _Row, key: RateKey, version: _Version) -> None:
+def _read_price(row: _Row, key: RateKey, version: _SheetVersion) -> None:
     """Add the price of one row to the version it belongs to."""
     what = f"{key[0]} {key[1]}"
     absent = _is_absent(row)
@@ -211,7 +211,7 @@ def _price(row: _Row, what: str) -> tuple[str, Price]:
     return kind, written_price(row.cell("usd"), kind, per_usd=unit.per_usd, block=unit.block, where=where)
 
 
-def _check_version(route: str, key: RateKey, version: _Version, of_any_route: _Version | None) -> None:
+def _check_version(route: str, key: RateKey, version: _SheetVersion, of_any_route: _SheetVersion | None) -> None:
     """Refuse a version that contradicts another of any route, and tiers that leave something unpriced."""
     what = f"{key[0]} {key[1]}"
     if route != ANY_ROUTE and of_any_route is not None:
@@ -234,7 +234,7 @@ def _check_version(route: str, key: RateKey, version: _Version, of_any_route: _V
             )
 
 
-def _rates(key: RateKey, version: _Version) -> list[Rate]:
+def _rates(key: RateKey, version: _SheetVersion) -> list[Rate]:
     provider, model, operation = key
     return [
         Rate(

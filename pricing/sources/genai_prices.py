@@ -25,7 +25,7 @@ from pricing.shown import shown
 from pricing.sources import hf_router
 from pricing.sources.amounts import exact_price
 from pricing.sources.fields import micros_of, read_name, read_provider
-from pricing.sources.source_report import LeftOut, Reason, SourceReport
+from pricing.sources.source_report import SkippedEntry, SkipReason, SourceReport
 from pricing.sources.versions import PriceVersions
 from pricing.tables import Layer
 
@@ -74,10 +74,10 @@ _TOOLS = frozenset({"web_searches_kcount", "social_searches_kcount", "storage_se
 _MINIMUM_CHARGE = frozenset({"groq whisper-large-v3", "groq whisper-large-v3-turbo"})
 
 
-class _LeftOutError(Exception):
+class _SkippedModelError(Exception):
     """A model whose price can not be expressed."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: SkipReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
@@ -109,11 +109,11 @@ def parse_providers(
     InvalidPriceError naming the entry: an impossible price, versions out of order or with the same date, a model listed twice.
     """
     lists = {hf_router.SOURCE: PriceVersions(), SOURCE: PriceVersions()}
-    left_out: list[LeftOut] = []
+    left_out: list[SkippedEntry] = []
     for provider in providers:
         of = _list_of(str(provider.id))
         if of is None:
-            left_out.append(LeftOut(str(provider.id), Reason.NOT_A_PARTNER, "Hugging Face does not route to it"))
+            left_out.append(SkippedEntry(str(provider.id), SkipReason.NOT_A_PARTNER, "Hugging Face does not route to it"))
             continue
         provenance = f"genai-prices {version}, provider {provider.id}"
         for model in provider.models:
@@ -121,8 +121,8 @@ def parse_providers(
             try:
                 names = _names(model)
                 dated = _dated_tiers(model, entry, undated_from)
-            except _LeftOutError as error:
-                left_out.append(LeftOut(entry, error.reason, error.detail))
+            except _SkippedModelError as error:
+                left_out.append(SkippedEntry(entry, error.reason, error.detail))
                 continue
             left_out.extend(_not_taken(model, entry, dated))
             for name, (effective_from, tiers) in product(names, dated.items()):
@@ -153,14 +153,14 @@ def _names(model: Any) -> list[str]:
     exact = [getattr(clause, "equals", None) for clause in getattr(model.match, "or_", [model.match])]
     names = sorted(name for name in exact if isinstance(name, str))
     if len(names) < len(exact):
-        raise _LeftOutError(Reason.NOT_A_MODEL, "answers to a pattern of names")
+        raise _SkippedModelError(SkipReason.NOT_A_MODEL, "answers to a pattern of names")
     return names
 
 
 def _dated_tiers(model: Any, entry: str, undated_from: int) -> dict[int, _Tiers]:
     """Return the prices of a model by the instant they hold from, oldest first."""
     if entry in _MINIMUM_CHARGE:
-        raise _LeftOutError(Reason.CONDITION, "billed for ten seconds at least")
+        raise _SkippedModelError(SkipReason.CONDITION, "billed for ten seconds at least")
     where = f"{SOURCE}: {entry}"
     conditional = model.prices if isinstance(model.prices, list) else None
     if conditional is None:
@@ -185,7 +185,7 @@ def _start(constraint: Any) -> date | None:
         return None
     start = getattr(constraint, "start_date", None)
     if not isinstance(start, date) or isinstance(start, datetime):
-        raise _LeftOutError(Reason.CONDITION, f"the price depends on {type(constraint).__name__}")
+        raise _SkippedModelError(SkipReason.CONDITION, f"the price depends on {type(constraint).__name__}")
     return start
 
 
@@ -197,7 +197,7 @@ def _tiers(price: Any, where: str) -> _Tiers:
     """Return one version's prices by tier; the package holds a tier's price above ``start`` prompt tokens, not at it."""
     stated = {name: value for name, value in vars(price).items() if value is not None and name not in _TOOLS}
     if unknown := sorted(stated.keys() - _KEYS.keys()):
-        raise _LeftOutError(Reason.UNKNOWN_KEY, ", ".join(unknown))
+        raise _SkippedModelError(SkipReason.UNKNOWN_KEY, ", ".join(unknown))
     starts = {tier.start for value in stated.values() for tier in getattr(value, "tiers", ())}
     if any(isinstance(start, bool) or not isinstance(start, int) or start < 0 for start in starts):
         raise InvalidPriceError(f"{where}: a tier must start at a whole number of tokens, got {shown(sorted(starts, key=str))}")
@@ -210,7 +210,7 @@ def _tiers(price: Any, where: str) -> _Tiers:
             amount = _amount_above(value, start, f"{where}: {name}")
             priced = _exact(amount, kind, per, block, f"{where}: {name}")
             if prices.setdefault(kind, priced) != priced:
-                raise _LeftOutError(Reason.CONTRADICTION, f"{name} and another price of {kind}")
+                raise _SkippedModelError(SkipReason.CONTRADICTION, f"{name} and another price of {kind}")
     return tiers
 
 
@@ -230,17 +230,17 @@ def _exact(amount: object, kind: str, per: int, block: int, where: str) -> Price
         return exact_price(amount, kind, per=per, block=block, where=where)
     except InvalidPriceError as error:
         if error.fault is PriceFault.TOO_PRECISE:
-            raise _LeftOutError(Reason.TOO_PRECISE, str(error)) from None
+            raise _SkippedModelError(SkipReason.TOO_PRECISE, str(error)) from None
         raise
 
 
-def _not_taken(model: Any, entry: str, dated: Mapping[int, _Tiers]) -> Iterator[LeftOut]:
+def _not_taken(model: Any, entry: str, dated: Mapping[int, _Tiers]) -> Iterator[SkippedEntry]:
     """Yield what a model says beside its prices: unknown ones, tool calls, prices for other ways to ask."""
     if not all(dated.values()):
-        yield LeftOut(entry, Reason.NO_PRICE, "listed without a price", whole=not any(dated.values()))
+        yield SkippedEntry(entry, SkipReason.NO_PRICE, "listed without a price", whole=not any(dated.values()))
     conditional = model.prices if isinstance(model.prices, list) else [model]
     for name in sorted({name for version in conditional for name in vars(version.prices) if name in _TOOLS}):
-        yield LeftOut(entry, Reason.UNMETERED, name, whole=False)
+        yield SkippedEntry(entry, SkipReason.UNMETERED, name, whole=False)
     for variant in model.price_variants or ():
         asked = ", ".join(f"{key}={value}" for key, value in sorted(variant.when.items()))
-        yield LeftOut(entry, Reason.VARIANT, asked, whole=False)
+        yield SkippedEntry(entry, SkipReason.VARIANT, asked, whole=False)

@@ -26,7 +26,7 @@ from pricing.shown import shown
 from pricing.sources.amounts import exact_price
 from pricing.sources.fields import read_name, read_provider
 from pricing.sources.json_documents import read_json_object
-from pricing.sources.source_report import LeftOut, Reason, SourceReport
+from pricing.sources.source_report import SkippedEntry, SkipReason, SourceReport
 from pricing.tables import Layer, PriceTable, RateKey, TableKind
 
 SOURCE = "hf_router"
@@ -54,8 +54,8 @@ def parse_models(
     if not isinstance(models, list) or not models:
         raise InvalidPriceError(f"{name}: data must be a list of models with something in it, got {shown(models)}")
     rates: list[Rate] = []
-    unknown: dict[RateKey, LeftOut] = {}
-    partial: list[LeftOut] = []
+    unknown: dict[RateKey, SkippedEntry] = {}
+    partial: list[SkippedEntry] = []
     listed: set[RateKey] = set()
     for model, offer, where in _offers(models, name):
         key = (read_provider(offer.get("provider"), where), model, ANY_OPERATION)
@@ -98,7 +98,7 @@ def _offers(models: list[Any], name: str) -> Iterator[tuple[str, dict[str, Any],
             yield model, offer, where
 
 
-def _prices(offer: dict[str, Any], where: str, entry: str) -> tuple[dict[str, Price], list[LeftOut]]:
+def _prices(offer: dict[str, Any], where: str, entry: str) -> tuple[dict[str, Price], list[SkippedEntry]]:
     """Return what an offer says it costs, and what is missing from that; no prices at all where it is unknown."""
     free, pricing = offer.get("is_free"), offer.get("pricing")
     if free is not None and not isinstance(free, bool):
@@ -114,18 +114,18 @@ def _prices(offer: dict[str, Any], where: str, entry: str) -> tuple[dict[str, Pr
     dear = {kind: price for kind, price in prices.items() if price.pico}
     if free:
         if dear:
-            return {}, [LeftOut(entry, Reason.CONTRADICTION, "is_free beside a price above zero")]
+            return {}, [SkippedEntry(entry, SkipReason.CONTRADICTION, "is_free beside a price above zero")]
         return {kind: Price(0) for kind in _PRICES.values()}, []
     if not dear:
-        zero = LeftOut(entry, Reason.ZERO_PRICE, "0 without is_free")
-        return {}, [zero if prices else LeftOut(entry, Reason.NO_PRICE, "listed without a price")]
+        zero = SkippedEntry(entry, SkipReason.ZERO_PRICE, "0 without is_free")
+        return {}, [zero if prices else SkippedEntry(entry, SkipReason.NO_PRICE, "listed without a price")]
     missing = [
-        LeftOut(entry, Reason.ZERO_PRICE if kind in prices else Reason.NO_PRICE, kind, whole=False)
+        SkippedEntry(entry, SkipReason.ZERO_PRICE if kind in prices else SkipReason.NO_PRICE, kind, whole=False)
         for kind in _PRICES.values()
         if kind not in dear
     ]
     others = [
-        LeftOut(entry, Reason.UNKNOWN_KEY, f"pricing.{label}", whole=False)
+        SkippedEntry(entry, SkipReason.UNKNOWN_KEY, f"pricing.{label}", whole=False)
         for label in published
         if label not in _PRICES and label != "currency"
     ]

@@ -19,7 +19,7 @@ from pricing.shown import shown
 from pricing.sources.amounts import exact_price
 from pricing.sources.fields import read_name
 from pricing.sources.json_documents import read_json_object
-from pricing.sources.source_report import LeftOut, Reason, SourceReport
+from pricing.sources.source_report import SkippedEntry, SkipReason, SourceReport
 from pricing.tables import Layer, PriceTable, RateKey, TableKind
 
 SOURCE = "litellm"
@@ -89,10 +89,10 @@ _ASSUMED = re.compile(r"\bassumed\b", re.IGNORECASE)
 _Prices = dict[str, Price]
 
 
-class _LeftOutError(Exception):
+class _SkippedEntryError(Exception):
     """An entry whose price can not be expressed."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: SkipReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
@@ -114,17 +114,17 @@ def parse_price_map(
     entries = read_json_object(document, name)
     sized = {found["model"] for found in map(_SIZED.fullmatch, map(_native, entries)) if found}
     priced: dict[RateKey, tuple[str, dict[int, _Prices]]] = {}
-    left_out: list[LeftOut] = []
+    left_out: list[SkippedEntry] = []
     for label, entry in entries.items():
         where = f"{name}: {read_name(label, 'a name', name)}"
         if not isinstance(entry, dict):
             raise InvalidPriceError(f"{where} must be an object, got {shown(entry)}")
-        aside: list[LeftOut] = []
+        aside: list[SkippedEntry] = []
         try:
             key = _key_of(label, entry, sized)
             tiers = _tiers(label, entry, where, aside)
-        except _LeftOutError as error:
-            left_out.append(LeftOut(label, error.reason, error.detail))
+        except _SkippedEntryError as error:
+            left_out.append(SkippedEntry(label, error.reason, error.detail))
             continue
         if priced.setdefault(key, (label, tiers))[1] != tiers:
             other = priced[key][0]
@@ -152,18 +152,18 @@ def _native(label: str) -> str:
 def _key_of(label: str, entry: Mapping[str, Any], sized: set[str]) -> RateKey:
     provider = entry.get("litellm_provider")
     if not isinstance(provider, str) or provider not in PARTNERS:
-        raise _LeftOutError(Reason.NOT_A_PARTNER, f"Hugging Face does not route to {shown(provider)}")
+        raise _SkippedEntryError(SkipReason.NOT_A_PARTNER, f"Hugging Face does not route to {shown(provider)}")
     model = _native(label)
     if model == label and label.startswith(f"{provider.replace('_', '-')}-"):
-        raise _LeftOutError(Reason.NOT_A_MODEL, "a class of models of one size")
+        raise _SkippedEntryError(SkipReason.NOT_A_MODEL, "a class of models of one size")
     if _SIZED.fullmatch(model) or model in sized:
-        raise _LeftOutError(Reason.UNMETERED, "the price depends on the size and quality of an image")
+        raise _SkippedEntryError(SkipReason.UNMETERED, "the price depends on the size and quality of an image")
     if _ASSUMED.search(str(entry.get("metadata", ""))):
-        raise _LeftOutError(Reason.GUESSED_BY_SOURCE, "the map says that it assumed a part of the price")
+        raise _SkippedEntryError(SkipReason.GUESSED_BY_SOURCE, "the map says that it assumed a part of the price")
     return PARTNERS[provider], model, ANY_OPERATION
 
 
-def _tiers(label: str, entry: Mapping[str, Any], where: str, aside: list[LeftOut]) -> dict[int, _Prices]:
+def _tiers(label: str, entry: Mapping[str, Any], where: str, aside: list[SkippedEntry]) -> dict[int, _Prices]:
     """Return an entry's prices by the number of prompt tokens that a tier begins with; ``aside`` takes what is missing."""
     tiers: dict[int, _Prices] = {}
     stated = False
@@ -172,7 +172,7 @@ def _tiers(label: str, entry: Mapping[str, Any], where: str, aside: list[LeftOut
         if amount is None:
             continue
         if _ASIDE.fullmatch(field):
-            aside.append(LeftOut(label, Reason.VARIANT, field, whole=False))
+            aside.append(SkippedEntry(label, SkipReason.VARIANT, field, whole=False))
             continue
         tier = _TIER.fullmatch(field)
         key, context_from = (tier["key"], int(tier["thousands"]) * 1_000 + 1) if tier else (field, 0)
@@ -180,15 +180,15 @@ def _tiers(label: str, entry: Mapping[str, Any], where: str, aside: list[LeftOut
         price = _price(amount, kind, per, f"{where}: {field}")
         stated = True
         if not price.pico:
-            aside.append(LeftOut(label, Reason.ZERO_PRICE, field, whole=False))
+            aside.append(SkippedEntry(label, SkipReason.ZERO_PRICE, field, whole=False))
         elif tiers.setdefault(context_from, {}).setdefault(kind, price) != price:
-            raise _LeftOutError(Reason.CONTRADICTION, f"{field} and another price of {kind}")
+            raise _SkippedEntryError(SkipReason.CONTRADICTION, f"{field} and another price of {kind}")
     if not tiers:
-        raise _LeftOutError(
-            *((Reason.ZERO_PRICE, "all prices are 0") if stated else (Reason.NO_PRICE, "listed without a price"))
+        raise _SkippedEntryError(
+            *((SkipReason.ZERO_PRICE, "all prices are 0") if stated else (SkipReason.NO_PRICE, "listed without a price"))
         )
     if 0 not in tiers:
-        raise _LeftOutError(Reason.NO_PRICE, "no price below the first tier")
+        raise _SkippedEntryError(SkipReason.NO_PRICE, "no price below the first tier")
     return tiers
 
 
@@ -198,7 +198,7 @@ def _kind_of(key: str, mode: object) -> tuple[str, int]:
         return _TOKEN_KEYS[key], 1
     kind = _MODE_KEYS.get((str(mode), key))
     if kind is None:
-        raise _LeftOutError(Reason.UNMETERED, f"{key} of mode {mode}")
+        raise _SkippedEntryError(SkipReason.UNMETERED, f"{key} of mode {mode}")
     return kind, _SECOND_MS if kind.endswith("_ms") else 1
 
 
@@ -207,7 +207,7 @@ def _price(amount: object, kind: str, per: int, where: str) -> Price:
         return exact_price(amount, kind, per=per, block=per, where=where)
     except InvalidPriceError as error:
         if error.fault is PriceFault.TOO_PRECISE:
-            raise _LeftOutError(Reason.TOO_PRECISE, str(error)) from None
+            raise _SkippedEntryError(SkipReason.TOO_PRECISE, str(error)) from None
         raise
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pricing.tables import PriceTable
 
 
-class Reason(StrEnum):
+class SkipReason(StrEnum):
     """Why something was left out, as a stable word."""
 
     NO_PRICE = "no_price"
@@ -27,7 +27,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class SkippedEntry:
     """One thing that was not taken from a source.
 
     ``entry`` is the source's own name of it. ``whole`` says that the entry has no price at all now; otherwise it is priced
@@ -35,7 +35,7 @@ class LeftOut:
     """
 
     entry: str
-    reason: Reason
+    reason: SkipReason
     detail: str
     whole: bool = True
 
@@ -45,4 +45,4 @@ class SourceReport:
     """The tables of one reading of a source, and what was left out, both in a deterministic order."""
 
     tables: tuple[PriceTable, ...]
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[SkippedEntry, ...] = ()

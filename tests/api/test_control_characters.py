@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import metering.api
-from metering.api.fields import Asked
+from metering.api.fields import RequestModel
 from metering.web.cursors import write_cursor
 from support.every_call import EVERY_CALL, FIRST, send
 from support.native_events import native
@@ -27,7 +27,7 @@ def bodies():
     """Return every model of a request body, and of a part of one."""
     for module in pkgutil.iter_modules(metering.api.__path__):
         importlib.import_module(f"metering.api.{module.name}")
-    found = [Asked]
+    found = [RequestModel]
     for model in found:
         found += model.__subclasses__()
     return found[1:]

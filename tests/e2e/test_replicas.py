@@ -106,9 +106,9 @@ def test_a_killed_leader_costs_nothing_and_another_one_leads(meter, serve, token
         servers = [serve(program=TICKING, **environment) for _ in range(2)]
         for server in servers:
             server.wait_until_it_serves()
-        until(lambda: sum(server.leads() for server in servers) == 1, "not one of them leads")
+        until(lambda: sum(server.is_leader() for server in servers) == 1, "not one of them leads")
         until(lambda: meter.count(price_syncs), "nothing was synced")
-        leader, other = sorted(servers, key=lambda server: not server.leads())
+        leader, other = sorted(servers, key=lambda server: not server.is_leader())
         killed = threading.Event()
 
         def kill_half_way(done):
@@ -119,7 +119,7 @@ def test_a_killed_leader_costs_nothing_and_another_one_leads(meter, serve, token
         clients = Clients(servers, token, kill_half_way)
         clients.run()
         assert killed.is_set()
-        until(other.leads, "nobody took over")
+        until(other.is_leader, "nobody took over")
         ticks = other.metrics()["metering_job_runs_total", ("job", "price sync"), ("outcome", "done")]
         until(lambda: other.metrics()["metering_job_runs_total", ("job", "price sync"), ("outcome", "done")] > ticks)
     stored = {row.external_id for row in meter.rows(select(events.c.external_id))}
@@ -186,7 +186,7 @@ def test_of_the_workers_of_a_server_one_leads(meter, serve):
     with source(models(("new-model", "together", 1, 2))) as router:
         environment = {"METERING_ROUTER_URL": router.url, "METERING_SYNC_INTERVAL_MINUTES": "60"}
         server = serve("--workers", "2", **environment).wait_until_it_serves()
-        until(server.leads)
+        until(server.is_leader)
         until(lambda: meter.count(price_syncs))
         assert len(router.requests) == 1
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering.domain.statements.statements import LineKind
+from metering.domain.statements.statements import StatementLineKind
 from metering.domain.usage.events import PriceGrade
 from metering.exports.errors import ExportSumError
 from metering.exports.focus_columns import COLUMNS, FocusVersion
@@ -170,10 +170,10 @@ def test_a_fee_that_is_not_known_has_no_row():
 
 def test_adjustments_of_reconciliations_and_what_was_carried_here_are_adjustments():
     lines = (
-        other(LineKind.ADJUSTMENT, "Reconciliation of 2026-10", -3 * DOLLAR, origin_month=202610),
-        other(LineKind.SUBSCRIPTION, "Subscription pro, taken back", -9 * DOLLAR, origin_month=202610),
-        other(LineKind.SUBSCRIPTION, "Subscription pro", 30 * DOLLAR),
-        other(LineKind.CARRIED_FORWARD, "Carried forward from 2026-10", -16 * DOLLAR),
+        other(StatementLineKind.ADJUSTMENT, "Reconciliation of 2026-10", -3 * DOLLAR, origin_month=202610),
+        other(StatementLineKind.SUBSCRIPTION, "Subscription pro, taken back", -9 * DOLLAR, origin_month=202610),
+        other(StatementLineKind.SUBSCRIPTION, "Subscription pro", 30 * DOLLAR),
+        other(StatementLineKind.CARRIED_FORWARD, "Carried forward from 2026-10", -16 * DOLLAR),
     )
     text = text_of(focus_csv(by_hand(*lines, total_cents=200, **CLOSED)))
     assert violations(text, payable=Decimal(2)) == []

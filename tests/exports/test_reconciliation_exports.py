@@ -5,12 +5,12 @@ import re
 
 import pytest
 
-from metering.domain.reconciliation.bridge import Bridge, Step
+from metering.domain.reconciliation.bridge import Bridge, BridgeStep
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.records import Evidence, Invoice, Reconciliation, ReconciliationReport, Variance
 from metering.domain.reconciliation.words import detail_words
 from metering.exports.reconciliation_csv import evidence_csv, reconciliation_csv
-from metering.exports.reconciliation_html import reconciliation_html, shown
+from metering.exports.reconciliation_html import reconciliation_html, short_usd
 from metering.exports.waterfall import Bar, waterfall
 
 HOSTILE = "<script>alert(1)</script>"
@@ -28,7 +28,7 @@ def variance(**overrides):
 
 def report(*variances, ours=2_000_000_000, **invoice):
     theirs = ours + sum(each.amount_nano for each in variances)
-    steps = tuple(Step(Cause(each.cause), each.amount_nano, each.items) for each in variances)
+    steps = tuple(BridgeStep(Cause(each.cause), each.amount_nano, each.items) for each in variances)
     head = {
         "id": 1, "account_id": 2, "biller": "huggingface", "provider": "", "number": "", "format": "csv", "file": "",
         "grain": "request", "routes": ("routed",), "start": 0, "end": 86_400_000_000, "issued_at": 0, "unit_nano": 1,
@@ -87,7 +87,7 @@ def test_any_bridge_can_be_drawn(amounts):
 
 
 def test_amounts_are_written_exactly():
-    assert [shown(nano, signed=True) for nano in (0, 1, -1, 1_234_500_000_000)] == [
+    assert [short_usd(nano, signed=True) for nano in (0, 1, -1, 1_234_500_000_000)] == [
         "$0.00", "+$0.000000001", "\u2212$0.000000001", "+$1,234.50",
     ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 
 from metering.domain.accounts.plan_history import FeeLine, PlanMonth
-from metering.domain.statements.statements import Flag, LineKind, StatementLine
+from metering.domain.statements.statements import Flag, StatementLine, StatementLineKind
 from metering.exports.bill import bill_of
 from metering.exports.statement_csv import statement_csv
 from metering.exports.statement_html import statement_html
@@ -124,9 +124,9 @@ def test_of_a_fee_that_is_known_in_part_the_known_part_is_said(show):
     team = FeeLine("team", 5, date(2026, 11, 16), 15, 30, None)
     plan = PlanMonth(202611, "team", 5, (pro, team), 10_000_000_000, True, True)
     known = StatementLine(
-        kind=LineKind.SUBSCRIPTION, description="Subscription pro, 15 of 30 days", amount_pico=450 * PICO_PER_CENT
+        kind=StatementLineKind.SUBSCRIPTION, description="Subscription pro, 15 of 30 days", amount_pico=450 * PICO_PER_CENT
     )
-    unknown = StatementLine(kind=LineKind.SUBSCRIPTION, description="Subscription team, 5 seats", amount_pico=None)
+    unknown = StatementLine(kind=StatementLineKind.SUBSCRIPTION, description="Subscription team, 5 seats", amount_pico=None)
     detail = by_hand(known, unknown, plan=plan, total_cents=450)
     assert ("Subscription", "4.50") in bill_of(detail.statement).summary
     assert ("Further fee", "not known") in bill_of(detail.statement).summary
@@ -207,8 +207,8 @@ def test_a_workbook_has_the_rows_of_the_csv_with_numbers_and_exact_text(number):
 
 
 def test_a_workbook_keeps_all_twelve_decimals_where_a_number_would_not():
-    line = other(LineKind.ADJUSTMENT, "Much", 123_456 * DOLLAR + 1)
-    sheet = workbook(by_hand(line, other(LineKind.ADJUSTMENT, "Less", -1), total_cents=12_345_600))
+    line = other(StatementLineKind.ADJUSTMENT, "Much", 123_456 * DOLLAR + 1)
+    sheet = workbook(by_hand(line, other(StatementLineKind.ADJUSTMENT, "Less", -1), total_cents=12_345_600))
     at = [cell.value for cell in sheet[1]].index(EXACT)
     assert sheet[2][at].value == "123456.000000000001"
 
@@ -228,7 +228,7 @@ amounts = st.lists(st.integers(-(10**16), 10**16), min_size=1, max_size=8)
 def test_whatever_the_amounts_each_file_comes_to_the_total(found):
     exact = sum(found)
     cents = round(Decimal(exact).scaleb(-10).to_integral_value("ROUND_HALF_UP"))
-    lines = [other(LineKind.ADJUSTMENT, f"No. {number}", amount) for number, amount in enumerate(found)]
+    lines = [other(StatementLineKind.ADJUSTMENT, f"No. {number}", amount) for number, amount in enumerate(found)]
     detail = by_hand(*lines, total_cents=cents)
     header, *rows = [[cell.value for cell in row] for row in workbook(detail).iter_rows()]
     *above, total = [row[header.index(EXACT)] for row in rows]

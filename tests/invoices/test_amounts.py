@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from metering.domain.reconciliation.invoices import InvoiceError
-from metering.invoices.amounts import Amounts
+from metering.invoices.amounts import AmountReader
 
 
 @pytest.mark.parametrize(
@@ -33,50 +33,50 @@ from metering.invoices.amounts import Amounts
     ],
 )
 def test_dollars_become_nano_dollars(text, nano):
-    assert Amounts().dollars(text, "line 1") == nano
+    assert AmountReader().dollars(text, "line 1") == nano
 
 
 @pytest.mark.parametrize("text", ["", "-", "twelve", "1.2.3,4,5", "NaN", "Infinity", "1e99", "٣", "12 34 56.7.8"])
 def test_what_is_no_amount_is_refused(text):
     with pytest.raises(InvoiceError, match="line 1"):
-        Amounts().dollars(text, "line 1")
+        AmountReader().dollars(text, "line 1")
 
 
 def test_an_amount_that_can_be_read_in_two_ways_is_refused_until_the_mark_is_known():
     with pytest.raises(InvoiceError, match="thousands or decimals"):
-        Amounts().dollars("1,234", "line 1")
-    assert Amounts(".").dollars("1,234", "line 1") == 1_234_000_000_000
-    assert Amounts(",").dollars("1,234", "line 1") == 1_234_000_000
-    told = Amounts()
+        AmountReader().dollars("1,234", "line 1")
+    assert AmountReader(".").dollars("1,234", "line 1") == 1_234_000_000_000
+    assert AmountReader(",").dollars("1,234", "line 1") == 1_234_000_000
+    told = AmountReader()
     told.dollars("0,50", "line 1")
     assert told.dollars("1,234", "line 2") == 1_234_000_000
 
 
 def test_the_decimal_mark_does_not_change_within_a_document():
-    amounts = Amounts()
+    amounts = AmountReader()
     amounts.dollars("1,234.50", "line 1")
     with pytest.raises(InvoiceError, match=r"line 2.*another decimal mark"):
         amounts.dollars("12,50", "line 2")
 
 
 def test_a_point_that_was_taken_for_decimals_before_a_comma_turned_out_to_be_is_no_guess_that_stays():
-    amounts = Amounts()
+    amounts = AmountReader()
     assert amounts.dollars("1.234", "line 1") == 1_234_000_000
     with pytest.raises(InvoiceError, match=r"line 2.*'1.234'.*decimal point; say which mark"):
         amounts.dollars("0,05", "line 2")
-    told = Amounts(",")
+    told = AmountReader(",")
     assert (told.dollars("1.234", "line 1"), told.dollars("0,05", "line 2")) == (1_234_000_000_000, 50_000_000)
 
 
 @pytest.mark.parametrize("text", ["€12.30", "12.30 EUR", "£1", "CHF 5"])
 def test_another_currency_is_refused_by_its_name(text):
     with pytest.raises(InvoiceError) as error:
-        Amounts().dollars(text, "line 1")
+        AmountReader().dollars(text, "line 1")
     assert error.value.code == "wrong_currency"
 
 
 def test_how_finely_amounts_are_stated_is_remembered():
-    amounts = Amounts()
+    amounts = AmountReader()
     assert amounts.dollars("27.00", "") == 27_000_000_000
     assert amounts.unit_nano == 10_000_000
     amounts.dollars("0.0001", "")
@@ -86,11 +86,11 @@ def test_how_finely_amounts_are_stated_is_remembered():
 
 
 def test_cents_may_have_decimals():
-    assert Amounts().cents(12, "") == 120_000_000
-    assert Amounts().cents(Decimal("0.0375"), "") == 375_000
+    assert AmountReader().cents(12, "") == 120_000_000
+    assert AmountReader().cents(Decimal("0.0375"), "") == 375_000
 
 
 @pytest.mark.parametrize("value", [1.5, "1.5", True, None, "1_000", Decimal("0.1")])
 def test_nano_dollars_are_whole(value):
     with pytest.raises(InvoiceError):
-        Amounts().nano(value, "line 1")
+        AmountReader().nano(value, "line 1")

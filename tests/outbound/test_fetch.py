@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from metering.outbound.answers import (
-    Fetched,
+    FetchedDocument,
     NotJsonError,
     NotModified,
     RedirectedError,
@@ -17,7 +17,7 @@ from metering.outbound.answers import (
     TooSlowError,
     UnreachableError,
 )
-from metering.outbound.fetch import FetchLimits, Pace, fetch, open_client
+from metering.outbound.fetch import Clock, FetchLimits, fetch, open_client
 from support.loopback_source import RESET, answer, packed, source
 
 DOCUMENT = b'{"data": []}'
@@ -30,7 +30,7 @@ class Asking:
     def __init__(self, url, chance=0.5):
         self.url = url
         self.slept = []
-        self.pace = Pace(self.slept.append, time.monotonic, lambda: chance)
+        self.pace = Clock(self.slept.append, time.monotonic, lambda: chance)
 
     def __call__(self, etag="", limits=LIMITS):
         with open_client(limits) as client:
@@ -55,7 +55,7 @@ def served():
 
 def test_a_document_comes_with_its_validator(served):
     _, ask = served(answer(DOCUMENT, etag='"v1"'))
-    assert ask() == Fetched(DOCUMENT, '"v1"')
+    assert ask() == FetchedDocument(DOCUMENT, '"v1"')
 
 
 def test_a_validator_that_still_holds_is_not_modified(served):
@@ -68,7 +68,7 @@ def test_a_validator_that_still_holds_is_not_modified(served):
 def test_a_validator_that_could_not_be_sent_back_is_none(served, etag):
     raw = answer(DOCUMENT, etag="PLACE")[0].replace(b"PLACE", etag.encode("latin-1"))
     _, ask = served([raw])
-    assert ask() == Fetched(DOCUMENT, "")
+    assert ask() == FetchedDocument(DOCUMENT, "")
 
 
 def test_without_a_validator_none_is_sent_and_not_modified_is_no_answer(served):
@@ -177,7 +177,7 @@ def test_a_redirect_is_not_followed_and_names_where_to(served):
 )
 def test_a_passing_failure_is_tried_again(served, failure):
     serving, ask = served(failure, failure, answer(DOCUMENT))
-    assert ask() == Fetched(DOCUMENT)
+    assert ask() == FetchedDocument(DOCUMENT)
     assert len(serving.requests) == 3
     assert ask.slept == [0.5, 1.0]
 

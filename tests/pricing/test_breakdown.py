@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricing.breakdown import Part, break_down
+from pricing.breakdown import ChargePart, break_down
 from pricing.errors import ChargeTooLargeError
 from pricing.quantities import PRICED_KINDS, REQUESTS, Quantities
 from pricing.rates import CACHE_KINDS, Price
@@ -19,9 +19,9 @@ def test_each_quantity_is_multiplied_and_the_sum_rounded_up_once():
     used = Quantities(input_tokens=400, cache_read_tokens=600, output_tokens=200, reasoning_tokens=150)
     found = break_down(used, rate(prices=prices))
     assert found.parts == (
-        Part("input_tokens", 400, Price(1_000_000)),
-        Part("cache_read_tokens", 600, Price(100_000)),
-        Part("output_tokens", 200, Price(2_000_000)),
+        ChargePart("input_tokens", 400, Price(1_000_000)),
+        ChargePart("cache_read_tokens", 600, Price(100_000)),
+        ChargePart("output_tokens", 200, Price(2_000_000)),
     )
     assert [part.amount_pico for part in found.parts] == [400_000_000, 60_000_000, 400_000_000]
     assert (found.sum_pico, found.amount_nano, found.rounding_pico) == (860_000_000, 860_000, 0)
@@ -47,7 +47,7 @@ def test_a_cache_price_that_is_taken_from_the_input_price_is_marked():
 
 def test_the_price_of_the_request_itself_is_a_part():
     found = break_down(Quantities(), rate(prices={REQUESTS: Price(9_000)}))
-    assert (found.parts, found.amount_nano) == ((Part(REQUESTS, 1, Price(9_000)),), 9)
+    assert (found.parts, found.amount_nano) == ((ChargePart(REQUESTS, 1, Price(9_000)),), 9)
 
 
 def test_what_the_rate_does_not_price_has_no_breakdown():

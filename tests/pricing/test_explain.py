@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pricing.book import PriceBook
-from pricing.explain import Question, Reason, explain
+from pricing.explain import PricingReason, Question, explain
 from pricing.names import Alias, Aliases
-from pricing.precedence import Standing
+from pricing.precedence import QuoteOutcome
 from pricing.rates import Price, Rate
 from pricing.tables import Layer, PriceTable, TableKind
 
@@ -61,7 +61,7 @@ def test_every_source_is_named_in_the_order_of_precedence_with_what_became_of_it
         ("BUNDLED", "hf_router", "outranked", "exact"),
         ("BUNDLED", "partner", "not_listed", "none"),
     ]
-    assert found.reason is Reason.PRICED
+    assert found.reason is PricingReason.PRICED
     assert (found.rate.model, found.rate.prices["input_tokens"].pico) == ("LLAMA", 2)
 
 
@@ -76,13 +76,13 @@ def test_among_sources_of_one_layer_the_older_price_is_called_older():
     found = explained(table(rate(1), source="a"), table(rate(2), source="b", effective_from=NOON - 1))
     assert told(found)[0][2:] + told(found)[1][2:] == ("wins", "exact", "older", "exact")
     found = explained(table(rate(1), source="a"), table(rate(2), source="b", effective_from=NOON - 1), instant=NOON - 1)
-    assert [word.standing for word in found.words] == [Standing.NOT_YET, Standing.WINS]
+    assert [word.standing for word in found.words] == [QuoteOutcome.NOT_YET, QuoteOutcome.WINS]
 
 
 def test_a_source_that_withdrew_the_model_above_is_shown_as_not_consulted_below():
     found = explained(table(gone=["llama"], layer=Layer.ROUTE, route="routed"), table(rate(4), route="routed"))
-    assert [word.standing for word in found.words] == [Standing.WITHDRAWN, Standing.WITHDRAWN_ABOVE]
-    assert (found.rate, found.reason) == (None, Reason.WITHDRAWN)
+    assert [word.standing for word in found.words] == [QuoteOutcome.WITHDRAWN, QuoteOutcome.WITHDRAWN_ABOVE]
+    assert (found.rate, found.reason) == (None, PricingReason.WITHDRAWN)
 
 
 def test_the_tier_of_the_prompt_is_named_among_all_tiers():
@@ -94,17 +94,18 @@ def test_the_tier_of_the_prompt_is_named_among_all_tiers():
 @pytest.mark.parametrize(
     ("tables", "overrides", "reason", "elsewhere"),
     [
-        ([table(rate(1, "Llama"), rate(2, "LLAMA"))], {}, Reason.AMBIGUOUS, ()),
-        ([table(rate(1)), table(gone=["llama"], effective_from=NOON + 1)], {"instant": NOON + 1}, Reason.WITHDRAWN, ()),
-        ([table(rate(1))], {"instant": NOON - 1}, Reason.NOT_YET, ()),
-        ([table(rate(1, context_from=1_000))], {"context_tokens": 999}, Reason.BELOW_LOWEST_TIER, ()),
-        ([table(rate(1, operation="embeddings"))], {}, Reason.OTHER_OPERATION, ("embeddings",)),
-        ([table(rate(1), route="routed")], {"route": "provider_key"}, Reason.OTHER_ROUTE, ("routed",)),
-        ([table(rate(1), route="routed")], {"route": "unknown", "model": "llama-turbo"}, Reason.OTHER_ROUTE, ("routed",)),
-        ([table(rate(1), rate(2, "LLAMA", provider="novita"))], {"provider": "unknown"}, Reason.OTHER_PROVIDER,
+        ([table(rate(1, "Llama"), rate(2, "LLAMA"))], {}, PricingReason.AMBIGUOUS, ()),
+        ([table(rate(1)), table(gone=["llama"], effective_from=NOON + 1)], {"instant": NOON + 1}, PricingReason.WITHDRAWN, ()),
+        ([table(rate(1))], {"instant": NOON - 1}, PricingReason.NOT_YET, ()),
+        ([table(rate(1, context_from=1_000))], {"context_tokens": 999}, PricingReason.BELOW_LOWEST_TIER, ()),
+        ([table(rate(1, operation="embeddings"))], {}, PricingReason.OTHER_OPERATION, ("embeddings",)),
+        ([table(rate(1), route="routed")], {"route": "provider_key"}, PricingReason.OTHER_ROUTE, ("routed",)),
+        ([table(rate(1), route="routed")], {"route": "unknown", "model": "llama-turbo"}, PricingReason.OTHER_ROUTE,
+         ("routed",)),
+        ([table(rate(1), rate(2, "LLAMA", provider="novita"))], {"provider": "unknown"}, PricingReason.OTHER_PROVIDER,
          ("novita", "together")),
-        ([table(rate(1))], {"model": "qwen"}, Reason.NOT_LISTED, ()),
-        ([], {}, Reason.NOT_LISTED, ()),
+        ([table(rate(1))], {"model": "qwen"}, PricingReason.NOT_LISTED, ()),
+        ([], {}, PricingReason.NOT_LISTED, ()),
     ],
 )  # fmt: skip
 def test_where_there_is_no_price_the_reason_is_told(tables, overrides, reason, elsewhere):
@@ -114,7 +115,7 @@ def test_where_there_is_no_price_the_reason_is_told(tables, overrides, reason, e
 
 def test_what_another_account_pays_is_never_a_reason():
     own = table(rate(1), source="agreement", layer=Layer.ACCOUNT, account_id=8)
-    assert explained(own, account_id=7).reason is Reason.NOT_LISTED
+    assert explained(own, account_id=7).reason is PricingReason.NOT_LISTED
     assert explained(own, account_id=7).words == ()
 
 
@@ -174,5 +175,5 @@ def test_the_explained_price_is_the_price_that_is_charged(story, aliases):
                                 ),
                             )  # fmt: skip
                             assert found.rate is book.rate_for(account, route, what, instant, context)
-                            assert (found.rate is not None) == (found.reason is Reason.PRICED)
-                            assert sum(word.standing is Standing.WINS for word in found.words) <= 1
+                            assert (found.rate is not None) == (found.reason is PricingReason.PRICED)
+                            assert sum(word.standing is QuoteOutcome.WINS for word in found.words) <= 1

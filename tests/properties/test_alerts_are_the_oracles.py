@@ -14,8 +14,8 @@ from sqlalchemy import select
 from metering.domain.budgets.budgets import BudgetTerms
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import day_number, to_datetime
-from metering.operations.budgets.judge_budgets import BudgetJudge
-from metering.operations.budgets.manage_budgets import Said, create_budget
+from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.manage_budgets import Author, create_budget
 from metering.operations.usage.ingest import Origin
 from metering.storage.tables import alerts
 from pricing.bundled import bundled_plans
@@ -118,7 +118,7 @@ def world(databases, wanted):
                 scope={name: budget[name] for name in ("project", "provider") if budget[name]},
                 thresholds=tuple(budget["thresholds"]),
             )
-            create_budget(meter.engine, budget["account"], terms, Said("test", NOW), CATALOGUE)
+            create_budget(meter.engine, budget["account"], terms, Author("test", NOW), CATALOGUE)
         yield meter
     finally:
         meter.engine.dispose()
@@ -160,9 +160,9 @@ SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[Healt
 @SETTINGS
 def test_neither_order_nor_batches_nor_who_judges_when_change_the_alerts(databases, wanted, made, chance):
     with world(databases, wanted) as meter:
-        judges = [BudgetJudge(meter.engine, CATALOGUE, lambda: NOW) for _ in range(2)]
+        judges = [BudgetEvaluator(meter.engine, CATALOGUE, lambda: NOW) for _ in range(2)]
         for _ in arrive(meter, made, chance):
-            chance.choice([judges[0].judge, judges[1].judge, judges[0].judge_all, judges[1].finish, lambda: None])()
+            chance.choice([judges[0].judge, judges[1].judge, judges[0].evaluate_all, judges[1].finish, lambda: None])()
         judges[0].judge()
         found = told(meter)
         assert sorted(found) == sorted(oracle(wanted, made, NANO_A_TOKEN))
@@ -178,7 +178,7 @@ def test_neither_order_nor_batches_nor_who_judges_when_change_the_alerts(databas
 def test_what_fired_stays_fired_when_charges_are_taken_back(databases, wanted, made, chance):
     """Half of the usage arrives, everything becomes cheaper by half, and the rest arrives."""
     with world(databases, wanted) as meter:
-        judge = BudgetJudge(meter.engine, CATALOGUE, lambda: NOW)
+        judge = BudgetEvaluator(meter.engine, CATALOGUE, lambda: NOW)
         early, late = made[: len(made) // 2], made[len(made) // 2 :]
         for _ in arrive(meter, early, chance):
             judge.judge()

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metering.operations.alerts.dispatch_deliveries import Room
+from metering.operations.alerts.dispatch_deliveries import Concurrency
 from metering.operations.alerts.manage_webhooks import EndpointChange, change_webhook, show_webhook
 from metering.operations.alerts.redeliver import redeliver
-from metering.outbound.post import Posted
-from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
+from metering.outbound.post import PostResult
+from metering.storage.alerts.webhook_deliveries import DeliveryQuery
 from support.builders import DAY, NOW, SECOND
 from support.webhook_builders import (
     GONE,
@@ -23,7 +23,7 @@ from support.webhook_builders import (
 )
 
 LEASE = 45 * SECOND
-OUTCOMES = [TAKEN, REFUSED, UNANSWERED, GONE, Posted(1, 302), Posted(1, 503, retry_after=7200.0)]
+OUTCOMES = [TAKEN, REFUSED, UNANSWERED, GONE, PostResult(1, 302), PostResult(1, 503, retry_after=7200.0)]
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("raise"), st.integers(0, 5)),
@@ -58,7 +58,7 @@ def check(meter, endpoint, raised):
 def test_each_alert_is_delivered_once_asked_for_whatever_came_before(new_meter, steps):
     meter = new_meter()
     endpoint = create_endpoint(meter)[0].row.id
-    sender, raised = Sender(meter, Room(in_all=4, to_one=3, to_failing=1)), set()
+    sender, raised = Sender(meter, Concurrency(in_all=4, to_one=3, to_failing=1)), set()
     for kind, what in steps:
         if kind == "raise":
             assert raise_one(meter, subject=f"budget:{what}") == (what not in raised)
@@ -72,10 +72,10 @@ def test_each_alert_is_delivered_once_asked_for_whatever_came_before(new_meter, 
         elif kind == "enable":
             change_webhook(meter.engine, endpoint, EndpointChange(enabled=what), webhook_settings(), now=meter.now)
         elif show_webhook(meter.engine, endpoint, now=meter.now).row.disabled_at is None:
-            redeliver(meter.engine, DeliveryQuestion(endpoint, what), now=meter.now)
+            redeliver(meter.engine, DeliveryQuery(endpoint, what), now=meter.now)
         check(meter, endpoint, raised)
     change_webhook(meter.engine, endpoint, EndpointChange(enabled=True), webhook_settings(), now=meter.now)
-    redeliver(meter.engine, DeliveryQuestion(endpoint), now=meter.now)
+    redeliver(meter.engine, DeliveryQuery(endpoint), now=meter.now)
     meter.now += 2 * DAY
     while sender.send(TAKEN):
         pass

@@ -15,7 +15,7 @@ PATIENCE = 30
 def main() -> None:
     """Try to lead once; end by itself where nobody kills it."""
     leader = Leader(Path(sys.argv[1]))
-    sys.stdout.write(f"{leader.leads()}\n")
+    sys.stdout.write(f"{leader.is_leader()}\n")
     sys.stdout.flush()
     time.sleep(PATIENCE)
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from metering.operations.statements.close_month import Closing
+from metering.operations.statements.close_month import CloseOptions
 from metering.operations.statements.close_settings import CloseSettings
 from metering.runtime.close_job import close_when_due
 from metering.storage.tables import statements
@@ -14,7 +14,7 @@ def test_the_job_closes_a_month_after_its_grace_and_says_so(meter, caplog):
     meter.now = instant("2026-10-10T00:00:00Z")
     meter.ingest(usage_event(time=meter.now))
     due = instant("2026-11-01T00:00:00Z") + 48 * HOUR
-    how, settings = Closing(PLANS), CloseSettings(grace_hours=48)
+    how, settings = CloseOptions(PLANS), CloseSettings(grace_hours=48)
     with caplog.at_level(logging.INFO):
         close_when_due(meter.engine, how, settings, due - 1)
         assert (meter.count(statements), caplog.messages) == (0, [])

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from standardwebhooks import Webhook
 
 from metering.domain.alerts.webhooks import DELIVERED
-from metering.operations.alerts.dispatch_deliveries import Room
+from metering.operations.alerts.dispatch_deliveries import Concurrency
 from metering.operations.alerts.manage_webhooks import show_webhook
 from metering.operations.alerts.webhook_settings import WebhookSettings
 from metering.outbound.post import PostLimits
@@ -77,8 +77,8 @@ def test_a_receiver_that_never_answers_delays_no_other(meter):
             raise_one(meter, subject=f"budget:{number}")
         quick.wait_for(40)
         wait_until(lambda: statuses(meter, endpoint) == [DELIVERED] * 40)
-        slow.wait_for(Room().to_one)
-        assert len(slow.received) == Room().to_one
+        slow.wait_for(Concurrency().to_one)
+        assert len(slow.received) == Concurrency().to_one
 
 
 def test_a_failure_is_sent_again_later_under_the_same_id_with_the_time_of_then(meter):

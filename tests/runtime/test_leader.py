@@ -41,35 +41,35 @@ def start(tmp_path):
 def leader(tmp_path):
     leader = Leader(tmp_path / "m.db")
     yield leader
-    leader.resign()
+    leader.release()
 
 
 def test_the_first_leads_and_a_second_process_does_not(leader, start):
-    assert leader.leads()
-    _, leads = start()
-    assert not leads
+    assert leader.is_leader()
+    _, is_leader = start()
+    assert not is_leader
 
 
 def test_when_the_leading_process_is_killed_another_takes_over(leader, start):
-    process, leads = start()
-    assert leads
-    assert not leader.leads()
+    process, is_leader = start()
+    assert is_leader
+    assert not leader.is_leader()
     process.kill()
     process.wait(10)
-    assert leader.leads()
+    assert leader.is_leader()
 
 
 def test_leading_is_asked_for_again_and_again(leader):
-    assert [leader.leads() for _ in range(3)] == [True] * 3
+    assert [leader.is_leader() for _ in range(3)] == [True] * 3
 
 
 def test_who_resigns_leaves_no_file_and_lets_another_lead(leader, start, tmp_path):
-    assert leader.leads()
-    leader.resign()
+    assert leader.is_leader()
+    leader.release()
     assert list(tmp_path.iterdir()) == []
-    _, leads = start()
-    assert leads
-    assert not leader.leads()
+    _, is_leader = start()
+    assert is_leader
+    assert not leader.is_leader()
 
 
 def test_a_lock_on_a_file_that_was_taken_away_is_no_lock(leader, tmp_path, monkeypatch):
@@ -83,39 +83,39 @@ def test_a_lock_on_a_file_that_was_taken_away_is_no_lock(leader, tmp_path, monke
         if not opened:
             opened.append(file)
             path.unlink()
-            assert third.leads()
+            assert third.is_leader()
         return file
 
     monkeypatch.setattr(os, "open", open_late)
-    assert not leader.leads()
-    third.resign()
+    assert not leader.is_leader()
+    third.release()
 
 
 def test_a_resignation_of_one_that_does_not_lead_takes_nothing_away(leader, tmp_path):
-    assert leader.leads()
-    Leader(tmp_path / "m.db").resign()
+    assert leader.is_leader()
+    Leader(tmp_path / "m.db").release()
     assert (tmp_path / "m.db.leader").exists()
 
 
 def test_two_databases_have_two_leaders(leader, tmp_path):
     other = Leader(tmp_path / "other.db")
-    assert leader.leads()
-    assert other.leads()
-    other.resign()
+    assert leader.is_leader()
+    assert other.is_leader()
+    other.release()
 
 
 def test_who_can_not_make_the_file_does_not_lead_says_so_once_and_leads_when_it_can(tmp_path, caplog):
     folder = tmp_path / "away"
     leader = Leader(folder / "m.db")
-    assert [leader.leads() for _ in range(3)] == [False] * 3
+    assert [leader.is_leader() for _ in range(3)] == [False] * 3
     (told,) = caplog.messages
     assert (
         told
         == f"{folder / 'm.db.leader'} can not be locked (No such file or directory): this process runs no jobs until it can"
     )
     folder.mkdir()
-    assert leader.leads()
-    leader.resign()
+    assert leader.is_leader()
+    leader.release()
 
 
 def test_a_folder_that_may_only_be_read_has_no_leader(tmp_path, monkeypatch, caplog):
@@ -124,9 +124,9 @@ def test_a_folder_that_may_only_be_read_has_no_leader(tmp_path, monkeypatch, cap
 
     leader = Leader(tmp_path / "m.db")
     monkeypatch.setattr(os, "open", refuse)
-    assert not leader.leads()
+    assert not leader.is_leader()
     assert "Read-only file system" in caplog.text
-    leader.resign()
+    leader.release()
 
 
 def test_a_file_system_without_locks_has_no_leader_and_nothing_stays_open(tmp_path, monkeypatch):
@@ -135,5 +135,5 @@ def test_a_file_system_without_locks_has_no_leader_and_nothing_stays_open(tmp_pa
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     before = len(list(Path("/proc/self/fd").iterdir()))
-    assert not Leader(tmp_path / "m.db").leads()
+    assert not Leader(tmp_path / "m.db").is_leader()
     assert len(list(Path("/proc/self/fd").iterdir())) == before

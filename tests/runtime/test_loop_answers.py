@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from metering.runtime.loop_answers import LoopAnswers
+from metering.runtime.loop_answers import LoopBridge
 
 
 def in_a_thread(work):
@@ -16,7 +16,7 @@ def in_a_thread(work):
 
 def test_answers_and_errors_come_to_whom_they_are_for():
     async def waiting():
-        answers = LoopAnswers(asyncio.get_running_loop())
+        answers = LoopBridge(asyncio.get_running_loop())
         expected = [answers.expect() for _ in range(50)]
 
         def answer():
@@ -33,7 +33,7 @@ def test_answers_and_errors_come_to_whom_they_are_for():
 def test_answers_that_come_together_wake_the_loop_once(monkeypatch):
     async def waiting():
         loop = asyncio.get_running_loop()
-        answers = LoopAnswers(loop)
+        answers = LoopBridge(loop)
         wakes = []
         wake = loop.call_soon_threadsafe
         monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *what: (wakes.append(what), wake(*what)))
@@ -48,7 +48,7 @@ def test_answers_that_come_together_wake_the_loop_once(monkeypatch):
 
 def test_who_went_away_keeps_nobody_else_from_an_answer():
     async def waiting():
-        answers = LoopAnswers(asyncio.get_running_loop())
+        answers = LoopBridge(asyncio.get_running_loop())
         (gone, answered_gone), (stays, answered) = answers.expect(), answers.expect()
         gone.cancel()
         in_a_thread(lambda: (answered_gone(ValueError("nobody hears this")), answered(7)))
@@ -60,7 +60,7 @@ def test_who_went_away_keeps_nobody_else_from_an_answer():
 @pytest.mark.parametrize("seed", range(3))
 def test_no_answer_is_forgotten_between_two_wakes(seed):
     async def waiting():
-        answers = LoopAnswers(asyncio.get_running_loop())
+        answers = LoopBridge(asyncio.get_running_loop())
         total = 0
         for _ in range(20):
             expected = [answers.expect() for _ in range(200)]
@@ -75,7 +75,7 @@ def test_no_answer_is_forgotten_between_two_wakes(seed):
 
 def test_a_loop_that_ended_costs_the_thread_nothing():
     async def leave():
-        return LoopAnswers(asyncio.get_running_loop()).expect()
+        return LoopBridge(asyncio.get_running_loop()).expect()
 
     _, answered = asyncio.run(leave())
     in_a_thread(lambda: answered(1))

@@ -55,12 +55,12 @@ def test_a_job_that_fails_is_called_again_and_costs_no_other(run, caplog):
 
 def test_only_the_process_that_leads_calls_and_another_takes_over(run, tmp_path):
     first = Leader(tmp_path / "m.db")
-    assert first.leads()
+    assert first.is_leader()
     calls = []
     run(Job("count", lambda: calls.append(1)))
     time.sleep(TICK * 4)
     assert calls == []
-    first.resign()
+    first.release()
     until(lambda: calls)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from metering.runtime.server_leader import ServerLeader
-from metering.storage.engine.database import open_database, writing
+from metering.storage.engine.database import exclusive_write, open_database
 
 pytestmark = pytest.mark.only_on("postgresql")
 
@@ -15,34 +15,34 @@ def leaders(bare_meter):
     made = [ServerLeader(engine) for engine in engines]
     yield made
     for leader, engine in zip(made, engines, strict=True):
-        leader.resign()
+        leader.release()
         engine.dispose()
 
 
 def test_one_leads_and_goes_on_to_lead(leaders):
     first, second = leaders
-    assert [first.leads(), second.leads(), first.leads(), second.leads()] == [True, False, True, False]
+    assert [first.is_leader(), second.is_leader(), first.is_leader(), second.is_leader()] == [True, False, True, False]
 
 
 def test_who_resigns_lets_another_lead(leaders):
     first, second = leaders
-    assert first.leads()
-    first.resign()
-    assert second.leads()
-    assert not first.leads()
+    assert first.is_leader()
+    first.release()
+    assert second.is_leader()
+    assert not first.is_leader()
 
 
 def test_a_leader_whose_session_was_ended_leads_no_more_and_another_takes_over(leaders, bare_meter):
     first, second = leaders
-    assert first.leads()
-    with writing(bare_meter.engine) as connection:
+    assert first.is_leader()
+    with exclusive_write(bare_meter.engine) as connection:
         connection.exec_driver_sql(
             "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
             " WHERE datname = current_database() AND locktype = 'advisory' AND pid <> pg_backend_pid()"
         )
-    assert second.leads()
-    assert not first.leads()
+    assert second.is_leader()
+    assert not first.is_leader()
 
 
 def test_a_server_that_does_not_answer_is_led_by_nobody():
-    assert not ServerLeader(open_database("postgresql://nobody@127.0.0.1:9/none")).leads()
+    assert not ServerLeader(open_database("postgresql://nobody@127.0.0.1:9/none")).is_leader()

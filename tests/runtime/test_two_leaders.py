@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import select
 
-from metering.operations.prices.sync_prices import Source
+from metering.operations.prices.sync_prices import RouterSource
 from metering.runtime.price_sync_job import sync_when_due
 from metering.runtime.scheduler import Job, Scheduler
 from metering.storage.engine.database import open_database
@@ -22,10 +22,10 @@ MINUTE = 60_000_000
 class AlwaysLeads:
     """What a process believes whose session ended without its knowledge."""
 
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         return True
 
-    def resign(self) -> None:
+    def release(self) -> None:
         """Nobody asked it."""
 
 
@@ -54,7 +54,7 @@ def test_two_that_both_lead_record_a_change_of_prices_once(router):
 
     def job(number):
         def run():
-            sync_when_due(engines[number], Source(fetch, router.settings, lambda: router.meter.now))
+            sync_when_due(engines[number], RouterSource(fetch, router.settings, lambda: router.meter.now))
             done[number].set()
 
         return Job("price sync", run)

@@ -18,7 +18,7 @@ from metering.domain.credits.credit_ledger import EntryKind
 from metering.domain.credits.credits import INCLUDED, CreditGrant
 from metering.domain.errors import DomainError
 from metering.domain.instants import month_of
-from metering.domain.statements.statements import LineKind, OutsideUsage, Statement
+from metering.domain.statements.statements import OutsideUsage, Statement, StatementLineKind
 from metering.domain.usage.events import UsageEvent
 from metering.domain.usage.outcomes import Outcome
 from metering.domain.violations import Violation
@@ -27,17 +27,17 @@ from metering.operations.alerts.list_alerts import list_alerts
 from metering.operations.charges.rate_unpriced import rate_unpriced
 from metering.operations.charges.rerate import continue_rerate, start_rerate
 from metering.operations.credits.adjust_account import adjust_account
-from metering.operations.credits.grant_credits import grant_credits, note_used_elsewhere
-from metering.operations.credits.show_credit_ledger import LedgerRow, credits_at, show_ledger
+from metering.operations.credits.grant_credits import grant_credits, record_used_elsewhere
+from metering.operations.credits.show_credit_ledger import CreditMovement, credits_at, show_ledger
 from metering.operations.credits.void_credits import void_credits
-from metering.operations.prices.import_prices import Sheet, import_prices
-from metering.operations.statements.close_due import NotClosed, close_due_months
-from metering.operations.statements.close_month import STATEMENT_CLOSED, Closing, close_month
+from metering.operations.prices.import_prices import PriceSheet, import_prices
+from metering.operations.statements.close_due import CloseFailure, close_due_months
+from metering.operations.statements.close_month import STATEMENT_CLOSED, CloseOptions, close_month
 from metering.operations.statements.close_settings import DEFAULT_GRACE_HOURS
 from metering.operations.statements.show_statement import show_statement
 from metering.operations.upkeep.verify import Check, verify
 from metering.operations.usage.ingest import Ingester, IngestSettings, Origin
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.statements.credits import overdrawn_grants
 from metering.storage.tables import statements
 from pricing.errors import PricingError
@@ -131,15 +131,15 @@ class Service:
         """Return all closed statements as they are kept: content and digest by account and month."""
         names = {account_id: name for name, account_id in self.ids.items()}
         columns = statements.c.account_id, statements.c.month, statements.c.content, statements.c.digest
-        with reading(self.engine) as connection:
+        with read_snapshot(self.engine) as connection:
             return {(names[row[0]], row[1]): (row[2], row[3]) for row in connection.execute(select(*columns))}
 
     def overdrawn(self) -> list[tuple[int, int, int]]:
         """Return the grants of which less than nothing is left."""
-        with reading(self.engine) as connection:
+        with read_snapshot(self.engine) as connection:
             return overdrawn_grants(connection)
 
-    def ledger(self, account: str) -> list[LedgerRow]:
+    def ledger(self, account: str) -> list[CreditMovement]:
         """Return every movement of an account's credits."""
         return show_ledger(self.engine, account)
 
@@ -156,7 +156,7 @@ class Service:
 
     def billed(self) -> dict[str, int]:
         """Return what all requests that Hugging Face bills come to, by account, from their charges alone."""
-        with reading(self.engine) as connection:
+        with read_snapshot(self.engine) as connection:
             sums = {row[0]: int(row[1]) for row in connection.exec_driver_sql(_BILLED)}
         return {name: sums.get(account_id, 0) for name, account_id in self.ids.items()}
 
@@ -185,15 +185,15 @@ class Service:
                 entry = void_credits(engine, account, reference, nano, PLANS, reason="refund", now=now)
                 return f"voided {-entry.amount_nano}"
             case NoteElsewhere(account, month, nano):
-                note_used_elsewhere(engine, account, month, nano, reason="Spaces", now=now)
+                record_used_elsewhere(engine, account, month, nano, reason="Spaces", now=now)
             case Adjust(account, month, nano, reference):
                 adjust_account(engine, account, month, nano, reference=reference, reason="agreed", now=now)
             case Close(account, month, allow_unpriced, with_earlier):
-                close_month(engine, account, month, Closing(PLANS, allow_unpriced, with_earlier), now=now)
+                close_month(engine, account, month, CloseOptions(PLANS, allow_unpriced, with_earlier), now=now)
             case CloseDue(allow_unpriced):
-                how = Closing(PLANS, allow_unpriced)
+                how = CloseOptions(PLANS, allow_unpriced)
                 done = list(close_due_months(engine, how, grace_hours=DEFAULT_GRACE_HOURS, now=now))
-                return str([(each.account, each.month, each.code) for each in done if isinstance(each, NotClosed)])
+                return str([(each.account, each.month, each.code) for each in done if isinstance(each, CloseFailure)])
             case _:
                 self._charge(action)
         return None
@@ -202,7 +202,7 @@ class Service:
         engine, now = self.engine, self.now
         match action:
             case Price():
-                sheet = Sheet(_sheet(action).encode(), "sheet.csv", "csv", "sheet")
+                sheet = PriceSheet(_sheet(action).encode(), "sheet.csv", "csv", "sheet")
                 import_prices(engine, sheet, account=action.account, rate=action.then_rate, now=now)
             case RateUnpriced(account):
                 rate_unpriced(engine, now=now, account_id=self._id(account))
@@ -257,11 +257,11 @@ def figures_of(statement: Statement) -> Figures:
     adjustments = {}
     for line in statement.lines:
         origin, pico = line.origin_month or statement.month, line.amount_pico or 0
-        if line.kind in (LineKind.USAGE, LineKind.ROUNDING, LineKind.REPORTED):
+        if line.kind in (StatementLineKind.USAGE, StatementLineKind.ROUNDING, StatementLineKind.REPORTED):
             usage[origin] += pico
-        elif line.kind is LineKind.CREDIT:
+        elif line.kind is StatementLineKind.CREDIT:
             paid[_credited(line.description), origin] -= pico // 1_000
-        elif line.kind is LineKind.ADJUSTMENT:
+        elif line.kind is StatementLineKind.ADJUSTMENT:
             adjustments[line.description.split(":")[0].removeprefix("Adjustment ")] = origin, pico // 1_000
     return Figures(
         usage={origin: _whole_nano(pico) for origin, pico in usage.items() if pico},
@@ -283,7 +283,7 @@ def figures_of(statement: Statement) -> Figures:
     )
 
 
-def paid_by_ledger(rows: list[LedgerRow]) -> dict[tuple[str, int], int]:
+def paid_by_ledger(rows: list[CreditMovement]) -> dict[tuple[str, int], int]:
     """Return what the ledger says each grant has paid of each month's usage."""
     paid: Counter[tuple[str, int]] = Counter()
     for entry, _ in rows:
@@ -292,7 +292,7 @@ def paid_by_ledger(rows: list[LedgerRow]) -> dict[tuple[str, int], int]:
     return {key: nano for key, nano in paid.items() if nano}
 
 
-def left_by_ledger(rows: list[LedgerRow]) -> dict[str, int]:
+def left_by_ledger(rows: list[CreditMovement]) -> dict[str, int]:
     """Return what the ledger says is left of each grant; of a month's included credit under its month."""
     return {
         entry.grant.reference or f"{INCLUDED} {month_of(entry.grant.granted_at)}": left for entry, left in rows

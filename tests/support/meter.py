@@ -5,7 +5,7 @@ from datetime import date
 from sqlalchemy import func, select
 
 from metering.domain.accounts.plan_history import PlanChange
-from metering.domain.charges.rerating import Examined, RerateScope
+from metering.domain.charges.rerating import RerateScope, RerateSummary
 from metering.domain.charges.spend import Granularity, SpendQuery
 from metering.domain.credits.adjustments import Adjustment
 from metering.domain.credits.credits import CreditGrant
@@ -17,12 +17,12 @@ from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced
 from metering.operations.charges.rerate import RerateResult, continue_rerate, preview_rerate, start_rerate
 from metering.operations.credits.adjust_account import adjust_account
 from metering.operations.credits.grant_credits import grant_credits
-from metering.operations.statements.close_month import Closing, close_month
+from metering.operations.statements.close_month import CloseOptions, close_month
 from metering.operations.statements.show_statement import show_statement
 from metering.operations.upkeep.verify import verify
 from metering.operations.usage.ingest import Ingester, IngestSettings, Origin
 from metering.storage.accounts.accounts import insert_account
-from metering.storage.engine.database import open_database, reading, writing
+from metering.storage.engine.database import exclusive_write, open_database, read_snapshot
 from metering.storage.prices.price_tables import record_tables
 from pricing.bundled import bundled_plans
 from pricing.tables import PriceTable
@@ -50,12 +50,12 @@ class Meter:
 
     def declare(self, name: str, default_route: str = "") -> int:
         """Declare an account."""
-        with writing(self.engine) as connection:
+        with exclusive_write(self.engine) as connection:
             return insert_account(connection, name, default_route=default_route, now=self.now)
 
     def record_prices(self, *tables: PriceTable) -> None:
         """Record price tables; without any, the price of ``llama``."""
-        with writing(self.engine) as connection:
+        with exclusive_write(self.engine) as connection:
             record_tables(connection, tables or (price_table(rate()),), now=self.now)
 
     def ingest(self, *events, source: str = "gateway", create_accounts: bool = False, rejected=()) -> BatchResult:
@@ -67,7 +67,7 @@ class Meter:
         """Charge what has got a price since."""
         return rate_unpriced(self.engine, now=self.now, **options)
 
-    def preview_rerate(self, **scope) -> Examined:
+    def preview_rerate(self, **scope) -> RerateSummary:
         """Say what re-rating would change, of all accounts and all time unless the scope says otherwise."""
         return preview_rerate(self.engine, _rerate_scope(scope))
 
@@ -90,7 +90,7 @@ class Meter:
 
     def close(self, month: int, *, account: str = "acme", **how) -> Statement:
         """Close a month; return its statement."""
-        return close_month(self.engine, account, month, Closing(PLANS, **how), now=self.now)[-1]
+        return close_month(self.engine, account, month, CloseOptions(PLANS, **how), now=self.now)[-1]
 
     def statement(self, month: int, *, account: str = "acme") -> Statement:
         """Return a month's statement, closed or as a draft."""
@@ -111,18 +111,18 @@ class Meter:
 
     def count(self, table, *conditions) -> int:
         """Return how many rows of a table there are."""
-        with reading(self.engine) as connection:
+        with read_snapshot(self.engine) as connection:
             return connection.execute(select(func.count()).select_from(table).where(*conditions)).scalar_one()
 
     def rows(self, statement):
         """Return the rows of a statement."""
-        with reading(self.engine) as connection:
+        with read_snapshot(self.engine) as connection:
             return list(connection.execute(statement))
 
     def execute(self, sql: str, *parameters) -> None:
         """Change the database behind the service's back; ``?`` stands for a parameter."""
         marked = sql if self.on_sqlite else sql.replace("?", "%s")
-        with writing(self.engine) as connection:
+        with exclusive_write(self.engine) as connection:
             connection.exec_driver_sql(marked, parameters)
 
     @property

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.invoices import Coverage, InvoiceLine
-from metering.domain.reconciliation.requests import OurRequest, Standing
+from metering.domain.reconciliation.requests import Billability, MeteredRequest
 from pricing.money import divide_up
 from pricing.quantities import Quantities
 from pricing.rates import Price, Rate
@@ -51,7 +51,7 @@ def cost(number: int, fresh: int, cached: int, output: int) -> int:
     return divide_up(fresh * prices[0] + cached * prices[1] + output * prices[2], 1000)
 
 
-def cost_of(request: OurRequest, number: int | None = None, *, fresh: int = 0, cached: int = 0, output: int = 0) -> int:
+def cost_of(request: MeteredRequest, number: int | None = None, *, fresh: int = 0, cached: int = 0, output: int = 0) -> int:
     """What a request costs at a rate with more tokens of some kinds."""
     q = request.quantities
     number = CHARGED_AT[request.model] if number is None else number
@@ -71,7 +71,7 @@ class PlantedBill:
         }
         self._untouched = {each.event_id for each in self.requests}
 
-    def _request(self, number: int) -> OurRequest:
+    def _request(self, number: int) -> MeteredRequest:
         model, provider = self.random.choice([("llama", "together"), ("qwen", "fireworks-ai")])
         output = self.random.randint(200, 3_000)
         quantities = Quantities(
@@ -80,9 +80,9 @@ class PlantedBill:
             output_tokens=output,
             reasoning_tokens=self.random.choice([0, self.random.randint(100, output)]),
         )
-        standing = self.random.choices(list(Standing), weights=[80, 8, 8, 4, 2])[0]
+        standing = self.random.choices(list(Billability), weights=[80, 8, 8, 4, 2])[0]
         rate = RATES[CHARGED_AT[model]]
-        request = OurRequest(
+        request = MeteredRequest(
             event_id=number,
             time=self.random.randrange(START - 40 * HOUR, END + 40 * HOUR),
             provider=provider,
@@ -90,17 +90,17 @@ class PlantedBill:
             standing=standing,
             amount_nano=0,
             quantities=quantities,
-            rate=rate if standing in (Standing.BILLED, Standing.OTHER_ROUTE) else None,
+            rate=rate if standing in (Billability.BILLED, Billability.OTHER_ROUTE) else None,
         )
-        return replace(request, amount_nano=cost_of(request)) if standing == Standing.BILLED else request
+        return replace(request, amount_nano=cost_of(request)) if standing == Billability.BILLED else request
 
     @staticmethod
-    def id_of(request: OurRequest) -> str:
+    def id_of(request: MeteredRequest) -> str:
         return f"inference-{request.event_id:06d}"
 
     @staticmethod
-    def is_expected(request: OurRequest) -> bool:
-        return request.standing == Standing.BILLED and START <= request.time < END
+    def is_expected(request: MeteredRequest) -> bool:
+        return request.standing == Billability.BILLED and START <= request.time < END
 
     def invoice_lines(self) -> list[InvoiceLine]:
         """The bill, its lines in a random order."""
@@ -112,8 +112,8 @@ class PlantedBill:
         ]
 
     def touch(
-        self, standing: Standing = Standing.BILLED, *, all_of_them: bool = False, where=lambda request: True
-    ) -> list[OurRequest]:
+        self, standing: Billability = Billability.BILLED, *, all_of_them: bool = False, where=lambda request: True
+    ) -> list[MeteredRequest]:
         """Take up to 12 requests (or all) of a standing that no fault has touched; inside of the period, off its edges."""
         fit = [
             each
@@ -127,7 +127,7 @@ class PlantedBill:
         self._untouched -= {each.event_id for each in chosen}
         return chosen
 
-    def charge(self, request: OurRequest, amount: int, cause: Cause) -> None:
+    def charge(self, request: MeteredRequest, amount: int, cause: Cause) -> None:
         """Put another amount on the request's line."""
         before = sum(self.lines.get(self.id_of(request), []))
         self.lines[self.id_of(request)] = [amount]
@@ -201,22 +201,22 @@ def marked_up(bill: PlantedBill) -> None:
 
 
 def custom_key_billed(bill: PlantedBill) -> None:
-    for request in bill.touch(Standing.OTHER_ROUTE):
+    for request in bill.touch(Billability.OTHER_ROUTE):
         bill.charge(request, cost_of(request), Cause.OTHER_ROUTE_BILLED)
 
 
 def failures_billed(bill: PlantedBill) -> None:
-    for request in bill.touch(Standing.FAILED):
+    for request in bill.touch(Billability.FAILED):
         bill.charge(request, cost_of(request), Cause.FAILED_BILLED)
 
 
 def unpriced_billed(bill: PlantedBill) -> None:
-    for request in bill.touch(Standing.UNPRICED):
+    for request in bill.touch(Billability.UNPRICED):
         bill.charge(request, bill.random.randint(1, 10**9), Cause.UNPRICED_HERE)
 
 
 def unknown_route_billed(bill: PlantedBill) -> None:
-    for request in bill.touch(Standing.UNKNOWN_ROUTE):
+    for request in bill.touch(Billability.UNKNOWN_ROUTE):
         bill.charge(request, bill.random.randint(1, 10**9), Cause.UNKNOWN_ROUTE)
 
 
@@ -243,7 +243,7 @@ def shifted_period(bill: PlantedBill) -> None:
     extra = [
         each
         for each in bill.requests
-        if each.standing == Standing.BILLED and start <= each.time < end and not START <= each.time < END
+        if each.standing == Billability.BILLED and start <= each.time < end and not START <= each.time < END
     ]
     for request in out:
         # Without a line from beyond the period nothing says that it is a shift: the requests are missing, no more.

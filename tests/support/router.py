@@ -6,12 +6,12 @@ from contextlib import ExitStack
 
 from sqlalchemy import select
 
-from metering.operations.prices.sync_prices import Source, sync_prices
+from metering.operations.prices.sync_prices import RouterSource, sync_prices
 from metering.operations.prices.sync_settings import SyncSettings
-from metering.outbound.fetch import FetchLimits, Pace, open_fetch
+from metering.outbound.fetch import Clock, FetchLimits, open_fetch
 from metering.storage.prices.price_syncs import SyncRow
 from metering.storage.tables import alerts, price_syncs, price_tables
-from support.loopback_source import Source as Loopback
+from support.loopback_source import RouterSource as Loopback
 from support.loopback_source import answer, models, source
 from support.meter import Meter
 
@@ -33,14 +33,14 @@ class Router:
     def __init__(self, meter: Meter, stack: ExitStack) -> None:
         self.meter = meter
         self.loopback: Loopback = stack.enter_context(source(document()))
-        self.fetch = stack.enter_context(open_fetch(LIMITS, Pace(lambda _: None, time.monotonic)))
+        self.fetch = stack.enter_context(open_fetch(LIMITS, Clock(lambda _: None, time.monotonic)))
         self.settings = SyncSettings(router_url=self.loopback.url)
         self.pause = 0
 
     @property
-    def source(self) -> Source:
+    def source(self) -> RouterSource:
         """How it is asked."""
-        return Source(self.fetch, self.settings, lambda: self.meter.now)
+        return RouterSource(self.fetch, self.settings, lambda: self.meter.now)
 
     def says(self, *scripts: list) -> None:
         """Answer like this from now on."""

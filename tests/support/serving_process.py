@@ -73,7 +73,7 @@ class Serving:
         assert answer.status_code == 200, answer.text
         return samples_of(answer.text)
 
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         return self.metrics().get(("metering_leader",)) == 1
 
     def workers(self) -> list[int]:

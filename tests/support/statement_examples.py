@@ -5,7 +5,7 @@ from datetime import date
 from metering.domain.accounts.plan_history import FeeLine, PlanMonth
 from metering.domain.credits.credits import MonthCredits
 from metering.domain.statements.month_detail import MonthDetail
-from metering.domain.statements.statements import LineKind, Statement, StatementLine
+from metering.domain.statements.statements import Statement, StatementLine, StatementLineKind
 from pricing.money import PICO_PER_CENT, PICO_PER_USD
 from support.builders import CLOSED, day_usage, month_detail, rate
 
@@ -32,7 +32,7 @@ def example_6() -> MonthDetail:
     fee = FeeLine("pro", 1, date(2026, 11, 16), 15, 30, 450)
     plan = PlanMonth(202611, "pro", 1, (fee,), 2_000_000_000, True, True)
     line = StatementLine(
-        kind=LineKind.SUBSCRIPTION,
+        kind=StatementLineKind.SUBSCRIPTION,
         description="Subscription pro, 15 of 30 days from 2026-11-16",
         amount_pico=450 * PICO_PER_CENT,
         quantity_kind="days",
@@ -59,9 +59,9 @@ def example_10() -> MonthDetail:
     day = day_usage("2026-10-20", -26_000_000_000, events=-26, input_tokens=-26_000_000)
     lines = (
         usage_line(-26_000_000, 1_000_000, ROUND, origin_month=202610),
-        other(LineKind.SUBSCRIPTION, "Subscription pro", 9 * DOLLAR),
-        other(LineKind.CREDIT, "Included credit of 2026-10, restored", 1 * DOLLAR, origin_month=202610),
-        other(LineKind.CARRIED_FORWARD, "Carried forward to the next month", 16 * DOLLAR),
+        other(StatementLineKind.SUBSCRIPTION, "Subscription pro", 9 * DOLLAR),
+        other(StatementLineKind.CREDIT, "Included credit of 2026-10, restored", 1 * DOLLAR, origin_month=202610),
+        other(StatementLineKind.CARRIED_FORWARD, "Carried forward to the next month", 16 * DOLLAR),
     )
     return by_hand(*lines, days=[day], rates=[ROUND], total_cents=0, **CLOSED)
 
@@ -69,7 +69,7 @@ def example_10() -> MonthDetail:
 def usage_line(quantity: int, price_pico: int, of_rate, **overrides) -> StatementLine:
     """Return a line of input tokens of ``llama``."""
     return StatementLine(
-        kind=LineKind.USAGE,
+        kind=StatementLineKind.USAGE,
         description="llama at together, input tokens",
         amount_pico=quantity * price_pico,
         route="routed",
@@ -83,7 +83,7 @@ def usage_line(quantity: int, price_pico: int, of_rate, **overrides) -> Statemen
     )
 
 
-def other(kind: LineKind, description: str, amount_pico: int | None, **overrides) -> StatementLine:
+def other(kind: StatementLineKind, description: str, amount_pico: int | None, **overrides) -> StatementLine:
     """Return a line that is not usage."""
     return StatementLine(kind=kind, description=description, amount_pico=amount_pico, **overrides)
 
@@ -96,8 +96,8 @@ def by_hand(
     total = total_cents * PICO_PER_CENT
     whole = (
         *lines,
-        other(LineKind.RESIDUAL, "Rounding of the total to cents", total - exact),
-        other(LineKind.TOTAL, "Total payable", total),
+        other(StatementLineKind.RESIDUAL, "Rounding of the total to cents", total - exact),
+        other(StatementLineKind.TOTAL, "Total payable", total),
     )
     fields = {
         "account": "acme",
@@ -109,7 +109,7 @@ def by_hand(
         "usage_nano": sum(day.amount_nano for day in days),
         "credits": MonthCredits(202611, (), 0, 0, 0),
         "subscription_cents": sum(
-            (line.amount_pico or 0) // PICO_PER_CENT for line in lines if line.kind is LineKind.SUBSCRIPTION
+            (line.amount_pico or 0) // PICO_PER_CENT for line in lines if line.kind is StatementLineKind.SUBSCRIPTION
         ),
         "total_cents": total_cents,
         "residual_pico": total - exact,

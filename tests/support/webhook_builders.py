@@ -2,16 +2,16 @@
 
 import json
 
-from metering.operations.alerts.dispatch_deliveries import Asked, Attempt, Room, dispatch, record_attempts
+from metering.operations.alerts.dispatch_deliveries import Attempt, ClaimLimits, Concurrency, dispatch, record_attempts
 from metering.operations.alerts.list_deliveries import list_deliveries
 from metering.operations.alerts.manage_webhooks import NewEndpoint, create_webhook
 from metering.operations.alerts.webhook_settings import WebhookSettings
 from metering.operations.steps.raise_alert import raise_alert
 from metering.outbound.addresses import AddressGuard
-from metering.outbound.post import Posted
+from metering.outbound.post import PostResult
 from metering.storage.alerts.alerts import NewAlert
-from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
-from metering.storage.engine.database import writing_beside_others
+from metering.storage.alerts.webhook_deliveries import DeliveryQuery
+from metering.storage.engine.database import concurrent_write
 
 SECRET_KEY = "c29tZS1rZXktdGhhdC1vbmx5LXRlc3RzLWtub3ctMTI="
 PUBLIC = "93.184.215.14"
@@ -44,36 +44,36 @@ def create_endpoint(meter, url: str = "https://hooks.example/", **fields):
 
 def raise_one(meter, alert: NewAlert | None = None, **fields) -> bool:
     """Raise an alert in a transaction of its own."""
-    with writing_beside_others(meter.engine) as connection:
+    with concurrent_write(meter.engine) as connection:
         return raise_alert(connection, alert or new_alert(**fields), now=meter.now)
 
 
 def deliveries_of(meter, endpoint_id: int, **question):
     """Return the deliveries to an endpoint, the oldest first."""
-    return list_deliveries(meter.engine, DeliveryQuestion(endpoint_id, **question), limit=1_000)[::-1]
+    return list_deliveries(meter.engine, DeliveryQuery(endpoint_id, **question), limit=1_000)[::-1]
 
 
 class Sender:
     """A dispatcher by hand: takes what is due at the meter's time, and records what a test says came of it."""
 
-    def __init__(self, meter, room: Room | None = None) -> None:
+    def __init__(self, meter, room: Concurrency | None = None) -> None:
         self.meter = meter
-        self.room = room or Room()
+        self.room = room or Concurrency()
         self.chance = 0.5
 
     def take(self, under_way=None, lease: int = LEASE):
         """Take what is due."""
-        asked = Asked(under_way or {}, self.room, self.meter.now, lease)
+        asked = ClaimLimits(under_way or {}, self.room, self.meter.now, lease)
         return dispatch(self.meter.engine, (SECRET_KEY,), [], asked)
 
-    def record(self, sent, *posted: Posted) -> None:
+    def record(self, sent, *posted: PostResult) -> None:
         """Record what came of each that was taken; the last of ``posted`` again and again."""
         outcomes = [*posted, *[posted[-1]] * len(sent)]
         now = self.meter.now
         attempts = [Attempt(each, now, now, came, self.chance) for each, came in zip(sent, outcomes, strict=False)]
         record_attempts(self.meter.engine, attempts)
 
-    def send(self, *posted: Posted) -> int:
+    def send(self, *posted: PostResult) -> int:
         """Take what is due and record what came of it; return how many those were."""
         sent = self.take()
         if sent:
@@ -81,7 +81,7 @@ class Sender:
         return len(sent)
 
 
-TAKEN = Posted(12, 204)
-REFUSED = Posted(34, 500, answer="oh no")
-GONE = Posted(5, 410)
-UNANSWERED = Posted(5_000, None, "too_slow", "no answer in time")
+TAKEN = PostResult(12, 204)
+REFUSED = PostResult(34, 500, answer="oh no")
+GONE = PostResult(5, 410)
+UNANSWERED = PostResult(5_000, None, "too_slow", "no answer in time")

@@ -5,7 +5,15 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
-from metering.api.fields import DEFAULT_PAGE, Answer, Asked, CursorParameter, LimitParameter, instant_field, next_cursor_field
+from metering.api.fields import (
+    DEFAULT_PAGE,
+    Answer,
+    CursorParameter,
+    LimitParameter,
+    RequestModel,
+    instant_field,
+    next_cursor_field,
+)
 from metering.api.openapi import problems
 from metering.domain.instants import format_instant
 from metering.domain.usage.events import MAX_NAME_LENGTH
@@ -45,14 +53,14 @@ class AccountPage(Answer):
     next_cursor: str | None = next_cursor_field()
 
 
-class NewAccount(Asked):
+class NewAccount(RequestModel):
     """An account to declare."""
 
     name: str = Field(min_length=1, max_length=MAX_NAME_LENGTH, description="Its name at Hugging Face.", examples=["acme"])
     default_route: DefaultRoute = Field("", description=_ROUTE, examples=["routed"])
 
 
-class AccountChange(Asked):
+class AccountChange(RequestModel):
     """What to change of an account; what is left out stays."""
 
     name: str | None = Field(

@@ -8,9 +8,9 @@ from pydantic import Field
 from metering.api.fields import (
     DEFAULT_PAGE,
     Answer,
-    Asked,
     CursorParameter,
     LimitParameter,
+    RequestModel,
     instant_field,
     next_cursor_field,
 )
@@ -63,7 +63,7 @@ class CreatedKey(Key):
     )
 
 
-class WantedKey(Asked):
+class WantedKey(RequestModel):
     """A key to make."""
 
     name: str = Field(min_length=1, max_length=MAX_NAME_LENGTH, description="What to call it.", examples=["gateway-1"])

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 
 from metering.api.accounts.accounts import AccountName
-from metering.api.fields import Answer, Asked, MonthParameter, nano_usd, usd
+from metering.api.fields import Answer, MonthParameter, RequestModel, nano_usd, usd
 from metering.api.openapi import problems
-from metering.domain.accounts.plan_history import FeeLine, PlanChange, PlanMonth, not_known_of, plan_month
+from metering.domain.accounts.plan_history import FeeLine, PlanChange, PlanMonth, plan_month, unknown_plan_terms
 from metering.domain.instants import date_of, day_of, format_month
 from metering.operations.accounts.manage_accounts import MAX_SEATS, list_plan_changes, set_plan
 from metering.operations.service.open_service import Service
@@ -92,7 +92,7 @@ class AccountPlan(Answer):
     )
 
 
-class NewPlan(Asked):
+class NewPlan(RequestModel):
     """From which day on an account is on which plan."""
 
     plan: str = Field(min_length=1, max_length=40, description="The plan: free, pro, team, enterprise.", examples=["pro"])
@@ -146,7 +146,7 @@ def post_plan(principal: Admin, service: ServiceNow, account: AccountName, body:
     effective = date_of(day_of(now)) if body.effective is None else query.day("body.effective", body.effective)
     change = PlanChange(effective, body.plan, body.seats)
     set_plan(service.engine, name, change, service.catalogue, now=now)
-    return _account_plan(service, name, query.month("query.month", None, now), not_known_of(change, service.catalogue))
+    return _account_plan(service, name, query.month("query.month", None, now), unknown_plan_terms(change, service.catalogue))
 
 
 def _account_plan(service: Service, name: str, month: int, warnings: list[str] | None = None) -> AccountPlan:

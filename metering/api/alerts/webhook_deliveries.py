@@ -9,19 +9,19 @@ from metering.api.alerts.webhooks import WebhookId, owner_of
 from metering.api.fields import (
     DEFAULT_PAGE,
     Answer,
-    Asked,
     CursorParameter,
     LimitParameter,
+    RequestModel,
     instant_field,
     next_cursor_field,
 )
 from metering.api.openapi import problems
 from metering.domain.instants import format_instant
-from metering.operations.alerts.list_deliveries import Delivery as FoundDelivery
+from metering.operations.alerts.list_deliveries import DeliveryLog as FoundDelivery
 from metering.operations.alerts.list_deliveries import list_deliveries
-from metering.operations.alerts.redeliver import Redelivered, redeliver, redeliver_one
+from metering.operations.alerts.redeliver import RedeliveryResult, redeliver, redeliver_one
 from metering.operations.alerts.send_test_event import request_test
-from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
+from metering.storage.alerts.webhook_deliveries import DeliveryQuery
 from metering.web.bodies import require_json
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Admin, ServiceNow
@@ -78,7 +78,7 @@ class DeliveryPage(Answer):
     next_cursor: str | None = next_cursor_field()
 
 
-class Redelivery(Asked):
+class Redelivery(RequestModel):
     """What is to be sent again: one `delivery`, or all of a period and of some statuses."""
 
     delivery: int | None = Field(None, ge=1, le=2**63 - 1, description="One delivery.", examples=[41])
@@ -129,7 +129,7 @@ def get_deliveries(
     """List what was, and is to be, sent to an endpoint, newest first, with every attempt."""
     asked = ["deliveries", webhook, sorted(status or ()), type_, start, end]
     before = None if cursor is None else int(read_cursor(cursor, asked, [int])[0])
-    question = DeliveryQuestion(webhook, tuple(status or ()), type_, _instant("start", start), _instant("end", end))
+    question = DeliveryQuery(webhook, tuple(status or ()), type_, _instant("start", start), _instant("end", end))
     found = list_deliveries(service.engine, question, owner=owner_of(principal), before=before, limit=limit + 1)
     return DeliveryPage(
         items=[_delivery(each) for each in found[:limit]],
@@ -151,7 +151,7 @@ def post_redelivery(principal: Admin, service: ServiceNow, webhook: WebhookId, b
     owner, now = owner_of(principal), service.clock()
     if body.delivery is None:
         start, end = _instant("body.start", body.start), _instant("body.end", body.end)
-        question = DeliveryQuestion(webhook, tuple(body.status), None, start, end)
+        question = DeliveryQuery(webhook, tuple(body.status), None, start, end)
         return _redelivered(redeliver(service.engine, question, owner=owner, now=now))
     if body.status or body.start is not None or body.end is not None:
         raise ApiProblem("invalid_request", "name one delivery, or say which, not both")
@@ -175,7 +175,7 @@ def _instant(name: str, text: str | None) -> int | None:
     return None if text is None else instant(name, text)
 
 
-def _redelivered(done: Redelivered) -> RedeliveryAnswer:
+def _redelivered(done: RedeliveryResult) -> RedeliveryAnswer:
     return RedeliveryAnswer(deliveries=done.deliveries, more=done.more)
 
 

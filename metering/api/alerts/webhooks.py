@@ -9,9 +9,9 @@ from pydantic import Field
 from metering.api.fields import (
     DEFAULT_PAGE,
     Answer,
-    Asked,
     CursorParameter,
     LimitParameter,
+    RequestModel,
     instant_field,
     next_cursor_field,
 )
@@ -98,7 +98,7 @@ class WebhookWithSecret(Webhook):
     )
 
 
-class WantedWebhook(Asked):
+class WantedWebhook(RequestModel):
     """An endpoint to make."""
 
     url: str = Field(
@@ -116,7 +116,7 @@ class WantedWebhook(Asked):
     description: str = Field(default="", max_length=LONGEST_DESCRIPTION, description=_DESCRIPTION, examples=["on-call"])
 
 
-class WebhookChange(Asked):
+class WebhookChange(RequestModel):
     """What is to be another; what is left out stays."""
 
     url: str | None = Field(
@@ -132,7 +132,7 @@ class WebhookChange(Asked):
     )
 
 
-class Rotation(Asked):
+class Rotation(RequestModel):
     """How a secret is replaced."""
 
     overlap_hours: int = Field(

@@ -7,14 +7,21 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
 from metering.api.budgets.budget_answers import Budget, BudgetPage, BudgetWithHistory, budget_fields, revision_fields
-from metering.api.fields import DEFAULT_PAGE, SIGNED_USD_PATTERN, AccountParameter, Asked, CursorParameter, LimitParameter
+from metering.api.fields import (
+    DEFAULT_PAGE,
+    SIGNED_USD_PATTERN,
+    AccountParameter,
+    CursorParameter,
+    LimitParameter,
+    RequestModel,
+)
 from metering.api.openapi import problems
 from metering.domain.budgets.budgets import (
     DEFAULT_THRESHOLDS,
     FULL,
     MAX_THRESHOLDS,
     Action,
-    Basis,
+    BudgetBasis,
     BudgetTerms,
     canonical_scope,
     changed,
@@ -25,7 +32,7 @@ from metering.domain.instants import day_number
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.budgets.check_scope import check_scope
 from metering.operations.budgets.manage_budgets import (
-    Said,
+    Author,
     change_budget,
     create_budget,
     delete_budget,
@@ -67,7 +74,7 @@ _NAME = "What to call it."
 _EXAMPLE_SCOPE = {"project": ["search"], "tag:team": ["core"]}
 
 
-class NewBudget(Asked):
+class NewBudget(RequestModel):
     """A budget to make."""
 
     account: str | None = Field(
@@ -88,7 +95,7 @@ class NewBudget(Asked):
     name: str = Field("", max_length=MAX_NAME_LENGTH, description=_NAME, examples=["search, all models"])
 
 
-class BudgetChange(Asked):
+class BudgetChange(RequestModel):
     """What to change of a budget; what is left out stays."""
 
     amount_usd: str | None = Field(None, pattern=SIGNED_USD_PATTERN, description=_AMOUNT, examples=["750.00"])
@@ -210,7 +217,7 @@ def _said_of(body: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-_KINDS: dict[str, Callable[[str], Any]] = {"window": Window, "action": Action, "basis": Basis}
+_KINDS: dict[str, Callable[[str], Any]] = {"window": Window, "action": Action, "basis": BudgetBasis}
 
 
 def _amount(text: str) -> int:
@@ -225,8 +232,8 @@ def _own(principal: Principal, service: Service, budget_id: int) -> BudgetRow:
     return row
 
 
-def _said(principal: Principal, service: Service) -> Said:
-    return Said(f"key {principal.key.prefix}", service.clock())
+def _said(principal: Principal, service: Service) -> Author:
+    return Author(f"key {principal.key.prefix}", service.clock())
 
 
 def _warnings(service: Service, terms: BudgetTerms) -> list[str]:

@@ -14,15 +14,15 @@ from metering.domain.statements.statements import unit_of
 from metering.domain.usage.events import MAX_ID_LENGTH, MAX_NAME_LENGTH
 from metering.operations.charges.explain_charge import (
     AmbiguousEventError,
-    ExplainedCharge,
-    LedgerEntry,
+    ChargeExplanation,
+    ChargeHistoryEntry,
     entry_name,
     explain_charge,
 )
-from metering.storage.prices.price_versions import PriceVersion
+from metering.storage.prices.price_versions import TableVersion
 from metering.web.principal import Reader, ServiceNow
 from metering.web.problems import ApiProblem
-from pricing.breakdown import Part
+from pricing.breakdown import ChargePart
 from pricing.money import format_nano, format_pico
 from pricing.rates import Rate
 
@@ -169,7 +169,7 @@ def get_event(
     return _answer(found, row.name)
 
 
-def _answer(found: ExplainedCharge, account: str) -> ExplainedEvent:
+def _answer(found: ChargeExplanation, account: str) -> ExplainedEvent:
     breakdown = found.breakdown
     return ExplainedEvent(
         event=event_answer(found.event, account),
@@ -182,7 +182,7 @@ def _answer(found: ExplainedCharge, account: str) -> ExplainedEvent:
     )
 
 
-def _price(rate: Rate, version: PriceVersion, account: str) -> PriceApplied:
+def _price(rate: Rate, version: TableVersion, account: str) -> PriceApplied:
     return PriceApplied.model_validate(
         {
             "rate_id": rate.id,
@@ -202,7 +202,7 @@ def _price(rate: Rate, version: PriceVersion, account: str) -> PriceApplied:
     )
 
 
-def _multiplication(part: Part) -> Multiplication:
+def _multiplication(part: ChargePart) -> Multiplication:
     return Multiplication(
         kind=part.kind,
         quantity=part.quantity,
@@ -215,7 +215,7 @@ def _multiplication(part: Part) -> Multiplication:
     )
 
 
-def _entry(entry: LedgerEntry) -> HistoryEntry:
+def _entry(entry: ChargeHistoryEntry) -> HistoryEntry:
     return HistoryEntry.model_validate(
         {
             "entry": entry_name(entry),

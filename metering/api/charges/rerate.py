@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from metering.api.fields import Answer, Asked, instant_field, nano_usd, usd
+from metering.api.fields import Answer, RequestModel, instant_field, nano_usd, usd
 from metering.api.openapi import problems
-from metering.domain.charges.rerating import Effect, Examined, RerateScope
+from metering.domain.charges.rerating import Effect, RerateScope, RerateSummary
 from metering.domain.instants import format_instant, format_month
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.accounts.manage_accounts import show_account_by_id
@@ -32,7 +32,7 @@ _EFFECT = {
 _MODEL = "meta-llama/Llama-3.3-70B-Instruct"
 
 
-class RerateOrder(Asked):
+class RerateOrder(RequestModel):
     """Which charges to look at again."""
 
     account: str | None = Field(
@@ -150,7 +150,7 @@ def _invalid(field: str, detail: str) -> ApiProblem:
     return ApiProblem("invalid_request", detail, errors=[FieldError(field, "invalid_request", detail)])
 
 
-def _answer(service: Service, found: Examined, run: RerateRun | None) -> RerateAnswer:
+def _answer(service: Service, found: RerateSummary, run: RerateRun | None) -> RerateAnswer:
     rows = [show_account_by_id(service.engine, account_id) for account_id in sorted({key[0] for key in found.by_group})]
     names = {row.id: row.name for row in rows if row is not None}
     effects = [

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from metering.api.fields import SIGNED_USD_PATTERN, AccountParameter, Answer, Asked, instant_field, nano_usd, usd
+from metering.api.fields import SIGNED_USD_PATTERN, AccountParameter, Answer, RequestModel, instant_field, nano_usd, usd
 from metering.api.openapi import problems
 from metering.domain.credits.adjustments import Adjustment
 from metering.domain.instants import format_instant, format_month
@@ -17,7 +17,7 @@ from pricing.money import NANO_PER_USD, format_nano, parse_usd
 router = APIRouter(prefix="/v1/adjustments", tags=["statements"])
 
 
-class NewAdjustment(Asked):
+class NewAdjustment(RequestModel):
     """What to adjust."""
 
     account: str | None = Field(

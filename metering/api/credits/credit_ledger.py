@@ -11,9 +11,9 @@ from metering.api.fields import (
     USD_PATTERN,
     AccountParameter,
     Answer,
-    Asked,
     CursorParameter,
     LimitParameter,
+    RequestModel,
     instant_field,
     nano_usd,
     next_cursor_field,
@@ -23,7 +23,7 @@ from metering.api.openapi import problems
 from metering.domain.credits.credit_ledger import EntryKind
 from metering.domain.instants import format_instant, format_month, month_of
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.credits.show_credit_ledger import LedgerRow, credits_at, show_ledger
+from metering.operations.credits.show_credit_ledger import CreditMovement, credits_at, show_ledger
 from metering.operations.credits.void_credits import void_credits
 from metering.web import query
 from metering.web.bodies import require_json
@@ -91,7 +91,7 @@ class Balance(Answer):
     grants: list[Left] = Field(description="By grant, in the order of burning.", examples=[[]])
 
 
-class Voiding(Asked):
+class Voiding(RequestModel):
     """Credits to take back."""
 
     account: str | None = Field(
@@ -193,7 +193,7 @@ def post_void(principal: Admin, service: ServiceNow, body: Voiding) -> Voided:
     return Voided(reference=body.reference, voided_nano_usd=voided, voided_usd=format_nano(voided), reason=body.reason)
 
 
-def _movement(row: LedgerRow) -> Movement:
+def _movement(row: CreditMovement) -> Movement:
     entry = row.entry
     return Movement(
         id=entry.id,

@@ -10,8 +10,8 @@ from metering.api.fields import (
     USD_PATTERN,
     AccountParameter,
     Answer,
-    Asked,
     MonthParameter,
+    RequestModel,
     instant_field,
     nano_usd,
     usd,
@@ -20,7 +20,7 @@ from metering.api.openapi import problems
 from metering.domain.credits.credits import CreditGrant, MonthCredits
 from metering.domain.instants import format_instant, format_month
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.credits.grant_credits import grant_credits, note_used_elsewhere, show_credits
+from metering.operations.credits.grant_credits import grant_credits, record_used_elsewhere, show_credits
 from metering.operations.service.open_service import Service
 from metering.web import query
 from metering.web.bodies import require_json
@@ -123,7 +123,7 @@ class Credits(MonthOfCredits):
     grants: list[Grant] = Field(description="All grants of the account, oldest first.", examples=[[]])
 
 
-class NewGrant(Asked):
+class NewGrant(RequestModel):
     """Credits to give or sell."""
 
     account: str | None = Field(
@@ -150,7 +150,7 @@ class NewGrant(Asked):
     )
 
 
-class UsedElsewhere(Asked):
+class UsedElsewhere(RequestModel):
     """Included credit that was spent on other Hugging Face compute (Endpoints, Spaces, Jobs)."""
 
     account: str | None = Field(
@@ -208,7 +208,7 @@ def post_used_elsewhere(principal: Admin, service: ServiceNow, body: UsedElsewhe
     now = service.clock()
     month = query.month("body.month", body.month, now)
     amount = parse_usd(body.amount_usd, unit_per_usd=NANO_PER_USD)
-    note_used_elsewhere(service.engine, name, month, amount, reason=body.reason, now=now)
+    record_used_elsewhere(service.engine, name, month, amount, reason=body.reason, now=now)
     return _credits(service, name, month)
 
 

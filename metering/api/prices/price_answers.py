@@ -11,7 +11,7 @@ from metering.domain.instants import format_instant
 from metering.domain.statements.statements import unit_of
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.accounts.manage_accounts import show_account_by_id
-from metering.operations.prices.show_prices import PriceShown
+from metering.operations.prices.show_prices import ListedRate
 from metering.operations.service.open_service import Service
 from metering.web.principal import Principal
 from pricing.money import format_pico
@@ -153,7 +153,7 @@ def shown_instant(instant: int | None) -> str | None:
     return None if instant is None else format_instant(instant)
 
 
-def price_answer(price: PriceShown, names: dict[int, str]) -> PriceOfModel:
+def price_answer(price: ListedRate, names: dict[int, str]) -> PriceOfModel:
     """Return a rate with the table that holds it."""
     rate = price.rate
     return PriceOfModel.model_validate(

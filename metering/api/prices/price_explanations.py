@@ -21,7 +21,7 @@ from metering.domain.usage.events import MAX_NAME_LENGTH, UNKNOWN
 from metering.operations.prices.explain_price import ExplainedPrice, PriceQuestion, explain_price
 from metering.web import query
 from metering.web.principal import Reader, ServiceNow
-from pricing.precedence import Word
+from pricing.precedence import ListQuote
 from pricing.quantities import MAX_QUANTITY
 from pricing.rates import assumed_cache_prices
 
@@ -199,7 +199,7 @@ def _answer(found: ExplainedPrice) -> PriceExplanation:
     )
 
 
-def _word(word: Word, instant: int) -> dict[str, object]:
+def _word(word: ListQuote, instant: int) -> dict[str, object]:
     source, name, step = word.asked.source, word.asked.name, word.step
     return {
         "layer": source.layer.name.lower(),

@@ -6,12 +6,12 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
-from metering.api.fields import AccountParameter, Answer, Asked, nano_usd, usd
+from metering.api.fields import AccountParameter, Answer, RequestModel, nano_usd, usd
 from metering.api.openapi import problems
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.domain.usage.model_names import provider_name
-from metering.operations.prices.discount_prices import DiscountAsked, discount_prices
-from metering.operations.prices.import_prices import Sheet, import_prices
+from metering.operations.prices.discount_prices import DiscountRequest, discount_prices
+from metering.operations.prices.import_prices import PriceSheet, import_prices
 from metering.web import query
 from metering.web.bodies import check_media_type, read_body, require_json
 from metering.web.principal import Admin, ServiceNow
@@ -67,7 +67,7 @@ class ImportAnswer(Answer):
     amount_usd: str | None = usd("What they come to", "0.000000114")
 
 
-class NewDiscount(Asked):
+class NewDiscount(RequestModel):
     """A share off every price of an account."""
 
     account: str = Field(min_length=1, max_length=MAX_NAME_LENGTH, description="Whose prices.", examples=["acme"])
@@ -107,10 +107,10 @@ class DiscountAnswer(Answer):
     kept: list[KeptPrice] = Field(description="What keeps a price of the account's own.", examples=[[]])
 
 
-async def sheet_body(request: Request) -> Sheet:
+async def sheet_body(request: Request) -> PriceSheet:
     """Read a price sheet. A dependency, so that a body that can not be read costs no thread."""
     media = check_media_type(request, *YAML, CSV)
-    return Sheet(await read_body(request, MAX_BYTES), "body", "csv" if media == CSV else "yaml")
+    return PriceSheet(await read_body(request, MAX_BYTES), "body", "csv" if media == CSV else "yaml")
 
 
 @router.post(
@@ -126,7 +126,7 @@ def post_import(
     *,
     principal: Admin,
     service: ServiceNow,
-    sheet: Annotated[Sheet, Depends(sheet_body)],
+    sheet: Annotated[PriceSheet, Depends(sheet_body)],
     account: AccountParameter = None,
     source: Annotated[
         str | None,
@@ -181,7 +181,7 @@ def post_discount(*, principal: Admin, service: ServiceNow, asked: NewDiscount) 
     is charged already never changes.
     """
     row = principal.find_account(service, asked.account)
-    wanted = DiscountAsked(
+    wanted = DiscountRequest(
         row.name,
         parse_percent(asked.percent),
         query.instant("body.effective_from", asked.effective_from),

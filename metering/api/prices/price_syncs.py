@@ -15,7 +15,7 @@ from metering.api.prices.price_answers import QuantityPrice
 from metering.domain.instants import format_instant
 from metering.operations.prices.accept_sync import accept_sync
 from metering.operations.prices.list_syncs import list_syncs, show_sync
-from metering.operations.prices.sync_prices import Source, source_health, sync_prices
+from metering.operations.prices.sync_prices import RouterSource, source_health, sync_prices
 from metering.operations.steps.change_data import shown_price
 from metering.storage.prices.price_syncs import SourceHealth, SyncRow
 from metering.web.cursors import read_cursor, write_cursor
@@ -120,7 +120,7 @@ SyncId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The sync.", exampl
 def post_sync(principal: Admin, service: ServiceNow) -> Sync:
     """Ask the router for its prices now. The answer says what came of it: that the router fails is an `outcome` too."""
     principal.require_unbound()
-    return _sync(sync_prices(service.engine, Source(service.fetch, service.settings.sync, service.clock)))
+    return _sync(sync_prices(service.engine, RouterSource(service.fetch, service.settings.sync, service.clock)))
 
 
 @router.get("/syncs", operation_id="list_price_syncs", summary="List syncs", responses=problems("bound_key", "invalid_cursor"))

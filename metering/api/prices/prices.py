@@ -21,7 +21,7 @@ from metering.api.prices.price_answers import (
 )
 from metering.domain.instants import format_instant
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.prices.show_prices import PriceQuery, PriceShown, list_tables, prices_at
+from metering.operations.prices.show_prices import ListedRate, PriceQuery, list_tables, prices_at
 from metering.web import query
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Reader, ServiceNow
@@ -111,7 +111,7 @@ def get_tables(
     )
 
 
-def _key(instant: int, price: PriceShown) -> list[int | str]:
+def _key(instant: int, price: ListedRate) -> list[int | str]:
     rate, table = price.rate, price.table
     return [
         instant, rate.provider, rate.model, table.route, int(table.layer), table.source, rate.operation, rate.context_from,

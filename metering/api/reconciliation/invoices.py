@@ -54,7 +54,7 @@ _PROBLEMS = (
 )  # fmt: skip
 
 
-class Told(NamedTuple):
+class InvoiceParameters(NamedTuple):
     """What a caller says of a bill."""
 
     options: ReadOptions
@@ -106,10 +106,10 @@ def told(
     beside: Annotated[
         bool, Query(description="Whether it stands beside an invoice whose period it overlaps.", examples=[False])
     ] = False,
-) -> Told:
+) -> InvoiceParameters:
     """Return what the query says of the bill."""
     options = replace(options, biller=biller, provider=provider, start=when[0], end=when[1])
-    return Told(options, format_, number, total, supersedes, beside)
+    return InvoiceParameters(options, format_, number, total, supersedes, beside)
 
 
 async def document(request: Request, service: ServiceNow) -> bytes:
@@ -129,7 +129,7 @@ async def document(request: Request, service: ServiceNow) -> bytes:
 def post_invoice(
     principal: Admin,
     service: ServiceNow,
-    said: Annotated[Told, Depends(told)],
+    said: Annotated[InvoiceParameters, Depends(told)],
     body: Annotated[bytes, Depends(document)],
     account: AccountParameter = None,
 ) -> ImportedInvoiceAnswer:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from metering.api.fields import DEFAULT_PAGE, USD_PATTERN, AccountParameter, Asked, CursorParameter, LimitParameter
+from metering.api.fields import DEFAULT_PAGE, USD_PATTERN, AccountParameter, CursorParameter, LimitParameter, RequestModel
 from metering.api.openapi import problems
 from metering.api.reconciliation.invoices import name_of, owned_invoice
 from metering.api.reconciliation.reconciliation_answers import ReportAnswer, RunAnswer, RunPage, VarianceReportAnswer
@@ -16,7 +16,7 @@ from metering.domain.reconciliation.records import ReconciliationReport
 from metering.domain.reconciliation.variances import Tolerance
 from metering.exports.reconciliation_csv import evidence_csv, reconciliation_csv
 from metering.exports.reconciliation_html import reconciliation_html
-from metering.exports.reconciliation_json import explained_json, report_json, run_json
+from metering.exports.reconciliation_json import explanation_json, report_json, run_json
 from metering.operations.reconciliation.explain_variance import explain_variance
 from metering.operations.reconciliation.export_evidence import export_evidence, export_requests
 from metering.operations.reconciliation.reconcile import list_runs, reconcile, show_reconciliation
@@ -43,7 +43,7 @@ VarianceId = Annotated[int, Path(ge=1, le=2**53, description="The variance.", ex
 EvidenceLimit = Annotated[int, Query(ge=0, le=MAX_EVIDENCE, description="How much evidence at most.", examples=[100])]
 
 
-class NewRun(Asked):
+class NewRun(RequestModel):
     """Which invoice to hold against our usage."""
 
     invoice: int = Field(ge=1, le=2**53, description="The invoice.", examples=[7])
@@ -52,7 +52,7 @@ class NewRun(Asked):
     )
 
 
-class NewDecision(Asked):
+class NewDecision(RequestModel):
     """What is decided about a variance."""
 
     state: Literal["open", "explained", "accepted", "disputed", "resolved"] = Field(
@@ -174,7 +174,7 @@ def get_variance(
 ) -> VarianceReportAnswer:
     """Show a variance with some of the differences that show it, and everything that was decided about it."""
     _owned_variance(principal, service, run, variance)
-    return VarianceReportAnswer.model_validate(explained_json(explain_variance(service.engine, variance, limit=evidence)))
+    return VarianceReportAnswer.model_validate(explanation_json(explain_variance(service.engine, variance, limit=evidence)))
 
 
 @router.post(
@@ -199,7 +199,7 @@ def post_decision(
         correct=body.correct,
         now=service.clock(),
     )
-    return VarianceReportAnswer.model_validate(explained_json(explain_variance(service.engine, variance, limit=100)))
+    return VarianceReportAnswer.model_validate(explanation_json(explain_variance(service.engine, variance, limit=100)))
 
 
 def _owned(principal: Principal, service: Service, run: int) -> ReconciliationReport:

@@ -7,7 +7,7 @@ from pydantic import Field
 from metering.api.accounts.plans import PlanOfMonth
 from metering.api.credits.credits import MonthOfCredits
 from metering.api.fields import Answer, instant_field, nano_usd, next_cursor_field, usd
-from metering.domain.statements.statements import Flag, LineKind, Statement
+from metering.domain.statements.statements import Flag, Statement, StatementLineKind
 from metering.exports.statement_json import statement_json, statement_summary
 
 _ORIGIN = "The closed month that it corrects, or in which the requests were made; null for the statement's own."
@@ -17,7 +17,7 @@ _FLAGS = "What a reader must know, such as `unpriced_usage` or `beyond_plan`."
 class Line(Answer):
     """A line. Its amount has twelve decimals: as an integer of that unit it would not survive every JSON reader."""
 
-    kind: LineKind = Field(description="What it is about.", examples=["usage"])
+    kind: StatementLineKind = Field(description="What it is about.", examples=["usage"])
     origin_month: str | None = Field(
         description="The closed month that it corrects; null for what belongs to the statement's own.", examples=["2026-10"]
     )

@@ -10,8 +10,8 @@ from metering.api.fields import Answer, nano_usd, usd
 from metering.api.openapi import problems
 from metering.api.statements.statement_answers import StatementAnswer, statement_answer
 from metering.domain.instants import format_month
-from metering.operations.statements.check_reopened import Correction, Reopened, check_reopened
-from metering.operations.statements.close_month import Closing, close_month
+from metering.operations.statements.check_reopened import ClosedMonthDrift, Correction, check_reopened
+from metering.operations.statements.close_month import CloseOptions, close_month
 from metering.web import query
 from metering.web.principal import Admin, Reader, ServiceNow
 from pricing.money import format_nano
@@ -84,7 +84,7 @@ def post_close(
     """
     name = principal.find_account(service, account).name
     now = service.clock()
-    how = Closing(service.catalogue, allow_unpriced, with_earlier)
+    how = CloseOptions(service.catalogue, allow_unpriced, with_earlier)
     closed = close_month(service.engine, name, query.month("path.month", month, now), how, now=now)
     return statement_answer(closed[-1])
 
@@ -103,7 +103,7 @@ def get_changes(principal: Reader, service: ServiceNow, account: AccountName, mo
     return _changes(found)
 
 
-def _changes(found: Reopened) -> StatementChanges:
+def _changes(found: ClosedMonthDrift) -> StatementChanges:
     closed = found.statement
     return StatementChanges(
         account=closed.account,

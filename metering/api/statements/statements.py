@@ -32,11 +32,11 @@ from metering.exports.formats import ExportFormat, export_format, several_format
 from metering.operations.accounts.manage_accounts import list_accounts, show_account
 from metering.operations.service.open_service import Service
 from metering.operations.statements.export_archive import ArchiveScope, export_archive
-from metering.operations.statements.export_statement import Unchanged, export_statement
+from metering.operations.statements.export_statement import UnchangedFile, export_statement
 from metering.operations.statements.show_statement import list_statements
 from metering.web import query
 from metering.web.cursors import read_cursor, write_cursor
-from metering.web.etags import tags_in
+from metering.web.etags import parse_if_none_match
 from metering.web.negotiation import negotiate
 from metering.web.principal import Principal, Reader, ServiceNow
 from metering.web.problems import ApiProblem
@@ -116,8 +116,8 @@ def download_statements(
     asked = None if month is None else query.month("query.month", month, service.clock())
     wanted = several_formats(query.listed(formats) or ("csv",), focus_version)
     scope = ArchiveScope(None if row is None else row.name, asked, wanted)
-    found = export_archive(service.engine, scope, service.catalogue, known=tags_in(if_none_match))
-    return not_modified(found.tag) if isinstance(found, Unchanged) else file_answer(found, shown=False)
+    found = export_archive(service.engine, scope, service.catalogue, known=parse_if_none_match(if_none_match))
+    return not_modified(found.tag) if isinstance(found, UnchangedFile) else file_answer(found, shown=False)
 
 
 @router.get(
@@ -189,9 +189,9 @@ def _answer(
     """Return the file, or that it is the one which the client has."""
     name = principal.find_account(service, account).name
     asked = query.month("path.month", month, service.clock())
-    known = tags_in(if_none_match)
+    known = parse_if_none_match(if_none_match)
     found = export_statement(service.engine, name, asked, service.catalogue, wanted, known=known)
-    if isinstance(found, Unchanged):
+    if isinstance(found, UnchangedFile):
         return not_modified(found.tag)
     return file_answer(found, shown=wanted.name in SHOWN_FORMATS)
 

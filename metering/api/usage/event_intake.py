@@ -20,9 +20,9 @@ from metering.formats.options import DecodeOptions
 from metering.operations.service.open_service import Service
 from metering.operations.usage.ingest import Origin
 from metering.runtime.group_writer import GroupWriter, TooBusyError
-from metering.runtime.loop_answers import LoopAnswers
+from metering.runtime.loop_answers import LoopBridge
 from metering.web.bodies import JSON
-from metering.web.known_senders import KnownSenders
+from metering.web.known_senders import ApiKeyCache
 from metering.web.measured import ROUTE
 from metering.web.principal import Principal
 from metering.web.problem_handlers import problem_of
@@ -45,7 +45,7 @@ class Intake:
     def __init__(self, service: Service, writer: GroupWriter) -> None:
         self._service = service
         self._writer = writer
-        self._answers: LoopAnswers[BatchResult] | None = None
+        self._answers: LoopBridge[BatchResult] | None = None
 
     async def take(
         self, sent: SentBody, principal: Principal, stated: DecodeOptions = _STATED_NOTHING, log_format: LogFormat | None = None
@@ -72,7 +72,7 @@ class Intake:
         # A client that goes away takes its answer with it, not the batch: others may share its commit.
         loop = asyncio.get_running_loop()
         if self._answers is None or self._answers.loop is not loop:
-            self._answers = LoopAnswers(loop)
+            self._answers = LoopBridge(loop)
         awaited, answered = self._answers.expect()
         self._writer.submit(batch, origin, answered)
         return await awaited
@@ -81,7 +81,7 @@ class Intake:
 class EventsWithoutQuery:
     """ASGI middleware: answers ``POST /v1/events`` where it states nothing but a body; all else goes on."""
 
-    def __init__(self, app: ASGIApp, service: Service, senders: KnownSenders, intake: Intake) -> None:
+    def __init__(self, app: ASGIApp, service: Service, senders: ApiKeyCache, intake: Intake) -> None:
         self._app = app
         self._service = service
         self._senders = senders

@@ -6,9 +6,9 @@ from pydantic import Field
 from metering.api.fields import (
     DEFAULT_PAGE,
     Answer,
-    Asked,
     CursorParameter,
     LimitParameter,
+    RequestModel,
     instant_field,
     nano_usd,
     next_cursor_field,
@@ -16,7 +16,7 @@ from metering.api.fields import (
 )
 from metering.api.openapi import problems
 from metering.domain.instants import format_instant, format_month
-from metering.domain.usage.assigning import Assigned, AssignScope, Moved
+from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.usage.assign_usage import assign_usage, list_unassigned, preview_assignment
 from metering.storage.usage.unassigned_usage import UnassignedUsage
@@ -60,7 +60,7 @@ class UnassignedPage(Answer):
     next_cursor: str | None = next_cursor_field()
 
 
-class AssignOrder(Asked):
+class AssignOrder(RequestModel):
     """Which usage to assign to whom."""
 
     account: str = Field(max_length=MAX_NAME_LENGTH, description="The account that it belongs to.", examples=["acme"])
@@ -200,7 +200,7 @@ def _usage(row: UnassignedUsage) -> UnassignedAnswer:
     )
 
 
-def _answer(found: Assigned, *, applied: bool) -> AssignAnswer:
+def _answer(found: AssignmentResult, *, applied: bool) -> AssignAnswer:
     moved = [
         MovedKind.model_validate(
             {
@@ -220,7 +220,7 @@ def _answer(found: Assigned, *, applied: bool) -> AssignAnswer:
     return AssignAnswer(applied=applied, moved=moved, total=total, repeats=repeats, conflicts=found.conflicts)
 
 
-def _amounts(moved: Moved) -> dict[str, int | str]:
+def _amounts(moved: MovedUsage) -> dict[str, int | str]:
     return {
         "events": moved.events,
         "unpriced_events": moved.unpriced,

@@ -8,10 +8,10 @@ import click
 from metering.cli.arguments import DAY, json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Cell, Column, print_json, print_table, remark, say
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
+from metering.cli.terminal.plain_text import sanitize
 from metering.cli.usage.unassigned import assign, unassigned
-from metering.domain.accounts.plan_history import FREE, PlanChange, not_known_of
+from metering.domain.accounts.plan_history import FREE, PlanChange, unknown_plan_terms
 from metering.domain.instants import first_date, format_instant, month_of
 from metering.domain.usage.events import PROVIDER_KEY, ROUTED, SERVERLESS, UNKNOWN
 from metering.operations.accounts.manage_accounts import (
@@ -129,8 +129,8 @@ def set_plan_(invocation: Invocation, *, name: str, plan: str, seats: int, since
         change = PlanChange(since or first_date(month_of(now)), plan, seats)
         set_plan(service.engine, name, change, service.catalogue, now=now)
         _show(service, name, as_json=as_json)
-        for unknown in not_known_of(change, service.catalogue):
-            remark(unknown)
+        for unknown in unknown_plan_terms(change, service.catalogue):
+            warn(unknown)
 
 
 def _show(service: Service, name: str, *, as_json: bool) -> None:
@@ -141,12 +141,12 @@ def _show(service: Service, name: str, *, as_json: bool) -> None:
         print_json(_json(row, changes, today))
         return
     plan, seats = _plan_on(changes, today)
-    say(f"account   {plain(row.name)}")
-    say(f"route     {row.default_route or UNKNOWN}, where records do not say")
-    say(f"plan      {plan}{f', {seats} seats' if seats > 1 else ''}{'' if changes else ' (none was set)'}")
-    say(f"declared  {_declared(row)}")
+    echo(f"account   {sanitize(row.name)}")
+    echo(f"route     {row.default_route or UNKNOWN}, where records do not say")
+    echo(f"plan      {plan}{f', {seats} seats' if seats > 1 else ''}{'' if changes else ' (none was set)'}")
+    echo(f"declared  {_declared(row)}")
     for change in changes:
-        say(f"          {change.plan}{f', {change.seats} seats' if change.seats > 1 else ''} from {change.effective}")
+        echo(f"          {change.plan}{f', {change.seats} seats' if change.seats > 1 else ''} from {change.effective}")
 
 
 def _declared(row: AccountRow) -> str:

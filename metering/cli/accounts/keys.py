@@ -5,8 +5,8 @@ import click
 from metering.cli.arguments import json_option, separated
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Column, print_json, print_table, remark, say
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.output import Column, echo, print_json, print_table, warn
+from metering.cli.terminal.plain_text import sanitize
 from metering.domain.accounts.api_keys import ADMIN, INGEST, READ, SCOPES, ApiKey
 from metering.domain.instants import format_instant
 from metering.operations.accounts.manage_accounts import show_account_by_id
@@ -44,8 +44,8 @@ def create(
     if as_json:
         print_json({**_json(key, account), "token": token})
         return
-    say(token)
-    remark(f"the key {plain(name)} has the prefix {key.prefix}; its token is not shown again")
+    echo(token)
+    warn(f"the key {sanitize(name)} has the prefix {key.prefix}; its token is not shown again")
 
 
 @keys.command("list")
@@ -87,7 +87,7 @@ def revoke(invocation: Invocation, *, prefix: str, as_json: bool) -> None:
     if as_json:
         print_json({"prefix": prefix, "revoked_at": format_instant(now)})
     else:
-        say(f"revoked {plain(prefix)}")
+        echo(f"revoked {sanitize(prefix)}")
 
 
 def _account_name(service: Service, key: ApiKey) -> str | None:

@@ -10,14 +10,14 @@ from metering.cli.invocation import Invocation
 from metering.cli.prices.price_words import since
 from metering.cli.root import stop
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Cell, Column, print_json, print_table, say
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
+from metering.cli.terminal.plain_text import sanitize
 from metering.domain.alerts.webhooks import DELIVERED, FINISHED, STATUSES
-from metering.operations.alerts.list_deliveries import Delivery, list_deliveries
+from metering.operations.alerts.list_deliveries import DeliveryLog, list_deliveries
 from metering.operations.alerts.redeliver import redeliver as send_again
 from metering.operations.alerts.redeliver import redeliver_one
 from metering.operations.alerts.send_test_event import Sending, send_test
-from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
+from metering.storage.alerts.webhook_deliveries import DeliveryQuery
 
 LISTED = 20
 
@@ -26,7 +26,7 @@ _ID = click.IntRange(1, 2**63 - 1)
 
 
 class _Listing(NamedTuple):
-    question: DeliveryQuestion
+    question: DeliveryQuery
     limit: int
     before: int | None
     as_json: bool
@@ -43,7 +43,7 @@ def _listing(
     before: int | None,
     as_json: bool,
 ) -> _Listing:
-    return _Listing(DeliveryQuestion(webhook, tuple(separated(statuses)), type_, start, end), limit, before, as_json)
+    return _Listing(DeliveryQuery(webhook, tuple(separated(statuses)), type_, start, end), limit, before, as_json)
 
 
 @click.command()
@@ -66,7 +66,7 @@ def deliveries(invocation: Invocation, asked: _Listing) -> None:
     elif found:
         _print(found)
     else:
-        say("there is no such delivery")
+        echo("there is no such delivery")
 
 
 @click.command()
@@ -100,12 +100,12 @@ def redeliver(
         if delivery is not None:
             done = redeliver_one(service.engine, webhook, delivery, now=now)
         else:
-            question = DeliveryQuestion(webhook, tuple(separated(statuses)), None, start, end)
+            question = DeliveryQuery(webhook, tuple(separated(statuses)), None, start, end)
             done = send_again(service.engine, question, now=now)
     if as_json:
         print_json({"deliveries": done.deliveries, "more": done.more})
         return
-    say(
+    echo(
         f"{done.deliveries} {'is' if done.deliveries == 1 else 'are'} sent again"
         + ("; ask again for more" if done.more else "")
     )
@@ -129,17 +129,17 @@ def test(invocation: Invocation, *, webhook: int, as_json: bool) -> None:
     stop(0 if found.row.status == DELIVERED else _NOT_DELIVERED)
 
 
-def _print_test(found: Delivery) -> None:
+def _print_test(found: DeliveryLog) -> None:
     (attempt,) = found.attempts
     if found.row.status == DELIVERED:
-        say(f"{found.row.message} was taken: {attempt.status_code} after {attempt.latency_ms} ms")
+        echo(f"{found.row.message} was taken: {attempt.status_code} after {attempt.latency_ms} ms")
     else:
-        say(f"{found.row.message} was not taken: {plain(attempt.error_message)} ({attempt.error_code})")
+        echo(f"{found.row.message} was not taken: {sanitize(attempt.error_message)} ({attempt.error_code})")
     if attempt.answer:
-        say(f"answer: {plain(attempt.answer.strip())}")
+        echo(f"answer: {sanitize(attempt.answer.strip())}")
 
 
-def _print(found: list[Delivery]) -> None:
+def _print(found: list[DeliveryLog]) -> None:
     rows: list[list[Cell]] = []
     for each in found:
         last = each.attempts[-1] if each.attempts else None

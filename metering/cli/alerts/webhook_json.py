@@ -3,7 +3,7 @@
 from typing import Any
 
 from metering.domain.instants import format_instant
-from metering.operations.alerts.list_deliveries import Delivery
+from metering.operations.alerts.list_deliveries import DeliveryLog
 from metering.operations.alerts.manage_webhooks import Endpoint
 from metering.storage.alerts.webhook_deliveries import AttemptRow
 
@@ -32,7 +32,7 @@ def endpoint_json(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def delivery_json(delivery: Delivery) -> dict[str, Any]:
+def delivery_json(delivery: DeliveryLog) -> dict[str, Any]:
     """Return a delivery with its attempts."""
     row = delivery.row
     return {

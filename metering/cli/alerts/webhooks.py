@@ -9,8 +9,8 @@ from metering.cli.alerts.webhook_json import endpoint_json
 from metering.cli.arguments import collected, json_option, separated
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Column, print_json, print_table, remark, say
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.output import Column, echo, print_json, print_table, warn
+from metering.cli.terminal.plain_text import sanitize
 from metering.domain.alerts.alert_types import ALERT_TYPES
 from metering.domain.alerts.webhook_messages import FORMATS, STANDARD
 from metering.domain.instants import format_instant
@@ -83,7 +83,7 @@ def list_(invocation: Invocation, *, as_json: bool) -> None:
         print_json({"webhooks": [endpoint_json(each) for each in found]})
         return
     if not found:
-        say("there is no endpoint; `metering webhooks create URL` makes one")
+        echo("there is no endpoint; `metering webhooks create URL` makes one")
         return
     print_table(
         [Column("id", "count"), Column("sends to", "name"), Column("alerts", "name"), Column("about", "name"),
@@ -174,7 +174,7 @@ def delete(invocation: Invocation, *, webhook: int, as_json: bool) -> None:
     if as_json:
         print_json({"id": webhook, "deleted": True})
     else:
-        say(f"deleted endpoint {webhook}")
+        echo(f"deleted endpoint {webhook}")
 
 
 @webhooks.command()
@@ -203,8 +203,8 @@ def _print_secret(endpoint: Endpoint, secret: str, what: str, *, as_json: bool) 
     if as_json:
         print_json({**endpoint_json(endpoint), "secret": secret})
         return
-    say(secret)
-    remark(f"{what}; its secret is not shown again")
+    echo(secret)
+    warn(f"{what}; its secret is not shown again")
 
 
 def _show(endpoint: Endpoint, *, as_json: bool) -> None:
@@ -212,14 +212,14 @@ def _show(endpoint: Endpoint, *, as_json: bool) -> None:
         print_json(endpoint_json(endpoint))
         return
     row = endpoint.row
-    say(f"endpoint   {row.id}{f', {plain(row.description)}' if row.description else ''}")
-    say(f"sends to   {plain(row.shown_url)} ({row.format})")
-    say(f"alerts     {', '.join(sorted(row.filter.types)) or 'all'}")
-    say(f"about      {plain(_about(endpoint))}")
-    say(f"state      {_state(endpoint)}")
-    say(f"secrets    {'; '.join(_secret_words(endpoint))}")
-    say(f"sent       {_counted(endpoint.deliveries) or 'nothing yet'}")
-    say(f"created    {format_instant(row.created_at)[:10]}")
+    echo(f"endpoint   {row.id}{f', {sanitize(row.description)}' if row.description else ''}")
+    echo(f"sends to   {sanitize(row.shown_url)} ({row.format})")
+    echo(f"alerts     {', '.join(sorted(row.filter.types)) or 'all'}")
+    echo(f"about      {sanitize(_about(endpoint))}")
+    echo(f"state      {_state(endpoint)}")
+    echo(f"secrets    {'; '.join(_secret_words(endpoint))}")
+    echo(f"sent       {_counted(endpoint.deliveries) or 'nothing yet'}")
+    echo(f"created    {format_instant(row.created_at)[:10]}")
 
 
 def _about(endpoint: Endpoint) -> str:

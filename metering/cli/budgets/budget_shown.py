@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from metering.cli.terminal.output import Cell, Column, print_table, say
-from metering.cli.terminal.plain_text import plain
-from metering.domain.amounts import money, shown_cents, shown_nano
+from metering.cli.terminal.output import Cell, Column, echo, print_table
+from metering.cli.terminal.plain_text import sanitize
+from metering.domain.amounts import format_cents, format_nano_usd, money
 from metering.domain.budgets.budget_state import BudgetState
 from metering.domain.budgets.budgets import BudgetTerms, Scope
 from metering.domain.budgets.forecasts import Method
@@ -37,12 +37,12 @@ def show_budget_table(views: Sequence[BudgetView]) -> None:
 def show_one(view: BudgetView, revisions: Sequence[BudgetRow] = ()) -> None:
     """Print one budget, how it stands, and what was said of it."""
     row, state, terms = view.row, view.state, view.row.terms
-    title = f"budget {row.id}{f', {plain(terms.name)}' if terms.name else ''}: {plain(view.account)}, {_what(terms)}"
-    say(title, style="bold")
+    title = f"budget {row.id}{f', {sanitize(terms.name)}' if terms.name else ''}: {sanitize(view.account)}, {_what(terms)}"
+    echo(title, style="bold")
     for label, text in _lines(state):
-        say(f"{label:<11}{text}")
+        echo(f"{label:<11}{text}")
     for said in revisions:
-        say(f"{'' if said.revision > 1 else 'said':<11}{format_instant(said.recorded_at)[:16]} {_terms_in_words(said)}")
+        echo(f"{'' if said.revision > 1 else 'said':<11}{format_instant(said.recorded_at)[:16]} {_terms_in_words(said)}")
 
 
 def _lines(state: BudgetState) -> list[tuple[str, str]]:
@@ -50,7 +50,7 @@ def _lines(state: BudgetState) -> list[tuple[str, str]]:
     forecast = "" if expected.amount_nano is None else f"about ${_about(expected.amount_nano)}, "
     lines = [
         ("period", f"{state.period.name}, of {_window(terms)}"),
-        ("spent", f"${shown_nano(state.spent_nano)} of ${shown_nano(terms.amount_nano)}"),
+        ("spent", f"${format_nano_usd(state.spent_nano)} of ${format_nano_usd(terms.amount_nano)}"),
         ("", f"{_bar(state)} {state.percent}%"),
         ("left", _left(state)),
         ("thresholds", _thresholds(state)),
@@ -74,20 +74,20 @@ def _row(view: BudgetView) -> list[Cell]:
         *([f"{state.unpriced_events:,} unpriced"] if state.unpriced_events else []),
     ]
     return [
-        view.row.id, view.account, terms.name or _what(terms), state.period.name, shown_nano(terms.amount_nano),
-        shown_nano(state.spent_nano), f"{_bar(state, _SHORT_BAR)} {state.percent}%", _about(expected),
+        view.row.id, view.account, terms.name or _what(terms), state.period.name, format_nano_usd(terms.amount_nano),
+        format_nano_usd(state.spent_nano), f"{_bar(state, _SHORT_BAR)} {state.percent}%", _about(expected),
         ", ".join(words) or "ok",
     ]  # fmt: skip
 
 
 def _about(amount_nano: int | None) -> str:
     """Write an estimate, which has no more than cents to say."""
-    return "" if amount_nano is None else shown_cents(amount_nano // NANO_PER_CENT)
+    return "" if amount_nano is None else format_cents(amount_nano // NANO_PER_CENT)
 
 
 def _left(state: BudgetState) -> str:
     left = state.remaining_nano
-    return f"${shown_nano(left)}" if left >= 0 else f"nothing, exceeded by ${shown_nano(-left)}"
+    return f"${format_nano_usd(left)}" if left >= 0 else f"nothing, exceeded by ${format_nano_usd(-left)}"
 
 
 def _bar(state: BudgetState, length: int = _BAR) -> str:
@@ -108,7 +108,7 @@ def _thresholds(state: BudgetState) -> str:
 
 
 def _what(terms: BudgetTerms) -> str:
-    return plain(", ".join(f"{name} {' or '.join(values)}" for name, values in terms.scope.items())) or "everything"
+    return sanitize(", ".join(f"{name} {' or '.join(values)}" for name, values in terms.scope.items())) or "everything"
 
 
 def _window(terms: BudgetTerms) -> str:
@@ -118,7 +118,7 @@ def _window(terms: BudgetTerms) -> str:
 
 def _terms_in_words(row: BudgetRow) -> str:
     if row.archived:
-        return f"deleted by {plain(row.recorded_by)}"
+        return f"deleted by {sanitize(row.recorded_by)}"
     terms = row.terms
     told = ", ".join(f"{percent}%" for percent in sorted(terms.thresholds))
     also = [
@@ -126,7 +126,7 @@ def _terms_in_words(row: BudgetRow) -> str:
         *([f"blocks at {terms.block_percent}%"] if terms.block_percent is not None else []),
     ]
     what = ", ".join([_what(terms), told or "no threshold", *also])
-    return f"${shown_nano(terms.amount_nano)} {_window(terms)}, {what}, by the {plain(row.recorded_by)}"
+    return f"${format_nano_usd(terms.amount_nano)} {_window(terms)}, {what}, by the {sanitize(row.recorded_by)}"
 
 
 def budget_json(view: BudgetView, revisions: Sequence[BudgetRow] = ()) -> dict[str, Any]:

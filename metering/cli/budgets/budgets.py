@@ -9,15 +9,15 @@ from metering.cli.arguments import DAY, USD, collected, json_option, separated
 from metering.cli.budgets.budget_shown import budget_json, show_budget_table, show_one
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
-from metering.cli.terminal.output import print_json, remark, say
-from metering.cli.terminal.plain_text import plain
-from metering.domain.budgets.budgets import FULL, Action, Basis, BudgetTerms, Scope, canonical_scope, changed
+from metering.cli.terminal.output import echo, print_json, warn
+from metering.cli.terminal.plain_text import sanitize
+from metering.domain.budgets.budgets import FULL, Action, BudgetBasis, BudgetTerms, Scope, canonical_scope, changed
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import day_number
 from metering.operations.budgets.check_scope import check_scope
 from metering.operations.budgets.manage_budgets import (
+    Author,
     BudgetView,
-    Said,
     change_budget,
     create_budget,
     delete_budget,
@@ -30,7 +30,7 @@ from metering.operations.service.open_service import Service
 _BY = "command line"
 
 
-class Terms(Struct, frozen=True, kw_only=True):
+class BudgetOptions(Struct, frozen=True, kw_only=True):
     """What the command line says of a budget; what is None or empty is not said."""
 
     account: str = ""
@@ -73,7 +73,7 @@ def _terms_options(command: Any) -> Any:
         click.option("--block-at", type=int, metavar="PERCENT", help=f"When it blocks [{FULL}]."),
         click.option(
             "--basis",
-            type=click.Choice([each.value for each in Basis]),
+            type=click.Choice([each.value for each in BudgetBasis]),
             help="All charges, or what credits leave of a month's billable ones.",
         ),
         click.option("--name", help="What to call it."),
@@ -90,8 +90,8 @@ def _terms_options(command: Any) -> Any:
 @_terms_options
 @json_option
 @click.pass_obj
-@collected(Terms)
-def create(invocation: Invocation, said: Terms) -> None:
+@collected(BudgetOptions)
+def create(invocation: Invocation, said: BudgetOptions) -> None:
     """Give ACCOUNT a budget of AMOUNT dollars; by month, told of at 50, 80 and 100 percent, unless something else is said.
 
     \b
@@ -119,7 +119,7 @@ def list_(invocation: Invocation, *, account: str | None, as_json: bool) -> None
     elif found:
         show_budget_table(found)
     else:
-        say("there are no budgets; `metering budgets create` makes one")
+        echo("there are no budgets; `metering budgets create` makes one")
 
 
 @budgets.command()
@@ -146,8 +146,8 @@ def show(invocation: Invocation, *, budget: int, day: Any, as_json: bool) -> Non
 @click.option("--no-forecast", is_flag=True, help="Forecasts are not watched.")
 @json_option
 @click.pass_obj
-@collected(Terms)
-def change(invocation: Invocation, said: Terms) -> None:
+@collected(BudgetOptions)
+def change(invocation: Invocation, said: BudgetOptions) -> None:
     """Change the BUDGET with this number, from now on; what is not said stays.
 
     What was told stays told; a new threshold that is reached already is told at once.
@@ -170,12 +170,12 @@ def delete(invocation: Invocation, *, budget: int, as_json: bool) -> None:
     if as_json:
         print_json({"id": budget, "deleted": True})
     else:
-        say(f"deleted budget {budget}")
+        echo(f"deleted budget {budget}")
 
 
 def _show(view: BudgetView, *, as_json: bool, remarks: list[str]) -> None:
     for text in remarks:
-        remark(text)
+        warn(text)
     if as_json:
         print_json(budget_json(view))
     else:
@@ -184,14 +184,14 @@ def _show(view: BudgetView, *, as_json: bool, remarks: list[str]) -> None:
 
 def _remarks(service: Service, terms: BudgetTerms) -> list[str]:
     found = check_scope(service.engine, terms.scope, service.settings.ingest.declared_tags)
-    return [plain(each) for each in found]
+    return [sanitize(each) for each in found]
 
 
-def _said(service: Service) -> Said:
-    return Said(_BY, service.clock())
+def _said(service: Service) -> Author:
+    return Author(_BY, service.clock())
 
 
-def _said_of(said: Terms) -> dict[str, Any]:
+def _said_of(said: BudgetOptions) -> dict[str, Any]:
     """Return the fields of a budget that are said. Raises UsageError."""
     found = {
         "amount_nano": said.amount,
@@ -203,7 +203,7 @@ def _said_of(said: Terms) -> dict[str, Any]:
         "forecast_percent": said.forecast,
         "action": None if said.action is None else Action(said.action),
         "block_percent": said.block_at,
-        "basis": None if said.basis is None else Basis(said.basis),
+        "basis": None if said.basis is None else BudgetBasis(said.basis),
         "name": said.name,
     }
     stated = {field: value for field, value in found.items() if value is not None}

@@ -8,18 +8,18 @@ from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.amounts import UNKNOWN_AMOUNT
-from metering.cli.terminal.output import Cell, Column, print_json, print_table, say
-from metering.cli.terminal.plain_text import plain
-from metering.domain.amounts import money, shown_nano, shown_pico
-from metering.domain.charges.quoted_prices import price_in_words
+from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
+from metering.cli.terminal.plain_text import sanitize
+from metering.domain.amounts import format_nano_usd, format_pico_usd, money
+from metering.domain.charges.quoted_prices import format_price
 from metering.domain.instants import format_instant, format_month
 from metering.domain.statements.statements import described, unit_of
 from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.operations.accounts.manage_accounts import show_account
-from metering.operations.charges.explain_charge import ExplainedCharge, LedgerEntry, entry_name, explain_charge
+from metering.operations.charges.explain_charge import ChargeExplanation, ChargeHistoryEntry, entry_name, explain_charge
 from metering.operations.usage.list_events import LoggedEvent
-from metering.storage.prices.price_versions import PriceVersion
-from pricing.breakdown import Breakdown, Part
+from metering.storage.prices.price_versions import TableVersion
+from pricing.breakdown import Breakdown, ChargePart
 from pricing.money import format_pico
 from pricing.quantities import ALL_KINDS
 from pricing.rates import Rate
@@ -57,34 +57,37 @@ def explain(invocation: Invocation, *, event: str, account: str, source: str | N
         _print_price(found.rate, found.version)
         _print_parts(found.breakdown)
     elif found.event.price_grade is PriceGrade.UNPRICED:
-        say(f"It is not charged yet: {plain(found.missing)}.")
+        echo(f"It is not charged yet: {sanitize(found.missing)}.")
     else:
         unanswered = found.event.price_grade is PriceGrade.EXEMPT and found.event.status is None
         why = _NO_STATUS if unanswered else _WITHOUT_RATE.get(found.event.price_grade, "")
-        say(f"${shown_nano(found.event.charge_nano or 0)}. {why}")
-    say()
+        echo(f"${format_nano_usd(found.event.charge_nano or 0)}. {why}")
+    echo()
     _print_history(found.history)
 
 
 def _print_event(event: LoggedEvent, account: str) -> None:
-    say(f"{plain(event.id)} of {plain(event.source)}, billed to {plain(account)}", style="bold")
+    echo(f"{sanitize(event.id)} of {sanitize(event.source)}, billed to {sanitize(account)}", style="bold")
     status = "no status" if event.status is None else f"status {event.status}"
     asked = f"{event.operation} of {event.model} at {event.provider}, {event.route}, {status}"
-    say(f"{format_instant(event.position.event_time)}{' (derived)' if event.time_derived else ''}  {plain(asked)}")
+    echo(f"{format_instant(event.position.event_time)}{' (derived)' if event.time_derived else ''}  {sanitize(asked)}")
     used = ", ".join(f"{described(kind)} {count:,}" for kind, count in _used(event).items()) or "nothing was counted"
-    why = f": {plain(event.estimate_reason)}" if event.estimate_reason else ""
-    say(f"{used} ({event.quantity_grade.name.lower()}{why})")
-    say()
+    why = f": {sanitize(event.estimate_reason)}" if event.estimate_reason else ""
+    echo(f"{used} ({event.quantity_grade.name.lower()}{why})")
+    echo()
 
 
-def _print_price(rate: Rate, version: PriceVersion) -> None:
+def _print_price(rate: Rate, version: TableVersion) -> None:
     of_route = f", for {version.route} only" if version.route else ""
     context = f", from {rate.context_from:,} prompt tokens" if rate.context_from else ""
-    say(f"Price: version {version.id} of {plain(version.source)} ({_LAYERS[version.layer]}{of_route}), rate {rate.id}{context}")
-    say(f"valid from {_short(version.effective_from)}, recorded {_short(version.recorded_at)}")
+    echo(
+        f"Price: version {version.id} of {sanitize(version.source)} ({_LAYERS[version.layer]}{of_route}),"
+        f" rate {rate.id}{context}"
+    )
+    echo(f"valid from {_short(version.effective_from)}, recorded {_short(version.recorded_at)}")
     if rate.source:
-        say(f"read from {plain(rate.source)}")
-    say()
+        echo(f"read from {sanitize(rate.source)}")
+    echo()
 
 
 def _print_parts(breakdown: Breakdown) -> None:
@@ -93,7 +96,7 @@ def _print_parts(breakdown: Breakdown) -> None:
             described(part.kind),
             part.quantity,
             "x",
-            price_in_words(part.kind, part.price.pico, part.price.block) + (" (the input price)" if part.assumed else ""),
+            format_price(part.kind, part.price.pico, part.price.block) + (" (the input price)" if part.assumed else ""),
             "=",
             _exact(part.amount_pico),
         ]
@@ -101,19 +104,21 @@ def _print_parts(breakdown: Breakdown) -> None:
     ]
     columns = [Column("", "name"), Column("used", "count"), Column(""), Column("price", "name"), Column("")]
     rows.append(["rounded up to a nano-dollar", "", "", "", "+", _exact(breakdown.rounding_pico)])
-    print_table([*columns, Column("USD", "money")], rows, totals=["charge", "", "", "", "=", shown_nano(breakdown.amount_nano)])
+    print_table(
+        [*columns, Column("USD", "money")], rows, totals=["charge", "", "", "", "=", format_nano_usd(breakdown.amount_nano)]
+    )
     if any(part.assumed for part in breakdown.parts):
-        say("No cache price is published: cached tokens are charged at the input price.")
+        echo("No cache price is published: cached tokens are charged at the input price.")
 
 
-def _print_history(history: list[LedgerEntry]) -> None:
+def _print_history(history: list[ChargeHistoryEntry]) -> None:
     columns = [Column("history"), Column("USD", "money"), Column("how", "name"), Column("price list", "name")]
     print_table(
         [*columns, Column("billed in"), Column("recorded"), Column("run"), Column("reason", "name")],
         [
             [
                 entry_name(entry),
-                UNKNOWN_AMOUNT if entry.amount_nano is None else shown_nano(entry.amount_nano),
+                UNKNOWN_AMOUNT if entry.amount_nano is None else format_nano_usd(entry.amount_nano),
                 entry.price_grade.name.lower(),
                 "" if entry.version is None else f"{entry.version.source} v{entry.version.id}",
                 format_month(entry.billing_month),
@@ -132,14 +137,14 @@ def _short(instant: int) -> str:
 
 def _exact(amount_pico: Fraction) -> str:
     whole, rest = divmod(amount_pico, 1)
-    return shown_pico(int(whole)) + (f" + {rest} pico" if rest else "")
+    return format_pico_usd(int(whole)) + (f" + {rest} pico" if rest else "")
 
 
 def _used(event: LoggedEvent) -> dict[str, int]:
     return {kind: count for kind in ALL_KINDS if (count := getattr(event.quantities, kind))}
 
 
-def _json(found: ExplainedCharge, account: str) -> dict[str, object]:
+def _json(found: ChargeExplanation, account: str) -> dict[str, object]:
     breakdown = found.breakdown
     return {
         "event": _event_json(found.event, account),
@@ -169,7 +174,7 @@ def _event_json(event: LoggedEvent, account: str) -> dict[str, object]:
     }
 
 
-def _price_json(rate: Rate, version: PriceVersion, account: str) -> dict[str, object]:
+def _price_json(rate: Rate, version: TableVersion, account: str) -> dict[str, object]:
     return {
         "rate_id": rate.id,
         "operation": rate.operation,
@@ -186,7 +191,7 @@ def _price_json(rate: Rate, version: PriceVersion, account: str) -> dict[str, ob
     }
 
 
-def _part_json(part: Part) -> dict[str, object]:
+def _part_json(part: ChargePart) -> dict[str, object]:
     return {
         "kind": part.kind,
         "quantity": part.quantity,
@@ -199,7 +204,7 @@ def _part_json(part: Part) -> dict[str, object]:
     }
 
 
-def _entry_json(entry: LedgerEntry) -> dict[str, object]:
+def _entry_json(entry: ChargeHistoryEntry) -> dict[str, object]:
     return {
         "entry": entry_name(entry),
         **money("amount", entry.amount_nano),

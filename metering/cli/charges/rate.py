@@ -5,8 +5,8 @@ import click
 from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Column, print_json, print_table, say
-from metering.domain.amounts import money, shown_nano
+from metering.cli.terminal.output import Column, echo, print_json, print_table
+from metering.domain.amounts import format_nano_usd, money
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced
 
@@ -30,15 +30,15 @@ def rate(invocation: Invocation, *, account: str | None, as_json: bool) -> None:
         print_table(
             [Column("provider", "name"), Column("model", "name"), Column("charged", "count"), Column("USD", "money")],
             [
-                [provider, model, rated.events, shown_nano(rated.amount_nano)]
+                [provider, model, rated.events, format_nano_usd(rated.amount_nano)]
                 for (provider, model), rated in sorted(result.by_model.items())
             ],
-            totals=["total", "", result.rated, shown_nano(result.amount_nano)],
+            totals=["total", "", result.rated, format_nano_usd(result.amount_nano)],
         )
     else:
-        say("nothing could be charged")
+        echo("nothing could be charged")
     if result.still_unpriced:
-        say(f"{result.still_unpriced:,} events stay unpriced: `metering prices unpriced` says why")
+        echo(f"{result.still_unpriced:,} events stay unpriced: `metering prices unpriced` says why")
 
 
 def _json(result: RateResult) -> dict[str, object]:

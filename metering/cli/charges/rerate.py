@@ -9,10 +9,10 @@ from metering.cli.arguments import INSTANT, collected, json_option
 from metering.cli.charges.rerate_runs import run_json, show_runs
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Column, print_json, print_table, remark, say
-from metering.cli.unknown_names import remark_unknown
-from metering.domain.amounts import money, shown_nano
-from metering.domain.charges.rerating import Effect, EffectKey, Examined, RerateScope
+from metering.cli.terminal.output import Column, echo, print_json, print_table, warn
+from metering.cli.unknown_names import warn_unknown_name
+from metering.domain.amounts import format_nano_usd, money
+from metering.domain.charges.rerating import Effect, EffectKey, RerateScope, RerateSummary
 from metering.domain.instants import format_month
 from metering.operations.accounts.manage_accounts import list_accounts, show_account
 from metering.operations.charges.rerate import continue_rerate, list_runs, preview_rerate, show_run, start_rerate
@@ -21,7 +21,7 @@ from metering.operations.service.open_service import Service
 from metering.storage.charges.rerate_runs import RerateRun
 
 
-class Options(Struct, frozen=True):
+class RerateOptions(Struct, frozen=True):
     """What was asked for on the command line."""
 
     account: str | None
@@ -50,8 +50,8 @@ class Options(Struct, frozen=True):
 @click.option("--list", "list_", is_flag=True, help="List the runs there were, and which of them are not done.")
 @json_option
 @click.pass_obj
-@collected(Options)
-def rerate(invocation: Invocation, options: Options) -> None:
+@collected(RerateOptions)
+def rerate(invocation: Invocation, options: RerateOptions) -> None:
     """Apply prices that turned out to be others to usage that is charged already, and show what that changes.
 
     A new price never changes an old charge by itself. With --apply, each charge whose price is another by now is taken back
@@ -69,8 +69,8 @@ def rerate(invocation: Invocation, options: Options) -> None:
         scope = _scope(service, options)
         if options.provider is not None or options.model is not None:
             used = used_names(service.engine)
-            remark_unknown(options.provider, used.providers, "no usage of the provider {} is on record")
-            remark_unknown(options.model, used.models, "no usage of the model {} is on record")
+            warn_unknown_name(options.provider, used.providers, "no usage of the provider {} is on record")
+            warn_unknown_name(options.model, used.models, "no usage of the model {} is on record")
         if options.apply:
             _run(service, start_rerate(service.engine, scope, reason=options.reason, now=service.clock()), options)
             return
@@ -81,10 +81,10 @@ def rerate(invocation: Invocation, options: Options) -> None:
     else:
         _print_effects(found, names)
         if found.by_group:
-            say("nothing was written: --apply does it")
+            echo("nothing was written: --apply does it")
 
 
-def _check(options: Options) -> None:
+def _check(options: RerateOptions) -> None:
     period = (options.start, options.end)
     scope = (options.account, options.provider, options.model, options.reason, options.include_reported)
     others = any((*scope, options.apply, *(each is not None for each in period)))
@@ -100,23 +100,23 @@ def _check(options: Options) -> None:
         raise click.UsageError("--apply needs a --reason")
 
 
-def _scope(service: Service, options: Options) -> RerateScope:
+def _scope(service: Service, options: RerateOptions) -> RerateScope:
     account_id = None if options.account is None else show_account(service.engine, options.account).id
     return RerateScope(
         account_id, options.start or 0, options.end or 0, options.provider, options.model, options.include_reported
     )
 
 
-def _run(service: Service, begun: RerateRun, options: Options) -> None:
+def _run(service: Service, begun: RerateRun, options: RerateOptions) -> None:
     told = [-1]
 
     def tell(run: RerateRun) -> None:
         if run.events_examined // 1_000_000 > told[0]:
             told[0] = run.events_examined // 1_000_000
-            remark(f"run {run.id}: {run.events_examined:,} charges examined, {run.events_changed:,} replaced")
+            warn(f"run {run.id}: {run.events_examined:,} charges examined, {run.events_changed:,} replaced")
 
     if not options.as_json and begun.finished_at is None:
-        remark(f"run {begun.id}: if it is interrupted, `metering rerate --resume {begun.id}` does what is left")
+        warn(f"run {begun.id}: if it is interrupted, `metering rerate --resume {begun.id}` does what is left")
     result = continue_rerate(service.engine, begun.id, clock=service.clock, on_progress=tell if sys.stderr.isatty() else None)
     names = _names(service)
     if options.as_json:
@@ -125,16 +125,16 @@ def _run(service: Service, begun: RerateRun, options: Options) -> None:
     run = result.run
     if options.resume is None:
         _print_effects(result.done_now, names)
-        difference = shown_nano(run.after_nano - run.before_nano)
-        say(f"run {run.id} is done: {run.events_changed:,} charges replaced, difference ${difference} ({run.reason})")
+        difference = format_nano_usd(run.after_nano - run.before_nano)
+        echo(f"run {run.id} is done: {run.events_changed:,} charges replaced, difference ${difference} ({run.reason})")
         return
     # By model only what was done now is known; the run's totals are what was asked about.
     show_runs([run], names, as_json=False)
     now = result.done_now.total.events
-    say(f"run {run.id} is done: {run.events_changed:,} charges replaced, {now:,} of them now ({run.reason})")
+    echo(f"run {run.id} is done: {run.events_changed:,} charges replaced, {now:,} of them now ({run.reason})")
 
 
-def _print_effects(found: Examined, names: dict[int, str]) -> None:
+def _print_effects(found: RerateSummary, names: dict[int, str]) -> None:
     if found.by_group:
         columns = [Column("account", "name"), Column("provider", "name"), Column("model", "name"), Column("month")]
         amounts = [Column("before", "money"), Column("after", "money"), Column("difference", "money")]
@@ -143,17 +143,17 @@ def _print_effects(found: Examined, names: dict[int, str]) -> None:
             [[names[key[0]], key[1], key[2], format_month(key[3]), *_cells(effect)] for key, effect in _sorted(found, names)],
             totals=["total", "", "", "", *_cells(found.total)],
         )
-    say(f"{found.events:,} charges examined, {found.total.events:,} have another price")
+    echo(f"{found.events:,} charges examined, {found.total.events:,} have another price")
     if found.kept:
-        say(f"{found.kept:,} stay as they are because no price is known for them any more")
+        echo(f"{found.kept:,} stay as they are because no price is known for them any more")
 
 
 def _cells(effect: Effect) -> list[str | int]:
     difference = effect.after_nano - effect.before_nano
-    return [effect.events, *map(shown_nano, (effect.before_nano, effect.after_nano, difference))]
+    return [effect.events, *map(format_nano_usd, (effect.before_nano, effect.after_nano, difference))]
 
 
-def _sorted(found: Examined, names: dict[int, str]) -> list[tuple[EffectKey, Effect]]:
+def _sorted(found: RerateSummary, names: dict[int, str]) -> list[tuple[EffectKey, Effect]]:
     return sorted(found.by_group.items(), key=lambda item: (names[item[0][0]], *item[0][1:]))
 
 
@@ -161,7 +161,7 @@ def _names(service: Service) -> dict[int, str]:
     return {account.id: account.name for account in list_accounts(service.engine)}
 
 
-def _effects_json(found: Examined, names: dict[int, str]) -> dict[str, object]:
+def _effects_json(found: RerateSummary, names: dict[int, str]) -> dict[str, object]:
     return {
         "events_examined": found.events,
         "events_kept": found.kept,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from metering.cli.prices.price_words import since
-from metering.cli.terminal.output import Cell, Column, print_json, print_table, say
-from metering.domain.amounts import money, shown_nano
+from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
+from metering.domain.amounts import format_nano_usd, money
 from metering.domain.instants import format_instant
 from metering.storage.charges.rerate_runs import RerateRun
 
@@ -27,12 +27,12 @@ def show_runs(runs: Sequence[RerateRun], names: dict[int, str], *, as_json: bool
         print_json({"runs": [{**run_json(run), **_scope_json(run, names)} for run in runs]})
         return
     if not runs:
-        say("nothing was re-rated yet")
+        echo("nothing was re-rated yet")
         return
     print_table(_COLUMNS, [_row(run, names) for run in runs])
     for run in runs:
         if run.finished_at is None:
-            say(f"run {run.id} is not done: `metering rerate --resume {run.id}` does what is left")
+            echo(f"run {run.id} is not done: `metering rerate --resume {run.id}` does what is left")
 
 
 def run_json(run: RerateRun) -> dict[str, object]:
@@ -75,7 +75,7 @@ def _row(run: RerateRun, names: dict[int, str]) -> list[Cell]:
         of,
         run.events_examined,
         run.events_changed,
-        shown_nano(run.before_nano),
-        shown_nano(run.after_nano),
+        format_nano_usd(run.before_nano),
+        format_nano_usd(run.after_nano),
         run.reason,
     ]

@@ -9,9 +9,9 @@ from msgspec.structs import asdict
 from metering.cli.arguments import INSTANT, MONTH, collected, json_option, separated
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Cell, Column, print_json, print_table, say
-from metering.cli.terminal.plain_text import plain
-from metering.domain.amounts import money, shown_nano
+from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
+from metering.cli.terminal.plain_text import sanitize
+from metering.domain.amounts import format_nano_usd, money
 from metering.domain.charges.spend import (
     DIMENSIONS,
     TAG_PREFIX,
@@ -146,7 +146,7 @@ def total_of(rows: list[SpendRow], query: SpendQuery) -> SpendRow:
 
 
 def _title(choices: SpendChoices, query: SpendQuery) -> str:
-    who = "all accounts" if choices.account is None else plain(choices.account)
+    who = "all accounts" if choices.account is None else sanitize(choices.account)
     if choices.month is not None:
         return f"{who}, {choices.month // 100}-{choices.month % 100:02d}"
     if choices.start is None and choices.end is None:
@@ -161,7 +161,7 @@ def _short(instant: int) -> str:
 
 def _show(query: SpendQuery, rows: list[SpendRow], total: SpendRow, title: str) -> None:
     if not rows:
-        say(f"{title}: nothing on record")
+        echo(f"{title}: nothing on record")
         return
     digits = _SHOWN_DIGITS.get(query.granularity)
     columns = [*([Column(str(query.granularity))] if digits else []), *(Column(name, "name") for name in query.group_by)]
@@ -175,18 +175,18 @@ def _show(query: SpendQuery, rows: list[SpendRow], total: SpendRow, title: str) 
     ]
     shown = [each for each in counted if each[0] == "requests" or each[2]]
     table = [
-        [*label, *(values[at] for _, values, _ in shown), shown_nano(row.amount_nano)]
+        [*label, *(values[at] for _, values, _ in shown), format_nano_usd(row.amount_nano)]
         for at, (label, row) in enumerate(zip(labels, rows, strict=True))
     ]
-    totals: list[Cell] = ["total", *[""] * (len(columns) - 1), *(each[2] for each in shown), shown_nano(total.amount_nano)]
+    totals: list[Cell] = ["total", *[""] * (len(columns) - 1), *(each[2] for each in shown), format_nano_usd(total.amount_nano)]
     counts = [Column(name, "count") for name, _, _ in shown]
     print_table([*columns, *counts, Column("USD", "money")], table, title=title, totals=totals)
     if total.failed_events or total.unpriced_events:
-        say()
+        echo()
     if total.failed_events:
-        say(f"{total.failed_events:,} of the requests failed and cost nothing")
+        echo(f"{total.failed_events:,} of the requests failed and cost nothing")
     if total.unpriced_events:
-        say(f"{total.unpriced_events:,} unpriced requests are not in the amounts: `metering prices unpriced` says why")
+        echo(f"{total.unpriced_events:,} unpriced requests are not in the amounts: `metering prices unpriced` says why")
 
 
 def _when(row: SpendRow, digits: int | None) -> list[Cell]:

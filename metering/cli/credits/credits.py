@@ -11,13 +11,13 @@ from metering.cli.credits.credits_ledger import balance, ledger, void
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.amounts import UNKNOWN_AMOUNT
-from metering.cli.terminal.output import Column, print_json, print_table, say
-from metering.cli.terminal.plain_text import plain
-from metering.domain.amounts import shown_nano
+from metering.cli.terminal.output import Column, echo, print_json, print_table
+from metering.cli.terminal.plain_text import sanitize
+from metering.domain.amounts import format_nano_usd
 from metering.domain.credits.credits import ANY_COMPUTE, GRANTED_KINDS, INCLUDED, INFERENCE_ONLY, PURCHASED, CreditGrant
 from metering.domain.instants import format_instant, format_month, month_of
 from metering.exports.statement_json import grant_json
-from metering.operations.credits.grant_credits import CreditBalance, grant_credits, note_used_elsewhere, show_credits
+from metering.operations.credits.grant_credits import CreditBalance, grant_credits, record_used_elsewhere, show_credits
 
 
 class _Grant(Struct, frozen=True):
@@ -84,8 +84,8 @@ def grant(invocation: Invocation, asked: _Grant) -> None:
         print_json({"account": asked.account, **grant_json(granted)})
     else:
         until = "" if granted.expires_at is None else f", until {format_instant(granted.expires_at)}"
-        amount = shown_nano(granted.amount_nano)
-        say(f"{plain(asked.account)}: ${amount} {granted.kind}{until} ({plain(granted.reference)})")
+        amount = format_nano_usd(granted.amount_nano)
+        echo(f"{sanitize(asked.account)}: ${amount} {granted.kind}{until} ({sanitize(granted.reference)})")
 
 
 @credit.command("used-elsewhere", context_settings={"ignore_unknown_options": True})
@@ -101,7 +101,7 @@ def used_elsewhere(invocation: Invocation, *, account: str, month: int, amount: 
     Amounts add up; one with a minus takes back.
     """
     with open_session(invocation) as service:
-        note_used_elsewhere(service.engine, account, month, amount, reason=reason, now=service.clock())
+        record_used_elsewhere(service.engine, account, month, amount, reason=reason, now=service.clock())
         balance = show_credits(service.engine, account, month, service.catalogue)
     if as_json:
         print_json(balance_json(balance))
@@ -110,14 +110,14 @@ def used_elsewhere(invocation: Invocation, *, account: str, month: int, amount: 
 
 
 def _show(balance: CreditBalance) -> None:
-    say(f"{plain(balance.account)}, {format_month(balance.month.month)}, plan {balance.plan.plan}", style="bold")
+    echo(f"{sanitize(balance.account)}, {format_month(balance.month.month)}, plan {balance.plan.plan}", style="bold")
     print_table([Column("the plan's credit", "name"), Column("USD", "money")], _included_rows(balance))
-    say()
+    echo()
     print_table([Column("other credit", "name"), Column("USD", "money")], _lasting_rows(balance))
-    say()
-    say(f"usage that no credit paid: ${shown_nano(balance.month.uncovered_nano)}")
+    echo()
+    echo(f"usage that no credit paid: ${format_nano_usd(balance.month.uncovered_nano)}")
     if balance.grants:
-        say()
+        echo()
         print_table(
             [
                 *(Column("granted"), Column("kind"), Column("reference", "name"), Column("USD", "money")),
@@ -128,16 +128,16 @@ def _show(balance: CreditBalance) -> None:
                     format_instant(each.granted_at)[:10],
                     each.kind,
                     each.reference,
-                    shown_nano(each.amount_nano),
-                    shown_nano(each.voided_nano),
+                    format_nano_usd(each.amount_nano),
+                    format_nano_usd(each.voided_nano),
                     "never" if each.expires_at is None else format_instant(each.expires_at)[:10],
                 ]
                 for each in balance.grants
             ],
         )
     for remark in _remarks(balance):
-        say()
-        say(remark)
+        echo()
+        echo(remark)
 
 
 def _included_rows(balance: CreditBalance) -> list[list[str]]:
@@ -147,10 +147,10 @@ def _included_rows(balance: CreditBalance) -> list[list[str]]:
         return [["included", UNKNOWN_AMOUNT], ["left", UNKNOWN_AMOUNT]]
     left = "left, at most" if credit.is_upper_bound and credit.left_nano else "left"
     return [
-        ["included", shown_nano(credit.included_nano)],
-        ["spent on other compute, as told", shown_nano(-credit.elsewhere_nano)],
-        ["applied to usage", shown_nano(-credit.applied_nano)],
-        [left, shown_nano(credit.left_nano)],
+        ["included", format_nano_usd(credit.included_nano)],
+        ["spent on other compute, as told", format_nano_usd(-credit.elsewhere_nano)],
+        ["applied to usage", format_nano_usd(-credit.applied_nano)],
+        [left, format_nano_usd(credit.left_nano)],
     ]
 
 
@@ -160,19 +160,19 @@ def _lasting_rows(balance: CreditBalance) -> list[list[str]]:
     moved = {"taken back": credit.voided_nano, "unused at its end": credit.expiring_nano}
     applied = [item for item in balance.month.applied if item.grant.kind != INCLUDED]
     return [
-        ["left by earlier months", shown_nano(credit.carried_in_nano)],
-        ["granted this month", shown_nano(credit.granted_nano)],
-        *([name, shown_nano(-amount)] for name, amount in moved.items() if amount),
-        *([f"applied, {_named(item.grant)}", shown_nano(-item.amount_nano)] for item in applied),
-        ["left, at most" if credit.is_upper_bound else "left", shown_nano(credit.left_nano)],
+        ["left by earlier months", format_nano_usd(credit.carried_in_nano)],
+        ["granted this month", format_nano_usd(credit.granted_nano)],
+        *([name, format_nano_usd(-amount)] for name, amount in moved.items() if amount),
+        *([f"applied, {_named(item.grant)}", format_nano_usd(-item.amount_nano)] for item in applied),
+        ["left, at most" if credit.is_upper_bound else "left", format_nano_usd(credit.left_nano)],
     ]
 
 
 def _remarks(balance: CreditBalance) -> Iterator[str]:
     beyond = balance.included.beyond_nano
     if beyond:
-        told = f"${shown_nano(balance.used_elsewhere_nano)} was told to be spent on other compute"
-        yield f"{told}: ${shown_nano(beyond)} of it is more than the plan's credit was, and nothing here paid it."
+        told = f"${format_nano_usd(balance.used_elsewhere_nano)} was told to be spent on other compute"
+        yield f"{told}: ${format_nano_usd(beyond)} of it is more than the plan's credit was, and nothing here paid it."
     if balance.included.is_upper_bound:
         yield (
             "The plan's credit also pays for Endpoints, Spaces and Jobs, so what is left of it is an upper bound:"

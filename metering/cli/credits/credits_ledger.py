@@ -5,13 +5,13 @@ import click
 from metering.cli.arguments import INSTANT, USD, json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Cell, Column, print_json, print_table, say
-from metering.cli.terminal.plain_text import plain
-from metering.domain.amounts import money, shown_nano
+from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
+from metering.cli.terminal.plain_text import sanitize
+from metering.domain.amounts import format_nano_usd, money
 from metering.domain.credits.credits import INCLUDED, CreditGrant
 from metering.domain.instants import format_instant, format_month, month_of
 from metering.exports.statement_json import grant_json
-from metering.operations.credits.show_credit_ledger import CreditsAt, LedgerRow, credits_at, show_ledger
+from metering.operations.credits.show_credit_ledger import CreditBalanceAt, CreditMovement, credits_at, show_ledger
 from metering.operations.credits.void_credits import void_credits
 
 
@@ -29,7 +29,7 @@ def ledger(invocation: Invocation, *, account: str, as_json: bool) -> None:
     if as_json:
         print_json({"account": account, "entries": [_row_json(row) for row in rows]})
     elif not rows:
-        say("nothing has moved")
+        echo("nothing has moved")
     else:
         names = [Column("written"), Column("kind"), Column("grant", "name"), Column("usage of"), Column("statement")]
         print_table([*names, Column("USD", "money"), Column("left", "money")], [_row(row) for row in rows])
@@ -47,12 +47,14 @@ def balance(invocation: Invocation, *, account: str, instant: int | None, as_jso
     if as_json:
         print_json(_balance_json(found))
         return
-    say(f"{plain(found.account)}, {format_instant(found.instant)}", style="bold")
-    rows: list[list[Cell]] = [[_named(each.grant), _until(each.grant), shown_nano(each.left_nano)] for each in found.grants]
+    echo(f"{sanitize(found.account)}, {format_instant(found.instant)}", style="bold")
+    rows: list[list[Cell]] = [
+        [_named(each.grant), _until(each.grant), format_nano_usd(each.left_nano)] for each in found.grants
+    ]
     columns = [Column("grant", "name"), Column("until"), Column("USD", "money")]
-    print_table(columns, rows, totals=["left", "", shown_nano(found.left_nano)])
+    print_table(columns, rows, totals=["left", "", format_nano_usd(found.left_nano)])
     if found.is_upper_bound:
-        say("At most: some of it can also be spent on other Hugging Face compute.")
+        echo("At most: some of it can also be spent on other Hugging Face compute.")
 
 
 @click.command()
@@ -69,10 +71,10 @@ def void(invocation: Invocation, *, account: str, reference: str, amount: int | 
     if as_json:
         print_json({"account": account, "reference": reference, **money("voided", -taken.amount_nano), "reason": reason})
     else:
-        say(f"{plain(account)}: ${shown_nano(-taken.amount_nano)} of {plain(reference)} was taken back")
+        echo(f"{sanitize(account)}: ${format_nano_usd(-taken.amount_nano)} of {sanitize(reference)} was taken back")
 
 
-def _row(row: LedgerRow) -> list[Cell]:
+def _row(row: CreditMovement) -> list[Cell]:
     entry = row.entry
     return [
         format_instant(entry.recorded_at)[:10],
@@ -80,12 +82,12 @@ def _row(row: LedgerRow) -> list[Cell]:
         _named(entry.grant),
         format_month(entry.usage_month),
         format_month(entry.billing_month),
-        shown_nano(entry.amount_nano),
-        shown_nano(row.left_nano),
+        format_nano_usd(entry.amount_nano),
+        format_nano_usd(row.left_nano),
     ]
 
 
-def _row_json(row: LedgerRow) -> dict[str, object]:
+def _row_json(row: CreditMovement) -> dict[str, object]:
     entry = row.entry
     return {
         "id": entry.id,
@@ -100,7 +102,7 @@ def _row_json(row: LedgerRow) -> dict[str, object]:
     }
 
 
-def _balance_json(found: CreditsAt) -> dict[str, object]:
+def _balance_json(found: CreditBalanceAt) -> dict[str, object]:
     return {
         "account": found.account,
         "at": format_instant(found.instant),

@@ -6,7 +6,7 @@ from typing import Any
 from metering.domain.instants import format_instant
 from metering.domain.statements.statements import unit_of
 from metering.operations.accounts.manage_accounts import list_accounts
-from metering.operations.prices.show_prices import PriceShown
+from metering.operations.prices.show_prices import ListedRate
 from metering.operations.service.open_service import Service
 from pricing.money import format_pico
 from pricing.rates import Price, Rate
@@ -26,7 +26,7 @@ def known_at_json(known_at: int | None) -> dict[str, str | None]:
     return {"known_at": None if known_at is None else format_instant(known_at)}
 
 
-def price_json(price: PriceShown, names: Names) -> dict[str, Any]:
+def price_json(price: ListedRate, names: Names) -> dict[str, Any]:
     """Return a rate with the table that holds it."""
     rate = price.rate
     return {

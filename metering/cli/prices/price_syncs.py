@@ -10,17 +10,17 @@ from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
 from metering.cli.root import stop
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Cell, Column, print_json, print_table, remark, say
-from metering.cli.terminal.plain_text import plain
-from metering.domain.charges.quoted_prices import price_in_words
+from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
+from metering.cli.terminal.plain_text import sanitize
+from metering.domain.charges.quoted_prices import format_price
 from metering.domain.instants import format_instant
 from metering.domain.statements.statements import described, unit_of
 from metering.operations.prices.accept_sync import accept_sync
 from metering.operations.prices.list_syncs import list_syncs, show_sync
-from metering.operations.prices.sync_prices import Source, preview_sync, source_health, sync_prices
+from metering.operations.prices.sync_prices import RouterSource, preview_sync, source_health, sync_prices
 from metering.operations.service.open_service import Service
 from metering.outbound.answers import FetchError
-from metering.outbound.fetch import FetchLimits, Pace, open_fetch
+from metering.outbound.fetch import Clock, FetchLimits, open_fetch
 from metering.storage.prices.price_syncs import FAILED, SourceHealth, SyncRow
 from pricing.errors import PricingError
 from pricing.money import format_pico
@@ -43,9 +43,9 @@ def sync(invocation: Invocation, *, dry_run: bool, as_json: bool) -> None:
     """
     with (
         open_session(invocation, create=True) as service,
-        open_fetch(FetchLimits(), Pace(time.sleep, time.monotonic)) as fetch,
+        open_fetch(FetchLimits(), Clock(time.sleep, time.monotonic)) as fetch,
     ):
-        source = Source(fetch, service.settings.sync, service.clock)
+        source = RouterSource(fetch, service.settings.sync, service.clock)
         if dry_run:
             _preview(service, source, as_json=as_json)
         row = sync_prices(service.engine, source)
@@ -68,7 +68,7 @@ def accept(invocation: Invocation, *, sync_id: int, as_json: bool) -> None:
     if as_json:
         print_json({"sync": _sync_json(row)})
     else:
-        say(f"what sync {sync_id} held is recorded as table {row.table_id}; what is charged already stays as it is")
+        echo(f"what sync {sync_id} held is recorded as table {row.table_id}; what is charged already stays as it is")
 
 
 @click.command()
@@ -89,29 +89,29 @@ def syncs(invocation: Invocation, *, sync_id: int | None, limit: int, as_json: b
         _print_list(rows)
         _print_health(health)
     else:
-        say("the router was never asked; `metering prices sync` does")
+        echo("the router was never asked; `metering prices sync` does")
 
 
-def _preview(service: Service, source: Source, *, as_json: bool) -> NoReturn:
+def _preview(service: Service, source: RouterSource, *, as_json: bool) -> NoReturn:
     try:
         found = preview_sync(service.engine, source)
     except (FetchError, PricingError) as error:
-        remark(f"error[{error.code}]: {plain(str(error))}")
+        warn(f"error[{error.code}]: {sanitize(str(error))}")
         stop(_NOT_DONE)
     if as_json:
         print_json({"dry_run": True, "reasons": found.reasons, "changes": _changes_json(found.changes)})
     else:
         if found.changes:
             _print_changes(found.changes)
-        say(f"{_counted(found.changes)} would change" if found.changes else "nothing would change")
+        echo(f"{_counted(found.changes)} would change" if found.changes else "nothing would change")
         for reason in found.reasons:
-            say(f"it would be held: {plain(reason['message'])}")
+            echo(f"it would be held: {sanitize(reason['message'])}")
     stop(_NOT_DONE if found.reasons else 0)
 
 
 def _print_sync(row: SyncRow, health: SourceHealth) -> None:
     if row.outcome == FAILED:
-        say(f"sync {row.id} failed: {plain(row.error_message)}; prices stay what they are")
+        echo(f"sync {row.id} failed: {sanitize(row.error_message)}; prices stay what they are")
         return
     changes = json.loads(row.changes)
     if changes:
@@ -123,11 +123,11 @@ def _print_sync(row: SyncRow, health: SourceHealth) -> None:
         "superseded": f"a newer answer came before sync {row.decides} was accepted",
         "held": f"held, as {_counted(changes)} would change" + (f"; {row.decision} by now" if row.decision else ""),
     }
-    say(f"sync {row.id}: {told[row.outcome]}")
+    echo(f"sync {row.id}: {told[row.outcome]}")
     for reason in json.loads(row.reasons):
-        say(f"because {plain(reason['message'])}")
+        echo(f"because {sanitize(reason['message'])}")
     if health.waiting is not None:
-        remark(
+        warn(
             f"sync {health.waiting} waits: `metering prices syncs {health.waiting}` shows it, `metering prices accept"
             f" {health.waiting}` records it"
         )
@@ -169,9 +169,9 @@ def _print_list(rows: list[SyncRow]) -> None:
 
 def _print_health(health: SourceHealth) -> None:
     if health.consecutive_failures:
-        remark(f"{health.consecutive_failures:,} failed since the last answer: {plain(health.last_error)}")
+        warn(f"{health.consecutive_failures:,} failed since the last answer: {sanitize(health.last_error)}")
     if health.waiting is not None:
-        remark(f"sync {health.waiting} waits for `metering prices accept {health.waiting}`")
+        warn(f"sync {health.waiting} waits for `metering prices accept {health.waiting}`")
 
 
 def _counted(changes: list[dict[str, Any]]) -> str:
@@ -188,7 +188,7 @@ def _words(quantity: str, price: list[int] | None) -> str:
     if price is None:
         return ""
     pico, block = price
-    return price_in_words(quantity, pico, block) if pico else "free"
+    return format_price(quantity, pico, block) if pico else "free"
 
 
 def _sync_json(row: SyncRow) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from metering.cli.prices.prices_explain import explain
 from metering.cli.prices.prices_history import history
 from metering.cli.prices.prices_import import import_
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Cell, Column, print_json, print_table, remark, say
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
+from metering.cli.terminal.plain_text import sanitize
 from metering.domain.instants import format_instant
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.charges.list_unpriced import UnpricedUsage, list_unpriced
-from metering.operations.prices.show_prices import HistoryQuery, PriceQuery, PriceShown, list_tables, price_history, prices_at
+from metering.operations.prices.show_prices import HistoryQuery, ListedRate, PriceQuery, list_tables, price_history, prices_at
 
 # They load a client, which the others do without.
 _SYNC_COMMANDS = {
@@ -71,7 +71,7 @@ def list_(
     elif found:
         _print_prices(found)
     else:
-        say("no price is known that fits")
+        echo("no price is known that fits")
 
 
 @prices.command()
@@ -84,7 +84,7 @@ def show(invocation: Invocation, *, model: str, provider: str | None, as_json: b
     with open_session(invocation) as service:
         versions = price_history(service.engine, HistoryQuery(model, provider))
         names = account_names(service)
-    found = [PriceShown(rate, version.table) for version in versions for rate in version.tiers]
+    found = [ListedRate(rate, version.table) for version in versions for rate in version.tiers]
     if as_json:
         print_json({"model": model, "prices": [price_json(price, names) for price in found]})
         return
@@ -96,7 +96,7 @@ def show(invocation: Invocation, *, model: str, provider: str | None, as_json: b
              price.rate.source]
             for price in found
         ],
-        title=plain(model),
+        title=sanitize(model),
     )  # fmt: skip
 
 
@@ -142,17 +142,17 @@ def unpriced(invocation: Invocation, *, account: str | None, as_json: bool) -> N
         print_json({"account": account, "unpriced": [_unpriced_json(usage) for usage in found]})
         return
     if not found:
-        say("everything has a price")
+        echo("everything has a price")
         return
     columns = [Column("provider", "name"), Column("model", "name"), Column("route", "name"), Column("missing", "name")]
     print_table(
         [*columns, Column("requests", "count"), Column("tokens", "count")],
         [[each.provider, each.model, each.route, each.why, each.events, each.tokens] for each in found],
     )
-    remark("`metering prices import SHEET` gives what has no price one, and charges it")
+    warn("`metering prices import SHEET` gives what has no price one, and charges it")
 
 
-def _print_prices(found: list[PriceShown]) -> None:
+def _print_prices(found: list[ListedRate]) -> None:
     columns = [Column("provider", "name"), Column("model", "name"), Column("route", "name")]
     amounts = [Column("input / 1M", "money"), Column("output / 1M", "money"), Column("other", "name")]
     rows: list[list[Cell]] = [

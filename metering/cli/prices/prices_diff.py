@@ -9,9 +9,9 @@ from metering.cli.arguments import INSTANT, collected, json_option, known_at_opt
 from metering.cli.invocation import Invocation
 from metering.cli.prices.price_json import known_at_json, price_of_quantity
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Cell, Column, print_json, print_table, say
-from metering.cli.unknown_names import remark_unknown
-from metering.domain.charges.quoted_prices import price_in_words
+from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
+from metering.cli.unknown_names import warn_unknown_name
+from metering.domain.charges.quoted_prices import format_price
 from metering.domain.instants import format_instant
 from metering.domain.statements.statements import described
 from metering.domain.usage.model_names import provider_name
@@ -61,8 +61,8 @@ def diff(invocation: Invocation, asked: DiffOptions) -> None:
         found = compare_prices(service.engine, query)
         if query.source is not None or query.provider is not None:
             listed = listed_names(service.engine)
-            remark_unknown(query.source, listed.sources, "no price list is called {}")
-            remark_unknown(query.provider, listed.providers, "no price list has the provider {}")
+            warn_unknown_name(query.source, listed.sources, "no price list is called {}")
+            warn_unknown_name(query.provider, listed.providers, "no price list has the provider {}")
     if asked.as_json:
         period = {"from": format_instant(asked.start), "to": format_instant(asked.end), **known_at_json(asked.known_at)}
         print_json({**period, "changes": [_change_json(each) for each in found]})
@@ -72,9 +72,9 @@ def diff(invocation: Invocation, asked: DiffOptions) -> None:
             [*columns, Column("change"), Column("before", "name"), Column("after", "name")], [_row(each) for each in found]
         )
         models = {(each.change.provider, each.change.model) for each in found}
-        say(f"{len(found):,} prices differ, of {len(models):,} model{'' if len(models) == 1 else 's'}")
+        echo(f"{len(found):,} prices differ, of {len(models):,} model{'' if len(models) == 1 else 's'}")
     else:
-        say("no price differs")
+        echo("no price differs")
 
 
 def _row(listed: ListedChange) -> list[Cell]:
@@ -93,7 +93,7 @@ def _row(listed: ListedChange) -> list[Cell]:
 
 
 def _price(quantity: str, price: Price | None) -> str:
-    return "none" if price is None else price_in_words(quantity, price.pico, price.block)
+    return "none" if price is None else format_price(quantity, price.pico, price.block)
 
 
 def _change_json(listed: ListedChange) -> dict[str, Any]:

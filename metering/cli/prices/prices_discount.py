@@ -8,11 +8,11 @@ from metering.cli.invocation import Invocation
 from metering.cli.prices.price_words import since
 from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted, were
-from metering.cli.terminal.output import print_json, remark, say
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.output import echo, print_json, warn
+from metering.cli.terminal.plain_text import sanitize
 from metering.domain.instants import format_instant
 from metering.domain.usage.model_names import provider_name
-from metering.operations.prices.discount_prices import DiscountAsked, discount_prices
+from metering.operations.prices.discount_prices import DiscountRequest, discount_prices
 from pricing.discounts import parse_percent
 
 
@@ -48,7 +48,7 @@ def discount(invocation: Invocation, asked: DiscountOptions) -> None:
     metering prices discount --account acme --percent 12.5 --from 2026-12-01 --provider together
     """
     provider = None if asked.provider is None else provider_name(asked.provider)
-    wanted = DiscountAsked(asked.account, parse_percent(asked.percent), asked.effective_from, provider, asked.model)
+    wanted = DiscountRequest(asked.account, parse_percent(asked.percent), asked.effective_from, provider, asked.model)
     with open_session(invocation) as service:
         recorded = discount_prices(service.engine, wanted, now=service.clock())
     expanded = recorded.expanded
@@ -66,17 +66,17 @@ def discount(invocation: Invocation, asked: DiscountOptions) -> None:
         )
         return
     if not recorded.table_ids:
-        say("everything in this discount was recorded already")
+        echo("everything in this discount was recorded already")
     elif wanted.share:
-        prices = f"{counted(expanded.prices, 'price')} of {plain(asked.account)} from {since(asked.effective_from)} on"
+        prices = f"{counted(expanded.prices, 'price')} of {sanitize(asked.account)} from {since(asked.effective_from)} on"
         new = len(recorded.table_ids)
-        say(f"{prices}; {counted(new, 'price table')} {were(new)} new")
+        echo(f"{prices}; {counted(new, 'price table')} {were(new)} new")
     else:
-        say(f"the discount of {plain(asked.account)} ends at {since(asked.effective_from)}")
+        echo(f"the discount of {sanitize(asked.account)} ends at {since(asked.effective_from)}")
     if expanded.rounded:
         inexact = f"{expanded.rounded:,} of them {were(expanded.rounded)} no whole number of pico-dollars (1e-12)"
-        say(f"{inexact} and {were(expanded.rounded)} rounded to the nearest, halves up")
+        echo(f"{inexact} and {were(expanded.rounded)} rounded to the nearest, halves up")
     if expanded.kept:
         kept = len(expanded.kept)
-        say(f"{counted(kept, 'model')} {'keeps' if kept == 1 else 'keep'} a price of the account's own")
-    remark("base prices that are recorded later are followed; a sheet of the account's own comes first")
+        echo(f"{counted(kept, 'model')} {'keeps' if kept == 1 else 'keep'} a price of the account's own")
+    warn("base prices that are recorded later are followed; a sheet of the account's own comes first")

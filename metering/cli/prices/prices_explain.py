@@ -11,14 +11,14 @@ from metering.cli.prices.explanation_words import counts_in_words, known_as_in_w
 from metering.cli.prices.price_json import known_at_json, tiers_json
 from metering.cli.prices.price_words import rate_in_words, since, whose
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Cell, Column, print_json, print_table, say
-from metering.domain.charges.quoted_prices import price_in_words
+from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
+from metering.domain.charges.quoted_prices import format_price
 from metering.domain.instants import format_instant
 from metering.domain.statements.statements import described
 from metering.domain.usage.events import ROUTES, UNKNOWN
 from metering.operations.prices.explain_price import ExplainedPrice, PriceQuestion, explain_price
 from pricing.explain import Explanation
-from pricing.precedence import Word
+from pricing.precedence import ListQuote
 from pricing.rates import Rate, assumed_cache_prices
 
 
@@ -77,22 +77,22 @@ def explain(invocation: Invocation, asked: ExplainOptions) -> None:
 def _show(found: ExplainedPrice) -> None:
     explanation = found.explanation
     for line in reading_in_words(found):
-        say(line)
+        echo(line)
     if explanation.words:
-        say()
+        echo()
         account = "" if found.account is None else found.account.name
         columns = [Column("asked"), Column("list", "name"), Column("known as", "name"), Column("says", "name")]
         print_table(
             [*columns, Column("version", "count"), Column("counts", "name")],
             [_row(word, explanation, account) for word in explanation.words],
         )
-    say()
-    say(reason_in_words(explanation), style="bold")
+    echo()
+    echo(reason_in_words(explanation), style="bold")
     if explanation.rate is not None:
         _show_rate(explanation, explanation.rate)
 
 
-def _row(word: Word, explanation: Explanation, account: str) -> list[Cell]:
+def _row(word: ListQuote, explanation: Explanation, account: str) -> list[Cell]:
     source, step = word.asked.source, word.step
     if step is not None:
         rate = explanation.rate if step.tiers == tuple(reversed(explanation.tiers)) else step.tiers[-1] if step.tiers else None
@@ -115,19 +115,19 @@ def _show_rate(explanation: Explanation, rate: Rate) -> None:
     if winner is not None and winner.step is not None:
         table = winner.step.table
         route = table.route or "any"
-        say(
+        echo(
             f"rate {rate.id} of version {table.id} of {table.source}: {rate.model} at {rate.provider}, route {route},"
             f" since {since(table.effective_from)}, recorded {since(table.recorded_at)}"
         )
     if len(explanation.tiers) > 1:
         sizes = ", ".join(f"{each.context_from:,}" for each in explanation.tiers)
         prompt = f"{explanation.question.context_tokens:,} tokens"
-        say(f"a prompt of {prompt} is priced at the tier from {rate.context_from:,} (tiers from {sizes})")
+        echo(f"a prompt of {prompt} is priced at the tier from {rate.context_from:,} (tiers from {sizes})")
     for kind, price in rate.prices.items():
-        say(f"  {described(kind)}: {price_in_words(kind, price.pico, price.block)}")
+        echo(f"  {described(kind)}: {format_price(kind, price.pico, price.block)}")
     if assumed := assumed_cache_prices(rate.prices):
-        say(f"  {', '.join(described(kind) for kind in assumed)}: not published, charged at the input price and marked")
-    say(f"read from: {rate.source or 'not said'}")
+        echo(f"  {', '.join(described(kind) for kind in assumed)}: not published, charged at the input price and marked")
+    echo(f"read from: {rate.source or 'not said'}")
 
 
 def _explained_json(found: ExplainedPrice) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _explained_json(found: ExplainedPrice) -> dict[str, Any]:
     }
 
 
-def _word_json(word: Word, instant: int) -> dict[str, Any]:
+def _word_json(word: ListQuote, instant: int) -> dict[str, Any]:
     source, name, step = word.asked.source, word.asked.name, word.step
     starts = word.asked.next_start(instant)
     return {

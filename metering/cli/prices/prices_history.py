@@ -10,7 +10,7 @@ from metering.cli.prices.price_json import Names, account_names, known_at_json, 
 from metering.cli.prices.price_words import PER_MILLION_KINDS, per_million, rate_in_words, since, tier_in_words, whose
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, print_json, print_table
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.plain_text import sanitize
 from metering.domain.instants import format_instant
 from metering.domain.usage.model_names import provider_name
 from metering.operations.prices.show_prices import HistoryQuery, price_history
@@ -52,7 +52,7 @@ def history(invocation: Invocation, asked: HistoryOptions) -> None:
     print_table(
         [*columns, Column("from", "time"), Column("until", "time"), *amounts],
         [row for version in found for row in _rows(version, asked.model, names)],
-        title=plain(asked.model),
+        title=sanitize(asked.model),
     )
 
 

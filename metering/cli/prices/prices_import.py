@@ -13,17 +13,17 @@ from metering.cli.arguments import INSTANT, collected, json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted, were
-from metering.cli.terminal.output import print_json, remark, say
-from metering.cli.terminal.plain_text import plain
-from metering.domain.amounts import money, shown_nano
+from metering.cli.terminal.output import echo, print_json, warn
+from metering.cli.terminal.plain_text import sanitize
+from metering.domain.amounts import format_nano_usd, money
 from metering.domain.errors import DomainError
 from metering.operations.charges.rate_unpriced import RateResult
 from metering.operations.prices.import_price_list import import_price_list
-from metering.operations.prices.import_prices import SHEET_FORMATS, Sheet, import_prices
+from metering.operations.prices.import_prices import SHEET_FORMATS, PriceSheet, import_prices
 from metering.operations.service.open_service import Service
 from pricing.sources.genai_prices import parse_providers
 from pricing.sources.litellm import parse_price_map
-from pricing.sources.source_report import LeftOut, SourceReport
+from pricing.sources.source_report import SkippedEntry, SourceReport
 
 LITELLM = "litellm"
 GENAI_PRICES = "genai-prices"
@@ -59,7 +59,7 @@ class _Report(Struct, frozen=True):
     table_ids: list[int]
     discount_ids: list[int]
     rated: RateResult | None
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[SkippedEntry, ...] = ()
     taken: bool = True
 
 
@@ -98,7 +98,7 @@ def _import_sheet(invocation: Invocation, options: _Options) -> None:
     if options.source is not None and options.chosen != "csv":
         raise click.UsageError("--source is for CSV sheets; a YAML sheet names its source itself")
     file = _file(options)
-    sheet = Sheet(_content(file), file.name, options.chosen, options.source or "")
+    sheet = PriceSheet(_content(file), file.name, options.chosen, options.source or "")
     with open_session(invocation, create=True) as service:
         imported = import_prices(service.engine, sheet, account=options.account, rate=options.rate, now=service.clock())
     _report(options, file.name, _Report(imported.table_ids, imported.discount_ids, imported.rated))
@@ -161,31 +161,31 @@ def _report(options: _Options, name: str, report: _Report) -> None:
         )
         return
     if ids:
-        say(f"{counted(len(ids), 'price table')} from {plain(name)} {were(len(ids))} new")
+        echo(f"{counted(len(ids), 'price table')} from {sanitize(name)} {were(len(ids))} new")
     elif not report.taken:
-        say(f"nothing in {plain(name)} could be taken")
+        echo(f"nothing in {sanitize(name)} could be taken")
     else:
-        say(f"everything in {plain(name)} was known already")
+        echo(f"everything in {sanitize(name)} was known already")
     if report.discount_ids:
-        say(
+        echo(
             f"discounts follow: {counted(len(report.discount_ids), 'price table')} of them {were(len(report.discount_ids))} new"
         )
     if left_out:
         _say_left_out(left_out)
     if rated is None:
-        say("`metering rate` charges usage that waited for them")
+        echo("`metering rate` charges usage that waited for them")
     elif rated.rated:
         waited = f"{counted(rated.rated, 'request')} that waited for a price {were(rated.rated)} charged"
-        say(f"{waited}: ${shown_nano(rated.amount_nano)}")
+        echo(f"{waited}: ${format_nano_usd(rated.amount_nano)}")
 
 
-def _say_left_out(left_out: tuple[LeftOut, ...]) -> None:
+def _say_left_out(left_out: tuple[SkippedEntry, ...]) -> None:
     whole = [each for each in left_out if each.whole]
     counts = Counter(str(each.reason) for each in whole)
     if whole:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))
         entries = f"{counted(len(whole), 'entry', 'entries')} {were(len(whole))} left out"
-        say(f"{entries}, because what is said there can not be expressed or is not known: {reasons}")
+        echo(f"{entries}, because what is said there can not be expressed or is not known: {reasons}")
         for each in whole[:SHOWN_LEFT_OUT]:
-            say(f"  {plain(each.entry)}: {plain(each.detail)}")
-    remark("`--json` lists everything that was left out")
+            echo(f"  {sanitize(each.entry)}: {sanitize(each.detail)}")
+    warn("`--json` lists everything that was left out")

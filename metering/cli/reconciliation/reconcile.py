@@ -18,8 +18,8 @@ from metering.cli.lazy_group import LazyCommand, LazyGroup
 from metering.cli.reconciliation.reconciliation_table import biller_words, show_invoices, show_report
 from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted
-from metering.cli.terminal.output import print_json, remark, say
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.output import echo, print_json, warn
+from metering.cli.terminal.plain_text import sanitize
 from metering.domain.instants import month_start, next_month
 from metering.domain.reconciliation.invoices import InvoiceError
 from metering.domain.reconciliation.records import ReconciliationReport
@@ -148,11 +148,11 @@ def run(invocation: Invocation, *, invoice: int | None, account: str | None, tol
     if as_json:
         print_json({"reconciliations": [report_json(each, names[each.run.account_id]) for each in reports]})
     elif not reports:
-        say("no invoice was imported yet: `metering reconcile import FILE --account NAME`")
+        echo("no invoice was imported yet: `metering reconcile import FILE --account NAME`")
     else:
         for at, each in enumerate(reports):
             if at:
-                say()
+                echo()
             show_report(each, names[each.run.account_id])
     _exit(reports)
 
@@ -199,7 +199,7 @@ def finish_import(service: Service, done: ImportedInvoice, account: str, *, run:
         print_json(report_json(report, account))
     else:
         for note in done.invoice.notes:
-            remark(note)
+            warn(note)
         show_report(report, account)
     _exit([report])
 
@@ -263,14 +263,14 @@ def _tell(done: ImportedInvoice, account: str, *, as_json: bool) -> None:
         print_json({"is_new": done.is_new, "invoice": invoice_json(invoice, account)})
         return
     if not done.is_new:
-        say(f"invoice {invoice.id}: the same document was imported before; nothing changed")
+        echo(f"invoice {invoice.id}: the same document was imported before; nothing changed")
         return
-    say(f"invoice {invoice.id}: {plain(biller_words(invoice))}, {counted(invoice.lines, 'line')}")
+    echo(f"invoice {invoice.id}: {sanitize(biller_words(invoice))}, {counted(invoice.lines, 'line')}")
     if invoice.supersedes_id is not None:
-        say(f"it supersedes invoice {invoice.supersedes_id}")
+        echo(f"it supersedes invoice {invoice.supersedes_id}")
     for note in invoice.notes:
-        remark(note)
-    say(f"`metering reconcile run {invoice.id}` holds it against what was metered")
+        warn(note)
+    echo(f"`metering reconcile run {invoice.id}` holds it against what was metered")
 
 
 def _run(service: Service, invoice_id: int, tolerance: Tolerance | None) -> ReconciliationReport:
@@ -291,5 +291,5 @@ def _names(service: Service) -> dict[int, str]:
 
 
 def _exit(reports: list[ReconciliationReport]) -> None:
-    if any(report.needs_somebody for report in reports):
+    if any(report.needs_attention for report in reports):
         raise click.exceptions.Exit(1)

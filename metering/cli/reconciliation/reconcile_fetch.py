@@ -13,12 +13,12 @@ from metering.domain.instants import month_of
 from metering.operations.reconciliation.fetch_invoice import (
     SESSIONS,
     USAGE,
+    BillRequest,
     BillSource,
-    BillWanted,
     NoTokenError,
     fetch_invoice,
 )
-from metering.outbound.fetch import FetchLimits, Pace, open_fetch
+from metering.outbound.fetch import Clock, FetchLimits, open_fetch
 
 
 class FetchChoices(Struct, frozen=True):
@@ -54,9 +54,9 @@ def fetch(invocation: Invocation, choices: FetchChoices) -> None:
         raise NoTokenError("HF_TOKEN is not set: Hugging Face tells nobody without a token what it bills")
     with (
         open_session(invocation) as service,
-        open_fetch(FetchLimits(), Pace(time.sleep, time.monotonic), token) as ask,
+        open_fetch(FetchLimits(), Clock(time.sleep, time.monotonic), token) as ask,
     ):
         now = service.clock()
-        wanted = BillWanted(choices.account, choices.month or month_of(now), choices.what, choices.organization)
+        wanted = BillRequest(choices.account, choices.month or month_of(now), choices.what, choices.organization)
         done = fetch_invoice(service.engine, BillSource(ask, service.settings.reconcile.billing_url), wanted, now=now)
         finish_import(service, done, choices.account, run=choices.run, as_json=choices.as_json)

@@ -11,18 +11,18 @@ from metering.cli.invocation import Invocation
 from metering.cli.reconciliation.reconciliation_table import show_variance_words
 from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted
-from metering.cli.terminal.output import Cell, Column, print_json, print_table, remark, say
-from metering.cli.terminal.plain_text import plain
-from metering.domain.amounts import shown_nano
+from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
+from metering.cli.terminal.plain_text import sanitize
+from metering.domain.amounts import format_nano_usd
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_instant
 from metering.domain.reconciliation.causes import Cause
-from metering.domain.reconciliation.records import Decision, Evidence, Variance, VarianceExplained
+from metering.domain.reconciliation.records import Decision, Evidence, Variance, VarianceExplanation
 from metering.domain.reconciliation.variances import VarianceState
 from metering.domain.reconciliation.words import day_words, explanation_words, place_words
 from metering.exports.reconciliation_csv import evidence_csv, reconciliation_csv
 from metering.exports.reconciliation_html import reconciliation_html
-from metering.exports.reconciliation_json import decision_json, explained_json, variance_json
+from metering.exports.reconciliation_json import decision_json, explanation_json, variance_json
 from metering.operations.accounts.manage_accounts import show_account_by_id
 from metering.operations.reconciliation.explain_variance import explain_variance
 from metering.operations.reconciliation.export_evidence import export_evidence, export_requests
@@ -49,24 +49,24 @@ def explain(invocation: Invocation, *, variance: int, limit: int, as_json: bool)
     with open_session(invocation) as service:
         found = explain_variance(service.engine, variance, limit=limit)
     if as_json:
-        print_json(explained_json(found))
+        print_json(explanation_json(found))
         return
     show_variance_words(found.variance)
     if found.price:
-        say(f"That price: {found.price}")
+        echo(f"That price: {found.price}")
     if found.evidence:
-        say()
+        echo()
         _show_evidence(found)
         if found.variance.items > len(found.evidence):
-            say(f"... of {found.variance.items:,}: {_all_of(found)}")
+            echo(f"... of {found.variance.items:,}: {_all_of(found)}")
     if found.requests:
-        say()
+        echo()
         about = "might explain it" if found.variance.cause == Cause.UNEXPLAINED else "are what it is about"
-        say(f"{counted(found.requests_in_all, 'request')} of ours {about}:")
+        echo(f"{counted(found.requests_in_all, 'request')} of ours {about}:")
         _show_requests(found)
         if found.requests_in_all > len(found.requests):
-            say(f"... of {found.requests_in_all:,}: {_all_of(found)}")
-    say()
+            echo(f"... of {found.requests_in_all:,}: {_all_of(found)}")
+    echo()
     _show_decisions(found.decisions)
 
 
@@ -90,11 +90,14 @@ def resolve(invocation: Invocation, *, variance: int, state: str, who: str, reas
     if as_json:
         print_json({**variance_json(found.variance), "decisions": [decision_json(each) for each in found.decisions]})
         return
-    say(f"variance {variance} is {state} ({plain(who)}: {plain(reason)})")
+    echo(f"variance {variance} is {state} ({sanitize(who)}: {sanitize(reason)})")
     if correct:
-        say(f"statements are corrected by {shown_nano(found.variance.corrected_nano)} USD in all: {found.variance.adjustment}")
+        echo(
+            f"statements are corrected by {format_nano_usd(found.variance.corrected_nano)} USD in all:"
+            f" {found.variance.adjustment}"
+        )
     if state == VarianceState.DISPUTED:
-        say(f"`metering reconcile export {found.run.id} --variance {variance} --output evidence.csv` is what to send them")
+        echo(f"`metering reconcile export {found.run.id} --variance {variance} --output evidence.csv` is what to send them")
 
 
 @click.command()
@@ -121,7 +124,7 @@ def export(invocation: Invocation, *, number: int, kind: str | None, variance: i
         else:
             _write([reconciliation_csv(report)], output)
     if output is not None:
-        remark(f"wrote {plain(str(output))}")
+        warn(f"wrote {sanitize(str(output))}")
 
 
 def _kind_of(output: Path | None) -> str:
@@ -148,17 +151,17 @@ def _encoded(parts: Iterable[str]) -> Iterator[bytes]:
     return (part.encode() for part in parts)
 
 
-def _all_of(found: VarianceExplained) -> str:
+def _all_of(found: VarianceExplanation) -> str:
     return f"`metering reconcile export {found.run.id} --variance {found.variance.id}` has all"
 
 
-def _show_evidence(found: VarianceExplained) -> None:
+def _show_evidence(found: VarianceExplanation) -> None:
     columns = [Column("request", "name"), Column("time", "time"), Column("line", "count"), Column("about", "name")]
     rows: list[list[Cell]] = [[*_when(each), each.line, _about(each, found.variance)] for each in found.evidence]
     _show(columns, rows, found.evidence, ("ours", "theirs", "difference"))
 
 
-def _show_requests(found: VarianceExplained) -> None:
+def _show_requests(found: VarianceExplanation) -> None:
     columns = [Column("request", "name"), Column("time", "time"), Column("about", "name"), Column("if", "name")]
     several = len({each.explanation for each in found.requests}) > 1
     rows: list[list[Cell]] = [
@@ -186,7 +189,7 @@ def _show(columns: list[Column], rows: list[list[Cell]], evidence: Sequence[Evid
     columns = [*columns, *(Column(name, "money") for name in amounts)]
     for row, each in zip(rows, evidence, strict=True):
         nanos = (getattr(each, said[name]) for name in amounts)
-        row += ["" if nano is None else shown_nano(nano) for nano in nanos]
+        row += ["" if nano is None else format_nano_usd(nano) for nano in nanos]
     kept = [at for at in range(len(columns)) if any(row[at] not in ("", None) for row in rows)]
     print_table([columns[at] for at in kept], [[row[at] for at in kept] for row in rows])
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from metering.cli.terminal.counts import counted
-from metering.cli.terminal.output import Cell, Column, print_table, say
-from metering.cli.terminal.plain_text import plain
-from metering.domain.amounts import shown_nano
+from metering.cli.terminal.output import Cell, Column, echo, print_table
+from metering.cli.terminal.plain_text import sanitize
+from metering.domain.amounts import format_nano_usd
 from metering.domain.instants import MICROS_PER_DAY, format_instant
-from metering.domain.reconciliation.causes import Basis, Cause
+from metering.domain.reconciliation.causes import Cause, CauseBasis
 from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance
 from metering.domain.reconciliation.words import cause_words, detail_words, explanation_words, place_words
 
@@ -36,24 +36,24 @@ def _about(invoice: Invoice) -> str:
 def show_report(report: ReconciliationReport, account: str) -> None:
     """Show a run."""
     run, invoice = report.run, report.invoice
-    say(f"{plain(account)}, invoice {invoice.id} of {plain(biller_words(invoice))}", style="bold")
-    rows: list[list[Cell]] = [["metered here", run.requests, shown_nano(run.ours_nano)]]
-    rows += [[cause_words(step.cause), step.items, shown_nano(step.amount_nano)] for step in report.bridge.steps]
+    echo(f"{sanitize(account)}, invoice {invoice.id} of {sanitize(biller_words(invoice))}", style="bold")
+    rows: list[list[Cell]] = [["metered here", run.requests, format_nano_usd(run.ours_nano)]]
+    rows += [[cause_words(step.cause), step.items, format_nano_usd(step.amount_nano)] for step in report.bridge.steps]
     last = "their quantities at our prices" if run.valued else "billed there"
     count = invoice.lines
     print_table(
         [Column("", "name"), Column("requests or lines", "count"), Column("USD", "money")],
         rows,
-        totals=[last, count, shown_nano(run.theirs_nano)],
+        totals=[last, count, format_nano_usd(run.theirs_nano)],
     )
-    say(coverage_words(run, invoice))
+    echo(coverage_words(run, invoice))
     if report.variances:
-        say()
+        echo()
         largest = sorted(report.variances, key=lambda each: -abs(each.amount_nano))[:_MOST_SHOWN]
         print_table(_VARIANCES, [_variance_row(each) for each in report.variances if each in largest])
         if len(report.variances) > _MOST_SHOWN:
             left = counted(len(report.variances) - _MOST_SHOWN, "smaller variance")
-            say(f"... and {left}: `metering reconcile export {run.id}` has all")
+            echo(f"... and {left}: `metering reconcile export {run.id}` has all")
     _say_what_is_left(report)
 
 
@@ -68,7 +68,7 @@ def coverage_words(run: Reconciliation, invoice: Invoice) -> str:
 def show_invoices(found: Sequence[tuple[Invoice, str, Reconciliation | None]]) -> None:
     """Show invoices with their accounts, and the newest run of each."""
     if not found:
-        say("no invoice was imported yet: `metering reconcile import FILE --account NAME`")
+        echo("no invoice was imported yet: `metering reconcile import FILE --account NAME`")
         return
     columns = [Column("invoice", "count"), Column("account", "name"), Column("bill", "name"), Column("period", "time")]
     columns.append(Column("lines", "count"))
@@ -78,19 +78,19 @@ def show_invoices(found: Sequence[tuple[Invoice, str, Reconciliation | None]]) -
 
 def show_variance_words(variance: Variance) -> None:
     """Say what is known of a variance."""
-    where = plain(place_words(variance.model, variance.provider, variance.session))
+    where = sanitize(place_words(variance.model, variance.provider, variance.session))
     detail = f": {detail_words(variance.detail)}" if variance.detail else ""
-    say(f"variance {variance.id}: {cause_words(variance.cause)}{detail}", style="bold")
-    said = f"{shown_nano(variance.amount_nano)} USD in {counted(variance.items, 'difference')}"
-    say(f"{said}, {where}" if where else said)
-    if variance.basis == Basis.INFERRED and variance.items:
-        say("It is inferred: of all that was tried, this alone fits the amounts.")
+    echo(f"variance {variance.id}: {cause_words(variance.cause)}{detail}", style="bold")
+    said = f"{format_nano_usd(variance.amount_nano)} USD in {counted(variance.items, 'difference')}"
+    echo(f"{said}, {where}" if where else said)
+    if variance.basis == CauseBasis.INFERRED and variance.items:
+        echo("It is inferred: of all that was tried, this alone fits the amounts.")
     if variance.alternatives:
-        say("What fits as well:")
+        echo("What fits as well:")
         for each in variance.alternatives:
-            say(f"  {explanation_words(each)}")
+            echo(f"  {explanation_words(each)}")
     if variance.tolerated:
-        say("It needs nobody: it is expected on a bill, or within the tolerance together with all that is smaller.")
+        echo("It needs nobody: it is expected on a bill, or within the tolerance together with all that is smaller.")
 
 
 _VARIANCES = (
@@ -106,14 +106,14 @@ _VARIANCES = (
 def _variance_row(each: Variance) -> list[Cell]:
     fits = f": {counted(len(each.alternatives), 'explanation')} would fit" if each.alternatives else ""
     detail = fits if each.cause == Cause.UNEXPLAINED else f": {detail_words(each.detail)}" if each.detail else ""
-    inferred = " (inferred)" if each.basis == Basis.INFERRED else ""
+    inferred = " (inferred)" if each.basis == CauseBasis.INFERRED else ""
     state = each.state + (" (tolerated)" if each.tolerated and each.state == "open" else "")
     return [
         each.id,
         f"{cause_words(each.cause)}{detail}{inferred}",
         place_words(each.model, each.provider, each.session),
         each.items,
-        shown_nano(each.amount_nano),
+        format_nano_usd(each.amount_nano),
         state,
     ]
 
@@ -126,21 +126,21 @@ def _invoice_row(invoice: Invoice, account: str, run: Reconciliation | None) -> 
         _bill_words(invoice) + (f", number {invoice.number}" if invoice.number else ""),
         period_words(invoice.start, invoice.end),
         invoice.lines,
-        "" if theirs is None else shown_nano(theirs),
-        "" if run is None else shown_nano(run.ours_nano),
+        "" if theirs is None else format_nano_usd(theirs),
+        "" if run is None else format_nano_usd(run.ours_nano),
         "" if run is None else run.id,
         "" if invoice.superseded_by is None else f"superseded by {invoice.superseded_by}",
     ]
 
 
 def _say_what_is_left(report: ReconciliationReport) -> None:
-    waiting = report.needs_somebody
+    waiting = report.needs_attention
     if waiting:
-        say(f"{len(waiting)} open: `metering reconcile explain {waiting[0].id}` shows what one is about")
+        echo(f"{len(waiting)} open: `metering reconcile explain {waiting[0].id}` shows what one is about")
     elif report.variances:
-        say("nothing is open beyond what is tolerated")
+        echo("nothing is open beyond what is tolerated")
     else:
-        say("the bill agrees, to the nano-dollar")
+        echo("the bill agrees, to the nano-dollar")
 
 
 def _instant(micros: int) -> str:

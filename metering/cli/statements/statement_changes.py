@@ -5,13 +5,13 @@ import click
 from metering.cli.arguments import MONTH, USD, json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Cell, Column, print_json, print_table, say
-from metering.cli.terminal.plain_text import plain
-from metering.domain.amounts import money, shown_nano
+from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
+from metering.cli.terminal.plain_text import sanitize
+from metering.domain.amounts import format_nano_usd, money
 from metering.domain.credits.adjustments import Adjustment
 from metering.domain.instants import format_instant, format_month
 from metering.operations.credits.adjust_account import adjust_account, list_adjustments
-from metering.operations.statements.check_reopened import Correction, Reopened, check_reopened
+from metering.operations.statements.check_reopened import ClosedMonthDrift, Correction, check_reopened
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -35,7 +35,7 @@ def adjust(
         print_json({"account": account, **_adjustment_json(made)})
     else:
         about, billed = format_month(made.origin_month), format_month(made.billing_month)
-        say(f"{plain(account)}: {shown_nano(made.amount_nano)} USD for {about}, on the statement of {billed}")
+        echo(f"{sanitize(account)}: {format_nano_usd(made.amount_nano)} USD for {about}, on the statement of {billed}")
 
 
 @click.command()
@@ -49,7 +49,7 @@ def adjustments(invocation: Invocation, *, account: str, as_json: bool) -> None:
     if as_json:
         print_json({"account": account, "adjustments": [_adjustment_json(each) for each in found]})
     elif not found:
-        say("nothing was adjusted")
+        echo("nothing was adjusted")
     else:
         columns = [Column("for"), Column("on"), Column("reference", "name"), Column("reason", "name"), Column("USD", "money")]
         print_table(columns, [_adjustment_row(each) for each in found])
@@ -70,11 +70,11 @@ def reopen_check(invocation: Invocation, *, account: str, month: int, as_json: b
         _show_reopened(found)
 
 
-def _show_reopened(found: Reopened) -> None:
+def _show_reopened(found: ClosedMonthDrift) -> None:
     closed = found.statement
-    name, month = plain(closed.account), format_month(closed.month)
+    name, month = sanitize(closed.account), format_month(closed.month)
     if found.is_unchanged:
-        say(f"{name}, {month}: nothing has changed since it was closed")
+        echo(f"{name}, {month}: nothing has changed since it was closed")
         return
     rows: list[list[Cell]] = [["as it was closed", *_amounts(found.closed_usage_nano, closed.credits.applied_nano)]]
     for each in found.corrections:
@@ -83,14 +83,14 @@ def _show_reopened(found: Reopened) -> None:
     columns = [Column(f"{name}, {month}", "name"), *(Column(what, "money") for what in ("usage", "credits", "payable"))]
     print_table(columns, rows, totals=["as it would be now", *_amounts(found.usage_nano, found.credits_nano)])
     if found.plan != closed.plan:
-        say(f"The plan was closed as {closed.plan.plan}; what its terms are by now differs, and changes nothing.")
+        echo(f"The plan was closed as {closed.plan.plan}; what its terms are by now differs, and changes nothing.")
 
 
 def _amounts(usage_nano: int, credits_nano: int) -> list[str]:
-    return [shown_nano(usage_nano), shown_nano(-credits_nano), shown_nano(usage_nano - credits_nano)]
+    return [format_nano_usd(usage_nano), format_nano_usd(-credits_nano), format_nano_usd(usage_nano - credits_nano)]
 
 
-def _reopened_json(found: Reopened) -> dict[str, object]:
+def _reopened_json(found: ClosedMonthDrift) -> dict[str, object]:
     closed = found.statement
     return {
         "account": closed.account,
@@ -126,4 +126,4 @@ def _adjustment_json(each: Adjustment) -> dict[str, object]:
 
 def _adjustment_row(each: Adjustment) -> list[Cell]:
     months = format_month(each.origin_month), format_month(each.billing_month)
-    return [*months, each.reference, each.reason, shown_nano(each.amount_nano)]
+    return [*months, each.reference, each.reason, format_nano_usd(each.amount_nano)]

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from metering.cli.terminal.amounts import UNKNOWN_AMOUNT
-from metering.cli.terminal.output import Cell, Column, print_table, say
-from metering.cli.terminal.plain_text import plain
-from metering.domain.amounts import shown_cents, shown_nano, shown_pico
-from metering.domain.charges.quoted_prices import price_in_words, quantity_in_words
+from metering.cli.terminal.output import Cell, Column, echo, print_table
+from metering.cli.terminal.plain_text import sanitize
+from metering.domain.amounts import format_cents, format_nano_usd, format_pico_usd
+from metering.domain.charges.quoted_prices import format_price, format_quantity
 from metering.domain.instants import format_instant, format_month
-from metering.domain.statements.statements import Flag, LineKind, OutsideUsage, Statement, StatementLine, described
+from metering.domain.statements.statements import Flag, OutsideUsage, Statement, StatementLine, StatementLineKind, described
 
 _COLUMNS = (Column("", "name"), Column("quantity", "count"), Column("price", "count"), Column("USD", "money"))
-_OF_A_MODEL = (LineKind.USAGE, LineKind.ROUNDING, LineKind.REPORTED)
+_OF_A_MODEL = (StatementLineKind.USAGE, StatementLineKind.ROUNDING, StatementLineKind.REPORTED)
 
 FLAG_WORDS = {
     Flag.BEYOND_PLAN: "Usage went beyond what the plan allows: Hugging Face would have refused it (402) without more credits.",
@@ -33,27 +33,27 @@ def show_statement_table(statement: Statement) -> None:
     """Write the statement, what stands beside its total, and what its reader must know."""
     plan = statement.plan
     seats = f", {plan.seats} seats" if plan.seats > 1 else ""
-    title = f"{plain(statement.account)}, {format_month(statement.month)} ({statement.status}), plan {plan.plan}{seats}"
+    title = f"{sanitize(statement.account)}, {format_month(statement.month)} ({statement.status}), plan {plan.plan}{seats}"
     *lines, total = statement.lines
     rows = [*_usage_rows(lines), *_other_rows(statement, lines)]
     print_table(_COLUMNS, rows, title=title, totals=[total.description, "", "", _amount(total)])
     if statement.owed_to_partners:
-        say()
+        echo()
         print_table(
             _COLUMNS,
             _usage_rows(statement.owed_to_partners),
             title="Owed to partners, on your own keys with them (not in the total)",
-            totals=["Owed to partners", "", "", shown_nano(statement.owed_to_partners_nano)],
+            totals=["Owed to partners", "", "", format_nano_usd(statement.owed_to_partners_nano)],
         )
     _show_outside("Unpriced (not in the total)", statement.unpriced)
     _show_outside("Nobody knows who bills it (not in the total)", statement.route_unknown)
     failed = f", {statement.failed_events:,} failed and cost nothing" if statement.failed_events else ""
-    say(f"\n{statement.events:,} requests{failed}.")
+    echo(f"\n{statement.events:,} requests{failed}.")
     for flag in Flag:
         if flag in statement.flags:
-            say(f"- {FLAG_WORDS[flag]}")
+            echo(f"- {FLAG_WORDS[flag]}")
     if statement.closed_at is not None:
-        say(f"Closed at {format_instant(statement.closed_at)}, SHA-256 {statement.digest}.")
+        echo(f"Closed at {format_instant(statement.closed_at)}, SHA-256 {statement.digest}.")
 
 
 def _usage_rows(lines: Iterable[StatementLine]) -> list[list[Cell]]:
@@ -68,23 +68,25 @@ def _usage_rows(lines: Iterable[StatementLine]) -> list[list[Cell]]:
 
 
 def _usage_row(line: StatementLine) -> list[Cell]:
-    if line.kind is LineKind.ROUNDING:
+    if line.kind is StatementLineKind.ROUNDING:
         return ["  each request rounded up to nano-dollars", "", "", _amount(line)]
-    if line.kind is LineKind.REPORTED:
+    if line.kind is StatementLineKind.REPORTED:
         return ["  requests, cost as the provider reported it", line.quantity, "", _amount(line)]
     kind = line.quantity_kind
     what = f"  {described(kind)}{', at the input price' if line.price_assumed else ''}"
-    quantity = quantity_in_words(kind, line.quantity or 0)
-    price = "" if line.price_pico is None else price_in_words(kind, line.price_pico, line.price_block)
+    quantity = format_quantity(kind, line.quantity or 0)
+    price = "" if line.price_pico is None else format_price(kind, line.price_pico, line.price_block)
     return [what, quantity, price, _amount(line)]
 
 
 def _other_rows(statement: Statement, lines: Iterable[StatementLine]) -> list[list[Cell]]:
     """Return what comes after the usage: its sum, the fee, credits, and the rounding to cents."""
-    rows: list[list[Cell]] = [["Usage", "", "", shown_nano(statement.usage_nano)]]
+    rows: list[list[Cell]] = [["Usage", "", "", format_nano_usd(statement.usage_nano)]]
     others = [line for line in lines if line.kind not in _OF_A_MODEL]
     rows += [
-        [line.description, "", "", _amount(line)] for line in others if line.amount_pico or line.kind is not LineKind.RESIDUAL
+        [line.description, "", "", _amount(line)]
+        for line in others
+        if line.amount_pico or line.kind is not StatementLineKind.RESIDUAL
     ]
     return rows
 
@@ -92,7 +94,7 @@ def _other_rows(statement: Statement, lines: Iterable[StatementLine]) -> list[li
 def _show_outside(title: str, usage: Sequence[OutsideUsage]) -> None:
     if not usage:
         return
-    say()
+    echo()
     columns = (Column("provider", "name"), Column("model", "name"), Column("route"), Column("requests", "count"))
     rows: list[list[Cell]] = [
         [
@@ -101,7 +103,7 @@ def _show_outside(title: str, usage: Sequence[OutsideUsage]) -> None:
             each.route,
             each.events,
             each.tokens,
-            "" if each.amount_nano is None else shown_nano(each.amount_nano),
+            "" if each.amount_nano is None else format_nano_usd(each.amount_nano),
         ]
         for each in usage
     ]
@@ -112,7 +114,7 @@ def _show_outside(title: str, usage: Sequence[OutsideUsage]) -> None:
 
 
 def _amount(line: StatementLine) -> str:
-    return UNKNOWN_AMOUNT if line.amount_pico is None else shown_pico(line.amount_pico)
+    return UNKNOWN_AMOUNT if line.amount_pico is None else format_pico_usd(line.amount_pico)
 
 
 def summary_row(statement: Statement) -> list[Cell]:
@@ -121,9 +123,9 @@ def summary_row(statement: Statement) -> list[Cell]:
         format_month(statement.month),
         statement.account,
         statement.status,
-        shown_nano(statement.usage_nano),
-        shown_nano(-statement.credits_nano),
-        shown_cents(statement.subscription_cents),
-        shown_cents(statement.total_cents),
+        format_nano_usd(statement.usage_nano),
+        format_nano_usd(-statement.credits_nano),
+        format_cents(statement.subscription_cents),
+        format_cents(statement.total_cents),
         ", ".join(flag.replace("_", " ") for flag in Flag if flag in statement.flags),
     ]

@@ -10,9 +10,9 @@ from metering.cli.session import open_session
 from metering.cli.statements.statement_changes import adjust, adjustments, reopen_check
 from metering.cli.statements.statement_table import show_statement_table, summary_row
 from metering.cli.statements.statements_export import export
-from metering.cli.terminal.output import Column, print_json, print_table, say
-from metering.cli.terminal.plain_text import plain
-from metering.domain.amounts import shown_cents
+from metering.cli.terminal.output import Column, echo, print_json, print_table
+from metering.cli.terminal.plain_text import sanitize
+from metering.domain.amounts import format_cents
 from metering.domain.charges.spend import Granularity, PeriodBasis, SpendQuery
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_month, month_of, month_start, next_month
 from metering.domain.statements.statements import CLOSED, DRAFT, Statement
@@ -20,8 +20,8 @@ from metering.exports.statement_json import statement_json, statement_summary
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.charges.query_spend import query_spend
 from metering.operations.service.open_service import Service
-from metering.operations.statements.close_due import NotClosed, close_due_months
-from metering.operations.statements.close_month import Closing, close_month
+from metering.operations.statements.close_due import CloseFailure, close_due_months
+from metering.operations.statements.close_month import CloseOptions, close_month
 from metering.operations.statements.show_statement import canonical_statement, list_statements, show_statement
 
 
@@ -67,7 +67,7 @@ def list_(invocation: Invocation, *, account: str | None, status: str | None, as
         print_json({"statements": [statement_summary(each) for each in found]})
         return
     if not found:
-        say("no month has usage" if status is None else f"no statement is {status}")
+        echo("no month has usage" if status is None else f"no statement is {status}")
         return
     amounts = [Column(name, "money") for name in ("usage", "credits", "fees", "total USD")]
     columns = [Column("month"), Column("account", "name"), Column("status"), *amounts, Column("flags", "name")]
@@ -112,14 +112,14 @@ def close(invocation: Invocation, asked: _Close) -> None:
     A month can be closed when it is over. Closing it again shows the same statement.
     """
     with open_session(invocation) as service:
-        how, now = Closing(service.catalogue, asked.allow_unpriced, asked.with_earlier), service.clock()
+        how, now = CloseOptions(service.catalogue, asked.allow_unpriced, asked.with_earlier), service.clock()
         if asked.all_due:
             grace = service.settings.close.grace_hours
             found = list(close_due_months(service.engine, how, grace_hours=grace, now=now))
         else:
             found = [*close_month(service.engine, asked.account, asked.month, how, now=now)]
     closed = [each for each in found if isinstance(each, Statement)]
-    refused = [each for each in found if isinstance(each, NotClosed)]
+    refused = [each for each in found if isinstance(each, CloseFailure)]
     if asked.as_json:
         print_json(
             {"closed": [statement_summary(each) for each in closed], "not_closed": [_not_closed(each) for each in refused]}
@@ -130,17 +130,17 @@ def close(invocation: Invocation, asked: _Close) -> None:
         stop(1)
 
 
-def _show_closed(closed: list[Statement], refused: list[NotClosed]) -> None:
+def _show_closed(closed: list[Statement], refused: list[CloseFailure]) -> None:
     for each in closed:
-        total = shown_cents(each.total_cents)
-        say(f"{plain(each.account)}, {format_month(each.month)}: closed, ${total} (sha256 {each.digest})")
+        total = format_cents(each.total_cents)
+        echo(f"{sanitize(each.account)}, {format_month(each.month)}: closed, ${total} (sha256 {each.digest})")
     for left in refused:
-        say(f"{plain(left.account)}, {format_month(left.month)}: not closed. {plain(left.reason)}")
+        echo(f"{sanitize(left.account)}, {format_month(left.month)}: not closed. {sanitize(left.reason)}")
     if not closed and not refused:
-        say("no month is due")
+        echo("no month is due")
 
 
-def _not_closed(refused: NotClosed) -> dict[str, str]:
+def _not_closed(refused: CloseFailure) -> dict[str, str]:
     return {
         "account": refused.account,
         "month": format_month(refused.month),

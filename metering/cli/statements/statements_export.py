@@ -10,15 +10,15 @@ import click
 from metering.cli.arguments import MONTH
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
-from metering.cli.terminal.output import remark
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.output import warn
+from metering.cli.terminal.plain_text import sanitize
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_month
 from metering.exports.focus_columns import FocusVersion
 from metering.exports.formats import FORMATS, ExportFormat, several_formats
 from metering.operations.service.open_service import Service
 from metering.operations.statements.export_archive import ArchiveScope, export_archive
-from metering.operations.statements.export_statement import ExportedFile, Unchanged, export_statement
+from metering.operations.statements.export_statement import ExportedFile, UnchangedFile, export_statement
 
 _FORMATS_SAID = "; ".join(f"{each.name}: {each.what}" for each in FORMATS.values())
 
@@ -75,9 +75,9 @@ def export(
                 click.echo(chunk, nl=False)
             return
         write_file(output, exported.chunks())
-    whose = "statements of all accounts" if account is None else f"{plain(account)}'s statement{'s' if every else ''}"
+    whose = "statements of all accounts" if account is None else f"{sanitize(account)}'s statement{'s' if every else ''}"
     when = "" if (month or archive_month) is None else f" of {format_month(month or archive_month or 0)}"
-    remark(f"wrote {whose}{when} to {plain(str(output))}")
+    warn(f"wrote {whose}{when} to {sanitize(str(output))}")
 
 
 def write_file(output: Path, chunks: Iterator[bytes]) -> None:
@@ -106,6 +106,6 @@ def _export(
         found = export_archive(service.engine, ArchiveScope(account, month, formats), service.catalogue)
     else:
         found = export_statement(service.engine, account, month, service.catalogue, formats[0])
-    if isinstance(found, Unchanged):  # nothing was said to be known
+    if isinstance(found, UnchangedFile):  # nothing was said to be known
         raise ExportFailedError("the export was taken for one that is there already")
     return found

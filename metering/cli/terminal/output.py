@@ -15,7 +15,7 @@ from rich.text import Text
 
 from metering.cli.terminal.amounts import aligned
 from metering.cli.terminal.narrow import GAP, Breaks, extent, fitted, wrapped
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.plain_text import sanitize
 
 PIPE_WIDTH = 10_000
 
@@ -47,12 +47,12 @@ def console(stream: TextIO | None = None) -> Console:
     )
 
 
-def say(text: str = "", *, style: str = "") -> None:
+def echo(text: str = "", *, style: str = "") -> None:
     """Write a line for people to stdout, wrapped between words on a terminal."""
     console().print(Text(text, style=style))
 
 
-def remark(text: str, *, style: str = "") -> None:
+def warn(text: str, *, style: str = "") -> None:
     """Write a line to stderr."""
     console(sys.stderr).print(Text(text, style=style))
 
@@ -107,7 +107,7 @@ def print_table(
 
 
 def _column_cells(column: Column, values: Sequence[Cell]) -> list[str]:
-    texts = [f"{value:,}" if isinstance(value, int) else plain(value or "") for value in values]
+    texts = [f"{value:,}" if isinstance(value, int) else sanitize(value or "") for value in values]
     return [text.rjust(len(column.title)) for text in aligned(texts)] if column.kind == "money" else texts
 
 

@@ -1,7 +1,7 @@
 """Text from logs and from names, made safe to show: a terminal obeys control characters that a model's name may carry."""
 
 
-def plain(text: str) -> str:
+def sanitize(text: str) -> str:
     """Return the text with everything that can not be printed replaced, on one line."""
     return (
         text

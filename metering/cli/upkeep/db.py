@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import DatabaseFailureError
-from metering.cli.terminal.output import print_json, say
+from metering.cli.terminal.output import echo, print_json
 from metering.operations.service.settings import read_settings
 from metering.operations.upkeep.upgrade_database import upgrade_database
 from metering.storage.engine.database import open_database, without_password
@@ -41,4 +41,4 @@ def upgrade(invocation: Invocation, *, as_json: bool) -> None:
         return
     where = engine.url.database
     shown = Path(where).name if where else engine.url.render_as_string(hide_password=True)
-    say(f"{shown} is at revision {head_revision()}; {tables:,} price tables were new")
+    echo(f"{shown} is at revision {head_revision()}; {tables:,} price tables were new")

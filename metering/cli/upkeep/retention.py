@@ -12,13 +12,13 @@ from rich.progress import BarColumn, Progress, TextColumn
 from metering.cli.arguments import MONTH, collected, json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Column, console, print_json, print_table, say
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.output import Column, console, echo, print_json, print_table
+from metering.cli.terminal.plain_text import sanitize
 from metering.domain.instants import format_instant, format_month
 from metering.domain.usage.retention import EventMonth
 from metering.operations.service.open_service import Service
 from metering.operations.upkeep.export_events import EventExport, export_events
-from metering.operations.upkeep.retire_month import Retired, check_retirable, list_event_months, retire_month
+from metering.operations.upkeep.retire_month import RetirementResult, check_retirable, list_event_months, retire_month
 from metering.storage.usage.retired_months import RetiredMonth
 
 _into = click.option(
@@ -60,13 +60,13 @@ def list_(invocation: Invocation, *, as_json: bool) -> None:
         print_json({"months": [_month_json(each) for each in found.months], "retired": retired})
         return
     if not found.months:
-        say("there are no events")
+        echo("there are no events")
         return
     columns = [Column("month"), Column("events", "count"), Column("in the log", "count"), Column("state", "name")]
     print_table(columns, [[format_month(each.month), each.events, each.stored_events, _state(each)] for each in found.months])
     for each in found.retired:
         if each.directory:
-            say(f"{format_month(each.month)}: {each.events:,} events are in {plain(each.directory)}")
+            echo(f"{format_month(each.month)}: {each.events:,} events are in {sanitize(each.directory)}")
 
 
 @retention.command()
@@ -81,7 +81,7 @@ def export(invocation: Invocation, *, month: int, into: Path, as_json: bool) -> 
     if as_json:
         print_json(_export_json(exported))
     else:
-        say(f"wrote {exported.facts.events:,} events of {format_month(month)} to {plain(str(exported.directory))}")
+        echo(f"wrote {exported.facts.events:,} events of {format_month(month)} to {sanitize(str(exported.directory))}")
 
 
 @retention.command()
@@ -112,10 +112,10 @@ def drop(invocation: Invocation, options: _Drop) -> None:
     if options.as_json:
         print_json(_outcome_json(retired))
         return
-    say(f"{retired.month.events:,} events of {format_month(month)} left the log")
+    echo(f"{retired.month.events:,} events of {format_month(month)} left the log")
     if exported is not None:
-        say(f"they are in {plain(str(exported.directory))}")
-    say(f"the database takes {decimal(retired.bytes_after)}, before it took {decimal(retired.bytes_before)}")
+        echo(f"they are in {sanitize(str(exported.directory))}")
+    echo(f"the database takes {decimal(retired.bytes_after)}, before it took {decimal(retired.bytes_before)}")
 
 
 def _export(service: Service, month: int, into: Path) -> EventExport:
@@ -166,7 +166,7 @@ def _retired_json(retired: RetiredMonth) -> dict[str, Any]:
     }
 
 
-def _outcome_json(retired: Retired) -> dict[str, Any]:
+def _outcome_json(retired: RetirementResult) -> dict[str, Any]:
     return _retired_json(retired.month) | {"bytes_before": retired.bytes_before, "bytes_after": retired.bytes_after}
 
 

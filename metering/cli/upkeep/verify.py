@@ -10,8 +10,8 @@ from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
 from metering.cli.root import stop
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Column, console, print_json, print_table, say
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.output import Column, console, echo, print_json, print_table
+from metering.cli.terminal.plain_text import sanitize
 from metering.domain.violations import Violation
 from metering.operations.service.open_service import Service
 from metering.operations.upkeep.verify import CHECKS, STATEMENT_CHECKS, Check
@@ -40,10 +40,10 @@ def verify(invocation: Invocation, *, statements: bool, as_json: bool) -> None:
         columns = [Column("invariant", "name"), Column("where", "name"), Column("expected", "name"), Column("got", "name")]
         print_table(columns, [[each.code, each.where, each.expected, each.got] for each in violations])
         for message in dict.fromkeys(each.message for each in violations):
-            say(f"- {plain(message)}")
-        say(f"{len(violations):,} violations")
+            echo(f"- {sanitize(message)}")
+        echo(f"{len(violations):,} violations")
     else:
-        say(f"all is well: {len(checks)} checks ({', '.join(check.name for check in checks)})")
+        echo(f"all is well: {len(checks)} checks ({', '.join(check.name for check in checks)})")
     if violations:
         stop(1)
 

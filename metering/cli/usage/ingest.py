@@ -13,12 +13,12 @@ from metering.cli.arguments import INSTANT, ZONE, collected, json_option, separa
 from metering.cli.invocation import Invocation
 from metering.cli.root import BAD_USAGE, INTERRUPTED, stop
 from metering.cli.session import open_session
-from metering.cli.terminal.output import print_json, remark
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.output import print_json, warn
+from metering.cli.terminal.plain_text import sanitize
 from metering.cli.usage.ingest_inputs import Input, find_inputs
 from metering.cli.usage.ingest_progress import progress_bar
 from metering.cli.usage.ingest_report import FileReport, IngestReport, report_json, show_report
-from metering.domain.accounts.plan_history import PlanChange, not_known_of
+from metering.domain.accounts.plan_history import PlanChange, unknown_plan_terms
 from metering.domain.charges.spend import Granularity, SpendQuery
 from metering.domain.errors import AlreadyExistsError, LogFormatError, NotFoundError
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, date_of, day_of
@@ -27,7 +27,7 @@ from metering.formats.csv_columns import MAPPABLE_FIELDS
 from metering.formats.detect import Format
 from metering.formats.options import DecodeOptions
 from metering.operations.accounts.manage_accounts import ensure_account, list_plan_changes, set_plan, show_account
-from metering.operations.budgets.judge_budgets import BudgetJudge
+from metering.operations.budgets.judge_budgets import BudgetEvaluator
 from metering.operations.charges.query_spend import query_spend
 from metering.operations.service.open_service import Service
 from metering.operations.usage.ingest_log import LogRequest, Progress, ingest_log
@@ -105,7 +105,7 @@ def ingest(invocation: Invocation, choices: IngestChoices) -> None:
         report = IngestReport()
         if choices.account and any(each.path == STDIN or Path(each.path).exists() for each in inputs):
             _ensure_account(service, choices.account, report)
-        judge = BudgetJudge(service.engine, service.catalogue, service.clock)
+        judge = BudgetEvaluator(service.engine, service.catalogue, service.clock)
         try:
             with progress_bar(shown=not choices.quiet) as follow:
                 for each in inputs:
@@ -123,7 +123,7 @@ def ingest(invocation: Invocation, choices: IngestChoices) -> None:
 def _tell(report: IngestReport, choices: IngestChoices) -> None:
     for file in report.files:
         if file.error is not None:
-            remark(f"error[{file.error.code}]: {plain(str(file.error))}", style="red")
+            warn(f"error[{file.error.code}]: {sanitize(str(file.error))}", style="red")
     if choices.as_json:
         print_json(report_json(report))
     elif not report.nothing_was_read:
@@ -135,7 +135,7 @@ def _tell(report: IngestReport, choices: IngestChoices) -> None:
 
 
 def _ingest(
-    service: Service, judge: BudgetJudge, request: LogRequest, file: FileReport, told: Callable[[Progress], None]
+    service: Service, judge: BudgetEvaluator, request: LogRequest, file: FileReport, told: Callable[[Progress], None]
 ) -> None:
     """Ingest one input into its report; what goes wrong with it is kept there and does not stop the others."""
 
@@ -154,7 +154,9 @@ def _ingest(
             on_progress=follow,
         )
     except UnicodeEncodeError:
-        file.error = LogFormatError(f"{plain(request.path)}: the file's name is not valid UTF-8; rename it", "unreadable_file")
+        file.error = LogFormatError(
+            f"{sanitize(request.path)}: the file's name is not valid UTF-8; rename it", "unreadable_file"
+        )
     except LogFormatError as error:
         file.error = _naming(error, request.path)
     except BrokenProcessPool:
@@ -163,8 +165,8 @@ def _ingest(
 
 def _tell_interrupted(report: IngestReport) -> NoReturn:
     """End the command in one line, once the bar is gone."""
-    where = f" in {plain(report.files[-1].input.path)}" if report.files else ""
-    remark(
+    where = f" in {sanitize(report.files[-1].input.path)}" if report.files else ""
+    warn(
         f"interrupted{where} after {report.total.received:,} records; what was stored stays, and the same command again reads"
         " the rest"
     )
@@ -223,9 +225,9 @@ def _ensure_account(service: Service, name: str, report: IngestReport) -> None:
         try:
             ensure_account(service.engine, name, now=service.clock())
         except AlreadyExistsError:
-            report.remarks.append(f"{plain(name)} is a former name; records count for whoever had it at their time")
+            report.remarks.append(f"{sanitize(name)} is a former name; records count for whoever had it at their time")
         else:
-            report.remarks.append(f"created the account {plain(name)}")
+            report.remarks.append(f"created the account {sanitize(name)}")
 
 
 def _set_plan(service: Service, account: str, plan: str, report: IngestReport) -> None:
@@ -234,18 +236,18 @@ def _set_plan(service: Service, account: str, plan: str, report: IngestReport) -
     if changes:
         if changes[-1].plan != plan:
             report.remarks.append(
-                f"{plain(account)} is on {changes[-1].plan} since {changes[-1].effective}, which stays;"
+                f"{sanitize(account)} is on {changes[-1].plan} since {changes[-1].effective}, which stays;"
                 " `metering accounts set-plan` changes it"
             )
         return
     first = _first_usage(service, account)
     if first is None:
-        report.remarks.append(f"{plain(account)} has no usage yet, so no plan was set; `metering accounts set-plan` does")
+        report.remarks.append(f"{sanitize(account)} has no usage yet, so no plan was set; `metering accounts set-plan` does")
         return
     change = PlanChange(first, plan)
     set_plan(service.engine, account, change, service.catalogue, now=service.clock())
-    report.remarks.append(f"{plain(account)} is on {plan} from {first}")
-    report.remarks.extend(not_known_of(change, service.catalogue))
+    report.remarks.append(f"{sanitize(account)} is on {plan} from {first}")
+    report.remarks.extend(unknown_plan_terms(change, service.catalogue))
 
 
 def _first_usage(service: Service, account: str) -> date | None:

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 
 from metering.cli.terminal.output import console
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.plain_text import sanitize
 from metering.operations.usage.ingest_log import Progress as LogProgress
 
 Follow = Callable[[str], Callable[[LogProgress], None]]
@@ -35,7 +35,7 @@ def progress_bar(*, shown: bool) -> Iterator[Follow]:
 
 
 def _follow(bar: Progress, name: str) -> Callable[[LogProgress], None]:
-    task = bar.add_task(Text(plain(name)).plain, total=None, rate="")
+    task = bar.add_task(Text(sanitize(name)).plain, total=None, rate="")
 
     def told(progress: LogProgress) -> None:
         elapsed = bar.tasks[task].elapsed or 0

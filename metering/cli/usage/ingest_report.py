@@ -4,8 +4,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from metering.cli.terminal.output import Cell, Column, print_table, say
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.output import Cell, Column, echo, print_table
+from metering.cli.terminal.plain_text import sanitize
 from metering.cli.usage.ingest_inputs import Input
 from metering.domain.errors import DomainError
 from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome
@@ -91,7 +91,7 @@ def show_report(report: IngestReport, *, quiet: bool) -> None:
     """Write the report; ``quiet`` leaves what went wrong."""
     if not quiet:
         for line in report.remarks:
-            say(line)
+            echo(line)
         _show_sources(report)
         _show_total(report.total)
     for file in report.files:
@@ -103,12 +103,12 @@ def show_report(report: IngestReport, *, quiet: bool) -> None:
 def _show_sources(report: IngestReport) -> None:
     """Write the outcomes of each input; of a single one, its source."""
     if len(report.files) == 1:
-        say(f"source {plain(report.files[0].input.source)}")
-        say()
+        echo(f"source {sanitize(report.files[0].input.source)}")
+        echo()
         return
     columns = [Column("source", "name"), *(Column(name, "count") for name in OUTCOMES)]
     print_table(columns, [[file.input.source, *(getattr(file.result, name) for name in OUTCOMES)] for file in report.files])
-    say()
+    echo()
 
 
 def _show_total(total: BatchResult) -> None:
@@ -122,26 +122,26 @@ def _show_total(total: BatchResult) -> None:
             rows += [[f"  {DOUBTS[doubt]}", many, _NEXT[doubt]] for doubt, many in doubts if many]
     print_table([Column("outcome"), Column("records", "count"), Column("", "name")], rows)
     if total.rejected or total.conflict or total.copy or total.unread_fields:
-        say()
+        echo()
 
 
 def _show_items(file: FileReport) -> None:
     items = _items(file)
     for item in items[:SHOWN_ITEMS]:
-        where = f"{plain(file.input.path)}:{item.line}"
-        say(f"{where}: {item.outcome}[{item.code}] {plain(item.reason)}", style="yellow")
+        where = f"{sanitize(file.input.path)}:{item.line}"
+        echo(f"{where}: {item.outcome}[{item.code}] {sanitize(item.reason)}", style="yellow")
     counts = file.result
     more = counts.rejected + counts.conflict + counts.copy - min(len(items), SHOWN_ITEMS)
     if more > 0:
-        say(f"{plain(file.input.path)}: {more:,} more")
+        echo(f"{sanitize(file.input.path)}: {more:,} more")
 
 
 def _show_unread(file: FileReport) -> None:
     unread = sorted(file.result.unread_fields.items(), key=lambda item: (-item[1], item[0]))
     if unread:
-        told = ", ".join(f"{plain(name)} ({count:,})" for name, count in unread[:SHOWN_FIELDS])
+        told = ", ".join(f"{sanitize(name)} ({count:,})" for name, count in unread[:SHOWN_FIELDS])
         more = f" and {len(unread) - SHOWN_FIELDS} more" if len(unread) > SHOWN_FIELDS else ""
-        say(f"{plain(file.input.path)}: nothing is kept of the fields {told}{more}; --tag FIELD keeps one as a tag")
+        echo(f"{sanitize(file.input.path)}: nothing is kept of the fields {told}{more}; --tag FIELD keeps one as a tag")
 
 
 def _items(file: FileReport) -> list[ItemOutcome]:

@@ -8,8 +8,8 @@ from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
 from metering.cli.root import stop
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Column, print_json, print_table, remark, say
-from metering.cli.terminal.plain_text import plain
+from metering.cli.terminal.output import Column, echo, print_json, print_table, warn
+from metering.cli.terminal.plain_text import sanitize
 from metering.cli.usage.ingest_inputs import Input
 from metering.cli.usage.ingest_report import FileReport, IngestReport, report_json, show_report
 from metering.domain.instants import format_instant
@@ -35,7 +35,7 @@ def list_(invocation: Invocation, *, limit: int, as_json: bool) -> None:
         print_json({"open": count, "records": [_json(record) for record in records]})
         return
     if not records:
-        say("nothing is in quarantine")
+        echo("nothing is in quarantine")
         return
     columns = [Column("where", "name"), Column("seen"), Column("code"), Column("reason", "name")]
     print_table(
@@ -46,8 +46,8 @@ def list_(invocation: Invocation, *, limit: int, as_json: bool) -> None:
         ],
     )
     if count > len(records):
-        say(f"{count - len(records):,} more; --limit shows them")
-    say("When the files are mended: `metering quarantine replay`")
+        echo(f"{count - len(records):,} more; --limit shows them")
+    echo("When the files are mended: `metering quarantine replay`")
 
 
 @quarantine.command()
@@ -71,7 +71,7 @@ def replay(invocation: Invocation, *, create_accounts: bool, as_json: bool) -> N
     report = IngestReport(files)
     for each in replayed.files:
         if each.error is not None:
-            remark(f"error[{each.error.code}]: {plain(str(each.error))}", style="red")
+            warn(f"error[{each.error.code}]: {sanitize(str(each.error))}", style="red")
     if as_json:
         told = {"open": replayed.still_open, "without_file": replayed.without_file}
         print_json(report_json(report) | told)
@@ -79,8 +79,8 @@ def replay(invocation: Invocation, *, create_accounts: bool, as_json: bool) -> N
         if files:
             show_report(report, quiet=False)
         if replayed.without_file:
-            say(f"{replayed.without_file:,} records came without a file and can not be read again; send them again, mended")
-        say(f"{replayed.still_open:,} records are in quarantine")
+            echo(f"{replayed.without_file:,} records came without a file and can not be read again; send them again, mended")
+        echo(f"{replayed.still_open:,} records are in quarantine")
     if replayed.still_open:
         stop(1)
 

@@ -11,11 +11,11 @@ from metering.cli.invocation import Invocation
 from metering.cli.prices.price_words import since
 from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted
-from metering.cli.terminal.output import Cell, Column, print_json, print_table, remark, say
-from metering.cli.terminal.plain_text import plain
-from metering.domain.amounts import money, shown_nano
+from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
+from metering.cli.terminal.plain_text import sanitize
+from metering.domain.amounts import format_nano_usd, money
 from metering.domain.instants import format_instant, format_month
-from metering.domain.usage.assigning import Assigned, AssignScope, Moved, MoveKey
+from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage, MoveKey
 from metering.operations.usage.assign_usage import assign_usage, list_unassigned, preview_assignment
 from metering.storage.usage.unassigned_usage import UnassignedUsage
 
@@ -36,19 +36,19 @@ def unassigned(invocation: Invocation, *, as_json: bool) -> None:
         print_json({"unassigned": [_usage_json(usage) for usage in found]})
         return
     if not found:
-        say("everything is assigned")
+        echo("everything is assigned")
         return
     columns = [Column("name given", "name"), Column("source", "name"), Column("first", "time"), Column("last", "time")]
     counts = sum(usage.events for usage in found), sum(usage.unpriced for usage in found)
     print_table(
         [*columns, Column("requests", "count"), Column("unpriced", "count"), Column("amount", "money")],
         [_usage_cells(usage) for usage in found],
-        totals=["total", "", "", "", *counts, shown_nano(sum(usage.amount_nano for usage in found))],
+        totals=["total", "", "", "", *counts, format_nano_usd(sum(usage.amount_nano for usage in found))],
     )
-    say("`metering accounts assign ACCOUNT --name NAME` shows what assigning a name to an account changes")
+    echo("`metering accounts assign ACCOUNT --name NAME` shows what assigning a name to an account changes")
 
 
-class Options(Struct, frozen=True):
+class AssignOptions(Struct, frozen=True):
     """What was asked for on the command line."""
 
     account: str
@@ -81,8 +81,8 @@ class Options(Struct, frozen=True):
 @click.option("--apply", is_flag=True, help="Write it; without this, what would change is only shown.")
 @json_option
 @click.pass_obj
-@collected(Options)
-def assign(invocation: Invocation, options: Options) -> None:
+@collected(AssignOptions)
+def assign(invocation: Invocation, options: AssignOptions) -> None:
     """Assign usage of accounts that nobody had declared to ACCOUNT, for ever, and show what that changes.
 
     Its charges are taken back where they are and written anew in the account, at the account's prices, in the month of the
@@ -104,23 +104,23 @@ def assign(invocation: Invocation, options: Options) -> None:
         _print_assigned(found, options)
 
 
-def _progress() -> Callable[[Assigned], None]:
+def _progress() -> Callable[[AssignmentResult], None]:
     told = 0
 
-    def tell(done: Assigned) -> None:
+    def tell(done: AssignmentResult) -> None:
         nonlocal told
         events = done.total.events + done.repeats
         if events // _TOLD_EVERY > told:
             told = events // _TOLD_EVERY
-            remark(f"{events:,} requests assigned")
+            warn(f"{events:,} requests assigned")
 
     return tell
 
 
-def _print_assigned(found: Assigned, options: Options) -> None:
+def _print_assigned(found: AssignmentResult, options: AssignOptions) -> None:
     total = found.total
     if not (total.events or found.repeats or found.conflicts):
-        say("nothing like it is unassigned: `metering accounts unassigned` shows what is")
+        echo("nothing like it is unassigned: `metering accounts unassigned` shows what is")
         return
     if total.events:
         columns = [Column("provider", "name"), Column("model", "name"), Column("month"), Column("billed in")]
@@ -133,25 +133,25 @@ def _print_assigned(found: Assigned, options: Options) -> None:
             ],
             totals=["total", "", "", "", *_cells(total)],
         )
-    account = plain(options.account)
+    account = sanitize(options.account)
     if found.repeats:
         taken = f"{found.repeats:,} that {account} has counted before"
-        say(f"{taken} {'were' if options.apply else 'would be'} only taken back: ${shown_nano(found.repeats_nano)}")
+        echo(f"{taken} {'were' if options.apply else 'would be'} only taken back: ${format_nano_usd(found.repeats_nano)}")
     if found.conflicts:
-        say(f"{found.conflicts:,} stay unassigned: {account} has counted other content under their ids")
+        echo(f"{found.conflicts:,} stay unassigned: {account} has counted other content under their ids")
     if options.apply:
-        say(f"{counted(total.events, 'request')} {'is' if total.events == 1 else 'are'} {account}'s now")
+        echo(f"{counted(total.events, 'request')} {'is' if total.events == 1 else 'are'} {account}'s now")
     elif total.events or found.repeats:
-        say("nothing was written: --apply does it, and it can not be undone")
+        echo("nothing was written: --apply does it, and it can not be undone")
 
 
-def _cells(moved: Moved) -> list[str | int]:
-    return [moved.events, moved.unpriced, shown_nano(moved.before_nano), shown_nano(moved.after_nano)]
+def _cells(moved: MovedUsage) -> list[str | int]:
+    return [moved.events, moved.unpriced, format_nano_usd(moved.before_nano), format_nano_usd(moved.after_nano)]
 
 
 def _usage_cells(usage: UnassignedUsage) -> list[Cell]:
     times = since(usage.first_time), since(usage.last_time)
-    return [usage.name or "(none)", usage.source, *times, usage.events, usage.unpriced, shown_nano(usage.amount_nano)]
+    return [usage.name or "(none)", usage.source, *times, usage.events, usage.unpriced, format_nano_usd(usage.amount_nano)]
 
 
 def _usage_json(usage: UnassignedUsage) -> dict[str, object]:
@@ -166,7 +166,7 @@ def _usage_json(usage: UnassignedUsage) -> dict[str, object]:
     }
 
 
-def _assigned_json(found: Assigned) -> dict[str, object]:
+def _assigned_json(found: AssignmentResult) -> dict[str, object]:
     return {
         "moved": [{**_key_json(key), **_moved_json(moved)} for key, moved in sorted(found.by_group.items())],
         "total": _moved_json(found.total),
@@ -184,7 +184,7 @@ def _key_json(key: MoveKey) -> dict[str, object]:
     }
 
 
-def _moved_json(moved: Moved) -> dict[str, object]:
+def _moved_json(moved: MovedUsage) -> dict[str, object]:
     return {
         "events": moved.events,
         "unpriced_events": moved.unpriced,

@@ -85,7 +85,7 @@ def plan_month(changes: Sequence[PlanChange], month: int, catalogue: PlanCatalog
     )
 
 
-def not_known_of(change: PlanChange, catalogue: PlanCatalogue) -> list[str]:
+def unknown_plan_terms(change: PlanChange, catalogue: PlanCatalogue) -> list[str]:
     """Return what the catalogue does not know of a plan on the day it is said for, in words for whoever says it."""
     terms = catalogue.terms(change.plan, change.effective)
     remarks = []

@@ -18,7 +18,7 @@ FORMATS = (STANDARD, SLACK)
 _LONGEST_TEXT = 2_900  # Slack takes 3,000 in a block
 
 
-class Told(NamedTuple):
+class AlertContent(NamedTuple):
     """What a message is about; ``account`` is the account's name, None where it is about no single one."""
 
     type: str
@@ -31,7 +31,7 @@ class Told(NamedTuple):
     alert_id: int | None = None
 
 
-def message_of(told: Told) -> str:
+def message_of(told: AlertContent) -> str:
     """Return the document of a message."""
     return json.dumps(
         {

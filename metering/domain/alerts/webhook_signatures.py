@@ -20,7 +20,7 @@ def new_secret() -> bytes:
     return secrets.token_bytes(_SECRET_BYTES)
 
 
-def shown_secret(secret: bytes) -> str:
+def format_secret(secret: bytes) -> str:
     """Write a secret as receivers take it."""
     return _PREFIX + base64.b64encode(secret).decode()
 

@@ -29,7 +29,7 @@ SETTLES_AFTER = 6 * MICROS_PER_HOUR
 _NORMAL = 14_826, 10_000
 
 
-class Usual(Struct, frozen=True):
+class UsualSpend(Struct, frozen=True):
     """What is usual in an hour with spending, nano-USD: in the middle, and at most."""
 
     median_nano: int
@@ -37,7 +37,7 @@ class Usual(Struct, frozen=True):
     hours: int
 
 
-def usual_hour(recent_nano: Sequence[int]) -> Usual | None:
+def usual_spend(recent_nano: Sequence[int]) -> UsualSpend | None:
     """Return what is usual by the amounts of recent hours; None where too few of them had any spending."""
     spent = sorted(amount for amount in recent_nano if amount > 0)
     if len(spent) < LEAST_HOURS:
@@ -47,10 +47,10 @@ def usual_hour(recent_nano: Sequence[int]) -> Usual | None:
     scaled = DEVIATIONS * deviation * _NORMAL[0] // _NORMAL[1]
     # Nearest rank: the least amount that 99 of 100 hours are at or below.
     high = spent[-(-99 * len(spent) // 100) - 1]
-    return Usual(middle, max(LEAST_NANO, middle + scaled, FACTOR * high), len(spent))
+    return UsualSpend(middle, max(LEAST_NANO, middle + scaled, FACTOR * high), len(spent))
 
 
-def is_to_sum(hour: int, summed_at: int | None, now: int) -> bool:
+def is_hour_due(hour: int, summed_at: int | None, now: int) -> bool:
     """Return whether an hour (since 1970) is to be summed at an instant, given when it was last."""
     end = (hour + 1) * MICROS_PER_HOUR
     if now < end + STRAGGLERS:

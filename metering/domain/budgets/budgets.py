@@ -45,7 +45,7 @@ class Action(StrEnum):
     BLOCK = "block"
 
 
-class Basis(StrEnum):
+class BudgetBasis(StrEnum):
     """What counts: every charge of every route, or the month's billable charges that no credit pays."""
 
     GROSS = "gross"
@@ -76,7 +76,7 @@ class BudgetTerms(Struct, frozen=True, kw_only=True):
     forecast_percent: int | None = None
     action: Action = Action.NOTIFY
     block_percent: int | None = None
-    basis: Basis = Basis.GROSS
+    basis: BudgetBasis = BudgetBasis.GROSS
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -87,7 +87,7 @@ class BudgetTerms(Struct, frozen=True, kw_only=True):
         _check_percentages(self)
         _check_window(self)
         _check_scope(self.scope)
-        if self.basis is Basis.AFTER_CREDITS and (self.window is not Window.MONTH or self.scope):
+        if self.basis is BudgetBasis.AFTER_CREDITS and (self.window is not Window.MONTH or self.scope):
             raise BudgetError(
                 "invalid_basis",
                 "credits pay for a month of an account as a whole: with the basis after_credits a budget is by month and has"
@@ -152,7 +152,7 @@ def amount_at(amount_nano: int, percent: int) -> int:
     return -(-amount_nano * percent // FULL)
 
 
-def due(terms: BudgetTerms, spent_nano: int, fired: Collection[tuple[str, int]]) -> list[Trigger]:
+def due_triggers(terms: BudgetTerms, spent_nano: int, fired: Collection[tuple[str, int]]) -> list[Trigger]:
     """Return what is to be told now, in order: all that is reached and is not among (type, percent) that fired before."""
     return [each for each in triggers(terms) if spent_nano >= each.nano and (each.type, each.percent) not in fired]
 

@@ -1,6 +1,6 @@
 """Prices and quantities as people read them: per million tokens, per second or hour of time, per image."""
 
-from metering.domain.amounts import shown_pico
+from metering.domain.amounts import format_pico_usd
 from metering.domain.statements.statements import unit_of
 
 _MILLION = 1_000_000
@@ -10,16 +10,16 @@ _PER_TIME = {1: "ms", 1_000: "s", 60_000: "min", 3_600_000: "h"}
 def price_per(kind: str, price_pico: int, block: int) -> tuple[str, str]:
     """Return (dollars, per what) of a price of ``price_pico`` for ``block`` units of a kind of quantity."""
     if kind.endswith("_ms"):
-        return shown_pico(price_pico), _PER_TIME.get(block, f"{block:,} ms")
+        return format_pico_usd(price_pico), _PER_TIME.get(block, f"{block:,} ms")
     if kind.endswith("_tokens") or kind == "characters":
         per_million = price_pico * _MILLION
         if per_million % block == 0:
-            return shown_pico(per_million // block), "1M"
+            return format_pico_usd(per_million // block), "1M"
     unit = unit_of(kind)
-    return shown_pico(price_pico), unit if block == 1 else f"{block:,} {unit}s"
+    return format_pico_usd(price_pico), unit if block == 1 else f"{block:,} {unit}s"
 
 
-def price_in_words(kind: str, price_pico: int, block: int) -> str:
+def format_price(kind: str, price_pico: int, block: int) -> str:
     """Return a price as ``$1.04 / 1M``; one of 0 is ``included``."""
     if not price_pico:
         return "included"
@@ -27,7 +27,7 @@ def price_in_words(kind: str, price_pico: int, block: int) -> str:
     return f"${dollars} / {per}"
 
 
-def quantity_in_words(kind: str, count: int) -> str:
+def format_quantity(kind: str, count: int) -> str:
     """Return a quantity as ``1,234``, of time as ``1.500 s``."""
     if not kind.endswith("_ms"):
         return f"{count:,}"

@@ -56,7 +56,7 @@ class Effect(Struct):
         self.after_nano += after_nano
 
 
-class Examined(Struct):
+class RerateSummary(Struct):
     """What a look at charges came to.
 
     ``events`` were priced and in the scope; ``kept`` of them stand although no price is known for them any more (or one that
@@ -75,7 +75,7 @@ class Examined(Struct):
             total.add(effect.events, effect.before_nano, effect.after_nano)
         return total
 
-    def include(self, other: "Examined") -> None:
+    def include(self, other: "RerateSummary") -> None:
         """Add what another look came to."""
         self.events += other.events
         self.kept += other.kept
@@ -83,7 +83,7 @@ class Examined(Struct):
             self.by_group.setdefault(key, Effect()).add(effect.events, effect.before_nano, effect.after_nano)
 
 
-def is_right(charged: Rate | None, applies: Rate) -> bool:
+def is_current(charged: Rate | None, applies: Rate) -> bool:
     """Whether a charge at ``charged`` stands where ``applies`` is the rate by now.
 
     A rate with the same prices is the same price: a new version of a table that repeats it corrects nothing.

@@ -42,7 +42,7 @@ GrantKey = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerEntry:
+class CreditEntry:
     """One movement of one grant, signed nano-USD.
 
     ``usage_month`` is the month whose usage it pays or whose credit it is, ``billing_month`` the statement that shows it.
@@ -100,7 +100,7 @@ def grant_key(grant: CreditGrant) -> GrantKey:
     return (0, month_of(grant.granted_at)) if grant.kind == INCLUDED else (grant.id, 0)
 
 
-def balances(entries: Iterable[LedgerEntry]) -> dict[GrantKey, int]:
+def balances(entries: Iterable[CreditEntry]) -> dict[GrantKey, int]:
     """Return what is left of each grant."""
     left: defaultdict[GrantKey, int] = defaultdict(int)
     for entry in entries:
@@ -108,7 +108,7 @@ def balances(entries: Iterable[LedgerEntry]) -> dict[GrantKey, int]:
     return dict(left)
 
 
-def applied(entries: Iterable[LedgerEntry]) -> dict[tuple[GrantKey, int], int]:
+def applied(entries: Iterable[CreditEntry]) -> dict[tuple[GrantKey, int], int]:
     """Return what each grant has paid of each month's usage."""
     paid: defaultdict[tuple[GrantKey, int], int] = defaultdict(int)
     for entry in entries:
@@ -117,11 +117,11 @@ def applied(entries: Iterable[LedgerEntry]) -> dict[tuple[GrantKey, int], int]:
     return dict(paid)
 
 
-def entries_of_close(month: int, first: int, known: KnownMonths, posted: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+def entries_of_close(month: int, first: int, known: KnownMonths, posted: Sequence[CreditEntry]) -> list[CreditEntry]:
     """Return the entries that closing ``month`` writes, in their order; ``first`` is the first month there is usage of."""
     burned = known.burn(first, month)
     wanted = {(grant_key(_of(item.grant, each.month, known)), each.month): item for each in burned for item in each.applied}
-    giving, taking = _new_included(month, burned, known, posted), list[LedgerEntry]()
+    giving, taking = _new_included(month, burned, known, posted), list[CreditEntry]()
     grants = {grant_key(grant): grant for grant in (*known.grants, *known.included.values())}
     paid = applied(posted)
     for key, usage_month in sorted(wanted.keys() | paid.keys(), key=lambda pair: (pair[1], grants[pair[0]].burn_order)):
@@ -141,7 +141,7 @@ def entries_of_close(month: int, first: int, known: KnownMonths, posted: Sequenc
 
 
 def credits_on_statement(
-    month: int, entries: Sequence[LedgerEntry], usage_nano: int
+    month: int, entries: Sequence[CreditEntry], usage_nano: int
 ) -> tuple[MonthCredits, tuple[CreditCorrection, ...]]:
     """Return what the ledger says of ``month``'s statement: what its own usage was paid with, and what corrections changed.
 
@@ -180,8 +180,8 @@ def _of(grant: CreditGrant, month: int, known: KnownMonths) -> CreditGrant:
 
 
 def _new_included(
-    month: int, burned: Sequence[MonthCredits], known: KnownMonths, posted: Sequence[LedgerEntry]
-) -> list[LedgerEntry]:
+    month: int, burned: Sequence[MonthCredits], known: KnownMonths, posted: Sequence[CreditEntry]
+) -> list[CreditEntry]:
     """Return grants of included credit: the closing month's, and what late usage of a month without a statement took."""
     there = {grant_key(entry.grant) for entry in posted}
     entries = []
@@ -193,11 +193,11 @@ def _new_included(
     return entries
 
 
-def _posted_elsewhere(posted: Sequence[LedgerEntry], month: int) -> int:
+def _posted_elsewhere(posted: Sequence[CreditEntry], month: int) -> int:
     return -sum(entry.amount_nano for entry in posted if entry.kind is EntryKind.USED_ELSEWHERE and entry.usage_month == month)
 
 
-def _is_there(grant: CreditGrant, entries: Sequence[LedgerEntry]) -> bool:
+def _is_there(grant: CreditGrant, entries: Sequence[CreditEntry]) -> bool:
     key = grant_key(grant)
     return any(grant_key(entry.grant) == key for entry in entries)
 
@@ -205,10 +205,10 @@ def _is_there(grant: CreditGrant, entries: Sequence[LedgerEntry]) -> bool:
 def _with_expiry(
     month: int,
     grants: Mapping[GrantKey, CreditGrant],
-    posted: list[LedgerEntry],
-    giving: list[LedgerEntry],
-    taking: list[LedgerEntry],
-) -> list[LedgerEntry]:
+    posted: list[CreditEntry],
+    giving: list[CreditEntry],
+    taking: list[CreditEntry],
+) -> list[CreditEntry]:
     """Return the entries with what expires by the end of the month, and what had expired and is needed after all."""
     end = month_start(next_month(month))
     expired = []
@@ -226,5 +226,5 @@ def _last_month(grant: CreditGrant) -> int:
     return month_of((grant.expires_at or grant.granted_at + 1) - 1)
 
 
-def _entry(grant: CreditGrant, kind: EntryKind, amount_nano: int, usage_month: int, month: int) -> LedgerEntry:
-    return LedgerEntry(grant=grant, kind=kind, amount_nano=amount_nano, usage_month=usage_month, billing_month=month)
+def _entry(grant: CreditGrant, kind: EntryKind, amount_nano: int, usage_month: int, month: int) -> CreditEntry:
+    return CreditEntry(grant=grant, kind=kind, amount_nano=amount_nano, usage_month=usage_month, billing_month=month)

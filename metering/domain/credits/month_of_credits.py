@@ -28,7 +28,7 @@ class IncludedCredit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LastingCredit:
+class GrantedCredit:
     """Credit that was bought or given and can be used in one month, nano-USD.
 
     ``voided_nano`` was taken back in the month or since; ``expiring_nano`` is left and ends with the month or before.
@@ -56,9 +56,9 @@ def included_credit(burned: MonthCredits, included_nano: int | None, told_elsewh
     )
 
 
-def lasting_credit(
+def granted_credit(
     burned: Sequence[MonthCredits], grants: Sequence[CreditGrant], voided_before: Mapping[int, int]
-) -> LastingCredit:
+) -> GrantedCredit:
     """Return what became of the ``grants`` that outlive a month in the last of the months that were ``burned``.
 
     ``voided_before`` is what was taken back of each grant, by id, before that month began.
@@ -82,7 +82,7 @@ def lasting_credit(
             expiring += left
         elif left and grant.scope == ANY_COMPUTE:
             is_upper_bound = True
-    return LastingCredit(
+    return GrantedCredit(
         carried_in_nano=carried,
         granted_nano=granted,
         voided_nano=voided,

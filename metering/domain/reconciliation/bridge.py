@@ -15,7 +15,7 @@ class BrokenBridgeError(DomainError):
     code = "broken_bridge"
 
 
-class Step(Struct, frozen=True):
+class BridgeStep(Struct, frozen=True):
     """What one cause adds to our figure, nano-USD, in how many differences."""
 
     cause: Cause
@@ -28,7 +28,7 @@ class Bridge(Struct, frozen=True):
 
     ours_nano: int
     theirs_nano: int
-    steps: tuple[Step, ...]
+    steps: tuple[BridgeStep, ...]
 
     @property
     def difference_nano(self) -> int:
@@ -47,7 +47,7 @@ def build_bridge(ours_nano: int, theirs_nano: int, findings: Iterable[Finding]) 
         entry = sums.setdefault(found.key.cause, [0, 0])
         entry[0] += found.amount_nano
         entry[1] += len(found.items)
-    steps = tuple(Step(cause, *sums[cause]) for cause in ORDER if cause in sums)
+    steps = tuple(BridgeStep(cause, *sums[cause]) for cause in ORDER if cause in sums)
     reached = ours_nano + sum(step.amount_nano for step in steps)
     if reached != theirs_nano:
         raise BrokenBridgeError(

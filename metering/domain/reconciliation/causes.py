@@ -59,7 +59,7 @@ NEEDS_NOBODY = frozenset({Cause.ROUNDING, Cause.PENDING, Cause.CREDITS, Cause.FE
 """What is expected on a bill: such variances begin as explained. All others begin as open."""
 
 
-class Basis(StrEnum):
+class CauseBasis(StrEnum):
     """How a cause is known: seen in the lines and the log, or the one hypothesis that fits the amounts."""
 
     OBSERVED = "observed"

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 
 from metering.domain.errors import DomainError
 from metering.domain.reconciliation.causes import Cause
-from metering.domain.reconciliation.explanations import Candidate, combined, in_order, written
-from metering.domain.reconciliation.findings import FindingKey, Findings, Item, Place
-from metering.domain.reconciliation.group_hypotheses import HYPOTHESES, Supposed, exact_nano, rounding_slack
+from metering.domain.reconciliation.explanations import Candidate, combined, format_explanation, sort_key
+from metering.domain.reconciliation.findings import FindingKey, FindingLocation, Findings, Item
+from metering.domain.reconciliation.group_hypotheses import HYPOTHESES, GroupHypothesis, exact_nano, rounding_slack
 from metering.domain.reconciliation.invoices import Coverage, InvoiceLine
 from metering.domain.reconciliation.pair_hypotheses import Versions, kinds_that_differ, stated_quantities
-from metering.domain.reconciliation.requests import Standing
-from metering.domain.reconciliation.undecided import NO_REACH, Undecided
-from metering.domain.reconciliation.usage_groups import EdgeUsage, Group, GroupKey, OurUsage, dimensions_of, grouped
+from metering.domain.reconciliation.requests import Billability
+from metering.domain.reconciliation.undecided import NO_REACH, AmbiguityResolver
+from metering.domain.reconciliation.usage_groups import EdgeUsage, GroupKey, MeteredUsage, UsageGroup, dimensions_of, grouped
 from pricing.quantities import ALL_KINDS, Quantities
 
 CHANCE_PERCENT = 5
@@ -44,10 +44,10 @@ class GroupExplainer:
         self._coverage = coverage
         self._unit = unit_nano
         self._versions = versions
-        self._known = [Supposed(each) for each in known]
-        self._undecided = Undecided()
+        self._known = [GroupHypothesis(each) for each in known]
+        self._undecided = AmbiguityResolver()
 
-    def explain(self, lines: Iterable[InvoiceLine], usage: Iterable[OurUsage], edges: Iterable[EdgeUsage]) -> Findings:
+    def explain(self, lines: Iterable[InvoiceLine], usage: Iterable[MeteredUsage], edges: Iterable[EdgeUsage]) -> Findings:
         """Return the findings of an invoice's usage lines."""
         kept = [line for line in lines if not self._is_refund(line)]
         dimensions = dimensions_of(kept)
@@ -63,7 +63,7 @@ class GroupExplainer:
             self.findings.add(key, Item(None, line.position, None, amount, amount))
         return amount < 0
 
-    def _take(self, key: GroupKey, group: Group, *, whole: bool) -> None:
+    def _take(self, key: GroupKey, group: UsageGroup, *, whole: bool) -> None:
         ours, theirs = group.amount_nano, group.theirs
         self.ours_nano += ours
         self.requests += group.requests
@@ -77,7 +77,7 @@ class GroupExplainer:
         self.matched_nano += max(0, min(theirs.amount_nano, ours))
         self._compare(group, place, whole=whole)
 
-    def _compare(self, group: Group, place: Place, *, whole: bool) -> None:
+    def _compare(self, group: UsageGroup, place: FindingLocation, *, whole: bool) -> None:
         ours, theirs = group.amount_nano, group.theirs
         difference = (theirs.amount_nano or 0) - ours
         quantity, detail = _stated_difference(group)
@@ -100,10 +100,10 @@ class GroupExplainer:
         elif named:
             self._undecided.add(place, fits, item, reach=reach)
         else:
-            names = tuple(written(each.explanation) for each in fits)
+            names = tuple(format_explanation(each.explanation) for each in fits)
             self._undecided.add(place, (), item, reach=reach, possible=names)
 
-    def _fitting(self, group: Group, difference: int, *, whole: bool) -> tuple[list[Candidate], bool]:
+    def _fitting(self, group: UsageGroup, difference: int, *, whole: bool) -> tuple[list[Candidate], bool]:
         """Return the candidates that fit, alone or else in pairs, and whether fitting is more than chance."""
         tried = [each for hypothesis in HYPOTHESES for each in hypothesis(group, self._versions, self._coverage)]
         tried = [each for each in [*tried, *(self._known if whole else [])] if each.candidate.total]
@@ -113,21 +113,21 @@ class GroupExplainer:
             fits, chance = self._among(group, difference, pairs)
         return fits, chance * 100 <= CHANCE_PERCENT * _SCALE
 
-    def _among(self, group: Group, difference: int, tried: Sequence[Supposed]) -> tuple[list[Candidate], int]:
+    def _among(self, group: UsageGroup, difference: int, tried: Sequence[GroupHypothesis]) -> tuple[list[Candidate], int]:
         bound = self._bound(group)
         fits = [each for each in tried if abs(each.candidate.total - difference) <= bound + each.slack_nano]
         stated = group.theirs.requests
         agreeing = [each for each in fits if stated is not None and group.requests + each.requests == stated]
         widths = sum(2 * (bound + each.slack_nano) + 1 for each in tried)
         spread = 2 * max(1, *(abs(each.candidate.total) for each in tried), 1)
-        found = sorted({each.candidate for each in agreeing or fits}, key=lambda each: in_order(each.explanation))
+        found = sorted({each.candidate for each in agreeing or fits}, key=lambda each: sort_key(each.explanation))
         return found, _SCALE * widths // spread
 
-    def _bound(self, group: Group) -> int:
+    def _bound(self, group: UsageGroup) -> int:
         """Return what rounding of the amounts that are stated can explain; a nano-dollar hides nothing."""
         return self._unit * group.theirs.lines if self._unit > 1 else 0
 
-    def _value(self, group: Group, place: Place) -> None:
+    def _value(self, group: UsageGroup, place: FindingLocation) -> None:
         """Compare quantities where the invoice states no amounts, at our prices."""
         difference, detail = _stated_difference(group)
         self.valued_nano += group.amount_nano + difference
@@ -139,37 +139,37 @@ class GroupExplainer:
 _SCALE = 1_000_000
 
 
-def _pairs(tried: Sequence[Supposed]) -> Iterable[Supposed]:
+def _pairs(tried: Sequence[GroupHypothesis]) -> Iterable[GroupHypothesis]:
     for at, first in enumerate(tried):
         for second in tried[at + 1 :]:
             if first.candidate.explanation[0].cause is not second.candidate.explanation[0].cause:
-                yield Supposed(
+                yield GroupHypothesis(
                     combined(first.candidate, second.candidate),
                     first.requests + second.requests,
                     first.slack_nano + second.slack_nano,
                 )
 
 
-def _plain_cause(group: Group) -> Cause | None:
+def _plain_cause(group: UsageGroup) -> Cause | None:
     """Return what can be said without a guess of an amount for which nothing is put forward; None where nothing can."""
     standings = {each.standing for each in group.ours}
     if not standings:
         return Cause.MISSING_HERE
-    if standings <= {Standing.UNPRICED, Standing.FAILED} and Standing.UNPRICED in standings:
+    if standings <= {Billability.UNPRICED, Billability.FAILED} and Billability.UNPRICED in standings:
         return Cause.UNPRICED_HERE
-    if standings <= {Standing.UNKNOWN_ROUTE, Standing.FAILED} and Standing.UNKNOWN_ROUTE in standings:
+    if standings <= {Billability.UNKNOWN_ROUTE, Billability.FAILED} and Billability.UNKNOWN_ROUTE in standings:
         return Cause.UNKNOWN_ROUTE
     return None
 
 
-def _place(key: GroupKey, group: Group) -> Place:
+def _place(key: GroupKey, group: UsageGroup) -> FindingLocation:
     """Return provider and model as we spell them, and the session."""
     provider = next((each.provider for each in group.ours), key.provider) if key.provider else ""
     model = next((each.model for each in group.ours), key.model) if key.model else ""
-    return Place(provider, model, key.session)
+    return FindingLocation(provider, model, key.session)
 
 
-def _stated_difference(group: Group) -> tuple[int, str]:
+def _stated_difference(group: UsageGroup) -> tuple[int, str]:
     """Return what the quantities that they state and ours differ by at our price, and which kinds: nothing where none are."""
     if not group.theirs.quantities:
         return 0, ""

@@ -6,29 +6,29 @@ Every nano-dollar of every difference ends in exactly one finding.
 from collections.abc import Sequence
 
 from metering.domain.reconciliation.causes import Cause
-from metering.domain.reconciliation.explanations import Candidate, Part
-from metering.domain.reconciliation.findings import FindingKey, Findings, Item, Place
+from metering.domain.reconciliation.explanations import Candidate, CausePart
+from metering.domain.reconciliation.findings import FindingKey, FindingLocation, Findings, Item
 from metering.domain.reconciliation.invoices import Coverage, InvoiceLine
 from metering.domain.reconciliation.pair_hypotheses import (
+    AmountRange,
     Versions,
-    Within,
     candidates_of,
+    hypotheses_of,
     kinds_that_differ,
     pairs_of,
     priced,
     stated_quantities,
-    supposed_of,
     versions_of,
 )
 from metering.domain.reconciliation.period_shift import (
     LONGEST_SHIFT_MICROS,
-    Edges,
+    PeriodEdges,
     find_shift,
+    format_shift,
     is_shifted_out,
-    written_shift,
 )
-from metering.domain.reconciliation.requests import PENDING_MICROS, OurRequest, Standing
-from metering.domain.reconciliation.undecided import Undecided
+from metering.domain.reconciliation.requests import PENDING_MICROS, Billability, MeteredRequest
+from metering.domain.reconciliation.undecided import AmbiguityResolver
 from pricing.rates import Rate
 
 PLACEHOLDER_NANO = 10_000_000
@@ -38,10 +38,10 @@ LEAST_WITH_FACTOR = 3
 """One request may be any short factor dearer; three that share one hardly are by accident."""
 
 _OF_STANDING = {
-    Standing.OTHER_ROUTE: Cause.OTHER_ROUTE_BILLED,
-    Standing.FAILED: Cause.FAILED_BILLED,
-    Standing.UNPRICED: Cause.UNPRICED_HERE,
-    Standing.UNKNOWN_ROUTE: Cause.UNKNOWN_ROUTE,
+    Billability.OTHER_ROUTE: Cause.OTHER_ROUTE_BILLED,
+    Billability.FAILED: Cause.FAILED_BILLED,
+    Billability.UNPRICED: Cause.UNPRICED_HERE,
+    Billability.UNKNOWN_ROUTE: Cause.UNKNOWN_ROUTE,
 }
 
 
@@ -63,18 +63,18 @@ class RequestExplainer:
         self._unit = unit_nano
         self._versions = versions
         self._rates: dict[tuple[str, str, int], list[Rate]] = {}
-        self._undecided = Undecided(least=LEAST_WITH_FACTOR)
-        self._edges = Edges(coverage.start, coverage.end)
-        self._missing: list[OurRequest] = []
+        self._undecided = AmbiguityResolver(least=LEAST_WITH_FACTOR)
+        self._edges = PeriodEdges(coverage.start, coverage.end)
+        self._missing: list[MeteredRequest] = []
         self._observed: set[str] = set()
 
-    def take(self, request: OurRequest, lines: Sequence[InvoiceLine], *, again: bool = False) -> None:
+    def take(self, request: MeteredRequest, lines: Sequence[InvoiceLine], *, again: bool = False) -> None:
         """Take a request with the lines that name it; none where there is none.
 
         ``again``: its lines were another request's already.
         """
         inside = self._coverage.start <= request.time < self._coverage.end
-        billed = request.standing == Standing.BILLED
+        billed = request.standing == Billability.BILLED
         if inside and billed:
             self.ours_nano += request.amount_nano
             self.requests += 1
@@ -90,7 +90,7 @@ class RequestExplainer:
                 self._take_missing(request)
             return
         if not billed:
-            self._add(_OF_STANDING[Standing(request.standing)], request, kept, _sum(kept))
+            self._add(_OF_STANDING[Billability(request.standing)], request, kept, _sum(kept))
         elif not inside:
             self._edges.see_outside(request.time)
             self._add(Cause.PERIOD_EDGE, request, kept, _sum(kept))
@@ -111,7 +111,7 @@ class RequestExplainer:
         self._undecided.settle(self.findings, frozenset(self._observed))
         return self.findings
 
-    def _take_missing(self, request: OurRequest, *, again: bool = False) -> None:
+    def _take_missing(self, request: MeteredRequest, *, again: bool = False) -> None:
         edges = self._edges
         near = min(request.time - edges.start, edges.end - request.time) < LONGEST_SHIFT_MICROS
         if again:
@@ -127,16 +127,16 @@ class RequestExplainer:
         shift = find_shift(self._edges, [request.time for request in self._missing])
         for request in self._missing:
             at_edge = bool(shift) and is_shifted_out(self._edges, request.time, shift)
-            detail = written_shift(shift) if at_edge else ""
+            detail = format_shift(shift) if at_edge else ""
             self._add(Cause.PERIOD_EDGE if at_edge else Cause.MISSING_THERE, request, (), -request.amount_nano, detail=detail)
 
-    def _without_refunds(self, request: OurRequest, lines: Sequence[InvoiceLine]) -> list[InvoiceLine]:
+    def _without_refunds(self, request: MeteredRequest, lines: Sequence[InvoiceLine]) -> list[InvoiceLine]:
         for line in lines:
             if (line.amount_nano or 0) < 0:
                 self._add(Cause.REFUND, request, [line], line.amount_nano or 0)
         return [line for line in lines if (line.amount_nano or 0) >= 0]
 
-    def _without_duplicates(self, request: OurRequest, lines: list[InvoiceLine]) -> list[InvoiceLine]:
+    def _without_duplicates(self, request: MeteredRequest, lines: list[InvoiceLine]) -> list[InvoiceLine]:
         """Return one of each: the same amount and quantities for the same request again is a duplicate."""
         kept: list[InvoiceLine] = []
         seen = set()
@@ -149,7 +149,7 @@ class RequestExplainer:
                 kept.append(line)
         return kept
 
-    def _compare(self, request: OurRequest, lines: Sequence[InvoiceLine]) -> None:
+    def _compare(self, request: MeteredRequest, lines: Sequence[InvoiceLine]) -> None:
         stated = _stated(lines)
         if all(line.amount_nano is None for line in lines):
             self._value(request, lines, stated)
@@ -167,11 +167,11 @@ class RequestExplainer:
             self._add(Cause.PLACEHOLDER, request, lines, difference)
         else:
             fits = self._fitting(request, stated, theirs)
-            self._undecided.add(Place(request.provider, request.model), fits, item, reach=self._unit + 1)
+            self._undecided.add(FindingLocation(request.provider, request.model), fits, item, reach=self._unit + 1)
 
-    def _fitting(self, request: OurRequest, stated: dict[str, int], theirs_nano: int) -> list[Candidate]:
-        others, supposed = self._others(request), supposed_of(request, stated)
-        within = Within(theirs_nano - self._unit, theirs_nano + self._unit)
+    def _fitting(self, request: MeteredRequest, stated: dict[str, int], theirs_nano: int) -> list[Candidate]:
+        others, supposed = self._others(request), hypotheses_of(request, stated)
+        within = AmountRange(theirs_nano - self._unit, theirs_nano + self._unit)
         is_fact = bool(stated and supposed)
         if is_fact:
             self._observed.add(supposed[0].name)
@@ -181,10 +181,10 @@ class RequestExplainer:
         if not fits and is_fact:
             # What the line states is a fact, also where it is not the whole of the difference.
             fact = supposed[0]
-            fits = [Candidate((fact.part, Part(Cause.UNEXPLAINED)), (fact.amount_nano - request.amount_nano, 0))]
+            fits = [Candidate((fact.part, CausePart(Cause.UNEXPLAINED)), (fact.amount_nano - request.amount_nano, 0))]
         return fits
 
-    def _others(self, request: OurRequest) -> list[Rate]:
+    def _others(self, request: MeteredRequest) -> list[Rate]:
         """Return the other rates that a request might have been charged at; they are looked for once a model and rate."""
         key = (request.provider, request.model, 0 if request.rate is None else request.rate.id)
         others = self._rates.get(key)
@@ -193,7 +193,7 @@ class RequestExplainer:
             others = self._rates[key] = [each for each in found if each is not request.rate]
         return others
 
-    def _value(self, request: OurRequest, lines: Sequence[InvoiceLine], stated: dict[str, int]) -> None:
+    def _value(self, request: MeteredRequest, lines: Sequence[InvoiceLine], stated: dict[str, int]) -> None:
         """Compare quantities where no amount is stated, at our price."""
         theirs = stated_quantities(request.quantities, stated)
         amount = request.amount_nano if theirs == request.quantities else priced(theirs, request.rate)
@@ -204,10 +204,10 @@ class RequestExplainer:
         self._add(Cause.QUANTITY, request, lines, difference, detail=kinds_that_differ(request.quantities, theirs))
 
     def _add(
-        self, cause: Cause, request: OurRequest, lines: Sequence[InvoiceLine], amount_nano: int, *, detail: str = ""
+        self, cause: Cause, request: MeteredRequest, lines: Sequence[InvoiceLine], amount_nano: int, *, detail: str = ""
     ) -> None:
         key = FindingKey(cause, detail, request.provider, request.model)
-        counted = request.standing == Standing.BILLED
+        counted = request.standing == Billability.BILLED
         theirs = _sum(lines) if lines else None
         position = lines[0].position if lines else None
         item = Item(request.event_id, position, request.amount_nano if counted else None, theirs, amount_nano)

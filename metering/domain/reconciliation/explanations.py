@@ -5,14 +5,14 @@ from typing import NamedTuple
 from metering.domain.reconciliation.causes import ORDER, Cause
 
 
-class Part(NamedTuple):
+class CausePart(NamedTuple):
     """A cause, and what distinguishes it from others of its kind: ``cached_as_input``, ``rate 12``, ``+2 h``."""
 
     cause: Cause
     detail: str = ""
 
 
-Explanation = tuple[Part, ...]
+Explanation = tuple[CausePart, ...]
 """What would have to be true, all of it."""
 
 
@@ -43,12 +43,12 @@ class Candidate(NamedTuple):
         return tuple(amounts)
 
 
-def in_order(explanation: Explanation) -> tuple[int, tuple[tuple[int, str], ...]]:
+def sort_key(explanation: Explanation) -> tuple[int, tuple[tuple[int, str], ...]]:
     """Say which explanation comes first where two fit equally well: the shorter, then by cause."""
     return len(explanation), tuple((ORDER.index(part.cause), part.detail) for part in explanation)
 
 
-def written(explanation: Explanation) -> str:
+def format_explanation(explanation: Explanation) -> str:
     """Write an explanation as a stable text: ``quantity:cached_as_input+price:rate 12``."""
     return "+".join(f"{part.cause}:{part.detail}" if part.detail else part.cause for part in explanation)
 
@@ -68,4 +68,4 @@ def read_explanation(text: str) -> Explanation:
         else:
             pieces[-1] = f"{pieces[-1]}+{piece}"
     parts = (piece.partition(":") for piece in pieces)
-    return tuple(Part(Cause(cause), detail) for cause, _, detail in parts)
+    return tuple(CausePart(Cause(cause), detail) for cause, _, detail in parts)

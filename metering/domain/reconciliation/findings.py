@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from metering.domain.reconciliation.causes import ORDER, Basis, Cause
+from metering.domain.reconciliation.causes import ORDER, Cause, CauseBasis
 
 NONE = -1
 """Stands for no event, no line, no amount in the arrays; ids and positions are never negative."""
@@ -16,7 +16,7 @@ _NO_AMOUNT = -(2**63)
 _AT_ONCE = 10_000
 
 
-class Place(NamedTuple):
+class FindingLocation(NamedTuple):
     """Where a difference was found, as far as the lines say it: of which provider, model, session."""
 
     provider: str = ""
@@ -82,7 +82,7 @@ class Finding:
 
     __slots__ = ("alternatives", "basis", "items", "key")
 
-    def __init__(self, key: FindingKey, basis: Basis) -> None:
+    def __init__(self, key: FindingKey, basis: CauseBasis) -> None:
         self.key = key
         self.basis = basis
         self.alternatives: tuple[str, ...] = ()
@@ -100,16 +100,16 @@ class Findings:
     def __init__(self) -> None:
         self._by_key: dict[FindingKey, Finding] = {}
 
-    def of(self, key: FindingKey, basis: Basis = Basis.OBSERVED) -> Finding:
+    def of(self, key: FindingKey, basis: CauseBasis = CauseBasis.OBSERVED) -> Finding:
         """Return the finding of a key, made where there is none yet. What is inferred anywhere is not observed."""
         found = self._by_key.get(key)
         if found is None:
             found = self._by_key[key] = Finding(key, basis)
-        elif basis is Basis.INFERRED:
+        elif basis is CauseBasis.INFERRED:
             found.basis = basis
         return found
 
-    def add(self, key: FindingKey, item: Item, basis: Basis = Basis.OBSERVED) -> None:
+    def add(self, key: FindingKey, item: Item, basis: CauseBasis = CauseBasis.OBSERVED) -> None:
         """Add one difference to the finding of a key; what amounts to nothing is none."""
         if item.amount_nano:
             self.of(key, basis).items.add(item)

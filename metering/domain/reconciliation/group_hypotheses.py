@@ -11,19 +11,19 @@ from typing import NamedTuple, TypeVar
 
 from metering.domain.instants import MICROS_PER_HOUR
 from metering.domain.reconciliation.causes import Cause
-from metering.domain.reconciliation.explanations import Candidate, Part
+from metering.domain.reconciliation.explanations import Candidate, CausePart
 from metering.domain.reconciliation.invoices import Coverage
 from metering.domain.reconciliation.pair_hypotheses import QUANTITY_HYPOTHESES, Versions, versions_of
-from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS, written_shift
-from metering.domain.reconciliation.requests import Standing
-from metering.domain.reconciliation.usage_groups import Group, OurUsage
+from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS, format_shift
+from metering.domain.reconciliation.requests import Billability
+from metering.domain.reconciliation.usage_groups import MeteredUsage, UsageGroup
 from pricing.quantities import PRICED_KINDS, Quantities
 from pricing.rates import Rate
 
 K = TypeVar("K")
 
 
-class Supposed(NamedTuple):
+class GroupHypothesis(NamedTuple):
     """A candidate for a group. ``requests``: how many more requests it would bill; ``narrow``: about a part of the group only,
     and one of many such, so that it is never tried together with another.
     """
@@ -36,7 +36,7 @@ class Supposed(NamedTuple):
 
 def exactly(cause: Cause, detail: str, amount_nano: int) -> Candidate:
     """Return a candidate whose amount is a sum of charges, or a price that is known: no rounding is in it."""
-    return Candidate((Part(cause, detail),), (amount_nano,), rough=None)
+    return Candidate((CausePart(cause, detail),), (amount_nano,), rough=None)
 
 
 def rounding_slack(requests: int) -> int:
@@ -53,7 +53,7 @@ def exact_nano(quantities: Quantities, requests: int, rate: Rate) -> Fraction | 
     return Fraction(total, rate.denominator)
 
 
-def other_quantities(group: Group, versions: Versions, coverage: Coverage) -> Iterator[Supposed]:  # noqa: ARG001
+def other_quantities(group: UsageGroup, versions: Versions, coverage: Coverage) -> Iterator[GroupHypothesis]:  # noqa: ARG001
     """Cached or reasoning tokens counted in another way, everywhere in the group."""
     for name, hypothesis in QUANTITY_HYPOTHESES.items():
         delta, touched = Fraction(0), 0
@@ -65,10 +65,12 @@ def other_quantities(group: Group, versions: Versions, coverage: Coverage) -> It
             if before is not None and after is not None:
                 delta += after - before
                 touched += usage.requests
-        yield Supposed(Candidate((Part(Cause.QUANTITY, name),), (round(delta),)), slack_nano=rounding_slack(touched))
+        yield GroupHypothesis(
+            Candidate((CausePart(Cause.QUANTITY, name),), (round(delta),)), slack_nano=rounding_slack(touched)
+        )
 
 
-def other_prices(group: Group, versions: Versions, coverage: Coverage) -> Iterator[Supposed]:  # noqa: ARG001
+def other_prices(group: UsageGroup, versions: Versions, coverage: Coverage) -> Iterator[GroupHypothesis]:  # noqa: ARG001
     """All usage of one model charged at another recorded price."""
     for (provider, model), usages in _by(group.billed, lambda each: (each.provider, each.model)).items():
         for rate in versions_of(versions, provider, model, next((each.rate for each in usages if each.rate), None)):
@@ -78,18 +80,18 @@ def other_prices(group: Group, versions: Versions, coverage: Coverage) -> Iterat
             delta = round(sum(filter(None, amounts), Fraction(0))) - sum(each.amount_nano for each in usages)
             slack = rounding_slack(sum(each.requests for each in usages))
             if abs(delta) > slack:
-                yield Supposed(Candidate((Part(Cause.PRICE, f"rate {rate.id}"),), (delta,)), slack_nano=slack)
+                yield GroupHypothesis(Candidate((CausePart(Cause.PRICE, f"rate {rate.id}"),), (delta,)), slack_nano=slack)
 
 
-def other_routes(group: Group, versions: Versions, coverage: Coverage) -> Iterator[Supposed]:  # noqa: ARG001
+def other_routes(group: UsageGroup, versions: Versions, coverage: Coverage) -> Iterator[GroupHypothesis]:  # noqa: ARG001
     """Usage that another party bills, billed here as well: all of it, or that of one model."""
-    usages = [each for each in group.ours if each.standing == Standing.OTHER_ROUTE]
+    usages = [each for each in group.ours if each.standing == Billability.OTHER_ROUTE]
     yield from _parts(Cause.OTHER_ROUTE_BILLED, usages, 1, whole=True)
 
 
-def failures(group: Group, versions: Versions, coverage: Coverage) -> Iterator[Supposed]:  # noqa: ARG001
+def failures(group: UsageGroup, versions: Versions, coverage: Coverage) -> Iterator[GroupHypothesis]:  # noqa: ARG001
     """Failed requests billed: at the price of those that did not fail, else at each price that is recorded."""
-    failed = [each for each in group.ours if each.standing == Standing.FAILED]
+    failed = [each for each in group.ours if each.standing == Billability.FAILED]
     charged = {(each.provider, each.model): [each.rate] for each in group.billed if each.rate is not None}
     rates = {
         (each.provider, each.model): charged.get((each.provider, each.model))
@@ -103,21 +105,21 @@ def failures(group: Group, versions: Versions, coverage: Coverage) -> Iterator[S
             exact = exact_nano(usage.quantities, usage.requests, known[min(version, len(known) - 1)]) if known else None
             amount += exact or 0
             requests += usage.requests if exact else 0
-        candidate = Candidate((Part(Cause.FAILED_BILLED),), (-(-amount.numerator // amount.denominator),))
-        yield Supposed(candidate, requests, rounding_slack(requests))
+        candidate = Candidate((CausePart(Cause.FAILED_BILLED),), (-(-amount.numerator // amount.denominator),))
+        yield GroupHypothesis(candidate, requests, rounding_slack(requests))
 
 
-def left_out(group: Group, versions: Versions, coverage: Coverage) -> Iterator[Supposed]:  # noqa: ARG001
+def left_out(group: UsageGroup, versions: Versions, coverage: Coverage) -> Iterator[GroupHypothesis]:  # noqa: ARG001
     """A provider, a model or a day that is not on their bill."""
     yield from _parts(Cause.MISSING_THERE, group.billed, -1, whole=False)
 
 
-def billed_twice(group: Group, versions: Versions, coverage: Coverage) -> Iterator[Supposed]:  # noqa: ARG001
+def billed_twice(group: UsageGroup, versions: Versions, coverage: Coverage) -> Iterator[GroupHypothesis]:  # noqa: ARG001
     """Everything, a provider, a model or a day billed twice."""
     yield from _parts(Cause.DUPLICATE_THERE, group.billed, 1, whole=True)
 
 
-def other_hours(group: Group, versions: Versions, coverage: Coverage) -> Iterator[Supposed]:  # noqa: ARG001
+def other_hours(group: UsageGroup, versions: Versions, coverage: Coverage) -> Iterator[GroupHypothesis]:  # noqa: ARG001
     """A period that begins and ends some hours earlier or later."""
     start, end = coverage.start // MICROS_PER_HOUR, coverage.end // MICROS_PER_HOUR
     for hours in range(1, LONGEST_SHIFT_MICROS // MICROS_PER_HOUR + 1):
@@ -127,21 +129,21 @@ def other_hours(group: Group, versions: Versions, coverage: Coverage) -> Iterato
                 inside, shifted = start <= edge.hour < end, start + shift <= edge.hour < end + shift
                 amount += (shifted - inside) * edge.amount_nano
                 requests += (shifted - inside) * edge.requests
-            detail = written_shift(shift * MICROS_PER_HOUR)
-            yield Supposed(exactly(Cause.PERIOD_EDGE, detail, amount), requests)
+            detail = format_shift(shift * MICROS_PER_HOUR)
+            yield GroupHypothesis(exactly(Cause.PERIOD_EDGE, detail, amount), requests)
 
 
-Hypothesis = Callable[[Group, Versions, Coverage], Iterable[Supposed]]
+Hypothesis = Callable[[UsageGroup, Versions, Coverage], Iterable[GroupHypothesis]]
 
 HYPOTHESES: tuple[Hypothesis, ...] = (
     other_quantities, other_prices, other_routes, failures, left_out, billed_twice, other_hours,
 )  # fmt: skip
 
 
-def _parts(cause: Cause, usages: Sequence[OurUsage], sign: int, *, whole: bool) -> Iterator[Supposed]:
+def _parts(cause: Cause, usages: Sequence[MeteredUsage], sign: int, *, whole: bool) -> Iterator[GroupHypothesis]:
     """Yield all usages and each of their parts: a provider, a model, a day. The same part under two names is said once."""
     seen = {(0, 0)}
-    cuts: tuple[tuple[str, Callable[[OurUsage], str], bool], ...] = (
+    cuts: tuple[tuple[str, Callable[[MeteredUsage], str], bool], ...] = (
         ("", lambda _: "", False),
         ("provider ", lambda each: each.provider, False),
         ("model ", lambda each: f"{each.provider}/{each.model}", False),
@@ -156,11 +158,13 @@ def _parts(cause: Cause, usages: Sequence[OurUsage], sign: int, *, whole: bool) 
             if sums not in seen:
                 seen.add(sums)
                 candidate = exactly(cause, f"{name}{value}", sign * sums[0])
-                yield Supposed(candidate, sign * sums[1], narrow=narrow or (cause is Cause.DUPLICATE_THERE and bool(value)))
+                yield GroupHypothesis(
+                    candidate, sign * sums[1], narrow=narrow or (cause is Cause.DUPLICATE_THERE and bool(value))
+                )
 
 
-def _by(usages: Iterable[OurUsage], cut: Callable[[OurUsage], K]) -> dict[K, list[OurUsage]]:
-    parts: dict[K, list[OurUsage]] = {}
+def _by(usages: Iterable[MeteredUsage], cut: Callable[[MeteredUsage], K]) -> dict[K, list[MeteredUsage]]:
+    parts: dict[K, list[MeteredUsage]] = {}
     for usage in usages:
         parts.setdefault(cut(usage), []).append(usage)
     return parts

@@ -49,7 +49,7 @@ class Grain(StrEnum):
     TOTAL = "total"
 
 
-class LineKind(StrEnum):
+class InvoiceLineKind(StrEnum):
     """What a line is about. Only usage is matched; the others are steps of their own."""
 
     USAGE = "usage"
@@ -68,7 +68,7 @@ class InvoiceLine(Struct, frozen=True, gc=False, kw_only=True):
     """
 
     position: int
-    kind: str = LineKind.USAGE
+    kind: str = InvoiceLineKind.USAGE
     amount_nano: int | None = None
     request_id: str = ""
     session: str = ""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from metering.domain.reconciliation.causes import Cause
-from metering.domain.reconciliation.explanations import Part
+from metering.domain.reconciliation.explanations import CausePart
 
 MOST_DECIMALS = 4
 LARGEST = 1_000
@@ -35,10 +35,10 @@ class Factor(NamedTuple):
     decimals: int
 
     @property
-    def part(self) -> Part:
+    def part(self) -> CausePart:
         """Say it as an explanation: ``markup:x 1.05``."""
         whole, rest = divmod(self.digits, 10**self.decimals)
-        return Part(Cause.MARKUP, f"x {whole}.{rest:0{self.decimals}}" if self.decimals else f"x {whole}")
+        return CausePart(Cause.MARKUP, f"x {whole}.{rest:0{self.decimals}}" if self.decimals else f"x {whole}")
 
     def fits(self, pair: Pair) -> bool:
         """Whether a pair is this factor apart."""

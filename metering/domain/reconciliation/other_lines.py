@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.findings import FindingKey, Findings, Item
-from metering.domain.reconciliation.invoices import LineKind
+from metering.domain.reconciliation.invoices import InvoiceLineKind
 
-_CAUSES = {LineKind.CREDIT: Cause.CREDITS, LineKind.FEE: Cause.FEE, LineKind.TAX: Cause.TAX}
+_CAUSES = {InvoiceLineKind.CREDIT: Cause.CREDITS, InvoiceLineKind.FEE: Cause.FEE, InvoiceLineKind.TAX: Cause.TAX}
 
 
 def add_other_lines(findings: Findings, amounts: Mapping[str, int]) -> None:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from msgspec.structs import asdict, replace
 
 from metering.domain.reconciliation.causes import Cause
-from metering.domain.reconciliation.explanations import Candidate, Part
+from metering.domain.reconciliation.explanations import Candidate, CausePart
 from metering.domain.reconciliation.invoices import PROMPT_PARTS, PROMPT_TOKENS
-from metering.domain.reconciliation.requests import OurRequest
+from metering.domain.reconciliation.requests import MeteredRequest
 from pricing.errors import ChargeTooLargeError
 from pricing.quantities import ALL_KINDS, PRICED_KINDS, Quantities
 from pricing.rates import CACHE_KINDS, Rate, assumed_cache_prices
@@ -102,7 +102,7 @@ def _charged(quantities: Quantities) -> dict[str, int]:
     return {kind: counts[kind] for kind in PRICED_KINDS}
 
 
-class Supposed(NamedTuple):
+class RequestHypothesis(NamedTuple):
     """Other quantities, what makes them so, and what they come to at the request's own rate, nano-USD."""
 
     name: str
@@ -110,19 +110,19 @@ class Supposed(NamedTuple):
     amount_nano: int
 
     @property
-    def part(self) -> Part:
+    def part(self) -> CausePart:
         """Say it as an explanation."""
-        return Part(Cause.QUANTITY, self.name)
+        return CausePart(Cause.QUANTITY, self.name)
 
 
-class Within(NamedTuple):
+class AmountRange(NamedTuple):
     """The amounts that rounding does not tell from the one that is billed, both ends included."""
 
     lowest: int
     highest: int
 
 
-def supposed_of(request: OurRequest, stated: Mapping[str, int]) -> list[Supposed]:
+def hypotheses_of(request: MeteredRequest, stated: Mapping[str, int]) -> list[RequestHypothesis]:
     """Return other quantities of a request: those of the line where it states any (a fact), else those of each hypothesis."""
     q = request.quantities
     if stated:
@@ -131,17 +131,19 @@ def supposed_of(request: OurRequest, stated: Mapping[str, int]) -> list[Supposed
     else:
         others = [(name, hypothesis(q)) for name, hypothesis in QUANTITY_HYPOTHESES.items()]
     return [
-        Supposed(name, quantities, amount)
+        RequestHypothesis(name, quantities, amount)
         for name, quantities in others
         if quantities != q and (amount := priced(quantities, request.rate)) is not None
     ]
 
 
-def candidates_of(request: OurRequest, supposed: Sequence[Supposed], others: Sequence[Rate], within: Within) -> list[Candidate]:
+def candidates_of(
+    request: MeteredRequest, supposed: Sequence[RequestHypothesis], others: Sequence[Rate], within: AmountRange
+) -> list[Candidate]:
     """Return what alone explains an amount: one of the other rates, or of the other quantities."""
     ours, (lowest, highest) = request.amount_nano, within
     found = [
-        Candidate((Part(Cause.PRICE, f"rate {each.id}"),), (amount - ours,))
+        Candidate((CausePart(Cause.PRICE, f"rate {each.id}"),), (amount - ours,))
         for each in others
         if (amount := priced(request.quantities, each)) is not None and lowest <= amount <= highest
     ]
@@ -149,11 +151,13 @@ def candidates_of(request: OurRequest, supposed: Sequence[Supposed], others: Seq
     return [each for each in found if each.total]
 
 
-def pairs_of(request: OurRequest, supposed: Sequence[Supposed], others: Sequence[Rate], within: Within) -> list[Candidate]:
+def pairs_of(
+    request: MeteredRequest, supposed: Sequence[RequestHypothesis], others: Sequence[Rate], within: AmountRange
+) -> list[Candidate]:
     """Return what other quantities and another rate explain together, where neither does nothing."""
     ours, (lowest, highest) = request.amount_nano, within
     return [
-        Candidate((each.part, Part(Cause.PRICE, f"rate {rate.id}")), (each.amount_nano - ours, amount - each.amount_nano))
+        Candidate((each.part, CausePart(Cause.PRICE, f"rate {rate.id}")), (each.amount_nano - ours, amount - each.amount_nano))
         for each in supposed
         if each.amount_nano != ours
         for rate in others

@@ -9,13 +9,13 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from metering.domain.reconciliation.requests import Standing
+from metering.domain.reconciliation.requests import Billability
 
 Brief = tuple[int, int, int, int, int, str, str, str]
 """A request: (event id, event time, series id, standing, nano-USD, inference id, response id, own id): tried in this order."""
 
 _NO_AMOUNT = -(2**63)
-_BILLED = int(Standing.BILLED)
+_BILLED = int(Billability.BILLED)
 
 
 class Paired(NamedTuple):

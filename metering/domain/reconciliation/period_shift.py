@@ -15,7 +15,7 @@ LONGEST_SHIFT_MICROS = 14 * MICROS_PER_HOUR
 _STEP = MICROS_PER_HOUR // 2
 
 
-class Edges(Struct):
+class PeriodEdges(Struct):
     """What was seen near the edges of ``[start, end)``: times of lines beyond it, the first and the last line inside."""
 
     start: int
@@ -38,7 +38,7 @@ class Edges(Struct):
             self.after = time if self.after is None else max(self.after, time)
 
 
-def find_shift(edges: Edges, missing: Sequence[int]) -> int:
+def find_shift(edges: PeriodEdges, missing: Sequence[int]) -> int:
     """Return the shift (microseconds) that explains most of the requests missing near the edges; 0 where none is possible.
 
     ``missing`` are the times of requests inside of the period without a line.
@@ -52,12 +52,12 @@ def find_shift(edges: Edges, missing: Sequence[int]) -> int:
     )
 
 
-def is_shifted_out(edges: Edges, time: int, shift: int) -> bool:
+def is_shifted_out(edges: PeriodEdges, time: int, shift: int) -> bool:
     """Whether a request inside of the period is outside of the shifted one."""
     return edges.start <= time < edges.end and not edges.start + shift <= time < edges.end + shift
 
 
-def written_shift(shift: int) -> str:
+def format_shift(shift: int) -> str:
     """Write a shift in hours: ``+2 h``, ``-5.5 h``."""
     hours, rest = divmod(abs(shift), MICROS_PER_HOUR)
     return f"{'-' if shift < 0 else '+'}{hours}{'.5' if rest else ''} h"
@@ -73,7 +73,7 @@ def read_shift(text: str) -> int | None:
     return -micros if text.startswith("-") else micros
 
 
-def _is_possible(edges: Edges, shift: int) -> bool:
+def _is_possible(edges: PeriodEdges, shift: int) -> bool:
     start, end = edges.start + shift, edges.end + shift
     beyond = [time for time in (edges.before, edges.after) if time is not None]
     inside = [time for time in (edges.first_inside, edges.last_inside) if time is not None]

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from metering.domain.reconciliation.bridge import Bridge
 from metering.domain.reconciliation.invoices import Coverage
-from metering.domain.reconciliation.variances import needs_somebody
+from metering.domain.reconciliation.variances import needs_attention
 
 VarianceKey = tuple[str, str, str, str, str]
 """(cause, detail, provider, model, session): what a variance is recognised by in another run."""
@@ -115,9 +115,9 @@ class ReconciliationReport(Struct, frozen=True):
     bridge: Bridge
 
     @property
-    def needs_somebody(self) -> list[Variance]:
+    def needs_attention(self) -> list[Variance]:
         """The open variances that are more than is tolerated."""
-        return [each for each in self.variances if needs_somebody(each.state, is_tolerated=each.tolerated)]
+        return [each for each in self.variances if needs_attention(each.state, is_tolerated=each.tolerated)]
 
 
 class Evidence(NamedTuple):
@@ -144,7 +144,7 @@ class Evidence(NamedTuple):
     explanation: str = ""
 
 
-class VarianceExplained(Struct, frozen=True):
+class VarianceExplanation(Struct, frozen=True):
     """A variance with its evidence; ``price`` says the price that would explain it, where it is one.
 
     ``requests`` are the first of the ``requests_in_all`` that would explain a variance of sums.

@@ -16,7 +16,7 @@ PENDING_MICROS = MICROS_PER_HOUR // 2
 """How long Hugging Face waits for the cost of a request before it gives up charging it."""
 
 
-class Standing(IntEnum):
+class Billability(IntEnum):
     """Whether an invoice should charge a request."""
 
     BILLED = 0
@@ -26,18 +26,18 @@ class Standing(IntEnum):
     UNKNOWN_ROUTE = 4
 
 
-def standing_of(route: str, price_grade: int, routes: tuple[str, ...]) -> Standing:
+def billability_of(route: str, price_grade: int, routes: tuple[str, ...]) -> Billability:
     """Return the standing of a request on an invoice of whoever bills ``routes``."""
     if price_grade == PriceGrade.EXEMPT:
-        return Standing.FAILED
+        return Billability.FAILED
     if route == UNKNOWN:
-        return Standing.UNKNOWN_ROUTE
+        return Billability.UNKNOWN_ROUTE
     if route not in routes:
-        return Standing.OTHER_ROUTE
-    return Standing.UNPRICED if price_grade == PriceGrade.UNPRICED else Standing.BILLED
+        return Billability.OTHER_ROUTE
+    return Billability.UNPRICED if price_grade == PriceGrade.UNPRICED else Billability.BILLED
 
 
-class OurRequest(Struct, frozen=True, gc=False, kw_only=True):
+class MeteredRequest(Struct, frozen=True, gc=False, kw_only=True):
     """One request. ``amount_nano`` is what we charge for it; ``rate`` is None where a cost was reported or none is known."""
 
     event_id: int

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from metering.domain.reconciliation.causes import Basis, Cause
-from metering.domain.reconciliation.explanations import Candidate, Explanation, Part, in_order, written
-from metering.domain.reconciliation.findings import Finding, FindingKey, Findings, Item, Items, Place
+from metering.domain.reconciliation.causes import Cause, CauseBasis
+from metering.domain.reconciliation.explanations import Candidate, CausePart, Explanation, format_explanation, sort_key
+from metering.domain.reconciliation.findings import Finding, FindingKey, FindingLocation, Findings, Item, Items
 from metering.domain.reconciliation.markups import MOST_ASKED, Factor, Pair, shared_factor
 
 NO_REACH = -1
@@ -31,7 +31,7 @@ _Shares = Mapping[Explanation, tuple[int, ...]]
 class _Group(NamedTuple):
     """Differences in one place that the same explanations fit; ``possible`` may be by chance and are only named."""
 
-    place: Place
+    place: FindingLocation
     fits: frozenset[Explanation]
     possible: tuple[str, ...] = ()
 
@@ -68,7 +68,7 @@ class _Entries:
                 yield _pair(Item._make(row), reach)
 
 
-class Undecided:
+class AmbiguityResolver:
     """Collects differences with what fits them, and settles them. A factor is shared by ``least`` differences or more."""
 
     def __init__(self, *, least: int = 1) -> None:
@@ -77,7 +77,7 @@ class Undecided:
 
     def add(
         self,
-        place: Place,
+        place: FindingLocation,
         fits: Sequence[Candidate],
         item: Item,
         *,
@@ -94,7 +94,7 @@ class Undecided:
     def settle(self, findings: Findings, observed: frozenset[str] = frozenset()) -> None:
         """Add every difference to the findings. ``observed`` are details of quantities that lines state: facts."""
         self._ask_for_factors()
-        writer = _Writer(findings, observed)
+        writer = _FindingWriter(findings, observed)
         left = dict(self._groups)
         unexplained = sum(len(entries.items) for group, entries in left.items() if not group.fits)
         while left:
@@ -102,10 +102,10 @@ class Undecided:
             for group, entries in left.items():
                 for explanation in group.fits:
                     support[explanation] += len(entries.items)
-            best = min(support, key=lambda each: (-support[each], in_order(each)), default=None)
+            best = min(support, key=lambda each: (-support[each], sort_key(each)), default=None)
             is_chance = best is not None and support[best] * BY_ACCIDENT < unexplained
             for group in [group for group in left if best is None or best in group.fits]:
-                equals = sorted((each for each in group.fits if support[each] == support[best]), key=in_order) if best else []
+                equals = sorted((each for each in group.fits if support[each] == support[best]), key=sort_key) if best else []
                 writer.write(group, left.pop(group), equals, is_chance=is_chance)
 
     def _entries(self, group: _Group) -> _Entries:
@@ -134,7 +134,7 @@ class Undecided:
             return
         factor = shared_factor(pairs, least=self._least, chance_ppm=_POSSIBLE_PPM, most_decimals=_PERCENT_DECIMALS)
         if factor is not None:
-            name = written((factor.part,))
+            name = format_explanation((factor.part,))
             self._propose(
                 factor,
                 lambda group: not group.fits and name not in group.possible and is_asked(group),
@@ -154,7 +154,7 @@ def _pair(item: Item, reach: int) -> Pair:
     return Pair(item.ours_nano or 0, item.theirs_nano or 0, reach)
 
 
-class _Writer:
+class _FindingWriter:
     """Writes groups to the findings; ``equals`` are the explanations that fit one equally well, the first of them first."""
 
     def __init__(self, findings: Findings, observed: frozenset[str]) -> None:
@@ -162,9 +162,9 @@ class _Writer:
         self._observed = observed
 
     def write(self, group: _Group, entries: _Entries, equals: list[Explanation], *, is_chance: bool) -> None:
-        names = tuple(written(each) for each in equals) or group.possible
+        names = tuple(format_explanation(each) for each in equals) or group.possible
         if is_chance or len({tuple(part.cause for part in each) for each in equals}) != 1:
-            founds = [self._finding(group, Part(Cause.UNEXPLAINED, " | ".join(names)), names)]
+            founds = [self._finding(group, CausePart(Cause.UNEXPLAINED, " | ".join(names)), names)]
             shares = None
         else:
             founds = [self._finding(group, part, names[1:]) for part in equals[0]]
@@ -180,8 +180,10 @@ class _Writer:
             rest = item.amount_nano - sum(amounts)
             self._findings.add(FindingKey(Cause.ROUNDING, "", *group.place), item._replace(amount_nano=rest))
 
-    def _finding(self, group: _Group, part: Part, alternatives: tuple[str, ...]) -> Finding:
+    def _finding(self, group: _Group, part: CausePart, alternatives: tuple[str, ...]) -> Finding:
         fact = part.cause is Cause.UNEXPLAINED or (part.cause is Cause.QUANTITY and part.detail in self._observed)
-        found = self._findings.of(FindingKey(part.cause, part.detail, *group.place), Basis.OBSERVED if fact else Basis.INFERRED)
+        found = self._findings.of(
+            FindingKey(part.cause, part.detail, *group.place), CauseBasis.OBSERVED if fact else CauseBasis.INFERRED
+        )
         found.alternatives = alternatives
         return found

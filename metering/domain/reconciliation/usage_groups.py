@@ -6,14 +6,14 @@ from typing import NamedTuple
 from msgspec import Struct, field
 
 from metering.domain.reconciliation.invoices import InvoiceLine
-from metering.domain.reconciliation.requests import Standing
+from metering.domain.reconciliation.requests import Billability
 from pricing.quantities import Quantities
 from pricing.rates import Rate
 
 DIMENSIONS = ("session", "day", "provider", "model")
 
 
-class OurUsage(Struct, frozen=True, kw_only=True):
+class MeteredUsage(Struct, frozen=True, kw_only=True):
     """What we metered of one kind, added up: nano-USD, requests, quantities. ``session`` is the project of the usage."""
 
     day: int
@@ -47,7 +47,7 @@ class GroupKey(NamedTuple):
     model: str = ""
 
 
-class Theirs(Struct):
+class InvoicedUsage(Struct):
     """What an invoice says of a group; None where no line states it."""
 
     amount_nano: int | None = None
@@ -68,17 +68,17 @@ class Theirs(Struct):
             self.quantities[kind] = self.quantities.get(kind, 0) + count
 
 
-class Group(Struct):
+class UsageGroup(Struct):
     """Both sides of a group."""
 
-    theirs: Theirs = field(default_factory=Theirs)
-    ours: list[OurUsage] = field(default_factory=list)
+    theirs: InvoicedUsage = field(default_factory=InvoicedUsage)
+    ours: list[MeteredUsage] = field(default_factory=list)
     edges: list[EdgeUsage] = field(default_factory=list)
 
     @property
-    def billed(self) -> list[OurUsage]:
+    def billed(self) -> list[MeteredUsage]:
         """What the invoice should charge."""
-        return [each for each in self.ours if each.standing == Standing.BILLED]
+        return [each for each in self.ours if each.standing == Billability.BILLED]
 
     @property
     def amount_nano(self) -> int:
@@ -110,14 +110,14 @@ def key_for(dimensions: tuple[str, ...], *, session: str, day: int | None, provi
 
 
 def grouped(
-    dimensions: tuple[str, ...], lines: Iterable[InvoiceLine], usage: Iterable[OurUsage], edges: Iterable[EdgeUsage]
-) -> dict[GroupKey, Group]:
+    dimensions: tuple[str, ...], lines: Iterable[InvoiceLine], usage: Iterable[MeteredUsage], edges: Iterable[EdgeUsage]
+) -> dict[GroupKey, UsageGroup]:
     """Return both sides by group, in the order of the keys."""
-    groups: dict[GroupKey, Group] = {}
+    groups: dict[GroupKey, UsageGroup] = {}
 
-    def group(session: str, day: int | None, provider: str, model: str) -> Group:
+    def group(session: str, day: int | None, provider: str, model: str) -> UsageGroup:
         key = key_for(dimensions, session=session, day=day, provider=provider, model=model)
-        return groups.setdefault(key, Group())
+        return groups.setdefault(key, UsageGroup())
 
     for line in lines:
         group(line.session, line.day, line.provider, line.model).theirs.add(line)

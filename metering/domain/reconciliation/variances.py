@@ -64,7 +64,7 @@ def first_state(cause: Cause) -> VarianceState:
     return VarianceState.EXPLAINED if cause in NEEDS_NOBODY else VarianceState.OPEN
 
 
-def needs_somebody(state: str, *, is_tolerated: bool) -> bool:
+def needs_attention(state: str, *, is_tolerated: bool) -> bool:
     """Whether a variance is open and more than is tolerated."""
     return state == VarianceState.OPEN and not is_tolerated
 

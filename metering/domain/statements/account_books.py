@@ -11,9 +11,9 @@ from metering.domain.accounts.plan_history import FREE, PlanChange, PlanMonth, p
 from metering.domain.credits.adjustments import Adjustment
 from metering.domain.credits.credit_ledger import (
     CreditCorrection,
+    CreditEntry,
     EntryKind,
     KnownMonths,
-    LedgerEntry,
     credits_on_statement,
     entries_of_close,
 )
@@ -45,7 +45,7 @@ class AccountBooks:
     adjustments: Sequence[Adjustment]
     plan_changes: Sequence[PlanChange]
     grants: Sequence[CreditGrant]
-    entries: Sequence[LedgerEntry]
+    entries: Sequence[CreditEntry]
     elsewhere: Mapping[int, int]
     closed: frozenset[int]
     closed_through: int | None
@@ -107,7 +107,7 @@ class AccountBooks:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class OtherItems:
     """What stands on a statement beside its own month's usage, fees and credits. ``carried_in_cents`` is zero or less.
 
     ``priced_at_last`` is usage that an earlier statement called unpriced and that this one takes from what is unpriced.
@@ -119,7 +119,7 @@ class Beside:
     priced_at_last: tuple[UsageSums, ...] = ()
 
 
-NOTHING_BESIDE = Beside()
+NOTHING_BESIDE = OtherItems()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +132,8 @@ class BookedMonth:
     month: int
     plan: PlanMonth
     credits: MonthCredits
-    beside: Beside = NOTHING_BESIDE
-    entries: tuple[LedgerEntry, ...] = ()
+    beside: OtherItems = NOTHING_BESIDE
+    entries: tuple[CreditEntry, ...] = ()
 
 
 def open_months(books: AccountBooks, last: int, catalogue: PlanCatalogue) -> Iterator[BookedMonth]:
@@ -154,7 +154,7 @@ def open_months(books: AccountBooks, last: int, catalogue: PlanCatalogue) -> Ite
             month=month,
             plan=plan_month(books.plan_changes, month, catalogue),
             credits=paid,
-            beside=Beside(books.adjustments_on(month), corrections, carried),
+            beside=OtherItems(books.adjustments_on(month), corrections, carried),
             entries=tuple(new),
         )
         yield booked
@@ -172,7 +172,7 @@ def closed_month(books: AccountBooks, month: int, plan: PlanMonth, *, last_entry
         month=month,
         plan=plan,
         credits=paid,
-        beside=Beside(books.adjustments_on(month), corrections, carried_in_cents),
+        beside=OtherItems(books.adjustments_on(month), corrections, carried_in_cents),
     )
 
 

@@ -20,7 +20,7 @@ from pricing.rates import Rate, assumed_cache_prices
 from pricing.rating import line_amount_pico
 
 
-class LineKind(StrEnum):
+class StatementLineKind(StrEnum):
     """What a line of a statement is about, in the order in which lines stand."""
 
     USAGE = "usage"
@@ -62,7 +62,7 @@ class StatementLine:
     ``origin_month`` (``YYYYMM``) is the closed month that the line corrects; None for what belongs to the statement's own.
     """
 
-    kind: LineKind
+    kind: StatementLineKind
     description: str
     amount_pico: int | None
     route: str = ""
@@ -116,7 +116,7 @@ def _rated_lines(same_rate: list[UsageSums], rate: Rate) -> list[StatementLine]:
             continue
         lines.append(
             StatementLine(
-                kind=LineKind.USAGE,
+                kind=StatementLineKind.USAGE,
                 description=f"{first.model} at {first.provider}, {described(kind)}",
                 amount_pico=line_amount_pico(kind, quantities[kind], rate),
                 route=first.route,
@@ -136,7 +136,7 @@ def _rated_lines(same_rate: list[UsageSums], rate: Rate) -> list[StatementLine]:
     if rounding:
         lines.append(
             StatementLine(
-                kind=LineKind.ROUNDING,
+                kind=StatementLineKind.ROUNDING,
                 description=f"{first.model} at {first.provider}, rounding of each request up to nano-dollars",
                 amount_pico=rounding,
                 route=first.route,
@@ -153,7 +153,7 @@ def _rated_lines(same_rate: list[UsageSums], rate: Rate) -> list[StatementLine]:
 def _reported_line(same_model: list[UsageSums]) -> StatementLine:
     first = same_model[0]
     return StatementLine(
-        kind=LineKind.REPORTED,
+        kind=StatementLineKind.REPORTED,
         description=f"{first.model} at {first.provider}, cost as the provider reported it (no price is known)",
         amount_pico=sum(sums.amount_nano for sums in same_model) * PICO_PER_NANO,
         route=first.route,
@@ -174,7 +174,7 @@ def fee_lines(plan: PlanMonth) -> list[StatementLine]:
         unknown = "; the fee is not known" if fee.amount_cents is None else ""
         lines.append(
             StatementLine(
-                kind=LineKind.SUBSCRIPTION,
+                kind=StatementLineKind.SUBSCRIPTION,
                 description=f"Subscription {fee.plan}{seats}{part}{unknown}",
                 amount_pico=None if fee.amount_cents is None else fee.amount_cents * PICO_PER_CENT,
                 quantity_kind="days",
@@ -188,7 +188,7 @@ def adjustment_lines(adjustments: Iterable[Adjustment], month: int) -> list[Stat
     """Return one line an adjustment, oldest origin first; ``month`` is the statement's."""
     return [
         StatementLine(
-            kind=LineKind.ADJUSTMENT,
+            kind=StatementLineKind.ADJUSTMENT,
             description=f"Adjustment {each.reference}: {each.reason}",
             amount_pico=each.amount_nano * PICO_PER_NANO,
             origin_month=None if each.origin_month == month else each.origin_month,
@@ -201,13 +201,13 @@ def credit_lines(credits_of_month: MonthCredits, corrections: Iterable[CreditCor
     """Return one line a grant that paid the month's own usage, then one a grant and closed month that was corrected."""
     own = [
         StatementLine(
-            kind=LineKind.CREDIT, description=_named_credit(item.grant), amount_pico=-item.amount_nano * PICO_PER_NANO
+            kind=StatementLineKind.CREDIT, description=_named_credit(item.grant), amount_pico=-item.amount_nano * PICO_PER_NANO
         )
         for item in credits_of_month.applied
     ]
     corrected = [
         StatementLine(
-            kind=LineKind.CREDIT,
+            kind=StatementLineKind.CREDIT,
             description=f"{_named_credit(each.grant)} {'applied to' if each.amount_nano > 0 else 'restored from'}"
             f" {format_month(each.usage_month)}",
             amount_pico=-each.amount_nano * PICO_PER_NANO,
@@ -224,7 +224,7 @@ def _named_credit(grant: CreditGrant) -> str:
 
 def carried_line(description: str, cents: int) -> StatementLine:
     """Return the line of what is carried from one statement to the next."""
-    return StatementLine(kind=LineKind.CARRIED_FORWARD, description=description, amount_pico=cents * PICO_PER_CENT)
+    return StatementLine(kind=StatementLineKind.CARRIED_FORWARD, description=description, amount_pico=cents * PICO_PER_CENT)
 
 
 def described(kind: str) -> str:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from metering.domain.accounts.plan_history import FeeLine, PlanMonth
 from metering.domain.credits.credits import INFERENCE_ONLY, CreditApplied, CreditGrant, MonthCredits
 from metering.domain.instants import format_instant, format_month, parse_instant, parse_month
-from metering.domain.statements.statements import CLOSED, Flag, LineKind, OutsideUsage, Statement, StatementLine
+from metering.domain.statements.statements import CLOSED, Flag, OutsideUsage, Statement, StatementLine, StatementLineKind
 from pricing.money import PICO_PER_NANO, PICO_PER_USD, format_pico, parse_usd
 from pricing.quantities import ALL_KINDS
 from pricing.rates import Rate
@@ -161,7 +161,7 @@ def read_record(content: bytes) -> StatementRecord:
     return msgspec.json.decode(content, type=StatementRecord)
 
 
-def without_words(record: StatementRecord) -> StatementRecord:
+def figures_of(record: StatementRecord) -> StatementRecord:
     """Return the record with its figures alone: how a line is described may change from one release to the next."""
     return replace(
         record,
@@ -296,7 +296,7 @@ def _line_record(line: StatementLine) -> LineRecord:
 
 def _line(line: LineRecord, rates: dict[int, Rate]) -> StatementLine:
     return StatementLine(
-        kind=LineKind(line.kind),
+        kind=StatementLineKind(line.kind),
         description=line.description,
         amount_pico=_pico(line.amount_usd),
         route=line.route,

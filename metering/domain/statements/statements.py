@@ -11,10 +11,10 @@ from enum import StrEnum
 
 from metering.domain.accounts.plan_history import PlanMonth
 from metering.domain.credits.credits import MonthCredits
-from metering.domain.statements.account_books import NOTHING_BESIDE, Beside
+from metering.domain.statements.account_books import NOTHING_BESIDE, OtherItems
 from metering.domain.statements.statement_lines import (
-    LineKind,
     StatementLine,
+    StatementLineKind,
     UsageSums,
     adjustment_lines,
     carried_line,
@@ -33,10 +33,10 @@ __all__ = [
     "CLOSED",
     "DRAFT",
     "Flag",
-    "LineKind",
     "OutsideUsage",
     "Statement",
     "StatementLine",
+    "StatementLineKind",
     "UsageSums",
     "described",
     "draft_statement",
@@ -139,7 +139,7 @@ def draft_statement(
     usage: Sequence[UsageSums],
     credits_of_month: MonthCredits,
     rates: dict[int, Rate],
-    beside: Beside = NOTHING_BESIDE,
+    beside: OtherItems = NOTHING_BESIDE,
 ) -> Statement:
     """Return the statement of a month from its rollups; ``rates`` holds every rate that they name."""
     billed = [sums for sums in usage if sums.route in (ROUTED, SERVERLESS) and sums.billable]
@@ -157,9 +157,11 @@ def draft_statement(
     unpriced = unpriced_usage(usage, beside.priced_at_last)
     route_unknown = _outside(s for s in usage if s.route == UNKNOWN and s.price_grade != PriceGrade.EXEMPT)
     lines.append(
-        StatementLine(kind=LineKind.RESIDUAL, description="Rounding of the total to cents", amount_pico=rounded - exact)
+        StatementLine(
+            kind=StatementLineKind.RESIDUAL, description="Rounding of the total to cents", amount_pico=rounded - exact
+        )
     )
-    lines.append(StatementLine(kind=LineKind.TOTAL, description="Total payable", amount_pico=total))
+    lines.append(StatementLine(kind=StatementLineKind.TOTAL, description="Total payable", amount_pico=total))
     return Statement(
         account=account,
         month=plan.month,

@@ -41,7 +41,7 @@ class MoveKey(NamedTuple):
     billed_in: int
 
 
-class Moved(Struct):
+class MovedUsage(Struct):
     """Events of one kind: what they cost on ``unassigned`` and cost the account, nano-USD, and how many have no price there."""
 
     events: int = 0
@@ -49,7 +49,7 @@ class Moved(Struct):
     after_nano: int = 0
     unpriced: int = 0
 
-    def add(self, other: "Moved") -> None:
+    def add(self, other: "MovedUsage") -> None:
         """Count others."""
         self.events += other.events
         self.before_nano += other.before_nano
@@ -57,31 +57,31 @@ class Moved(Struct):
         self.unpriced += other.unpriced
 
 
-class Assigned(Struct):
+class AssignmentResult(Struct):
     """What assigning came to, or would.
 
     ``repeats`` are events that the account had counted before (the same record, or another source's of the same request): their
     charge, ``repeats_nano`` in all, is taken back and nothing put in its place. ``conflicts`` stay unassigned.
     """
 
-    by_group: dict[MoveKey, Moved] = field(default_factory=dict)
+    by_group: dict[MoveKey, MovedUsage] = field(default_factory=dict)
     repeats: int = 0
     repeats_nano: int = 0
     conflicts: int = 0
 
     @property
-    def total(self) -> Moved:
+    def total(self) -> MovedUsage:
         """All that moves to the account."""
-        total = Moved()
+        total = MovedUsage()
         for moved in self.by_group.values():
             total.add(moved)
         return total
 
-    def move(self, key: MoveKey, moved: Moved) -> None:
+    def move(self, key: MoveKey, moved: MovedUsage) -> None:
         """Count events that move."""
-        self.by_group.setdefault(key, Moved()).add(moved)
+        self.by_group.setdefault(key, MovedUsage()).add(moved)
 
-    def include(self, other: "Assigned") -> None:
+    def include(self, other: "AssignmentResult") -> None:
         """Add what another part came to."""
         for key, moved in other.by_group.items():
             self.move(key, moved)

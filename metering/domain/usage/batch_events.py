@@ -131,7 +131,7 @@ class BatchEvents(Struct, array_like=True):
         )
 
 
-def uses_other_kinds(quantities: Quantities) -> bool:
+def has_other_kinds(quantities: Quantities) -> bool:
     """Whether any kind beside COLUMN_KINDS is not zero."""
     amounts = astuple(quantities)
     return amounts[2:4] != _NO_WRITES or amounts[5:15] != _NO_OTHERS

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from metering.domain.usage.batch_events import BatchEvents, uses_other_kinds
+from metering.domain.usage.batch_events import BatchEvents, has_other_kinds
 from metering.domain.usage.charging import succeeded
 from metering.domain.usage.events import DecodedBlock, DecodedEvent, RejectedRecord, UsageEvent
 from metering.domain.usage.identity import claims_of, raw_digest, record_digest
@@ -83,7 +83,7 @@ class BatchBuilder:
             used.cache_read_tokens,
             used.output_tokens,
             used.reasoning_tokens,
-            used if uses_other_kinds(used) else None,
+            used if has_other_kinds(used) else None,
             event.response_id,
             event.inference_id,
             event.latency_ms,

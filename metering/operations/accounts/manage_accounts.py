@@ -21,7 +21,7 @@ from metering.storage.accounts.accounts import (
     set_default_route,
 )
 from metering.storage.accounts.plans import insert_plan_change, plan_changes_of
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.statements.closed_months import mark_of
 from pricing.plans import PlanCatalogue
 
@@ -40,7 +40,7 @@ def declare_account(engine: Engine, name: str, *, default_route: str = "", now: 
     """Create an account. Raises AlreadyExistsError when the name is, or was, another's."""
     _check_name(name)
     _check_route(default_route)
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         if former_names(connection, name, 0):
             raise AlreadyExistsError(f"the name {name!r} belongs, or belonged, to an account already")
         insert_account(connection, name, default_route=default_route, now=now)
@@ -49,26 +49,26 @@ def declare_account(engine: Engine, name: str, *, default_route: str = "", now: 
 
 def ensure_account(engine: Engine, name: str, *, now: int) -> AccountRow:
     """Return the account with the name, created where nobody has it."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         account = account_named(connection, name)
     return account or declare_account(engine, name, now=now)
 
 
 def show_account(engine: Engine, name: str) -> AccountRow:
     """Return an account by its current name. Raises NotFoundError."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return find_account(connection, name)
 
 
 def show_account_by_id(engine: Engine, account_id: int) -> AccountRow | None:
     """Return an account by its id, None when it does not exist."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return account_with_id(connection, account_id)
 
 
 def list_accounts(engine: Engine, *, after: str = "", limit: int | None = None) -> list[AccountRow]:
     """Return accounts in the order of their names."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return accounts_by_name(connection, after=after, limit=limit)
 
 
@@ -79,7 +79,7 @@ def change_account(
 
     Raises NotFoundError, AlreadyExistsError, and DomainError for the account that holds what nobody declared.
     """
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         account = find_account(connection, name)
         if account.name == UNASSIGNED_NAME:
             raise DomainError(f"{UNASSIGNED_NAME!r} holds what nobody has declared; it can not be changed")
@@ -103,7 +103,7 @@ def set_plan(engine: Engine, name: str, change: PlanChange, catalogue: PlanCatal
     if not 1 <= change.seats <= MAX_SEATS:
         raise DomainError(f"seats must be from 1 to {MAX_SEATS}, got {change.seats}")
     catalogue.check_seats(change.plan, change.seats)
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         account = _billable_account(connection, name)
         closed_through = mark_of(connection, account.id).closed_through
         if closed_through is not None and month_of_day(day_number(change.effective)) <= closed_through:
@@ -117,7 +117,7 @@ def set_plan(engine: Engine, name: str, change: PlanChange, catalogue: PlanCatal
 
 def list_plan_changes(engine: Engine, name: str) -> Sequence[PlanChange]:
     """Return what was said of an account's plans, by day. Raises NotFoundError."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return plan_changes_of(connection, find_account(connection, name).id)
 
 

@@ -7,7 +7,7 @@ from metering.domain.accounts.api_keys import ApiKey, checked_scopes, hash_of, m
 from metering.domain.errors import NotFoundError
 from metering.operations.steps.find_account import find_account
 from metering.storage.accounts.api_keys import all_keys, insert_key, key_with_prefix, set_revoked
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 
 
 class NewKey(Struct, frozen=True):
@@ -23,7 +23,7 @@ def create_key(engine: Engine, wanted: NewKey, *, now: int) -> tuple[ApiKey, str
     """Create a key; return it with its token, which is shown this once. Raises NotFoundError for the account."""
     scopes = checked_scopes(wanted.scopes)
     prefix, token = new_token()
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         account_id = None if wanted.account is None else find_account(connection, wanted.account).id
         key = ApiKey(0, prefix, wanted.name, account_id, scopes, wanted.creates_accounts, now, None)
         insert_key(connection, key, hash_of(token))
@@ -32,13 +32,13 @@ def create_key(engine: Engine, wanted: NewKey, *, now: int) -> tuple[ApiKey, str
 
 def list_keys(engine: Engine) -> list[ApiKey]:
     """Return all keys, revoked ones too, oldest first."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return all_keys(connection)
 
 
 def revoke_key(engine: Engine, prefix: str, *, now: int) -> None:
     """Revoke a key from now on. Raises NotFoundError for a prefix without a valid key."""
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         if not set_revoked(connection, prefix, now=now):
             raise NotFoundError(f"there is no valid key with the prefix {prefix[:40]!r}")
 
@@ -48,7 +48,7 @@ def check_token(engine: Engine, token: str) -> ApiKey | None:
     prefix = prefix_of(token)
     if prefix is None:
         return None
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         found = key_with_prefix(connection, prefix)
     if found is None:
         return None

@@ -16,18 +16,18 @@ from metering.domain.alerts.webhook_retries import is_given_up, next_attempt_at
 from metering.domain.alerts.webhooks import DELIVERED, FAILED, FAILING, GONE, PENDING
 from metering.domain.instants import MICROS_PER_SECOND
 from metering.operations.alerts.disable_endpoint import disable_endpoint
-from metering.outbound.post import Posted
+from metering.outbound.post import PostResult
 from metering.storage.alerts.delivery_queue import (
-    Ended,
-    anything_due,
-    choose,
+    DeliveryUpdate,
+    choose_due,
+    claim_until,
+    claimed_deliveries,
     due_endpoints,
-    end_attempts,
-    give_back,
+    has_due,
     insert_attempts,
-    lock_before_ending,
-    put_off,
-    taken_deliveries,
+    lock_for_update,
+    release,
+    update_deliveries,
 )
 from metering.storage.alerts.secret_box import SecretBox, SecretKeyError, open_box
 from metering.storage.alerts.webhook_deliveries import AttemptRow
@@ -38,7 +38,7 @@ from metering.storage.alerts.webhook_endpoints import (
     update_endpoint,
     valid_secrets,
 )
-from metering.storage.engine.database import reading, writing_beside_others
+from metering.storage.engine.database import concurrent_write, read_snapshot
 
 _GONE = 410
 _SUCCESS = range(200, 300)
@@ -47,7 +47,7 @@ _REDIRECTS = range(300, 400)
 _log = logging.getLogger(__name__)
 
 
-class Room(Struct, frozen=True):
+class Concurrency(Struct, frozen=True):
     """How many deliveries may be under way: in all, to one endpoint, and to one whose last attempt failed."""
 
     in_all: int = 256
@@ -55,16 +55,16 @@ class Room(Struct, frozen=True):
     to_failing: int = 1
 
 
-class Asked(NamedTuple):
+class ClaimLimits(NamedTuple):
     """What may be taken: beside what is ``under_way`` (counts by endpoint), for ``lease`` microseconds from ``now`` on."""
 
     under_way: Mapping[int, int]
-    room: Room
+    room: Concurrency
     now: int
     lease: int
 
 
-class ToSend(NamedTuple):
+class ClaimedDelivery(NamedTuple):
     """A delivery to be sent now. ``keys`` are the secrets that sign it; ``url`` is the whole address, which may be secret."""
 
     delivery_id: int
@@ -79,21 +79,21 @@ class ToSend(NamedTuple):
 class Attempt(NamedTuple):
     """What came of sending a delivery. ``chance`` is a number from 0 to 1 that spreads the next attempt."""
 
-    sent: ToSend
+    sent: ClaimedDelivery
     started_at: int
     ended_at: int
-    posted: Posted
+    posted: PostResult
     chance: float
 
 
-def dispatch(engine: Engine, box_keys: Sequence[str], attempts: Sequence[Attempt], asked: Asked) -> list[ToSend]:
+def dispatch(engine: Engine, box_keys: Sequence[str], attempts: Sequence[Attempt], asked: ClaimLimits) -> list[ClaimedDelivery]:
     """Record what came of ``attempts``, and take what is due as far as there is room; in one transaction.
 
     Where there is neither nothing is written. Raises SecretKeyError where something is due and there is no key at all.
     """
     if not attempts:
-        with reading(engine) as connection:
-            if not anything_due(connection, now=asked.now):
+        with read_snapshot(engine) as connection:
+            if not has_due(connection, now=asked.now):
                 return []
     try:
         box = open_box(engine, box_keys)
@@ -102,14 +102,14 @@ def dispatch(engine: Engine, box_keys: Sequence[str], attempts: Sequence[Attempt
             raise
         record_attempts(engine, attempts)
         return []
-    with writing_beside_others(engine) as connection:
+    with concurrent_write(engine) as connection:
         _record(connection, attempts)
         return _opened(connection, box, _take(connection, asked), now=asked.now)
 
 
-def take_one(engine: Engine, box_keys: Sequence[str], delivery_id: int, *, now: int) -> ToSend:
+def claim_one(engine: Engine, box_keys: Sequence[str], delivery_id: int, *, now: int) -> ClaimedDelivery:
     """Return a delivery that its writer has put off, to send it itself. Raises SecretKeyError."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         for opened in _opened(connection, open_box(engine, box_keys), [delivery_id], now=now):
             return opened
     raise SecretKeyError("it is not sent: the endpoint's secret can not be read with the key that there is")
@@ -117,17 +117,17 @@ def take_one(engine: Engine, box_keys: Sequence[str], delivery_id: int, *, now: 
 
 def record_attempts(engine: Engine, attempts: Sequence[Attempt]) -> None:
     """Record what came of sending deliveries, and what follows for each and for its endpoint."""
-    with writing_beside_others(engine) as connection:
+    with concurrent_write(engine) as connection:
         _record(connection, attempts)
 
 
-def give_back_taken(engine: Engine, delivery_ids: Collection[int], *, now: int) -> None:
+def release_claims(engine: Engine, delivery_ids: Collection[int], *, now: int) -> None:
     """Let deliveries that were taken and not sent be sent by somebody else."""
-    with writing_beside_others(engine) as connection:
-        give_back(connection, sorted(delivery_ids), now=now)
+    with concurrent_write(engine) as connection:
+        release(connection, sorted(delivery_ids), now=now)
 
 
-def is_success(posted: Posted) -> bool:
+def is_success(posted: PostResult) -> bool:
     """Whether the receiver took the message."""
     return posted.status in _SUCCESS
 
@@ -142,32 +142,32 @@ def _record(connection: Connection, attempts: Sequence[Attempt]) -> None:
     judged = [_judged(connection, endpoint_id, those) for endpoint_id, those in by_endpoint.items()]
     disabled = [each.endpoint.id for each in judged if each is not None and each.reason]
     if disabled:
-        lock_before_ending(connection, {attempt.sent.delivery_id for attempt in attempts}, disabled)
+        lock_for_update(connection, {attempt.sent.delivery_id for attempt in attempts}, disabled)
     insert_attempts(connection, [_attempt_row(attempt) for attempt in attempts])
-    end_attempts(connection, [_ended(attempt) for attempt in attempts])
+    update_deliveries(connection, [_ended(attempt) for attempt in attempts])
     for each in judged:
         if each is not None:
             _apply(connection, each)
 
 
-def _take(connection: Connection, asked: Asked) -> list[int]:
+def _take(connection: Connection, asked: ClaimLimits) -> list[int]:
     left = asked.room.in_all - sum(asked.under_way.values())
     taken: list[int] = []
     for endpoint in due_endpoints(connection, now=asked.now) if left > 0 else ():
         bound = asked.room.to_one if endpoint.failing_since is None else asked.room.to_failing
         most = min(left - len(taken), bound - asked.under_way.get(endpoint.id, 0))
         if most > 0:
-            taken += choose(connection, endpoint.id, most=most, now=asked.now)
+            taken += choose_due(connection, endpoint.id, most=most, now=asked.now)
     if taken:
-        put_off(connection, taken, until=asked.now + asked.lease)
+        claim_until(connection, taken, until=asked.now + asked.lease)
     return taken
 
 
-def _opened(connection: Connection, box: SecretBox, delivery_ids: Sequence[int], *, now: int) -> list[ToSend]:
+def _opened(connection: Connection, box: SecretBox, delivery_ids: Sequence[int], *, now: int) -> list[ClaimedDelivery]:
     """Return what can be sent. What can not be decrypted stays taken: it is due again after the lease, perhaps with its key."""
     if not delivery_ids:
         return []
-    taken = taken_deliveries(connection, delivery_ids)
+    taken = claimed_deliveries(connection, delivery_ids)
     secrets = valid_secrets(connection, {each.endpoint_id for each in taken}, now=now)
     opened: dict[int, tuple[str, tuple[bytes, ...]]] = {}
     for endpoint_id, url in {each.endpoint_id: each.url for each in taken}.items():
@@ -177,11 +177,18 @@ def _opened(connection: Connection, box: SecretBox, delivery_ids: Sequence[int],
         except SecretKeyError as error:
             _log.error("nothing can be sent to the webhook endpoint %d: %s", endpoint_id, error)
     return [
-        ToSend(each.id, each.endpoint_id, opened[each.endpoint_id][0], each.message, body_of(each.document, each.format),
-               opened[each.endpoint_id][1], each.attempt)
+        ClaimedDelivery(
+            each.id,
+            each.endpoint_id,
+            opened[each.endpoint_id][0],
+            each.message,
+            body_of(each.document, each.format),
+            opened[each.endpoint_id][1],
+            each.attempt,
+        )
         for each in taken
         if each.endpoint_id in opened and opened[each.endpoint_id][1]
-    ]  # fmt: skip
+    ]
 
 
 def _attempt_row(attempt: Attempt) -> AttemptRow:
@@ -195,18 +202,18 @@ def _attempt_row(attempt: Attempt) -> AttemptRow:
     )
 
 
-def _ended(attempt: Attempt) -> Ended:
+def _ended(attempt: Attempt) -> DeliveryUpdate:
     sent, posted = attempt.sent, attempt.posted
     if is_success(posted):
-        return Ended(sent.delivery_id, DELIVERED, sent.attempt, None, attempt.ended_at)
+        return DeliveryUpdate(sent.delivery_id, DELIVERED, sent.attempt, None, attempt.ended_at)
     retry_after = None if posted.retry_after is None else round(posted.retry_after * MICROS_PER_SECOND)
     due = next_attempt_at(sent.attempt, attempt.ended_at, chance=attempt.chance, retry_after=retry_after)
     if due is None:
-        return Ended(sent.delivery_id, FAILED, sent.attempt, None, attempt.ended_at)
-    return Ended(sent.delivery_id, PENDING, sent.attempt, due, None)
+        return DeliveryUpdate(sent.delivery_id, FAILED, sent.attempt, None, attempt.ended_at)
+    return DeliveryUpdate(sent.delivery_id, PENDING, sent.attempt, due, None)
 
 
-class _Judged(NamedTuple):
+class _EndpointHealth(NamedTuple):
     """How an endpoint does by its last attempts; ``reason`` empty: it goes on."""
 
     endpoint: EndpointRow
@@ -215,7 +222,7 @@ class _Judged(NamedTuple):
     now: int
 
 
-def _judged(connection: Connection, endpoint_id: int, attempts: Sequence[Attempt]) -> _Judged | None:
+def _judged(connection: Connection, endpoint_id: int, attempts: Sequence[Attempt]) -> _EndpointHealth | None:
     """Judge an endpoint by its attempts, in the order in which they ended. None: it does as well as before.
 
     Its row is locked only where something may change: whoever merely succeeds waits for nobody.
@@ -237,10 +244,10 @@ def _judged(connection: Connection, endpoint_id: int, attempts: Sequence[Attempt
         gone = gone or attempt.posted.status == _GONE
     now = attempts[-1].ended_at
     reason = GONE if gone else FAILING if since is not None and is_given_up(since, now) else ""
-    return _Judged(endpoint, since, "" if endpoint.disabled_at is not None else reason, now)
+    return _EndpointHealth(endpoint, since, "" if endpoint.disabled_at is not None else reason, now)
 
 
-def _apply(connection: Connection, judged: _Judged) -> None:
+def _apply(connection: Connection, judged: _EndpointHealth) -> None:
     endpoint = judged.endpoint
     if judged.failing_since != endpoint.failing_since:
         update_endpoint(connection, endpoint.id, {"failing_since": judged.failing_since})

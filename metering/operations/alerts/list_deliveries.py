@@ -6,14 +6,14 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from metering.domain.alerts.webhooks import STATUSES, WebhookError
-from metering.operations.alerts.manage_webhooks import found_endpoint
-from metering.storage.alerts.webhook_deliveries import AttemptRow, DeliveryQuestion, DeliveryRow, attempts_of
+from metering.operations.alerts.manage_webhooks import require_endpoint
+from metering.storage.alerts.webhook_deliveries import AttemptRow, DeliveryQuery, DeliveryRow, attempts_of
 from metering.storage.alerts.webhook_deliveries import list_deliveries as stored_deliveries
 from metering.storage.alerts.webhook_endpoints import endpoint_with_id
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 
 
-class Delivery(NamedTuple):
+class DeliveryLog(NamedTuple):
     """A delivery and its attempts, the oldest first."""
 
     row: DeliveryRow
@@ -21,15 +21,15 @@ class Delivery(NamedTuple):
 
 
 def list_deliveries(
-    engine: Engine, question: DeliveryQuestion, *, owner: int | None = None, before: int | None = None, limit: int
-) -> list[Delivery]:
+    engine: Engine, question: DeliveryQuery, *, owner: int | None = None, before: int | None = None, limit: int
+) -> list[DeliveryLog]:
     """Return deliveries with ids below ``before``, the newest first. Raises NotFoundError for the endpoint."""
     check_statuses(question.statuses)
-    with reading(engine) as connection:
-        found_endpoint(endpoint_with_id(connection, question.endpoint_id), question.endpoint_id, owner)
+    with read_snapshot(engine) as connection:
+        require_endpoint(endpoint_with_id(connection, question.endpoint_id), question.endpoint_id, owner)
         rows = stored_deliveries(connection, question, before=before, limit=limit)
         attempts = attempts_of(connection, [row.id for row in rows])
-    return [Delivery(row, attempts.get(row.id, [])) for row in rows]
+    return [DeliveryLog(row, attempts.get(row.id, [])) for row in rows]
 
 
 def check_statuses(statuses: Collection[str]) -> None:

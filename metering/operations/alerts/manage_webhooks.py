@@ -12,7 +12,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.alerts.webhook_messages import FORMATS, SLACK, STANDARD
-from metering.domain.alerts.webhook_signatures import new_secret, shown_secret
+from metering.domain.alerts.webhook_signatures import format_secret, new_secret
 from metering.domain.alerts.webhooks import ASKED, CANCELLED, HELD, PENDING, EndpointFilter, WebhookError, checked_types
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import MICROS_PER_HOUR
@@ -38,7 +38,7 @@ from metering.storage.alerts.webhook_endpoints import (
     update_endpoint,
     valid_secrets,
 )
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 
 DEFAULT_OVERLAP_HOURS = 24
 MAX_OVERLAP_HOURS = 7 * 24
@@ -92,7 +92,7 @@ def create_webhook(engine: Engine, wanted: NewEndpoint, settings: WebhookSetting
     url, shown = _checked(wanted.url, wanted.format, settings.guard)
     box = open_box(engine, settings.secret_keys)
     secret = new_secret()
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         account_id = None if wanted.account is None else find_account(connection, wanted.account).id
         if count_endpoints(connection, account_id) >= MAX_ENDPOINTS:
             raise WebhookError(f"there are {MAX_ENDPOINTS} endpoints already; delete one that is not needed any more")
@@ -106,22 +106,22 @@ def create_webhook(engine: Engine, wanted: NewEndpoint, settings: WebhookSetting
         }
         endpoint_id = insert_endpoint(connection, values, EndpointFilter(account_id, types, accounts))
         insert_secret(connection, endpoint_id, box.encrypt(secret), now=now)
-        return _endpoint(connection, endpoint_id, now=now), shown_secret(secret)
+        return _endpoint(connection, endpoint_id, now=now), format_secret(secret)
 
 
 def list_webhooks(
     engine: Engine, *, owner: int | None = None, after: int = 0, limit: int | None = None, now: int
 ) -> list[Endpoint]:
     """Return endpoints with ids above ``after``, oldest first; with ``owner`` those of that account."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         rows = list_endpoints(connection, account_id=owner, after=after, limit=limit)
         return [_told(connection, row, now=now) for row in rows]
 
 
 def show_webhook(engine: Engine, endpoint_id: int, *, owner: int | None = None, now: int) -> Endpoint:
     """Return an endpoint. Raises NotFoundError."""
-    with reading(engine) as connection:
-        return _told(connection, found_endpoint(endpoint_with_id(connection, endpoint_id), endpoint_id, owner), now=now)
+    with read_snapshot(engine) as connection:
+        return _told(connection, require_endpoint(endpoint_with_id(connection, endpoint_id), endpoint_id, owner), now=now)
 
 
 def change_webhook(
@@ -132,13 +132,13 @@ def change_webhook(
     Raises NotFoundError, AddressError, WebhookError, SecretKeyError.
     """
     types = None if change.types is None else checked_types(list(change.types))
-    with reading(engine) as connection:
-        row = found_endpoint(endpoint_with_id(connection, endpoint_id), endpoint_id, owner)
+    with read_snapshot(engine) as connection:
+        row = require_endpoint(endpoint_with_id(connection, endpoint_id), endpoint_id, owner)
     if change.url is not None:
         # Looked up before the transaction: a name service may take its time.
         address, box = _checked(change.url, row.format, settings.guard), open_box(engine, settings.secret_keys)
-    with writing(engine) as connection:
-        row = found_endpoint(lock_endpoint(connection, endpoint_id), endpoint_id, owner)
+    with exclusive_write(engine) as connection:
+        row = require_endpoint(lock_endpoint(connection, endpoint_id), endpoint_id, owner)
         if change.url is not None:
             update_endpoint(connection, endpoint_id, {"url": box.encrypt(address[0].encode()), "shown_url": address[1]})
         if change.description is not None:
@@ -152,8 +152,8 @@ def change_webhook(
 
 def delete_webhook(engine: Engine, endpoint_id: int, *, owner: int | None = None, now: int) -> None:
     """Delete an endpoint, its secrets, and what was to be sent to it; the log of what was sent stays. Raises NotFoundError."""
-    with writing(engine) as connection:
-        found_endpoint(lock_endpoint(connection, endpoint_id), endpoint_id, owner)
+    with exclusive_write(engine) as connection:
+        require_endpoint(lock_endpoint(connection, endpoint_id), endpoint_id, owner)
         update_endpoint(connection, endpoint_id, {"deleted_at": now, "url": ""})
         delete_secrets(connection, endpoint_id)
         end_deliveries(connection, endpoint_id, [PENDING, HELD], CANCELLED, now=now)
@@ -177,18 +177,18 @@ def rotate_webhook(
     if not 0 <= overlap_hours <= MAX_OVERLAP_HOURS:
         raise WebhookError(f"both secrets are valid for 0 to {MAX_OVERLAP_HOURS} hours, got {overlap_hours}")
     box, secret = open_box(engine, settings.secret_keys), new_secret()
-    with writing(engine) as connection:
-        found_endpoint(lock_endpoint(connection, endpoint_id), endpoint_id, owner)
+    with exclusive_write(engine) as connection:
+        require_endpoint(lock_endpoint(connection, endpoint_id), endpoint_id, owner)
         end_secrets(connection, endpoint_id, at=now + overlap_hours * MICROS_PER_HOUR)
         delete_secrets(connection, endpoint_id, expired_at=now)
         valid = valid_secrets(connection, [endpoint_id], now=now).get(endpoint_id, [])
         if len(valid) >= MAX_VALID_SECRETS:
             raise WebhookError(f"{MAX_VALID_SECRETS} secrets are valid already; the first of them ends by itself")
         insert_secret(connection, endpoint_id, box.encrypt(secret), now=now)
-        return _endpoint(connection, endpoint_id, now=now), shown_secret(secret)
+        return _endpoint(connection, endpoint_id, now=now), format_secret(secret)
 
 
-def found_endpoint(row: EndpointRow | None, endpoint_id: int, owner: int | None) -> EndpointRow:
+def require_endpoint(row: EndpointRow | None, endpoint_id: int, owner: int | None) -> EndpointRow:
     """Return the row that was looked for. Raises NotFoundError where there is none, or it is not the owner's."""
     if row is None or owner not in (None, row.filter.account_id):
         raise NotFoundError(f"there is no webhook endpoint {endpoint_id}")
@@ -196,7 +196,7 @@ def found_endpoint(row: EndpointRow | None, endpoint_id: int, owner: int | None)
 
 
 def _endpoint(connection: Connection, endpoint_id: int, *, now: int) -> Endpoint:
-    return _told(connection, found_endpoint(endpoint_with_id(connection, endpoint_id), endpoint_id, None), now=now)
+    return _told(connection, require_endpoint(endpoint_with_id(connection, endpoint_id), endpoint_id, None), now=now)
 
 
 def _told(connection: Connection, row: EndpointRow, *, now: int) -> Endpoint:

@@ -8,37 +8,39 @@ from sqlalchemy import Engine
 
 from metering.domain.alerts.webhooks import FAILED, FINISHED, HELD, WebhookDisabledError, WebhookError
 from metering.domain.errors import NotFoundError
-from metering.operations.alerts.manage_webhooks import found_endpoint
-from metering.storage.alerts.webhook_deliveries import DeliveryQuestion, ask_again, delivery_with_id, lock_deliveries
+from metering.operations.alerts.manage_webhooks import require_endpoint
+from metering.storage.alerts.webhook_deliveries import DeliveryQuery, delivery_with_id, lock_deliveries, requeue
 from metering.storage.alerts.webhook_endpoints import EndpointRow, lock_endpoint
-from metering.storage.engine.commit_signal import note_deliveries
-from metering.storage.engine.database import writing_beside_others
+from metering.storage.engine.commit_signal import mark_deliveries_written
+from metering.storage.engine.database import concurrent_write
 
 # In one transaction; whoever has more asks again.
 MOST_AT_ONCE = 10_000
 LOST = (FAILED, HELD)
 
 
-class Redelivered(Struct, frozen=True):
+class RedeliveryResult(Struct, frozen=True):
     """How many deliveries are sent again, and whether there are more that were asked for."""
 
     deliveries: int
     more: bool
 
 
-def redeliver_one(engine: Engine, endpoint_id: int, delivery_id: int, *, owner: int | None = None, now: int) -> Redelivered:
+def redeliver_one(
+    engine: Engine, endpoint_id: int, delivery_id: int, *, owner: int | None = None, now: int
+) -> RedeliveryResult:
     """Send one delivery again, whatever became of it. Raises NotFoundError, WebhookDisabledError."""
-    with writing_beside_others(engine) as connection:
-        _check_enabled(found_endpoint(lock_endpoint(connection, endpoint_id), endpoint_id, owner))
+    with concurrent_write(engine) as connection:
+        _check_enabled(require_endpoint(lock_endpoint(connection, endpoint_id), endpoint_id, owner))
         row = delivery_with_id(connection, delivery_id)
         if row is None or row.endpoint_id != endpoint_id:
             raise NotFoundError(f"the webhook endpoint {endpoint_id} has no delivery {delivery_id}")
-        ask_again(connection, [delivery_id], now=now)
-        note_deliveries(connection)
-    return Redelivered(1, more=False)
+        requeue(connection, [delivery_id], now=now)
+        mark_deliveries_written(connection)
+    return RedeliveryResult(1, more=False)
 
 
-def redeliver(engine: Engine, question: DeliveryQuestion, *, owner: int | None = None, now: int) -> Redelivered:
+def redeliver(engine: Engine, question: DeliveryQuery, *, owner: int | None = None, now: int) -> RedeliveryResult:
     """Send again what is asked for, the oldest first; without statuses what has failed or was held.
 
     Raises NotFoundError, WebhookDisabledError, WebhookError for a status that is none or is sent anyway.
@@ -47,12 +49,12 @@ def redeliver(engine: Engine, question: DeliveryQuestion, *, owner: int | None =
     if wrong:
         raise WebhookError(f"what is {', '.join(FINISHED)} can be sent again; got {wrong[0][:40]!r}")
     asked = question if question.statuses else question._replace(statuses=LOST)
-    with writing_beside_others(engine) as connection:
-        _check_enabled(found_endpoint(lock_endpoint(connection, asked.endpoint_id), asked.endpoint_id, owner))
+    with concurrent_write(engine) as connection:
+        _check_enabled(require_endpoint(lock_endpoint(connection, asked.endpoint_id), asked.endpoint_id, owner))
         ids = lock_deliveries(connection, asked, limit=MOST_AT_ONCE + 1)
-        ask_again(connection, ids[:MOST_AT_ONCE], now=now)
-        note_deliveries(connection)
-    return Redelivered(len(ids[:MOST_AT_ONCE]), more=len(ids) > MOST_AT_ONCE)
+        requeue(connection, ids[:MOST_AT_ONCE], now=now)
+        mark_deliveries_written(connection)
+    return RedeliveryResult(len(ids[:MOST_AT_ONCE]), more=len(ids) > MOST_AT_ONCE)
 
 
 def _check_enabled(endpoint: EndpointRow) -> None:

@@ -6,14 +6,14 @@ import httpx
 
 from metering.domain.alerts.webhook_signatures import signed_headers
 from metering.domain.instants import MICROS_PER_SECOND
-from metering.operations.alerts.dispatch_deliveries import Attempt, ToSend
+from metering.operations.alerts.dispatch_deliveries import Attempt, ClaimedDelivery
 from metering.outbound.addresses import AddressGuard
 from metering.outbound.post import PostLimits, post
 
 
 async def send_delivery(
     client: httpx.AsyncClient,
-    delivery: ToSend,
+    delivery: ClaimedDelivery,
     *,
     guard: AddressGuard,
     limits: PostLimits,

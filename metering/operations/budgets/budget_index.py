@@ -12,13 +12,13 @@ from typing import NamedTuple
 from msgspec import Struct, field
 from sqlalchemy import Connection
 
-from metering.domain.budgets.budgets import BLOCKED, THRESHOLD_REACHED, Basis, Scope, Trigger, amount_at
+from metering.domain.budgets.budgets import BLOCKED, THRESHOLD_REACHED, BudgetBasis, Scope, Trigger, amount_at
 from metering.domain.budgets.periods import Period, Window, fixed_period, period_at
 from metering.storage.budgets.budgets import (
-    JudgedBudget,
+    EvaluatedBudget,
     accounts_changed_after,
     accounts_with_budgets,
-    judged_budgets,
+    evaluated_budgets,
     newest_revision_id,
     parse_scope,
     parse_thresholds,
@@ -27,7 +27,7 @@ from metering.storage.budgets.budgets import (
 Values = tuple[str, ...]
 
 
-class Entry(NamedTuple):
+class TriggerEntry(NamedTuple):
     """Something that a budget tells: ordered by amount, then by budget; a threshold before the block at the same percentage."""
 
     nano: int
@@ -41,14 +41,14 @@ class Entry(NamedTuple):
         return Trigger(self.nano, self.percent, BLOCKED if self.blocks else THRESHOLD_REACHED)
 
 
-class Group(Struct, eq=False):
+class TriggerGroup(Struct, eq=False):
     """What budgets that ask for the same sum tell, by amount; ``told`` is how many of it each period was found to have told."""
 
     scope: Scope
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[TriggerEntry] = field(default_factory=list)
     told: dict[Period, int] = field(default_factory=dict)
 
-    def reached(self, period: Period, spent_nano: int) -> list[Entry]:
+    def reached(self, period: Period, spent_nano: int) -> list[TriggerEntry]:
         """Return what a sum reaches and was not found to be told before."""
         first = self.told.get(period, 0)
         if first == len(self.entries) or spent_nano < self.entries[first].nano:
@@ -71,10 +71,10 @@ class Family(Struct, eq=False):
 
     window: Window
     fixed: Period | None
-    basis: Basis
+    basis: BudgetBasis
     dimensions: Values
-    exact: dict[Values, Group] = field(default_factory=dict)
-    wide: dict[tuple[Values, ...], Group] = field(default_factory=dict)
+    exact: dict[Values, TriggerGroup] = field(default_factory=dict)
+    wide: dict[tuple[Values, ...], TriggerGroup] = field(default_factory=dict)
 
     def periods(self, by_window: dict[Window, list[Period]], days: Iterable[int]) -> list[Period]:
         """Return the periods that days are in."""
@@ -82,12 +82,12 @@ class Family(Struct, eq=False):
             return by_window[self.window]
         return [self.fixed] if any(self.fixed.first_day <= day < self.fixed.end_day for day in days) else []
 
-    def group_for(self, scope: Scope) -> Group:
+    def group_for(self, scope: Scope) -> TriggerGroup:
         """Return the group of a scope, made where there is none."""
         values = tuple(scope.values())
         if all(len(each) == 1 for each in values):
-            return self.exact.setdefault(tuple(each[0] for each in values), Group(scope))
-        return self.wide.setdefault(values, Group(scope))
+            return self.exact.setdefault(tuple(each[0] for each in values), TriggerGroup(scope))
+        return self.wide.setdefault(values, TriggerGroup(scope))
 
 
 class BudgetIndex:
@@ -112,14 +112,14 @@ class BudgetIndex:
     def families_of(self, connection: Connection, account_id: int) -> list[Family]:
         """Return the account's budgets; ``refresh`` was called in the same transaction."""
         if account_id not in self._families:
-            self._families[account_id] = families(judged_budgets(connection, account_id))
+            self._families[account_id] = families(evaluated_budgets(connection, account_id))
         return self._families[account_id]
 
 
-def families(budgets: Iterable[JudgedBudget]) -> list[Family]:
+def families(budgets: Iterable[EvaluatedBudget]) -> list[Family]:
     """Lay out the budgets of one account."""
-    found: dict[tuple[Window, Period | None, Basis, Values], Family] = {}
-    groups: dict[tuple[object, ...], Group] = {}
+    found: dict[tuple[Window, Period | None, BudgetBasis, Values], Family] = {}
+    groups: dict[tuple[object, ...], TriggerGroup] = {}
     for budget in budgets:
         asks = budget[_FIRST_ASKED:_LAST_ASKED]
         group = groups.get(asks)
@@ -127,24 +127,26 @@ def families(budgets: Iterable[JudgedBudget]) -> list[Family]:
             group = groups[asks] = _group_for(budget, found)
         amount, budget_id = budget.amount_nano, budget.id
         for percent in parse_thresholds(budget.thresholds):
-            group.entries.append(Entry(amount_at(amount, percent), budget_id, percent, blocks=False))
+            group.entries.append(TriggerEntry(amount_at(amount, percent), budget_id, percent, blocks=False))
         if budget.block_percent is not None:
-            group.entries.append(Entry(amount_at(amount, budget.block_percent), budget_id, budget.block_percent, blocks=True))
+            group.entries.append(
+                TriggerEntry(amount_at(amount, budget.block_percent), budget_id, budget.block_percent, blocks=True)
+            )
     for group in groups.values():
         group.entries.sort()
     return list(found.values())
 
 
-def _group_for(budget: JudgedBudget, found: dict[tuple[Window, Period | None, Basis, Values], Family]) -> Group:
+def _group_for(budget: EvaluatedBudget, found: dict[tuple[Window, Period | None, BudgetBasis, Values], Family]) -> TriggerGroup:
     scope = parse_scope(budget.scope)
     first, end = budget.first_day, budget.end_day
     fixed = None if first is None or end is None else fixed_period(first, end)
-    key = (Window(budget.window), fixed, Basis(budget.basis), tuple(scope))
+    key = (Window(budget.window), fixed, BudgetBasis(budget.basis), tuple(scope))
     return found.setdefault(key, Family(*key)).group_for(scope)
 
 
-_FIRST_ASKED = JudgedBudget._fields.index("scope")
-_LAST_ASKED = JudgedBudget._fields.index("basis") + 1
+_FIRST_ASKED = EvaluatedBudget._fields.index("scope")
+_LAST_ASKED = EvaluatedBudget._fields.index("basis") + 1
 
 
 def periods_by_window(days: Iterable[int]) -> dict[Window, list[Period]]:

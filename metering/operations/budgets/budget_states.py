@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from metering.domain.budgets.budget_state import BudgetState
-from metering.domain.budgets.budgets import Basis, BudgetTerms
+from metering.domain.budgets.budgets import BudgetBasis, BudgetTerms
 from metering.domain.budgets.forecasts import RECENT_DAYS, forecast
 from metering.domain.budgets.periods import Period
 from metering.domain.instants import MICROS_PER_DAY
@@ -14,7 +14,7 @@ from metering.storage.budgets.budget_spend import SeriesSpend
 def spent_in(terms: BudgetTerms, period: Period, spend: AccountSpend) -> SeriesSpend:
     """Return what counts against a budget in a period, and how many events have no price."""
     gross = spend.within(terms.scope, period.first_day, period.end_day)
-    if terms.basis is Basis.GROSS:
+    if terms.basis is BudgetBasis.GROSS:
         return gross
     return SeriesSpend(spend.after_credits(period), gross.unpriced_events)
 
@@ -38,7 +38,7 @@ def state_of(
 
 def _recent(terms: BudgetTerms, spend: AccountSpend, now: int) -> list[int]:
     """Return what was spent on each of the days before today; of what credits leave there is no such thing by day."""
-    if terms.basis is not Basis.GROSS:
+    if terms.basis is not BudgetBasis.GROSS:
         return []
     today = now // MICROS_PER_DAY
     days = range(today - RECENT_DAYS, today)

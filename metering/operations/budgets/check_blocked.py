@@ -8,7 +8,7 @@ from metering.domain.budgets.budgets import Action
 from metering.operations.budgets.account_spend import AccountSpend, SeriesValues
 from metering.operations.budgets.budget_states import state_of
 from metering.storage.budgets.budgets import BudgetRow, current_budgets
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from pricing.plans import PlanCatalogue
 
 
@@ -20,7 +20,7 @@ def blocking_budgets(
     Dimensions are ``provider``, ``model``, ``project``, ``key`` and ``tag:<name>``; what is not stated is empty. Read from the
     rollups, so that a budget releases with the first question after its spending fell.
     """
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         rows = current_budgets(connection, account_id=account_id, action=Action.BLOCK)
         spend = AccountSpend(connection, account_id, SeriesValues(), catalogue)
         return [row for row in rows if row.terms.covers(dimensions) and state_of(row.terms, spend, now).blocked]

@@ -4,7 +4,7 @@ from sqlalchemy import Engine
 
 from metering.domain.budgets.budgets import Scope
 from metering.domain.charges.spend import TAG_PREFIX
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import names_in_rates
 from metering.storage.usage.series import names_in_series
 
@@ -12,7 +12,7 @@ from metering.storage.usage.series import names_in_series
 def check_scope(engine: Engine, scope: Scope, declared_tags: frozenset[str]) -> list[str]:
     """Return a sentence for each value that neither usage nor a price list has, and for each tag that is not declared."""
     remarks = []
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         for name, values in scope.items():
             if name.startswith(TAG_PREFIX):
                 tag = name.removeprefix(TAG_PREFIX)

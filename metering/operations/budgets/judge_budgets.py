@@ -16,15 +16,15 @@ from metering.operations.budgets.account_spend import AccountSpend, SeriesValues
 from metering.operations.budgets.budget_alerts import forecast_alert, reached_alert
 from metering.operations.budgets.budget_index import BudgetIndex
 from metering.operations.budgets.budget_states import state_of
-from metering.operations.budgets.find_due import Due, find_due
+from metering.operations.budgets.find_due import DueTrigger, find_due_triggers
 from metering.operations.steps.alert_unpriced import unpriced_alerts
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.accounts.accounts import account_with_id
 from metering.storage.alerts.alerts import NewAlert, raised_among
 from metering.storage.budgets.budgets import budgets_by_id, forecast_budgets
-from metering.storage.charges.hour_sums import forget_hours_of_days
-from metering.storage.charges.touched_days import TouchedDay, forget_notes, noted_days
-from metering.storage.engine.database import is_server, reading, writing_beside_others
+from metering.storage.charges.hour_sums import delete_hours_of_days
+from metering.storage.charges.touched_days import TouchedDay, delete_touched_days, touched_days_after
+from metering.storage.engine.database import concurrent_write, is_server, read_snapshot
 from pricing.plans import PlanCatalogue
 
 # Judging takes at most one part in so many of the time while usage keeps coming in, so that ingest does not feel it.
@@ -36,7 +36,7 @@ _KEPT_NOTES = 2_000
 _KEPT_SECONDS = 5.0
 
 
-class BudgetJudge:
+class BudgetEvaluator:
     """Judges all budgets of a database; keeps them, and what it knows to be told, in memory. Safe to use from threads."""
 
     def __init__(self, engine: Engine, catalogue: PlanCatalogue, clock: Callable[[], int]) -> None:
@@ -67,12 +67,12 @@ class BudgetJudge:
         """Judge, unless that was done a moment ago: for whoever asks after each of many commits."""
         return self.judge() if time.monotonic() >= self.pause_until else 0
 
-    def judge_all(self) -> int:
+    def evaluate_all(self) -> int:
         """Judge what was touched, the present period of every budget, and its forecast; return how many alerts were raised."""
         with self._lock:
             now = self._clock()
             raised = self._judge_notes(now)
-            with reading(self._engine) as connection:
+            with read_snapshot(self._engine) as connection:
                 accounts = self._index.accounts(connection)
             for account_id in accounts:
                 raised += self._judge_present(account_id, now)
@@ -82,8 +82,8 @@ class BudgetJudge:
         """Judge what was touched with its forecasts, and take the notes away: for a command that ends."""
         with self._lock:
             now = self._clock()
-            with reading(self._engine) as connection:
-                touched = {note.account_id for note in noted_days(connection).values()}
+            with read_snapshot(self._engine) as connection:
+                touched = {note.account_id for note in touched_days_after(connection).values()}
                 touched.intersection_update(self._index.accounts(connection) if touched else ())
             raised = self._judge_notes(now)
             for account_id in sorted(touched):
@@ -99,10 +99,10 @@ class BudgetJudge:
         self.pause_until = now + min(SHARE * max(0.0, -self._saved), MOST_PAUSE_SECONDS)
 
     def _judge_notes(self, now: int) -> int:
-        due: list[Due] = []
+        due: list[DueTrigger] = []
         alerts: list[NewAlert] = []
-        with reading(self._engine) as connection:
-            notes = noted_days(connection, after=self._after)
+        with read_snapshot(self._engine) as connection:
+            notes = touched_days_after(connection, after=self._after)
             if notes:
                 self._index.refresh(connection)
             for account_id, of_account in _by_account(notes.values()).items():
@@ -118,12 +118,12 @@ class BudgetJudge:
 
     def _look(
         self, connection: Connection, account_id: int, notes: Collection[TouchedDay], now: int
-    ) -> tuple[list[Due], list[NewAlert]]:
+    ) -> tuple[list[DueTrigger], list[NewAlert]]:
         """Return what budgets of an account have reached, and the alerts that tell it."""
         days = {note.event_day for note in notes}
         families = self._index.families_of(connection, account_id)
         spend = AccountSpend(connection, account_id, self._values, self._catalogue)
-        due = find_due(families, spend, days)
+        due = find_due_triggers(families, spend, days)
         alerts = _reached_alerts(connection, account_id, due, now) if due else []
         unpriced = {note.event_day for note in notes if note.unpriced}
         if unpriced:
@@ -132,11 +132,11 @@ class BudgetJudge:
 
     def _judge_present(self, account_id: int, now: int) -> int:
         """Judge the present periods of an account's budgets, and their forecasts."""
-        with reading(self._engine) as connection:
+        with read_snapshot(self._engine) as connection:
             self._index.refresh(connection)
             families = self._index.families_of(connection, account_id)
             spend = AccountSpend(connection, account_id, self._values, self._catalogue)
-            due = find_due(families, spend, {now // MICROS_PER_DAY})
+            due = find_due_triggers(families, spend, {now // MICROS_PER_DAY})
             alerts = _reached_alerts(connection, account_id, due, now) if due else []
             alerts += _forecast_alerts(connection, account_id, spend, now)
             alerts = self._not_told(connection, alerts)
@@ -157,7 +157,7 @@ class BudgetJudge:
         raised = 0
         for start in range(0, len(alerts), _ALERTS_A_TRANSACTION):
             part = alerts[start : start + _ALERTS_A_TRANSACTION]
-            with writing_beside_others(self._engine) as connection:
+            with concurrent_write(self._engine) as connection:
                 raised += sum(raise_alert(connection, alert, now=now) for alert in part)
             self._told.update(map(_identity, part))
         return raised
@@ -178,9 +178,9 @@ class BudgetJudge:
         if not self._judged:
             return
         today = self._clock() // MICROS_PER_DAY
-        with writing_beside_others(self._engine) as connection:
-            forget_notes(connection, self._judged)
-            forget_hours_of_days(connection, {note.event_day for note in self._judged.values() if note.event_day < today})
+        with concurrent_write(self._engine) as connection:
+            delete_touched_days(connection, self._judged)
+            delete_hours_of_days(connection, {note.event_day for note in self._judged.values() if note.event_day < today})
         self._judged = {}
 
 
@@ -191,7 +191,7 @@ def _by_account(notes: Iterable[TouchedDay]) -> dict[int, set[TouchedDay]]:
     return dict(sorted(found.items()))
 
 
-def _reached_alerts(connection: Connection, account_id: int, due: Iterable[Due], now: int) -> list[NewAlert]:
+def _reached_alerts(connection: Connection, account_id: int, due: Iterable[DueTrigger], now: int) -> list[NewAlert]:
     """Return the alerts in one order for all who judge, so that two of them never wait for each other in a circle.
 
     Of one budget and period the lower threshold comes first.

@@ -10,21 +10,21 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Engine
 
-from metering.domain.budgets.anomalies import RECENT_HOURS, Usual, is_to_sum, usual_hour
+from metering.domain.budgets.anomalies import RECENT_HOURS, UsualSpend, is_hour_due, usual_spend
 from metering.domain.instants import MICROS_PER_HOUR, format_instant
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.accounts.accounts import account_with_id
 from metering.storage.alerts.alerts import NewAlert
 from metering.storage.charges.hour_sums import (
     accounts_with_usage,
-    forget_hours_before,
+    delete_hours_before,
     hours_summed,
-    keep_hour,
     mark_hours,
     recent_hours,
     spent_in_hour,
+    store_hour,
 )
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from pricing.money import format_nano
 
 USAGE_ANOMALY = "usage.anomaly"
@@ -35,23 +35,23 @@ MOST_HOURS = 48
 NEWS_HOURS = 36
 
 
-def judge_hours(engine: Engine, clock: Callable[[], int]) -> int:
+def evaluate_hours(engine: Engine, clock: Callable[[], int]) -> int:
     """Sum the hours that are due and tell of those that are unusual; return how many alerts were raised."""
     now = clock()
     this_hour = now // MICROS_PER_HOUR
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         summed = hours_summed(connection, this_hour - RECENT_HOURS, this_hour)
-    due = [hour for hour in range(this_hour - 1, this_hour - RECENT_HOURS - 1, -1) if is_to_sum(hour, summed.get(hour), now)]
+    due = [hour for hour in range(this_hour - 1, this_hour - RECENT_HOURS - 1, -1) if is_hour_due(hour, summed.get(hour), now)]
     due = due[:MOST_HOURS]
     if not due:
         return 0
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         mark_hours(connection, due, now=now)
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         sums = _sums(connection, due)
-    with writing(engine) as connection:
-        forget_hours_before(connection, this_hour - 2 * RECENT_HOURS)
-        kept = [hour for hour in sorted(sums) if keep_hour(connection, hour, sums[hour], now=now)]
+    with exclusive_write(engine) as connection:
+        delete_hours_before(connection, this_hour - 2 * RECENT_HOURS)
+        kept = [hour for hour in sorted(sums) if store_hour(connection, hour, sums[hour], now=now)]
         news = [hour for hour in kept if hour >= this_hour - NEWS_HOURS]
         return sum(_tell_unusual(connection, hour, sums[hour], now) for hour in news)
 
@@ -70,13 +70,13 @@ def _sums(connection: Connection, due: Sequence[int]) -> dict[int, dict[int, int
 def _tell_unusual(connection: Connection, hour: int, spent: dict[int, int], now: int) -> int:
     raised = 0
     for account_id, amount in sorted(spent.items()):
-        usual = usual_hour(list(recent_hours(connection, account_id, hour - RECENT_HOURS, hour).values()))
+        usual = usual_spend(list(recent_hours(connection, account_id, hour - RECENT_HOURS, hour).values()))
         if usual is not None and amount > usual.most_nano:
             raised += raise_alert(connection, _alert(connection, account_id, hour, amount, usual), now=now)
     return raised
 
 
-def _alert(connection: Connection, account_id: int, hour: int, amount_nano: int, usual: Usual) -> NewAlert:
+def _alert(connection: Connection, account_id: int, hour: int, amount_nano: int, usual: UsualSpend) -> NewAlert:
     account = account_with_id(connection, account_id)
     start, end = hour * MICROS_PER_HOUR, (hour + 1) * MICROS_PER_HOUR
     data = {

@@ -10,7 +10,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.budgets.budget_state import BudgetState
-from metering.domain.budgets.budgets import THRESHOLD_REACHED, BudgetTerms, due
+from metering.domain.budgets.budgets import THRESHOLD_REACHED, BudgetTerms, due_triggers
 from metering.domain.budgets.periods import Period
 from metering.domain.errors import DomainError, NotFoundError
 from metering.operations.budgets.account_spend import AccountSpend, SeriesValues
@@ -28,13 +28,13 @@ from metering.storage.budgets.budgets import (
     insert_revision,
     revisions_of,
 )
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from pricing.plans import PlanCatalogue
 
 MAX_BUDGETS = 10_000
 
 
-class Said(Struct, frozen=True):
+class Author(Struct, frozen=True):
     """Who says something of a budget, and when."""
 
     by: str
@@ -49,9 +49,9 @@ class BudgetView(Struct, frozen=True):
     state: BudgetState
 
 
-def create_budget(engine: Engine, account: str, terms: BudgetTerms, said: Said, catalogue: PlanCatalogue) -> BudgetView:
+def create_budget(engine: Engine, account: str, terms: BudgetTerms, said: Author, catalogue: PlanCatalogue) -> BudgetView:
     """Make a budget and judge its present period. Raises NotFoundError, and DomainError past MAX_BUDGETS of an account."""
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         owner = find_account(connection, account)
         if count_budgets(connection, owner.id) >= MAX_BUDGETS:
             raise DomainError(f"{account!r} has {MAX_BUDGETS} budgets, and no account can have more; delete some first")
@@ -59,25 +59,25 @@ def create_budget(engine: Engine, account: str, terms: BudgetTerms, said: Said, 
         return _record(connection, budget_id, 1, terms, said, catalogue)
 
 
-def change_budget(engine: Engine, budget_id: int, terms: BudgetTerms, said: Said, catalogue: PlanCatalogue) -> BudgetView:
+def change_budget(engine: Engine, budget_id: int, terms: BudgetTerms, said: Author, catalogue: PlanCatalogue) -> BudgetView:
     """Say anew what a budget says, and judge its present period: what fired stays fired. Raises NotFoundError."""
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         before = _current(connection, budget_id)
         if terms == before.terms:
             return _view(connection, before, said.now, catalogue)
         return _record(connection, budget_id, before.revision + 1, terms, said, catalogue)
 
 
-def delete_budget(engine: Engine, budget_id: int, said: Said) -> None:
+def delete_budget(engine: Engine, budget_id: int, said: Author) -> None:
     """End a budget: it is judged and listed no more, and everything that was said of it stays. Raises NotFoundError."""
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         before = _current(connection, budget_id)
         insert_revision(connection, budget_id, before.revision + 1, before.terms, archived=True, by=said.by, now=said.now)
 
 
 def find_budget(engine: Engine, budget_id: int) -> BudgetRow:
     """Return a budget as it is now. Raises NotFoundError, also for one that was deleted."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return _current(connection, budget_id)
 
 
@@ -88,7 +88,7 @@ def show_budget(
 
     Raises NotFoundError, also for a day that no period of the budget holds.
     """
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         row = _current(connection, budget_id)
         period = None if day is None else row.terms.period_of(day)
         if day is not None and period is None:
@@ -106,14 +106,14 @@ def list_budgets(
     limit: int | None = None,
 ) -> list[BudgetView]:
     """Return the budgets above an id as they stand, of an account or of all. Raises NotFoundError for an unknown account."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         owner = None if account is None else find_account(connection, account).id
         rows = current_budgets(connection, account_id=owner, after=after, limit=limit)
         return _views(connection, rows, now, catalogue)
 
 
 def _record(
-    connection: Connection, budget_id: int, revision: int, terms: BudgetTerms, said: Said, catalogue: PlanCatalogue
+    connection: Connection, budget_id: int, revision: int, terms: BudgetTerms, said: Author, catalogue: PlanCatalogue
 ) -> BudgetView:
     insert_revision(connection, budget_id, revision, terms, archived=False, by=said.by, now=said.now)
     row = _current(connection, budget_id)
@@ -122,7 +122,7 @@ def _record(
     spend = AccountSpend(connection, row.account_id, SeriesValues(), catalogue)
     period = terms.current_period(said.now)
     spent = spent_in(terms, period, spend)
-    for trigger in due(terms, spent.amount_nano, ()):
+    for trigger in due_triggers(terms, spent.amount_nano, ()):
         raise_alert(connection, reached_alert(row, name, period, trigger, spent, said.now), now=said.now)
     view = _view(connection, row, said.now, catalogue)
     if view.state.is_present and view.state.forecast_exceeded:

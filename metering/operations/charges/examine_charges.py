@@ -12,12 +12,12 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from metering.domain.charges.rerating import Effect, Examined, RerateScope, is_right
+from metering.domain.charges.rerating import Effect, RerateScope, RerateSummary, is_current
 from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.usage.charging import is_billable
 from metering.domain.usage.events import QuantityGrade
 from metering.domain.usage.series import OTHER, SeriesKey
-from metering.storage.charges.charged_events import ChargedEvent, Holding, holding_replacements
+from metering.storage.charges.charged_events import ChargedEvent, Holding, current_replacements
 from metering.storage.usage.series import series_by_id
 from pricing.book import PriceBook, Timeline
 from pricing.errors import ChargeTooLargeError
@@ -45,10 +45,10 @@ Change = tuple[int, int, int, int, int, int, int]
 """(event id, nano-USD before and after, the COLUMN_KINDS...); of what has other quantities the kinds are 0 here."""
 
 
-class Looked(NamedTuple):
+class ExaminedChunk(NamedTuple):
     """What one chunk of events came to; ``whole`` holds the quantities of the changes that have others than COLUMN_KINDS."""
 
-    examined: Examined
+    examined: RerateSummary
     changes: dict[ChangeKey, list[Change]]
     whole: dict[ChangeKey, list[Quantities]]
 
@@ -63,7 +63,7 @@ class _Usage(Struct, frozen=True):
     timeline: Timeline
 
 
-class ChargeExaminer:
+class ChargeInspector:
     """Looks at the charges of one scope with one price book."""
 
     def __init__(self, book: PriceBook, scope: RerateScope) -> None:
@@ -74,11 +74,11 @@ class ChargeExaminer:
         self._unfolded: dict[tuple[SeriesKey, str, str], _Usage] = {}
         self._right: dict[tuple[int, int], bool] = {}
 
-    def look(self, connection: Connection, events: Sequence[ChargedEvent]) -> Looked:
+    def look(self, connection: Connection, events: Sequence[ChargedEvent]) -> ExaminedChunk:
         """Say what of the events' charges is to be replaced by what."""
-        replaced = holding_replacements(connection, [event[0] for event in events])
+        replaced = current_replacements(connection, [event[0] for event in events])
         self._load_series(connection, events, replaced)
-        looked = Looked(Examined(), defaultdict(list), defaultdict(list))
+        looked = ExaminedChunk(RerateSummary(), defaultdict(list), defaultdict(list))
         for event in events:
             holding: Holding = event[9:] if not replaced else replaced.get(event[0]) or event[9:]
             if holding[3] in self._grades:
@@ -90,7 +90,7 @@ class ChargeExaminer:
         _sum_up(looked, self._series)
         return looked
 
-    def _look_at(self, event: ChargedEvent, holding: Holding, usage: _Usage, looked: Looked) -> None:
+    def _look_at(self, event: ChargedEvent, holding: Holding, usage: _Usage, looked: ExaminedChunk) -> None:
         event_id, event_time, quantity_grade, fresh, cached, output, reasoning, others, _, *_ = event
         examined = looked.examined
         examined.events += 1
@@ -124,7 +124,7 @@ class ChargeExaminer:
         right = self._right.get(pair)
         if right is None:
             try:
-                right = is_right(self._book.rate(rate_id), applies)
+                right = is_current(self._book.rate(rate_id), applies)
             except KeyError:
                 # A price that became known after the run began has priced it since: that is newer than what the run knows.
                 right = True
@@ -160,7 +160,7 @@ class ChargeExaminer:
         )
 
 
-def _sum_up(looked: Looked, series: dict[int, _Usage]) -> None:
+def _sum_up(looked: ExaminedChunk, series: dict[int, _Usage]) -> None:
     for key, changes in looked.changes.items():
         of = series[key.series_id].key
         group = of.account_id, of.provider, of.model, month_of_day(key.event_day)

@@ -17,9 +17,9 @@ from metering.domain.usage.retention import EventsRetiredError
 from metering.operations.steps.unpriced import unpriced_among
 from metering.operations.usage.list_events import LoggedEvent, logged_events
 from metering.storage.charges.charges import LaterCharge, later_charges
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_rates, load_tables
-from metering.storage.prices.price_versions import PriceVersion, versions_of_rates
+from metering.storage.prices.price_versions import TableVersion, versions_of_rates
 from metering.storage.usage.assigned_events import assigned_among
 from metering.storage.usage.copies import copies_by_id
 from metering.storage.usage.event_log import EventQuery
@@ -43,7 +43,7 @@ class AmbiguousEventError(DomainError):
         self.sources = list(sources)
 
 
-class LedgerEntry(Struct, frozen=True):
+class ChargeHistoryEntry(Struct, frozen=True):
     """One entry of an event's history, oldest first; ``sign`` -1 takes the entry before it back.
 
     ``amount_nano`` is signed, None where it is not known. ``reason`` is empty for the first charge. ``version`` is the price
@@ -54,7 +54,7 @@ class LedgerEntry(Struct, frozen=True):
     amount_nano: int | None
     price_grade: PriceGrade
     rate_id: int | None
-    version: PriceVersion | None
+    version: TableVersion | None
     billing_month: int
     recorded_at: int
     reason: str
@@ -62,14 +62,14 @@ class LedgerEntry(Struct, frozen=True):
     is_first: bool = False
 
 
-def entry_name(entry: LedgerEntry) -> str:
+def entry_name(entry: ChargeHistoryEntry) -> str:
     """Return what an entry is: the first ``charge``, a ``reversal`` or a ``replacement``."""
     if entry.is_first:
         return "charge"
     return "reversal" if entry.sign < 0 else "replacement"
 
 
-class ExplainedCharge(Struct, frozen=True):
+class ChargeExplanation(Struct, frozen=True):
     """An event with why it costs what it costs.
 
     ``rate``, its ``version`` and the ``breakdown`` are there where the charge is rated; ``missing`` says what keeps an unpriced
@@ -78,19 +78,19 @@ class ExplainedCharge(Struct, frozen=True):
 
     event: LoggedEvent
     rate: Rate | None
-    version: PriceVersion | None
+    version: TableVersion | None
     breakdown: Breakdown | None
     missing: str
-    history: list[LedgerEntry]
+    history: list[ChargeHistoryEntry]
 
 
-def explain_charge(engine: Engine, account_id: int, event_id: str, source: str | None = None) -> ExplainedCharge:
+def explain_charge(engine: Engine, account_id: int, event_id: str, source: str | None = None) -> ChargeExplanation:
     """Explain what the event with this id (of ``source``, None: of the only one that has it) costs an account.
 
     Raises NotFoundError for one that the account does not have, EventsRetiredError for one that left the log with its month,
     AmbiguousEventError.
     """
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         row = _find(connection, account_id, event_id, source)
         filters: dict[str, tuple[str | int, ...]] = {"id": (row.external_id,), "source": (row.source,)}
         query = EventQuery(account_id, row.event_time, row.event_time + 1, filters)
@@ -101,7 +101,7 @@ def explain_charge(engine: Engine, account_id: int, event_id: str, source: str |
         named = {rate_id for rate_id in (row.rate_id, *(charge.rate_id for charge in later)) if rate_id is not None}
         versions = versions_of_rates(connection, named)
         rate = None if event.rate_id is None else load_rates(connection, [event.rate_id])[event.rate_id]
-        return ExplainedCharge(
+        return ChargeExplanation(
             event=event,
             rate=rate,
             version=None if event.rate_id is None else versions[event.rate_id],
@@ -168,8 +168,8 @@ def _missing(connection: Connection, event_id: int) -> str:
     return next((event.why(book) for event in unpriced_among(connection, [event_id])), "")
 
 
-def _first(row: EventRow, event: LoggedEvent, versions: dict[int, PriceVersion]) -> LedgerEntry:
-    return LedgerEntry(
+def _first(row: EventRow, event: LoggedEvent, versions: dict[int, TableVersion]) -> ChargeHistoryEntry:
+    return ChargeHistoryEntry(
         sign=1,
         amount_nano=row.charge_nano,
         price_grade=PriceGrade(row.price_grade),
@@ -183,9 +183,9 @@ def _first(row: EventRow, event: LoggedEvent, versions: dict[int, PriceVersion])
     )
 
 
-def _later(charge: LaterCharge, versions: dict[int, PriceVersion]) -> LedgerEntry:
+def _later(charge: LaterCharge, versions: dict[int, TableVersion]) -> ChargeHistoryEntry:
     grade = PriceGrade(charge.price_grade)
-    return LedgerEntry(
+    return ChargeHistoryEntry(
         sign=charge.sign,
         amount_nano=None if grade is PriceGrade.UNPRICED else charge.amount_nano,
         price_grade=grade,

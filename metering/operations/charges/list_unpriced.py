@@ -4,9 +4,9 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.domain.charges.spend import TOKEN_KINDS
-from metering.operations.steps.unpriced import Unpriced, unpriced_among
+from metering.operations.steps.unpriced import UnpricedEvent, unpriced_among
 from metering.storage.charges.charges import unpriced_event_ids
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_tables
 from pricing.book import PriceBook
 
@@ -33,7 +33,7 @@ def list_unpriced(engine: Engine, account_id: int | None = None) -> list[Unprice
     ``charge too large``, or ``not rated yet`` where a price has become known and rating has not run since.
     """
     groups: dict[tuple[str, str, str, str], UnpricedUsage] = {}
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         book = PriceBook(load_tables(connection))
         after = 0
         while event_ids := unpriced_event_ids(connection, after=after, limit=CHUNK, account_id=account_id):
@@ -43,7 +43,7 @@ def list_unpriced(engine: Engine, account_id: int | None = None) -> list[Unprice
     return [groups[key] for key in sorted(groups)]
 
 
-def _add(groups: dict[tuple[str, str, str, str], UnpricedUsage], event: Unpriced, why: str) -> None:
+def _add(groups: dict[tuple[str, str, str, str], UnpricedUsage], event: UnpricedEvent, why: str) -> None:
     time = event.row.event_time
     key = (event.what[0], event.what[1], event.series.route, why)
     group = groups.setdefault(key, UnpricedUsage(*key, 0, 0, time, time))

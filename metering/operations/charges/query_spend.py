@@ -13,13 +13,13 @@ from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, month_star
 from metering.operations.charges.sum_spend import sums_by_group
 from metering.operations.steps.require_events import require_events
 from metering.storage.accounts.accounts import accounts_by_name
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from pricing.quantities import Quantities
 
 
 def query_spend(engine: Engine, query: SpendQuery) -> list[SpendRow]:
     """Return the answer. Raises TooManyRowsError, and EventsRetiredError for hours of a retired month."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         for start, end in finer_than_days(query):
             require_events(connection, start, end, "spend by the hour, or of a part of a day,")
         sums = sums_by_group(connection, query)

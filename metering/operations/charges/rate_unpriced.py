@@ -15,9 +15,9 @@ from metering.domain.usage.charging import is_billable
 from metering.domain.usage.events import PriceGrade
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.roll_up import RollupDeltas
-from metering.operations.steps.unpriced import Unpriced, unpriced_among
-from metering.storage.charges.charges import Entry, insert_charges, unpriced_event_ids
-from metering.storage.engine.database import reading, writing
+from metering.operations.steps.unpriced import UnpricedEvent, unpriced_among
+from metering.storage.charges.charges import ChargeEntry, insert_charges, unpriced_event_ids
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.prices.price_tables import load_tables
 from metering.storage.statements.closed_months import closed_through_by_series
 from pricing.book import PriceBook
@@ -26,7 +26,7 @@ CHUNK = 2_000
 REASON = "priced"
 
 
-class Rated(Struct):
+class RatedTotals(Struct):
     """How many events were charged, and what they come to in nano-USD."""
 
     events: int = 0
@@ -39,24 +39,24 @@ class RateResult(Struct):
     rated: int = 0
     still_unpriced: int = 0
     amount_nano: int = 0
-    by_model: dict[tuple[str, str], Rated] = field(default_factory=dict)
+    by_model: dict[tuple[str, str], RatedTotals] = field(default_factory=dict)
 
 
 def rate_unpriced(
     engine: Engine, *, now: int, account_id: int | None = None, on_progress: Callable[[RateResult], None] | None = None
 ) -> RateResult:
     """Charge what can be charged, of an account or of all (None). Running it again changes nothing more."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         book = PriceBook(load_tables(connection))
     result = RateResult()
     after = 0
     while True:
         # Looked for without the write lock, because that reads all events; what was found is looked at again under it.
-        with reading(engine) as connection:
+        with read_snapshot(engine) as connection:
             event_ids = unpriced_event_ids(connection, after=after, limit=CHUNK, account_id=account_id)
         if not event_ids:
             return result
-        with writing(engine) as connection:
+        with exclusive_write(engine) as connection:
             _rate(connection, event_ids, book, result, now)
         after = event_ids[-1]
         if on_progress is not None:
@@ -64,7 +64,7 @@ def rate_unpriced(
 
 
 def _rate(connection: Connection, event_ids: list[int], book: PriceBook, result: RateResult, now: int) -> None:
-    written: list[Entry] = []
+    written: list[ChargeEntry] = []
     deltas = RollupDeltas()
     waiting = list(unpriced_among(connection, event_ids))
     closed_through = closed_through_by_series(connection, {event.entry.series_id for event in waiting})
@@ -89,7 +89,7 @@ def _rate(connection: Connection, event_ids: list[int], book: PriceBook, result:
     add_to_sums(connection, deltas)
 
 
-def _roll_up(deltas: RollupDeltas, event: Unpriced, entry: Entry) -> None:
+def _roll_up(deltas: RollupDeltas, event: UnpricedEvent, entry: ChargeEntry) -> None:
     billable = +(is_billable(event.series.route) and entry.price_grade != PriceGrade.EXEMPT)
     key = (
         entry.series_id, entry.rate_id or 0, entry.price_grade, event.row.quantity_grade, billable,
@@ -98,8 +98,8 @@ def _roll_up(deltas: RollupDeltas, event: Unpriced, entry: Entry) -> None:
     deltas.add(key, event.quantities, entry.amount_nano, sign=entry.sign)
 
 
-def _count(result: RateResult, event: Unpriced, amount_nano: int) -> None:
-    group = result.by_model.setdefault(event.what[:2], Rated())
+def _count(result: RateResult, event: UnpricedEvent, amount_nano: int) -> None:
+    group = result.by_model.setdefault(event.what[:2], RatedTotals())
     for counted in (result, group):
         counted.amount_nano += amount_nano
     result.rated += 1

@@ -11,16 +11,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, Engine
 
-from metering.domain.charges.rerating import Examined, RerateScope
+from metering.domain.charges.rerating import RerateScope, RerateSummary
 from metering.domain.errors import DomainError, NotFoundError
-from metering.operations.charges.examine_charges import ChargeExaminer
+from metering.operations.charges.examine_charges import ChargeInspector
 from metering.operations.charges.write_corrections import write_corrections
 from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.require_events import require_events
 from metering.storage.accounts.accounts import UNASSIGNED_ID, next_account_id
 from metering.storage.charges.charged_events import ChargedEvent, charged_events
-from metering.storage.charges.rerate_runs import Cursor, RerateRun, all_runs, insert_run, move_run, run_with_id
-from metering.storage.engine.database import reading, writing
+from metering.storage.charges.rerate_runs import Cursor, RerateRun, all_runs, insert_run, run_with_id, update_run
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.engine.errors import SumTooLargeError
 from metering.storage.prices.price_tables import load_tables, newest_table_id
 from metering.storage.usage.events import MAX_SUM
@@ -33,19 +33,19 @@ class RerateResult(Struct, frozen=True):
     """A run as it stands, and what the part of it that was done now came to: all of it, unless it was resumed."""
 
     run: RerateRun
-    done_now: Examined
+    done_now: RerateSummary
 
 
-def preview_rerate(engine: Engine, scope: RerateScope) -> Examined:
+def preview_rerate(engine: Engine, scope: RerateScope) -> RerateSummary:
     """Return what re-rating would change, reading one state of the database.
 
     Raises DomainError for an empty period, EventsRetiredError for one of which events were retired.
     """
     scope.check()
-    found = Examined()
-    with collector_paused(), reading(engine) as connection:
+    found = RerateSummary()
+    with collector_paused(), read_snapshot(engine) as connection:
         require_events(connection, scope.start, scope.end, "re-rating")
-        examiner = ChargeExaminer(PriceBook(load_tables(connection)), scope)
+        examiner = ChargeInspector(PriceBook(load_tables(connection)), scope)
         cursor: Cursor | None = _before(scope)
         while cursor is not None:
             events, cursor = _chunk(connection, scope, cursor)
@@ -61,7 +61,7 @@ def start_rerate(engine: Engine, scope: RerateScope, *, reason: str, now: int) -
     scope.check()
     if not reason.strip():
         raise DomainError("re-rating needs a reason: it stands on every charge that it writes")
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         require_events(connection, scope.start, scope.end, "re-rating")
         run_id = insert_run(
             connection, scope, _before(scope), reason=reason, newest_table_id=newest_table_id(connection), now=now
@@ -71,13 +71,13 @@ def start_rerate(engine: Engine, scope: RerateScope, *, reason: str, now: int) -
 
 def show_run(engine: Engine, run_id: int) -> RerateRun:
     """Return a run as it stands. Raises NotFoundError."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return _run(connection, run_id)
 
 
 def list_runs(engine: Engine) -> list[RerateRun]:
     """Return every run, oldest first; one that was interrupted is not finished."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return all_runs(connection)
 
 
@@ -88,13 +88,13 @@ def continue_rerate(
 
     ``on_progress`` is told the run after each chunk that was committed.
     """
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         run = _run(connection, run_id)
         tables = [table for table in load_tables(connection) if table.id <= run.newest_table_id]
-    examiner = ChargeExaminer(PriceBook(tables), run.scope)
-    done = Examined()
+    examiner = ChargeInspector(PriceBook(tables), run.scope)
+    done = RerateSummary()
     while run.finished_at is None:
-        with collector_paused(), writing(engine) as connection:
+        with collector_paused(), exclusive_write(engine) as connection:
             # The cursor is read under the write lock: another process may have been resuming the same run.
             run = _run(connection, run_id)
             if run.finished_at is None:
@@ -104,7 +104,7 @@ def continue_rerate(
     return RerateResult(run, done)
 
 
-def _step(connection: Connection, examiner: ChargeExaminer, run: RerateRun, done: Examined, now: int) -> RerateRun:
+def _step(connection: Connection, examiner: ChargeInspector, run: RerateRun, done: RerateSummary, now: int) -> RerateRun:
     events, cursor = _chunk(connection, run.scope, run.cursor)
     looked = examiner.look(connection, events)
     write_corrections(connection, looked, run_id=run.id, reason=run.reason, now=now)
@@ -121,7 +121,7 @@ def _step(connection: Connection, examiner: ChargeExaminer, run: RerateRun, done
     )
     if max(moved.before_nano, moved.after_nano) > MAX_SUM:
         raise SumTooLargeError("what the run has re-rated would leave 64 bits in all; re-rate a shorter period or one account")
-    move_run(connection, moved)
+    update_run(connection, moved)
     done.include(found)
     return moved
 

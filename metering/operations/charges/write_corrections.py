@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from metering.domain.statements.billing_months import billing_month_of
 from metering.domain.usage.events import PriceGrade
-from metering.operations.charges.examine_charges import Change, ChangeKey, Looked
+from metering.operations.charges.examine_charges import Change, ChangeKey, ExaminedChunk
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.storage.charges.corrections import insert_corrections
@@ -20,7 +20,7 @@ from metering.storage.statements.closed_months import closed_through_by_series
 _RATED = int(PriceGrade.RATED)
 
 
-def write_corrections(connection: Connection, looked: Looked, *, run_id: int, reason: str, now: int) -> None:
+def write_corrections(connection: Connection, looked: ExaminedChunk, *, run_id: int, reason: str, now: int) -> None:
     """Append the charges and add to the rollups, within a write transaction."""
     values: list[Any] = []
     deltas = RollupDeltas()
@@ -35,7 +35,7 @@ def write_corrections(connection: Connection, looked: Looked, *, run_id: int, re
     add_to_sums(connection, deltas)
 
 
-def _roll_up(deltas: RollupDeltas, looked: Looked, key: ChangeKey, changes: list[Change], month: int) -> None:
+def _roll_up(deltas: RollupDeltas, looked: ExaminedChunk, key: ChangeKey, changes: list[Change], month: int) -> None:
     _, before, after, *used = (sum(column) for column in zip(*changes, strict=True))
     where = key.quantity_grade, key.billable, key.event_day, month
     back = (key.series_id, key.rate_id, key.price_grade, *where)

@@ -12,7 +12,7 @@ from metering.domain.statements.billing_months import billing_month_of
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.steps.find_account import find_account
 from metering.storage.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.statements.adjustments import adjustments_of, insert_adjustment
 from metering.storage.statements.closed_months import mark_of
 from pricing.money import MAX_AMOUNT_NANO
@@ -26,7 +26,7 @@ def adjust_account(
     ``reference`` names the decision: the same again is answered with the first, with other figures it is refused
     (AlreadyExistsError). Raises NotFoundError, and DomainError for a month that is not begun and for an empty reason.
     """
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         return add_adjustment(connection, account, month, amount_nano, reference=reference, reason=reason, now=now)
 
 
@@ -53,7 +53,7 @@ def add_adjustment(
 
 def list_adjustments(engine: Engine, account: str) -> list[Adjustment]:
     """Return an account's adjustments, in the order in which they were recorded. Raises NotFoundError."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return adjustments_of(connection, find_account(connection, account).id)
 
 

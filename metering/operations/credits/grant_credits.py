@@ -7,16 +7,16 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.domain.accounts.plan_history import PlanMonth, plan_month
-from metering.domain.credits.credit_ledger import EntryKind, LedgerEntry
+from metering.domain.credits.credit_ledger import CreditEntry, EntryKind
 from metering.domain.credits.credits import ANY_COMPUTE, GRANTED_KINDS, INFERENCE_ONLY, CreditGrant, MonthCredits
-from metering.domain.credits.month_of_credits import IncludedCredit, LastingCredit, included_credit, lasting_credit
+from metering.domain.credits.month_of_credits import GrantedCredit, IncludedCredit, granted_credit, included_credit
 from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.instants import month_of
 from metering.domain.statements.account_books import AccountBooks
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books
 from metering.operations.steps.record_credits import record_entries
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.statements.credits import (
     INCLUDED_REFERENCE,
     grants_of,
@@ -38,7 +38,7 @@ class CreditBalance(Struct, frozen=True):
     plan: PlanMonth
     month: MonthCredits
     included: IncludedCredit
-    lasting: LastingCredit
+    lasting: GrantedCredit
     grants: list[CreditGrant]
     used_elsewhere_nano: int
 
@@ -60,7 +60,7 @@ def grant_credits(engine: Engine, account: str, grant: CreditGrant, *, now: int)
     if grant.expires_at is not None and grant.expires_at <= grant.granted_at:
         raise DomainError("credits must expire after they are granted")
     reference = grant.reference or f"grant-{secrets.token_hex(6)}"
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         row = find_account(connection, account)
         for known in grants_of(connection, row.id):
             if known.reference == reference:
@@ -69,7 +69,7 @@ def grant_credits(engine: Engine, account: str, grant: CreditGrant, *, now: int)
                 raise AlreadyExistsError(f"the reference {reference!r} is another grant of {account!r}")
         recorded = replace(grant, id=insert_grant(connection, row.id, replace(grant, reference=reference)), reference=reference)
         month = month_of(recorded.granted_at)
-        entry = LedgerEntry(
+        entry = CreditEntry(
             grant=recorded,
             kind=EntryKind.GRANT,
             amount_nano=recorded.amount_nano,
@@ -81,12 +81,12 @@ def grant_credits(engine: Engine, account: str, grant: CreditGrant, *, now: int)
     return recorded
 
 
-def note_used_elsewhere(engine: Engine, account: str, month: int, amount_nano: int, *, reason: str, now: int) -> None:
+def record_used_elsewhere(engine: Engine, account: str, month: int, amount_nano: int, *, reason: str, now: int) -> None:
     """Say that some of a month's included credit was spent on other Hugging Face compute (Endpoints, Spaces, Jobs).
 
     A negative amount takes an earlier one back. Raises NotFoundError, and DomainError where the sum would be negative.
     """
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         row = find_account(connection, account)
         in_all = used_elsewhere(connection, row.id).get(month, 0) + amount_nano
         if in_all < 0:
@@ -98,7 +98,7 @@ def note_used_elsewhere(engine: Engine, account: str, month: int, amount_nano: i
 
 def show_credits(engine: Engine, account: str, month: int, catalogue: PlanCatalogue) -> CreditBalance:
     """Return an account's credits in a month (``YYYYMM``). Raises NotFoundError."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         row = find_account(connection, account)
         books = read_books(connection, row.id)
     plan = plan_month(books.plan_changes, month, catalogue)
@@ -117,7 +117,7 @@ def show_credits(engine: Engine, account: str, month: int, catalogue: PlanCatalo
             elsewhere,
             scope=INFERENCE_ONLY if grant is None else grant.scope,
         ),
-        lasting=lasting_credit(burned, known.grants, _voided_before(books, month)),
+        lasting=granted_credit(burned, known.grants, _voided_before(books, month)),
         grants=list(known.grants),
         used_elsewhere_nano=elsewhere,
     )

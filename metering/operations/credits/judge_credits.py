@@ -17,7 +17,7 @@ from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import read_books
 from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.alerts.alerts import NewAlert, subjects_alerted
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.statements.credit_inputs import CreditInputs, credit_inputs
 from pricing.plans import PlanCatalogue
 
@@ -27,31 +27,33 @@ DEFAULT_LOW_PERCENT = 20
 NOTHING_SEEN: Mapping[int, CreditInputs] = MappingProxyType({})
 
 
-class Judging(Struct, frozen=True):
+class CreditAlertPolicy(Struct, frozen=True):
     """By which plans credits are judged, and what share of them left is low."""
 
     catalogue: PlanCatalogue
     low_percent: int = DEFAULT_LOW_PERCENT
 
 
-class _Standing(Struct, frozen=True):
+class _CreditPosition(Struct, frozen=True):
     """What credits an account could use in a month, and what is left of them, in nano-USD."""
 
     available_nano: int
     left_nano: int
 
 
-class Judged(Struct, frozen=True):
+class CreditEvaluation(Struct, frozen=True):
     """How many alerts were raised, and what the accounts' credits depended on, to be told the next time."""
 
     raised: int
     seen: Mapping[int, CreditInputs]
 
 
-def judge_credits_of_all(engine: Engine, how: Judging, seen: Mapping[int, CreditInputs] = NOTHING_SEEN, *, now: int) -> Judged:
+def evaluate_credits(
+    engine: Engine, how: CreditAlertPolicy, seen: Mapping[int, CreditInputs] = NOTHING_SEEN, *, now: int
+) -> CreditEvaluation:
     """Judge the credits of every account that has usage in the current month and differs from what was ``seen``."""
     period = format_month(month_of(now))
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         inputs = credit_inputs(connection, month_of(now), now)
         exhausted = subjects_alerted(connection, CREDITS_EXHAUSTED, period)
         accounts = [
@@ -63,12 +65,12 @@ def judge_credits_of_all(engine: Engine, how: Judging, seen: Mapping[int, Credit
         alerts = _credit_alerts(connection, accounts, how, now=now)
         new = [alert for alert in alerts if alert.type == CREDITS_EXHAUSTED or alert.subject not in low]
     if not new:
-        return Judged(0, inputs)
-    with writing(engine) as connection:
-        return Judged(sum(raise_alert(connection, alert, now=now) for alert in new), inputs)
+        return CreditEvaluation(0, inputs)
+    with exclusive_write(engine) as connection:
+        return CreditEvaluation(sum(raise_alert(connection, alert, now=now) for alert in new), inputs)
 
 
-def _credit_alerts(connection: Connection, account_ids: Iterable[int], how: Judging, *, now: int) -> list[NewAlert]:
+def _credit_alerts(connection: Connection, account_ids: Iterable[int], how: CreditAlertPolicy, *, now: int) -> list[NewAlert]:
     """Return what there is to say about accounts' credits in the current month, whether it was said before or not."""
     period = format_month(month_of(now))
     found = []
@@ -89,7 +91,7 @@ def _credit_alerts(connection: Connection, account_ids: Iterable[int], how: Judg
     return found
 
 
-def _standing(connection: Connection, account_id: int, catalogue: PlanCatalogue, now: int) -> _Standing:
+def _standing(connection: Connection, account_id: int, catalogue: PlanCatalogue, now: int) -> _CreditPosition:
     month = month_of(now)
     books = read_books(connection, account_id)
     first, known = books.known_months(month, catalogue)
@@ -105,7 +107,7 @@ def _standing(connection: Connection, account_id: int, catalogue: PlanCatalogue,
         # One that ends within the month can pay for all of it.
         if grant.granted_at <= now and (grant.expires_at is None or grant.expires_at > month_start(month))
     )
-    return _Standing(left + burned[-1].applied_nano, left)
+    return _CreditPosition(left + burned[-1].applied_nano, left)
 
 
 def _subject(account_id: int) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.plan_history import PlanChange, plan_month
 from metering.domain.charges.spend import SpendQuery
-from metering.domain.credits.credit_ledger import EntryKind, KnownMonths, LedgerEntry
+from metering.domain.credits.credit_ledger import CreditEntry, EntryKind, KnownMonths
 from metering.domain.credits.credits import ANY_COMPUTE, INCLUDED, CreditGrant
 from metering.domain.instants import date_of, day_of, month_of, month_start
 from metering.domain.statements.account_books import AccountBooks
@@ -15,26 +15,26 @@ from metering.domain.usage.events import BILLED_ROUTES
 from metering.operations.charges.sum_spend import sums_by_group
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.statements.credits import grants_of, ledger_of
 from pricing.plans import PlanCatalogue
 
 
-class LedgerRow(NamedTuple):
+class CreditMovement(NamedTuple):
     """A movement, and what it left of its grant, in nano-USD."""
 
-    entry: LedgerEntry
+    entry: CreditEntry
     left_nano: int
 
 
-class GrantLeft(NamedTuple):
+class GrantBalance(NamedTuple):
     """What is left of a grant, in nano-USD."""
 
     grant: CreditGrant
     left_nano: int
 
 
-class CreditsAt(Struct, frozen=True):
+class CreditBalanceAt(Struct, frozen=True):
     """What credits an account could have used at an instant (microseconds UTC), in the order of burning.
 
     ``is_upper_bound``: some of it can be spent where this service does not see it.
@@ -42,7 +42,7 @@ class CreditsAt(Struct, frozen=True):
 
     account: str
     instant: int
-    grants: list[GrantLeft]
+    grants: list[GrantBalance]
     is_upper_bound: bool
 
     @property
@@ -51,25 +51,25 @@ class CreditsAt(Struct, frozen=True):
         return sum(each.left_nano for each in self.grants)
 
 
-def show_ledger(engine: Engine, account: str) -> list[LedgerRow]:
+def show_ledger(engine: Engine, account: str) -> list[CreditMovement]:
     """Return every movement of an account's credits, in the order in which they were written. Raises NotFoundError."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         row = find_account(connection, account)
         entries = ledger_of(connection, row.id, grants_of(connection, row.id))
     left: dict[int, int] = {}
     rows = []
     for entry in entries:
         left[entry.grant.id] = left.get(entry.grant.id, 0) + entry.amount_nano
-        rows.append(LedgerRow(entry, left[entry.grant.id]))
+        rows.append(CreditMovement(entry, left[entry.grant.id]))
     return rows
 
 
-def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalogue) -> CreditsAt:
+def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalogue) -> CreditBalanceAt:
     """Return what was left at an instant, judged by when usage happened and not by when it was known or a month was closed.
 
     Raises NotFoundError.
     """
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         row = find_account(connection, account)
         books = read_books(connection, row.id)
         so_far = _used_in_month(connection, row.id, instant)
@@ -88,14 +88,14 @@ def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalo
         for item in each.applied:
             if item.grant.kind != INCLUDED:
                 used[item.grant.id] = used.get(item.grant.id, 0) + item.amount_nano
-    found = [GrantLeft(included, burned[-1].included_left_nano)] if included is not None else []
+    found = [GrantBalance(included, burned[-1].included_left_nano)] if included is not None else []
     found += [
-        GrantLeft(grant, grant.amount_nano - grant.voided_nano - used.get(grant.id, 0))
+        GrantBalance(grant, grant.amount_nano - grant.voided_nano - used.get(grant.id, 0))
         for grant in grants
         if grant.expires_at is None or grant.expires_at > instant
     ]
     found = sorted((each for each in found if each.left_nano), key=lambda each: each.grant.burn_order)
-    return CreditsAt(row.name, instant, found, any(each.grant.scope == ANY_COMPUTE for each in found))
+    return CreditBalanceAt(row.name, instant, found, any(each.grant.scope == ANY_COMPUTE for each in found))
 
 
 def _used_in_month(connection: Connection, account_id: int, instant: int) -> int:

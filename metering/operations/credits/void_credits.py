@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import Engine
 
-from metering.domain.credits.credit_ledger import EntryKind, LedgerEntry
+from metering.domain.credits.credit_ledger import CreditEntry, EntryKind
 from metering.domain.credits.credits import INCLUDED, CreditGrant
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import format_instant, month_of
@@ -12,14 +12,14 @@ from metering.domain.statements.account_books import AccountBooks, open_months
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books
 from metering.operations.steps.record_credits import OverdrawnError, record_entries
-from metering.storage.engine.database import writing
+from metering.storage.engine.database import exclusive_write
 from pricing.money import format_nano
 from pricing.plans import PlanCatalogue
 
 
 def void_credits(
     engine: Engine, account: str, reference: str, amount_nano: int | None, catalogue: PlanCatalogue, *, reason: str, now: int
-) -> LedgerEntry:
+) -> CreditEntry:
     """Take back an amount of a grant, or all that is left of it (None); return the entry.
 
     What the usage of open months has used so far is not left. Raises NotFoundError, OverdrawnError for more than is left, and
@@ -29,7 +29,7 @@ def void_credits(
         raise DomainError("taking credits back needs a reason: it stands in the ledger")
     if amount_nano is not None and amount_nano <= 0:
         raise DomainError("an amount to take back must be more than zero")
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         row = find_account(connection, account)
         books = read_books(connection, row.id)
         grant = _find(books, account, reference)
@@ -42,7 +42,7 @@ def void_credits(
                 f"of the grant {reference!r} ${format_nano(left)} is left, which is all that can be taken back"
             )
         month = month_of(now)
-        entry = LedgerEntry(
+        entry = CreditEntry(
             grant=grant, kind=EntryKind.VOID, amount_nano=-wanted, usage_month=month, billing_month=month, reason=reason
         )
         record_entries(connection, row.id, [entry], now=now)

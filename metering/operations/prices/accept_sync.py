@@ -10,11 +10,11 @@ from sqlalchemy import Engine
 from metering.domain.errors import DomainError, NotFoundError
 from metering.operations.prices.held_table import read_table
 from metering.operations.prices.record_version import record_version
-from metering.storage.engine.database import writing
+from metering.storage.engine.database import exclusive_write
 from metering.storage.prices.price_syncs import ACCEPTED, HELD, NewSync, SyncRow, insert_sync, sync_by_id
 
 
-class NotHeldError(DomainError):
+class SyncNotPendingError(DomainError):
     """The sync does not wait to be accepted: it was never held, or is decided."""
 
     code = "not_held"
@@ -25,14 +25,14 @@ def accept_sync(engine: Engine, sync_id: int, *, now: int) -> SyncRow:
 
     Raises NotFoundError for a sync that there is not, NotHeldError for one that does not wait.
     """
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         held = sync_by_id(connection, sync_id)
         if held is None:
             raise NotFoundError(f"there is no sync {sync_id}")
         if held.outcome != HELD:
-            raise NotHeldError(f"sync {sync_id} is {held.outcome}, nothing of it waits to be accepted")
+            raise SyncNotPendingError(f"sync {sync_id} is {held.outcome}, nothing of it waits to be accepted")
         if held.decision is not None:
-            raise NotHeldError(f"sync {sync_id} was {held.decision} already, by {held.decided_by}")
+            raise SyncNotPendingError(f"sync {sync_id} was {held.decision} already, by {held.decided_by}")
         table_id = record_version(connection, read_table(held.held), json.loads(held.changes), now=now)
         accepted = NewSync(
             held.source, now, now, ACCEPTED, digest=held.digest, table_id=table_id, decides=held.id, changes=held.changes

@@ -8,13 +8,13 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.operations.steps.find_account import find_account
-from metering.storage.engine.database import writing
+from metering.storage.engine.database import exclusive_write
 from metering.storage.prices.price_discounts import insert_discount, load_discounts
 from metering.storage.prices.price_tables import load_tables, record_tables
-from pricing.discounts import BasePrices, Discount, Expanded, counts_already, expand
+from pricing.discounts import BasePrices, Discount, ExpandedDiscounts, counts_already, expand
 
 
-class DiscountAsked(Struct, frozen=True):
+class DiscountRequest(Struct, frozen=True):
     """A share in millionths off an account's prices from an instant on, of one provider or model where they are named."""
 
     account: str
@@ -28,15 +28,15 @@ class DiscountRecorded(Struct, frozen=True):
     """Ids of the tables that were new, and what the discount consists of."""
 
     table_ids: list[int]
-    expanded: Expanded
+    expanded: ExpandedDiscounts
 
 
-def discount_prices(engine: Engine, asked: DiscountAsked, *, now: int) -> DiscountRecorded:
+def discount_prices(engine: Engine, asked: DiscountRequest, *, now: int) -> DiscountRecorded:
     """Keep a discount, expand it over everything that is recorded, and record it.
 
     Raises NotFoundError for the account, and pricing's InvalidDiscountError where there is nothing to take a discount off.
     """
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         account = find_account(connection, asked.account)
         recorded = load_tables(connection)
         discount = Discount(

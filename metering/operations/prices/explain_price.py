@@ -8,7 +8,7 @@ from metering.domain.usage.events import ROUTED, SERVERLESS, UNKNOWN
 from metering.domain.usage.model_names import provider_name, split_model
 from metering.operations.steps.find_account import find_account
 from metering.storage.accounts.accounts import AccountRow
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_tables
 from pricing.book import PriceBook
 from pricing.explain import Explanation, Question, explain
@@ -47,7 +47,7 @@ class ExplainedPrice(Struct, frozen=True):
 
 def explain_price(engine: Engine, asked: PriceQuestion) -> ExplainedPrice:
     """Say which rate applies to a request, and why. Raises NotFoundError for the account."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         account = None if asked.account is None else find_account(connection, asked.account)
         book = PriceBook(recorded_until(load_tables(connection), asked.known_at))
     model, provider = split_model(asked.model, provider_name(asked.provider))

@@ -12,10 +12,10 @@ from sqlalchemy import Engine
 
 from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced
 from metering.operations.prices.expand_discounts import expand_discounts
-from metering.storage.engine.database import writing
+from metering.storage.engine.database import exclusive_write
 from metering.storage.prices.price_tables import ids_of_sources, load_tables, record_tables
 from pricing.changes import prices_in_force, prices_of
-from pricing.sources.source_report import LeftOut, SourceReport
+from pricing.sources.source_report import SkippedEntry, SourceReport
 from pricing.tables import Layer, PriceTable, TableKind, key_of
 
 
@@ -26,13 +26,13 @@ class ListImported(Struct, frozen=True):
 
     table_ids: list[int]
     discount_ids: list[int]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[SkippedEntry, ...]
     rated: RateResult | None
 
 
 def import_price_list(engine: Engine, report: SourceReport, *, rate: bool, now: int) -> ListImported:
     """Record what a source says, all of it or nothing; with ``rate``, charge the usage that waited for a price."""
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         known = load_tables(connection, ids_of_sources(connection, {table.source for table in report.tables}))
         fresh: list[PriceTable] = []
         for table in report.tables:

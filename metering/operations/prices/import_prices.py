@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced
 from metering.operations.prices.expand_discounts import expand_discounts
 from metering.operations.steps.find_account import find_account
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.prices.price_tables import record_tables
 from pricing.errors import InvalidPriceError
 from pricing.sources.csv_sheet import parse_csv_sheet
@@ -24,7 +24,7 @@ class Imported(Struct, frozen=True):
     rated: RateResult | None
 
 
-class Sheet(Struct, frozen=True):
+class PriceSheet(Struct, frozen=True):
     """A price sheet as it was handed in: ``name`` is what messages call it, ``format`` one of SHEET_FORMATS.
 
     ``source`` is the name of the price list, which a YAML sheet says itself and a CSV sheet does not.
@@ -36,7 +36,7 @@ class Sheet(Struct, frozen=True):
     source: str = ""
 
 
-def import_prices(engine: Engine, sheet: Sheet, *, account: str | None, rate: bool, now: int) -> Imported:
+def import_prices(engine: Engine, sheet: PriceSheet, *, account: str | None, rate: bool, now: int) -> Imported:
     """Record the tables of a price sheet; with ``rate``, charge usage that waited, the account's or everybody's.
 
     The prices are committed first: should charging be interrupted, `rate_unpriced` does the rest. Raises pricing's errors for
@@ -44,7 +44,7 @@ def import_prices(engine: Engine, sheet: Sheet, *, account: str | None, rate: bo
     """
     account_id = None
     if account is not None:
-        with reading(engine) as connection:
+        with read_snapshot(engine) as connection:
             account_id = find_account(connection, account).id
     layer = Layer.OPERATOR if account_id is None else Layer.ACCOUNT
     if sheet.format == "csv":
@@ -54,7 +54,7 @@ def import_prices(engine: Engine, sheet: Sheet, *, account: str | None, rate: bo
         tables = parse_sheet(sheet.content, name=sheet.name, layer=layer, account_id=account_id)
     if account_id is not None and any(table.source == DISCOUNT for table in tables):
         raise InvalidPriceError(f"{sheet.name}: {DISCOUNT!r} is the list of its discounts; call the sheet something else")
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         table_ids = record_tables(connection, tables, now=now)
         discount_ids = expand_discounts(connection, table_ids, now=now)
     return Imported(table_ids, discount_ids, rate_unpriced(engine, now=now, account_id=account_id) if rate else None)

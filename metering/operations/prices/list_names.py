@@ -5,7 +5,7 @@ from sqlalchemy import Engine
 
 from metering.domain.usage.series import OTHER
 from metering.operations.prices.show_prices import list_tables
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.usage.series import names_in_series
 
 
@@ -16,7 +16,7 @@ class UsedNames(Struct, frozen=True):
     models: frozenset[str] | None
 
 
-class ListedNames(Struct, frozen=True):
+class PriceListNames(Struct, frozen=True):
     """Names of price lists, and of the providers whose prices are in them."""
 
     sources: frozenset[str]
@@ -25,13 +25,13 @@ class ListedNames(Struct, frozen=True):
 
 def used_names(engine: Engine) -> UsedNames:
     """Return the names of all usage on record."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         providers, models = names_in_series(connection, "provider"), names_in_series(connection, "model")
     return UsedNames(frozenset(providers), None if OTHER in models else frozenset(models))
 
 
-def listed_names(engine: Engine) -> ListedNames:
+def listed_names(engine: Engine) -> PriceListNames:
     """Return the names in all price lists."""
     tables = list_tables(engine)
     providers = {rate.provider for table in tables for rate in table.rates}
-    return ListedNames(frozenset(table.source for table in tables), frozenset(providers))
+    return PriceListNames(frozenset(table.source for table in tables), frozenset(providers))

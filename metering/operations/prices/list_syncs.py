@@ -3,20 +3,20 @@
 from sqlalchemy import Engine
 
 from metering.domain.errors import NotFoundError
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_syncs import SyncRow, sync_by_id
 from metering.storage.prices.price_syncs import list_syncs as stored_syncs
 
 
 def list_syncs(engine: Engine, *, before: int | None = None, limit: int) -> list[SyncRow]:
     """Return syncs and decisions with ids below ``before`` (None: all), newest first."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return stored_syncs(connection, before=before, limit=limit)
 
 
 def show_sync(engine: Engine, sync_id: int) -> SyncRow:
     """Return one sync. Raises NotFoundError."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         row = sync_by_id(connection, sync_id)
     if row is None:
         raise NotFoundError(f"there is no sync {sync_id}")

@@ -7,14 +7,14 @@ from pricing.rates import Rate
 from pricing.tables import PriceTable
 
 
-class PriceVersions(NamedTuple):
+class KnownRates(NamedTuple):
     """Rates by (provider, model in lower case), each distinct price once, and all of them by their ids."""
 
     by_model: Mapping[tuple[str, str], list[Rate]]
     by_id: Mapping[int, Rate]
 
 
-def price_versions(tables: Iterable[PriceTable], account_id: int) -> PriceVersions:
+def known_rates(tables: Iterable[PriceTable], account_id: int) -> KnownRates:
     """Return the rates of tables that are everybody's or the account's; of equal prices the newest stands for all."""
     newest: dict[tuple[str, str], dict[object, Rate]] = {}
     by_id = {}
@@ -28,4 +28,4 @@ def price_versions(tables: Iterable[PriceTable], account_id: int) -> PriceVersio
                     tuple(sorted((kind, price.pico, price.block) for kind, price in rate.prices.items())),
                 )
                 newest.setdefault((rate.provider, rate.model.casefold()), {})[content] = rate
-    return PriceVersions({key: list(rates.values()) for key, rates in newest.items()}, by_id)
+    return KnownRates({key: list(rates.values()) for key, rates in newest.items()}, by_id)

@@ -7,7 +7,7 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.domain.errors import NotFoundError
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_tables
 from pricing.bundled import bundled_aliases
 from pricing.history import PriceVersion, ambiguities, versions_of
@@ -25,7 +25,7 @@ class PriceQuery(Struct, frozen=True):
     known_at: int | None = None
 
 
-class PriceShown(Struct, frozen=True):
+class ListedRate(Struct, frozen=True):
     """A rate with the table that holds it."""
 
     rate: Rate
@@ -34,18 +34,18 @@ class PriceShown(Struct, frozen=True):
 
 def list_tables(engine: Engine, *, known_at: int | None = None) -> list[PriceTable]:
     """Return every price table that was recorded until then, oldest first; None: until now."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return recorded_until(load_tables(connection), known_at)
 
 
-def prices_at(engine: Engine, query: PriceQuery, instant: int) -> list[PriceShown]:
+def prices_at(engine: Engine, query: PriceQuery, instant: int) -> list[ListedRate]:
     """Return the rates in force at an instant, of every layer and source, by provider, model, route and context tier.
 
     Where several sources price the same model, which one applies to a request is decided by precedence.
     """
     tables = list_tables(engine, known_at=query.known_at)
     shown = [
-        PriceShown(rate, step.table)
+        ListedRate(rate, step.table)
         for stream in streams_of(table for table in tables if query.source in (None, table.source))
         for key in stream.steps
         if _asked_for(key[0], key[1], query) and (step := stream.in_force(key, instant)) is not None

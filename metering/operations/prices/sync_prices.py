@@ -19,7 +19,7 @@ from metering.operations.prices.record_version import record_version
 from metering.operations.prices.sync_settings import SyncSettings
 from metering.operations.steps.change_data import changes_as_data, reasons_as_data
 from metering.outbound.answers import Fetch, NotModified
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.prices import price_syncs as stored
 from metering.storage.prices.price_syncs import NewSync, SourceHealth, SyncRow
 from pricing.changes import PriceKey, compare_prices, prices_of
@@ -32,7 +32,7 @@ from pricing.tables import PriceTable
 LONGEST_ERROR = 1_000
 
 
-class Source(NamedTuple):
+class RouterSource(NamedTuple):
     """How the router is asked, and by which clock (microseconds UTC)."""
 
     fetch: Fetch
@@ -40,7 +40,7 @@ class Source(NamedTuple):
     clock: Callable[[], int]
 
 
-class Found(NamedTuple):
+class SyncDiff(NamedTuple):
     """What an answer changes, and why it would be held, as ``change_data`` writes them."""
 
     changes: list[dict[str, Any]]
@@ -55,7 +55,7 @@ class _Known(NamedTuple):
     current: CurrentPrices
 
 
-class _Answer(NamedTuple):
+class _SourceAnswer(NamedTuple):
     """What the source answered; ``table`` is None where it says that nothing changed."""
 
     started_at: int
@@ -65,10 +65,10 @@ class _Answer(NamedTuple):
     table: PriceTable | None
 
 
-def sync_prices(engine: Engine, source: Source) -> SyncRow:
+def sync_prices(engine: Engine, source: RouterSource) -> SyncRow:
     """Fetch the router's prices and record what came of it; return the row. A source that fails raises nothing."""
     started = source.clock()
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         known = _known(connection, started)
     try:
         answer = _ask(source, known, started)
@@ -77,50 +77,50 @@ def sync_prices(engine: Engine, source: Source) -> SyncRow:
         failure = NewSync(
             SOURCE, started, finished, stored.FAILED, error_code=error.code, error_message=str(error)[:LONGEST_ERROR]
         )
-        with writing(engine) as connection:
+        with exclusive_write(engine) as connection:
             return stored.insert_sync(connection, failure)
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         return _settle(connection, answer, known, source)
 
 
-def preview_sync(engine: Engine, source: Source) -> Found:
+def preview_sync(engine: Engine, source: RouterSource) -> SyncDiff:
     """Fetch the router's prices and return what a sync would find now; nothing is written.
 
     Raises FetchError and pricing's errors for a source that fails.
     """
     started = source.clock()
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         known = _known(connection, started)
     answer = _ask(source, known._replace(etag=""), started)
-    return Found([], []) if answer.table is None else _found(known.current.prices, answer.table, source.settings)
+    return SyncDiff([], []) if answer.table is None else _found(known.current.prices, answer.table, source.settings)
 
 
 def source_health(engine: Engine) -> SourceHealth:
     """Return how the router does."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return stored.source_health(connection, SOURCE)
 
 
 def _known(connection: Connection, now: int) -> _Known:
     newest = stored.newest_success(connection, SOURCE)
     # While an answer is held the whole document is asked for: the source may have gone back to the one before.
-    waits = stored.waiting_sync(connection, SOURCE) is not None
+    waits = stored.pending_sync(connection, SOURCE) is not None
     etag = "" if newest is None or waits else newest.etag
     return _Known(etag, 0 if newest is None else newest.id, current_prices(connection, SOURCE, ROUTE, now))
 
 
-def _ask(source: Source, known: _Known, started: int) -> _Answer:
+def _ask(source: RouterSource, known: _Known, started: int) -> _SourceAnswer:
     address = f"{source.settings.router_url}/models"
     answer = source.fetch(address, known.etag)
     finished = max(started, source.clock())
     if isinstance(answer, NotModified):
-        return _Answer(started, finished, answer.etag, "", None)
+        return _SourceAnswer(started, finished, answer.etag, "", None)
     report = parse_models(answer.body, effective_from=finished, listed_before=known.current.listed_before, name=address)
     (table,) = report.tables
-    return _Answer(started, finished, answer.etag, hashlib.sha256(answer.body).hexdigest(), table)
+    return _SourceAnswer(started, finished, answer.etag, hashlib.sha256(answer.body).hexdigest(), table)
 
 
-def _settle(connection: Connection, answer: _Answer, known: _Known, source: Source) -> SyncRow:
+def _settle(connection: Connection, answer: _SourceAnswer, known: _Known, source: RouterSource) -> SyncRow:
     """Decide under the write lock what an answer comes to, against what is recorded by now."""
     row = NewSync(SOURCE, answer.started_at, answer.finished_at, stored.UNCHANGED, answer.etag, answer.digest)
     newest = stored.newest_success(connection, SOURCE)
@@ -131,7 +131,7 @@ def _settle(connection: Connection, answer: _Answer, known: _Known, source: Sour
         return stored.insert_sync(connection, row)
     current = current_prices(connection, SOURCE, ROUTE, answer.finished_at).prices
     found = _found(current, answer.table, source.settings)
-    waiting = stored.waiting_sync(connection, SOURCE)
+    waiting = stored.pending_sync(connection, SOURCE)
     if waiting is not None and found.changes and _same_prices(read_table(waiting.held), answer.table):
         # The held answer again: it waits since it was first seen.
         return stored.insert_sync(connection, row)
@@ -142,7 +142,7 @@ def _settle(connection: Connection, answer: _Answer, known: _Known, source: Sour
     return written
 
 
-def _write(connection: Connection, row: NewSync, found: Found, table: PriceTable, *, now: int) -> SyncRow:
+def _write(connection: Connection, row: NewSync, found: SyncDiff, table: PriceTable, *, now: int) -> SyncRow:
     if not found.changes:
         return stored.insert_sync(connection, row)
     row = row._replace(changes=json.dumps(found.changes), reasons=json.dumps(found.reasons))
@@ -152,7 +152,7 @@ def _write(connection: Connection, row: NewSync, found: Found, table: PriceTable
     return stored.insert_sync(connection, row._replace(outcome=stored.RECORDED, table_id=table_id))
 
 
-def _found(current: Mapping[PriceKey, Price], table: PriceTable, settings: SyncSettings) -> Found:
+def _found(current: Mapping[PriceKey, Price], table: PriceTable, settings: SyncSettings) -> SyncDiff:
     """Return what a snapshot changes about the prices in force: it withdraws what it does not list."""
     changes = compare_prices(current, prices_of(table.rates))
     limits = GuardLimits(
@@ -160,7 +160,7 @@ def _found(current: Mapping[PriceKey, Price], table: PriceTable, settings: SyncS
         vanished_percent=settings.max_vanished_percent,
         price_factor=settings.max_factor,
     )
-    return Found(changes_as_data(changes), reasons_as_data(reasons_to_hold(changes, count_models(current), limits)))
+    return SyncDiff(changes_as_data(changes), reasons_as_data(reasons_to_hold(changes, count_models(current), limits)))
 
 
 def _same_prices(one: PriceTable, other: PriceTable) -> bool:

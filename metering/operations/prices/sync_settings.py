@@ -25,7 +25,7 @@ class SyncSettings(Struct, frozen=True):
     max_factor: int = 10
 
 
-def sync_due(health: SourceHealth, interval_minutes: int, now: int) -> bool:
+def is_sync_due(health: SourceHealth, interval_minutes: int, now: int) -> bool:
     """Return whether a source is to be asked at ``now`` (microseconds UTC).
 
     It is when the last attempt is older than the interval; after failures, older than five minutes, doubled with each further

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, Engine
 from metering.domain.errors import DomainError
 from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR
 from metering.domain.usage.events import BILLED_ROUTES, MAX_ID_LENGTH, PriceGrade, QuantityGrade
-from metering.storage.engine.database import reading, writing_beside_others
+from metering.storage.engine.database import concurrent_write, read_snapshot
 from metering.storage.reconciliation.billing_answers import (
     AskedRequest,
-    answered,
+    answered_costs,
     insert_answers,
     request_key,
     requests_with_ids,
@@ -44,18 +44,18 @@ def answer_billing(engine: Engine, account_id: int, request_ids: Sequence[str], 
     if len(request_ids) > MOST_IDS:
         raise TooManyIdsError(f"{len(request_ids)} ids were asked for; ask for at most {MOST_IDS} at once")
     keys = {each: request_key(account_id, each) for each in request_ids if _can_be_an_id(each)}
-    with reading(engine) as connection:
-        told = answered(connection, list(keys.values()))
+    with read_snapshot(engine) as connection:
+        told = answered_costs(connection, list(keys.values()))
         unknown = [each for each, key in keys.items() if key not in told]
         costs = _costs(connection, account_id, unknown, now) if unknown else {}
     if costs:
-        with writing_beside_others(engine) as connection:
+        with concurrent_write(engine) as connection:
             new = [(keys[each], found.event_id, found.charge_nano) for each, found in costs.items()]
             if insert_answers(connection, account_id, new, now=now) == len(new):
                 told |= {key: cost for key, _, cost in new}
             else:
                 # Another process was asked for the same at the same moment: what it stored is the answer.
-                told |= answered(connection, [key for key, _, _ in new])
+                told |= answered_costs(connection, [key for key, _, _ in new])
     return {each: told[key] for each, key in keys.items() if key in told}
 
 

@@ -2,10 +2,10 @@
 
 from sqlalchemy import Connection
 
-from metering.domain.reconciliation.invoices import Grain, LineKind
+from metering.domain.reconciliation.invoices import Grain, InvoiceLineKind
 from metering.domain.reconciliation.other_lines import add_other_lines, add_total
 from metering.domain.reconciliation.records import Invoice
-from metering.operations.prices.price_versions import price_versions
+from metering.operations.prices.price_versions import known_rates
 from metering.operations.reconciliation.compare_requests import compare_requests
 from metering.operations.reconciliation.compare_sums import compare_sums
 from metering.operations.reconciliation.comparison import Comparison
@@ -17,8 +17,8 @@ from pricing.plans import PlanCatalogue
 def compare_bill(connection: Connection, invoice: Invoice, catalogue: PlanCatalogue) -> Comparison:
     """Return what is found, reading one state of the database."""
     amounts = {kind: amount for kind, (_, amount) in line_sums(connection, invoice.id).items()}
-    versions = price_versions(load_tables(connection), invoice.account_id)
-    usage_nano = amounts.pop(LineKind.USAGE, 0)
+    versions = known_rates(load_tables(connection), invoice.account_id)
+    usage_nano = amounts.pop(InvoiceLineKind.USAGE, 0)
     if invoice.grain == Grain.REQUEST:
         found = compare_requests(connection, invoice, versions, usage_nano)
     else:

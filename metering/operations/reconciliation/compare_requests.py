@@ -10,9 +10,9 @@ from metering.domain.reconciliation.invoices import Coverage, InvoiceLine
 from metering.domain.reconciliation.pairing import Brief, Paired, Pairing
 from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS
 from metering.domain.reconciliation.records import Invoice
-from metering.domain.reconciliation.requests import REACH_MICROS, OurRequest, standing_of
+from metering.domain.reconciliation.requests import REACH_MICROS, MeteredRequest, billability_of
 from metering.domain.usage.series import SeriesKey
-from metering.operations.prices.price_versions import PriceVersions
+from metering.operations.prices.price_versions import KnownRates
 from metering.operations.reconciliation.comparison import Comparison
 from metering.operations.steps.require_events import require_events
 from metering.storage.reconciliation.invoices import brief_lines, lines_at, states_quantities, usage_lines
@@ -24,7 +24,7 @@ _AT_ONCE = 5_000
 NOT_ASKED = Quantities()
 
 
-def compare_requests(connection: Connection, invoice: Invoice, versions: PriceVersions, usage_nano: int) -> Comparison:
+def compare_requests(connection: Connection, invoice: Invoice, versions: KnownRates, usage_nano: int) -> Comparison:
     """Return what is found; ``usage_nano`` is what the bill's usage lines come to.
 
     Raises EventsRetiredError for a period of which events were retired.
@@ -80,7 +80,7 @@ _NOT_COVERED = -1
 def _standing(key: SeriesKey | None, grade: int, coverage: Coverage) -> int:
     if key is None or (coverage.provider and key.provider != coverage.provider):
         return _NOT_COVERED
-    return int(standing_of(key.route, grade, coverage.routes))
+    return int(billability_of(key.route, grade, coverage.routes))
 
 
 def _explain(
@@ -89,7 +89,7 @@ def _explain(
     lines: Mapping[int, InvoiceLine],
     explainer: RequestExplainer,
     known: Mapping[int, SeriesKey],
-    versions: PriceVersions,
+    versions: KnownRates,
 ) -> None:
     asked = {pair.event_id: pair.event_time for pair in pairs if _differs(pair, lines)}
     details = request_details(connection, asked) if asked else {}
@@ -103,8 +103,8 @@ def _differs(pair: Paired, lines: Mapping[int, InvoiceLine]) -> bool:
     return any(lines[each].amount_nano != pair.amount_nano or lines[each].quantities for each in pair.positions)
 
 
-def _request(pair: Paired, key: SeriesKey, found: RequestDetails | None, versions: PriceVersions) -> OurRequest:
-    return OurRequest(
+def _request(pair: Paired, key: SeriesKey, found: RequestDetails | None, versions: KnownRates) -> MeteredRequest:
+    return MeteredRequest(
         event_id=pair.event_id,
         time=pair.event_time,
         provider=key.provider,

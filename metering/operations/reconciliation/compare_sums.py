@@ -13,9 +13,9 @@ from metering.domain.reconciliation.group_hypotheses import exactly
 from metering.domain.reconciliation.invoices import HUGGING_FACE, Coverage, Grain
 from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS
 from metering.domain.reconciliation.records import Invoice
-from metering.domain.reconciliation.requests import Standing, standing_of
-from metering.domain.reconciliation.usage_groups import EdgeUsage, OurUsage
-from metering.operations.prices.price_versions import PriceVersions
+from metering.domain.reconciliation.requests import Billability, billability_of
+from metering.domain.reconciliation.usage_groups import EdgeUsage, MeteredUsage
+from metering.operations.prices.price_versions import KnownRates
 from metering.operations.reconciliation.comparison import Comparison
 from metering.operations.steps.burn_credits import credits_through
 from metering.operations.steps.require_events import require_events
@@ -27,7 +27,7 @@ from pricing.plans import PlanCatalogue
 
 
 def compare_sums(
-    connection: Connection, invoice: Invoice, versions: PriceVersions, usage_nano: int, catalogue: PlanCatalogue
+    connection: Connection, invoice: Invoice, versions: KnownRates, usage_nano: int, catalogue: PlanCatalogue
 ) -> Comparison:
     """Return what is found; ``usage_nano`` is what the bill's usage lines come to."""
     coverage = invoice.coverage
@@ -54,15 +54,15 @@ def compare_sums(
     )
 
 
-def _usage(rows: Iterable[UsageRow], coverage: Coverage, versions: PriceVersions) -> Iterator[OurUsage]:
+def _usage(rows: Iterable[UsageRow], coverage: Coverage, versions: KnownRates) -> Iterator[MeteredUsage]:
     for row in rows:
         if not coverage.provider or row.provider == coverage.provider:
-            yield OurUsage(
+            yield MeteredUsage(
                 day=row.day,
                 provider=row.provider,
                 model=row.model,
                 session=row.project,
-                standing=standing_of(row.route, row.price_grade, coverage.routes),
+                standing=billability_of(row.route, row.price_grade, coverage.routes),
                 requests=row.requests,
                 quantities=row.quantities,
                 amount_nano=row.amount_nano,
@@ -87,7 +87,7 @@ def _edge_rows(connection: Connection, invoice: Invoice) -> list[HourRow]:
 def _edges(rows: Iterable[HourRow], coverage: Coverage) -> Iterator[EdgeUsage]:
     for row in rows:
         covered = not coverage.provider or row.provider == coverage.provider
-        if covered and standing_of(row.route, row.price_grade, coverage.routes) == Standing.BILLED:
+        if covered and billability_of(row.route, row.price_grade, coverage.routes) == Billability.BILLED:
             yield EdgeUsage(row.hour, row.project, row.provider, row.model, row.requests, row.amount_nano)
 
 

@@ -3,17 +3,17 @@
 from sqlalchemy import Connection, Engine
 
 from metering.domain.instants import format_instant
-from metering.domain.reconciliation.records import VarianceExplained
+from metering.domain.reconciliation.records import VarianceExplanation
 from metering.operations.reconciliation.export_evidence import export_evidence, first_requests
 from metering.operations.reconciliation.resolve_variance import show_variance
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_tables
 from pricing.quoting import quote
 
 _RATE = "rate "
 
 
-def explain_variance(engine: Engine, variance_id: int, *, limit: int) -> VarianceExplained:
+def explain_variance(engine: Engine, variance_id: int, *, limit: int) -> VarianceExplanation:
     """Return a variance with at most ``limit`` of the differences, and of the requests, that show it. Raises NotFoundError."""
     found = show_variance(engine, variance_id)
     evidence = tuple(item for _, item in export_evidence(engine, variance_id, limit=limit))
@@ -21,9 +21,9 @@ def explain_variance(engine: Engine, variance_id: int, *, limit: int) -> Varianc
     detail = found.variance.detail
     price = None
     if detail.startswith(_RATE) and detail.removeprefix(_RATE).isdecimal():
-        with reading(engine) as connection:
+        with read_snapshot(engine) as connection:
             price = _price(connection, int(detail.removeprefix(_RATE)))
-    return VarianceExplained(found.variance, found.run, found.invoice, found.decisions, evidence, requests, in_all, price)
+    return VarianceExplanation(found.variance, found.run, found.invoice, found.decisions, evidence, requests, in_all, price)
 
 
 def _price(connection: Connection, rate_id: int) -> str | None:

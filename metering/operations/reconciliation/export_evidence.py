@@ -14,7 +14,7 @@ from metering.domain.reconciliation.invoices import InvoiceLine
 from metering.domain.reconciliation.records import Evidence, Invoice, Reconciliation, Variance
 from metering.operations.reconciliation.requests_behind import RequestBehind, requests_behind
 from metering.storage.charges.event_quantities import quantities_of
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.reconciliation.invoices import invoice_with_id, lines_at
 from metering.storage.reconciliation.reconciliations import items_of, reconciliation_with_id, variance_with_id
 from metering.storage.usage.event_rows import EventRow, events_by_id
@@ -24,7 +24,7 @@ _AT_ONCE = 5_000
 
 def export_evidence(engine: Engine, variance_id: int, *, limit: int | None = None) -> Iterator[tuple[Variance, Evidence]]:
     """Yield the differences of a variance in the order in which they were found, at most ``limit``. Raises NotFoundError."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         variance, run, _ = _found(connection, variance_id)
         items = items_of(connection, variance_id, limit=limit)
         while part := list(islice(items, _AT_ONCE)):
@@ -38,7 +38,7 @@ def export_evidence(engine: Engine, variance_id: int, *, limit: int | None = Non
 
 def export_requests(engine: Engine, variance_id: int) -> Iterator[tuple[Variance, Evidence]]:
     """Yield the requests that would explain a variance of sums, by their times. Raises NotFoundError."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         variance, run, invoice = _found(connection, variance_id)
         behind = requests_behind(connection, variance, run, invoice)
         while part := list(islice(behind, _AT_ONCE)):
@@ -47,7 +47,7 @@ def export_requests(engine: Engine, variance_id: int) -> Iterator[tuple[Variance
 
 def first_requests(engine: Engine, variance_id: int, *, limit: int) -> tuple[tuple[Evidence, ...], int]:
     """Return the first requests that would explain a variance of sums, and how many there are. Raises NotFoundError."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         behind = requests_behind(connection, *_found(connection, variance_id))
         first = list(islice(behind, limit))
         return tuple(_requests(connection, first)), len(first) + sum(1 for _ in behind)

@@ -34,7 +34,7 @@ class BillSource(NamedTuple):
     url: str
 
 
-class BillWanted(NamedTuple):
+class BillRequest(NamedTuple):
     """Whose bill of which month (``YYYYMM``), as a total or by session; ``organization`` empty: the token's own user."""
 
     account: str
@@ -43,7 +43,7 @@ class BillWanted(NamedTuple):
     organization: str = ""
 
 
-def fetch_invoice(engine: Engine, source: BillSource, wanted: BillWanted, *, now: int) -> ImportedInvoice:
+def fetch_invoice(engine: Engine, source: BillSource, wanted: BillRequest, *, now: int) -> ImportedInvoice:
     """Ask for a bill and import it. Raises FetchError, InvoiceError, NotFoundError."""
     start, end = month_start(wanted.month), month_start(next_month(wanted.month))
     answer = source.fetch(_address(source.url, wanted, start, end), "")
@@ -58,7 +58,7 @@ def fetch_invoice(engine: Engine, source: BillSource, wanted: BillWanted, *, now
     return import_invoice(engine, io.BytesIO(answer.body), order, now=now)
 
 
-def _address(url: str, wanted: BillWanted, start: int, end: int) -> str:
+def _address(url: str, wanted: BillRequest, start: int, end: int) -> str:
     period = f"startDate={start // MICROS_PER_SECOND}&endDate={end // MICROS_PER_SECOND}"
     if not wanted.organization:
         return f"{url}/{_OF_A_USER[wanted.what]}?{period}"

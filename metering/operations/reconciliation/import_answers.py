@@ -16,7 +16,7 @@ from metering.domain.reconciliation.invoices import HUGGING_FACE, InvoiceError
 from metering.invoices.hf_billing_answers import FORMAT
 from metering.operations.reconciliation.import_invoice import ImportedInvoice, InvoiceOrder, import_invoice
 from metering.operations.steps.find_account import find_account
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.reconciliation.billing_answers import answers_of_period
 
 _A_LINE = 1_000
@@ -29,7 +29,7 @@ def import_answers(engine: Engine, order: InvoiceOrder, *, now: int) -> Imported
     if start is None or end is None:
         raise InvoiceError("say from when until when: answers have no period of their own", "period_required")
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as document:
-        with reading(engine) as connection:
+        with read_snapshot(engine) as connection:
             answers = answers_of_period(connection, find_account(connection, order.account).id, start, end)
             costs = ({"requestId": each, "costNanoUsd": cost} for each, cost in answers)
             while part := list(islice(costs, _A_LINE)):

@@ -25,7 +25,7 @@ from metering.domain.reconciliation.invoices import (
     Grain,
     InvoiceError,
     InvoiceLine,
-    LineKind,
+    InvoiceLineKind,
     routes_billed_by,
 )
 from metering.domain.reconciliation.records import Invoice
@@ -35,11 +35,11 @@ from metering.invoices.reading import InvoiceHead, InvoiceReading, ReadOptions
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.pause_collector import collector_paused
 from metering.storage.accounts.accounts import AccountRow, names_of_account
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.reconciliation.invoices import (
     Document,
     begin_document,
-    forget_document,
+    delete_document,
     insert_invoice,
     insert_lines,
     insert_parts,
@@ -82,7 +82,7 @@ class ImportedInvoice(Struct, frozen=True):
 def import_invoice(engine: Engine, source: BinaryIO, order: InvoiceOrder, *, now: int) -> ImportedInvoice:
     """Import a document from a file that can be read twice. Raises NotFoundError, InvoiceError."""
     document = _document(source, order)
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         account = find_account(connection, order.account)
         known = invoice_of_document(connection, account.id, document)
         names = names_of_account(connection, account.id)
@@ -134,7 +134,7 @@ class _Bill:
 
 def _import_at_once(engine: Engine, bill: _Bill, order: InvoiceOrder, now: int) -> ImportedInvoice:
     """Import a bill of one chunk in one transaction: of two at the same time, the second finds it done."""
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         known = invoice_of_document(connection, bill.account.id, bill.document)
         if known is not None:
             return ImportedInvoice(known, is_new=False)
@@ -148,7 +148,7 @@ def _import_at_once(engine: Engine, bill: _Bill, order: InvoiceOrder, now: int) 
 
 def _import_by_chunks(engine: Engine, bill: _Bill, order: InvoiceOrder, now: int) -> ImportedInvoice:
     """Import a bill of many chunks, each a transaction, so that others can write in between."""
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         if is_being_imported(connection, bill.account.id, bill.document, since=now - IN_PROGRESS_MICROS):
             raise InvoiceError(
                 "this document is being imported, or its import was interrupted in the last ten minutes; try again then",
@@ -158,19 +158,19 @@ def _import_by_chunks(engine: Engine, bill: _Bill, order: InvoiceOrder, now: int
     try:
         is_last = False
         while not is_last:
-            with writing(engine) as connection:
+            with exclusive_write(engine) as connection:
                 insert_lines(connection, document_id, bill.chunk)
             is_last = bill.take()
         number = 0
         for parts in bill.parts():
-            with writing(engine) as connection:
+            with exclusive_write(engine) as connection:
                 insert_parts(connection, document_id, number, parts)
             number += len(parts)
-        with writing(engine) as connection:
+        with exclusive_write(engine) as connection:
             return _finish(connection, document_id, bill, order, now)
     except BaseException:
-        with writing(engine) as connection:
-            forget_document(connection, document_id)
+        with exclusive_write(engine) as connection:
+            delete_document(connection, document_id)
         raise
 
 
@@ -196,7 +196,7 @@ class _Sums(Struct):
         if line.amount_nano is not None:
             self.nano += line.amount_nano
             self.stated = True
-        if line.kind == LineKind.USAGE and _GRAINS[line.grain] < _GRAINS[self.grain]:
+        if line.kind == InvoiceLineKind.USAGE and _GRAINS[line.grain] < _GRAINS[self.grain]:
             self.grain = line.grain
 
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, Engine
 
-from metering.domain.amounts import shown_nano
+from metering.domain.amounts import format_nano_usd
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import format_instant
-from metering.domain.reconciliation.bridge import Bridge, Step, build_bridge
+from metering.domain.reconciliation.bridge import Bridge, BridgeStep, build_bridge
 from metering.domain.reconciliation.causes import ORDER, Cause
 from metering.domain.reconciliation.findings import Finding, Items
 from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance, VarianceKey
@@ -21,7 +21,7 @@ from metering.domain.reconciliation.variances import (
     Tolerance,
     VarianceState,
     first_state,
-    needs_somebody,
+    needs_attention,
     tolerated,
 )
 from metering.operations.reconciliation.compare_bill import compare_bill
@@ -30,7 +30,7 @@ from metering.operations.reconciliation.newest_variances import newest_variances
 from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.alerts.alerts import NewAlert
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.reconciliation.invoices import invoice_with_id
 from metering.storage.reconciliation.reconciliations import (
     NewDecision,
@@ -56,14 +56,14 @@ def reconcile(
 
     Raises NotFoundError, and DomainError for an invoice that another one supersedes.
     """
-    with collector_paused(), reading(engine) as connection:
+    with collector_paused(), read_snapshot(engine) as connection:
         invoice = _invoice(connection, invoice_id)
         if invoice.superseded_by is not None:
             raise DomainError(f"invoice {invoice.id} is superseded by {invoice.superseded_by}: reconcile that one")
         found = compare_bill(connection, invoice, catalogue)
     findings = found.findings.sorted()
     build_bridge(found.ours_nano, found.theirs_nano, findings)
-    with collector_paused(), writing(engine) as connection:
+    with collector_paused(), exclusive_write(engine) as connection:
         earlier = {each.key: each for each in newest_variances(connection, invoice)}
         run = _run_of(invoice, found, tolerance, now)
         run_id = _record(connection, findings, run, earlier)
@@ -74,7 +74,7 @@ def reconcile(
 
 def show_reconciliation(engine: Engine, run_id: int) -> ReconciliationReport:
     """Return a run. Raises NotFoundError."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return _report(connection, run_id)
 
 
@@ -82,7 +82,7 @@ def list_runs(
     engine: Engine, *, account_id: int | None = None, before: int | None = None, limit: int | None = None
 ) -> list[Reconciliation]:
     """Return runs, newest first, with ids below ``before``."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return list_reconciliations(connection, account_id=account_id, before=before, limit=limit)
 
 
@@ -137,7 +137,7 @@ def _first_decision(variance_id: int, variance: NewVariance, before: Variance | 
     elif (before.amount_nano, before.items) == (variance.amount_nano, variance.items):
         decision = NewDecision(variance_id, before.state, before.who, before.reason, before.decided_at)
     else:
-        said = f"was {before.state} at {shown_nano(before.amount_nano)} USD by {before.who}: {before.reason}"
+        said = f"was {before.state} at {format_nano_usd(before.amount_nano)} USD by {before.who}: {before.reason}"
         decision = NewDecision(variance_id, VarianceState.OPEN, WHO_RECONCILES, said[:LONGEST_REASON], now)
     if before is not None:
         decision = decision._replace(corrected_nano=before.corrected_nano, adjustment=before.adjustment)
@@ -154,7 +154,7 @@ def _record_leftovers(
         variance = NewVariance(*before.key, basis=before.basis, amount_nano=0, items=0, tolerated=0, alternatives=())
         variance_id = insert_variance(connection, run_id, variance, Items())
         said = (
-            f"nothing differs any more, and statements were corrected by {shown_nano(before.corrected_nano)} USD:"
+            f"nothing differs any more, and statements were corrected by {format_nano_usd(before.corrected_nano)} USD:"
             f" accepting it with a correction takes that back ({before.adjustment})"
         )
         decision = NewDecision(variance_id, VarianceState.OPEN, WHO_RECONCILES, said[:LONGEST_REASON], now)
@@ -172,7 +172,7 @@ def _report(connection: Connection, run_id: int) -> ReconciliationReport:
 def _bridge(run: Reconciliation, found: tuple[Variance, ...]) -> Bridge:
     by_cause = {cause: [each for each in found if each.cause == cause] for cause in ORDER}
     steps = tuple(
-        Step(cause, sum(each.amount_nano for each in members), sum(each.items for each in members))
+        BridgeStep(cause, sum(each.amount_nano for each in members), sum(each.items for each in members))
         for cause, members in by_cause.items()
         if any(each.items for each in members)
     )
@@ -188,8 +188,8 @@ def _invoice(connection: Connection, invoice_id: int) -> Invoice:
 
 def _alert(connection: Connection, report: ReconciliationReport, earlier: Iterable[Variance], now: int) -> None:
     """Raise an alert on what a run leaves to somebody; one that finds what the run before left has nothing new to say."""
-    waiting = report.needs_somebody
-    left_before = {(each.key, each.amount_nano) for each in earlier if needs_somebody(each.state, is_tolerated=each.tolerated)}
+    waiting = report.needs_attention
+    left_before = {(each.key, each.amount_nano) for each in earlier if needs_attention(each.state, is_tolerated=each.tolerated)}
     if all((each.key, each.amount_nano) in left_before for each in waiting):
         return
     data = {

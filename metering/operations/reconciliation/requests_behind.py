@@ -12,17 +12,23 @@ from sqlalchemy import Connection
 
 from metering.domain.instants import MICROS_PER_DAY
 from metering.domain.reconciliation.causes import Cause
-from metering.domain.reconciliation.explanations import Part, read_explanation, written
-from metering.domain.reconciliation.findings import Place
+from metering.domain.reconciliation.explanations import CausePart, format_explanation, read_explanation
+from metering.domain.reconciliation.findings import FindingLocation
 from metering.domain.reconciliation.invoices import Grain
 from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS
 from metering.domain.reconciliation.records import Invoice, Reconciliation, Variance
-from metering.domain.reconciliation.requests import OurRequest, Standing, standing_of
-from metering.domain.reconciliation.requests_behind import Background, Shown, names_requests, needs_quantities, shown_by
+from metering.domain.reconciliation.requests import Billability, MeteredRequest, billability_of
+from metering.domain.reconciliation.requests_behind import (
+    ExplanationContext,
+    RequestContribution,
+    contribution_of,
+    names_requests,
+    needs_quantities,
+)
 from metering.domain.reconciliation.usage_groups import GroupKey, dimensions_of, key_for
 from metering.domain.usage.events import UNKNOWN
 from metering.domain.usage.series import SeriesKey
-from metering.operations.prices.price_versions import PriceVersions, price_versions
+from metering.operations.prices.price_versions import KnownRates, known_rates
 from metering.storage.prices.price_tables import load_tables
 from metering.storage.reconciliation.invoices import lines_at, usage_lines
 from metering.storage.reconciliation.metered_requests import (
@@ -62,23 +68,23 @@ def requests_behind(
     parts = [part for part in _parts(variance) if names_requests(part)]
     if invoice.grain == Grain.REQUEST or not parts:
         return
-    versions = price_versions(load_tables(connection), invoice.account_id)
+    versions = known_rates(load_tables(connection), invoice.account_id)
     log = _Log(connection, variance, run, invoice, versions)
-    background = Background(invoice.coverage, versions.by_model, _charged(connection, invoice, versions))
+    background = ExplanationContext(invoice.coverage, versions.by_model, _charged(connection, invoice, versions))
     for part in parts:
-        for request, shown in log.shown_by(part, background):
-            ours = request.amount_nano if request.standing == Standing.BILLED else None
-            yield RequestBehind(written((part,)), request.event_id, ours, shown.amount_nano)
+        for request, shown in log.contribution_of(part, background):
+            ours = request.amount_nano if request.standing == Billability.BILLED else None
+            yield RequestBehind(format_explanation((part,)), request.event_id, ours, shown.amount_nano)
 
 
-def _parts(variance: Variance) -> list[Part]:
+def _parts(variance: Variance) -> list[CausePart]:
     """Return what a variance puts forward: its cause, or, where it is unexplained, everything that might be."""
     if variance.cause != Cause.UNEXPLAINED:
-        return [Part(Cause(variance.cause), variance.detail)]
+        return [CausePart(Cause(variance.cause), variance.detail)]
     return list(dict.fromkeys(part for each in variance.alternatives for part in read_explanation(each)))
 
 
-def _charged(connection: Connection, invoice: Invoice, versions: PriceVersions) -> dict[tuple[str, str], Rate]:
+def _charged(connection: Connection, invoice: Invoice, versions: KnownRates) -> dict[tuple[str, str], Rate]:
     """Return at which rate each model is charged on the routes of an invoice."""
     rows = usage_rows(connection, invoice.account_id, invoice.start, invoice.end)
     billed = [row for row in rows if row.rate_id in versions.by_id and row.route in invoice.routes]
@@ -89,7 +95,7 @@ class _Log:
     """The account's requests in the groups of sums that a variance is about."""
 
     def __init__(
-        self, connection: Connection, variance: Variance, run: Reconciliation, invoice: Invoice, versions: PriceVersions
+        self, connection: Connection, variance: Variance, run: Reconciliation, invoice: Invoice, versions: KnownRates
     ) -> None:
         self._connection = connection
         self._invoice = invoice
@@ -99,7 +105,9 @@ class _Log:
         self._assigned_later = assigned_since(connection, invoice.account_id, run.run_at)
         self._groups = _Groups(connection, variance, invoice)
 
-    def shown_by(self, part: Part, background: Background) -> Iterator[tuple[OurRequest, Shown]]:
+    def contribution_of(
+        self, part: CausePart, background: ExplanationContext
+    ) -> Iterator[tuple[MeteredRequest, RequestContribution]]:
         """Yield the requests that an explanation is about, with what each adds."""
         reach = LONGEST_SHIFT_MICROS if part.cause is Cause.PERIOD_EDGE else 0
         start, end = self._invoice.start - reach, self._invoice.end + reach
@@ -109,7 +117,7 @@ class _Log:
         covered = (row for row in rows if self._is_covered(row))
         while chunk := list(islice(covered, _AT_ONCE)):
             for request in self._requests(chunk, with_quantities=needs_quantities(part)):
-                shown = shown_by(part, request, background)
+                shown = contribution_of(part, request, background)
                 if shown is not None:
                     yield request, shown
 
@@ -121,16 +129,16 @@ class _Log:
             return False
         return self._invoice.provider in ("", key.provider) and self._groups.hold(key, time)
 
-    def _requests(self, rows: list[RequestRow], *, with_quantities: bool) -> Iterator[OurRequest]:
+    def _requests(self, rows: list[RequestRow], *, with_quantities: bool) -> Iterator[MeteredRequest]:
         details = request_details(self._connection, {row[0]: row[1] for row in rows}) if with_quantities else {}
         for event_id, time, series_id, amount, grade, *_ in rows:
             key, detail = self._known[series_id], details.get(event_id)
-            yield OurRequest(
+            yield MeteredRequest(
                 event_id=event_id,
                 time=time,
                 provider=key.provider,
                 model=key.model,
-                standing=standing_of(key.route or UNKNOWN, grade, self._invoice.routes),
+                standing=billability_of(key.route or UNKNOWN, grade, self._invoice.routes),
                 amount_nano=amount,
                 quantities=_NOTHING if detail is None else detail.quantities,
                 rate=None if detail is None else self._versions.by_id.get(detail.rate_id),
@@ -141,7 +149,7 @@ class _Groups:
     """The groups of sums that a variance is about: those of its lines, and what no line is about where it names none."""
 
     def __init__(self, connection: Connection, variance: Variance, invoice: Invoice) -> None:
-        self._place = Place(variance.provider, variance.model, variance.session)
+        self._place = FindingLocation(variance.provider, variance.model, variance.session)
         lines = list(usage_lines(connection, invoice.id))
         self._dimensions = dimensions_of(lines)
         positions = [item.position for item in items_of(connection, variance.id)]
@@ -162,7 +170,7 @@ class _Groups:
         return found
 
     def _is_here(self, key: SeriesKey) -> bool:
-        told = zip(self._place, Place(key.provider, key.model, key.project), strict=True)
+        told = zip(self._place, FindingLocation(key.provider, key.model, key.project), strict=True)
         return all(not named or named == found for named, found in told)
 
     def _key(self, session: str, day: int | None, provider: str, model: str) -> GroupKey:

@@ -17,7 +17,7 @@ from metering.domain.usage.events import BILLED_ROUTES
 from metering.operations.credits.adjust_account import add_adjustment
 from metering.operations.reconciliation.newest_variances import newest_variances
 from metering.storage.accounts.accounts import account_with_id
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.reconciliation.invoices import invoice_with_id, invoices_between
 from metering.storage.reconciliation.reconciliations import (
     NewDecision,
@@ -32,7 +32,7 @@ NOT_OURS = frozenset({Cause.CREDITS, Cause.FEE, Cause.TAX, Cause.ROUNDING, Cause
 """What is no usage: statements have lines of their own for it, so that a correction would count it twice."""
 
 
-class VarianceReport(Struct, frozen=True):
+class VarianceHistory(Struct, frozen=True):
     """A variance, where it was found, and everything that was decided about it."""
 
     variance: Variance
@@ -41,22 +41,22 @@ class VarianceReport(Struct, frozen=True):
     decisions: tuple[Decision, ...]
 
 
-def show_variance(engine: Engine, variance_id: int) -> VarianceReport:
+def show_variance(engine: Engine, variance_id: int) -> VarianceHistory:
     """Return a variance. Raises NotFoundError."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return _report(connection, variance_id)
 
 
 def resolve_variance(
     engine: Engine, variance_id: int, state: str, *, who: str, reason: str, correct: bool = False, now: int
-) -> VarianceReport:
+) -> VarianceHistory:
     """Record a decision; with ``correct``, also an adjustment about the month of the invoice, by what is not corrected yet.
 
     Raises NotFoundError, and DomainError without a name or a reason, for a run that is not the newest, and for a correction
     that is not accepted or would be about something else than usage.
     """
     decided = check_decision(state, who, reason)
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         found = _report(connection, variance_id)
         newest = newest_reconciliation(connection, [found.invoice.id])
         if found.invoice.superseded_by is not None or newest is None or newest.id != found.run.id:
@@ -77,7 +77,7 @@ def resolve_variance(
         return _report(connection, variance_id)
 
 
-def _correct(connection: Connection, found: VarianceReport, decided: VarianceState, reason: str, now: int) -> str:
+def _correct(connection: Connection, found: VarianceHistory, decided: VarianceState, reason: str, now: int) -> str:
     if decided is not VarianceState.ACCEPTED:
         raise DomainError("a correction goes with accepting a variance")
     if found.variance.cause in NOT_OURS:
@@ -119,10 +119,10 @@ def _refuse_second(connection: Connection, invoice: Invoice) -> None:
             )
 
 
-def _report(connection: Connection, variance_id: int) -> VarianceReport:
+def _report(connection: Connection, variance_id: int) -> VarianceHistory:
     variance = variance_with_id(connection, variance_id)
     run = None if variance is None else reconciliation_with_id(connection, variance.reconciliation_id)
     invoice = None if run is None else invoice_with_id(connection, run.invoice_id)
     if variance is None or run is None or invoice is None:
         raise NotFoundError(f"there is no variance {variance_id}")
-    return VarianceReport(variance, run, invoice, tuple(decisions_of(connection, variance_id)))
+    return VarianceHistory(variance, run, invoice, tuple(decisions_of(connection, variance_id)))

@@ -12,7 +12,7 @@ from metering.domain.statements.account_books import AccountBooks, open_months
 from metering.domain.statements.statements import Statement
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books, stored_statement
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.statements.statements import statement_of_month
 from pricing.plans import PlanCatalogue
 
@@ -27,7 +27,7 @@ class Correction(NamedTuple):
     credits_nano: int
 
 
-class Reopened(NamedTuple):
+class ClosedMonthDrift(NamedTuple):
     """A closed month as it was closed, and as computing it again would make it.
 
     ``usage_nano`` includes adjustments. ``plan`` is what the catalogue makes of the plan now; what was closed keeps its own.
@@ -50,9 +50,9 @@ class Reopened(NamedTuple):
         return not self.corrections and self.plan == self.statement.plan
 
 
-def check_reopened(engine: Engine, account: str, month: int, catalogue: PlanCatalogue, *, now: int) -> Reopened:
+def check_reopened(engine: Engine, account: str, month: int, catalogue: PlanCatalogue, *, now: int) -> ClosedMonthDrift:
     """Return what has changed about a closed month. Raises NotFoundError for a month that is not closed."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         row = find_account(connection, account)
         closed = statement_of_month(connection, row.id, month)
         if closed is None:
@@ -62,7 +62,7 @@ def check_reopened(engine: Engine, account: str, month: int, catalogue: PlanCata
     corrections = _corrections(books, month, catalogue, now)
     own = books.usage_by_origin().get(month, 0)
     credits_nano = statement.credits.applied_nano + sum(each.credits_nano for each in corrections)
-    return Reopened(statement, own, credits_nano, plan_month(books.plan_changes, month, catalogue), corrections)
+    return ClosedMonthDrift(statement, own, credits_nano, plan_month(books.plan_changes, month, catalogue), corrections)
 
 
 def _corrections(books: AccountBooks, month: int, catalogue: PlanCatalogue, now: int) -> list[Correction]:

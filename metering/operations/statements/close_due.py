@@ -15,14 +15,14 @@ from sqlalchemy.exc import StatementError
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_month, next_month
 from metering.domain.statements.statements import Statement
-from metering.operations.statements.close_month import Closing, close_month, refuse_unpriced
-from metering.operations.statements.close_settings import close_due
+from metering.operations.statements.close_month import CloseOptions, close_month, refuse_unpriced
+from metering.operations.statements.close_settings import is_close_due
 from metering.operations.steps.first_months import first_months
 from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import unpriced_of_month
 from metering.storage.accounts.accounts import UNASSIGNED_ID, AccountRow, account_with_id
 from metering.storage.alerts.alerts import NewAlert, thresholds_raised
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.statements.closed_months import AccountMark, mark_of, marks_after
 
 STATEMENT_NOT_CLOSED = "statement.not_closed"
@@ -32,7 +32,7 @@ _ACCOUNTS_AT_ONCE = 500
 _log = logging.getLogger(__name__)
 
 
-class NotClosed(Struct, frozen=True):
+class CloseFailure(Struct, frozen=True):
     """A month that was due and could not be closed, and why."""
 
     account_id: int
@@ -42,11 +42,11 @@ class NotClosed(Struct, frozen=True):
     reason: str
 
 
-def close_due_months(engine: Engine, how: Closing, *, grace_hours: int, now: int) -> Iterator[Statement | NotClosed]:
+def close_due_months(engine: Engine, how: CloseOptions, *, grace_hours: int, now: int) -> Iterator[Statement | CloseFailure]:
     """Close what is due at ``now``, account by account and month by month; yield what was closed, and what could not be."""
     after = UNASSIGNED_ID
     while True:
-        with reading(engine) as connection:
+        with read_snapshot(engine) as connection:
             marks = marks_after(connection, after, _ACCOUNTS_AT_ONCE)
             first = first_months(connection, [mark.account_id for mark in marks if mark.closed_through is None])
         due = [(mark, month) for mark in marks if (month := _due(mark, first, grace_hours, now)) is not None]
@@ -60,16 +60,16 @@ def close_due_months(engine: Engine, how: Closing, *, grace_hours: int, now: int
 def _due(mark: AccountMark, first: dict[int, int], grace_hours: int, now: int) -> int | None:
     """Return the month of an account that is due, if one is; ``first`` are the first months of those with none closed."""
     month = first.get(mark.account_id) if mark.closed_through is None else next_month(mark.closed_through)
-    if month is None or mark.first_ingest_at is None or not close_due(month, mark.first_ingest_at, grace_hours, now):
+    if month is None or mark.first_ingest_at is None or not is_close_due(month, mark.first_ingest_at, grace_hours, now):
         return None
     return month
 
 
 def _close_account(
-    engine: Engine, mark: AccountMark, month: int, how: Closing, *, grace_hours: int, now: int
-) -> Iterator[Statement | NotClosed]:
-    while close_due(month, mark.first_ingest_at or now, grace_hours, now):
-        with reading(engine) as connection:
+    engine: Engine, mark: AccountMark, month: int, how: CloseOptions, *, grace_hours: int, now: int
+) -> Iterator[Statement | CloseFailure]:
+    while is_close_due(month, mark.first_ingest_at or now, grace_hours, now):
+        with read_snapshot(engine) as connection:
             account = account_with_id(connection, mark.account_id)
         if account is None:
             return
@@ -84,32 +84,32 @@ def _close_account(
         month = next_month(month)
 
 
-def _close_if_priced(engine: Engine, account: AccountRow, month: int, how: Closing, *, now: int) -> list[Statement]:
+def _close_if_priced(engine: Engine, account: AccountRow, month: int, how: CloseOptions, *, now: int) -> list[Statement]:
     """Close a month, having looked first: a month that is refused then locks nobody out."""
     if not how.allow_unpriced:
-        with reading(engine) as connection:
+        with read_snapshot(engine) as connection:
             closed_through = mark_of(connection, account.id).closed_through
             if closed_through is None or closed_through < month:
                 refuse_unpriced(account.name, month, unpriced_of_month(connection, account.id, month))
     return close_month(engine, account.name, month, how, now=now)
 
 
-def _refused(account: AccountRow, month: int, error: Exception) -> NotClosed:
+def _refused(account: AccountRow, month: int, error: Exception) -> CloseFailure:
     if isinstance(error, DomainError):
-        return NotClosed(account.id, account.name, month, error.code, str(error))
+        return CloseFailure(account.id, account.name, month, error.code, str(error))
     if isinstance(error, StatementError):
         error.hide_parameters = True  # they may be what somebody sent
     _log.error("%s of %s is not closed", format_month(month), account.name, exc_info=error)
     reason = f"The service failed over it ({type(error).__name__}): its log says how, and it is tried again"
-    return NotClosed(account.id, account.name, month, INTERNAL_ERROR, reason)
+    return CloseFailure(account.id, account.name, month, INTERNAL_ERROR, reason)
 
 
-def _tell(engine: Engine, refused: NotClosed, now: int) -> None:
+def _tell(engine: Engine, refused: CloseFailure, now: int) -> None:
     subject, period = f"account:{refused.account_id}", format_month(refused.month)
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         if thresholds_raised(connection, STATEMENT_NOT_CLOSED, subject, period):
             return
     data = json.dumps({"month": period, "code": refused.code, "reason": refused.reason})
     alert = NewAlert(STATEMENT_NOT_CLOSED, subject, now, data, period=period, account_id=refused.account_id)
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         raise_alert(connection, alert, now=now)

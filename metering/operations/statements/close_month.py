@@ -17,12 +17,12 @@ from metering.domain.statements.statement_record import canonical_form, digest_o
 from metering.domain.statements.statements import OutsideUsage, Statement
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.raise_alert import raise_alert
-from metering.operations.steps.read_books import booked_month, drafted, read_books, stored_statement
+from metering.operations.steps.read_books import booked_month, draft_of, read_books, stored_statement
 from metering.operations.steps.record_credits import record_entries
 from metering.storage.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME, AccountRow
 from metering.storage.alerts.alerts import NewAlert
-from metering.storage.engine.database import writing
-from metering.storage.statements.closed_months import hold_to_close, last_charge_id, move_closed_through
+from metering.storage.engine.database import exclusive_write
+from metering.storage.statements.closed_months import advance_closed_through, last_charge_id, lock_for_close
 from metering.storage.statements.credits import last_entry_id
 from metering.storage.statements.statements import ClosedStatement, insert_statement, statement_of_month
 from pricing.money import NANO_PER_CENT
@@ -55,7 +55,7 @@ class NothingToCloseError(DomainError):
     code = "nothing_to_close"
 
 
-class Closing(Struct, frozen=True):
+class CloseOptions(Struct, frozen=True):
     """How to close: ``allow_unpriced`` usage, which the statement then says; ``with_earlier`` open months first."""
 
     catalogue: PlanCatalogue
@@ -63,7 +63,7 @@ class Closing(Struct, frozen=True):
     with_earlier: bool = False
 
 
-def close_month(engine: Engine, account: str, month: int, how: Closing, *, now: int) -> list[Statement]:
+def close_month(engine: Engine, account: str, month: int, how: CloseOptions, *, now: int) -> list[Statement]:
     """Close ``month`` (``YYYYMM``) of an account; return its statement, after those of earlier months closed with it.
 
     Earlier months are closed one by one: where one can not be, those before it stay closed. Raises NotFoundError,
@@ -71,10 +71,10 @@ def close_month(engine: Engine, account: str, month: int, how: Closing, *, now: 
     """
     closed: list[Statement] = []
     while True:
-        with writing(engine) as connection:
+        with exclusive_write(engine) as connection:
             row = find_account(connection, account)
             # Before anything is read: what is stored meanwhile would be in this month and not on its statement.
-            hold_to_close(connection, row.id)
+            lock_for_close(connection, row.id)
             stored = statement_of_month(connection, row.id, month)
             if stored is not None:
                 return closed or [stored_statement(connection, stored)]
@@ -97,9 +97,9 @@ def refuse_unpriced(account: str, month: int, unpriced: Sequence[OutsideUsage]) 
         )
 
 
-def _close(connection: Connection, account: AccountRow, booked: BookedMonth, how: Closing, *, now: int) -> Statement:
+def _close(connection: Connection, account: AccountRow, booked: BookedMonth, how: CloseOptions, *, now: int) -> Statement:
     """Close the month that is next of an account that is held."""
-    draft = drafted(connection, account, booked)
+    draft = draft_of(connection, account, booked)
     if not how.allow_unpriced:
         refuse_unpriced(account.name, booked.month, draft.unpriced)
     record_entries(connection, account.id, booked.entries, now=now)
@@ -116,12 +116,12 @@ def _close(connection: Connection, account: AccountRow, booked: BookedMonth, how
         last_entry_id=last_entry_id(connection, account.id),
     )
     insert_statement(connection, stored)
-    move_closed_through(connection, account.id, booked.month)
+    advance_closed_through(connection, account.id, booked.month)
     _tell(connection, stored, now=now)
     return stored_statement(connection, stored)
 
 
-def _check_month(account: AccountRow, books: AccountBooks, month: int, how: Closing, now: int) -> int:
+def _check_month(account: AccountRow, books: AccountBooks, month: int, how: CloseOptions, now: int) -> int:
     """Return the month to close now: ``month``, or an earlier one that has to be closed before it."""
     shown = format_month(month)
     if account.id == UNASSIGNED_ID:

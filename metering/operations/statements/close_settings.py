@@ -14,7 +14,7 @@ class CloseSettings(Struct, frozen=True):
     grace_hours: int = DEFAULT_GRACE_HOURS
 
 
-def close_due(month: int, first_ingest_at: int, grace_hours: int, now: int) -> bool:
+def is_close_due(month: int, first_ingest_at: int, grace_hours: int, now: int) -> bool:
     """Return whether a month is to be closed at ``now`` (microseconds UTC): its late events have had their time.
 
     History that is imported at once is not all correction: a month closes no earlier than the grace after the first of it.

@@ -15,15 +15,15 @@ from sqlalchemy import Connection, Engine
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import format_month
 from metering.domain.statements.statements import Statement
-from metering.exports.csv_text import Cell, csv_chunks, inert
+from metering.exports.csv_text import Cell, csv_chunks, escape_formula
 from metering.exports.formats import ExportFormat
 from metering.exports.statement_csv import CURRENCY
-from metering.operations.statements.export_statement import ExportedFile, Unchanged, detail_of, file_name, is_known
+from metering.operations.statements.export_statement import ExportedFile, UnchangedFile, detail_of, file_name, is_known
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account
 from metering.storage.accounts.accounts import AccountRow, accounts_by_name
 from metering.storage.charges.usage import months_with_usage
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.statements.statements import closed_months
 from pricing.money import PICO_PER_CENT, format_cents
 from pricing.plans import PlanCatalogue
@@ -51,14 +51,14 @@ class ArchiveScope:
 
 def export_archive(
     engine: Engine, scope: ArchiveScope, catalogue: PlanCatalogue, *, known: frozenset[str] = frozenset()
-) -> ExportedFile | Unchanged:
+) -> ExportedFile | UnchangedFile:
     """Return the archive, or Unchanged where its tag is ``known``.
 
     Raises NotFoundError for an account that does not exist and where there is no statement, and ExportSumError.
     """
     content: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - it is handed on
     try:
-        with reading(engine) as connection, zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        with read_snapshot(engine) as connection, zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
             _fill(archive, connection, scope, catalogue)
     except BaseException:
         content.close()
@@ -66,7 +66,7 @@ def export_archive(
     tag, size = _digest(content)
     if is_known(tag, known):
         content.close()
-        return Unchanged(tag)
+        return UnchangedFile(tag)
     named = [scope.account or "all-accounts", "all-months" if scope.month is None else format_month(scope.month)]
     return ExportedFile(f"statements-{'-'.join(named)}.zip", "application/zip", size, tag, content)
 
@@ -90,8 +90,8 @@ def _fill(archive: zipfile.ZipFile, connection: Connection, scope: ArchiveScope,
 def _index_row(statement: Statement, name: str, size: int, digest: str) -> tuple[Cell, ...]:
     return (
         INDEX_SCHEMA_VERSION,
-        inert(name),
-        inert(statement.account),
+        escape_formula(name),
+        escape_formula(statement.account),
         format_month(statement.month),
         statement.status,
         format_cents(statement.total_cents * PICO_PER_CENT),

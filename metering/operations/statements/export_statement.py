@@ -20,7 +20,7 @@ from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account
 from metering.storage.accounts.accounts import AccountRow
 from metering.storage.charges.daily_usage import daily_usage, rates_of_month
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_rates
 from pricing.plans import PlanCatalogue
 
@@ -52,7 +52,7 @@ class ExportedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Unchanged:
+class UnchangedFile:
     """Who asks has the file already."""
 
     tag: str
@@ -66,23 +66,23 @@ def export_statement(
     wanted: ExportFormat,
     *,
     known: frozenset[str] = frozenset(),
-) -> ExportedFile | Unchanged:
+) -> ExportedFile | UnchangedFile:
     """Return an account's month as a file, or Unchanged where its tag is ``known``.
 
     A closed statement is known by its digest, without making the file. Raises NotFoundError, and ExportSumError where the file
     would not agree with the statement.
     """
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         row = find_account(connection, account)
         statement = statement_of_account(connection, row, month, catalogue)
         tag = _tag_of_closed(statement, wanted)
         if tag and is_known(tag, known):
-            return Unchanged(tag)
+            return UnchangedFile(tag)
         content, size, digest = spool(wanted.chunks(detail_of(connection, row, statement, by_day=wanted.by_day)))
     tag = tag or digest
     if is_known(tag, known):
         content.close()
-        return Unchanged(tag)
+        return UnchangedFile(tag)
     return ExportedFile(file_name(statement.account, month, wanted), wanted.media_type, size, tag, content)
 
 

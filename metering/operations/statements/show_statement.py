@@ -9,20 +9,20 @@ from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account, statements_of_account
 from metering.storage.accounts.accounts import accounts_by_name
 from metering.storage.charges.usage import months_with_usage
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.statements.statements import closed_months, statement_of_month
 from pricing.plans import PlanCatalogue
 
 
 def show_statement(engine: Engine, account: str, month: int, catalogue: PlanCatalogue) -> Statement:
     """Return the statement of ``month`` (``YYYYMM``). Raises NotFoundError for an account that does not exist."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return statement_of_account(connection, find_account(connection, account), month, catalogue)
 
 
 def canonical_statement(engine: Engine, account: str, month: int) -> bytes:
     """Return the bytes that a closed statement's digest is over. Raises NotFoundError for a month that is not closed."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         closed = statement_of_month(connection, find_account(connection, account).id, month)
     if closed is None:
         raise NotFoundError(
@@ -33,7 +33,7 @@ def canonical_statement(engine: Engine, account: str, month: int) -> bytes:
 
 def list_statements(engine: Engine, account: str | None, catalogue: PlanCatalogue) -> list[Statement]:
     """Return the statements of every month with usage or closed, by account name and month. Raises NotFoundError."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         rows = accounts_by_name(connection) if account is None else [find_account(connection, account)]
         found: list[Statement] = []
         for row in rows:

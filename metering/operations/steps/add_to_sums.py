@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from metering.domain.usage.events import PriceGrade
 from metering.operations.steps.roll_up import RollupDeltas
-from metering.storage.charges.touched_days import TouchedDay, note_touched_days
+from metering.storage.charges.touched_days import TouchedDay, insert_touched_days
 from metering.storage.usage.events import ROLLUP_KEY, add_to_rollups
 from metering.storage.usage.series import accounts_of_series
 
@@ -22,4 +22,4 @@ def add_to_sums(connection: Connection, deltas: RollupDeltas, account_of: Mappin
     add_to_rollups(connection, deltas.rows())
     keys = deltas.common
     owners = account_of or accounts_of_series(connection, {key[_SERIES] for key in keys})
-    note_touched_days(connection, {TouchedDay(owners[key[_SERIES]], key[_DAY], key[_GRADE] == _UNPRICED) for key in keys})
+    insert_touched_days(connection, {TouchedDay(owners[key[_SERIES]], key[_DAY], key[_GRADE] == _UNPRICED) for key in keys})

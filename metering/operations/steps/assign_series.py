@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, Engine
 
 from metering.domain.usage.series import SeriesKey, folded
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.usage.series import insert_series, insert_sources, series_of_account, source_ids
 
 
@@ -28,11 +28,11 @@ class SeriesIndex:
         for key in keys:
             by_account.setdefault(key.account_id, set()).add(key)
         if unseen := sorted(by_account.keys() - self._ids.keys()):
-            with reading(self._engine) as connection:
+            with read_snapshot(self._engine) as connection:
                 self._ids |= {account_id: series_of_account(connection, account_id) for account_id in unseen}
         missing = {account_id: sorted(wanted - self._ids[account_id].keys()) for account_id, wanted in by_account.items()}
         if any(missing.values()):
-            with writing(self._engine) as connection:
+            with exclusive_write(self._engine) as connection:
                 created = {of: self._created(connection, of, missing[of]) for of in sorted(missing) if missing[of]}
             for account_id, found in created.items():
                 self._ids[account_id] |= found
@@ -70,7 +70,7 @@ class SeriesIndex:
         """Return the id of a source, which is created where it does not exist."""
         source_id = self._sources.get(name)
         if source_id is None:
-            with writing(self._engine) as connection:
+            with exclusive_write(self._engine) as connection:
                 insert_sources(connection, [name])
                 source_id = source_ids(connection, [name])[name]
             self._sources[name] = source_id

@@ -6,14 +6,14 @@ from typing import NamedTuple, Self
 
 from metering.domain.usage.batch_events import BatchEvents
 from metering.domain.usage.charging import FirstCharge
-from metering.operations.steps.place_events import Place
+from metering.operations.steps.place_events import EventContext
 
 
-class Charged(NamedTuple):
+class ChargedBatch(NamedTuple):
     """Events with, at the same position, the place and the charge of each."""
 
     events: BatchEvents
-    places: list[Place]
+    places: list[EventContext]
     charges: list[FirstCharge]
 
     @classmethod

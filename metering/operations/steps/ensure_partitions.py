@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from sqlalchemy import Engine
 
 from metering.domain.instants import month_of, next_month
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.engine.partitions import create_partitions, months_without_partition
 
 MONTHS_AHEAD = 2
@@ -34,9 +34,9 @@ class StoredMonths:
         if asked <= self._known:
             return
         with self._lock:
-            with reading(self._engine) as connection:
+            with read_snapshot(self._engine) as connection:
                 missing = months_without_partition(connection, asked - self._known)
             if missing:
-                with writing(self._engine) as connection:
+                with exclusive_write(self._engine) as connection:
                     create_partitions(connection, missing)
             self._known |= asked

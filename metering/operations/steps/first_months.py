@@ -6,15 +6,15 @@ from sqlalchemy import Connection
 
 from metering.domain.instants import month_of_day
 from metering.storage.accounts.plans import first_plan_days
-from metering.storage.charges.usage import first_billed
-from metering.storage.statements.adjustments import first_adjusted
+from metering.storage.charges.usage import first_billed_months
+from metering.storage.statements.adjustments import first_adjusted_months
 
 
 def first_months(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
     """Return the first month of each account that has one, as ``AccountBooks.first_month`` says it of one account."""
     plans = {account_id: month_of_day(day) for account_id, day in first_plan_days(connection, account_ids).items()}
     found: dict[int, int] = {}
-    for months in (first_billed(connection, account_ids), first_adjusted(connection, account_ids), plans):
+    for months in (first_billed_months(connection, account_ids), first_adjusted_months(connection, account_ids), plans):
         for account_id, month in months.items():
             found[account_id] = min(month, found.get(account_id, month))
     return found

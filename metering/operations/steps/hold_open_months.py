@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from metering.domain.instants import month_of_day
 from metering.domain.statements.billing_months import billing_month_of
-from metering.storage.statements.closed_months import hold_open, note_first_ingest
+from metering.storage.statements.closed_months import lock_open, record_first_ingest
 
 
 class ClosedMonths:
@@ -29,11 +29,11 @@ class ClosedMonths:
         return [self.billed_in(account_id, month) for account_id, month in zip(account_ids, months, strict=True)]
 
 
-def hold_open_months(connection: Connection, account_ids: Collection[int], *, now: int) -> ClosedMonths:
+def lock_open_months(connection: Connection, account_ids: Collection[int], *, now: int) -> ClosedMonths:
     """Keep the accounts' months from being closed until the transaction ends; return which are closed already.
 
     To be called before anything else of the transaction is read: a close may have just ended. Notes an account's first events.
     """
-    marks = hold_open(connection, account_ids)
-    note_first_ingest(connection, [mark.account_id for mark in marks if mark.first_ingest_at is None], now)
+    marks = lock_open(connection, account_ids)
+    record_first_ingest(connection, [mark.account_id for mark in marks if mark.first_ingest_at is None], now)
     return ClosedMonths({mark.account_id: mark.closed_through for mark in marks if mark.closed_through is not None})

@@ -8,24 +8,24 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
-from metering.domain.texts import without_control_characters
+from metering.domain.texts import replace_control_characters
 from metering.domain.usage.batches import Batch, Dimensions
 from metering.domain.usage.charging import is_billable, route_of
 from metering.domain.usage.events import UNKNOWN
 from metering.domain.usage.identity import account_mask
 from metering.domain.usage.series import OTHER, SeriesKey
 from metering.operations.steps.assign_series import SeriesIndex
-from metering.operations.steps.resolve_accounts import BilledTo, Names
+from metering.operations.steps.resolve_accounts import BillingAccount, ResolvedNames
 from metering.storage.accounts.accounts import UNASSIGNED_ID
 
 # Records can name projects and keys without end; what is remembered of them must have one.
 MAX_REMEMBERED = 16_384
 
-_Pair = tuple[int, BilledTo]
+_Pair = tuple[int, BillingAccount]
 """A position among the batch's dimensions, and who is billed for its events."""
 
 
-class Place(Struct, frozen=True, eq=False):
+class EventContext(Struct, frozen=True, eq=False):
     """What all events with the same dimensions and account share; ``series`` is where they are summed.
 
     ``told`` is JSON of what its events keep in their details because their series does not say it: the account's name that
@@ -46,14 +46,14 @@ class Place(Struct, frozen=True, eq=False):
     doubtful: bool
 
 
-class PlaceIndex:
+class ContextCache:
     """Places by what records stated and who is billed, shared by all batches of a process: what a place says never changes."""
 
     def __init__(self, series: SeriesIndex) -> None:
         self._series = series
-        self._known: dict[tuple[Dimensions, BilledTo], Place] = {}
+        self._known: dict[tuple[Dimensions, BillingAccount], EventContext] = {}
 
-    def of_events(self, batch: Batch, names: Names) -> list[Place]:
+    def of_events(self, batch: Batch, names: ResolvedNames) -> list[EventContext]:
         """Return one place an event; new series are created on the way."""
         always = {name: names.always(name) for name in {dimensions.account for dimensions in batch.dimensions}}
         fixed = [always[dimensions.account] for dimensions in batch.dimensions]
@@ -69,8 +69,8 @@ class PlaceIndex:
         places = self._places_of(batch, dict.fromkeys(billed))
         return [places[pair] for pair in billed]
 
-    def _places_of(self, batch: Batch, pairs: Iterable[_Pair]) -> dict[_Pair, Place]:
-        found: dict[_Pair, Place] = {}
+    def _places_of(self, batch: Batch, pairs: Iterable[_Pair]) -> dict[_Pair, EventContext]:
+        found: dict[_Pair, EventContext] = {}
         new: dict[_Pair, SeriesKey] = {}
         for pair in pairs:
             stated, billed = batch.dimensions[pair[0]], pair[1]
@@ -88,10 +88,10 @@ class PlaceIndex:
             found[position, billed] = self._known[stated, billed] = self._place(stated, wanted)
         return found
 
-    def _place(self, stated: Dimensions, wanted: SeriesKey) -> Place:
+    def _place(self, stated: Dimensions, wanted: SeriesKey) -> EventContext:
         series_id, series = self._series.find(wanted)
-        nobodys_name = without_control_characters(stated.account) if wanted.account_id == UNASSIGNED_ID else ""
-        return Place(
+        nobodys_name = replace_control_characters(stated.account) if wanted.account_id == UNASSIGNED_ID else ""
+        return EventContext(
             account_id=wanted.account_id,
             identity_mask=account_mask(wanted.account_id),
             source_id=self._series.source_id(stated.source),
@@ -106,7 +106,7 @@ class PlaceIndex:
         )
 
 
-def _series_key(stated: Dimensions, billed: BilledTo) -> SeriesKey:
+def _series_key(stated: Dimensions, billed: BillingAccount) -> SeriesKey:
     route = route_of(stated.route, stated.provider, billed.default_route)
     return SeriesKey(
         billed.account_id,

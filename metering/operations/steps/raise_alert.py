@@ -8,13 +8,13 @@ import json
 
 from sqlalchemy import Connection
 
-from metering.domain.alerts.webhook_messages import Told, message_of
+from metering.domain.alerts.webhook_messages import AlertContent, message_of
 from metering.domain.alerts.webhook_signatures import new_message_id
 from metering.storage.accounts.accounts import account_with_id
 from metering.storage.alerts.alerts import NewAlert, insert_alert
 from metering.storage.alerts.webhook_deliveries import NewMessage, insert_deliveries, insert_held, insert_message
 from metering.storage.alerts.webhook_endpoints import EndpointRow, endpoints_for
-from metering.storage.engine.commit_signal import note_deliveries
+from metering.storage.engine.commit_signal import mark_deliveries_written
 
 
 def raise_alert(connection: Connection, alert: NewAlert, *, now: int) -> bool:
@@ -34,7 +34,7 @@ def _write_deliveries(
     connection: Connection, alert: NewAlert, alert_id: int, concerned: list[EndpointRow], *, now: int
 ) -> None:
     account = None if alert.account_id is None else account_with_id(connection, alert.account_id)
-    told = Told(
+    told = AlertContent(
         type=alert.type,
         occurred_at=alert.occurred_at,
         account=None if account is None else account.name,
@@ -51,4 +51,4 @@ def _write_deliveries(
     # An endpoint that comes back can be sent what it missed.
     insert_held(connection, message_id, [endpoint.id for endpoint in concerned if endpoint.disabled_at is not None], now=now)
     if enabled:
-        note_deliveries(connection)
+        mark_deliveries_written(connection)

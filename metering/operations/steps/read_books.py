@@ -13,7 +13,7 @@ from metering.domain.statements.statements import OutsideUsage, Statement, Usage
 from metering.domain.usage.events import PriceGrade
 from metering.storage.accounts.accounts import AccountRow
 from metering.storage.accounts.plans import plan_changes_of
-from metering.storage.charges.usage import billable_by_months, priced_at_last, usage_of_month
+from metering.storage.charges.usage import billable_by_months, previously_unpriced, usage_of_month
 from metering.storage.prices.price_tables import load_rates
 from metering.storage.statements.adjustments import adjustments_of
 from metering.storage.statements.closed_months import mark_of
@@ -46,7 +46,7 @@ def statement_of_account(connection: Connection, account: AccountRow, month: int
     closed = statement_of_month(connection, account.id, month)
     if closed is not None:
         return stored_statement(connection, closed)
-    return drafted(connection, account, booked_month(read_books(connection, account.id), month, catalogue))
+    return draft_of(connection, account, booked_month(read_books(connection, account.id), month, catalogue))
 
 
 def stored_statement(connection: Connection, closed: ClosedStatement) -> Statement:
@@ -65,12 +65,12 @@ def booked_month(books: AccountBooks, month: int, catalogue: PlanCatalogue) -> B
     return BookedMonth(month=month, plan=plan, credits=credits_on_statement(month, (), 0)[0])
 
 
-def drafted(connection: Connection, account: AccountRow, booked: BookedMonth) -> Statement:
+def draft_of(connection: Connection, account: AccountRow, booked: BookedMonth) -> Statement:
     """Return the statement that a month's books and its rollups make."""
     usage = usage_of_month(connection, account.id, booked.month)
     beside = booked.beside
     if _unpriced_late(usage):
-        beside = replace(beside, priced_at_last=tuple(priced_at_last(connection, account.id, booked.month)))
+        beside = replace(beside, priced_at_last=tuple(previously_unpriced(connection, account.id, booked.month)))
     rates = load_rates(connection, {sums.rate_id for sums in usage if sums.rate_id})
     return draft_statement(account.name, booked.plan, usage, booked.credits, rates, beside)
 
@@ -78,7 +78,7 @@ def drafted(connection: Connection, account: AccountRow, booked: BookedMonth) ->
 def unpriced_of_month(connection: Connection, account_id: int, month: int) -> tuple[OutsideUsage, ...]:
     """Return the usage without a price that the draft of an open month shows, without drafting it."""
     usage = usage_of_month(connection, account_id, month)
-    return unpriced_usage(usage, priced_at_last(connection, account_id, month) if _unpriced_late(usage) else ())
+    return unpriced_usage(usage, previously_unpriced(connection, account_id, month) if _unpriced_late(usage) else ())
 
 
 def statements_of_account(
@@ -92,7 +92,7 @@ def statements_of_account(
         if closed is not None:
             yield stored_statement(connection, closed)
         else:
-            yield drafted(connection, account, drafts.get(month) or booked_month(books, month, catalogue))
+            yield draft_of(connection, account, drafts.get(month) or booked_month(books, month, catalogue))
 
 
 def _unpriced_late(usage: Sequence[UsageSums]) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from metering.domain.credits.credit_ledger import EntryKind, GrantKey, LedgerEntry, grant_key
+from metering.domain.credits.credit_ledger import CreditEntry, EntryKind, GrantKey, grant_key
 from metering.domain.credits.credits import CreditGrant
 from metering.domain.errors import DomainError
 from metering.storage.statements.credits import insert_entries, insert_grant, overdrawn_grants
@@ -17,7 +17,7 @@ class OverdrawnError(DomainError):
     code = "credits_overdrawn"
 
 
-def record_entries(connection: Connection, account_id: int, entries: Sequence[LedgerEntry], *, now: int) -> None:
+def record_entries(connection: Connection, account_id: int, entries: Sequence[CreditEntry], *, now: int) -> None:
     """Append entries in their order; an included grant that has no id yet is recorded with its first one.
 
     Raises OverdrawnError: the transaction is to be rolled back.

@@ -12,17 +12,17 @@ from sqlalchemy import Connection
 from metering.storage.accounts.accounts import UNASSIGNED_ID, NamePeriod, insert_account, name_periods
 
 
-class BilledTo(NamedTuple):
+class BillingAccount(NamedTuple):
     """The account an event is billed to, and how its requests are routed where a record does not say."""
 
     account_id: int
     default_route: str
 
 
-UNASSIGNED = BilledTo(UNASSIGNED_ID, "")
+UNASSIGNED = BillingAccount(UNASSIGNED_ID, "")
 
 
-class Names:
+class ResolvedNames:
     """The names of one batch, resolved."""
 
     def __init__(self, periods: list[NamePeriod]) -> None:
@@ -30,19 +30,21 @@ class Names:
         for period in periods:
             self._periods.setdefault(period.name, []).append(period)
 
-    def always(self, name: str) -> BilledTo | None:
+    def always(self, name: str) -> BillingAccount | None:
         """Return the account that the name means at any time; None where that depends on the time."""
         periods = self._periods.get(name)
         if not periods:
             return UNASSIGNED
         first = periods[0]
-        return BilledTo(first.account_id, first.default_route) if (first.valid_from, first.valid_to) == (0, None) else None
+        return (
+            BillingAccount(first.account_id, first.default_route) if (first.valid_from, first.valid_to) == (0, None) else None
+        )
 
-    def at(self, name: str, instant: int) -> BilledTo:
+    def at(self, name: str, instant: int) -> BillingAccount:
         """Return the account that had the name at the instant, else unassigned."""
         for period in self._periods.get(name, ()):
             if period.valid_from <= instant and (period.valid_to is None or instant < period.valid_to):
-                return BilledTo(period.account_id, period.default_route)
+                return BillingAccount(period.account_id, period.default_route)
         return UNASSIGNED
 
     def holders(self, name: str) -> set[int]:
@@ -50,12 +52,12 @@ class Names:
         return {period.account_id for period in self._periods.get(name, ())}
 
 
-def resolve_names(connection: Connection, names: Collection[str]) -> Names:
+def resolve_names(connection: Connection, names: Collection[str]) -> ResolvedNames:
     """Look up the names that records gave."""
-    return Names(name_periods(connection, [name for name in names if name]))
+    return ResolvedNames(name_periods(connection, [name for name in names if name]))
 
 
-def names_nobody_had(connection: Connection, names: Collection[str]) -> list[str]:
+def unknown_names(connection: Connection, names: Collection[str]) -> list[str]:
     """Return the names that no account has or ever had, in order."""
     known = {period.name for period in name_periods(connection, names)}
     return sorted(set(names) - known - {""})
@@ -63,7 +65,7 @@ def names_nobody_had(connection: Connection, names: Collection[str]) -> list[str
 
 def create_missing_accounts(connection: Connection, names: Collection[str], *, now: int) -> list[str]:
     """Declare the names that nobody has ever had; return them. Needs a write transaction."""
-    missing = names_nobody_had(connection, names)
+    missing = unknown_names(connection, names)
     for name in missing:
         insert_account(connection, name, default_route="", now=now)
     return missing

@@ -11,14 +11,14 @@ from typing import Any
 from msgspec.structs import astuple, replace
 
 from metering.domain.usage.batch_events import COLUMN_KINDS
-from metering.operations.steps.charged import Charged
+from metering.operations.steps.charged import ChargedBatch
 from pricing.quantities import ALL_KINDS, Quantities
 
 RollupKey = tuple[int, ...]
 """(series, rate or 0, price grade, quantity grade, billable, event day, billing month)."""
 
 
-def rollup_keys(charged: Charged, days: Sequence[int], months: Sequence[int]) -> Iterator[RollupKey]:
+def rollup_keys(charged: ChargedBatch, days: Sequence[int], months: Sequence[int]) -> Iterator[RollupKey]:
     """Return the key under which each event's first charge is summed; ``months`` are those in which they are billed."""
     events, places, charges = charged
     return zip(
@@ -52,7 +52,7 @@ class RollupDeltas:
         self.common[key].append((sign, *_NOTHING, amount_nano))
         self.others[key].append(tuple(amount * sign for amount in astuple(quantities)))
 
-    def add_first_charges(self, charged: Charged, days: Sequence[int], months: Sequence[int]) -> None:
+    def add_first_charges(self, charged: ChargedBatch, days: Sequence[int], months: Sequence[int]) -> None:
         """Add the first charge of each event; ``months`` are those in which they are billed."""
         events = charged.events
         keys = list(rollup_keys(charged, days, months))

@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 from metering.domain.usage.charging import FirstCharge, first_charge
 from metering.domain.usage.events import UNKNOWN, QuantityGrade
 from metering.domain.usage.series import SeriesKey
-from metering.storage.charges.charges import Entry, first_entry, later_entries
+from metering.storage.charges.charges import ChargeEntry, first_entry, later_entries
 from metering.storage.charges.event_quantities import quantities_of
-from metering.storage.usage.event_rows import EventRow, events_by_id, what_was_asked
+from metering.storage.usage.event_rows import EventRow, events_by_id, stated_names
 from metering.storage.usage.series import series_by_id
 from pricing.book import PriceBook
 from pricing.errors import ChargeTooLargeError
@@ -19,11 +19,11 @@ from pricing.rates import Rate
 from pricing.rating import kinds_without_price
 
 
-class Unpriced(Struct, frozen=True):
+class UnpricedEvent(Struct, frozen=True):
     """One such event: its row, its newest entry, the series that entry is summed in, and what was asked of whom."""
 
     row: EventRow
-    entry: Entry
+    entry: ChargeEntry
     series: SeriesKey
     what: tuple[str, str, str]
 
@@ -61,7 +61,7 @@ class Unpriced(Struct, frozen=True):
         return "not rated yet" if self.charge(book).amount_nano is not None else "charge too large"
 
 
-def unpriced_among(connection: Connection, event_ids: Sequence[int]) -> Iterator[Unpriced]:
+def unpriced_among(connection: Connection, event_ids: Sequence[int]) -> Iterator[UnpricedEvent]:
     """Return those of the events whose newest entry is unpriced, in the order of their ids."""
     rows = events_by_id(connection, event_ids)
     later = later_entries(connection, event_ids)
@@ -69,4 +69,4 @@ def unpriced_among(connection: Connection, event_ids: Sequence[int]) -> Iterator
     summed_in = series_by_id(connection, {entry.series_id for entry in newest})
     for row, entry in zip(rows, newest, strict=True):
         if entry.is_unpriced:
-            yield Unpriced(row, entry, summed_in[entry.series_id], what_was_asked(row))
+            yield UnpricedEvent(row, entry, summed_in[entry.series_id], stated_names(row))

@@ -6,8 +6,8 @@ from sqlalchemy import Connection
 
 from metering.domain.instants import format_month, month_of, next_month
 from metering.domain.violations import Violation
-from metering.storage.charges.charges import Entry
-from metering.storage.statements.closed_months import charges_after_their_close, closed_through_by_account
+from metering.storage.charges.charges import ChargeEntry
+from metering.storage.statements.closed_months import charges_written_after_close, closed_through_by_account
 from metering.storage.usage.event_rows import EventRow
 
 
@@ -19,7 +19,7 @@ def events_are_billed_in_their_month(connection: Connection, rows: Sequence[Even
             yield _violation(row, f"event {row.id}", row.billing_month)
 
 
-def entry_is_billed_in_time(row: EventRow, entry: Entry, closed_through: int | None) -> Iterator[Violation]:
+def entry_is_billed_in_time(row: EventRow, entry: ChargeEntry, closed_through: int | None) -> Iterator[Violation]:
     """A later charge is billed by the same rule, ``closed_through`` being how far its account is closed."""
     if not billed_in_time(row, entry.billing_month, closed_through):
         yield _violation(row, f"a later charge of event {row.id}", entry.billing_month)
@@ -27,7 +27,7 @@ def entry_is_billed_in_time(row: EventRow, entry: Entry, closed_through: int | N
 
 def nothing_is_charged_after_its_close(connection: Connection) -> Iterator[Violation]:
     """No later charge is billed in a month that was closed when it was written."""
-    for charge_id, event_id, account_id, month in charges_after_their_close(connection):
+    for charge_id, event_id, account_id, month in charges_written_after_close(connection):
         where = f"account {account_id}, {format_month(month)}"
         message = f"charge {charge_id} of event {event_id} is billed in {where}, which was closed before it was written"
         yield Violation("charged_after_close", where, "the first open month", format_month(month), message)

@@ -10,7 +10,7 @@ from metering.operations.upkeep.check_billing_months import entry_is_billed_in_t
 from metering.operations.upkeep.check_events import CHUNK, over_events
 from metering.operations.upkeep.check_sums import Step
 from metering.storage.accounts.accounts import UNASSIGNED_ID
-from metering.storage.charges.charges import Entry, first_entry, later_entries
+from metering.storage.charges.charges import ChargeEntry, first_entry, later_entries
 from metering.storage.charges.event_quantities import quantities_of
 from metering.storage.prices.price_tables import load_tables
 from metering.storage.statements.closed_months import closed_through_by_account
@@ -60,10 +60,10 @@ def later_charges_undo_and_replace(connection: Connection, step: Step) -> Iterat
 
 
 def _undo_and_replace(
-    row: EventRow, later: Sequence[Entry], owners: Sequence[int], assigned: AssignedEvent | None
+    row: EventRow, later: Sequence[ChargeEntry], owners: Sequence[int], assigned: AssignedEvent | None
 ) -> Iterator[Violation]:
     newest = first_entry(row)
-    reversed_by: Entry | None = None
+    reversed_by: ChargeEntry | None = None
     for position, entry in enumerate(later):
         if reversed_by is None:
             # A reversal is billed where it was written: in the month of what it takes back, or later.
@@ -84,7 +84,7 @@ def _undo_and_replace(
         yield _violation("not_replaced", row, "a replacement", "none", message)
 
 
-def _follows_its_grade(row: EventRow, entry: Entry, book: PriceBook) -> Iterator[Violation]:
+def _follows_its_grade(row: EventRow, entry: ChargeEntry, book: PriceBook) -> Iterator[Violation]:
     expected = _amount(row, entry, book)
     got = entry.amount_nano * entry.sign
     if expected != got:
@@ -93,12 +93,12 @@ def _follows_its_grade(row: EventRow, entry: Entry, book: PriceBook) -> Iterator
         yield _violation("charge_differs", row, "no charge" if expected is None else str(expected), str(got), message)
 
 
-def _in_words(entry: Entry) -> str:
+def _in_words(entry: ChargeEntry) -> str:
     told = {**entry._asdict(), "price_grade": PriceGrade(entry.price_grade).name.lower(), "rate_id": entry.rate_id or "none"}
     return ", ".join(f"{name} {value}" for name, value in told.items())
 
 
-def _amount(row: EventRow, entry: Entry, book: PriceBook) -> int | None:
+def _amount(row: EventRow, entry: ChargeEntry, book: PriceBook) -> int | None:
     """Return nano-USD as the grade says; None where the rate makes no charge."""
     if entry.rate_id is not None:
         try:

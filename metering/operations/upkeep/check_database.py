@@ -16,7 +16,7 @@ def database_is_whole(connection: Connection) -> Iterator[Violation]:
         yield Violation("database_damaged", "database", "ok", finding, f"the database says of itself: {finding}")
 
 
-def references_lead_somewhere(connection: Connection) -> Iterator[Violation]:
+def references_resolve(connection: Connection) -> Iterator[Violation]:
     """Every reference names a row that exists, whether the database would keep it or not."""
     for table, column, value, parent in dangling_references(connection, limit=MAX_SHOWN):
         message = f"{column} of {table} names the row {value} of {parent}, which does not exist"

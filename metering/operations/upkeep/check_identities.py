@@ -11,7 +11,7 @@ from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, stored_under
 from metering.domain.violations import Violation
 from metering.operations.upkeep.check_events import CHUNK
 from metering.storage.usage.assigned_events import assigned_among, count_second_identities
-from metering.storage.usage.copies import copies_after, count_identities, unheld_identities
+from metering.storage.usage.copies import copies_after, count_identities, orphaned_identities
 from metering.storage.usage.events import stored_identities
 from metering.storage.usage.retired_months import identities_of_retired
 
@@ -43,7 +43,7 @@ def every_copy_has_its_identity(connection: Connection) -> Iterator[Violation]:
         after = rows[-1].id
 
 
-def every_identity_is_held(connection: Connection) -> Iterator[Violation]:
+def every_identity_has_an_owner(connection: Connection) -> Iterator[Violation]:
     """There are as many identities as events and copies, stored or retired, and second ones of events that were assigned.
 
     One of neither would swallow an event.
@@ -59,7 +59,7 @@ def every_identity_is_held(connection: Connection) -> Iterator[Violation]:
     yield Violation("identities_differ", "event_identities", str(expected), str(identities), message)
     if retired:
         return  # which of them are lost and which retired, the identities do not tell
-    for identity, event_id in unheld_identities(connection, limit=MAX_SHOWN):
+    for identity, event_id in orphaned_identities(connection, limit=MAX_SHOWN):
         where = f"identity {identity.hex()}"
         message = f"an identity names event {event_id}, which is neither an event nor a copy: its event was lost"
         yield Violation("identity_unheld", where, f"event {event_id}", "none", message)

@@ -20,7 +20,7 @@ def invoices_are_their_lines(connection: Connection) -> Iterator[Violation]:
             yield Violation("invoice_differs", f"invoice {invoice.id}", _in_words(*found), _in_words(*told), message)
 
 
-def bridges_lead_across(connection: Connection) -> Iterator[Violation]:
+def bridges_add_up(connection: Connection) -> Iterator[Violation]:
     """Our figure and the variances of a run add up to theirs, to the nano-dollar."""
     sums = variance_sums_by_run(connection)
     for run in list_reconciliations(connection):

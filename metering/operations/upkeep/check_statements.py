@@ -19,14 +19,14 @@ from metering.domain.statements.statement_record import (
     StatementRecord,
     canonical_form,
     digest_of,
+    figures_of,
     plan_of,
     read_record,
     record_of,
-    without_words,
 )
-from metering.domain.statements.statements import Flag, LineKind
+from metering.domain.statements.statements import Flag, StatementLineKind
 from metering.domain.violations import Violation
-from metering.operations.steps.read_books import drafted, read_books
+from metering.operations.steps.read_books import draft_of, read_books
 from metering.operations.upkeep.check_sums import Step
 from metering.storage.accounts.accounts import AccountRow, account_with_id
 from metering.storage.statements.closed_months import closed_through_by_account
@@ -95,7 +95,7 @@ def _is_what_was_closed(
     try:
         record = read_record(closed.content.encode())
         again = closed_month(books, closed.month, plan_of(record), last_entry=closed.last_entry_id, carried_in_cents=carried_in)
-        recomputed = record_of(drafted(connection, account, again), closed.closed_at)
+        recomputed = record_of(draft_of(connection, account, again), closed.closed_at)
     except (msgspec.MsgspecError, ValueError, KeyError) as error:
         yield Violation("statement_unreadable", where, "a statement", str(error), f"the statement of {where} can not be read")
         return
@@ -104,7 +104,7 @@ def _is_what_was_closed(
     if kept != (record.total_cents, record.carried_out_cents):
         message = f"the row of the statement of {where} has other totals than its content"
         yield Violation("statement_differs", where, f"{record.total_cents}, {record.carried_out_cents}", str(kept), message)
-    kept_figures, figures = without_words(record), without_words(recomputed)
+    kept_figures, figures = figures_of(record), figures_of(recomputed)
     if any(month < closed.month for month in retired_events(connection)):
         # Which usage was still without a price then is told by charges, and those left with their events.
         kept_figures, figures = _without_unpriced(kept_figures), _without_unpriced(figures)
@@ -119,7 +119,7 @@ def _adds_up(where: str, record: StatementRecord) -> Iterator[Violation]:
     """The lines before the total add up to it, and it is what is owed: no less than nothing."""
     amounts = [parse_usd(line.amount_usd, unit_per_usd=PICO_PER_USD) for line in record.lines if line.amount_usd is not None]
     *parts, total = amounts or [0]
-    if sum(parts) != total or total != record.total_cents * PICO_PER_CENT or record.lines[-1].kind != LineKind.TOTAL:
+    if sum(parts) != total or total != record.total_cents * PICO_PER_CENT or record.lines[-1].kind != StatementLineKind.TOTAL:
         message = f"the lines of the statement of {where} do not add up to its total (pico-USD)"
         yield Violation("statement_does_not_add_up", where, str(sum(parts)), str(total), message)
 

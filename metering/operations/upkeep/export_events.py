@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.instants import format_instant, format_month
 from metering.exports.event_parquet import CHARGES, COPIES, EVENTS, count_rows, expressions, write_parquet
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.usage.retired_months import MonthFacts, event_rows_of_month, month_facts, rows_about_month
 
 MANIFEST = "manifest.json"
@@ -26,7 +26,7 @@ _PORTION = 50_000
 _READ_BYTES = 1 << 20
 
 
-class ExportFailedError(DomainError):
+class EventExportFailedError(DomainError):
     """The files could not be written, or do not hold what was written to them."""
 
     code = "export_failed"
@@ -55,7 +55,7 @@ def export_events(
     try:
         partial_directory.mkdir(parents=True)
         try:
-            with reading(engine) as connection:
+            with read_snapshot(engine) as connection:
                 facts = month_facts(connection, month)
                 files = _write(connection, month, partial_directory, facts, on_progress)
             digest = _write_manifest(partial_directory, month, files, now)
@@ -64,7 +64,7 @@ def export_events(
         finally:
             shutil.rmtree(partial_directory, ignore_errors=True)
     except OSError as error:
-        raise ExportFailedError(f"{directory}: {error.strerror or error}") from error
+        raise EventExportFailedError(f"{directory}: {error.strerror or error}") from error
     return EventExport(directory, digest, facts)
 
 
@@ -95,7 +95,7 @@ def _write(
         path = directory / name
         written = write_parquet(path, columns, portions)
         if not written == count_rows(path) == expected:
-            raise ExportFailedError(f"{path} holds {count_rows(path)} rows, and {expected} were to be written")
+            raise EventExportFailedError(f"{path} holds {count_rows(path)} rows, and {expected} were to be written")
         _keep(path)
         files[name] = {"rows": written, "bytes": path.stat().st_size, "sha256": _sha256(path)}
     return files

@@ -4,7 +4,7 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.storage.charges.charges import count_unpriced
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_syncs import SourceHealth, source_health
 from pricing.sources.hf_router import SOURCE
 
@@ -18,5 +18,5 @@ class Observation(Struct, frozen=True):
 
 def observe_service(engine: Engine) -> Observation:
     """Look. Raises SQLAlchemy's errors where nothing answers."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return Observation(source_health(connection, SOURCE), count_unpriced(connection))

@@ -14,21 +14,21 @@ from metering.domain.usage.retention import EventMonth, MonthChangedError, SumsD
 from metering.operations.upkeep.check_sums import rollups_of_day_are_the_ledger
 from metering.operations.upkeep.export_events import EventExport
 from metering.storage.charges.ledger import ledger_sums
-from metering.storage.engine.database import database_bytes, give_room_back, reading, writing
+from metering.storage.engine.database import database_bytes, exclusive_write, read_snapshot, vacuum
 from metering.storage.usage.retired_months import (
     RetiredMonth,
     delete_month,
     event_months,
-    hold_month,
-    keep_sums,
-    let_go_of_claims,
     list_retired,
+    lock_month,
     month_facts,
+    move_claims_to_retired,
     run_sums_of_month,
+    store_retired_sums,
 )
 
 
-class Retired(NamedTuple):
+class RetirementResult(NamedTuple):
     """What was retired, and how many bytes the database took before and after."""
 
     month: RetiredMonth
@@ -45,31 +45,33 @@ class EventMonths(NamedTuple):
 
 def list_event_months(engine: Engine) -> EventMonths:
     """Return how the months stand, oldest first."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return EventMonths(event_months(connection), list_retired(connection))
 
 
 def check_retirable(engine: Engine, month: int, *, with_unresolved: bool) -> EventMonth:
     """Return how a month stands. Raises NotFoundError, StillOpenError and UnresolvedUsageError if it can not be retired."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return _checked(connection, month, with_unresolved=with_unresolved)
 
 
-def retire_month(engine: Engine, month: int, export: EventExport | None, *, with_unresolved: bool, now: int) -> Retired:
+def retire_month(
+    engine: Engine, month: int, export: EventExport | None, *, with_unresolved: bool, now: int
+) -> RetirementResult:
     """Take a month's events out of the log; ``export`` is where they were written, None: nowhere.
 
     Raises NotFoundError, StillOpenError, UnresolvedUsageError, SumsDifferError, and MonthChangedError where events came since
     the export.
     """
     before = database_bytes(engine)
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         # Claims first: whoever finds a copy through one holds it, and would wait for the month while this waits for the claim.
-        let_go_of_claims(connection, month)
-        hold_month(connection, month)
+        move_claims_to_retired(connection, month)
+        lock_month(connection, month)
         _checked(connection, month, with_unresolved=with_unresolved)
         retired = _retire(connection, month, export, now)
-    give_room_back(engine)
-    return Retired(retired, before, database_bytes(engine))
+    vacuum(engine)
+    return RetirementResult(retired, before, database_bytes(engine))
 
 
 def _retire(connection: Connection, month: int, export: EventExport | None, now: int) -> RetiredMonth:
@@ -86,7 +88,7 @@ def _retire(connection: Connection, month: int, export: EventExport | None, now:
         rollups += [(*key, *sums) for key, sums in ledger_sums(connection, day).items()]
     where, digest = ("", "") if export is None else (str(export.directory.resolve()), export.digest)
     retired = RetiredMonth(month, facts.events, facts.copies, facts.charges, facts.last_id, where, digest, now)
-    keep_sums(connection, rollups, run_sums_of_month(connection, month), retired)
+    store_retired_sums(connection, rollups, run_sums_of_month(connection, month), retired)
     delete_month(connection, month)
     return retired
 

@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 
 from metering.operations.prices.expand_discounts import expand_discounts
 from metering.operations.steps.ensure_partitions import ensure_partitions
-from metering.storage.engine.database import writing
+from metering.storage.engine.database import exclusive_write
 from metering.storage.prices.price_tables import digests_by_id, record_tables
 from pricing.bundled import bundled_tables
 
@@ -18,7 +18,7 @@ def upgrade_database(engine: Engine, *, now: int) -> int:
     """
     import_module("metering.storage.engine.migrate").upgrade(engine)  # Alembic is slow to import, and seldom needed
     ensure_partitions(engine, now=now)
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         known = set(digests_by_id(connection).values())
         fresh = [table for table in bundled_tables() if table.digest not in known]
         table_ids = record_tables(connection, fresh, now=now)

@@ -16,24 +16,24 @@ from metering.domain.violations import Violation
 from metering.operations.upkeep.check_assigned import assigned_events_count_once
 from metering.operations.upkeep.check_billing_months import events_are_billed_in_their_month, nothing_is_charged_after_its_close
 from metering.operations.upkeep.check_charges import first_charges_follow_their_grades, later_charges_undo_and_replace
-from metering.operations.upkeep.check_database import database_is_whole, references_lead_somewhere
+from metering.operations.upkeep.check_database import database_is_whole, references_resolve
 from metering.operations.upkeep.check_events import (
     every_event_has_its_identity,
     failed_events_cost_nothing,
     over_events,
     series_are_of_the_account,
 )
-from metering.operations.upkeep.check_identities import every_copy_has_its_identity, every_identity_is_held
+from metering.operations.upkeep.check_identities import every_copy_has_its_identity, every_identity_has_an_owner
 from metering.operations.upkeep.check_price_tables import tables_are_what_was_recorded
 from metering.operations.upkeep.check_reconciliations import (
-    bridges_lead_across,
+    bridges_add_up,
     invoices_are_their_lines,
     variances_are_their_items,
 )
 from metering.operations.upkeep.check_rerate_runs import runs_are_their_charges
 from metering.operations.upkeep.check_statements import ledger_is_never_overdrawn, statements_are_what_was_closed
 from metering.operations.upkeep.check_sums import Step, months_are_their_days, rollups_are_the_ledger, spend_is_the_events
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from pricing.errors import PricingError
 
 MAX_VIOLATIONS = 100
@@ -69,13 +69,13 @@ STATEMENT_CHECKS: tuple[Check, ...] = (
 
 CHECKS: tuple[Check, ...] = (
     Check("database", _plain(database_is_whole)),
-    Check("references", _plain(references_lead_somewhere)),
+    Check("references", _plain(references_resolve)),
     Check("rollups are the ledger", rollups_are_the_ledger),
     Check("months are their days", months_are_their_days),
     Check("spend is the events", spend_is_the_events),
     Check("events", _events),
     Check("copies", _plain(every_copy_has_its_identity)),
-    Check("identities", _plain(every_identity_is_held)),
+    Check("identities", _plain(every_identity_has_an_owner)),
     Check("assigned events", _plain(assigned_events_count_once)),
     Check("first charges", first_charges_follow_their_grades),
     Check("later charges", later_charges_undo_and_replace),
@@ -83,7 +83,7 @@ CHECKS: tuple[Check, ...] = (
     Check("re-rating runs", _plain(runs_are_their_charges)),
     *STATEMENT_CHECKS,
     Check("invoices are their lines", _plain(invoices_are_their_lines)),
-    Check("bridges lead across", _plain(bridges_lead_across)),
+    Check("bridges lead across", _plain(bridges_add_up)),
     Check("variances are their items", _plain(variances_are_their_items)),
 )
 
@@ -109,7 +109,7 @@ def verify(
 
 def _run(engine: Engine, check: Check, step: Step) -> list[Violation]:
     try:
-        with reading(engine) as connection:
+        with read_snapshot(engine) as connection:
             return list(islice(check.find(connection, step), MAX_VIOLATIONS))
     except (DBAPIError, PricingError) as error:
         reason = error.orig if isinstance(error, DBAPIError) else error

@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator
 from sqlalchemy import Connection, Engine
 
 from metering.domain.errors import DomainError
-from metering.domain.usage.assigning import Assigned, AssignScope
+from metering.domain.usage.assigning import AssignmentResult, AssignScope
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.find_account import find_account
-from metering.operations.steps.hold_open_months import hold_open_months
-from metering.operations.steps.resolve_accounts import BilledTo
-from metering.operations.usage.count_in_account import Counted, count_in_account, look_in_account
-from metering.operations.usage.examine_unassigned import UnassignedExaminer, Waiting, still_waiting
+from metering.operations.steps.hold_open_months import lock_open_months
+from metering.operations.steps.resolve_accounts import BillingAccount
+from metering.operations.usage.count_in_account import AccountMatches, claim_in_account, preview_matches
+from metering.operations.usage.examine_unassigned import UnassignedEvent, UnassignedInspector, still_unassigned
 from metering.operations.usage.ingest import IngestSettings
 from metering.operations.usage.write_assignment import write_assignment
 from metering.storage.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.prices.price_tables import load_tables
 from metering.storage.statements.closed_months import mark_of
 from metering.storage.usage.event_log import EventPosition
@@ -31,24 +31,24 @@ CHUNK = 2_000
 
 def list_unassigned(engine: Engine, *, after: tuple[str, str] | None = None, limit: int | None = None) -> list[UnassignedUsage]:
     """Return what arrived for accounts that nobody has declared, by (name, source), from the first after ``after``."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return unassigned_usage(connection, after=after, limit=limit)
 
 
-def preview_assignment(engine: Engine, account: str, scope: AssignScope, settings: IngestSettings) -> Assigned:
+def preview_assignment(engine: Engine, account: str, scope: AssignScope, settings: IngestSettings) -> AssignmentResult:
     """Return what assigning would come to, reading one state of the database.
 
     Raises NotFoundError, and DomainError for the account that holds what nobody has declared or an empty period.
     """
     scope.check()
-    found = Assigned()
-    with reading(engine) as connection:
+    found = AssignmentResult()
+    with read_snapshot(engine) as connection:
         billed_to = _account(connection, account)
         closed_through = mark_of(connection, billed_to.account_id).closed_through
-        examiner = UnassignedExaminer(billed_to, PriceBook(load_tables(connection)), settings.declared_tags)
+        examiner = UnassignedInspector(billed_to, PriceBook(load_tables(connection)), settings.declared_tags)
         for event_ids in _chunks(connection, scope):
             waiting = examiner.look(connection, event_ids)
-            _include(found, waiting, look_in_account(connection, billed_to.account_id, waiting), closed_through)
+            _include(found, waiting, preview_matches(connection, billed_to.account_id, waiting), closed_through)
     return found
 
 
@@ -59,42 +59,44 @@ def assign_usage(
     settings: IngestSettings,
     *,
     clock: Callable[[], int],
-    on_progress: Callable[[Assigned], None] | None = None,
-) -> Assigned:
+    on_progress: Callable[[AssignmentResult], None] | None = None,
+) -> AssignmentResult:
     """Assign the scope's events to an account; return what was done. Raises as ``preview_assignment`` does.
 
     ``on_progress`` is told what was done so far after each chunk that was committed.
     """
     scope.check()
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         billed_to = _account(connection, account)
-        examiner = UnassignedExaminer(billed_to, PriceBook(load_tables(connection)), settings.declared_tags)
+        examiner = UnassignedInspector(billed_to, PriceBook(load_tables(connection)), settings.declared_tags)
     index = SeriesIndex(engine, settings.series_cap)
-    done = Assigned()
+    done = AssignmentResult()
     after: EventPosition | None = None
     while True:
         # Looked for without the write lock, because that reads all that is unassigned; what was found is looked at again.
-        with reading(engine) as connection:
+        with read_snapshot(engine) as connection:
             positions = unassigned_positions(connection, scope, after, CHUNK)
             waiting = examiner.look(connection, [position.event_id for position in positions])
         if not positions:
             return done
         index.prepare(each.wanted for each in waiting)
-        with writing(engine) as connection:
-            chunk = _assign(connection, billed_to, still_waiting(connection, waiting), index, clock())
+        with exclusive_write(engine) as connection:
+            chunk = _assign(connection, billed_to, still_unassigned(connection, waiting), index, clock())
         done.include(chunk)
         after = positions[-1]
         if on_progress is not None:
             on_progress(done)
 
 
-def _assign(connection: Connection, billed_to: BilledTo, waiting: list[Waiting], index: SeriesIndex, now: int) -> Assigned:
-    found = Assigned()
+def _assign(
+    connection: Connection, billed_to: BillingAccount, waiting: list[UnassignedEvent], index: SeriesIndex, now: int
+) -> AssignmentResult:
+    found = AssignmentResult()
     if not waiting:
         return found
     account_id = billed_to.account_id
-    closed_through = hold_open_months(connection, {account_id}, now=now).last or None
-    counted = count_in_account(connection, account_id, waiting)
+    closed_through = lock_open_months(connection, {account_id}, now=now).last or None
+    counted = claim_in_account(connection, account_id, waiting)
     write_assignment(
         connection, waiting, counted, lambda each: index.find(each.wanted)[0], closed_through=closed_through, now=now
     )
@@ -102,7 +104,9 @@ def _assign(connection: Connection, billed_to: BilledTo, waiting: list[Waiting],
     return found
 
 
-def _include(found: Assigned, waiting: list[Waiting], counted: Counted, closed_through: int | None) -> None:
+def _include(
+    found: AssignmentResult, waiting: list[UnassignedEvent], counted: AccountMatches, closed_through: int | None
+) -> None:
     for each in waiting:
         assigned = counted.assigned.get(each.row.id)
         if assigned is None:
@@ -121,8 +125,8 @@ def _chunks(connection: Connection, scope: AssignScope) -> Iterator[list[int]]:
         after = positions[-1]
 
 
-def _account(connection: Connection, name: str) -> BilledTo:
+def _account(connection: Connection, name: str) -> BillingAccount:
     account = find_account(connection, name)
     if account.id == UNASSIGNED_ID:
         raise DomainError(f"{UNASSIGNED_NAME!r} holds what nobody has declared; name the account that the usage belongs to")
-    return BilledTo(account.id, account.default_route)
+    return BillingAccount(account.id, account.default_route)

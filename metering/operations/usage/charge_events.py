@@ -7,7 +7,7 @@ import msgspec
 from metering.domain.usage.batch_events import BatchEvents
 from metering.domain.usage.charging import EXEMPT, FirstCharge, first_charge
 from metering.domain.usage.events import PriceGrade, QuantityGrade
-from metering.operations.steps.place_events import Place
+from metering.operations.steps.place_events import EventContext
 from pricing.book import Timeline
 from pricing.rating import text_amount
 
@@ -43,7 +43,7 @@ def charge_events(events: BatchEvents, timelines: Sequence[Timeline]) -> list[Fi
     return charges
 
 
-def details_with_told(details: str, place: Place) -> str:
+def details_with_context(details: str, place: EventContext) -> str:
     """Return an event's details with what its place has them tell."""
     if not details:
         return place.told

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, stored_under
-from metering.operations.usage.examine_unassigned import Waiting
+from metering.operations.usage.examine_unassigned import UnassignedEvent
 from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.usage.assigned_events import AssignedEvent
 from metering.storage.usage.copies import copies_by_id
@@ -19,19 +19,19 @@ from metering.storage.usage.events import claimants_of, insert_identities, lock_
 from metering.storage.usage.retired_months import retired_claimants
 
 
-class Counted(NamedTuple):
+class AccountMatches(NamedTuple):
     """Of the events that can be assigned, as what each counts in the account; and those that contradict what counts there."""
 
     assigned: dict[int, AssignedEvent]
     conflicts: list[int]
 
 
-def look_in_account(connection: Connection, account_id: int, waiting: Sequence[Waiting]) -> Counted:
+def preview_matches(connection: Connection, account_id: int, waiting: Sequence[UnassignedEvent]) -> AccountMatches:
     """Say as what the events count in the account, as far as can be seen now."""
     return _judge(connection, account_id, waiting, _fingerprints(connection, waiting))
 
 
-def count_in_account(connection: Connection, account_id: int, waiting: Sequence[Waiting]) -> Counted:
+def claim_in_account(connection: Connection, account_id: int, waiting: Sequence[UnassignedEvent]) -> AccountMatches:
     """Claim the identities of the events in the account, and say as what they count there.
 
     Needs a write transaction. Whoever stores the same records or claims waits until it ends, and then sees what was decided.
@@ -43,11 +43,13 @@ def count_in_account(connection: Connection, account_id: int, waiting: Sequence[
     return _judge(connection, account_id, waiting, fingerprints)
 
 
-def _judge(connection: Connection, account_id: int, waiting: Sequence[Waiting], fingerprints: dict[int, int]) -> Counted:
+def _judge(
+    connection: Connection, account_id: int, waiting: Sequence[UnassignedEvent], fingerprints: dict[int, int]
+) -> AccountMatches:
     stored = stored_identities(connection, sorted(_identity(each, account_id) for each in waiting))
     copied = copies_by_id(connection, sorted({holder.event_id for holder in stored.values()}))
     claimants = _claimants(connection, waiting)
-    counted = Counted({}, [])
+    counted = AccountMatches({}, [])
     for each in waiting:
         event_id = each.row.id
         holder = stored.get(_identity(each, account_id))
@@ -62,25 +64,25 @@ def _judge(connection: Connection, account_id: int, waiting: Sequence[Waiting], 
     return counted
 
 
-def _assigned(each: Waiting, account_id: int, counted_as: int, *, claims_identity: bool) -> AssignedEvent:
+def _assigned(each: UnassignedEvent, account_id: int, counted_as: int, *, claims_identity: bool) -> AssignedEvent:
     return AssignedEvent(each.row.id, account_id, each.row.event_time, counted_as, claims_identity)
 
 
-def _identity(each: Waiting, account_id: int) -> bytes:
+def _identity(each: UnassignedEvent, account_id: int) -> bytes:
     return stored_under(each.row.source, each.row.external_id, account_id)
 
 
-def _fingerprints(connection: Connection, waiting: Sequence[Waiting]) -> dict[int, int]:
+def _fingerprints(connection: Connection, waiting: Sequence[UnassignedEvent]) -> dict[int, int]:
     """Return the digests of the events' contents, which their first identities keep."""
     stored = stored_identities(connection, sorted(_identity(each, UNASSIGNED_ID) for each in waiting))
     return {each.row.id: stored[_identity(each, UNASSIGNED_ID)].fingerprint for each in waiting}
 
 
-def _claims(waiting: Sequence[Waiting]) -> list[ClaimRow]:
+def _claims(waiting: Sequence[UnassignedEvent]) -> list[ClaimRow]:
     return [(each.row.event_time // CLAIM_WINDOW_MICROS, claim, each.row.id) for each in waiting for claim in each.claims]
 
 
-def _claimants(connection: Connection, waiting: Sequence[Waiting]) -> dict[int, list[Claimant]]:
+def _claimants(connection: Connection, waiting: Sequence[UnassignedEvent]) -> dict[int, list[Claimant]]:
     rows = _claims(waiting)
     if not rows:
         return {}
@@ -92,7 +94,7 @@ def _claimants(connection: Connection, waiting: Sequence[Waiting]) -> dict[int, 
     return found
 
 
-def _original(each: Waiting, account_id: int, claimants: dict[int, list[Claimant]]) -> int | None:
+def _original(each: UnassignedEvent, account_id: int, claimants: dict[int, list[Claimant]]) -> int | None:
     """Return the account's event of which this is another source's record; None: there is none."""
     for claim in each.claims:
         for claimant in claimants.get(claim, ()):

@@ -13,16 +13,16 @@ from sqlalchemy import Connection
 from metering.domain.usage.batch_events import BatchEvents
 from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, identities_of, identity_of
 from metering.domain.usage.outcomes import Outcome
-from metering.operations.steps.place_events import Place
+from metering.operations.steps.place_events import EventContext
 from metering.storage.usage.events import (
     NO_CLAIMS,
     Claimant,
     ClaimRow,
-    HeldClaims,
-    hold_claims,
+    ReservedClaims,
     insert_identities,
+    reserve_claims,
+    reserve_event_ids,
     stored_identities,
-    take_event_ids,
 )
 from metering.storage.usage.retired_months import retired_claimants
 
@@ -34,7 +34,7 @@ class Repeat(NamedTuple):
     event_id: int
 
 
-class Judgement(NamedTuple):
+class Deduplication(NamedTuple):
     """The record at position ``p`` has the id ``first_id + p``; it is a new event unless it is among the repeats.
 
     ``claims`` are those of all records that are no duplicates and no conflicts; they are settled when it is known who counts.
@@ -44,7 +44,7 @@ class Judgement(NamedTuple):
 
     first_id: int
     repeats: dict[int, Repeat]
-    claims: HeldClaims = NO_CLAIMS
+    claims: ReservedClaims = NO_CLAIMS
     claim_rows: Sequence[ClaimRow] = ()
     retired: frozenset[int] = frozenset()
 
@@ -55,23 +55,23 @@ class Judgement(NamedTuple):
         return [row for row in self.claim_rows if row[-1] - self.first_id not in self.repeats]
 
 
-def judge(connection: Connection, events: BatchEvents, places: Sequence[Place]) -> Judgement:
+def deduplicate(connection: Connection, events: BatchEvents, places: Sequence[EventContext]) -> Deduplication:
     """Claim the identities of a batch, in the order of arrival among equals, and say which records repeat others.
 
     Needs a write transaction: what is judged new is taken from here on.
     """
     if not len(events):
-        return Judgement(0, {})
-    first_id = take_event_ids(connection, len(events))
+        return Deduplication(0, {})
+    first_id = reserve_event_ids(connection, len(events))
     identities = _identities(events, places)
     # By the key alone, which is cheaper than by the whole row; equal keys stay in the order of arrival.
     rows = sorted(zip(identities, range(first_id, first_id + len(events)), events.fingerprints, strict=True), key=itemgetter(0))
     new = insert_identities(connection, rows)
     repeats = {} if new == len(events) else _repeats(connection, events, identities, first_id)
-    return _find_copies(connection, events, places, Judgement(first_id, repeats))
+    return _find_copies(connection, events, places, Deduplication(first_id, repeats))
 
 
-def _identities(events: BatchEvents, places: Sequence[Place]) -> list[bytes]:
+def _identities(events: BatchEvents, places: Sequence[EventContext]) -> list[bytes]:
     masks = {place.identity_mask for place in set(places)}
     if len(masks) == 1:
         return identities_of(events.digests, masks.pop())
@@ -89,13 +89,15 @@ def _repeats(connection: Connection, events: BatchEvents, identities: list[bytes
     return repeats
 
 
-def _find_copies(connection: Connection, events: BatchEvents, places: Sequence[Place], judgement: Judgement) -> Judgement:
+def _find_copies(
+    connection: Connection, events: BatchEvents, places: Sequence[EventContext], judgement: Deduplication
+) -> Deduplication:
     """Note the copies among the repeats; return the judgement with the claims, held."""
     rows = _claim_rows(events, judgement)
     if not rows:
         return judgement
     window = min(events.times) - CLAIM_WINDOW_MICROS, max(events.times) + CLAIM_WINDOW_MICROS
-    held = hold_claims(connection, rows, *window)
+    held = reserve_claims(connection, rows, *window)
     gone = retired_claimants(connection, [claim for _, claim, _ in rows], *window)
     if gone:
         held = held._replace(known={claim: [*gone.get(claim, ()), *held.known.get(claim, ())] for claim in gone | held.known})
@@ -108,7 +110,7 @@ def _find_copies(connection: Connection, events: BatchEvents, places: Sequence[P
     return judged
 
 
-def _claim_rows(events: BatchEvents, judgement: Judgement) -> list[ClaimRow]:
+def _claim_rows(events: BatchEvents, judgement: Deduplication) -> list[ClaimRow]:
     """Return the claims of the events that are no repeats."""
     first_id, repeats, *_ = judgement
     return [
@@ -119,7 +121,9 @@ def _claim_rows(events: BatchEvents, judgement: Judgement) -> list[ClaimRow]:
     ]
 
 
-def _add_copies(events: BatchEvents, places: Sequence[Place], judged: Judgement, known: dict[int, list[Claimant]]) -> None:
+def _add_copies(
+    events: BatchEvents, places: Sequence[EventContext], judged: Deduplication, known: dict[int, list[Claimant]]
+) -> None:
     """Add the records that repeat an event of another source to the repeats; what counts becomes known on the way."""
     for position, (time, claims, place) in enumerate(zip(events.times, events.claims, places, strict=True)):
         if position in judged.repeats:

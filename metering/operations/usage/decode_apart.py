@@ -29,7 +29,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Batch).decode
 
 
-class Decoding(msgspec.Struct, frozen=True):
+class DecodeRequest(msgspec.Struct, frozen=True):
     """How one input is decoded; plain values, so that it travels to another process."""
 
     format: str
@@ -40,7 +40,7 @@ class Decoding(msgspec.Struct, frozen=True):
 class _Worker:
     """The decoder of one input, in the process that decodes it."""
 
-    def __init__(self, decoding: Decoding) -> None:
+    def __init__(self, decoding: DecodeRequest) -> None:
         self._decoder = BlockDecoder(decoding.format, decoding.options, EqualRecords())
         self._builder = BatchBuilder(decoding.declared_tags)
 
@@ -51,12 +51,12 @@ class _Worker:
         return self._builder.batch_of(self._decoder.decode_document(data))
 
 
-def decode_document(decoding: Decoding, data: bytes) -> Batch:
+def decode_document(decoding: DecodeRequest, data: bytes) -> Batch:
     """Decode one JSON document."""
     return _Worker(decoding).decode_document(data)
 
 
-def decode_blocks(decoding: Decoding, blocks: Iterable[RawBlock | LongLine]) -> Iterator[tuple[RawBlock, Batch]]:
+def decode_blocks(decoding: DecodeRequest, blocks: Iterable[RawBlock | LongLine]) -> Iterator[tuple[RawBlock, Batch]]:
     """Decode blocks in order; each comes back with its batch. A line that was passed over is an empty block's rejection.
 
     Raises what the input raises when it breaks off, once everything before that has come back.
@@ -81,7 +81,7 @@ class _Readable:
             self.error = error
 
 
-def _decode(decoding: Decoding, source: Iterator[RawBlock | LongLine]) -> Iterator[tuple[RawBlock, Batch]]:
+def _decode(decoding: DecodeRequest, source: Iterator[RawBlock | LongLine]) -> Iterator[tuple[RawBlock, Batch]]:
     first_blocks: list[RawBlock] = []
     for block in source:
         if isinstance(block, LongLine):
@@ -124,7 +124,7 @@ def _passed_over(record: RejectedRecord) -> tuple[RawBlock, Batch]:
 _worker: _Worker | None = None
 
 
-def _begin(decoding: Decoding) -> None:
+def _begin(decoding: DecodeRequest) -> None:
     global _worker  # noqa: PLW0603 - a worker process serves one input for its whole life
     end_with_parent()  # after kill -9 of the one it would wait for blocks for ever
     _worker = _Worker(decoding)

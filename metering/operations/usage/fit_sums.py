@@ -10,22 +10,22 @@ from msgspec.structs import astuple
 from sqlalchemy import Connection
 
 from metering.domain.instants import MICROS_PER_DAY
-from metering.operations.steps.charged import Charged
-from metering.operations.steps.hold_open_months import hold_open_months
+from metering.operations.steps.charged import ChargedBatch
+from metering.operations.steps.hold_open_months import lock_open_months
 from metering.operations.steps.roll_up import RollupKey, rollup_keys
-from metering.operations.usage.count_once import Judgement, judge
+from metering.operations.usage.count_once import Deduplication, deduplicate
 from metering.storage.usage.events import MAX_SUM, month_key_of, month_rollups_with_keys, rollups_with_keys
 
 _Sums = dict[RollupKey, tuple[int, ...]]
 
 
-def events_that_do_not_fit(connection: Connection, charged: Charged, now: int) -> set[int]:
+def events_that_do_not_fit(connection: Connection, charged: ChargedBatch, now: int) -> set[int]:
     """Return the positions of the events whose day or month would leave 64 bits, in events, a quantity or nano-USD.
 
     Claims the identities of all events to find out what counts: the transaction is to be rolled back.
     """
-    closed = hold_open_months(connection, {place.account_id for place in charged.places}, now=now)
-    judgement = judge(connection, charged.events, charged.places)
+    closed = lock_open_months(connection, {place.account_id for place in charged.places}, now=now)
+    judgement = deduplicate(connection, charged.events, charged.places)
     days = [time // MICROS_PER_DAY for time in charged.events.times]
     months = closed.billed_months([place.account_id for place in charged.places], days)
     keys: dict[int, RollupKey] = {
@@ -50,7 +50,7 @@ def _added(sums: _Sums, key: RollupKey, entry: tuple[int, ...]) -> tuple[int, ..
     return entry if before is None else tuple(map(add, before, entry))
 
 
-def _repeats_of(unfit: set[int], judgement: Judgement) -> set[int]:
+def _repeats_of(unfit: set[int], judgement: Deduplication) -> set[int]:
     """Return the repeats of what does not fit, and their repeats: a duplicate of a copy names the copy."""
     found: set[int] = set()
     of = unfit

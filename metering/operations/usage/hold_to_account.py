@@ -13,41 +13,43 @@ from metering.domain.errors import NotFoundError
 from metering.domain.usage.batches import Batch
 from metering.domain.usage.events import RejectedRecord
 from metering.domain.usage.identity import raw_digest
-from metering.operations.steps.resolve_accounts import BilledTo, Names
+from metering.operations.steps.resolve_accounts import BillingAccount, ResolvedNames
 from metering.storage.accounts.accounts import UNASSIGNED_ID, account_with_id
 
 RawOf = Callable[[int, int], bytes]
 
 
-class OneAccount(Names):
+class BoundNames(ResolvedNames):
     """Names that all mean the account a key is bound to."""
 
-    def __init__(self, bound: BilledTo) -> None:
+    def __init__(self, bound: BillingAccount) -> None:
         super().__init__([])
         self._bound = bound
 
-    def always(self, name: str) -> BilledTo:  # noqa: ARG002 - whatever the name
+    def always(self, name: str) -> BillingAccount:  # noqa: ARG002 - whatever the name
         """Return the account."""
         return self._bound
 
-    def at(self, name: str, instant: int) -> BilledTo:  # noqa: ARG002 - whatever the name and the time
+    def at(self, name: str, instant: int) -> BillingAccount:  # noqa: ARG002 - whatever the name and the time
         """Return the account."""
         return self._bound
 
 
-def bound_to(connection: Connection, account_id: int) -> BilledTo:
+def bound_account(connection: Connection, account_id: int) -> BillingAccount:
     """Return the account that a key is bound to. Raises NotFoundError."""
     account = account_with_id(connection, account_id)
     if account is None:
         raise NotFoundError("the key's account does not exist")
-    return BilledTo(account.id, account.default_route)
+    return BillingAccount(account.id, account.default_route)
 
 
-def hold_to_account(batch: Batch, names: Names, bound: BilledTo, raw_of: RawOf | None) -> tuple[Batch, Names]:
+def bind_to_account(
+    batch: Batch, names: ResolvedNames, bound: BillingAccount, raw_of: RawOf | None
+) -> tuple[Batch, ResolvedNames]:
     """Return the batch without the records that name another account, which are rejected, and the names to place it by."""
     fixed = [_is_own(dimensions.account, names, bound) for dimensions in batch.dimensions]
     if all(fixed):
-        return batch, OneAccount(bound)
+        return batch, BoundNames(bound)
     events = batch.events
     kept: list[int] = []
     rejected = list(batch.rejected)
@@ -60,10 +62,10 @@ def hold_to_account(batch: Batch, names: Names, bound: BilledTo, raw_of: RawOf |
             kept.append(position)
         else:
             rejected.append(_mismatch(batch, position, raw_of))
-    return replace(batch, events=events.only(kept), rejected=rejected), OneAccount(bound)
+    return replace(batch, events=events.only(kept), rejected=rejected), BoundNames(bound)
 
 
-def _is_own(name: str, names: Names, bound: BilledTo) -> bool | None:
+def _is_own(name: str, names: ResolvedNames, bound: BillingAccount) -> bool | None:
     """Whether the name means the bound account at any time; None where it has been another's too."""
     if not name:
         return True

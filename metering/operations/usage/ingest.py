@@ -20,25 +20,25 @@ from metering.domain.usage.identity import raw_digest
 from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.domain.usage.series import DEFAULT_SERIES_CAP
 from metering.operations.steps.assign_series import SeriesIndex
-from metering.operations.steps.charged import Charged
+from metering.operations.steps.charged import ChargedBatch
 from metering.operations.steps.ensure_partitions import StoredMonths
-from metering.operations.steps.place_events import Place, PlaceIndex
+from metering.operations.steps.place_events import ContextCache, EventContext
 from metering.operations.steps.resolve_accounts import (
-    BilledTo,
-    Names,
+    BillingAccount,
+    ResolvedNames,
     create_missing_accounts,
-    names_nobody_had,
     resolve_names,
+    unknown_names,
 )
 from metering.operations.usage.charge_events import charge_events
 from metering.operations.usage.fit_sums import events_that_do_not_fit
-from metering.operations.usage.hold_to_account import bound_to, hold_to_account
+from metering.operations.usage.hold_to_account import bind_to_account, bound_account
 from metering.operations.usage.store_events import store_events
 from metering.storage.accounts.api_keys import valid_key_ids
-from metering.storage.engine.database import looking_up, reading, writing, writing_beside_others
+from metering.storage.engine.database import autocommit, concurrent_write, exclusive_write, read_snapshot
 from metering.storage.engine.errors import SumTooLargeError
 from metering.storage.prices.price_tables import load_tables, newest_table_id
-from metering.storage.usage.quarantine import note_records
+from metering.storage.usage.quarantine import quarantine_records
 from pricing.book import PriceBook, Timeline
 from pricing.errors import ChargeTooLargeError
 
@@ -81,7 +81,7 @@ class RevokedKeyError(DomainError):
 class PreparedBatch(NamedTuple):
     """A batch with everything but its event ids; ``result`` has counted what can not be stored."""
 
-    charged: Charged
+    charged: ChargedBatch
     rejected: list[RejectedRecord]
     origin: Origin
     result: BatchResult
@@ -91,15 +91,15 @@ class _Senders(NamedTuple):
     """Which keys may still send, and the accounts that keys are bound to."""
 
     valid_keys: set[int]
-    accounts: dict[int, BilledTo | DomainError]
+    accounts: dict[int, BillingAccount | DomainError]
 
 
 def _senders(connection: Connection, origins: Sequence[Origin]) -> _Senders:
     keys = {origin.key_id for origin in origins if origin.key_id is not None}
-    accounts: dict[int, BilledTo | DomainError] = {}
+    accounts: dict[int, BillingAccount | DomainError] = {}
     for account_id in {origin.bound_account_id for origin in origins if origin.bound_account_id is not None}:
         try:
-            accounts[account_id] = bound_to(connection, account_id)
+            accounts[account_id] = bound_account(connection, account_id)
         except DomainError as error:
             accounts[account_id] = error
     return _Senders(valid_key_ids(connection, keys) if keys else set(), accounts)
@@ -111,7 +111,7 @@ class Ingester:
     def __init__(self, engine: Engine, settings: IngestSettings, clock: Callable[[], int]) -> None:
         self._engine = engine
         self._clock = clock
-        self._places = PlaceIndex(SeriesIndex(engine, settings.series_cap))
+        self._places = ContextCache(SeriesIndex(engine, settings.series_cap))
         self._months = StoredMonths(engine)
         self._book = PriceBook(())
         self._lock = threading.Lock()
@@ -142,7 +142,7 @@ class Ingester:
             }
             if creating:
                 self._create_accounts(creating)
-            with looking_up(self._engine) as connection:
+            with autocommit(self._engine) as connection:
                 stated = {dimensions.account for batch, _ in batches for dimensions in batch.dimensions}
                 names = resolve_names(connection, stated)
                 senders = _senders(connection, [origin for _, origin in batches])
@@ -169,16 +169,16 @@ class Ingester:
     def _store(self, prepared: Sequence[PreparedBatch], now: int) -> list[BatchResult]:
         # Counted on copies: what is rolled back was not counted.
         results = [msgspec.structs.replace(batch.result, items=list(batch.result.items)) for batch in prepared]
-        with writing_beside_others(self._engine) as connection:
+        with concurrent_write(self._engine) as connection:
             store_events(connection, [(batch.charged, result) for batch, result in zip(prepared, results, strict=True)], now)
             rows = [_quarantine_row(record, batch.origin, now) for batch in prepared for record in batch.rejected]
-            note_records(connection, rows)
+            quarantine_records(connection, rows)
         return results
 
     def _that_fit(self, prepared: Sequence[PreparedBatch], now: int) -> list[PreparedBatch]:
         """Return the batches with the events rejected for which there is no room in a sum."""
-        charged = Charged.joined([batch.charged for batch in prepared])
-        with writing_beside_others(self._engine) as connection:
+        charged = ChargedBatch.joined([batch.charged for batch in prepared])
+        with concurrent_write(self._engine) as connection:
             unfit = events_that_do_not_fit(connection, charged, now)
             connection.rollback()
         fitting = []
@@ -189,7 +189,7 @@ class Ingester:
             first = end
         return fitting
 
-    def _prepare(self, batch: Batch, origin: Origin, names: Names, senders: _Senders) -> PreparedBatch | DomainError:
+    def _prepare(self, batch: Batch, origin: Origin, names: ResolvedNames, senders: _Senders) -> PreparedBatch | DomainError:
         result = BatchResult(unread_fields=batch.unread_fields)
         if origin.key_id is not None and origin.key_id not in senders.valid_keys:
             return RevokedKeyError("the key is not valid, or was revoked")
@@ -197,7 +197,7 @@ class Ingester:
             bound = senders.accounts[origin.bound_account_id]
             if isinstance(bound, DomainError):
                 return bound
-            batch, names = hold_to_account(batch, names, bound, origin.raw_of)
+            batch, names = bind_to_account(batch, names, bound, origin.raw_of)
         self._months.prepare({month_of_day(day) for day in {time // MICROS_PER_DAY for time in batch.events.times}})
         placed = self._places.of_events(batch, names)
         rejected = list(batch.rejected)
@@ -206,42 +206,44 @@ class Ingester:
             result.add(_rejection(record))
         return PreparedBatch(charged, rejected, origin, result)
 
-    def _charge(self, events: BatchEvents, placed: list[Place], origin: Origin, rejected: list[RejectedRecord]) -> Charged:
+    def _charge(
+        self, events: BatchEvents, placed: list[EventContext], origin: Origin, rejected: list[RejectedRecord]
+    ) -> ChargedBatch:
         # Once a place, not once an event: a batch has a handful of places.
         timelines = {place: self._book.timeline(place.account_id, place.route, place.what) for place in set(placed)}
         priced_by = [timelines[place] for place in placed]
         try:
-            return Charged(events, placed, charge_events(events, priced_by))
+            return ChargedBatch(events, placed, charge_events(events, priced_by))
         except ChargeTooLargeError:
             return _charge_one_by_one(events, placed, priced_by, origin, rejected)
 
     def _create_accounts(self, stated: set[str]) -> None:
-        with reading(self._engine) as connection:
-            missing = names_nobody_had(connection, stated)
+        with read_snapshot(self._engine) as connection:
+            missing = unknown_names(connection, stated)
         if missing:
-            with writing(self._engine) as connection:
+            with exclusive_write(self._engine) as connection:
                 create_missing_accounts(connection, missing, now=self._clock())
 
     def _read_prices(self, through: int) -> None:
         """Read the tables that the book does not hold yet. A table never changes: what it holds stays right."""
         newest = max((table.id for table in self._book.tables), default=0)
         if through > newest:
-            with reading(self._engine) as connection:
+            with read_snapshot(self._engine) as connection:
                 self._book = PriceBook((*self._book.tables, *load_tables(connection, after=newest)))
 
 
 def _charge_one_by_one(
-    events: BatchEvents, placed: list[Place], priced_by: list[Timeline], origin: Origin, rejected: list[RejectedRecord]
-) -> Charged:
+    events: BatchEvents, placed: list[EventContext], priced_by: list[Timeline], origin: Origin, rejected: list[RejectedRecord]
+) -> ChargedBatch:
     """Return the events that a charge can be made of; the others are rejected."""
     charged = []
     for position, (place, timeline) in enumerate(zip(placed, priced_by, strict=True)):
         event = events.only([position])
         try:
-            charged.append(Charged(event, [place], charge_events(event, [timeline])))
+            charged.append(ChargedBatch(event, [place], charge_events(event, [timeline])))
         except ChargeTooLargeError as error:
             rejected.append(_refused(event.at(0), place, origin, error.code, str(error)))
-    return Charged.joined(charged)
+    return ChargedBatch.joined(charged)
 
 
 def _rejection(record: RejectedRecord) -> ItemOutcome:
@@ -266,7 +268,7 @@ def _without(batch: PreparedBatch, unfit: set[int]) -> PreparedBatch:
     return PreparedBatch(charged.only(fitting), rejected, batch.origin, result)
 
 
-def _refused(event: BatchEvent, place: Place, origin: Origin, code: str, reason: str) -> RejectedRecord:
+def _refused(event: BatchEvent, place: EventContext, origin: Origin, code: str, reason: str) -> RejectedRecord:
     position = event.position
     raw = origin.raw_of(position.offset, position.length) if origin.raw_of else b""
     kept = {"id": event.id, "provider": place.wanted.provider, "model": place.wanted.model}

@@ -14,15 +14,15 @@ from sqlalchemy import Engine
 from metering.domain.usage.batches import Batch
 from metering.domain.usage.outcomes import BatchResult
 from metering.formats.blocks import RawBlock
-from metering.formats.detect import Detected, Format, detect_format
+from metering.formats.detect import DetectedFormat, Format, detect_format
 from metering.formats.options import DecodeOptions
 from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.usage.commit_group import CommitGroup
-from metering.operations.usage.decode_apart import Decoding, decode_blocks, decode_document
+from metering.operations.usage.decode_apart import DecodeRequest, decode_blocks, decode_document
 from metering.operations.usage.ingest import Ingester, Origin
 from metering.operations.usage.read_log import STDIN, LogReader
-from metering.storage.engine.database import is_server, writing
-from metering.storage.usage.quarantine import resolve_read_again
+from metering.storage.engine.database import exclusive_write, is_server
+from metering.storage.usage.quarantine import resolve_replayed
 
 KEPT_ITEMS = 1_000
 
@@ -67,7 +67,7 @@ def ingest_log(
 
         detected = _detected(request, reader)
         origin = _origin(request, detected)
-        decoding = Decoding(detected.format, request.options, declared_tags)
+        decoding = DecodeRequest(detected.format, request.options, declared_tags)
         if detected.shape == "document":
             data = reader.document()
             count(ingester.ingest(decode_document(decoding, data), _origin_of(origin, RawBlock(data, 1, 0))))
@@ -75,19 +75,19 @@ def ingest_log(
             blocks = decode_blocks(decoding, reader.blocks(quoted=detected.format == "csv"))
             _store_in_groups(CommitGroup(ingester, ahead=is_server(engine)), blocks, origin, count)
     if origin.file:
-        with writing(engine) as connection:
-            resolve_read_again(connection, origin.source, origin.file, before=started, now=started)
+        with exclusive_write(engine) as connection:
+            resolve_replayed(connection, origin.source, origin.file, before=started, now=started)
     return result
 
 
-def _detected(request: LogRequest, reader: LogReader) -> Detected:
+def _detected(request: LogRequest, reader: LogReader) -> DetectedFormat:
     detected = detect_format(reader.head(), request.path, columns=request.options.columns)
     if request.format and request.format != detected.format:
-        return Detected(request.format, "lines" if request.format == "csv" else detected.shape)
+        return DetectedFormat(request.format, "lines" if request.format == "csv" else detected.shape)
     return detected
 
 
-def _origin(request: LogRequest, detected: Detected) -> Origin:
+def _origin(request: LogRequest, detected: DetectedFormat) -> Origin:
     return Origin(
         source=request.options.source,
         file="" if request.path == STDIN else str(Path(request.path).resolve()),

@@ -10,7 +10,7 @@ from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.domain.usage.series import OTHER
 from metering.operations.steps.require_events import require_events
 from metering.storage.charges.event_quantities import quantities_of
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_rates
 from metering.storage.usage.event_log import EventPosition, EventQuery, events_after
 from pricing.quantities import Quantities
@@ -60,7 +60,7 @@ def list_events(engine: Engine, query: EventQuery, *, after: EventPosition | Non
 
     Raises EventsRetiredError for a period of which events were retired.
     """
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         require_events(connection, query.start, query.end, "listing them")
         return logged_events(connection, query, after=after, limit=limit)
 

@@ -2,11 +2,11 @@
 
 from sqlalchemy import Engine
 
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.usage.quarantine import QuarantinedRecord, count_open, open_records
 
 
 def list_quarantine(engine: Engine, *, after: int = 0, limit: int | None = None) -> tuple[list[QuarantinedRecord], int]:
     """Return at most ``limit`` open records after the id ``after``, oldest first, and how many there are in all."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return open_records(connection, after=after, limit=limit), count_open(connection)

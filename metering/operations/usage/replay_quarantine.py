@@ -16,11 +16,11 @@ from metering.formats.detect import Format
 from metering.formats.options import DecodeOptions
 from metering.operations.usage.ingest import Ingester
 from metering.operations.usage.ingest_log import LogRequest, ingest_log
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.usage.quarantine import QuarantinedRecord, count_open, open_records
 
 
-class ReadAgain(Struct):
+class ReplayedFile(Struct):
     """One file that was read again; ``error`` where it could not be, or not to its end."""
 
     file: str
@@ -33,12 +33,12 @@ class ReadAgain(Struct):
 class ReplayResult(Struct):
     """What became of the open records: by file, how many have no file, and how many are still open."""
 
-    files: list[ReadAgain] = field(default_factory=list)
+    files: list[ReplayedFile] = field(default_factory=list)
     without_file: int = 0
     still_open: int = 0
 
 
-class _HowItWasRead(Struct, frozen=True):
+class _ReadParameters(Struct, frozen=True):
     """What a record in quarantine says of how it was read (``ingest_log`` writes it)."""
 
     format: Format
@@ -57,17 +57,17 @@ def replay_quarantine(
 
     ``now`` (microseconds UTC) is what "in the future" is judged by this time.
     """
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         records = open_records(connection)
     replay = ReplayResult(without_file=sum(not record.file for record in records))
     for request, open_before in _requests(records, now, create_accounts=create_accounts):
-        again = ReadAgain(request.path, request.options.source, open_before)
+        again = ReplayedFile(request.path, request.options.source, open_before)
         replay.files.append(again)
         try:
             again.result = ingest_log(engine, ingester, request, declared_tags=declared_tags)
         except LogFormatError as error:
             again.error = error
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         replay.still_open = count_open(connection)
     return replay
 
@@ -84,7 +84,7 @@ def _requests(records: Sequence[QuarantinedRecord], now: int, *, create_accounts
     requests = []
     for (_, file), same in of_file.items():
         last = max(same, key=lambda record: (record.seen_at, record.id))
-        how = msgspec.json.decode(last.options, type=_HowItWasRead)
+        how = msgspec.json.decode(last.options, type=_ReadParameters)
         options = msgspec.structs.replace(how.options, now=now)
         requests.append((LogRequest(file, options, how.format, create_accounts), len(same)))
     return requests

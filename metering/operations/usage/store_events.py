@@ -13,27 +13,27 @@ from metering.domain.usage.events import UNKNOWN
 from metering.domain.usage.identity import identity_of
 from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.operations.steps.add_to_sums import add_to_sums
-from metering.operations.steps.charged import Charged
-from metering.operations.steps.hold_open_months import hold_open_months
-from metering.operations.steps.place_events import Place
+from metering.operations.steps.charged import ChargedBatch
+from metering.operations.steps.hold_open_months import lock_open_months
+from metering.operations.steps.place_events import EventContext
 from metering.operations.steps.roll_up import RollupDeltas
-from metering.operations.usage.charge_events import details_with_told
-from metering.operations.usage.count_once import Judgement, judge
+from metering.operations.usage.charge_events import details_with_context
+from metering.operations.usage.count_once import Deduplication, deduplicate
 from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.usage.events import insert_conflicts, insert_copies, insert_events, insert_receipt, settle_claims
-from metering.storage.usage.retired_months import note_retired_copies
+from metering.storage.usage.retired_months import insert_retired_copies
 
 
-def store_events(connection: Connection, batches: Sequence[tuple[Charged, BatchResult]], now: int) -> None:
+def store_events(connection: Connection, batches: Sequence[tuple[ChargedBatch, BatchResult]], now: int) -> None:
     """Write the events that count with their charges and rollups, note what the others repeat, and count all in the results.
 
     Identities are claimed for all batches at once: written in key order, they touch each page of their index once. Raises
     SumTooLargeError where a rollup would leave 64 bits.
     """
-    charged = Charged.joined([part for part, _ in batches])
+    charged = ChargedBatch.joined([part for part, _ in batches])
     places = set(charged.places)
-    closed = hold_open_months(connection, {place.account_id for place in places}, now=now)
-    judgement = judge(connection, charged.events, charged.places)
+    closed = lock_open_months(connection, {place.account_id for place in places}, now=now)
+    judgement = deduplicate(connection, charged.events, charged.places)
     counted, event_ids = _that_count(charged, judgement)
     days = [time // MICROS_PER_DAY for time in counted.events.times]
     months = closed.billed_months([place.account_id for place in counted.places], days)
@@ -50,7 +50,7 @@ def store_events(connection: Connection, batches: Sequence[tuple[Charged, BatchR
         _store_repeats(connection, charged, owners, judgement, now)
 
 
-def _that_count(charged: Charged, judgement: Judgement) -> tuple[Charged, Sequence[int]]:
+def _that_count(charged: ChargedBatch, judgement: Deduplication) -> tuple[ChargedBatch, Sequence[int]]:
     """Return the events that are no repeats, and their ids."""
     ids = range(judgement.first_id, judgement.first_id + len(charged.places))
     if not judgement.repeats:
@@ -59,7 +59,7 @@ def _that_count(charged: Charged, judgement: Judgement) -> tuple[Charged, Sequen
     return charged.only(positions), [ids[position] for position in positions]
 
 
-def _columns(charged: Charged, event_ids: Sequence[int], months: Sequence[int]) -> Sequence[Sequence[Any]]:
+def _columns(charged: ChargedBatch, event_ids: Sequence[int], months: Sequence[int]) -> Sequence[Sequence[Any]]:
     """Return the columns of the event log."""
     events, places, charges = charged
     return (
@@ -83,11 +83,11 @@ def _columns(charged: Charged, event_ids: Sequence[int], months: Sequence[int]) 
         events.response_ids,
         events.inference_ids,
         events.latencies_ms,
-        [details_with_told(*each) if each[1].told else each[0] for each in zip(events.details, places, strict=True)],
+        [details_with_context(*each) if each[1].told else each[0] for each in zip(events.details, places, strict=True)],
     )
 
 
-def _count(batches: Sequence[tuple[Charged, BatchResult]], judgement: Judgement) -> None:
+def _count(batches: Sequence[tuple[ChargedBatch, BatchResult]], judgement: Deduplication) -> None:
     """Count the new events of each batch in its result, and those that someone should look at."""
     first = 0
     for charged, result in batches:
@@ -101,7 +101,7 @@ def _count(batches: Sequence[tuple[Charged, BatchResult]], judgement: Judgement)
 
 
 def _store_repeats(
-    connection: Connection, charged: Charged, owners: Sequence[BatchResult], judgement: Judgement, now: int
+    connection: Connection, charged: ChargedBatch, owners: Sequence[BatchResult], judgement: Deduplication, now: int
 ) -> None:
     copies: list[tuple[Any, ...]] = []
     conflicts: list[tuple[Any, ...]] = []
@@ -119,11 +119,11 @@ def _store_repeats(
         name = events.ids[position]
         owners[position].add(ItemOutcome(events.lines[position], outcome, code, f"{name!r} {why}", name))
     insert_copies(connection, copies)
-    note_retired_copies(connection, of_retired, now)
+    insert_retired_copies(connection, of_retired, now)
     insert_conflicts(connection, conflicts)
 
 
-def _count_doubts(place: Place, charge: FirstCharge, result: BatchResult) -> None:
+def _count_doubts(place: EventContext, charge: FirstCharge, result: BatchResult) -> None:
     if charge.amount_nano is None:
         result.unpriced += 1
     if place.account_id == UNASSIGNED_ID:
@@ -141,15 +141,15 @@ _REPEATS = {
 }
 
 
-def _content(event: BatchEvent, place: Place) -> str:
+def _content(event: BatchEvent, place: EventContext) -> str:
     return details_json(series=place.wanted._asdict(), event=event)
 
 
-def _copy_row(event: BatchEvent, place: Place, event_id: int, copy_of: int, now: int) -> tuple[Any, ...]:
+def _copy_row(event: BatchEvent, place: EventContext, event_id: int, copy_of: int, now: int) -> tuple[Any, ...]:
     return event_id, copy_of, place.account_id, place.source_id, event.id, event.time, now, _content(event, place)
 
 
-def _conflict_row(event: BatchEvent, place: Place, event_id: int, now: int) -> tuple[Any, ...]:
+def _conflict_row(event: BatchEvent, place: EventContext, event_id: int, now: int) -> tuple[Any, ...]:
     identity = identity_of(event.digest, place.identity_mask)
     content = _content(event, place)
     return None, identity, event.fingerprint, event_id, place.account_id, place.source_id, event.id, now, content

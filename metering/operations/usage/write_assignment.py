@@ -13,9 +13,9 @@ from metering.domain.usage.charging import is_billable
 from metering.domain.usage.events import PriceGrade
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.roll_up import RollupDeltas
-from metering.operations.usage.count_in_account import Counted
-from metering.operations.usage.examine_unassigned import Waiting
-from metering.storage.charges.charges import Entry, insert_charges
+from metering.operations.usage.count_in_account import AccountMatches
+from metering.operations.usage.examine_unassigned import UnassignedEvent
+from metering.storage.charges.charges import ChargeEntry, insert_charges
 from metering.storage.usage.assigned_events import insert_assigned
 
 REASON = "assigned"
@@ -24,16 +24,16 @@ REASON_COUNTED = "counted in the account before"
 
 def write_assignment(
     connection: Connection,
-    waiting: Sequence[Waiting],
-    counted: Counted,
-    series_of: Callable[[Waiting], int],
+    waiting: Sequence[UnassignedEvent],
+    counted: AccountMatches,
+    series_of: Callable[[UnassignedEvent], int],
     *,
     closed_through: int | None,
     now: int,
 ) -> None:
     """Append charges and assignments, and add to the rollups, within a write transaction."""
     deltas = RollupDeltas()
-    written: dict[str, list[Entry]] = {REASON: [], REASON_COUNTED: []}
+    written: dict[str, list[ChargeEntry]] = {REASON: [], REASON_COUNTED: []}
     for each in waiting:
         assigned = counted.assigned.get(each.row.id)
         if assigned is None:
@@ -44,7 +44,7 @@ def write_assignment(
             written[REASON_COUNTED].append(back)
             continue
         charge, month = each.charge, each.billed_in(closed_through)
-        placed = Entry(each.row.id, series_of(each), 1, charge.amount_nano or 0, charge.rate_id, charge.grade, month)
+        placed = ChargeEntry(each.row.id, series_of(each), 1, charge.amount_nano or 0, charge.rate_id, charge.grade, month)
         _roll_up(deltas, each, placed, each.wanted.route)
         written[REASON] += (back, placed)
     for reason, entries in written.items():
@@ -53,7 +53,7 @@ def write_assignment(
     add_to_sums(connection, deltas)
 
 
-def _roll_up(deltas: RollupDeltas, each: Waiting, entry: Entry, route: str) -> None:
+def _roll_up(deltas: RollupDeltas, each: UnassignedEvent, entry: ChargeEntry, route: str) -> None:
     billable = +(is_billable(route) and entry.price_grade != PriceGrade.EXEMPT)
     key = (
         entry.series_id, entry.rate_id or 0, entry.price_grade, each.row.quantity_grade, billable,

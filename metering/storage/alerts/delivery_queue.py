@@ -18,7 +18,7 @@ _E = webhook_endpoints.c
 _M = webhook_messages.c
 
 
-class Taken(NamedTuple):
+class QueuedDelivery(NamedTuple):
     """A delivery that was taken to be sent: where to (encrypted), what, and which attempt it is (from 1)."""
 
     id: int
@@ -37,7 +37,7 @@ class DueEndpoint(NamedTuple):
     failing_since: int | None
 
 
-class Ended(NamedTuple):
+class DeliveryUpdate(NamedTuple):
     """How a delivery goes on: ``due_at`` None where it is over."""
 
     id: int
@@ -51,7 +51,7 @@ class Ended(NamedTuple):
 _ENABLED = _E.disabled_at.is_(None), _E.deleted_at.is_(None)
 
 
-def anything_due(connection: Connection, *, now: int) -> bool:
+def has_due(connection: Connection, *, now: int) -> bool:
     """Whether there is something to send."""
     due = select(1).select_from(webhook_endpoints).where(*_ENABLED, exists().where(_D.endpoint_id == _E.id, _D.due_at <= now))
     return connection.execute(due.limit(1)).first() is not None
@@ -65,7 +65,7 @@ def due_endpoints(connection: Connection, *, now: int) -> list[DueEndpoint]:
     return [DueEndpoint(*row) for row in connection.execute(found)]
 
 
-def choose(connection: Connection, endpoint_id: int, *, most: int, now: int) -> list[int]:
+def choose_due(connection: Connection, endpoint_id: int, *, most: int, now: int) -> list[int]:
     """Return ids of deliveries to an endpoint that are due, nobody else's to take until the transaction ends."""
     chosen = (
         select(_D.id)
@@ -77,12 +77,12 @@ def choose(connection: Connection, endpoint_id: int, *, most: int, now: int) -> 
     return list(connection.execute(chosen).scalars())
 
 
-def put_off(connection: Connection, delivery_ids: Sequence[int], *, until: int) -> None:
+def claim_until(connection: Connection, delivery_ids: Sequence[int], *, until: int) -> None:
     """Take deliveries that were chosen until an instant: afterwards they are due again."""
     connection.execute(update(webhook_deliveries).where(_D.id.in_(delivery_ids)).values(due_at=until))
 
 
-def taken_deliveries(connection: Connection, delivery_ids: Sequence[int]) -> list[Taken]:
+def claimed_deliveries(connection: Connection, delivery_ids: Sequence[int]) -> list[QueuedDelivery]:
     """Return what is to be sent, by id."""
     statement = (
         select(_D.id, _D.endpoint_id, _E.url, _E.format, _M.name, _M.document, _D.tries + 1)
@@ -91,10 +91,10 @@ def taken_deliveries(connection: Connection, delivery_ids: Sequence[int]) -> lis
         .where(_D.id.in_(delivery_ids))
         .order_by(_D.id)
     )
-    return [Taken(*row) for row in connection.execute(statement)]
+    return [QueuedDelivery(*row) for row in connection.execute(statement)]
 
 
-def give_back(connection: Connection, delivery_ids: Sequence[int], *, now: int) -> None:
+def release(connection: Connection, delivery_ids: Sequence[int], *, now: int) -> None:
     """Let deliveries that were taken be due at once, unless they are over by now."""
     pending = _D.id.in_(delivery_ids), _D.status == PENDING
     connection.execute(update(webhook_deliveries).where(*pending).values(due_at=now))
@@ -105,19 +105,19 @@ def insert_attempts(connection: Connection, attempts: Sequence[AttemptRow]) -> N
     connection.execute(insert(webhook_attempts), [attempt._asdict() for attempt in attempts])
 
 
-def lock_before_ending(connection: Connection, delivery_ids: Collection[int], endpoint_ids: Collection[int]) -> None:
+def lock_for_update(connection: Connection, delivery_ids: Collection[int], endpoint_ids: Collection[int]) -> None:
     """Lock deliveries, and what else is pending for endpoints that are to be disabled, in one order: that of their ids."""
     pending = _D.endpoint_id.in_(sorted(endpoint_ids)) & (_D.status == PENDING)
     concerned = select(_D.id).where(or_(_D.id.in_(sorted(delivery_ids)), pending)).order_by(_D.id)
     connection.execute(concerned.with_for_update(key_share=True)).all()
 
 
-def end_attempts(connection: Connection, ended: Sequence[Ended]) -> None:
+def update_deliveries(connection: Connection, ended: Sequence[DeliveryUpdate]) -> None:
     """Say how deliveries go on, in the order of their ids. One that is over meanwhile stays so."""
     statement = (
         update(webhook_deliveries)
         .where(_D.id == bindparam("which"), _D.status == PENDING)
-        .values({name: bindparam(f"new_{name}") for name in Ended._fields[1:]})
+        .values({name: bindparam(f"new_{name}") for name in DeliveryUpdate._fields[1:]})
     )
     rows = [{"which": each.id} | {f"new_{name}": value for name, value in each._asdict().items()} for each in ended]
     connection.execute(statement, sorted(rows, key=lambda row: row["which"]))

@@ -63,7 +63,7 @@ class AttemptRow(NamedTuple):
     answer: str
 
 
-class DeliveryQuestion(NamedTuple):
+class DeliveryQuery(NamedTuple):
     """Which deliveries are asked for; of one endpoint, the newest first. Periods are half-open, by when they were written."""
 
     endpoint_id: int
@@ -92,7 +92,7 @@ def insert_held(connection: Connection, message_id: int, endpoint_ids: Iterable[
     _insert(connection, [{**common, "endpoint_id": endpoint_id} for endpoint_id in endpoint_ids])
 
 
-def list_deliveries(connection: Connection, question: DeliveryQuestion, *, before: int | None, limit: int) -> list[DeliveryRow]:
+def list_deliveries(connection: Connection, question: DeliveryQuery, *, before: int | None, limit: int) -> list[DeliveryRow]:
     """Return deliveries with ids below ``before`` (None: all), the newest first."""
     statement = _asked(_DELIVERIES, question).order_by(_OF_DELIVERY.id.desc()).limit(limit)
     if before is not None:
@@ -129,7 +129,7 @@ def count_by_status(connection: Connection, endpoint_id: int) -> dict[str, int]:
     return {row.status: row.deliveries for row in connection.execute(statement)}
 
 
-def lock_deliveries(connection: Connection, question: DeliveryQuestion, *, limit: int | None = None) -> list[int]:
+def lock_deliveries(connection: Connection, question: DeliveryQuery, *, limit: int | None = None) -> list[int]:
     """Return the ids of deliveries, the oldest first, with nobody else writing them until the transaction ends.
 
     Taken in the order of their ids, after the endpoint: so nobody waits in a circle.
@@ -139,7 +139,7 @@ def lock_deliveries(connection: Connection, question: DeliveryQuestion, *, limit
     return list(connection.execute(locked).scalars())
 
 
-def ask_again(connection: Connection, delivery_ids: Collection[int], *, now: int) -> None:
+def requeue(connection: Connection, delivery_ids: Collection[int], *, now: int) -> None:
     """Let deliveries be sent again from now on, from their first attempt."""
     values = {"status": PENDING, "tries": 0, "due_at": now, "finished_at": None}
     _update(connection, list(delivery_ids), values)
@@ -147,11 +147,11 @@ def ask_again(connection: Connection, delivery_ids: Collection[int], *, now: int
 
 def end_deliveries(connection: Connection, endpoint_id: int, statuses: Collection[str], status: str, *, now: int) -> None:
     """Give an endpoint's deliveries of some statuses another one, in which they are not sent."""
-    ids = lock_deliveries(connection, DeliveryQuestion(endpoint_id, statuses))
+    ids = lock_deliveries(connection, DeliveryQuery(endpoint_id, statuses))
     _update(connection, ids, {"status": status, "due_at": None, "finished_at": now})
 
 
-def _asked(statement: Select[Any], question: DeliveryQuestion) -> Select[Any]:
+def _asked(statement: Select[Any], question: DeliveryQuery) -> Select[Any]:
     statement = statement.where(_OF_DELIVERY.endpoint_id == question.endpoint_id)
     if question.statuses:
         statement = statement.where(_OF_DELIVERY.status.in_(sorted(question.statuses)))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select
 
-from metering.domain.budgets.budgets import Action, Basis, BudgetTerms, Scope
+from metering.domain.budgets.budgets import Action, BudgetBasis, BudgetTerms, Scope
 from metering.domain.budgets.periods import Window
 from metering.storage.tables import budget_revisions, budgets
 
@@ -28,7 +28,7 @@ class BudgetRow(NamedTuple):
     recorded_at: int
 
 
-class JudgedBudget(NamedTuple):
+class EvaluatedBudget(NamedTuple):
     """What judging needs of a budget, as it is stored: ten thousand of them are read at once."""
 
     id: int
@@ -105,16 +105,16 @@ def accounts_with_budgets(connection: Connection) -> list[int]:
     return sorted(connection.execute(statement).scalars())
 
 
-def judged_budgets(connection: Connection, account_id: int) -> Iterator[JudgedBudget]:
+def evaluated_budgets(connection: Connection, account_id: int) -> Iterator[EvaluatedBudget]:
     """Return what judging needs of the account's budgets that are not archived, by id."""
-    columns = [budgets.c.id if name == "id" else budget_revisions.c[name] for name in JudgedBudget._fields]
+    columns = [budgets.c.id if name == "id" else budget_revisions.c[name] for name in EvaluatedBudget._fields]
     statement = (
         select(*columns)
         .join_from(budgets, budget_revisions, budget_revisions.c.budget_id == budgets.c.id)
         .where(*_current(), budgets.c.account_id == account_id)
         .order_by(budgets.c.id)
     )
-    return (JudgedBudget(*row) for row in connection.execute(statement))
+    return (EvaluatedBudget(*row) for row in connection.execute(statement))
 
 
 def revisions_of(connection: Connection, budget_id: int) -> list[BudgetRow]:
@@ -190,7 +190,7 @@ def _row(row: Row[Any]) -> BudgetRow:
         forecast_percent=row.forecast_percent,
         action=Action(row.action),
         block_percent=row.block_percent,
-        basis=Basis(row.basis),
+        basis=BudgetBasis(row.basis),
     )
     return BudgetRow(
         row.id,

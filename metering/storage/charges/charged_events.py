@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from metering.storage.accounts.accounts import UNASSIGNED_ID
-from metering.storage.engine.sql import among, listed
+from metering.storage.engine.sql import is_in_list, list_parameter
 
 ChargedEvent = tuple[int, int, int, int, int, int, int, str, str, int, int, int | None, int, int]
 """(event id, event time, quantity grade, the COLUMN_KINDS..., other quantities, details, then of its first charge: series id,
@@ -45,12 +45,12 @@ def charged_events(connection: Connection, account_id: int, after: tuple[int, in
     return _fetch(connection, chunk, (account_id, event_time, end, event_time, event_id, limit))
 
 
-def holding_replacements(connection: Connection, event_ids: Sequence[int]) -> dict[int, Holding]:
+def current_replacements(connection: Connection, event_ids: Sequence[int]) -> dict[int, Holding]:
     """Return the last replacement of each of the events that has one."""
     # Events that arrived one after the other usually have none at all, which one look along the index tells.
     if not event_ids or not _fetch(connection, _ANY_BETWEEN, (min(event_ids), max(event_ids))):
         return {}
-    found = _fetch(connection, _REPLACEMENTS.format(among=among(connection)), (listed(connection, event_ids),))
+    found = _fetch(connection, _REPLACEMENTS.format(among=is_in_list(connection)), (list_parameter(connection, event_ids),))
     return {event_id: tuple(holding) for event_id, *holding in found}
 
 

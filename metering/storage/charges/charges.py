@@ -14,7 +14,7 @@ _UNPRICED = int(PriceGrade.UNPRICED)
 _INSERT = insert_all(charges)
 
 
-class Entry(NamedTuple):
+class ChargeEntry(NamedTuple):
     """One entry of an event in the ledger: its first charge, a reversal or a replacement."""
 
     event_id: int
@@ -30,23 +30,23 @@ class Entry(NamedTuple):
         """Whether the amount is not known."""
         return self.price_grade == _UNPRICED
 
-    def reversed(self) -> "Entry":
+    def reversed(self) -> "ChargeEntry":
         """Return the entry that takes this one back."""
         return self._replace(sign=-self.sign, amount_nano=-self.amount_nano)
 
 
-def insert_charges(connection: Connection, entries: Sequence[Entry], *, reason: str, now: int) -> None:
+def insert_charges(connection: Connection, entries: Sequence[ChargeEntry], *, reason: str, now: int) -> None:
     """Append later charges in the given order: of one event, each reversal before its replacement."""
     _INSERT.run(connection, [(None, *entry, now, reason, None) for entry in entries])
 
 
-def later_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int, list[Entry]]:
+def later_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int, list[ChargeEntry]]:
     """Return the later charges of the events that have any, in the order in which they were written."""
-    columns = [charges.c[name] for name in Entry._fields]
-    found: dict[int, list[Entry]] = {}
+    columns = [charges.c[name] for name in ChargeEntry._fields]
+    found: dict[int, list[ChargeEntry]] = {}
     statement = select(*columns).where(charges.c.event_id.in_(event_ids)).order_by(charges.c.event_id, charges.c.id)
     for row in connection.execute(statement):
-        found.setdefault(row.event_id, []).append(Entry(*row))
+        found.setdefault(row.event_id, []).append(ChargeEntry(*row))
     return found
 
 
@@ -70,9 +70,9 @@ def later_charges(connection: Connection, event_id: int) -> list[LaterCharge]:
     return [LaterCharge(*row) for row in rows]
 
 
-def first_entry(row: Any) -> Entry:
+def first_entry(row: Any) -> ChargeEntry:
     """Return the first charge of an event's row as the ledger has it: an unpriced one weighs nothing."""
-    return Entry(
+    return ChargeEntry(
         row.id, row.series_id, 1, row.charge_nano or 0, row.rate_id, row.price_grade, row.billing_month
     )  # fmt: skip
 

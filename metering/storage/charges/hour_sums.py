@@ -78,7 +78,7 @@ def mark_hours(connection: Connection, hours: Collection[int], *, now: int) -> N
     connection.execute(insert(summed_hours), [{"hour": hour, "summed_at": -now} for hour in sorted(hours)])
 
 
-def keep_hour(connection: Connection, hour: int, spent: dict[int, int], *, now: int) -> bool:
+def store_hour(connection: Connection, hour: int, spent: dict[int, int], *, now: int) -> bool:
     """Keep what an hour came to, in place of what was kept of it before; return whether its mark of ``now`` still stood.
 
     Where it does not, usage of the hour may have been counted after ``spent`` was read: nothing is kept.
@@ -93,13 +93,13 @@ def keep_hour(connection: Connection, hour: int, spent: dict[int, int], *, now: 
     return True
 
 
-def forget_hours_of_days(connection: Connection, days: Iterable[int]) -> None:
+def delete_hours_of_days(connection: Connection, days: Iterable[int]) -> None:
     """Have the hours of days summed anew: usage of them arrived since."""
     for day in sorted(set(days)):
         _take_away(connection, summed_hours.c.hour.between(24 * day, 24 * day + 23))
 
 
-def forget_hours_before(connection: Connection, hour: int) -> None:
+def delete_hours_before(connection: Connection, hour: int) -> None:
     """Take away what is too old to be compared with."""
     _take_away(connection, summed_hours.c.hour < hour)
     connection.execute(delete(hour_sums).where(hour_sums.c.hour < hour))

@@ -22,7 +22,7 @@ WHERE datname = current_database() AND checksum_failures > 0
 """
 
 
-class Dangling(NamedTuple):
+class DanglingReference(NamedTuple):
     """A value of a column that names a row of ``parent`` which does not exist."""
 
     table: str
@@ -39,11 +39,11 @@ def damage(connection: Connection) -> Iterator[str]:
     yield from (finding for (finding,) in connection.exec_driver_sql("PRAGMA integrity_check(100)") if finding != "ok")
 
 
-def dangling_references(connection: Connection, *, limit: int) -> Iterator[Dangling]:
+def dangling_references(connection: Connection, *, limit: int) -> Iterator[DanglingReference]:
     """Return references that lead nowhere, at most ``limit`` a column; on PostgreSQL the event log keeps none by itself."""
     for asked in _questions(connection.dialect.name, limit):
         for value in connection.exec_driver_sql(asked.statement).scalars():
-            yield Dangling(asked.table, asked.column, value, asked.parent)
+            yield DanglingReference(asked.table, asked.column, value, asked.parent)
 
 
 class _Question(NamedTuple):

@@ -82,7 +82,7 @@ def all_runs(connection: Connection) -> list[RerateRun]:
     return [_run(row) for row in connection.execute(select(rerate_runs).order_by(rerate_runs.c.id))]
 
 
-def move_run(connection: Connection, run: RerateRun) -> None:
+def update_run(connection: Connection, run: RerateRun) -> None:
     """Write how far a run is and what it came to; everything else of it stays."""
     connection.execute(
         update(rerate_runs)

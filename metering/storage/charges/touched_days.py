@@ -27,18 +27,18 @@ class TouchedDay(NamedTuple):
     unpriced: bool
 
 
-def note_touched_days(connection: Connection, days: Iterable[TouchedDay]) -> None:
+def insert_touched_days(connection: Connection, days: Iterable[TouchedDay]) -> None:
     """Append notes."""
     _INSERT.run(connection, [(None, day.account_id, day.event_day, int(day.unpriced)) for day in sorted(days)])
 
 
-def noted_days(connection: Connection, *, after: int = 0) -> dict[int, TouchedDay]:
+def touched_days_after(connection: Connection, *, after: int = 0) -> dict[int, TouchedDay]:
     """Return the notes that there are above an id, by id. Ids tell the order of commits on SQLite alone."""
     rows = rows_at_once(connection, _NOTED, {"after": after})
     return {note_id: TouchedDay(account_id, day, bool(unpriced)) for note_id, account_id, day, unpriced in rows}
 
 
-def forget_notes(connection: Connection, ids: Collection[int]) -> None:
+def delete_touched_days(connection: Connection, ids: Collection[int]) -> None:
     """Take away notes; those that somebody else takes away at the moment are left to them."""
     wanted = sorted(ids)
     for start in range(0, len(wanted), _IDS_A_STATEMENT):

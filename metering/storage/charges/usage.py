@@ -65,7 +65,7 @@ def usage_of_month(connection: Connection, account_id: int, month: int) -> list[
     ]
 
 
-def priced_at_last(connection: Connection, account_id: int, month: int) -> list[UsageSums]:
+def previously_unpriced(connection: Connection, account_id: int, month: int) -> list[UsageSums]:
     """Return the usage that was unpriced in earlier billing months and is taken back in ``month``, by day of the event.
 
     Sums of rollups do not tell it from what came late and is unpriced: one takes the other away.
@@ -116,7 +116,7 @@ def billable_by_months(connection: Connection, account_id: int) -> dict[tuple[in
     return {(billing, origin): whole_sum(high, low) for billing, origin, high, low in connection.execute(statement)}
 
 
-def first_billed(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
+def first_billed_months(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
     """Return the first month in which usage of each of the accounts is billed."""
     statement = (
         select(series.c.account_id, func.min(month_rollups.c.billing_month))

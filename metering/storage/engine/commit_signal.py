@@ -12,12 +12,12 @@ from sqlalchemy import Connection, Engine, event
 _WRITTEN = "metering_deliveries_written"
 
 
-def note_deliveries(connection: Connection) -> None:
+def mark_deliveries_written(connection: Connection) -> None:
     """Say that this transaction writes deliveries."""
     connection.info[_WRITTEN] = True
 
 
-def tell_of_deliveries(engine: Engine, tell: Callable[[], None]) -> Callable[[], None]:
+def on_deliveries_committed(engine: Engine, tell: Callable[[], None]) -> Callable[[], None]:
     """Call ``tell`` whenever a transaction that wrote deliveries has ended; return what ends that."""
 
     def returned(_driver_connection: Any, record: Any) -> None:

@@ -17,17 +17,17 @@ from metering.storage.engine.errors import DatabaseUrlError
 
 __all__ = [
     "DatabaseUrlError",
+    "autocommit",
+    "concurrent_write",
     "database_bytes",
+    "exclusive_write",
     "file_of",
-    "give_room_back",
     "is_server",
-    "looking_up",
-    "migrating",
+    "migration_transaction",
     "open_database",
-    "reading",
+    "read_snapshot",
+    "vacuum",
     "without_password",
-    "writing",
-    "writing_beside_others",
 ]
 
 
@@ -37,25 +37,25 @@ class Connections(Protocol):
     def open_engine(self, url: URL) -> Engine:
         """Open a URL."""
 
-    def reading(self, engine: Engine) -> AbstractContextManager[Connection]:
+    def read_snapshot(self, engine: Engine) -> AbstractContextManager[Connection]:
         """Read one state of the database."""
 
-    def looking_up(self, engine: Engine) -> AbstractContextManager[Connection]:
+    def autocommit(self, engine: Engine) -> AbstractContextManager[Connection]:
         """Read facts apart from each other."""
 
-    def writing(self, engine: Engine) -> AbstractContextManager[Connection]:
+    def exclusive_write(self, engine: Engine) -> AbstractContextManager[Connection]:
         """Write alone."""
 
-    def writing_beside_others(self, engine: Engine) -> AbstractContextManager[Connection]:
+    def concurrent_write(self, engine: Engine) -> AbstractContextManager[Connection]:
         """Write beside others."""
 
-    def migrating(self, engine: Engine) -> AbstractContextManager[Connection]:
+    def migration_transaction(self, engine: Engine) -> AbstractContextManager[Connection]:
         """Change the schema."""
 
     def database_bytes(self, engine: Engine) -> int:
         """Tell its size."""
 
-    def give_room_back(self, engine: Engine) -> None:
+    def vacuum(self, engine: Engine) -> None:
         """Give up what deleted rows took."""
 
 
@@ -96,39 +96,39 @@ def is_server(engine: Engine) -> bool:
     return file_of(engine.url) is None
 
 
-def reading(engine: Engine) -> AbstractContextManager[Connection]:
+def read_snapshot(engine: Engine) -> AbstractContextManager[Connection]:
     """Give a connection whose statements all see one state of the database."""
-    return _connections(engine.dialect.name).reading(engine)
+    return _connections(engine.dialect.name).read_snapshot(engine)
 
 
-def looking_up(engine: Engine) -> AbstractContextManager[Connection]:
+def autocommit(engine: Engine) -> AbstractContextManager[Connection]:
     """Give a connection for facts that do not have to be of one moment: each statement may see another state.
 
     On PostgreSQL that spares a transaction, half of what looking up a few rows takes.
     """
-    return _connections(engine.dialect.name).looking_up(engine)
+    return _connections(engine.dialect.name).autocommit(engine)
 
 
-def writing(engine: Engine) -> AbstractContextManager[Connection]:
+def exclusive_write(engine: Engine) -> AbstractContextManager[Connection]:
     """Give a connection in a write transaction; it commits at the end, or rolls back on an error.
 
     What looks before it writes may rely on what it saw: nobody else who asked for this writes at the same time.
     """
-    return _connections(engine.dialect.name).writing(engine)
+    return _connections(engine.dialect.name).exclusive_write(engine)
 
 
-def writing_beside_others(engine: Engine) -> AbstractContextManager[Connection]:
+def concurrent_write(engine: Engine) -> AbstractContextManager[Connection]:
     """Give a connection in a write transaction that, on PostgreSQL, runs beside others.
 
     For what is right whoever else writes: rows that are appended, keys that are unique, sums that are added to, each taken in
     the order of docs/architecture.md.
     """
-    return _connections(engine.dialect.name).writing_beside_others(engine)
+    return _connections(engine.dialect.name).concurrent_write(engine)
 
 
-def migrating(engine: Engine) -> AbstractContextManager[Connection]:
+def migration_transaction(engine: Engine) -> AbstractContextManager[Connection]:
     """Give a write transaction in which the schema may change; of two at once the second waits for the first."""
-    return _connections(engine.dialect.name).migrating(engine)
+    return _connections(engine.dialect.name).migration_transaction(engine)
 
 
 def database_bytes(engine: Engine) -> int:
@@ -136,9 +136,9 @@ def database_bytes(engine: Engine) -> int:
     return _connections(engine.dialect.name).database_bytes(engine)
 
 
-def give_room_back(engine: Engine) -> None:
+def vacuum(engine: Engine) -> None:
     """Give the room that deleted rows took back: to the file system on SQLite, on PostgreSQL to the rows to come."""
-    _connections(engine.dialect.name).give_room_back(engine)
+    _connections(engine.dialect.name).vacuum(engine)
 
 
 def _connections(name: str) -> Connections:

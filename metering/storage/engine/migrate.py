@@ -4,19 +4,19 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine
 
-from metering.storage.engine.database import migrating
+from metering.storage.engine.database import migration_transaction
 from metering.storage.engine.schema_revision import migrations_folder
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Bring the database up to ``revision``; all of it or nothing."""
-    with migrating(engine) as connection:
+    with migration_transaction(engine) as connection:
         command.upgrade(_config(connection), revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
     """Bring the database down to ``revision`` (``base`` is empty)."""
-    with migrating(engine) as connection:
+    with migration_transaction(engine) as connection:
         command.downgrade(_config(connection), revision)
 
 

@@ -51,12 +51,12 @@ def open_engine(url: URL) -> Engine:
         ) from None
     event.listen(engine, "connect", _prepare_connection)
     event.listen(engine, "checkin", _note_use)
-    event.listen(engine, "checkout", partial(_ask_whether_it_lives, engine.dialect))
+    event.listen(engine, "checkout", partial(_pre_ping, engine.dialect))
     return engine
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
+def read_snapshot(engine: Engine) -> Iterator[Connection]:
     """Give a connection whose statements all see one snapshot, and are planned for what they ask about."""
     with engine.connect().execution_options(**_SNAPSHOT) as connection, connection.begin():
         connection.exec_driver_sql(_PLAN_FOR_WHAT_IS_ASKED)
@@ -64,48 +64,48 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def looking_up(engine: Engine) -> Iterator[Connection]:
+def autocommit(engine: Engine) -> Iterator[Connection]:
     """Give a connection each of whose statements sees what is committed when it begins; there is no transaction."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         yield connection
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def exclusive_write(engine: Engine) -> Iterator[Connection]:
     """Give a connection in a write transaction, alone among those that ask for that."""
     with engine.connect() as connection, connection.begin():
-        take_lock(connection, WRITER_LOCK)
+        lock_exclusively(connection, WRITER_LOCK)
         yield connection
 
 
 @contextmanager
-def writing_beside_others(engine: Engine) -> Iterator[Connection]:
+def concurrent_write(engine: Engine) -> Iterator[Connection]:
     """Give a connection in a write transaction that runs beside others."""
     with engine.connect() as connection, connection.begin():
         yield connection
 
 
 @contextmanager
-def migrating(engine: Engine) -> Iterator[Connection]:
+def migration_transaction(engine: Engine) -> Iterator[Connection]:
     """Give a write transaction for a migration. Of two replicas that start together one waits, and finds it done."""
     with engine.connect() as connection, connection.begin():
-        take_lock(connection, MIGRATION_LOCK)
+        lock_exclusively(connection, MIGRATION_LOCK)
         yield connection
 
 
 def database_bytes(engine: Engine) -> int:
     """Return the size of the database."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
 
 
-def give_room_back(engine: Engine) -> None:
+def vacuum(engine: Engine) -> None:
     """Let the rows to come have the room of deleted ones; nobody waits for that."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM charges, event_claims, event_copies, later_claims")
 
 
-def take_lock(connection: Connection, key: int) -> None:
+def lock_exclusively(connection: Connection, key: int) -> None:
     """Wait for an advisory lock, and hold it until the transaction ends."""
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (key,))
 
@@ -118,7 +118,7 @@ def share_accounts(connection: Connection, account_ids: Iterable[int]) -> None:
 
 def take_account(connection: Connection, account_id: int) -> None:
     """Wait until nobody holds an account, and keep others from it until the transaction ends."""
-    take_lock(connection, _account_key(account_id))
+    lock_exclusively(connection, _account_key(account_id))
 
 
 def _account_key(account_id: int) -> int:
@@ -127,7 +127,7 @@ def _account_key(account_id: int) -> int:
     return _ACCOUNT_LOCKS + account_id % _ACCOUNT_LOCK_COUNT
 
 
-def session_of_its_own(engine: Engine) -> Connection:
+def dedicated_session(engine: Engine) -> Connection:
     """Open a session outside of the pool; each statement of it is a transaction. It ends when it is closed."""
     session = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     session.detach()
@@ -156,7 +156,7 @@ def _note_use(_dbapi_connection: Any, record: Any) -> None:
     record.info["used_at"] = time.monotonic()
 
 
-def _ask_whether_it_lives(dialect: Dialect, dbapi_connection: Any, record: Any, _proxy: object) -> None:
+def _pre_ping(dialect: Dialect, dbapi_connection: Any, record: Any, _proxy: object) -> None:
     # The pool's own way is to ask each time, which is a tenth of what a small commit waits for.
     if time.monotonic() - record.info.get("used_at", math.inf) < _ALIVE_SECONDS:
         return

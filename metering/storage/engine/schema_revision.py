@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, column, inspect, select, table
 
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.engine.errors import SchemaOutOfDateError
 
 _PACKAGE = Path(__file__).resolve().parents[2]
@@ -20,7 +20,7 @@ def migrations_folder() -> Path:
 
 def current_revision(engine: Engine) -> str | None:
     """Return the revision the database is at; None for an empty one."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         if not inspect(connection).has_table(_VERSIONS.name):
             return None
         revision: str | None = connection.execute(select(_VERSIONS.c.version_num)).scalar_one_or_none()
@@ -29,7 +29,7 @@ def current_revision(engine: Engine) -> str | None:
 
 def is_empty(engine: Engine) -> bool:
     """Whether the database has no table at all: nobody has made it yet."""
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return not inspect(connection).get_table_names()
 
 

@@ -107,8 +107,8 @@ def _collated(element: by_code_point, compiler: SQLCompiler, **options: Any) -> 
     return f'{compiler.process(element.clauses, **options)} COLLATE "C"'
 
 
-def among(connection: Connection) -> str:
-    """Return what makes of a column the condition that it is one of a list (``listed``), as plain SQL with one ``?``.
+def is_in_list(connection: Connection) -> str:
+    """Return what makes of a column the condition that it is one of a list (``list_parameter``), as plain SQL with one ``?``.
 
     PostgreSQL looks an array up in the index of the column; joined with ``unnest`` it read and sorted whole months of events.
     """
@@ -116,7 +116,7 @@ def among(connection: Connection) -> str:
     return "= ANY(CAST(? AS bigint[]))" if on_postgres else "IN (SELECT value FROM json_each(?))"
 
 
-def listed(connection: Connection, numbers: Iterable[int]) -> str:
-    """Return numbers as the parameter of ``among``, each once: a text, because the driver looks at each element of a list."""
+def list_parameter(connection: Connection, numbers: Iterable[int]) -> str:
+    """Return numbers as the parameter of ``is_in_list``, each once, as text: the driver inspects each element of a list."""
     inner = ",".join(map(str, sorted(set(numbers))))
     return f"{{{inner}}}" if connection.dialect.name == "postgresql" else f"[{inner}]"

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from metering.storage.engine.errors import DatabaseUrlError, SchemaOutOfDateError
-from metering.storage.engine.turns import Turns
+from metering.storage.engine.turns import FifoLock
 
 BUSY_TIMEOUT_MS = 30_000
 PAGE_BYTES = 8_192  # of a new file; the identities' random keys touch fewer pages than with 4,096
@@ -20,7 +20,7 @@ PAGE_CACHE_KIB = 24_576
 CHECKPOINT_PAGES = 4_000
 
 _WRITES = "metering_writes"
-_TURNS: WeakKeyDictionary[Engine, Turns] = WeakKeyDictionary()
+_TURNS: WeakKeyDictionary[Engine, FifoLock] = WeakKeyDictionary()
 
 
 def open_engine(url: URL) -> Engine:
@@ -35,27 +35,27 @@ def open_engine(url: URL) -> Engine:
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
+def read_snapshot(engine: Engine) -> Iterator[Connection]:
     """Give a connection whose statements all see one state of the database."""
     with engine.connect() as connection, connection.begin():
         yield connection
 
 
-looking_up = reading  # a snapshot costs nothing here
+autocommit = read_snapshot  # a snapshot costs nothing here
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def exclusive_write(engine: Engine) -> Iterator[Connection]:
     """Give a connection in a write transaction, alone."""
     with _turn(engine), engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
         yield connection
 
 
-writing_beside_others = writing  # there are no others
+concurrent_write = exclusive_write  # there are no others
 
 
 @contextmanager
-def migrating(engine: Engine) -> Iterator[Connection]:
+def migration_transaction(engine: Engine) -> Iterator[Connection]:
     """Give a write transaction in which a table may be replaced by another one of its name.
 
     SQLite takes the rows of a dropped table for deleted and looks for what refers to them, unless foreign keys are off; they
@@ -85,7 +85,7 @@ def database_bytes(engine: Engine) -> int:
     return int(pages) * int(page)
 
 
-def give_room_back(engine: Engine) -> None:
+def vacuum(engine: Engine) -> None:
     """Write the file anew without what deleted rows took. Needs as much room again meanwhile, and others wait to write."""
     with engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
@@ -100,7 +100,7 @@ def _turn(engine: Engine) -> Iterator[None]:
     SQLite's own waiting is to look again, after longer and longer pauses of up to a tenth of a second: beside a busy writer
     another one seldom gets its turn. It remains for other processes, and for whoever waits here for too long.
     """
-    turns = _TURNS.setdefault(engine, Turns())
+    turns = _TURNS.setdefault(engine, FifoLock())
     came = turns.take(BUSY_TIMEOUT_MS / 1_000)
     try:
         yield

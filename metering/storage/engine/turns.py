@@ -7,7 +7,7 @@ from collections import deque
 from threading import Lock
 
 
-class Turns:
+class FifoLock:
     """One at a time, first come, first served."""
 
     def __init__(self) -> None:

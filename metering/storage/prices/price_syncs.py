@@ -91,7 +91,7 @@ def newest_success(connection: Connection, source: str) -> SyncRow | None:
     return None if row is None else SyncRow(*row)
 
 
-def waiting_sync(connection: Connection, source: str) -> SyncRow | None:
+def pending_sync(connection: Connection, source: str) -> SyncRow | None:
     """Return the held answer of a source that nobody has decided: there is one at most, a newer one supersedes it."""
     statement = _rows().where(price_syncs.c.source == source, price_syncs.c.outcome == HELD, _decision.c.id.is_(None))
     row = connection.execute(statement.order_by(price_syncs.c.id.desc()).limit(1)).one_or_none()
@@ -109,7 +109,7 @@ def source_health(connection: Connection, source: str) -> SourceHealth:
     failures: int = connection.execute(
         select(func.count()).where(price_syncs.c.source == source, price_syncs.c.outcome == FAILED, price_syncs.c.id > since)
     ).scalar_one()
-    waiting = waiting_sync(connection, source)
+    waiting = pending_sync(connection, source)
     success_at = None if success is None else success.finished_at
     failure_at = None if failure is None else failure.finished_at
     return SourceHealth(

@@ -9,7 +9,7 @@ from metering.storage.tables import price_tables, rates
 from pricing.tables import Layer
 
 
-class PriceVersion(Struct, frozen=True):
+class TableVersion(Struct, frozen=True):
     """A price table without its prices. Times are microseconds UTC; ``account_id`` says whose own prices they are."""
 
     id: int
@@ -22,9 +22,9 @@ class PriceVersion(Struct, frozen=True):
     digest: str
 
 
-def versions_of_rates(connection: Connection, rate_ids: Collection[int]) -> dict[int, PriceVersion]:
+def versions_of_rates(connection: Connection, rate_ids: Collection[int]) -> dict[int, TableVersion]:
     """Return the version that each of the rates stands in, by the rate's id."""
-    columns = [price_tables.c[name] for name in PriceVersion.__struct_fields__]
+    columns = [price_tables.c[name] for name in TableVersion.__struct_fields__]
     statement = (
         select(rates.c.id.label("rate_id"), *columns)
         .join_from(rates, price_tables, price_tables.c.id == rates.c.table_id)
@@ -32,6 +32,6 @@ def versions_of_rates(connection: Connection, rate_ids: Collection[int]) -> dict
     )
     found = {}
     for rate_id, *row in connection.execute(statement):
-        fields = dict(zip(PriceVersion.__struct_fields__, row, strict=True))
-        found[rate_id] = PriceVersion(**fields | {"layer": Layer(fields["layer"])})
+        fields = dict(zip(TableVersion.__struct_fields__, row, strict=True))
+        found[rate_id] = TableVersion(**fields | {"layer": Layer(fields["layer"])})
     return found

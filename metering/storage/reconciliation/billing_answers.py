@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from metering.domain.usage.identity import stored_under
-from metering.storage.charges.charged_events import holding_replacements
+from metering.storage.charges.charged_events import current_replacements
 from metering.storage.engine.bulk import insert_new
-from metering.storage.engine.sql import among, listed
+from metering.storage.engine.sql import is_in_list, list_parameter
 from metering.storage.tables import billing_answers
 from metering.storage.usage.events import stored_identities
 from metering.storage.usage.series import all_sources
@@ -78,7 +78,7 @@ def insert_answers(connection: Connection, account_id: int, answers: Iterable[tu
     return _INSERT.run(connection, [(bytearray(key), account_id, event_id, cost, now) for key, event_id, cost in rows])
 
 
-def answered(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
+def answered_costs(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
     """Return the costs that were told for keys."""
     if connection.dialect.name == "postgresql":
         return dict(_fetch(connection, _ANSWERED_ON_POSTGRES, (_array(key.hex() for key in keys),)))
@@ -102,12 +102,12 @@ def requests_with_ids(connection: Connection, account_id: int, ids: Sequence[str
             break
         identities = {stored_under(source, each, account_id): each for each in left}
         stored = {identities[key]: value.event_id for key, value in stored_identities(connection, list(identities)).items()}
-        ids_stored = (listed(connection, stored.values()),)
-        copies = dict(_fetch(connection, _COPIES.format(among=among(connection)), ids_stored))
-        copies |= dict(_fetch(connection, _REPEATS.format(among=among(connection)), ids_stored))
+        ids_stored = (list_parameter(connection, stored.values()),)
+        copies = dict(_fetch(connection, _COPIES.format(among=is_in_list(connection)), ids_stored))
+        copies |= dict(_fetch(connection, _REPEATS.format(among=is_in_list(connection)), ids_stored))
         events_of = {request_id: copies.get(event_id, event_id) for request_id, event_id in stored.items()}
-        sql = _BY_EVENT.format(among=among(connection))
-        rows = _fetch(connection, sql, (listed(connection, events_of.values()), since))
+        sql = _BY_EVENT.format(among=is_in_list(connection))
+        rows = _fetch(connection, sql, (list_parameter(connection, events_of.values()), since))
         requests = _with_later_charges(connection, rows)
         found.update({name: requests[event_id] for name, event_id in events_of.items() if event_id in requests})
     return found
@@ -140,7 +140,7 @@ def answers_of_period(connection: Connection, account_id: int, start: int, end: 
 
 
 def _with_later_charges(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> dict[int, AskedRequest]:
-    later = holding_replacements(connection, [row[0] for row in rows])
+    later = current_replacements(connection, [row[0] for row in rows])
     found = {}
     for event_id, _, series_id, charge, grade, status, quantity_grade in rows:
         if event_id in later:

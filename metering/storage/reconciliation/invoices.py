@@ -11,7 +11,7 @@ from metering.domain.instants import MICROS_PER_DAY
 from metering.domain.reconciliation.invoices import NO_QUANTITIES, InvoiceLine
 from metering.domain.reconciliation.records import Invoice
 from metering.storage.engine.bulk import insert_all
-from metering.storage.engine.sql import among, halved_sum, listed, whole_sum
+from metering.storage.engine.sql import halved_sum, is_in_list, list_parameter, whole_sum
 from metering.storage.tables import invoice_documents, invoice_lines, invoice_parts, invoices
 
 _INSERT_LINES, _INSERT_PARTS = insert_all(invoice_lines), insert_all(invoice_parts)
@@ -51,7 +51,7 @@ def begin_document(connection: Connection, account_id: int, document: Document, 
         or_(invoice_documents.c.digest == document.digest, invoice_documents.c.begun_at < now - MICROS_PER_DAY),
     )
     for interrupted in connection.execute(left).scalars().all():
-        forget_document(connection, interrupted)
+        delete_document(connection, interrupted)
     document_id: int = connection.execute(
         insert(invoice_documents)
         .values(
@@ -66,7 +66,7 @@ def begin_document(connection: Connection, account_id: int, document: Document, 
     return document_id
 
 
-def forget_document(connection: Connection, document_id: int) -> None:
+def delete_document(connection: Connection, document_id: int) -> None:
     """Take away a document that became no invoice."""
     for column in (invoice_lines.c.document_id, invoice_parts.c.document_id, invoice_documents.c.id):
         connection.execute(delete(column.table).where(column == document_id))
@@ -239,11 +239,11 @@ def usage_lines(connection: Connection, invoice_id: int, *, naming_requests: boo
 def lines_at(connection: Connection, invoice_id: int, positions: Sequence[int]) -> dict[int, InvoiceLine]:
     """Return the lines at these positions."""
     found = {}
-    sql = f"SELECT * FROM invoice_lines WHERE document_id = ? AND position {among(connection)}"
+    sql = f"SELECT * FROM invoice_lines WHERE document_id = ? AND position {is_in_list(connection)}"
     if connection.dialect.name == "postgresql":
         sql = sql.replace("?", "%s")
     for start in range(0, len(positions), 5_000):
-        part = listed(connection, positions[start : start + 5_000])
+        part = list_parameter(connection, positions[start : start + 5_000])
         found.update({row.position: _line(row) for row in connection.exec_driver_sql(sql, (invoice_id, part)).all()})
     return found
 

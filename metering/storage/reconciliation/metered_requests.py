@@ -13,9 +13,9 @@ from sqlalchemy import Connection, FromClause, func, literal, select
 from metering.domain.charges.spend import parts_of_days, whole_days
 from metering.domain.instants import MICROS_PER_HOUR
 from metering.domain.usage.batch_events import COLUMN_KINDS
-from metering.storage.charges.charged_events import holding_replacements
+from metering.storage.charges.charged_events import current_replacements
 from metering.storage.charges.ledger import entries
-from metering.storage.engine.sql import among, halved_sum, listed, whole_sum
+from metering.storage.engine.sql import halved_sum, is_in_list, list_parameter, whole_sum
 from metering.storage.tables import receipts, rollups, series
 from metering.storage.tables.schema import Int64
 from metering.storage.usage.assigned_events import has_assigned
@@ -108,7 +108,7 @@ def _request_rows(connection: Connection, brief: str, account_id: int, start: in
     after = (start, 0)
     while True:
         rows = _fetch(connection, brief, (account_id, after[0], end, *after, _CHUNK))
-        later = holding_replacements(connection, [row[0] for row in rows])
+        later = current_replacements(connection, [row[0] for row in rows])
         if later:
             rows = [
                 row if (holding := later.get(row[0])) is None else (*row[:2], holding[0], holding[1], holding[3], *row[5:])
@@ -123,13 +123,13 @@ def _request_rows(connection: Connection, brief: str, account_id: int, start: in
 def request_details(connection: Connection, requests: Mapping[int, int]) -> dict[int, RequestDetails]:
     """Return what requests used; ``requests`` are times by event id, so that only their months are looked at."""
     found: dict[int, RequestDetails] = {}
-    sql = _DETAILS.format(among=among(connection))
+    sql = _DETAILS.format(among=is_in_list(connection))
     ids = sorted(requests)
     for at in range(0, len(ids), _DETAILS_A_QUERY):
         part = ids[at : at + _DETAILS_A_QUERY]
         times = [requests[each] for each in part]
-        later = holding_replacements(connection, part)
-        rows = _fetch(connection, sql, (listed(connection, part), min(times), max(times)))
+        later = current_replacements(connection, part)
+        rows = _fetch(connection, sql, (list_parameter(connection, part), min(times), max(times)))
         for event_id, time, series_id, charge, grade, rate_id, others, *counts in rows:
             quantities = Quantities(**dict(zip(COLUMN_KINDS, counts, strict=True)), **(_other_kinds(others) if others else {}))
             holding = later.get(event_id)

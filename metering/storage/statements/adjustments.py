@@ -19,7 +19,7 @@ def adjustments_of(connection: Connection, account_id: int) -> list[Adjustment]:
     return [Adjustment(**row) for row in connection.execute(statement).mappings()]
 
 
-def first_adjusted(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
+def first_adjusted_months(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
     """Return the first month on whose statement each of the accounts has an adjustment."""
     statement = (
         select(adjustments.c.account_id, func.min(adjustments.c.billing_month))

@@ -27,7 +27,7 @@ class AccountMark(NamedTuple):
     first_ingest_at: int | None
 
 
-def hold_open(connection: Connection, account_ids: Collection[int]) -> list[AccountMark]:
+def lock_open(connection: Connection, account_ids: Collection[int]) -> list[AccountMark]:
     """Keep the accounts' months from being closed until the transaction ends; return how far they are."""
     wanted = sorted(account_ids)
     if connection.dialect.name == "postgresql":
@@ -37,7 +37,7 @@ def hold_open(connection: Connection, account_ids: Collection[int]) -> list[Acco
     return [AccountMark(*row) for row in connection.execute(statement)]
 
 
-def hold_to_close(connection: Connection, account_id: int) -> AccountMark:
+def lock_for_close(connection: Connection, account_id: int) -> AccountMark:
     """Wait until nobody writes events of the account, keep others from it, and return how far it is closed."""
     if connection.dialect.name == "postgresql":
         take_account(connection, account_id)
@@ -77,7 +77,7 @@ def closed_through_by_account(connection: Connection) -> dict[int, int]:
     return {row[0]: row[1] for row in connection.execute(statement)}
 
 
-def charges_after_their_close(connection: Connection) -> list[tuple[int, int, int, int]]:
+def charges_written_after_close(connection: Connection) -> list[tuple[int, int, int, int]]:
     """Return later charges that are billed in a month that was closed before: (charge, event, account, month)."""
     statement = (
         select(charges.c.id, charges.c.event_id, series.c.account_id, charges.c.billing_month)
@@ -92,13 +92,13 @@ def charges_after_their_close(connection: Connection) -> list[tuple[int, int, in
     return [(row[0], row[1], row[2], row[3]) for row in connection.execute(statement)]
 
 
-def note_first_ingest(connection: Connection, account_ids: Collection[int], now: int) -> None:
+def record_first_ingest(connection: Connection, account_ids: Collection[int], now: int) -> None:
     """Note when events of accounts were first stored; in order, because another writer may note the same."""
     if account_ids:
         connection.execute(_FIRST_INGEST, [{"account": account_id, "now": now} for account_id in sorted(account_ids)])
 
 
-def move_closed_through(connection: Connection, account_id: int, month: int) -> None:
+def advance_closed_through(connection: Connection, account_id: int, month: int) -> None:
     """Say that an account is closed through a month."""
     connection.execute(update(accounts).where(accounts.c.id == account_id).values(closed_through=month))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from metering.domain.credits.credit_ledger import EntryKind, LedgerEntry
+from metering.domain.credits.credit_ledger import CreditEntry, EntryKind
 from metering.domain.credits.credits import INCLUDED, CreditGrant
 from metering.domain.instants import format_month, month_of
 from metering.storage.tables import credit_entries, credit_grants
@@ -56,7 +56,7 @@ def insert_grant(connection: Connection, account_id: int, grant: CreditGrant) ->
     return grant_id
 
 
-def insert_entries(connection: Connection, account_id: int, entries: Sequence[LedgerEntry], *, now: int) -> None:
+def insert_entries(connection: Connection, account_id: int, entries: Sequence[CreditEntry], *, now: int) -> None:
     """Append movements of grants that are recorded, in the given order."""
     if entries:
         rows = [
@@ -75,7 +75,7 @@ def insert_entries(connection: Connection, account_id: int, entries: Sequence[Le
         connection.execute(_INSERT_ENTRY, rows)
 
 
-def ledger_of(connection: Connection, account_id: int, grants: Sequence[CreditGrant]) -> list[LedgerEntry]:
+def ledger_of(connection: Connection, account_id: int, grants: Sequence[CreditGrant]) -> list[CreditEntry]:
     """Return every movement of the account's ``grants``, in the order in which they were written."""
     by_id = {grant.id: grant for grant in grants}
     statement = (
@@ -93,7 +93,7 @@ def ledger_of(connection: Connection, account_id: int, grants: Sequence[CreditGr
         .order_by(credit_entries.c.id)
     )
     return [
-        LedgerEntry(
+        CreditEntry(
             grant=by_id[row.grant_id],
             kind=EntryKind(row.kind),
             amount_nano=row.amount_nano,

@@ -4,7 +4,7 @@ from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint
 from sqlalchemy import Column as Col
 from sqlalchemy import text as sql
 
-from metering.storage.tables.schema import flag, identifier, integer, refers, table, text
+from metering.storage.tables.schema import flag, foreign_key, identifier, integer, table, text
 
 _STILL = sql("valid_to IS NULL")
 
@@ -25,7 +25,7 @@ account_names = table(
     "account_names",
     identifier(),
     text("name"),
-    refers("account_id", "accounts"),
+    foreign_key("account_id", "accounts"),
     integer("valid_from"),
     integer("valid_to", null=True),
     UniqueConstraint("name", "valid_from"),
@@ -39,7 +39,7 @@ account_names = table(
 plan_changes = table(
     "plan_changes",
     identifier(),
-    refers("account_id", "accounts"),
+    foreign_key("account_id", "accounts"),
     integer("effective_day"),
     text("plan"),
     integer("seats"),
@@ -54,7 +54,7 @@ api_keys = table(
     text("prefix"),
     Col("secret_hash", LargeBinary, nullable=False),
     text("name"),
-    refers("account_id", "accounts", null=True),
+    foreign_key("account_id", "accounts", null=True),
     text("scopes"),
     flag("creates_accounts"),
     integer("created_at"),

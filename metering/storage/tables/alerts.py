@@ -2,7 +2,7 @@
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 
-from metering.storage.tables.schema import identifier, integer, refers, table, text
+from metering.storage.tables.schema import foreign_key, identifier, integer, table, text
 
 alerts = table(
     "alerts",
@@ -13,7 +13,7 @@ alerts = table(
     text("period"),
     integer("threshold"),
     # Whose it is; NULL where it is about no single account.
-    refers("account_id", "accounts", null=True),
+    foreign_key("account_id", "accounts", null=True),
     integer("occurred_at"),
     integer("recorded_at"),
     # What the type's readers need, as a JSON object.

@@ -2,12 +2,12 @@
 
 from sqlalchemy import CheckConstraint, Column, Index, PrimaryKeyConstraint, UniqueConstraint
 
-from metering.storage.tables.schema import Int64, flag, identifier, integer, refers, table, text
+from metering.storage.tables.schema import Int64, flag, foreign_key, identifier, integer, table, text
 
 budgets = table(
     "budgets",
     identifier(),
-    refers("account_id", "accounts"),
+    foreign_key("account_id", "accounts"),
     integer("created_at"),
     Index("ix_budgets_account_id", "account_id"),
 )
@@ -16,7 +16,7 @@ budgets = table(
 budget_revisions = table(
     "budget_revisions",
     identifier(),
-    refers("budget_id", "budgets"),
+    foreign_key("budget_id", "budgets"),
     integer("revision"),
     flag("archived"),
     text("name"),

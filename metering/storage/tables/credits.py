@@ -2,12 +2,12 @@
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 
-from metering.storage.tables.schema import identifier, integer, refers, table, text
+from metering.storage.tables.schema import foreign_key, identifier, integer, table, text
 
 credit_grants = table(
     "credit_grants",
     identifier(),
-    refers("account_id", "accounts"),
+    foreign_key("account_id", "accounts"),
     text("kind"),
     integer("amount_nano"),
     integer("granted_at"),
@@ -27,8 +27,8 @@ credit_grants = table(
 credit_entries = table(
     "credit_entries",
     identifier(),
-    refers("account_id", "accounts"),
-    refers("grant_id", "credit_grants", null=True),
+    foreign_key("account_id", "accounts"),
+    foreign_key("grant_id", "credit_grants", null=True),
     text("kind"),
     integer("amount_nano"),
     # The statement on which it stands, or the month in which it was written where it stands on none.

@@ -6,7 +6,7 @@ what was seen, the decision what came of it, and the uniqueness of ``decides`` t
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 
-from metering.storage.tables.schema import identifier, integer, refers, table, text
+from metering.storage.tables.schema import foreign_key, identifier, integer, table, text
 
 price_syncs = table(
     "price_syncs",
@@ -19,8 +19,8 @@ price_syncs = table(
     text("etag"),
     # SHA-256 of the document; empty where there was none.
     text("digest"),
-    refers("table_id", "price_tables", null=True),
-    refers("decides", "price_syncs", null=True),
+    foreign_key("table_id", "price_tables", null=True),
+    foreign_key("decides", "price_syncs", null=True),
     # JSON: what changed, why it was held, and the whole price table that waits.
     text("changes"),
     text("reasons"),

@@ -6,7 +6,7 @@ A digest says what a table holds, and is not unique: what a later table correcte
 from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, Text, UniqueConstraint
 from sqlalchemy import Column as Col
 
-from metering.storage.tables.schema import identifier, integer, refers, table, text
+from metering.storage.tables.schema import foreign_key, identifier, integer, table, text
 
 price_tables = table(
     "price_tables",
@@ -14,7 +14,7 @@ price_tables = table(
     text("source"),
     integer("layer"),
     text("route"),
-    refers("account_id", "accounts", null=True),
+    foreign_key("account_id", "accounts", null=True),
     text("kind"),
     integer("effective_from"),
     integer("recorded_at"),
@@ -26,7 +26,7 @@ price_tables = table(
 rates = table(
     "rates",
     identifier(),
-    refers("table_id", "price_tables"),
+    foreign_key("table_id", "price_tables"),
     text("provider"),
     text("model"),
     text("operation"),
@@ -39,7 +39,7 @@ rates = table(
 # Integer pico-USD per block of units: 1 token, 1,000 or 3,600,000 ms.
 rate_prices = table(
     "rate_prices",
-    refers("rate_id", "rates"),
+    foreign_key("rate_id", "rates"),
     text("quantity"),
     integer("price_pico"),
     integer("block"),
@@ -53,7 +53,7 @@ rate_prices = table(
 price_discounts = table(
     "price_discounts",
     identifier(),
-    refers("account_id", "accounts"),
+    foreign_key("account_id", "accounts"),
     integer("share"),
     integer("effective_from"),
     text("provider", null=True),

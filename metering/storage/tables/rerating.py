@@ -6,13 +6,13 @@ the service that is no fact but a place in one.
 
 from sqlalchemy import CheckConstraint
 
-from metering.storage.tables.schema import flag, identifier, integer, refers, table, text
+from metering.storage.tables.schema import flag, foreign_key, identifier, integer, table, text
 
 rerate_runs = table(
     "rerate_runs",
     identifier(),
     # NULL: every account, every provider, every model.
-    refers("account_id", "accounts", null=True),
+    foreign_key("account_id", "accounts", null=True),
     integer("period_start"),
     integer("period_end"),
     text("provider", null=True),

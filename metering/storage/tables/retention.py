@@ -2,7 +2,7 @@
 
 from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint
 
-from metering.storage.tables.schema import identifier, integer, refers, table, text
+from metering.storage.tables.schema import foreign_key, identifier, integer, table, text
 from pricing.quantities import ALL_KINDS
 
 # A month can be retired again: events of it may come late. ``last_id`` is the largest id that an event or copy of it had.
@@ -26,7 +26,7 @@ retired_months = table(
 # What the retired events came to under each key of ``rollups``, so that rollups stay sums of facts that can be recomputed.
 retired_rollups = table(
     "retired_rollups",
-    refers("series_id", "series"),
+    foreign_key("series_id", "series"),
     integer("rate_id"),
     integer("price_grade"),
     integer("quantity_grade"),
@@ -46,8 +46,8 @@ retired_claims = table(
     "retired_claims",
     integer("claim"),
     integer("event_id"),
-    refers("account_id", "accounts"),
-    refers("source_id", "sources"),
+    foreign_key("account_id", "accounts"),
+    foreign_key("source_id", "sources"),
     integer("event_time"),
     PrimaryKeyConstraint("claim", "event_id"),
     sqlite_with_rowid=False,
@@ -56,7 +56,7 @@ retired_claims = table(
 # What each re-rating wrote about events that are retired by now.
 retired_runs = table(
     "retired_runs",
-    refers("run_id", "rerate_runs", primary_key=True),
+    foreign_key("run_id", "rerate_runs", primary_key=True),
     integer("reversed"),
     integer("replaced"),
     integer("before_nano"),

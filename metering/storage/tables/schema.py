@@ -1,7 +1,7 @@
 """What all tables share: the metadata, names of constraints, and the types.
 
-Where the two databases need another shape, the declaration says both: types by a variant, keys by ``Key``, references that only
-SQLite can keep by ``refers_on_sqlite``.
+Where the two databases need different shapes, the declaration states both: types by a variant, keys by
+``DialectPrimaryKey``, references that only SQLite can enforce by ``sqlite_foreign_key``.
 """
 
 from typing import Any
@@ -64,7 +64,7 @@ class Bytes16(TypeDecorator[bytes]):
         return value.bytes if isinstance(value, UUID) else value
 
 
-class Key(PrimaryKeyConstraint):
+class DialectPrimaryKey(PrimaryKeyConstraint):
     """A primary key that is over other columns on PostgreSQL."""
 
     def __init__(self, *columns: str, on_postgres: tuple[str, ...]) -> None:
@@ -72,8 +72,8 @@ class Key(PrimaryKeyConstraint):
         self.on_postgres = on_postgres
 
 
-@compiles(Key, "postgresql")
-def _key_on_postgres(key: Key, compiler: DDLCompiler, **_: Any) -> str:
+@compiles(DialectPrimaryKey, "postgresql")
+def _key_on_postgres(key: DialectPrimaryKey, compiler: DDLCompiler, **_: Any) -> str:
     return f"CONSTRAINT {compiler.preparer.format_constraint(key)} PRIMARY KEY ({', '.join(key.on_postgres)})"
 
 
@@ -104,12 +104,12 @@ def text(name: str, *, null: bool = False) -> Column[str]:
     return Column(name, Text, nullable=null, server_default=None if null else "")
 
 
-def refers(name: str, target: str, *, null: bool = False, primary_key: bool = False) -> Column[int]:
+def foreign_key(name: str, target: str, *, null: bool = False, primary_key: bool = False) -> Column[int]:
     """Return a foreign key column to the ``id`` of a table."""
     return Column(name, Int64, ForeignKey(f"{target}.id"), nullable=null, primary_key=primary_key)
 
 
-def refers_on_sqlite(name: str, target: str) -> ForeignKeyConstraint:
+def sqlite_foreign_key(name: str, target: str) -> ForeignKeyConstraint:
     """Return a reference of a column that PostgreSQL does not keep by itself; ``metering verify`` checks it on both."""
     return ForeignKeyConstraint([name], [f"{target}.id"]).ddl_if(dialect="sqlite")
 

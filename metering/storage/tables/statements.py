@@ -2,13 +2,13 @@
 
 from sqlalchemy import CheckConstraint, UniqueConstraint
 
-from metering.storage.tables.schema import identifier, integer, refers, table, text
+from metering.storage.tables.schema import foreign_key, identifier, integer, table, text
 
 # A closed month is what it was closed as: ``content`` is the canonical form, ``digest`` its SHA-256 in hex.
 statements = table(
     "statements",
     identifier(),
-    refers("account_id", "accounts"),
+    foreign_key("account_id", "accounts"),
     integer("month"),
     integer("closed_at"),
     text("content"),
@@ -29,7 +29,7 @@ statements = table(
 adjustments = table(
     "adjustments",
     identifier(),
-    refers("account_id", "accounts"),
+    foreign_key("account_id", "accounts"),
     integer("billing_month"),
     integer("origin_month"),
     integer("amount_nano"),

@@ -7,7 +7,7 @@ row says how far it is, and an endpoint's how it does.
 from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy import text as sql
 
-from metering.storage.tables.schema import identifier, integer, refers, table, text
+from metering.storage.tables.schema import foreign_key, identifier, integer, table, text
 
 _DUE = sql("due_at IS NOT NULL")
 
@@ -15,7 +15,7 @@ webhook_endpoints = table(
     "webhook_endpoints",
     identifier(),
     # Whose it is; NULL: the operator's.
-    refers("account_id", "accounts", null=True),
+    foreign_key("account_id", "accounts", null=True),
     # Encrypted: the address of an incoming webhook of Slack is itself a secret. What may be shown of it stands beside it.
     text("url"),
     text("shown_url"),
@@ -38,15 +38,15 @@ webhook_endpoints = table(
 # To which accounts an operator's endpoint is narrowed; none: all.
 webhook_endpoint_accounts = table(
     "webhook_endpoint_accounts",
-    refers("endpoint_id", "webhook_endpoints"),
-    refers("account_id", "accounts"),
+    foreign_key("endpoint_id", "webhook_endpoints"),
+    foreign_key("account_id", "accounts"),
     PrimaryKeyConstraint("endpoint_id", "account_id"),
 )
 
 webhook_secrets = table(
     "webhook_secrets",
     identifier(),
-    refers("endpoint_id", "webhook_endpoints"),
+    foreign_key("endpoint_id", "webhook_endpoints"),
     # Encrypted.
     text("secret"),
     integer("created_at"),
@@ -61,7 +61,7 @@ webhook_messages = table(
     # The webhook-id: the same for every endpoint and every attempt.
     text("name"),
     # NULL: a test that somebody asked for.
-    refers("alert_id", "alerts", null=True),
+    foreign_key("alert_id", "alerts", null=True),
     text("type"),
     integer("created_at"),
     text("document"),
@@ -72,8 +72,8 @@ webhook_messages = table(
 webhook_deliveries = table(
     "webhook_deliveries",
     identifier(),
-    refers("endpoint_id", "webhook_endpoints"),
-    refers("message_id", "webhook_messages"),
+    foreign_key("endpoint_id", "webhook_endpoints"),
+    foreign_key("message_id", "webhook_messages"),
     text("status"),
     # Attempts since it was last asked for.
     integer("tries"),
@@ -92,7 +92,7 @@ webhook_deliveries = table(
 webhook_attempts = table(
     "webhook_attempts",
     identifier(),
-    refers("delivery_id", "webhook_deliveries"),
+    foreign_key("delivery_id", "webhook_deliveries"),
     integer("started_at"),
     integer("latency_ms"),
     # NULL: there was no answer.

@@ -83,7 +83,7 @@ def repeats_by_month(connection: Connection) -> dict[int, int]:
     return found
 
 
-def was_assigned(log: FromClause = events) -> ColumnElement[bool]:
+def is_assigned(log: FromClause = events) -> ColumnElement[bool]:
     """Return the condition that a row of ``events``, or of an alias of it, was assigned."""
     return select(assigned_events.c.event_id).where(assigned_events.c.event_id == log.c.id).correlate(log).exists()
 

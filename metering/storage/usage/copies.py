@@ -43,7 +43,7 @@ def count_identities(connection: Connection) -> tuple[int, int]:
     return identities, counted + copied
 
 
-def unheld_identities(connection: Connection, *, limit: int) -> list[tuple[bytes, int]]:
+def orphaned_identities(connection: Connection, *, limit: int) -> list[tuple[bytes, int]]:
     """Return identities with the event id they name, where neither an event nor a copy has it."""
     identities = all_identities(connection)
     statement = (

@@ -23,7 +23,7 @@ class Claimant(NamedTuple):
     event_time: int
 
 
-class HeldClaims(NamedTuple):
+class ReservedClaims(NamedTuple):
     """Claims that nobody else can make until the transaction ends.
 
     ``known`` are the events that made them before, by claim; ``written`` the event that each stands with already, where that
@@ -35,4 +35,4 @@ class HeldClaims(NamedTuple):
     settled: bool = False
 
 
-NO_CLAIMS = HeldClaims({}, {}, settled=True)
+NO_CLAIMS = ReservedClaims({}, {}, settled=True)

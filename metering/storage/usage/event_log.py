@@ -16,7 +16,7 @@ from metering.domain.usage.series import OTHER
 from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.charges.ledger import billable
 from metering.storage.tables import assigned_events, charges, events, rates, receipts, series, sources
-from metering.storage.usage.assigned_events import has_assigned, was_assigned
+from metering.storage.usage.assigned_events import has_assigned, is_assigned
 
 CODED: dict[str, dict[str, int]] = {
     "price_grade": {grade.name.lower(): int(grade) for grade in PriceGrade},
@@ -121,7 +121,7 @@ def _page(query: EventQuery, after: EventPosition | None, limit: int) -> Select[
         _page_log.c[FILTERS[name].key or name].in_(values) for name, values in sorted(query.filters.items())
     ]
     if query.account_id == UNASSIGNED_ID:
-        own.append(~was_assigned(_page_log))
+        own.append(~is_assigned(_page_log))
     found = select(_page_log.c.id).where(*_in_period(_page_log, query, after), *own)
     return found.order_by(_page_log.c.event_time, _page_log.c.id).limit(limit)
 
@@ -140,7 +140,7 @@ def _own_events(query: EventQuery, after: EventPosition | None, limit: int) -> S
     if query.filters.keys() <= _OF_THE_ROW:
         limits.append(events.c.id.in_(_page(query, after, limit)))
     elif query.account_id == UNASSIGNED_ID:
-        limits.append(~was_assigned())
+        limits.append(~is_assigned())
     dimensions = [series.c[name] for name in _DIMENSIONS]
     return _listed(query, dimensions, limit).where(*limits).order_by(events.c.event_time, events.c.id)
 

@@ -31,7 +31,7 @@ def events_by_id(connection: Connection, event_ids: Sequence[int]) -> list[Event
     return list(connection.execute(_select().where(events.c.id.in_(event_ids)).order_by(events.c.id)))
 
 
-def ids_in_the_log(connection: Connection, event_ids: Sequence[int]) -> set[int]:
+def ids_still_in_log(connection: Connection, event_ids: Sequence[int]) -> set[int]:
     """Return those of the ids that events have which have not left the log."""
     return set(connection.execute(select(events.c.id).where(events.c.id.in_(event_ids))).scalars())
 
@@ -47,7 +47,7 @@ def details_of(row: EventRow) -> dict[str, Any]:
     return msgspec.json.decode(row.details, type=dict[str, Any]) if row.details else {}
 
 
-def what_was_asked(row: EventRow) -> tuple[str, str, str]:
+def stated_names(row: EventRow) -> tuple[str, str, str]:
     """Return (provider, model, operation) as the record stated them: where the cap folded the series, from the details."""
     if row.model != OTHER:
         return row.provider, row.model, row.operation
@@ -57,7 +57,7 @@ def what_was_asked(row: EventRow) -> tuple[str, str, str]:
 
 def usage_event(row: EventRow, route: str) -> UsageEvent:
     """Return the event as far as its content digest and its success depend on it, had its record stated ``route``."""
-    provider, model, operation = what_was_asked(row)
+    provider, model, operation = stated_names(row)
     return UsageEvent(
         id=row.external_id,
         source=row.source,

@@ -16,7 +16,7 @@ from metering.storage.engine.bulk import BulkInsert, add_to, insert_all, insert_
 from metering.storage.engine.errors import SumTooLargeError, is_overflow
 from metering.storage.tables import event_conflicts, event_copies, events, month_rollups, receipts, rollups
 from metering.storage.usage import postgres_events, sqlite_events
-from metering.storage.usage.event_keys import NO_CLAIMS, Claimant, ClaimRow, HeldClaims, StoredIdentity
+from metering.storage.usage.event_keys import NO_CLAIMS, Claimant, ClaimRow, ReservedClaims, StoredIdentity
 
 __all__ = [
     "EVENT_COLUMNS",
@@ -25,12 +25,11 @@ __all__ = [
     "ROLLUP_KEY",
     "ClaimRow",
     "Claimant",
-    "HeldClaims",
+    "ReservedClaims",
     "StoredIdentity",
     "add_to_rollups",
     "all_identities",
     "claimants_of",
-    "hold_claims",
     "insert_conflicts",
     "insert_copies",
     "insert_events",
@@ -39,10 +38,11 @@ __all__ = [
     "lock_claims",
     "month_key_of",
     "month_rollups_with_keys",
+    "reserve_claims",
+    "reserve_event_ids",
     "rollups_with_keys",
     "settle_claims",
     "stored_identities",
-    "take_event_ids",
 ]
 
 EVENT_COLUMNS = tuple(events.c.keys())
@@ -63,7 +63,7 @@ _KEYS_A_STATEMENT = 500
 class Keys(Protocol):
     """How a database keeps what makes an event count once."""
 
-    def take_event_ids(self, connection: Connection, count: int) -> int:
+    def reserve_event_ids(self, connection: Connection, count: int) -> int:
         """See below."""
 
     def insert_identities(self, connection: Connection, rows: Sequence[tuple[bytes, int, int]]) -> int:
@@ -75,7 +75,7 @@ class Keys(Protocol):
     def all_identities(self) -> FromClause:
         """See below."""
 
-    def hold_claims(self, connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> HeldClaims:
+    def reserve_claims(self, connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> ReservedClaims:
         """See below."""
 
     def lock_claims(self, connection: Connection, rows: Sequence[ClaimRow]) -> None:
@@ -84,13 +84,13 @@ class Keys(Protocol):
     def claimants_of(self, connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> dict[int, list[Claimant]]:
         """See below."""
 
-    def settle_claims(self, connection: Connection, held: HeldClaims, rows: Sequence[ClaimRow]) -> None:
+    def settle_claims(self, connection: Connection, held: ReservedClaims, rows: Sequence[ClaimRow]) -> None:
         """See below."""
 
 
-def take_event_ids(connection: Connection, count: int) -> int:
+def reserve_event_ids(connection: Connection, count: int) -> int:
     """Return the first of ``count`` ids that follow one another; no event and no copy has them or will be given them."""
-    return _keys(connection).take_event_ids(connection, count)
+    return _keys(connection).reserve_event_ids(connection, count)
 
 
 def insert_identities(connection: Connection, rows: Sequence[tuple[bytes, int, int]]) -> int:
@@ -108,12 +108,12 @@ def all_identities(connection: Connection) -> FromClause:
     return _keys(connection).all_identities()
 
 
-def hold_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> HeldClaims:
+def reserve_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> ReservedClaims:
     """Take the claims for this transaction, and return who made them before.
 
     Only events that happened from ``start`` to ``end`` (inclusive) are looked for: others can not be originals.
     """
-    return _keys(connection).hold_claims(connection, rows, start, end)
+    return _keys(connection).reserve_claims(connection, rows, start, end)
 
 
 def lock_claims(connection: Connection, rows: Sequence[ClaimRow]) -> None:
@@ -126,7 +126,7 @@ def claimants_of(connection: Connection, rows: Sequence[ClaimRow], start: int, e
     return _keys(connection).claimants_of(connection, rows, start, end)
 
 
-def settle_claims(connection: Connection, held: HeldClaims, rows: Sequence[ClaimRow]) -> None:
+def settle_claims(connection: Connection, held: ReservedClaims, rows: Sequence[ClaimRow]) -> None:
     """Make ``rows``, the claims of the events that count, those that are written."""
     _keys(connection).settle_claims(connection, held, rows)
 

@@ -16,7 +16,7 @@ from metering.storage.engine.bulk import insert_all
 from metering.storage.engine.postgres_arrays import array_of_integers, array_of_uuids
 from metering.storage.engine.postgres_copy import copy_packed
 from metering.storage.tables import EVENT_ID_BLOCK, event_claims, event_identities, later_claims
-from metering.storage.usage.event_keys import Claimant, ClaimRow, HeldClaims, StoredIdentity
+from metering.storage.usage.event_keys import Claimant, ClaimRow, ReservedClaims, StoredIdentity
 
 # Rows from which on a COPY, with the savepoint around it and the question before it, is worth its round trips.
 _WORTH_A_COPY = 250
@@ -58,7 +58,7 @@ _INSERT_FIRST = insert_all(event_claims)
 _INSERT_LATER = insert_all(later_claims)
 
 
-def take_event_ids(connection: Connection, count: int) -> int:
+def reserve_event_ids(connection: Connection, count: int) -> int:
     """Return the first of ``count`` ids that follow one another and that nobody else is given."""
     blocks = -(-count // EVENT_ID_BLOCK)
     while True:
@@ -92,7 +92,7 @@ def all_identities() -> FromClause:
     return event_identities
 
 
-def hold_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> HeldClaims:
+def reserve_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> ReservedClaims:
     """Write each claim with the first event that makes it, and return the events that had made it before.
 
     Waits for writers of the same claims.
@@ -101,12 +101,12 @@ def hold_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, en
     for _, claim, event_id in rows:
         written.setdefault(claim, event_id)
     if _insert_claims(connection, sorted(written.items(), key=itemgetter(0))) == len(rows):
-        return HeldClaims({}, written, settled=True)
+        return ReservedClaims({}, written, settled=True)
     held = connection.exec_driver_sql(_HOLD_CLAIMS, (array_of_integers(sorted(written)),))
     taken = [claim for claim, event_id in held if written[claim] != event_id]
     for claim in taken:
         del written[claim]
-    return HeldClaims(_claimants(connection, taken, start, end) if taken else {}, written)
+    return ReservedClaims(_claimants(connection, taken, start, end) if taken else {}, written)
 
 
 def lock_claims(connection: Connection, rows: Sequence[ClaimRow]) -> None:
@@ -119,7 +119,7 @@ def claimants_of(connection: Connection, rows: Sequence[ClaimRow], start: int, e
     return _claimants(connection, sorted({claim for _, claim, _ in rows}), start, end)
 
 
-def settle_claims(connection: Connection, held: HeldClaims, rows: Sequence[ClaimRow]) -> None:
+def settle_claims(connection: Connection, held: ReservedClaims, rows: Sequence[ClaimRow]) -> None:
     """Make the claims that are written those of the events that count."""
     if held.settled:
         return

@@ -33,7 +33,7 @@ class QuarantinedRecord(NamedTuple):
     resolved_at: int | None
 
 
-def note_records(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+def quarantine_records(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
     """Note bad records, once each and in key order; a row holds the columns after ``id`` up to ``seen_at``."""
     last = {tuple(row[place] for place in _WHERE): row for row in rows}
     _NOTE.run(connection, [(None, *last[key], None) for key in sorted(last)])
@@ -57,7 +57,7 @@ def count_open(connection: Connection) -> int:
     return count
 
 
-def resolve_read_again(connection: Connection, source: str, file: str, *, before: int, now: int) -> int:
+def resolve_replayed(connection: Connection, source: str, file: str, *, before: int, now: int) -> int:
     """Resolve the records of a file that were last seen before it was read again, and so were read well; return how many."""
     well = select(quarantine.c.id).where(
         quarantine.c.source == source,

@@ -162,7 +162,7 @@ def month_facts(connection: Connection, month: int) -> MonthFacts:
     return MonthFacts(events[0], copies[0], charges[0], max(events[1], copies[1]), charges[1])
 
 
-def let_go_of_claims(connection: Connection, month: int) -> None:
+def move_claims_to_retired(connection: Connection, month: int) -> None:
     """Move what a month's events claim to where retired events' claims are; waits for whoever finds a copy by one now."""
     on_server = connection.dialect.name == "postgresql"
     tables = ("event_claims", "later_claims") if on_server else ("event_claims",)
@@ -199,7 +199,7 @@ def retired_claimants(connection: Connection, claims: Collection[int], start: in
     return found
 
 
-def note_retired_copies(connection: Connection, copies: Sequence[tuple[int, int]], now: int) -> None:
+def insert_retired_copies(connection: Connection, copies: Sequence[tuple[int, int]], now: int) -> None:
     """Note copies (id, event time) of retired events: they are retired as they come, because what they repeat is gone."""
     by_month: dict[int, list[int]] = {}
     for copy_id, event_time in copies:
@@ -208,12 +208,12 @@ def note_retired_copies(connection: Connection, copies: Sequence[tuple[int, int]
     _INSERT_MONTH.run(connection, rows)
 
 
-def hold_month(connection: Connection, month: int) -> None:
+def lock_month(connection: Connection, month: int) -> None:
     """Keep others from adding events to a month, and from reading them, until the transaction ends."""
     lock_partition(connection, month)
 
 
-def keep_sums(
+def store_retired_sums(
     connection: Connection, rollups: Sequence[tuple[int, ...]], runs: Sequence[tuple[int, ...]], retired: RetiredMonth
 ) -> None:
     """Keep what retired events came to: rows of rollups, (run, RunSums...) of re-ratings, and the retirement itself."""

@@ -7,18 +7,18 @@ from sqlalchemy import Connection, func, select
 
 from metering.storage.engine.bulk import insert_all
 from metering.storage.tables import claims_by_hour, event_copies, events, retired_months
-from metering.storage.usage.event_keys import Claimant, ClaimRow, HeldClaims
+from metering.storage.usage.event_keys import Claimant, ClaimRow, ReservedClaims
 from metering.storage.usage.sqlite_identities import all_identities, insert_identities, stored_identities
 
 __all__ = [
     "all_identities",
     "claimants_of",
-    "hold_claims",
     "insert_identities",
     "lock_claims",
+    "reserve_claims",
+    "reserve_event_ids",
     "settle_claims",
     "stored_identities",
-    "take_event_ids",
 ]
 
 _INSERT_CLAIMS = insert_all(claims_by_hour)
@@ -37,20 +37,20 @@ WHERE events.event_time BETWEEN ? AND ? AND coalesce(assigned.counted_as, events
 """
 
 
-def take_event_ids(connection: Connection, count: int) -> int:  # noqa: ARG001 - all ids from here on are free
+def reserve_event_ids(connection: Connection, count: int) -> int:  # noqa: ARG001 - all ids from here on are free
     """Return the first id that no event and no copy has, or had: identities name those of retired events."""
     newest = connection.execute(_NEWEST_IDS).one()
     return max(int(newest_id or 0) for newest_id in newest) + 1
 
 
-def hold_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> HeldClaims:
+def reserve_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> ReservedClaims:
     """Return the events that make any of the claims within an hour; nobody else writes, and nothing is written yet.
 
     A copy is another source's: where there is one source, there is nothing to look for.
     """
     if connection.exec_driver_sql(_SOURCES).scalar_one() == 1:
-        return HeldClaims({}, {})
-    return HeldClaims(claimants_of(connection, rows, start, end), {})
+        return ReservedClaims({}, {})
+    return ReservedClaims(claimants_of(connection, rows, start, end), {})
 
 
 def lock_claims(_: Connection, __: Sequence[ClaimRow]) -> None:
@@ -70,6 +70,6 @@ def claimants_of(connection: Connection, rows: Sequence[ClaimRow], start: int, e
     return {claim: sorted(claimants) for claim, claimants in known.items()}
 
 
-def settle_claims(connection: Connection, _: HeldClaims, rows: Sequence[ClaimRow]) -> None:
+def settle_claims(connection: Connection, _: ReservedClaims, rows: Sequence[ClaimRow]) -> None:
     """Append the claims of the events that count."""
     _INSERT_CLAIMS.run(connection, sorted(rows))

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from metering.storage.engine.database import writing
+from metering.storage.engine.database import exclusive_write
 from support.native_events import native
 
 
@@ -93,7 +93,7 @@ def test_quarantine_comes_in_pages_while_records_arrive(admin):
 def test_the_service_is_ready_while_its_schema_is_current(api):
     client = api.client()
     assert client.get("/readyz").json() == {"status": "ready", "revision": client.get("/readyz").json()["revision"]}
-    with writing(api.meter.engine) as connection:
+    with exclusive_write(api.meter.engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = 'of_tomorrow'"))
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["code"]) == (503, "schema_out_of_date")

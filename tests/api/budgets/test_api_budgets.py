@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from metering.operations.budgets.judge_budgets import BudgetJudge
+from metering.operations.budgets.judge_budgets import BudgetEvaluator
 from support.native_events import native
 
 
@@ -22,7 +22,7 @@ def spend_dollars(client, dollars, event_id, **fields):
 
 def judge(api):
     """Judge as the server's thread does."""
-    return BudgetJudge(api.service.engine, api.service.catalogue, api.service.clock).judge()
+    return BudgetEvaluator(api.service.engine, api.service.catalogue, api.service.clock).judge()
 
 
 def alerts(client, **parameters):

@@ -11,7 +11,7 @@ from metering.api.app import create_api
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.alerts.alerts import NewAlert
-from metering.storage.engine.database import writing
+from metering.storage.engine.database import exclusive_write
 from support.builders import NOW
 from support.loopback_source import answer
 from support.router import Router, document
@@ -132,7 +132,7 @@ def alerted(api):
     for subject in ("acme", "globex", None):
         account_id = subject and show_account(api.meter.engine, subject).id
         alert = NewAlert("usage.unpriced", subject or "all", NOW, json.dumps({}), account_id=account_id)
-        with writing(api.meter.engine) as connection:
+        with exclusive_write(api.meter.engine) as connection:
             raise_alert(connection, alert, now=NOW)
     return api
 

@@ -141,10 +141,10 @@ def test_jobs_are_counted_and_who_runs_them(api, serve):
 
 
 class AlwaysLeads:
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         return True
 
-    def resign(self) -> None:
+    def release(self) -> None:
         pass
 
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from metering.runtime.group_writer import GroupWriter, TooBusyError
-from metering.storage.engine.database import writing
+from metering.storage.engine.database import exclusive_write
 from metering.storage.tables import events, quarantine
 from support.api_limits import BATCH_EVENTS, BODY_BYTES
 from support.native_events import native
@@ -178,7 +178,7 @@ def test_a_request_that_is_cancelled_while_it_waits_ends_no_other(api):
         headers = {"authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
             assert (await client.post("/v1/events", json=native("before"))).status_code == 200
-            with writing(api.meter.engine):  # the writer waits for the lock
+            with exclusive_write(api.meter.engine):  # the writer waits for the lock
                 waiting = [asyncio.create_task(client.post("/v1/events", json=native(f"r{number}"))) for number in range(3)]
                 await asyncio.sleep(0.3)
                 waiting[1].cancel()

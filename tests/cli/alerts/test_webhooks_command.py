@@ -8,7 +8,7 @@ from standardwebhooks import Webhook
 
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.alerts.alerts import NewAlert
-from metering.storage.engine.database import open_database, writing
+from metering.storage.engine.database import exclusive_write, open_database
 from support.receiver import receiver, refused
 
 LOOPBACK = {"METERING_WEBHOOK_HTTP_HOSTS": "127.0.0.1", "METERING_WEBHOOK_PRIVATE_HOSTS": "127.0.0.1"}
@@ -23,7 +23,7 @@ def shell(command_line):
 
 def alert(shell, subject="price_table:1"):
     engine = open_database(shell.environment["METERING_DATABASE_URL"])
-    with writing(engine) as connection:
+    with exclusive_write(engine) as connection:
         raise_alert(connection, NewAlert("price.changed", subject, shell.now, json.dumps({"changes": 3})), now=shell.now)
     engine.dispose()
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.cli.terminal.amounts import aligned
-from metering.cli.terminal.plain_text import plain
-from metering.domain.amounts import money, shown_cents, shown_nano, shown_pico
-from metering.domain.charges.quoted_prices import price_in_words
+from metering.cli.terminal.plain_text import sanitize
+from metering.domain.amounts import format_cents, format_nano_usd, format_pico_usd, money
+from metering.domain.charges.quoted_prices import format_price
 
 
 @pytest.mark.parametrize(
@@ -28,17 +28,17 @@ from metering.domain.charges.quoted_prices import price_in_words
     ],
 )
 def test_nothing_is_hidden_by_cents(amount_nano, shown):
-    assert shown_nano(amount_nano) == shown
+    assert format_nano_usd(amount_nano) == shown
 
 
 def test_cents_and_pico_dollars_are_exact_too():
-    assert (shown_cents(450), shown_cents(-5)) == ("4.50", "-0.05")
-    assert (shown_pico(112_500), shown_pico(1)) == ("0.0000001125", "0.000000000001")
+    assert (format_cents(450), format_cents(-5)) == ("4.50", "-0.05")
+    assert (format_pico_usd(112_500), format_pico_usd(1)) == ("0.0000001125", "0.000000000001")
 
 
 @given(st.integers(-(10**24), 10**24))
 def test_what_is_shown_is_the_amount(amount_pico):
-    shown = shown_pico(amount_pico).replace(",", "")
+    shown = format_pico_usd(amount_pico).replace(",", "")
     assert Decimal(shown) == Decimal(amount_pico).scaleb(-12)
     decimals = len(shown.partition(".")[2])
     assert decimals == 2 or decimals >= 4
@@ -46,7 +46,7 @@ def test_what_is_shown_is_the_amount(amount_pico):
 
 @given(st.lists(st.integers(-(10**15), 10**15), min_size=1))
 def test_points_stand_below_each_other(amounts):
-    shown = aligned([shown_nano(amount) for amount in amounts])
+    shown = aligned([format_nano_usd(amount) for amount in amounts])
     assert len({text.index(".") for text in shown}) == 1
     assert len({len(text) for text in shown}) == 1
 
@@ -70,9 +70,9 @@ def test_what_is_not_known_is_null_and_not_zero():
     ],
 )
 def test_a_price_says_for_how_much_it_is(kind, price_pico, block, words):
-    assert price_in_words(kind, price_pico, block) == words
+    assert format_price(kind, price_pico, block) == words
 
 
 def test_control_characters_do_not_reach_a_terminal():
-    assert plain("a\x1b[31mb\r\nc\u202e") == "a\ufffd[31mb\ufffd\ufffdc\ufffd"
-    assert plain("Qwen/Qwen3 — größer 模型") == "Qwen/Qwen3 — größer 模型"
+    assert sanitize("a\x1b[31mb\r\nc\u202e") == "a\ufffd[31mb\ufffd\ufffdc\ufffd"
+    assert sanitize("Qwen/Qwen3 — größer 模型") == "Qwen/Qwen3 — größer 模型"

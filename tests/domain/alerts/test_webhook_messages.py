@@ -2,10 +2,12 @@
 
 import json
 
-from metering.domain.alerts.webhook_messages import SLACK, STANDARD, Told, body_of, message_of
+from metering.domain.alerts.webhook_messages import SLACK, STANDARD, AlertContent, body_of, message_of
 from support.builders import NOW
 
-TOLD = Told("budget.threshold_reached", NOW, "acme", "budget:7", "2026-11", 80, {"budget": "prod", "spent_usd": "400.12"}, 12)
+TOLD = AlertContent(
+    "budget.threshold_reached", NOW, "acme", "budget:7", "2026-11", 80, {"budget": "prod", "spent_usd": "400.12"}, 12
+)
 
 
 def test_the_document_is_the_one_of_the_documentation():

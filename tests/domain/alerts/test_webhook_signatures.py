@@ -6,7 +6,7 @@ import time
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from metering.domain.alerts.webhook_signatures import new_message_id, new_secret, shown_secret, signed_headers
+from metering.domain.alerts.webhook_signatures import format_secret, new_message_id, new_secret, signed_headers
 
 BODY = '{"type":"price.changed","data":{"name":"Zürich ₿"}}'.encode()
 
@@ -21,7 +21,10 @@ def signed(*secrets, at=None, name="msg_1"):
 
 
 def test_the_standard_s_library_takes_our_signature(secret):
-    assert Webhook(shown_secret(secret)).verify(BODY, signed(secret)) == {"type": "price.changed", "data": {"name": "Zürich ₿"}}
+    assert Webhook(format_secret(secret)).verify(BODY, signed(secret)) == {
+        "type": "price.changed",
+        "data": {"name": "Zürich ₿"},
+    }
 
 
 def test_the_signature_is_the_one_of_the_specification_s_example():
@@ -43,12 +46,12 @@ def test_a_changed_body_id_time_or_signature_is_not_taken(secret, changed):
         stated = headers[changed]
         headers[changed] = f"{stated[:3]}{'A' if stated[3] != 'A' else 'B'}{stated[4:]}"
     with pytest.raises(WebhookVerificationError):
-        Webhook(shown_secret(secret)).verify(body, headers)
+        Webhook(format_secret(secret)).verify(body, headers)
 
 
 def test_an_old_message_is_not_taken(secret):
     with pytest.raises(WebhookVerificationError, match="too old"):
-        Webhook(shown_secret(secret)).verify(BODY, signed(secret, at=int(time.time()) - 301))
+        Webhook(format_secret(secret)).verify(BODY, signed(secret, at=int(time.time()) - 301))
 
 
 def test_while_a_secret_is_replaced_both_take_the_message_and_a_third_does_not(secret):
@@ -56,13 +59,13 @@ def test_while_a_secret_is_replaced_both_take_the_message_and_a_third_does_not(s
     headers = signed(secret, other)
     assert len(headers["webhook-signature"].split(" ")) == 2
     for each in (secret, other):
-        assert Webhook(shown_secret(each)).verify(BODY, headers)
+        assert Webhook(format_secret(each)).verify(BODY, headers)
     with pytest.raises(WebhookVerificationError):
-        Webhook(shown_secret(new_secret())).verify(BODY, headers)
+        Webhook(format_secret(new_secret())).verify(BODY, headers)
 
 
 def test_a_secret_has_the_length_and_the_form_of_the_specification(secret):
-    shown = shown_secret(secret)
+    shown = format_secret(secret)
     assert shown.startswith("whsec_")
     assert 24 <= len(base64.b64decode(shown.removeprefix("whsec_"), validate=True)) <= 64
     assert new_secret() != secret

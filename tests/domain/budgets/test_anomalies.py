@@ -2,7 +2,7 @@
 
 import pytest
 
-from metering.domain.budgets.anomalies import Usual, is_to_sum, usual_hour
+from metering.domain.budgets.anomalies import UsualSpend, is_hour_due, usual_spend
 from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR
 
 USD = 1_000_000_000
@@ -14,28 +14,28 @@ def dollars(*amounts):
 
 
 def test_nobody_can_tell_with_fewer_than_48_hours_of_spending():
-    assert usual_hour(dollars(*[5] * 47)) is None
-    assert usual_hour(dollars(*[5] * 47, *[0] * 500)) is None
-    assert usual_hour(dollars(*[5] * 48)) == Usual(5 * USD, 10 * USD, 48)
+    assert usual_spend(dollars(*[5] * 47)) is None
+    assert usual_spend(dollars(*[5] * 47, *[0] * 500)) is None
+    assert usual_spend(dollars(*[5] * 48)) == UsualSpend(5 * USD, 10 * USD, 48)
 
 
 def test_what_costs_little_is_never_unusual():
-    assert usual_hour(dollars(*[0.01] * 100)).most_nano == 10 * USD
+    assert usual_spend(dollars(*[0.01] * 100)).most_nano == 10 * USD
 
 
 def test_where_hours_vary_the_bound_is_six_robust_deviations_above_the_median():
     # The median is 30, half of the hours are 10 away from it: 30 + 6 x 10 x 1.4826 = 118.956.
-    usual = usual_hour(dollars(*[20] * 40, *[30] * 41, *[40] * 40))
-    assert usual == Usual(30 * USD, 118_956_000_000, 121)
+    usual = usual_spend(dollars(*[20] * 40, *[30] * 41, *[40] * 40))
+    assert usual == UsualSpend(30 * USD, 118_956_000_000, 121)
 
 
 def test_a_job_that_runs_once_a_day_is_usual():
     # 28 of 672 hours cost $100, the others $5: 1 in 24 is more than 1 in 100.
-    assert usual_hour(dollars(*[5] * 644, *[100] * 28)) == Usual(5 * USD, 200 * USD, 672)
+    assert usual_spend(dollars(*[5] * 644, *[100] * 28)) == UsualSpend(5 * USD, 200 * USD, 672)
 
 
 def test_one_hour_that_stood_out_does_not_hide_the_next():
-    assert usual_hour(dollars(*[5] * 671, 1_000)).most_nano == 10 * USD
+    assert usual_spend(dollars(*[5] * 671, 1_000)).most_nano == 10 * USD
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,4 @@ def test_an_hour_is_summed_when_it_is_over_and_again_when_its_day_has_settled(su
     def at(moment):
         return day * MICROS_PER_DAY + moment[0] * MICROS_PER_HOUR + moment[1] * MINUTE
 
-    assert is_to_sum(24 * day + 10, None if summed_at is None else at(summed_at), at(now)) is due
+    assert is_hour_due(24 * day + 10, None if summed_at is None else at(summed_at), at(now)) is due

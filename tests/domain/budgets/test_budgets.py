@@ -8,12 +8,12 @@ from metering.domain.budgets.budgets import (
     BLOCKED,
     THRESHOLD_REACHED,
     Action,
-    Basis,
+    BudgetBasis,
     BudgetError,
     BudgetTerms,
     amount_at,
     changed,
-    due,
+    due_triggers,
 )
 from metering.domain.budgets.periods import Window
 
@@ -53,8 +53,8 @@ def told(found):
         ({"scope": {"provider": ()}}, "invalid_scope"),
         ({"scope": {"provider": ("b", "a")}}, "invalid_scope"),
         ({"scope": {"model": ("x" * 256,)}}, "invalid_scope"),
-        ({"basis": Basis.AFTER_CREDITS, "window": Window.DAY}, "invalid_basis"),
-        ({"basis": Basis.AFTER_CREDITS, "scope": {"project": ("a",)}}, "invalid_basis"),
+        ({"basis": BudgetBasis.AFTER_CREDITS, "window": Window.DAY}, "invalid_basis"),
+        ({"basis": BudgetBasis.AFTER_CREDITS, "scope": {"project": ("a",)}}, "invalid_basis"),
         ({"name": "two\nlines"}, "invalid_request"),
     ],
 )
@@ -67,19 +67,19 @@ def test_what_a_budget_can_not_be_is_refused_with_a_code(fields, code):
 def test_a_threshold_is_due_at_its_amount_and_not_a_nano_dollar_before():
     # 80 % of 1,001 nano-USD are 800.8: 801 reach it, 800 do not.
     budget = terms(amount_nano=1_001, thresholds=(80,))
-    assert told(due(budget, 800, ())) == []
-    assert told(due(budget, 801, ())) == [(THRESHOLD_REACHED, 80)]
+    assert told(due_triggers(budget, 800, ())) == []
+    assert told(due_triggers(budget, 801, ())) == [(THRESHOLD_REACHED, 80)]
 
 
 def test_a_jump_past_several_thresholds_tells_each_in_order_and_the_block_after_the_threshold_of_the_same_percentage():
     budget = terms(thresholds=(100, 50, 150, 80), action=Action.BLOCK, block_percent=100)
-    assert told(due(budget, 1_200, ())) == [
+    assert told(due_triggers(budget, 1_200, ())) == [
         (THRESHOLD_REACHED, 50), (THRESHOLD_REACHED, 80), (THRESHOLD_REACHED, 100), (BLOCKED, 100),
     ]  # fmt: skip
 
 
 def test_what_fired_is_not_due_again():
-    assert told(due(terms(), 900, {(THRESHOLD_REACHED, 50)})) == [(THRESHOLD_REACHED, 80)]
+    assert told(due_triggers(terms(), 900, {(THRESHOLD_REACHED, 50)})) == [(THRESHOLD_REACHED, 80)]
 
 
 @given(amount=st.integers(1, 10**18), percent=st.integers(1, 1_000), spent=st.integers(0, 10**19))

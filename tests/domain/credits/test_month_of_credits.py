@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.domain.credits.credits import ANY_COMPUTE, INFERENCE_ONLY, PURCHASED, CreditGrant, MonthUsage, burn_credits
-from metering.domain.credits.month_of_credits import included_credit, lasting_credit
+from metering.domain.credits.month_of_credits import granted_credit, included_credit
 from metering.domain.instants import parse_instant
 
 USD = 1_000_000_000
@@ -51,7 +51,7 @@ def test_the_parts_of_a_months_credit_add_up(given_out, usage, elsewhere, data):
     assert own.left_nano >= 0
     assert own.included_nano - own.elsewhere_nano - own.applied_nano == own.left_nano
     assert own.elsewhere_nano + own.beyond_nano == elsewhere * USD
-    other = lasting_credit(burned, voided, before)
+    other = granted_credit(burned, voided, before)
     parts = (other.carried_in_nano, other.granted_nano, other.voided_nano, other.applied_nano, other.expiring_nano)
     assert min(*parts, other.left_nano) >= 0
     came, went = sum(parts[:2]), sum(parts[2:])
@@ -68,5 +68,5 @@ def test_what_was_taken_back_before_the_month_is_missing_in_what_it_began_with()
     grant = CreditGrant(1, PURCHASED, 10 * USD, INSTANTS[0], voided_nano=5 * USD)
     burned = burn_credits([MonthUsage(202610, USD, 0), MonthUsage(202611, USD, 0)], [grant])
     # $10 less $3 taken back and $1 used before; then $2 taken back and $1 used: $3 left.
-    credit = lasting_credit(burned, [grant], {1: 3 * USD})
+    credit = granted_credit(burned, [grant], {1: 3 * USD})
     assert (credit.carried_in_nano, credit.voided_nano, credit.left_nano) == (6 * USD, 2 * USD, 3 * USD)

@@ -10,8 +10,8 @@ from metering.domain.reconciliation.bridge import build_bridge
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explain_groups import GroupExplainer
 from metering.domain.reconciliation.invoices import InvoiceLine
-from metering.domain.reconciliation.requests import Standing
-from metering.domain.reconciliation.usage_groups import EdgeUsage, OurUsage
+from metering.domain.reconciliation.requests import Billability
+from metering.domain.reconciliation.usage_groups import EdgeUsage, MeteredUsage
 from pricing.money import divide_up
 from support.planted_bills import COVERAGE, END, HOUR, START, VERSIONS, PlantedBill, cost_of
 
@@ -22,7 +22,7 @@ DAY, MODEL, PROVIDER, TOTAL = ("day", "provider", "model"), ("provider", "model"
 def usage_of(requests):
     """One row a request: sums of sums are the engine's to make."""
     return [
-        OurUsage(
+        MeteredUsage(
             day=each.time // MICROS_PER_DAY,
             provider=each.provider,
             model=each.model,
@@ -42,7 +42,7 @@ def edges_of(requests):
     return [
         EdgeUsage(each.time // HOUR, "", each.provider, each.model, 1, each.amount_nano)
         for each in near
-        if each.standing == Standing.BILLED
+        if each.standing == Billability.BILLED
     ]
 
 
@@ -54,7 +54,7 @@ class CoarseBill(PlantedBill):
         self.billed = {each.event_id: each.amount_nano for each in self.requests if self.is_expected(each)}
         # Usage by another route is priced, and owed to another party.
         self.requests = [
-            replace(each, amount_nano=cost_of(each)) if each.standing == Standing.OTHER_ROUTE else each
+            replace(each, amount_nano=cost_of(each)) if each.standing == Billability.OTHER_ROUTE else each
             for each in self.requests
         ]
 
@@ -109,13 +109,13 @@ def provider_marked_up(bill):
 
 def custom_keys(bill):
     for each in bill.requests:
-        if each.standing == Standing.OTHER_ROUTE and START <= each.time < END:
+        if each.standing == Billability.OTHER_ROUTE and START <= each.time < END:
             bill.set(each, each.amount_nano, Cause.OTHER_ROUTE_BILLED)
 
 
 def failures(bill):
     for each in bill.requests:
-        if each.standing == Standing.FAILED and START <= each.time < END:
+        if each.standing == Billability.FAILED and START <= each.time < END:
             bill.set(each, cost_of(each), Cause.FAILED_BILLED)
 
 
@@ -133,7 +133,7 @@ def everything_twice(bill):
 def shifted(bill):
     shift = bill.random.choice([-9, -5, -1, 1, 2, 8]) * HOUR
     for each in bill.requests:
-        if each.standing == Standing.BILLED:
+        if each.standing == Billability.BILLED:
             there, here = START <= each.time - shift < END, START <= each.time < END
             if there and not here:
                 bill.set(each, each.amount_nano, Cause.PERIOD_EDGE)

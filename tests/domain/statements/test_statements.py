@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from metering.domain.accounts.plan_history import PlanChange, plan_month
 from metering.domain.credits.credits import MonthUsage, burn_credits
-from metering.domain.statements.statements import Flag, LineKind, UsageSums, draft_statement
+from metering.domain.statements.statements import Flag, StatementLineKind, UsageSums, draft_statement
 from metering.domain.usage.events import PriceGrade, QuantityGrade
 from pricing.bundled import bundled_plans
 from pricing.money import PICO_PER_CENT, PICO_PER_NANO
@@ -72,8 +72,8 @@ def test_what_the_rounding_of_requests_added_up_to_is_a_line_of_its_own():
     cheap = rate(input_tokens=Price(37_500))
     result = statement(sums(114, events=3, input_tokens=3), rates={1: cheap})
     usage, rounding = result.lines[:2]
-    assert (usage.kind, usage.quantity, usage.price_pico, usage.amount_pico) == (LineKind.USAGE, 3, 37_500, 112_500)
-    assert (rounding.kind, rounding.amount_pico) == (LineKind.ROUNDING, 1_500)
+    assert (usage.kind, usage.quantity, usage.price_pico, usage.amount_pico) == (StatementLineKind.USAGE, 3, 37_500, 112_500)
+    assert (rounding.kind, rounding.amount_pico) == (StatementLineKind.ROUNDING, 1_500)
 
 
 def test_a_price_per_hour_that_does_not_divide_leaves_its_remainder_to_the_rounding_line():
@@ -109,7 +109,7 @@ def test_failures_are_counted_and_cost_nothing():
 def test_a_cost_that_the_provider_reported_is_a_line_without_a_rate():
     result = statement(sums(1_234_567_890, rate_id=0, events=2, grade=PriceGrade.REPORTED, input_tokens=9), plan=None)
     assert (result.lines[0].kind, result.lines[0].amount_pico, result.lines[0].rate) == (
-        LineKind.REPORTED,
+        StatementLineKind.REPORTED,
         1_234_567_890_000,
         None,
     )
@@ -117,7 +117,7 @@ def test_a_cost_that_the_provider_reported_is_a_line_without_a_rate():
 
 def test_an_unknown_fee_is_a_line_without_an_amount():
     result = statement(plan="team")
-    assert (result.lines[0].kind, result.lines[0].amount_pico) == (LineKind.SUBSCRIPTION, None)
+    assert (result.lines[0].kind, result.lines[0].amount_pico) == (StatementLineKind.SUBSCRIPTION, None)
     assert Flag.FEE_UNKNOWN in result.flags
 
 
@@ -152,9 +152,11 @@ def test_the_lines_above_the_total_add_up_to_it_exactly(usage, plan):
         plan=plan,
         rates=rates,
     )
-    above = [line.amount_pico for line in result.lines if line.kind is not LineKind.TOTAL]
+    above = [line.amount_pico for line in result.lines if line.kind is not StatementLineKind.TOTAL]
     assert sum(above) == result.lines[-1].amount_pico == result.total_cents * PICO_PER_CENT
     billed = sum(
-        line.amount_pico for line in result.lines if line.kind in (LineKind.USAGE, LineKind.ROUNDING, LineKind.REPORTED)
+        line.amount_pico
+        for line in result.lines
+        if line.kind in (StatementLineKind.USAGE, StatementLineKind.ROUNDING, StatementLineKind.REPORTED)
     )
     assert billed == result.usage_nano * PICO_PER_NANO == sum(nano for nano, _, _ in usage) * PICO_PER_NANO

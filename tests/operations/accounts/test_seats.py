@@ -7,7 +7,7 @@ import pytest
 from metering.domain.accounts.plan_history import PlanChange
 from metering.operations.steps.find_account import find_account
 from metering.storage.accounts.plans import insert_plan_change
-from metering.storage.engine.database import writing
+from metering.storage.engine.database import exclusive_write
 from pricing.errors import InvalidPlanError
 from support.builders import instant
 
@@ -37,7 +37,7 @@ def test_a_team_of_five_becomes_one_pro_and_never_five(november):
 
 
 def test_seats_of_pro_in_an_older_database_stay_as_they_were_said_until_somebody_says_otherwise(november):
-    with writing(november.engine) as connection:
+    with exclusive_write(november.engine) as connection:
         change = PlanChange(date(2026, 10, 1), "pro", 5)
         insert_plan_change(connection, find_account(connection, "acme").id, change, now=november.now)
     november.close(OCTOBER)

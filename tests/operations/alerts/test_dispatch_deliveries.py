@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select
 
-from metering.operations.alerts.dispatch_deliveries import Room, give_back_taken
+from metering.operations.alerts.dispatch_deliveries import Concurrency, release_claims
 from metering.operations.alerts.manage_webhooks import (
     EndpointChange,
     change_webhook,
@@ -15,10 +15,10 @@ from metering.operations.alerts.manage_webhooks import (
     show_webhook,
 )
 from metering.operations.alerts.redeliver import redeliver
-from metering.outbound.post import Posted
-from metering.storage.alerts.delivery_queue import Ended, end_attempts
-from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
-from metering.storage.engine.database import writing_beside_others
+from metering.outbound.post import PostResult
+from metering.storage.alerts.delivery_queue import DeliveryUpdate, update_deliveries
+from metering.storage.alerts.webhook_deliveries import DeliveryQuery
+from metering.storage.engine.database import concurrent_write
 from metering.storage.tables import alerts, webhook_attempts
 from support.builders import DAY, HOUR, NOW, SECOND
 from support.row_locks import wait_until_somebody_waits
@@ -71,7 +71,7 @@ def test_what_is_taken_is_nobody_else_s_until_the_lease_is_over(meter, endpoint,
 def test_what_was_taken_and_not_sent_can_be_given_back(meter, endpoint, sender):
     raise_one(meter)
     (taken,) = sender.take()
-    give_back_taken(meter.engine, [taken.delivery_id], now=meter.now)
+    release_claims(meter.engine, [taken.delivery_id], now=meter.now)
     assert sender.take() == [taken]
 
 
@@ -89,10 +89,10 @@ def test_a_success_ends_a_delivery(meter, endpoint, sender):
     [
         (REFUSED, "refused"),
         (UNANSWERED, "too_slow"),
-        (Posted(1, 302), "redirects"),
-        (Posted(1, 404), "refused"),
-        (Posted(1, 100), "refused"),
-        (Posted(1, None, "forbidden_address", "no"), "forbidden_address"),
+        (PostResult(1, 302), "redirects"),
+        (PostResult(1, 404), "refused"),
+        (PostResult(1, 100), "refused"),
+        (PostResult(1, None, "forbidden_address", "no"), "forbidden_address"),
     ],
 )
 def test_everything_else_is_a_failure_that_is_tried_again(meter, endpoint, sender, posted, code):
@@ -119,10 +119,10 @@ def test_a_day_of_failures_is_ten_attempts_and_then_it_is_given_up(meter, endpoi
 
 def test_the_receiver_s_wish_to_be_left_alone_is_honoured(meter, endpoint, sender):
     raise_one(meter)
-    sender.send(Posted(1, 429, retry_after=3_600.0))
+    sender.send(PostResult(1, 429, retry_after=3_600.0))
     assert only(meter, endpoint).row.due_at == NOW + HOUR
     meter.now += HOUR
-    sender.send(Posted(1, 503, retry_after=1e12))
+    sender.send(PostResult(1, 503, retry_after=1e12))
     assert only(meter, endpoint).row.due_at == meter.now + DAY
 
 
@@ -182,7 +182,7 @@ def test_enabled_again_an_endpoint_is_sent_what_it_missed_when_somebody_asks(met
     change_webhook(meter.engine, endpoint.id, EndpointChange(enabled=True), webhook_settings(), now=meter.now)
     assert sender.send(TAKEN) == 0
     # The two, and that it was disabled.
-    assert redeliver(meter.engine, DeliveryQuestion(endpoint.id), now=meter.now).deliveries == 3
+    assert redeliver(meter.engine, DeliveryQuery(endpoint.id), now=meter.now).deliveries == 3
     assert sender.send(TAKEN) == 3
     # Disabled again later, it is told again.
     meter.now += HOUR
@@ -192,7 +192,7 @@ def test_enabled_again_an_endpoint_is_sent_what_it_missed_when_somebody_asks(met
 
 
 def test_one_endpoint_takes_no_more_than_its_share_and_another_is_not_behind_it(meter, endpoint):
-    sender = Sender(meter, Room(in_all=20, to_one=4, to_failing=1))
+    sender = Sender(meter, Concurrency(in_all=20, to_one=4, to_failing=1))
     other = create_endpoint(meter, types=("price.changed",))[0].row
     for number in range(10):
         raise_one(meter, subject=f"a{number}")
@@ -205,7 +205,7 @@ def test_one_endpoint_takes_no_more_than_its_share_and_another_is_not_behind_it(
 
 
 def test_an_endpoint_that_fails_has_one_delivery_under_way(meter, endpoint):
-    sender = Sender(meter, Room(in_all=20, to_one=4, to_failing=1))
+    sender = Sender(meter, Concurrency(in_all=20, to_one=4, to_failing=1))
     raise_one(meter, subject="first")
     sender.send(REFUSED)
     for number in range(10):
@@ -214,7 +214,7 @@ def test_an_endpoint_that_fails_has_one_delivery_under_way(meter, endpoint):
 
 
 def test_there_is_a_bound_over_all_endpoints(meter):
-    sender = Sender(meter, Room(in_all=3, to_one=2, to_failing=1))
+    sender = Sender(meter, Concurrency(in_all=3, to_one=2, to_failing=1))
     for number in range(3):
         create_endpoint(meter, f"https://hooks{number}.example/")
     for number in range(4):
@@ -286,11 +286,11 @@ def test_two_endpoints_are_disabled_beside_successes_to_both_and_nobody_waits_in
     )
     assert one < two < second_of_two < last_of_one
     with ThreadPoolExecutor() as pool:
-        with writing_beside_others(meter.engine) as other:
-            end_attempts(other, [Ended(second_of_two, "delivered", 1, None, NOW)])
+        with concurrent_write(meter.engine) as other:
+            update_deliveries(other, [DeliveryUpdate(second_of_two, "delivered", 1, None, NOW)])
             gone = pool.submit(sender.record, [each for each in sent if each.delivery_id in (one, two)], GONE)
             wait_until_somebody_waits(meter.engine)
-            end_attempts(other, [Ended(last_of_one, "delivered", 1, None, NOW)])
+            update_deliveries(other, [DeliveryUpdate(last_of_one, "delivered", 1, None, NOW)])
         gone.result()
     found = [sorted(each.row.status for each in deliveries_of(meter, endpoint.id)) for endpoint in endpoints]
     assert [statuses.count("delivered") for statuses in found] == [1, 1]

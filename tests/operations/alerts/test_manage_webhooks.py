@@ -22,7 +22,7 @@ from metering.operations.alerts.redeliver import redeliver, redeliver_one
 from metering.operations.alerts.send_test_event import request_test
 from metering.outbound.addresses import AddressError
 from metering.storage.alerts.secret_box import SecretBox
-from metering.storage.alerts.webhook_deliveries import DeliveryQuestion
+from metering.storage.alerts.webhook_deliveries import DeliveryQuery
 from metering.storage.tables import webhook_secrets
 from support.builders import HOUR, NOW
 from support.webhook_builders import SECRET_KEY, TAKEN, Sender, create_endpoint, deliveries_of, raise_one, webhook_settings
@@ -179,8 +179,8 @@ def test_for_who_is_bound_to_an_account_other_endpoints_do_not_exist(meter):
         lambda endpoint: change(meter, endpoint, owner=ACME, enabled=False),
         lambda endpoint: rotate_webhook(meter.engine, endpoint, SETTINGS, owner=ACME, now=NOW),
         lambda endpoint: delete_webhook(meter.engine, endpoint, owner=ACME, now=NOW),
-        lambda endpoint: list_deliveries(meter.engine, DeliveryQuestion(endpoint), owner=ACME, limit=1),
-        lambda endpoint: redeliver(meter.engine, DeliveryQuestion(endpoint), owner=ACME, now=NOW),
+        lambda endpoint: list_deliveries(meter.engine, DeliveryQuery(endpoint), owner=ACME, limit=1),
+        lambda endpoint: redeliver(meter.engine, DeliveryQuery(endpoint), owner=ACME, now=NOW),
         lambda endpoint: redeliver_one(meter.engine, endpoint, 1, owner=ACME, now=NOW),
         lambda endpoint: request_test(meter.engine, endpoint, owner=ACME, now=NOW),
     )
@@ -211,7 +211,7 @@ def test_a_range_is_sent_again_by_when_it_was_written_and_what_became_of_it(mete
         raise_one(meter, subject=f"{number}")
         meter.now += HOUR
     sender.send(TAKEN)
-    asked = DeliveryQuestion(endpoint.row.id, start=NOW + HOUR, end=NOW + 3 * HOUR)
+    asked = DeliveryQuery(endpoint.row.id, start=NOW + HOUR, end=NOW + 3 * HOUR)
     assert redeliver(meter.engine, asked, now=meter.now).deliveries == 0
     done = redeliver(meter.engine, asked._replace(statuses=("delivered",)), now=meter.now)
     assert (done.deliveries, done.more) == (2, False)
@@ -230,7 +230,7 @@ def test_nothing_is_sent_again_or_tested_while_the_endpoint_is_disabled(meter):
     raise_one(meter)
     change(meter, endpoint.row.id, enabled=False)
     for refused in (
-        lambda: redeliver(meter.engine, DeliveryQuestion(endpoint.row.id), now=NOW),
+        lambda: redeliver(meter.engine, DeliveryQuery(endpoint.row.id), now=NOW),
         lambda: redeliver_one(meter.engine, endpoint.row.id, 1, now=NOW),
         lambda: request_test(meter.engine, endpoint.row.id, now=NOW),
     ):
@@ -261,7 +261,7 @@ def test_deliveries_are_listed_by_page_status_type_and_time(meter):
         meter.now += HOUR
 
     def listed(before=None, limit=10, **question):
-        asked = DeliveryQuestion(endpoint, **question)
+        asked = DeliveryQuery(endpoint, **question)
         return [each.row.id for each in list_deliveries(meter.engine, asked, before=before, limit=limit)]
 
     assert listed() == [5, 4, 3, 2, 1]

@@ -11,7 +11,7 @@ from metering.operations.steps.raise_alert import raise_alert
 from metering.outbound.post import PostLimits
 from metering.runtime.dispatcher import Dispatcher, DispatchLimits
 from metering.storage.alerts.webhook_deliveries import count_by_status
-from metering.storage.engine.database import open_database, reading, writing_beside_others
+from metering.storage.engine.database import concurrent_write, open_database, read_snapshot
 from support.webhook_builders import new_alert, webhook_settings
 
 PATIENCE = 60
@@ -29,11 +29,11 @@ def main() -> None:
     dispatcher.start()
     print("here", flush=True)  # noqa: T201
     for number in range(alerts):
-        with writing_beside_others(engine) as connection:
+        with concurrent_write(engine) as connection:
             raise_alert(connection, new_alert(f"budget:{number}"), now=now())
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        with reading(engine) as connection:
+        with read_snapshot(engine) as connection:
             if not count_by_status(connection, 1).get("pending"):
                 print("done", flush=True)  # noqa: T201
                 dispatcher.stop()

@@ -6,7 +6,7 @@
 import sys
 
 from metering.formats.options import DecodeOptions
-from metering.operations.budgets.judge_budgets import BudgetJudge
+from metering.operations.budgets.judge_budgets import BudgetEvaluator
 from metering.operations.usage import commit_group, read_log
 from metering.operations.usage.ingest import Ingester, IngestSettings
 from metering.operations.usage.ingest_log import LogRequest, ingest_log
@@ -24,7 +24,7 @@ def main() -> None:
     commit_group.COMMIT_EVENTS = commit_group.SERVER_COMMIT_EVENTS = COMMIT_EVENTS
     engine = open_database(url)
     ingester = Ingester(engine, IngestSettings(), lambda: now)
-    judge = BudgetJudge(engine, bundled_plans(), lambda: now)
+    judge = BudgetEvaluator(engine, bundled_plans(), lambda: now)
     request = LogRequest(log, DecodeOptions(source="crash.log", now=now))
 
     def told(progress) -> None:

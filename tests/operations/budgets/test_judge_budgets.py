@@ -6,12 +6,12 @@ from datetime import date
 import pytest
 from sqlalchemy import select
 
-from metering.domain.budgets.budgets import Action, Basis, BudgetTerms
+from metering.domain.budgets.budgets import Action, BudgetBasis, BudgetTerms
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import day_number
 from metering.operations.budgets.check_blocked import blocking_budgets
-from metering.operations.budgets.judge_budgets import BudgetJudge
-from metering.operations.budgets.manage_budgets import Said, change_budget, create_budget, delete_budget, show_budget
+from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.manage_budgets import Author, change_budget, create_budget, delete_budget, show_budget
 from metering.storage.tables import alerts, touched_days
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
@@ -26,7 +26,7 @@ class Watched:
 
     def __init__(self, meter):
         self.meter = meter
-        self.judge = BudgetJudge(meter.engine, CATALOGUE, lambda: meter.now)
+        self.judge = BudgetEvaluator(meter.engine, CATALOGUE, lambda: meter.now)
 
     def budget(self, dollars, account="acme", **terms):
         made = create_budget(self.meter.engine, account, budget_terms(dollars, **terms), self.said, CATALOGUE)
@@ -58,7 +58,7 @@ class Watched:
 
     @property
     def said(self):
-        return Said("test", self.meter.now)
+        return Author("test", self.meter.now)
 
 
 def budget_terms(dollars, **fields):
@@ -97,7 +97,7 @@ def test_what_judging_reads_is_what_was_noted_and_nothing_is_judged_twice(watche
 def test_a_judge_that_finds_another_ones_notes_taken_away_still_judges_the_next_ones(watched):
     """On SQLite an id would be given again, and a note pass for one that was judged."""
     budget = watched.budget(1)
-    other = BudgetJudge(watched.meter.engine, CATALOGUE, lambda: watched.meter.now)
+    other = BudgetEvaluator(watched.meter.engine, CATALOGUE, lambda: watched.meter.now)
     watched.spend(100)
     watched.judge.judge()
     other.finish()
@@ -165,7 +165,7 @@ def test_history_that_was_counted_before_a_budget_was_made_tells_nothing_of_peri
     watched.spend(1_000, instant("2026-10-05T00:00:00Z"))
     watched.judge.finish()
     budget = watched.budget(1, thresholds=(100,))
-    watched.judge.judge_all()
+    watched.judge.evaluate_all()
     assert watched.told() == []
     watched.spend(1, instant("2026-10-06T00:00:00Z"))
     watched.judge.judge()
@@ -304,7 +304,7 @@ def test_unpriced_usage_is_told_once_for_each_model_and_month(watched):
 
 def test_after_credits_only_what_no_credit_pays_counts(watched):
     # The free plan includes $0.10 a month; provider_key usage is not billed by Hugging Face.
-    budget = watched.budget(1, basis=Basis.AFTER_CREDITS, thresholds=(100,))
+    budget = watched.budget(1, basis=BudgetBasis.AFTER_CREDITS, thresholds=(100,))
     watched.spend(1_099)
     watched.spend(5_000, route="provider_key")
     assert watched.judge.judge() == 0
@@ -320,10 +320,10 @@ def test_a_forecast_is_told_once_a_period_even_when_its_threshold_changes(watche
     watched.spend(5_000)
     watched.judge.judge()
     assert watched.told("budget.forecast_exceeded") == []
-    assert watched.judge.judge_all() == 1
-    assert watched.judge.judge_all() == 0
+    assert watched.judge.evaluate_all() == 1
+    assert watched.judge.evaluate_all() == 0
     watched.change(budget, 10, thresholds=(100,), forecast_percent=65)
-    assert watched.judge.judge_all() == 0
+    assert watched.judge.evaluate_all() == 0
     assert watched.told("budget.forecast_exceeded") == [(budget, "2026-11", 0)]
     (data,) = watched.data("budget.forecast_exceeded")
     assert (data["threshold_percent"], data["forecast_method"]) == (60, "period_rate")
@@ -333,7 +333,7 @@ def test_a_new_budget_tells_at_once_that_its_forecast_is_exceeded(watched):
     watched.spend(5_000)
     budget = watched.budget(10, thresholds=(100,), forecast_percent=60)
     assert watched.told("budget.forecast_exceeded") == [(budget, "2026-11", 0)]
-    assert watched.judge.judge_all() == 0
+    assert watched.judge.evaluate_all() == 0
 
 
 def test_time_alone_can_make_no_threshold_fire_and_a_new_period_begins_at_nothing(watched):
@@ -341,7 +341,7 @@ def test_time_alone_can_make_no_threshold_fire_and_a_new_period_begins_at_nothin
     watched.spend(1_000)
     watched.judge.judge()
     watched.meter.now = instant("2026-12-01T00:00:00Z")
-    assert watched.judge.judge_all() == 0
+    assert watched.judge.evaluate_all() == 0
     state = watched.state(budget)
     assert (state.period.name, state.spent_nano, state.fired) == ("2026-12", 0, ())
     assert watched.state(budget, on="2026-11-30").fired == (50, 80, 100)
@@ -351,8 +351,8 @@ def test_what_ingest_left_when_it_was_killed_is_told_at_the_next_tick(watched):
     """The commit is there and nobody judged: another process' minute job finds the notes."""
     budget = watched.budget(1)
     watched.spend(1_000, instant("2026-11-05T00:00:00Z") + SECOND)
-    minute = BudgetJudge(watched.meter.engine, CATALOGUE, lambda: watched.meter.now)
-    assert minute.judge_all() == 3
+    minute = BudgetEvaluator(watched.meter.engine, CATALOGUE, lambda: watched.meter.now)
+    assert minute.evaluate_all() == 3
     assert watched.told() == [(budget, "2026-11", percent) for percent in (50, 80, 100)]
 
 

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select
 
-from metering.operations.budgets import judge_hours as operation
-from metering.operations.budgets.judge_budgets import BudgetJudge
-from metering.operations.budgets.judge_hours import judge_hours
-from metering.storage.charges.hour_sums import forget_hours_of_days, keep_hour, mark_hours
-from metering.storage.engine.database import writing, writing_beside_others
+from metering.operations.budgets import evaluate_hours as operation
+from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.judge_hours import evaluate_hours
+from metering.storage.charges.hour_sums import delete_hours_of_days, mark_hours, store_hour
+from metering.storage.engine.database import concurrent_write, exclusive_write
 from metering.storage.tables import alerts, hour_sums, summed_hours
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
@@ -29,8 +29,8 @@ def spend(meter, dollars, time, **fields):
 def look(meter, now):
     """Look as often as there is something to sum."""
     meter.now = now
-    BudgetJudge(meter.engine, bundled_plans(), lambda: now).finish()
-    return sum(judge_hours(meter.engine, lambda: now) for _ in range(15))
+    BudgetEvaluator(meter.engine, bundled_plans(), lambda: now).finish()
+    return sum(evaluate_hours(meter.engine, lambda: now) for _ in range(15))
 
 
 def told(meter):
@@ -79,10 +79,10 @@ def test_a_look_reads_a_bounded_number_of_hours_and_of_events(meter, monkeypatch
         spend(meter, 1, MIDNIGHT - (hour + 1) * HOUR)
     meter.now = MIDNIGHT + HOUR // 2
     monkeypatch.setattr(operation, "MOST_EVENTS", 3)
-    judge_hours(meter.engine, lambda: meter.now)
+    evaluate_hours(meter.engine, lambda: meter.now)
     assert meter.count(hour_sums) == 3
     monkeypatch.setattr(operation, "MOST_EVENTS", 10**6)
-    judge_hours(meter.engine, lambda: meter.now)
+    evaluate_hours(meter.engine, lambda: meter.now)
     assert meter.count(hour_sums) == 10
     assert meter.count(summed_hours) == 3 + operation.MOST_HOURS
 
@@ -95,34 +95,34 @@ def test_usage_that_is_counted_while_its_hour_is_summed_is_in_the_sum_in_the_end
     def overtaken(connection, due):
         found = sums(connection, due)
         spend(meter, 7, MIDNIGHT - DAY)
-        BudgetJudge(meter.engine, bundled_plans(), lambda: now).finish()
+        BudgetEvaluator(meter.engine, bundled_plans(), lambda: now).finish()
         return found
 
     with monkeypatch.context() as patched:
         patched.setattr(operation, "_sums", overtaken)
-        judge_hours(meter.engine, lambda: now)
+        evaluate_hours(meter.engine, lambda: now)
     assert meter.count(hour_sums) == 0
-    judge_hours(meter.engine, lambda: now + HOUR // 60)
+    evaluate_hours(meter.engine, lambda: now + HOUR // 60)
     (row,) = meter.rows(select(hour_sums))
     assert row.amount_nano == 12_000_000_000
 
 
 def test_an_hour_that_a_crash_left_marked_is_summed(meter):
     spend(meter, 5, MIDNIGHT - HOUR)
-    with writing(meter.engine) as connection:
+    with exclusive_write(meter.engine) as connection:
         mark_hours(connection, [MIDNIGHT // HOUR - 1], now=MIDNIGHT + HOUR)
-    judge_hours(meter.engine, lambda: MIDNIGHT + HOUR)
+    evaluate_hours(meter.engine, lambda: MIDNIGHT + HOUR)
     assert meter.count(hour_sums) == 1
 
 
 def test_an_hour_is_kept_by_whoever_marked_it_last(meter):
     hour = MIDNIGHT // HOUR
-    with writing(meter.engine) as connection:
+    with exclusive_write(meter.engine) as connection:
         mark_hours(connection, [hour], now=1)
         mark_hours(connection, [hour], now=2)
-        assert not keep_hour(connection, hour, {2: 5}, now=1)
-        assert keep_hour(connection, hour, {2: 6}, now=2)
-        assert not keep_hour(connection, hour, {2: 5}, now=1)
+        assert not store_hour(connection, hour, {2: 5}, now=1)
+        assert store_hour(connection, hour, {2: 6}, now=2)
+        assert not store_hour(connection, hour, {2: 5}, now=1)
     (row,) = meter.rows(select(hour_sums))
     assert row.amount_nano == 6
 
@@ -136,7 +136,7 @@ def test_hours_are_kept_and_forgotten_at_once_and_nobody_waits_in_a_circle(meter
     kept, begun = [], threading.Event()
 
     def keep(connection, hour, spent, *, now):
-        kept.append(keep_hour(connection, hour, spent, now=now))
+        kept.append(store_hour(connection, hour, spent, now=now))
         begun.set()
         if len(kept) == 2:
             wait_until_somebody_waits(meter.engine)
@@ -144,15 +144,15 @@ def test_hours_are_kept_and_forgotten_at_once_and_nobody_waits_in_a_circle(meter
 
     def forget():
         begun.wait()
-        with writing_beside_others(meter.engine) as connection:
-            forget_hours_of_days(connection, [MIDNIGHT // DAY - 1])
+        with concurrent_write(meter.engine) as connection:
+            delete_hours_of_days(connection, [MIDNIGHT // DAY - 1])
 
-    with writing(meter.engine) as connection:
-        forget_hours_of_days(connection, [MIDNIGHT // DAY - 1])
+    with exclusive_write(meter.engine) as connection:
+        delete_hours_of_days(connection, [MIDNIGHT // DAY - 1])
     monkeypatch.setattr(operation, "keep_hour", keep)
     with ThreadPoolExecutor() as pool:
         forgetting = pool.submit(forget)
-        judge_hours(meter.engine, lambda: now)
+        evaluate_hours(meter.engine, lambda: now)
         forgetting.result()
     assert kept == [True] * 24
     # Whoever forgot waited for the hours to be kept, and had them summed anew.

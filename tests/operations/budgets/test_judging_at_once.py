@@ -8,10 +8,10 @@ from sqlalchemy import select
 
 from metering.domain.budgets.budgets import BudgetTerms
 from metering.domain.budgets.periods import Window
-from metering.operations.budgets.judge_budgets import BudgetJudge
-from metering.operations.budgets.manage_budgets import Said, create_budget
+from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.manage_budgets import Author, create_budget
 from metering.operations.usage.ingest import Ingester, Origin
-from metering.storage.engine.database import open_database, reading
+from metering.storage.engine.database import open_database, read_snapshot
 from metering.storage.tables import alerts, touched_days
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
@@ -34,13 +34,13 @@ def test_replicas_that_count_and_judge_at_once_tell_each_threshold_once(meter):
     for window in (Window.MONTH, Window.QUARTER):
         for _ in range(10):
             terms = BudgetTerms(amount_nano=tokens * 1_000, window=window, thresholds=THRESHOLDS)
-            create_budget(meter.engine, "acme", terms, Said("test", NOW), bundled_plans())
+            create_budget(meter.engine, "acme", terms, Author("test", NOW), bundled_plans())
     engines = [open_database(meter.url) for _ in range(REPLICAS)]
     together = threading.Barrier(REPLICAS)
 
     def replica(number):
         ingester = Ingester(engines[number], meter.settings, lambda: NOW)
-        judge = BudgetJudge(engines[number], bundled_plans(), lambda: NOW)
+        judge = BudgetEvaluator(engines[number], bundled_plans(), lambda: NOW)
         together.wait()
         for round_ in range(ROUNDS):
             events = [
@@ -49,7 +49,7 @@ def test_replicas_that_count_and_judge_at_once_tell_each_threshold_once(meter):
             ]
             ingester.ingest(batch_of(*events), Origin("x"))
             judge.judge()
-        judge.judge_all()
+        judge.evaluate_all()
 
     with ThreadPoolExecutor(REPLICAS) as pool:
         list(pool.map(replica, range(REPLICAS)))
@@ -60,6 +60,6 @@ def test_replicas_that_count_and_judge_at_once_tell_each_threshold_once(meter):
     for number in range(1, 21):
         assert [threshold for subject, _, threshold in found if subject == f"budget:{number}"] == list(THRESHOLDS)
     assert meter.count(touched_days) == 0
-    with reading(meter.engine) as connection:
+    with read_snapshot(meter.engine) as connection:
         question = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
         assert connection.exec_driver_sql(question).scalar_one() == 0

@@ -10,8 +10,8 @@ from sqlalchemy import select
 from metering.domain.budgets.budgets import BudgetTerms
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import format_instant
-from metering.operations.budgets.judge_budgets import BudgetJudge
-from metering.operations.budgets.manage_budgets import Said, create_budget
+from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.manage_budgets import Author, create_budget
 from metering.storage.tables import alerts, touched_days
 from pricing.bundled import bundled_plans
 from support.builders import NOON, NOW, SECOND
@@ -56,7 +56,7 @@ def told(meter):
 
 
 def test_killed_twenty_times_each_threshold_is_told_exactly_once_and_in_order(meter, tmp_path):
-    said = Said("test", NOW)
+    said = Author("test", NOW)
     whole = BudgetTerms(amount_nano=ALL_NANO, thresholds=THRESHOLDS)
     of_a_day = BudgetTerms(amount_nano=ALL_NANO // 3, window=Window.DAY, scope={"project": ("p1",)}, thresholds=THRESHOLDS)
     for terms in (whole, of_a_day):
@@ -70,7 +70,7 @@ def test_killed_twenty_times_each_threshold_is_told_exactly_once_and_in_order(me
     assert deaths >= KILLS // 2
     # What the last one left is told by whoever judges next, without any more usage.
     stored = meter.spend()[0].amount_nano
-    BudgetJudge(meter.engine, bundled_plans(), lambda: NOW).judge_all()
+    BudgetEvaluator(meter.engine, bundled_plans(), lambda: NOW).evaluate_all()
     assert [row[2] for row in told(meter) if row[0] == "budget:1"] == [at for at in THRESHOLDS if stored * 100 >= ALL_NANO * at]
     final = start_victim(VICTIM, meter.url, log, NOW)
     final.communicate(timeout=120)

@@ -6,7 +6,7 @@ from sqlalchemy import event as listen_to
 from metering.domain.charges.spend import DIMENSIONS, Granularity, PeriodBasis, SpendQueryError, TooManyRowsError
 from metering.operations.charges import sum_spend
 from metering.storage.accounts.accounts import rename_account
-from metering.storage.engine.database import writing
+from metering.storage.engine.database import exclusive_write
 from metering.storage.tables import account_names, rates
 from pricing.quantities import Quantities
 from support.builders import DAY, HOUR, NOON, SECOND, instant, price_table, rate, usage_event
@@ -120,7 +120,7 @@ def test_an_account_sees_its_own_spend_only(traffic):
 
 
 def test_an_account_is_shown_under_its_current_name(traffic):
-    with writing(traffic.engine) as connection:
+    with exclusive_write(traffic.engine) as connection:
         acme = next(row for row in traffic.rows(account_names.select()) if row.name == "acme")
         rename_account(connection, acme.account_id, "zebra", since=DECEMBER)
     assert [row.group for row in traffic.spend(group_by=("account",))] == [("umbrella",), ("zebra",)]

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from metering.domain.charges.rerating import RerateScope
 from metering.operations.charges.rerate import start_rerate
 from metering.storage.charges.rerate_runs import run_with_id
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.tables import charges
 from pricing.quantities import Quantities
 from support.builders import FROM_2020, NOON, NOW, SECOND, price_table, rate, usage_event
@@ -37,7 +37,7 @@ def test_killed_at_any_moment_it_replaces_every_charge_once(meter, seed):
         process = start_victim(VICTIM, meter.url, run_id, NOW)
         acknowledged = killed_after(process, chance.randrange(1, 20), chance.random() / 50)
         deaths += process.returncode == -signal.SIGKILL
-        with reading(meter.engine) as connection:
+        with read_snapshot(meter.engine) as connection:
             run = run_with_id(connection, run_id)
         assert acknowledged <= run.events_changed
         assert meter.count(charges) == 2 * run.events_changed

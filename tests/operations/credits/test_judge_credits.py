@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from metering.operations.credits.judge_credits import Judging, judge_credits_of_all
+from metering.operations.credits.judge_credits import CreditAlertPolicy, evaluate_credits
 from metering.storage.tables import alerts
 from pricing.quantities import Quantities
 from support.builders import instant, usage_event
 from support.meter import PLANS
 
 USD = 1_000_000_000
-HOW = Judging(PLANS)
+HOW = CreditAlertPolicy(PLANS)
 
 
 def spend(meter, cents):
@@ -31,7 +31,7 @@ def pro(meter):
 
 
 def judge(meter):
-    return judge_credits_of_all(meter.engine, HOW, now=meter.now).raised
+    return evaluate_credits(meter.engine, HOW, now=meter.now).raised
 
 
 def test_low_is_told_when_a_fifth_is_left_and_not_a_cent_before(pro):

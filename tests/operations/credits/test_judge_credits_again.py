@@ -3,8 +3,8 @@
 import pytest
 
 from metering.operations.credits import judge_credits
-from metering.operations.credits.grant_credits import note_used_elsewhere
-from metering.operations.credits.judge_credits import Judging
+from metering.operations.credits.grant_credits import record_used_elsewhere
+from metering.operations.credits.judge_credits import CreditAlertPolicy
 from metering.operations.credits.void_credits import void_credits
 from metering.runtime.credits_job import CreditsJob
 from metering.storage.tables import alerts
@@ -23,7 +23,7 @@ def cents(amount, *, time=TENTH, **fields):
 
 
 def job_of(meter):
-    return CreditsJob(meter.engine, Judging(PLANS), lambda: meter.now)
+    return CreditsJob(meter.engine, CreditAlertPolicy(PLANS), lambda: meter.now)
 
 
 def told(meter):
@@ -94,7 +94,7 @@ CHANGES = {
     "a grant taken back": lambda meter: void_credits(
         meter.engine, "acme", "inv-1", None, PLANS, reason="refund", now=meter.now
     ),
-    "credit spent elsewhere": lambda meter: note_used_elsewhere(
+    "credit spent elsewhere": lambda meter: record_used_elsewhere(
         meter.engine, "acme", NOVEMBER, USD, reason="Spaces", now=meter.now
     ),
     "an adjustment": lambda meter: meter.adjust(NOVEMBER, USD),

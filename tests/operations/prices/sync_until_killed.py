@@ -9,7 +9,7 @@ import time
 from metering.operations.prices import record_version
 from metering.operations.prices import sync_prices as operation
 from metering.operations.prices.sync_settings import SyncSettings
-from metering.outbound.fetch import FetchLimits, Pace, open_fetch
+from metering.outbound.fetch import Clock, FetchLimits, open_fetch
 from metering.storage.engine.database import open_database
 from metering.storage.prices import price_syncs
 
@@ -38,8 +38,8 @@ def main() -> None:
         return original(*arguments, **options)
 
     setattr(module, name, stopping)
-    with open_fetch(FetchLimits(), Pace(time.sleep, time.monotonic)) as fetch:
-        source = operation.Source(fetch, SyncSettings(router_url=url), lambda: now)
+    with open_fetch(FetchLimits(), Clock(time.sleep, time.monotonic)) as fetch:
+        source = operation.RouterSource(fetch, SyncSettings(router_url=url), lambda: now)
         operation.sync_prices(open_database(database_url), source)
 
 

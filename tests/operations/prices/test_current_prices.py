@@ -4,7 +4,7 @@ import pytest
 
 from metering.operations.prices.current_prices import current_prices
 from metering.operations.prices.held_table import read_table, write_table
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from pricing.rates import Price, Rate
 from pricing.tables import Layer, TableKind
 from support.builders import DAY, FROM_2020, NOW, price_table, rate
@@ -27,7 +27,7 @@ def own(**fields):
 
 
 def current(meter, instant=NOW):
-    with reading(meter.engine) as connection:
+    with read_snapshot(meter.engine) as connection:
         return current_prices(connection, SOURCE, "routed", instant)
 
 

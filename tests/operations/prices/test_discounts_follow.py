@@ -6,13 +6,13 @@ import pytest
 from sqlalchemy import select
 
 from metering.operations.prices.accept_sync import accept_sync
-from metering.operations.prices.discount_prices import DiscountAsked, discount_prices
+from metering.operations.prices.discount_prices import DiscountRequest, discount_prices
 from metering.operations.prices.explain_price import PriceQuestion, explain_price
 from metering.operations.prices.import_price_list import import_price_list
-from metering.operations.prices.import_prices import Sheet, import_prices
+from metering.operations.prices.import_prices import PriceSheet, import_prices
 from metering.operations.upkeep.upgrade_database import upgrade_database
 from metering.storage.tables import charges, price_tables, rates
-from pricing.precedence import Standing
+from pricing.precedence import QuoteOutcome
 from pricing.quantities import Quantities
 from pricing.sources.source_report import SourceReport
 from pricing.tables import DISCOUNT, Layer, TableKind
@@ -48,7 +48,7 @@ def router(bare_meter):
 
 def give(meter, share=TEN_PERCENT, start=None):
     meter.now += 1
-    asked = DiscountAsked("acme", share, meter.now if start is None else start)
+    asked = DiscountRequest("acme", share, meter.now if start is None else start)
     return discount_prices(meter.engine, asked, now=meter.now).table_ids
 
 
@@ -66,7 +66,7 @@ def discount_tables(meter):
 def sheet(meter, price, model="model-0", account=None):
     meter.now += 1
     text = SHEET.format(price=price, model=model)
-    return import_prices(meter.engine, Sheet(text.encode(), "s.yaml"), account=account, rate=False, now=meter.now)
+    return import_prices(meter.engine, PriceSheet(text.encode(), "s.yaml"), account=account, rate=False, now=meter.now)
 
 
 def test_a_sync_that_lowers_a_list_price_lowers_the_discounted_one(router):
@@ -151,8 +151,8 @@ def test_explaining_names_the_base_version_that_the_discount_follows(router):
     sheet(router.meter, 7, account="acme")
     explanation = explain_price(router.meter.engine, question).explanation
     assert [(word.asked.source.source, word.standing) for word in explanation.words][:2] == [
-        ("our contract", Standing.WINS),
-        (DISCOUNT, Standing.OUTRANKED),
+        ("our contract", QuoteOutcome.WINS),
+        (DISCOUNT, QuoteOutcome.OUTRANKED),
     ]
 
 

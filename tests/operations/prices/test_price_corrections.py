@@ -3,11 +3,11 @@
 import pytest
 from sqlalchemy import select
 
-from metering.operations.prices.discount_prices import DiscountAsked, discount_prices
+from metering.operations.prices.discount_prices import DiscountRequest, discount_prices
 from metering.operations.prices.import_price_list import import_price_list
-from metering.operations.prices.import_prices import Sheet, import_prices
+from metering.operations.prices.import_prices import PriceSheet, import_prices
 from metering.operations.upkeep.upgrade_database import upgrade_database
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.prices.price_tables import load_tables, record_tables, table_by_digest
 from metering.storage.tables import price_discounts, price_tables
 from pricing.errors import InvalidPriceError
@@ -39,7 +39,9 @@ PERCENT = 10_000
 def sheet(meter, price, *, provider="together", model="own", account=None):
     meter.now += 1
     text = SHEET.format(provider=provider, model=model, price=price)
-    return import_prices(meter.engine, Sheet(text.encode(), "s.yaml"), account=account, rate=False, now=meter.now).table_ids
+    return import_prices(
+        meter.engine, PriceSheet(text.encode(), "s.yaml"), account=account, rate=False, now=meter.now
+    ).table_ids
 
 
 def price_map(meter, price, effective_from=NOON - DAY):
@@ -50,7 +52,7 @@ def price_map(meter, price, effective_from=NOON - DAY):
 
 def discount(meter, percent, **fields):
     meter.now += 1
-    asked = DiscountAsked("acme", percent * PERCENT, NOON - DAY, **fields)
+    asked = DiscountRequest("acme", percent * PERCENT, NOON - DAY, **fields)
     return discount_prices(meter.engine, asked, now=meter.now).table_ids
 
 
@@ -110,7 +112,7 @@ def test_a_correction_counts_even_if_the_clock_went_back(meter):
 def test_a_snapshot_counts_no_longer_after_anything_of_its_place(meter):
     snapshot = price_table(rate(1_000_000, model="own"), source="list", kind=TableKind.SNAPSHOT)
     other = price_table(rate(2_000_000, model="other"), source="list")
-    with writing(meter.engine) as connection:
+    with exclusive_write(meter.engine) as connection:
         assert len(record_tables(connection, [snapshot, other], now=NOW)) == 2
         assert record_tables(connection, [other], now=NOW) == []
         assert len(record_tables(connection, [snapshot], now=NOW)) == 1
@@ -120,7 +122,7 @@ def test_a_snapshot_counts_no_longer_after_anything_of_its_place(meter):
 
 def test_what_a_release_carries_does_not_undo_its_correction(bare_meter):
     upgrade_database(bare_meter.engine, now=NOW)
-    with reading(bare_meter.engine) as connection:
+    with read_snapshot(bare_meter.engine) as connection:
         carried = next(table for table in load_tables(connection) if table.rates)
     corrected = price_table(
         *(rate(7, 7, provider=each.provider, model=each.model, operation=each.operation) for each in carried.rates[:1]),
@@ -147,4 +149,4 @@ def test_a_list_is_compared_with_itself_and_not_with_what_was_synced_from_the_sa
 def test_a_sheet_of_an_account_may_not_be_called_like_its_discounts(meter):
     text = SHEET.format(provider="together", model="own", price=1).replace("our contract", "discount")
     with pytest.raises(InvalidPriceError, match="call the sheet something else"):
-        import_prices(meter.engine, Sheet(text.encode(), "s.yaml"), account="acme", rate=False, now=NOW)
+        import_prices(meter.engine, PriceSheet(text.encode(), "s.yaml"), account="acme", rate=False, now=NOW)

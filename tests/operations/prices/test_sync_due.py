@@ -2,7 +2,7 @@
 
 import pytest
 
-from metering.operations.prices.sync_settings import sync_due
+from metering.operations.prices.sync_settings import is_sync_due
 from metering.storage.prices.price_syncs import SourceHealth
 from support.builders import NOW
 
@@ -16,18 +16,18 @@ def health(minutes_ago, failures=0):
 
 
 def test_a_source_that_was_never_asked_is_asked_at_once():
-    assert sync_due(health(None), 60, NOW)
+    assert is_sync_due(health(None), 60, NOW)
 
 
 def test_it_is_asked_again_exactly_when_the_interval_is_over():
-    assert sync_due(health(60), 60, NOW)
-    assert not sync_due(health(60), 60, NOW - 1)
-    assert sync_due(health(10_000), 60, NOW)
+    assert is_sync_due(health(60), 60, NOW)
+    assert not is_sync_due(health(60), 60, NOW - 1)
+    assert is_sync_due(health(10_000), 60, NOW)
 
 
 def test_an_interval_of_nothing_is_never_due():
-    assert not sync_due(health(None), 0, NOW)
-    assert not sync_due(health(100_000), 0, NOW)
+    assert not is_sync_due(health(None), 0, NOW)
+    assert not is_sync_due(health(100_000), 0, NOW)
 
 
 @pytest.mark.parametrize(
@@ -35,18 +35,18 @@ def test_an_interval_of_nothing_is_never_due():
     [(1, 5), (2, 10), (3, 20), (4, 40), (5, 80), (9, 1_280), (10, DAY_MINUTES), (11, DAY_MINUTES), (10**9, DAY_MINUTES)],
 )
 def test_after_failures_it_waits_five_minutes_doubled_each_time_up_to_a_day(failures, minutes):
-    assert sync_due(health(minutes, failures), 60, NOW)
-    assert not sync_due(health(minutes, failures), 60, NOW - 1)
+    assert is_sync_due(health(minutes, failures), 60, NOW)
+    assert not is_sync_due(health(minutes, failures), 60, NOW - 1)
 
 
 def test_no_retry_comes_sooner_than_a_short_interval_and_a_long_one_is_never_shortened_by_the_bound():
-    assert sync_due(health(2, failures=1), 2, NOW)
-    assert not sync_due(health(1, failures=1), 2, NOW)
+    assert is_sync_due(health(2, failures=1), 2, NOW)
+    assert not is_sync_due(health(1, failures=1), 2, NOW)
     week = 7 * DAY_MINUTES
-    assert not sync_due(health(week - 1, failures=20), week, NOW)
-    assert sync_due(health(week, failures=20), week, NOW)
+    assert not is_sync_due(health(week - 1, failures=20), week, NOW)
+    assert is_sync_due(health(week, failures=20), week, NOW)
 
 
 def test_an_attempt_in_the_future_delays_nothing():
-    assert sync_due(health(-100_000), 60, NOW)
-    assert sync_due(health(-1, failures=3), 60, NOW)
+    assert is_sync_due(health(-100_000), 60, NOW)
+    assert is_sync_due(health(-1, failures=3), 60, NOW)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from metering.domain.errors import NotFoundError
-from metering.operations.prices.accept_sync import NotHeldError, accept_sync
+from metering.operations.prices.accept_sync import SyncNotPendingError, accept_sync
 from metering.operations.prices.held_table import read_table
 from metering.operations.prices.sync_prices import preview_sync, source_health, sync_prices
 from metering.operations.prices.sync_settings import SyncSettings
@@ -199,9 +199,9 @@ def test_only_what_waits_can_be_accepted_and_once(router):
     first = router.sync()
     held = router.sync(document(DEAR))
     accept_sync(router.meter.engine, held.id, now=router.meter.now)
-    with pytest.raises(NotHeldError, match="was accepted already, by 3"):
+    with pytest.raises(SyncNotPendingError, match="was accepted already, by 3"):
         accept_sync(router.meter.engine, held.id, now=router.meter.now)
-    with pytest.raises(NotHeldError, match="is recorded"):
+    with pytest.raises(SyncNotPendingError, match="is recorded"):
         accept_sync(router.meter.engine, first.id, now=router.meter.now)
     with pytest.raises(NotFoundError):
         accept_sync(router.meter.engine, 99, now=router.meter.now)
@@ -223,7 +223,7 @@ def test_a_newer_answer_supersedes_a_held_one(router, script, outcome):
     assert newer.outcome == outcome
     assert "if-none-match" not in router.loopback.requests[-1]
     assert router.outcomes() == ["recorded", "held", outcome, "superseded"]
-    with pytest.raises(NotHeldError, match="was superseded already"):
+    with pytest.raises(SyncNotPendingError, match="was superseded already"):
         accept_sync(router.meter.engine, held.id, now=router.meter.now)
     assert source_health(router.meter.engine).waiting == (newer.id if outcome == "held" else None)
 

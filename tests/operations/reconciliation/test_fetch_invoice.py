@@ -7,11 +7,11 @@ import time
 import pytest
 
 from metering.domain.errors import DomainError
-from metering.operations.reconciliation.fetch_invoice import SESSIONS, BillSource, BillWanted, fetch_invoice
+from metering.operations.reconciliation.fetch_invoice import SESSIONS, BillRequest, BillSource, fetch_invoice
 from metering.operations.reconciliation.reconcile_settings import ReconcileSettings
 from metering.operations.reconciliation.show_invoices import list_invoices
 from metering.outbound.answers import FetchError
-from metering.outbound.fetch import FetchLimits, Pace, open_fetch
+from metering.outbound.fetch import Clock, FetchLimits, open_fetch
 from metering.runtime.bill_fetch_job import BillFetchJob
 from pricing.bundled import bundled_plans
 from support.bills import AFTER
@@ -35,12 +35,12 @@ def usage(nano):
 @pytest.fixture
 def hugging_face():
     """The source, and a fetch that sends the token."""
-    with source(usage(100)) as serving, open_fetch(LIMITS, Pace(lambda _: None, time.monotonic), TOKEN) as fetch:
+    with source(usage(100)) as serving, open_fetch(LIMITS, Clock(lambda _: None, time.monotonic), TOKEN) as fetch:
         yield serving, BillSource(fetch, serving.url)
 
 
 def wanted(**fields):
-    return BillWanted(**{"account": "acme", "month": 202611} | fields)
+    return BillRequest(**{"account": "acme", "month": 202611} | fields)
 
 
 def test_the_answer_is_imported_and_the_same_again_changes_nothing(meter, hugging_face):

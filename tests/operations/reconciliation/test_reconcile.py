@@ -235,17 +235,17 @@ def test_another_accounts_bill_is_refused(ten):
 
 def test_small_differences_are_tolerated_only_while_all_of_them_together_are(ten):
     rows = [line(number, CHARGE + 1_000) for number in range(10)]
-    assert reconciled(ten, rows, tolerance=Tolerance(nano=10_000)).needs_somebody == []
-    (waiting,) = reconciled(ten, rows, tolerance=Tolerance(nano=9_999)).needs_somebody
+    assert reconciled(ten, rows, tolerance=Tolerance(nano=10_000)).needs_attention == []
+    (waiting,) = reconciled(ten, rows, tolerance=Tolerance(nano=9_999)).needs_attention
     assert waiting.amount_nano == 10_000
     # Relative: a percent of 1,210,000.
-    assert reconciled(ten, rows, tolerance=Tolerance(nano=0, ppm=10_000)).needs_somebody == []
+    assert reconciled(ten, rows, tolerance=Tolerance(nano=0, ppm=10_000)).needs_attention == []
 
 
 def test_requests_younger_than_half_an_hour_may_still_be_billed(ten):
     report = reconciled(ten, [line(number) for number in range(9)], now=NOON + 20 * 60 * 1_000_000)
     assert steps(report) == {"pending": -CHARGE}
-    assert report.needs_somebody == []
+    assert report.needs_attention == []
 
 
 def decide(meter, variance, state, **fields):

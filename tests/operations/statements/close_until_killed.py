@@ -23,7 +23,7 @@ def main() -> None:
     url, now = sys.argv[1], int(sys.argv[2])
     if len(sys.argv) > 3:
         setattr(close_month, sys.argv[3], _kill)
-    how = close_month.Closing(bundled_plans())
+    how = close_month.CloseOptions(bundled_plans())
     for closed in close_due_months(open_database(url), how, grace_hours=0, now=now):
         sys.stdout.write(f"{closed.account} {closed.digest}\n")
         sys.stdout.flush()

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select
 
-from metering.operations.statements.close_month import Closing, close_month
+from metering.operations.statements.close_month import CloseOptions, close_month
 from metering.operations.usage import store_events
 from metering.operations.usage.ingest import Ingester, Origin
-from metering.storage.engine.database import open_database, reading
+from metering.storage.engine.database import open_database, read_snapshot
 from metering.storage.tables import alerts, events, statements
 from support.builders import NOW, SECOND, batch_of, instant, usage_event
 from support.meter import PLANS
@@ -28,7 +28,7 @@ def waits_for_a_lock(meter):
         " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     )
     for _ in range(PATIENCE * 100):
-        with reading(meter.engine) as connection:
+        with read_snapshot(meter.engine) as connection:
             if connection.exec_driver_sql(waiting).scalar_one():
                 return
         time.sleep(0.01)
@@ -70,7 +70,7 @@ def ingest(meter, engine):
 
 
 def close(engine, account="acme"):
-    (statement,) = close_month(engine, account, OCTOBER, Closing(PLANS), now=NOW)
+    (statement,) = close_month(engine, account, OCTOBER, CloseOptions(PLANS), now=NOW)
     return statement
 
 

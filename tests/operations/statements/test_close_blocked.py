@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import event
 
 from metering.operations.statements import close_due, close_month
-from metering.operations.statements.close_due import NotClosed, close_due_months
-from metering.operations.statements.close_month import Closing, UnpricedUsageError
+from metering.operations.statements.close_due import CloseFailure, close_due_months
+from metering.operations.statements.close_month import CloseOptions, UnpricedUsageError
 from metering.storage.tables import alerts
 from support.builders import instant, usage_event
 from support.meter import PLANS
@@ -20,7 +20,7 @@ NAMES = [f"account-{number}" for number in range(20)]
 
 
 def due(meter, **how):
-    return list(close_due_months(meter.engine, Closing(PLANS, **how), grace_hours=72, now=meter.now))
+    return list(close_due_months(meter.engine, CloseOptions(PLANS, **how), grace_hours=72, now=meter.now))
 
 
 def not_closed_alerts(meter):
@@ -85,11 +85,11 @@ def test_a_month_that_somebody_closed_meanwhile_with_unpriced_usage_is_not_calle
     look = close_due._close_if_priced
 
     def late(engine, account, month, how, *, now):
-        close_month.close_month(engine, account.name, month, Closing(PLANS, allow_unpriced=True), now=now)
+        close_month.close_month(engine, account.name, month, CloseOptions(PLANS, allow_unpriced=True), now=now)
         return look(engine, account, month, how, now=now)
 
     monkeypatch.setattr(close_due, "_close_if_priced", late)
-    assert [each.account for each in due(blocked) if not isinstance(each, NotClosed)] == NAMES
+    assert [each.account for each in due(blocked) if not isinstance(each, CloseFailure)] == NAMES
     assert not_closed_alerts(blocked) == []
 
 

@@ -6,13 +6,13 @@ import pytest
 
 from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.statements.statement_record import canonical_form, digest_of, record_of
-from metering.domain.statements.statements import Flag, LineKind
+from metering.domain.statements.statements import Flag, StatementLineKind
 from metering.operations.accounts.manage_accounts import MonthClosedError
-from metering.operations.credits.grant_credits import note_used_elsewhere
+from metering.operations.credits.grant_credits import record_used_elsewhere
 from metering.operations.credits.void_credits import void_credits
-from metering.operations.statements.close_due import NotClosed, close_due_months
+from metering.operations.statements.close_due import CloseFailure, close_due_months
 from metering.operations.statements.close_month import (
-    Closing,
+    CloseOptions,
     EarlierMonthsOpenError,
     MonthNotOverError,
     NothingToCloseError,
@@ -21,7 +21,7 @@ from metering.operations.statements.close_month import (
 from metering.operations.steps.first_months import first_months
 from metering.operations.steps.read_books import read_books
 from metering.operations.steps.record_credits import OverdrawnError
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.tables import alerts, credit_entries, events, statements
 from pricing.quantities import Quantities
 from support.builders import HOUR, instant, price_table, rate, usage_event
@@ -137,7 +137,7 @@ def test_usage_without_a_price_keeps_a_month_open_unless_told_otherwise_and_then
 
 
 def due(meter, grace_hours=72):
-    return list(close_due_months(meter.engine, Closing(PLANS), grace_hours=grace_hours, now=meter.now))
+    return list(close_due_months(meter.engine, CloseOptions(PLANS), grace_hours=grace_hours, now=meter.now))
 
 
 def test_a_month_closes_by_itself_72_hours_after_its_end_and_not_a_microsecond_before(october):
@@ -169,7 +169,7 @@ def test_the_first_months_of_many_accounts_are_those_of_each(october):
     october.adjust(202607, USD, account="adjusted")
     october.ingest(dollars(1, time="2026-08-01T00:00:00Z"))
     october.ingest(dollars(1, account="free"))
-    with reading(october.engine) as connection:
+    with read_snapshot(october.engine) as connection:
         of_many = first_months(connection, [1, 2, 3, 4, 5])
         of_each = {account_id: read_books(connection, account_id).first_month for account_id in range(1, 6)}
     assert of_many == {2: 202608, 3: 202603, 4: 202607, 5: OCTOBER}
@@ -182,7 +182,7 @@ def test_what_can_not_be_closed_is_told_once_and_keeps_nobody_else_open(october)
     october.ingest(dollars(1, account="other"))
     at(october, "2026-11-08T00:00:00Z")
     refused, closed = due(october)
-    assert isinstance(refused, NotClosed)
+    assert isinstance(refused, CloseFailure)
     assert (refused.account, refused.month, refused.code) == ("acme", OCTOBER, "unpriced_usage")
     assert closed.account == "other"
     due(october)
@@ -321,7 +321,7 @@ def test_no_more_is_taken_back_than_is_left(october):
 
 def test_credit_spent_elsewhere_that_is_told_late_is_taken_from_the_closed_month_on_the_open_statement(october):
     october.close(OCTOBER)
-    note_used_elsewhere(october.engine, "acme", OCTOBER, USD // 2, reason="Spaces", now=october.now)
+    record_used_elsewhere(october.engine, "acme", OCTOBER, USD // 2, reason="Spaces", now=october.now)
     assert [line for line in shown(october.statement(NOVEMBER)) if line[0] == "credit"] == [("credit", OCTOBER, USD // 2)]
     at(october, "2026-12-01T00:00:00Z")
     october.close(NOVEMBER)
@@ -334,4 +334,4 @@ def test_lines_add_up_to_the_total_and_no_total_is_negative(october):
         statement = october.statement(OCTOBER)
         *parts, total = [line.amount_pico or 0 for line in statement.lines]
         assert sum(parts) == total == statement.total_cents * 10_000_000 * PICO >= 0
-        assert statement.lines[-1].kind is LineKind.TOTAL
+        assert statement.lines[-1].kind is StatementLineKind.TOTAL

@@ -16,7 +16,7 @@ from metering.exports.errors import ExportSumError
 from metering.exports.formats import FORMATS, export_format
 from metering.operations.statements import export_statement as operation
 from metering.operations.statements.export_archive import INDEX, ArchiveScope, export_archive
-from metering.operations.statements.export_statement import ExportedFile, Unchanged, export_statement
+from metering.operations.statements.export_statement import ExportedFile, UnchangedFile, export_statement
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
 from support.builders import DAY, NOON, instant, usage_event
@@ -104,8 +104,8 @@ def test_requests_of_the_days_are_those_of_the_statement(month):
 def test_who_has_the_file_does_not_get_it_again(month):
     file = exported(month)
     content(file)
-    assert exported(month, known=frozenset({file.tag})) == Unchanged(file.tag)
-    assert exported(month, known=frozenset({"*"})) == Unchanged(file.tag)
+    assert exported(month, known=frozenset({file.tag})) == UnchangedFile(file.tag)
+    assert exported(month, known=frozenset({"*"})) == UnchangedFile(file.tag)
     content(exported(month, known=frozenset({"another"})))
     month.ingest(usage_event())
     changed = exported(month, known=frozenset({file.tag}))
@@ -119,7 +119,7 @@ def test_a_closed_statement_is_known_by_its_digest_without_making_the_file(month
     file = exported(month, "focus")
     file.close()
     monkeypatch.setattr(operation, "detail_of", lambda *_, **__: pytest.fail("the file was made"))
-    assert exported(month, "focus", known=frozenset({file.tag})) == Unchanged(file.tag)
+    assert exported(month, "focus", known=frozenset({file.tag})) == UnchangedFile(file.tag)
     other_version = export_format("focus", "1.3")
     with pytest.raises(pytest.fail.Exception, match="the file was made"):
         export_statement(month.engine, "acme", 202611, PLANS, other_version, known=frozenset({file.tag}))
@@ -161,7 +161,7 @@ def test_the_same_statements_are_the_same_archive(month):
     first = archived(month, month=202611, names=("csv", "xlsx", "pdf"))
     again = archived(month, month=202611, names=("csv", "xlsx", "pdf"))
     assert content(first) == content(again)
-    assert archived(month, month=202611, names=("csv", "xlsx", "pdf"), known=frozenset({first.tag})) == Unchanged(first.tag)
+    assert archived(month, month=202611, names=("csv", "xlsx", "pdf"), known=frozenset({first.tag})) == UnchangedFile(first.tag)
 
 
 def test_names_of_accounts_never_lead_out_of_the_archive_or_onto_each_other(bare_meter):

@@ -2,27 +2,27 @@
 
 from metering.operations.steps import place_events
 from metering.operations.steps.assign_series import SeriesIndex
-from metering.operations.steps.place_events import PlaceIndex
+from metering.operations.steps.place_events import ContextCache
 from metering.operations.steps.resolve_accounts import resolve_names
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from support.builders import batch_of, usage_event
 
 
 def placed(meter, index, *events):
     batch = batch_of(*events)
-    with reading(meter.engine) as connection:
+    with read_snapshot(meter.engine) as connection:
         names = resolve_names(connection, {dimensions.account for dimensions in batch.dimensions})
     return index.of_events(batch, names)
 
 
 def test_the_same_combination_has_the_same_place_in_the_next_batch(meter):
-    index = PlaceIndex(SeriesIndex(meter.engine, 10))
+    index = ContextCache(SeriesIndex(meter.engine, 10))
     first, other = placed(meter, index, usage_event(account="acme"), usage_event(account="acme", project="search"))
     assert placed(meter, index, usage_event(account="acme", project="search"), usage_event(account="acme")) == [other, first]
 
 
 def test_who_is_billed_is_asked_anew_for_every_batch(meter):
-    index = PlaceIndex(SeriesIndex(meter.engine, 10))
+    index = ContextCache(SeriesIndex(meter.engine, 10))
     (nobodys,) = placed(meter, index, usage_event(account="globex"))
     globex = meter.declare("globex")
     (its_own,) = placed(meter, index, usage_event(account="globex"))
@@ -32,7 +32,7 @@ def test_who_is_billed_is_asked_anew_for_every_batch(meter):
 
 def test_what_is_remembered_has_an_end_and_places_stay_right_beyond_it(meter, monkeypatch):
     monkeypatch.setattr(place_events, "MAX_REMEMBERED", 2)
-    index = PlaceIndex(SeriesIndex(meter.engine, 100))
+    index = ContextCache(SeriesIndex(meter.engine, 100))
     events = [usage_event(account="acme", project=f"p{number}") for number in range(4)]
     for _ in range(3):
         for event in events:

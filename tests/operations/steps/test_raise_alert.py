@@ -7,7 +7,7 @@ import pytest
 
 from metering.operations.alerts.manage_webhooks import EndpointChange, change_webhook, delete_webhook
 from metering.operations.steps.raise_alert import raise_alert
-from metering.storage.engine.database import writing_beside_others
+from metering.storage.engine.database import concurrent_write
 from metering.storage.tables import alerts, webhook_deliveries, webhook_messages
 from support.builders import NOW
 from support.webhook_builders import create_endpoint, deliveries_of, new_alert, raise_one
@@ -57,7 +57,7 @@ def test_what_was_raised_before_is_sent_to_nobody(meter):
 
 def test_after_a_rollback_there_is_neither_the_alert_nor_a_delivery(meter):
     create_endpoint(meter)
-    with pytest.raises(RuntimeError), writing_beside_others(meter.engine) as connection:
+    with pytest.raises(RuntimeError), concurrent_write(meter.engine) as connection:
         raise_alert(connection, new_alert(), now=NOW)
         raise RuntimeError
     assert [meter.count(table) for table in (alerts, webhook_messages, webhook_deliveries)] == [0, 0, 0]

@@ -16,7 +16,7 @@ from metering.domain.usage.retention import (
     UnresolvedUsageError,
 )
 from metering.operations.charges.explain_charge import AmbiguousEventError, explain_charge
-from metering.operations.statements.close_month import Closing, close_month
+from metering.operations.statements.close_month import CloseOptions, close_month
 from metering.operations.statements.show_statement import canonical_statement
 from metering.operations.upkeep.export_events import export_events
 from metering.operations.upkeep.retire_month import list_event_months, retire_month
@@ -31,7 +31,7 @@ ACME = 2
 SEPTEMBER, OCTOBER, NOVEMBER = 202609, 202610, 202611
 IN_SEPTEMBER = NOON - 60 * DAY  # the 4th
 IN_OCTOBER = NOON - 30 * DAY
-CLOSING = Closing(bundled_plans(), allow_unpriced=True, with_earlier=True)
+CLOSING = CloseOptions(bundled_plans(), allow_unpriced=True, with_earlier=True)
 RESPONSE = "ebafdc12cee84cf29c1b"
 
 

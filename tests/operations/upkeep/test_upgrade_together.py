@@ -5,7 +5,7 @@ import sys
 
 from sqlalchemy import func, select
 
-from metering.storage.engine.database import open_database, reading
+from metering.storage.engine.database import open_database, read_snapshot
 from metering.storage.engine.schema_revision import current_revision, head_revision
 from metering.storage.tables import price_tables
 from pricing.bundled import bundled_tables
@@ -26,7 +26,7 @@ def test_three_replicas_that_upgrade_at_once_all_succeed_and_do_it_once(database
     assert [(errors, code) for _, errors, code in told] == [("", 0)] * REPLICAS
     engine = open_database(url)
     assert current_revision(engine) == head_revision()
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         recorded = connection.execute(select(func.count()).select_from(price_tables)).scalar_one()
     assert recorded == len(list(bundled_tables()))
     engine.dispose()

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 from metering.domain.violations import Violation
 from metering.operations.upkeep import verify as operation
 from metering.operations.upkeep.verify import CHECKS, Check, verify
-from metering.storage.engine.database import writing
+from metering.storage.engine.database import exclusive_write
 from metering.storage.tables import charges, event_identities, events
 from pricing.quantities import Quantities
 from support.assigning import assign
@@ -155,7 +155,7 @@ def test_a_lost_event_is_found_also_when_its_rollup_went_with_it(sound):
 
 def add_identity(meter, event_id):
     row = {"identity": bytes(range(16)), "event_id": event_id, "fingerprint": 1}
-    with writing(meter.engine) as connection:
+    with exclusive_write(meter.engine) as connection:
         connection.execute(insert(event_identities).values(row))
 
 

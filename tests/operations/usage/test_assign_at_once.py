@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from metering.domain.usage.assigning import AssignScope
-from metering.operations.statements.close_month import Closing, close_month
+from metering.operations.statements.close_month import CloseOptions, close_month
 from metering.operations.usage import assign_usage as operation
 from metering.operations.usage.assign_usage import assign_usage
 from metering.operations.usage.ingest import Ingester, Origin
-from metering.storage.engine.database import open_database, reading
+from metering.storage.engine.database import open_database, read_snapshot
 from metering.storage.tables import assigned_events, charges, statements
 from support.assigning import spent
 from support.builders import NOON, NOW, SECOND, batch_of, instant, usage_event
@@ -62,7 +62,7 @@ def sending(meter, records, seed):
 
 
 def deadlocks(meter):
-    with reading(meter.engine) as connection:
+    with read_snapshot(meter.engine) as connection:
         return connection.exec_driver_sql(
             "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
         ).scalar_one()
@@ -121,7 +121,7 @@ def test_what_is_assigned_while_a_month_is_closed_is_on_its_statement_or_billed_
     october = instant("2026-10-10T00:00:00Z")
     meter.ingest(usage_event(time=october))
     meter.ingest(*(usage_event(account="stranger", time=october + number) for number in range(REQUESTS)))
-    at_once(assigning(meter), lambda engine: close_month(engine, "acme", 202610, Closing(PLANS), now=NOW))
+    at_once(assigning(meter), lambda engine: close_month(engine, "acme", 202610, CloseOptions(PLANS), now=NOW))
     assert meter.count(statements) == 1
     closed, draft = meter.statement(202610), meter.statement(202611)
     assert closed.usage_nano + draft.usage_nano == (REQUESTS + 1) * EACH

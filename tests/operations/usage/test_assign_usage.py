@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from metering.domain.errors import DomainError, NotFoundError
-from metering.domain.usage.assigning import Assigned, AssignScope, Moved, MoveKey
+from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage, MoveKey
 from metering.operations.charges.explain_charge import explain_charge
 from metering.operations.upkeep.retire_month import retire_month
 from metering.operations.usage import assign_usage as operation
@@ -31,7 +31,7 @@ EACH = 120_000
 
 def llama(events, before=None, after=None, months=NOVEMBER, unpriced=0):
     before = EACH * events if before is None else before
-    return {MoveKey("together", "llama", *months): Moved(events, before, before if after is None else after, unpriced)}
+    return {MoveKey("together", "llama", *months): MovedUsage(events, before, before if after is None else after, unpriced)}
 
 
 def listed(meter, account_id=ACME, **filters):
@@ -62,7 +62,7 @@ def test_what_is_unassigned_is_shown_by_name_and_source(meter):
 def test_assigned_usage_is_taken_back_and_written_anew_at_the_account_s_prices(meter):
     meter.record_prices(price_table(rate(2_000_000, 4_000_000), layer=Layer.ACCOUNT, account_id=ACME))
     meter.ingest(usage_event(id="a", account="stranger"), usage_event(id="b", account="stranger", status=500))
-    assert assign(meter) == Assigned(llama(2, EACH, 2 * EACH))
+    assert assign(meter) == AssignmentResult(llama(2, EACH, 2 * EACH))
     assert spent(meter) == {"acme": (2, 2 * EACH)}
     assert list_unassigned(meter.engine) == []
     entries = select(charges.c.event_id, charges.c.sign, charges.c.amount_nano, charges.c.reason).order_by(charges.c.id)
@@ -80,7 +80,7 @@ def test_assigned_usage_is_taken_back_and_written_anew_at_the_account_s_prices(m
 def test_doing_it_again_changes_nothing(meter):
     meter.ingest(usage_event(account="stranger"))
     assign(meter)
-    assert assign(meter) == Assigned()
+    assert assign(meter) == AssignmentResult()
     assert meter.count(charges) == 2
     assert meter.count(assigned_events) == 1
 
@@ -204,7 +204,7 @@ def test_a_record_that_the_account_has_counted_is_only_taken_back(meter):
     meter.ingest(usage_event(id="x", account="stranger"), create_accounts=True)
     meter.ingest(usage_event(id="y", account="other"))
     assert spent(meter) == {"stranger": (1, EACH), "unassigned": (2, 2 * EACH)}
-    assert assign(meter, account="stranger") == Assigned(repeats=1, repeats_nano=EACH)
+    assert assign(meter, account="stranger") == AssignmentResult(repeats=1, repeats_nano=EACH)
     assert spent(meter) == {"stranger": (1, EACH), "unassigned": (1, EACH)}
     assert listed(meter, account_id=3) == ["x"]
     assert listed(meter, account_id=1) == ["y"]
@@ -219,7 +219,7 @@ def test_a_record_that_the_account_has_counted_is_only_taken_back(meter):
 def test_another_source_s_record_of_what_the_account_has_counted_is_only_taken_back(meter):
     meter.ingest(usage_event(id="x", source="edge", response_id="response-id-1"))
     meter.ingest(usage_event(id="y", account="stranger", response_id="response-id-1"))
-    assert assign(meter) == Assigned(repeats=1, repeats_nano=EACH)
+    assert assign(meter) == AssignmentResult(repeats=1, repeats_nano=EACH)
     assert spent(meter) == {"acme": (1, EACH)}
     assert listed(meter) == ["x"]
     assert meter.ingest(usage_event(id="y", response_id="response-id-1")).duplicate == 1
@@ -242,10 +242,10 @@ def test_what_was_taken_back_makes_no_copies(meter):
 def test_a_record_that_contradicts_what_the_account_has_counted_stays_unassigned(meter):
     meter.ingest(usage_event(id="x", quantities=Quantities(input_tokens=1)))
     meter.ingest(usage_event(id="x", account="stranger"), usage_event(id="y", account="stranger"))
-    assert assign(meter) == Assigned(llama(1), conflicts=1)
+    assert assign(meter) == AssignmentResult(llama(1), conflicts=1)
     assert spent(meter) == {"acme": (2, 1_000 + EACH), "unassigned": (1, EACH)}
     assert [row.events for row in list_unassigned(meter.engine)] == [1]
-    assert assign(meter) == Assigned(conflicts=1)
+    assert assign(meter) == AssignmentResult(conflicts=1)
     assert not meter.violations()
 
 
@@ -254,7 +254,7 @@ def test_usage_of_a_closed_month_is_a_correction_in_the_first_open_one(meter):
     meter.ingest(usage_event(time=october), usage_event(time=october, account="stranger", project="lost"))
     meter.close(202610)
     digest = meter.statement(202610).digest
-    assert assign(meter) == Assigned(llama(1, months=(202610, 202611)))
+    assert assign(meter) == AssignmentResult(llama(1, months=(202610, 202611)))
     assert meter.statement(202610).digest == digest
     # 100 tokens in and 10 out, paid for by October's own credits: $0.10 for a free account.
     corrections = [line.amount_pico for line in meter.statement(202611).lines if line.origin_month == 202610]
@@ -322,7 +322,7 @@ def test_what_is_charged_meanwhile_is_what_is_taken_back(meter, meanwhile):
         meter.record_prices(price_table(rate(5_000_000, 0), source="dearer"))
         meter.rerate()
 
-    assert meanwhile(dearer).total == Moved(1, 500_000, EACH, 0)
+    assert meanwhile(dearer).total == MovedUsage(1, 500_000, EACH, 0)
     assert spent(meter) == {"acme": (1, EACH)}
     assert not meter.violations()
 
@@ -330,14 +330,16 @@ def test_what_is_charged_meanwhile_is_what_is_taken_back(meter, meanwhile):
 def test_what_is_assigned_meanwhile_is_not_assigned_again(meter, meanwhile):
     meter.declare("umbrella")
     meter.ingest(usage_event(account="stranger"))
-    assert meanwhile(lambda: assign(meter, account="umbrella")) == Assigned()
+    assert meanwhile(lambda: assign(meter, account="umbrella")) == AssignmentResult()
     assert spent(meter) == {"umbrella": (1, EACH)}
     assert not meter.violations()
 
 
 def test_what_leaves_the_log_meanwhile_stays_where_it_was(meter, meanwhile):
     meter.ingest(usage_event(account="stranger", time=instant("2026-09-04T12:00:00Z")))
-    assert meanwhile(lambda: retire_month(meter.engine, 202609, None, with_unresolved=True, now=meter.now)) == Assigned()
+    assert (
+        meanwhile(lambda: retire_month(meter.engine, 202609, None, with_unresolved=True, now=meter.now)) == AssignmentResult()
+    )
     assert spent(meter) == {"unassigned": (1, EACH)}
     assert not meter.violations()
 

@@ -8,12 +8,12 @@ from metering.domain.budgets.budgets import BudgetTerms
 from metering.domain.charges.spend import Granularity
 from metering.domain.errors import NotFoundError
 from metering.domain.usage.retention import EventsRetiredError, StillOpenError, UnresolvedUsageError
-from metering.operations.budgets.judge_budgets import BudgetJudge
-from metering.operations.budgets.judge_hours import judge_hours
-from metering.operations.budgets.manage_budgets import Said, create_budget
+from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.judge_hours import evaluate_hours
+from metering.operations.budgets.manage_budgets import Author, create_budget
 from metering.operations.charges.explain_charge import explain_charge
 from metering.operations.reconciliation.answer_billing import answer_billing
-from metering.operations.statements.close_month import Closing, close_month
+from metering.operations.statements.close_month import CloseOptions, close_month
 from metering.operations.upkeep.export_events import export_events
 from metering.operations.upkeep.retire_month import list_event_months, retire_month
 from metering.storage.tables import alerts, event_identities, hour_sums, rollups, series
@@ -31,8 +31,10 @@ IN_SEPTEMBER = NOON - 60 * DAY
 
 
 def test_a_budget_is_judged_by_what_was_assigned(meter):
-    judge = BudgetJudge(meter.engine, CATALOGUE, lambda: meter.now)
-    create_budget(meter.engine, "acme", BudgetTerms(amount_nano=2 * EACH, thresholds=(50,)), Said("test", meter.now), CATALOGUE)
+    judge = BudgetEvaluator(meter.engine, CATALOGUE, lambda: meter.now)
+    create_budget(
+        meter.engine, "acme", BudgetTerms(amount_nano=2 * EACH, thresholds=(50,)), Author("test", meter.now), CATALOGUE
+    )
     meter.ingest(usage_event(account="stranger"))
     assert judge.judge() == 0
     assign(meter)
@@ -41,7 +43,7 @@ def test_a_budget_is_judged_by_what_was_assigned(meter):
 
 
 def test_usage_that_has_no_price_in_the_account_is_alerted_on_there(meter):
-    judge = BudgetJudge(meter.engine, CATALOGUE, lambda: meter.now)
+    judge = BudgetEvaluator(meter.engine, CATALOGUE, lambda: meter.now)
     meter.ingest(usage_event(account="stranger", model="new"))
     judge.judge()
     before = meter.count(alerts)
@@ -56,9 +58,9 @@ def test_hours_are_summed_again_with_what_was_assigned(meter):
     meter.ingest(usage_event(), usage_event(account="stranger"), usage_event(account="other"))
 
     def summed():
-        BudgetJudge(meter.engine, CATALOGUE, lambda: meter.now).finish()
+        BudgetEvaluator(meter.engine, CATALOGUE, lambda: meter.now).finish()
         for _ in range(100):
-            judge_hours(meter.engine, lambda: meter.now)
+            evaluate_hours(meter.engine, lambda: meter.now)
         return dict(meter.rows(select(hour_sums.c.account_id, hour_sums.c.amount_nano).where(hour_sums.c.hour == hour)))
 
     meter.now = NOON + 2 * DAY
@@ -127,7 +129,7 @@ def retire(meter):
 
 
 def close(meter, month):
-    close_month(meter.engine, "acme", month, Closing(CATALOGUE, with_earlier=True), now=meter.now)
+    close_month(meter.engine, "acme", month, CloseOptions(CATALOGUE, with_earlier=True), now=meter.now)
 
 
 def test_a_month_can_be_retired_once_its_usage_is_assigned(september, tmp_path):

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from metering.operations.charges.rate_unpriced import rate_unpriced
 from metering.operations.steps.ensure_partitions import ensure_partitions
 from metering.operations.usage.ingest import Ingester, Origin
-from metering.storage.engine.database import open_database, reading, writing_beside_others
+from metering.storage.engine.database import concurrent_write, open_database, read_snapshot
 from metering.storage.engine.partitions import months_without_partition
 from metering.storage.tables import (
     EVENT_ID_BLOCK,
@@ -23,7 +23,7 @@ from metering.storage.tables import (
     later_claims,
     series,
 )
-from metering.storage.usage.events import insert_identities, take_event_ids
+from metering.storage.usage.events import insert_identities, reserve_event_ids
 from support.builders import DAY, HOUR, NOON, NOW, batch_of, price_table, rate, usage_event
 
 pytestmark = pytest.mark.only_on("postgresql")
@@ -55,7 +55,7 @@ def at_once(meter):
 
 def deadlocks(meter):
     """How often PostgreSQL had to end a transaction of this database."""
-    with reading(meter.engine) as connection:
+    with read_snapshot(meter.engine) as connection:
         return connection.exec_driver_sql(
             "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
         ).scalar_one()
@@ -158,11 +158,11 @@ def test_accounts_sources_series_and_months_that_all_writers_meet_at_once_come_t
 
 
 def test_a_month_that_nobody_has_seen_gets_its_partition_before_its_first_event(meter):
-    with reading(meter.engine) as connection:
+    with read_snapshot(meter.engine) as connection:
         assert months_without_partition(connection, [202601, 202511]) == [202511, 202601]
     january = NOON - 300 * DAY
     assert meter.ingest(usage_event(time=january)).accepted == 1
-    with reading(meter.engine) as connection:
+    with read_snapshot(meter.engine) as connection:
         assert months_without_partition(connection, [202601, 202511]) == [202511]
         assert connection.exec_driver_sql("SELECT count(*) FROM events_202601").scalar_one() == 1
 
@@ -170,7 +170,7 @@ def test_a_month_that_nobody_has_seen_gets_its_partition_before_its_first_event(
 def test_the_coming_months_have_their_partitions_ahead_of_need(bare_meter):
     ensure_partitions(bare_meter.engine, now=NOW, months_ahead=2)
     ensure_partitions(bare_meter.engine, now=NOW, months_ahead=2)
-    with reading(bare_meter.engine) as connection:
+    with read_snapshot(bare_meter.engine) as connection:
         asked = [202610, 202611, 202612, 202701, 202702]
         assert months_without_partition(connection, asked) == [202610, 202702]
 
@@ -179,8 +179,8 @@ def test_the_ids_of_a_batch_follow_one_another_whoever_else_draws_ids(meter, at_
     def draw(number, writer):
         drawn = []
         for count in (1, EVENT_ID_BLOCK, EVENT_ID_BLOCK + 1, 25 * EVENT_ID_BLOCK):
-            with writing_beside_others(writer._engine) as connection:
-                first = take_event_ids(connection, count)
+            with concurrent_write(writer._engine) as connection:
+                first = reserve_event_ids(connection, count)
                 drawn.append(range(first, first + count))
         return drawn
 
@@ -202,5 +202,5 @@ def test_an_identity_is_taken_once_whatever_the_month(meter):
     """Identity is for ever, across partitions: the same id a year later is the same id."""
     meter.ingest(usage_event(id="a"))
     assert meter.ingest(usage_event(id="a", time=NOON - 400 * DAY)).conflict == 1
-    with writing_beside_others(meter.engine) as connection:
+    with concurrent_write(meter.engine) as connection:
         assert insert_identities(connection, [(bytes(16), 1, 1), (bytes(16), 2, 2)]) == 1

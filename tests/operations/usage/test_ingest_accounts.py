@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from metering.operations.usage.ingest import Origin
 from metering.storage.accounts.accounts import UNASSIGNED_ID, account_named, rename_account
-from metering.storage.engine.database import writing
+from metering.storage.engine.database import exclusive_write
 from metering.storage.tables import events, series
 from support.builders import NOON, batch_of, price_table, rate, usage_event
 
@@ -26,7 +26,7 @@ def test_an_account_is_created_where_the_caller_says_so(meter):
 
 def test_a_renamed_account_keeps_its_usage_and_its_name_may_go_to_another(meter):
     since = NOON
-    with writing(meter.engine) as connection:
+    with exclusive_write(meter.engine) as connection:
         acme = account_named(connection, "acme")
         rename_account(connection, acme.id, "acme-inc", since=since)
     meter.execute("INSERT INTO accounts (default_route, created_at) VALUES ('', 0)")
@@ -141,5 +141,5 @@ def test_declared_tags_are_dimensions_and_the_others_stay_on_the_event(meter):
 
 
 def test_unassigned_is_the_account_that_the_migration_made(bare_meter):
-    with writing(bare_meter.engine) as connection:
+    with exclusive_write(bare_meter.engine) as connection:
         assert account_named(connection, "unassigned").id == UNASSIGNED_ID

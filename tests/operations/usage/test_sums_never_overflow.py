@@ -9,11 +9,11 @@ from sqlalchemy import func, select
 
 from metering.domain.charges.spend import Granularity, PeriodBasis
 from metering.domain.errors import DomainError
-from metering.operations.credits.grant_credits import note_used_elsewhere
+from metering.operations.credits.grant_credits import record_used_elsewhere
 from metering.operations.statements.show_statement import show_statement
 from metering.operations.usage.ingest import Origin
 from metering.storage.charges.usage import billable_by_months
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.engine.errors import SumTooLargeError
 from metering.storage.tables import charges, events, quarantine, rollups
 from pricing.bundled import bundled_plans
@@ -69,7 +69,7 @@ def test_a_statement_and_credits_go_beyond_64_bits_too(dear):
     dear.ingest(*many(600, "k", project="other"))
     statement = show_statement(dear.engine, "acme", 202611, bundled_plans())
     assert statement.usage_nano == 1_200 * NINE_MILLION
-    with reading(dear.engine) as connection:
+    with read_snapshot(dear.engine) as connection:
         assert billable_by_months(connection, 2) == {(202611, 202611): 1_200 * NINE_MILLION}
 
 
@@ -186,6 +186,6 @@ def test_a_charge_beyond_the_bound_that_was_stored_before_it_is_no_violation(dea
 
 
 def test_what_was_spent_elsewhere_is_bounded_by_the_month(meter):
-    note_used_elsewhere(meter.engine, "acme", 202611, 2**53 - 2, reason="endpoints", now=NOON)
+    record_used_elsewhere(meter.engine, "acme", 202611, 2**53 - 2, reason="endpoints", now=NOON)
     with pytest.raises(DomainError, match="less than nine million dollars"):
-        note_used_elsewhere(meter.engine, "acme", 202611, 2, reason="endpoints", now=NOON)
+        record_used_elsewhere(meter.engine, "acme", 202611, 2, reason="endpoints", now=NOON)

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from metering.storage.alerts.alerts import NewAlert, insert_alert, list_alerts
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from support.builders import NOW
 
 
@@ -17,14 +17,14 @@ def alert(**fields):
 @pytest.fixture
 def raised(meter):
     def call(**fields):
-        with writing(meter.engine) as connection:
+        with exclusive_write(meter.engine) as connection:
             return insert_alert(connection, alert(**fields), now=NOW + 1)
 
     return call
 
 
 def listed(meter, **options):
-    with reading(meter.engine) as connection:
+    with read_snapshot(meter.engine) as connection:
         return list_alerts(connection, **{"type_": None, "account_id": None, "before": None, "limit": 100} | options)
 
 

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import event as listen_to
 from sqlalchemy.exc import IntegrityError
 
-from metering.operations.alerts.dispatch_deliveries import Room
-from metering.storage.alerts.delivery_queue import choose
-from metering.storage.engine.database import writing, writing_beside_others
+from metering.operations.alerts.dispatch_deliveries import Concurrency
+from metering.storage.alerts.delivery_queue import choose_due
+from metering.storage.engine.database import concurrent_write, exclusive_write
 from support.builders import NOW
 from support.webhook_builders import Sender, create_endpoint, raise_one
 
@@ -54,7 +54,7 @@ def plans_of(meter, work):
     work()
     listen_to.remove(meter.engine, "before_cursor_execute", hear)
     explain = "EXPLAIN QUERY PLAN" if meter.on_sqlite else "EXPLAIN"
-    with writing(meter.engine) as connection:
+    with exclusive_write(meter.engine) as connection:
         return [
             "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {statement}", parameters))
             for statement, parameters in asked
@@ -78,7 +78,7 @@ def test_where_there_is_not_room_for_all_what_became_due_first_is_taken(meter):
     for number in range(3):
         raise_one(meter, subject=f"budget:{number}")
     meter.execute("UPDATE webhook_deliveries SET due_at = ? - id", NOW)
-    assert [each.delivery_id for each in Sender(meter, Room(in_all=1)).take()] == [3]
+    assert [each.delivery_id for each in Sender(meter, Concurrency(in_all=1)).take()] == [3]
 
 
 @pytest.mark.only_on("postgresql")
@@ -86,10 +86,10 @@ def test_what_another_replica_chooses_is_passed_over_and_not_waited_for(meter):
     create_endpoint(meter)
     for number in range(4):
         raise_one(meter, subject=f"budget:{number}")
-    with writing_beside_others(meter.engine) as ours, writing_beside_others(meter.engine) as theirs:
+    with concurrent_write(meter.engine) as ours, concurrent_write(meter.engine) as theirs:
         theirs.exec_driver_sql("SET LOCAL lock_timeout = 1000")
-        chosen = choose(ours, 1, most=2, now=meter.now)
-        others = choose(theirs, 1, most=4, now=meter.now)
+        chosen = choose_due(ours, 1, most=2, now=meter.now)
+        others = choose_due(theirs, 1, most=4, now=meter.now)
     assert (chosen, others) == ([1, 2], [3, 4])
 
 

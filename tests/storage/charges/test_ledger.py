@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from metering.storage.charges.ledger import days_with_entries, entries, ledger_sums, rollup_sums
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from pricing.quantities import Quantities
 from support.builders import DAY, HOUR, NOON, price_table, rate, usage_event
 
@@ -59,7 +59,7 @@ def test_the_entries_of_an_account_are_its_own_and_those_of_unassigned_later_one
 
 def test_rollups_are_the_ledgers_sums_for_every_day(priced_later):
     priced_later.ingest(usage_event(time=NOON - DAY), usage_event(time=NOON - DAY), usage_event(status=500))
-    with reading(priced_later.engine) as connection:
+    with read_snapshot(priced_later.engine) as connection:
         assert days_with_entries(connection) == [TODAY - 1, TODAY]
         for day in (TODAY - 1, TODAY):
             assert rollup_sums(connection, day) == ledger_sums(connection, day) != {}
@@ -68,7 +68,7 @@ def test_rollups_are_the_ledgers_sums_for_every_day(priced_later):
 
 
 def test_a_reversed_rollup_keeps_its_key_and_weighs_nothing(priced_later):
-    with reading(priced_later.engine) as connection:
+    with read_snapshot(priced_later.engine) as connection:
         by_grade = {key[2]: sums for key, sums in rollup_sums(connection, TODAY).items()}
     assert set(by_grade[2]) == {0}
     assert (by_grade[0][0], by_grade[0][-1]) == (1, 7_000)

@@ -11,21 +11,21 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from metering.storage.engine import postgres_connections
 from metering.storage.engine.database import (
     DatabaseUrlError,
-    looking_up,
+    autocommit,
+    concurrent_write,
+    exclusive_write,
     open_database,
-    reading,
+    read_snapshot,
     without_password,
-    writing,
-    writing_beside_others,
 )
-from metering.storage.engine.postgres_connections import WRITER_LOCK, take_lock
+from metering.storage.engine.postgres_connections import WRITER_LOCK, lock_exclusively
 from support.builders import usage_event
 
 SHOWN = ("transaction_isolation", "transaction_read_only")
 
 
 def pragma(meter, name):
-    with reading(meter.engine) as connection:
+    with read_snapshot(meter.engine) as connection:
         return connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
 
 
@@ -64,17 +64,17 @@ def end_other_sessions(meter):
 
 
 def answers(meter):
-    with reading(meter.engine) as connection:
+    with read_snapshot(meter.engine) as connection:
         return connection.exec_driver_sql("SELECT 7").scalar_one() == 7
 
 
 @pytest.mark.only_on("postgresql")
 def test_sessions_that_ended_while_they_rested_are_replaced_and_nobody_notices(bare_meter, monkeypatch):
-    with reading(bare_meter.engine), reading(bare_meter.engine):
+    with read_snapshot(bare_meter.engine), read_snapshot(bare_meter.engine):
         pass  # there are two
     end_other_sessions(bare_meter)
     monkeypatch.setattr(postgres_connections, "_ALIVE_SECONDS", 0)
-    with reading(bare_meter.engine):
+    with read_snapshot(bare_meter.engine):
         # The first one was asked; that tells of the other.
         monkeypatch.setattr(postgres_connections, "_ALIVE_SECONDS", 60)
         assert answers(bare_meter)
@@ -83,7 +83,7 @@ def test_sessions_that_ended_while_they_rested_are_replaced_and_nobody_notices(b
 @pytest.mark.only_on("postgresql")
 def test_a_session_that_ended_right_after_its_use_costs_one_transaction(bare_meter, monkeypatch):
     monkeypatch.setattr(postgres_connections, "_ALIVE_SECONDS", 60)
-    with reading(bare_meter.engine), reading(bare_meter.engine):
+    with read_snapshot(bare_meter.engine), read_snapshot(bare_meter.engine):
         pass  # there are two
     end_other_sessions(bare_meter)
     with pytest.raises(OperationalError):
@@ -92,7 +92,7 @@ def test_a_session_that_ended_right_after_its_use_costs_one_transaction(bare_met
 
 
 def test_what_is_looked_up_is_what_is_committed_when_it_is_asked(bare_meter):
-    with looking_up(bare_meter.engine) as connection:
+    with autocommit(bare_meter.engine) as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM receipts").scalar_one() == 0
         bare_meter.ingest(usage_event())
         if not bare_meter.on_sqlite:  # where a snapshot costs nothing, it is one
@@ -106,24 +106,24 @@ def test_a_url_is_refused_without_its_password():
 
 
 def test_a_reader_sees_one_state_while_another_writes(bare_meter):
-    with reading(bare_meter.engine) as connection:
+    with read_snapshot(bare_meter.engine) as connection:
         before = connection.exec_driver_sql("SELECT count(*) FROM accounts").scalar_one()
         bare_meter.declare("acme")
         assert connection.exec_driver_sql("SELECT count(*) FROM accounts").scalar_one() == before
-    with reading(bare_meter.engine) as connection:
+    with read_snapshot(bare_meter.engine) as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM accounts").scalar_one() == before + 1
 
 
 @pytest.mark.only_on("sqlite")
 def test_a_writer_holds_the_lock_from_its_beginning(bare_meter):
-    with writing(bare_meter.engine), closing(sqlite3.connect(bare_meter.engine.url.database, timeout=0)) as other:
+    with exclusive_write(bare_meter.engine), closing(sqlite3.connect(bare_meter.engine.url.database, timeout=0)) as other:
         other.isolation_level = None
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("BEGIN IMMEDIATE")
 
 
 def test_an_error_rolls_back_what_was_written(bare_meter):
-    with pytest.raises(RuntimeError), writing(bare_meter.engine) as connection:
+    with pytest.raises(RuntimeError), exclusive_write(bare_meter.engine) as connection:
         connection.exec_driver_sql("INSERT INTO sources (name) VALUES ('x')")
         raise RuntimeError
     assert bare_meter.rows(_count("sources"))[0][0] == 0
@@ -179,7 +179,7 @@ def test_without_its_driver_postgres_is_refused_with_what_to_install(monkeypatch
 @pytest.mark.only_on("postgresql")
 def test_questions_are_planned_for_what_they_ask_about_and_writers_keep_their_plans(bare_meter):
     modes = []
-    for transaction in (reading, writing_beside_others):
+    for transaction in (read_snapshot, concurrent_write):
         with transaction(bare_meter.engine) as connection:
             modes.append(connection.exec_driver_sql("SHOW plan_cache_mode").scalar_one())
     assert modes == ["force_custom_plan", "auto"]
@@ -187,7 +187,7 @@ def test_questions_are_planned_for_what_they_ask_about_and_writers_keep_their_pl
 
 @pytest.mark.only_on("postgresql")
 def test_a_reader_of_postgres_has_one_snapshot_and_can_not_write(bare_meter):
-    with reading(bare_meter.engine) as connection:
+    with read_snapshot(bare_meter.engine) as connection:
         shown = [connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in SHOWN]
         with pytest.raises(DBAPIError, match="read-only"):
             connection.exec_driver_sql("INSERT INTO sources (name) VALUES ('x')")
@@ -195,7 +195,7 @@ def test_a_reader_of_postgres_has_one_snapshot_and_can_not_write(bare_meter):
 
 
 @pytest.mark.only_on("postgresql")
-@pytest.mark.parametrize("way", [writing, writing_beside_others])
+@pytest.mark.parametrize("way", [exclusive_write, concurrent_write])
 def test_a_writer_of_postgres_sees_what_others_have_committed(bare_meter, way):
     with way(bare_meter.engine) as connection:
         assert [connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in SHOWN] == ["read committed", "off"]
@@ -203,12 +203,12 @@ def test_a_writer_of_postgres_sees_what_others_have_committed(bare_meter, way):
 
 @pytest.mark.only_on("postgresql")
 def test_of_two_who_write_alone_one_waits_and_who_writes_beside_others_does_not(bare_meter):
-    with writing(bare_meter.engine):
-        with writing_beside_others(bare_meter.engine) as beside:
+    with exclusive_write(bare_meter.engine):
+        with concurrent_write(bare_meter.engine) as beside:
             beside.exec_driver_sql("INSERT INTO sources (name) VALUES ('beside')")
-        with pytest.raises(DBAPIError, match="lock timeout"), writing_beside_others(bare_meter.engine) as other:
+        with pytest.raises(DBAPIError, match="lock timeout"), concurrent_write(bare_meter.engine) as other:
             other.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
-            take_lock(other, WRITER_LOCK)
+            lock_exclusively(other, WRITER_LOCK)
 
 
 @pytest.mark.only_on("postgresql")

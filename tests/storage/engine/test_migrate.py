@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from metering.storage.engine.database import open_database, reading, writing
+from metering.storage.engine.database import exclusive_write, open_database, read_snapshot
 from metering.storage.engine.errors import SchemaOutOfDateError
 from metering.storage.engine.migrate import downgrade, upgrade
 from metering.storage.engine.schema_revision import current_revision, head_revision, migrations_folder, require_current_schema
@@ -97,7 +97,7 @@ def test_going_down_before_syncs_and_alerts_takes_their_tables_alone_and_up_agai
 
 @pytest.mark.only_on("sqlite")
 def test_the_migrated_schema_is_the_one_that_the_tables_declare(bare_meter):
-    with reading(bare_meter.engine) as connection:
+    with read_snapshot(bare_meter.engine) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, [metadata, sqlite_metadata]) == []
 
@@ -198,7 +198,7 @@ def test_grants_and_accounts_from_before_months_could_close_come_up_with_their_e
         " VALUES (7, 'used_elsewhere', 2, 202610, 'Spaces', 4)",
         f"INSERT INTO month_rollups VALUES (1, 0, 0, 0, 1, 202610, 202610, 1, {', '.join('0' for _ in ALL_KINDS)}, 0)",
     )
-    with writing(empty) as connection:
+    with exclusive_write(empty) as connection:
         for statement in before:
             connection.exec_driver_sql(statement)
     upgrade(empty)
@@ -218,7 +218,7 @@ def test_grants_and_accounts_from_before_months_could_close_come_up_with_their_e
 
 
 def catalogue(engine, question):
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return sorted(map(tuple, connection.execute(text(question))))
 
 

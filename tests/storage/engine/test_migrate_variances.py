@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from metering.storage.engine.database import open_database, reading, writing
+from metering.storage.engine.database import exclusive_write, open_database, read_snapshot
 from metering.storage.engine.migrate import downgrade, upgrade
 
 BEFORE = (
@@ -32,13 +32,13 @@ def empty(databases):
 
 
 def told(engine, question):
-    with reading(engine) as connection:
+    with read_snapshot(engine) as connection:
         return [tuple(row) for row in connection.execute(text(question))]
 
 
 def test_variances_from_before_sessions_keep_their_decisions_up_and_down(empty):
     upgrade(empty, "0014")
-    with writing(empty) as connection:
+    with exclusive_write(empty) as connection:
         for statement in BEFORE:
             connection.exec_driver_sql(statement)
     upgrade(empty)
@@ -47,7 +47,7 @@ def test_variances_from_before_sessions_keep_their_decisions_up_and_down(empty):
     downgrade(empty, "0014")
     assert told(empty, STORED) == [(4, "unexplained", 3, "disputed")]
     upgrade(empty)
-    with writing(empty) as connection:
+    with exclusive_write(empty) as connection:
         connection.execute(text("UPDATE variances SET session = 'search'"))
     with pytest.raises(RuntimeError, match="would lose their names"):
         downgrade(empty, "0014")

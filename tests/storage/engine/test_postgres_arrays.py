@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, LargeBinary, SmallInteger, Text
 
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.engine.postgres_arrays import array_of, array_of_integers, array_of_texts, array_of_uuids
 
 pytestmark = pytest.mark.only_on("postgresql")
@@ -17,7 +17,7 @@ texts = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_cha
 
 
 def given_back(meter, array, kind, shown="value"):
-    with reading(meter.engine) as connection:
+    with read_snapshot(meter.engine) as connection:
         statement = f"SELECT {shown} FROM unnest(CAST(%s AS {kind}[])) AS value"
         return list(connection.exec_driver_sql(statement, (array,)).scalars())
 

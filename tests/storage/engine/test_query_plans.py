@@ -10,7 +10,7 @@ from metering.operations.charges.explain_charge import explain_charge
 from metering.operations.charges.list_unpriced import list_unpriced
 from metering.operations.statements.show_statement import show_statement
 from metering.operations.usage.list_events import list_events
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.engine.partitions import create_partitions
 from metering.storage.usage.event_log import EventPosition, EventQuery
 from metering.storage.usage.event_rows import event_rows, events_by_id
@@ -56,7 +56,7 @@ def filled(meter):
     """A log that is large enough for reading all of it to be the worse plan."""
     meter.ingest(usage_event(id="known"), usage_event(id="unpriced", model="nobody/knows"))
     kind = meter.engine.dialect.name
-    with writing(meter.engine) as connection:
+    with exclusive_write(meter.engine) as connection:
         if kind == "postgresql":
             create_partitions(connection, [202609, 202610, 202611])
         for number in range(ACCOUNTS):
@@ -82,7 +82,7 @@ def plans(filled):
         listen_to.listen(filled.engine, "before_cursor_execute", hear)
         work()
         listen_to.remove(filled.engine, "before_cursor_execute", hear)
-        with writing(filled.engine) as connection:
+        with exclusive_write(filled.engine) as connection:
             return [
                 plan_of(connection, statement, parameters)
                 for statement, parameters in asked
@@ -105,7 +105,7 @@ def whole_log_is_read(plan):
 
 
 def test_a_plan_that_reads_the_whole_log_is_told(filled, plans):
-    with reading(filled.engine) as connection:
+    with read_snapshot(filled.engine) as connection:
         (plan,) = plans(lambda: connection.exec_driver_sql("SELECT count(*) FROM events WHERE status = 7"))
     assert whole_log_is_read(plan)
 
@@ -162,7 +162,7 @@ def test_an_index_leads_to_what_is_asked_for(filled, plans, work):
 
 
 def test_events_are_walked_through_and_looked_up_by_their_ids_along_an_index(filled, plans):
-    with reading(filled.engine) as connection:
+    with read_snapshot(filled.engine) as connection:
         walk = plans(lambda: event_rows(connection, after=1_030_000, limit=500))
         look = plans(lambda: events_by_id(connection, range(1_000_000, 1_000_200)))
     assert [plan for plan in walk + look if whole_log_is_read(plan)] == []

@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import literal, select, union_all
 
-from metering.storage.engine.database import reading
+from metering.storage.engine.database import read_snapshot
 from metering.storage.engine.sql import halved_sum, is_not_zero, whole_sum
 from metering.storage.tables.schema import Int64
 
@@ -18,7 +18,7 @@ amounts = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-(2**63), -1, 0, 1
 def test_a_sum_in_halves_is_the_sum_whatever_it_comes_to(bare_meter, found):
     rows = union_all(*(select(literal(amount, Int64).label("amount")) for amount in found)).subquery()
     halves = halved_sum(rows.c.amount)
-    with reading(bare_meter.engine) as connection:
+    with read_snapshot(bare_meter.engine) as connection:
         high, low, told = connection.execute(select(*halves, is_not_zero(*halves))).one()
     assert whole_sum(high, low) == sum(found)
     assert bool(told) == (sum(found) != 0)

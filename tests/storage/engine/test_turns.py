@@ -3,7 +3,7 @@
 import threading
 import time
 
-from metering.storage.engine.turns import Turns
+from metering.storage.engine.turns import FifoLock
 
 
 def wait_until(holds):
@@ -14,7 +14,7 @@ def wait_until(holds):
 
 
 def test_who_waits_longest_is_next():
-    turns, order = Turns(), []
+    turns, order = FifoLock(), []
     assert turns.take(1)
 
     def run(number):
@@ -34,7 +34,7 @@ def test_who_waits_longest_is_next():
 
 
 def test_who_comes_again_at_once_is_behind_who_waits():
-    turns, came = Turns(), threading.Event()
+    turns, came = FifoLock(), threading.Event()
     assert turns.take(1)
 
     def run():
@@ -52,7 +52,7 @@ def test_who_comes_again_at_once_is_behind_who_waits():
 
 
 def test_who_has_waited_for_too_long_goes_and_holds_nobody_up():
-    turns = Turns()
+    turns = FifoLock()
     assert turns.take(1)
     assert not turns.take(0.01)
     turns.give_up()

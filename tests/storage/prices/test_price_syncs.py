@@ -3,16 +3,16 @@
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.prices.price_syncs import (
     NewSync,
     SourceHealth,
     insert_sync,
     list_syncs,
     newest_success,
+    pending_sync,
     source_health,
     sync_by_id,
-    waiting_sync,
 )
 from support.builders import NOW
 
@@ -29,14 +29,14 @@ def write(meter):
             {"held": "{}"} if outcome == "held" else {"error_code": "e", "error_message": "m"} if outcome == "failed" else {}
         )
         given |= {"table_id": 1} if outcome in ("recorded", "accepted") else {}
-        with writing(meter.engine) as connection:
+        with exclusive_write(meter.engine) as connection:
             return insert_sync(connection, NewSync(SOURCE, at, at, outcome, **given | fields)).id
 
     return call
 
 
 def ask(meter, question, *arguments, **options):
-    with reading(meter.engine) as connection:
+    with read_snapshot(meter.engine) as connection:
         return question(connection, *arguments, **options)
 
 
@@ -63,7 +63,7 @@ def test_a_held_answer_waits_until_it_is_decided_and_says_by_what(meter, write):
     held = write("held")
     assert ask(meter, source_health, SOURCE).waiting == held
     decision = write("accepted", 1, decides=held)
-    assert ask(meter, waiting_sync, SOURCE) is None
+    assert ask(meter, pending_sync, SOURCE) is None
     row = ask(meter, sync_by_id, held)
     assert (row.outcome, row.decided_by, row.decision) == ("held", decision, "accepted")
     assert ask(meter, newest_success, SOURCE).id == held
@@ -94,7 +94,7 @@ def test_rows_come_newest_first_in_pages(meter, write):
 )  # fmt: skip
 def test_a_row_that_contradicts_itself_is_refused_by_the_database(meter, write, fields):
     write("held")
-    with pytest.raises(IntegrityError), writing(meter.engine) as connection:
+    with pytest.raises(IntegrityError), exclusive_write(meter.engine) as connection:
         given = {"held": "{}"} if fields["outcome"] == "held" else {}
         given |= {"table_id": 1} if fields["outcome"] in ("recorded", "accepted") else {}
         insert_sync(connection, NewSync(**{"source": SOURCE, "started_at": NOW, "finished_at": NOW} | given | fields))

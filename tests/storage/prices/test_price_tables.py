@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import event
 
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.prices.price_tables import load_tables, record_tables
 from pricing.rates import Price
 from support.builders import NOW, price_table, rate
@@ -23,12 +23,12 @@ def statements(bare_meter):
 
 
 def record(meter, *tables):
-    with writing(meter.engine) as connection:
+    with exclusive_write(meter.engine) as connection:
         return record_tables(connection, tables, now=NOW)
 
 
 def load(meter, *arguments, **options):
-    with reading(meter.engine) as connection:
+    with read_snapshot(meter.engine) as connection:
         return load_tables(connection, *arguments, **options)
 
 

@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy import select
 
-from metering.storage.engine.database import reading, writing_beside_others
+from metering.storage.engine.database import concurrent_write, read_snapshot
 from metering.storage.tables import event_claims, event_identities
 from metering.storage.usage import postgres_events
-from metering.storage.usage.postgres_events import hold_claims, insert_identities
+from metering.storage.usage.postgres_events import insert_identities, reserve_claims
 
 pytestmark = pytest.mark.only_on("postgresql")
 
@@ -33,13 +33,13 @@ def identity_rows(first_id, count=MANY, *, of=None):
 
 
 def insert(meter, rows):
-    with writing_beside_others(meter.engine) as connection:
+    with concurrent_write(meter.engine) as connection:
         return insert_identities(connection, rows)
 
 
 def stored(meter):
     """The event of each identity."""
-    with reading(meter.engine) as connection:
+    with read_snapshot(meter.engine) as connection:
         rows = connection.execute(select(event_identities.c.identity, event_identities.c.event_id))
         return {int.from_bytes(bytes(row.identity)): row.event_id for row in rows}
 
@@ -77,19 +77,19 @@ def test_rows_that_repeat_each_other_are_not_copied_in_vain(bare_meter, copied):
 
 
 def test_many_new_claims_are_copied_and_those_that_are_known_are_not(bare_meter, copied):
-    with writing_beside_others(bare_meter.engine) as connection:
-        assert hold_claims(connection, [(0, claim, 1 + claim) for claim in range(MANY)], 0, 1).settled
+    with concurrent_write(bare_meter.engine) as connection:
+        assert reserve_claims(connection, [(0, claim, 1 + claim) for claim in range(MANY)], 0, 1).settled
         assert copied == ["event_claims"]
-        assert not hold_claims(connection, [(0, claim, 5_000 + claim) for claim in range(MANY)], 0, 1).settled
+        assert not reserve_claims(connection, [(0, claim, 5_000 + claim) for claim in range(MANY)], 0, 1).settled
     assert copied == ["event_claims"]
-    with reading(bare_meter.engine) as connection:
+    with read_snapshot(bare_meter.engine) as connection:
         rows = connection.execute(select(event_claims.c.claim, event_claims.c.event_id).order_by(event_claims.c.claim))
         assert rows.all() == [(claim, 1 + claim) for claim in range(MANY)]
 
 
 def test_a_claim_that_is_known_among_many_new_ones_costs_no_other(bare_meter, copied):
-    with writing_beside_others(bare_meter.engine) as connection:
-        hold_claims(connection, [(0, 501, 1)], 0, 1)
-        held = hold_claims(connection, [(0, claim, 5_000 + claim) for claim in range(MANY)], 0, 1)
+    with concurrent_write(bare_meter.engine) as connection:
+        reserve_claims(connection, [(0, 501, 1)], 0, 1)
+        held = reserve_claims(connection, [(0, claim, 5_000 + claim) for claim in range(MANY)], 0, 1)
     assert not held.settled
     assert held.written == {claim: 5_000 + claim for claim in range(MANY) if claim != 501}

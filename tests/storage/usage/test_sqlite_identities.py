@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from metering.storage.engine.database import reading, writing
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.engine.migrate import downgrade, upgrade
 from metering.storage.tables import event_identities, recent_identities
 from metering.storage.usage import sqlite_identities
@@ -24,7 +24,7 @@ def recent_from_the_fifth_event_on(monkeypatch):
 
 def places(meter):
     """How many identities have settled, and how many are recent."""
-    with reading(meter.engine) as connection:
+    with read_snapshot(meter.engine) as connection:
         return tuple(
             connection.execute(select(func.count()).select_from(table)).scalar_one()
             for table in (event_identities, recent_identities)
@@ -86,18 +86,18 @@ def test_batches_of_any_size_with_repeats_end_as_they_would_without_a_second_pla
 
 def test_what_is_recent_is_asked_wherever_the_ids_begin_again(meter):
     """Ids are those after the newest event: should the newest be dropped, they are small again, and what is recent is taken."""
-    with writing(meter.engine) as connection:
+    with exclusive_write(meter.engine) as connection:
         assert insert_identities(connection, [(key(7), 9, 1)]) == 1
         assert insert_identities(connection, [(key(7), 2, 1), (key(8), 3, 1)]) == 1
         assert stored_identities(connection, [key(7)])[key(7)].event_id == 9
 
 
 def test_the_database_itself_passes_over_a_recent_identity_that_has_settled(meter):
-    with writing(meter.engine) as connection:
+    with exclusive_write(meter.engine) as connection:
         connection.exec_driver_sql("INSERT INTO event_identities VALUES (?, 1, 1)", (key(7),))
         connection.exec_driver_sql("INSERT INTO recent_identities VALUES (?, 2, 2), (?, 3, 3)", (key(7), key(8)))
     assert places(meter) == (1, 1)
-    with pytest.raises(IntegrityError), writing(meter.engine) as connection:
+    with pytest.raises(IntegrityError), exclusive_write(meter.engine) as connection:
         connection.exec_driver_sql("INSERT INTO recent_identities VALUES (?, 4, 4)", (key(8),))
 
 
