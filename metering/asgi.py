@@ -17,9 +17,9 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from metering.api.app import create_api
-from metering.operations.budgets.judge_budgets import BudgetEvaluator
-from metering.operations.budgets.judge_hours import evaluate_hours
-from metering.operations.credits.judge_credits import CreditAlertPolicy
+from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
+from metering.operations.budgets.evaluate_hours import evaluate_hours
+from metering.operations.credits.evaluate_credits import CreditAlertPolicy
 from metering.operations.prices.sync_prices import RouterSource
 from metering.operations.reconciliation.fetch_invoice import BillSource
 from metering.operations.service.open_service import Service, open_service

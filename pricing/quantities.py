@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from pricing.errors import InvalidQuantityError
-from pricing.shown import shown
+from pricing.excerpt import excerpt
 
 # One request that uses more than this of anything is a broken record; sums of nine thousand million such
 # records still fit into 64 bits.
@@ -101,9 +101,9 @@ def checked_quantities(**counts: Any) -> Quantities:
 def check_count(name: str, count: object) -> int:
     """Return ``count`` if it is a usable quantity, else raise InvalidQuantityError naming ``name`` and the value."""
     if not isinstance(count, int) or isinstance(count, bool):
-        raise InvalidQuantityError(f"{name} must be a whole number, got {shown(count, 40)}")
+        raise InvalidQuantityError(f"{name} must be a whole number, got {excerpt(count, 40)}")
     if count < 0:
-        raise InvalidQuantityError(f"{name} must not be negative, got {shown(count, 40)}")
+        raise InvalidQuantityError(f"{name} must not be negative, got {excerpt(count, 40)}")
     if count > MAX_QUANTITY:
-        raise InvalidQuantityError(f"{name} must be at most {MAX_QUANTITY}, got {shown(count, 40)}")
+        raise InvalidQuantityError(f"{name} must be at most {MAX_QUANTITY}, got {excerpt(count, 40)}")
     return count

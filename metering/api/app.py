@@ -20,18 +20,18 @@ from metering.api.upkeep import health, metrics
 from metering.api.usage import events, quarantine, unassigned
 from metering.api.usage.event_intake import EventsWithoutQuery, Intake
 from metering.api.usage.event_models import NativeEvent
-from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
 from metering.operations.service.open_service import Service
+from metering.runtime.budget_watcher import BudgetWatcher
 from metering.runtime.group_writer import GroupWriter
-from metering.runtime.judging import BudgetWatcher
 from metering.runtime.metrics import Metrics
+from metering.web.api_key_cache import ApiKeyCache
 from metering.web.body_limit import BodyLimit
 from metering.web.guards import AnswerGuard
 from metering.web.head_requests import HeadAsGet
-from metering.web.known_senders import ApiKeyCache
-from metering.web.measured import RequestMetrics
 from metering.web.problem_handlers import install_problem_handlers
 from metering.web.query import refuse_unknown_parameters
+from metering.web.request_metrics import RequestMetrics
 
 # No document of this API but a batch of events or a price sheet comes near this.
 SMALL_BODY_BYTES = 64 * 1024

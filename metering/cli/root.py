@@ -13,7 +13,7 @@ import click
 
 from metering import __version__
 from metering.cli.lazy_group import LazyCommand, LazyGroup
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.errors import DomainError
 from metering.domain.texts import control_character
 from pricing.errors import PricingError

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from metering.cli.invocation import Invocation
 from metering.domain.errors import DomainError, NotFoundError
-from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
 from metering.operations.service.open_service import Service, open_service
 from metering.operations.service.settings import Settings, read_settings
 from metering.storage.engine.database import file_of, open_database, without_password

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from metering.cli.terminal.output import warn
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 
 _LONGEST = 80
 

@@ -10,8 +10,8 @@ import io
 from collections.abc import Iterable, Iterator
 
 from metering.domain.instants import format_instant
+from metering.domain.reconciliation.descriptions import describe_cause, describe_day, describe_detail
 from metering.domain.reconciliation.records import Evidence, ReconciliationReport, Variance
-from metering.domain.reconciliation.words import cause_words, day_words, detail_words
 from pricing.money import format_nano
 
 REPORT_COLUMNS = (
@@ -35,7 +35,7 @@ def reconciliation_csv(report: ReconciliationReport) -> str:
         {
             "row": "step",
             "cause": str(step.cause),
-            "meaning": cause_words(step.cause),
+            "meaning": describe_cause(step.cause),
             "items": step.items,
             **_amount(step.amount_nano),
         }
@@ -58,7 +58,7 @@ def evidence_csv(evidence: Iterable[tuple[Variance, Evidence]]) -> Iterator[str]
         at = "" if item.event_time is None else format_instant(item.event_time)
         request = (item.event_id, item.source, at, item.provider, item.model, item.request_id, item.line)
         used = (item.input_tokens, item.cache_read_tokens, item.output_tokens)
-        about = (item.session, day_words(item.day), item.explanation)
+        about = (item.session, describe_day(item.day), item.explanation)
         row = "request" if item.explanation else "difference"
         difference, explains = (None, item.amount_nano) if item.explanation else (item.amount_nano, None)
         amounts = (item.ours_nano, item.theirs_nano, difference)
@@ -70,8 +70,8 @@ def _variance(each: Variance) -> dict[str, object]:
         "row": "variance",
         "variance": each.id,
         "cause": each.cause,
-        "meaning": cause_words(each.cause),
-        "detail": detail_words(each.detail) if each.detail else "",
+        "meaning": describe_cause(each.cause),
+        "detail": describe_detail(each.detail) if each.detail else "",
         "provider": each.provider,
         "model": each.model,
         "session": each.session,

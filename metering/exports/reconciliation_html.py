@@ -8,8 +8,8 @@ from html import escape
 
 from metering.domain.instants import MICROS_PER_DAY, format_instant
 from metering.domain.reconciliation.causes import Cause, CauseBasis
+from metering.domain.reconciliation.descriptions import describe_cause, describe_detail, describe_explanation
 from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance
-from metering.domain.reconciliation.words import cause_words, detail_words, explanation_words
 from metering.exports.reconciliation_style import STYLE
 from metering.exports.waterfall import Bar, waterfall
 from pricing.money import format_nano
@@ -105,7 +105,7 @@ def _drawing(report: ReconciliationReport) -> str:
     bars = [Bar("Metered here", run.ours_nano, "total", short_usd(run.ours_nano))]
     for step in report.bridge.steps:
         kind = "unexplained" if step.cause is Cause.UNEXPLAINED else "more" if step.amount_nano >= 0 else "less"
-        bars.append(Bar(cause_words(step.cause), step.amount_nano, kind, short_usd(step.amount_nano, signed=True)))
+        bars.append(Bar(describe_cause(step.cause), step.amount_nano, kind, short_usd(step.amount_nano, signed=True)))
     last = "Their quantities, at our prices" if run.valued else "Billed there"
     bars.append(Bar(last, run.theirs_nano, "total", short_usd(run.theirs_nano)))
     return waterfall(bars, axis=short_usd)
@@ -124,16 +124,16 @@ _COLUMNS = (("#", True), ("Cause", False), ("About", False), ("Items", True), ("
 
 
 def _row(each: Variance) -> str:
-    detail = f"<br><span class=dim>{escape(detail_words(each.detail))}</span>" if each.detail else ""
+    detail = f"<br><span class=dim>{escape(describe_detail(each.detail))}</span>" if each.detail else ""
     inferred = ' <span class="tag">inferred</span>' if each.basis == CauseBasis.INFERRED else ""
-    fits = [explanation_words(name) for name in each.alternatives]
+    fits = [describe_explanation(name) for name in each.alternatives]
     others = "".join(f"<br><span class=dim>fits as well: {escape(words)}</span>" for words in fits)
     session = f"session {each.session}" if each.session else ""
     about = "<br>".join(escape(part) for part in (each.model, each.provider, session) if part)
     tolerated = " <span class=dim>(tolerated)</span>" if each.tolerated and each.state == "open" else ""
     who = "" if each.who == "reconcile" else f"<br><span class=dim>{escape(each.who)}: {escape(each.reason)}</span>"
     return (
-        f"<tr><td class=n>{each.id}</td><td>{escape(cause_words(each.cause))}{inferred}{detail}{others}</td><td>{about}</td>"
+        f"<tr><td class=n>{each.id}</td><td>{escape(describe_cause(each.cause))}{inferred}{detail}{others}</td><td>{about}</td>"
         f"<td class=n>{each.items:,}</td><td class=n>{short_usd(each.amount_nano, signed=True)}</td>"
         f'<td><span class="state {escape(each.state)}">{escape(each.state)}</span>{tolerated}{who}</td></tr>'
     )

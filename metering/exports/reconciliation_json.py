@@ -2,6 +2,7 @@
 
 from metering.domain.amounts import money
 from metering.domain.instants import format_instant
+from metering.domain.reconciliation.descriptions import describe_day
 from metering.domain.reconciliation.records import (
     Decision,
     Evidence,
@@ -11,7 +12,6 @@ from metering.domain.reconciliation.records import (
     Variance,
     VarianceExplanation,
 )
-from metering.domain.reconciliation.words import day_words
 
 
 def invoice_json(invoice: Invoice, account: str) -> dict[str, object]:
@@ -121,7 +121,7 @@ def evidence_json(item: Evidence) -> dict[str, object]:
         **_request(item),
         "line": item.line,
         "session": item.session or None,
-        "day": day_words(item.day) or None,
+        "day": describe_day(item.day) or None,
         **money("ours", item.ours_nano),
         **money("theirs", item.theirs_nano),
         **money("difference", item.amount_nano),

@@ -24,8 +24,8 @@ from metering.outbound.answers import (
     TooSlowError,
     UnreachableError,
 )
+from metering.outbound.deadline import Deadline
 from metering.outbound.read_answer import read_document, retry_after, validator
-from metering.outbound.watch import Deadline
 
 _LONGEST_SHOWN = 200
 _TOO_MANY_REQUESTS = 429

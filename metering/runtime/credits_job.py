@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine
 
-from metering.operations.credits.judge_credits import NOTHING_SEEN, CreditAlertPolicy, evaluate_credits
+from metering.operations.credits.evaluate_credits import NOTHING_SEEN, CreditAlertPolicy, evaluate_credits
 
 _log = logging.getLogger(__name__)
 

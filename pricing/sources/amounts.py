@@ -8,10 +8,10 @@ is a price that nobody ever asked for: a unit mistaken for another is wrong by a
 from decimal import Decimal
 
 from pricing.errors import InvalidAmountError, InvalidPriceError, PriceFault
+from pricing.excerpt import excerpt
 from pricing.money import PICO_PER_USD, parse_usd
 from pricing.quoting import dollars, quoted_per
 from pricing.rates import Price
-from pricing.shown import shown
 
 # The largest price that is believed, in dollars. The dearest tokens published so far cost 600 per million (o1-pro, output).
 MAX_USD = {"per million": 1_000, "each": 100, "per second": 10}
@@ -26,20 +26,20 @@ def exact_price(amount: object, kind: str, *, per: int, where: str, block: int =
     ``amount`` is a Decimal or an int, as an exact reader gives them. Raises InvalidPriceError that begins with ``where``.
     """
     if isinstance(amount, bool) or not isinstance(amount, int | Decimal):
-        raise InvalidPriceError(f"{where} must be a number of dollars, got {shown(amount)}")
+        raise InvalidPriceError(f"{where} must be a number of dollars, got {excerpt(amount)}")
     number = Decimal(amount)
     if not number.is_finite():
         raise InvalidPriceError(f"{where}: {number} is not a finite number of dollars")
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int) or abs(exponent) > 60 or len(number.as_tuple().digits) > 60:
-        raise InvalidPriceError(f"{where}: {shown(amount)} is not a plausible number of dollars", PriceFault.IMPLAUSIBLE)
+        raise InvalidPriceError(f"{where}: {excerpt(amount)} is not a plausible number of dollars", PriceFault.IMPLAUSIBLE)
     numerator, denominator = number.as_integer_ratio()
     # Nearest whole pico-USD, in integers: decimals round to 28 digits without a word.
     scaled, units = numerator * PICO_PER_USD * block, denominator * per
     pico = (2 * scaled + units) // (2 * units)
     if abs(scaled - pico * units) * _ARTEFACTS_PER_PICO > units:
         raise InvalidPriceError(
-            f"{where}: {shown(amount)} has more decimals than a price can hold, and not because of a binary fraction",
+            f"{where}: {excerpt(amount)} has more decimals than a price can hold, and not because of a binary fraction",
             PriceFault.TOO_PRECISE,
         )
     return believable(pico, kind, where=where, block=block)

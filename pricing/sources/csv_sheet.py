@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from io import StringIO
 
 from pricing.errors import InvalidPriceError, PriceFault
+from pricing.excerpt import excerpt
 from pricing.rates import ANY_OPERATION, Price, Rate
-from pricing.shown import shown
 from pricing.sources.amounts import written_price
 from pricing.sources.fields import MAX_SOURCE_LENGTH, ROUTES, read_context_from, read_instant, read_name, read_provider
 from pricing.sources.units import UNITS
@@ -138,7 +138,7 @@ def _columns(columns: list[str], name: str) -> list[str]:
         raise _unreadable(name, "the first row must name the columns")
     for column in columns:
         if column not in REQUIRED and column not in OPTIONAL:
-            raise _unreadable(f"{name}: line 1", f"unknown column {shown(column)}; there are {known}, divided by commas")
+            raise _unreadable(f"{name}: line 1", f"unknown column {excerpt(column)}; there are {known}, divided by commas")
         if columns.count(column) > 1:
             raise _unreadable(f"{name}: line 1", f"the column {column} is there twice")
     if missing := [column for column in REQUIRED if column not in columns]:
@@ -153,10 +153,11 @@ def _what(row: _Row) -> _VersionKey:
     operation = ANY_OPERATION if operation == "any" else read_name(operation, "operation", row.at("operation"))
     route = row.cell("route") or "any"
     if route not in ROUTES:
-        raise InvalidPriceError(f"{row.at('route')}: route must be {', '.join(ROUTES)}, got {shown(route)}")
+        raise InvalidPriceError(f"{row.at('route')}: route must be {', '.join(ROUTES)}, got {excerpt(route)}")
     if (currency := row.cell("currency") or "USD") != "USD":
         raise InvalidPriceError(
-            f"{row.at('currency')}: currency must be USD, got {shown(currency)}; prices are not converted", PriceFault.CURRENCY
+            f"{row.at('currency')}: currency must be USD, got {excerpt(currency)}; prices are not converted",
+            PriceFault.CURRENCY,
         )
     began = row.cell("effective_from")
     return ROUTES[route], (provider, model, operation), read_instant(began, "effective_from", row.at("effective_from"))
@@ -196,14 +197,14 @@ def _read_price(row: _Row, key: RateKey, version: _SheetVersion) -> None:
 def _price(row: _Row, what: str) -> tuple[str, Price]:
     per, quantity = row.cell("per"), row.cell("quantity")
     if per not in UNITS:
-        problem = f"{shown(per)} is not a unit" if per else "no unit"
+        problem = f"{excerpt(per)} is not a unit" if per else "no unit"
         known = ", ".join(UNITS)
         raise InvalidPriceError(f"{row.at('per')}: {what}: {problem}; a price is per {known}", PriceFault.UNIT)
     unit = UNITS[per]
     if quantity not in unit.names:
         known = ", ".join(unit.names)
         raise InvalidPriceError(
-            f"{row.at('quantity')}: {what}: {shown(quantity)} is not a quantity with this unit; per {per} there are {known}",
+            f"{row.at('quantity')}: {what}: {excerpt(quantity)} is not a quantity with this unit; per {per} there are {known}",
             PriceFault.UNIT,
         )
     kind = unit.names[quantity]

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 
 from pricing.errors import InvalidPriceError
-from pricing.shown import shown
+from pricing.excerpt import excerpt
 from pricing.tables import ANY_ROUTE
 
 ROUTES = {"routed": "routed", "provider_key": "provider_key", "serverless": "serverless", "any": ANY_ROUTE}
@@ -19,7 +19,7 @@ def read_name(value: object, field: str, where: str, longest: int = MAX_NAME_LEN
     """Return a text on one line; control characters would not survive a database or a terminal."""
     text = " ".join(value.split()) if isinstance(value, str) else ""
     if not text or len(text) > longest or not text.isprintable():
-        raise InvalidPriceError(f"{where}: {field} must be a text of at most {longest} characters, got {shown(value)}")
+        raise InvalidPriceError(f"{where}: {field} must be a text of at most {longest} characters, got {excerpt(value)}")
     return text
 
 
@@ -36,13 +36,13 @@ def read_instant(text: str, field: str, where: str) -> int:
     try:
         moment = datetime.fromisoformat(f"{text}T00:00:00Z" if _DATE_ALONE.fullmatch(text) else text)
     except ValueError:
-        raise InvalidPriceError(f"{where}: {field} {shown(text)} is not a time such as 2026-10-19T00:00:00Z") from None
+        raise InvalidPriceError(f"{where}: {field} {excerpt(text)} is not a time such as 2026-10-19T00:00:00Z") from None
     if moment.tzinfo is None:
-        raise InvalidPriceError(f"{where}: {field} {shown(text)} has no time zone; write one, as in 2026-10-19T00:00:00Z")
+        raise InvalidPriceError(f"{where}: {field} {excerpt(text)} has no time zone; write one, as in 2026-10-19T00:00:00Z")
     try:
         return micros_of(moment)
     except OverflowError:
-        raise InvalidPriceError(f"{where}: {field} {shown(text)} is out of range") from None
+        raise InvalidPriceError(f"{where}: {field} {excerpt(text)} is out of range") from None
 
 
 def micros_of(moment: datetime) -> int:
@@ -54,5 +54,5 @@ def micros_of(moment: datetime) -> int:
 def read_context_from(value: object, where: str) -> int:
     """Return the number of prompt tokens that a tier begins with, above zero."""
     if not (isinstance(value, str) and value.isascii() and value.isdecimal() and 1 <= len(value) <= 10 and int(value)):
-        raise InvalidPriceError(f"{where}: context_from must be a whole number of tokens above zero, got {shown(value)}")
+        raise InvalidPriceError(f"{where}: context_from must be a whole number of tokens above zero, got {excerpt(value)}")
     return int(value)

@@ -20,8 +20,8 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from pricing.errors import InvalidPriceError, PriceFault
+from pricing.excerpt import excerpt
 from pricing.rates import ANY_OPERATION, Price, Rate
-from pricing.shown import shown
 from pricing.sources import hf_router
 from pricing.sources.amounts import exact_price
 from pricing.sources.fields import micros_of, read_name, read_provider
@@ -200,7 +200,9 @@ def _tiers(price: Any, where: str) -> _Tiers:
         raise _SkippedModelError(SkipReason.UNKNOWN_KEY, ", ".join(unknown))
     starts = {tier.start for value in stated.values() for tier in getattr(value, "tiers", ())}
     if any(isinstance(start, bool) or not isinstance(start, int) or start < 0 for start in starts):
-        raise InvalidPriceError(f"{where}: a tier must start at a whole number of tokens, got {shown(sorted(starts, key=str))}")
+        raise InvalidPriceError(
+            f"{where}: a tier must start at a whole number of tokens, got {excerpt(sorted(starts, key=str))}"
+        )
     tiers: _Tiers = {}
     for start in [-1, *sorted(starts)] if stated else []:
         prices = tiers[start + 1] = {}

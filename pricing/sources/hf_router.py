@@ -21,8 +21,8 @@ from decimal import Decimal
 from typing import Any
 
 from pricing.errors import InvalidPriceError, PriceFault
+from pricing.excerpt import excerpt
 from pricing.rates import ANY_OPERATION, Price, Rate
-from pricing.shown import shown
 from pricing.sources.amounts import exact_price
 from pricing.sources.fields import read_name, read_provider
 from pricing.sources.json_documents import read_json_object
@@ -52,7 +52,7 @@ def parse_models(
     """
     models = read_json_object(document, name).get("data")
     if not isinstance(models, list) or not models:
-        raise InvalidPriceError(f"{name}: data must be a list of models with something in it, got {shown(models)}")
+        raise InvalidPriceError(f"{name}: data must be a list of models with something in it, got {excerpt(models)}")
     rates: list[Rate] = []
     unknown: dict[RateKey, SkippedEntry] = {}
     partial: list[SkippedEntry] = []
@@ -86,15 +86,15 @@ def _offers(models: list[Any], name: str) -> Iterator[tuple[str, dict[str, Any],
     """Yield each partner's offer with its model, and what messages call it before its partner is read."""
     for position, entry in enumerate(models, start=1):
         if not isinstance(entry, dict):
-            raise InvalidPriceError(f"{name}: model {position} must be an object, got {shown(entry)}")
+            raise InvalidPriceError(f"{name}: model {position} must be an object, got {excerpt(entry)}")
         model = read_name(entry.get("id"), "id", f"{name}: model {position}")
         providers = entry.get("providers")
         if not isinstance(providers, list):
-            raise InvalidPriceError(f"{name}: {model}: providers must be a list, got {shown(providers)}")
+            raise InvalidPriceError(f"{name}: {model}: providers must be a list, got {excerpt(providers)}")
         for number, offer in enumerate(providers, start=1):
             where = f"{name}: {model}: provider {number}"
             if not isinstance(offer, dict):
-                raise InvalidPriceError(f"{where} must be an object, got {shown(offer)}")
+                raise InvalidPriceError(f"{where} must be an object, got {excerpt(offer)}")
             yield model, offer, where
 
 
@@ -102,12 +102,12 @@ def _prices(offer: dict[str, Any], where: str, entry: str) -> tuple[dict[str, Pr
     """Return what an offer says it costs, and what is missing from that; no prices at all where it is unknown."""
     free, pricing = offer.get("is_free"), offer.get("pricing")
     if free is not None and not isinstance(free, bool):
-        raise InvalidPriceError(f"{where}: is_free must be true or false, got {shown(free)}")
+        raise InvalidPriceError(f"{where}: is_free must be true or false, got {excerpt(free)}")
     if pricing is not None and not isinstance(pricing, dict):
-        raise InvalidPriceError(f"{where}: pricing must be an object, got {shown(pricing)}")
+        raise InvalidPriceError(f"{where}: pricing must be an object, got {excerpt(pricing)}")
     published = pricing or {}
     if published.get("currency", "USD") != "USD":
-        currency = shown(published["currency"])
+        currency = excerpt(published["currency"])
         raise InvalidPriceError(f"{where}: currency must be USD, got {currency}; prices are not converted", PriceFault.CURRENCY)
     amounts = {kind: published[label] for label, kind in _PRICES.items() if published.get(label) is not None}
     prices = {kind: _price(amount, kind, where) for kind, amount in amounts.items()}

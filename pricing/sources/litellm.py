@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pricing.errors import InvalidPriceError, PriceFault
+from pricing.excerpt import excerpt
 from pricing.rates import ANY_OPERATION, Price, Rate
-from pricing.shown import shown
 from pricing.sources.amounts import exact_price
 from pricing.sources.fields import read_name
 from pricing.sources.json_documents import read_json_object
@@ -118,7 +118,7 @@ def parse_price_map(
     for label, entry in entries.items():
         where = f"{name}: {read_name(label, 'a name', name)}"
         if not isinstance(entry, dict):
-            raise InvalidPriceError(f"{where} must be an object, got {shown(entry)}")
+            raise InvalidPriceError(f"{where} must be an object, got {excerpt(entry)}")
         aside: list[SkippedEntry] = []
         try:
             key = _key_of(label, entry, sized)
@@ -152,7 +152,7 @@ def _native(label: str) -> str:
 def _key_of(label: str, entry: Mapping[str, Any], sized: set[str]) -> RateKey:
     provider = entry.get("litellm_provider")
     if not isinstance(provider, str) or provider not in PARTNERS:
-        raise _SkippedEntryError(SkipReason.NOT_A_PARTNER, f"Hugging Face does not route to {shown(provider)}")
+        raise _SkippedEntryError(SkipReason.NOT_A_PARTNER, f"Hugging Face does not route to {excerpt(provider)}")
     model = _native(label)
     if model == label and label.startswith(f"{provider.replace('_', '-')}-"):
         raise _SkippedEntryError(SkipReason.NOT_A_MODEL, "a class of models of one size")

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from datetime import date
 
 from pricing.errors import InvalidAmountError, InvalidPlanError
+from pricing.excerpt import excerpt
 from pricing.money import NANO_PER_USD, parse_usd
 from pricing.plans import PlanTerms
-from pricing.shown import shown
 from pricing.sources.plain_yaml import Plain, PlainYamlError, read_plain_yaml
 
 UNKNOWN = "unknown"
@@ -33,7 +33,7 @@ def parse_plans(text: str | bytes, *, name: str) -> tuple[PlanTerms, ...]:
         plan = _mapping(entry, f"{name}: plans", ("plan", "rank", "per_seat", "versions"))
         label = plan["plan"]
         if not isinstance(label, str) or not label or any(label == known.plan for known in terms):
-            raise InvalidPlanError(f"{name}: plan must be a name, each listed once, got {shown(label)}")
+            raise InvalidPlanError(f"{name}: plan must be a name, each listed once, got {excerpt(label)}")
         terms.extend(_versions(plan, label, f"{name}: {label}"))
     return tuple(terms)
 
@@ -41,7 +41,7 @@ def parse_plans(text: str | bytes, *, name: str) -> tuple[PlanTerms, ...]:
 def _versions(plan: dict[str, Plain], label: str, where: str) -> Iterator[PlanTerms]:
     rank = plan["rank"]
     if not (isinstance(rank, str) and rank.isascii() and rank.isdecimal() and len(rank) <= 3):
-        raise InvalidPlanError(f"{where}: rank must be a small whole number, got {shown(rank)}")
+        raise InvalidPlanError(f"{where}: rank must be a small whole number, got {excerpt(rank)}")
     per_seat = _choice(plan, "per_seat", _BOOLEANS, where)
     previous = date.min
     for version in _items(plan["versions"], f"{where}: versions"):
@@ -100,7 +100,7 @@ def _choice(entry: dict[str, Plain], field: str, choices: dict[str, bool], where
 def _text(entry: dict[str, Plain], field: str, where: str) -> str:
     value = entry[field]
     if not isinstance(value, str) or not value:
-        raise InvalidPlanError(f"{where}: {field} must be a text, got {shown(value)}")
+        raise InvalidPlanError(f"{where}: {field} must be a text, got {excerpt(value)}")
     return value
 
 

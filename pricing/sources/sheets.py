@@ -8,9 +8,9 @@ read. What can not be read exactly is refused with the name of the entry; nothin
 from collections.abc import Mapping
 
 from pricing.errors import InvalidPriceError, PriceFault
+from pricing.excerpt import excerpt
 from pricing.quantities import PRICED_KINDS, REQUESTS
 from pricing.rates import ANY_OPERATION, Price, Rate
-from pricing.shown import shown
 from pricing.sources.amounts import written_price
 from pricing.sources.fields import (
     MAX_NAME_LENGTH,
@@ -52,7 +52,7 @@ def parse_sheet(
     source = read_name(sheet["source"], "source", name)
     routes = _routes(sheet["route"], name)
     if sheet["currency"] != "USD":
-        currency = shown(sheet["currency"])
+        currency = excerpt(sheet["currency"])
         raise InvalidPriceError(f"{name}: currency must be USD, got {currency}; prices are not converted", PriceFault.CURRENCY)
     versions = PriceVersions()
     for position, entry in enumerate(_items(sheet["models"], f"{name}: models"), start=1):
@@ -82,7 +82,7 @@ def _model(entry: Plain, sheet: dict[str, Plain], name: str, position: int) -> t
 def _began(version: Plain, where: str) -> tuple[str, int]:
     """Return a version's ``from`` as written and as an instant; read first, because it names the version in messages."""
     if not isinstance(version, dict):
-        raise InvalidPriceError(f"{where}: a version must be a mapping, got {shown(version)}")
+        raise InvalidPriceError(f"{where}: a version must be a mapping, got {excerpt(version)}")
     began = version.get("from")
     if not isinstance(began, str) or not began:
         raise InvalidPriceError(f"{where}: a version has no from; write the instant its price is valid from")
@@ -96,7 +96,7 @@ def _read_version(version: Plain, key: RateKey, where: str) -> list[Rate]:
     absent = _ABSENT_KEYS & entry.keys()
     for mark in sorted(absent):
         if entry[mark] != "true":
-            raise InvalidPriceError(f"{where}: {mark} can only be true, got {shown(entry[mark])}; leave it out otherwise")
+            raise InvalidPriceError(f"{where}: {mark} can only be true, got {excerpt(entry[mark])}; leave it out otherwise")
     if absent and (len(absent) > 1 or not entry.keys().isdisjoint({*_PRICE_KEYS, "tiers"})):
         raise InvalidPriceError(f"{where}: either priced, or withdrawn, or unknown, not several of them")
     if absent:
@@ -139,7 +139,7 @@ def _prices(entry: Mapping[str, Plain], where: str) -> dict[str, Price]:
     for label in covered:
         if label not in PRICED_KINDS and label != REQUESTS:
             known = ", ".join((*PRICED_KINDS, REQUESTS))
-            raise InvalidPriceError(f"{where}: included {shown(label)} is not a quantity; there are {known}")
+            raise InvalidPriceError(f"{where}: included {excerpt(label)} is not a quantity; there are {known}")
         _add(prices, str(label), Price(0), f"{where}: included {label}")
     if not prices:
         raise InvalidPriceError(f"{where}: no price; write one, or withdrawn: true, or unknown: true")
@@ -154,7 +154,7 @@ def _add(prices: dict[str, Price], kind: str, price: Price, field: str) -> None:
 
 def _price(amount: Plain, kind: str, unit: Unit, field: str) -> Price:
     if not isinstance(amount, str):
-        raise InvalidPriceError(f"{field} must be a decimal number of dollars, got {shown(amount)}")
+        raise InvalidPriceError(f"{field} must be a decimal number of dollars, got {excerpt(amount)}")
     return written_price(amount, kind, per_usd=unit.per_usd, block=unit.block, where=field)
 
 
@@ -163,27 +163,27 @@ def _routes(value: Plain, where: str) -> set[str]:
     names = value if isinstance(value, list) and value else [value]
     for label in names:
         if not isinstance(label, str) or label not in ROUTES:
-            raise InvalidPriceError(f"{where}: route must be {', '.join(ROUTES)} or a list of them, got {shown(label)}")
+            raise InvalidPriceError(f"{where}: route must be {', '.join(ROUTES)} or a list of them, got {excerpt(label)}")
     routes = {ROUTES[str(label)] for label in names}
     if len(routes) < len(names) or (ANY_ROUTE in routes and len(routes) > 1):
-        raise InvalidPriceError(f"{where}: route names the same twice, got {shown(value)}")
+        raise InvalidPriceError(f"{where}: route names the same twice, got {excerpt(value)}")
     return routes
 
 
 def _mapping(value: Plain, where: str, required: set[str], optional: set[str] | frozenset[str] | None) -> dict[str, Plain]:
     """Return a mapping with all required keys and no unknown ones; ``optional`` None lets any key stand."""
     if not isinstance(value, dict) or not value:
-        raise InvalidPriceError(f"{where} must be a mapping, got {shown(value)}")
+        raise InvalidPriceError(f"{where} must be a mapping, got {excerpt(value)}")
     for key in sorted(required - value.keys()):
         raise InvalidPriceError(f"{where}: no {key}")
     for key in value if optional is not None else ():
         if key not in required and key not in (optional or ()):
             known = ", ".join(sorted({*required, *(optional or ())}))
-            raise InvalidPriceError(f"{where}: unknown key {shown(key)}; it takes {known}")
+            raise InvalidPriceError(f"{where}: unknown key {excerpt(key)}; it takes {known}")
     return value
 
 
 def _items(value: Plain, where: str) -> list[Plain]:
     if not isinstance(value, list) or not value:
-        raise InvalidPriceError(f"{where} must be a list with something in it, got {shown(value)}")
+        raise InvalidPriceError(f"{where} must be a list with something in it, got {excerpt(value)}")
     return value

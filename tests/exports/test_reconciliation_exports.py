@@ -7,8 +7,8 @@ import pytest
 
 from metering.domain.reconciliation.bridge import Bridge, BridgeStep
 from metering.domain.reconciliation.causes import Cause
+from metering.domain.reconciliation.descriptions import describe_detail
 from metering.domain.reconciliation.records import Evidence, Invoice, Reconciliation, ReconciliationReport, Variance
-from metering.domain.reconciliation.words import detail_words
 from metering.exports.reconciliation_csv import evidence_csv, reconciliation_csv
 from metering.exports.reconciliation_html import reconciliation_html, short_usd
 from metering.exports.waterfall import Bar, waterfall
@@ -126,4 +126,4 @@ def test_text_that_a_spreadsheet_would_run_is_made_inert_and_amounts_stay_number
     ],
 )
 def test_details_are_said_in_words(detail, words):
-    assert detail_words(detail) == words
+    assert describe_detail(detail) == words

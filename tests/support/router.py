@@ -11,7 +11,7 @@ from metering.operations.prices.sync_settings import SyncSettings
 from metering.outbound.fetch import Clock, FetchLimits, open_fetch
 from metering.storage.prices.price_syncs import SyncRow
 from metering.storage.tables import alerts, price_syncs, price_tables
-from support.loopback_source import RouterSource as Loopback
+from support.loopback_source import Source as Loopback
 from support.loopback_source import answer, models, source
 from support.meter import Meter
 

@@ -10,8 +10,8 @@ from metering.api.fields import Answer, nano_usd, usd
 from metering.api.openapi import problems
 from metering.api.statements.statement_answers import StatementAnswer, statement_answer
 from metering.domain.instants import format_month
-from metering.operations.statements.check_reopened import ClosedMonthDrift, Correction, check_reopened
 from metering.operations.statements.close_month import CloseOptions, close_month
+from metering.operations.statements.compare_closed_month import ClosedMonthDrift, Correction, compare_closed_month
 from metering.web import query
 from metering.web.principal import Admin, Reader, ServiceNow
 from pricing.money import format_nano
@@ -99,7 +99,7 @@ def get_changes(principal: Reader, service: ServiceNow, account: AccountName, mo
     """Show what a closed month would come to if it were computed again now, and which corrections carry the difference."""
     name = principal.find_account(service, account).name
     now = service.clock()
-    found = check_reopened(service.engine, name, query.month("path.month", month, now), service.catalogue, now=now)
+    found = compare_closed_month(service.engine, name, query.month("path.month", month, now), service.catalogue, now=now)
     return _changes(found)
 
 

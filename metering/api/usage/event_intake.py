@@ -20,13 +20,13 @@ from metering.formats.options import DecodeOptions
 from metering.operations.service.open_service import Service
 from metering.operations.usage.ingest import Origin
 from metering.runtime.group_writer import GroupWriter, TooBusyError
-from metering.runtime.loop_answers import LoopBridge
+from metering.runtime.loop_bridge import LoopBridge
+from metering.web.api_key_cache import ApiKeyCache
 from metering.web.bodies import JSON
-from metering.web.known_senders import ApiKeyCache
-from metering.web.measured import ROUTE
 from metering.web.principal import Principal
 from metering.web.problem_handlers import problem_of
 from metering.web.problems import ApiProblem, problem_response
+from metering.web.request_metrics import ROUTE
 
 PATH = "/v1/events"
 # A larger body is decoded in a thread: other requests would wait for it.

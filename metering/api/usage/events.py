@@ -25,9 +25,9 @@ from metering.domain.instants import format_instant, format_month
 from metering.operations.usage.list_events import LoggedEvent, list_events
 from metering.storage.usage.event_log import CODED, EventPosition, EventQuery
 from metering.web import query
+from metering.web.api_key_cache import Sender, check_own_account
 from metering.web.bodies import JSON
 from metering.web.cursors import read_cursor, write_cursor
-from metering.web.known_senders import Sender, check_own_account
 from metering.web.principal import Reader, ServiceNow
 from pricing.money import format_nano
 from pricing.quantities import ALL_KINDS

@@ -9,7 +9,7 @@ from metering.cli.arguments import DAY, json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.cli.usage.unassigned import assign, unassigned
 from metering.domain.accounts.plan_history import FREE, PlanChange, unknown_plan_terms
 from metering.domain.instants import first_date, format_instant, month_of

@@ -6,7 +6,7 @@ from metering.cli.arguments import json_option, separated
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Column, echo, print_json, print_table, warn
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.accounts.api_keys import ADMIN, INGEST, READ, SCOPES, ApiKey
 from metering.domain.instants import format_instant
 from metering.operations.accounts.manage_accounts import show_account_by_id

@@ -7,11 +7,11 @@ import click
 from metering.cli.alerts.webhook_json import delivery_json
 from metering.cli.arguments import INSTANT, collected, json_option, separated
 from metering.cli.invocation import Invocation
-from metering.cli.prices.price_words import since
+from metering.cli.prices.price_text import since
 from metering.cli.root import stop
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.alerts.webhooks import DELIVERED, FINISHED, STATUSES
 from metering.operations.alerts.list_deliveries import DeliveryLog, list_deliveries
 from metering.operations.alerts.redeliver import redeliver as send_again

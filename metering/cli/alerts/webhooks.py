@@ -10,7 +10,7 @@ from metering.cli.arguments import collected, json_option, separated
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Column, echo, print_json, print_table, warn
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.alerts.alert_types import ALERT_TYPES
 from metering.domain.alerts.webhook_messages import FORMATS, STANDARD
 from metering.domain.instants import format_instant

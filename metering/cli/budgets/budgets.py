@@ -6,11 +6,11 @@ import click
 from msgspec import Struct
 
 from metering.cli.arguments import DAY, USD, collected, json_option, separated
-from metering.cli.budgets.budget_shown import budget_json, show_budget_table, show_one
+from metering.cli.budgets.budget_table import budget_json, show_budget_table, show_one
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import echo, print_json, warn
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.budgets.budgets import FULL, Action, BudgetBasis, BudgetTerms, Scope, canonical_scope, changed
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import day_number

@@ -9,7 +9,7 @@ from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.amounts import UNKNOWN_AMOUNT
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import format_nano_usd, format_pico_usd, money
 from metering.domain.charges.quoted_prices import format_price
 from metering.domain.instants import format_instant, format_month

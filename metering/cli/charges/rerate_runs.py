@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from metering.cli.prices.price_words import since
+from metering.cli.prices.price_text import since
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.domain.amounts import format_nano_usd, money
 from metering.domain.instants import format_instant

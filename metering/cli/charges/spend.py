@@ -10,7 +10,7 @@ from metering.cli.arguments import INSTANT, MONTH, collected, json_option, separ
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import format_nano_usd, money
 from metering.domain.charges.spend import (
     DIMENSIONS,

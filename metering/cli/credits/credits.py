@@ -12,7 +12,7 @@ from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.amounts import UNKNOWN_AMOUNT
 from metering.cli.terminal.output import Column, echo, print_json, print_table
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import format_nano_usd
 from metering.domain.credits.credits import ANY_COMPUTE, GRANTED_KINDS, INCLUDED, INFERENCE_ONLY, PURCHASED, CreditGrant
 from metering.domain.instants import format_instant, format_month, month_of

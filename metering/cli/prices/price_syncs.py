@@ -11,7 +11,7 @@ from metering.cli.invocation import Invocation
 from metering.cli.root import stop
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.charges.quoted_prices import format_price
 from metering.domain.instants import format_instant
 from metering.domain.statements.statements import described, unit_of

@@ -8,7 +8,7 @@ from metering.cli.arguments import INSTANT, json_option, known_at_option
 from metering.cli.invocation import Invocation
 from metering.cli.lazy_group import LazyCommand, LazyGroup
 from metering.cli.prices.price_json import account_names, known_at_json, price_json, table_json
-from metering.cli.prices.price_words import PER_MILLION_KINDS, per_million, rate_in_words, since, which_rate, whose
+from metering.cli.prices.price_text import PER_MILLION_KINDS, per_million, rate_in_words, since, which_rate, whose
 from metering.cli.prices.prices_diff import diff
 from metering.cli.prices.prices_discount import discount
 from metering.cli.prices.prices_explain import explain
@@ -16,7 +16,7 @@ from metering.cli.prices.prices_history import history
 from metering.cli.prices.prices_import import import_
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.instants import format_instant
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.charges.list_unpriced import UnpricedUsage, list_unpriced

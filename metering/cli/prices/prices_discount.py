@@ -5,11 +5,11 @@ from msgspec import Struct
 
 from metering.cli.arguments import INSTANT, collected, json_option
 from metering.cli.invocation import Invocation
-from metering.cli.prices.price_words import since
+from metering.cli.prices.price_text import since
 from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted, were
 from metering.cli.terminal.output import echo, print_json, warn
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.instants import format_instant
 from metering.domain.usage.model_names import provider_name
 from metering.operations.prices.discount_prices import DiscountRequest, discount_prices

@@ -7,9 +7,9 @@ from msgspec import Struct
 
 from metering.cli.arguments import INSTANT, collected, json_option, known_at_option
 from metering.cli.invocation import Invocation
-from metering.cli.prices.explanation_words import counts_in_words, known_as_in_words, reading_in_words, reason_in_words
+from metering.cli.prices.explanation_text import counts_in_words, known_as_in_words, reading_in_words, reason_in_words
 from metering.cli.prices.price_json import known_at_json, tiers_json
-from metering.cli.prices.price_words import rate_in_words, since, whose
+from metering.cli.prices.price_text import rate_in_words, since, whose
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.domain.charges.quoted_prices import format_price

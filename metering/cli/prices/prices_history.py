@@ -7,10 +7,10 @@ import click
 from metering.cli.arguments import collected, json_option, known_at_option
 from metering.cli.invocation import Invocation
 from metering.cli.prices.price_json import Names, account_names, known_at_json, shared_json, tiers_json
-from metering.cli.prices.price_words import PER_MILLION_KINDS, per_million, rate_in_words, since, tier_in_words, whose
+from metering.cli.prices.price_text import PER_MILLION_KINDS, per_million, rate_in_words, since, tier_in_words, whose
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, print_json, print_table
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.instants import format_instant
 from metering.domain.usage.model_names import provider_name
 from metering.operations.prices.show_prices import HistoryQuery, price_history

@@ -14,7 +14,7 @@ from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted, were
 from metering.cli.terminal.output import echo, print_json, warn
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import format_nano_usd, money
 from metering.domain.errors import DomainError
 from metering.operations.charges.rate_unpriced import RateResult

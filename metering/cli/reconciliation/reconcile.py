@@ -19,7 +19,7 @@ from metering.cli.reconciliation.reconciliation_table import biller_words, show_
 from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import echo, print_json, warn
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.instants import month_start, next_month
 from metering.domain.reconciliation.invoices import InvoiceError
 from metering.domain.reconciliation.records import ReconciliationReport

@@ -12,14 +12,14 @@ from metering.cli.reconciliation.reconciliation_table import show_variance_words
 from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import format_nano_usd
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_instant
 from metering.domain.reconciliation.causes import Cause
+from metering.domain.reconciliation.descriptions import describe_day, describe_explanation, describe_location
 from metering.domain.reconciliation.records import Decision, Evidence, Variance, VarianceExplanation
 from metering.domain.reconciliation.variances import VarianceState
-from metering.domain.reconciliation.words import day_words, explanation_words, place_words
 from metering.exports.reconciliation_csv import evidence_csv, reconciliation_csv
 from metering.exports.reconciliation_html import reconciliation_html
 from metering.exports.reconciliation_json import decision_json, explanation_json, variance_json
@@ -165,7 +165,7 @@ def _show_requests(found: VarianceExplanation) -> None:
     columns = [Column("request", "name"), Column("time", "time"), Column("about", "name"), Column("if", "name")]
     several = len({each.explanation for each in found.requests}) > 1
     rows: list[list[Cell]] = [
-        [*_when(each), _about(each, found.variance), explanation_words(each.explanation) if several else ""]
+        [*_when(each), _about(each, found.variance), describe_explanation(each.explanation) if several else ""]
         for each in found.requests
     ]
     _show(columns, rows, found.requests, ("ours", "explains"))
@@ -174,13 +174,13 @@ def _show_requests(found: VarianceExplanation) -> None:
 def _when(each: Evidence) -> list[Cell]:
     """Return the request and its time; of a sum, the day that it is about."""
     time = "" if each.event_time is None else format_instant(each.event_time)[:19].replace("T", " ")
-    return [each.event_id or each.request_id, time or day_words(each.day)]
+    return [each.event_id or each.request_id, time or describe_day(each.day)]
 
 
 def _about(each: Evidence, variance: Variance) -> str:
     """Say what a difference is about; nothing where the variance says the same."""
     told = (each.model, each.provider, each.session)
-    return "" if told == (variance.model, variance.provider, variance.session) else place_words(*told)
+    return "" if told == (variance.model, variance.provider, variance.session) else describe_location(*told)
 
 
 def _show(columns: list[Column], rows: list[list[Cell]], evidence: Sequence[Evidence], amounts: tuple[str, ...]) -> None:

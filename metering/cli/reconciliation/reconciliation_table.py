@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Cell, Column, echo, print_table
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import format_nano_usd
 from metering.domain.instants import MICROS_PER_DAY, format_instant
 from metering.domain.reconciliation.causes import Cause, CauseBasis
+from metering.domain.reconciliation.descriptions import describe_cause, describe_detail, describe_explanation, describe_location
 from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance
-from metering.domain.reconciliation.words import cause_words, detail_words, explanation_words, place_words
 
 _MOST_SHOWN = 100
 
@@ -38,7 +38,7 @@ def show_report(report: ReconciliationReport, account: str) -> None:
     run, invoice = report.run, report.invoice
     echo(f"{sanitize(account)}, invoice {invoice.id} of {sanitize(biller_words(invoice))}", style="bold")
     rows: list[list[Cell]] = [["metered here", run.requests, format_nano_usd(run.ours_nano)]]
-    rows += [[cause_words(step.cause), step.items, format_nano_usd(step.amount_nano)] for step in report.bridge.steps]
+    rows += [[describe_cause(step.cause), step.items, format_nano_usd(step.amount_nano)] for step in report.bridge.steps]
     last = "their quantities at our prices" if run.valued else "billed there"
     count = invoice.lines
     print_table(
@@ -78,9 +78,9 @@ def show_invoices(found: Sequence[tuple[Invoice, str, Reconciliation | None]]) -
 
 def show_variance_words(variance: Variance) -> None:
     """Say what is known of a variance."""
-    where = sanitize(place_words(variance.model, variance.provider, variance.session))
-    detail = f": {detail_words(variance.detail)}" if variance.detail else ""
-    echo(f"variance {variance.id}: {cause_words(variance.cause)}{detail}", style="bold")
+    where = sanitize(describe_location(variance.model, variance.provider, variance.session))
+    detail = f": {describe_detail(variance.detail)}" if variance.detail else ""
+    echo(f"variance {variance.id}: {describe_cause(variance.cause)}{detail}", style="bold")
     said = f"{format_nano_usd(variance.amount_nano)} USD in {counted(variance.items, 'difference')}"
     echo(f"{said}, {where}" if where else said)
     if variance.basis == CauseBasis.INFERRED and variance.items:
@@ -88,7 +88,7 @@ def show_variance_words(variance: Variance) -> None:
     if variance.alternatives:
         echo("What fits as well:")
         for each in variance.alternatives:
-            echo(f"  {explanation_words(each)}")
+            echo(f"  {describe_explanation(each)}")
     if variance.tolerated:
         echo("It needs nobody: it is expected on a bill, or within the tolerance together with all that is smaller.")
 
@@ -105,13 +105,13 @@ _VARIANCES = (
 
 def _variance_row(each: Variance) -> list[Cell]:
     fits = f": {counted(len(each.alternatives), 'explanation')} would fit" if each.alternatives else ""
-    detail = fits if each.cause == Cause.UNEXPLAINED else f": {detail_words(each.detail)}" if each.detail else ""
+    detail = fits if each.cause == Cause.UNEXPLAINED else f": {describe_detail(each.detail)}" if each.detail else ""
     inferred = " (inferred)" if each.basis == CauseBasis.INFERRED else ""
     state = each.state + (" (tolerated)" if each.tolerated and each.state == "open" else "")
     return [
         each.id,
-        f"{cause_words(each.cause)}{detail}{inferred}",
-        place_words(each.model, each.provider, each.session),
+        f"{describe_cause(each.cause)}{detail}{inferred}",
+        describe_location(each.model, each.provider, each.session),
         each.items,
         format_nano_usd(each.amount_nano),
         state,

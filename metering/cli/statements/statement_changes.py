@@ -6,12 +6,12 @@ from metering.cli.arguments import MONTH, USD, json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import format_nano_usd, money
 from metering.domain.credits.adjustments import Adjustment
 from metering.domain.instants import format_instant, format_month
 from metering.operations.credits.adjust_account import adjust_account, list_adjustments
-from metering.operations.statements.check_reopened import ClosedMonthDrift, Correction, check_reopened
+from metering.operations.statements.compare_closed_month import ClosedMonthDrift, Correction, compare_closed_month
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -63,7 +63,7 @@ def adjustments(invocation: Invocation, *, account: str, as_json: bool) -> None:
 def reopen_check(invocation: Invocation, *, account: str, month: int, as_json: bool) -> None:
     """Show what has changed about ACCOUNT's closed MONTH since: what it would come to now, and which statements say so."""
     with open_session(invocation) as service:
-        found = check_reopened(service.engine, account, month, service.catalogue, now=service.clock())
+        found = compare_closed_month(service.engine, account, month, service.catalogue, now=service.clock())
     if as_json:
         print_json(_reopened_json(found))
     else:

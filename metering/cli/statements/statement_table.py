@@ -5,7 +5,7 @@ from itertools import groupby
 
 from metering.cli.terminal.amounts import UNKNOWN_AMOUNT
 from metering.cli.terminal.output import Cell, Column, echo, print_table
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import format_cents, format_nano_usd, format_pico_usd
 from metering.domain.charges.quoted_prices import format_price, format_quantity
 from metering.domain.instants import format_instant, format_month

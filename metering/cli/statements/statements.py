@@ -11,7 +11,7 @@ from metering.cli.statements.statement_changes import adjust, adjustments, reope
 from metering.cli.statements.statement_table import show_statement_table, summary_row
 from metering.cli.statements.statements_export import export
 from metering.cli.terminal.output import Column, echo, print_json, print_table
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import format_cents
 from metering.domain.charges.spend import Granularity, PeriodBasis, SpendQuery
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_month, month_of, month_start, next_month

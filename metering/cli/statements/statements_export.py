@@ -11,7 +11,7 @@ from metering.cli.arguments import MONTH
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import warn
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_month
 from metering.exports.focus_columns import FocusVersion

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from metering.cli.terminal.amounts import aligned
 from metering.cli.terminal.narrow import GAP, Breaks, extent, fitted, wrapped
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 
 PIPE_WIDTH = 10_000
 

@@ -13,7 +13,7 @@ from metering.cli.arguments import MONTH, collected, json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Column, console, echo, print_json, print_table
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.instants import format_instant, format_month
 from metering.domain.usage.retention import EventMonth
 from metering.operations.service.open_service import Service

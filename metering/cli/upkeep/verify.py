@@ -11,7 +11,7 @@ from metering.cli.invocation import Invocation
 from metering.cli.root import stop
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Column, console, echo, print_json, print_table
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.violations import Violation
 from metering.operations.service.open_service import Service
 from metering.operations.upkeep.verify import CHECKS, STATEMENT_CHECKS, Check

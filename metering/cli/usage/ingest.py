@@ -14,7 +14,7 @@ from metering.cli.invocation import Invocation
 from metering.cli.root import BAD_USAGE, INTERRUPTED, stop
 from metering.cli.session import open_session
 from metering.cli.terminal.output import print_json, warn
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.cli.usage.ingest_inputs import Input, find_inputs
 from metering.cli.usage.ingest_progress import progress_bar
 from metering.cli.usage.ingest_report import FileReport, IngestReport, report_json, show_report
@@ -27,7 +27,7 @@ from metering.formats.csv_columns import MAPPABLE_FIELDS
 from metering.formats.detect import Format
 from metering.formats.options import DecodeOptions
 from metering.operations.accounts.manage_accounts import ensure_account, list_plan_changes, set_plan, show_account
-from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
 from metering.operations.charges.query_spend import query_spend
 from metering.operations.service.open_service import Service
 from metering.operations.usage.ingest_log import LogRequest, Progress, ingest_log

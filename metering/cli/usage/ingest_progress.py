@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 
 from metering.cli.terminal.output import console
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.operations.usage.ingest_log import Progress as LogProgress
 
 Follow = Callable[[str], Callable[[LogProgress], None]]

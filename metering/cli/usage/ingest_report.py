@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from metering.cli.terminal.output import Cell, Column, echo, print_table
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.cli.usage.ingest_inputs import Input
 from metering.domain.errors import DomainError
 from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome

@@ -9,7 +9,7 @@ from metering.cli.invocation import Invocation
 from metering.cli.root import stop
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Column, echo, print_json, print_table, warn
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.cli.usage.ingest_inputs import Input
 from metering.cli.usage.ingest_report import FileReport, IngestReport, report_json, show_report
 from metering.domain.instants import format_instant

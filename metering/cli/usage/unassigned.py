@@ -8,11 +8,11 @@ from msgspec import Struct
 
 from metering.cli.arguments import INSTANT, collected, json_option
 from metering.cli.invocation import Invocation
-from metering.cli.prices.price_words import since
+from metering.cli.prices.price_text import since
 from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import format_nano_usd, money
 from metering.domain.instants import format_instant, format_month
 from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage, MoveKey

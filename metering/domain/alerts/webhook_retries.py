@@ -36,6 +36,6 @@ def next_attempt_at(tries: int, ended_at: int, *, chance: float, retry_after: in
     return ended_at + max(pause, min(retry_after or 0, LONGEST_RETRY_AFTER))
 
 
-def is_given_up(failing_since: int, now: int) -> bool:
+def should_disable(failing_since: int, now: int) -> bool:
     """Whether an endpoint has failed for so long that nothing is sent to it any more."""
     return now - failing_since >= GIVEN_UP_AFTER

@@ -7,6 +7,7 @@ were tried that fitting by chance is unlikely; otherwise the amount stays unexpl
 from collections.abc import Iterable, Sequence
 
 from metering.domain.errors import DomainError
+from metering.domain.reconciliation.ambiguity import NO_REACH, AmbiguityResolver
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explanations import Candidate, combined, format_explanation, sort_key
 from metering.domain.reconciliation.findings import FindingKey, FindingLocation, Findings, Item
@@ -14,7 +15,6 @@ from metering.domain.reconciliation.group_hypotheses import HYPOTHESES, GroupHyp
 from metering.domain.reconciliation.invoices import Coverage, InvoiceLine
 from metering.domain.reconciliation.pair_hypotheses import Versions, kinds_that_differ, stated_quantities
 from metering.domain.reconciliation.requests import Billability
-from metering.domain.reconciliation.undecided import NO_REACH, AmbiguityResolver
 from metering.domain.reconciliation.usage_groups import EdgeUsage, GroupKey, MeteredUsage, UsageGroup, dimensions_of, grouped
 from pricing.quantities import ALL_KINDS, Quantities
 

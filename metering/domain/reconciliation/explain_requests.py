@@ -5,6 +5,7 @@ Every nano-dollar of every difference ends in exactly one finding.
 
 from collections.abc import Sequence
 
+from metering.domain.reconciliation.ambiguity import AmbiguityResolver
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explanations import Candidate, CausePart
 from metering.domain.reconciliation.findings import FindingKey, FindingLocation, Findings, Item
@@ -28,7 +29,6 @@ from metering.domain.reconciliation.period_shift import (
     is_shifted_out,
 )
 from metering.domain.reconciliation.requests import PENDING_MICROS, Billability, MeteredRequest
-from metering.domain.reconciliation.undecided import AmbiguityResolver
 from pricing.rates import Rate
 
 PLACEHOLDER_NANO = 10_000_000

@@ -12,7 +12,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.alerts.webhook_messages import body_of
-from metering.domain.alerts.webhook_retries import is_given_up, next_attempt_at
+from metering.domain.alerts.webhook_retries import next_attempt_at, should_disable
 from metering.domain.alerts.webhooks import DELIVERED, FAILED, FAILING, GONE, PENDING
 from metering.domain.instants import MICROS_PER_SECOND
 from metering.operations.alerts.disable_endpoint import disable_endpoint
@@ -243,7 +243,7 @@ def _judged(connection: Connection, endpoint_id: int, attempts: Sequence[Attempt
             since = attempt.started_at
         gone = gone or attempt.posted.status == _GONE
     now = attempts[-1].ended_at
-    reason = GONE if gone else FAILING if since is not None and is_given_up(since, now) else ""
+    reason = GONE if gone else FAILING if since is not None and should_disable(since, now) else ""
     return _EndpointHealth(endpoint, since, "" if endpoint.disabled_at is not None else reason, now)
 
 

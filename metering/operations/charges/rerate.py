@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 
 from metering.domain.charges.rerating import RerateScope, RerateSummary
 from metering.domain.errors import DomainError, NotFoundError
-from metering.operations.charges.examine_charges import ChargeInspector
+from metering.operations.charges.inspect_charges import ChargeInspector
 from metering.operations.charges.write_corrections import write_corrections
 from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.require_events import require_events

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from metering.domain.statements.billing_months import billing_month_of
 from metering.domain.usage.events import PriceGrade
-from metering.operations.charges.examine_charges import Change, ChangeKey, ExaminedChunk
+from metering.operations.charges.inspect_charges import Change, ChangeKey, ExaminedChunk
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.storage.charges.corrections import insert_corrections

@@ -8,7 +8,7 @@ import json
 from sqlalchemy import Engine
 
 from metering.domain.errors import DomainError, NotFoundError
-from metering.operations.prices.held_table import read_table
+from metering.operations.prices.pending_table import read_table
 from metering.operations.prices.record_version import record_version
 from metering.storage.engine.database import exclusive_write
 from metering.storage.prices.price_syncs import ACCEPTED, HELD, NewSync, SyncRow, insert_sync, sync_by_id

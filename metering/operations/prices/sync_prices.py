@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from metering.domain.errors import DomainError
 from metering.operations.prices.current_prices import CurrentPrices, current_prices
-from metering.operations.prices.held_table import read_table, write_table
+from metering.operations.prices.pending_table import read_table, write_table
 from metering.operations.prices.record_version import record_version
 from metering.operations.prices.sync_settings import SyncSettings
 from metering.operations.steps.change_data import changes_as_data, reasons_as_data

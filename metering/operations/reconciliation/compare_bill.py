@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 from metering.domain.reconciliation.invoices import Grain, InvoiceLineKind
 from metering.domain.reconciliation.other_lines import add_other_lines, add_total
 from metering.domain.reconciliation.records import Invoice
-from metering.operations.prices.price_versions import known_rates
+from metering.operations.prices.known_rates import known_rates
 from metering.operations.reconciliation.compare_requests import compare_requests
 from metering.operations.reconciliation.compare_sums import compare_sums
 from metering.operations.reconciliation.comparison import Comparison

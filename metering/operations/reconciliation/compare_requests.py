@@ -12,7 +12,7 @@ from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS
 from metering.domain.reconciliation.records import Invoice
 from metering.domain.reconciliation.requests import REACH_MICROS, MeteredRequest, billability_of
 from metering.domain.usage.series import SeriesKey
-from metering.operations.prices.price_versions import KnownRates
+from metering.operations.prices.known_rates import KnownRates
 from metering.operations.reconciliation.comparison import Comparison
 from metering.operations.steps.require_events import require_events
 from metering.storage.reconciliation.invoices import brief_lines, lines_at, states_quantities, usage_lines

@@ -15,7 +15,7 @@ from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS
 from metering.domain.reconciliation.records import Invoice
 from metering.domain.reconciliation.requests import Billability, billability_of
 from metering.domain.reconciliation.usage_groups import EdgeUsage, MeteredUsage
-from metering.operations.prices.price_versions import KnownRates
+from metering.operations.prices.known_rates import KnownRates
 from metering.operations.reconciliation.comparison import Comparison
 from metering.operations.steps.burn_credits import credits_through
 from metering.operations.steps.require_events import require_events

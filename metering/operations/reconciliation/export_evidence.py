@@ -12,7 +12,7 @@ from metering.domain.errors import NotFoundError
 from metering.domain.reconciliation.findings import Item
 from metering.domain.reconciliation.invoices import InvoiceLine
 from metering.domain.reconciliation.records import Evidence, Invoice, Reconciliation, Variance
-from metering.operations.reconciliation.requests_behind import RequestBehind, requests_behind
+from metering.operations.reconciliation.contributing_requests import ContributingRequest, contributing_requests
 from metering.storage.charges.event_quantities import quantities_of
 from metering.storage.engine.database import read_snapshot
 from metering.storage.reconciliation.invoices import invoice_with_id, lines_at
@@ -40,7 +40,7 @@ def export_requests(engine: Engine, variance_id: int) -> Iterator[tuple[Variance
     """Yield the requests that would explain a variance of sums, by their times. Raises NotFoundError."""
     with read_snapshot(engine) as connection:
         variance, run, invoice = _found(connection, variance_id)
-        behind = requests_behind(connection, variance, run, invoice)
+        behind = contributing_requests(connection, variance, run, invoice)
         while part := list(islice(behind, _AT_ONCE)):
             yield from ((variance, each) for each in _requests(connection, part))
 
@@ -48,7 +48,7 @@ def export_requests(engine: Engine, variance_id: int) -> Iterator[tuple[Variance
 def first_requests(engine: Engine, variance_id: int, *, limit: int) -> tuple[tuple[Evidence, ...], int]:
     """Return the first requests that would explain a variance of sums, and how many there are. Raises NotFoundError."""
     with read_snapshot(engine) as connection:
-        behind = requests_behind(connection, *_found(connection, variance_id))
+        behind = contributing_requests(connection, *_found(connection, variance_id))
         first = list(islice(behind, limit))
         return tuple(_requests(connection, first)), len(first) + sum(1 for _ in behind)
 
@@ -66,7 +66,7 @@ def _rows(connection: Connection, event_ids: list[int]) -> dict[int, EventRow]:
     return {row.id: row for row in events_by_id(connection, event_ids)} if event_ids else {}
 
 
-def _requests(connection: Connection, behind: Sequence[RequestBehind]) -> Iterator[Evidence]:
+def _requests(connection: Connection, behind: Sequence[ContributingRequest]) -> Iterator[Evidence]:
     rows = _rows(connection, [each.event_id for each in behind])
     for each in behind:
         shown = _of_event(rows[each.event_id])

@@ -14,7 +14,7 @@ from metering.domain.errors import DomainError
 from metering.domain.reconciliation.variances import Tolerance
 from metering.domain.usage.series import DEFAULT_SERIES_CAP
 from metering.operations.alerts.webhook_settings import WebhookSettings, guard_of
-from metering.operations.credits.judge_credits import DEFAULT_LOW_PERCENT
+from metering.operations.credits.evaluate_credits import DEFAULT_LOW_PERCENT
 from metering.operations.prices.sync_settings import SyncSettings
 from metering.operations.reconciliation.reconcile_settings import DEFAULT_TOLERANCE, ReconcileSettings, read_tolerances
 from metering.operations.statements.close_settings import CloseSettings

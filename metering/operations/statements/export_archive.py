@@ -22,7 +22,7 @@ from metering.operations.statements.export_statement import ExportedFile, Unchan
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account
 from metering.storage.accounts.accounts import AccountRow, accounts_by_name
-from metering.storage.charges.usage import months_with_usage
+from metering.storage.charges.billed_usage import months_with_usage
 from metering.storage.engine.database import read_snapshot
 from metering.storage.statements.statements import closed_months
 from pricing.money import PICO_PER_CENT, format_cents

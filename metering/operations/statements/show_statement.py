@@ -8,7 +8,7 @@ from metering.domain.statements.statements import Statement
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account, statements_of_account
 from metering.storage.accounts.accounts import accounts_by_name
-from metering.storage.charges.usage import months_with_usage
+from metering.storage.charges.billed_usage import months_with_usage
 from metering.storage.engine.database import read_snapshot
 from metering.storage.statements.statements import closed_months, statement_of_month
 from pricing.plans import PlanCatalogue

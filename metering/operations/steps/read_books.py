@@ -13,7 +13,7 @@ from metering.domain.statements.statements import OutsideUsage, Statement, Usage
 from metering.domain.usage.events import PriceGrade
 from metering.storage.accounts.accounts import AccountRow
 from metering.storage.accounts.plans import plan_changes_of
-from metering.storage.charges.usage import billable_by_months, previously_unpriced, usage_of_month
+from metering.storage.charges.billed_usage import billable_by_months, previously_unpriced, usage_of_month
 from metering.storage.prices.price_tables import load_rates
 from metering.storage.statements.adjustments import adjustments_of
 from metering.storage.statements.closed_months import mark_of

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import astuple, replace
 
 from metering.domain.usage.batch_events import COLUMN_KINDS
-from metering.operations.steps.charged import ChargedBatch
+from metering.operations.steps.charged_batch import ChargedBatch
 from pricing.quantities import ALL_KINDS, Quantities
 
 RollupKey = tuple[int, ...]

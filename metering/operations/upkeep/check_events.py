@@ -58,7 +58,7 @@ def failed_events_cost_nothing(_: Connection, rows: Sequence[EventRow]) -> Itera
             yield _violation("failure_charged", row, expected, got, message)
 
 
-def series_are_of_the_account(_: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:
+def series_match_account(_: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:
     """An event and the series of its first charge belong to the same account."""
     for row in rows:
         if row.account_id != row.series_account_id:

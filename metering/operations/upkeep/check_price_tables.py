@@ -9,7 +9,7 @@ from metering.storage.prices.price_tables import digests_by_id, load_tables
 from pricing.errors import PricingError
 
 
-def tables_are_what_was_recorded(connection: Connection) -> Iterator[Violation]:
+def tables_match_digests(connection: Connection) -> Iterator[Violation]:
     """The digest of each table's content is the one that was recorded, whether anything was charged with it or not."""
     for table_id, digest in digests_by_id(connection).items():
         try:

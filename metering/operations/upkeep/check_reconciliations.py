@@ -9,7 +9,7 @@ from metering.storage.reconciliation.invoices import line_sums, list_invoices
 from metering.storage.reconciliation.reconciliations import item_sums_by_variance, list_reconciliations, variance_sums_by_run
 
 
-def invoices_are_their_lines(connection: Connection) -> Iterator[Violation]:
+def invoices_match_lines(connection: Connection) -> Iterator[Violation]:
     """An invoice has as many lines as it says, and they come to what it says."""
     for invoice in list_invoices(connection):
         sums = line_sums(connection, invoice.id).values()
@@ -30,7 +30,7 @@ def bridges_add_up(connection: Connection) -> Iterator[Violation]:
             yield Violation("bridge_broken", f"reconciliation {run.id}", str(run.theirs_nano), str(reached), message)
 
 
-def variances_are_their_items(connection: Connection) -> Iterator[Violation]:
+def variances_match_items(connection: Connection) -> Iterator[Violation]:
     """A variance has as many items as it says, and they come to its amount."""
     for variance_id, told_items, told_nano, items, nano in item_sums_by_variance(connection):
         message = f"variance {variance_id} does not say what its items come to"

@@ -10,7 +10,7 @@ from metering.storage.charges.rerate_runs import RunSums, all_runs, sums_by_run
 from metering.storage.usage.retired_months import retired_sums_by_run
 
 
-def runs_are_their_charges(connection: Connection) -> Iterator[Violation]:
+def runs_match_charges(connection: Connection) -> Iterator[Violation]:
     """Each run counts as many events as its charges took back and replaced, and the amounts before and after are theirs.
 
     Charges of retired events count as they were when these left.

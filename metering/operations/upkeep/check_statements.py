@@ -36,7 +36,7 @@ from metering.storage.usage.retired_months import retired_events
 from pricing.money import PICO_PER_CENT, PICO_PER_USD, parse_usd
 
 
-def statements_are_what_was_closed(connection: Connection, step: Step) -> Iterator[Violation]:
+def statements_match_facts(connection: Connection, step: Step) -> Iterator[Violation]:
     """Every closed statement has its digest, adds up, and is what the facts make of it; months are closed in their order."""
     marks = closed_through_by_account(connection)
     accounts = sorted({*marks, *accounts_with_statements(connection)})

@@ -31,18 +31,18 @@ Step = Callable[[int, int], None]
 """Told how much of a check is done, of how much."""
 
 
-def rollups_are_the_ledger(connection: Connection, step: Step) -> Iterator[Violation]:
+def rollups_match_ledger(connection: Connection, step: Step) -> Iterator[Violation]:
     """Every rollup is the sum of the ledger's entries under its key, in every column, and no sum is without a rollup.
 
     What left the log with a retired month counts as it was when it left.
     """
     days = sorted({*days_with_entries(connection), *retired_days(connection)})
     for done, day in enumerate(days):
-        yield from rollups_of_day_are_the_ledger(connection, day)
+        yield from rollups_of_day_match_ledger(connection, day)
         step(done + 1, len(days))
 
 
-def rollups_of_day_are_the_ledger(connection: Connection, day: int) -> Iterator[Violation]:
+def rollups_of_day_match_ledger(connection: Connection, day: int) -> Iterator[Violation]:
     """The same of one day (since 1970)."""
     stored = rollup_sums(connection, day)
     recomputed = ledger_sums(connection, day)
@@ -52,7 +52,7 @@ def rollups_of_day_are_the_ledger(connection: Connection, day: int) -> Iterator[
         yield from _differences(key, recomputed.get(key, _NOTHING), stored.get(key, _NOTHING))
 
 
-def months_are_their_days(connection: Connection, step: Step) -> Iterator[Violation]:
+def months_match_days(connection: Connection, step: Step) -> Iterator[Violation]:
     """Every rollup by month is the sum of the rollups by day under its key, and no sum is without one."""
     months = months_with_rollups(connection)
     for done, month in enumerate(months):
@@ -66,7 +66,7 @@ def months_are_their_days(connection: Connection, step: Step) -> Iterator[Violat
         step(done + 1, len(months))
 
 
-def spend_is_the_events(connection: Connection, step: Step) -> Iterator[Violation]:
+def spend_matches_events(connection: Connection, step: Step) -> Iterator[Violation]:
     """What a spend question answers for an account and month, by event time, is what its events and charges come to."""
     months = sorted({month_of_day(day) for day in days_with_entries(connection)})
     for done, month in enumerate(months):

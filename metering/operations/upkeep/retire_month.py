@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import first_day, format_month, next_month
 from metering.domain.usage.retention import EventMonth, MonthChangedError, SumsDifferError
-from metering.operations.upkeep.check_sums import rollups_of_day_are_the_ledger
+from metering.operations.upkeep.check_sums import rollups_of_day_match_ledger
 from metering.operations.upkeep.export_events import EventExport
 from metering.storage.charges.ledger import ledger_sums
 from metering.storage.engine.database import database_bytes, exclusive_write, read_snapshot, vacuum
@@ -83,7 +83,7 @@ def _retire(connection: Connection, month: int, export: EventExport | None, now:
         )
     rollups = []
     for day in range(first_day(month), first_day(next_month(month))):
-        if wrong := next(rollups_of_day_are_the_ledger(connection, day), None):
+        if wrong := next(rollups_of_day_match_ledger(connection, day), None):
             raise SumsDifferError(f"{wrong.message}; `metering verify` says more, and nothing was taken out of the log")
         rollups += [(*key, *sums) for key, sums in ledger_sums(connection, day).items()]
     where, digest = ("", "") if export is None else (str(export.directory.resolve()), export.digest)

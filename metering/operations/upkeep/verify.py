@@ -21,18 +21,18 @@ from metering.operations.upkeep.check_events import (
     every_event_has_its_identity,
     failed_events_cost_nothing,
     over_events,
-    series_are_of_the_account,
+    series_match_account,
 )
 from metering.operations.upkeep.check_identities import every_copy_has_its_identity, every_identity_has_an_owner
-from metering.operations.upkeep.check_price_tables import tables_are_what_was_recorded
+from metering.operations.upkeep.check_price_tables import tables_match_digests
 from metering.operations.upkeep.check_reconciliations import (
     bridges_add_up,
-    invoices_are_their_lines,
-    variances_are_their_items,
+    invoices_match_lines,
+    variances_match_items,
 )
-from metering.operations.upkeep.check_rerate_runs import runs_are_their_charges
-from metering.operations.upkeep.check_statements import ledger_is_never_overdrawn, statements_are_what_was_closed
-from metering.operations.upkeep.check_sums import Step, months_are_their_days, rollups_are_the_ledger, spend_is_the_events
+from metering.operations.upkeep.check_rerate_runs import runs_match_charges
+from metering.operations.upkeep.check_statements import ledger_is_never_overdrawn, statements_match_facts
+from metering.operations.upkeep.check_sums import Step, months_match_days, rollups_match_ledger, spend_matches_events
 from metering.storage.engine.database import read_snapshot
 from pricing.errors import PricingError
 
@@ -55,14 +55,14 @@ def _events(connection: Connection, step: Step) -> Iterator[Violation]:
         connection,
         step,
         every_event_has_its_identity,
-        series_are_of_the_account,
+        series_match_account,
         failed_events_cost_nothing,
         events_are_billed_in_their_month,
     )
 
 
 STATEMENT_CHECKS: tuple[Check, ...] = (
-    Check("statements are what was closed", statements_are_what_was_closed),
+    Check("statements are what was closed", statements_match_facts),
     Check("nothing is charged after its close", _plain(nothing_is_charged_after_its_close)),
     Check("credits are never overdrawn", _plain(ledger_is_never_overdrawn)),
 )
@@ -70,21 +70,21 @@ STATEMENT_CHECKS: tuple[Check, ...] = (
 CHECKS: tuple[Check, ...] = (
     Check("database", _plain(database_is_whole)),
     Check("references", _plain(references_resolve)),
-    Check("rollups are the ledger", rollups_are_the_ledger),
-    Check("months are their days", months_are_their_days),
-    Check("spend is the events", spend_is_the_events),
+    Check("rollups are the ledger", rollups_match_ledger),
+    Check("months are their days", months_match_days),
+    Check("spend is the events", spend_matches_events),
     Check("events", _events),
     Check("copies", _plain(every_copy_has_its_identity)),
     Check("identities", _plain(every_identity_has_an_owner)),
     Check("assigned events", _plain(assigned_events_count_once)),
     Check("first charges", first_charges_follow_their_grades),
     Check("later charges", later_charges_undo_and_replace),
-    Check("price tables are what was recorded", _plain(tables_are_what_was_recorded)),
-    Check("re-rating runs", _plain(runs_are_their_charges)),
+    Check("price tables are what was recorded", _plain(tables_match_digests)),
+    Check("re-rating runs", _plain(runs_match_charges)),
     *STATEMENT_CHECKS,
-    Check("invoices are their lines", _plain(invoices_are_their_lines)),
+    Check("invoices are their lines", _plain(invoices_match_lines)),
     Check("bridges lead across", _plain(bridges_add_up)),
-    Check("variances are their items", _plain(variances_are_their_items)),
+    Check("variances are their items", _plain(variances_match_items)),
 )
 
 

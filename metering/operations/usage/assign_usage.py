@@ -12,11 +12,11 @@ from metering.domain.errors import DomainError
 from metering.domain.usage.assigning import AssignmentResult, AssignScope
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.find_account import find_account
-from metering.operations.steps.hold_open_months import lock_open_months
+from metering.operations.steps.lock_open_months import lock_open_months
 from metering.operations.steps.resolve_accounts import BillingAccount
-from metering.operations.usage.count_in_account import AccountMatches, claim_in_account, preview_matches
-from metering.operations.usage.examine_unassigned import UnassignedEvent, UnassignedInspector, still_unassigned
 from metering.operations.usage.ingest import IngestSettings
+from metering.operations.usage.inspect_unassigned import UnassignedEvent, UnassignedInspector, still_unassigned
+from metering.operations.usage.match_in_account import AccountMatches, claim_in_account, preview_matches
 from metering.operations.usage.write_assignment import write_assignment
 from metering.storage.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME
 from metering.storage.engine.database import exclusive_write, read_snapshot

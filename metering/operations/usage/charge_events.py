@@ -7,7 +7,7 @@ import msgspec
 from metering.domain.usage.batch_events import BatchEvents
 from metering.domain.usage.charging import EXEMPT, FirstCharge, first_charge
 from metering.domain.usage.events import PriceGrade, QuantityGrade
-from metering.operations.steps.place_events import EventContext
+from metering.operations.steps.event_contexts import EventContext
 from pricing.book import Timeline
 from pricing.rating import text_amount
 

@@ -10,10 +10,10 @@ from msgspec.structs import astuple
 from sqlalchemy import Connection
 
 from metering.domain.instants import MICROS_PER_DAY
-from metering.operations.steps.charged import ChargedBatch
-from metering.operations.steps.hold_open_months import lock_open_months
+from metering.operations.steps.charged_batch import ChargedBatch
+from metering.operations.steps.lock_open_months import lock_open_months
 from metering.operations.steps.roll_up import RollupKey, rollup_keys
-from metering.operations.usage.count_once import Deduplication, deduplicate
+from metering.operations.usage.deduplicate import Deduplication, deduplicate
 from metering.storage.usage.events import MAX_SUM, month_key_of, month_rollups_with_keys, rollups_with_keys
 
 _Sums = dict[RollupKey, tuple[int, ...]]

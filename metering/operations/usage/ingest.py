@@ -20,9 +20,9 @@ from metering.domain.usage.identity import raw_digest
 from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.domain.usage.series import DEFAULT_SERIES_CAP
 from metering.operations.steps.assign_series import SeriesIndex
-from metering.operations.steps.charged import ChargedBatch
+from metering.operations.steps.charged_batch import ChargedBatch
 from metering.operations.steps.ensure_partitions import StoredMonths
-from metering.operations.steps.place_events import ContextCache, EventContext
+from metering.operations.steps.event_contexts import ContextCache, EventContext
 from metering.operations.steps.resolve_accounts import (
     BillingAccount,
     ResolvedNames,
@@ -30,9 +30,9 @@ from metering.operations.steps.resolve_accounts import (
     resolve_names,
     unknown_names,
 )
+from metering.operations.usage.bind_to_account import bind_to_account, bound_account
 from metering.operations.usage.charge_events import charge_events
 from metering.operations.usage.fit_sums import events_that_do_not_fit
-from metering.operations.usage.hold_to_account import bind_to_account, bound_account
 from metering.operations.usage.store_events import store_events
 from metering.storage.accounts.api_keys import valid_key_ids
 from metering.storage.engine.database import autocommit, concurrent_write, exclusive_write, read_snapshot

@@ -13,12 +13,12 @@ from metering.domain.usage.events import UNKNOWN
 from metering.domain.usage.identity import identity_of
 from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.operations.steps.add_to_sums import add_to_sums
-from metering.operations.steps.charged import ChargedBatch
-from metering.operations.steps.hold_open_months import lock_open_months
-from metering.operations.steps.place_events import EventContext
+from metering.operations.steps.charged_batch import ChargedBatch
+from metering.operations.steps.event_contexts import EventContext
+from metering.operations.steps.lock_open_months import lock_open_months
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.operations.usage.charge_events import details_with_context
-from metering.operations.usage.count_once import Deduplication, deduplicate
+from metering.operations.usage.deduplicate import Deduplication, deduplicate
 from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.usage.events import insert_conflicts, insert_copies, insert_events, insert_receipt, settle_claims
 from metering.storage.usage.retired_months import insert_retired_copies

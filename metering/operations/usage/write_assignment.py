@@ -13,8 +13,8 @@ from metering.domain.usage.charging import is_billable
 from metering.domain.usage.events import PriceGrade
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.roll_up import RollupDeltas
-from metering.operations.usage.count_in_account import AccountMatches
-from metering.operations.usage.examine_unassigned import UnassignedEvent
+from metering.operations.usage.inspect_unassigned import UnassignedEvent
+from metering.operations.usage.match_in_account import AccountMatches
 from metering.storage.charges.charges import ChargeEntry, insert_charges
 from metering.storage.usage.assigned_events import insert_assigned
 

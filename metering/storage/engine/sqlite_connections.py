@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from metering.storage.engine.errors import DatabaseUrlError, SchemaOutOfDateError
-from metering.storage.engine.turns import FifoLock
+from metering.storage.engine.fifo_lock import FifoLock
 
 BUSY_TIMEOUT_MS = 30_000
 PAGE_BYTES = 8_192  # of a new file; the identities' random keys touch fewer pages than with 4,096

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, Table, func, select
 
-from metering.storage.charges.usage import BILLED_NANO
+from metering.storage.charges.billed_usage import BILLED_NANO
 from metering.storage.engine.sql import halved_sum, whole_sum
 from metering.storage.tables import accounts, adjustments, credit_entries, credit_grants, month_rollups, plan_changes, series
 

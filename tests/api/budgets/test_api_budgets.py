@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
 from support.native_events import native
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.cli.terminal.amounts import aligned
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import format_cents, format_nano_usd, format_pico_usd, money
 from metering.domain.charges.quoted_prices import format_price
 

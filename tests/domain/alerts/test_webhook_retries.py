@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering.domain.alerts.webhook_retries import ATTEMPTS, is_given_up, next_attempt_at
+from metering.domain.alerts.webhook_retries import ATTEMPTS, next_attempt_at, should_disable
 from support.builders import DAY, HOUR, NOW, SECOND
 
 MINUTE = 60 * SECOND
@@ -40,5 +40,5 @@ def test_a_receiver_that_asks_for_patience_gets_it_up_to_a_day(asked, pause):
 
 
 def test_an_endpoint_is_given_up_after_five_days_and_not_before():
-    assert not is_given_up(NOW, NOW + 5 * DAY - 1)
-    assert is_given_up(NOW, NOW + 5 * DAY)
+    assert not should_disable(NOW, NOW + 5 * DAY - 1)
+    assert should_disable(NOW, NOW + 5 * DAY)

@@ -3,7 +3,7 @@
 import pytest
 
 from metering.operations.prices.current_prices import current_prices
-from metering.operations.prices.held_table import read_table, write_table
+from metering.operations.prices.pending_table import read_table, write_table
 from metering.storage.engine.database import read_snapshot
 from pricing.rates import Price, Rate
 from pricing.tables import Layer, TableKind

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from metering.domain.errors import NotFoundError
 from metering.operations.prices.accept_sync import SyncNotPendingError, accept_sync
-from metering.operations.prices.held_table import read_table
+from metering.operations.prices.pending_table import read_table
 from metering.operations.prices.sync_prices import preview_sync, source_health, sync_prices
 from metering.operations.prices.sync_settings import SyncSettings
 from metering.storage.tables import charges, price_syncs, rate_prices, rates

@@ -8,8 +8,8 @@ from metering.domain.budgets.budgets import BudgetTerms
 from metering.domain.charges.spend import Granularity
 from metering.domain.errors import NotFoundError
 from metering.domain.usage.retention import EventsRetiredError, StillOpenError, UnresolvedUsageError
-from metering.operations.budgets.judge_budgets import BudgetEvaluator
-from metering.operations.budgets.judge_hours import evaluate_hours
+from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
+from metering.operations.budgets.evaluate_hours import evaluate_hours
 from metering.operations.budgets.manage_budgets import Author, create_budget
 from metering.operations.charges.explain_charge import explain_charge
 from metering.operations.reconciliation.answer_billing import answer_billing

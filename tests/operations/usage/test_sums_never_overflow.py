@@ -12,7 +12,7 @@ from metering.domain.errors import DomainError
 from metering.operations.credits.grant_credits import record_used_elsewhere
 from metering.operations.statements.show_statement import show_statement
 from metering.operations.usage.ingest import Origin
-from metering.storage.charges.usage import billable_by_months
+from metering.storage.charges.billed_usage import billable_by_months
 from metering.storage.engine.database import read_snapshot
 from metering.storage.engine.errors import SumTooLargeError
 from metering.storage.tables import charges, events, quarantine, rollups

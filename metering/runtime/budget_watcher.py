@@ -10,7 +10,7 @@ import time
 
 from sqlalchemy.exc import StatementError
 
-from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
 
 LOOK_SECONDS = 0.5
 

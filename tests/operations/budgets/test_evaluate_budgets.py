@@ -10,7 +10,7 @@ from metering.domain.budgets.budgets import Action, BudgetBasis, BudgetTerms
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import day_number
 from metering.operations.budgets.check_blocked import blocking_budgets
-from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
 from metering.operations.budgets.manage_budgets import Author, change_budget, create_budget, delete_budget, show_budget
 from metering.storage.tables import alerts, touched_days
 from pricing.bundled import bundled_plans

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 from metering.domain.usage.batch_events import BatchEvents
 from metering.domain.usage.charging import FirstCharge
-from metering.operations.steps.place_events import EventContext
+from metering.operations.steps.event_contexts import EventContext
 
 
 class ChargedBatch(NamedTuple):

@@ -16,7 +16,7 @@ from metering.operations.budgets.account_spend import AccountSpend, SeriesValues
 from metering.operations.budgets.budget_alerts import forecast_alert, reached_alert
 from metering.operations.budgets.budget_index import BudgetIndex
 from metering.operations.budgets.budget_states import state_of
-from metering.operations.budgets.find_due import DueTrigger, find_due_triggers
+from metering.operations.budgets.find_due_triggers import DueTrigger, find_due_triggers
 from metering.operations.steps.alert_unpriced import unpriced_alerts
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.accounts.accounts import account_with_id

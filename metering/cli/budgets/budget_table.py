@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from metering.cli.terminal.output import Cell, Column, echo, print_table
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import format_cents, format_nano_usd, money
 from metering.domain.budgets.budget_state import BudgetState
 from metering.domain.budgets.budgets import BudgetTerms, Scope

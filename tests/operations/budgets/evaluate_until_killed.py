@@ -1,12 +1,12 @@
 """Run as a program by the test of crash safety: ingests a log in small commits and judges budgets after each, and says so.
 
-``python judge_until_killed.py URL LOG NOW``
+``python evaluate_until_killed.py URL LOG NOW``
 """
 
 import sys
 
 from metering.formats.options import DecodeOptions
-from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
 from metering.operations.usage import commit_group, read_log
 from metering.operations.usage.ingest import Ingester, IngestSettings
 from metering.operations.usage.ingest_log import LogRequest, ingest_log

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from metering.domain.budgets.budgets import BudgetTerms
 from metering.domain.budgets.periods import Window
-from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
 from metering.operations.budgets.manage_budgets import Author, create_budget
 from metering.operations.usage.ingest import Ingester, Origin
 from metering.storage.engine.database import open_database, read_snapshot

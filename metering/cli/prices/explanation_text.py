@@ -1,7 +1,7 @@
 """The steps of an explained price in words."""
 
-from metering.cli.prices.price_words import since
-from metering.cli.terminal.plain_text import sanitize
+from metering.cli.prices.price_text import since
+from metering.cli.terminal.sanitize import sanitize
 from metering.domain.usage.events import UNKNOWN
 from metering.domain.usage.model_names import PROVIDERS, provider_name
 from metering.operations.prices.explain_price import ExplainedPrice

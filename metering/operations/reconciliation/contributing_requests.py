@@ -12,23 +12,23 @@ from sqlalchemy import Connection
 
 from metering.domain.instants import MICROS_PER_DAY
 from metering.domain.reconciliation.causes import Cause
-from metering.domain.reconciliation.explanations import CausePart, format_explanation, read_explanation
-from metering.domain.reconciliation.findings import FindingLocation
-from metering.domain.reconciliation.invoices import Grain
-from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS
-from metering.domain.reconciliation.records import Invoice, Reconciliation, Variance
-from metering.domain.reconciliation.requests import Billability, MeteredRequest, billability_of
-from metering.domain.reconciliation.requests_behind import (
+from metering.domain.reconciliation.contributing_requests import (
     ExplanationContext,
     RequestContribution,
     contribution_of,
     names_requests,
     needs_quantities,
 )
+from metering.domain.reconciliation.explanations import CausePart, format_explanation, read_explanation
+from metering.domain.reconciliation.findings import FindingLocation
+from metering.domain.reconciliation.invoices import Grain
+from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS
+from metering.domain.reconciliation.records import Invoice, Reconciliation, Variance
+from metering.domain.reconciliation.requests import Billability, MeteredRequest, billability_of
 from metering.domain.reconciliation.usage_groups import GroupKey, dimensions_of, key_for
 from metering.domain.usage.events import UNKNOWN
 from metering.domain.usage.series import SeriesKey
-from metering.operations.prices.price_versions import KnownRates, known_rates
+from metering.operations.prices.known_rates import KnownRates, known_rates
 from metering.storage.prices.price_tables import load_tables
 from metering.storage.reconciliation.invoices import lines_at, usage_lines
 from metering.storage.reconciliation.metered_requests import (
@@ -49,7 +49,7 @@ _AT_ONCE = 5_000
 _NOTHING = Quantities()
 
 
-class RequestBehind(NamedTuple):
+class ContributingRequest(NamedTuple):
     """A request that an explanation (as it is written) is about; what it adds to it, nano-USD, None where nobody knows."""
 
     explanation: str
@@ -58,9 +58,9 @@ class RequestBehind(NamedTuple):
     amount_nano: int | None
 
 
-def requests_behind(
+def contributing_requests(
     connection: Connection, variance: Variance, run: Reconciliation, invoice: Invoice
-) -> Iterator[RequestBehind]:
+) -> Iterator[ContributingRequest]:
     """Yield the requests behind a variance of sums, explanation by explanation, by their times.
 
     None at the grain of requests, where every difference names its own, and where events of the period were retired.
@@ -74,7 +74,7 @@ def requests_behind(
     for part in parts:
         for request, shown in log.contribution_of(part, background):
             ours = request.amount_nano if request.standing == Billability.BILLED else None
-            yield RequestBehind(format_explanation((part,)), request.event_id, ours, shown.amount_nano)
+            yield ContributingRequest(format_explanation((part,)), request.event_id, ours, shown.amount_nano)
 
 
 def _parts(variance: Variance) -> list[CausePart]:

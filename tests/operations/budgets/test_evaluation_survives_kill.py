@@ -10,14 +10,14 @@ from sqlalchemy import select
 from metering.domain.budgets.budgets import BudgetTerms
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import format_instant
-from metering.operations.budgets.judge_budgets import BudgetEvaluator
+from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
 from metering.operations.budgets.manage_budgets import Author, create_budget
 from metering.storage.tables import alerts, touched_days
 from pricing.bundled import bundled_plans
 from support.builders import NOON, NOW, SECOND
 from support.victims import kill_unless_done, start_victim
 
-VICTIM = Path(__file__).with_name("judge_until_killed.py")
+VICTIM = Path(__file__).with_name("evaluate_until_killed.py")
 RECORDS = 6_000
 KILLS = 20
 # 1,000 nano-USD a token, a token a record.

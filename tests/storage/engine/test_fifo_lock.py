@@ -3,7 +3,7 @@
 import threading
 import time
 
-from metering.storage.engine.turns import FifoLock
+from metering.storage.engine.fifo_lock import FifoLock
 
 
 def wait_until(holds):

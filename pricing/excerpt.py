@@ -4,7 +4,7 @@ _DEEPEST = 2
 _MOST = 8
 
 
-def shown(value: object, longest: int = 60) -> str:
+def excerpt(value: object, longest: int = 60) -> str:
     """Return a value in at most ``longest`` characters."""
     text = _spelt(value, 0)
     return text if len(text) <= longest else f"{text[: longest - 3]}..."

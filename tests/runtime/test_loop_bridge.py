@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from metering.runtime.loop_answers import LoopBridge
+from metering.runtime.loop_bridge import LoopBridge
 
 
 def in_a_thread(work):

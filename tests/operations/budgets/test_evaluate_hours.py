@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from metering.operations.budgets import evaluate_hours as operation
-from metering.operations.budgets.judge_budgets import BudgetEvaluator
-from metering.operations.budgets.judge_hours import evaluate_hours
+from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
+from metering.operations.budgets.evaluate_hours import evaluate_hours
 from metering.storage.charges.hour_sums import delete_hours_of_days, mark_hours, store_hour
 from metering.storage.engine.database import concurrent_write, exclusive_write
 from metering.storage.tables import alerts, hour_sums, summed_hours

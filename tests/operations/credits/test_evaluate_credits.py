@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from metering.operations.credits.judge_credits import CreditAlertPolicy, evaluate_credits
+from metering.operations.credits.evaluate_credits import CreditAlertPolicy, evaluate_credits
 from metering.storage.tables import alerts
 from pricing.quantities import Quantities
 from support.builders import instant, usage_event

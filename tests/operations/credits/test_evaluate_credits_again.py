@@ -2,9 +2,9 @@
 
 import pytest
 
-from metering.operations.credits import judge_credits
+from metering.operations.credits import evaluate_credits as judge_credits
+from metering.operations.credits.evaluate_credits import CreditAlertPolicy
 from metering.operations.credits.grant_credits import record_used_elsewhere
-from metering.operations.credits.judge_credits import CreditAlertPolicy
 from metering.operations.credits.void_credits import void_credits
 from metering.runtime.credits_job import CreditsJob
 from metering.storage.tables import alerts

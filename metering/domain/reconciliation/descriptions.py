@@ -16,15 +16,15 @@ _DETAILS = {
 }
 
 
-def cause_words(cause: str) -> str:
+def describe_cause(cause: str) -> str:
     """Say a cause."""
     return WORDS[Cause(cause)]
 
 
-def detail_words(detail: str) -> str:
+def describe_detail(detail: str) -> str:
     """Say what a detail distinguishes; alternatives one after the other."""
     if detail.partition(":")[0] in list(Cause):
-        return "; or ".join(explanation_words(each) for each in detail.split(" | "))
+        return "; or ".join(describe_explanation(each) for each in detail.split(" | "))
     if detail.startswith("day "):
         return f"the day {_day(detail.removeprefix('day '))}"
     if detail.startswith("model "):
@@ -42,20 +42,20 @@ def detail_words(detail: str) -> str:
     return " and ".join(kinds)
 
 
-def explanation_words(explanation: str) -> str:
+def describe_explanation(explanation: str) -> str:
     """Say an explanation as it is recorded: ``quantity:cached_as_input+price:rate 12``."""
     parts = read_explanation(explanation)
     return " and ".join(
-        f"{cause_words(cause)}: {detail_words(detail)}" if detail else cause_words(cause) for cause, detail in parts
+        f"{describe_cause(cause)}: {describe_detail(detail)}" if detail else describe_cause(cause) for cause, detail in parts
     )
 
 
-def place_words(model: str, provider: str, session: str) -> str:
+def describe_location(model: str, provider: str, session: str) -> str:
     """Say where: ``llama at together, session search``."""
     return ", ".join(filter(None, [" at ".join(filter(None, [model, provider])), f"session {session}" if session else ""]))
 
 
-def day_words(day: int | None) -> str:
+def describe_day(day: int | None) -> str:
     """Say a day number; nothing of none."""
     return "" if day is None else _day(str(day))
 

@@ -50,7 +50,7 @@ class ClosedMonthDrift(NamedTuple):
         return not self.corrections and self.plan == self.statement.plan
 
 
-def check_reopened(engine: Engine, account: str, month: int, catalogue: PlanCatalogue, *, now: int) -> ClosedMonthDrift:
+def compare_closed_month(engine: Engine, account: str, month: int, catalogue: PlanCatalogue, *, now: int) -> ClosedMonthDrift:
     """Return what has changed about a closed month. Raises NotFoundError for a month that is not closed."""
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)

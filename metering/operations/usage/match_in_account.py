@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, stored_under
-from metering.operations.usage.examine_unassigned import UnassignedEvent
+from metering.operations.usage.inspect_unassigned import UnassignedEvent
 from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.usage.assigned_events import AssignedEvent
 from metering.storage.usage.copies import copies_by_id

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from metering.domain.usage.batch_events import BatchEvents
 from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, identities_of, identity_of
 from metering.domain.usage.outcomes import Outcome
-from metering.operations.steps.place_events import EventContext
+from metering.operations.steps.event_contexts import EventContext
 from metering.storage.usage.events import (
     NO_CLAIMS,
     Claimant,

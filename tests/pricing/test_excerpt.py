@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from pricing.shown import shown
+from pricing.excerpt import excerpt
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ from pricing.shown import shown
     ],
 )
 def test_a_value_is_spelt_as_it_was_written_and_short(value, text):
-    assert shown(value) == text
+    assert excerpt(value) == text

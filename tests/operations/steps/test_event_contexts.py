@@ -1,8 +1,8 @@
 """Places are remembered from batch to batch, and what is remembered neither grows without end nor becomes wrong."""
 
-from metering.operations.steps import place_events
+from metering.operations.steps import event_contexts as place_events
 from metering.operations.steps.assign_series import SeriesIndex
-from metering.operations.steps.place_events import ContextCache
+from metering.operations.steps.event_contexts import ContextCache
 from metering.operations.steps.resolve_accounts import resolve_names
 from metering.storage.engine.database import read_snapshot
 from support.builders import batch_of, usage_event
