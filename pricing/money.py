@@ -63,26 +63,3 @@ def parse_usd(text: str, *, unit_per_usd: int) -> int:
         if lost:
             raise InvalidAmountError(f"{text!r} has more than {len(str(unit_per_usd)) - 1} decimals")
     return -magnitude if sign else magnitude
-
-
-def format_nano(amount_nano: int) -> str:
-    """Write nano-USD as a decimal string of dollars, all nine decimals: ``27.000000000``."""
-    return _format_fixed(amount_nano, NANO_PER_USD, 9)
-
-
-def format_pico(amount_pico: int) -> str:
-    """Write pico-USD as a decimal string of dollars, all twelve decimals: ``0.000000112500``."""
-    return _format_fixed(amount_pico, PICO_PER_USD, 12)
-
-
-def format_cents(amount_pico: int) -> str:
-    """Write pico-USD that are whole cents as dollars with two decimals: ``34.00``."""
-    cents, lost = divmod(abs(amount_pico), PICO_PER_CENT)
-    if lost:
-        raise InvalidAmountError(f"{amount_pico} pico-USD is not a whole number of cents")
-    return f"{'-' if amount_pico < 0 else ''}{cents // 100}.{cents % 100:02d}"
-
-
-def _format_fixed(amount: int, unit_per_usd: int, decimals: int) -> str:
-    whole, fraction = divmod(abs(amount), unit_per_usd)
-    return f"{'-' if amount < 0 else ''}{whole}.{fraction:0{decimals}d}"

@@ -1,6 +1,7 @@
 """How a price is said to a person: per million tokens or characters, per piece, per second."""
 
-from pricing.money import format_pico
+from pricing.dollars import shortest_usd
+from pricing.money import PICO_PER_USD
 from pricing.quantities import REQUESTS
 from pricing.rates import Price
 
@@ -19,9 +20,4 @@ def quoted_per(quantity: str) -> tuple[int, str]:
 def quote(quantity: str, price: Price) -> str:
     """Write a price as ``0.88 USD per million``, rounded down to twelve decimals where its block does not divide it."""
     units, words = quoted_per(quantity)
-    return f"{dollars(price.pico * units // price.block)} USD {words}"
-
-
-def dollars(amount_pico: int) -> str:
-    """Write pico-USD as dollars with the decimals that they have: ``0.88``."""
-    return format_pico(amount_pico).rstrip("0").rstrip(".")
+    return f"{shortest_usd(price.pico * units // price.block, PICO_PER_USD)} USD {words}"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import click
@@ -13,8 +13,8 @@ from metering.domain.instants import parse_instant, parse_month, to_micros
 from pricing.errors import InvalidAmountError
 from pricing.money import NANO_PER_USD, parse_usd
 
-P = ParamSpec("P")
 T = TypeVar("T")
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class MonthType(click.ParamType[int]):
@@ -101,6 +101,17 @@ USD = UsdType()
 ZONE = ZoneType()
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def start_option(help_text: str, kind: click.ParamType[Any] = INSTANT, **attributes: Any) -> Callable[[_Command], _Command]:
+    """Return the option for the start of a half-open period, spelled the same on every command."""
+    return click.option("--start", "--from", "start", type=kind, help=help_text, **attributes)
+
+
+def end_option(help_text: str, kind: click.ParamType[Any] = INSTANT, **attributes: Any) -> Callable[[_Command], _Command]:
+    """Return the option for the end of a half-open period, exclusive."""
+    return click.option("--end", "--to", "end", type=kind, help=help_text, **attributes)
+
 
 known_at_option = click.option(
     "--known-at", type=INSTANT, help="With what was recorded until then; with all that is recorded when nothing is said."

@@ -30,7 +30,7 @@ COMMANDS = {
         "metering.cli.reconciliation.reconcile:reconcile",
         "Hold a bill against what was metered, and work through what differs.",
     ),
-    "accounts": LazyCommand("metering.cli.accounts.accounts:accounts", "Declare who is billed, on which plan."),
+    "accounts": LazyCommand("metering.cli.accounts.accounts:accounts", "Declare who is billed and on which plan."),
     "credits": LazyCommand("metering.cli.credits.credits:credit", "Show and grant credits."),
     "budgets": LazyCommand("metering.cli.budgets.budgets:budgets", "Say how much may be spent, and see how it stands."),
     "prices": LazyCommand("metering.cli.prices.prices:prices", "Show and import prices."),

@@ -6,10 +6,10 @@ Usage stands by provider and model. What the total does not contain stands behin
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from metering.domain.amounts import format_cents, format_nano_usd, format_pico_usd
 from metering.domain.charges.quoted_prices import format_price, format_quantity
 from metering.domain.instants import days_in, first_date, format_instant, format_month
 from metering.domain.statements.statements import Flag, OutsideUsage, Statement, StatementLine, StatementLineKind, described
+from pricing.dollars import display_cents, display_nano, display_pico, with_dollar_sign
 
 UNKNOWN_AMOUNT = "not known"
 FURTHER_FEE = "Further fee"
@@ -113,9 +113,9 @@ def bill_of(statement: Statement) -> Bill:
         usage_amount=_sum(usage),
         others=tuple(_others(statement)),
         summary=tuple(_summary(statement, usage)),
-        total=with_sign(format_cents(statement.total_cents)),
+        total=with_dollar_sign(display_cents(statement.total_cents)),
         owed=_by_model(statement.owed_to_partners),
-        owed_amount=format_nano_usd(statement.owed_to_partners_nano),
+        owed_amount=display_nano(statement.owed_to_partners_nano),
         unpriced=tuple(map(_outside, statement.unpriced)),
         route_unknown=tuple(map(_outside, statement.route_unknown)),
         requests=f"{statement.events:,} requests{failed}.",
@@ -184,15 +184,8 @@ def _rates(lines: Iterable[StatementLine]) -> tuple[tuple[str, str], ...]:
 
 
 def _outside(usage: OutsideUsage) -> OutsideRow:
-    amount = UNKNOWN_AMOUNT if usage.amount_nano is None else format_nano_usd(usage.amount_nano)
+    amount = UNKNOWN_AMOUNT if usage.amount_nano is None else display_nano(usage.amount_nano)
     return OutsideRow(usage.provider, usage.model, f"{usage.events:,}", f"{usage.tokens:,}", amount)
-
-
-def with_sign(amount: str) -> str:
-    """Return an amount with the sign of the dollar: ``-$2.00``; what is no amount as it is."""
-    if "." not in amount:
-        return amount
-    return f"-${amount[1:]}" if amount.startswith("-") else f"${amount}"
 
 
 def _corrects(line: StatementLine) -> str:
@@ -200,8 +193,8 @@ def _corrects(line: StatementLine) -> str:
 
 
 def _sum(lines: Iterable[StatementLine]) -> str:
-    return format_pico_usd(sum(line.amount_pico or 0 for line in lines))
+    return display_pico(sum(line.amount_pico or 0 for line in lines))
 
 
 def _amount(line: StatementLine) -> str:
-    return UNKNOWN_AMOUNT if line.amount_pico is None else format_pico_usd(line.amount_pico)
+    return UNKNOWN_AMOUNT if line.amount_pico is None else display_pico(line.amount_pico)

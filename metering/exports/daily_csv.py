@@ -23,7 +23,8 @@ from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.exports.csv_text import csv_fields, escape_formula, joined_chunks
 from metering.exports.errors import ExportSumError
 from metering.exports.statement_csv import CURRENCY, yes_or_no
-from pricing.money import PICO_PER_NANO, format_pico
+from pricing.dollars import format_pico
+from pricing.money import PICO_PER_NANO
 from pricing.quantities import ALL_KINDS, REQUESTS
 from pricing.rates import Rate, assumed_cache_prices
 

@@ -8,6 +8,7 @@ in units of 1e-24 dollars: twelve decimals of the price times twelve of the quan
 from functools import lru_cache
 
 from metering.domain.statements.statements import unit_of
+from pricing.dollars import shortest_usd
 from pricing.money import PICO_PER_USD, divide_half_away
 
 DECIMALS = 12
@@ -31,23 +32,14 @@ def priced(quantity: int, price_pico: int, block: int) -> tuple[str, int]:
     if block == 1:
         return str(quantity), quantity * price_pico * EXACT_PER_PICO
     written = divide_half_away(quantity * EXACT_PER_PICO, block)
-    return _decimal(written, EXACT_PER_PICO), written * price_pico
+    return shortest_usd(written, EXACT_PER_PICO), written * price_pico
 
 
 def exact_usd(cost: int) -> str:
     """Write a cost in units of 1e-24 dollars, with the decimals that it has: ``0.88``."""
-    return _decimal(cost, _EXACT_PER_USD)
+    return shortest_usd(cost, _EXACT_PER_USD)
 
 
 def pico_usd(amount_pico: int) -> str:
     """Write pico-USD with the decimals that they have."""
-    return _decimal(amount_pico, PICO_PER_USD)
-
-
-def _decimal(number: int, per_whole: int) -> str:
-    whole, fraction = divmod(abs(number), per_whole)
-    sign = "-" if number < 0 else ""
-    if not fraction:
-        return f"{sign}{whole}"
-    digits = str(per_whole + fraction)[1:].rstrip("0")
-    return f"{sign}{whole}.{digits}"
+    return shortest_usd(amount_pico, PICO_PER_USD)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from metering.domain.instants import format_instant
 from metering.domain.reconciliation.descriptions import describe_cause, describe_day, describe_detail
 from metering.domain.reconciliation.records import Evidence, ReconciliationReport, Variance
-from pricing.money import format_nano
+from pricing.dollars import format_nano
 
 REPORT_COLUMNS = (
     "row", "reconciliation", "invoice", "variance", "cause", "meaning", "detail", "provider", "model", "session", "basis",

@@ -12,7 +12,7 @@ from metering.domain.reconciliation.descriptions import describe_cause, describe
 from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance
 from metering.exports.reconciliation_style import STYLE
 from metering.exports.waterfall import Bar, waterfall
-from pricing.money import format_nano
+from pricing.dollars import display_nano
 
 
 def reconciliation_html(report: ReconciliationReport, account: str, *, made_at: int) -> str:
@@ -34,12 +34,10 @@ def reconciliation_html(report: ReconciliationReport, account: str, *, made_at: 
     )
 
 
-def short_usd(nano: int, *, signed: bool = False) -> str:
-    """Write nano-USD as dollars, exactly: at least cents, and no zeros after what there is."""
-    whole, _, decimals = format_nano(abs(nano)).partition(".")
-    kept = decimals.rstrip("0").ljust(2, "0")
-    sign = "\u2212" if nano < 0 else "+" if signed and nano else ""
-    return f"{sign}${int(whole):,}.{kept}"
+def signed_usd(nano: int, *, plus: bool = False) -> str:
+    """Write nano-USD as dollars, exactly, with a true minus sign; ``plus``: with a plus before a positive amount."""
+    sign = "\u2212" if nano < 0 else "+" if plus and nano else ""
+    return f"{sign}${display_nano(abs(nano))}"
 
 
 def _header(report: ReconciliationReport, account: str) -> str:
@@ -62,7 +60,7 @@ def _cards(report: ReconciliationReport) -> str:
         (theirs, _large(run.theirs_nano), _counted(report.invoice.lines, "line"), ""),
         ("Difference", _large(difference, signed=True), _named(report), "even" if not difference else "uneven"),
         ("Found here", _share(run), "of what is billed for usage", ""),
-        ("Open", str(len(waiting)), f"beyond {short_usd(run.tolerance_nano)} tolerated", "bad" if waiting else "good"),
+        ("Open", str(len(waiting)), f"beyond {signed_usd(run.tolerance_nano)} tolerated", "bad" if waiting else "good"),
     ]
     return (
         '<section class="cards">'
@@ -76,7 +74,7 @@ def _cards(report: ReconciliationReport) -> str:
 
 def _large(nano: int, *, signed: bool = False) -> str:
     """Write an amount exactly, with what is finer than cents in small print."""
-    text = short_usd(nano, signed=signed)
+    text = signed_usd(nano, plus=signed)
     cents = text.index(".") + 3
     return f"{text[:cents]}<small>{text[cents:]}</small>"
 
@@ -90,7 +88,7 @@ def _named(report: ReconciliationReport) -> str:
     if not report.bridge.steps:
         return "to the nano-dollar"
     unexplained = report.bridge.amount_of(Cause.UNEXPLAINED)
-    return f"{short_usd(unexplained, signed=True)} of it unexplained" if unexplained else "every nano-dollar has a cause"
+    return f"{signed_usd(unexplained, plus=True)} of it unexplained" if unexplained else "every nano-dollar has a cause"
 
 
 def _share(run: Reconciliation) -> str:
@@ -102,13 +100,13 @@ def _share(run: Reconciliation) -> str:
 
 def _drawing(report: ReconciliationReport) -> str:
     run = report.run
-    bars = [Bar("Metered here", run.ours_nano, "total", short_usd(run.ours_nano))]
+    bars = [Bar("Metered here", run.ours_nano, "total", signed_usd(run.ours_nano))]
     for step in report.bridge.steps:
         kind = "unexplained" if step.cause is Cause.UNEXPLAINED else "more" if step.amount_nano >= 0 else "less"
-        bars.append(Bar(describe_cause(step.cause), step.amount_nano, kind, short_usd(step.amount_nano, signed=True)))
+        bars.append(Bar(describe_cause(step.cause), step.amount_nano, kind, signed_usd(step.amount_nano, plus=True)))
     last = "Their quantities, at our prices" if run.valued else "Billed there"
-    bars.append(Bar(last, run.theirs_nano, "total", short_usd(run.theirs_nano)))
-    return waterfall(bars, axis=short_usd)
+    bars.append(Bar(last, run.theirs_nano, "total", signed_usd(run.theirs_nano)))
+    return waterfall(bars, axis=signed_usd)
 
 
 def _variances(report: ReconciliationReport) -> str:
@@ -134,7 +132,7 @@ def _row(each: Variance) -> str:
     who = "" if each.who == "reconcile" else f"<br><span class=dim>{escape(each.who)}: {escape(each.reason)}</span>"
     return (
         f"<tr><td class=n>{each.id}</td><td>{escape(describe_cause(each.cause))}{inferred}{detail}{others}</td><td>{about}</td>"
-        f"<td class=n>{each.items:,}</td><td class=n>{short_usd(each.amount_nano, signed=True)}</td>"
+        f"<td class=n>{each.items:,}</td><td class=n>{signed_usd(each.amount_nano, plus=True)}</td>"
         f'<td><span class="state {escape(each.state)}">{escape(each.state)}</span>{tolerated}{who}</td></tr>'
     )
 

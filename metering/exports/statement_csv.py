@@ -10,7 +10,7 @@ from metering.domain.instants import format_instant, format_month
 from metering.domain.statements.month_detail import MonthDetail, Section
 from metering.domain.statements.statements import OutsideUsage, Statement, StatementLine, unit_of
 from metering.exports.csv_text import Cell, csv_chunks, escape_formula
-from pricing.money import format_nano, format_pico
+from pricing.dollars import format_nano, format_pico
 from pricing.quantities import ALL_KINDS, REQUESTS
 
 SCHEMA_VERSION = 1

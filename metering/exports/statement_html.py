@@ -5,7 +5,8 @@ from html import escape
 from importlib.resources import files
 
 from metering.domain.statements.month_detail import MonthDetail
-from metering.exports.bill import CLOSING_WORDS, Bill, BillRow, ModelRows, OutsideRow, bill_of, with_sign
+from metering.exports.bill import CLOSING_WORDS, Bill, BillRow, ModelRows, OutsideRow, bill_of
+from pricing.dollars import with_dollar_sign
 
 _STYLE = files("metering.exports").joinpath("statement.css").read_text(encoding="utf-8")
 _USAGE_HEAD = (
@@ -100,7 +101,7 @@ def _amount(amount: str) -> str:
 
 
 def _figure(amount: str) -> str:
-    whole, point, decimals = with_sign(amount).partition(".")
+    whole, point, decimals = with_dollar_sign(amount).partition(".")
     return f"{escape(whole)}{point}{decimals[:2]}{_fine(decimals)}"
 
 

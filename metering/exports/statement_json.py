@@ -14,7 +14,8 @@ from metering.domain.credits.credits import CreditGrant, MonthCredits
 from metering.domain.instants import format_instant, format_month
 from metering.domain.statements.month_detail import MonthDetail
 from metering.domain.statements.statements import OutsideUsage, Statement, StatementLine, unit_of
-from pricing.money import NANO_PER_CENT, PICO_PER_CENT, format_cents, format_pico
+from pricing.dollars import format_cents, format_pico
+from pricing.money import NANO_PER_CENT, PICO_PER_CENT
 from pricing.quantities import ALL_KINDS
 
 SCHEMA_VERSION = 1

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from metering.domain.statements.month_detail import MonthDetail
-from metering.exports.bill import CLOSING_WORDS, Bill, BillRow, ModelRows, OutsideRow, bill_of, with_sign
+from metering.exports.bill import CLOSING_WORDS, Bill, BillRow, ModelRows, OutsideRow, bill_of
 from metering.exports.pdf_sheet import BOLD, FIXED, INK, LEFT, MARK, RIGHT, SOFT, PdfPages, fitting, folded
+from pricing.dollars import with_dollar_sign
 
 _POINT = RIGHT - 60  # decimal points stand below each other here
 _RATE, _PRICE, _QUANTITY = _POINT - 56, _POINT - 88, _POINT - 180
@@ -86,7 +87,7 @@ def _head(sheet: PdfPages, bill: Bill) -> None:
 
 
 def _summary(sheet: PdfPages, bill: Bill) -> None:
-    figures = [*((name, with_sign(amount)) for name, amount in bill.summary), ("Total", bill.total)]
+    figures = [*((name, with_dollar_sign(amount)) for name, amount in bill.summary), ("Total", bill.total)]
     sheet.band(44)
     sheet.down(17)
     each = (RIGHT - LEFT - 28) / len(figures)

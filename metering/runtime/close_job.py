@@ -12,7 +12,8 @@ from metering.domain.statements.statements import Statement
 from metering.operations.statements.close_due import close_due_months
 from metering.operations.statements.close_month import CloseOptions
 from metering.operations.statements.close_settings import CloseSettings
-from pricing.money import PICO_PER_CENT, format_cents
+from pricing.dollars import format_cents
+from pricing.money import PICO_PER_CENT
 
 _log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
+from metering.domain.accounts.accounts import Account
 from metering.domain.accounts.api_keys import ADMIN, BILLING, READ, ApiKey
 from metering.domain.errors import NotFoundError
 from metering.operations.accounts.manage_accounts import show_account, show_account_by_id
 from metering.operations.accounts.manage_keys import check_token
 from metering.operations.service.open_service import Service
-from metering.storage.accounts.accounts import AccountRow
 from metering.web.problems import ApiProblem
 
 BEARER = HTTPBearer(
@@ -32,9 +32,9 @@ class Principal:
     """A valid key, and the account it is bound to under its current name (None: all accounts)."""
 
     key: ApiKey
-    account: AccountRow | None
+    account: Account | None
 
-    def find_account(self, service: Service, name: str | None) -> AccountRow:
+    def find_account(self, service: Service, name: str | None) -> Account:
         """Return the account that a request is about; a bound key may leave it out.
 
         Raises NotFoundError for one that does not exist or is another's, ApiProblem ``account_required``.
@@ -47,7 +47,7 @@ class Principal:
             raise ApiProblem("account_required", "name the account; only a key that is bound to one may leave it out")
         return show_account(service.engine, name)
 
-    def account_or_all(self, service: Service, name: str | None) -> AccountRow | None:
+    def account_or_all(self, service: Service, name: str | None) -> Account | None:
         """Return the account that a request is about, None for all: left out by a key that is bound to none."""
         if name is None and self.account is None:
             return None

@@ -7,10 +7,11 @@ is a price that nobody ever asked for: a unit mistaken for another is wrong by a
 
 from decimal import Decimal
 
+from pricing.dollars import shortest_usd
 from pricing.errors import InvalidAmountError, InvalidPriceError, PriceFault
 from pricing.excerpt import excerpt
 from pricing.money import PICO_PER_USD, parse_usd
-from pricing.quoting import dollars, quoted_per
+from pricing.quoting import quoted_per
 from pricing.rates import Price
 
 # The largest price that is believed, in dollars. The dearest tokens published so far cost 600 per million (o1-pro, output).
@@ -64,7 +65,7 @@ def believable(pico: int, kind: str, *, where: str, block: int = 1) -> Price:
     """
     units, words = quoted_per(kind)
     if pico * units > MAX_USD[words] * PICO_PER_USD * block:
-        asked = dollars(pico * units // block)
+        asked = shortest_usd(pico * units // block, PICO_PER_USD)
         raise InvalidPriceError(
             f"{where}: {asked} dollars {words} is beyond the {MAX_USD[words]} that are believed; is it in another unit?",
             PriceFault.IMPLAUSIBLE,

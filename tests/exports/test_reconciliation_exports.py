@@ -10,7 +10,7 @@ from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.descriptions import describe_detail
 from metering.domain.reconciliation.records import Evidence, Invoice, Reconciliation, ReconciliationReport, Variance
 from metering.exports.reconciliation_csv import evidence_csv, reconciliation_csv
-from metering.exports.reconciliation_html import reconciliation_html, short_usd
+from metering.exports.reconciliation_html import reconciliation_html, signed_usd
 from metering.exports.waterfall import Bar, waterfall
 
 HOSTILE = "<script>alert(1)</script>"
@@ -87,7 +87,7 @@ def test_any_bridge_can_be_drawn(amounts):
 
 
 def test_amounts_are_written_exactly():
-    assert [short_usd(nano, signed=True) for nano in (0, 1, -1, 1_234_500_000_000)] == [
+    assert [signed_usd(nano, plus=True) for nano in (0, 1, -1, 1_234_500_000_000)] == [
         "$0.00", "+$0.000000001", "\u2212$0.000000001", "+$1,234.50",
     ]  # fmt: skip
 

@@ -6,7 +6,7 @@ import pytest
 
 from pricing.book import PriceBook
 from pricing.bundled import bundled_tables
-from pricing.money import format_nano
+from pricing.dollars import format_nano
 from pricing.quantities import checked_quantities
 from pricing.rates import Price, Rate
 from pricing.rating import charge

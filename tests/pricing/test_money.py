@@ -8,19 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pricing.dollars import format_cents, format_nano, format_pico
 from pricing.errors import InvalidAmountError
-from pricing.money import (
-    NANO_PER_USD,
-    PICO_PER_CENT,
-    PICO_PER_USD,
-    divide_half_away,
-    divide_up,
-    format_cents,
-    format_nano,
-    format_pico,
-    parse_usd,
-    round_to_cents,
-)
+from pricing.money import NANO_PER_USD, PICO_PER_CENT, PICO_PER_USD, divide_half_away, divide_up, parse_usd, round_to_cents
 
 amounts = st.integers(min_value=-(10**24), max_value=10**24)
 divisors = st.integers(min_value=1, max_value=10**18)

@@ -22,7 +22,8 @@ from metering.domain.statements.statements import OutsideUsage, Statement, State
 from metering.domain.usage.events import UsageEvent
 from metering.domain.usage.outcomes import Outcome
 from metering.domain.violations import Violation
-from metering.operations.accounts.manage_accounts import declare_account, set_plan, show_account
+from metering.operations.accounts.manage_accounts import declare_account, show_account
+from metering.operations.accounts.manage_plans import set_plan
 from metering.operations.alerts.list_alerts import list_alerts
 from metering.operations.charges.rate_unpriced import rate_unpriced
 from metering.operations.charges.rerate import continue_rerate, start_rerate

@@ -11,7 +11,7 @@ from metering.domain.credits.adjustments import Adjustment
 from metering.domain.credits.credits import CreditGrant
 from metering.domain.statements.statements import Statement
 from metering.domain.usage.outcomes import BatchResult
-from metering.operations.accounts.manage_accounts import set_plan
+from metering.operations.accounts.manage_plans import set_plan
 from metering.operations.charges.query_spend import query_spend
 from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced
 from metering.operations.charges.rerate import RerateResult, continue_rerate, preview_rerate, start_rerate

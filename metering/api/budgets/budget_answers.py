@@ -10,7 +10,7 @@ from metering.domain.budgets.budgets import BudgetTerms
 from metering.domain.instants import date_of, format_instant
 from metering.operations.budgets.manage_budgets import BudgetView
 from metering.storage.budgets.budgets import BudgetRow
-from pricing.money import format_nano
+from pricing.dollars import format_nano
 
 _SCOPE = {"project": ["search"]}
 _PERIOD_START, _PERIOD_END = "2026-11-01T00:00:00.000000Z", "2026-12-01T00:00:00.000000Z"

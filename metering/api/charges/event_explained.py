@@ -23,7 +23,7 @@ from metering.storage.prices.price_versions import TableVersion
 from metering.web.principal import Reader, ServiceNow
 from metering.web.problems import ApiProblem
 from pricing.breakdown import ChargePart
-from pricing.money import format_nano, format_pico
+from pricing.dollars import format_nano, format_pico
 from pricing.rates import Rate
 
 router = APIRouter(prefix="/v1/events", tags=["events"])

@@ -16,7 +16,7 @@ from metering.web import query
 from metering.web.bodies import require_json
 from metering.web.principal import Admin, ServiceNow
 from metering.web.problems import ApiProblem, FieldError
-from pricing.money import format_nano
+from pricing.dollars import format_nano
 
 router = APIRouter(prefix="/v1/prices", tags=["prices"])
 

@@ -21,7 +21,7 @@ from metering.operations.charges.query_spend import query_spend
 from metering.operations.service.open_service import Service
 from metering.web import query
 from metering.web.principal import Reader, ServiceNow
-from pricing.money import format_nano
+from pricing.dollars import format_nano
 from pricing.quantities import ALL_KINDS
 
 router = APIRouter(prefix="/v1/spend", tags=["spend"])

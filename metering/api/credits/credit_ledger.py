@@ -29,7 +29,8 @@ from metering.web import query
 from metering.web.bodies import require_json
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Admin, Reader, ServiceNow
-from pricing.money import NANO_PER_USD, format_nano, parse_usd
+from pricing.dollars import format_nano
+from pricing.money import NANO_PER_USD, parse_usd
 
 router = APIRouter(prefix="/v1/credits", tags=["credits"])
 

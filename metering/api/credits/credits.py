@@ -25,7 +25,8 @@ from metering.operations.service.open_service import Service
 from metering.web import query
 from metering.web.bodies import require_json
 from metering.web.principal import Admin, Reader, ServiceNow
-from pricing.money import NANO_PER_USD, format_nano, parse_usd
+from pricing.dollars import format_nano
+from pricing.money import NANO_PER_USD, parse_usd
 
 router = APIRouter(prefix="/v1/credits", tags=["credits"])
 

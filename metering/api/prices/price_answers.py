@@ -14,7 +14,7 @@ from metering.operations.accounts.manage_accounts import show_account_by_id
 from metering.operations.prices.show_prices import ListedRate
 from metering.operations.service.open_service import Service
 from metering.web.principal import Principal
-from pricing.money import format_pico
+from pricing.dollars import format_pico
 from pricing.rates import Price, Rate
 from pricing.tables import PriceTable
 

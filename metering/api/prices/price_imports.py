@@ -16,7 +16,7 @@ from metering.web import query
 from metering.web.bodies import check_media_type, read_body, require_json
 from metering.web.principal import Admin, ServiceNow
 from pricing.discounts import parse_percent
-from pricing.money import format_nano
+from pricing.dollars import format_nano
 from pricing.sources.plain_yaml import MAX_BYTES
 
 router = APIRouter(prefix="/v1/prices", tags=["prices"])

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from metering.api.accounts.plans import PlanOfMonth
+from metering.answers.accounts.plans import PlanMonthAnswer
 from metering.api.credits.credits import MonthOfCredits
 from metering.api.fields import Answer, instant_field, nano_usd, next_cursor_field, usd
 from metering.domain.statements.statements import Flag, Statement, StatementLineKind
@@ -92,7 +92,7 @@ class StatementAnswer(StatementSummary):
     """An account's month. The amounts of `lines` but the last add up to it, exactly: it is the total."""
 
     schema_version: int = Field(description="Which fields there are; a later release may add some.", examples=[1])
-    plan: PlanOfMonth = Field(description="What the plans make of the month.", examples=[{"plan": "pro"}])
+    plan: PlanMonthAnswer = Field(description="What the plans make of the month.", examples=[{"plan": "pro"}])
     credits: MonthOfCredits = Field(description="What credits did.", examples=[{"applied_usd": "2.000000000"}])
     residual_usd: str = usd("What rounding the total to cents added", "0.000000000000")
     failed_events: int = Field(description="How many requests failed, and cost nothing.", examples=[1])

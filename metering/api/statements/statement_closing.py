@@ -14,7 +14,7 @@ from metering.operations.statements.close_month import CloseOptions, close_month
 from metering.operations.statements.compare_closed_month import ClosedMonthDrift, Correction, compare_closed_month
 from metering.web import query
 from metering.web.principal import Admin, Reader, ServiceNow
-from pricing.money import format_nano
+from pricing.dollars import format_nano
 
 router = APIRouter(prefix="/v1/statements", tags=["statements"])
 

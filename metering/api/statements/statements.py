@@ -207,5 +207,5 @@ def _names_from(service: Service, first: str) -> Iterator[str]:
             yield show_account(service.engine, first).name
     after = first
     while rows := list_accounts(service.engine, after=after, limit=_ACCOUNTS_AT_ONCE):
-        yield from (row.name for row in rows)
-        after = rows[-1].name
+        yield from (row.account.name for row in rows)
+        after = rows[-1].account.name

@@ -29,7 +29,7 @@ from metering.web.api_key_cache import Sender, check_own_account
 from metering.web.bodies import JSON
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Reader, ServiceNow
-from pricing.money import format_nano
+from pricing.dollars import format_nano
 from pricing.quantities import ALL_KINDS
 
 router = APIRouter(prefix="/v1/events", tags=["events"])

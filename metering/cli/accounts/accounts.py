@@ -1,37 +1,38 @@
-"""``metering accounts``: who is billed, under which name, how routed, on which plan."""
+"""``metering accounts``: who is billed, under which name, by which route, on which plan."""
 
 from collections.abc import Sequence
 from datetime import date
 
 import click
 
-from metering.cli.arguments import DAY, json_option
+from metering.answers.accounts.accounts import AccountPage, account_answer
+from metering.answers.accounts.plans import AccountPlanAnswer, account_plan_answer
+from metering.cli.arguments import DAY, MONTH, json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
 from metering.cli.terminal.sanitize import sanitize
 from metering.cli.usage.unassigned import assign, unassigned
-from metering.domain.accounts.plan_history import FREE, PlanChange, unknown_plan_terms
-from metering.domain.instants import first_date, format_instant, month_of
+from metering.domain.accounts.plan_history import PlanChange, plan_month, unknown_plan_terms
+from metering.domain.instants import date_of, day_of, first_date, month_of
 from metering.domain.usage.events import PROVIDER_KEY, ROUTED, SERVERLESS, UNKNOWN
 from metering.operations.accounts.manage_accounts import (
     change_account,
     declare_account,
     list_accounts,
-    list_plan_changes,
-    set_plan,
-    show_account,
+    show_account_plans,
 )
+from metering.operations.accounts.manage_plans import list_plan_changes, set_plan
 from metering.operations.service.open_service import Service
-from metering.storage.accounts.accounts import AccountRow
 from pricing.bundled import bundled_plans
+from pricing.dollars import display_nano, with_dollar_sign
 
 _ROUTES = click.Choice([ROUTED, PROVIDER_KEY, SERVERLESS, UNKNOWN])
 
 
 @click.group()
 def accounts() -> None:
-    """Declare who is billed, on which plan."""
+    """Declare who is billed and on which plan."""
 
 
 accounts.add_command(unassigned)
@@ -42,18 +43,17 @@ accounts.add_command(assign)
 @json_option
 @click.pass_obj
 def list_(invocation: Invocation, *, as_json: bool) -> None:
-    """List the accounts, with the plan each is on today."""
+    """List accounts with their current plan."""
     with open_session(invocation) as service:
         today = _today(service)
-        found = [(row, list_plan_changes(service.engine, row.name)) for row in list_accounts(service.engine)]
+        found = [account_answer(each, today, service.catalogue) for each in list_accounts(service.engine)]
     if as_json:
-        print_json({"accounts": [_json(row, changes, today) for row, changes in found]})
+        print_json(AccountPage(items=found, next_cursor=None))
         return
-    rows: list[list[Cell]] = []
-    for row, changes in found:
-        plan, seats = _plan_on(changes, today)
-        rows.append([row.name, row.default_route or UNKNOWN, plan, seats, _declared(row)])
-    columns = [Column("account", "name"), Column("route, if records don't say", "name"), Column("plan")]
+    rows: list[list[Cell]] = [
+        [each.name, each.default_route or UNKNOWN, each.plan, each.seats, _day(each.created_at)] for each in found
+    ]
+    columns = [Column("account", "name"), Column("default route", "name"), Column("plan")]
     print_table([*columns, Column("seats", "count"), Column("declared")], rows)
 
 
@@ -62,18 +62,24 @@ def list_(invocation: Invocation, *, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show(invocation: Invocation, *, name: str, as_json: bool) -> None:
-    """Show the account NAME and the plans it has been on."""
+    """Show account NAME and its plans."""
     with open_session(invocation) as service:
         _show(service, name, as_json=as_json)
 
 
 @accounts.command()
 @click.argument("name")
-@click.option("--route", type=_ROUTES, default=UNKNOWN, help="How its requests are routed where records do not say.")
+@click.option(
+    "--route",
+    type=_ROUTES,
+    default=UNKNOWN,
+    show_default=True,
+    help="Billing route of requests whose records do not state one.",
+)
 @json_option
 @click.pass_obj
 def create(invocation: Invocation, *, name: str, route: str, as_json: bool) -> None:
-    """Declare the account NAME."""
+    """Declare account NAME."""
     with open_session(invocation, create=True) as service:
         declare_account(service.engine, name, default_route=_stored(route), now=service.clock())
         _show(service, name, as_json=as_json)
@@ -85,9 +91,9 @@ def create(invocation: Invocation, *, name: str, route: str, as_json: bool) -> N
 @json_option
 @click.pass_obj
 def rename(invocation: Invocation, *, name: str, new_name: str, as_json: bool) -> None:
-    """Call the account NAME by NEW_NAME from now on.
+    """Rename account NAME to NEW_NAME from now on.
 
-    Logs from before name it as it was called then, and still find it.
+    Logs from before the change still find it under its old name.
     """
     with open_session(invocation) as service:
         change_account(service.engine, name, new_name=new_name, now=service.clock())
@@ -100,83 +106,97 @@ def rename(invocation: Invocation, *, name: str, new_name: str, as_json: bool) -
 @json_option
 @click.pass_obj
 def set_route(invocation: Invocation, *, name: str, route: str, as_json: bool) -> None:
-    """Say how NAME's requests are routed where records do not say. Counts for what is ingested from now on.
+    """Set the billing route of NAME's requests whose records do not state one. Applies to usage ingested from now on.
 
-    routed: Hugging Face bills them; provider_key: the partner does, on the account's own key; serverless: hf-inference.
+    routed: Hugging Face bills; provider_key: the partner bills, on the account's own key; serverless: hf-inference.
     """
     with open_session(invocation) as service:
         change_account(service.engine, name, default_route=_stored(route), now=service.clock())
         _show(service, name, as_json=as_json)
 
 
-@accounts.command("set-plan")
+@accounts.command()
 @click.argument("name")
-@click.argument("plan", type=click.Choice(bundled_plans().plans))
-@click.option(
-    "--seats", type=click.IntRange(1), default=1, show_default=True, help="Seats; only team and enterprise have several."
-)
-@click.option("--from", "since", type=DAY, help="The first day on the plan [the 1st of this month].")
+@click.option("--month", type=MONTH, help="The month. Default: the current one.")
 @json_option
 @click.pass_obj
-def set_plan_(invocation: Invocation, *, name: str, plan: str, seats: int, since: date | None, as_json: bool) -> None:
-    """Say that NAME is on PLAN from a day on.
+def plan(invocation: Invocation, *, name: str, month: int | None, as_json: bool) -> None:
+    """Show what NAME's plan costs and includes in a month."""
+    with open_session(invocation) as service:
+        _show_plan(service, name, month or month_of(service.clock()), as_json=as_json)
 
-    A plan that starts in mid-month costs its days. An upgrade counts from its day; a downgrade, or a change of seats, from
-    the next month.
+
+@accounts.command("set-plan")
+@click.argument("name")
+@click.argument("plan_name", metavar="PLAN", type=click.Choice(bundled_plans().plans))
+@click.option(
+    "--seats", type=click.IntRange(1), default=1, show_default=True, help="Seats; only team and enterprise have more than one."
+)
+@click.option("--from", "--effective", "since", type=DAY, help="First day on the plan. Default: the 1st of this month.")
+@json_option
+@click.pass_obj
+def set_plan_(invocation: Invocation, *, name: str, plan_name: str, seats: int, since: date | None, as_json: bool) -> None:
+    """Put NAME on PLAN from a day on.
+
+    The fee of a plan that starts mid-month is prorated by day. An upgrade takes effect on its day; a downgrade or a change of
+    seats from the next month.
     """
     with open_session(invocation) as service:
         now = service.clock()
-        change = PlanChange(since or first_date(month_of(now)), plan, seats)
+        change = PlanChange(since or first_date(month_of(now)), plan_name, seats)
         set_plan(service.engine, name, change, service.catalogue, now=now)
-        _show(service, name, as_json=as_json)
-        for unknown in unknown_plan_terms(change, service.catalogue):
-            warn(unknown)
+        _show_plan(service, name, month_of(now), unknown_plan_terms(change, service.catalogue), as_json=as_json)
 
 
 def _show(service: Service, name: str, *, as_json: bool) -> None:
-    row = show_account(service.engine, name)
-    changes = list_plan_changes(service.engine, name)
-    today = _today(service)
+    found = account_answer(show_account_plans(service.engine, name), _today(service), service.catalogue)
     if as_json:
-        print_json(_json(row, changes, today))
+        print_json(found)
         return
-    plan, seats = _plan_on(changes, today)
-    echo(f"account   {sanitize(row.name)}")
-    echo(f"route     {row.default_route or UNKNOWN}, where records do not say")
-    echo(f"plan      {plan}{f', {seats} seats' if seats > 1 else ''}{'' if changes else ' (none was set)'}")
-    echo(f"declared  {_declared(row)}")
-    for change in changes:
-        echo(f"          {change.plan}{f', {change.seats} seats' if change.seats > 1 else ''} from {change.effective}")
+    echo(f"account        {sanitize(found.name)}")
+    echo(f"default route  {found.default_route or UNKNOWN}")
+    echo(f"plan           {_with_seats(found.plan, found.seats)}{'' if found.plan_changes else ' (none was set)'}")
+    echo(f"declared       {_day(found.created_at)}")
+    for change in found.plan_changes:
+        echo(f"               {_with_seats(change.plan, change.seats)} from {change.effective}")
 
 
-def _declared(row: AccountRow) -> str:
-    """Return the day; nothing for the account that holds what nobody declared."""
-    return format_instant(row.created_at)[:10] if row.created_at else ""
+def _show_plan(service: Service, name: str, month: int, warnings: Sequence[str] = (), *, as_json: bool) -> None:
+    changes = list_plan_changes(service.engine, name)
+    found = account_plan_answer(name, plan_month(changes, month, service.catalogue), changes, warnings)
+    if as_json:
+        print_json(found)
+    else:
+        _print_plan(found)
+    for warning in found.warnings:
+        warn(warning)
+
+
+def _print_plan(found: AccountPlanAnswer) -> None:
+    month = found.current
+    echo(f"account           {sanitize(found.account)}")
+    echo(f"plan              {_with_seats(month.plan, month.seats)} at the end of {month.month}")
+    for fee in month.fees:
+        days = "" if fee.days == fee.days_in_month else f" for {fee.days} of {fee.days_in_month} days"
+        amount = "unknown" if fee.amount_usd is None else with_dollar_sign(fee.amount_usd)
+        echo(f"fee               {amount}, {_with_seats(fee.plan, fee.seats)}{days}")
+    credit = month.included_credit_nano_usd
+    echo(f"included credits  {'unknown' if credit is None else f'${display_nano(credit)}'}")
+    for change in found.changes:
+        echo(f"                  {_with_seats(change.plan, change.seats)} from {change.effective}")
+
+
+def _with_seats(plan_name: str, seats: int) -> str:
+    return f"{plan_name}, {seats} seats" if seats > 1 else plan_name
+
+
+def _day(instant: str | None) -> str:
+    return "" if instant is None else instant[:10]
 
 
 def _today(service: Service) -> date:
-    return date.fromisoformat(format_instant(service.clock())[:10])
-
-
-def _plan_on(changes: Sequence[PlanChange], day: date) -> tuple[str, int]:
-    """Return the plan and the seats that were last said to hold on a day."""
-    said = [change for change in changes if change.effective <= day]
-    return (said[-1].plan, said[-1].seats) if said else (FREE, 1)
+    return date_of(day_of(service.clock()))
 
 
 def _stored(route: str) -> str:
     return "" if route == UNKNOWN else route
-
-
-def _json(row: AccountRow, changes: Sequence[PlanChange], today: date) -> dict[str, object]:
-    plan, seats = _plan_on(changes, today)
-    return {
-        "name": row.name,
-        "default_route": row.default_route,
-        "created_at": format_instant(row.created_at),
-        "plan": plan,
-        "seats": seats,
-        "plan_changes": [
-            {"effective": change.effective.isoformat(), "plan": change.plan, "seats": change.seats} for change in changes
-        ],
-    }

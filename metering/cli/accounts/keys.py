@@ -2,16 +2,15 @@
 
 import click
 
+from metering.answers.accounts.api_keys import ApiKeyAnswer, ApiKeyPage, api_key_answer, created_api_key_answer
 from metering.cli.arguments import json_option, separated
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Column, echo, print_json, print_table, warn
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.accounts.api_keys import ADMIN, INGEST, READ, SCOPES, ApiKey
-from metering.domain.instants import format_instant
-from metering.operations.accounts.manage_accounts import show_account_by_id
+from metering.domain.accounts.api_keys import ADMIN, INGEST, READ, SCOPES
+from metering.operations.accounts.manage_accounts import account_names
 from metering.operations.accounts.manage_keys import NewKey, create_key, list_keys, revoke_key
-from metering.operations.service.open_service import Service
 
 
 @click.group()
@@ -20,7 +19,7 @@ def keys() -> None:
 
 
 @keys.command()
-@click.option("--name", required=True, help="What to call it.")
+@click.option("--name", required=True, help="A name for the key.")
 @click.option(
     "--scope",
     "scopes",
@@ -28,49 +27,45 @@ def keys() -> None:
     default=(INGEST, READ),
     show_default=True,
     metavar="|".join(SCOPES),
-    help=f"What the key may do; repeat, or separate by commas. {ADMIN} contains the others.",
+    help=f"What the key may do; repeat, or separate by commas. {ADMIN} includes all others.",
 )
-@click.option("--account", metavar="NAME", help="The one account the key is for; all when nothing is said.")
-@click.option("--creates-accounts", is_flag=True, help="Usage it sends may declare accounts that nobody has.")
+@click.option("--account", metavar="NAME", help="Bind the key to this account. Default: all accounts.")
+@click.option("--creates-accounts", is_flag=True, help="Let usage sent with the key declare accounts that do not exist.")
 @json_option
 @click.pass_obj
 def create(
     invocation: Invocation, *, name: str, scopes: tuple[str, ...], account: str | None, creates_accounts: bool, as_json: bool
 ) -> None:
-    """Create a key, and show its token this once."""
+    """Create a key and show its token, once."""
     with open_session(invocation, create=True) as service:
         wanted = NewKey(name, separated(scopes), account, creates_accounts)
         key, token = create_key(service.engine, wanted, now=service.clock())
+        names = account_names(service.engine, [key.account_id])
     if as_json:
-        print_json({**_json(key, account), "token": token})
+        print_json(created_api_key_answer(key, token, names))
         return
     echo(token)
-    warn(f"the key {sanitize(name)} has the prefix {key.prefix}; its token is not shown again")
+    warn(f"the key {sanitize(name)} has the prefix {key.prefix}; its token will not be shown again")
 
 
 @keys.command("list")
 @json_option
 @click.pass_obj
 def list_(invocation: Invocation, *, as_json: bool) -> None:
-    """List the keys, revoked ones too; never their tokens."""
+    """List keys, including revoked ones, without their tokens."""
     with open_session(invocation) as service:
-        found = [(key, _account_name(service, key)) for key in list_keys(service.engine)]
+        found = list_keys(service.engine)
+        names = account_names(service.engine, [key.account_id for key in found])
+    page = ApiKeyPage(items=[api_key_answer(key, names) for key in found], next_cursor=None)
     if as_json:
-        print_json({"keys": [_json(key, account) for key, account in found]})
+        print_json(page)
         return
     print_table(
         [Column("prefix"), Column("name", "name"), Column("account", "name"), Column("scopes", "name"), Column("created"),
          Column("revoked")],
         [
-            [
-                key.prefix,
-                key.name,
-                account or "(all)",
-                _scopes(key),
-                format_instant(key.created_at)[:10],
-                "" if key.revoked_at is None else format_instant(key.revoked_at)[:10],
-            ]
-            for key, account in found
+            [key.prefix, key.name, key.account or "(all)", _scopes(key), key.created_at[:10], (key.revoked_at or "")[:10]]
+            for key in page.items
         ],
     )  # fmt: skip
 
@@ -80,35 +75,16 @@ def list_(invocation: Invocation, *, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def revoke(invocation: Invocation, *, prefix: str, as_json: bool) -> None:
-    """Revoke the key with this PREFIX, from now on."""
+    """Revoke the key with this PREFIX from now on."""
     with open_session(invocation) as service:
-        now = service.clock()
-        revoke_key(service.engine, prefix, now=now)
+        key = revoke_key(service.engine, prefix, now=service.clock())
+        names = account_names(service.engine, [key.account_id])
     if as_json:
-        print_json({"prefix": prefix, "revoked_at": format_instant(now)})
+        print_json(api_key_answer(key, names))
     else:
         echo(f"revoked {sanitize(prefix)}")
 
 
-def _account_name(service: Service, key: ApiKey) -> str | None:
-    if key.account_id is None:
-        return None
-    account = show_account_by_id(service.engine, key.account_id)
-    return None if account is None else account.name
-
-
-def _scopes(key: ApiKey) -> str:
-    scopes = ", ".join(scope for scope in SCOPES if scope in key.scopes)
+def _scopes(key: ApiKeyAnswer) -> str:
+    scopes = ", ".join(key.scopes)
     return f"{scopes} (creates accounts)" if key.creates_accounts else scopes
-
-
-def _json(key: ApiKey, account: str | None) -> dict[str, object]:
-    return {
-        "prefix": key.prefix,
-        "name": key.name,
-        "account": account,
-        "scopes": [scope for scope in SCOPES if scope in key.scopes],
-        "creates_accounts": key.creates_accounts,
-        "created_at": format_instant(key.created_at),
-        "revoked_at": None if key.revoked_at is None else format_instant(key.revoked_at),
-    }

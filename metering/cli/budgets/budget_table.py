@@ -5,13 +5,14 @@ from typing import Any
 
 from metering.cli.terminal.output import Cell, Column, echo, print_table
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import format_cents, format_nano_usd, money
+from metering.domain.amounts import money
 from metering.domain.budgets.budget_state import BudgetState
 from metering.domain.budgets.budgets import BudgetTerms, Scope
 from metering.domain.budgets.forecasts import Method
 from metering.domain.instants import date_of, format_instant
 from metering.operations.budgets.manage_budgets import BudgetView
 from metering.storage.budgets.budgets import BudgetRow
+from pricing.dollars import display_cents, display_nano
 from pricing.money import NANO_PER_CENT
 
 _BAR, _SHORT_BAR = 20, 8
@@ -50,7 +51,7 @@ def _lines(state: BudgetState) -> list[tuple[str, str]]:
     forecast = "" if expected.amount_nano is None else f"about ${_about(expected.amount_nano)}, "
     lines = [
         ("period", f"{state.period.name}, of {_window(terms)}"),
-        ("spent", f"${format_nano_usd(state.spent_nano)} of ${format_nano_usd(terms.amount_nano)}"),
+        ("spent", f"${display_nano(state.spent_nano)} of ${display_nano(terms.amount_nano)}"),
         ("", f"{_bar(state)} {state.percent}%"),
         ("left", _left(state)),
         ("thresholds", _thresholds(state)),
@@ -74,20 +75,20 @@ def _row(view: BudgetView) -> list[Cell]:
         *([f"{state.unpriced_events:,} unpriced"] if state.unpriced_events else []),
     ]
     return [
-        view.row.id, view.account, terms.name or _what(terms), state.period.name, format_nano_usd(terms.amount_nano),
-        format_nano_usd(state.spent_nano), f"{_bar(state, _SHORT_BAR)} {state.percent}%", _about(expected),
+        view.row.id, view.account, terms.name or _what(terms), state.period.name, display_nano(terms.amount_nano),
+        display_nano(state.spent_nano), f"{_bar(state, _SHORT_BAR)} {state.percent}%", _about(expected),
         ", ".join(words) or "ok",
     ]  # fmt: skip
 
 
 def _about(amount_nano: int | None) -> str:
     """Write an estimate, which has no more than cents to say."""
-    return "" if amount_nano is None else format_cents(amount_nano // NANO_PER_CENT)
+    return "" if amount_nano is None else display_cents(amount_nano // NANO_PER_CENT)
 
 
 def _left(state: BudgetState) -> str:
     left = state.remaining_nano
-    return f"${format_nano_usd(left)}" if left >= 0 else f"nothing, exceeded by ${format_nano_usd(-left)}"
+    return f"${display_nano(left)}" if left >= 0 else f"nothing, exceeded by ${display_nano(-left)}"
 
 
 def _bar(state: BudgetState, length: int = _BAR) -> str:
@@ -126,7 +127,7 @@ def _terms_in_words(row: BudgetRow) -> str:
         *([f"blocks at {terms.block_percent}%"] if terms.block_percent is not None else []),
     ]
     what = ", ".join([_what(terms), told or "no threshold", *also])
-    return f"${format_nano_usd(terms.amount_nano)} {_window(terms)}, {what}, by the {sanitize(row.recorded_by)}"
+    return f"${display_nano(terms.amount_nano)} {_window(terms)}, {what}, by the {sanitize(row.recorded_by)}"
 
 
 def budget_json(view: BudgetView, revisions: Sequence[BudgetRow] = ()) -> dict[str, Any]:

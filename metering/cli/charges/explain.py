@@ -10,7 +10,7 @@ from metering.cli.session import open_session
 from metering.cli.terminal.amounts import UNKNOWN_AMOUNT
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import format_nano_usd, format_pico_usd, money
+from metering.domain.amounts import money
 from metering.domain.charges.quoted_prices import format_price
 from metering.domain.instants import format_instant, format_month
 from metering.domain.statements.statements import described, unit_of
@@ -20,7 +20,7 @@ from metering.operations.charges.explain_charge import ChargeExplanation, Charge
 from metering.operations.usage.list_events import LoggedEvent
 from metering.storage.prices.price_versions import TableVersion
 from pricing.breakdown import Breakdown, ChargePart
-from pricing.money import format_pico
+from pricing.dollars import display_nano, display_pico, format_pico
 from pricing.quantities import ALL_KINDS
 from pricing.rates import Rate
 from pricing.tables import Layer
@@ -61,7 +61,7 @@ def explain(invocation: Invocation, *, event: str, account: str, source: str | N
     else:
         unanswered = found.event.price_grade is PriceGrade.EXEMPT and found.event.status is None
         why = _NO_STATUS if unanswered else _WITHOUT_RATE.get(found.event.price_grade, "")
-        echo(f"${format_nano_usd(found.event.charge_nano or 0)}. {why}")
+        echo(f"${display_nano(found.event.charge_nano or 0)}. {why}")
     echo()
     _print_history(found.history)
 
@@ -105,7 +105,7 @@ def _print_parts(breakdown: Breakdown) -> None:
     columns = [Column("", "name"), Column("used", "count"), Column(""), Column("price", "name"), Column("")]
     rows.append(["rounded up to a nano-dollar", "", "", "", "+", _exact(breakdown.rounding_pico)])
     print_table(
-        [*columns, Column("USD", "money")], rows, totals=["charge", "", "", "", "=", format_nano_usd(breakdown.amount_nano)]
+        [*columns, Column("USD", "money")], rows, totals=["charge", "", "", "", "=", display_nano(breakdown.amount_nano)]
     )
     if any(part.assumed for part in breakdown.parts):
         echo("No cache price is published: cached tokens are charged at the input price.")
@@ -118,7 +118,7 @@ def _print_history(history: list[ChargeHistoryEntry]) -> None:
         [
             [
                 entry_name(entry),
-                UNKNOWN_AMOUNT if entry.amount_nano is None else format_nano_usd(entry.amount_nano),
+                UNKNOWN_AMOUNT if entry.amount_nano is None else display_nano(entry.amount_nano),
                 entry.price_grade.name.lower(),
                 "" if entry.version is None else f"{entry.version.source} v{entry.version.id}",
                 format_month(entry.billing_month),
@@ -137,7 +137,7 @@ def _short(instant: int) -> str:
 
 def _exact(amount_pico: Fraction) -> str:
     whole, rest = divmod(amount_pico, 1)
-    return format_pico_usd(int(whole)) + (f" + {rest} pico" if rest else "")
+    return display_pico(int(whole)) + (f" + {rest} pico" if rest else "")
 
 
 def _used(event: LoggedEvent) -> dict[str, int]:

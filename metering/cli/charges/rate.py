@@ -6,9 +6,10 @@ from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Column, echo, print_json, print_table
-from metering.domain.amounts import format_nano_usd, money
+from metering.domain.amounts import money
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced
+from pricing.dollars import display_nano
 
 
 @click.command()
@@ -30,10 +31,10 @@ def rate(invocation: Invocation, *, account: str | None, as_json: bool) -> None:
         print_table(
             [Column("provider", "name"), Column("model", "name"), Column("charged", "count"), Column("USD", "money")],
             [
-                [provider, model, rated.events, format_nano_usd(rated.amount_nano)]
+                [provider, model, rated.events, display_nano(rated.amount_nano)]
                 for (provider, model), rated in sorted(result.by_model.items())
             ],
-            totals=["total", "", result.rated, format_nano_usd(result.amount_nano)],
+            totals=["total", "", result.rated, display_nano(result.amount_nano)],
         )
     else:
         echo("nothing could be charged")

@@ -11,14 +11,15 @@ from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Column, echo, print_json, print_table, warn
 from metering.cli.unknown_names import warn_unknown_name
-from metering.domain.amounts import format_nano_usd, money
+from metering.domain.amounts import money
 from metering.domain.charges.rerating import Effect, EffectKey, RerateScope, RerateSummary
 from metering.domain.instants import format_month
-from metering.operations.accounts.manage_accounts import list_accounts, show_account
+from metering.operations.accounts.manage_accounts import account_names, show_account
 from metering.operations.charges.rerate import continue_rerate, list_runs, preview_rerate, show_run, start_rerate
 from metering.operations.prices.list_names import used_names
 from metering.operations.service.open_service import Service
 from metering.storage.charges.rerate_runs import RerateRun
+from pricing.dollars import display_nano
 
 
 class RerateOptions(Struct, frozen=True):
@@ -125,7 +126,7 @@ def _run(service: Service, begun: RerateRun, options: RerateOptions) -> None:
     run = result.run
     if options.resume is None:
         _print_effects(result.done_now, names)
-        difference = format_nano_usd(run.after_nano - run.before_nano)
+        difference = display_nano(run.after_nano - run.before_nano)
         echo(f"run {run.id} is done: {run.events_changed:,} charges replaced, difference ${difference} ({run.reason})")
         return
     # By model only what was done now is known; the run's totals are what was asked about.
@@ -150,7 +151,7 @@ def _print_effects(found: RerateSummary, names: dict[int, str]) -> None:
 
 def _cells(effect: Effect) -> list[str | int]:
     difference = effect.after_nano - effect.before_nano
-    return [effect.events, *map(format_nano_usd, (effect.before_nano, effect.after_nano, difference))]
+    return [effect.events, *map(display_nano, (effect.before_nano, effect.after_nano, difference))]
 
 
 def _sorted(found: RerateSummary, names: dict[int, str]) -> list[tuple[EffectKey, Effect]]:
@@ -158,7 +159,7 @@ def _sorted(found: RerateSummary, names: dict[int, str]) -> list[tuple[EffectKey
 
 
 def _names(service: Service) -> dict[int, str]:
-    return {account.id: account.name for account in list_accounts(service.engine)}
+    return account_names(service.engine)
 
 
 def _effects_json(found: RerateSummary, names: dict[int, str]) -> dict[str, object]:

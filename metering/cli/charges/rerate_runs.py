@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from metering.cli.prices.price_text import since
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
-from metering.domain.amounts import format_nano_usd, money
+from metering.domain.amounts import money
 from metering.domain.instants import format_instant
 from metering.storage.charges.rerate_runs import RerateRun
+from pricing.dollars import display_nano
 
 _COLUMNS = (
     Column("run", "count"),
@@ -75,7 +76,7 @@ def _row(run: RerateRun, names: dict[int, str]) -> list[Cell]:
         of,
         run.events_examined,
         run.events_changed,
-        format_nano_usd(run.before_nano),
-        format_nano_usd(run.after_nano),
+        display_nano(run.before_nano),
+        display_nano(run.after_nano),
         run.reason,
     ]

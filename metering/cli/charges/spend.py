@@ -11,7 +11,7 @@ from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import format_nano_usd, money
+from metering.domain.amounts import money
 from metering.domain.charges.spend import (
     DIMENSIONS,
     TAG_PREFIX,
@@ -24,6 +24,7 @@ from metering.domain.charges.spend import (
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_instant, month_of, month_start, next_month
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.charges.query_spend import query_spend
+from pricing.dollars import display_nano
 from pricing.quantities import ALL_KINDS, Quantities
 
 _SHOWN_DIGITS = {Granularity.HOUR: 16, Granularity.DAY: 10, Granularity.MONTH: 7}
@@ -175,10 +176,10 @@ def _show(query: SpendQuery, rows: list[SpendRow], total: SpendRow, title: str) 
     ]
     shown = [each for each in counted if each[0] == "requests" or each[2]]
     table = [
-        [*label, *(values[at] for _, values, _ in shown), format_nano_usd(row.amount_nano)]
+        [*label, *(values[at] for _, values, _ in shown), display_nano(row.amount_nano)]
         for at, (label, row) in enumerate(zip(labels, rows, strict=True))
     ]
-    totals: list[Cell] = ["total", *[""] * (len(columns) - 1), *(each[2] for each in shown), format_nano_usd(total.amount_nano)]
+    totals: list[Cell] = ["total", *[""] * (len(columns) - 1), *(each[2] for each in shown), display_nano(total.amount_nano)]
     counts = [Column(name, "count") for name, _, _ in shown]
     print_table([*columns, *counts, Column("USD", "money")], table, title=title, totals=totals)
     if total.failed_events or total.unpriced_events:

@@ -13,11 +13,11 @@ from metering.cli.session import open_session
 from metering.cli.terminal.amounts import UNKNOWN_AMOUNT
 from metering.cli.terminal.output import Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import format_nano_usd
 from metering.domain.credits.credits import ANY_COMPUTE, GRANTED_KINDS, INCLUDED, INFERENCE_ONLY, PURCHASED, CreditGrant
 from metering.domain.instants import format_instant, format_month, month_of
 from metering.exports.statement_json import grant_json
 from metering.operations.credits.grant_credits import CreditBalance, grant_credits, record_used_elsewhere, show_credits
+from pricing.dollars import display_nano
 
 
 class _Grant(Struct, frozen=True):
@@ -84,7 +84,7 @@ def grant(invocation: Invocation, asked: _Grant) -> None:
         print_json({"account": asked.account, **grant_json(granted)})
     else:
         until = "" if granted.expires_at is None else f", until {format_instant(granted.expires_at)}"
-        amount = format_nano_usd(granted.amount_nano)
+        amount = display_nano(granted.amount_nano)
         echo(f"{sanitize(asked.account)}: ${amount} {granted.kind}{until} ({sanitize(granted.reference)})")
 
 
@@ -115,7 +115,7 @@ def _show(balance: CreditBalance) -> None:
     echo()
     print_table([Column("other credit", "name"), Column("USD", "money")], _lasting_rows(balance))
     echo()
-    echo(f"usage that no credit paid: ${format_nano_usd(balance.month.uncovered_nano)}")
+    echo(f"usage that no credit paid: ${display_nano(balance.month.uncovered_nano)}")
     if balance.grants:
         echo()
         print_table(
@@ -128,8 +128,8 @@ def _show(balance: CreditBalance) -> None:
                     format_instant(each.granted_at)[:10],
                     each.kind,
                     each.reference,
-                    format_nano_usd(each.amount_nano),
-                    format_nano_usd(each.voided_nano),
+                    display_nano(each.amount_nano),
+                    display_nano(each.voided_nano),
                     "never" if each.expires_at is None else format_instant(each.expires_at)[:10],
                 ]
                 for each in balance.grants
@@ -147,10 +147,10 @@ def _included_rows(balance: CreditBalance) -> list[list[str]]:
         return [["included", UNKNOWN_AMOUNT], ["left", UNKNOWN_AMOUNT]]
     left = "left, at most" if credit.is_upper_bound and credit.left_nano else "left"
     return [
-        ["included", format_nano_usd(credit.included_nano)],
-        ["spent on other compute, as told", format_nano_usd(-credit.elsewhere_nano)],
-        ["applied to usage", format_nano_usd(-credit.applied_nano)],
-        [left, format_nano_usd(credit.left_nano)],
+        ["included", display_nano(credit.included_nano)],
+        ["spent on other compute, as told", display_nano(-credit.elsewhere_nano)],
+        ["applied to usage", display_nano(-credit.applied_nano)],
+        [left, display_nano(credit.left_nano)],
     ]
 
 
@@ -160,19 +160,19 @@ def _lasting_rows(balance: CreditBalance) -> list[list[str]]:
     moved = {"taken back": credit.voided_nano, "unused at its end": credit.expiring_nano}
     applied = [item for item in balance.month.applied if item.grant.kind != INCLUDED]
     return [
-        ["left by earlier months", format_nano_usd(credit.carried_in_nano)],
-        ["granted this month", format_nano_usd(credit.granted_nano)],
-        *([name, format_nano_usd(-amount)] for name, amount in moved.items() if amount),
-        *([f"applied, {_named(item.grant)}", format_nano_usd(-item.amount_nano)] for item in applied),
-        ["left, at most" if credit.is_upper_bound else "left", format_nano_usd(credit.left_nano)],
+        ["left by earlier months", display_nano(credit.carried_in_nano)],
+        ["granted this month", display_nano(credit.granted_nano)],
+        *([name, display_nano(-amount)] for name, amount in moved.items() if amount),
+        *([f"applied, {_named(item.grant)}", display_nano(-item.amount_nano)] for item in applied),
+        ["left, at most" if credit.is_upper_bound else "left", display_nano(credit.left_nano)],
     ]
 
 
 def _remarks(balance: CreditBalance) -> Iterator[str]:
     beyond = balance.included.beyond_nano
     if beyond:
-        told = f"${format_nano_usd(balance.used_elsewhere_nano)} was told to be spent on other compute"
-        yield f"{told}: ${format_nano_usd(beyond)} of it is more than the plan's credit was, and nothing here paid it."
+        told = f"${display_nano(balance.used_elsewhere_nano)} was told to be spent on other compute"
+        yield f"{told}: ${display_nano(beyond)} of it is more than the plan's credit was, and nothing here paid it."
     if balance.included.is_upper_bound:
         yield (
             "The plan's credit also pays for Endpoints, Spaces and Jobs, so what is left of it is an upper bound:"

@@ -7,12 +7,13 @@ from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import format_nano_usd, money
+from metering.domain.amounts import money
 from metering.domain.credits.credits import INCLUDED, CreditGrant
 from metering.domain.instants import format_instant, format_month, month_of
 from metering.exports.statement_json import grant_json
 from metering.operations.credits.show_credit_ledger import CreditBalanceAt, CreditMovement, credits_at, show_ledger
 from metering.operations.credits.void_credits import void_credits
+from pricing.dollars import display_nano
 
 
 @click.command()
@@ -48,11 +49,9 @@ def balance(invocation: Invocation, *, account: str, instant: int | None, as_jso
         print_json(_balance_json(found))
         return
     echo(f"{sanitize(found.account)}, {format_instant(found.instant)}", style="bold")
-    rows: list[list[Cell]] = [
-        [_named(each.grant), _until(each.grant), format_nano_usd(each.left_nano)] for each in found.grants
-    ]
+    rows: list[list[Cell]] = [[_named(each.grant), _until(each.grant), display_nano(each.left_nano)] for each in found.grants]
     columns = [Column("grant", "name"), Column("until"), Column("USD", "money")]
-    print_table(columns, rows, totals=["left", "", format_nano_usd(found.left_nano)])
+    print_table(columns, rows, totals=["left", "", display_nano(found.left_nano)])
     if found.is_upper_bound:
         echo("At most: some of it can also be spent on other Hugging Face compute.")
 
@@ -71,7 +70,7 @@ def void(invocation: Invocation, *, account: str, reference: str, amount: int | 
     if as_json:
         print_json({"account": account, "reference": reference, **money("voided", -taken.amount_nano), "reason": reason})
     else:
-        echo(f"{sanitize(account)}: ${format_nano_usd(-taken.amount_nano)} of {sanitize(reference)} was taken back")
+        echo(f"{sanitize(account)}: ${display_nano(-taken.amount_nano)} of {sanitize(reference)} was taken back")
 
 
 def _row(row: CreditMovement) -> list[Cell]:
@@ -82,8 +81,8 @@ def _row(row: CreditMovement) -> list[Cell]:
         _named(entry.grant),
         format_month(entry.usage_month),
         format_month(entry.billing_month),
-        format_nano_usd(entry.amount_nano),
-        format_nano_usd(row.left_nano),
+        display_nano(entry.amount_nano),
+        display_nano(row.left_nano),
     ]
 
 

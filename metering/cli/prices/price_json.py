@@ -5,10 +5,10 @@ from typing import Any
 
 from metering.domain.instants import format_instant
 from metering.domain.statements.statements import unit_of
-from metering.operations.accounts.manage_accounts import list_accounts
+from metering.operations.accounts.manage_accounts import account_names as all_names
 from metering.operations.prices.show_prices import ListedRate
 from metering.operations.service.open_service import Service
-from pricing.money import format_pico
+from pricing.dollars import format_pico
 from pricing.rates import Price, Rate
 from pricing.tables import PriceTable
 
@@ -18,7 +18,7 @@ Names = dict[int, str]
 
 def account_names(service: Service) -> Names:
     """Return the current name of every account."""
-    return {row.id: row.name for row in list_accounts(service.engine)}
+    return all_names(service.engine)
 
 
 def known_at_json(known_at: int | None) -> dict[str, str | None]:

@@ -22,8 +22,8 @@ from metering.operations.service.open_service import Service
 from metering.outbound.answers import FetchError
 from metering.outbound.fetch import Clock, FetchLimits, open_fetch
 from metering.storage.prices.price_syncs import FAILED, SourceHealth, SyncRow
+from pricing.dollars import format_pico
 from pricing.errors import PricingError
-from pricing.money import format_pico
 
 LISTED = 20
 

@@ -1,9 +1,9 @@
 """A price as people read it: per million tokens, per second or hour of time, per image; whose it is, and since when."""
 
-from metering.domain.amounts import format_pico_usd
 from metering.domain.charges.quoted_prices import format_price
 from metering.domain.instants import MICROS_PER_DAY, format_instant
 from metering.domain.statements.statements import described
+from pricing.dollars import display_pico
 from pricing.rates import Rate
 from pricing.tables import Layer
 
@@ -25,7 +25,7 @@ def rate_in_words(rate: Rate, *, without: tuple[str, ...] = ()) -> str:
 def per_million(rate: Rate, kind: str) -> str:
     """Return a rate's price of a million of a kind; nothing where it has none of its own."""
     price = rate.prices.get(kind)
-    return "" if price is None or rate.measured else format_pico_usd(price.pico * _MILLION // price.block)
+    return "" if price is None or rate.measured else display_pico(price.pico * _MILLION // price.block)
 
 
 def _kind_in_words(kind: str) -> str:

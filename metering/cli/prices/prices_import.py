@@ -15,12 +15,13 @@ from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted, were
 from metering.cli.terminal.output import echo, print_json, warn
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import format_nano_usd, money
+from metering.domain.amounts import money
 from metering.domain.errors import DomainError
 from metering.operations.charges.rate_unpriced import RateResult
 from metering.operations.prices.import_price_list import import_price_list
 from metering.operations.prices.import_prices import SHEET_FORMATS, PriceSheet, import_prices
 from metering.operations.service.open_service import Service
+from pricing.dollars import display_nano
 from pricing.sources.genai_prices import parse_providers
 from pricing.sources.litellm import parse_price_map
 from pricing.sources.source_report import SkippedEntry, SourceReport
@@ -176,7 +177,7 @@ def _report(options: _Options, name: str, report: _Report) -> None:
         echo("`metering rate` charges usage that waited for them")
     elif rated.rated:
         waited = f"{counted(rated.rated, 'request')} that waited for a price {were(rated.rated)} charged"
-        echo(f"{waited}: ${format_nano_usd(rated.amount_nano)}")
+        echo(f"{waited}: ${display_nano(rated.amount_nano)}")
 
 
 def _say_left_out(left_out: tuple[SkippedEntry, ...]) -> None:

@@ -27,7 +27,7 @@ from metering.domain.reconciliation.variances import Tolerance
 from metering.exports.reconciliation_json import invoice_json, report_json, run_json
 from metering.invoices import FORMATS
 from metering.invoices.reading import ReadOptions
-from metering.operations.accounts.manage_accounts import list_accounts, show_account
+from metering.operations.accounts.manage_accounts import account_names, show_account
 from metering.operations.reconciliation.import_answers import import_answers
 from metering.operations.reconciliation.import_invoice import ImportedInvoice, InvoiceOrder, import_invoice
 from metering.operations.reconciliation.reconcile import list_runs, show_reconciliation
@@ -287,7 +287,7 @@ def _invoices(service: Service, invoice: int | None, account: str | None) -> lis
 
 
 def _names(service: Service) -> dict[int, str]:
-    return {account.id: account.name for account in list_accounts(service.engine)}
+    return account_names(service.engine)
 
 
 def _exit(reports: list[ReconciliationReport]) -> None:

@@ -13,7 +13,6 @@ from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import format_nano_usd
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_instant
 from metering.domain.reconciliation.causes import Cause
@@ -28,6 +27,7 @@ from metering.operations.reconciliation.explain_variance import explain_variance
 from metering.operations.reconciliation.export_evidence import export_evidence, export_requests
 from metering.operations.reconciliation.reconcile import show_reconciliation
 from metering.operations.reconciliation.resolve_variance import resolve_variance
+from pricing.dollars import display_nano
 
 _SHOWN = 10
 _KINDS = {"": "csv", ".csv": "csv", ".html": "html", ".htm": "html"}
@@ -93,8 +93,7 @@ def resolve(invocation: Invocation, *, variance: int, state: str, who: str, reas
     echo(f"variance {variance} is {state} ({sanitize(who)}: {sanitize(reason)})")
     if correct:
         echo(
-            f"statements are corrected by {format_nano_usd(found.variance.corrected_nano)} USD in all:"
-            f" {found.variance.adjustment}"
+            f"statements are corrected by {display_nano(found.variance.corrected_nano)} USD in all: {found.variance.adjustment}"
         )
     if state == VarianceState.DISPUTED:
         echo(f"`metering reconcile export {found.run.id} --variance {variance} --output evidence.csv` is what to send them")
@@ -189,7 +188,7 @@ def _show(columns: list[Column], rows: list[list[Cell]], evidence: Sequence[Evid
     columns = [*columns, *(Column(name, "money") for name in amounts)]
     for row, each in zip(rows, evidence, strict=True):
         nanos = (getattr(each, said[name]) for name in amounts)
-        row += ["" if nano is None else format_nano_usd(nano) for nano in nanos]
+        row += ["" if nano is None else display_nano(nano) for nano in nanos]
     kept = [at for at in range(len(columns)) if any(row[at] not in ("", None) for row in rows)]
     print_table([columns[at] for at in kept], [[row[at] for at in kept] for row in rows])
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Cell, Column, echo, print_table
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import format_nano_usd
 from metering.domain.instants import MICROS_PER_DAY, format_instant
 from metering.domain.reconciliation.causes import Cause, CauseBasis
 from metering.domain.reconciliation.descriptions import describe_cause, describe_detail, describe_explanation, describe_location
 from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance
+from pricing.dollars import display_nano
 
 _MOST_SHOWN = 100
 
@@ -37,14 +37,14 @@ def show_report(report: ReconciliationReport, account: str) -> None:
     """Show a run."""
     run, invoice = report.run, report.invoice
     echo(f"{sanitize(account)}, invoice {invoice.id} of {sanitize(biller_words(invoice))}", style="bold")
-    rows: list[list[Cell]] = [["metered here", run.requests, format_nano_usd(run.ours_nano)]]
-    rows += [[describe_cause(step.cause), step.items, format_nano_usd(step.amount_nano)] for step in report.bridge.steps]
+    rows: list[list[Cell]] = [["metered here", run.requests, display_nano(run.ours_nano)]]
+    rows += [[describe_cause(step.cause), step.items, display_nano(step.amount_nano)] for step in report.bridge.steps]
     last = "their quantities at our prices" if run.valued else "billed there"
     count = invoice.lines
     print_table(
         [Column("", "name"), Column("requests or lines", "count"), Column("USD", "money")],
         rows,
-        totals=[last, count, format_nano_usd(run.theirs_nano)],
+        totals=[last, count, display_nano(run.theirs_nano)],
     )
     echo(coverage_words(run, invoice))
     if report.variances:
@@ -81,7 +81,7 @@ def show_variance_words(variance: Variance) -> None:
     where = sanitize(describe_location(variance.model, variance.provider, variance.session))
     detail = f": {describe_detail(variance.detail)}" if variance.detail else ""
     echo(f"variance {variance.id}: {describe_cause(variance.cause)}{detail}", style="bold")
-    said = f"{format_nano_usd(variance.amount_nano)} USD in {counted(variance.items, 'difference')}"
+    said = f"{display_nano(variance.amount_nano)} USD in {counted(variance.items, 'difference')}"
     echo(f"{said}, {where}" if where else said)
     if variance.basis == CauseBasis.INFERRED and variance.items:
         echo("It is inferred: of all that was tried, this alone fits the amounts.")
@@ -113,7 +113,7 @@ def _variance_row(each: Variance) -> list[Cell]:
         f"{describe_cause(each.cause)}{detail}{inferred}",
         describe_location(each.model, each.provider, each.session),
         each.items,
-        format_nano_usd(each.amount_nano),
+        display_nano(each.amount_nano),
         state,
     ]
 
@@ -126,8 +126,8 @@ def _invoice_row(invoice: Invoice, account: str, run: Reconciliation | None) -> 
         _bill_words(invoice) + (f", number {invoice.number}" if invoice.number else ""),
         period_words(invoice.start, invoice.end),
         invoice.lines,
-        "" if theirs is None else format_nano_usd(theirs),
-        "" if run is None else format_nano_usd(run.ours_nano),
+        "" if theirs is None else display_nano(theirs),
+        "" if run is None else display_nano(run.ours_nano),
         "" if run is None else run.id,
         "" if invoice.superseded_by is None else f"superseded by {invoice.superseded_by}",
     ]

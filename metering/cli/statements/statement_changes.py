@@ -7,11 +7,12 @@ from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import format_nano_usd, money
+from metering.domain.amounts import money
 from metering.domain.credits.adjustments import Adjustment
 from metering.domain.instants import format_instant, format_month
 from metering.operations.credits.adjust_account import adjust_account, list_adjustments
 from metering.operations.statements.compare_closed_month import ClosedMonthDrift, Correction, compare_closed_month
+from pricing.dollars import display_nano
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -35,7 +36,7 @@ def adjust(
         print_json({"account": account, **_adjustment_json(made)})
     else:
         about, billed = format_month(made.origin_month), format_month(made.billing_month)
-        echo(f"{sanitize(account)}: {format_nano_usd(made.amount_nano)} USD for {about}, on the statement of {billed}")
+        echo(f"{sanitize(account)}: {display_nano(made.amount_nano)} USD for {about}, on the statement of {billed}")
 
 
 @click.command()
@@ -87,7 +88,7 @@ def _show_reopened(found: ClosedMonthDrift) -> None:
 
 
 def _amounts(usage_nano: int, credits_nano: int) -> list[str]:
-    return [format_nano_usd(usage_nano), format_nano_usd(-credits_nano), format_nano_usd(usage_nano - credits_nano)]
+    return [display_nano(usage_nano), display_nano(-credits_nano), display_nano(usage_nano - credits_nano)]
 
 
 def _reopened_json(found: ClosedMonthDrift) -> dict[str, object]:
@@ -126,4 +127,4 @@ def _adjustment_json(each: Adjustment) -> dict[str, object]:
 
 def _adjustment_row(each: Adjustment) -> list[Cell]:
     months = format_month(each.origin_month), format_month(each.billing_month)
-    return [*months, each.reference, each.reason, format_nano_usd(each.amount_nano)]
+    return [*months, each.reference, each.reason, display_nano(each.amount_nano)]

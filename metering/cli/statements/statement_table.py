@@ -6,10 +6,10 @@ from itertools import groupby
 from metering.cli.terminal.amounts import UNKNOWN_AMOUNT
 from metering.cli.terminal.output import Cell, Column, echo, print_table
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import format_cents, format_nano_usd, format_pico_usd
 from metering.domain.charges.quoted_prices import format_price, format_quantity
 from metering.domain.instants import format_instant, format_month
 from metering.domain.statements.statements import Flag, OutsideUsage, Statement, StatementLine, StatementLineKind, described
+from pricing.dollars import display_cents, display_nano, display_pico
 
 _COLUMNS = (Column("", "name"), Column("quantity", "count"), Column("price", "count"), Column("USD", "money"))
 _OF_A_MODEL = (StatementLineKind.USAGE, StatementLineKind.ROUNDING, StatementLineKind.REPORTED)
@@ -43,7 +43,7 @@ def show_statement_table(statement: Statement) -> None:
             _COLUMNS,
             _usage_rows(statement.owed_to_partners),
             title="Owed to partners, on your own keys with them (not in the total)",
-            totals=["Owed to partners", "", "", format_nano_usd(statement.owed_to_partners_nano)],
+            totals=["Owed to partners", "", "", display_nano(statement.owed_to_partners_nano)],
         )
     _show_outside("Unpriced (not in the total)", statement.unpriced)
     _show_outside("Nobody knows who bills it (not in the total)", statement.route_unknown)
@@ -81,7 +81,7 @@ def _usage_row(line: StatementLine) -> list[Cell]:
 
 def _other_rows(statement: Statement, lines: Iterable[StatementLine]) -> list[list[Cell]]:
     """Return what comes after the usage: its sum, the fee, credits, and the rounding to cents."""
-    rows: list[list[Cell]] = [["Usage", "", "", format_nano_usd(statement.usage_nano)]]
+    rows: list[list[Cell]] = [["Usage", "", "", display_nano(statement.usage_nano)]]
     others = [line for line in lines if line.kind not in _OF_A_MODEL]
     rows += [
         [line.description, "", "", _amount(line)]
@@ -103,7 +103,7 @@ def _show_outside(title: str, usage: Sequence[OutsideUsage]) -> None:
             each.route,
             each.events,
             each.tokens,
-            "" if each.amount_nano is None else format_nano_usd(each.amount_nano),
+            "" if each.amount_nano is None else display_nano(each.amount_nano),
         ]
         for each in usage
     ]
@@ -114,7 +114,7 @@ def _show_outside(title: str, usage: Sequence[OutsideUsage]) -> None:
 
 
 def _amount(line: StatementLine) -> str:
-    return UNKNOWN_AMOUNT if line.amount_pico is None else format_pico_usd(line.amount_pico)
+    return UNKNOWN_AMOUNT if line.amount_pico is None else display_pico(line.amount_pico)
 
 
 def summary_row(statement: Statement) -> list[Cell]:
@@ -123,9 +123,9 @@ def summary_row(statement: Statement) -> list[Cell]:
         format_month(statement.month),
         statement.account,
         statement.status,
-        format_nano_usd(statement.usage_nano),
-        format_nano_usd(-statement.credits_nano),
-        format_cents(statement.subscription_cents),
-        format_cents(statement.total_cents),
+        display_nano(statement.usage_nano),
+        display_nano(-statement.credits_nano),
+        display_cents(statement.subscription_cents),
+        display_cents(statement.total_cents),
         ", ".join(flag.replace("_", " ") for flag in Flag if flag in statement.flags),
     ]

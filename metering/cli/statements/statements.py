@@ -12,7 +12,6 @@ from metering.cli.statements.statement_table import show_statement_table, summar
 from metering.cli.statements.statements_export import export
 from metering.cli.terminal.output import Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import format_cents
 from metering.domain.charges.spend import Granularity, PeriodBasis, SpendQuery
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_month, month_of, month_start, next_month
 from metering.domain.statements.statements import CLOSED, DRAFT, Statement
@@ -23,6 +22,7 @@ from metering.operations.service.open_service import Service
 from metering.operations.statements.close_due import CloseFailure, close_due_months
 from metering.operations.statements.close_month import CloseOptions, close_month
 from metering.operations.statements.show_statement import canonical_statement, list_statements, show_statement
+from pricing.dollars import display_cents
 
 
 class _Close(Struct, frozen=True):
@@ -132,7 +132,7 @@ def close(invocation: Invocation, asked: _Close) -> None:
 
 def _show_closed(closed: list[Statement], refused: list[CloseFailure]) -> None:
     for each in closed:
-        total = format_cents(each.total_cents)
+        total = display_cents(each.total_cents)
         echo(f"{sanitize(each.account)}, {format_month(each.month)}: closed, ${total} (sha256 {each.digest})")
     for left in refused:
         echo(f"{sanitize(left.account)}, {format_month(left.month)}: not closed. {sanitize(left.reason)}")

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from metering.answers.fields import Answer
 from metering.cli.terminal.amounts import aligned
 from metering.cli.terminal.narrow import GAP, Breaks, extent, fitted, wrapped
 from metering.cli.terminal.sanitize import sanitize
@@ -57,9 +58,10 @@ def warn(text: str, *, style: str = "") -> None:
     console(sys.stderr).print(Text(text, style=style))
 
 
-def print_json(answer: Any) -> None:
+def print_json(answer: Answer | dict[str, Any]) -> None:
     """Write an answer as JSON to stdout."""
-    sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+    content = answer.model_dump(mode="json") if isinstance(answer, Answer) else answer
+    sys.stdout.write(json.dumps(content, indent=2) + "\n")
 
 
 def print_table(

@@ -26,7 +26,8 @@ from metering.domain.usage.events import PROVIDER_KEY, ROUTED, SERVERLESS
 from metering.formats.csv_columns import MAPPABLE_FIELDS
 from metering.formats.detect import Format
 from metering.formats.options import DecodeOptions
-from metering.operations.accounts.manage_accounts import ensure_account, list_plan_changes, set_plan, show_account
+from metering.operations.accounts.manage_accounts import ensure_account, show_account
+from metering.operations.accounts.manage_plans import list_plan_changes, set_plan
 from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
 from metering.operations.charges.query_spend import query_spend
 from metering.operations.service.open_service import Service

@@ -13,11 +13,12 @@ from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import format_nano_usd, money
+from metering.domain.amounts import money
 from metering.domain.instants import format_instant, format_month
 from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage, MoveKey
 from metering.operations.usage.assign_usage import assign_usage, list_unassigned, preview_assignment
 from metering.storage.usage.unassigned_usage import UnassignedUsage
+from pricing.dollars import display_nano
 
 _TOLD_EVERY = 100_000
 
@@ -43,7 +44,7 @@ def unassigned(invocation: Invocation, *, as_json: bool) -> None:
     print_table(
         [*columns, Column("requests", "count"), Column("unpriced", "count"), Column("amount", "money")],
         [_usage_cells(usage) for usage in found],
-        totals=["total", "", "", "", *counts, format_nano_usd(sum(usage.amount_nano for usage in found))],
+        totals=["total", "", "", "", *counts, display_nano(sum(usage.amount_nano for usage in found))],
     )
     echo("`metering accounts assign ACCOUNT --name NAME` shows what assigning a name to an account changes")
 
@@ -136,7 +137,7 @@ def _print_assigned(found: AssignmentResult, options: AssignOptions) -> None:
     account = sanitize(options.account)
     if found.repeats:
         taken = f"{found.repeats:,} that {account} has counted before"
-        echo(f"{taken} {'were' if options.apply else 'would be'} only taken back: ${format_nano_usd(found.repeats_nano)}")
+        echo(f"{taken} {'were' if options.apply else 'would be'} only taken back: ${display_nano(found.repeats_nano)}")
     if found.conflicts:
         echo(f"{found.conflicts:,} stay unassigned: {account} has counted other content under their ids")
     if options.apply:
@@ -146,12 +147,12 @@ def _print_assigned(found: AssignmentResult, options: AssignOptions) -> None:
 
 
 def _cells(moved: MovedUsage) -> list[str | int]:
-    return [moved.events, moved.unpriced, format_nano_usd(moved.before_nano), format_nano_usd(moved.after_nano)]
+    return [moved.events, moved.unpriced, display_nano(moved.before_nano), display_nano(moved.after_nano)]
 
 
 def _usage_cells(usage: UnassignedUsage) -> list[Cell]:
     times = since(usage.first_time), since(usage.last_time)
-    return [usage.name or "(none)", usage.source, *times, usage.events, usage.unpriced, format_nano_usd(usage.amount_nano)]
+    return [usage.name or "(none)", usage.source, *times, usage.events, usage.unpriced, display_nano(usage.amount_nano)]
 
 
 def _usage_json(usage: UnassignedUsage) -> dict[str, object]:

@@ -86,18 +86,14 @@ def plan_month(changes: Sequence[PlanChange], month: int, catalogue: PlanCatalog
 
 
 def unknown_plan_terms(change: PlanChange, catalogue: PlanCatalogue) -> list[str]:
-    """Return what the catalogue does not know of a plan on the day it is said for, in words for whoever says it."""
+    """Return what the catalogue does not know about a plan on its first day, as sentences for whoever sets it."""
     terms = catalogue.terms(change.plan, change.effective)
     remarks = []
     if terms is None or terms.fee_cents is None:
-        remarks.append(
-            f"the fee of {change.plan} is not known to the catalogue; statements show it as unknown and their"
-            " total is without it"
-        )
+        remarks.append(f"the fee of {change.plan} is unknown; statements show it as unknown and exclude it from the total")
     if terms is None or terms.included_credit_nano is None:
         remarks.append(
-            f"what credit {change.plan} includes is not known to the catalogue on {change.effective}; while it is not, none is"
-            " applied"
+            f"the included credits of {change.plan} on {change.effective} are unknown; none are applied until they are known"
         )
     return remarks
 
@@ -121,6 +117,12 @@ def effective_changes(changes: Sequence[PlanChange], catalogue: PlanCatalogue) -
             following = first_date(next_month(month_of_day(day_number(change.effective))))
             pending = PlanChange(following, change.plan, change.seats)
     return effective if pending is None else [*effective, pending]
+
+
+def plan_on(changes: Sequence[PlanChange], day: date, catalogue: PlanCatalogue) -> tuple[str, int]:
+    """Return the plan and the seats in force on a day."""
+    change = _in_force(effective_changes(changes, catalogue), day)
+    return change.plan, change.seats
 
 
 def _in_force(schedule: list[PlanChange], day: date) -> PlanChange:

@@ -1,7 +1,7 @@
 """Prices and quantities as people read them: per million tokens, per second or hour of time, per image."""
 
-from metering.domain.amounts import format_pico_usd
 from metering.domain.statements.statements import unit_of
+from pricing.dollars import display_pico
 
 _MILLION = 1_000_000
 _PER_TIME = {1: "ms", 1_000: "s", 60_000: "min", 3_600_000: "h"}
@@ -10,13 +10,13 @@ _PER_TIME = {1: "ms", 1_000: "s", 60_000: "min", 3_600_000: "h"}
 def price_per(kind: str, price_pico: int, block: int) -> tuple[str, str]:
     """Return (dollars, per what) of a price of ``price_pico`` for ``block`` units of a kind of quantity."""
     if kind.endswith("_ms"):
-        return format_pico_usd(price_pico), _PER_TIME.get(block, f"{block:,} ms")
+        return display_pico(price_pico), _PER_TIME.get(block, f"{block:,} ms")
     if kind.endswith("_tokens") or kind == "characters":
         per_million = price_pico * _MILLION
         if per_million % block == 0:
-            return format_pico_usd(per_million // block), "1M"
+            return display_pico(per_million // block), "1M"
     unit = unit_of(kind)
-    return format_pico_usd(price_pico), unit if block == 1 else f"{block:,} {unit}s"
+    return display_pico(price_pico), unit if block == 1 else f"{block:,} {unit}s"
 
 
 def format_price(kind: str, price_pico: int, block: int) -> str:

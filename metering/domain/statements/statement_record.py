@@ -15,7 +15,8 @@ from metering.domain.accounts.plan_history import FeeLine, PlanMonth
 from metering.domain.credits.credits import INFERENCE_ONLY, CreditApplied, CreditGrant, MonthCredits
 from metering.domain.instants import format_instant, format_month, parse_instant, parse_month
 from metering.domain.statements.statements import CLOSED, Flag, OutsideUsage, Statement, StatementLine, StatementLineKind
-from pricing.money import PICO_PER_NANO, PICO_PER_USD, format_pico, parse_usd
+from pricing.dollars import format_pico
+from pricing.money import PICO_PER_NANO, PICO_PER_USD, parse_usd
 from pricing.quantities import ALL_KINDS
 from pricing.rates import Rate
 

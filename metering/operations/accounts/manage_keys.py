@@ -1,12 +1,15 @@
-"""Create, list, check and revoke API keys."""
+"""Create, list, check and revoke API keys.
+
+An ``account_id`` limits what is listed or revoked to keys bound to that account: what a bound key may manage.
+"""
 
 from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.domain.accounts.api_keys import ApiKey, checked_scopes, hash_of, matches, new_token, prefix_of
-from metering.domain.errors import NotFoundError
+from metering.domain.errors import DomainError, NotFoundError
 from metering.operations.steps.find_account import find_account
-from metering.storage.accounts.api_keys import all_keys, insert_key, key_with_prefix, set_revoked
+from metering.storage.accounts import api_keys
 from metering.storage.engine.database import exclusive_write, read_snapshot
 
 
@@ -20,36 +23,44 @@ class NewKey(Struct, frozen=True):
 
 
 def create_key(engine: Engine, wanted: NewKey, *, now: int) -> tuple[ApiKey, str]:
-    """Create a key; return it with its token, which is shown this once. Raises NotFoundError for the account."""
+    """Create a key; return it with its token, which is shown only once.
+
+    Raises NotFoundError for the account, DomainError for a key that is bound to one account and would create others.
+    """
+    if wanted.account is not None and wanted.creates_accounts:
+        raise DomainError("a key bound to one account cannot create others; leave out the account or creates_accounts")
     scopes = checked_scopes(wanted.scopes)
     prefix, token = new_token()
     with exclusive_write(engine) as connection:
         account_id = None if wanted.account is None else find_account(connection, wanted.account).id
         key = ApiKey(0, prefix, wanted.name, account_id, scopes, wanted.creates_accounts, now, None)
-        insert_key(connection, key, hash_of(token))
+        api_keys.insert_key(connection, key, hash_of(token))
     return key, token
 
 
-def list_keys(engine: Engine) -> list[ApiKey]:
-    """Return all keys, revoked ones too, oldest first."""
+def list_keys(engine: Engine, *, account_id: int | None = None, after: int = 0, limit: int | None = None) -> list[ApiKey]:
+    """Return keys with ids above ``after``, including revoked ones, oldest first."""
     with read_snapshot(engine) as connection:
-        return all_keys(connection)
+        return api_keys.list_keys(connection, account_id=account_id, after=after, limit=limit)
 
 
-def revoke_key(engine: Engine, prefix: str, *, now: int) -> None:
-    """Revoke a key from now on. Raises NotFoundError for a prefix without a valid key."""
+def revoke_key(engine: Engine, prefix: str, *, account_id: int | None = None, now: int) -> ApiKey:
+    """Revoke a key from now on and return it. Raises NotFoundError for a prefix without a valid key."""
     with exclusive_write(engine) as connection:
-        if not set_revoked(connection, prefix, now=now):
-            raise NotFoundError(f"there is no valid key with the prefix {prefix[:40]!r}")
+        revoked = api_keys.set_revoked(connection, prefix, account_id=account_id, now=now)
+        found = api_keys.key_with_prefix(connection, prefix)
+    if not revoked or found is None:
+        raise NotFoundError(f"no valid key has the prefix {prefix[:40]!r}; `metering keys list` shows all")
+    return found[0]
 
 
 def check_token(engine: Engine, token: str) -> ApiKey | None:
-    """Return the key that a token is, None when there is none or it was revoked."""
+    """Return the valid key that a token belongs to; None if there is none or it was revoked."""
     prefix = prefix_of(token)
     if prefix is None:
         return None
     with read_snapshot(engine) as connection:
-        found = key_with_prefix(connection, prefix)
+        found = api_keys.key_with_prefix(connection, prefix)
     if found is None:
         return None
     key, stored = found

@@ -10,7 +10,7 @@ from metering.domain.instants import format_instant
 from metering.storage.alerts.alerts import NewAlert
 from metering.storage.budgets.budget_spend import SeriesSpend
 from metering.storage.budgets.budgets import BudgetRow
-from pricing.money import format_nano
+from pricing.dollars import format_nano
 
 DATA_VERSION = 1
 

@@ -25,7 +25,7 @@ from metering.storage.charges.hour_sums import (
     store_hour,
 )
 from metering.storage.engine.database import exclusive_write, read_snapshot
-from pricing.money import format_nano
+from pricing.dollars import format_nano
 
 USAGE_ANOMALY = "usage.anomaly"
 DATA_VERSION = 1

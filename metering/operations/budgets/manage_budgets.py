@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
+from metering.domain.accounts.accounts import Account
 from metering.domain.budgets.budget_state import BudgetState
 from metering.domain.budgets.budgets import THRESHOLD_REACHED, BudgetTerms, due_triggers
 from metering.domain.budgets.periods import Period
@@ -18,7 +19,7 @@ from metering.operations.budgets.budget_alerts import forecast_alert, reached_al
 from metering.operations.budgets.budget_states import spent_in, state_of
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.raise_alert import raise_alert
-from metering.storage.accounts.accounts import AccountRow, account_with_id
+from metering.storage.accounts.accounts import account_with_id
 from metering.storage.alerts.alerts import thresholds_raised
 from metering.storage.budgets.budgets import (
     BudgetRow,
@@ -149,7 +150,7 @@ def _views(
 ) -> list[BudgetView]:
     values = SeriesValues()
     spends: dict[int, AccountSpend] = {}
-    owners: dict[int, AccountRow | None] = {}
+    owners: dict[int, Account | None] = {}
     views = []
     for row in rows:
         if row.account_id not in spends:

@@ -11,13 +11,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, Engine
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.charges.rerating import RerateScope, RerateSummary
 from metering.domain.errors import DomainError, NotFoundError
 from metering.operations.charges.inspect_charges import ChargeInspector
 from metering.operations.charges.write_corrections import write_corrections
 from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.require_events import require_events
-from metering.storage.accounts.accounts import UNASSIGNED_ID, next_account_id
+from metering.storage.accounts.accounts import next_account_id
 from metering.storage.charges.charged_events import ChargedEvent, charged_events
 from metering.storage.charges.rerate_runs import Cursor, RerateRun, all_runs, insert_run, run_with_id, update_run
 from metering.storage.engine.database import exclusive_write, read_snapshot

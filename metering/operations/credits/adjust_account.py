@@ -5,13 +5,13 @@ It stands on the statement of its month, or, when that is closed, on the first o
 
 from sqlalchemy import Connection, Engine
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME
 from metering.domain.credits.adjustments import Adjustment
 from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.instants import format_month, month_of
 from metering.domain.statements.billing_months import billing_month_of
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.steps.find_account import find_account
-from metering.storage.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.statements.adjustments import adjustments_of, insert_adjustment
 from metering.storage.statements.closed_months import mark_of

@@ -11,11 +11,11 @@ from types import MappingProxyType
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.credits.credits import INCLUDED
 from metering.domain.instants import format_month, month_of, month_start
 from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import read_books
-from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.alerts.alerts import NewAlert, subjects_alerted
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.statements.credit_inputs import CreditInputs, credit_inputs

@@ -13,7 +13,7 @@ from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books
 from metering.operations.steps.record_credits import OverdrawnError, record_entries
 from metering.storage.engine.database import exclusive_write
-from pricing.money import format_nano
+from pricing.dollars import format_nano
 from pricing.plans import PlanCatalogue
 
 

@@ -3,11 +3,11 @@
 from msgspec import Struct
 from sqlalchemy import Engine
 
+from metering.domain.accounts.accounts import Account
 from metering.domain.usage.charging import route_of
 from metering.domain.usage.events import ROUTED, SERVERLESS, UNKNOWN
 from metering.domain.usage.model_names import provider_name, split_model
 from metering.operations.steps.find_account import find_account
-from metering.storage.accounts.accounts import AccountRow
 from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_tables
 from pricing.book import PriceBook
@@ -41,7 +41,7 @@ class ExplainedPrice(Struct, frozen=True):
     asked: PriceQuestion
     suffix: str
     route_from: str
-    account: AccountRow | None
+    account: Account | None
     explanation: Explanation
 
 
@@ -64,7 +64,7 @@ def explain_price(engine: Engine, asked: PriceQuestion) -> ExplainedPrice:
     return ExplainedPrice(asked, asked.model[len(model) :], route_from, account, explain(book, question))
 
 
-def _route(stated: str, provider: str, account: AccountRow | None) -> tuple[str, str]:
+def _route(stated: str, provider: str, account: Account | None) -> tuple[str, str]:
     """Return the route that an event of the account would have, and how it is known."""
     route = route_of(stated, provider, "" if account is None else account.default_route)
     if stated:

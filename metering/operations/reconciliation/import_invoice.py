@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 from sqlalchemy import Connection, Engine
 
+from metering.domain.accounts.accounts import Account
 from metering.domain.instants import MICROS_PER_SECOND, format_instant
 from metering.domain.reconciliation.invoices import (
     HUGGING_FACE,
@@ -34,7 +35,7 @@ from metering.invoices.detect import BEGINNING, READERS, format_of
 from metering.invoices.reading import InvoiceHead, InvoiceReading, ReadOptions
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.pause_collector import collector_paused
-from metering.storage.accounts.accounts import AccountRow, names_of_account
+from metering.storage.accounts.accounts import names_of_account
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.reconciliation.invoices import (
     Document,
@@ -106,7 +107,7 @@ def import_invoice(engine: Engine, source: BinaryIO, order: InvoiceOrder, *, now
 class _Bill:
     """A bill that is being imported: what was read of it so far, and what that comes to."""
 
-    def __init__(self, document: Document, account: AccountRow, source: BinaryIO, reading_: InvoiceReading) -> None:
+    def __init__(self, document: Document, account: Account, source: BinaryIO, reading_: InvoiceReading) -> None:
         self.document = document
         self.account = account
         self.head = reading_.head
@@ -203,7 +204,7 @@ class _Sums(Struct):
 _GRAINS: dict[str, int] = {grain: at for at, grain in enumerate(Grain)}
 
 
-def _invoice(document_id: int, account: AccountRow, head: InvoiceHead, sums: _Sums, order: InvoiceOrder, now: int) -> Invoice:
+def _invoice(document_id: int, account: Account, head: InvoiceHead, sums: _Sums, order: InvoiceOrder, now: int) -> Invoice:
     start = head.start if order.options.start is None else order.options.start
     end = head.end if order.options.end is None else order.options.end
     if start is None or end is None:

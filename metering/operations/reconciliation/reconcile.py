@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, Engine
 
-from metering.domain.amounts import format_nano_usd
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import format_instant
 from metering.domain.reconciliation.bridge import Bridge, BridgeStep, build_bridge
@@ -43,6 +42,7 @@ from metering.storage.reconciliation.reconciliations import (
     reconciliation_with_id,
     variances_of,
 )
+from pricing.dollars import display_nano
 from pricing.plans import PlanCatalogue
 
 VARIANCE_FOUND = "reconciliation.variance_found"
@@ -137,7 +137,7 @@ def _first_decision(variance_id: int, variance: NewVariance, before: Variance | 
     elif (before.amount_nano, before.items) == (variance.amount_nano, variance.items):
         decision = NewDecision(variance_id, before.state, before.who, before.reason, before.decided_at)
     else:
-        said = f"was {before.state} at {format_nano_usd(before.amount_nano)} USD by {before.who}: {before.reason}"
+        said = f"was {before.state} at {display_nano(before.amount_nano)} USD by {before.who}: {before.reason}"
         decision = NewDecision(variance_id, VarianceState.OPEN, WHO_RECONCILES, said[:LONGEST_REASON], now)
     if before is not None:
         decision = decision._replace(corrected_nano=before.corrected_nano, adjustment=before.adjustment)
@@ -154,7 +154,7 @@ def _record_leftovers(
         variance = NewVariance(*before.key, basis=before.basis, amount_nano=0, items=0, tolerated=0, alternatives=())
         variance_id = insert_variance(connection, run_id, variance, Items())
         said = (
-            f"nothing differs any more, and statements were corrected by {format_nano_usd(before.corrected_nano)} USD:"
+            f"nothing differs any more, and statements were corrected by {display_nano(before.corrected_nano)} USD:"
             f" accepting it with a correction takes that back ({before.adjustment})"
         )
         decision = NewDecision(variance_id, VarianceState.OPEN, WHO_RECONCILES, said[:LONGEST_REASON], now)

@@ -12,6 +12,7 @@ from msgspec import Struct
 from sqlalchemy import Engine
 from sqlalchemy.exc import StatementError
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID, Account
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_month, next_month
 from metering.domain.statements.statements import Statement
@@ -20,7 +21,7 @@ from metering.operations.statements.close_settings import is_close_due
 from metering.operations.steps.first_months import first_months
 from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import unpriced_of_month
-from metering.storage.accounts.accounts import UNASSIGNED_ID, AccountRow, account_with_id
+from metering.storage.accounts.accounts import account_with_id
 from metering.storage.alerts.alerts import NewAlert, thresholds_raised
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.statements.closed_months import AccountMark, mark_of, marks_after
@@ -84,7 +85,7 @@ def _close_account(
         month = next_month(month)
 
 
-def _close_if_priced(engine: Engine, account: AccountRow, month: int, how: CloseOptions, *, now: int) -> list[Statement]:
+def _close_if_priced(engine: Engine, account: Account, month: int, how: CloseOptions, *, now: int) -> list[Statement]:
     """Close a month, having looked first: a month that is refused then locks nobody out."""
     if not how.allow_unpriced:
         with read_snapshot(engine) as connection:
@@ -94,7 +95,7 @@ def _close_if_priced(engine: Engine, account: AccountRow, month: int, how: Close
     return close_month(engine, account.name, month, how, now=now)
 
 
-def _refused(account: AccountRow, month: int, error: Exception) -> CloseFailure:
+def _refused(account: Account, month: int, error: Exception) -> CloseFailure:
     if isinstance(error, DomainError):
         return CloseFailure(account.id, account.name, month, error.code, str(error))
     if isinstance(error, StatementError):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME, Account
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_month, month_start, next_month
 from metering.domain.statements.account_books import AccountBooks, BookedMonth
@@ -19,7 +20,6 @@ from metering.operations.steps.find_account import find_account
 from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import booked_month, draft_of, read_books, stored_statement
 from metering.operations.steps.record_credits import record_entries
-from metering.storage.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME, AccountRow
 from metering.storage.alerts.alerts import NewAlert
 from metering.storage.engine.database import exclusive_write
 from metering.storage.statements.closed_months import advance_closed_through, last_charge_id, lock_for_close
@@ -97,7 +97,7 @@ def refuse_unpriced(account: str, month: int, unpriced: Sequence[OutsideUsage]) 
         )
 
 
-def _close(connection: Connection, account: AccountRow, booked: BookedMonth, how: CloseOptions, *, now: int) -> Statement:
+def _close(connection: Connection, account: Account, booked: BookedMonth, how: CloseOptions, *, now: int) -> Statement:
     """Close the month that is next of an account that is held."""
     draft = draft_of(connection, account, booked)
     if not how.allow_unpriced:
@@ -121,7 +121,7 @@ def _close(connection: Connection, account: AccountRow, booked: BookedMonth, how
     return stored_statement(connection, stored)
 
 
-def _check_month(account: AccountRow, books: AccountBooks, month: int, how: CloseOptions, now: int) -> int:
+def _check_month(account: Account, books: AccountBooks, month: int, how: CloseOptions, now: int) -> int:
     """Return the month to close now: ``month``, or an earlier one that has to be closed before it."""
     shown = format_month(month)
     if account.id == UNASSIGNED_ID:

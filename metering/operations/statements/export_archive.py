@@ -12,6 +12,7 @@ from tempfile import SpooledTemporaryFile
 
 from sqlalchemy import Connection, Engine
 
+from metering.domain.accounts.accounts import Account
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import format_month
 from metering.domain.statements.statements import Statement
@@ -21,11 +22,12 @@ from metering.exports.statement_csv import CURRENCY
 from metering.operations.statements.export_statement import ExportedFile, UnchangedFile, detail_of, file_name, is_known
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account
-from metering.storage.accounts.accounts import AccountRow, accounts_by_name
+from metering.storage.accounts.accounts import accounts_by_name
 from metering.storage.charges.billed_usage import months_with_usage
 from metering.storage.engine.database import read_snapshot
 from metering.storage.statements.statements import closed_months
-from pricing.money import PICO_PER_CENT, format_cents
+from pricing.dollars import format_cents
+from pricing.money import PICO_PER_CENT
 from pricing.plans import PlanCatalogue
 
 INDEX = "index.csv"
@@ -102,7 +104,7 @@ def _index_row(statement: Statement, name: str, size: int, digest: str) -> tuple
     )
 
 
-def _statements(connection: Connection, scope: ArchiveScope) -> Iterator[tuple[AccountRow, int]]:
+def _statements(connection: Connection, scope: ArchiveScope) -> Iterator[tuple[Account, int]]:
     """Yield the statements by account name and month."""
     rows = accounts_by_name(connection) if scope.account is None else [find_account(connection, scope.account)]
     months: dict[int, set[int]] = {}

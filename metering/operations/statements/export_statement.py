@@ -12,13 +12,13 @@ from tempfile import SpooledTemporaryFile
 from sqlalchemy import Connection, Engine
 
 import metering
+from metering.domain.accounts.accounts import Account
 from metering.domain.instants import format_month
 from metering.domain.statements.month_detail import MonthDetail
 from metering.domain.statements.statements import Statement
 from metering.exports.formats import ExportFormat
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account
-from metering.storage.accounts.accounts import AccountRow
 from metering.storage.charges.daily_usage import daily_usage, rates_of_month
 from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_rates
@@ -86,7 +86,7 @@ def export_statement(
     return ExportedFile(file_name(statement.account, month, wanted), wanted.media_type, size, tag, content)
 
 
-def detail_of(connection: Connection, account: AccountRow, statement: Statement, *, by_day: bool) -> MonthDetail:
+def detail_of(connection: Connection, account: Account, statement: Statement, *, by_day: bool) -> MonthDetail:
     """Return a statement with the days behind it, which are read when they are asked for, within the transaction."""
     if not by_day:
         return MonthDetail(statement, (), {})

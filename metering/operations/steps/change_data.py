@@ -5,8 +5,8 @@ from typing import Any
 
 from metering.domain.statements.statements import unit_of
 from pricing.changes import PriceChange
+from pricing.dollars import format_pico
 from pricing.guards import HoldReason
-from pricing.money import format_pico
 from pricing.rates import Price
 
 

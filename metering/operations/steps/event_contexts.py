@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.texts import replace_control_characters
 from metering.domain.usage.batches import Batch, Dimensions
 from metering.domain.usage.charging import is_billable, route_of
@@ -16,7 +17,6 @@ from metering.domain.usage.identity import account_mask
 from metering.domain.usage.series import OTHER, SeriesKey
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.resolve_accounts import BillingAccount, ResolvedNames
-from metering.storage.accounts.accounts import UNASSIGNED_ID
 
 # Records can name projects and keys without end; what is remembered of them must have one.
 MAX_REMEMBERED = 16_384

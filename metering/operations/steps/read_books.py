@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from metering.domain.accounts.accounts import Account
 from metering.domain.accounts.plan_history import plan_month
 from metering.domain.credits.credit_ledger import credits_on_statement
 from metering.domain.statements.account_books import AccountBooks, BookedMonth, open_months
 from metering.domain.statements.statement_record import StatementRecord, read_record, statement_of
 from metering.domain.statements.statements import OutsideUsage, Statement, UsageSums, draft_statement, unpriced_usage
 from metering.domain.usage.events import PriceGrade
-from metering.storage.accounts.accounts import AccountRow
 from metering.storage.accounts.plans import plan_changes_of
 from metering.storage.charges.billed_usage import billable_by_months, previously_unpriced, usage_of_month
 from metering.storage.prices.price_tables import load_rates
@@ -41,7 +41,7 @@ def read_books(connection: Connection, account_id: int) -> AccountBooks:
     )
 
 
-def statement_of_account(connection: Connection, account: AccountRow, month: int, catalogue: PlanCatalogue) -> Statement:
+def statement_of_account(connection: Connection, account: Account, month: int, catalogue: PlanCatalogue) -> Statement:
     """Return the statement of an account's month, closed or as a draft."""
     closed = statement_of_month(connection, account.id, month)
     if closed is not None:
@@ -65,7 +65,7 @@ def booked_month(books: AccountBooks, month: int, catalogue: PlanCatalogue) -> B
     return BookedMonth(month=month, plan=plan, credits=credits_on_statement(month, (), 0)[0])
 
 
-def draft_of(connection: Connection, account: AccountRow, booked: BookedMonth) -> Statement:
+def draft_of(connection: Connection, account: Account, booked: BookedMonth) -> Statement:
     """Return the statement that a month's books and its rollups make."""
     usage = usage_of_month(connection, account.id, booked.month)
     beside = booked.beside
@@ -82,7 +82,7 @@ def unpriced_of_month(connection: Connection, account_id: int, month: int) -> tu
 
 
 def statements_of_account(
-    connection: Connection, account: AccountRow, months: list[int], catalogue: PlanCatalogue
+    connection: Connection, account: Account, months: list[int], catalogue: PlanCatalogue
 ) -> Iterator[Statement]:
     """Yield an account's statements of ``months``, in order; its books are read once."""
     books = read_books(connection, account.id)

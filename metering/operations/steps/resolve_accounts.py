@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from metering.storage.accounts.accounts import UNASSIGNED_ID, NamePeriod, insert_account, name_periods
+from metering.domain.accounts.accounts import UNASSIGNED_ID
+from metering.storage.accounts.accounts import NamePeriod, insert_account, name_periods
 
 
 class BillingAccount(NamedTuple):

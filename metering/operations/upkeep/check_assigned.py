@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.instants import month_of
 from metering.domain.usage.identity import stored_under
 from metering.domain.violations import Violation
 from metering.operations.upkeep.check_events import CHUNK
-from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.charges.charges import later_entries
 from metering.storage.usage.assigned_events import AssignedEvent, assigned_after
 from metering.storage.usage.copies import copies_by_id

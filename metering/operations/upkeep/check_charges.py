@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.usage.events import PriceGrade
 from metering.domain.violations import Violation
 from metering.operations.upkeep.check_billing_months import entry_is_billed_in_time
 from metering.operations.upkeep.check_events import CHUNK, over_events
 from metering.operations.upkeep.check_sums import Step
-from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.charges.charges import ChargeEntry, first_entry, later_entries
 from metering.storage.charges.event_quantities import quantities_of
 from metering.storage.prices.price_tables import load_tables

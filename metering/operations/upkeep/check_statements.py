@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from metering.domain.accounts.accounts import Account
 from metering.domain.credits.credit_ledger import EntryKind
 from metering.domain.instants import format_month, next_month
 from metering.domain.statements.account_books import AccountBooks, closed_month
@@ -28,7 +29,7 @@ from metering.domain.statements.statements import Flag, StatementLineKind
 from metering.domain.violations import Violation
 from metering.operations.steps.read_books import draft_of, read_books
 from metering.operations.upkeep.check_sums import Step
-from metering.storage.accounts.accounts import AccountRow, account_with_id
+from metering.storage.accounts.accounts import account_with_id
 from metering.storage.statements.closed_months import closed_through_by_account
 from metering.storage.statements.credits import accounts_with_grants, grants_of, ledger_of
 from metering.storage.statements.statements import ClosedStatement, accounts_with_statements, statements_of
@@ -86,7 +87,7 @@ def _in_order(account_id: int, stored: Sequence[ClosedStatement], closed_through
 
 
 def _is_what_was_closed(
-    connection: Connection, account: AccountRow, books: AccountBooks, closed: ClosedStatement, carried_in: int
+    connection: Connection, account: Account, books: AccountBooks, closed: ClosedStatement, carried_in: int
 ) -> Iterator[Violation]:
     where = f"account {account.id}, {format_month(closed.month)}"
     digest = digest_of(closed.content.encode())

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection, Engine
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME
 from metering.domain.errors import DomainError
 from metering.domain.usage.assigning import AssignmentResult, AssignScope
 from metering.operations.steps.assign_series import SeriesIndex
@@ -18,7 +19,6 @@ from metering.operations.usage.ingest import IngestSettings
 from metering.operations.usage.inspect_unassigned import UnassignedEvent, UnassignedInspector, still_unassigned
 from metering.operations.usage.match_in_account import AccountMatches, claim_in_account, preview_matches
 from metering.operations.usage.write_assignment import write_assignment
-from metering.storage.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.prices.price_tables import load_tables
 from metering.storage.statements.closed_months import mark_of

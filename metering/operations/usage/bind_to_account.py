@@ -9,12 +9,13 @@ from collections.abc import Callable
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.errors import NotFoundError
 from metering.domain.usage.batches import Batch
 from metering.domain.usage.events import RejectedRecord
 from metering.domain.usage.identity import raw_digest
 from metering.operations.steps.resolve_accounts import BillingAccount, ResolvedNames
-from metering.storage.accounts.accounts import UNASSIGNED_ID, account_with_id
+from metering.storage.accounts.accounts import account_with_id
 
 RawOf = Callable[[int, int], bytes]
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.instants import month_of
 from metering.domain.statements.billing_months import billing_month_of
 from metering.domain.usage.assigning import MovedUsage, MoveKey
@@ -18,7 +19,6 @@ from metering.domain.usage.events import UNKNOWN, PriceGrade, QuantityGrade
 from metering.domain.usage.identity import claims_of
 from metering.domain.usage.series import OTHER, SeriesKey
 from metering.operations.steps.resolve_accounts import BillingAccount
-from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.charges.charges import ChargeEntry, first_entry, later_entries
 from metering.storage.charges.event_quantities import quantities_of
 from metering.storage.usage.assigned_events import assigned_among

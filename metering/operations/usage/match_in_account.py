@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, stored_under
 from metering.operations.usage.inspect_unassigned import UnassignedEvent
-from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.usage.assigned_events import AssignedEvent
 from metering.storage.usage.copies import copies_by_id
 from metering.storage.usage.event_keys import Claimant, ClaimRow

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.instants import MICROS_PER_DAY
 from metering.domain.usage.batch_events import BatchEvent, other_quantities
 from metering.domain.usage.batches import details_json
@@ -19,7 +20,6 @@ from metering.operations.steps.lock_open_months import lock_open_months
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.operations.usage.charge_events import details_with_context
 from metering.operations.usage.deduplicate import Deduplication, deduplicate
-from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.usage.events import insert_conflicts, insert_copies, insert_events, insert_receipt, settle_claims
 from metering.storage.usage.retired_months import insert_retired_copies
 

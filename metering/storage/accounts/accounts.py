@@ -5,11 +5,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
+from metering.domain.accounts.accounts import Account
 from metering.storage.engine.sql import by_code_point
 from metering.storage.tables import account_names, accounts
-
-UNASSIGNED_ID = 1
-UNASSIGNED_NAME = "unassigned"
 
 _CURRENT = (
     select(accounts.c.id, account_names.c.name, accounts.c.default_route, accounts.c.created_at)
@@ -41,38 +39,37 @@ class NamePeriod(NamedTuple):
     default_route: str
 
 
-class AccountRow(NamedTuple):
-    """An account under its current name."""
-
-    id: int
-    name: str
-    default_route: str
-    created_at: int
-
-
 def name_periods(connection: Connection, names: Collection[str]) -> list[NamePeriod]:
     """Return every period of the given names, oldest first."""
     return [NamePeriod(*row) for row in connection.execute(_NAME_PERIODS, {"names": list(names)})]
 
 
-def account_named(connection: Connection, name: str) -> AccountRow | None:
+def account_named(connection: Connection, name: str) -> Account | None:
     """Return the account that has the name now; None when nobody has."""
     statement = _CURRENT.where(account_names.c.name == name)
     row = connection.execute(statement).one_or_none()
-    return None if row is None else AccountRow(*row)
+    return None if row is None else Account(*row)
 
 
-def account_with_id(connection: Connection, account_id: int) -> AccountRow | None:
+def account_with_id(connection: Connection, account_id: int) -> Account | None:
     """Return an account by its id, under its current name."""
     row = connection.execute(_CURRENT.where(accounts.c.id == account_id)).first()
-    return None if row is None else AccountRow(*row)
+    return None if row is None else Account(*row)
 
 
-def accounts_by_name(connection: Connection, *, after: str = "", limit: int | None = None) -> list[AccountRow]:
+def accounts_by_name(connection: Connection, *, after: str = "", limit: int | None = None) -> list[Account]:
     """Return accounts in the order of their names, from the first after ``after``."""
     name = by_code_point(account_names.c.name)
     statement = _CURRENT.where(name > after).order_by(name)
-    return [AccountRow(*row) for row in connection.execute(statement.limit(limit))]
+    return [Account(*row) for row in connection.execute(statement.limit(limit))]
+
+
+def names_by_id(connection: Connection, account_ids: Collection[int] | None) -> dict[int, str]:
+    """Return the current names of accounts, by id; None: of all."""
+    statement = select(account_names.c.account_id, account_names.c.name).where(account_names.c.valid_to.is_(None))
+    if account_ids is not None:
+        statement = statement.where(account_names.c.account_id.in_(sorted(account_ids)))
+    return {row.account_id: row.name for row in connection.execute(statement)}
 
 
 def next_account_id(connection: Connection, after: int) -> int | None:

@@ -40,14 +40,21 @@ def valid_key_ids(connection: Connection, key_ids: Collection[int]) -> set[int]:
     return set(connection.execute(_VALID_IDS, {"ids": sorted(key_ids)}).scalars())
 
 
-def all_keys(connection: Connection) -> list[ApiKey]:
-    """Return all keys, oldest first."""
-    return [_key(row) for row in connection.execute(select(api_keys).order_by(api_keys.c.id))]
+def list_keys(
+    connection: Connection, *, account_id: int | None = None, after: int = 0, limit: int | None = None
+) -> list[ApiKey]:
+    """Return keys with ids above ``after``, oldest first; with ``account_id`` only those bound to that account."""
+    statement = select(api_keys).where(api_keys.c.id > after).order_by(api_keys.c.id).limit(limit)
+    if account_id is not None:
+        statement = statement.where(api_keys.c.account_id == account_id)
+    return [_key(row) for row in connection.execute(statement)]
 
 
-def set_revoked(connection: Connection, prefix: str, *, now: int) -> bool:
-    """Revoke a key; False when there is none, or it was revoked before."""
+def set_revoked(connection: Connection, prefix: str, *, account_id: int | None = None, now: int) -> bool:
+    """Revoke a key, with ``account_id`` only one bound to that account; False if there is none or it was revoked before."""
     statement = update(api_keys).where(api_keys.c.prefix == prefix, api_keys.c.revoked_at.is_(None)).values(revoked_at=now)
+    if account_id is not None:
+        statement = statement.where(api_keys.c.account_id == account_id)
     return connection.execute(statement).rowcount == 1
 
 

@@ -19,6 +19,19 @@ def plan_changes_of(connection: Connection, account_id: int) -> list[PlanChange]
     return [PlanChange(date_of(day), plan, seats) for day, plan, seats in connection.execute(statement)]
 
 
+def plan_changes_by_account(connection: Connection, account_ids: Sequence[int]) -> dict[int, list[PlanChange]]:
+    """Return the plan changes of each of the accounts, in the order of ``plan_changes_of``."""
+    statement = (
+        select(plan_changes.c.account_id, plan_changes.c.effective_day, plan_changes.c.plan, plan_changes.c.seats)
+        .where(plan_changes.c.account_id.in_(account_ids))
+        .order_by(plan_changes.c.effective_day, plan_changes.c.id)
+    )
+    found: dict[int, list[PlanChange]] = {account_id: [] for account_id in account_ids}
+    for account_id, day, plan, seats in connection.execute(statement):
+        found[account_id].append(PlanChange(date_of(day), plan, seats))
+    return found
+
+
 def first_plan_days(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
     """Return the first day from which each of the accounts said to be on a plan that is not free."""
     statement = (

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from metering.storage.accounts.accounts import UNASSIGNED_ID
+from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.storage.engine.sql import is_in_list, list_parameter
 
 ChargedEvent = tuple[int, int, int, int, int, int, int, str, str, int, int, int | None, int, int]

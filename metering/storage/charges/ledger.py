@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, Subquery, and_, case, func, literal, select, union_all
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.instants import MICROS_PER_DAY, first_day, month_of_day, next_month
 from metering.domain.usage.events import BILLED_ROUTES, PriceGrade
-from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.charges.event_quantities import quantity, quantity_columns
 from metering.storage.engine.sql import halved_sum, whole_sum
 from metering.storage.tables import accounts, charges, events, month_rollups, rollups, series

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, case, func, select, tuple_
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.usage.batch_events import COLUMN_KINDS
 from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.domain.usage.series import OTHER
-from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.charges.ledger import billable
 from metering.storage.tables import assigned_events, charges, events, rates, receipts, series, sources
 from metering.storage.usage.assigned_events import has_assigned, is_assigned

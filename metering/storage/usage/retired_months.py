@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select, text
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.instants import month_of, month_start, next_month
 from metering.domain.usage.events import PriceGrade
 from metering.domain.usage.retention import EventMonth
-from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.charges.ledger import KEY_COLUMNS, SUM_COLUMNS
 from metering.storage.charges.rerate_runs import RunSums
 from metering.storage.engine.bulk import add_to, insert_all

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, or_, select, tuple_, union_all
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.usage.assigning import AssignScope
 from metering.domain.usage.events import PriceGrade
 from metering.domain.usage.series import OTHER
-from metering.storage.accounts.accounts import UNASSIGNED_ID
 from metering.storage.engine.sql import by_code_point, halved_sum, json_string, whole_sum
 from metering.storage.tables import charges, events, series, sources
 from metering.storage.tables.schema import Int64

@@ -3,6 +3,7 @@
 import pytest
 
 NOW = "2026-11-23T10:00:00.000000Z"
+NO_PLAN = {"plan": "free", "seats": 1, "plan_changes": []}
 
 
 def names(answer):
@@ -12,7 +13,7 @@ def names(answer):
 def test_an_account_is_declared_shown_and_listed(admin):
     declared = admin.post("/v1/accounts", json={"name": "initech", "default_route": "routed"})
     assert declared.status_code == 201
-    assert declared.json() == {"name": "initech", "default_route": "routed", "created_at": NOW}
+    assert declared.json() == {"name": "initech", "default_route": "routed", "created_at": NOW, **NO_PLAN}
     assert admin.get("/v1/accounts/initech").json() == declared.json()
     assert names(admin.get("/v1/accounts")) == ["acme", "globex", "initech", "unassigned"]
 
@@ -62,7 +63,7 @@ def test_a_name_is_declared_once(admin):
 def test_an_account_is_changed_only_where_the_body_says_so(admin):
     assert admin.patch("/v1/accounts/acme", json={"default_route": "provider_key"}).json()["default_route"] == "provider_key"
     assert admin.patch("/v1/accounts/acme", json={"name": "acme-labs"}).json() == {
-        "name": "acme-labs", "default_route": "provider_key", "created_at": NOW,
+        "name": "acme-labs", "default_route": "provider_key", "created_at": NOW, **NO_PLAN,
     }  # fmt: skip
     assert admin.get("/v1/accounts/acme").status_code == 404
     assert admin.patch("/v1/accounts/acme-labs", json={"default_route": ""}).json()["default_route"] == ""
@@ -110,12 +111,10 @@ def test_a_plan_begins_today_where_no_day_is_named(admin):
 def test_a_plan_whose_fee_nobody_knows_says_so_at_once(admin):
     plan = {"plan": "team", "seats": 5, "effective": "2027-01-01"}
     answer = admin.post("/v1/accounts/acme/plan", json=plan).json()
-    assert answer["warnings"] == [
-        "the fee of team is not known to the catalogue; statements show it as unknown and their total is without it"
-    ]
+    assert answer["warnings"] == ["the fee of team is unknown; statements show it as unknown and exclude it from the total"]
     assert admin.post("/v1/accounts/acme/plan", json={"plan": "pro"}).json()["warnings"] == []
     (credit,) = admin.post("/v1/accounts/acme/plan", json={"plan": "free", "effective": "2025-03-01"}).json()["warnings"]
-    assert credit == "what credit free includes is not known to the catalogue on 2025-03-01; while it is not, none is applied"
+    assert credit == "the included credits of free on 2025-03-01 are unknown; none are applied until they are known"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def test_an_account_is_declared_and_shown(command_line):
         "plan_changes": [],
     }
     assert command_line.json("accounts", "show", "acme") == made
-    assert made in command_line.json("accounts", "list")["accounts"]
+    assert made in command_line.json("accounts", "list")["items"]
 
 
 def test_a_route_counts_for_what_is_ingested_afterwards(command_line):
@@ -31,14 +31,24 @@ def test_a_route_counts_for_what_is_ingested_afterwards(command_line):
 def test_a_plan_is_from_the_first_of_this_month_when_no_day_is_said(command_line):
     command_line.done("accounts", "create", "acme")
     shown = command_line.json("accounts", "set-plan", "acme", "team", "--seats", "5")
-    assert shown["plan_changes"] == [{"effective": "2026-12-01", "plan": "team", "seats": 5}]
-    assert (shown["plan"], shown["seats"]) == ("team", 5)
+    assert shown["changes"] == [{"effective": "2026-12-01", "plan": "team", "seats": 5}]
+    assert (shown["current"]["plan"], shown["current"]["seats"]) == ("team", 5)
 
 
 def test_a_plan_of_the_future_is_not_today_s(command_line):
     command_line.done("accounts", "create", "acme")
     shown = command_line.json("accounts", "set-plan", "acme", "pro", "--from", "2027-01-01")
-    assert shown["plan"] == "free"
+    assert shown["current"]["plan"] == "free"
+    assert command_line.json("accounts", "show", "acme")["plan"] == "free"
+
+
+def test_a_downgrade_in_mid_month_is_in_force_from_the_next_month(command_line):
+    command_line.done("accounts", "create", "acme")
+    command_line.done("accounts", "set-plan", "acme", "team", "--seats", "5", "--from", "2026-11-01")
+    command_line.done("accounts", "set-plan", "acme", "pro", "--from", "2026-12-03")
+    account = command_line.json("accounts", "show", "acme")
+    assert (account["plan"], account["seats"]) == ("team", 5)
+    assert [change["plan"] for change in account["plan_changes"]] == ["team", "pro"]
 
 
 def test_a_renamed_account_keeps_its_usage(command_line):
@@ -79,16 +89,17 @@ def test_a_plan_whose_fee_nobody_knows_says_so_at_once(command_line):
     assert command_line.errors == ""
     command_line.done("accounts", "set-plan", "acme", "team", "--seats", "5", "--json")
     assert " ".join(command_line.errors.split()) == (
-        "the fee of team is not known to the catalogue; statements show it as unknown and their total is without it"
+        "the fee of team is unknown; statements show it as unknown and exclude it from the total"
     )
 
 
 def test_people_see_the_plan_and_its_history(command_line):
     command_line.done("accounts", "create", "acme", "--route", "routed")
     shown = command_line.done("accounts", "set-plan", "acme", "team", "--seats", "5", "--from", "2026-11-01")
-    assert "plan      team, 5 seats" in shown
+    assert "team, 5 seats at the end of 2026-12" in shown
+    assert "included credits  $10.00" in shown
     assert "team, 5 seats from 2026-11-01" in shown
-    assert "routed, where records do not say" in shown
+    assert "default route  routed" in command_line.done("accounts", "show", "acme")
 
 
 @pytest.mark.parametrize("letter", ["\n", "\x1b", "\x00", "\x7f", "\udcff"])

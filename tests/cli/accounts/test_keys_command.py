@@ -29,7 +29,7 @@ def test_a_key_may_ingest_and_read_unless_something_else_is_said(command_line):
 def test_a_key_of_one_account_is_listed_under_its_name(command_line):
     command_line.done("accounts", "create", "acme")
     command_line.done("keys", "create", "--name", "gateway", "--account", "acme")
-    (key,) = command_line.json("keys", "list")["keys"]
+    (key,) = command_line.json("keys", "list")["items"]
     assert (key["name"], key["account"], key["revoked_at"]) == ("gateway", "acme", None)
 
 
@@ -37,7 +37,7 @@ def test_a_revoked_key_no_longer_works(command_line):
     made = command_line.json("keys", "create", "--name", "gateway")
     command_line.done("keys", "revoke", made["prefix"])
     assert check(command_line, made["token"]) is None
-    assert command_line.json("keys", "list")["keys"][0]["revoked_at"] == "2026-12-05T12:00:00.000000Z"
+    assert command_line.json("keys", "list")["items"][0]["revoked_at"] == "2026-12-05T12:00:00.000000Z"
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,7 @@ def test_a_revoked_key_no_longer_works(command_line):
         (["create", "--name", "x", "--scope", "everything"], "invalid_request"),
         (["create", "--name", "x", "--account", "nobody"], "not_found"),
         (["revoke", "nosuchkey"], "not_found"),
+        (["create", "--name", "x", "--account", "acme", "--creates-accounts"], "invalid_request"),
     ],
 )
 def test_what_can_not_be_done_is_told_in_one_line(command_line, arguments, code):

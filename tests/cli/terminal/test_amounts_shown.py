@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from metering.cli.terminal.amounts import aligned
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import format_cents, format_nano_usd, format_pico_usd, money
+from metering.domain.amounts import money
 from metering.domain.charges.quoted_prices import format_price
+from pricing.dollars import display_cents, display_nano, display_pico
 
 
 @pytest.mark.parametrize(
@@ -28,17 +29,17 @@ from metering.domain.charges.quoted_prices import format_price
     ],
 )
 def test_nothing_is_hidden_by_cents(amount_nano, shown):
-    assert format_nano_usd(amount_nano) == shown
+    assert display_nano(amount_nano) == shown
 
 
 def test_cents_and_pico_dollars_are_exact_too():
-    assert (format_cents(450), format_cents(-5)) == ("4.50", "-0.05")
-    assert (format_pico_usd(112_500), format_pico_usd(1)) == ("0.0000001125", "0.000000000001")
+    assert (display_cents(450), display_cents(-5)) == ("4.50", "-0.05")
+    assert (display_pico(112_500), display_pico(1)) == ("0.0000001125", "0.000000000001")
 
 
 @given(st.integers(-(10**24), 10**24))
 def test_what_is_shown_is_the_amount(amount_pico):
-    shown = format_pico_usd(amount_pico).replace(",", "")
+    shown = display_pico(amount_pico).replace(",", "")
     assert Decimal(shown) == Decimal(amount_pico).scaleb(-12)
     decimals = len(shown.partition(".")[2])
     assert decimals == 2 or decimals >= 4
@@ -46,7 +47,7 @@ def test_what_is_shown_is_the_amount(amount_pico):
 
 @given(st.lists(st.integers(-(10**15), 10**15), min_size=1))
 def test_points_stand_below_each_other(amounts):
-    shown = aligned([format_nano_usd(amount) for amount in amounts])
+    shown = aligned([display_nano(amount) for amount in amounts])
     assert len({text.index(".") for text in shown}) == 1
     assert len({len(text) for text in shown}) == 1
 

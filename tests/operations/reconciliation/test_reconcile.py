@@ -11,7 +11,7 @@ from metering.domain.instants import date_of
 from metering.domain.reconciliation.invoices import InvoiceError
 from metering.domain.reconciliation.variances import Tolerance
 from metering.invoices.reading import ReadOptions
-from metering.operations.accounts.manage_accounts import set_plan
+from metering.operations.accounts.manage_plans import set_plan
 from metering.operations.reconciliation import import_invoice as importing
 from metering.operations.reconciliation.export_evidence import export_evidence
 from metering.operations.reconciliation.reconcile import reconcile, show_reconciliation

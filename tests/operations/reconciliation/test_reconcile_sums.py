@@ -7,7 +7,7 @@ import pytest
 from metering.domain.accounts.plan_history import PlanChange
 from metering.domain.instants import date_of
 from metering.exports.reconciliation_csv import evidence_csv
-from metering.operations.accounts.manage_accounts import set_plan
+from metering.operations.accounts.manage_plans import set_plan
 from metering.operations.reconciliation.explain_variance import explain_variance
 from metering.operations.reconciliation.export_evidence import export_evidence, export_requests
 from pricing.bundled import bundled_plans

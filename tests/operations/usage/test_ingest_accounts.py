@@ -3,8 +3,9 @@
 import msgspec
 from sqlalchemy import select
 
+from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.operations.usage.ingest import Origin
-from metering.storage.accounts.accounts import UNASSIGNED_ID, account_named, rename_account
+from metering.storage.accounts.accounts import account_named, rename_account
 from metering.storage.engine.database import exclusive_write
 from metering.storage.tables import events, series
 from support.builders import NOON, batch_of, price_table, rate, usage_event

@@ -1,0 +1,1 @@
+"""Answers about accounts, plans and API keys."""

@@ -1,0 +1,16 @@
+"""A command and the route that gives the same answer."""
+
+from typing import Any, NamedTuple
+
+
+class Pair(NamedTuple):
+    """``command`` as it is typed after ``metering``, without ``--json``; ``call`` is the method and the path with its query.
+
+    ``fresh`` names fields that are made anew by each call (a token), wherever they are.
+    """
+
+    command: str
+    operation: str
+    call: str
+    body: dict[str, Any] | None = None
+    fresh: tuple[str, ...] = ()
