@@ -1,8 +1,9 @@
 """A log of requests to measure with: native NDJSON, seeded, the same bytes for the same arguments."""
 
 import random
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 MODELS = (
     ("together", "meta-llama/Llama-3.3-70B-Instruct"),
@@ -20,8 +21,7 @@ _LINE = (
 _SECONDS = 31 * 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Struct, frozen=True):
     """Which requests of a month of ``total`` are written: ``count`` of them from the one with the number ``first``."""
 
     first: int

@@ -5,8 +5,9 @@ block of units is the same price. Changes come in the order of provider, model, 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from pricing.book import PriceBook
 from pricing.quantities import PRICED_KINDS, REQUESTS
@@ -29,8 +30,7 @@ class ChangeKind(StrEnum):
     LOWERED = "lowered"
 
 
-@dataclass(frozen=True, slots=True)
-class PriceChange:
+class PriceChange(Struct, frozen=True):
     """One price before and after: None before it is added and after it is withdrawn, or while it is unknown."""
 
     provider: str

@@ -11,7 +11,8 @@ A price that is no whole pico-USD is rounded to the nearest, halves up.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from pricing.book import PriceBook
 from pricing.errors import InvalidAmountError, InvalidDiscountError
@@ -30,8 +31,7 @@ MAX_SOURCE_LENGTH = 1_000
 ROUTES = ("routed", "provider_key", "serverless", "unknown")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discount:
+class Discount(Struct, frozen=True, kw_only=True):
     """A share off every price of an account, in millionths (12.5 % is 125,000); of one provider or model where it is named.
 
     ``effective_from`` is in microseconds UTC. A share of 0 ends an earlier discount from that instant on.
@@ -48,8 +48,7 @@ class Discount:
             raise InvalidDiscountError(f"a discount must be from 0 to 100 percent, got {_percent(self.share)}")
 
 
-@dataclass(frozen=True, slots=True)
-class ExpandedDiscounts:
+class ExpandedDiscounts(Struct, frozen=True):
     """What has to be written, and how many prices there are in the discount that was asked about.
 
     ``rounded`` counts those that were no whole pico-USD; ``kept`` names the models that keep a price of the account's own.
@@ -176,8 +175,7 @@ def expand(
     return writer.expanded()
 
 
-@dataclass(slots=True)
-class _PriceWriter:
+class _PriceWriter(Struct):
     """Writes down what each key costs from each instant on."""
 
     base: BasePrices

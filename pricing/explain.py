@@ -4,8 +4,9 @@ Which sources were asked and in which order, under which name each knows the mod
 counts and why, and the tier for the size of the prompt. Where nothing counts: why not.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from pricing.book import PriceBook
 from pricing.precedence import ListQuote, ListVersions, QuoteOutcome, Tiers, decide, tier_for
@@ -13,8 +14,7 @@ from pricing.rates import ANY_OPERATION, Rate
 from pricing.tables import ANY_ROUTE, RateKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Struct, frozen=True, kw_only=True):
     """What is asked: the model as it is stated, at a provider; ``instant`` in microseconds UTC, ``context_tokens`` the prompt's
     size, cached tokens included.
     """
@@ -47,8 +47,7 @@ class PricingReason(StrEnum):
     NOT_LISTED = "not_listed"
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """The answer with its grounds.
 
     ``words`` are what the sources say, in the order in which they are asked, without those that list nothing of the provider.

@@ -5,8 +5,9 @@ of the models losing a price. What is new never holds a list, and the first list
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from pricing.changes import ChangeKind, PriceChange
 from pricing.errors import InvalidPriceError
@@ -21,16 +22,14 @@ class HoldCode(StrEnum):
     PRICE_JUMP = "price_jump"
 
 
-@dataclass(frozen=True, slots=True)
-class HoldReason:
+class HoldReason(Struct, frozen=True):
     """One reason to hold a list; the message says it to a person."""
 
     code: HoldCode
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuardLimits:
+class GuardLimits(Struct, frozen=True, kw_only=True):
     """How much a list may change at once: up to and including each limit it passes.
 
     Percentages are of the (provider, model) pairs that had a price before, from 0 to 100; 100 lets anything pass. The factor

@@ -5,8 +5,10 @@ is no new one; a table recorded later for the same instant corrects it, and the 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pricing.names import Aliases, ListedNames, NameMatch
 from pricing.precedence import ListVersions, TableEntry, Tiers
@@ -14,8 +16,7 @@ from pricing.rates import Price
 from pricing.tables import PriceTable, RateKey
 
 
-@dataclass(frozen=True, slots=True)
-class PriceVersion:
+class PriceVersion(Struct, frozen=True):
     """What a table says of one key, without tiers where it withdraws it; ``tiers`` smallest prompt first.
 
     ``until`` is exclusive, None while nothing else is said; equal to the table's instant where another table corrected this

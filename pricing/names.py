@@ -6,8 +6,9 @@ case, if that fits exactly one name. A name that fits several is ambiguous and n
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from pricing.errors import InvalidAliasError
 
@@ -25,8 +26,7 @@ class NameMatch(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(Struct, frozen=True):
     """One fact: what a provider calls a model, and where that was read."""
 
     provider: str
@@ -35,8 +35,7 @@ class Alias:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedName:
+class ResolvedName(Struct, frozen=True):
     """The name under which a list is read, None where there is none; ``candidates`` are what an ambiguous name fits.
 
     ``alias`` is the fact that led there.
@@ -71,8 +70,7 @@ class Aliases:
         return self._facts.get((provider, name), {})
 
 
-@dataclass(slots=True)
-class ListedNames:
+class ListedNames(Struct):
     """The names that a price list uses, at any provider and at any time."""
 
     _names: set[NamePair] = field(default_factory=set)

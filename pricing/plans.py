@@ -5,14 +5,14 @@ catalogue does not know (a fee, a credit "less than $0.10") is None: shown as un
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from pricing.errors import InvalidPlanError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanTerms:
+class PlanTerms(Struct, frozen=True, kw_only=True):
     """One plan's terms from a date until its next entry.
 
     ``fee_cents`` is per month and seat, ``included_credit_nano`` per seat; None is unknown. ``rank`` orders plans: a change

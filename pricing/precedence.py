@@ -9,10 +9,11 @@ Each source is asked under the name by which it knows the model, so that spellin
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from pricing.names import Aliases, ListedNames, NameMatch, ResolvedName
 from pricing.rates import ANY_OPERATION, Rate
@@ -165,8 +166,7 @@ class QuoteOutcome(StrEnum):
     NOT_LISTED = "not_listed"
 
 
-@dataclass(frozen=True, slots=True)
-class ListQuote:
+class ListQuote(Struct, frozen=True):
     """What a source says at an instant, and what that counts for."""
 
     asked: ListLookup

@@ -8,8 +8,9 @@ withdrawal too: unknown is not zero.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+
+from msgspec import Struct
 
 from pricing.errors import InvalidPriceError
 from pricing.rates import Rate
@@ -39,8 +40,7 @@ class TableKind(StrEnum):
     PATCH = "patch"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceTable:
+class PriceTable(Struct, frozen=True, kw_only=True):
     """Rates of one source from ``effective_from`` (microseconds since 1970, UTC) until the source says otherwise.
 
     ``route`` limits the table to events of that route: the router's prices say nothing about what a partner bills on its

@@ -1,11 +1,11 @@
 """What composition hands to every command."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(Struct, frozen=True):
     """The environment as it was read once, and the clock: microseconds since 1970, UTC."""
 
     environment: Mapping[str, str]

@@ -4,7 +4,8 @@ Usage stands by provider and model. What the total does not contain stands behin
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from metering.domain.charges.quoted_prices import format_price, format_quantity
 from metering.domain.instants import days_in, first_date, format_instant, format_month
@@ -35,8 +36,7 @@ _NOTES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class BillRow:
+class BillRow(Struct, frozen=True):
     """A line: what, how much of it, at which price, under which rate, and what it comes to."""
 
     what: str
@@ -47,8 +47,7 @@ class BillRow:
     corrects: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRows:
+class ModelRows(Struct, frozen=True):
     """What one model at one provider was used for."""
 
     provider: str
@@ -57,8 +56,7 @@ class ModelRows:
     amount: str
 
 
-@dataclass(frozen=True, slots=True)
-class OutsideRow:
+class OutsideRow(Struct, frozen=True):
     """Usage that the total does not contain."""
 
     provider: str
@@ -68,8 +66,7 @@ class OutsideRow:
     amount: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(Struct, frozen=True):
     """A statement in words. ``others`` are what is not usage, under their headings; amounts are dollars."""
 
     account: str

@@ -7,9 +7,10 @@ what EffectiveCost says, on somebody else's invoice. What has no price has no ro
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from metering.domain.statements.month_detail import DailyUsage, MonthDetail, Section, origin_month_of, section_of, series_key
 from metering.domain.statements.statements import StatementLineKind, described
@@ -35,8 +36,7 @@ class _Kind(NamedTuple):
     after: str
 
 
-@dataclass(slots=True)
-class UsageLines:
+class UsageLines(Struct):
     """Makes the lines of a month's usage; ``billed`` is the sum of their BilledCost so far, in units of 1e-24 dollars."""
 
     detail: MonthDetail

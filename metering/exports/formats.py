@@ -1,9 +1,11 @@
 """What a statement can be exported as. A format's writer is imported when it is used: some need libraries that load slowly."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from metering.domain.errors import DomainError
 from metering.domain.statements.month_detail import MonthDetail
@@ -16,8 +18,7 @@ class UnknownExportError(DomainError):
     code = "unknown_export"
 
 
-@dataclass(frozen=True, slots=True)
-class ExportFormat:
+class ExportFormat(Struct, frozen=True):
     """One kind of file. ``writer`` is where the function is that makes it, ``module:name``; ``by_day``: it needs the days."""
 
     name: str

@@ -3,11 +3,11 @@
 What is remembered never lets a revoked key through: the transaction that stores a batch asks whether its key still holds.
 """
 
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials
+from msgspec.structs import replace
 from starlette.concurrency import run_in_threadpool
 
 from metering.domain.accounts.api_keys import INGEST, hash_of

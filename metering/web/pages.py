@@ -4,10 +4,10 @@ A route declares ``PageNow``, asks for one row more than ``limit`` after ``page.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query
+from msgspec import Struct
 
 from metering.answers.fields import Page
 from metering.web.cursors import Key, read_cursor, write_cursor
@@ -19,8 +19,7 @@ _Page = TypeVar("_Page", bound=Page)
 _Row = TypeVar("_Row")
 
 
-@dataclass(frozen=True, slots=True)
-class PageRequest:
+class PageRequest(Struct, frozen=True):
     """Which page of a list to answer: at most ``limit`` items, after the cursor of the page before."""
 
     limit: int

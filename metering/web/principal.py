@@ -4,11 +4,11 @@ Accounts are walls: for a bound key another account is answered exactly like one
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from msgspec import Struct
 
 from metering.domain.accounts.accounts import Account
 from metering.domain.accounts.api_keys import ADMIN, BILLING, READ, ApiKey
@@ -27,8 +27,7 @@ BEARER = HTTPBearer(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(Struct, frozen=True):
     """A valid key, and the account it is bound to under its current name (None: all accounts)."""
 
     key: ApiKey

@@ -19,8 +19,9 @@ names the columns, in any order:
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from io import StringIO
+
+from msgspec import Struct, field
 
 from pricing.errors import InvalidPriceError, PriceFault
 from pricing.excerpt import excerpt
@@ -38,8 +39,7 @@ MAX_BYTES = 64 * 1024 * 1024
 _ABSENT = frozenset({"withdrawn", "unknown"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(Struct, frozen=True):
     """One line of the sheet; ``at`` says where a column of it stands."""
 
     sheet: str
@@ -53,8 +53,7 @@ class _Row:
         return self.cells.get(column, "")
 
 
-@dataclass(slots=True)
-class _SheetVersion:
+class _SheetVersion(Struct):
     """What the rows of one model and instant say: prices by tier, or that there is none."""
 
     row: _Row

@@ -4,8 +4,9 @@ A price list of other people says more than can be expressed here, and less than
 out by name, never guessed and never dropped in silence.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from pricing.tables import PriceTable
 
@@ -26,8 +27,7 @@ class SkipReason(StrEnum):
     GUESSED_BY_SOURCE = "guessed_by_source"
 
 
-@dataclass(frozen=True, slots=True)
-class SkippedEntry:
+class SkippedEntry(Struct, frozen=True):
     """One thing that was not taken from a source.
 
     ``entry`` is the source's own name of it. ``whole`` says that the entry has no price at all now; otherwise it is priced
@@ -40,8 +40,7 @@ class SkippedEntry:
     whole: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class SourceReport:
+class SourceReport(Struct, frozen=True):
     """The tables of one reading of a source, and what was left out, both in a deterministic order."""
 
     tables: tuple[PriceTable, ...]

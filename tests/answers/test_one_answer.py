@@ -1,8 +1,10 @@
 """There is one answer: what a command prints with ``--json`` is what its route returns, field by field."""
 
 import json
+import pkgutil
 import shlex
 import shutil
+from importlib import import_module
 
 import click
 import pytest
@@ -13,12 +15,16 @@ from metering.cli.root import cli
 from metering.operations.accounts.manage_keys import NewKey, create_key
 from metering.operations.service.open_service import open_service
 from metering.operations.service.settings import read_settings
-from support.answer_pairs import accounts
+from support import answer_pairs
 from support.command_line import CommandLine
 from support.places import TESTS
 from support.request_records import request
 
-SUBJECTS = [accounts]
+SUBJECTS = [
+    import_module(f"support.answer_pairs.{each.name}")
+    for each in pkgutil.iter_modules(answer_pairs.__path__)
+    if each.name != "pair"
+]
 PAIRS = [pair for subject in SUBJECTS for pair in subject.PAIRS]
 WITHOUT_ROUTE = {name: reason for subject in SUBJECTS for name, reason in subject.WITHOUT_ROUTE.items()}
 WITHOUT_COMMAND = {name: reason for subject in SUBJECTS for name, reason in subject.WITHOUT_COMMAND.items()}

@@ -2,12 +2,12 @@
 
 import json
 import re
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from metering.domain.statements.statements import StatementLineKind
 from metering.domain.usage.events import PriceGrade

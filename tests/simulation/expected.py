@@ -1,7 +1,9 @@
 """A statement as the simulation compares it: the figures that somebody could dispute, without words and rates."""
 
-from dataclasses import dataclass, fields
 from datetime import date
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 INCLUDED = "included"
 """How a month's included credit is called among the references of grants."""
@@ -10,8 +12,7 @@ Fee = tuple[str, int, date, int, int | None]
 """(plan, seats, first day, days, cents or None where the fee is not known)."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Figures:
+class Figures(Struct, kw_only=True):
     """Nano-USD by what it is about. Months are those of the requests (origin), ``YYYYMM``.
 
     ``credits`` are by (grant, month whose usage it paid): above zero paid, below given back. Of ``flags`` those that the

@@ -6,9 +6,10 @@ statement is what burning all credits over all that is known says now, less what
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
+
+from msgspec import Struct, field
 
 from simulation.expected import INCLUDED, Figures
 from simulation.oracle_credits import GrantHeld, Paid, burn, end
@@ -21,16 +22,14 @@ CENT = 10_000_000
 BILLED = ("routed", "serverless")
 
 
-@dataclass(slots=True)
-class Adjusted:
+class Adjusted(Struct):
     """An adjustment, and the statement on which it stands."""
 
     what: Adjust
     billed: int
 
 
-@dataclass(slots=True)
-class Account:
+class Account(Struct):
     """All that is known of one account, and what its closed statements said."""
 
     name: str

@@ -6,8 +6,9 @@ recorded. Never more than is left, and never for what is negative.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from simulation.expected import INCLUDED
 from simulation.oracle_plans import following, months
@@ -18,8 +19,7 @@ Paid = dict[tuple[str, int], int]
 """Nano-USD by (grant, month whose usage it paid)."""
 
 
-@dataclass(slots=True)
-class GrantHeld:
+class GrantHeld(Struct):
     """A grant that outlives a month. ``order`` is when it was recorded; ``is_over``: a close has let it expire."""
 
     reference: str

@@ -1,7 +1,8 @@
 """What each thing that somebody does must come to: what it answers, and what is known afterwards."""
 
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from simulation.oracle import Account, Adjusted
 from simulation.oracle_credits import GrantHeld, end

@@ -5,11 +5,12 @@ other change counts from the next 1st. A fee for part of a month is whole days, 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
 from functools import lru_cache
 from itertools import groupby
+
+from msgspec import Struct
 
 from simulation.expected import Fee
 from simulation.script import CATALOGUE, PlanRow, SetPlan
@@ -20,8 +21,7 @@ Held = tuple[str, int]
 FREE: Held = ("free", 1)
 
 
-@dataclass(frozen=True, slots=True)
-class MonthOfPlans:
+class MonthOfPlans(Struct, frozen=True):
     """What a month's plans come to; ``pays_elsewhere`` is about the credit, ``invoiced`` about the last day."""
 
     fees: list[Fee]

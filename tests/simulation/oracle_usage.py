@@ -6,9 +6,10 @@ not known stays unknown. Each amount is billed in the request's month, or, when 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
+
+from msgspec import Struct, field
 
 from simulation.oracle_plans import following, month_of
 from simulation.script import Price, Record
@@ -16,8 +17,7 @@ from simulation.script import Price, Record
 OUTPUT = frozenset({"output_tokens", "images", "compute_ms"})
 
 
-@dataclass(slots=True)
-class Counted:
+class Counted(Struct):
     """A request that counts. ``nano`` is what it costs as far as is known, ``billed`` what was ever posted: (month, nano)."""
 
     record: Record

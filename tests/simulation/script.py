@@ -4,12 +4,13 @@ Nothing in here is taken from the service: times are aware datetimes, months are
 whole pico-USD for a block of units.
 """
 
-from dataclasses import dataclass, fields
 from datetime import date, datetime
 
+from msgspec import Struct
+from msgspec.structs import fields
 
-@dataclass(frozen=True, slots=True)
-class PlanRow:
+
+class PlanRow(Struct, frozen=True):
     """One plan's terms from a day on; ``fee_cents`` None is unknown. Credits and fees are per seat and month."""
 
     plan: str
@@ -33,8 +34,7 @@ CATALOGUE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A request as a log tells it."""
 
     id: str
@@ -60,16 +60,14 @@ class Action:
         return f"{type(self).__name__}({', '.join(told)})"
 
 
-@dataclass(frozen=True, slots=True)
-class SetPlan(Action):
+class SetPlan(Action, frozen=True):
     account: str
     day: date
     plan: str
     seats: int
 
 
-@dataclass(frozen=True, slots=True)
-class Grant(Action):
+class Grant(Action, frozen=True):
     account: str
     kind: str
     nano: int
@@ -78,30 +76,26 @@ class Grant(Action):
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
-class Void(Action):
+class Void(Action, frozen=True):
     account: str
     reference: str
     nano: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class NoteElsewhere(Action):
+class NoteElsewhere(Action, frozen=True):
     account: str
     month: int
     nano: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ingest(Action):
+class Ingest(Action, frozen=True):
     records: tuple[Record, ...]
 
     def __str__(self) -> str:
         return "Ingest(" + "".join(f"\n        {record}" for record in self.records) + ")"
 
 
-@dataclass(frozen=True, slots=True)
-class Price(Action):
+class Price(Action, frozen=True):
     """A model's prices from an instant on: (pico-USD, block) by kind of quantity; None: it has none any more."""
 
     account: str | None
@@ -112,45 +106,38 @@ class Price(Action):
     then_rate: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RateUnpriced(Action):
+class RateUnpriced(Action, frozen=True):
     account: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Rerate(Action):
+class Rerate(Action, frozen=True):
     account: str | None
     include_reported: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Adjust(Action):
+class Adjust(Action, frozen=True):
     account: str
     month: int
     nano: int
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
-class Close(Action):
+class Close(Action, frozen=True):
     account: str
     month: int
     allow_unpriced: bool
     with_earlier: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CloseDue(Action):
+class CloseDue(Action, frozen=True):
     allow_unpriced: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Restart(Action):
+class Restart(Action, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """An action at an instant. With ``interrupted_at`` it is broken off before its n-th statement, and done again."""
 
     at: datetime
@@ -164,8 +151,7 @@ class Step:
         return f"{self.at:%Y-%m-%d %H:%M:%S.%f}  {self.action}{broken}"
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(Struct, frozen=True):
     """A life: its accounts with the routes of requests whose records do not say, and what happens."""
 
     seed: int

@@ -1,8 +1,8 @@
 """A failing life made short: what it does not need is left out, as long as it fails with the same kind of problem."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
+from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from simulation.script import Ingest, Step

@@ -3,9 +3,9 @@
 import hashlib
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.operations.upkeep.verify import CHECKS, STATEMENT_CHECKS, Check
@@ -22,8 +22,7 @@ CENT_PICO = 10_000_000_000
 MOVES_CREDITS = (Close, CloseDue, Grant, Void, NoteElsewhere)
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """What was not as it must be, after which step of a life."""
 
     script: Script

@@ -1,8 +1,9 @@
 """Random lives: a seed makes a script, always the same one. Many instants lie where rules change, or just before."""
 
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from random import Random
+
+from msgspec.structs import replace
 
 from simulation.oracle_credits import begin, end
 from simulation.oracle_plans import following, month_of, terms

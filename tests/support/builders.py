@@ -5,9 +5,10 @@ nano-USD, an output token 2,000; by any route from 2020 on.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import date
 from itertools import count
+
+from msgspec.structs import replace
 
 from metering.domain.accounts.plan_history import PlanChange, plan_month
 from metering.domain.credits.credits import MonthUsage, burn_credits

@@ -7,7 +7,8 @@ stretching is enough.
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from metering.domain.errors import DomainError
 
@@ -21,8 +22,7 @@ SCOPES = (INGEST, READ, METRICS, BILLING, ADMIN)
 _START = "hfm"
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
+class ApiKey(Struct, frozen=True):
     """A key as it is stored. ``account_id`` None: all accounts. ``admin`` contains the other scopes."""
 
     id: int

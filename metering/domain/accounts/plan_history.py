@@ -6,9 +6,10 @@ zero to cents. An account that declared no plan is on the free one.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
+
+from msgspec import Struct
 
 from metering.domain.instants import day_number, days_in, first_date, month_of_day, next_month
 from pricing.money import divide_half_away
@@ -17,8 +18,7 @@ from pricing.plans import PlanCatalogue, PlanTerms
 FREE = "free"
 
 
-@dataclass(frozen=True, slots=True)
-class PlanChange:
+class PlanChange(Struct, frozen=True):
     """What an account said: from this day it is on this plan with this many seats."""
 
     effective: date
@@ -26,8 +26,7 @@ class PlanChange:
     seats: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class FeeLine:
+class FeeLine(Struct, frozen=True):
     """The fee of one plan for some days of a month; ``amount_cents`` is None where the catalogue does not know the fee."""
 
     plan: str
@@ -38,8 +37,7 @@ class FeeLine:
     amount_cents: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class PlanMonth:
+class PlanMonth(Struct, frozen=True):
     """What the plans of a month come to.
 
     ``included_credit_nano`` is None where it is not known; ``credits_pay_elsewhere``: it may have been spent on other compute;

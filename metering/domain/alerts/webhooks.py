@@ -3,7 +3,7 @@
 Accounts are walls here as everywhere: an endpoint of an account is sent that account's alerts and no others.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from metering.domain.alerts.alert_types import ALERT_TYPES
 from metering.domain.errors import DomainError
@@ -34,8 +34,7 @@ class WebhookDisabledError(DomainError):
     code = "webhook_disabled"
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointFilter:
+class EndpointFilter(Struct, frozen=True):
     """Which alerts an endpoint asks for. ``account_id`` is whose endpoint it is, None: the operator's.
 
     ``types`` empty: every type. ``accounts`` narrows an operator's endpoint to some accounts; empty: all.

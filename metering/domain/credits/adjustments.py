@@ -4,11 +4,10 @@ It says that the usage of its origin month cost more or less than its events add
 month's usage, and it stands on a statement as a line of its own.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adjustment:
+class Adjustment(Struct, frozen=True, kw_only=True):
     """Signed nano-USD about ``origin_month``, on the statement of ``billing_month`` (both ``YYYYMM``).
 
     ``reference`` names the decision: the same again is the same adjustment.

@@ -7,8 +7,9 @@ is what was applied, for earlier months it is what corrections changed. The orde
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from metering.domain.credits.credits import (
     INCLUDED,
@@ -41,8 +42,7 @@ GrantKey = tuple[int, int]
 """(id, 0) of what was granted; (0, month) of what a plan includes in a month, also before it has an id."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditEntry:
+class CreditEntry(Struct, frozen=True, kw_only=True):
     """One movement of one grant, signed nano-USD.
 
     ``usage_month`` is the month whose usage it pays or whose credit it is, ``billing_month`` the statement that shows it.
@@ -58,8 +58,7 @@ class CreditEntry:
     recorded_at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class CreditCorrection:
+class CreditCorrection(Struct, frozen=True):
     """What a correction to a closed month changed about who paid it: above zero paid more, below zero given back."""
 
     grant: CreditGrant
@@ -67,8 +66,7 @@ class CreditCorrection:
     amount_nano: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownMonths:
+class KnownMonths(Struct, frozen=True, kw_only=True):
     """What credits are burned over, by month of the usage: nano-USD used, included, and of that spent elsewhere.
 
     ``grants`` are those that outlive a month.

@@ -5,7 +5,9 @@ included before purchased, oldest, id. Never below zero; never on fees, negative
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from metering.domain.instants import month_start, next_month
 
@@ -22,8 +24,7 @@ ANY_COMPUTE = "any_compute"
 _NEVER = 2**63
 
 
-@dataclass(frozen=True, slots=True)
-class CreditGrant:
+class CreditGrant(Struct, frozen=True):
     """Money given: nano-USD, usable from ``granted_at`` until ``expires_at`` (exclusive; None: it does not expire).
 
     ``scope`` ANY_COMPUTE: it can also be spent where this service does not see it. ``voided_nano`` was taken back.
@@ -49,8 +50,7 @@ class CreditGrant:
         return replace(self, voided_nano=voided_nano)
 
 
-@dataclass(frozen=True, slots=True)
-class CreditApplied:
+class CreditApplied(Struct, frozen=True):
     """What one grant paid of a month's usage, and what it has left after."""
 
     grant: CreditGrant
@@ -58,8 +58,7 @@ class CreditApplied:
     left_nano: int
 
 
-@dataclass(frozen=True, slots=True)
-class MonthUsage:
+class MonthUsage(Struct, frozen=True):
     """The billable usage of a month, and what of its included credit was spent on other Hugging Face compute."""
 
     month: int
@@ -68,8 +67,7 @@ class MonthUsage:
     used_elsewhere_nano: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class MonthCredits:
+class MonthCredits(Struct, frozen=True):
     """What credits did in a month: who paid, what of the included credit is left, what usage nobody paid."""
 
     month: int

@@ -5,14 +5,14 @@ included is taken from it. Credit that outlives the month is ``carried in + gran
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from metering.domain.credits.credits import ANY_COMPUTE, INCLUDED, CreditGrant, MonthCredits
 from metering.domain.instants import month_start, next_month
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncludedCredit:
+class IncludedCredit(Struct, frozen=True, kw_only=True):
     """A plan's credit of one month, nano-USD; ``included_nano`` is None where it is not known, and then none is applied.
 
     ``elsewhere_nano`` was spent on other compute of what is included, ``beyond_nano`` was told beyond it. ``is_upper_bound``:
@@ -27,8 +27,7 @@ class IncludedCredit:
     is_upper_bound: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantedCredit:
+class GrantedCredit(Struct, frozen=True, kw_only=True):
     """Credit that was bought or given and can be used in one month, nano-USD.
 
     ``voided_nano`` was taken back in the month or since; ``expiring_nano`` is left and ends with the month or before.

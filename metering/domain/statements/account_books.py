@@ -5,7 +5,8 @@ open month and closing it are the same, so that a draft is what closing it now w
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from metering.domain.accounts.plan_history import FREE, PlanChange, PlanMonth, plan_month
 from metering.domain.credits.adjustments import Adjustment
@@ -32,8 +33,7 @@ from pricing.money import NANO_PER_CENT, divide_half_away
 from pricing.plans import PlanCatalogue
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountBooks:
+class AccountBooks(Struct, frozen=True, kw_only=True):
     """What is recorded of one account.
 
     ``usage`` is billable nano-USD by (billing month, month of the event). ``closed`` are the months that have a statement, and
@@ -106,8 +106,7 @@ class AccountBooks:
         return first, KnownMonths(usage=usage, included=included, elsewhere=self.elsewhere, grants=lasting)
 
 
-@dataclass(frozen=True, slots=True)
-class OtherItems:
+class OtherItems(Struct, frozen=True):
     """What stands on a statement beside its own month's usage, fees and credits. ``carried_in_cents`` is zero or less.
 
     ``priced_at_last`` is usage that an earlier statement called unpriced and that this one takes from what is unpriced.
@@ -122,8 +121,7 @@ class OtherItems:
 NOTHING_BESIDE = OtherItems()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BookedMonth:
+class BookedMonth(Struct, frozen=True, kw_only=True):
     """What a statement takes besides the lines of its usage.
 
     ``entries`` are those that closing it writes, and are empty for a closed month.

@@ -4,9 +4,10 @@ The days of a statement add up to its usage lines. Where a day's event month is 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from metering.domain.instants import month_of_day
 from metering.domain.statements.statements import Statement
@@ -48,8 +49,7 @@ class DailyUsage(NamedTuple):
     amount_nano: int
 
 
-@dataclass(frozen=True, slots=True)
-class MonthDetail:
+class MonthDetail(Struct, frozen=True):
     """A statement, the days behind it (read once, as they come), and the rates that they name."""
 
     statement: Statement

@@ -5,8 +5,9 @@ added up to is a line of its own per rate.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from metering.domain.accounts.plan_history import PlanMonth
 from metering.domain.credits.adjustments import Adjustment
@@ -34,8 +35,7 @@ class StatementLineKind(StrEnum):
     TOTAL = "total"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageSums:
+class UsageSums(Struct, frozen=True, kw_only=True):
     """Rollups of one billing month, summed per route, provider, model, rate and grades. ``rate_id`` 0: no rate.
 
     ``origin_month`` (``YYYYMM``) is the closed month in which the requests were made; None for the billing month itself.
@@ -55,8 +55,7 @@ class UsageSums:
     origin_month: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatementLine:
+class StatementLine(Struct, frozen=True, kw_only=True):
     """One line. ``amount_pico`` is None where it is not known; a price is ``price_pico`` per ``price_block`` units.
 
     ``origin_month`` (``YYYYMM``) is the closed month that the line corrects; None for what belongs to the statement's own.

@@ -6,8 +6,9 @@ as the last line before it. Usage on a partner's own key and usage of unknown ro
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from metering.domain.accounts.plan_history import PlanMonth
 from metering.domain.credits.credits import MonthCredits
@@ -61,8 +62,7 @@ class Flag(StrEnum):
     QUANTITIES_ESTIMATED = "quantities_estimated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutsideUsage:
+class OutsideUsage(Struct, frozen=True, kw_only=True):
     """Usage that the total does not contain: unpriced, on a partner's key, of unknown route, or failed.
 
     ``origin_month`` as of a line.
@@ -82,8 +82,7 @@ class OutsideUsage:
         return sum(count for kind, count in zip(ALL_KINDS, self.quantities, strict=True) if kind in _TOKEN_KINDS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(Struct, frozen=True, kw_only=True):
     """A month of one account; amounts are pico-USD unless their name says otherwise.
 
     ``lines`` are what the total consists of. ``owed_to_partners`` are lines of usage that the partners bill. The lists after

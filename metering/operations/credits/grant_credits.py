@@ -1,9 +1,9 @@
 """Grant credits, say what was spent elsewhere, and show what is left."""
 
 import secrets
-from dataclasses import replace
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from metering.domain.accounts.plan_history import PlanMonth, plan_month

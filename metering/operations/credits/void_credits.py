@@ -1,7 +1,6 @@
 """Take back credits that were granted, as far as nobody has used them."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from metering.domain.credits.credit_ledger import CreditEntry, EntryKind

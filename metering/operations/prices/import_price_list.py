@@ -5,9 +5,8 @@ instant is not recorded, so that importing the same list every day does not make
 another name or in another layer, such as what the router answered, says nothing about that.
 """
 
-from dataclasses import replace
-
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced

@@ -7,9 +7,9 @@ what each statement comes to; the same statements are the same bytes.
 import hashlib
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.accounts import Account
@@ -42,8 +42,7 @@ _PACKED = ("pdf", "xlsx")  # they are compressed already
 _LONGEST_NAME = 100
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveScope:
+class ArchiveScope(Struct, frozen=True):
     """Whose statements (None: everybody's), of which month (None: every month), and in which forms."""
 
     account: str | None

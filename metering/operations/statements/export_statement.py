@@ -6,9 +6,9 @@ instead of breaking off, and what is sent has a length and a tag. Large files ar
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 import metering
@@ -31,8 +31,7 @@ _IN_MEMORY_BYTES = 1 << 20
 _READ_BYTES = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class ExportedFile:
+class ExportedFile(Struct, frozen=True):
     """A finished file. ``tag`` is another as soon as the bytes are others. Close it: what is large is on disk."""
 
     name: str
@@ -51,8 +50,7 @@ class ExportedFile:
         self.content.close()
 
 
-@dataclass(frozen=True, slots=True)
-class UnchangedFile:
+class UnchangedFile(Struct, frozen=True):
     """Who asks has the file already."""
 
     tag: str

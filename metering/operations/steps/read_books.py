@@ -1,8 +1,8 @@
 """Reading an account's books, and its statements: closed ones from storage, open ones as closing them now would make them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from metering.domain.accounts.accounts import Account

@@ -1,8 +1,8 @@
 """Writing entries of the credits ledger. No grant is ever overdrawn: what would be is not written."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from metering.domain.credits.credit_ledger import CreditEntry, EntryKind, GrantKey, grant_key

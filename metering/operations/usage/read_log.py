@@ -8,10 +8,11 @@ import gzip
 import sys
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BufferedIOBase, BufferedReader
 from pathlib import Path
 from typing import Self, cast
+
+from msgspec import Struct
 
 from metering.domain.errors import LogFormatError
 from metering.domain.usage.events import Position, RejectedRecord
@@ -28,8 +29,7 @@ STDIN = "-"
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-@dataclass(frozen=True, slots=True)
-class LongLine:
+class LongLine(Struct, frozen=True):
     """A line that was passed over because it is longer than MAX_LINE_BYTES."""
 
     record: RejectedRecord

@@ -3,9 +3,9 @@
 import json
 import threading
 from contextlib import ExitStack
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import select
 
 from metering.domain.errors import NotFoundError

@@ -1,8 +1,7 @@
 """Closing a month: when it may be closed, what is on its statement, and where everything lands that comes afterwards."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.statements.statement_record import canonical_form, digest_of, record_of

@@ -5,10 +5,10 @@ import hashlib
 import io
 import zipfile
 from contextlib import closing
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from metering.domain.charges.spend import PeriodBasis
 from metering.domain.errors import NotFoundError
