@@ -113,7 +113,12 @@ def main() -> None:
     options = parser.parse_args()
     events = mixed_events(options.events)
     amounts = [
-        (used.input_tokens + used.cache_read_tokens, used.output_tokens, rate.vector[0], rate.vector[4])
+        (
+            used.input_tokens + used.cache_read_tokens,
+            used.output_tokens,
+            rate.prices["input_tokens"].pico,
+            rate.prices["output_tokens"].pico,
+        )
         for used, rate in events
     ]
     texts = [(rate, used.input_tokens, used.cache_read_tokens, used.output_tokens) for used, rate in events]

@@ -2,85 +2,129 @@
 
 Every unit that was used is in exactly one bucket: ``input_tokens`` are the tokens that were *not* read from a cache,
 ``output_tokens`` include reasoning. ``reasoning_tokens`` is a memo inside ``output_tokens`` and never priced.
+
+The fields of ``Quantities`` are the only list of kinds. The tuples of names below, the columns of queries and exports, and the
+fields of log formats and the API are derived from it. A kind that the database has no column for is kept as JSON, so adding
+one takes a line here and no migration.
 """
 
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from operator import itemgetter
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from pricing.errors import InvalidQuantityError
 from pricing.excerpt import excerpt
 
-# One request that uses more than this of anything is a broken record; sums of nine thousand million such
-# records still fit into 64 bits.
+# One request that uses more than this of anything is a broken record; sums of nine billion such records still fit into 64
+# bits.
 MAX_QUANTITY = 1_000_000_000
 
 
-class Quantities(Struct, frozen=True, gc=False, omit_defaults=True):
-    """Non-negative integer counts; milliseconds where the name ends in ``_ms``.
+class QuantityUse(Enum):
+    """What a kind counts: what was sent to the model, what it produced, or a part of another kind (never priced)."""
 
-    The constructor does not look at its arguments, because the decoders that build millions of these declare the
-    bounds themselves; everyone else builds them with ``checked_quantities``.
+    PROMPT = "prompt"
+    OUTPUT = "output"
+    MEMO = "memo"
+
+
+class QuantityKind(NamedTuple):
+    """What is known about a kind of quantity besides its name. ``unit`` is in the singular: ``token``, ``ms``, ``image``."""
+
+    unit: str
+    use: QuantityUse
+
+
+_PromptTokens = Annotated[int, QuantityKind("token", QuantityUse.PROMPT)]
+_OutputTokens = Annotated[int, QuantityKind("token", QuantityUse.OUTPUT)]
+_MemoTokens = Annotated[int, QuantityKind("token", QuantityUse.MEMO)]
+_OutputTime = Annotated[int, QuantityKind("ms", QuantityUse.OUTPUT)]
+
+
+class Quantities(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Non-negative integer counts; milliseconds where the name ends in ``_ms``, tokens where it ends in ``_tokens``.
+
+    The constructor does not check its arguments, because the decoders that build millions of these declare the bounds
+    themselves; all other code builds them with ``checked_quantities``.
     """
 
-    input_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    cache_write_1h_tokens: int = 0
-    output_tokens: int = 0
-    input_audio_tokens: int = 0
-    output_audio_tokens: int = 0
-    input_image_tokens: int = 0
-    output_image_tokens: int = 0
-    images: int = 0
-    megapixels: int = 0
-    video_ms: int = 0
-    audio_ms: int = 0
-    compute_ms: int = 0
-    characters: int = 0
-    reasoning_tokens: int = 0
+    input_tokens: _PromptTokens = 0
+    cache_read_tokens: _PromptTokens = 0
+    cache_write_tokens: _PromptTokens = 0
+    cache_write_1h_tokens: _PromptTokens = 0
+    output_tokens: _OutputTokens = 0
+    input_audio_tokens: _PromptTokens = 0
+    output_audio_tokens: _OutputTokens = 0
+    input_image_tokens: _PromptTokens = 0
+    output_image_tokens: _OutputTokens = 0
+    images: Annotated[int, QuantityKind("image", QuantityUse.OUTPUT)] = 0
+    megapixels: Annotated[int, QuantityKind("megapixel", QuantityUse.OUTPUT)] = 0
+    video_ms: _OutputTime = 0
+    audio_ms: _OutputTime = 0
+    compute_ms: _OutputTime = 0
+    characters: Annotated[int, QuantityKind("character", QuantityUse.OUTPUT)] = 0
+    reasoning_tokens: _MemoTokens = 0
 
     @property
     def prompt_tokens(self) -> int:
         """All tokens sent to the model, cached or not: what decides the context tier."""
-        return (
-            self.input_tokens
-            + self.cache_read_tokens
-            + self.cache_write_tokens
-            + self.cache_write_1h_tokens
-            + self.input_audio_tokens
-            + self.input_image_tokens
-        )
+        return sum(_prompt_amounts(astuple(self)))
 
     @property
     def has_output(self) -> bool:
         """Whether the provider produced something: what makes a request without a status billable."""
-        return any(getattr(self, kind) for kind in OUTPUT_KINDS)
+        return any(_output_amounts(astuple(self)))
 
 
-# The buckets that can have a price, in the order in which rates, statements and rollups keep them. The memo is last
-# in the struct, so that a slice leaves it out.
-PRICED_KINDS: tuple[str, ...] = Quantities.__struct_fields__[:-1]
-ALL_KINDS: tuple[str, ...] = Quantities.__struct_fields__
+def _facts(annotated: Any) -> QuantityKind:
+    (facts,) = annotated.__metadata__
+    if not isinstance(facts, QuantityKind):
+        raise TypeError(f"a field of Quantities is annotated with {facts!r}, not with a QuantityKind")
+    return facts
+
+
+KINDS: Mapping[str, QuantityKind] = MappingProxyType(
+    {name: _facts(annotated) for name, annotated in get_type_hints(Quantities, include_extras=True).items()}
+)
+
+# Names of kinds, in the order of the fields. PRICED_KINDS can have a price; TOKEN_KINDS add up to a number of tokens.
+ALL_KINDS: tuple[str, ...] = tuple(KINDS)
+PRICED_KINDS: tuple[str, ...] = tuple(name for name, kind in KINDS.items() if kind.use is not QuantityUse.MEMO)
+PROMPT_KINDS: tuple[str, ...] = tuple(name for name, kind in KINDS.items() if kind.use is QuantityUse.PROMPT)
+OUTPUT_KINDS: tuple[str, ...] = tuple(name for name, kind in KINDS.items() if kind.use is QuantityUse.OUTPUT)
+TOKEN_KINDS: tuple[str, ...] = tuple(name for name in PRICED_KINDS if KINDS[name].unit == "token")
 
 # A request is itself a quantity: some models are priced per call. Every event is one, so it is never written down.
 REQUESTS = "requests"
 
-OUTPUT_KINDS = (
-    "output_tokens",
-    "output_audio_tokens",
-    "output_image_tokens",
-    "images",
-    "megapixels",
-    "video_ms",
-    "audio_ms",
-    "compute_ms",
-    "characters",
-)
+# The unit of everything that can have a price, and of the memo, in the singular.
+UNIT_OF: Mapping[str, str] = MappingProxyType({**{name: kind.unit for name, kind in KINDS.items()}, REQUESTS: "request"})
+
+Amounts = tuple[int, ...]
+
+
+def picker(kinds: Sequence[str]) -> Callable[[Amounts], Amounts]:
+    """Return a function that picks the amounts of ``kinds``, in their order, out of a tuple in the order of ALL_KINDS."""
+    match [ALL_KINDS.index(kind) for kind in kinds]:
+        case []:
+            return lambda _: ()
+        case [place]:
+            return lambda amounts: (amounts[place],)
+        case places:
+            return itemgetter(*places)
+
+
+_prompt_amounts = picker(PROMPT_KINDS)
+_output_amounts = picker(OUTPUT_KINDS)
 
 
 def checked_quantities(**counts: Any) -> Quantities:
-    """Build Quantities from counts that nobody has looked at yet.
+    """Build Quantities from unchecked counts.
 
     Raises InvalidQuantityError naming the field and the value: not an integer, negative, beyond MAX_QUANTITY, or more
     reasoning than output.

@@ -2,19 +2,16 @@
 
 from pricing.dollars import shortest_usd
 from pricing.money import PICO_PER_USD
-from pricing.quantities import REQUESTS
+from pricing.quantities import UNIT_OF
 from pricing.rates import Price
 
-_PIECES = frozenset({"images", "megapixels", REQUESTS})
+# Units that are too small to quote the price of one; a price of anything else is per piece.
+_QUOTED = {"token": (1_000_000, "per million"), "character": (1_000_000, "per million"), "ms": (1_000, "per second")}
 
 
 def quoted_per(quantity: str) -> tuple[int, str]:
     """Return for how many units the price of a quantity is said, and how: ``(1_000_000, "per million")``."""
-    if quantity in _PIECES:
-        return 1, "each"
-    if quantity.endswith("_ms"):
-        return 1_000, "per second"
-    return 1_000_000, "per million"
+    return _QUOTED.get(UNIT_OF[quantity], (1, "each"))
 
 
 def quote(quantity: str, price: Price) -> str:

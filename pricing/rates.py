@@ -8,20 +8,18 @@ back to the input price, and charges made that way are marked.
 from collections.abc import Mapping
 from math import lcm
 from types import MappingProxyType
-from typing import cast
 
 from pricing.errors import InvalidPriceError
 from pricing.money import PICO_PER_NANO
-from pricing.quantities import PRICED_KINDS, REQUESTS
+from pricing.quantities import ALL_KINDS, PRICED_KINDS, REQUESTS, TOKEN_KINDS, picker
 
 ANY_OPERATION = ""
 MAX_PRICE_PICO = 10**15  # a thousand dollars for one unit: beyond any price ever published
 MAX_BLOCK = 3_600_000
-TEXT_KINDS = PRICED_KINDS[:5]
 CACHE_KINDS = ("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
 
-_TextPrices = tuple[int, int, int, int, int]
-"""Of input, cache read, cache write, cache write for an hour, output: the TEXT_KINDS."""
+# The kinds that requests for text use; ``rating.text_amount`` takes their amounts in this order.
+TEXT_KINDS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens")
 
 
 class Price:
@@ -54,16 +52,17 @@ class Rate:
     tokens from which the rate holds for the whole request.
 
     The prices are also kept ready for the formula, where ``(per_request + sum(amounts * vector)) / denominator`` is the
-    charge in nano-USD: ``vector`` ends at the last kind that has a price, ``gaps`` are the positions inside it that have
-    none (0 stands there), ``zeros`` is what the amounts after it must equal, and ``assumed`` are the positions whose price
-    is the input price because the source publishes no cache price. ``measured`` says that the rate charges for something
-    other than tokens (compute time, images): what has the price 0 beside it is covered by it, not free. ``text`` is the
-    vector of a rate that needs no more than the TEXT_KINDS, which is nearly every rate; None for the others.
+    charge in nano-USD and ``amounts`` are in the order of ALL_KINDS: ``vector`` ends at the last kind that has a price, and
+    has a 0 for kinds without one. ``without_price`` picks the amounts that must all be 0, because their kinds have no price.
+    ``assumed`` are the kinds charged at the input price because the source publishes no cache price. ``measured`` is true
+    if the rate charges for something other than tokens (compute time, images): that price covers the kinds with the price
+    0, which are not free. ``text`` holds the prices of the TEXT_KINDS, in their order, of a rate that has all of them and is
+    not ``measured``, which is nearly every rate; otherwise it is None.
     """
 
     __slots__ = (
-        "assumed", "context_from", "denominator", "gaps", "id", "measured", "model", "operation", "per_request",
-        "prices", "provider", "source", "table_id", "text", "vector", "zeros",
+        "assumed", "context_from", "denominator", "id", "measured", "model", "operation", "per_request", "prices",
+        "provider", "source", "table_id", "text", "vector", "without_price",
     )  # fmt: skip
 
     def __init__(
@@ -102,16 +101,15 @@ class Rate:
         usable = {**self.prices, **assumed}
         blocks = lcm(*(price.block for price in usable.values()))
         scaled = {kind: price.pico * (blocks // price.block) for kind, price in usable.items()}
-        width = max((i + 1 for i, kind in enumerate(PRICED_KINDS) if kind in scaled), default=0)
-        self.vector = tuple(scaled.get(kind, 0) for kind in PRICED_KINDS[:width])
-        self.gaps = tuple(i for i, kind in enumerate(PRICED_KINDS[:width]) if kind not in scaled)
-        self.zeros = (0,) * (len(PRICED_KINDS) - width)
+        width = max((i + 1 for i, kind in enumerate(ALL_KINDS) if kind in scaled), default=0)
+        self.vector = tuple(scaled.get(kind, 0) for kind in ALL_KINDS[:width])
+        self.without_price = picker([kind for kind in PRICED_KINDS if kind not in scaled])
         self.per_request = scaled.get(REQUESTS, 0)
         self.denominator = PICO_PER_NANO * blocks
-        self.assumed = tuple(PRICED_KINDS.index(kind) for kind in assumed)
-        self.measured = any(scaled.get(kind) for kind in PRICED_KINDS if not kind.endswith("_tokens"))
+        self.assumed = tuple(assumed)
+        self.measured = any(scaled.get(kind) for kind in PRICED_KINDS if kind not in TOKEN_KINDS)
         is_text = not self.measured and scaled.keys() >= set(TEXT_KINDS)
-        self.text: _TextPrices | None = cast("_TextPrices", self.vector[: len(TEXT_KINDS)]) if is_text else None
+        self.text = tuple(scaled[kind] for kind in TEXT_KINDS) if is_text else None
 
     def __repr__(self) -> str:
         return f"<Rate {self.id} {self.provider} {self.model} {self.operation or 'any'} from {self.context_from}>"

@@ -12,8 +12,13 @@ from msgspec.structs import astuple
 
 from pricing.errors import ChargeTooLargeError
 from pricing.money import MAX_CHARGE_NANO
-from pricing.quantities import PRICED_KINDS, Quantities
-from pricing.rates import CACHE_KINDS, Rate, assumed_cache_prices
+from pricing.quantities import PRICED_KINDS, Quantities, picker
+from pricing.rates import CACHE_KINDS, TEXT_KINDS, Rate, assumed_cache_prices
+
+_BEYOND_TEXT = tuple(kind for kind in PRICED_KINDS if kind not in TEXT_KINDS)
+_beyond_text = picker(_BEYOND_TEXT)
+_text_alone = (0,) * len(_BEYOND_TEXT)
+_priced_amounts = picker(PRICED_KINDS)
 
 
 class Charge(Struct, frozen=True, gc=False):
@@ -30,18 +35,7 @@ def charge(quantities: Quantities, rate: Rate) -> Charge | None:
     Raises ChargeTooLargeError for 2^43 nano-USD or more.
     """
     q = quantities
-    if (
-        q.input_audio_tokens
-        or q.output_audio_tokens
-        or q.input_image_tokens
-        or q.output_image_tokens
-        or q.images
-        or q.megapixels
-        or q.video_ms
-        or q.audio_ms
-        or q.compute_ms
-        or q.characters
-    ):
+    if _beyond_text(astuple(q)) != _text_alone:
         return _charge_any_kind(quantities, rate)
     amount_nano = text_amount(
         rate, q.input_tokens, q.cache_read_tokens, q.cache_write_tokens, q.cache_write_1h_tokens, q.output_tokens
@@ -78,11 +72,10 @@ def text_amount(rate: Rate, fresh: int, read: int, written: int, written_1h: int
 
 def _charge_any_kind(quantities: Quantities, rate: Rate) -> Charge | None:
     amounts = astuple(quantities)
-    vector = rate.vector
-    if amounts[len(vector) : -1] != rate.zeros or (rate.gaps and any(amounts[i] for i in rate.gaps)):
+    if any(rate.without_price(amounts)):
         return None
-    amount_nano = -(-sum(map(mul, amounts, vector), rate.per_request) // rate.denominator)
-    if not amount_nano and rate.measured and any(amounts[:-1]):
+    amount_nano = -(-sum(map(mul, amounts, rate.vector), rate.per_request) // rate.denominator)
+    if not amount_nano and rate.measured and any(_priced_amounts(amounts)):
         # An image without its compute time is not a free image: what covers the price of 0 was not measured.
         return None
     if amount_nano > MAX_CHARGE_NANO:
@@ -92,7 +85,7 @@ def _charge_any_kind(quantities: Quantities, rate: Rate) -> Charge | None:
 
 def assumes_cache_price(quantities: Quantities, rate: Rate) -> bool:
     """Whether cached tokens are charged at the input price, because the source publishes no cache price."""
-    return any(getattr(quantities, PRICED_KINDS[i]) for i in rate.assumed)
+    return any(getattr(quantities, kind) for kind in rate.assumed)
 
 
 def _too_large(amount_nano: int, rate: Rate) -> ChargeTooLargeError:

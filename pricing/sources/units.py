@@ -7,7 +7,7 @@ things per unit, time per second or per hour. The smallest share of a dollar and
 from typing import NamedTuple
 
 from pricing.money import PICO_PER_USD
-from pricing.quantities import PRICED_KINDS, REQUESTS
+from pricing.quantities import PRICED_KINDS, REQUESTS, UNIT_OF
 
 
 class Unit(NamedTuple):
@@ -19,9 +19,9 @@ class Unit(NamedTuple):
 
 
 # A price per million tokens with six decimals is a whole number of pico-USD per token.
-_PER_MILLION = {kind: kind for kind in PRICED_KINDS if kind.endswith("_tokens") or kind == "characters"}
-_PER_UNIT = {kind: kind for kind in ("images", "megapixels", REQUESTS)}
-_TIMED = {kind.removesuffix("_ms"): kind for kind in PRICED_KINDS if kind.endswith("_ms")}
+_PER_MILLION = {kind: kind for kind in PRICED_KINDS if UNIT_OF[kind] in ("token", "character")}
+_TIMED = {kind.removesuffix("_ms"): kind for kind in PRICED_KINDS if UNIT_OF[kind] == "ms"}
+_PER_UNIT = {kind: kind for kind in (*PRICED_KINDS, REQUESTS) if kind not in (*_PER_MILLION, *_TIMED.values())}
 
 UNITS: dict[str, Unit] = {
     "million": Unit(_PER_MILLION, PICO_PER_USD // 1_000_000, 1),

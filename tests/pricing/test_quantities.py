@@ -11,9 +11,12 @@ from pricing.quantities import (
     MAX_QUANTITY,
     OUTPUT_KINDS,
     PRICED_KINDS,
+    PROMPT_KINDS,
+    UNIT_OF,
     Quantities,
     check_count,
     checked_quantities,
+    picker,
 )
 
 
@@ -30,13 +33,29 @@ def test_audio_and_image_tokens_that_were_sent_are_part_of_the_prompt_and_those_
 
 
 def test_reasoning_is_a_memo_and_has_no_price():
-    assert "reasoning_tokens" not in PRICED_KINDS
-    assert (*PRICED_KINDS, "reasoning_tokens") == ALL_KINDS
+    assert set(ALL_KINDS) - set(PRICED_KINDS) == {"reasoning_tokens"}
+
+
+def test_every_kind_that_can_have_a_price_is_sent_or_produced():
+    assert set(PROMPT_KINDS) | set(OUTPUT_KINDS) == set(PRICED_KINDS)
+    assert not set(PROMPT_KINDS) & set(OUTPUT_KINDS)
 
 
 def test_amounts_are_in_the_order_of_their_kinds():
-    counts = {kind: position + 1 for position, kind in enumerate(PRICED_KINDS)}
-    assert astuple(Quantities(**counts)) == (*range(1, len(PRICED_KINDS) + 1), 0)
+    counts = {kind: position + 1 for position, kind in enumerate(ALL_KINDS)}
+    assert astuple(Quantities(**counts)) == tuple(range(1, len(ALL_KINDS) + 1))
+
+
+@pytest.mark.parametrize("kinds", [(), ("images",), ("output_tokens", "input_tokens"), ALL_KINDS])
+def test_a_picker_picks_amounts_by_the_names_of_their_kinds(kinds):
+    counts = {kind: position + 1 for position, kind in enumerate(ALL_KINDS)}
+    assert picker(kinds)(astuple(Quantities(**counts))) == tuple(counts[kind] for kind in kinds)
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_the_name_of_a_kind_ends_with_its_unit(kind):
+    endings = {"token": "_tokens", "ms": "_ms", "image": "images", "megapixel": "megapixels", "character": "characters"}
+    assert kind.endswith(endings[UNIT_OF[kind]])
 
 
 @pytest.mark.parametrize("kind", OUTPUT_KINDS)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pricing.errors import ChargeTooLargeError
 from pricing.money import MAX_CHARGE_NANO
 from pricing.quantities import MAX_QUANTITY, PRICED_KINDS, REQUESTS, Quantities
-from pricing.rates import MAX_PRICE_PICO, Price, Rate
+from pricing.rates import MAX_PRICE_PICO, TEXT_KINDS, Price, Rate
 from pricing.rating import charge, kinds_without_price, line_amount_pico
 
 CACHE = ("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
@@ -160,15 +160,15 @@ prices = st.builds(
     st.one_of(st.just(0), st.integers(min_value=1, max_value=10**9), st.integers(min_value=1, max_value=MAX_PRICE_PICO)),
     st.sampled_from([1, 1_000, 3_600_000]),
 )
-text_kinds = PRICED_KINDS[:5]
+
 priced = st.one_of(
     st.dictionaries(st.sampled_from((*PRICED_KINDS, REQUESTS)), prices, min_size=1),
-    st.dictionaries(st.sampled_from((*text_kinds, REQUESTS)), prices, min_size=1),
-    st.fixed_dictionaries(dict.fromkeys(text_kinds, prices), optional={REQUESTS: prices, "images": prices}),
+    st.dictionaries(st.sampled_from((*TEXT_KINDS, REQUESTS)), prices, min_size=1),
+    st.fixed_dictionaries(dict.fromkeys(TEXT_KINDS, prices), optional={REQUESTS: prices, "images": prices}),
 )
 used = st.one_of(
     st.dictionaries(st.sampled_from(PRICED_KINDS), counts),
-    st.dictionaries(st.sampled_from(text_kinds), counts),
+    st.dictionaries(st.sampled_from(TEXT_KINDS), counts),
 )
 
 

@@ -25,7 +25,7 @@ from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_instant,
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.charges.query_spend import query_spend
 from pricing.dollars import display_nano
-from pricing.quantities import ALL_KINDS, Quantities
+from pricing.quantities import ALL_KINDS, TOKEN_KINDS, Quantities
 
 _SHOWN_DIGITS = {Granularity.HOUR: 16, Granularity.DAY: 10, Granularity.MONTH: 7}
 
@@ -195,8 +195,7 @@ def _when(row: SpendRow, digits: int | None) -> list[Cell]:
 
 
 def _tokens(row: SpendRow) -> int:
-    used = row.quantities
-    return used.prompt_tokens + used.output_tokens + used.output_audio_tokens + used.output_image_tokens
+    return sum(getattr(row.quantities, kind) for kind in TOKEN_KINDS)
 
 
 def _json(choices: SpendChoices, query: SpendQuery, rows: list[SpendRow], total: SpendRow) -> dict[str, Any]:

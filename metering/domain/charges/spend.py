@@ -20,16 +20,13 @@ from metering.domain.instants import (
     next_month,
 )
 from metering.domain.usage.events import ROUTES, PriceGrade, QuantityGrade
-from pricing.quantities import ALL_KINDS, Quantities
+from pricing.quantities import Quantities
 
 MAX_ROWS = 10_000
 MAX_FILTER_VALUES = 1_000
 EARLIEST_START = month_start(197001)
 LATEST_END = month_start(210001)
 TAG_PREFIX = "tag:"
-
-# What counts as a token; reasoning is inside the output.
-TOKEN_KINDS: tuple[str, ...] = tuple(kind for kind in ALL_KINDS if kind.endswith("_tokens") and kind != "reasoning_tokens")
 
 SERIES_DIMENSIONS = ("provider", "model", "operation", "route", "project", "key")
 DIMENSIONS = ("account", *SERIES_DIMENSIONS, "price_grade", "quantity_grade", "billable", "rate")

@@ -9,6 +9,8 @@ from fractions import Fraction
 from math import isqrt
 from typing import NamedTuple, TypeVar
 
+from msgspec.structs import astuple
+
 from metering.domain.instants import MICROS_PER_HOUR
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explanations import Candidate, CausePart
@@ -17,7 +19,7 @@ from metering.domain.reconciliation.pair_hypotheses import QUANTITY_HYPOTHESES, 
 from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS, format_shift
 from metering.domain.reconciliation.requests import Billability
 from metering.domain.reconciliation.usage_groups import MeteredUsage, UsageGroup
-from pricing.quantities import PRICED_KINDS, Quantities
+from pricing.quantities import Quantities
 from pricing.rates import Rate
 
 K = TypeVar("K")
@@ -46,8 +48,8 @@ def rounding_slack(requests: int) -> int:
 
 def exact_nano(quantities: Quantities, requests: int, rate: Rate) -> Fraction | None:
     """Return what quantities of so many requests come to at a rate, not rounded; None where a kind has no price."""
-    amounts = [getattr(quantities, kind) for kind in PRICED_KINDS]
-    if any(amounts[len(rate.vector) :]) or any(amounts[at] for at in rate.gaps):
+    amounts = astuple(quantities)
+    if any(rate.without_price(amounts)):
         return None
     total = rate.per_request * requests + sum(amount * price for amount, price in zip(amounts, rate.vector, strict=False))
     return Fraction(total, rate.denominator)

@@ -20,7 +20,6 @@ USD = "USD"
 PROMPT_TOKENS = "prompt_tokens"
 """A quantity that some reports state instead of its parts: all tokens sent to the model, cached or not."""
 
-PROMPT_PARTS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
 LINE_QUANTITIES = (*ALL_KINDS, PROMPT_TOKENS)
 
 

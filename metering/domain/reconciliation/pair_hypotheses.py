@@ -11,7 +11,7 @@ from msgspec.structs import asdict, replace
 
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explanations import Candidate, CausePart
-from metering.domain.reconciliation.invoices import PROMPT_PARTS, PROMPT_TOKENS
+from metering.domain.reconciliation.invoices import PROMPT_TOKENS
 from metering.domain.reconciliation.requests import MeteredRequest
 from pricing.errors import ChargeTooLargeError
 from pricing.quantities import ALL_KINDS, PRICED_KINDS, Quantities
@@ -84,7 +84,7 @@ def stated_quantities(ours: Quantities, stated: Mapping[str, int]) -> Quantities
     """Return our quantities with what a line states in their place; all prompt tokens stand against the sum of their parts."""
     changes = {kind: count for kind, count in stated.items() if kind in ALL_KINDS}
     if PROMPT_TOKENS in stated:
-        known = sum(changes.get(kind, getattr(ours, kind)) for kind in PROMPT_PARTS[1:])
+        known = sum(changes.get(kind, getattr(ours, kind)) for kind in CACHE_KINDS)
         changes["input_tokens"] = max(0, stated[PROMPT_TOKENS] - known)
     return replace(ours, **changes)
 

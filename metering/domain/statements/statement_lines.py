@@ -16,7 +16,7 @@ from metering.domain.credits.credits import CreditGrant, MonthCredits
 from metering.domain.instants import format_month
 from metering.domain.usage.events import PriceGrade
 from pricing.money import PICO_PER_CENT, PICO_PER_NANO
-from pricing.quantities import ALL_KINDS, PRICED_KINDS, REQUESTS
+from pricing.quantities import ALL_KINDS, PRICED_KINDS, REQUESTS, UNIT_OF
 from pricing.rates import Rate, assumed_cache_prices
 from pricing.rating import line_amount_pico
 
@@ -75,9 +75,6 @@ class StatementLine(Struct, frozen=True, kw_only=True):
     price_block: int = 1
     price_assumed: bool = False
     origin_month: int | None = None
-
-
-_UNITS = {"images": "image", "megapixels": "megapixel", REQUESTS: "request", "characters": "character"}
 
 
 def usage_lines(usage: Iterable[UsageSums], rates: dict[int, Rate]) -> list[StatementLine]:
@@ -233,4 +230,4 @@ def described(kind: str) -> str:
 
 def unit_of(kind: str) -> str:
     """Return the unit of a kind of quantity, in the singular: ``token``, ``ms``, ``image``."""
-    return "token" if kind.endswith("_tokens") else "ms" if kind.endswith("_ms") else _UNITS.get(kind, kind)
+    return UNIT_OF.get(kind, kind)

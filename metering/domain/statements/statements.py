@@ -27,7 +27,7 @@ from metering.domain.statements.statement_lines import (
 )
 from metering.domain.usage.events import PROVIDER_KEY, ROUTED, SERVERLESS, UNKNOWN, PriceGrade, QuantityGrade
 from pricing.money import PICO_PER_CENT, round_to_cents
-from pricing.quantities import ALL_KINDS
+from pricing.quantities import ALL_KINDS, TOKEN_KINDS
 from pricing.rates import Rate
 
 __all__ = [
@@ -79,7 +79,7 @@ class OutsideUsage(Struct, frozen=True, kw_only=True):
     @property
     def tokens(self) -> int:
         """All tokens, cached or not, in and out."""
-        return sum(count for kind, count in zip(ALL_KINDS, self.quantities, strict=True) if kind in _TOKEN_KINDS)
+        return sum(count for kind, count in zip(ALL_KINDS, self.quantities, strict=True) if kind in TOKEN_KINDS)
 
 
 class Statement(Struct, frozen=True, kw_only=True):
@@ -127,9 +127,6 @@ class Statement(Struct, frozen=True, kw_only=True):
     def usage_payable_nano(self) -> int:
         """Billable usage and adjustments after credits."""
         return self.usage_nano + self.adjustments_nano - self.credits_nano
-
-
-_TOKEN_KINDS = frozenset(kind for kind in ALL_KINDS if kind.endswith("_tokens") and kind != "reasoning_tokens")
 
 
 def draft_statement(

@@ -3,12 +3,12 @@
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from metering.domain.charges.spend import TOKEN_KINDS
 from metering.operations.steps.unpriced import UnpricedEvent, unpriced_among
 from metering.storage.charges.charges import unpriced_event_ids
 from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_tables
 from pricing.book import PriceBook
+from pricing.quantities import TOKEN_KINDS
 
 CHUNK = 5_000
 

@@ -5,6 +5,8 @@ may leave 64 bits. Quantities are not: MAX_QUANTITY leaves room for nine thousan
 """
 
 from collections.abc import Iterator
+from functools import reduce
+from operator import add
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, or_, select
@@ -13,7 +15,6 @@ from metering.domain.charges.spend import (
     CODED_VALUES,
     SERIES_DIMENSIONS,
     TAG_PREFIX,
-    TOKEN_KINDS,
     Granularity,
     PeriodBasis,
     SpendQuery,
@@ -29,7 +30,7 @@ from metering.storage.charges.ledger import entries
 from metering.storage.engine.sql import halved_sum, is_not_zero, json_string, whole_sum
 from metering.storage.tables import account_names, month_rollups, rollups, series
 from metering.storage.tables.schema import Int64
-from pricing.quantities import ALL_KINDS
+from pricing.quantities import ALL_KINDS, TOKEN_KINDS
 
 
 class SpendSums(NamedTuple):
@@ -121,10 +122,7 @@ def _sum_where(condition: ColumnElement[bool], amount: ColumnElement[int]) -> Co
 
 
 def _tokens(source: FromClause) -> ColumnElement[int]:
-    total: ColumnElement[int] = source.c[TOKEN_KINDS[0]]
-    for kind in TOKEN_KINDS[1:]:
-        total = total + source.c[kind]
-    return total
+    return reduce(add, (source.c[kind] for kind in TOKEN_KINDS))
 
 
 def _period(source: FromClause, query: SpendQuery) -> ColumnElement[int]:
