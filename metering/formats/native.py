@@ -40,6 +40,7 @@ from metering.formats.record_fields import (
 )
 from pricing.money import MAX_CHARGE_NANO
 from pricing.quantities import ALL_KINDS, MAX_QUANTITY, REQUESTS, Quantities
+from pricing.rates import TEXT_KINDS
 
 Count = Annotated[int, Meta(ge=0, le=MAX_QUANTITY)]
 Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
@@ -106,8 +107,10 @@ class NativeReader:
         model = record.model or options.model
         if (
             # An empty usage and one of zeros look alike here, and so do an escaped NUL and any other character.
-            (amounts == _NOTHING and usage is not None)
-            or amounts[-1] > amounts[4] + amounts[6]  # reasoning within output and output audio
+            (
+                usage is not None
+                and (amounts == _NOTHING or usage.reasoning_tokens > usage.output_tokens + usage.output_audio_tokens)
+            )
             or route not in _ROUTES_STATED
             or not (record.time and model)
             or (options.require_id and not record.id)
@@ -211,7 +214,7 @@ class NativeReader:
                 # Dropping it would be a quantity that nobody charges.
                 raise RecordError(
                     "invalid_quantity",
-                    f"usage.{kind[:40]} is not a kind of quantity; native usage has {', '.join(ALL_KINDS[:5])} and the like;"
+                    f"usage.{kind[:40]} is not a kind of quantity; native usage has {', '.join(TEXT_KINDS)} and the like;"
                     " for OpenAI's names use the format openai",
                     "usage",
                 )

@@ -5,20 +5,22 @@ columns they pass between processes in half the time that an object an event wou
 event as a whole is asked for where there is something to tell of it (``BatchEvents.at``).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
 from metering.domain.usage.events import Position
-from pricing.quantities import ALL_KINDS, Quantities
+from pricing.quantities import ALL_KINDS, Quantities, picker
 
 # The kinds that nearly every event has: each has a column of its own, here and in the event log.
 COLUMN_KINDS = ("input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens")
-_NO_WRITES, _NO_OTHERS = (0,) * 2, (0,) * 10
+_OTHER_KINDS = tuple(kind for kind in ALL_KINDS if kind not in COLUMN_KINDS)
+_other_amounts = picker(_OTHER_KINDS)
+_NO_OTHERS = (0,) * len(_OTHER_KINDS)
 
 
 class BatchEvent(Struct, frozen=True, gc=False, array_like=True):
@@ -78,12 +80,6 @@ class BatchEvents(Struct, array_like=True):
     lengths: list[int]
 
     @classmethod
-    def of_rows(cls, rows: Iterable[tuple[Any, ...]]) -> Self:
-        """Return the events whose fields stand in the rows, in the order of the columns."""
-        columns = list(map(list, zip(*rows, strict=True)))
-        return cls(*(columns or ([] for _ in cls.__struct_fields__)))
-
-    @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """Return the events of all parts, one part after the other."""
         if len(parts) == 1:
@@ -133,12 +129,10 @@ class BatchEvents(Struct, array_like=True):
 
 def has_other_kinds(quantities: Quantities) -> bool:
     """Whether any kind beside COLUMN_KINDS is not zero."""
-    amounts = astuple(quantities)
-    return amounts[2:4] != _NO_WRITES or amounts[5:15] != _NO_OTHERS
+    return _other_amounts(astuple(quantities)) != _NO_OTHERS
 
 
 def other_quantities(quantities: Quantities) -> str:
     """Return the kinds beside COLUMN_KINDS that are not zero as JSON, empty for none."""
-    amounts = zip(ALL_KINDS, astuple(quantities), strict=True)
-    others = {kind: amount for kind, amount in amounts if amount and kind not in COLUMN_KINDS}
+    others = {kind: amount for kind in _OTHER_KINDS if (amount := getattr(quantities, kind))}
     return msgspec.json.encode(others).decode() if others else ""

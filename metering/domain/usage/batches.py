@@ -6,14 +6,13 @@ small to pass between processes, and lets the writer resolve accounts, routes, s
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from metering.domain.usage.batch_events import BatchEvents, has_other_kinds
 from metering.domain.usage.charging import succeeded
-from metering.domain.usage.events import DecodedBlock, DecodedEvent, RejectedRecord, UsageEvent
+from metering.domain.usage.events import DecodedBlock, RejectedRecord, UsageEvent
 from metering.domain.usage.identity import claims_of, raw_digest, record_digest
 
 _KEPT_TAGS = 4_096
@@ -54,46 +53,39 @@ class BatchBuilder:
     def batch_of(self, block: DecodedBlock) -> Batch:
         """Return the block as a batch."""
         places: dict[tuple[str, ...], int] = {}
-        events = BatchEvents.of_rows([self._row(item, places) for item in block.events])
-        return Batch([Dimensions(*key) for key in places], events, block.rejected, block.unread_fields)
-
-    def _row(self, item: DecodedEvent, places: dict[tuple[str, ...], int]) -> tuple[Any, ...]:
-        """Return an event's fields in the order of BatchEvents' columns."""
-        event, position, used = item.event, item.position, item.event.quantities
-        declared, details = self._split(event.tags) if event.tags else ("", "")
-        if event.estimate_reason or event.response_model or event.time_derived or _has_memo(event):
-            details = self._details(event)
-        key = (
-            event.account, event.source, event.provider, event.model, event.operation, event.route, event.project,
-            event.key and key_label(event.key), declared,
-        )  # fmt: skip
-        place = places.get(key)
-        if place is None:
-            place = places[key] = len(places)
-        return (
-            place,
-            event.id,
-            record_digest(event.source, event.id),
-            item.fingerprint,
-            event.time,
-            event.status,
-            succeeded(event),
-            event.quantity_grade,
-            used.input_tokens,
-            used.cache_read_tokens,
-            used.output_tokens,
-            used.reasoning_tokens,
-            used if has_other_kinds(used) else None,
-            event.response_id,
-            event.inference_id,
-            event.latency_ms,
-            event.reported_cost_nano,
-            details,
-            claims_of(event) if event.response_id or event.inference_id else [],
-            position.line,
-            position.offset,
-            position.length,
+        items = block.events
+        events = [item.event for item in items]
+        used = [event.quantities for event in events]
+        positions = [item.position for item in items]
+        tags = [self._split(event.tags) if event.tags else ("", "") for event in events]
+        columns = BatchEvents(
+            dimensions=[_place(event, declared, places) for event, (declared, _) in zip(events, tags, strict=True)],
+            ids=[event.id for event in events],
+            digests=[record_digest(event.source, event.id) for event in events],
+            fingerprints=[item.fingerprint for item in items],
+            times=[event.time for event in events],
+            statuses=[event.status for event in events],
+            succeeded=[succeeded(event) for event in events],
+            quantity_grades=[event.quantity_grade for event in events],
+            input_tokens=[each.input_tokens for each in used],
+            cache_read_tokens=[each.cache_read_tokens for each in used],
+            output_tokens=[each.output_tokens for each in used],
+            reasoning_tokens=[each.reasoning_tokens for each in used],
+            beyond=[each if has_other_kinds(each) else None for each in used],
+            response_ids=[event.response_id for event in events],
+            inference_ids=[event.inference_id for event in events],
+            latencies_ms=[event.latency_ms for event in events],
+            reported_costs_nano=[event.reported_cost_nano for event in events],
+            details=[
+                self._details(event) if _has_details(event) else of_tags
+                for event, (_, of_tags) in zip(events, tags, strict=True)
+            ],
+            claims=[claims_of(event) if event.response_id or event.inference_id else [] for event in events],
+            lines=[position.line for position in positions],
+            offsets=[position.offset for position in positions],
+            lengths=[position.length for position in positions],
         )
+        return Batch([Dimensions(*key) for key in places], columns, block.rejected, block.unread_fields)
 
     def _split(self, tags: dict[str, str]) -> tuple[str, str]:
         """Return the declared tags, and the details that the others make; the same few tags come again and again."""
@@ -117,8 +109,24 @@ class BatchBuilder:
         )
 
 
-def _has_memo(event: UsageEvent) -> bool:
-    return event.reported_cost_nano is not None or event.gateway_cost_nano is not None
+def _place(event: UsageEvent, declared_tags: str, places: dict[tuple[str, ...], int]) -> int:
+    """Return the position of an event's dimensions among ``places``; dimensions that are new are added."""
+    key = (
+        event.account, event.source, event.provider, event.model, event.operation, event.route, event.project,
+        event.key and key_label(event.key), declared_tags,
+    )  # fmt: skip
+    return places.setdefault(key, len(places))
+
+
+def _has_details(event: UsageEvent) -> bool:
+    """Whether an event has details besides its tags."""
+    return bool(
+        event.estimate_reason
+        or event.response_model
+        or event.time_derived
+        or event.reported_cost_nano is not None
+        or event.gateway_cost_nano is not None
+    )
 
 
 @lru_cache(maxsize=1024)

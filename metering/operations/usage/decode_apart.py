@@ -118,7 +118,7 @@ def _submit(pool: ProcessPoolExecutor, block: RawBlock | LongLine) -> Callable[[
 
 
 def _passed_over(record: RejectedRecord) -> tuple[RawBlock, Batch]:
-    return RawBlock(b"", record.position.line, record.position.offset), Batch([], BatchEvents.of_rows(()), [record], {})
+    return RawBlock(b"", record.position.line, record.position.offset), Batch([], BatchEvents.joined([]), [record], {})
 
 
 _worker: _Worker | None = None

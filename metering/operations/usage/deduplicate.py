@@ -52,7 +52,8 @@ class Deduplication(NamedTuple):
         """Return the rows of the claims of new events."""
         if not self.repeats:
             return self.claim_rows
-        return [row for row in self.claim_rows if row[-1] - self.first_id not in self.repeats]
+        first_id, repeats = self.first_id, self.repeats
+        return [(hour, claim, event_id) for hour, claim, event_id in self.claim_rows if event_id - first_id not in repeats]
 
 
 def deduplicate(connection: Connection, events: BatchEvents, places: Sequence[EventContext]) -> Deduplication:

@@ -43,7 +43,7 @@ def test_selected_events_are_those_that_were_selected(used, data):
 
 
 def test_no_events_are_columns_without_an_entry():
-    assert BatchEvents.joined([]) == BatchEvents.of_rows([]) == events_of()
+    assert BatchEvents.joined([]) == events_of()
     assert len(events_of()) == 0
 
 
