@@ -5,6 +5,8 @@ nano-USD, all quantities whole counts.
 """
 
 from enum import StrEnum
+from operator import add
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -121,6 +123,28 @@ class SpendQuery(Struct, frozen=True):
         # Hours are added up from every event of the period, so that a question too long to be answered is not begun.
         if self.granularity is Granularity.HOUR and (self.end - self.start) // MICROS_PER_HOUR > MAX_ROWS:
             raise TooManyRowsError
+
+
+class SpendSums(NamedTuple):
+    """What a group used and cost in a period; quantities are in the order of ALL_KINDS. See SpendRow."""
+
+    events: int
+    failed_events: int
+    unpriced_events: int
+    unpriced_tokens: int
+    quantities: tuple[int, ...]
+    amount_nano: int
+
+    def plus(self, other: "SpendSums") -> "SpendSums":
+        """Return the two added up."""
+        return SpendSums(
+            events=self.events + other.events,
+            failed_events=self.failed_events + other.failed_events,
+            unpriced_events=self.unpriced_events + other.unpriced_events,
+            unpriced_tokens=self.unpriced_tokens + other.unpriced_tokens,
+            quantities=tuple(map(add, self.quantities, other.quantities)),
+            amount_nano=self.amount_nano + other.amount_nano,
+        )
 
 
 class SpendRow(Struct, frozen=True):

@@ -6,6 +6,7 @@ series: the scope, what was asked of whom, and the prices through all time.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -14,16 +15,18 @@ from sqlalchemy import Connection
 
 from metering.domain.charges.rerating import Effect, RerateScope, RerateSummary, is_current
 from metering.domain.instants import MICROS_PER_DAY, month_of_day
+from metering.domain.usage.batch_events import COLUMN_KINDS
 from metering.domain.usage.charging import is_billable
 from metering.domain.usage.events import QuantityGrade
 from metering.domain.usage.series import OTHER, SeriesKey
-from metering.storage.charges.charged_events import ChargedEvent, Holding, current_replacements
+from metering.storage.charges.charged_events import ChargedEvent, CurrentCharge, current_replacements
+from metering.storage.charges.event_quantities import quantities_of
 from metering.storage.usage.series import series_by_id
 from pricing.book import PriceBook, Timeline
 from pricing.errors import ChargeTooLargeError
 from pricing.quantities import Quantities
 from pricing.rates import Rate
-from pricing.rating import Charge, charge
+from pricing.rating import charge, text_amount
 
 _UNSTATED = int(QuantityGrade.UNSTATED)
 
@@ -41,8 +44,17 @@ class ChangeKey(NamedTuple):
     billing_month: int
 
 
-Change = tuple[int, int, int, int, int, int, int]
-"""(event id, nano-USD before and after, the COLUMN_KINDS...); of what has other quantities the kinds are 0 here."""
+class Change(NamedTuple):
+    """A charge that changes: nano-USD before and after, and amounts of the COLUMN_KINDS (0 if the event used other kinds)."""
+
+    event_id: int
+    before_nano: int
+    after_nano: int
+    used: tuple[int, ...]
+
+
+_column_amounts = attrgetter(*COLUMN_KINDS)
+_NOTHING = (0,) * len(COLUMN_KINDS)
 
 
 class ExaminedChunk(NamedTuple):
@@ -76,45 +88,51 @@ class ChargeInspector:
 
     def look(self, connection: Connection, events: Sequence[ChargedEvent]) -> ExaminedChunk:
         """Say what of the events' charges is to be replaced by what."""
-        replaced = current_replacements(connection, [event[0] for event in events])
+        replaced = current_replacements(connection, [event.event_id for event in events])
         self._load_series(connection, events, replaced)
         looked = ExaminedChunk(RerateSummary(), defaultdict(list), defaultdict(list))
         for event in events:
-            holding: Holding = event[9:] if not replaced else replaced.get(event[0]) or event[9:]
-            if holding[3] in self._grades:
-                usage = self._series[holding[0]]
+            current = replaced.get(event.event_id, event) if replaced else event
+            if current.price_grade in self._grades:
+                usage = self._series[current.series_id]
                 if usage.folded:
-                    usage = self._of_folded(usage, self._series[event[9]].key, event[8])
+                    usage = self._of_folded(usage, self._series[event.series_id].key, event.details)
                 if usage.in_scope:
-                    self._look_at(event, holding, usage, looked)
+                    self._look_at(event, current, usage, looked)
         _sum_up(looked, self._series)
         return looked
 
-    def _look_at(self, event: ChargedEvent, holding: Holding, usage: _Usage, looked: ExaminedChunk) -> None:
-        event_id, event_time, quantity_grade, fresh, cached, output, reasoning, others, _, *_ = event
+    def _look_at(
+        self, event: ChargedEvent, current: CurrentCharge | ChargedEvent, usage: _Usage, looked: ExaminedChunk
+    ) -> None:
         examined = looked.examined
         examined.events += 1
-        quantities = _quantities(event) if others else None
-        prompt = fresh + cached if quantities is None else quantities.prompt_tokens
-        applies = None if quantity_grade == _UNSTATED else usage.timeline.rate_at(event_time, prompt)
+        quantities = quantities_of(event) if event.other_quantities else None
+        prompt = event.input_tokens + event.cache_read_tokens if quantities is None else quantities.prompt_tokens
+        applies = None if event.quantity_grade == _UNSTATED else usage.timeline.rate_at(event.event_time, prompt)
         if applies is None:
             examined.kept += 1
             return
-        series_id, before, rate_id, price_grade, billing_month = holding
+        rate_id = current.rate_id
         if rate_id is not None and self._is_right(rate_id, applies):
             return
-        priced = _priced(quantities or Quantities(fresh, cached, 0, 0, output), applies)
-        if priced is None:
+        amount_nano = _priced(event, quantities, applies)
+        if amount_nano is None:
             examined.kept += 1
             return
         key = ChangeKey(
-            series_id, rate_id or 0, price_grade, applies.id, quantity_grade, usage.billable, event_time // MICROS_PER_DAY,
-            billing_month,
-        )  # fmt: skip
-        if quantities is None:
-            looked.changes[key].append((event_id, before, priced.amount_nano, fresh, cached, output, reasoning))
-        else:
-            looked.changes[key].append((event_id, before, priced.amount_nano, 0, 0, 0, 0))
+            series_id=current.series_id,
+            rate_id=rate_id or 0,
+            price_grade=current.price_grade,
+            new_rate_id=applies.id,
+            quantity_grade=event.quantity_grade,
+            billable=usage.billable,
+            event_day=event.event_time // MICROS_PER_DAY,
+            billing_month=current.billing_month,
+        )
+        used = _column_amounts(event) if quantities is None else _NOTHING
+        looked.changes[key].append(Change(event.event_id, current.amount_nano, amount_nano, used))
+        if quantities is not None:
             looked.whole[key].append(quantities)
 
     def _is_right(self, rate_id: int, applies: Rate) -> bool:
@@ -131,9 +149,9 @@ class ChargeInspector:
             self._right[pair] = right
         return right
 
-    def _load_series(self, connection: Connection, events: Sequence[ChargedEvent], replaced: dict[int, Holding]) -> None:
-        named = {event[9] for event in events}
-        named.update(holding[0] for holding in replaced.values())
+    def _load_series(self, connection: Connection, events: Sequence[ChargedEvent], replaced: dict[int, CurrentCharge]) -> None:
+        named = {event.series_id for event in events}
+        named.update(current.series_id for current in replaced.values())
         unknown = sorted(named - self._series.keys())
         if unknown:
             for series_id, key in series_by_id(connection, unknown).items():
@@ -165,23 +183,21 @@ def _sum_up(looked: ExaminedChunk, series: dict[int, _Usage]) -> None:
         of = series[key.series_id].key
         group = of.account_id, of.provider, of.model, month_of_day(key.event_day)
         effect = looked.examined.by_group.setdefault(group, Effect())
-        effect.add(len(changes), sum(change[1] for change in changes), sum(change[2] for change in changes))
+        effect.add(len(changes), sum(change.before_nano for change in changes), sum(change.after_nano for change in changes))
 
 
-def _priced(quantities: Quantities, rate: Rate) -> Charge | None:
-    """Return the charge; None where the rate makes none, or one too large to be one."""
+def _priced(event: ChargedEvent, quantities: Quantities | None, rate: Rate) -> int | None:
+    """Return what an event costs at a rate, nano-USD; None if the rate makes no charge, or one that is too large.
+
+    ``quantities`` are None for an event that used nothing but COLUMN_KINDS.
+    """
     try:
-        return charge(quantities, rate)
+        if quantities is None:
+            # Nearly all events: they need no object for what they used.
+            amount_nano = text_amount(rate, event.input_tokens, event.cache_read_tokens, 0, 0, event.output_tokens)
+            if amount_nano is not None:
+                return amount_nano
+        charged = charge(quantities or quantities_of(event), rate)
     except ChargeTooLargeError:
         return None
-
-
-def _quantities(event: ChargedEvent) -> Quantities:
-    _, _, _, fresh, cached, output, reasoning, others, *_ = event
-    return Quantities(
-        input_tokens=fresh,
-        cache_read_tokens=cached,
-        output_tokens=output,
-        reasoning_tokens=reasoning,
-        **msgspec.json.decode(others),
-    )
+    return None if charged is None else charged.amount_nano

@@ -25,11 +25,19 @@ def query_spend(engine: Engine, query: SpendQuery) -> list[SpendRow]:
         sums = sums_by_group(connection, query)
         shown = [_presentation(connection, name) for name in query.group_by]
     rows = []
-    for (period, group), (events, failed, unpriced, unpriced_tokens, *amounts, amount_nano) in sums.items():
-        values = tuple(show(value) for show, value in zip(shown, group, strict=True))
-        start = _period_start(query, period)
-        used = Quantities(*amounts)
-        rows.append(SpendRow(values, start, events, failed, unpriced, unpriced_tokens, used, amount_nano))
+    for (period, group), spent in sums.items():
+        rows.append(
+            SpendRow(
+                group=tuple(show(value) for show, value in zip(shown, group, strict=True)),
+                period_start=_period_start(query, period),
+                events=spent.events,
+                failed_events=spent.failed_events,
+                unpriced_events=spent.unpriced_events,
+                unpriced_tokens=spent.unpriced_tokens,
+                quantities=Quantities(*spent.quantities),
+                amount_nano=spent.amount_nano,
+            )
+        )
     return sorted(rows, key=lambda row: (row.period_start, row.group))
 
 

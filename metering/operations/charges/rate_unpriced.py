@@ -9,10 +9,7 @@ from collections.abc import Callable
 from msgspec import Struct, field
 from sqlalchemy import Connection, Engine
 
-from metering.domain.instants import MICROS_PER_DAY
 from metering.domain.statements.billing_months import billing_month_of
-from metering.domain.usage.charging import is_billable
-from metering.domain.usage.events import PriceGrade
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.operations.steps.unpriced import UnpricedEvent, unpriced_among
@@ -83,19 +80,16 @@ def _rate(connection: Connection, event_ids: list[int], book: PriceBook, result:
         )
         written += (back, placed)
         for entry in (back, placed):
-            _roll_up(deltas, event, entry)
+            deltas.add_entry(
+                entry,
+                event.quantities,
+                route=event.series.route,
+                quantity_grade=event.row.quantity_grade,
+                event_time=event.row.event_time,
+            )
         _count(result, event, charge.amount_nano)
     insert_charges(connection, written, reason=REASON, now=now)
     add_to_sums(connection, deltas)
-
-
-def _roll_up(deltas: RollupDeltas, event: UnpricedEvent, entry: ChargeEntry) -> None:
-    billable = +(is_billable(event.series.route) and entry.price_grade != PriceGrade.EXEMPT)
-    key = (
-        entry.series_id, entry.rate_id or 0, entry.price_grade, event.row.quantity_grade, billable,
-        event.row.event_time // MICROS_PER_DAY, entry.billing_month,
-    )  # fmt: skip
-    deltas.add(key, event.quantities, entry.amount_nano, sign=entry.sign)
 
 
 def _count(result: RateResult, event: UnpricedEvent, amount_nano: int) -> None:

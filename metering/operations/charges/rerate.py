@@ -129,10 +129,10 @@ def _step(connection: Connection, examiner: ChargeInspector, run: RerateRun, don
 
 def _chunk(connection: Connection, scope: RerateScope, cursor: Cursor) -> tuple[list[ChargedEvent], Cursor | None]:
     """Return the events after the cursor, of one account, and the cursor after them; None: there are no more."""
-    events = charged_events(connection, cursor.account_id, cursor[1:], scope.end, CHUNK)
+    events = charged_events(connection, cursor, scope.end, CHUNK)
     if len(events) == CHUNK:
         last = events[-1]
-        return events, Cursor(cursor.account_id, last[1], last[0])
+        return events, cursor._replace(event_time=last.event_time, event_id=last.event_id)
     following = _account_after(connection, scope, cursor.account_id)
     return events, None if following is None else _before(scope, following)
 

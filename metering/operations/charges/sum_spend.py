@@ -4,10 +4,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from metering.domain.charges.spend import MAX_ROWS, SpendQuery, TooManyRowsError
+from metering.domain.charges.spend import MAX_ROWS, SpendQuery, SpendSums, TooManyRowsError
 from metering.storage.charges.spend import spend_sums
 
-Sums = dict[tuple[int, tuple[Any, ...]], tuple[int, ...]]
+Sums = dict[tuple[int, tuple[Any, ...]], SpendSums]
 """By (period, group as the database keeps it)."""
 
 
@@ -17,7 +17,7 @@ def sums_by_group(connection: Connection, query: SpendQuery) -> Sums:
     for group, period, sums in spend_sums(connection, query, limit=MAX_ROWS + 1):
         key = (period, group)
         before = merged.get(key)
-        merged[key] = sums if before is None else tuple(map(sum, zip(before, sums, strict=True)))
+        merged[key] = sums if before is None else before.plus(sums)
     if len(merged) > MAX_ROWS:
         raise TooManyRowsError
     return merged

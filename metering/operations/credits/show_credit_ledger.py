@@ -105,7 +105,7 @@ def _used_in_month(connection: Connection, account_id: int, instant: int) -> int
         return 0
     filters = {"billable": ("true",), "route": tuple(sorted(BILLED_ROUTES))}
     query = SpendQuery(start, instant, account_id=account_id, filters=filters)
-    return sum(sums[-1] for sums in sums_by_group(connection, query).values())
+    return sum(sums.amount_nano for sums in sums_by_group(connection, query).values())
 
 
 def _granted_by(books: AccountBooks, instant: int) -> list[CreditGrant]:

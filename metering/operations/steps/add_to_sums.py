@@ -10,16 +10,16 @@ from sqlalchemy import Connection
 from metering.domain.usage.events import PriceGrade
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.storage.charges.touched_days import TouchedDay, insert_touched_days
-from metering.storage.usage.events import ROLLUP_KEY, add_to_rollups
+from metering.storage.usage.events import add_to_rollups
 from metering.storage.usage.series import accounts_of_series
 
-_SERIES, _GRADE, _DAY = (ROLLUP_KEY.index(name) for name in ("series_id", "price_grade", "event_day"))
 _UNPRICED = int(PriceGrade.UNPRICED)
 
 
 def add_to_sums(connection: Connection, deltas: RollupDeltas, account_of: Mapping[int, int] | None = None) -> None:
     """Add up; ``account_of`` tells the account of each series where the caller knows it. Raises SumTooLargeError."""
-    add_to_rollups(connection, deltas.rows())
-    keys = deltas.common
-    owners = account_of or accounts_of_series(connection, {key[_SERIES] for key in keys})
-    insert_touched_days(connection, {TouchedDay(owners[key[_SERIES]], key[_DAY], key[_GRADE] == _UNPRICED) for key in keys})
+    sums = deltas.sums()
+    add_to_rollups(connection, sums)
+    owners = account_of or accounts_of_series(connection, {key.series_id for key in sums})
+    touched = {TouchedDay(owners[key.series_id], key.event_day, key.price_grade == _UNPRICED) for key in sums}
+    insert_touched_days(connection, touched)

@@ -4,19 +4,15 @@ Both are compared in slices of time, so that memory stays bounded and an index l
 """
 
 from collections.abc import Callable, Iterator
-from operator import add
-from typing import Any
 
 from sqlalchemy import Connection
 
+from metering.domain.charges.ledger_sums import NO_EVENTS, NO_SUMS, SUM_NAMES, EventsAndAmount, LedgerSums, RollupKey
 from metering.domain.charges.spend import SpendQuery
 from metering.domain.instants import date_of, first_day, format_month, month_of_day, month_start, next_month
 from metering.domain.violations import Violation
 from metering.operations.charges.sum_spend import sums_by_group
 from metering.storage.charges.ledger import (
-    KEY_COLUMNS,
-    MONTH_KEY_COLUMNS,
-    SUM_COLUMNS,
     days_with_entries,
     entry_sums_by_account,
     ledger_sums,
@@ -47,9 +43,9 @@ def rollups_of_day_match_ledger(connection: Connection, day: int) -> Iterator[Vi
     stored = rollup_sums(connection, day)
     recomputed = ledger_sums(connection, day)
     for key, sums in retired_sums(connection, day).items():
-        recomputed[key] = tuple(map(add, sums, recomputed.get(key, _NOTHING)))
+        recomputed[key] = recomputed.get(key, NO_SUMS).plus(sums)
     for key in sorted(stored.keys() | recomputed.keys()):
-        yield from _differences(key, recomputed.get(key, _NOTHING), stored.get(key, _NOTHING))
+        yield from _differences(key, recomputed.get(key, NO_SUMS), stored.get(key, NO_SUMS))
 
 
 def months_match_days(connection: Connection, step: Step) -> Iterator[Violation]:
@@ -58,9 +54,9 @@ def months_match_days(connection: Connection, step: Step) -> Iterator[Violation]
     for done, month in enumerate(months):
         stored, recomputed = month_sums(connection, month), month_sums_of_days(connection, month)
         for key in sorted(stored.keys() | recomputed.keys()):
-            expected, got = recomputed.get(key, _NOTHING), stored.get(key, _NOTHING)
+            expected, got = recomputed.get(key, NO_SUMS), stored.get(key, NO_SUMS)
             if expected != got:
-                where = ", ".join(f"{column} {value}" for column, value in zip(MONTH_KEY_COLUMNS, key, strict=True))
+                where = ", ".join(f"{column} {value}" for column, value in key._asdict().items())
                 message = f"the rollup of a series in {format_month(month)} is not the sum of its days"
                 yield Violation("month_rollup_differs", where, *_where_they_differ(expected, got), message)
         step(done + 1, len(months))
@@ -72,38 +68,36 @@ def spend_matches_events(connection: Connection, step: Step) -> Iterator[Violati
     for done, month in enumerate(months):
         start, end = month_start(month), month_start(next_month(month))
         answered = {
-            group[0]: (sums[0], sums[-1])
-            for (_, group), sums in sums_by_group(connection, SpendQuery(start, end, group_by=("account",))).items()
+            account_id: EventsAndAmount(sums.events, sums.amount_nano)
+            for (_, (account_id,)), sums in sums_by_group(connection, SpendQuery(start, end, group_by=("account",))).items()
         }
         facts = entry_sums_by_account(connection, start, end)
         for account_id, sums in retired_sums_by_account(connection, first_day(month), first_day(next_month(month))).items():
-            before = facts.get(account_id, (0, 0))
-            facts[account_id] = before[0] + sums[0], before[1] + sums[1]
+            facts[account_id] = facts.get(account_id, NO_EVENTS).plus(*sums)
         for account_id in sorted(answered.keys() | facts.keys()):
-            expected, got = facts.get(account_id, (0, 0)), answered.get(account_id, (0, 0))
+            expected, got = facts.get(account_id, NO_EVENTS), answered.get(account_id, NO_EVENTS)
             if expected != got:
                 where = f"account {account_id}, {format_month(month)}"
                 message = f"spend of {where} is not the sum of its events"
-                told = [f"events {events}, amount_nano {amount_nano}" for events, amount_nano in (expected, got)]
-                yield Violation("spend_differs", where, told[0], told[1], message)
+                yield Violation("spend_differs", where, _in_words(expected), _in_words(got), message)
         step(done + 1, len(months))
 
 
-_NOTHING = (0,) * len(SUM_COLUMNS)
+def _in_words(sums: EventsAndAmount) -> str:
+    return f"events {sums.events}, amount_nano {sums.amount_nano}"
 
 
-def _where_they_differ(expected: tuple[int, ...], got: tuple[int, ...]) -> tuple[str, str]:
+def _where_they_differ(expected: LedgerSums, got: LedgerSums) -> tuple[str, str]:
     """Return two sums in words, as far as they are not the same."""
-    other = [at for at, name in enumerate(SUM_COLUMNS) if expected[at] != got[at]]
-    first, second = (", ".join(f"{SUM_COLUMNS[at]} {sums[at]}" for at in other) for sums in (expected, got))
-    return first, second
+    names = [name for name, a, b in zip(SUM_NAMES, expected.values, got.values, strict=True) if a != b]
+    first, second = (dict(zip(SUM_NAMES, sums.values, strict=True)) for sums in (expected, got))
+    return ", ".join(f"{name} {first[name]}" for name in names), ", ".join(f"{name} {second[name]}" for name in names)
 
 
-def _differences(key: tuple[Any, ...], recomputed: tuple[int, ...], stored: tuple[int, ...]) -> Iterator[Violation]:
-    for name, expected, got in zip(SUM_COLUMNS, recomputed, stored, strict=True):
+def _differences(key: RollupKey, recomputed: LedgerSums, stored: LedgerSums) -> Iterator[Violation]:
+    for name, expected, got in zip(SUM_NAMES, recomputed.values, stored.values, strict=True):
         if expected != got:
-            told = dict(zip(KEY_COLUMNS, key, strict=True))
-            day = date_of(told["event_day"])
-            where = ", ".join(f"{column} {value}" for column, value in told.items())
-            message = f"the rollup of series {told['series_id']} on {day} has another {name} than its events add up to"
+            day = date_of(key.event_day)
+            where = ", ".join(f"{column} {value}" for column, value in key._asdict().items())
+            message = f"the rollup of series {key.series_id} on {day} has another {name} than its events add up to"
             yield Violation("rollup_differs", where, str(expected), str(got), message)

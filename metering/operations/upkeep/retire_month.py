@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
+from metering.domain.charges.ledger_sums import LedgerSums, RollupKey
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import first_day, format_month, next_month
 from metering.domain.usage.retention import EventMonth, MonthChangedError, SumsDifferError
@@ -81,14 +82,14 @@ def _retire(connection: Connection, month: int, export: EventExport | None, now:
             f"events of {format_month(month)} came or were charged while it was written to {export.directory}; nothing was"
             " taken out of the log: take that folder away and retire the month again"
         )
-    rollups = []
+    sums: dict[RollupKey, LedgerSums] = {}
     for day in range(first_day(month), first_day(next_month(month))):
         if wrong := next(rollups_of_day_match_ledger(connection, day), None):
             raise SumsDifferError(f"{wrong.message}; `metering verify` says more, and nothing was taken out of the log")
-        rollups += [(*key, *sums) for key, sums in ledger_sums(connection, day).items()]
+        sums |= ledger_sums(connection, day)
     where, digest = ("", "") if export is None else (str(export.directory.resolve()), export.digest)
     retired = RetiredMonth(month, facts.events, facts.copies, facts.charges, facts.last_id, where, digest, now)
-    store_retired_sums(connection, rollups, run_sums_of_month(connection, month), retired)
+    store_retired_sums(connection, sums, run_sums_of_month(connection, month), retired)
     delete_month(connection, month)
     return retired
 

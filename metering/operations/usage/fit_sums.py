@@ -4,19 +4,21 @@ Looked for only after a transaction met it: a counter that is full is rare, and 
 order while they fit; one that repeats an event which does not fit would be counted in its place, and is refused with it.
 """
 
-from operator import add
+from collections.abc import Mapping
+from typing import TypeVar
 
 from msgspec.structs import astuple
 from sqlalchemy import Connection
 
+from metering.domain.charges.ledger_sums import LedgerSums, MonthRollupKey, RollupKey
 from metering.domain.instants import MICROS_PER_DAY
 from metering.operations.steps.charged_batch import ChargedBatch
 from metering.operations.steps.lock_open_months import lock_open_months
-from metering.operations.steps.roll_up import RollupKey, rollup_keys
+from metering.operations.steps.roll_up import rollup_keys
 from metering.operations.usage.deduplicate import Deduplication, deduplicate
-from metering.storage.usage.events import MAX_SUM, month_key_of, month_rollups_with_keys, rollups_with_keys
+from metering.storage.usage.events import MAX_SUM, month_rollups_with_keys, rollups_with_keys
 
-_Sums = dict[RollupKey, tuple[int, ...]]
+_Key = TypeVar("_Key", RollupKey, MonthRollupKey)
 
 
 def events_that_do_not_fit(connection: Connection, charged: ChargedBatch, now: int) -> set[int]:
@@ -32,22 +34,23 @@ def events_that_do_not_fit(connection: Connection, charged: ChargedBatch, now: i
         position: key for position, key in enumerate(rollup_keys(charged, days, months)) if position not in judgement.repeats
     }
     of_days = rollups_with_keys(connection, set(keys.values()))
-    of_months = month_rollups_with_keys(connection, {month_key_of(key) for key in keys.values()})
+    of_months = month_rollups_with_keys(connection, {key.month_key for key in keys.values()})
     unfit = set()
     for position, key in keys.items():
-        entry = (1, *astuple(charged.events.quantities_at(position)), charged.charges[position].amount_nano or 0)
-        month_key = month_key_of(key)
+        amount_nano = charged.charges[position].amount_nano or 0
+        entry = LedgerSums(1, astuple(charged.events.quantities_at(position)), amount_nano)
+        month_key = key.month_key
         of_day, of_month = _added(of_days, key, entry), _added(of_months, month_key, entry)
-        if max(*of_day, *of_month) > MAX_SUM:
+        if max(*of_day.values, *of_month.values) > MAX_SUM:
             unfit.add(position)
         else:
             of_days[key], of_months[month_key] = of_day, of_month
     return unfit | _repeats_of(unfit, judgement)
 
 
-def _added(sums: _Sums, key: RollupKey, entry: tuple[int, ...]) -> tuple[int, ...]:
+def _added(sums: Mapping[_Key, LedgerSums], key: _Key, entry: LedgerSums) -> LedgerSums:
     before = sums.get(key)
-    return entry if before is None else tuple(map(add, before, entry))
+    return entry if before is None else before.plus(entry)
 
 
 def _repeats_of(unfit: set[int], judgement: Deduplication) -> set[int]:

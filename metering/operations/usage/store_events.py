@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.instants import MICROS_PER_DAY
-from metering.domain.usage.batch_events import BatchEvent, other_quantities
+from metering.domain.usage.batch_events import COLUMN_KINDS, BatchEvent, other_quantities
 from metering.domain.usage.batches import details_json
 from metering.domain.usage.charging import FirstCharge
 from metering.domain.usage.events import UNKNOWN
@@ -59,32 +59,32 @@ def _that_count(charged: ChargedBatch, judgement: Deduplication) -> tuple[Charge
     return charged.only(positions), [ids[position] for position in positions]
 
 
-def _columns(charged: ChargedBatch, event_ids: Sequence[int], months: Sequence[int]) -> Sequence[Sequence[Any]]:
-    """Return the columns of the event log."""
+def _columns(charged: ChargedBatch, event_ids: Sequence[int], months: Sequence[int]) -> dict[str, Sequence[Any]]:
+    """Return the columns of the event log, by name."""
     events, places, charges = charged
-    return (
-        event_ids,
-        [place.account_id for place in places],
-        [place.series_id for place in places],
-        [place.source_id for place in places],
-        events.ids,
-        events.times,
-        events.statuses,
-        events.quantity_grades,
-        events.input_tokens,
-        events.cache_read_tokens,
-        events.output_tokens,
-        events.reasoning_tokens,
-        ["" if quantities is None else other_quantities(quantities) for quantities in events.beyond],
-        [charge.amount_nano for charge in charges],
-        [charge.rate_id for charge in charges],
-        [charge.grade for charge in charges],
-        months,
-        events.response_ids,
-        events.inference_ids,
-        events.latencies_ms,
-        [details_with_context(*each) if each[1].told else each[0] for each in zip(events.details, places, strict=True)],
-    )
+    return {
+        "id": event_ids,
+        "account_id": [place.account_id for place in places],
+        "series_id": [place.series_id for place in places],
+        "source_id": [place.source_id for place in places],
+        "external_id": events.ids,
+        "event_time": events.times,
+        "status": events.statuses,
+        "quantity_grade": events.quantity_grades,
+        **{kind: getattr(events, kind) for kind in COLUMN_KINDS},
+        "other_quantities": ["" if quantities is None else other_quantities(quantities) for quantities in events.beyond],
+        "charge_nano": [charge.amount_nano for charge in charges],
+        "rate_id": [charge.rate_id for charge in charges],
+        "price_grade": [charge.grade for charge in charges],
+        "billing_month": months,
+        "response_id": events.response_ids,
+        "inference_id": events.inference_ids,
+        "latency_ms": events.latencies_ms,
+        "details": [
+            details_with_context(details, place) if place.told else details
+            for details, place in zip(events.details, places, strict=True)
+        ],
+    }
 
 
 def _count(batches: Sequence[tuple[ChargedBatch, BatchResult]], judgement: Deduplication) -> None:

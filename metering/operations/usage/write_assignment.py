@@ -8,9 +8,6 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
-from metering.domain.instants import MICROS_PER_DAY
-from metering.domain.usage.charging import is_billable
-from metering.domain.usage.events import PriceGrade
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.operations.usage.inspect_unassigned import UnassignedEvent
@@ -54,9 +51,5 @@ def write_assignment(
 
 
 def _roll_up(deltas: RollupDeltas, each: UnassignedEvent, entry: ChargeEntry, route: str) -> None:
-    billable = +(is_billable(route) and entry.price_grade != PriceGrade.EXEMPT)
-    key = (
-        entry.series_id, entry.rate_id or 0, entry.price_grade, each.row.quantity_grade, billable,
-        each.row.event_time // MICROS_PER_DAY, entry.billing_month,
-    )  # fmt: skip
-    deltas.add(key, each.quantities, entry.amount_nano, sign=entry.sign)
+    grade, time = each.row.quantity_grade, each.row.event_time
+    deltas.add_entry(entry, each.quantities, route=route, quantity_grade=grade, event_time=time)

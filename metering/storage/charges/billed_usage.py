@@ -8,6 +8,7 @@ from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.statements.statements import UsageSums
 from metering.domain.usage.events import BILLED_ROUTES, PriceGrade
 from metering.storage.charges.event_quantities import quantity
+from metering.storage.charges.sums import added_up, read_added_up
 from metering.storage.engine.sql import by_code_point, halved_sum, whole_sum
 from metering.storage.tables import charges, events, month_rollups, series
 from metering.storage.tables.schema import Int64
@@ -36,33 +37,35 @@ def usage_of_month(connection: Connection, account_id: int, month: int) -> list[
     statement = (
         select(
             *_GROUP,
-            func.sum(month_rollups.c.events),
-            *(func.sum(month_rollups.c[kind]) for kind in ALL_KINDS),
-            *halved_sum(month_rollups.c.amount_nano),
+            *added_up(month_rollups),
         )
         .join(series, series.c.id == month_rollups.c.series_id)
         .where(series.c.account_id == account_id, month_rollups.c.billing_month == month)
         .group_by(*_GROUP)
         .order_by(*_ORDER)
     )
-    width = len(_GROUP)
-    return [
-        UsageSums(
-            route=row[0],
-            provider=row[1],
-            model=row[2],
-            operation=row[3],
-            rate_id=row[4],
-            price_grade=row[5],
-            quantity_grade=row[6],
-            billable=bool(row[7]),
-            events=row[width],
-            quantities=tuple(row[width + 1 : -2]),
-            amount_nano=whole_sum(*row[-2:]),
-            origin_month=None if row[8] == month else row[8],
+    found = []
+    for route, provider, model, operation, rate, grade, quantity_grade, billable, event_month, *totals in connection.execute(
+        statement
+    ):
+        sums = read_added_up(totals)
+        found.append(
+            UsageSums(
+                route=route,
+                provider=provider,
+                model=model,
+                operation=operation,
+                rate_id=rate,
+                price_grade=grade,
+                quantity_grade=quantity_grade,
+                billable=bool(billable),
+                events=sums.events,
+                quantities=sums.quantities,
+                amount_nano=sums.amount_nano,
+                origin_month=None if event_month == month else event_month,
+            )
         )
-        for row in connection.execute(statement)
-    ]
+    return found
 
 
 def previously_unpriced(connection: Connection, account_id: int, month: int) -> list[UsageSums]:
@@ -73,7 +76,7 @@ def previously_unpriced(connection: Connection, account_id: int, month: int) -> 
     what = series.c.route, series.c.provider, series.c.model, series.c.operation, events.c.quantity_grade
     day = (events.c.event_time // literal(MICROS_PER_DAY, Int64)).label("day")
     statement = (
-        select(*what, day, func.count(), *(func.sum(quantity(kind)) for kind in ALL_KINDS))
+        select(*what, day, func.count(), *(func.sum(quantity(events, kind)) for kind in ALL_KINDS))
         .join_from(charges, events, events.c.id == charges.c.event_id)
         .join(series, series.c.id == charges.c.series_id)
         .where(
@@ -87,20 +90,20 @@ def previously_unpriced(connection: Connection, account_id: int, month: int) -> 
     )
     return [
         UsageSums(
-            route=row[0],
-            provider=row[1],
-            model=row[2],
-            operation=row[3],
+            route=route,
+            provider=provider,
+            model=model,
+            operation=operation,
             rate_id=0,
             price_grade=PriceGrade.UNPRICED,
-            quantity_grade=row[4],
-            billable=row[0] in BILLED_ROUTES,
-            events=row[6],
-            quantities=tuple(row[7:]),
+            quantity_grade=quantity_grade,
+            billable=route in BILLED_ROUTES,
+            events=count,
+            quantities=tuple(map(int, quantities)),
             amount_nano=0,
-            origin_month=month_of_day(row[5]),
+            origin_month=month_of_day(event_day),
         )
-        for row in connection.execute(statement)
+        for route, provider, model, operation, quantity_grade, event_day, count, *quantities in connection.execute(statement)
     ]
 
 
@@ -119,12 +122,12 @@ def billable_by_months(connection: Connection, account_id: int) -> dict[tuple[in
 def first_billed_months(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
     """Return the first month in which usage of each of the accounts is billed."""
     statement = (
-        select(series.c.account_id, func.min(month_rollups.c.billing_month))
+        select(series.c.account_id, func.min(month_rollups.c.billing_month).label("first_month"))
         .join(month_rollups, month_rollups.c.series_id == series.c.id)
         .where(series.c.account_id.in_(account_ids))
         .group_by(series.c.account_id)
     )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return {row.account_id: row.first_month for row in connection.execute(statement)}
 
 
 def months_with_usage(connection: Connection, account_id: int | None = None) -> list[tuple[int, int]]:
@@ -137,4 +140,4 @@ def months_with_usage(connection: Connection, account_id: int | None = None) -> 
     )
     if account_id is not None:
         statement = statement.where(series.c.account_id == account_id)
-    return [(row[0], row[1]) for row in connection.execute(statement)]
+    return [(account_id, month) for account_id, month in connection.execute(statement)]

@@ -1,28 +1,55 @@
-"""Events with the charge that holds now, read in chunks along the index of (account, event time), as plain tuples.
+"""Events with their current charge, read in chunks along the index of (account, event time).
 
-Millions are read to be re-rated: a row object an event would take as long as everything else that is done with it.
+Millions are read to be re-rated, so rows come from the driver and become named tuples without their constructors: a row object
+of SQLAlchemy takes as long as everything else that is done with an event.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
+from metering.storage.charges.rerate_runs import Cursor
 from metering.storage.engine.sql import is_in_list, list_parameter
 
-ChargedEvent = tuple[int, int, int, int, int, int, int, str, str, int, int, int | None, int, int]
-"""(event id, event time, quantity grade, the COLUMN_KINDS..., other quantities, details, then of its first charge: series id,
-nano-USD, rate id, price grade, billing month)."""
 
-Holding = tuple[int, int, int | None, int, int]
-"""(series id, nano-USD, rate id, price grade, billing month) of the charge that holds now; unpriced weighs 0."""
+class CurrentCharge(NamedTuple):
+    """The charge of an event that is in effect: its series, nano-USD (0 if unpriced), rate, price grade and billing month."""
 
-_CHUNK = """
-SELECT id, event_time, quantity_grade, input_tokens, cache_read_tokens, output_tokens, reasoning_tokens,
-    other_quantities, details, series_id, coalesce(charge_nano, 0), rate_id, price_grade, billing_month
+    series_id: int
+    amount_nano: int
+    rate_id: int | None
+    price_grade: int
+    billing_month: int
+
+
+class ChargedEvent(NamedTuple):
+    """An event with what it used, and its first charge under the names of CurrentCharge."""
+
+    event_id: int
+    event_time: int
+    quantity_grade: int
+    input_tokens: int
+    cache_read_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    other_quantities: str
+    details: str
+    series_id: int
+    amount_nano: int
+    rate_id: int | None
+    price_grade: int
+    billing_month: int
+
+
+_as_charged_event = partial(tuple.__new__, ChargedEvent)
+_EXPRESSIONS = {"event_id": "id", "amount_nano": "coalesce(charge_nano, 0)"}
+_CHUNK = f"""
+SELECT {", ".join(_EXPRESSIONS.get(name, name) for name in ChargedEvent._fields)}
 FROM events
-WHERE account_id = ? AND event_time >= ? AND event_time < ? AND (event_time > ? OR id > ?){also}
+WHERE account_id = ? AND event_time >= ? AND event_time < ? AND (event_time > ? OR id > ?){{also}}
 ORDER BY event_time, id
 LIMIT ?
 """
@@ -30,28 +57,29 @@ _OF_ACCOUNT = _CHUNK.format(also="")
 # Without what its account had counted before, of which no charge holds.
 _OF_UNASSIGNED = _CHUNK.format(also=" AND id NOT IN (SELECT event_id FROM assigned_events WHERE counted_as <> event_id)")
 _ANY_BETWEEN = "SELECT 1 FROM charges WHERE event_id BETWEEN ? AND ? LIMIT 1"
-_REPLACEMENTS = """
-SELECT charges.event_id, charges.series_id, charges.amount_nano, charges.rate_id, charges.price_grade, charges.billing_month
+_REPLACEMENTS = f"""
+SELECT charges.event_id, {", ".join(f"charges.{name}" for name in CurrentCharge._fields)}
 FROM charges
-WHERE charges.event_id {among} AND charges.sign = 1
+WHERE charges.event_id {{among}} AND charges.sign = 1
 ORDER BY charges.event_id, charges.id
 """
 
 
-def charged_events(connection: Connection, account_id: int, after: tuple[int, int], end: int, limit: int) -> list[ChargedEvent]:
-    """Return events of an account by (time, id) from the first after ``after``, before ``end``; first charges only."""
-    event_time, event_id = after
+def charged_events(connection: Connection, after: Cursor, end: int, limit: int) -> list[ChargedEvent]:
+    """Return events of an account by (time, id) from the first after the cursor, before ``end``; first charges only."""
+    account_id, event_time, event_id = after
     chunk = _OF_UNASSIGNED if account_id == UNASSIGNED_ID else _OF_ACCOUNT
-    return _fetch(connection, chunk, (account_id, event_time, end, event_time, event_id, limit))
+    rows = _fetch(connection, chunk, (account_id, event_time, end, event_time, event_id, limit))
+    return list(map(_as_charged_event, rows))
 
 
-def current_replacements(connection: Connection, event_ids: Sequence[int]) -> dict[int, Holding]:
+def current_replacements(connection: Connection, event_ids: Sequence[int]) -> dict[int, CurrentCharge]:
     """Return the last replacement of each of the events that has one."""
     # Events that arrived one after the other usually have none at all, which one look along the index tells.
     if not event_ids or not _fetch(connection, _ANY_BETWEEN, (min(event_ids), max(event_ids))):
         return {}
     found = _fetch(connection, _REPLACEMENTS.format(among=is_in_list(connection)), (list_parameter(connection, event_ids),))
-    return {event_id: tuple(holding) for event_id, *holding in found}
+    return {event_id: CurrentCharge(*charge) for event_id, *charge in found}
 
 
 def _fetch(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:

@@ -1,10 +1,12 @@
-"""Corrections: of each event a reversal and a replacement, from one row of what the two are made of.
+"""Corrections: of each event a reversal and a replacement, from one row of the values that the two are made of.
 
-What both entries share is bound once: a statement takes eight values an event where two rows have twenty-two, and that is what
-most of the time of a bulk insert goes into.
+Values that both entries share are bound once: a statement takes eight values an event where two rows have twenty-two, and
+binding takes most of the time of a bulk insert.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -12,14 +14,28 @@ from metering.domain.usage.events import PriceGrade
 from metering.storage.engine.bulk import insert_all
 from metering.storage.tables import charges
 
-CORRECTION_COLUMNS = (
-    "event_id", "series_id", "before_nano", "rate_id", "price_grade", "billing_month", "after_nano", "new_rate_id",
-)  # fmt: skip
-"""The entry that holds, and what replaces it: a rated charge in the same series and billing month."""
+
+class Correction(NamedTuple):
+    """The current entry of an event, and the amount and rate of the rated one that replaces it.
+
+    Both entries are in the same series and billing month.
+    """
+
+    event_id: int
+    series_id: int
+    before_nano: int
+    rate_id: int | None
+    price_grade: int
+    billing_month: int
+    after_nano: int
+    new_rate_id: int
+
 
 _ROWS_A_STATEMENT = 900
-_FIRST = "(?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"  # after the three values that all share
-_NEXT = ", (?, ?, ?, ?, ?, ?, ?, ?)"
+# Values that all rows share: recorded_at, reason, run_id.
+_SHARED = 3
+_FIRST = f"({', '.join(f'?{number}' for number in range(_SHARED + 1, _SHARED + 1 + len(Correction._fields)))})"
+_NEXT = f", ({', '.join('?' * len(Correction._fields))})"
 _ENTRIES = {
     "event_id": "event_id",
     "series_id": "series_id",
@@ -32,7 +48,7 @@ _ENTRIES = {
     "reason": "?2",
     "run_id": "?3",
 }
-_BEFORE = f"WITH correction ({', '.join(CORRECTION_COLUMNS)}) AS (VALUES {_FIRST}"
+_BEFORE = f"WITH correction ({', '.join(Correction._fields)}) AS (VALUES {_FIRST}"
 # The reversal is written first: entries of an event are read in the order of their ids.
 _AFTER = (
     f") INSERT INTO {charges.name} ({', '.join(_ENTRIES)}) SELECT {', '.join(_ENTRIES.values())}"
@@ -40,28 +56,38 @@ _AFTER = (
 )
 
 
-# Of PostgreSQL, which takes whole rows, and as many as there are.
+# For PostgreSQL, which takes whole rows, in any number.
 _INSERT = insert_all(charges)
 
 
-def _entries(correction: list[Any], *shared: Any) -> list[tuple[Any, ...]]:
-    """Return the reversal and the replacement as rows of ``charges``; ``shared`` are its last three columns."""
-    event_id, series_id, before_nano, rate_id, grade, month, after_nano, new_rate_id = correction
-    return [
-        (None, event_id, series_id, -1, -before_nano, rate_id, grade, month, *shared),
-        (None, event_id, series_id, 1, after_nano, new_rate_id, int(PriceGrade.RATED), month, *shared),
-    ]
+def _entries(correction: Correction, shared: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the columns of the reversal and of the replacement; ``shared`` are those that all corrections share."""
+    both = {"event_id": correction.event_id, "series_id": correction.series_id, "billing_month": correction.billing_month}
+    reversal = {
+        "sign": -1,
+        "amount_nano": -correction.before_nano,
+        "rate_id": correction.rate_id,
+        "price_grade": correction.price_grade,
+    }
+    replacement = {
+        "sign": 1,
+        "amount_nano": correction.after_nano,
+        "rate_id": correction.new_rate_id,
+        "price_grade": int(PriceGrade.RATED),
+    }
+    return [both | reversal | shared, both | replacement | shared]
 
 
-def insert_corrections(connection: Connection, values: list[Any], *, reason: str, now: int, run_id: int) -> None:
-    """Append reversals and replacements; ``values`` holds CORRECTION_COLUMNS of one event after the other."""
-    width = len(CORRECTION_COLUMNS)
+def insert_corrections(
+    connection: Connection, corrections: Sequence[Correction], *, reason: str, now: int, run_id: int
+) -> None:
+    """Append reversals and replacements, in the order of the corrections."""
     if connection.dialect.name == "postgresql":
-        corrections = (values[start : start + width] for start in range(0, len(values), width))
-        _INSERT.run(connection, [row for each in corrections for row in _entries(each, now, reason, run_id)])
+        shared = {"id": None, "recorded_at": now, "reason": reason, "run_id": run_id}
+        entries = [entry for each in corrections for entry in _entries(each, shared)]
+        _INSERT.run(connection, [tuple(entry[name] for name in charges.c.keys()) for entry in entries])  # noqa: SIM118
         return
-    step = _ROWS_A_STATEMENT * width
-    for start in range(0, len(values), step):
-        part = values[start : start + step]
-        sql = f"{_BEFORE}{_NEXT * (len(part) // width - 1)}{_AFTER}"
-        connection.exec_driver_sql(sql, (now, reason, run_id, *part))
+    for start in range(0, len(corrections), _ROWS_A_STATEMENT):
+        part = corrections[start : start + _ROWS_A_STATEMENT]
+        sql = f"{_BEFORE}{_NEXT * (len(part) - 1)}{_AFTER}"
+        connection.exec_driver_sql(sql, (now, reason, run_id, *chain.from_iterable(part)))

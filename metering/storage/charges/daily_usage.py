@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, select
 
 from metering.domain.statements.month_detail import DailyUsage
+from metering.storage.charges.sums import read_stored_sums, stored_sums
 from metering.storage.engine.sql import by_code_point
 from metering.storage.tables import rollups, series
-from pricing.quantities import ALL_KINDS
 
 _ROWS_AT_ONCE = 2_000
 _SERIES = ("route", "provider", "model", "operation", "project", "key", "tags")
@@ -22,9 +22,8 @@ def daily_usage(connection: Connection, account_id: int, month: int) -> Iterator
     of_series = [series.c[name] for name in _SERIES]
     of_rollup = [rollups.c[name] for name in _ROLLUP]
     dimensions = [rollups.c.event_day, *of_series, *of_rollup]
-    counts = [rollups.c.events, *(rollups.c[kind] for kind in ALL_KINDS), rollups.c.amount_nano]
     statement = (
-        select(*dimensions, *counts)
+        select(*dimensions, *stored_sums(rollups))
         .join(series, series.c.id == rollups.c.series_id)
         .where(series.c.account_id == account_id, rollups.c.billing_month == month)
         .order_by(*map(by_code_point, of_series), *of_rollup, rollups.c.event_day)
@@ -32,8 +31,9 @@ def daily_usage(connection: Connection, account_id: int, month: int) -> Iterator
     )
     width = len(dimensions)
     for row in connection.execute(statement):
-        if any(row[width:]):
-            yield DailyUsage._make((*row[: width + 1], tuple(row[width + 1 : -1]), row[-1]))
+        sums = read_stored_sums(row[width:])
+        if any(sums.values):
+            yield DailyUsage._make((*row[:width], *sums))
 
 
 def rates_of_month(connection: Connection, account_id: int, month: int) -> set[int]:

@@ -5,27 +5,18 @@ An event's row carries its first charge (sign +1). Each row of ``charges`` is a 
 times its sign. The rollups are sums of this view and nothing else.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
-
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, Subquery, and_, case, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, Table, and_, case, func, literal, select, union_all
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
+from metering.domain.charges.ledger_sums import NO_EVENTS, EventsAndAmount, LedgerSums, MonthRollupKey, RollupKey
 from metering.domain.instants import MICROS_PER_DAY, first_day, month_of_day, next_month
 from metering.domain.usage.events import BILLED_ROUTES, PriceGrade
 from metering.storage.charges.event_quantities import quantity, quantity_columns
+from metering.storage.charges.sums import added_up, read_added_up, read_stored_sums, stored_sums
 from metering.storage.engine.sql import halved_sum, whole_sum
 from metering.storage.tables import accounts, charges, events, month_rollups, rollups, series
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS
-
-KEY_COLUMNS: tuple[str, ...] = tuple(column.name for column in rollups.primary_key)
-MONTH_KEY_COLUMNS: tuple[str, ...] = tuple(column.name for column in month_rollups.primary_key)
-SUM_COLUMNS: tuple[str, ...] = ("events", *ALL_KINDS, "amount_nano")
-
-Key = tuple[int, ...]
-Sums = tuple[int, ...]
-"""In the order of KEY_COLUMNS and SUM_COLUMNS."""
 
 
 def entries(*, account_id: int | None = None, start: int | None = None, end: int | None = None) -> Subquery:
@@ -44,7 +35,7 @@ def entries(*, account_id: int | None = None, start: int | None = None, end: int
             _event_day(),
             events.c.billing_month,
             literal(1, Int64).label("events"),
-            *quantity_columns(),
+            *quantity_columns(events),
             func.coalesce(events.c.charge_nano, 0).label("amount_nano"),
             events.c.event_time,
         )
@@ -66,7 +57,7 @@ def _later() -> Select[tuple[int, ...]]:
         _event_day(),
         charges.c.billing_month,
         charges.c.sign.label("events"),
-        *((quantity(kind) * charges.c.sign).label(kind) for kind in ALL_KINDS),
+        *((quantity(events, kind) * charges.c.sign).label(kind) for kind in ALL_KINDS),
         charges.c.amount_nano,
         events.c.event_time,
     )
@@ -106,17 +97,24 @@ def days_with_entries(connection: Connection) -> list[int]:
     return sorted({*of_events, *of_rollups})
 
 
-def ledger_sums(connection: Connection, day: int) -> dict[Key, Sums]:
+def ledger_sums(connection: Connection, day: int) -> dict[RollupKey, LedgerSums]:
     """Return what the entries of a day's events add up to, by the rollups' key."""
     ledger = entries(start=day * MICROS_PER_DAY, end=(day + 1) * MICROS_PER_DAY)
-    key = [ledger.c[name] for name in KEY_COLUMNS]
-    return _sums_by_key(connection.execute(select(*key, *_sums(ledger)).group_by(*key)))
+    key = [ledger.c[name] for name in RollupKey._fields]
+    rows = connection.execute(select(*key, *added_up(ledger)).group_by(*key))
+    return {RollupKey(*row[: len(key)]): read_added_up(row[len(key) :]) for row in rows}
 
 
-def rollup_sums(connection: Connection, day: int) -> dict[Key, Sums]:
+def rollup_sums(connection: Connection, day: int) -> dict[RollupKey, LedgerSums]:
     """Return the rollups of a day, by their key."""
-    columns = [rollups.c[name] for name in (*KEY_COLUMNS, *SUM_COLUMNS)]
-    return _by_key(connection.execute(select(*columns).where(rollups.c.event_day == day)))
+    return sums_of_day(connection, rollups, day)
+
+
+def sums_of_day(connection: Connection, table: Table, day: int) -> dict[RollupKey, LedgerSums]:
+    """Return the sums of a day from a table of sums by day, by their key."""
+    key = [table.c[name] for name in RollupKey._fields]
+    rows = connection.execute(select(*key, *stored_sums(table)).where(table.c.event_day == day))
+    return {RollupKey(*row[: len(key)]): read_stored_sums(row[len(key) :]) for row in rows}
 
 
 def months_with_rollups(connection: Connection) -> list[int]:
@@ -126,22 +124,25 @@ def months_with_rollups(connection: Connection) -> list[int]:
     return sorted({*map(month_of_day, of_days), *of_months})
 
 
-def month_sums_of_days(connection: Connection, month: int) -> dict[Key, Sums]:
+def month_sums_of_days(connection: Connection, month: int) -> dict[MonthRollupKey, LedgerSums]:
     """Return what the rollups of a month's days add up to, by the key of the rollups by month."""
-    key = [literal(month, Int64) if name == "event_month" else rollups.c[name] for name in MONTH_KEY_COLUMNS]
-    groups = [rollups.c[name] for name in MONTH_KEY_COLUMNS if name != "event_month"]
+    names = MonthRollupKey._fields
+    key = [literal(month, Int64) if name == "event_month" else rollups.c[name] for name in names]
+    groups = [rollups.c[name] for name in names if name != "event_month"]
     days = rollups.c.event_day.between(first_day(month), first_day(next_month(month)) - 1)
-    return _sums_by_key(connection.execute(select(*key, *_sums(rollups)).where(days).group_by(*groups)))
+    rows = connection.execute(select(*key, *added_up(rollups)).where(days).group_by(*groups))
+    return {MonthRollupKey(*row[: len(key)]): read_added_up(row[len(key) :]) for row in rows}
 
 
-def month_sums(connection: Connection, month: int) -> dict[Key, Sums]:
+def month_sums(connection: Connection, month: int) -> dict[MonthRollupKey, LedgerSums]:
     """Return the rollups by month of an event month, by their key."""
-    columns = [month_rollups.c[name] for name in (*MONTH_KEY_COLUMNS, *SUM_COLUMNS)]
-    return _by_key(connection.execute(select(*columns).where(month_rollups.c.event_month == month)))
+    key = [month_rollups.c[name] for name in MonthRollupKey._fields]
+    rows = connection.execute(select(*key, *stored_sums(month_rollups)).where(month_rollups.c.event_month == month))
+    return {MonthRollupKey(*row[: len(key)]): read_stored_sums(row[len(key) :]) for row in rows}
 
 
-def entry_sums_by_account(connection: Connection, start: int, end: int) -> dict[int, tuple[int, int]]:
-    """Return (events, nano-USD) by account of what happened in ``[start, end)``, added up without the ledger's view.
+def entry_sums_by_account(connection: Connection, start: int, end: int) -> dict[int, EventsAndAmount]:
+    """Return the sums by account of what happened in ``[start, end)``, added up without the ledger's view.
 
     First charges count for the account of their event, later ones for the account of their series.
     """
@@ -158,23 +159,8 @@ def entry_sums_by_account(connection: Connection, start: int, end: int) -> dict[
         .where(_of_account(None, set()), *period)
         .group_by(series.c.account_id)
     )
-    found: dict[int, tuple[int, int]] = {}
+    found: dict[int, EventsAndAmount] = {}
     for statement in (first, later):
-        for account_id, count, *amount in connection.execute(statement):
-            before = found.get(account_id, (0, 0))
-            found[account_id] = before[0] + int(count), before[1] + whole_sum(*amount)
+        for account_id, count, high, low in connection.execute(statement):
+            found[account_id] = found.get(account_id, NO_EVENTS).plus(int(count), whole_sum(high, low))
     return found
-
-
-def _by_key(rows: Iterable[Sequence[Any]]) -> dict[Key, Sums]:
-    width = len(KEY_COLUMNS)
-    return {tuple(row[:width]): tuple(map(int, row[width:])) for row in rows}
-
-
-def _sums(source: FromClause) -> list[ColumnElement[int]]:
-    """Return SUM_COLUMNS of a source added up, the amount in halves: a reversal may come long after what it takes back."""
-    return [*(func.sum(source.c[name]) for name in SUM_COLUMNS[:-1]), *halved_sum(source.c.amount_nano)]
-
-
-def _sums_by_key(rows: Iterable[Sequence[Any]]) -> dict[Key, Sums]:
-    return _by_key((*row[:-2], whole_sum(*row[-2:])) for row in rows)

@@ -1,7 +1,6 @@
 """Sums for spend questions: whole months and days from the rollups, what is finer from the ledger.
 
-All have the same columns, so that one statement answers from any. Amounts are added in halves, because a sum over many accounts
-may leave 64 bits. Quantities are not: MAX_QUANTITY leaves room for nine thousand million events.
+All have the same columns, so that one statement answers from any.
 """
 
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from metering.domain.charges.spend import (
     Granularity,
     PeriodBasis,
     SpendQuery,
+    SpendSums,
     finer_than_days,
     months_between,
     whole_days,
@@ -26,27 +26,28 @@ from metering.domain.charges.spend import (
 from metering.domain.instants import MICROS_PER_HOUR, day_number, first_date, first_day, month_of, next_month
 from metering.domain.usage.events import PriceGrade
 from metering.domain.usage.series import OTHER
+from metering.storage.charges.event_quantities import quantity
 from metering.storage.charges.ledger import entries
-from metering.storage.engine.sql import halved_sum, is_not_zero, json_string, whole_sum
+from metering.storage.charges.sums import added_up, read_added_up
+from metering.storage.engine.sql import is_not_zero, json_string
 from metering.storage.tables import account_names, month_rollups, rollups, series
 from metering.storage.tables.schema import Int64
-from pricing.quantities import ALL_KINDS, TOKEN_KINDS
+from pricing.quantities import TOKEN_KINDS
 
 
-class SpendSums(NamedTuple):
+class GroupSums(NamedTuple):
     """Sums of one group in one period.
 
-    ``group`` holds what the database keeps: ids of accounts and rates, numbers of grades. ``period`` is 0 with granularity
-    total, else the hour or day since 1970 or the month. ``sums`` are events, failed events, unpriced events, unpriced tokens,
-    the quantities in the order of ALL_KINDS, nano-USD.
+    ``group`` holds what the database stores: ids of accounts and rates, numbers of grades. ``period`` is 0 with granularity
+    total, else the hour or day since 1970 or the month.
     """
 
     group: tuple[Any, ...]
     period: int
-    sums: tuple[int, ...]
+    sums: SpendSums
 
 
-def spend_sums(connection: Connection, query: SpendQuery, *, limit: int) -> list[SpendSums]:
+def spend_sums(connection: Connection, query: SpendQuery, *, limit: int) -> list[GroupSums]:
     """Return the sums that answer the question, at most ``limit`` from each source; a group may come back several times."""
     if query.period_basis is PeriodBasis.BILLING:
         billed: FromClause = rollups if query.granularity is Granularity.DAY else month_rollups
@@ -83,23 +84,19 @@ def _of_days(first: int, last: int, query: SpendQuery) -> Iterator[tuple[FromCla
 
 def _sums(
     connection: Connection, source: FromClause, where: ColumnElement[bool], query: SpendQuery, limit: int
-) -> list[SpendSums]:
+) -> list[GroupSums]:
     period = _period(source, query)
     group = [_dimension(source, name) for name in query.group_by]
-    events, *used = [func.sum(source.c[name]) for name in ("events", *ALL_KINDS)]
-    high, low = halved_sum(source.c.amount_nano)
+    totals = added_up(source)
     unpriced = source.c.price_grade == int(PriceGrade.UNPRICED)
     statement = (
         select(
-            *group,
             period,
-            events,
             _sum_where(source.c.price_grade == int(PriceGrade.EXEMPT), source.c.events),
             _sum_where(unpriced, source.c.events),
             _sum_where(unpriced, _tokens(source)),
-            *used,
-            high,
-            low,
+            *group,
+            *totals,
         )
         .join_from(source, series, series.c.id == source.c.series_id)
         .where(where, *_filters(source, query))
@@ -107,14 +104,24 @@ def _sums(
     )
     if group or query.granularity is not Granularity.TOTAL:
         # A group of which everything was reversed has nothing to say.
-        something = or_(*(total != 0 for total in (events, *used)), is_not_zero(high, low))
+        *counts, high, low = totals
+        something = or_(*(count != 0 for count in counts), is_not_zero(high, low))
         statement = statement.group_by(*group, period).having(something)
-    width = len(group)
-    return [
-        SpendSums(tuple(row[:width]), int(row[width]), (*map(int, row[width + 1 : -2]), whole_sum(*row[-2:])))
-        for row in connection.execute(statement)
-        if row[width + 1] is not None
-    ]
+    found = []
+    for period_number, failed, unpriced_events, unpriced_tokens, *group_and_totals in connection.execute(statement):
+        if failed is None:
+            continue  # without a group there is a row of NULL where there is no usage
+        sums = read_added_up(group_and_totals[len(group) :])
+        spent = SpendSums(
+            events=sums.events,
+            failed_events=int(failed),
+            unpriced_events=int(unpriced_events),
+            unpriced_tokens=int(unpriced_tokens),
+            quantities=sums.quantities,
+            amount_nano=sums.amount_nano,
+        )
+        found.append(GroupSums(tuple(group_and_totals[: len(group)]), int(period_number), spent))
+    return found
 
 
 def _sum_where(condition: ColumnElement[bool], amount: ColumnElement[int]) -> ColumnElement[int]:
@@ -122,7 +129,7 @@ def _sum_where(condition: ColumnElement[bool], amount: ColumnElement[int]) -> Co
 
 
 def _tokens(source: FromClause) -> ColumnElement[int]:
-    return reduce(add, (source.c[kind] for kind in TOKEN_KINDS))
+    return reduce(add, (quantity(source, kind) for kind in TOKEN_KINDS))
 
 
 def _period(source: FromClause, query: SpendQuery) -> ColumnElement[int]:

@@ -12,12 +12,13 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, Text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
 from metering.storage.engine.postgres_arrays import array_of
 from metering.storage.engine.postgres_copy import copy_columns
+from metering.storage.engine.sql import json_sum
 
 _PARAMETERS_A_STATEMENT = 8_000
 # Rows from which on a COPY is worth its two round trips.
@@ -143,17 +144,24 @@ def insert_new(table: Table) -> BulkInsert:
 
 
 def add_to(table: Table, *, key: Sequence[str]) -> BulkInsert:
-    """Return an INSERT that adds every column outside ``key`` to the row that is already there."""
+    """Return an INSERT that adds every column outside ``key`` to the row that is already there.
+
+    A column of text holds integers by name as JSON, which are added up by name.
+    """
 
     def add(statement: Any) -> Any:
         sums = {
-            column.name: table.c[column.name] + statement.excluded[column.name]
+            column.name: _plus(table.c[column.name], statement.excluded[column.name])
             for column in table.columns
             if column.name not in key
         }
         return statement.on_conflict_do_update(index_elements=list(key), set_=sums)
 
     return BulkInsert(table, add)
+
+
+def _plus(before: Any, added: Any) -> Any:
+    return json_sum(before, added) if isinstance(before.type, Text) else before + added
 
 
 def replace_in(table: Table, *, key: Sequence[str], columns: Sequence[str]) -> BulkInsert:

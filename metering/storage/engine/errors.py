@@ -26,5 +26,6 @@ class SumTooLargeError(DomainError):
 def is_overflow(error: DBAPIError) -> bool:
     """Whether the database refused a row because a number of it leaves 64 bits."""
     out_of_range = getattr(error.orig, "sqlstate", None) == "22003"  # PostgreSQL: numeric_value_out_of_range
-    # SQLite goes on with a REAL where an INTEGER overflows, and a STRICT table refuses to keep it.
-    return out_of_range or "cannot store REAL value in INTEGER column" in str(error.orig)
+    # SQLite goes on with a REAL where an INTEGER overflows, and a STRICT table refuses to keep it; its sum() refuses by itself.
+    told = str(error.orig)
+    return out_of_range or "cannot store REAL value in INTEGER column" in told or "integer overflow" in told

@@ -70,6 +70,16 @@ class json_string(FunctionElement[str]):  # noqa: N801
     inherit_cache = True
 
 
+class json_sum(FunctionElement[str]):  # noqa: N801
+    """Two texts with JSON objects of integers, added up by key: ``json_sum(text, text)``. Zeros are left out; empty for none.
+
+    A sum that leaves 64 bits is an error (see ``engine.errors.is_overflow``).
+    """
+
+    type = String()
+    inherit_cache = True
+
+
 class by_code_point(FunctionElement[str]):  # noqa: N801
     """A text, compared and ordered by code points: the same order in every database, whatever its locale."""
 
@@ -95,6 +105,28 @@ def _json_integer_on_postgres(element: json_integer, compiler: SQLCompiler, **op
 def _json_string_on_postgres(element: json_string, compiler: SQLCompiler, **options: Any) -> str:
     column, key = (compiler.process(clause, **options) for clause in element.clauses)
     return f"CAST(nullif({column}, '') AS json) ->> {key}"
+
+
+@compiles(json_sum, "sqlite")
+def _json_sum_on_sqlite(element: json_sum, compiler: SQLCompiler, **options: Any) -> str:
+    first, second = (compiler.process(clause, **options) for clause in element.clauses)
+    both = f'SELECT "key", value FROM json_each({first}) UNION ALL SELECT "key", value FROM json_each({second})'
+    added = f'SELECT "key", sum(value) AS total FROM ({both}) GROUP BY "key" HAVING sum(value) <> 0'
+    return _json_sum(first, second, f"""SELECT coalesce(nullif(json_group_object("key", total), '{{}}'), '') FROM ({added})""")
+
+
+@compiles(json_sum, "postgresql")
+def _json_sum_on_postgres(element: json_sum, compiler: SQLCompiler, **options: Any) -> str:
+    first, second = (compiler.process(clause, **options) for clause in element.clauses)
+    both = " UNION ALL ".join(f"SELECT key, value FROM json_each_text(CAST({each} AS json))" for each in (first, second))
+    total = "sum(CAST(value AS bigint))"
+    added = f"SELECT key, CAST({total} AS bigint) AS total FROM ({both}) AS counts GROUP BY key HAVING {total} <> 0"
+    as_json = "CAST(json_object_agg(key, total ORDER BY key) AS text)"
+    return _json_sum(first, second, f"SELECT coalesce({as_json}, '') FROM ({added}) AS added")
+
+
+def _json_sum(first: str, second: str, added: str) -> str:
+    return f"CASE WHEN {second} = '' THEN {first} WHEN {first} = '' THEN {second} ELSE ({added}) END"
 
 
 @compiles(by_code_point, "sqlite")

@@ -15,11 +15,12 @@ from metering.domain.instants import MICROS_PER_HOUR
 from metering.domain.usage.batch_events import COLUMN_KINDS
 from metering.storage.charges.charged_events import current_replacements
 from metering.storage.charges.ledger import entries
+from metering.storage.charges.sums import added_up, read_added_up
 from metering.storage.engine.sql import halved_sum, is_in_list, list_parameter, whole_sum
 from metering.storage.tables import receipts, rollups, series
 from metering.storage.tables.schema import Int64
 from metering.storage.usage.assigned_events import has_assigned
-from pricing.quantities import ALL_KINDS, Quantities
+from pricing.quantities import Quantities
 
 RequestRow = tuple[int, int, int, int, int, str, str, str]
 """(event id, event time, series id, nano-USD, price grade, inference id, response id, own id); unpriced weighs 0."""
@@ -180,31 +181,21 @@ def _summed(connection: Connection, account_id: int, source: FromClause, days: t
     statement = (
         select(
             *key,
-            func.sum(source.c.events),
-            *(func.sum(source.c[kind]) for kind in ALL_KINDS),
-            *halved_sum(source.c.amount_nano),
+            *added_up(source),
         )
         .join_from(source, series, series.c.id == source.c.series_id)
         .where(series.c.account_id == account_id)
         .group_by(*key)
     )
     if days is not None:
-        statement = statement.where(source.c.event_day >= days[0], source.c.event_day < days[1])
-    return [
-        UsageRow(
-            day,
-            provider,
-            model,
-            route,
-            project,
-            rate,
-            grade,
-            int(count),
-            Quantities(*map(int, sums[:-2])),
-            whole_sum(*sums[-2:]),
-        )
-        for day, provider, model, route, project, rate, grade, count, *sums in connection.execute(statement)
-    ]
+        first, end = days
+        statement = statement.where(source.c.event_day >= first, source.c.event_day < end)
+    found = []
+    for day, provider, model, route, project, rate, grade, *totals in connection.execute(statement):
+        sums = read_added_up(totals)
+        used = Quantities(*sums.quantities)
+        found.append(UsageRow(day, provider, model, route, project, rate, grade, sums.events, used, sums.amount_nano))
+    return found
 
 
 def _fetch(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:

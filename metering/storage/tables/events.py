@@ -38,7 +38,7 @@ from metering.storage.tables.schema import (
     table,
     text,
 )
-from pricing.quantities import ALL_KINDS
+from metering.storage.tables.sums import sum_columns
 
 # PriceGrade.UNPRICED. The index holds no other event, so that one that is priced costs nothing to it.
 _UNPRICED = literal_sql("price_grade = 2")
@@ -193,9 +193,7 @@ rollups = table(
     integer("billable"),
     integer("event_day"),
     integer("billing_month"),
-    integer("events"),
-    *(integer(kind) for kind in ALL_KINDS),
-    integer("amount_nano"),
+    *sum_columns(),
     PrimaryKeyConstraint("series_id", "rate_id", "price_grade", "quantity_grade", "billable", "event_day", "billing_month"),
     Index("ix_rollups_event_day", "event_day"),
     Index("ix_rollups_billing_month", "billing_month"),
@@ -212,9 +210,7 @@ month_rollups = table(
     integer("billable"),
     integer("event_month"),
     integer("billing_month"),
-    integer("events"),
-    *(integer(kind) for kind in ALL_KINDS),
-    integer("amount_nano"),
+    *sum_columns(),
     PrimaryKeyConstraint("series_id", "rate_id", "price_grade", "quantity_grade", "billable", "event_month", "billing_month"),
     Index("ix_month_rollups_event_month", "event_month"),
     Index("ix_month_rollups_billing_month", "billing_month"),

@@ -3,7 +3,7 @@
 from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint
 
 from metering.storage.tables.schema import foreign_key, identifier, integer, table, text
-from pricing.quantities import ALL_KINDS
+from metering.storage.tables.sums import sum_columns
 
 # A month can be retired again: events of it may come late. ``last_id`` is the largest id that an event or copy of it had.
 retired_months = table(
@@ -33,9 +33,7 @@ retired_rollups = table(
     integer("billable"),
     integer("event_day"),
     integer("billing_month"),
-    integer("events"),
-    *(integer(kind) for kind in ALL_KINDS),
-    integer("amount_nano"),
+    *sum_columns(),
     PrimaryKeyConstraint("series_id", "rate_id", "price_grade", "quantity_grade", "billable", "event_day", "billing_month"),
     Index("ix_retired_rollups_event_day", "event_day"),
     sqlite_with_rowid=False,

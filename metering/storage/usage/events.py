@@ -4,14 +4,14 @@ Everything is written in key order. How a key is claimed differs: ``sqlite_event
 functions.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from operator import add
-from typing import Any, Protocol, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection, FromClause, Table, insert, select, tuple_
 from sqlalchemy.exc import DBAPIError
 
-from metering.domain.instants import month_of_day
+from metering.domain.charges.ledger_sums import LedgerSums, MonthRollupKey, RollupKey
+from metering.storage.charges.sums import read_stored_sums, row_of_sums, stored_sums
 from metering.storage.engine.bulk import BulkInsert, add_to, insert_all, insert_new
 from metering.storage.engine.errors import SumTooLargeError, is_overflow
 from metering.storage.tables import event_conflicts, event_copies, events, month_rollups, receipts, rollups
@@ -19,10 +19,8 @@ from metering.storage.usage import postgres_events, sqlite_events
 from metering.storage.usage.event_keys import NO_CLAIMS, Claimant, ClaimRow, ReservedClaims, StoredIdentity
 
 __all__ = [
-    "EVENT_COLUMNS",
     "MAX_SUM",
     "NO_CLAIMS",
-    "ROLLUP_KEY",
     "ClaimRow",
     "Claimant",
     "ReservedClaims",
@@ -36,7 +34,6 @@ __all__ = [
     "insert_identities",
     "insert_receipt",
     "lock_claims",
-    "month_key_of",
     "month_rollups_with_keys",
     "reserve_claims",
     "reserve_event_ids",
@@ -45,18 +42,16 @@ __all__ = [
     "stored_identities",
 ]
 
-EVENT_COLUMNS = tuple(events.c.keys())
-ROLLUP_KEY = tuple(column.name for column in rollups.primary_key)
+_EVENT_COLUMNS = tuple(events.c.keys())
 
 _INSERT_EVENTS = insert_all(events)
 _INSERT_COPIES = insert_all(event_copies)
 _INSERT_CONFLICTS = insert_new(event_conflicts)
-_WIDTH = len(ROLLUP_KEY)
-_DAY = ROLLUP_KEY.index("event_day")
-_ADD_TO_ROLLUPS = add_to(rollups, key=ROLLUP_KEY)
-_ADD_TO_MONTH_ROLLUPS = add_to(month_rollups, key=tuple(column.name for column in month_rollups.primary_key))
+_ADD_TO_ROLLUPS = add_to(rollups, key=RollupKey._fields)
+_ADD_TO_MONTH_ROLLUPS = add_to(month_rollups, key=MonthRollupKey._fields)
 
 MAX_SUM = 2**63 - 1
+_Key = TypeVar("_Key", RollupKey, MonthRollupKey)
 _KEYS_A_STATEMENT = 500
 
 
@@ -131,9 +126,9 @@ def settle_claims(connection: Connection, held: ReservedClaims, rows: Sequence[C
     _keys(connection).settle_claims(connection, held, rows)
 
 
-def insert_events(connection: Connection, columns: Sequence[Sequence[Any]]) -> None:
-    """Append events; ``columns`` are EVENT_COLUMNS, each with the values of all events."""
-    _INSERT_EVENTS.run_columns(connection, columns)
+def insert_events(connection: Connection, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Append events; ``columns`` holds the values of all events under the name of each column of the log."""
+    _INSERT_EVENTS.run_columns(connection, [columns[name] for name in _EVENT_COLUMNS])
 
 
 def insert_receipt(connection: Connection, first_event_id: int, received_at: int) -> None:
@@ -151,25 +146,22 @@ def insert_conflicts(connection: Connection, rows: list[tuple[Any, ...]]) -> Non
     _INSERT_CONFLICTS.run(connection, sorted(rows, key=lambda row: row[1:3]))
 
 
-def add_to_rollups(connection: Connection, rows: list[tuple[int, ...]]) -> None:
-    """Add signed sums to the rollups by day and by month; each row holds the key of the day, then the sums, in order.
-
-    Raises SumTooLargeError where a sum would leave 64 bits.
-    """
-    _add(connection, _ADD_TO_ROLLUPS, sorted(rows))
-    months: dict[tuple[int, ...], tuple[int, ...]] = {}
-    for row in rows:
-        key = month_key_of(row)
-        before = months.get(key)
-        months[key] = row[_WIDTH:] if before is None else tuple(map(add, before, row[_WIDTH:]))
-    _add(connection, _ADD_TO_MONTH_ROLLUPS, sorted((*key, *sums) for key, sums in months.items()))
+def add_to_rollups(connection: Connection, sums: Mapping[RollupKey, LedgerSums]) -> None:
+    """Add signed sums to the rollups by day and by month. Raises SumTooLargeError where a sum would leave 64 bits."""
+    months: dict[MonthRollupKey, LedgerSums] = {}
+    for key, of_day in sums.items():
+        month_key = key.month_key
+        before = months.get(month_key)
+        months[month_key] = of_day if before is None else before.plus(of_day)
+    _add(connection, _ADD_TO_ROLLUPS, sums)
+    _add(connection, _ADD_TO_MONTH_ROLLUPS, months)
 
 
-def _add(connection: Connection, statement: BulkInsert, rows: list[tuple[int, ...]]) -> None:
+def _add(connection: Connection, statement: BulkInsert, sums: Mapping[_Key, LedgerSums]) -> None:
     try:
-        if any(max(row) > MAX_SUM or min(row) < -MAX_SUM for row in rows):
+        if any(max(each.values) > MAX_SUM or min(each.values) < -MAX_SUM for each in sums.values()):
             raise SumTooLargeError(_TOO_LARGE)
-        statement.run(connection, rows)
+        statement.run(connection, [row_of_sums(key, sums[key]) for key in sorted(sums)])
     except DBAPIError as error:
         if is_overflow(error):
             raise SumTooLargeError(_TOO_LARGE) from error
@@ -179,29 +171,26 @@ def _add(connection: Connection, statement: BulkInsert, rows: list[tuple[int, ..
 _TOO_LARGE = "a sum of usage would leave 64 bits; nothing was stored"
 
 
-def month_key_of(row: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the key of the rollup by month that a rollup by day, or its key, is part of."""
-    return (*row[:_DAY], month_of_day(row[_DAY]), *row[_DAY + 1 : _WIDTH])
-
-
-def rollups_with_keys(connection: Connection, keys: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], tuple[int, ...]]:
+def rollups_with_keys(connection: Connection, keys: Iterable[RollupKey]) -> dict[RollupKey, LedgerSums]:
     """Return the sums of those of the rollups by day that exist."""
-    return dict(_with_keys(connection, rollups, keys))
+    return {RollupKey(*key): sums for key, sums in _with_keys(connection, rollups, RollupKey._fields, keys)}
 
 
-def month_rollups_with_keys(connection: Connection, keys: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], tuple[int, ...]]:
+def month_rollups_with_keys(connection: Connection, keys: Iterable[MonthRollupKey]) -> dict[MonthRollupKey, LedgerSums]:
     """Return the sums of those of the rollups by month that exist."""
-    return dict(_with_keys(connection, month_rollups, keys))
+    return {MonthRollupKey(*key): sums for key, sums in _with_keys(connection, month_rollups, MonthRollupKey._fields, keys)}
 
 
 def _with_keys(
-    connection: Connection, table: Table, keys: Iterable[tuple[int, ...]]
-) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    connection: Connection, table: Table, names: Sequence[str], keys: Iterable[tuple[int, ...]]
+) -> Iterator[tuple[Sequence[int], LedgerSums]]:
     wanted = sorted(keys)
+    key = [table.c[name] for name in names]
+    statement = select(*key, *stored_sums(table))
     for start in range(0, len(wanted), _KEYS_A_STATEMENT):
         part = wanted[start : start + _KEYS_A_STATEMENT]
-        for row in connection.execute(select(table).where(tuple_(*table.primary_key).in_(part))):
-            yield tuple(row[:_WIDTH]), tuple(row[_WIDTH:])
+        for row in connection.execute(statement.where(tuple_(*key).in_(part))):
+            yield row[: len(key)], read_stored_sums(row[len(key) :])
 
 
 def _keys(connection: Connection) -> Keys:

@@ -1,16 +1,18 @@
 """Months whose events were taken out of the log: how they stand, taking them out, and what is kept of them."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select, text
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
+from metering.domain.charges.ledger_sums import EventsAndAmount, LedgerSums, RollupKey
 from metering.domain.instants import month_of, month_start, next_month
 from metering.domain.usage.events import PriceGrade
 from metering.domain.usage.retention import EventMonth
-from metering.storage.charges.ledger import KEY_COLUMNS, SUM_COLUMNS
+from metering.storage.charges.ledger import sums_of_day
 from metering.storage.charges.rerate_runs import RunSums
+from metering.storage.charges.sums import row_of_sums
 from metering.storage.engine.bulk import add_to, insert_all
 from metering.storage.engine.partitions import empty_partition, lock_partition
 from metering.storage.engine.sql import halved_sum, whole_sum
@@ -26,7 +28,7 @@ from metering.storage.tables import (
 from metering.storage.usage.assigned_events import repeats_by_month
 from metering.storage.usage.event_keys import Claimant
 
-_ADD_ROLLUPS = add_to(retired_rollups, key=KEY_COLUMNS)
+_ADD_ROLLUPS = add_to(retired_rollups, key=RollupKey._fields)
 _ADD_RUNS = add_to(retired_runs, key=("run_id",))
 _INSERT_MONTH = insert_all(retired_months)
 _CLAIMS_A_QUERY = 500
@@ -125,12 +127,9 @@ def identities_of_retired(connection: Connection) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
-def retired_sums(connection: Connection, day: int) -> dict[tuple[int, ...], tuple[int, ...]]:
+def retired_sums(connection: Connection, day: int) -> dict[RollupKey, LedgerSums]:
     """Return what the retired events of a day came to, by the rollups' key."""
-    columns = [retired_rollups.c[name] for name in (*KEY_COLUMNS, *SUM_COLUMNS)]
-    width = len(KEY_COLUMNS)
-    rows = connection.execute(select(*columns).where(retired_rollups.c.event_day == day))
-    return {tuple(row[:width]): tuple(map(int, row[width:])) for row in rows}
+    return sums_of_day(connection, retired_rollups, day)
 
 
 def retired_days(connection: Connection) -> list[int]:
@@ -138,15 +137,18 @@ def retired_days(connection: Connection) -> list[int]:
     return list(connection.execute(select(retired_rollups.c.event_day).distinct()).scalars())
 
 
-def retired_sums_by_account(connection: Connection, first_day: int, end_day: int) -> dict[int, tuple[int, int]]:
-    """Return (events, nano-USD) of the retired events of ``[first_day, end_day)``, by account."""
+def retired_sums_by_account(connection: Connection, first_day: int, end_day: int) -> dict[int, EventsAndAmount]:
+    """Return the sums of the retired events of ``[first_day, end_day)``, by account."""
     statement = (
         select(series.c.account_id, func.sum(retired_rollups.c.events), *halved_sum(retired_rollups.c.amount_nano))
         .join_from(retired_rollups, series, series.c.id == retired_rollups.c.series_id)
         .where(retired_rollups.c.event_day >= first_day, retired_rollups.c.event_day < end_day)
         .group_by(series.c.account_id)
     )
-    return {row[0]: (int(row[1]), whole_sum(*row[2:])) for row in connection.execute(statement)}
+    return {
+        account_id: EventsAndAmount(int(count), whole_sum(high, low))
+        for account_id, count, high, low in connection.execute(statement)
+    }
 
 
 def retired_sums_by_run(connection: Connection) -> dict[int, RunSums]:
@@ -156,10 +158,10 @@ def retired_sums_by_run(connection: Connection) -> dict[int, RunSums]:
 
 def month_facts(connection: Connection, month: int) -> MonthFacts:
     """Count what belongs to a month's events."""
-    events = _one(connection, f"SELECT count(*), coalesce(max(id), 0) FROM ({_EVENTS}) AS found", month)
-    copies = _one(connection, f"SELECT count(*), coalesce(max(id), 0) FROM event_copies WHERE copy_of IN ({_EVENTS})", month)
-    charges = _one(connection, f"SELECT count(*), coalesce(max(id), 0) FROM charges WHERE event_id IN ({_EVENTS})", month)
-    return MonthFacts(events[0], copies[0], charges[0], max(events[1], copies[1]), charges[1])
+    events, last_event = _count_and_last(connection, f"({_EVENTS}) AS found", month)
+    copies, last_copy = _count_and_last(connection, f"event_copies WHERE copy_of IN ({_EVENTS})", month)
+    charges, last_charge = _count_and_last(connection, f"charges WHERE event_id IN ({_EVENTS})", month)
+    return MonthFacts(events, copies, charges, max(last_event, last_copy), last_charge)
 
 
 def move_claims_to_retired(connection: Connection, month: int) -> None:
@@ -214,22 +216,23 @@ def lock_month(connection: Connection, month: int) -> None:
 
 
 def store_retired_sums(
-    connection: Connection, rollups: Sequence[tuple[int, ...]], runs: Sequence[tuple[int, ...]], retired: RetiredMonth
+    connection: Connection, sums: Mapping[RollupKey, LedgerSums], runs: Mapping[int, RunSums], retired: RetiredMonth
 ) -> None:
-    """Keep what retired events came to: rows of rollups, (run, RunSums...) of re-ratings, and the retirement itself."""
-    _ADD_ROLLUPS.run(connection, sorted(rollups))
-    _ADD_RUNS.run(connection, sorted(runs))
+    """Keep what retired events came to: their sums, those of each re-rating run, and the retirement itself."""
+    _ADD_ROLLUPS.run(connection, [row_of_sums(key, sums[key]) for key in sorted(sums)])
+    _ADD_RUNS.run(connection, [(run_id, *runs[run_id]) for run_id in sorted(runs)])
     _INSERT_MONTH.run(connection, [(None, *retired)])
 
 
-def run_sums_of_month(connection: Connection, month: int) -> list[tuple[int, ...]]:
-    """Return (run, RunSums...) of the later charges of a month's events."""
+def run_sums_of_month(connection: Connection, month: int) -> dict[int, RunSums]:
+    """Return the sums of each re-rating run over the later charges of a month's events."""
     statement = text(
         "SELECT run_id, sum(CASE sign WHEN -1 THEN 1 ELSE 0 END), sum(CASE sign WHEN -1 THEN 0 ELSE 1 END),"
         " sum(CASE sign WHEN -1 THEN -amount_nano ELSE 0 END), sum(CASE sign WHEN -1 THEN 0 ELSE amount_nano END)"
         f" FROM charges WHERE run_id IS NOT NULL AND event_id IN ({_EVENTS}) GROUP BY run_id"
     )
-    return [tuple(map(int, row)) for row in connection.execute(statement, _bounds(month))]
+    rows = connection.execute(statement, _bounds(month))
+    return {run_id: RunSums(*map(int, sums)) for run_id, *sums in rows}
 
 
 def delete_month(connection: Connection, month: int) -> None:
@@ -264,8 +267,11 @@ def _portions(connection: Connection, statement: Any, month: int, portion: int) 
     yield from connection.execute(statement.execution_options(yield_per=portion), _bounds(month)).partitions()
 
 
-def _one(connection: Connection, sql: str, month: int) -> tuple[int, ...]:
-    return tuple(connection.execute(text(sql), _bounds(month)).one())
+def _count_and_last(connection: Connection, rows: str, month: int) -> tuple[int, int]:
+    """Return how many rows there are and the largest of their ids."""
+    statement = text(f"SELECT count(*), coalesce(max(id), 0) FROM {rows}")
+    count, last = connection.execute(statement, _bounds(month)).one()
+    return count, last
 
 
 def _run(connection: Connection, sql: str, month: int) -> None:

@@ -340,7 +340,7 @@ def test_a_failure_within_a_chunk_leaves_nothing_of_it(overpriced, monkeypatch):
     def fail(*_):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(operation, "move_run", fail)
+    monkeypatch.setattr(operation, "update_run", fail)
     with pytest.raises(OSError, match="disk is full"):
         overpriced.rerate()
     assert overpriced.count(charges) == 0

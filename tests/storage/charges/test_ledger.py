@@ -3,8 +3,11 @@
 import pytest
 from sqlalchemy import select
 
+from metering.domain.charges.ledger_sums import NO_SUMS, MonthRollupKey, RollupKey
+from metering.domain.usage.events import PriceGrade
 from metering.storage.charges.ledger import days_with_entries, entries, ledger_sums, rollup_sums
 from metering.storage.engine.database import read_snapshot
+from metering.storage.tables import month_rollups, retired_rollups, rollups
 from pricing.quantities import Quantities
 from support.builders import DAY, HOUR, NOON, price_table, rate, usage_event
 
@@ -64,11 +67,19 @@ def test_rollups_are_the_ledgers_sums_for_every_day(priced_later):
         for day in (TODAY - 1, TODAY):
             assert rollup_sums(connection, day) == ledger_sums(connection, day) != {}
         (yesterday,) = rollup_sums(connection, TODAY - 1).values()
-    assert (yesterday[0], yesterday[-1]) == (2, 240_000)
+    assert (yesterday.events, yesterday.amount_nano) == (2, 240_000)
 
 
 def test_a_reversed_rollup_keeps_its_key_and_weighs_nothing(priced_later):
     with read_snapshot(priced_later.engine) as connection:
-        by_grade = {key[2]: sums for key, sums in rollup_sums(connection, TODAY).items()}
-    assert set(by_grade[2]) == {0}
-    assert (by_grade[0][0], by_grade[0][-1]) == (1, 7_000)
+        by_grade = {key.price_grade: sums for key, sums in rollup_sums(connection, TODAY).items()}
+    assert by_grade[PriceGrade.UNPRICED] == NO_SUMS
+    rated = by_grade[PriceGrade.RATED]
+    assert (rated.events, rated.amount_nano) == (1, 7_000)
+
+
+@pytest.mark.parametrize(
+    ("key", "table"), [(RollupKey, rollups), (RollupKey, retired_rollups), (MonthRollupKey, month_rollups)]
+)
+def test_the_fields_of_a_key_are_the_primary_key_of_its_table(key, table):
+    assert key._fields == tuple(column.name for column in table.primary_key)
