@@ -14,6 +14,7 @@ from metering.domain.statements.month_detail import (
     MonthDetail,
     Section,
     SeriesKey,
+    of_series,
     origin_month_of,
     section_of,
     series_key,
@@ -109,7 +110,7 @@ def _cells(usage: DailyUsage, shared: _Shared) -> Iterator[tuple[str, int | str,
 
 
 def _shared(key: SeriesKey, rates: Mapping[int, Rate]) -> _Shared:
-    first = DailyUsage(0, *key, 0, (), 0)
+    first = of_series(key)
     rate = rates.get(first.rate_id)
     names = (
         first.route,

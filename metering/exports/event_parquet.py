@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from metering.domain.errors import DomainError
+from metering.domain.usage.batch_events import COLUMN_KINDS
 
 
 class ParquetMissingError(DomainError):
@@ -27,7 +28,6 @@ class ParquetColumn(NamedTuple):
 
 
 _INT, _TEXT, _TIME = "int64", "string", "timestamp"
-_QUANTITIES = ("input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens")
 
 EVENTS: tuple[ParquetColumn, ...] = (
     ParquetColumn("event_id", _INT, "events.id"),
@@ -43,7 +43,7 @@ EVENTS: tuple[ParquetColumn, ...] = (
     ParquetColumn("tags", _TEXT, "series.tags"),
     ParquetColumn("status", _INT, "events.status"),
     ParquetColumn("quantity_grade", _INT, "events.quantity_grade"),
-    *(ParquetColumn(name, _INT, f"events.{name}") for name in _QUANTITIES),
+    *(ParquetColumn(name, _INT, f"events.{name}") for name in COLUMN_KINDS),
     ParquetColumn("other_quantities", _TEXT, "events.other_quantities"),
     ParquetColumn("charge_nano_usd", _INT, "events.charge_nano"),
     *(ParquetColumn(name, _INT, f"events.{name}") for name in ("rate_id", "price_grade", "billing_month")),

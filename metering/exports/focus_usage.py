@@ -12,7 +12,15 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from metering.domain.statements.month_detail import DailyUsage, MonthDetail, Section, origin_month_of, section_of, series_key
+from metering.domain.statements.month_detail import (
+    DailyUsage,
+    MonthDetail,
+    Section,
+    of_series,
+    origin_month_of,
+    section_of,
+    series_key,
+)
 from metering.domain.statements.statements import StatementLineKind, described
 from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.domain.usage.series import OTHER
@@ -47,7 +55,7 @@ class UsageLines(Struct):
     def lines(self) -> Iterator[str]:
         """Yield the lines of usage, the days of a series together, then those of rounding."""
         for key, days in groupby(self.detail.usage, key=series_key):
-            first = DailyUsage(0, *key, 0, (), 0)
+            first = of_series(key)
             section = section_of(first)
             if section not in (Section.PAYABLE, Section.OWED_TO_PARTNER):
                 continue

@@ -42,12 +42,14 @@ class Bridge(Struct, frozen=True):
 
 def build_bridge(ours_nano: int, theirs_nano: int, findings: Iterable[Finding]) -> Bridge:
     """Return the bridge that findings make. Raises BrokenBridgeError where they do not lead across."""
-    sums: dict[Cause, list[int]] = {}
+    found_by_cause: dict[Cause, list[Finding]] = {}
     for found in findings:
-        entry = sums.setdefault(found.key.cause, [0, 0])
-        entry[0] += found.amount_nano
-        entry[1] += len(found.items)
-    steps = tuple(BridgeStep(cause, *sums[cause]) for cause in ORDER if cause in sums)
+        found_by_cause.setdefault(found.key.cause, []).append(found)
+    steps = tuple(
+        BridgeStep(cause, sum(each.amount_nano for each in same), sum(len(each.items) for each in same))
+        for cause in ORDER
+        if (same := found_by_cause.get(cause))
+    )
     reached = ours_nano + sum(step.amount_nano for step in steps)
     if reached != theirs_nano:
         raise BrokenBridgeError(

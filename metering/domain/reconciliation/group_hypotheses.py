@@ -156,12 +156,12 @@ def _parts(cause: Cause, usages: Sequence[MeteredUsage], sign: int, *, whole: bo
         seen.add(everything)
     for name, cut, narrow in cuts:
         for value, part in sorted(_by(usages, cut).items()):
-            sums = (sum(each.amount_nano for each in part), sum(each.requests for each in part))
-            if sums not in seen:
-                seen.add(sums)
-                candidate = exactly(cause, f"{name}{value}", sign * sums[0])
+            amount_nano, requests = sum(each.amount_nano for each in part), sum(each.requests for each in part)
+            if (amount_nano, requests) not in seen:
+                seen.add((amount_nano, requests))
+                candidate = exactly(cause, f"{name}{value}", sign * amount_nano)
                 yield GroupHypothesis(
-                    candidate, sign * sums[1], narrow=narrow or (cause is Cause.DUPLICATE_THERE and bool(value))
+                    candidate, sign * requests, narrow=narrow or (cause is Cause.DUPLICATE_THERE and bool(value))
                 )
 
 

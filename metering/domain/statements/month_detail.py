@@ -5,7 +5,8 @@ The days of a statement add up to its usage lines. Where a day's event month is 
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -57,13 +58,26 @@ class MonthDetail(Struct, frozen=True):
     rates: Mapping[int, Rate]
 
 
+_SERIES_FIELDS = (
+    "route", "provider", "model", "operation", "project", "key", "tags", "rate_id", "price_grade", "quantity_grade",
+    "billable",
+)  # fmt: skip
+_of_series = itemgetter(*map(DailyUsage._fields.index, _SERIES_FIELDS))
+
 SeriesKey = tuple[str, str, str, str, str, str, str, int, int, int, int]
 """What the days of one series under one rate have in common: from ``route`` to ``billable``."""
 
 
 def series_key(usage: DailyUsage) -> SeriesKey:
     """Return what a day has in common with the other days of its series and rate, which come one after the other."""
-    return usage[1:12]
+    key: SeriesKey = _of_series(usage)
+    return key
+
+
+def of_series(key: SeriesKey) -> DailyUsage:
+    """Return usage of nothing, with the values that the days of a series and rate share."""
+    shared: dict[str, Any] = dict(zip(_SERIES_FIELDS, key, strict=True))
+    return DailyUsage(day=0, **shared, events=0, quantities=(), amount_nano=0)
 
 
 def section_of(usage: DailyUsage) -> Section:

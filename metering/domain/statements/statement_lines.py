@@ -6,6 +6,7 @@ added up to is a line of its own per rate.
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -77,24 +78,35 @@ class StatementLine(Struct, frozen=True, kw_only=True):
     origin_month: int | None = None
 
 
+class _LineKey(NamedTuple):
+    """What the usage of one group of lines shares, in the order of the lines; ``origin_month`` 0: the billing month."""
+
+    origin_month: int
+    provider: str
+    model: str
+    route: str
+    rate_id: int
+
+
 def usage_lines(usage: Iterable[UsageSums], rates: dict[int, Rate]) -> list[StatementLine]:
     """Return usage and rounding lines by provider, model, rate and kind of quantity, in a fixed order.
 
     The amounts of one rate's lines add up to its charges, to the pico-dollar. The month's own come first, then those of the
     closed months that they correct, oldest first.
     """
-    rated: dict[tuple[int, str, str, str, int], list[UsageSums]] = {}
-    reported: dict[tuple[int, str, str, str], list[UsageSums]] = {}
+    rated: dict[_LineKey, list[UsageSums]] = {}
+    reported: dict[_LineKey, list[UsageSums]] = {}
     for sums in usage:
-        what = sums.origin_month or 0, sums.provider, sums.model, sums.route
+        key = _LineKey(sums.origin_month or 0, sums.provider, sums.model, sums.route, sums.rate_id)
         if sums.price_grade == PriceGrade.RATED:
-            rated.setdefault((*what, sums.rate_id), []).append(sums)
+            rated.setdefault(key, []).append(sums)
         elif sums.price_grade == PriceGrade.REPORTED:
-            reported.setdefault(what, []).append(sums)
+            reported.setdefault(key._replace(rate_id=0), []).append(sums)
     lines: list[StatementLine] = []
-    for origin in sorted({key[0] for key in (*rated, *reported)}):
-        lines += [line for key in sorted(rated) if key[0] == origin for line in _rated_lines(rated[key], rates[key[4]])]
-        found = [_reported_line(reported[key]) for key in sorted(reported) if key[0] == origin]
+    for origin in sorted({key.origin_month for key in (*rated, *reported)}):
+        of_origin = [key for key in sorted(rated) if key.origin_month == origin]
+        lines += [line for key in of_origin for line in _rated_lines(rated[key], rates[key.rate_id])]
+        found = [_reported_line(reported[key]) for key in sorted(reported) if key.origin_month == origin]
         lines += [line for line in found if line.amount_pico or line.quantity]
     return lines
 

@@ -54,7 +54,7 @@ class BatchResult(Struct):
 
     def merge(self, other: "BatchResult", *, keep_items: int | None = None) -> None:
         """Add another batch's counts; of its items, keep as many as fit into ``keep_items`` in all."""
-        for name in self.__struct_fields__[:9]:
+        for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         room = None if keep_items is None else max(0, keep_items - len(self.items))
         self.items.extend(other.items[:room])
@@ -64,3 +64,6 @@ class BatchResult(Struct):
     def received(self) -> int:
         """How many records were handed in."""
         return self.accepted + self.duplicate + self.copy + self.conflict + self.rejected
+
+
+_COUNTS = tuple(name for name in BatchResult.__struct_fields__ if name not in ("items", "unread_fields"))

@@ -86,12 +86,12 @@ class AccountSpend:
         """Return the same by the values of dimensions, of those that have any."""
         key = (first_day, end_day, dimensions)
         if key not in self._by_values:
-            amounts: dict[Values, list[int]] = {}
+            sums: dict[Values, SeriesSpend] = {}
             for series_id, spend in self._of_series(first_day, end_day).items():
-                sums = amounts.setdefault(self._values.of(series_id, dimensions), [0, 0])
-                sums[0] += spend.amount_nano
-                sums[1] += spend.unpriced_events
-            self._by_values[key] = {values: SeriesSpend(*sums) for values, sums in amounts.items()}
+                values = self._values.of(series_id, dimensions)
+                before = sums.get(values)
+                sums[values] = spend if before is None else before.plus(spend)
+            self._by_values[key] = sums
         return self._by_values[key]
 
     def _of_series(self, first_day: int, end_day: int) -> dict[int, SeriesSpend]:

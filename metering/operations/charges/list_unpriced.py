@@ -45,7 +45,8 @@ def list_unpriced(engine: Engine, account_id: int | None = None) -> list[Unprice
 
 def _add(groups: dict[tuple[str, str, str, str], UnpricedUsage], event: UnpricedEvent, why: str) -> None:
     time = event.row.event_time
-    key = (event.what[0], event.what[1], event.series.route, why)
+    provider, model, _ = event.what
+    key = (provider, model, event.series.route, why)
     group = groups.setdefault(key, UnpricedUsage(*key, 0, 0, time, time))
     group.events += 1
     group.tokens += sum(getattr(event.quantities, kind) for kind in TOKEN_KINDS)

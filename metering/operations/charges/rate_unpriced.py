@@ -93,7 +93,8 @@ def _rate(connection: Connection, event_ids: list[int], book: PriceBook, result:
 
 
 def _count(result: RateResult, event: UnpricedEvent, amount_nano: int) -> None:
-    group = result.by_model.setdefault(event.what[:2], RatedTotals())
+    provider, model, _ = event.what
+    group = result.by_model.setdefault((provider, model), RatedTotals())
     for counted in (result, group):
         counted.amount_nano += amount_nano
     result.rated += 1

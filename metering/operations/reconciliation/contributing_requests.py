@@ -130,7 +130,7 @@ class _Log:
         return self._invoice.provider in ("", key.provider) and self._groups.hold(key, time)
 
     def _requests(self, rows: list[RequestRow], *, with_quantities: bool) -> Iterator[MeteredRequest]:
-        details = request_details(self._connection, {row[0]: row[1] for row in rows}) if with_quantities else {}
+        details = request_details(self._connection, {row.event_id: row.event_time for row in rows}) if with_quantities else {}
         for event_id, time, series_id, amount, grade, *_ in rows:
             key, detail = self._known[series_id], details.get(event_id)
             yield MeteredRequest(

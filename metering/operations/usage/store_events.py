@@ -20,7 +20,15 @@ from metering.operations.steps.lock_open_months import lock_open_months
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.operations.usage.charge_events import details_with_context
 from metering.operations.usage.deduplicate import Deduplication, deduplicate
-from metering.storage.usage.events import insert_conflicts, insert_copies, insert_events, insert_receipt, settle_claims
+from metering.storage.usage.events import (
+    ConflictRow,
+    CopyRow,
+    insert_conflicts,
+    insert_copies,
+    insert_events,
+    insert_receipt,
+    settle_claims,
+)
 from metering.storage.usage.retired_months import insert_retired_copies
 
 
@@ -103,8 +111,8 @@ def _count(batches: Sequence[tuple[ChargedBatch, BatchResult]], judgement: Dedup
 def _store_repeats(
     connection: Connection, charged: ChargedBatch, owners: Sequence[BatchResult], judgement: Deduplication, now: int
 ) -> None:
-    copies: list[tuple[Any, ...]] = []
-    conflicts: list[tuple[Any, ...]] = []
+    copies: list[CopyRow] = []
+    conflicts: list[ConflictRow] = []
     of_retired: list[tuple[int, int]] = []
     events, places, _ = charged
     for position, (outcome, event_id) in sorted(judgement.repeats.items()):
@@ -145,11 +153,27 @@ def _content(event: BatchEvent, place: EventContext) -> str:
     return details_json(series=place.wanted._asdict(), event=event)
 
 
-def _copy_row(event: BatchEvent, place: EventContext, event_id: int, copy_of: int, now: int) -> tuple[Any, ...]:
-    return event_id, copy_of, place.account_id, place.source_id, event.id, event.time, now, _content(event, place)
+def _copy_row(event: BatchEvent, place: EventContext, event_id: int, copy_of: int, now: int) -> CopyRow:
+    return CopyRow(
+        id=event_id,
+        copy_of=copy_of,
+        account_id=place.account_id,
+        source_id=place.source_id,
+        external_id=event.id,
+        event_time=event.time,
+        received_at=now,
+        content=_content(event, place),
+    )
 
 
-def _conflict_row(event: BatchEvent, place: EventContext, event_id: int, now: int) -> tuple[Any, ...]:
-    identity = identity_of(event.digest, place.identity_mask)
-    content = _content(event, place)
-    return None, identity, event.fingerprint, event_id, place.account_id, place.source_id, event.id, now, content
+def _conflict_row(event: BatchEvent, place: EventContext, event_id: int, now: int) -> ConflictRow:
+    return ConflictRow(
+        identity=identity_of(event.digest, place.identity_mask),
+        fingerprint=event.fingerprint,
+        event_id=event_id,
+        account_id=place.account_id,
+        source_id=place.source_id,
+        external_id=event.id,
+        received_at=now,
+        content=_content(event, place),
+    )

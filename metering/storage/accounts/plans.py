@@ -39,7 +39,7 @@ def first_plan_days(connection: Connection, account_ids: Sequence[int]) -> dict[
         .where(plan_changes.c.account_id.in_(account_ids), plan_changes.c.plan != FREE)
         .group_by(plan_changes.c.account_id)
     )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return dict(connection.execute(statement).all())
 
 
 def insert_plan_change(connection: Connection, account_id: int, change: PlanChange, *, now: int) -> None:

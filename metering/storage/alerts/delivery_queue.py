@@ -117,7 +117,7 @@ def update_deliveries(connection: Connection, ended: Sequence[DeliveryUpdate]) -
     statement = (
         update(webhook_deliveries)
         .where(_D.id == bindparam("which"), _D.status == PENDING)
-        .values({name: bindparam(f"new_{name}") for name in DeliveryUpdate._fields[1:]})
+        .values({name: bindparam(f"new_{name}") for name in DeliveryUpdate._fields if name != "id"})
     )
     rows = [{"which": each.id} | {f"new_{name}": value for name, value in each._asdict().items()} for each in ended]
     connection.execute(statement, sorted(rows, key=lambda row: row["which"]))

@@ -24,6 +24,10 @@ class SeriesSpend(NamedTuple):
     amount_nano: int
     unpriced_events: int
 
+    def plus(self, other: "SeriesSpend") -> "SeriesSpend":
+        """Return the two added up."""
+        return SeriesSpend(self.amount_nano + other.amount_nano, self.unpriced_events + other.unpriced_events)
+
 
 def spend_by_series(connection: Connection, account_id: int, start_day: int, end_day: int) -> dict[int, SeriesSpend]:
     """Return the sums of the account's series over the days ``[start_day, end_day)``, of those that have any."""

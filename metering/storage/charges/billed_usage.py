@@ -122,12 +122,12 @@ def billable_by_months(connection: Connection, account_id: int) -> dict[tuple[in
 def first_billed_months(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
     """Return the first month in which usage of each of the accounts is billed."""
     statement = (
-        select(series.c.account_id, func.min(month_rollups.c.billing_month).label("first_month"))
+        select(series.c.account_id, func.min(month_rollups.c.billing_month))
         .join(month_rollups, month_rollups.c.series_id == series.c.id)
         .where(series.c.account_id.in_(account_ids))
         .group_by(series.c.account_id)
     )
-    return {row.account_id: row.first_month for row in connection.execute(statement)}
+    return dict(connection.execute(statement).all())
 
 
 def months_with_usage(connection: Connection, account_id: int | None = None) -> list[tuple[int, int]]:
@@ -140,4 +140,4 @@ def months_with_usage(connection: Connection, account_id: int | None = None) -> 
     )
     if account_id is not None:
         statement = statement.where(series.c.account_id == account_id)
-    return [(account_id, month) for account_id, month in connection.execute(statement)]
+    return [tuple(row) for row in connection.execute(statement)]

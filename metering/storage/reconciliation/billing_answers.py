@@ -27,8 +27,20 @@ _ANSWERED = "SELECT {key}, cost_nano FROM billing_answers WHERE request_key {amo
 _ANSWERED_ON_POSTGRES = _ANSWERED.format(key="uuid_send(request_key)", among="= ANY(CAST(? AS uuid[]))")
 _KEYS_A_QUERY = 5_000
 
-_COLUMNS = """events.id, events.event_time, events.series_id, coalesce(events.charge_nano, 0), events.price_grade,
-    events.status, events.quantity_grade"""
+
+class AskedRequest(NamedTuple):
+    """A request that was asked about, with the charge that holds now."""
+
+    event_id: int
+    series_id: int
+    charge_nano: int
+    price_grade: int
+    status: int | None
+    quantity_grade: int
+
+
+_EXPRESSIONS = {"event_id": "events.id", "charge_nano": "coalesce(events.charge_nano, 0)"}
+_COLUMNS = ", ".join(_EXPRESSIONS.get(name, f"events.{name}") for name in AskedRequest._fields)
 _BY_EVENT = f"SELECT {_COLUMNS} FROM events WHERE events.id {{among}} AND events.event_time >= ?"
 _BY_ID = f"""
 SELECT wanted.value, {_COLUMNS} FROM events JOIN {{wanted}} ON wanted.value = events.{{column}}
@@ -49,17 +61,6 @@ FROM billing_answers JOIN events ON events.id = billing_answers.event_id
 WHERE billing_answers.account_id = ? AND events.event_time >= ? AND events.event_time < ?
 ORDER BY events.event_time, events.id
 """
-
-
-class AskedRequest(NamedTuple):
-    """A request that was asked about, with the charge that holds now."""
-
-    event_id: int
-    series_id: int
-    charge_nano: int
-    price_grade: int
-    status: int | None
-    quantity_grade: int
 
 
 def request_key(account_id: int, request_id: str) -> bytes:
@@ -128,8 +129,8 @@ def requests_with_provider_ids(
         wanted, parameters = _wanted(connection), (_texts(connection, left), account_id, since)
         rows = _fetch(connection, _BY_ID.format(wanted=wanted, column=column), parameters)
         rows += _fetch(connection, _ASSIGNED_BY_ID.format(wanted=wanted, column=column), parameters)
-        requests = _with_later_charges(connection, [row[1:] for row in rows])
-        found.update({row[0]: requests[row[1]] for row in rows if row[1] in requests})
+        requests = _with_later_charges(connection, [request for _, *request in rows])
+        found.update({name: requests[event_id] for name, event_id, *_ in rows if event_id in requests})
     return found
 
 
@@ -139,13 +140,17 @@ def answers_of_period(connection: Connection, account_id: int, start: int, end: 
         yield inference_id or response_id or own_id, cost
 
 
-def _with_later_charges(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> dict[int, AskedRequest]:
-    later = current_replacements(connection, [row[0] for row in rows])
+def _with_later_charges(connection: Connection, rows: Sequence[Sequence[Any]]) -> dict[int, AskedRequest]:
+    first = [AskedRequest(*row) for row in rows]
+    later = current_replacements(connection, [request.event_id for request in first])
     found = {}
-    for event_id, _, series_id, charge, grade, status, quantity_grade in rows:
-        if event_id in later:
-            series_id, charge, _, grade, _ = later[event_id]  # noqa: PLW2901 - what holds takes the place of what was first
-        found[event_id] = AskedRequest(event_id, series_id, charge, grade, status, quantity_grade)
+    for request in first:
+        current = later.get(request.event_id)
+        found[request.event_id] = (
+            request
+            if current is None
+            else request._replace(series_id=current.series_id, charge_nano=current.amount_nano, price_grade=current.price_grade)
+        )
     return found
 
 

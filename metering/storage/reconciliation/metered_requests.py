@@ -5,15 +5,16 @@ Requests stream by in chunks along the index of (account, event time), as plain 
 
 import heapq
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy import Connection, FromClause, func, literal, select
 
 from metering.domain.charges.spend import parts_of_days, whole_days
 from metering.domain.instants import MICROS_PER_HOUR
 from metering.domain.usage.batch_events import COLUMN_KINDS
-from metering.storage.charges.charged_events import current_replacements
+from metering.storage.charges.charged_events import CurrentCharge, current_replacements
+from metering.storage.charges.event_quantities import decode_others
 from metering.storage.charges.ledger import entries
 from metering.storage.charges.sums import added_up, read_added_up
 from metering.storage.engine.sql import halved_sum, is_in_list, list_parameter, whole_sum
@@ -22,12 +23,27 @@ from metering.storage.tables.schema import Int64
 from metering.storage.usage.assigned_events import has_assigned
 from pricing.quantities import Quantities
 
-RequestRow = tuple[int, int, int, int, int, str, str, str]
-"""(event id, event time, series id, nano-USD, price grade, inference id, response id, own id); unpriced weighs 0."""
+
+class RequestRow(NamedTuple):
+    """A request with its current charge in nano-USD (0 if unpriced) and its ids."""
+
+    event_id: int
+    event_time: int
+    series_id: int
+    charge_nano: int
+    price_grade: int
+    inference_id: str
+    response_id: str
+    external_id: str
+
+
+_as_request_row = partial(tuple.__new__, RequestRow)
+_EXPRESSIONS = {"event_id": "events.id", "charge_nano": "coalesce(events.charge_nano, 0)"}
+_COLUMNS = ", ".join(_EXPRESSIONS.get(name, f"events.{name}") for name in RequestRow._fields)
 
 _CHUNK = 20_000
-_BRIEF = """
-SELECT id, event_time, series_id, coalesce(charge_nano, 0), price_grade, inference_id, response_id, external_id
+_BRIEF = f"""
+SELECT {_COLUMNS}
 FROM events
 WHERE account_id = ? AND event_time >= ? AND event_time < ? AND (event_time > ? OR id > ?)
 ORDER BY event_time, id
@@ -35,9 +51,8 @@ LIMIT ?
 """
 
 # The same of events that arrived unassigned and were assigned to the account since.
-_BRIEF_ASSIGNED = """
-SELECT events.id, events.event_time, events.series_id, coalesce(charge_nano, 0), price_grade, inference_id, response_id,
-    external_id
+_BRIEF_ASSIGNED = f"""
+SELECT {_COLUMNS}
 FROM assigned_events AS assigned
 JOIN events ON events.id = assigned.event_id AND events.event_time = assigned.event_time
 WHERE assigned.account_id = ? AND assigned.event_time >= ? AND assigned.event_time < ?
@@ -53,7 +68,6 @@ SELECT events.id, events.event_time, events.series_id, coalesce(events.charge_na
 FROM events
 WHERE events.id {{among}} AND events.event_time BETWEEN ? AND ?
 """
-_other_kinds = msgspec.json.Decoder(dict[str, int]).decode
 
 
 class RequestDetails(NamedTuple):
@@ -102,23 +116,22 @@ def request_rows(connection: Connection, account_id: int, start: int, end: int) 
     if not has_assigned(connection, account_id):
         return own
     assigned = _request_rows(connection, _BRIEF_ASSIGNED, account_id, start, end)
-    return heapq.merge(own, assigned, key=lambda row: (row[1], row[0]))
+    return heapq.merge(own, assigned, key=lambda row: (row.event_time, row.event_id))
 
 
 def _request_rows(connection: Connection, brief: str, account_id: int, start: int, end: int) -> Iterator[RequestRow]:
-    after = (start, 0)
+    time, event_id = start, 0
     while True:
-        rows = _fetch(connection, brief, (account_id, after[0], end, *after, _CHUNK))
-        later = current_replacements(connection, [row[0] for row in rows])
-        if later:
-            rows = [
-                row if (holding := later.get(row[0])) is None else (*row[:2], holding[0], holding[1], holding[3], *row[5:])
-                for row in rows
-            ]
-        yield from rows
+        rows = list(map(_as_request_row, _fetch(connection, brief, (account_id, time, end, time, event_id, _CHUNK))))
+        later = current_replacements(connection, [row.event_id for row in rows])
+        yield from (_with_charge(row, later[row.event_id]) if row.event_id in later else row for row in rows)
         if len(rows) < _CHUNK:
             return
-        after = rows[-1][1], rows[-1][0]
+        time, event_id = rows[-1].event_time, rows[-1].event_id
+
+
+def _with_charge(row: RequestRow, current: CurrentCharge) -> RequestRow:
+    return row._replace(series_id=current.series_id, charge_nano=current.amount_nano, price_grade=current.price_grade)
 
 
 def request_details(connection: Connection, requests: Mapping[int, int]) -> dict[int, RequestDetails]:
@@ -132,12 +145,19 @@ def request_details(connection: Connection, requests: Mapping[int, int]) -> dict
         later = current_replacements(connection, part)
         rows = _fetch(connection, sql, (list_parameter(connection, part), min(times), max(times)))
         for event_id, time, series_id, charge, grade, rate_id, others, *counts in rows:
-            quantities = Quantities(**dict(zip(COLUMN_KINDS, counts, strict=True)), **(_other_kinds(others) if others else {}))
-            holding = later.get(event_id)
-            if holding is not None:
-                series_id, charge, rate_id, grade, _ = holding  # noqa: PLW2901 - what holds takes the place of what was first
-            found[event_id] = RequestDetails(event_id, time, series_id, charge, grade, rate_id or 0, quantities)
+            quantities = Quantities(**dict(zip(COLUMN_KINDS, counts, strict=True)), **decode_others(others))
+            details = RequestDetails(event_id, time, series_id, charge, grade, rate_id or 0, quantities)
+            found[event_id] = _with_current_charge(details, later[event_id]) if event_id in later else details
     return found
+
+
+def _with_current_charge(details: RequestDetails, current: CurrentCharge) -> RequestDetails:
+    return details._replace(
+        series_id=current.series_id,
+        charge_nano=current.amount_nano,
+        price_grade=current.price_grade,
+        rate_id=current.rate_id or 0,
+    )
 
 
 def first_event_after(connection: Connection, instant: int) -> int | None:

@@ -26,7 +26,7 @@ def first_adjusted_months(connection: Connection, account_ids: Sequence[int]) ->
         .where(adjustments.c.account_id.in_(account_ids))
         .group_by(adjustments.c.account_id)
     )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return dict(connection.execute(statement).all())
 
 
 def insert_adjustment(connection: Connection, account_id: int, adjustment: Adjustment, *, now: int) -> int:

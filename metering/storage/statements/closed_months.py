@@ -68,13 +68,13 @@ def closed_through_by_series(connection: Connection, series_ids: Collection[int]
         .join(accounts, accounts.c.id == series.c.account_id)
         .where(series.c.id.in_(sorted(series_ids)), accounts.c.closed_through.is_not(None))
     )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return dict(connection.execute(statement).all())
 
 
 def closed_through_by_account(connection: Connection) -> dict[int, int]:
     """Return how far accounts are closed; without those of which nothing is closed yet."""
     statement = select(accounts.c.id, accounts.c.closed_through).where(accounts.c.closed_through.is_not(None))
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return dict(connection.execute(statement).all())
 
 
 def charges_written_after_close(connection: Connection) -> list[tuple[int, int, int, int]]:
@@ -89,7 +89,7 @@ def charges_written_after_close(connection: Connection) -> list[tuple[int, int, 
         .where(charges.c.id > statements.c.last_charge_id)
         .order_by(charges.c.id)
     )
-    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(statement)]
+    return [tuple(row) for row in connection.execute(statement)]
 
 
 def record_first_ingest(connection: Connection, account_ids: Collection[int], now: int) -> None:

@@ -69,4 +69,4 @@ def _rows_of(table: Table) -> Select[Any]:
 
 
 def _counted(connection: Connection, statement: Select[Any]) -> dict[int, int]:
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return dict(connection.execute(statement).all())

@@ -125,7 +125,7 @@ def overdrawn_grants(connection: Connection, account_id: int | None = None) -> l
     )
     if account_id is not None:
         statement = statement.where(credit_entries.c.account_id == account_id)
-    return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
+    return [tuple(row) for row in connection.execute(statement)]
 
 
 def accounts_with_grants(connection: Connection) -> list[int]:
@@ -146,7 +146,7 @@ def used_elsewhere(connection: Connection, account_id: int) -> dict[int, int]:
         )
         .group_by(credit_entries.c.usage_month)
     )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return dict(connection.execute(statement).all())
 
 
 def insert_used_elsewhere(

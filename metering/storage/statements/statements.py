@@ -45,7 +45,7 @@ def statements_of(connection: Connection, account_id: int) -> list[ClosedStateme
 def closed_months(connection: Connection, account_id: int) -> dict[int, int]:
     """Return the account's months with a closed statement, in order, with the cents that each carried forward."""
     statement = select(statements.c.month, statements.c.carried_cents).where(statements.c.account_id == account_id)
-    return {row[0]: row[1] for row in connection.execute(statement.order_by(statements.c.month))}
+    return dict(connection.execute(statement.order_by(statements.c.month)).all())
 
 
 def accounts_with_statements(connection: Connection) -> list[int]:

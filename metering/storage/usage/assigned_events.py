@@ -31,7 +31,10 @@ class AssignedEvent(NamedTuple):
 
 def insert_assigned(connection: Connection, rows: Sequence[AssignedEvent], *, now: int) -> None:
     """Append events, in the order of their ids. An event is assigned once: a second time is refused by its key."""
-    _INSERT.run(connection, [(*row[:4], int(row.claims_identity), now) for row in sorted(rows)])
+    _INSERT.run(
+        connection,
+        [(row.event_id, row.account_id, row.event_time, row.counted_as, int(row.claims_identity), now) for row in sorted(rows)],
+    )
 
 
 def assigned_among(connection: Connection, event_ids: Sequence[int]) -> dict[int, AssignedEvent]:

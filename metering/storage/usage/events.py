@@ -5,7 +5,7 @@ functions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection, FromClause, Table, insert, select, tuple_
 from sqlalchemy.exc import DBAPIError
@@ -23,6 +23,8 @@ __all__ = [
     "NO_CLAIMS",
     "ClaimRow",
     "Claimant",
+    "ConflictRow",
+    "CopyRow",
     "ReservedClaims",
     "StoredIdentity",
     "add_to_rollups",
@@ -136,14 +138,41 @@ def insert_receipt(connection: Connection, first_event_id: int, received_at: int
     connection.execute(insert(receipts).values(first_event_id=first_event_id, received_at=received_at))
 
 
-def insert_copies(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
-    """Append copies; the id is the one their identity points at."""
+class CopyRow(NamedTuple):
+    """A row of ``event_copies``; the id is the one that its identity points at."""
+
+    id: int
+    copy_of: int
+    account_id: int
+    source_id: int
+    external_id: str
+    event_time: int
+    received_at: int
+    content: str
+
+
+class ConflictRow(NamedTuple):
+    """A row of ``event_conflicts`` without its id."""
+
+    identity: bytes
+    fingerprint: int
+    event_id: int
+    account_id: int
+    source_id: int
+    external_id: str
+    received_at: int
+    content: str
+
+
+def insert_copies(connection: Connection, rows: list[CopyRow]) -> None:
+    """Append copies."""
     _INSERT_COPIES.run(connection, rows)
 
 
-def insert_conflicts(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+def insert_conflicts(connection: Connection, rows: list[ConflictRow]) -> None:
     """Append conflicts in key order; the same content for the same identity is recorded once."""
-    _INSERT_CONFLICTS.run(connection, sorted(rows, key=lambda row: row[1:3]))
+    in_order = sorted(rows, key=lambda row: (row.identity, row.fingerprint))
+    _INSERT_CONFLICTS.run(connection, [(None, *row) for row in in_order])
 
 
 def add_to_rollups(connection: Connection, sums: Mapping[RollupKey, LedgerSums]) -> None:

@@ -16,13 +16,13 @@ _IDS_A_STATEMENT = 500
 def series_of_account(connection: Connection, account_id: int, *, after: int = 0) -> dict[SeriesKey, int]:
     """Return the series of an account with their ids, all or those with larger ids; the cap bounds their number."""
     statement = select(series.c.id, *_KEY_COLUMNS).where(series.c.account_id == account_id, series.c.id > after)
-    return {SeriesKey(*row[1:]): row[0] for row in connection.execute(statement)}
+    return {SeriesKey(*key): series_id for series_id, *key in connection.execute(statement)}
 
 
 def series_by_id(connection: Connection, series_ids: Collection[int]) -> dict[int, SeriesKey]:
     """Return what the series with these ids stand for."""
     statement = select(series.c.id, *_KEY_COLUMNS).where(series.c.id.in_(series_ids))
-    return {row[0]: SeriesKey(*row[1:]) for row in connection.execute(statement)}
+    return {series_id: SeriesKey(*key) for series_id, *key in connection.execute(statement)}
 
 
 def accounts_of_series(connection: Connection, series_ids: Collection[int]) -> dict[int, int]:

@@ -53,7 +53,7 @@ def unassigned_usage(connection: Connection, *, after: tuple[str, str] | None, l
     )
     if after is not None:
         place = tuple_(by_code_point(entries.c.name), by_code_point(sources.c.name))
-        found = found.where(place > tuple_(literal(after[0]), literal(after[1])))
+        found = found.where(place > tuple_(*map(literal, after)))
     return [
         UnassignedUsage(name, source, first, last, int(count), whole_sum(high, low), int(unpriced))
         for name, source, first, last, count, unpriced, high, low in connection.execute(found)

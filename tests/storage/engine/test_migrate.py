@@ -253,3 +253,10 @@ def test_going_down_is_refused_where_it_would_lose_what_nobody_could_tell_again(
     meter.execute(filling)
     with pytest.raises(RuntimeError, match=told):
         downgrade(meter.engine, revision)
+
+
+def test_going_down_is_refused_where_there_are_sums_of_a_kind_without_a_column(meter):
+    meter.ingest(usage_event())
+    meter.execute("UPDATE month_rollups SET other_quantities = '{\"video_tokens\":1}'")
+    with pytest.raises(RuntimeError, match="month_rollups has sums of kinds of quantity without a column"):
+        downgrade(meter.engine, "0018")
