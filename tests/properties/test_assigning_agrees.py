@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import metering.operations.usage.assign_usage as operation
+from metering.domain.usage.logged_events import EventQuery
 from metering.operations.statements.close_month import NothingToCloseError
 from metering.operations.usage.assign_usage import list_unassigned
 from metering.operations.usage.list_events import list_events
-from metering.storage.usage.event_log import EventQuery
 from pricing.quantities import Quantities
 from pricing.tables import Layer
 from support.assigning import assign, spent

@@ -22,8 +22,8 @@ from metering.api.usage.event_bodies import CLOUDEVENT, CLOUDEVENTS, CSV, NDJSON
 from metering.api.usage.event_intake import IntakeNow
 from metering.api.usage.event_models import NATIVE_EXAMPLE, EventPage, IngestAnswer, LoggedEventAnswer, NativeEvent
 from metering.domain.instants import format_instant, format_month
-from metering.operations.usage.list_events import LoggedEvent, list_events
-from metering.storage.usage.event_log import CODED, EventPosition, EventQuery
+from metering.domain.usage.logged_events import FILTER_CODES, EventPosition, EventQuery, LoggedEvent
+from metering.operations.usage.list_events import list_events
 from metering.web import query
 from metering.web.api_key_cache import Sender, check_own_account
 from metering.web.bodies import JSON
@@ -177,7 +177,7 @@ def get_events(
 
 
 def _coded(name: str, values: Sequence[str] | None) -> list[int] | None:
-    return None if values is None else [CODED[name][value] for value in values]
+    return None if values is None else [FILTER_CODES[name][value] for value in values]
 
 
 def event_answer(event: LoggedEvent, account: str) -> LoggedEventAnswer:

@@ -8,8 +8,8 @@ from pydantic import Field
 from metering.api.fields import DEFAULT_PAGE, Answer, CursorParameter, LimitParameter, instant_field, next_cursor_field
 from metering.api.openapi import problems
 from metering.domain.instants import format_instant
+from metering.domain.usage.quarantine import QuarantinedRecord
 from metering.operations.usage.list_quarantine import list_quarantine
-from metering.storage.usage.quarantine import QuarantinedRecord
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Reader, ServiceNow
 

@@ -16,10 +16,9 @@ from metering.api.fields import (
 )
 from metering.api.openapi import problems
 from metering.domain.instants import format_instant, format_month
-from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage
+from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage, UnassignedUsage
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.usage.assign_usage import assign_usage, list_unassigned, preview_assignment
-from metering.storage.usage.unassigned_usage import UnassignedUsage
 from metering.web import query
 from metering.web.bodies import require_json
 from metering.web.cursors import read_cursor, write_cursor

@@ -13,9 +13,9 @@ from metering.cli.terminal.sanitize import sanitize
 from metering.cli.usage.ingest_inputs import Input
 from metering.cli.usage.ingest_report import FileReport, IngestReport, report_json, show_report
 from metering.domain.instants import format_instant
+from metering.domain.usage.quarantine import QuarantinedRecord
 from metering.operations.usage.list_quarantine import list_quarantine
 from metering.operations.usage.replay_quarantine import replay_quarantine
-from metering.storage.usage.quarantine import QuarantinedRecord
 
 
 @click.group()

@@ -15,9 +15,8 @@ from metering.cli.terminal.output import Cell, Column, echo, print_json, print_t
 from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import money
 from metering.domain.instants import format_instant, format_month
-from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage, MoveKey
+from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage, MoveKey, UnassignedUsage
 from metering.operations.usage.assign_usage import assign_usage, list_unassigned, preview_assignment
-from metering.storage.usage.unassigned_usage import UnassignedUsage
 from pricing.dollars import display_nano
 
 _TOLD_EVERY = 100_000

@@ -88,3 +88,15 @@ class AssignmentResult(Struct):
         self.repeats += other.repeats
         self.repeats_nano += other.repeats_nano
         self.conflicts += other.conflicts
+
+
+class UnassignedUsage(NamedTuple):
+    """What arrived under one name (empty: under none) from one source. Times are microseconds UTC."""
+
+    name: str
+    source: str
+    first_time: int
+    last_time: int
+    events: int
+    amount_nano: int
+    unpriced: int

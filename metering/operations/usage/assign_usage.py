@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME
 from metering.domain.errors import DomainError
-from metering.domain.usage.assigning import AssignmentResult, AssignScope
+from metering.domain.usage.assigning import AssignmentResult, AssignScope, UnassignedUsage
+from metering.domain.usage.logged_events import EventPosition
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.lock_open_months import lock_open_months
@@ -22,8 +23,7 @@ from metering.operations.usage.write_assignment import write_assignment
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.prices.price_tables import load_tables
 from metering.storage.statements.closed_months import mark_of
-from metering.storage.usage.event_log import EventPosition
-from metering.storage.usage.unassigned_usage import UnassignedUsage, unassigned_positions, unassigned_usage
+from metering.storage.usage.unassigned_usage import unassigned_positions, unassigned_usage
 from pricing.book import PriceBook
 
 CHUNK = 2_000

@@ -2,8 +2,9 @@
 
 from sqlalchemy import Engine
 
+from metering.domain.usage.quarantine import QuarantinedRecord
 from metering.storage.engine.database import read_snapshot
-from metering.storage.usage.quarantine import QuarantinedRecord, count_open, open_records
+from metering.storage.usage.quarantine import count_open, open_records
 
 
 def list_quarantine(engine: Engine, *, after: int = 0, limit: int | None = None) -> tuple[list[QuarantinedRecord], int]:

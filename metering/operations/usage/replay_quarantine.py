@@ -12,12 +12,13 @@ from sqlalchemy import Engine
 
 from metering.domain.errors import LogFormatError
 from metering.domain.usage.outcomes import BatchResult
+from metering.domain.usage.quarantine import QuarantinedRecord
 from metering.formats.detect import Format
 from metering.formats.options import DecodeOptions
 from metering.operations.usage.ingest import Ingester
 from metering.operations.usage.ingest_log import LogRequest, ingest_log
 from metering.storage.engine.database import read_snapshot
-from metering.storage.usage.quarantine import QuarantinedRecord, count_open, open_records
+from metering.storage.usage.quarantine import count_open, open_records
 
 
 class ReplayedFile(Struct):

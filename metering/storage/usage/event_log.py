@@ -5,24 +5,17 @@ An event that was assigned is read with its account's, and not with ``unassigned
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, case, func, select, tuple_
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.usage.batch_events import COLUMN_KINDS
-from metering.domain.usage.events import PriceGrade, QuantityGrade
+from metering.domain.usage.logged_events import EventPosition, EventQuery
 from metering.domain.usage.series import OTHER
 from metering.storage.charges.ledger import billable
 from metering.storage.tables import assigned_events, charges, events, rates, receipts, series, sources
 from metering.storage.usage.assigned_events import has_assigned, is_assigned
-
-CODED: dict[str, dict[str, int]] = {
-    "price_grade": {grade.name.lower(): int(grade) for grade in PriceGrade},
-    "quantity_grade": {grade.name.lower(): int(grade) for grade in QuantityGrade},
-    "billable": {"false": 0, "true": 1},
-}
 
 _latest = charges.alias("latest")
 _earlier = charges.alias("earlier")
@@ -77,25 +70,6 @@ FILTERS: dict[str, ColumnElement[Any]] = {
     "quantity_grade": events.c.quantity_grade,
     "billable": _BILLABLE,
 }
-
-
-class EventQuery(Struct, frozen=True):
-    """Which events of an account: from ``start`` until ``end`` (microseconds UTC, half-open).
-
-    ``filters`` maps names of FILTERS to the values that match; grades and ``billable`` are numbers (see CODED).
-    """
-
-    account_id: int
-    start: int
-    end: int
-    filters: dict[str, tuple[str | int, ...]] = {}
-
-
-class EventPosition(NamedTuple):
-    """Where an event stands in the log: by event time, of equal times by id."""
-
-    event_time: int
-    event_id: int
 
 
 _page_log = events.alias("page")

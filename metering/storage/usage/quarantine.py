@@ -1,9 +1,10 @@
 """Records that could not become events: noted, listed, resolved by a replay."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
+from metering.domain.usage.quarantine import QuarantinedRecord
 from metering.storage.engine.bulk import replace_in
 from metering.storage.tables import quarantine
 
@@ -11,26 +12,6 @@ _KEY = ("source", "file", "offset", "digest")
 _NOTE = replace_in(quarantine, key=_KEY, columns=("code", "reason", "seen_at", "resolved_at"))
 _IDS_A_QUERY = 5_000
 _WHERE = tuple(quarantine.c.keys().index(name) - 1 for name in _KEY)
-
-
-class QuarantinedRecord(NamedTuple):
-    """Where a bad record stands and why it was refused; never its content."""
-
-    id: int
-    source: str
-    file: str
-    line: int
-    offset: int
-    length: int
-    digest: str
-    code: str
-    reason: str
-    field: str
-    kept: str
-    options: str
-    recorded_at: int
-    seen_at: int
-    resolved_at: int | None
 
 
 def quarantine_records(connection: Connection, rows: list[tuple[Any, ...]]) -> None:

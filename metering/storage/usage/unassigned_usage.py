@@ -4,33 +4,21 @@ The name that a record gave stands in its event's details. There is no index of 
 along the index of (account, event time).
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, or_, select, tuple_, union_all
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
-from metering.domain.usage.assigning import AssignScope
+from metering.domain.usage.assigning import AssignScope, UnassignedUsage
 from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.logged_events import EventPosition
 from metering.domain.usage.series import OTHER
 from metering.storage.engine.sql import by_code_point, halved_sum, json_string, whole_sum
 from metering.storage.tables import charges, events, series, sources
 from metering.storage.tables.schema import Int64
 from metering.storage.usage.assigned_events import is_assigned
-from metering.storage.usage.event_log import EventPosition
 
 _UNPRICED = int(PriceGrade.UNPRICED)
-
-
-class UnassignedUsage(NamedTuple):
-    """What arrived under one name (empty: under none) from one source. Times are microseconds UTC."""
-
-    name: str
-    source: str
-    first_time: int
-    last_time: int
-    events: int
-    amount_nano: int
-    unpriced: int
 
 
 def unassigned_usage(connection: Connection, *, after: tuple[str, str] | None, limit: int | None) -> list[UnassignedUsage]:

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from metering.domain.charges.spend import Granularity, PeriodBasis
 from metering.domain.errors import AlreadyExistsError, NotFoundError
+from metering.domain.usage.logged_events import EventQuery
 from metering.domain.usage.retention import (
     EventsRetiredError,
     MonthChangedError,
@@ -22,7 +23,6 @@ from metering.operations.upkeep.export_events import export_events
 from metering.operations.upkeep.retire_month import list_event_months, retire_month
 from metering.operations.usage.list_events import list_events
 from metering.storage.tables import charges, event_claims, event_copies, event_identities, events
-from metering.storage.usage.event_log import EventQuery
 from pricing.bundled import bundled_plans
 from support.bills import AFTER, reconciled
 from support.builders import DAY, HOUR, NOON, instant, price_table, rate, usage_event

@@ -11,13 +11,13 @@ from sqlalchemy import select
 
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage, MoveKey
+from metering.domain.usage.logged_events import EventQuery
 from metering.operations.charges.explain_charge import explain_charge
 from metering.operations.upkeep.retire_month import retire_month
 from metering.operations.usage import assign_usage as operation
 from metering.operations.usage.assign_usage import list_unassigned
 from metering.operations.usage.list_events import list_events
 from metering.storage.tables import accounts, assigned_events, charges, events
-from metering.storage.usage.event_log import EventQuery
 from pricing.quantities import Quantities
 from pricing.tables import Layer
 from support.assigning import assign, preview, spent

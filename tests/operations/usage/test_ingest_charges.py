@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import select
 
 from metering.domain.usage.events import PriceGrade, QuantityGrade
+from metering.domain.usage.logged_events import EventQuery
 from metering.operations.usage import ingest as operation
 from metering.operations.usage.list_events import list_events
 from metering.storage.prices.price_tables import load_tables
 from metering.storage.tables import events, quarantine, rollups
-from metering.storage.usage.event_log import EventQuery
 from pricing.quantities import Quantities
 from support.builders import DAY, FROM_2020, NOON, price_table, rate, usage_event
 from support.meter import ALL_TIME
