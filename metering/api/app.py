@@ -18,8 +18,8 @@ from metering.api.reconciliation import hf_billing, invoices, reconciliations
 from metering.api.statements import statement_closing, statements
 from metering.api.upkeep import health, metrics
 from metering.api.usage import events, quarantine, unassigned
-from metering.api.usage.event_intake import EventsWithoutQuery, Intake
-from metering.api.usage.event_models import NativeEvent
+from metering.api.usage.event_intake import EventsFastPath, Intake
+from metering.api.usage.native_event import NativeEvent
 from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
 from metering.operations.service.open_service import Service
 from metering.runtime.budget_watcher import BudgetWatcher
@@ -111,7 +111,7 @@ def _add_middleware(app: FastAPI, service: Service, counted: Metrics) -> None:
         hf_billing.PATH: hf_billing.MAX_BODY_BYTES,
     }
     app.add_middleware(HeadAsGet)
-    app.add_middleware(EventsWithoutQuery, service=service, senders=app.state.senders, intake=app.state.intake)
+    app.add_middleware(EventsFastPath, service=service, senders=app.state.senders, intake=app.state.intake)
     app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths=large)
     app.add_middleware(AnswerGuard)
     app.add_middleware(RequestMetrics, metrics=counted)

@@ -23,7 +23,7 @@ from metering.runtime.metrics import Metrics
 
 GROUP_EVENTS = 20_000
 # A commit waits for the senders of the last one so long at most; about as long as it takes itself.
-COMPANY_SECONDS = 0.004
+LINGER_SECONDS = 0.004
 
 _log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class GroupWriter:
         """Wait for something to store; an empty group says that there will be nothing more."""
         with self._changed:
             if len(self._queue) < self._expected and not self._closed:
-                self._changed.wait(COMPANY_SECONDS)
+                self._changed.wait(LINGER_SECONDS)
             self._expected = 0
             while not self._queue and not self._closed:
                 self._changed.wait()

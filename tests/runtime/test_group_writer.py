@@ -103,7 +103,7 @@ def test_what_arrives_while_a_transaction_is_written_shares_the_next_one(meter, 
 
 
 def test_a_commit_waits_for_the_senders_of_the_last_one_to_send_again(held, writer_of, monkeypatch):
-    monkeypatch.setattr(group_writer, "COMPANY_SECONDS", PATIENCE)
+    monkeypatch.setattr(group_writer, "LINGER_SECONDS", PATIENCE)
     writer = writer_of(held)
     first = writer.submit(one("first"), ORIGIN)
     assert held.begun.acquire(timeout=PATIENCE)
@@ -127,13 +127,13 @@ def test_a_commit_waits_for_nobody_for_long(held, writer_of):
 
 
 def test_a_lone_sender_is_not_waited_for(meter, writer_of, monkeypatch):
-    monkeypatch.setattr(group_writer, "COMPANY_SECONDS", 10 * PATIENCE)
+    monkeypatch.setattr(group_writer, "LINGER_SECONDS", 10 * PATIENCE)
     writer = writer_of(meter.ingester)
     assert [writer.submit(one(name), ORIGIN).result(PATIENCE).accepted for name in ("a", "b", "c")] == [1, 1, 1]
 
 
 def test_closing_does_not_wait_for_senders(meter, held, writer_of, monkeypatch):
-    monkeypatch.setattr(group_writer, "COMPANY_SECONDS", 10 * PATIENCE)
+    monkeypatch.setattr(group_writer, "LINGER_SECONDS", 10 * PATIENCE)
     writer = writer_of(held)
     first = writer.submit(one("first"), ORIGIN)
     assert held.begun.acquire(timeout=PATIENCE)

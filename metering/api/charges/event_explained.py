@@ -7,8 +7,8 @@ from pydantic import Field
 
 from metering.api.fields import AccountParameter, Answer, instant_field, nano_usd, usd
 from metering.api.openapi import problems
-from metering.api.usage.event_models import LoggedEventAnswer
 from metering.api.usage.events import event_answer
+from metering.api.usage.native_event import LoggedEventAnswer
 from metering.domain.instants import format_instant, format_month
 from metering.domain.statements.statements import unit_of
 from metering.domain.usage.events import MAX_ID_LENGTH, MAX_NAME_LENGTH

@@ -78,7 +78,7 @@ class Intake:
         return await awaited
 
 
-class EventsWithoutQuery:
+class EventsFastPath:
     """ASGI middleware: answers ``POST /v1/events`` where it states nothing but a body; all else goes on."""
 
     def __init__(self, app: ASGIApp, service: Service, senders: ApiKeyCache, intake: Intake) -> None:

@@ -20,7 +20,7 @@ from metering.api.fields import (
 from metering.api.openapi import problems, reference
 from metering.api.usage.event_bodies import CLOUDEVENT, CLOUDEVENTS, CSV, NDJSON, LogFormat, Sent, Stated
 from metering.api.usage.event_intake import IntakeNow
-from metering.api.usage.event_models import NATIVE_EXAMPLE, EventPage, IngestAnswer, LoggedEventAnswer, NativeEvent
+from metering.api.usage.native_event import NATIVE_EXAMPLE, EventPage, IngestAnswer, LoggedEventAnswer, NativeEvent
 from metering.domain.instants import format_instant, format_month
 from metering.domain.usage.logged_events import FILTER_CODES, EventPosition, EventQuery, LoggedEvent
 from metering.operations.usage.list_events import list_events

@@ -16,7 +16,7 @@ from metering.api.fields import (
 )
 from metering.api.openapi import problems
 from metering.domain.instants import format_instant, format_month
-from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage, UnassignedUsage
+from metering.domain.usage.assigning import AssignmentResult, AssignmentScope, MovedUsage, UnassignedUsage
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.usage.assign_usage import assign_usage, list_unassigned, preview_assignment
 from metering.web import query
@@ -167,7 +167,7 @@ def post_assignment(principal: Admin, service: ServiceNow, body: AssignOrder) ->
     leaves undone, the same request does.
     """
     principal.require_unbound()
-    scope = AssignScope(
+    scope = AssignmentScope(
         name=body.name,
         start=None if body.start is None else query.instant("body.start", body.start),
         end=None if body.end is None else query.instant("body.end", body.end),

@@ -36,7 +36,7 @@ from metering.operations.usage.read_log import STDIN
 from pricing.bundled import bundled_plans
 
 
-class IngestChoices(Struct, frozen=True, kw_only=True):
+class IngestOptions(Struct, frozen=True, kw_only=True):
     """What the command line says, as it says it."""
 
     files: tuple[str, ...]
@@ -87,8 +87,8 @@ def _plans() -> click.Choice[str]:
 @json_option
 @click.option("--quiet", is_flag=True, help="Only tell what went wrong.")
 @click.pass_obj
-@collected(IngestChoices)
-def ingest(invocation: Invocation, choices: IngestChoices) -> None:
+@collected(IngestOptions)
+def ingest(invocation: Invocation, choices: IngestOptions) -> None:
     """Read request logs: native events, OpenAI-shaped logs, CSV; plain, gzipped, or - for standard input.
 
     Reading a log again counts nothing twice. A record that can not be read is reported and kept in quarantine, and costs
@@ -121,7 +121,7 @@ def ingest(invocation: Invocation, choices: IngestChoices) -> None:
     _tell(report, choices)
 
 
-def _tell(report: IngestReport, choices: IngestChoices) -> None:
+def _tell(report: IngestReport, choices: IngestOptions) -> None:
     for file in report.files:
         if file.error is not None:
             warn(f"error[{file.error.code}]: {sanitize(str(file.error))}", style="red")
@@ -182,7 +182,7 @@ def _naming(error: LogFormatError, path: str) -> LogFormatError:
     return LogFormatError(f"{'standard input' if path == STDIN else path}: {text}", error.code)
 
 
-def _request(choices: IngestChoices, columns: dict[str, str], each: Input, now: int) -> LogRequest:
+def _request(choices: IngestOptions, columns: dict[str, str], each: Input, now: int) -> LogRequest:
     options = DecodeOptions(
         source=each.source,
         now=now,
@@ -201,7 +201,7 @@ def _request(choices: IngestChoices, columns: dict[str, str], each: Input, now: 
     return LogRequest(each.path, options, choices.format, choices.create_accounts)
 
 
-def _columns(choices: IngestChoices) -> dict[str, str]:
+def _columns(choices: IngestOptions) -> dict[str, str]:
     """Return the column of each mapped field. Raises UsageError."""
     if choices.plan and not choices.account:
         raise click.UsageError("--plan needs --account, whose plan it is")

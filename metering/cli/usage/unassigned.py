@@ -15,7 +15,7 @@ from metering.cli.terminal.output import Cell, Column, echo, print_json, print_t
 from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import money
 from metering.domain.instants import format_instant, format_month
-from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage, MoveKey, UnassignedUsage
+from metering.domain.usage.assigning import AssignmentGroup, AssignmentResult, AssignmentScope, MovedUsage, UnassignedUsage
 from metering.operations.usage.assign_usage import assign_usage, list_unassigned, preview_assignment
 from pricing.dollars import display_nano
 
@@ -62,11 +62,11 @@ class AssignOptions(Struct, frozen=True):
     apply: bool
     as_json: bool
 
-    def scope(self) -> AssignScope:
+    def scope(self) -> AssignmentScope:
         """Return which events; click's UsageError where no name is said, or two things at once."""
         if (self.name is None) != self.without_name:
             raise click.UsageError("say which usage: --name NAME, or --without-name for records that gave none")
-        return AssignScope(self.name or "", self.start, self.end, self.source, self.project, self.key)
+        return AssignmentScope(self.name or "", self.start, self.end, self.source, self.project, self.key)
 
 
 @click.command()
@@ -175,7 +175,7 @@ def _assigned_json(found: AssignmentResult) -> dict[str, object]:
     }
 
 
-def _key_json(key: MoveKey) -> dict[str, object]:
+def _key_json(key: AssignmentGroup) -> dict[str, object]:
     return {
         "provider": key.provider,
         "model": key.model,

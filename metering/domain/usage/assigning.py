@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from metering.domain.errors import DomainError
 
 
-class AssignScope(Struct, frozen=True):
+class AssignmentScope(Struct, frozen=True):
     """Which events of ``unassigned``: whose records named the account ``name`` (empty: none), from ``start`` until ``end``.
 
     Times are microseconds UTC, None without a limit; ``source``, ``project`` and ``key`` are as the records stated them, None
@@ -32,7 +32,7 @@ class AssignScope(Struct, frozen=True):
             raise DomainError("the period must end after it starts")
 
 
-class MoveKey(NamedTuple):
+class AssignmentGroup(NamedTuple):
     """What moved events share; months as ``YYYYMM``. Billed in another month than their own: that one is closed."""
 
     provider: str
@@ -64,7 +64,7 @@ class AssignmentResult(Struct):
     charge, ``repeats_nano`` in all, is taken back and nothing put in its place. ``conflicts`` stay unassigned.
     """
 
-    by_group: dict[MoveKey, MovedUsage] = field(default_factory=dict)
+    by_group: dict[AssignmentGroup, MovedUsage] = field(default_factory=dict)
     repeats: int = 0
     repeats_nano: int = 0
     conflicts: int = 0
@@ -77,7 +77,7 @@ class AssignmentResult(Struct):
             total.add(moved)
         return total
 
-    def move(self, key: MoveKey, moved: MovedUsage) -> None:
+    def move(self, key: AssignmentGroup, moved: MovedUsage) -> None:
         """Count events that move."""
         self.by_group.setdefault(key, MovedUsage()).add(moved)
 

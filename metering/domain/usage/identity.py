@@ -55,7 +55,7 @@ def identities_of(digests: Sequence[bytes], mask: int) -> list[bytes]:
     return [joined[start : start + 16] for start in range(0, size, 16)]
 
 
-def stored_under(source: str, event_id: str, account_id: int) -> bytes:
+def identity_in_account(source: str, event_id: str, account_id: int) -> bytes:
     """Return the identity of a stored event or copy, from what its row tells."""
     return identity_of(record_digest(source, event_id), account_mask(account_id))
 

@@ -23,7 +23,7 @@ class SeriesKey(NamedTuple):
     tags: str
 
 
-def folded(key: SeriesKey, existing: int, cap: int) -> SeriesKey:
+def fold_series(key: SeriesKey, existing: int, cap: int) -> SeriesKey:
     """Return the series that takes the place of a new one in an account that has ``existing`` series."""
     if existing < cap:
         return key

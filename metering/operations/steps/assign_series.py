@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, Engine
 
-from metering.domain.usage.series import SeriesKey, folded
+from metering.domain.usage.series import SeriesKey, fold_series
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.usage.series import insert_series, insert_sources, series_of_account, source_ids
 
@@ -46,7 +46,7 @@ class SeriesIndex:
         places: dict[SeriesKey, None] = {}
         for key in missing:
             if key not in others:
-                place = folded(key, len(known) + len(others) + len(places), self._cap)
+                place = fold_series(key, len(known) + len(others) + len(places), self._cap)
                 if place not in known and place not in others:
                     places[place] = None
         if not places:
@@ -55,13 +55,13 @@ class SeriesIndex:
         return series_of_account(connection, account_id, after=last)
 
     def find(self, key: SeriesKey) -> tuple[int, SeriesKey]:
-        """Return the id of the series that takes the key, and that series: ``key`` itself unless the cap folded it."""
+        """Return the id of the series that takes the key, and that series: ``key`` itself unless the cap fold_series it."""
         known = self._ids[key.account_id]
         series_id = known.get(key)
         if series_id is not None:
             return series_id, key
         for existing in (self._cap, 2 * self._cap):
-            place = folded(key, existing, self._cap)
+            place = fold_series(key, existing, self._cap)
             if place in known:
                 return known[place], place
         raise KeyError(key)

@@ -13,7 +13,7 @@ class ChargedBatch(NamedTuple):
     """Events with, at the same position, the place and the charge of each."""
 
     events: BatchEvents
-    places: list[EventContext]
+    contexts: list[EventContext]
     charges: list[FirstCharge]
 
     @classmethod
@@ -22,10 +22,10 @@ class ChargedBatch(NamedTuple):
         if len(parts) == 1:
             return parts[0]
         events = BatchEvents.joined([part.events for part in parts])
-        places = list(chain.from_iterable(part.places for part in parts))
-        return cls(events, places, list(chain.from_iterable(part.charges for part in parts)))
+        contexts = list(chain.from_iterable(part.contexts for part in parts))
+        return cls(events, contexts, list(chain.from_iterable(part.charges for part in parts)))
 
     def only(self, positions: Sequence[int]) -> Self:
         """Return those at these positions, in this order."""
-        places = [self.places[position] for position in positions]
-        return type(self)(self.events.only(positions), places, [self.charges[position] for position in positions])
+        contexts = [self.contexts[position] for position in positions]
+        return type(self)(self.events.only(positions), contexts, [self.charges[position] for position in positions])

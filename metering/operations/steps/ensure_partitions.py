@@ -17,10 +17,10 @@ def ensure_partitions(engine: Engine, *, now: int, months_ahead: int = MONTHS_AH
     months = [month_of(now)]
     for _ in range(months_ahead):
         months.append(next_month(months[-1]))
-    StoredMonths(engine).prepare(months)
+    PartitionCache(engine).prepare(months)
 
 
-class StoredMonths:
+class PartitionCache:
     """The months (``YYYYMM``) whose events can be stored, as far as they have been asked for; shared by a process's threads."""
 
     def __init__(self, engine: Engine) -> None:

@@ -38,12 +38,12 @@ class EventContext(Struct, frozen=True, eq=False):
     source_id: int
     route: str
     billable: bool
-    what: tuple[str, str, str]
-    wanted: SeriesKey
+    rate_names: tuple[str, str, str]
+    full_series: SeriesKey
     series: SeriesKey
     series_id: int
-    told: str
-    doubtful: bool
+    extra_details: str
+    needs_attention: bool
 
 
 class ContextCache:
@@ -59,50 +59,52 @@ class ContextCache:
         fixed = [always[dimensions.account] for dimensions in batch.dimensions]
         if None not in fixed:
             pairs = [(position, billed_to) for position, billed_to in enumerate(fixed) if billed_to is not None]
-            places = self._places_of(batch, pairs)
-            by_position = [places[pair] for pair in pairs]
+            contexts = self._contexts_of(batch, pairs)
+            by_position = [contexts[pair] for pair in pairs]
             return [by_position[position] for position in batch.events.dimensions]
         billed = [
             (position, fixed[position] or names.at(batch.dimensions[position].account, time))
             for position, time in zip(batch.events.dimensions, batch.events.times, strict=True)
         ]
-        places = self._places_of(batch, dict.fromkeys(billed))
-        return [places[pair] for pair in billed]
+        contexts = self._contexts_of(batch, dict.fromkeys(billed))
+        return [contexts[pair] for pair in billed]
 
-    def _places_of(self, batch: Batch, pairs: Iterable[_Pair]) -> dict[_Pair, EventContext]:
+    def _contexts_of(self, batch: Batch, pairs: Iterable[_Pair]) -> dict[_Pair, EventContext]:
         found: dict[_Pair, EventContext] = {}
         new: dict[_Pair, SeriesKey] = {}
         for pair in pairs:
             stated, billed = batch.dimensions[pair[0]], pair[1]
-            place = self._known.get((stated, billed))
-            if place is None:
+            context = self._known.get((stated, billed))
+            if context is None:
                 new[pair] = _series_key(stated, billed)
             else:
-                found[pair] = place
+                found[pair] = context
         if new:
             self._series.prepare(new.values())
             if len(self._known) > MAX_REMEMBERED:
                 self._known.clear()
-        for (position, billed), wanted in new.items():
+        for (position, billed), full_series in new.items():
             stated = batch.dimensions[position]
-            found[position, billed] = self._known[stated, billed] = self._place(stated, wanted)
+            found[position, billed] = self._known[stated, billed] = self._context(stated, full_series)
         return found
 
-    def _place(self, stated: Dimensions, wanted: SeriesKey) -> EventContext:
-        series_id, series = self._series.find(wanted)
-        nobodys_name = replace_control_characters(stated.account) if wanted.account_id == UNASSIGNED_ID else ""
+    def _context(self, stated: Dimensions, full_series: SeriesKey) -> EventContext:
+        series_id, series = self._series.find(full_series)
+        nobodys_name = replace_control_characters(stated.account) if full_series.account_id == UNASSIGNED_ID else ""
         return EventContext(
-            account_id=wanted.account_id,
-            identity_mask=account_mask(wanted.account_id),
+            account_id=full_series.account_id,
+            identity_mask=account_mask(full_series.account_id),
             source_id=self._series.source_id(stated.source),
-            route=wanted.route,
-            billable=is_billable(wanted.route),
-            what=(wanted.provider, wanted.model, wanted.operation),
-            wanted=wanted,
+            route=full_series.route,
+            billable=is_billable(full_series.route),
+            rate_names=(full_series.provider, full_series.model, full_series.operation),
+            full_series=full_series,
             series=series,
             series_id=series_id,
-            told=_told(wanted, series, nobodys_name),
-            doubtful=wanted.account_id == UNASSIGNED_ID or wanted.route == UNKNOWN or series is not wanted,
+            extra_details=_extra_details(full_series, series, nobodys_name),
+            needs_attention=full_series.account_id == UNASSIGNED_ID
+            or full_series.route == UNKNOWN
+            or series is not full_series,
         )
 
 
@@ -120,13 +122,13 @@ def _series_key(stated: Dimensions, billed: BillingAccount) -> SeriesKey:
     )
 
 
-def _told(wanted: SeriesKey, series: SeriesKey, nobodys_name: str) -> str:
+def _extra_details(full_series: SeriesKey, series: SeriesKey, nobodys_name: str) -> str:
     told: dict[str, object] = {"account": nobodys_name} if nobodys_name else {}
-    if series is not wanted:
+    if series is not full_series:
         for name in ("project", "key", "model", "operation"):
-            if getattr(series, name) == OTHER != getattr(wanted, name):
-                told[name] = getattr(wanted, name)
-        if wanted.tags:
-            told["tags"] = msgspec.json.decode(wanted.tags)
+            if getattr(series, name) == OTHER != getattr(full_series, name):
+                told[name] = getattr(full_series, name)
+        if full_series.tags:
+            told["tags"] = msgspec.json.decode(full_series.tags)
     # An empty value that was folded is told too: else it would be taken for (other).
     return msgspec.json.encode(told).decode() if told else ""

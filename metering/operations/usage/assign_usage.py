@@ -10,14 +10,14 @@ from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME
 from metering.domain.errors import DomainError
-from metering.domain.usage.assigning import AssignmentResult, AssignScope, UnassignedUsage
+from metering.domain.usage.assigning import AssignmentResult, AssignmentScope, UnassignedUsage
 from metering.domain.usage.logged_events import EventPosition
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.lock_open_months import lock_open_months
 from metering.operations.steps.resolve_accounts import BillingAccount
 from metering.operations.usage.ingest import IngestSettings
-from metering.operations.usage.inspect_unassigned import UnassignedEvent, UnassignedInspector, still_unassigned
+from metering.operations.usage.inspect_unassigned import UnassignedEvent, UnassignedInspector, filter_unassigned
 from metering.operations.usage.match_in_account import AccountMatches, claim_in_account, preview_matches
 from metering.operations.usage.write_assignment import write_assignment
 from metering.storage.engine.database import exclusive_write, read_snapshot
@@ -35,7 +35,7 @@ def list_unassigned(engine: Engine, *, after: tuple[str, str] | None = None, lim
         return unassigned_usage(connection, after=after, limit=limit)
 
 
-def preview_assignment(engine: Engine, account: str, scope: AssignScope, settings: IngestSettings) -> AssignmentResult:
+def preview_assignment(engine: Engine, account: str, scope: AssignmentScope, settings: IngestSettings) -> AssignmentResult:
     """Return what assigning would come to, reading one state of the database.
 
     Raises NotFoundError, and DomainError for the account that holds what nobody has declared or an empty period.
@@ -55,7 +55,7 @@ def preview_assignment(engine: Engine, account: str, scope: AssignScope, setting
 def assign_usage(
     engine: Engine,
     account: str,
-    scope: AssignScope,
+    scope: AssignmentScope,
     settings: IngestSettings,
     *,
     clock: Callable[[], int],
@@ -81,7 +81,7 @@ def assign_usage(
             return done
         index.prepare(each.wanted for each in waiting)
         with exclusive_write(engine) as connection:
-            chunk = _assign(connection, billed_to, still_unassigned(connection, waiting), index, clock())
+            chunk = _assign(connection, billed_to, filter_unassigned(connection, waiting), index, clock())
         done.include(chunk)
         after = positions[-1]
         if on_progress is not None:
@@ -118,7 +118,7 @@ def _include(
             found.repeats_nano += each.entry.amount_nano
 
 
-def _chunks(connection: Connection, scope: AssignScope) -> Iterator[list[int]]:
+def _chunks(connection: Connection, scope: AssignmentScope) -> Iterator[list[int]]:
     after: EventPosition | None = None
     while positions := unassigned_positions(connection, scope, after, CHUNK):
         yield [position.event_id for position in positions]

@@ -43,11 +43,11 @@ def charge_events(events: BatchEvents, timelines: Sequence[Timeline]) -> list[Fi
     return charges
 
 
-def details_with_context(details: str, place: EventContext) -> str:
+def merge_details(details: str, context: EventContext) -> str:
     """Return an event's details with what its place has them tell."""
     if not details:
-        return place.told
-    own, told = msgspec.json.decode(details), msgspec.json.decode(place.told)
+        return context.extra_details
+    own, told = msgspec.json.decode(details), msgspec.json.decode(context.extra_details)
     if "tags" in told:
         told["tags"] |= own.get("tags", {})
     return msgspec.json.encode(own | told).decode()

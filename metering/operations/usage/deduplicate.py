@@ -55,7 +55,7 @@ class Deduplication(NamedTuple):
         return [row for row in self.claim_rows if row[-1] - self.first_id not in self.repeats]
 
 
-def deduplicate(connection: Connection, events: BatchEvents, places: Sequence[EventContext]) -> Deduplication:
+def deduplicate(connection: Connection, events: BatchEvents, contexts: Sequence[EventContext]) -> Deduplication:
     """Claim the identities of a batch, in the order of arrival among equals, and say which records repeat others.
 
     Needs a write transaction: what is judged new is taken from here on.
@@ -63,19 +63,19 @@ def deduplicate(connection: Connection, events: BatchEvents, places: Sequence[Ev
     if not len(events):
         return Deduplication(0, {})
     first_id = reserve_event_ids(connection, len(events))
-    identities = _identities(events, places)
+    identities = _identities(events, contexts)
     # By the key alone, which is cheaper than by the whole row; equal keys stay in the order of arrival.
     rows = sorted(zip(identities, range(first_id, first_id + len(events)), events.fingerprints, strict=True), key=itemgetter(0))
     new = insert_identities(connection, rows)
     repeats = {} if new == len(events) else _repeats(connection, events, identities, first_id)
-    return _find_copies(connection, events, places, Deduplication(first_id, repeats))
+    return _find_copies(connection, events, contexts, Deduplication(first_id, repeats))
 
 
-def _identities(events: BatchEvents, places: Sequence[EventContext]) -> list[bytes]:
-    masks = {place.identity_mask for place in set(places)}
+def _identities(events: BatchEvents, contexts: Sequence[EventContext]) -> list[bytes]:
+    masks = {context.identity_mask for context in set(contexts)}
     if len(masks) == 1:
         return identities_of(events.digests, masks.pop())
-    return [identity_of(digest, place.identity_mask) for digest, place in zip(events.digests, places, strict=True)]
+    return [identity_of(digest, context.identity_mask) for digest, context in zip(events.digests, contexts, strict=True)]
 
 
 def _repeats(connection: Connection, events: BatchEvents, identities: list[bytes], first_id: int) -> dict[int, Repeat]:
@@ -90,12 +90,12 @@ def _repeats(connection: Connection, events: BatchEvents, identities: list[bytes
 
 
 def _find_copies(
-    connection: Connection, events: BatchEvents, places: Sequence[EventContext], judgement: Deduplication
+    connection: Connection, events: BatchEvents, contexts: Sequence[EventContext], dedup: Deduplication
 ) -> Deduplication:
     """Note the copies among the repeats; return the judgement with the claims, held."""
-    rows = _claim_rows(events, judgement)
+    rows = _claim_rows(events, dedup)
     if not rows:
-        return judgement
+        return dedup
     window = min(events.times) - CLAIM_WINDOW_MICROS, max(events.times) + CLAIM_WINDOW_MICROS
     held = reserve_claims(connection, rows, *window)
     gone = retired_claimants(connection, [claim for _, claim, _ in rows], *window)
@@ -103,16 +103,16 @@ def _find_copies(
         held = held._replace(known={claim: [*gone.get(claim, ()), *held.known.get(claim, ())] for claim in gone | held.known})
         held = held._replace(settled=False)
     retired = frozenset(each.event_id for found in gone.values() for each in found)
-    judged = judgement._replace(claims=held, claim_rows=rows, retired=retired)
+    dedup = dedup._replace(claims=held, claim_rows=rows, retired=retired)
     known = held.known
-    if known or len({place.source_id for place in set(places)}) > 1:
-        _add_copies(events, places, judged, known)
-    return judged
+    if known or len({context.source_id for context in set(contexts)}) > 1:
+        _add_copies(events, contexts, dedup, known)
+    return dedup
 
 
-def _claim_rows(events: BatchEvents, judgement: Deduplication) -> list[ClaimRow]:
+def _claim_rows(events: BatchEvents, dedup: Deduplication) -> list[ClaimRow]:
     """Return the claims of the events that are no repeats."""
-    first_id, repeats, *_ = judgement
+    first_id, repeats, *_ = dedup
     return [
         (time // CLAIM_WINDOW_MICROS, claim, event_id)
         for event_id, (time, claims) in enumerate(zip(events.times, events.claims, strict=True), first_id)
@@ -122,16 +122,16 @@ def _claim_rows(events: BatchEvents, judgement: Deduplication) -> list[ClaimRow]
 
 
 def _add_copies(
-    events: BatchEvents, places: Sequence[EventContext], judged: Deduplication, known: dict[int, list[Claimant]]
+    events: BatchEvents, contexts: Sequence[EventContext], dedup: Deduplication, known: dict[int, list[Claimant]]
 ) -> None:
     """Add the records that repeat an event of another source to the repeats; what counts becomes known on the way."""
-    for position, (time, claims, place) in enumerate(zip(events.times, events.claims, places, strict=True)):
-        if position in judged.repeats:
+    for position, (time, claims, context) in enumerate(zip(events.times, events.claims, contexts, strict=True)):
+        if position in dedup.repeats:
             continue
-        claimant = Claimant(judged.first_id + position, place.account_id, place.source_id, time)
+        claimant = Claimant(dedup.first_id + position, context.account_id, context.source_id, time)
         original = _original(claimant, claims, known)
         if original is not None:
-            judged.repeats[position] = Repeat(Outcome.COPY, original)
+            dedup.repeats[position] = Repeat(Outcome.COPY, original)
             continue
         for claim in claims:
             known.setdefault(claim, []).append(claimant)

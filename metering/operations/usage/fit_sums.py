@@ -24,12 +24,12 @@ def events_that_do_not_fit(connection: Connection, charged: ChargedBatch, now: i
 
     Claims the identities of all events to find out what counts: the transaction is to be rolled back.
     """
-    closed = lock_open_months(connection, {place.account_id for place in charged.places}, now=now)
-    judgement = deduplicate(connection, charged.events, charged.places)
+    closed = lock_open_months(connection, {context.account_id for context in charged.contexts}, now=now)
+    dedup = deduplicate(connection, charged.events, charged.contexts)
     days = [time // MICROS_PER_DAY for time in charged.events.times]
-    months = closed.billed_months([place.account_id for place in charged.places], days)
+    months = closed.billed_months([context.account_id for context in charged.contexts], days)
     keys: dict[int, RollupKey] = {
-        position: key for position, key in enumerate(rollup_keys(charged, days, months)) if position not in judgement.repeats
+        position: key for position, key in enumerate(rollup_keys(charged, days, months)) if position not in dedup.repeats
     }
     of_days = rollups_with_keys(connection, set(keys.values()))
     of_months = month_rollups_with_keys(connection, {month_key_of(key) for key in keys.values()})
@@ -42,7 +42,7 @@ def events_that_do_not_fit(connection: Connection, charged: ChargedBatch, now: i
             unfit.add(position)
         else:
             of_days[key], of_months[month_key] = of_day, of_month
-    return unfit | _repeats_of(unfit, judgement)
+    return unfit | _repeats_of(unfit, dedup)
 
 
 def _added(sums: _Sums, key: RollupKey, entry: tuple[int, ...]) -> tuple[int, ...]:
@@ -50,12 +50,12 @@ def _added(sums: _Sums, key: RollupKey, entry: tuple[int, ...]) -> tuple[int, ..
     return entry if before is None else tuple(map(add, before, entry))
 
 
-def _repeats_of(unfit: set[int], judgement: Deduplication) -> set[int]:
+def _repeats_of(unfit: set[int], dedup: Deduplication) -> set[int]:
     """Return the repeats of what does not fit, and their repeats: a duplicate of a copy names the copy."""
     found: set[int] = set()
     of = unfit
     while of:
-        ids = {judgement.first_id + position for position in of}
-        of = {position for position, repeat in judgement.repeats.items() if repeat.event_id in ids} - found
+        ids = {dedup.first_id + position for position in of}
+        of = {position for position, repeat in dedup.repeats.items() if repeat.event_id in ids} - found
         found |= of
     return found

@@ -21,7 +21,7 @@ from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.domain.usage.series import DEFAULT_SERIES_CAP
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.charged_batch import ChargedBatch
-from metering.operations.steps.ensure_partitions import StoredMonths
+from metering.operations.steps.ensure_partitions import PartitionCache
 from metering.operations.steps.event_contexts import ContextCache, EventContext
 from metering.operations.steps.resolve_accounts import (
     BillingAccount,
@@ -111,8 +111,8 @@ class Ingester:
     def __init__(self, engine: Engine, settings: IngestSettings, clock: Callable[[], int]) -> None:
         self._engine = engine
         self._clock = clock
-        self._places = ContextCache(SeriesIndex(engine, settings.series_cap))
-        self._months = StoredMonths(engine)
+        self._contexts = ContextCache(SeriesIndex(engine, settings.series_cap))
+        self._months = PartitionCache(engine)
         self._book = PriceBook(())
         self._lock = threading.Lock()
 
@@ -184,7 +184,7 @@ class Ingester:
         fitting = []
         first = 0
         for batch in prepared:
-            end = first + len(batch.charged.places)
+            end = first + len(batch.charged.contexts)
             fitting.append(_without(batch, {position - first for position in unfit.intersection(range(first, end))}))
             first = end
         return fitting
@@ -199,23 +199,25 @@ class Ingester:
                 return bound
             batch, names = bind_to_account(batch, names, bound, origin.raw_of)
         self._months.prepare({month_of_day(day) for day in {time // MICROS_PER_DAY for time in batch.events.times}})
-        placed = self._places.of_events(batch, names)
+        contexts = self._contexts.of_events(batch, names)
         rejected = list(batch.rejected)
-        charged = self._charge(batch.events, placed, origin, rejected)
+        charged = self._charge(batch.events, contexts, origin, rejected)
         for record in rejected:
             result.add(_rejection(record))
         return PreparedBatch(charged, rejected, origin, result)
 
     def _charge(
-        self, events: BatchEvents, placed: list[EventContext], origin: Origin, rejected: list[RejectedRecord]
+        self, events: BatchEvents, contexts: list[EventContext], origin: Origin, rejected: list[RejectedRecord]
     ) -> ChargedBatch:
         # Once a place, not once an event: a batch has a handful of places.
-        timelines = {place: self._book.timeline(place.account_id, place.route, place.what) for place in set(placed)}
-        priced_by = [timelines[place] for place in placed]
+        timelines = {
+            context: self._book.timeline(context.account_id, context.route, context.rate_names) for context in set(contexts)
+        }
+        priced_by = [timelines[context] for context in contexts]
         try:
-            return ChargedBatch(events, placed, charge_events(events, priced_by))
+            return ChargedBatch(events, contexts, charge_events(events, priced_by))
         except ChargeTooLargeError:
-            return _charge_one_by_one(events, placed, priced_by, origin, rejected)
+            return _charge_one_by_one(events, contexts, priced_by, origin, rejected)
 
     def _create_accounts(self, stated: set[str]) -> None:
         with read_snapshot(self._engine) as connection:
@@ -233,16 +235,16 @@ class Ingester:
 
 
 def _charge_one_by_one(
-    events: BatchEvents, placed: list[EventContext], priced_by: list[Timeline], origin: Origin, rejected: list[RejectedRecord]
+    events: BatchEvents, contexts: list[EventContext], priced_by: list[Timeline], origin: Origin, rejected: list[RejectedRecord]
 ) -> ChargedBatch:
     """Return the events that a charge can be made of; the others are rejected."""
     charged = []
-    for position, (place, timeline) in enumerate(zip(placed, priced_by, strict=True)):
+    for position, (context, timeline) in enumerate(zip(contexts, priced_by, strict=True)):
         event = events.only([position])
         try:
-            charged.append(ChargedBatch(event, [place], charge_events(event, [timeline])))
+            charged.append(ChargedBatch(event, [context], charge_events(event, [timeline])))
         except ChargeTooLargeError as error:
-            rejected.append(_refused(event.at(0), place, origin, error.code, str(error)))
+            rejected.append(_refused(event.at(0), context, origin, error.code, str(error)))
     return ChargedBatch.joined(charged)
 
 
@@ -260,18 +262,18 @@ def _without(batch: PreparedBatch, unfit: set[int]) -> PreparedBatch:
     rejected = list(batch.rejected)
     result = msgspec.structs.replace(batch.result, items=list(batch.result.items))
     for position in sorted(unfit):
-        event, place = charged.events.at(position), charged.places[position]
-        record = _refused(event, place, batch.origin, SumTooLargeError.code, _NO_ROOM)
+        event, context = charged.events.at(position), charged.contexts[position]
+        record = _refused(event, context, batch.origin, SumTooLargeError.code, _NO_ROOM)
         rejected.append(record)
         result.add(_rejection(record))
-    fitting = [position for position in range(len(charged.places)) if position not in unfit]
+    fitting = [position for position in range(len(charged.contexts)) if position not in unfit]
     return PreparedBatch(charged.only(fitting), rejected, batch.origin, result)
 
 
-def _refused(event: BatchEvent, place: EventContext, origin: Origin, code: str, reason: str) -> RejectedRecord:
+def _refused(event: BatchEvent, context: EventContext, origin: Origin, code: str, reason: str) -> RejectedRecord:
     position = event.position
     raw = origin.raw_of(position.offset, position.length) if origin.raw_of else b""
-    kept = {"id": event.id, "provider": place.wanted.provider, "model": place.wanted.model}
+    kept = {"id": event.id, "provider": context.full_series.provider, "model": context.full_series.model}
     return RejectedRecord(position, raw_digest(raw) if raw else "", code, reason, "usage", kept)
 
 

@@ -24,7 +24,7 @@ from metering.operations.usage.read_log import STDIN, LogReader
 from metering.storage.engine.database import exclusive_write, is_server
 from metering.storage.usage.quarantine import resolve_replayed
 
-KEPT_ITEMS = 1_000
+MAX_ITEMS = 1_000
 
 
 class LogRequest(Struct, frozen=True):
@@ -52,7 +52,7 @@ def ingest_log(
     declared_tags: frozenset[str],
     on_progress: Callable[[Progress], None] | None = None,
 ) -> BatchResult:
-    """Ingest a log; the result keeps the first KEPT_ITEMS items that were not accepted, and counts them all.
+    """Ingest a log; the result keeps the first MAX_ITEMS items that were not accepted, and counts them all.
 
     Raises LogFormatError for a file that can not be read or told.
     """
@@ -61,7 +61,7 @@ def ingest_log(
     with collector_paused(), LogReader(request.path) as reader:
 
         def count(stored: BatchResult) -> None:
-            result.merge(stored, keep_items=KEPT_ITEMS)
+            result.merge(stored, keep_items=MAX_ITEMS)
             if on_progress is not None:
                 on_progress(Progress(reader.done, reader.size, result))
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.instants import month_of
 from metering.domain.statements.billing_months import billing_month_of
-from metering.domain.usage.assigning import MovedUsage, MoveKey
+from metering.domain.usage.assigning import AssignmentGroup, MovedUsage
 from metering.domain.usage.batches import canonical_tags
 from metering.domain.usage.charging import EXEMPT, FirstCharge, first_charge, route_of
 from metering.domain.usage.events import UNKNOWN, PriceGrade, QuantityGrade
@@ -48,14 +48,14 @@ class UnassignedEvent(Struct, frozen=True):
         """Return the month in which the account is billed for it."""
         return billing_month_of(month_of(self.row.event_time), closed_through)
 
-    def moved(self, closed_through: int | None) -> tuple[MoveKey, MovedUsage]:
+    def moved(self, closed_through: int | None) -> tuple[AssignmentGroup, MovedUsage]:
         """Return the event as one that moves to the account."""
         month, amount_nano = month_of(self.row.event_time), self.charge.amount_nano
-        key = MoveKey(self.wanted.provider, self.wanted.model, month, self.billed_in(closed_through))
+        key = AssignmentGroup(self.wanted.provider, self.wanted.model, month, self.billed_in(closed_through))
         return key, MovedUsage(1, self.entry.amount_nano, amount_nano or 0, +(amount_nano is None))
 
 
-def still_unassigned(connection: Connection, waiting: Sequence[UnassignedEvent]) -> list[UnassignedEvent]:
+def filter_unassigned(connection: Connection, waiting: Sequence[UnassignedEvent]) -> list[UnassignedEvent]:
     """Return those of the events that nobody has assigned or retired meanwhile, each with the entry that holds now."""
     event_ids = [each.row.id for each in waiting]
     there, later = ids_still_in_log(connection, event_ids), later_entries(connection, event_ids)
@@ -79,7 +79,7 @@ class UnassignedInspector:
         """Return those of the events that are unassigned still, in the order of their ids."""
         rows = [row for row in events_by_id(connection, event_ids) if row.account_id == UNASSIGNED_ID]
         stated = series_by_id(connection, {row.series_id for row in rows})
-        return still_unassigned(connection, [self._waiting(row, stated[row.series_id]) for row in rows])
+        return filter_unassigned(connection, [self._waiting(row, stated[row.series_id]) for row in rows])
 
     def _waiting(self, row: EventRow, stated: SeriesKey) -> UnassignedEvent:
         details, quantities = details_of(row), quantities_of(row)

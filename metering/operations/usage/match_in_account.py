@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
-from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, stored_under
+from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, identity_in_account
 from metering.operations.usage.inspect_unassigned import UnassignedEvent
 from metering.storage.usage.assigned_events import AssignedEvent
 from metering.storage.usage.copies import copies_by_id
@@ -69,7 +69,7 @@ def _assigned(each: UnassignedEvent, account_id: int, counted_as: int, *, claims
 
 
 def _identity(each: UnassignedEvent, account_id: int) -> bytes:
-    return stored_under(each.row.source, each.row.external_id, account_id)
+    return identity_in_account(each.row.source, each.row.external_id, account_id)
 
 
 def _fingerprints(connection: Connection, waiting: Sequence[UnassignedEvent]) -> dict[int, int]:

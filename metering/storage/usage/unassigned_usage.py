@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, or_, select, tuple_, union_all
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
-from metering.domain.usage.assigning import AssignScope, UnassignedUsage
+from metering.domain.usage.assigning import AssignmentScope, UnassignedUsage
 from metering.domain.usage.events import PriceGrade
 from metering.domain.usage.logged_events import EventPosition
 from metering.domain.usage.series import OTHER
@@ -80,7 +80,7 @@ def _later_charges() -> Select[Any]:
 
 
 def unassigned_positions(
-    connection: Connection, scope: AssignScope, after: EventPosition | None, limit: int
+    connection: Connection, scope: AssignmentScope, after: EventPosition | None, limit: int
 ) -> list[EventPosition]:
     """Return the places of the scope's events in the log, in its order, from the first after ``after``."""
     statement = (
@@ -98,7 +98,7 @@ def unassigned_positions(
     return [EventPosition(*row) for row in connection.execute(statement)]
 
 
-def _limits(scope: AssignScope) -> list[ColumnElement[bool]]:
+def _limits(scope: AssignmentScope) -> list[ColumnElement[bool]]:
     limits: list[ColumnElement[bool]] = [_name() == scope.name]
     if scope.start is not None:
         limits.append(events.c.event_time >= scope.start)

@@ -9,10 +9,10 @@ from metering.domain.usage.identity import (
     account_mask,
     claims_of,
     fingerprint_of,
+    identity_in_account,
     identity_of,
     raw_digest,
     record_digest,
-    stored_under,
 )
 from pricing.quantities import ALL_KINDS, Quantities
 from support.builders import NOON, usage_event
@@ -27,18 +27,18 @@ def test_two_records_have_one_identity_only_if_source_and_id_are_the_same(one, o
 
 @given(st.tuples(names, names, st.integers(1, 50)), st.tuples(names, names, st.integers(1, 50)))
 def test_an_identity_belongs_to_one_account_source_and_id(one, other):
-    assert (stored_under(*one) == stored_under(*other)) == (one == other)
+    assert (identity_in_account(*one) == identity_in_account(*other)) == (one == other)
 
 
 def test_a_stored_identity_is_the_one_made_while_the_record_was_read():
     digest = record_digest("gateway", "r1")
-    assert stored_under("gateway", "r1", 7) == identity_of(digest, account_mask(7))
-    assert len(stored_under("gateway", "r1", 7)) == 16
+    assert identity_in_account("gateway", "r1", 7) == identity_of(digest, account_mask(7))
+    assert len(identity_in_account("gateway", "r1", 7)) == 16
 
 
 def test_an_identity_never_changes_from_release_to_release():
     """Written down: were it another, every log that is read again would count twice."""
-    assert stored_under("gateway-1", "req_01", 2).hex() == "49825fbd5e5d6897a0a61900546ca4e7"
+    assert identity_in_account("gateway-1", "req_01", 2).hex() == "49825fbd5e5d6897a0a61900546ca4e7"
     event = usage_event(id="req_01", source="gateway-1", time=NOON, quantities=Quantities(input_tokens=1, output_tokens=2))
     assert fingerprint_of(event) == -7347503270961008623
     assert claims_of(replace(event, response_id="ebafdc12cee84cf29c1b")) == [-4102150626519327124]

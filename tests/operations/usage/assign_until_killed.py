@@ -5,7 +5,7 @@
 
 import sys
 
-from metering.domain.usage.assigning import AssignScope
+from metering.domain.usage.assigning import AssignmentScope
 from metering.operations.usage import assign_usage
 from metering.operations.usage.ingest import IngestSettings
 from metering.storage.engine.database import open_database
@@ -23,7 +23,7 @@ def main() -> None:
         sys.stdout.flush()
 
     assign_usage.assign_usage(
-        open_database(url), account, AssignScope(name), IngestSettings(), clock=lambda: now, on_progress=acknowledge
+        open_database(url), account, AssignmentScope(name), IngestSettings(), clock=lambda: now, on_progress=acknowledge
     )
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from metering.domain.usage.assigning import AssignScope
+from metering.domain.usage.assigning import AssignmentScope
 from metering.operations.statements.close_month import CloseOptions, close_month
 from metering.operations.usage import assign_usage as operation
 from metering.operations.usage.assign_usage import assign_usage
@@ -47,7 +47,7 @@ def at_once(meter, monkeypatch):
 
 
 def assigning(meter, account="acme"):
-    return lambda engine: assign_usage(engine, account, AssignScope("stranger"), meter.settings, clock=lambda: NOW)
+    return lambda engine: assign_usage(engine, account, AssignmentScope("stranger"), meter.settings, clock=lambda: NOW)
 
 
 def sending(meter, records, seed):

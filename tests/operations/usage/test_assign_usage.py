@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from metering.domain.errors import DomainError, NotFoundError
-from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage, MoveKey
+from metering.domain.usage.assigning import AssignmentGroup, AssignmentResult, AssignmentScope, MovedUsage
 from metering.domain.usage.logged_events import EventQuery
 from metering.operations.charges.explain_charge import explain_charge
 from metering.operations.upkeep.retire_month import retire_month
@@ -31,7 +31,9 @@ EACH = 120_000
 
 def llama(events, before=None, after=None, months=NOVEMBER, unpriced=0):
     before = EACH * events if before is None else before
-    return {MoveKey("together", "llama", *months): MovedUsage(events, before, before if after is None else after, unpriced)}
+    return {
+        AssignmentGroup("together", "llama", *months): MovedUsage(events, before, before if after is None else after, unpriced)
+    }
 
 
 def listed(meter, account_id=ACME, **filters):
@@ -310,7 +312,9 @@ def meanwhile(meter, monkeypatch):
             work()
 
         monkeypatch.setattr(operation.SeriesIndex, "prepare", overtaken)
-        return operation.assign_usage(meter.engine, "acme", AssignScope("stranger"), meter.settings, clock=lambda: meter.now)
+        return operation.assign_usage(
+            meter.engine, "acme", AssignmentScope("stranger"), meter.settings, clock=lambda: meter.now
+        )
 
     return happen
 

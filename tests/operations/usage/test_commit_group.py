@@ -101,7 +101,7 @@ def test_of_a_transaction_that_fails_nothing_is_stored_and_the_group_goes_on(kno
     def fail(connection, rows):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(ingest, "note_records", fail)
+    monkeypatch.setattr(ingest, "quarantine_records", fail)
     with pytest.raises(OSError, match="disk is full"):
         group.commit()
     monkeypatch.undo()
@@ -144,7 +144,7 @@ def test_what_a_group_met_that_was_stored_ahead_is_told_and_what_came_after_it_i
     def fail(connection, rows):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(ingest, "note_records", fail)
+    monkeypatch.setattr(ingest, "quarantine_records", fail)
     ahead.add(batch("a", "b", "c", "d", "e"), ORIGIN)
     with pytest.raises(OSError, match="disk is full"):
         ahead.add(batch("f", "g", "h", "i", "j"), ORIGIN)

@@ -278,7 +278,7 @@ def test_a_reader_of_a_log_is_told_how_far_it_is(log, ingest, small_blocks):
 
 
 def test_only_the_first_items_are_kept_and_all_are_counted(log, ingest, monkeypatch):
-    monkeypatch.setattr("metering.operations.usage.ingest_log.KEPT_ITEMS", 2)
+    monkeypatch.setattr("metering.operations.usage.ingest_log.MAX_ITEMS", 2)
     result = ingest(log(log_of(line(0), *[b"{broken"] * 5)))
     assert (result.rejected, len(result.items)) == (5, 2)
 
