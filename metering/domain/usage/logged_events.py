@@ -1,4 +1,4 @@
-"""Reading the event log back: which events to list, and an event with its current charge."""
+"""Reading the event log: which events to list, and an event with its current charge."""
 
 from typing import NamedTuple
 
@@ -7,6 +7,7 @@ from msgspec import Struct
 from metering.domain.usage.events import PriceGrade, QuantityGrade
 from pricing.quantities import Quantities
 
+# How the database stores filter values that have names.
 FILTER_CODES: dict[str, dict[str, int]] = {
     "price_grade": {grade.name.lower(): int(grade) for grade in PriceGrade},
     "quantity_grade": {grade.name.lower(): int(grade) for grade in QuantityGrade},
@@ -15,9 +16,9 @@ FILTER_CODES: dict[str, dict[str, int]] = {
 
 
 class EventQuery(Struct, frozen=True):
-    """Which events of an account: from ``start`` until ``end`` (microseconds UTC, half-open).
+    """Which events of an account to list, from ``start`` until ``end`` (microseconds UTC, half-open).
 
-    ``filters`` maps names of FILTERS to the values that match; grades and ``billable`` are numbers (see FILTER_CODES).
+    ``filters`` maps names of ``storage.usage.event_log.FILTERS`` to the values that match; those in FILTER_CODES are numbers.
     """
 
     account_id: int
@@ -27,16 +28,16 @@ class EventQuery(Struct, frozen=True):
 
 
 class EventPosition(NamedTuple):
-    """Where an event stands in the log: by event time, of equal times by id."""
+    """An event's position in the log, which is ordered by event time, then ID."""
 
     event_time: int
     event_id: int
 
 
 class LoggedEvent(Struct, frozen=True):
-    """An event as it stands in the log. Times are microseconds UTC; ``charge_nano`` is None while it is unpriced.
+    """An event with its current charge. Times are microseconds UTC; ``charge_nano`` is None while it is unpriced.
 
-    What the cap folded out of the series is shown as the record stated it. Without ``rate_id`` there is no ``price_source``.
+    Values that the series cap folded are shown as the record stated them. ``price_source`` is empty without a rate.
     """
 
     position: EventPosition

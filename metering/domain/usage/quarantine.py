@@ -4,7 +4,11 @@ from typing import NamedTuple
 
 
 class QuarantinedRecord(NamedTuple):
-    """Where a bad record stands and why it was refused; never its content."""
+    """A rejected record: where it is and why it was rejected, never its content.
+
+    ``kept`` holds the identifying fields that could be read. ``options`` is JSON of how the record was read, so that a replay
+    reads it the same way. Times are microseconds UTC; ``resolved_at`` is None while the record is in quarantine.
+    """
 
     id: int
     source: str
@@ -16,7 +20,7 @@ class QuarantinedRecord(NamedTuple):
     code: str
     reason: str
     field: str
-    kept: str
+    kept: dict[str, str]
     options: str
     recorded_at: int
     seen_at: int

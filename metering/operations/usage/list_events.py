@@ -1,4 +1,4 @@
-"""List the events of an account, one page at a time, each with what it costs by now."""
+"""List the events of an account page by page, each with its current charge."""
 
 from typing import Any
 
@@ -18,17 +18,14 @@ from pricing.rating import assumes_cache_price
 
 
 def list_events(engine: Engine, query: EventQuery, *, after: EventPosition | None = None, limit: int) -> list[LoggedEvent]:
-    """Return at most ``limit`` events by event time, of equal times in the order of their arrival.
-
-    Raises EventsRetiredError for a period of which events were retired.
-    """
+    """Return at most ``limit`` events, ordered by event time, then arrival. Raises EventsRetiredError."""
     with read_snapshot(engine) as connection:
-        require_events(connection, query.start, query.end, "listing them")
+        require_events(connection, query.start, query.end, "listing events")
         return logged_events(connection, query, after=after, limit=limit)
 
 
 def logged_events(connection: Connection, query: EventQuery, *, after: EventPosition | None, limit: int) -> list[LoggedEvent]:
-    """Return the same within a transaction."""
+    """Do the same within a transaction, without checking for retired events."""
     rows = events_after(connection, query, after, limit)
     rates = load_rates(connection, {row.rate_id for row in rows if row.rate_id is not None})
     return [_logged(row, rates) for row in rows]

@@ -1,4 +1,4 @@
-"""Storing the events of batches: rows, claims and rollups of those that count, copies and conflicts of the others."""
+"""Store the events of batches: rows, claims and rollups of new events, and copies and conflicts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,16 +25,16 @@ from metering.storage.usage.retired_months import insert_retired_copies
 
 
 def store_events(connection: Connection, batches: Sequence[tuple[ChargedBatch, BatchResult]], now: int) -> None:
-    """Write the events that count with their charges and rollups, note what the others repeat, and count all in the results.
+    """Write new events with their charges and rollups, record copies and conflicts, and count all outcomes in the results.
 
-    Identities are claimed for all batches at once: written in key order, they touch each page of their index once. Raises
-    SumTooLargeError where a rollup would leave 64 bits.
+    Identities are claimed for all batches at once, in key order, so that each page of their index is touched once. Raises
+    SumTooLargeError if a rollup would exceed 64 bits.
     """
     charged = ChargedBatch.joined([part for part, _ in batches])
     contexts = set(charged.contexts)
     closed = lock_open_months(connection, {context.account_id for context in contexts}, now=now)
     dedup = deduplicate(connection, charged.events, charged.contexts)
-    counted, event_ids = _that_count(charged, dedup)
+    counted, event_ids = _new_events(charged, dedup)
     days = [time // MICROS_PER_DAY for time in counted.events.times]
     months = closed.billed_months([context.account_id for context in counted.contexts], days)
     if event_ids:
@@ -44,14 +44,14 @@ def store_events(connection: Connection, batches: Sequence[tuple[ChargedBatch, B
     deltas = RollupDeltas()
     deltas.add_first_charges(counted, days, months)
     add_to_sums(connection, deltas, {context.series_id: context.account_id for context in contexts})
-    _count(batches, dedup)
+    _count_new(batches, dedup)
     if dedup.repeats:
         owners = [result for part, result in batches for _ in part.contexts]
         _store_repeats(connection, charged, owners, dedup, now)
 
 
-def _that_count(charged: ChargedBatch, dedup: Deduplication) -> tuple[ChargedBatch, Sequence[int]]:
-    """Return the events that are no repeats, and their ids."""
+def _new_events(charged: ChargedBatch, dedup: Deduplication) -> tuple[ChargedBatch, Sequence[int]]:
+    """Return the events that are not repeats, and their IDs."""
     ids = range(dedup.first_id, dedup.first_id + len(charged.contexts))
     if not dedup.repeats:
         return charged, ids
@@ -60,7 +60,7 @@ def _that_count(charged: ChargedBatch, dedup: Deduplication) -> tuple[ChargedBat
 
 
 def _columns(charged: ChargedBatch, event_ids: Sequence[int], months: Sequence[int]) -> Sequence[Sequence[Any]]:
-    """Return the columns of the event log."""
+    """Return the columns of the events table."""
     events, contexts, charges = charged
     return (
         event_ids,
@@ -83,12 +83,15 @@ def _columns(charged: ChargedBatch, event_ids: Sequence[int], months: Sequence[i
         events.response_ids,
         events.inference_ids,
         events.latencies_ms,
-        [merge_details(*each) if each[1].extra_details else each[0] for each in zip(events.details, contexts, strict=True)],
+        [
+            merge_details(details, context) if context.extra_details else details
+            for details, context in zip(events.details, contexts, strict=True)
+        ],
     )
 
 
-def _count(batches: Sequence[tuple[ChargedBatch, BatchResult]], dedup: Deduplication) -> None:
-    """Count the new events of each batch in its result, and those that someone should look at."""
+def _count_new(batches: Sequence[tuple[ChargedBatch, BatchResult]], dedup: Deduplication) -> None:
+    """Count the new events of each batch in its result, and those that need attention."""
     first = 0
     for charged, result in batches:
         end = first + len(charged.contexts)
@@ -96,7 +99,7 @@ def _count(batches: Sequence[tuple[ChargedBatch, BatchResult]], dedup: Deduplica
         result.accepted += end - first - len(repeats)
         for position, (context, charge) in enumerate(zip(charged.contexts, charged.charges, strict=True), first):
             if (context.needs_attention or charge.amount_nano is None) and position not in repeats:
-                _count_doubts(context, charge, result)
+                _count_warnings(context, charge, result)
         first = end
 
 
@@ -105,25 +108,24 @@ def _store_repeats(
 ) -> None:
     copies: list[tuple[Any, ...]] = []
     conflicts: list[tuple[Any, ...]] = []
-    of_retired: list[tuple[int, int]] = []
+    copies_of_retired: list[tuple[int, int]] = []
     events, contexts, _ = charged
     for position, (outcome, event_id) in sorted(dedup.repeats.items()):
         if outcome is Outcome.COPY and event_id in dedup.retired:
-            of_retired.append((dedup.first_id + position, events.times[position]))
+            copies_of_retired.append((dedup.first_id + position, events.times[position]))
         elif outcome is Outcome.COPY:
-            row = _copy_row(events.at(position), contexts[position], dedup.first_id + position, event_id, now)
-            copies.append(row)
+            copies.append(_copy_row(events.at(position), contexts[position], dedup.first_id + position, event_id, now))
         elif outcome is Outcome.CONFLICT:
             conflicts.append(_conflict_row(events.at(position), contexts[position], event_id, now))
-        code, why = _REPEATS[outcome]
-        name = events.ids[position]
-        owners[position].add(ItemOutcome(events.lines[position], outcome, code, f"{name!r} {why}", name))
+        code, reason = _REPEATS[outcome]
+        record_id = events.ids[position]
+        owners[position].add(ItemOutcome(events.lines[position], outcome, code, f"{record_id!r} {reason}", record_id))
     insert_copies(connection, copies)
-    insert_retired_copies(connection, of_retired, now)
+    insert_retired_copies(connection, copies_of_retired, now)
     insert_conflicts(connection, conflicts)
 
 
-def _count_doubts(context: EventContext, charge: FirstCharge, result: BatchResult) -> None:
+def _count_warnings(context: EventContext, charge: FirstCharge, result: BatchResult) -> None:
     if charge.amount_nano is None:
         result.unpriced += 1
     if context.account_id == UNASSIGNED_ID:
@@ -135,9 +137,9 @@ def _count_doubts(context: EventContext, charge: FirstCharge, result: BatchResul
 
 
 _REPEATS = {
-    Outcome.DUPLICATE: ("duplicate", "was ingested before; it is counted once"),
+    Outcome.DUPLICATE: ("duplicate", "was ingested before and is counted once"),
     Outcome.COPY: ("copy", "is another source's record of an event that is already counted"),
-    Outcome.CONFLICT: ("conflict", "was ingested before with other content; the first stands"),
+    Outcome.CONFLICT: ("conflict", "was ingested before with different content; the first record is kept"),
 }
 
 

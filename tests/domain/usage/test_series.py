@@ -1,4 +1,4 @@
-"""The number of series of an account is bounded, and what is fold_series stays in its account, provider and route."""
+"""The number of series of an account is bounded, and folding keeps account, provider and route."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,11 +8,11 @@ from metering.domain.usage.series import OTHER, SeriesKey, fold_series
 KEY = SeriesKey(7, "together", "llama", "chat", "routed", "search", "k1", '{"team":"core"}')
 
 
-def test_within_the_cap_a_series_is_itself():
+def test_within_the_cap_a_series_is_not_folded():
     assert fold_series(KEY, 9, 10) == KEY
 
 
-def test_past_the_cap_what_callers_make_up_is_folded():
+def test_past_the_cap_dimensions_that_callers_choose_are_folded():
     assert fold_series(KEY, 10, 10) == KEY._replace(project=OTHER, key=OTHER, tags=OTHER)
     assert fold_series(KEY, 19, 10) == fold_series(KEY, 10, 10)
 

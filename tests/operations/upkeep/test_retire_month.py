@@ -150,7 +150,7 @@ def test_a_month_that_is_open_for_one_account_stays(closed):
 def test_usage_without_a_price_or_an_account_stays_unless_it_is_said(meter):
     meter.ingest(usage_event(model="mystery", time=IN_SEPTEMBER), usage_event(account="stranger", time=IN_SEPTEMBER))
     close(meter, SEPTEMBER)
-    with pytest.raises(UnresolvedUsageError, match="1 events without a price and 1 without an account"):
+    with pytest.raises(UnresolvedUsageError, match="1 unpriced and 1 unassigned events"):
         retire(meter)
     assert retire(meter, with_unresolved=True).events == 2
     assert meter.violations() == []

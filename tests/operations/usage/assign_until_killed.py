@@ -1,4 +1,4 @@
-"""Run as a program by the test of crash safety: assigns usage in small chunks, and says so after each commit.
+"""A program for the crash safety test: assigns usage in small chunks and acknowledges each commit.
 
 ``python assign_until_killed.py URL NAME ACCOUNT NOW``
 """
@@ -14,7 +14,7 @@ CHUNK = 40
 
 
 def main() -> None:
-    """Assign all of it; each line printed is an acknowledgement of how many events are assigned."""
+    """Assign all usage of NAME. Each printed line acknowledges a number of assigned events."""
     url, name, account, now = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
     assign_usage.CHUNK = CHUNK
 
