@@ -1,4 +1,4 @@
-"""A violation: an invariant that does not hold, with where it breaks and what should stand there."""
+"""A violation: an invariant that is broken, with where, and the expected value."""
 
 from msgspec import Struct
 
@@ -6,8 +6,8 @@ from msgspec import Struct
 class Violation(Struct, frozen=True):
     """One broken invariant.
 
-    ``code`` is stable and names the invariant. ``where`` names the row or the key; ``expected`` and ``got`` are what the
-    facts say and what is stored, as text.
+    ``code`` is a stable name of the invariant. ``where`` names the row or the key. ``expected`` is recomputed from the facts
+    and ``got`` is what is stored, both as text.
     """
 
     code: str

@@ -1,4 +1,4 @@
-"""Whatever receivers, processes and operators do: each alert has one delivery an endpoint, and what is asked for arrives."""
+"""Whatever receivers, processes and operators do, each alert has one delivery per endpoint, and all of them arrive."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -28,7 +28,7 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("raise"), st.integers(0, 5)),
         st.tuples(st.just("send"), st.sampled_from(OUTCOMES)),
-        st.tuples(st.just("die"), st.none()),  # taken, perhaps sent, never recorded
+        st.tuples(st.just("die"), st.none()),  # claimed, possibly sent, never recorded
         st.tuples(st.just("wait"), st.sampled_from([SECOND, LEASE, DAY // 4, 6 * DAY])),
         st.tuples(st.just("enable"), st.booleans()),
         st.tuples(st.just("redeliver"), st.sampled_from([(), ("delivered",), ("failed", "held")])),
@@ -38,7 +38,7 @@ steps = st.lists(
 
 
 def check(meter, endpoint, raised):
-    """What holds between any two steps."""
+    """The invariants between any two steps."""
     found = deliveries_of(meter, endpoint)
     alerts = [each.row.alert_id for each in found if each.row.type != "webhook.disabled"]
     assert len(alerts) == len(set(alerts)) == len(raised)

@@ -21,7 +21,7 @@ from metering.storage.alerts.webhook_deliveries import DeliveryQuery
 from metering.storage.engine.database import concurrent_write
 from metering.storage.tables import alerts, webhook_attempts
 from support.builders import DAY, HOUR, NOW, SECOND
-from support.row_locks import wait_until_somebody_waits
+from support.row_locks import wait_until_blocked
 from support.webhook_builders import (
     GONE,
     LEASE,
@@ -289,7 +289,7 @@ def test_two_endpoints_are_disabled_beside_successes_to_both_and_nobody_waits_in
         with concurrent_write(meter.engine) as other:
             update_deliveries(other, [DeliveryUpdate(second_of_two, "delivered", 1, None, NOW)])
             gone = pool.submit(sender.record, [each for each in sent if each.delivery_id in (one, two)], GONE)
-            wait_until_somebody_waits(meter.engine)
+            wait_until_blocked(meter.engine)
             update_deliveries(other, [DeliveryUpdate(last_of_one, "delivered", 1, None, NOW)])
         gone.result()
     found = [sorted(each.row.status for each in deliveries_of(meter, endpoint.id)) for endpoint in endpoints]

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from metering.domain.charges.spend import Granularity, PeriodBasis
 from metering.domain.errors import AlreadyExistsError, NotFoundError
+from metering.domain.usage.logged_events import EventQuery
 from metering.domain.usage.retention import (
     EventsRetiredError,
     MonthChangedError,
@@ -22,7 +23,6 @@ from metering.operations.upkeep.export_events import export_events
 from metering.operations.upkeep.retire_month import list_event_months, retire_month
 from metering.operations.usage.list_events import list_events
 from metering.storage.tables import charges, event_claims, event_copies, event_identities, events
-from metering.storage.usage.event_log import EventQuery
 from pricing.bundled import bundled_plans
 from support.bills import AFTER, reconciled
 from support.builders import DAY, HOUR, NOON, instant, price_table, rate, usage_event
@@ -150,7 +150,7 @@ def test_a_month_that_is_open_for_one_account_stays(closed):
 def test_usage_without_a_price_or_an_account_stays_unless_it_is_said(meter):
     meter.ingest(usage_event(model="mystery", time=IN_SEPTEMBER), usage_event(account="stranger", time=IN_SEPTEMBER))
     close(meter, SEPTEMBER)
-    with pytest.raises(UnresolvedUsageError, match="1 events without a price and 1 without an account"):
+    with pytest.raises(UnresolvedUsageError, match="1 unpriced and 1 unassigned events"):
         retire(meter)
     assert retire(meter, with_unresolved=True).events == 2
     assert meter.violations() == []
