@@ -5,7 +5,8 @@ from datetime import date
 from sqlalchemy import func, select
 
 from metering.domain.accounts.plan_history import PlanChange
-from metering.domain.charges.rerating import RerateScope, RerateSummary
+from metering.domain.charges.rating_results import RatingResult
+from metering.domain.charges.rerating import RerateResult, RerateScope, RerateSummary
 from metering.domain.charges.spend import Granularity, SpendQuery
 from metering.domain.credits.adjustments import Adjustment
 from metering.domain.credits.credits import CreditGrant
@@ -13,8 +14,8 @@ from metering.domain.statements.statements import Statement
 from metering.domain.usage.outcomes import BatchResult
 from metering.operations.accounts.manage_plans import set_plan
 from metering.operations.charges.query_spend import query_spend
-from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced
-from metering.operations.charges.rerate import RerateResult, continue_rerate, preview_rerate, start_rerate
+from metering.operations.charges.rate_unpriced import rate_unpriced
+from metering.operations.charges.rerate import continue_rerate, preview_rerate, start_rerate
 from metering.operations.credits.adjust_account import adjust_account
 from metering.operations.credits.grant_credits import grant_credits
 from metering.operations.statements.close_month import CloseOptions, close_month
@@ -63,7 +64,7 @@ class Meter:
         batch = batch_of(*events, declared_tags=self.settings.declared_tags, rejected=rejected)
         return self.ingester.ingest(batch, Origin(source, create_accounts=create_accounts))
 
-    def rate_unpriced(self, **options) -> RateResult:
+    def rate_unpriced(self, **options) -> RatingResult:
         """Charge usage whose price has become known."""
         return rate_unpriced(self.engine, now=self.now, **options)
 

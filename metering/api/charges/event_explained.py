@@ -8,17 +8,12 @@ from pydantic import Field
 from metering.answers.usage.events import LoggedEventAnswer, logged_event_answer
 from metering.api.fields import AccountParameter, Answer, instant_field, nano_usd, usd
 from metering.api.openapi import problems
+from metering.domain.charges.explanations import ChargeExplanation, ChargeHistoryEntry
 from metering.domain.instants import format_instant, format_month
+from metering.domain.prices.table_versions import TableVersion
 from metering.domain.statements.statements import unit_of
 from metering.domain.usage.events import MAX_ID_LENGTH, MAX_NAME_LENGTH
-from metering.operations.charges.explain_charge import (
-    AmbiguousEventError,
-    ChargeExplanation,
-    ChargeHistoryEntry,
-    entry_name,
-    explain_charge,
-)
-from metering.storage.prices.price_versions import TableVersion
+from metering.operations.charges.explain_charge import AmbiguousEventError, entry_name, explain_charge
 from metering.web.principal import Reader, ServiceNow
 from metering.web.problems import ApiProblem
 from pricing.breakdown import ChargePart

@@ -5,13 +5,12 @@ from pydantic import Field
 
 from metering.api.fields import Answer, RequestModel, instant_field, nano_usd, usd
 from metering.api.openapi import problems
-from metering.domain.charges.rerating import Effect, RerateScope, RerateSummary
+from metering.domain.charges.rerating import Effect, RerateRun, RerateScope, RerateSummary
 from metering.domain.instants import format_instant, format_month
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.accounts.manage_accounts import show_account_by_id
 from metering.operations.charges.rerate import continue_rerate, preview_rerate, start_rerate
 from metering.operations.service.open_service import Service
-from metering.storage.charges.rerate_runs import RerateRun
 from metering.web import query
 from metering.web.bodies import require_json
 from metering.web.principal import Admin, ServiceNow

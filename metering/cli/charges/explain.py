@@ -11,14 +11,15 @@ from metering.cli.terminal.amounts import UNKNOWN_AMOUNT
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import money
+from metering.domain.charges.explanations import ChargeExplanation, ChargeHistoryEntry
 from metering.domain.charges.quoted_prices import format_price
 from metering.domain.instants import format_instant, format_month
+from metering.domain.prices.table_versions import TableVersion
 from metering.domain.statements.statements import described, unit_of
 from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.domain.usage.logged_events import LoggedEvent
 from metering.operations.accounts.manage_accounts import show_account
-from metering.operations.charges.explain_charge import ChargeExplanation, ChargeHistoryEntry, entry_name, explain_charge
-from metering.storage.prices.price_versions import TableVersion
+from metering.operations.charges.explain_charge import entry_name, explain_charge
 from pricing.breakdown import Breakdown, ChargePart
 from pricing.dollars import display_nano, display_pico, format_pico
 from pricing.quantities import ALL_KINDS

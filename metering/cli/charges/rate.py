@@ -7,8 +7,9 @@ from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Column, echo, print_json, print_table
 from metering.domain.amounts import money
+from metering.domain.charges.rating_results import RatingResult
 from metering.operations.accounts.manage_accounts import show_account
-from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced
+from metering.operations.charges.rate_unpriced import rate_unpriced
 from pricing.dollars import display_nano
 
 
@@ -42,7 +43,7 @@ def rate(invocation: Invocation, *, account: str | None, as_json: bool) -> None:
         echo(f"{result.still_unpriced:,} events stay unpriced: `metering prices unpriced` says why")
 
 
-def _json(result: RateResult) -> dict[str, object]:
+def _json(result: RatingResult) -> dict[str, object]:
     return {
         "charged": result.rated,
         **money("amount", result.amount_nano),

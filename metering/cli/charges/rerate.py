@@ -12,13 +12,12 @@ from metering.cli.session import open_session
 from metering.cli.terminal.output import Column, echo, print_json, print_table, warn
 from metering.cli.unknown_names import warn_unknown_name
 from metering.domain.amounts import money
-from metering.domain.charges.rerating import Effect, EffectKey, RerateScope, RerateSummary
+from metering.domain.charges.rerating import Effect, EffectKey, RerateRun, RerateScope, RerateSummary
 from metering.domain.instants import format_month
 from metering.operations.accounts.manage_accounts import account_names, show_account
 from metering.operations.charges.rerate import continue_rerate, list_runs, preview_rerate, show_run, start_rerate
 from metering.operations.prices.list_names import used_names
 from metering.operations.service.open_service import Service
-from metering.storage.charges.rerate_runs import RerateRun
 from pricing.dollars import display_nano
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from metering.cli.prices.price_text import since
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.domain.amounts import money
+from metering.domain.charges.rerating import RerateRun
 from metering.domain.instants import format_instant
-from metering.storage.charges.rerate_runs import RerateRun
 from pricing.dollars import display_nano
 
 _COLUMNS = (

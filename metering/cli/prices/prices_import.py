@@ -16,8 +16,8 @@ from metering.cli.terminal.counts import counted, were
 from metering.cli.terminal.output import echo, print_json, warn
 from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import money
+from metering.domain.charges.rating_results import RatingResult
 from metering.domain.errors import DomainError
-from metering.operations.charges.rate_unpriced import RateResult
 from metering.operations.prices.import_price_list import import_price_list
 from metering.operations.prices.import_prices import SHEET_FORMATS, PriceSheet, import_prices
 from metering.operations.service.open_service import Service
@@ -59,7 +59,7 @@ class _Report(Struct, frozen=True):
 
     table_ids: list[int]
     discount_ids: list[int]
-    rated: RateResult | None
+    rated: RatingResult | None
     left_out: tuple[SkippedEntry, ...] = ()
     taken: bool = True
 

@@ -6,6 +6,7 @@ unknown is not zero; such events are counted.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
@@ -93,3 +94,44 @@ def is_current(charged: Rate | None, applies: Rate) -> bool:
 
 def _prices(rate: Rate) -> Mapping[str, object]:
     return dict(rate.prices)
+
+
+class RerateCursor(NamedTuple):
+    """The event that was examined last: all before it, by account, time and id, are done."""
+
+    account_id: int
+    event_time: int
+    event_id: int
+
+
+class RerateRun(Struct, frozen=True):
+    """A run. Times are microseconds UTC, amounts nano-USD; the counts are of everything up to the cursor."""
+
+    id: int
+    scope: RerateScope
+    reason: str
+    newest_table_id: int
+    requested_at: int
+    finished_at: int | None
+    cursor: RerateCursor
+    events_examined: int = 0
+    events_changed: int = 0
+    events_kept: int = 0
+    before_nano: int = 0
+    after_nano: int = 0
+
+
+class RunSums(NamedTuple):
+    """What the charges of a run come to: how often it took back and replaced, and the nano-USD of each."""
+
+    reversals: int
+    replacements: int
+    before_nano: int
+    after_nano: int
+
+
+class RerateResult(Struct, frozen=True):
+    """A run as it stands, and what the part of it that was done now came to: all of it, unless it was resumed."""
+
+    run: RerateRun
+    done_now: RerateSummary

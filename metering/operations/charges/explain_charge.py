@@ -6,11 +6,12 @@ its identity, so that the answer takes as long with millions of events as with o
 
 from collections.abc import Sequence
 
-from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
+from metering.domain.charges.explanations import ChargeExplanation, ChargeHistoryEntry
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import format_month
+from metering.domain.prices.table_versions import TableVersion
 from metering.domain.usage.events import PriceGrade
 from metering.domain.usage.identity import identity_in_account
 from metering.domain.usage.logged_events import EventQuery, LoggedEvent
@@ -20,7 +21,7 @@ from metering.operations.usage.list_events import logged_events
 from metering.storage.charges.charges import LaterCharge, later_charges
 from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_rates, load_tables
-from metering.storage.prices.price_versions import TableVersion, versions_of_rates
+from metering.storage.prices.price_versions import versions_of_rates
 from metering.storage.usage.assigned_events import assigned_among
 from metering.storage.usage.copies import copies_by_id
 from metering.storage.usage.event_rows import EventRow, events_by_id
@@ -28,8 +29,7 @@ from metering.storage.usage.events import stored_identities
 from metering.storage.usage.retired_months import list_retired
 from metering.storage.usage.series import all_sources
 from pricing.book import PriceBook
-from pricing.breakdown import Breakdown, break_down
-from pricing.rates import Rate
+from pricing.breakdown import break_down
 
 
 class AmbiguousEventError(DomainError):
@@ -43,45 +43,11 @@ class AmbiguousEventError(DomainError):
         self.sources = list(sources)
 
 
-class ChargeHistoryEntry(Struct, frozen=True):
-    """One entry of an event's history, oldest first; ``sign`` -1 takes the entry before it back.
-
-    ``amount_nano`` is signed, None where it is not known. ``reason`` is empty for the first charge. ``version`` is the price
-    list of the rate, None without one.
-    """
-
-    sign: int
-    amount_nano: int | None
-    price_grade: PriceGrade
-    rate_id: int | None
-    version: TableVersion | None
-    billing_month: int
-    recorded_at: int
-    reason: str
-    run_id: int | None
-    is_first: bool = False
-
-
 def entry_name(entry: ChargeHistoryEntry) -> str:
     """Return what an entry is: the first ``charge``, a ``reversal`` or a ``replacement``."""
     if entry.is_first:
         return "charge"
     return "reversal" if entry.sign < 0 else "replacement"
-
-
-class ChargeExplanation(Struct, frozen=True):
-    """An event with why it costs what it costs.
-
-    ``rate``, its ``version`` and the ``breakdown`` are there where the charge is rated; ``missing`` says what keeps an unpriced
-    event from being charged.
-    """
-
-    event: LoggedEvent
-    rate: Rate | None
-    version: TableVersion | None
-    breakdown: Breakdown | None
-    missing: str
-    history: list[ChargeHistoryEntry]
 
 
 def explain_charge(engine: Engine, account_id: int, event_id: str, source: str | None = None) -> ChargeExplanation:

@@ -6,9 +6,9 @@ one transaction: what an interruption leaves undone, the next run does.
 
 from collections.abc import Callable
 
-from msgspec import Struct, field
 from sqlalchemy import Connection, Engine
 
+from metering.domain.charges.rating_results import ChargedTotals, RatingResult
 from metering.domain.statements.billing_months import billing_month_of
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.roll_up import RollupDeltas
@@ -23,29 +23,13 @@ CHUNK = 2_000
 REASON = "priced"
 
 
-class RatedTotals(Struct):
-    """How many events were charged, and what they come to in nano-USD."""
-
-    events: int = 0
-    amount_nano: int = 0
-
-
-class RateResult(Struct):
-    """What a run charged, in all and by (provider, model); ``still_unpriced`` events have no price yet."""
-
-    rated: int = 0
-    still_unpriced: int = 0
-    amount_nano: int = 0
-    by_model: dict[tuple[str, str], RatedTotals] = field(default_factory=dict)
-
-
 def rate_unpriced(
-    engine: Engine, *, now: int, account_id: int | None = None, on_progress: Callable[[RateResult], None] | None = None
-) -> RateResult:
+    engine: Engine, *, now: int, account_id: int | None = None, on_progress: Callable[[RatingResult], None] | None = None
+) -> RatingResult:
     """Charge what can be charged, of an account or of all (None). Running it again changes nothing more."""
     with read_snapshot(engine) as connection:
         book = PriceBook(load_tables(connection))
-    result = RateResult()
+    result = RatingResult()
     after = 0
     while True:
         # Looked for without the write lock, because that reads all events; what was found is looked at again under it.
@@ -60,7 +44,7 @@ def rate_unpriced(
             on_progress(result)
 
 
-def _rate(connection: Connection, event_ids: list[int], book: PriceBook, result: RateResult, now: int) -> None:
+def _rate(connection: Connection, event_ids: list[int], book: PriceBook, result: RatingResult, now: int) -> None:
     written: list[ChargeEntry] = []
     deltas = RollupDeltas()
     waiting = list(unpriced_among(connection, event_ids))
@@ -92,9 +76,9 @@ def _rate(connection: Connection, event_ids: list[int], book: PriceBook, result:
     add_to_sums(connection, deltas)
 
 
-def _count(result: RateResult, event: UnpricedEvent, amount_nano: int) -> None:
+def _count(result: RatingResult, event: UnpricedEvent, amount_nano: int) -> None:
     provider, model, _ = event.what
-    group = result.by_model.setdefault((provider, model), RatedTotals())
+    group = result.by_model.setdefault((provider, model), ChargedTotals())
     for counted in (result, group):
         counted.amount_nano += amount_nano
     result.rated += 1

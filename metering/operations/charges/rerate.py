@@ -7,12 +7,11 @@ the run does, and starting it anew comes to the same. Where every charge is righ
 
 from collections.abc import Callable
 
-from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
-from metering.domain.charges.rerating import RerateScope, RerateSummary
+from metering.domain.charges.rerating import RerateCursor, RerateResult, RerateRun, RerateScope, RerateSummary
 from metering.domain.errors import DomainError, NotFoundError
 from metering.operations.charges.inspect_charges import ChargeInspector
 from metering.operations.charges.write_corrections import write_corrections
@@ -20,7 +19,7 @@ from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.require_events import require_events
 from metering.storage.accounts.accounts import next_account_id
 from metering.storage.charges.charged_events import ChargedEvent, charged_events
-from metering.storage.charges.rerate_runs import Cursor, RerateRun, all_runs, insert_run, run_with_id, update_run
+from metering.storage.charges.rerate_runs import all_runs, insert_run, run_with_id, update_run
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.engine.errors import SumTooLargeError
 from metering.storage.prices.price_tables import load_tables, newest_table_id
@@ -28,13 +27,6 @@ from metering.storage.usage.events import MAX_SUM
 from pricing.book import PriceBook
 
 CHUNK = 10_000
-
-
-class RerateResult(Struct, frozen=True):
-    """A run as it stands, and what the part of it that was done now came to: all of it, unless it was resumed."""
-
-    run: RerateRun
-    done_now: RerateSummary
 
 
 def preview_rerate(engine: Engine, scope: RerateScope) -> RerateSummary:
@@ -47,7 +39,7 @@ def preview_rerate(engine: Engine, scope: RerateScope) -> RerateSummary:
     with collector_paused(), read_snapshot(engine) as connection:
         require_events(connection, scope.start, scope.end, "re-rating")
         examiner = ChargeInspector(PriceBook(load_tables(connection)), scope)
-        cursor: Cursor | None = _before(scope)
+        cursor: RerateCursor | None = _before(scope)
         while cursor is not None:
             events, cursor = _chunk(connection, scope, cursor)
             found.include(examiner.look(connection, events).examined)
@@ -127,7 +119,7 @@ def _step(connection: Connection, examiner: ChargeInspector, run: RerateRun, don
     return moved
 
 
-def _chunk(connection: Connection, scope: RerateScope, cursor: Cursor) -> tuple[list[ChargedEvent], Cursor | None]:
+def _chunk(connection: Connection, scope: RerateScope, cursor: RerateCursor) -> tuple[list[ChargedEvent], RerateCursor | None]:
     """Return the events after the cursor, of one account, and the cursor after them; None: there are no more."""
     events = charged_events(connection, cursor, scope.end, CHUNK)
     if len(events) == CHUNK:
@@ -137,9 +129,9 @@ def _chunk(connection: Connection, scope: RerateScope, cursor: Cursor) -> tuple[
     return events, None if following is None else _before(scope, following)
 
 
-def _before(scope: RerateScope, account_id: int = UNASSIGNED_ID) -> Cursor:
+def _before(scope: RerateScope, account_id: int = UNASSIGNED_ID) -> RerateCursor:
     # An event of an account may have arrived unassigned, and then stands in the log there: that is looked at first.
-    return Cursor(account_id, scope.start, 0)
+    return RerateCursor(account_id, scope.start, 0)
 
 
 def _account_after(connection: Connection, scope: RerateScope, account_id: int) -> int | None:

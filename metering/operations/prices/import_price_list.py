@@ -9,7 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Engine
 
-from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced
+from metering.domain.charges.rating_results import RatingResult
+from metering.operations.charges.rate_unpriced import rate_unpriced
 from metering.operations.prices.expand_discounts import expand_discounts
 from metering.storage.engine.database import exclusive_write
 from metering.storage.prices.price_tables import ids_of_sources, load_tables, record_tables
@@ -26,7 +27,7 @@ class ListImported(Struct, frozen=True):
     table_ids: list[int]
     discount_ids: list[int]
     left_out: tuple[SkippedEntry, ...]
-    rated: RateResult | None
+    rated: RatingResult | None
 
 
 def import_price_list(engine: Engine, report: SourceReport, *, rate: bool, now: int) -> ListImported:

@@ -3,7 +3,8 @@
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced
+from metering.domain.charges.rating_results import RatingResult
+from metering.operations.charges.rate_unpriced import rate_unpriced
 from metering.operations.prices.expand_discounts import expand_discounts
 from metering.operations.steps.find_account import find_account
 from metering.storage.engine.database import exclusive_write, read_snapshot
@@ -21,7 +22,7 @@ class Imported(Struct, frozen=True):
 
     table_ids: list[int]
     discount_ids: list[int]
-    rated: RateResult | None
+    rated: RatingResult | None
 
 
 class PriceSheet(Struct, frozen=True):

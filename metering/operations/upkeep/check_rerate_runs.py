@@ -5,8 +5,9 @@ from operator import add
 
 from sqlalchemy import Connection
 
+from metering.domain.charges.rerating import RunSums
 from metering.domain.violations import Violation
-from metering.storage.charges.rerate_runs import RunSums, all_runs, sums_by_run
+from metering.storage.charges.rerate_runs import all_runs, sums_by_run
 from metering.storage.usage.retired_months import retired_sums_by_run
 
 

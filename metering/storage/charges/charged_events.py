@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
-from metering.storage.charges.rerate_runs import Cursor
+from metering.domain.charges.rerating import RerateCursor
 from metering.storage.engine.sql import is_in_list, list_parameter
 
 
@@ -65,7 +65,7 @@ ORDER BY charges.event_id, charges.id
 """
 
 
-def charged_events(connection: Connection, after: Cursor, end: int, limit: int) -> list[ChargedEvent]:
+def charged_events(connection: Connection, after: RerateCursor, end: int, limit: int) -> list[ChargedEvent]:
     """Return events of an account by (time, id) from the first after the cursor, before ``end``; first charges only."""
     account_id, event_time, event_id = after
     chunk = _OF_UNASSIGNED if account_id == UNASSIGNED_ID else _OF_ACCOUNT

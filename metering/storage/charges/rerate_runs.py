@@ -1,50 +1,13 @@
 """Re-rating runs: begun, moved on chunk by chunk, finished; and what their charges come to."""
 
-from typing import NamedTuple
-
-from msgspec import Struct
 from sqlalchemy import Connection, Row, case, func, insert, select, update
 
-from metering.domain.charges.rerating import RerateScope
+from metering.domain.charges.rerating import RerateCursor, RerateRun, RerateScope, RunSums
 from metering.storage.tables import charges, rerate_runs
 
 
-class Cursor(NamedTuple):
-    """The event that was examined last: all before it, by account, time and id, are done."""
-
-    account_id: int
-    event_time: int
-    event_id: int
-
-
-class RerateRun(Struct, frozen=True):
-    """A run. Times are microseconds UTC, amounts nano-USD; the counts are of everything up to the cursor."""
-
-    id: int
-    scope: RerateScope
-    reason: str
-    newest_table_id: int
-    requested_at: int
-    finished_at: int | None
-    cursor: Cursor
-    events_examined: int = 0
-    events_changed: int = 0
-    events_kept: int = 0
-    before_nano: int = 0
-    after_nano: int = 0
-
-
-class RunSums(NamedTuple):
-    """What the charges of a run come to: how often it took back and replaced, and the nano-USD of each."""
-
-    reversals: int
-    replacements: int
-    before_nano: int
-    after_nano: int
-
-
 def insert_run(
-    connection: Connection, scope: RerateScope, cursor: Cursor, *, reason: str, newest_table_id: int, now: int
+    connection: Connection, scope: RerateScope, cursor: RerateCursor, *, reason: str, newest_table_id: int, now: int
 ) -> int:
     """Begin a run before its first event; return its id."""
     run_id: int = connection.execute(
@@ -116,7 +79,7 @@ def sums_by_run(connection: Connection) -> dict[int, RunSums]:
     return {run_id: RunSums(*map(int, sums)) for run_id, *sums in connection.execute(statement)}
 
 
-def _cursor_values(cursor: Cursor) -> dict[str, int]:
+def _cursor_values(cursor: RerateCursor) -> dict[str, int]:
     return {"cursor_account_id": cursor.account_id, "cursor_time": cursor.event_time, "cursor_event_id": cursor.event_id}
 
 
@@ -130,7 +93,7 @@ def _run(row: Row[tuple[int, ...]]) -> RerateRun:
         newest_table_id=row.newest_table_id,
         requested_at=row.requested_at,
         finished_at=row.finished_at,
-        cursor=Cursor(row.cursor_account_id, row.cursor_time, row.cursor_event_id),
+        cursor=RerateCursor(row.cursor_account_id, row.cursor_time, row.cursor_event_id),
         events_examined=row.events_examined,
         events_changed=row.events_changed,
         events_kept=row.events_kept,

@@ -2,24 +2,11 @@
 
 from collections.abc import Collection
 
-from msgspec import Struct
 from sqlalchemy import Connection, select
 
+from metering.domain.prices.table_versions import TableVersion
 from metering.storage.tables import price_tables, rates
 from pricing.tables import Layer
-
-
-class TableVersion(Struct, frozen=True):
-    """A price table without its prices. Times are microseconds UTC; ``account_id`` says whose own prices they are."""
-
-    id: int
-    source: str
-    layer: Layer
-    route: str
-    account_id: int | None
-    effective_from: int
-    recorded_at: int
-    digest: str
 
 
 def versions_of_rates(connection: Connection, rate_ids: Collection[int]) -> dict[int, TableVersion]:

@@ -7,11 +7,11 @@ from sqlalchemy import Connection, Row, func, select, text
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.charges.ledger_sums import EventsAndAmount, LedgerSums, RollupKey
+from metering.domain.charges.rerating import RunSums
 from metering.domain.instants import month_of, month_start, next_month
 from metering.domain.usage.events import PriceGrade
 from metering.domain.usage.retention import EventMonth
 from metering.storage.charges.ledger import sums_of_day
-from metering.storage.charges.rerate_runs import RunSums
 from metering.storage.charges.sums import row_of_sums
 from metering.storage.engine.bulk import add_to, insert_all
 from metering.storage.engine.partitions import empty_partition, lock_partition
