@@ -64,7 +64,9 @@ class LoggedEventAnswer(Answer):
     response_id: str = Field(description="The provider's response ID; empty: not stated.", examples=["ebafdc12cee84cf2"])
     inference_id: str = Field(description="Its `Inference-Id`; empty: not stated.", examples=["0-019ff423"])
     reported_cost_nano_usd: int | None = nano_usd("The cost that the provider reported; null: none", None)
+    reported_cost_usd: str | None = usd("The cost that the provider reported; null: none", None)
     gateway_cost_nano_usd: int | None = nano_usd("The cost that a gateway computed; null: none", None)
+    gateway_cost_usd: str | None = usd("The cost that a gateway computed; null: none", None)
 
 
 class EventPage(Page):
@@ -90,7 +92,7 @@ def logged_event_answer(event: LoggedEvent, account: str) -> LoggedEventAnswer:
             **amount("charge", event.charge_nano),
             "price_grade": event.price_grade.name.lower(),
             "billing_month": format_month(event.billing_month),
-            "reported_cost_nano_usd": event.reported_cost_nano,
-            "gateway_cost_nano_usd": event.gateway_cost_nano,
+            **amount("reported_cost", event.reported_cost_nano),
+            **amount("gateway_cost", event.gateway_cost_nano),
         }
     )

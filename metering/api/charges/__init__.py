@@ -1,1 +1,1 @@
-"""Routes for spend, explanations and re-rating."""
+"""Routes for spend, explanations of charges and re-rating."""

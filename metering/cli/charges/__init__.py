@@ -1,1 +1,1 @@
-"""Commands for spend, explanations, rating and re-rating."""
+"""Commands for spend, explanations of charges, rating and re-rating."""

@@ -1,1 +1,1 @@
-"""Spend questions and their answers, quoted prices, and what a re-rating changes."""
+"""Spend queries, explanations of charges, rating and re-rating, sums of the ledger, quoted prices."""

@@ -1,4 +1,6 @@
-"""Why an event costs what it costs, and every charge it has had."""
+"""Why an event costs what it costs, and the history of its charge."""
+
+from enum import StrEnum
 
 from msgspec import Struct
 
@@ -9,14 +11,22 @@ from pricing.breakdown import Breakdown
 from pricing.rates import Rate
 
 
-class ChargeHistoryEntry(Struct, frozen=True):
-    """One entry of an event's history, oldest first; ``sign`` -1 takes the entry before it back.
+class EntryType(StrEnum):
+    """What a ledger entry does: the first charge, a reversal of the entry before it, or the replacement after a reversal."""
 
-    ``amount_nano`` is signed, None where it is not known. ``reason`` is empty for the first charge. ``version`` is the price
-    list of the rate, None without one.
+    CHARGE = "charge"
+    REVERSAL = "reversal"
+    REPLACEMENT = "replacement"
+
+
+class ChargeHistoryEntry(Struct, frozen=True):
+    """One ledger entry of an event. Times are microseconds UTC.
+
+    ``amount_nano`` is signed nano-USD, None if unpriced. ``version`` is the price table of the rate; both are None without a
+    rate. ``reason`` is empty for the first charge. ``run_id`` is the re-rating run that wrote the entry, if any.
     """
 
-    sign: int
+    type: EntryType
     amount_nano: int | None
     price_grade: PriceGrade
     rate_id: int | None
@@ -25,14 +35,13 @@ class ChargeHistoryEntry(Struct, frozen=True):
     recorded_at: int
     reason: str
     run_id: int | None
-    is_first: bool = False
 
 
 class ChargeExplanation(Struct, frozen=True):
-    """An event with why it costs what it costs.
+    """An event with the derivation of its charge. ``history`` is oldest first.
 
-    ``rate``, its ``version`` and the ``breakdown`` are there where the charge is rated; ``missing`` says what keeps an unpriced
-    event from being charged.
+    ``rate``, ``version`` and ``breakdown`` are None unless the charge is rated. ``missing`` is why an unpriced event cannot be
+    charged, empty for any other.
     """
 
     event: LoggedEvent

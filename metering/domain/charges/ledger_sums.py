@@ -1,6 +1,6 @@
-"""Sums of ledger entries: the keys they are kept under, and what they add up.
+"""Sums of ledger entries and their keys.
 
-A rollup is one such sum by day, a month rollup the same by month. The names of the fields of a key are those of the columns.
+A rollup is a sum by day, a month rollup a sum by month. The fields of a key are named like the columns of the tables.
 """
 
 from operator import add
@@ -9,12 +9,12 @@ from typing import NamedTuple
 from metering.domain.instants import month_of_day
 from pricing.quantities import ALL_KINDS
 
-# What a sum consists of, by name; quantities are in the order of ALL_KINDS everywhere.
+# The names of the sums. Quantities are always in the order of ALL_KINDS.
 SUM_NAMES: tuple[str, ...] = ("events", *ALL_KINDS, "amount_nano")
 
 
 class MonthRollupKey(NamedTuple):
-    """The key of a sum by month; ``rate_id`` 0: no rate. Months are ``YYYYMM``."""
+    """The key of a month rollup. ``rate_id`` 0: no rate; months are ``YYYYMM``."""
 
     series_id: int
     rate_id: int
@@ -26,7 +26,7 @@ class MonthRollupKey(NamedTuple):
 
 
 class RollupKey(NamedTuple):
-    """The key of a sum by day; ``rate_id`` 0: no rate. ``event_day`` is a UTC day since 1970."""
+    """The key of a rollup. ``rate_id`` 0: no rate; ``event_day`` is a UTC day since 1970."""
 
     series_id: int
     rate_id: int
@@ -38,7 +38,7 @@ class RollupKey(NamedTuple):
 
     @property
     def month_key(self) -> MonthRollupKey:
-        """The key of the month that the day is in."""
+        """The key of the month rollup that includes this rollup."""
         return MonthRollupKey(
             series_id=self.series_id,
             rate_id=self.rate_id,
@@ -51,7 +51,7 @@ class RollupKey(NamedTuple):
 
 
 class LedgerSums(NamedTuple):
-    """Signed sums: how many events, what they used (in the order of ALL_KINDS), and what they cost in nano-USD."""
+    """Signed sums: number of events, quantities in the order of ALL_KINDS, charges in nano-USD."""
 
     events: int
     quantities: tuple[int, ...]
@@ -63,7 +63,7 @@ class LedgerSums(NamedTuple):
         return self.events, *self.quantities, self.amount_nano
 
     def plus(self, other: "LedgerSums") -> "LedgerSums":
-        """Return the two added up."""
+        """Return the sum of both."""
         quantities = tuple(map(add, self.quantities, other.quantities))
         return LedgerSums(self.events + other.events, quantities, self.amount_nano + other.amount_nano)
 
@@ -72,13 +72,13 @@ NO_SUMS = LedgerSums(0, (0,) * len(ALL_KINDS), 0)
 
 
 class EventsAndAmount(NamedTuple):
-    """How many events there are, and what they cost in nano-USD."""
+    """A number of events and the sum of their charges in nano-USD."""
 
     events: int
     amount_nano: int
 
     def plus(self, events: int, amount_nano: int) -> "EventsAndAmount":
-        """Return the sum with more of both."""
+        """Return the sum with more events and charges."""
         return EventsAndAmount(self.events + events, self.amount_nano + amount_nano)
 
 

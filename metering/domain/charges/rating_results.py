@@ -1,17 +1,17 @@
-"""What charging usage that was unpriced comes to."""
+"""Result of charging usage that was unpriced."""
 
 from msgspec import Struct, field
 
 
 class ChargedTotals(Struct):
-    """How many events were charged, and what they come to in nano-USD."""
+    """A number of charged events and the sum of their charges in nano-USD."""
 
     events: int = 0
     amount_nano: int = 0
 
 
 class RatingResult(Struct):
-    """What a run charged, in all and by (provider, model); ``still_unpriced`` events have no price yet."""
+    """Events that were charged, in total and by (provider, model), and the number that are still unpriced."""
 
     rated: int = 0
     still_unpriced: int = 0

@@ -1,8 +1,8 @@
-"""Re-rating: which charges are looked at again, and what that changes.
+"""Re-rating: the scope of a run, its state, and the charges it changes.
 
-Only what is priced can be re-rated: what is unpriced waits for ``rate``, what failed owes nothing. A cost that the provider
-reported stands until somebody asks for it to become a rated one. Where no price is known any more the charge stands, because
-unknown is not zero; such events are counted.
+Only priced events can be re-rated: unpriced events wait for ``rate``, and failed requests owe nothing. A cost reported by the
+provider is replaced only on request. A charge for which no price is known anymore is kept, because unknown is not zero; such
+charges are counted.
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ from pricing.rates import Rate
 
 
 class RerateScope(Struct, frozen=True):
-    """Which charges: of events that happened in ``[start, end)``, microseconds UTC.
+    """Charges of events in ``[start, end)`` (microseconds UTC).
 
-    ``account_id`` None is every account. ``provider`` and ``model`` are names as the records stated them, None for any.
+    ``account_id`` None: all accounts. ``provider`` and ``model`` are names as the records stated them; None: any.
     """
 
     account_id: int | None
@@ -35,69 +35,67 @@ class RerateScope(Struct, frozen=True):
 
     @property
     def grades(self) -> frozenset[int]:
-        """The grades of charges that may be replaced."""
+        """The price grades of charges that may be replaced."""
         return frozenset({int(PriceGrade.RATED), *([int(PriceGrade.REPORTED)] if self.include_reported else [])})
 
 
-EffectKey = tuple[int, str, str, int]
-"""(account id, provider, model, month of the event as ``YYYYMM``); models that the cap folded are one."""
+class RerateGroup(NamedTuple):
+    """The group of a changed charge. ``month`` (``YYYYMM``) is the event's; models folded by the series cap are one model."""
+
+    account_id: int
+    provider: str
+    model: str
+    month: int
 
 
-class Effect(Struct):
-    """What changes of one kind of usage: how many events, and what they cost before and after, in nano-USD."""
+class RerateTotals(Struct):
+    """A number of charges that change, and their sums before and after in nano-USD."""
 
     events: int = 0
     before_nano: int = 0
     after_nano: int = 0
 
+    @property
+    def difference_nano(self) -> int:
+        """After less before."""
+        return self.after_nano - self.before_nano
+
     def add(self, events: int, before_nano: int, after_nano: int) -> None:
-        """Count events that change."""
+        """Add charges that change."""
         self.events += events
         self.before_nano += before_nano
         self.after_nano += after_nano
 
 
 class RerateSummary(Struct):
-    """What a look at charges came to.
+    """Result of examining charges.
 
-    ``events`` were priced and in the scope; ``kept`` of them stand although no price is known for them any more (or one that
-    makes no possible charge); ``by_group`` holds those that change.
+    ``examined`` charges are in the scope and priced. ``kept`` of them keep their charge because no price is known anymore, or
+    only one that makes no valid charge. ``by_group`` holds the totals of those that change.
     """
 
-    events: int = 0
+    examined: int = 0
     kept: int = 0
-    by_group: dict[EffectKey, Effect] = field(default_factory=dict)
+    by_group: dict[RerateGroup, RerateTotals] = field(default_factory=dict)
 
     @property
-    def total(self) -> Effect:
-        """All that changes."""
-        total = Effect()
-        for effect in self.by_group.values():
-            total.add(effect.events, effect.before_nano, effect.after_nano)
+    def total(self) -> RerateTotals:
+        """Everything that changes."""
+        total = RerateTotals()
+        for group in self.by_group.values():
+            total.add(group.events, group.before_nano, group.after_nano)
         return total
 
     def include(self, other: "RerateSummary") -> None:
-        """Add what another look came to."""
-        self.events += other.events
+        """Add the result for other charges."""
+        self.examined += other.examined
         self.kept += other.kept
-        for key, effect in other.by_group.items():
-            self.by_group.setdefault(key, Effect()).add(effect.events, effect.before_nano, effect.after_nano)
-
-
-def is_current(charged: Rate | None, applies: Rate) -> bool:
-    """Whether a charge at ``charged`` stands where ``applies`` is the rate by now.
-
-    A rate with the same prices is the same price: a new version of a table that repeats it corrects nothing.
-    """
-    return charged is not None and (charged.id == applies.id or _prices(charged) == _prices(applies))
-
-
-def _prices(rate: Rate) -> Mapping[str, object]:
-    return dict(rate.prices)
+        for group, totals in other.by_group.items():
+            self.by_group.setdefault(group, RerateTotals()).add(totals.events, totals.before_nano, totals.after_nano)
 
 
 class RerateCursor(NamedTuple):
-    """The event that was examined last: all before it, by account, time and id, are done."""
+    """The event that was examined last, in the order of account, event time and ID."""
 
     account_id: int
     event_time: int
@@ -105,7 +103,7 @@ class RerateCursor(NamedTuple):
 
 
 class RerateRun(Struct, frozen=True):
-    """A run. Times are microseconds UTC, amounts nano-USD; the counts are of everything up to the cursor."""
+    """A re-rating run. Times are microseconds UTC, amounts nano-USD; counts and amounts cover all charges up to the cursor."""
 
     id: int
     scope: RerateScope
@@ -122,7 +120,7 @@ class RerateRun(Struct, frozen=True):
 
 
 class RunSums(NamedTuple):
-    """What the charges of a run come to: how often it took back and replaced, and the nano-USD of each."""
+    """Number of reversals and replacements that a run wrote, and the nano-USD of each."""
 
     reversals: int
     replacements: int
@@ -131,7 +129,19 @@ class RunSums(NamedTuple):
 
 
 class RerateResult(Struct, frozen=True):
-    """A run as it stands, and what the part of it that was done now came to: all of it, unless it was resumed."""
+    """A run in its current state, and the summary of the charges that were examined just now (all, unless it was resumed)."""
 
     run: RerateRun
     done_now: RerateSummary
+
+
+def has_current_prices(charged: Rate | None, current: Rate) -> bool:
+    """Whether a charge at the rate ``charged`` has the prices of the current rate.
+
+    Rates with equal prices are the same: a new price table that repeats a price corrects nothing.
+    """
+    return charged is not None and (charged.id == current.id or _prices(charged) == _prices(current))
+
+
+def _prices(rate: Rate) -> Mapping[str, object]:
+    return dict(rate.prices)

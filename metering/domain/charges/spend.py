@@ -1,14 +1,16 @@
-"""A spend question and its answer.
+"""Spend queries and their rows: sums of charges by period and group, before credits.
 
-By event time, a question has any half-open range of instants; by billing month, whole months only. All amounts are integer
-nano-USD, all quantities whole counts.
+By event time, a query covers any half-open range of instants; by billing month, whole months only. Amounts are integer
+nano-USD.
 """
 
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from operator import add
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from metering.domain.errors import DomainError
 from metering.domain.instants import (
@@ -22,7 +24,7 @@ from metering.domain.instants import (
     next_month,
 )
 from metering.domain.usage.events import ROUTES, PriceGrade, QuantityGrade
-from pricing.quantities import Quantities
+from pricing.quantities import ALL_KINDS, Quantities
 
 MAX_ROWS = 10_000
 MAX_FILTER_VALUES = 1_000
@@ -33,7 +35,7 @@ TAG_PREFIX = "tag:"
 SERIES_DIMENSIONS = ("provider", "model", "operation", "route", "project", "key")
 DIMENSIONS = ("account", *SERIES_DIMENSIONS, "price_grade", "quantity_grade", "billable", "rate")
 
-# What a value of these dimensions may be, and the number that stands for it in the database.
+# Values of these dimensions, and how the database stores them.
 CODED_VALUES: dict[str, dict[str, int]] = {
     "price_grade": {grade.name.lower(): int(grade) for grade in PriceGrade},
     "quantity_grade": {grade.name.lower(): int(grade) for grade in QuantityGrade},
@@ -42,25 +44,25 @@ CODED_VALUES: dict[str, dict[str, int]] = {
 
 
 class SpendQueryError(DomainError):
-    """A spend question that can not be answered as it is asked."""
+    """An invalid spend query."""
 
     code = "invalid_spend_query"
 
 
 class TooManyRowsError(DomainError):
-    """The answer would have more than MAX_ROWS rows."""
+    """The result would have more than MAX_ROWS rows."""
 
     code = "too_many_rows"
 
     def __init__(self) -> None:
         super().__init__(
-            f"the answer has more than {MAX_ROWS} rows; ask for a shorter period, a coarser granularity, fewer dimensions"
-            " in group_by, or filter"
+            f"the result has more than {MAX_ROWS:,} rows; use a shorter period, a coarser granularity, fewer dimensions in"
+            " group_by, or filters"
         )
 
 
 class Granularity(StrEnum):
-    """The periods of an answer, in UTC; ``total`` is one period."""
+    """The length of a row's period, in UTC; ``total`` is the whole period of the query."""
 
     TOTAL = "total"
     HOUR = "hour"
@@ -69,19 +71,18 @@ class Granularity(StrEnum):
 
 
 class PeriodBasis(StrEnum):
-    """What puts a charge into a period: when its event happened, or the month it is billed in."""
+    """What assigns a charge to a period: the time of its event, or its billing month."""
 
     EVENT = "event"
     BILLING = "billing"
 
 
 class SpendQuery(Struct, frozen=True):
-    """What was spent from ``start`` until ``end`` (microseconds UTC, half-open) by an account, or by all (None).
+    """A query for the spend of an account, or of all (None), in ``[start, end)`` (microseconds UTC).
 
-    ``group_by`` names DIMENSIONS or ``tag:<name>`` of a declared tag. ``filters`` maps the same names to the values that
-    count; a dimension that nobody stated has the value ``""``. Values of ``account`` are current names, of the grades their
-    names in lower case, of ``billable`` ``true`` and ``false``, of ``rate`` its id (``""``: no rate).
-    Raises SpendQueryError.
+    ``group_by`` names DIMENSIONS or ``tag:<name>`` of a declared tag. ``filters`` maps the same names to the values to include;
+    the value of a dimension that a record did not state is ``""``. Values of ``account`` are current names, of grades their
+    names in lower case, of ``billable`` ``true`` and ``false``, of ``rate`` its ID (``""``: no rate). Raises SpendQueryError.
     """
 
     start: int
@@ -94,13 +95,14 @@ class SpendQuery(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if not (self.start >= EARLIEST_START and self.end <= LATEST_END):
-            raise SpendQueryError("a period lies between 1970 and 2100; check the unit of the times")
+            raise SpendQueryError("the period must be between 1970 and 2100; check the unit of the times")
         if self.end <= self.start:
             raise SpendQueryError(
-                f"the period must end after it starts, {format_instant(self.start)} to {format_instant(self.end)} does not"
+                f"the period must end after it starts, got {format_instant(self.start)} to {format_instant(self.end)}"
             )
-        if len(set(self.group_by)) != len(self.group_by):
-            raise SpendQueryError("group_by names a dimension twice")
+        for name in self.group_by:
+            if self.group_by.count(name) > 1:
+                raise SpendQueryError(f"group_by has {name[:40]!r} twice")
         for name in (*self.group_by, *self.filters):
             if name not in DIMENSIONS and not (name.startswith(TAG_PREFIX) and name != TAG_PREFIX):
                 raise SpendQueryError(f"{name[:40]!r} is not a dimension; use {', '.join(DIMENSIONS)} or tag:<name>")
@@ -110,23 +112,32 @@ class SpendQuery(Struct, frozen=True):
             self._check_billing()
         self._check_length()
 
+    def check_tags(self, declared: Collection[str]) -> None:
+        """Raise SpendQueryError for a tag that is not declared: spend is not summed by it, so it would seem unused."""
+        for name in (*self.group_by, *self.filters):
+            if name.startswith(TAG_PREFIX) and name.removeprefix(TAG_PREFIX) not in declared:
+                known = ", ".join(sorted(declared)) or "none"
+                raise SpendQueryError(
+                    f"{name[:60]!r} is not a declared tag, so spend is not summed by it; METERING_DECLARED_TAGS has: {known}"
+                )
+
     def _check_billing(self) -> None:
         if self.granularity in (Granularity.HOUR, Granularity.DAY):
-            raise SpendQueryError("a charge is billed in a month: with period_basis=billing use granularity total or month")
+            raise SpendQueryError("period_basis=billing needs granularity total or month, because charges are billed by month")
         for name, instant in (("start", self.start), ("end", self.end)):
             if month_start(month_of(instant)) != instant:
                 raise SpendQueryError(
-                    f"with period_basis=billing, {name} must begin a month; {format_instant(instant)} does not"
+                    f"period_basis=billing needs a {name} at the start of a month, got {format_instant(instant)}"
                 )
 
     def _check_length(self) -> None:
-        # Hours are added up from every event of the period, so that a question too long to be answered is not begun.
+        # Hours are summed from every event of the period, so a query that would fail at the end is not started.
         if self.granularity is Granularity.HOUR and (self.end - self.start) // MICROS_PER_HOUR > MAX_ROWS:
             raise TooManyRowsError
 
 
 class SpendSums(NamedTuple):
-    """What a group used and cost in a period; quantities are in the order of ALL_KINDS. See SpendRow."""
+    """Sums of one group in one period; quantities are in the order of ALL_KINDS. See SpendRow."""
 
     events: int
     failed_events: int
@@ -136,7 +147,7 @@ class SpendSums(NamedTuple):
     amount_nano: int
 
     def plus(self, other: "SpendSums") -> "SpendSums":
-        """Return the two added up."""
+        """Return the sum of both."""
         return SpendSums(
             events=self.events + other.events,
             failed_events=self.failed_events + other.failed_events,
@@ -148,11 +159,11 @@ class SpendSums(NamedTuple):
 
 
 class SpendRow(Struct, frozen=True):
-    """One row of an answer.
+    """One row of a result.
 
-    ``group`` holds the values of ``group_by``, in its order. ``period_start`` is where the row's period begins by the
-    calendar, also where the range cuts it; with granularity total it is the range's start. ``failed_events`` are those of
-    ``events`` that cost nothing because the request failed; ``unpriced_events`` and their tokens are not in ``amount_nano``.
+    ``group`` holds the values of ``group_by``, in its order. ``period_start`` is the start of the row's hour, day or month,
+    even if the query starts later; with granularity total it is the start of the query. ``failed_events`` are the ``events``
+    that cost nothing because the request failed; ``unpriced_events`` and their tokens are not in ``amount_nano``.
     """
 
     group: tuple[str, ...]
@@ -165,6 +176,37 @@ class SpendRow(Struct, frozen=True):
     amount_nano: int
 
 
+def total_of(rows: Iterable[SpendRow], query: SpendQuery) -> SpendRow:
+    """Return the sum of all rows, without a group."""
+    total = SpendSums(0, 0, 0, 0, (0,) * len(ALL_KINDS), 0)
+    for row in rows:
+        total = total.plus(
+            SpendSums(
+                events=row.events,
+                failed_events=row.failed_events,
+                unpriced_events=row.unpriced_events,
+                unpriced_tokens=row.unpriced_tokens,
+                quantities=astuple(row.quantities),
+                amount_nano=row.amount_nano,
+            )
+        )
+    return row_of((), query.start, total)
+
+
+def row_of(group: tuple[str, ...], period_start: int, sums: SpendSums) -> SpendRow:
+    """Return the row of a group and period."""
+    return SpendRow(
+        group=group,
+        period_start=period_start,
+        events=sums.events,
+        failed_events=sums.failed_events,
+        unpriced_events=sums.unpriced_events,
+        unpriced_tokens=sums.unpriced_tokens,
+        quantities=Quantities(*sums.quantities),
+        amount_nano=sums.amount_nano,
+    )
+
+
 def months_between(start: int, end: int) -> tuple[int, ...]:
     """Return the months (``YYYYMM``) that ``[start, end)`` touches, in order."""
     first, last = month_of(start), month_of(end - 1)
@@ -174,20 +216,20 @@ def months_between(start: int, end: int) -> tuple[int, ...]:
 
 
 def whole_days(start: int, end: int) -> tuple[int, int]:
-    """Return the UTC days that lie wholly in ``[start, end)``, as (first day, day after the last); equal for none."""
+    """Return the whole UTC days in ``[start, end)`` as (first day, day after the last); both are equal if there are none."""
     first = -(-start // MICROS_PER_DAY)
     return first, max(first, day_of(end))
 
 
 def parts_of_days(start: int, end: int) -> list[tuple[int, int]]:
-    """Return what of ``[start, end)`` is no whole UTC day: nothing, its edges, or all of it."""
+    """Return the parts of ``[start, end)`` that are not whole UTC days: none, its edges, or all of it."""
     first, last = whole_days(start, end)
     parts = [(start, first * MICROS_PER_DAY), (last * MICROS_PER_DAY, end)] if first < last else [(start, end)]
     return [(part_start, part_end) for part_start, part_end in parts if part_start < part_end]
 
 
 def finer_than_days(query: SpendQuery) -> list[tuple[int, int]]:
-    """Return the parts of a question's time, as ``[start, end)``, that only the event log can answer: hours, parts of days."""
+    """Return the parts of a query's period, as ``[start, end)``, that need the event log: hours and parts of days."""
     if query.period_basis is PeriodBasis.BILLING:
         return []
     if query.granularity is Granularity.HOUR:
@@ -196,7 +238,7 @@ def finer_than_days(query: SpendQuery) -> list[tuple[int, int]]:
 
 
 def whole_months(first: int, last: int) -> tuple[int, ...]:
-    """Return the months (``YYYYMM``) of which all days lie in ``[first, last)`` (days since 1970), in order."""
+    """Return the whole months (``YYYYMM``) in ``[first, last)`` (days since 1970), in order."""
     touched = months_between(first * MICROS_PER_DAY, last * MICROS_PER_DAY)
     return tuple(month for month in touched if first <= first_day(month) and first_day(next_month(month)) <= last)
 
@@ -205,10 +247,10 @@ def _check_values(name: str, values: tuple[str, ...]) -> None:
     if not values:
         raise SpendQueryError(f"the filter on {name[:40]} has no value")
     if len(values) > MAX_FILTER_VALUES:
-        raise SpendQueryError(f"the filter on {name[:40]} has {len(values)} values, at most {MAX_FILTER_VALUES} are possible")
+        raise SpendQueryError(f"the filter on {name[:40]} has {len(values):,} values; the limit is {MAX_FILTER_VALUES:,}")
     known = {**CODED_VALUES, "route": dict.fromkeys(ROUTES, 0)}.get(name)
     for value in values:
         if known is not None and value not in known:
-            raise SpendQueryError(f"{value[:40]!r} is not a {name}; use {', '.join(known)}")
+            raise SpendQueryError(f"{value[:40]!r} is not a valid {name}; use {', '.join(known)}")
         if name == "rate" and value and not (value.isascii() and value.isdecimal() and len(value) < 19):
-            raise SpendQueryError(f"{value[:40]!r} is not the id of a rate")
+            raise SpendQueryError(f"{value[:40]!r} is not a rate ID; use a whole number, or empty for no rate")

@@ -6,7 +6,7 @@ from pricing.tables import Layer
 
 
 class TableVersion(Struct, frozen=True):
-    """A price table without its prices. Times are microseconds UTC; ``account_id`` is None unless an account owns the prices."""
+    """A price table without its prices. Times are microseconds UTC; ``account_id`` is the owner on the account layer."""
 
     id: int
     source: str

@@ -1,8 +1,8 @@
-"""The events of a batch, a column a field.
+"""The events of a batch, one column per field.
 
-Nearly all that is done with a batch is done with one field of all its events: looked up, sorted, handed to the database. As
-columns they pass between processes in half the time that an object an event would take, and become rows in a quarter. One
-event as a whole is asked for where there is something to tell of it (``BatchEvents.at``).
+Most steps use one field of all events: they look it up, sort it, or pass it to the database. As columns, events pass between
+processes in half the time, and become rows in a quarter of the time, that one object per event would take.
+``BatchEvents.at`` returns a single event.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from msgspec.structs import astuple
 from metering.domain.usage.events import Position
 from pricing.quantities import ALL_KINDS, Quantities, picker
 
-# The kinds that nearly every event has: each has a column of its own, here and in the event log.
+# Kinds that nearly every event has. Each has its own column, here and in the events table.
 COLUMN_KINDS = ("input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens")
 _OTHER_KINDS = tuple(kind for kind in ALL_KINDS if kind not in COLUMN_KINDS)
 _other_amounts = picker(_OTHER_KINDS)
@@ -24,11 +24,11 @@ _NO_OTHERS = (0,) * len(_OTHER_KINDS)
 
 
 class BatchEvent(Struct, frozen=True, gc=False, array_like=True):
-    """One event of a batch: what it does not share with others.
+    """One event of a batch.
 
-    ``dimensions`` is a position in the batch's list. ``digest`` and ``claims`` come from ``identity``.
-    ``other_quantities`` is JSON of the kinds that few events have, and ``details`` of what stands in no column; both are empty
-    for nothing.
+    ``dimensions`` is the position of its dimensions in the batch's list. ``digest`` and ``claims`` come from ``identity``.
+    ``other_quantities`` is JSON of the kinds that few events have, ``details`` JSON of fields without a column; both are empty
+    if there are none.
     """
 
     dimensions: int
@@ -51,9 +51,9 @@ class BatchEvent(Struct, frozen=True, gc=False, array_like=True):
 
 
 class BatchEvents(Struct, array_like=True):
-    """Columns of equal length: what stands at one position of each is one BatchEvent's.
+    """Columns of equal length: the values at one position belong to one event.
 
-    ``beyond`` are the quantities of an event that used other kinds than COLUMN_KINDS, None for nearly all.
+    ``beyond`` holds all quantities of an event that used kinds other than COLUMN_KINDS; it is None for most events.
     """
 
     dimensions: list[int]
@@ -81,13 +81,13 @@ class BatchEvents(Struct, array_like=True):
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
-        """Return the events of all parts, one part after the other."""
+        """Return the events of all parts, in order."""
         if len(parts) == 1:
             return parts[0]
         return cls(*(list(chain.from_iterable(getattr(part, name) for part in parts)) for name in cls.__struct_fields__))
 
     def __len__(self) -> int:
-        """Return how many events there are."""
+        """Return the number of events."""
         return len(self.ids)
 
     def only(self, positions: Sequence[int]) -> Self:
@@ -95,7 +95,7 @@ class BatchEvents(Struct, array_like=True):
         return type(self)(*([column[position] for position in positions] for column in astuple(self)))
 
     def quantities_at(self, position: int) -> Quantities:
-        """Return what one event used."""
+        """Return the quantities of one event."""
         return self.beyond[position] or Quantities(
             input_tokens=self.input_tokens[position],
             cache_read_tokens=self.cache_read_tokens[position],
@@ -104,7 +104,7 @@ class BatchEvents(Struct, array_like=True):
         )
 
     def at(self, position: int) -> BatchEvent:
-        """Return one event as a whole."""
+        """Return one event."""
         quantities = self.quantities_at(position)
         return BatchEvent(
             dimensions=self.dimensions[position],
@@ -128,11 +128,11 @@ class BatchEvents(Struct, array_like=True):
 
 
 def has_other_kinds(quantities: Quantities) -> bool:
-    """Whether any kind beside COLUMN_KINDS is not zero."""
+    """Whether any kind other than COLUMN_KINDS is not zero."""
     return _other_amounts(astuple(quantities)) != _NO_OTHERS
 
 
 def other_quantities(quantities: Quantities) -> str:
-    """Return the kinds beside COLUMN_KINDS that are not zero as JSON, empty for none."""
+    """Return the nonzero kinds other than COLUMN_KINDS as JSON; empty if there are none."""
     others = {kind: amount for kind in _OTHER_KINDS if (amount := getattr(quantities, kind))}
     return msgspec.json.encode(others).decode() if others else ""

@@ -1,1 +1,1 @@
-"""What usage costs: spend, explanations, unpriced usage, re-rating."""
+"""Spend, explanations of charges, unpriced usage, rating and re-rating."""

@@ -1,14 +1,14 @@
-"""Explain a charge: what was used, at which price of which list, every multiplication, the rounding, and its whole history.
+"""Explain a charge: the quantities, the rate and its price table, every multiplication, the rounding, and the full history.
 
-An event is named by account, source and id; the source may be left out where only one has an event with the id. It is found by
-its identity, so that the answer takes as long with millions of events as with one.
+An event is named by account, source and ID; the source is optional if only one has an event with the ID. The event is found by
+its identity, so the time this takes does not depend on the number of events.
 """
 
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine
 
-from metering.domain.charges.explanations import ChargeExplanation, ChargeHistoryEntry
+from metering.domain.charges.explanations import ChargeExplanation, ChargeHistoryEntry, EntryType
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import format_month
 from metering.domain.prices.table_versions import TableVersion
@@ -33,28 +33,20 @@ from pricing.breakdown import break_down
 
 
 class AmbiguousEventError(DomainError):
-    """Several sources have an event with the id; ``sources`` names them, in order."""
+    """Several sources have an event with the ID; ``sources`` lists them, in order."""
 
     code = "ambiguous_event"
 
     def __init__(self, event_id: str, sources: Sequence[str]) -> None:
         named = ", ".join(repr(source[:80]) for source in sources)
-        super().__init__(f"several sources have an event {event_id[:80]!r}; name one: {named}")
+        super().__init__(f"several sources have an event {event_id[:80]!r}; name one of them: {named}")
         self.sources = list(sources)
 
 
-def entry_name(entry: ChargeHistoryEntry) -> str:
-    """Return what an entry is: the first ``charge``, a ``reversal`` or a ``replacement``."""
-    if entry.is_first:
-        return "charge"
-    return "reversal" if entry.sign < 0 else "replacement"
-
-
 def explain_charge(engine: Engine, account_id: int, event_id: str, source: str | None = None) -> ChargeExplanation:
-    """Explain what the event with this id (of ``source``, None: of the only one that has it) costs an account.
+    """Explain the charge of an account's event. ``source`` None: the only source that has an event with the ID.
 
-    Raises NotFoundError for one that the account does not have, EventsRetiredError for one that left the log with its month,
-    AmbiguousEventError.
+    Raises NotFoundError, EventsRetiredError for an event that was retired with its month, and AmbiguousEventError.
     """
     with read_snapshot(engine) as connection:
         row = _find(connection, account_id, event_id, source)
@@ -64,8 +56,8 @@ def explain_charge(engine: Engine, account_id: int, event_id: str, source: str |
         if event is None:
             raise _counted_elsewhere(connection, account_id, row)
         later = later_charges(connection, row.id)
-        named = {rate_id for rate_id in (row.rate_id, *(charge.rate_id for charge in later)) if rate_id is not None}
-        versions = versions_of_rates(connection, named)
+        rate_ids = {rate_id for rate_id in (row.rate_id, *(charge.rate_id for charge in later)) if rate_id is not None}
+        versions = versions_of_rates(connection, rate_ids)
         rate = None if event.rate_id is None else load_rates(connection, [event.rate_id])[event.rate_id]
         return ChargeExplanation(
             event=event,
@@ -80,52 +72,51 @@ def explain_charge(engine: Engine, account_id: int, event_id: str, source: str |
 def _find(connection: Connection, account_id: int, event_id: str, source: str | None) -> EventRow:
     sources = all_sources(connection) if source is None else [source]
     identities = {identity_in_account(each, event_id, account_id): each for each in sources}
-    held = {
+    sources_by_id = {
         stored.event_id: identities[identity] for identity, stored in stored_identities(connection, sorted(identities)).items()
     }
-    rows = events_by_id(connection, sorted(held))
-    copies = copies_by_id(connection, sorted(held))
-    # An identity stays for ever: one that neither an event nor a copy has belonged to an event that left the log.
-    gone = held.keys() - {row.id for row in rows} - copies.keys()
-    if len(rows) + len(gone) > 1:
-        raise AmbiguousEventError(event_id, sorted([*(row.source for row in rows), *(held[each] for each in gone)]))
+    rows = events_by_id(connection, sorted(sources_by_id))
+    copies = copies_by_id(connection, sorted(sources_by_id))
+    # Identities are permanent: one without an event or a copy belonged to an event that was retired.
+    retired = sources_by_id.keys() - {row.id for row in rows} - copies.keys()
+    if len(rows) + len(retired) > 1:
+        raise AmbiguousEventError(event_id, sorted([*(row.source for row in rows), *(sources_by_id[each] for each in retired)]))
     if rows:
         return rows[0]
-    for each in gone:
+    for each in retired:
         _refuse_retired(connection, each, event_id)
     if copies:
         (counted,) = events_by_id(connection, [min(copies.values())])
         raise _is_a_copy(event_id, counted)
-    of_source = "" if source is None else f" of source {source[:80]!r}"
-    raise NotFoundError(f"there is no event {event_id[:80]!r}{of_source} in this account")
+    of_source = "" if source is None else f" from source {source[:80]!r}"
+    raise NotFoundError(f"the account has no event {event_id[:80]!r}{of_source}; check the ID, the account and the source")
 
 
 def _is_a_copy(event_id: str, counted: EventRow) -> NotFoundError:
     return NotFoundError(
-        f"{event_id[:80]!r} is a copy of event {counted.external_id[:80]!r} of source {counted.source[:80]!r},"
-        " which is counted and charged instead"
+        f"{event_id[:80]!r} is a copy of event {counted.external_id[:80]!r} from source {counted.source[:80]!r}, which is"
+        " counted and charged instead"
     )
 
 
 def _counted_elsewhere(connection: Connection, account_id: int, row: EventRow) -> NotFoundError:
-    """Say where an event that arrived unassigned counts by now."""
+    """Return the error for an event that arrived unassigned and now counts in another place."""
     assigned = assigned_among(connection, [row.id])[row.id]
     for counted in events_by_id(connection, [assigned.counted_as]):
         if assigned.account_id == account_id:
             return _is_a_copy(row.external_id, counted)
     return NotFoundError(
-        f"the event {row.external_id[:80]!r} arrived unassigned and was assigned to the account that it belongs to: ask there"
+        f"the event {row.external_id[:80]!r} arrived unassigned and was assigned to another account; look it up there"
     )
 
 
 def _refuse_retired(connection: Connection, stored_id: int, event_id: str) -> None:
-    """Raise EventsRetiredError naming the months that may have held the event: those retired with ids as high as its own."""
+    """Raise EventsRetiredError if the event may have been retired. Names the months retired with IDs as high as its own."""
     months = sorted({each.month for each in list_retired(connection) if each.last_id >= stored_id})
     if months:
         raise EventsRetiredError(
-            f"the event {event_id[:80]!r} was counted and has left the log with its month (one of those retired:"
-            f" {', '.join(map(format_month, months))}); its sums stay in spend and statements, and `metering retention list`"
-            " says where the events were written to"
+            f"the event {event_id[:80]!r} was retired with its month (one of {', '.join(map(format_month, months))}); it still"
+            " counts in spend and statements, and `metering retention list` shows where its month was exported to"
         )
 
 
@@ -136,7 +127,7 @@ def _missing(connection: Connection, event_id: int) -> str:
 
 def _first(row: EventRow, event: LoggedEvent, versions: dict[int, TableVersion]) -> ChargeHistoryEntry:
     return ChargeHistoryEntry(
-        sign=1,
+        type=EntryType.CHARGE,
         amount_nano=row.charge_nano,
         price_grade=PriceGrade(row.price_grade),
         rate_id=row.rate_id,
@@ -145,14 +136,13 @@ def _first(row: EventRow, event: LoggedEvent, versions: dict[int, TableVersion])
         recorded_at=event.received_at,
         reason="",
         run_id=None,
-        is_first=True,
     )
 
 
 def _later(charge: LaterCharge, versions: dict[int, TableVersion]) -> ChargeHistoryEntry:
     grade = PriceGrade(charge.price_grade)
     return ChargeHistoryEntry(
-        sign=charge.sign,
+        type=EntryType.REVERSAL if charge.sign < 0 else EntryType.REPLACEMENT,
         amount_nano=None if grade is PriceGrade.UNPRICED else charge.amount_nano,
         price_grade=grade,
         rate_id=charge.rate_id,

@@ -1,7 +1,7 @@
-"""Which charges are not what the price book makes of them: looked at in chunks, changed by whoever asked.
+"""Find charges that differ from the current prices.
 
-The preview and the run look with the same eyes, so that one says what the other writes. What events share is found out once a
-series: the scope, what was asked of whom, and the prices through all time.
+The preview and the run inspect charges with the same code, so the preview shows what the run writes. Whether a series is in the
+scope, and the rates that apply to it over time, are looked up once per series.
 """
 
 from collections import defaultdict
@@ -13,7 +13,13 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from metering.domain.charges.rerating import Effect, RerateScope, RerateSummary, is_current
+from metering.domain.charges.rerating import (
+    RerateGroup,
+    RerateScope,
+    RerateSummary,
+    RerateTotals,
+    has_current_prices,
+)
 from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.usage.batch_events import COLUMN_KINDS
 from metering.domain.usage.charging import is_billable
@@ -32,7 +38,7 @@ _UNSTATED = int(QuantityGrade.UNSTATED)
 
 
 class ChangeKey(NamedTuple):
-    """What charges that change share: where they are summed, at which rate (0: none) they are and will be, and when."""
+    """The rollup keys of charges before and after a change, in one. ``rate_id`` 0: no rate."""
 
     series_id: int
     rate_id: int
@@ -57,16 +63,22 @@ _column_amounts = attrgetter(*COLUMN_KINDS)
 _NOTHING = (0,) * len(COLUMN_KINDS)
 
 
-class ExaminedChunk(NamedTuple):
-    """What one chunk of events came to; ``whole`` holds the quantities of the changes that have others than COLUMN_KINDS."""
+class Inspection(NamedTuple):
+    """Result of inspecting a chunk of charges.
 
-    examined: RerateSummary
+    ``other_kinds`` holds all quantities of changed events that used kinds other than COLUMN_KINDS.
+    """
+
+    summary: RerateSummary
     changes: dict[ChangeKey, list[Change]]
-    whole: dict[ChangeKey, list[Quantities]]
+    other_kinds: dict[ChangeKey, list[Quantities]]
 
 
-class _Usage(Struct, frozen=True):
-    """What the events of a series share. ``folded``: what was asked is on each event, and these are nobody's prices."""
+class _SeriesPrices(Struct, frozen=True):
+    """Values that the events of a series share.
+
+    ``folded``: the series cap folded the model, so each event has its own prices and these are not used.
+    """
 
     key: SeriesKey
     in_scope: bool
@@ -76,100 +88,102 @@ class _Usage(Struct, frozen=True):
 
 
 class ChargeInspector:
-    """Looks at the charges of one scope with one price book."""
+    """Inspects the charges of one scope against one price book."""
 
     def __init__(self, book: PriceBook, scope: RerateScope) -> None:
         self._book = book
         self._scope = scope
         self._grades = scope.grades
-        self._series: dict[int, _Usage] = {}
-        self._unfolded: dict[tuple[SeriesKey, str, str], _Usage] = {}
-        self._right: dict[tuple[int, int], bool] = {}
+        self._series: dict[int, _SeriesPrices] = {}
+        self._unfolded: dict[tuple[SeriesKey, str, str], _SeriesPrices] = {}
+        self._current: dict[tuple[int, int], bool] = {}
 
-    def look(self, connection: Connection, events: Sequence[ChargedEvent]) -> ExaminedChunk:
-        """Say what of the events' charges is to be replaced by what."""
-        replaced = current_replacements(connection, [event.event_id for event in events])
-        self._load_series(connection, events, replaced)
-        looked = ExaminedChunk(RerateSummary(), defaultdict(list), defaultdict(list))
+    def inspect(self, connection: Connection, events: Sequence[ChargedEvent]) -> Inspection:
+        """Return which of the events' charges change, and to what."""
+        replacements = current_replacements(connection, [event.event_id for event in events])
+        self._load_series(connection, events, replacements)
+        found = Inspection(RerateSummary(), defaultdict(list), defaultdict(list))
         for event in events:
-            current = replaced.get(event.event_id, event) if replaced else event
+            current = replacements.get(event.event_id, event) if replacements else event
             if current.price_grade in self._grades:
-                usage = self._series[current.series_id]
-                if usage.folded:
-                    usage = self._of_folded(usage, self._series[event.series_id].key, event.details)
-                if usage.in_scope:
-                    self._look_at(event, current, usage, looked)
-        _sum_up(looked, self._series)
-        return looked
+                prices = self._series[current.series_id]
+                if prices.folded:
+                    prices = self._of_folded(prices, self._series[event.series_id].key, event.details)
+                if prices.in_scope:
+                    self._inspect_event(event, current, prices, found)
+        _sum_changes(found, self._series)
+        return found
 
-    def _look_at(
-        self, event: ChargedEvent, current: CurrentCharge | ChargedEvent, usage: _Usage, looked: ExaminedChunk
+    def _inspect_event(
+        self, event: ChargedEvent, current: CurrentCharge | ChargedEvent, prices: _SeriesPrices, found: Inspection
     ) -> None:
-        examined = looked.examined
-        examined.events += 1
+        summary = found.summary
+        summary.examined += 1
         quantities = quantities_of(event) if event.other_quantities else None
         prompt = event.input_tokens + event.cache_read_tokens if quantities is None else quantities.prompt_tokens
-        applies = None if event.quantity_grade == _UNSTATED else usage.timeline.rate_at(event.event_time, prompt)
-        if applies is None:
-            examined.kept += 1
+        new_rate = None if event.quantity_grade == _UNSTATED else prices.timeline.rate_at(event.event_time, prompt)
+        if new_rate is None:
+            summary.kept += 1
             return
         rate_id = current.rate_id
-        if rate_id is not None and self._is_right(rate_id, applies):
+        if rate_id is not None and self._is_current(rate_id, new_rate):
             return
-        amount_nano = _priced(event, quantities, applies)
+        amount_nano = _priced(event, quantities, new_rate)
         if amount_nano is None:
-            examined.kept += 1
+            summary.kept += 1
             return
         key = ChangeKey(
             series_id=current.series_id,
             rate_id=rate_id or 0,
             price_grade=current.price_grade,
-            new_rate_id=applies.id,
+            new_rate_id=new_rate.id,
             quantity_grade=event.quantity_grade,
-            billable=usage.billable,
+            billable=prices.billable,
             event_day=event.event_time // MICROS_PER_DAY,
             billing_month=current.billing_month,
         )
         used = _column_amounts(event) if quantities is None else _NOTHING
-        looked.changes[key].append(Change(event.event_id, current.amount_nano, amount_nano, used))
+        found.changes[key].append(Change(event.event_id, current.amount_nano, amount_nano, used))
         if quantities is not None:
-            looked.whole[key].append(quantities)
+            found.other_kinds[key].append(quantities)
 
-    def _is_right(self, rate_id: int, applies: Rate) -> bool:
-        if rate_id == applies.id:
+    def _is_current(self, rate_id: int, new_rate: Rate) -> bool:
+        if rate_id == new_rate.id:
             return True
-        pair = rate_id, applies.id
-        right = self._right.get(pair)
-        if right is None:
+        pair = rate_id, new_rate.id
+        is_current = self._current.get(pair)
+        if is_current is None:
             try:
-                right = is_current(self._book.rate(rate_id), applies)
+                is_current = has_current_prices(self._book.rate(rate_id), new_rate)
             except KeyError:
-                # A price that became known after the run began has priced it since: that is newer than what the run knows.
-                right = True
-            self._right[pair] = right
-        return right
+                # The charge was made at a price recorded after the run started, which is newer than the run's prices.
+                is_current = True
+            self._current[pair] = is_current
+        return is_current
 
-    def _load_series(self, connection: Connection, events: Sequence[ChargedEvent], replaced: dict[int, CurrentCharge]) -> None:
-        named = {event.series_id for event in events}
-        named.update(current.series_id for current in replaced.values())
-        unknown = sorted(named - self._series.keys())
+    def _load_series(
+        self, connection: Connection, events: Sequence[ChargedEvent], replacements: dict[int, CurrentCharge]
+    ) -> None:
+        series_ids = {event.series_id for event in events}
+        series_ids.update(current.series_id for current in replacements.values())
+        unknown = sorted(series_ids - self._series.keys())
         if unknown:
             for series_id, key in series_by_id(connection, unknown).items():
-                self._series[series_id] = self._usage(key, key.model, key.operation)
+                self._series[series_id] = self._prices_of(key, key.model, key.operation)
 
-    def _of_folded(self, usage: _Usage, first: SeriesKey, details: str) -> _Usage:
-        # What the cap folded is on the event; where assigning it folded, in the series that it arrived in.
-        told = msgspec.json.decode(details) if details else {}
-        what = usage.key, told.get("model", first.model), told.get("operation", first.operation)
-        found = self._unfolded.get(what)
+    def _of_folded(self, prices: _SeriesPrices, first: SeriesKey, details: str) -> _SeriesPrices:
+        # Values folded by the cap are on the event; if assigning folded them, in the series that the event arrived in.
+        stated = msgspec.json.decode(details) if details else {}
+        names = prices.key, stated.get("model", first.model), stated.get("operation", first.operation)
+        found = self._unfolded.get(names)
         if found is None:
-            found = self._unfolded[what] = self._usage(*what)
+            found = self._unfolded[names] = self._prices_of(*names)
         return found
 
-    def _usage(self, key: SeriesKey, model: str, operation: str) -> _Usage:
+    def _prices_of(self, key: SeriesKey, model: str, operation: str) -> _SeriesPrices:
         scope = self._scope
         matches = scope.provider in (None, key.provider) and scope.model in (None, model)
-        return _Usage(
+        return _SeriesPrices(
             key=key,
             in_scope=matches and scope.account_id in (None, key.account_id),
             folded=model == OTHER,
@@ -178,22 +192,24 @@ class ChargeInspector:
         )
 
 
-def _sum_up(looked: ExaminedChunk, series: dict[int, _Usage]) -> None:
-    for key, changes in looked.changes.items():
-        of = series[key.series_id].key
-        group = of.account_id, of.provider, of.model, month_of_day(key.event_day)
-        effect = looked.examined.by_group.setdefault(group, Effect())
-        effect.add(len(changes), sum(change.before_nano for change in changes), sum(change.after_nano for change in changes))
+def _sum_changes(found: Inspection, series: dict[int, _SeriesPrices]) -> None:
+    for key, changes in found.changes.items():
+        series_key = series[key.series_id].key
+        month = month_of_day(key.event_day)
+        group = RerateGroup(series_key.account_id, series_key.provider, series_key.model, month)
+        totals = found.summary.by_group.setdefault(group, RerateTotals())
+        before, after = sum(change.before_nano for change in changes), sum(change.after_nano for change in changes)
+        totals.add(len(changes), before, after)
 
 
 def _priced(event: ChargedEvent, quantities: Quantities | None, rate: Rate) -> int | None:
-    """Return what an event costs at a rate, nano-USD; None if the rate makes no charge, or one that is too large.
+    """Return the charge of an event at a rate in nano-USD; None if the rate makes no charge, or one that is too large.
 
-    ``quantities`` are None for an event that used nothing but COLUMN_KINDS.
+    ``quantities`` is None for an event that used only COLUMN_KINDS.
     """
     try:
         if quantities is None:
-            # Nearly all events: they need no object for what they used.
+            # Most events: no object is made for their quantities.
             amount_nano = text_amount(rate, event.input_tokens, event.cache_read_tokens, 0, 0, event.output_tokens)
             if amount_nano is not None:
                 return amount_nano

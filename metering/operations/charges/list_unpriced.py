@@ -1,8 +1,8 @@
-"""List the usage that nobody could price yet, by what would have to be known."""
+"""List unpriced usage, grouped by what is missing to price it."""
 
-from msgspec import Struct
 from sqlalchemy import Engine
 
+from metering.domain.charges.unpriced_usage import UnpricedUsage
 from metering.operations.steps.unpriced import UnpricedEvent, unpriced_among
 from metering.storage.charges.charges import unpriced_event_ids
 from metering.storage.engine.database import read_snapshot
@@ -13,25 +13,8 @@ from pricing.quantities import TOKEN_KINDS
 CHUNK = 5_000
 
 
-class UnpricedUsage(Struct):
-    """Events of one provider, model and route that miss the same thing; times in microseconds UTC."""
-
-    provider: str
-    model: str
-    route: str
-    why: str
-    events: int
-    tokens: int
-    first_time: int
-    last_time: int
-
-
 def list_unpriced(engine: Engine, account_id: int | None = None) -> list[UnpricedUsage]:
-    """Return what is unpriced, of an account or of all (None), in the order of provider, model, route and reason.
-
-    ``why`` is ``no provider``, ``no route``, ``no rate``, ``quantities unstated``, ``price missing for <kinds>``,
-    ``charge too large``, or ``not rated yet`` where a price has become known and rating has not run since.
-    """
+    """Return the unpriced usage of an account, or of all (None), by provider, model, route and reason."""
     groups: dict[tuple[str, str, str, str], UnpricedUsage] = {}
     with read_snapshot(engine) as connection:
         book = PriceBook(load_tables(connection))
@@ -45,7 +28,7 @@ def list_unpriced(engine: Engine, account_id: int | None = None) -> list[Unprice
 
 def _add(groups: dict[tuple[str, str, str, str], UnpricedUsage], event: UnpricedEvent, why: str) -> None:
     time = event.row.event_time
-    provider, model, _ = event.what
+    provider, model, _ = event.priced_as
     key = (provider, model, event.series.route, why)
     group = groups.setdefault(key, UnpricedUsage(*key, 0, 0, time, time))
     group.events += 1

@@ -1,48 +1,41 @@
-"""Answer a spend question from one state of the database, in an order that never changes.
+"""Run a spend query on one snapshot of the database.
 
 Rows are ordered by period, then by the values of ``group_by``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from metering.domain.charges.spend import CODED_VALUES, Granularity, SpendQuery, SpendRow, finer_than_days
+from metering.domain.charges.spend import CODED_VALUES, Granularity, SpendQuery, SpendRow, finer_than_days, row_of
 from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, month_start
 from metering.operations.charges.sum_spend import sums_by_group
 from metering.operations.steps.require_events import require_events
 from metering.storage.accounts.accounts import accounts_by_name
 from metering.storage.engine.database import read_snapshot
-from pricing.quantities import Quantities
 
 
-def query_spend(engine: Engine, query: SpendQuery) -> list[SpendRow]:
-    """Return the answer. Raises TooManyRowsError, and EventsRetiredError for hours of a retired month."""
+def query_spend(engine: Engine, query: SpendQuery, *, declared_tags: Collection[str] = ()) -> list[SpendRow]:
+    """Return the rows of a query.
+
+    Raises SpendQueryError for an undeclared tag, TooManyRowsError, and EventsRetiredError for hours of a retired month.
+    """
+    query.check_tags(declared_tags)
     with read_snapshot(engine) as connection:
         for start, end in finer_than_days(query):
-            require_events(connection, start, end, "spend by the hour, or of a part of a day,")
+            require_events(connection, start, end, "spend by hour, or for part of a day,")
         sums = sums_by_group(connection, query)
-        shown = [_presentation(connection, name) for name in query.group_by]
+        formatters = [_formatter(connection, name) for name in query.group_by]
     rows = []
     for (period, group), spent in sums.items():
-        rows.append(
-            SpendRow(
-                group=tuple(show(value) for show, value in zip(shown, group, strict=True)),
-                period_start=_period_start(query, period),
-                events=spent.events,
-                failed_events=spent.failed_events,
-                unpriced_events=spent.unpriced_events,
-                unpriced_tokens=spent.unpriced_tokens,
-                quantities=Quantities(*spent.quantities),
-                amount_nano=spent.amount_nano,
-            )
-        )
+        values = tuple(formatted(value) for formatted, value in zip(formatters, group, strict=True))
+        rows.append(row_of(values, _period_start(query, period), spent))
     return sorted(rows, key=lambda row: (row.period_start, row.group))
 
 
-def _presentation(connection: Connection, dimension: str) -> Callable[[Any], str]:
-    """Return how values of a dimension are shown."""
+def _formatter(connection: Connection, dimension: str) -> Callable[[Any], str]:
+    """Return the function that turns stored values of a dimension into text."""
     if dimension == "account":
         names = {account.id: account.name for account in accounts_by_name(connection)}
         return lambda account_id: names[account_id]

@@ -1,7 +1,7 @@
-"""Charge the events that were kept unpriced and whose price has become known since.
+"""Charge unpriced events for which a price is known now.
 
-Each gets a reversal of its unpriced entry and a replacement with the rate that was valid when the request started. A chunk is
-one transaction: what an interruption leaves undone, the next run does.
+Each event gets a reversal of its unpriced entry, and a replacement at the rate that was in effect when the request started.
+Each chunk is one transaction; after an interruption, the next run completes the work.
 """
 
 from collections.abc import Callable
@@ -26,13 +26,13 @@ REASON = "priced"
 def rate_unpriced(
     engine: Engine, *, now: int, account_id: int | None = None, on_progress: Callable[[RatingResult], None] | None = None
 ) -> RatingResult:
-    """Charge what can be charged, of an account or of all (None). Running it again changes nothing more."""
+    """Charge the unpriced events of an account, or of all (None), as far as prices are known. Repeating it changes nothing."""
     with read_snapshot(engine) as connection:
         book = PriceBook(load_tables(connection))
     result = RatingResult()
     after = 0
     while True:
-        # Looked for without the write lock, because that reads all events; what was found is looked at again under it.
+        # The search reads all events, so it runs without the write lock; the events found are read again under it.
         with read_snapshot(engine) as connection:
             event_ids = unpriced_event_ids(connection, after=after, limit=CHUNK, account_id=account_id)
         if not event_ids:
@@ -47,23 +47,23 @@ def rate_unpriced(
 def _rate(connection: Connection, event_ids: list[int], book: PriceBook, result: RatingResult, now: int) -> None:
     written: list[ChargeEntry] = []
     deltas = RollupDeltas()
-    waiting = list(unpriced_among(connection, event_ids))
-    closed_through = closed_through_by_series(connection, {event.entry.series_id for event in waiting})
-    for event in waiting:
+    unpriced = list(unpriced_among(connection, event_ids))
+    closed_through = closed_through_by_series(connection, {event.entry.series_id for event in unpriced})
+    for event in unpriced:
         charge = event.charge(book)
         if charge.amount_nano is None:
             result.still_unpriced += 1
             continue
         month = billing_month_of(event.entry.billing_month, closed_through.get(event.entry.series_id))
-        back = event.entry.reversed()._replace(billing_month=month)
-        placed = event.entry._replace(
+        reversal = event.entry.reversed()._replace(billing_month=month)
+        replacement = event.entry._replace(
             billing_month=month,
             amount_nano=charge.amount_nano,
             rate_id=charge.rate_id,
             price_grade=charge.grade,
         )
-        written += (back, placed)
-        for entry in (back, placed):
+        written += (reversal, replacement)
+        for entry in (reversal, replacement):
             deltas.add_entry(
                 entry,
                 event.quantities,
@@ -77,9 +77,9 @@ def _rate(connection: Connection, event_ids: list[int], book: PriceBook, result:
 
 
 def _count(result: RatingResult, event: UnpricedEvent, amount_nano: int) -> None:
-    provider, model, _ = event.what
+    provider, model, _ = event.priced_as
     group = result.by_model.setdefault((provider, model), ChargedTotals())
-    for counted in (result, group):
-        counted.amount_nano += amount_nano
+    for totals in (result, group):
+        totals.amount_nano += amount_nano
     result.rated += 1
     group.events += 1

@@ -1,8 +1,8 @@
-"""Re-rate: replace charges whose price has turned out to be another, after a look at what that changes.
+"""Re-rate: replace existing charges after prices were corrected.
 
-A new price never changes an old charge by itself. A run writes, for each event whose rate is another by now, a reversal and a
-replacement that name the run. A chunk is one transaction and moves the run's cursor in it: what a kill leaves undone, resuming
-the run does, and starting it anew comes to the same. Where every charge is right nothing is written.
+A new price does not change existing charges by itself. For each event whose rate has changed, a run writes a reversal and a
+replacement that name the run. Each chunk is one transaction, which also moves the run's cursor: an interrupted run can be
+resumed, or started again with the same result. If all charges are correct, nothing is written.
 """
 
 from collections.abc import Callable
@@ -30,46 +30,46 @@ CHUNK = 10_000
 
 
 def preview_rerate(engine: Engine, scope: RerateScope) -> RerateSummary:
-    """Return what re-rating would change, reading one state of the database.
+    """Return the changes that re-rating would make, from one snapshot of the database.
 
-    Raises DomainError for an empty period, EventsRetiredError for one of which events were retired.
+    Raises DomainError for an empty period, EventsRetiredError for a period with retired events.
     """
     scope.check()
-    found = RerateSummary()
+    summary = RerateSummary()
     with collector_paused(), read_snapshot(engine) as connection:
         require_events(connection, scope.start, scope.end, "re-rating")
-        examiner = ChargeInspector(PriceBook(load_tables(connection)), scope)
-        cursor: RerateCursor | None = _before(scope)
+        inspector = ChargeInspector(PriceBook(load_tables(connection)), scope)
+        cursor: RerateCursor | None = _start_of(scope)
         while cursor is not None:
             events, cursor = _chunk(connection, scope, cursor)
-            found.include(examiner.look(connection, events).examined)
-    return found
+            summary.include(inspector.inspect(connection, events).summary)
+    return summary
 
 
 def start_rerate(engine: Engine, scope: RerateScope, *, reason: str, now: int) -> RerateRun:
-    """Record a run, with the prices that are known now; ``continue_rerate`` does it.
+    """Record a run that uses the prices known now; ``continue_rerate`` does the work.
 
-    Raises DomainError for an empty period and for an empty reason, EventsRetiredError as for the preview.
+    Raises DomainError for an empty period or reason, and EventsRetiredError as ``preview_rerate`` does.
     """
     scope.check()
     if not reason.strip():
-        raise DomainError("re-rating needs a reason: it stands on every charge that it writes")
+        raise DomainError("re-rating needs a reason, which is recorded on every charge that it writes")
     with exclusive_write(engine) as connection:
         require_events(connection, scope.start, scope.end, "re-rating")
         run_id = insert_run(
-            connection, scope, _before(scope), reason=reason, newest_table_id=newest_table_id(connection), now=now
+            connection, scope, _start_of(scope), reason=reason, newest_table_id=newest_table_id(connection), now=now
         )
         return _run(connection, run_id)
 
 
 def show_run(engine: Engine, run_id: int) -> RerateRun:
-    """Return a run as it stands. Raises NotFoundError."""
+    """Return a run in its current state. Raises NotFoundError."""
     with read_snapshot(engine) as connection:
         return _run(connection, run_id)
 
 
 def list_runs(engine: Engine) -> list[RerateRun]:
-    """Return every run, oldest first; one that was interrupted is not finished."""
+    """Return all runs, oldest first."""
     with read_snapshot(engine) as connection:
         return all_runs(connection)
 
@@ -77,60 +77,60 @@ def list_runs(engine: Engine) -> list[RerateRun]:
 def continue_rerate(
     engine: Engine, run_id: int, *, clock: Callable[[], int], on_progress: Callable[[RerateRun], None] | None = None
 ) -> RerateResult:
-    """Do what is left of a run; of a finished one that is nothing. Raises NotFoundError.
+    """Complete a run. A finished run is left as it is. Raises NotFoundError.
 
-    ``on_progress`` is told the run after each chunk that was committed.
+    ``on_progress`` is called with the run after each chunk is committed.
     """
     with read_snapshot(engine) as connection:
         run = _run(connection, run_id)
         tables = [table for table in load_tables(connection) if table.id <= run.newest_table_id]
-    examiner = ChargeInspector(PriceBook(tables), run.scope)
-    done = RerateSummary()
+    inspector = ChargeInspector(PriceBook(tables), run.scope)
+    done_now = RerateSummary()
     while run.finished_at is None:
         with collector_paused(), exclusive_write(engine) as connection:
-            # The cursor is read under the write lock: another process may have been resuming the same run.
+            # Read the cursor under the write lock: another process may be continuing the same run.
             run = _run(connection, run_id)
             if run.finished_at is None:
-                run = _step(connection, examiner, run, done, clock())
+                run = _step(connection, inspector, run, done_now, clock())
         if on_progress is not None:
             on_progress(run)
-    return RerateResult(run, done)
+    return RerateResult(run, done_now)
 
 
-def _step(connection: Connection, examiner: ChargeInspector, run: RerateRun, done: RerateSummary, now: int) -> RerateRun:
+def _step(connection: Connection, inspector: ChargeInspector, run: RerateRun, done_now: RerateSummary, now: int) -> RerateRun:
     events, cursor = _chunk(connection, run.scope, run.cursor)
-    looked = examiner.look(connection, events)
-    write_corrections(connection, looked, run_id=run.id, reason=run.reason, now=now)
-    found, total = looked.examined, looked.examined.total
+    found = inspector.inspect(connection, events)
+    write_corrections(connection, found, run_id=run.id, reason=run.reason, now=now)
+    summary, total = found.summary, found.summary.total
     moved = replace(
         run,
         cursor=cursor or run.cursor,
-        events_examined=run.events_examined + found.events,
+        events_examined=run.events_examined + summary.examined,
         events_changed=run.events_changed + total.events,
-        events_kept=run.events_kept + found.kept,
+        events_kept=run.events_kept + summary.kept,
         before_nano=run.before_nano + total.before_nano,
         after_nano=run.after_nano + total.after_nano,
         finished_at=now if cursor is None else None,
     )
     if max(moved.before_nano, moved.after_nano) > MAX_SUM:
-        raise SumTooLargeError("what the run has re-rated would leave 64 bits in all; re-rate a shorter period or one account")
+        raise SumTooLargeError("the run's total would exceed 64 bits; re-rate a shorter period or a single account")
     update_run(connection, moved)
-    done.include(found)
+    done_now.include(summary)
     return moved
 
 
 def _chunk(connection: Connection, scope: RerateScope, cursor: RerateCursor) -> tuple[list[ChargedEvent], RerateCursor | None]:
-    """Return the events after the cursor, of one account, and the cursor after them; None: there are no more."""
+    """Return events of one account after the cursor, and the cursor after them; None if there are no more."""
     events = charged_events(connection, cursor, scope.end, CHUNK)
     if len(events) == CHUNK:
         last = events[-1]
         return events, cursor._replace(event_time=last.event_time, event_id=last.event_id)
     following = _account_after(connection, scope, cursor.account_id)
-    return events, None if following is None else _before(scope, following)
+    return events, None if following is None else _start_of(scope, following)
 
 
-def _before(scope: RerateScope, account_id: int = UNASSIGNED_ID) -> RerateCursor:
-    # An event of an account may have arrived unassigned, and then stands in the log there: that is looked at first.
+def _start_of(scope: RerateScope, account_id: int = UNASSIGNED_ID) -> RerateCursor:
+    # Events of an account may have arrived unassigned and be logged there, so that account comes first.
     return RerateCursor(account_id, scope.start, 0)
 
 
@@ -143,5 +143,5 @@ def _account_after(connection: Connection, scope: RerateScope, account_id: int) 
 def _run(connection: Connection, run_id: int) -> RerateRun:
     run = run_with_id(connection, run_id)
     if run is None:
-        raise NotFoundError(f"there is no re-rating run {run_id}")
+        raise NotFoundError(f"no re-rating run {run_id}; `metering rerate --list` shows all runs")
     return run

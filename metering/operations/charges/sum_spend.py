@@ -1,4 +1,4 @@
-"""What a spend question comes to by group and period, within a transaction: the same sums are answered and verified."""
+"""Spend sums by group and period, within a transaction. Spend queries and ``verify`` use the same sums."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from metering.domain.charges.spend import MAX_ROWS, SpendQuery, SpendSums, TooMa
 from metering.storage.charges.spend import spend_sums
 
 Sums = dict[tuple[int, tuple[Any, ...]], SpendSums]
-"""By (period, group as the database keeps it)."""
+"""By (period, group as stored in the database)."""
 
 
 def sums_by_group(connection: Connection, query: SpendQuery) -> Sums:
-    """Return the sums of each group and period that has any. Raises TooManyRowsError."""
+    """Return the sums of each group and period with usage. Raises TooManyRowsError."""
     merged: Sums = {}
     for group, period, sums in spend_sums(connection, query, limit=MAX_ROWS + 1):
         key = (period, group)

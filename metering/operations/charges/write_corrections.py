@@ -1,7 +1,7 @@
-"""Writing what a look at charges found: of each event a reversal and a replacement, and what that moves in the rollups.
+"""Write corrections: a reversal and a replacement for each changed charge, and the changes to the rollups.
 
-A reversal takes back exactly the entry that holds. Both are billed in the month of that entry, or, when that is closed, in the
-first open one.
+A reversal undoes exactly the current entry. Both entries are billed in the billing month of that entry or, if it is closed, in
+the first open month.
 """
 
 from sqlalchemy import Connection
@@ -10,7 +10,7 @@ from metering.domain.charges.ledger_sums import RollupKey
 from metering.domain.statements.billing_months import billing_month_of
 from metering.domain.usage.batch_events import COLUMN_KINDS
 from metering.domain.usage.events import PriceGrade
-from metering.operations.charges.inspect_charges import Change, ChangeKey, ExaminedChunk
+from metering.operations.charges.inspect_charges import Change, ChangeKey, Inspection
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.storage.charges.corrections import Correction, insert_corrections
@@ -19,12 +19,12 @@ from metering.storage.statements.closed_months import closed_through_by_series
 _RATED = int(PriceGrade.RATED)
 
 
-def write_corrections(connection: Connection, looked: ExaminedChunk, *, run_id: int, reason: str, now: int) -> None:
+def write_corrections(connection: Connection, found: Inspection, *, run_id: int, reason: str, now: int) -> None:
     """Append the charges and add to the rollups, within a write transaction."""
     corrections: list[Correction] = []
     deltas = RollupDeltas()
-    closed_through = closed_through_by_series(connection, {key.series_id for key in looked.changes})
-    for key, changes in sorted(looked.changes.items()):
+    closed_through = closed_through_by_series(connection, {key.series_id for key in found.changes})
+    for key, changes in sorted(found.changes.items()):
         month = billing_month_of(key.billing_month, closed_through.get(key.series_id))
         corrections += (
             Correction(
@@ -39,21 +39,27 @@ def write_corrections(connection: Connection, looked: ExaminedChunk, *, run_id: 
             )
             for change in changes
         )
-        _roll_up(deltas, looked, key, changes, month)
+        _roll_up(deltas, found, key, changes, month)
     insert_corrections(connection, corrections, reason=reason, now=now, run_id=run_id)
     add_to_sums(connection, deltas)
 
 
-def _roll_up(deltas: RollupDeltas, looked: ExaminedChunk, key: ChangeKey, changes: list[Change], month: int) -> None:
+def _roll_up(deltas: RollupDeltas, found: Inspection, key: ChangeKey, changes: list[Change], month: int) -> None:
     before, after = sum(change.before_nano for change in changes), sum(change.after_nano for change in changes)
     amounts = map(sum, zip(*(change.used for change in changes), strict=True))
     used = dict(zip(COLUMN_KINDS, amounts, strict=True))
-    back = RollupKey(
-        key.series_id, key.rate_id, key.price_grade, key.quantity_grade, key.billable, key.event_day, billing_month=month
+    reversed_key = RollupKey(
+        series_id=key.series_id,
+        rate_id=key.rate_id,
+        price_grade=key.price_grade,
+        quantity_grade=key.quantity_grade,
+        billable=key.billable,
+        event_day=key.event_day,
+        billing_month=month,
     )
-    placed = back._replace(rate_id=key.new_rate_id, price_grade=_RATED)
-    deltas.add_sums(back, -len(changes), {kind: -amount for kind, amount in used.items()}, -before)
-    deltas.add_sums(placed, len(changes), used, after)
-    for quantities in looked.whole.get(key, ()):
-        deltas.add_quantities(back, quantities, sign=-1)
-        deltas.add_quantities(placed, quantities)
+    replaced_key = reversed_key._replace(rate_id=key.new_rate_id, price_grade=_RATED)
+    deltas.add_sums(reversed_key, -len(changes), {kind: -amount for kind, amount in used.items()}, -before)
+    deltas.add_sums(replaced_key, len(changes), used, after)
+    for quantities in found.other_kinds.get(key, ()):
+        deltas.add_quantities(reversed_key, quantities, sign=-1)
+        deltas.add_quantities(replaced_key, quantities)

@@ -1,6 +1,6 @@
-"""Adding to the rollups, and noting which days of which accounts were touched, in one transaction: what is counted is judged.
+"""Add to the rollups and note the touched days in one transaction, so that budgets are evaluated for all counted usage.
 
-A process that ends right after the commit leaves the notes; whoever judges next finds them.
+If the process ends after the commit, the next evaluation finds the notes.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ _UNPRICED = int(PriceGrade.UNPRICED)
 
 
 def add_to_sums(connection: Connection, deltas: RollupDeltas, account_of: Mapping[int, int] | None = None) -> None:
-    """Add up; ``account_of`` tells the account of each series where the caller knows it. Raises SumTooLargeError."""
+    """Add ``deltas``. ``account_of`` maps series to accounts, if the caller knows them. Raises SumTooLargeError."""
     sums = deltas.sums()
     add_to_rollups(connection, sums)
-    owners = account_of or accounts_of_series(connection, {key.series_id for key in sums})
-    touched = {TouchedDay(owners[key.series_id], key.event_day, key.price_grade == _UNPRICED) for key in sums}
+    accounts = account_of or accounts_of_series(connection, {key.series_id for key in sums})
+    touched = {TouchedDay(accounts[key.series_id], key.event_day, key.price_grade == _UNPRICED) for key in sums}
     insert_touched_days(connection, touched)

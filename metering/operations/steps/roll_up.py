@@ -1,6 +1,6 @@
-"""Rollups are the only counters: signed sums per series, rate, grades, billable, event day and billing month.
+"""Rollups: signed sums per series, rate, grades, billable, event day and billing month. They are the only counters.
 
-They are aggregated in memory per batch and added in the transaction that writes the charges.
+They are summed in memory per batch and added in the transaction that writes the charges.
 """
 
 from collections import defaultdict
@@ -19,19 +19,19 @@ from metering.operations.steps.charged_batch import ChargedBatch
 from metering.storage.charges.charges import ChargeEntry
 from pricing.quantities import ALL_KINDS, Quantities
 
-# A third of the time that the constructor takes: ingest makes a key for every event.
+# Ingest makes a key for every event, and the constructor takes three times as long.
 _as_key = partial(tuple.__new__, RollupKey)
 
 
 def rollup_keys(charged: ChargedBatch, days: Sequence[int], months: Sequence[int]) -> Iterator[RollupKey]:
-    """Return the key under which each event's first charge is summed; ``months`` are those in which they are billed."""
-    events, places, charges = charged
+    """Return the rollup key of each event's first charge; ``days`` and ``months`` are its event day and billing month."""
+    events, contexts, charges = charged
     columns: Mapping[str, Sequence[int]] = {
-        "series_id": [place.series_id for place in places],
+        "series_id": [context.series_id for context in contexts],
         "rate_id": [charge.rate_id or 0 for charge in charges],
         "price_grade": [charge.grade for charge in charges],
         "quantity_grade": events.quantity_grades,
-        "billable": [+(place.billable and succeeded) for place, succeeded in zip(places, events.succeeded, strict=True)],
+        "billable": [+(context.billable and succeeded) for context, succeeded in zip(contexts, events.succeeded, strict=True)],
         "event_day": days,
         "billing_month": months,
     }
@@ -39,10 +39,10 @@ def rollup_keys(charged: ChargedBatch, days: Sequence[int], months: Sequence[int
 
 
 class RollupDeltas:
-    """What entries of the ledger add to each rollup.
+    """Sums that ledger entries add to each rollup.
 
-    ``_common`` holds (events, COLUMN_KINDS..., nano-USD) of each entry, signed: nearly everything. ``_others`` holds signed
-    quantities, in the order of ALL_KINDS, that are not in ``_common``.
+    ``_common`` holds (events, COLUMN_KINDS..., nano-USD) of each entry, signed; most entries need no more. ``_others`` holds
+    further signed quantities, in the order of ALL_KINDS.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class RollupDeltas:
     def add_entry(
         self, entry: ChargeEntry, quantities: Quantities, *, route: str, quantity_grade: int, event_time: int
     ) -> None:
-        """Add one entry of the ledger with what its event used; ``route`` is that of the entry's series."""
+        """Add one ledger entry with the quantities of its event; ``route`` is the route of the entry's series."""
         key = RollupKey(
             series_id=entry.series_id,
             rate_id=entry.rate_id or 0,
@@ -66,15 +66,15 @@ class RollupDeltas:
         self.add_quantities(key, quantities, sign=entry.sign)
 
     def add_sums(self, key: RollupKey, events: int, used: Mapping[str, int], amount_nano: int) -> None:
-        """Add signed sums of entries; ``used`` holds the COLUMN_KINDS."""
+        """Add signed sums of entries; ``used`` holds their COLUMN_KINDS."""
         self._common[key].append((events, *(used[kind] for kind in COLUMN_KINDS), amount_nano))
 
     def add_quantities(self, key: RollupKey, quantities: Quantities, *, sign: int = 1) -> None:
-        """Add quantities of entries that were added without them."""
+        """Add quantities of entries that ``add_sums`` added without them."""
         self._others[key].append(tuple(amount * sign for amount in astuple(quantities)))
 
     def add_first_charges(self, charged: ChargedBatch, days: Sequence[int], months: Sequence[int]) -> None:
-        """Add the first charge of each event; ``months`` are those in which they are billed."""
+        """Add the first charge of each event; ``days`` and ``months`` are its event day and billing month."""
         events = charged.events
         keys = list(rollup_keys(charged, days, months))
         columns = [getattr(events, kind) for kind in COLUMN_KINDS]
@@ -87,7 +87,7 @@ class RollupDeltas:
                 self.add_quantities(key, replace(quantities, **_NOTHING))
 
     def sums(self) -> dict[RollupKey, LedgerSums]:
-        """Return what is added to each rollup."""
+        """Return the sums by rollup key."""
         return {key: self._sums_of(key, entries) for key, entries in self._common.items()}
 
     def _sums_of(self, key: RollupKey, entries: list[tuple[int, ...]]) -> LedgerSums:

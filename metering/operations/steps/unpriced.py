@@ -1,4 +1,4 @@
-"""Events whose newest entry is unpriced: what the price book says about them now, and why it still says nothing."""
+"""Events whose current charge is unpriced: what they cost at the prices known now, or why they cannot be priced."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,34 +20,37 @@ from pricing.rating import kinds_without_price
 
 
 class UnpricedEvent(Struct, frozen=True):
-    """One such event: its row, its newest entry, the series that entry is summed in, and what was asked of whom."""
+    """An unpriced event: its row, its newest ledger entry and the entry's series.
+
+    ``priced_as`` is the (provider, model, operation) that prices are looked up by.
+    """
 
     row: EventRow
     entry: ChargeEntry
     series: SeriesKey
-    what: tuple[str, str, str]
+    priced_as: tuple[str, str, str]
 
     @property
     def quantities(self) -> Quantities:
-        """What the event used."""
+        """The event's quantities."""
         return quantities_of(self.row)
 
     def rate(self, book: PriceBook) -> Rate | None:
-        """Return the rate that was valid when the request started."""
+        """Return the rate that was in effect when the request started."""
         if self.row.quantity_grade == QuantityGrade.UNSTATED:
             return None
         context = self.quantities.prompt_tokens
-        return book.rate_for(self.series.account_id, self.series.route, self.what, self.row.event_time, context)
+        return book.rate_for(self.series.account_id, self.series.route, self.priced_as, self.row.event_time, context)
 
     def charge(self, book: PriceBook) -> FirstCharge:
-        """Return what the event costs as far as it is known now; a charge too large to be one is unknown."""
+        """Return the charge at the prices known now. The event stays unpriced if its charge would be too large."""
         try:
             return first_charge(self.quantities, self.rate(book), None)
         except ChargeTooLargeError:
             return first_charge(self.quantities, None, None)
 
     def why(self, book: PriceBook) -> str:
-        """Say what is missing."""
+        """Return why the event is unpriced (see UnpricedUsage)."""
         if self.row.quantity_grade == QuantityGrade.UNSTATED:
             return "quantities unstated"
         rate = self.rate(book)
@@ -62,11 +65,11 @@ class UnpricedEvent(Struct, frozen=True):
 
 
 def unpriced_among(connection: Connection, event_ids: Sequence[int]) -> Iterator[UnpricedEvent]:
-    """Return those of the events whose newest entry is unpriced, in the order of their ids."""
+    """Yield those of the events whose newest entry is unpriced, by ID."""
     rows = events_by_id(connection, event_ids)
     later = later_entries(connection, event_ids)
     newest = [later[row.id][-1] if row.id in later else first_entry(row) for row in rows]
-    summed_in = series_by_id(connection, {entry.series_id for entry in newest})
+    series = series_by_id(connection, {entry.series_id for entry in newest})
     for row, entry in zip(rows, newest, strict=True):
         if entry.is_unpriced:
-            yield UnpricedEvent(row, entry, summed_in[entry.series_id], stated_names(row))
+            yield UnpricedEvent(row, entry, series[entry.series_id], stated_names(row))

@@ -1,0 +1,1 @@
+"""Answers about spend, explanations of charges, rating and re-rating."""
