@@ -1,1 +1,1 @@
-"""The ledger of charges, the rollups, and the sums that spend questions and statements are computed from."""
+"""The ledger of charges, the rollups, and the sums for spend queries and statements."""

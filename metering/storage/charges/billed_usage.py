@@ -1,4 +1,4 @@
-"""What statements and credits are computed from: rollups by billing month."""
+"""Usage by billing month, from the rollups: the input of statements and credits."""
 
 from collections.abc import Sequence
 
@@ -29,11 +29,11 @@ _ORDER = tuple(by_code_point(column) if column.table is series else column for c
 
 _IS_BILLED = and_(month_rollups.c.billable == 1, series.c.route.in_(BILLED_ROUTES))
 BILLED_NANO = case((_IS_BILLED, month_rollups.c.amount_nano), else_=literal(0, Int64))
-"""What a month's rollup, joined with its series, adds to the bill; 0 for what is not billed."""
+"""The billed amount of a month rollup that is joined with its series; 0 if it is not billed."""
 
 
 def usage_of_month(connection: Connection, account_id: int, month: int) -> list[UsageSums]:
-    """Return the account's usage of a billing month by month of the event, summed over projects, keys and tags."""
+    """Return the account's usage of a billing month by event month, summed over projects, keys and tags."""
     statement = (
         select(
             *_GROUP,
@@ -69,9 +69,9 @@ def usage_of_month(connection: Connection, account_id: int, month: int) -> list[
 
 
 def previously_unpriced(connection: Connection, account_id: int, month: int) -> list[UsageSums]:
-    """Return the usage that was unpriced in earlier billing months and is taken back in ``month``, by day of the event.
+    """Return usage that was unpriced in earlier billing months and is reversed in ``month``, by event month.
 
-    Sums of rollups do not tell it from what came late and is unpriced: one takes the other away.
+    Rollups cannot show it: it cancels out with late usage that is unpriced.
     """
     what = series.c.route, series.c.provider, series.c.model, series.c.operation, events.c.quantity_grade
     day = (events.c.event_time // literal(MICROS_PER_DAY, Int64)).label("day")
@@ -108,7 +108,7 @@ def previously_unpriced(connection: Connection, account_id: int, month: int) -> 
 
 
 def billable_by_months(connection: Connection, account_id: int) -> dict[tuple[int, int], int]:
-    """Return the account's billable usage by (billing month, month of the event), nano-USD; 0 for what is not billed."""
+    """Return the account's billed usage in nano-USD, by (billing month, event month)."""
     months = month_rollups.c.billing_month, month_rollups.c.event_month
     statement = (
         select(*months, *halved_sum(BILLED_NANO))
@@ -120,7 +120,7 @@ def billable_by_months(connection: Connection, account_id: int) -> dict[tuple[in
 
 
 def first_billed_months(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
-    """Return the first month in which usage of each of the accounts is billed."""
+    """Return the first billing month with usage of each account."""
     statement = (
         select(series.c.account_id, func.min(month_rollups.c.billing_month))
         .join(month_rollups, month_rollups.c.series_id == series.c.id)
@@ -131,7 +131,7 @@ def first_billed_months(connection: Connection, account_ids: Sequence[int]) -> d
 
 
 def months_with_usage(connection: Connection, account_id: int | None = None) -> list[tuple[int, int]]:
-    """Return the (account id, billing month) pairs that have rollups, in that order."""
+    """Return the (account ID, billing month) pairs with usage, in order."""
     statement = (
         select(series.c.account_id, month_rollups.c.billing_month)
         .join(series, series.c.id == month_rollups.c.series_id)

@@ -1,7 +1,7 @@
 """Events with their current charge, read in chunks along the index of (account, event time).
 
-Millions are read to be re-rated, so rows come from the driver and become named tuples without their constructors: a row object
-of SQLAlchemy takes as long as everything else that is done with an event.
+Re-rating reads millions of them, so rows come from the driver and become named tuples without their constructors: a row object
+of SQLAlchemy takes as long as all other work on an event.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from metering.storage.engine.sql import is_in_list, list_parameter
 
 
 class CurrentCharge(NamedTuple):
-    """The charge of an event that is in effect: its series, nano-USD (0 if unpriced), rate, price grade and billing month."""
+    """The newest charge of an event; ``amount_nano`` is 0 if unpriced."""
 
     series_id: int
     amount_nano: int
@@ -26,7 +26,7 @@ class CurrentCharge(NamedTuple):
 
 
 class ChargedEvent(NamedTuple):
-    """An event with what it used, and its first charge under the names of CurrentCharge."""
+    """An event with its quantities, and its first charge in the fields of CurrentCharge."""
 
     event_id: int
     event_time: int
@@ -54,7 +54,7 @@ ORDER BY event_time, id
 LIMIT ?
 """
 _OF_ACCOUNT = _CHUNK.format(also="")
-# Without what its account had counted before, of which no charge holds.
+# Leaves out repeats of events that the account had already counted, whose charges are reversed.
 _OF_UNASSIGNED = _CHUNK.format(also=" AND id NOT IN (SELECT event_id FROM assigned_events WHERE counted_as <> event_id)")
 _ANY_BETWEEN = "SELECT 1 FROM charges WHERE event_id BETWEEN ? AND ? LIMIT 1"
 _REPLACEMENTS = f"""
@@ -66,7 +66,7 @@ ORDER BY charges.event_id, charges.id
 
 
 def charged_events(connection: Connection, after: RerateCursor, end: int, limit: int) -> list[ChargedEvent]:
-    """Return events of an account by (time, id) from the first after the cursor, before ``end``; first charges only."""
+    """Return events of an account after the cursor and before ``end``, by (time, ID), with their first charges."""
     account_id, event_time, event_id = after
     chunk = _OF_UNASSIGNED if account_id == UNASSIGNED_ID else _OF_ACCOUNT
     rows = _fetch(connection, chunk, (account_id, event_time, end, event_time, event_id, limit))
@@ -74,8 +74,8 @@ def charged_events(connection: Connection, after: RerateCursor, end: int, limit:
 
 
 def current_replacements(connection: Connection, event_ids: Sequence[int]) -> dict[int, CurrentCharge]:
-    """Return the last replacement of each of the events that has one."""
-    # Events that arrived one after the other usually have none at all, which one look along the index tells.
+    """Return the last replacement of each event that has one."""
+    # Events that arrived together usually have none, which one index lookup shows.
     if not event_ids or not _fetch(connection, _ANY_BETWEEN, (min(event_ids), max(event_ids))):
         return {}
     found = _fetch(connection, _REPLACEMENTS.format(among=is_in_list(connection)), (list_parameter(connection, event_ids),))

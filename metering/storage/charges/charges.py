@@ -1,4 +1,4 @@
-"""Later charges: reversals and replacements, and which event's newest entry is unpriced."""
+"""Later charges (reversals and replacements), and events whose newest entry is unpriced."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ _INSERT = insert_all(charges)
 
 
 class ChargeEntry(NamedTuple):
-    """One entry of an event in the ledger: its first charge, a reversal or a replacement."""
+    """A ledger entry of an event: its first charge, a reversal or a replacement."""
 
     event_id: int
     series_id: int
@@ -27,21 +27,21 @@ class ChargeEntry(NamedTuple):
 
     @property
     def is_unpriced(self) -> bool:
-        """Whether the amount is not known."""
+        """Whether the entry is unpriced."""
         return self.price_grade == _UNPRICED
 
     def reversed(self) -> "ChargeEntry":
-        """Return the entry that takes this one back."""
+        """Return the reversal of this entry."""
         return self._replace(sign=-self.sign, amount_nano=-self.amount_nano)
 
 
 def insert_charges(connection: Connection, entries: Sequence[ChargeEntry], *, reason: str, now: int) -> None:
-    """Append later charges in the given order: of one event, each reversal before its replacement."""
+    """Append later charges in order. Each reversal must come before its replacement."""
     _INSERT.run(connection, [(None, *entry, now, reason, None) for entry in entries])
 
 
 def later_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int, list[ChargeEntry]]:
-    """Return the later charges of the events that have any, in the order in which they were written."""
+    """Return the later charges of those events that have any, in the order they were written."""
     columns = [charges.c[name] for name in ChargeEntry._fields]
     found: dict[int, list[ChargeEntry]] = {}
     statement = select(*columns).where(charges.c.event_id.in_(event_ids)).order_by(charges.c.event_id, charges.c.id)
@@ -51,7 +51,7 @@ def later_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int,
 
 
 class LaterCharge(NamedTuple):
-    """A later charge with when it was written (microseconds UTC), why, and by which re-rating run, if by one."""
+    """A later charge with the time (microseconds UTC) and reason of writing, and the re-rating run that wrote it, if any."""
 
     sign: int
     amount_nano: int
@@ -64,26 +64,26 @@ class LaterCharge(NamedTuple):
 
 
 def later_charges(connection: Connection, event_id: int) -> list[LaterCharge]:
-    """Return the later charges of one event, in the order in which they were written."""
+    """Return the later charges of an event, in the order they were written."""
     columns = [charges.c[name] for name in LaterCharge._fields]
     rows = connection.execute(select(*columns).where(charges.c.event_id == event_id).order_by(charges.c.id))
     return [LaterCharge(*row) for row in rows]
 
 
 def first_entry(row: Any) -> ChargeEntry:
-    """Return the first charge of an event's row as the ledger has it: an unpriced one weighs nothing."""
+    """Return the first charge of an event as a ledger entry; its amount is 0 if unpriced."""
     return ChargeEntry(
         row.id, row.series_id, 1, row.charge_nano or 0, row.rate_id, row.price_grade, row.billing_month
     )  # fmt: skip
 
 
 def unpriced_event_ids(connection: Connection, *, after: int, limit: int, account_id: int | None = None) -> list[int]:
-    """Return events after the id ``after`` whose newest entry is unpriced, in order; of an account, or of all (None).
+    """Return the IDs above ``after`` of events whose newest entry is unpriced, in order; of an account, or of all (None).
 
-    Whose they are is said by the series of that entry.
+    The account is that of the newest entry's series.
     """
     first = select(events.c.id).where(
-        # Not a parameter: only then it is known, before it is asked, that the index of these events leads to them all.
+        # A literal, not a parameter: otherwise the planner cannot use the partial index of unpriced events.
         events.c.price_grade == literal_column(str(_UNPRICED), Int64),
         events.c.id > after,
         ~exists().where(charges.c.event_id == events.c.id),
@@ -98,13 +98,13 @@ def unpriced_event_ids(connection: Connection, *, after: int, limit: int, accoun
     if account_id is not None:
         own = select(series.c.id).where(series.c.account_id == account_id)
         first, later = first.where(events.c.series_id.in_(own)), later.where(charges.c.series_id.in_(own))
-    # Two statements, each along an index: a UNION would gather every unpriced event for each answer.
+    # Two statements that each use an index: a UNION would collect all unpriced events each time.
     found = set(connection.execute(first.order_by(events.c.id).limit(limit)).scalars())
     found.update(connection.execute(later.order_by(charges.c.event_id).limit(limit)).scalars())
     return sorted(found)[:limit]
 
 
 def count_unpriced(connection: Connection) -> int:
-    """Return how many events have an unpriced newest entry: what the rollups by month come to, which are signed sums."""
+    """Return the number of events whose newest entry is unpriced, from the month rollups, which are signed sums."""
     counted = select(func.coalesce(func.sum(month_rollups.c.events), 0)).where(month_rollups.c.price_grade == _UNPRICED)
     return int(connection.execute(counted).scalar_one())

@@ -1,4 +1,4 @@
-"""The days behind a statement, read from the rollups a stretch at a time."""
+"""The daily usage of a statement, streamed from the rollups."""
 
 from collections.abc import Iterator
 
@@ -15,9 +15,9 @@ _ROLLUP = ("rate_id", "price_grade", "quantity_grade", "billable")
 
 
 def daily_usage(connection: Connection, account_id: int, month: int) -> Iterator[DailyUsage]:
-    """Yield the account's usage of a billing month, the days of each series and rate together, in an order that never changes.
+    """Yield the account's usage of a billing month, with the days of each series and rate together, in a fixed order.
 
-    What was taken back in whole is left out. The rows are fetched as they are asked for, within the caller's transaction.
+    Sums of zero are left out. Rows are fetched as they are consumed, within the caller's transaction.
     """
     of_series = [series.c[name] for name in _SERIES]
     of_rollup = [rollups.c[name] for name in _ROLLUP]
@@ -37,7 +37,7 @@ def daily_usage(connection: Connection, account_id: int, month: int) -> Iterator
 
 
 def rates_of_month(connection: Connection, account_id: int, month: int) -> set[int]:
-    """Return the ids of the rates that an account's billing month names."""
+    """Return the IDs of the rates that were applied in an account's billing month."""
     statement = (
         select(rollups.c.rate_id)
         .join(series, series.c.id == rollups.c.series_id)

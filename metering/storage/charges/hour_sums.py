@@ -1,7 +1,7 @@
-"""What accounts spent in recent hours, summed once from the event log for each hour, and kept to compare later hours with.
+"""Spend of accounts in recent hours. Each hour is summed once from the event log and stored for comparison with later hours.
 
-An hour is marked before it is summed, and kept only where the mark still stands: who forgets hours, because usage of them
-arrived, takes the marks away. Rows of ``summed_hours`` are taken in the order of the hours, so that nobody waits in a circle.
+An hour is marked before it is summed, and its sums are stored only if the mark is still there: late usage of an hour deletes
+its sums and its mark. Rows of ``summed_hours`` are locked in the order of the hours, to avoid deadlocks.
 """
 
 from collections.abc import Collection, Iterable
@@ -15,7 +15,7 @@ from metering.storage.tables import assigned_events, charges, events, hour_sums,
 
 
 def accounts_with_usage(connection: Connection, day: int) -> list[int]:
-    """Return the accounts that have usage on a UTC day."""
+    """Return the accounts with usage on a UTC day."""
     statement = (
         select(series.c.account_id)
         .join_from(rollups, series, series.c.id == rollups.c.series_id)
@@ -26,9 +26,9 @@ def accounts_with_usage(connection: Connection, day: int) -> list[int]:
 
 
 def spent_in_hour(connection: Connection, account_ids: Collection[int], hour: int) -> tuple[dict[int, int], int]:
-    """Return what the events of an hour (since 1970) were first charged, by account, and how many events were read.
+    """Return the sums of the first charges of an hour (since 1970) by account, and the number of events read.
 
-    Those that were assigned cost their account what their later charges say.
+    Assigned events count with their later charges.
     """
     start = hour * MICROS_PER_HOUR
     statement = (
@@ -65,7 +65,7 @@ def _assigned_in_hour(account_ids: Collection[int], start: int) -> Select[Any]:
 
 
 def hours_summed(connection: Connection, first: int, end: int) -> dict[int, int]:
-    """Return when the hours in ``[first, end)`` that were summed were; one that is merely marked was not."""
+    """Return when each hour in ``[first, end)`` was summed. Hours that are only marked are left out."""
     statement = select(summed_hours).where(
         summed_hours.c.hour >= first, summed_hours.c.hour < end, summed_hours.c.summed_at >= 0
     )
@@ -73,15 +73,15 @@ def hours_summed(connection: Connection, first: int, end: int) -> dict[int, int]
 
 
 def mark_hours(connection: Connection, hours: Collection[int], *, now: int) -> None:
-    """Mark hours as about to be summed; to be committed before the events are read."""
-    _take_away(connection, summed_hours.c.hour.in_(hours))
+    """Mark hours as about to be summed. Commit before reading the events."""
+    _delete(connection, summed_hours.c.hour.in_(hours))
     connection.execute(insert(summed_hours), [{"hour": hour, "summed_at": -now} for hour in sorted(hours)])
 
 
 def store_hour(connection: Connection, hour: int, spent: dict[int, int], *, now: int) -> bool:
-    """Keep what an hour came to, in place of what was kept of it before; return whether its mark of ``now`` still stood.
+    """Store the sums of an hour, replacing earlier ones. Return whether they were stored.
 
-    Where it does not, usage of the hour may have been counted after ``spent`` was read: nothing is kept.
+    They are not if the mark of ``now`` is gone: usage of the hour may have been counted after ``spent`` was read.
     """
     marked = summed_hours.c.hour == hour, summed_hours.c.summed_at == -now
     if not connection.execute(update(summed_hours).where(*marked).values(summed_at=now)).rowcount:
@@ -94,27 +94,27 @@ def store_hour(connection: Connection, hour: int, spent: dict[int, int], *, now:
 
 
 def delete_hours_of_days(connection: Connection, days: Iterable[int]) -> None:
-    """Have the hours of days summed anew: usage of them arrived since."""
+    """Delete the hours of days with new usage, so that they are summed again."""
     for day in sorted(set(days)):
-        _take_away(connection, summed_hours.c.hour.between(24 * day, 24 * day + 23))
+        _delete(connection, summed_hours.c.hour.between(24 * day, 24 * day + 23))
 
 
 def delete_hours_before(connection: Connection, hour: int) -> None:
-    """Take away what is too old to be compared with."""
-    _take_away(connection, summed_hours.c.hour < hour)
+    """Delete hours that are too old to compare with."""
+    _delete(connection, summed_hours.c.hour < hour)
     connection.execute(delete(hour_sums).where(hour_sums.c.hour < hour))
 
 
 def recent_hours(connection: Connection, account_id: int, first: int, end: int) -> dict[int, int]:
-    """Return what an account spent in the hours in ``[first, end)`` that are kept, of those in which it spent."""
+    """Return the stored spend of an account by hour, for hours in ``[first, end)`` with spend."""
     statement = select(hour_sums.c.hour, hour_sums.c.amount_nano).where(
         hour_sums.c.account_id == account_id, hour_sums.c.hour >= first, hour_sums.c.hour < end
     )
     return {row.hour: row.amount_nano for row in connection.execute(statement)}
 
 
-def _take_away(connection: Connection, which: ColumnElement[bool]) -> None:
-    # A DELETE takes rows in any order: they are locked in theirs first.
-    held = select(summed_hours.c.hour).where(which).order_by(summed_hours.c.hour).with_for_update()
-    hours = list(connection.execute(held).scalars())
+def _delete(connection: Connection, which: ColumnElement[bool]) -> None:
+    # A DELETE locks rows in any order, so lock them in the order of the hours first.
+    lock = select(summed_hours.c.hour).where(which).order_by(summed_hours.c.hour).with_for_update()
+    hours = list(connection.execute(lock).scalars())
     connection.execute(delete(summed_hours).where(summed_hours.c.hour.in_(hours)))

@@ -1,8 +1,8 @@
-"""The ledger: every charge ever written, one signed entry each, with its event's quantities.
+"""The ledger: one signed entry for every charge ever written, with the quantities of its event.
 
-An event's row carries its first charge (sign +1). Each row of ``charges`` is a later entry: a reversal (-1) or a replacement
-(+1) with a series, rate, grade and billing month of its own. What an entry weighs is the event's quantities
-times its sign. The rollups are sums of this view and nothing else.
+The row of an event has its first charge (sign +1). Each row of ``charges`` is a later entry: a reversal (-1) or a replacement
+(+1), with its series, rate, grade and billing month. The quantities of an entry are the event's times the sign. The rollups are
+sums of these entries and of nothing else.
 """
 
 from sqlalchemy import ColumnElement, Connection, Select, Subquery, Table, and_, case, func, literal, select, union_all
@@ -20,10 +20,10 @@ from pricing.quantities import ALL_KINDS
 
 
 def entries(*, account_id: int | None = None, start: int | None = None, end: int | None = None) -> Subquery:
-    """Return the entries of events that happened in ``[start, end)``, with the rollups' columns and ``event_time``.
+    """Return the entries of events in ``[start, end)``, with the columns of rollups and ``event_time``.
 
-    With ``account_id``, entries of other accounts may be among them: the caller also asks for the series' account. An event
-    belongs to one account for ever, except that one of ``unassigned`` may be assigned by a later charge.
+    With ``account_id``, some entries may belong to other accounts: filter by the account of the series, too. The account of an
+    event never changes, except that an unassigned event may be assigned by a later charge.
     """
     first = (
         select(
@@ -67,7 +67,7 @@ def _later() -> Select[tuple[int, ...]]:
 
 
 def billable(price_grade: ColumnElement[int]) -> ColumnElement[int]:
-    """Say 1 where Hugging Face bills an entry: the route of its series is billed, and the request did not fail."""
+    """Return 1 for entries that Hugging Face bills: the route of the series is billed and the request did not fail; else 0."""
     billed = and_(series.c.route.in_(BILLED_ROUTES), price_grade != int(PriceGrade.EXEMPT))
     return case((billed, literal(1, Int64)), else_=literal(0, Int64))
 
@@ -77,7 +77,7 @@ def _event_day() -> ColumnElement[int]:
 
 
 def _of_account(account_id: int | None, own: set[int | None]) -> ColumnElement[bool]:
-    # All accounts are named one by one as well, because the index on the event time is led by the account.
+    # Name all accounts one by one, too: the index on the event time starts with the account.
     return events.c.account_id.in_(select(accounts.c.id) if account_id is None else sorted(filter(None, own)))
 
 
@@ -91,14 +91,14 @@ def _in_period(start: int | None, end: int | None) -> list[ColumnElement[bool]]:
 
 
 def days_with_entries(connection: Connection) -> list[int]:
-    """Return the UTC days on which there are events or rollups, in order."""
+    """Return the UTC days with events or rollups, in order."""
     of_events = connection.execute(select(_event_day()).distinct()).scalars()
     of_rollups = connection.execute(select(rollups.c.event_day).distinct()).scalars()
     return sorted({*of_events, *of_rollups})
 
 
 def ledger_sums(connection: Connection, day: int) -> dict[RollupKey, LedgerSums]:
-    """Return what the entries of a day's events add up to, by the rollups' key."""
+    """Return the sums of the entries of a day's events, by rollup key."""
     ledger = entries(start=day * MICROS_PER_DAY, end=(day + 1) * MICROS_PER_DAY)
     key = [ledger.c[name] for name in RollupKey._fields]
     rows = connection.execute(select(*key, *added_up(ledger)).group_by(*key))
@@ -106,26 +106,26 @@ def ledger_sums(connection: Connection, day: int) -> dict[RollupKey, LedgerSums]
 
 
 def rollup_sums(connection: Connection, day: int) -> dict[RollupKey, LedgerSums]:
-    """Return the rollups of a day, by their key."""
+    """Return the rollups of a day, by key."""
     return sums_of_day(connection, rollups, day)
 
 
 def sums_of_day(connection: Connection, table: Table, day: int) -> dict[RollupKey, LedgerSums]:
-    """Return the sums of a day from a table of sums by day, by their key."""
+    """Return the sums of a day from ``rollups`` or ``retired_rollups``, by key."""
     key = [table.c[name] for name in RollupKey._fields]
     rows = connection.execute(select(*key, *stored_sums(table)).where(table.c.event_day == day))
     return {RollupKey(*row[: len(key)]): read_stored_sums(row[len(key) :]) for row in rows}
 
 
 def months_with_rollups(connection: Connection) -> list[int]:
-    """Return the event months (``YYYYMM``) of which there are rollups by day or by month, in order."""
+    """Return the event months (``YYYYMM``) with rollups or month rollups, in order."""
     of_days = connection.execute(select(rollups.c.event_day).distinct()).scalars()
     of_months = connection.execute(select(month_rollups.c.event_month).distinct()).scalars()
     return sorted({*map(month_of_day, of_days), *of_months})
 
 
 def month_sums_of_days(connection: Connection, month: int) -> dict[MonthRollupKey, LedgerSums]:
-    """Return what the rollups of a month's days add up to, by the key of the rollups by month."""
+    """Return the sums of the rollups of a month's days, by month rollup key."""
     names = MonthRollupKey._fields
     key = [literal(month, Int64) if name == "event_month" else rollups.c[name] for name in names]
     groups = [rollups.c[name] for name in names if name != "event_month"]
@@ -135,16 +135,16 @@ def month_sums_of_days(connection: Connection, month: int) -> dict[MonthRollupKe
 
 
 def month_sums(connection: Connection, month: int) -> dict[MonthRollupKey, LedgerSums]:
-    """Return the rollups by month of an event month, by their key."""
+    """Return the month rollups of an event month, by key."""
     key = [month_rollups.c[name] for name in MonthRollupKey._fields]
     rows = connection.execute(select(*key, *stored_sums(month_rollups)).where(month_rollups.c.event_month == month))
     return {MonthRollupKey(*row[: len(key)]): read_stored_sums(row[len(key) :]) for row in rows}
 
 
 def entry_sums_by_account(connection: Connection, start: int, end: int) -> dict[int, EventsAndAmount]:
-    """Return the sums by account of what happened in ``[start, end)``, added up without the ledger's view.
+    """Return the sums of the entries of ``[start, end)`` by account, computed without ``entries``.
 
-    First charges count for the account of their event, later ones for the account of their series.
+    First charges count for the account of the event, later ones for the account of the series.
     """
     period = _in_period(start, end)
     first = (

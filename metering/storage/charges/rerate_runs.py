@@ -1,4 +1,4 @@
-"""Re-rating runs: begun, moved on chunk by chunk, finished; and what their charges come to."""
+"""Re-rating runs: their state, and the sums of the charges they wrote."""
 
 from sqlalchemy import Connection, Row, case, func, insert, select, update
 
@@ -9,7 +9,7 @@ from metering.storage.tables import charges, rerate_runs
 def insert_run(
     connection: Connection, scope: RerateScope, cursor: RerateCursor, *, reason: str, newest_table_id: int, now: int
 ) -> int:
-    """Begin a run before its first event; return its id."""
+    """Insert a run; ``cursor`` is before its first event. Return its ID."""
     run_id: int = connection.execute(
         insert(rerate_runs)
         .values(
@@ -35,18 +35,18 @@ def insert_run(
 
 
 def run_with_id(connection: Connection, run_id: int) -> RerateRun | None:
-    """Return a run; None where there is none with the id."""
+    """Return a run; None if no run has the ID."""
     row = connection.execute(select(rerate_runs).where(rerate_runs.c.id == run_id)).one_or_none()
     return None if row is None else _run(row)
 
 
 def all_runs(connection: Connection) -> list[RerateRun]:
-    """Return every run, oldest first."""
+    """Return all runs, oldest first."""
     return [_run(row) for row in connection.execute(select(rerate_runs).order_by(rerate_runs.c.id))]
 
 
 def update_run(connection: Connection, run: RerateRun) -> None:
-    """Write how far a run is and what it came to; everything else of it stays."""
+    """Update the cursor and the totals of a run."""
     connection.execute(
         update(rerate_runs)
         .where(rerate_runs.c.id == run.id)
@@ -63,15 +63,15 @@ def update_run(connection: Connection, run: RerateRun) -> None:
 
 
 def sums_by_run(connection: Connection) -> dict[int, RunSums]:
-    """Return what the charges of each run that wrote any come to."""
-    taken_back = charges.c.sign == -1
+    """Return the sums of the charges of each run that wrote any."""
+    reversal = charges.c.sign == -1
     statement = (
         select(
             charges.c.run_id,
-            func.sum(case((taken_back, 1), else_=0)),
-            func.sum(case((taken_back, 0), else_=1)),
-            func.sum(case((taken_back, -charges.c.amount_nano), else_=0)),
-            func.sum(case((taken_back, 0), else_=charges.c.amount_nano)),
+            func.sum(case((reversal, 1), else_=0)),
+            func.sum(case((reversal, 0), else_=1)),
+            func.sum(case((reversal, -charges.c.amount_nano), else_=0)),
+            func.sum(case((reversal, 0), else_=charges.c.amount_nano)),
         )
         .where(charges.c.run_id.is_not(None))
         .group_by(charges.c.run_id)

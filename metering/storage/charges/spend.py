@@ -1,6 +1,6 @@
-"""Sums for spend questions: whole months and days from the rollups, what is finer from the ledger.
+"""Sums for spend queries: whole months and days from the rollups, finer periods from the ledger.
 
-All have the same columns, so that one statement answers from any.
+All sources have the same columns, so one statement works for each.
 """
 
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ class GroupSums(NamedTuple):
 
 
 def spend_sums(connection: Connection, query: SpendQuery, *, limit: int) -> list[GroupSums]:
-    """Return the sums that answer the question, at most ``limit`` from each source; a group may come back several times."""
+    """Return the sums for a query, at most ``limit`` from each source. A group can be returned several times."""
     if query.period_basis is PeriodBasis.BILLING:
         billed: FromClause = rollups if query.granularity is Granularity.DAY else month_rollups
         months = and_(billed.c.billing_month >= month_of(query.start), billed.c.billing_month < month_of(query.end))
@@ -60,7 +60,7 @@ def spend_sums(connection: Connection, query: SpendQuery, *, limit: int) -> list
 
 
 def _sources(query: SpendQuery) -> Iterator[tuple[FromClause, ColumnElement[bool]]]:
-    """Yield what a question by event time is answered from: months where they are whole, else days, else the ledger."""
+    """Yield the sources for a query by event time: whole months, then whole days, then the ledger."""
     if query.granularity is not Granularity.HOUR:
         first, last = whole_days(query.start, query.end)
         if first < last:
@@ -103,14 +103,14 @@ def _sums(
         .limit(limit)
     )
     if group or query.granularity is not Granularity.TOTAL:
-        # A group of which everything was reversed has nothing to say.
+        # Leave out groups in which everything was reversed.
         *counts, high, low = totals
-        something = or_(*(count != 0 for count in counts), is_not_zero(high, low))
-        statement = statement.group_by(*group, period).having(something)
+        not_zero = or_(*(count != 0 for count in counts), is_not_zero(high, low))
+        statement = statement.group_by(*group, period).having(not_zero)
     found = []
     for period_number, failed, unpriced_events, unpriced_tokens, *group_and_totals in connection.execute(statement):
         if failed is None:
-            continue  # without a group there is a row of NULL where there is no usage
+            continue  # without groups, no usage is a row of NULLs
         sums = read_added_up(group_and_totals[len(group) :])
         spent = SpendSums(
             events=sums.events,
@@ -159,7 +159,7 @@ def _dimension(source: FromClause, name: str) -> ColumnElement[Any]:
 
 
 def _tag(name: str) -> ColumnElement[str]:
-    """Return the value of a declared tag: empty where the event has none, ``(other)`` where the cap folded it."""
+    """Return the value of a declared tag: empty if the event has none, ``(other)`` if the series cap folded it."""
     stated = func.coalesce(json_string(series.c.tags, name), "")
     return case((series.c.tags == OTHER, OTHER), (series.c.tags == "", ""), else_=stated)
 

@@ -1,7 +1,7 @@
-"""Notes of usage that is to be judged: appended where it is counted, taken away when it was judged.
+"""Notes of days with new usage, for which budgets are to be evaluated: appended with the usage, deleted after the evaluation.
 
-A note is a row of its own even where there is an equal one: nobody waits for it, and whoever judges takes away only what he
-saw, so that what arrives meanwhile is judged again.
+Equal notes are separate rows: writers never wait for each other, and an evaluation deletes only the notes it has read, so that
+later usage is evaluated again.
 """
 
 from collections.abc import Collection, Iterable
@@ -16,11 +16,11 @@ from metering.storage.tables.schema import Int64
 
 _INSERT = insert_all(touched_days)
 _IDS_A_STATEMENT = 500
-_NOTED = select(touched_days).where(touched_days.c.id > bindparam("after", type_=Int64))
+_AFTER = select(touched_days).where(touched_days.c.id > bindparam("after", type_=Int64))
 
 
 class TouchedDay(NamedTuple):
-    """That usage of an account on a UTC day was counted or corrected; ``unpriced``: some of it has no price."""
+    """A UTC day of an account whose usage was counted or corrected; ``unpriced``: some of that usage is unpriced."""
 
     account_id: int
     event_day: int
@@ -33,16 +33,16 @@ def insert_touched_days(connection: Connection, days: Iterable[TouchedDay]) -> N
 
 
 def touched_days_after(connection: Connection, *, after: int = 0) -> dict[int, TouchedDay]:
-    """Return the notes that there are above an id, by id. Ids tell the order of commits on SQLite alone."""
-    rows = rows_at_once(connection, _NOTED, {"after": after})
+    """Return the notes with IDs above ``after``, by ID. Only on SQLite are IDs in the order of commits."""
+    rows = rows_at_once(connection, _AFTER, {"after": after})
     return {note_id: TouchedDay(account_id, day, bool(unpriced)) for note_id, account_id, day, unpriced in rows}
 
 
 def delete_touched_days(connection: Connection, ids: Collection[int]) -> None:
-    """Take away notes; those that somebody else takes away at the moment are left to them."""
+    """Delete notes, except those that another transaction is deleting."""
     wanted = sorted(ids)
     for start in range(0, len(wanted), _IDS_A_STATEMENT):
-        of_part = touched_days.c.id.in_(wanted[start : start + _IDS_A_STATEMENT])
-        statement = select(touched_days.c.id).where(of_part).order_by(touched_days.c.id).with_for_update(skip_locked=True)
-        held = list(connection.execute(statement).scalars())
-        connection.execute(delete(touched_days).where(touched_days.c.id.in_(held)))
+        in_part = touched_days.c.id.in_(wanted[start : start + _IDS_A_STATEMENT])
+        statement = select(touched_days.c.id).where(in_part).order_by(touched_days.c.id).with_for_update(skip_locked=True)
+        locked = list(connection.execute(statement).scalars())
+        connection.execute(delete(touched_days).where(touched_days.c.id.in_(locked)))

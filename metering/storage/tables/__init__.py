@@ -1,6 +1,6 @@
-"""The tables, one file a group. Facts are append-only; every number is an integer.
+"""The tables, one file per group. Facts are append-only; every number is an integer.
 
-SQLite tables are STRICT: an overflowing sum or a float that strays in is an error there instead of a silent conversion.
+SQLite tables are STRICT, so an overflowing sum or a float is an error there instead of a silent conversion.
 """
 
 from metering.storage.tables.accounts import account_names, accounts, api_keys, plan_changes

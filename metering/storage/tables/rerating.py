@@ -1,7 +1,7 @@
-"""Re-rating runs: what was asked for, how far it is, and what it came to.
+"""Re-rating runs: their scope, progress and totals.
 
-A run's row is updated in the transaction of each chunk that it writes, so that it always says what is stored: the one row of
-the service that is no fact but a place in one.
+The row of a run is updated in the transaction of each chunk, so it always matches the stored charges. Unlike other tables, it
+holds progress and not only facts.
 """
 
 from sqlalchemy import CheckConstraint
@@ -19,7 +19,7 @@ rerate_runs = table(
     text("model", null=True),
     flag("include_reported"),
     text("reason"),
-    # The newest price table that the run knows: a run that is resumed applies the prices that it began with.
+    # The newest price table that the run uses: a resumed run applies the prices it started with.
     integer("newest_table_id"),
     integer("requested_at"),
     integer("finished_at", null=True),
