@@ -79,7 +79,7 @@ class Meter:
 
     def spend(self, start: int = ALL_TIME[0], end: int = ALL_TIME[1], **fields):
         """Query spend. Default period: all time."""
-        return query_spend(self.engine, SpendQuery(start, end, **fields))
+        return query_spend(self.engine, SpendQuery(start, end, **fields), declared_tags=self.settings.declared_tags)
 
     def total(self, **fields) -> int:
         """Return the total spend in nano-USD."""

@@ -7,7 +7,7 @@ from support.native_events import native
 URL = "/v1/events/{}?account=acme"
 
 
-def test_the_answer_holds_price_multiplications_rounding_and_history(admin, api):
+def test_an_explanation_has_price_multiplications_rounding_and_history(admin, api):
     api.meter.record_prices(price_table(rate(37_500, 0, model="tiny"), source="cheap"))
     admin.post("/v1/events", json=native("a/b", model="tiny", usage={"input_tokens": 1, "cache_read_tokens": 2}))
     answer = admin.get(URL.format("a/b")).json()
@@ -37,7 +37,7 @@ def test_a_reversal_is_negative_and_names_its_run(admin, api):
     ]  # fmt: skip
 
 
-def test_an_ambiguous_id_is_a_conflict_that_names_the_sources(admin):
+def test_an_ambiguous_id_is_a_conflict_that_lists_the_sources(admin):
     admin.post("/v1/events", json=[native("a"), native("a", source="other")])
     answer = admin.get(URL.format("a"))
     assert (answer.status_code, answer.json()["code"]) == (409, "ambiguous_event")
@@ -47,7 +47,7 @@ def test_an_ambiguous_id_is_a_conflict_that_names_the_sources(admin):
         assert admin.get(URL.format("a") + f"&source={source}").json()["event"]["source"] == source
 
 
-def test_an_unknown_event_and_another_account_s_are_not_found(api, admin, acme):
+def test_unknown_events_and_events_of_other_accounts_are_not_found(api, admin, acme):
     admin.post("/v1/events", json=native("theirs", account="globex"))
     theirs, nobodys = acme.get("/v1/events/theirs"), acme.get("/v1/events/nobodys")
     assert theirs.status_code == nobodys.status_code == 404
@@ -57,7 +57,7 @@ def test_an_unknown_event_and_another_account_s_are_not_found(api, admin, acme):
     assert admin.get("/v1/events/theirs").json()["code"] == "account_required"
 
 
-def test_an_event_of_a_retired_month_is_gone_and_not_unknown(api, admin):
+def test_a_retired_event_is_gone_rather_than_not_found(api, admin):
     admin.post("/v1/events", json=native("a", time="2026-10-03T12:00:00Z"))
     api.meter.close(202610)
     retire_month(api.meter.engine, 202610, None, with_unresolved=False, now=api.meter.now)

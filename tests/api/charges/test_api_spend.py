@@ -1,4 +1,4 @@
-"""``GET /v1/spend``: sums by hand, periods, groups, filters."""
+"""``GET /v1/spend``: sums computed by hand, periods, groups, filters."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def ask(client, query):
     return answer.json()
 
 
-def test_a_total_says_what_it_holds_and_what_stands_beside_it(november):
+def test_a_total_shows_failed_and_unpriced_requests_separately(november):
     answer = ask(november, f"account=acme&{NOVEMBER}")
     total = {
         "events": 5, "failed_events": 1, "unpriced_events": 1, "unpriced_tokens": 110,
@@ -49,7 +49,7 @@ def test_a_total_says_what_it_holds_and_what_stands_beside_it(november):
     }
 
 
-def test_the_current_month_is_asked_about_where_nothing_is_said(november):
+def test_the_default_period_is_the_current_month(november):
     assert ask(november, "account=acme") == ask(november, f"account=acme&{NOVEMBER}")
 
 
@@ -95,7 +95,7 @@ def test_periods(november, granularity, expected):
     assert {row["period_start"][:16]: row["events"] for row in rows} == expected
 
 
-def test_by_billing_month_only_whole_months_can_be_asked_about(november):
+def test_queries_by_billing_month_need_whole_months(november):
     assert ask(november, f"account=acme&{NOVEMBER}&period_basis=billing")["period_basis"] == "billing"
     for query in ("start=2026-11-02&end=2026-12-01", f"{NOVEMBER}&granularity=day"):
         answer = november.get(f"/v1/spend?account=acme&period_basis=billing&{query}")
@@ -105,7 +105,7 @@ def test_by_billing_month_only_whole_months_can_be_asked_about(november):
 @pytest.mark.parametrize(
     ("query", "code"),
     [
-        ("group_by=colour", "invalid_spend_query"),
+        ("group_by=color", "invalid_spend_query"),
         ("group_by=model,model", "invalid_spend_query"),
         ("group_by=tag:", "invalid_spend_query"),
         ("group_by=tag:user", "invalid_spend_query"),
@@ -119,16 +119,16 @@ def test_by_billing_month_only_whole_months_can_be_asked_about(november):
         ("start=1970-01-01&end=2101-01-01", "invalid_spend_query"),
     ],
 )
-def test_a_question_that_can_not_be_answered_is_refused(november, query, code):
+def test_an_invalid_query_is_refused(november, query, code):
     answer = november.get(f"/v1/spend?account=acme&{query}")
     assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
-def test_the_longest_question_is_answered(november):
+def test_the_longest_period_is_allowed(november):
     assert ask(november, "account=acme&start=1970-01-01&end=2099-12-31&group_by=model")["total"]["events"] == 6
 
 
-def test_an_amount_beyond_what_doubles_hold_is_exact_in_both_spellings(admin, api):
+def test_amounts_too_large_for_doubles_are_exact_in_both_fields(admin, api):
     # 10^15 pico-USD a token is the highest price there is: 8 tokens cost 8,000 dollars, 1,126 such requests 9,008,000.
     api.meter.record_prices(price_table(rate(10**15, 10**15, model="dear"), source="dear"))
     per_request = 8 * 10**12

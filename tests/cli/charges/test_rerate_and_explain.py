@@ -1,4 +1,4 @@
-"""``metering rerate`` and ``metering explain``: what another price changes, and why a request costs what it costs."""
+"""``metering rerate`` and ``metering explain``: effects of a corrected price, and the derivation of a charge."""
 
 import pytest
 
@@ -25,7 +25,7 @@ NOVEMBER = ("--account", "acme", "--from", "2026-11-01", "--to", "2026-12-01")
 
 @pytest.fixture
 def overpriced(command_line):
-    """Two requests of one input token at $0.0375 a million: 38 nano-USD each; then $3 is found to hold since February."""
+    """Two requests of one input token at $0.0375 per million: 38 nano-USD each; then the price since February is $3."""
 
     def import_sheet(since, price):
         path = command_line.folder / "prices.yaml"
@@ -39,15 +39,15 @@ def overpriced(command_line):
     return command_line
 
 
-def test_without_apply_it_is_only_shown(overpriced):
+def test_without_apply_changes_are_only_shown(overpriced):
     shown = overpriced.done("rerate", *NOVEMBER)
     (row,) = [line.split() for line in shown.splitlines() if line.startswith("acme")]
     assert row == ["acme", "together", "acme/own-model", "2026-11", "2", "0.000000076", "0.000006", "0.000005924"]
-    assert "nothing was written: --apply does it" in shown
+    assert "preview only; add --apply to write" in shown
     assert overpriced.json("spend")["total"]["amount_nano_usd"] == 76
 
 
-def test_apply_does_what_was_shown_once(overpriced):
+def test_apply_writes_the_shown_changes_once(overpriced):
     previewed = overpriced.json("rerate", *NOVEMBER)
     applied = overpriced.json("rerate", *NOVEMBER, "--apply", "--reason", "late contract")
     assert (applied["run"]["id"], applied["run"]["reason"], applied["run"]["difference_nano_usd"]) == (
@@ -58,21 +58,21 @@ def test_apply_does_what_was_shown_once(overpriced):
     assert applied["effects"] == previewed["effects"]
     assert overpriced.json("spend")["total"]["amount_nano_usd"] == 6_000
     assert overpriced.json("rerate", *NOVEMBER, "--apply", "--reason", "again")["total"]["events"] == 0
-    assert "run 1 is done: 2 charges replaced" in overpriced.done("rerate", "--resume", "1")
+    assert "run 1 finished: 2 charges replaced" in overpriced.done("rerate", "--resume", "1")
     overpriced.done("verify")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--account", "acme"), "--from and --to"),
+        (("--account", "acme"), "--start and --end are required"),
         ((*NOVEMBER, "--apply"), "--apply needs a --reason"),
-        (("--resume", "1", "--apply"), "no other option"),
+        (("--resume", "1", "--apply"), "cannot be combined with other options"),
         (("--resume", "9"), "no re-rating run 9"),
         (("--from", "2026-11-02", "--to", "2026-11-01"), "must end after it starts"),
     ],
 )
-def test_what_can_not_be_done_is_said(overpriced, arguments, message):
+def test_invalid_options_are_refused_with_the_reason(overpriced, arguments, message):
     overpriced.run("rerate", *arguments)
     assert overpriced.code == 2
     assert message in overpriced.errors
@@ -97,23 +97,23 @@ def test_a_charge_is_explained_on_one_screen(overpriced):
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"status": 503}, "The request failed: nothing is owed."),
-        ({"status": None, "usage": {"input_tokens": 5}}, "Nobody stated a status, and nothing came back: nothing is owed."),
+        ({"status": 503}, "The request failed and costs nothing."),
+        ({"status": None, "usage": {"input_tokens": 5}}, "The request has no status and no output; it costs nothing."),
     ],
 )
-def test_why_a_request_is_not_charged_is_said_as_it_is_known(command_line, fields, why):
+def test_an_explanation_states_why_a_request_is_not_charged(command_line, fields, why):
     command_line.done("ingest", command_line.write_log([request(**fields)]), "--create-accounts")
     assert why in command_line.done("explain", request()["id"], "--account", "acme")
 
 
-def test_an_event_that_is_not_there_is_said(overpriced):
+def test_an_unknown_event_is_an_error(overpriced):
     overpriced.run("explain", "nobody", "--account", "acme")
-    assert (overpriced.code, "there is no event 'nobody'" in overpriced.errors) == (2, True)
+    assert (overpriced.code, "the account has no event 'nobody'" in overpriced.errors) == (2, True)
 
 
 @pytest.fixture
 def interrupted(overpriced):
-    """A run that was begun, and interrupted before its first charge."""
+    """A run that was interrupted before its first charge."""
     engine = open_database(overpriced.environment["METERING_DATABASE_URL"])
     month = RerateScope(None, instant("2026-11-01T00:00:00Z"), instant("2026-12-01T00:00:00Z"), model="acme/own-model")
     start_rerate(engine, month, reason="late contract", now=overpriced.now)
@@ -121,33 +121,33 @@ def interrupted(overpriced):
     return overpriced
 
 
-def test_a_resumed_run_shows_its_totals_also_when_nothing_was_left(interrupted):
-    told = interrupted.done("rerate", "--resume", "1")
+def test_a_resumed_run_shows_its_totals_even_if_it_was_finished(interrupted):
+    resumed = interrupted.done("rerate", "--resume", "1")
     assert "metering rerate --resume 1" in interrupted.errors
     again = interrupted.done("rerate", "--resume", "1")
     assert interrupted.errors == ""
-    for shown, now in ((told, 2), (again, 0)):
+    for shown, now in ((resumed, 2), (again, 0)):
         (row,) = [line for line in shown.splitlines() if "all accounts" in line]
         # 2 x 38 nano-USD become 2 x 3,000.
         assert row.split()[-6:] == ["2", "2", "0.000000076", "0.000006", "late", "contract"]
-        assert f"run 1 is done: 2 charges replaced, {now} of them now (late contract)" in shown
+        assert f"run 1 finished: 2 charges replaced, {now} of them now (late contract)" in shown
 
 
-def test_the_runs_are_listed_and_which_of_them_are_not_done(interrupted):
-    assert "run 1 is not done: `metering rerate --resume 1` does what is left" in interrupted.done("rerate", "--list")
-    (run,) = interrupted.json("rerate", "--list")["runs"]
-    assert (run["id"], run["finished_at"], run["account"], run["model"], run["from"]) == (
+def test_runs_are_listed_with_those_that_are_not_finished(interrupted):
+    assert "run 1 is not finished: continue it with `metering rerate --resume 1`" in interrupted.done("rerate", "--list")
+    (run,) = interrupted.json("rerate", "--list")["items"]
+    assert (run["id"], run["finished_at"], run["account"], run["model"], run["start"]) == (
         1, None, None, "acme/own-model", "2026-11-01T00:00:00.000000Z",
     )  # fmt: skip
     interrupted.done("rerate", "--resume", "1")
-    assert "not done" not in interrupted.done("rerate", "--list")
-    (run,) = interrupted.json("rerate", "--list")["runs"]
+    assert "not finished" not in interrupted.done("rerate", "--list")
+    (run,) = interrupted.json("rerate", "--list")["items"]
     assert (run["events_changed"], run["difference_nano_usd"], run["finished_at"] is None) == (2, 5_924, False)
 
 
-def test_before_the_first_run_there_is_none(overpriced):
-    assert overpriced.done("rerate", "--list") == "nothing was re-rated yet\n"
-    assert overpriced.json("rerate", "--list") == {"runs": []}
+def test_without_runs_the_list_is_empty(overpriced):
+    assert overpriced.done("rerate", "--list") == "no re-rating runs\n"
+    assert overpriced.json("rerate", "--list") == {"items": [], "next_cursor": None}
 
 
 @pytest.mark.parametrize(
@@ -159,30 +159,33 @@ def test_before_the_first_run_there_is_none(overpriced):
         ("--list", "--apply"),
     ],
 )
-def test_what_goes_with_no_other_option_refuses_them(interrupted, arguments):
+def test_list_and_resume_refuse_other_options(interrupted, arguments):
     interrupted.run("rerate", *arguments)
-    assert (interrupted.code, "with no other option" in interrupted.errors) == (2, True)
+    assert (interrupted.code, "cannot be combined with other options" in interrupted.errors) == (2, True)
 
 
-def test_a_run_that_is_not_there_is_said_and_nothing_else(overpriced):
+def test_an_unknown_run_is_an_error(overpriced):
     overpriced.run("rerate", "--resume", "99")
-    assert (overpriced.code, overpriced.errors) == (2, "error[not_found]: there is no re-rating run 99\n")
+    assert (overpriced.code, overpriced.errors) == (
+        2,
+        "error[not_found]: no re-rating run 99; `metering rerate --list` shows all runs\n",
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "remark"),
     [
-        (("--provider", "nope"), "no usage of the provider 'nope' is on record"),
-        (("--model", "nope"), "no usage of the model 'nope' is on record"),
-        (("--model", "Acme/Own-Model"), "no usage of the model 'Acme/Own-Model' is on record; there is 'acme/own-model'"),
-        (("--provider", "Together"), "no usage of the provider 'Together' is on record; there is 'together'"),
+        (("--provider", "nope"), "no usage of provider 'nope' on record"),
+        (("--model", "nope"), "no usage of model 'nope' on record"),
+        (("--model", "Acme/Own-Model"), "no usage of model 'Acme/Own-Model' on record; there is 'acme/own-model'"),
+        (("--provider", "Together"), "no usage of provider 'Together' on record; there is 'together'"),
     ],
 )
-def test_a_name_that_nothing_has_is_said(overpriced, arguments, remark):
+def test_an_unknown_name_is_a_warning(overpriced, arguments, remark):
     assert "0 charges examined" in overpriced.done("rerate", *NOVEMBER, *arguments)
     assert overpriced.errors == f"{remark}\n"
 
 
-def test_a_name_that_something_has_is_not_remarked_on(overpriced):
+def test_a_known_name_is_not_a_warning(overpriced):
     overpriced.done("rerate", *NOVEMBER, "--provider", "together", "--model", "acme/own-model")
     assert overpriced.errors == ""

@@ -1,4 +1,4 @@
-"""``metering spend``: periods, groups, filters, and how it is shown."""
+"""``metering spend``: periods, groups, filters, and the table."""
 
 import pytest
 
@@ -25,11 +25,11 @@ def rows(answer):
     return [(*row["group"].values(), row["events"], row["amount_nano_usd"]) for row in answer["rows"]]
 
 
-def test_it_tells_providers_and_models_apart_when_nothing_is_said(spent):
+def test_spend_is_grouped_by_provider_and_model_by_default(spent):
     assert rows(spent.json("spend")) == [("together", LLAMA, 4, 3_120_000), ("together", "nobody/knows", 1, 0)]
 
 
-def test_unpriced_and_failed_requests_are_counted_beside_the_amounts(spent):
+def test_unpriced_and_failed_requests_are_counted_separately(spent):
     total = spent.json("spend")["total"]
     assert (total["events"], total["failed_events"], total["unpriced_events"], total["unpriced_tokens"]) == (5, 1, 1, 1_000)
     assert (total["amount_nano_usd"], total["amount_usd"]) == (3_120_000, "0.003120000")
@@ -52,7 +52,7 @@ def test_a_period_contains_its_start_and_not_its_end(spent, period, events):
     assert spent.json("spend", *period, "--by", "none")["total"]["events"] == events
 
 
-def test_it_can_be_asked_by_month(spent):
+def test_spend_can_be_shown_by_month(spent):
     answer = spent.json("spend", "--by", "none", "--granularity", "month")
     assert [(row["period_start"], row["amount_usd"]) for row in answer["rows"]] == [
         ("2026-11-01T00:00:00.000000Z", "0.002080000"),
@@ -60,7 +60,7 @@ def test_it_can_be_asked_by_month(spent):
     ]
 
 
-def test_filters_of_one_dimension_add_and_of_two_narrow(spent):
+def test_values_of_one_filter_are_alternatives_and_filters_combine(spent):
     assert rows(spent.json("spend", "--by", "project", "--filter", "project=bot", "--filter", "project=search")) == [
         ("bot", 2, 1_040_000),
         ("search", 1, 1_040_000),
@@ -75,7 +75,7 @@ def test_dimensions_can_be_repeated_or_separated_by_commas(spent):
     assert repeated == spent.json("spend", "--by", "project,model")
 
 
-def test_the_table_has_whole_amounts_below_each_other_and_a_total(spent):
+def test_the_table_has_aligned_exact_amounts_and_a_total(spent):
     lines = spent.done("spend", "--account", "acme", "--month", "2026-11").splitlines()
     assert lines[0] == "acme, 2026-11"
     llama, unheard, total = (
@@ -85,17 +85,17 @@ def test_the_table_has_whole_amounts_below_each_other_and_a_total(spent):
     assert total.endswith("0.00208")
     assert unheard.rstrip().endswith("0.00")
     assert llama.index("0.00208") == unheard.index("0.00")
-    assert "1 unpriced requests are not in the amounts" in lines[-1]
+    assert lines[-1] == "not priced yet: 1 request, not in the amounts; see `metering prices unpriced`"
 
 
-def test_nothing_on_record_is_said(spent):
-    assert spent.done("spend", "--month", "2026-01") == "all accounts, 2026-01: nothing on record\n"
+def test_a_period_without_usage_is_stated(spent):
+    assert spent.done("spend", "--month", "2026-01") == "all accounts, 2026-01: no usage\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (["--by", "colour"], "invalid_spend_query"),
+        (["--by", "color"], "invalid_spend_query"),
         (["--by", "tag:team"], "invalid_spend_query"),
         (["--filter", "route=nowhere"], "invalid_spend_query"),
         (["--filter", "provider"], "usage"),
@@ -107,7 +107,7 @@ def test_nothing_on_record_is_said(spent):
         (["--account", "nobody"], "not_found"),
     ],
 )
-def test_what_can_not_be_answered_is_told_in_one_line(spent, arguments, code):
+def test_an_invalid_query_is_an_error_of_one_line(spent, arguments, code):
     assert spent.run("spend", *arguments) == ""
     assert spent.code == 2
     assert spent.errors.startswith(f"error[{code}]: ")

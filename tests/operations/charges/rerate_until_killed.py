@@ -1,4 +1,4 @@
-"""Run as a program by the test of crash safety: continues a re-rating run in small chunks, and says so after each commit.
+"""Program for the test of crash safety: continues a re-rating run in small chunks and reports each commit.
 
 ``python rerate_until_killed.py URL RUN NOW``
 """
@@ -12,7 +12,7 @@ CHUNK = 40
 
 
 def main() -> None:
-    """Continue the run; each line printed is an acknowledgement of how many charges are replaced."""
+    """Continue the run. Each printed line acknowledges a number of replaced charges."""
     url, run_id, now = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     rerate.CHUNK = CHUNK
 

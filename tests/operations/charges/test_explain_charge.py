@@ -1,10 +1,10 @@
-"""A charge is explained by what made it: quantities, the version of the price, the parts, and its whole history."""
+"""An explanation shows the quantities, the rate and its price table, every multiplication, and the full history."""
 
 import pytest
 
 from metering.domain.errors import NotFoundError
 from metering.domain.usage.events import PriceGrade
-from metering.operations.charges.explain_charge import AmbiguousEventError, entry_name, explain_charge
+from metering.operations.charges.explain_charge import AmbiguousEventError, explain_charge
 from pricing.quantities import Quantities
 from pricing.tables import Layer
 from support.builders import FROM_2020, NOON, NOW, SECOND, price_table, rate, usage_event
@@ -17,7 +17,7 @@ def explain(meter, event_id="e1", source=None, account_id=ACME):
     return explain_charge(meter.engine, account_id, event_id, source)
 
 
-def test_a_rated_charge_says_its_price_its_version_and_every_multiplication(meter):
+def test_a_rated_charge_shows_its_rate_price_table_and_every_multiplication(meter):
     meter.ingest(usage_event(id="e1", quantities=Quantities(input_tokens=3, cache_read_tokens=2, output_tokens=1)))
     found = explain(meter)
     assert found.event.charge_nano == 7_000
@@ -30,10 +30,10 @@ def test_a_rated_charge_says_its_price_its_version_and_every_multiplication(mete
     assert (version.id, version.source, version.layer) == (found.rate.table_id, "sheet", Layer.OPERATOR)
     assert (version.effective_from, version.recorded_at) == (FROM_2020, NOW)
     (first,) = found.history
-    assert (entry_name(first), first.amount_nano, first.reason, first.recorded_at) == ("charge", 7_000, "", NOW)
+    assert (first.type, first.amount_nano, first.reason, first.recorded_at) == ("charge", 7_000, "", NOW)
 
 
-def test_the_history_tells_every_charge_with_its_reason_time_and_run(meter):
+def test_the_history_lists_every_charge_with_its_reason_time_and_run(meter):
     meter.ingest(usage_event(id="e1", model="mystery"))
     meter.now += SECOND
     meter.record_prices(price_table(rate(model="mystery"), source="first"))
@@ -43,7 +43,7 @@ def test_the_history_tells_every_charge_with_its_reason_time_and_run(meter):
     run = meter.rerate(reason="found the contract").run
     found = explain(meter)
     assert [
-        (entry_name(entry), entry.amount_nano, entry.price_grade, entry.version and entry.version.source, entry.reason,
+        (entry.type, entry.amount_nano, entry.price_grade, entry.version and entry.version.source, entry.reason,
          entry.run_id, entry.recorded_at - NOW)
         for entry in found.history
     ] == [
@@ -56,7 +56,7 @@ def test_the_history_tells_every_charge_with_its_reason_time_and_run(meter):
     assert (found.event.charge_nano, found.version.source, found.breakdown.amount_nano) == (200_000, "second", 200_000)
 
 
-def test_what_has_no_rate_says_why(meter):
+def test_an_event_without_a_rate_has_a_reason(meter):
     meter.ingest(
         usage_event(id="unpriced", model="mystery"),
         usage_event(id="reported", model="mystery", reported_cost_nano=5),
@@ -69,7 +69,7 @@ def test_what_has_no_rate_says_why(meter):
     assert [each.event.charge_nano for each in found.values()] == [None, 5, 0]
 
 
-def test_the_source_may_be_left_out_only_where_one_has_the_id(meter):
+def test_the_source_is_optional_only_if_one_source_has_the_id(meter):
     meter.ingest(usage_event(id="e1"), usage_event(id="e1", source="other", time=NOON + SECOND), usage_event(id="e2"))
     assert explain(meter, "e2").event.source == "gateway"
     assert explain(meter, "e1", "other").event.position.event_time == NOON + SECOND
@@ -78,16 +78,16 @@ def test_the_source_may_be_left_out_only_where_one_has_the_id(meter):
     assert caught.value.sources == ["gateway", "other"]
 
 
-def test_of_an_event_and_its_copy_the_event_is_meant(meter):
+def test_an_id_shared_with_a_copy_names_the_counted_event(meter):
     meter.ingest(usage_event(id="e1", response_id=RESPONSE), usage_event(id="e1", source="tracer", response_id=RESPONSE))
     assert explain(meter).event.source == "gateway"
-    with pytest.raises(NotFoundError, match="a copy of event 'e1' of source 'gateway'"):
+    with pytest.raises(NotFoundError, match="a copy of event 'e1' from source 'gateway'"):
         explain(meter, "e1", "tracer")
 
 
-def test_another_account_s_event_does_not_exist(meter):
+def test_another_accounts_event_is_not_found(meter):
     umbrella = meter.declare("umbrella")
     meter.ingest(usage_event(id="e1"))
     for account_id, event_id, source in [(umbrella, "e1", None), (ACME, "e9", None), (ACME, "e1", "nowhere")]:
-        with pytest.raises(NotFoundError, match="there is no event"):
+        with pytest.raises(NotFoundError, match="the account has no event"):
             explain(meter, event_id, source, account_id)

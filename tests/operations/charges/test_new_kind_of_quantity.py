@@ -1,4 +1,4 @@
-"""A new kind of quantity is one line in ``pricing/quantities.py``: everything else follows from it, without a migration."""
+"""A new kind of quantity is one line in ``pricing/quantities.py``. Everything else follows from it, without a migration."""
 
 import json
 import os
@@ -16,7 +16,7 @@ PROGRAM = Path(__file__).with_name("use_video_tokens.py")
 
 
 def pricing_with_one_more_line(folder, *, before):
-    """Copy the package ``pricing`` into a folder, and add a kind before a line of Quantities."""
+    """Copy the package ``pricing`` to a folder, with one more kind before a line of Quantities."""
     shutil.copytree(ROOT / "pricing", folder / "pricing", ignore=shutil.ignore_patterns("__pycache__"))
     module = folder / "pricing" / "quantities.py"
     source = module.read_text()
@@ -24,9 +24,9 @@ def pricing_with_one_more_line(folder, *, before):
     module.write_text(source.replace(before, NEW_LINE + before))
 
 
-# The second is behind the field of the memo, which is the last one.
+# The second position is after the memo, which is the last field.
 @pytest.mark.parametrize("before", ["    input_tokens: ", "\n    @property\n    def prompt_tokens("])
-def test_a_kind_that_is_added_in_one_line_is_metered_priced_billed_exported_and_verified(databases, tmp_path, before):
+def test_a_kind_added_in_one_line_is_metered_priced_billed_exported_and_verified(databases, tmp_path, before):
     pricing_with_one_more_line(tmp_path, before=before)
     url = databases.new()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT), str(TESTS)])}

@@ -1,4 +1,4 @@
-"""What was spent, by whom, on what: every way to ask gives sums of the same charges."""
+"""Spend queries: every group, period and filter sums the same charges."""
 
 import pytest
 from sqlalchemy import event as listen_to
@@ -17,7 +17,7 @@ TOTAL, HOURLY, DAILY, MONTHLY = Granularity.TOTAL, Granularity.HOUR, Granularity
 
 @pytest.fixture
 def traffic(meter):
-    """Six events over two months, two accounts and two models; 120,000 nano-USD each unless said otherwise."""
+    """Six events over two months, two accounts and two models; 120,000 nano-USD each unless noted."""
     meter.configure(declared_tags=["team", 'odd "name"'])
     meter.declare("umbrella")
     meter.record_prices(price_table(rate(0, 500_000, model="small"), source="small"))
@@ -32,18 +32,18 @@ def traffic(meter):
     return meter
 
 
-def answer(meter, *names, **question):
-    return [(*row.group, row.events, row.amount_nano) for row in meter.spend(group_by=names, **question)]
+def spend_by(meter, *names, **query):
+    return [(*row.group, row.events, row.amount_nano) for row in meter.spend(group_by=names, **query)]
 
 
-def test_a_total_is_one_row(traffic):
+def test_granularity_total_is_one_row(traffic):
     (row,) = traffic.spend(OCTOBER, DECEMBER)
     assert (row.group, row.period_start, row.events, row.amount_nano) == ((), OCTOBER, 6, 365_000)
     assert (row.failed_events, row.unpriced_events, row.unpriced_tokens) == (1, 1, 110)
     assert row.quantities == Quantities(input_tokens=600, output_tokens=60)
 
 
-def test_where_nothing_happened_there_is_no_row(traffic):
+def test_periods_without_usage_have_no_row(traffic):
     assert traffic.spend(0, OCTOBER) == []
     assert traffic.spend(0, OCTOBER, group_by=("model",), granularity=DAILY) == []
 
@@ -63,7 +63,6 @@ def test_where_nothing_happened_there_is_no_row(traffic):
         ("billable", [("false", 2, 120_000), ("true", 4, 245_000)]),
         ("tag:team", [("", 4, 240_000), ("core", 1, 120_000), ("web", 1, 5_000)]),
         ('tag:odd "name"', [("", 5, 360_000), ("x", 1, 5_000)]),
-        ("tag:undeclared", [("", 6, 365_000)]),
     ],
 )
 @pytest.mark.parametrize("granularity", [TOTAL, HOURLY])
@@ -77,11 +76,11 @@ def test_spend_is_grouped_by_any_dimension_from_rollups_and_from_events(traffic,
 
 def test_spend_is_grouped_by_rate(traffic):
     of_model = {row.model: str(row.id) for row in traffic.rows(rates.select())}
-    assert answer(traffic, "rate") == [("", 2, 0), (of_model["llama"], 3, 360_000), (of_model["small"], 1, 5_000)]
+    assert spend_by(traffic, "rate") == [("", 2, 0), (of_model["llama"], 3, 360_000), (of_model["small"], 1, 5_000)]
 
 
-def test_spend_is_grouped_by_several_dimensions_in_the_order_in_which_they_are_named(traffic):
-    assert answer(traffic, "model", "account", filters={"price_grade": ("rated",)}) == [
+def test_groups_have_the_order_of_group_by(traffic):
+    assert spend_by(traffic, "model", "account", filters={"price_grade": ("rated",)}) == [
         ("llama", "acme", 2, 240_000),
         ("llama", "umbrella", 1, 120_000),
         ("small", "acme", 1, 5_000),
@@ -105,7 +104,7 @@ def test_spend_is_grouped_by_several_dimensions_in_the_order_in_which_they_are_n
         ({"rate": ("",)}, 2),
     ],
 )
-def test_filters_take_several_values_of_each_of_several_dimensions(traffic, filters, events):
+def test_filters_accept_several_dimensions_and_values(traffic, filters, events):
     assert sum(row.events for row in traffic.spend(filters=filters)) == events
     assert sum(row.events for row in traffic.spend(OCTOBER, DECEMBER, filters=filters, granularity=HOURLY)) == events
 
@@ -119,7 +118,7 @@ def test_an_account_sees_its_own_spend_only(traffic):
     assert others == []
 
 
-def test_an_account_is_shown_under_its_current_name(traffic):
+def test_accounts_have_their_current_names(traffic):
     with exclusive_write(traffic.engine) as connection:
         acme = next(row for row in traffic.rows(account_names.select()) if row.name == "acme")
         rename_account(connection, acme.account_id, "zebra", since=DECEMBER)
@@ -132,7 +131,7 @@ def periods(rows):
     return [(row.period_start, row.events) for row in rows]
 
 
-def test_days_months_and_hours_begin_where_the_calendar_says(traffic):
+def test_periods_start_at_calendar_boundaries(traffic):
     midnight = NOON - DAY // 2
     assert periods(traffic.spend(OCTOBER, DECEMBER, granularity=MONTHLY)) == [(OCTOBER, 1), (NOVEMBER, 5)]
     assert periods(traffic.spend(OCTOBER, DECEMBER, granularity=DAILY)) == [
@@ -157,7 +156,7 @@ def test_a_period_is_half_open_to_the_microsecond(traffic):
     assert periods(traffic.spend(NOVEMBER, NOON + HOUR)) == [(NOVEMBER, 2)]
 
 
-def test_ragged_ends_are_cut_out_of_their_day(traffic):
+def test_partial_days_at_the_ends_are_cut_exactly(traffic):
     rows = traffic.spend(NOVEMBER - 1, NOON + 1, granularity=DAILY)
     assert periods(rows) == [(NOVEMBER - DAY, 1), (NOVEMBER, 1), (NOON - DAY // 2, 1)]
     assert periods(traffic.spend(NOVEMBER - 1, NOON + 1, granularity=MONTHLY)) == [(OCTOBER, 1), (NOVEMBER, 2)]
@@ -173,7 +172,7 @@ def test_two_adjacent_periods_add_up_to_the_whole(traffic, cut, granularity):
     assert sum(row.quantities.input_tokens for row in parts) == 600
 
 
-def test_whole_days_are_answered_from_rollups_alone(traffic):
+def test_whole_days_come_from_rollups_only(traffic):
     asked = []
     listen_to.listen(traffic.engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
     traffic.spend(OCTOBER, DECEMBER, granularity=DAILY)
@@ -182,7 +181,7 @@ def test_whole_days_are_answered_from_rollups_alone(traffic):
     assert sum("FROM events" in statement for statement in asked) == 1
 
 
-def test_by_billing_month_spend_is_what_is_billed_then(traffic):
+def test_spend_by_billing_month_is_the_spend_billed_in_it(traffic):
     rows = traffic.spend(OCTOBER, DECEMBER, granularity=MONTHLY, period_basis=PeriodBasis.BILLING)
     assert [(row.period_start, row.events, row.amount_nano) for row in rows] == [(OCTOBER, 1, 120_000), (NOVEMBER, 5, 245_000)]
     traffic.execute("UPDATE rollups SET billing_month = 202611")
@@ -192,14 +191,14 @@ def test_by_billing_month_spend_is_what_is_billed_then(traffic):
     assert (len(by_event), len(by_billing)) == (1, 0)
 
 
-def test_the_order_of_rows_is_the_periods_then_the_values(traffic):
+def test_rows_are_ordered_by_period_then_values(traffic):
     rows = traffic.spend(OCTOBER, DECEMBER, group_by=("model", "project"), granularity=MONTHLY)
     keys = [(row.period_start, row.group) for row in rows]
     assert keys == sorted(keys)
     assert len(keys) == 5
 
 
-def test_an_answer_that_is_too_long_is_refused_and_says_how_to_narrow_it(traffic, monkeypatch):
+def test_too_many_rows_are_refused_with_ways_to_narrow_the_query(traffic, monkeypatch):
     monkeypatch.setattr(sum_spend, "MAX_ROWS", 3)
     with pytest.raises(TooManyRowsError, match="filter") as refused:
         traffic.spend(OCTOBER, DECEMBER, group_by=("model", "project"))
@@ -213,12 +212,14 @@ def test_more_hours_than_rows_are_refused_before_anything_is_read(traffic):
 
 
 @pytest.mark.parametrize(
-    "question",
+    "query",
     [
-        {"group_by": ("colour",)},
+        {"group_by": ("color",)},
         {"group_by": ("model", "model")},
         {"group_by": ("tag:",)},
-        {"filters": {"colour": ("red",)}},
+        {"group_by": ("tag:undeclared",)},
+        {"filters": {"tag:undeclared": ("x",)}},
+        {"filters": {"color": ("red",)}},
         {"filters": {"model": ()}},
         {"filters": {"price_grade": ("free",)}},
         {"filters": {"billable": ("yes",)}},
@@ -234,9 +235,9 @@ def test_more_hours_than_rows_are_refused_before_anything_is_read(traffic):
         {"start": -1, "end": NOVEMBER},
     ],
 )
-def test_a_question_that_can_not_be_answered_is_refused(traffic, question):
+def test_an_invalid_query_is_refused(traffic, query):
     with pytest.raises(SpendQueryError) as refused:
-        traffic.spend(**{"start": OCTOBER, "end": DECEMBER} | question)
+        traffic.spend(**{"start": OCTOBER, "end": DECEMBER} | query)
     assert refused.value.code == "invalid_spend_query"
 
 
@@ -249,6 +250,7 @@ def test_values_that_look_like_sql_or_json_are_only_values(traffic):
     hostile = "x' OR '1'='1"
     traffic.ingest(usage_event(project=hostile, tags={"team": '"],{}'}))
     assert [row.group for row in traffic.spend(group_by=("tag:team",), filters={"project": (hostile,)})] == [('"],{}',)]
+    traffic.configure(declared_tags=["x') OR 1=1 --"])
     assert traffic.spend(filters={"tag:x') OR 1=1 --": ("y",)}) == []
 
 
@@ -263,7 +265,7 @@ def test_values_that_look_like_sql_or_json_are_only_values(traffic):
         ("2026-08-31T23:59:59.999999Z", "2026-09-01T00:00:00.000001Z", 2),  # across an edge
     ],
 )
-def test_however_a_period_lies_to_months_and_days_each_event_in_it_counts_once(meter, granularity, start, end, counted):
+def test_each_event_counts_once_wherever_the_period_starts_and_ends(meter, granularity, start, end, counted):
     times = (
         "2026-08-01T00:00:00Z", "2026-08-31T23:59:59.999999Z", "2026-09-01T00:00:00Z", "2026-09-30T23:30:00Z",
         "2026-10-01T00:00:00Z", "2026-10-01T23:59:59.999999Z", "2026-11-15T12:00:00Z", "2026-11-30T23:59:59.999999Z",

@@ -1,4 +1,4 @@
-"""Usage that was kept unpriced is charged when its price becomes known, once, and nothing else changes."""
+"""Unpriced usage is charged once when its price is known, and nothing else changes."""
 
 import pytest
 from sqlalchemy import select
@@ -18,12 +18,12 @@ MYSTERY = price_table(rate(1_000_000, 0, model="mystery"), source="mystery")
 
 @pytest.fixture
 def waiting(meter):
-    """Three unpriced events of ``mystery`` (100 tokens in each), and one of ``llama`` that has its price."""
+    """Three unpriced events of ``mystery`` (100 tokens in each), and a rated one of ``llama``."""
     meter.ingest(*(usage_event(model="mystery", time=NOON + i * HOUR) for i in range(3)), usage_event())
     return meter
 
 
-def test_what_has_got_a_price_is_charged_at_it(waiting):
+def test_events_with_a_price_are_charged(waiting):
     waiting.record_prices(MYSTERY)
     result = waiting.rate_unpriced()
     assert (result.rated, result.still_unpriced, result.amount_nano) == (3, 0, 300_000)
@@ -34,14 +34,14 @@ def test_what_has_got_a_price_is_charged_at_it(waiting):
     assert not waiting.violations()
 
 
-def test_an_events_own_row_stays_as_it_was_written(waiting):
+def test_the_row_of_an_event_never_changes(waiting):
     before = waiting.rows(select(events))
     waiting.record_prices(MYSTERY)
     waiting.rate_unpriced()
     assert waiting.rows(select(events)) == before
 
 
-def test_each_event_gets_a_reversal_and_a_replacement_that_say_why(waiting):
+def test_each_event_gets_a_reversal_and_a_replacement_with_the_reason(waiting):
     waiting.record_prices(MYSTERY)
     waiting.rate_unpriced()
     written = waiting.rows(select(charges).order_by(charges.c.id))
@@ -62,13 +62,13 @@ def test_rating_again_changes_nothing(waiting):
     assert (waiting.rows(select(charges)), waiting.rows(select(rollups))) == rows
 
 
-def test_without_a_price_everything_stays_as_it_is(waiting):
+def test_without_a_price_nothing_changes(waiting):
     result = waiting.rate_unpriced()
     assert (result.rated, result.still_unpriced) == (0, 3)
     assert waiting.count(charges) == 0
 
 
-def test_a_price_counts_from_its_own_instant_only(waiting):
+def test_a_price_does_not_apply_before_it_takes_effect(waiting):
     waiting.record_prices(price_table(rate(1_000_000, 0, model="mystery"), source="m", effective_from=NOON + HOUR))
     result = waiting.rate_unpriced()
     assert (result.rated, result.still_unpriced, result.amount_nano) == (2, 1, 200_000)
@@ -101,7 +101,7 @@ def test_spend_moves_from_unpriced_to_rated_in_every_view(waiting):
     assert [row.amount_nano for row in hours] == [220_000, 100_000, 100_000]
 
 
-def test_only_the_given_account_is_rated(waiting):
+def test_rating_can_be_limited_to_an_account(waiting):
     other = waiting.declare("umbrella")
     waiting.ingest(usage_event(account="umbrella", model="mystery"))
     waiting.record_prices(MYSTERY)
@@ -110,7 +110,7 @@ def test_only_the_given_account_is_rated(waiting):
     assert not waiting.violations()
 
 
-def test_an_interruption_between_two_chunks_loses_nothing_and_the_next_run_continues(waiting, monkeypatch):
+def test_after_an_interruption_between_chunks_the_next_run_completes_the_work(waiting, monkeypatch):
     monkeypatch.setattr(operation, "CHUNK", 1)
     waiting.record_prices(MYSTERY)
     seen = []
@@ -129,7 +129,7 @@ def test_an_interruption_between_two_chunks_loses_nothing_and_the_next_run_conti
     assert not waiting.violations()
 
 
-def test_a_failure_within_a_chunk_leaves_nothing_of_it(waiting, monkeypatch):
+def test_a_failed_chunk_is_rolled_back(waiting, monkeypatch):
     waiting.record_prices(MYSTERY)
 
     def fail(*_):
@@ -142,7 +142,7 @@ def test_a_failure_within_a_chunk_leaves_nothing_of_it(waiting, monkeypatch):
     assert not waiting.violations()
 
 
-def test_an_event_that_someone_else_rated_meanwhile_is_left_alone(waiting, monkeypatch):
+def test_an_event_that_another_process_has_rated_is_left_alone(waiting, monkeypatch):
     waiting.record_prices(MYSTERY)
     find = operation.unpriced_event_ids
     calls = []
@@ -159,8 +159,8 @@ def test_an_event_that_someone_else_rated_meanwhile_is_left_alone(waiting, monke
     assert (waiting.total(), waiting.count(charges)) == (420_000, 6)
 
 
-def test_a_price_that_was_taken_back_can_be_found_again(waiting):
-    """The newest entry counts, wherever it stands: an event priced, then unpriced by a later charge, is unpriced."""
+def test_an_event_whose_price_was_reversed_can_be_rated_again(waiting):
+    """The newest entry counts: an event that was priced, then unpriced by a later charge, is unpriced."""
     (llama,) = waiting.rows(select(events).where(events.c.price_grade == PriceGrade.RATED))
     insert = (
         "INSERT INTO charges (event_id, series_id, sign, amount_nano, rate_id, price_grade,"
@@ -173,7 +173,7 @@ def test_a_price_that_was_taken_back_can_be_found_again(waiting):
     assert [row.sign for row in waiting.rows(select(charges).order_by(charges.c.id))] == [-1, 1, -1, 1]
 
 
-def test_a_folded_series_is_rated_by_the_model_that_the_record_named(meter):
+def test_a_folded_series_is_rated_by_the_models_on_its_events(meter):
     meter.configure(series_cap=1)
     meter.ingest(usage_event(project="p1"))
     meter.ingest(usage_event(project="p2"))
@@ -183,7 +183,7 @@ def test_a_folded_series_is_rated_by_the_model_that_the_record_named(meter):
     assert not meter.violations()
 
 
-def test_a_charge_too_large_to_be_one_stays_unpriced(waiting):
+def test_an_event_with_too_large_a_charge_stays_unpriced(waiting):
     waiting.record_prices(price_table(rate(10**13, 0, model="mystery"), source="gold"))
     waiting.ingest(usage_event(), usage_event())
     waiting.execute("UPDATE events SET input_tokens = 1000000000 WHERE id = 1")
@@ -191,7 +191,7 @@ def test_a_charge_too_large_to_be_one_stays_unpriced(waiting):
     assert [group.why for group in list_unpriced(waiting.engine)] == ["charge too large"]
 
 
-def test_what_is_unpriced_says_why(meter):
+def test_unpriced_usage_is_listed_with_the_reason(meter):
     meter.record_prices(price_table(rate(model="vision", prices={"output_tokens": Price(1)}), source="vision"))
     meter.ingest(
         usage_event(provider="unknown"),
@@ -219,14 +219,14 @@ def test_what_is_unpriced_says_why(meter):
     assert times["no rate"] == (NOON - 5, NOON + 5)
 
 
-def test_what_could_be_rated_by_now_is_listed_as_such_until_it_is(waiting):
+def test_usage_that_can_be_rated_now_is_listed_as_not_rated_yet(waiting):
     waiting.record_prices(MYSTERY)
     assert [group.why for group in list_unpriced(waiting.engine)] == ["not rated yet"]
     waiting.rate_unpriced()
     assert list_unpriced(waiting.engine) == []
 
 
-def test_what_is_unpriced_is_listed_for_one_account(waiting):
+def test_unpriced_usage_can_be_listed_for_one_account(waiting):
     other = waiting.declare("umbrella")
     waiting.ingest(usage_event(account="umbrella", model="mystery"))
     assert [group.events for group in list_unpriced(waiting.engine, other)] == [1]

@@ -1,10 +1,10 @@
-"""Re-rating replaces what has another price by now, after a look that says the same; the rest is left alone."""
+"""Re-rating replaces charges whose price was corrected, as its preview shows, and leaves all others alone."""
 
 import pytest
 from sqlalchemy import select
 
 import metering.operations.charges.rerate as operation
-from metering.domain.charges.rerating import Effect, RerateScope
+from metering.domain.charges.rerating import RerateScope, RerateTotals
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.usage.events import QuantityGrade
 from metering.operations.charges.rerate import continue_rerate, start_rerate
@@ -21,25 +21,25 @@ DOUBLE = price_table(rate(2_000_000, 4_000_000), effective_from=FROM_2020 + 1)
 
 @pytest.fixture
 def overpriced(meter):
-    """Three events of llama, an hour apart, at 120,000 each; then the contract with twice the price is found."""
+    """Three events of llama, an hour apart, at 120,000 each; then a contract with twice the price is recorded."""
     meter.ingest(*(usage_event(id=f"e{i}", time=NOON + i * HOUR) for i in range(3)))
     meter.record_prices(DOUBLE)
     return meter
 
 
 def of_llama(events, before, after, account_id=ACME, month=202611):
-    return {(account_id, "together", "llama", month): Effect(events, before, after)}
+    return {(account_id, "together", "llama", month): RerateTotals(events, before, after)}
 
 
-def test_the_preview_says_what_changes_and_writes_nothing(overpriced):
+def test_the_preview_shows_the_changes_and_writes_nothing(overpriced):
     before = overpriced.rows(select(rollups))
     found = overpriced.preview_rerate()
-    assert (found.events, found.kept, found.by_group) == (3, 0, of_llama(3, 360_000, 720_000))
+    assert (found.examined, found.kept, found.by_group) == (3, 0, of_llama(3, 360_000, 720_000))
     assert (overpriced.count(charges), overpriced.count(rerate_runs)) == (0, 0)
     assert overpriced.rows(select(rollups)) == before
 
 
-def test_the_run_does_what_the_preview_said(overpriced):
+def test_the_run_makes_the_changes_of_the_preview(overpriced):
     previewed = overpriced.preview_rerate()
     result = overpriced.rerate()
     assert result.done_now == previewed
@@ -62,14 +62,14 @@ def test_each_event_gets_a_reversal_and_a_replacement_that_name_the_run_and_the_
     }
 
 
-def test_charges_that_rating_writes_name_no_run(meter):
+def test_charges_written_by_rating_have_no_run(meter):
     meter.ingest(usage_event(model="mystery"))
     meter.record_prices(price_table(rate(model="mystery"), source="mystery"))
     meter.rate_unpriced()
     assert {row.run_id for row in meter.rows(select(charges))} == {None}
 
 
-def test_an_events_own_row_stays_as_it_was_written(overpriced):
+def test_the_row_of_an_event_never_changes(overpriced):
     before = overpriced.rows(select(events))
     overpriced.rerate()
     assert overpriced.rows(select(events)) == before
@@ -83,7 +83,7 @@ def test_a_second_run_writes_no_charge(overpriced):
     assert (overpriced.rows(select(charges)), overpriced.rows(select(rollups))) == rows
 
 
-def test_what_was_rerated_is_rerated_again_from_the_charge_that_holds(overpriced):
+def test_a_second_correction_starts_from_the_current_charge(overpriced):
     overpriced.rerate()
     overpriced.record_prices(price_table(rate(3_000_000, 0), effective_from=FROM_2020 + 2))
     assert overpriced.rerate().done_now.by_group == of_llama(3, 720_000, 900_000)
@@ -92,14 +92,14 @@ def test_what_was_rerated_is_rerated_again_from_the_charge_that_holds(overpriced
     assert not overpriced.violations()
 
 
-def test_a_rate_that_repeats_the_price_corrects_nothing(meter):
+def test_a_new_rate_with_the_same_price_changes_nothing(meter):
     meter.ingest(usage_event())
     meter.record_prices(price_table(rate(), effective_from=FROM_2020 + 1))
     found = meter.preview_rerate()
-    assert (found.events, found.by_group) == (1, {})
+    assert (found.examined, found.by_group) == (1, {})
 
 
-def test_each_event_is_rerated_at_the_price_of_its_own_instant(overpriced):
+def test_each_event_is_rerated_at_the_price_in_effect_at_its_time(overpriced):
     overpriced.record_prices(price_table(rate(5_000_000, 0), effective_from=NOON + HOUR))
     # 240,000 before the change, 500,000 from it on
     assert overpriced.rerate().run.after_nano == 240_000 + 2 * 500_000
@@ -122,7 +122,7 @@ def test_a_period_is_half_open(overpriced):
         overpriced.preview_rerate(start=NOON, end=NOON)
 
 
-def test_months_are_told_apart(overpriced):
+def test_changes_are_grouped_by_month(overpriced):
     overpriced.ingest(usage_event(time=instant("2026-10-31T23:59:59Z")))
     overpriced.record_prices(price_table(rate(4_000_000, 0), effective_from=FROM_2020 + 2))
     assert overpriced.rerate().done_now.by_group == {
@@ -133,7 +133,7 @@ def test_months_are_told_apart(overpriced):
     assert not overpriced.violations()
 
 
-def test_only_what_the_scope_names_is_looked_at(overpriced):
+def test_only_charges_in_the_scope_are_examined(overpriced):
     umbrella = overpriced.declare("umbrella")
     overpriced.record_prices(price_table(rate(model="gemma"), rate(provider="groq"), source="more"))
     overpriced.ingest(
@@ -141,10 +141,10 @@ def test_only_what_the_scope_names_is_looked_at(overpriced):
     )
     scopes = [{}, {"account_id": umbrella}, {"account_id": ACME}, {"model": "gemma"}, {"provider": "groq"},
               {"provider": "groq", "model": "gemma"}]  # fmt: skip
-    assert [overpriced.preview_rerate(**scope).events for scope in scopes] == [7, 1, 6, 2, 1, 0]
+    assert [overpriced.preview_rerate(**scope).examined for scope in scopes] == [7, 1, 6, 2, 1, 0]
 
 
-def test_an_account_s_own_prices_are_its_own(overpriced):
+def test_prices_of_an_account_apply_to_no_other(overpriced):
     umbrella = overpriced.declare("umbrella")
     overpriced.ingest(usage_event(account="umbrella"))
     own = price_table(rate(1, 1), source="deal", layer=Layer.ACCOUNT, account_id=umbrella)
@@ -154,13 +154,13 @@ def test_an_account_s_own_prices_are_its_own(overpriced):
     assert overpriced.preview_rerate(account_id=ACME).by_group == of_llama(3, 360_000, 720_000)
 
 
-def test_what_failed_or_has_no_price_yet_is_none_of_its_business(meter):
+def test_failed_and_unpriced_events_are_not_rerated(meter):
     meter.ingest(usage_event(status=500), usage_event(model="mystery"), usage_event(reported_cost_nano=5, model="mystery"))
     meter.record_prices(DOUBLE, price_table(rate(model="mystery"), source="mystery"))
-    assert meter.preview_rerate().events == 0
+    assert meter.preview_rerate().examined == 0
 
 
-def test_a_reported_cost_becomes_a_rated_one_only_if_asked(meter):
+def test_reported_costs_are_replaced_only_on_request(meter):
     meter.ingest(usage_event(model="mystery", reported_cost_nano=5), usage_event(model="other", reported_cost_nano=7))
     meter.record_prices(price_table(rate(model="mystery"), source="mystery"))
     assert meter.rerate().run.events_examined == 0
@@ -171,14 +171,14 @@ def test_a_reported_cost_becomes_a_rated_one_only_if_asked(meter):
     assert not meter.violations()
 
 
-def test_a_reported_cost_without_quantities_stands(meter):
+def test_a_reported_cost_without_quantities_is_kept(meter):
     unstated = int(QuantityGrade.UNSTATED)
     meter.ingest(usage_event(model="mystery", reported_cost_nano=5, quantities=Quantities(), quantity_grade=unstated))
     meter.record_prices(price_table(rate(model="mystery"), source="mystery"))
     assert (meter.rerate(include_reported=True).run.events_kept, meter.total()) == (1, 5)
 
 
-def test_what_was_priced_late_is_rerated_too(meter):
+def test_late_charges_are_rerated_too(meter):
     meter.ingest(usage_event(model="mystery"))
     meter.record_prices(price_table(rate(model="mystery"), source="mystery"))
     meter.rate_unpriced()
@@ -197,7 +197,7 @@ def test_what_was_priced_late_is_rerated_too(meter):
     ],
     ids=["withdrawn", "output without a price", "too large a charge"],
 )
-def test_where_no_price_makes_a_charge_any_more_the_charge_stands_and_is_counted(overpriced, table):
+def test_a_charge_is_kept_and_counted_if_no_price_applies_anymore(overpriced, table):
     overpriced.record_prices(table)
     overpriced.execute("UPDATE events SET input_tokens = 1000000000, charge_nano = 1000000020000")
     overpriced.execute("UPDATE rollups SET input_tokens = 3000000000, amount_nano = 3000000060000")
@@ -207,7 +207,7 @@ def test_where_no_price_makes_a_charge_any_more_the_charge_stands_and_is_counted
     assert overpriced.count(charges) == 0
 
 
-def test_rare_quantities_move_with_the_charge(meter):
+def test_other_kinds_of_quantity_move_with_the_charge(meter):
     prices = {"input_tokens": Price(1_000_000), "output_tokens": Price(0), "images": Price(7_000_000_000)}
     meter.record_prices(price_table(rate(model="painter", prices=prices), source="p"))
     used = Quantities(input_tokens=3, cache_write_tokens=2, output_tokens=1, reasoning_tokens=1, images=4)
@@ -222,20 +222,22 @@ def test_rare_quantities_move_with_the_charge(meter):
     assert not meter.violations()
 
 
-def test_a_folded_series_is_rerated_by_the_model_that_the_record_named(meter):
+def test_a_folded_series_is_rerated_by_the_models_on_its_events(meter):
     meter.configure(series_cap=1)
     meter.record_prices(price_table(rate(5_000_000, 0, model="gemma"), source="g"))
     meter.ingest(usage_event(project="p1"))
     meter.ingest(usage_event(project="p2"))
     meter.ingest(usage_event(model="gemma"))
     meter.record_prices(price_table(rate(7_000_000, 0, model="gemma"), source="g", effective_from=FROM_2020 + 1))
-    assert meter.preview_rerate(model="gemma").by_group == {(ACME, "together", "(other)", 202611): Effect(1, 500_000, 700_000)}
-    assert meter.preview_rerate(model="llama").events == 2
+    assert meter.preview_rerate(model="gemma").by_group == {
+        (ACME, "together", "(other)", 202611): RerateTotals(1, 500_000, 700_000)
+    }
+    assert meter.preview_rerate(model="llama").examined == 2
     meter.rerate()
     assert not meter.violations()
 
 
-def test_an_event_that_was_assigned_later_is_its_account_s(overpriced):
+def test_an_assigned_event_is_rerated_for_its_account(overpriced):
     overpriced.ingest(usage_event(id="lost", account="stranger"))
     ((lost,),) = overpriced.rows(select(events.c.id).where(events.c.external_id == "lost"))
     move = (
@@ -245,9 +247,9 @@ def test_an_event_that_was_assigned_later_is_its_account_s(overpriced):
     overpriced.execute(move.format("series_id", -1, -1), lost)
     overpriced.execute(move.format("1", 1, 1), lost)
     overpriced.record_prices(price_table(rate(3_000_000, 0), effective_from=FROM_2020 + 2))
-    assert overpriced.preview_rerate(account_id=1).events == 0
-    assert overpriced.preview_rerate(account_id=ACME).events == 4
-    assert overpriced.preview_rerate().events == 4
+    assert overpriced.preview_rerate(account_id=1).examined == 0
+    assert overpriced.preview_rerate(account_id=ACME).examined == 4
+    assert overpriced.preview_rerate().examined == 4
 
 
 def test_a_run_needs_a_reason(overpriced):
@@ -258,18 +260,18 @@ def test_a_run_needs_a_reason(overpriced):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_events_are_looked_at_in_chunks_of_any_size(overpriced, monkeypatch, size):
+def test_events_are_examined_in_chunks_of_any_size(overpriced, monkeypatch, size):
     monkeypatch.setattr(operation, "CHUNK", size)
     overpriced.ingest(usage_event(time=NOON + HOUR), usage_event(account="stranger", time=NOON - DAY))
     overpriced.record_prices(price_table(rate(3_000_000, 0), effective_from=FROM_2020 + 2))
     found = overpriced.preview_rerate()
-    assert (found.events, found.total) == (5, Effect(5, 3 * 120_000 + 2 * 240_000, 1_500_000))
+    assert (found.examined, found.total) == (5, RerateTotals(5, 3 * 120_000 + 2 * 240_000, 1_500_000))
     assert overpriced.rerate().done_now == found
     assert not overpriced.violations()
 
 
 def interrupted(meter, monkeypatch, after):
-    """Begin a run in chunks of one event, and stop it after so many; return the run."""
+    """Start a run in chunks of one event and interrupt it after some chunks; return the run."""
     monkeypatch.setattr(operation, "CHUNK", 1)
     run = start_rerate(meter.engine, RerateScope(None, 0, NOW), reason="r", now=meter.now)
     told = []
@@ -284,7 +286,7 @@ def interrupted(meter, monkeypatch, after):
     return told[-1]
 
 
-def test_an_interrupted_run_says_how_far_it_is_and_is_resumed_from_there(overpriced, monkeypatch):
+def test_an_interrupted_run_resumes_at_its_cursor(overpriced, monkeypatch):
     run = interrupted(overpriced, monkeypatch, after=2)
     assert (run.events_changed, run.after_nano, run.finished_at, overpriced.count(charges)) == (2, 480_000, None, 4)
     assert not overpriced.violations()
@@ -296,7 +298,7 @@ def test_an_interrupted_run_says_how_far_it_is_and_is_resumed_from_there(overpri
     assert not overpriced.violations()
 
 
-def test_a_run_that_two_resume_at_once_is_done_once(overpriced, monkeypatch):
+def test_a_run_resumed_by_two_processes_is_done_once(overpriced, monkeypatch):
     run = interrupted(overpriced, monkeypatch, after=1)
     others = []
 
@@ -311,7 +313,7 @@ def test_a_run_that_two_resume_at_once_is_done_once(overpriced, monkeypatch):
     assert not overpriced.violations()
 
 
-def test_starting_anew_instead_of_resuming_comes_to_the_same(overpriced, monkeypatch):
+def test_starting_again_gives_the_same_result_as_resuming(overpriced, monkeypatch):
     interrupted(overpriced, monkeypatch, after=2)
     assert overpriced.rerate().run.events_changed == 1
     assert (overpriced.total(), overpriced.count(charges)) == (720_000, 6)
@@ -321,12 +323,12 @@ def test_starting_anew_instead_of_resuming_comes_to_the_same(overpriced, monkeyp
 def test_resuming_a_finished_run_does_nothing(overpriced):
     run = overpriced.rerate().run
     again = continue_rerate(overpriced.engine, run.id, clock=lambda: NOW + DAY)
-    assert (again.run, again.done_now.events) == (run, 0)
+    assert (again.run, again.done_now.examined) == (run, 0)
     with pytest.raises(NotFoundError, match="no re-rating run 99"):
         continue_rerate(overpriced.engine, 99, clock=lambda: NOW)
 
 
-def test_a_resumed_run_applies_the_prices_that_it_began_with(overpriced, monkeypatch):
+def test_a_resumed_run_uses_the_prices_it_started_with(overpriced, monkeypatch):
     run = interrupted(overpriced, monkeypatch, after=1)
     overpriced.record_prices(price_table(rate(9_000_000, 0), effective_from=FROM_2020 + 2))
     overpriced.ingest(usage_event(time=NOON + 5 * HOUR))
@@ -336,7 +338,7 @@ def test_a_resumed_run_applies_the_prices_that_it_began_with(overpriced, monkeyp
     assert overpriced.total() == 720_000 + 900_000
 
 
-def test_a_failure_within_a_chunk_leaves_nothing_of_it(overpriced, monkeypatch):
+def test_a_failed_chunk_is_rolled_back(overpriced, monkeypatch):
     def fail(*_):
         raise OSError("the disk is full")
 
@@ -347,7 +349,7 @@ def test_a_failure_within_a_chunk_leaves_nothing_of_it(overpriced, monkeypatch):
     assert not overpriced.violations()
 
 
-def test_a_run_that_says_something_else_than_its_charges_is_a_violation(overpriced):
+def test_a_run_whose_totals_differ_from_its_charges_is_a_violation(overpriced):
     overpriced.rerate()
     for change in ("before_nano = before_nano + 1", "after_nano = 0", "events_changed = 2"):
         overpriced.execute(f"UPDATE rerate_runs SET {change}")

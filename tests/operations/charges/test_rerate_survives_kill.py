@@ -1,4 +1,4 @@
-"""After ``kill -9`` at any moment a re-rating run is resumed where it was: totals are exact, nothing is replaced twice."""
+"""After ``kill -9`` at any moment, a re-rating run resumes where it was: totals are exact, and nothing is replaced twice."""
 
 import random
 import signal
@@ -21,7 +21,7 @@ EVENTS = 2_000
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_killed_at_any_moment_it_replaces_every_charge_once(meter, seed):
+def test_a_run_killed_at_any_moment_replaces_every_charge_once(meter, seed):
     chance = random.Random(seed)
     tokens = [1 + number % 97 for number in range(EVENTS)]
     meter.ingest(

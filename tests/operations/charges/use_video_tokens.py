@@ -1,6 +1,6 @@
-"""Run as a program by the test of new kinds: meters a request that used ``video_tokens``, which no release has.
+"""Program for the test of new kinds: meters requests with ``video_tokens``, a kind that only the test adds.
 
-``python use_video_tokens.py URL FOLDER`` prints, as JSON, where the quantity is seen.
+``python use_video_tokens.py URL FOLDER`` prints, as JSON, where the quantity shows up.
 """
 
 import csv
@@ -44,12 +44,12 @@ def import_prices(line: CommandLine, since: str, price: int) -> None:
 
 
 def rows(text: str, **wanted: str) -> list[dict[str, str]]:
-    """Return the rows of a CSV file with the wanted values."""
+    """Return the rows of a CSV file that have the given values."""
     return [row for row in csv.DictReader(io.StringIO(text)) if wanted.items() <= row.items()]
 
 
 def send(line: CommandLine, event: dict) -> tuple[dict, dict, list[str]]:
-    """Send an event to the API; return the answer, the event as the API shows it, and the kinds that the API documents."""
+    """Send an event to the API; return the response, the listed event, and the kinds that the API documents."""
     service = open_service(read_settings(line.environment), lambda: line.now, create=False)
     app = create_api(service)
     _, token = create_key(service.engine, NewKey("test", ["admin"]), now=line.now)
@@ -64,7 +64,7 @@ def send(line: CommandLine, event: dict) -> tuple[dict, dict, list[str]]:
 
 
 def meter(line: CommandLine) -> dict:
-    """Ingest, send, explain and re-rate; return what the API answered and what the explanation multiplied."""
+    """Ingest, send, explain and re-rate; return the responses of the API and the explained multiplications."""
     line.done("accounts", "create", "acme")
     import_prices(line, "2026-01-01", 5)
     # Twice, so that the second is added to the sums of the first.
@@ -83,7 +83,7 @@ def meter(line: CommandLine) -> dict:
 
 
 def look_up(line: CommandLine) -> dict:
-    """Return what spend, the statement and verify show."""
+    """Return the results of spend, the statement and verify."""
     november = ("spend", "--account", "acme", "--month", "2026-11")
     spend = line.json(*november, "--by", "model")["total"]
     return {
@@ -101,7 +101,7 @@ def look_up(line: CommandLine) -> dict:
 
 
 def export(line: CommandLine) -> dict:
-    """Return the rows of each export of the closed month that are about the new kind."""
+    """Return the new kind's rows in each export of the closed month."""
     line.now = parse_instant("2027-02-05T12:00:00Z")
     line.done("statements", "close", "acme", "2026-11")
     month = ("statements", "export", "acme", "2026-11")
@@ -117,7 +117,7 @@ def export(line: CommandLine) -> dict:
 
 
 def retire(line: CommandLine) -> dict:
-    """Take the month's events out of the log; return what spend and verify still show."""
+    """Retire the month; return the results of spend and verify."""
     line.done("retention", "drop", "2026-11", "--without-export", "--yes")
     spend = line.json("spend", "--account", "acme", "--month", "2026-11")["total"]
     return {"retired": spend["quantities"], "verified after": line.json("verify")["violations"]}

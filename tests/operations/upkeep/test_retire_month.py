@@ -90,7 +90,7 @@ def test_a_retired_event_is_told_from_one_that_never_was(closed):
             explain_charge(closed.engine, ACME, "first", source)
     with pytest.raises(EventsRetiredError):  # a copy leaves with what it is a copy of
         explain_charge(closed.engine, ACME, "copy")
-    with pytest.raises(NotFoundError, match="there is no event 'never'"):
+    with pytest.raises(NotFoundError, match="the account has no event 'never'"):
         explain_charge(closed.engine, ACME, "never")
     with pytest.raises(NotFoundError):
         explain_charge(closed.engine, ACME, "first", "tracer")

@@ -1,4 +1,4 @@
-"""The ledger holds every charge once, signed, and the rollups are its sums."""
+"""The ledger has a signed entry for every charge, and the rollups are its sums."""
 
 import pytest
 from sqlalchemy import select
@@ -34,12 +34,12 @@ def test_an_event_is_one_entry_with_its_first_charge(meter):
     ]
 
 
-def test_an_unpriced_event_weighs_its_quantities_and_no_money(meter):
+def test_an_unpriced_event_has_quantities_and_no_amount(meter):
     meter.ingest(usage_event(model="mystery"))
     assert ledger(meter, "events", "amount_nano", "rate_id", "price_grade", "output_tokens") == [(1, 0, 0, 2, 10)]
 
 
-def test_a_reversal_takes_quantities_and_amount_back_and_a_replacement_brings_them_again(priced_later):
+def test_a_reversal_negates_quantities_and_amount_and_a_replacement_adds_them(priced_later):
     assert ledger(priced_later, "events", "price_grade", "amount_nano", "input_tokens", "reasoning_tokens") == [
         (-1, 2, 0, -7, -2),
         (1, 0, 7_000, 7, 2),
@@ -47,20 +47,20 @@ def test_a_reversal_takes_quantities_and_amount_back_and_a_replacement_brings_th
     ]
 
 
-def test_the_entries_of_a_period_are_those_of_the_events_that_happened_in_it(priced_later):
+def test_the_entries_of_a_period_are_those_of_its_events(priced_later):
     priced_later.ingest(usage_event(time=NOON + HOUR))
     assert len(ledger(priced_later, "events", start=NOON, end=NOON + HOUR)) == 3
     assert len(ledger(priced_later, "events", start=NOON, end=NOON + HOUR + 1)) == 4
     assert ledger(priced_later, "events", start=NOON + 1, end=NOON + HOUR) == []
 
 
-def test_the_entries_of_an_account_are_its_own_and_those_of_unassigned_later_ones(priced_later):
+def test_the_entries_of_an_account_include_later_charges_of_unassigned_events(priced_later):
     umbrella = priced_later.declare("umbrella")
     priced_later.ingest(usage_event(account="umbrella"))
     assert len(ledger(priced_later, "events", account_id=umbrella)) == 1
 
 
-def test_rollups_are_the_ledgers_sums_for_every_day(priced_later):
+def test_rollups_are_the_sums_of_the_ledger(priced_later):
     priced_later.ingest(usage_event(time=NOON - DAY), usage_event(time=NOON - DAY), usage_event(status=500))
     with read_snapshot(priced_later.engine) as connection:
         assert days_with_entries(connection) == [TODAY - 1, TODAY]
@@ -70,7 +70,7 @@ def test_rollups_are_the_ledgers_sums_for_every_day(priced_later):
     assert (yesterday.events, yesterday.amount_nano) == (2, 240_000)
 
 
-def test_a_reversed_rollup_keeps_its_key_and_weighs_nothing(priced_later):
+def test_a_reversed_rollup_keeps_its_key_and_is_zero(priced_later):
     with read_snapshot(priced_later.engine) as connection:
         by_grade = {key.price_grade: sums for key, sums in rollup_sums(connection, TODAY).items()}
     assert by_grade[PriceGrade.UNPRICED] == NO_SUMS
