@@ -24,7 +24,7 @@ READER_GONE = 141
 
 COMMANDS = {
     "ingest": LazyCommand("metering.cli.usage.ingest:ingest", "Ingest request logs; count and price each request once."),
-    "spend": LazyCommand("metering.cli.charges.spend:spend", "Show what was spent, by whom and on what."),
+    "spend": LazyCommand("metering.cli.charges.spend:spend", "Show spend by period and group."),
     "statements": LazyCommand("metering.cli.statements.statements:statements", "Show, export and close what a month comes to."),
     "reconcile": LazyCommand(
         "metering.cli.reconciliation.reconcile:reconcile",
@@ -34,9 +34,9 @@ COMMANDS = {
     "credits": LazyCommand("metering.cli.credits.credits:credit", "Show and grant credits."),
     "budgets": LazyCommand("metering.cli.budgets.budgets:budgets", "Say how much may be spent, and see how it stands."),
     "prices": LazyCommand("metering.cli.prices.prices:prices", "Show and import prices."),
-    "rate": LazyCommand("metering.cli.charges.rate:rate", "Charge usage whose price has become known."),
-    "rerate": LazyCommand("metering.cli.charges.rerate:rerate", "Apply prices that turned out to be others."),
-    "explain": LazyCommand("metering.cli.charges.explain:explain", "Explain what a request costs, and why."),
+    "rate": LazyCommand("metering.cli.charges.rate:rate", "Charge unpriced usage for which a price is known now."),
+    "rerate": LazyCommand("metering.cli.charges.rerate:rerate", "Re-rate existing charges at corrected prices."),
+    "explain": LazyCommand("metering.cli.charges.explain:explain", "Explain the charge of an event."),
     "webhooks": LazyCommand("metering.cli.alerts.webhooks:webhooks", "Send alerts to where somebody sees them."),
     "quarantine": LazyCommand("metering.cli.usage.quarantine:quarantine", "List rejected records, and read their files again."),
     "verify": LazyCommand("metering.cli.upkeep.verify:verify", "Prove that everything adds up, to the nano-dollar."),

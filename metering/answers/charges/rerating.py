@@ -49,7 +49,7 @@ class RerateEffectAnswer(RerateTotalsAnswer):
 
 
 class RerateRunAnswer(Answer):
-    """A re-rating run, with the charges it has examined so far."""
+    """A re-rating run. Counts and sums cover the charges that it has examined."""
 
     id: int = Field(
         description="The run, which its charges refer to. `metering rerate --resume` continues an interrupted one.",

@@ -84,7 +84,7 @@ def get_spend(
     """
     row = principal.account_or_all(service, account)
     first, last = query.period(start, end, service.clock())
-    asked = SpendQuery(
+    spend_query = SpendQuery(
         start=first,
         end=last,
         account_id=None if row is None else row.id,
@@ -93,5 +93,5 @@ def get_spend(
         granularity=Granularity(granularity),
         period_basis=PeriodBasis(period_basis),
     )
-    rows = query_spend(service.engine, asked, declared_tags=service.settings.ingest.declared_tags)
-    return spend_answer(asked, rows, None if row is None else row.name)
+    rows = query_spend(service.engine, spend_query, declared_tags=service.settings.ingest.declared_tags)
+    return spend_answer(spend_query, rows, None if row is None else row.name)

@@ -150,9 +150,9 @@ def test_budgets_deliveries_and_runs_break_no_word(busy, columns):
 def test_what_does_not_fit_as_a_table_is_a_list_of_each_row(busy):
     lines = in_terminal(busy, 60, "rerate", "--list")
     assert lines[0].split() == ["run", "1"]
-    assert "charges of  reconcile-with-the-provider, meta-llama/Llama-" in lines
-    assert "            3.3-70B-Instruct, 2026-11-01 until 2026-12-01" in lines
-    assert lines[lines.index("before      0.00") + 1] == "after       0.00"
+    assert "charges   reconcile-with-the-provider, meta-llama/Llama-3.3-" in lines
+    assert "          70B-Instruct, 2026-11-01 to 2026-12-01" in lines
+    assert lines[lines.index("before    0.00") + 1] == "after     0.00"
 
 
 @pytest.mark.parametrize("columns", [80, 100, 120])

@@ -163,10 +163,10 @@ def test_an_assigned_event_is_listed_and_explained_in_its_account_and_nowhere_el
         after = page[-1].position
     assert pages == ["own-1", "came", "own-2"]
     history = explain_charge(meter.engine, ACME, "came").history
-    assert [(entry.sign, entry.amount_nano, entry.reason) for entry in history] == [
-        (1, EACH, ""), (-1, -EACH, "assigned"), (1, EACH, "assigned"),
+    assert [(entry.type, entry.amount_nano, entry.reason) for entry in history] == [
+        ("charge", EACH, ""), ("reversal", -EACH, "assigned"), ("replacement", EACH, "assigned"),
     ]  # fmt: skip
-    with pytest.raises(NotFoundError, match="assigned to the account"):
+    with pytest.raises(NotFoundError, match="assigned to another account"):
         explain_charge(meter.engine, 1, "came")
 
 
