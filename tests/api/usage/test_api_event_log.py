@@ -63,7 +63,8 @@ def test_an_event_is_listed_with_every_field_of_its_record(admin):
         "charge_nano_usd": 2_000_000, "charge_usd": "0.002000000", "price_grade": "rated", "price_source": "",
         "cache_price_assumed": True, "billable": True, "billing_month": "2026-11",
         "response_id": "ebafdc12cee84cf29c1b", "inference_id": "0-019ff423",
-        "reported_cost_nano_usd": None, "reported_cost_usd": None, "gateway_cost_nano_usd": 7, "gateway_cost_usd": "0.000000007",
+        "reported_cost_nano_usd": None, "reported_cost_usd": None,
+        "gateway_cost_nano_usd": 7, "gateway_cost_usd": "0.000000007",
     }  # fmt: skip
 
 
