@@ -143,7 +143,7 @@ def test_an_event_that_comes_late_for_a_retired_month_counts_and_the_month_can_b
 def test_a_month_that_is_open_for_one_account_stays(closed):
     closed.declare("globex")
     closed.ingest(usage_event(account="globex", time=IN_SEPTEMBER))
-    with pytest.raises(StillOpenError, match="of 1 accounts"):
+    with pytest.raises(StillOpenError, match="1 account has usage of it on an open statement"):
         retire(closed)
 
 
