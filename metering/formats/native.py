@@ -215,8 +215,8 @@ class NativeReader:
                 # Dropping it would leave a quantity uncharged.
                 raise RecordError(
                     "invalid_quantity",
-                    f"usage.{kind[:40]} is not a kind of quantity; native kinds are {', '.join(ALL_KINDS)}; if the log has"
-                    " OpenAI's names, use the format openai",
+                    f"usage.{kind[:40]} is not a kind of quantity such as {', '.join(ALL_KINDS[:5])}; for OpenAI's names use"
+                    " the format openai",
                     "usage",
                 )
         return require_reasoning_inside_output(Quantities(**counts), "usage.reasoning_tokens") if counts else None

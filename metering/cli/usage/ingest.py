@@ -61,7 +61,7 @@ class IngestOptions(Struct, frozen=True, kw_only=True):
     quiet: bool
 
     def decode_options(self) -> DecodeOptions:
-        """Return how to read each input, without its source and the current time. Raises UsageError, DomainError."""
+        """Return how to read each input, without its source and the current time. Raises UsageError."""
         if self.plan and not self.account:
             raise click.UsageError("--plan needs --account, the account to put on the plan")
         try:
@@ -85,7 +85,10 @@ class IngestOptions(Struct, frozen=True, kw_only=True):
             columns=columns,
             tag_fields=tuple(separated(self.tags)),
         )
-        options.check()
+        try:
+            options.check()
+        except DomainError as error:
+            raise click.UsageError(f"--{error}") from None
         return options
 
 
