@@ -5,7 +5,7 @@ from html import escape
 from importlib.resources import files
 
 from metering.domain.statements.month_detail import MonthDetail
-from metering.exports.bill import CLOSING_WORDS, Bill, BillRow, ModelRows, OutsideRow, bill_of
+from metering.exports.printed_statement import CLOSING_WORDS, Bill, BillRow, ModelRows, OutsideRow, bill_of
 from pricing.dollars import with_dollar_sign
 
 _STYLE = files("metering.exports").joinpath("statement.css").read_text(encoding="utf-8")

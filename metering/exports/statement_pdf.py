@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from metering.domain.statements.month_detail import MonthDetail
-from metering.exports.bill import CLOSING_WORDS, Bill, BillRow, ModelRows, OutsideRow, bill_of
 from metering.exports.pdf_sheet import BOLD, FIXED, INK, LEFT, MARK, RIGHT, SOFT, PdfPages, fitting, folded
+from metering.exports.printed_statement import CLOSING_WORDS, Bill, BillRow, ModelRows, OutsideRow, bill_of
 from pricing.dollars import with_dollar_sign
 
 _POINT = RIGHT - 60  # decimal points stand below each other here

@@ -13,7 +13,7 @@ from pypdf import PdfReader
 
 from metering.domain.accounts.plan_history import FeeLine, PlanMonth
 from metering.domain.statements.statements import Flag, StatementLine, StatementLineKind
-from metering.exports.bill import bill_of
+from metering.exports.printed_statement import bill_of
 from metering.exports.statement_csv import statement_csv
 from metering.exports.statement_html import statement_html
 from metering.exports.statement_pdf import statement_pdf

@@ -38,8 +38,8 @@ from metering.operations.statements.close_settings import DEFAULT_GRACE_HOURS
 from metering.operations.statements.show_statement import show_statement
 from metering.operations.upkeep.verify import Check, verify
 from metering.operations.usage.ingest import Ingester, IngestSettings, Origin
+from metering.storage.credits.credits import overdrawn_grants
 from metering.storage.engine.database import read_snapshot
-from metering.storage.statements.credits import overdrawn_grants
 from metering.storage.tables import statements
 from pricing.errors import PricingError
 from pricing.plans import PlanCatalogue, PlanTerms

@@ -12,8 +12,8 @@ from metering.domain.instants import format_month, month_of
 from metering.domain.statements.billing_months import billing_month_of
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.steps.find_account import find_account
+from metering.storage.credits.adjustments import adjustments_of, insert_adjustment
 from metering.storage.engine.database import exclusive_write, read_snapshot
-from metering.storage.statements.adjustments import adjustments_of, insert_adjustment
 from metering.storage.statements.closed_months import mark_of
 from pricing.money import MAX_AMOUNT_NANO
 

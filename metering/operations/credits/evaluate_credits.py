@@ -17,8 +17,8 @@ from metering.domain.instants import format_month, month_of, month_start
 from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import read_books
 from metering.storage.alerts.alerts import NewAlert, subjects_alerted
+from metering.storage.credits.credit_inputs import CreditInputs, credit_inputs
 from metering.storage.engine.database import exclusive_write, read_snapshot
-from metering.storage.statements.credit_inputs import CreditInputs, credit_inputs
 from pricing.plans import PlanCatalogue
 
 CREDITS_LOW = "credits.low"

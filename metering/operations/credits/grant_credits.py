@@ -16,14 +16,14 @@ from metering.domain.statements.account_books import AccountBooks
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books
 from metering.operations.steps.record_credits import record_entries
-from metering.storage.engine.database import exclusive_write, read_snapshot
-from metering.storage.statements.credits import (
+from metering.storage.credits.credits import (
     INCLUDED_REFERENCE,
     grants_of,
     insert_grant,
     insert_used_elsewhere,
     used_elsewhere,
 )
+from metering.storage.engine.database import exclusive_write, read_snapshot
 from pricing.money import MAX_AMOUNT_NANO
 from pricing.plans import PlanCatalogue
 

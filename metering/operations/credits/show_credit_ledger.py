@@ -15,8 +15,8 @@ from metering.domain.usage.events import BILLED_ROUTES
 from metering.operations.charges.sum_spend import sums_by_group
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books
+from metering.storage.credits.credits import grants_of, ledger_of
 from metering.storage.engine.database import read_snapshot
-from metering.storage.statements.credits import grants_of, ledger_of
 from pricing.plans import PlanCatalogue
 
 

@@ -21,9 +21,9 @@ from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import booked_month, draft_of, read_books, stored_statement
 from metering.operations.steps.record_credits import record_entries
 from metering.storage.alerts.alerts import NewAlert
+from metering.storage.credits.credits import last_entry_id
 from metering.storage.engine.database import exclusive_write
 from metering.storage.statements.closed_months import advance_closed_through, last_charge_id, lock_for_close
-from metering.storage.statements.credits import last_entry_id
 from metering.storage.statements.statements import ClosedStatement, insert_statement, statement_of_month
 from pricing.money import NANO_PER_CENT
 from pricing.plans import PlanCatalogue

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from metering.domain.instants import month_of_day
 from metering.storage.accounts.plans import first_plan_days
 from metering.storage.charges.billed_usage import first_billed_months
-from metering.storage.statements.adjustments import first_adjusted_months
+from metering.storage.credits.adjustments import first_adjusted_months
 
 
 def first_months(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:

@@ -14,10 +14,10 @@ from metering.domain.statements.statements import OutsideUsage, Statement, Usage
 from metering.domain.usage.events import PriceGrade
 from metering.storage.accounts.plans import plan_changes_of
 from metering.storage.charges.billed_usage import billable_by_months, previously_unpriced, usage_of_month
+from metering.storage.credits.adjustments import adjustments_of
+from metering.storage.credits.credits import grants_of, ledger_of, used_elsewhere
 from metering.storage.prices.price_tables import load_rates
-from metering.storage.statements.adjustments import adjustments_of
 from metering.storage.statements.closed_months import mark_of
-from metering.storage.statements.credits import grants_of, ledger_of, used_elsewhere
 from metering.storage.statements.statements import ClosedStatement, closed_months, statement_of_month
 from pricing.plans import PlanCatalogue
 from pricing.rates import Rate

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from metering.domain.credits.credit_ledger import CreditEntry, EntryKind, GrantKey, grant_key
 from metering.domain.credits.credits import CreditGrant
 from metering.domain.errors import DomainError
-from metering.storage.statements.credits import insert_entries, insert_grant, overdrawn_grants
+from metering.storage.credits.credits import insert_entries, insert_grant, overdrawn_grants
 
 
 class OverdrawnError(DomainError):

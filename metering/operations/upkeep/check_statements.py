@@ -30,8 +30,8 @@ from metering.domain.violations import Violation
 from metering.operations.steps.read_books import draft_of, read_books
 from metering.operations.upkeep.check_sums import Step
 from metering.storage.accounts.accounts import account_with_id
+from metering.storage.credits.credits import accounts_with_grants, grants_of, ledger_of
 from metering.storage.statements.closed_months import closed_through_by_account
-from metering.storage.statements.credits import accounts_with_grants, grants_of, ledger_of
 from metering.storage.statements.statements import ClosedStatement, accounts_with_statements, statements_of
 from metering.storage.usage.retired_months import retired_events
 from pricing.money import PICO_PER_CENT, PICO_PER_USD, parse_usd
