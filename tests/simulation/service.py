@@ -14,10 +14,11 @@ from sqlalchemy import Connection, Engine, event, select
 
 from metering.domain.accounts.plan_history import PlanChange
 from metering.domain.charges.rerating import RerateScope
-from metering.domain.credits.credit_ledger import EntryKind
+from metering.domain.credits.credit_ledger import CreditMovement, EntryKind
 from metering.domain.credits.credits import INCLUDED, CreditGrant
 from metering.domain.errors import DomainError
 from metering.domain.instants import month_of
+from metering.domain.statements.close_failure import CloseFailure
 from metering.domain.statements.statements import OutsideUsage, Statement, StatementLineKind
 from metering.domain.usage.events import UsageEvent
 from metering.domain.usage.outcomes import Outcome
@@ -29,10 +30,10 @@ from metering.operations.charges.rate_unpriced import rate_unpriced
 from metering.operations.charges.rerate import continue_rerate, start_rerate
 from metering.operations.credits.adjust_account import adjust_account
 from metering.operations.credits.grant_credits import grant_credits, record_used_elsewhere
-from metering.operations.credits.show_credit_ledger import CreditMovement, credits_at, show_ledger
+from metering.operations.credits.show_credit_ledger import credits_at, show_ledger
 from metering.operations.credits.void_credits import void_credits
 from metering.operations.prices.import_prices import PriceSheet, import_prices
-from metering.operations.statements.close_due import CloseFailure, close_due_months
+from metering.operations.statements.close_due import close_due_months
 from metering.operations.statements.close_month import STATEMENT_CLOSED, CloseOptions, close_month
 from metering.operations.statements.close_settings import DEFAULT_GRACE_HOURS
 from metering.operations.statements.show_statement import show_statement

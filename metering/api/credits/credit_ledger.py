@@ -20,10 +20,10 @@ from metering.api.fields import (
     usd,
 )
 from metering.api.openapi import problems
-from metering.domain.credits.credit_ledger import EntryKind
+from metering.domain.credits.credit_ledger import CreditMovement, EntryKind
 from metering.domain.instants import format_instant, format_month, month_of
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.credits.show_credit_ledger import CreditMovement, credits_at, show_ledger
+from metering.operations.credits.show_credit_ledger import credits_at, show_ledger
 from metering.operations.credits.void_credits import void_credits
 from metering.web import query
 from metering.web.bodies import require_json

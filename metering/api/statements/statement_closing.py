@@ -10,8 +10,9 @@ from metering.api.fields import Answer, nano_usd, usd
 from metering.api.openapi import problems
 from metering.api.statements.statement_answers import StatementAnswer, statement_answer
 from metering.domain.instants import format_month
+from metering.domain.statements.closed_month_drift import ClosedMonthDrift, StatementCorrection
 from metering.operations.statements.close_month import CloseOptions, close_month
-from metering.operations.statements.compare_closed_month import ClosedMonthDrift, Correction, compare_closed_month
+from metering.operations.statements.compare_closed_month import compare_closed_month
 from metering.web import query
 from metering.web.principal import Admin, Reader, ServiceNow
 from pricing.dollars import format_nano
@@ -116,7 +117,7 @@ def _changes(found: ClosedMonthDrift) -> StatementChanges:
     )
 
 
-def _correction(each: Correction) -> CorrectionOnStatement:
+def _correction(each: StatementCorrection) -> CorrectionOnStatement:
     amounts = _amounts(each.usage_nano + each.adjustments_nano, each.credits_nano)
     status = "closed" if each.is_closed else "draft"
     return CorrectionOnStatement(month=format_month(each.month), status=status, **amounts.model_dump())

@@ -3,12 +3,12 @@
 from typing import Any
 
 from metering.domain.amounts import money
+from metering.domain.credits.credit_summary import CreditSummary
 from metering.domain.instants import format_month
 from metering.exports.statement_json import credits_json, grant_json
-from metering.operations.credits.grant_credits import CreditBalance
 
 
-def balance_json(balance: CreditBalance) -> dict[str, Any]:
+def balance_json(balance: CreditSummary) -> dict[str, Any]:
     """Return an account's credits in a month."""
     included, lasting = balance.included, balance.lasting
     return {

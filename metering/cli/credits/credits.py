@@ -13,10 +13,11 @@ from metering.cli.session import open_session
 from metering.cli.terminal.amounts import UNKNOWN_AMOUNT
 from metering.cli.terminal.output import Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
+from metering.domain.credits.credit_summary import CreditSummary
 from metering.domain.credits.credits import ANY_COMPUTE, GRANTED_KINDS, INCLUDED, INFERENCE_ONLY, PURCHASED, CreditGrant
 from metering.domain.instants import format_instant, format_month, month_of
 from metering.exports.statement_json import grant_json
-from metering.operations.credits.grant_credits import CreditBalance, grant_credits, record_used_elsewhere, show_credits
+from metering.operations.credits.grant_credits import grant_credits, record_used_elsewhere, show_credits
 from pricing.dollars import display_nano
 
 
@@ -109,7 +110,7 @@ def used_elsewhere(invocation: Invocation, *, account: str, month: int, amount: 
         _show(balance)
 
 
-def _show(balance: CreditBalance) -> None:
+def _show(balance: CreditSummary) -> None:
     echo(f"{sanitize(balance.account)}, {format_month(balance.month.month)}, plan {balance.plan.plan}", style="bold")
     print_table([Column("the plan's credit", "name"), Column("USD", "money")], _included_rows(balance))
     echo()
@@ -140,7 +141,7 @@ def _show(balance: CreditBalance) -> None:
         echo(remark)
 
 
-def _included_rows(balance: CreditBalance) -> list[list[str]]:
+def _included_rows(balance: CreditSummary) -> list[list[str]]:
     """Return the rows of the plan's own credit; they add up to what is left of it."""
     credit = balance.included
     if credit.included_nano is None:
@@ -154,7 +155,7 @@ def _included_rows(balance: CreditBalance) -> list[list[str]]:
     ]
 
 
-def _lasting_rows(balance: CreditBalance) -> list[list[str]]:
+def _lasting_rows(balance: CreditSummary) -> list[list[str]]:
     """Return the rows of what was bought or given; they add up to what is left of it."""
     credit = balance.lasting
     moved = {"taken back": credit.voided_nano, "unused at its end": credit.expiring_nano}
@@ -168,7 +169,7 @@ def _lasting_rows(balance: CreditBalance) -> list[list[str]]:
     ]
 
 
-def _remarks(balance: CreditBalance) -> Iterator[str]:
+def _remarks(balance: CreditSummary) -> Iterator[str]:
     beyond = balance.included.beyond_nano
     if beyond:
         told = f"${display_nano(balance.used_elsewhere_nano)} was told to be spent on other compute"

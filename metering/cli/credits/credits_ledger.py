@@ -8,10 +8,12 @@ from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import money
+from metering.domain.credits.credit_balance import CreditBalance
+from metering.domain.credits.credit_ledger import CreditMovement
 from metering.domain.credits.credits import INCLUDED, CreditGrant
 from metering.domain.instants import format_instant, format_month, month_of
 from metering.exports.statement_json import grant_json
-from metering.operations.credits.show_credit_ledger import CreditBalanceAt, CreditMovement, credits_at, show_ledger
+from metering.operations.credits.show_credit_ledger import credits_at, show_ledger
 from metering.operations.credits.void_credits import void_credits
 from pricing.dollars import display_nano
 
@@ -101,7 +103,7 @@ def _row_json(row: CreditMovement) -> dict[str, object]:
     }
 
 
-def _balance_json(found: CreditBalanceAt) -> dict[str, object]:
+def _balance_json(found: CreditBalance) -> dict[str, object]:
     return {
         "account": found.account,
         "at": format_instant(found.instant),

@@ -10,8 +10,9 @@ from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import money
 from metering.domain.credits.adjustments import Adjustment
 from metering.domain.instants import format_instant, format_month
+from metering.domain.statements.closed_month_drift import ClosedMonthDrift, StatementCorrection
 from metering.operations.credits.adjust_account import adjust_account, list_adjustments
-from metering.operations.statements.compare_closed_month import ClosedMonthDrift, Correction, compare_closed_month
+from metering.operations.statements.compare_closed_month import compare_closed_month
 from pricing.dollars import display_nano
 
 
@@ -104,7 +105,7 @@ def _reopened_json(found: ClosedMonthDrift) -> dict[str, object]:
     }
 
 
-def _correction_json(each: Correction) -> dict[str, object]:
+def _correction_json(each: StatementCorrection) -> dict[str, object]:
     return {
         "month": format_month(each.month),
         "status": "closed" if each.is_closed else "draft",

@@ -14,12 +14,13 @@ from metering.cli.terminal.output import Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
 from metering.domain.charges.spend import Granularity, PeriodBasis, SpendQuery
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_month, month_of, month_start, next_month
+from metering.domain.statements.close_failure import CloseFailure
 from metering.domain.statements.statements import CLOSED, DRAFT, Statement
 from metering.exports.statement_json import statement_json, statement_summary
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.charges.query_spend import query_spend
 from metering.operations.service.open_service import Service
-from metering.operations.statements.close_due import CloseFailure, close_due_months
+from metering.operations.statements.close_due import close_due_months
 from metering.operations.statements.close_month import CloseOptions, close_month
 from metering.operations.statements.show_statement import canonical_statement, list_statements, show_statement
 from pricing.dollars import display_cents

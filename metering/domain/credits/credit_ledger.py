@@ -8,6 +8,7 @@ is what was applied, for earlier months it is what corrections changed. The orde
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -226,3 +227,10 @@ def _last_month(grant: CreditGrant) -> int:
 
 def _entry(grant: CreditGrant, kind: EntryKind, amount_nano: int, usage_month: int, month: int) -> CreditEntry:
     return CreditEntry(grant=grant, kind=kind, amount_nano=amount_nano, usage_month=usage_month, billing_month=month)
+
+
+class CreditMovement(NamedTuple):
+    """A movement, and what it left of its grant, in nano-USD."""
+
+    entry: CreditEntry
+    left_nano: int

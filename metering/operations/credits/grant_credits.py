@@ -2,14 +2,13 @@
 
 import secrets
 
-from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Engine
 
-from metering.domain.accounts.plan_history import PlanMonth, plan_month
+from metering.domain.accounts.plan_history import plan_month
 from metering.domain.credits.credit_ledger import CreditEntry, EntryKind
-from metering.domain.credits.credits import ANY_COMPUTE, GRANTED_KINDS, INFERENCE_ONLY, CreditGrant, MonthCredits
-from metering.domain.credits.month_of_credits import GrantedCredit, IncludedCredit, granted_credit, included_credit
+from metering.domain.credits.credit_summary import CreditSummary, granted_credit, included_credit
+from metering.domain.credits.credits import ANY_COMPUTE, GRANTED_KINDS, INFERENCE_ONLY, CreditGrant
 from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.instants import month_of
 from metering.domain.statements.account_books import AccountBooks
@@ -26,21 +25,6 @@ from metering.storage.credits.credits import (
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from pricing.money import MAX_AMOUNT_NANO
 from pricing.plans import PlanCatalogue
-
-
-class CreditBalance(Struct, frozen=True):
-    """An account's credits in a month: what was applied, what else moved them, and what is left.
-
-    ``used_elsewhere_nano`` is what was told, also where it is more than what is included.
-    """
-
-    account: str
-    plan: PlanMonth
-    month: MonthCredits
-    included: IncludedCredit
-    lasting: GrantedCredit
-    grants: list[CreditGrant]
-    used_elsewhere_nano: int
 
 
 def grant_credits(engine: Engine, account: str, grant: CreditGrant, *, now: int) -> CreditGrant:
@@ -96,7 +80,7 @@ def record_used_elsewhere(engine: Engine, account: str, month: int, amount_nano:
         insert_used_elsewhere(connection, row.id, month, amount_nano, reason=reason, now=now)
 
 
-def show_credits(engine: Engine, account: str, month: int, catalogue: PlanCatalogue) -> CreditBalance:
+def show_credits(engine: Engine, account: str, month: int, catalogue: PlanCatalogue) -> CreditSummary:
     """Return an account's credits in a month (``YYYYMM``). Raises NotFoundError."""
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
@@ -106,7 +90,7 @@ def show_credits(engine: Engine, account: str, month: int, catalogue: PlanCatalo
     burned = known.burn(first, month)
     elsewhere = books.elsewhere.get(month, 0)
     grant = known.included.get(month)
-    return CreditBalance(
+    return CreditSummary(
         account=row.name,
         plan=plan,
         month=burned[-1],

@@ -1,13 +1,11 @@
 """Show the ledger of an account's credits, and what is left of them at an instant."""
 
-from typing import NamedTuple
-
-from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.plan_history import PlanChange, plan_month
 from metering.domain.charges.spend import SpendQuery
-from metering.domain.credits.credit_ledger import CreditEntry, EntryKind, KnownMonths
+from metering.domain.credits.credit_balance import CreditBalance, GrantBalance
+from metering.domain.credits.credit_ledger import CreditMovement, EntryKind, KnownMonths
 from metering.domain.credits.credits import ANY_COMPUTE, INCLUDED, CreditGrant
 from metering.domain.instants import date_of, day_of, month_of, month_start
 from metering.domain.statements.account_books import AccountBooks
@@ -18,37 +16,6 @@ from metering.operations.steps.read_books import read_books
 from metering.storage.credits.credits import grants_of, ledger_of
 from metering.storage.engine.database import read_snapshot
 from pricing.plans import PlanCatalogue
-
-
-class CreditMovement(NamedTuple):
-    """A movement, and what it left of its grant, in nano-USD."""
-
-    entry: CreditEntry
-    left_nano: int
-
-
-class GrantBalance(NamedTuple):
-    """What is left of a grant, in nano-USD."""
-
-    grant: CreditGrant
-    left_nano: int
-
-
-class CreditBalanceAt(Struct, frozen=True):
-    """What credits an account could have used at an instant (microseconds UTC), in the order of burning.
-
-    ``is_upper_bound``: some of it can be spent where this service does not see it.
-    """
-
-    account: str
-    instant: int
-    grants: list[GrantBalance]
-    is_upper_bound: bool
-
-    @property
-    def left_nano(self) -> int:
-        """All that was left."""
-        return sum(each.left_nano for each in self.grants)
 
 
 def show_ledger(engine: Engine, account: str) -> list[CreditMovement]:
@@ -64,7 +31,7 @@ def show_ledger(engine: Engine, account: str) -> list[CreditMovement]:
     return rows
 
 
-def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalogue) -> CreditBalanceAt:
+def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalogue) -> CreditBalance:
     """Return what was left at an instant, judged by when usage happened and not by when it was known or a month was closed.
 
     Raises NotFoundError.
@@ -95,7 +62,7 @@ def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalo
         if grant.expires_at is None or grant.expires_at > instant
     ]
     found = sorted((each for each in found if each.left_nano), key=lambda each: each.grant.burn_order)
-    return CreditBalanceAt(row.name, instant, found, any(each.grant.scope == ANY_COMPUTE for each in found))
+    return CreditBalance(row.name, instant, found, any(each.grant.scope == ANY_COMPUTE for each in found))
 
 
 def _used_in_month(connection: Connection, account_id: int, instant: int) -> int:

@@ -8,13 +8,13 @@ import json
 import logging
 from collections.abc import Iterator
 
-from msgspec import Struct
 from sqlalchemy import Engine
 from sqlalchemy.exc import StatementError
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID, Account
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_month, next_month
+from metering.domain.statements.close_failure import CloseFailure
 from metering.domain.statements.statements import Statement
 from metering.operations.statements.close_month import CloseOptions, close_month, refuse_unpriced
 from metering.operations.statements.close_settings import is_close_due
@@ -31,16 +31,6 @@ INTERNAL_ERROR = "internal_error"
 _ACCOUNTS_AT_ONCE = 500
 
 _log = logging.getLogger(__name__)
-
-
-class CloseFailure(Struct, frozen=True):
-    """A month that was due and could not be closed, and why."""
-
-    account_id: int
-    account: str
-    month: int
-    code: str
-    reason: str
 
 
 def close_due_months(engine: Engine, how: CloseOptions, *, grace_hours: int, now: int) -> Iterator[Statement | CloseFailure]:

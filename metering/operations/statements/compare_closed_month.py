@@ -1,53 +1,18 @@
 """What has changed about a closed month since: what computing it again would say, and which corrections carry it."""
 
-from typing import NamedTuple
-
 from sqlalchemy import Engine
 
-from metering.domain.accounts.plan_history import PlanMonth, plan_month
+from metering.domain.accounts.plan_history import plan_month
 from metering.domain.credits.credit_ledger import EntryKind
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import format_month, month_of, next_month
 from metering.domain.statements.account_books import AccountBooks, open_months
-from metering.domain.statements.statements import Statement
+from metering.domain.statements.closed_month_drift import ClosedMonthDrift, StatementCorrection
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books, stored_statement
 from metering.storage.engine.database import read_snapshot
 from metering.storage.statements.statements import statement_of_month
 from pricing.plans import PlanCatalogue
-
-
-class Correction(NamedTuple):
-    """What one later statement says about a closed month, in nano-USD; ``credits_nano`` above zero: credits paid more."""
-
-    month: int
-    is_closed: bool
-    usage_nano: int
-    adjustments_nano: int
-    credits_nano: int
-
-
-class ClosedMonthDrift(NamedTuple):
-    """A closed month as it was closed, and as computing it again would make it.
-
-    ``usage_nano`` includes adjustments. ``plan`` is what the catalogue makes of the plan now; what was closed keeps its own.
-    """
-
-    statement: Statement
-    usage_nano: int
-    credits_nano: int
-    plan: PlanMonth
-    corrections: list[Correction]
-
-    @property
-    def closed_usage_nano(self) -> int:
-        """The month's own usage as it was closed, adjustments included."""
-        return self.usage_nano - sum(each.usage_nano + each.adjustments_nano for each in self.corrections)
-
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether nothing came late and nothing was corrected."""
-        return not self.corrections and self.plan == self.statement.plan
 
 
 def compare_closed_month(engine: Engine, account: str, month: int, catalogue: PlanCatalogue, *, now: int) -> ClosedMonthDrift:
@@ -65,7 +30,7 @@ def compare_closed_month(engine: Engine, account: str, month: int, catalogue: Pl
     return ClosedMonthDrift(statement, own, credits_nano, plan_month(books.plan_changes, month, catalogue), corrections)
 
 
-def _corrections(books: AccountBooks, month: int, catalogue: PlanCatalogue, now: int) -> list[Correction]:
+def _corrections(books: AccountBooks, month: int, catalogue: PlanCatalogue, now: int) -> list[StatementCorrection]:
     last = max(month_of(now), books.next_open or 0)
     entries = [*books.entries, *(entry for booked in open_months(books, last, catalogue) for entry in booked.entries)]
     found = []
@@ -79,6 +44,6 @@ def _corrections(books: AccountBooks, month: int, catalogue: PlanCatalogue, now:
             if (entry.billing_month, entry.usage_month) == (at, month) and entry.kind in (EntryKind.APPLY, EntryKind.RESTORE)
         )
         if usage or adjusted or paid:
-            found.append(Correction(at, at in books.closed, usage, adjusted, paid))
+            found.append(StatementCorrection(at, at in books.closed, usage, adjusted, paid))
         at = next_month(at)
     return found

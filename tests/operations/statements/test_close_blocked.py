@@ -7,8 +7,9 @@ from functools import partial
 import pytest
 from sqlalchemy import event
 
+from metering.domain.statements.close_failure import CloseFailure
 from metering.operations.statements import close_due, close_month
-from metering.operations.statements.close_due import CloseFailure, close_due_months
+from metering.operations.statements.close_due import close_due_months
 from metering.operations.statements.close_month import CloseOptions, UnpricedUsageError
 from metering.storage.tables import alerts
 from support.builders import instant, usage_event

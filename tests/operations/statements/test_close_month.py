@@ -4,12 +4,13 @@ import pytest
 from msgspec.structs import replace
 
 from metering.domain.errors import AlreadyExistsError, DomainError
+from metering.domain.statements.close_failure import CloseFailure
 from metering.domain.statements.statement_record import canonical_form, digest_of, record_of
 from metering.domain.statements.statements import Flag, StatementLineKind
 from metering.operations.accounts.manage_plans import MonthClosedError
 from metering.operations.credits.grant_credits import record_used_elsewhere
 from metering.operations.credits.void_credits import void_credits
-from metering.operations.statements.close_due import CloseFailure, close_due_months
+from metering.operations.statements.close_due import close_due_months
 from metering.operations.statements.close_month import (
     CloseOptions,
     EarlierMonthsOpenError,

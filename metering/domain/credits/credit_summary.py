@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from metering.domain.accounts.plan_history import PlanMonth
 from metering.domain.credits.credits import ANY_COMPUTE, INCLUDED, CreditGrant, MonthCredits
 from metering.domain.instants import month_start, next_month
 
@@ -100,3 +101,18 @@ def _paid(months: Sequence[MonthCredits]) -> dict[int, int]:
             if item.grant.kind != INCLUDED:
                 paid[item.grant.id] = paid.get(item.grant.id, 0) + item.amount_nano
     return paid
+
+
+class CreditSummary(Struct, frozen=True):
+    """An account's credits in a month: what was applied, what else moved them, and what is left.
+
+    ``used_elsewhere_nano`` is what was told, also where it is more than what is included.
+    """
+
+    account: str
+    plan: PlanMonth
+    month: MonthCredits
+    included: IncludedCredit
+    lasting: GrantedCredit
+    grants: list[CreditGrant]
+    used_elsewhere_nano: int

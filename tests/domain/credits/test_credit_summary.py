@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metering.domain.credits.credit_summary import granted_credit, included_credit
 from metering.domain.credits.credits import ANY_COMPUTE, INFERENCE_ONLY, PURCHASED, CreditGrant, MonthUsage, burn_credits
-from metering.domain.credits.month_of_credits import granted_credit, included_credit
 from metering.domain.instants import parse_instant
 
 USD = 1_000_000_000
