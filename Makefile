@@ -30,7 +30,7 @@ run: $(STAMP) ## Load a month of sample traffic, show what it cost, serve the AP
 test: $(STAMP) ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-simulate: $(STAMP) ## Live SEEDS=200 random lives from the seed FIRST=0 on; hold every statement against an oracle
+simulate: $(STAMP) ## Run SEEDS=200 random scenarios from seed FIRST=0; compare every statement with an oracle
 	@PYTHONPATH=tests $(BIN)/python -m simulation --seeds $(SEEDS) --first $(FIRST)
 
 lint: $(STAMP) ## Check style, types and the floors

@@ -25,7 +25,7 @@ READER_GONE = 141
 COMMANDS = {
     "ingest": LazyCommand("metering.cli.usage.ingest:ingest", "Read request logs; count and price each request once."),
     "spend": LazyCommand("metering.cli.charges.spend:spend", "Show what was spent, by whom and on what."),
-    "statements": LazyCommand("metering.cli.statements.statements:statements", "Show, export and close what a month comes to."),
+    "statements": LazyCommand("metering.cli.statements.statements:statements", "Show, export and close monthly statements."),
     "reconcile": LazyCommand(
         "metering.cli.reconciliation.reconcile:reconcile",
         "Hold a bill against what was metered, and work through what differs.",

@@ -1,6 +1,6 @@
-"""A statement as somebody in finance reads it: what the printed forms show, in words, whatever they are printed with.
+"""A statement in words, the same for everyone who reads it: the terminal, the HTML page and the PDF are drawn from it.
 
-Usage stands by provider and model. What the total does not contain stands behind it and says so.
+Usage is listed by provider and model. Usage that is excluded from the total follows the total, in sections that state so.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,14 +9,16 @@ from msgspec import Struct
 
 from metering.domain.charges.quoted_prices import format_price, format_quantity
 from metering.domain.instants import days_in, first_date, format_instant, format_month
-from metering.domain.statements.statements import Flag, OutsideUsage, Statement, StatementLine, StatementLineKind, described
+from metering.domain.statements.statements import ExcludedUsage, Flag, Statement, StatementLine, StatementLineKind, described
 from pricing.dollars import display_cents, display_nano, display_pico, with_dollar_sign
 
-UNKNOWN_AMOUNT = "not known"
-FURTHER_FEE = "Further fee"
-CLOSING_WORDS = "Amounts are US dollars, exact; each request is charged rounded up to nano-dollars, the total rounded to cents."
+UNKNOWN_AMOUNT = "unknown"
+OTHER_FEES = "Other fees"
+PRICE_SOURCES = "Price sources"
+FOOTER = "Amounts are exact US dollars. Each request is rounded up to nano-dollars, the total to cents."
 
-_OF_A_MODEL = (StatementLineKind.USAGE, StatementLineKind.ROUNDING, StatementLineKind.REPORTED)
+_EXCLUDED = "excluded from the total"
+_MODEL_LINES = (StatementLineKind.USAGE, StatementLineKind.ROUNDING, StatementLineKind.REPORTED)
 _HEADINGS = {
     StatementLineKind.SUBSCRIPTION: "Subscription",
     StatementLineKind.ADJUSTMENT: "Adjustments",
@@ -24,86 +26,127 @@ _HEADINGS = {
     StatementLineKind.CARRIED_FORWARD: "Carried forward",
     StatementLineKind.RESIDUAL: "Rounding",
 }
+
+
+class Note(Struct, frozen=True):
+    """What a flag means. ``hint`` is what to do about it, for readers who can run commands."""
+
+    text: str
+    hint: str = ""
+
+
 _NOTES = {
-    Flag.BEYOND_PLAN: "Usage went beyond what the plan allows. Hugging Face refuses such requests unless credits are bought.",
-    Flag.UNPRICED_USAGE: "Some usage has no price yet. It is listed apart and is not in the total.",
-    Flag.ROUTE_UNKNOWN: "Of some usage it is not known who bills it. It is listed apart and is not in the total.",
-    Flag.FEE_UNKNOWN: "The fee of a plan is not known. The total is without it.",
-    Flag.INCLUDED_CREDIT_UNKNOWN: "What credit the plan includes is not known. None was applied.",
-    Flag.CREDIT_IS_UPPER_BOUND: "The plan's credit can also be spent on other Hugging Face compute, so less of it may be left.",
-    Flag.CACHE_PRICE_ASSUMED: "Cached tokens for which no price is published were charged at the price of input.",
-    Flag.QUANTITIES_ESTIMATED: "Some quantities are estimates.",
+    Flag.BEYOND_PLAN: Note(
+        "Usage exceeds what the plan allows. Hugging Face refuses such requests (402) unless credits are bought."
+    ),
+    Flag.UNPRICED_USAGE: Note(
+        "Some usage is not priced yet. It is listed separately and excluded from the total.",
+        "See `metering prices unpriced`.",
+    ),
+    Flag.ROUTE_UNKNOWN: Note(
+        "Some usage has an unknown billing route. It is listed separately and excluded from the total.",
+        "`metering accounts set-route` sets it for future requests.",
+    ),
+    Flag.FEE_UNKNOWN: Note("The fee of a plan is unknown and excluded from the total."),
+    Flag.INCLUDED_CREDIT_UNKNOWN: Note("The plan's included credits are unknown; none were applied."),
+    Flag.CREDIT_IS_UPPER_BOUND: Note(
+        "Included credits can also pay for other Hugging Face compute, so less may be left for this usage.",
+        "Record such spending with `metering credits used-elsewhere`.",
+    ),
+    Flag.CACHE_PRICE_ASSUMED: Note("Cached tokens without a published price are charged at the input price."),
+    Flag.QUANTITIES_ESTIMATED: Note("Some quantities are estimates."),
 }
 
 
-class BillRow(Struct, frozen=True):
-    """A line: what, how much of it, at which price, under which rate, and what it comes to."""
+class PrintedLine(Struct, frozen=True):
+    """A line: the item, its amount, and where they apply its quantity, price, rate and the month it corrects."""
 
-    what: str
+    item: str
     amount: str
     quantity: str = ""
     price: str = ""
     rate: str = ""
-    corrects: str = ""
+    correction: str = ""
 
 
-class ModelRows(Struct, frozen=True):
-    """What one model at one provider was used for."""
+class ModelLines(Struct, frozen=True):
+    """The lines of one model at one provider, and their sum."""
 
     provider: str
     model: str
-    rows: tuple[BillRow, ...]
+    lines: tuple[PrintedLine, ...]
     amount: str
 
 
-class OutsideRow(Struct, frozen=True):
-    """Usage that the total does not contain."""
+class PartnerSection(Struct, frozen=True):
+    """Usage that providers bill on the account's own keys."""
+
+    title: str
+    subtitle: str
+    models: tuple[ModelLines, ...]
+    amount: str
+
+
+class ExcludedRow(Struct, frozen=True):
+    """One model's usage that is excluded from the total."""
 
     provider: str
     model: str
+    route: str
     requests: str
     tokens: str
     amount: str
 
 
-class Bill(Struct, frozen=True):
-    """A statement in words. ``others`` are what is not usage, under their headings; amounts are dollars."""
+class ExcludedSection(Struct, frozen=True):
+    """Usage that is excluded from the total for one reason."""
+
+    title: str
+    subtitle: str
+    rows: tuple[ExcludedRow, ...]
+
+
+class PrintedStatement(Struct, frozen=True, kw_only=True):
+    """A statement in words. Amounts are dollars, those of ``summary`` and the total with a dollar sign.
+
+    ``state`` is the status with the time of closing. ``others`` are the lines that are not usage, with their headings.
+    ``owed`` is None without usage that providers bill. ``rates`` are the ids of rates with the source of their prices.
+    """
 
     account: str
     month: str
+    billing_month: str
     period: str
     status: str
     is_draft: bool
-    closed: str
+    state: str
     digest: str
     plan: str
-    usage: tuple[ModelRows, ...]
+    usage: tuple[ModelLines, ...]
     usage_amount: str
-    others: tuple[tuple[str, tuple[BillRow, ...]], ...]
+    others: tuple[tuple[str, PrintedLine], ...]
     summary: tuple[tuple[str, str], ...]
     total: str
-    owed: tuple[ModelRows, ...]
-    owed_amount: str
-    unpriced: tuple[OutsideRow, ...]
-    route_unknown: tuple[OutsideRow, ...]
+    owed: PartnerSection | None
+    excluded: tuple[ExcludedSection, ...]
     requests: str
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     rates: tuple[tuple[str, str], ...]
 
 
-def bill_of(statement: Statement) -> Bill:
+def printed_statement(statement: Statement) -> PrintedStatement:
     """Return a statement in words."""
     first = first_date(statement.month)
     seats = f", {statement.plan.seats} seats" if statement.plan.seats > 1 else ""
-    failed = f", {statement.failed_events:,} of them failed and cost nothing" if statement.failed_events else ""
-    usage = [line for line in statement.lines if line.kind in _OF_A_MODEL]
-    return Bill(
+    usage = [line for line in statement.lines if line.kind in _MODEL_LINES]
+    return PrintedStatement(
         account=statement.account,
         month=f"{first:%B} {first.year}",
+        billing_month=format_month(statement.month),
         period=f"{first.isoformat()} to {first.replace(day=days_in(statement.month)).isoformat()}, UTC",
         status=statement.status,
         is_draft=not statement.digest,
-        closed="" if statement.closed_at is None else f"{format_instant(statement.closed_at)[:16].replace('T', ' ')} UTC",
+        state=_state(statement),
         digest=statement.digest,
         plan=f"{statement.plan.plan}{seats}",
         usage=_by_model(usage),
@@ -111,81 +154,110 @@ def bill_of(statement: Statement) -> Bill:
         others=tuple(_others(statement)),
         summary=tuple(_summary(statement, usage)),
         total=with_dollar_sign(display_cents(statement.total_cents)),
-        owed=_by_model(statement.owed_to_partners),
-        owed_amount=display_nano(statement.owed_to_partners_nano),
-        unpriced=tuple(map(_outside, statement.unpriced)),
-        route_unknown=tuple(map(_outside, statement.route_unknown)),
-        requests=f"{statement.events:,} requests{failed}.",
+        owed=_owed(statement),
+        excluded=tuple(_excluded(statement)),
+        requests=_requests(statement),
         notes=tuple(note for flag, note in _NOTES.items() if flag in statement.flags),
         rates=_rates([*statement.lines, *statement.owed_to_partners]),
     )
 
 
-def _by_model(lines: Iterable[StatementLine]) -> tuple[ModelRows, ...]:
+def _state(statement: Statement) -> str:
+    if statement.closed_at is None:
+        return "Draft, subject to change"
+    return f"Closed {format_instant(statement.closed_at)[:16].replace('T', ' ')} UTC"
+
+
+def _by_model(lines: Iterable[StatementLine]) -> tuple[ModelLines, ...]:
     grouped: dict[tuple[str, str], list[StatementLine]] = {}
     for line in lines:
         grouped.setdefault((line.provider, line.model), []).append(line)
     return tuple(
-        ModelRows(provider, model, tuple(map(_usage_row, same)), _sum(same))
+        ModelLines(provider, model, tuple(map(_usage_line, same)), _sum(same))
         for (provider, model), same in sorted(grouped.items())
     )
 
 
-def _usage_row(line: StatementLine) -> BillRow:
+def _usage_line(line: StatementLine) -> PrintedLine:
     kind = line.quantity_kind
-    what = f"{described(kind).capitalize()}{', at the price of input' if line.price_assumed else ''}"
+    item = f"{described(kind).capitalize()}{', at the input price' if line.price_assumed else ''}"
     if line.kind is StatementLineKind.ROUNDING:
-        what = "Each request rounded up to nano-dollars"
+        item = "Rounding of each request up to nano-dollars"
     elif line.kind is StatementLineKind.REPORTED:
-        what = "Requests, cost as the provider reported it"
+        item = "Requests, at the cost reported by the provider"
     if line.operation:
-        what += f" ({line.operation})"
-    return BillRow(
-        what=what,
+        item += f" ({line.operation})"
+    return PrintedLine(
+        item=item,
         amount=_amount(line),
         quantity="" if line.quantity is None else format_quantity(kind, line.quantity),
         price="" if line.price_pico is None else format_price(kind, line.price_pico, line.price_block),
         rate="" if line.rate is None else f"{line.rate.id}",
-        corrects=_corrects(line),
+        correction=_correction(line),
     )
 
 
-def _others(statement: Statement) -> Iterable[tuple[str, tuple[BillRow, ...]]]:
+def _others(statement: Statement) -> Iterable[tuple[str, PrintedLine]]:
     for kind, heading in _HEADINGS.items():
-        lines = [
-            line
-            for line in statement.lines
-            if line.kind is kind and (line.amount_pico or kind is not StatementLineKind.RESIDUAL)
-        ]
-        if lines:
-            yield heading, tuple(BillRow(line.description, _amount(line), corrects=_corrects(line)) for line in lines)
+        for line in statement.lines:
+            if line.kind is kind and (line.amount_pico or kind is not StatementLineKind.RESIDUAL):
+                yield heading, PrintedLine(line.description, _amount(line), correction=_correction(line))
 
 
 def _summary(statement: Statement, usage: Sequence[StatementLine]) -> Iterable[tuple[str, str]]:
-    yield "Usage", _sum(usage)
+    yield "Usage", with_dollar_sign(_sum(usage))
     for kind, heading in _HEADINGS.items():
         lines = [line for line in statement.lines if line.kind is kind]
-        is_part_unknown = any(line.amount_pico is None for line in lines)
+        has_unknown = any(line.amount_pico is None for line in lines)
         if any(line.amount_pico for line in lines):
-            yield heading, _sum(lines)
-            if is_part_unknown:
-                yield FURTHER_FEE, UNKNOWN_AMOUNT
-        elif is_part_unknown:
+            yield heading, with_dollar_sign(_sum(lines))
+            if has_unknown:
+                yield OTHER_FEES, UNKNOWN_AMOUNT
+        elif has_unknown:
             yield heading, UNKNOWN_AMOUNT
 
 
+def _owed(statement: Statement) -> PartnerSection | None:
+    if not statement.owed_to_partners:
+        return None
+    return PartnerSection(
+        title="Owed to partners",
+        subtitle=f"on your own provider keys, {_EXCLUDED}",
+        models=_by_model(statement.owed_to_partners),
+        amount=display_nano(statement.owed_to_partners_nano),
+    )
+
+
+def _excluded(statement: Statement) -> Iterable[ExcludedSection]:
+    for title, usage in (("Unpriced usage", statement.unpriced), ("Unknown billing route", statement.route_unknown)):
+        if usage:
+            yield ExcludedSection(title, _EXCLUDED, tuple(map(_excluded_row, usage)))
+
+
+def _excluded_row(usage: ExcludedUsage) -> ExcludedRow:
+    return ExcludedRow(
+        provider=usage.provider,
+        model=usage.model,
+        route=usage.route,
+        requests=f"{usage.events:,}",
+        tokens=f"{usage.tokens:,}",
+        amount=UNKNOWN_AMOUNT if usage.amount_nano is None else display_nano(usage.amount_nano),
+    )
+
+
+def _requests(statement: Statement) -> str:
+    requests = f"{statement.events:,} request{'' if statement.events == 1 else 's'}"
+    if not statement.failed_events:
+        return f"{requests}."
+    return f"{requests}; {statement.failed_events:,} failed and cost nothing."
+
+
 def _rates(lines: Iterable[StatementLine]) -> tuple[tuple[str, str], ...]:
-    """Return (rate, where its prices were read) of the rates that lines name."""
-    named = {line.rate.id: line.rate.source for line in lines if line.rate is not None}
-    return tuple((str(number), source) for number, source in sorted(named.items()))
+    sources = {line.rate.id: line.rate.source for line in lines if line.rate is not None}
+    return tuple((str(rate_id), source) for rate_id, source in sorted(sources.items()))
 
 
-def _outside(usage: OutsideUsage) -> OutsideRow:
-    amount = UNKNOWN_AMOUNT if usage.amount_nano is None else display_nano(usage.amount_nano)
-    return OutsideRow(usage.provider, usage.model, f"{usage.events:,}", f"{usage.tokens:,}", amount)
-
-
-def _corrects(line: StatementLine) -> str:
+def _correction(line: StatementLine) -> str:
     return "" if line.origin_month is None else f"correction of {format_month(line.origin_month)}"
 
 

@@ -14,19 +14,16 @@ from metering.domain.instants import (
     date_of,
     day_number,
     day_of,
-    format_month,
     month_of,
     month_start,
     next_month,
     parse_instant,
     parse_month,
 )
+from metering.domain.statements.billing_months import check_month_in_range
 from metering.domain.texts import NUL
 from metering.web.problems import ApiProblem, FieldError
 
-FIRST_MONTH = 202001
-# Plans and credits are computed month by month, so that a far future would be a long computation.
-MONTHS_AHEAD = 12
 TAG = "tag:"
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -79,18 +76,13 @@ def day(name: str, text: str) -> date:
 
 def month(name: str, text: str | None, now: int) -> int:
     """Read a parameter as a month ``2026-11`` (``YYYYMM``); None is the current one. Raises ApiProblem ``invalid_time``."""
-    current = month_of(now)
     if text is None:
-        return current
+        return month_of(now)
     try:
         found = parse_month(text) if text.isascii() else 0
+        check_month_in_range(found, now)
     except InvalidTimeError as error:
         raise _bad_time(name, str(error), error.code) from None
-    last = current
-    for _ in range(MONTHS_AHEAD):
-        last = next_month(last)
-    if not FIRST_MONTH <= found <= last:
-        raise _bad_time(name, f"a month is written as 2026-11, from {format_month(FIRST_MONTH)} to {format_month(last)}")
     return found
 
 

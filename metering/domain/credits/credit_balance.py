@@ -8,16 +8,16 @@ from metering.domain.credits.credits import CreditGrant
 
 
 class GrantBalance(NamedTuple):
-    """What is left of a grant, in nano-USD."""
+    """A grant and what is left of it, in nano-USD."""
 
     grant: CreditGrant
     left_nano: int
 
 
 class CreditBalance(Struct, frozen=True):
-    """What credits an account could have used at an instant (microseconds UTC), in the order of burning.
+    """The credits an account could use at an instant (microseconds UTC), by grant in burn order.
 
-    ``is_upper_bound``: some of it can be spent where this service does not see it.
+    ``is_upper_bound``: some of them can also be spent where this service does not see it, so less may be left.
     """
 
     account: str
@@ -27,5 +27,5 @@ class CreditBalance(Struct, frozen=True):
 
     @property
     def left_nano(self) -> int:
-        """All that was left."""
+        """The sum over all grants."""
         return sum(each.left_nano for each in self.grants)

@@ -1,7 +1,7 @@
-"""What moved a month's credits, so that what is shown adds up: what there was, what took of it, what is left.
+"""An account's credits in a month, with the parts that add up to what is left.
 
-A plan's own credit is ``included - spent elsewhere - applied = left``; of what was told to be spent elsewhere no more than is
-included is taken from it. Credit that outlives the month is ``carried in + granted - taken back - applied - expiring = left``.
+Included credits: ``included - used elsewhere - applied = left``. No more than is included can be used elsewhere; what is
+recorded beyond that is shown separately. Purchased credits: ``carried in + granted - voided - applied - expiring = left``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ from metering.domain.credits.credits import ANY_COMPUTE, INCLUDED, CreditGrant, 
 from metering.domain.instants import month_start, next_month
 
 
-class IncludedCredit(Struct, frozen=True, kw_only=True):
-    """A plan's credit of one month, nano-USD; ``included_nano`` is None where it is not known, and then none is applied.
+class IncludedCredits(Struct, frozen=True, kw_only=True):
+    """A month's included credits in nano-USD. ``included_nano`` is None where unknown; none are applied then.
 
-    ``elsewhere_nano`` was spent on other compute of what is included, ``beyond_nano`` was told beyond it. ``is_upper_bound``:
-    it can also be spent where this service does not see it, so that less may be left.
+    ``elsewhere_nano`` of them was spent on other compute; ``beyond_nano`` was recorded as spent elsewhere beyond what is
+    included. ``is_upper_bound``: they can also be spent where this service does not see it, so less may be left.
     """
 
     included_nano: int | None
@@ -28,10 +28,10 @@ class IncludedCredit(Struct, frozen=True, kw_only=True):
     is_upper_bound: bool
 
 
-class GrantedCredit(Struct, frozen=True, kw_only=True):
-    """Credit that was bought or given and can be used in one month, nano-USD.
+class PurchasedCredits(Struct, frozen=True, kw_only=True):
+    """Purchased and granted credits that an account can use in a month, in nano-USD.
 
-    ``voided_nano`` was taken back in the month or since; ``expiring_nano`` is left and ends with the month or before.
+    ``voided_nano`` was voided in the month or later; ``expiring_nano`` is unused and ends with the month or during it.
     """
 
     carried_in_nano: int
@@ -43,30 +43,47 @@ class GrantedCredit(Struct, frozen=True, kw_only=True):
     is_upper_bound: bool
 
 
-def included_credit(burned: MonthCredits, included_nano: int | None, told_elsewhere_nano: int, *, scope: str) -> IncludedCredit:
-    """Return what became of a plan's credit in the month that was ``burned``."""
-    elsewhere = min(included_nano or 0, told_elsewhere_nano)
-    return IncludedCredit(
+class CreditSummary(Struct, frozen=True):
+    """An account's credits in a month. ``grants`` are all its grants of purchased credits, oldest first.
+
+    ``used_elsewhere_nano`` is what was recorded as spent elsewhere, even if that is more than is included.
+    """
+
+    account: str
+    plan: PlanMonth
+    month: MonthCredits
+    included: IncludedCredits
+    purchased: PurchasedCredits
+    grants: list[CreditGrant]
+    used_elsewhere_nano: int
+
+
+def included_credits(
+    burned: MonthCredits, included_nano: int | None, recorded_elsewhere_nano: int, *, scope: str
+) -> IncludedCredits:
+    """Return the included credits of the ``burned`` month; ``recorded_elsewhere_nano`` may be more than is included."""
+    elsewhere = min(included_nano or 0, recorded_elsewhere_nano)
+    return IncludedCredits(
         included_nano=included_nano,
         elsewhere_nano=elsewhere,
-        beyond_nano=told_elsewhere_nano - elsewhere,
+        beyond_nano=recorded_elsewhere_nano - elsewhere,
         applied_nano=sum(item.amount_nano for item in burned.applied if item.grant.kind == INCLUDED),
         left_nano=burned.included_left_nano,
         is_upper_bound=scope == ANY_COMPUTE and bool(included_nano),
     )
 
 
-def granted_credit(
+def purchased_credits(
     burned: Sequence[MonthCredits], grants: Sequence[CreditGrant], voided_before: Mapping[int, int]
-) -> GrantedCredit:
-    """Return what became of the ``grants`` that outlive a month in the last of the months that were ``burned``.
+) -> PurchasedCredits:
+    """Return the purchased credits of the last of the ``burned`` months.
 
-    ``voided_before`` is what was taken back of each grant, by id, before that month began.
+    ``voided_before`` is what had been voided of each grant, by grant id, when that month began.
     """
     month = burned[-1]
     start, end = month_start(month.month), month_start(next_month(month.month))
     usable = [grant for grant in grants if grant.granted_at < end and (grant.expires_at is None or grant.expires_at > start)]
-    paid_before, paid = _paid(burned[:-1]), _paid(burned[-1:])
+    paid_before, paid = _paid_by_grant(burned[:-1]), _paid_by_grant(burned[-1:])
     carried = granted = voided = expiring = 0
     is_upper_bound = False
     for grant in usable:
@@ -82,7 +99,7 @@ def granted_credit(
             expiring += left
         elif left and grant.scope == ANY_COMPUTE:
             is_upper_bound = True
-    return GrantedCredit(
+    return PurchasedCredits(
         carried_in_nano=carried,
         granted_nano=granted,
         voided_nano=voided,
@@ -93,26 +110,11 @@ def granted_credit(
     )
 
 
-def _paid(months: Sequence[MonthCredits]) -> dict[int, int]:
-    """Return what each grant but the included ones paid in some months, by its id."""
+def _paid_by_grant(months: Sequence[MonthCredits]) -> dict[int, int]:
+    """Return what each purchased grant paid in some months, by grant id."""
     paid: dict[int, int] = {}
     for month in months:
         for item in month.applied:
             if item.grant.kind != INCLUDED:
                 paid[item.grant.id] = paid.get(item.grant.id, 0) + item.amount_nano
     return paid
-
-
-class CreditSummary(Struct, frozen=True):
-    """An account's credits in a month: what was applied, what else moved them, and what is left.
-
-    ``used_elsewhere_nano`` is what was told, also where it is more than what is included.
-    """
-
-    account: str
-    plan: PlanMonth
-    month: MonthCredits
-    included: IncludedCredit
-    lasting: GrantedCredit
-    grants: list[CreditGrant]
-    used_elsewhere_nano: int

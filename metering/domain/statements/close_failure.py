@@ -1,10 +1,10 @@
-"""A month that is due and cannot be closed."""
+"""A month that was due but could not be closed."""
 
 from msgspec import Struct
 
 
 class CloseFailure(Struct, frozen=True):
-    """A month that was due and could not be closed, and why."""
+    """An account's month that stays open; ``code`` is stable, ``reason`` is for people."""
 
     account_id: int
     account: str

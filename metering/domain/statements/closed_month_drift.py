@@ -1,13 +1,16 @@
-"""What has changed about a closed month since it was closed."""
+"""How a closed month differs from the same month computed now, and which later statements carry the difference."""
 
-from typing import NamedTuple
+from msgspec import Struct
 
 from metering.domain.accounts.plan_history import PlanMonth
 from metering.domain.statements.statements import Statement
 
 
-class StatementCorrection(NamedTuple):
-    """What one later statement says about a closed month, in nano-USD; ``credits_nano`` above zero: credits paid more."""
+class StatementCorrection(Struct, frozen=True):
+    """What one later statement corrects about a closed month, in nano-USD.
+
+    ``credits_nano`` above zero: credits paid more; below zero: credits were restored.
+    """
 
     month: int
     is_closed: bool
@@ -16,10 +19,10 @@ class StatementCorrection(NamedTuple):
     credits_nano: int
 
 
-class ClosedMonthDrift(NamedTuple):
-    """A closed month as it was closed, and as computing it again would make it.
+class ClosedMonthDrift(Struct, frozen=True):
+    """A closed statement with the month's usage (adjustments included) and credits as they would be computed now, in nano-USD.
 
-    ``usage_nano`` includes adjustments. ``plan`` is what the catalogue makes of the plan now; what was closed keeps its own.
+    ``plan`` is what the plan catalogue gives for the month now. The closed statement keeps the terms it was closed with.
     """
 
     statement: Statement
@@ -30,10 +33,15 @@ class ClosedMonthDrift(NamedTuple):
 
     @property
     def closed_usage_nano(self) -> int:
-        """The month's own usage as it was closed, adjustments included."""
+        """The month's own usage when it was closed, adjustments included."""
         return self.usage_nano - sum(each.usage_nano + each.adjustments_nano for each in self.corrections)
 
     @property
+    def plan_terms_changed(self) -> bool:
+        """Whether the catalogue has other terms for the month now. They change nothing."""
+        return self.plan != self.statement.plan
+
+    @property
     def is_unchanged(self) -> bool:
-        """Whether nothing came late and nothing was corrected."""
-        return not self.corrections and self.plan == self.statement.plan
+        """Whether nothing arrived late, nothing was corrected, and the plan terms are the same."""
+        return not self.corrections and not self.plan_terms_changed

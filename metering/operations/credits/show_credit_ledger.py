@@ -1,11 +1,11 @@
-"""Show the ledger of an account's credits, and what is left of them at an instant."""
+"""Show an account's credit ledger, and what is left of its credits at an instant."""
 
 from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.plan_history import PlanChange, plan_month
 from metering.domain.charges.spend import SpendQuery
 from metering.domain.credits.credit_balance import CreditBalance, GrantBalance
-from metering.domain.credits.credit_ledger import CreditMovement, EntryKind, KnownMonths
+from metering.domain.credits.credit_ledger import BurnInputs, CreditMovement, EntryKind
 from metering.domain.credits.credits import ANY_COMPUTE, INCLUDED, CreditGrant
 from metering.domain.instants import date_of, day_of, month_of, month_start
 from metering.domain.statements.account_books import AccountBooks
@@ -18,8 +18,8 @@ from metering.storage.engine.database import read_snapshot
 from pricing.plans import PlanCatalogue
 
 
-def show_ledger(engine: Engine, account: str) -> list[CreditMovement]:
-    """Return every movement of an account's credits, in the order in which they were written. Raises NotFoundError."""
+def show_ledger(engine: Engine, account: str, *, after: int = 0, limit: int | None = None) -> list[CreditMovement]:
+    """Return an account's credit entries with an id above ``after``, in the order they were written. Raises NotFoundError."""
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
         entries = ledger_of(connection, row.id, grants_of(connection, row.id))
@@ -28,28 +28,29 @@ def show_ledger(engine: Engine, account: str) -> list[CreditMovement]:
     for entry in entries:
         left[entry.grant.id] = left.get(entry.grant.id, 0) + entry.amount_nano
         rows.append(CreditMovement(entry, left[entry.grant.id]))
-    return rows
+    listed = [row for row in rows if row.entry.id > after]
+    return listed if limit is None else listed[:limit]
 
 
 def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalogue) -> CreditBalance:
-    """Return what was left at an instant, judged by when usage happened and not by when it was known or a month was closed.
+    """Return what was left at an instant, by when usage happened, not by when it was ingested or a month was closed.
 
     Raises NotFoundError.
     """
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
         books = read_books(connection, row.id)
-        so_far = _used_in_month(connection, row.id, instant)
+        used_nano = _used_in_month(connection, row.id, instant)
     month = month_of(instant)
     usage = {each: amount for each, amount in books.usage_by_origin().items() if each < month}
-    usage[month] = so_far + sum(
+    usage[month] = used_nano + sum(
         each.amount_nano for each in books.adjustments if each.origin_month == month and each.recorded_at <= instant
     )
     grants = _granted_by(books, instant)
-    first, known = books.known_months(month, catalogue)
-    included = books.included(month, plan_month(_said_by(books, instant), month, catalogue))
-    of_months = {**known.included, month: included} if included is not None else known.included
-    burned = KnownMonths(usage=usage, included=of_months, elsewhere=books.elsewhere, grants=grants).burn(first, month)
+    first, inputs = books.burn_inputs(month, catalogue)
+    included = books.included(month, plan_month(_plan_changes_by(books, instant), month, catalogue))
+    by_month = {**inputs.included, month: included} if included is not None else inputs.included
+    burned = BurnInputs(usage=usage, included=by_month, elsewhere=books.elsewhere, grants=grants).burn(first, month)
     used: dict[int, int] = {}
     for each in burned:
         for item in each.applied:
@@ -66,17 +67,17 @@ def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalo
 
 
 def _used_in_month(connection: Connection, account_id: int, instant: int) -> int:
-    """Return the billable usage from the beginning of the instant's month until it, nano-USD."""
+    """Return the billable usage from the start of the instant's month to the instant, in nano-USD."""
     start = month_start(month_of(instant))
     if start == instant:
         return 0
     filters = {"billable": ("true",), "route": tuple(sorted(BILLED_ROUTES))}
     query = SpendQuery(start, instant, account_id=account_id, filters=filters)
-    return sum(sums[-1] for sums in sums_by_group(connection, query).values())
+    return sum(amount_nano for *_, amount_nano in sums_by_group(connection, query).values())
 
 
 def _granted_by(books: AccountBooks, instant: int) -> list[CreditGrant]:
-    """Return the lasting grants that were given by an instant, with what was taken back of each by then."""
+    """Return the purchased credits that were granted by an instant, with what had been voided of each."""
     voided: dict[int, int] = {}
     for entry in books.entries:
         if entry.kind is EntryKind.VOID and entry.recorded_at <= instant:
@@ -88,7 +89,7 @@ def _granted_by(books: AccountBooks, instant: int) -> list[CreditGrant]:
     ]
 
 
-def _said_by(books: AccountBooks, instant: int) -> list[PlanChange]:
-    """Return the plan changes that had taken effect by an instant."""
+def _plan_changes_by(books: AccountBooks, instant: int) -> list[PlanChange]:
+    """Return the plan changes in effect at an instant."""
     today = date_of(day_of(instant))
     return [change for change in books.plan_changes if change.effective <= today]

@@ -1,4 +1,4 @@
-"""Adjustments: amounts without an event, appended once by their reference."""
+"""Adjustments: amounts without an event, appended once per reference."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,19 @@ _COLUMNS = tuple(
 )  # fmt: skip
 
 
-def adjustments_of(connection: Connection, account_id: int) -> list[Adjustment]:
-    """Return the account's adjustments, in the order in which they were recorded."""
-    statement = select(*_COLUMNS).where(adjustments.c.account_id == account_id).order_by(adjustments.c.id)
+def adjustments_of(connection: Connection, account_id: int, *, after: int = 0, limit: int | None = None) -> list[Adjustment]:
+    """Return the account's adjustments with an id above ``after``, in the order they were recorded."""
+    statement = (
+        select(*_COLUMNS)
+        .where(adjustments.c.account_id == account_id, adjustments.c.id > after)
+        .order_by(adjustments.c.id)
+        .limit(limit)
+    )
     return [Adjustment(**row) for row in connection.execute(statement).mappings()]
 
 
 def first_adjusted_months(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
-    """Return the first month on whose statement each of the accounts has an adjustment."""
+    """Return the billing month of each account's first adjustment."""
     statement = (
         select(adjustments.c.account_id, func.min(adjustments.c.billing_month))
         .where(adjustments.c.account_id.in_(account_ids))

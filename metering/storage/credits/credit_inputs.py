@@ -1,4 +1,4 @@
-"""What credits are computed from, of all accounts at once and small: who remembers it sees for whom something changed."""
+"""What the credits of all accounts depend on, in brief. Comparing two readings shows which accounts have changed."""
 
 from typing import Any, NamedTuple
 
@@ -12,9 +12,9 @@ from metering.storage.tables import accounts, adjustments, credit_entries, credi
 class CreditInputs(NamedTuple):
     """What one account's credits in ``month`` depend on.
 
-    ``usage`` is (billing month, month of the event, nano-USD) of the months that are open: a closed one does not change. Of
-    what is only ever appended the number of rows says whether there is more: ids may be committed in another order than they
-    were given. ``granted`` counts the grants that have begun.
+    ``usage`` is (billing month, origin month, nano-USD) of the open months; closed months do not change. Append-only tables are
+    counted: their highest id would not do, because ids may be committed out of order. ``granted`` counts the grants that have
+    started.
     """
 
     month: int
@@ -27,16 +27,16 @@ class CreditInputs(NamedTuple):
 
 
 def credit_inputs(connection: Connection, month: int, now: int) -> dict[int, CreditInputs]:
-    """Return, by account, what the credits depend on of each account that has usage billed in ``month``."""
+    """Return the inputs of each account with usage billed in ``month``, by account id."""
     usage: dict[int, list[tuple[int, int, int]]] = {}
     closed: dict[int, int | None] = {}
     for account_id, through, billing, origin, *amount in connection.execute(_usage_of_open_months()):
         usage.setdefault(account_id, []).append((billing, origin, whole_sum(*amount)))
         closed[account_id] = through
     changes, adjusted, entries = (
-        _counted(connection, _rows_of(table)) for table in (plan_changes, adjustments, credit_entries)
+        _counts(connection, _rows_by_account(table)) for table in (plan_changes, adjustments, credit_entries)
     )
-    granted = _counted(connection, _rows_of(credit_grants).where(credit_grants.c.granted_at <= now))
+    granted = _counts(connection, _rows_by_account(credit_grants).where(credit_grants.c.granted_at <= now))
     return {
         account_id: CreditInputs(
             month=month,
@@ -64,9 +64,9 @@ def _usage_of_open_months() -> Select[Any]:
     )
 
 
-def _rows_of(table: Table) -> Select[Any]:
+def _rows_by_account(table: Table) -> Select[Any]:
     return select(table.c.account_id, func.count()).group_by(table.c.account_id)
 
 
-def _counted(connection: Connection, statement: Select[Any]) -> dict[int, int]:
+def _counts(connection: Connection, statement: Select[Any]) -> dict[int, int]:
     return {row[0]: row[1] for row in connection.execute(statement)}

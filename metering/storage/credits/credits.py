@@ -1,7 +1,7 @@
-"""Grants of credits, the ledger of their movements, and what of the included ones was spent elsewhere."""
+"""Credit grants, their ledger, and included credits recorded as spent elsewhere."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -11,7 +11,7 @@ from metering.domain.instants import format_month, month_of
 from metering.storage.tables import credit_entries, credit_grants
 
 INCLUDED_REFERENCE = "included:"
-"""What the references of included grants begin with; nobody else's may."""
+"""Prefix of the references of included credits; other grants cannot use it."""
 
 _GRANT = tuple(
     credit_grants.c[name]
@@ -20,8 +20,16 @@ _GRANT = tuple(
 _INSERT_ENTRY = insert(credit_entries).inline()
 
 
+class OverdrawnGrant(NamedTuple):
+    """A grant with a negative balance, in nano-USD."""
+
+    account_id: int
+    grant_id: int
+    left_nano: int
+
+
 def grants_of(connection: Connection, account_id: int) -> list[CreditGrant]:
-    """Return the account's grants, oldest first, with what was taken back of each."""
+    """Return the account's grants with their voided amounts, oldest first."""
     voided = (
         select(-func.sum(credit_entries.c.amount_nano))
         .where(credit_entries.c.grant_id == credit_grants.c.id, credit_entries.c.kind == EntryKind.VOID.value)
@@ -36,7 +44,7 @@ def grants_of(connection: Connection, account_id: int) -> list[CreditGrant]:
 
 
 def insert_grant(connection: Connection, account_id: int, grant: CreditGrant) -> int:
-    """Append a grant; return its id. The entry that says so is the caller's to append."""
+    """Append a grant; return its id. The caller appends the ledger entry."""
     reference = grant.reference
     if grant.kind == INCLUDED:
         reference = f"{INCLUDED_REFERENCE}{format_month(month_of(grant.granted_at))}"
@@ -57,7 +65,7 @@ def insert_grant(connection: Connection, account_id: int, grant: CreditGrant) ->
 
 
 def insert_entries(connection: Connection, account_id: int, entries: Sequence[CreditEntry], *, now: int) -> None:
-    """Append movements of grants that are recorded, in the given order."""
+    """Append entries of recorded grants, in the given order."""
     if entries:
         rows = [
             {
@@ -76,7 +84,7 @@ def insert_entries(connection: Connection, account_id: int, entries: Sequence[Cr
 
 
 def ledger_of(connection: Connection, account_id: int, grants: Sequence[CreditGrant]) -> list[CreditEntry]:
-    """Return every movement of the account's ``grants``, in the order in which they were written."""
+    """Return every entry of the account's ``grants``, in the order they were written."""
     by_id = {grant.id: grant for grant in grants}
     statement = (
         select(
@@ -108,13 +116,13 @@ def ledger_of(connection: Connection, account_id: int, grants: Sequence[CreditGr
 
 
 def last_entry_id(connection: Connection, account_id: int) -> int:
-    """Return the id of the account's last entry, 0 where there is none."""
+    """Return the id of the account's last entry, 0 if it has none."""
     statement = select(func.max(credit_entries.c.id)).where(credit_entries.c.account_id == account_id)
     return connection.execute(statement).scalar_one() or 0
 
 
-def overdrawn_grants(connection: Connection, account_id: int | None = None) -> list[tuple[int, int, int]]:
-    """Return the grants of an account, or of all, of which less than nothing is left: (account id, grant id, nano-USD)."""
+def overdrawn_grants(connection: Connection, account_id: int | None = None) -> list[OverdrawnGrant]:
+    """Return the overdrawn grants of one account, or of all."""
     left = func.sum(credit_entries.c.amount_nano)
     statement = (
         select(credit_entries.c.account_id, credit_entries.c.grant_id, left)
@@ -125,18 +133,18 @@ def overdrawn_grants(connection: Connection, account_id: int | None = None) -> l
     )
     if account_id is not None:
         statement = statement.where(credit_entries.c.account_id == account_id)
-    return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
+    return [OverdrawnGrant(*row) for row in connection.execute(statement)]
 
 
 def accounts_with_grants(connection: Connection) -> list[int]:
-    """Return the accounts that were ever granted credits, in order."""
+    """Return the ids of all accounts with a grant, in order."""
     return list(
         connection.execute(select(credit_grants.c.account_id).distinct().order_by(credit_grants.c.account_id)).scalars()
     )
 
 
 def used_elsewhere(connection: Connection, account_id: int) -> dict[int, int]:
-    """Return, by month, how much included credit was spent on other Hugging Face compute, nano-USD, as far as told."""
+    """Return the included credits recorded as spent on other Hugging Face compute, nano-USD by month."""
     statement = (
         select(credit_entries.c.usage_month, func.sum(credit_entries.c.amount_nano))
         .where(
@@ -152,7 +160,7 @@ def used_elsewhere(connection: Connection, account_id: int) -> dict[int, int]:
 def insert_used_elsewhere(
     connection: Connection, account_id: int, month: int, amount_nano: int, *, reason: str, now: int
 ) -> None:
-    """Append what was told: signed nano-USD of a month's included credit that was spent elsewhere."""
+    """Record signed nano-USD of a month's included credits as spent elsewhere."""
     connection.execute(
         insert(credit_entries).values(
             account_id=account_id,
@@ -167,7 +175,13 @@ def insert_used_elsewhere(
 
 
 def _grant(row: Any) -> CreditGrant:
-    shown = "" if row.kind == INCLUDED else row.reference
     return CreditGrant(
-        row.id, row.kind, row.amount_nano, row.granted_at, row.expires_at, shown, row.scope, row.voided_nano
-    )  # fmt: skip
+        id=row.id,
+        kind=row.kind,
+        amount_nano=row.amount_nano,
+        granted_at=row.granted_at,
+        expires_at=row.expires_at,
+        reference="" if row.kind == INCLUDED else row.reference,
+        scope=row.scope,
+        voided_nano=row.voided_nano,
+    )

@@ -1,8 +1,8 @@
-"""The job that judges credits reads an account again when something changed that its credits are made of, and no other one."""
+"""The credits job reads an account again only when something its credits depend on has changed."""
 
 import pytest
 
-from metering.operations.credits import evaluate_credits as judge_credits
+from metering.operations.credits import evaluate_credits as evaluation
 from metering.operations.credits.evaluate_credits import CreditAlertPolicy
 from metering.operations.credits.grant_credits import record_used_elsewhere
 from metering.operations.credits.void_credits import void_credits
@@ -18,7 +18,7 @@ TENTH = instant("2026-11-10T00:00:00Z")
 
 
 def cents(amount, *, time=TENTH, **fields):
-    """Return a request that costs so many cents: an input token of ``llama`` costs 1,000 nano-USD."""
+    """Return a request that costs ``amount`` cents: an input token of ``llama`` costs 1,000 nano-USD."""
     return usage_event(time=time, quantities=Quantities(input_tokens=amount * 10_000), **fields)
 
 
@@ -26,27 +26,27 @@ def job_of(meter):
     return CreditsJob(meter.engine, CreditAlertPolicy(PLANS), lambda: meter.now)
 
 
-def told(meter):
+def raised_alerts(meter):
     return [(row.account_id, row.type) for row in meter.rows(alerts.select().order_by(alerts.c.id))]
 
 
 @pytest.fixture
 def read(monkeypatch):
-    """The accounts whose books were read."""
-    asked = []
-    read_books = judge_credits.read_books
+    """The accounts that were read."""
+    accounts = []
+    read_books = evaluation.read_books
 
-    def noted(connection, account_id):
-        asked.append(account_id)
+    def recorded(connection, account_id):
+        accounts.append(account_id)
         return read_books(connection, account_id)
 
-    monkeypatch.setattr(judge_credits, "read_books", noted)
-    return asked
+    monkeypatch.setattr(evaluation, "read_books", recorded)
+    return accounts
 
 
 @pytest.fixture
 def two(meter):
-    """``acme`` (2) and ``other`` (3) on PRO with $10.00 bought, and some usage in October and November; nothing is closed."""
+    """``acme`` (2) and ``other`` (3) on PRO with $10.00 purchased, and usage in October and November; nothing is closed."""
     meter.now = TENTH
     meter.declare("other")
     for name in ("acme", "other"):
@@ -57,7 +57,7 @@ def two(meter):
     return meter
 
 
-def test_nothing_changed_and_no_account_is_read(two, read):
+def test_unchanged_accounts_are_not_read(two, read):
     job = job_of(two)
     job()
     assert read == [2, 3]
@@ -68,14 +68,14 @@ def test_nothing_changed_and_no_account_is_read(two, read):
     assert read == []
 
 
-def test_a_job_that_begins_anew_reads_every_account_once_and_repeats_no_alert(two, read):
+def test_a_restarted_job_reads_every_account_once_and_repeats_no_alert(two, read):
     two.ingest(cents(1_200))
     job_of(two)()
-    assert told(two) == [(2, "credits.exhausted")]
+    assert raised_alerts(two) == [(2, "credits.exhausted")]
     read.clear()
     job_of(two)()
-    assert read == [3]  # of what is used up there is nothing left to say
-    assert told(two) == [(2, "credits.exhausted")]
+    assert read == [3]  # acme's credits are exhausted: no further alert is possible
+    assert raised_alerts(two) == [(2, "credits.exhausted")]
 
 
 def a_cheaper_price(meter):
@@ -87,14 +87,12 @@ def a_cheaper_price(meter):
 CHANGES = {
     "usage": lambda meter: meter.ingest(cents(1)),
     "late usage of an open month": lambda meter: meter.ingest(cents(1, time=TENTH - 30 * DAY)),
-    "usage that has got its price": a_cheaper_price,
+    "usage that became priced": a_cheaper_price,
     "a plan": lambda meter: meter.set_plan("free", "2026-11-01"),
-    "a plan of a day that had one": lambda meter: meter.set_plan("pro", "2026-10-01", seats=1),
+    "a second plan change on one day": lambda meter: meter.set_plan("pro", "2026-10-01", seats=1),
     "a grant": lambda meter: meter.grant(USD, reference="more"),
-    "a grant taken back": lambda meter: void_credits(
-        meter.engine, "acme", "inv-1", None, PLANS, reason="refund", now=meter.now
-    ),
-    "credit spent elsewhere": lambda meter: record_used_elsewhere(
+    "a voided grant": lambda meter: void_credits(meter.engine, "acme", "inv-1", None, PLANS, reason="refund", now=meter.now),
+    "credits spent elsewhere": lambda meter: record_used_elsewhere(
         meter.engine, "acme", NOVEMBER, USD, reason="Spaces", now=meter.now
     ),
     "an adjustment": lambda meter: meter.adjust(NOVEMBER, USD),
@@ -116,7 +114,7 @@ def test_an_account_is_read_again_after(two, read, change):
     assert read == []
 
 
-def test_accounts_are_read_again_when_a_grant_begins_and_when_a_month_does(two, read):
+def test_accounts_are_read_again_when_a_grant_or_a_month_begins(two, read):
     job = job_of(two)
     job()
     read.clear()
@@ -129,28 +127,28 @@ def test_accounts_are_read_again_when_a_grant_begins_and_when_a_month_does(two, 
     read.clear()
     two.now = instant("2026-12-02T00:00:00Z")
     job()
-    assert read == []  # without usage in December there is nothing to judge yet
+    assert read == []  # without usage in December there is nothing to evaluate
     two.ingest(cents(1, time=two.now))
     job()
     assert read == [2]
 
 
-def test_october_usage_that_comes_late_uses_up_what_november_had_left(two):
+def test_late_usage_of_october_uses_up_what_november_had_left(two):
     job = job_of(two)
     job()
-    assert told(two) == []
-    two.ingest(cents(1_170, time=TENTH - 30 * DAY))  # of October $11.80: $2.00 of its own credit, $9.80 of what was bought
+    assert raised_alerts(two) == []
+    two.ingest(cents(1_170, time=TENTH - 30 * DAY))  # $11.80 of October: $2.00 of its included credits, $9.80 purchased
     job()
-    assert told(two) == []  # November has $1.90 of its own and $0.20 left of $2.20 in all
+    assert raised_alerts(two) == []  # November has $1.90 included and $0.20 purchased left, of $2.20
     two.ingest(cents(190))
     job()
-    assert told(two) == [(2, "credits.low")]
+    assert raised_alerts(two) == [(2, "credits.low")]
     two.ingest(cents(20, time=TENTH - 30 * DAY))
     job()
-    assert told(two) == [(2, "credits.low"), (2, "credits.exhausted")]
+    assert raised_alerts(two) == [(2, "credits.low"), (2, "credits.exhausted")]
 
 
-def test_a_call_that_fails_has_seen_nothing(two, monkeypatch):
+def test_a_failed_run_remembers_nothing(two, monkeypatch):
     job = job_of(two)
     two.ingest(cents(1_200))
 
@@ -158,8 +156,8 @@ def test_a_call_that_fails_has_seen_nothing(two, monkeypatch):
         raise OSError
 
     with monkeypatch.context() as patched:
-        patched.setattr(judge_credits, "raise_alert", failing)
+        patched.setattr(evaluation, "raise_alert", failing)
         with pytest.raises(OSError):
             job()
     job()
-    assert told(two) == [(2, "credits.exhausted")]
+    assert raised_alerts(two) == [(2, "credits.exhausted")]

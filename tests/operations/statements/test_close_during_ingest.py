@@ -1,4 +1,4 @@
-"""Ingest and closing at once: an event is on the closed statement or billed in the next month. Never both, never neither."""
+"""Ingest during a close: an event is on the closed statement or billed in the next month, never both, never neither."""
 
 import random
 import threading
@@ -18,26 +18,26 @@ from support.meter import PLANS
 
 OCTOBER, NOVEMBER = 202610, 202611
 IN_OCTOBER = instant("2026-10-10T00:00:00Z")
-PATIENCE = 30
+TIMEOUT = 30
 
 
-def waits_for_a_lock(meter):
-    """Wait until somebody waits for an advisory lock in this database."""
+def await_lock_wait(meter):
+    """Return once a session waits for an advisory lock in this database."""
     waiting = (
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
         " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     )
-    for _ in range(PATIENCE * 100):
+    for _ in range(TIMEOUT * 100):
         with read_snapshot(meter.engine) as connection:
             if connection.exec_driver_sql(waiting).scalar_one():
                 return
         time.sleep(0.01)
-    raise AssertionError("nobody waits")
+    raise AssertionError("no session waits for a lock")
 
 
 @pytest.fixture
 def open_october(meter):
-    """October with one event; partitions and series are there, so that nothing else is waited for."""
+    """October with one event: partitions and series exist, so there is nothing else to wait for."""
     meter.ingest(usage_event(time=IN_OCTOBER))
     return meter
 
@@ -50,19 +50,19 @@ def engines(open_october):
         engine.dispose()
 
 
-def held_up(monkeypatch, module, name):
-    """Hold up the first call of a function; return the event of its being reached, and the one that lets it go on."""
-    reached, go_on = threading.Event(), threading.Event()
+def pause_first_call(monkeypatch, module, name):
+    """Pause the first call of a function; return an event that is set when it is reached, and one that resumes it."""
+    reached, resume = threading.Event(), threading.Event()
     original = getattr(module, name)
 
-    def held(*arguments, **options):
+    def paused(*arguments, **options):
         if not reached.is_set():
             reached.set()
-            assert go_on.wait(PATIENCE)
+            assert resume.wait(TIMEOUT)
         return original(*arguments, **options)
 
-    monkeypatch.setattr(module, name, held)
-    return reached, go_on
+    monkeypatch.setattr(module, name, paused)
+    return reached, resume
 
 
 def ingest(meter, engine):
@@ -80,34 +80,34 @@ def billed_in(meter):
 
 
 @pytest.mark.only_on("postgresql")
-def test_closing_waits_for_the_ingest_that_came_first_and_has_its_event(open_october, engines, monkeypatch):
-    reached, go_on = held_up(monkeypatch, store_events, "judge")  # the accounts are held by then
+def test_closing_waits_for_an_earlier_ingest_and_includes_its_event(open_october, engines, monkeypatch):
+    reached, resume = pause_first_call(monkeypatch, store_events, "deduplicate")  # the accounts are locked by now
     with ThreadPoolExecutor() as pool:
         ingesting = pool.submit(ingest, open_october, engines[0])
-        assert reached.wait(PATIENCE)
+        assert reached.wait(TIMEOUT)
         closing = pool.submit(close, engines[1])
-        waits_for_a_lock(open_october)
+        await_lock_wait(open_october)
         assert open_october.count(statements) == 0
-        go_on.set()
+        resume.set()
         assert (ingesting.result().accepted, closing.result().events) == (1, 2)
     assert billed_in(open_october) == {OCTOBER: 2}
     assert open_october.violations() == []
 
 
 @pytest.mark.only_on("postgresql")
-def test_ingest_waits_for_the_close_that_came_first_and_is_billed_in_the_next_month(open_october, engines, monkeypatch):
+def test_ingest_waits_for_an_earlier_close_and_is_billed_in_the_next_month(open_october, engines, monkeypatch):
     from metering.operations.statements import close_month as module  # noqa: PLC0415
 
-    # Prepared before: only storing it is to wait, and only for the account.
+    # Prepared beforehand, so that only storing waits, and only for the account.
     writer = Ingester(engines[1], open_october.settings, lambda: NOW)
     prepared = writer.prepare(batch_of(usage_event(time=IN_OCTOBER)), Origin("gateway"))
-    reached, go_on = held_up(monkeypatch, module, "read_books")  # the account is held by then
+    reached, resume = pause_first_call(monkeypatch, module, "read_books")  # the account is locked by now
     with ThreadPoolExecutor() as pool:
         closing = pool.submit(close, engines[0])
-        assert reached.wait(PATIENCE)
+        assert reached.wait(TIMEOUT)
         ingesting = pool.submit(writer.store, [prepared])
-        waits_for_a_lock(open_october)
-        go_on.set()
+        await_lock_wait(open_october)
+        resume.set()
         (stored,) = ingesting.result()
         assert (stored.accepted, closing.result().events) == (1, 1)
     assert billed_in(open_october) == {OCTOBER: 1, NOVEMBER: 1}
@@ -115,7 +115,7 @@ def test_ingest_waits_for_the_close_that_came_first_and_is_billed_in_the_next_mo
     assert open_october.violations() == []
 
 
-def test_of_two_that_close_at_once_one_closes_and_both_answer_with_its_statement(open_october, engines):
+def test_concurrent_closes_write_one_statement_and_all_return_it(open_october, engines):
     together = threading.Barrier(len(engines))
 
     def closing(engine):
@@ -130,7 +130,7 @@ def test_of_two_that_close_at_once_one_closes_and_both_answer_with_its_statement
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_whatever_comes_while_a_month_closes_is_counted_on_exactly_one_statement(open_october, engines, seed):
+def test_every_event_ingested_during_a_close_is_on_exactly_one_statement(open_october, engines, seed):
     names = ["acme", *(f"other-{number}" for number in range(3))]
     for name in names[1:]:
         open_october.declare(name)
