@@ -1,7 +1,7 @@
-"""What happens in a simulated life, step by step: plain values that service and oracle are both told.
+"""The steps of a simulated scenario: plain values that both the service and the oracle get.
 
-Nothing in here is taken from the service: times are aware datetimes, months are ``YYYYMM``, money is whole nano-USD, a price is
-whole pico-USD for a block of units.
+Independent of the service's types: times are aware datetimes, months are ``YYYYMM``, money is whole nano-USD, a price is whole
+pico-USD for a block of units.
 """
 
 from datetime import date, datetime
@@ -11,7 +11,7 @@ from msgspec.structs import fields
 
 
 class PlanRow(Struct, frozen=True):
-    """One plan's terms from a day on; ``fee_cents`` None is unknown. Credits and fees are per seat and month."""
+    """A plan's terms from a day on; ``fee_cents`` None: unknown. Credits and fees are per seat and month."""
 
     plan: str
     since: date
@@ -23,7 +23,7 @@ class PlanRow(Struct, frozen=True):
     pays_elsewhere: bool
 
 
-# Beside the plans that there are, one whose fee goes by the seat and changes: an unknown fee shows little of the arithmetic.
+# In addition to the real plans, one with a known fee per seat that changes: an unknown fee would test little arithmetic.
 CATALOGUE = (
     PlanRow("free", date(2025, 1, 1), 0, False, 0, 100_000_000, False, False),
     PlanRow("pro", date(2025, 1, 1), 1, False, 9_00, 2_000_000_000, True, False),
@@ -35,7 +35,7 @@ CATALOGUE = (
 
 
 class Record(Struct, frozen=True):
-    """A request as a log tells it."""
+    """A request as a log records it."""
 
     id: str
     account: str
@@ -50,14 +50,12 @@ class Record(Struct, frozen=True):
     reported_nano: int | None = None
 
 
-class Action:
-    """Something that somebody does."""
-
-    __slots__ = ()
+class Action(Struct, frozen=True):
+    """Something that happens."""
 
     def __str__(self) -> str:
-        told = (f"{field.name}={_told(getattr(self, field.name))}" for field in fields(self))
-        return f"{type(self).__name__}({', '.join(told)})"
+        shown = (f"{field.name}={_shown(getattr(self, field.name))}" for field in fields(self))
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 class SetPlan(Action, frozen=True):
@@ -82,7 +80,7 @@ class Void(Action, frozen=True):
     nano: int | None
 
 
-class NoteElsewhere(Action, frozen=True):
+class RecordElsewhere(Action, frozen=True):
     account: str
     month: int
     nano: int
@@ -96,7 +94,7 @@ class Ingest(Action, frozen=True):
 
 
 class Price(Action, frozen=True):
-    """A model's prices from an instant on: (pico-USD, block) by kind of quantity; None: it has none any more."""
+    """A model's prices from an instant on: (pico-USD, block) by kind of quantity; None: withdrawn."""
 
     account: str | None
     provider: str
@@ -138,21 +136,19 @@ class Restart(Action, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """An action at an instant. With ``interrupted_at`` it is broken off before its n-th statement, and done again."""
+    """An action at an instant. With ``interrupted_at`` it is interrupted before its n-th SQL statement and then repeated."""
 
     at: datetime
     action: Action
     interrupted_at: int | None = None
 
     def __str__(self) -> str:
-        broken = (
-            "" if self.interrupted_at is None else f"  [broken off before statement {self.interrupted_at}, then done again]"
-        )
-        return f"{self.at:%Y-%m-%d %H:%M:%S.%f}  {self.action}{broken}"
+        note = "" if self.interrupted_at is None else f"  [interrupted before statement {self.interrupted_at}, then repeated]"
+        return f"{self.at:%Y-%m-%d %H:%M:%S.%f}  {self.action}{note}"
 
 
-class Script(Struct, frozen=True):
-    """A life: its accounts with the routes of requests whose records do not say, and what happens."""
+class Scenario(Struct, frozen=True):
+    """A scenario: its accounts with their default routes, and its steps."""
 
     seed: int
     accounts: tuple[tuple[str, str], ...]
@@ -163,5 +159,5 @@ class Script(Struct, frozen=True):
         return "\n".join([f"seed {self.seed}, accounts {known}", *(f"{at:4}  {step}" for at, step in enumerate(self.steps))])
 
 
-def _told(value: object) -> str:
+def _shown(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else repr(value)

@@ -1,24 +1,24 @@
-"""What each thing that somebody does must come to: what it answers, and what is known afterwards."""
+"""The expected outcome of each action: its answer, and what is known afterwards."""
 
 from datetime import datetime
 
 from msgspec.structs import replace
 
-from simulation.oracle import Account, Adjusted
-from simulation.oracle_credits import GrantHeld, end
+from simulation.oracle import Account, BilledAdjustment
+from simulation.oracle_credits import KnownGrant, end
 from simulation.oracle_plans import month_of, terms
-from simulation.oracle_usage import Counted, charge_again, charge_at_last, first_charge, route_of
-from simulation.script import (
+from simulation.oracle_usage import CountedRequest, charge_unpriced, first_charge, re_rate, route_of
+from simulation.scenario import (
     Action,
     Adjust,
     Close,
     CloseDue,
     Grant,
     Ingest,
-    NoteElsewhere,
     Price,
     RateUnpriced,
     Record,
+    RecordElsewhere,
     Rerate,
     SetPlan,
     Void,
@@ -30,7 +30,7 @@ INVALID = "invalid_request"
 
 
 class Oracle:
-    """Follows a life. ``do`` answers as the service must: in words, or with the code of the refusal."""
+    """Follows a scenario. ``do`` answers as the service must: with a word, or the code of the error."""
 
     def __init__(self, accounts: tuple[tuple[str, str], ...]) -> None:
         self.accounts = {name: Account(name, route) for name, route in accounts}
@@ -39,7 +39,7 @@ class Oracle:
         self._known: dict[tuple[str, str, str], Record] = {}
 
     def do(self, action: Action, at: datetime) -> str:
-        """Let something happen; return what it answers."""
+        """Apply an action; return its answer."""
         match action:
             case Ingest():
                 return self._ingest(action, at)
@@ -52,7 +52,7 @@ class Oracle:
                 return self._rerate(action)
             case CloseDue():
                 return self._close_due(action, at)
-            case SetPlan() | Grant() | Void() | NoteElsewhere() | Adjust() | Close():
+            case SetPlan() | Grant() | Void() | RecordElsewhere() | Adjust() | Close():
                 return self._of_account(self.accounts[action.account], action, at)
             case _:
                 return DONE
@@ -65,7 +65,7 @@ class Oracle:
                 return _grant(account, action)
             case Void():
                 return _void(account, action, at)
-            case NoteElsewhere():
+            case RecordElsewhere():
                 if account.elsewhere[action.month] + action.nano < 0:
                     return INVALID
                 account.elsewhere[action.month] += action.nano
@@ -81,10 +81,10 @@ class Oracle:
         for record in action.records:
             account = self.accounts.get(record.account, self.unassigned)
             account.first_ingest = account.first_ingest or at
-            counts[self._judge(account, record)] += 1
+            counts[self._store(account, record)] += 1
         return str(counts)
 
-    def _judge(self, account: Account, record: Record) -> str:
+    def _store(self, account: Account, record: Record) -> str:
         identity = account.name, record.source, record.id
         known = self._known.get(identity)
         self._known.setdefault(identity, record)
@@ -93,7 +93,7 @@ class Oracle:
         if record.response_id and any(_is_same_answer(event.record, record) for event in account.events):
             return "copy"
         origin = month_of(record.time.date())
-        event = Counted(record, route_of(record, account.default_route), account.billed_in(origin))
+        event = CountedRequest(record, route_of(record, account.default_route), account.billed_in(origin))
         first_charge(event, self.prices)
         account.events.append(event)
         return "accepted"
@@ -101,28 +101,28 @@ class Oracle:
     def _rate(self, name: str | None) -> str:
         for account in self._named(name):
             for event in account.events:
-                charge_at_last(event, self.prices, account.closed_through)
+                charge_unpriced(event, self.prices, account.closed_through)
         return DONE
 
     def _rerate(self, action: Rerate) -> str:
         for account in self._named(action.account):
             for event in account.events:
-                charge_again(event, self.prices, account.closed_through, include_reported=action.include_reported)
+                re_rate(event, self.prices, account.closed_through, include_reported=action.include_reported)
         return DONE
 
     def _named(self, name: str | None) -> list[Account]:
         return [*self.accounts.values(), self.unassigned] if name is None else [self.accounts[name]]
 
     def _close_due(self, action: CloseDue, at: datetime) -> str:
-        refused = []
+        failures = []
         for account in self.accounts.values():
             while account.due(at):
                 month = account.next_open or 0
-                if account.is_waiting(month) and not action.allow_unpriced:
-                    refused.append((account.name, month, "unpriced_usage"))
+                if account.has_unpriced(month) and not action.allow_unpriced:
+                    failures.append((account.name, month, "unpriced_usage"))
                     break
                 account.close(month)
-        return str(refused)
+        return str(failures)
 
 
 def _set_plan(account: Account, action: SetPlan) -> str:
@@ -132,7 +132,7 @@ def _set_plan(account: Account, action: SetPlan) -> str:
         return "invalid_plan"
     if account.closed_through is not None and month_of(action.day) <= account.closed_through:
         return "month_closed"
-    account.said.append(action)
+    account.plan_changes.append(action)
     return DONE
 
 
@@ -143,7 +143,7 @@ def _grant(account: Account, action: Grant) -> str:
         if known.reference == action.reference:
             return DONE if (known.kind, known.nano) == (action.kind, action.nano) else "already_exists"
     order = len(account.grants)
-    account.grants.append(GrantHeld(action.reference, action.kind, action.nano, action.granted_at, action.expires_at, order))
+    account.grants.append(KnownGrant(action.reference, action.kind, action.nano, action.granted_at, action.expires_at, order))
     return DONE
 
 
@@ -165,9 +165,9 @@ def _adjust(account: Account, action: Adjust, at: datetime) -> str:
     if action.month > month_of(at.date()) or action.nano == 0:
         return INVALID
     for known in account.adjusted:
-        if known.what.reference == action.reference:
-            return DONE if replace(action, reference=known.what.reference) == known.what else "already_exists"
-    account.adjusted.append(Adjusted(action, account.billed_in(action.month)))
+        if known.adjustment.reference == action.reference:
+            return DONE if replace(action, reference=known.adjustment.reference) == known.adjustment else "already_exists"
+    account.adjusted.append(BilledAdjustment(action, account.billed_in(action.month)))
     return DONE
 
 
@@ -180,7 +180,7 @@ def _close(account: Account, action: Close, at: datetime) -> str:
             return "nothing_to_close"
         if month < action.month and not action.with_earlier:
             return "earlier_months_open"
-        if account.is_waiting(month) and not action.allow_unpriced:
+        if account.has_unpriced(month) and not action.allow_unpriced:
             return "unpriced_usage"
         account.close(month)
     return DONE

@@ -1,4 +1,4 @@
-"""Random lives: a seed makes a script, always the same one. Many instants lie where rules change, or just before."""
+"""Random scenarios: each seed makes one, always the same. Many instants are where rules change, or just before."""
 
 from datetime import date, datetime, timedelta
 from random import Random
@@ -7,20 +7,20 @@ from msgspec.structs import replace
 
 from simulation.oracle_credits import begin, end
 from simulation.oracle_plans import following, month_of, terms
-from simulation.script import (
+from simulation.scenario import (
     Action,
     Adjust,
     Close,
     CloseDue,
     Grant,
     Ingest,
-    NoteElsewhere,
     Price,
     RateUnpriced,
     Record,
+    RecordElsewhere,
     Rerate,
     Restart,
-    Script,
+    Scenario,
     SetPlan,
     Step,
     Void,
@@ -28,12 +28,12 @@ from simulation.script import (
 
 MICROSECOND = timedelta(microseconds=1)
 USD = 1_000_000_000
-STRANGER = "stranger"
-BEFORE_ALL = begin(202601)
+UNDECLARED = "undeclared"
+EARLIEST = begin(202601)
 
 Prices = tuple[tuple[str, tuple[int, int]], ...]
 
-# (provider, model, prices that it begins with: (pico-USD, block) by kind of quantity)
+# (provider, model, initial prices: (pico-USD, block) by kind of quantity)
 MODELS: tuple[tuple[str, str, Prices | None], ...] = (
     ("together", "llama", (("input_tokens", (880_000, 1)), ("output_tokens", (880_000, 1)))),
     (
@@ -46,12 +46,12 @@ MODELS: tuple[tuple[str, str, Prices | None], ...] = (
 )
 
 
-class World:
-    """What has been made of a life so far, as far as later steps refer to it."""
+class ScenarioMaker:
+    """Makes the steps of a scenario, and remembers what later steps refer to."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
-        self.now = begin(self.random.choice([202608, 202609, 202611])) + self._upto(timedelta(days=20))
+        self.now = begin(self.random.choice([202608, 202609, 202611])) + self._random_span(timedelta(days=20))
         routes = ["", "routed", "provider_key"]
         self.accounts = tuple((f"a{number}", self.random.choice(routes)) for number in range(self.random.choice([1, 1, 2])))
         self.records: list[Record] = []
@@ -59,8 +59,8 @@ class World:
         self.numbers = 0
 
     def step(self) -> Step:
-        """Let time pass and something happen."""
-        self._let_time_pass()
+        """Return the next step, some time after the last one."""
+        self._advance_time()
         makers = {
             self._ingest: 36, self._close: 15, self._close_due: 6, self._plan: 8, self._grant: 8, self._adjust: 8,
             self._price: 7, self._rate: 3, self._rerate: 6, self._void: 4, self._elsewhere: 4, self._restart: 1,
@@ -69,20 +69,20 @@ class World:
         interrupted_at = self.random.choice([1, 2, 3, 5, 8, 13, 21, 34]) if self._chance(15) else None
         return Step(self.now, maker(), interrupted_at)
 
-    def beginning(self) -> list[Step]:
-        """Return the prices that there are from the start."""
+    def first_prices(self) -> list[Step]:
+        """Return the steps that record the initial prices."""
         return [
-            Step(self.now, Price(None, provider, model, BEFORE_ALL, prices, then_rate=False))
+            Step(self.now, Price(None, provider, model, EARLIEST, prices, then_rate=False))
             for provider, model, prices in MODELS
             if prices is not None
         ]
 
-    def _let_time_pass(self) -> None:
+    def _advance_time(self) -> None:
         following_month = end(self._month())
         jumps = [
-            self.now + self._upto(timedelta(hours=3)),
-            self.now + self._upto(timedelta(days=3)),
-            self.now + self._upto(timedelta(days=9)),
+            self.now + self._random_span(timedelta(hours=3)),
+            self.now + self._random_span(timedelta(days=3)),
+            self.now + self._random_span(timedelta(days=9)),
             following_month - MICROSECOND,
             following_month,
             following_month + timedelta(hours=72) - MICROSECOND,
@@ -95,11 +95,11 @@ class World:
 
     def _record(self) -> Record:
         if self.records and self._chance(12):
-            return self._again(self.random.choice(self.records))
+            return self._repeated(self.random.choice(self.records))
         provider, model, _ = self.random.choices(MODELS, [3, 2, 2, 3])[0]
         record = Record(
             id=f"r{self._number()}",
-            account=STRANGER if self._chance(3) else self._account(),
+            account=UNDECLARED if self._chance(3) else self._account(),
             time=self._time_of_event(),
             provider=provider,
             model=model,
@@ -112,8 +112,8 @@ class World:
         self.records.append(record)
         return record
 
-    def _again(self, record: Record) -> Record:
-        """Return a record once more: the same, with other content, of another account, or as another source tells it."""
+    def _repeated(self, record: Record) -> Record:
+        """Return a record again: unchanged, with different content, for another account, or from another source."""
         return self.random.choice([
             record,
             replace(record, quantities=(("input_tokens", self.random.randint(1, 10**6)),)),
@@ -157,15 +157,15 @@ class World:
 
     def _elsewhere(self) -> Action:
         nano = self._amount() if self._chance(75) else -self.random.choice([1, 50_000_000, self._amount()])
-        return NoteElsewhere(self._account(), self._some_month(), nano)
+        return RecordElsewhere(self._account(), self._recent_month(), nano)
 
     def _adjust(self) -> Action:
         nano = 0 if self._chance(3) else self._amount() * self.random.choice([1, -1, -1])
-        month = following(self._month()) if self._chance(4) else self._some_month()
+        month = following(self._month()) if self._chance(4) else self._recent_month()
         return Adjust(self._account(), month, nano, f"d{self.random.randint(1, 12)}")
 
     def _price(self) -> Action:
-        # The price that comes late is what keeps months open, and what corrections are made of.
+        # Late prices keep months open and cause corrections.
         provider, model, prices = self.random.choices(MODELS, [1, 1, 1, 3])[0]
         prices = prices or (("input_tokens", (250_000, 1)), ("output_tokens", (1_000_000, 1)))
         scaled = tuple(
@@ -173,7 +173,7 @@ class World:
         )
         account = self._account() if self._chance(25) else None
         gone = account is None and self._chance(8)
-        since = self.random.choice([BEFORE_ALL, begin(self._month()), *(self._time_of_event() for _ in range(4))])
+        since = self.random.choice([EARLIEST, begin(self._month()), *(self._time_of_event() for _ in range(4))])
         return Price(account, provider, model, since, None if gone else scaled, self._chance(60))
 
     def _rate(self) -> Action:
@@ -185,7 +185,7 @@ class World:
     def _close(self) -> Action:
         month = self._month()
         before = month - 1 if month % 100 > 1 else (month // 100 - 1) * 100 + 12
-        wanted = self.random.choices([before, month, self._some_month(), following(month)], [80, 6, 10, 4])[0]
+        wanted = self.random.choices([before, month, self._recent_month(), following(month)], [80, 6, 10, 4])[0]
         return Close(self._account(), wanted, self._chance(70), self._chance(60))
 
     def _close_due(self) -> Action:
@@ -195,15 +195,15 @@ class World:
         return Restart()
 
     def _time_of_event(self) -> datetime:
-        """Return an instant until now: mostly of this month, sometimes late, sometimes at the edge of a month."""
-        first = begin(self._some_month())
-        late = min(self.now, first + self._upto(timedelta(days=28)))
+        """Return an instant up to now: mostly in this month, sometimes earlier, sometimes at the edge of a month."""
+        first = begin(self._recent_month())
+        late = min(self.now, first + self._random_span(timedelta(days=28)))
         edges = [first, first - MICROSECOND, min(self.now, end(self._month()) - MICROSECOND)]
-        recent = max(begin(self._month()), self.now - self._upto(timedelta(days=10)))
+        recent = max(begin(self._month()), self.now - self._random_span(timedelta(days=10)))
         return self.random.choices([recent, late, self.random.choice(edges), self.now], [34, 46, 14, 6])[0]
 
-    def _some_month(self) -> int:
-        """Return this month or one of those before."""
+    def _recent_month(self) -> int:
+        """Return this month or one of the three before."""
         month = self._month()
         for _ in range(self.random.choices([0, 1, 2, 3], [18, 50, 21, 11])[0]):
             month = month - 1 if month % 100 > 1 else (month // 100 - 1) * 100 + 12
@@ -227,11 +227,11 @@ class World:
     def _chance(self, percent: int) -> bool:
         return self.random.randrange(100) < percent
 
-    def _upto(self, most: timedelta) -> timedelta:
+    def _random_span(self, most: timedelta) -> timedelta:
         return timedelta(microseconds=self.random.randrange(most // MICROSECOND))
 
 
-def life(seed: int, steps: int = 32) -> Script:
-    """Return the life that a seed makes."""
-    world = World(seed)
-    return Script(seed, world.accounts, (*world.beginning(), *(world.step() for _ in range(steps))))
+def random_scenario(seed: int, steps: int = 32) -> Scenario:
+    """Return the scenario of a seed."""
+    maker = ScenarioMaker(seed)
+    return Scenario(seed, maker.accounts, (*maker.first_prices(), *(maker.step() for _ in range(steps))))
