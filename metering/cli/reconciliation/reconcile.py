@@ -42,11 +42,11 @@ _LAZY = {
         "metering.cli.reconciliation.reconcile_fetch:fetch", "Ask Hugging Face what it bills, and import the answer."
     ),
     "explain": LazyCommand(
-        "metering.cli.reconciliation.reconcile_work:explain", "Show what a variance is about, and its evidence."
+        "metering.cli.reconciliation.reconcile_variances:explain", "Show what a variance is about, and its evidence."
     ),
-    "resolve": LazyCommand("metering.cli.reconciliation.reconcile_work:resolve", "Decide on a variance."),
+    "resolve": LazyCommand("metering.cli.reconciliation.reconcile_variances:resolve", "Decide on a variance."),
     "export": LazyCommand(
-        "metering.cli.reconciliation.reconcile_work:export", "Write a report (HTML, CSV), or the evidence of a variance."
+        "metering.cli.reconciliation.reconcile_variances:export", "Write a report (HTML, CSV), or the evidence of a variance."
     ),
 }
 

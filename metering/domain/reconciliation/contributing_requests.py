@@ -14,8 +14,8 @@ from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explanations import CausePart
 from metering.domain.reconciliation.invoices import Coverage
 from metering.domain.reconciliation.markups import read_factor
-from metering.domain.reconciliation.pair_hypotheses import QUANTITY_HYPOTHESES, Versions, priced, versions_of
 from metering.domain.reconciliation.period_shift import PeriodEdges, is_shifted_out, read_shift
+from metering.domain.reconciliation.request_hypotheses import QUANTITY_HYPOTHESES, Versions, priced, versions_of
 from metering.domain.reconciliation.requests import Billability, MeteredRequest
 from pricing.rates import Rate
 

@@ -13,7 +13,7 @@ from metering.domain.reconciliation.explanations import Candidate, combined, for
 from metering.domain.reconciliation.findings import FindingKey, FindingLocation, Findings, Item
 from metering.domain.reconciliation.group_hypotheses import HYPOTHESES, GroupHypothesis, exact_nano, rounding_slack
 from metering.domain.reconciliation.invoices import Coverage, InvoiceLine
-from metering.domain.reconciliation.pair_hypotheses import Versions, kinds_that_differ, stated_quantities
+from metering.domain.reconciliation.request_hypotheses import Versions, kinds_that_differ, stated_quantities
 from metering.domain.reconciliation.requests import Billability
 from metering.domain.reconciliation.usage_groups import EdgeUsage, GroupKey, MeteredUsage, UsageGroup, dimensions_of, grouped
 from pricing.quantities import ALL_KINDS, Quantities

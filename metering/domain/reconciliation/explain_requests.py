@@ -10,7 +10,14 @@ from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explanations import Candidate, CausePart
 from metering.domain.reconciliation.findings import FindingKey, FindingLocation, Findings, Item
 from metering.domain.reconciliation.invoices import Coverage, InvoiceLine
-from metering.domain.reconciliation.pair_hypotheses import (
+from metering.domain.reconciliation.period_shift import (
+    LONGEST_SHIFT_MICROS,
+    PeriodEdges,
+    find_shift,
+    format_shift,
+    is_shifted_out,
+)
+from metering.domain.reconciliation.request_hypotheses import (
     AmountRange,
     Versions,
     candidates_of,
@@ -20,13 +27,6 @@ from metering.domain.reconciliation.pair_hypotheses import (
     priced,
     stated_quantities,
     versions_of,
-)
-from metering.domain.reconciliation.period_shift import (
-    LONGEST_SHIFT_MICROS,
-    PeriodEdges,
-    find_shift,
-    format_shift,
-    is_shifted_out,
 )
 from metering.domain.reconciliation.requests import PENDING_MICROS, Billability, MeteredRequest
 from pricing.rates import Rate

@@ -13,8 +13,8 @@ from metering.domain.instants import MICROS_PER_HOUR
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explanations import Candidate, CausePart
 from metering.domain.reconciliation.invoices import Coverage
-from metering.domain.reconciliation.pair_hypotheses import QUANTITY_HYPOTHESES, Versions, versions_of
 from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS, format_shift
+from metering.domain.reconciliation.request_hypotheses import QUANTITY_HYPOTHESES, Versions, versions_of
 from metering.domain.reconciliation.requests import Billability
 from metering.domain.reconciliation.usage_groups import MeteredUsage, UsageGroup
 from pricing.quantities import PRICED_KINDS, Quantities

@@ -23,7 +23,7 @@ from metering.domain.reconciliation.variances import (
     needs_attention,
     tolerated,
 )
-from metering.operations.reconciliation.compare_bill import compare_bill
+from metering.operations.reconciliation.compare_invoice import compare_invoice
 from metering.operations.reconciliation.comparison import Comparison
 from metering.operations.reconciliation.newest_variances import newest_variances
 from metering.operations.steps.pause_collector import collector_paused
@@ -60,7 +60,7 @@ def reconcile(
         invoice = _invoice(connection, invoice_id)
         if invoice.superseded_by is not None:
             raise DomainError(f"invoice {invoice.id} is superseded by {invoice.superseded_by}: reconcile that one")
-        found = compare_bill(connection, invoice, catalogue)
+        found = compare_invoice(connection, invoice, catalogue)
     findings = found.findings.sorted()
     build_bridge(found.ours_nano, found.theirs_nano, findings)
     with collector_paused(), exclusive_write(engine) as connection:

@@ -14,7 +14,7 @@ from metering.storage.reconciliation.invoices import line_sums
 from pricing.plans import PlanCatalogue
 
 
-def compare_bill(connection: Connection, invoice: Invoice, catalogue: PlanCatalogue) -> Comparison:
+def compare_invoice(connection: Connection, invoice: Invoice, catalogue: PlanCatalogue) -> Comparison:
     """Return what is found, reading one state of the database."""
     amounts = {kind: amount for kind, (_, amount) in line_sums(connection, invoice.id).items()}
     versions = known_rates(load_tables(connection), invoice.account_id)
