@@ -1,4 +1,4 @@
-"""Hold a bill against our usage at the finest grain that it states, and add what it holds besides usage."""
+"""Compare an invoice with metered usage at the finest grain it states, and add what it bills other than usage."""
 
 from sqlalchemy import Connection
 
@@ -14,23 +14,23 @@ from metering.storage.reconciliation.invoices import line_sums
 from pricing.plans import PlanCatalogue
 
 
-def compare_bill(connection: Connection, invoice: Invoice, catalogue: PlanCatalogue) -> Comparison:
-    """Return what is found, reading one state of the database."""
+def compare_invoice(connection: Connection, invoice: Invoice, catalogue: PlanCatalogue) -> Comparison:
+    """Return the comparison, reading one state of the database."""
     amounts = {kind: amount for kind, (_, amount) in line_sums(connection, invoice.id).items()}
-    versions = known_rates(load_tables(connection), invoice.account_id)
+    rates = known_rates(load_tables(connection), invoice.account_id)
     usage_nano = amounts.pop(InvoiceLineKind.USAGE, 0)
     if invoice.grain == Grain.REQUEST:
-        found = compare_requests(connection, invoice, versions, usage_nano)
+        result = compare_requests(connection, invoice, rates, usage_nano)
     else:
-        found = compare_sums(connection, invoice, versions, usage_nano, catalogue)
-    add_other_lines(found.findings, amounts)
-    lines_nano = found.usage_nano + sum(amounts.values())
-    found.theirs_nano = lines_nano if invoice.total_nano is None or found.valued else invoice.total_nano
+        result = compare_sums(connection, invoice, rates, usage_nano, catalogue)
+    add_other_lines(result.findings, amounts)
+    lines_nano = result.usage_nano + sum(amounts.values())
+    result.theirs_nano = lines_nano if invoice.total_nano is None or result.valued else invoice.total_nano
     add_total(
-        found.findings,
+        result.findings,
         lines_nano=lines_nano,
-        total_nano=found.theirs_nano,
+        total_nano=result.theirs_nano,
         lines=invoice.lines,
         unit_nano=invoice.unit_nano,
     )
-    return found
+    return result

@@ -1,7 +1,7 @@
-"""What one request would cost if something were true: its cached tokens charged as input, another price in force, ...
+"""What one request would cost under a hypothesis: its cached tokens charged as input, another price in effect, and so on.
 
-Each hypothesis is a small function from a request to quantities or a rate; the one formula says what that would come to. Where
-the line states quantities, they are a fact and take the place of the hypotheses about quantities.
+A hypothesis is a small function that changes the quantities, or another rate; the one rating formula computes the cost. If
+the line states quantities, they are a fact and replace the hypotheses about quantities.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,30 +11,30 @@ from msgspec.structs import asdict, replace
 
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explanations import Candidate, CausePart
-from metering.domain.reconciliation.invoices import PROMPT_PARTS, PROMPT_TOKENS
+from metering.domain.reconciliation.invoices import CACHED_PROMPT_KINDS, PROMPT_TOKENS
 from metering.domain.reconciliation.requests import MeteredRequest
 from pricing.errors import ChargeTooLargeError
 from pricing.quantities import ALL_KINDS, PRICED_KINDS, Quantities
 from pricing.rates import CACHE_KINDS, Rate, assumed_cache_prices
 from pricing.rating import charge
 
-Versions = Mapping[tuple[str, str], Sequence[Rate]]
+RecordedRates = Mapping[tuple[str, str], Sequence[Rate]]
 """Every recorded rate of a (provider, model in lower case)."""
 
 
-def versions_of(versions: Versions, provider: str, model: str, rate: Rate | None) -> list[Rate]:
-    """Return the recorded rates of a model, under the name by which the charged rate knows it, else under its own.
+def other_rates(recorded: RecordedRates, provider: str, model: str, rate: Rate | None) -> list[Rate]:
+    """Return the recorded rates of a model: under the name that the charged rate has for it, or its own without a rate.
 
-    One that differs only by charging cached tokens as input is left out: that is a hypothesis of its own, and the two would
-    always fit together.
+    A rate that differs only by charging cached tokens as input is left out: that is a hypothesis about quantities, and the
+    two would always fit together.
     """
-    named = (provider, model) if rate is None else (rate.provider, rate.model)
-    listed = versions.get((named[0], named[1].casefold()), ())
+    provider, model = (provider, model) if rate is None else (rate.provider, rate.model)
+    listed = recorded.get((provider, model.casefold()), ())
     return [each for each in listed if rate is None or not _is_cached_at_input(each, rate)]
 
 
 def _is_cached_at_input(other: Rate, rate: Rate) -> bool:
-    """Whether a rate has the prices of another, but for cached tokens at the price of input."""
+    """Return whether a rate has the prices of another, except for cached tokens at the price of input."""
     prices = {**rate.prices, **assumed_cache_prices(rate.prices)}
     as_input = {kind: prices.get("input_tokens", price) if kind in CACHE_KINDS else price for kind, price in prices.items()}
     return as_input != prices and as_input == {**other.prices, **assumed_cache_prices(other.prices)}
@@ -72,7 +72,7 @@ QUANTITY_HYPOTHESES: dict[str, Callable[[Quantities], Quantities]] = {
 
 
 def priced(quantities: Quantities, rate: Rate | None) -> int | None:
-    """Return what quantities cost at a rate, nano-USD; None where it makes no charge of them."""
+    """Return what quantities cost at a rate, in nano-USD; None if the rate cannot price them."""
     try:
         made = None if rate is None else charge(quantities, rate)
     except ChargeTooLargeError:
@@ -81,29 +81,29 @@ def priced(quantities: Quantities, rate: Rate | None) -> int | None:
 
 
 def stated_quantities(ours: Quantities, stated: Mapping[str, int]) -> Quantities:
-    """Return our quantities with what a line states in their place; all prompt tokens stand against the sum of their parts."""
+    """Return our quantities with those of a line in their place. A line's prompt tokens include all cached tokens."""
     changes = {kind: count for kind, count in stated.items() if kind in ALL_KINDS}
     if PROMPT_TOKENS in stated:
-        known = sum(changes.get(kind, getattr(ours, kind)) for kind in PROMPT_PARTS[1:])
-        changes["input_tokens"] = max(0, stated[PROMPT_TOKENS] - known)
+        cached = sum(changes.get(kind, getattr(ours, kind)) for kind in CACHED_PROMPT_KINDS)
+        changes["input_tokens"] = max(0, stated[PROMPT_TOKENS] - cached)
     return replace(ours, **changes)
 
 
-def kinds_that_differ(ours: Quantities, theirs: Quantities) -> str:
-    """Name what differs: a known confusion where it is exactly that, else the kinds."""
+def describe_quantity_difference(ours: Quantities, theirs: Quantities) -> str:
+    """Return the detail of a difference in quantities: a hypothesis that explains exactly that, otherwise the kinds."""
     for name, hypothesis in QUANTITY_HYPOTHESES.items():
-        if _charged(hypothesis(ours)) == _charged(theirs):
+        if _priced_counts(hypothesis(ours)) == _priced_counts(theirs):
             return name
     return "+".join(kind for kind in PRICED_KINDS if getattr(ours, kind) != getattr(theirs, kind))
 
 
-def _charged(quantities: Quantities) -> dict[str, int]:
+def _priced_counts(quantities: Quantities) -> dict[str, int]:
     counts = asdict(quantities)
     return {kind: counts[kind] for kind in PRICED_KINDS}
 
 
 class RequestHypothesis(NamedTuple):
-    """Other quantities, what makes them so, and what they come to at the request's own rate, nano-USD."""
+    """Other quantities of a request, the name of the hypothesis, and their cost at the request's own rate, in nano-USD."""
 
     name: str
     quantities: Quantities
@@ -111,23 +111,24 @@ class RequestHypothesis(NamedTuple):
 
     @property
     def part(self) -> CausePart:
-        """Say it as an explanation."""
+        """The hypothesis as an explanation."""
         return CausePart(Cause.QUANTITY, self.name)
 
 
 class AmountRange(NamedTuple):
-    """The amounts that rounding does not tell from the one that is billed, both ends included."""
+    """The amounts that rounding cannot distinguish from the billed one, both ends included."""
 
     lowest: int
     highest: int
 
 
 def hypotheses_of(request: MeteredRequest, stated: Mapping[str, int]) -> list[RequestHypothesis]:
-    """Return other quantities of a request: those of the line where it states any (a fact), else those of each hypothesis."""
+    """Return other quantities of a request: those of the line if it states any (a fact), otherwise one per hypothesis."""
     q = request.quantities
     if stated:
         theirs = stated_quantities(q, stated)
-        others = [] if _charged(theirs) == _charged(q) else [(kinds_that_differ(q, theirs), theirs)]
+        is_equal = _priced_counts(theirs) == _priced_counts(q)
+        others = [] if is_equal else [(describe_quantity_difference(q, theirs), theirs)]
     else:
         others = [(name, hypothesis(q)) for name, hypothesis in QUANTITY_HYPOTHESES.items()]
     return [
@@ -137,29 +138,31 @@ def hypotheses_of(request: MeteredRequest, stated: Mapping[str, int]) -> list[Re
     ]
 
 
-def candidates_of(
-    request: MeteredRequest, supposed: Sequence[RequestHypothesis], others: Sequence[Rate], within: AmountRange
+def single_candidates(
+    request: MeteredRequest, hypotheses: Sequence[RequestHypothesis], rates: Sequence[Rate], within: AmountRange
 ) -> list[Candidate]:
-    """Return what alone explains an amount: one of the other rates, or of the other quantities."""
+    """Return what explains an amount alone: another rate, or other quantities."""
     ours, (lowest, highest) = request.amount_nano, within
-    found = [
-        Candidate((CausePart(Cause.PRICE, f"rate {each.id}"),), (amount - ours,))
-        for each in others
-        if (amount := priced(request.quantities, each)) is not None and lowest <= amount <= highest
+    fitting = [
+        Candidate((CausePart(Cause.PRICE, f"rate {rate.id}"),), (amount - ours,))
+        for rate in rates
+        if (amount := priced(request.quantities, rate)) is not None and lowest <= amount <= highest
     ]
-    found += [Candidate((each.part,), (each.amount_nano - ours,)) for each in supposed if lowest <= each.amount_nano <= highest]
-    return [each for each in found if each.total]
+    fitting += [
+        Candidate((each.part,), (each.amount_nano - ours,)) for each in hypotheses if lowest <= each.amount_nano <= highest
+    ]
+    return [each for each in fitting if each.total]
 
 
-def pairs_of(
-    request: MeteredRequest, supposed: Sequence[RequestHypothesis], others: Sequence[Rate], within: AmountRange
+def paired_candidates(
+    request: MeteredRequest, hypotheses: Sequence[RequestHypothesis], rates: Sequence[Rate], within: AmountRange
 ) -> list[Candidate]:
-    """Return what other quantities and another rate explain together, where neither does nothing."""
+    """Return what other quantities and another rate explain together, where each of them changes the amount."""
     ours, (lowest, highest) = request.amount_nano, within
     return [
         Candidate((each.part, CausePart(Cause.PRICE, f"rate {rate.id}")), (each.amount_nano - ours, amount - each.amount_nano))
-        for each in supposed
+        for each in hypotheses
         if each.amount_nano != ours
-        for rate in others
+        for rate in rates
         if (amount := priced(each.quantities, rate)) is not None and lowest <= amount <= highest and amount != each.amount_nano
     ]
