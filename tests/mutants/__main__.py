@@ -73,7 +73,8 @@ def plant(copy: Path, mutant: Mutant) -> str:
 
 def run_tests(copy: Path, tests: list[str]) -> int:
     """Run tests in the copy until one fails; return pytest's exit code."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(copy), str(copy / "tests")]), "PYTHONDONTWRITEBYTECODE": "1"}
+    path = os.pathsep.join([str(copy), str(copy / "tests")])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     return subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False, timeout=SECONDS).returncode
 
