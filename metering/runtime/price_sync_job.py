@@ -7,9 +7,9 @@ import logging
 
 from sqlalchemy import Engine
 
+from metering.domain.prices.price_syncs import FAILED, HELD, RECORDED
 from metering.operations.prices.sync_prices import RouterSource, source_health, sync_prices
 from metering.operations.prices.sync_settings import is_sync_due
-from metering.storage.prices.price_syncs import FAILED, HELD, RECORDED
 
 _log = logging.getLogger(__name__)
 

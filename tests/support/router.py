@@ -6,10 +6,10 @@ from contextlib import ExitStack
 
 from sqlalchemy import select
 
+from metering.domain.prices.price_syncs import PriceSync
 from metering.operations.prices.sync_prices import RouterSource, sync_prices
 from metering.operations.prices.sync_settings import SyncSettings
 from metering.outbound.fetch import Clock, FetchLimits, open_fetch
-from metering.storage.prices.price_syncs import SyncRow
 from metering.storage.tables import alerts, price_syncs, price_tables
 from support.loopback_source import Source as Loopback
 from support.loopback_source import answer, models, source
@@ -46,7 +46,7 @@ class Router:
         """Answer like this from now on."""
         self.loopback.say(*scripts)
 
-    def sync(self, *scripts: list) -> SyncRow:
+    def sync(self, *scripts: list) -> PriceSync:
         """Sync a second later, after it says something new where that is given."""
         if scripts:
             self.says(*scripts)

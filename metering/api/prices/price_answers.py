@@ -8,10 +8,10 @@ from pydantic import Field
 
 from metering.api.fields import Answer, instant_field
 from metering.domain.instants import format_instant
+from metering.domain.prices.listed_rates import ListedRate
 from metering.domain.statements.statements import unit_of
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.accounts.manage_accounts import show_account_by_id
-from metering.operations.prices.show_prices import ListedRate
 from metering.operations.service.open_service import Service
 from metering.web.principal import Principal
 from pricing.dollars import format_pico

@@ -25,9 +25,10 @@ from metering.api.prices.price_answers import (
     shown_instant,
 )
 from metering.domain.instants import format_instant
+from metering.domain.prices.listed_changes import ListedChange
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.domain.usage.model_names import provider_name
-from metering.operations.prices.compare_prices import DiffQuery, ListedChange, compare_prices
+from metering.operations.prices.compare_prices import DiffQuery, compare_prices
 from metering.web import query
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Reader, ServiceNow
@@ -101,7 +102,7 @@ def get_diff(
     question = ["price diff", start, end, source, provider, asked.account_id, known_at]
     after: list[int | str] = [] if cursor is None else read_cursor(cursor, question, _KEY_SHAPE)
     keyed: list[tuple[list[int | str], ListedChange]] = [
-        ([*each.place], each) for each in compare_prices(service.engine, asked)
+        ([*each.sort_key], each) for each in compare_prices(service.engine, asked)
     ]
     page = [pair for pair in keyed if pair[0] > after]
     return ChangePage(

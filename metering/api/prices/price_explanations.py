@@ -17,8 +17,9 @@ from metering.api.prices.price_answers import (
     shown_instant,
     tier_answers,
 )
+from metering.domain.prices.price_explanations import PriceExplanation, StatedRequest
 from metering.domain.usage.events import MAX_NAME_LENGTH, UNKNOWN
-from metering.operations.prices.explain_price import ExplainedPrice, PriceQuestion, explain_price
+from metering.operations.prices.explain_price import explain_price
 from metering.web import query
 from metering.web.principal import Reader, ServiceNow
 from pricing.precedence import ListQuote
@@ -69,7 +70,7 @@ class SourceWord(Answer):
     tiers: list[Tier] = Field(description="The prices, smallest prompt first; empty where it has none.", examples=[[]])
 
 
-class PriceExplanation(Answer):
+class PriceExplanationAnswer(Answer):
     """Which rate applies to a request, and why; or why none does."""
 
     model: str = Field(
@@ -152,14 +153,14 @@ def get_explanation(
     context_tokens: Annotated[
         int, Query(ge=0, le=MAX_QUANTITY, description="The size of the prompt, cached tokens included.", examples=[0])
     ] = 0,
-) -> PriceExplanation:
+) -> PriceExplanationAnswer:
     """Say which rate applies to a request and why: the name as stated, the lists that are asked in their order, the name by
     which each knows the model, what each says at the instant, whose word counts, and the tier; or what keeps a price away.
     """
     row = principal.account_or_all(service, account)
     found = explain_price(
         service.engine,
-        PriceQuestion(
+        StatedRequest(
             model=model,
             provider=provider,
             at=service.clock() if at is None else query.instant("query.at", at),
@@ -173,10 +174,10 @@ def get_explanation(
     return _answer(found)
 
 
-def _answer(found: ExplainedPrice) -> PriceExplanation:
+def _answer(found: PriceExplanation) -> PriceExplanationAnswer:
     explanation = found.explanation
     question, rate, winner = explanation.question, explanation.rate, explanation.winner
-    return PriceExplanation.model_validate(
+    return PriceExplanationAnswer.model_validate(
         {
             "model": question.model,
             "suffix": found.suffix,
@@ -187,7 +188,7 @@ def _answer(found: ExplainedPrice) -> PriceExplanation:
             "account": None if found.account is None else found.account.name,
             "context_tokens": question.context_tokens,
             "at": shown_instant(question.instant),
-            "known_at": shown_instant(found.asked.known_at),
+            "known_at": shown_instant(found.request.known_at),
             "reason": explanation.reason.value,
             "elsewhere": list(explanation.elsewhere),
             "rate_id": None if rate is None else rate.id,

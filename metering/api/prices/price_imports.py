@@ -8,9 +8,10 @@ from pydantic import Field
 
 from metering.api.fields import AccountParameter, Answer, RequestModel, nano_usd, usd
 from metering.api.openapi import problems
+from metering.domain.prices.account_discounts import DiscountRequest
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.domain.usage.model_names import provider_name
-from metering.operations.prices.discount_prices import DiscountRequest, discount_prices
+from metering.operations.prices.discount_prices import discount_prices
 from metering.operations.prices.import_prices import PriceSheet, import_prices
 from metering.web import query
 from metering.web.bodies import check_media_type, read_body, require_json
@@ -153,13 +154,12 @@ def post_import(
         rate=rate,
         now=service.clock(),
     )
-    rated = imported.rated
     return ImportAnswer(
         tables_added=imported.table_ids,
         discounts_added=imported.discount_ids,
-        charged=None if rated is None else rated.rated,
-        amount_nano_usd=None if rated is None else rated.amount_nano,
-        amount_usd=None if rated is None else format_nano(rated.amount_nano),
+        charged=imported.charged_events,
+        amount_nano_usd=imported.charged_nano,
+        amount_usd=None if imported.charged_nano is None else format_nano(imported.charged_nano),
     )
 
 

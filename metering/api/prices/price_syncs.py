@@ -13,11 +13,11 @@ from metering.api.fields import DEFAULT_PAGE, Answer, CursorParameter, LimitPara
 from metering.api.openapi import problems
 from metering.api.prices.price_answers import QuantityPrice
 from metering.domain.instants import format_instant
+from metering.domain.prices.change_data import shown_price
+from metering.domain.prices.price_syncs import PriceSync, SourceHealth
 from metering.operations.prices.accept_sync import accept_sync
 from metering.operations.prices.list_syncs import list_syncs, show_sync
 from metering.operations.prices.sync_prices import RouterSource, source_health, sync_prices
-from metering.operations.steps.change_data import shown_price
-from metering.storage.prices.price_syncs import SourceHealth, SyncRow
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Admin, Reader, ServiceNow
 
@@ -161,12 +161,12 @@ def post_accept(principal: Admin, service: ServiceNow, sync_id: SyncId) -> Sync:
     return _sync(accept_sync(service.engine, sync_id, now=service.clock()))
 
 
-def _sync(row: SyncRow) -> Sync:
+def _sync(row: PriceSync) -> Sync:
     changes = [_change(change) for change in json.loads(row.changes)]
     return Sync(**_told(row), changes=changes)
 
 
-def _told(row: SyncRow) -> dict[str, Any]:
+def _told(row: PriceSync) -> dict[str, Any]:
     return {
         "id": row.id,
         "source": row.source,

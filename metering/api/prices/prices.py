@@ -20,8 +20,9 @@ from metering.api.prices.price_answers import (
     table_answer,
 )
 from metering.domain.instants import format_instant
+from metering.domain.prices.listed_rates import ListedRate
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.prices.show_prices import ListedRate, PriceQuery, list_tables, prices_at
+from metering.operations.prices.show_prices import PriceQuery, list_tables, prices_at
 from metering.web import query
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Reader, ServiceNow

@@ -2,9 +2,9 @@
 
 from metering.cli.prices.price_text import since
 from metering.cli.terminal.sanitize import sanitize
+from metering.domain.prices.price_explanations import PriceExplanation
 from metering.domain.usage.events import UNKNOWN
 from metering.domain.usage.model_names import PROVIDERS, provider_name
-from metering.operations.prices.explain_price import ExplainedPrice
 from pricing.explain import Explanation, PricingReason
 from pricing.names import NameMatch, ResolvedName
 from pricing.precedence import QuoteOutcome
@@ -28,15 +28,15 @@ _COUNTS = {
 }
 
 
-def reading_in_words(found: ExplainedPrice) -> list[str]:
+def reading_in_words(found: PriceExplanation) -> list[str]:
     """Return how the request was read before prices were looked at."""
     question = found.explanation.question
     lines = [
         f"{sanitize(question.model)} at {sanitize(question.provider)}, {sanitize(question.operation)},"
         f" {since(question.instant)}"
     ]
-    if found.asked.known_at is not None:
-        lines[0] += f", as known at {since(found.asked.known_at)}"
+    if found.request.known_at is not None:
+        lines[0] += f", as known at {since(found.request.known_at)}"
     if found.suffix:
         named = found.suffix.removeprefix(":")
         if provider_name(named) == question.provider:

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from metering.domain.instants import format_instant
+from metering.domain.prices.listed_rates import ListedRate
 from metering.domain.statements.statements import unit_of
 from metering.operations.accounts.manage_accounts import account_names as all_names
-from metering.operations.prices.show_prices import ListedRate
 from metering.operations.service.open_service import Service
 from pricing.dollars import format_pico
 from pricing.rates import Price, Rate

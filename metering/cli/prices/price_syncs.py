@@ -14,6 +14,7 @@ from metering.cli.terminal.output import Cell, Column, echo, print_json, print_t
 from metering.cli.terminal.sanitize import sanitize
 from metering.domain.charges.quoted_prices import format_price
 from metering.domain.instants import format_instant
+from metering.domain.prices.price_syncs import FAILED, PriceSync, SourceHealth
 from metering.domain.statements.statements import described, unit_of
 from metering.operations.prices.accept_sync import accept_sync
 from metering.operations.prices.list_syncs import list_syncs, show_sync
@@ -21,7 +22,6 @@ from metering.operations.prices.sync_prices import RouterSource, preview_sync, s
 from metering.operations.service.open_service import Service
 from metering.outbound.answers import FetchError
 from metering.outbound.fetch import Clock, FetchLimits, open_fetch
-from metering.storage.prices.price_syncs import FAILED, SourceHealth, SyncRow
 from pricing.dollars import format_pico
 from pricing.errors import PricingError
 
@@ -109,7 +109,7 @@ def _preview(service: Service, source: RouterSource, *, as_json: bool) -> NoRetu
     stop(_NOT_DONE if found.reasons else 0)
 
 
-def _print_sync(row: SyncRow, health: SourceHealth) -> None:
+def _print_sync(row: PriceSync, health: SourceHealth) -> None:
     if row.outcome == FAILED:
         echo(f"sync {row.id} failed: {sanitize(row.error_message)}; prices stay what they are")
         return
@@ -149,7 +149,7 @@ def _print_changes(changes: list[dict[str, Any]]) -> None:
     print_table([*columns, Column("before", "name"), Column("after", "name")], rows)
 
 
-def _print_list(rows: list[SyncRow]) -> None:
+def _print_list(rows: list[PriceSync]) -> None:
     columns = [Column("id", "count"), Column("time"), Column("outcome", "name"), Column("changes", "count")]
     print_table(
         [*columns, Column("table"), Column("remark", "name")],
@@ -178,7 +178,7 @@ def _counted(changes: list[dict[str, Any]]) -> str:
     return "1 price" if len(changes) == 1 else f"{len(changes):,} prices"
 
 
-def _remark(row: SyncRow) -> str:
+def _remark(row: PriceSync) -> str:
     if row.decides is not None:
         return f"decides {row.decides}"
     return row.error_message or "; ".join(reason["message"] for reason in json.loads(row.reasons))
@@ -191,7 +191,7 @@ def _words(quantity: str, price: list[int] | None) -> str:
     return format_price(quantity, pico, block) if pico else "free"
 
 
-def _sync_json(row: SyncRow) -> dict[str, Any]:
+def _sync_json(row: PriceSync) -> dict[str, Any]:
     return {
         "id": row.id,
         "source": row.source,

@@ -17,10 +17,12 @@ from metering.cli.prices.prices_import import import_
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
 from metering.cli.terminal.sanitize import sanitize
+from metering.domain.charges.unpriced_usage import UnpricedUsage
 from metering.domain.instants import format_instant
+from metering.domain.prices.listed_rates import ListedRate
 from metering.operations.accounts.manage_accounts import show_account
-from metering.operations.charges.list_unpriced import UnpricedUsage, list_unpriced
-from metering.operations.prices.show_prices import HistoryQuery, ListedRate, PriceQuery, list_tables, price_history, prices_at
+from metering.operations.charges.list_unpriced import list_unpriced
+from metering.operations.prices.show_prices import HistoryQuery, PriceQuery, list_tables, price_history, prices_at
 
 # They load a client, which the others do without.
 _SYNC_COMMANDS = {

@@ -13,10 +13,11 @@ from metering.cli.terminal.output import Cell, Column, echo, print_json, print_t
 from metering.cli.unknown_names import warn_unknown_name
 from metering.domain.charges.quoted_prices import format_price
 from metering.domain.instants import format_instant
+from metering.domain.prices.listed_changes import ListedChange
 from metering.domain.statements.statements import described
 from metering.domain.usage.model_names import provider_name
 from metering.operations.accounts.manage_accounts import show_account
-from metering.operations.prices.compare_prices import DiffQuery, ListedChange, compare_prices
+from metering.operations.prices.compare_prices import DiffQuery, compare_prices
 from metering.operations.prices.list_names import listed_names
 from pricing.rates import Price
 

@@ -11,8 +11,9 @@ from metering.cli.terminal.counts import counted, were
 from metering.cli.terminal.output import echo, print_json, warn
 from metering.cli.terminal.sanitize import sanitize
 from metering.domain.instants import format_instant
+from metering.domain.prices.account_discounts import DiscountRequest
 from metering.domain.usage.model_names import provider_name
-from metering.operations.prices.discount_prices import DiscountRequest, discount_prices
+from metering.operations.prices.discount_prices import discount_prices
 from pricing.discounts import parse_percent
 
 

@@ -14,9 +14,10 @@ from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.domain.charges.quoted_prices import format_price
 from metering.domain.instants import format_instant
+from metering.domain.prices.price_explanations import PriceExplanation, StatedRequest
 from metering.domain.statements.statements import described
 from metering.domain.usage.events import ROUTES, UNKNOWN
-from metering.operations.prices.explain_price import ExplainedPrice, PriceQuestion, explain_price
+from metering.operations.prices.explain_price import explain_price
 from pricing.explain import Explanation
 from pricing.precedence import ListQuote
 from pricing.rates import Rate, assumed_cache_prices
@@ -57,7 +58,7 @@ def explain(invocation: Invocation, asked: ExplainOptions) -> None:
     metering prices explain meta-llama/Llama-3.3-70B-Instruct-Turbo --provider together --at 2026-11-03
     """
     with open_session(invocation) as service:
-        question = PriceQuestion(
+        question = StatedRequest(
             model=asked.model,
             at=service.clock() if asked.at is None else asked.at,
             provider=asked.provider,
@@ -74,7 +75,7 @@ def explain(invocation: Invocation, asked: ExplainOptions) -> None:
         _show(found)
 
 
-def _show(found: ExplainedPrice) -> None:
+def _show(found: PriceExplanation) -> None:
     explanation = found.explanation
     for line in reading_in_words(found):
         echo(line)
@@ -130,11 +131,11 @@ def _show_rate(explanation: Explanation, rate: Rate) -> None:
     echo(f"read from: {rate.source or 'not said'}")
 
 
-def _explained_json(found: ExplainedPrice) -> dict[str, Any]:
+def _explained_json(found: PriceExplanation) -> dict[str, Any]:
     explanation = found.explanation
     question, rate, winner = explanation.question, explanation.rate, explanation.winner
     return {
-        "asked": {"model": found.asked.model, "provider": found.asked.provider},
+        "asked": {"model": found.request.model, "provider": found.request.provider},
         "model": question.model,
         "provider": question.provider,
         "suffix": found.suffix,
@@ -144,7 +145,7 @@ def _explained_json(found: ExplainedPrice) -> dict[str, Any]:
         "account": None if found.account is None else found.account.name,
         "context_tokens": question.context_tokens,
         "at": format_instant(question.instant),
-        **known_at_json(found.asked.known_at),
+        **known_at_json(found.request.known_at),
         "reason": str(explanation.reason),
         "elsewhere": list(explanation.elsewhere),
         "rate_id": None if rate is None else rate.id,

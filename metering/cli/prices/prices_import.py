@@ -17,7 +17,7 @@ from metering.cli.terminal.output import echo, print_json, warn
 from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import money
 from metering.domain.errors import DomainError
-from metering.operations.charges.rate_unpriced import RateResult
+from metering.domain.prices.price_imports import PriceImport
 from metering.operations.prices.import_price_list import import_price_list
 from metering.operations.prices.import_prices import SHEET_FORMATS, PriceSheet, import_prices
 from metering.operations.service.open_service import Service
@@ -52,16 +52,6 @@ class _Options(Struct, frozen=True):
         if self.format is not None:
             return self.format
         return "csv" if self.file is not None and self.file.suffix.lower() == ".csv" else "yaml"
-
-
-class _Report(Struct, frozen=True):
-    """What came of an import; ``taken`` is whether the document said anything that could be taken."""
-
-    table_ids: list[int]
-    discount_ids: list[int]
-    rated: RateResult | None
-    left_out: tuple[SkippedEntry, ...] = ()
-    taken: bool = True
 
 
 @click.command("import")
@@ -102,7 +92,7 @@ def _import_sheet(invocation: Invocation, options: _Options) -> None:
     sheet = PriceSheet(_content(file), file.name, options.chosen, options.source or "")
     with open_session(invocation, create=True) as service:
         imported = import_prices(service.engine, sheet, account=options.account, rate=options.rate, now=service.clock())
-    _report(options, file.name, _Report(imported.table_ids, imported.discount_ids, imported.rated))
+    _report(options, file.name, imported)
 
 
 def _import_list(invocation: Invocation, options: _Options) -> None:
@@ -115,8 +105,7 @@ def _import_list(invocation: Invocation, options: _Options) -> None:
         report = _read(options, document, service)
         imported = import_price_list(service.engine, report, rate=options.rate, now=service.clock())
     name = options.chosen if options.file is None else options.file.name
-    taken = any(table.keys for table in report.tables)
-    _report(options, name, _Report(imported.table_ids, imported.discount_ids, imported.rated, imported.left_out, taken))
+    _report(options, name, imported)
 
 
 def _read(options: _Options, document: bytes, service: Service) -> SourceReport:
@@ -143,10 +132,10 @@ def _content(file: Path) -> bytes:
         raise UnreadableSheetError(f"{file}: {error.strerror or error}") from None
 
 
-def _report(options: _Options, name: str, report: _Report) -> None:
-    ids, rated, left_out = report.table_ids, report.rated, report.left_out
+def _report(options: _Options, name: str, report: PriceImport) -> None:
+    ids, rated, left_out = report.table_ids, report.charged_events, report.left_out
     if options.as_json:
-        charged = {} if rated is None else {"charged": rated.rated, **money("amount", rated.amount_nano)}
+        charged = {} if rated is None else {"charged": rated, **money("amount", report.charged_nano)}
         told: dict[str, Any] = {"file": None if options.file is None else str(options.file), "account": options.account}
         skipped = [
             {"entry": each.entry, "reason": str(each.reason), "detail": each.detail, "whole": each.whole} for each in left_out
@@ -163,7 +152,7 @@ def _report(options: _Options, name: str, report: _Report) -> None:
         return
     if ids:
         echo(f"{counted(len(ids), 'price table')} from {sanitize(name)} {were(len(ids))} new")
-    elif not report.taken:
+    elif not report.usable:
         echo(f"nothing in {sanitize(name)} could be taken")
     else:
         echo(f"everything in {sanitize(name)} was known already")
@@ -175,9 +164,9 @@ def _report(options: _Options, name: str, report: _Report) -> None:
         _say_left_out(left_out)
     if rated is None:
         echo("`metering rate` charges usage that waited for them")
-    elif rated.rated:
-        waited = f"{counted(rated.rated, 'request')} that waited for a price {were(rated.rated)} charged"
-        echo(f"{waited}: ${display_nano(rated.amount_nano)}")
+    elif rated:
+        waited = f"{counted(rated, 'request')} that waited for a price {were(rated)} charged"
+        echo(f"{waited}: ${display_nano(report.charged_nano or 0)}")
 
 
 def _say_left_out(left_out: tuple[SkippedEntry, ...]) -> None:

@@ -8,10 +8,11 @@ import json
 from sqlalchemy import Engine
 
 from metering.domain.errors import DomainError, NotFoundError
+from metering.domain.prices.price_syncs import ACCEPTED, HELD, PriceSync
 from metering.operations.prices.pending_table import read_table
 from metering.operations.prices.record_version import record_version
 from metering.storage.engine.database import exclusive_write
-from metering.storage.prices.price_syncs import ACCEPTED, HELD, NewSync, SyncRow, insert_sync, sync_by_id
+from metering.storage.prices.price_syncs import NewSync, insert_sync, sync_by_id
 
 
 class SyncNotPendingError(DomainError):
@@ -20,7 +21,7 @@ class SyncNotPendingError(DomainError):
     code = "not_held"
 
 
-def accept_sync(engine: Engine, sync_id: int, *, now: int) -> SyncRow:
+def accept_sync(engine: Engine, sync_id: int, *, now: int) -> PriceSync:
     """Record what a sync held; return the row of the decision.
 
     Raises NotFoundError for a sync that there is not, NotHeldError for one that does not wait.

@@ -4,12 +4,10 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.domain.errors import DomainError
+from metering.domain.prices.listed_changes import ListedChange
 from metering.operations.prices.show_prices import list_tables
 from pricing.changes import PriceChange, changes_between
-from pricing.quantities import PRICED_KINDS, REQUESTS
 from pricing.tables import ANY_ROUTE
-
-_KINDS = {kind: position for position, kind in enumerate((*PRICED_KINDS, REQUESTS))}
 
 
 class DiffQuery(Struct, frozen=True):
@@ -24,21 +22,6 @@ class DiffQuery(Struct, frozen=True):
     provider: str | None = None
     account_id: int | None = None
     known_at: int | None = None
-
-
-class ListedChange(Struct, frozen=True):
-    """A change in one list, of prices for one route (empty: any)."""
-
-    source: str
-    route: str
-    change: PriceChange
-
-    @property
-    def place(self) -> tuple[str, str, str, str, str, int, int]:
-        """Where it stands among changes: by list, route, provider, model, operation, context and quantity."""
-        change = self.change
-        kind = _KINDS[change.quantity]
-        return self.source, self.route, change.provider, change.model, change.operation, change.context_from, kind
 
 
 def compare_prices(engine: Engine, query: DiffQuery) -> list[ListedChange]:

@@ -4,34 +4,17 @@ Base prices that are recorded afterwards are followed (``steps/expand_discounts`
 nothing.
 """
 
-from msgspec import Struct
 from sqlalchemy import Engine
 
+from metering.domain.prices.account_discounts import DiscountRequest, RecordedDiscount
 from metering.operations.steps.find_account import find_account
 from metering.storage.engine.database import exclusive_write
 from metering.storage.prices.price_discounts import insert_discount, load_discounts
 from metering.storage.prices.price_tables import load_tables, record_tables
-from pricing.discounts import BasePrices, Discount, ExpandedDiscounts, counts_already, expand
+from pricing.discounts import BasePrices, Discount, counts_already, expand
 
 
-class DiscountRequest(Struct, frozen=True):
-    """A share in millionths off an account's prices from an instant on, of one provider or model where they are named."""
-
-    account: str
-    share: int
-    effective_from: int
-    provider: str | None = None
-    model: str | None = None
-
-
-class DiscountRecorded(Struct, frozen=True):
-    """Ids of the tables that were new, and what the discount consists of."""
-
-    table_ids: list[int]
-    expanded: ExpandedDiscounts
-
-
-def discount_prices(engine: Engine, asked: DiscountRequest, *, now: int) -> DiscountRecorded:
+def discount_prices(engine: Engine, asked: DiscountRequest, *, now: int) -> RecordedDiscount:
     """Keep a discount, expand it over everything that is recorded, and record it.
 
     Raises NotFoundError for the account, and pricing's InvalidDiscountError where there is nothing to take a discount off.
@@ -53,4 +36,4 @@ def discount_prices(engine: Engine, asked: DiscountRequest, *, now: int) -> Disc
             given.append(discount)
         mine = [table for table in recorded if table.account_id == account.id]
         expanded = expand(base, mine, given, asked=discount)
-        return DiscountRecorded(record_tables(connection, expanded.tables, now=now), expanded)
+        return RecordedDiscount(asked, record_tables(connection, expanded.tables, now=now), expanded)

@@ -5,31 +5,20 @@ instant is not recorded, so that importing the same list every day does not make
 another name or in another layer, such as what the router answered, says nothing about that.
 """
 
-from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Engine
 
-from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced
+from metering.domain.prices.price_imports import PriceImport
+from metering.operations.charges.rate_unpriced import rate_unpriced
 from metering.operations.prices.expand_discounts import expand_discounts
 from metering.storage.engine.database import exclusive_write
 from metering.storage.prices.price_tables import ids_of_sources, load_tables, record_tables
 from pricing.changes import prices_in_force, prices_of
-from pricing.sources.source_report import SkippedEntry, SourceReport
+from pricing.sources.source_report import SourceReport
 from pricing.tables import Layer, PriceTable, TableKind, key_of
 
 
-class ListImported(Struct, frozen=True):
-    """Ids of the versions that were new, of those in which discounts follow them, what the source says and was not taken, and
-    what was charged (None: not asked).
-    """
-
-    table_ids: list[int]
-    discount_ids: list[int]
-    left_out: tuple[SkippedEntry, ...]
-    rated: RateResult | None
-
-
-def import_price_list(engine: Engine, report: SourceReport, *, rate: bool, now: int) -> ListImported:
+def import_price_list(engine: Engine, report: SourceReport, *, rate: bool, now: int) -> PriceImport:
     """Record what a source says, all of it or nothing; with ``rate``, charge the usage that waited for a price."""
     with exclusive_write(engine) as connection:
         known = load_tables(connection, ids_of_sources(connection, {table.source for table in report.tables}))
@@ -40,7 +29,15 @@ def import_price_list(engine: Engine, report: SourceReport, *, rate: bool, now: 
                 fresh.append(replace(table, recorded_at=now))
         table_ids = record_tables(connection, fresh, now=now)
         discount_ids = expand_discounts(connection, table_ids, now=now)
-    return ListImported(table_ids, discount_ids, report.left_out, rate_unpriced(engine, now=now) if rate else None)
+    rated = rate_unpriced(engine, now=now) if rate else None
+    return PriceImport(
+        table_ids,
+        discount_ids,
+        None if rated is None else rated.rated,
+        None if rated is None else rated.amount_nano,
+        report.left_out,
+        any(table.keys for table in report.tables),
+    )
 
 
 def _list_of(table: PriceTable) -> tuple[str, Layer, str, int | None]:

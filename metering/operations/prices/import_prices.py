@@ -3,7 +3,8 @@
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from metering.operations.charges.rate_unpriced import RateResult, rate_unpriced
+from metering.domain.prices.price_imports import PriceImport
+from metering.operations.charges.rate_unpriced import rate_unpriced
 from metering.operations.prices.expand_discounts import expand_discounts
 from metering.operations.steps.find_account import find_account
 from metering.storage.engine.database import exclusive_write, read_snapshot
@@ -14,14 +15,6 @@ from pricing.sources.sheets import parse_sheet
 from pricing.tables import DISCOUNT, Layer
 
 SHEET_FORMATS = ("yaml", "csv")
-
-
-class Imported(Struct, frozen=True):
-    """Ids of the tables that were new, of those in which discounts follow them, and what was charged (None: not asked)."""
-
-    table_ids: list[int]
-    discount_ids: list[int]
-    rated: RateResult | None
 
 
 class PriceSheet(Struct, frozen=True):
@@ -36,7 +29,7 @@ class PriceSheet(Struct, frozen=True):
     source: str = ""
 
 
-def import_prices(engine: Engine, sheet: PriceSheet, *, account: str | None, rate: bool, now: int) -> Imported:
+def import_prices(engine: Engine, sheet: PriceSheet, *, account: str | None, rate: bool, now: int) -> PriceImport:
     """Record the tables of a price sheet; with ``rate``, charge usage that waited, the account's or everybody's.
 
     The prices are committed first: should charging be interrupted, `rate_unpriced` does the rest. Raises pricing's errors for
@@ -57,4 +50,7 @@ def import_prices(engine: Engine, sheet: PriceSheet, *, account: str | None, rat
     with exclusive_write(engine) as connection:
         table_ids = record_tables(connection, tables, now=now)
         discount_ids = expand_discounts(connection, table_ids, now=now)
-    return Imported(table_ids, discount_ids, rate_unpriced(engine, now=now, account_id=account_id) if rate else None)
+    rated = rate_unpriced(engine, now=now, account_id=account_id) if rate else None
+    if rated is None:
+        return PriceImport(table_ids, discount_ids)
+    return PriceImport(table_ids, discount_ids, rated.rated, rated.amount_nano)

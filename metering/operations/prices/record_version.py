@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from metering.domain.instants import format_instant
+from metering.domain.prices.change_data import changes_as_shown
 from metering.operations.prices.expand_discounts import expand_discounts
-from metering.operations.steps.change_data import changes_as_shown
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.alerts.alerts import NewAlert
 from metering.storage.prices.price_tables import record_tables, table_by_digest

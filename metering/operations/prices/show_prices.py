@@ -7,12 +7,12 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.domain.errors import NotFoundError
+from metering.domain.prices.listed_rates import ListedRate
 from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_tables
 from pricing.bundled import bundled_aliases
 from pricing.history import PriceVersion, ambiguities, versions_of
 from pricing.precedence import streams_of
-from pricing.rates import Rate
 from pricing.tables import PriceTable, recorded_until
 
 
@@ -23,13 +23,6 @@ class PriceQuery(Struct, frozen=True):
     model_contains: str | None = None
     source: str | None = None
     known_at: int | None = None
-
-
-class ListedRate(Struct, frozen=True):
-    """A rate with the table that holds it."""
-
-    rate: Rate
-    table: PriceTable
 
 
 def list_tables(engine: Engine, *, known_at: int | None = None) -> list[PriceTable]:

@@ -8,20 +8,30 @@ that fails changes nothing either, and the row says so.
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
 from metering.domain.errors import DomainError
+from metering.domain.prices.change_data import changes_as_data, reasons_as_data
+from metering.domain.prices.price_syncs import (
+    FAILED,
+    HELD,
+    RECORDED,
+    SUPERSEDED,
+    UNCHANGED,
+    PriceSync,
+    SourceHealth,
+    SyncPreview,
+)
 from metering.operations.prices.current_prices import CurrentPrices, current_prices
 from metering.operations.prices.pending_table import read_table, write_table
 from metering.operations.prices.record_version import record_version
 from metering.operations.prices.sync_settings import SyncSettings
-from metering.operations.steps.change_data import changes_as_data, reasons_as_data
 from metering.outbound.answers import Fetch, NotModified
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.prices import price_syncs as stored
-from metering.storage.prices.price_syncs import NewSync, SourceHealth, SyncRow
+from metering.storage.prices.price_syncs import NewSync
 from pricing.changes import PriceKey, compare_prices, prices_of
 from pricing.errors import PricingError
 from pricing.guards import GuardLimits, count_models, reasons_to_hold
@@ -38,13 +48,6 @@ class RouterSource(NamedTuple):
     fetch: Fetch
     settings: SyncSettings
     clock: Callable[[], int]
-
-
-class SyncDiff(NamedTuple):
-    """What an answer changes, and why it would be held, as ``change_data`` writes them."""
-
-    changes: list[dict[str, Any]]
-    reasons: list[dict[str, str]]
 
 
 class _Known(NamedTuple):
@@ -65,7 +68,7 @@ class _SourceAnswer(NamedTuple):
     table: PriceTable | None
 
 
-def sync_prices(engine: Engine, source: RouterSource) -> SyncRow:
+def sync_prices(engine: Engine, source: RouterSource) -> PriceSync:
     """Fetch the router's prices and record what came of it; return the row. A source that fails raises nothing."""
     started = source.clock()
     with read_snapshot(engine) as connection:
@@ -74,16 +77,14 @@ def sync_prices(engine: Engine, source: RouterSource) -> SyncRow:
         answer = _ask(source, known, started)
     except (DomainError, PricingError) as error:
         finished = max(started, source.clock())
-        failure = NewSync(
-            SOURCE, started, finished, stored.FAILED, error_code=error.code, error_message=str(error)[:LONGEST_ERROR]
-        )
+        failure = NewSync(SOURCE, started, finished, FAILED, error_code=error.code, error_message=str(error)[:LONGEST_ERROR])
         with exclusive_write(engine) as connection:
             return stored.insert_sync(connection, failure)
     with exclusive_write(engine) as connection:
         return _settle(connection, answer, known, source)
 
 
-def preview_sync(engine: Engine, source: RouterSource) -> SyncDiff:
+def preview_sync(engine: Engine, source: RouterSource) -> SyncPreview:
     """Fetch the router's prices and return what a sync would find now; nothing is written.
 
     Raises FetchError and pricing's errors for a source that fails.
@@ -92,7 +93,7 @@ def preview_sync(engine: Engine, source: RouterSource) -> SyncDiff:
     with read_snapshot(engine) as connection:
         known = _known(connection, started)
     answer = _ask(source, known._replace(etag=""), started)
-    return SyncDiff([], []) if answer.table is None else _found(known.current.prices, answer.table, source.settings)
+    return SyncPreview([], []) if answer.table is None else _found(known.current.prices, answer.table, source.settings)
 
 
 def source_health(engine: Engine) -> SourceHealth:
@@ -120,9 +121,9 @@ def _ask(source: RouterSource, known: _Known, started: int) -> _SourceAnswer:
     return _SourceAnswer(started, finished, answer.etag, hashlib.sha256(answer.body).hexdigest(), table)
 
 
-def _settle(connection: Connection, answer: _SourceAnswer, known: _Known, source: RouterSource) -> SyncRow:
+def _settle(connection: Connection, answer: _SourceAnswer, known: _Known, source: RouterSource) -> PriceSync:
     """Decide under the write lock what an answer comes to, against what is recorded by now."""
-    row = NewSync(SOURCE, answer.started_at, answer.finished_at, stored.UNCHANGED, answer.etag, answer.digest)
+    row = NewSync(SOURCE, answer.started_at, answer.finished_at, UNCHANGED, answer.etag, answer.digest)
     newest = stored.newest_success(connection, SOURCE)
     if newest is not None and newest.id > known.newest and newest.finished_at > answer.finished_at:
         # Another sync ran at the same time and got a later answer, which is what holds.
@@ -137,22 +138,22 @@ def _settle(connection: Connection, answer: _SourceAnswer, known: _Known, source
         return stored.insert_sync(connection, row)
     written = _write(connection, row, found, answer.table, now=max(answer.finished_at, source.clock()))
     if waiting is not None:
-        decision = NewSync(SOURCE, row.finished_at, row.finished_at, stored.SUPERSEDED, decides=waiting.id)
+        decision = NewSync(SOURCE, row.finished_at, row.finished_at, SUPERSEDED, decides=waiting.id)
         stored.insert_sync(connection, decision)
     return written
 
 
-def _write(connection: Connection, row: NewSync, found: SyncDiff, table: PriceTable, *, now: int) -> SyncRow:
+def _write(connection: Connection, row: NewSync, found: SyncPreview, table: PriceTable, *, now: int) -> PriceSync:
     if not found.changes:
         return stored.insert_sync(connection, row)
     row = row._replace(changes=json.dumps(found.changes), reasons=json.dumps(found.reasons))
     if found.reasons:
-        return stored.insert_sync(connection, row._replace(outcome=stored.HELD, held=write_table(table)))
+        return stored.insert_sync(connection, row._replace(outcome=HELD, held=write_table(table)))
     table_id = record_version(connection, table, found.changes, now=now)
-    return stored.insert_sync(connection, row._replace(outcome=stored.RECORDED, table_id=table_id))
+    return stored.insert_sync(connection, row._replace(outcome=RECORDED, table_id=table_id))
 
 
-def _found(current: Mapping[PriceKey, Price], table: PriceTable, settings: SyncSettings) -> SyncDiff:
+def _found(current: Mapping[PriceKey, Price], table: PriceTable, settings: SyncSettings) -> SyncPreview:
     """Return what a snapshot changes about the prices in force: it withdraws what it does not list."""
     changes = compare_prices(current, prices_of(table.rates))
     limits = GuardLimits(
@@ -160,7 +161,7 @@ def _found(current: Mapping[PriceKey, Price], table: PriceTable, settings: SyncS
         vanished_percent=settings.max_vanished_percent,
         price_factor=settings.max_factor,
     )
-    return SyncDiff(changes_as_data(changes), reasons_as_data(reasons_to_hold(changes, count_models(current), limits)))
+    return SyncPreview(changes_as_data(changes), reasons_as_data(reasons_to_hold(changes, count_models(current), limits)))
 
 
 def _same_prices(one: PriceTable, other: PriceTable) -> bool:

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from metering.domain.instants import MICROS_PER_SECOND
-from metering.storage.prices.price_syncs import SourceHealth
+from metering.domain.prices.price_syncs import SourceHealth
 
 DEFAULT_URL = "https://router.huggingface.co/v1"
 

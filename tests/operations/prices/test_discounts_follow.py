@@ -5,9 +5,11 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import select
 
+from metering.domain.prices.account_discounts import DiscountRequest
+from metering.domain.prices.price_explanations import StatedRequest
 from metering.operations.prices.accept_sync import accept_sync
-from metering.operations.prices.discount_prices import DiscountRequest, discount_prices
-from metering.operations.prices.explain_price import PriceQuestion, explain_price
+from metering.operations.prices.discount_prices import discount_prices
+from metering.operations.prices.explain_price import explain_price
 from metering.operations.prices.import_price_list import import_price_list
 from metering.operations.prices.import_prices import PriceSheet, import_prices
 from metering.operations.upkeep.upgrade_database import upgrade_database
@@ -144,7 +146,7 @@ def test_a_price_that_was_agreed_after_the_discount_is_what_counts(router):
 
 def test_explaining_names_the_base_version_that_the_discount_follows(router):
     synced = router.sync(document(("model-0", "together", 0.5, 2.0)))
-    question = PriceQuestion(model="model-0", at=router.meter.now, provider="together", route="routed", account="acme")
+    question = StatedRequest(model="model-0", at=router.meter.now, provider="together", route="routed", account="acme")
     explanation = explain_price(router.meter.engine, question).explanation
     assert explanation.rate.source.startswith(f"10 % off version {synced.table_id} of hf_router: ")
     assert explanation.rate.prices["input_tokens"].pico == 450_000
@@ -159,7 +161,7 @@ def test_explaining_names_the_base_version_that_the_discount_follows(router):
 def test_what_was_known_before_a_sync_is_the_base_and_the_discount_of_then(router):
     known_at = router.meter.now
     router.sync(document(("model-0", "together", 0.5, 2.0)))
-    question = PriceQuestion(
+    question = StatedRequest(
         model="model-0", at=router.meter.now, provider="together", route="routed", account="acme", known_at=known_at
     )
     assert explain_price(router.meter.engine, question).explanation.rate.prices["input_tokens"].pico == 900_000

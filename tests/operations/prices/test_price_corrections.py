@@ -3,7 +3,8 @@
 import pytest
 from sqlalchemy import select
 
-from metering.operations.prices.discount_prices import DiscountRequest, discount_prices
+from metering.domain.prices.account_discounts import DiscountRequest
+from metering.operations.prices.discount_prices import discount_prices
 from metering.operations.prices.import_price_list import import_price_list
 from metering.operations.prices.import_prices import PriceSheet, import_prices
 from metering.operations.upkeep.upgrade_database import upgrade_database

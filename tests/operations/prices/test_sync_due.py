@@ -2,8 +2,8 @@
 
 import pytest
 
+from metering.domain.prices.price_syncs import SourceHealth
 from metering.operations.prices.sync_settings import is_sync_due
-from metering.storage.prices.price_syncs import SourceHealth
 from support.builders import NOW
 
 MINUTE = 60 * 1_000_000

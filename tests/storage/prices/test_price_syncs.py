@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from metering.domain.prices.price_syncs import SourceHealth
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.prices.price_syncs import (
     NewSync,
-    SourceHealth,
     insert_sync,
     list_syncs,
     newest_success,
