@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from pricing.discounts import ExpandedDiscounts
+from pricing.discounts import Discount, ExpandedDiscounts
 
 
 class DiscountRequest(Struct, frozen=True):
@@ -19,8 +19,9 @@ class DiscountRequest(Struct, frozen=True):
 
 
 class RecordedDiscount(Struct, frozen=True):
-    """A discount, the ids of the price tables that were added for it, and the prices it covers."""
+    """An account's discount, the ids of the price tables that were added for it, and the prices it covers."""
 
-    request: DiscountRequest
+    account: str
+    discount: Discount
     table_ids: list[int]
     expanded: ExpandedDiscounts

@@ -11,3 +11,11 @@ class ListedRate(Struct, frozen=True):
 
     rate: Rate
     table: PriceTable
+
+    @property
+    def sort_key(self) -> tuple[str, str, str, int, str, str, int, int]:
+        """Order of rates: by provider, model, route, layer, price list, operation and context tier."""
+        rate, table = self.rate, self.table
+        return (
+            rate.provider, rate.model, table.route, int(table.layer), table.source, rate.operation, rate.context_from, rate.id,
+        )  # fmt: skip

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from metering.domain.accounts.accounts import Account
 from metering.domain.usage.events import UNKNOWN
-from pricing.explain import Explanation
+from pricing.explain import RateExplanation
 
 
 class StatedRequest(Struct, frozen=True, kw_only=True):
@@ -36,4 +36,4 @@ class PriceExplanation(Struct, frozen=True):
     suffix: str
     route_from: str
     account: Account | None
-    explanation: Explanation
+    explanation: RateExplanation

@@ -1,4 +1,4 @@
-"""Explain a price: what a request to a model would be charged with, and why, or what is missing."""
+"""Explain a price: which rate would apply to a request, and why, or what is missing."""
 
 from sqlalchemy import Engine
 
@@ -11,27 +11,32 @@ from metering.operations.steps.find_account import find_account
 from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_tables
 from pricing.book import PriceBook
-from pricing.explain import Question, explain
+from pricing.explain import RateQuery, explain
+from pricing.quantities import check_count
 from pricing.tables import recorded_until
 
 
-def explain_price(engine: Engine, asked: StatedRequest) -> PriceExplanation:
-    """Say which rate applies to a request, and why. Raises NotFoundError for the account."""
+def explain_price(engine: Engine, request: StatedRequest) -> PriceExplanation:
+    """Explain which rate applies to a request.
+
+    Raises NotFoundError for the account, and pricing's InvalidQuantityError for the size of the prompt.
+    """
+    check_count("context_tokens", request.context_tokens)
     with read_snapshot(engine) as connection:
-        account = None if asked.account is None else find_account(connection, asked.account)
-        book = PriceBook(recorded_until(load_tables(connection), asked.known_at))
-    model, provider = split_model(asked.model, provider_name(asked.provider))
-    route, route_from = _route(asked.route, provider, account)
-    question = Question(
+        account = None if request.account is None else find_account(connection, request.account)
+        book = PriceBook(recorded_until(load_tables(connection), request.known_at))
+    model, provider = split_model(request.model, provider_name(request.provider))
+    route, route_from = _route(request.route, provider, account)
+    query = RateQuery(
         provider=provider,
         model=model,
-        instant=asked.at,
+        instant=request.at,
         route=route,
         account_id=None if account is None else account.id,
-        operation=asked.operation,
-        context_tokens=asked.context_tokens,
+        operation=request.operation,
+        context_tokens=request.context_tokens,
     )
-    return PriceExplanation(asked, asked.model[len(model) :], route_from, account, explain(book, question))
+    return PriceExplanation(request, request.model[len(model) :], route_from, account, explain(book, query))
 
 
 def _route(stated: str, provider: str, account: Account | None) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""List how often the router was asked for its prices, and what came of it."""
+"""List price syncs and their outcomes."""
 
 from sqlalchemy import Engine
 
@@ -18,7 +18,7 @@ def list_syncs(engine: Engine, *, before: int | None = None, limit: int) -> list
 def show_sync(engine: Engine, sync_id: int) -> PriceSync:
     """Return one sync. Raises NotFoundError."""
     with read_snapshot(engine) as connection:
-        row = sync_by_id(connection, sync_id)
-    if row is None:
-        raise NotFoundError(f"there is no sync {sync_id}")
-    return row
+        sync = sync_by_id(connection, sync_id)
+    if sync is None:
+        raise NotFoundError(f"there is no price sync {sync_id}; `metering prices syncs` lists them")
+    return sync

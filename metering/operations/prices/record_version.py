@@ -1,4 +1,4 @@
-"""Record a new version of a source's prices, the discounts off it, and the alert, in the caller's transaction: all or none."""
+"""Record a new version of a source's prices, with discounts and alert, in the caller's transaction."""
 
 import json
 from typing import Any
@@ -18,9 +18,10 @@ SHOWN_CHANGES = 20
 
 
 def record_version(connection: Connection, table: PriceTable, changes: list[dict[str, Any]], *, now: int) -> int:
-    """Record a table with the alert that prices changed; return the table's id. What counts already is the same version.
+    """Record a table, and raise the alert that prices changed; return the table's id.
 
-    ``changes`` is what the table changes, as it is stored; the alert shows the first of them.
+    A table that is already in effect is not recorded again, and the id of the existing one is returned. ``changes`` is what the
+    table changes, as stored; the alert contains the first of them.
     """
     recorded = record_tables(connection, [table], now=now)
     expand_discounts(connection, recorded, now=now)

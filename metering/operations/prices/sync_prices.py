@@ -1,8 +1,8 @@
-"""Ask the router for its prices, and record a new version only where something changed.
+"""Sync prices: fetch the router's prices, and record a new version if any price changed.
 
-What is written is written in one transaction: the version, the row that says what came of it, the alert. An answer that would
-change too much is held with its reasons and changes nothing until somebody accepts it; a newer answer supersedes it. A source
-that fails changes nothing either, and the row says so.
+The version, the row of the sync and the alert are written in one transaction. A fetched list that would change too much is
+stored with the reasons and stays pending: it changes no price until it is accepted, and a newer list supersedes it. A failed
+fetch changes no price either, and is recorded.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ LONGEST_ERROR = 1_000
 
 
 class RouterSource(NamedTuple):
-    """How the router is asked, and by which clock (microseconds UTC)."""
+    """How to fetch the router's prices; ``clock`` returns microseconds UTC."""
 
     fetch: Fetch
     settings: SyncSettings
@@ -51,15 +51,15 @@ class RouterSource(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What is known before the source is asked: its validator, its newest answer, the prices in force."""
+    """What is known before the fetch: the ETag to send, the id of the newest successful sync, and the prices in force."""
 
     etag: str
-    newest: int
+    newest_id: int
     current: CurrentPrices
 
 
-class _SourceAnswer(NamedTuple):
-    """What the source answered; ``table`` is None where it says that nothing changed."""
+class _FetchedPrices(NamedTuple):
+    """A successful fetch; ``table`` is None if the source answered that its list did not change."""
 
     started_at: int
     finished_at: int
@@ -69,76 +69,76 @@ class _SourceAnswer(NamedTuple):
 
 
 def sync_prices(engine: Engine, source: RouterSource) -> PriceSync:
-    """Fetch the router's prices and record what came of it; return the row. A source that fails raises nothing."""
+    """Fetch the router's prices and record the outcome; return its row. A failed fetch is an outcome, not an exception."""
     started = source.clock()
     with read_snapshot(engine) as connection:
         known = _known(connection, started)
     try:
-        answer = _ask(source, known, started)
+        fetched = _fetch(source, known, started)
     except (DomainError, PricingError) as error:
         finished = max(started, source.clock())
         failure = NewSync(SOURCE, started, finished, FAILED, error_code=error.code, error_message=str(error)[:LONGEST_ERROR])
         with exclusive_write(engine) as connection:
             return stored.insert_sync(connection, failure)
     with exclusive_write(engine) as connection:
-        return _settle(connection, answer, known, source)
+        return _record(connection, fetched, known, source)
 
 
 def preview_sync(engine: Engine, source: RouterSource) -> SyncPreview:
-    """Fetch the router's prices and return what a sync would find now; nothing is written.
+    """Fetch the router's prices and return what a sync would change now; nothing is written.
 
-    Raises FetchError and pricing's errors for a source that fails.
+    Raises FetchError and pricing's errors if the fetch fails.
     """
     started = source.clock()
     with read_snapshot(engine) as connection:
         known = _known(connection, started)
-    answer = _ask(source, known._replace(etag=""), started)
-    return SyncPreview([], []) if answer.table is None else _found(known.current.prices, answer.table, source.settings)
+    fetched = _fetch(source, known._replace(etag=""), started)
+    return SyncPreview([], []) if fetched.table is None else _preview(known.current.prices, fetched.table, source.settings)
 
 
 def source_health(engine: Engine) -> SourceHealth:
-    """Return how the router does."""
+    """Return the state of syncing with the router."""
     with read_snapshot(engine) as connection:
         return stored.source_health(connection, SOURCE)
 
 
 def _known(connection: Connection, now: int) -> _Known:
     newest = stored.newest_success(connection, SOURCE)
-    # While an answer is held the whole document is asked for: the source may have gone back to the one before.
-    waits = stored.pending_sync(connection, SOURCE) is not None
-    etag = "" if newest is None or waits else newest.etag
+    # While a sync is pending, fetch the whole list: the source may have gone back to its previous prices.
+    is_pending = stored.pending_sync(connection, SOURCE) is not None
+    etag = "" if newest is None or is_pending else newest.etag
     return _Known(etag, 0 if newest is None else newest.id, current_prices(connection, SOURCE, ROUTE, now))
 
 
-def _ask(source: RouterSource, known: _Known, started: int) -> _SourceAnswer:
+def _fetch(source: RouterSource, known: _Known, started: int) -> _FetchedPrices:
     address = f"{source.settings.router_url}/models"
     answer = source.fetch(address, known.etag)
     finished = max(started, source.clock())
     if isinstance(answer, NotModified):
-        return _SourceAnswer(started, finished, answer.etag, "", None)
+        return _FetchedPrices(started, finished, answer.etag, "", None)
     report = parse_models(answer.body, effective_from=finished, listed_before=known.current.listed_before, name=address)
     (table,) = report.tables
-    return _SourceAnswer(started, finished, answer.etag, hashlib.sha256(answer.body).hexdigest(), table)
+    return _FetchedPrices(started, finished, answer.etag, hashlib.sha256(answer.body).hexdigest(), table)
 
 
-def _settle(connection: Connection, answer: _SourceAnswer, known: _Known, source: RouterSource) -> PriceSync:
-    """Decide under the write lock what an answer comes to, against what is recorded by now."""
-    row = NewSync(SOURCE, answer.started_at, answer.finished_at, UNCHANGED, answer.etag, answer.digest)
+def _record(connection: Connection, fetched: _FetchedPrices, known: _Known, source: RouterSource) -> PriceSync:
+    """Record a fetch under the write lock, compared with what is recorded at that time."""
+    row = NewSync(SOURCE, fetched.started_at, fetched.finished_at, UNCHANGED, fetched.etag, fetched.digest)
     newest = stored.newest_success(connection, SOURCE)
-    if newest is not None and newest.id > known.newest and newest.finished_at > answer.finished_at:
-        # Another sync ran at the same time and got a later answer, which is what holds.
+    if newest is not None and newest.id > known.newest_id and newest.finished_at > fetched.finished_at:
+        # A concurrent sync fetched a later list, which is the current one.
         return stored.insert_sync(connection, row)
-    if answer.table is None:
+    if fetched.table is None:
         return stored.insert_sync(connection, row)
-    current = current_prices(connection, SOURCE, ROUTE, answer.finished_at).prices
-    found = _found(current, answer.table, source.settings)
-    waiting = stored.pending_sync(connection, SOURCE)
-    if waiting is not None and found.changes and _same_prices(read_table(waiting.held), answer.table):
-        # The held answer again: it waits since it was first seen.
+    current = current_prices(connection, SOURCE, ROUTE, fetched.finished_at).prices
+    found = _preview(current, fetched.table, source.settings)
+    pending = stored.pending_sync(connection, SOURCE)
+    if pending is not None and found.changes and _same_prices(read_table(pending.held), fetched.table):
+        # The pending list again: it stays pending since it was first fetched.
         return stored.insert_sync(connection, row)
-    written = _write(connection, row, found, answer.table, now=max(answer.finished_at, source.clock()))
-    if waiting is not None:
-        decision = NewSync(SOURCE, row.finished_at, row.finished_at, SUPERSEDED, decides=waiting.id)
+    written = _write(connection, row, found, fetched.table, now=max(fetched.finished_at, source.clock()))
+    if pending is not None:
+        decision = NewSync(SOURCE, row.finished_at, row.finished_at, SUPERSEDED, decides=pending.id)
         stored.insert_sync(connection, decision)
     return written
 
@@ -153,8 +153,8 @@ def _write(connection: Connection, row: NewSync, found: SyncPreview, table: Pric
     return stored.insert_sync(connection, row._replace(outcome=RECORDED, table_id=table_id))
 
 
-def _found(current: Mapping[PriceKey, Price], table: PriceTable, settings: SyncSettings) -> SyncPreview:
-    """Return what a snapshot changes about the prices in force: it withdraws what it does not list."""
+def _preview(current: Mapping[PriceKey, Price], table: PriceTable, settings: SyncSettings) -> SyncPreview:
+    """Return what a snapshot changes about the prices in force. It withdraws whatever it does not list."""
     changes = compare_prices(current, prices_of(table.rates))
     limits = GuardLimits(
         changed_percent=settings.max_changed_percent,

@@ -1,4 +1,4 @@
-"""What came of asking a source for its prices: written once, read back with what was decided since."""
+"""The record of price syncs. Rows are written once, and read with the decision about them, if there is one."""
 
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ _decision = price_syncs.alias("decision")
 
 
 class NewSync(NamedTuple):
-    """A row to be written; times in microseconds UTC, ``changes`` and ``reasons`` JSON lists, ``held`` the table as JSON."""
+    """A row to write. Times are microseconds UTC; ``changes`` and ``reasons`` are JSON lists, ``held`` is a table as JSON."""
 
     source: str
     started_at: int
@@ -31,13 +31,13 @@ class NewSync(NamedTuple):
 
 
 def insert_sync(connection: Connection, row: NewSync) -> PriceSync:
-    """Write a row; return it, not decided yet."""
+    """Write a row and return it, undecided."""
     sync_id: int = connection.execute(insert(price_syncs).values(**row._asdict()).returning(price_syncs.c.id)).scalar_one()
     return PriceSync(sync_id, *row, decided_by=None, decision=None)
 
 
 def sync_by_id(connection: Connection, sync_id: int) -> PriceSync | None:
-    """Return one row; None where there is none."""
+    """Return one row, or None."""
     row = connection.execute(_rows().where(price_syncs.c.id == sync_id)).one_or_none()
     return None if row is None else PriceSync(*row)
 
@@ -51,21 +51,21 @@ def list_syncs(connection: Connection, *, before: int | None, limit: int) -> lis
 
 
 def newest_success(connection: Connection, source: str) -> PriceSync | None:
-    """Return the newest answer of a source, whatever came of it; None where it has never answered."""
+    """Return the newest successful fetch of a source, whatever its outcome; None if there is none."""
     statement = _rows().where(price_syncs.c.source == source, price_syncs.c.outcome.in_(SUCCESSES))
     row = connection.execute(statement.order_by(price_syncs.c.id.desc()).limit(1)).one_or_none()
     return None if row is None else PriceSync(*row)
 
 
 def pending_sync(connection: Connection, source: str) -> PriceSync | None:
-    """Return the held answer of a source that nobody has decided: there is one at most, a newer one supersedes it."""
+    """Return the pending sync of a source. There is at most one, because a newer one supersedes it."""
     statement = _rows().where(price_syncs.c.source == source, price_syncs.c.outcome == HELD, _decision.c.id.is_(None))
     row = connection.execute(statement.order_by(price_syncs.c.id.desc()).limit(1)).one_or_none()
     return None if row is None else PriceSync(*row)
 
 
 def source_health(connection: Connection, source: str) -> SourceHealth:
-    """Return how a source does."""
+    """Return the state of syncing with a source."""
     success = newest_success(connection, source)
     failed = select(price_syncs.c.finished_at, price_syncs.c.error_message).where(
         price_syncs.c.source == source, price_syncs.c.outcome == FAILED
@@ -75,7 +75,7 @@ def source_health(connection: Connection, source: str) -> SourceHealth:
     failures: int = connection.execute(
         select(func.count()).where(price_syncs.c.source == source, price_syncs.c.outcome == FAILED, price_syncs.c.id > since)
     ).scalar_one()
-    waiting = pending_sync(connection, source)
+    pending = pending_sync(connection, source)
     success_at = None if success is None else success.finished_at
     failure_at = None if failure is None else failure.finished_at
     return SourceHealth(
@@ -84,7 +84,7 @@ def source_health(connection: Connection, source: str) -> SourceHealth:
         last_failure_at=failure_at,
         consecutive_failures=failures,
         last_error=failure.error_message if failures and failure is not None else "",
-        waiting=None if waiting is None else waiting.id,
+        waiting=None if pending is None else pending.id,
     )
 
 
