@@ -1,4 +1,4 @@
-"""Discounts: a percentage off everybody's prices, expanded into price tables of the account's own.
+"""Discounts: a percentage off everybody's prices, expanded into the account's own price tables.
 
 Of an account's discounts, the one recorded last applies to every price it covers, from its effective instant on. Expanding
 computes the account's prices from the discounts and the base prices (those of the layers below the account's), for every known
@@ -245,7 +245,7 @@ class _PriceWriter(Struct):
             self.rounded += sum(_ROUNDED in rate.source for rate in tiers)
 
     def _keeps(self, route: str, key: RateKey) -> bool:
-        """Whether a price of the account's own takes the place of a discounted one at any instant."""
+        """Whether the account's own price takes the place of a discounted one at any instant."""
         if self.requested is None or not self.own.versions:
             return False
         first = self.requested.effective_from

@@ -22,7 +22,7 @@ class InvalidQuantityError(PricingError):
 
 
 class PriceFault(StrEnum):
-    """What is wrong with a price, as a stable code of ``InvalidPriceError``."""
+    """Kinds of errors in prices, as stable codes of ``InvalidPriceError``."""
 
     MALFORMED = "malformed"
     UNREADABLE = "unreadable"

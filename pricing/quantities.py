@@ -57,12 +57,10 @@ class Quantities(Struct, frozen=True, gc=False, omit_defaults=True):
         return any(getattr(self, kind) for kind in OUTPUT_KINDS)
 
 
-MEMO_KIND = "reasoning_tokens"
-
+# The buckets that can have a price, in the order in which rates, statements and rollups store them. The memo is last in the
+# struct, so that a slice leaves it out.
+PRICED_KINDS: tuple[str, ...] = Quantities.__struct_fields__[:-1]
 ALL_KINDS: tuple[str, ...] = Quantities.__struct_fields__
-
-# The buckets that can have a price, in the order in which rates, statements and rollups store them.
-PRICED_KINDS: tuple[str, ...] = tuple(kind for kind in ALL_KINDS if kind != MEMO_KIND)
 
 # Some models are priced per request. Every event is one request, so this quantity is never stored.
 REQUESTS = "requests"

@@ -8,7 +8,7 @@ from pricing.rates import Price
 _PIECES = frozenset({"images", "megapixels", REQUESTS})
 
 
-def quote_unit(quantity: str) -> tuple[int, str]:
+def quoted_per(quantity: str) -> tuple[int, str]:
     """Return the number of units that prices of a kind are quoted for, in words, too: ``(1_000_000, "per million")``."""
     if quantity in _PIECES:
         return 1, "each"
@@ -19,5 +19,5 @@ def quote_unit(quantity: str) -> tuple[int, str]:
 
 def quote(quantity: str, price: Price) -> str:
     """Return a price as ``0.88 USD per million``, rounded down to twelve decimals if its block does not divide it."""
-    units, words = quote_unit(quantity)
+    units, words = quoted_per(quantity)
     return f"{shortest_usd(price.pico * units // price.block, PICO_PER_USD)} USD {words}"

@@ -16,7 +16,7 @@ from pricing.quantities import PRICED_KINDS, REQUESTS
 ANY_OPERATION = ""
 MAX_PRICE_PICO = 10**15  # a thousand dollars for one unit, more than any published price
 MAX_BLOCK = 3_600_000
-TEXT_KINDS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens")
+TEXT_KINDS = PRICED_KINDS[:5]
 CACHE_KINDS = ("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
 
 _TextPrices = tuple[int, int, int, int, int]
@@ -59,13 +59,13 @@ class Rate:
     - ``gaps``: positions within ``vector`` without a price (their value is 0).
     - ``zeros``: what the amounts beyond ``vector`` must equal.
     - ``assumed``: positions with the input price because the source publishes no cache price.
-    - ``has_non_token_price``: whether the rate charges for anything but tokens, such as compute time or images. A price of 0 in
-      such a rate means that the kind is covered by those prices, not that a request is free.
+    - ``measured``: whether the rate charges for anything but tokens, such as compute time or images. A price of 0 in such a
+      rate means that the kind is covered by those prices, not that a request is free.
     - ``text``: the vector of a rate that needs only the TEXT_KINDS, as nearly every rate does; None for other rates.
     """
 
     __slots__ = (
-        "assumed", "context_from", "denominator", "gaps", "has_non_token_price", "id", "model", "operation", "per_request",
+        "assumed", "context_from", "denominator", "gaps", "id", "measured", "model", "operation", "per_request",
         "prices", "provider", "source", "table_id", "text", "vector", "zeros",
     )  # fmt: skip
 
@@ -112,9 +112,9 @@ class Rate:
         self.per_request = scaled.get(REQUESTS, 0)
         self.denominator = PICO_PER_NANO * blocks
         self.assumed = tuple(PRICED_KINDS.index(kind) for kind in assumed)
-        self.has_non_token_price = any(scaled.get(kind) for kind in PRICED_KINDS if not kind.endswith("_tokens"))
-        is_text = not self.has_non_token_price and scaled.keys() >= set(TEXT_KINDS)
-        self.text: _TextPrices | None = cast("_TextPrices", tuple(scaled[kind] for kind in TEXT_KINDS)) if is_text else None
+        self.measured = any(scaled.get(kind) for kind in PRICED_KINDS if not kind.endswith("_tokens"))
+        is_text = not self.measured and scaled.keys() >= set(TEXT_KINDS)
+        self.text: _TextPrices | None = cast("_TextPrices", self.vector[: len(TEXT_KINDS)]) if is_text else None
 
     def __repr__(self) -> str:
         return f"<Rate {self.id} {self.provider} {self.model} {self.operation or 'any'} from {self.context_from}>"

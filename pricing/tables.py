@@ -25,7 +25,7 @@ RateKey = tuple[str, str, str]
 
 
 class Layer(IntEnum):
-    """Whose prices a table holds, in order of precedence."""
+    """Layers of price lists, highest precedence first."""
 
     ACCOUNT = 0
     OPERATOR = 1

@@ -11,7 +11,7 @@ from pricing.dollars import shortest_usd
 from pricing.errors import InvalidAmountError, InvalidPriceError, PriceFault
 from pricing.excerpt import excerpt
 from pricing.money import PICO_PER_USD, parse_usd
-from pricing.quoting import quote_unit
+from pricing.quoting import quoted_per
 from pricing.rates import Price
 
 # The highest plausible prices, in dollars. The most expensive published tokens cost 600 per million (o1-pro, output).
@@ -63,7 +63,7 @@ def plausible_price(pico: int, kind: str, *, where: str, block: int = 1) -> Pric
 
     Raises InvalidPriceError, with a message that begins with ``where``, for a negative or implausibly high price.
     """
-    units, words = quote_unit(kind)
+    units, words = quoted_per(kind)
     if pico * units > MAX_USD[words] * PICO_PER_USD * block:
         price = shortest_usd(pico * units // block, PICO_PER_USD)
         raise InvalidPriceError(

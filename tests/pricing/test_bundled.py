@@ -1,4 +1,4 @@
-"""What is bundled is what was recorded, at every instant, each entry with its source."""
+"""The bundled prices agree with the record at every instant, and each entry has its source."""
 
 import csv
 from collections import defaultdict
@@ -40,7 +40,7 @@ def usd(*amounts):
     return tuple(Decimal(amount) for amount in amounts)
 
 
-# Read by eye in the record: (provider, model, an instant, input, output).
+# Read manually in the record: (provider, model, an instant, input, output).
 @pytest.mark.parametrize(
     ("provider", "model", "when", "expected"),
     [

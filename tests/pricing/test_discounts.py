@@ -1,4 +1,4 @@
-"""A discount is a percentage off everybody's prices, from its instant on, as prices of the account's own."""
+"""A discount is a percentage off everybody's prices, from its instant on, as the account's own prices."""
 
 from itertools import count
 

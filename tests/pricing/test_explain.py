@@ -1,4 +1,4 @@
-"""Why a request has its rate: every step of the decision that prices it, or the reason why there is none."""
+"""Why a request has its rate: every step of the decision that prices it, or the reason for having none."""
 
 from itertools import count
 

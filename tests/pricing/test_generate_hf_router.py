@@ -26,7 +26,7 @@ def row(moment, price_in, price_out, model="llama", provider="together"):
 
 
 def versions(rows, model="llama"):
-    """What is generated for one model of together, as the lines below ``versions`` without the sources."""
+    """Return the generated lines of one model of together: those below ``versions``, without the sources."""
     block = generate(rows)["together"].partition(f"- model: {model}\n    versions:\n")[2].partition("  - model")[0]
     return [line.strip().removeprefix("- ") for line in block.splitlines() if "source:" not in line]
 

@@ -200,7 +200,7 @@ def documented():
 
 def test_the_documented_example_is_read(documented):
     report = read((documented / "v1_models_doc_sample.json").read_bytes())
-    # Read by eye in the document.
+    # Read manually in the document.
     assert prices(report) == {
         ("novita", "deepseek-ai/DeepSeek-V4-Pro"): {"input_tokens": 1_690_000, "output_tokens": 3_380_000},
         ("together", "deepseek-ai/DeepSeek-V4-Pro"): {"input_tokens": 2_100_000, "output_tokens": 4_400_000},

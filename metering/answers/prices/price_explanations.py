@@ -29,7 +29,7 @@ RateReasonName = Literal[
 
 
 class StatedNamesAnswer(Answer):
-    """The names in the question, as they were sent."""
+    """A model and a provider as they were sent."""
 
     model: str = Field(description="The model.", examples=["meta-llama/Llama-3.3-70B-Instruct-Turbo:fastest"])
     provider: str = Field(description="The provider.", examples=["together"])
@@ -73,7 +73,7 @@ class PriceExplanationAnswer(Answer):
     """Which rate applies to a request, or why none does."""
 
     asked: StatedNamesAnswer = Field(
-        description="The names in the question, as they were sent.",
+        description="The model and provider as sent, with suffix and in the sender's spelling.",
         examples=[{"model": "meta-llama/Llama-3.3-70B-Instruct-Turbo:fastest", "provider": "together"}],
     )
     model: str = Field(description="The model, without the suffix.", examples=["meta-llama/Llama-3.3-70B-Instruct-Turbo"])
@@ -88,7 +88,7 @@ class PriceExplanationAnswer(Answer):
         " account has no setting. `assumed`: no account was named, so `routed` is assumed.",
         examples=["assumed"],
     )
-    account: str | None = Field(description="The account; null: one without prices of its own.", examples=["acme"])
+    account: str | None = Field(description="The account; null: an account without its own prices.", examples=["acme"])
     context_tokens: int = Field(description="The size of the prompt in tokens.", examples=[0])
     at: str = instant_field("When the request started", "2026-11-03T00:00:00.000000Z")
     known_at: str | None = known_at_field()

@@ -26,7 +26,7 @@ class PriceImportAnswer(Answer):
     """The result of an import."""
 
     file: str | None = Field(description="The imported file; null: a request body or an installed package.", examples=[None])
-    account: str | None = Field(description="The account whose own prices they are; null: prices of all.", examples=["acme"])
+    account: str | None = Field(description="The account that the prices belong to; null: all accounts.", examples=["acme"])
     tables_added: list[int] = Field(description=_TABLES_ADDED, examples=[[14]])
     discounts_added: list[int] = Field(
         description="Ids of the price tables that were added so that discounts follow the new prices.", examples=[[]]
@@ -43,7 +43,7 @@ class PriceImportAnswer(Answer):
 
 
 class KeptPriceAnswer(Answer):
-    """A model that keeps a price of the account's own."""
+    """A model that the account has its own price for, which takes precedence over the discount."""
 
     provider: str = Field(description="The provider.", examples=["together"])
     model: str = Field(description="The model.", examples=["acme/own-model"])
@@ -64,7 +64,7 @@ class DiscountAnswer(Answer):
         description="Number of them that were not a whole number of pico-USD (1e-12) and were rounded half up.", examples=[0]
     )
     kept: list[KeptPriceAnswer] = Field(
-        description="Models that keep a price of the account's own, which takes precedence.", examples=[[]]
+        description="Models that the account has its own price for, which takes precedence.", examples=[[]]
     )
 
 

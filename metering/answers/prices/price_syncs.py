@@ -111,7 +111,7 @@ _HEALTH = {
 class FinishedPriceSyncAnswer(PriceSyncAnswer):
     """A sync that was just done, and the state of syncing after it."""
 
-    health: SyncHealthAnswer = Field(description="The state of syncing with the router.", examples=[_HEALTH])
+    health: SyncHealthAnswer = Field(description="The state of syncing after this sync.", examples=[_HEALTH])
 
 
 class PriceSyncPreviewAnswer(Answer):
@@ -128,7 +128,7 @@ class PriceSyncPreviewAnswer(Answer):
 class PriceSyncPage(Page):
     """A page of syncs, newest first, and the state of syncing."""
 
-    health: SyncHealthAnswer = Field(description="The state of syncing with the router.", examples=[_HEALTH])
+    health: SyncHealthAnswer = Field(description="The current state of syncing.", examples=[_HEALTH])
     items: list[PriceSyncSummaryAnswer] = Field(description="The syncs.", examples=[[]])
 
 

@@ -16,9 +16,9 @@ from pricing.tables import PriceTable
 LayerName = Literal["account", "operator", "route", "bundled"]
 RouteName = Literal["", "routed", "provider_key", "serverless", "unknown"]
 
-LAYER = "Whose prices these are, in order of precedence: `account`, `operator`, `route`, `bundled`."
+LAYER = "The layer, highest precedence first: `account`, `operator`, `route`, `bundled`."
 LIMITED = "The route that the prices are limited to; empty: any."
-OWN_ACCOUNT = "The account whose own prices these are; null on every other layer."
+OWN_ACCOUNT = "The account that the prices belong to; null except on the layer `account`."
 CONTEXT_FROM = "Number of prompt tokens from which the price applies to the whole request."
 EXAMPLE_PRICE = {"price_usd": "0.000000880000", "per": 1, "unit": "token"}
 EXAMPLE_PRICES = {"input_tokens": EXAMPLE_PRICE}
@@ -46,7 +46,7 @@ class PriceTierAnswer(Answer):
     )
 
 
-class RateAnswer(Answer):
+class ListedRateAnswer(Answer):
     """A rate: the prices of one model at one provider, from one prompt size upwards."""
 
     rate_id: int = Field(description="The rate, which charges refer to.", examples=[17])
@@ -71,21 +71,21 @@ class RateAnswer(Answer):
 
 def known_at_field() -> Any:
     """Describe the field for the instant up to which prices were recorded."""
-    return instant_field("Prices recorded later are left out; null: none are", None)
+    return instant_field("Prices recorded after this instant are left out; null: none are", None)
 
 
-class RatePage(Page):
+class ListedRatePage(Page):
     """A page of the prices in force at one instant."""
 
     at: str = instant_field("The instant", "2026-11-03T00:00:00.000000Z")
     known_at: str | None = known_at_field()
-    items: list[RateAnswer] = Field(description="The rates, by provider, model, route and layer.", examples=[[]])
+    items: list[ListedRateAnswer] = Field(description="The rates, by provider, model, route and layer.", examples=[[]])
 
 
-def rate_answer(price: ListedRate, names: Names) -> RateAnswer:
+def listed_rate_answer(price: ListedRate, names: Names) -> ListedRateAnswer:
     """Return a rate with its price table."""
     rate = price.rate
-    return RateAnswer.model_validate(
+    return ListedRateAnswer.model_validate(
         {
             "rate_id": rate.id,
             "provider": rate.provider,
@@ -100,10 +100,10 @@ def rate_answer(price: ListedRate, names: Names) -> RateAnswer:
     )
 
 
-def rate_page(prices: Sequence[ListedRate], names: Names, *, at: int, known_at: int | None) -> RatePage:
+def listed_rate_page(prices: Sequence[ListedRate], names: Names, *, at: int, known_at: int | None) -> ListedRatePage:
     """Return all prices as one page."""
-    items = [rate_answer(price, names) for price in prices]
-    return RatePage(at=format_instant(at), known_at=optional_instant(known_at), items=items, next_cursor=None)
+    items = [listed_rate_answer(price, names) for price in prices]
+    return ListedRatePage(at=format_instant(at), known_at=optional_instant(known_at), items=items, next_cursor=None)
 
 
 def table_fields(table: PriceTable, names: Names) -> dict[str, object]:

@@ -16,8 +16,8 @@ class UnpricedUsageAnswer(Answer):
     model: str = Field(description="The model.", examples=["acme/own-model"])
     route: str = Field(description="The billing route.", examples=["routed"])
     missing: str = Field(
-        description="What is missing: `no provider`, `no route`, `no rate`, `quantities unstated`, `price missing for <kinds>`,"
-        " `charge too large`, or `not rated yet` where a price is known now.",
+        description="Why it is not priced: `no provider`, `no route`, `no rate`, `quantities unstated`, `price missing for"
+        " <kinds>`, `charge too large`, or `not rated yet` if a price is known now.",
         examples=["no rate"],
     )
     events: int = Field(description="Number of events.", examples=[3])

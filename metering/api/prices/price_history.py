@@ -45,7 +45,7 @@ def get_history(
     known_at: KnownAtParameter = None,
 ) -> PriceHistoryPage:
     """List the prices of a model in each price list that the key can see, and when they were in force. A price is in force
-    until the list's next entry for the model. Versions are immutable, and so are charges.
+    until the list's next entry for the model. Versions are immutable.
     """
     question = ["price history", model, provider, source, known_at]
     known = None if known_at is None else query.instant("query.known_at", known_at)

@@ -139,8 +139,8 @@ def post_import(
 )  # fmt: skip
 def post_discount(*, principal: Admin, service: ServiceNow, body: NewDiscount) -> DiscountAnswer:
     """Give an account a percentage off everybody's prices. Base prices that change later are followed, whenever they are
-    recorded. If two discounts overlap, the one recorded last applies. Repeating a request adds nothing. Prices from a sheet of
-    the account's own take precedence. Existing charges never change.
+    recorded. If two discounts overlap, the one recorded last applies. Repeating a request adds nothing. Prices from the
+    account's own sheets take precedence. Existing charges never change.
     """
     row = principal.find_account(service, body.account)
     wanted = DiscountRequest(

@@ -10,8 +10,8 @@ KnownAtParameter = Annotated[
     str | None,
     Query(
         max_length=40,
-        description="Leave out prices that were recorded after this instant: RFC 3339, or a date (midnight UTC). Default: none."
-        " A price can be recorded after it took effect.",
+        description="Leave out prices that were recorded after this instant: RFC 3339, or a date (midnight UTC). Default: leave"
+        " out none. A price can be recorded after it took effect.",
         examples=["2026-11-03T00:00:00Z"],
     ),
 ]

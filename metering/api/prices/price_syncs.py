@@ -71,7 +71,7 @@ def get_sync(principal: Reader, service: ServiceNow, sync_id: SyncId) -> PriceSy
 )
 def post_accept(principal: Admin, service: ServiceNow, sync_id: SyncId) -> PriceSyncAnswer:
     """Record the prices of a pending sync exactly as they were fetched, effective from when they were fetched. Returns the
-    decision, which is a sync of its own. Existing charges do not change.
+    decision, as a further sync. Existing charges do not change.
     """
     principal.require_unbound()
     return price_sync_answer(accept_sync(service.engine, sync_id, now=service.clock()))

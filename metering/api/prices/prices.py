@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from metering.answers.prices.price_tables import PriceTablePage, price_table_answer
-from metering.answers.prices.rates import RatePage, rate_answer
+from metering.answers.prices.rates import ListedRatePage, listed_rate_answer
 from metering.api.openapi import problems
 from metering.api.prices.price_parameters import KnownAtParameter, ProviderParameter, SourceParameter
 from metering.domain.instants import format_instant
@@ -51,7 +51,7 @@ def get_prices(
     ] = None,
     source: SourceParameter = None,
     known_at: KnownAtParameter = None,
-) -> RatePage:
+) -> ListedRatePage:
     """List the rates in force at an instant, from every price list that the key can see. If several lists price the same model,
     the precedence of their layers decides which rate applies to a request.
     """
@@ -66,9 +66,9 @@ def get_prices(
     rows = [price for price in found if _key(instant, price) > after]
     names = account_names(service.engine, {price.table.account_id for price in rows[: page.limit]})
     return page.of(
-        RatePage,
+        ListedRatePage,
         rows,
-        answer=lambda price: rate_answer(price, names),
+        answer=lambda price: listed_rate_answer(price, names),
         key=lambda price: _key(instant, price),
         question=question,
         at=format_instant(instant),

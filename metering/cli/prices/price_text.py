@@ -1,4 +1,4 @@
-"""Prices as people read them: per million tokens, per second or hour, per image; whose they are, and since when."""
+"""Prices for people: per million tokens, per second or hour, per image; their owner, and since when."""
 
 from metering.domain.charges.quoted_prices import format_price
 from metering.domain.instants import MICROS_PER_DAY, format_instant
@@ -18,14 +18,14 @@ def rate_in_words(rate: Rate, *, without: tuple[str, ...] = ()) -> str:
     return ", ".join(
         f"{_kind_in_words(kind)}{format_price(kind, price.pico, price.block)}"
         for kind, price in rate.prices.items()
-        if kind not in without and (price.pico or not rate.has_non_token_price)
+        if kind not in without and (price.pico or not rate.measured)
     )
 
 
 def per_million(rate: Rate, kind: str) -> str:
     """Return a rate's price for a million units of a kind; empty if it has none."""
     price = rate.prices.get(kind)
-    return "" if price is None or rate.has_non_token_price else display_pico(price.pico * _MILLION // price.block)
+    return "" if price is None or rate.measured else display_pico(price.pico * _MILLION // price.block)
 
 
 def _kind_in_words(kind: str) -> str:
@@ -47,7 +47,7 @@ def tier_in_words(rate: Rate) -> str:
 
 
 def owner(layer: Layer, account: str) -> str:
-    """Return whose prices a layer has; ``account`` is the name of the account on the account layer."""
+    """Return the owner of a layer's prices; ``account`` is the name of the account on the account layer."""
     return account if layer is Layer.ACCOUNT else _LAYERS[layer]
 
 

@@ -4,7 +4,7 @@ import click
 
 from metering.answers.prices.price_history import price_history_page
 from metering.answers.prices.price_tables import price_table_page
-from metering.answers.prices.rates import rate_page
+from metering.answers.prices.rates import listed_rate_page
 from metering.answers.prices.unpriced_usage import unpriced_usage_page
 from metering.cli.arguments import INSTANT, json_option, known_at_option
 from metering.cli.invocation import Invocation
@@ -67,7 +67,7 @@ def list_(
         found = prices_at(service.engine, PriceQuery(provider, model, source, known_at), instant)
         names = account_names(service.engine, {price.table.account_id for price in found})
     if as_json:
-        print_json(rate_page(found, names, at=instant, known_at=known_at))
+        print_json(listed_rate_page(found, names, at=instant, known_at=known_at))
     elif found:
         _print_prices(found)
     else:
@@ -134,7 +134,7 @@ def tables(invocation: Invocation, *, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def unpriced(invocation: Invocation, *, account: str | None, as_json: bool) -> None:
-    """List usage that is not priced yet, and what is missing."""
+    """List usage that is not priced yet, and why."""
     with open_session(invocation) as service:
         account_id = None if account is None else show_account(service.engine, account).id
         found = list_unpriced(service.engine, account_id)

@@ -30,17 +30,17 @@ class DiscountOptions(Struct, frozen=True, kw_only=True):
 @click.command()
 @click.option("--account", metavar="NAME", required=True, help="The account.")
 @click.option("--percent", required=True, help="The discount in percent, such as 12.5. 0 ends an earlier discount.")
-@click.option("--from", "effective_from", type=INSTANT, required=True, help="When it takes effect.")
+@click.option("--from", "--effective-from", "effective_from", type=INSTANT, required=True, help="When it takes effect.")
 @click.option("--provider", help="Limit it to this provider.")
 @click.option("--model", help="Limit it to this model.")
 @json_option
 @click.pass_obj
 @collected(DiscountOptions)
 def discount(invocation: Invocation, options: DiscountOptions) -> None:
-    """Give an account a percentage off everybody's prices, recorded as prices of its own.
+    """Give an account a percentage off everybody's prices.
 
     Base prices that change later are followed: every sync and every import updates the discounts. Repeating the command adds
-    nothing. If two discounts overlap, the one recorded last applies. Prices from a sheet of the account's own take precedence.
+    nothing. If two discounts overlap, the one recorded last applies. Prices from the account's own sheets take precedence.
     Existing charges never change.
 
     \b
@@ -71,5 +71,5 @@ def _print_discount(recorded: RecordedDiscount) -> None:
         echo(f"{expanded.rounded:,} of them {whole} (1e-12) and {were(expanded.rounded)} rounded half up")
     if expanded.kept:
         kept = len(expanded.kept)
-        echo(f"{counted(kept, 'model')} {'keeps' if kept == 1 else 'keep'} a price of the account's own")
-    warn("base prices that change later are followed; prices from a sheet of the account's own take precedence")
+        echo(f"{counted(kept, 'model')} {'keeps' if kept == 1 else 'keep'} the account's own price")
+    warn("base prices that change later are followed; prices from the account's own sheets take precedence")

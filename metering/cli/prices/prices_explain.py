@@ -45,7 +45,11 @@ class ExplainOptions(Struct, frozen=True, kw_only=True):
 @click.option("--account", metavar="NAME", help="The account that sent the request.")
 @click.option("--operation", default="chat", show_default=True, help="The operation.")
 @click.option(
-    "--context-tokens", type=int, default=0, help="The size of the prompt in tokens, cached tokens included. Default: 0."
+    "--context-tokens",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="The size of the prompt in tokens, cached tokens included.",
 )
 @json_option
 @click.pass_obj

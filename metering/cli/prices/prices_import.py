@@ -69,10 +69,10 @@ class _Options(Struct, frozen=True):
 @click.pass_obj
 @collected(_Options)
 def import_(invocation: Invocation, options: _Options) -> None:
-    """Import prices: your own price sheet, which takes precedence over all other lists, or a published list, which ranks below
-    the router's. All or nothing.
+    """Import your own price sheet or a published price list, all or nothing.
 
-    Usage that was unpriced is charged at the price that was in force when it happened. Existing charges never change.
+    Your own prices take precedence over all other lists; a published list ranks below the router's. Usage that was unpriced is
+    charged at the price that was in force when it happened. Existing charges never change.
     """
     if options.chosen_format in SHEET_FORMATS:
         _import_sheet(invocation, options)

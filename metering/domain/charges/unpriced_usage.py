@@ -1,4 +1,4 @@
-"""Usage that is not priced yet, grouped by what is missing."""
+"""Usage that is not priced yet, grouped by the reason."""
 
 from msgspec import Struct
 

@@ -1,1 +1,1 @@
-"""What is shown about prices: rates in price lists, their changes, price syncs, imports, discounts and explanations."""
+"""Rates in price lists, price changes, price syncs, imports, discounts and explanations of prices."""

@@ -41,7 +41,10 @@ def changes_as_shown(changes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
 
 def shown_price(quantity: str, price: Sequence[int] | None) -> dict[str, Any] | None:
     """Return a stored price in dollars (a decimal string), with its number of units; None stays None."""
-    return None if price is None else {"price_usd": format_pico(price[0]), "per": price[1], "unit": unit_of(quantity)}
+    if price is None:
+        return None
+    pico, block = price
+    return {"price_usd": format_pico(pico), "per": block, "unit": unit_of(quantity)}
 
 
 def reasons_as_data(reasons: Sequence[HoldReason]) -> list[dict[str, str]]:

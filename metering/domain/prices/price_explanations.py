@@ -8,7 +8,7 @@ from pricing.explain import RateExplanation
 
 
 class StatedRequest(Struct, frozen=True, kw_only=True):
-    """A request as a record would state it, and when its price was looked up.
+    """A request as a record would state it.
 
     ``at`` is when the request started; ``known_at`` leaves out prices that were recorded later. Both are microseconds UTC.
     ``context_tokens`` is the size of the prompt, cached tokens included.

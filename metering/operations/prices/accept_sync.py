@@ -1,6 +1,6 @@
 """Accept a pending price sync: record its prices exactly as they were fetched, effective from when they were fetched.
 
-The decision is a row of its own that refers to the pending one. Existing charges do not change.
+The decision is a further row that refers to the pending one. Existing charges do not change.
 """
 
 import json

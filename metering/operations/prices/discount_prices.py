@@ -1,4 +1,4 @@
-"""Give an account a discount: record it, and expand it into price tables of the account's own, in one transaction.
+"""Give an account a discount: record it, and expand it into the account's own price tables, in one transaction.
 
 Base prices that are recorded later are followed (``expand_discounts``). Recording a discount that is in effect adds nothing.
 """

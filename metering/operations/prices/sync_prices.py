@@ -51,7 +51,7 @@ class RouterSource(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What is known before the fetch: the ETag to send, the id of the newest successful sync, and the prices in force."""
+    """The state before the fetch: the ETag to send, the id of the newest successful sync, and the prices in force."""
 
     etag: str
     newest_id: int
@@ -122,7 +122,7 @@ def _fetch(source: RouterSource, known: _Known, started: int) -> _FetchedPrices:
 
 
 def _record(connection: Connection, fetched: _FetchedPrices, known: _Known, source: RouterSource) -> PriceSync:
-    """Record a fetch under the write lock, compared with what is recorded at that time."""
+    """Record a fetch under the write lock, compared with the prices recorded by then."""
     row = NewSync(SOURCE, fetched.started_at, fetched.finished_at, UNCHANGED, fetched.etag, fetched.digest)
     newest = stored.newest_success(connection, SOURCE)
     if newest is not None and newest.id > known.newest_id and newest.finished_at > fetched.finished_at:
