@@ -15,7 +15,7 @@ def parse_aliases(text: str | bytes, *, name: str) -> Aliases:
         raise InvalidAliasError(f"{name}: {error}") from None
     listed = document.get("aliases") if isinstance(document, dict) and document.keys() == {"aliases"} else None
     if not isinstance(listed, list):
-        raise InvalidAliasError(f"{name}: the file must be a mapping with the key aliases, a list, and no other key")
+        raise InvalidAliasError(f"{name}: the file must have the key aliases with a list, and no other key")
     aliases = []
     for position, entry in enumerate(listed, start=1):
         where = f"{name}: alias {position}"
@@ -23,6 +23,6 @@ def parse_aliases(text: str | bytes, *, name: str) -> Aliases:
             raise InvalidAliasError(f"{where}: an alias must have exactly the fields {', '.join(_FIELDS)}")
         values = [value for value in entry.values() if isinstance(value, str) and value]
         if len(values) != len(_FIELDS):
-            raise InvalidAliasError(f"{where}: every field must be a non-empty text")
+            raise InvalidAliasError(f"{where}: every field must be non-empty text")
         aliases.append(Alias(*(str(entry[field]) for field in _FIELDS)))
     return Aliases(aliases)

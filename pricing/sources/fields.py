@@ -19,7 +19,7 @@ def read_name(value: object, field: str, where: str, longest: int = MAX_NAME_LEN
     """Return a text on one line, without control characters."""
     text = " ".join(value.split()) if isinstance(value, str) else ""
     if not text or len(text) > longest or not text.isprintable():
-        raise InvalidPriceError(f"{where}: {field} must be a text of at most {longest} characters, got {excerpt(value)}")
+        raise InvalidPriceError(f"{where}: {field} must be text of at most {longest} characters, got {excerpt(value)}")
     return text
 
 

@@ -61,5 +61,5 @@ def _unreadable(name: str, problem: str) -> InvalidPriceError:
 
 
 def _kind_of(document: object) -> str:
-    kinds = {list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
+    kinds = {list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
     return kinds.get(type(document), "a number")

@@ -100,7 +100,7 @@ def _choice(entry: dict[str, Plain], field: str, choices: dict[str, bool], where
 def _text(entry: dict[str, Plain], field: str, where: str) -> str:
     value = entry[field]
     if not isinstance(value, str) or not value:
-        raise InvalidPlanError(f"{where}: {field} must be a text, got {excerpt(value)}")
+        raise InvalidPlanError(f"{where}: {field} must be text, got {excerpt(value)}")
     return value
 
 

@@ -98,7 +98,7 @@ def _read_version(version: Plain, key: RateKey, where: str) -> list[Rate]:
         if entry[mark] != "true":
             raise InvalidPriceError(f"{where}: {mark} can only be true, got {excerpt(entry[mark])}; otherwise omit it")
     if absent and (len(absent) > 1 or not entry.keys().isdisjoint({*_PRICE_KEYS, "tiers"})):
-        raise InvalidPriceError(f"{where}: a version is priced, withdrawn or unknown, and only one of them")
+        raise InvalidPriceError(f"{where}: a version must be one of priced, withdrawn or unknown")
     if absent:
         return []
     prices = _prices(entry, where)

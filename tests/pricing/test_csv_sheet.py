@@ -133,9 +133,9 @@ GOOD = "together,llama,input_tokens,0.88,million,2026-01-01"
     ("old", "new", "fault", "message"),
     [
         ("together", "Together", "malformed", "line 2, column provider: provider must be in lower case"),
-        ("together", "", "malformed", "line 2, column provider: provider must be a text"),
-        ("llama", "", "malformed", "line 2, column model: model must be a text"),
-        ("llama", "x" * 256, "malformed", "line 2, column model: model must be a text of at most 255"),
+        ("together", "", "malformed", "line 2, column provider: provider must be text"),
+        ("llama", "", "malformed", "line 2, column model: model must be text"),
+        ("llama", "x" * 256, "malformed", "line 2, column model: model must be text of at most 255"),
         ("0.88", "", "malformed", "line 2, column usd: together llama: '' is not a decimal number"),
         ("0.88", '"0,88"', "malformed", "line 2, column usd: together llama: '0,88' is not a decimal number"),
         ("0.88", "$0.88", "malformed", "line 2, column usd: together llama: '$0.88' is not a decimal number"),

@@ -35,7 +35,7 @@ def test_a_decimal_fraction_stays_the_decimal_that_was_written():
         ('{"a": 1, "b": 2, "a": 3}', "models.json: the key 'a' occurs twice"),
         ("[]", "models.json: must be a JSON object, got a list"),
         ("null", "models.json: must be a JSON object, got null"),
-        ('"text"', "models.json: must be a JSON object, got a text"),
+        ('"text"', "models.json: must be a JSON object, got a string"),
         ("3", "models.json: must be a JSON object, got a number"),
         ('{"a": ', "models.json: not JSON: Expecting value in line 1, column 7"),
         ("provider,model\n", "models.json: not JSON"),

@@ -231,7 +231,7 @@ def test_prices_of_other_service_tiers_are_reported_and_the_standard_price_appli
         ('{"a": {}, "a": {}}', "unreadable", "litellm: the key 'a' occurs twice"),
         ('{"a": {"input_cost_per_token": NaN}}', "unreadable", "litellm: NaN is not a number"),
         ({"together_ai/x": "cheap"}, "malformed", "litellm: together_ai/x must be an object"),
-        ({"": entry()}, "malformed", "litellm: a name must be a text"),
+        ({"": entry()}, "malformed", "litellm: a name must be text"),
         (
             {"together_ai/x": entry(input_cost_per_token="free")},
             "malformed",

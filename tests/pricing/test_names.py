@@ -87,8 +87,8 @@ ENTRY = "{provider: together, native_id: a, model: b, source: s}"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[]", "with the key aliases, a list"),
-        ("models: []", "with the key aliases, a list"),
+        ("[]", "the key aliases with a list"),
+        ("models: []", "the key aliases with a list"),
         (
             f"aliases: [{ENTRY}, {{provider: together}}]",
             "alias 2: an alias must have exactly the fields provider, native_id, model, source",
