@@ -49,7 +49,7 @@ def test_the_answer_is_imported_and_the_same_answer_changes_nothing(meter, huggi
     assert (first.is_new, first.invoice.total_nano, first.invoice.biller) == (True, 100, "huggingface")
     assert serving.requests[0]["authorization"] == f"Bearer {TOKEN}"
     assert not fetch_invoice(meter.engine, invoices, wanted(), now=AFTER).is_new
-    serving.say(usage(150))
+    serving.respond(usage(150))
     later = fetch_invoice(meter.engine, invoices, wanted(), now=AFTER)
     assert (later.invoice.supersedes_id, later.invoice.total_nano) == (first.invoice.id, 150)
 
@@ -79,7 +79,7 @@ def test_sessions_and_an_organization_have_their_own_addresses(meter):
 )
 def test_a_failing_source_records_nothing_and_the_token_appears_nowhere(meter, hugging_face, script, caplog):
     serving, invoices = hugging_face
-    serving.say(script)
+    serving.respond(script)
     with caplog.at_level(logging.DEBUG), pytest.raises(DomainError) as error:
         fetch_invoice(meter.engine, invoices, wanted(), now=AFTER)
     assert list_invoices(meter.engine) == []
@@ -89,7 +89,7 @@ def test_a_failing_source_records_nothing_and_the_token_appears_nowhere(meter, h
 def test_a_redirect_is_not_followed_with_the_token(meter, hugging_face):
     serving, invoices = hugging_face
     with source(usage(1)) as elsewhere:
-        serving.say(answer(status="302 Found", location=f"{elsewhere.url}/x"))
+        serving.respond(answer(status="302 Found", location=f"{elsewhere.url}/x"))
         with pytest.raises(FetchError):
             fetch_invoice(meter.engine, invoices, wanted(), now=AFTER)
         assert elsewhere.requests == []
@@ -109,11 +109,11 @@ def test_the_job_fetches_once_a_day_and_logs_a_failure_once(meter, hugging_face,
 
     hours(48)
     assert len(serving.requests) == 2
-    serving.say(answer(status="500 Internal Server Error"))
+    serving.respond(answer(status="500 Internal Server Error"))
     hours(5)
     assert len(serving.requests) == 7
     assert sum("failed:" in record.getMessage() for record in caplog.records) == 1
-    serving.say(usage(100))
+    serving.respond(usage(100))
     hours(24)
     assert len(serving.requests) == 8
     assert sum("works again" in record.getMessage() for record in caplog.records) == 1

@@ -1,4 +1,4 @@
-"""Changes of prices as they are kept and shown: plain data, so that a diff is read back as it was found."""
+"""Price changes as plain data, as they are stored and shown."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from pricing.rates import Price
 
 
 def changes_as_data(changes: Sequence[PriceChange]) -> list[dict[str, Any]]:
-    """Return changes in their order; a price is [pico-USD, for how many units], None for none."""
+    """Return changes as they are stored; a price is [pico-USD, number of units], or None."""
     return [
         {
             "provider": change.provider,
@@ -28,7 +28,7 @@ def changes_as_data(changes: Sequence[PriceChange]) -> list[dict[str, Any]]:
 
 
 def changes_as_shown(changes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return kept changes as the API shows them: a price is dollars, per how many units."""
+    """Return stored changes as they are shown, with prices in dollars."""
     return [
         {
             **change,
@@ -40,12 +40,15 @@ def changes_as_shown(changes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
 
 
 def shown_price(quantity: str, price: Sequence[int] | None) -> dict[str, Any] | None:
-    """Return a kept price of a quantity as dollars (a decimal string) per units; None for none."""
-    return None if price is None else {"price_usd": format_pico(price[0]), "per": price[1], "unit": unit_of(quantity)}
+    """Return a stored price in dollars (a decimal string), with its number of units; None stays None."""
+    if price is None:
+        return None
+    pico, block = price
+    return {"price_usd": format_pico(pico), "per": block, "unit": unit_of(quantity)}
 
 
 def reasons_as_data(reasons: Sequence[HoldReason]) -> list[dict[str, str]]:
-    """Return the reasons to hold: a stable code and words."""
+    """Return the reasons why a sync is pending, as they are stored: a stable code and a message."""
     return [{"code": reason.code.value, "message": reason.message} for reason in reasons]
 
 
