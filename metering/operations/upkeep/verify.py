@@ -31,6 +31,7 @@ from metering.operations.upkeep.check_reconciliations import (
     variances_match_items,
 )
 from metering.operations.upkeep.check_rerate_runs import runs_match_charges
+from metering.operations.upkeep.check_rounding import rounding_is_within_slack
 from metering.operations.upkeep.check_statements import ledger_is_never_overdrawn, statements_match_facts
 from metering.operations.upkeep.check_sums import Step, months_match_days, rollups_match_ledger, spend_matches_events
 from metering.storage.engine.database import read_snapshot
@@ -85,6 +86,7 @@ CHECKS: tuple[Check, ...] = (
     Check("invoices are their lines", _plain(invoices_match_lines)),
     Check("bridges lead across", _plain(bridges_add_up)),
     Check("variances are their items", _plain(variances_match_items)),
+    Check("rounding is within its slack", _plain(rounding_is_within_slack)),
 )
 
 
