@@ -139,6 +139,15 @@ def test_the_summary_of_a_wholly_unknown_fee_has_one_figure():
     assert "Other fees" not in summary
 
 
+@pytest.mark.parametrize("show", [lambda detail: page(detail).text, pdf_text])
+def test_every_flag_has_a_note(show):
+    detail = month_detail(flags=frozenset(Flag))
+    notes = [note.text for note in printed_statement(detail.statement).notes]
+    assert len(notes) == len(Flag)
+    text = " ".join(show(detail).split())
+    assert all(note in text for note in notes)
+
+
 def test_hostile_names_are_shown_as_text():
     named = dict.fromkeys(("provider", "model", "operation"), EVIL)
     priced = rate(id=1, source=EVIL, operation=EVIL)

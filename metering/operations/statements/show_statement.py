@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.accounts import Account
@@ -27,7 +28,7 @@ class ListedStatement(NamedTuple):
     statement: Statement
 
 
-class StatementFilter(NamedTuple):
+class StatementFilter(Struct, frozen=True):
     """Which statements to list: those of one account (None: all), with one status (None: any)."""
 
     account: str | None = None
