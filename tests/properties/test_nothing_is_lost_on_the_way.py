@@ -4,11 +4,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from metering.domain.alerts.webhook_deliveries import DeliveryQuery
 from metering.operations.alerts.dispatch_deliveries import Concurrency
 from metering.operations.alerts.manage_webhooks import EndpointChange, change_webhook, show_webhook
 from metering.operations.alerts.redeliver import redeliver
 from metering.outbound.post import PostResult
-from metering.storage.alerts.webhook_deliveries import DeliveryQuery
 from support.builders import DAY, NOW, SECOND
 from support.webhook_builders import (
     GONE,

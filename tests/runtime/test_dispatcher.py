@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from standardwebhooks import Webhook
 
-from metering.domain.alerts.webhooks import DELIVERED
+from metering.domain.alerts.webhook_deliveries import DELIVERED
 from metering.operations.alerts.dispatch_deliveries import Concurrency
 from metering.operations.alerts.manage_webhooks import show_webhook
 from metering.operations.alerts.webhook_settings import WebhookSettings

@@ -2,6 +2,7 @@
 
 import json
 
+from metering.domain.alerts.webhook_deliveries import DeliveryQuery
 from metering.operations.alerts.dispatch_deliveries import Attempt, ClaimLimits, Concurrency, dispatch, record_attempts
 from metering.operations.alerts.list_deliveries import list_deliveries
 from metering.operations.alerts.manage_webhooks import NewEndpoint, create_webhook
@@ -10,7 +11,6 @@ from metering.operations.steps.raise_alert import raise_alert
 from metering.outbound.addresses import AddressGuard
 from metering.outbound.post import PostResult
 from metering.storage.alerts.alerts import NewAlert
-from metering.storage.alerts.webhook_deliveries import DeliveryQuery
 from metering.storage.engine.database import concurrent_write
 
 SECRET_KEY = "c29tZS1rZXktdGhhdC1vbmx5LXRlc3RzLWtub3ctMTI="

@@ -17,11 +17,11 @@ from metering.api.fields import (
     next_cursor_field,
 )
 from metering.api.openapi import problems
+from metering.domain.alerts.alerts import Alert
 from metering.domain.instants import format_instant
 from metering.operations.accounts.manage_accounts import show_account_by_id
 from metering.operations.alerts.list_alerts import list_alerts
 from metering.operations.service.open_service import Service
-from metering.storage.alerts.alerts import AlertRow
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Reader, ServiceNow
 
@@ -31,7 +31,7 @@ _LONGEST_TYPE = 64
 _EXAMPLE_DATA = {"source": "hf_router", "table_id": 17, "changes": 3}
 
 
-class Alert(Answer):
+class AlertAnswer(Answer):
     """Something that happened, told once."""
 
     id: int = Field(description="The alert.", examples=[12])
@@ -48,7 +48,7 @@ class Alert(Answer):
 class AlertPage(Answer):
     """A page of alerts, newest first."""
 
-    items: list[Alert] = Field(description="The alerts.", examples=[[]])
+    items: list[AlertAnswer] = Field(description="The alerts.", examples=[[]])
     next_cursor: str | None = next_cursor_field()
 
 
@@ -80,14 +80,14 @@ def get_alerts(
     )
 
 
-def _account_names(service: Service, rows: Sequence[AlertRow]) -> dict[int, str]:
+def _account_names(service: Service, rows: Sequence[Alert]) -> dict[int, str]:
     ids = {row.account_id for row in rows if row.account_id is not None}
     found = [show_account_by_id(service.engine, account_id) for account_id in sorted(ids)]
     return {each.id: each.name for each in found if each is not None}
 
 
-def _alert(row: AlertRow, names: dict[int, str]) -> Alert:
-    return Alert(
+def _alert(row: Alert, names: dict[int, str]) -> AlertAnswer:
+    return AlertAnswer(
         id=row.id,
         type=row.type,
         subject=row.subject,

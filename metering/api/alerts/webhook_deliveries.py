@@ -16,12 +16,12 @@ from metering.api.fields import (
     next_cursor_field,
 )
 from metering.api.openapi import problems
+from metering.domain.alerts.webhook_deliveries import DeliveryLog as FoundDelivery
+from metering.domain.alerts.webhook_deliveries import DeliveryQuery, RedeliveryResult
 from metering.domain.instants import format_instant
-from metering.operations.alerts.list_deliveries import DeliveryLog as FoundDelivery
 from metering.operations.alerts.list_deliveries import list_deliveries
-from metering.operations.alerts.redeliver import RedeliveryResult, redeliver, redeliver_one
+from metering.operations.alerts.redeliver import redeliver, redeliver_one
 from metering.operations.alerts.send_test_event import request_test
-from metering.storage.alerts.webhook_deliveries import DeliveryQuery
 from metering.web.bodies import require_json
 from metering.web.cursors import read_cursor, write_cursor
 from metering.web.principal import Admin, ServiceNow

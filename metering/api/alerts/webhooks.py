@@ -17,13 +17,13 @@ from metering.api.fields import (
 )
 from metering.api.openapi import problems
 from metering.domain.alerts.alert_types import ALERT_TYPES
+from metering.domain.alerts.webhooks import EndpointDetails
 from metering.domain.instants import format_instant
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.alerts.manage_webhooks import (
     DEFAULT_OVERLAP_HOURS,
     LONGEST_DESCRIPTION,
     MAX_OVERLAP_HOURS,
-    Endpoint,
     EndpointChange,
     NewEndpoint,
     change_webhook,
@@ -240,7 +240,7 @@ def owner_of(principal: Principal) -> int | None:
     return None if principal.account is None else principal.account.id
 
 
-def _fields(endpoint: Endpoint) -> dict[str, Any]:
+def _fields(endpoint: EndpointDetails) -> dict[str, Any]:
     row = endpoint.row
     return {
         "id": row.id,
@@ -260,7 +260,7 @@ def _fields(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def _validity(endpoint: Endpoint) -> Sequence[dict[str, str | None]]:
+def _validity(endpoint: EndpointDetails) -> Sequence[dict[str, str | None]]:
     return [
         {"created_at": format_instant(each.created_at), "expires_at": _instant(each.expires_at)} for each in endpoint.secrets
     ]

@@ -5,11 +5,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from metering.api.fields import Answer, instant_field, nano_usd, next_cursor_field, usd
-from metering.domain.budgets.budget_state import BudgetState
-from metering.domain.budgets.budgets import BudgetTerms
+from metering.domain.budgets.budget_state import BudgetDetails, BudgetState
+from metering.domain.budgets.budgets import Budget, BudgetTerms
 from metering.domain.instants import date_of, format_instant
-from metering.operations.budgets.manage_budgets import BudgetView
-from metering.storage.budgets.budgets import BudgetRow
 from pricing.dollars import format_nano
 
 _SCOPE = {"project": ["search"]}
@@ -75,7 +73,7 @@ class Revision(Terms):
     recorded_by: str = Field(description="Who said it.", examples=["key 9f2ab61c03de"])
 
 
-class Budget(Terms):
+class BudgetAnswer(Terms):
     """A budget and how it stands."""
 
     id: int = Field(description="The budget.", examples=[3])
@@ -91,7 +89,7 @@ class Budget(Terms):
     )
 
 
-class BudgetWithHistory(Budget):
+class BudgetWithHistory(BudgetAnswer):
     """A budget, how it stands, and everything that was said of it."""
 
     revisions: list[Revision] = Field(description="What was said, oldest first.", examples=[[]])
@@ -100,11 +98,11 @@ class BudgetWithHistory(Budget):
 class BudgetPage(Answer):
     """A page of budgets, oldest first."""
 
-    items: list[Budget] = Field(description="The budgets.", examples=[[]])
+    items: list[BudgetAnswer] = Field(description="The budgets.", examples=[[]])
     next_cursor: str | None = next_cursor_field()
 
 
-def budget_fields(view: BudgetView, warnings: list[str] | None = None) -> dict[str, Any]:
+def budget_fields(view: BudgetDetails, warnings: list[str] | None = None) -> dict[str, Any]:
     """Return the fields of Budget."""
     return {
         "id": view.row.id,
@@ -117,7 +115,7 @@ def budget_fields(view: BudgetView, warnings: list[str] | None = None) -> dict[s
     }
 
 
-def revision_fields(row: BudgetRow) -> dict[str, Any]:
+def revision_fields(row: Budget) -> dict[str, Any]:
     """Return the fields of Revision."""
     return {
         "revision": row.revision,

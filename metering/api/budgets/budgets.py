@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
-from metering.api.budgets.budget_answers import Budget, BudgetPage, BudgetWithHistory, budget_fields, revision_fields
+from metering.api.budgets.budget_answers import BudgetAnswer, BudgetPage, BudgetWithHistory, budget_fields, revision_fields
 from metering.api.fields import (
     DEFAULT_PAGE,
     SIGNED_USD_PATTERN,
@@ -21,6 +21,7 @@ from metering.domain.budgets.budgets import (
     FULL,
     MAX_THRESHOLDS,
     Action,
+    Budget,
     BudgetBasis,
     BudgetTerms,
     canonical_scope,
@@ -41,7 +42,6 @@ from metering.operations.budgets.manage_budgets import (
     show_budget,
 )
 from metering.operations.service.open_service import Service
-from metering.storage.budgets.budgets import BudgetRow
 from metering.web import query
 from metering.web.bodies import require_json
 from metering.web.cursors import read_cursor, write_cursor
@@ -139,7 +139,7 @@ def get_budgets(
         limit=limit + 1,
     )
     return BudgetPage(
-        items=[Budget.model_validate(budget_fields(view)) for view in views[:limit]],
+        items=[BudgetAnswer.model_validate(budget_fields(view)) for view in views[:limit]],
         next_cursor=write_cursor([views[limit - 1].row.id], question) if len(views) > limit else None,
     )
 
@@ -152,13 +152,13 @@ def get_budgets(
     responses=problems("account_required", *_BODY_PROBLEMS),
     dependencies=[Depends(require_json)],
 )
-def post_budget(principal: Admin, service: ServiceNow, body: NewBudget) -> Budget:
+def post_budget(principal: Admin, service: ServiceNow, body: NewBudget) -> BudgetAnswer:
     """Make a budget. Its present period is judged at once: what is reached already is alerted on."""
     account = principal.find_account(service, body.account)
     said = body.model_dump(exclude={"account", "amount_usd"}, exclude_unset=True)
     terms = changed(BudgetTerms(amount_nano=_amount(body.amount_usd)), _said_of(said))
     view = create_budget(service.engine, account.name, terms, _said(principal, service), service.catalogue)
-    return Budget.model_validate(budget_fields(view, _warnings(service, terms)))
+    return BudgetAnswer.model_validate(budget_fields(view, _warnings(service, terms)))
 
 
 @router.get("/{budget}", operation_id="show_budget", summary="Show a budget", responses=problems("not_found", "invalid_time"))
@@ -177,14 +177,14 @@ def get_budget(principal: Reader, service: ServiceNow, budget: BudgetId, on: OnP
     responses=problems(*_BODY_PROBLEMS),
     dependencies=[Depends(require_json)],
 )
-def patch_budget(principal: Admin, service: ServiceNow, budget: BudgetId, body: BudgetChange) -> Budget:
+def patch_budget(principal: Admin, service: ServiceNow, budget: BudgetId, body: BudgetChange) -> BudgetAnswer:
     """Change a budget from now on; what is left out stays. What was alerted on stays so, and a new threshold that is reached
     already is alerted on at once.
     """
     before = _own(principal, service, budget).terms
     terms = changed(before, _said_of(body.model_dump(exclude_unset=True)))
     view = change_budget(service.engine, budget, terms, _said(principal, service), service.catalogue)
-    return Budget.model_validate(budget_fields(view, _warnings(service, terms)))
+    return BudgetAnswer.model_validate(budget_fields(view, _warnings(service, terms)))
 
 
 @router.delete(
@@ -224,7 +224,7 @@ def _amount(text: str) -> int:
     return parse_usd(text, unit_per_usd=NANO_PER_USD)
 
 
-def _own(principal: Principal, service: Service, budget_id: int) -> BudgetRow:
+def _own(principal: Principal, service: Service, budget_id: int) -> Budget:
     """Return a budget that the key may see; another account's is answered like one that does not exist."""
     row = find_budget(service.engine, budget_id)
     if principal.account is not None and row.account_id != principal.account.id:

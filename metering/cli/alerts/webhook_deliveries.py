@@ -12,12 +12,11 @@ from metering.cli.root import stop
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.alerts.webhooks import DELIVERED, FINISHED, STATUSES
-from metering.operations.alerts.list_deliveries import DeliveryLog, list_deliveries
+from metering.domain.alerts.webhook_deliveries import DELIVERED, FINISHED, STATUSES, DeliveryLog, DeliveryQuery
+from metering.operations.alerts.list_deliveries import list_deliveries
 from metering.operations.alerts.redeliver import redeliver as send_again
 from metering.operations.alerts.redeliver import redeliver_one
 from metering.operations.alerts.send_test_event import Sending, send_test
-from metering.storage.alerts.webhook_deliveries import DeliveryQuery
 
 LISTED = 20
 

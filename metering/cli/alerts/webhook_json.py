@@ -2,13 +2,12 @@
 
 from typing import Any
 
+from metering.domain.alerts.webhook_deliveries import DeliveryAttempt, DeliveryLog
+from metering.domain.alerts.webhooks import EndpointDetails
 from metering.domain.instants import format_instant
-from metering.operations.alerts.list_deliveries import DeliveryLog
-from metering.operations.alerts.manage_webhooks import Endpoint
-from metering.storage.alerts.webhook_deliveries import AttemptRow
 
 
-def endpoint_json(endpoint: Endpoint) -> dict[str, Any]:
+def endpoint_json(endpoint: EndpointDetails) -> dict[str, Any]:
     """Return an endpoint; its secrets are never in it."""
     row = endpoint.row
     return {
@@ -54,7 +53,7 @@ def instant_json(micros: int | None) -> str | None:
     return None if micros is None else format_instant(micros)
 
 
-def _attempt_json(attempt: AttemptRow) -> dict[str, Any]:
+def _attempt_json(attempt: DeliveryAttempt) -> dict[str, Any]:
     return {
         "started_at": format_instant(attempt.started_at),
         "latency_ms": attempt.latency_ms,

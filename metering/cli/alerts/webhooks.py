@@ -13,11 +13,11 @@ from metering.cli.terminal.output import Column, echo, print_json, print_table, 
 from metering.cli.terminal.sanitize import sanitize
 from metering.domain.alerts.alert_types import ALERT_TYPES
 from metering.domain.alerts.webhook_messages import FORMATS, STANDARD
+from metering.domain.alerts.webhooks import EndpointDetails
 from metering.domain.instants import format_instant
 from metering.operations.alerts.manage_webhooks import (
     DEFAULT_OVERLAP_HOURS,
     MAX_OVERLAP_HOURS,
-    Endpoint,
     EndpointChange,
     NewEndpoint,
     change_webhook,
@@ -199,7 +199,7 @@ def rotate(invocation: Invocation, *, webhook: int, overlap: int, as_json: bool)
     _print_secret(endpoint, secret, f"endpoint {webhook} has a new secret; {until}", as_json=as_json)
 
 
-def _print_secret(endpoint: Endpoint, secret: str, what: str, *, as_json: bool) -> None:
+def _print_secret(endpoint: EndpointDetails, secret: str, what: str, *, as_json: bool) -> None:
     if as_json:
         print_json({**endpoint_json(endpoint), "secret": secret})
         return
@@ -207,7 +207,7 @@ def _print_secret(endpoint: Endpoint, secret: str, what: str, *, as_json: bool) 
     warn(f"{what}; its secret is not shown again")
 
 
-def _show(endpoint: Endpoint, *, as_json: bool) -> None:
+def _show(endpoint: EndpointDetails, *, as_json: bool) -> None:
     if as_json:
         print_json(endpoint_json(endpoint))
         return
@@ -222,19 +222,19 @@ def _show(endpoint: Endpoint, *, as_json: bool) -> None:
     echo(f"created    {format_instant(row.created_at)[:10]}")
 
 
-def _about(endpoint: Endpoint) -> str:
+def _about(endpoint: EndpointDetails) -> str:
     if endpoint.account is not None:
         return endpoint.account
     return ", ".join(endpoint.accounts) or "(all)"
 
 
-def _state_in_short(endpoint: Endpoint) -> str:
+def _state_in_short(endpoint: EndpointDetails) -> str:
     if endpoint.row.disabled_at is not None:
         return f"disabled ({endpoint.row.disabled_reason})"
     return "enabled" if endpoint.row.failing_since is None else "failing"
 
 
-def _state(endpoint: Endpoint) -> str:
+def _state(endpoint: EndpointDetails) -> str:
     row = endpoint.row
     if row.disabled_at is not None:
         why = {"asked": "as asked", "gone": "the receiver answered 410", "failing": "it failed for five days"}
@@ -242,7 +242,7 @@ def _state(endpoint: Endpoint) -> str:
     return "enabled" if row.failing_since is None else f"failing since {format_instant(row.failing_since)[:16]}Z"
 
 
-def _secret_words(endpoint: Endpoint) -> Sequence[str]:
+def _secret_words(endpoint: EndpointDetails) -> Sequence[str]:
     return [
         f"{'current' if each.expires_at is None else f'former, until {format_instant(each.expires_at)[:16]}Z'}"
         f" (of {format_instant(each.created_at)[:10]})"

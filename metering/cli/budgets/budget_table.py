@@ -6,12 +6,10 @@ from typing import Any
 from metering.cli.terminal.output import Cell, Column, echo, print_table
 from metering.cli.terminal.sanitize import sanitize
 from metering.domain.amounts import money
-from metering.domain.budgets.budget_state import BudgetState
-from metering.domain.budgets.budgets import BudgetTerms, Scope
+from metering.domain.budgets.budget_state import BudgetDetails, BudgetState
+from metering.domain.budgets.budgets import Budget, BudgetTerms, Scope
 from metering.domain.budgets.forecasts import Method
 from metering.domain.instants import date_of, format_instant
-from metering.operations.budgets.manage_budgets import BudgetView
-from metering.storage.budgets.budgets import BudgetRow
 from pricing.dollars import display_cents, display_nano
 from pricing.money import NANO_PER_CENT
 
@@ -25,7 +23,7 @@ _METHODS = {
 }
 
 
-def show_budget_table(views: Sequence[BudgetView]) -> None:
+def show_budget_table(views: Sequence[BudgetDetails]) -> None:
     """Print budgets, one a line, with a bar of what is spent."""
     columns = [
         Column("no.", "count"), Column("account", "name"), Column("what", "name"), Column("period", "code"),
@@ -35,7 +33,7 @@ def show_budget_table(views: Sequence[BudgetView]) -> None:
     print_table(columns, [_row(view) for view in views])
 
 
-def show_one(view: BudgetView, revisions: Sequence[BudgetRow] = ()) -> None:
+def show_one(view: BudgetDetails, revisions: Sequence[Budget] = ()) -> None:
     """Print one budget, how it stands, and what was said of it."""
     row, state, terms = view.row, view.state, view.row.terms
     title = f"budget {row.id}{f', {sanitize(terms.name)}' if terms.name else ''}: {sanitize(view.account)}, {_what(terms)}"
@@ -66,7 +64,7 @@ def _lines(state: BudgetState) -> list[tuple[str, str]]:
     return lines
 
 
-def _row(view: BudgetView) -> list[Cell]:
+def _row(view: BudgetDetails) -> list[Cell]:
     state, terms = view.state, view.row.terms
     expected = state.forecast.amount_nano
     words = [
@@ -117,7 +115,7 @@ def _window(terms: BudgetTerms) -> str:
     return ("a fixed window" if terms.first_day is not None else f"each {terms.window.value}") + basis
 
 
-def _terms_in_words(row: BudgetRow) -> str:
+def _terms_in_words(row: Budget) -> str:
     if row.archived:
         return f"deleted by {sanitize(row.recorded_by)}"
     terms = row.terms
@@ -130,7 +128,7 @@ def _terms_in_words(row: BudgetRow) -> str:
     return f"${display_nano(terms.amount_nano)} {_window(terms)}, {what}, by the {sanitize(row.recorded_by)}"
 
 
-def budget_json(view: BudgetView, revisions: Sequence[BudgetRow] = ()) -> dict[str, Any]:
+def budget_json(view: BudgetDetails, revisions: Sequence[Budget] = ()) -> dict[str, Any]:
     """Return a budget for programs: what it says, and how it stands."""
     answer = {"id": view.row.id, "account": view.account, "revision": view.row.revision, **_terms_json(view.row.terms)}
     answer["created_at"] = format_instant(view.row.created_at)

@@ -11,13 +11,13 @@ from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import echo, print_json, warn
 from metering.cli.terminal.sanitize import sanitize
+from metering.domain.budgets.budget_state import BudgetDetails
 from metering.domain.budgets.budgets import FULL, Action, BudgetBasis, BudgetTerms, Scope, canonical_scope, changed
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import day_number
 from metering.operations.budgets.check_scope import check_scope
 from metering.operations.budgets.manage_budgets import (
     Author,
-    BudgetView,
     change_budget,
     create_budget,
     delete_budget,
@@ -173,7 +173,7 @@ def delete(invocation: Invocation, *, budget: int, as_json: bool) -> None:
         echo(f"deleted budget {budget}")
 
 
-def _show(view: BudgetView, *, as_json: bool, remarks: list[str]) -> None:
+def _show(view: BudgetDetails, *, as_json: bool, remarks: list[str]) -> None:
     for text in remarks:
         warn(text)
     if as_json:

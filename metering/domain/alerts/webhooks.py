@@ -3,19 +3,12 @@
 Accounts are walls here as everywhere: an endpoint of an account is sent that account's alerts and no others.
 """
 
+from typing import NamedTuple
+
 from msgspec import Struct
 
 from metering.domain.alerts.alert_types import ALERT_TYPES
 from metering.domain.errors import DomainError
-
-PENDING = "pending"
-DELIVERED = "delivered"
-FAILED = "failed"
-HELD = "held"
-CANCELLED = "cancelled"
-STATUSES = (PENDING, DELIVERED, FAILED, HELD, CANCELLED)
-# What can be sent again; what is pending is sent anyway.
-FINISHED = (DELIVERED, FAILED, HELD)
 
 ASKED = "asked"
 GONE = "gone"
@@ -65,3 +58,35 @@ def checked_types(types: list[str]) -> frozenset[str]:
     if unknown:
         raise WebhookError(f"no alert has the type {unknown[0][:60]!r}; there are {', '.join(ALERT_TYPES)}")
     return frozenset(types)
+
+
+class Endpoint(NamedTuple):
+    """An endpoint; times in microseconds UTC. ``url`` is encrypted, ``shown_url`` is what may be shown of it."""
+
+    id: int
+    filter: EndpointFilter
+    url: str
+    shown_url: str
+    description: str
+    format: str
+    created_at: int
+    failing_since: int | None
+    disabled_at: int | None
+    disabled_reason: str
+
+
+class SecretPeriod(NamedTuple):
+    """Since when a signing secret is valid, and until when; ``expires_at`` None: it is the current one."""
+
+    created_at: int
+    expires_at: int | None
+
+
+class EndpointDetails(NamedTuple):
+    """An endpoint, the names of its accounts, when its valid secrets sign and its deliveries by status."""
+
+    row: Endpoint
+    account: str | None
+    accounts: list[str]
+    secrets: list[SecretPeriod]
+    deliveries: dict[str, int]

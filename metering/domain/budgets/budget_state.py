@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from metering.domain.budgets.budgets import FULL, BudgetTerms
+from metering.domain.budgets.budgets import FULL, Budget, BudgetTerms
 from metering.domain.budgets.forecasts import Forecast
 from metering.domain.budgets.periods import Period
 
@@ -60,3 +60,11 @@ class BudgetState(Struct, frozen=True):
 
 def _reaches(amount_nano: int, percent: int, budget_nano: int) -> bool:
     return amount_nano * FULL >= budget_nano * percent
+
+
+class BudgetDetails(Struct, frozen=True):
+    """A budget, whose it is, and how it stands."""
+
+    row: Budget
+    account: str
+    state: BudgetState

@@ -204,3 +204,17 @@ def _check_scope(scope: Scope) -> None:
             raise BudgetError("invalid_scope", f"a value of {name[:40]} has more than {MAX_NAME_LENGTH} characters")
     if scope != canonical_scope(scope):
         raise BudgetError("invalid_scope", "a scope names its values in order, each once")
+
+
+class Budget(NamedTuple):
+    """A budget as one revision of it says; ``revision_id`` tells the order of all revisions."""
+
+    id: int
+    account_id: int
+    created_at: int
+    revision_id: int
+    revision: int
+    archived: bool
+    terms: BudgetTerms
+    recorded_by: str
+    recorded_at: int

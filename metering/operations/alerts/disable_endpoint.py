@@ -5,15 +5,16 @@ import json
 from sqlalchemy import Connection
 
 from metering.domain.alerts.alert_types import WEBHOOK_DISABLED
-from metering.domain.alerts.webhooks import ASKED, HELD, PENDING
+from metering.domain.alerts.webhook_deliveries import HELD, PENDING
+from metering.domain.alerts.webhooks import ASKED, Endpoint
 from metering.domain.instants import format_instant
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.alerts.alerts import NewAlert
 from metering.storage.alerts.webhook_deliveries import end_deliveries
-from metering.storage.alerts.webhook_endpoints import EndpointRow, update_endpoint
+from metering.storage.alerts.webhook_endpoints import update_endpoint
 
 
-def disable_endpoint(connection: Connection, endpoint: EndpointRow, reason: str, *, now: int) -> None:
+def disable_endpoint(connection: Connection, endpoint: Endpoint, reason: str, *, now: int) -> None:
     """Disable an endpoint whose row the transaction holds.
 
     Unless somebody asked for it, it is alerted on; other endpoints are sent that.

@@ -11,9 +11,10 @@ from typing import NamedTuple
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
+from metering.domain.alerts.webhook_deliveries import DELIVERED, FAILED, PENDING, DeliveryAttempt
 from metering.domain.alerts.webhook_messages import body_of
 from metering.domain.alerts.webhook_retries import next_attempt_at, should_disable
-from metering.domain.alerts.webhooks import DELIVERED, FAILED, FAILING, GONE, PENDING
+from metering.domain.alerts.webhooks import FAILING, GONE, Endpoint
 from metering.domain.instants import MICROS_PER_SECOND
 from metering.operations.alerts.disable_endpoint import disable_endpoint
 from metering.outbound.post import PostResult
@@ -30,14 +31,7 @@ from metering.storage.alerts.delivery_queue import (
     update_deliveries,
 )
 from metering.storage.alerts.secret_box import SecretBox, SecretKeyError, open_box
-from metering.storage.alerts.webhook_deliveries import AttemptRow
-from metering.storage.alerts.webhook_endpoints import (
-    EndpointRow,
-    endpoint_with_id,
-    lock_endpoint,
-    update_endpoint,
-    valid_secrets,
-)
+from metering.storage.alerts.webhook_endpoints import endpoint_with_id, lock_endpoint, update_endpoint, valid_secrets
 from metering.storage.engine.database import concurrent_write, read_snapshot
 
 _GONE = 410
@@ -191,13 +185,13 @@ def _opened(connection: Connection, box: SecretBox, delivery_ids: Sequence[int],
     ]
 
 
-def _attempt_row(attempt: Attempt) -> AttemptRow:
+def _attempt_row(attempt: Attempt) -> DeliveryAttempt:
     posted = attempt.posted
     code, message = posted.error, posted.message
     if posted.status is not None and not is_success(posted):
         code = "redirects" if posted.status in _REDIRECTS else "gone" if posted.status == _GONE else "refused"
         message = f"the receiver answered {posted.status}" + ("; redirects are not followed" if code == "redirects" else "")
-    return AttemptRow(
+    return DeliveryAttempt(
         attempt.sent.delivery_id, attempt.started_at, posted.latency_ms, posted.status, code, message, posted.answer
     )
 
@@ -216,7 +210,7 @@ def _ended(attempt: Attempt) -> DeliveryUpdate:
 class _EndpointHealth(NamedTuple):
     """How an endpoint does by its last attempts; ``reason`` empty: it goes on."""
 
-    endpoint: EndpointRow
+    endpoint: Endpoint
     failing_since: int | None
     reason: str
     now: int

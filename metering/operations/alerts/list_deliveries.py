@@ -1,23 +1,16 @@
 """What was, and is to be, sent to an endpoint, with every attempt."""
 
 from collections.abc import Collection
-from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from metering.domain.alerts.webhooks import STATUSES, WebhookError
+from metering.domain.alerts.webhook_deliveries import STATUSES, DeliveryLog, DeliveryQuery
+from metering.domain.alerts.webhooks import WebhookError
 from metering.operations.alerts.manage_webhooks import require_endpoint
-from metering.storage.alerts.webhook_deliveries import AttemptRow, DeliveryQuery, DeliveryRow, attempts_of
+from metering.storage.alerts.webhook_deliveries import attempts_of
 from metering.storage.alerts.webhook_deliveries import list_deliveries as stored_deliveries
 from metering.storage.alerts.webhook_endpoints import endpoint_with_id
 from metering.storage.engine.database import read_snapshot
-
-
-class DeliveryLog(NamedTuple):
-    """A delivery and its attempts, the oldest first."""
-
-    row: DeliveryRow
-    attempts: list[AttemptRow]
 
 
 def list_deliveries(

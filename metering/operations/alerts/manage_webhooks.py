@@ -6,14 +6,22 @@ elsewhere does not exist.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
+from metering.domain.alerts.webhook_deliveries import CANCELLED, HELD, PENDING
 from metering.domain.alerts.webhook_messages import FORMATS, SLACK, STANDARD
 from metering.domain.alerts.webhook_signatures import format_secret, new_secret
-from metering.domain.alerts.webhooks import ASKED, CANCELLED, HELD, PENDING, EndpointFilter, WebhookError, checked_types
+from metering.domain.alerts.webhooks import (
+    ASKED,
+    Endpoint,
+    EndpointDetails,
+    EndpointFilter,
+    SecretPeriod,
+    WebhookError,
+    checked_types,
+)
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import MICROS_PER_HOUR
 from metering.operations.alerts.disable_endpoint import disable_endpoint
@@ -24,8 +32,6 @@ from metering.storage.accounts.accounts import account_with_id
 from metering.storage.alerts.secret_box import open_box
 from metering.storage.alerts.webhook_deliveries import count_by_status, end_deliveries
 from metering.storage.alerts.webhook_endpoints import (
-    EndpointRow,
-    SecretRow,
     count_endpoints,
     delete_secrets,
     end_secrets,
@@ -69,17 +75,7 @@ class EndpointChange(Struct, frozen=True):
     enabled: bool | None = None
 
 
-class Endpoint(NamedTuple):
-    """An endpoint, the names of its accounts, its valid secrets (encrypted) and its deliveries by status."""
-
-    row: EndpointRow
-    account: str | None
-    accounts: list[str]
-    secrets: list[SecretRow]
-    deliveries: dict[str, int]
-
-
-def create_webhook(engine: Engine, wanted: NewEndpoint, settings: WebhookSettings, *, now: int) -> tuple[Endpoint, str]:
+def create_webhook(engine: Engine, wanted: NewEndpoint, settings: WebhookSettings, *, now: int) -> tuple[EndpointDetails, str]:
     """Create an endpoint; return it with its secret, which is shown this once.
 
     Raises AddressError, WebhookError, NotFoundError for an account, SecretKeyError.
@@ -111,14 +107,14 @@ def create_webhook(engine: Engine, wanted: NewEndpoint, settings: WebhookSetting
 
 def list_webhooks(
     engine: Engine, *, owner: int | None = None, after: int = 0, limit: int | None = None, now: int
-) -> list[Endpoint]:
+) -> list[EndpointDetails]:
     """Return endpoints with ids above ``after``, oldest first; with ``owner`` those of that account."""
     with read_snapshot(engine) as connection:
         rows = list_endpoints(connection, account_id=owner, after=after, limit=limit)
         return [_told(connection, row, now=now) for row in rows]
 
 
-def show_webhook(engine: Engine, endpoint_id: int, *, owner: int | None = None, now: int) -> Endpoint:
+def show_webhook(engine: Engine, endpoint_id: int, *, owner: int | None = None, now: int) -> EndpointDetails:
     """Return an endpoint. Raises NotFoundError."""
     with read_snapshot(engine) as connection:
         return _told(connection, require_endpoint(endpoint_with_id(connection, endpoint_id), endpoint_id, owner), now=now)
@@ -126,7 +122,7 @@ def show_webhook(engine: Engine, endpoint_id: int, *, owner: int | None = None, 
 
 def change_webhook(
     engine: Engine, endpoint_id: int, change: EndpointChange, settings: WebhookSettings, *, owner: int | None = None, now: int
-) -> Endpoint:
+) -> EndpointDetails:
     """Change an endpoint. What was held while it was disabled is not sent by enabling it: that is asked for.
 
     Raises NotFoundError, AddressError, WebhookError, SecretKeyError.
@@ -167,7 +163,7 @@ def rotate_webhook(
     overlap_hours: int = DEFAULT_OVERLAP_HOURS,
     owner: int | None = None,
     now: int,
-) -> tuple[Endpoint, str]:
+) -> tuple[EndpointDetails, str]:
     """Give an endpoint a new secret, shown this once; former ones sign beside it for ``overlap_hours`` more, 0: no longer.
 
     That is the most, also for one that an earlier rotation had given longer.
@@ -188,23 +184,24 @@ def rotate_webhook(
         return _endpoint(connection, endpoint_id, now=now), format_secret(secret)
 
 
-def require_endpoint(row: EndpointRow | None, endpoint_id: int, owner: int | None) -> EndpointRow:
+def require_endpoint(row: Endpoint | None, endpoint_id: int, owner: int | None) -> Endpoint:
     """Return the row that was looked for. Raises NotFoundError where there is none, or it is not the owner's."""
     if row is None or owner not in (None, row.filter.account_id):
         raise NotFoundError(f"there is no webhook endpoint {endpoint_id}")
     return row
 
 
-def _endpoint(connection: Connection, endpoint_id: int, *, now: int) -> Endpoint:
+def _endpoint(connection: Connection, endpoint_id: int, *, now: int) -> EndpointDetails:
     return _told(connection, require_endpoint(endpoint_with_id(connection, endpoint_id), endpoint_id, None), now=now)
 
 
-def _told(connection: Connection, row: EndpointRow, *, now: int) -> Endpoint:
-    return Endpoint(
+def _told(connection: Connection, row: Endpoint, *, now: int) -> EndpointDetails:
+    secrets = valid_secrets(connection, [row.id], now=now).get(row.id, [])
+    return EndpointDetails(
         row,
         None if row.filter.account_id is None else _name(connection, row.filter.account_id),
         sorted(_name(connection, account_id) for account_id in row.filter.accounts),
-        valid_secrets(connection, [row.id], now=now).get(row.id, []),
+        [SecretPeriod(each.created_at, each.expires_at) for each in secrets],
         count_by_status(connection, row.id),
     )
 
@@ -224,7 +221,7 @@ def _checked(text: str, format_: str, guard: AddressGuard) -> tuple[str, str]:
 
 
 def _filter(
-    connection: Connection, row: EndpointRow, types: frozenset[str] | None, accounts: Sequence[str] | None
+    connection: Connection, row: Endpoint, types: frozenset[str] | None, accounts: Sequence[str] | None
 ) -> EndpointFilter:
     if accounts and row.filter.account_id is not None:
         raise WebhookError("an endpoint of an account is sent that account's alerts; only the operator's is narrowed to some")
@@ -232,7 +229,7 @@ def _filter(
     return EndpointFilter(row.filter.account_id, row.filter.types if types is None else types, named)
 
 
-def _enable(connection: Connection, row: EndpointRow, *, enabled: bool, now: int) -> None:
+def _enable(connection: Connection, row: Endpoint, *, enabled: bool, now: int) -> None:
     if enabled and row.disabled_at is not None:
         update_endpoint(connection, row.id, {"disabled_at": None, "disabled_reason": "", "failing_since": None})
     elif not enabled and row.disabled_at is None:

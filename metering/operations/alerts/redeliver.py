@@ -3,27 +3,20 @@
 A receiver that keeps the ids it has handled takes nothing twice. It is the same delivery, and its log goes on.
 """
 
-from msgspec import Struct
 from sqlalchemy import Engine
 
-from metering.domain.alerts.webhooks import FAILED, FINISHED, HELD, WebhookDisabledError, WebhookError
+from metering.domain.alerts.webhook_deliveries import FAILED, FINISHED, HELD, DeliveryQuery, RedeliveryResult
+from metering.domain.alerts.webhooks import Endpoint, WebhookDisabledError, WebhookError
 from metering.domain.errors import NotFoundError
 from metering.operations.alerts.manage_webhooks import require_endpoint
-from metering.storage.alerts.webhook_deliveries import DeliveryQuery, delivery_with_id, lock_deliveries, requeue
-from metering.storage.alerts.webhook_endpoints import EndpointRow, lock_endpoint
+from metering.storage.alerts.webhook_deliveries import delivery_with_id, lock_deliveries, requeue
+from metering.storage.alerts.webhook_endpoints import lock_endpoint
 from metering.storage.engine.commit_signal import mark_deliveries_written
 from metering.storage.engine.database import concurrent_write
 
 # In one transaction; whoever has more asks again.
 MOST_AT_ONCE = 10_000
 LOST = (FAILED, HELD)
-
-
-class RedeliveryResult(Struct, frozen=True):
-    """How many deliveries are sent again, and whether there are more that were asked for."""
-
-    deliveries: int
-    more: bool
 
 
 def redeliver_one(
@@ -57,6 +50,6 @@ def redeliver(engine: Engine, question: DeliveryQuery, *, owner: int | None = No
     return RedeliveryResult(len(ids[:MOST_AT_ONCE]), more=len(ids) > MOST_AT_ONCE)
 
 
-def _check_enabled(endpoint: EndpointRow) -> None:
+def _check_enabled(endpoint: Endpoint) -> None:
     if endpoint.disabled_at is not None:
         raise WebhookDisabledError(f"the webhook endpoint {endpoint.id} is disabled; enable it first")

@@ -7,19 +7,18 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from metering.domain.alerts.alert_types import WEBHOOK_TEST
+from metering.domain.alerts.webhook_deliveries import Delivery, DeliveryLog
 from metering.domain.alerts.webhook_messages import AlertContent, message_of
 from metering.domain.alerts.webhook_signatures import new_message_id
 from metering.domain.alerts.webhooks import WebhookDisabledError
 from metering.domain.instants import MICROS_PER_SECOND
 from metering.operations.alerts.dispatch_deliveries import claim_one, record_attempts
-from metering.operations.alerts.list_deliveries import DeliveryLog
 from metering.operations.alerts.manage_webhooks import require_endpoint
 from metering.operations.alerts.send_delivery import send_delivery
 from metering.operations.alerts.webhook_settings import WebhookSettings
 from metering.outbound.post import PostLimits, open_poster
 from metering.storage.accounts.accounts import account_with_id
 from metering.storage.alerts.webhook_deliveries import (
-    DeliveryRow,
     NewMessage,
     attempts_of,
     delivery_of,
@@ -43,7 +42,7 @@ class Sending(NamedTuple):
     limits: PostLimits = PostLimits()
 
 
-def request_test(engine: Engine, endpoint_id: int, *, owner: int | None = None, now: int) -> DeliveryRow:
+def request_test(engine: Engine, endpoint_id: int, *, owner: int | None = None, now: int) -> Delivery:
     """Write a test to be sent by whoever dispatches. Raises NotFoundError, WebhookDisabledError."""
     return _write(engine, endpoint_id, owner=owner, due_at=now, now=now)
 
@@ -71,7 +70,7 @@ def send_test(engine: Engine, endpoint_id: int, sending: Sending, *, owner: int 
         return DeliveryLog(delivery_with_id(connection, row.id) or row, attempts_of(connection, [row.id])[row.id])
 
 
-def _write(engine: Engine, endpoint_id: int, *, owner: int | None, due_at: int, now: int) -> DeliveryRow:
+def _write(engine: Engine, endpoint_id: int, *, owner: int | None, due_at: int, now: int) -> Delivery:
     with concurrent_write(engine) as connection:
         endpoint = require_endpoint(endpoint_with_id(connection, endpoint_id), endpoint_id, owner)
         if endpoint.disabled_at is not None:

@@ -4,12 +4,11 @@ import json
 from typing import Any
 
 from metering.domain.budgets.budget_state import BudgetState
-from metering.domain.budgets.budgets import FORECAST_EXCEEDED, Trigger
+from metering.domain.budgets.budgets import FORECAST_EXCEEDED, Budget, Trigger
 from metering.domain.budgets.periods import Period
 from metering.domain.instants import format_instant
 from metering.storage.alerts.alerts import NewAlert
 from metering.storage.budgets.budget_spend import SeriesSpend
-from metering.storage.budgets.budgets import BudgetRow
 from pricing.dollars import format_nano
 
 DATA_VERSION = 1
@@ -20,7 +19,7 @@ def subject_of(budget_id: int) -> str:
     return f"budget:{budget_id}"
 
 
-def reached_alert(row: BudgetRow, account: str, period: Period, trigger: Trigger, spend: SeriesSpend, now: int) -> NewAlert:
+def reached_alert(row: Budget, account: str, period: Period, trigger: Trigger, spend: SeriesSpend, now: int) -> NewAlert:
     """Return the alert that a threshold is reached, or that the budget blocks."""
     data = {**_about(row, account, period, now), **_spent(spend), "threshold_percent": trigger.percent}
     return NewAlert(
@@ -34,7 +33,7 @@ def reached_alert(row: BudgetRow, account: str, period: Period, trigger: Trigger
     )
 
 
-def forecast_alert(row: BudgetRow, account: str, state: BudgetState, now: int) -> NewAlert:
+def forecast_alert(row: Budget, account: str, state: BudgetState, now: int) -> NewAlert:
     """Return the alert that a budget is forecast to be exceeded: one a period, whatever its threshold."""
     found, period = state.forecast, state.period
     amount = found.amount_nano or 0
@@ -57,7 +56,7 @@ def forecast_alert(row: BudgetRow, account: str, state: BudgetState, now: int) -
     )
 
 
-def _about(row: BudgetRow, account: str, period: Period, now: int) -> dict[str, Any]:
+def _about(row: Budget, account: str, period: Period, now: int) -> dict[str, Any]:
     terms = row.terms
     return {
         "version": DATA_VERSION,

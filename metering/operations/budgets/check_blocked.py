@@ -4,17 +4,17 @@ from collections.abc import Collection
 
 from sqlalchemy import Engine
 
-from metering.domain.budgets.budgets import Action
+from metering.domain.budgets.budgets import Action, Budget
 from metering.operations.budgets.account_spend import AccountSpend, SeriesValues
 from metering.operations.budgets.budget_states import state_of
-from metering.storage.budgets.budgets import BudgetRow, current_budgets
+from metering.storage.budgets.budgets import current_budgets
 from metering.storage.engine.database import read_snapshot
 from pricing.plans import PlanCatalogue
 
 
 def blocking_budgets(
     engine: Engine, account_id: int, dimensions: Collection[tuple[str, str]], catalogue: PlanCatalogue, *, now: int
-) -> list[BudgetRow]:
+) -> list[Budget]:
     """Return the budgets that block, now, a request of an account with these (dimension, value); nothing: it may be made.
 
     Dimensions are ``provider``, ``model``, ``project``, ``key`` and ``tag:<name>``; what is not stated is empty. Read from the

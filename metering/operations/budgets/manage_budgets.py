@@ -10,8 +10,8 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.accounts import Account
-from metering.domain.budgets.budget_state import BudgetState
-from metering.domain.budgets.budgets import THRESHOLD_REACHED, BudgetTerms, due_triggers
+from metering.domain.budgets.budget_state import BudgetDetails
+from metering.domain.budgets.budgets import THRESHOLD_REACHED, Budget, BudgetTerms, due_triggers
 from metering.domain.budgets.periods import Period
 from metering.domain.errors import DomainError, NotFoundError
 from metering.operations.budgets.account_spend import AccountSpend, SeriesValues
@@ -21,14 +21,7 @@ from metering.operations.steps.find_account import find_account
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.accounts.accounts import account_with_id
 from metering.storage.alerts.alerts import thresholds_raised
-from metering.storage.budgets.budgets import (
-    BudgetRow,
-    count_budgets,
-    current_budgets,
-    insert_budget,
-    insert_revision,
-    revisions_of,
-)
+from metering.storage.budgets.budgets import count_budgets, current_budgets, insert_budget, insert_revision, revisions_of
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from pricing.plans import PlanCatalogue
 
@@ -42,15 +35,7 @@ class Author(Struct, frozen=True):
     now: int
 
 
-class BudgetView(Struct, frozen=True):
-    """A budget, whose it is, and how it stands."""
-
-    row: BudgetRow
-    account: str
-    state: BudgetState
-
-
-def create_budget(engine: Engine, account: str, terms: BudgetTerms, said: Author, catalogue: PlanCatalogue) -> BudgetView:
+def create_budget(engine: Engine, account: str, terms: BudgetTerms, said: Author, catalogue: PlanCatalogue) -> BudgetDetails:
     """Make a budget and judge its present period. Raises NotFoundError, and DomainError past MAX_BUDGETS of an account."""
     with exclusive_write(engine) as connection:
         owner = find_account(connection, account)
@@ -60,7 +45,7 @@ def create_budget(engine: Engine, account: str, terms: BudgetTerms, said: Author
         return _record(connection, budget_id, 1, terms, said, catalogue)
 
 
-def change_budget(engine: Engine, budget_id: int, terms: BudgetTerms, said: Author, catalogue: PlanCatalogue) -> BudgetView:
+def change_budget(engine: Engine, budget_id: int, terms: BudgetTerms, said: Author, catalogue: PlanCatalogue) -> BudgetDetails:
     """Say anew what a budget says, and judge its present period: what fired stays fired. Raises NotFoundError."""
     with exclusive_write(engine) as connection:
         before = _current(connection, budget_id)
@@ -76,7 +61,7 @@ def delete_budget(engine: Engine, budget_id: int, said: Author) -> None:
         insert_revision(connection, budget_id, before.revision + 1, before.terms, archived=True, by=said.by, now=said.now)
 
 
-def find_budget(engine: Engine, budget_id: int) -> BudgetRow:
+def find_budget(engine: Engine, budget_id: int) -> Budget:
     """Return a budget as it is now. Raises NotFoundError, also for one that was deleted."""
     with read_snapshot(engine) as connection:
         return _current(connection, budget_id)
@@ -84,7 +69,7 @@ def find_budget(engine: Engine, budget_id: int) -> BudgetRow:
 
 def show_budget(
     engine: Engine, budget_id: int, catalogue: PlanCatalogue, *, now: int, day: int | None = None
-) -> tuple[BudgetView, list[BudgetRow]]:
+) -> tuple[BudgetDetails, list[Budget]]:
     """Return a budget as it stands, in the period of ``day`` (None: the present one), with all that was said of it.
 
     Raises NotFoundError, also for a day that no period of the budget holds.
@@ -105,7 +90,7 @@ def list_budgets(
     account: str | None = None,
     after: int = 0,
     limit: int | None = None,
-) -> list[BudgetView]:
+) -> list[BudgetDetails]:
     """Return the budgets above an id as they stand, of an account or of all. Raises NotFoundError for an unknown account."""
     with read_snapshot(engine) as connection:
         owner = None if account is None else find_account(connection, account).id
@@ -115,7 +100,7 @@ def list_budgets(
 
 def _record(
     connection: Connection, budget_id: int, revision: int, terms: BudgetTerms, said: Author, catalogue: PlanCatalogue
-) -> BudgetView:
+) -> BudgetDetails:
     insert_revision(connection, budget_id, revision, terms, archived=False, by=said.by, now=said.now)
     row = _current(connection, budget_id)
     owner = account_with_id(connection, row.account_id)
@@ -131,7 +116,7 @@ def _record(
     return view
 
 
-def _current(connection: Connection, budget_id: int) -> BudgetRow:
+def _current(connection: Connection, budget_id: int) -> Budget:
     revisions = revisions_of(connection, budget_id)
     if not revisions or revisions[-1].archived:
         raise NotFoundError(f"there is no budget {budget_id}")
@@ -139,15 +124,15 @@ def _current(connection: Connection, budget_id: int) -> BudgetRow:
 
 
 def _view(
-    connection: Connection, row: BudgetRow, now: int, catalogue: PlanCatalogue, period: Period | None = None
-) -> BudgetView:
+    connection: Connection, row: Budget, now: int, catalogue: PlanCatalogue, period: Period | None = None
+) -> BudgetDetails:
     (view,) = _views(connection, [row], now, catalogue, period)
     return view
 
 
 def _views(
-    connection: Connection, rows: Iterable[BudgetRow], now: int, catalogue: PlanCatalogue, period: Period | None = None
-) -> list[BudgetView]:
+    connection: Connection, rows: Iterable[Budget], now: int, catalogue: PlanCatalogue, period: Period | None = None
+) -> list[BudgetDetails]:
     values = SeriesValues()
     spends: dict[int, AccountSpend] = {}
     owners: dict[int, Account | None] = {}
@@ -160,5 +145,5 @@ def _views(
         fired = thresholds_raised(connection, THRESHOLD_REACHED, subject_of(row.id), shown.name)
         state = state_of(row.terms, spends[row.account_id], now, period=shown, fired=fired)
         owner = owners[row.account_id]
-        views.append(BudgetView(row, "" if owner is None else owner.name, state))
+        views.append(BudgetDetails(row, "" if owner is None else owner.name, state))
     return views

@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 
 from metering.domain.alerts.webhook_messages import AlertContent, message_of
 from metering.domain.alerts.webhook_signatures import new_message_id
+from metering.domain.alerts.webhooks import Endpoint
 from metering.storage.accounts.accounts import account_with_id
 from metering.storage.alerts.alerts import NewAlert, insert_alert
 from metering.storage.alerts.webhook_deliveries import NewMessage, insert_deliveries, insert_held, insert_message
-from metering.storage.alerts.webhook_endpoints import EndpointRow, endpoints_for
+from metering.storage.alerts.webhook_endpoints import endpoints_for
 from metering.storage.engine.commit_signal import mark_deliveries_written
 
 
@@ -30,9 +31,7 @@ def raise_alert(connection: Connection, alert: NewAlert, *, now: int) -> bool:
     return True
 
 
-def _write_deliveries(
-    connection: Connection, alert: NewAlert, alert_id: int, concerned: list[EndpointRow], *, now: int
-) -> None:
+def _write_deliveries(connection: Connection, alert: NewAlert, alert_id: int, concerned: list[Endpoint], *, now: int) -> None:
     account = None if alert.account_id is None else account_with_id(connection, alert.account_id)
     told = AlertContent(
         type=alert.type,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from metering.domain.alerts.alerts import Alert
 from metering.storage.engine.bulk import insert_if_new_id
 from metering.storage.tables import alerts
 
@@ -21,20 +22,6 @@ class NewAlert(NamedTuple):
     period: str = ""
     threshold: int = 0
     account_id: int | None = None
-
-
-class AlertRow(NamedTuple):
-    """An alert as it was raised; times in microseconds UTC."""
-
-    id: int
-    type: str
-    subject: str
-    period: str
-    threshold: int
-    account_id: int | None
-    occurred_at: int
-    recorded_at: int
-    data: str
 
 
 def insert_alert(connection: Connection, alert: NewAlert, *, now: int) -> int | None:
@@ -68,7 +55,7 @@ def thresholds_raised(connection: Connection, type_: str, subject: str, period: 
 
 def list_alerts(
     connection: Connection, *, type_: str | None, account_id: int | None, before: int | None, limit: int
-) -> list[AlertRow]:
+) -> list[Alert]:
     """Return alerts with ids below ``before`` (None: all), newest first; of one type and one account where named."""
     statement = select(alerts).order_by(alerts.c.id.desc()).limit(limit)
     if type_ is not None:
@@ -77,4 +64,4 @@ def list_alerts(
         statement = statement.where(alerts.c.account_id == account_id)
     if before is not None:
         statement = statement.where(alerts.c.id < before)
-    return [AlertRow(*row) for row in connection.execute(statement)]
+    return [Alert(*row) for row in connection.execute(statement)]

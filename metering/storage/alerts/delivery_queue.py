@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, or_, select, update
 
-from metering.domain.alerts.webhooks import PENDING
-from metering.storage.alerts.webhook_deliveries import AttemptRow
+from metering.domain.alerts.webhook_deliveries import PENDING, DeliveryAttempt
 from metering.storage.tables import webhook_attempts, webhook_deliveries, webhook_endpoints, webhook_messages
 
 _D = webhook_deliveries.c
@@ -100,7 +99,7 @@ def release(connection: Connection, delivery_ids: Sequence[int], *, now: int) ->
     connection.execute(update(webhook_deliveries).where(*pending).values(due_at=now))
 
 
-def insert_attempts(connection: Connection, attempts: Sequence[AttemptRow]) -> None:
+def insert_attempts(connection: Connection, attempts: Sequence[DeliveryAttempt]) -> None:
     """Append attempts."""
     connection.execute(insert(webhook_attempts), [attempt._asdict() for attempt in attempts])
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, insert, select, update
 
-from metering.domain.alerts.webhooks import HELD, PENDING
+from metering.domain.alerts.webhook_deliveries import HELD, PENDING, Delivery, DeliveryAttempt, DeliveryQuery
 from metering.storage.tables import webhook_attempts, webhook_deliveries, webhook_messages
 
 _OF_DELIVERY = webhook_deliveries.c
@@ -36,43 +36,6 @@ class NewMessage(NamedTuple):
     document: str
 
 
-class DeliveryRow(NamedTuple):
-    """A delivery and its message; times in microseconds UTC. ``message`` is the webhook-id."""
-
-    id: int
-    endpoint_id: int
-    message: str
-    type: str
-    alert_id: int | None
-    status: str
-    tries: int
-    due_at: int | None
-    created_at: int
-    finished_at: int | None
-
-
-class AttemptRow(NamedTuple):
-    """One attempt. ``status_code`` None: no answer; ``error_code`` empty: success."""
-
-    delivery_id: int
-    started_at: int
-    latency_ms: int
-    status_code: int | None
-    error_code: str
-    error_message: str
-    answer: str
-
-
-class DeliveryQuery(NamedTuple):
-    """Which deliveries are asked for; of one endpoint, the newest first. Periods are half-open, by when they were written."""
-
-    endpoint_id: int
-    statuses: Collection[str] = ()
-    type: str | None = None
-    start: int | None = None
-    end: int | None = None
-
-
 def insert_message(connection: Connection, message: NewMessage, *, now: int) -> int:
     """Append a message; return its id."""
     statement = insert(webhook_messages).values(**message._asdict(), created_at=now).returning(_OF_MESSAGE.id)
@@ -92,33 +55,33 @@ def insert_held(connection: Connection, message_id: int, endpoint_ids: Iterable[
     _insert(connection, [{**common, "endpoint_id": endpoint_id} for endpoint_id in endpoint_ids])
 
 
-def list_deliveries(connection: Connection, question: DeliveryQuery, *, before: int | None, limit: int) -> list[DeliveryRow]:
+def list_deliveries(connection: Connection, question: DeliveryQuery, *, before: int | None, limit: int) -> list[Delivery]:
     """Return deliveries with ids below ``before`` (None: all), the newest first."""
     statement = _asked(_DELIVERIES, question).order_by(_OF_DELIVERY.id.desc()).limit(limit)
     if before is not None:
         statement = statement.where(_OF_DELIVERY.id < before)
-    return [DeliveryRow(*row) for row in connection.execute(statement)]
+    return [Delivery(*row) for row in connection.execute(statement)]
 
 
-def delivery_with_id(connection: Connection, delivery_id: int) -> DeliveryRow | None:
+def delivery_with_id(connection: Connection, delivery_id: int) -> Delivery | None:
     """Return a delivery; None where there is none."""
     row = connection.execute(_DELIVERIES.where(_OF_DELIVERY.id == delivery_id)).one_or_none()
-    return None if row is None else DeliveryRow(*row)
+    return None if row is None else Delivery(*row)
 
 
-def delivery_of(connection: Connection, message_id: int, endpoint_id: int) -> DeliveryRow:
+def delivery_of(connection: Connection, message_id: int, endpoint_id: int) -> Delivery:
     """Return the delivery of a message to an endpoint."""
     found = _DELIVERIES.where(_OF_DELIVERY.message_id == message_id, _OF_DELIVERY.endpoint_id == endpoint_id)
-    return DeliveryRow(*connection.execute(found).one())
+    return Delivery(*connection.execute(found).one())
 
 
-def attempts_of(connection: Connection, delivery_ids: Collection[int]) -> dict[int, list[AttemptRow]]:
+def attempts_of(connection: Connection, delivery_ids: Collection[int]) -> dict[int, list[DeliveryAttempt]]:
     """Return the attempts of deliveries, by delivery, the oldest first."""
-    columns = [_OF_ATTEMPT[name] for name in AttemptRow._fields]
+    columns = [_OF_ATTEMPT[name] for name in DeliveryAttempt._fields]
     statement = select(*columns).where(_OF_ATTEMPT.delivery_id.in_(sorted(delivery_ids))).order_by(_OF_ATTEMPT.id)
-    found: dict[int, list[AttemptRow]] = {}
+    found: dict[int, list[DeliveryAttempt]] = {}
     for row in connection.execute(statement):
-        found.setdefault(row.delivery_id, []).append(AttemptRow(*row))
+        found.setdefault(row.delivery_id, []).append(DeliveryAttempt(*row))
     return found
 
 

@@ -5,25 +5,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, update
 
-from metering.domain.alerts.webhooks import EndpointFilter
+from metering.domain.alerts.webhooks import Endpoint, EndpointFilter
 from metering.storage.tables import webhook_endpoint_accounts, webhook_endpoints, webhook_secrets
 
 _EXISTING = webhook_endpoints.c.deleted_at.is_(None)
-
-
-class EndpointRow(NamedTuple):
-    """An endpoint; times in microseconds UTC. ``url`` is encrypted, ``shown_url`` is what may be shown of it."""
-
-    id: int
-    filter: EndpointFilter
-    url: str
-    shown_url: str
-    description: str
-    format: str
-    created_at: int
-    failing_since: int | None
-    disabled_at: int | None
-    disabled_reason: str
 
 
 class SecretRow(NamedTuple):
@@ -43,13 +28,13 @@ def insert_endpoint(connection: Connection, values: Mapping[str, Any], filter_: 
     return endpoint_id
 
 
-def endpoint_with_id(connection: Connection, endpoint_id: int) -> EndpointRow | None:
+def endpoint_with_id(connection: Connection, endpoint_id: int) -> Endpoint | None:
     """Return an endpoint; None where there is none, or no more."""
     found = _endpoints(connection, select(webhook_endpoints).where(_EXISTING, webhook_endpoints.c.id == endpoint_id))
     return found[0] if found else None
 
 
-def lock_endpoint(connection: Connection, endpoint_id: int) -> EndpointRow | None:
+def lock_endpoint(connection: Connection, endpoint_id: int) -> Endpoint | None:
     """Return an endpoint as ``endpoint_with_id`` does, with nobody else changing it until the transaction ends.
 
     Deliveries can be written meanwhile. Several are locked in the order of their ids, and before any delivery.
@@ -62,7 +47,7 @@ def lock_endpoint(connection: Connection, endpoint_id: int) -> EndpointRow | Non
 
 def list_endpoints(
     connection: Connection, *, account_id: int | None = None, after: int = 0, limit: int | None = None
-) -> list[EndpointRow]:
+) -> list[Endpoint]:
     """Return endpoints with ids above ``after``, oldest first; with ``account_id`` those of that account."""
     statement = select(webhook_endpoints).where(_EXISTING, webhook_endpoints.c.id > after).order_by(webhook_endpoints.c.id)
     if account_id is not None:
@@ -76,7 +61,7 @@ def count_endpoints(connection: Connection, account_id: int | None) -> int:
     return connection.execute(statement).scalar_one()
 
 
-def endpoints_for(connection: Connection, account_id: int | None) -> list[EndpointRow]:
+def endpoints_for(connection: Connection, account_id: int | None) -> list[Endpoint]:
     """Return the endpoints that an alert about an account may concern, its own and the operator's; by id."""
     own = webhook_endpoints.c.account_id
     concerned = own.is_(None) if account_id is None else or_(own.is_(None), own == account_id)
@@ -130,7 +115,7 @@ def valid_secrets(connection: Connection, endpoint_ids: Collection[int], *, now:
     return found
 
 
-def _endpoints(connection: Connection, statement: Select[Any]) -> list[EndpointRow]:
+def _endpoints(connection: Connection, statement: Select[Any]) -> list[Endpoint]:
     rows = connection.execute(statement).all()
     accounts: dict[int, set[int]] = {}
     of_these = webhook_endpoint_accounts.c.endpoint_id.in_([row.id for row in rows])
@@ -139,8 +124,8 @@ def _endpoints(connection: Connection, statement: Select[Any]) -> list[EndpointR
     return [_endpoint(row, accounts.get(row.id, ())) for row in rows]
 
 
-def _endpoint(row: Row[Any], accounts: Iterable[int]) -> EndpointRow:
-    return EndpointRow(
+def _endpoint(row: Row[Any], accounts: Iterable[int]) -> Endpoint:
+    return Endpoint(
         row.id,
         EndpointFilter(row.account_id, frozenset(row.types.split()), frozenset(accounts)),
         row.url,

@@ -7,25 +7,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select
 
-from metering.domain.budgets.budgets import Action, BudgetBasis, BudgetTerms, Scope
+from metering.domain.budgets.budgets import Action, Budget, BudgetBasis, BudgetTerms, Scope
 from metering.domain.budgets.periods import Window
 from metering.storage.tables import budget_revisions, budgets
 
 _IDS_A_STATEMENT = 500
-
-
-class BudgetRow(NamedTuple):
-    """A budget as one revision of it says; ``revision_id`` tells the order of all revisions."""
-
-    id: int
-    account_id: int
-    created_at: int
-    revision_id: int
-    revision: int
-    archived: bool
-    terms: BudgetTerms
-    recorded_by: str
-    recorded_at: int
 
 
 class EvaluatedBudget(NamedTuple):
@@ -117,7 +103,7 @@ def evaluated_budgets(connection: Connection, account_id: int) -> Iterator[Evalu
     return (EvaluatedBudget(*row) for row in connection.execute(statement))
 
 
-def revisions_of(connection: Connection, budget_id: int) -> list[BudgetRow]:
+def revisions_of(connection: Connection, budget_id: int) -> list[Budget]:
     """Return what was said of one budget, oldest first; nothing where there is none."""
     statement = _revisions().where(budgets.c.id == budget_id).order_by(budget_revisions.c.revision)
     return [_row(row) for row in connection.execute(statement)]
@@ -131,7 +117,7 @@ def current_budgets(
     action: Action | None = None,
     after: int = 0,
     limit: int | None = None,
-) -> list[BudgetRow]:
+) -> list[Budget]:
     """Return the budgets with ids above ``after`` that are not archived, by id; those that are asked for where any are."""
     statement = _revisions().where(*_current(), budgets.c.id > after).order_by(budgets.c.id).limit(limit)
     if account_id is not None:
@@ -143,14 +129,14 @@ def current_budgets(
     return [_row(row) for row in connection.execute(statement)]
 
 
-def budgets_by_id(connection: Connection, ids: Collection[int]) -> dict[int, BudgetRow]:
+def budgets_by_id(connection: Connection, ids: Collection[int]) -> dict[int, Budget]:
     """Return the budgets with these ids that are not archived."""
     wanted = sorted(ids)
     parts = (wanted[start : start + _IDS_A_STATEMENT] for start in range(0, len(wanted), _IDS_A_STATEMENT))
     return {row.id: row for part in parts for row in current_budgets(connection, ids=part)}
 
 
-def forecast_budgets(connection: Connection, account_id: int) -> list[BudgetRow]:
+def forecast_budgets(connection: Connection, account_id: int) -> list[Budget]:
     """Return the account's budgets whose forecasts are watched."""
     statement = _revisions().where(
         *_current(), budgets.c.account_id == account_id, budget_revisions.c.forecast_percent.is_not(None)
@@ -178,7 +164,7 @@ def _revisions() -> Select[Any]:
     return select(*columns).join_from(budgets, budget_revisions, budget_revisions.c.budget_id == budgets.c.id)
 
 
-def _row(row: Row[Any]) -> BudgetRow:
+def _row(row: Row[Any]) -> Budget:
     terms = BudgetTerms(
         name=row.name,
         scope=parse_scope(row.scope),
@@ -192,7 +178,7 @@ def _row(row: Row[Any]) -> BudgetRow:
         block_percent=row.block_percent,
         basis=BudgetBasis(row.basis),
     )
-    return BudgetRow(
+    return Budget(
         row.id,
         row.account_id,
         row.created_at,

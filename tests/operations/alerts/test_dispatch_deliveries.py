@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select
 
+from metering.domain.alerts.webhook_deliveries import DeliveryQuery
 from metering.operations.alerts.dispatch_deliveries import Concurrency, release_claims
 from metering.operations.alerts.manage_webhooks import (
     EndpointChange,
@@ -17,7 +18,6 @@ from metering.operations.alerts.manage_webhooks import (
 from metering.operations.alerts.redeliver import redeliver
 from metering.outbound.post import PostResult
 from metering.storage.alerts.delivery_queue import DeliveryUpdate, update_deliveries
-from metering.storage.alerts.webhook_deliveries import DeliveryQuery
 from metering.storage.engine.database import concurrent_write
 from metering.storage.tables import alerts, webhook_attempts
 from support.builders import DAY, HOUR, NOW, SECOND

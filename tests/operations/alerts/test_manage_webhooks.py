@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 from sqlalchemy import text
 
+from metering.domain.alerts.webhook_deliveries import DeliveryQuery
 from metering.domain.alerts.webhooks import WebhookDisabledError, WebhookError
 from metering.domain.errors import DomainError, NotFoundError
 from metering.operations.alerts.list_deliveries import list_deliveries
@@ -22,7 +23,6 @@ from metering.operations.alerts.redeliver import redeliver, redeliver_one
 from metering.operations.alerts.send_test_event import request_test
 from metering.outbound.addresses import AddressError
 from metering.storage.alerts.secret_box import SecretBox
-from metering.storage.alerts.webhook_deliveries import DeliveryQuery
 from metering.storage.tables import webhook_secrets
 from support.builders import HOUR, NOW
 from support.webhook_builders import SECRET_KEY, TAKEN, Sender, create_endpoint, deliveries_of, raise_one, webhook_settings
