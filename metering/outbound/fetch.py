@@ -14,18 +14,18 @@ import httpx
 from msgspec import Struct
 
 from metering import __version__
-from metering.outbound.answers import (
-    Answer,
+from metering.outbound.deadline import Deadline
+from metering.outbound.fetch_results import (
     Fetch,
     FetchError,
+    FetchResult,
     NotModified,
     RedirectedError,
     RefusedError,
     TooSlowError,
     UnreachableError,
 )
-from metering.outbound.deadline import Deadline
-from metering.outbound.read_answer import read_document, retry_after, validator
+from metering.outbound.read_response import read_document, retry_after, validator
 
 _LONGEST_SHOWN = 200
 _TOO_MANY_REQUESTS = 429
@@ -94,7 +94,7 @@ def open_fetch(limits: FetchLimits, pace: Clock, token: str = "") -> Iterator[Fe
         yield partial(fetch, client, limits=limits, pace=pace)
 
 
-def fetch(client: httpx.Client, address: str, etag: str, *, limits: FetchLimits, pace: Clock) -> Answer:
+def fetch(client: httpx.Client, address: str, etag: str, *, limits: FetchLimits, pace: Clock) -> FetchResult:
     """Return the JSON document at ``address``, or NotModified where ``etag`` (empty: none) is still valid.
 
     Raises FetchError by what went wrong: UnreachableError, TooSlowError, RedirectedError, RefusedError, TooLargeError,
@@ -116,7 +116,7 @@ def fetch(client: httpx.Client, address: str, etag: str, *, limits: FetchLimits,
         attempt += 1
 
 
-def _attempt(client: httpx.Client, address: str, etag: str, *, limits: FetchLimits, left: float) -> Answer:
+def _attempt(client: httpx.Client, address: str, etag: str, *, limits: FetchLimits, left: float) -> FetchResult:
     with Deadline(left) as watch:
         try:
             with client.stream(
@@ -134,7 +134,7 @@ def _attempt(client: httpx.Client, address: str, etag: str, *, limits: FetchLimi
             raise UnreachableError(f"{address[:_LONGEST_SHOWN]}: not an address: {error}") from error
 
 
-def _read(response: httpx.Response, etag: str, limits: FetchLimits) -> Answer:
+def _read(response: httpx.Response, etag: str, limits: FetchLimits) -> FetchResult:
     address, status = str(response.url), response.status_code
     if status == httpx.codes.OK:
         return read_document(response, limits.max_bytes)

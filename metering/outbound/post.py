@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from metering import __version__
 from metering.outbound.addresses import AddressError, AddressGuard, port_of
-from metering.outbound.read_answer import retry_after
+from metering.outbound.read_response import retry_after
 
 _LONGEST_SHOWN = 200
 _MOST_ADDRESSES = 4

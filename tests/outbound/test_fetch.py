@@ -7,7 +7,8 @@ import zlib
 
 import pytest
 
-from metering.outbound.answers import (
+from metering.outbound.fetch import Clock, FetchLimits, fetch, open_client
+from metering.outbound.fetch_results import (
     FetchedDocument,
     NotJsonError,
     NotModified,
@@ -17,7 +18,6 @@ from metering.outbound.answers import (
     TooSlowError,
     UnreachableError,
 )
-from metering.outbound.fetch import Clock, FetchLimits, fetch, open_client
 from support.loopback_source import RESET, answer, packed, source
 
 DOCUMENT = b'{"data": []}'

@@ -14,7 +14,7 @@ from metering.domain.instants import MICROS_PER_SECOND, format_month, month_star
 from metering.domain.reconciliation.invoices import HUGGING_FACE
 from metering.invoices.reading import ReadOptions
 from metering.operations.reconciliation.import_invoice import ImportedInvoice, InvoiceOrder, import_invoice
-from metering.outbound.answers import Fetch, NotModified
+from metering.outbound.fetch_results import Fetch, NotModified
 
 USAGE, SESSIONS = "usage", "sessions"
 _FORMATS = {USAGE: "hf-usage", SESSIONS: "hf-sessions"}

@@ -23,9 +23,9 @@ class NotModified(Struct, frozen=True):
     etag: str
 
 
-Answer = FetchedDocument | NotModified
+FetchResult = FetchedDocument | NotModified
 
-Fetch = Callable[[str, str], Answer]
+Fetch = Callable[[str, str], FetchResult]
 """(address, validator or empty) -> answer. Raises FetchError."""
 
 
@@ -71,6 +71,6 @@ class NotJsonError(FetchError):
     code = "source_not_json"
 
 
-def offline(address: str, etag: str) -> Answer:  # noqa: ARG001 - a Fetch
-    """Answer for a process that was composed without a client: nothing can be reached."""
+def offline(address: str, etag: str) -> FetchResult:  # noqa: ARG001 - a Fetch
+    """FetchResult for a process that was composed without a client: nothing can be reached."""
     raise UnreachableError(f"{address}: this process asks nobody")

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from metering.outbound.answers import FetchedDocument, NotJsonError, TooLargeError, UnreachableError
+from metering.outbound.fetch_results import FetchedDocument, NotJsonError, TooLargeError, UnreachableError
 
 _GZIP_WINDOW = 31  # zlib's code for: a gzip header, the largest window
 _LONGEST_SECONDS = 9  # digits
