@@ -1,6 +1,6 @@
-"""What asking a source comes to: its document, that nothing changed, or an error with a stable code.
+"""The result of a fetch: a document, "not modified", or an error with a stable code.
 
-Kept apart from the client, so that whoever only handles answers does not load one.
+Separate from the HTTP client, so that code that only handles results does not import one.
 """
 
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from metering.domain.errors import DomainError
 
 
 class FetchedDocument(Struct, frozen=True):
-    """A JSON document, unpacked but not parsed, and the validator to send next time (empty: the source gave none)."""
+    """A JSON document, decompressed but not parsed, and the ETag to send next time (empty if the source sent none)."""
 
     body: bytes
     etag: str = ""
 
 
 class NotModified(Struct, frozen=True):
-    """The source says that what the validator stands for is still what it has."""
+    """The source still has the version that the ETag identifies."""
 
     etag: str
 
@@ -26,51 +26,51 @@ class NotModified(Struct, frozen=True):
 FetchResult = FetchedDocument | NotModified
 
 Fetch = Callable[[str, str], FetchResult]
-"""(address, validator or empty) -> answer. Raises FetchError."""
+"""(URL, ETag or empty) -> result. Raises FetchError."""
 
 
 class FetchError(DomainError):
-    """A source that did not give its document. The message names the address and never repeats what was answered."""
+    """The source did not deliver its document. The message names the URL and never quotes the response."""
 
     code = "source_failed"
 
 
 class UnreachableError(FetchError):
-    """No connection, or one that broke off before the answer was whole."""
+    """No connection, or the connection closed before the response was complete."""
 
     code = "source_unreachable"
 
 
 class TooSlowError(FetchError):
-    """The answer was not whole in time."""
+    """The response was not complete in time."""
 
     code = "source_too_slow"
 
 
 class RedirectedError(FetchError):
-    """The source sends elsewhere, which is not followed."""
+    """The source redirects; redirects are not followed."""
 
     code = "source_redirects"
 
 
 class RefusedError(FetchError):
-    """A status that is neither an answer nor a redirect."""
+    """A status that is neither a success nor a redirect."""
 
     code = "source_refuses"
 
 
 class TooLargeError(FetchError):
-    """More bytes than a document of this kind can have, counted after unpacking."""
+    """The document exceeds the size limit, counted after decompression."""
 
     code = "source_too_large"
 
 
 class NotJsonError(FetchError):
-    """An answer that is declared as something else than JSON, or packed in a way that is not read."""
+    """The response is not declared as JSON, or uses an unsupported encoding."""
 
     code = "source_not_json"
 
 
 def offline(address: str, etag: str) -> FetchResult:  # noqa: ARG001 - a Fetch
-    """FetchResult for a process that was composed without a client: nothing can be reached."""
-    raise UnreachableError(f"{address}: this process asks nobody")
+    """Fetch for a process without an HTTP client: always fails."""
+    raise UnreachableError(f"{address}: this process makes no outgoing requests")

@@ -51,7 +51,7 @@ def test_what_was_missed_while_nothing_ran_is_due_at_the_next_tick_once(router, 
 def test_a_router_that_fails_is_told_once_asked_less_often_and_told_again_when_it_works(router, ticking):
     router.says(DOWN)
     (warning,) = ticking(60)
-    assert "answers 503" in warning
+    assert "returned 503" in warning
     assert "it is tried again" in warning
     # at the first tick, and after 5, 10, 20 minutes; the next would come after 40 more
     assert router.outcomes() == ["failed"] * 4
