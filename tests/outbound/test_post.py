@@ -9,7 +9,7 @@ import pytest
 
 from metering.outbound.addresses import AddressGuard
 from metering.outbound.post import PostLimits, open_poster, post
-from support.receiver import answer, dripping, endless, receiver, refused, reset, saying, silent
+from support.receiver import dripping, endless, receiver, refused, reset, responding, response, silent
 
 LOOPBACK = frozenset({"127.0.0.1"})
 GUARD = AddressGuard(LOOPBACK, LOOPBACK)
@@ -40,11 +40,11 @@ def test_a_request_is_sent_with_its_body_and_headers_and_its_response_returned()
         (reset, "broken_off"),
         (silent, "too_slow"),
         (dripping, "too_slow"),
-        (saying(b""), "broken_off"),
-        (saying(b"SSH-2.0-OpenSSH_9.6\r\n"), "broken_off"),
-        (saying(b"HTTP/1.1 two hundred\r\n\r\n"), "broken_off"),
-        (saying(b"\x00\xff" * 1_000), "broken_off"),
-        (saying(b"HTTP/1.1 200 OK\r\nx: " + b"y" * 200_000), "broken_off"),
+        (responding(b""), "broken_off"),
+        (responding(b"SSH-2.0-OpenSSH_9.6\r\n"), "broken_off"),
+        (responding(b"HTTP/1.1 two hundred\r\n\r\n"), "broken_off"),
+        (responding(b"\x00\xff" * 1_000), "broken_off"),
+        (responding(b"HTTP/1.1 200 OK\r\nx: " + b"y" * 200_000), "broken_off"),
     ],
     ids=["reset", "silent", "dripping", "nothing", "another protocol", "no status", "garbage", "endless headers"],
 )
@@ -62,7 +62,7 @@ def test_only_the_start_of_an_endless_response_is_kept():
 
 
 def test_an_interrupted_response_keeps_its_status():
-    with receiver(saying(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")) as hook:
+    with receiver(responding(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")) as hook:
         result = posted(hook.url)
     assert (result.status, result.answer) == (200, "half")
 
@@ -170,7 +170,7 @@ def test_the_certificate_must_match_the_host_although_the_connection_uses_an_ip_
     context.sni_callback = lambda socket, name, context: asked.append(name)
 
     def behind_tls(receiver, connection, number):
-        connection.sendall(answer("204 No Content"))
+        connection.sendall(response("204 No Content"))
 
     with receiver(behind_tls, tls=context) as hook:
         names = frozenset({name})

@@ -1,7 +1,7 @@
-"""Whatever the order and the batches in which usage arrives, and whoever judges when, the alerts are the oracle's.
+"""Whatever the order and batches in which usage arrives, and whichever evaluator runs when, the alerts match an oracle.
 
-The oracle is written here: it adds up the records of a small world by the calendar, and knows nothing of the code under test
-but the words of the records.
+The oracle is written here: it sums the records of a small world by the calendar and shares only field names with the code under
+test.
 """
 
 from contextlib import contextmanager
@@ -66,7 +66,7 @@ budgets = st.lists(
 
 
 def period_name(window, time):
-    """The name of the period that an instant is in, by the calendar; None where a fixed window does not hold it."""
+    """The name of the calendar period that contains an instant; None if the fixed window does not."""
     day = to_datetime(time).date()
     match window:
         case Window.DAY:
@@ -82,7 +82,7 @@ def period_name(window, time):
 
 
 def oracle(wanted, arrived, nano_a_token):
-    """The (budget, period, threshold) that are reached by what has arrived."""
+    """The (budget, period, threshold) that the arrived records reach."""
     reached = set()
     for number, budget in enumerate(wanted, 1):
         spent = {}
@@ -125,14 +125,14 @@ def world(databases, wanted):
         databases.drop(meter.url)
 
 
-def told(meter):
-    """What was alerted on, in order."""
+def raised(meter):
+    """The (budget, period, threshold) of the alerts, in order."""
     rows = meter.rows(select(alerts).where(alerts.c.type == "budget.threshold_reached").order_by(alerts.c.id))
     return [(int(row.subject.removeprefix("budget:")), row.period, row.threshold) for row in rows]
 
 
 def arrive(meter, made, chance):
-    """Hand the records in, shuffled, some twice, in batches of any size; yield what has arrived after each batch."""
+    """Ingest the records shuffled, some twice, in batches of any size; yield all arrived records after each batch."""
     sent = [(f"r{number}", record) for number, record in enumerate(made)]
     sent += chance.sample(sent, len(sent) // 3)
     chance.shuffle(sent)
@@ -158,40 +158,40 @@ SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[Healt
 
 @given(wanted=budgets, made=records, chance=st.randoms(use_true_random=False))
 @SETTINGS
-def test_neither_order_nor_batches_nor_who_judges_when_change_the_alerts(databases, wanted, made, chance):
+def test_the_alerts_do_not_depend_on_order_batches_or_evaluators(databases, wanted, made, chance):
     with world(databases, wanted) as meter:
-        judges = [BudgetEvaluator(meter.engine, CATALOGUE, lambda: NOW) for _ in range(2)]
+        first, second = (BudgetEvaluator(meter.engine, CATALOGUE, lambda: NOW) for _ in range(2))
         for _ in arrive(meter, made, chance):
-            chance.choice([judges[0].judge, judges[1].judge, judges[0].evaluate_all, judges[1].finish, lambda: None])()
-        judges[0].judge()
-        found = told(meter)
-        assert sorted(found) == sorted(oracle(wanted, made, NANO_A_TOKEN))
-        # Of one budget and period the lower threshold came first.
+            chance.choice([first.evaluate, second.evaluate, first.evaluate_all, second.finish, lambda: None])()
+        first.evaluate()
+        alerts_in_order = raised(meter)
+        assert sorted(alerts_in_order) == sorted(oracle(wanted, made, NANO_A_TOKEN))
+        # Within one budget and period the lower threshold comes first.
         by_period = {}
-        for budget, period, percent in found:
+        for budget, period, percent in alerts_in_order:
             by_period.setdefault((budget, period), []).append(percent)
         assert all(percents == sorted(percents) for percents in by_period.values())
 
 
 @given(wanted=budgets, made=records, chance=st.randoms(use_true_random=False))
 @SETTINGS
-def test_what_fired_stays_fired_when_charges_are_taken_back(databases, wanted, made, chance):
-    """Half of the usage arrives, everything becomes cheaper by half, and the rest arrives."""
+def test_fired_thresholds_remain_when_charges_are_reversed(databases, wanted, made, chance):
+    """Half of the usage arrives, all prices fall by half, and the rest arrives."""
     with world(databases, wanted) as meter:
-        judge = BudgetEvaluator(meter.engine, CATALOGUE, lambda: NOW)
+        evaluator = BudgetEvaluator(meter.engine, CATALOGUE, lambda: NOW)
         early, late = made[: len(made) // 2], made[len(made) // 2 :]
         for _ in arrive(meter, early, chance):
-            judge.judge()
+            evaluator.evaluate()
         fired = oracle(wanted, early, NANO_A_TOKEN)
-        assert set(told(meter)) == fired
+        assert set(raised(meter)) == fired
         half = NANO_A_TOKEN * 1000 // 2
         meter.record_prices(price_table(rate(half), rate(half, provider="groq"), source="cheaper"))
         meter.rerate()
-        judge.judge()
-        assert set(told(meter)) == fired
+        evaluator.evaluate()
+        assert set(raised(meter)) == fired
         events = [usage_event(id=f"late-{at}", quantities=Quantities(input_tokens=each["tokens"]),
                               **{name: each[name] for name in ("time", "account", "provider", "project")})
                   for at, each in enumerate(late)]  # fmt: skip
         meter.ingester.ingest(batch_of(*events), Origin("x"))
-        judge.judge()
-        assert set(told(meter)) == fired | oracle(wanted, made, NANO_A_TOKEN // 2)
+        evaluator.evaluate()
+        assert set(raised(meter)) == fired | oracle(wanted, made, NANO_A_TOKEN // 2)

@@ -36,7 +36,7 @@ def wait_until(holds):
 
 
 def statuses(meter, endpoint):
-    return [each.row.status for each in deliveries_of(meter, endpoint.row.id)]
+    return [each.delivery.status for each in deliveries_of(meter, endpoint.id)]
 
 
 def test_what_is_raised_in_the_process_is_sent_at_once_and_not_at_the_next_look(meter):
@@ -77,8 +77,8 @@ def test_a_receiver_that_never_answers_delays_no_other(meter):
             raise_one(meter, subject=f"budget:{number}")
         quick.wait_for(40)
         wait_until(lambda: statuses(meter, endpoint) == [DELIVERED] * 40)
-        slow.wait_for(Concurrency().to_one)
-        assert len(slow.received) == Concurrency().to_one
+        slow.wait_for(Concurrency().per_endpoint)
+        assert len(slow.received) == Concurrency().per_endpoint
 
 
 def test_a_failure_is_sent_again_later_under_the_same_id_with_the_time_of_then(meter):
@@ -87,7 +87,7 @@ def test_a_failure_is_sent_again_later_under_the_same_id_with_the_time_of_then(m
         endpoint, _ = create_endpoint(meter, there.url)
         raise_one(meter)
         for count in (1, 2):
-            wait_until(lambda count=count: len(deliveries_of(meter, endpoint.row.id)[0].attempts) == count)
+            wait_until(lambda count=count: len(deliveries_of(meter, endpoint.id)[0].attempts) == count)
             meter.now += 400_000_000
         there.wait_for(3)
         wait_until(lambda: statuses(meter, endpoint) == [DELIVERED])
@@ -101,9 +101,9 @@ def test_a_redirect_into_the_network_is_a_failure_and_reaches_nothing(meter):
     with receiver() as inner, receiver(refused("302 Found", location=inner.url)) as there, dispatching(meter):
         endpoint, _ = create_endpoint(meter, there.url)
         raise_one(meter)
-        wait_until(lambda: deliveries_of(meter, endpoint.row.id)[0].attempts)
+        wait_until(lambda: deliveries_of(meter, endpoint.id)[0].attempts)
     assert inner.received == []
-    assert deliveries_of(meter, endpoint.row.id)[0].attempts[0].error_code == "redirects"
+    assert deliveries_of(meter, endpoint.id)[0].attempts[0].error_code == "redirects"
 
 
 def test_what_is_under_way_when_the_server_ends_is_somebody_else_s_at_once(meter):
@@ -112,13 +112,13 @@ def test_what_is_under_way_when_the_server_ends_is_somebody_else_s_at_once(meter
         with dispatching(meter):
             raise_one(meter)
             there.wait_for(1)
-        (delivery,) = deliveries_of(meter, endpoint.row.id)
-    assert (delivery.row.status, delivery.row.due_at, delivery.attempts) == ("pending", meter.now, [])
+        (delivery,) = deliveries_of(meter, endpoint.id)
+    assert (delivery.delivery.status, delivery.delivery.due_at, delivery.attempts) == ("pending", meter.now, [])
 
 
 def test_what_ends_while_the_server_ends_is_recorded(meter):
     def taken_late(receiver, connection, number):
-        receiver.over.wait(0.1)
+        receiver.stopped.wait(0.1)
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
 
     with receiver(taken_late) as there:
@@ -170,4 +170,4 @@ def test_the_state_of_an_endpoint_is_told(meter):
     with receiver(refused()) as there, dispatching(meter):
         endpoint, _ = create_endpoint(meter, there.url)
         raise_one(meter)
-        wait_until(lambda: show_webhook(meter.engine, endpoint.row.id, now=meter.now).row.failing_since == meter.now)
+        wait_until(lambda: show_webhook(meter.engine, endpoint.id, now=meter.now).endpoint.failing_since == meter.now)

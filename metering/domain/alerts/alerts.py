@@ -1,10 +1,13 @@
-"""An alert: something to know about, raised exactly once."""
+"""Alerts: events worth knowing about, each raised exactly once."""
 
 from typing import NamedTuple
 
 
 class Alert(NamedTuple):
-    """An alert as it was raised; times in microseconds UTC."""
+    """A raised alert. Times are microseconds UTC; ``data`` is a JSON object; ``account_id`` None: not about a single account.
+
+    ``period`` is empty and ``threshold`` 0 for types without them.
+    """
 
     id: int
     type: str

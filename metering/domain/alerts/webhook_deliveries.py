@@ -1,4 +1,4 @@
-"""Deliveries of alerts to webhook endpoints, and every attempt to send them."""
+"""Deliveries of messages to webhook endpoints, and every attempt to send them."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -11,12 +11,16 @@ FAILED = "failed"
 HELD = "held"
 CANCELLED = "cancelled"
 STATUSES = (PENDING, DELIVERED, FAILED, HELD, CANCELLED)
-# What can be sent again; what is pending is sent anyway.
-FINISHED = (DELIVERED, FAILED, HELD)
+# Deliveries that can be sent again; pending ones are sent anyway.
+REDELIVERABLE = (DELIVERED, FAILED, HELD)
 
 
 class Delivery(NamedTuple):
-    """A delivery and its message; times in microseconds UTC. ``message`` is the webhook-id."""
+    """A message on its way to one endpoint. Times are microseconds UTC; ``message`` is the webhook-id.
+
+    ``alert_id`` is None for a test. ``tries`` counts attempts since the delivery was last queued; ``due_at`` is None unless it
+    is pending.
+    """
 
     id: int
     endpoint_id: int
@@ -31,7 +35,10 @@ class Delivery(NamedTuple):
 
 
 class DeliveryAttempt(NamedTuple):
-    """One attempt. ``status_code`` None: no answer; ``error_code`` empty: success."""
+    """A recorded attempt. ``status_code`` is None if there was no response; ``error_code`` is empty on success.
+
+    ``answer`` is the start of the response.
+    """
 
     delivery_id: int
     started_at: int
@@ -43,7 +50,7 @@ class DeliveryAttempt(NamedTuple):
 
 
 class DeliveryQuery(NamedTuple):
-    """Which deliveries are asked for; of one endpoint, the newest first. Periods are half-open, by when they were written."""
+    """Selects deliveries of one endpoint, created from ``start`` up to, not including, ``end``. Empty or None: any."""
 
     endpoint_id: int
     statuses: Collection[str] = ()
@@ -53,14 +60,14 @@ class DeliveryQuery(NamedTuple):
 
 
 class DeliveryLog(NamedTuple):
-    """A delivery and its attempts, the oldest first."""
+    """A delivery and its attempts, oldest first."""
 
-    row: Delivery
+    delivery: Delivery
     attempts: list[DeliveryAttempt]
 
 
 class RedeliveryResult(Struct, frozen=True):
-    """How many deliveries are sent again, and whether there are more that were asked for."""
+    """How many deliveries were queued again, and whether more deliveries match."""
 
     deliveries: int
     more: bool

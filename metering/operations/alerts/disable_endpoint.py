@@ -1,4 +1,4 @@
-"""Disable an endpoint: nothing is sent to it, what it was to be sent is kept, and somebody else is told."""
+"""Disable an endpoint: it is sent nothing, its pending deliveries are held, and other endpoints are alerted."""
 
 import json
 
@@ -15,9 +15,9 @@ from metering.storage.alerts.webhook_endpoints import update_endpoint
 
 
 def disable_endpoint(connection: Connection, endpoint: Endpoint, reason: str, *, now: int) -> None:
-    """Disable an endpoint whose row the transaction holds.
+    """Disable an endpoint whose row this transaction has locked.
 
-    Unless somebody asked for it, it is alerted on; other endpoints are sent that.
+    Raises an alert, which goes to other endpoints, unless the endpoint is disabled on request.
     """
     update_endpoint(connection, endpoint.id, {"disabled_at": now, "disabled_reason": reason})
     end_deliveries(connection, endpoint.id, [PENDING], HELD, now=now)
@@ -34,7 +34,7 @@ def disable_endpoint(connection: Connection, endpoint: Endpoint, reason: str, *,
         f"webhook:{endpoint.id}",
         now,
         json.dumps(data),
-        # An endpoint that was enabled again can be disabled again.
+        # An endpoint can be disabled again after it was enabled: each time is an alert.
         period=format_instant(now),
         account_id=endpoint.filter.account_id,
     )
