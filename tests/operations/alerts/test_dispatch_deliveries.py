@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from metering.domain.alerts.webhook_deliveries import DeliveryQuery
 from metering.operations.alerts.dispatch_deliveries import Concurrency, release_claims
@@ -21,6 +22,7 @@ from metering.storage.alerts.delivery_queue import DeliveryUpdate, update_delive
 from metering.storage.engine.database import concurrent_write
 from metering.storage.tables import alerts, webhook_attempts
 from support.builders import DAY, HOUR, NOW, SECOND
+from support.failing_commits import failing_commit
 from support.row_locks import wait_until_somebody_waits
 from support.webhook_builders import (
     ACCEPTED,
@@ -270,6 +272,26 @@ def test_a_delivery_without_a_recorded_attempt_is_sent_again_with_its_id(meter, 
     sent = sender.claim()
     meter.now += LEASE  # no attempt was recorded
     assert [each.message for each in sender.claim()] == [each.message for each in sent]
+
+
+def test_attempts_whose_commit_fails_are_recorded_once_by_the_next_call(meter, endpoint, sender):
+    create_endpoint(meter, "https://other.example/", types=("webhook.disabled",))
+    raise_one(meter)
+    claimed = sender.claim()
+    with failing_commit(meter.engine, "webhook_attempts") as failed, pytest.raises(OperationalError):
+        sender.record(claimed, GONE)
+    assert failed == ["webhook_attempts"]
+    assert (state(meter, endpoint).disabled_at, meter.count(webhook_attempts)) == (None, 0)
+    sender.record(claimed, GONE)
+    assert (state(meter, endpoint).disabled_reason, meter.count(webhook_attempts)) == ("gone", 1)
+    assert meter.count(alerts, alerts.c.type == "webhook.disabled") == 1
+
+
+def test_a_claim_whose_commit_fails_leaves_the_delivery_due(meter, endpoint, sender):
+    raise_one(meter)
+    with failing_commit(meter.engine, "webhook_deliveries"), pytest.raises(OperationalError):
+        sender.claim()
+    assert len(sender.claim()) == 1
 
 
 @pytest.mark.parametrize("column", ["disabled_at = 1, disabled_reason = 'asked'", "deleted_at = 1"])
