@@ -93,10 +93,10 @@ class AddressGuard(Struct, frozen=True):
         """
         host = url.host
         if _literal(host) is not None:
-            found: Sequence[str] = [host]
+            resolved: Sequence[str] = [host]
         else:
-            found = (self.resolve or resolve)(url.raw_host.decode("ascii"), port_of(url))
-        addresses = [ip_address(each) for each in dict.fromkeys(found)]
+            resolved = (self.resolve or resolve)(url.raw_host.decode("ascii"), port_of(url))
+        addresses = [ip_address(each) for each in dict.fromkeys(resolved)]
         for address in addresses:
             self._check(host, address)
         return [str(address) for address in addresses]
@@ -114,8 +114,8 @@ class AddressGuard(Struct, frozen=True):
 
 def resolve(host: str, port: int) -> list[str]:
     """Resolve a host with the system's resolver. Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for _, _, _, _, address in found]
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for _, _, _, _, address in entries]
 
 
 def port_of(url: "httpx.URL") -> int:

@@ -64,10 +64,10 @@ REFUSED = [
 
 @pytest.mark.parametrize("address", REFUSED, ids=lambda address: ascii(address)[:50])
 def test_a_forbidden_url_is_refused_before_its_host_is_resolved(address):
-    with pytest.raises(AddressError) as found:
+    with pytest.raises(AddressError) as refused:
         AddressGuard(resolve=lambda host, port: pytest.fail("must not resolve")).read(address)
-    assert found.value.code == "forbidden_address"
-    assert "password" not in str(found.value).replace("user or password", "")
+    assert refused.value.code == "forbidden_address"
+    assert "password" not in str(refused.value).replace("user or password", "")
 
 
 @pytest.mark.parametrize(
@@ -80,16 +80,16 @@ def test_a_url_on_the_public_internet_is_allowed(address):
 
 
 @pytest.mark.parametrize(
-    "found",
+    "addresses",
     [["127.0.0.1"], ["::1"], ["169.254.169.254"], ["93.184.215.14", "10.0.0.1"], ["::ffff:10.0.0.1"], ["64:ff9b::a00:1"],
      ["fe80::1%eth0"]],
     ids=str,
 )  # fmt: skip
-def test_a_host_is_refused_if_any_of_its_addresses_is_not_public(found):
-    guard = AddressGuard(resolve=lambda host, port: found)
+def test_a_host_is_refused_if_any_of_its_addresses_is_not_public(addresses):
+    guard = AddressGuard(resolve=lambda host, port: addresses)
     with pytest.raises(AddressError, match="not on the public internet") as refused:
         guard.reachable(guard.read("https://example.com/"))
-    assert not any(each in str(refused.value) for each in found)  # the tenant learns no internal address
+    assert not any(each in str(refused.value) for each in addresses)  # the tenant learns no internal address
 
 
 def test_a_host_resolves_to_each_of_its_public_addresses_once():
@@ -98,16 +98,16 @@ def test_a_host_resolves_to_each_of_its_public_addresses_once():
 
 
 def test_a_host_is_resolved_in_its_ascii_form_with_its_port():
-    asked = []
+    resolved = []
 
     def resolve(host, port):
-        asked.append((host, port))
+        resolved.append((host, port))
         return ["93.184.215.14"]
 
     guard = AddressGuard(resolve=resolve)
     guard.reachable(guard.read("https://m\u00fcnchen.example:8443/"))
     guard.reachable(guard.read("https://example.com/"))
-    assert asked == [("xn--mnchen-3ya.example", 8443), ("example.com", 443)]
+    assert resolved == [("xn--mnchen-3ya.example", 8443), ("example.com", 443)]
 
 
 def test_only_the_allowed_host_may_be_private():

@@ -86,9 +86,9 @@ def test_a_gzip_document_is_decompressed(served):
 def test_no_secret_is_sent_and_only_json_and_gzip_are_requested(served):
     serving, ask = served(answer(DOCUMENT))
     ask()
-    (asked,) = serving.requests
-    assert asked.keys() == {"host", "accept", "accept-encoding", "connection", "user-agent"}
-    assert (asked["accept"], asked["accept-encoding"]) == ("application/json", "gzip")
+    (headers,) = serving.requests
+    assert headers.keys() == {"host", "accept", "accept-encoding", "connection", "user-agent"}
+    assert (headers["accept"], headers["accept-encoding"]) == ("application/json", "gzip")
 
 
 @pytest.mark.parametrize(
@@ -229,10 +229,10 @@ def test_a_429_is_retried_after_the_pause_that_the_source_asks_for(served, heade
     assert ask.slept == [waited]
 
 
-@pytest.mark.parametrize("asked", ["11", "7", "99999999999999999999"])
-def test_a_source_that_asks_for_too_long_a_pause_is_not_retried(served, asked):
-    serving, ask = served(answer(status="429 Too Many Requests", retry_after=asked), answer(DOCUMENT))
-    limits = FetchLimits(total_seconds=6.0 if asked == "7" else 60.0)
+@pytest.mark.parametrize("pause", ["11", "7", "99999999999999999999"])
+def test_a_source_that_asks_for_too_long_a_pause_is_not_retried(served, pause):
+    serving, ask = served(answer(status="429 Too Many Requests", retry_after=pause), answer(DOCUMENT))
+    limits = FetchLimits(total_seconds=6.0 if pause == "7" else 60.0)
     with pytest.raises(RefusedError, match="429"):
         ask(limits=limits)
     assert (len(serving.requests), ask.slept) == (1, [])
@@ -260,8 +260,8 @@ def test_a_read_timeout_is_retried_within_the_total_time(served):
 
 
 def test_a_refused_connection_is_unreachable_after_all_attempts():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
     ask = Fetcher(f"http://127.0.0.1:{port}/v1")
     with pytest.raises(UnreachableError, match="no connection"):
         ask()

@@ -91,16 +91,16 @@ def test_nothing_is_sent_to_a_host_that_resolves_to_an_internal_address():
 
 def test_a_host_is_resolved_once_and_the_checked_address_is_used():
     answers = [["127.0.0.1"], ["10.255.255.1"], ["10.255.255.1"]]
-    asked = []
+    resolved = []
 
     def rebinding(host, port):
-        asked.append(host)
-        return answers[len(asked) - 1]
+        resolved.append(host)
+        return answers[len(resolved) - 1]
 
     with receiver() as hook:
         names = frozenset({"hooks.example"})
         result = posted(f"http://hooks.example:{hook.port}/", AddressGuard(names, names, resolve=rebinding))
-    assert (result.status, asked) == (204, ["hooks.example"])
+    assert (result.status, resolved) == (204, ["hooks.example"])
     assert hook.received[0].headers["host"] == f"hooks.example:{hook.port}"
 
 
@@ -150,10 +150,10 @@ def test_a_proxy_from_the_environment_is_not_used(monkeypatch):
 def certificate(tmp_path):
     """A self-signed certificate for hooks.example."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=hooks.example"]
-    made += ["-addext", "subjectAltName=DNS:hooks.example", "-keyout", str(key), "-out", str(certificate)]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=hooks.example"]
+    command += ["-addext", "subjectAltName=DNS:hooks.example", "-keyout", str(key), "-out", str(certificate)]
     try:
-        subprocess.run(made, check=True, capture_output=True)
+        subprocess.run(command, check=True, capture_output=True)
     except OSError:
         pytest.skip("openssl is not installed")
     return key, certificate
@@ -166,8 +166,8 @@ def test_the_certificate_must_match_the_host_although_the_connection_uses_an_ip_
     key, path = certificate
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path, key)
-    asked = []
-    context.sni_callback = lambda socket, name, context: asked.append(name)
+    server_names = []
+    context.sni_callback = lambda socket, name, context: server_names.append(name)
 
     def behind_tls(receiver, connection, number):
         connection.sendall(response("204 No Content"))
@@ -183,7 +183,7 @@ def test_the_certificate_must_match_the_host_although_the_connection_uses_an_ip_
                 return await post(client, address, b"{}", HEADERS, guard=guard, limits=PostLimits(total_seconds=5.0))
 
         result = asyncio.run(run())
-    assert asked == [name]
+    assert server_names == [name]
     if name == "hooks.example" and trusted:
         assert result.status == 204
     else:

@@ -31,8 +31,8 @@ def get_alerts(
     """List alerts, newest first. A key bound to an account sees only alerts about that account. Alerts that are not about a
     single account, such as a change of the router's prices, are visible only to unbound keys.
     """
-    found = principal.account_or_all(service, account)
-    account_id = None if found is None else found.id
+    owner = principal.account_or_all(service, account)
+    account_id = None if owner is None else owner.id
     question = ["alerts", account_id, type_]
     before = int(page.start(question, [0])[0]) or None
     alerts = list_alerts(service.engine, type_=type_, account_id=account_id, before=before, limit=page.rows)

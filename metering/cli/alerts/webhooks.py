@@ -90,8 +90,8 @@ def create(
 def list_(invocation: Invocation, *, as_json: bool) -> None:
     """List webhook endpoints with their status."""
     with open_session(invocation) as service:
-        found = list_webhooks(service.engine, now=service.clock())
-    page = WebhookPage(items=[webhook_answer(each) for each in found], next_cursor=None)
+        endpoints = list_webhooks(service.engine, now=service.clock())
+    page = WebhookPage(items=[webhook_answer(each) for each in endpoints], next_cursor=None)
     if as_json:
         print_json(page)
         return

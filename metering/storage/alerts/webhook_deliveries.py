@@ -71,8 +71,8 @@ def delivery_with_id(connection: Connection, delivery_id: int) -> Delivery | Non
 
 def delivery_of(connection: Connection, message_id: int, endpoint_id: int) -> Delivery:
     """Return the delivery of a message to an endpoint."""
-    found = _DELIVERIES.where(_D.message_id == message_id, _D.endpoint_id == endpoint_id)
-    return Delivery(*connection.execute(found).one())
+    statement = _DELIVERIES.where(_D.message_id == message_id, _D.endpoint_id == endpoint_id)
+    return Delivery(*connection.execute(statement).one())
 
 
 def attempts_of(connection: Connection, delivery_ids: Collection[int]) -> dict[int, list[DeliveryAttempt]]:

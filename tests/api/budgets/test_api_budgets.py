@@ -139,20 +139,20 @@ def test_a_deleted_budget_is_gone_and_its_alerts_are_kept(api, admin):
 def test_another_account_s_budget_answers_like_one_that_does_not_exist(admin, acme):
     theirs = create(admin, account="globex")["id"]
     for method, body in (("GET", None), ("PATCH", {"amount_usd": "1"}), ("DELETE", None)):
-        found = acme.request(method, f"/v1/budgets/{theirs}", json=body)
+        answer = acme.request(method, f"/v1/budgets/{theirs}", json=body)
         missing = acme.request(method, "/v1/budgets/999", json=body)
-        assert found.status_code == missing.status_code == 404
-        assert found.text.replace(f"budget {theirs}", "budget 999").replace(f"budgets/{theirs}", "budgets/999") == missing.text
+        assert answer.status_code == missing.status_code == 404
+        assert answer.text.replace(f"budget {theirs}", "budget 999").replace(f"budgets/{theirs}", "budgets/999") == missing.text
     own = create(acme, account=None)
     assert [item["id"] for item in acme.get("/v1/budgets").json()["items"]] == [own["id"]]
 
 
 def test_budgets_are_listed_in_pages(admin):
-    made = [create(admin)["id"] for _ in range(5)]
+    ids = [create(admin)["id"] for _ in range(5)]
     first = admin.get("/v1/budgets?limit=2").json()
     second = admin.get("/v1/budgets", params={"limit": 2, "cursor": first["next_cursor"]}).json()
     third = admin.get("/v1/budgets", params={"limit": 2, "cursor": second["next_cursor"]}).json()
-    assert [item["id"] for page in (first, second, third) for item in page["items"]] == made
+    assert [item["id"] for page in (first, second, third) for item in page["items"]] == ids
     assert third["next_cursor"] is None
 
 
@@ -167,13 +167,13 @@ def test_an_earlier_period_is_selected_by_a_day_in_it(admin):
 def test_a_live_server_raises_alerts_for_stored_usage(live):
     budget = live.post("/v1/budgets", json={"account": "acme", "amount_usd": "10", "action": "block"}).json()
     spend_dollars(live, 11, "r1")
-    wanted = [
+    expected = [
         *(("budget.threshold_reached", f"budget:{budget['id']}", "2026-11", percent) for percent in (50, 80, 100)),
         ("budget.blocked", f"budget:{budget['id']}", "2026-11", 100),
     ]
     for _ in range(400):
-        if alerts(live) == wanted:
+        if alerts(live) == expected:
             break
         time.sleep(0.05)
-    assert alerts(live) == wanted
+    assert alerts(live) == expected
     assert live.get(f"/v1/budgets/{budget['id']}").json()["state"]["blocked"] is True

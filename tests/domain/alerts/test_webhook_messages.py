@@ -54,10 +54,10 @@ def test_a_name_cannot_mention_anyone_in_slack():
     content = CONTENT._replace(
         account="<!channel> & co", details={"name": "<https://evil.example|bill>", "list": [1], "empty": ""}
     )
-    sent = body_of(message_of(content), SLACK).decode()
-    assert "<" not in sent
-    assert "&lt;!channel&gt; &amp; co" in sent
-    assert "list" not in json.loads(sent)["blocks"][0]["text"]["text"]
+    body = body_of(message_of(content), SLACK).decode()
+    assert "<" not in body
+    assert "&lt;!channel&gt; &amp; co" in body
+    assert "list" not in json.loads(body)["blocks"][0]["text"]["text"]
 
 
 def test_a_long_alert_fits_into_one_slack_block():

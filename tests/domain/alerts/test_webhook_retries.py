@@ -32,11 +32,11 @@ def test_the_tenth_attempt_is_the_last_even_with_retry_after():
 
 
 @pytest.mark.parametrize(
-    ("asked", "pause"),
+    ("retry_after", "pause"),
     [(0, 5 * SECOND), (3 * SECOND, 5 * SECOND), (90 * SECOND, 90 * SECOND), (DAY, DAY), (400 * DAY, DAY)],
 )
-def test_retry_after_extends_a_pause_up_to_a_day(asked, pause):
-    assert next_attempt_at(1, NOW, chance=0.5, retry_after=asked) == NOW + pause
+def test_retry_after_extends_a_pause_up_to_a_day(retry_after, pause):
+    assert next_attempt_at(1, NOW, chance=0.5, retry_after=retry_after) == NOW + pause
 
 
 def test_an_endpoint_is_disabled_after_five_days_and_not_before():

@@ -29,8 +29,8 @@ SPENT, PRICE = "budget.threshold_reached", "price.changed"
 )
 def test_an_endpoint_receives_the_alerts_that_it_asks_for(account_id, types, accounts, expected):
     filter_ = EndpointFilter(account_id, frozenset(types), frozenset(accounts))
-    found = ["".join(str(int(filter_.matches(type_, about))) for about in (ACME, GLOBEX, None)) for type_ in (SPENT, PRICE)]
-    assert " ".join(found) == expected
+    matches = ["".join(str(int(filter_.matches(type_, about))) for about in (ACME, GLOBEX, None)) for type_ in (SPENT, PRICE)]
+    assert " ".join(matches) == expected
 
 
 @given(

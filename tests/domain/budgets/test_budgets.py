@@ -22,8 +22,8 @@ def terms(**fields):
     return BudgetTerms(**{"amount_nano": 1_000} | fields)
 
 
-def types_and_percents(found):
-    return [(trigger.type, trigger.percent) for trigger in found]
+def types_and_percents(triggers):
+    return [(trigger.type, trigger.percent) for trigger in triggers]
 
 
 @pytest.mark.parametrize(

@@ -23,20 +23,20 @@ def test_the_period_rate_is_extrapolated():
 
 def test_the_time_at_which_the_amount_is_used_up():
     # $40 in 2 days, $20 a day: the remaining $60 last three days.
-    found = forecast(PERIOD, after(2), 40 * USD, QUIET, BUDGET)
-    assert found == Forecast(ForecastMethod.PERIOD, 200 * USD, after(5))
+    result = forecast(PERIOD, after(2), 40 * USD, QUIET, BUDGET)
+    assert result == Forecast(ForecastMethod.PERIOD, 200 * USD, after(5))
 
 
 def test_the_recent_rate_is_blended_in_at_half():
     # $10 a day in the period, $30 a day in the last seven: $20 a day on average, for the remaining 8 days.
-    found = forecast(PERIOD, after(2), 20 * USD, [30 * USD] * 7, BUDGET)
-    assert found == Forecast(ForecastMethod.BLENDED, 180 * USD, after(6))
+    result = forecast(PERIOD, after(2), 20 * USD, [30 * USD] * 7, BUDGET)
+    assert result == Forecast(ForecastMethod.BLENDED, 180 * USD, after(6))
 
 
 def test_at_the_start_of_a_period_only_the_recent_rate_is_available():
-    found = forecast(PERIOD, after(0), 0, [14 * USD, 14 * USD, 42 * USD, 0, 0, 0, 0], BUDGET)
+    result = forecast(PERIOD, after(0), 0, [14 * USD, 14 * USD, 42 * USD, 0, 0, 0, 0], BUDGET)
     # $70 in seven days, $10 a day, for ten days
-    assert found == Forecast(ForecastMethod.RECENT, 100 * USD, None)
+    assert result == Forecast(ForecastMethod.RECENT, 100 * USD, None)
 
 
 @pytest.mark.parametrize("recent", [QUIET, [50 * USD, 50 * USD, 0, 0, 0, 0, 0]])

@@ -41,27 +41,27 @@ def days(first, end):
     ],
 )
 def test_a_day_belongs_to_its_calendar_period(window, day, name, first, end):
-    found = period_at(window, day_number(date.fromisoformat(day)))
-    assert (found.name, found.first_day, found.end_day) == (name, *days(first, end))
+    period = period_at(window, day_number(date.fromisoformat(day)))
+    assert (period.name, period.first_day, period.end_day) == (name, *days(first, end))
 
 
 def test_a_fixed_window_is_one_period_that_excludes_its_end():
-    found = fixed_period(*days("2026-11-03", "2026-11-20"))
-    assert found.name == "2026-11-03/2026-11-20"
-    assert (found.end - found.start) == 17 * 86_400 * 1_000_000
+    period = fixed_period(*days("2026-11-03", "2026-11-20"))
+    assert period.name == "2026-11-03/2026-11-20"
+    assert (period.end - period.start) == 17 * 86_400 * 1_000_000
 
 
 @given(day=st.integers(18_262, 47_000), window=st.sampled_from(RECURRING))
 def test_periods_have_no_gaps_overlaps_or_shared_names(day, window):
-    found = period_at(window, day)
-    assert found.first_day <= day < found.end_day
-    assert all(period_at(window, each) == found for each in (found.first_day, found.end_day - 1))
-    following = period_at(window, found.end_day)
-    assert following.first_day == found.end_day
-    assert following.name > found.name
+    period = period_at(window, day)
+    assert period.first_day <= day < period.end_day
+    assert all(period_at(window, each) == period for each in (period.first_day, period.end_day - 1))
+    following = period_at(window, period.end_day)
+    assert following.first_day == period.end_day
+    assert following.name > period.name
 
 
 def test_a_period_is_over_at_its_end():
-    found = period_at(Window.DAY, 20_000)
-    assert not found.is_over(found.end - 1)
-    assert found.is_over(found.end)
+    period = period_at(Window.DAY, 20_000)
+    assert not period.is_over(period.end - 1)
+    assert period.is_over(period.end)

@@ -176,8 +176,8 @@ def test_disabling_an_account_s_endpoint_alerts_that_account_and_the_operator(me
     meter.declare("globex")
     foreign = create_endpoint(meter, account="globex")[0]
     raise_one(meter, account_id=2)
-    sent = sender.claim()
-    sender.record([each for each in sent if each.endpoint_id == endpoint.id], GONE)
+    claimed = sender.claim()
+    sender.record([each for each in claimed if each.endpoint_id == endpoint.id], GONE)
     types = [[each.delivery.type for each in deliveries_of(meter, which.id)] for which in (watching, theirs, foreign)]
     assert types == [["budget.threshold_reached", "webhook.disabled"]] * 2 + [[]]
 
@@ -250,9 +250,9 @@ def test_a_delivery_that_cannot_be_decrypted_is_kept_and_delays_no_other(meter, 
 
 def test_an_attempt_that_ends_after_its_endpoint_was_deleted_changes_nothing(meter, endpoint, sender):
     raise_one(meter)
-    sent = sender.claim()
+    claimed = sender.claim()
     delete_webhook(meter.engine, endpoint.id, now=meter.now)
-    sender.record(sent, ACCEPTED)
+    sender.record(claimed, ACCEPTED)
     assert meter.rows(select(webhook_attempts.c.status_code)) == [(204,)]
     assert sender.claim() == []
 
@@ -269,9 +269,9 @@ def test_a_late_failure_does_not_undo_a_success(meter, endpoint, sender):
 
 def test_a_delivery_without_a_recorded_attempt_is_sent_again_with_its_id(meter, endpoint, sender):
     raise_one(meter)
-    sent = sender.claim()
+    claimed = sender.claim()
     meter.now += LEASE  # no attempt was recorded
-    assert [each.message for each in sender.claim()] == [each.message for each in sent]
+    assert [each.message for each in sender.claim()] == [each.message for each in claimed]
 
 
 def test_attempts_whose_commit_fails_are_recorded_once_by_the_next_call(meter, endpoint, sender):
@@ -306,21 +306,21 @@ def test_disabling_two_endpoints_does_not_deadlock_with_successes_to_both(meter,
     endpoints = [create_endpoint(meter, f"https://{name}.example/")[0] for name in ("one", "two")]
     for subject in ("first", "second", "third"):
         raise_one(meter, subject=subject)
-    sent = sender.claim()
+    claimed = sender.claim()
     (one, *_, last_of_one), (two, second_of_two, _) = (
-        sorted(each.delivery_id for each in sent if each.endpoint_id == endpoint.id) for endpoint in endpoints
+        sorted(each.delivery_id for each in claimed if each.endpoint_id == endpoint.id) for endpoint in endpoints
     )
     assert one < two < second_of_two < last_of_one
     with ThreadPoolExecutor() as pool:
         with concurrent_write(meter.engine) as other:
             update_deliveries(other, [DeliveryUpdate(second_of_two, "delivered", 1, None, NOW)])
-            gone = pool.submit(sender.record, [each for each in sent if each.delivery_id in (one, two)], GONE)
+            gone = pool.submit(sender.record, [each for each in claimed if each.delivery_id in (one, two)], GONE)
             wait_until_somebody_waits(meter.engine)
             update_deliveries(other, [DeliveryUpdate(last_of_one, "delivered", 1, None, NOW)])
         gone.result()
-    found = [sorted(each.delivery.status for each in deliveries_of(meter, endpoint.id)) for endpoint in endpoints]
-    assert [statuses.count("delivered") for statuses in found] == [1, 1]
-    assert [statuses.count("pending") for statuses in found] == [0, 0]
+    by_endpoint = [sorted(each.delivery.status for each in deliveries_of(meter, endpoint.id)) for endpoint in endpoints]
+    assert [statuses.count("delivered") for statuses in by_endpoint] == [1, 1]
+    assert [statuses.count("pending") for statuses in by_endpoint] == [0, 0]
 
 
 def test_settings_in_a_log_reveal_no_key():

@@ -61,5 +61,5 @@ def test_replicas_that_count_and_evaluate_at_once_raise_each_alert_once(meter):
         assert [threshold for subject, _, threshold in alerts_in_order if subject == f"budget:{number}"] == list(THRESHOLDS)
     assert meter.count(touched_days) == 0
     with read_snapshot(meter.engine) as connection:
-        question = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-        assert connection.exec_driver_sql(question).scalar_one() == 0
+        query = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        assert connection.exec_driver_sql(query).scalar_one() == 0

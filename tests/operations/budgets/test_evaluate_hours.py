@@ -93,10 +93,10 @@ def test_usage_counted_while_its_hour_is_summed_is_in_the_final_sum(meter, monke
     sums = operation._sums
 
     def overtaken(connection, due):
-        found = sums(connection, due)
+        summed = sums(connection, due)
         spend(meter, 7, MIDNIGHT - DAY)
         BudgetEvaluator(meter.engine, bundled_plans(), lambda: now).finish()
-        return found
+        return summed
 
     with monkeypatch.context() as patched:
         patched.setattr(operation, "_sums", overtaken)
