@@ -20,7 +20,7 @@ from metering.domain.errors import DomainError
 if TYPE_CHECKING:
     import httpx
 
-LONGEST_ADDRESS = 2_000
+MAX_URL_LENGTH = 2_000
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -58,8 +58,8 @@ class AddressGuard(Struct, frozen=True):
     def read(self, text: str) -> "httpx.URL":
         """Parse a URL. Raises AddressError if it is not allowed, whatever its host resolves to."""
         client = import_module("httpx")  # slow to import, and every command reads settings that contain a guard
-        if len(text) > LONGEST_ADDRESS:
-            raise AddressError(f"the URL has {len(text):,} characters; the limit is {LONGEST_ADDRESS:,}")
+        if len(text) > MAX_URL_LENGTH:
+            raise AddressError(f"the URL has {len(text):,} characters; the limit is {MAX_URL_LENGTH:,}")
         try:
             url: httpx.URL = client.URL(text)
         except (client.InvalidURL, ValueError, UnicodeError):

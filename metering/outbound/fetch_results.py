@@ -71,6 +71,6 @@ class NotJsonError(FetchError):
     code = "source_not_json"
 
 
-def offline(address: str, etag: str) -> FetchResult:  # noqa: ARG001 - a Fetch
+def offline(url: str, etag: str) -> FetchResult:  # noqa: ARG001 - a Fetch
     """Fetch for a process without an HTTP client: always fails."""
-    raise UnreachableError(f"{address}: this process makes no outgoing requests")
+    raise UnreachableError(f"{url}: this process makes no outgoing requests")

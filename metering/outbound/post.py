@@ -73,7 +73,7 @@ async def open_poster(verify: ssl.SSLContext | None = None) -> AsyncIterator[htt
 
 async def post(
     client: httpx.AsyncClient,
-    address: str,
+    url: str,
     body: bytes,
     headers: Mapping[str, str],
     *,
@@ -84,8 +84,8 @@ async def post(
     started = monotonic()
     try:
         async with asyncio.timeout(limits.total_seconds):
-            url = guard.read(address)
-            response = await _send(client, url, await _reachable(guard, url), body, headers, limits)
+            parsed = guard.read(url)
+            response = await _send(client, parsed, await _reachable(guard, parsed), body, headers, limits)
     except TimeoutError:
         code, message = "too_slow", f"no response within {limits.total_seconds:g} s"
     except AddressError as error:

@@ -42,7 +42,7 @@ class DeliveryAnswer(Answer):
     tries: int = Field(description="Number of attempts since it was last queued.", examples=[1])
     next_attempt_at: str | None = instant_field("When the next attempt is due; null: none is", None)
     created_at: str = instant_field("When it was created")
-    finished_at: str | None = instant_field("When it was delivered, failed, held or cancelled; null: pending", None)
+    finished_at: str | None = instant_field("When it was finished or held; null: it is pending", None)
     attempts: list[DeliveryAttemptAnswer] = Field(description="Every attempt, oldest first.", examples=[[]])
 
 

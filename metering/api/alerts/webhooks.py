@@ -33,7 +33,7 @@ from metering.operations.alerts.manage_webhooks import (
     rotate_webhook,
     show_webhook,
 )
-from metering.outbound.addresses import LONGEST_ADDRESS
+from metering.outbound.addresses import MAX_URL_LENGTH
 from metering.web.bodies import require_json
 from metering.web.pages import PageNow
 from metering.web.principal import Admin, Principal, ServiceNow
@@ -48,9 +48,7 @@ _LIST = "webhooks"
 class NewWebhook(RequestModel):
     """A webhook endpoint to create."""
 
-    url: str = Field(
-        min_length=1, max_length=LONGEST_ADDRESS, description=_URL, examples=["https://example.com/hooks/metering"]
-    )
+    url: str = Field(min_length=1, max_length=MAX_URL_LENGTH, description=_URL, examples=["https://example.com/hooks/metering"])
     account: str | None = Field(
         None,
         max_length=MAX_NAME_LENGTH,
@@ -68,7 +66,7 @@ class WebhookChange(RequestModel):
     """Changes to a webhook endpoint. Fields that are left out keep their value."""
 
     url: str | None = Field(
-        None, min_length=1, max_length=LONGEST_ADDRESS, description=_URL, examples=["https://example.com/hooks/metering"]
+        None, min_length=1, max_length=MAX_URL_LENGTH, description=_URL, examples=["https://example.com/hooks/metering"]
     )
     types: list[str] | None = Field(None, max_length=_MOST_LISTED, description=TYPES, examples=[["budget.threshold_reached"]])
     accounts: list[str] | None = Field(None, max_length=_MOST_LISTED, description=ACCOUNTS, examples=[[]])

@@ -64,7 +64,7 @@ def _delivery_options(
 @click.pass_obj
 @collected(_delivery_options)
 def deliveries(invocation: Invocation, options: _DeliveryOptions) -> None:
-    """List the deliveries to the endpoint WEBHOOK with the outcome of each."""
+    """List the deliveries to an endpoint, by its id, with their outcomes."""
     with open_session(invocation) as service:
         logs = list_deliveries(service.engine, options.query, before=options.before, limit=options.limit)
     page = DeliveryPage(items=[delivery_answer(each) for each in logs], next_cursor=None)
@@ -100,9 +100,9 @@ def redeliver(
     end: int | None,
     as_json: bool,
 ) -> None:
-    """Send one DELIVERY to the endpoint WEBHOOK again, or all that failed or were held.
+    """Send deliveries to an endpoint again: one, or all failed and held ones.
 
-    The deliveries are queued with their webhook-id; `metering serve` sends them.
+    WEBHOOK and DELIVERY are ids. The deliveries are queued with their webhook-id; `metering serve` sends them.
     """
     if delivery is not None and (statuses or start is not None or end is not None):
         raise click.UsageError("give either DELIVERY, or --status, --start and --end, not both")
@@ -125,9 +125,9 @@ def redeliver(
 @json_option
 @click.pass_obj
 def test(invocation: Invocation, *, webhook: int, as_json: bool) -> None:
-    """Send a test message to the endpoint WEBHOOK now, and show its response.
+    """Send a test message to an endpoint, by its id, and show the response.
 
-    Exits with 1 if it is not accepted; it is then retried like any delivery.
+    Exits with 1 if the message is not accepted; it is then retried like any delivery.
     """
     with open_session(invocation) as service:
         log = send_test(service.engine, webhook, SendSettings(service.settings.webhooks, service.clock))

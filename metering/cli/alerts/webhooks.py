@@ -122,7 +122,7 @@ def list_(invocation: Invocation, *, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show(invocation: Invocation, *, webhook: int, as_json: bool) -> None:
-    """Show the endpoint with the id WEBHOOK, without its secrets."""
+    """Show an endpoint, by its id, without its secrets."""
     with open_session(invocation) as service:
         details = show_webhook(service.engine, webhook, now=service.clock())
     _show(details, as_json=as_json)
@@ -167,9 +167,10 @@ def _change_options(
 @click.pass_obj
 @collected(_change_options)
 def change(invocation: Invocation, options: tuple[int, EndpointChange, bool]) -> None:
-    """Change the endpoint with the id WEBHOOK. Options that are left out keep their value.
+    """Change an endpoint, by its id.
 
-    Deliveries that were held while it was disabled are sent with `metering webhooks redeliver`.
+    Options that are left out keep their value. Deliveries that were held while it was disabled are sent with `metering
+    webhooks redeliver`.
     """
     webhook, changes, as_json = options
     with open_session(invocation) as service:
@@ -183,7 +184,7 @@ def change(invocation: Invocation, options: tuple[int, EndpointChange, bool]) ->
 @json_option
 @click.pass_obj
 def delete(invocation: Invocation, *, webhook: int, as_json: bool) -> None:
-    """Delete the endpoint with the id WEBHOOK and its secrets, and cancel its pending deliveries."""
+    """Delete an endpoint, by its id, with its secrets. Its pending deliveries are canceled."""
     with open_session(invocation) as service:
         delete_webhook(service.engine, webhook, now=service.clock())
     if as_json:
@@ -205,7 +206,7 @@ def delete(invocation: Invocation, *, webhook: int, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def rotate(invocation: Invocation, *, webhook: int, overlap: int, as_json: bool) -> None:
-    """Give the endpoint with the id WEBHOOK a new secret, which is shown only once."""
+    """Replace the secret of an endpoint, by its id. The new secret is shown only once."""
     with open_session(invocation) as service:
         details, secret = rotate_webhook(
             service.engine, webhook, service.settings.webhooks, overlap_hours=overlap, now=service.clock()

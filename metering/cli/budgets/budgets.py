@@ -76,7 +76,9 @@ def _terms_options(command: Any) -> Any:
             metavar="PERCENT",
             help="Percentage of the amount that raises an alert; repeat, or separate by commas.",
         ),
-        click.option("--forecast", type=int, metavar="PERCENT", help="Also raise an alert when the forecast reaches this."),
+        click.option(
+            "--forecast", type=int, metavar="PERCENT", help="Also raise an alert when the forecast reaches this percentage."
+        ),
         click.option(
             "--action", type=click.Choice([each.value for each in Action]), help="Raise alerts only, or also block requests."
         ),
@@ -141,7 +143,7 @@ def list_(invocation: Invocation, *, account: str | None, as_json: bool) -> None
 @json_option
 @click.pass_obj
 def show(invocation: Invocation, *, budget: int, day: date | None, as_json: bool) -> None:
-    """Show the budget with the id BUDGET: its state, forecast and revisions."""
+    """Show the state, forecast and revisions of a budget, by its id."""
     with open_session(invocation) as service:
         number = None if day is None else day_number(day)
         details, revisions = show_budget(service.engine, budget, service.catalogue, now=service.clock(), day=number)
@@ -162,9 +164,10 @@ def show(invocation: Invocation, *, budget: int, day: date | None, as_json: bool
 @click.pass_obj
 @collected(BudgetOptions)
 def change(invocation: Invocation, options: BudgetOptions) -> None:
-    """Change the budget with the id BUDGET from now on. Options that are left out keep their value.
+    """Change a budget from now on, by its id.
 
-    Raised alerts remain; a new threshold that is already reached raises its alert at once.
+    Options that are left out keep their value. Raised alerts remain; a new threshold that is already reached raises its alert
+    at once.
     """
     with open_session(invocation) as service:
         details = change_budget(service.engine, options.budget, _terms_in(options), _author(service), service.catalogue)
@@ -177,7 +180,7 @@ def change(invocation: Invocation, options: BudgetOptions) -> None:
 @json_option
 @click.pass_obj
 def delete(invocation: Invocation, *, budget: int, as_json: bool) -> None:
-    """Delete the budget with the id BUDGET: it is no longer evaluated. Its alerts and revisions are kept."""
+    """Delete a budget, by its id. It is no longer evaluated; its alerts and revisions are kept."""
     with open_session(invocation) as service:
         delete_budget(service.engine, budget, _author(service))
     if as_json:

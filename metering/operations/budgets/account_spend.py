@@ -86,12 +86,13 @@ class AccountSpend:
         """Return the spend over whole days by the values of dimensions; combinations without usage are omitted."""
         key = (first_day, end_day, dimensions)
         if key not in self._by_values:
-            amounts: dict[Values, list[int]] = {}
+            amounts: dict[Values, int] = {}
+            unpriced: dict[Values, int] = {}
             for series_id, spend in self._of_series(first_day, end_day).items():
-                sums = amounts.setdefault(self._values.of(series_id, dimensions), [0, 0])
-                sums[0] += spend.amount_nano
-                sums[1] += spend.unpriced_events
-            self._by_values[key] = {values: SeriesSpend(*sums) for values, sums in amounts.items()}
+                values = self._values.of(series_id, dimensions)
+                amounts[values] = amounts.get(values, 0) + spend.amount_nano
+                unpriced[values] = unpriced.get(values, 0) + spend.unpriced_events
+            self._by_values[key] = {values: SeriesSpend(amount, unpriced[values]) for values, amount in amounts.items()}
         return self._by_values[key]
 
     def _of_series(self, first_day: int, end_day: int) -> dict[int, SeriesSpend]:

@@ -30,7 +30,7 @@ from metering.storage.charges.touched_days import TouchedDay, delete_touched_day
 from metering.storage.engine.database import concurrent_write, is_server, read_snapshot
 from pricing.plans import PlanCatalogue
 
-# While usage keeps arriving, evaluation takes at most one SHAREth of the time, so that it does not slow ingest.
+# While usage keeps arriving, evaluation takes at most 1/SHARE of the time, so that it does not slow ingest.
 SHARE = 16
 BURST_SECONDS = 0.05
 MOST_PAUSE_SECONDS = 0.5
@@ -166,7 +166,7 @@ class BudgetEvaluator:
         return raised
 
     def _delete_some_evaluated(self) -> None:
-        """Delete evaluated rows: immediately on a server, where no one waits for it; otherwise in batches."""
+        """Delete evaluated rows: at once on a database server, where no transaction waits for it; on SQLite in batches."""
         if is_server(self._engine):
             self._delete_evaluated()
         elif self._evaluated:
