@@ -91,8 +91,11 @@ def _leader(engine: Engine) -> Leader | ServerLeader:
 
 
 def _jobs(service: Service) -> list[Job]:
-    judge = BudgetEvaluator(service.engine, service.catalogue, service.clock)
-    jobs = [Job("budgets", judge.evaluate_all), Job("unusual hours", partial(evaluate_hours, service.engine, service.clock))]
+    evaluator = BudgetEvaluator(service.engine, service.catalogue, service.clock)
+    jobs = [
+        Job("budgets", evaluator.evaluate_all),
+        Job("unusual hours", partial(evaluate_hours, service.engine, service.clock)),
+    ]
     sync, close = service.settings.sync, service.settings.close
     if sync.interval_minutes:
         source = RouterSource(service.fetch, sync, service.clock)

@@ -61,11 +61,11 @@ def create_api(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        judging.start()
+        watcher.start()
         with while_serving():
             yield
             intake.close()
-            judging.stop()
+            watcher.stop()
         service.engine.dispose()
 
     app = DescribedApi(
@@ -80,8 +80,8 @@ def create_api(
         dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.described = (NativeEvent,)
-    judging = BudgetWatcher(BudgetEvaluator(service.engine, service.catalogue, service.clock))
-    writer = GroupWriter(service.ingester, service.settings.max_waiting_events, counted, judging.wake)
+    watcher = BudgetWatcher(BudgetEvaluator(service.engine, service.catalogue, service.clock))
+    writer = GroupWriter(service.ingester, service.settings.max_waiting_events, counted, watcher.wake)
     app.state.service = service
     app.state.metrics = counted
     app.state.senders = ApiKeyCache()

@@ -38,7 +38,7 @@ def open_session(invocation: Invocation, *, create: bool = False) -> Iterator[Se
         service = open_service(settings, invocation.clock, create=create)
         try:
             yield service
-            # What a command charged is judged before it ends; where it breaks off, whoever judges next finds it noted.
+            # Evaluate what the command charged before it ends; if it fails first, the next evaluation does.
             BudgetEvaluator(service.engine, service.catalogue, service.clock).finish()
         finally:
             service.engine.dispose()

@@ -51,7 +51,7 @@ def test_missed_syncs_are_made_up_for_once_at_the_next_tick(router, ticking):
 def test_a_failing_router_is_logged_once_and_retried_less_often_until_it_works_again(router, ticking):
     router.respond(DOWN)
     (warning,) = ticking(60)
-    assert "answers 503" in warning
+    assert "returned 503" in warning
     assert "keeping current prices, will retry" in warning
     # at the first tick, and after 5, 10, 20 minutes; the next would come after 40 more
     assert router.outcomes() == ["failed"] * 4

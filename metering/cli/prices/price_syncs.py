@@ -27,8 +27,8 @@ from metering.operations.prices.accept_sync import accept_sync
 from metering.operations.prices.list_syncs import list_syncs, show_sync
 from metering.operations.prices.sync_prices import RouterSource, preview_sync, source_health, sync_prices
 from metering.operations.service.open_service import Service
-from metering.outbound.answers import FetchError
 from metering.outbound.fetch import Clock, FetchLimits, open_fetch
+from metering.outbound.fetch_results import FetchError
 from pricing.errors import PricingError
 
 LISTED = 20

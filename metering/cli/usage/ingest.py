@@ -106,14 +106,14 @@ def ingest(invocation: Invocation, choices: IngestChoices) -> None:
         report = IngestReport()
         if choices.account and any(each.path == STDIN or Path(each.path).exists() for each in inputs):
             _ensure_account(service, choices.account, report)
-        judge = BudgetEvaluator(service.engine, service.catalogue, service.clock)
+        evaluator = BudgetEvaluator(service.engine, service.catalogue, service.clock)
         try:
             with progress_bar(shown=not choices.quiet) as follow:
                 for each in inputs:
                     report.files.append(FileReport(each))
                     request = _request(choices, columns, each, service.clock())
-                    _ingest(service, judge, request, report.files[-1], follow(each.source))
-                judge.finish()
+                    _ingest(service, evaluator, request, report.files[-1], follow(each.source))
+                evaluator.finish()
         except KeyboardInterrupt:
             _tell_interrupted(report)
         if choices.plan and not report.nothing_was_read:
@@ -136,13 +136,13 @@ def _tell(report: IngestReport, choices: IngestChoices) -> None:
 
 
 def _ingest(
-    service: Service, judge: BudgetEvaluator, request: LogRequest, file: FileReport, told: Callable[[Progress], None]
+    service: Service, evaluator: BudgetEvaluator, request: LogRequest, file: FileReport, told: Callable[[Progress], None]
 ) -> None:
     """Ingest one input into its report; what goes wrong with it is kept there and does not stop the others."""
 
     def follow(progress: Progress) -> None:
         file.result = progress.result
-        judge.judge_if_due()
+        evaluator.evaluate_if_due()
         told(progress)
 
     try:

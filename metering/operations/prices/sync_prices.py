@@ -28,7 +28,7 @@ from metering.operations.prices.current_prices import CurrentPrices, current_pri
 from metering.operations.prices.pending_table import read_table, write_table
 from metering.operations.prices.record_version import record_version
 from metering.operations.prices.sync_settings import SyncSettings
-from metering.outbound.answers import Fetch, NotModified
+from metering.outbound.fetch_results import Fetch, NotModified
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.prices import price_syncs as stored
 from metering.storage.prices.price_syncs import NewSync

@@ -15,7 +15,7 @@ from metering.domain.reconciliation.invoices import HUGGING_FACE
 from metering.domain.reconciliation.records import ImportedInvoice
 from metering.invoices.reading import ReadOptions
 from metering.operations.reconciliation.import_invoice import InvoiceOrder, import_invoice
-from metering.outbound.answers import Fetch, NotModified
+from metering.outbound.fetch_results import Fetch, NotModified
 
 USAGE, SESSIONS = "usage", "sessions"
 _FORMATS = {USAGE: "hf-usage", SESSIONS: "hf-sessions"}

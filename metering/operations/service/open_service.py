@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from metering.operations.service.settings import Settings
 from metering.operations.upkeep.upgrade_database import upgrade_database
 from metering.operations.usage.ingest import Ingester
-from metering.outbound.answers import Fetch, offline
+from metering.outbound.fetch_results import Fetch, offline
 from metering.storage.engine.database import open_database
 from metering.storage.engine.schema_revision import is_empty, require_current_schema
 from pricing.bundled import bundled_plans

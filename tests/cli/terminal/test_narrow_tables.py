@@ -141,7 +141,7 @@ def test_budgets_deliveries_and_runs_break_no_word(busy, columns):
         for command in ("budgets list", "webhooks deliveries 1", "rerate --list")
     }
     assert words_of(WHAT, LIMIT, LLAMA, "2026-11-01 2026-12-01", "1,250,000.50 forecast unpriced") <= shown["budgets list"]
-    (delivery, *_) = busy.json("webhooks", "deliveries", "1")["deliveries"]
+    (delivery, *_) = busy.json("webhooks", "deliveries", "1")["items"]
     wanted = words_of(delivery["webhook_id"], delivery["type"], delivery["created_at"][:10], "attempts pending")
     assert wanted <= shown["webhooks deliveries 1"]
     assert words_of(WHAT, REASON, LLAMA, "examined replaced 2026-11-01") <= shown["rerate --list"]

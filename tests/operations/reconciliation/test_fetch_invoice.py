@@ -10,8 +10,8 @@ from metering.domain.errors import DomainError
 from metering.operations.reconciliation.fetch_invoice import SESSIONS, BillRequest, BillSource, fetch_invoice
 from metering.operations.reconciliation.reconcile_settings import ReconcileSettings
 from metering.operations.reconciliation.show_invoices import list_invoices
-from metering.outbound.answers import FetchError
 from metering.outbound.fetch import Clock, FetchLimits, open_fetch
+from metering.outbound.fetch_results import FetchError
 from metering.runtime.bill_fetch_job import BillFetchJob
 from pricing.bundled import bundled_plans
 from support.bills import AFTER

@@ -36,19 +36,19 @@ def test_a_budget_is_judged_by_what_was_assigned(meter):
         meter.engine, "acme", BudgetTerms(amount_nano=2 * EACH, thresholds=(50,)), Author("test", meter.now), CATALOGUE
     )
     meter.ingest(usage_event(account="stranger"))
-    assert judge.judge() == 0
+    assert judge.evaluate() == 0
     assign(meter)
-    assert judge.judge() == 1
+    assert judge.evaluate() == 1
     assert [row.type for row in meter.rows(select(alerts))] == ["budget.threshold_reached"]
 
 
 def test_usage_that_has_no_price_in_the_account_is_alerted_on_there(meter):
     judge = BudgetEvaluator(meter.engine, CATALOGUE, lambda: meter.now)
     meter.ingest(usage_event(account="stranger", model="new"))
-    judge.judge()
+    judge.evaluate()
     before = meter.count(alerts)
     assign(meter)
-    judge.judge()
+    judge.evaluate()
     assert meter.count(alerts) == before + 1
 
 

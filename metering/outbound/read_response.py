@@ -1,4 +1,4 @@
-"""Reading an answer under a size limit: unpacked bytes are counted while they arrive, and never unpacked beyond it."""
+"""Reading a response under a size limit: decompression stops at the limit."""
 
 import zlib
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from metering.outbound.answers import FetchedDocument, NotJsonError, TooLargeError, UnreachableError
+from metering.outbound.fetch_results import FetchedDocument, NotJsonError, TooLargeError, UnreachableError
 
 _GZIP_WINDOW = 31  # zlib's code for: a gzip header, the largest window
 _LONGEST_SECONDS = 9  # digits
@@ -14,14 +14,14 @@ _LONGEST_ETAG = 500
 
 
 def read_document(response: httpx.Response, max_bytes: int) -> FetchedDocument:
-    """Read the body of a 200. Raises NotJsonError, TooLargeError; UnreachableError for a body that is cut off."""
+    """Read the body of a 200. Raises NotJsonError, TooLargeError, and UnreachableError for a truncated body."""
     _check_json(response)
     announced = response.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > max_bytes:
         raise _too_large(response, max_bytes)
     parts: list[bytes] = []
     size = 0
-    for part in _unpacked(response, max_bytes):
+    for part in _decompressed(response, max_bytes):
         size += len(part)
         if size > max_bytes:
             raise _too_large(response, max_bytes)
@@ -30,15 +30,15 @@ def read_document(response: httpx.Response, max_bytes: int) -> FetchedDocument:
 
 
 def validator(headers: httpx.Headers) -> str:
-    """Return the ``ETag``; empty for none, and for one that could not be sent back as it came."""
+    """Return the ``ETag``; empty if there is none or it cannot be sent back unchanged."""
     etag: str = headers.get("etag", "")
     return etag if len(etag) <= _LONGEST_ETAG and etag.isascii() and etag.isprintable() else ""
 
 
 def retry_after(headers: httpx.Headers) -> float | None:
-    """Return how many seconds a source asks to be left alone; None where it does not say, or not so that it can be read.
+    """Return ``Retry-After`` in seconds; None if it is missing or malformed.
 
-    A date is taken against the answer's own ``Date``: the two clocks need not agree.
+    A date is compared with the response's own ``Date``, because the two clocks may differ.
     """
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdecimal():
@@ -53,29 +53,29 @@ def _check_json(response: httpx.Response) -> None:
     declared = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if declared == "application/json" or (declared.startswith("application/") and declared.endswith("+json")):
         return
-    named = {"text/html": "HTML", "": "something that is not declared"}.get(declared, declared[:60])
-    raise NotJsonError(f"{response.url} answers with {named} instead of JSON")
+    media_type = {"text/html": "HTML", "": "an undeclared type"}.get(declared, declared[:60])
+    raise NotJsonError(f"{response.url} returned {media_type} instead of JSON")
 
 
-def _unpacked(response: httpx.Response, max_bytes: int) -> Iterator[bytes]:
+def _decompressed(response: httpx.Response, max_bytes: int) -> Iterator[bytes]:
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding == "identity":
         yield from response.iter_raw()
         return
     if encoding not in ("gzip", "x-gzip"):
-        raise NotJsonError(f"{response.url} answers in the encoding {encoding[:40]!r}, which was not asked for")
-    unpacker = zlib.decompressobj(wbits=_GZIP_WINDOW)
+        raise NotJsonError(f"{response.url} used the encoding {encoding[:40]!r}, which was not requested")
+    decompressor = zlib.decompressobj(wbits=_GZIP_WINDOW)
     try:
-        for packed in response.iter_raw():
-            # One byte more than is allowed tells that there is more; a bomb is unpacked no further than that.
-            yield unpacker.decompress(packed, max_bytes + 1)
-            if unpacker.unused_data:
-                raise NotJsonError(f"{response.url}: something follows the gzip data")
+        for compressed in response.iter_raw():
+            # One byte over the limit is enough to detect it; a decompression bomb expands no further.
+            yield decompressor.decompress(compressed, max_bytes + 1)
+            if decompressor.unused_data:
+                raise NotJsonError(f"{response.url}: unexpected data after the end of the gzip stream")
     except zlib.error:
-        raise NotJsonError(f"{response.url} answers with something that is declared as gzip and is not") from None
-    if not unpacker.eof:
-        raise UnreachableError(f"{response.url}: the gzip data is cut off")
+        raise NotJsonError(f"{response.url} declared its response as gzip, but it is not") from None
+    if not decompressor.eof:
+        raise UnreachableError(f"{response.url}: the gzip stream is truncated")
 
 
 def _too_large(response: httpx.Response, max_bytes: int) -> TooLargeError:
-    return TooLargeError(f"{response.url} answers with more than {max_bytes} bytes")
+    return TooLargeError(f"{response.url} returned more than {max_bytes} bytes")
