@@ -1,7 +1,7 @@
 """Opening the database, and the ways to use it: reading one state of it, writing alone, writing beside others.
 
-What the two databases do differently around a transaction, and about the room they take, stands in ``sqlite_connections`` and
-``postgres_connections``: both offer what ``Connections`` says.
+What the two databases do differently around a transaction, and about the room they take, stands in ``sqlite_backend`` and
+``postgres_backend``: both offer what ``Connections`` says.
 """
 
 from contextlib import AbstractContextManager
@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
-from metering.storage.engine import postgres_connections, sqlite_connections
+from metering.storage.engine import postgres_backend, sqlite_backend
 from metering.storage.engine.errors import DatabaseUrlError
 
 __all__ = [
@@ -59,7 +59,7 @@ class Connections(Protocol):
         """Give up what deleted rows took."""
 
 
-_DATABASES: dict[str, ModuleType] = {"sqlite": sqlite_connections, "postgresql": postgres_connections}
+_DATABASES: dict[str, ModuleType] = {"sqlite": sqlite_backend, "postgresql": postgres_backend}
 
 
 def open_database(url: str) -> Engine:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, func, select, update
 
-from metering.storage.engine.postgres_connections import share_accounts, take_account
+from metering.storage.engine.postgres_backend import share_accounts, take_account
 from metering.storage.tables import accounts, charges, series, statements
 
 _FIRST_INGEST = (

@@ -1,7 +1,7 @@
 """Writing events: identities, claims, rows, copies, conflicts, rollups. Reading what is already there.
 
-Everything is written in key order. How a key is claimed differs: ``sqlite_events`` and ``postgres_events`` offer the same
-functions.
+Everything is written in key order. How a key is claimed differs: ``sqlite_event_keys`` and ``postgres_event_keys`` offer the
+same functions.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ from metering.domain.instants import month_of_day
 from metering.storage.engine.bulk import BulkInsert, add_to, insert_all, insert_new
 from metering.storage.engine.errors import SumTooLargeError, is_overflow
 from metering.storage.tables import event_conflicts, event_copies, events, month_rollups, receipts, rollups
-from metering.storage.usage import postgres_events, sqlite_events
+from metering.storage.usage import postgres_event_keys, sqlite_event_keys
 from metering.storage.usage.event_keys import NO_CLAIMS, Claimant, ClaimRow, ReservedClaims, StoredIdentity
 
 __all__ = [
@@ -205,4 +205,4 @@ def _with_keys(
 
 
 def _keys(connection: Connection) -> Keys:
-    return cast("Keys", postgres_events if connection.dialect.name == "postgresql" else sqlite_events)
+    return cast("Keys", postgres_event_keys if connection.dialect.name == "postgresql" else sqlite_event_keys)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from metering.storage.engine import postgres_connections
+from metering.storage.engine import postgres_backend
 from metering.storage.engine.database import (
     DatabaseUrlError,
     autocommit,
@@ -18,7 +18,7 @@ from metering.storage.engine.database import (
     read_snapshot,
     without_password,
 )
-from metering.storage.engine.postgres_connections import WRITER_LOCK, lock_exclusively
+from metering.storage.engine.postgres_backend import WRITER_LOCK, lock_exclusively
 from support.builders import usage_event
 
 SHOWN = ("transaction_isolation", "transaction_read_only")
@@ -73,16 +73,16 @@ def test_sessions_that_ended_while_they_rested_are_replaced_and_nobody_notices(b
     with read_snapshot(bare_meter.engine), read_snapshot(bare_meter.engine):
         pass  # there are two
     end_other_sessions(bare_meter)
-    monkeypatch.setattr(postgres_connections, "_ALIVE_SECONDS", 0)
+    monkeypatch.setattr(postgres_backend, "_ALIVE_SECONDS", 0)
     with read_snapshot(bare_meter.engine):
         # The first one was asked; that tells of the other.
-        monkeypatch.setattr(postgres_connections, "_ALIVE_SECONDS", 60)
+        monkeypatch.setattr(postgres_backend, "_ALIVE_SECONDS", 60)
         assert answers(bare_meter)
 
 
 @pytest.mark.only_on("postgresql")
 def test_a_session_that_ended_right_after_its_use_costs_one_transaction(bare_meter, monkeypatch):
-    monkeypatch.setattr(postgres_connections, "_ALIVE_SECONDS", 60)
+    monkeypatch.setattr(postgres_backend, "_ALIVE_SECONDS", 60)
     with read_snapshot(bare_meter.engine), read_snapshot(bare_meter.engine):
         pass  # there are two
     end_other_sessions(bare_meter)

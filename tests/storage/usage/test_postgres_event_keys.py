@@ -5,8 +5,8 @@ from sqlalchemy import select
 
 from metering.storage.engine.database import concurrent_write, read_snapshot
 from metering.storage.tables import event_claims, event_identities
-from metering.storage.usage import postgres_events
-from metering.storage.usage.postgres_events import insert_identities, reserve_claims
+from metering.storage.usage import postgres_event_keys
+from metering.storage.usage.postgres_event_keys import insert_identities, reserve_claims
 
 pytestmark = pytest.mark.only_on("postgresql")
 
@@ -17,13 +17,13 @@ MANY = 1_000
 def copied(monkeypatch):
     """The tables that were copied into, in order."""
     tables = []
-    copy_packed = postgres_events.copy_packed
+    copy_packed = postgres_event_keys.copy_packed
 
     def noting(connection, table, columns, rows):
         tables.append(table)
         copy_packed(connection, table, columns, rows)
 
-    monkeypatch.setattr(postgres_events, "copy_packed", noting)
+    monkeypatch.setattr(postgres_event_keys, "copy_packed", noting)
     return tables
 
 
