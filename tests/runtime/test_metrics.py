@@ -15,7 +15,7 @@ from metering.runtime.metrics import Metrics
 counted = Metrics(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
 counted.refused()
 counted.waiting(7)
-counted.leads(leads=True)
+counted.is_leader(is_leader=True)
 print(counted.exposed("", ())[0].decode())
 """
 

@@ -261,7 +261,7 @@ def test_checks_can_be_added_and_tell_how_far_they_are(sound):
 
 def test_events_are_looked_at_in_chunks(sound, monkeypatch):
     for module in ("check_events", "check_charges", "check_identities"):
-        monkeypatch.setattr(f"metering.operations.steps.{module}.CHUNK", 1)
+        monkeypatch.setattr(f"metering.operations.upkeep.{module}.CHUNK", 1)
     assert sound.violations() == []
     sound.execute("UPDATE event_identities SET fingerprint = 7 WHERE event_id IN (SELECT id FROM events)")
     assert len(sound.violations()) == sound.count(events)
