@@ -10,7 +10,7 @@ import threading
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from metering.storage.engine.postgres_backend import LEADER_LOCK, dedicated_session, try_session_lock
+from metering.storage.engine.postgres_locks import LEADER_LOCK, dedicated_session, try_session_lock
 
 
 class ServerLeader:

@@ -20,6 +20,7 @@ from metering.domain.accounts.api_keys import METRICS
 from metering.operations.service.open_service import Service
 from metering.operations.upkeep.observe_service import Observation, observe_service
 from metering.runtime.metrics import Metrics
+from metering.storage.engine.backend import backend_of
 from metering.web.principal import BEARER, ServiceNow, principal_of
 
 router = APIRouter(tags=["health"])
@@ -63,7 +64,7 @@ def _asked_now(service: Service) -> Iterator[Metric]:
     build = GaugeMetricFamily(
         "metering_build_info", "Which release runs, on which database", labels=("version", "python", "database")
     )
-    build.add_metric((metering.__version__, platform.python_version(), service.engine.dialect.name), 1)
+    build.add_metric((metering.__version__, platform.python_version(), backend_of(service.engine).name), 1)
     yield build
     try:
         observation = observe_service(service.engine)

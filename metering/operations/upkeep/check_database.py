@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from metering.domain.violations import Violation
-from metering.storage.charges.integrity import damage, dangling_references
+from metering.storage.charges.integrity import dangling_references
+from metering.storage.engine.backend import backend_of
 
 MAX_SHOWN = 100
 
 
 def database_is_whole(connection: Connection) -> Iterator[Violation]:
     """The database finds nothing wrong with itself."""
-    for finding in damage(connection):
+    for finding in backend_of(connection).damage(connection):
         yield Violation("database_damaged", "database", "ok", finding, f"the database says of itself: {finding}")
 
 

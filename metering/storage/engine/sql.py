@@ -1,16 +1,15 @@
 """Expressions that the two databases spell in their own ways."""
 
-import json
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, String, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, String, func, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import FunctionElement
 
+from metering.storage.engine.backend import backend_of
 from metering.storage.tables.schema import Int64
 
 _HALF_BITS = 32
@@ -38,19 +37,18 @@ def is_not_zero(high: ColumnElement[int], low: ColumnElement[int]) -> ColumnElem
 def rows_at_once(
     connection: Connection, statement: Select[Any], named: Mapping[str, Any] = MappingProxyType({})
 ) -> list[tuple[Any, ...]]:
-    """Return the rows of integers and texts that a statement finds, taken from SQLite as one.
-
-    Its driver lets go of the interpreter for each row, and beside threads that are busy waits up to 5 ms to get it back.
-    """
-    if connection.dialect.name != "sqlite":
-        return [tuple(row) for row in connection.execute(statement, named)]
-    return [tuple(row) for row in json.loads(connection.execute(_gathered(statement), named).scalar_one())]
+    """Return all rows of integers and texts that a statement finds, without a wait for each on SQLite."""
+    return backend_of(connection).rows_at_once(connection, statement, named)
 
 
-@lru_cache(maxsize=64)
-def _gathered(statement: Select[Any]) -> Select[Any]:
-    found = statement.subquery()
-    return select(func.json_group_array(func.json_array(*found.c)))
+def fetch_rows(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
+    """Return the rows of a statement as the driver's plain tuples; ``sql`` marks parameters with ``?``."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(backend_of(connection).driver_sql(sql), parameters)
+        return list(cursor.fetchall())
+    finally:
+        cursor.close()
 
 
 class json_integer(FunctionElement[int]):  # noqa: N801 - named as it reads in a statement
@@ -108,15 +106,10 @@ def _collated(element: by_code_point, compiler: SQLCompiler, **options: Any) -> 
 
 
 def is_in_list(connection: Connection) -> str:
-    """Return what makes of a column the condition that it is one of a list (``list_parameter``), as plain SQL with one ``?``.
-
-    PostgreSQL looks an array up in the index of the column; joined with ``unnest`` it read and sorted whole months of events.
-    """
-    on_postgres = connection.dialect.name == "postgresql"
-    return "= ANY(CAST(? AS bigint[]))" if on_postgres else "IN (SELECT value FROM json_each(?))"
+    """Return the condition that a column's value is in a list (``list_parameter``), as plain SQL with one ``?``."""
+    return backend_of(connection).is_in_list
 
 
 def list_parameter(connection: Connection, numbers: Iterable[int]) -> str:
-    """Return numbers as the parameter of ``is_in_list``, each once, as text: the driver inspects each element of a list."""
-    inner = ",".join(map(str, sorted(set(numbers))))
-    return f"{{{inner}}}" if connection.dialect.name == "postgresql" else f"[{inner}]"
+    """Return numbers, each once, as the parameter of ``is_in_list``."""
+    return backend_of(connection).integer_list(sorted(set(numbers)))

@@ -5,7 +5,7 @@ Requests stream by in chunks along the index of (account, event time), as plain 
 
 import heapq
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, FromClause, func, literal, select
@@ -15,7 +15,7 @@ from metering.domain.instants import MICROS_PER_HOUR
 from metering.domain.usage.batch_events import COLUMN_KINDS
 from metering.storage.charges.charged_events import current_replacements
 from metering.storage.charges.ledger import entries
-from metering.storage.engine.sql import halved_sum, is_in_list, list_parameter, whole_sum
+from metering.storage.engine.sql import fetch_rows, halved_sum, is_in_list, list_parameter, whole_sum
 from metering.storage.tables import receipts, rollups, series
 from metering.storage.tables.schema import Int64
 from metering.storage.usage.assigned_events import has_assigned
@@ -107,7 +107,7 @@ def request_rows(connection: Connection, account_id: int, start: int, end: int) 
 def _request_rows(connection: Connection, brief: str, account_id: int, start: int, end: int) -> Iterator[RequestRow]:
     after = (start, 0)
     while True:
-        rows = _fetch(connection, brief, (account_id, after[0], end, *after, _CHUNK))
+        rows = fetch_rows(connection, brief, (account_id, after[0], end, *after, _CHUNK))
         later = current_replacements(connection, [row[0] for row in rows])
         if later:
             rows = [
@@ -129,7 +129,7 @@ def request_details(connection: Connection, requests: Mapping[int, int]) -> dict
         part = ids[at : at + _DETAILS_A_QUERY]
         times = [requests[each] for each in part]
         later = current_replacements(connection, part)
-        rows = _fetch(connection, sql, (list_parameter(connection, part), min(times), max(times)))
+        rows = fetch_rows(connection, sql, (list_parameter(connection, part), min(times), max(times)))
         for event_id, time, series_id, charge, grade, rate_id, others, *counts in rows:
             quantities = Quantities(**dict(zip(COLUMN_KINDS, counts, strict=True)), **(_other_kinds(others) if others else {}))
             holding = later.get(event_id)
@@ -205,12 +205,3 @@ def _summed(connection: Connection, account_id: int, source: FromClause, days: t
         )
         for day, provider, model, route, project, rate, grade, count, *sums in connection.execute(statement)
     ]
-
-
-def _fetch(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(sql.replace("?", "%s") if connection.dialect.name == "postgresql" else sql, parameters)
-        return list(cursor.fetchall())
-    finally:
-        cursor.close()

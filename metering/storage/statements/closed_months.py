@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, func, select, update
 
-from metering.storage.engine.postgres_backend import share_accounts, take_account
+from metering.storage.engine.backend import backend_of
 from metering.storage.tables import accounts, charges, series, statements
 
 _FIRST_INGEST = (
@@ -30,17 +30,15 @@ class AccountMark(NamedTuple):
 def lock_open(connection: Connection, account_ids: Collection[int]) -> list[AccountMark]:
     """Keep the accounts' months from being closed until the transaction ends; return how far they are."""
     wanted = sorted(account_ids)
-    if connection.dialect.name == "postgresql":
-        # A statement of its own: only one that begins when the lock is held sees what the close before it did.
-        share_accounts(connection, wanted)
+    # A statement of its own: only one that begins when the lock is held sees what the close before it did.
+    backend_of(connection).share_accounts(connection, wanted)
     statement = select(accounts.c.id, accounts.c.closed_through, accounts.c.first_ingest_at).where(accounts.c.id.in_(wanted))
     return [AccountMark(*row) for row in connection.execute(statement)]
 
 
 def lock_for_close(connection: Connection, account_id: int) -> AccountMark:
     """Wait until nobody writes events of the account, keep others from it, and return how far it is closed."""
-    if connection.dialect.name == "postgresql":
-        take_account(connection, account_id)
+    backend_of(connection).lock_account(connection, account_id)
     return mark_of(connection, account_id)
 
 

@@ -16,7 +16,7 @@ from metering.storage.engine.bulk import insert_all
 from metering.storage.engine.postgres_arrays import array_of_integers, array_of_uuids
 from metering.storage.engine.postgres_copy import copy_packed
 from metering.storage.tables import EVENT_ID_BLOCK, event_claims, event_identities, later_claims
-from metering.storage.usage.event_keys import Claimant, ClaimRow, ReservedClaims, StoredIdentity
+from metering.storage.usage.event_keys import Claimant, ClaimRow, EventKeys, IdentityRow, ReservedClaims, StoredIdentity
 
 # Rows from which on a COPY, with the savepoint around it and the question before it, is worth its round trips.
 _WORTH_A_COPY = 250
@@ -58,86 +58,82 @@ _INSERT_FIRST = insert_all(event_claims)
 _INSERT_LATER = insert_all(later_claims)
 
 
-def reserve_event_ids(connection: Connection, count: int) -> int:
-    """Return the first of ``count`` ids that follow one another and that nobody else is given."""
-    blocks = -(-count // EVENT_ID_BLOCK)
-    while True:
-        drawn = connection.exec_driver_sql("SELECT nextval('event_ids') FROM generate_series(1, %s)", (blocks,))
-        starts = list(drawn.scalars())
-        # Another writer may have drawn in between, which takes a few microseconds: these blocks are skipped then.
-        if starts[-1] - starts[0] == (blocks - 1) * EVENT_ID_BLOCK:
-            return int(starts[0])
+class PostgresEventKeys(EventKeys):
+    """Unique keys that writers wait for."""
 
+    def reserve_event_ids(self, connection: Connection, count: int) -> int:
+        """Return the first of ``count`` ids that follow one another and that nobody else is given."""
+        blocks = -(-count // EVENT_ID_BLOCK)
+        while True:
+            drawn = connection.exec_driver_sql("SELECT nextval('event_ids') FROM generate_series(1, %s)", (blocks,))
+            starts = list(drawn.scalars())
+            # Another writer may have drawn in between, which takes a few microseconds: these blocks are skipped then.
+            if starts[-1] - starts[0] == (blocks - 1) * EVENT_ID_BLOCK:
+                return int(starts[0])
 
-def insert_identities(connection: Connection, rows: Sequence[tuple[bytes, int, int]]) -> int:
-    """Write the rows whose identity is not taken; return how many. Waits for writers of the same identities."""
-    identities, event_ids, fingerprints = zip(*rows, strict=True)
-    all_differ = len(set(identities)) == len(rows)
-    if all_differ and _worth_a_copy(connection, _ANY_IDENTITY, identities, array_of_uuids):
-        packed = [_pack_identity(3, 16, identity, 8, event_id, 8, fingerprint) for identity, event_id, fingerprint in rows]
-        if _copied_if_all_are_new(connection, event_identities, packed):
-            return len(rows)
-    arrays = array_of_uuids(identities), array_of_integers(event_ids), array_of_integers(fingerprints)
-    return connection.exec_driver_sql(_INSERT_IDENTITIES, arrays).rowcount
+    def insert_identities(self, connection: Connection, rows: Sequence[IdentityRow]) -> int:
+        """Write the rows whose identity is not taken; return how many. Waits for writers of the same identities."""
+        identities, event_ids, fingerprints = zip(*rows, strict=True)
+        all_differ = len(set(identities)) == len(rows)
+        if all_differ and _worth_a_copy(connection, _ANY_IDENTITY, identities, array_of_uuids):
+            packed = [_pack_identity(3, 16, identity, 8, event_id, 8, fingerprint) for identity, event_id, fingerprint in rows]
+            if _copied_if_all_are_new(connection, event_identities, packed):
+                return len(rows)
+        arrays = array_of_uuids(identities), array_of_integers(event_ids), array_of_integers(fingerprints)
+        return connection.exec_driver_sql(_INSERT_IDENTITIES, arrays).rowcount
 
+    def stored_identities(self, connection: Connection, identities: Sequence[bytes]) -> dict[bytes, StoredIdentity]:
+        """Return what the identities that are taken belong to."""
+        rows = connection.exec_driver_sql(_STORED_IDENTITIES, (array_of_uuids(identities),))
+        return {bytes(identity): StoredIdentity(event_id, fingerprint) for identity, event_id, fingerprint in rows}
 
-def stored_identities(connection: Connection, identities: Sequence[bytes]) -> dict[bytes, StoredIdentity]:
-    """Return what the identities that are taken belong to."""
-    rows = connection.exec_driver_sql(_STORED_IDENTITIES, (array_of_uuids(identities),))
-    return {bytes(identity): StoredIdentity(event_id, fingerprint) for identity, event_id, fingerprint in rows}
+    def all_identities(self) -> FromClause:
+        """Return where the identities are."""
+        return event_identities
 
+    def reserve_claims(self, connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> ReservedClaims:
+        """Write each claim with the first event that makes it, and return the events that had made it before.
 
-def all_identities() -> FromClause:
-    """Return where the identities are."""
-    return event_identities
+        Waits for writers of the same claims.
+        """
+        written: dict[int, int] = {}
+        for _, claim, event_id in rows:
+            written.setdefault(claim, event_id)
+        if _insert_claims(connection, sorted(written.items(), key=itemgetter(0))) == len(rows):
+            return ReservedClaims({}, written, settled=True)
+        held = connection.exec_driver_sql(_HOLD_CLAIMS, (array_of_integers(sorted(written)),))
+        taken = [claim for claim, event_id in held if written[claim] != event_id]
+        for claim in taken:
+            del written[claim]
+        return ReservedClaims(_claimants(connection, taken, start, end) if taken else {}, written)
 
+    def lock_claims(self, connection: Connection, rows: Sequence[ClaimRow]) -> None:
+        """Keep others from finding out, until the transaction ends, who made these claims."""
+        connection.exec_driver_sql(_HOLD_CLAIMS, (array_of_integers(sorted({claim for _, claim, _ in rows})),))
 
-def reserve_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> ReservedClaims:
-    """Write each claim with the first event that makes it, and return the events that had made it before.
+    def claimants_of(self, connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> dict[int, list[Claimant]]:
+        """Return the events from ``start`` to ``end`` that made the claims, by claim."""
+        return _claimants(connection, sorted({claim for _, claim, _ in rows}), start, end)
 
-    Waits for writers of the same claims.
-    """
-    written: dict[int, int] = {}
-    for _, claim, event_id in rows:
-        written.setdefault(claim, event_id)
-    if _insert_claims(connection, sorted(written.items(), key=itemgetter(0))) == len(rows):
-        return ReservedClaims({}, written, settled=True)
-    held = connection.exec_driver_sql(_HOLD_CLAIMS, (array_of_integers(sorted(written)),))
-    taken = [claim for claim, event_id in held if written[claim] != event_id]
-    for claim in taken:
-        del written[claim]
-    return ReservedClaims(_claimants(connection, taken, start, end) if taken else {}, written)
-
-
-def lock_claims(connection: Connection, rows: Sequence[ClaimRow]) -> None:
-    """Keep others from finding out, until the transaction ends, who made these claims."""
-    connection.exec_driver_sql(_HOLD_CLAIMS, (array_of_integers(sorted({claim for _, claim, _ in rows})),))
-
-
-def claimants_of(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> dict[int, list[Claimant]]:
-    """Return the events from ``start`` to ``end`` that made the claims, by claim."""
-    return _claimants(connection, sorted({claim for _, claim, _ in rows}), start, end)
-
-
-def settle_claims(connection: Connection, held: ReservedClaims, rows: Sequence[ClaimRow]) -> None:
-    """Make the claims that are written those of the events that count."""
-    if held.settled:
-        return
-    made = sorted((claim, event_id) for _, claim, event_id in rows)
-    of_copies = sorted(dict(held.written.items() - set(made)))
-    if of_copies:
-        connection.exec_driver_sql(_TAKE_BACK, (array_of_integers(of_copies),))
-    free = set(of_copies)
-    first: list[tuple[int, int]] = []
-    later: list[tuple[int, int]] = []
-    for claim, event_id in made:
-        if claim in free:
-            free.remove(claim)
-            first.append((claim, event_id))
-        elif held.written.get(claim) != event_id:
-            later.append((claim, event_id))
-    _INSERT_FIRST.run(connection, first)
-    _INSERT_LATER.run(connection, later)
+    def settle_claims(self, connection: Connection, reserved: ReservedClaims, rows: Sequence[ClaimRow]) -> None:
+        """Make the claims that are written those of the events that count."""
+        if reserved.settled:
+            return
+        made = sorted((claim, event_id) for _, claim, event_id in rows)
+        of_copies = sorted(dict(reserved.written.items() - set(made)))
+        if of_copies:
+            connection.exec_driver_sql(_TAKE_BACK, (array_of_integers(of_copies),))
+        free = set(of_copies)
+        first: list[tuple[int, int]] = []
+        later: list[tuple[int, int]] = []
+        for claim, event_id in made:
+            if claim in free:
+                free.remove(claim)
+                first.append((claim, event_id))
+            elif reserved.written.get(claim) != event_id:
+                later.append((claim, event_id))
+        _INSERT_FIRST.run(connection, first)
+        _INSERT_LATER.run(connection, later)
 
 
 def _insert_claims(connection: Connection, rows: Sequence[tuple[int, int]]) -> int:

@@ -1,25 +1,14 @@
-"""Event ids and claims on SQLite, where the write lock lets nobody in between looking and writing."""
+"""Event ids and claims on SQLite, where the write lock keeps others out between reading and writing."""
 
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, FromClause, func, select
 
 from metering.storage.engine.bulk import insert_all
 from metering.storage.tables import claims_by_hour, event_copies, events, retired_months
-from metering.storage.usage.event_keys import Claimant, ClaimRow, ReservedClaims
-from metering.storage.usage.sqlite_identities import all_identities, insert_identities, stored_identities
-
-__all__ = [
-    "all_identities",
-    "claimants_of",
-    "insert_identities",
-    "lock_claims",
-    "reserve_claims",
-    "reserve_event_ids",
-    "settle_claims",
-    "stored_identities",
-]
+from metering.storage.usage import sqlite_identities
+from metering.storage.usage.event_keys import Claimant, ClaimRow, EventKeys, IdentityRow, ReservedClaims, StoredIdentity
 
 _INSERT_CLAIMS = insert_all(claims_by_hour)
 
@@ -37,39 +26,50 @@ WHERE events.event_time BETWEEN ? AND ? AND coalesce(assigned.counted_as, events
 """
 
 
-def reserve_event_ids(connection: Connection, count: int) -> int:  # noqa: ARG001 - all ids from here on are free
-    """Return the first id that no event and no copy has, or had: identities name those of retired events."""
-    newest = connection.execute(_NEWEST_IDS).one()
-    return max(int(newest_id or 0) for newest_id in newest) + 1
+class SqliteEventKeys(EventKeys):
+    """Claims by hour, read and written under the write lock; identities in two tables (``sqlite_identities``)."""
 
+    def reserve_event_ids(self, connection: Connection, count: int) -> int:  # noqa: ARG002 - all ids from there on are free
+        """Return the first id that no event and no copy has or had: identities name those of retired events."""
+        newest = connection.execute(_NEWEST_IDS).one()
+        return max(int(newest_id or 0) for newest_id in newest) + 1
 
-def reserve_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> ReservedClaims:
-    """Return the events that make any of the claims within an hour; nobody else writes, and nothing is written yet.
+    def insert_identities(self, connection: Connection, rows: Sequence[IdentityRow]) -> int:
+        """Write the rows whose identity is not taken; return how many."""
+        return sqlite_identities.insert_identities(connection, rows)
 
-    A copy is another source's: where there is one source, there is nothing to look for.
-    """
-    if connection.exec_driver_sql(_SOURCES).scalar_one() == 1:
-        return ReservedClaims({}, {})
-    return ReservedClaims(claimants_of(connection, rows, start, end), {})
+    def stored_identities(self, connection: Connection, identities: Sequence[bytes]) -> dict[bytes, StoredIdentity]:
+        """Return the owners of those of the identities that are taken."""
+        return sqlite_identities.stored_identities(connection, identities)
 
+    def all_identities(self) -> FromClause:
+        """Return the rows of both tables."""
+        return sqlite_identities.all_identities()
 
-def lock_claims(_: Connection, __: Sequence[ClaimRow]) -> None:
-    """Keep others from finding out who made these claims: nobody else writes."""
+    def reserve_claims(self, connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> ReservedClaims:
+        """Return the events that make any of the claims within an hour; nothing is written yet, and no one else writes.
 
+        A copy comes from another source: with a single source there is nothing to find.
+        """
+        if connection.exec_driver_sql(_SOURCES).scalar_one() == 1:
+            return ReservedClaims({}, {})
+        return ReservedClaims(self.claimants_of(connection, rows, start, end), {})
 
-def claimants_of(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> dict[int, list[Claimant]]:
-    """Return the events from ``start`` to ``end`` that made the claims within an hour, by claim."""
-    by_hour: dict[int, set[int]] = {}
-    for hour, claim, _ in rows:
-        by_hour.setdefault(hour, set()).add(claim)
-    known: dict[int, set[Claimant]] = {}
-    for hour, claims in sorted(by_hour.items()):
-        wanted = msgspec.json.encode(sorted(claims)).decode()
-        for claim, *claimant in connection.exec_driver_sql(_CLAIMANTS, (wanted, hour - 1, hour, hour + 1, start, end)):
-            known.setdefault(claim, set()).add(Claimant(*claimant))
-    return {claim: sorted(claimants) for claim, claimants in known.items()}
+    def lock_claims(self, connection: Connection, rows: Sequence[ClaimRow]) -> None:
+        """Do nothing: the write lock already excludes everyone else."""
 
+    def claimants_of(self, connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> dict[int, list[Claimant]]:
+        """Return the events from ``start`` to ``end`` that made the claims within an hour, by claim."""
+        by_hour: dict[int, set[int]] = {}
+        for hour, claim, _ in rows:
+            by_hour.setdefault(hour, set()).add(claim)
+        known: dict[int, set[Claimant]] = {}
+        for hour, claims in sorted(by_hour.items()):
+            wanted = msgspec.json.encode(sorted(claims)).decode()
+            for claim, *claimant in connection.exec_driver_sql(_CLAIMANTS, (wanted, hour - 1, hour, hour + 1, start, end)):
+                known.setdefault(claim, set()).add(Claimant(*claimant))
+        return {claim: sorted(claimants) for claim, claimants in known.items()}
 
-def settle_claims(connection: Connection, _: ReservedClaims, rows: Sequence[ClaimRow]) -> None:
-    """Append the claims of the events that count."""
-    _INSERT_CLAIMS.run(connection, sorted(rows))
+    def settle_claims(self, connection: Connection, reserved: ReservedClaims, rows: Sequence[ClaimRow]) -> None:  # noqa: ARG002
+        """Append the claims of the events that count."""
+        _INSERT_CLAIMS.run(connection, sorted(rows))

@@ -6,11 +6,11 @@ import threading
 import httpx
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import create_engine
 
 from metering.api.app import create_api
 from metering.runtime.metrics import Metrics
 from metering.runtime.scheduler import Job, Scheduler
+from metering.storage.engine.database import open_database
 from support.native_events import native
 from support.places import ROOT
 from support.serving_process import samples_of
@@ -113,7 +113,7 @@ def test_a_database_that_does_not_answer_is_told_and_ends_no_scrape(api, serve):
 
 
 def unreachable():
-    return create_engine("postgresql+psycopg://nobody@127.0.0.1:9/none")
+    return open_database("postgresql://nobody@127.0.0.1:9/none")
 
 
 def test_jobs_are_counted_and_who_runs_them(api, serve):

@@ -18,7 +18,7 @@ from metering.storage.engine.database import (
     read_snapshot,
     without_password,
 )
-from metering.storage.engine.postgres_backend import WRITER_LOCK, lock_exclusively
+from metering.storage.engine.postgres_locks import WRITER_LOCK, lock_exclusively
 from support.builders import usage_event
 
 SHOWN = ("transaction_isolation", "transaction_read_only")

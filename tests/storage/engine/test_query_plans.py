@@ -10,8 +10,8 @@ from metering.operations.charges.explain_charge import explain_charge
 from metering.operations.charges.list_unpriced import list_unpriced
 from metering.operations.statements.show_statement import show_statement
 from metering.operations.usage.list_events import list_events
+from metering.storage.engine.backend import backend_of
 from metering.storage.engine.database import exclusive_write, read_snapshot
-from metering.storage.engine.partitions import create_partitions
 from metering.storage.usage.event_log import EventPosition, EventQuery
 from metering.storage.usage.event_rows import event_rows, events_by_id
 from pricing.bundled import bundled_plans
@@ -58,7 +58,7 @@ def filled(meter):
     kind = meter.engine.dialect.name
     with exclusive_write(meter.engine) as connection:
         if kind == "postgresql":
-            create_partitions(connection, [202609, 202610, 202611])
+            backend_of(connection).create_partitions(connection, [202609, 202610, 202611])
         for number in range(ACCOUNTS):
             connection.exec_driver_sql(f"INSERT INTO accounts (id, created_at) VALUES ({3 + number}, 0)")
         for statement in _FILL:

@@ -6,11 +6,12 @@ from sqlalchemy import select
 from metering.storage.engine.database import concurrent_write, read_snapshot
 from metering.storage.tables import event_claims, event_identities
 from metering.storage.usage import postgres_event_keys
-from metering.storage.usage.postgres_event_keys import insert_identities, reserve_claims
+from metering.storage.usage.postgres_event_keys import PostgresEventKeys
 
 pytestmark = pytest.mark.only_on("postgresql")
 
 MANY = 1_000
+KEYS = PostgresEventKeys()
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def identity_rows(first_id, count=MANY, *, of=None):
 
 def insert(meter, rows):
     with concurrent_write(meter.engine) as connection:
-        return insert_identities(connection, rows)
+        return KEYS.insert_identities(connection, rows)
 
 
 def stored(meter):
@@ -78,9 +79,9 @@ def test_rows_that_repeat_each_other_are_not_copied_in_vain(bare_meter, copied):
 
 def test_many_new_claims_are_copied_and_those_that_are_known_are_not(bare_meter, copied):
     with concurrent_write(bare_meter.engine) as connection:
-        assert reserve_claims(connection, [(0, claim, 1 + claim) for claim in range(MANY)], 0, 1).settled
+        assert KEYS.reserve_claims(connection, [(0, claim, 1 + claim) for claim in range(MANY)], 0, 1).settled
         assert copied == ["event_claims"]
-        assert not reserve_claims(connection, [(0, claim, 5_000 + claim) for claim in range(MANY)], 0, 1).settled
+        assert not KEYS.reserve_claims(connection, [(0, claim, 5_000 + claim) for claim in range(MANY)], 0, 1).settled
     assert copied == ["event_claims"]
     with read_snapshot(bare_meter.engine) as connection:
         rows = connection.execute(select(event_claims.c.claim, event_claims.c.event_id).order_by(event_claims.c.claim))
@@ -89,7 +90,7 @@ def test_many_new_claims_are_copied_and_those_that_are_known_are_not(bare_meter,
 
 def test_a_claim_that_is_known_among_many_new_ones_costs_no_other(bare_meter, copied):
     with concurrent_write(bare_meter.engine) as connection:
-        reserve_claims(connection, [(0, 501, 1)], 0, 1)
-        held = reserve_claims(connection, [(0, claim, 5_000 + claim) for claim in range(MANY)], 0, 1)
+        KEYS.reserve_claims(connection, [(0, 501, 1)], 0, 1)
+        held = KEYS.reserve_claims(connection, [(0, claim, 5_000 + claim) for claim in range(MANY)], 0, 1)
     assert not held.settled
     assert held.written == {claim: 5_000 + claim for claim in range(MANY) if claim != 501}
