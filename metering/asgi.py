@@ -5,6 +5,7 @@ nowhere else, and here is said what runs beside the requests.
 """
 
 import gc
+import logging
 import os
 import threading
 import time
@@ -22,6 +23,7 @@ from metering.operations.budgets.evaluate_hours import evaluate_hours
 from metering.operations.credits.evaluate_credits import CreditAlertPolicy
 from metering.operations.prices.sync_prices import RouterSource
 from metering.operations.reconciliation.fetch_invoice import BillSource
+from metering.operations.service.logs import configure_logging
 from metering.operations.service.open_service import Service, open_service
 from metering.operations.service.settings import SettingsError, read_settings
 from metering.operations.statements.close_month import CloseOptions
@@ -48,6 +50,7 @@ def create_app() -> FastAPI:
     stated = {name: value for name, value in dotenv_values(".env").items() if value is not None}
     environment = {**stated, **os.environ}
     settings = read_settings(environment)
+    configure_logging(settings.logs, logging.INFO)
     stopping = threading.Event()
     closing = ExitStack()
     pace = Clock(partial(_pause, stopping), time.monotonic)

@@ -43,7 +43,8 @@ _NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, operat
 _DESCRIPTION = (
     "Meter what LLM inference through the Hugging Face router costs. Amounts are whole nano-USD (`*_nano_usd`) and the same"
     " as decimal strings (`*_usd`); times are UTC, periods half-open; errors are `application/problem+json` with a stable"
-    " `code`; lists come in pages (`limit`, `cursor`, `next_cursor`)."
+    " `code`; lists come in pages (`limit`, `cursor`, `next_cursor`). Every answer has an `X-Request-Id`: the request's own, if"
+    " it is 1 to 128 letters, digits, dots, underscores and hyphens, else a new one."
 )
 
 

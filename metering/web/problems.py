@@ -13,7 +13,9 @@ from starlette.responses import JSONResponse
 PROBLEM_TYPE = "urn:hf-metering:problem:"
 MEDIA_TYPE = "application/problem+json"
 
-# What every answer carries: answers hold what one key may see, and none of them is a page.
+# Details of an internal error are for the log, not for the client.
+_INTERNAL = "the request failed; the server's log has the details under this answer's X-Request-Id"
+# On every answer: an answer shows what one key may see, and none of them is a web page.
 SAFETY_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
@@ -152,7 +154,9 @@ def problem_document(problem: ApiProblem, path: str) -> dict[str, Any]:
         "title": kind.title,
         "status": kind.status,
         # What is wrong inside is for the log, not for whoever asked.
-        "detail": problem.detail if kind.status != 500 else "the request could not be served; the log says why",
+        "detail": problem.detail
+        if kind.status != 500
+        else "the request failed; the server's log has the details under this answer's X-Request-Id",
         "code": code,
         "instance": quote(path, safe="/:@!$&'()*+,;=~"),
     }

@@ -48,7 +48,10 @@ def test_the_help_imports_nothing_heavy():
 
 
 def test_serving_is_the_only_command_that_loads_a_server():
-    code = "import sys, metering.cli.usage.ingest, metering.cli.charges.spend; print([n for n in ('uvicorn', 'fastapi') if n in sys.modules])"
+    code = (
+        "import sys, metering.cli.usage.ingest, metering.cli.charges.spend\n"
+        "print([n for n in ('uvicorn', 'fastapi') if n in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
 

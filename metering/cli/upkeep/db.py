@@ -7,9 +7,8 @@ from sqlalchemy.exc import DBAPIError
 
 from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
-from metering.cli.session import DatabaseFailureError
+from metering.cli.session import DatabaseFailureError, settings_of
 from metering.cli.terminal.output import echo, print_json
-from metering.operations.service.settings import read_settings
 from metering.operations.upkeep.upgrade_database import upgrade_database
 from metering.storage.engine.database import open_database, without_password
 from metering.storage.engine.schema_revision import head_revision
@@ -28,7 +27,7 @@ def upgrade(invocation: Invocation, *, as_json: bool) -> None:
 
     Makes the database where there is none. What is up to date stays as it is.
     """
-    settings = read_settings(invocation.environment)
+    settings = settings_of(invocation)
     engine = open_database(settings.database_url)
     try:
         tables = upgrade_database(engine, now=invocation.clock())

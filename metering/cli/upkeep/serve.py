@@ -1,6 +1,7 @@
 """``metering serve``: the HTTP API."""
 
 import errno
+import logging
 import socket
 
 import click
@@ -39,7 +40,7 @@ def serve(invocation: Invocation, *, host: str, port: int, workers: int, access_
     address can not be listened on.
     """
     _try_address(host, port)
-    with open_session(invocation, create=True) as service:
+    with open_session(invocation, create=True, log_level=logging.INFO) as service:
         if workers > 1 and not is_server(service.engine):
             raise click.UsageError(
                 "--workers needs PostgreSQL: a SQLite file has one writer, and a second process would only wait for it;"
@@ -53,6 +54,7 @@ def serve(invocation: Invocation, *, host: str, port: int, workers: int, access_
             port=port,
             workers=workers,
             access_log=access_log,
+            log_config=None,  # logging is configured already, here and by the application in each worker
             timeout_worker_healthcheck=WORKER_SILENCE_SECONDS,
         )
 

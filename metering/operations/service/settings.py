@@ -17,6 +17,7 @@ from metering.operations.alerts.webhook_settings import WebhookSettings, guard_o
 from metering.operations.credits.evaluate_credits import DEFAULT_LOW_PERCENT
 from metering.operations.prices.sync_settings import SyncSettings
 from metering.operations.reconciliation.reconcile_settings import ReconcileSettings
+from metering.operations.service.logs import LEVELS, LogSettings
 from metering.operations.service.setting_kinds import (
     ADDRESS,
     DATABASE_URL,
@@ -65,7 +66,7 @@ class Setting(Struct, Generic[T], frozen=True):
     @property
     def default_text(self) -> str:
         """The default as it would be set."""
-        return self.kind.write(self.default)
+        return "" if self.default is None else self.kind.write(self.default)
 
     def value_in(self, environment: Mapping[str, str]) -> T:
         """Return the value that an environment sets, or the default. Raises SettingsError."""
@@ -95,6 +96,14 @@ SETTINGS: tuple[Setting[Any], ...] = (
     Setting(
         "METERING_SERIES_CAP", "ingest.series_cap", whole_number(1), DEFAULT_SERIES_CAP,
         "Maximum number of series per account. Beyond it, new combinations are grouped as `(other)`.",
+    ),
+    Setting(
+        "METERING_LOG_LEVEL", "logs.level", choice(LEVELS), None,
+        "The least severe level that is logged. Default: `INFO` for `serve`, `WARNING` for other commands.",
+    ),
+    Setting(
+        "METERING_LOG_FORMAT", "logs.as_json", choice({"text": False, "json": True}), False,  # noqa: FBT003
+        "How log lines are written: `text`, or `json` with one object per line.",
     ),
     Setting(
         "METERING_MAX_BODY_BYTES", "max_body_bytes", whole_number(1), 10 * 1024 * 1024,
@@ -187,6 +196,7 @@ class Settings(Struct, frozen=True):
     close: CloseSettings
     credits_low_percent: int
     webhooks: WebhookSettings
+    logs: LogSettings
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -209,6 +219,7 @@ _GROUPS: dict[str, Callable[..., Any]] = {
     "reconcile": ReconcileSettings,
     "close": CloseSettings,
     "webhooks": _webhooks,
+    "logs": LogSettings,
 }
 
 
