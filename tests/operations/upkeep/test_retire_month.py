@@ -21,7 +21,16 @@ from metering.operations.statements.show_statement import canonical_statement
 from metering.operations.upkeep.export_events import export_events
 from metering.operations.upkeep.retire_month import list_event_months, retire_month
 from metering.operations.usage.list_events import list_events
-from metering.storage.tables import charges, event_claims, event_copies, event_identities, events
+from metering.storage.tables import (
+    charges,
+    event_claims,
+    event_copies,
+    event_identities,
+    events,
+    later_claims,
+    retired_claims,
+    retired_rollups,
+)
 from metering.storage.usage.event_log import EventQuery
 from pricing.bundled import bundled_plans
 from support.bills import AFTER, reconciled
@@ -171,6 +180,28 @@ def test_events_whose_rollups_are_wrong_are_what_would_tell_and_stay(closed):
     assert closed.count(events) == 4
 
 
+FIRST_INSTANT, LAST_INSTANT = instant("2026-09-01T00:00:00Z"), instant("2026-10-01T00:00:00Z") - 1
+
+
+@pytest.mark.parametrize("time", [FIRST_INSTANT, LAST_INSTANT])
+def test_the_first_and_last_day_of_a_month_are_checked_before_its_events_are_deleted(meter, time):
+    meter.ingest(usage_event(time=time))
+    close(meter, SEPTEMBER)
+    meter.execute("UPDATE rollups SET events = events + 1 WHERE event_day = ?", time // DAY)
+    with pytest.raises(SumsDifferError):
+        retire(meter)
+    assert meter.count(events) == 1
+
+
+@pytest.mark.parametrize("time", [FIRST_INSTANT, LAST_INSTANT])
+def test_the_sums_of_the_first_and_last_day_of_a_month_are_kept(meter, time):
+    meter.ingest(usage_event(time=time))
+    close(meter, SEPTEMBER)
+    assert retire(meter).events == 1
+    assert meter.rows(select(retired_rollups.c.event_day, retired_rollups.c.events)) == [(time // DAY, 1)]
+    assert meter.violations() == []
+
+
 def test_what_needs_the_events_of_a_retired_month_is_refused_and_not_answered_with_nothing(closed):
     retire(closed)
     september = instant("2026-09-01T00:00:00Z"), instant("2026-10-01T00:00:00Z")
@@ -270,6 +301,22 @@ def test_a_closed_statement_is_still_what_was_closed_where_charges_that_told_it_
     close(meter, NOVEMBER)
     assert meter.violations() == []
     retire(meter, OCTOBER, with_unresolved=True)
+    assert meter.violations() == []
+
+
+def test_every_event_that_claims_a_response_id_still_claims_it_after_it_was_retired(meter):
+    """Of two events with one response ID, hours apart, PostgreSQL keeps the claim of the second in another table."""
+    meter.ingest(usage_event(id="first", time=IN_SEPTEMBER, response_id=RESPONSE))
+    second = IN_SEPTEMBER + 3 * HOUR
+    assert meter.ingest(usage_event(id="second", source="tracer", time=second, response_id=RESPONSE)).accepted == 1
+    close(meter, SEPTEMBER)
+    retire(meter)
+    left = [event_claims] if meter.on_sqlite else [event_claims, later_claims]
+    assert [meter.count(table) for table in left] == [0] * len(left)
+    assert meter.count(retired_claims) == 2
+    for number, time in enumerate((IN_SEPTEMBER, second)):
+        copy = usage_event(id=f"copy {number}", source="archive", time=time, response_id=RESPONSE)
+        assert meter.ingest(copy).copy == 1
     assert meter.violations() == []
 
 
