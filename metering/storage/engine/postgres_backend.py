@@ -36,6 +36,10 @@ _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 # account of thirty series. Writers look up keys, which any plan finds.
 _CUSTOM_PLANS = "SET LOCAL plan_cache_mode = force_custom_plan"
 
+# Acknowledged means durable, also where the server, the role, the database or the URL's options say off. Other values stay:
+# each of them waits for the disk.
+_DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+
 # Attached, not created as a partition: creating one locks the log against readers and writers of all months.
 _CREATE_PARTITION = "CREATE TABLE {name} (LIKE events INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
 _ATTACH_PARTITION = "ALTER TABLE events ATTACH PARTITION {name} FOR VALUES FROM ({start}) TO ({end})"
@@ -209,6 +213,8 @@ def _partition(month: int) -> str:
 def _prepare_connection(dbapi_connection: Any, _record: object) -> None:
     # A sum of BIGINTs is a NUMERIC, which the driver would return as Decimal; here every number is an integer.
     dbapi_connection.adapters.register_loader("numeric", _integer_loader(dbapi_connection))
+    dbapi_connection.execute(_DURABLE)
+    dbapi_connection.commit()  # a setting that was made in a transaction ends with it, unless it commits
 
 
 def _integer_loader(dbapi_connection: Any) -> type:

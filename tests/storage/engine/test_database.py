@@ -2,24 +2,26 @@
 
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from metering.storage.engine import postgres_backend
+from metering.storage.engine.backend import backend_of
 from metering.storage.engine.database import (
     DatabaseUrlError,
     autocommit,
     concurrent_write,
     exclusive_write,
+    migration_transaction,
     open_database,
     read_snapshot,
     without_password,
 )
-from metering.storage.engine.postgres_locks import WRITER_LOCK, lock_exclusively
-from support.builders import usage_event
+from metering.storage.engine.postgres_locks import WRITER_LOCK, dedicated_session, lock_exclusively
+from support.builders import DAY, NOON, usage_event
 
 SHOWN = ("transaction_isolation", "transaction_read_only")
 
@@ -33,6 +35,73 @@ def pragma(meter, name):
 @pytest.mark.parametrize(("name", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)])
 def test_a_commit_survives_a_power_cut_and_references_are_kept(bare_meter, name, value):
     assert pragma(bare_meter, name) == value
+
+
+def durability_of(connection):
+    """How durable a commit of this connection is, in the database's own words."""
+    if backend_of(connection).name == "sqlite":
+        return [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("journal_mode", "synchronous")]
+    return durability_of_postgres(connection)
+
+
+def durability_of_postgres(connection):
+    return connection.exec_driver_sql("SHOW synchronous_commit").scalar_one()
+
+
+def durable(meter):
+    return ["wal", 2] if meter.on_sqlite else "on"
+
+
+def test_every_commit_of_every_kind_of_writer_is_durable(meter):
+    committed = []
+    event.listen(meter.engine, "commit", lambda connection: committed.append(durability_of(connection)))
+    for way in (exclusive_write, concurrent_write, migration_transaction):
+        with way(meter.engine):
+            pass
+    meter.ingest(*(usage_event(time=NOON - 30 * DAY) for _ in range(300)))
+    meter.rerate()
+    meter.close(202610)
+    assert len(committed) > 6
+    assert {str(each) for each in committed} == {str(durable(meter))}
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.parametrize("where", ["server", "database", "url"])
+def test_a_commit_is_durable_where_the_default_says_it_is_not(bare_meter, where):
+    url = make_url(bare_meter.url)
+    if where == "database":
+        bare_meter.execute(f"ALTER DATABASE {url.database} SET synchronous_commit = off")
+    if where == "url":
+        url = url.update_query_dict({"options": "-c synchronous_commit=off"})
+    with closing_engine(create_engine(url.set(drivername="postgresql+psycopg"))) as plain, plain.connect() as connection:
+        default = durability_of_postgres(connection)
+    if where == "server" and default != "off":
+        pytest.skip("this server's default is durable")
+    assert default == "off"
+    with closing_engine(open_database(url.render_as_string(hide_password=False))) as engine:
+        for way in (exclusive_write, concurrent_write, migration_transaction, autocommit):
+            with way(engine) as connection:
+                assert durability_of(connection) == "on"
+        with dedicated_session(engine) as session:
+            assert durability_of(session) == "on"
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_stricter_level_than_ours_stays(bare_meter):
+    url = make_url(bare_meter.url).update_query_dict({"options": "-c synchronous_commit=remote_apply"})
+    with (
+        closing_engine(open_database(url.render_as_string(hide_password=False))) as engine,
+        concurrent_write(engine) as connection,
+    ):
+        assert durability_of(connection) == "remote_apply"
+
+
+@contextmanager
+def closing_engine(engine):
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 @pytest.mark.parametrize(
