@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 from sqlalchemy.exc import DBAPIError
 
+from metering.answers.upkeep.readiness import UpgradeAnswer
 from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import DatabaseFailureError, settings_of
@@ -36,7 +37,7 @@ def upgrade(invocation: Invocation, *, as_json: bool) -> None:
     finally:
         engine.dispose()
     if as_json:
-        print_json({"revision": head_revision(), "price_tables_added": tables})
+        print_json(UpgradeAnswer(revision=head_revision(), price_tables_added=tables))
         return
     where = engine.url.database
     shown = Path(where).name if where else engine.url.render_as_string(hide_password=True)

@@ -3,9 +3,9 @@
 import sys
 
 import click
-from msgspec.structs import asdict
 from rich.progress import BarColumn, Progress, TextColumn
 
+from metering.answers.upkeep.verification import verification_answer
 from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
 from metering.cli.root import stop
@@ -32,10 +32,9 @@ def verify(invocation: Invocation, *, statements: bool, as_json: bool) -> None:
     checks = STATEMENT_CHECKS if statements else CHECKS
     with open_session(invocation) as service:
         violations = _find(service, checks)
+    answer = verification_answer([check.name for check in checks], violations)
     if as_json:
-        print_json(
-            {"ok": not violations, "checks": [check.name for check in checks], "violations": [asdict(v) for v in violations]}
-        )
+        print_json(answer)
     elif violations:
         columns = [Column("invariant", "name"), Column("where", "name"), Column("expected", "name"), Column("got", "name")]
         print_table(columns, [[each.code, each.where, each.expected, each.got] for each in violations])

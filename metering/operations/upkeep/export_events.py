@@ -11,15 +11,16 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.instants import format_instant, format_month
+from metering.domain.upkeep.retirements import EventExport, MonthFacts
 from metering.exports.event_parquet import CHARGES, COPIES, EVENTS, count_rows, expressions, write_parquet
 from metering.storage.engine.database import read_snapshot
-from metering.storage.usage.retired_months import MonthFacts, event_rows_of_month, month_facts, rows_about_month
+from metering.storage.usage.retired_months import event_rows_of_month, month_facts, rows_about_month
 
 MANIFEST = "manifest.json"
 _PORTION = 50_000
@@ -30,14 +31,6 @@ class EventExportFailedError(DomainError):
     """The files could not be written, or do not hold what was written to them."""
 
     code = "export_failed"
-
-
-class EventExport(NamedTuple):
-    """An export that is whole on disk: its folder, the SHA-256 of its manifest in hex, and what of the month it holds."""
-
-    directory: Path
-    digest: str
-    facts: MonthFacts
 
 
 def export_events(

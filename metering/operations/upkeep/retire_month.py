@@ -4,19 +4,16 @@ Rollups, statements and identities stay, so that spend, statements and what coun
 transaction checks that the rollups are what the events come to, keeps that, and takes the events out: all of it or nothing.
 """
 
-from typing import NamedTuple
-
 from sqlalchemy import Connection, Engine
 
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import first_day, format_month, next_month
+from metering.domain.upkeep.retirements import EventExport, EventMonths, RetiredMonth, Retirement
 from metering.domain.usage.retention import EventMonth, MonthChangedError, SumsDifferError
 from metering.operations.upkeep.check_sums import rollups_of_day_match_ledger
-from metering.operations.upkeep.export_events import EventExport
 from metering.storage.charges.ledger import ledger_sums
 from metering.storage.engine.database import database_bytes, exclusive_write, read_snapshot, vacuum
 from metering.storage.usage.retired_months import (
-    RetiredMonth,
     delete_month,
     event_months,
     list_retired,
@@ -26,21 +23,6 @@ from metering.storage.usage.retired_months import (
     run_sums_of_month,
     store_retired_sums,
 )
-
-
-class RetirementResult(NamedTuple):
-    """What was retired, and how many bytes the database took before and after."""
-
-    month: RetiredMonth
-    bytes_before: int
-    bytes_after: int
-
-
-class EventMonths(NamedTuple):
-    """Every month of which there ever were events, and every retirement."""
-
-    months: list[EventMonth]
-    retired: list[RetiredMonth]
 
 
 def list_event_months(engine: Engine) -> EventMonths:
@@ -55,9 +37,7 @@ def check_retirable(engine: Engine, month: int, *, with_unresolved: bool) -> Eve
         return _checked(connection, month, with_unresolved=with_unresolved)
 
 
-def retire_month(
-    engine: Engine, month: int, export: EventExport | None, *, with_unresolved: bool, now: int
-) -> RetirementResult:
+def retire_month(engine: Engine, month: int, export: EventExport | None, *, with_unresolved: bool, now: int) -> Retirement:
     """Take a month's events out of the log; ``export`` is where they were written, None: nowhere.
 
     Raises NotFoundError, StillOpenError, UnresolvedUsageError, SumsDifferError, and MonthChangedError where events came since
@@ -71,7 +51,7 @@ def retire_month(
         _checked(connection, month, with_unresolved=with_unresolved)
         retired = _retire(connection, month, export, now)
     vacuum(engine)
-    return RetirementResult(retired, before, database_bytes(engine))
+    return Retirement(retired, before, database_bytes(engine))
 
 
 def _retire(connection: Connection, month: int, export: EventExport | None, now: int) -> RetiredMonth:

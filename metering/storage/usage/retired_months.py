@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, func, select, text
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.instants import month_of, month_start, next_month
+from metering.domain.upkeep.retirements import MonthFacts, RetiredMonth
 from metering.domain.usage.events import PriceGrade
 from metering.domain.usage.retention import EventMonth
 from metering.storage.charges.ledger import KEY_COLUMNS, SUM_COLUMNS
@@ -33,29 +34,6 @@ _CLAIMS_A_QUERY = 500
 
 # The index of the log is led by the account: all accounts are named, so that it is entered by each.
 _EVENTS = "SELECT id FROM events WHERE account_id IN (SELECT id FROM accounts) AND event_time >= :start AND event_time < :end"
-
-
-class MonthFacts(NamedTuple):
-    """How many rows of each kind a month's events have, and the largest of their ids: what tells whether any were added."""
-
-    events: int
-    copies: int
-    charges: int
-    last_id: int
-    last_charge_id: int
-
-
-class RetiredMonth(NamedTuple):
-    """One retirement: what left the log, where it was written to, and when."""
-
-    month: int
-    events: int
-    copies: int
-    charges: int
-    last_id: int
-    directory: str
-    digest: str
-    retired_at: int
 
 
 def event_months(connection: Connection, months: Collection[int] | None = None) -> list[EventMonth]:
