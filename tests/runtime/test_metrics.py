@@ -29,7 +29,7 @@ def work(folder):
     return samples_of(done.stdout)
 
 
-def test_a_worker_that_ended_still_counts_and_neither_waits_nor_leads(tmp_path):
+def test_counters_of_an_ended_worker_stay_and_its_gauges_go(tmp_path):
     first, second = work(tmp_path), work(tmp_path)
     for told, refused in ((first, 1), (second, 2)):
         assert told["metering_refused_requests_total",] == refused
@@ -39,7 +39,7 @@ def test_a_worker_that_ended_still_counts_and_neither_waits_nor_leads(tmp_path):
     assert len(list(tmp_path.glob("gauge_live*.db"))) == 2  # of the second one, for how many wait and whether it leads
 
 
-def test_a_path_or_a_method_that_somebody_made_up_adds_no_series():
+def test_unknown_paths_and_methods_add_no_series():
     counted = Metrics()
     for method in ("GET", "PROPFIND", "MKCOL"):
         counted.request("(none)", method, 404, 0.001)
@@ -48,14 +48,14 @@ def test_a_path_or_a_method_that_somebody_made_up_adds_no_series():
     assert methods == {"GET", "other"}
 
 
-def test_a_request_whose_client_went_away_has_no_status():
+def test_a_request_whose_client_disconnected_has_no_status():
     counted = Metrics()
     counted.request("/v1/events", "POST", 0, 0.001)
     told = samples_of(counted.exposed("", ())[0].decode())
     assert told["metering_http_request_seconds_count", ("method", "POST"), ("route", "/v1/events"), ("status", "none")] == 1
 
 
-def test_several_workers_get_a_folder_that_is_taken_away_and_one_gets_none(monkeypatch):
+def test_several_workers_get_a_temporary_folder_and_one_gets_none(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
     with shared_metrics(1):
         assert shared_folder(os.environ) is None
@@ -66,7 +66,7 @@ def test_several_workers_get_a_folder_that_is_taken_away_and_one_gets_none(monke
     assert VARIABLE not in os.environ
 
 
-def test_a_folder_that_the_operator_named_is_used_and_stays(monkeypatch, tmp_path):
+def test_a_folder_set_by_the_operator_is_used_and_kept(monkeypatch, tmp_path):
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     with shared_metrics(2):
         assert shared_folder(os.environ) == tmp_path

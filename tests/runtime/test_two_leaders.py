@@ -35,7 +35,7 @@ def router(bare_meter):
         yield Router(bare_meter, stack)
 
 
-def test_two_that_both_lead_record_a_change_of_prices_once(router):
+def test_two_leaders_record_a_price_change_once(router):
     router.sync(document())
     router.meter.now += 120 * MINUTE
     router.says(document(("model-0", "together", 1.1, 2.0)))

@@ -14,7 +14,7 @@ from support.places import environment_of_programs
 REPLICAS = 3
 
 
-def test_three_replicas_that_upgrade_at_once_all_succeed_and_do_it_once(databases, tmp_path):
+def test_three_replicas_that_upgrade_at_once_all_succeed_and_migrate_once(databases, tmp_path):
     url = databases.bare()
     environment = {**environment_of_programs(), "METERING_DATABASE_URL": url}
     command = [sys.executable, "-m", "metering", "db", "upgrade", "--json"]

@@ -31,6 +31,6 @@ def test_the_backend_is_that_of_the_url(bare_meter):
     assert PerBackend(sqlite=SqliteBackend, postgres=PostgresBackend).of(bare_meter.engine) is expected
 
 
-def test_no_module_asks_for_the_dialect():
+def test_no_module_tests_the_dialect():
     asking = [path for path in (ROOT / "metering").rglob("*.py") if ASKS_THE_DIALECT.search(path.read_text())]
     assert asking == []

@@ -13,7 +13,7 @@ def wait_until(holds):
         time.sleep(0.001)
 
 
-def test_who_waits_longest_is_next():
+def test_the_longest_waiter_is_next():
     turns, order = FifoLock(), []
     assert turns.take(1)
 
@@ -33,7 +33,7 @@ def test_who_waits_longest_is_next():
     assert order == [0, 1, 2, 3, 4]
 
 
-def test_who_comes_again_at_once_is_behind_who_waits():
+def test_a_thread_that_comes_back_at_once_queues_behind_those_that_wait():
     turns, came = FifoLock(), threading.Event()
     assert turns.take(1)
 
@@ -51,7 +51,7 @@ def test_who_comes_again_at_once_is_behind_who_waits():
     thread.join()
 
 
-def test_who_has_waited_for_too_long_goes_and_holds_nobody_up():
+def test_a_waiter_that_times_out_blocks_no_one():
     turns = FifoLock()
     assert turns.take(1)
     assert not turns.take(0.01)

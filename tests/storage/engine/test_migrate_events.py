@@ -41,7 +41,7 @@ def everything(meter):
     return [[tuple(row) for row in meter.rows(select(table))] for table in tables]
 
 
-def test_going_down_and_up_again_changes_no_event(filled):
+def test_a_downgrade_and_upgrade_changes_no_event(filled):
     before = everything(filled)
     downgrade(filled.engine, "0001")
     upgrade(filled.engine)
@@ -49,7 +49,7 @@ def test_going_down_and_up_again_changes_no_event(filled):
     assert not filled.violations()
 
 
-def test_going_down_gives_the_wide_rows_what_they_had(filled):
+def test_a_downgrade_restores_the_wide_rows(filled):
     downgrade(filled.engine, "0001")
     with filled.engine.connect() as connection:
         rows = connection.exec_driver_sql(
@@ -71,7 +71,7 @@ def test_going_down_gives_the_wide_rows_what_they_had(filled):
     assert [tuple(row) for row in later] == [(-1, 1, 0), (1, 1, 0)]
 
 
-def test_a_reference_that_would_lead_nowhere_keeps_the_migration_from_happening(filled):
+def test_a_migration_that_would_leave_a_dangling_reference_is_undone(filled):
     downgrade(filled.engine, "0001")
     with filled.engine.connect() as careless:
         driver = careless.connection.driver_connection
@@ -85,7 +85,7 @@ def test_a_reference_that_would_lead_nowhere_keeps_the_migration_from_happening(
     assert "received_at" in columns
 
 
-def test_the_months_are_added_up_from_the_days_that_were_there(filled):
+def test_monthly_rollups_are_added_up_from_the_daily_ones(filled):
     filled.ingest(usage_event(id="another month", time=NOON - 40 * 86_400_000_000))
     before = sorted(tuple(row) for row in filled.rows(select(month_rollups)))
     assert len({row[5] for row in before}) == 2
@@ -96,7 +96,7 @@ def test_the_months_are_added_up_from_the_days_that_were_there(filled):
     assert not filled.violations()
 
 
-def test_price_tables_of_equal_content_stay_on_the_way_down_and_are_told_apart(filled):
+def test_price_tables_of_equal_content_stay_distinct_on_a_downgrade(filled):
     """The newest keeps the digest, so that the release before knows it; what was charged keeps its rate."""
     first, other = price_table(rate(7, model="own"), source="own"), price_table(rate(8, model="own"), source="own")
     for each in (first, other, first):

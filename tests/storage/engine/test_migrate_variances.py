@@ -36,7 +36,7 @@ def told(engine, question):
         return [tuple(row) for row in connection.execute(text(question))]
 
 
-def test_variances_from_before_sessions_keep_their_decisions_up_and_down(empty):
+def test_variances_from_before_sessions_keep_their_decisions_both_ways(empty):
     upgrade(empty, "0014")
     with exclusive_write(empty) as connection:
         for statement in BEFORE:

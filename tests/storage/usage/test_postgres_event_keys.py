@@ -51,13 +51,13 @@ def test_many_new_identities_are_copied(bare_meter, copied):
     assert stored(bare_meter) == {number: 1 + number for number in range(MANY)}
 
 
-def test_few_are_not(bare_meter, copied):
+def test_few_identities_are_not_copied(bare_meter, copied):
     assert insert(bare_meter, identity_rows(1, 100)) == 100
     assert copied == []
     assert len(stored(bare_meter)) == 100
 
 
-def test_what_is_sent_again_is_not_copied_in_vain(bare_meter, copied):
+def test_a_batch_that_is_sent_again_is_not_copied(bare_meter, copied):
     insert(bare_meter, identity_rows(1))
     assert insert(bare_meter, identity_rows(5_000)) == 0
     assert copied == ["event_identities"]
@@ -65,19 +65,19 @@ def test_what_is_sent_again_is_not_copied_in_vain(bare_meter, copied):
 
 
 @pytest.mark.parametrize("taken", [1, 500, 998])
-def test_one_that_is_taken_stays_whose_it_is_and_the_others_go_in(bare_meter, copied, taken):
+def test_a_taken_identity_keeps_its_owner_and_the_others_are_inserted(bare_meter, copied, taken):
     insert(bare_meter, identity_rows(1, of=[taken]))
     assert insert(bare_meter, identity_rows(5_000)) == MANY - 1
     assert stored(bare_meter) == {number: 5_000 + number for number in range(MANY)} | {taken: 1}
 
 
-def test_rows_that_repeat_each_other_are_not_copied_in_vain(bare_meter, copied):
+def test_rows_with_repeated_identities_are_not_copied(bare_meter, copied):
     assert insert(bare_meter, identity_rows(1, of=[*range(MANY), MANY - 1])) == MANY
     assert copied == []
     assert stored(bare_meter)[MANY - 1] == MANY
 
 
-def test_many_new_claims_are_copied_and_those_that_are_known_are_not(bare_meter, copied):
+def test_many_new_claims_are_copied_and_known_ones_are_not(bare_meter, copied):
     with concurrent_write(bare_meter.engine) as connection:
         assert KEYS.reserve_claims(connection, [(0, claim, 1 + claim) for claim in range(MANY)], 0, 1).settled
         assert copied == ["event_claims"]
@@ -88,7 +88,7 @@ def test_many_new_claims_are_copied_and_those_that_are_known_are_not(bare_meter,
         assert rows.all() == [(claim, 1 + claim) for claim in range(MANY)]
 
 
-def test_a_claim_that_is_known_among_many_new_ones_costs_no_other(bare_meter, copied):
+def test_a_known_claim_among_many_new_ones_affects_no_other(bare_meter, copied):
     with concurrent_write(bare_meter.engine) as connection:
         KEYS.reserve_claims(connection, [(0, 501, 1)], 0, 1)
         held = KEYS.reserve_claims(connection, [(0, claim, 5_000 + claim) for claim in range(MANY)], 0, 1)
