@@ -1,4 +1,4 @@
-"""A month's events leave the log, and nothing that was said about the month changes."""
+"""Retiring a month removes its events from the log and changes no answer about the month."""
 
 import json
 
@@ -46,7 +46,7 @@ RESPONSE = "ebafdc12cee84cf29c1b"
 
 @pytest.fixture
 def closed(meter):
-    """September: an event that was re-rated, one with a copy, a failed one; October: one. Both months are closed."""
+    """September: a re-rated event, one with a copy, and a failed one; October: one event. Both months are closed."""
     meter.ingest(
         usage_event(id="first", time=IN_SEPTEMBER),
         usage_event(id="copied", time=IN_SEPTEMBER + HOUR, response_id=RESPONSE),
@@ -68,7 +68,7 @@ def retire(meter, month=SEPTEMBER, export=None, *, with_unresolved=False):
     return retire_month(meter.engine, month, export, with_unresolved=with_unresolved, now=meter.now).month
 
 
-def everything_said(meter):
+def all_answers(meter):
     """Spend by day and month, by both bases, and the closed statements."""
     questions = [(Granularity.DAY, PeriodBasis.EVENT), *((Granularity.MONTH, basis) for basis in PeriodBasis)]
     statement = canonical_statement(meter.engine, "acme", SEPTEMBER)
@@ -78,10 +78,10 @@ def everything_said(meter):
 
 
 def test_spend_and_statements_of_a_retired_month_stay_the_same(closed):
-    before = everything_said(closed)
+    before = all_answers(closed)
     retired = retire(closed)
     assert (retired.events, retired.copies, retired.charges) == (3, 1, 2)
-    assert everything_said(closed) == before
+    assert all_answers(closed) == before
     assert closed.violations() == []
 
 
@@ -124,7 +124,7 @@ def test_a_retired_event_that_arrives_again_is_still_a_duplicate(closed):
 
 
 def test_ids_of_retired_events_are_never_reused(meter):
-    """Identities name them: a new event with such an id would pass for the retired one."""
+    """Identities refer to them: a new event with such an ID would be taken for the retired one."""
     meter.ingest(usage_event(id="only", time=IN_SEPTEMBER))
     (used,) = meter.rows(select(events.c.id))[0]
     close(meter, SEPTEMBER)
@@ -208,7 +208,7 @@ def test_a_question_that_needs_retired_events_is_refused(closed):
     with pytest.raises(EventsRetiredError, match="2026-09"):
         closed.spend(*september, granularity=Granularity.HOUR)
     with pytest.raises(EventsRetiredError):
-        closed.spend(IN_SEPTEMBER, NOON)  # begins in the middle of a day
+        closed.spend(IN_SEPTEMBER, NOON)  # starts in the middle of a day
     with pytest.raises(EventsRetiredError):
         list_events(closed.engine, EventQuery(2, *september), limit=10)
     with pytest.raises(EventsRetiredError):
@@ -243,7 +243,7 @@ def test_an_export_has_every_event_with_its_charges_and_copies(closed, tmp_path)
 def test_a_month_is_not_retired_if_events_arrived_after_its_export(closed, tmp_path):
     export = export_events(closed.engine, SEPTEMBER, tmp_path, now=closed.now)
     closed.ingest(usage_event(id="late", time=IN_SEPTEMBER, account="stranger"))
-    with pytest.raises(MonthChangedError, match="nothing was taken out"):
+    with pytest.raises(MonthChangedError, match="nothing was removed"):
         retire(closed, export=export, with_unresolved=True)
     assert closed.count(events) == 5
     assert closed.count(event_claims) == 1
@@ -290,7 +290,7 @@ def test_retiring_does_not_wait_for_writers_of_other_months(closed):
 
 
 def test_a_closed_statement_still_verifies_after_its_charges_were_retired(meter):
-    """November shows one request without a price: the two that got theirs are told from it by their charges."""
+    """November shows one request without a price; only their charges show that the other two have one."""
     meter.now = instant("2026-11-04T00:00:00Z")
     meter.ingest(*(usage_event(id=name, model="new", time=IN_OCTOBER) for name in ("one", "two")))
     close(meter, OCTOBER)

@@ -1,4 +1,4 @@
-"""Replicas that start at the same moment: one brings the database to the release, the others wait and find it done."""
+"""Replicas that start together: one upgrades the database, the others wait and find it done."""
 
 import subprocess
 import sys

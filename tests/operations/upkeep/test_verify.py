@@ -1,4 +1,4 @@
-"""``verify`` finds what was changed behind the service's back, and names it; of a sound database it says nothing."""
+"""``verify`` finds and names whatever was tampered with, and reports nothing about a sound database."""
 
 import re
 import sqlite3
@@ -22,7 +22,7 @@ RESPONSE = "ebafdc12cee84cf29c1b"
 
 @pytest.fixture
 def sound(meter):
-    """Every sort of event: rated, reported, failed, later priced, a copy, a conflict, unassigned; three days, two months."""
+    """Every kind of event: rated, reported, failed, priced later, a copy, a conflict, unassigned; over three days in two months."""
     event = usage_event(id="first", response_id=RESPONSE, route="")
     meter.ingest(
         event,
@@ -170,7 +170,7 @@ def test_an_event_with_two_identities_is_found(sound):
 
 
 def move_charge(meter, external_id, series):
-    """Take an event's charge back and write it anew in a series, telling nobody."""
+    """Reverse an event's charge and write it again in another series, bypassing the service."""
     statement = (
         "INSERT INTO charges (event_id, series_id, sign, amount_nano, rate_id, price_grade,"
         " billing_month, recorded_at, reason)"

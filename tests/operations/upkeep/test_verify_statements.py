@@ -1,4 +1,4 @@
-"""``verify`` holds closed statements to the facts, and the database itself refuses what can not be."""
+"""``verify`` compares closed statements with the facts, and the database itself refuses invalid rows."""
 
 import pytest
 from sqlalchemy import text
