@@ -8,10 +8,15 @@ import logging
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.command_line import CommandLine
 from support.databases import PostgresDatabases, SqliteDatabases, postgres_server
 from support.meter import Meter
+
+# Drawing examples takes longer on a busy machine, and that is no failure.
+settings.register_profile("metering", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("metering")
 
 ON_BOTH = {"api", "golden", "operations", "properties", "storage"}
 LONG = {"simulation", "properties", "e2e"}
