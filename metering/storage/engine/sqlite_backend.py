@@ -162,12 +162,12 @@ class SqliteBackend(Backend):
         SQLite itself waits by polling, after longer and longer pauses of up to a tenth of a second: next to a busy writer
         others rarely get their turn. Its polling still handles other processes, and waits here that time out.
         """
-        acquired = self._write_turns.take(BUSY_TIMEOUT_MS / 1_000)
+        acquired = self._write_turns.acquire(BUSY_TIMEOUT_MS / 1_000)
         try:
             yield
         finally:
             if acquired:
-                self._write_turns.give_up()
+                self._write_turns.release()
 
 
 @lru_cache(maxsize=64)

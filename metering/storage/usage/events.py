@@ -66,7 +66,7 @@ _ADD_TO_ROLLUPS = add_to(rollups, key=ROLLUP_KEY)
 _ADD_TO_MONTH_ROLLUPS = add_to(month_rollups, key=tuple(column.name for column in month_rollups.primary_key))
 
 MAX_SUM = 2**63 - 1
-_KEYS_A_STATEMENT = 500
+_KEYS_PER_STATEMENT = 500
 
 
 _KEYS: PerBackend[EventKeys] = PerBackend(sqlite=SqliteEventKeys(), postgres=PostgresEventKeys())
@@ -121,24 +121,24 @@ def insert_events(connection: Connection, columns: Sequence[Sequence[Any]]) -> N
 
 
 def insert_receipt(connection: Connection, first_event_id: int, received_at: int) -> None:
-    """Note when the events from ``first_event_id`` on arrived."""
+    """Record when the events from ``first_event_id`` on arrived."""
     connection.execute(insert(receipts).values(first_event_id=first_event_id, received_at=received_at))
 
 
 def insert_copies(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
-    """Append copies; the id is the one their identity points at."""
+    """Append copies; their ID is the one that their identity refers to."""
     _INSERT_COPIES.run(connection, rows)
 
 
 def insert_conflicts(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
-    """Append conflicts in key order; the same content for the same identity is recorded once."""
+    """Append conflicts in key order; the same content of the same identity is recorded once."""
     _INSERT_CONFLICTS.run(connection, sorted(rows, key=lambda row: row[1:3]))
 
 
 def add_to_rollups(connection: Connection, rows: list[tuple[int, ...]]) -> None:
-    """Add signed sums to the rollups by day and by month; each row holds the key of the day, then the sums, in order.
+    """Add signed sums to the daily and monthly rollups; each row has the key of the daily one, then the sums, in order.
 
-    Raises SumTooLargeError where a sum would leave 64 bits.
+    Raises SumTooLargeError if a sum would exceed 64 bits.
     """
     _add(connection, _ADD_TO_ROLLUPS, sorted(rows))
     months: dict[tuple[int, ...], tuple[int, ...]] = {}
@@ -160,21 +160,21 @@ def _add(connection: Connection, statement: BulkInsert, rows: list[tuple[int, ..
         raise
 
 
-_TOO_LARGE = "a sum of usage would leave 64 bits; nothing was stored"
+_TOO_LARGE = "a sum of usage would exceed 64 bits; nothing was stored"
 
 
 def month_key_of(row: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the key of the rollup by month that a rollup by day, or its key, is part of."""
+    """Return the key of the monthly rollup that a daily rollup, or its key, belongs to."""
     return (*row[:_DAY], month_of_day(row[_DAY]), *row[_DAY + 1 : _WIDTH])
 
 
 def rollups_with_keys(connection: Connection, keys: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], tuple[int, ...]]:
-    """Return the sums of those of the rollups by day that exist."""
+    """Return the sums of the daily rollups that exist, by key."""
     return dict(_with_keys(connection, rollups, keys))
 
 
 def month_rollups_with_keys(connection: Connection, keys: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], tuple[int, ...]]:
-    """Return the sums of those of the rollups by month that exist."""
+    """Return the sums of the monthly rollups that exist, by key."""
     return dict(_with_keys(connection, month_rollups, keys))
 
 
@@ -182,7 +182,7 @@ def _with_keys(
     connection: Connection, table: Table, keys: Iterable[tuple[int, ...]]
 ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
     wanted = sorted(keys)
-    for start in range(0, len(wanted), _KEYS_A_STATEMENT):
-        part = wanted[start : start + _KEYS_A_STATEMENT]
+    for start in range(0, len(wanted), _KEYS_PER_STATEMENT):
+        part = wanted[start : start + _KEYS_PER_STATEMENT]
         for row in connection.execute(select(table).where(tuple_(*table.primary_key).in_(part))):
             yield tuple(row[:_WIDTH]), tuple(row[_WIDTH:])

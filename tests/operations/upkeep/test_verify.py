@@ -22,7 +22,7 @@ RESPONSE = "ebafdc12cee84cf29c1b"
 
 @pytest.fixture
 def sound(meter):
-    """Every kind of event: rated, reported, failed, priced later, a copy, a conflict, unassigned; over three days in two months."""
+    """Every kind of event: rated, reported, failed, priced later, a copy, a conflict, unassigned; three days in two months."""
     event = usage_event(id="first", response_id=RESPONSE, route="")
     meter.ingest(
         event,
