@@ -126,7 +126,7 @@ def test_jobs_are_counted_and_who_runs_them(api, serve):
 
     scheduler = Scheduler([Job("good", calls.release), Job("bad", fail)], AlwaysLeads(), counted, tick_seconds=3600)
     headers = {"authorization": f"Bearer {api.token('metrics')}"}
-    with serve(create_api(api.service, counted=counted)) as address:
+    with serve(create_api(api.service, metrics=counted)) as address:
         scheduler.start()
         assert all(calls.acquire(timeout=20) for _ in range(2))
         leading = httpx.get(f"{address}/metrics", headers=headers).text
