@@ -12,18 +12,18 @@ OWN = re.compile(r"[0-9a-f]{16}")
 
 
 @pytest.mark.parametrize("chosen", ["a", "req_01.2-B", "x" * 128])
-def test_a_client_s_id_is_answered(api, chosen):
+def test_a_client_s_id_is_returned(api, chosen):
     client = api.client("read")
     assert client.get("/v1/accounts", headers={"x-request-id": chosen}).headers["x-request-id"] == chosen
 
 
 @pytest.mark.parametrize("chosen", ["", "x" * 129, "a b", "a/b", "a\tb", "caf\xe9", 'a"b'])
-def test_an_id_that_is_not_safe_is_replaced(api, chosen):
+def test_an_unsafe_id_is_replaced(api, chosen):
     answer = api.client("read").get("/v1/accounts", headers={"x-request-id": chosen.encode("latin-1")})
     assert OWN.fullmatch(answer.headers["x-request-id"])
 
 
-def test_ids_that_are_made_differ(api):
+def test_new_ids_differ(api):
     client = api.client("read")
     assert len({client.get("/healthz").headers["x-request-id"] for _ in range(5)}) == 5
 
@@ -42,7 +42,7 @@ def test_refusals_and_events_have_one_too(api):
     assert all(OWN.fullmatch(answer.headers["x-request-id"]) for answer in answers)
 
 
-def test_what_is_logged_for_a_request_has_its_id_in_a_thread_too(api, capsys):
+def test_log_lines_of_a_request_have_its_id_in_threads_too(api, capsys):
     configure_logging(LogSettings(), logging.INFO)
 
     @api.app.get("/fails")

@@ -23,7 +23,7 @@ def scrape(client):
     return samples_of(answer.text)
 
 
-def test_events_are_counted_by_what_became_of_them(live):
+def test_events_are_counted_by_outcome(live):
     sent = [native("a"), native("b"), native("b"), native("c", time="never"), native("d", model="nobody/knows")]
     assert live.post("/v1/events", json=sent).json()["accepted"] == 3
     live.post("/v1/events?source=gateway-2", json=native("e"))
@@ -61,7 +61,7 @@ def test_requests_are_counted_by_route_never_by_path(live):
     }
 
 
-def test_no_name_of_an_account_a_key_or_an_event_is_told(live, api):
+def test_metrics_name_no_account_key_or_event(live, api):
     live.post("/v1/events", json=[native("very-own-id", project="very-own-project", key="very-own-key")])
     live.get("/v1/spend?account=acme")
     text = live.get("/metrics").text
@@ -69,7 +69,7 @@ def test_no_name_of_an_account_a_key_or_an_event_is_told(live, api):
         assert secret not in text, secret
 
 
-def test_a_key_is_needed_that_is_made_for_it(api, acme):
+def test_metrics_need_a_key_with_their_scope(api, acme):
     assert api.client().get("/metrics").status_code == 401
     assert api.client("read").get("/metrics").status_code == 403
     assert (acme.get("/metrics").status_code, acme.get("/metrics").json()["code"]) == (403, "bound_key")
@@ -78,7 +78,7 @@ def test_a_key_is_needed_that_is_made_for_it(api, acme):
     assert {scraper.get(path).status_code for path in ("/v1/accounts", "/v1/spend?account=acme", "/v1/keys")} == {403}
 
 
-def test_an_operator_can_open_it_to_whoever_reaches_the_port(api, serve):
+def test_an_operator_can_open_metrics_to_everyone(api, serve):
     settings = msgspec.structs.replace(api.service.settings, open_metrics=True)
     service = msgspec.structs.replace(api.service, settings=settings)
     with serve(create_api(service)) as address:
@@ -86,14 +86,14 @@ def test_an_operator_can_open_it_to_whoever_reaches_the_port(api, serve):
         assert httpx.get(f"{address}/v1/accounts").status_code == 401
 
 
-def test_what_is_refused_because_too_much_waits_is_counted(api, live, monkeypatch):
+def test_requests_refused_as_too_busy_are_counted(api, live, monkeypatch):
     monkeypatch.setattr(api.app.state.intake._writer, "_most", 0)
     monkeypatch.setattr(api.app.state.intake._writer, "_queue", [object()])
     assert live.post("/v1/events", json=native()).status_code == 429
     assert scrape(live)["metering_refused_requests_total",] == 1
 
 
-def test_the_router_s_prices_and_the_release_are_told(live, api):
+def test_price_sync_and_release_are_reported(live, api):
     told = scrape(live)
     (build,) = [dict(labels) for (name, *labels) in told if name == "metering_build_info"]
     assert build["database"] == api.meter.engine.dialect.name
@@ -102,7 +102,7 @@ def test_the_router_s_prices_and_the_release_are_told(live, api):
     assert ("metering_price_sync_last_success_timestamp_seconds",) not in told
 
 
-def test_a_database_that_does_not_answer_is_told_and_ends_no_scrape(api, serve):
+def test_an_unreachable_database_is_reported_without_failing_the_scrape(api, serve):
     service = msgspec.structs.replace(
         api.service, settings=msgspec.structs.replace(api.service.settings, open_metrics=True), engine=unreachable()
     )
@@ -116,7 +116,7 @@ def unreachable():
     return open_database("postgresql://nobody@127.0.0.1:9/none")
 
 
-def test_jobs_are_counted_and_who_runs_them(api, serve):
+def test_jobs_and_their_leader_are_counted(api, serve):
     counted = Metrics()
     calls = threading.Semaphore(0)
 
@@ -148,7 +148,7 @@ class AlwaysLeads:
         pass
 
 
-def test_a_scraper_that_asks_for_openmetrics_gets_it(live):
+def test_a_scraper_that_accepts_openmetrics_gets_it(live):
     answer = live.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert answer.text.endswith("# EOF\n")
