@@ -1,4 +1,4 @@
-"""The service, opened for one command. What goes wrong with the database is told in one line, like any other error."""
+"""The service, opened for one command. Database errors are reported in one line, like any other error."""
 
 import logging
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class DatabaseFailureError(DomainError):
 
 
 class NoDatabaseError(NotFoundError):
-    """There is nothing to read from yet."""
+    """The database does not exist yet."""
 
     code = "no_database"
 
@@ -47,7 +47,7 @@ def open_session(invocation: Invocation, *, create: bool = False, log_level: int
         service = open_service(settings, invocation.clock, create=create)
         try:
             yield service
-            # What a command charged is judged before it ends; where it breaks off, whoever judges next finds it noted.
+            # Budgets are evaluated for what the command charged. If it breaks off, the next evaluation finds the note of it.
             BudgetEvaluator(service.engine, service.catalogue, service.clock).finish()
         finally:
             service.engine.dispose()
@@ -58,4 +58,4 @@ def open_session(invocation: Invocation, *, create: bool = False, log_level: int
 def _require_database(settings: Settings) -> None:
     file = file_of(open_database(settings.database_url).url)
     if file is not None and not file.exists():
-        raise NoDatabaseError(f"there is no database at {file}; `metering ingest FILE` or `metering db upgrade` makes one")
+        raise NoDatabaseError(f"no database at {file}; `metering ingest FILE` or `metering db upgrade` creates it")

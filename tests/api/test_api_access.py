@@ -1,4 +1,4 @@
-"""Who may ask what: keys, scopes and walls, on every route."""
+"""Access control on every route: keys, scopes, and isolation between accounts."""
 
 import json
 from pathlib import Path
@@ -100,21 +100,21 @@ def test_an_unknown_parameter_is_refused_by_name(refused, call):
 @pytest.mark.parametrize("call", ABOUT_AN_ACCOUNT, ids=lambda call: call.operation)
 def test_another_account_s_data_answers_exactly_as_if_it_did_not_exist(api, acme, call):
     api.client("ingest", account="globex").post("/v1/events", json=native(account=None))
-    theirs, nobodys = send(acme, call, "globex"), send(acme, call, "nobody")
-    assert theirs.status_code == nobodys.status_code == 404
+    theirs, unknown = send(acme, call, "globex"), send(acme, call, "nobody")
+    assert theirs.status_code == unknown.status_code == 404
     assert theirs.json()["code"] == "not_found"
-    assert theirs.text.replace("globex", "nobody") == nobodys.text
+    assert theirs.text.replace("globex", "nobody") == unknown.text
 
-    def told(answer):
+    def headers_of(answer):
         return {name: value for name, value in answer.headers.items() if name not in ("content-length", "x-request-id")}
 
-    assert told(theirs) == told(nobodys)
+    assert headers_of(theirs) == headers_of(unknown)
 
 
 @pytest.mark.parametrize("call", ABOUT_AN_ACCOUNT, ids=lambda call: call.operation)
 def test_a_key_for_all_accounts_gets_the_same_answer_for_what_does_not_exist(refused, refused_acme, call):
     if call.operation == "ingest_events":
-        pytest.skip("a key for all accounts sends to accounts that nobody declared; that is unassigned")
+        pytest.skip("an unbound key may send to undeclared accounts; that usage is unassigned")
     assert send(refused, call, "nobody").text == send(refused_acme, call, "nobody").text
 
 
@@ -182,9 +182,9 @@ def test_a_bound_key_can_neither_revoke_nor_discover_another_account_s_key(api, 
     everybodys = api.client("read")
     for client in (theirs, everybodys):
         prefix = client.headers["authorization"].split("_")[1]
-        answer, nobodys = acme.delete(f"/v1/keys/{prefix}"), acme.delete("/v1/keys/000000000000")
-        assert answer.status_code == nobodys.status_code == 404
-        assert answer.text.replace(prefix, "000000000000") == nobodys.text
+        answer, unknown = acme.delete(f"/v1/keys/{prefix}"), acme.delete("/v1/keys/000000000000")
+        assert answer.status_code == unknown.status_code == 404
+        assert answer.text.replace(prefix, "000000000000") == unknown.text
         assert client.get("/v1/accounts").status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""A real server and real HTTP: what a test client in the same process does not show."""
+"""A real server and real HTTP, for behavior that an in-process test client does not show."""
 
 import json
 import socket
@@ -82,7 +82,7 @@ def test_concurrent_clients_count_every_event_once(live, api):
 
     def send(client: int) -> None:
         for batch in range(4):
-            # Two clients each send the same ids: one of them is told that they are duplicates.
+            # Two clients each send the same IDs: for one of them they are duplicates.
             events = [native(f"{client // 2}-{batch}-{n}") for n in range(10)]
             answers.append(httpx.post(f"{live.base_url}/v1/events", json=events, headers=dict(live.headers), timeout=30))
 

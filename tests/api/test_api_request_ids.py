@@ -1,4 +1,4 @@
-"""Every answer has an ``X-Request-Id``, and so has each line that is logged while its request is served."""
+"""Every answer has an ``X-Request-Id``, and so has every line that is logged while its request is served."""
 
 import logging
 import re

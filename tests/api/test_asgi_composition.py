@@ -1,4 +1,4 @@
-"""``metering.asgi``: the environment, ``.env`` and the clock are read there."""
+"""``metering.asgi`` reads the environment, ``.env`` and the clock."""
 
 import logging
 import time

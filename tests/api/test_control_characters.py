@@ -1,4 +1,4 @@
-"""A NUL is kept by no database, and other control characters by no text that people read: both are refused, on both alike."""
+"""No database stores a NUL, and no text for people needs control characters: both are refused, on both databases."""
 
 import importlib
 import pkgutil
@@ -19,7 +19,7 @@ NUL = "\0"
 CONTROL = st.characters(categories=["Cc"])
 # Read by formats of their own, which say of each record or document what is wrong with it.
 READ_APART = {"ingest_events", "import_prices", "import_invoice"}
-# Asks for ids that somebody else made; one that nobody has is left out, whatever it is.
+# Looks up IDs of other systems; unknown ones are left out, whatever they contain.
 ANY_ID_MAY_BE_ASKED = {"answer_billing"}
 
 
@@ -88,8 +88,8 @@ QUERIES = [(call, name) for call in EVERY_CALL for name, _ in parse_qsl(urlsplit
 @pytest.mark.parametrize(("call", "name"), QUERIES, ids=lambda each: getattr(each, "operation", each))
 def test_a_nul_in_a_parameter_is_refused_naming_it(refused, call, name):
     address = urlsplit(call.path.format("acme"))
-    said = [(each, value + NUL if each == name else value) for each, value in parse_qsl(address.query)]
-    answer = send(refused, call._replace(path=f"{address.path}?{urlencode(said)}"))
+    parameters = [(each, value + NUL if each == name else value) for each, value in parse_qsl(address.query)]
+    answer = send(refused, call._replace(path=f"{address.path}?{urlencode(parameters)}"))
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert answer.json()["errors"][0]["field"] == f"query.{name}"
 

@@ -1,4 +1,4 @@
-"""The command line as a process: exit codes, pipes, standard input, what it imports."""
+"""The command line as a process: exit codes, pipes, standard input, imports."""
 
 import gzip
 import json

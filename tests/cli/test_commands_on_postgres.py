@@ -1,4 +1,4 @@
-"""The same commands on PostgreSQL: a log is read, priced, billed and proven, and no password is ever shown."""
+"""The same commands on PostgreSQL: a log is ingested, priced, billed and verified, and no password is ever shown."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Of all processes on one database one leads, and another takes over when it ends, however it ends."""
+"""One of all processes on a SQLite database leads, and another takes over when it ends, however it ends."""
 
 import errno
 import fcntl
@@ -17,7 +17,7 @@ OTHER = Path(__file__).with_name("lead_until_killed.py")
 
 @pytest.fixture
 def start(tmp_path):
-    """A function that starts another process on the database and returns it with whether it leads."""
+    """A function that starts another process on the database, and returns it and whether it leads."""
     started = []
 
     def run():
@@ -73,7 +73,7 @@ def test_releasing_removes_the_file_and_lets_another_process_lead(leader, start,
 
 
 def test_a_lock_on_a_removed_file_does_not_count(leader, tmp_path, monkeypatch):
-    """Between opening and locking, the last holder may resign and a third process make the file anew."""
+    """Between opening and locking, the last holder may remove the file and a third process create it again."""
     third = Leader(tmp_path / "m.db")
     original = os.open
     opened = []
@@ -108,10 +108,9 @@ def test_a_process_that_cannot_create_the_file_warns_once_and_leads_when_it_can(
     folder = tmp_path / "away"
     leader = Leader(folder / "m.db")
     assert [leader.is_leader() for _ in range(3)] == [False] * 3
-    (told,) = caplog.messages
+    (message,) = caplog.messages
     assert (
-        told
-        == f"{folder / 'm.db.leader'} can not be locked (No such file or directory): this process runs no jobs until it can"
+        message == f"cannot lock {folder / 'm.db.leader'} (No such file or directory): this process runs no jobs until it can"
     )
     folder.mkdir()
     assert leader.is_leader()

@@ -1,4 +1,4 @@
-"""Jobs are called at each tick by the process that leads, one call at a time, whatever a call meets."""
+"""The leader calls each job at every tick, one call at a time, whatever errors a call raises."""
 
 import logging
 import threading
@@ -14,7 +14,7 @@ TICK = 0.05
 
 @pytest.fixture
 def run(tmp_path):
-    """A function that starts a scheduler on a database; all are stopped at the end."""
+    """A function that starts a scheduler on a database; all schedulers are stopped at the end."""
     running = []
 
     def start(*jobs, leader=None):

@@ -1,4 +1,4 @@
-"""On PostgreSQL one process leads; when its session ends, however that happens, another one takes over."""
+"""On PostgreSQL one process leads; when its session ends, for whatever reason, another one takes over."""
 
 import pytest
 

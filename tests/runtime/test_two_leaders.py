@@ -1,4 +1,4 @@
-"""Two processes that both believe they lead: the database decides, and what is scheduled happens once."""
+"""If two processes both believe they are the leader, the database decides, and scheduled work happens once."""
 
 import threading
 from contextlib import ExitStack
@@ -20,13 +20,13 @@ MINUTE = 60_000_000
 
 
 class AlwaysLeads:
-    """What a process believes whose session ended without its knowledge."""
+    """A leader that does not know that its session ended."""
 
     def is_leader(self) -> bool:
         return True
 
     def release(self) -> None:
-        """Nobody asked it."""
+        """Do nothing."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Cursors are opaque, belong to their question, and any other is refused."""
+"""Cursors are opaque and belong to one question; any other cursor is refused."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from metering.web.cursors import _seal, read_cursor, write_cursor
 from metering.web.problems import ApiProblem
 
-# No column of a database holds a NUL, so that no key does; a cursor with one is refused.
+# No database column contains a NUL, so no key does; a cursor with one is refused.
 keys = st.lists(st.integers(-(2**63) + 1, 2**63 - 1) | st.text(st.characters(exclude_characters="\0"), max_size=30), max_size=5)
 questions = st.lists(st.text(max_size=5) | st.none() | st.integers(), max_size=4)
 

@@ -1,4 +1,4 @@
-"""Names of files and tags of entities as headers."""
+"""File names and entity tags in headers."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from metering.web.etags import ANY, etag, parse_if_none_match
 
 
 @pytest.mark.parametrize(
-    ("said", "tags"),
+    ("header", "tags"),
     [
         (None, set()),
         ("", set()),
@@ -19,8 +19,8 @@ from metering.web.etags import ANY, etag, parse_if_none_match
         ('"a', set()),
     ],
 )
-def test_the_tags_of_a_header_are_read_for_weak_comparison(said, tags):
-    assert parse_if_none_match(said) == tags
+def test_the_tags_of_a_header_are_read_for_weak_comparison(header, tags):
+    assert parse_if_none_match(header) == tags
 
 
 def test_a_tag_is_quoted():

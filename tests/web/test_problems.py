@@ -1,4 +1,4 @@
-"""The table of problems, and the document that is made of one."""
+"""The table of problems, and the document of a problem."""
 
 from http import HTTPStatus
 
@@ -17,7 +17,7 @@ def test_a_problem_has_the_members_of_rfc_9457_and_its_code():
         "invalid_request", "no", errors=[FieldError("body.x", "missing", "it is missing")], members={"received": 3}
     )
     assert problem_document(problem, "/v1/ü") == {
-        "type": "urn:hf-metering:problem:invalid_request", "title": "The request is not valid", "status": 422, "detail": "no",
+        "type": "urn:hf-metering:problem:invalid_request", "title": "Invalid request", "status": 422, "detail": "no",
         "code": "invalid_request", "instance": "/v1/%C3%BC", "received": 3,
         "errors": [{"field": "body.x", "reason": "missing", "message": "it is missing"}],
     }  # fmt: skip

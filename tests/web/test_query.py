@@ -1,4 +1,4 @@
-"""Instants, months and lists of a query."""
+"""Instants, months and lists in query parameters."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""``/metrics``: what the service counts about itself, read over real HTTP with Prometheus' own parser."""
+"""``/metrics`` over real HTTP, read with Prometheus' own parser."""
 
 import re
 import threading
@@ -27,13 +27,13 @@ def test_events_are_counted_by_outcome(live):
     sent = [native("a"), native("b"), native("b"), native("c", time="never"), native("d", model="nobody/knows")]
     assert live.post("/v1/events", json=sent).json()["accepted"] == 3
     live.post("/v1/events?source=gateway-2", json=native("e"))
-    told = scrape(live)
-    found = {dict(labels)["outcome"]: value for (name, *labels), value in told.items() if name == "metering_events_total"}
+    samples = scrape(live)
+    found = {dict(labels)["outcome"]: value for (name, *labels), value in samples.items() if name == "metering_events_total"}
     assert found == {"accepted": 4, "duplicate": 1, "copy": 0, "conflict": 0, "rejected": 1}
-    assert told["metering_events_unpriced_total",] == told["metering_unpriced_events",] == 1
-    assert told["metering_commit_events_sum",] == 6
-    assert told["metering_commit_events_count",] == told["metering_commit_seconds_count",] == 2
-    assert (told["metering_commit_failures_total",], told["metering_waiting_events",]) == (0, 0)
+    assert samples["metering_events_unpriced_total",] == samples["metering_unpriced_events",] == 1
+    assert samples["metering_commit_events_sum",] == 6
+    assert samples["metering_commit_events_count",] == samples["metering_commit_seconds_count",] == 2
+    assert (samples["metering_commit_failures_total",], samples["metering_waiting_events",]) == (0, 0)
 
 
 def test_requests_are_counted_by_route_never_by_path(live):
@@ -45,10 +45,10 @@ def test_requests_are_counted_by_route_never_by_path(live):
     live.post("/v1/events", content=b"{", headers={"content-type": "application/json"})
     live.get("/v1/secret-name")
     live.request("PROPFIND", "/v1/accounts")
-    told = scrape(live)
+    samples = scrape(live)
     found = {
         tuple(dict(labels)[name] for name in ("route", "method", "status")): value
-        for (name, *labels), value in told.items()
+        for (name, *labels), value in samples.items()
         if name == "metering_http_request_seconds_count"
     }
     assert found == {
@@ -94,12 +94,12 @@ def test_requests_refused_as_too_busy_are_counted(api, live, monkeypatch):
 
 
 def test_price_sync_and_release_are_reported(live, api):
-    told = scrape(live)
-    (build,) = [dict(labels) for (name, *labels) in told if name == "metering_build_info"]
+    samples = scrape(live)
+    (build,) = [dict(labels) for (name, *labels) in samples if name == "metering_build_info"]
     assert build["database"] == api.meter.engine.dialect.name
-    assert told["metering_database_up",] == 1
-    assert told["metering_price_sync_consecutive_failures",] == told["metering_price_sync_held",] == 0
-    assert ("metering_price_sync_last_success_timestamp_seconds",) not in told
+    assert samples["metering_database_up",] == 1
+    assert samples["metering_price_sync_consecutive_failures",] == samples["metering_price_sync_held",] == 0
+    assert ("metering_price_sync_last_success_timestamp_seconds",) not in samples
 
 
 def test_an_unreachable_database_is_reported_without_failing_the_scrape(api, serve):
@@ -107,9 +107,9 @@ def test_an_unreachable_database_is_reported_without_failing_the_scrape(api, ser
         api.service, settings=msgspec.structs.replace(api.service.settings, open_metrics=True), engine=unreachable()
     )
     with serve(create_api(service)) as address:
-        told = samples_of(httpx.get(f"{address}/metrics", timeout=20).text)
-    assert told["metering_database_up",] == 0
-    assert ("metering_unpriced_events",) not in told
+        samples = samples_of(httpx.get(f"{address}/metrics", timeout=20).text)
+    assert samples["metering_database_up",] == 0
+    assert ("metering_unpriced_events",) not in samples
 
 
 def unreachable():
@@ -131,13 +131,13 @@ def test_jobs_and_their_leader_are_counted(api, serve):
         assert all(calls.acquire(timeout=20) for _ in range(2))
         leading = httpx.get(f"{address}/metrics", headers=headers).text
         scheduler.stop()
-        told = samples_of(httpx.get(f"{address}/metrics", headers=headers).text)
+        samples = samples_of(httpx.get(f"{address}/metrics", headers=headers).text)
     assert samples_of(leading)["metering_leader",] == 1
-    assert told["metering_leader",] == 0
-    assert told["metering_job_runs_total", ("job", "good"), ("outcome", "done")] == 1
-    assert told["metering_job_runs_total", ("job", "bad"), ("outcome", "failed")] == 1
-    assert told["metering_job_last_success_timestamp_seconds", ("job", "good")] > 1_700_000_000
-    assert ("metering_job_last_success_timestamp_seconds", ("job", "bad")) not in told
+    assert samples["metering_leader",] == 0
+    assert samples["metering_job_runs_total", ("job", "good"), ("outcome", "done")] == 1
+    assert samples["metering_job_runs_total", ("job", "bad"), ("outcome", "failed")] == 1
+    assert samples["metering_job_last_success_timestamp_seconds", ("job", "good")] > 1_700_000_000
+    assert ("metering_job_last_success_timestamp_seconds", ("job", "bad")) not in samples
 
 
 class AlwaysLeads:

@@ -22,8 +22,8 @@ def test_three_replicas_that_upgrade_at_once_all_succeed_and_migrate_once(databa
         subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(REPLICAS)
     ]
-    told = [(*process.communicate(timeout=60), process.returncode) for process in started]
-    assert [(errors, code) for _, errors, code in told] == [("", 0)] * REPLICAS
+    results = [(*process.communicate(timeout=60), process.returncode) for process in started]
+    assert [(errors, code) for _, errors, code in results] == [("", 0)] * REPLICAS
     engine = open_database(url)
     assert current_revision(engine) == head_revision()
     with read_snapshot(engine) as connection:

@@ -185,7 +185,7 @@ def test_a_charge_that_moves_between_accounts_is_found_unless_it_was_assigned(so
     assert assign(sound).total.events == 1
     assert sound.violations() == []
     move_charge(sound, "cached", "account_id = 1")
-    assert codes(sound) == {"account_differs", "rollup_differs", "spend_differs"}  # the sums because nobody told them
+    assert codes(sound) == {"account_differs", "rollup_differs", "spend_differs"}  # the sums because they were not updated
 
 
 def test_a_charge_that_leaves_unassigned_without_being_assigned_is_found(sound):
@@ -251,12 +251,12 @@ def test_checks_can_be_added_and_report_progress(sound):
         step(1, 2)
         yield Violation("odd", "here", "even", "odd", "an odd one")
 
-    told = []
+    steps = []
     checks = (*CHECKS, Check("mine", one_more))
-    found = verify(sound.engine, checks=checks, on_progress=lambda *step: told.append(step))
+    found = verify(sound.engine, checks=checks, on_progress=lambda *step: steps.append(step))
     assert [violation.code for violation in found] == ["odd"]
-    assert told[-3:] == [("mine", 0, 1), ("mine", 1, 2), ("mine", 1, 1)]
-    assert {name for name, _, _ in told} == {check.name for check in CHECKS} | {"mine"}
+    assert steps[-3:] == [("mine", 0, 1), ("mine", 1, 2), ("mine", 1, 1)]
+    assert {name for name, _, _ in steps} == {check.name for check in CHECKS} | {"mine"}
 
 
 def test_events_are_checked_in_chunks(sound, monkeypatch):

@@ -1,4 +1,4 @@
-"""An engine and every connection of it lead to one backend; what differs by database is asked of that alone."""
+"""An engine and all its connections have one backend, the only place that knows which database it is."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The database is opened so that what is acknowledged survives, and only in ways that keep it."""
+"""The database is opened so that acknowledged writes are durable, and only in ways that guarantee it."""
 
 import sqlite3
 import sys
@@ -38,7 +38,7 @@ def test_commits_survive_a_power_cut_and_references_are_enforced(bare_meter, nam
 
 
 def durability_of(connection):
-    """How durable a commit of this connection is, in the database's own words."""
+    """The settings that make a commit of this connection durable."""
     if backend_of(connection).name == "sqlite":
         return [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("journal_mode", "synchronous")]
     return durability_of_postgres(connection)
@@ -122,7 +122,7 @@ def test_a_url_that_cannot_store_the_data_is_refused(url):
 
 
 def end_other_sessions(meter):
-    """End the sessions that wait in the pool, as a restart of the server does."""
+    """End the idle sessions of the pool, as a restart of the server does."""
     another = open_database(meter.url)
     with another.connect() as connection:
         connection.exec_driver_sql(
@@ -144,7 +144,7 @@ def test_sessions_that_ended_while_idle_are_replaced_without_an_error(bare_meter
     end_other_sessions(bare_meter)
     monkeypatch.setattr(postgres_backend, "_ALIVE_SECONDS", 0)
     with read_snapshot(bare_meter.engine):
-        # The first one was asked; that tells of the other.
+        # The ping of the first one failed, which invalidates the other too.
         monkeypatch.setattr(postgres_backend, "_ALIVE_SECONDS", 60)
         assert answers(bare_meter)
 
@@ -273,8 +273,8 @@ def test_a_writer_on_postgres_sees_what_others_have_committed(bare_meter, way):
 @pytest.mark.only_on("postgresql")
 def test_a_second_exclusive_writer_waits_and_a_concurrent_one_does_not(bare_meter):
     with exclusive_write(bare_meter.engine):
-        with concurrent_write(bare_meter.engine) as beside:
-            beside.exec_driver_sql("INSERT INTO sources (name) VALUES ('beside')")
+        with concurrent_write(bare_meter.engine) as other_writer:
+            other_writer.exec_driver_sql("INSERT INTO sources (name) VALUES ('other')")
         with pytest.raises(DBAPIError, match="lock timeout"), concurrent_write(bare_meter.engine) as other:
             other.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
             lock_exclusively(other, WRITER_LOCK)

@@ -1,4 +1,4 @@
-"""The migrations alone make the schema, the same one that the tables declare, and take it away again."""
+"""The migrations create the schema that the tables declare, and remove it again."""
 
 import re
 
@@ -46,12 +46,12 @@ def declared_tables(engine):
 
 
 def plain(sql):
-    """SQL without what does not matter: white space, quotes of names."""
+    """SQL without insignificant differences: white space, quotes around names."""
     return re.sub(r"\s*([(),])\s*", r"\1", " ".join(sql.replace('"', "").split())).strip()
 
 
 def parts(sql):
-    """The columns and constraints of a CREATE TABLE, in no order: a migration may add one at the end."""
+    """The columns and constraints of a CREATE TABLE, unordered: a migration may add one at the end."""
     before, _, rest = plain(sql).partition("(")
     body, _, after = rest.rpartition(")")
     items, depth, item = [], 0, ""
@@ -238,7 +238,7 @@ def _sql(kind):
 
 
 @pytest.mark.parametrize(
-    ("filling", "revision", "told"),
+    ("filling", "revision", "reason"),
     [
         ("INSERT INTO budgets (account_id, created_at) VALUES (2, 0)", "0012", "a database with budgets"),
         (
@@ -249,7 +249,7 @@ def _sql(kind):
         ),
     ],
 )
-def test_a_downgrade_that_would_lose_data_is_refused(meter, filling, revision, told):
+def test_a_downgrade_that_would_lose_data_is_refused(meter, filling, revision, reason):
     meter.execute(filling)
-    with pytest.raises(RuntimeError, match=told):
+    with pytest.raises(RuntimeError, match=reason):
         downgrade(meter.engine, revision)

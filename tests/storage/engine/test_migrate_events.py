@@ -1,4 +1,4 @@
-"""Migrations carry the events along: what a database holds is the same after going down and up again."""
+"""Migrations keep the events: a database has the same content after a downgrade and an upgrade."""
 
 import pytest
 from sqlalchemy import select
@@ -16,7 +16,7 @@ RESPONSE = "ebafdc12cee84cf29c1b"
 
 @pytest.fixture
 def filled(meter):
-    """Events with and without everything that the wide rows had columns for, a copy, and later charges."""
+    """Events with and without every value that the wide rows had columns for, a copy, and later charges."""
     with_cache = {"input_tokens": Price(1_000_000), "cache_read_tokens": Price(1), "output_tokens": Price(0)}
     meter.record_prices(price_table(rate(model="cached", prices=with_cache), source="cached"))
     meter.ingest(
@@ -97,7 +97,7 @@ def test_monthly_rollups_are_added_up_from_the_daily_ones(filled):
 
 
 def test_price_tables_of_equal_content_stay_distinct_on_a_downgrade(filled):
-    """The newest keeps the digest, so that the release before knows it; what was charged keeps its rate."""
+    """The newest keeps the digest, so that the previous release recognizes it; charges keep their rate."""
     first, other = price_table(rate(7, model="own"), source="own"), price_table(rate(8, model="own"), source="own")
     for each in (first, other, first):
         filled.record_prices(each)

@@ -1,4 +1,4 @@
-"""Variances from before they named sessions come up with what was decided about them, and go down again."""
+"""Variances from before they named sessions keep the decisions about them in both directions."""
 
 import pytest
 from sqlalchemy import text
@@ -31,7 +31,7 @@ def empty(databases):
     databases.drop(url)
 
 
-def told(engine, question):
+def rows_of(engine, question):
     with read_snapshot(engine) as connection:
         return [tuple(row) for row in connection.execute(text(question))]
 
@@ -42,10 +42,10 @@ def test_variances_from_before_sessions_keep_their_decisions_both_ways(empty):
         for statement in BEFORE:
             connection.exec_driver_sql(statement)
     upgrade(empty)
-    assert told(empty, STORED) == [(4, "unexplained", 3, "disputed")]
-    assert told(empty, "SELECT session FROM variances") == [("",)]
+    assert rows_of(empty, STORED) == [(4, "unexplained", 3, "disputed")]
+    assert rows_of(empty, "SELECT session FROM variances") == [("",)]
     downgrade(empty, "0014")
-    assert told(empty, STORED) == [(4, "unexplained", 3, "disputed")]
+    assert rows_of(empty, STORED) == [(4, "unexplained", 3, "disputed")]
     upgrade(empty)
     with exclusive_write(empty) as connection:
         connection.execute(text("UPDATE variances SET session = 'search'"))

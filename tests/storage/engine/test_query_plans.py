@@ -1,4 +1,4 @@
-"""No hot query reads the whole event log: an index leads to each; on PostgreSQL in the partitions of its months alone."""
+"""No hot query reads the whole event log: each uses an index, on PostgreSQL only in the partitions of its months."""
 
 import re
 
@@ -53,7 +53,7 @@ SELECT id, 3 + id / 10 - id / 10 / {ACCOUNTS} * {ACCOUNTS}, event_time, id, 1, 0
 
 @pytest.fixture
 def filled(meter):
-    """A log that is large enough for reading all of it to be the worse plan."""
+    """A log so large that reading all of it is the worse plan."""
     meter.ingest(usage_event(id="known"), usage_event(id="unpriced", model="nobody/knows"))
     kind = meter.engine.dialect.name
     with exclusive_write(meter.engine) as connection:
@@ -63,7 +63,7 @@ def filled(meter):
             connection.exec_driver_sql(f"INSERT INTO accounts (id, created_at) VALUES ({3 + number}, 0)")
         for statement in _FILL:
             connection.exec_driver_sql(statement.format(numbers=_NUMBERS[kind], identity=_IDENTITY[kind], **_CLAIM[kind]))
-    if kind == "postgresql":  # it looks at its tables by itself; SQLite is never told to
+    if kind == "postgresql":  # as autovacuum does; SQLite is never analyzed
         with meter.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE")
     return meter
@@ -71,7 +71,7 @@ def filled(meter):
 
 @pytest.fixture
 def plans(filled):
-    """A function that does something, and returns the plan of each statement about the event log that it ran."""
+    """A function that runs some work and returns the plan of each of its statements about the event log."""
 
     def explain(work):
         asked = []

@@ -1,4 +1,4 @@
-"""Expressions that both databases must answer alike."""
+"""Expressions that must give the same result on both databases."""
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -19,6 +19,6 @@ def test_a_sum_in_halves_is_the_sum_however_large(bare_meter, found):
     rows = union_all(*(select(literal(amount, Int64).label("amount")) for amount in found)).subquery()
     halves = halved_sum(rows.c.amount)
     with read_snapshot(bare_meter.engine) as connection:
-        high, low, told = connection.execute(select(*halves, is_not_zero(*halves))).one()
+        high, low, not_zero = connection.execute(select(*halves, is_not_zero(*halves))).one()
     assert whole_sum(high, low) == sum(found)
-    assert bool(told) == (sum(found) != 0)
+    assert bool(not_zero) == (sum(found) != 0)

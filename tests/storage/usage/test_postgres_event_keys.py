@@ -1,4 +1,4 @@
-"""Many new keys go in by COPY; one that is taken costs no other its place, and a COPY in vain is seldom tried."""
+"""Many new keys are inserted by COPY; a taken key affects no other, and a COPY that would fail is rarely tried."""
 
 import pytest
 from sqlalchemy import select
@@ -29,7 +29,7 @@ def copied(monkeypatch):
 
 
 def identity_rows(first_id, count=MANY, *, of=None):
-    """Rows of identities 0, 1, 2... or of those that are named."""
+    """Rows of the identities 0, 1, 2..., or of given ones."""
     return [(number.to_bytes(16, "big"), first_id + at, 7) for at, number in enumerate(of or range(count))]
 
 

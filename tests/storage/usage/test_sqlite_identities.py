@@ -1,4 +1,4 @@
-"""An identity counts once wherever it stands: recent, settled, or on its way from one to the other."""
+"""An identity counts once, whether it is recent, settled or being moved."""
 
 import random
 
@@ -85,7 +85,7 @@ def test_batches_of_any_size_give_the_same_result_as_a_single_table(new_meter, m
 
 
 def test_recent_identities_are_checked_even_if_ids_start_over(meter):
-    """Ids are those after the newest event: should the newest be dropped, they are small again, and what is recent is taken."""
+    """IDs follow the newest event: if the newest events are dropped, IDs are small again, and recent identities still count."""
     with exclusive_write(meter.engine) as connection:
         assert insert_identities(connection, [(key(7), 9, 1)]) == 1
         assert insert_identities(connection, [(key(7), 2, 1), (key(8), 3, 1)]) == 1
