@@ -31,7 +31,7 @@ class AnswerGuard:
             await self.app(scope, receive, send)
             return
         own_id = _request_id(scope)
-        request_id.set(own_id.decode())  # a server gives each request a context of its own
+        request_id.set(own_id.decode())  # each request runs in its own context
         started = False
 
         async def send_guarded(message: Message) -> None:

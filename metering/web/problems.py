@@ -153,10 +153,7 @@ def problem_document(problem: ApiProblem, path: str) -> dict[str, Any]:
         "type": f"{PROBLEM_TYPE}{code}",
         "title": kind.title,
         "status": kind.status,
-        # What is wrong inside is for the log, not for whoever asked.
-        "detail": problem.detail
-        if kind.status != 500
-        else "the request failed; the server's log has the details under this answer's X-Request-Id",
+        "detail": problem.detail if kind.status != 500 else _INTERNAL,
         "code": code,
         "instance": quote(path, safe="/:@!$&'()*+,;=~"),
     }

@@ -15,7 +15,7 @@ from support.native_events import native
 each_with_a_key = pytest.mark.parametrize("call", WITH_A_KEY, ids=lambda call: call.operation)
 
 
-# The reviewed document; that the API's own is equal is a test of its own.
+# The reviewed document; another test checks that the API serves it.
 DOCUMENT = json.loads(Path(__file__).with_name("openapi.json").read_text())
 OPERATIONS = {each["operationId"]: each for methods in DOCUMENT["paths"].values() for each in methods.values()}
 HEADERS = [None, "Bearer", "Bearer ", "Bearer nonsense", "Bearer hfm_000000000000_00", "Basic eDp5"]

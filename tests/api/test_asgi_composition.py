@@ -60,9 +60,9 @@ def test_after_shutdown_only_the_database_file_remains(folder, monkeypatch):
     assert sorted(path.name for path in folder.iterdir()) == ["m.db"]
 
 
-def wait_for(client, headers, holds):
+def wait_for(client, headers, condition):
     end = time.monotonic() + 20
-    while not holds(page := client.get("/v1/prices/syncs", headers=headers).json()):
+    while not condition(page := client.get("/v1/prices/syncs", headers=headers).json()):
         assert time.monotonic() < end, page
         time.sleep(0.02)
     return page

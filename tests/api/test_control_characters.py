@@ -17,7 +17,7 @@ from support.native_events import native
 
 NUL = "\0"
 CONTROL = st.characters(categories=["Cc"])
-# Read by formats of their own, which say of each record or document what is wrong with it.
+# Read by the log formats, which report the errors of each record or document.
 READ_APART = {"ingest_events", "import_prices", "import_invoice"}
 # Looks up IDs of other systems; unknown ones are left out, whatever they contain.
 ANY_ID_MAY_BE_ASKED = {"answer_billing"}

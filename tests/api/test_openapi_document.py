@@ -30,7 +30,7 @@ each_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=l
 
 
 def schemas_in(node: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every object schema in the document, wherever it stands, with its place."""
+    """Yield every object schema in the document, with its path."""
     if isinstance(node, dict):
         if isinstance(node.get("properties"), dict):
             yield at, node

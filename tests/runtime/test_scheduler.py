@@ -28,9 +28,9 @@ def run(tmp_path):
         scheduler.stop()
 
 
-def until(holds, seconds=10.0):
+def until(condition, seconds=10.0):
     end = time.monotonic() + seconds
-    while not holds():
+    while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)
 

@@ -1,8 +1,8 @@
 """Logging, configured once per process: one line per record on standard error, as text or JSON.
 
-A line has the time (UTC), level, logger, request ID if there is one, and message. What comes from outside can neither start a
-line of its own nor send control characters to a terminal. Of an exception's text only the first line is logged: the lines after
-it are where database drivers and validators put rows, parameters and inputs.
+A line has the time (UTC), level, logger, request ID if there is one, and message. Text from outside can neither forge a line
+nor send control characters to a terminal. Only the first line of an exception's text is logged: database drivers and validators
+put rows, parameters and inputs on the following ones.
 """
 
 import json
@@ -36,7 +36,7 @@ class LogSettings(Struct, frozen=True):
 def configure_logging(settings: LogSettings, default_level: int) -> None:
     """Send all log records of this process to standard error; calling it again replaces what it set before.
 
-    Other packages log warnings and errors only, at any level: their details can hold URLs and parameters. The server's lines
+    Other packages log warnings and errors only, at any level: their details can contain URLs and parameters. The server's lines
     count as ours; its access log is shown whenever it is turned on.
     """
     level = default_level if settings.level is None else settings.level

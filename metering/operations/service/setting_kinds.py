@@ -24,7 +24,7 @@ _PPM_PER_PERCENT = 10_000
 class Kind(Struct, Generic[T], frozen=True):
     """A kind of value. ``read`` raises ValueError for text that is not ``allowed``, which completes "must be".
 
-    ``repeat`` is False where invalid text may hold a secret, so that an error does not repeat it.
+    ``repeat`` is False where invalid text may contain a secret, so that an error does not repeat it.
     """
 
     allowed: str

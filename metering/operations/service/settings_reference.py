@@ -21,7 +21,7 @@ other variable that starts with `METERING_` is refused, so that a typo is notice
 """
 
 _NOTES = """
-**`serve` fetches prices by default**, once an hour, because nobody notices outdated prices. It is one GET of a public document,
+**`serve` fetches prices by default**, once an hour, because outdated prices go unnoticed. It is one GET of a public document,
 without a token and without anything about your usage. If the router cannot be reached, `serve` logs it once, retries less and
 less often (after five minutes, doubling up to a day), logs once when it works again, and keeps the current prices. When several
 processes use one database, one of them fetches. `METERING_SYNC_INTERVAL_MINUTES=0` turns it off; `metering prices sync` fetches

@@ -37,7 +37,7 @@ def later_charges_undo_and_replace(connection: Connection, step: Step) -> Iterat
     """Later charges of an event come in pairs: a reversal of exactly the newest entry, then a replacement in the same month.
 
     So the sum of an event's entries is its newest entry. The amounts of replacements follow from their grades, as those of
-    first charges do. An assigned event moves to its account with one pair, each half billed in a month of its own account; an
+    first charges do. An assigned event moves to its account with one pair, each half billed in its account's month; an
     event that its account had already counted ends with a reversal.
     """
     book = PriceBook(load_tables(connection))

@@ -48,12 +48,12 @@ def every_identity_has_an_owner(connection: Connection) -> Iterator[Violation]:
 
     An extra one would keep an event from being counted.
     """
-    identities, held = count_identities(connection)
+    identities, stored = count_identities(connection)
     retired, second = identities_of_retired(connection), count_second_identities(connection)
-    expected = held + retired + second
+    expected = stored + retired + second
     if identities == expected:
         return
-    message = f"{identities} identities for {held} events and copies, {retired} retired and {second} assigned ones"
+    message = f"{identities} identities for {stored} events and copies, {retired} retired and {second} assigned ones"
     yield Violation("identities_differ", "event_identities", str(expected), str(identities), message)
     if retired:
         return  # identities do not show which events are lost and which are retired

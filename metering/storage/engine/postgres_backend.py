@@ -1,8 +1,8 @@
 """PostgreSQL through psycopg 3: writers see what others have committed, readers see one snapshot.
 
 Writes are READ COMMITTED: a batch waits for another writer's key and then sees what that writer stored. Reads are REPEATABLE
-READ, READ ONLY. An operation that reads before it writes holds WRITER_LOCK, so that it is alone, as it is on SQLite. Ingest,
-budget evaluation and webhook delivery do not hold it; they rely on unique keys and on rows locked in order.
+READ, READ ONLY. An operation that reads before it writes takes WRITER_LOCK, so that it is alone, as it is on SQLite. Ingest,
+budget evaluation and webhook delivery do not take it; they rely on unique keys and on rows locked in order.
 """
 
 import math
@@ -36,8 +36,8 @@ _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 # account of thirty series. Writers look up keys, which any plan finds.
 _CUSTOM_PLANS = "SET LOCAL plan_cache_mode = force_custom_plan"
 
-# Acknowledged means durable, also where the server, the role, the database or the URL's options say off. Other values stay:
-# each of them waits for the disk.
+# Acknowledged means durable, even if the server, the role, the database or the URL's options turn it off. Other values are
+# kept: each of them waits for the disk.
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 
 # Attached, not created as a partition: creating one locks the log against readers and writers of all months.
@@ -172,8 +172,8 @@ class PostgresBackend(Backend):
     def empty_partition(self, connection: Connection, month: int) -> bool:
         """Truncate the month's partition, which frees its space at once.
 
-        Not dropped: that locks the log of all months, for which this would wait while ingest, which holds that lock, waits for
-        the month.
+        Not dropped: dropping locks the log of all months, so this would wait for an ingest that has that lock and itself waits
+        for the month.
         """
         if not self.months_without_partition(connection, [month]):
             connection.exec_driver_sql(f"TRUNCATE TABLE {_partition(month)}")

@@ -42,15 +42,15 @@ _INSERT_CLAIMS = (
 # The first claimant's row is locked, so that of two later claimants the second sees what the first one decided.
 _LOCK_CLAIMS = "SELECT claim, event_id FROM event_claims WHERE claim = ANY(CAST(%s AS bigint[])) ORDER BY claim FOR UPDATE"
 _CLAIMANTS = """
-SELECT held.claim, events.id, coalesce(assigned.account_id, events.account_id), events.source_id, events.event_time
+SELECT claimed.claim, events.id, coalesce(assigned.account_id, events.account_id), events.source_id, events.event_time
 FROM (
     SELECT claim, event_id FROM event_claims WHERE claim = ANY(CAST(%s AS bigint[]))
     UNION ALL SELECT claim, event_id FROM later_claims WHERE claim = ANY(CAST(%s AS bigint[]))
-) AS held
-JOIN events ON events.id = held.event_id
+) AS claimed
+JOIN events ON events.id = claimed.event_id
 LEFT JOIN assigned_events AS assigned ON assigned.event_id = events.id
 WHERE events.event_time BETWEEN %s AND %s AND coalesce(assigned.counted_as, events.id) = events.id
-ORDER BY held.claim, events.id
+ORDER BY claimed.claim, events.id
 """
 _DELETE_CLAIMS = "DELETE FROM event_claims WHERE claim = ANY(CAST(%s AS bigint[]))"
 
@@ -101,8 +101,8 @@ class PostgresEventKeys(EventKeys):
             written.setdefault(claim, event_id)
         if _insert_claims(connection, sorted(written.items(), key=itemgetter(0))) == len(rows):
             return ReservedClaims({}, written, settled=True)
-        held = connection.exec_driver_sql(_LOCK_CLAIMS, (array_of_integers(sorted(written)),))
-        taken = [claim for claim, event_id in held if written[claim] != event_id]
+        locked = connection.exec_driver_sql(_LOCK_CLAIMS, (array_of_integers(sorted(written)),))
+        taken = [claim for claim, event_id in locked if written[claim] != event_id]
         for claim in taken:
             del written[claim]
         return ReservedClaims(_claimants(connection, taken, start, end) if taken else {}, written)

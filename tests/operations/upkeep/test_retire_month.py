@@ -282,7 +282,7 @@ def test_a_bill_by_request_is_refused_for_a_retired_month_and_one_by_day_is_not(
 @pytest.mark.only_on("postgresql")
 def test_retiring_does_not_wait_for_writers_of_other_months(closed):
     with closed.engine.connect() as writer, writer.begin():
-        # As an ingest holds the log from its first row of any month until its commit.
+        # As an ingest does from its first row of any month until its commit.
         writer.exec_driver_sql("LOCK TABLE ONLY events IN ROW EXCLUSIVE MODE")
         closed.execute(f"ALTER DATABASE {closed.engine.url.database} SET lock_timeout = '2s'")
         closed.engine.pool.dispose()

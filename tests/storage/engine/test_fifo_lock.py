@@ -6,9 +6,9 @@ import time
 from metering.storage.engine.fifo_lock import FifoLock
 
 
-def wait_until(holds):
+def wait_until(condition):
     end = time.monotonic() + 20
-    while not holds():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.001)
 

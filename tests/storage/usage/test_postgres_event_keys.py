@@ -91,6 +91,6 @@ def test_many_new_claims_are_copied_and_known_ones_are_not(bare_meter, copied):
 def test_a_known_claim_among_many_new_ones_affects_no_other(bare_meter, copied):
     with concurrent_write(bare_meter.engine) as connection:
         KEYS.reserve_claims(connection, [(0, 501, 1)], 0, 1)
-        held = KEYS.reserve_claims(connection, [(0, claim, 5_000 + claim) for claim in range(MANY)], 0, 1)
-    assert not held.settled
-    assert held.written == {claim: 5_000 + claim for claim in range(MANY) if claim != 501}
+        reserved = KEYS.reserve_claims(connection, [(0, claim, 5_000 + claim) for claim in range(MANY)], 0, 1)
+    assert not reserved.settled
+    assert reserved.written == {claim: 5_000 + claim for claim in range(MANY) if claim != 501}
