@@ -37,7 +37,7 @@ def metering_json(*arguments: str) -> list[dict[str, object]] | dict[str, object
 def new_key() -> str:
     """Return the token of a new key; keys of earlier runs end, because a token can not be shown twice."""
     listed = metering_json("keys", "list")
-    for key in listed["keys"] if isinstance(listed, dict) else listed:
+    for key in listed["items"]:
         if key["name"] == KEY_NAME and key["revoked_at"] is None:
             subprocess.run([*METERING, "keys", "revoke", str(key["prefix"])], check=True, capture_output=True)
     created = metering_json("keys", "create", "--name", KEY_NAME, "--scope", "admin")

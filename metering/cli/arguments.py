@@ -114,7 +114,7 @@ def end_option(help_text: str, kind: click.ParamType[Any] = INSTANT, **attribute
 
 
 known_at_option = click.option(
-    "--known-at", type=INSTANT, help="Use only what was recorded until then. Default: everything recorded."
+    "--known-at", type=INSTANT, help="Leave out prices recorded after this instant. Default: leave out none."
 )
 
 

@@ -28,7 +28,7 @@ COMMANDS = {
     "statements": LazyCommand("metering.cli.statements.statements:statements", "Show, export and close what a month comes to."),
     "reconcile": LazyCommand(
         "metering.cli.reconciliation.reconcile:reconcile",
-        "Hold a bill against what was metered, and work through what differs.",
+        "Reconcile invoices with metered usage, and resolve the variances.",
     ),
     "accounts": LazyCommand("metering.cli.accounts.accounts:accounts", "Declare who is billed and on which plan."),
     "credits": LazyCommand("metering.cli.credits.credits:credit", "Show and grant credits."),

@@ -41,6 +41,7 @@ class PageRequest(Struct, frozen=True):
     def of(
         self,
         model: type[_Page],
+        /,
         rows: Sequence[_Row],
         answer: Callable[[_Row], object],
         key: Callable[[_Row], Sequence[int | str]],

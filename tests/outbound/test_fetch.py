@@ -157,7 +157,7 @@ def test_a_redirect_is_not_followed_and_names_where_to(served):
         ask()
     assert "secret" not in str(raised.value)
     assert "pass" not in str(raised.value)
-    serving.say(answer(status="301 Moved Permanently", location=elsewhere.url))
+    serving.respond(answer(status="301 Moved Permanently", location=elsewhere.url))
     with pytest.raises(RedirectedError):
         ask()
     assert elsewhere.requests == []

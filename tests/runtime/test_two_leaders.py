@@ -38,7 +38,7 @@ def router(bare_meter):
 def test_two_leaders_record_a_price_change_once(router):
     router.sync(document())
     router.meter.now += 120 * MINUTE
-    router.says(document(("model-0", "together", 1.1, 2.0)))
+    router.respond(document(("model-0", "together", 1.1, 2.0)))
     together = threading.Barrier(2)
     done = [threading.Event() for _ in range(2)]
     engines = [open_database(router.meter.url) for _ in range(2)]

@@ -3,9 +3,10 @@
 from msgspec import Struct
 from sqlalchemy import Engine
 
+from metering.domain.prices.price_syncs import SourceHealth
 from metering.storage.charges.charges import count_unpriced
 from metering.storage.engine.database import read_snapshot
-from metering.storage.prices.price_syncs import SourceHealth, source_health
+from metering.storage.prices.price_syncs import source_health
 from pricing.sources.hf_router import SOURCE
 
 

@@ -31,6 +31,7 @@ from metering.operations.upkeep.check_reconciliations import (
     variances_match_items,
 )
 from metering.operations.upkeep.check_rerate_runs import runs_match_charges
+from metering.operations.upkeep.check_rounding import rounding_is_within_slack
 from metering.operations.upkeep.check_statements import ledger_is_never_overdrawn, statements_match_facts
 from metering.operations.upkeep.check_sums import Step, months_match_days, rollups_match_ledger, spend_matches_events
 from metering.storage.engine.database import read_snapshot
@@ -85,6 +86,7 @@ CHECKS: tuple[Check, ...] = (
     Check("invoices match lines", _without_progress(invoices_match_lines)),
     Check("bridges add up", _without_progress(bridges_add_up)),
     Check("variances match items", _without_progress(variances_match_items)),
+    Check("rounding within its limit", _without_progress(rounding_is_within_slack)),
 )
 
 

@@ -1,4 +1,4 @@
-"""What Hugging Face was told that requests cost, and the requests that it can ask about by their ids."""
+"""Answers to Hugging Face's Billing API, and the requests that it can ask about by their IDs."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
@@ -25,7 +25,7 @@ ON CONFLICT DO NOTHING
 """
 _ANSWERED = "SELECT {key}, cost_nano FROM billing_answers WHERE request_key {among}"
 _ANSWERED_ON_POSTGRES = _ANSWERED.format(key="uuid_send(request_key)", among="= ANY(CAST(? AS uuid[]))")
-_KEYS_A_QUERY = 5_000
+_KEYS_PER_QUERY = 5_000
 
 _COLUMNS = """events.id, events.event_time, events.series_id, coalesce(events.charge_nano, 0), events.price_grade,
     events.status, events.quantity_grade"""
@@ -41,7 +41,7 @@ JOIN {{wanted}} ON wanted.value = events.{{column}}
 WHERE assigned.account_id = ? AND assigned.event_time >= ? AND assigned.counted_as = events.id AND events.{{column}} <> ''
 """
 _COPIES = "SELECT id, copy_of FROM event_copies WHERE id {among}"
-# Another source's records, which arrived unassigned.
+# Records of another source that arrived unassigned and repeat an event.
 _REPEATS = "SELECT event_id, counted_as FROM assigned_events WHERE event_id {among} AND counted_as <> event_id"
 _OF_PERIOD = """
 SELECT events.inference_id, events.response_id, events.external_id, billing_answers.cost_nano
@@ -56,7 +56,7 @@ _KeyedAnswer = tuple[bytes, int, int]
 
 
 class AskedRequest(NamedTuple):
-    """A request that was asked about, with the charge that holds now."""
+    """A request that Hugging Face asks about, with its current charge."""
 
     event_id: int
     series_id: int
@@ -67,26 +67,24 @@ class AskedRequest(NamedTuple):
 
 
 def request_key(account_id: int, request_id: str) -> bytes:
-    """Return the 16 bytes under which the answer for an id of an account is kept."""
+    """Return the 16 bytes that the answer for a request ID of an account is stored under."""
     return blake2b(f"{account_id}\x1f{request_id}".encode(), digest_size=16).digest()
 
 
 def insert_answers(connection: Connection, account_id: int, answers: Iterable[tuple[bytes, int, int]], *, now: int) -> int:
-    """Append (key, event id, nano-USD), in the order of the keys, and return how many were new: what was answered before
-    stays what it was.
-    """
+    """Append (key, event id, nano-USD) in the order of the keys; return how many were new. Earlier answers are kept."""
     return _INSERT_ANSWERS.of(connection)(connection, account_id, sorted(answers), now)
 
 
 def answered_costs(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
-    """Return the costs that were told for keys."""
+    """Return the costs that were answered for keys."""
     return _ANSWERED_COSTS.of(connection)(connection, keys)
 
 
 def requests_with_ids(connection: Connection, account_id: int, ids: Sequence[str], *, since: int) -> dict[str, AskedRequest]:
-    """Return the account's requests that were recorded under these ids, of whatever source, and happened since.
+    """Return the account's requests since an instant that any source recorded under these IDs.
 
-    A copy stands for the event that counts.
+    For a copy, the event that counts is returned.
     """
     found: dict[str, AskedRequest] = {}
     for source in all_sources(connection):
@@ -101,7 +99,7 @@ def requests_with_ids(connection: Connection, account_id: int, ids: Sequence[str
         events_of = {request_id: copies.get(event_id, event_id) for request_id, event_id in stored.items()}
         sql = _BY_EVENT.format(among=is_in_list(connection))
         rows = fetch_rows(connection, sql, (list_parameter(connection, events_of.values()), since))
-        requests = _with_later_charges(connection, rows)
+        requests = _with_current_charges(connection, rows)
         found.update({name: requests[event_id] for name, event_id in events_of.items() if event_id in requests})
     return found
 
@@ -109,9 +107,9 @@ def requests_with_ids(connection: Connection, account_id: int, ids: Sequence[str
 def requests_with_provider_ids(
     connection: Connection, account_id: int, ids: Sequence[str], *, since: int
 ) -> dict[str, AskedRequest]:
-    """Return the account's requests since an instant whose ``Inference-Id`` or response id is among these.
+    """Return the account's requests since an instant with one of these as ``Inference-Id`` or response ID.
 
-    There is no index of those ids: the account's requests since then are looked through.
+    Those IDs have no index, so all requests of the account since then are scanned.
     """
     found: dict[str, AskedRequest] = {}
     backend = backend_of(connection)
@@ -122,29 +120,29 @@ def requests_with_provider_ids(
         wanted, parameters = backend.text_table, (backend.text_list(left), account_id, since)
         rows = fetch_rows(connection, _BY_ID.format(wanted=wanted, column=column), parameters)
         rows += fetch_rows(connection, _ASSIGNED_BY_ID.format(wanted=wanted, column=column), parameters)
-        requests = _with_later_charges(connection, [row[1:] for row in rows])
-        found.update({row[0]: requests[row[1]] for row in rows if row[1] in requests})
+        requests = _with_current_charges(connection, [event for _, *event in rows])
+        found.update({request_id: requests[event_id] for request_id, event_id, *_ in rows})
     return found
 
 
 def answers_of_period(connection: Connection, account_id: int, start: int, end: int) -> Iterator[tuple[str, int]]:
-    """Yield (id, nano-USD) of what was told about the requests of a period, by their times."""
+    """Yield (request ID, nano-USD) of the answers about requests of a period, by event time."""
     for inference_id, response_id, own_id, cost in fetch_rows(connection, _OF_PERIOD, (account_id, start, end)):
         yield inference_id or response_id or own_id, cost
 
 
-def _with_later_charges(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> dict[int, AskedRequest]:
-    later = current_replacements(connection, [row[0] for row in rows])
+def _with_current_charges(connection: Connection, rows: Sequence[Sequence[Any]]) -> dict[int, AskedRequest]:
+    replacements = current_replacements(connection, [event_id for event_id, *_ in rows])
     found = {}
     for event_id, _, series_id, charge, grade, status, quantity_grade in rows:
-        if event_id in later:
-            series_id, charge, _, grade, _ = later[event_id]  # noqa: PLW2901 - what holds takes the place of what was first
+        if event_id in replacements:
+            series_id, charge, _, grade, _ = replacements[event_id]  # noqa: PLW2901 - the current charge replaces the first one
         found[event_id] = AskedRequest(event_id, series_id, charge, grade, status, quantity_grade)
     return found
 
 
 def _array(values: Iterable[object]) -> str:
-    """Write numbers or hexadecimal digits as PostgreSQL reads an array: the driver would look at each element of a list."""
+    """Return numbers or hexadecimal digits as a PostgreSQL array literal; the driver would inspect each element of a list."""
     return f"{{{','.join(map(str, values))}}}"
 
 
@@ -158,12 +156,12 @@ def _insert_arrays(connection: Connection, account_id: int, rows: Sequence[_Keye
 
 
 def _costs_in_parts(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
-    found: dict[bytes, int] = {}
-    for start in range(0, len(keys), _KEYS_A_QUERY):
-        part = keys[start : start + _KEYS_A_QUERY]
+    costs: dict[bytes, int] = {}
+    for start in range(0, len(keys), _KEYS_PER_QUERY):
+        part = keys[start : start + _KEYS_PER_QUERY]
         sql = _ANSWERED.format(key="request_key", among=f"IN ({', '.join('?' * len(part))})")
-        found.update(fetch_rows(connection, sql, tuple(part)))
-    return found
+        costs.update(fetch_rows(connection, sql, tuple(part)))
+    return costs
 
 
 def _costs_from_array(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:

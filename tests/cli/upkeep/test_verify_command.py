@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from metering.operations.upkeep.verify import CHECKS
 from support.request_records import request
 
 
@@ -9,7 +10,7 @@ def test_a_sound_database_passes(command_line):
     command_line.done("ingest", command_line.write_log([request()]), "--account", "acme")
     answer = command_line.json("verify")
     assert (answer["ok"], answer["violations"]) == (True, [])
-    assert "OK: 19 checks passed" in command_line.done("verify")
+    assert command_line.done("verify") == f"OK: {len(CHECKS)} checks passed\n"
 
 
 def test_a_missing_nano_dollar_fails_and_is_named(command_line):

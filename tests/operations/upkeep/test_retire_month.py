@@ -275,7 +275,7 @@ def test_a_bill_by_request_is_refused_for_a_retired_month_and_one_by_day_is_not(
     with pytest.raises(EventsRetiredError, match="2026-11"):
         reconciled(meter, [{"request_id": "inference-0000", "amount_nano_usd": 120_000}])
     by_day = {"day": "2026-11-03", "provider": "together", "model": "llama", "amount_nano_usd": 360_000}
-    report = reconciled(meter, [by_day], beside=True)
+    report = reconciled(meter, [by_day], allow_overlap=True)
     assert (report.run.ours_nano, report.run.theirs_nano) == (360_000, 360_000)
 
 
