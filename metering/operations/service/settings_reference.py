@@ -10,8 +10,8 @@ from metering.operations.service.settings import SETTINGS
 _INTRODUCTION = """\
 # Settings
 
-Written from the code by `python -m metering.operations.service.settings_reference > docs/settings.md`; a test checks that it is
-current.
+Generated from the code by `python -m metering.operations.service.settings_reference > docs/settings.md`; a test checks that it
+is current.
 
 Settings are read from the environment, or from a file `.env` in the working directory; the environment takes precedence. Any
 other variable that starts with `METERING_` is refused, so that a typo is noticed.
