@@ -1,13 +1,13 @@
-"""A violation: an invariant that does not hold, with where it breaks and what should stand there."""
+"""A violation: an invariant that does not hold, with where, the expected value and the stored one."""
 
 from msgspec import Struct
 
 
 class Violation(Struct, frozen=True):
-    """One broken invariant.
+    """One violated invariant.
 
-    ``code`` is stable and names the invariant. ``where`` names the row or the key; ``expected`` and ``got`` are what the
-    facts say and what is stored, as text.
+    ``code`` is stable and names the invariant. ``where`` names the row or the key. ``expected`` is the value that follows from
+    the facts and ``got`` the stored one, as text.
     """
 
     code: str

@@ -70,7 +70,7 @@ def page_request(
         ),
     ] = None,
 ) -> PageRequest:
-    """Return which page was asked for."""
+    """Return the requested page."""
     return PageRequest(limit, cursor)
 
 

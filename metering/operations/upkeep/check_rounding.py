@@ -1,4 +1,4 @@
-"""What runs have booked as rounding can be rounding: it is within the slack of the invoice and the charges."""
+"""Amounts booked as rounding are small enough to be rounding, given the slack of the invoice and the charges."""
 
 from collections.abc import Iterator
 

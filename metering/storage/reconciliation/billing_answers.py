@@ -1,6 +1,5 @@
 """Answers to Hugging Face's Billing API, and the requests that it can ask about by their IDs."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -9,8 +8,9 @@ from sqlalchemy import Connection
 
 from metering.domain.usage.identity import stored_under
 from metering.storage.charges.charged_events import current_replacements
+from metering.storage.engine.backend import PerBackend, backend_of
 from metering.storage.engine.bulk import insert_new
-from metering.storage.engine.sql import is_in_list, list_parameter
+from metering.storage.engine.sql import fetch_rows, is_in_list, list_parameter
 from metering.storage.tables import billing_answers
 from metering.storage.usage.events import stored_identities
 from metering.storage.usage.series import all_sources
@@ -51,6 +51,10 @@ ORDER BY events.event_time, events.id
 """
 
 
+_KeyedAnswer = tuple[bytes, int, int]
+"""(key, event id, nano-USD)."""
+
+
 class AskedRequest(NamedTuple):
     """A request that Hugging Face asks about, with its current charge."""
 
@@ -69,23 +73,12 @@ def request_key(account_id: int, request_id: str) -> bytes:
 
 def insert_answers(connection: Connection, account_id: int, answers: Iterable[tuple[bytes, int, int]], *, now: int) -> int:
     """Append (key, event id, nano-USD) in the order of the keys; return how many were new. Earlier answers are kept."""
-    rows = sorted(answers)
-    if connection.dialect.name == "postgresql":
-        keys, event_ids, costs = (_array(column) for column in zip(*((key.hex(), *rest) for key, *rest in rows), strict=True))
-        return connection.exec_driver_sql(_INSERT_ON_POSTGRES, (account_id, now, keys, event_ids, costs)).rowcount
-    return _INSERT.run(connection, [(bytearray(key), account_id, event_id, cost, now) for key, event_id, cost in rows])
+    return _INSERT_ANSWERS.of(connection)(connection, account_id, sorted(answers), now)
 
 
 def answered_costs(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
     """Return the costs that were answered for keys."""
-    if connection.dialect.name == "postgresql":
-        return dict(_fetch(connection, _ANSWERED_ON_POSTGRES, (_array(key.hex() for key in keys),)))
-    costs: dict[bytes, int] = {}
-    for start in range(0, len(keys), _KEYS_PER_QUERY):
-        part = keys[start : start + _KEYS_PER_QUERY]
-        sql = _ANSWERED.format(key="request_key", among=f"IN ({', '.join('?' * len(part))})")
-        costs.update(_fetch(connection, sql, tuple(part)))
-    return costs
+    return _ANSWERED_COSTS.of(connection)(connection, keys)
 
 
 def requests_with_ids(connection: Connection, account_id: int, ids: Sequence[str], *, since: int) -> dict[str, AskedRequest]:
@@ -101,11 +94,11 @@ def requests_with_ids(connection: Connection, account_id: int, ids: Sequence[str
         identities = {stored_under(source, each, account_id): each for each in left}
         stored = {identities[key]: value.event_id for key, value in stored_identities(connection, list(identities)).items()}
         ids_stored = (list_parameter(connection, stored.values()),)
-        copies = dict(_fetch(connection, _COPIES.format(among=is_in_list(connection)), ids_stored))
-        copies |= dict(_fetch(connection, _REPEATS.format(among=is_in_list(connection)), ids_stored))
+        copies = dict(fetch_rows(connection, _COPIES.format(among=is_in_list(connection)), ids_stored))
+        copies |= dict(fetch_rows(connection, _REPEATS.format(among=is_in_list(connection)), ids_stored))
         events_of = {request_id: copies.get(event_id, event_id) for request_id, event_id in stored.items()}
         sql = _BY_EVENT.format(among=is_in_list(connection))
-        rows = _fetch(connection, sql, (list_parameter(connection, events_of.values()), since))
+        rows = fetch_rows(connection, sql, (list_parameter(connection, events_of.values()), since))
         requests = _with_current_charges(connection, rows)
         found.update({name: requests[event_id] for name, event_id in events_of.items() if event_id in requests})
     return found
@@ -119,13 +112,14 @@ def requests_with_provider_ids(
     Those IDs have no index, so all requests of the account since then are scanned.
     """
     found: dict[str, AskedRequest] = {}
+    backend = backend_of(connection)
     for column in ("inference_id", "response_id"):
         left = [each for each in ids if each not in found]
         if not left:
             break
-        wanted, parameters = _ids_table(connection), (_texts(connection, left), account_id, since)
-        rows = _fetch(connection, _BY_ID.format(wanted=wanted, column=column), parameters)
-        rows += _fetch(connection, _ASSIGNED_BY_ID.format(wanted=wanted, column=column), parameters)
+        wanted, parameters = backend.text_table, (backend.text_list(left), account_id, since)
+        rows = fetch_rows(connection, _BY_ID.format(wanted=wanted, column=column), parameters)
+        rows += fetch_rows(connection, _ASSIGNED_BY_ID.format(wanted=wanted, column=column), parameters)
         requests = _with_current_charges(connection, [event for _, *event in rows])
         found.update({request_id: requests[event_id] for request_id, event_id, *_ in rows})
     return found
@@ -133,7 +127,7 @@ def requests_with_provider_ids(
 
 def answers_of_period(connection: Connection, account_id: int, start: int, end: int) -> Iterator[tuple[str, int]]:
     """Yield (request ID, nano-USD) of the answers about requests of a period, by event time."""
-    for inference_id, response_id, own_id, cost in _fetch(connection, _OF_PERIOD, (account_id, start, end)):
+    for inference_id, response_id, own_id, cost in fetch_rows(connection, _OF_PERIOD, (account_id, start, end)):
         yield inference_id or response_id or own_id, cost
 
 
@@ -147,23 +141,32 @@ def _with_current_charges(connection: Connection, rows: Sequence[Sequence[Any]])
     return found
 
 
-def _ids_table(connection: Connection) -> str:
-    return "unnest(CAST(? AS text[])) AS wanted(value)" if connection.dialect.name == "postgresql" else "json_each(?) AS wanted"
-
-
 def _array(values: Iterable[object]) -> str:
     """Return numbers or hexadecimal digits as a PostgreSQL array literal; the driver would inspect each element of a list."""
     return f"{{{','.join(map(str, values))}}}"
 
 
-def _texts(connection: Connection, values: Sequence[str]) -> Any:
-    return list(values) if connection.dialect.name == "postgresql" else json.dumps(values)
+def _insert_rows(connection: Connection, account_id: int, rows: Sequence[_KeyedAnswer], now: int) -> int:
+    return _INSERT.run(connection, [(bytearray(key), account_id, event_id, cost, now) for key, event_id, cost in rows])
 
 
-def _fetch(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(sql.replace("?", "%s") if connection.dialect.name == "postgresql" else sql, parameters)
-        return list(cursor.fetchall())
-    finally:
-        cursor.close()
+def _insert_arrays(connection: Connection, account_id: int, rows: Sequence[_KeyedAnswer], now: int) -> int:
+    keys, event_ids, costs = (_array(column) for column in zip(*((key.hex(), *rest) for key, *rest in rows), strict=True))
+    return connection.exec_driver_sql(_INSERT_ON_POSTGRES, (account_id, now, keys, event_ids, costs)).rowcount
+
+
+def _costs_in_parts(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
+    costs: dict[bytes, int] = {}
+    for start in range(0, len(keys), _KEYS_PER_QUERY):
+        part = keys[start : start + _KEYS_PER_QUERY]
+        sql = _ANSWERED.format(key="request_key", among=f"IN ({', '.join('?' * len(part))})")
+        costs.update(fetch_rows(connection, sql, tuple(part)))
+    return costs
+
+
+def _costs_from_array(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
+    return dict(fetch_rows(connection, _ANSWERED_ON_POSTGRES, (_array(key.hex() for key in keys),)))
+
+
+_INSERT_ANSWERS = PerBackend(sqlite=_insert_rows, postgres=_insert_arrays)
+_ANSWERED_COSTS = PerBackend(sqlite=_costs_in_parts, postgres=_costs_from_array)

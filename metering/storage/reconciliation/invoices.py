@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Row, delete, func, insert, or_, select
 from metering.domain.instants import MICROS_PER_DAY
 from metering.domain.reconciliation.invoices import NO_QUANTITIES, InvoiceLine
 from metering.domain.reconciliation.records import Invoice
+from metering.storage.engine.backend import backend_of
 from metering.storage.engine.bulk import insert_all
-from metering.storage.engine.sql import halved_sum, is_in_list, list_parameter, whole_sum
+from metering.storage.engine.sql import fetch_rows, halved_sum, is_in_list, list_parameter, whole_sum
 from metering.storage.tables import invoice_documents, invoice_lines, invoice_parts, invoices
 
 _INSERT_LINES, _INSERT_PARTS = insert_all(invoice_lines), insert_all(invoice_parts)
@@ -190,16 +191,9 @@ def brief_lines(connection: Connection, invoice_id: int) -> Iterator[tuple[int, 
     """Yield (position, request id, nano-USD) of the usage lines that name a request, as plain tuples, in order."""
     lines = "SELECT position, request_id, amount_nano FROM invoice_lines WHERE document_id = ? AND position > ?"
     statement = f"{lines} AND kind = 'usage' AND request_id <> '' ORDER BY position LIMIT ?"
-    if connection.dialect.name == "postgresql":
-        statement = statement.replace("?", "%s")
     after = -1
     while True:
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(statement, (invoice_id, after, _CHUNK))
-            rows = cursor.fetchall()
-        finally:
-            cursor.close()
+        rows = fetch_rows(connection, statement, (invoice_id, after, _CHUNK))
         yield from rows
         if len(rows) < _CHUNK:
             return
@@ -240,9 +234,8 @@ def usage_lines(connection: Connection, invoice_id: int, *, naming_requests: boo
 def lines_at(connection: Connection, invoice_id: int, positions: Sequence[int]) -> dict[int, InvoiceLine]:
     """Return the lines at these positions."""
     found = {}
-    sql = f"SELECT * FROM invoice_lines WHERE document_id = ? AND position {is_in_list(connection)}"
-    if connection.dialect.name == "postgresql":
-        sql = sql.replace("?", "%s")
+    at_positions = f"SELECT * FROM invoice_lines WHERE document_id = ? AND position {is_in_list(connection)}"
+    sql = backend_of(connection).driver_sql(at_positions)
     for start in range(0, len(positions), _POSITIONS_PER_QUERY):
         part = list_parameter(connection, positions[start : start + _POSITIONS_PER_QUERY])
         found.update({row.position: _line(row) for row in connection.exec_driver_sql(sql, (invoice_id, part)).all()})

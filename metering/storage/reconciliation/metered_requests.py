@@ -6,7 +6,7 @@ Requests stream by in chunks along the index of (account, event time), as plain 
 import heapq
 from collections.abc import Iterator, Mapping
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, FromClause, func, literal, select
@@ -16,7 +16,7 @@ from metering.domain.instants import MICROS_PER_HOUR
 from metering.domain.usage.batch_events import COLUMN_KINDS
 from metering.storage.charges.charged_events import Holding, current_replacements
 from metering.storage.charges.ledger import entries
-from metering.storage.engine.sql import halved_sum, is_in_list, list_parameter, whole_sum
+from metering.storage.engine.sql import fetch_rows, halved_sum, is_in_list, list_parameter, whole_sum
 from metering.storage.tables import receipts, rollups, series
 from metering.storage.tables.schema import Int64
 from metering.storage.usage.assigned_events import has_assigned
@@ -110,7 +110,7 @@ def request_rows(connection: Connection, account_id: int, start: int, end: int) 
 def _request_rows(connection: Connection, brief: str, account_id: int, start: int, end: int) -> Iterator[RequestRow]:
     after = (start, 0)
     while True:
-        rows = _fetch(connection, brief, (account_id, after[0], end, *after, _CHUNK))
+        rows = fetch_rows(connection, brief, (account_id, after[0], end, *after, _CHUNK))
         replacements = current_replacements(connection, [row[_EVENT_ID] for row in rows])
         yield from [_with_current_charge(row, replacements) for row in rows] if replacements else rows
         if len(rows) < _CHUNK:
@@ -136,7 +136,7 @@ def request_details(connection: Connection, requests: Mapping[int, int]) -> dict
         part = ids[at : at + _DETAILS_PER_QUERY]
         times = [requests[each] for each in part]
         replacements = current_replacements(connection, part)
-        rows = _fetch(connection, sql, (list_parameter(connection, part), min(times), max(times)))
+        rows = fetch_rows(connection, sql, (list_parameter(connection, part), min(times), max(times)))
         for event_id, time, series_id, charge, grade, rate_id, others, *counts in rows:
             quantities = Quantities(**dict(zip(COLUMN_KINDS, counts, strict=True)), **(_other_kinds(others) if others else {}))
             current = replacements.get(event_id)
@@ -212,12 +212,3 @@ def _summed(connection: Connection, account_id: int, source: FromClause, days: t
         )
         for day, provider, model, route, project, rate_id, grade, requests, high, low, *counts in connection.execute(statement)
     ]
-
-
-def _fetch(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(sql.replace("?", "%s") if connection.dialect.name == "postgresql" else sql, parameters)
-        return list(cursor.fetchall())
-    finally:
-        cursor.close()

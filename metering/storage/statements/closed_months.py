@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, func, select, update
 
-from metering.storage.engine.postgres_connections import share_accounts, take_account
+from metering.storage.engine.backend import backend_of
 from metering.storage.tables import accounts, charges, series, statements
 
 _FIRST_INGEST = (
@@ -30,17 +30,15 @@ class AccountMark(NamedTuple):
 def lock_open(connection: Connection, account_ids: Collection[int]) -> list[AccountMark]:
     """Keep the accounts' months from being closed until the transaction ends; return how far they are closed."""
     wanted = sorted(account_ids)
-    if connection.dialect.name == "postgresql":
-        # A separate statement: only one that starts after the lock is taken sees what the previous close committed.
-        share_accounts(connection, wanted)
+    # A separate statement: only one that starts after the lock is taken sees what the previous close committed.
+    backend_of(connection).share_accounts(connection, wanted)
     statement = select(accounts.c.id, accounts.c.closed_through, accounts.c.first_ingest_at).where(accounts.c.id.in_(wanted))
     return [AccountMark(*row) for row in connection.execute(statement)]
 
 
 def lock_for_close(connection: Connection, account_id: int) -> AccountMark:
     """Wait for writers of the account's events, lock out new ones, and return how far it is closed."""
-    if connection.dialect.name == "postgresql":
-        take_account(connection, account_id)
+    backend_of(connection).lock_account(connection, account_id)
     return mark_of(connection, account_id)
 
 

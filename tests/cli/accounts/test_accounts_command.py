@@ -109,5 +109,5 @@ def test_a_control_character_in_what_is_said_is_refused_in_one_line(command_line
         command_line.run(*said)
         assert command_line.code == 2
         assert command_line.errors.startswith("error[usage]: ")
-        assert f"holds the control character U+{ord(letter):04X}" in command_line.errors
+        assert f"contains the control character U+{ord(letter):04X}" in command_line.errors
         assert command_line.errors.count("\n") == 1

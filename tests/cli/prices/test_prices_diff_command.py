@@ -84,7 +84,7 @@ def test_a_comparison_that_ends_before_it_starts_is_refused(contracted):
     ("arguments", "warning"),
     [
         (("--source", "nope"), "no price list is called 'nope'\n"),
-        (("--source", "HF_Router"), "no price list is called 'HF_Router'; there is 'hf_router'\n"),
+        (("--source", "HF_Router"), "no price list is called 'HF_Router'; did you mean 'hf_router'?\n"),
         (("--provider", "nope"), "no price list has the provider 'nope'\n"),
         (("--source", "hf_router", "--provider", "together"), ""),
     ],
