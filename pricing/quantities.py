@@ -1,7 +1,7 @@
 """Quantities: what one request used, in disjoint buckets.
 
-Every unit that was used is in exactly one bucket: ``input_tokens`` are the tokens that were *not* read from a cache,
-``output_tokens`` include reasoning. ``reasoning_tokens`` is a memo inside ``output_tokens`` and never priced.
+Every unit used is in exactly one bucket: ``input_tokens`` are the tokens that were *not* read from a cache, ``output_tokens``
+include reasoning. ``reasoning_tokens`` is a memo: it is already part of ``output_tokens`` and is never priced.
 """
 
 from typing import Any
@@ -11,16 +11,15 @@ from msgspec import Struct
 from pricing.errors import InvalidQuantityError
 from pricing.excerpt import excerpt
 
-# One request that uses more than this of anything is a broken record; sums of nine thousand million such
-# records still fit into 64 bits.
+# A record with a larger quantity is broken. The sum of nine billion quantities of this size still fits into 64 bits.
 MAX_QUANTITY = 1_000_000_000
 
 
 class Quantities(Struct, frozen=True, gc=False, omit_defaults=True):
     """Non-negative integer counts; milliseconds where the name ends in ``_ms``.
 
-    The constructor does not look at its arguments, because the decoders that build millions of these declare the
-    bounds themselves; everyone else builds them with ``checked_quantities``.
+    The constructor does not check its arguments, because the decoders that build millions of these declare the bounds
+    themselves. All other code uses ``checked_quantities``.
     """
 
     input_tokens: int = 0
@@ -42,7 +41,7 @@ class Quantities(Struct, frozen=True, gc=False, omit_defaults=True):
 
     @property
     def prompt_tokens(self) -> int:
-        """All tokens sent to the model, cached or not: what decides the context tier."""
+        """All tokens sent to the model, cached or not. They select the context tier."""
         return (
             self.input_tokens
             + self.cache_read_tokens
@@ -54,16 +53,16 @@ class Quantities(Struct, frozen=True, gc=False, omit_defaults=True):
 
     @property
     def has_output(self) -> bool:
-        """Whether the provider produced something: what makes a request without a status billable."""
+        """Whether the provider produced output. A request without a status is billable if it has output."""
         return any(getattr(self, kind) for kind in OUTPUT_KINDS)
 
 
-# The buckets that can have a price, in the order in which rates, statements and rollups keep them. The memo is last
-# in the struct, so that a slice leaves it out.
+# The buckets that can have a price, in the order in which rates, statements and rollups store them. The memo is last in the
+# struct, so that a slice leaves it out.
 PRICED_KINDS: tuple[str, ...] = Quantities.__struct_fields__[:-1]
 ALL_KINDS: tuple[str, ...] = Quantities.__struct_fields__
 
-# A request is itself a quantity: some models are priced per call. Every event is one, so it is never written down.
+# Some models are priced per request. Every event is one request, so this quantity is never stored.
 REQUESTS = "requests"
 
 OUTPUT_KINDS = (
@@ -80,10 +79,10 @@ OUTPUT_KINDS = (
 
 
 def checked_quantities(**counts: Any) -> Quantities:
-    """Build Quantities from counts that nobody has looked at yet.
+    """Build Quantities from unchecked counts.
 
-    Raises InvalidQuantityError naming the field and the value: not an integer, negative, beyond MAX_QUANTITY, or more
-    reasoning than output.
+    Raises InvalidQuantityError with the field and its value: not an integer, negative, above MAX_QUANTITY, or more reasoning
+    than output.
     """
     for name, count in counts.items():
         if name not in ALL_KINDS:
@@ -92,14 +91,13 @@ def checked_quantities(**counts: Any) -> Quantities:
     quantities = Quantities(**counts)
     if quantities.reasoning_tokens > quantities.output_tokens + quantities.output_audio_tokens:
         raise InvalidQuantityError(
-            f"reasoning_tokens {quantities.reasoning_tokens} is more than output_tokens {quantities.output_tokens},"
-            " which include it"
+            f"reasoning_tokens {quantities.reasoning_tokens} exceeds output_tokens {quantities.output_tokens}, which include it"
         )
     return quantities
 
 
 def check_count(name: str, count: object) -> int:
-    """Return ``count`` if it is a usable quantity, else raise InvalidQuantityError naming ``name`` and the value."""
+    """Return ``count`` if it is a valid quantity. Raises InvalidQuantityError with ``name`` and the value."""
     if not isinstance(count, int) or isinstance(count, bool):
         raise InvalidQuantityError(f"{name} must be a whole number, got {excerpt(count, 40)}")
     if count < 0:

@@ -149,14 +149,14 @@ def ingest(invocation: Invocation, options: IngestOptions) -> None:
         report = IngestReport()
         if options.account and any(each.path == STDIN or Path(each.path).exists() for each in inputs):
             _ensure_account(service, options.account, report)
-        budgets = BudgetEvaluator(service.engine, service.catalogue, service.clock)
+        evaluator = BudgetEvaluator(service.engine, service.catalogue, service.clock)
         try:
             with progress_bar(shown=not options.quiet) as add_input:
                 for each in inputs:
                     report.inputs.append(InputReport(each))
                     request = _request(options, decode_options, each, service.clock())
-                    _ingest(service, budgets, request, report.inputs[-1], add_input(each.source))
-                budgets.finish()
+                    _ingest(service, evaluator, request, report.inputs[-1], add_input(each.source))
+                evaluator.finish()
         except KeyboardInterrupt:
             _stop_interrupted(report)
         if options.plan and not report.nothing_was_read:
@@ -183,7 +183,7 @@ def _print(report: IngestReport, options: IngestOptions) -> None:
 
 def _ingest(
     service: Service,
-    budgets: BudgetEvaluator,
+    evaluator: BudgetEvaluator,
     request: LogRequest,
     report: InputReport,
     show_progress: Callable[[Progress], None],
@@ -192,7 +192,7 @@ def _ingest(
 
     def on_progress(progress: Progress) -> None:
         report.result = progress.result
-        budgets.judge_if_due()
+        evaluator.evaluate_if_due()
         show_progress(progress)
 
     try:

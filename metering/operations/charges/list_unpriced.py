@@ -1,9 +1,9 @@
 """List the usage that nobody could price yet, by what would have to be known."""
 
-from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.domain.charges.spend import TOKEN_KINDS
+from metering.domain.charges.unpriced_usage import UnpricedUsage
 from metering.operations.steps.unpriced import UnpricedEvent, unpriced_among
 from metering.storage.charges.charges import unpriced_event_ids
 from metering.storage.engine.database import read_snapshot
@@ -11,19 +11,6 @@ from metering.storage.prices.price_tables import load_tables
 from pricing.book import PriceBook
 
 CHUNK = 5_000
-
-
-class UnpricedUsage(Struct):
-    """Events of one provider, model and route that miss the same thing; times in microseconds UTC."""
-
-    provider: str
-    model: str
-    route: str
-    why: str
-    events: int
-    tokens: int
-    first_time: int
-    last_time: int
 
 
 def list_unpriced(engine: Engine, account_id: int | None = None) -> list[UnpricedUsage]:

@@ -1,6 +1,6 @@
-"""Sums agree: rollups are sums of the ledger, and spend answers are sums of events with their charges.
+"""Sums agree: rollups with the ledger, and spend with events and their charges.
 
-Both are compared in slices of time, so that memory stays bounded and an index leads to each slice.
+Both are compared in slices of time, each found by an index, so that memory stays bounded.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,13 +28,13 @@ from metering.storage.charges.ledger import (
 from metering.storage.usage.retired_months import retired_days, retired_sums, retired_sums_by_account
 
 Step = Callable[[int, int], None]
-"""Told how much of a check is done, of how much."""
+"""Called with how much of a check is done, and the total."""
 
 
 def rollups_match_ledger(connection: Connection, step: Step) -> Iterator[Violation]:
-    """Every rollup is the sum of the ledger's entries under its key, in every column, and no sum is without a rollup.
+    """Every rollup is the sum of the ledger's entries with its key, in every column, and every sum has a rollup.
 
-    What left the log with a retired month counts as it was when it left.
+    Retired events count as they were when they were retired.
     """
     days = sorted({*days_with_entries(connection), *retired_days(connection)})
     for done, day in enumerate(days):
@@ -43,7 +43,7 @@ def rollups_match_ledger(connection: Connection, step: Step) -> Iterator[Violati
 
 
 def rollups_of_day_match_ledger(connection: Connection, day: int) -> Iterator[Violation]:
-    """The same of one day (since 1970)."""
+    """The rollups of one day (since 1970) match the ledger."""
     stored = rollup_sums(connection, day)
     recomputed = ledger_sums(connection, day)
     for key, sums in retired_sums(connection, day).items():
@@ -53,7 +53,7 @@ def rollups_of_day_match_ledger(connection: Connection, day: int) -> Iterator[Vi
 
 
 def months_match_days(connection: Connection, step: Step) -> Iterator[Violation]:
-    """Every rollup by month is the sum of the rollups by day under its key, and no sum is without one."""
+    """Every monthly rollup is the sum of the daily rollups with its key, and every sum has one."""
     months = months_with_rollups(connection)
     for done, month in enumerate(months):
         stored, recomputed = month_sums(connection, month), month_sums_of_days(connection, month)
@@ -61,13 +61,13 @@ def months_match_days(connection: Connection, step: Step) -> Iterator[Violation]
             expected, got = recomputed.get(key, _NOTHING), stored.get(key, _NOTHING)
             if expected != got:
                 where = ", ".join(f"{column} {value}" for column, value in zip(MONTH_KEY_COLUMNS, key, strict=True))
-                message = f"the rollup of a series in {format_month(month)} is not the sum of its days"
+                message = f"a series' rollup of {format_month(month)} is not the sum of its days"
                 yield Violation("month_rollup_differs", where, *_where_they_differ(expected, got), message)
         step(done + 1, len(months))
 
 
 def spend_matches_events(connection: Connection, step: Step) -> Iterator[Violation]:
-    """What a spend question answers for an account and month, by event time, is what its events and charges come to."""
+    """The spend of an account in a month, by event time, is the sum of its events and charges."""
     months = sorted({month_of_day(day) for day in days_with_entries(connection)})
     for done, month in enumerate(months):
         start, end = month_start(month), month_start(next_month(month))
@@ -84,8 +84,8 @@ def spend_matches_events(connection: Connection, step: Step) -> Iterator[Violati
             if expected != got:
                 where = f"account {account_id}, {format_month(month)}"
                 message = f"spend of {where} is not the sum of its events"
-                told = [f"events {events}, amount_nano {amount_nano}" for events, amount_nano in (expected, got)]
-                yield Violation("spend_differs", where, told[0], told[1], message)
+                shown = [f"events {events}, amount_nano {amount_nano}" for events, amount_nano in (expected, got)]
+                yield Violation("spend_differs", where, shown[0], shown[1], message)
         step(done + 1, len(months))
 
 
@@ -93,17 +93,16 @@ _NOTHING = (0,) * len(SUM_COLUMNS)
 
 
 def _where_they_differ(expected: tuple[int, ...], got: tuple[int, ...]) -> tuple[str, str]:
-    """Return two sums in words, as far as they are not the same."""
-    other = [at for at, name in enumerate(SUM_COLUMNS) if expected[at] != got[at]]
-    first, second = (", ".join(f"{SUM_COLUMNS[at]} {sums[at]}" for at in other) for sums in (expected, got))
-    return first, second
+    """Return the columns of two sums that differ, in words."""
+    pairs = [pair for pair in zip(SUM_COLUMNS, expected, got, strict=True) if pair[1] != pair[2]]
+    return ", ".join(f"{name} {sum_}" for name, sum_, _ in pairs), ", ".join(f"{name} {sum_}" for name, _, sum_ in pairs)
 
 
 def _differences(key: tuple[Any, ...], recomputed: tuple[int, ...], stored: tuple[int, ...]) -> Iterator[Violation]:
     for name, expected, got in zip(SUM_COLUMNS, recomputed, stored, strict=True):
         if expected != got:
-            told = dict(zip(KEY_COLUMNS, key, strict=True))
-            day = date_of(told["event_day"])
-            where = ", ".join(f"{column} {value}" for column, value in told.items())
-            message = f"the rollup of series {told['series_id']} on {day} has another {name} than its events add up to"
+            columns = dict(zip(KEY_COLUMNS, key, strict=True))
+            day = date_of(columns["event_day"])
+            where = ", ".join(f"{column} {value}" for column, value in columns.items())
+            message = f"the {name} of the rollup of series {columns['series_id']} on {day} is not the sum of its events"
             yield Violation("rollup_differs", where, str(expected), str(got), message)

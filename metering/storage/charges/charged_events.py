@@ -4,12 +4,11 @@ Millions are read to be re-rated: a row object an event would take as long as ev
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import Connection
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
-from metering.storage.engine.sql import is_in_list, list_parameter
+from metering.storage.engine.sql import fetch_rows, is_in_list, list_parameter
 
 ChargedEvent = tuple[int, int, int, int, int, int, int, str, str, int, int, int | None, int, int]
 """(event id, event time, quantity grade, the COLUMN_KINDS..., other quantities, details, then of its first charge: series id,
@@ -42,23 +41,13 @@ def charged_events(connection: Connection, account_id: int, after: tuple[int, in
     """Return events of an account by (time, id) from the first after ``after``, before ``end``; first charges only."""
     event_time, event_id = after
     chunk = _OF_UNASSIGNED if account_id == UNASSIGNED_ID else _OF_ACCOUNT
-    return _fetch(connection, chunk, (account_id, event_time, end, event_time, event_id, limit))
+    return fetch_rows(connection, chunk, (account_id, event_time, end, event_time, event_id, limit))
 
 
 def current_replacements(connection: Connection, event_ids: Sequence[int]) -> dict[int, Holding]:
     """Return the last replacement of each of the events that has one."""
     # Events that arrived one after the other usually have none at all, which one look along the index tells.
-    if not event_ids or not _fetch(connection, _ANY_BETWEEN, (min(event_ids), max(event_ids))):
+    if not event_ids or not fetch_rows(connection, _ANY_BETWEEN, (min(event_ids), max(event_ids))):
         return {}
-    found = _fetch(connection, _REPLACEMENTS.format(among=is_in_list(connection)), (list_parameter(connection, event_ids),))
+    found = fetch_rows(connection, _REPLACEMENTS.format(among=is_in_list(connection)), (list_parameter(connection, event_ids),))
     return {event_id: tuple(holding) for event_id, *holding in found}
-
-
-def _fetch(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
-    cursor = connection.connection.cursor()
-    marked = sql.replace("?", "%s") if connection.dialect.name == "postgresql" else sql
-    try:
-        cursor.execute(marked, parameters)
-        return list(cursor.fetchall())
-    finally:
-        cursor.close()

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from metering.domain.usage.events import PriceGrade
+from metering.storage.engine.backend import PerBackend
 from metering.storage.engine.bulk import insert_all
 from metering.storage.tables import charges
 
@@ -17,6 +18,7 @@ CORRECTION_COLUMNS = (
 )  # fmt: skip
 """The entry that holds, and what replaces it: a rated charge in the same series and billing month."""
 
+_WIDTH = len(CORRECTION_COLUMNS)
 _ROWS_A_STATEMENT = 900
 _FIRST = "(?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"  # after the three values that all share
 _NEXT = ", (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -55,13 +57,20 @@ def _entries(correction: list[Any], *shared: Any) -> list[tuple[Any, ...]]:
 
 def insert_corrections(connection: Connection, values: list[Any], *, reason: str, now: int, run_id: int) -> None:
     """Append reversals and replacements; ``values`` holds CORRECTION_COLUMNS of one event after the other."""
-    width = len(CORRECTION_COLUMNS)
-    if connection.dialect.name == "postgresql":
-        corrections = (values[start : start + width] for start in range(0, len(values), width))
-        _INSERT.run(connection, [row for each in corrections for row in _entries(each, now, reason, run_id)])
-        return
-    step = _ROWS_A_STATEMENT * width
+    _INSERT_CORRECTIONS.of(connection)(connection, values, (now, reason, run_id))
+
+
+def _insert_pairs(connection: Connection, values: list[Any], shared: tuple[Any, ...]) -> None:
+    step = _ROWS_A_STATEMENT * _WIDTH
     for start in range(0, len(values), step):
         part = values[start : start + step]
-        sql = f"{_BEFORE}{_NEXT * (len(part) // width - 1)}{_AFTER}"
-        connection.exec_driver_sql(sql, (now, reason, run_id, *part))
+        sql = f"{_BEFORE}{_NEXT * (len(part) // _WIDTH - 1)}{_AFTER}"
+        connection.exec_driver_sql(sql, (*shared, *part))
+
+
+def _insert_rows(connection: Connection, values: list[Any], shared: tuple[Any, ...]) -> None:
+    corrections = (values[start : start + _WIDTH] for start in range(0, len(values), _WIDTH))
+    _INSERT.run(connection, [row for each in corrections for row in _entries(each, *shared)])
+
+
+_INSERT_CORRECTIONS = PerBackend(sqlite=_insert_pairs, postgres=_insert_rows)

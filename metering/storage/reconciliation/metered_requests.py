@@ -1,11 +1,12 @@
-"""Our side of a reconciliation: requests with their ids and the charge that holds now, and sums of usage by day.
+"""The metered side of a reconciliation: requests with their IDs and current charges, and sums of usage by day.
 
-Requests stream by in chunks along the index of (account, event time), as plain tuples: a bill may be about millions.
+Requests stream by in chunks along the index of (account, event time), as plain tuples: an invoice can be about millions.
 """
 
 import heapq
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, FromClause, func, literal, select
@@ -13,16 +14,18 @@ from sqlalchemy import Connection, FromClause, func, literal, select
 from metering.domain.charges.spend import parts_of_days, whole_days
 from metering.domain.instants import MICROS_PER_HOUR
 from metering.domain.usage.batch_events import COLUMN_KINDS
-from metering.storage.charges.charged_events import current_replacements
+from metering.storage.charges.charged_events import Holding, current_replacements
 from metering.storage.charges.ledger import entries
-from metering.storage.engine.sql import halved_sum, is_in_list, list_parameter, whole_sum
+from metering.storage.engine.sql import fetch_rows, halved_sum, is_in_list, list_parameter, whole_sum
 from metering.storage.tables import receipts, rollups, series
 from metering.storage.tables.schema import Int64
 from metering.storage.usage.assigned_events import has_assigned
 from pricing.quantities import ALL_KINDS, Quantities
 
 RequestRow = tuple[int, int, int, int, int, str, str, str]
-"""(event id, event time, series id, nano-USD, price grade, inference id, response id, own id); unpriced weighs 0."""
+"""(event id, event time, series id, nano-USD, price grade, inference id, response id, own id); 0 nano-USD if unpriced."""
+
+_EVENT_ID, _EVENT_TIME = 0, 1
 
 _CHUNK = 20_000
 _BRIEF = """
@@ -33,7 +36,7 @@ ORDER BY event_time, id
 LIMIT ?
 """
 
-# The same of events that arrived unassigned and were assigned to the account since.
+# The same for events that arrived unassigned and were assigned to the account later.
 _BRIEF_ASSIGNED = """
 SELECT events.id, events.event_time, events.series_id, coalesce(charge_nano, 0), price_grade, inference_id, response_id,
     external_id
@@ -45,7 +48,7 @@ ORDER BY assigned.event_time, assigned.event_id
 LIMIT ?
 """
 
-_DETAILS_A_QUERY = 5_000
+_DETAILS_PER_QUERY = 5_000
 _DETAILS = f"""
 SELECT events.id, events.event_time, events.series_id, coalesce(events.charge_nano, 0), events.price_grade, events.rate_id,
     events.other_quantities, {", ".join(f"events.{kind}" for kind in COLUMN_KINDS)}
@@ -56,7 +59,7 @@ _other_kinds = msgspec.json.Decoder(dict[str, int]).decode
 
 
 class RequestDetails(NamedTuple):
-    """A request with the charge that holds now: nano-USD, the rate's id (0: none); unpriced weighs 0."""
+    """A request with its current charge: nano-USD (0 if unpriced), and the rate's id (0: no rate)."""
 
     event_id: int
     event_time: int
@@ -96,54 +99,58 @@ class HourRow(NamedTuple):
 
 
 def request_rows(connection: Connection, account_id: int, start: int, end: int) -> Iterator[RequestRow]:
-    """Yield the requests of an account in ``[start, end)`` by (time, id), with the charges that hold now."""
+    """Yield the requests of an account in ``[start, end)`` by (time, id), with their current charges."""
     own = _request_rows(connection, _BRIEF, account_id, start, end)
     if not has_assigned(connection, account_id):
         return own
     assigned = _request_rows(connection, _BRIEF_ASSIGNED, account_id, start, end)
-    return heapq.merge(own, assigned, key=lambda row: (row[1], row[0]))
+    return heapq.merge(own, assigned, key=itemgetter(_EVENT_TIME, _EVENT_ID))
 
 
 def _request_rows(connection: Connection, brief: str, account_id: int, start: int, end: int) -> Iterator[RequestRow]:
     after = (start, 0)
     while True:
-        rows = _fetch(connection, brief, (account_id, after[0], end, *after, _CHUNK))
-        later = current_replacements(connection, [row[0] for row in rows])
-        if later:
-            rows = [
-                row if (holding := later.get(row[0])) is None else (*row[:2], holding[0], holding[1], holding[3], *row[5:])
-                for row in rows
-            ]
-        yield from rows
+        rows = fetch_rows(connection, brief, (account_id, after[0], end, *after, _CHUNK))
+        replacements = current_replacements(connection, [row[_EVENT_ID] for row in rows])
+        yield from [_with_current_charge(row, replacements) for row in rows] if replacements else rows
         if len(rows) < _CHUNK:
             return
-        after = rows[-1][1], rows[-1][0]
+        after = rows[-1][_EVENT_TIME], rows[-1][_EVENT_ID]
+
+
+def _with_current_charge(row: RequestRow, replacements: Mapping[int, Holding]) -> RequestRow:
+    event_id, time, _, _, _, inference_id, response_id, own_id = row
+    current = replacements.get(event_id)
+    if current is None:
+        return row
+    series_id, amount, _, grade, _ = current
+    return event_id, time, series_id, amount, grade, inference_id, response_id, own_id
 
 
 def request_details(connection: Connection, requests: Mapping[int, int]) -> dict[int, RequestDetails]:
-    """Return what requests used; ``requests`` are times by event id, so that only their months are looked at."""
+    """Return what requests used; ``requests`` are times by event id, so that only their months are read."""
     found: dict[int, RequestDetails] = {}
     sql = _DETAILS.format(among=is_in_list(connection))
     ids = sorted(requests)
-    for at in range(0, len(ids), _DETAILS_A_QUERY):
-        part = ids[at : at + _DETAILS_A_QUERY]
+    for at in range(0, len(ids), _DETAILS_PER_QUERY):
+        part = ids[at : at + _DETAILS_PER_QUERY]
         times = [requests[each] for each in part]
-        later = current_replacements(connection, part)
-        rows = _fetch(connection, sql, (list_parameter(connection, part), min(times), max(times)))
+        replacements = current_replacements(connection, part)
+        rows = fetch_rows(connection, sql, (list_parameter(connection, part), min(times), max(times)))
         for event_id, time, series_id, charge, grade, rate_id, others, *counts in rows:
             quantities = Quantities(**dict(zip(COLUMN_KINDS, counts, strict=True)), **(_other_kinds(others) if others else {}))
-            holding = later.get(event_id)
-            if holding is not None:
-                series_id, charge, rate_id, grade, _ = holding  # noqa: PLW2901 - what holds takes the place of what was first
+            current = replacements.get(event_id)
+            if current is not None:
+                series_id, charge, rate_id, grade, _ = current  # noqa: PLW2901 - the current charge replaces the first one
             found[event_id] = RequestDetails(event_id, time, series_id, charge, grade, rate_id or 0, quantities)
     return found
 
 
 def first_event_after(connection: Connection, instant: int) -> int | None:
-    """Return the id from which on events arrived after an instant; None where none did."""
+    """Return the id of the first event that arrived after an instant; None if none did."""
     statement = select(func.min(receipts.c.first_event_id)).where(receipts.c.received_at > instant)
-    found: int | None = connection.execute(statement).scalar_one()
-    return found
+    first_id: int | None = connection.execute(statement).scalar_one()
+    return first_id
 
 
 def usage_rows(connection: Connection, account_id: int, start: int, end: int) -> list[UsageRow]:
@@ -181,8 +188,8 @@ def _summed(connection: Connection, account_id: int, source: FromClause, days: t
         select(
             *key,
             func.sum(source.c.events),
-            *(func.sum(source.c[kind]) for kind in ALL_KINDS),
             *halved_sum(source.c.amount_nano),
+            *(func.sum(source.c[kind]) for kind in ALL_KINDS),
         )
         .join_from(source, series, series.c.id == source.c.series_id)
         .where(series.c.account_id == account_id)
@@ -192,25 +199,16 @@ def _summed(connection: Connection, account_id: int, source: FromClause, days: t
         statement = statement.where(source.c.event_day >= days[0], source.c.event_day < days[1])
     return [
         UsageRow(
-            day,
-            provider,
-            model,
-            route,
-            project,
-            rate,
-            grade,
-            int(count),
-            Quantities(*map(int, sums[:-2])),
-            whole_sum(*sums[-2:]),
+            day=day,
+            provider=provider,
+            model=model,
+            route=route,
+            project=project,
+            rate_id=rate_id,
+            price_grade=grade,
+            requests=int(requests),
+            quantities=Quantities(**{kind: int(count) for kind, count in zip(ALL_KINDS, counts, strict=True)}),
+            amount_nano=whole_sum(high, low),
         )
-        for day, provider, model, route, project, rate, grade, count, *sums in connection.execute(statement)
+        for day, provider, model, route, project, rate_id, grade, requests, high, low, *counts in connection.execute(statement)
     ]
-
-
-def _fetch(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(sql.replace("?", "%s") if connection.dialect.name == "postgresql" else sql, parameters)
-        return list(cursor.fetchall())
-    finally:
-        cursor.close()

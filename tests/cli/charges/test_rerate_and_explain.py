@@ -174,8 +174,8 @@ def test_a_run_that_is_not_there_is_said_and_nothing_else(overpriced):
     [
         (("--provider", "nope"), "no usage of the provider 'nope' is on record"),
         (("--model", "nope"), "no usage of the model 'nope' is on record"),
-        (("--model", "Acme/Own-Model"), "no usage of the model 'Acme/Own-Model' is on record; there is 'acme/own-model'"),
-        (("--provider", "Together"), "no usage of the provider 'Together' is on record; there is 'together'"),
+        (("--model", "Acme/Own-Model"), "no usage of the model 'Acme/Own-Model' is on record; did you mean 'acme/own-model'?"),
+        (("--provider", "Together"), "no usage of the provider 'Together' is on record; did you mean 'together'?"),
     ],
 )
 def test_a_name_that_nothing_has_is_said(overpriced, arguments, remark):
