@@ -12,9 +12,9 @@ export METERING_DATABASE_URL ?= sqlite:///$(DATA)/metering.db
 .DEFAULT_GOAL := help
 SEEDS ?= 200
 FIRST ?= 0
-.PHONY: help install run sample test simulate lint bench constraints clean
+.PHONY: help install run sample test simulate coverage mutants lint bench constraints clean
 
-help: ## Say what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml constraints.txt
@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-install: $(STAMP) ## Make the virtual environment
+install: $(STAMP) ## Create the virtual environment
 
 run: $(STAMP) ## Load a month of sample traffic, show what it cost, serve the API on 127.0.0.1:8000
 	@$(BIN)/python examples/run.py --data $(DATA) --host $(HOST) --port $(PORT)
@@ -30,16 +30,22 @@ run: $(STAMP) ## Load a month of sample traffic, show what it cost, serve the AP
 test: $(STAMP) ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-simulate: $(STAMP) ## Live SEEDS=200 random lives from the seed FIRST=0 on; hold every statement against an oracle
+simulate: $(STAMP) ## Simulate SEEDS=200 accounts from seed FIRST=0; compare every statement with an independent oracle
 	@PYTHONPATH=tests $(BIN)/python -m simulation --seeds $(SEEDS) --first $(FIRST)
 
-lint: $(STAMP) ## Check style, types and the floors
+coverage: $(STAMP) ## Run all tests and report branch coverage
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-report=html
+
+mutants: $(STAMP) ## Plant known bugs one at a time; the tests must notice each (ONLY=text chooses)
+	@PYTHONPATH=.:tests $(BIN)/python -m mutants --only "$(ONLY)"
+
+lint: $(STAMP) ## Check format, style, types and floors
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(STAMP) ## Measure speed and memory beside the bare limits and peers
+bench: $(STAMP) ## Measure speed and memory, compared with the bare limits and with peers
 	@$(BIN)/python benchmarks/bench_rating.py
 	@$(BIN)/python benchmarks/bench_ingest.py
 	@$(BIN)/python benchmarks/bench_rerate.py
@@ -59,5 +65,5 @@ constraints: ## Pin the newest versions that pyproject.toml allows
 	@{ sed -n 1p constraints.txt; $(VENV)-fresh/bin/python -m pip freeze --exclude hf-metering; } > constraints.new
 	@mv constraints.new constraints.txt && rm -rf $(VENV)-fresh
 
-clean: ## Remove the virtual environment, caches and the sample data
+clean: ## Remove the virtual environment, caches and sample data
 	@rm -rf $(VENV) $(DATA) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -28,8 +28,8 @@ from sqlalchemy import BigInteger, Integer, SmallInteger, Text
 
 from metering.operations.upkeep.upgrade_database import upgrade_database
 from metering.operations.usage.commit_group import SERVER_COMMIT_EVENTS
+from metering.storage.engine.backend import backend_of
 from metering.storage.engine.database import exclusive_write, open_database
-from metering.storage.engine.partitions import create_partitions
 from metering.storage.tables import events, rollups
 
 KEYS = {
@@ -78,7 +78,7 @@ def run_bare(filled: str, empty: str, count: int, folder: Path, *, straight: boo
         months = [row[0] for row in source.execute("SELECT DISTINCT billing_month FROM events")]
 
     with exclusive_write(engine) as connection:
-        create_partitions(connection, months)
+        backend_of(connection).create_partitions(connection, months)
     engine.dispose()
     with psycopg.connect(empty) as target:
         for name, found in rest.items():

@@ -1,6 +1,6 @@
 """``python -m metering``.
 
-The process that decodes a log imports this module again under another name, and needs no command line.
+The process that decodes a log imports this module again under a different name, and needs no command line.
 """
 
 if __name__ == "__main__":

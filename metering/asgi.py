@@ -1,10 +1,11 @@
 """Composition of the service: ``uvicorn metering.asgi:create_app --factory``.
 
-The environment (with ``.env`` in the working directory, which it overrides), the clock and the client are made here and
-nowhere else, and here is said what runs beside the requests.
+Only here are the environment (which overrides ``.env`` in the working directory), the clock and the HTTP clients read or
+created, and the background work chosen.
 """
 
 import gc
+import logging
 import os
 import threading
 import time
@@ -22,6 +23,7 @@ from metering.operations.budgets.evaluate_hours import evaluate_hours
 from metering.operations.credits.evaluate_credits import CreditAlertPolicy
 from metering.operations.prices.sync_prices import RouterSource
 from metering.operations.reconciliation.fetch_invoice import BillSource
+from metering.operations.service.logs import configure_logging
 from metering.operations.service.open_service import Service, open_service
 from metering.operations.service.settings import SettingsError, read_settings
 from metering.operations.statements.close_month import CloseOptions
@@ -41,32 +43,33 @@ from metering.storage.engine.database import file_of
 
 
 def create_app() -> FastAPI:
-    """Open the service as the environment says and return the application; a database that does not exist is made.
+    """Open the service with the settings of the environment and return the application; an empty database is created.
 
     Raises SettingsError, DatabaseUrlError, SchemaOutOfDateError.
     """
-    stated = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-    environment = {**stated, **os.environ}
+    from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    environment = {**from_file, **os.environ}
     settings = read_settings(environment)
+    configure_logging(settings.logs, logging.INFO)
     stopping = threading.Event()
     closing = ExitStack()
-    pace = Clock(partial(_pause, stopping), time.monotonic)
-    fetch = closing.enter_context(open_fetch(FetchLimits(), pace))
+    clock = Clock(partial(_pause, stopping), time.monotonic)
+    fetch = closing.enter_context(open_fetch(FetchLimits(), clock))
     service = open_service(settings, _now, create=True, fetch=fetch)
     metrics = Metrics(shared_folder(os.environ))
-    jobs = [*_jobs(service), *_fetching_bills(service, environment.get("HF_TOKEN", ""), pace, closing)]
+    jobs = [*_jobs(service), *_bill_jobs(service, environment.get("HF_TOKEN", ""), clock, closing)]
     scheduler = Scheduler(jobs, _leader(service.engine), metrics)
-    return create_api(service, partial(_beside_requests, service, scheduler, stopping, closing), metrics)
+    return create_api(service, partial(_background_work, service, scheduler, stopping, closing), metrics)
 
 
 @contextmanager
-def _beside_requests(service: Service, scheduler: Scheduler, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
-    """Run the jobs and send webhooks until the server ends; what they wait for then is left undone."""
+def _background_work(service: Service, scheduler: Scheduler, stopping: threading.Event, closing: ExitStack) -> Iterator[None]:
+    """Run the jobs and send webhooks until the server ends; a job that is waiting then is left unfinished."""
     end_with_parent()
     dispatcher = Dispatcher(service.engine, service.settings.webhooks, service.clock)
     scheduler.start()
     dispatcher.start()
-    _keep_what_is_there()
+    _freeze_objects()
     with closing:
         try:
             yield
@@ -76,10 +79,10 @@ def _beside_requests(service: Service, scheduler: Scheduler, stopping: threading
             scheduler.stop()
 
 
-def _keep_what_is_there() -> None:
-    """Have the cycle collector pass over what lives as long as the process: modules, routes, models, statements.
+def _freeze_objects() -> None:
+    """Let the cycle collector skip objects that live as long as the process: modules, routes, models, statements.
 
-    Each of its full rounds would walk through all of that and hold every request for 70 ms, six times in 20,000 events.
+    Each full collection would visit all of them and block every request for 70 ms, six times in 20,000 events.
     """
     gc.collect()
     gc.freeze()
@@ -91,28 +94,31 @@ def _leader(engine: Engine) -> Leader | ServerLeader:
 
 
 def _jobs(service: Service) -> list[Job]:
-    judge = BudgetEvaluator(service.engine, service.catalogue, service.clock)
-    jobs = [Job("budgets", judge.evaluate_all), Job("unusual hours", partial(evaluate_hours, service.engine, service.clock))]
+    evaluator = BudgetEvaluator(service.engine, service.catalogue, service.clock)
+    jobs = [
+        Job("budgets", evaluator.evaluate_all),
+        Job("unusual hours", partial(evaluate_hours, service.engine, service.clock)),
+    ]
     sync, close = service.settings.sync, service.settings.close
     if sync.interval_minutes:
         source = RouterSource(service.fetch, sync, service.clock)
         jobs.append(Job("price sync", partial(sync_when_due, service.engine, source)))
     if close.automatic:
-        how = CloseOptions(service.catalogue)
-        jobs.append(Job("close months", lambda: close_when_due(service.engine, how, close, service.clock())))
-    judging = CreditAlertPolicy(service.catalogue, service.settings.credits_low_percent)
-    jobs.append(Job("judge credits", CreditsJob(service.engine, judging, service.clock)))
+        options = CloseOptions(service.catalogue)
+        jobs.append(Job("close months", lambda: close_when_due(service.engine, options, close, service.clock())))
+    credit_alerts = CreditAlertPolicy(service.catalogue, service.settings.credits_low_percent)
+    jobs.append(Job("judge credits", CreditsJob(service.engine, credit_alerts, service.clock)))
     return jobs
 
 
-def _fetching_bills(service: Service, token: str, pace: Clock, closing: ExitStack) -> list[Job]:
-    """Return the job that asks Hugging Face what it bills, if that was asked for; its client ends with ``closing``."""
+def _bill_jobs(service: Service, token: str, clock: Clock, closing: ExitStack) -> list[Job]:
+    """Return the job that fetches the bill from Hugging Face, if it is turned on; its client is closed with ``closing``."""
     settings = service.settings.reconcile
     if not settings.fetch_account:
         return []
     if not token:
-        raise SettingsError("METERING_FETCH_ACCOUNT needs HF_TOKEN: Hugging Face tells nobody without a token what it bills")
-    source = BillSource(closing.enter_context(open_fetch(FetchLimits(), pace, token)), settings.billing_url)
+        raise SettingsError("METERING_FETCH_ACCOUNT needs HF_TOKEN: Hugging Face returns bills only with a token")
+    source = BillSource(closing.enter_context(open_fetch(FetchLimits(), clock, token)), settings.billing_url)
     return [Job("fetch the bill", BillFetchJob(service.engine, source, settings, service.catalogue, service.clock))]
 
 

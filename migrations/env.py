@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: on the connection it was given, or at METERING_DATABASE_URL."""
+"""How Alembic connects to the database: with the connection it is given, or to METERING_DATABASE_URL."""
 
 import os
 

@@ -1,7 +1,7 @@
-"""A charge taken apart: each quantity x price / block, the exact sum, and what rounding up to nano-USD added.
+"""The breakdown of a charge: each quantity x price / block, their exact sum, and the amount that rounding up to nano-USD added.
 
 The parts are exact fractions of pico-USD, because a block of 3,600,000 ms does not divide every product. Their sum, rounded up
-once, is what ``rating.charge`` makes of the same quantities at the same rate.
+once, equals the charge that ``rating.charge`` computes.
 """
 
 from fractions import Fraction
@@ -15,7 +15,7 @@ from pricing.rating import kinds_without_price
 
 
 class ChargePart(Struct, frozen=True):
-    """One multiplication: ``quantity`` units of a kind at ``price``. ``assumed``: it is the input price, for want of one."""
+    """One product: ``quantity`` units of a kind at ``price``, which is the input price if a cache price is ``assumed``."""
 
     kind: str
     quantity: int
@@ -29,29 +29,29 @@ class ChargePart(Struct, frozen=True):
 
 
 class Breakdown(Struct, frozen=True):
-    """The parts of one charge, in the order in which kinds are listed, the price of the request itself last."""
+    """The parts of one charge, in the order of PRICED_KINDS, with the price per request last."""
 
     parts: tuple[ChargePart, ...]
 
     @property
     def sum_pico(self) -> Fraction:
-        """What the parts add up to in pico-USD, exactly."""
+        """The exact sum of the parts in pico-USD."""
         return sum((part.amount_pico for part in self.parts), Fraction(0))
 
     @property
     def amount_nano(self) -> int:
-        """The sum, rounded up to nano-USD once: the charge."""
+        """The charge: the sum rounded up to nano-USD once."""
         exact = self.sum_pico
         return divide_up(exact.numerator, exact.denominator * PICO_PER_NANO)
 
     @property
     def rounding_pico(self) -> Fraction:
-        """What rounding up added, in pico-USD: less than a nano-dollar."""
+        """The amount that rounding up added, in pico-USD; less than a nano-dollar."""
         return self.amount_nano * PICO_PER_NANO - self.sum_pico
 
 
 def break_down(quantities: Quantities, rate: Rate) -> Breakdown | None:
-    """Take the charge for ``quantities`` at ``rate`` apart; None where the rate makes none."""
+    """Return the breakdown of the charge for ``quantities`` at ``rate``; None if the rate cannot price them."""
     if kinds_without_price(quantities, rate):
         return None
     assumed = assumed_cache_prices(rate.prices)

@@ -1,7 +1,7 @@
 """The prices, plans and aliases that come with the package, read from ``pricing/data``.
 
-One price list spread over several files (one a provider) is still one list: its entries of the same route and instant
-become one table, so that a version of the list is one row wherever it is recorded.
+A price list may be spread over several files, one per provider. Its entries for the same route and instant are merged into one
+table, so that one version of the list is recorded as one row.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ ALIASES = "model_aliases.yaml"
 
 @cache
 def bundled_tables() -> tuple[PriceTable, ...]:
-    """Return the bundled price tables, one for each (source, route, instant), in that order. Parsed once a process."""
+    """Return the bundled price tables, one per (source, route, instant), in that order. Parsed once per process."""
     sheets = (
         parse_sheet(sheet.read_bytes(), name=name, layer=Layer.BUNDLED)
         for name, sheet in _yaml_files(files("pricing.data"), "")
@@ -33,18 +33,18 @@ def bundled_tables() -> tuple[PriceTable, ...]:
 
 @cache
 def bundled_plans() -> PlanCatalogue:
-    """Return the bundled catalogue of plans. Parsed once a process."""
+    """Return the bundled catalog of plans. Parsed once per process."""
     return PlanCatalogue(parse_plans((files("pricing.data") / PLANS).read_bytes(), name=PLANS))
 
 
 @cache
 def bundled_aliases() -> Aliases:
-    """Return what is known of the providers' own names for models. Parsed once a process."""
+    """Return the bundled aliases: providers' own names for models. Parsed once per process."""
     return parse_aliases((files("pricing.data") / ALIASES).read_bytes(), name=ALIASES)
 
 
 def _yaml_files(folder: Traversable, path: str) -> Iterable[tuple[str, Traversable]]:
-    """Yield the sheets below a folder with their path from the data folder, in the order of their names."""
+    """Yield the sheets below a folder, sorted by name, each with its path relative to the data folder."""
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
         if item.is_dir():
             yield from _yaml_files(item, f"{path}{item.name}/")
@@ -53,7 +53,7 @@ def _yaml_files(folder: Traversable, path: str) -> Iterable[tuple[str, Traversab
 
 
 def _merged(tables: Iterable[PriceTable]) -> tuple[PriceTable, ...]:
-    """Join tables of one (source, route, instant); PriceTable refuses what two files price differently."""
+    """Merge tables of the same (source, route, instant). PriceTable raises an error if two of them price the same thing."""
     parts: dict[tuple[str, str, int], list[PriceTable]] = {}
     for table in tables:
         parts.setdefault((table.source, table.route, table.effective_from), []).append(table)

@@ -1,7 +1,7 @@
-"""What changed between two sets of prices: one value for each price that is added, withdrawn, raised or lowered.
+"""Changes between two sets of prices: which prices were added, withdrawn, raised or lowered.
 
-A price is what one quantity of one model costs at one partner from one context size. The same amount written per another
-block of units is the same price. Changes come in the order of provider, model, operation, context and quantity.
+A price is for one kind of quantity of one model at one provider, from one context size. The same amount per a different block
+of units is the same price. Changes are ordered by provider, model, operation, context size and kind of quantity.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ _ORDER = {kind: position for position, kind in enumerate((*PRICED_KINDS, REQUEST
 
 
 class ChangeKind(StrEnum):
-    """What happened to a price."""
+    """Kinds of price changes."""
 
     ADDED = "added"
     WITHDRAWN = "withdrawn"
@@ -31,7 +31,7 @@ class ChangeKind(StrEnum):
 
 
 class PriceChange(Struct, frozen=True):
-    """One price before and after: None before it is added and after it is withdrawn, or while it is unknown."""
+    """A price before and after a change; None where there is no known price."""
 
     provider: str
     model: str
@@ -43,7 +43,7 @@ class PriceChange(Struct, frozen=True):
 
     @property
     def kind(self) -> ChangeKind:
-        """What happened to the price."""
+        """The kind of change."""
         if self.before is None:
             return ChangeKind.ADDED
         if self.after is None:
@@ -60,15 +60,15 @@ class PriceChange(Struct, frozen=True):
 
 
 def prices_of(rates: Iterable[Rate]) -> dict[PriceKey, Price]:
-    """Return the prices of rates, one by one."""
+    """Return the individual prices of rates, by key."""
     return {(*key_of(rate), rate.context_from, quantity): price for rate in rates for quantity, price in rate.prices.items()}
 
 
 def compare_prices(before: Mapping[PriceKey, Price], after: Mapping[PriceKey, Price]) -> tuple[PriceChange, ...]:
-    """Return what differs between two sets of prices, in order; nothing for the same prices."""
+    """Return the prices that differ between two sets, in order."""
     return tuple(
         PriceChange(*key, before.get(key), after.get(key))
-        for key in sorted(before.keys() | after.keys(), key=_position)
+        for key in sorted(before.keys() | after.keys(), key=_sort_key)
         if not _same(before.get(key), after.get(key))
     )
 
@@ -81,10 +81,10 @@ def prices_in_force(
     route: str,
     account_id: int | None = None,
 ) -> dict[PriceKey, Price]:
-    """Return the prices of one source that hold at an instant (microseconds since 1970, UTC) on a route.
+    """Return the prices of one source in force at an instant (microseconds since 1970, UTC) on a route.
 
-    The source's versions in every layer count, as the price book lets them: a withdrawal in one layer ends the price in all.
-    Prices of the ACCOUNT layer count for ``account_id`` only.
+    They come from the source's tables in all layers, as in the price book: a withdrawal in one layer applies to the layers
+    below. Tables of the ACCOUNT layer are included for ``account_id`` only.
     """
     listed = [table for table in tables if table.source == source]
     contexts: dict[tuple[str, str, str], set[int]] = {}
@@ -96,7 +96,7 @@ def prices_in_force(
     for key, sizes in contexts.items():
         for size in sizes:
             rate = book.rate_for(account_id, route, key, instant, size)
-            # Where this tier is gone, the rate is of another one; its prices have a key of their own.
+            # If this tier no longer exists, the rate found is a lower tier, whose prices have their own keys.
             if rate is not None:
                 found.update(prices_of([rate]))
     return found
@@ -111,10 +111,9 @@ def changes_between(
     route: str,
     account_id: int | None = None,
 ) -> tuple[PriceChange, ...]:
-    """Return what differs between the prices of one source that hold at two instants, in order.
+    """Return the prices of one source that differ between two instants (microseconds since 1970, UTC), in order.
 
-    What changed and changed back in between does not differ. Instants are microseconds since 1970, UTC; each is looked at
-    exactly, so a price that holds from ``end`` counts as changed.
+    A price that changed and changed back in between does not differ. A price that takes effect exactly at ``end`` does.
     """
     listed = list(tables)
     return compare_prices(
@@ -129,6 +128,6 @@ def _same(before: Price | None, after: Price | None) -> bool:
     return before.pico * after.block == after.pico * before.block
 
 
-def _position(key: PriceKey) -> tuple[str, str, str, int, int]:
+def _sort_key(key: PriceKey) -> tuple[str, str, str, int, int]:
     provider, model, operation, context_from, quantity = key
     return provider, model, operation, context_from, _ORDER[quantity]

@@ -1,12 +1,12 @@
-"""A discount: what everybody else pays less a share, written down as prices of the account's own.
+"""Discounts: a percentage off everybody's prices, expanded into the account's own price tables.
 
-Of the discounts that an account was given, the one recorded last counts for everything that it is about, from its instant on.
-From it and from every price that the layers below the account's say, or are known to say later, follows what the account pays.
-Expanding writes down what differs from what is written already: so a discount is a price table like any other, with versions
-that can be shown and explained, expanding again with nothing new writes nothing, and a base price that changes is followed from
-its instant on. A price that the account has from another list goes before (``precedence``).
+Of an account's discounts, the one recorded last applies to every price it covers, from its effective instant on. Expanding
+computes the account's prices from the discounts and the base prices (those of the layers below the account's), for every known
+instant at which either changes, and returns tables with what differs from the tables written before. So a discount has
+versions that can be shown and explained like any other price, expanding again with nothing new adds nothing, and a changed
+base price is followed from its effective instant on. Prices that the account has from other lists take precedence.
 
-A price that is no whole pico-USD is rounded to the nearest, halves up.
+A price that is not a whole number of pico-USD is rounded to the nearest, halves up.
 """
 
 from collections import defaultdict
@@ -26,13 +26,13 @@ from pricing.tables import ANY_ROUTE, DISCOUNT, Layer, PriceTable, RateKey, Tabl
 WHOLE = 1_000_000
 MAX_SOURCE_LENGTH = 1_000
 
-# A table for each route, never one for any: what is said of a route and what is said of any route would otherwise overtake each
-# other when a base price changes for one of them.
+# Discounts are written as one table per route, never as a table for any route. Otherwise, when the base price of one route
+# changes, a table for that route and a table for any route would override each other.
 ROUTES = ("routed", "provider_key", "serverless", "unknown")
 
 
 class Discount(Struct, frozen=True, kw_only=True):
-    """A share off every price of an account, in millionths (12.5 % is 125,000); of one provider or model where it is named.
+    """A discount of ``share`` millionths (12.5 % is 125,000) on an account's prices, or on one provider's or model's.
 
     ``effective_from`` is in microseconds UTC. A share of 0 ends an earlier discount from that instant on.
     """
@@ -45,13 +45,14 @@ class Discount(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= WHOLE:
-            raise InvalidDiscountError(f"a discount must be from 0 to 100 percent, got {_percent(self.share)}")
+            raise InvalidDiscountError(f"a discount must be from 0 to 100 percent, got {format_percent(self.share)} %")
 
 
 class ExpandedDiscounts(Struct, frozen=True):
-    """What has to be written, and how many prices there are in the discount that was asked about.
+    """The price tables to record, and how many prices the requested discount covers.
 
-    ``rounded`` counts those that were no whole pico-USD; ``kept`` names the models that keep a price of the account's own.
+    ``rounded`` counts those that were not a whole number of pico-USD. ``kept`` are the keys that the account has a price of its
+    own for, which takes precedence.
     """
 
     tables: tuple[PriceTable, ...]
@@ -71,67 +72,73 @@ def parse_percent(text: str) -> int:
     return share
 
 
+def format_percent(share: int) -> str:
+    """Write millionths as a percentage: ``12.5``."""
+    whole, decimals = divmod(share, WHOLE // 100)
+    return f"{whole}.{decimals:04d}".rstrip("0").rstrip(".")
+
+
 class BasePrices:
-    """What everybody pays who has no prices of their own: the layers below the account's."""
+    """The prices of accounts without prices of their own: the layers below the account's."""
 
     def __init__(self, tables: Iterable[PriceTable], aliases: Aliases | None = None) -> None:
         self.book = PriceBook((table for table in tables if table.layer is not Layer.ACCOUNT), aliases)
-        self._steps: dict[tuple[str, RateKey, int], list[tuple[int, TableEntry | None]]] = {}
+        self._entries: dict[tuple[str, RateKey, int], list[tuple[int, TableEntry | None]]] = {}
 
-    def steps(self, route: str, key: RateKey, since: int) -> list[tuple[int, TableEntry | None]]:
-        """Return what holds at ``since`` and from each later instant on; None where there is no price."""
-        found = self._steps.get((route, key, since))
+    def entries(self, route: str, key: RateKey, since: int) -> list[tuple[int, TableEntry | None]]:
+        """Return the entry in force at ``since`` and at each later change; None where there is no price."""
+        found = self._entries.get((route, key, since))
         if found is None:
-            asked = self.book.asked(None, route, key)
-            starts = sorted({since, *(start for each in asked for start in each.starts() if start > since)})
+            lookups = self.book.lookups(None, route, key)
+            starts = sorted({since, *(start for lookup in lookups for start in lookup.starts() if start > since)})
             found = [
-                (start, next((word.step for word in decide(asked, start) if word.standing is QuoteOutcome.WINS), None))
+                (start, next((quote.entry for quote in decide(lookups, start) if quote.outcome is QuoteOutcome.WINS), None))
                 for start in starts
             ]
-            self._steps[route, key, since] = found
+            self._entries[route, key, since] = found
         return found
 
-    def reach(self, discount: Discount) -> set[tuple[str, RateKey]]:
-        """Return the routes and prices that a discount is about; a model under all its names."""
+    def covered_by(self, discount: Discount) -> set[tuple[str, RateKey]]:
+        """Return the routes and keys that a discount covers; a model under all its names."""
         return {(route, key) for route in ROUTES for key in self._keys(route, discount)}
 
     def _keys(self, route: str, discount: Discount) -> set[RateKey]:
         keys = {
             key
-            for stream in self.book.streams
-            if stream.route in (ANY_ROUTE, route)
-            for key in stream.steps
+            for versions in self.book.versions
+            if versions.route in (ANY_ROUTE, route)
+            for key in versions.entries
             if discount.provider in (None, key[0])
         }
         if discount.model is None:
             return keys
         named = {
-            (provider, each.name.model)
+            (provider, lookup.name.model)
             for provider in {key[0] for key in keys}
-            for each in self.book.asked(None, route, (provider, discount.model, ANY_OPERATION))
-            if each.name.model is not None
+            for lookup in self.book.lookups(None, route, (provider, discount.model, ANY_OPERATION))
+            if lookup.name.model is not None
         }
         alike = {(provider, other) for provider, name in named for other in self.book.aliases.of(provider, name)} | named
         lowered = {(provider, name.casefold()) for provider, name in alike}
         return {key for key in keys if (key[0], key[1].casefold()) in lowered}
 
 
-def counts_already(base: BasePrices, given: Sequence[Discount], asked: Discount) -> bool:
-    """Whether a discount is what was given last of everything that it is about; ``given`` in the order of recording.
+def is_in_effect(base: BasePrices, recorded: Sequence[Discount], requested: Discount) -> bool:
+    """Whether a discount equals the last one recorded for any price it covers; ``recorded`` in order of recording.
 
-    Raises InvalidDiscountError where no list has a price to take it off.
+    Raises InvalidDiscountError if no list has a price to discount.
     """
-    about = base.reach(asked)
-    if not about:
-        named = " at ".join(name for name in (asked.model, asked.provider) if name) or "anything"
-        raise InvalidDiscountError(f"no price list has a price of {named}, so there is nothing to take a discount off")
-    return next((each for each in reversed(given) if base.reach(each) & about), None) == asked
+    covered = base.covered_by(requested)
+    if not covered:
+        named = " at ".join(name for name in (requested.model, requested.provider) if name) or "any model"
+        raise InvalidDiscountError(f"no price list has a price for {named}, so there is nothing to discount")
+    return next((each for each in reversed(recorded) if base.covered_by(each) & covered), None) == requested
 
 
 def changed_since(fresh: Iterable[PriceTable], others: Iterable[PriceTable]) -> int | None:
-    """Return from when on ``fresh`` tables can make the base another one than ``others`` did; None: at any time.
+    """Return the earliest instant at which adding ``fresh`` tables to ``others`` can change base prices; None: any instant.
 
-    A name that is new to a list changes under which name that list is read, at every instant.
+    A name that is new to a list can change which of its names a model is looked up under, at every instant.
     """
     known = {name for table in others for name in _names(table)}
     tables = list(fresh)
@@ -147,40 +154,40 @@ def _names(table: PriceTable) -> Iterator[tuple[Layer, str, str, str, str]]:
 
 def expand(
     base: BasePrices,
-    mine: Iterable[PriceTable],
-    given: Sequence[Discount],
+    own_tables: Iterable[PriceTable],
+    discounts: Sequence[Discount],
     *,
-    asked: Discount | None = None,
+    requested: Discount | None = None,
     since: int | None = None,
 ) -> ExpandedDiscounts:
-    """Return what has to be written for one account's discounts to hold, ``given`` in the order of recording.
+    """Return the price tables to record so that one account's discounts apply; ``discounts`` in order of recording.
 
-    ``mine`` are the tables of the account. With ``since`` what holds before that instant is not looked at: where base prices
-    changed from then on, it is what was written.
+    ``own_tables`` are all price tables of the account. ``requested`` is the discount whose prices are counted. With ``since``,
+    only instants from then on are computed: base prices before it are unchanged, so what was written for them stays correct.
     """
-    own = list(mine)
+    own = list(own_tables)
     writer = _PriceWriter(
         base,
-        given,
-        asked,
+        discounts,
+        requested,
         own=PriceBook((table for table in own if table.source != DISCOUNT), base.book.aliases),
         written=PriceBook((table for table in own if table.source == DISCOUNT), Aliases()),
     )
     applicable: dict[tuple[str, RateKey], list[Discount]] = defaultdict(list)
-    for discount in given:
-        for place in base.reach(discount):
-            applicable[place].append(discount)
-    for (route, key), discounts in sorted(applicable.items()):
-        writer.write(route, key, discounts, since)
+    for discount in discounts:
+        for covered in base.covered_by(discount):
+            applicable[covered].append(discount)
+    for (route, key), covering in sorted(applicable.items()):
+        writer.write(route, key, covering, since)
     return writer.expanded()
 
 
 class _PriceWriter(Struct):
-    """Writes down what each key costs from each instant on."""
+    """Collects the price of each key from each instant on, where it differs from what is written."""
 
     base: BasePrices
-    given: Sequence[Discount]
-    asked: Discount | None
+    discounts: Sequence[Discount]
+    requested: Discount | None
     own: PriceBook
     written: PriceBook
     rates: dict[tuple[int, str], list[Rate]] = field(default_factory=lambda: defaultdict(list))
@@ -190,46 +197,47 @@ class _PriceWriter(Struct):
     kept: set[RateKey] = field(default_factory=set)
 
     def write(self, route: str, key: RateKey, discounts: Sequence[Discount], since: int | None) -> None:
-        """Write one key on one route, where what is written says something else."""
+        """Write one key on one route wherever its price differs from the written one."""
         first = min(discount.effective_from for discount in discounts)
         begin = first if since is None else max(first, since)
-        said = self._said(route, key)
-        mine: TableEntry | None = None
+        written = self._written(route, key)
+        in_force: TableEntry | None = None
         position, new, before = 0, None, None
-        for start, step, discount in self._course(route, key, discounts, begin, said):
-            while position < len(said) and said[position].effective_from <= start:
-                mine, position = said[position], position + 1
-                # What was written for a later instant counts from then on again.
+        for start, entry, discount in self._course(route, key, discounts, begin, written):
+            while position < len(written) and written[position].effective_from <= start:
+                in_force, position = written[position], position + 1
+                # An entry written for a later instant replaces the new price from that instant on.
                 new = None
-            tiers = () if step is None or not discount.share else self._discounted(key, step, discount)
-            if discount == self.asked:
+            tiers = () if entry is None or not discount.share else self._discounted(key, entry, discount)
+            if discount == self.requested:
                 self._count(tiers, before)
             before = tiers
-            holds = new if new is not None else None if mine is None else mine.tiers
-            # Said even where nothing was: the discount has to know every name that the lists below know, or it would take one
-            # for another.
-            if holds is None or not same_prices(holds, tiers):
+            current = new if new is not None else None if in_force is None else in_force.tiers
+            # A key without a price is written too: the discount's list has to contain every name that the lists below contain,
+            # or it would resolve one name as another.
+            if current is None or not same_prices(current, tiers):
                 new = tiers
                 self._put(start, route, key, tiers)
-        if self.asked in discounts and self._keeps(route, key):
+        if self.requested in discounts and self._keeps(route, key):
             self.kept.add(key)
 
-    def _said(self, route: str, key: RateKey) -> list[TableEntry]:
-        return next((stream.steps[key] for stream in self.written.streams if stream.route == route and key in stream.steps), [])
+    def _written(self, route: str, key: RateKey) -> list[TableEntry]:
+        versions = self.written.versions
+        return next((each.entries[key] for each in versions if each.route == route and key in each.entries), [])
 
     def _course(
-        self, route: str, key: RateKey, discounts: Sequence[Discount], begin: int, said: Sequence[TableEntry]
+        self, route: str, key: RateKey, discounts: Sequence[Discount], begin: int, written: Sequence[TableEntry]
     ) -> Iterator[tuple[int, TableEntry | None, Discount]]:
-        """Yield every instant at which something may change, with the base price and the discount that hold then."""
-        steps = self.base.steps(route, key, begin)
-        starts = {start for start, _ in steps} | {step.effective_from for step in said if step.effective_from > begin}
+        """Yield every instant at which the price may change, with the base entry and the discount in force then."""
+        entries = self.base.entries(route, key, begin)
+        starts = {start for start, _ in entries} | {entry.effective_from for entry in written if entry.effective_from > begin}
         starts |= {discount.effective_from for discount in discounts if discount.effective_from > begin}
         position = 0
         for start in sorted(starts):
-            while position + 1 < len(steps) and steps[position + 1][0] <= start:
+            while position + 1 < len(entries) and entries[position + 1][0] <= start:
                 position += 1
-            counting = next(discount for discount in reversed(discounts) if discount.effective_from <= start)
-            yield start, steps[position][1], counting
+            discount = next(discount for discount in reversed(discounts) if discount.effective_from <= start)
+            yield start, entries[position][1], discount
 
     def _count(self, tiers: Tiers, before: Tiers | None) -> None:
         if before is None or not same_prices(before, tiers):
@@ -237,26 +245,27 @@ class _PriceWriter(Struct):
             self.rounded += sum(_ROUNDED in rate.source for rate in tiers)
 
     def _keeps(self, route: str, key: RateKey) -> bool:
-        """Whether a price of the account's own stands where the discount would be."""
-        if self.asked is None or not self.own.streams:
+        """Whether the account's own price takes the place of a discounted one at any instant."""
+        if self.requested is None or not self.own.versions:
             return False
-        first = self.asked.effective_from
-        own = self.own.asked(self.asked.account_id, route, key)
-        steps = self.base.steps(route, key, first)
-        starts = {start for each in own for start in each.starts() if start > first} | {start for start, _ in steps}
+        first = self.requested.effective_from
+        lookups = self.own.lookups(self.requested.account_id, route, key)
+        entries = self.base.entries(route, key, first)
+        starts = {start for lookup in lookups for start in lookup.starts() if start > first} | {start for start, _ in entries}
         return any(
-            tiers_in_force(own, start) and next(step for begin, step in reversed(steps) if begin <= start) is not None
+            tiers_in_force(lookups, start) and next(entry for begin, entry in reversed(entries) if begin <= start) is not None
             for start in starts
         )
 
-    def _discounted(self, key: RateKey, step: TableEntry, discount: Discount) -> Tiers:
+    def _discounted(self, key: RateKey, entry: TableEntry, discount: Discount) -> Tiers:
         provider, model, operation = key
         left = WHOLE - discount.share
         tiers = []
-        for rate in step.tiers:
+        for rate in entry.tiers:
             scaled = {kind: price.pico * left for kind, price in rate.prices.items()}
-            remark = _ROUNDED if any(pico % WHOLE for pico in scaled.values()) else ""
-            source = f"{_percent(discount.share)} off version {step.table.id} of {step.table.source}{remark}: {rate.source}"
+            note = _ROUNDED if any(pico % WHOLE for pico in scaled.values()) else ""
+            percent = format_percent(discount.share)
+            source = f"{percent} % off version {entry.table.id} of {entry.table.source}{note}: {rate.source}"
             prices = {kind: Price(divide_half_away(scaled[kind], WHOLE), price.block) for kind, price in rate.prices.items()}
             tiers.append(
                 Rate(
@@ -277,7 +286,7 @@ class _PriceWriter(Struct):
             self.withdrawn[start, route].add(key)
 
     def expanded(self) -> ExpandedDiscounts:
-        """Return what was written."""
+        """Return the collected prices as tables."""
         tables = tuple(
             PriceTable(
                 source=DISCOUNT,
@@ -285,7 +294,7 @@ class _PriceWriter(Struct):
                 kind=TableKind.PATCH,
                 effective_from=start,
                 route=route,
-                account_id=self.given[0].account_id,
+                account_id=self.discounts[0].account_id,
                 rates=tuple(self.rates.get((start, route), ())),
                 withdrawn=frozenset(self.withdrawn.get((start, route), ())),
             )
@@ -295,8 +304,3 @@ class _PriceWriter(Struct):
 
 
 _ROUNDED = ", rounded half up to whole pico-USD"
-
-
-def _percent(share: int) -> str:
-    whole, decimals = divmod(share, WHOLE // 100)
-    return f"{whole}.{decimals:04d}".rstrip("0").rstrip(".") + " %"

@@ -1,28 +1,28 @@
-"""What can be wrong with prices and quantities. Each error carries a stable ``code``."""
+"""Errors about prices and quantities. Each has a stable ``code``."""
 
 from enum import StrEnum
 
 
 class PricingError(ValueError):
-    """A price, a quantity or an amount that can not be used; the message says which and why."""
+    """A price, quantity or amount that cannot be used; the message names it and the reason."""
 
     code = "pricing_error"
 
 
 class InvalidAmountError(PricingError):
-    """A decimal amount that is not a number, or is more exact than its unit can hold."""
+    """A decimal amount that is not a number, or has more decimals than its unit."""
 
     code = "invalid_amount"
 
 
 class InvalidQuantityError(PricingError):
-    """A quantity that is negative, not an integer, or beyond the bound."""
+    """A quantity that is negative, not an integer, or too large."""
 
     code = "invalid_quantity"
 
 
 class PriceFault(StrEnum):
-    """What is wrong with a price, as a stable word; an ``InvalidPriceError`` carries it beside its message."""
+    """Kinds of errors in prices, as stable codes of ``InvalidPriceError``."""
 
     MALFORMED = "malformed"
     UNREADABLE = "unreadable"
@@ -36,7 +36,7 @@ class PriceFault(StrEnum):
 
 
 class InvalidPriceError(PricingError):
-    """A price, an entry of a price list, or a whole list that can not be used; ``fault`` says what kind of wrong."""
+    """A price, an entry of a price list, or a whole list that cannot be used; ``fault`` is the kind of error."""
 
     code = "invalid_price"
 
@@ -46,15 +46,15 @@ class InvalidPriceError(PricingError):
 
 
 class InvalidPlanError(PricingError):
-    """A plan or a plan's entry that is unknown or malformed."""
+    """A plan that does not exist, or a malformed entry of a plan."""
 
     code = "invalid_plan"
 
 
 class ChargeTooLargeError(PricingError):
-    """A charge of 2^43 nano-USD or more (about $8,796 for one request): refused, never stored.
+    """A charge of 2^43 nano-USD or more (about $8,796 for one request), which is never stored.
 
-    ``amount_nano`` is what it comes to all the same.
+    ``amount_nano`` is the computed amount.
     """
 
     code = "charge_too_large"
@@ -65,12 +65,12 @@ class ChargeTooLargeError(PricingError):
 
 
 class InvalidAliasError(PricingError):
-    """An alias of a model that is malformed, or contradicts another."""
+    """A model alias that is malformed, or conflicts with another."""
 
     code = "invalid_alias"
 
 
 class InvalidDiscountError(PricingError):
-    """A discount that is no percentage, or that there is nothing to take off."""
+    """A discount that is not a valid percentage, or has no price to apply to."""
 
     code = "invalid_discount"

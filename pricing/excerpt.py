@@ -1,16 +1,16 @@
-"""Values as messages show them: spelt as their record, sheet or list spelt them, never as Python does, and short."""
+"""Values in messages: short, and written as in JSON or YAML, not as in Python."""
 
-_DEEPEST = 2
-_MOST = 8
+_MAX_DEPTH = 2
+_MAX_ITEMS = 8
 
 
 def excerpt(value: object, longest: int = 60) -> str:
     """Return a value in at most ``longest`` characters."""
-    text = _spelt(value, 0)
+    text = _text(value, 0)
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
-def _spelt(value: object, depth: int) -> str:
+def _text(value: object, depth: int) -> str:
     match value:
         case None:
             return "null"
@@ -18,11 +18,12 @@ def _spelt(value: object, depth: int) -> str:
             return "true" if value else "false"
         case str():
             return repr(str(value))
-        case list() | tuple() if depth < _DEEPEST:
-            return f"[{_joined([_spelt(item, depth + 1) for item in value[: _MOST + 1]])}]"
-        case dict() if depth < _DEEPEST:
-            named = [f"{_spelt(name, depth + 1)}: {_spelt(each, depth + 1)}" for name, each in list(value.items())[: _MOST + 1]]
-            return f"{{{_joined(named)}}}"
+        case list() | tuple() if depth < _MAX_DEPTH:
+            items = [_text(item, depth + 1) for item in value[: _MAX_ITEMS + 1]]
+            return f"[{_joined(items)}]"
+        case dict() if depth < _MAX_DEPTH:
+            pairs = list(value.items())[: _MAX_ITEMS + 1]
+            return f"{{{_joined([f'{_text(name, depth + 1)}: {_text(each, depth + 1)}' for name, each in pairs])}}}"
         case list() | tuple() | dict():
             return "..."
         case _:
@@ -30,4 +31,4 @@ def _spelt(value: object, depth: int) -> str:
 
 
 def _joined(parts: list[str]) -> str:
-    return ", ".join(parts if len(parts) <= _MOST else [*parts[:_MOST], "..."])
+    return ", ".join(parts if len(parts) <= _MAX_ITEMS else [*parts[:_MAX_ITEMS], "..."])

@@ -1,7 +1,7 @@
-"""Why a request has the price it has, step by step: the same decision that prices it, told instead of used.
+"""Why a request has its rate, step by step. The explanation comes from the same decision that prices the request.
 
-Which sources were asked and in which order, under which name each knows the model, what each says at the instant, whose word
-counts and why, and the tier for the size of the prompt. Where nothing counts: why not.
+It has the price lists in order of precedence, each list's name for the model, its entry at the instant, which list decides and
+why, and the tier for the size of the prompt. If no rate applies, it has the reason.
 """
 
 from enum import StrEnum
@@ -14,9 +14,10 @@ from pricing.rates import ANY_OPERATION, Rate
 from pricing.tables import ANY_ROUTE, RateKey
 
 
-class Question(Struct, frozen=True, kw_only=True):
-    """What is asked: the model as it is stated, at a provider; ``instant`` in microseconds UTC, ``context_tokens`` the prompt's
-    size, cached tokens included.
+class RateQuery(Struct, frozen=True, kw_only=True):
+    """A request to find a rate for. The model is named as the record states it; ``instant`` is microseconds UTC.
+
+    ``context_tokens`` is the size of the prompt, cached tokens included.
     """
 
     provider: str
@@ -28,13 +29,13 @@ class Question(Struct, frozen=True, kw_only=True):
     context_tokens: int = 0
 
     @property
-    def what(self) -> RateKey:
-        """What a rate would be for."""
+    def key(self) -> RateKey:
+        """The key of the rate: (provider, model, operation)."""
         return self.provider, self.model, self.operation
 
 
-class PricingReason(StrEnum):
-    """Why there is a rate, or none."""
+class RateReason(StrEnum):
+    """Why a rate applies, or why none does."""
 
     PRICED = "priced"
     AMBIGUOUS = "ambiguous"
@@ -47,79 +48,86 @@ class PricingReason(StrEnum):
     NOT_LISTED = "not_listed"
 
 
-class Explanation(Struct, frozen=True):
-    """The answer with its grounds.
+class RateExplanation(Struct, frozen=True):
+    """The rate that applies, or none, with the reason.
 
-    ``words`` are what the sources say, in the order in which they are asked, without those that list nothing of the provider.
-    ``tiers`` are those of the word that wins, smallest prompt first. ``elsewhere`` names the routes, operations or providers
-    that do have a price, where that is the reason for having none.
+    ``quotes`` are in order of precedence, without those of lists that have no model of the provider. ``tiers`` are those of the
+    quote that wins, smallest prompt first. ``elsewhere`` names the routes, operations or providers that do have a price, where
+    that is the reason for having none.
     """
 
-    question: Question
-    words: tuple[ListQuote, ...]
+    query: RateQuery
+    quotes: tuple[ListQuote, ...]
     tiers: Tiers
     rate: Rate | None
-    reason: PricingReason
+    reason: RateReason
     elsewhere: tuple[str, ...] = ()
 
     @property
     def winner(self) -> ListQuote | None:
-        """The word that counts."""
-        return next((word for word in self.words if word.standing is QuoteOutcome.WINS), None)
+        """The quote that decides the price."""
+        return next((quote for quote in self.quotes if quote.outcome is QuoteOutcome.WINS), None)
 
 
-def explain(book: PriceBook, question: Question) -> Explanation:
-    """Say which rate ``book.rate_for`` answers to a question, and why that one or why none."""
-    asked = book.asked(question.account_id, question.route, question.what)
-    words = tuple(word for word in decide(asked, question.instant) if word.asked.source.names.lists(question.provider))
-    winner = next((word for word in words if word.standing is QuoteOutcome.WINS), None)
-    tiers: Tiers = () if winner is None or winner.step is None else winner.step.tiers
-    rate = tier_for(tiers, question.context_tokens)
+def explain(book: PriceBook, query: RateQuery) -> RateExplanation:
+    """Return the rate that ``book.rate_for`` finds, with the reason for it or for finding none."""
+    lookups = book.lookups(query.account_id, query.route, query.key)
+    quotes = tuple(
+        quote for quote in decide(lookups, query.instant) if quote.lookup.price_list.names.has_provider(query.provider)
+    )
+    winner = next((quote for quote in quotes if quote.outcome is QuoteOutcome.WINS), None)
+    tiers: Tiers = () if winner is None or winner.entry is None else winner.entry.tiers
+    rate = tier_for(tiers, query.context_tokens)
     elsewhere: tuple[str, ...] = ()
     if tiers:
-        reason = PricingReason.PRICED if rate is not None else PricingReason.BELOW_LOWEST_TIER
+        reason = RateReason.PRICED if rate is not None else RateReason.BELOW_LOWEST_TIER
     else:
-        reason, elsewhere = _why_not(book, question, words)
-    return Explanation(question, words, tuple(reversed(tiers)), rate, reason, elsewhere)
+        reason, elsewhere = _reason_without_rate(book, query, quotes)
+    return RateExplanation(query, quotes, tuple(reversed(tiers)), rate, reason, elsewhere)
 
 
-_SILENCES = (
-    (QuoteOutcome.AMBIGUOUS, PricingReason.AMBIGUOUS),
-    (QuoteOutcome.WITHDRAWN, PricingReason.WITHDRAWN),
-    (QuoteOutcome.NOT_YET, PricingReason.NOT_YET),
+_REASONS = (
+    (QuoteOutcome.AMBIGUOUS, RateReason.AMBIGUOUS),
+    (QuoteOutcome.WITHDRAWN, RateReason.WITHDRAWN),
+    (QuoteOutcome.NOT_YET, RateReason.NOT_YET),
 )
 
 
-def _why_not(book: PriceBook, question: Question, words: tuple[ListQuote, ...]) -> tuple[PricingReason, tuple[str, ...]]:
-    """Return what kept the sources silent: the first that applies, in the order in which people can do something about it."""
-    standings = {word.standing for word in words}
-    silent = next((reason for standing, reason in _SILENCES if standing in standings), None)
-    if silent is not None:
-        return silent, ()
-    visible = [stream for stream in book.streams if stream.account_id in (None, question.account_id)]
-    here = [stream for stream in visible if stream.route in (ANY_ROUTE, question.route)]
-    for reason, found in (
+def _reason_without_rate(
+    book: PriceBook, query: RateQuery, quotes: tuple[ListQuote, ...]
+) -> tuple[RateReason, tuple[str, ...]]:
+    """Return the first reason that applies, in the order in which people can act on them, and where else there is a price."""
+    outcomes = {quote.outcome for quote in quotes}
+    reason = next((reason for outcome, reason in _REASONS if outcome in outcomes), None)
+    if reason is not None:
+        return reason, ()
+    visible = [versions for versions in book.versions if versions.account_id in (None, query.account_id)]
+    here = [versions for versions in visible if versions.route in (ANY_ROUTE, query.route)]
+    for other, found in (
         (
-            PricingReason.OTHER_OPERATION,
-            {key[2] for stream in here for key in _keys(book, stream, question, question.provider)},
+            RateReason.OTHER_OPERATION,
+            {key[2] for versions in here for key in _priced_keys(book, versions, query, query.provider)},
         ),
-        (PricingReason.OTHER_ROUTE, {stream.route for stream in visible if _keys(book, stream, question, question.provider)}),
-        (PricingReason.OTHER_PROVIDER, {key[0] for stream in visible for key in _keys(book, stream, question, None)}),
+        (
+            RateReason.OTHER_ROUTE,
+            {versions.route for versions in visible if _priced_keys(book, versions, query, query.provider)},
+        ),
+        (RateReason.OTHER_PROVIDER, {key[0] for versions in visible for key in _priced_keys(book, versions, query, None)}),
     ):
         if found:
-            return reason, tuple(sorted(found))
-    return PricingReason.NOT_LISTED, ()
+            return other, tuple(sorted(found))
+    return RateReason.NOT_LISTED, ()
 
 
-def _keys(book: PriceBook, stream: ListVersions, question: Question, provider: str | None) -> list[RateKey]:
-    """Return the keys under which a stream prices the model at a provider, or at any (None), at the instant."""
+def _priced_keys(book: PriceBook, versions: ListVersions, query: RateQuery, provider: str | None) -> list[RateKey]:
+    """Return the keys under which a list prices the model at the instant, at one provider or at any (None)."""
     found = []
-    for key in stream.steps:
+    for key in versions.entries:
         at = provider or key[0]
         if key[0] != at:
             continue
-        known = {question.model, *book.aliases.of(at, question.model)}
-        step = stream.in_force(key, question.instant)
-        if step and step.tiers and (key[1] in known or key[1].casefold() == question.model.casefold()):
+        names = {query.model, *book.aliases.of(at, query.model)}
+        entry = versions.in_force(key, query.instant)
+        if entry and entry.tiers and (key[1] in names or key[1].casefold() == query.model.casefold()):
             found.append(key)
     return found

@@ -1,7 +1,7 @@
-"""A price list that changes too much at once is held until somebody has looked: a broken source looks like a sale.
+"""Guards against broken price lists: a list that changes too much at once has to be accepted first.
 
-Held are: prices of a larger share of the models changing together, one price moving by more than a factor, and a larger share
-of the models losing a price. What is new never holds a list, and the first list ever has nothing to be compared with.
+That is a list that changes the prices of too many models, leaves too many models without a price, or changes one price by too
+large a factor. New models never matter, and the first list always passes.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from pricing.quoting import quote
 
 
 class HoldCode(StrEnum):
-    """Why a list is held, as a stable word."""
+    """Stable codes for why a list has to be accepted."""
 
     TOO_MANY_CHANGED = "too_many_changed"
     TOO_MANY_VANISHED = "too_many_vanished"
@@ -23,17 +23,17 @@ class HoldCode(StrEnum):
 
 
 class HoldReason(Struct, frozen=True):
-    """One reason to hold a list; the message says it to a person."""
+    """A reason why a list has to be accepted; the message is for people."""
 
     code: HoldCode
     message: str
 
 
 class GuardLimits(Struct, frozen=True, kw_only=True):
-    """How much a list may change at once: up to and including each limit it passes.
+    """How much a list may change at once, inclusive.
 
-    Percentages are of the (provider, model) pairs that had a price before, from 0 to 100; 100 lets anything pass. The factor
-    is at least 1.
+    Percentages are of the (provider, model) pairs that had a price before, from 0 to 100; 100 is no limit. The factor is at
+    least 1.
     """
 
     changed_percent: int = 25
@@ -55,7 +55,7 @@ DEFAULT_LIMITS = GuardLimits()
 def reasons_to_hold(
     changes: Iterable[PriceChange], models_before: int, limits: GuardLimits = DEFAULT_LIMITS
 ) -> tuple[HoldReason, ...]:
-    """Return why a list with these changes must be looked at first; empty when it can take effect.
+    """Return why a list with these changes has to be accepted; empty if it can take effect.
 
     ``models_before`` is the number of (provider, model) pairs that had a price before; 0 means that this is the first list.
     """
@@ -69,14 +69,14 @@ def reasons_to_hold(
         reasons.append(
             HoldReason(
                 HoldCode.TOO_MANY_CHANGED,
-                f"the prices of {len(changed)} of {models_before} models change at once; up to {limits.changed_percent} % pass",
+                f"the prices of {len(changed)} of {models_before} models would change, more than {limits.changed_percent} %",
             )
         )
     if len(vanished) * 100 > models_before * limits.vanished_percent:
         reasons.append(
             HoldReason(
                 HoldCode.TOO_MANY_VANISHED,
-                f"{len(vanished)} of {models_before} models lose a price at once; up to {limits.vanished_percent} % pass",
+                f"{len(vanished)} of {models_before} models would lose a price, more than {limits.vanished_percent} %",
             )
         )
     jumps = (_jump(change, limits.price_factor) for change in listed)
@@ -89,15 +89,15 @@ def count_models(keys: Iterable[tuple[str, str, str, int, str]]) -> int:
 
 
 def _jump(change: PriceChange, factor: int) -> HoldReason | None:
-    """Return why one change is too large; from or to 0 it always is."""
+    """Return a reason if one price changes too much; from or to 0 it always does."""
     before, after = change.before, change.after
     if before is None or after is None:
         return None
-    was, becomes = before.pico * after.block, after.pico * before.block
-    if max(was, becomes) <= min(was, becomes) * factor:
+    scaled_before, scaled_after = before.pico * after.block, after.pico * before.block
+    if max(scaled_before, scaled_after) <= min(scaled_before, scaled_after) * factor:
         return None
     return HoldReason(
         HoldCode.PRICE_JUMP,
-        f"{change.provider} {change.model}: {change.quantity} goes from {quote(change.quantity, before)}"
-        f" to {quote(change.quantity, after)}; up to {factor} times passes",
+        f"{change.provider} {change.model}: {change.quantity} would change from {quote(change.quantity, before)}"
+        f" to {quote(change.quantity, after)}, more than {factor}-fold",
     )

@@ -1,7 +1,7 @@
-"""The price history of a model: what each list said of it, from when until when.
+"""The price history of a model: each list's prices for it, and when they were in force.
 
-A list's word holds until its next one, a withdrawal among them. A later table that says the same again confirms a version and
-is no new one; a table recorded later for the same instant corrects it, and the corrected one never held.
+A price is in force until the list's next entry for the model, which may be a withdrawal. A later table with the same prices
+confirms a version and adds none. A table recorded later for the same instant corrects a version, which then was never in force.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,10 +17,10 @@ from pricing.tables import PriceTable, RateKey
 
 
 class PriceVersion(Struct, frozen=True):
-    """What a table says of one key, without tiers where it withdraws it; ``tiers`` smallest prompt first.
+    """A table's prices for one key, without tiers where it withdraws the key; ``tiers`` smallest prompt first.
 
-    ``until`` is exclusive, None while nothing else is said; equal to the table's instant where another table corrected this
-    one. ``confirmed`` is how many later tables say the same.
+    ``until`` is exclusive: None while the version is in force, equal to the table's instant where another table corrected it.
+    ``confirmed`` is the number of later tables with the same prices.
     """
 
     key: RateKey
@@ -31,12 +31,12 @@ class PriceVersion(Struct, frozen=True):
 
     @property
     def corrected(self) -> bool:
-        """Whether this version never held, because a table recorded later is about the same instant."""
+        """Whether a table recorded later for the same instant replaced this version, so that it was never in force."""
         return self.until == self.table.effective_from
 
     @property
-    def place(self) -> tuple[str, str, int, str, str, int, str, int, int]:
-        """Where it stands among versions: by provider, model, list (layer, source, route, account), operation and time."""
+    def sort_key(self) -> tuple[str, str, int, str, str, int, str, int, int]:
+        """Order of versions: by provider, model, price list (layer, source, route, account), operation and time."""
         provider, model, operation = self.key
         table = self.table
         return (
@@ -45,35 +45,34 @@ class PriceVersion(Struct, frozen=True):
         )  # fmt: skip
 
 
-def versions_of(streams: Iterable[ListVersions], model: str, *, provider: str | None, aliases: Aliases) -> list[PriceVersion]:
-    """Return the versions of a model's prices, of one provider or of all, by provider, list, operation and time.
+def price_versions(lists: Iterable[ListVersions], model: str, *, provider: str | None, aliases: Aliases) -> list[PriceVersion]:
+    """Return the versions of a model's prices at one provider or all, by provider, price list, operation and time.
 
-    Each list is read under the name by which it knows the model, the same one by which a request is priced: a name that fits
-    several is not guessed.
+    Each list is searched under its own name for the model, as for a request: an ambiguous name finds nothing.
     """
     found: list[PriceVersion] = []
-    for same in _lists(streams):
+    for same in _by_price_list(lists):
         names = _names_of(same)
         for at in sorted(names.providers()) if provider is None else [provider]:
             name = names.resolve(at, model, aliases).model
-            for stream in same:
-                for key in sorted(key for key in stream.steps if key[:2] == (at, name)):
-                    found.extend(_versions(key, stream.steps[key]))
-    return sorted(found, key=lambda version: version.place)
+            for versions in same:
+                for key in sorted(key for key in versions.entries if key[:2] == (at, name)):
+                    found.extend(_versions(key, versions.entries[key]))
+    return sorted(found, key=lambda version: version.sort_key)
 
 
 class Ambiguity(NamedTuple):
-    """A name that fits several of a list's models at a provider, which are the candidates."""
+    """A name that matches several of a list's models at a provider, which are the candidates."""
 
     source: str
     provider: str
     candidates: tuple[str, ...]
 
 
-def ambiguities(streams: Iterable[ListVersions], model: str, *, provider: str | None, aliases: Aliases) -> list[Ambiguity]:
-    """Return where a name fits several models, by list and provider."""
+def ambiguities(lists: Iterable[ListVersions], model: str, *, provider: str | None, aliases: Aliases) -> list[Ambiguity]:
+    """Return where a name matches several models, by list and provider."""
     found = []
-    for same in _lists(streams):
+    for same in _by_price_list(lists):
         names = _names_of(same)
         for at in sorted(names.providers()) if provider is None else [provider]:
             name = names.resolve(at, model, aliases)
@@ -82,36 +81,36 @@ def ambiguities(streams: Iterable[ListVersions], model: str, *, provider: str | 
     return found
 
 
-def _lists(streams: Iterable[ListVersions]) -> list[list[ListVersions]]:
-    """Return the streams by list: those of all routes of a source in a layer share their names."""
-    lists: dict[tuple[int, str, int | None], list[ListVersions]] = {}
-    for stream in streams:
-        lists.setdefault((int(stream.layer), stream.source, stream.account_id), []).append(stream)
-    return list(lists.values())
+def same_prices(tiers: Tiers, others: Tiers) -> bool:
+    """Whether two lists of tiers have the same prices, whatever their provenance."""
+    return _content(tiers) == _content(others)
 
 
-def _names_of(streams: Iterable[ListVersions]) -> ListedNames:
+def _by_price_list(lists: Iterable[ListVersions]) -> list[list[ListVersions]]:
+    """Group versions by price list. All routes of a source in a layer share their names."""
+    grouped: dict[tuple[int, str, int | None], list[ListVersions]] = {}
+    for versions in lists:
+        grouped.setdefault((int(versions.layer), versions.source, versions.account_id), []).append(versions)
+    return list(grouped.values())
+
+
+def _names_of(same: Iterable[ListVersions]) -> ListedNames:
     names = ListedNames()
-    for stream in streams:
-        for provider, model, _ in stream.steps:
+    for versions in same:
+        for provider, model, _ in versions.entries:
             names.add(provider, model)
     return names
 
 
-def same_prices(tiers: Tiers, others: Tiers) -> bool:
-    """Whether two lists of tiers price everything alike, wherever it was read."""
-    return _content(tiers) == _content(others)
-
-
-def _versions(key: RateKey, steps: Sequence[TableEntry]) -> list[PriceVersion]:
+def _versions(key: RateKey, entries: Sequence[TableEntry]) -> list[PriceVersion]:
     versions: list[PriceVersion] = []
-    for position, step in enumerate(steps):
-        until = steps[position + 1].effective_from if position + 1 < len(steps) else None
+    for position, entry in enumerate(entries):
+        until = entries[position + 1].effective_from if position + 1 < len(entries) else None
         last = versions[-1] if versions else None
-        if last is not None and same_prices(last.tiers, tuple(reversed(step.tiers))):
+        if last is not None and same_prices(last.tiers, tuple(reversed(entry.tiers))):
             versions[-1] = replace(last, until=until, confirmed=last.confirmed + 1)
         else:
-            versions.append(PriceVersion(key, step.table, tuple(reversed(step.tiers)), until))
+            versions.append(PriceVersion(key, entry.table, tuple(reversed(entry.tiers)), until))
     return versions
 
 

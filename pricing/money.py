@@ -1,8 +1,8 @@
 """Money is integers.
 
-Charges are nano-USD (1e-9 USD, the unit of Hugging Face's Billing API); prices and statement lines are pico-USD (1e-12).
-A charge is rounded up to nano-USD once per request, as HF does ("a fraction is rounded up"); a payable total is rounded
-to cents once, half away from zero.
+Charges are nano-USD (1e-9 USD, the unit of Hugging Face's Billing API). Prices and statement lines are pico-USD (1e-12). A
+charge is rounded up to nano-USD once per request, as HF does ("a fraction is rounded up"). A payable total is rounded to cents
+once, half away from zero.
 """
 
 from decimal import Decimal, InvalidOperation
@@ -15,16 +15,16 @@ PICO_PER_NANO = 1_000
 NANO_PER_CENT = 10_000_000
 PICO_PER_CENT = 10_000_000_000
 
-# Integers up to here survive JSON readers that use doubles.
+# The largest integer that JSON readers with doubles read exactly.
 MAX_AMOUNT_NANO = 2**53 - 1
 
-# What one request can cost, about $8,796: 2^20 such charges still sum within 64 bits, so that it takes a million requests of
-# this price, under one rate, to fill a counter.
+# The largest charge for one request, about $8,796. The sum of 2^20 such charges still fits into 64 bits, so it would take a
+# million of them under one rate to overflow a counter.
 MAX_CHARGE_NANO = 2**43 - 1
 
 
 def divide_up(numerator: int, denominator: int) -> int:
-    """Divide and round towards positive infinity; ``denominator`` is positive."""
+    """Divide and round toward positive infinity; ``denominator`` is positive."""
     return -(-numerator // denominator)
 
 
@@ -35,18 +35,18 @@ def divide_half_away(numerator: int, denominator: int) -> int:
 
 
 def round_to_cents(amount_pico: int) -> int:
-    """Round a pico-USD amount to whole cents, half away from zero; the answer is still pico-USD."""
+    """Round a pico-USD amount to whole cents, half away from zero; the result is in pico-USD."""
     return divide_half_away(amount_pico, PICO_PER_CENT) * PICO_PER_CENT
 
 
 def parse_usd(text: str, *, unit_per_usd: int) -> int:
-    """Read a decimal dollar amount exactly, as an integer count of ``1 / unit_per_usd`` dollars (a power of ten).
+    """Parse a decimal dollar amount exactly, as an integer number of ``1 / unit_per_usd`` dollars (a power of ten).
 
-    Raises InvalidAmountError for what is not a finite decimal number, or has more digits than the unit can hold.
+    Raises InvalidAmountError for text that is not a finite decimal number, or has more decimals than the unit.
     """
     text = text.strip()
     try:
-        # Decimal also reads 1_000 and the digits of other scripts; nobody writes a price so on purpose.
+        # Decimal also accepts 1_000 and digits of other scripts, which no price list uses on purpose.
         amount = Decimal(text if text.isascii() and "_" not in text else "")
     except InvalidOperation:
         raise InvalidAmountError(f"{text[:40]!r} is not a decimal number of dollars") from None

@@ -1,7 +1,7 @@
-"""Model names: under which name a price list knows the model that a record states.
+"""Model names: find a price list's own name for the model that a record states.
 
-As it is stated; else under an alias, which is a recorded fact about one provider's spelling; else the same but for letter
-case, if that fits exactly one name. A name that fits several is ambiguous and never guessed.
+The stated name is tried first, then an alias, which is a recorded fact about one provider's spelling, then the same name in
+other letter case, if exactly one name matches. A name that matches several is ambiguous, and none of them is picked.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ NamePair = tuple[str, str]
 
 
 class NameMatch(StrEnum):
-    """How a price list knows a model."""
+    """How a stated name matched a name of a price list."""
 
     EXACT = "exact"
     ALIAS = "alias"
@@ -27,7 +27,7 @@ class NameMatch(StrEnum):
 
 
 class Alias(Struct, frozen=True):
-    """One fact: what a provider calls a model, and where that was read."""
+    """A provider's own name for a model, and where that was read."""
 
     provider: str
     native_id: str
@@ -36,9 +36,9 @@ class Alias(Struct, frozen=True):
 
 
 class ResolvedName(Struct, frozen=True):
-    """The name under which a list is read, None where there is none; ``candidates`` are what an ambiguous name fits.
+    """The list's name for a model; None if the list does not have the model, or the name is ambiguous.
 
-    ``alias`` is the fact that led there.
+    ``candidates`` are the names that an ambiguous name matches, ``alias`` is the alias that matched.
     """
 
     match: NameMatch
@@ -51,27 +51,27 @@ NOT_LISTED = ResolvedName(NameMatch.NONE)
 
 
 class Aliases:
-    """Facts about names, by provider. An alias holds in both directions: a list may use either name."""
+    """Aliases of model names, by provider. An alias works in both directions: a list may use either name."""
 
     def __init__(self, aliases: Iterable[Alias] = ()) -> None:
-        self._facts: dict[NamePair, dict[str, Alias]] = defaultdict(dict)
+        self._aliases: dict[NamePair, dict[str, Alias]] = defaultdict(dict)
         models: dict[NamePair, str] = {}
         for alias in aliases:
             stated = (alias.provider, alias.native_id)
             if alias.native_id == alias.model:
                 raise InvalidAliasError(f"{alias.provider} {alias.model}: an alias must differ from the model's name")
             if models.setdefault(stated, alias.model) != alias.model:
-                raise InvalidAliasError(f"{alias.provider} {alias.native_id}: one name can not be an alias of two models")
-            self._facts[stated][alias.model] = alias
-            self._facts[alias.provider, alias.model][alias.native_id] = alias
+                raise InvalidAliasError(f"{alias.provider} {alias.native_id}: one name cannot be an alias of two models")
+            self._aliases[stated][alias.model] = alias
+            self._aliases[alias.provider, alias.model][alias.native_id] = alias
 
     def of(self, provider: str, name: str) -> Mapping[str, Alias]:
-        """Return the other names of a model at a provider, with the fact behind each."""
-        return self._facts.get((provider, name), {})
+        """Return the other names of a model at a provider, each with its alias."""
+        return self._aliases.get((provider, name), {})
 
 
 class ListedNames(Struct):
-    """The names that a price list uses, at any provider and at any time."""
+    """The names that a price list uses, for all providers and all time."""
 
     _names: set[NamePair] = field(default_factory=set)
     _by_lower: dict[NamePair, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -84,16 +84,16 @@ class ListedNames(Struct):
             self._by_lower[provider, model.casefold()].add(model)
             self._providers.add(provider)
 
-    def lists(self, provider: str) -> bool:
+    def has_provider(self, provider: str) -> bool:
         """Whether the list has any model of the provider."""
         return provider in self._providers
 
     def providers(self) -> frozenset[str]:
-        """Return the providers that are listed."""
+        """Return the listed providers."""
         return frozenset(self._providers)
 
     def resolve(self, provider: str, stated: str, aliases: Aliases) -> ResolvedName:
-        """Return the name under which the list knows what a record calls ``stated``."""
+        """Return the list's name for the model that a record calls ``stated``."""
         if (provider, stated) in self._names:
             return ResolvedName(NameMatch.EXACT, stated)
         known = aliases.of(provider, stated)

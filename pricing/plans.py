@@ -1,7 +1,7 @@
-"""The dated catalogue of plans: fee, included credits, and what past-credit usage is allowed.
+"""The dated catalog of plans: fee, included credits, and whether usage beyond the credits is billed.
 
-The figures are data (``data/plans.yaml``), each with its date and source; an entry without a date is not applied. What the
-catalogue does not know (a fee, a credit "less than $0.10") is None: shown as unknown, never as zero.
+The figures are data (``data/plans.yaml``), each with its date and source; an entry without a date is not applied. A figure that
+is not known (a fee, a credit of "less than $0.10") is None, and is shown as unknown, never as zero.
 """
 
 from collections.abc import Iterable
@@ -15,11 +15,11 @@ from pricing.errors import InvalidPlanError
 class PlanTerms(Struct, frozen=True, kw_only=True):
     """One plan's terms from a date until its next entry.
 
-    ``fee_cents`` is per month and seat, ``included_credit_nano`` per seat; None is unknown. ``rank`` orders plans: a change
-    to a lower rank is a downgrade. ``per_seat``: it is sold by the seat; any other plan has one. ``pay_as_you_go``
-    says that usage past all credits is billed; without it, usage past the included credits must be covered by purchased ones.
-    ``credits_pay_elsewhere`` says that included credits may also be spent on other compute, so that a remainder computed from
-    inference alone is an upper bound.
+    ``fee_cents`` is per month and seat, ``included_credit_nano`` per seat; None is unknown. ``rank`` orders plans: a change to
+    a lower rank is a downgrade. ``per_seat`` plans are sold by the seat; any other plan has one seat. With ``pay_as_you_go``,
+    usage beyond all credits is billed; without it, usage beyond the included credits needs purchased ones. With
+    ``credits_pay_elsewhere``, included credits may also be spent on other compute, so a remainder computed from inference only
+    is an upper bound.
     """
 
     plan: str
@@ -36,7 +36,7 @@ class PlanTerms(Struct, frozen=True, kw_only=True):
         if self.fee_cents is not None and self.fee_cents < 0:
             raise InvalidPlanError(f"{self.plan}: a fee must not be negative, got {self.fee_cents} cents")
         if self.included_credit_nano is not None and self.included_credit_nano < 0:
-            raise InvalidPlanError(f"{self.plan}: included credit must not be negative, got {self.included_credit_nano}")
+            raise InvalidPlanError(f"{self.plan}: the included credit must not be negative, got {self.included_credit_nano}")
 
 
 class PlanCatalogue:
@@ -53,23 +53,23 @@ class PlanCatalogue:
         return tuple(sorted(self._terms, key=lambda plan: self._terms[plan][-1].rank))
 
     def rank(self, plan: str) -> int:
-        """Return where a plan stands among the others. Raises InvalidPlanError for a plan the catalogue does not have."""
+        """Return a plan's rank. Raises InvalidPlanError for a plan that does not exist."""
         return self._entries(plan)[-1].rank
 
     def check_seats(self, plan: str, seats: int) -> None:
-        """Raise InvalidPlanError for several seats of a plan that is not sold by the seat, or a plan there is not."""
+        """Raise InvalidPlanError for several seats of a plan that is not sold by the seat, or a plan that does not exist."""
         if self._entries(plan)[-1].per_seat or seats == 1:
             return
         by_seat = [each for each in self.plans if self._terms[each][-1].per_seat]
         raise InvalidPlanError(
-            f"{plan} is not sold by the seat, got {seats} seats; say 1 seat (or leave seats out), or a plan that is sold by"
-            f" the seat: {', '.join(by_seat) or 'the catalogue has none'}"
+            f"{plan} is not sold by the seat, got {seats} seats; use 1 seat, or a plan sold by the seat:"
+            f" {', '.join(by_seat) or 'none exists'}"
         )
 
     def terms(self, plan: str, on: date) -> PlanTerms | None:
-        """Return the plan's terms on a day; None before the first dated entry, where they are unknown.
+        """Return the plan's terms on a day; None before its first dated entry.
 
-        Raises InvalidPlanError for a plan that the catalogue does not have.
+        Raises InvalidPlanError for a plan that does not exist.
         """
         current = None
         for entry in self._entries(plan):
@@ -81,5 +81,5 @@ class PlanCatalogue:
     def _entries(self, plan: str) -> list[PlanTerms]:
         entries = self._terms.get(plan)
         if not entries:
-            raise InvalidPlanError(f"{plan!r} is not a plan; the catalogue has {', '.join(self.plans)}")
+            raise InvalidPlanError(f"{plan!r} is not a plan; the plans are {', '.join(self.plans)}")
         return entries

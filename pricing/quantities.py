@@ -1,11 +1,11 @@
 """Quantities: what one request used, in disjoint buckets.
 
-Every unit that was used is in exactly one bucket: ``input_tokens`` are the tokens that were *not* read from a cache,
-``output_tokens`` include reasoning. ``reasoning_tokens`` is a memo inside ``output_tokens`` and never priced.
+Every unit used is in exactly one bucket: ``input_tokens`` are the tokens that were *not* read from a cache, ``output_tokens``
+include reasoning. ``reasoning_tokens`` is a memo: it is already part of ``output_tokens`` and is never priced.
 
 The fields of ``Quantities`` are the only list of kinds. The tuples of names below, the columns of queries and exports, and the
-fields of log formats and the API are derived from it. A kind that the database has no column for is kept as JSON, so adding
-one takes a line here and no migration.
+fields of log formats and the API are derived from it. A kind without a column in the database is stored as JSON, so a new kind
+takes one line here and no migration.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +20,7 @@ from msgspec.structs import astuple
 from pricing.errors import InvalidQuantityError
 from pricing.excerpt import excerpt
 
-# One request that uses more than this of anything is a broken record; sums of nine billion such records still fit into 64
-# bits.
+# A record with a larger quantity is broken. The sum of nine billion quantities of this size still fits into 64 bits.
 MAX_QUANTITY = 1_000_000_000
 
 
@@ -50,7 +49,7 @@ class Quantities(Struct, frozen=True, gc=False, omit_defaults=True):
     """Non-negative integer counts; milliseconds where the name ends in ``_ms``, tokens where it ends in ``_tokens``.
 
     The constructor does not check its arguments, because the decoders that build millions of these declare the bounds
-    themselves; all other code builds them with ``checked_quantities``.
+    themselves. All other code uses ``checked_quantities``.
     """
 
     input_tokens: _PromptTokens = 0
@@ -72,12 +71,12 @@ class Quantities(Struct, frozen=True, gc=False, omit_defaults=True):
 
     @property
     def prompt_tokens(self) -> int:
-        """All tokens sent to the model, cached or not: what decides the context tier."""
+        """All tokens sent to the model, cached or not. They select the context tier."""
         return sum(_prompt_amounts(astuple(self)))
 
     @property
     def has_output(self) -> bool:
-        """Whether the provider produced something: what makes a request without a status billable."""
+        """Whether the provider produced output. A request without a status is billable if it has output."""
         return any(_output_amounts(astuple(self)))
 
 
@@ -99,7 +98,7 @@ PROMPT_KINDS: tuple[str, ...] = tuple(name for name, kind in KINDS.items() if ki
 OUTPUT_KINDS: tuple[str, ...] = tuple(name for name, kind in KINDS.items() if kind.use is QuantityUse.OUTPUT)
 TOKEN_KINDS: tuple[str, ...] = tuple(name for name in PRICED_KINDS if KINDS[name].unit == "token")
 
-# A request is itself a quantity: some models are priced per call. Every event is one, so it is never written down.
+# Some models are priced per request. Every event is one request, so this quantity is never stored.
 REQUESTS = "requests"
 
 # The unit of everything that can have a price, and of the memo, in the singular.
@@ -126,8 +125,8 @@ _output_amounts = picker(OUTPUT_KINDS)
 def checked_quantities(**counts: Any) -> Quantities:
     """Build Quantities from unchecked counts.
 
-    Raises InvalidQuantityError naming the field and the value: not an integer, negative, beyond MAX_QUANTITY, or more
-    reasoning than output.
+    Raises InvalidQuantityError with the field and its value: not an integer, negative, above MAX_QUANTITY, or more reasoning
+    than output.
     """
     for name, count in counts.items():
         if name not in ALL_KINDS:
@@ -136,14 +135,13 @@ def checked_quantities(**counts: Any) -> Quantities:
     quantities = Quantities(**counts)
     if quantities.reasoning_tokens > quantities.output_tokens + quantities.output_audio_tokens:
         raise InvalidQuantityError(
-            f"reasoning_tokens {quantities.reasoning_tokens} is more than output_tokens {quantities.output_tokens},"
-            " which include it"
+            f"reasoning_tokens {quantities.reasoning_tokens} exceeds output_tokens {quantities.output_tokens}, which include it"
         )
     return quantities
 
 
 def check_count(name: str, count: object) -> int:
-    """Return ``count`` if it is a usable quantity, else raise InvalidQuantityError naming ``name`` and the value."""
+    """Return ``count`` if it is a valid quantity. Raises InvalidQuantityError with ``name`` and the value."""
     if not isinstance(count, int) or isinstance(count, bool):
         raise InvalidQuantityError(f"{name} must be a whole number, got {excerpt(count, 40)}")
     if count < 0:

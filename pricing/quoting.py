@@ -1,4 +1,4 @@
-"""How a price is said to a person: per million tokens or characters, per piece, per second."""
+"""Prices in words: per million tokens or characters, each, or per second."""
 
 from pricing.dollars import shortest_usd
 from pricing.money import PICO_PER_USD
@@ -10,11 +10,11 @@ _QUOTED = {"token": (1_000_000, "per million"), "character": (1_000_000, "per mi
 
 
 def quoted_per(quantity: str) -> tuple[int, str]:
-    """Return for how many units the price of a quantity is said, and how: ``(1_000_000, "per million")``."""
+    """Return the number of units that prices of a kind are quoted for, in words, too: ``(1_000_000, "per million")``."""
     return _QUOTED.get(UNIT_OF[quantity], (1, "each"))
 
 
 def quote(quantity: str, price: Price) -> str:
-    """Write a price as ``0.88 USD per million``, rounded down to twelve decimals where its block does not divide it."""
+    """Return a price as ``0.88 USD per million``, rounded down to twelve decimals if its block does not divide it."""
     units, words = quoted_per(quantity)
     return f"{shortest_usd(price.pico * units // price.block, PICO_PER_USD)} USD {words}"

@@ -1,8 +1,7 @@
-"""A rate: one row of a price table, the price of each quantity of one model at one provider.
+"""A rate: one row of a price table, with the price of each kind of quantity of one model at one provider.
 
-Prices are integer pico-USD per block of units (1 token; 1,000 or 3,600,000 ms). A kind of quantity without a price is
-*unknown*, not free; a price of 0 is free. The one exception: a cache price that the source does not publish falls
-back to the input price, and charges made that way are marked.
+Prices are integer pico-USD per block of units (1 token; 1,000 or 3,600,000 ms). A kind without a price is unknown, not free; a
+price of 0 is free. The one exception: a cache price that the source does not publish falls back to the input price.
 """
 
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from pricing.money import PICO_PER_NANO
 from pricing.quantities import ALL_KINDS, PRICED_KINDS, REQUESTS, TOKEN_KINDS, picker
 
 ANY_OPERATION = ""
-MAX_PRICE_PICO = 10**15  # a thousand dollars for one unit: beyond any price ever published
+MAX_PRICE_PICO = 10**15  # a thousand dollars for one unit, more than any published price
 MAX_BLOCK = 3_600_000
 CACHE_KINDS = ("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
 
@@ -46,18 +45,20 @@ class Price:
 
 
 class Rate:
-    """The prices of one (provider, model, operation) from one context size upwards. Immutable.
+    """The prices of one (provider, model, operation) from one prompt size upwards. Immutable.
 
-    ``id`` is the row that a charge remembers, 0 while the rate is not recorded. ``context_from`` is the number of prompt
-    tokens from which the rate holds for the whole request.
+    ``id`` is the row that charges refer to, 0 until the rate is recorded. ``context_from`` is the number of prompt tokens from
+    which the rate applies to the whole request.
 
-    The prices are also kept ready for the formula, where ``(per_request + sum(amounts * vector)) / denominator`` is the
-    charge in nano-USD and ``amounts`` are in the order of ALL_KINDS: ``vector`` ends at the last kind that has a price, and
-    has a 0 for kinds without one. ``without_price`` picks the amounts that must all be 0, because their kinds have no price.
-    ``assumed`` are the kinds charged at the input price because the source publishes no cache price. ``measured`` is true
-    if the rate charges for something other than tokens (compute time, images): that price covers the kinds with the price
-    0, which are not free. ``text`` holds the prices of the TEXT_KINDS, in their order, of a rate that has all of them and is
-    not ``measured``, which is nearly every rate; otherwise it is None.
+    The other attributes are the prices in the form that the charge formula uses: in nano-USD,
+    ``(per_request + sum(amounts * vector)) / denominator``, with amounts in the order of ALL_KINDS.
+
+    - ``vector``: a price for each kind, up to the last kind that has one; 0 for a kind without.
+    - ``without_price``: picks the amounts of kinds without a price, which must all be 0.
+    - ``assumed``: the kinds with the input price because the source publishes no cache price.
+    - ``measured``: whether the rate charges for anything but tokens, such as compute time or images. A price of 0 in such a
+      rate means that the kind is covered by those prices, not that a request is free.
+    - ``text``: the prices of the TEXT_KINDS, in order, of a rate that needs no others, as nearly every rate does; else None.
     """
 
     __slots__ = (
@@ -85,7 +86,7 @@ class Rate:
             raise InvalidPriceError(f"{provider} {model}: a rate needs at least one price")
         for kind in prices:
             if kind != REQUESTS and kind not in PRICED_KINDS:
-                raise InvalidPriceError(f"{provider} {model}: {kind!r} is not a quantity that can have a price")
+                raise InvalidPriceError(f"{provider} {model}: {kind!r} is not a kind of quantity that can have a price")
         self.id = id
         self.table_id = table_id
         self.provider = provider
@@ -116,9 +117,9 @@ class Rate:
 
 
 def assumed_cache_prices(prices: Mapping[str, Price]) -> dict[str, Price]:
-    """Return the cache prices that the source leaves out, at the input price; empty when there is no input price.
+    """Return the input price for each kind of cache price that is missing; empty if there is no input price.
 
-    Source of the rule: the router's ``/v1/models`` publishes input and output prices only.
+    The reason for this rule: the router's ``/v1/models`` publishes input and output prices only.
     """
     base = prices.get("input_tokens")
     if base is None:

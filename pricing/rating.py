@@ -1,8 +1,8 @@
-"""The one formula: quantities x rate = charge.
+"""The charge formula: quantities x rate = charge.
 
-Every quantity is charged exactly once. The product is exact; it is rounded up to nano-USD once, per request. A non-zero
-quantity without a price leaves the whole request unpriced, because a part of a price is not the price. So does a rate that
-charges for compute time or images where none were measured: it would come to nothing, and unknown is not zero.
+Every quantity is charged exactly once. The sum is exact and is rounded up to nano-USD once per request. A non-zero quantity
+without a price leaves the whole request unpriced, because a partial charge would be too low. So does a rate for compute time or
+images if the request reports none: the charge would be zero, and unknown is not zero.
 """
 
 from operator import mul
@@ -13,7 +13,7 @@ from msgspec.structs import astuple
 from pricing.errors import ChargeTooLargeError
 from pricing.money import MAX_CHARGE_NANO
 from pricing.quantities import PRICED_KINDS, Quantities, picker
-from pricing.rates import CACHE_KINDS, TEXT_KINDS, Rate, assumed_cache_prices
+from pricing.rates import TEXT_KINDS, Rate, assumed_cache_prices
 
 _BEYOND_TEXT = tuple(kind for kind in PRICED_KINDS if kind not in TEXT_KINDS)
 _beyond_text = picker(_BEYOND_TEXT)
@@ -22,15 +22,14 @@ _priced_amounts = picker(PRICED_KINDS)
 
 
 class Charge(Struct, frozen=True, gc=False):
-    """What a request costs at a rate: nano-USD, and whether a cache price had to be assumed."""
+    """What a request costs at a rate, in nano-USD."""
 
     amount_nano: int
     rate: Rate
-    cache_price_unknown: bool = False
 
 
 def charge(quantities: Quantities, rate: Rate) -> Charge | None:
-    """Price ``quantities`` at ``rate``; None when a non-zero quantity has no price there.
+    """Return the charge for ``quantities`` at ``rate``; None if a non-zero quantity has no price.
 
     Raises ChargeTooLargeError for 2^43 nano-USD or more.
     """
@@ -42,15 +41,13 @@ def charge(quantities: Quantities, rate: Rate) -> Charge | None:
     )
     if amount_nano is None:
         return _charge_any_kind(quantities, rate)
-    if rate.assumed and (q.cache_read_tokens or q.cache_write_tokens or q.cache_write_1h_tokens):
-        return Charge(amount_nano, rate, len(rate.assumed) == len(CACHE_KINDS) or assumes_cache_price(quantities, rate))
     return Charge(amount_nano, rate)
 
 
 def text_amount(rate: Rate, fresh: int, read: int, written: int, written_1h: int, output: int) -> int | None:
-    """Return what a request that used the TEXT_KINDS and no others costs, in nano-USD; None at a rate for more than text.
+    """Return the charge in nano-USD for a request that used no kinds but the TEXT_KINDS; None if the rate prices others.
 
-    The same formula as below, written out: nine requests of ten are text, and this is twice as fast. Raises
+    This is the general formula written out: nine of ten requests are text, and this is twice as fast. Raises
     ChargeTooLargeError.
     """
     if rate.text is None:
@@ -76,27 +73,29 @@ def _charge_any_kind(quantities: Quantities, rate: Rate) -> Charge | None:
         return None
     amount_nano = -(-sum(map(mul, amounts, rate.vector), rate.per_request) // rate.denominator)
     if not amount_nano and rate.measured and any(_priced_amounts(amounts)):
-        # An image without its compute time is not a free image: what covers the price of 0 was not measured.
+        # An image without its compute time is not free: the quantity that pays for it is missing.
         return None
     if amount_nano > MAX_CHARGE_NANO:
         raise _too_large(amount_nano, rate)
-    return Charge(amount_nano, rate, assumes_cache_price(quantities, rate))
+    return Charge(amount_nano, rate)
 
 
 def assumes_cache_price(quantities: Quantities, rate: Rate) -> bool:
-    """Whether cached tokens are charged at the input price, because the source publishes no cache price."""
+    """Whether a request's cached tokens are charged at the input price, because the source publishes no cache price."""
     return any(getattr(quantities, kind) for kind in rate.assumed)
 
 
 def _too_large(amount_nano: int, rate: Rate) -> ChargeTooLargeError:
-    message = f"{amount_nano} nano-USD for one request of {rate.model} at {rate.provider}, and the most is {MAX_CHARGE_NANO}"
+    message = (
+        f"{amount_nano} nano-USD for one request of {rate.model} at {rate.provider} exceeds the limit of {MAX_CHARGE_NANO}"
+    )
     return ChargeTooLargeError(message, amount_nano)
 
 
 def kinds_without_price(quantities: Quantities, rate: Rate) -> list[str]:
-    """Return the non-zero kinds that keep ``rate`` from pricing ``quantities``, in the order of PRICED_KINDS.
+    """Return the non-zero kinds that prevent ``rate`` from pricing ``quantities``, in the order of PRICED_KINDS.
 
-    Where every kind has a price but what covers the prices of 0 was not measured, that is all of them.
+    If every kind has a price of 0 in a rate for compute time or images, of which the request reports none, that is all of them.
     """
     used = [kind for kind in PRICED_KINDS if getattr(quantities, kind)]
     prices = {**rate.prices, **assumed_cache_prices(rate.prices)}
@@ -107,10 +106,10 @@ def kinds_without_price(quantities: Quantities, rate: Rate) -> list[str]:
 
 
 def line_amount_pico(kind: str, quantity: int, rate: Rate) -> int:
-    """Return quantity x price of one kind in pico-USD, as a statement's usage line shows it.
+    """Return quantity x price of one kind in pico-USD, as a usage line of a statement shows it.
 
-    Exact where the price's block divides the product (always, for prices per token); otherwise rounded down, and the
-    difference is part of the rate's rounding line. ``kind`` may be ``requests``.
+    The result is exact if the price's block divides the product, which it always does for prices per token. Otherwise it is
+    rounded down, and the difference is part of the rate's rounding line. ``kind`` may be ``requests``.
     """
     price = rate.prices.get(kind) or assumed_cache_prices(rate.prices)[kind]
     return quantity * price.pico // price.block

@@ -1,8 +1,8 @@
-"""A price table: one immutable version of one source's prices, valid from an instant.
+"""A price table: one immutable version of one source's prices, effective from an instant.
 
-A new price is a new table, never an edit. A ``snapshot`` lists everything its source knows, so that what it leaves out is
-withdrawn; a ``patch`` lists changes, withdrawals among them. An entry whose source knows the model but not its price is a
-withdrawal too: unknown is not zero.
+A new price is a new table, never an edit. A ``snapshot`` lists all prices of its source, so models that it leaves out are
+withdrawn; a ``patch`` lists changes, including withdrawals. A model that its source lists without a price is withdrawn, too:
+unknown is not zero.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ from pricing.rates import Rate
 ANY_ROUTE = ""
 
 DISCOUNT = "discount"
-"""The source of an account's prices that are expanded from what others pay; no sheet of the account may be called so."""
+"""The source name of an account's discount tables. No price sheet of an account may use it."""
 
 RateKey = tuple[str, str, str]
 """(provider, model, operation)."""
 
 
 class Layer(IntEnum):
-    """Whose prices a table holds, in order of precedence."""
+    """Layers of price lists, highest precedence first."""
 
     ACCOUNT = 0
     OPERATOR = 1
@@ -34,17 +34,17 @@ class Layer(IntEnum):
 
 
 class TableKind(StrEnum):
-    """Whether a table lists all its source's prices or only what changed."""
+    """Whether a table lists all prices of its source, or only changes."""
 
     SNAPSHOT = "snapshot"
     PATCH = "patch"
 
 
 class PriceTable(Struct, frozen=True, kw_only=True):
-    """Rates of one source from ``effective_from`` (microseconds since 1970, UTC) until the source says otherwise.
+    """Rates of one source, effective from ``effective_from`` (microseconds since 1970, UTC) until a later table of the source.
 
-    ``route`` limits the table to events of that route: the router's prices say nothing about what a partner bills on its
-    own key. ``account_id`` is set on the ACCOUNT layer and nowhere else. ``recorded_at`` is when we came to know it.
+    ``route`` limits the table to requests of that route: the router's prices do not apply to requests that a partner bills.
+    ``account_id`` is set on the ACCOUNT layer only. ``recorded_at`` is when the table was recorded here.
     """
 
     source: str
@@ -62,24 +62,24 @@ class PriceTable(Struct, frozen=True, kw_only=True):
         if not self.source:
             raise InvalidPriceError("a price table needs the name of its source")
         if (self.layer is Layer.ACCOUNT) != (self.account_id is not None):
-            raise InvalidPriceError(f"{self.source}: prices of an account, and only they, name the account")
+            raise InvalidPriceError(f"{self.source}: a price table has an account on the account layer, and only there")
         seen: set[tuple[RateKey, int]] = set()
         for rate in self.rates:
             tier = (key_of(rate), rate.context_from)
             if tier in seen:
-                raise InvalidPriceError(f"{self.source}: {rate.provider} {rate.model} has two prices from the same instant")
+                raise InvalidPriceError(f"{self.source}: {rate.provider} {rate.model} has two prices for the same instant")
             seen.add(tier)
         for key in self.withdrawn & {key_of(rate) for rate in self.rates}:
             raise InvalidPriceError(f"{self.source}: {key[0]} {key[1]} is both priced and withdrawn")
 
     @property
     def keys(self) -> frozenset[RateKey]:
-        """What the table says something about by name."""
+        """The keys that the table prices or withdraws by name."""
         return self.withdrawn | {key_of(rate) for rate in self.rates}
 
     @property
     def digest(self) -> str:
-        """SHA-256 over everything that decides a price: the same content is the same version, whoever records it."""
+        """SHA-256 of everything that affects a price. Tables with the same content are the same version."""
         rates = sorted(
             [*key_of(rate), rate.context_from, sorted((k, p.pico, p.block) for k, p in rate.prices.items())]
             for rate in self.rates
@@ -92,13 +92,13 @@ class PriceTable(Struct, frozen=True, kw_only=True):
 
 
 def key_of(rate: Rate) -> RateKey:
-    """Return what a rate is for: (provider, model, operation)."""
+    """Return the key of a rate: (provider, model, operation)."""
     return rate.provider, rate.model, rate.operation
 
 
 def recorded_until(tables: Iterable[PriceTable], instant: int | None) -> list[PriceTable]:
-    """Return the tables that were known at an instant (microseconds UTC), all where it is None, in the order given.
+    """Return the tables recorded up to an instant (microseconds UTC), in the given order; None returns all.
 
-    What was valid then and what was known then are two questions: a price can be recorded after it began.
+    A price can be recorded after it took effect, so this differs from which prices were in force at that instant.
     """
     return [table for table in tables if instant is None or table.recorded_at <= instant]

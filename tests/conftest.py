@@ -4,13 +4,19 @@ Tests of folders in ON_BOTH run on SQLite and on PostgreSQL, unless they say tha
 (``@pytest.mark.only_on("sqlite")``); all others use SQLite.
 """
 
+import logging
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.command_line import CommandLine
 from support.databases import PostgresDatabases, SqliteDatabases, postgres_server
 from support.meter import Meter
+
+# Drawing examples takes longer on a busy machine, and that is no failure.
+settings.register_profile("metering", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("metering")
 
 ON_BOTH = {"api", "golden", "operations", "properties", "storage"}
 LONG = {"simulation", "properties", "e2e"}
@@ -32,6 +38,18 @@ def pytest_collection_modifyitems(items):
 
 def _is_long(path: Path) -> bool:
     return path.parts[0] in LONG or path.stem.endswith(("survive_kill", "survives_kill"))
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was():
+    """Undo what a command or a server configured: another test would see records that it does not expect."""
+    loggers = [logging.getLogger(name) for name in (None, "metering")]
+    levels, handlers = [each.level for each in loggers], list(loggers[0].handlers)
+    yield
+    for each, level in zip(loggers, levels, strict=True):
+        each.setLevel(level)
+    for handler in set(loggers[0].handlers) - set(handlers):
+        loggers[0].removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

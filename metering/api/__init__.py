@@ -1,4 +1,4 @@
-"""The HTTP API: one resource a file, its routes beside the values that they take and give.
+"""The HTTP API: one resource per file, with its routes and request bodies.
 
 It translates between HTTP and the operations, and decides nothing itself.
 """

@@ -17,7 +17,8 @@ from metering.api.openapi import DescribedApi
 from metering.api.prices import price_diffs, price_explanations, price_history, price_imports, price_syncs, prices
 from metering.api.reconciliation import hf_billing, invoices, reconciliations
 from metering.api.statements import statement_closing, statements
-from metering.api.upkeep import health, metrics
+from metering.api.upkeep import health
+from metering.api.upkeep import metrics as metrics_route
 from metering.api.usage import events, quarantine, unassigned
 from metering.api.usage.event_intake import EventsFastPath, Intake
 from metering.api.usage.native_event import NativeEvent
@@ -34,39 +35,40 @@ from metering.web.problem_handlers import install_problem_handlers
 from metering.web.query import refuse_unknown_parameters
 from metering.web.request_metrics import RequestMetrics
 
-# No document of this API but a batch of events or a price sheet comes near this.
+# Only batches of events, price sheets and bills are larger.
 SMALL_BODY_BYTES = 64 * 1024
 
-# FastAPI would hand validation failures, exceptions and paths to whatever OpenTelemetry provider the process has; they can
-# hold what somebody sent.
+# FastAPI would pass validation failures, exceptions and paths to any OpenTelemetry provider of the process; they can contain
+# what clients sent.
 _NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
 
 _DESCRIPTION = (
     "Meter what LLM inference through the Hugging Face router costs. Amounts are whole nano-USD (`*_nano_usd`) and the same"
     " as decimal strings (`*_usd`); times are UTC, periods half-open; errors are `application/problem+json` with a stable"
-    " `code`; lists come in pages (`limit`, `cursor`, `next_cursor`)."
+    " `code`; lists come in pages (`limit`, `cursor`, `next_cursor`). Every answer has an `X-Request-Id`: the request's own, if"
+    " it is 1 to 128 letters, digits, dots, underscores and hyphens, else a new one."
 )
 
 
 def create_api(
     service: Service,
     while_serving: Callable[[], AbstractContextManager[None]] = nullcontext,
-    counted: Metrics | None = None,
+    metrics: Metrics | None = None,
 ) -> FastAPI:
     """Return the API over an open service; at shutdown it closes the service's connections.
 
-    ``while_serving`` makes what is entered at startup and left at shutdown: what runs beside the requests. ``counted`` is what
-    the process counts about itself, where more than the requests are counted.
+    ``while_serving`` returns a context manager for background work, entered at startup and left at shutdown. ``metrics`` are
+    the counters of the process. Default: new ones.
     """
-    counted = Metrics() if counted is None else counted
+    metrics = Metrics() if metrics is None else metrics
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        judging.start()
+        budget_watcher.start()
         with while_serving():
             yield
             intake.close()
-            judging.stop()
+            budget_watcher.stop()
         service.engine.dispose()
 
     app = DescribedApi(
@@ -81,16 +83,16 @@ def create_api(
         dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.described, app.described_structs = (NativeEvent,), (IngestAnswer,)
-    judging = BudgetWatcher(BudgetEvaluator(service.engine, service.catalogue, service.clock))
-    writer = GroupWriter(service.ingester, service.settings.max_waiting_events, counted, judging.wake)
+    budget_watcher = BudgetWatcher(BudgetEvaluator(service.engine, service.catalogue, service.clock))
+    writer = GroupWriter(service.ingester, service.settings.max_waiting_events, metrics, budget_watcher.wake)
     app.state.service = service
-    app.state.metrics = counted
+    app.state.metrics = metrics
     app.state.api_keys = ApiKeyCache()
     app.state.intake = intake = Intake(service, writer)
     for resource in _RESOURCES:
         app.include_router(resource.router)
     install_problem_handlers(app)
-    _add_middleware(app, service, counted)
+    _add_middleware(app, service, metrics)
     return app
 
 
@@ -98,21 +100,21 @@ _RESOURCES = (
     events, event_explained, spend, accounts, unassigned, plans, credits, credit_ledger, budgets,
     prices, price_explanations, price_history, price_diffs, price_imports, price_syncs, rerate,
     alerts, webhooks, webhook_deliveries, statements, statement_closing, adjustments, invoices, reconciliations, hf_billing,
-    quarantine, keys, health, metrics,
+    quarantine, keys, health, metrics_route,
 )  # fmt: skip
 
 
-def _add_middleware(app: FastAPI, service: Service, counted: Metrics) -> None:
-    """Put what every request goes through around the routes; the last one added is the outermost."""
-    largest = service.settings.max_body_bytes
+def _add_middleware(app: FastAPI, service: Service, metrics: Metrics) -> None:
+    """Add the middleware of every request; the last one added is the outermost."""
+    max_body_bytes = service.settings.max_body_bytes
     large = {
-        "/v1/events": largest,
-        price_imports.PATH: largest,
-        invoices.PATH: largest,
+        "/v1/events": max_body_bytes,
+        price_imports.PATH: max_body_bytes,
+        invoices.PATH: max_body_bytes,
         hf_billing.PATH: hf_billing.MAX_BODY_BYTES,
     }
     app.add_middleware(HeadAsGet)
     app.add_middleware(EventsFastPath, service=service, api_keys=app.state.api_keys, intake=app.state.intake)
     app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths=large)
     app.add_middleware(AnswerGuard)
-    app.add_middleware(RequestMetrics, metrics=counted)
+    app.add_middleware(RequestMetrics, metrics=metrics)

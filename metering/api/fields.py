@@ -1,4 +1,4 @@
-"""What many resources have in common: how amounts, instants and quantities are written, and the parameters of pages.
+"""Fields and parameters that many resources share.
 
 Amounts are whole nano-USD (1e-9 dollars) and the same as a decimal string; instants are RFC 3339 in UTC, with microseconds.
 """
@@ -22,24 +22,24 @@ SIGNED_USD_PATTERN = r"^-?[0-9]{1,7}(\.[0-9]{1,9})?$"
 
 
 class Body(BaseModel):
-    """A request body: types are not converted, and a field that nobody knows is refused."""
+    """A request body: types are not converted, and unknown fields are refused."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class RequestModel(Body):
-    """A request body whose texts are one line each: a control character in one is refused, wherever it would end up."""
+    """A request body in which every text is a single line: a control character in any text is refused."""
 
     @field_validator("*", mode="before")
     @classmethod
     def no_control_characters(cls, value: object) -> object:
-        """Refuse a control character in a text, or in one of a list or a mapping."""
+        """Refuse a control character in a text, also within a list or a mapping."""
         for text in _texts(value):
             if found := control_character(text):
                 raise PydanticCustomError(
                     "control_character",
-                    "The text holds the control character {found}; send one line of text without any",
-                    {"found": found},
+                    "The text contains the control character {character}; send a single line of text without any",
+                    {"character": found},
                 )
         return value
 
@@ -72,12 +72,12 @@ def usd(what: str, example: str | None = "0.000860000") -> Any:
 
 
 def instant_field(what: str, example: str | None = "2026-11-03T10:15:00.123456Z") -> Any:
-    """Describe a field that holds an instant."""
+    """Describe a field with an instant."""
     return Field(description=f"{what} (UTC).", examples=[example])
 
 
 def next_cursor_field() -> Any:
-    """Describe the field that leads to the next page."""
+    """Describe the cursor of the next page."""
     return Field(
         description="Pass it as `cursor`, with the same parameters, for the next page; null on the last.",
         examples=["qT1vW3hPWzE3OTM2NDI1MDAxMjM0NTYsMV0"],
@@ -88,7 +88,7 @@ AccountParameter = Annotated[
     str | None,
     Query(
         max_length=MAX_NAME_LENGTH,
-        description="The account. A key that is bound to one may leave it out, and sees no other.",
+        description="The account. Default for a key that is bound to an account: that account, the only one it can access.",
         examples=["acme"],
     ),
 ]
@@ -96,7 +96,7 @@ StartParameter = Annotated[
     str | None,
     Query(
         max_length=40,
-        description="Where the period begins: RFC 3339, or a date (midnight UTC). Left out: the current UTC month begins.",
+        description="Start of the period: RFC 3339, or a date (midnight UTC). Default: start of the current UTC month.",
         examples=["2026-11-01T00:00:00Z"],
     ),
 ]
@@ -104,22 +104,22 @@ EndParameter = Annotated[
     str | None,
     Query(
         max_length=40,
-        description="Where the period ends, exclusively. Left out: the current UTC month ends.",
+        description="End of the period, exclusive. Default: end of the current UTC month.",
         examples=["2026-12-01"],
     ),
 ]
 MonthParameter = Annotated[
     str | None,
-    Query(max_length=10, description="The UTC month. Left out: the current one.", examples=["2026-11"]),
+    Query(max_length=10, description="The UTC month. Default: the current one.", examples=["2026-11"]),
 ]
 LimitParameter = Annotated[
-    int, Query(ge=1, le=MAX_PAGE, description="How many items a page has at most.", examples=[DEFAULT_PAGE])
+    int, Query(ge=1, le=MAX_PAGE, description="Maximum number of items on the page.", examples=[DEFAULT_PAGE])
 ]
 CursorParameter = Annotated[
     str | None,
     Query(
         max_length=4096,
-        description="`next_cursor` of the page before; opaque, and only valid with the parameters it was answered to.",
+        description="`next_cursor` of the previous page; opaque, and only valid with the same parameters.",
         examples=["qT1vW3hPWzE3OTM2NDI1MDAxMjM0NTYsMV0"],
     ),
 ]

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI finds in the routes, and what it can not know (problems, bodies that are read by hand)."""
+"""The OpenAPI document: what FastAPI derives from the routes, and what it cannot know (problems, bodies read by hand)."""
 
 from http import HTTPStatus
 from typing import Any
@@ -14,50 +14,51 @@ from metering.web.problems import MEDIA_TYPE, PROBLEM_TYPE, PROBLEMS
 _REFERENCE = "#/components/schemas/{model}"
 
 TAGS = [
-    {"name": "events", "description": "What was used: ingest it, and look it up again."},
-    {"name": "spend", "description": "What it cost, by whom and by what."},
+    {"name": "events", "description": "Ingest usage events and look them up."},
+    {"name": "spend", "description": "Sums of charges by period and group."},
     {"name": "accounts", "description": "Who is billed, and on which plan."},
-    {"name": "credits", "description": "Credits given, burned and left."},
-    {"name": "budgets", "description": "How much may be spent, and how it stands."},
+    {"name": "credits", "description": "Included and purchased credits, and their ledger."},
+    {"name": "budgets", "description": "Limits on spend, and their state."},
     {"name": "prices", "description": "Dated, versioned price tables."},
-    {"name": "alerts", "description": "What somebody should know of, each told once."},
-    {"name": "webhooks", "description": "To where alerts are sent, and what came of it."},
-    {"name": "statements", "description": "A month of an account: usage lines, fee, credits, total."},
-    {"name": "reconciliation", "description": "Does the bill agree, and if not, exactly why not."},
-    {"name": "quarantine", "description": "Records that could not become events."},
-    {"name": "keys", "description": "API keys: who may do what, for which account."},
-    {"name": "health", "description": "Whether the service lives, and whether it can serve."},
+    {"name": "alerts", "description": "Alerts, each raised exactly once."},
+    {"name": "webhooks", "description": "Endpoints that alerts are sent to, and their deliveries."},
+    {"name": "statements", "description": "An account's month: usage lines, fees, credits, total."},
+    {"name": "reconciliation", "description": "Bills compared with metered usage, and their variances."},
+    {"name": "quarantine", "description": "Records that were rejected."},
+    {"name": "keys", "description": "API keys with their scopes and accounts."},
+    {"name": "health", "description": "Liveness, readiness and metrics."},
 ]
 
 
 class FieldProblem(BaseModel):
-    """What is wrong with one field of a request."""
+    """An error in one field of a request."""
 
-    field: str = Field(description="Where it stands.", examples=["body.seats"])
-    reason: str = Field(description="A stable reason.", examples=["greater_than_equal"])
+    field: str = Field(description="Path of the field.", examples=["body.seats"])
+    reason: str = Field(description="The error, stable.", examples=["greater_than_equal"])
     message: str = Field(
-        description="What is wrong, never the value that was sent.", examples=["Input should be greater than or equal to 1"]
+        description="The error in words, without the value that was sent.",
+        examples=["Input should be greater than or equal to 1"],
     )
 
 
 class Problem(BaseModel):
-    """An error, as RFC 9457 has it. `code` is stable; `detail` is for people."""
+    """An error (RFC 9457). `code` is stable; `detail` is for people."""
 
     type: str = Field(description="A URI for the kind of problem.", examples=[f"{PROBLEM_TYPE}not_found"])
-    title: str = Field(description="The kind of problem in words.", examples=["What was named does not exist"])
+    title: str = Field(description="The kind of problem in words.", examples=["Not found"])
     status: int = Field(description="The HTTP status.", examples=[404])
-    detail: str = Field(description="What was wrong and what to do.", examples=["there is no account 'acme'"])
+    detail: str = Field(description="What is wrong, and what to do.", examples=["there is no account 'acme'"])
     code: str = Field(description="The kind of problem, stable.", examples=["not_found"])
-    instance: str = Field(description="The path that was asked for.", examples=["/v1/accounts/acme"])
+    instance: str = Field(description="The path of the request.", examples=["/v1/accounts/acme"])
     errors: list[FieldProblem] | None = Field(
         None,
-        description="Which fields are wrong, where that can be said.",
+        description="The errors by field, for invalid requests.",
         examples=[[{"field": "body.seats", "reason": "int_type", "message": "Input should be a valid integer"}]],
     )
 
 
 def problems(*codes: str, key: bool = True) -> dict[int | str, dict[str, Any]]:
-    """Return the problem responses of a route by status; with ``key``, those that every route with a key has."""
+    """Return the problem responses of a route by status; with ``key``, including those of every route that needs a key."""
     always = ("unauthenticated", "insufficient_scope") if key else ()
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys((*always, "unknown_parameter", "invalid_request", *codes, "internal_error", "unavailable")):
@@ -73,7 +74,7 @@ def _response(status: int, codes: list[str]) -> dict[str, Any]:
                 "type": f"{PROBLEM_TYPE}{code}",
                 "title": PROBLEMS[code].title,
                 "status": status,
-                "detail": "what was wrong, and what to do",
+                "detail": "what is wrong, and what to do",
                 "code": code,
                 "instance": "/v1/...",
             },
@@ -87,18 +88,18 @@ def _response(status: int, codes: list[str]) -> dict[str, Any]:
 
 
 def reference(model: type[BaseModel] | type[msgspec.Struct]) -> dict[str, str]:
-    """Return the reference to a model's schema; the model is passed to DescribedApi too."""
+    """Return a reference to a model's schema; the model must also be passed to DescribedApi."""
     return {"$ref": _REFERENCE.format(model=model.__name__)}
 
 
 class DescribedApi(FastAPI):
-    """A FastAPI whose document also holds the schemas that only descriptions refer to."""
+    """A FastAPI application whose document also includes schemas that only descriptions refer to."""
 
     described: tuple[type[BaseModel], ...] = ()
     described_structs: tuple[type[msgspec.Struct], ...] = ()
 
     def openapi(self) -> dict[str, Any]:
-        """Return the document; it is made once."""
+        """Return the document, built once."""
         if self.openapi_schema is None:
             document = get_openapi(
                 title=self.title, version=self.version, description=self.description, tags=TAGS, routes=self.routes

@@ -1,4 +1,4 @@
-"""What commands have in common on the command line: kinds of values, shared options, and options as one frozen value."""
+"""What commands share: types of values, common options, and options collected into one frozen value."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -33,7 +33,7 @@ class MonthType(click.ParamType[int]):
 
 
 class InstantType(click.ParamType[int]):
-    """A time with its zone, or a date for the start of that UTC day; the value is microseconds UTC."""
+    """A time with its time zone, or a date for midnight UTC; the value is microseconds UTC."""
 
     name = "time|date"
 
@@ -67,7 +67,7 @@ class DayType(click.ParamType[date]):
 
 
 class UsdType(click.ParamType[int]):
-    """A decimal amount of dollars, nine decimals at most; the value is nano-USD."""
+    """A decimal amount of dollars, at most nine decimals; the value is nano-USD."""
 
     name = "usd"
 
@@ -87,11 +87,11 @@ class ZoneType(click.ParamType[str]):
     name = "zone"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name of a zone that exists, or fail as bad usage."""
+        """Return the name of an existing zone, or fail as bad usage."""
         try:
             return ZoneInfo(value).key
         except (KeyError, ValueError, OSError):
-            self.fail(f"{value[:60]!r} is not a time zone; write an IANA name such as Europe/Berlin or UTC", param, ctx)
+            self.fail(f"{value[:60]!r} is not a time zone; use an IANA name such as Europe/Berlin or UTC", param, ctx)
 
 
 MONTH = MonthType()
@@ -104,7 +104,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 
 def start_option(help_text: str, kind: click.ParamType[Any] = INSTANT, **attributes: Any) -> Callable[[_Command], _Command]:
-    """Return the option for the start of a half-open period, spelled the same on every command."""
+    """Return the option for the start of a half-open period, with the same names on every command."""
     return click.option("--start", "--from", "start", type=kind, help=help_text, **attributes)
 
 
@@ -114,12 +114,12 @@ def end_option(help_text: str, kind: click.ParamType[Any] = INSTANT, **attribute
 
 
 known_at_option = click.option(
-    "--known-at", type=INSTANT, help="With what was recorded until then; with all that is recorded when nothing is said."
+    "--known-at", type=INSTANT, help="Leave out prices recorded after this instant. Default: leave out none."
 )
 
 
 def collected(into: Callable[..., T]) -> Callable[[Callable[[Any, T], None]], Callable[..., None]]:
-    """Hand a command its options as one value, built by ``into`` from them."""
+    """Pass a command its options as one value, built by ``into``."""
 
     def decorate(command: Callable[[Any, T], None]) -> Callable[..., None]:
         @wraps(command)
@@ -132,7 +132,7 @@ def collected(into: Callable[..., T]) -> Callable[[Callable[[Any, T], None]], Ca
 
 
 def separated(values: tuple[str, ...]) -> list[str]:
-    """Return what was given several times, or separated by commas, one by one."""
+    """Return the items of an option that was repeated, or given separated by commas."""
     return [part.strip() for value in values for part in value.split(",") if part.strip()]
 
 

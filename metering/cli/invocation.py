@@ -1,12 +1,14 @@
 """What composition hands to every command."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from msgspec import Struct
 
+class Invocation(NamedTuple):
+    """The environment, read once, and the clock: microseconds since 1970, UTC.
 
-class Invocation(Struct, frozen=True):
-    """The environment as it was read once, and the clock: microseconds since 1970, UTC."""
+    A tuple, because ``metering --help`` imports this module, and msgspec would take half of its time.
+    """
 
     environment: Mapping[str, str]
     clock: Callable[[], int]

@@ -1,6 +1,6 @@
-"""A group with commands that are imported when they are called; until then it knows their summaries.
+"""A group whose commands are imported when they are called; until then it knows only their summaries.
 
-Commands that belong to the group's own module are added as to any group, and are listed first.
+Commands in the group's own module are added as in any group, and are listed first.
 """
 
 from importlib import import_module
@@ -12,7 +12,7 @@ _LONGEST_SUMMARY = 100
 
 
 class LazyCommand(NamedTuple):
-    """Where a command is (``module:name``), and what it says of itself in its group's help."""
+    """The location of a command (``module:name``), and its summary in the group's help."""
 
     target: str
     summary: str
@@ -26,22 +26,22 @@ class LazyGroup(click.Group):
         self.lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, those to be imported in the order in which they were written down."""
+        """Return the names; those to be imported in the order of declaration."""
         return [*super().list_commands(ctx), *self.lazy]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; None for a name that there is not."""
-        named = self.lazy.get(cmd_name)
-        if named is None:
+        """Import a command; None for an unknown name."""
+        lazy = self.lazy.get(cmd_name)
+        if lazy is None:
             return super().get_command(ctx, cmd_name)
-        module, _, name = named.target.partition(":")
+        module, _, name = lazy.target.partition(":")
         command = getattr(import_module(module), name)
         if not isinstance(command, click.Command):
-            raise TypeError(f"{named.target} is not a command")
+            raise TypeError(f"{lazy.target} is not a command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands, from the summaries of those that are not imported."""
+        """Write the list of commands, without importing them."""
         own = [(name, self.commands[name].get_short_help_str(_LONGEST_SUMMARY)) for name in super().list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl([*own, *((name, command.summary) for name, command in self.lazy.items())])

@@ -1,4 +1,4 @@
-"""The reference of the command line in Markdown, from the commands themselves.
+"""The reference of the command line in Markdown, generated from the commands.
 
 python -m metering.cli.reference > docs/cli.md
 """
@@ -14,39 +14,40 @@ from metering.cli.root import cli
 _INTRODUCTION = """\
 # The command line
 
-Written from the commands by `python -m metering.cli.reference > docs/cli.md`; a test checks that it is current.
+Generated from the commands by `python -m metering.cli.reference > docs/cli.md`; a test checks that it is current.
 
 Every command reads its settings from the environment or from `.env` in the working directory ([settings](settings.md)).
-Times and months are UTC: a time is written with its zone (`2026-11-03T10:15:00Z`), a date stands for midnight UTC, a month is
+Times and months are UTC: a time is written with its time zone (`2026-11-03T10:15:00Z`), a date means midnight UTC, a month is
 `2026-11`. Amounts are US dollars.
 
-**Tables and JSON.** Tables are for people: amounts are exact, nothing is rounded for show. `--json` is for programs: the field
-names are those of the HTTP API and stay; an amount is a whole number of nano-dollars (`*_nano_usd`, 1e-9) and the same as a
-decimal string (`*_usd`); instants are RFC 3339. Remarks, progress and errors go to stderr. A pipe gets no colour, and nothing
-is cut or wrapped.
+**Tables and JSON.** Tables are for people; amounts are exact, never rounded. `--json` is for programs: the answer is that of
+the HTTP API, with stable field names; an amount is a whole number of nano-dollars (`*_nano_usd`, 1e-9) and the same as a
+decimal string (`*_usd`); instants are RFC 3339. Notes, progress, logs and errors go to stderr. Output to a pipe has no color,
+and nothing is cut or wrapped.
 
 **Exit codes.**
 
 | code | meaning |
 | --- | --- |
 | 0 | done |
-| 1 | done, and records were rejected or a check failed |
-| 2 | not done: bad usage, a bad setting, a name that does not exist, a file or database that can not be read; one line `error[code]: message` says why |
-| 130 | interrupted; what was stored stays |
-| 141 | whoever read the output went away |
+| 1 | done, but records were rejected or a check failed |
+| 2 | not done: bad usage, an invalid setting, an unknown name, a file or database that cannot be read; one line `error[code]:
+message` states the reason |
+| 130 | interrupted; what was stored stays stored |
+| 141 | the reader of the output closed the pipe |
 
-**What can be wrong with an input.** `ingest` and `quarantine replay` name each one that they could not read to its end as
+**Errors in an input.** `ingest` and `quarantine replay` report each input that they could not read completely as
 `error[code]: input: what is wrong`.
 
 | code | meaning |
 | --- | --- |
-| `unreadable_file` | it is not there, is a folder, or may not be read |
-| `empty_file` | there is nothing in it |
-| `damaged_file` | it is cut off or damaged; the whole lines before that were stored |
-| `unknown_format` | its format can not be told or read |
-| `missing_column` | a column that is mapped, or one with the time, is not in the header of its CSV, or is there twice |
-| `not_json` | it is one JSON document that can not be split into records |
-"""  # noqa: E501 - a row of a table is one line
+| `unreadable_file` | it does not exist, is a folder, or is not readable |
+| `empty_file` | it is empty |
+| `damaged_file` | it is truncated or damaged; the complete lines before that were stored |
+| `unknown_format` | its format is not recognized or not supported |
+| `missing_column` | a mapped column, or the column with the time, is missing from the CSV header, or is in it twice |
+| `not_json` | it is one JSON document that cannot be split into records |
+"""
 
 
 def reference() -> str:
@@ -72,7 +73,7 @@ def _sections(group: click.Group, context: click.Context) -> Iterator[str]:
 
 
 def _text(command: click.Command) -> str:
-    """Return a command's help; a part that click leaves as it is written becomes a block of code."""
+    """Return a command's help; preformatted paragraphs become code blocks."""
     paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
     return "\n\n".join(
         f"```sh\n{part.removeprefix(chr(8)).strip()}\n```" if part.startswith("\b") else part for part in paragraphs

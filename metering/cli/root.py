@@ -1,7 +1,7 @@
-"""The command ``metering``: which commands there are, and what becomes of their errors.
+"""The command ``metering``: its commands, and how their errors are reported.
 
-Exit codes: 0 done; 1 done with rejected items, or a check that failed; 2 bad usage, of the command line, a setting or a name;
-130 interrupted; 141 the reader of the output went away.
+Exit codes: 0 done; 1 done with rejected items, or a check failed; 2 bad usage: arguments, settings or names; 130 interrupted;
+141 the reader of the output closed the pipe.
 """
 
 import os
@@ -25,55 +25,55 @@ READER_GONE = 141
 COMMANDS = {
     "ingest": LazyCommand("metering.cli.usage.ingest:ingest", "Ingest request logs; count and price each request once."),
     "spend": LazyCommand("metering.cli.charges.spend:spend", "Show spend by period and group."),
-    "statements": LazyCommand("metering.cli.statements.statements:statements", "Show, export and close what a month comes to."),
+    "statements": LazyCommand("metering.cli.statements.statements:statements", "Show, export and close monthly statements."),
     "reconcile": LazyCommand(
         "metering.cli.reconciliation.reconcile:reconcile",
-        "Hold a bill against what was metered, and work through what differs.",
+        "Reconcile invoices with metered usage, and resolve the variances.",
     ),
     "accounts": LazyCommand("metering.cli.accounts.accounts:accounts", "Declare who is billed and on which plan."),
     "credits": LazyCommand("metering.cli.credits.credits:credit", "Show and grant credits."),
-    "budgets": LazyCommand("metering.cli.budgets.budgets:budgets", "Say how much may be spent, and see how it stands."),
+    "budgets": LazyCommand("metering.cli.budgets.budgets:budgets", "Set limits on spend, and show how much of them is used."),
     "prices": LazyCommand("metering.cli.prices.prices:prices", "Show and import prices."),
     "rate": LazyCommand("metering.cli.charges.rate:rate", "Charge unpriced usage for which a price is known now."),
     "rerate": LazyCommand("metering.cli.charges.rerate:rerate", "Re-rate existing charges at corrected prices."),
     "explain": LazyCommand("metering.cli.charges.explain:explain", "Explain the charge of an event."),
-    "webhooks": LazyCommand("metering.cli.alerts.webhooks:webhooks", "Send alerts to where somebody sees them."),
+    "webhooks": LazyCommand("metering.cli.alerts.webhooks:webhooks", "Manage webhook endpoints for alerts."),
     "quarantine": LazyCommand("metering.cli.usage.quarantine:quarantine", "List rejected records, and read their files again."),
-    "verify": LazyCommand("metering.cli.upkeep.verify:verify", "Prove that everything adds up, to the nano-dollar."),
-    "retention": LazyCommand("metering.cli.upkeep.retention:retention", "Take the events of closed months out of the log."),
+    "verify": LazyCommand("metering.cli.upkeep.verify:verify", "Verify that everything adds up, to the nano-dollar."),
+    "retention": LazyCommand("metering.cli.upkeep.retention:retention", "Remove the events of closed months from the log."),
     "keys": LazyCommand("metering.cli.accounts.keys:keys", "Create and revoke API keys."),
     "serve": LazyCommand("metering.cli.upkeep.serve:serve", "Serve the HTTP API."),
-    "db": LazyCommand("metering.cli.upkeep.db:db", "Bring the database to this release."),
+    "db": LazyCommand("metering.cli.upkeep.db:db", "Upgrade the database."),
 }
 
 
 class RootGroup(LazyGroup):
-    """Turns every expected error into one line on stderr and an exit code; a traceback is a bug."""
+    """Reports every expected error as one line on stderr and an exit code; a traceback is a bug."""
 
     def main(self, args: Sequence[str] | None = None, *names: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        """Run, and exit with the code; not ``standalone_mode``: return it."""
+        """Run, and exit with the exit code; without ``standalone_mode``, return it."""
         code = self._run(args, *names, **extra)
         if standalone_mode:
             sys.exit(code)
         return code
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Refuse control characters, which no name, no reason and no path has any use for, in whatever is said."""
-        for said in args:
-            if found := control_character(said):
-                raise click.UsageError(f"{sanitize(said)[:60]!r} holds the control character {found}; say it without", ctx)
+        """Refuse control characters in arguments: no name, reason or path needs one."""
+        for argument in args:
+            if found := control_character(argument):
+                raise click.UsageError(f"{sanitize(argument)[:60]!r} contains the control character {found}; remove it", ctx)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an interruption is told in one line."""
+        """Run the command; an interruption is reported in one line."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            # click itself would call it 1, which says that records were rejected.
-            _forget_output()
+            # click itself would exit with 1, which means that records were rejected.
+            _discard_output()
             raise click.exceptions.Exit(READER_GONE) from None
 
     def _run(self, args: Sequence[str] | None, *names: Any, **extra: Any) -> int:
@@ -83,21 +83,21 @@ class RootGroup(LazyGroup):
         except click.Abort:
             return INTERRUPTED
         except click.ClickException as error:
-            return _tell_usage(error)
+            return _report_usage(error)
         except (DomainError, PricingError) as error:
             click.echo(f"error[{error.code}]: {sanitize(str(error))}", err=True)
             return BAD_USAGE
         except BrokenPipeError:
-            _forget_output()
+            _discard_output()
             return READER_GONE
         except OSError as error:
-            _forget_output()
+            _discard_output()
             click.echo(f"error[io_error]: {sanitize(error.strerror or str(error))}", err=True)
             return BAD_USAGE
         return code if isinstance(code, int) else 0
 
 
-def _tell_usage(error: click.ClickException) -> int:
+def _report_usage(error: click.ClickException) -> int:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
         return BAD_USAGE
@@ -107,8 +107,8 @@ def _tell_usage(error: click.ClickException) -> int:
     return BAD_USAGE
 
 
-def _forget_output() -> None:
-    """Keep the interpreter from complaining, at its end, about what nobody reads."""
+def _discard_output() -> None:
+    """Keep the interpreter from reporting, at exit, output that cannot be written."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
 
@@ -127,6 +127,6 @@ def stop(code: int) -> NoReturn:
 def cli() -> None:
     """Meter what LLM inference through the Hugging Face router costs.
 
-    Everything is kept in the database that METERING_DATABASE_URL names (sqlite:///metering.db when nothing is said). Amounts
-    are US dollars, times and months are UTC.
+    All data is in the database at METERING_DATABASE_URL (default: sqlite:///metering.db). Amounts are US dollars, times and
+    months are UTC.
     """

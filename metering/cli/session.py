@@ -1,5 +1,6 @@
-"""The service, opened for one command. What goes wrong with the database is told in one line, like any other error."""
+"""The service, opened for one command. Database errors are reported in one line, like any other error."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from metering.cli.invocation import Invocation
 from metering.domain.errors import DomainError, NotFoundError
 from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
+from metering.operations.service.logs import configure_logging
 from metering.operations.service.open_service import Service, open_service
 from metering.operations.service.settings import Settings, read_settings
 from metering.storage.engine.database import file_of, open_database, without_password
@@ -20,25 +22,32 @@ class DatabaseFailureError(DomainError):
 
 
 class NoDatabaseError(NotFoundError):
-    """There is nothing to read from yet."""
+    """The database does not exist yet."""
 
     code = "no_database"
 
 
+def settings_of(invocation: Invocation, *, log_level: int = logging.WARNING) -> Settings:
+    """Read the settings and configure logging; ``log_level`` is the command's default. Raises SettingsError."""
+    settings = read_settings(invocation.environment)
+    configure_logging(settings.logs, log_level)
+    return settings
+
+
 @contextmanager
-def open_session(invocation: Invocation, *, create: bool = False) -> Iterator[Service]:
-    """Open the service for one command; only one that writes (``create``) makes a database where there is none.
+def open_session(invocation: Invocation, *, create: bool = False, log_level: int = logging.WARNING) -> Iterator[Service]:
+    """Open the service for one command; only one that writes (``create``) creates a database that does not exist.
 
     Raises SettingsError, DatabaseUrlError, SchemaOutOfDateError, NoDatabaseError and DatabaseFailureError.
     """
-    settings = read_settings(invocation.environment)
+    settings = settings_of(invocation, log_level=log_level)
     if not create:
         _require_database(settings)
     try:
         service = open_service(settings, invocation.clock, create=create)
         try:
             yield service
-            # What a command charged is judged before it ends; where it breaks off, whoever judges next finds it noted.
+            # Evaluate what the command charged before it ends; if it fails first, the next evaluation does.
             BudgetEvaluator(service.engine, service.catalogue, service.clock).finish()
         finally:
             service.engine.dispose()
@@ -49,4 +58,4 @@ def open_session(invocation: Invocation, *, create: bool = False) -> Iterator[Se
 def _require_database(settings: Settings) -> None:
     file = file_of(open_database(settings.database_url).url)
     if file is not None and not file.exists():
-        raise NoDatabaseError(f"there is no database at {file}; `metering ingest FILE` or `metering db upgrade` makes one")
+        raise NoDatabaseError(f"no database at {file}; `metering ingest FILE` or `metering db upgrade` creates it")

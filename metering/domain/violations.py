@@ -1,13 +1,13 @@
-"""A violation: an invariant that is broken, with where, and the expected value."""
+"""A violation: an invariant that does not hold, with where, the expected value and the stored one."""
 
 from msgspec import Struct
 
 
 class Violation(Struct, frozen=True):
-    """One broken invariant.
+    """One violated invariant.
 
-    ``code`` is a stable name of the invariant. ``where`` names the row or the key. ``expected`` is recomputed from the facts
-    and ``got`` is what is stored, both as text.
+    ``code`` is stable and names the invariant. ``where`` names the row or the key. ``expected`` is the value that follows from
+    the facts and ``got`` the stored one, as text.
     """
 
     code: str

@@ -1,1 +1,1 @@
-"""Statements as files for people and for other programs. Pure: a statement and its days in, bytes out; one form a file."""
+"""Statements and reconciliations as files, one format per module. Pure: values in, bytes out."""

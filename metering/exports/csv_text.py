@@ -1,7 +1,7 @@
-"""CSV as RFC 4180 has it, made a stretch at a time, in UTF-8 with CRLF line ends.
+"""CSV by RFC 4180, in UTF-8 with CRLF line ends, written in chunks.
 
-A spreadsheet runs what begins like a formula. Text that does gets an apostrophe in front (OWASP, "CSV Injection": the
-characters, their full-width variants, and the white space that is skipped before them). Numbers are written as they are.
+Spreadsheets execute cells that start like a formula. Such text gets an apostrophe in front (OWASP, "CSV Injection": the
+characters, their full-width variants, and white space that is skipped before them). Numbers are written unchanged.
 """
 
 import csv
@@ -16,41 +16,41 @@ Cell = str | int | None
 
 
 def csv_chunks(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[bytes]:
-    """Yield the file in pieces of some hundred rows; None is an empty cell."""
+    """Yield the file in chunks of 500 rows; None is an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(header)
-    coming = iter(rows)
+    remaining = iter(rows)
     while True:
-        some = list(islice(coming, _ROWS_AT_ONCE))
-        writer.writerows(some)
+        chunk = list(islice(remaining, _ROWS_AT_ONCE))
+        writer.writerows(chunk)
         yield text.getvalue().encode()
-        if len(some) < _ROWS_AT_ONCE:
+        if len(chunk) < _ROWS_AT_ONCE:
             return
         text.seek(0)
         text.truncate()
 
 
 def joined_chunks(header: Sequence[str], lines: Iterable[str]) -> Iterator[bytes]:
-    """Yield a file of lines that are written already, in pieces of some hundred."""
-    coming = iter(lines)
-    some = [csv_fields(header)]
-    while some:
-        yield "".join(f"{line}\r\n" for line in some).encode()
-        some = list(islice(coming, _ROWS_AT_ONCE))
+    """Yield a file of lines that are already CSV, in chunks of 500."""
+    remaining = iter(lines)
+    chunk = [csv_fields(header)]
+    while chunk:
+        yield "".join(f"{line}\r\n" for line in chunk).encode()
+        chunk = list(islice(remaining, _ROWS_AT_ONCE))
 
 
 def csv_fields(cells: Sequence[Cell]) -> str:
-    """Return cells as they stand on a line, without its end.
+    """Return cells as CSV without a line end.
 
-    What thousands of lines share is written once and pasted: quoting fifty cells takes longer than all else that a line needs.
+    Cells that thousands of lines share are quoted once and reused: quoting fifty cells takes longer than the rest of a line.
     """
     text = io.StringIO()
-    # Not every Python's writer quotes the line ends that a name may hold where its own is another.
+    # With the default line terminator, every Python version quotes cells that contain a line end.
     csv.writer(text).writerow(cells)
     return text.getvalue().removesuffix("\r\n")
 
 
 def escape_formula(text: str) -> str:
-    """Return text that a spreadsheet takes for text."""
+    """Return text that no spreadsheet executes."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

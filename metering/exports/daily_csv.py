@@ -1,11 +1,10 @@
-"""The days behind a statement as CSV: one row a day, series, rate and kind of quantity.
+"""The days behind a statement as CSV: one row per day, series, rate and kind of quantity.
 
-The amounts of all ``payable`` rows add up to the statement's usage, exactly; where they would not, there is no file. A kind
-of quantity that the rate does not price by itself (requests, most often) has no amount of its own, which is not 0.
+The ``payable`` rows add up to the statement's usage exactly; otherwise no file is written. A kind of quantity that the rate
+does not price (usually requests) has an empty amount, not 0.
 """
 
 from collections.abc import Iterator, Mapping
-from itertools import groupby
 from typing import NamedTuple
 
 from metering.domain.instants import date_of, format_month
@@ -13,17 +12,15 @@ from metering.domain.statements.month_detail import (
     DailyUsage,
     MonthDetail,
     Section,
-    SeriesKey,
-    of_series,
+    by_series,
     origin_month_of,
     section_of,
-    series_key,
 )
 from metering.domain.statements.statements import Statement, StatementLineKind, unit_of
 from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.exports.csv_text import csv_fields, escape_formula, joined_chunks
 from metering.exports.errors import ExportSumError
-from metering.exports.statement_csv import CURRENCY, yes_or_no
+from metering.exports.statement_csv import CURRENCY, bool_cell
 from pricing.dollars import format_pico
 from pricing.money import PICO_PER_NANO
 from pricing.quantities import ALL_KINDS, REQUESTS
@@ -36,8 +33,8 @@ COLUMNS = (
     "price_assumed", "amount_usd", "currency", "rate_id", "price_source", "price_grade", "quantity_grade",
 )  # fmt: skip
 
-# Grades of which only the sum of a day's requests is known, and the line that it stands on.
-_KNOWN_AS_A_WHOLE: dict[int, StatementLineKind] = {
+# Grades where only a day's total amount is known, and the kind of line that has it.
+_LINE_OF_TOTAL: dict[int, StatementLineKind] = {
     PriceGrade.REPORTED: StatementLineKind.REPORTED,
     PriceGrade.EXEMPT: StatementLineKind.USAGE,
 }
@@ -46,7 +43,7 @@ _USAGE_LINES = (StatementLineKind.USAGE, StatementLineKind.ROUNDING, StatementLi
 
 
 class _PricedKind(NamedTuple):
-    """A kind of quantity of one series under one rate: its price, and the cells around its quantity and amount."""
+    """A kind of quantity of one series under one rate: its price, and the CSV around its quantity and amount."""
 
     price_pico: int | None
     price_block: int
@@ -54,18 +51,18 @@ class _PricedKind(NamedTuple):
     prices: str
 
 
-class _Shared(NamedTuple):
-    """What all days of one series under one rate have in common."""
+class _SeriesCells(NamedTuple):
+    """The CSV that all days of one series under one rate share."""
 
     section: Section
     kinds: tuple[_PricedKind, ...]
     rounding: str
-    reported: str
+    total: str
     after: str
 
 
 def daily_csv(detail: MonthDetail) -> Iterator[bytes]:
-    """Yield the days as CSV. Raises ExportSumError, at the end, where they do not add up to the statement."""
+    """Yield the days as CSV. Raises ExportSumError at the end if they do not add up to the statement."""
     return joined_chunks(COLUMNS, _lines(detail))
 
 
@@ -73,8 +70,8 @@ def _lines(detail: MonthDetail) -> Iterator[str]:
     statement = detail.statement
     before = csv_fields((SCHEMA_VERSION, escape_formula(statement.account), format_month(statement.month), statement.status))
     payable_nano = 0
-    for key, days in groupby(detail.usage, key=series_key):
-        shared = _shared(key, detail.rates)
+    for days in by_series(detail.usage):
+        shared = _series_cells(days[0], detail.rates)
         for usage in days:
             if shared.section is Section.PAYABLE:
                 payable_nano += usage.amount_nano
@@ -86,13 +83,13 @@ def _lines(detail: MonthDetail) -> Iterator[str]:
     _check_sum(statement, payable_nano * PICO_PER_NANO)
 
 
-def _cells(usage: DailyUsage, shared: _Shared) -> Iterator[tuple[str, int | str, str, str]]:
+def _cells(usage: DailyUsage, shared: _SeriesCells) -> Iterator[tuple[str, int | str, str, str]]:
     """Yield (names, quantity, prices, amount) of a day's lines; the amounts add up to its charges."""
-    left = usage.amount_nano * PICO_PER_NANO
+    rest = usage.amount_nano * PICO_PER_NANO
     requests, *kinds = shared.kinds
-    if shared.reported:
-        yield shared.reported, usage.events, requests.prices, format_pico(left)
-        left = 0
+    if shared.total:
+        yield shared.total, usage.events, requests.prices, format_pico(rest)
+        rest = 0
         counted = zip(kinds, usage.quantities, strict=True)
     else:
         counted = zip(shared.kinds, (usage.events, *usage.quantities), strict=True)
@@ -103,14 +100,13 @@ def _cells(usage: DailyUsage, shared: _Shared) -> Iterator[tuple[str, int | str,
             yield kind.names, quantity, kind.prices, ""
         else:
             amount = quantity * kind.price_pico // kind.price_block
-            left -= amount
+            rest -= amount
             yield kind.names, quantity, kind.prices, format_pico(amount)
-    if left:
-        yield shared.rounding, "", ",,,", format_pico(left)
+    if rest:
+        yield shared.rounding, "", ",,,", format_pico(rest)
 
 
-def _shared(key: SeriesKey, rates: Mapping[int, Rate]) -> _Shared:
-    first = of_series(key)
+def _series_cells(first: DailyUsage, rates: Mapping[int, Rate]) -> _SeriesCells:
     rate = rates.get(first.rate_id)
     names = (
         first.route,
@@ -121,7 +117,7 @@ def _shared(key: SeriesKey, rates: Mapping[int, Rate]) -> _Shared:
     kinds = []
     for kind in (REQUESTS, *ALL_KINDS):
         price = prices.get(kind)
-        quoted = ("", "", "") if price is None else (format_pico(price.pico), price.block, yes_or_no(kind in assumed))
+        quoted = ("", "", "") if price is None else (format_pico(price.pico), price.block, bool_cell(kind in assumed))
         kinds.append(
             _PricedKind(
                 price_pico=None if price is None else price.pico,
@@ -130,13 +126,13 @@ def _shared(key: SeriesKey, rates: Mapping[int, Rate]) -> _Shared:
                 prices=csv_fields((unit_of(kind), *quoted)),
             )
         )
-    whole = _KNOWN_AS_A_WHOLE.get(first.price_grade)
+    total = _LINE_OF_TOTAL.get(first.price_grade)
     grades = (PriceGrade(first.price_grade).name.lower(), QuantityGrade(first.quantity_grade).name.lower())
-    return _Shared(
+    return _SeriesCells(
         section=section_of(first),
         kinds=tuple(kinds),
         rounding=csv_fields((StatementLineKind.ROUNDING.value, *names, "")),
-        reported="" if whole is None else csv_fields((whole.value, *names, REQUESTS)),
+        total="" if total is None else csv_fields((total.value, *names, REQUESTS)),
         after=csv_fields((CURRENCY, first.rate_id or None, "" if rate is None else escape_formula(rate.source), *grades)),
     )
 
@@ -145,6 +141,6 @@ def _check_sum(statement: Statement, payable_pico: int) -> None:
     billed_pico = sum(line.amount_pico or 0 for line in statement.lines if line.kind in _USAGE_LINES)
     if payable_pico != billed_pico:
         raise ExportSumError(
-            f"the days of {statement.account[:80]!r} in {format_month(statement.month)} come to {format_pico(payable_pico)},"
-            f" the usage on the statement to {format_pico(billed_pico)}; `metering verify` says what differs"
+            f"the days of {statement.account[:80]!r} in {format_month(statement.month)} add up to {format_pico(payable_pico)}"
+            f" USD, the usage on the statement to {format_pico(billed_pico)} USD; `metering verify` finds the difference"
         )

@@ -1,9 +1,9 @@
-"""What can go wrong with an export."""
+"""Errors of exports."""
 
 from metering.domain.errors import DomainError
 
 
 class ExportSumError(DomainError):
-    """The rows of an export do not add up to the statement: the file would be wrong, so there is none."""
+    """The rows of an export do not add up to the statement. The file would be wrong, so none is written."""
 
     code = "export_does_not_add_up"

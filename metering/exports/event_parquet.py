@@ -1,7 +1,7 @@
-"""Events that leave the log, as Parquet: one file for the events, one each for their later charges and their copies.
+"""Events as Parquet, for retention: one file for the events, one each for their later charges and their copies.
 
-Amounts are nano-USD and counts integers, as in the log; times are microseconds UTC; what is JSON in the log stays JSON. pyarrow
-is an extra of this distribution, and slow to import: it is asked for when a file is written.
+Amounts are nano-USD and counts integers, as in the log; times are microseconds UTC; JSON in the log stays JSON. pyarrow is an
+optional dependency and slow to import, so it is imported when a file is written.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from metering.domain.usage.batch_events import COLUMN_KINDS
 
 
 class ParquetMissingError(DomainError):
-    """The library that writes Parquet is not installed."""
+    """pyarrow is not installed."""
 
     code = "missing_package"
 
@@ -68,12 +68,12 @@ COPIES: tuple[ParquetColumn, ...] = (
 
 
 def expressions(columns: Sequence[ParquetColumn]) -> str:
-    """Return the SQL of the columns, in their order."""
+    """Return the SQL of the columns, in order."""
     return ", ".join(f"{column.sql} AS {column.name}" for column in columns)
 
 
 def write_parquet(path: Path, columns: Sequence[ParquetColumn], portions: Iterable[Sequence[Sequence[Any]]]) -> int:
-    """Write rows to a new file, portion by portion; return how many. Raises ParquetMissingError."""
+    """Write rows to a new file, one portion after the other; return how many. Raises ParquetMissingError."""
     arrow, parquet = _pyarrow()
     types = {_INT: arrow.int64(), _TEXT: arrow.string(), _TIME: arrow.timestamp("us", "UTC")}
     schema = arrow.schema([arrow.field(column.name, types[column.type]) for column in columns])
@@ -87,7 +87,7 @@ def write_parquet(path: Path, columns: Sequence[ParquetColumn], portions: Iterab
 
 
 def count_rows(path: Path) -> int:
-    """Return how many rows a file says that it holds."""
+    """Return the number of rows of a file."""
     _, parquet = _pyarrow()
     return int(parquet.read_metadata(path).num_rows)
 
@@ -97,5 +97,5 @@ def _pyarrow() -> tuple[Any, Any]:
         return import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:
         raise ParquetMissingError(
-            "writing Parquet needs the extra `parquet`: pip install 'hf-metering[parquet]'; or drop without an export"
+            "writing Parquet needs pyarrow: pip install 'hf-metering[parquet]', or drop the events with --without-export"
         ) from None

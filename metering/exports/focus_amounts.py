@@ -1,8 +1,8 @@
-"""Amounts and quantities of a FOCUS file: exact decimals, and products that are what they say.
+"""Amounts and quantities of a FOCUS file: exact decimals whose products are exact.
 
-The specification wants ListUnitPrice x PricingQuantity = ListCost. A price of an hour makes a quantity of hours that no
-decimal holds; it is written with twelve decimals, and the cost is the product of what is written. Costs are therefore kept
-in units of 1e-24 dollars: twelve decimals of the price times twelve of the quantity.
+The specification requires ListUnitPrice x PricingQuantity = ListCost. A price per hour gives a quantity of hours that may have
+no finite decimal form; it is written with twelve decimals, and the cost is the product of the written numbers. Costs are
+therefore in units of 1e-24 dollars: twelve decimals of the price times twelve of the quantity.
 """
 
 from functools import lru_cache
@@ -20,15 +20,15 @@ _TIMES = {1: "Milliseconds", 1_000: "Seconds", 60_000: "Minutes", 3_600_000: "Ho
 
 @lru_cache(maxsize=1024)
 def unit_name(kind: str, block: int = 1) -> str:
-    """Return ``block`` units of a kind of quantity as the specification writes it: ``Tokens``, ``1000 Characters``."""
+    """Return ``block`` units of a kind of quantity as the specification writes them: ``Tokens``, ``1000 Characters``."""
     if kind.endswith("_ms") and block in _TIMES:
         return _TIMES[block]
     plural = "Milliseconds" if kind.endswith("_ms") else f"{unit_of(kind).capitalize()}s"
     return plural if block == 1 else f"{block} {plural}"
 
 
-def priced(quantity: int, price_pico: int, block: int) -> tuple[str, int]:
-    """Return (PricingQuantity as it is written, cost in units of 1e-24 dollars)."""
+def pricing_quantity_and_cost(quantity: int, price_pico: int, block: int) -> tuple[str, int]:
+    """Return (PricingQuantity as written, cost in units of 1e-24 dollars)."""
     if block == 1:
         return str(quantity), quantity * price_pico * EXACT_PER_PICO
     written = divide_half_away(quantity * EXACT_PER_PICO, block)
@@ -36,10 +36,10 @@ def priced(quantity: int, price_pico: int, block: int) -> tuple[str, int]:
 
 
 def exact_usd(cost: int) -> str:
-    """Write a cost in units of 1e-24 dollars, with the decimals that it has: ``0.88``."""
+    """Write a cost in units of 1e-24 dollars without trailing zeros: ``0.88``."""
     return shortest_usd(cost, _EXACT_PER_USD)
 
 
 def pico_usd(amount_pico: int) -> str:
-    """Write pico-USD with the decimals that they have."""
+    """Write pico-USD as dollars without trailing zeros."""
     return shortest_usd(amount_pico, PICO_PER_USD)

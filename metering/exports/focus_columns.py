@@ -1,7 +1,7 @@
-"""The columns of a FOCUS file (FinOps Open Cost and Usage Specification 1.2), and what every row of a statement shares.
+"""The columns of a FOCUS file (FinOps Open Cost and Usage Specification 1.2), and the cells that all rows of a statement share.
 
-1.3 named two columns anew: ``ProviderName`` is ``ServiceProviderName``, ``PublisherName`` is ``HostProviderName``; what is in
-them stays. docs/focus.md says where each value comes from.
+Version 1.3 renamed two columns: ``ProviderName`` to ``ServiceProviderName``, ``PublisherName`` to ``HostProviderName``. Their
+content is the same. docs/focus.md states where each value comes from.
 """
 
 from enum import StrEnum
@@ -12,7 +12,7 @@ from metering.exports.csv_text import Cell, csv_fields, escape_formula
 
 
 class FocusVersion(StrEnum):
-    """The versions of the specification whose names of columns can be had."""
+    """The supported versions of the specification. They differ in column names only."""
 
     V1_2 = "1.2"
     V1_3 = "1.3"
@@ -21,9 +21,9 @@ class FocusVersion(StrEnum):
 HUGGING_FACE = "Hugging Face"
 CORRECTION = "Correction"
 
-# In an order in which what the days of a series share stands together: it is written once and pasted.
-_OF_THE_DAY = ("ChargePeriodStart", "ChargePeriodEnd", "ChargeClass")
-_OF_THE_SERIES = (
+# Ordered so that the cells that all days of a series share are adjacent: they are quoted once and reused.
+_DAY_COLUMNS = ("ChargePeriodStart", "ChargePeriodEnd", "ChargeClass")
+_SERIES_COLUMNS = (
     "BillingAccountId", "BillingAccountName", "BillingAccountType", "BillingCurrency", "BillingPeriodStart",
     "BillingPeriodEnd", "InvoiceId", "InvoiceIssuerName", "ProviderName", "PublisherName", "ServiceCategory",
     "ServiceSubcategory", "ServiceName", "ChargeCategory", "ChargeDescription", "ChargeFrequency", "SubAccountId",
@@ -31,11 +31,11 @@ _OF_THE_SERIES = (
     "PricingCategory", "PricingUnit", "ListUnitPrice", "ContractedUnitPrice", "ConsumedUnit", "Tags",
 )  # fmt: skip
 _AMOUNTS = ("PricingQuantity", "ConsumedQuantity", "ListCost", "ContractedCost", "EffectiveCost", "BilledCost", "x_OriginMonth")
-_CUSTOM = (
+_CUSTOM_COLUMNS = (
     "x_StatementStatus", "x_Line", "x_Route", "x_Provider", "x_Operation", "x_Key", "x_QuantityKind", "x_PriceGrade",
     "x_QuantityGrade", "x_PriceAssumed", "x_PriceSource", "x_PriceTableId", "x_RateId",
 )  # fmt: skip
-COLUMNS = (*_OF_THE_DAY, *_OF_THE_SERIES, *_AMOUNTS, *_CUSTOM)
+COLUMNS = (*_DAY_COLUMNS, *_SERIES_COLUMNS, *_AMOUNTS, *_CUSTOM_COLUMNS)
 
 _RENAMED = {
     FocusVersion.V1_2: {},
@@ -46,30 +46,30 @@ Row = dict[str, Cell]
 
 
 def header(version: FocusVersion) -> tuple[str, ...]:
-    """Return the names of the columns, in the order of COLUMNS."""
+    """Return the column names of a version, in the order of COLUMNS."""
     return tuple(_RENAMED[version].get(name, name) for name in COLUMNS)
 
 
-def line(row: Row) -> str:
-    """Return a row as a line; what it does not have is null, which is an empty cell."""
+def csv_line(row: Row) -> str:
+    """Return a row as a CSV line; missing columns are null, written as an empty cell."""
     return csv_fields([row.get(name) for name in COLUMNS])
 
 
-def pasted(row: Row) -> tuple[str, str]:
-    """Return what stands before and after the amounts in all lines of a series, without the day."""
-    return csv_fields([row.get(name) for name in _OF_THE_SERIES]), csv_fields([row.get(name) for name in _CUSTOM])
+def series_cells(row: Row) -> tuple[str, str]:
+    """Return the CSV before and after the amounts that all lines of a series share, without the day."""
+    return csv_fields([row.get(name) for name in _SERIES_COLUMNS]), csv_fields([row.get(name) for name in _CUSTOM_COLUMNS])
 
 
 def day_fields(day: int, origin_month: int | None) -> tuple[str, str]:
-    """Return the cells of a day before those of its series, and the month that it corrects."""
+    """Return the CSV of a day, which comes before that of its series, and the month it corrects."""
     start, end = day_period(day)
-    return f"{start},{end},{'' if origin_month is None else CORRECTION}", "" if origin_month is None else format_month(
-        origin_month
-    )
+    if origin_month is None:
+        return f"{start},{end},", ""
+    return f"{start},{end},{CORRECTION}", format_month(origin_month)
 
 
-def of_statement(statement: Statement) -> Row:
-    """Return what every row of a statement has; periods are the whole month."""
+def statement_cells(statement: Statement) -> Row:
+    """Return the cells that every row of a statement has; the periods are the whole month."""
     month = statement.month
     start, end = month_period(month)
     return {
@@ -91,7 +91,7 @@ def of_statement(statement: Statement) -> Row:
 
 
 def correction(origin_month: int | None) -> Row:
-    """Return what tells a row that corrects a closed month; it was charged then, and is billed now."""
+    """Return the cells of a row that corrects a closed month: charged in that month, billed in this one."""
     if origin_month is None:
         return {}
     start, end = month_period(origin_month)
@@ -104,15 +104,15 @@ def correction(origin_month: int | None) -> Row:
 
 
 def month_period(month: int) -> tuple[str, str]:
-    """Return the begin and the exclusive end of a month."""
+    """Return the start and the exclusive end of a month."""
     return midnight(first_date(month).isoformat()), midnight(first_date(next_month(month)).isoformat())
 
 
 def day_period(day: int) -> tuple[str, str]:
-    """Return the begin and the exclusive end of a day, days since 1970."""
+    """Return the start and the exclusive end of a day, days since 1970."""
     return midnight(date_of(day).isoformat()), midnight(date_of(day + 1).isoformat())
 
 
 def midnight(date: str) -> str:
-    """Return the instant at which a day begins."""
+    """Return the instant at which a day starts."""
     return f"{date}T00:00:00Z"

@@ -1,6 +1,6 @@
 """A statement as a FOCUS file: usage by day, purchases, credits and adjustments.
 
-The BilledCost of all rows adds up to the statement's total, exactly; where it would not, there is no file.
+The BilledCost of all rows adds up to the statement's total exactly; otherwise no file is written.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from metering.domain.statements.statements import Statement, StatementLine, Stat
 from metering.exports.csv_text import escape_formula, joined_chunks
 from metering.exports.errors import ExportSumError
 from metering.exports.focus_amounts import EXACT_PER_PICO, exact_usd, pico_usd
-from metering.exports.focus_columns import FocusVersion, Row, correction, header, line, of_statement
+from metering.exports.focus_columns import FocusVersion, Row, correction, csv_line, header, statement_cells
 from metering.exports.focus_usage import UsageLines
 from pricing.money import PICO_PER_CENT
 
@@ -25,60 +25,60 @@ _CATEGORIES = {
 
 
 def focus_csv(detail: MonthDetail, version: FocusVersion = FocusVersion.V1_2) -> Iterator[bytes]:
-    """Yield the statement as FOCUS rows. Raises ExportSumError, at the end, where they do not add up to its total."""
+    """Yield the statement as FOCUS rows. Raises ExportSumError at the end if they do not add up to its total."""
     return joined_chunks(header(version), _lines(detail))
 
 
 def _lines(detail: MonthDetail) -> Iterator[str]:
     statement = detail.statement
-    shared = of_statement(statement)
+    shared = statement_cells(statement)
     usage = UsageLines(detail, shared)
     yield from usage.lines()
     billed = usage.billed
     for other, plan in _other_lines(statement):
         billed += (other.amount_pico or 0) * EXACT_PER_PICO
-        yield line({**shared, **correction(other.origin_month), **_other_row(other, plan)})
+        yield csv_line({**shared, **correction(other.origin_month), **_other_row(other, plan)})
     total = statement.total_cents * PICO_PER_CENT * EXACT_PER_PICO
     if billed != total:
         raise ExportSumError(
-            f"the rows of {statement.account[:80]!r} in {format_month(statement.month)} come to {exact_usd(billed)} USD, the"
-            f" statement to {exact_usd(total)}; `metering verify` says what differs"
+            f"the rows of {statement.account[:80]!r} in {format_month(statement.month)} add up to {exact_usd(billed)} USD, the"
+            f" statement to {exact_usd(total)} USD; `metering verify` finds the difference"
         )
 
 
 def _other_lines(statement: Statement) -> Iterator[tuple[StatementLine, str]]:
-    """Yield the lines that are not usage, each with the plan whose fee it is."""
+    """Yield the lines that are not usage, each with the plan of its fee."""
     fees = iter(statement.plan.fees)
-    for found in statement.lines:
-        fee = next(fees, None) if found.kind is StatementLineKind.SUBSCRIPTION and found.origin_month is None else None
-        # A fee that is not known has no price to be told, a residual of nothing nothing to say.
-        if found.kind in _CATEGORIES and found.amount_pico:
-            yield found, statement.plan.plan if fee is None else fee.plan
+    for line in statement.lines:
+        fee = next(fees, None) if line.kind is StatementLineKind.SUBSCRIPTION and line.origin_month is None else None
+        # A row needs a price: an unknown fee has none, a residual of zero needs no row.
+        if line.kind in _CATEGORIES and line.amount_pico:
+            yield line, statement.plan.plan if fee is None else fee.plan
 
 
-def _other_row(found: StatementLine, plan: str) -> Row:
-    amount = pico_usd(found.amount_pico or 0)
+def _other_row(line: StatementLine, plan: str) -> Row:
+    amount = pico_usd(line.amount_pico or 0)
     row: Row = {
-        "ChargeCategory": _CATEGORIES[found.kind],
+        "ChargeCategory": _CATEGORIES[line.kind],
         "ChargeFrequency": "One-Time",
-        "ChargeDescription": escape_formula(found.description),
+        "ChargeDescription": escape_formula(line.description),
         "ServiceName": "Hugging Face Account",
         "ServiceSubcategory": "Other (AI and Machine Learning)",
         "ListCost": amount,
         "ContractedCost": amount,
         "EffectiveCost": amount,
         "BilledCost": amount,
-        "x_Line": found.kind.value,
+        "x_Line": line.kind.value,
     }
-    if found.kind is StatementLineKind.SUBSCRIPTION:
-        fee = pico_usd(abs(found.amount_pico or 0))
+    if line.kind is StatementLineKind.SUBSCRIPTION:
+        fee = pico_usd(abs(line.amount_pico or 0))
         row |= {
             "ChargeFrequency": "Recurring",
             "SkuId": escape_formula(f"subscription/{plan}"),
             "SkuPriceId": escape_formula(f"subscription/{plan}"),
             "SkuMeter": "Subscription",
             "PricingCategory": "Standard",
-            "PricingQuantity": -1 if (found.amount_pico or 0) < 0 else 1,
+            "PricingQuantity": -1 if (line.amount_pico or 0) < 0 else 1,
             "PricingUnit": "Subscriptions",
             "ListUnitPrice": fee,
             "ContractedUnitPrice": fee,

@@ -1,32 +1,23 @@
-"""The Usage rows of a FOCUS file: one a day, series, rate and kind of quantity; and what rounding requests added up to.
+"""The Usage rows of a FOCUS file: one per day, series, rate and kind of quantity; and the rounding of requests.
 
-A row carries the exact product of quantity and price. Each request was charged rounded up to nano-dollars; the difference is
-an Adjustment row for each rate, so that the products stay what they say. Usage that a partner bills has BilledCost 0: it costs
-what EffectiveCost says, on somebody else's invoice. What has no price has no row: the specification has no place for it.
+A row has the exact product of quantity and price. Each request was charged rounded up to nano-dollars; the difference is an
+Adjustment row per rate, so that the products stay exact. Usage that a provider bills has BilledCost 0: its EffectiveCost is on
+the provider's invoice. Unpriced usage has no row: the specification requires a price.
 """
 
 import json
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from metering.domain.statements.month_detail import (
-    DailyUsage,
-    MonthDetail,
-    Section,
-    of_series,
-    origin_month_of,
-    section_of,
-    series_key,
-)
+from metering.domain.statements.month_detail import DailyUsage, MonthDetail, Section, by_series, origin_month_of, section_of
 from metering.domain.statements.statements import StatementLineKind, described
 from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.domain.usage.series import OTHER
 from metering.exports.csv_text import escape_formula
-from metering.exports.focus_amounts import EXACT_PER_PICO, exact_usd, pico_usd, priced, unit_name
-from metering.exports.focus_columns import Row, correction, day_fields, line, pasted
+from metering.exports.focus_amounts import EXACT_PER_PICO, exact_usd, pico_usd, pricing_quantity_and_cost, unit_name
+from metering.exports.focus_columns import Row, correction, csv_line, day_fields, series_cells
 from pricing.money import PICO_PER_NANO
 from pricing.quantities import ALL_KINDS, REQUESTS
 from pricing.rates import Rate, assumed_cache_prices
@@ -34,10 +25,10 @@ from pricing.rates import Rate, assumed_cache_prices
 _RoundedKey = tuple[str, str, str, int, int | None]
 
 
-class _Kind(NamedTuple):
-    """A kind of quantity of one series under one rate: its price, and what stands around the amounts of its lines."""
+class _PricedKindCells(NamedTuple):
+    """A priced kind of quantity of one series: its index among a day's counts, its price, and the CSV around its amounts."""
 
-    at: int
+    count_index: int
     price_pico: int
     price_block: int
     before: str
@@ -45,7 +36,7 @@ class _Kind(NamedTuple):
 
 
 class UsageLines(Struct):
-    """Makes the lines of a month's usage; ``billed`` is the sum of their BilledCost so far, in units of 1e-24 dollars."""
+    """Makes the lines of a month's usage; ``billed`` sums the BilledCost of the lines made, in units of 1e-24 dollars."""
 
     detail: MonthDetail
     shared: Row
@@ -53,9 +44,9 @@ class UsageLines(Struct):
     _rounded: dict[_RoundedKey, int] = field(default_factory=dict)
 
     def lines(self) -> Iterator[str]:
-        """Yield the lines of usage, the days of a series together, then those of rounding."""
-        for key, days in groupby(self.detail.usage, key=series_key):
-            first = of_series(key)
+        """Yield the usage lines, series by series, then the rounding lines."""
+        for days in by_series(self.detail.usage):
+            first = days[0]
             section = section_of(first)
             if section not in (Section.PAYABLE, Section.OWED_TO_PARTNER):
                 continue
@@ -66,22 +57,23 @@ class UsageLines(Struct):
             if first.price_grade == PriceGrade.REPORTED:
                 yield from self._reported(days, row, is_billed=is_billed)
             else:
-                yield from self._rated(days, row, first, is_billed=is_billed)
+                yield from self._rated(days, row, is_billed=is_billed)
         yield from self._rounding()
 
-    def _rated(self, days: Iterable[DailyUsage], row: Row, first: DailyUsage, *, is_billed: bool) -> Iterator[str]:
-        kinds = _kinds(row, first, self.detail.rates[first.rate_id])
+    def _rated(self, days: Sequence[DailyUsage], row: Row, *, is_billed: bool) -> Iterator[str]:
+        first = days[0]
+        kinds = _priced_kinds(row, first, self.detail.rates[first.rate_id])
         for usage in days:
             origin = origin_month_of(usage, self.detail.statement.month)
             day, corrects = day_fields(usage.day, origin)
-            left = usage.amount_nano * PICO_PER_NANO * EXACT_PER_PICO
+            rest = usage.amount_nano * PICO_PER_NANO * EXACT_PER_PICO
             counts = (usage.events, *usage.quantities)
             for kind in kinds:
-                quantity = counts[kind.at]
+                quantity = counts[kind.count_index]
                 if not quantity:
                     continue
-                pricing_quantity, cost = priced(quantity, kind.price_pico, kind.price_block)
-                left -= cost
+                pricing_quantity, cost = pricing_quantity_and_cost(quantity, kind.price_pico, kind.price_block)
+                rest -= cost
                 written = exact_usd(cost)
                 billed = "0"
                 if is_billed:
@@ -89,13 +81,13 @@ class UsageLines(Struct):
                     billed = written
                 amounts = f"{pricing_quantity},{quantity},{written},{written},{written},{billed},{corrects}"
                 yield f"{day},{kind.before},{amounts},{kind.after}"
-            if left and is_billed:
+            if rest and is_billed:
                 key = (first.route, first.provider, first.model, first.rate_id, origin)
-                self._rounded[key] = self._rounded.get(key, 0) + left
+                self._rounded[key] = self._rounded.get(key, 0) + rest
 
-    def _reported(self, days: Iterable[DailyUsage], row: Row, *, is_billed: bool) -> Iterator[str]:
-        """Yield the lines of costs that the provider stated: so many dollars at a dollar each."""
-        before, after = pasted({**row, **_of_reported(row)})
+    def _reported(self, days: Sequence[DailyUsage], row: Row, *, is_billed: bool) -> Iterator[str]:
+        """Yield the lines of costs reported by the provider: a quantity of dollars at a price of one dollar."""
+        before, after = series_cells({**row, **_reported_cells(row)})
         for usage in days:
             day, corrects = day_fields(usage.day, origin_month_of(usage, self.detail.statement.month))
             amount = usage.amount_nano * PICO_PER_NANO
@@ -123,7 +115,7 @@ class UsageLines(Struct):
                 "x_PriceTableId": rate.table_id or None,
                 "x_PriceSource": escape_formula(rate.source),
             }
-            yield line(row)
+            yield csv_line(row)
 
 
 def _adjustment(amount: str) -> Row:
@@ -169,11 +161,11 @@ def _dimensions(usage: DailyUsage) -> Row:
 
 
 def _tags(tags: str) -> str | None:
-    """Return declared tags as the specification's key-value object; past the cap on series nobody knows them any more."""
+    """Return declared tags as a JSON object; None without tags, and above the cap on series, where they are unknown."""
     return None if tags in ("", OTHER) else json.dumps(json.loads(tags), ensure_ascii=False, separators=(",", ":"))
 
 
-def _of_reported(row: Row) -> Row:
+def _reported_cells(row: Row) -> Row:
     sku = escape_formula(f"{row['x_Provider']}/{row['ResourceId']}/reported")
     return {
         "ChargeDescription": escape_formula(f"{row['ResourceId']} at {row['x_Provider']}, cost as the provider reported it"),
@@ -190,19 +182,19 @@ def _of_reported(row: Row) -> Row:
     }
 
 
-def _kinds(row: Row, first: DailyUsage, rate: Rate) -> list[_Kind]:
-    """Return the kinds of quantities that a rate prices, in the order in which they are kept."""
+def _priced_kinds(row: Row, first: DailyUsage, rate: Rate) -> list[_PricedKindCells]:
+    """Return the kinds of quantities that a rate prices, in a fixed order."""
     assumed = assumed_cache_prices(rate.prices)
     prices = {**rate.prices, **assumed}
     tier = f"/from-{rate.context_from}" if rate.context_from else ""
-    found = []
-    for at, kind in enumerate((REQUESTS, *ALL_KINDS)):
+    kinds = []
+    for index, kind in enumerate((REQUESTS, *ALL_KINDS)):
         price = prices.get(kind)
         if price is None:
             continue
         sku = escape_formula(f"{rate.provider}/{rate.model}/{rate.operation or 'any'}/{kind}")
         unit_price = pico_usd(price.pico)
-        of_kind: Row = {
+        kind_cells: Row = {
             "ChargeDescription": escape_formula(f"{first.model} at {first.provider}, {described(kind)}"),
             "SkuId": sku,
             "SkuPriceId": sku + tier,
@@ -219,5 +211,5 @@ def _kinds(row: Row, first: DailyUsage, rate: Rate) -> list[_Kind]:
             "x_PriceTableId": rate.table_id or None,
             "x_RateId": rate.id,
         }
-        found.append(_Kind(at, price.pico, price.block, *pasted({**row, **of_kind})))
-    return found
+        kinds.append(_PricedKindCells(index, price.pico, price.block, *series_cells({**row, **kind_cells})))
+    return kinds

@@ -1,17 +1,15 @@
-"""A reconciliation as CSV: one row a step of the bridge and one a variance; and the evidence of variances, one row an item and
-one a request that would explain it.
+"""A reconciliation as CSV (one row per step of the bridge and per variance), and the evidence of a variance.
 
-RFC 4180; amounts are integer nano-USD and decimal dollars with all nine decimals; a cell that could be taken for a formula by a
-spreadsheet gets an apostrophe before it.
+Amounts are integer nano-USD and decimal dollars with all nine decimals. Text that a spreadsheet could take for a formula gets
+an apostrophe in front.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from metering.domain.instants import format_instant
 from metering.domain.reconciliation.descriptions import describe_cause, describe_day, describe_detail
 from metering.domain.reconciliation.records import Evidence, ReconciliationReport, Variance
+from metering.exports.csv_text import Cell, csv_chunks, escape_formula
 from pricing.dollars import format_nano
 
 REPORT_COLUMNS = (
@@ -23,86 +21,93 @@ EVIDENCE_COLUMNS = (
     "input_tokens", "cache_read_tokens", "output_tokens", "ours_nano_usd", "theirs_nano_usd", "difference_nano_usd",
     "row", "session", "day", "explanation", "explains_nano_usd",
 )  # fmt: skip
+_AMOUNT = "amount_usd"
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_Row = Mapping[str, Cell]
 
 
-def reconciliation_csv(report: ReconciliationReport) -> str:
-    """Return the bridge and the variances: ``ours``, the steps, ``theirs``, then the variances."""
+def reconciliation_csv(report: ReconciliationReport) -> Iterator[bytes]:
+    """Yield the bridge (``ours``, the steps, ``theirs``) and the variances, piece by piece."""
     run = report.run
-    rows: list[dict[str, object]] = [{"row": "ours", **_amount(run.ours_nano)}]
-    rows += [
-        {
-            "row": "step",
-            "cause": str(step.cause),
-            "meaning": describe_cause(step.cause),
-            "items": step.items,
-            **_amount(step.amount_nano),
-        }
-        for step in report.bridge.steps
-    ]
-    rows.append({"row": "theirs", **_amount(run.theirs_nano)})
-    rows += [_variance(each) for each in report.variances]
-    shared = {"reconciliation": run.id, "invoice": run.invoice_id}
-    return _written(REPORT_COLUMNS, ({**shared, **row} for row in rows))
+    shared: _Row = {"reconciliation": run.id, "invoice": run.invoice_id}
+    return csv_chunks(REPORT_COLUMNS, (_cells(REPORT_COLUMNS, {**shared, **row}) for row in _report_rows(report)))
 
 
-def evidence_csv(evidence: Iterable[tuple[Variance, Evidence]]) -> Iterator[str]:
-    """Yield the evidence row by row, the header first: a dispute may be about millions.
+def evidence_csv(evidence: Iterable[tuple[Variance, Evidence]]) -> Iterator[bytes]:
+    """Yield the evidence piece by piece: a dispute can be about millions of rows.
 
-    Rows of ``difference`` add up to the variance. Rows of ``request`` are requests of ours that would explain a difference of
-    sums; what they explain stands in a column of its own, so that nothing is added up twice.
+    ``difference`` rows add up to the variance. ``request`` rows are metered requests that would explain a difference of sums;
+    what they explain has a separate column, so that nothing is added up twice.
     """
-    yield _row(EVIDENCE_COLUMNS)
-    for variance, item in evidence:
-        at = "" if item.event_time is None else format_instant(item.event_time)
-        request = (item.event_id, item.source, at, item.provider, item.model, item.request_id, item.line)
-        used = (item.input_tokens, item.cache_read_tokens, item.output_tokens)
-        about = (item.session, describe_day(item.day), item.explanation)
-        row = "request" if item.explanation else "difference"
-        difference, explains = (None, item.amount_nano) if item.explanation else (item.amount_nano, None)
-        amounts = (item.ours_nano, item.theirs_nano, difference)
-        yield _row([variance.id, variance.cause, variance.detail, *request, *used, *amounts, row, *about, explains])
+    return csv_chunks(EVIDENCE_COLUMNS, (_cells(EVIDENCE_COLUMNS, _evidence_row(*each)) for each in evidence))
 
 
-def _variance(each: Variance) -> dict[str, object]:
+def _report_rows(report: ReconciliationReport) -> Iterator[_Row]:
+    yield {"row": "ours", **_amount(report.run.ours_nano)}
+    for step in report.bridge.steps:
+        cause: _Row = {"cause": str(step.cause), "meaning": describe_cause(step.cause), "items": step.items}
+        yield {"row": "step", **cause, **_amount(step.amount_nano)}
+    yield {"row": "theirs", **_amount(report.run.theirs_nano)}
+    yield from map(_variance_row, report.variances)
+
+
+def _variance_row(variance: Variance) -> _Row:
     return {
         "row": "variance",
-        "variance": each.id,
-        "cause": each.cause,
-        "meaning": describe_cause(each.cause),
-        "detail": describe_detail(each.detail) if each.detail else "",
-        "provider": each.provider,
-        "model": each.model,
-        "session": each.session,
-        "basis": each.basis,
-        "items": each.items,
-        "state": each.state,
-        "tolerated": int(each.tolerated),
-        "who": each.who,
-        "reason": each.reason,
-        "decided_at": format_instant(each.decided_at),
-        "adjustment": each.adjustment,
-        "alternatives": "; ".join(each.alternatives),
-        **_amount(each.amount_nano),
+        "variance": variance.id,
+        "cause": variance.cause,
+        "meaning": describe_cause(variance.cause),
+        "detail": describe_detail(variance.detail) if variance.detail else "",
+        "provider": variance.provider,
+        "model": variance.model,
+        "session": variance.session,
+        "basis": variance.basis,
+        "items": variance.items,
+        **_amount(variance.amount_nano),
+        "state": variance.state,
+        "tolerated": int(variance.tolerated),
+        "who": variance.who,
+        "reason": variance.reason,
+        "decided_at": format_instant(variance.decided_at),
+        "adjustment": variance.adjustment,
+        "alternatives": "; ".join(variance.alternatives),
     }
 
 
-def _amount(nano: int) -> dict[str, object]:
-    return {"amount_nano_usd": nano, "amount_usd": format_nano(nano)}
+def _evidence_row(variance: Variance, item: Evidence) -> _Row:
+    is_request = bool(item.explanation)
+    return {
+        "variance": variance.id,
+        "cause": variance.cause,
+        "detail": variance.detail,
+        "event_id": item.event_id,
+        "source": item.source,
+        "event_time": "" if item.event_time is None else format_instant(item.event_time),
+        "provider": item.provider,
+        "model": item.model,
+        "request_id": item.request_id,
+        "invoice_line": item.line,
+        "input_tokens": item.input_tokens,
+        "cache_read_tokens": item.cache_read_tokens,
+        "output_tokens": item.output_tokens,
+        "ours_nano_usd": item.ours_nano,
+        "theirs_nano_usd": item.theirs_nano,
+        "difference_nano_usd": None if is_request else item.amount_nano,
+        "row": "request" if is_request else "difference",
+        "session": item.session,
+        "day": describe_day(item.day),
+        "explanation": item.explanation,
+        "explains_nano_usd": item.amount_nano if is_request else None,
+    }
 
 
-def _written(columns: tuple[str, ...], rows: Iterable[dict[str, object]]) -> str:
-    return "".join([_row(columns), *(_row([row.get(name, "") for name in columns]) for row in rows)])
+def _amount(nano: int) -> _Row:
+    return {"amount_nano_usd": nano, _AMOUNT: format_nano(nano)}
 
 
-def _row(cells: Iterable[object]) -> str:
-    target = io.StringIO()
-    csv.writer(target, lineterminator="\r\n").writerow([_cell(each) for each in cells])
-    return target.getvalue()
+def _cells(columns: Sequence[str], row: _Row) -> list[Cell]:
+    return [_cell(name, row.get(name)) for name in columns]
 
 
-def _cell(value: object) -> object:
-    if isinstance(value, str) and value.startswith(_FORMULA) and not value.lstrip("-").replace(".", "", 1).isdecimal():
-        return f"'{value}"
-    return "" if value is None else value
+def _cell(name: str, value: Cell) -> Cell:
+    return escape_formula(value) if isinstance(value, str) and name != _AMOUNT else value

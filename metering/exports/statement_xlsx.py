@@ -1,7 +1,7 @@
-"""A statement as a workbook: the rows and columns of the CSV, typed, so that a spreadsheet can add and filter them.
+"""A statement as a workbook: the rows and columns of the CSV with types, so that a spreadsheet can add and filter them.
 
-A spreadsheet keeps fifteen digits of a number. ``amount_usd`` is such a number; ``amount_usd_exact`` is the same as text, with
-all twelve decimals. Names are text whatever they begin with: nothing here is a formula.
+A spreadsheet keeps fifteen digits of a number. ``amount_usd`` is such a number; ``amount_usd_exact`` has all twelve decimals as
+text. Every text is a string cell, whatever it starts with: no cell is a formula.
 """
 
 from collections.abc import Iterator
@@ -26,8 +26,8 @@ _NUMBERS = {
     "amount_usd": "#,##0.00##########", "rate_id": "0",
 }  # fmt: skip
 _WIDTHS = {"description": 52, "model": 36, "price_source": 40, "amount_usd": 18, EXACT: 20, "digest": 66}
-# The same statement is the same bytes: the time at which a workbook was made is none of its content.
-_MADE = datetime(2020, 1, 1)  # noqa: DTZ001 - the library takes it as it is
+# A fixed creation time: the same statement gives the same bytes.
+_CREATED = datetime(2020, 1, 1)  # noqa: DTZ001 - the library wants a naive time
 _AMOUNT = COLUMNS.index("amount_usd")
 
 
@@ -35,7 +35,7 @@ def statement_xlsx(detail: MonthDetail) -> Iterator[bytes]:
     """Yield the statement as a workbook."""
     with TemporaryFile() as file:
         book = xlsxwriter.Workbook(file, _OPTIONS)
-        book.set_properties({"title": f"Statement of {format_month(detail.statement.month)}", "created": _MADE})
+        book.set_properties({"title": f"Statement of {format_month(detail.statement.month)}", "created": _CREATED})
         _write(book, detail)
         book.close()
         file.seek(0)

@@ -1,21 +1,58 @@
-"""A waterfall as inline SVG: two totals, and between them the steps that lead from one to the other."""
+"""The geometry of a waterfall chart: two totals, and between them the steps that lead from one to the other.
 
-from collections.abc import Callable, Sequence
-from html import escape
-from typing import NamedTuple
+All positions are whole units of the drawing, computed from whole nano-USD, so that no amount is ever a float. If the steps are
+small compared with the totals, the axis does not start at zero. ``templates/waterfall.svg`` draws the chart.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 _WIDTH, _LABELS, _AMOUNTS, _ROW, _BAR, _HEAD = 960, 330, 170, 38, 20, 26
-_ROOM = _WIDTH - _LABELS - _AMOUNTS
+_BARS = _WIDTH - _LABELS - _AMOUNTS
+_MIN_BAR = 2
 _TRUNCATE_BELOW_PERCENT = 25
+
+BarKind = Literal["total", "more", "less", "unexplained"]
 
 
 class Bar(NamedTuple):
-    """A total, or a step by an amount; ``shown`` is the amount in words, ``kind`` its look: total, more, less, unexplained."""
+    """A total, or a step by an amount; ``shown`` is the amount as text."""
 
     label: str
     amount: int
-    kind: str
+    kind: BarKind
     shown: str
+
+
+class Link(NamedTuple):
+    """The line from the end of a bar down to the next bar."""
+
+    x: int
+    top: int
+    bottom: int
+
+
+class Row(NamedTuple):
+    """A bar's place in the chart: the rectangle, the baseline of its texts, and the link to the next bar."""
+
+    bar: Bar
+    left: int
+    top: int
+    width: int
+    baseline: int
+    link: Link | None
+
+
+class Waterfall(NamedTuple):
+    """A chart. ``axis_start`` is the amount that the axis starts at, 0 unless it is truncated."""
+
+    rows: tuple[Row, ...]
+    axis_start: int
+    height: int
+    width: int = _WIDTH
+    bar_height: int = _BAR
+    axis_x: int = _LABELS
+    axis_top: int = _HEAD - 8
 
 
 class _Span(NamedTuple):
@@ -24,39 +61,28 @@ class _Span(NamedTuple):
     end: int
 
 
-def waterfall(bars: Sequence[Bar], *, axis: Callable[[int], str]) -> str:
-    """Return the drawing; ``axis`` writes where the axis begins, where that is not zero."""
+def waterfall(bars: Sequence[Bar]) -> Waterfall:
+    """Return the chart of bars, in their order."""
     spans = _spans(bars)
     low, high = _extent(spans)
-    height = _HEAD + _ROW * len(spans)
-    words = "; ".join(f"{each.bar.label} {each.bar.shown}" for each in spans)
-    parts = [
-        f'<svg class="waterfall" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(words)}">',
-        '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-        '<rect width="6" height="6" class="hatch-ground"/><rect width="3" height="6" class="hatch-line"/></pattern></defs>',
-        f'<line class="axis" x1="{_LABELS}" x2="{_LABELS}" y1="{_HEAD - 8}" y2="{height}"/>',
+    following: list[_Span | None] = [*spans[1:], None]
+    rows = [
+        _row(span, has_link=after is not None, top=_HEAD + _ROW * number, low=low, high=high)
+        for number, (span, after) in enumerate(zip(spans, following, strict=True))
     ]
-    if low:
-        parts.append(f'<text class="note" x="{_LABELS}" y="12">the axis begins at {escape(axis(low))}</text>')
-    for number, span in enumerate(spans):
-        following = spans[number + 1] if number + 1 < len(spans) else None
-        parts += _row(span, following, _HEAD + _ROW * number, low, high)
-    return "".join([*parts, "</svg>"])
+    return Waterfall(tuple(rows), low, _HEAD + _ROW * len(spans))
 
 
 def _spans(bars: Sequence[Bar]) -> list[_Span]:
     spans, at = [], 0
     for bar in bars:
-        if bar.kind == "total":
-            at = bar.amount
-            spans.append(_Span(bar, 0, at))
-        else:
-            spans.append(_Span(bar, at, at + bar.amount))
-            at += bar.amount
+        start, at = (0, bar.amount) if bar.kind == "total" else (at, at + bar.amount)
+        spans.append(_Span(bar, start, at))
     return spans
 
 
 def _extent(spans: Sequence[_Span]) -> tuple[int, int]:
+    """Return the amounts at both ends of the axis."""
     ends = [span.end for span in spans]
     least, most = min(ends), max(ends)
     moved = most - least
@@ -65,21 +91,12 @@ def _extent(spans: Sequence[_Span]) -> tuple[int, int]:
     return min(0, least), max(most, 1)
 
 
-def _row(span: _Span, following: _Span | None, top: int, low: int, high: int) -> list[str]:
-    start, end = (_x(max(value, low), low, high) for value in (span.start, span.end))
-    left, width = min(start, end), max(2, abs(end - start))
-    middle, bar_top = top + _ROW // 2, top + (_ROW - _BAR) // 2
-    strong = " strong" if span.bar.kind == "total" else ""
-    parts = [
-        f'<text class="label{strong}" x="{_LABELS - 14}" y="{middle + 5}" text-anchor="end">{escape(span.bar.label)}</text>',
-        f'<rect class="bar {span.bar.kind}" x="{left}" y="{bar_top}" width="{width}" height="{_BAR}" rx="3">'
-        f"<title>{escape(span.bar.label)}: {escape(span.bar.shown)}</title></rect>",
-        f'<text class="amount{strong}" x="{_WIDTH}" y="{middle + 5}" text-anchor="end">{escape(span.bar.shown)}</text>',
-    ]
-    if following is not None:
-        parts.append(f'<line class="link" x1="{end}" x2="{end}" y1="{bar_top + _BAR}" y2="{bar_top + _ROW}"/>')
-    return parts
+def _row(span: _Span, *, has_link: bool, top: int, low: int, high: int) -> Row:
+    start, end = (_x(max(amount, low), low, high) for amount in (span.start, span.end))
+    bar_top = top + (_ROW - _BAR) // 2
+    link = Link(end, bar_top + _BAR, bar_top + _ROW) if has_link else None
+    return Row(span.bar, min(start, end), bar_top, max(_MIN_BAR, abs(end - start)), top + _ROW // 2 + 5, link)
 
 
-def _x(value: int, low: int, high: int) -> int:
-    return _LABELS + (value - low) * _ROOM // max(1, high - low)
+def _x(amount: int, low: int, high: int) -> int:
+    return _LABELS + (amount - low) * _BARS // max(1, high - low)

@@ -229,21 +229,21 @@ def column_positions(header: list[str], columns: Mapping[str, str]) -> dict[str,
     Raises LogFormatError for an unknown field, a column that the header lacks or has twice, a missing time, or both prompt and
     input tokens (one includes the cached tokens, the other does not).
     """
-    wanted = dict(columns) or {name: name for name in header if name in MAPPABLE_FIELDS}
+    column_of = dict(columns) or {name: name for name in header if name in MAPPABLE_FIELDS}
     shown = ", ".join(name[:40] for name in header[:_SHOWN_COLUMNS]) + (", ..." if len(header) > _SHOWN_COLUMNS else "")
-    for field, column in wanted.items():
+    for field, column in column_of.items():
         if field not in MAPPABLE_FIELDS:
             raise LogFormatError(f"{field[:40]!r} is not an event field; map one of {', '.join(MAPPABLE_FIELDS)}")
         if header.count(column) != 1:
-            state = "is twice" if column in header else "is not"
+            state = "appears twice" if column in header else "is not"
             message = f"the column {column[:40]!r} for {field} {state} in the header; its columns are: {shown}"
             raise LogFormatError(message, "missing_column")
-    if not {"time", "end_time"}.intersection(wanted):
-        message = f"no column for the time; set one with --map time=COLUMN; the header's columns are: {shown}"
+    if not {"time", "end_time"}.intersection(column_of):
+        message = f"no column for the time; map one (time=COLUMN); the header's columns are: {shown}"
         raise LogFormatError(message, "missing_column")
-    if {"prompt_tokens", "input_tokens"} <= wanted.keys():
+    if {"prompt_tokens", "input_tokens"} <= column_of.keys():
         raise LogFormatError("prompt_tokens include the cached tokens and input_tokens do not; map only one of them")
-    return {field: header.index(column) for field, column in wanted.items()}
+    return {field: header.index(column) for field, column in column_of.items()}
 
 
 def _quantities(record: Mapping[str, Any]) -> tuple[Quantities | None, str]:

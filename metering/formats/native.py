@@ -40,6 +40,7 @@ from metering.formats.record_fields import (
 )
 from pricing.money import MAX_CHARGE_NANO
 from pricing.quantities import ALL_KINDS, MAX_QUANTITY, REQUESTS, Quantities
+from pricing.rates import TEXT_KINDS
 
 Count = Annotated[int, Meta(ge=0, le=MAX_QUANTITY)]
 Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
@@ -217,8 +218,8 @@ class NativeReader:
                 # Dropping it would leave a quantity uncharged.
                 raise RecordError(
                     "invalid_quantity",
-                    f"usage.{kind[:40]} is not a kind of quantity; native kinds are {', '.join(ALL_KINDS)}; if the log has"
-                    " OpenAI's names, use the format openai",
+                    f"usage.{kind[:40]} is not a kind of quantity such as {', '.join(TEXT_KINDS)}; for OpenAI's names use"
+                    " the format openai",
                     "usage",
                 )
         return require_reasoning_inside_output(Quantities(**counts), "usage.reasoning_tokens") if counts else None

@@ -171,13 +171,13 @@ class OpenAiReader:
 
     def _tags(self, record: dict[str, Any], exchange: Exchange) -> dict[str, str]:
         tags = tags_field(record.get("tags"))
-        wanted = self._options.tag_fields
-        for name in wanted:
+        tag_fields = self._options.tag_fields
+        for name in tag_fields:
             value = record.get(name, exchange.request.get(name))
             if value is not None and not isinstance(value, dict | list):
                 tags[name] = tag_text(value, name)
         for name in record:
-            if name not in _KNOWN and name not in wanted:
+            if name not in _KNOWN and name not in tag_fields:
                 self._reading.unread.note(name)
         return limited_tags(tags)
 

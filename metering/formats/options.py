@@ -41,4 +41,4 @@ class DecodeOptions(Struct, frozen=True):
             if len(text) > MAX_NAME_LENGTH:
                 raise DomainError(f"{name} must have at most {MAX_NAME_LENGTH} characters, this has {len(text)}")
             if found := control_character(text):
-                raise DomainError(f"{name} contains the control character {found}; leave it out")
+                raise DomainError(f"{name} contains the control character {found}; remove it")

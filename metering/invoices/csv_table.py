@@ -1,6 +1,6 @@
-"""Any bill in CSV, by a map from fields of a line to columns; without one, columns that bear the fields' names are taken.
+"""Any invoice as CSV, with a map from fields of a line to columns; without a map, columns named like the fields are used.
 
-Read as a stream: a file of any size takes the memory of one row.
+Read as a stream: a file of any size needs the memory of one row.
 """
 
 import csv
@@ -25,7 +25,7 @@ def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
 
 
 def table_rows(source: BinaryIO) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yield (line number, cells) of a CSV, the header first. Raises InvoiceError for what is no text."""
+    """Yield (line number, cells) of a CSV, the header first. Raises InvoiceError for content that is not text."""
     text = TextIOWrapper(source, encoding="utf-8-sig", newline="")
     try:
         first = text.readline(MAX_ROW)
@@ -42,12 +42,12 @@ def table_rows(source: BinaryIO) -> Iterator[tuple[int, Sequence[str]]]:
     except csv.Error as error:
         raise InvoiceError(f"the document is not CSV: {error}") from None
     finally:
-        with suppress(ValueError):  # the caller may have closed it by now; if not, closing it is for the caller
+        with suppress(ValueError):  # the caller owns the file and may have closed it already
             text.detach()
 
 
 def column_positions(header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
-    """Return where each field stands. Raises InvoiceError for a column that is named and not there."""
+    """Return the position of each field's column. Raises InvoiceError for a mapped column that does not exist."""
     check_map(columns)
     names = [name.strip() for name in header]
     lower = {name.casefold(): at for at, name in reversed(list(enumerate(names)))}
@@ -56,7 +56,7 @@ def column_positions(header: Sequence[str], columns: Mapping[str, str]) -> dict[
     for field, column in columns.items():
         if column.casefold() not in lower:
             raise InvoiceError(
-                f"there is no column {column[:40]!r} for {field}; there are {', '.join(names)[:400]}", "missing_column"
+                f"there is no column {column[:40]!r} for {field}; the columns are {', '.join(names)[:400]}", "missing_column"
             )
     return {field: lower[column.casefold()] for field, column in columns.items()}
 
@@ -66,12 +66,12 @@ def _lines(source: BinaryIO, options: ReadOptions, head: InvoiceHead) -> Iterato
     header = next(rows)[1]
     positions = column_positions(header, options.columns)
     if not positions.keys() - {"currency", "account", "kind"}:
-        raise InvoiceError(f"no column is named as a field of a line ({', '.join(FIELDS)}); map them", "missing_column")
+        raise InvoiceError(f"no column is named like a field; map columns to fields: {', '.join(FIELDS)}", "missing_column")
     reader = LineReader(options)
     width, lines = len(header), 0
     for number, cells in rows:
         if len(cells) != width:
-            raise InvoiceError(f"line {number}: {len(cells)} cells where the header has {width}")
+            raise InvoiceError(f"line {number}: it has {len(cells)} cells, the header has {width}")
         line = reader.line(number, {field: cells[at].strip() for field, at in positions.items()})
         if line is not None:
             lines += 1
@@ -82,5 +82,5 @@ def _lines(source: BinaryIO, options: ReadOptions, head: InvoiceHead) -> Iterato
 def _bounded(text: TextIOWrapper) -> Iterator[str]:
     while line := text.readline(MAX_ROW):
         if len(line) == MAX_ROW and not line.endswith("\n"):
-            raise InvoiceError(f"a row has more than {MAX_ROW} characters")
+            raise InvoiceError(f"a row is longer than {MAX_ROW} characters")
         yield line

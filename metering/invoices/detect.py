@@ -1,4 +1,4 @@
-"""Which kind of document a bill is, told from its beginning; what can be two things is asked about, never guessed."""
+"""Detect the format of an invoice from the start of its document. An ambiguous format is an error, never a guess."""
 
 from collections.abc import Callable
 from typing import BinaryIO
@@ -17,7 +17,7 @@ from metering.invoices import (
 )
 from metering.invoices.reading import InvoiceReading, ReadOptions
 
-BEGINNING = 4_096
+SAMPLE_BYTES = 4_096
 
 READERS: dict[str, Callable[[BinaryIO, ReadOptions], InvoiceReading]] = {
     module.FORMAT: module.read
@@ -27,9 +27,9 @@ READERS: dict[str, Callable[[BinaryIO, ReadOptions], InvoiceReading]] = {
 }  # fmt: skip
 
 
-def format_of(beginning: bytes, *, mapped: bool) -> str:
-    """Return the format of a document that begins so; ``mapped``: its columns are named. Raises InvoiceError."""
-    text = beginning.decode("utf-8-sig", "replace").lstrip()
+def detect_format(sample: bytes, *, mapped: bool) -> str:
+    """Return the format of a document from its first bytes; ``mapped``: the caller maps its columns. Raises InvoiceError."""
+    text = sample.decode("utf-8-sig", "replace").lstrip()
     if not text:
         raise InvoiceError("the document is empty", "empty_file")
     if text.startswith(("{", "[", "data:", "event:", "id:", ":")):
@@ -41,7 +41,7 @@ def format_of(beginning: bytes, *, mapped: bool) -> str:
         return csv_table.FORMAT
     if len(text.splitlines()) == 1 and any(letter.isdecimal() for letter in first):
         return pasted_total.FORMAT
-    raise InvoiceError(f"what kind of bill this is can not be told; name it: {', '.join(FORMATS)}", "unknown_invoice_format")
+    raise InvoiceError(f"the format of the document is not recognized; name it: {', '.join(FORMATS)}", "unknown_invoice_format")
 
 
 def _of_json(text: str, *, mapped: bool) -> str:

@@ -1,8 +1,8 @@
-"""fal's billing events: one a request, with its id, its units and what it cost in dollars after discount.
+"""fal's billing events: one per request, with its ID, its units and its cost in dollars after discount.
 
 ``{"request_id", "endpoint_id", "cost_subtotal", "cost_discount", "cost_total", "cost_estimate_nano_usd"}``, as a list, under
-``events`` or one a line. What the units of an endpoint are (images, megapixels, seconds) an event does not say: amounts are
-compared.
+``events``, or one per line. An event does not state what the units of its endpoint are (images, megapixels, seconds), so only
+amounts are compared.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ def _lines(source: BinaryIO, options: ReadOptions, head: InvoiceHead) -> Iterato
     for position, event in enumerate(objects(source, "", options), start=1):
         request_id = text_of(event.get("request_id") or event.get("requestId"), "request_id", position)
         if not request_id:
-            raise InvoiceError(f"line {position}: an event has no request_id")
+            raise InvoiceError(f"line {position}: the event has no request_id")
         model = text_of(event.get("endpoint_id") or event.get("endpoint") or event.get("model"), "endpoint_id", position)
         yield InvoiceLine(
             position=position,

@@ -1,7 +1,7 @@
-"""Fireworks' usage export: tokens by model and time, and no dollars.
+"""Fireworks' usage export: tokens by model and time, without dollars.
 
 ``email,start_time,end_time,usage_type,accelerator_type,accelerator_seconds,base_model_name,model_bucket,parameter_count,
-prompt_tokens,completion_tokens``. Quantities are compared, at our prices; prompt tokens include cached ones.
+prompt_tokens,completion_tokens``. Quantities are compared at our prices; prompt tokens include cached ones.
 """
 
 from collections.abc import Iterator
@@ -14,26 +14,26 @@ from metering.invoices.reading import InvoiceHead, InvoiceReading, ReadOptions, 
 
 FORMAT = "fireworks-csv"
 PROVIDER = "fireworks-ai"
-_NEEDED = ("start_time", "base_model_name", "prompt_tokens", "completion_tokens")
+_REQUIRED = ("start_time", "base_model_name", "prompt_tokens", "completion_tokens")
 
 
 def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
     """Read the rows: lines by day and model, without amounts. Raises InvoiceError."""
     head = InvoiceHead(format=FORMAT, biller=PROVIDER, provider=PROVIDER, start=options.start, end=options.end, unit_nano=1)
-    head.notes.append("the export states tokens and no dollars: quantities are compared, at our prices")
+    head.notes.append("the export states tokens but no dollars; quantities are compared at our prices")
     return InvoiceReading(head, _lines(source, options))
 
 
 def _lines(source: BinaryIO, options: ReadOptions) -> Iterator[InvoiceLine]:
     rows = table_rows(source)
     names = {name.strip().casefold(): at for at, name in enumerate(next(rows)[1])}
-    for name in _NEEDED:
+    for name in _REQUIRED:
         if name not in names:
-            raise InvoiceError(f"a Fireworks export has a column {name!r}, and this has none", "missing_column")
+            raise InvoiceError(f"the column {name!r} of a Fireworks export is missing", "missing_column")
     reader = LineReader(options)
     for number, cells in rows:
         if len(cells) != len(names):
-            raise InvoiceError(f"line {number}: {len(cells)} cells where the header has {len(names)}")
+            raise InvoiceError(f"line {number}: it has {len(cells)} cells, the header has {len(names)}")
         stated = {
             PROMPT_TOKENS: count_of(cells[names["prompt_tokens"]], "prompt_tokens", number),
             "output_tokens": count_of(cells[names["completion_tokens"]], "completion_tokens", number),
@@ -42,7 +42,7 @@ def _lines(source: BinaryIO, options: ReadOptions) -> Iterator[InvoiceLine]:
         day = reader.day(cells[names["start_time"]].strip(), f"line {number}: start_time")
         if "end_time" in names and day is not None:
             end = reader.day(cells[names["end_time"]].strip(), f"line {number}: end_time")
-            # A row over more than a day belongs to none.
+            # A row about more than one day has no day.
             day = day if end is None or end - day <= 1 else None
         quantities = {kind: count for kind, count in stated.items() if count is not None}
         yield InvoiceLine(position=number, day=day, provider=PROVIDER, model=model, quantities=quantities)

@@ -1,7 +1,7 @@
 """A partner's answers to Hugging Face's Billing API: ``{"requests": [{"requestId": "...", "costNanoUsd": 100}]}``.
 
-One answer, a list of answers, or one answer a line. ``"requests": null`` says that no cost is known; a cost that is negative or
-no whole number is skipped, as Hugging Face does, and counted in a note.
+One answer, a list of answers, or one answer per line. ``"requests": null`` means that no cost is known. A cost that is negative
+or not a whole number is skipped, as Hugging Face does, and counted in a note.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,7 +31,7 @@ _integer = msgspec.json.Decoder(int).decode
 
 
 def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
-    """Read the answers, line by line where there is one a line. Raises InvoiceError."""
+    """Read the answers, line by line if there is one per line. Raises InvoiceError."""
     head = InvoiceHead(format=FORMAT, start=options.start, end=options.end, provider=options.provider, unit_nano=1)
     return InvoiceReading(head, _lines(_costs(source), head))
 
@@ -41,9 +41,9 @@ def _costs(source: BinaryIO) -> Iterable[_Cost]:
     try:
         answers = _answers(first)
     except msgspec.ValidationError as error:
-        raise InvoiceError(f"not an answer of the Billing API: {error}") from None
+        raise InvoiceError(f"the document is not an answer of the Billing API: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        # Not one answer a line: the whole is one document.
+        # Not one answer per line: the whole is one document.
         return chain.from_iterable(_whole(first + source.read(MAX_JSON_BYTES + 1 - len(first))))
     rest = (answer for line in source if line.strip() for answer in _line(line))
     return chain(chain.from_iterable(answers), chain.from_iterable(rest))
@@ -51,7 +51,7 @@ def _costs(source: BinaryIO) -> Iterable[_Cost]:
 
 def _whole(raw: bytes) -> Iterator[list[_Cost]]:
     if len(raw) > MAX_JSON_BYTES:
-        raise InvoiceError("the document is too large for one JSON document; write one answer a line", "invoice_too_large")
+        raise InvoiceError("the document is too large for one JSON document; write one answer per line", "invoice_too_large")
     yield from _line(raw)
 
 
@@ -59,7 +59,7 @@ def _line(raw: bytes) -> Iterator[list[_Cost]]:
     try:
         yield from _answers(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvoiceError(f"not an answer of the Billing API: {error}") from None
+        raise InvoiceError(f"the document is not an answer of the Billing API: {error}") from None
 
 
 def _answers(raw: bytes) -> list[list[_Cost]]:
@@ -77,7 +77,7 @@ def _lines(costs: Iterable[_Cost], head: InvoiceHead) -> Iterator[InvoiceLine]:
         position += 1
         yield InvoiceLine(position=position, request_id=cost.request_id, amount_nano=amount)
     if skipped:
-        head.notes.append(f"{skipped} costs were negative or no whole number, and are skipped as Hugging Face does")
+        head.notes.append(f"skipped {skipped} costs that were negative or not whole numbers, as Hugging Face does")
 
 
 def _amount(raw: msgspec.Raw) -> int | None:

@@ -1,7 +1,7 @@
-"""``usage-by-inference-session``: what Hugging Face charged by the request header ``X-HF-Session-id``, in cents.
+"""``usage-by-inference-session``: what Hugging Face charged per request header ``X-HF-Session-id``, in cents.
 
-``{"periods": [{"sessions": [{"id", "requestCount", "costCents"}]}]}``. A session is compared with the project of our usage: who
-sends a header per project gets Hugging Face's side of each.
+``{"periods": [{"sessions": [{"id", "requestCount", "costCents"}]}]}``. A session is compared with the project of metered
+usage: an application that sends one session ID per project gets Hugging Face's charges per project.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from metering.invoices.reading import (
     InvoiceReading,
     ReadOptions,
     count_of,
-    moment_of,
+    instant_of,
     read_json,
     text_of,
 )
@@ -24,7 +24,7 @@ _STARTS, _ENDS = ("periodStart", "start", "startDate"), ("periodEnd", "end", "en
 
 
 def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
-    """Read the one period of the document, or the one that the caller's period names. Raises InvoiceError."""
+    """Read the only period of the document, or the one that equals the caller's period. Raises InvoiceError."""
     document = read_json(source)
     periods = document.get("periods") if isinstance(document, dict) else None
     if not isinstance(periods, list) or not all(isinstance(each, dict) for each in periods):
@@ -46,23 +46,23 @@ def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
 def _chosen(periods: Sequence[dict[str, Any]], options: ReadOptions) -> dict[str, Any]:
     if len(periods) == 1:
         return periods[0]
-    fit = [each for each in periods if options.start is not None and _bounds(each) == (options.start, options.end)]
-    if len(fit) != 1:
-        raise InvoiceError(f"the document has {len(periods)} periods; name the one that is meant by its start and end")
-    return fit[0]
+    matching = [each for each in periods if options.start is not None and _bounds(each) == (options.start, options.end)]
+    if len(matching) != 1:
+        raise InvoiceError(f"the document has {len(periods)} periods; choose one by its start and end")
+    return matching[0]
 
 
 def _bounds(period: dict[str, Any]) -> tuple[int | None, int | None]:
     start = next((period[name] for name in _STARTS if name in period), None)
     end = next((period[name] for name in _ENDS if name in period), None)
-    return moment_of(start, "the period's start"), moment_of(end, "the period's end")
+    return instant_of(start, "the period's start"), instant_of(end, "the period's end")
 
 
 def _lines(sessions: Sequence[dict[str, Any]], amounts: AmountReader, head: InvoiceHead) -> Iterator[InvoiceLine]:
     for position, session in enumerate(sessions, start=1):
         name = text_of(session.get("id"), "id", position)
         if not name:
-            raise InvoiceError(f"line {position}: a session has no id")
+            raise InvoiceError(f"line {position}: the session has no id")
         yield InvoiceLine(
             position=position,
             session=name,

@@ -1,8 +1,8 @@
-"""Hugging Face's own figures for a user or an organisation: ``usage-v2`` (a total) and ``usage/live`` (by provider).
+"""Hugging Face's own figures for a user or an organization: ``usage-v2`` (a total) and ``usage/live`` (by provider).
 
 ``GET /api/settings/billing/usage-v2`` gives ``{"usage": {"inferenceProviders": {...}, "jobs": {...}}}``; ``usage/live`` is a
-stream of server-sent events whose ``usage.inference`` has ``providerDetails``; an organisation's ``billing/usage`` is read the
-same way. Other compute than inference is left out, and said.
+stream of server-sent events whose ``usage.inference`` has ``providerDetails``; an organization's ``billing/usage`` is read the
+same way. Compute other than inference is left out, and noted.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from metering.invoices.reading import (
     check_account,
     count_of,
     decode_json,
-    moment_of,
+    instant_of,
     read_whole,
     text_of,
 )
@@ -28,7 +28,7 @@ _SECTIONS = ("inferenceProviders", "inference")
 
 
 def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
-    """Read the document, or the last event of a stream that holds one. Raises InvoiceError."""
+    """Read the document, or the last usage event of a stream. Raises InvoiceError."""
     document = _document(read_whole(source))
     usage = document.get("usage")
     parts = cast("dict[str, object]", usage) if isinstance(usage, dict) else {}
@@ -42,40 +42,38 @@ def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
     amounts = AmountReader()
     head = InvoiceHead(
         format=FORMAT,
-        start=options.start if options.start is not None else moment_of(section.get("periodStart"), "periodStart"),
-        end=options.end if options.end is not None else moment_of(section.get("periodEnd"), "periodEnd"),
+        start=options.start if options.start is not None else instant_of(section.get("periodStart"), "periodStart"),
+        end=options.end if options.end is not None else instant_of(section.get("periodEnd"), "periodEnd"),
         total_nano=amounts.nano(section.get("usedNanoUsd"), "usedNanoUsd"),
         unit_nano=1,
     )
-    for name, told in (("periodStart", head.start), ("periodEnd", head.end)):
-        stated = moment_of(section.get(name), name)
-        if stated is not None and told is not None and abs(stated - told) > MICROS_PER_SECOND:
-            head.notes.append(f"the document says {name} {format_instant(stated)}, and it is taken as {format_instant(told)}")
+    for name, used in (("periodStart", head.start), ("periodEnd", head.end)):
+        stated = instant_of(section.get(name), name)
+        if stated is not None and used is not None and abs(stated - used) > MICROS_PER_SECOND:
+            head.notes.append(f"{name} is {format_instant(stated)} in the document; {format_instant(used)} is used instead")
     others = sorted(name for name in parts if name not in _SECTIONS)
     if others:
-        head.notes.append(f"not inference, and left out: {', '.join(others)}")
+        head.notes.append(f"left out because it is not inference: {', '.join(others)}")
     if section.get("includedNanoUsd"):
         included = amounts.nano(section["includedNanoUsd"], "includedNanoUsd")
-        head.notes.append(
-            f"of this usage {included} nano-USD may be paid by included credits; usage is compared before credits"
-        )
+        head.notes.append(f"included credits can pay {included} nano-USD of this usage; usage is compared before credits")
     return InvoiceReading(head, _lines(section, amounts))
 
 
 def _document(raw: bytes) -> dict[str, object]:
-    """Return the JSON object, or that of the last event that has a usage."""
+    """Return the JSON object, or that of the last event that has ``usage``."""
     if raw.lstrip().startswith((b"data:", b"event:", b"id:", b":")):
-        found = None
+        latest = None
         for line in raw.splitlines():
             if line.startswith(b"data:"):
                 event = decode_json(line[len(b"data:") :].strip() or b"null", "an event's data")
-                found = event if isinstance(event, dict) and "usage" in event else found
-        if found is None:
-            raise InvoiceError("no event of the stream holds a usage")
-        return found
+                latest = event if isinstance(event, dict) and "usage" in event else latest
+        if latest is None:
+            raise InvoiceError("no event of the stream has usage")
+        return latest
     document = decode_json(raw, "the document")
     if not isinstance(document, dict):
-        raise InvoiceError("the document must be a JSON object with a usage")
+        raise InvoiceError("the document must be a JSON object with usage")
     return document
 
 
@@ -90,14 +88,14 @@ def _lines(section: Mapping[str, object], amounts: AmountReader) -> Iterator[Inv
         return
     for position, detail in enumerate(details, start=1):
         if not isinstance(detail, dict):
-            raise InvoiceError(f"line {position}: providerDetails must hold objects")
-        one = cast("Mapping[str, object]", detail)
-        provider = text_of(one.get("provider"), "provider", position)
+            raise InvoiceError(f"line {position}: providerDetails must be objects")
+        fields = cast("Mapping[str, object]", detail)
+        provider = text_of(fields.get("provider"), "provider", position)
         if not provider:
-            raise InvoiceError(f"line {position}: providerDetails names no provider")
+            raise InvoiceError(f"line {position}: providerDetails has no provider")
         yield InvoiceLine(
             position=position,
             provider=provider,
-            amount_nano=amounts.nano(one.get("totalCostNanoUsd"), f"line {position}: totalCostNanoUsd"),
-            requests=count_of(one.get("numRequests"), "numRequests", position),
+            amount_nano=amounts.nano(fields.get("totalCostNanoUsd"), f"line {position}: totalCostNanoUsd"),
+            requests=count_of(fields.get("numRequests"), "numRequests", position),
         )

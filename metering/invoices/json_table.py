@@ -1,7 +1,7 @@
-"""Any bill in JSON, by a map from fields of a line to paths (``cost.total``); one object a line, or one document.
+"""Any invoice as JSON, with a map from fields of a line to paths (``cost.total``): one object per line, or one document.
 
-In one document ``lines`` of the map is the path to the list of lines; without it the document itself is the list, or an object
-with one list in it. Without a map, members that bear the fields' names are taken. One object a line is read as a stream.
+In one document, ``lines`` of the map is the path to the list of lines; without it the document is the list, or an object that
+contains a single list. Without a map, members named like the fields are used. One object per line is read as a stream.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
 
 
 def objects(source: BinaryIO, path: str, options: ReadOptions) -> Iterator[Mapping[str, object]]:
-    """Yield the objects of a document: one a line, or those of the list at ``path``. Raises InvoiceError."""
+    """Yield the objects of a document: one per line, or those of the list at ``path``. Raises InvoiceError."""
     first = source.readline(MAX_OBJECT)
     one = _object_of(first)
     if one is not None and (not path or at_path(one, path) is None) and not _sole_list(one):
@@ -47,20 +47,20 @@ def objects(source: BinaryIO, path: str, options: ReadOptions) -> Iterator[Mappi
         return
     raw = first + source.read(MAX_JSON_BYTES + 1 - len(first))
     if len(raw) > MAX_JSON_BYTES:
-        raise InvoiceError("the document is too large for one JSON document; write one object a line", "invoice_too_large")
+        raise InvoiceError("the document is too large for one JSON document; write one object per line", "invoice_too_large")
     document = decode_json(raw, "the document")
     if isinstance(document, dict):
-        _check_head(document, options)
+        _check_document(document, options)
     listed = at_path(document, path) if path else document
     if isinstance(listed, dict) and not path:
         listed = _sole_list(listed)
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
-        raise InvoiceError(f"{path or 'the document'} is not a list of objects; say where the lines are: lines=PATH")
+        raise InvoiceError(f"{path or 'the document'} is not a list of objects; map the path of the lines: lines=PATH")
     yield from listed
 
 
 def at_path(document: object, path: str) -> object:
-    """Return what stands at a dotted path; None where nothing does."""
+    """Return the value at a dotted path; None if the path does not exist."""
     for name in path.split("."):
         if isinstance(document, dict):
             document = document.get(name)
@@ -82,7 +82,7 @@ def _lines(source: BinaryIO, options: ReadOptions, head: InvoiceHead) -> Iterato
     reader.finish(head, lines)
 
 
-def _check_head(document: Mapping[str, object], options: ReadOptions) -> None:
+def _check_document(document: Mapping[str, object], options: ReadOptions) -> None:
     for name, check in (("currency", check_currency), ("account", lambda text: check_account(text, options))):
         stated = document.get(name)
         if isinstance(stated, str):

@@ -1,4 +1,4 @@
-"""A total that somebody copied from a page: ``$770.00``, ``Total: 1.234,56 USD``."""
+"""A total copied from a page: ``$770.00``, ``Total: 1.234,56 USD``."""
 
 import re
 from typing import BinaryIO
@@ -18,9 +18,9 @@ def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
     try:
         text = raw.decode().strip()
     except UnicodeDecodeError:
-        raise InvoiceError("a pasted total is text") from None
+        raise InvoiceError("a pasted total must be text") from None
     if len(raw) > MAX_BYTES or len(text.splitlines()) != 1:
-        raise InvoiceError("a pasted total is one line with one amount")
+        raise InvoiceError("a pasted total must be one line with one amount")
     amounts = AmountReader(options.decimal_mark)
     total = amounts.dollars(_LABEL.sub("", text), "the total")
     head = InvoiceHead(

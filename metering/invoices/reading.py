@@ -1,4 +1,4 @@
-"""What reading a bill needs to be told, and what it gives: a head, and lines as a stream."""
+"""Reading an invoice: the options, the result (a head, and lines as a stream), and how single values are read."""
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -7,7 +7,7 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Struct, field
 
-from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_SECOND, parse_instant
+from metering.domain.instants import MICROS_PER_SECOND, parse_instant
 from metering.domain.reconciliation.invoices import HUGGING_FACE, USD, InvoiceError, InvoiceLine
 from pricing.money import NANO_PER_USD
 
@@ -16,10 +16,10 @@ MAX_TEXT = 255
 
 
 class ReadOptions(Struct, frozen=True, kw_only=True):
-    """What the caller knows of a bill. ``start`` and ``end`` bound its period where it does not state one itself.
+    """What the caller states about an invoice. ``start`` and ``end`` are its period, for a document that does not state one.
 
-    ``columns`` maps fields of a line to the document's own names (dotted paths in JSON). ``zone`` is the time zone of times
-    that carry none, ``decimal_mark`` what stands before decimals where that can not be told.
+    ``columns`` maps fields of a line to names in the document (dotted paths in JSON). ``zone`` is the time zone of times
+    without one, ``decimal_mark`` the character before decimals, for amounts that leave it open.
     """
 
     biller: str = ""
@@ -29,31 +29,27 @@ class ReadOptions(Struct, frozen=True, kw_only=True):
     columns: Mapping[str, str] = {}
     zone: str = ""
     decimal_mark: str = ""
-    currency: str = ""
     account_names: frozenset[str] = frozenset()
 
 
 class InvoiceHead(Struct, kw_only=True):
-    """What is said of a bill as a whole; complete once its lines were read. ``total_nano`` None: it states no total.
+    """An invoice's own properties, complete after its lines were read. ``total_nano`` is None if it states no total.
 
-    ``unit_nano`` is how finely amounts are stated; ``notes`` are remarks for whoever imports it.
+    ``unit_nano`` is the unit its amounts are stated in; ``notes`` are shown when it is imported.
     """
 
     format: str
     biller: str = HUGGING_FACE
     provider: str = ""
-    number: str = ""
-    currency: str = USD
     start: int | None = None
     end: int | None = None
-    issued_at: int | None = None
     total_nano: int | None = None
     unit_nano: int = NANO_PER_USD
     notes: list[str] = field(default_factory=list)
 
 
 class InvoiceReading(Struct):
-    """A bill being read: take the lines, then the head is complete."""
+    """An invoice being read: after the last line, the head is complete."""
 
     head: InvoiceHead
     lines: Iterator[InvoiceLine]
@@ -65,11 +61,11 @@ def read_json(source: BinaryIO) -> object:
 
 
 def read_whole(source: BinaryIO) -> bytes:
-    """Return what a document that can not be streamed says. Raises InvoiceError for one that is too large to be held."""
+    """Return the content of a document that cannot be streamed. Raises InvoiceError if it is too large."""
     raw = source.read(MAX_JSON_BYTES + 1)
     if len(raw) > MAX_JSON_BYTES:
         raise InvoiceError(
-            f"the document has more than {MAX_JSON_BYTES} bytes; as CSV or with one JSON object a line it is streamed",
+            f"the document is larger than {MAX_JSON_BYTES} bytes; import it as CSV or with one JSON object per line",
             "invoice_too_large",
         )
     return raw
@@ -84,7 +80,7 @@ def decode_json(raw: bytes, what: str) -> object:
 
 
 def text_of(value: object, name: str, position: int) -> str:
-    """Return a value as a short text; numbers are ids as they stand. Raises InvoiceError."""
+    """Return a value as a short text; a number is taken as an ID. Raises InvoiceError."""
     if value is None:
         return ""
     if isinstance(value, str | int) and not isinstance(value, bool):
@@ -95,7 +91,7 @@ def text_of(value: object, name: str, position: int) -> str:
 
 
 def count_of(value: object, name: str, position: int) -> int | None:
-    """Return a count; None where nothing is stated. Raises InvoiceError for what is negative or no whole number."""
+    """Return a count; None if nothing is stated. Raises InvoiceError for negative numbers and fractions."""
     if value is None or value == "":
         return None
     if isinstance(value, str) and value.strip().isascii():
@@ -108,15 +104,15 @@ def count_of(value: object, name: str, position: int) -> int | None:
     raise InvoiceError(f"line {position}: {name} must be a whole number from 0, got {str(value)[:40]!r}")
 
 
-def moment_of(value: object, what: str) -> int | None:
-    """Return a moment that a document states: an ISO time with its zone, or an epoch number of seconds or milliseconds."""
+def instant_of(value: object, what: str) -> int | None:
+    """Return a stated instant: an ISO time with its zone, or seconds or milliseconds since 1970. Raises InvoiceError."""
     if value is None or value == "":
         return None
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value * (MICROS_PER_SECOND if value < 10**11 else 1_000)
     if isinstance(value, str):
         if value.isdecimal():
-            return moment_of(int(value), what)
+            return instant_of(int(value), what)
         try:
             return parse_instant(value if len(value) > len("2026-11-01") else f"{value}T00:00:00Z")
         except ValueError as error:
@@ -124,27 +120,21 @@ def moment_of(value: object, what: str) -> int | None:
     raise InvoiceError(f"{what} must be a time, got {str(value)[:40]!r}")
 
 
-def day_of_moment(micros: int) -> int:
-    """Return the UTC day of a moment."""
-    return micros // MICROS_PER_DAY
-
-
-def check_currency(currency: str) -> str:
-    """Return USD, or raise InvoiceError: nothing is converted here."""
-    if currency.strip().upper() in ("", USD, "US$", "$"):
-        return USD
-    raise InvoiceError(
-        f"the bill is in {currency.strip()[:10]!r}; usage is metered in USD, and converting would invent a difference",
-        "wrong_currency",
-    )
+def check_currency(currency: str) -> None:
+    """Raise InvoiceError for a currency other than USD: amounts are not converted."""
+    if currency.strip().upper() not in ("", USD, "US$", "$"):
+        raise InvoiceError(
+            f"the invoice is in {currency.strip()[:10]!r}; usage is metered in USD, and a conversion would cause differences",
+            "wrong_currency",
+        )
 
 
 def check_account(name: str, options: ReadOptions) -> None:
-    """Raise InvoiceError where a bill names an account that is not the one it is imported for."""
+    """Raise InvoiceError if an invoice names an account other than the one it is imported for."""
     known = {each.casefold() for each in options.account_names}
     if name and known and name.casefold() not in known:
         raise InvoiceError(
-            f"the bill names the account {name[:60]!r}, which is not the one it is imported for", "wrong_account"
+            f"the invoice names the account {name[:60]!r}, but it is being imported for another one", "wrong_account"
         )
 
 

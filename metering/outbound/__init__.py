@@ -1,4 +1,4 @@
-"""Requests to the world, guarded: bounded in time, in size and in attempts, never led elsewhere.
+"""Guarded outgoing HTTP requests: limits on time, size and attempts; redirects are never followed.
 
-It knows HTTP and no prices. What is done with an answer, and what a failure means, is on the floor above.
+This package knows HTTP and nothing about prices or alerts. Operations decide what a response or a failure means.
 """

@@ -1,7 +1,7 @@
-"""The total time of a request is kept wherever the client waits.
+"""A limit on the total time of a request, wherever the client is waiting.
 
-A client's own timeouts are for one read each: a source that sends a byte of its headers every few seconds would never meet
-one. A timer shuts the connection down instead, and the read in progress fails at once.
+The client's own timeouts apply to each read: a source that sends one byte every few seconds would never hit them. A timer
+shuts the connection down instead, and the read in progress fails immediately.
 """
 
 import socket
@@ -12,17 +12,17 @@ from typing import Any, Self
 
 
 class Deadline:
-    """Shuts the connection of one request down after ``seconds``. A context manager around the request.
+    """Shuts down the connection of one request after ``seconds``. Use it as a context manager around the request.
 
-    ``over`` says whether it did. ``trace`` is httpx's request extension of that name, by which the connection is known
-    before there is a response.
+    ``expired`` is True once it has done so. Pass ``trace`` as httpx's request extension of that name: it provides the
+    connection before there is a response.
     """
 
     def __init__(self, seconds: float) -> None:
-        self.over = False
+        self.expired = False
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
-        self._timer = threading.Timer(seconds, self._end)
+        self._timer = threading.Timer(seconds, self._expire)
         self._timer.daemon = True
 
     def __enter__(self) -> Self:
@@ -33,17 +33,17 @@ class Deadline:
         self._timer.cancel()
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
-        """Take note of the socket once a connection is made, and again once it is encrypted."""
+        """Remember the socket when the connection is established, and again after the TLS handshake."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             with self._lock:
                 self._socket = info["return_value"].get_extra_info("socket")
-            if self.over:
-                self._end()
+            if self.expired:
+                self._expire()
 
-    def _end(self) -> None:
+    def _expire(self) -> None:
         with self._lock:
-            self.over = True
+            self.expired = True
             if self._socket is not None:
-                # The plain method also of an encrypted socket: its own one takes apart what another thread is reading with.
+                # The method of the plain socket even for TLS: ssl's own shutdown would break the read in the other thread.
                 with suppress(OSError):
                     socket.socket.shutdown(self._socket, socket.SHUT_RDWR)

@@ -1,9 +1,9 @@
-"""One guarded POST: to an address that was checked, within a total time, with no more read of the answer than is kept.
+"""Guarded POST: to a checked address, within a total time, reading no more of the response than is kept.
 
-The name is looked up once; the connection goes to the address that was checked, under the name's certificate and ``Host``, so
-that a name that changes its mind in between leads nowhere. Each attempt has a connection of its own: one that was kept would
-belong to an address, and two names can share one. No proxy that the environment names is used: what a proxy resolves can not be
-checked here.
+The host is resolved once and the connection goes to the address that was checked, with the host's certificate and ``Host``
+header, so a DNS answer that changes in between (rebinding) has no effect. Each attempt opens a new connection: a kept one
+belongs to an IP address, which two hosts can share. Proxies of the environment are not used, because the addresses that a
+proxy resolves cannot be checked here.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from msgspec import Struct
 
 from metering import __version__
 from metering.outbound.addresses import AddressError, AddressGuard, port_of
-from metering.outbound.read_answer import retry_after
+from metering.outbound.read_response import retry_after
 
 _LONGEST_SHOWN = 200
 _MOST_ADDRESSES = 4
 
 
 class PostLimits(Struct, frozen=True):
-    """Seconds, for connecting to one address and for everything together; and how many bytes of an answer are read."""
+    """Seconds for connecting to one address and for the whole request; ``answer_bytes`` of the response are read."""
 
     connect_seconds: float = 5.0
     total_seconds: float = 15.0
@@ -33,9 +33,9 @@ class PostLimits(Struct, frozen=True):
 
 
 class PostResult(Struct, frozen=True):
-    """What came of a POST. ``status`` None: there was no answer; ``error`` is a stable code then, ``message`` the words.
+    """The result of a POST. ``status`` is None if there was no response; then ``error`` is a stable code, ``message`` its text.
 
-    ``retry_after`` is how many seconds the other side asks to be left alone.
+    ``answer`` is the start of the response; ``retry_after`` is in seconds.
     """
 
     latency_ms: int
@@ -47,14 +47,14 @@ class PostResult(Struct, frozen=True):
 
 
 class _UnresolvedNameError(Exception):
-    """The name resolves to nothing."""
+    """The host does not resolve."""
 
 
 @asynccontextmanager
 async def open_poster(verify: ssl.SSLContext | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client for ``post``, open as long as the block.
+    """Provide a client for ``post``, open for the duration of the block.
 
-    Certificates are verified by ``verify``, else by the system's authorities or those that SSL_CERT_FILE names.
+    Certificates are verified with ``verify``. Default: the system's authorities, or those that SSL_CERT_FILE names.
     """
     async with httpx.AsyncClient(
         verify=httpx.create_ssl_context() if verify is None else verify,
@@ -73,37 +73,37 @@ async def open_poster(verify: ssl.SSLContext | None = None) -> AsyncIterator[htt
 
 async def post(
     client: httpx.AsyncClient,
-    address: str,
+    url: str,
     body: bytes,
     headers: Mapping[str, str],
     *,
     guard: AddressGuard,
     limits: PostLimits,
 ) -> PostResult:
-    """Send a body; return what came of it. Raises nothing but what cancels it."""
-    began = monotonic()
+    """Send a body and return the result. Raises nothing except on cancellation."""
+    started = monotonic()
     try:
         async with asyncio.timeout(limits.total_seconds):
-            url = guard.read(address)
-            answer = await _send(client, url, await _reachable(guard, url), body, headers, limits)
+            parsed = guard.read(url)
+            response = await _send(client, parsed, await _reachable(guard, parsed), body, headers, limits)
     except TimeoutError:
-        failed = "too_slow", f"no answer within {limits.total_seconds:g} s"
+        code, message = "too_slow", f"no response within {limits.total_seconds:g} s"
     except AddressError as error:
-        failed = error.code, str(error)
+        code, message = error.code, str(error)
     except _UnresolvedNameError as error:
-        failed = "unresolved", str(error)
+        code, message = "unresolved", str(error)
     except httpx.ConnectError as error:
-        failed = "no_connection", f"no connection: {_told(error)}"
+        code, message = "no_connection", f"no connection: {_error_text(error)}"
     except httpx.TimeoutException:
-        failed = "too_slow", "no answer in time"
+        code, message = "too_slow", "no response in time"
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-        failed = "broken_off", f"the connection broke off: {_told(error)}"
+        code, message = "broken_off", f"the connection was interrupted: {_error_text(error)}"
     else:
-        return PostResult(_since(began), answer.status, answer=answer.text, retry_after=answer.retry_after)
-    return PostResult(_since(began), error=failed[0], message=failed[1])
+        return PostResult(_milliseconds_since(started), response.status, answer=response.text, retry_after=response.retry_after)
+    return PostResult(_milliseconds_since(started), error=code, message=message)
 
 
-class _HttpAnswer(Struct, frozen=True):
+class _HttpResponse(Struct, frozen=True):
     status: int
     text: str
     retry_after: float | None
@@ -116,7 +116,7 @@ async def _send(
     body: bytes,
     headers: Mapping[str, str],
     limits: PostLimits,
-) -> _HttpAnswer:
+) -> _HttpResponse:
     for at, address in enumerate(addresses[:_MOST_ADDRESSES], 1):
         request = client.build_request(
             "POST",
@@ -124,7 +124,7 @@ async def _send(
             content=body,
             headers={**headers, "host": url.netloc.decode("ascii")},
             timeout=httpx.Timeout(limits.total_seconds, connect=limits.connect_seconds),
-            # Whose certificate it has to be, and what the other side is asked for.
+            # The host name for TLS: which certificate the server presents, and which name it is checked against.
             extensions={"sni_hostname": url.raw_host.decode("ascii")} if url.host != address else {},
         )
         try:
@@ -134,14 +134,14 @@ async def _send(
                 raise
             continue
         try:
-            return _HttpAnswer(response.status_code, await _begin(response, limits), retry_after(response.headers))
+            return _HttpResponse(response.status_code, await _start_of(response, limits), retry_after(response.headers))
         finally:
             await response.aclose()
-    raise _UnresolvedNameError(f"{url.host[:_LONGEST_SHOWN]} has no address")
+    raise _UnresolvedNameError(f"{url.host[:_LONGEST_SHOWN]} has no IP address")
 
 
-async def _begin(response: httpx.Response, limits: PostLimits) -> str:
-    """Return the begin of an answer as text that can be shown. That it breaks off changes nothing: the status is there."""
+async def _start_of(response: httpx.Response, limits: PostLimits) -> str:
+    """Return the start of a response as printable text. An interruption is ignored: the status has already arrived."""
     read = b""
     with suppress(httpx.HTTPError):
         async for part in response.aiter_raw():
@@ -152,19 +152,19 @@ async def _begin(response: httpx.Response, limits: PostLimits) -> str:
 
 
 async def _reachable(guard: AddressGuard, url: httpx.URL) -> list[str]:
-    """Look the name up beside the loop. A thread of its own: one that hangs in the name service delays nobody else."""
+    """Resolve the host in a dedicated thread, so that a name service that hangs delays no other delivery."""
     loop = asyncio.get_running_loop()
-    found: asyncio.Future[list[str]] = loop.create_future()
+    resolved: asyncio.Future[list[str]] = loop.create_future()
 
-    def tell(addresses: list[str] | None, error: Exception | None) -> None:
-        if found.done():
+    def set_result(addresses: list[str] | None, error: Exception | None) -> None:
+        if resolved.done():
             return
         if error is not None:
-            found.set_exception(error)
+            resolved.set_exception(error)
         else:
-            found.set_result(addresses or [])
+            resolved.set_result(addresses or [])
 
-    def look_up() -> None:
+    def resolve() -> None:
         addresses: list[str] | None = None
         failure: Exception | None = None
         try:
@@ -172,15 +172,15 @@ async def _reachable(guard: AddressGuard, url: httpx.URL) -> list[str]:
         except AddressError as error:
             failure = error
         except (OSError, UnicodeError, ValueError) as error:
-            failure = _UnresolvedNameError(f"{url.host[:_LONGEST_SHOWN]}:{port_of(url)} can not be looked up: {_told(error)}")
-        with suppress(RuntimeError):  # the loop has ended meanwhile: nobody waits any more
-            loop.call_soon_threadsafe(tell, addresses, failure)
+            failure = _UnresolvedNameError(f"cannot resolve {url.host[:_LONGEST_SHOWN]}:{port_of(url)}: {_error_text(error)}")
+        with suppress(RuntimeError):  # the event loop has closed: the result is no longer needed
+            loop.call_soon_threadsafe(set_result, addresses, failure)
 
-    threading.Thread(target=look_up, name="name-service", daemon=True).start()
-    return await found
+    threading.Thread(target=resolve, name="name-service", daemon=True).start()
+    return await resolved
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return _printable(str(error)[:_LONGEST_SHOWN]) or type(error).__name__
 
 
@@ -188,5 +188,5 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
-def _since(began: float) -> int:
-    return round((monotonic() - began) * 1_000)
+def _milliseconds_since(started: float) -> int:
+    return round((monotonic() - started) * 1_000)

@@ -1,4 +1,4 @@
-"""What runs while nobody asks: the scheduler, which process is the one that runs it, and the writer that requests share.
+"""Background work: the scheduler, the leader election, the writer that requests share, and the dispatcher of webhooks.
 
-It owns when something happens, never what: jobs are given to it by composition.
+It decides when something happens, never what: composition passes the jobs in.
 """

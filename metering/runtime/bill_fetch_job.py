@@ -1,7 +1,7 @@
-"""Fetching and reconciling the bill as a job: asks Hugging Face when that is due, and says once when it stops to work.
+"""Fetch and reconcile an account's invoice on a schedule; log once when that starts or stops failing.
 
-When it was done last is told from the runs that are recorded. A failure records nothing, so that the process remembers it: it
-asks again an hour later, or after a restart.
+The time of the last fetch is that of the account's newest run. A failure records nothing, so the process remembers it and
+retries after an hour, or after a restart.
 """
 
 import logging
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class BillFetchJob:
-    """Asks for the current month's bill of one account. Call it as often as you like."""
+    """Fetches the current month's invoice of one account. Call it at any interval."""
 
     def __init__(
         self,
@@ -39,26 +39,28 @@ class BillFetchJob:
         self._failed_at: int | None = None
 
     def __call__(self) -> None:
-        """Fetch and reconcile if that is due now; log a change of state."""
+        """Fetch and reconcile if due; log a change of state."""
         now = self._clock()
         if not self._is_due(now):
             return
         account, month = self._settings.fetch_account, month_of(now)
         try:
-            done = fetch_invoice(self._engine, self._source, BillRequest(account, month), now=now)
-            tolerance = self._settings.tolerance_of(done.invoice.format)
-            report = reconcile(self._engine, done.invoice.id, self._catalogue, tolerance=tolerance, now=now)
+            invoice = fetch_invoice(self._engine, self._source, BillRequest(account, month), now=now).invoice
+            report = reconcile(self._engine, invoice.id, self._catalogue, settings=self._settings, now=now)
         except DomainError as error:
             if self._failed_at is None:
-                _log.warning("the bill of %s is not fetched: %s; it is tried again every hour", account, error)
+                _log.warning("fetching the invoice of %s failed: %s; will retry every hour", account, error)
             self._failed_at = now
             return
         if self._failed_at is not None:
-            _log.warning("the bill of %s is fetched again", account)
+            _log.warning("fetching the invoice of %s works again", account)
             self._failed_at = None
         if report.needs_attention:
             _log.warning(
-                "the bill of %s for %s differs: see `metering reconcile show %d`", account, format_month(month), report.run.id
+                "the invoice of %s for %s has open variances: see `metering reconcile show %d`",
+                account,
+                format_month(month),
+                report.run.id,
             )
 
     def _is_due(self, now: int) -> bool:

@@ -1,7 +1,7 @@
-"""Judging beside ingest: a thread that judges what was counted, a moment after the commit that counted it.
+"""A background thread that evaluates budgets shortly after the commits that count usage.
 
-It is woken by the commits of this process, and looks by itself now and then for what others counted (a command, another
-process). While usage keeps coming in it judges many commits at once, and rests in between, so that ingest does not feel it.
+Commits of this process wake it; it also polls for usage that other processes count. While usage keeps arriving, it evaluates
+many commits together and pauses in between, so that it does not slow ingest.
 """
 
 import logging
@@ -12,32 +12,32 @@ from sqlalchemy.exc import StatementError
 
 from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
 
 
 class BudgetWatcher:
-    """A thread that judges from ``start`` until ``stop``."""
+    """Evaluates budgets in a thread from ``start`` until ``stop``."""
 
-    def __init__(self, judge: BudgetEvaluator, *, look_seconds: float = LOOK_SECONDS) -> None:
-        self._judge = judge
-        self._look_seconds = look_seconds
+    def __init__(self, evaluator: BudgetEvaluator, *, poll_seconds: float = POLL_SECONDS) -> None:
+        self._evaluator = evaluator
+        self._poll_seconds = poll_seconds
         self._touched = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to judge."""
-        self._thread = threading.Thread(target=self._run, name="judging", daemon=True)
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="budget-watcher", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
-        """Say that usage was counted. Costs nothing, and never waits."""
+        """Announce new usage. Cheap, and never blocks."""
         self._touched.set()
 
     def stop(self) -> None:
-        """Judge what is left, and end the thread; nothing where none was started."""
+        """Evaluate the remaining usage and end the thread; does nothing if it was not started."""
         self._stopping.set()
         self._touched.set()
         if self._thread is not None:
@@ -45,18 +45,18 @@ class BudgetWatcher:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._touched.wait(self._look_seconds)
+            self._touched.wait(self._poll_seconds)
             self._touched.clear()
-            self._once()
-            self._stopping.wait(max(0.0, self._judge.pause_until - time.monotonic()))
-        self._once()
+            self._evaluate()
+            self._stopping.wait(max(0.0, self._evaluator.pause_until - time.monotonic()))
+        self._evaluate()
 
-    def _once(self) -> None:
+    def _evaluate(self) -> None:
         try:
-            self._judge.judge()
+            self._evaluator.evaluate()
         except Exception as error:
             if isinstance(error, StatementError):
-                error.hide_parameters = True  # they may be what somebody sent
-            # What was to be judged is still noted: the next look tries again.
-            _log.exception("judging budgets failed; it is tried again")
-            self._stopping.wait(self._look_seconds)
+                error.hide_parameters = True  # they may contain what a client sent
+            # The usage is still recorded as not evaluated: the next round tries again.
+            _log.exception("evaluating budgets failed; will retry")
+            self._stopping.wait(self._poll_seconds)

@@ -1,6 +1,6 @@
-"""Closing as a job: closes the months that are due, and says so.
+"""Closing as a job: closes the months that are due and logs each one.
 
-What can not be closed is told by its alert, once; each tick tries again.
+A month that cannot be closed raises an alert once; closing it is retried at every run.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Judging credits as a job, each minute: what was ingested meanwhile may have used them up."""
+"""Evaluating credits as a job: new usage may have used them up."""
 
 import logging
 from collections.abc import Callable
@@ -11,21 +11,20 @@ _log = logging.getLogger(__name__)
 
 
 class CreditsJob:
-    """Raises the alerts that are due. It remembers what it saw, and reads an account again when something has changed.
+    """Raises the alerts that are due. It remembers what it has seen and reads an account again only when it has changed.
 
-    What it remembers saves work and decides nothing: after a restart, or a call that failed, every account is read that may
-    have changed, and an alert that was raised is not raised again.
+    The memory only saves work: after a restart or a failed run all accounts are read again, and no alert is raised twice.
     """
 
-    def __init__(self, engine: Engine, how: CreditAlertPolicy, clock: Callable[[], int]) -> None:
+    def __init__(self, engine: Engine, policy: CreditAlertPolicy, clock: Callable[[], int]) -> None:
         self._engine = engine
-        self._how = how
+        self._policy = policy
         self._clock = clock
         self._seen = NOTHING_SEEN
 
     def __call__(self) -> None:
-        """Judge what has changed since the last call."""
-        judged = evaluate_credits(self._engine, self._how, self._seen, now=self._clock())
-        self._seen = judged.seen
-        if judged.raised:
-            _log.info("credits: %d new alerts", judged.raised)
+        """Evaluate the accounts that have changed since the last run."""
+        evaluation = evaluate_credits(self._engine, self._policy, self._seen, now=self._clock())
+        self._seen = evaluation.seen
+        if evaluation.raised:
+            _log.info("credits: %d new alerts", evaluation.raised)

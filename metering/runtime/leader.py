@@ -1,8 +1,8 @@
-"""Of all processes on one database, one runs the jobs: the one that holds the lock on a file beside it.
+"""Of all processes on one SQLite database, one runs the jobs: the one that has locked a file next to the database.
 
-The system lets go of the lock when its holder ends, however it ends, so that another process can take over at its next try.
-The file alone means nothing, and is taken away by a holder that ends in order. A process that can not make or lock the file, as
-in a folder it may only read, does not lead: it says so once and goes on with what else it does.
+The system releases the lock when its holder ends, however it ends, so that another process can take over at its next try. The
+file alone means nothing; a holder that ends normally removes it. A process that cannot create or lock the file, as in a
+read-only folder, does not lead: it logs this once and does its other work.
 """
 
 import fcntl
@@ -17,16 +17,16 @@ _log = logging.getLogger(__name__)
 
 
 class Leader:
-    """The lock beside one database file. Safe to use from several threads."""
+    """The lock next to one database file. Thread-safe."""
 
     def __init__(self, database: Path) -> None:
         self._path = database.with_name(database.name + SUFFIX)
         self._file: int | None = None
-        self._told = False
+        self._has_warned = False
         self._lock = threading.Lock()
 
     def is_leader(self) -> bool:
-        """Return whether this process leads; one that does not yet tries to, without waiting."""
+        """Return whether this process is the leader; if it is not, try to become it, without waiting."""
         with self._lock:
             if self._file is None:
                 self._file = self._try()
@@ -36,27 +36,27 @@ class Leader:
         try:
             file = _locked(self._path)
         except OSError as error:
-            if not self._told:
-                _log.warning("%s can not be locked (%s): this process runs no jobs until it can", self._path, error.strerror)
-            self._told = True
+            if not self._has_warned:
+                _log.warning("cannot lock %s (%s): this process runs no jobs until it can", self._path, error.strerror)
+            self._has_warned = True
             return None
-        self._told = False
+        self._has_warned = False
         return file
 
     def release(self) -> None:
-        """Let go of the lock; another process may lead from now on."""
+        """Release the lock, so that another process can become the leader."""
         with self._lock:
             if self._file is not None:
-                # While it is still held: afterwards the file could be the lock of somebody else.
+                # Before the lock is released: afterwards the file could be another process's lock.
                 self._path.unlink(missing_ok=True)
                 os.close(self._file)
                 self._file = None
 
 
 def _locked(path: Path) -> int | None:
-    """Return the file, open and locked; None where another process holds it."""
+    """Return the file, open and locked; None if another process has locked it."""
     while True:
-        # Not inherited by programs that are started: they would keep the lock after this process has ended.
+        # Not inherited by child programs: they would keep the lock after this process has ended.
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,7 +68,7 @@ def _locked(path: Path) -> int | None:
             raise
         if _is_at(file, path):
             return file
-        # Its last holder took the file away between the opening and the locking: this lock would be nobody else's.
+        # Its last holder removed the file between the opening and the locking: no other process would see this lock.
         os.close(file)
 
 

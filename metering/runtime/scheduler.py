@@ -1,7 +1,7 @@
-"""Jobs ask each minute what is due, in the process that leads.
+"""Runs jobs every minute, in the leader process.
 
-A job decides from what is recorded, not from when it was last called: what was missed while nothing ran is due at the next
-tick, and a tick that comes late or twice changes nothing.
+A job decides what is due from what is recorded, not from when it last ran: what was missed while nothing ran is due at the next
+tick, and a late or repeated tick changes nothing.
 """
 
 import logging
@@ -22,28 +22,28 @@ _log = logging.getLogger(__name__)
 
 
 class Job(Struct, frozen=True):
-    """Something to be called at each tick: it looks for what is due and does it."""
+    """A function that is called at each tick: it looks for what is due and does it."""
 
     name: str
     run: Callable[[], object]
 
 
 class StoppingError(Exception):
-    """Raised inside a job whose process ends; what it was doing is left undone."""
+    """Raised inside a job when the process is stopping; its work is left unfinished."""
 
 
 class LeaderElection(Protocol):
-    """Says which of several processes runs the jobs: ``leader`` and ``server_leader`` have their ways."""
+    """Decides which of several processes runs the jobs; implemented by ``Leader`` and ``ServerLeader``."""
 
     def is_leader(self) -> bool:
-        """Return whether this process does."""
+        """Return whether this process is the leader."""
 
     def release(self) -> None:
-        """Leave it to another one."""
+        """Let another process become the leader."""
 
 
 class Scheduler:
-    """Calls jobs at each tick, each in a thread of its own and never twice at once, while ``leader`` leads."""
+    """Calls jobs at each tick while this process is the leader; each in its own thread, and never twice at once."""
 
     def __init__(
         self, jobs: Sequence[Job], leader: LeaderElection, metrics: Metrics | None = None, *, tick_seconds: float = TICK_SECONDS
@@ -51,7 +51,7 @@ class Scheduler:
         self._leader = leader
         self._metrics = Metrics() if metrics is None else metrics
         self._jobs = jobs
-        # By default APScheduler drops a call that is late by more than a second, as after a suspended machine.
+        # By default APScheduler drops a call that is more than a second late, for example after the machine was suspended.
         defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         self._scheduler = BackgroundScheduler(job_defaults=defaults, timezone="UTC")
         for job in jobs:
@@ -60,11 +60,11 @@ class Scheduler:
             )
 
     def start(self) -> None:
-        """Begin to tick, at once."""
+        """Start; the first tick is immediate."""
         self._scheduler.start()
 
     def stop(self) -> None:
-        """End: wait for the jobs that run, then let another process lead."""
+        """Wait for running jobs, then let another process lead."""
         self._scheduler.shutdown(wait=True)
         self._leader.release()
         self._metrics.is_leader(is_leader=False)
@@ -78,11 +78,11 @@ class Scheduler:
         try:
             job.run()
         except StoppingError:
-            _log.debug("%s was left undone: the process ends", job.name)
+            _log.debug("the job %s is unfinished: the process is stopping", job.name)
         except Exception as error:
             if isinstance(error, StatementError):
-                error.hide_parameters = True  # they may be what somebody sent
-            # The next tick tries again; what one job meets must not end the others.
+                error.hide_parameters = True  # they may come from outside
+            # The next tick tries again; an error in one job must not end the others.
             _log.exception("the job %s failed", job.name)
             self._metrics.job_failed(job.name, time.perf_counter() - started)
         else:

@@ -1,8 +1,8 @@
-"""Of all processes on one PostgreSQL, one runs the jobs: the one whose session holds a lock in it.
+"""Of all processes on one PostgreSQL database, one runs the jobs: the one whose session holds an advisory lock.
 
-The session is the process's own, outside of the pool, and does nothing else. The server lets go of the lock when the session
-ends, however its process ended, so that another one can take over at its next try. Whoever is cut off from the server leads no
-more; a job that it still runs can not write.
+The session is dedicated to the lock, outside the pool. The server releases the lock when the session ends, however its process
+ended, so that another process can take over at its next try. A process that is cut off from the server is no longer the leader;
+a job that it still runs cannot write.
 """
 
 import threading
@@ -10,11 +10,11 @@ import threading
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from metering.storage.engine.postgres_connections import LEADER_LOCK, dedicated_session, try_session_lock
+from metering.storage.engine.postgres_locks import LEADER_LOCK, dedicated_session, try_session_lock
 
 
 class ServerLeader:
-    """The lock in one database. Safe to use from several threads."""
+    """The lock in one database. Thread-safe."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -22,16 +22,16 @@ class ServerLeader:
         self._lock = threading.Lock()
 
     def is_leader(self) -> bool:
-        """Return whether this process leads; one that does not yet tries to, without waiting."""
+        """Return whether this process is the leader; if it is not, try to become it, without waiting."""
         with self._lock:
-            if self._session is not None and not _lives(self._session):
+            if self._session is not None and not _is_alive(self._session):
                 self._session = None
             if self._session is None:
                 self._session = self._try()
             return self._session is not None
 
     def release(self) -> None:
-        """Let go of the lock; another process may lead from now on."""
+        """Release the lock, so that another process can become the leader."""
         with self._lock:
             if self._session is not None:
                 self._session.close()
@@ -41,20 +41,20 @@ class ServerLeader:
         try:
             session = dedicated_session(self._engine)
         except DBAPIError:
-            return None  # the server does not answer; the next try may find it
+            return None  # the server does not respond; the next try may succeed
         if try_session_lock(session, LEADER_LOCK):
             return session
         session.close()
         return None
 
 
-def _lives(session: Connection) -> bool:
+def _is_alive(session: Connection) -> bool:
     driver = session.connection.driver_connection
     try:
         session.exec_driver_sql("SELECT 1")
     except DBAPIError:
         session.close()
         if driver is not None:
-            driver.close()  # a session outside of the pool that broke off is closed by nobody else
+            driver.close()  # nothing else closes a broken session outside the pool
         return False
     return True

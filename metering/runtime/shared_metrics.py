@@ -1,7 +1,7 @@
-"""Where the workers of one server keep what they count, so that whichever is asked can tell all of it.
+"""The folder where the workers of one server keep their counts, so that each of them can report the sum of all.
 
-The library that counts reads the name of the folder from the environment when it is first imported. So it is set before the
-workers start, and they inherit it.
+prometheus_client reads the folder's name from the environment when it is first imported. So it is set before the workers start,
+and they inherit it.
 """
 
 import os
@@ -15,7 +15,7 @@ VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 @contextmanager
 def shared_metrics(workers: int) -> Iterator[None]:
-    """Give several workers a folder, unless the environment names one; it is taken away at the end."""
+    """Give several workers a temporary folder, unless the environment names one."""
     if workers == 1 or VARIABLE in os.environ:
         yield
         return
@@ -28,6 +28,6 @@ def shared_metrics(workers: int) -> Iterator[None]:
 
 
 def shared_folder(environment: Mapping[str, str]) -> Path | None:
-    """Return the folder that this process shares with others, None for one that is alone."""
-    named = environment.get(VARIABLE)
-    return Path(named) if named else None
+    """Return the folder that this process shares with other workers, None for a single process."""
+    folder = environment.get(VARIABLE)
+    return Path(folder) if folder else None

@@ -1,4 +1,4 @@
-"""What the API and a dashboard share: who asks, problems, cursors, how questions and bodies are read.
+"""What every HTTP edge shares: principals, problems, cursors, and reading queries and bodies.
 
-It knows HTTP and nothing of a single resource; what may be asked and what is answered is on the floor above.
+It knows HTTP but no single resource; those are on the floor above.
 """

@@ -1,8 +1,8 @@
-"""Keyset cursors: where the next page begins, opaque to the caller.
+"""Keyset cursors: where the next page starts, opaque to the client.
 
-A cursor holds the key of the last item, so that rows that arrive meanwhile neither repeat nor hide others. It is tied to
-the question it continues: with other parameters, or changed by a letter, it is refused. It grants nothing, because every
-page is authorised on its own.
+A cursor contains the key of the last item, so that rows that arrive between two pages neither repeat nor hide items. It belongs
+to one query: with different parameters, or changed in any way, it is refused. It grants nothing, because every page is
+authorized by itself.
 """
 
 import base64
@@ -28,11 +28,11 @@ def write_cursor(key: Sequence[int | str], question: object) -> str:
 
 
 def read_cursor(cursor: str, question: object, shape: Sequence[type]) -> Key:
-    """Return the key in a cursor. Raises ApiProblem ``invalid_cursor`` for any other than one of this question's."""
+    """Return the key in a cursor. Raises ApiProblem ``invalid_cursor`` for a cursor that does not belong to the question."""
     if len(cursor) > _MAX_LENGTH:
         raise _invalid()
     try:
-        # b64decode passes over characters that are not of the alphabet unless it is told not to.
+        # Without ``validate``, b64decode skips characters outside its alphabet.
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         content = raw[_SEAL_BYTES:]
         key = json.loads(content)
@@ -50,9 +50,9 @@ def read_cursor(cursor: str, question: object, shape: Sequence[type]) -> Key:
 
 
 def _seal(content: bytes, question: object) -> bytes:
-    asked = json.dumps(question, sort_keys=True, separators=(",", ":")).encode()
-    return blake2b(content, digest_size=_SEAL_BYTES, key=blake2b(asked, digest_size=32).digest()).digest()
+    canonical = json.dumps(question, sort_keys=True, separators=(",", ":")).encode()
+    return blake2b(content, digest_size=_SEAL_BYTES, key=blake2b(canonical, digest_size=32).digest()).digest()
 
 
 def _invalid() -> ApiProblem:
-    return ApiProblem("invalid_cursor", "pass next_cursor as it was answered, with the parameters of the first page")
+    return ApiProblem("invalid_cursor", "pass next_cursor unchanged, with the same parameters as the first page")

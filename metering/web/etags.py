@@ -1,4 +1,4 @@
-"""Entity tags: a client that says what it has gets it again only if it is another by now (RFC 9110, sections 8.8.3, 13.1.2)."""
+"""Entity tags: a client that already has a document gets it again only if it changed (RFC 9110, sections 8.8.3, 13.1.2)."""
 
 import re
 
@@ -7,7 +7,7 @@ _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
 def parse_if_none_match(if_none_match: str | None) -> frozenset[str]:
-    """Return the tags of an ``If-None-Match`` header, compared weakly; ANY for whatever there is."""
+    """Return the tags of an ``If-None-Match`` header, for weak comparison; ANY for ``*``."""
     if if_none_match is None:
         return frozenset()
     if if_none_match.strip() == ANY:
@@ -16,5 +16,5 @@ def parse_if_none_match(if_none_match: str | None) -> frozenset[str]:
 
 
 def etag(tag: str) -> str:
-    """Return a strong tag as its header has it."""
+    """Return a strong tag in the form of the header."""
     return f'"{tag}"'

@@ -1,10 +1,10 @@
-"""What can be got can be asked about: HEAD is answered as GET is, without the body (RFC 9110, section 9.3.2)."""
+"""HEAD is answered like GET, without the body (RFC 9110, section 9.3.2)."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """ASGI middleware: hands a HEAD request on as a GET and sends the headers of its answer."""
+    """ASGI middleware: passes a HEAD request on as a GET and sends only the headers of the answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -18,10 +18,10 @@ class HeadAsGet:
         async def send_head(message: Message) -> None:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
-        # The server looks at its own scope to know that no body follows the length that is told: the method stays there.
-        asked = {**scope, "method": "GET"}
+        # The method of the server's own scope stays HEAD: by it the server knows that no body follows the stated length.
+        get_scope = {**scope, "method": "GET"}
         try:
-            await self._app(asked, receive, send_head)
+            await self._app(get_scope, receive, send_head)
         finally:
-            if "route" in asked:
-                scope["route"] = asked["route"]
+            if "route" in get_scope:
+                scope["route"] = get_scope["route"]

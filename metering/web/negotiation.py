@@ -1,4 +1,4 @@
-"""Which of the possible representations a request accepts (RFC 9110, section 12.5.1)."""
+"""Content negotiation: which of the possible representations a request accepts (RFC 9110, section 12.5.1)."""
 
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
@@ -9,9 +9,9 @@ _Range = tuple[str, str, Decimal]
 
 
 def negotiate(accept: str | None, offers: Sequence[str]) -> str:
-    """Return the offer with the highest quality, the first of equals. Raises ApiProblem ``not_acceptable``.
+    """Return the offer with the highest quality, the first of several. Raises ApiProblem ``not_acceptable``.
 
-    The most specific range that matches an offer decides its quality; without the header everything is acceptable.
+    The most specific range that matches an offer determines its quality; without the header every offer is acceptable.
     """
     if accept is None or not accept.strip():
         return offers[0]
@@ -22,7 +22,7 @@ def negotiate(accept: str | None, offers: Sequence[str]) -> str:
         if quality > best_quality:
             best, best_quality = offer, quality
     if not best:
-        raise ApiProblem("not_acceptable", f"this is answered as {' or '.join(offers)}", headers={"vary": "accept"})
+        raise ApiProblem("not_acceptable", f"available as {' or '.join(offers)}", headers={"vary": "accept"})
     return best
 
 

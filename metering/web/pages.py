@@ -41,6 +41,7 @@ class PageRequest(Struct, frozen=True):
     def of(
         self,
         model: type[_Page],
+        /,
         rows: Sequence[_Row],
         answer: Callable[[_Row], object],
         key: Callable[[_Row], Sequence[int | str]],
@@ -69,7 +70,7 @@ def page_request(
         ),
     ] = None,
 ) -> PageRequest:
-    """Return which page was asked for."""
+    """Return the requested page."""
     return PageRequest(limit, cursor)
 
 

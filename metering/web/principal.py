@@ -1,6 +1,6 @@
-"""Who asks: the bearer key, what it may do, and which account it is bound to.
+"""The principal of a request: its API key, the key's scopes, and the account it is bound to.
 
-Accounts are walls: for a bound key another account is answered exactly like one that does not exist.
+Accounts are isolated: for a bound key, any other account is answered exactly like one that does not exist.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ BEARER = HTTPBearer(
     auto_error=False,
     scheme_name="apiKey",
     bearerFormat="hfm_<prefix>_<secret>",
-    description="A key made with `metering keys create` or `POST /v1/keys`. The listed scope is what the call needs;"
-    " `admin` contains the others.",
+    description="A key created with `metering keys create` or `POST /v1/keys`. Each call lists the scope it needs; `admin`"
+    " includes all others.",
 )
 
 
@@ -33,32 +33,33 @@ class Principal(Struct, frozen=True):
     account: Account | None
 
     def find_account(self, service: Service, name: str | None) -> Account:
-        """Return the account that a request is about; a bound key may leave it out.
+        """Return the account that a request names. Default for a bound key: its account.
 
-        Raises NotFoundError for one that does not exist or is another's, ApiProblem ``account_required``.
+        Raises NotFoundError for an account that does not exist or that the key may not access, and ApiProblem
+        ``account_required``.
         """
         if self.account is not None:
             if name not in (None, self.account.name):
                 raise no_such_account(str(name))
             return self.account
         if name is None:
-            raise ApiProblem("account_required", "name the account; only a key that is bound to one may leave it out")
+            raise ApiProblem("account_required", "name the account; only a bound key may omit it")
         return show_account(service.engine, name)
 
     def account_or_all(self, service: Service, name: str | None) -> Account | None:
-        """Return the account that a request is about, None for all: left out by a key that is bound to none."""
+        """Return the account that a request names; None, for all accounts, if an unbound key names none."""
         if name is None and self.account is None:
             return None
         return self.find_account(service, name)
 
     def require_unbound(self) -> None:
-        """Raise ApiProblem ``bound_key`` for what is about more than one account."""
+        """Raise ApiProblem ``bound_key`` unless the key may access all accounts."""
         if self.account is not None:
-            raise ApiProblem("bound_key", "this is about all accounts; use a key that is bound to none")
+            raise ApiProblem("bound_key", "this affects all accounts; use a key that is not bound to one")
 
 
 async def current_service(request: Request) -> Service:
-    """Return the service that the application was made with."""
+    """Return the application's service."""
     service: Service = request.app.state.service
     return service
 
@@ -71,28 +72,28 @@ def current_principal(
     service: ServiceNow,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
 ) -> Principal:
-    """Return who asks. Raises ApiProblem: unauthenticated, insufficient_scope."""
+    """Return the principal of a request. Raises ApiProblem: unauthenticated, insufficient_scope."""
     return principal_of(service, None if credentials is None else credentials.credentials, needed.scopes)
 
 
 def bearer_of(request: Request) -> str | None:
-    """Return the bearer token of a request, None where it has none."""
+    """Return the bearer token of a request, or None."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
 def principal_of(service: Service, token: str | None, scopes: Sequence[str]) -> Principal:
-    """Return whose token it is, if that may do what needs the scopes. Raises ApiProblem."""
+    """Return the principal of a token, if its key has the scopes. Raises ApiProblem."""
     if token is None:
         raise _unauthenticated("send an API key as `Authorization: Bearer hfm_...`", "")
     key = check_token(service.engine, token)
     if key is None:
-        raise _unauthenticated("the key is not valid, or was revoked", ', error="invalid_token"')
+        raise _unauthenticated("the key is invalid or was revoked", ', error="invalid_token"')
     for scope in scopes:
         if not key.allows(scope):
             challenge = f'Bearer realm="metering", error="insufficient_scope", scope="{scope}"'
             raise ApiProblem(
-                "insufficient_scope", f"the key needs the scope {scope!r}", headers={"www-authenticate": challenge}
+                "insufficient_scope", f"the key lacks the scope {scope!r}", headers={"www-authenticate": challenge}
             )
     account = None
     if key.account_id is not None:

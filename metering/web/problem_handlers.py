@@ -1,4 +1,4 @@
-"""Which exception becomes which problem. Every edge that speaks HTTP installs these."""
+"""Turns exceptions into problems. Every HTTP edge installs these handlers."""
 
 import logging
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 _EXPECTED = (ApiProblem, DomainError, PricingError, RequestValidationError, HTTPException, OperationalError, PoolTimeoutError)
 
-# Raised by Starlette and FastAPI themselves, without a code of ours.
+# Raised by Starlette and FastAPI themselves, which know no problem codes.
 _CODE_OF_STATUS = {
     400: "malformed_request",
     404: "unknown_route",
@@ -41,7 +41,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 def problem_of(error: Exception, method: str) -> ApiProblem | None:
-    """Return the problem that an exception is, None for one that nobody expects; ``method`` is the request's."""
+    """Return the problem for an exception, None for an unexpected one; ``method`` is the request's."""
     if isinstance(error, ApiProblem):
         return error
     if isinstance(error, DomainError | PricingError):
@@ -67,29 +67,29 @@ def _invalid_request(error: RequestValidationError) -> ApiProblem:
     if any(each["type"] == "json_invalid" for each in found):
         return ApiProblem("not_json", "the body is not valid JSON")
     errors = _field_errors(found)
-    named = ", ".join(each.field for each in errors)
-    return ApiProblem("invalid_request", f"not valid: {named}", errors=errors)
+    names = ", ".join(each.field for each in errors)
+    return ApiProblem("invalid_request", f"invalid: {names}", errors=errors)
 
 
 def _http_exception(error: HTTPException, method: str) -> ApiProblem:
     code = _CODE_OF_STATUS.get(error.status_code, "internal_error")
     detail = {
-        "unknown_route": "there is nothing at this address; /openapi.json lists what there is",
-        "method_not_allowed": f"{method[:20]} is not possible at this address",
+        "unknown_route": "no such path; /openapi.json lists all paths",
+        "method_not_allowed": f"{method[:20]} is not supported at this path",
     }.get(code, str(error.detail))
     return ApiProblem(code, detail, headers=error.headers)
 
 
 def _database_error(error: OperationalError | PoolTimeoutError) -> ApiProblem:
-    # The text of a database error repeats the statement's parameters, which are what somebody sent.
+    # The text of a database error repeats the statement's parameters, which come from outside.
     cause = getattr(error, "orig", None)
-    _log.error("the database does not answer: %s", type(error if cause is None else cause).__name__)
-    detail = "the database does not answer; nothing of this request was stored, send it again"
+    _log.error("the database does not respond: %s", type(error if cause is None else cause).__name__)
+    detail = "the database does not respond; nothing of this request was stored, send it again"
     return ApiProblem("unavailable", detail, headers={"retry-after": "5"})
 
 
 def _field_errors(found: Sequence[Any]) -> list[FieldError]:
-    """Return what is wrong with which field; never a value that was sent."""
+    """Return the errors by field, without the values that were sent."""
     errors = []
     for each in found[:MAX_SHOWN_ERRORS]:
         path = ".".join(str(part) for part in each["loc"])

@@ -1,4 +1,4 @@
-"""Reading query parameters: instants, days, months, lists; what a route does not know is refused."""
+"""Reading query parameters: instants, days, months, lists. Parameters that a route does not declare are refused."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,19 +14,16 @@ from metering.domain.instants import (
     date_of,
     day_number,
     day_of,
-    format_month,
     month_of,
     month_start,
     next_month,
     parse_instant,
     parse_month,
 )
+from metering.domain.statements.billing_months import check_month_in_range
 from metering.domain.texts import NUL
 from metering.web.problems import ApiProblem, FieldError
 
-FIRST_MONTH = 202001
-# Plans and credits are computed month by month, so that a far future would be a long computation.
-MONTHS_AHEAD = 12
 TAG = "tag:"
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -36,7 +33,7 @@ _LAST_DAY = day_number(date(9998, 12, 31))
 async def refuse_unknown_parameters(request: Request) -> None:
     """Refuse a query parameter that the route does not declare, and a NUL in any. A dependency of every route.
 
-    Ignoring one would answer another question than the one that was asked. ``tag:<name>`` is taken where ``group_by`` is.
+    If one were ignored, the answer would be to a different question. ``tag:<name>`` is accepted where ``group_by`` is.
     """
     _refuse_nul(request)
     route = request.scope.get("route")
@@ -46,16 +43,16 @@ async def refuse_unknown_parameters(request: Request) -> None:
     tags = "group_by" in known
     for name in request.query_params:
         if name not in known and not (tags and name.startswith(TAG) and name != TAG):
-            listed = ", ".join([*known, *(["tag:<name>"] if tags else [])]) or "none"
+            names = ", ".join([*known, *(["tag:<name>"] if tags else [])]) or "none"
             raise ApiProblem(
                 "unknown_parameter",
-                f"{name[:60]!r} is not a parameter here; known: {listed}",
-                errors=[FieldError(f"query.{name[:60]}", "unknown_parameter", f"known: {listed}")],
+                f"{name[:60]!r} is not a parameter of this route; its parameters: {names}",
+                errors=[FieldError(f"query.{name[:60]}", "unknown_parameter", f"parameters: {names}")],
             )
 
 
 def instant(name: str, text: str) -> int:
-    """Read a parameter as an instant: RFC 3339 with a zone, or a plain date, whose midnight UTC it is.
+    """Read a parameter as an instant: RFC 3339 with a time zone, or a date for midnight UTC.
 
     Raises ApiProblem with the code of InvalidTimeError, naming the parameter.
     """
@@ -79,50 +76,45 @@ def day(name: str, text: str) -> date:
 
 def month(name: str, text: str | None, now: int) -> int:
     """Read a parameter as a month ``2026-11`` (``YYYYMM``); None is the current one. Raises ApiProblem ``invalid_time``."""
-    current = month_of(now)
     if text is None:
-        return current
+        return month_of(now)
     try:
         found = parse_month(text) if text.isascii() else 0
+        check_month_in_range(found, now)
     except InvalidTimeError as error:
         raise _bad_time(name, str(error), error.code) from None
-    last = current
-    for _ in range(MONTHS_AHEAD):
-        last = next_month(last)
-    if not FIRST_MONTH <= found <= last:
-        raise _bad_time(name, f"a month is written as 2026-11, from {format_month(FIRST_MONTH)} to {format_month(last)}")
     return found
 
 
 def period(start: str | None, end: str | None, now: int) -> tuple[int, int]:
-    """Return the instants of a half-open period; what is left out is the begin and the end of the current UTC month.
+    """Return the instants of a half-open period. Default: the start and end of the current UTC month.
 
-    Raises ApiProblem for an instant that can not be read, and for a period that does not end after it starts.
+    Raises ApiProblem for an invalid instant, and for a period that does not end after its start.
     """
     current = month_of(now)
     first = month_start(current) if start is None else instant("query.start", start)
     last = month_start(next_month(current)) if end is None else instant("query.end", end)
     if last <= first:
-        detail = "end must be after start; left out, they are the begin and the end of the current month"
+        detail = "end must be after start; by default they are the start and end of the current month"
         raise ApiProblem("invalid_request", detail, errors=[FieldError("query.end", "invalid_request", detail)])
     return first, last
 
 
 def listed(values: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the items of a list that may be given separated by commas, as a parameter that is repeated, or both."""
+    """Return the items of a list that is given separated by commas, as a repeated parameter, or both."""
     return tuple(item.strip() for value in values or () for item in value.split(",") if item.strip())
 
 
 def _refuse_nul(request: Request) -> None:
-    """Refuse a NUL in the path or the query. Other control characters are let through: a log may name a model with one."""
+    """Refuse a NUL in the path or the query. Other control characters are allowed: a log may name a model with one."""
     if "%00" not in request.scope["query_string"].decode("latin-1") and NUL not in request.scope["path"]:
         return
-    said = [("path", name, str(value)) for name, value in request.path_params.items()]
-    said += [("query", name, value) for name, value in request.query_params.multi_items()]
-    for where, name, value in said:
+    parameters = [("path", name, str(value)) for name, value in request.path_params.items()]
+    parameters += [("query", name, value) for name, value in request.query_params.multi_items()]
+    for where, name, value in parameters:
         if NUL in name or NUL in value:
             field = f"{where}.{name[:60]}".replace(NUL, "")
-            detail = f"{field} holds a NUL character (%00), which no database keeps; leave it out"
+            detail = f"{field} contains a NUL character (%00), which cannot be stored; remove it"
             raise ApiProblem("invalid_request", detail, errors=[FieldError(field, "control_character", detail)])
 
 

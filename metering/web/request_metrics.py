@@ -1,4 +1,4 @@
-"""How many requests each route answers, how, and how fast."""
+"""Counts requests by route, with their status and duration."""
 
 import time
 
@@ -24,20 +24,20 @@ class RequestMetrics:
         status = 0
         started = time.perf_counter()
 
-        async def send_noted(message: Message) -> None:
+        async def send_and_note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, send_noted)
+            await self._app(scope, receive, send_and_note_status)
         finally:
             self._metrics.request(_route_of(scope), scope["method"], status, time.perf_counter() - started)
 
 
 def _route_of(scope: Scope) -> str:
-    """Return the template of the route that answered; NO_ROUTE where there is none, or it was refused before."""
+    """Return the template of the route that answered; NO_ROUTE if there is none, or the request was refused before routing."""
     answered_early = scope.get(ROUTE)
     if answered_early is not None:
         return str(answered_early)

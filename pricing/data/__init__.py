@@ -1,7 +1,7 @@
-"""Bundled knowledge: price sheets, plans and aliases, dated YAML, one file a provider, each entry with its source.
+"""Bundled data: price sheets, plans and aliases, as dated YAML, one file per provider, each entry with its source.
 
-``hf_router/`` is generated from the record of the router's price list; ``hf_router_additions/`` are later changes of the same
-list, written by hand; ``partners/`` are the partners' own lists; ``hf_inference.yaml`` is Hugging Face's own compute;
-``plans.yaml`` are the subscriptions; ``model_aliases.yaml`` are the providers' own names of models. A new price is a new
+``hf_router/`` is generated from the recorded history of the router's price list; ``hf_router_additions/`` has later changes of
+the same list, written by hand; ``partners/`` has the partners' own lists; ``hf_inference.yaml`` prices Hugging Face's own
+compute; ``plans.yaml`` has the subscriptions; ``model_aliases.yaml`` has providers' own names for models. A new price is a new
 version of its entry, never an edit.
 """

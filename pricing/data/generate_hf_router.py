@@ -2,10 +2,10 @@
 
     python -m pricing.data.generate_hf_router CSV [FOLDER]
 
-The CSV has one row for each (commit, provider, model) with ``commit, committed_at, hf_provider, model_id,
-input_usd_per_mtok, output_usd_per_mtok``. A price that did not change between two moments is one version; a model that is no
-longer listed is withdrawn from the first moment that misses it; an empty price is unknown. The same CSV always gives the
-same files.
+The CSV has one row per (commit, provider, model), with the columns ``commit, committed_at, hf_provider, model_id,
+input_usd_per_mtok, output_usd_per_mtok``. A price that does not change between commits is one version. A model that is no
+longer listed is withdrawn from the first commit without it. An empty price is unknown. The same CSV always produces the same
+files.
 """
 
 import csv
@@ -26,10 +26,10 @@ provider: {provider}
 models:
 """
 SIX_DECIMALS = Decimal("0.000001")
-LARGEST_ARTEFACT = Decimal("1e-12")
+LARGEST_ARTIFACT = Decimal("1e-12")
 
 Listed = tuple[str, str]
-"""Input and output price per million tokens as they are written, "" where unknown."""
+"""Input and output price per million tokens as written; "" for unknown."""
 
 
 def main(arguments: list[str]) -> int:
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 
 def generate(rows: list[dict[str, str]]) -> dict[str, str]:
-    """Return the YAML of each provider in the history, by provider."""
+    """Return the YAML sheet of each provider in the history, by provider."""
     commits: dict[datetime, str] = {}
     listed: dict[tuple[str, str], dict[datetime, Listed]] = defaultdict(dict)
     for row in rows:
@@ -88,12 +88,12 @@ def _version(moment: datetime, prices: Listed | None, commit: str) -> str:
 
 
 def _price(text: str) -> str:
-    """Return a price without what binary fractions left in it (0.18000000000000002); "" for an unknown one."""
+    """Return a price without the error of a binary fraction (0.18000000000000002); "" for an unknown price."""
     if not text:
         return ""
     exact = Decimal(text).quantize(SIX_DECIMALS)
-    if abs(exact - Decimal(text)) > LARGEST_ARTEFACT:
-        raise ValueError(f"{text} has more than six decimals, and not because of a binary fraction")
+    if abs(exact - Decimal(text)) > LARGEST_ARTIFACT:
+        raise ValueError(f"{text} has more than six decimals, beyond the error of a binary fraction")
     return f"{exact.normalize():f}"
 
 

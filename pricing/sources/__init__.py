@@ -1,4 +1,4 @@
-"""Readers of prices: one file a source, each a pure function from text to price tables or plans.
+"""Readers of prices: one module per source, each with a pure function from text to price tables or plans.
 
-Owns the formats of what is published. Fetches nothing, stores nothing, and does not decide which price applies.
+Owns the published formats. Fetches nothing, stores nothing, and does not decide which price applies.
 """

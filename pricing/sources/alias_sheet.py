@@ -1,4 +1,4 @@
-"""The list of model aliases: YAML, each entry one fact with its source. A malformed entry is refused by its place."""
+"""The list of model aliases in YAML. Each entry has its source."""
 
 from pricing.errors import InvalidAliasError
 from pricing.names import Alias, Aliases
@@ -8,21 +8,21 @@ _FIELDS = ("provider", "native_id", "model", "source")
 
 
 def parse_aliases(text: str | bytes, *, name: str) -> Aliases:
-    """Read the list; ``name`` is what messages call it. Raises InvalidAliasError naming the entry."""
+    """Read the list; ``name`` identifies it in messages. Raises InvalidAliasError with the position of the entry."""
     try:
         document = read_plain_yaml(text)
     except PlainYamlError as error:
         raise InvalidAliasError(f"{name}: {error}") from None
     listed = document.get("aliases") if isinstance(document, dict) and document.keys() == {"aliases"} else None
     if not isinstance(listed, list):
-        raise InvalidAliasError(f"{name}: the file must be a mapping with a list of aliases, and nothing else")
+        raise InvalidAliasError(f"{name}: the file must have the key aliases with a list, and no other key")
     aliases = []
     for position, entry in enumerate(listed, start=1):
         where = f"{name}: alias {position}"
         if not isinstance(entry, dict) or entry.keys() != set(_FIELDS):
-            raise InvalidAliasError(f"{where}: an alias has {', '.join(_FIELDS)}, and nothing else")
+            raise InvalidAliasError(f"{where}: an alias must have exactly the fields {', '.join(_FIELDS)}")
         values = [value for value in entry.values() if isinstance(value, str) and value]
         if len(values) != len(_FIELDS):
-            raise InvalidAliasError(f"{where}: every field of an alias is a text")
+            raise InvalidAliasError(f"{where}: every field must be non-empty text")
         aliases.append(Alias(*(str(entry[field]) for field in _FIELDS)))
     return Aliases(aliases)

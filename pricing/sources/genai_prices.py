@@ -1,17 +1,17 @@
 """The package ``genai-prices``: what Hugging Face charges for partners' models, and what the partners charge themselves.
 
-A missing price is unknown: the package stores free as nothing at all, so free and unknown look alike. What it can say and we
-can not (a price that depends on the time of day, on a service tier, on a unit that is not metered) is left out and reported.
+A missing price is unknown: the package does not distinguish free from unknown. Prices that cannot be expressed here (because
+they depend on the time of day, on a service tier, or on a unit that is not metered) are left out and reported.
 
-Each ``huggingface_<partner>`` provider is a copy of the router's list: its tables are of the source ``hf_router`` for routed
+Each provider ``huggingface_<partner>`` is a copy of the router's list. Its tables have the source ``hf_router``, for routed
 requests, so that a model which the router itself withdraws does not get its price back from the copy. The partners' own lists
-are tables of the source ``genai_prices`` for requests on a partner's key. All are patches: the package does not say since when
-a model is no longer sold. A price without a date holds from ``undated_from``, and so does what began before it.
+become tables of the source ``genai_prices``, for requests on a partner's key. All tables are patches, because the package does
+not record when a model was withdrawn. A price without a date takes effect at ``undated_from``, and so does an earlier price.
 
-A price is that of the model's id, which is what requests call it; where the package itself does not know the model by its id
-(Fireworks), it is that of the exact names that the package knows it by.
+A price is for the model's id, which requests use as the name. If the package does not match the model by its id (Fireworks), it
+is for the exact names that the package matches.
 
-The package is not imported here; whoever calls hands over ``genai_prices.data.providers``.
+The package is not imported here; the caller passes ``genai_prices.data.providers``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,7 +32,7 @@ from pricing.tables import Layer
 SOURCE = "genai_prices"
 HUGGING_FACE = "huggingface_"
 
-# The package's name of a partner that Hugging Face routes to: Hugging Face's name.
+# Partners that Hugging Face routes to: the package's name, and Hugging Face's.
 PARTNERS: Mapping[str, str] = {
     "baseten": "baseten",
     "cerebras": "cerebras",
@@ -46,8 +46,8 @@ PARTNERS: Mapping[str, str] = {
     "zai": "zai-org",
 }
 
-# The package's name of a price: the kind of quantity, and for how many units of it the price is. The block is one unit, but
-# for time, which is priced by the hour.
+# The package's names of prices: the kind of quantity, and the number of units that the price is for. The block is one unit,
+# except for time, which is priced by the hour.
 _TOKENS = 1_000_000
 _HOUR_MS = 3_600_000
 _KEYS: Mapping[str, tuple[str, int]] = {
@@ -67,15 +67,15 @@ _KEYS: Mapping[str, tuple[str, int]] = {
     "requests_kcount": ("requests", 1_000),
 }
 
-# Priced apart from the request itself, when the model calls a tool: the rest of the price holds without it.
+# Prices of tools that the model may call. The price of the request does not include them.
 _TOOLS = frozenset({"web_searches_kcount", "social_searches_kcount", "storage_searches_kcount", "code_executions_kcount"})
 
-# The package bills these for ten seconds at least, which its prices do not say and a rate can not.
+# The package bills at least ten seconds for these, which a rate cannot express.
 _MINIMUM_CHARGE = frozenset({"groq whisper-large-v3", "groq whisper-large-v3-turbo"})
 
 
 class _SkippedModelError(Exception):
-    """A model whose price can not be expressed."""
+    """A model with a price that cannot be expressed."""
 
     def __init__(self, reason: SkipReason, detail: str) -> None:
         super().__init__(detail)
@@ -84,7 +84,7 @@ class _SkippedModelError(Exception):
 
 
 class _List(NamedTuple):
-    """Whose prices a provider of the package has: the source and route of its tables, and the partner in HF's spelling."""
+    """The source and route of the tables of a provider in the package, and the partner in Hugging Face's spelling."""
 
     source: str
     route: str
@@ -92,7 +92,7 @@ class _List(NamedTuple):
 
 
 _Tiers = dict[int, dict[str, Price]]
-"""By the number of prompt tokens that a tier begins with, the price of each kind; empty where the price is unknown."""
+"""The price of each kind, by the number of prompt tokens from which a tier applies; empty if the price is unknown."""
 
 
 def parse_providers(
@@ -103,10 +103,10 @@ def parse_providers(
     layer: Layer = Layer.BUNDLED,
     recorded_at: int = 0,
 ) -> SourceReport:
-    """Read the package's providers as the tables of the router's list and of the partners' own, in this order.
+    """Read the package's providers as tables of the router's list, then of the partners' own lists.
 
     Instants are microseconds since 1970, UTC; ``version`` is the package's, for the provenance of each rate. Raises
-    InvalidPriceError naming the entry: an impossible price, versions out of order or with the same date, a model listed twice.
+    InvalidPriceError with the entry: an impossible price, versions out of order or with the same date, a model listed twice.
     """
     lists = {hf_router.SOURCE: PriceVersions(), SOURCE: PriceVersions()}
     left_out: list[SkippedEntry] = []
@@ -124,7 +124,7 @@ def parse_providers(
             except _SkippedModelError as error:
                 left_out.append(SkippedEntry(entry, error.reason, error.detail))
                 continue
-            left_out.extend(_not_taken(model, entry, dated))
+            left_out.extend(_left_out(model, entry, dated))
             for name, (effective_from, tiers) in product(names, dated.items()):
                 rates = [
                     Rate(provider=of.partner, model=name, prices=prices, context_from=context_from, source=provenance)
@@ -147,20 +147,20 @@ def _list_of(provider_id: str) -> _List | None:
 
 
 def _names(model: Any) -> list[str]:
-    """Return what requests call a model: its id, or the exact names that it answers to where the id is not one of them."""
+    """Return the names of a model in requests: its id, or the exact names that match it if the id does not."""
     if model.is_match(model.id):
         return [model.id]
     exact = [getattr(clause, "equals", None) for clause in getattr(model.match, "or_", [model.match])]
     names = sorted(name for name in exact if isinstance(name, str))
     if len(names) < len(exact):
-        raise _SkippedModelError(SkipReason.NOT_A_MODEL, "answers to a pattern of names")
+        raise _SkippedModelError(SkipReason.NOT_A_MODEL, "matched by a pattern of names")
     return names
 
 
 def _dated_tiers(model: Any, entry: str, undated_from: int) -> dict[int, _Tiers]:
-    """Return the prices of a model by the instant they hold from, oldest first."""
+    """Return the prices of a model by the instant at which they take effect, oldest first."""
     if entry in _MINIMUM_CHARGE:
-        raise _SkippedModelError(SkipReason.CONDITION, "billed for ten seconds at least")
+        raise _SkippedModelError(SkipReason.CONDITION, "billed for at least ten seconds")
     where = f"{SOURCE}: {entry}"
     conditional = model.prices if isinstance(model.prices, list) else None
     if conditional is None:
@@ -170,17 +170,17 @@ def _dated_tiers(model: Any, entry: str, undated_from: int) -> dict[int, _Tiers]
     for position, version in enumerate(conditional):
         start = _start(version.constraint)
         if position and (start is None or (previous is not None and start <= previous)):
-            again = start == previous
-            problem = "has two prices from the same date" if again else "has prices that are not in the order of their dates"
-            raise InvalidPriceError(f"{where} {problem}", PriceFault.DUPLICATE if again else PriceFault.OUT_OF_ORDER)
+            same = start == previous
+            problem = "has two prices for the same date" if same else "has prices that are not ordered by date"
+            raise InvalidPriceError(f"{where} {problem}", PriceFault.DUPLICATE if same else PriceFault.OUT_OF_ORDER)
         previous = start
-        began = undated_from if start is None else _midnight(start)
-        dated[max(began, undated_from)] = _tiers(version.prices, where if start is None else f"{where} from {start}")
+        instant = undated_from if start is None else _midnight(start)
+        dated[max(instant, undated_from)] = _tiers(version.prices, where if start is None else f"{where} from {start}")
     return dated
 
 
 def _start(constraint: Any) -> date | None:
-    """Return the day a price starts on; None for one that has no condition. A condition of another kind is left out."""
+    """Return the day a price starts on; None if it has no condition. Raises _SkippedModelError for any other condition."""
     if constraint is None:
         return None
     start = getattr(constraint, "start_date", None)
@@ -194,7 +194,7 @@ def _midnight(day: date) -> int:
 
 
 def _tiers(price: Any, where: str) -> _Tiers:
-    """Return one version's prices by tier; the package holds a tier's price above ``start`` prompt tokens, not at it."""
+    """Return one version's prices by tier. In the package, a tier applies above ``start`` prompt tokens, exclusive."""
     stated = {name: value for name, value in vars(price).items() if value is not None and name not in _TOOLS}
     if unknown := sorted(stated.keys() - _KEYS.keys()):
         raise _SkippedModelError(SkipReason.UNKNOWN_KEY, ", ".join(unknown))
@@ -212,12 +212,12 @@ def _tiers(price: Any, where: str) -> _Tiers:
             amount = _amount_above(value, start, f"{where}: {name}")
             priced = _exact(amount, kind, per, block, f"{where}: {name}")
             if prices.setdefault(kind, priced) != priced:
-                raise _SkippedModelError(SkipReason.CONTRADICTION, f"{name} and another price of {kind}")
+                raise _SkippedModelError(SkipReason.CONTRADICTION, f"{name} conflicts with another price of {kind}")
     return tiers
 
 
 def _amount_above(value: Any, start: int, where: str) -> object:
-    """Return the amount that holds above ``start`` prompt tokens."""
+    """Return the amount for prompts of more than ``start`` tokens."""
     if not hasattr(value, "tiers"):
         return value
     steps = {tier.start: tier.price for tier in value.tiers}
@@ -236,13 +236,13 @@ def _exact(amount: object, kind: str, per: int, block: int, where: str) -> Price
         raise
 
 
-def _not_taken(model: Any, entry: str, dated: Mapping[int, _Tiers]) -> Iterator[SkippedEntry]:
-    """Yield what a model says beside its prices: unknown ones, tool calls, prices for other ways to ask."""
+def _left_out(model: Any, entry: str, dated: Mapping[int, _Tiers]) -> Iterator[SkippedEntry]:
+    """Yield what else a model has: unknown prices, prices of tools, prices of other service tiers."""
     if not all(dated.values()):
         yield SkippedEntry(entry, SkipReason.NO_PRICE, "listed without a price", whole=not any(dated.values()))
     conditional = model.prices if isinstance(model.prices, list) else [model]
     for name in sorted({name for version in conditional for name in vars(version.prices) if name in _TOOLS}):
         yield SkippedEntry(entry, SkipReason.UNMETERED, name, whole=False)
     for variant in model.price_variants or ():
-        asked = ", ".join(f"{key}={value}" for key, value in sorted(variant.when.items()))
-        yield SkippedEntry(entry, SkipReason.VARIANT, asked, whole=False)
+        condition = ", ".join(f"{key}={value}" for key, value in sorted(variant.when.items()))
+        yield SkippedEntry(entry, SkipReason.VARIANT, condition, whole=False)

@@ -1,19 +1,20 @@
 """The router's ``GET /v1/models``: what Hugging Face charges for each model at each partner, now.
 
-Absent is unknown, never free. A price of 0 counts only where the entry says ``is_free``: a zero without it is what a client
-that fills gaps leaves behind, and is unknown too. Prices are USD per million tokens; the router publishes input and output,
-for chat models only.
+A missing price is unknown, never free. A price of 0 is free only if the entry has ``is_free``; otherwise a client may have
+filled a gap with 0, so it is unknown, too. Prices are USD per million tokens. The router publishes input and output prices, for
+chat models only.
 
-One document becomes one table, a snapshot of the source ``hf_router`` on the ROUTE layer for routed requests. The bundled
-record of the same list has the same source name on the BUNDLED layer, and the price book works across layers by that name:
+One document becomes one table: a snapshot of the source ``hf_router`` on the ROUTE layer, for routed requests. The bundled
+tables of the same list have the same source on the BUNDLED layer, and the price book combines layers by source:
 
-- a model that the document prices has that price, whatever the record says;
-- a model that it lists without a price, or that an earlier document had and this one has not, is *withdrawn*; the book then
-  does not ask the older record of the same source, so an outdated price can not come back;
-- a model that only the record knows is not withdrawn by a snapshot of another layer. It has to be named: ``listed_before``
-  is what the source priced until now, and what of it the document leaves out is withdrawn in so many words.
+- A model that the document prices has that price, whatever the bundled tables contain.
+- A model that the document lists without a price, or that an earlier document listed and this one does not, is *withdrawn*. The
+  price book then ignores the bundled tables of the same source, so an outdated price cannot come back.
+- A model that only the bundled tables list has to be withdrawn by name, because a snapshot withdraws nothing in other layers.
+  ``listed_before`` are the keys that the source priced until now; those that the document leaves out are withdrawn by name.
 
-A partner's own list (another source) is still consulted for what the router withdraws: Hugging Face adds nothing to it.
+A partner's own list (a different source) still applies to models that the router withdraws, because Hugging Face adds nothing
+to the partners' prices.
 """
 
 from collections.abc import Collection, Iterator
@@ -45,14 +46,14 @@ def parse_models(
     name: str = SOURCE,
     recorded_at: int = 0,
 ) -> SourceReport:
-    """Read a ``/v1/models`` document as the one table of what it says, valid from ``effective_from``.
+    """Read a ``/v1/models`` document as one table, effective from ``effective_from``.
 
-    Instants are microseconds since 1970, UTC; ``name`` is the document's in messages. Entries without a price are reported.
-    Raises InvalidPriceError naming the entry; then nothing of the document is taken.
+    Instants are microseconds since 1970, UTC; ``name`` identifies the document in messages. Entries without a price are
+    reported. Raises InvalidPriceError with the entry; then nothing of the document is used.
     """
     models = read_json_object(document, name).get("data")
     if not isinstance(models, list) or not models:
-        raise InvalidPriceError(f"{name}: data must be a list of models with something in it, got {excerpt(models)}")
+        raise InvalidPriceError(f"{name}: data must be a non-empty list of models, got {excerpt(models)}")
     rates: list[Rate] = []
     unknown: dict[RateKey, SkippedEntry] = {}
     partial: list[SkippedEntry] = []
@@ -83,7 +84,7 @@ def parse_models(
 
 
 def _offers(models: list[Any], name: str) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Yield each partner's offer with its model, and what messages call it before its partner is read."""
+    """Yield each partner's offer of each model, with the model and its place for messages."""
     for position, entry in enumerate(models, start=1):
         if not isinstance(entry, dict):
             raise InvalidPriceError(f"{name}: model {position} must be an object, got {excerpt(entry)}")
@@ -99,37 +100,48 @@ def _offers(models: list[Any], name: str) -> Iterator[tuple[str, dict[str, Any],
 
 
 def _prices(offer: dict[str, Any], where: str, entry: str) -> tuple[dict[str, Price], list[SkippedEntry]]:
-    """Return what an offer says it costs, and what is missing from that; no prices at all where it is unknown."""
-    free, pricing = offer.get("is_free"), offer.get("pricing")
-    if free is not None and not isinstance(free, bool):
-        raise InvalidPriceError(f"{where}: is_free must be true or false, got {excerpt(free)}")
+    """Return an offer's prices, none if they are unknown, and what was left out."""
+    is_free, published = _published(offer, where)
+    amounts = {kind: published[label] for label, kind in _PRICES.items() if published.get(label) is not None}
+    prices = {kind: _price(amount, kind, where) for kind, amount in amounts.items()}
+    nonzero = {kind: price for kind, price in prices.items() if price.pico}
+    if is_free:
+        if nonzero:
+            return {}, [SkippedEntry(entry, SkipReason.CONTRADICTION, "is_free with a price above zero")]
+        return {kind: Price(0) for kind in _PRICES.values()}, []
+    if not nonzero:
+        reason, detail = (
+            (SkipReason.ZERO_PRICE, "0 without is_free") if prices else (SkipReason.NO_PRICE, "listed without a price")
+        )
+        return {}, [SkippedEntry(entry, reason, detail)]
+    return nonzero, _missing(entry, prices, published)
+
+
+def _published(offer: dict[str, Any], where: str) -> tuple[bool, dict[str, Any]]:
+    """Return whether an offer is free, and its published prices by name."""
+    is_free, pricing = offer.get("is_free"), offer.get("pricing")
+    if is_free is not None and not isinstance(is_free, bool):
+        raise InvalidPriceError(f"{where}: is_free must be true or false, got {excerpt(is_free)}")
     if pricing is not None and not isinstance(pricing, dict):
         raise InvalidPriceError(f"{where}: pricing must be an object, got {excerpt(pricing)}")
     published = pricing or {}
     if published.get("currency", "USD") != "USD":
         currency = excerpt(published["currency"])
         raise InvalidPriceError(f"{where}: currency must be USD, got {currency}; prices are not converted", PriceFault.CURRENCY)
-    amounts = {kind: published[label] for label, kind in _PRICES.items() if published.get(label) is not None}
-    prices = {kind: _price(amount, kind, where) for kind, amount in amounts.items()}
-    dear = {kind: price for kind, price in prices.items() if price.pico}
-    if free:
-        if dear:
-            return {}, [SkippedEntry(entry, SkipReason.CONTRADICTION, "is_free beside a price above zero")]
-        return {kind: Price(0) for kind in _PRICES.values()}, []
-    if not dear:
-        zero = SkippedEntry(entry, SkipReason.ZERO_PRICE, "0 without is_free")
-        return {}, [zero if prices else SkippedEntry(entry, SkipReason.NO_PRICE, "listed without a price")]
-    missing = [
-        SkippedEntry(entry, SkipReason.ZERO_PRICE if kind in prices else SkipReason.NO_PRICE, kind, whole=False)
-        for kind in _PRICES.values()
-        if kind not in dear
+    return bool(is_free), published
+
+
+def _missing(entry: str, prices: dict[str, Price], published: dict[str, Any]) -> list[SkippedEntry]:
+    """Return the kinds that an offer does not price, and the published prices that are not read."""
+    kinds = [kind for kind in _PRICES.values() if kind not in prices or not prices[kind].pico]
+    labels = [label for label in published if label not in _PRICES and label != "currency"]
+    return [
+        *(
+            SkippedEntry(entry, SkipReason.ZERO_PRICE if kind in prices else SkipReason.NO_PRICE, kind, whole=False)
+            for kind in kinds
+        ),
+        *(SkippedEntry(entry, SkipReason.UNKNOWN_KEY, f"pricing.{label}", whole=False) for label in labels),
     ]
-    others = [
-        SkippedEntry(entry, SkipReason.UNKNOWN_KEY, f"pricing.{label}", whole=False)
-        for label in published
-        if label not in _PRICES and label != "currency"
-    ]
-    return dear, missing + others
 
 
 def _price(amount: int | Decimal, kind: str, where: str) -> Price:

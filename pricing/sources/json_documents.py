@@ -1,7 +1,7 @@
-"""JSON whose numbers are exact: a decimal fraction stays the decimal that was written.
+"""JSON with exact numbers: a decimal fraction stays the decimal that was written.
 
-What a reader of JSON usually lets pass is refused: NaN and Infinity, a key written twice (readers silently keep the last), a
-web page in place of the document.
+What JSON readers usually accept is refused: NaN and Infinity, duplicate keys (readers silently keep the last), a web page
+instead of the document.
 """
 
 import json
@@ -10,19 +10,19 @@ from typing import Any
 
 from pricing.errors import InvalidPriceError, PriceFault
 
-# A hundred thousand models with four providers each are about 80 MB.
+# A hundred thousand models with four providers each need about 80 MB.
 MAX_BYTES = 128 * 1024 * 1024
 
 
 def read_json_object(content: str | bytes, name: str) -> dict[str, Any]:
-    """Return a JSON object with Decimal in place of binary fractions. Raises InvalidPriceError that begins with ``name``."""
+    """Return a JSON object with Decimal instead of float. Raises InvalidPriceError with a message that begins with ``name``."""
     try:
         text = content.decode("utf-8-sig") if isinstance(content, bytes) else content.removeprefix("\ufeff")
         size = len(content) if isinstance(content, bytes) else len(content.encode())
     except UnicodeError:
         raise _unreadable(name, "not UTF-8 text") from None
     if size > MAX_BYTES:
-        raise _unreadable(name, f"{size} bytes are more than the {MAX_BYTES} that are read")
+        raise _unreadable(name, f"{size} bytes exceed the limit of {MAX_BYTES}")
     beginning = text[:1_000].lstrip()
     if not beginning:
         raise _unreadable(name, "the document is empty")
@@ -33,7 +33,7 @@ def read_json_object(content: str | bytes, name: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise _unreadable(name, f"not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from None
     except RecursionError:
-        raise _unreadable(name, "nested too deep") from None
+        raise _unreadable(name, "nested too deeply") from None
     except ValueError as error:
         raise _unreadable(name, str(error)) from None
     if not isinstance(document, dict):
@@ -47,7 +47,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise ValueError(f"the key {key[:60]!r} is written twice")
+                raise ValueError(f"the key {key[:60]!r} occurs twice")
             seen.add(key)
     return found
 
@@ -61,5 +61,5 @@ def _unreadable(name: str, problem: str) -> InvalidPriceError:
 
 
 def _kind_of(document: object) -> str:
-    kinds = {list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
+    kinds = {list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
     return kinds.get(type(document), "a number")

@@ -1,12 +1,13 @@
-"""LiteLLM's price map: the partners' list prices, images, videos and cached tokens among them.
+"""LiteLLM's price map: the partners' list prices, including images, videos and cached tokens.
 
-A price of 0 is unknown: the map writes 0 for free, for unknown and for what does not apply, and they look alike. Every cost
-that an entry states is understood or the entry is left out: a price that depends on something that is not metered (the size
-of a picture, the resolution of a video, pages, searches) would be wrong for most requests. Prices are USD per single token,
-image, second or character, without dates.
+A price of 0 is unknown: the map uses 0 for free, for unknown and for not applicable, without a distinction. If a cost in an
+entry cannot be interpreted, the whole entry is left out: a price that depends on something that is not metered (the size of an
+image, the resolution of a video, pages, searches) would be wrong for most requests. Prices are USD per token, image, second or
+character, without dates.
 
-One document becomes one table, a snapshot of the source ``litellm`` for requests on a partner's key: what the map no longer
-lists is withdrawn. Hugging Face's spelling of the partner and the partner's own name of the model, without LiteLLM's prefix.
+One document becomes one table: a snapshot of the source ``litellm``, for requests on a partner's key. Models that a later map
+does not list are withdrawn. Partners are in Hugging Face's spelling; models have the partner's own names, without LiteLLM's
+prefix.
 """
 
 import re
@@ -26,7 +27,7 @@ SOURCE = "litellm"
 ROUTE = "provider_key"
 PROVENANCE = "LiteLLM price map, {entry}"
 
-# LiteLLM's name of a partner that Hugging Face routes to: Hugging Face's name.
+# Partners that Hugging Face routes to: LiteLLM's name, and Hugging Face's.
 PARTNERS: Mapping[str, str] = {
     "baseten": "baseten",
     "cerebras": "cerebras",
@@ -68,7 +69,7 @@ _TOKEN_KEYS: Mapping[str, str] = {
     "output_cost_per_character": "characters",
 }
 
-# A second or an image is another quantity in another mode: (mode, key) -> the kind.
+# The kind of a price per second or image depends on the mode: (mode, key) -> kind.
 _MODE_KEYS: Mapping[tuple[str, str], str] = {
     ("image_generation", "output_cost_per_image"): "images",
     ("video_generation", "output_cost_per_second"): "video_ms",
@@ -78,11 +79,11 @@ _MODE_KEYS: Mapping[tuple[str, str], str] = {
 }
 _SECOND_MS = 1_000
 
-# The price of asking in another way, or of a tool that the model may call: the rest of the price holds without it.
-_ASIDE = re.compile(r".*_(priority|flex|batches)|search_context_cost_per_query|.*_cost_per_session|file_search_.*", re.ASCII)
+# Prices of other service tiers, and of tools that the model may call. The other prices apply without them.
+_OPTIONAL = re.compile(r".*_(priority|flex|batches)|search_context_cost_per_query|.*_cost_per_session|file_search_.*", re.ASCII)
 _TIER = re.compile(r"(?P<key>.+)_above_(?P<thousands>\d{1,7})k_tokens", re.ASCII)
 
-# Keyed by quality and size, "low/1024-x-768/openai/gpt-image-2": the model's price depends on them.
+# An entry by quality and size, "low/1024-x-768/openai/gpt-image-2": the model's price depends on them.
 _SIZED = re.compile(r"(?:[a-z]+/)?\d+-x-\d+/(?P<model>.+)", re.ASCII)
 _ASSUMED = re.compile(r"\bassumed\b", re.IGNORECASE)
 
@@ -90,7 +91,7 @@ _Prices = dict[str, Price]
 
 
 class _SkippedEntryError(Exception):
-    """An entry whose price can not be expressed."""
+    """An entry with a price that cannot be expressed."""
 
     def __init__(self, reason: SkipReason, detail: str) -> None:
         super().__init__(detail)
@@ -106,10 +107,10 @@ def parse_price_map(
     layer: Layer = Layer.BUNDLED,
     recorded_at: int = 0,
 ) -> SourceReport:
-    """Read the price map as the one table of the partners' prices, valid from ``effective_from``.
+    """Read the price map as one table of the partners' prices, effective from ``effective_from``.
 
-    Instants are microseconds since 1970, UTC; ``name`` is the document's in messages. Raises InvalidPriceError naming the
-    entry: a price that is negative, not a number or beyond belief, or one model with two prices.
+    Instants are microseconds since 1970, UTC; ``name`` identifies the document in messages. Raises InvalidPriceError with the
+    entry: a price that is negative, not a number or implausible, or a model with two prices.
     """
     entries = read_json_object(document, name)
     sized = {found["model"] for found in map(_SIZED.fullmatch, map(_native, entries)) if found}
@@ -119,17 +120,17 @@ def parse_price_map(
         where = f"{name}: {read_name(label, 'a name', name)}"
         if not isinstance(entry, dict):
             raise InvalidPriceError(f"{where} must be an object, got {excerpt(entry)}")
-        aside: list[SkippedEntry] = []
+        omitted: list[SkippedEntry] = []
         try:
             key = _key_of(label, entry, sized)
-            tiers = _tiers(label, entry, where, aside)
+            tiers = _tiers(label, entry, where, omitted)
         except _SkippedEntryError as error:
             left_out.append(SkippedEntry(label, error.reason, error.detail))
             continue
         if priced.setdefault(key, (label, tiers))[1] != tiers:
             other = priced[key][0]
-            raise InvalidPriceError(f"{where}: {key[0]} {key[1]} has another price in {other}", PriceFault.DUPLICATE)
-        left_out.extend(aside)
+            raise InvalidPriceError(f"{where}: {key[0]} {key[1]} has a different price in {other}", PriceFault.DUPLICATE)
+        left_out.extend(omitted)
     rates = [rate for key, (label, tiers) in priced.items() for rate in _rates(key, label, tiers)]
     table = PriceTable(
         source=SOURCE,
@@ -144,7 +145,7 @@ def parse_price_map(
 
 
 def _native(label: str) -> str:
-    """Return the partner's own name of a model: the map's without the name of the provider."""
+    """Return the partner's own name of a model: the map's name without the provider."""
     provider, slash, model = label.partition("/")
     return model if slash and provider in PARTNERS else label
 
@@ -155,24 +156,24 @@ def _key_of(label: str, entry: Mapping[str, Any], sized: set[str]) -> RateKey:
         raise _SkippedEntryError(SkipReason.NOT_A_PARTNER, f"Hugging Face does not route to {excerpt(provider)}")
     model = _native(label)
     if model == label and label.startswith(f"{provider.replace('_', '-')}-"):
-        raise _SkippedEntryError(SkipReason.NOT_A_MODEL, "a class of models of one size")
+        raise _SkippedEntryError(SkipReason.NOT_A_MODEL, "a size class, not a model")
     if _SIZED.fullmatch(model) or model in sized:
         raise _SkippedEntryError(SkipReason.UNMETERED, "the price depends on the size and quality of an image")
     if _ASSUMED.search(str(entry.get("metadata", ""))):
-        raise _SkippedEntryError(SkipReason.GUESSED_BY_SOURCE, "the map says that it assumed a part of the price")
+        raise _SkippedEntryError(SkipReason.GUESSED_BY_SOURCE, "the map notes that a part of the price is assumed")
     return PARTNERS[provider], model, ANY_OPERATION
 
 
-def _tiers(label: str, entry: Mapping[str, Any], where: str, aside: list[SkippedEntry]) -> dict[int, _Prices]:
-    """Return an entry's prices by the number of prompt tokens that a tier begins with; ``aside`` takes what is missing."""
+def _tiers(label: str, entry: Mapping[str, Any], where: str, omitted: list[SkippedEntry]) -> dict[int, _Prices]:
+    """Return an entry's prices by the number of prompt tokens from which a tier applies; append the rest to ``omitted``."""
     tiers: dict[int, _Prices] = {}
     stated = False
     for field in sorted(field for field in entry if "cost" in field or "pricing" in field):
         amount = entry[field]
         if amount is None:
             continue
-        if _ASIDE.fullmatch(field):
-            aside.append(SkippedEntry(label, SkipReason.VARIANT, field, whole=False))
+        if _OPTIONAL.fullmatch(field):
+            omitted.append(SkippedEntry(label, SkipReason.VARIANT, field, whole=False))
             continue
         tier = _TIER.fullmatch(field)
         key, context_from = (tier["key"], int(tier["thousands"]) * 1_000 + 1) if tier else (field, 0)
@@ -180,9 +181,9 @@ def _tiers(label: str, entry: Mapping[str, Any], where: str, aside: list[Skipped
         price = _price(amount, kind, per, f"{where}: {field}")
         stated = True
         if not price.pico:
-            aside.append(SkippedEntry(label, SkipReason.ZERO_PRICE, field, whole=False))
+            omitted.append(SkippedEntry(label, SkipReason.ZERO_PRICE, field, whole=False))
         elif tiers.setdefault(context_from, {}).setdefault(kind, price) != price:
-            raise _SkippedEntryError(SkipReason.CONTRADICTION, f"{field} and another price of {kind}")
+            raise _SkippedEntryError(SkipReason.CONTRADICTION, f"{field} conflicts with another price of {kind}")
     if not tiers:
         raise _SkippedEntryError(
             *((SkipReason.ZERO_PRICE, "all prices are 0") if stated else (SkipReason.NO_PRICE, "listed without a price"))
@@ -193,12 +194,12 @@ def _tiers(label: str, entry: Mapping[str, Any], where: str, aside: list[Skipped
 
 
 def _kind_of(key: str, mode: object) -> tuple[str, int]:
-    """Return the kind that a cost is of, and for how many units of it."""
+    """Return the kind of quantity of a cost, and the number of units it is for."""
     if key in _TOKEN_KEYS:
         return _TOKEN_KEYS[key], 1
     kind = _MODE_KEYS.get((str(mode), key))
     if kind is None:
-        raise _SkippedEntryError(SkipReason.UNMETERED, f"{key} of mode {mode}")
+        raise _SkippedEntryError(SkipReason.UNMETERED, f"{key} in mode {mode}")
     return kind, _SECOND_MS if kind.endswith("_ms") else 1
 
 
@@ -214,7 +215,7 @@ def _price(amount: object, kind: str, per: int, where: str) -> Price:
 def _rates(key: RateKey, label: str, tiers: Mapping[int, _Prices]) -> Iterator[Rate]:
     provider, model, operation = key
     for context_from, prices in sorted(tiers.items()):
-        # An image at a flat price costs the same whatever its size.
+        # A flat price per image covers its size.
         covered = {"megapixels": Price(0)} if prices.keys() == {"images"} else {}
         yield Rate(
             provider=provider,

@@ -1,8 +1,8 @@
-"""YAML of mappings, lists and texts, nothing else.
+"""Plain YAML: mappings, lists and texts only.
 
-Every scalar stays the text that was written: ``0.88`` never passes through a binary fraction, ``no`` is no boolean. What a
-reader of YAML would have to guess about is refused with its line: a key written twice (readers silently keep the last),
-aliases (which can unfold into a bomb), tags, a second document.
+Every scalar stays the text that was written: ``0.88`` never becomes a binary fraction, and ``no`` never becomes a boolean.
+Ambiguous or dangerous YAML is refused with its line: duplicate keys (readers silently keep the last), aliases (which can expand
+without limit), tags, a second document.
 """
 
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ MAX_DEPTH = 16
 
 
 class PlainYamlError(PricingError):
-    """Text that is not the plain YAML read here; the message names the line."""
+    """Text that is not plain YAML; the message has the line."""
 
     code = "invalid_yaml"
 
 
 def read_plain_yaml(text: str | bytes) -> Plain:
-    """Return the one document of a YAML text as dicts, lists and strings. Raises PlainYamlError."""
+    """Return the only document of a YAML text as dicts, lists and strings. Raises PlainYamlError."""
     stream = _checked_events(_checked_bytes(text))
     document: Plain = ""
     for event in stream:
@@ -36,7 +36,7 @@ def read_plain_yaml(text: str | bytes) -> Plain:
     else:
         raise PlainYamlError("the file is empty")
     if any(isinstance(event, events.DocumentStartEvent) for event in stream):
-        raise PlainYamlError("a second document begins (---); write one document a file")
+        raise PlainYamlError("a second document begins (---); a file must have one document")
     return document
 
 
@@ -44,7 +44,7 @@ def _checked_bytes(text: str | bytes) -> bytes:
     try:
         content = text.encode() if isinstance(text, str) else text
         if len(content) > MAX_BYTES:
-            raise PlainYamlError(f"{len(content)} bytes are more than the {MAX_BYTES} that are read")
+            raise PlainYamlError(f"{len(content)} bytes exceed the limit of {MAX_BYTES}")
         content.decode()
     except UnicodeError:
         raise PlainYamlError("not UTF-8 text") from None
@@ -59,13 +59,13 @@ def _checked_events(content: bytes) -> Iterator[yaml.Event]:
     try:
         for event in yaml.parse(content, Loader=yaml.CBaseLoader):
             if isinstance(event, events.AliasEvent):
-                raise PlainYamlError(f"{_line(event)}: aliases (*name) are not read; write the value out")
+                raise PlainYamlError(f"{_line(event)}: aliases (*name) are not allowed; write the value out")
             if isinstance(event, events.ScalarEvent | events.CollectionStartEvent) and event.tag is not None:
-                raise PlainYamlError(f"{_line(event)}: tags ({event.tag}) are not read")
+                raise PlainYamlError(f"{_line(event)}: tags ({event.tag}) are not allowed")
             if isinstance(event, events.CollectionStartEvent):
                 depth += 1
                 if depth > MAX_DEPTH:
-                    raise PlainYamlError(f"{_line(event)}: nested more than {MAX_DEPTH} deep")
+                    raise PlainYamlError(f"{_line(event)}: nested more than {MAX_DEPTH} levels deep")
             elif isinstance(event, events.CollectionEndEvent):
                 depth -= 1
             yield event
@@ -77,7 +77,7 @@ def _checked_events(content: bytes) -> Iterator[yaml.Event]:
 
 
 def _node(event: yaml.Event, stream: Iterator[yaml.Event]) -> Plain:
-    """Build the value that ``event`` begins. The recursion is as deep as MAX_DEPTH at most."""
+    """Build the value that begins with ``event``. The recursion is at most MAX_DEPTH deep."""
     if isinstance(event, events.SequenceStartEvent):
         items: list[Plain] = []
         while not isinstance(item := next(stream), events.SequenceEndEvent):
@@ -87,13 +87,13 @@ def _node(event: yaml.Event, stream: Iterator[yaml.Event]) -> Plain:
         mapping: dict[str, Plain] = {}
         while not isinstance(item := next(stream), events.MappingEndEvent):
             if not isinstance(item, events.ScalarEvent):
-                raise PlainYamlError(f"{_line(item)}: a key must be a plain text")
+                raise PlainYamlError(f"{_line(item)}: a key must be plain text")
             if item.value in mapping:
-                raise PlainYamlError(f"{_line(item)}: the key {item.value!r} is written twice")
+                raise PlainYamlError(f"{_line(item)}: the key {item.value!r} occurs twice")
             mapping[item.value] = _node(next(stream), stream)
         return mapping
     return str(event.value) if isinstance(event, events.ScalarEvent) else ""
 
 
 def _line(event: yaml.Event) -> str:
-    return f"line {event.start_mark.line + 1}" if event.start_mark else "somewhere"
+    return f"line {event.start_mark.line + 1}" if event.start_mark else "unknown line"

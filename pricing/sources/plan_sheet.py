@@ -1,7 +1,7 @@
 """The plan sheet: dated terms of subscriptions in YAML.
 
-What a source does not say is written ``unknown`` and read as None. An entry whose date is unknown is checked like the others
-and not applied.
+A figure that the source does not state is written ``unknown`` and read as None. An entry with an unknown date is checked like
+the others, and not applied.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from pricing.sources.plain_yaml import Plain, PlainYamlError, read_plain_yaml
 
 UNKNOWN = "unknown"
 
-# Whether usage past all credits is billed, by what the sheet says of it.
+# Whether usage beyond all credits is billed, by the value in the sheet.
 _PAY_AS_YOU_GO = {"invoiced": True, "purchased_credits": False, "none": False}
 _BOOLEANS = {"true": True, "false": False}
 
@@ -23,7 +23,7 @@ _FIELDS = ("from", "fee_usd", "included_credit_usd", "pay_as_you_go", "credits_p
 
 
 def parse_plans(text: str | bytes, *, name: str) -> tuple[PlanTerms, ...]:
-    """Read a plan sheet as the dated terms in it, in the sheet's order. Raises InvalidPlanError naming the entry."""
+    """Return the dated terms in a plan sheet, in its order. Raises InvalidPlanError with the entry."""
     try:
         document = read_plain_yaml(text)
     except PlainYamlError as error:
@@ -33,7 +33,7 @@ def parse_plans(text: str | bytes, *, name: str) -> tuple[PlanTerms, ...]:
         plan = _mapping(entry, f"{name}: plans", ("plan", "rank", "per_seat", "versions"))
         label = plan["plan"]
         if not isinstance(label, str) or not label or any(label == known.plan for known in terms):
-            raise InvalidPlanError(f"{name}: plan must be a name, each listed once, got {excerpt(label)}")
+            raise InvalidPlanError(f"{name}: plan must be a name that is listed once, got {excerpt(label)}")
         terms.extend(_versions(plan, label, f"{name}: {label}"))
     return tuple(terms)
 
@@ -50,18 +50,18 @@ def _versions(plan: dict[str, Plain], label: str, where: str) -> Iterator[PlanTe
         if not dated:
             continue
         if terms.effective_from <= previous:
-            raise InvalidPlanError(f"{where} from {terms.effective_from}: versions must be in order, each date once")
+            raise InvalidPlanError(f"{where} from {terms.effective_from}: versions must be ordered by date, each date once")
         previous = terms.effective_from
         yield terms
 
 
 def _version(entry: dict[str, Plain], label: str, where: str, *, rank: int, per_seat: bool) -> tuple[PlanTerms, bool]:
-    """Return an entry's terms, and whether they have a date; without one, the date in them means nothing."""
-    began = _text(entry, "from", where)
-    here = f"{where} from {began}"
+    """Return an entry's terms, and whether their date is known."""
+    start = _text(entry, "from", where)
+    here = f"{where} from {start}"
     terms = PlanTerms(
         plan=label,
-        effective_from=date.min if began == UNKNOWN else _date(began, where),
+        effective_from=date.min if start == UNKNOWN else _date(start, where),
         rank=rank,
         per_seat=per_seat,
         fee_cents=_amount(entry, "fee_usd", 100, here),
@@ -70,7 +70,7 @@ def _version(entry: dict[str, Plain], label: str, where: str, *, rank: int, per_
         credits_pay_elsewhere=_choice(entry, "credits_pay_elsewhere", _BOOLEANS, here),
         source=_text(entry, "source", here),
     )
-    return terms, began != UNKNOWN
+    return terms, start != UNKNOWN
 
 
 def _date(text: str, where: str) -> date:
@@ -100,22 +100,22 @@ def _choice(entry: dict[str, Plain], field: str, choices: dict[str, bool], where
 def _text(entry: dict[str, Plain], field: str, where: str) -> str:
     value = entry[field]
     if not isinstance(value, str) or not value:
-        raise InvalidPlanError(f"{where}: {field} must be a text, got {excerpt(value)}")
+        raise InvalidPlanError(f"{where}: {field} must be text, got {excerpt(value)}")
     return value
 
 
 def _mapping(value: Plain, where: str, fields: tuple[str, ...]) -> dict[str, Plain]:
-    """Return a mapping that has exactly these fields."""
+    """Return a mapping with exactly these fields."""
     if not isinstance(value, dict):
         raise InvalidPlanError(f"{where} must be a mapping with {', '.join(fields)}")
     if missing := [field for field in fields if field not in value]:
-        raise InvalidPlanError(f"{where}: no {', '.join(missing)}")
+        raise InvalidPlanError(f"{where}: missing {', '.join(missing)}")
     if unknown := [field for field in value if field not in fields]:
-        raise InvalidPlanError(f"{where}: unknown key {', '.join(unknown)}; it takes {', '.join(fields)}")
+        raise InvalidPlanError(f"{where}: unknown key {', '.join(unknown)}; the keys are {', '.join(fields)}")
     return value
 
 
 def _items(value: Plain, where: str) -> list[Plain]:
     if not isinstance(value, list) or not value:
-        raise InvalidPlanError(f"{where} must be a list with something in it")
+        raise InvalidPlanError(f"{where} must be a non-empty list")
     return value

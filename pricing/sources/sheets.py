@@ -1,8 +1,8 @@
-"""The price sheet: dated prices in YAML, as they are bundled and as a user writes them.
+"""The price sheet: dated prices in YAML, bundled or your own.
 
-A sheet is one price list (``source``). Each model has versions, each valid from its instant until the next; a new price is
-a new version, never an edit. Every price says its unit in its key (``usd_per_million``), and every version where it was
-read. What can not be read exactly is refused with the name of the entry; nothing is guessed, rounded or left out.
+A sheet is one price list (``source``). Each model has versions, each effective from its instant until the next. A new price
+is a new version, never an edit. Every price has its unit in its key (``usd_per_million``), and every version has its source. An
+entry that cannot be read exactly raises an error with its name; nothing is guessed, rounded or left out.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from pricing.errors import InvalidPriceError, PriceFault
 from pricing.excerpt import excerpt
 from pricing.quantities import PRICED_KINDS, REQUESTS
 from pricing.rates import ANY_OPERATION, Price, Rate
-from pricing.sources.amounts import written_price
+from pricing.sources.amounts import price_from_text
 from pricing.sources.fields import (
     MAX_NAME_LENGTH,
     MAX_SOURCE_LENGTH,
@@ -39,10 +39,10 @@ def parse_sheet(
     account_id: int | None = None,
     recorded_at: int = 0,
 ) -> tuple[PriceTable, ...]:
-    """Read a price sheet as one table (a patch) for each route and instant in it, in that order.
+    """Read a price sheet as one table (a patch) per route and instant, in that order.
 
-    ``name`` is the sheet's in messages (its file name). ``recorded_at`` is in microseconds since 1970, UTC. Raises
-    InvalidPriceError naming the entry and what is wrong with it.
+    ``name`` identifies the sheet in messages (its file name). ``recorded_at`` is in microseconds since 1970, UTC. Raises
+    InvalidPriceError with the entry and the error.
     """
     try:
         document = read_plain_yaml(text)
@@ -58,8 +58,8 @@ def parse_sheet(
     for position, entry in enumerate(_items(sheet["models"], f"{name}: models"), start=1):
         key, listed, where = _model(entry, sheet, name, position)
         for version in listed:
-            began, effective_from = _began(version, where)
-            here = f"{where} from {began}"
+            start, effective_from = _start(version, where)
+            here = f"{where} from {start}"
             priced = _read_version(version, key, here)
             for route in sorted(routes):
                 versions.add(route, key, effective_from, priced, here)
@@ -67,11 +67,11 @@ def parse_sheet(
 
 
 def _model(entry: Plain, sheet: dict[str, Plain], name: str, position: int) -> tuple[RateKey, list[Plain], str]:
-    """Return what one entry prices, its versions, and what messages call it."""
+    """Return the key of one entry, its versions, and its place for messages."""
     where = f"{name}: model {position}"
     model = _mapping(entry, where, {"model", "versions"}, {"operation", "provider"})
     if "provider" not in model and "provider" not in sheet:
-        raise InvalidPriceError(f"{where}: no provider, neither here nor for the whole sheet")
+        raise InvalidPriceError(f"{where}: no provider, neither for the model nor for the sheet")
     provider = read_provider((model if "provider" in model else sheet)["provider"], where)
     operation = read_name(model["operation"], "operation", where) if "operation" in model else "any"
     key = (provider, read_name(model["model"], "model", where), ANY_OPERATION if operation == "any" else operation)
@@ -79,26 +79,26 @@ def _model(entry: Plain, sheet: dict[str, Plain], name: str, position: int) -> t
     return key, _items(model["versions"], f"{where}: versions"), where
 
 
-def _began(version: Plain, where: str) -> tuple[str, int]:
-    """Return a version's ``from`` as written and as an instant; read first, because it names the version in messages."""
+def _start(version: Plain, where: str) -> tuple[str, int]:
+    """Return a version's ``from`` as written and as an instant. It is read first, to identify the version in messages."""
     if not isinstance(version, dict):
         raise InvalidPriceError(f"{where}: a version must be a mapping, got {excerpt(version)}")
-    began = version.get("from")
-    if not isinstance(began, str) or not began:
-        raise InvalidPriceError(f"{where}: a version has no from; write the instant its price is valid from")
-    return began[:40], read_instant(began, "from", where)
+    start = version.get("from")
+    if not isinstance(start, str) or not start:
+        raise InvalidPriceError(f"{where}: a version has no from; add the instant at which its price takes effect")
+    return start[:40], read_instant(start, "from", where)
 
 
 def _read_version(version: Plain, key: RateKey, where: str) -> list[Rate]:
-    """Return the rates of one version, its tiers among them; none where it is withdrawn or its price unknown."""
+    """Return the rates of one version, including its tiers; none if it is withdrawn or its price is unknown."""
     entry = _mapping(version, where, {"from", "source"}, {*_PRICE_KEYS, *_ABSENT_KEYS, "tiers"})
     source = read_name(entry["source"], "source", where, MAX_SOURCE_LENGTH)
     absent = _ABSENT_KEYS & entry.keys()
     for mark in sorted(absent):
         if entry[mark] != "true":
-            raise InvalidPriceError(f"{where}: {mark} can only be true, got {excerpt(entry[mark])}; leave it out otherwise")
+            raise InvalidPriceError(f"{where}: {mark} can only be true, got {excerpt(entry[mark])}; otherwise omit it")
     if absent and (len(absent) > 1 or not entry.keys().isdisjoint({*_PRICE_KEYS, "tiers"})):
-        raise InvalidPriceError(f"{where}: either priced, or withdrawn, or unknown, not several of them")
+        raise InvalidPriceError(f"{where}: a version must be one of priced, withdrawn or unknown")
     if absent:
         return []
     prices = _prices(entry, where)
@@ -109,12 +109,10 @@ def _read_version(version: Plain, key: RateKey, where: str) -> list[Rate]:
         context_from = read_context_from(tier["context_from"], where)
         here = f"{where}, tier from {context_from}"
         if context_from <= max(tiers):
-            raise InvalidPriceError(
-                f"{here}: tiers must be in the order of their context_from, each once", PriceFault.OUT_OF_ORDER
-            )
+            raise InvalidPriceError(f"{here}: tiers must be ordered by context_from, each once", PriceFault.OUT_OF_ORDER)
         tiers[context_from] = _prices(tier, here)
         if missing := sorted(prices.keys() - tiers[context_from].keys()):
-            raise InvalidPriceError(f"{here}: no price of {', '.join(missing)}; the whole request is priced at its tier")
+            raise InvalidPriceError(f"{here}: no price of {', '.join(missing)}; a tier prices the whole request")
     provider, model, operation = key
     return [
         Rate(provider=provider, model=model, operation=operation, prices=priced, context_from=size, source=source)
@@ -132,17 +130,17 @@ def _prices(entry: Mapping[str, Plain], where: str) -> dict[str, Price]:
             field = f"{where}: {key}.{name[:MAX_NAME_LENGTH]}"
             if name not in unit.names:
                 known = ", ".join(unit.names)
-                raise InvalidPriceError(f"{field} is not a quantity with this unit; {key} takes {known}", PriceFault.UNIT)
+                raise InvalidPriceError(f"{field} is not a quantity with this unit; {key} has {known}", PriceFault.UNIT)
             kind = unit.names[name]
             _add(prices, kind, _price(amount, kind, unit, field), field)
     covered = _items(entry["included"], f"{where}: included") if "included" in entry else []
     for label in covered:
         if label not in PRICED_KINDS and label != REQUESTS:
             known = ", ".join((*PRICED_KINDS, REQUESTS))
-            raise InvalidPriceError(f"{where}: included {excerpt(label)} is not a quantity; there are {known}")
+            raise InvalidPriceError(f"{where}: included {excerpt(label)} is not a quantity; the quantities are {known}")
         _add(prices, str(label), Price(0), f"{where}: included {label}")
     if not prices:
-        raise InvalidPriceError(f"{where}: no price; write one, or withdrawn: true, or unknown: true")
+        raise InvalidPriceError(f"{where}: no price; add one, or withdrawn: true, or unknown: true")
     return prices
 
 
@@ -155,35 +153,35 @@ def _add(prices: dict[str, Price], kind: str, price: Price, field: str) -> None:
 def _price(amount: Plain, kind: str, unit: Unit, field: str) -> Price:
     if not isinstance(amount, str):
         raise InvalidPriceError(f"{field} must be a decimal number of dollars, got {excerpt(amount)}")
-    return written_price(amount, kind, per_usd=unit.per_usd, block=unit.block, where=field)
+    return price_from_text(amount, kind, per_usd=unit.per_usd, block=unit.block, where=field)
 
 
 def _routes(value: Plain, where: str) -> set[str]:
-    """Read one route or several: a partner's own price holds on its key and, as HF adds nothing, when it is routed."""
+    """Return one or several routes. As Hugging Face adds nothing, a partner's own price applies to routed requests, too."""
     names = value if isinstance(value, list) and value else [value]
     for label in names:
         if not isinstance(label, str) or label not in ROUTES:
             raise InvalidPriceError(f"{where}: route must be {', '.join(ROUTES)} or a list of them, got {excerpt(label)}")
     routes = {ROUTES[str(label)] for label in names}
     if len(routes) < len(names) or (ANY_ROUTE in routes and len(routes) > 1):
-        raise InvalidPriceError(f"{where}: route names the same twice, got {excerpt(value)}")
+        raise InvalidPriceError(f"{where}: route has the same value twice, got {excerpt(value)}")
     return routes
 
 
 def _mapping(value: Plain, where: str, required: set[str], optional: set[str] | frozenset[str] | None) -> dict[str, Plain]:
-    """Return a mapping with all required keys and no unknown ones; ``optional`` None lets any key stand."""
+    """Return a mapping with all required keys and no unknown ones; with ``optional`` None, any key is allowed."""
     if not isinstance(value, dict) or not value:
         raise InvalidPriceError(f"{where} must be a mapping, got {excerpt(value)}")
     for key in sorted(required - value.keys()):
-        raise InvalidPriceError(f"{where}: no {key}")
+        raise InvalidPriceError(f"{where}: missing {key}")
     for key in value if optional is not None else ():
         if key not in required and key not in (optional or ()):
             known = ", ".join(sorted({*required, *(optional or ())}))
-            raise InvalidPriceError(f"{where}: unknown key {excerpt(key)}; it takes {known}")
+            raise InvalidPriceError(f"{where}: unknown key {excerpt(key)}; the keys are {known}")
     return value
 
 
 def _items(value: Plain, where: str) -> list[Plain]:
     if not isinstance(value, list) or not value:
-        raise InvalidPriceError(f"{where} must be a list with something in it, got {excerpt(value)}")
+        raise InvalidPriceError(f"{where} must be a non-empty list, got {excerpt(value)}")
     return value

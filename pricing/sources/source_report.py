@@ -1,7 +1,7 @@
-"""What was read from a source: its price tables, and each thing that was left out with the reason.
+"""The result of reading a source: its price tables, and everything that was left out, with the reason.
 
-A price list of other people says more than can be expressed here, and less than it should. What can not be expressed is left
-out by name, never guessed and never dropped in silence.
+A published price list has prices that cannot be expressed here, and gaps. What cannot be expressed is reported by name, never
+guessed and never silently dropped.
 """
 
 from enum import StrEnum
@@ -12,7 +12,7 @@ from pricing.tables import PriceTable
 
 
 class SkipReason(StrEnum):
-    """Why something was left out, as a stable word."""
+    """Stable codes for why something was left out."""
 
     NO_PRICE = "no_price"
     ZERO_PRICE = "zero_price"
@@ -28,10 +28,10 @@ class SkipReason(StrEnum):
 
 
 class SkippedEntry(Struct, frozen=True):
-    """One thing that was not taken from a source.
+    """An entry of a source that was left out, or a part of one.
 
-    ``entry`` is the source's own name of it. ``whole`` says that the entry has no price at all now; otherwise it is priced
-    and ``detail`` names what of it is missing.
+    ``entry`` is the source's own name for it. If ``whole``, the entry has no price at all; otherwise it is priced, and
+    ``detail`` names the missing part.
     """
 
     entry: str
@@ -41,7 +41,7 @@ class SkippedEntry(Struct, frozen=True):
 
 
 class SourceReport(Struct, frozen=True):
-    """The tables of one reading of a source, and what was left out, both in a deterministic order."""
+    """The tables of a source, and what was left out, both in a deterministic order."""
 
     tables: tuple[PriceTable, ...]
     left_out: tuple[SkippedEntry, ...] = ()

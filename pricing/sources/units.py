@@ -1,7 +1,7 @@
-"""The units that a price sheet writes prices in: what they measure, and how a price in them is counted.
+"""The units of prices in a price sheet: the quantities they measure, and how a price in them is represented.
 
-Every quantity has exactly the units in which its price is an exact integer of pico-USD: tokens and characters per million,
-things per unit, time per second or per hour. The smallest share of a dollar and the block follow from the unit.
+Each quantity has the units in which its price is an exact integer of pico-USD: tokens and characters per million, items per
+unit, time per second or per hour. The unit determines the smallest fraction of a dollar, and the block.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from pricing.quantities import PRICED_KINDS, REQUESTS, UNIT_OF
 
 
 class Unit(NamedTuple):
-    """``names`` maps what a sheet calls a quantity to its kind; a price is counted in ``1 / per_usd`` dollars per ``block``."""
+    """``names`` maps a sheet's names of quantities to kinds; a price is in whole ``1 / per_usd`` dollars per ``block``."""
 
     names: dict[str, str]
     per_usd: int

@@ -1,6 +1,6 @@
-"""The versions of a price list: of each model in the order of their instants, each instant once.
+"""The versions of a price list: for each model ordered by instant, each instant once.
 
-Whatever a list is written in, it becomes one table (a patch) for each route and instant in it.
+Whatever its format, a list becomes one table (a patch) per route and instant.
 """
 
 from collections.abc import Iterable
@@ -11,25 +11,23 @@ from pricing.tables import Layer, PriceTable, RateKey, TableKind
 
 
 class PriceVersions:
-    """What is priced and what is withdrawn from each instant, as it is read."""
+    """Collects the prices and withdrawals at each instant while a list is read."""
 
     def __init__(self) -> None:
-        self._began: dict[tuple[str, RateKey], list[int]] = {}
+        self._starts: dict[tuple[str, RateKey], list[int]] = {}
         self._listed: dict[tuple[str, int], tuple[list[Rate], set[RateKey]]] = {}
 
     def add(self, route: str, key: RateKey, effective_from: int, rates: Iterable[Rate], where: str) -> None:
-        """Add a version of ``key``: its rates, or none where it is withdrawn or its price unknown.
+        """Add a version of ``key``: its rates, or none if it is withdrawn or its price is unknown.
 
-        Raises InvalidPriceError that begins with ``where`` for an instant that is listed already, or before the last one.
+        Raises InvalidPriceError, with a message that begins with ``where``, for an instant that is not after the last one.
         """
-        began = self._began.setdefault((route, key), [])
-        if effective_from in began:
-            raise InvalidPriceError(f"{where}: listed twice from the same instant", PriceFault.DUPLICATE)
-        if began and effective_from < began[-1]:
-            raise InvalidPriceError(
-                f"{where}: versions must be in the order of their instants, oldest first", PriceFault.OUT_OF_ORDER
-            )
-        began.append(effective_from)
+        starts = self._starts.setdefault((route, key), [])
+        if effective_from in starts:
+            raise InvalidPriceError(f"{where}: listed twice for the same instant", PriceFault.DUPLICATE)
+        if starts and effective_from < starts[-1]:
+            raise InvalidPriceError(f"{where}: versions must be ordered by instant, oldest first", PriceFault.OUT_OF_ORDER)
+        starts.append(effective_from)
         priced, withdrawn = self._listed.setdefault((route, effective_from), ([], set()))
         before = len(priced)
         priced.extend(rates)
@@ -37,7 +35,7 @@ class PriceVersions:
             withdrawn.add(key)
 
     def tables(self, source: str, layer: Layer, account_id: int | None = None, recorded_at: int = 0) -> tuple[PriceTable, ...]:
-        """Return one table for each route and instant, in that order."""
+        """Return one table per route and instant, in that order."""
         return tuple(
             PriceTable(
                 source=source,

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 import uvicorn
+from msgspec.structs import replace
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
@@ -15,7 +16,7 @@ from metering.api.app import create_api
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.accounts.manage_keys import NewKey, create_key
 from metering.operations.service.open_service import Service
-from metering.operations.service.settings import Settings
+from metering.operations.service.settings import read_settings
 from metering.storage.tables import metadata
 from pricing.bundled import bundled_plans
 from pricing.tables import Layer
@@ -31,9 +32,10 @@ class Api:
     def __init__(self, meter: Meter, **ingest_settings) -> None:
         self.meter = meter
         meter.configure(declared_tags=["team"], **ingest_settings)
-        settings = Settings(
-            meter.url,
-            meter.settings,
+        settings = replace(
+            read_settings({}),
+            database_url=meter.url,
+            ingest=meter.settings,
             max_body_bytes=BODY_BYTES,
             max_batch_events=BATCH_EVENTS,
             webhooks=webhook_settings(inner_example="127.0.0.1"),

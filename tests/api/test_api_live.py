@@ -1,4 +1,4 @@
-"""A real server and real HTTP: what a test client in the same process does not show."""
+"""A real server and real HTTP, for behavior that an in-process test client does not show."""
 
 import json
 import socket
@@ -46,7 +46,7 @@ def test_representations_are_negotiated(live):
     assert (refused.status_code, refused.headers["content-type"]) == (406, "application/problem+json")
 
 
-def test_a_name_with_a_percent_sign_is_the_name_that_is_meant(live):
+def test_a_name_with_a_percent_sign_is_decoded_once(live):
     assert live.post("/v1/accounts", json={"name": "%41"}).status_code == 201
     assert live.get("/v1/accounts/%2541").json()["name"] == "%41"
     assert live.get("/v1/accounts/%41").status_code == 404
@@ -59,13 +59,13 @@ def chunks(size):
 
 @pytest.mark.parametrize("size", [BODY_BYTES + 1_000, 3_000_000])
 @pytest.mark.parametrize("send", [lambda size: b" " * size, chunks], ids=["announced", "chunked"])
-def test_a_body_that_is_too_large_is_told_so_before_the_connection_ends(live, size, send):
+def test_a_body_that_is_too_large_is_answered_before_the_connection_ends(live, size, send):
     answer = live.post("/v1/events", content=send(size), headers=JSON)
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
     assert live.post("/v1/events", json=native()).json()["accepted"] == 1
 
 
-def test_a_client_that_goes_away_in_the_middle_of_its_body_costs_nothing(live, api):
+def test_a_client_that_disconnects_within_its_body_stores_nothing(live, api):
     address = urlsplit(str(live.base_url))
     head = (
         f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: {live.headers['authorization']}\r\n"
@@ -77,12 +77,12 @@ def test_a_client_that_goes_away_in_the_middle_of_its_body_costs_nothing(live, a
     assert live.get("/v1/events?account=acme").json()["items"] == []
 
 
-def test_many_clients_at_once_count_every_event_once(live, api):
+def test_concurrent_clients_count_every_event_once(live, api):
     answers: list[httpx.Response] = []
 
     def send(client: int) -> None:
         for batch in range(4):
-            # Two clients each send the same ids: one of them is told that they are duplicates.
+            # Two clients each send the same IDs: for one of them they are duplicates.
             events = [native(f"{client // 2}-{batch}-{n}") for n in range(10)]
             answers.append(httpx.post(f"{live.base_url}/v1/events", json=events, headers=dict(live.headers), timeout=30))
 

@@ -1,4 +1,4 @@
-"""Errors are problems: one shape, a stable code, nothing of what was sent and nothing of the inside."""
+"""Errors are problems: one form, a stable code, nothing of the request's content and no internal details."""
 
 import importlib
 import logging
@@ -33,10 +33,10 @@ def test_every_error_of_the_domain_has_a_status():
     errors = [each for each in subclasses(DomainError) | subclasses(PricingError) if ".cli." not in each.__module__]
     codes = {each.code for each in errors if isinstance(getattr(each, "code", None), str)}
     # Given to InvalidTimeError and LogFormatError where they are raised; what is wrong with a file never gets here.
-    told = {"naive_time", "implausible_time", "not_json", "empty_file", "missing_column"}
-    assert InvalidTimeError("x", "naive_time").code in told
+    raised_directly = {"naive_time", "implausible_time", "not_json", "empty_file", "missing_column"}
+    assert InvalidTimeError("x", "naive_time").code in raised_directly
     assert LogFormatError.code in codes
-    assert codes | told <= PROBLEMS.keys()
+    assert codes | raised_directly <= PROBLEMS.keys()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_every_error_of_the_domain_has_a_status():
         ("GET", "/v1/accounts/nobody", 404, "not_found"),
     ],
 )
-def test_what_is_not_there_is_a_problem(refused, method, path, status, code):
+def test_unknown_paths_and_methods_are_problems(refused, method, path, status, code):
     answer = refused.request(method, path)
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
@@ -64,7 +64,7 @@ def test_what_is_not_there_is_a_problem(refused, method, path, status, code):
     assert ("allow" in answer.headers) == (status == 405)
 
 
-def test_an_instance_is_a_path_that_a_header_or_a_page_can_hold(refused):
+def test_the_instance_is_escaped(refused):
     answer = refused.get("/v1/accounts/a%0Ab%22%3Cc%3E")
     assert answer.json()["instance"] == "/v1/accounts/a%0Ab%22%3Cc%3E"
 
@@ -74,12 +74,12 @@ def not_to_be_kept(answer):
 
 
 @pytest.mark.parametrize("call", EVERY_CALL, ids=lambda call: call.operation)
-def test_no_answer_is_stored_or_guessed_at_on_the_way(api, admin, call):
+def test_no_answer_is_cached_or_sniffed(api, admin, call):
     assert not_to_be_kept(send(admin, call))
     assert not_to_be_kept(send(api.client(), call))
 
 
-def test_neither_is_the_document_nor_what_is_nowhere(refused):
+def test_neither_the_document_nor_a_404_is_cached_or_sniffed(refused):
     assert not_to_be_kept(refused.get("/openapi.json"))
     assert not_to_be_kept(refused.get("/nowhere"))
 
@@ -88,7 +88,7 @@ BODIES = [call for call in WITH_A_KEY if call.body and call.operation != "ingest
 
 
 @pytest.mark.parametrize("call", BODIES, ids=lambda call: call.operation)
-def test_a_body_that_is_not_valid_is_told_by_field_and_never_repeated(refused, call):
+def test_an_invalid_body_is_reported_by_field_and_never_repeated(refused, call):
     sent = {name: {"secret": 1} for name in call.body} | {"the-secret-field": "the secret value"}
     answer = send(refused, call._replace(body=sent))
     problem = answer.json()
@@ -99,14 +99,14 @@ def test_a_body_that_is_not_valid_is_told_by_field_and_never_repeated(refused, c
 
 @pytest.mark.parametrize("call", BODIES, ids=lambda call: call.operation)
 @pytest.mark.parametrize("body", [b"{", b"", b"\xff", b"[" * 20_000, b"9" * 5_000, b'"\\ud800"', b'{"a":NaN}', b"nul"])
-def test_a_body_that_is_no_json_object_is_refused(refused, call, body):
+def test_a_body_that_is_not_a_json_object_is_refused(refused, call, body):
     answer = refused.request(call.method, call.path.format("acme"), content=body, headers={"content-type": "application/json"})
     assert answer.status_code in (400, 422)
     assert answer.json()["code"] in ("not_json", "invalid_request", "malformed_request")
 
 
 @pytest.mark.parametrize("call", BODIES, ids=lambda call: call.operation)
-def test_only_json_is_read_and_only_as_it_is(refused, call):
+def test_only_uncompressed_json_is_accepted(refused, call):
     for headers in ({"content-type": "text/plain"}, {}, {"content-type": "application/json", "content-encoding": "gzip"}):
         answer = refused.request(call.method, call.path.format("acme"), content=b"{}", headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
@@ -126,7 +126,7 @@ def chunks(size):
 
 
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/accounts"])
-def test_a_body_that_announces_no_length_is_counted_while_it_arrives(refused, path):
+def test_a_body_without_a_length_is_counted_while_it_arrives(refused, path):
     answer = refused.post(path, content=chunks(100_000), headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -139,7 +139,7 @@ def broken(monkeypatch, error):
     monkeypatch.setattr(accounts, "list_accounts", fail)
 
 
-def test_an_error_that_nobody_expected_is_logged_and_tells_nothing(api, admin, monkeypatch, caplog):
+def test_an_unexpected_error_is_logged_and_answered_without_details(api, admin, monkeypatch, caplog):
     broken(monkeypatch, RuntimeError("the inside"))
     with caplog.at_level(logging.ERROR):
         answer = TestClient(api.app, headers=admin.headers, raise_server_exceptions=False).get("/v1/accounts")
@@ -149,7 +149,7 @@ def test_an_error_that_nobody_expected_is_logged_and_tells_nothing(api, admin, m
     assert "the inside" in caplog.text
 
 
-def test_a_statement_that_fails_is_logged_without_what_was_sent(api, admin, monkeypatch, caplog):
+def test_a_failed_statement_is_logged_without_its_parameters(api, admin, monkeypatch, caplog):
     broken(
         monkeypatch, IntegrityError("INSERT INTO t VALUES (?)", ("what was sent",), Exception("UNIQUE constraint failed: t.x"))
     )
@@ -160,7 +160,7 @@ def test_a_statement_that_fails_is_logged_without_what_was_sent(api, admin, monk
     assert "what was sent" not in answer.text + caplog.text
 
 
-def test_a_database_that_does_not_answer_is_503_and_the_log_does_not_repeat_what_was_sent(admin, monkeypatch, caplog):
+def test_an_unreachable_database_is_503_and_logged_without_the_request(admin, monkeypatch, caplog):
     broken(monkeypatch, OperationalError("INSERT ...", ("what was sent",), Exception("database is locked")))
     with caplog.at_level(logging.INFO):
         answer = admin.get("/v1/accounts")
@@ -183,6 +183,6 @@ def test_no_secret_is_logged(api, caplog):
     assert "secret" not in ours
 
 
-def test_no_telemetry_provider_gets_anything(api):
+def test_nothing_is_sent_to_a_telemetry_provider(api):
     assert api.app._native_telemetry.enabled() is False
     assert not any(api.app._telemetry[name] for name in ("tracing", "metrics", "logs", "operation_spans", "auto_configure"))

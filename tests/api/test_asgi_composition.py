@@ -1,4 +1,4 @@
-"""``metering.asgi``: the environment, ``.env`` and the clock are read there."""
+"""``metering.asgi`` reads the environment, ``.env`` and the clock."""
 
 import logging
 import time
@@ -24,14 +24,14 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_database_that_does_not_exist_is_made_where_the_environment_says(folder, monkeypatch):
+def test_a_missing_database_is_created_at_the_configured_url(folder, monkeypatch):
     monkeypatch.setenv("METERING_DATABASE_URL", f"sqlite:///{folder}/elsewhere.db")
     with TestClient(create_app()) as client:
         assert client.get("/readyz").status_code == 200
     assert (folder / "elsewhere.db").exists()
 
 
-def test_a_file_in_the_working_directory_says_what_the_environment_does_not(folder, monkeypatch):
+def test_the_env_file_adds_what_the_environment_does_not_set(folder, monkeypatch):
     (folder / ".env").write_text("METERING_DATABASE_URL=sqlite:///here.db\nMETERING_MAX_BODY_BYTES=17\nOTHER=x\nEMPTY\n")
     monkeypatch.setenv("METERING_MAX_BODY_BYTES", "18")
     app = create_app()
@@ -40,7 +40,7 @@ def test_a_file_in_the_working_directory_says_what_the_environment_does_not(fold
     app.state.service.engine.dispose()
 
 
-def test_a_variable_that_nobody_knows_stops_the_start(folder, monkeypatch):
+def test_an_unknown_variable_prevents_the_start(folder, monkeypatch):
     monkeypatch.setenv("METERING_DATABASE", "x")
     with pytest.raises(SettingsError, match="METERING_DATABASE is not a setting"):
         create_app()
@@ -53,22 +53,22 @@ def test_the_clock_is_the_time_in_microseconds(folder):
     app.state.service.engine.dispose()
 
 
-def test_the_server_s_end_leaves_one_file(folder, monkeypatch):
+def test_after_shutdown_only_the_database_file_remains(folder, monkeypatch):
     monkeypatch.setenv("METERING_DATABASE_URL", f"sqlite:///{folder}/m.db")
     with TestClient(create_app()) as client:
         client.get("/readyz")
     assert sorted(path.name for path in folder.iterdir()) == ["m.db"]
 
 
-def wait_for(client, headers, holds):
+def wait_for(client, headers, condition):
     end = time.monotonic() + 20
-    while not holds(page := client.get("/v1/prices/syncs", headers=headers).json()):
+    while not condition(page := client.get("/v1/prices/syncs", headers=headers).json()):
         assert time.monotonic() < end, page
         time.sleep(0.02)
     return page
 
 
-def test_the_server_fetches_prices_by_itself_and_leaves_no_lock(folder, monkeypatch):
+def test_the_server_fetches_prices_and_leaves_no_lock_file(folder, monkeypatch):
     monkeypatch.setenv("METERING_DATABASE_URL", f"sqlite:///{folder}/m.db")
     monkeypatch.setenv("METERING_SYNC_INTERVAL_MINUTES", "60")
     monkeypatch.setenv("METERING_SYNC_MAX_CHANGED_PERCENT", "100")
@@ -88,7 +88,7 @@ def test_the_server_fetches_prices_by_itself_and_leaves_no_lock(folder, monkeypa
     assert sorted(path.name for path in folder.iterdir()) == ["m.db"]
 
 
-def test_the_server_ends_at_once_while_it_waits_to_ask_again(folder, monkeypatch, caplog):
+def test_the_server_stops_at_once_while_a_retry_is_waiting(folder, monkeypatch, caplog):
     monkeypatch.setenv("METERING_SYNC_INTERVAL_MINUTES", "60")
     with source(answer(status="429 Too Many Requests", retry_after="9")) as router:
         monkeypatch.setenv("METERING_ROUTER_URL", router.url)
@@ -102,7 +102,7 @@ def test_the_server_ends_at_once_while_it_waits_to_ask_again(folder, monkeypatch
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_the_server_sends_webhooks_by_itself_and_leaves_their_key_beside_the_database(folder, monkeypatch):
+def test_the_server_sends_webhooks_and_keeps_their_key_next_to_the_database(folder, monkeypatch):
     monkeypatch.setenv("METERING_DATABASE_URL", f"sqlite:///{folder}/m.db")
     for name in ("METERING_WEBHOOK_HTTP_HOSTS", "METERING_WEBHOOK_PRIVATE_HOSTS"):
         monkeypatch.setenv(name, "127.0.0.1")

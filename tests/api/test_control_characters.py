@@ -1,4 +1,4 @@
-"""A NUL is kept by no database, and other control characters by no text that people read: both are refused, on both alike."""
+"""No database stores a NUL, and no text for people needs control characters: both are refused, on both databases."""
 
 import importlib
 import pkgutil
@@ -17,9 +17,9 @@ from support.native_events import native
 
 NUL = "\0"
 CONTROL = st.characters(categories=["Cc"])
-# Read by formats of their own, which say of each record or document what is wrong with it.
+# Read by the log formats, which report the errors of each record or document.
 READ_APART = {"ingest_events", "import_prices", "import_invoice"}
-# Asks for ids that somebody else made; one that nobody has is left out, whatever it is.
+# Looks up IDs of other systems; unknown ones are left out, whatever they contain.
 ANY_ID_MAY_BE_ASKED = {"answer_billing"}
 
 
@@ -88,14 +88,14 @@ QUERIES = [(call, name) for call in EVERY_CALL for name, _ in parse_qsl(urlsplit
 @pytest.mark.parametrize(("call", "name"), QUERIES, ids=lambda each: getattr(each, "operation", each))
 def test_a_nul_in_a_parameter_is_refused_naming_it(refused, call, name):
     address = urlsplit(call.path.format("acme"))
-    said = [(each, value + NUL if each == name else value) for each, value in parse_qsl(address.query)]
-    answer = send(refused, call._replace(path=f"{address.path}?{urlencode(said)}"))
+    parameters = [(each, value + NUL if each == name else value) for each, value in parse_qsl(address.query)]
+    answer = send(refused, call._replace(path=f"{address.path}?{urlencode(parameters)}"))
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert answer.json()["errors"][0]["field"] == f"query.{name}"
 
 
 @pytest.mark.parametrize("call", [call for call in EVERY_CALL if call.path.count("/") > 2], ids=lambda call: call.operation)
-def test_a_nul_in_an_address_is_no_fault_of_the_service(admin, call):
+def test_a_nul_in_a_path_is_a_client_error(admin, call):
     for first in FIRST:
         send(admin, first)
     path = urlsplit(call.path.format("acme")).path
@@ -104,12 +104,12 @@ def test_a_nul_in_an_address_is_no_fault_of_the_service(admin, call):
         assert answer.status_code in (404, 405, 422)
 
 
-def test_a_nul_in_a_cursor_that_somebody_made_up_is_refused(refused):
+def test_a_nul_in_a_forged_cursor_is_refused(refused):
     answer = refused.get("/v1/accounts", params={"cursor": write_cursor([f"a{NUL}"], "accounts")})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
 
 
-def test_a_model_that_a_log_names_with_a_control_character_can_still_be_asked_for(admin):
+def test_a_model_named_with_a_control_character_can_be_queried(admin):
     admin.post("/v1/events", json=native("r1", model="tab\tbed"))
     answer = admin.get("/v1/spend?account=acme&model=tab%09bed&start=2026-11-01&end=2026-12-01")
     assert answer.json()["total"]["events"] == 1
@@ -123,6 +123,6 @@ def test_a_nul_in_an_event_rejects_the_event(admin, field):
 
 @pytest.mark.parametrize("call", [call for call in EVERY_CALL if call.sheet is not None], ids=lambda call: call.operation)
 @pytest.mark.parametrize("text", ["contract", "own-model", "r1"])
-def test_a_nul_in_a_document_is_the_documents_fault(admin, call, text):
+def test_a_nul_in_a_document_is_a_client_error(admin, call, text):
     answer = send(admin, call._replace(sheet=call.sheet.replace(text, text + NUL)))
     assert answer.status_code == 422 or text not in call.sheet

@@ -30,7 +30,7 @@ each_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=l
 
 
 def schemas_in(node: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every object schema in the document, wherever it stands, with its place."""
+    """Yield every object schema in the document, with its path."""
     if isinstance(node, dict):
         if isinstance(node.get("properties"), dict):
             yield at, node
@@ -65,7 +65,7 @@ def test_every_parameter_has_a_description_and_an_example(operation):
 
 
 @each_operation
-def test_every_operation_is_named_described_and_has_its_problems(operation):
+def test_every_operation_has_a_name_a_description_and_its_problems(operation):
     assert operation["operationId"].replace("_", "").isalpha()
     assert operation["summary"] and operation["description"]
     (tag,) = operation["tags"]
@@ -83,13 +83,13 @@ def test_every_operation_is_named_described_and_has_its_problems(operation):
         assert {example["value"]["code"] for example in content["examples"].values()} == content["examples"].keys()
 
 
-def test_operations_have_names_of_their_own():
+def test_operation_names_are_unique():
     names = [operation["operationId"] for operation in OPERATIONS.values()]
     assert len(names) == len(set(names))
 
 
 @each_operation
-def test_every_success_has_a_schema_and_every_reference_leads_somewhere(operation):
+def test_every_success_has_a_schema(operation):
     (success,) = [response for status, response in operation["responses"].items() if status < "300"]
     if "content" in success:
         assert all(content["schema"] for content in success["content"].values())
@@ -97,7 +97,7 @@ def test_every_success_has_a_schema_and_every_reference_leads_somewhere(operatio
         assert operation["operationId"] in ("revoke_key", "delete_webhook", "delete_budget")
 
 
-def test_every_reference_leads_somewhere():
+def test_every_reference_resolves():
     def references(node):
         if isinstance(node, dict):
             if isinstance(node.get("$ref"), str):
@@ -118,20 +118,20 @@ def test_the_key_is_a_bearer_token():
     assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
 
 
-def test_the_native_event_of_the_document_is_the_one_that_is_read():
+def test_the_native_event_of_the_document_matches_the_decoder():
     described = SCHEMAS["NativeEvent"]
     assert set(described["properties"]) == set(NATIVE_FIELDS)
     assert set(described["required"]) == {"id", "time", "model"}
     assert set(SCHEMAS["Usage"]["properties"]) == set(ALL_KINDS)
 
 
-def test_every_field_of_the_described_event_is_taken_as_its_example_says(admin):
+def test_the_example_of_every_event_field_is_accepted(admin):
     sent = {name: about["examples"][0] for name, about in SCHEMAS["NativeEvent"]["properties"].items()}
     answer = admin.post("/v1/events", json=sent).json()
     assert (answer["accepted"], answer["unread_fields"]) == (1, {})
 
 
-def test_the_described_bodies_are_taken_as_their_examples_say(admin):
+def test_the_examples_of_described_bodies_are_accepted(admin):
     content = OPERATIONS["POST /v1/events"]["requestBody"]["content"]
     assert content.keys() == set(MEDIA_TYPES) - {"application/ndjson", "application/jsonl"}
     for media, described in content.items():
@@ -141,7 +141,7 @@ def test_the_described_bodies_are_taken_as_their_examples_say(admin):
         assert answer.status_code == 200, (media, answer.text)
 
 
-def test_an_answer_has_the_fields_that_the_document_says(admin):
+def test_an_answer_has_the_fields_of_the_document(admin):
     admin.post("/v1/events", json=native())
     for needed in FIRST:
         assert send(admin, needed).is_success

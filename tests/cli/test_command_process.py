@@ -1,4 +1,4 @@
-"""The command line as a process: exit codes, pipes, standard input, what it imports."""
+"""The command line as a process: exit codes, pipes, standard input, imports."""
 
 import gzip
 import json
@@ -47,30 +47,33 @@ def test_the_help_imports_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "HEAVY []"
 
 
-def test_serving_is_the_only_command_that_loads_a_server():
-    code = "import sys, metering.cli.ingest, metering.cli.spend; print([n for n in ('uvicorn', 'fastapi') if n in sys.modules])"
+def test_only_serve_imports_a_server():
+    code = (
+        "import sys, metering.cli.usage.ingest, metering.cli.charges.spend\n"
+        "print([n for n in ('uvicorn', 'fastapi') if n in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
 
 
-def test_importing_main_does_nothing_and_loads_no_command_line_because_a_worker_does_it():
+def test_importing_main_imports_no_command_line_because_workers_import_it():
     code = "import sys, metering.__main__; print('click' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
     assert (done.stdout, done.stderr) == (b"False\n", b"")
 
 
-def test_the_version_is_told(run):
+def test_the_version_is_printed(run):
     assert run("--version").stdout.startswith(b"metering, version 0.")
 
 
-def test_standard_input_is_read_plain_or_packed_and_counts_once(run):
+def test_standard_input_is_read_plain_or_gzipped_and_counts_once(run):
     first = json.loads(run("ingest", "-", "--account", "acme", "--json", input=RECORD).stdout)
     assert (first["files"][0]["source"], first["total"]["accepted"]) == ("stdin", 1)
     again = json.loads(run("ingest", "-", "--account", "acme", "--json", input=gzip.compress(RECORD)).stdout)
     assert again["total"]["duplicate"] == 1
 
 
-def test_the_exit_code_says_how_it_ended(run, tmp_path):
+def test_exit_codes(run, tmp_path):
     log = tmp_path / "log.ndjson"
     log.write_bytes(RECORD)
     run("ingest", log, "--account", "acme", code=0)
@@ -84,7 +87,7 @@ def test_the_exit_code_says_how_it_ended(run, tmp_path):
     run("verify", code=0)
 
 
-def test_a_file_that_is_no_database_is_told_in_one_line(run, tmp_path):
+def test_a_file_that_is_not_a_database_is_reported_in_one_line(run, tmp_path):
     (tmp_path / "metering.db").write_bytes(b"this is no database, but it is long enough to look at" * 20)
     for arguments in (("spend",), ("db", "upgrade")):
         errors = run(*arguments, code=2).stderr
@@ -92,12 +95,12 @@ def test_a_file_that_is_no_database_is_told_in_one_line(run, tmp_path):
         assert errors.count(b"\n") == 1
 
 
-def test_reading_where_there_is_no_database_makes_none(run, tmp_path):
+def test_reading_without_a_database_creates_none(run, tmp_path):
     assert run("spend", code=2).stderr.startswith(b"error[no_database]: ")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_settings_come_from_the_env_file_and_the_environment_wins(run, tmp_path):
+def test_settings_come_from_the_env_file_and_the_environment_overrides_it(run, tmp_path):
     (tmp_path / ".env").write_text("METERING_DATABASE_URL=sqlite:///from-file.db\n")
     run("db", "upgrade")
     assert (tmp_path / "from-file.db").exists()
@@ -105,13 +108,13 @@ def test_settings_come_from_the_env_file_and_the_environment_wins(run, tmp_path)
     assert (tmp_path / "from-environment.db").exists()
 
 
-def test_a_wrong_setting_is_bad_usage(run):
+def test_an_invalid_setting_is_bad_usage(run):
     unknown = {"METERING_" + "COLOUR": "blue"}
     assert b"METERING_COLOUR is not a setting" in run("spend", code=2, env=unknown).stderr
     assert run("spend", code=2, env={"METERING_SERIES_CAP": "many"}).stderr.startswith(b"error[invalid_setting]: ")
 
 
-def test_a_pipe_gets_no_colour_and_whole_values(run, tmp_path):
+def test_a_pipe_gets_no_color_and_whole_values(run, tmp_path):
     log = tmp_path / "log.ndjson"
     model = "an-organisation-with-a-long-name/" + "A-Model-Whose-Name-Is-Longer-Than-Any-Terminal-Is-Wide-" * 3
     log.write_text(json.dumps(request(model=model)) + "\n")
@@ -121,7 +124,7 @@ def test_a_pipe_gets_no_colour_and_whole_values(run, tmp_path):
     assert model in output
 
 
-def test_a_reader_that_goes_away_is_no_failure_of_ours(run):
+def test_a_closed_pipe_is_not_reported_as_an_error(run):
     run("db", "upgrade")
     reader, writer = os.pipe()
     os.close(reader)
@@ -133,7 +136,7 @@ def test_a_reader_that_goes_away_is_no_failure_of_ours(run):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_disk_is_told_in_one_line(run):
+def test_a_full_disk_is_reported_in_one_line(run):
     run("db", "upgrade")
     with Path("/dev/full").open("wb") as full:
         done = run("prices", "list", code=2, stdout=full, stderr=subprocess.PIPE)
@@ -141,7 +144,7 @@ def test_a_full_disk_is_told_in_one_line(run):
     assert done.stderr.count(b"\n") == 1
 
 
-def test_a_log_of_many_blocks_is_decoded_by_a_process_that_imports_main_safely(run, tmp_path):
+def test_a_large_log_is_decoded_by_a_child_process(run, tmp_path):
     usage = {"input_tokens": 1, "output_tokens": 1}
     records = (request(number, usage=usage, account=None, model=LLAMA) for number in range(20_000))
     log = tmp_path / "big.ndjson"

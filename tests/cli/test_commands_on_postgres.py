@@ -1,4 +1,4 @@
-"""The same commands on PostgreSQL: a log is read, priced, billed and proven, and no password is ever shown."""
+"""The same commands on PostgreSQL: a log is ingested, priced, billed and verified, and no password is ever shown."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_a_month_from_its_log_to_its_statement(on_postgres):
     assert on_postgres.json("db", "upgrade")["price_tables_added"] == 0
 
 
-def test_a_database_that_nobody_has_made_is_refused_with_what_to_do(on_postgres):
+def test_a_database_without_a_schema_is_refused_with_a_hint(on_postgres):
     on_postgres.run("spend")
     assert on_postgres.code == 2
     assert "`metering db upgrade`" in on_postgres.errors
@@ -37,7 +37,7 @@ def test_a_database_that_nobody_has_made_is_refused_with_what_to_do(on_postgres)
 @pytest.mark.parametrize(
     "url", ["postgresql://user:hunter2@127.0.0.1:9/metering", "postgresql://user@127.0.0.1:9/metering?password=hunter2"]
 )
-def test_a_server_that_does_not_answer_is_told_in_one_line_without_the_password(command_line, databases, command, url):
+def test_an_unreachable_server_is_reported_in_one_line_without_the_password(command_line, databases, command, url):
     command_line.environment["METERING_DATABASE_URL"] = url
     command_line.run(*command.split())
     assert command_line.code == 2

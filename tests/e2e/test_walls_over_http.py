@@ -22,12 +22,12 @@ def test_another_accounts_data_looks_as_if_it_did_not_exist(api, path):
     assert api.get(path.format("acme"), "acme").status_code == 200
 
 
-def test_lists_for_a_bound_key_contain_its_own_account_only(api):
+def test_lists_of_a_bound_key_contain_only_its_own_account(api):
     assert [account["name"] for account in api.get("/v1/accounts", "acme").json()["items"]] == ["acme"]
 
 
 @pytest.mark.parametrize("token", [None, "nonsense", "hfm_000000000000_" + "0" * 64])
-def test_without_a_valid_key_nothing_is_revealed(api, token):
+def test_a_request_without_a_valid_key_is_refused(api, token):
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     answer = api.client.get("/v1/accounts", headers=headers)
     assert answer.status_code == 401

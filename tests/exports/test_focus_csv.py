@@ -1,4 +1,4 @@
-"""A FOCUS file keeps the rules of the specification, and comes to what the statement comes to."""
+"""A FOCUS file follows the specification and adds up to the statement's total."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def shown(row, *names):
 
 
 @pytest.mark.parametrize("number", EXAMPLES)
-def test_each_worked_example_keeps_the_rules_and_comes_to_its_total(number):
+def test_each_worked_example_follows_the_rules_and_adds_up_to_its_total(number):
     make, cents = EXAMPLES[number]
     text = text_of(focus_csv(make()))
     assert violations(text, payable=Decimal(cents) / 100) == []
@@ -71,9 +71,9 @@ def test_example_7_is_a_correction_in_october_billed_in_november():
     assert row["InvoiceId"] == "acme/2026-11"
 
 
-def test_example_10_takes_back_usage_and_restores_credit():
-    told = [shown(row, "ChargeCategory", "ChargeClass", "BilledCost") for row in rows(example_10())]
-    assert told == [
+def test_example_10_reverses_usage_and_restores_credits():
+    found = [shown(row, "ChargeCategory", "ChargeClass", "BilledCost") for row in rows(example_10())]
+    assert found == [
         ("Usage", "Correction", "-26"),
         ("Purchase", "", "9"),
         ("Credit", "Correction", "1"),
@@ -81,16 +81,16 @@ def test_example_10_takes_back_usage_and_restores_credit():
     ]
 
 
-def test_what_rounding_requests_added_up_to_is_an_adjustment_of_its_own():
+def test_the_rounding_of_requests_is_a_separate_adjustment():
     # three requests of one token: 3 x 37,500 pico-dollars, and 38 nano-dollars charged for each
     usage, rounding, credit = rows(example_9())
     assert shown(usage, "ListUnitPrice", "PricingQuantity", "ListCost") == ("0.0000000375", "3", "0.0000001125")
     assert shown(rounding, "ChargeCategory", "BilledCost", "x_RateId") == ("Adjustment", "0.0000000015", "1")
-    # the free plan's credit pays for it, so that nothing is left to be rounded to cents
+    # the free plan's credits pay for it, so nothing is left to round to cents
     assert shown(credit, "ChargeCategory", "BilledCost") == ("Credit", "-0.000000114")
 
 
-def test_a_price_of_an_hour_is_a_product_of_what_is_written_and_the_rest_is_rounding():
+def test_a_price_per_hour_gives_the_product_of_the_written_numbers_and_the_rest_is_rounding():
     # 1 ms of $1.00 an hour is 2.77e-7 hours: twelve decimals of it are 0.000000277778
     hourly = rate(id=1, prices={"compute_ms": Price(10**12, 3_600_000)})
     detail = month_detail(day_usage("2026-11-03", 278, compute_ms=1), rates=[hourly], plan="")
@@ -102,14 +102,14 @@ def test_a_price_of_an_hour_is_a_product_of_what_is_written_and_the_rest_is_roun
     assert violations(text) == []
 
 
-def test_a_price_of_a_second_divides_milliseconds_exactly():
+def test_a_price_per_second_divides_milliseconds_exactly():
     # 10.001 s at $0.00012 a second
     by_second = rate(id=1, prices={"compute_ms": Price(120_000_000, 1_000)})
     row = rows(month_detail(day_usage("2026-11-03", 1_200_120, compute_ms=10_001), rates=[by_second], plan=""))[0]
     assert shown(row, "PricingQuantity", "PricingUnit", "ListCost") == ("10.001", "Seconds", "0.00120012")
 
 
-def test_usage_on_a_partners_key_is_billed_by_the_partner():
+def test_usage_on_a_provider_key_is_billed_by_the_provider():
     partner = day_usage("2026-11-03", 1_000_000, route="provider_key", billable=0, input_tokens=1_000)
     text = text_of(focus_csv(month_detail(partner, **CLOSED)))
     row = rows_of(text)[0]
@@ -118,14 +118,14 @@ def test_usage_on_a_partners_key_is_billed_by_the_partner():
     assert violations(text, payable=Decimal(9)) == []
 
 
-def test_what_has_no_price_or_no_route_has_no_row():
+def test_usage_without_a_price_or_route_has_no_row():
     unpriced = day_usage(rate_id=0, price_grade=PriceGrade.UNPRICED, input_tokens=5)
-    whose = day_usage(amount_nano=5_000, route="unknown", billable=0, input_tokens=5)
+    unrouted = day_usage(amount_nano=5_000, route="unknown", billable=0, input_tokens=5)
     failed = day_usage(rate_id=0, price_grade=PriceGrade.EXEMPT, billable=0)
-    assert [row["ChargeCategory"] for row in rows(month_detail(unpriced, whose, failed))] == ["Purchase"]
+    assert [row["ChargeCategory"] for row in rows(month_detail(unpriced, unrouted, failed))] == ["Purchase"]
 
 
-def test_a_cost_that_the_provider_reported_is_that_many_dollars_at_a_dollar():
+def test_a_reported_cost_is_a_quantity_of_dollars_at_one_dollar():
     reported = day_usage("2026-11-03", 1_234_567_891, events=2, rate_id=0, price_grade=PriceGrade.REPORTED, input_tokens=9)
     text = text_of(focus_csv(month_detail(reported, plan="")))
     assert violations(text) == []
@@ -146,7 +146,7 @@ def test_projects_and_tags_are_sub_accounts_and_tags():
     assert json.loads(row["Tags"]) == {"team": "köln"}
 
 
-def test_tags_past_the_cap_are_unknown_and_not_none():
+def test_tags_above_the_cap_on_series_are_null():
     row = rows(month_detail(day_usage(project="(other)", key="(other)", tags="(other)", input_tokens=1, amount_nano=1_000)))[0]
     assert shown(row, "SubAccountId", "Tags") == ("(other)", "")
 
@@ -164,11 +164,11 @@ def test_context_tiers_are_prices_of_one_sku():
     assert violations(text) == []
 
 
-def test_a_fee_that_is_not_known_has_no_row():
+def test_an_unknown_fee_has_no_row():
     assert rows(month_detail(plan="team")) == []
 
 
-def test_adjustments_of_reconciliations_and_what_was_carried_here_are_adjustments():
+def test_adjustments_and_amounts_carried_forward_are_adjustments():
     lines = (
         other(StatementLineKind.ADJUSTMENT, "Reconciliation of 2026-10", -3 * DOLLAR, origin_month=202610),
         other(StatementLineKind.SUBSCRIPTION, "Subscription pro, taken back", -9 * DOLLAR, origin_month=202610),
@@ -177,8 +177,8 @@ def test_adjustments_of_reconciliations_and_what_was_carried_here_are_adjustment
     )
     text = text_of(focus_csv(by_hand(*lines, total_cents=200, **CLOSED)))
     assert violations(text, payable=Decimal(2)) == []
-    told = [shown(row, "ChargeCategory", "ChargeClass", "BilledCost", "PricingQuantity") for row in rows_of(text)]
-    assert told == [
+    found = [shown(row, "ChargeCategory", "ChargeClass", "BilledCost", "PricingQuantity") for row in rows_of(text)]
+    assert found == [
         ("Adjustment", "Correction", "-3", ""),
         ("Purchase", "Correction", "-9", "-1"),
         ("Purchase", "", "30", "1"),
@@ -186,23 +186,23 @@ def test_adjustments_of_reconciliations_and_what_was_carried_here_are_adjustment
     ]
 
 
-def test_the_names_of_1_3_are_had_when_they_are_asked_for():
+def test_version_1_3_has_its_own_column_names():
     text = text_of(focus_csv(example_1(), FocusVersion.V1_3))
     assert violations(text, "1.3") == []
     assert "ProviderName is missing" in violations(text)
     assert rows_of(text, "1.3") == rows(example_1())
 
 
-def test_names_that_a_spreadsheet_would_run_are_text():
+def test_names_that_a_spreadsheet_would_execute_are_escaped():
     detail = month_detail(day_usage(model="=cmd", project="@x", input_tokens=1, amount_nano=1_000), account="+1")
     row = rows(detail)[0]
     assert shown(row, "BillingAccountId", "ResourceId", "SubAccountId") == ("'+1", "'=cmd", "'@x")
 
 
-def test_a_file_that_would_not_agree_with_its_statement_is_refused():
+def test_a_file_that_would_not_agree_with_its_statement_is_not_written():
     detail = example_1()
     wrong = replace(detail, statement=replace(detail.statement, total_cents=3_399))
-    with pytest.raises(ExportSumError, match="come to 34 USD"):
+    with pytest.raises(ExportSumError, match="add up to 34 USD"):
         text_of(focus_csv(wrong))
 
 
@@ -212,7 +212,7 @@ prices = st.builds(Price, st.integers(0, 10**9), st.sampled_from([1, 7, 1_000, 6
 
 
 @given(st.lists(days, max_size=6), prices, st.sampled_from(["pro", ""]), st.booleans())
-def test_whatever_was_used_the_rules_are_kept_and_the_sum_is_the_total(found, price, plan, is_closed):
+def test_any_usage_follows_the_rules_and_adds_up_to_the_total(found, price, plan, is_closed):
     any_kind = rate(id=1, prices=dict.fromkeys(PRICED_KINDS, price))
     detail = month_detail(
         *(
@@ -229,11 +229,11 @@ def test_whatever_was_used_the_rules_are_kept_and_the_sum_is_the_total(found, pr
     assert exact_sum(row["BilledCost"] for row in rows_of(text)) == payable
 
 
-def test_every_column_is_documented_in_its_order_with_whether_it_can_be_null():
+def test_every_column_is_documented_in_order_with_whether_it_can_be_null():
     section = (ROOT / "docs" / "focus.md").read_text().partition("## Columns\n")[2].partition("\n## ")[0]
-    told = re.findall(r"^\| `(\w+)` \| (yes|no) \|", section, re.MULTILINE)
-    assert tuple(name for name, _ in told) == COLUMNS
-    never_null = {name for name, can_be in told if can_be == "no"}
+    documented = re.findall(r"^\| `(\w+)` \| (yes|no) \|", section, re.MULTILINE)
+    assert tuple(name for name, _ in documented) == COLUMNS
+    never_null = {name for name, nullable in documented if nullable == "no"}
     assert never_null >= NEVER_NULL
     for make, _ in EXAMPLES.values():
         assert {name for row in rows(make()) for name, cell in row.items() if cell == ""} & never_null == set()

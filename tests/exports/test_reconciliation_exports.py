@@ -1,4 +1,4 @@
-"""A report is exact, self-contained and safe: what others wrote stays text, in a page as in a spreadsheet."""
+"""A report is exact, self-contained and safe: hostile text stays text, in a page and in a spreadsheet."""
 
 import csv
 import re
@@ -41,49 +41,64 @@ def report(*variances, ours=2_000_000_000, **invoice):
     return ReconciliationReport(run, Invoice(**head | invoice), tuple(variances), Bridge(ours, theirs, steps))
 
 
-def test_the_page_shows_every_amount_exactly_and_needs_nothing_else():
-    page = reconciliation_html(report(variance()), "acme", made_at=0)
+def page_of(found, account="acme"):
+    return b"".join(reconciliation_html(found, account, made_at=0)).decode()
+
+
+def test_the_page_shows_every_amount_exactly_and_is_self_contained():
+    page = page_of(report(variance()))
     assert "+$1.000000001" in page
     assert "cached tokens charged as input" in page
     assert "inferred" in page
     assert re.findall(r"<(?:script|link|img|iframe)|https?://|@import|url\((?!#)", page) == []
 
 
-def test_what_others_wrote_stays_text():
+def test_hostile_text_stays_text():
     detail, alternatives = f"model x/{HOSTILE}", (f"price:{HOSTILE}",)
     bad = variance(model=HOSTILE, provider=HOSTILE, detail=detail, reason=HOSTILE, who=HOSTILE, alternatives=alternatives)
-    page = reconciliation_html(report(bad, number=HOSTILE, notes=(HOSTILE,), biller=HOSTILE), HOSTILE, made_at=0)
+    page = page_of(report(bad, number=HOSTILE, notes=(HOSTILE,), biller=HOSTILE), HOSTILE)
     assert "<script" not in page
     assert "&lt;script&gt;" in page
 
 
-def test_a_bill_that_agrees_says_so():
-    assert "the bill agrees, to the nano-dollar" in reconciliation_html(report(), "acme", made_at=0)
+def test_a_matching_invoice_has_no_variances_on_the_page():
+    assert "the invoice matches metered usage to the nano-dollar" in page_of(report())
 
 
-def bars(drawing):
-    return [(int(x), int(width)) for x, width in re.findall(r'<rect class="bar[^>]*? x="(\d+)"[^>]*? width="(\d+)"', drawing)]
+def bars(chart):
+    return [(row.left, row.width) for row in chart.rows]
 
 
-def test_steps_of_the_drawing_begin_where_the_one_before_ended():
+def test_each_step_of_the_chart_starts_where_the_one_before_ended():
     steps = [Bar("a", 1_000, "total", ""), Bar("b", 500, "more", ""), Bar("c", -1_200, "less", ""), Bar("d", 300, "total", "")]
-    first, more, less, last = bars(waterfall(steps, axis=str))
+    first, more, less, last = bars(waterfall(steps))
     assert more[0] == first[0] + first[1]
     assert less[0] + less[1] == more[0] + more[1]
     assert last[0] + last[1] == less[0]
 
 
-def test_small_steps_beside_large_totals_are_seen_and_the_axis_says_where_it_begins():
-    drawing = waterfall([Bar("a", 10**12, "total", ""), Bar("b", 10, "more", ""), Bar("c", 10**12 + 10, "total", "")], axis=str)
-    assert f"the axis begins at {10**12 - 3}" in drawing
-    assert bars(drawing)[1][1] > 100
+def test_small_steps_between_large_totals_are_visible_and_the_axis_shows_its_start():
+    chart = waterfall([Bar("a", 10**12, "total", ""), Bar("b", 10, "more", ""), Bar("c", 10**12 + 10, "total", "")])
+    assert chart.axis_start == 10**12 - 3
+    assert bars(chart)[1][1] > 100
+    assert "the axis starts at $999.999999997" in page_of(report(variance(amount_nano=10), ours=10**12))
+
+
+def test_the_page_draws_every_bar_of_the_chart():
+    drawn = re.findall(r'<rect class="bar (\w+)" x="(\d+)" y="(\d+)" width="(\d+)"', page_of(report(variance(), ours=10**9)))
+    steps = [
+        Bar("", 10**9, "total", ""), Bar("", 1_000_000_001, "more", ""), Bar("", 2_000_000_001, "total", "")
+    ]  # fmt: skip
+    assert [(kind, *map(int, numbers)) for kind, *numbers in drawn] == [
+        (row.bar.kind, row.left, row.top, row.width) for row in waterfall(steps).rows
+    ]
 
 
 @pytest.mark.parametrize("amounts", [(0, 0, 0), (5, -10, -5), (0, 7, 7), (-3, 3, 0)])
 def test_any_bridge_can_be_drawn(amounts):
     ours, step, theirs = amounts
-    drawing = waterfall([Bar("a", ours, "total", ""), Bar("b", step, "more", ""), Bar("c", theirs, "total", "")], axis=str)
-    assert all(330 <= x <= 790 and 2 <= width <= 460 for x, width in bars(drawing))
+    chart = waterfall([Bar("a", ours, "total", ""), Bar("b", step, "more", ""), Bar("c", theirs, "total", "")])
+    assert all(330 <= x <= 790 and 2 <= width <= 460 for x, width in bars(chart))
 
 
 def test_amounts_are_written_exactly():
@@ -92,38 +107,38 @@ def test_amounts_are_written_exactly():
     ]  # fmt: skip
 
 
-def test_the_rows_of_the_csv_lead_from_ours_to_theirs():
-    text = reconciliation_csv(report(variance(), variance(cause="refund", detail="", amount_nano=-7)))
+def test_the_rows_of_the_csv_add_up_from_ours_to_theirs():
+    text = b"".join(reconciliation_csv(report(variance(), variance(cause="refund", detail="", amount_nano=-7)))).decode()
     rows = list(csv.DictReader(text.splitlines()))
     bridge = [(row["row"], int(row["amount_nano_usd"])) for row in rows if row["row"] != "variance"]
     assert bridge == [("ours", 2_000_000_000), ("step", 1_000_000_001), ("step", -7), ("theirs", 2_999_999_994)]
 
 
-def test_text_that_a_spreadsheet_would_run_is_made_inert_and_amounts_stay_numbers():
+def test_text_that_a_spreadsheet_would_run_is_escaped_and_amounts_stay_numbers():
     item = Evidence(event_id="=1+1", source="@x", provider="-p", model="+m", request_id="\tid", ours_nano=-5, amount_nano=-5)
-    (head, row) = csv.reader("".join(evidence_csv([(variance(), item)])).splitlines())
-    told = dict(zip(head, row, strict=True))
-    assert (told["event_id"], told["source"], told["provider"], told["model"]) == ("'=1+1", "'@x", "'-p", "'+m")
-    assert (told["ours_nano_usd"], told["theirs_nano_usd"], told["difference_nano_usd"]) == ("-5", "", "-5")
+    (head, row) = csv.reader(b"".join(evidence_csv([(variance(), item)])).decode().splitlines())
+    cells = dict(zip(head, row, strict=True))
+    assert (cells["event_id"], cells["source"], cells["provider"], cells["model"]) == ("'=1+1", "'@x", "'-p", "'+m")
+    assert (cells["ours_nano_usd"], cells["theirs_nano_usd"], cells["difference_nano_usd"]) == ("-5", "", "-5")
 
 
 @pytest.mark.parametrize(
-    ("detail", "words"),
+    ("detail", "description"),
     [
         ("cached_as_input", "cached tokens charged as input"),
         ("input_tokens+output_tokens", "input tokens and output tokens"),
-        ("+2 h", "a period that begins and ends 2 h later"),
-        ("-5.5 h", "a period that begins and ends 5.5 h earlier"),
+        ("+2 h", "a period that starts and ends 2 h later"),
+        ("-5.5 h", "a period that starts and ends 5.5 h earlier"),
         ("day 20000", "the day 2024-10-04"),
         ("model together/a:b", "a:b at together"),
         ("rate 7", "the price of rate 7"),
         ("x 1.05", "1.05 times our amounts"),
         (
             "quantity:cached_as_input+price:rate 3 | period_edge:+2 h",
-            "billed for another quantity: cached tokens charged as input and billed at another price: the price of rate 3; or"
-            " counted in the neighbouring period by one side: a period that begins and ends 2 h later",
+            "billed for different quantities: cached tokens charged as input and billed at a different price: the price of rate"
+            " 3; or counted in the adjacent period by one side: a period that starts and ends 2 h later",
         ),
     ],
 )
-def test_details_are_said_in_words(detail, words):
-    assert describe_detail(detail) == words
+def test_details_are_described_in_words(detail, description):
+    assert describe_detail(detail) == description

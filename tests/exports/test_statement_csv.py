@@ -1,4 +1,4 @@
-"""The CSV of a statement: documented columns, exact amounts, read alike by every reader."""
+"""The CSV files of a statement: documented columns, exact amounts, readable by every CSV reader."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from metering.domain.usage.events import PriceGrade
 from metering.exports import daily_csv, statement_csv
-from metering.exports.csv_text import csv_chunks, escape_formula
+from metering.exports.csv_text import csv_chunks
 from metering.exports.focus_csv import focus_csv
 from support.builders import CLOSED, day_usage, month_detail
 from support.exported_files import exact_sum, table, text_of
@@ -51,11 +51,11 @@ def test_example_7_to_the_byte():
 
 
 def test_example_10_line_by_line():
-    told = [
+    rows = [
         (row["line"], row["origin_month"], row["quantity"], row["amount_usd"])
         for row in table(statement_csv.statement_csv(example_10()))
     ]
-    assert told == [
+    assert rows == [
         ("usage", "2026-10", "-26000000", "-26.000000000000"),
         ("subscription", "", "", "9.000000000000"),
         ("credit", "2026-10", "", "1.000000000000"),
@@ -66,14 +66,14 @@ def test_example_10_line_by_line():
 
 
 @pytest.mark.parametrize("number", EXAMPLES)
-def test_the_rows_of_each_worked_example_come_to_its_total(number):
+def test_the_rows_of_each_worked_example_add_up_to_its_total(number):
     make, cents = EXAMPLES[number]
     *rows, total = [row for row in table(statement_csv.statement_csv(make())) if row["section"] == "payable"]
     assert exact_sum(row["amount_usd"] for row in rows) == exact_sum([total["amount_usd"]]) == exact_sum([f"{cents}e-2"])
 
 
 @pytest.mark.parametrize("number", EXAMPLES)
-def test_the_days_of_each_worked_example_come_to_its_usage(number):
+def test_the_days_of_each_worked_example_add_up_to_its_usage(number):
     detail = EXAMPLES[number][0]()
     usage = [line for line in table(statement_csv.statement_csv(detail)) if line["line"] in ("usage", "rounding")]
     days = table(daily_csv.daily_csv(detail))
@@ -93,7 +93,7 @@ def test_example_9_by_day_to_the_byte():
     ]
 
 
-def test_days_say_where_they_stand_and_what_they_correct():
+def test_days_name_their_section_and_the_month_they_correct():
     detail = month_detail(
         day_usage("2026-10-31", 1_000, input_tokens=1),
         day_usage("2026-11-01", 2_000, route="provider_key", billable=0, input_tokens=2),
@@ -102,12 +102,12 @@ def test_days_say_where_they_stand_and_what_they_correct():
         day_usage("2026-11-04", rate_id=0, price_grade=PriceGrade.EXEMPT, billable=0, events=5),
         day_usage("2026-11-05", 6_000, rate_id=0, price_grade=PriceGrade.REPORTED, events=2, input_tokens=6),
     )
-    told = {
+    amounts = {
         (row["day"], row["section"], row["origin_month"], row["line"]): row["amount_usd"]
         for row in table(daily_csv.daily_csv(detail))
         if row["quantity_kind"] == ("input_tokens" if row["line"] == "usage" and row["section"] != "failed" else "requests")
     }
-    assert told == {
+    assert amounts == {
         ("2026-10-31", "payable", "2026-10", "usage"): "0.000001000000",
         ("2026-11-01", "owed_to_partner", "", "usage"): "0.000002000000",
         ("2026-11-02", "unpriced", "", "usage"): "",
@@ -118,25 +118,10 @@ def test_days_say_where_they_stand_and_what_they_correct():
     }
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠"])
-def test_what_a_spreadsheet_would_run_is_text(start):
-    assert escape_formula(f"{start}HYPERLINK(1)") == f"'{start}HYPERLINK(1)"
-    assert escape_formula(f"a{start}") == f"a{start}"
-
-
-def test_no_cell_of_text_begins_like_a_formula():
-    evil = {"provider": "=1", "model": "+1", "project": "@1", "key": "-1", "operation": "=2"}
-    detail = month_detail(day_usage("2026-11-03", 1_000, input_tokens=1, **evil), account="=cmd|' /C calc'!A1")
-    for chunks in (statement_csv.statement_csv(detail), daily_csv.daily_csv(detail)):
-        for row in table(chunks):
-            begun = {name for name, cell in row.items() if cell.startswith(("=", "+", "@", "-"))}
-            assert begun <= {"amount_usd", "quantity"}
-
-
-def test_a_file_comes_in_pieces_and_each_row_once():
-    pieces = list(csv_chunks(("n",), ((number,) for number in range(1_200))))
-    assert len(pieces) == 3
-    assert text_of(pieces) == "n\r\n" + "".join(f"{number}\r\n" for number in range(1_200))
+def test_a_file_comes_in_chunks_with_each_row_once():
+    chunks = list(csv_chunks(("n",), ((number,) for number in range(1_200))))
+    assert len(chunks) == 3
+    assert text_of(chunks) == "n\r\n" + "".join(f"{number}\r\n" for number in range(1_200))
 
 
 def test_line_ends_quotes_and_commas_in_names_stay_in_their_cells():
@@ -147,11 +132,11 @@ def test_line_ends_quotes_and_commas_in_names_stay_in_their_cells():
         assert 'a"b\r\nc,d\n' in rows[0].values()
 
 
-names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+any_text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 
 
-@given(names, names)
-def test_whatever_things_are_called_a_reader_gets_it_back(account, model):
+@given(any_text, any_text)
+def test_any_names_are_read_back_unchanged(account, model):
     detail = month_detail(day_usage("2026-11-03", 1_000, model=model, input_tokens=1), account=account, **CLOSED)
     row = table(statement_csv.statement_csv(detail))[0]
     assert (row["account"].removeprefix("'"), row["model"].removeprefix("'")) == (
@@ -160,8 +145,8 @@ def test_whatever_things_are_called_a_reader_gets_it_back(account, model):
     )
 
 
-def test_a_database_reads_the_days_and_adds_them_up():
-    # SQLite as another program: text in, exact integers of 1e-12 dollars by cutting the point out
+def test_a_database_can_load_the_days_and_add_them_up():
+    # SQLite reads text; removing the decimal point gives exact integers of 1e-12 dollars
     database = sqlite3.connect(":memory:")
     rows = list(csv.reader(io.StringIO(text_of(daily_csv.daily_csv(example_1())), newline="")))
     columns = ", ".join(f'"{name}" TEXT' for name in rows[0])
@@ -177,6 +162,6 @@ def test_a_database_reads_the_days_and_adds_them_up():
 @pytest.mark.parametrize(
     ("title", "columns"), [("Columns of `csv`", statement_csv.COLUMNS), ("Columns of `daily`", daily_csv.COLUMNS)]
 )
-def test_every_column_is_documented_in_its_order(title, columns):
+def test_every_column_is_documented_in_order(title, columns):
     section = (ROOT / "docs" / "exports.md").read_text().partition(f"## {title}\n")[2].partition("\n## ")[0]
     assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == columns

@@ -1,4 +1,4 @@
-"""What people read: the page, the PDF and the workbook say what the statement says, whatever things are called."""
+"""The HTML page, the PDF and the workbook show the statement, whatever characters names contain."""
 
 import io
 from datetime import date
@@ -13,7 +13,7 @@ from pypdf import PdfReader
 
 from metering.domain.accounts.plan_history import FeeLine, PlanMonth
 from metering.domain.statements.statements import Flag, StatementLine, StatementLineKind
-from metering.exports.bill import bill_of
+from metering.exports.printed_statement import printed_statement
 from metering.exports.statement_csv import statement_csv
 from metering.exports.statement_html import statement_html
 from metering.exports.statement_pdf import statement_pdf
@@ -27,7 +27,7 @@ EVIL = "<script>alert('x')</script>&\"</style>"
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: which elements, which attributes, which text."""
+    """A page as a browser parses it: its elements, attributes and text."""
 
     def __init__(self, text):
         super().__init__()
@@ -82,7 +82,7 @@ def test_a_page_shows_every_line_with_quantity_price_rate_and_amount():
 
 
 @pytest.mark.parametrize("show", [lambda detail: page(detail).text, pdf_text])
-def test_a_closed_statement_shows_its_digest_and_a_draft_that_it_is_one(show):
+def test_a_closed_statement_shows_its_digest_and_a_draft_is_marked_as_one(show):
     closed, draft = show(month_detail(**CLOSED)), show(month_detail())
     assert CLOSED["digest"] in closed
     assert "Closed 2026-12-04 00:00 UTC" in closed
@@ -91,7 +91,7 @@ def test_a_closed_statement_shows_its_digest_and_a_draft_that_it_is_one(show):
 
 
 @pytest.mark.parametrize("show", [lambda detail: page(detail).text, pdf_text])
-def test_corrections_name_the_month_that_they_correct(show):
+def test_corrections_name_the_month_they_correct(show):
     assert show(example_7()).count("correction of 2026-10") == 1
     text = show(example_10())
     assert text.count("correction of 2026-10") == 2
@@ -100,26 +100,26 @@ def test_corrections_name_the_month_that_they_correct(show):
 
 
 @pytest.mark.parametrize("show", [lambda detail: page(detail).text, pdf_text])
-def test_what_the_total_does_not_contain_says_so(show):
+def test_usage_excluded_from_the_total_is_marked_as_excluded(show):
     partner = day_usage("2026-11-03", 5_000_000_000, route="provider_key", billable=0, input_tokens=5_000_000)
     unpriced = day_usage(rate_id=0, price_grade=2, model="new/model", input_tokens=77)
-    whose = day_usage(rate_id=0, price_grade=2, route="unknown", billable=0, model="whose/model", input_tokens=5)
-    text = show(month_detail(partner, unpriced, whose, plan=""))
-    total, _, beside = text.partition("Total payable")[2].partition("Owed to partners")
+    unknown = day_usage(rate_id=0, price_grade=2, route="unknown", billable=0, model="unrouted/model", input_tokens=5)
+    text = show(month_detail(partner, unpriced, unknown, plan=""))
+    total, _, excluded = text.partition("Total payable")[2].partition("Owed to partners")
     assert "$0.00" in total
-    assert beside.count("not in the total") >= 3
-    assert all(part in beside for part in ("5.00", "new/model", "77", "whose/model", "not known"))
+    assert excluded.replace("\n", " ").count("excluded from the total") >= 3
+    assert all(part in excluded for part in ("5.00", "new/model", "77", "unrouted/model", "unknown"))
 
 
 @pytest.mark.parametrize("show", [lambda detail: page(detail).text, pdf_text])
 def test_an_unknown_fee_is_not_shown_as_zero(show):
     text = show(month_detail(plan="team"))
-    assert "not known" in text
-    assert "The total is without it" in text
+    assert "unknown" in text
+    assert "The fee of a plan is unknown and excluded from the total" in text
 
 
 @pytest.mark.parametrize("show", [lambda detail: page(detail).text, pdf_text])
-def test_of_a_fee_that_is_known_in_part_the_known_part_is_said(show):
+def test_a_partly_known_fee_shows_its_known_part(show):
     pro = FeeLine("pro", 1, date(2026, 11, 1), 15, 30, 450)
     team = FeeLine("team", 5, date(2026, 11, 16), 15, 30, None)
     plan = PlanMonth(202611, "team", 5, (pro, team), 10_000_000_000, True, True)
@@ -128,18 +128,27 @@ def test_of_a_fee_that_is_known_in_part_the_known_part_is_said(show):
     )
     unknown = StatementLine(kind=StatementLineKind.SUBSCRIPTION, description="Subscription team, 5 seats", amount_pico=None)
     detail = by_hand(known, unknown, plan=plan, total_cents=450)
-    assert ("Subscription", "4.50") in bill_of(detail.statement).summary
-    assert ("Further fee", "not known") in bill_of(detail.statement).summary
-    assert "Further fee" in show(detail)
+    assert ("Subscription", "$4.50") in printed_statement(detail.statement).summary
+    assert ("Other fees", "unknown") in printed_statement(detail.statement).summary
+    assert "Other fees" in show(detail)
 
 
-def test_the_summary_of_a_fee_that_is_not_known_at_all_has_one_figure():
-    summary = dict(bill_of(month_detail(plan="team").statement).summary)
-    assert summary["Subscription"] == "not known"
-    assert "Further fee" not in summary
+def test_the_summary_of_a_wholly_unknown_fee_has_one_figure():
+    summary = dict(printed_statement(month_detail(plan="team").statement).summary)
+    assert summary["Subscription"] == "unknown"
+    assert "Other fees" not in summary
 
 
-def test_no_name_gets_out_of_its_place_in_a_page():
+@pytest.mark.parametrize("show", [lambda detail: page(detail).text, pdf_text])
+def test_every_flag_has_a_note(show):
+    detail = month_detail(flags=frozenset(Flag))
+    notes = [note.text for note in printed_statement(detail.statement).notes]
+    assert len(notes) == len(Flag)
+    text = " ".join(show(detail).split())
+    assert all(note in text for note in notes)
+
+
+def test_hostile_names_are_shown_as_text():
     named = dict.fromkeys(("provider", "model", "operation"), EVIL)
     priced = rate(id=1, source=EVIL, operation=EVIL)
     unpriced = day_usage(rate_id=0, price_grade=2, **named)
@@ -153,12 +162,12 @@ def test_no_name_gets_out_of_its_place_in_a_page():
     assert found.open == []
 
 
-def test_a_page_fetches_nothing():
+def test_a_page_loads_nothing():
     text = text_of(statement_html(example_1()))
     assert not any(part in text for part in ("http:", "https:", "url(", "@import", "<link", "<img"))
 
 
-def test_a_pdf_has_as_many_pages_as_it_says_and_heads_on_each():
+def test_each_pdf_page_has_its_number_the_digest_and_a_table_head():
     lines = [usage_line(number, 900_000, rate(id=1)) for number in range(1, 200)]
     exact = sum(line.amount_pico for line in lines)
     found = pdf(by_hand(*lines, total_cents=round(exact / 10**10), **CLOSED))
@@ -170,14 +179,14 @@ def test_a_pdf_has_as_many_pages_as_it_says_and_heads_on_each():
     assert all("Quantity" in text for text in sheets[:-1])
 
 
-def test_a_letter_that_the_fonts_lack_is_its_code_point():
+def test_a_character_missing_from_the_fonts_becomes_its_code_point():
     text = pdf_text(month_detail(account="Söhne 日"))
     assert "Söhne \\u65e5" in text
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 @settings(max_examples=30, deadline=None)
-def test_whatever_things_are_called_page_and_pdf_are_made(account, model):
+def test_any_names_give_a_page_and_a_pdf(account, model):
     detail = month_detail(
         day_usage("2026-11-03", 900_000_000, model=model or "m", input_tokens=900_000), account=account or "a"
     )
@@ -185,7 +194,7 @@ def test_whatever_things_are_called_page_and_pdf_are_made(account, model):
     assert "$9.00" in pdf_text(detail)
 
 
-def test_the_same_statement_is_the_same_bytes():
+def test_the_same_statement_gives_the_same_bytes():
     for write in (statement_html, statement_pdf, statement_xlsx):
         assert b"".join(write(example_1())) == b"".join(write(example_1()))
 
@@ -206,14 +215,14 @@ def test_a_workbook_has_the_rows_of_the_csv_with_numbers_and_exact_text(number):
         assert (got["description"], got["line"]) == (want["description"], want["line"])
 
 
-def test_a_workbook_keeps_all_twelve_decimals_where_a_number_would_not():
+def test_a_workbook_has_all_twelve_decimals_as_text():
     line = other(StatementLineKind.ADJUSTMENT, "Much", 123_456 * DOLLAR + 1)
     sheet = workbook(by_hand(line, other(StatementLineKind.ADJUSTMENT, "Less", -1), total_cents=12_345_600))
     at = [cell.value for cell in sheet[1]].index(EXACT)
     assert sheet[2][at].value == "123456.000000000001"
 
 
-def test_nothing_in_a_workbook_is_a_formula():
+def test_no_cell_of_a_workbook_is_a_formula():
     detail = month_detail(day_usage("2026-11-03", 1_000, model="=1+1", input_tokens=1), account="=HYPERLINK(1)")
     cells = [cell for row in workbook(detail).iter_rows() for cell in row]
     assert {cell.data_type for cell in cells} <= {"s", "n"}
@@ -225,7 +234,7 @@ amounts = st.lists(st.integers(-(10**16), 10**16), min_size=1, max_size=8)
 
 @given(amounts)
 @settings(deadline=None)
-def test_whatever_the_amounts_each_file_comes_to_the_total(found):
+def test_any_amounts_add_up_to_the_total_in_each_file(found):
     exact = sum(found)
     cents = round(Decimal(exact).scaleb(-10).to_integral_value("ROUND_HALF_UP"))
     lines = [other(StatementLineKind.ADJUSTMENT, f"No. {number}", amount) for number, amount in enumerate(found)]

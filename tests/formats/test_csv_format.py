@@ -145,7 +145,7 @@ def test_one_bad_row_is_rejected_with_its_reason_and_the_rest_is_read(code, fiel
         ),
         ({"time": "a", "colour": "b"}, "a,b", "'colour' is not an event field"),
         ({"output_tokens": "a"}, "a,b", "no column for the time"),
-        ({"time": "a"}, "a,b,a", "is twice in"),
+        ({"time": "a"}, "a,b,a", "appears twice in"),
         ({}, "time,prompt_tokens,input_tokens", "map only one of them"),
         ({}, "time,\rinput_tokens", "not a CSV row"),
     ],

@@ -1,8 +1,8 @@
-"""The same requests priced by genai-prices and by us come to the same nano-dollar; where not, the cause is written here.
+"""Requests priced by genai-prices and by us cost the same to the nano-dollar, with the exceptions that are listed here.
 
-The package prices in decimal fractions of a dollar and does not round; a charge here is rounded up to nano-USD once. So the
-claim is: ours is theirs, rounded up. Every model that the package knows at Hugging Face, and at the partners that Hugging Face
-routes to, with every mix of tokens below, at the microsecond before, at and after each of its dated prices.
+The package prices in decimal fractions of a dollar and does not round; a charge here is rounded up to nano-USD once. So our
+charge must equal the package's price, rounded up. This is checked for every model that the package has at Hugging Face and at
+the partners that Hugging Face routes to, with every mix of tokens below, a microsecond before, at and after each dated price.
 """
 
 from collections import defaultdict
@@ -24,7 +24,7 @@ OWN = [provider for provider in providers if provider.id in PARTNERS]
 UNDATED_FROM = datetime(2025, 11, 24, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
-# Input tokens that were not cached, read from a cache, written to one; output tokens.
+# Tokens: uncached input, cache read, cache write, output.
 MIXES = [
     (1, 0, 0, 0),
     (0, 0, 0, 1),
@@ -40,10 +40,10 @@ MIXES = [
     (300_000, 224_289, 0, 1),
 ]
 
-# Where they differ, and why. Nothing else may.
-LEAKED = "a binary fraction in the package's price makes its exact product a hair more than the price that was published"
-UNKNOWN = "the package charges nothing for what it has no price of; unknown is not zero, so here the request is unpriced"
-LEFT_OUT = "a part of the model's price can not be expressed, so the model has none here"
+# The only differences, and their causes.
+LEAKED = "the error of a binary fraction in the package's price makes its exact product slightly more than the published price"
+UNKNOWN = "the package charges nothing for a quantity without a price; unknown is not zero, so the request is unpriced here"
+LEFT_OUT = "a part of the model's price cannot be expressed, so the model has no price here"
 DIFFERENCES = {
     ("huggingface_together", "Qwen/Qwen3-VL-8B-Instruct"): LEAKED,  # 0.18000000000000002
     ("huggingface_together", "ServiceNow-AI/Apriel-1.6-15b-Thinker"): UNKNOWN,
@@ -54,7 +54,7 @@ DIFFERENCES_OF_PARTNERS = {
     # No price at all.
     ("cerebras", "qwen-3-coder-480b"): UNKNOWN,
     ("openai", "moderation"): UNKNOWN,
-    # Embeddings and a model without a price of output tokens: a request that has output tokens all the same.
+    # Embeddings, and a model without a price of output tokens, in a request that has output tokens.
     ("cohere", "embed-v4.0"): UNKNOWN,
     ("openai", "text-embedding-3-large"): UNKNOWN,
     ("openai", "text-embedding-3-small"): UNKNOWN,
@@ -75,10 +75,10 @@ DIFFERENCES_OF_PARTNERS = {
     ("openai", "tts-1"): UNKNOWN,
     ("openai", "tts-1-hd"): UNKNOWN,
     ("openai", "whisper-1"): UNKNOWN,
-    # Ten seconds at least.
+    # Billed for at least ten seconds.
     ("groq", "whisper-large-v3"): LEFT_OUT,
     ("groq", "whisper-large-v3-turbo"): LEFT_OUT,
-    # Cached audio and cached images are priced apart there and not metered apart here.
+    # Cached audio and cached images have separate prices there, and are not metered separately here.
     ("openai", "chatgpt-image-latest"): LEFT_OUT,
     ("openai", "gpt-4o-mini-realtime-preview"): LEFT_OUT,
     ("openai", "gpt-4o-realtime-preview"): LEFT_OUT,
@@ -106,14 +106,14 @@ def instants(model):
 
 
 def names(model):
-    """What a request calls the model: its id, or another exact name where the package does not know it by its id."""
+    """Return the names of the model in requests: its id, or other exact names if the id does not match."""
     if model.is_match(model.id):
         return [model.id]
     return [clause.equals for clause in getattr(model.match, "or_", [model.match]) if hasattr(clause, "equals")]
 
 
 def theirs(provider, model, mix, moment):
-    """What the package says, in nano-USD, exactly. Its input tokens include the cached ones."""
+    """Return the package's price in nano-USD, exact. Its input tokens include the cached ones."""
     fresh, read, written, out = mix
     usage = Usage(input_tokens=fresh + read + written, cache_read_tokens=read, cache_write_tokens=written, output_tokens=out)
     return calc_price(usage, model, provider_id=provider, genai_request_timestamp=moment).total_price * 10**9
@@ -134,7 +134,7 @@ def micros(moment):
 
 
 def ours(book, provider, model, mix, moment):
-    """The charge in nano-USD, and None for an unpriced request."""
+    """Return our charge in nano-USD; None for an unpriced request."""
     fresh, read, written, out = mix
     used = checked_quantities(input_tokens=fresh, cache_read_tokens=read, cache_write_tokens=written, output_tokens=out)
     partner, routed = PARTNERS.get(provider, provider.removeprefix("huggingface_")), provider.startswith("huggingface_")
@@ -145,7 +145,7 @@ def ours(book, provider, model, mix, moment):
 
 
 def compare(book, report, listed):
-    """Return how many requests were compared, how many had to be rounded, and the models that differ with their cause."""
+    """Return the numbers of compared and of rounded requests, and the models that differ with their causes."""
     left_out = {left.entry for left in report.left_out if left.whole and left.reason != "no_price"}
     compared, rounded, different = 0, 0, defaultdict(set)
     requests = (
@@ -164,16 +164,16 @@ def compare(book, report, listed):
         elif amount != exact.to_integral_value(ROUND_CEILING):
             assert abs(amount - exact) < Decimal("0.001"), (provider, name, mix, moment)
             different[provider, model.id].add(LEAKED)
-    return compared, rounded, {what: ", ".join(sorted(causes)) for what, causes in different.items()}
+    return compared, rounded, {model: ", ".join(sorted(causes)) for model, causes in different.items()}
 
 
-def test_every_hugging_face_model_costs_what_the_package_says_rounded_up(book, report):
+def test_every_hugging_face_model_has_the_packages_price_rounded_up(book, report):
     compared, _, different = compare(book, report, HF)
     assert different == DIFFERENCES
     assert compared == (229 * 2 + 2 * 3) * len(MIXES)
 
 
-def test_every_partners_own_model_costs_what_the_package_says_rounded_up(book, report):
+def test_every_model_of_a_partner_has_the_packages_price_rounded_up(book, report):
     compared, rounded, different = compare(book, report, OWN)
     assert different == DIFFERENCES_OF_PARTNERS
     assert compared > 480 * 2 * len(MIXES)
@@ -184,7 +184,7 @@ def test_every_partners_own_model_costs_what_the_package_says_rounded_up(book, r
     ("model", "before", "after"),
     [("meta-llama/Llama-3.3-70B-Instruct", 880, 1_040), ("Qwen/Qwen3.5-9B", 100, 170)],
 )
-def test_a_dated_price_holds_from_its_midnight_in_utc_for_both(book, model, before, after):
+def test_a_dated_price_takes_effect_at_its_midnight_utc_in_both(book, model, before, after):
     midnight = datetime(2026, 10, 19, tzinfo=UTC)
     one_token = (1, 0, 0, 0)
     for moment, expected in [(midnight - MICROSECOND, before), (midnight, after), (midnight + MICROSECOND, after)]:
@@ -192,7 +192,7 @@ def test_a_dated_price_holds_from_its_midnight_in_utc_for_both(book, model, befo
         assert round(theirs("huggingface_together", model, one_token, moment)) == expected
 
 
-def test_the_package_is_the_one_whose_prices_were_looked_at():
-    # Both dated prices above and 229 models are in it; a newer package has others, and then this list is to be looked at.
+def test_the_installed_package_is_the_version_that_these_tests_describe():
+    # It has 229 models and the two dated prices above. With a newer package, review the differences above.
     assert sum(len(provider.models) for provider in HF) == 229
     assert sum(bool(starts(model)) for provider in HF for model in provider.models) == 2

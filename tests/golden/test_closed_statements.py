@@ -1,4 +1,4 @@
-"""The worked examples of the design for closed statements, through the command line. Figures are worked out by hand."""
+"""The worked examples for closed statements, through the command line. Figures are worked out by hand."""
 
 import hashlib
 
@@ -35,11 +35,10 @@ def at(command_line, time):
 
 
 def close(command_line, month, *options):
-    (closed,) = command_line.json("statements", "close", "acme", month, *options)["closed"]
-    return closed
+    return command_line.json("statements", "close", "acme", month, *options)
 
 
-def test_example_1_closed_is_the_draft_it_was_and_stays_so(command_line):
+def test_example_1_is_closed_exactly_as_its_draft(command_line):
     log = command_line.write_log(a_million_tokens_a_day("2026-11"))
     command_line.done("ingest", log, "--account", "acme", "--plan", "pro")
     draft = command_line.json("statements", "show", "acme", "2026-11")
@@ -67,7 +66,7 @@ def test_example_2_the_free_account_of_september_is_closed_beyond_its_plan(comma
     assert (closed["total_usd"], closed["flags"]) == ("26.90", ["beyond_plan"])
 
 
-def test_example_6_a_team_and_a_started_month_closed(command_line):
+def test_example_6_a_team_and_a_partial_month_closed(command_line):
     for name in ("acme", "late"):
         command_line.done("accounts", "create", name)
     command_line.done("accounts", "set-plan", "acme", "team", "--from", "2026-11-01", "--seats", "5")
@@ -77,7 +76,7 @@ def test_example_6_a_team_and_a_started_month_closed(command_line):
     close(command_line, "2026-11")
     team = command_line.json("statements", "show", "acme", "2026-11")
     assert (team["credits_usd"], team["usage_payable_usd"]) == ("10.000000000", "17.000000000")
-    (late,) = command_line.json("statements", "close", "late", "2026-11")["closed"]
+    late = command_line.json("statements", "close", "late", "2026-11")
     assert (late["subscription_usd"], late["total_usd"]) == ("4.50", "4.50")
 
 
@@ -93,7 +92,7 @@ def test_example_7_a_late_charge_is_a_correction_of_the_next_month_and_changes_n
     assert command_line.json("statements", "show", "acme", "2026-10") == before
     assert before["digest"] == digest
     november = command_line.json("statements", "show", "acme", "2026-11")
-    # The credit of November never pays for October's late charge, and October's was used up.
+    # November's included credits never pay for October's late charge, and October's are used up.
     assert lines(november) == [
         ("usage", "2026-10", "0.900000000000"),
         ("subscription", None, "9.000000000000"),
@@ -121,7 +120,7 @@ def test_example_9_the_rounding_line_of_a_closed_statement(command_line):
 
 @pytest.fixture
 def october_is_closed(command_line):
-    """October on PRO: $27.00, of which credits paid $2.00; closed."""
+    """October on PRO, closed: $27.00 of usage, $2.00 paid by credits."""
     at(command_line, "2026-11-04T00:00:00Z")
     log = command_line.write_log(a_million_tokens_a_day("2026-10"))
     command_line.done("ingest", log, "--account", "acme", "--plan", "pro")
@@ -129,7 +128,7 @@ def october_is_closed(command_line):
     return command_line
 
 
-def test_example_10_a_correction_by_re_rating_restores_a_dollar_of_credit(october_is_closed):
+def test_example_10_a_correction_by_re_rating_restores_a_dollar_of_credits(october_is_closed):
     command_line = october_is_closed
     sheet = command_line.folder / "one-dollar.yaml"
     # $1.00 in 30 million tokens is $0.0333... a million: 29 days are free, and one is $1.00.
@@ -145,7 +144,7 @@ def test_example_10_a_correction_by_re_rating_restores_a_dollar_of_credit(octobe
     assert november["usage_payable_usd"] == "-25.000000000"
     at(command_line, "2026-12-05T00:00:00Z")
     closed = close(command_line, "2026-11")
-    # -$25.00 and the fee of $9.00: nothing is payable, and $16.00 begin December's statement.
+    # -$25.00 and the fee of $9.00: nothing is payable, and -$16.00 is carried forward to December.
     assert (closed["total_usd"], closed["carried_forward_usd"]) == ("0.00", "-16.00")
     december = command_line.json("statements", "show", "acme", "2026-12")
     assert lines(december) == [("subscription", None, "9.000000000000"), ("carried_forward", None, "-16.000000000000"),

@@ -1,4 +1,4 @@
-"""The worked examples of the design, from recorded events to the bytes that leave. Figures are worked out by hand."""
+"""The worked examples, from ingested events to exported bytes. Figures are worked out by hand."""
 
 import csv
 import io
@@ -30,9 +30,9 @@ def a_million_tokens_a_day(month):
     return [request(day, f"{month}-{day:02d}T10:00:00Z", input_tokens=1_000_000) for day in range(1, 31)]
 
 
-def exported(command_line, account, month, form="csv"):
-    path = command_line.folder / f"{account}.{form}"
-    command_line.done("statements", "export", account, month, "--format", form, "--output", path)
+def exported(command_line, account, month, format_="csv"):
+    path = command_line.folder / f"{account}.{format_}"
+    command_line.done("statements", "export", account, month, "--format", format_, "--output", path)
     return path.read_bytes()
 
 
@@ -50,7 +50,7 @@ def billed(command_line, account, month):
     return sum(Decimal(row["BilledCost"]) for row in rows(exported(command_line, account, month, "focus")))
 
 
-def test_example_1_leaves_to_the_byte(command_line):
+def test_example_1_to_the_byte(command_line):
     command_line.done("ingest", command_line.write_log(a_million_tokens_a_day("2026-11")), "--account", "acme", "--plan", "pro")
     header, usage, fee, credit, residual, total, end = exported(command_line, "acme", "2026-11").split(b"\r\n")
     start = "1,acme,2026-11,draft,payable"
@@ -66,7 +66,7 @@ def test_example_1_leaves_to_the_byte(command_line):
     assert billed(command_line, "acme", "2026-11") == 34
 
 
-def test_example_2_leaves_as_26_90(command_line):
+def test_example_2_is_26_90(command_line):
     command_line.done("ingest", command_line.write_log(a_million_tokens_a_day("2026-09")), "--account", "acme")
     assert amounts(command_line, "acme", "2026-09") == [
         ("usage", "27.000000000000"),
@@ -75,10 +75,10 @@ def test_example_2_leaves_as_26_90(command_line):
         ("total", "26.900000000000"),
     ]
     assert billed(command_line, "acme", "2026-09") == Decimal("26.9")
-    assert b"Usage went beyond what the plan allows" in exported(command_line, "acme", "2026-09", "html")
+    assert b"Usage exceeds what the plan allows" in exported(command_line, "acme", "2026-09", "html")
 
 
-def test_example_6_leaves_as_half_of_the_fee(command_line):
+def test_example_6_is_half_of_the_fee(command_line):
     command_line.done("accounts", "create", "late")
     command_line.done("accounts", "set-plan", "late", "pro", "--from", "2026-11-16")
     assert amounts(command_line, "late", "2026-11")[0] == ("subscription", "4.500000000000")
@@ -102,7 +102,7 @@ def cheap(command_line):
     return command_line
 
 
-def test_example_9_leaves_with_its_rounding_apart_in_each_file(cheap):
+def test_example_9_has_a_separate_rounding_line_in_each_file(cheap):
     assert amounts(cheap, "acme", "2026-11")[:2] == [("usage", "0.000000112500"), ("rounding", "0.000000001500")]
     days = [(row["line"], row["amount_usd"]) for row in rows(exported(cheap, "acme", "2026-11", "daily")) if row["amount_usd"]]
     assert days == [("usage", "0.000000112500"), ("rounding", "0.000000001500")]

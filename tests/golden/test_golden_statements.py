@@ -1,4 +1,4 @@
-"""The worked examples of the design, from recorded events through to the statement. Figures are worked out by hand."""
+"""The worked examples, from ingested events to the statement. Figures are worked out by hand."""
 
 from support.month_of_llama import a_million_tokens_a_day, amounts, request
 
@@ -43,7 +43,7 @@ def test_example_3_ten_seconds_of_compute_on_hf_inference(command_line):
     assert command_line.json("statements", "show", "acme", "2026-11")["usage_nano_usd"] == 1_200_000
 
 
-def test_example_6_a_team_pools_its_seats_credits_and_a_started_month_costs_its_days(command_line):
+def test_example_6_a_team_pools_the_credits_of_its_seats_and_a_partial_month_costs_its_days(command_line):
     for name in ("team", "late"):
         command_line.done("accounts", "create", name)
     command_line.done("accounts", "set-plan", "team", "team", "--from", "2026-11-01", "--seats", "5")
@@ -54,7 +54,7 @@ def test_example_6_a_team_pools_its_seats_credits_and_a_started_month_costs_its_
     assert command_line.json("credits", "show", "late", "2026-11")["included_usd"] == "2.000000000"
 
 
-def test_example_9_what_rounding_each_request_added_up_to_is_a_line_of_its_own(command_line):
+def test_example_9_the_rounding_of_requests_is_a_separate_line(command_line):
     sheet = command_line.folder / "cheap.yaml"
     sheet.write_text(
         "source: a test\nroute: any\ncurrency: USD\nprovider: together\nmodels:\n  - model: cheap\n    versions:\n"

@@ -1,4 +1,4 @@
-"""Amounts are read exactly, and one that can be read in two ways is refused."""
+"""Amounts are read exactly, and an ambiguous amount is refused."""
 
 from decimal import Decimal
 
@@ -37,45 +37,45 @@ def test_dollars_become_nano_dollars(text, nano):
 
 
 @pytest.mark.parametrize("text", ["", "-", "twelve", "1.2.3,4,5", "NaN", "Infinity", "1e99", "٣", "12 34 56.7.8"])
-def test_what_is_no_amount_is_refused(text):
+def test_a_text_that_is_not_an_amount_is_refused(text):
     with pytest.raises(InvoiceError, match="line 1"):
         AmountReader().dollars(text, "line 1")
 
 
-def test_an_amount_that_can_be_read_in_two_ways_is_refused_until_the_mark_is_known():
+def test_an_ambiguous_amount_is_refused_unless_the_decimal_mark_is_known():
     with pytest.raises(InvoiceError, match="thousands or decimals"):
         AmountReader().dollars("1,234", "line 1")
     assert AmountReader(".").dollars("1,234", "line 1") == 1_234_000_000_000
     assert AmountReader(",").dollars("1,234", "line 1") == 1_234_000_000
-    told = AmountReader()
-    told.dollars("0,50", "line 1")
-    assert told.dollars("1,234", "line 2") == 1_234_000_000
+    reader = AmountReader()
+    reader.dollars("0,50", "line 1")
+    assert reader.dollars("1,234", "line 2") == 1_234_000_000
 
 
 def test_the_decimal_mark_does_not_change_within_a_document():
     amounts = AmountReader()
     amounts.dollars("1,234.50", "line 1")
-    with pytest.raises(InvoiceError, match=r"line 2.*another decimal mark"):
+    with pytest.raises(InvoiceError, match=r"line 2.*different decimal mark"):
         amounts.dollars("12,50", "line 2")
 
 
-def test_a_point_that_was_taken_for_decimals_before_a_comma_turned_out_to_be_is_no_guess_that_stays():
+def test_a_decimal_comma_after_an_amount_read_with_a_decimal_point_is_refused():
     amounts = AmountReader()
     assert amounts.dollars("1.234", "line 1") == 1_234_000_000
-    with pytest.raises(InvoiceError, match=r"line 2.*'1.234'.*decimal point; say which mark"):
+    with pytest.raises(InvoiceError, match=r"line 2.*'1.234'.*decimal point; name the decimal mark"):
         amounts.dollars("0,05", "line 2")
-    told = AmountReader(",")
-    assert (told.dollars("1.234", "line 1"), told.dollars("0,05", "line 2")) == (1_234_000_000_000, 50_000_000)
+    reader = AmountReader(",")
+    assert (reader.dollars("1.234", "line 1"), reader.dollars("0,05", "line 2")) == (1_234_000_000_000, 50_000_000)
 
 
 @pytest.mark.parametrize("text", ["€12.30", "12.30 EUR", "£1", "CHF 5"])
-def test_another_currency_is_refused_by_its_name(text):
+def test_another_currency_is_refused(text):
     with pytest.raises(InvoiceError) as error:
         AmountReader().dollars(text, "line 1")
     assert error.value.code == "wrong_currency"
 
 
-def test_how_finely_amounts_are_stated_is_remembered():
+def test_the_unit_of_the_amounts_is_tracked():
     amounts = AmountReader()
     assert amounts.dollars("27.00", "") == 27_000_000_000
     assert amounts.unit_nano == 10_000_000

@@ -1,4 +1,4 @@
-"""A bill of any size is read in the memory of a row."""
+"""An invoice of any size is read in the memory of a row."""
 
 import io
 import tracemalloc
@@ -15,7 +15,7 @@ HEAD = b"request_id,amount_nano_usd\n"
 
 
 class Endless(io.RawIOBase):
-    """A file that is made while it is read."""
+    """A file that is generated while it is read."""
 
     def __init__(self, head, row, rows):
         self._left, self._row, self._rows = head, row, rows
@@ -40,7 +40,7 @@ class Endless(io.RawIOBase):
         ("hf-billing", b"", b'{"requests": [{"requestId": "inference-%012d", "costNanoUsd": 1234567}]}\n'),
     ],
 )
-def test_a_large_bill_is_streamed(name, head, row):
+def test_a_large_invoice_is_streamed(name, head, row):
     source = io.BufferedReader(Endless(head, row, ROWS))
     tracemalloc.start()
     try:
@@ -55,7 +55,7 @@ def test_a_large_bill_is_streamed(name, head, row):
 EVENT = b'data: {"usage": {"inferenceProviders": {"usedNanoUsd": %d, "providerDetails": []}}}\n'
 
 
-def test_a_stream_of_usage_that_is_too_large_is_refused_and_not_read_up_to_where_it_was_cut(monkeypatch):
+def test_a_usage_stream_that_is_too_large_is_refused_instead_of_truncated(monkeypatch):
     stream = EVENT % 1 + EVENT % 2
     assert READERS["hf-usage"](io.BytesIO(stream), ReadOptions()).head.total_nano == 2
     monkeypatch.setattr(reading, "MAX_JSON_BYTES", len(stream) - 10)

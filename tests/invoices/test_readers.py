@@ -1,4 +1,4 @@
-"""Each kind of bill becomes the lines that it states; what it leaves out stays unknown, and what is wrong with it is named."""
+"""Each format yields the lines that a document states; what it leaves out stays unknown, and errors name what is wrong."""
 
 import io
 import json
@@ -7,7 +7,7 @@ import pytest
 
 from metering.domain.instants import MICROS_PER_DAY
 from metering.domain.reconciliation.invoices import Grain, InvoiceError
-from metering.invoices.detect import BEGINNING, READERS, format_of
+from metering.invoices.detect import READERS, SAMPLE_BYTES, detect_format
 from metering.invoices.reading import ReadOptions
 from support.builders import instant
 
@@ -19,7 +19,7 @@ def day(text):
 
 
 def read(content, **options):
-    """Read a document as its beginning says; return head, lines and the format."""
+    """Read a document in its detected format; return head, lines and the format."""
     raw = (
         content
         if isinstance(content, bytes)
@@ -27,7 +27,7 @@ def read(content, **options):
         if isinstance(content, str)
         else json.dumps(content).encode()
     )
-    name = format_of(raw[:BEGINNING], mapped="columns" in options)
+    name = detect_format(raw[:SAMPLE_BYTES], mapped="columns" in options)
     reading = READERS[name](io.BytesIO(raw), ReadOptions(**options))
     return reading.head, list(reading.lines), name
 
@@ -75,7 +75,7 @@ def test_usage_v2_is_a_total():
     assert "jobs" in head.notes[0]
 
 
-def test_usage_live_is_by_provider_also_as_a_stream_of_events_of_which_the_last_counts():
+def test_usage_live_is_by_provider_and_in_a_stream_the_last_event_counts():
     stream = 'event: usage\ndata: {"usage": {"inference": {"usedNanoUsd": 1}}}\n\n: ping\ndata: ' + json.dumps(LIVE) + "\n\n"
     for content in (LIVE, stream):
         head, lines, _ = read(content)
@@ -86,7 +86,7 @@ def test_usage_live_is_by_provider_also_as_a_stream_of_events_of_which_the_last_
         ]
 
 
-def test_sessions_are_in_cents_and_one_period_is_chosen():
+def test_sessions_are_in_cents_and_of_one_period():
     sessions = [{"id": "search", "requestCount": 4, "costCents": 12}, {"id": "chat", "requestCount": 1, "costCents": 0.5}]
     first = {"periodStart": "2026-10-01T00:00:00Z", "periodEnd": "2026-11-01T00:00:00Z", "sessions": sessions}
     second = {"periodStart": "2026-11-01T00:00:00Z", "periodEnd": "2026-12-01T00:00:00Z", "sessions": sessions[:1]}
@@ -102,7 +102,7 @@ def test_sessions_are_in_cents_and_one_period_is_chosen():
 
 
 @pytest.mark.parametrize("form", ["one", "list", "lines"])
-def test_answers_of_the_billing_api_are_by_request(form):
+def test_answers_to_the_billing_api_are_by_request(form):
     answers = [
         {"requests": [{"requestId": "a", "costNanoUsd": 100}, {"requestId": "b", "costNanoUsd": -1}]},
         {"requests": None},
@@ -124,7 +124,7 @@ FIREWORKS = (
 )
 
 
-def test_fireworks_states_tokens_and_no_dollars():
+def test_fireworks_states_tokens_but_no_dollars():
     head, lines, name = read(FIREWORKS)
     assert (name, head.biller, head.provider) == ("fireworks-csv", "fireworks-ai", "fireworks-ai")
     assert lines[0].day == day("2026-11-03")
@@ -164,7 +164,7 @@ def test_fal_events_are_by_request(form):
 CSV = "date;provider;model;requests;amount\n2026-11-03;together;llama;12;1.234,50\n2026-11-04;together;llama;1;0,25\n"
 
 
-def test_a_csv_with_decimal_commas_is_read_by_its_own_names():
+def test_a_csv_with_decimal_commas_is_read_by_its_column_names():
     head, lines, name = read(CSV)
     assert (name, head.unit_nano) == ("csv", 10_000_000)
     assert [(line.day, line.amount_nano, line.requests) for line in lines] == [
@@ -174,7 +174,7 @@ def test_a_csv_with_decimal_commas_is_read_by_its_own_names():
     assert lines[0].position == 2
 
 
-def test_a_csv_is_read_by_a_map_of_columns():
+def test_a_csv_is_read_with_a_map_of_columns():
     text = "When,Engine,In,Out,Cost (USD)\n2026-11-03T23:30:00-05:00,llama,10,5,0.5\n"
     columns = {"date": "When", "model": "Engine", "input_tokens": "In", "output_tokens": "Out", "amount": "Cost (USD)"}
     _, [line], _ = read(text, columns=columns, biller="together", provider="together")
@@ -182,13 +182,13 @@ def test_a_csv_is_read_by_a_map_of_columns():
     assert line.quantities == {"input_tokens": 10, "output_tokens": 5}
 
 
-def test_json_is_read_by_paths():
+def test_json_is_read_with_a_map_of_paths():
     document = {"currency": "usd", "data": {"items": [{"id": "r1", "cost": {"total": 0.5}}, {"id": "r2", "cost": {}}]}}
     columns = {"lines": "data.items", "request_id": "id", "amount": "cost.total"}
     head, lines, name = read(document, columns=columns)
     assert name == "json"
     assert [(line.request_id, line.amount_nano) for line in lines] == [("r1", 500_000_000)]
-    assert "neither an amount nor a quantity is stated: 1 of the lines" in head.notes[0]
+    assert "neither an amount nor a quantity: 1" in head.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_total_can_be_pasted(text, nano, unit):
     assert (name, head.total_nano, head.unit_nano, line.amount_nano) == ("total", nano, unit, nano)
 
 
-BAD = {
+INVALID = {
     "empty": (b"", "empty_file", "empty"),
     "not text": (b"date,amount\n\xff\xfe,1\n", "invalid_invoice", "UTF-8"),
     "euros in an amount": ("date,amount\n2026-11-01,€5\n", "wrong_currency", "USD"),
@@ -224,13 +224,13 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("content", "code", "says"), BAD.values(), ids=BAD)
-def test_a_document_that_is_no_bill_of_the_account_is_refused_with_its_reason(content, code, says):
+@pytest.mark.parametrize(("content", "code", "text"), INVALID.values(), ids=INVALID)
+def test_an_invalid_document_is_refused_with_the_reason(content, code, text):
     found, message = error_of(content, account_names=frozenset({"acme"}))
     assert found == code
-    assert says in message
+    assert text in message
 
 
-def test_a_map_names_only_what_there_is():
+def test_a_map_names_only_existing_columns_and_fields():
     assert "no column" in error_of(CSV, columns={"amount": "price"})[1]
-    assert "not a field" in error_of(CSV, columns={"colour": "amount"})[1]
+    assert "not a field" in error_of(CSV, columns={"color": "amount"})[1]

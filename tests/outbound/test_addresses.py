@@ -1,4 +1,4 @@
-"""Nothing is sent to an address that a tenant should not reach, however it is written and whatever its name resolves to."""
+"""The service sends nothing to an address that tenants must not reach, however it is written and whatever it resolves to."""
 
 from ipaddress import ip_address, ip_network
 
@@ -15,7 +15,7 @@ REFUSED = [
     "file:///etc/passwd",
     "javascript:alert(1)",
     "unix:///var/run/docker.sock",
-    "http://example.com/",  # no http unless a setting names the host
+    "http://example.com/",  # http requires a setting for the host
     "http://169.254.169.254/latest/meta-data/",
     "http://[::1]/",
     "https://169.254.169.254/",
@@ -63,11 +63,11 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("address", REFUSED, ids=lambda address: ascii(address)[:50])
-def test_an_address_that_is_not_allowed_is_refused_before_anything_is_asked(address):
-    with pytest.raises(AddressError) as found:
-        AddressGuard(resolve=lambda host, port: pytest.fail("nothing is looked up")).read(address)
-    assert found.value.code == "forbidden_address"
-    assert "password" not in str(found.value).replace("no password", "")
+def test_a_forbidden_url_is_refused_before_its_host_is_resolved(address):
+    with pytest.raises(AddressError) as refused:
+        AddressGuard(resolve=lambda host, port: pytest.fail("must not resolve")).read(address)
+    assert refused.value.code == "forbidden_address"
+    assert "password" not in str(refused.value).replace("user or password", "")
 
 
 @pytest.mark.parametrize(
@@ -75,51 +75,51 @@ def test_an_address_that_is_not_allowed_is_refused_before_anything_is_asked(addr
     ["https://example.com/hooks?a=b", "https://EXAMPLE.com:8443/", "https://1.1.1.1/", "https://[2606:4700::1111]/",
      "https://m\u00fcnchen.example/", "https://1e100.net/", "https://dead.beef/"],
 )  # fmt: skip
-def test_an_address_on_the_public_internet_is_allowed(address):
+def test_a_url_on_the_public_internet_is_allowed(address):
     assert AddressGuard().read(address).scheme == "https"
 
 
 @pytest.mark.parametrize(
-    "found",
+    "addresses",
     [["127.0.0.1"], ["::1"], ["169.254.169.254"], ["93.184.215.14", "10.0.0.1"], ["::ffff:10.0.0.1"], ["64:ff9b::a00:1"],
      ["fe80::1%eth0"]],
     ids=str,
 )  # fmt: skip
-def test_a_name_is_refused_if_any_address_of_it_is_not_public(found):
-    guard = AddressGuard(resolve=lambda host, port: found)
+def test_a_host_is_refused_if_any_of_its_addresses_is_not_public(addresses):
+    guard = AddressGuard(resolve=lambda host, port: addresses)
     with pytest.raises(AddressError, match="not on the public internet") as refused:
         guard.reachable(guard.read("https://example.com/"))
-    assert not any(each in str(refused.value) for each in found)  # whoever typed the name in learns no inner address
+    assert not any(each in str(refused.value) for each in addresses)  # the tenant learns no internal address
 
 
-def test_a_name_gives_each_of_its_public_addresses_once():
+def test_a_host_resolves_to_each_of_its_public_addresses_once():
     guard = AddressGuard(resolve=lambda host, port: ["93.184.215.14", "93.184.215.14", "2606:4700::1111"])
     assert guard.reachable(guard.read("https://example.com/")) == ["93.184.215.14", "2606:4700::1111"]
 
 
-def test_a_name_is_looked_up_as_it_is_sent_with_its_port():
-    asked = []
+def test_a_host_is_resolved_in_its_ascii_form_with_its_port():
+    resolved = []
 
     def resolve(host, port):
-        asked.append((host, port))
+        resolved.append((host, port))
         return ["93.184.215.14"]
 
     guard = AddressGuard(resolve=resolve)
     guard.reachable(guard.read("https://m\u00fcnchen.example:8443/"))
     guard.reachable(guard.read("https://example.com/"))
-    assert asked == [("xn--mnchen-3ya.example", 8443), ("example.com", 443)]
+    assert resolved == [("xn--mnchen-3ya.example", 8443), ("example.com", 443)]
 
 
-def test_a_named_host_may_be_private_and_no_other():
+def test_only_the_allowed_host_may_be_private():
     guard = AddressGuard(private_hosts=frozenset({"hooks.internal"}), resolve=lambda host, port: ["10.0.0.1"])
     assert guard.reachable(guard.read("https://hooks.internal/")) == ["10.0.0.1"]
     with pytest.raises(AddressError):
         guard.reachable(guard.read("https://other.internal/"))
     with pytest.raises(AddressError):
-        guard.read("http://hooks.internal/")  # which does not make it http
+        guard.read("http://hooks.internal/")  # a private host still needs https
 
 
-def test_a_named_network_may_be_reached_by_address_and_by_name():
+def test_an_allowed_network_is_reachable_by_address_and_by_name():
     guard = AddressGuard(
         private_networks=(ip_network("10.1.0.0/16"), ip_network("fd00::/8")), resolve=lambda host, port: ["10.1.2.3", "fd00::1"]
     )
@@ -134,5 +134,5 @@ def test_a_named_network_may_be_reached_by_address_and_by_name():
     [("8.8.8.8", True), ("64:ff9b::808:808", True), ("2002:808:808::", True), ("::ffff:8.8.8.8", True), ("2001:db8::1", False),
      ("192.0.2.1", False), ("198.18.0.1", False), ("240.0.0.1", False), ("2001::1", False)],
 )  # fmt: skip
-def test_an_address_is_public_where_it_leads(address, public):
+def test_an_address_that_translates_to_ipv4_is_as_public_as_that_one(address, public):
     assert is_public(ip_address(address)) is public

@@ -1,4 +1,4 @@
-"""A fetch ends in time, in bounds, with a document or an error that says what was wrong."""
+"""A fetch ends within its limits, with a document or with an error that explains the failure."""
 
 import gzip
 import socket
@@ -7,7 +7,8 @@ import zlib
 
 import pytest
 
-from metering.outbound.answers import (
+from metering.outbound.fetch import Clock, FetchLimits, fetch, open_client
+from metering.outbound.fetch_results import (
     FetchedDocument,
     NotJsonError,
     NotModified,
@@ -17,24 +18,23 @@ from metering.outbound.answers import (
     TooSlowError,
     UnreachableError,
 )
-from metering.outbound.fetch import Clock, FetchLimits, fetch, open_client
 from support.loopback_source import RESET, answer, packed, source
 
 DOCUMENT = b'{"data": []}'
 LIMITS = FetchLimits(connect_seconds=2, read_seconds=2, total_seconds=8, max_bytes=10_000)
 
 
-class Asking:
-    """Fetches from one source; how long it paused is in ``slept``."""
+class Fetcher:
+    """Fetches from one source; ``slept`` lists its pauses."""
 
     def __init__(self, url, chance=0.5):
         self.url = url
         self.slept = []
-        self.pace = Clock(self.slept.append, time.monotonic, lambda: chance)
+        self.clock = Clock(self.slept.append, time.monotonic, lambda: chance)
 
     def __call__(self, etag="", limits=LIMITS):
         with open_client(limits) as client:
-            return fetch(client, self.url, etag, limits=limits, pace=self.pace)
+            return fetch(client, self.url, etag, limits=limits, clock=self.clock)
 
 
 @pytest.fixture
@@ -46,77 +46,77 @@ def served():
         context = source(*scripts)
         serving = context.__enter__()
         open_sources.append(context)
-        return serving, Asking(serving.url)
+        return serving, Fetcher(serving.url)
 
     yield serve
     for context in open_sources:
         context.__exit__(None, None, None)
 
 
-def test_a_document_comes_with_its_validator(served):
+def test_a_document_comes_with_its_etag(served):
     _, ask = served(answer(DOCUMENT, etag='"v1"'))
     assert ask() == FetchedDocument(DOCUMENT, '"v1"')
 
 
-def test_a_validator_that_still_holds_is_not_modified(served):
+def test_a_current_etag_gives_not_modified(served):
     serving, ask = served(answer(status="304 Not Modified", content_type=""))
     assert ask('"v1"') == NotModified('"v1"')
     assert serving.requests[0]["if-none-match"] == '"v1"'
 
 
 @pytest.mark.parametrize("etag", ['"\xe9"', '"' + "x" * 500 + '"'])
-def test_a_validator_that_could_not_be_sent_back_is_none(served, etag):
+def test_an_etag_that_could_not_be_sent_back_is_ignored(served, etag):
     raw = answer(DOCUMENT, etag="PLACE")[0].replace(b"PLACE", etag.encode("latin-1"))
     _, ask = served([raw])
     assert ask() == FetchedDocument(DOCUMENT, "")
 
 
-def test_without_a_validator_none_is_sent_and_not_modified_is_no_answer(served):
+def test_without_an_etag_none_is_sent_and_304_is_an_error(served):
     serving, ask = served(answer(status="304 Not Modified"))
     with pytest.raises(RefusedError, match="304"):
         ask()
     assert "if-none-match" not in serving.requests[0]
 
 
-def test_a_packed_document_is_unpacked(served):
+def test_a_gzip_document_is_decompressed(served):
     _, ask = served(packed(DOCUMENT))
     assert ask().body == DOCUMENT
 
 
-def test_no_secret_is_sent_and_only_what_can_be_read_is_asked_for(served):
+def test_no_secret_is_sent_and_only_json_and_gzip_are_requested(served):
     serving, ask = served(answer(DOCUMENT))
     ask()
-    (asked,) = serving.requests
-    assert asked.keys() == {"host", "accept", "accept-encoding", "connection", "user-agent"}
-    assert (asked["accept"], asked["accept-encoding"]) == ("application/json", "gzip")
+    (headers,) = serving.requests
+    assert headers.keys() == {"host", "accept", "accept-encoding", "connection", "user-agent"}
+    assert (headers["accept"], headers["accept-encoding"]) == ("application/json", "gzip")
 
 
 @pytest.mark.parametrize(
-    ("script", "error", "said"),
+    ("script", "error", "message"),
     [
         (answer(b"<html>", content_type="text/html; charset=utf-8"), NotJsonError, "HTML instead of JSON"),
-        (answer(DOCUMENT, content_type=""), NotJsonError, "not declared"),
+        (answer(DOCUMENT, content_type=""), NotJsonError, "an undeclared type instead of JSON"),
         (answer(DOCUMENT, content_type="text/plain"), NotJsonError, "text/plain instead of JSON"),
         (answer(DOCUMENT, content_encoding="br"), NotJsonError, "'br'"),
-        (answer(DOCUMENT, content_encoding="gzip"), NotJsonError, "declared as gzip and is not"),
-        (answer(gzip.compress(DOCUMENT) + b"more", content_encoding="gzip"), NotJsonError, "follows the gzip"),
-        (answer(gzip.compress(DOCUMENT)[:-9], content_encoding="gzip"), UnreachableError, "cut off"),
-        (answer(status="404 Not Found"), RefusedError, "answers 404"),
-        (answer(status="302 Found"), RefusedError, "answers 302"),
+        (answer(DOCUMENT, content_encoding="gzip"), NotJsonError, "declared its response as gzip, but it is not"),
+        (answer(gzip.compress(DOCUMENT) + b"more", content_encoding="gzip"), NotJsonError, "after the end of the gzip stream"),
+        (answer(gzip.compress(DOCUMENT)[:-9], content_encoding="gzip"), UnreachableError, "truncated"),
+        (answer(status="404 Not Found"), RefusedError, "returned 404"),
+        (answer(status="302 Found"), RefusedError, "returned 302"),
         (answer(b" " * 10_001), TooLargeError, "more than 10000 bytes"),
         (answer(b" " * 10_001, content_length=""), TooLargeError, "more than 10000 bytes"),
         (packed(b" " * 10_001), TooLargeError, "more than 10000 bytes"),
     ],
 )
-def test_what_is_no_document_is_an_error_at_the_first_attempt(served, script, error, said):
+def test_an_invalid_response_is_an_error_without_a_retry(served, script, error, message):
     serving, ask = served(script)
-    with pytest.raises(error, match=said) as raised:
+    with pytest.raises(error, match=message) as raised:
         ask()
     assert raised.value.code.startswith("source_")
     assert (len(serving.requests), ask.slept) == (1, [])
 
 
-def test_a_document_that_is_announced_as_too_large_is_not_waited_for(served):
+def test_a_document_that_declares_too_large_a_size_is_refused_at_once(served):
     _, ask = served([answer(content_length="10001")[0], 5.0])
     began = time.monotonic()
     with pytest.raises(TooLargeError):
@@ -124,12 +124,12 @@ def test_a_document_that_is_announced_as_too_large_is_not_waited_for(served):
     assert time.monotonic() - began < 1.5
 
 
-def test_a_document_of_exactly_the_largest_size_is_read(served):
+def test_a_document_of_exactly_the_size_limit_is_read(served):
     _, ask = served(answer(b" " * 10_000), packed(b" " * 10_000))
     assert len(ask().body) == len(ask().body) == 10_000
 
 
-def test_a_bomb_is_unpacked_no_further_than_the_limit(served, monkeypatch):
+def test_a_decompression_bomb_expands_no_further_than_the_limit(served, monkeypatch):
     unpacked = []
     original = zlib.decompressobj
 
@@ -150,14 +150,14 @@ def test_a_bomb_is_unpacked_no_further_than_the_limit(served, monkeypatch):
     assert sum(unpacked) == 10_001
 
 
-def test_a_redirect_is_not_followed_and_names_where_to(served):
+def test_a_redirect_is_not_followed_and_its_target_is_named(served):
     elsewhere, _ = served(answer(DOCUMENT))
     serving, ask = served(answer(status="302 Found", location="https://user:pass@elsewhere.example/models?token=secret"))
-    with pytest.raises(RedirectedError, match=r"sends to https://elsewhere\.example/models; redirects are not") as raised:
+    with pytest.raises(RedirectedError, match=r"redirects to https://elsewhere\.example/models; redirects are not") as raised:
         ask()
     assert "secret" not in str(raised.value)
     assert "pass" not in str(raised.value)
-    serving.say(answer(status="301 Moved Permanently", location=elsewhere.url))
+    serving.respond(answer(status="301 Moved Permanently", location=elsewhere.url))
     with pytest.raises(RedirectedError):
         ask()
     assert elsewhere.requests == []
@@ -175,39 +175,39 @@ def test_a_redirect_is_not_followed_and_names_where_to(served):
     ],
     ids=["500", "503", "reset", "reset in the body", "body cut off", "no HTTP"],
 )
-def test_a_passing_failure_is_tried_again(served, failure):
+def test_a_transient_failure_is_retried(served, failure):
     serving, ask = served(failure, failure, answer(DOCUMENT))
     assert ask() == FetchedDocument(DOCUMENT)
     assert len(serving.requests) == 3
     assert ask.slept == [0.5, 1.0]
 
 
-def test_each_request_has_a_connection_of_its_own(served):
-    """A kept one may be dead by then, and the watch over the total time would not know it."""
+def test_each_request_opens_a_new_connection(served):
+    """A kept connection may be dead, and the deadline would not know its socket."""
     _, ask = served([*answer(DOCUMENT, connection="keep-alive"), 5.0], answer(DOCUMENT))
     with open_client(LIMITS) as client:
-        bodies = [fetch(client, ask.url, "", limits=LIMITS, pace=ask.pace).body for _ in range(2)]
+        bodies = [fetch(client, ask.url, "", limits=LIMITS, clock=ask.clock).body for _ in range(2)]
     assert (bodies, ask.slept) == ([DOCUMENT, DOCUMENT], [])
 
 
 @pytest.mark.parametrize(
-    ("failure", "error", "said"),
+    ("failure", "error", "message"),
     [
-        (answer(status="500 Internal Server Error"), RefusedError, "answers 500"),
-        ([answer(DOCUMENT)[0][:-3], RESET], UnreachableError, "broke off"),
+        (answer(status="500 Internal Server Error"), RefusedError, "returned 500"),
+        ([answer(DOCUMENT)[0][:-3], RESET], UnreachableError, "interrupted"),
     ],
 )
-def test_attempts_are_bounded_and_the_last_failure_is_told(served, failure, error, said):
+def test_attempts_are_limited_and_the_last_failure_is_raised(served, failure, error, message):
     serving, ask = served(failure)
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         ask()
     assert len(serving.requests) == 3
 
 
-def test_pauses_vary_so_that_many_do_not_ask_at_once(served):
+def test_pauses_vary_so_that_many_clients_do_not_retry_at_once(served):
     serving, _ = served(answer(status="500 Internal Server Error"))
     for chance, pauses in ((0.0, [0.25, 0.5]), (1.0, [0.75, 1.5])):
-        ask = Asking(serving.url, chance)
+        ask = Fetcher(serving.url, chance)
         with pytest.raises(RefusedError):
             ask()
         assert ask.slept == pauses
@@ -223,16 +223,16 @@ def test_pauses_vary_so_that_many_do_not_ask_at_once(served):
         ({}, 0.5),
     ],
 )
-def test_too_many_requests_waits_as_long_as_the_source_asks(served, headers, waited):
+def test_a_429_is_retried_after_the_pause_that_the_source_asks_for(served, headers, waited):
     _, ask = served(answer(status="429 Too Many Requests", **headers), answer(DOCUMENT))
     assert ask().body == DOCUMENT
     assert ask.slept == [waited]
 
 
-@pytest.mark.parametrize("asked", ["11", "7", "99999999999999999999"])
-def test_a_source_that_asks_for_more_patience_than_there_is_is_left_alone(served, asked):
-    serving, ask = served(answer(status="429 Too Many Requests", retry_after=asked), answer(DOCUMENT))
-    limits = FetchLimits(total_seconds=6.0 if asked == "7" else 60.0)
+@pytest.mark.parametrize("pause", ["11", "7", "99999999999999999999"])
+def test_a_source_that_asks_for_too_long_a_pause_is_not_retried(served, pause):
+    serving, ask = served(answer(status="429 Too Many Requests", retry_after=pause), answer(DOCUMENT))
+    limits = FetchLimits(total_seconds=6.0 if pause == "7" else 60.0)
     with pytest.raises(RefusedError, match="429"):
         ask(limits=limits)
     assert (len(serving.requests), ask.slept) == (1, [])
@@ -245,7 +245,7 @@ DRIPPING_BODY = [answer(b" " * 100)[0][:-100], *[0.05, b" "] * 100]
 @pytest.mark.parametrize(
     "script", [[5.0], DRIPPING_HEADERS, DRIPPING_BODY], ids=["silent", "dripping headers", "dripping body"]
 )
-def test_the_total_time_holds_wherever_the_source_is_slow(served, script):
+def test_the_total_time_is_kept_wherever_the_source_is_slow(served, script):
     _, ask = served(script)
     began = time.monotonic()
     with pytest.raises(TooSlowError, match=r"within 0\.4 s"):
@@ -253,22 +253,22 @@ def test_the_total_time_holds_wherever_the_source_is_slow(served, script):
     assert time.monotonic() - began < 1.5
 
 
-def test_a_source_that_is_silent_for_a_read_is_tried_again_within_the_total_time(served):
+def test_a_read_timeout_is_retried_within_the_total_time(served):
     serving, ask = served([5.0], answer(DOCUMENT))
     assert ask(limits=FetchLimits(read_seconds=0.2)).body == DOCUMENT
     assert len(serving.requests) == 2
 
 
-def test_nobody_there_is_unreachable_after_all_attempts():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    ask = Asking(f"http://127.0.0.1:{port}/v1")
+def test_a_refused_connection_is_unreachable_after_all_attempts():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    ask = Fetcher(f"http://127.0.0.1:{port}/v1")
     with pytest.raises(UnreachableError, match="no connection"):
         ask()
     assert len(ask.slept) == 2
 
 
-def test_certificates_are_verified_against_the_name():
+def test_certificates_are_verified_against_the_host():
     with open_client(LIMITS) as client:
         context = client._transport._pool._ssl_context
     assert (context.check_hostname, context.verify_mode.name) == (True, "CERT_REQUIRED")

@@ -1,4 +1,4 @@
-"""A published amount becomes a price exactly, or not at all."""
+"""Published amounts are converted to prices exactly, or not at all."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pricing.errors import InvalidPriceError
 from pricing.rates import Price
-from pricing.sources.amounts import exact_price, written_price
+from pricing.sources.amounts import exact_price, price_from_text
 
 
 def refusal(amount, kind="input_tokens", per=1_000_000, block=1):
@@ -35,12 +35,12 @@ def refusal(amount, kind="input_tokens", per=1_000_000, block=1):
         ("0", "input_tokens", 1_000_000, 1, Price(0)),
     ],
 )
-def test_an_amount_is_the_integer_it_means(amount, kind, per, block, price):
+def test_an_amount_becomes_an_exact_integer(amount, kind, per, block, price):
     assert exact_price(Decimal(amount), kind, per=per, block=block, where="x") == price
 
 
 @given(st.integers(min_value=0, max_value=10**9))
-def test_what_a_binary_fraction_leaves_in_a_price_is_taken_out(pico):
+def test_the_error_of_a_binary_fraction_is_removed(pico):
     leaked = Decimal(repr(pico / 1_000_000))
     assert exact_price(leaked, "input_tokens", per=1_000_000, where="x") == Price(pico)
     per_token = Decimal(repr(pico / 10**12 * 1.0000000000000002))
@@ -48,12 +48,12 @@ def test_what_a_binary_fraction_leaves_in_a_price_is_taken_out(pico):
 
 
 @pytest.mark.parametrize("amount", ["0.1234567", "0.88000001", "0.880000002", "0.0000001"])
-def test_a_number_that_really_has_more_decimals_is_refused(amount):
+def test_a_number_with_really_more_decimals_is_refused(amount):
     assert refusal(Decimal(amount)).fault == "too_precise"
 
 
 @given(st.fractions(min_value=0, max_value=1_000, max_denominator=10**9))
-def test_no_price_is_further_from_its_amount_than_an_artefact(amount):
+def test_no_price_differs_from_its_amount_by_more_than_the_tolerance(amount):
     written = Decimal(amount.numerator) / Decimal(amount.denominator)
     try:
         price = exact_price(written, "input_tokens", per=1_000_000, where="x")
@@ -70,25 +70,25 @@ def test_no_price_is_further_from_its_amount_than_an_artefact(amount):
      (Decimal("Infinity"), "malformed"), (Decimal("1E+999999"), "implausible"), (Decimal("1E-999999"), "implausible"),
      (10**100, "implausible")],
 )  # fmt: skip
-def test_what_can_not_be_a_price_is_refused_with_a_stable_word(amount, fault):
+def test_an_impossible_price_is_refused_with_a_stable_fault(amount, fault):
     assert refusal(amount).fault == fault
 
 
 @pytest.mark.parametrize(
-    ("amount", "kind", "per", "block", "said"),
+    ("amount", "kind", "per", "block", "message"),
     [
-        (1001, "input_tokens", 1_000_000, 1, "1001 dollars per million is beyond the 1000 that are believed"),
-        (Decimal("0.88"), "input_tokens", 1, 1, "880000 dollars per million is beyond the 1000"),
-        (101, "images", 1, 1, "101 dollars each is beyond the 100"),
-        (101, "requests", 1, 1, "101 dollars each is beyond the 100"),
-        (11, "video_ms", 1_000, 1_000, "11 dollars per second is beyond the 10"),
+        (1001, "input_tokens", 1_000_000, 1, "1001 dollars per million exceeds the plausible limit of 1000; check the unit"),
+        (Decimal("0.88"), "input_tokens", 1, 1, "880000 dollars per million exceeds the plausible limit of 1000"),
+        (101, "images", 1, 1, "101 dollars each exceeds the plausible limit of 100"),
+        (101, "requests", 1, 1, "101 dollars each exceeds the plausible limit of 100"),
+        (11, "video_ms", 1_000, 1_000, "11 dollars per second exceeds the plausible limit of 10"),
     ],
 )
-def test_a_unit_mistaken_for_another_is_not_believed(amount, kind, per, block, said):
-    assert said in str(refusal(amount, kind, per, block))
+def test_a_price_in_the_wrong_unit_is_implausible(amount, kind, per, block, message):
+    assert message in str(refusal(amount, kind, per, block))
 
 
-def test_what_a_person_writes_is_never_rounded():
-    assert written_price("0.88", "input_tokens", per_usd=1_000_000, where="x") == Price(880_000)
+def test_a_price_from_text_is_never_rounded():
+    assert price_from_text("0.88", "input_tokens", per_usd=1_000_000, where="x") == Price(880_000)
     with pytest.raises(InvalidPriceError, match="has more than 6 decimals"):
-        written_price("1.0399999999999998", "input_tokens", per_usd=1_000_000, where="x")
+        price_from_text("1.0399999999999998", "input_tokens", per_usd=1_000_000, where="x")

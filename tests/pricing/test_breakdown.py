@@ -1,4 +1,4 @@
-"""A charge taken apart is the charge: the exact parts, rounded up once."""
+"""The breakdown of a charge adds up to the charge: exact parts, rounded up once."""
 
 from fractions import Fraction
 
@@ -10,7 +10,7 @@ from pricing.breakdown import ChargePart, break_down
 from pricing.errors import ChargeTooLargeError
 from pricing.quantities import PRICED_KINDS, REQUESTS, Quantities
 from pricing.rates import CACHE_KINDS, Price
-from pricing.rating import charge
+from pricing.rating import assumes_cache_price, charge
 from support.builders import rate
 
 
@@ -27,7 +27,7 @@ def test_each_quantity_is_multiplied_and_the_sum_rounded_up_once():
     assert (found.sum_pico, found.amount_nano, found.rounding_pico) == (860_000_000, 860_000, 0)
 
 
-def test_what_rounding_added_is_said():
+def test_a_breakdown_has_the_amount_that_rounding_added():
     found = break_down(Quantities(input_tokens=1), rate(37_500, 0))
     assert (found.sum_pico, found.amount_nano, found.rounding_pico) == (37_500, 38, 500)
 
@@ -37,7 +37,7 @@ def test_a_block_that_does_not_divide_leaves_a_fraction():
     assert (found.sum_pico, found.amount_nano, found.rounding_pico) == (Fraction(7, 3), 1, 1_000 - Fraction(7, 3))
 
 
-def test_a_cache_price_that_is_taken_from_the_input_price_is_marked():
+def test_an_assumed_cache_price_is_marked():
     found = break_down(Quantities(input_tokens=1, cache_read_tokens=2), rate(5, 0))
     assert [(part.kind, part.price.pico, part.assumed) for part in found.parts] == [
         ("input_tokens", 5, False),
@@ -45,12 +45,12 @@ def test_a_cache_price_that_is_taken_from_the_input_price_is_marked():
     ]
 
 
-def test_the_price_of_the_request_itself_is_a_part():
+def test_the_price_per_request_is_a_part():
     found = break_down(Quantities(), rate(prices={REQUESTS: Price(9_000)}))
     assert (found.parts, found.amount_nano) == ((ChargePart(REQUESTS, 1, Price(9_000)),), 9)
 
 
-def test_what_the_rate_does_not_price_has_no_breakdown():
+def test_an_unpriced_quantity_has_no_breakdown():
     assert break_down(Quantities(images=1), rate()) is None
 
 
@@ -63,7 +63,7 @@ used = st.dictionaries(st.sampled_from(PRICED_KINDS), st.integers(1, 10**6), max
 
 
 @given(quantities=used, priced=rates)
-def test_the_parts_rounded_up_are_the_charge_whatever_is_charged(quantities, priced):
+def test_the_parts_rounded_up_equal_the_charge(quantities, priced):
     try:
         charged = charge(quantities, priced)
     except ChargeTooLargeError:
@@ -73,7 +73,7 @@ def test_the_parts_rounded_up_are_the_charge_whatever_is_charged(quantities, pri
     if found is not None:
         assert found.amount_nano == charged.amount_nano
         assert 0 <= found.rounding_pico < 1_000
-        assert any(part.assumed for part in found.parts) == charged.cache_price_unknown
+        assert any(part.assumed for part in found.parts) == assumes_cache_price(quantities, priced)
         assert {part.kind for part in found.parts if part.assumed} <= set(CACHE_KINDS)
 
 

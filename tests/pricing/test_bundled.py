@@ -1,4 +1,4 @@
-"""What is bundled is what was recorded, at every instant, each entry with its source."""
+"""The bundled prices agree with the record at every instant, and each entry has its source."""
 
 import csv
 from collections import defaultdict
@@ -40,7 +40,7 @@ def usd(*amounts):
     return tuple(Decimal(amount) for amount in amounts)
 
 
-# Read by eye in the record: (provider, model, an instant, input, output).
+# Read manually in the record: (provider, model, an instant, input, output).
 @pytest.mark.parametrize(
     ("provider", "model", "when", "expected"),
     [
@@ -58,11 +58,11 @@ def usd(*amounts):
         ("together", "meta-llama/Llama-3-70b-chat-hf", "2026-11-30T23:59:59Z", usd("0.90", "0.90")),
     ],
 )
-def test_recorded_prices_hold_at_their_instants(book, provider, model, when, expected):
+def test_bundled_prices_are_in_force_at_their_instants(book, provider, model, when, expected):
     assert prices(book, provider, model, when) == expected
 
 
-def test_a_partners_key_has_the_partners_list_and_not_the_routers(book):
+def test_a_partners_own_list_applies_on_its_key(book):
     assert prices(book, "together", "meta-llama/Llama-3-70b-chat-hf", "2026-11-01", "provider_key") == usd("0.90", "0.90")
     assert prices(book, "together", "meta-llama/Llama-3.3-70B-Instruct", "2026-11-01", "provider_key") is None
 
@@ -78,12 +78,12 @@ def test_a_partners_key_has_the_partners_list_and_not_the_routers(book):
         ("fal-ai/imagen4/preview", {"images": 1}, 39_800_000),
     ],
 )
-def test_fal_images_cost_fals_price_on_both_routes(book, route, model, used, amount_nano):
+def test_fal_images_have_fals_price_on_both_routes(book, route, model, used, amount_nano):
     rate = book.rate_for(None, route, ("fal-ai", model, "text-to-image"), micros("2026-11-01"))
     assert charge(Quantities(**used), rate).amount_nano == amount_nano
 
 
-def test_an_image_billed_by_its_size_is_unpriced_without_it(book):
+def test_an_image_priced_by_size_is_unpriced_without_its_size(book):
     rate = book.rate_for(None, "routed", ("fal-ai", "fal-ai/flux/dev", "text-to-image"), micros("2026-11-01"))
     assert charge(Quantities(images=1), rate) is None
 
@@ -94,13 +94,13 @@ def test_compute_time_has_a_price_on_the_serverless_route_only(book):
     assert book.rate_for(None, "routed", flux, micros("2026-11-01")) is None
 
 
-def test_every_bundled_rate_says_where_it_was_read():
+def test_every_bundled_rate_has_its_source():
     rates = [rate for table in bundled_tables() for rate in table.rates]
     assert len(rates) > 300
     assert [rate for rate in rates if not rate.source] == []
 
 
-def test_a_list_over_several_files_is_one_table_for_each_route_and_instant():
+def test_a_list_in_several_files_is_one_table_per_route_and_instant():
     versions = [(table.source, table.route, table.effective_from) for table in bundled_tables()]
     assert len(set(versions)) == len(versions)
     assert {table.layer for table in bundled_tables()} == {Layer.BUNDLED}
@@ -133,13 +133,13 @@ def test_plans_have_the_documented_terms_on_their_dates(plan, on, credit_nano, p
     assert terms.source
 
 
-def test_fees_are_what_is_known_of_them():
+def test_fees_are_as_documented_or_unknown():
     fees = {plan: bundled_plans().terms(plan, date(2026, 11, 1)).fee_cents for plan in bundled_plans().plans}
     assert fees == {"free": 0, "pro": 900, "team": None, "enterprise": None}
     assert bundled_plans().plans == ("free", "pro", "team", "enterprise")
 
 
-def test_nothing_is_known_of_a_plan_before_its_first_entry():
+def test_a_plan_has_no_terms_before_its_first_entry():
     assert bundled_plans().terms("free", date(2025, 2, 3)) is None
     assert bundled_plans().terms("team", date(2025, 3, 31)) is None
 
@@ -160,7 +160,7 @@ def history():
     return sorted(moments), listed
 
 
-def test_every_recorded_price_holds_from_its_moment_to_the_microsecond_before_the_next(book, history):
+def test_every_recorded_price_is_in_force_until_the_microsecond_before_the_next(book, history):
     moments, listed = history
     assert (len(moments), len(listed)) == (9, 228)
     wrong = []
@@ -175,7 +175,7 @@ def test_every_recorded_price_holds_from_its_moment_to_the_microsecond_before_th
     assert wrong == []
 
 
-def test_no_other_routed_price_of_the_router_is_bundled_before_the_record_ends(history):
+def test_no_price_of_the_router_is_bundled_that_is_not_in_the_record(history):
     moments, listed = history
     bundled = {
         key_of(rate)[:2]

@@ -1,4 +1,4 @@
-"""What changed between two sets of prices, price by price; the record of the router's prices is told step by step."""
+"""The changes between two sets of prices, and between the recorded lists of the router's prices."""
 
 import csv
 import json
@@ -40,14 +40,14 @@ def table(*rates, **overrides):
     return PriceTable(rates=rates, **fields | overrides)
 
 
-def told(changes):
+def summary(changes):
     return [(c.model, c.quantity, c.before and c.before.pico, c.after and c.after.pico, c.kind) for c in changes]
 
 
 def test_each_price_that_differs_is_one_change_of_one_kind():
     before = prices_of([rate(input_tokens=10, output_tokens=20), rate("gone", input_tokens=1), rate("same", input_tokens=7)])
     after = prices_of([rate(input_tokens=11, output_tokens=19), rate("new", input_tokens=3), rate("same", input_tokens=7)])
-    assert told(compare_prices(before, after)) == [
+    assert summary(compare_prices(before, after)) == [
         ("gone", "input_tokens", 1, None, "withdrawn"),
         ("llama", "input_tokens", 10, 11, "raised"),
         ("llama", "output_tokens", 20, 19, "lowered"),
@@ -64,14 +64,14 @@ def test_the_same_prices_have_no_changes_whatever_their_block():
     assert change.kind == "raised"
 
 
-def test_free_is_a_price_and_nothing_is_none():
+def test_a_price_of_zero_is_a_price_and_a_missing_one_is_not():
     (freed,) = compare_prices(prices_of([rate(input_tokens=5)]), prices_of([rate(input_tokens=0)]))
     assert (freed.kind, freed.after) == ("lowered", Price(0))
     (added,) = compare_prices({}, prices_of([rate(input_tokens=0)]))
     assert (added.kind, added.before) == ("added", None)
 
 
-def test_the_order_is_of_provider_model_operation_context_and_quantity():
+def test_changes_are_ordered_by_provider_model_operation_context_and_quantity():
     rates = [
         rate("b", input_tokens=1),
         rate("a", requests=1, output_tokens=1, cache_read_tokens=1, input_tokens=1),
@@ -102,25 +102,25 @@ def test_a_change_reads_as_a_sentence():
     assert str(sound) == "groq whisper: audio_ms added: none -> 0.0000001 USD per second"
 
 
-def test_two_instants_are_compared_exactly_and_the_end_counts():
+def test_a_price_that_takes_effect_at_the_end_counts_as_changed():
     tables = [table(rate(input_tokens=1)), table(rate(input_tokens=2), effective_from=NOON + 10)]
     assert changes_between(tables, "hf_router", NOON, NOON + 9, route="routed") == ()
-    assert told(changes_between(tables, "hf_router", NOON + 9, NOON + 10, route="routed")) == [
+    assert summary(changes_between(tables, "hf_router", NOON + 9, NOON + 10, route="routed")) == [
         ("llama", "input_tokens", 1, 2, "raised")
     ]
-    assert told(changes_between(tables, "hf_router", NOON + 10, NOON, route="routed"))[0][4] == "lowered"
+    assert summary(changes_between(tables, "hf_router", NOON + 10, NOON, route="routed"))[0][4] == "lowered"
 
 
 def test_a_withdrawal_on_a_higher_layer_ends_the_recorded_price_of_the_same_source():
     record = table(rate(input_tokens=1), layer=Layer.BUNDLED, kind=TableKind.PATCH)
     live = table(rate("new", input_tokens=2), effective_from=NOON + 1, withdrawn=frozenset({("together", "llama", "")}))
-    assert told(changes_between([record, live], "hf_router", NOON, NOON + 1, route="routed")) == [
+    assert summary(changes_between([record, live], "hf_router", NOON, NOON + 1, route="routed")) == [
         ("llama", "input_tokens", 1, None, "withdrawn"),
         ("new", "input_tokens", None, 2, "added"),
     ]
 
 
-def test_another_source_route_or_account_has_no_part_in_it():
+def test_other_sources_routes_and_accounts_are_not_compared():
     other = [
         table(rate("a", input_tokens=1), source="sheet"),
         table(rate("b", input_tokens=1), route="provider_key"),
@@ -132,7 +132,7 @@ def test_another_source_route_or_account_has_no_part_in_it():
     ]
 
 
-def test_a_tier_that_a_new_version_leaves_out_is_withdrawn():
+def test_a_tier_that_a_new_version_does_not_list_is_withdrawn():
     tables = [
         table(rate(input_tokens=1), rate(input_tokens=2, context_from=9)),
         table(rate(input_tokens=1), effective_from=NOON + 1),
@@ -141,13 +141,13 @@ def test_a_tier_that_a_new_version_leaves_out_is_withdrawn():
     assert (change.context_from, change.kind) == (9, "withdrawn")
 
 
-def test_the_price_of_one_operation_is_not_mistaken_for_that_of_any():
+def test_the_price_of_an_operation_is_distinct_from_that_of_any():
     tables = [table(rate(input_tokens=1), rate(operation="chat", input_tokens=2))]
     found = prices_in_force(tables, "hf_router", NOON, route="routed")
     assert {key[2]: price.pico for key, price in found.items()} == {"": 1, "chat": 2}
 
 
-# The record of the router's prices, by a reader of its own: (moment, {(provider, model): (input, output) or None}).
+# The record of the router's prices, read independently: (moment, {(provider, model): (input, output) or None}).
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def micros(moment):
 
 @pytest.fixture(scope="module")
 def tables(record):
-    """The nine moments as nine documents of the router, read by the reader of the router's documents."""
+    """The nine recorded lists as documents of the router, read with its reader."""
     return [
         parse_models(as_document(listed), effective_from=micros(moment), recorded_at=micros(moment)).tables[0]
         for moment, listed in record
@@ -185,39 +185,39 @@ def as_document(listed):
     return json.dumps({"object": "list", "data": [{"id": model, "providers": each} for model, each in models.items()]})
 
 
-def told_by_record(before, after):
-    """Every price that differs between two moments of the record: {(provider, model, kind): (before, after)}."""
+def changes_in_record(before, after):
+    """Return the prices that differ between two recorded lists: {(provider, model, kind): (before, after)}."""
     quantities = ("input_tokens", "output_tokens")
     pairs = {
         (*pair, quantity): tuple(None if side.get(pair) is None else side[pair][position] for side in (before, after))
         for pair in before.keys() | after.keys()
         for position, quantity in enumerate(quantities)
     }
-    return {what: (was, becomes) for what, (was, becomes) in pairs.items() if was != becomes}
+    return {key: (old, new) for key, (old, new) in pairs.items() if old != new}
 
 
 def per_million(price):
     return None if price is None else Fraction(price.pico, 1_000_000)
 
 
-def test_nine_moments_imported_in_order_give_a_history_whose_every_step_is_the_record(record, tables):
+def test_the_changes_between_nine_recorded_lists_agree_with_the_record(record, tables):
     steps = pairwise([(None, {}), *record])
     found = 0
     for (_, before), (moment, after) in steps:
         changes = changes_between(tables, "hf_router", micros(moment) - 1, micros(moment), route="routed")
-        expected = told_by_record(before, after)
+        expected = changes_in_record(before, after)
         assert {(c.provider, c.model, c.quantity): (per_million(c.before), per_million(c.after)) for c in changes} == expected
         found += len(changes)
     assert len(record) == 9
-    # Counted with another program: 179 pairs are priced at the first moment, 188 pairs change later, a few in one price only.
+    # Counted with another program: 179 pairs are priced in the first list, 188 pairs change later, a few in one price only.
     assert found == 733
 
 
-def test_between_february_and_march_2026_44_listed_models_have_another_price(record, tables):
-    """One of the 44 is a (partner, model) pair that is listed at both moments with another price.
+def test_between_february_and_march_2026_the_prices_of_44_listed_models_differ(record, tables):
+    """The 44 are (provider, model) pairs in both lists with different prices.
 
-    36 of them were raised, 8 had been listed without a price. Beside them 33 appear, and 38 are no longer listed, of which 2
-    never had a price: they do not differ.
+    36 of them were raised, and 8 had been listed without a price. In addition, 33 pairs are new, and 38 are no longer listed,
+    of which 2 never had a price and so do not differ.
     """
     (february, before), (march, after) = record[-3], record[-2]
     assert (february.date().isoformat(), march.date().isoformat()) == ("2026-02-12", "2026-03-20")
@@ -230,20 +230,20 @@ def test_between_february_and_march_2026_44_listed_models_have_another_price(rec
     assert others == {"added": 33, "withdrawn": 36}
 
 
-def test_nothing_changed_between_two_moments_that_agree(record, tables):
+def test_lists_with_equal_prices_have_no_changes(record, tables):
     steps = pairwise(record)
-    agreeing = [(start, end) for (start, before), (end, after) in steps if not told_by_record(before, after)]
+    agreeing = [(start, end) for (start, before), (end, after) in steps if not changes_in_record(before, after)]
     assert len(agreeing) == 2
     for start, end in agreeing:
         assert changes_between(tables, "hf_router", micros(start), micros(end), route="routed") == ()
 
 
-def test_an_event_a_microsecond_before_at_and_after_each_change_has_the_right_charge(record, tables):
+def test_a_request_a_microsecond_before_at_or_after_a_change_has_the_right_charge(record, tables):
     book = PriceBook(tables)
     used = checked_quantities(input_tokens=1_201, output_tokens=253)
     checked = 0
     for (_, before), (moment, after) in pairwise([(None, {}), *record]):
-        for pair in {what[:2] for what in told_by_record(before, after)}:
+        for pair in {key[:2] for key in changes_in_record(before, after)}:
             for step, side in ((-1, before), (0, after), (1, after)):
                 rate_then = book.rate_for(None, "routed", (*pair, "chat"), micros(moment) + step)
                 amount = None if rate_then is None else charge(used, rate_then).amount_nano
@@ -253,7 +253,7 @@ def test_an_event_a_microsecond_before_at_and_after_each_change_has_the_right_ch
 
 
 def owed(prices, tokens_in, tokens_out):
-    """The charge in nano-USD: dollars per million tokens, exactly, rounded up once."""
+    """Return the charge in nano-USD: dollars per million tokens, exact, rounded up once."""
     if prices is None:
         return None
     exact = (tokens_in * prices[0] + tokens_out * prices[1]) / 1_000_000 * 10**9

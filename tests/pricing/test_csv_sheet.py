@@ -41,7 +41,7 @@ def test_a_sheet_becomes_a_patch_with_its_prices_and_sources():
     assert rate.prices == {"input_tokens": Price(880_000), "output_tokens": Price(900_000)}
 
 
-def test_it_says_the_same_as_the_sheet_in_yaml():
+def test_a_csv_sheet_reads_like_the_same_sheet_in_yaml():
     written = """\
 source: our-prices
 route: routed
@@ -56,14 +56,14 @@ models:
     assert read(HEAD + ROW)[0].digest == yaml.digest
 
 
-def test_the_optional_columns_can_be_left_out():
+def test_optional_columns_can_be_omitted():
     (table,) = read(sheet("together,llama,input_tokens,1,million,2026-01-01"))
     assert (table.route, table.effective_from) == ("", JAN_1)
     assert (table.rates[0].operation, table.rates[0].source) == ("", "prices.csv, line 2")
 
 
 @pytest.mark.parametrize("text", [HEAD + ROW, (HEAD + ROW).replace("\n", "\r\n"), "\ufeff" + HEAD + "\n , ,\n" + ROW.strip()])
-def test_line_ends_empty_lines_and_a_byte_order_mark_change_nothing(text):
+def test_line_ends_empty_lines_and_a_byte_order_mark_do_not_matter(text):
     assert read(text)[0].digest == read((HEAD + ROW).encode())[0].digest
 
 
@@ -79,12 +79,12 @@ def test_line_ends_empty_lines_and_a_byte_order_mark_change_nothing(text):
         ("input_tokens", "0", "million", {"input_tokens": Price(0)}),
     ],
 )
-def test_each_unit_is_exact(quantity, usd, per, expected):
+def test_prices_in_each_unit_are_exact(quantity, usd, per, expected):
     (table,) = read(sheet(f"together,llama,{quantity},{usd},{per},2026-01-01"))
     assert table.rates[0].prices == expected
 
 
-def test_an_operation_is_kept_and_any_is_any():
+def test_an_operation_is_read_and_any_is_the_empty_one():
     columns = "provider,model,operation,quantity,usd,per,effective_from"
     (table,) = read(
         sheet("x,m,chat,input_tokens,1,million,2026-01-01", "x,m,any,input_tokens,2,million,2026-01-01", columns=columns)
@@ -92,7 +92,7 @@ def test_an_operation_is_kept_and_any_is_any():
     assert [rate.operation for rate in table.rates] == ["chat", ""]
 
 
-def test_each_route_and_instant_is_a_table_of_its_own():
+def test_each_route_and_instant_is_one_table():
     columns = "provider,model,quantity,usd,per,effective_from,route"
     tables = read(
         sheet(
@@ -130,58 +130,61 @@ GOOD = "together,llama,input_tokens,0.88,million,2026-01-01"
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "fault", "said"),
+    ("old", "new", "fault", "message"),
     [
         ("together", "Together", "malformed", "line 2, column provider: provider must be in lower case"),
-        ("together", "", "malformed", "line 2, column provider: provider must be a text"),
-        ("llama", "", "malformed", "line 2, column model: model must be a text"),
-        ("llama", "x" * 256, "malformed", "line 2, column model: model must be a text of at most 255"),
+        ("together", "", "malformed", "line 2, column provider: provider must be text"),
+        ("llama", "", "malformed", "line 2, column model: model must be text"),
+        ("llama", "x" * 256, "malformed", "line 2, column model: model must be text of at most 255"),
         ("0.88", "", "malformed", "line 2, column usd: together llama: '' is not a decimal number"),
         ("0.88", '"0,88"', "malformed", "line 2, column usd: together llama: '0,88' is not a decimal number"),
         ("0.88", "$0.88", "malformed", "line 2, column usd: together llama: '$0.88' is not a decimal number"),
         ("0.88", "NaN", "malformed", "line 2, column usd: together llama: 'NaN' is not a finite number"),
         ("0.88", "0.1234567", "malformed", "line 2, column usd: together llama: '0.1234567' has more than 6 decimals"),
         ("0.88", "-0.88", "negative", "line 2, column usd: together llama: a price must be between 0"),
-        ("0.88", "1880", "implausible", "line 2, column usd: together llama: 1880 dollars per million is beyond the 1000"),
-        ("0.88", "withdrawn", "malformed", "line 2, column quantity: together llama: must be empty where usd is withdrawn"),
-        ("million", "", "unit", "line 2, column per: together llama: no unit; a price is per million, unit, second, hour"),
+        ("0.88", "1880", "implausible", "line 2, column usd: together llama: 1880 dollars per million exceeds the plausible"),
+        ("0.88", "withdrawn", "malformed", "line 2, column quantity: together llama: must be empty if usd is withdrawn"),
+        ("million", "", "unit", "line 2, column per: together llama: the unit is missing; a price is per million, unit,"),
         ("million", "token", "unit", "line 2, column per: together llama: 'token' is not a unit"),
-        ("million", "unit", "unit", "line 2, column quantity: together llama: 'input_tokens' is not a quantity"),
-        ("input_tokens", "tokens", "unit", "line 2, column quantity: together llama: 'tokens' is not a quantity"),
+        ("million", "unit", "unit", "line 2, column quantity: together llama: 'input_tokens' is not priced per unit"),
+        ("input_tokens", "tokens", "unit", "line 2, column quantity: together llama: 'tokens' is not priced per million"),
         ("2026-01-01", "", "malformed", "line 2, column effective_from: effective_from '' is not a time"),
         ("2026-01-01", "01.01.2026", "malformed", "line 2, column effective_from: effective_from '01.01.2026' is not a time"),
         ("2026-01-01", "2026-01-01T00:00", "malformed", "line 2, column effective_from: effective_from '2026-01-01T00:00' has"),
-        ("million", "million,x", "unreadable", "line 2: 7 cells where there are 6 columns"),
+        ("million", "million,x", "unreadable", "line 2: 7 cells, but there are 6 columns"),
         ("together", '"together', "unreadable", "line 2: not CSV: unexpected end of data"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_row_is_said_where_it_is(old, new, fault, said):
+def test_an_invalid_row_is_refused_with_its_line_and_column(old, new, fault, message):
     refused = refusal(sheet(GOOD.replace(old, new)))
-    assert str(refused).startswith(f"prices.csv: {said}")
+    assert str(refused).startswith(f"prices.csv: {message}")
     assert refused.fault == fault
 
 
 @pytest.mark.parametrize(
-    ("columns", "said"),
+    ("columns", "message"),
     [
         ("", "prices.csv: the first row must name the columns"),
-        ("provider,model,quantity,usd,per", "prices.csv: line 1: no column effective_from"),
-        ("provider,model,quantity,usd,per,effective_from,usd", "prices.csv: line 1: the column usd is there twice"),
+        ("provider,model,quantity,usd,per", "prices.csv: line 1: missing column effective_from"),
+        ("provider,model,quantity,usd,per,effective_from,usd", "prices.csv: line 1: the column usd occurs twice"),
         (
             "provider,model,quantity,eur,per,effective_from",
-            "prices.csv: line 1: unknown column 'eur'; there are provider, model",
+            "prices.csv: line 1: unknown column 'eur'; the columns are provider, model",
         ),
-        ("provider;model;quantity", "prices.csv: line 1: unknown column 'provider;model;quantity'; there are provider, model,"),
+        (
+            "provider;model;quantity",
+            "prices.csv: line 1: unknown column 'provider;model;quantity'; the columns are provider, model,",
+        ),
     ],
 )
-def test_the_first_row_names_the_columns(columns, said):
+def test_the_first_row_names_the_columns(columns, message):
     refused = refusal(f"{columns}\n{GOOD}")
-    assert str(refused).startswith(said)
+    assert str(refused).startswith(message)
     assert refused.fault == "unreadable"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "prices.csv: the first row must name the columns"),
         ("<!DOCTYPE html>", "prices.csv: looks like HTML, not CSV"),
@@ -190,24 +193,24 @@ def test_the_first_row_names_the_columns(columns, said):
         (sheet("together," + "x" * 200_000), "prices.csv: line 2: not CSV: field larger than field limit"),
     ],
 )
-def test_what_is_no_sheet_is_refused(text, said):
-    assert str(refusal(text)).startswith(said)
+def test_content_that_is_not_a_sheet_is_refused(text, message):
+    assert str(refusal(text)).startswith(message)
 
 
 def test_a_sheet_without_prices_is_refused():
-    assert str(refusal(HEAD)) == "prices.csv: no prices below the first row"
+    assert str(refusal(HEAD)) == "prices.csv: there are no prices below the first row"
 
 
 def test_a_sheet_beyond_the_limit_is_refused_before_it_is_read(monkeypatch):
     monkeypatch.setattr(csv_sheet, "MAX_BYTES", 10)
-    assert str(refusal("x" * 11)) == "prices.csv: 11 bytes are more than the 10 that are read"
+    assert str(refusal("x" * 11)) == "prices.csv: 11 bytes exceed the limit of 10"
 
 
 ALL = "provider,model,quantity,usd,per,effective_from,context_from,route,currency"
 
 
 @pytest.mark.parametrize(
-    ("rows", "fault", "said"),
+    ("rows", "fault", "message"),
     [
         (
             ["x,m,input_tokens,1,million,2026-01-01,,,", "x,m,input_tokens,2,million,2026-01-01,,,"],
@@ -222,7 +225,7 @@ ALL = "provider,model,quantity,usd,per,effective_from,context_from,route,currenc
         (
             ["x,m,input_tokens,1,million,2026-01-02,,,", "x,m,input_tokens,2,million,2026-01-01,,,"],
             "out_of_order",
-            "line 3, column effective_from: x m: rows must be in the order of their instants, oldest first",
+            "line 3, column effective_from: x m: rows must be ordered by instant, oldest first",
         ),
         (
             [
@@ -231,22 +234,22 @@ ALL = "provider,model,quantity,usd,per,effective_from,context_from,route,currenc
                 "x,m,output_tokens,2,million,2026-01-01,,,",
             ],
             "out_of_order",
-            "line 4, column effective_from: x m: rows must be in the order of their instants",
+            "line 4, column effective_from: x m: rows must be ordered by instant",
         ),
         (
             ["x,m,input_tokens,1,million,2026-01-01,,,", "x,m,,withdrawn,,2026-01-01,,,"],
             "duplicate",
-            "line 3, column usd: x m: either priced, or withdrawn or unknown in one row; see line 2",
+            "line 3, column usd: x m: a version has either prices, or one row with withdrawn or unknown; see line 2",
         ),
         (
             ["x,m,,unknown,,2026-01-01,,,", "x,m,,withdrawn,,2026-01-01,,,"],
             "duplicate",
-            "line 3, column usd: x m: either priced, or withdrawn or unknown in one row; see line 2",
+            "line 3, column usd: x m: a version has either prices, or one row with withdrawn or unknown; see line 2",
         ),
         (
             ["x,m,input_tokens,1,million,2026-01-01,,routed,", "x,m,input_tokens,2,million,2026-01-01,,any,"],
             "duplicate",
-            "line 2, column route: x m: priced for any route from the same instant, see line 3",
+            "line 2, column route: x m: priced for any route at the same instant, see line 3",
         ),
         (
             ["x,m,input_tokens,1,million,2026-01-01,9,,"],
@@ -279,13 +282,13 @@ ALL = "provider,model,quantity,usd,per,effective_from,context_from,route,currenc
         ),
     ],
 )
-def test_rows_that_contradict_each_other_are_refused(rows, fault, said):
+def test_conflicting_rows_are_refused(rows, fault, message):
     refused = refusal(sheet(*rows, columns=ALL))
-    assert str(refused).startswith(f"prices.csv: {said}")
+    assert str(refused).startswith(f"prices.csv: {message}")
     assert refused.fault == fault
 
 
-def test_the_last_of_many_rows_refuses_them_all():
+def test_an_error_in_the_last_row_refuses_the_sheet():
     rows = [f"x,m-{i},input_tokens,1,million,2026-01-01" for i in range(500)]
     assert "line 502, column usd: x bad" in str(refusal(sheet(*rows, "x,bad,input_tokens,free,million,2026-01-01")))
 
@@ -296,13 +299,13 @@ def test_a_hundred_thousand_models_are_read():
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200))
-def test_no_text_is_read_or_fails_in_another_way(text):
+def test_any_text_is_read_or_raises_the_documented_error(text):
     with pytest.raises(InvalidPriceError):
         read(text)
 
 
 @given(st.lists(st.lists(st.text(alphabet='x1-,"\n\0 ', max_size=8), min_size=6, max_size=6), max_size=3))
-def test_no_cells_fail_in_another_way(rows):
+def test_any_cells_are_read_or_raise_the_documented_error(rows):
     try:
         read(sheet(*[",".join(row) for row in rows]))
     except InvalidPriceError as error:

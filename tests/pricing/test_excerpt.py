@@ -1,4 +1,4 @@
-"""Values in messages are spelt as people wrote them."""
+"""Values in messages are written as in their source."""
 
 from decimal import Decimal
 
@@ -22,5 +22,5 @@ from pricing.excerpt import excerpt
         ("y" * 70, "'" + "y" * 56 + "..."),
     ],
 )
-def test_a_value_is_spelt_as_it_was_written_and_short(value, text):
+def test_a_value_is_short_and_written_as_in_its_source(value, text):
     assert excerpt(value) == text

@@ -1,4 +1,4 @@
-"""The package genai-prices: what it says is taken exactly, what can not be expressed is left out by name."""
+"""The package genai-prices: prices are read exactly, and what cannot be expressed is left out by name."""
 
 from datetime import date, time
 from decimal import Decimal
@@ -51,13 +51,13 @@ def since(start, **prices):
     return ConditionalPrice(constraint, prices=usd(**prices))
 
 
-def read(*given, **options):
-    return parse_providers(given, **{"undated_from": NOVEMBER, "version": "0.2.3"} | options)
+def read(*providers, **options):
+    return parse_providers(providers, **{"undated_from": NOVEMBER, "version": "0.2.3"} | options)
 
 
-def refusal(*given):
+def refusal(*providers):
     with pytest.raises(InvalidPriceError) as refused:
-        read(*given)
+        read(*providers)
     return refused.value
 
 
@@ -72,7 +72,7 @@ def prices(table):
     }
 
 
-def test_a_hugging_face_provider_is_the_routers_list_and_a_partner_its_own():
+def test_hugging_face_providers_become_the_routers_list_and_partners_their_own():
     cheap = model(usd(input_mtok="0.88", output_mtok="0.9"))
     routed, own = read(provider(cheap), provider(cheap, of="fireworks"), layer=Layer.ROUTE, recorded_at=3).tables
     assert (routed.source, routed.route, own.source, own.route) == ("hf_router", "routed", "genai_prices", "provider_key")
@@ -108,21 +108,21 @@ def test_a_provider_that_hugging_face_does_not_route_to_is_reported():
         ("input_mtok", "0", {"input_tokens": (0, 1)}),
     ],
 )
-def test_each_unit_is_exact(name, amount, expected):
+def test_prices_in_each_unit_are_exact(name, amount, expected):
     (table,) = read(provider(model(usd(**{name: amount})))).tables
     assert prices(table) == {("together", "llama", 0): expected}
 
 
-def test_the_same_hours_said_twice_are_one_price_and_different_hours_are_none():
+def test_equal_prices_of_one_kind_are_one_price_and_conflicting_ones_none():
     (table,) = read(provider(model(usd(audio_hours="0.1", input_audio_hours="0.1")))).tables
     assert table.rates[0].prices == {"audio_ms": Price(100_000_000_000, 3_600_000)}
     report = read(provider(model(usd(audio_hours="0.1", output_audio_hours="0.2"))))
     assert left_out(report) == [
-        ("huggingface_together llama", "contradiction", "output_audio_hours and another price of audio_ms", True)
+        ("huggingface_together llama", "contradiction", "output_audio_hours conflicts with another price of audio_ms", True)
     ]
 
 
-def test_a_dated_price_is_a_version_and_what_began_before_the_reading_is_the_first():
+def test_a_dated_price_is_a_version_and_the_first_one_starts_at_the_import():
     dated = [since(None, input_mtok="1"), since("2024-01-01", input_mtok="2"), since("2026-10-19", input_mtok="3")]
     first, second = read(provider(model(dated))).tables
     assert [(each.effective_from, each.rates[0].prices["input_tokens"].pico) for each in (first, second)] == [
@@ -131,13 +131,13 @@ def test_a_dated_price_is_a_version_and_what_began_before_the_reading_is_the_fir
     ]
 
 
-def test_a_price_that_only_starts_later_is_unknown_before():
+def test_a_price_is_unknown_before_its_first_date():
     (table,) = read(provider(model([since("2026-10-19", input_mtok="3")]))).tables
     assert table.effective_from == OCTOBER
     assert PriceBook([table]).rate_for(None, "routed", ("together", "llama", "chat"), OCTOBER - 1) is None
 
 
-def test_a_tier_holds_above_its_start_for_the_whole_request_and_for_every_kind():
+def test_a_tier_applies_above_its_start_to_the_whole_request_and_every_kind():
     priced = ModelPrice(input_mtok=tiered("0.3", (200, "0.6"), (500, "0.9")), output_mtok=tiered("1.2", (500, "2.4")))
     (table,) = read(provider(model(priced))).tables
     assert prices(table) == {
@@ -152,7 +152,7 @@ def test_a_tier_holds_above_its_start_for_the_whole_request_and_for_every_kind()
     assert contexts == {0: 0, 200: 0, 201: 201, 500: 201, 501: 501}
 
 
-def test_no_price_is_unknown_and_withdraws_an_older_one():
+def test_a_missing_price_is_unknown_and_withdraws_an_older_one():
     report = read(provider(model(usd())))
     assert report.tables[0].withdrawn == {("together", "llama", "")}
     assert left_out(report) == [("huggingface_together llama", "no_price", "listed without a price", True)]
@@ -181,8 +181,8 @@ def test_no_price_is_unknown_and_withdraws_an_older_one():
                 (
                     "together llama",
                     "too_precise",
-                    "genai_prices: together llama: input_mtok: 0.1234567 has more decimals than a price can hold, and not"
-                    " because of a binary fraction",
+                    "genai_prices: together llama: input_mtok: 0.1234567 has more decimals than a price can have,"
+                    " beyond the error of a binary fraction",
                     True,
                 )
             ],
@@ -190,17 +190,17 @@ def test_no_price_is_unknown_and_withdraws_an_older_one():
         (
             model(usd(audio_hours="0.111"), "whisper-large-v3"),
             "groq",
-            [("groq whisper-large-v3", "condition", "billed for ten seconds at least", True)],
+            [("groq whisper-large-v3", "condition", "billed for at least ten seconds", True)],
         ),
     ],
 )
-def test_a_price_that_can_not_be_expressed_is_left_out_whole(given, of, expected):
+def test_a_model_with_a_price_that_cannot_be_expressed_is_left_out(given, of, expected):
     report = read(provider(given, of=of))
     assert left_out(report) == expected
     assert report.tables == ()
 
 
-def test_what_is_asked_for_in_another_way_is_reported_and_the_standard_price_stays():
+def test_prices_of_other_service_tiers_are_reported_and_the_standard_price_applies():
     batch = PriceVariant(when={"processing": "batch"}, prices=usd(input_mtok="0.5"))
     given = model(usd(input_mtok="1", web_searches_kcount="10"), price_variants=[batch])
     report = read(provider(given))
@@ -212,10 +212,10 @@ def test_what_is_asked_for_in_another_way_is_reported_and_the_standard_price_sta
 
 
 @pytest.mark.parametrize(
-    ("given", "fault", "said"),
+    ("given", "fault", "message"),
     [
         (model(usd(input_mtok="-1")), "negative", "llama: input_mtok: a price must be between 0"),
-        (model(usd(input_mtok="1880")), "implausible", "llama: input_mtok: 1880 dollars per million is beyond"),
+        (model(usd(input_mtok="1880")), "implausible", "llama: input_mtok: 1880 dollars per million exceeds the plausible"),
         (model(ModelPrice(input_mtok="1 EUR")), "malformed", "llama: input_mtok must be a number of dollars, got '1 EUR'"),
         (model(ModelPrice(input_mtok=Decimal("NaN"))), "malformed", "llama: input_mtok: NaN is not a finite number"),
         (model(ModelPrice(input_mtok=tiered("1", (5, "2"), (5, "3")))), "duplicate", "llama: input_mtok: two tiers start"),
@@ -223,32 +223,32 @@ def test_what_is_asked_for_in_another_way_is_reported_and_the_standard_price_sta
         (
             model([since("2026-10-19", input_mtok="1"), since("2026-10-19", input_mtok="2")]),
             "duplicate",
-            "llama has two prices from the same date",
+            "llama has two prices for the same date",
         ),
         (
             model([since("2026-10-19", input_mtok="1"), since("2026-10-18", input_mtok="2")]),
             "out_of_order",
-            "llama has prices that are not in the order of their dates",
+            "llama has prices that are not ordered by date",
         ),
         (
             model([since("2026-10-19", input_mtok="1"), since(None, input_mtok="2")]),
             "out_of_order",
-            "llama has prices that are not in the order of their dates",
+            "llama has prices that are not ordered by date",
         ),
         (
             model([since(None, input_mtok="1"), since(None, input_mtok="2")]),
             "duplicate",
-            "llama has two prices from the same date",
+            "llama has two prices for the same date",
         ),
     ],
 )
-def test_an_impossible_entry_refuses_the_whole_and_is_named(given, fault, said):
+def test_an_impossible_entry_refuses_the_package_and_is_named(given, fault, message):
     refused = refusal(provider(model(usd(input_mtok="1"), "fine"), given))
-    assert str(refused).startswith(f"genai_prices: huggingface_together {said}")
+    assert str(refused).startswith(f"genai_prices: huggingface_together {message}")
     assert refused.fault == fault
 
 
-def test_a_model_is_priced_under_the_names_that_requests_call_it():
+def test_a_model_is_priced_under_the_names_that_requests_use():
     def named(match, name="llama"):
         return ModelInfo(id=name, match=match, prices=usd(input_mtok="1"))
 
@@ -262,16 +262,16 @@ def test_a_model_is_priced_under_the_names_that_requests_call_it():
         )
     )
     assert [key[1] for key in prices(report.tables[0])] == ["llama", "accounts/a", "accounts/b"]
-    assert left_out(report) == [("fireworks ft:llama", "not_a_model", "answers to a pattern of names", True)]
+    assert left_out(report) == [("fireworks ft:llama", "not_a_model", "matched by a pattern of names", True)]
 
 
 def test_a_model_listed_twice_is_refused():
     refused = refusal(provider(model(usd(input_mtok="1")), model(usd(input_mtok="2"))))
-    assert str(refused) == "genai_prices: huggingface_together llama: listed twice from the same instant"
+    assert str(refused) == "genai_prices: huggingface_together llama: listed twice for the same instant"
     assert refused.fault == "duplicate"
 
 
-def test_the_published_package_is_read_and_its_providers_are_accounted_for():
+def test_all_providers_of_the_published_package_are_read_or_reported():
     report = read(*published)
     read_from = {rate.source.rpartition(" ")[2] for table in report.tables for rate in table.rates}
     not_read = {left.entry for left in report.left_out if left.reason == "not_a_partner"}

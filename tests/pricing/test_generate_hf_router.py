@@ -1,4 +1,4 @@
-"""The generated sheets say what the record says, the same way every time."""
+"""The generated sheets agree with the record, and are the same every time."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def row(moment, price_in, price_out, model="llama", provider="together"):
 
 
 def versions(rows, model="llama"):
-    """What is generated for one model of together, as the lines below ``versions`` without the sources."""
+    """Return the generated lines of one model of together: those below ``versions``, without the sources."""
     block = generate(rows)["together"].partition(f"- model: {model}\n    versions:\n")[2].partition("  - model")[0]
     return [line.strip().removeprefix("- ") for line in block.splitlines() if "source:" not in line]
 
@@ -41,7 +41,7 @@ def test_an_unchanged_price_is_one_version_and_its_instant_is_in_utc():
     ]
 
 
-def test_a_model_that_is_no_longer_listed_is_withdrawn_and_may_come_back():
+def test_a_model_that_is_no_longer_listed_is_withdrawn_and_can_come_back():
     rows = [row(FIRST, "1", "1"), row(SECOND, "1", "1", model="other"), row(THIRD, "1", "1")]
     price = "usd_per_million: {input_tokens: 1, output_tokens: 1}"
     assert versions(rows) == [
@@ -56,7 +56,7 @@ def test_a_model_that_appears_later_starts_there():
     assert versions(rows)[0] == "from: 2025-11-25T17:48:18Z"
 
 
-def test_an_empty_price_is_unknown_and_half_a_price_is_half_a_price():
+def test_an_empty_price_is_unknown_and_the_other_price_is_kept():
     assert versions([row(FIRST, "", "")])[1] == "unknown: true"
     assert versions([row(FIRST, "0.5", "")])[1] == "usd_per_million: {input_tokens: 0.5}"
     assert versions([row(FIRST, "", "0.5")])[1] == "usd_per_million: {output_tokens: 0.5}"
@@ -66,16 +66,16 @@ def test_an_empty_price_is_unknown_and_half_a_price_is_half_a_price():
     ("written", "meant"),
     [("0.18000000000000002", "0.18"), ("1.0399999999999998", "1.04"), ("100", "100"), ("0.0375", "0.0375")],
 )
-def test_what_binary_fractions_left_in_a_price_is_taken_out(written, meant):
+def test_the_error_of_a_binary_fraction_is_removed(written, meant):
     assert versions([row(FIRST, written, "3")])[1] == f"usd_per_million: {{input_tokens: {meant}, output_tokens: 3}}"
 
 
-def test_a_price_that_really_has_more_decimals_is_not_rounded():
+def test_a_price_with_really_more_decimals_is_refused():
     with pytest.raises(ValueError, match="more than six decimals"):
         generate([row(FIRST, "0.1234567", "1")])
 
 
-def test_the_order_of_the_rows_does_not_matter_and_each_provider_has_its_sheet():
+def test_the_order_of_rows_does_not_matter_and_each_provider_has_a_sheet():
     rows = [row(FIRST, "1", "2"), row(THIRD, "3", "4", provider="novita"), row(SECOND, "1", "2", model="a")]
     assert generate(rows) == generate(list(reversed(rows)))
     assert sorted(generate(rows)) == ["novita", "together"]
@@ -83,12 +83,12 @@ def test_the_order_of_the_rows_does_not_matter_and_each_provider_has_its_sheet()
         assert parse_sheet(sheet, name=provider, layer=Layer.BUNDLED)
 
 
-def test_without_a_record_it_says_how_it_is_used(capsys):
+def test_without_arguments_the_usage_is_printed(capsys):
     assert main([]) == 2
     assert "usage:" in capsys.readouterr().err
 
 
-def test_the_bundled_sheets_are_what_the_record_gives(tmp_path, capsys):
+def test_the_bundled_sheets_are_generated_from_the_record(tmp_path, capsys):
     if not HISTORY.exists():
         pytest.skip("the record of the router's prices (../shared) is not here")
     assert main([str(HISTORY), str(tmp_path)]) == 0

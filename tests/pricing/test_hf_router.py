@@ -1,4 +1,4 @@
-"""The router's list of models: absent is unknown, only is_free is free, and a document is taken whole or not at all."""
+"""The router's list of models: a missing price is unknown, only is_free is free, and a document is used completely or not."""
 
 import json
 from decimal import Decimal
@@ -56,7 +56,7 @@ def test_a_document_is_one_snapshot_of_the_routed_prices():
     assert table.rates[0].prices == {"input_tokens": Price(880_000), "output_tokens": Price(900_000)}
 
 
-def test_what_a_binary_fraction_left_in_a_price_is_taken_out():
+def test_the_error_of_a_binary_fraction_is_removed():
     report = read(document(offer(price_in=1.0399999999999998, price_out=0.18000000000000002)))
     assert prices(report)["together", "llama"] == {"input_tokens": 1_040_000, "output_tokens": 180_000}
 
@@ -74,7 +74,7 @@ def test_what_a_binary_fraction_left_in_a_price_is_taken_out():
         (offer(price_in=0.1, price_out=0.2, is_free=True), "contradiction"),
     ],
 )
-def test_without_a_price_a_model_is_unknown_and_never_free(entry, reason):
+def test_a_model_without_a_price_is_unknown_and_never_free(entry, reason):
     report = read(document(entry, offer("novita", 0.1, 0.2)))
     assert list(prices(report)) == [("novita", "llama")]
     assert report.tables[0].withdrawn == {("together", "llama", "")}
@@ -82,14 +82,14 @@ def test_without_a_price_a_model_is_unknown_and_never_free(entry, reason):
 
 
 @pytest.mark.parametrize("entry", [offer(is_free=True), offer(price_in=0.0, price_out=0.0, is_free=True)])
-def test_what_the_router_calls_free_costs_nothing(entry):
+def test_a_model_marked_as_free_costs_nothing(entry):
     report = read(document(entry))
     assert prices(report) == {("together", "llama"): {"input_tokens": 0, "output_tokens": 0}}
     assert charge(Quantities(input_tokens=5, output_tokens=7), report.tables[0].rates[0]).amount_nano == 0
     assert report.left_out == ()
 
 
-def test_half_a_price_is_half_a_price():
+def test_one_of_two_prices_is_used_alone():
     report = read(document(offer(price_in=0.5), offer("novita", 0.1, 0.0)))
     assert prices(report) == {("together", "llama"): {"input_tokens": 500_000}, ("novita", "llama"): {"input_tokens": 100_000}}
     assert [(left.entry, left.reason, left.detail, left.whole) for left in report.left_out] == [
@@ -99,7 +99,7 @@ def test_half_a_price_is_half_a_price():
     assert charge(Quantities(input_tokens=1, output_tokens=1), report.tables[0].rates[0]) is None
 
 
-def test_a_price_that_nobody_knows_yet_is_reported_by_its_key():
+def test_an_unknown_kind_of_price_is_reported_by_its_key():
     report = read(document(offer(pricing={"input": 1, "output": 2, "cached_input": 0.1})))
     assert [(left.detail, left.reason, left.whole) for left in report.left_out] == [
         ("pricing.cached_input", "unknown_key", False)
@@ -107,18 +107,18 @@ def test_a_price_that_nobody_knows_yet_is_reported_by_its_key():
 
 
 @pytest.mark.parametrize(
-    ("content", "fault", "said"),
+    ("content", "fault", "message"),
     [
         ("<html>", "unreadable", "hf_router: looks like HTML"),
         ("[]", "unreadable", "hf_router: must be a JSON object"),
-        ({"error": "unavailable"}, "malformed", "hf_router: data must be a list of models"),
-        ({"data": []}, "malformed", "hf_router: data must be a list of models with something in it"),
-        ({"data": {"id": "llama"}}, "malformed", "hf_router: data must be a list"),
+        ({"error": "unavailable"}, "malformed", "hf_router: data must be a non-empty list of models"),
+        ({"data": []}, "malformed", "hf_router: data must be a non-empty list of models"),
+        ({"data": {"id": "llama"}}, "malformed", "hf_router: data must be a non-empty list"),
         ({"data": ["llama"]}, "malformed", "hf_router: model 1 must be an object"),
-        ({"data": [{"providers": []}]}, "malformed", "hf_router: model 1: id must be a text"),
+        ({"data": [{"providers": []}]}, "malformed", "hf_router: model 1: id must be text"),
         ({"data": [{"id": "llama"}]}, "malformed", "hf_router: llama: providers must be a list"),
         (document("together"), "malformed", "hf_router: llama: provider 1 must be an object"),
-        (document({"pricing": {}}), "malformed", "hf_router: llama: provider 1: provider must be a text"),
+        (document({"pricing": {}}), "malformed", "hf_router: llama: provider 1: provider must be text"),
         (document(offer("Together", 1, 1)), "malformed", "hf_router: llama: provider 1: provider must be in lower case"),
         (document(offer(pricing=[1, 2])), "malformed", "hf_router: together llama: pricing must be an object"),
         (document(offer(is_free="yes")), "malformed", "hf_router: together llama: is_free must be true or false"),
@@ -136,9 +136,9 @@ def test_a_price_that_nobody_knows_yet_is_reported_by_its_key():
         (document(offer(price_in=1), offer(price_in=1)), "duplicate", "hf_router: together llama: listed twice"),
     ],
 )
-def test_one_bad_entry_refuses_the_document_and_is_named(content, fault, said):
+def test_a_bad_entry_refuses_the_document_and_is_named(content, fault, message):
     refused = refusal(content)
-    assert said in str(refused)
+    assert message in str(refused)
     assert (refused.fault, refused.code) == (fault, "invalid_price")
 
 
@@ -152,7 +152,7 @@ def price_of(book, model="llama", instant=NOON):
     return None if rate is None else rate.prices["input_tokens"].pico
 
 
-def test_the_live_list_goes_before_the_bundled_record_of_it():
+def test_the_live_list_takes_precedence_over_its_bundled_record():
     (live,) = read(document(offer(price_in=0.2))).tables
     assert (price_of(PriceBook([recorded(7), live]), instant=NOON - 1), price_of(PriceBook([recorded(7), live]))) == (
         7,
@@ -160,12 +160,12 @@ def test_the_live_list_goes_before_the_bundled_record_of_it():
     )
 
 
-def test_a_model_that_is_listed_without_a_price_does_not_get_its_recorded_price_back():
+def test_a_model_listed_without_a_price_does_not_get_its_bundled_price_back():
     (live,) = read(document(offer())).tables
     assert price_of(PriceBook([recorded(7), live])) is None
 
 
-def test_what_only_the_record_knows_is_withdrawn_when_it_is_named():
+def test_a_model_that_only_the_bundled_record_lists_is_withdrawn_by_name():
     gone = ("together", "gone", "")
     (unnamed,) = read(document(offer(price_in=0.2))).tables
     (named,) = read(document(offer(price_in=0.2)), listed_before=[gone, ("together", "llama", "")]).tables
@@ -174,14 +174,14 @@ def test_what_only_the_record_knows_is_withdrawn_when_it_is_named():
     assert named.withdrawn == {gone}
 
 
-def test_the_next_document_withdraws_what_it_leaves_out():
+def test_the_next_document_withdraws_models_it_does_not_list():
     (first,) = read(document(offer(price_in=0.2))).tables
     (second,) = read(document(offer("novita", 0.2)), effective_from=NOON + 1).tables
     book = PriceBook([first, second])
     assert (price_of(book), price_of(book, instant=NOON + 1)) == (200_000, None)
 
 
-def test_a_partners_own_list_is_still_consulted_for_what_the_router_withdraws():
+def test_a_partners_own_list_applies_to_models_that_the_router_withdraws():
     (live,) = read(document(offer())).tables
     assert price_of(PriceBook([recorded(7), recorded(9, source="together"), live])) == 9
 
@@ -200,7 +200,7 @@ def documented():
 
 def test_the_documented_example_is_read(documented):
     report = read((documented / "v1_models_doc_sample.json").read_bytes())
-    # Read by eye in the document.
+    # Read manually in the document.
     assert prices(report) == {
         ("novita", "deepseek-ai/DeepSeek-V4-Pro"): {"input_tokens": 1_690_000, "output_tokens": 3_380_000},
         ("together", "deepseek-ai/DeepSeek-V4-Pro"): {"input_tokens": 2_100_000, "output_tokens": 4_400_000},
@@ -209,7 +209,7 @@ def test_the_documented_example_is_read(documented):
     assert [left.entry.split()[0] for left in report.left_out] == ["featherless-ai", "fireworks-ai"]
 
 
-def test_a_list_of_the_real_size_is_read_price_for_price(documented):
+def test_every_price_of_a_list_of_the_real_size_is_read(documented):
     content = (documented / "v1_models_reconstructed.json").read_text("utf-8")
     expected, unknown = {}, set()
     for model in json.loads(content, parse_float=Decimal)["data"]:

@@ -68,7 +68,7 @@ def test_the_map_is_one_snapshot_of_the_partners_own_prices():
         ("replicate/openai/gpt-5", "replicate", ("replicate", "openai/gpt-5")),
     ],
 )
-def test_partners_are_spelt_as_hugging_face_does_and_models_as_the_partner_does(label, provider, expected):
+def test_partners_have_hugging_faces_spelling_and_models_the_partners(label, provider, expected):
     report = read({label: entry(provider, input_cost_per_token=1e-06)})
     assert [key[:2] for key in prices(report)] == [expected]
 
@@ -92,13 +92,13 @@ def test_partners_are_spelt_as_hugging_face_does_and_models_as_the_partner_does(
         ("output_cost_per_second", 0.0001, "audio_speech", {"audio_ms": (100_000_000, 1_000)}),
     ],
 )
-def test_each_unit_is_exact(field, amount, mode, expected):
+def test_prices_in_each_unit_are_exact(field, amount, mode, expected):
     report = one(mode=mode, **{field: amount})
     assert prices(report) == {LLAMA: expected}
     assert report.left_out == ()
 
 
-def test_an_image_at_a_flat_price_costs_the_same_whatever_its_size():
+def test_a_flat_price_per_image_does_not_depend_on_its_size():
     rate = one(mode="image_generation", output_cost_per_image=0.04).tables[0].rates[0]
     assert charge(Quantities(images=2, megapixels=8), rate).amount_nano == 80_000_000
     assert charge(Quantities(megapixels=8), rate) is None
@@ -109,7 +109,7 @@ def test_the_same_price_under_two_names_is_one_price():
     assert prices(report) == {LLAMA: {"output_tokens": (4_000_000, 1)}}
 
 
-def test_a_tier_holds_above_its_thousands_of_tokens_for_the_whole_request():
+def test_a_tier_applies_above_its_thousands_of_tokens_to_the_whole_request():
     report = one(
         input_cost_per_token=2e-06,
         output_cost_per_token=1.2e-05,
@@ -127,13 +127,13 @@ def test_a_tier_holds_above_its_thousands_of_tokens_for_the_whole_request():
     assert [rate.prices["input_tokens"].pico for rate in found] == [2_000_000, 4_000_000]
 
 
-def test_what_a_tier_does_not_price_is_unknown_there():
+def test_a_quantity_that_a_tier_does_not_price_is_unknown_there():
     report = one(input_cost_per_token=2e-06, output_cost_per_token=1e-05, input_cost_per_token_above_128k_tokens=4e-06)
     above = report.tables[0].rates[1]
     assert charge(Quantities(input_tokens=200_000, output_tokens=1), above) is None
 
 
-def test_a_zero_is_unknown():
+def test_a_price_of_zero_is_unknown():
     report = one(input_cost_per_token=1e-07, output_cost_per_token=0.0, cache_creation_input_token_cost=0)
     assert prices(report) == {LLAMA: {"input_tokens": (100_000, 1)}}
     assert left_out(report) == [
@@ -156,54 +156,54 @@ def test_a_zero_is_unknown():
         ),
         ("together_ai/org/llama", {"provider": "bedrock"}, "not_a_partner", "Hugging Face does not route to 'bedrock'"),
         ("together_ai/org/llama", {"provider": None}, "not_a_partner", "Hugging Face does not route to null"),
-        ("together-ai-4.1b-8b", {"input_cost_per_token": 2e-7}, "not_a_model", "a class of models of one size"),
-        ("together_ai/x", {"ocr_cost_per_page": 0.0015, "mode": "ocr"}, "unmetered", "ocr_cost_per_page of mode ocr"),
+        ("together-ai-4.1b-8b", {"input_cost_per_token": 2e-7}, "not_a_model", "a size class, not a model"),
+        ("together_ai/x", {"ocr_cost_per_page": 0.0015, "mode": "ocr"}, "unmetered", "ocr_cost_per_page in mode ocr"),
         (
             "together_ai/x",
             {"input_cost_per_query": 0.002, "mode": "rerank"},
             "unmetered",
-            "input_cost_per_query of mode rerank",
+            "input_cost_per_query in mode rerank",
         ),
-        ("together_ai/x", {"output_cost_per_image": 1, "mode": None}, "unmetered", "output_cost_per_image of mode None"),
-        ("together_ai/x", {"tiered_pricing": [{}]}, "unmetered", "tiered_pricing of mode chat"),
+        ("together_ai/x", {"output_cost_per_image": 1, "mode": None}, "unmetered", "output_cost_per_image in mode None"),
+        ("together_ai/x", {"tiered_pricing": [{}]}, "unmetered", "tiered_pricing in mode chat"),
         (
             "together_ai/x",
             {"output_cost_per_second": 0.1, "output_cost_per_second_480p": 0.05, "mode": "video_generation"},
             "unmetered",
-            "output_cost_per_second_480p of mode video_generation",
+            "output_cost_per_second_480p in mode video_generation",
         ),
         (
             "together_ai/x",
             {"output_cost_per_image": 0.025, "output_cost_per_pixel": 2.4e-8, "mode": "image_generation"},
             "unmetered",
-            "output_cost_per_pixel of mode image_generation",
+            "output_cost_per_pixel in mode image_generation",
         ),
         (
             "together_ai/x",
             {"cache_read_input_token_cost": 1e-7, "input_cost_per_token_cache_hit": 2e-7},
             "contradiction",
-            "input_cost_per_token_cache_hit and another price of cache_read_tokens",
+            "input_cost_per_token_cache_hit conflicts with another price of cache_read_tokens",
         ),
         (
             "together_ai/x",
             {"input_cost_per_token": 1e-7, "metadata": {"notes": "Listed in total. Assumed 50/50 split."}},
             "guessed_by_source",
-            "the map says that it assumed a part of the price",
+            "the map notes that a part of the price is assumed",
         ),
     ],
 )
-def test_what_can_not_be_expressed_is_left_out_with_its_reason(label, fields, reason, detail):
+def test_an_entry_that_cannot_be_expressed_is_left_out_with_its_reason(label, fields, reason, detail):
     report = read({label: entry(**fields)})
     assert report.tables[0].rates == ()
     assert left_out(report) == [(label, reason, detail, True)]
 
 
-def test_a_price_with_more_decimals_than_can_be_held_is_left_out_not_rounded():
+def test_a_price_with_too_many_decimals_is_left_out_not_rounded():
     report = one(input_cost_per_token=1.234567891e-07)
     assert [(left.reason, left.whole) for left in report.left_out] == [("too_precise", True)]
 
 
-def test_a_model_that_is_also_priced_by_size_and_quality_is_left_out():
+def test_a_model_also_priced_by_size_and_quality_is_left_out():
     image = {"provider": "fal_ai", "mode": "image_generation"}
     report = read(
         {
@@ -216,7 +216,7 @@ def test_a_model_that_is_also_priced_by_size_and_quality_is_left_out():
     assert {left.detail for left in report.left_out} == {"the price depends on the size and quality of an image"}
 
 
-def test_the_price_of_asking_in_another_way_is_reported_and_the_standard_price_stays():
+def test_prices_of_other_service_tiers_are_reported_and_the_standard_price_applies():
     report = one(input_cost_per_token=1e-06, input_cost_per_token_priority=2e-06, search_context_cost_per_query={"low": 0.005})
     assert prices(report) == {LLAMA: {"input_tokens": (1_000_000, 1)}}
     assert [left.detail for left in report.left_out] == ["input_cost_per_token_priority", "search_context_cost_per_query"]
@@ -224,14 +224,14 @@ def test_the_price_of_asking_in_another_way_is_reported_and_the_standard_price_s
 
 
 @pytest.mark.parametrize(
-    ("content", "fault", "said"),
+    ("content", "fault", "message"),
     [
         ("<html>", "unreadable", "litellm: looks like HTML"),
         ([], "unreadable", "litellm: must be a JSON object, got a list"),
-        ('{"a": {}, "a": {}}', "unreadable", "litellm: the key 'a' is written twice"),
+        ('{"a": {}, "a": {}}', "unreadable", "litellm: the key 'a' occurs twice"),
         ('{"a": {"input_cost_per_token": NaN}}', "unreadable", "litellm: NaN is not a number"),
         ({"together_ai/x": "cheap"}, "malformed", "litellm: together_ai/x must be an object"),
-        ({"": entry()}, "malformed", "litellm: a name must be a text"),
+        ({"": entry()}, "malformed", "litellm: a name must be text"),
         (
             {"together_ai/x": entry(input_cost_per_token="free")},
             "malformed",
@@ -245,20 +245,20 @@ def test_the_price_of_asking_in_another_way_is_reported_and_the_standard_price_s
         (
             {"together_ai/x": entry(input_cost_per_token=0.88)},
             "implausible",
-            "litellm: together_ai/x: input_cost_per_token: 880000 dollars per million is beyond the 1000 that are believed",
+            "litellm: together_ai/x: input_cost_per_token: 880000 dollars per million exceeds the plausible limit of 1000",
         ),
         (
             {"x": entry("cohere", input_cost_per_token=1e-6), "cohere/x": entry("cohere", input_cost_per_token=2e-6)},
             "duplicate",
-            "litellm: cohere/x: cohere x has another price in x",
+            "litellm: cohere/x: cohere x has a different price in x",
         ),
     ],
 )
-def test_an_impossible_entry_refuses_the_map_and_is_named(content, fault, said):
+def test_an_impossible_entry_refuses_the_map_and_is_named(content, fault, message):
     good = {"together_ai/fine": entry(input_cost_per_token=1e-6)}
     with pytest.raises(InvalidPriceError) as refused:
         read(good | content if isinstance(content, dict) else content)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert refused.value.fault == fault
 
 
@@ -287,14 +287,13 @@ def test_every_entry_of_the_real_map_is_priced_or_left_out_with_a_reason(subset)
     gone = {left.entry for left in report.left_out if left.whole}
     assert priced.isdisjoint(gone)
     assert priced | gone == json.loads(subset).keys()
-    # Counted in the map itself with a search: 14 classes of sizes, 9 notes that say "Assumed", 7 entries without a standard
-    # price, 20 with nothing but zeros.
+    # Counted in the map: 14 size classes, 9 notes with "Assumed", 7 entries without a standard price, 20 with zeros only.
     assert Counter(left.reason.value for left in report.left_out if left.whole) == {
         "unmetered": 203, "zero_price": 20, "not_a_model": 14, "guessed_by_source": 9, "no_price": 7,
     }  # fmt: skip
 
 
-def test_the_real_token_prices_are_those_of_the_map(subset):
+def test_the_token_prices_agree_with_the_map(subset):
     entries = json.loads(subset, parse_float=Decimal)
     fields = {
         "input_tokens": "input_cost_per_token",

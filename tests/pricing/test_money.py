@@ -50,7 +50,7 @@ def test_a_written_amount_reads_back_as_itself(amount):
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=9, min_value=-(10**9), max_value=10**9))
-def test_reading_is_exact(amount):
+def test_parsing_is_exact(amount):
     expected = int((amount * NANO_PER_USD).to_integral_value(rounding=ROUND_CEILING))
     assert parse_usd(f"{amount:f}", unit_per_usd=NANO_PER_USD) == expected
 
@@ -67,7 +67,7 @@ def test_reading_is_exact(amount):
         ("-0", 0),
     ],
 )
-def test_decimal_texts_are_read_as_they_stand(text, pico):
+def test_decimal_texts_are_parsed_exactly(text, pico):
     assert parse_usd(text, unit_per_usd=PICO_PER_USD) == pico
 
 
@@ -89,7 +89,7 @@ def test_decimal_texts_are_read_as_they_stand(text, pico):
         ("0.0000000001", "more than 9 decimals"),
     ],
 )
-def test_what_is_not_an_exact_amount_is_refused(text, reason):
+def test_an_inexact_or_invalid_amount_is_refused(text, reason):
     with pytest.raises(InvalidAmountError, match=reason) as refused:
         parse_usd(text, unit_per_usd=NANO_PER_USD)
     assert refused.value.code == "invalid_amount"

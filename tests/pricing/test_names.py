@@ -1,4 +1,4 @@
-"""Under which name a list knows a model: as stated, by a recorded alias, but for letter case; never by a guess."""
+"""A list's name for a model: as stated, by a recorded alias, or in other letter case; never by a guess."""
 
 import pytest
 
@@ -23,47 +23,47 @@ def resolved(names, stated, provider="together", aliases=ALIASES):
     return found.match.value, found.model
 
 
-def test_the_name_as_stated_goes_before_everything_else():
+def test_the_stated_name_is_tried_first():
     assert resolved(listed("llama-turbo", "Llama"), "llama-turbo") == ("exact", "llama-turbo")
 
 
-def test_a_native_id_is_read_as_the_name_that_the_list_uses():
+def test_a_native_id_resolves_to_the_lists_own_name():
     found = listed("Llama").resolve("together", "llama-turbo", ALIASES)
     assert (found.match, found.model, found.alias) == (NameMatch.ALIAS, "Llama", TURBO)
 
 
-def test_an_alias_holds_in_both_directions():
+def test_an_alias_works_in_both_directions():
     assert resolved(listed("llama-turbo"), "Llama") == ("alias", "llama-turbo")
 
 
-def test_an_alias_is_a_fact_about_one_provider():
+def test_an_alias_belongs_to_one_provider():
     assert resolved(listed("Llama", provider="novita"), "llama-turbo", "novita") == ("none", None)
 
 
-def test_an_alias_of_what_the_list_does_not_have_leads_nowhere():
+def test_an_alias_of_an_unlisted_model_resolves_to_nothing():
     assert resolved(listed("qwen"), "llama-turbo") == ("none", None)
 
 
-def test_letter_case_does_not_matter_where_one_name_fits():
+def test_letter_case_does_not_matter_if_one_name_matches():
     assert resolved(listed("meta-llama/Llama-3.1-8B"), "META-llama/llama-3.1-8b") == ("case", "meta-llama/Llama-3.1-8B")
 
 
-def test_a_name_that_fits_two_but_for_letter_case_is_never_guessed():
+def test_a_name_that_matches_two_in_other_letter_case_is_ambiguous():
     found = listed("Llama", "LLAMA").resolve("together", "llama", Aliases())
     assert (found.match, found.model, found.candidates) == (NameMatch.AMBIGUOUS, None, ("LLAMA", "Llama"))
 
 
-def test_a_model_with_two_native_ids_in_one_list_is_never_guessed():
+def test_a_model_with_two_native_ids_in_one_list_is_ambiguous():
     aliases = Aliases([TURBO, Alias("together", "llama-lite", "Llama", "a page")])
     found = listed("llama-turbo", "llama-lite").resolve("together", "Llama", aliases)
     assert (found.match, found.candidates) == (NameMatch.AMBIGUOUS, ("llama-lite", "llama-turbo"))
 
 
-def test_an_alias_goes_before_a_name_that_differs_in_case():
+def test_an_alias_is_tried_before_other_letter_case():
     assert resolved(listed("Llama", "LLAMA-TURBO"), "llama-turbo") == ("alias", "Llama")
 
 
-def test_nothing_is_cut_off_a_name():
+def test_no_part_of_a_name_is_ignored():
     assert resolved(listed("Llama"), "Llama-Instruct") == ("none", None)
     assert resolved(listed("org/Llama"), "Llama") == ("none", None)
 
@@ -76,7 +76,7 @@ def test_nothing_is_cut_off_a_name():
     ],
     ids=["of itself", "of two models"],
 )
-def test_a_contradicting_alias_is_refused(aliases):
+def test_a_conflicting_alias_is_refused(aliases):
     with pytest.raises(InvalidAliasError, match=r"together (same|x)"):
         Aliases(aliases)
 
@@ -87,15 +87,18 @@ ENTRY = "{provider: together, native_id: a, model: b, source: s}"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[]", "list of aliases"),
-        ("models: []", "list of aliases"),
-        (f"aliases: [{ENTRY}, {{provider: together}}]", "alias 2: an alias has provider, native_id, model, source"),
+        ("[]", "the key aliases with a list"),
+        ("models: []", "the key aliases with a list"),
+        (
+            f"aliases: [{ENTRY}, {{provider: together}}]",
+            "alias 2: an alias must have exactly the fields provider, native_id, model, source",
+        ),
         ("aliases: [{provider: together, native_id: a, model: b, source: ''}]", "alias 1: every field"),
         ("aliases: [{provider: together, native_id: a, model: [b], source: s}]", "alias 1: every field"),
         ("<html>", "HTML"),
     ],
 )
-def test_a_malformed_list_of_aliases_is_refused_by_the_place(text, message):
+def test_a_malformed_list_of_aliases_is_refused_with_the_position(text, message):
     with pytest.raises(InvalidAliasError, match=message) as refused:
         parse_aliases(text, name="own.yaml")
     assert str(refused.value).startswith("own.yaml: ")
@@ -123,5 +126,5 @@ def names_of(source):
         ("sambanova", "Meta-Llama-3.3-70B-Instruct", "meta-llama/Llama-3.3-70B-Instruct"),
     ],
 )
-def test_native_ids_of_partners_are_known_in_the_router_s_list(provider, stated, model):
+def test_native_ids_of_partners_resolve_in_the_routers_list(provider, stated, model):
     assert resolved(names_of("hf_router"), stated, provider, bundled_aliases()) == ("alias", model)

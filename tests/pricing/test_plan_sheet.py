@@ -1,4 +1,4 @@
-"""A plan sheet is read exactly; what a source does not say is unknown."""
+"""A plan sheet is read exactly; a figure that the source does not state is unknown."""
 
 from datetime import date
 
@@ -44,7 +44,7 @@ def test_an_entry_without_a_date_is_not_applied():
     assert parse_plans(SHEET + LATER, name="plans.yaml") == parse_plans(SHEET, name="plans.yaml")
 
 
-def test_what_is_unknown_is_none():
+def test_an_unknown_figure_is_none():
     (_, terms) = parse_plans(SHEET + LATER.replace("from: unknown", "from: 2027-01-01"), name="plans.yaml")
     assert (terms.fee_cents, terms.included_credit_nano, terms.pay_as_you_go) == (None, None, False)
 
@@ -52,27 +52,27 @@ def test_what_is_unknown_is_none():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("plans:", "plan:", "plans.yaml: no plans"),
+        ("plans:", "plan:", "plans.yaml: missing plans"),
         ("- plan: pro", "- plan: ''", "plans.yaml: plan must be a name"),
         ("rank: 1", "rank: first", "plans.yaml: pro: rank must be a small whole number, got 'first'"),
         ("rank: 1", "rank: -1", "plans.yaml: pro: rank must be a small whole number"),
-        ("    per_seat: false\n", "", "plans.yaml: plans: no per_seat"),
+        ("    per_seat: false\n", "", "plans.yaml: plans: missing per_seat"),
         ("per_seat: false", "per_seat: 5", "plans.yaml: pro: per_seat must be true or false, got '5'"),
         ("2025-02-04", "4 February", "plans.yaml: pro: from '4 February' is not a date"),
         ("2025-02-04", "2025-02-30", "plans.yaml: pro: from '2025-02-30' is not a date"),
         ('"9.00"', '"9.001"', "plans.yaml: pro from 2025-02-04: fee_usd: '9.001' has more than 2 decimals"),
         ('"9.00"', "-9", "pro: a fee must not be negative"),
-        ('"9.00"', "[9]", "plans.yaml: pro from 2025-02-04: fee_usd must be a text"),
+        ('"9.00"', "[9]", "plans.yaml: pro from 2025-02-04: fee_usd must be text"),
         ("invoiced", "yes", "pay_as_you_go must be invoiced or purchased_credits or none, got 'yes'"),
         ("credits_pay_elsewhere: false", "credits_pay_elsewhere: no", "credits_pay_elsewhere must be true or false, got 'no'"),
-        ("        source: documentation\n", "", "plans.yaml: pro: no source"),
-        ("source: documentation", "source: ''", "plans.yaml: pro from 2025-02-04: source must be a text"),
+        ("        source: documentation\n", "", "plans.yaml: pro: missing source"),
+        ("source: documentation", "source: ''", "plans.yaml: pro from 2025-02-04: source must be text"),
         ("rank: 1", "rank: 1\n    seats: 5", "plans.yaml: plans: unknown key seats"),
         ("plan: pro", "plan: &p pro", None),
         ("plan: pro", "plan: *p", "plans.yaml: line 2: aliases"),
     ],
 )
-def test_what_is_wrong_with_a_plan_is_said_where_it_is(old, new, message):
+def test_an_invalid_plan_is_refused_with_its_place(old, new, message):
     assert old in SHEET
     if message is None:
         assert parse_plans(SHEET.replace(old, new), name="plans.yaml")
@@ -83,18 +83,18 @@ def test_what_is_wrong_with_a_plan_is_said_where_it_is(old, new, message):
     assert refused.value.code == "invalid_plan"
 
 
-def test_a_plan_that_is_sold_by_the_seat_says_so_for_all_its_versions():
+def test_all_versions_of_a_plan_are_sold_by_the_seat_or_none():
     sheet = SHEET + LATER.replace("from: unknown", "from: 2027-01-01")
     by_seat = parse_plans(sheet.replace("per_seat: false", "per_seat: true"), name="plans.yaml")
     assert [terms.per_seat for terms in by_seat] == [True, True]
 
 
 def test_a_plan_listed_twice_is_refused():
-    with pytest.raises(InvalidPlanError, match="each listed once, got 'pro'"):
+    with pytest.raises(InvalidPlanError, match="that is listed once, got 'pro'"):
         parse_plans(SHEET + SHEET.partition("\n")[2], name="plans.yaml")
 
 
-def test_versions_must_be_in_order_each_date_once():
+def test_versions_must_be_ordered_by_date():
     same = SHEET + LATER.replace("from: unknown", "from: 2025-02-04")
-    with pytest.raises(InvalidPlanError, match="pro from 2025-02-04: versions must be in order"):
+    with pytest.raises(InvalidPlanError, match="pro from 2025-02-04: versions must be ordered by date"):
         parse_plans(same, name="plans.yaml")

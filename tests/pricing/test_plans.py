@@ -1,4 +1,4 @@
-"""Plans are dated; what is not known is None, never zero."""
+"""Plans are dated; an unknown figure is None, never zero."""
 
 from datetime import date
 
@@ -16,7 +16,7 @@ def terms(**overrides):
     return PlanTerms(**fields | overrides)
 
 
-def test_terms_hold_from_their_day_until_the_next_entry():
+def test_terms_apply_from_their_day_until_the_next_entry():
     old, new = terms(), terms(effective_from=date(2026, 8, 21), credits_pay_elsewhere=True)
     catalogue = PlanCatalogue([new, old])
     assert catalogue.terms("pro", date(2025, 2, 3)) is None
@@ -29,8 +29,8 @@ def test_plans_are_listed_from_the_lowest_rank():
     assert PlanCatalogue([terms(plan="pro", rank=1), terms(plan="free", rank=0)]).plans == ("free", "pro")
 
 
-def test_an_unknown_plan_is_refused_and_the_known_ones_are_named():
-    with pytest.raises(InvalidPlanError, match="'gold' is not a plan; the catalogue has pro") as refused:
+def test_an_unknown_plan_is_refused_with_the_known_ones():
+    with pytest.raises(InvalidPlanError, match="'gold' is not a plan; the plans are pro") as refused:
         PlanCatalogue([terms()]).terms("gold", date(2026, 1, 1))
     assert refused.value.code == "invalid_plan"
 
@@ -47,7 +47,7 @@ def test_a_negative_amount_is_refused(overrides, reason):
         terms(**overrides)
 
 
-def test_seats_are_of_plans_that_are_sold_by_the_seat():
+def test_only_plans_sold_by_the_seat_have_several_seats():
     catalogue = PlanCatalogue(
         [terms(), terms(plan="team", rank=2, per_seat=True), terms(plan="enterprise", rank=3, per_seat=True)]
     )

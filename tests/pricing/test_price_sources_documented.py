@@ -1,4 +1,4 @@
-"""The page about price sources is true: its sheets are read, and every word it should explain is there."""
+"""The page about price sources is correct: its sheets can be read, and it explains every column, unit and fault."""
 
 import re
 
@@ -31,12 +31,12 @@ def test_the_csv_sheet_on_the_page_is_read():
     ]
 
 
-def test_every_column_unit_and_fault_is_on_the_page():
+def test_the_page_has_every_column_unit_and_fault():
     words = {*REQUIRED, *OPTIONAL, *(f"usd_per_{unit}" for unit in UNITS), *(fault.value for fault in PriceFault)}
     assert [word for word in sorted(words) if f"`{word}`" not in PAGE] == []
 
 
-def test_the_largest_prices_on_the_page_are_those_that_are_believed():
+def test_the_page_has_the_highest_plausible_prices():
     row = re.search(
         r"^\| `implausible` \| above ([\d,]+) dollars per million, (\d+) each, (\d+) per second", PAGE, re.MULTILINE
     )

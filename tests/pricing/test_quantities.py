@@ -27,7 +27,7 @@ def test_a_cached_token_is_part_of_the_prompt_once():
     assert used.prompt_tokens == 1057
 
 
-def test_audio_and_image_tokens_that_were_sent_are_part_of_the_prompt_and_those_received_are_not():
+def test_input_audio_and_image_tokens_are_part_of_the_prompt_and_output_ones_are_not():
     used = checked_quantities(input_audio_tokens=3, input_image_tokens=4, output_audio_tokens=100, output_image_tokens=100)
     assert used.prompt_tokens == 7
 
@@ -63,12 +63,12 @@ def test_each_kind_of_output_counts_as_output(kind):
     assert Quantities(**{kind: 1}).has_output
 
 
-def test_a_prompt_alone_is_no_output():
+def test_a_prompt_is_not_output():
     assert not Quantities(input_tokens=5, cache_read_tokens=5, input_audio_tokens=1, input_image_tokens=1).has_output
 
 
 @pytest.mark.parametrize("count", [0, 1, MAX_QUANTITY])
-def test_counts_within_the_bound_are_kept(count):
+def test_counts_up_to_the_limit_are_accepted(count):
     assert checked_quantities(images=count).images == count
 
 
@@ -87,7 +87,7 @@ def test_counts_within_the_bound_are_kept(count):
         (None, "input_tokens must be a whole number, got null"),
     ],
 )
-def test_a_count_that_can_not_be_is_refused_by_name_and_value(count, reason):
+def test_an_invalid_count_is_refused_with_its_name_and_value(count, reason):
     with pytest.raises(InvalidQuantityError) as refused:
         checked_quantities(input_tokens=count)
     assert str(refused.value) == reason
@@ -105,7 +105,7 @@ def test_an_unknown_kind_is_refused():
         checked_quantities(promptTokens=1)
 
 
-def test_reasoning_can_not_be_more_than_the_output_that_includes_it():
+def test_reasoning_cannot_exceed_the_output_that_includes_it():
     assert checked_quantities(output_tokens=200, reasoning_tokens=200).reasoning_tokens == 200
-    with pytest.raises(InvalidQuantityError, match="reasoning_tokens 201 is more than output_tokens 200"):
+    with pytest.raises(InvalidQuantityError, match="reasoning_tokens 201 exceeds output_tokens 200"):
         checked_quantities(output_tokens=200, reasoning_tokens=201)

@@ -1,4 +1,4 @@
-"""A rate: prices per block, what is unknown, and what is assumed."""
+"""A rate: prices per block, unknown prices, and assumed cache prices."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def rate(prices, **overrides):
     return Rate(**{"provider": "together", "model": "llama", "prices": prices} | overrides)
 
 
-def test_prices_per_token_second_and_hour_add_up_over_their_common_block():
+def test_prices_per_token_second_and_hour_share_a_common_block():
     # 7 tokens x 10 pico + 1,500 ms of 3,000 pico a second + 1,800,000 ms of 8,000 pico an hour = 70 + 4,500 + 4,000 pico.
     mixed = rate({"input_tokens": Price(10), "audio_ms": Price(3_000, 1_000), "compute_ms": Price(8_000, 3_600_000)})
     assert charge(Quantities(input_tokens=7, audio_ms=1_500, compute_ms=1_800_000), mixed).amount_nano == 9
@@ -25,7 +25,7 @@ def test_a_block_that_does_not_divide_another_loses_nothing():
     assert charge(Quantities(audio_ms=2_101, video_ms=2_100), odd).amount_nano == 2
 
 
-def test_a_cache_price_that_is_not_published_is_the_input_price():
+def test_an_unpublished_cache_price_is_the_input_price():
     prices = {"input_tokens": Price(5), "output_tokens": Price(9), "cache_read_tokens": Price(1)}
     assert assumed_cache_prices(prices) == {"cache_write_tokens": Price(5), "cache_write_1h_tokens": Price(5)}
 
@@ -59,17 +59,17 @@ def test_prices_are_equal_by_amount_and_block():
         ({"model": ""}, "needs a provider and a model"),
         ({"context_from": -1}, "together llama: context_from must not be negative, got -1"),
         ({"prices": {}}, "together llama: a rate needs at least one price"),
-        ({"prices": {"reasoning_tokens": Price(1)}}, "'reasoning_tokens' is not a quantity that can have a price"),
-        ({"prices": {"tokens": Price(1)}}, "'tokens' is not a quantity that can have a price"),
+        ({"prices": {"reasoning_tokens": Price(1)}}, "'reasoning_tokens' is not a kind of quantity that can have a price"),
+        ({"prices": {"tokens": Price(1)}}, "'tokens' is not a kind of quantity that can have a price"),
     ],
 )
-def test_a_rate_that_can_not_be_is_refused(overrides, reason):
+def test_an_invalid_rate_is_refused(overrides, reason):
     with pytest.raises(InvalidPriceError, match=reason) as refused:
         rate(**{"prices": {"input_tokens": Price(1)}} | overrides)
     assert refused.value.code == "invalid_price"
 
 
-def test_the_prices_of_a_rate_can_not_be_changed_afterwards():
+def test_the_prices_of_a_rate_are_immutable():
     listed = {"input_tokens": Price(1)}
     fixed = rate(listed)
     listed["input_tokens"] = Price(2)

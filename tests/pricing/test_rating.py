@@ -11,7 +11,7 @@ from pricing.errors import ChargeTooLargeError
 from pricing.money import MAX_CHARGE_NANO
 from pricing.quantities import MAX_QUANTITY, PRICED_KINDS, REQUESTS, Quantities
 from pricing.rates import MAX_PRICE_PICO, TEXT_KINDS, Price, Rate
-from pricing.rating import charge, kinds_without_price, line_amount_pico
+from pricing.rating import assumes_cache_price, charge, kinds_without_price, line_amount_pico
 
 CACHE = ("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
 
@@ -44,23 +44,23 @@ def test_a_cached_token_is_charged_once_and_reasoning_is_not_charged_again():
     used = Quantities(input_tokens=400, cache_read_tokens=600, output_tokens=200, reasoning_tokens=150)
     priced = charge(used, TEXT)
     assert priced.amount_nano == 860_000
-    assert not priced.cache_price_unknown
+    assert not assumes_cache_price(used, TEXT)
     assert priced.rate is TEXT
 
 
-def test_a_missing_cache_price_falls_back_to_the_input_price_and_says_so():
+def test_a_missing_cache_price_falls_back_to_the_input_price():
     plain = rate(input_tokens=1_000_000, output_tokens=2_000_000)
-    priced = charge(Quantities(input_tokens=400, cache_read_tokens=600, output_tokens=200), plain)
-    assert (priced.amount_nano, priced.cache_price_unknown) == (1_400_000, True)
-    assert not charge(Quantities(input_tokens=400, output_tokens=200), plain).cache_price_unknown
+    cached = Quantities(input_tokens=400, cache_read_tokens=600, output_tokens=200)
+    assert (charge(cached, plain).amount_nano, assumes_cache_price(cached, plain)) == (1_400_000, True)
+    assert not assumes_cache_price(Quantities(input_tokens=400, output_tokens=200), plain)
 
 
-def test_only_a_cache_price_that_was_used_makes_a_charge_assumed():
-    assert charge(Quantities(cache_write_tokens=1), TEXT).cache_price_unknown
-    assert not charge(Quantities(cache_read_tokens=1), TEXT).cache_price_unknown
+def test_a_cache_price_is_assumed_only_for_cached_tokens_that_were_used():
+    assert assumes_cache_price(Quantities(cache_write_tokens=1), TEXT)
+    assert not assumes_cache_price(Quantities(cache_read_tokens=1), TEXT)
     with_image = rate(input_tokens=10, cache_read_tokens=1, images=1_000)
-    assert not charge(Quantities(cache_read_tokens=1, images=1), with_image).cache_price_unknown
-    assert charge(Quantities(cache_write_1h_tokens=1, images=1), with_image).cache_price_unknown
+    assert not assumes_cache_price(Quantities(cache_read_tokens=1, images=1), with_image)
+    assert assumes_cache_price(Quantities(cache_write_1h_tokens=1, images=1), with_image)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in PRICED_KINDS if kind not in {"input_tokens", "output_tokens", *CACHE}])
@@ -71,13 +71,13 @@ def test_a_quantity_without_a_price_leaves_the_whole_request_unpriced(kind):
     assert kinds_without_price(used, text) == [kind]
 
 
-def test_output_without_a_price_is_unpriced_though_it_is_text():
+def test_text_output_without_a_price_is_unpriced():
     embedding = rate(input_tokens=10)
     assert charge(Quantities(input_tokens=100), embedding).amount_nano == 1
     assert charge(Quantities(input_tokens=100, output_tokens=1), embedding) is None
 
 
-def test_nothing_used_costs_nothing_and_is_known():
+def test_a_request_without_quantities_costs_zero():
     assert charge(Quantities(), TEXT).amount_nano == 0
     assert charge(Quantities(), FLUX).amount_nano == 0
 
@@ -86,18 +86,18 @@ def test_a_free_model_is_free_not_unknown():
     assert charge(Quantities(input_tokens=1_000, output_tokens=9), rate(input_tokens=0, output_tokens=0)).amount_nano == 0
 
 
-def test_a_request_can_have_a_price_of_its_own():
+def test_a_rate_can_have_a_price_per_request():
     assert charge(Quantities(), rate(requests=5_000)).amount_nano == 5
     assert charge(Quantities(input_tokens=3), rate(requests=5_000, input_tokens=100, output_tokens=0)).amount_nano == 6
 
 
-def test_an_image_without_the_compute_time_that_covers_it_is_unknown_not_free():
+def test_an_image_without_its_compute_time_is_unpriced_not_free():
     used = Quantities(images=1, input_tokens=20)
     assert charge(used, FLUX) is None
     assert kinds_without_price(used, FLUX) == ["input_tokens", "images"]
 
 
-def test_a_megapixel_price_without_the_size_of_the_image_is_unknown_not_free():
+def test_an_image_priced_per_megapixel_is_unpriced_without_its_size():
     by_size = rate(megapixels=25_000_000_000, images=0)
     assert charge(Quantities(images=1), by_size) is None
     assert charge(Quantities(images=1, megapixels=2), by_size).amount_nano == 50_000_000
@@ -120,7 +120,7 @@ def test_a_million_of_the_largest_charges_still_sum_within_64_bits():
 
 
 def test_three_requests_of_one_token_are_one_exact_line():
-    # Worked example 9: 3 x 37,500 pico, whatever the three charges were rounded to.
+    # Worked example 9: 3 x 37,500 pico; the rounding of the three charges does not matter.
     assert line_amount_pico("input_tokens", 3, rate(input_tokens=37_500)) == 112_500
 
 
@@ -133,7 +133,7 @@ def test_a_line_per_block_is_rounded_down_and_requests_are_a_line():
     assert line_amount_pico(REQUESTS, 3, rate(requests=7)) == 21
 
 
-def test_the_largest_charge_that_is_kept_is_one_below_two_to_the_43():
+def test_the_largest_charge_is_one_below_two_to_the_43():
     # 2^43 - 1 = 431 x 9,719 x 2,099,863.
     for kind in ("input_tokens", "images"):
         at = rate(**{"input_tokens": 0, "output_tokens": 0} | {kind: 2_099_863 * 1_000})
@@ -148,7 +148,7 @@ def test_each_kind_of_text_has_its_own_price():
     assert charge(used, at).amount_nano == 5_04_03_02_01
 
 
-def test_tokens_that_compute_time_covers_are_unknown_without_it():
+def test_tokens_covered_by_compute_time_are_unpriced_without_it():
     at = rate(compute_ms=Price(120_000_000, 1_000), input_tokens=0, output_tokens=0)
     assert charge(Quantities(input_tokens=20, output_tokens=5), at) is None
     assert charge(Quantities(input_tokens=20, output_tokens=5, compute_ms=1), at).amount_nano == 120
@@ -160,7 +160,6 @@ prices = st.builds(
     st.one_of(st.just(0), st.integers(min_value=1, max_value=10**9), st.integers(min_value=1, max_value=MAX_PRICE_PICO)),
     st.sampled_from([1, 1_000, 3_600_000]),
 )
-
 priced = st.one_of(
     st.dictionaries(st.sampled_from((*PRICED_KINDS, REQUESTS)), prices, min_size=1),
     st.dictionaries(st.sampled_from((*TEXT_KINDS, REQUESTS)), prices, min_size=1),
@@ -173,7 +172,7 @@ used = st.one_of(
 
 
 def owed(amounts: dict[str, int], listed: dict[str, Price]) -> tuple[int, bool] | None:
-    """The rule in exact fractions: (nano-USD, a cache price was assumed), or None for unpriced."""
+    """Return (nano-USD, whether a cache price was assumed) by the rules in exact fractions; None for unpriced."""
     total, assumed = Fraction(0), False
     for kind, amount in {**amounts, REQUESTS: 1}.items():
         price = listed.get(kind)
@@ -184,10 +183,8 @@ def owed(amounts: dict[str, int], listed: dict[str, Price]) -> tuple[int, bool] 
             total += Fraction(amount * price.pico, price.block)
         elif amount and kind != REQUESTS:
             return None
-    charges_for_measures = any(
-        price.pico and not kind.endswith("_tokens") for kind, price in listed.items() if kind != REQUESTS
-    )
-    if not total and charges_for_measures and any(amounts.values()):
+    has_non_token_price = any(price.pico and not kind.endswith("_tokens") for kind, price in listed.items() if kind != REQUESTS)
+    if not total and has_non_token_price and any(amounts.values()):
         return None
     return ceil(total / 1_000), assumed
 
@@ -200,13 +197,13 @@ def test_a_charge_is_the_exact_sum_rounded_up_once(listed, amounts):
         with pytest.raises(ChargeTooLargeError):
             charge(Quantities(**amounts), at)
         return
-    outcome = charge(Quantities(**amounts), at)
-    assert (None if outcome is None else (outcome.amount_nano, outcome.cache_price_unknown)) == expected
+    charged = charge(Quantities(**amounts), at)
+    assert (None if charged is None else (charged.amount_nano, assumes_cache_price(Quantities(**amounts), at))) == expected
     assert bool(kinds_without_price(Quantities(**amounts), at)) == (expected is None)
 
 
 @given(st.lists(st.integers(min_value=1, max_value=10**6), min_size=1, max_size=20), st.integers(min_value=1, max_value=10**7))
-def test_requests_never_add_up_to_less_than_their_line_nor_to_a_nano_more_each(tokens, pico):
+def test_charges_exceed_their_statement_line_by_less_than_a_nano_each(tokens, pico):
     at = rate(input_tokens=pico)
     charged = sum(charge(Quantities(input_tokens=count), at).amount_nano for count in tokens)
     rounding_pico = charged * 1_000 - line_amount_pico("input_tokens", sum(tokens), at)

@@ -47,17 +47,17 @@ def test_the_digest_does_not_depend_on_the_order_of_rates_prices_or_withdrawals(
         {"layer": Layer.ACCOUNT, "account_id": 1},
     ],
 )
-def test_whatever_decides_a_price_changes_the_digest(change):
+def test_whatever_affects_a_price_changes_the_digest(change):
     assert table(**change).digest != table().digest
 
 
-def test_who_recorded_it_when_does_not_change_the_digest():
+def test_when_a_table_was_recorded_does_not_change_the_digest():
     noted = table(recorded_at=5, id=9, rates=(rate(source="read elsewhere", id=3, table_id=9),))
     assert noted.digest == table().digest
 
 
-def test_the_digest_of_a_content_is_the_same_for_ever():
-    # Recorded tables are recognised by it across versions of this code: a change here breaks every database.
+def test_the_digest_is_stable_across_releases():
+    # Recorded tables are identified by it across versions of this code: a change here breaks every database.
     # sha256 of ["hf_router",2,"patch",0,"",null,[["together","llama","",0,[["input_tokens",10,1]]]],[]]
     assert table().digest == "ecdede80f48beadfd407716dbb2279a35513c8f6a92ee2d1c344d30583f72137"
 
@@ -66,22 +66,22 @@ def test_the_digest_of_a_content_is_the_same_for_ever():
     ("overrides", "reason"),
     [
         ({"source": ""}, "needs the name of its source"),
-        ({"rates": (rate(), rate(pico=11))}, "hf_router: together llama has two prices from the same instant"),
+        ({"rates": (rate(), rate(pico=11))}, "hf_router: together llama has two prices for the same instant"),
         ({"withdrawn": frozenset({("together", "llama", "")})}, "hf_router: together llama is both priced and withdrawn"),
-        ({"account_id": 7}, "prices of an account, and only they, name the account"),
-        ({"layer": Layer.ACCOUNT}, "prices of an account, and only they, name the account"),
+        ({"account_id": 7}, "has an account on the account layer, and only there"),
+        ({"layer": Layer.ACCOUNT}, "has an account on the account layer, and only there"),
     ],
 )
-def test_a_table_that_contradicts_itself_is_refused(overrides, reason):
+def test_a_contradictory_table_is_refused(overrides, reason):
     with pytest.raises(InvalidPriceError, match=reason):
         table(**overrides)
 
 
-def test_tiers_and_operations_of_one_model_do_not_contradict_each_other():
+def test_a_table_can_have_several_tiers_and_operations_of_a_model():
     rates = (rate(), rate(context_from=200_001), rate(operation="embeddings"))
     assert table(rates=rates).rates == rates
 
 
-def test_a_table_can_not_be_changed():
+def test_a_table_is_immutable():
     with pytest.raises(AttributeError):
         table().effective_from = 5

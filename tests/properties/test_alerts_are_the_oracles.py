@@ -1,7 +1,7 @@
-"""For any order and batches of usage, and any times of evaluation, the alerts match the oracle's.
+"""Whatever the order and batches in which usage arrives, and whichever evaluator runs when, the alerts match an oracle.
 
-The oracle is written here: it adds up the records of a small world by the calendar, and shares nothing with the code under test
-except the records.
+The oracle is written here: it sums the records of a small world by the calendar and shares only field names with the code under
+test.
 """
 
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ from support.builders import batch_of, instant, price_table, rate, usage_event
 from support.meter import Meter
 
 CATALOGUE = bundled_plans()
-NANO_A_TOKEN = 1_000
+NANO_PER_TOKEN = 1_000
 FIXED = date(2028, 2, 27), date(2028, 3, 2)
 # Around the end of February of a leap year, and of a year with 53 weeks.
 EDGES = [
@@ -66,7 +66,7 @@ budgets = st.lists(
 
 
 def period_name(window, time):
-    """The name of the calendar period that an instant is in; None if it is outside of a fixed window."""
+    """The name of the calendar period that contains an instant; None if the fixed window does not."""
     day = to_datetime(time).date()
     match window:
         case Window.DAY:
@@ -81,37 +81,37 @@ def period_name(window, time):
             return f"{FIXED[0]}/{FIXED[1]}" if FIXED[0] <= day <= FIXED[1] - timedelta(days=1) else None
 
 
-def oracle(wanted, arrived, nano_a_token):
-    """The (budget, period, threshold) that the usage up to now has reached."""
+def oracle(specs, arrived, nano_per_token):
+    """The (budget, period, threshold) that the arrived records reach."""
     reached = set()
-    for number, budget in enumerate(wanted, 1):
+    for number, budget in enumerate(specs, 1):
         spent = {}
         for record in arrived:
             name = period_name(budget["window"], record["time"])
             inside = all(record[field] in budget[field] for field in ("provider", "project") if budget[field])
             if record["account"] == budget["account"] and inside and name is not None:
-                spent[name] = spent.get(name, 0) + record["tokens"] * nano_a_token
+                spent[name] = spent.get(name, 0) + record["tokens"] * nano_per_token
         reached |= {
             (number, name, percent)
             for name, amount in spent.items()
             for percent in budget["thresholds"]
-            if amount * 100 >= budget["tokens"] * NANO_A_TOKEN * percent
+            if amount * 100 >= budget["tokens"] * NANO_PER_TOKEN * percent
         }
     return reached
 
 
 @contextmanager
-def world(databases, wanted):
+def world(databases, specs):
     meter = Meter(databases.new())
     meter.now = NOW
     try:
         meter.declare("acme")
         meter.declare("globex")
         meter.record_prices(price_table(rate(), rate(provider="groq")))
-        for budget in wanted:
+        for budget in specs:
             first, end = (day_number(day) for day in FIXED) if budget["window"] is Window.FIXED else (None, None)
             terms = BudgetTerms(
-                amount_nano=budget["tokens"] * NANO_A_TOKEN,
+                amount_nano=budget["tokens"] * NANO_PER_TOKEN,
                 window=budget["window"],
                 first_day=first,
                 end_day=end,
@@ -125,19 +125,19 @@ def world(databases, wanted):
         databases.drop(meter.url)
 
 
-def raised_alerts(meter):
-    """The alerts, in order."""
+def raised(meter):
+    """The (budget, period, threshold) of the alerts, in order."""
     rows = meter.rows(select(alerts).where(alerts.c.type == "budget.threshold_reached").order_by(alerts.c.id))
     return [(int(row.subject.removeprefix("budget:")), row.period, row.threshold) for row in rows]
 
 
-def arrive(meter, made, chance):
-    """Send the records shuffled, some twice, in batches of any size; yield what has arrived after each batch."""
-    sent = [(f"r{number}", record) for number, record in enumerate(made)]
-    sent += chance.sample(sent, len(sent) // 3)
-    chance.shuffle(sent)
+def arrive(meter, usage, chance):
+    """Ingest the records shuffled, some twice, in batches of any size; yield all arrived records after each batch."""
+    pending = [(f"r{number}", record) for number, record in enumerate(usage)]
+    pending += chance.sample(pending, len(pending) // 3)
+    chance.shuffle(pending)
     arrived = {}
-    while sent:
+    while pending:
         size = chance.randint(1, 5)
         batch = [
             usage_event(
@@ -145,54 +145,53 @@ def arrive(meter, made, chance):
                 quantities=Quantities(input_tokens=record["tokens"]),
                 **{name: record[name] for name in ("time", "account", "provider", "project")},
             )
-            for event_id, record in sent[:size]
+            for event_id, record in pending[:size]
         ]
         meter.ingester.ingest(batch_of(*batch), Origin("x"))
-        arrived.update(sent[:size])
-        sent = sent[size:]
+        arrived.update(pending[:size])
+        pending = pending[size:]
         yield list(arrived.values())
 
 
 SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@given(wanted=budgets, made=records, chance=st.randoms(use_true_random=False))
+@given(specs=budgets, usage=records, chance=st.randoms(use_true_random=False))
 @SETTINGS
-def test_order_batches_and_evaluation_times_do_not_change_the_alerts(databases, wanted, made, chance):
-    with world(databases, wanted) as meter:
-        evaluators = [BudgetEvaluator(meter.engine, CATALOGUE, lambda: NOW) for _ in range(2)]
-        for _ in arrive(meter, made, chance):
-            one, other = evaluators
-            chance.choice([one.judge, other.judge, one.evaluate_all, other.finish, lambda: None])()
-        evaluators[0].judge()
-        found = raised_alerts(meter)
-        assert sorted(found) == sorted(oracle(wanted, made, NANO_A_TOKEN))
-        # For one budget and period, the lower threshold came first.
+def test_the_alerts_do_not_depend_on_order_batches_or_evaluators(databases, specs, usage, chance):
+    with world(databases, specs) as meter:
+        first, second = (BudgetEvaluator(meter.engine, CATALOGUE, lambda: NOW) for _ in range(2))
+        for _ in arrive(meter, usage, chance):
+            chance.choice([first.evaluate, second.evaluate, first.evaluate_all, second.finish, lambda: None])()
+        first.evaluate()
+        alerts_in_order = raised(meter)
+        assert sorted(alerts_in_order) == sorted(oracle(specs, usage, NANO_PER_TOKEN))
+        # Within one budget and period the lower threshold comes first.
         by_period = {}
-        for budget, period, percent in found:
+        for budget, period, percent in alerts_in_order:
             by_period.setdefault((budget, period), []).append(percent)
         assert all(percents == sorted(percents) for percents in by_period.values())
 
 
-@given(wanted=budgets, made=records, chance=st.randoms(use_true_random=False))
+@given(specs=budgets, usage=records, chance=st.randoms(use_true_random=False))
 @SETTINGS
-def test_raised_alerts_stay_raised_when_charges_are_reversed(databases, wanted, made, chance):
-    """Half of the usage arrives, all prices are halved, and the rest arrives."""
-    with world(databases, wanted) as meter:
+def test_fired_thresholds_remain_when_charges_are_reversed(databases, specs, usage, chance):
+    """Half of the usage arrives, all prices fall by half, and the rest arrives."""
+    with world(databases, specs) as meter:
         evaluator = BudgetEvaluator(meter.engine, CATALOGUE, lambda: NOW)
-        early, late = made[: len(made) // 2], made[len(made) // 2 :]
+        early, late = usage[: len(usage) // 2], usage[len(usage) // 2 :]
         for _ in arrive(meter, early, chance):
-            evaluator.judge()
-        fired = oracle(wanted, early, NANO_A_TOKEN)
-        assert set(raised_alerts(meter)) == fired
-        half = NANO_A_TOKEN * 1000 // 2
+            evaluator.evaluate()
+        fired = oracle(specs, early, NANO_PER_TOKEN)
+        assert set(raised(meter)) == fired
+        half = NANO_PER_TOKEN * 1000 // 2
         meter.record_prices(price_table(rate(half), rate(half, provider="groq"), source="cheaper"))
         meter.rerate()
-        evaluator.judge()
-        assert set(raised_alerts(meter)) == fired
+        evaluator.evaluate()
+        assert set(raised(meter)) == fired
         events = [usage_event(id=f"late-{at}", quantities=Quantities(input_tokens=each["tokens"]),
                               **{name: each[name] for name in ("time", "account", "provider", "project")})
                   for at, each in enumerate(late)]  # fmt: skip
         meter.ingester.ingest(batch_of(*events), Origin("x"))
-        evaluator.judge()
-        assert set(raised_alerts(meter)) == fired | oracle(wanted, made, NANO_A_TOKEN // 2)
+        evaluator.evaluate()
+        assert set(raised(meter)) == fired | oracle(specs, usage, NANO_PER_TOKEN // 2)

@@ -1,4 +1,4 @@
-"""Run as a program by the test of leadership: says whether it leads, then waits to be killed.
+"""Run as a program by the tests of leadership: prints whether it leads, then waits to be killed.
 
 ``python lead_until_killed.py DATABASE``
 """
@@ -13,7 +13,7 @@ PATIENCE = 30
 
 
 def main() -> None:
-    """Try to lead once; end by itself where nobody kills it."""
+    """Try to lead once; exit after a while if it is not killed."""
     leader = Leader(Path(sys.argv[1]))
     sys.stdout.write(f"{leader.is_leader()}\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The closing job closes what is due at its clock, and nothing else."""
+"""The closing job closes the months that are due, and no others."""
 
 import logging
 
@@ -10,7 +10,7 @@ from support.builders import HOUR, instant, usage_event
 from support.meter import PLANS
 
 
-def test_the_job_closes_a_month_after_its_grace_and_says_so(meter, caplog):
+def test_the_job_closes_a_month_after_its_grace_period_and_logs_it(meter, caplog):
     meter.now = instant("2026-10-10T00:00:00Z")
     meter.ingest(usage_event(time=meter.now))
     due = instant("2026-11-01T00:00:00Z") + 48 * HOUR

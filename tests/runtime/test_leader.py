@@ -1,4 +1,4 @@
-"""Of all processes on one database one leads, and another takes over when it ends, however it ends."""
+"""One of all processes on a SQLite database leads, and another takes over when it ends, however it ends."""
 
 import errno
 import fcntl
@@ -17,7 +17,7 @@ OTHER = Path(__file__).with_name("lead_until_killed.py")
 
 @pytest.fixture
 def start(tmp_path):
-    """A function that starts another process on the database and returns it with whether it leads."""
+    """A function that starts another process on the database, and returns it and whether it leads."""
     started = []
 
     def run():
@@ -44,13 +44,13 @@ def leader(tmp_path):
     leader.release()
 
 
-def test_the_first_leads_and_a_second_process_does_not(leader, start):
+def test_the_first_process_leads_and_a_second_does_not(leader, start):
     assert leader.is_leader()
     _, is_leader = start()
     assert not is_leader
 
 
-def test_when_the_leading_process_is_killed_another_takes_over(leader, start):
+def test_another_process_takes_over_when_the_leader_is_killed(leader, start):
     process, is_leader = start()
     assert is_leader
     assert not leader.is_leader()
@@ -59,11 +59,11 @@ def test_when_the_leading_process_is_killed_another_takes_over(leader, start):
     assert leader.is_leader()
 
 
-def test_leading_is_asked_for_again_and_again(leader):
+def test_a_leader_stays_the_leader(leader):
     assert [leader.is_leader() for _ in range(3)] == [True] * 3
 
 
-def test_who_resigns_leaves_no_file_and_lets_another_lead(leader, start, tmp_path):
+def test_releasing_removes_the_file_and_lets_another_process_lead(leader, start, tmp_path):
     assert leader.is_leader()
     leader.release()
     assert list(tmp_path.iterdir()) == []
@@ -72,8 +72,8 @@ def test_who_resigns_leaves_no_file_and_lets_another_lead(leader, start, tmp_pat
     assert not leader.is_leader()
 
 
-def test_a_lock_on_a_file_that_was_taken_away_is_no_lock(leader, tmp_path, monkeypatch):
-    """Between opening and locking, the last holder may resign and a third process make the file anew."""
+def test_a_lock_on_a_removed_file_does_not_count(leader, tmp_path, monkeypatch):
+    """Between opening and locking, the last holder may remove the file and a third process create it again."""
     third = Leader(tmp_path / "m.db")
     original = os.open
     opened = []
@@ -91,7 +91,7 @@ def test_a_lock_on_a_file_that_was_taken_away_is_no_lock(leader, tmp_path, monke
     third.release()
 
 
-def test_a_resignation_of_one_that_does_not_lead_takes_nothing_away(leader, tmp_path):
+def test_releasing_without_leading_removes_nothing(leader, tmp_path):
     assert leader.is_leader()
     Leader(tmp_path / "m.db").release()
     assert (tmp_path / "m.db.leader").exists()
@@ -104,21 +104,20 @@ def test_two_databases_have_two_leaders(leader, tmp_path):
     other.release()
 
 
-def test_who_can_not_make_the_file_does_not_lead_says_so_once_and_leads_when_it_can(tmp_path, caplog):
+def test_a_process_that_cannot_create_the_file_warns_once_and_leads_when_it_can(tmp_path, caplog):
     folder = tmp_path / "away"
     leader = Leader(folder / "m.db")
     assert [leader.is_leader() for _ in range(3)] == [False] * 3
-    (told,) = caplog.messages
+    (message,) = caplog.messages
     assert (
-        told
-        == f"{folder / 'm.db.leader'} can not be locked (No such file or directory): this process runs no jobs until it can"
+        message == f"cannot lock {folder / 'm.db.leader'} (No such file or directory): this process runs no jobs until it can"
     )
     folder.mkdir()
     assert leader.is_leader()
     leader.release()
 
 
-def test_a_folder_that_may_only_be_read_has_no_leader(tmp_path, monkeypatch, caplog):
+def test_a_read_only_folder_has_no_leader(tmp_path, monkeypatch, caplog):
     def refuse(path, *_):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
@@ -129,7 +128,7 @@ def test_a_folder_that_may_only_be_read_has_no_leader(tmp_path, monkeypatch, cap
     leader.release()
 
 
-def test_a_file_system_without_locks_has_no_leader_and_nothing_stays_open(tmp_path, monkeypatch):
+def test_a_file_system_without_locks_has_no_leader_and_leaks_no_file(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 

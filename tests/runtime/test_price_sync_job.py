@@ -1,4 +1,4 @@
-"""The job asks when that is due, and says a change of state once: to whoever has no network it is one line."""
+"""The job syncs when due and logs a change of state once, so that a machine without network gets one line."""
 
 import logging
 from contextlib import ExitStack
@@ -23,7 +23,7 @@ def router(bare_meter):
 
 @pytest.fixture
 def ticking(router, caplog):
-    """A function that ticks once a minute for so many minutes; returns the warnings."""
+    """A function that runs the job once a minute for a number of minutes and returns the warnings."""
     caplog.set_level(logging.WARNING)
 
     def tick(minutes):
@@ -36,44 +36,44 @@ def ticking(router, caplog):
     return tick
 
 
-def test_of_the_ticks_of_two_hours_two_ask(router, ticking):
+def test_prices_are_fetched_once_an_hour(router, ticking):
     assert ticking(120) == []
     assert router.outcomes() == ["recorded", "unchanged"]
 
 
-def test_what_was_missed_while_nothing_ran_is_due_at_the_next_tick_once(router, ticking):
+def test_missed_syncs_are_made_up_for_once_at_the_next_tick(router, ticking):
     ticking(1)
     router.meter.now += 300 * MINUTE
     ticking(2)
     assert router.outcomes() == ["recorded", "unchanged"]
 
 
-def test_a_router_that_fails_is_told_once_asked_less_often_and_told_again_when_it_works(router, ticking):
-    router.says(DOWN)
+def test_a_failing_router_is_logged_once_and_retried_less_often_until_it_works_again(router, ticking):
+    router.respond(DOWN)
     (warning,) = ticking(60)
-    assert "answers 503" in warning
-    assert "it is tried again" in warning
+    assert "returned 503" in warning
+    assert "keeping current prices, will retry" in warning
     # at the first tick, and after 5, 10, 20 minutes; the next would come after 40 more
     assert router.outcomes() == ["failed"] * 4
     assert ticking(16) == []
     assert router.outcomes() == ["failed"] * 5
-    router.says(document())
-    assert ticking(80) == ["prices are synced again, after 5 failures"]
+    router.respond(document())
+    assert ticking(80) == ["price sync works again after 5 failed attempts"]
     assert source_health(router.meter.engine).consecutive_failures == 0
 
 
-def test_a_held_sync_is_told_once_and_what_is_recorded_is_no_warning(router, ticking):
+def test_a_pending_sync_is_logged_once_and_a_recorded_one_is_no_warning(router, ticking):
     ticking(1)
-    router.says(document(("model-0", "together", 20, 2)))
+    router.respond(document(("model-0", "together", 20, 2)))
     (warning,) = ticking(180)
-    assert "sync 2 would change too much and is held" in warning
+    assert "price sync 2 would change too much and is pending" in warning
     accept_sync(router.meter.engine, 2, now=router.meter.now)
     assert ticking(60) == []
-    router.says(document(("model-0", "together", 21, 2)))
+    router.respond(document(("model-0", "together", 21, 2)))
     assert ticking(60) == []
 
 
-def test_an_interval_of_nothing_asks_nobody(router, ticking):
+def test_an_interval_of_zero_disables_the_job(router, ticking):
     router.settings = type(router.settings)(router.settings.router_url, interval_minutes=0)
     ticking(5)
     assert router.outcomes() == []

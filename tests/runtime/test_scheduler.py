@@ -1,4 +1,4 @@
-"""Jobs are called at each tick by the process that leads, one call at a time, whatever a call meets."""
+"""The leader calls each job at every tick, one call at a time, whatever errors a call raises."""
 
 import logging
 import threading
@@ -14,7 +14,7 @@ TICK = 0.05
 
 @pytest.fixture
 def run(tmp_path):
-    """A function that starts a scheduler on a database; all are stopped at the end."""
+    """A function that starts a scheduler on a database; all schedulers are stopped at the end."""
     running = []
 
     def start(*jobs, leader=None):
@@ -28,9 +28,9 @@ def run(tmp_path):
         scheduler.stop()
 
 
-def until(holds, seconds=10.0):
+def until(condition, seconds=10.0):
     end = time.monotonic() + seconds
-    while not holds():
+    while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)
 
@@ -41,7 +41,7 @@ def test_a_job_is_called_at_once_and_at_each_tick(run):
     until(lambda: len(calls) >= 3)
 
 
-def test_a_job_that_fails_is_called_again_and_costs_no_other(run, caplog):
+def test_a_job_that_fails_is_called_again_and_affects_no_other(run, caplog):
     calls = []
 
     def fail():
@@ -53,7 +53,7 @@ def test_a_job_that_fails_is_called_again_and_costs_no_other(run, caplog):
     assert any("the job fail failed" in record.message for record in caplog.records)
 
 
-def test_only_the_process_that_leads_calls_and_another_takes_over(run, tmp_path):
+def test_only_the_leader_runs_jobs_and_another_process_takes_over(run, tmp_path):
     first = Leader(tmp_path / "m.db")
     assert first.is_leader()
     calls = []
@@ -64,7 +64,7 @@ def test_only_the_process_that_leads_calls_and_another_takes_over(run, tmp_path)
     until(lambda: calls)
 
 
-def test_a_call_is_never_made_twice_at_once_and_missed_ones_become_one(run, caplog):
+def test_a_job_never_runs_twice_at_once_and_missed_runs_become_one(run, caplog):
     caplog.set_level(logging.ERROR, logger="apscheduler")
     at_once, most = [], []
     gate = threading.Event()
@@ -83,7 +83,7 @@ def test_a_call_is_never_made_twice_at_once_and_missed_ones_become_one(run, capl
     assert set(most) == {1}
 
 
-def test_stopping_waits_for_what_runs_and_says_nothing_of_what_was_left_undone(tmp_path, caplog):
+def test_stopping_waits_for_running_jobs_and_logs_nothing_about_unfinished_work(tmp_path, caplog):
     ended = []
     began, stopping = threading.Event(), threading.Event()
 

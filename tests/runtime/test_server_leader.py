@@ -1,4 +1,4 @@
-"""On PostgreSQL one process leads; when its session ends, however that happens, another one takes over."""
+"""On PostgreSQL one process leads; when its session ends, for whatever reason, another one takes over."""
 
 import pytest
 
@@ -19,12 +19,12 @@ def leaders(bare_meter):
         engine.dispose()
 
 
-def test_one_leads_and_goes_on_to_lead(leaders):
+def test_one_process_leads_and_stays_the_leader(leaders):
     first, second = leaders
     assert [first.is_leader(), second.is_leader(), first.is_leader(), second.is_leader()] == [True, False, True, False]
 
 
-def test_who_resigns_lets_another_lead(leaders):
+def test_releasing_lets_another_process_lead(leaders):
     first, second = leaders
     assert first.is_leader()
     first.release()
@@ -32,7 +32,7 @@ def test_who_resigns_lets_another_lead(leaders):
     assert not first.is_leader()
 
 
-def test_a_leader_whose_session_was_ended_leads_no_more_and_another_takes_over(leaders, bare_meter):
+def test_a_leader_whose_session_ended_stops_leading_and_another_takes_over(leaders, bare_meter):
     first, second = leaders
     assert first.is_leader()
     with exclusive_write(bare_meter.engine) as connection:
@@ -44,5 +44,5 @@ def test_a_leader_whose_session_was_ended_leads_no_more_and_another_takes_over(l
     assert not first.is_leader()
 
 
-def test_a_server_that_does_not_answer_is_led_by_nobody():
+def test_an_unreachable_server_has_no_leader():
     assert not ServerLeader(open_database("postgresql://nobody@127.0.0.1:9/none")).is_leader()

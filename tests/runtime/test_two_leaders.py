@@ -1,4 +1,4 @@
-"""Two processes that both believe they lead: the database decides, and what is scheduled happens once."""
+"""If two processes both believe they are the leader, the database decides, and scheduled work happens once."""
 
 import threading
 from contextlib import ExitStack
@@ -20,13 +20,13 @@ MINUTE = 60_000_000
 
 
 class AlwaysLeads:
-    """What a process believes whose session ended without its knowledge."""
+    """A leader that does not know that its session ended."""
 
     def is_leader(self) -> bool:
         return True
 
     def release(self) -> None:
-        """Nobody asked it."""
+        """Do nothing."""
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def router(bare_meter):
         yield Router(bare_meter, stack)
 
 
-def test_two_that_both_lead_record_a_change_of_prices_once(router):
+def test_two_leaders_record_a_price_change_once(router):
     router.sync(document())
     router.meter.now += 120 * MINUTE
-    router.says(document(("model-0", "together", 1.1, 2.0)))
+    router.respond(document(("model-0", "together", 1.1, 2.0)))
     together = threading.Barrier(2)
     done = [threading.Event() for _ in range(2)]
     engines = [open_database(router.meter.url) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""A database for one life after the other: the same SQLite file, each time as the migrations made it."""
+"""An empty database for each scenario: the same SQLite file, reset to the migrated schema each time."""
 
 import shutil
 import tempfile
@@ -14,7 +14,7 @@ from support.databases import SqliteDatabases
 
 @contextmanager
 def one_database() -> Iterator[Callable[[], Engine]]:
-    """Give a function that empties the database and returns its engine, which knows by then how statements are written."""
+    """Yield a function that empties the database and returns its engine, with its cache of compiled statements."""
     folder = Path(tempfile.mkdtemp(prefix="metering-simulation-"))
     databases = SqliteDatabases(folder)
     engine = open_database(databases.bare())

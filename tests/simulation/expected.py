@@ -1,4 +1,4 @@
-"""A statement as the simulation compares it: the figures that somebody could dispute, without words and rates."""
+"""A statement as the simulation compares it: its figures, without descriptions and rates."""
 
 from datetime import date
 
@@ -6,17 +6,17 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 INCLUDED = "included"
-"""How a month's included credit is called among the references of grants."""
+"""Stands for a month's included credits among the references of grants."""
 
 Fee = tuple[str, int, date, int, int | None]
-"""(plan, seats, first day, days, cents or None where the fee is not known)."""
+"""(plan, seats, first day, days, cents; None where the fee is unknown)."""
 
 
 class Figures(Struct, kw_only=True):
-    """Nano-USD by what it is about. Months are those of the requests (origin), ``YYYYMM``.
+    """Nano-USD by subject. Months are origin months, ``YYYYMM``.
 
-    ``credits`` are by (grant, month whose usage it paid): above zero paid, below given back. Of ``flags`` those that the
-    simulation can tell. What is zero is left out.
+    ``credits`` are by (grant, month whose usage it paid): positive paid, negative restored. ``flags`` are those that the oracle
+    computes. Zeros are left out.
     """
 
     usage: dict[int, int]
@@ -24,7 +24,7 @@ class Figures(Struct, kw_only=True):
     fees: list[Fee]
     credits: dict[tuple[str, int], int]
     included_left: int
-    lasting_left: int
+    purchased_left: int
     carried_in_cents: int
     carried_out_cents: int
     total_cents: int
@@ -37,6 +37,6 @@ class Figures(Struct, kw_only=True):
     flags: set[str]
 
     def differences(self, other: "Figures") -> list[str]:
-        """Say where the other statement has other figures."""
+        """Return how the figures of another statement differ."""
         pairs = ((field.name, getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
         return [f"{name}: expected {mine}, got {theirs}" for name, mine, theirs in pairs if mine != theirs]

@@ -1,7 +1,7 @@
-"""What a life must come to: a few plain rules over everything that happened, computed anew whenever they are asked.
+"""The expected statements of a scenario: a few plain rules over everything that happened, recomputed at every call.
 
-Written from the rules of the domain and from how Hugging Face bills, and shares no code with ``pricing`` or ``metering``: each
-statement is what burning all credits over all that is known says now, less what the statements before it have said.
+Written from the rules of the domain and from how Hugging Face bills; shares no code with ``pricing`` or ``metering``. A
+statement is what burning all credits over everything known now gives, less what the statements before it contain.
 """
 
 from collections import Counter
@@ -12,32 +12,32 @@ from fractions import Fraction
 from msgspec import Struct, field
 
 from simulation.expected import INCLUDED, Figures
-from simulation.oracle_credits import GrantHeld, Paid, burn, end
+from simulation.oracle_credits import KnownGrant, Paid, burn, end
 from simulation.oracle_plans import following, month_of, months, plans_of, rounded
-from simulation.oracle_usage import Counted, billed_in
-from simulation.script import Adjust, SetPlan
+from simulation.oracle_usage import CountedRequest, billed_in
+from simulation.scenario import Adjust, SetPlan
 
 GRACE = timedelta(hours=72)
 CENT = 10_000_000
 BILLED = ("routed", "serverless")
 
 
-class Adjusted(Struct):
-    """An adjustment, and the statement on which it stands."""
+class BilledAdjustment(Struct):
+    """An adjustment and its billing month."""
 
-    what: Adjust
+    adjustment: Adjust
     billed: int
 
 
 class Account(Struct):
-    """All that is known of one account, and what its closed statements said."""
+    """Everything known about one account, and its closed statements."""
 
     name: str
     default_route: str = ""
-    events: list[Counted] = field(default_factory=list)
-    adjusted: list[Adjusted] = field(default_factory=list)
-    said: list[SetPlan] = field(default_factory=list)
-    grants: list[GrantHeld] = field(default_factory=list)
+    events: list[CountedRequest] = field(default_factory=list)
+    adjusted: list[BilledAdjustment] = field(default_factory=list)
+    plan_changes: list[SetPlan] = field(default_factory=list)
+    grants: list[KnownGrant] = field(default_factory=list)
     elsewhere: Counter[int] = field(default_factory=Counter)
     closed: dict[int, Figures] = field(default_factory=dict)
     posted: Paid = field(default_factory=dict)
@@ -50,16 +50,16 @@ class Account(Struct):
 
     @property
     def next_open(self) -> int | None:
-        """The month that closes next: after the last closed one, or the first in which there is anything."""
+        """The month to close next: after the last closed one, or the first with anything in it."""
         if self.closed:
             return following(max(self.closed))
         found = [event.first_billed for event in self.events]
         found += [each.billed for each in self.adjusted]
-        found += [month_of(change.day) for change in self.said if change.plan != "free"]
+        found += [month_of(change.day) for change in self.plan_changes if change.plan != "free"]
         return min(found, default=None)
 
     def statements(self, through: int) -> Iterator[tuple[int, Figures, Paid]]:
-        """Yield the open months through one, as they would be closed now, with all that credits have paid by then."""
+        """Yield the open months through ``through`` as they would be closed now, with what credits have paid."""
         posted, carried = self.posted, self.closed[max(self.closed)].carried_out_cents if self.closed else 0
         for month in months(self.next_open or following(through), through):
             paid = self.paid(month)
@@ -68,7 +68,7 @@ class Account(Struct):
             posted, carried = paid, figures.carried_out_cents
 
     def close(self, month: int) -> None:
-        """Close the month that is next."""
+        """Close the next month."""
         for open_month, figures, paid in self.statements(month):
             self.closed[open_month] = figures
             self.posted = paid
@@ -76,70 +76,70 @@ class Account(Struct):
             grant.is_over = grant.is_over or (grant.expires_at is not None and grant.expires_at <= end(month))
 
     def paid(self, through: int) -> Paid:
-        """Return who pays for what, over all that is known of the months through one."""
+        """Return what each grant pays of each month, from everything known about the months through ``through``."""
         usage = self._usage()
         included = {month: self._included(month) for month in months(min([through, *usage]), through)}
         return burn(usage, included, self.grants, through)
 
-    def left(self, grant: GrantHeld, at: datetime) -> int:
-        """Return what could be taken back of a grant: what neither the ledger nor the usage of open months has taken."""
+    def left(self, grant: KnownGrant, at: datetime) -> int:
+        """Return what can be voided of a grant: what neither the ledger nor the usage of open months has used."""
         through = max(month_of(at.date()), self.next_open or 0)
         taken = max(_of_grant(paid, grant) for paid in (self.posted, self.paid(through)))
         return grant.nano - grant.voided - taken
 
     def balance(self, at: datetime) -> dict[str, int]:
-        """Return what is left of each grant that is valid at an instant after everything that happened."""
+        """Return what is left of each valid grant at an instant after everything that happened."""
         month, usage = month_of(at.date()), self._usage()
         included = {each: self._included(each) for each in months(min([month, *usage]), month)}
-        # A plan that begins later in the month has topped nothing up yet.
-        said = tuple(change for change in self.said if change.day <= at.date())
-        included[month] = max(0, plans_of(month, said).credit_nano - self.elsewhere[month])
+        # A plan that begins later in the month has not topped up anything yet.
+        plan_changes = tuple(change for change in self.plan_changes if change.day <= at.date())
+        included[month] = max(0, plans_of(month, plan_changes).credit_nano - self.elsewhere[month])
         paid = burn(usage, included, self.grants, month)
         valid = [grant for grant in self.grants if grant.expires_at is None or grant.expires_at > at]
         left = {grant.reference: grant.nano - grant.voided - _of_grant(paid, grant) for grant in valid}
         left[INCLUDED] = included[month] - paid.get((INCLUDED, month), 0)
         return {reference: nano for reference, nano in left.items() if nano}
 
-    def is_waiting(self, month: int) -> bool:
-        """Whether usage that is billed in a month waits for a price."""
+    def has_unpriced(self, month: int) -> bool:
+        """Whether some usage billed in a month is unpriced."""
         return any(event.is_unpriced and event.route != "unknown" for event in self.events if event.first_billed == month)
 
     def due(self, at: datetime) -> bool:
-        """Whether the next month closes by itself."""
+        """Whether the next month is due."""
         month = self.next_open
         return month is not None and self.first_ingest is not None and at >= max(end(month), self.first_ingest) + GRACE
 
     def billed_in(self, origin: int) -> int:
-        """Return where something of a month is billed now."""
+        """Return the month in which a charge of ``origin`` is billed now."""
         return billed_in(origin, self.closed_through)
 
     def _usage(self) -> dict[int, int]:
-        """What each month's requests come to by now, adjustments included."""
+        """Return each month's usage as known now, adjustments included."""
         usage: Counter[int] = Counter()
         for event in self.events:
             if event.route in BILLED:
                 usage[event.origin] += event.nano or 0
         for each in self.adjusted:
-            usage[each.what.month] += each.what.nano
+            usage[each.adjustment.month] += each.adjustment.nano
         return dict(usage)
 
     def _included(self, month: int) -> int:
-        return max(0, plans_of(month, tuple(self.said)).credit_nano - self.elsewhere[month])
+        return max(0, plans_of(month, tuple(self.plan_changes)).credit_nano - self.elsewhere[month])
 
     def _figures(self, month: int, paid: Paid, posted: Paid, carried: int) -> Figures:
-        plans = plans_of(month, tuple(self.said))
-        moved = {key: paid.get(key, 0) - posted.get(key, 0) for key in {**posted, **paid}}
-        adjusted = [each.what for each in self.adjusted if each.billed == month]
+        plans = plans_of(month, tuple(self.plan_changes))
+        credited = {key: paid.get(key, 0) - posted.get(key, 0) for key in {**posted, **paid}}
+        adjusted = [each.adjustment for each in self.adjusted if each.billed == month]
         usage, partners = self._billed(month, BILLED), self._billed(month, ("provider_key",))
-        exact = Fraction(sum(usage.values()) + sum(each.nano for each in adjusted) - sum(moved.values()), CENT)
+        exact = Fraction(sum(usage.values()) + sum(each.nano for each in adjusted) - sum(credited.values()), CENT)
         exact += carried + sum(cents or 0 for *_, cents in plans.fees)
         cents = rounded(exact)
         own = usage[month] + sum(each.nano for each in adjusted if each.month == month)
-        uncovered = max(0, own) - sum(nano for (_, of), nano in moved.items() if of == month)
+        uncovered = max(0, own) - sum(nano for (_, of), nano in credited.items() if of == month)
         mine = [event for event in self.events if event.first_billed == month]
         answered = [event for event in mine if event.succeeded]
-        unknown = _outside(event for event in answered if event.route == "unknown")
-        unpriced = _outside(event for event in answered if event.is_unpriced and event.route != "unknown")
+        unknown = _excluded(event for event in answered if event.route == "unknown")
+        unpriced = _excluded(event for event in answered if event.is_unpriced and event.route != "unknown")
         flags = {
             "beyond_plan": uncovered > 0 and not plans.invoiced,
             "unpriced_usage": bool(unpriced),
@@ -151,9 +151,9 @@ class Account(Struct):
             usage={origin: nano for origin, nano in usage.items() if nano},
             adjustments={each.reference: (each.month, each.nano) for each in adjusted},
             fees=plans.fees,
-            credits={key: nano for key, nano in moved.items() if nano},
+            credits={key: nano for key, nano in credited.items() if nano},
             included_left=self._included(month) - paid.get((INCLUDED, month), 0),
-            lasting_left=sum(
+            purchased_left=sum(
                 grant.nano - grant.voided - _of_grant(paid, grant)
                 for grant in self.grants
                 if grant.granted_at < end(month) and (grant.expires_at is None or grant.expires_at > end(month))
@@ -167,11 +167,11 @@ class Account(Struct):
             route_unknown=unknown,
             failed=len(mine) - len(answered),
             events=len(mine),
-            flags={flag for flag, holds in flags.items() if holds},
+            flags={flag for flag, is_set in flags.items() if is_set},
         )
 
     def _billed(self, month: int, routes: Sequence[str]) -> Counter[int]:
-        """What is billed in a month, by the month of the requests."""
+        """Return what is billed in a month, by origin month."""
         found: Counter[int] = Counter()
         for event in self.events:
             if event.route in routes:
@@ -179,9 +179,9 @@ class Account(Struct):
         return found
 
 
-def _of_grant(paid: Paid, grant: GrantHeld) -> int:
+def _of_grant(paid: Paid, grant: KnownGrant) -> int:
     return sum(nano for (reference, _), nano in paid.items() if reference == grant.reference)
 
 
-def _outside(events: Iterator[Counted]) -> dict[tuple[int, str, str, str], int]:
+def _excluded(events: Iterator[CountedRequest]) -> dict[tuple[int, str, str, str], int]:
     return dict(Counter((event.origin, event.record.provider, event.record.model, event.route) for event in events))

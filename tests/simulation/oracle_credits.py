@@ -1,8 +1,8 @@
-"""Which credits pay for which month's usage, over all that is known. Written from the rules, not from the service.
+"""Which credits pay for which month's usage, from everything known. Written from the rules, not from the service.
 
-Included credit pays only for its own month; what was bought or given otherwise rolls over and pays for a month in which it is
-valid at one instant at least. Soonest expiry goes first, then included before others, then the oldest, then the first
-recorded. Never more than is left, and never for what is negative.
+Included credits pay only for their own month; purchased credits carry over and can pay for a month if they are valid at any
+instant of it. Order: soonest expiry, included before others, oldest, first recorded. Never more than is left, and never for
+negative usage.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ Paid = dict[tuple[str, int], int]
 """Nano-USD by (grant, month whose usage it paid)."""
 
 
-class GrantHeld(Struct):
-    """A grant that outlives a month. ``order`` is when it was recorded; ``is_over``: a close has let it expire."""
+class KnownGrant(Struct):
+    """A purchased grant. ``order`` is its position among the recorded ones; ``is_over``: a close has expired it."""
 
     reference: str
     kind: str
@@ -42,8 +42,8 @@ def end(month: int) -> datetime:
     return begin(following(month))
 
 
-def burn(usage: Mapping[int, int], included: Mapping[int, int], grants: Sequence[GrantHeld], last: int) -> Paid:
-    """Burn credits from the first month with usage through ``last``; ``included`` is what may pay of each month's credit."""
+def burn(usage: Mapping[int, int], included: Mapping[int, int], grants: Sequence[KnownGrant], last: int) -> Paid:
+    """Burn credits from the first month with usage through ``last``; ``included`` are each month's usable included credits."""
     paid: Paid = {}
     left = {grant.reference: grant.nano - grant.voided for grant in grants}
     for month in months(min([last, *usage]), last):

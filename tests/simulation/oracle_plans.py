@@ -1,6 +1,6 @@
-"""What the plans of a month come to, found by walking through the days. Written from the rules, not from the service.
+"""The fees and included credits of a month, found by walking through its days. Written from the rules, not from the service.
 
-Seats count on the 1st. An upgrade counts from its day and tops the included credit up to the larger grant, never both; any
+Seats count from the 1st. An upgrade counts from its day and tops up the included credits to the larger amount, never both; any
 other change counts from the next 1st. A fee for part of a month is whole days, rounded half away from zero to cents.
 """
 
@@ -13,16 +13,16 @@ from itertools import groupby
 from msgspec import Struct
 
 from simulation.expected import Fee
-from simulation.script import CATALOGUE, PlanRow, SetPlan
+from simulation.scenario import CATALOGUE, PlanRow, SetPlan
 
-Held = tuple[str, int]
+PlanSeats = tuple[str, int]
 """(plan, seats)."""
 
-FREE: Held = ("free", 1)
+FREE: PlanSeats = ("free", 1)
 
 
-class MonthOfPlans(Struct, frozen=True):
-    """What a month's plans come to; ``pays_elsewhere`` is about the credit, ``invoiced`` about the last day."""
+class OraclePlanMonth(Struct, frozen=True):
+    """A month's fees and included credits; ``pays_elsewhere`` is about the credits, ``invoiced`` about the last day."""
 
     fees: list[Fee]
     credit_nano: int
@@ -41,7 +41,7 @@ def following(month: int) -> int:
 
 
 def months(first: int, last: int) -> Iterator[int]:
-    """Yield the months from one through another."""
+    """Yield the months from ``first`` through ``last``."""
     while first <= last:
         yield first
         first = following(first)
@@ -53,14 +53,14 @@ def rounded(amount: Fraction) -> int:
 
 
 def terms(plan: str, day: date) -> PlanRow:
-    """Return what a plan comes to on a day."""
+    """Return the terms of a plan on a day."""
     return max((row for row in CATALOGUE if row.plan == plan and row.since <= day), key=lambda row: row.since)
 
 
 @lru_cache(4_096)
-def plans_of(month: int, said: tuple[SetPlan, ...]) -> MonthOfPlans:
-    """Return what a month comes to, from all that was said of an account's plans, in the order in which it was said."""
-    days = list(_days(month, said))
+def plans_of(month: int, plan_changes: tuple[SetPlan, ...]) -> OraclePlanMonth:
+    """Return a month's fees and included credits from an account's plan changes, in the order they were recorded."""
+    days = list(_days(month, plan_changes))
     fees: list[Fee] = []
     for (plan, seats), group in groupby(days, key=lambda pair: pair[1]):
         span = [day for day, _ in group]
@@ -72,23 +72,23 @@ def plans_of(month: int, said: tuple[SetPlan, ...]) -> MonthOfPlans:
         ((terms(plan, day).credit_nano * seats, (plan, day)) for day, (plan, seats) in days), key=lambda x: x[0]
     )
     last_day, (last_plan, _) = days[-1]
-    return MonthOfPlans(fees, credit, terms(*where).pays_elsewhere, terms(last_plan, last_day).invoiced)
+    return OraclePlanMonth(fees, credit, terms(*where).pays_elsewhere, terms(last_plan, last_day).invoiced)
 
 
-def _days(month: int, said: Sequence[SetPlan]) -> Iterator[tuple[date, Held]]:
-    """Yield the days of a month, each with the plan and the seats that are in force."""
-    saying = {change.day: (change.plan, change.seats) for change in said}
-    day = min([date(month // 100, month % 100, 1), *saying]).replace(day=1)
-    held, from_next_month = FREE, None
+def _days(month: int, plan_changes: Sequence[SetPlan]) -> Iterator[tuple[date, PlanSeats]]:
+    """Yield the days of a month with the plan and seats in force."""
+    by_day = {change.day: (change.plan, change.seats) for change in plan_changes}
+    day = min([date(month // 100, month % 100, 1), *by_day]).replace(day=1)
+    current, from_next_month = FREE, None
     while month_of(day) <= month:
         if day.day == 1 and from_next_month is not None:
-            held, from_next_month = from_next_month, None
-        if day in saying:
-            wanted = saying[day]
-            if day.day == 1 or terms(wanted[0], day).rank > terms(held[0], day).rank:
-                held, from_next_month = wanted, None
+            current, from_next_month = from_next_month, None
+        if day in by_day:
+            wanted = by_day[day]
+            if day.day == 1 or terms(wanted[0], day).rank > terms(current[0], day).rank:
+                current, from_next_month = wanted, None
             else:
                 from_next_month = wanted
         if month_of(day) == month:
-            yield day, held
+            yield day, current
         day += timedelta(days=1)

@@ -1,8 +1,8 @@
-"""What requests cost, and where that is billed. Written from the rules, not from the service.
+"""What requests cost and where they are billed. Written from the rules, not from the service.
 
-The price of a request is the account's own where it has one, else the operator's: the one valid from the latest instant that is
-not after the request, of equal ones the one recorded last. The cost is exact and rounded up to a nano-dollar once. Whatever is
-not known stays unknown. Each amount is billed in the request's month, or, when that is closed, in the first open one.
+The price of a request is the account's own if there is one, else the operator's: the one effective latest but not after the
+request, of equals the one recorded last. The cost is exact and rounded up to a nano-dollar once. Unknown stays unknown. An
+amount is billed in the request's month, or in the first open one if that is closed.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from math import ceil
 from msgspec import Struct, field
 
 from simulation.oracle_plans import following, month_of
-from simulation.script import Price, Record
+from simulation.scenario import Price, Record
 
 OUTPUT = frozenset({"output_tokens", "images", "compute_ms"})
 
 
-class Counted(Struct):
-    """A request that counts. ``nano`` is what it costs as far as is known, ``billed`` what was ever posted: (month, nano)."""
+class CountedRequest(Struct):
+    """A request that counts. ``nano`` is its cost, None if unpriced; ``billed`` is everything posted: (month, nano)."""
 
     record: Record
     route: str
@@ -34,31 +34,31 @@ class Counted(Struct):
 
     @property
     def succeeded(self) -> bool:
-        """Whether there was an answer: by the status, or, where that is not known, by the output."""
+        """Whether it was answered: by the status, or by the output if the status is unknown."""
         if self.record.status is not None:
             return 200 <= self.record.status < 400
         return any(count for kind, count in self.record.quantities if kind in OUTPUT)
 
     @property
     def is_unpriced(self) -> bool:
-        """Whether a price is waited for."""
+        """Whether it has no price yet."""
         return self.nano is None
 
 
 def route_of(record: Record, default_route: str) -> str:
-    """Return by which route a request went."""
+    """Return a request's billing route."""
     if record.route:
         return record.route
     return "serverless" if record.provider == "hf-inference" else default_route or "unknown"
 
 
 def billed_in(origin: int, closed_through: int | None) -> int:
-    """Return the month in which something of ``origin`` is billed now."""
+    """Return the month in which a charge of ``origin`` is billed now."""
     return origin if closed_through is None or origin > closed_through else following(closed_through)
 
 
-def first_charge(event: Counted, prices: Sequence[Price]) -> None:
-    """Charge a request as it is stored."""
+def first_charge(event: CountedRequest, prices: Sequence[Price]) -> None:
+    """Charge a request when it is stored."""
     if not event.succeeded:
         event.nano = 0
         return
@@ -70,16 +70,16 @@ def first_charge(event: Counted, prices: Sequence[Price]) -> None:
         event.billed.append((event.first_billed, cost))
 
 
-def charge_at_last(event: Counted, prices: Sequence[Price], closed_through: int | None) -> None:
-    """Charge a request that waited for a price, if there is one."""
+def charge_unpriced(event: CountedRequest, prices: Sequence[Price], closed_through: int | None) -> None:
+    """Charge an unpriced request if it has a price now."""
     cost = cost_of(event.record, prices)
     if event.is_unpriced and cost is not None:
         event.nano = cost
         event.billed.append((billed_in(event.origin, closed_through), cost))
 
 
-def charge_again(event: Counted, prices: Sequence[Price], closed_through: int | None, *, include_reported: bool) -> None:
-    """Replace what a request costs by what it costs at the prices that are known by now; without any it stands."""
+def re_rate(event: CountedRequest, prices: Sequence[Price], closed_through: int | None, *, include_reported: bool) -> None:
+    """Replace a request's charge with one at the current prices; without a price it keeps its charge."""
     if event.is_unpriced or not event.succeeded or (event.is_reported and not include_reported):
         return
     cost = cost_of(event.record, prices)
@@ -89,14 +89,14 @@ def charge_again(event: Counted, prices: Sequence[Price], closed_through: int | 
 
 
 def cost_of(record: Record, prices: Sequence[Price]) -> int | None:
-    """Return what a request costs in nano-USD; None where that is not known."""
+    """Return a request's cost in nano-USD, None if unknown."""
     price = _price_of(record, prices)
     if price is None or price.prices is None:
         return None
     listed = dict(price.prices)
     pico = Fraction(0)
     for kind, count in record.quantities:
-        # The router publishes no prices of cached tokens: they cost what others cost where no price says otherwise.
+        # The router publishes no cache prices: cached tokens cost the input price unless a price says otherwise.
         amount = listed.get(kind) or (listed.get("input_tokens") if kind == "cache_read_tokens" else None)
         if count and amount is None:
             return None
@@ -108,8 +108,8 @@ def cost_of(record: Record, prices: Sequence[Price]) -> int | None:
 def _price_of(record: Record, prices: Sequence[Price]) -> Price | None:
     for account in (record.account, None):
         found = [
-            (price.since, place, price)
-            for place, price in enumerate(prices)
+            (price.since, order, price)
+            for order, price in enumerate(prices)
             if (price.account, price.provider, price.model) == (account, record.provider, record.model)
             and price.since <= record.time
         ]

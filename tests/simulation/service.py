@@ -1,7 +1,7 @@
-"""The service in a simulated life: its operations on a real database, with the answers that the oracle gives.
+"""The service in a simulated scenario: its operations on a real database, with answers in the form of the oracle's.
 
-An operation can be broken off before its n-th statement, or, where it has fewer, before its commit. The process then starts
-anew, and does it again.
+An operation can be interrupted before its n-th SQL statement, or before its commit if it has fewer. The process then restarts
+and repeats it.
 """
 
 import re
@@ -14,11 +14,12 @@ from sqlalchemy import Connection, Engine, event, select
 
 from metering.domain.accounts.plan_history import PlanChange
 from metering.domain.charges.rerating import RerateScope
-from metering.domain.credits.credit_ledger import EntryKind
+from metering.domain.credits.credit_ledger import CreditMovement, EntryKind
 from metering.domain.credits.credits import INCLUDED, CreditGrant
 from metering.domain.errors import DomainError
 from metering.domain.instants import month_of
-from metering.domain.statements.statements import OutsideUsage, Statement, StatementLineKind
+from metering.domain.statements.close_failure import CloseFailure
+from metering.domain.statements.statements import ExcludedUsage, Statement, StatementLineKind
 from metering.domain.usage.events import UsageEvent
 from metering.domain.usage.outcomes import Outcome
 from metering.domain.violations import Violation
@@ -29,23 +30,23 @@ from metering.operations.charges.rate_unpriced import rate_unpriced
 from metering.operations.charges.rerate import continue_rerate, start_rerate
 from metering.operations.credits.adjust_account import adjust_account
 from metering.operations.credits.grant_credits import grant_credits, record_used_elsewhere
-from metering.operations.credits.show_credit_ledger import CreditMovement, credits_at, show_ledger
+from metering.operations.credits.show_credit_ledger import credits_at, show_ledger
 from metering.operations.credits.void_credits import void_credits
 from metering.operations.prices.import_prices import PriceSheet, import_prices
-from metering.operations.statements.close_due import CloseFailure, close_due_months
+from metering.operations.statements.close_due import close_due_months
 from metering.operations.statements.close_month import STATEMENT_CLOSED, CloseOptions, close_month
 from metering.operations.statements.close_settings import DEFAULT_GRACE_HOURS
 from metering.operations.statements.show_statement import show_statement
 from metering.operations.upkeep.verify import Check, verify
 from metering.operations.usage.ingest import Ingester, IngestSettings, Origin
+from metering.storage.credits.credits import OverdrawnGrant, overdrawn_grants
 from metering.storage.engine.database import read_snapshot
-from metering.storage.statements.credits import overdrawn_grants
 from metering.storage.tables import statements
 from pricing.errors import PricingError
 from pricing.plans import PlanCatalogue, PlanTerms
 from pricing.quantities import Quantities
 from simulation.expected import Figures
-from simulation.script import (
+from simulation.scenario import (
     CATALOGUE,
     Action,
     Adjust,
@@ -53,10 +54,10 @@ from simulation.script import (
     CloseDue,
     Grant,
     Ingest,
-    NoteElsewhere,
     Price,
     RateUnpriced,
     Record,
+    RecordElsewhere,
     Rerate,
     SetPlan,
     Step,
@@ -65,7 +66,7 @@ from simulation.script import (
 from support.builders import batch_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-END_OF_TIME = 4_102_444_800_000_000
+LATEST = 4_102_444_800_000_000
 PLANS = PlanCatalogue(
     PlanTerms(
         plan=row.plan, effective_from=row.since, rank=row.rank, per_seat=row.per_seat, fee_cents=row.fee_cents,
@@ -88,8 +89,8 @@ _BILLED = """
 _FLAGS = {"beyond_plan", "unpriced_usage", "route_unknown", "fee_unknown", "credit_is_upper_bound"}
 
 
-class BrokenOffError(Exception):
-    """What a process that ends in the middle of a transaction is here."""
+class InterruptedRunError(Exception):
+    """Simulates a process that ends during a transaction."""
 
 
 def micros(instant: datetime) -> int:
@@ -98,7 +99,7 @@ def micros(instant: datetime) -> int:
 
 
 class Service:
-    """One database, and the process that works on it."""
+    """One database and the process that works on it."""
 
     def __init__(self, engine: Engine, accounts: tuple[tuple[str, str], ...], at: datetime) -> None:
         self.engine = engine
@@ -109,39 +110,39 @@ class Service:
         self.ids = {name: show_account(self.engine, name).id for name, _ in accounts}
 
     def restart(self) -> None:
-        """Begin anew with nothing but what the database holds. The engine keeps no more than how statements are written."""
+        """Restart with nothing but the database. The engine keeps only its cache of compiled statements."""
         self.engine.dispose()
         self.ingester = Ingester(self.engine, IngestSettings(), lambda: self.now)
 
     def do(self, step: Step) -> str:
-        """Do a step, broken off and done again where it says so; return the answer, or the code of the refusal."""
+        """Do a step, interrupted and repeated if it asks for that; return the answer, or the code of the error."""
         self.now = micros(step.at)
         if step.interrupted_at is not None:
             try:
-                with broken_off(self.engine, step.interrupted_at):
+                with interrupted(self.engine, step.interrupted_at):
                     return self._answer(step.action)
-            except BrokenOffError:
+            except InterruptedRunError:
                 self.restart()
         return self._answer(step.action)
 
     def statement(self, account: str, month: int) -> Statement:
-        """Return a statement, closed or as a draft."""
+        """Return a closed or draft statement."""
         return show_statement(self.engine, account, month, PLANS)
 
     def closed(self) -> dict[tuple[str, int], tuple[str, str]]:
-        """Return all closed statements as they are kept: content and digest by account and month."""
+        """Return all closed statements as stored: content and digest by account and month."""
         names = {account_id: name for name, account_id in self.ids.items()}
         columns = statements.c.account_id, statements.c.month, statements.c.content, statements.c.digest
         with read_snapshot(self.engine) as connection:
             return {(names[row[0]], row[1]): (row[2], row[3]) for row in connection.execute(select(*columns))}
 
-    def overdrawn(self) -> list[tuple[int, int, int]]:
-        """Return the grants of which less than nothing is left."""
+    def overdrawn(self) -> list[OverdrawnGrant]:
+        """Return the overdrawn grants."""
         with read_snapshot(self.engine) as connection:
             return overdrawn_grants(connection)
 
     def ledger(self, account: str) -> list[CreditMovement]:
-        """Return every movement of an account's credits."""
+        """Return every entry of an account's credit ledger."""
         return show_ledger(self.engine, account)
 
     def balance(self, account: str, at: datetime) -> dict[str, int]:
@@ -149,14 +150,14 @@ class Service:
         left = credits_at(self.engine, account, micros(at), PLANS)
         return {each.grant.reference or INCLUDED: each.left_nano for each in left.grants}
 
-    def told(self) -> list[tuple[str, int]]:
-        """Return the (account, month) pairs that were told as closed."""
+    def closed_alerts(self) -> list[tuple[str, int]]:
+        """Return the (account, month) pairs of all alerts about closed statements."""
         names = {account_id: name for name, account_id in self.ids.items()}
         alerts = list_alerts(self.engine, type_=STATEMENT_CLOSED, limit=1_000)
         return sorted((names[alert.account_id], int(alert.period.replace("-", ""))) for alert in alerts)
 
     def billed(self) -> dict[str, int]:
-        """Return what all requests that Hugging Face bills come to, by account, from their charges alone."""
+        """Return the sum of all charges that Hugging Face bills, by account."""
         with read_snapshot(self.engine) as connection:
             sums = {row[0]: int(row[1]) for row in connection.exec_driver_sql(_BILLED)}
         return {name: sums.get(account_id, 0) for name, account_id in self.ids.items()}
@@ -185,7 +186,7 @@ class Service:
             case Void(account, reference, nano):
                 entry = void_credits(engine, account, reference, nano, PLANS, reason="refund", now=now)
                 return f"voided {-entry.amount_nano}"
-            case NoteElsewhere(account, month, nano):
+            case RecordElsewhere(account, month, nano):
                 record_used_elsewhere(engine, account, month, nano, reason="Spaces", now=now)
             case Adjust(account, month, nano, reference):
                 adjust_account(engine, account, month, nano, reference=reference, reason="agreed", now=now)
@@ -208,7 +209,7 @@ class Service:
             case RateUnpriced(account):
                 rate_unpriced(engine, now=now, account_id=self._id(account))
             case Rerate(account, include_reported):
-                scope = RerateScope(self._id(account), 0, END_OF_TIME, include_reported=include_reported)
+                scope = RerateScope(self._id(account), 0, LATEST, include_reported=include_reported)
                 run = start_rerate(engine, scope, reason="a better price", now=now)
                 continue_rerate(engine, run.id, clock=lambda: self.now)
             case _:
@@ -226,21 +227,21 @@ class Service:
 
 
 @contextmanager
-def broken_off(engine: Engine, statement: int) -> Iterator[None]:
-    """Break off whatever the engine does before its n-th statement, or before the commit of the transaction that has fewer."""
+def interrupted(engine: Engine, statement: int) -> Iterator[None]:
+    """Interrupt what the engine does before its n-th statement, or before the commit if there are fewer."""
     count = 0
 
     def before_statement(*_: object) -> None:
         nonlocal count
         count += 1
         if count >= statement:
-            raise BrokenOffError
+            raise InterruptedRunError
 
     def before_commit(_: Connection) -> None:
         nonlocal count
         count += 1
         if count >= statement:
-            raise BrokenOffError
+            raise InterruptedRunError
 
     event.listen(engine, "before_cursor_execute", before_statement)
     event.listen(engine, "commit", before_commit)
@@ -252,7 +253,7 @@ def broken_off(engine: Engine, statement: int) -> Iterator[None]:
 
 
 def figures_of(statement: Statement) -> Figures:
-    """Return a statement's figures, read from its lines where they stand there."""
+    """Return a statement's figures, from its lines where they have them."""
     usage: Counter[int] = Counter()
     paid: Counter[tuple[str, int]] = Counter()
     adjustments = {}
@@ -270,7 +271,7 @@ def figures_of(statement: Statement) -> Figures:
         fees=[(fee.plan, fee.seats, fee.first_day, fee.days, fee.amount_cents) for fee in statement.plan.fees],
         credits=dict(paid),
         included_left=statement.credits.included_left_nano,
-        lasting_left=statement.credits.purchased_left_nano,
+        purchased_left=statement.credits.purchased_left_nano,
         carried_in_cents=statement.carried_in_cents,
         carried_out_cents=statement.carried_out_cents,
         total_cents=statement.total_cents,
@@ -285,7 +286,7 @@ def figures_of(statement: Statement) -> Figures:
 
 
 def paid_by_ledger(rows: list[CreditMovement]) -> dict[tuple[str, int], int]:
-    """Return what the ledger says each grant has paid of each month's usage."""
+    """Return what each grant has paid of each month's usage, from the ledger."""
     paid: Counter[tuple[str, int]] = Counter()
     for entry, _ in rows:
         if entry.kind in (EntryKind.APPLY, EntryKind.RESTORE):
@@ -294,7 +295,7 @@ def paid_by_ledger(rows: list[CreditMovement]) -> dict[tuple[str, int], int]:
 
 
 def left_by_ledger(rows: list[CreditMovement]) -> dict[str, int]:
-    """Return what the ledger says is left of each grant; of a month's included credit under its month."""
+    """Return what is left of each grant, from the ledger; included credits by month."""
     return {
         entry.grant.reference or f"{INCLUDED} {month_of(entry.grant.granted_at)}": left for entry, left in rows
     }  # fmt: skip
@@ -309,12 +310,12 @@ def _credited(description: str) -> str:
 
 def _whole_nano(pico: int) -> int:
     if pico % 1_000:
-        raise ValueError(f"{pico} pico-USD of lines are no whole charges")
+        raise ValueError(f"{pico} pico-USD of lines are not whole nano-USD")
     return pico // 1_000
 
 
-def _counted(outside: tuple[OutsideUsage, ...], month: int) -> dict[tuple[int, str, str, str], int]:
-    return {(each.origin_month or month, each.provider, each.model, each.route): each.events for each in outside}
+def _counted(excluded: tuple[ExcludedUsage, ...], month: int) -> dict[tuple[int, str, str, str], int]:
+    return {(each.origin_month or month, each.provider, each.model, each.route): each.events for each in excluded}
 
 
 def _event(record: Record) -> UsageEvent:

@@ -1,18 +1,18 @@
-"""A failing life made short: what it does not need is left out, as long as it fails with the same kind of problem."""
+"""Shorten a failing scenario: leave out what is not needed for the same kind of failure."""
 
 from collections.abc import Callable
 
 from msgspec.structs import replace
 from sqlalchemy import Engine
 
-from simulation.script import Ingest, Step
+from simulation.scenario import Ingest, Step
 from simulation.simulate import Failure, simulate
 
 
-def shortened(failure: Failure, empty: Callable[[], Engine]) -> Failure:
-    """Return a failure of a shorter life: no step of it, no record and no interruption can be left out."""
-    steps = failure.script.steps[: failure.step + 1]
-    failure = replace(failure, script=replace(failure.script, steps=steps))
+def shortest(failure: Failure, empty: Callable[[], Engine]) -> Failure:
+    """Return the failure of the shortest scenario: no step, record or interruption can be left out."""
+    steps = failure.scenario.steps[: failure.step + 1]
+    failure = replace(failure, scenario=replace(failure.scenario, steps=steps))
     size = max(1, len(steps) // 4)
     while True:
         shorter = _first_shorter(failure, size, empty)
@@ -25,16 +25,16 @@ def shortened(failure: Failure, empty: Callable[[], Engine]) -> Failure:
 
 
 def _first_shorter(failure: Failure, size: int, empty: Callable[[], Engine]) -> Failure | None:
-    steps = failure.script.steps
+    steps = failure.scenario.steps
     candidates = [(*steps[:at], *steps[at + size :]) for at in range(0, len(steps), size)]
     if size == 1:
         candidates += [(*steps[:at], simpler, *steps[at + 1 :]) for at, step in enumerate(steps) for simpler in _simpler(step)]
     for candidate in candidates:
         if not candidate:
             continue
-        found = simulate(replace(failure.script, steps=candidate), empty())
+        found = simulate(replace(failure.scenario, steps=candidate), empty())
         if found is not None and found.kind == failure.kind:
-            return replace(found, script=replace(found.script, steps=candidate[: found.step + 1]))
+            return replace(found, scenario=replace(found.scenario, steps=candidate[: found.step + 1]))
     return None
 
 

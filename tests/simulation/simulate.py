@@ -1,4 +1,4 @@
-"""A life lived twice, by the service and by the oracle; what differs is told, and what must hold at every step is looked at."""
+"""Run a scenario through the service and the oracle, compare them, and check invariants at every step."""
 
 import hashlib
 import traceback
@@ -11,54 +11,54 @@ from sqlalchemy import Engine
 from metering.operations.upkeep.verify import CHECKS, STATEMENT_CHECKS, Check
 from simulation.expected import INCLUDED
 from simulation.oracle import BILLED, Account
-from simulation.oracle_life import Oracle
+from simulation.oracle_actions import Oracle
 from simulation.oracle_plans import month_of
-from simulation.script import Close, CloseDue, Grant, NoteElsewhere, Script, Step, Void
+from simulation.scenario import Close, CloseDue, Grant, RecordElsewhere, Scenario, Step, Void
 from simulation.service import Service, figures_of, left_by_ledger, paid_by_ledger
 
-LOOK_EVERY = 10  # steps: statements and the ledger are recomputed from the facts
-VERIFY_EVERY = 4  # lives: everything is, at the end
+CHECK_EVERY = 10  # steps: statements and the ledger are verified
+VERIFY_EVERY = 4  # scenarios: everything is verified at the end
 CENT_PICO = 10_000_000_000
-MOVES_CREDITS = (Close, CloseDue, Grant, Void, NoteElsewhere)
+CREDIT_ACTIONS = (Close, CloseDue, Grant, Void, RecordElsewhere)
 
 
 class Failure(Struct, frozen=True):
-    """What was not as it must be, after which step of a life."""
+    """The first wrong step of a scenario, and what is wrong."""
 
-    script: Script
+    scenario: Scenario
     step: int
     problems: tuple[str, ...]
 
     @property
     def kind(self) -> str:
-        """What the first problem is about, without its figures: a life is made short as long as this stays."""
+        """The first problem without its figures; shortening a scenario preserves it."""
         return "".join(letter for letter in self.problems[0].split(": expected")[0] if not letter.isdigit())
 
     def __str__(self) -> str:
-        upto = Script(self.script.seed, self.script.accounts, self.script.steps[: self.step + 1])
-        return "\n".join([str(upto), "", f"After step {self.step}:", *(f"  {problem}" for problem in self.problems)])
+        until = Scenario(self.scenario.seed, self.scenario.accounts, self.scenario.steps[: self.step + 1])
+        return "\n".join([str(until), "", f"After step {self.step}:", *(f"  {problem}" for problem in self.problems)])
 
 
-def simulate(script: Script, engine: Engine) -> Failure | None:
-    """Live a life on an empty database; return the first thing that is wrong."""
-    oracle = Oracle(script.accounts)
-    service = Service(engine, script.accounts, script.steps[0].at)
-    witness = _Witness(service, oracle, CHECKS if script.seed % VERIFY_EVERY == 0 else STATEMENT_CHECKS)
-    for number, step in enumerate(script.steps):
+def simulate(scenario: Scenario, engine: Engine) -> Failure | None:
+    """Run a scenario on an empty database; return the first failure."""
+    oracle = Oracle(scenario.accounts)
+    service = Service(engine, scenario.accounts, scenario.steps[0].at)
+    checker = _Checker(service, oracle, CHECKS if scenario.seed % VERIFY_EVERY == 0 else STATEMENT_CHECKS)
+    for number, step in enumerate(scenario.steps):
         try:
             expected, answer = oracle.do(step.action, step.at), service.do(step)
             problems = [] if expected == answer else [f"answer: expected {expected}, got {answer}"]
-            problems += witness.problems(number, step, is_last=number + 1 == len(script.steps))
+            problems += checker.problems(number, step, is_last=number + 1 == len(scenario.steps))
         except Exception as error:
-            # What breaks the service is told with the life that broke it, like every other difference.
+            # A crash is reported with its scenario, like every other difference.
             problems = [f"{type(error).__name__}: {error}", *traceback.format_tb(error.__traceback__)[-3:]]
         if problems:
-            return Failure(script, number, tuple(problems))
+            return Failure(scenario, number, tuple(problems))
     return None
 
 
-class _Witness:
-    """Looks at everything after each step, and remembers what was closed."""
+class _Checker:
+    """Checks the service after each step, and remembers closed statements."""
 
     def __init__(self, service: Service, oracle: Oracle, last_checks: tuple[Check, ...]) -> None:
         self._last_checks = last_checks
@@ -67,7 +67,7 @@ class _Witness:
         self._sealed: dict[tuple[str, int], tuple[str, str]] = {}
 
     def problems(self, number: int, step: Step, *, is_last: bool) -> list[str]:
-        """Say what is wrong. Of accounts that a step is not about only what must not have changed is looked at."""
+        """Return what is wrong. For accounts that the step is not about, only check that closed statements are unchanged."""
         found = [*self._closed(), *self._overdrawn()]
         about = getattr(step.action, "account", None)
         month = month_of(step.at.date())
@@ -77,25 +77,27 @@ class _Witness:
                 found += self._open(account, max(month, account.next_open or 0), events)
             elif about in (None, account.name):
                 found += self._open(account, account.next_open or 0, events)
-            if is_last or (isinstance(step.action, MOVES_CREDITS) and about in (None, account.name)):
+            if is_last or (isinstance(step.action, CREDIT_ACTIONS) and about in (None, account.name)):
                 found += self._ledger(account)
             if is_last or (isinstance(step.action, Void) and about == account.name):
                 found += self._balance(account, step.at + timedelta(microseconds=1))
-        if is_last and self._service.told() != sorted(self._sealed):
-            found.append(f"told as closed: expected each once of {sorted(self._sealed)}, got {self._service.told()}")
-        if is_last or number % LOOK_EVERY == 0:
+        if is_last and self._service.closed_alerts() != sorted(self._sealed):
+            found.append(
+                f"alerts about closing: expected one for each of {sorted(self._sealed)}, got {self._service.closed_alerts()}"
+            )
+        if is_last or number % CHECK_EVERY == 0:
             checks = self._last_checks if is_last else STATEMENT_CHECKS
             found += [f"verify: {violation}" for violation in self._service.violations(checks)]
         return found
 
     def _closed(self) -> Iterator[str]:
-        """Closed statements are those that were to be closed, with the right figures, and stay what they were."""
-        kept = self._service.closed()
+        """Exactly the expected statements are closed, with the right figures, and they never change."""
+        stored = self._service.closed()
         wanted = {(account.name, month) for account in self._oracle.accounts.values() for month in account.closed}
-        if kept.keys() != wanted:
-            yield f"closed months: expected {sorted(wanted)}, got {sorted(kept)}"
+        if stored.keys() != wanted:
+            yield f"closed months: expected {sorted(wanted)}, got {sorted(stored)}"
             return
-        for (name, month), (content, digest) in kept.items():
+        for (name, month), (content, digest) in stored.items():
             sealed = self._sealed.setdefault((name, month), (content, digest))
             if sealed != (content, digest):
                 yield f"{name} {month}: changed since it was closed"
@@ -109,7 +111,7 @@ class _Witness:
         yield from (f"grant overdrawn: {grant}" for grant in self._service.overdrawn())
 
     def _open(self, account: Account, through: int, events: Mapping[str, int]) -> Iterator[str]:
-        """Drafts through a month are what the oracle says; with all of them, all statements together are all requests."""
+        """Drafts match the oracle; all statements together add up to all requests."""
         if account.next_open is None:
             return
         billed = sum(sum(figures.usage.values()) for figures in account.closed.values())
@@ -121,7 +123,7 @@ class _Witness:
             nano for event in account.events for month, nano in event.billed if month > through and event.route in BILLED
         )
         if billed + later != events.get(account.name, 0):
-            yield f"{account.name}: statements come to {billed} and {later}, requests to {events}"
+            yield f"{account.name}: statements add up to {billed} and {later}, requests to {events}"
 
     def _balance(self, account: Account, at: datetime) -> Iterator[str]:
         expected, left = account.balance(at), self._service.balance(account.name, at)
@@ -129,7 +131,7 @@ class _Witness:
             yield f"{account.name}: balance: expected {expected}, got {left}"
 
     def _ledger(self, account: Account) -> Iterator[str]:
-        """No grant was ever below zero, each has paid what it should have, and what nobody used in time is gone."""
+        """No grant was ever negative, each paid what it should, and unused credits expired."""
         rows = self._service.ledger(account.name)
         yield from (f"{account.name}: entry {row.entry} leaves {row.left_nano}" for row in rows if row.left_nano < 0)
         paid = paid_by_ledger(rows)

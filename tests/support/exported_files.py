@@ -1,4 +1,4 @@
-"""How tests read what was exported."""
+"""Reading exported files in tests."""
 
 import csv
 import io
@@ -11,11 +11,11 @@ def text_of(chunks) -> str:
 
 
 def table(chunks) -> list[dict[str, str]]:
-    """Return the rows of a CSV by the names of its columns."""
+    """Return the rows of a CSV as dicts by column name."""
     return list(csv.DictReader(io.StringIO(text_of(chunks), newline=""), strict=True))
 
 
 def exact_sum(amounts) -> Decimal:
-    """Return the sum of decimal strings; a cell without an amount adds nothing."""
+    """Return the sum of decimal strings; empty cells are skipped."""
     with localcontext(prec=200):
         return sum((Decimal(amount) for amount in amounts if amount), Decimal(0))

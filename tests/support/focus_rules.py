@@ -1,7 +1,7 @@
-"""What the FOCUS specification 1.2 demands of a file, written down from the specification. Shares nothing with the exporter.
+"""The rules of the FOCUS specification 1.2, written from the specification. Shares no code with the exporter.
 
-``violations(text)`` reads a CSV and says which rule each row breaks. The rules of datasets that bill commitments, several
-currencies, taxes, availability zones and regions are not here: a file that has their columns is refused.
+``violations(text)`` reads a CSV and returns the rules that each row breaks. Rules for commitments, several currencies, taxes,
+availability zones and regions are not covered: a file with their columns is refused.
 """
 
 import csv
@@ -26,7 +26,7 @@ MANDATORY = {
     "EffectiveCost", "InvoiceIssuerName", "ListCost", "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName",
     "ServiceCategory", "ServiceName",
 }  # fmt: skip
-# Due where prices are published, usage is measured, and there are resources, sub accounts and tags.
+# Required where prices are published, usage is measured, and there are resources, sub accounts and tags.
 CONDITIONAL = {
     "BillingAccountType", "ConsumedQuantity", "ConsumedUnit", "ContractedUnitPrice", "ListUnitPrice", "PricingCategory",
     "ResourceId", "ResourceName", "ResourceType", "SkuId", "SkuMeter", "SkuPriceId", "SubAccountId", "SubAccountName",
@@ -63,13 +63,13 @@ Row = dict[str, str]
 
 
 def rows_of(text: str, version: str = "1.2") -> list[Row]:
-    """Return the rows of a file under the names of 1.2."""
+    """Return the rows of a file under the column names of 1.2."""
     to_1_2 = {new: old for old, new in NAMES_OF_1_3.items()} if version == "1.3" else {}
     return [{to_1_2.get(name, name): cell for name, cell in row.items()} for row in csv.DictReader(io.StringIO(text))]
 
 
 def violations(text: str, version: str = "1.2", *, payable: Decimal | None = None) -> list[str]:
-    """Return what is wrong with a file; ``payable`` is what its one invoice comes to."""
+    """Return the rules that a file breaks; ``payable`` is the expected total of its one invoice."""
     header = next(csv.reader(io.StringIO(text)))
     found = list(_header(header, version))
     if found:
@@ -91,7 +91,7 @@ def _header(header: list[str], version: str) -> Iterator[str]:
     yield from (f"{name} twice" for name in sorted({name for name in header if header.count(name) > 1}))
     for name in header:
         if name not in known and not _CUSTOM.fullmatch(name):
-            yield f"{name} is no column of the specification, and custom columns start with x_"
+            yield f"{name} is not a column of the specification; custom columns start with x_"
 
 
 def _formats(row: Row) -> Iterator[str]:
@@ -103,15 +103,15 @@ def _formats(row: Row) -> Iterator[str]:
         if cell == "" and name in NEVER_NULL:
             yield f"{name} is null"
         if cell and name in DECIMALS and not _DECIMAL.fullmatch(cell):
-            yield f"{name}: {cell!r} is no number as the specification writes it"
+            yield f"{name}: {cell!r} is not a number in the format of the specification"
         if cell and name in TIMES and not _TIME.fullmatch(cell):
-            yield f"{name}: {cell!r} is no instant as the specification writes it"
+            yield f"{name}: {cell!r} is not an instant in the format of the specification"
         if name in ALLOWED and cell not in ALLOWED[name]:
             yield f"{name}: {cell!r} is not allowed"
         if cell and name in ("PricingUnit", "ConsumedUnit"):
             matched = _UNIT.fullmatch(cell)
             if matched is None or (matched[2].lower().endswith("seconds") and matched[2] not in TIME_UNITS):
-                yield f"{name}: {cell!r} is no unit"
+                yield f"{name}: {cell!r} is not a unit"
     for name in NEVER_NEGATIVE:
         if row[name] and _DECIMAL.fullmatch(row[name]) and Decimal(row[name]) < 0:
             yield f"{name} is negative"
@@ -125,12 +125,12 @@ def _periods(row: Row) -> Iterator[str]:
     if billing_start.day != 1 or billing_end.day != 1 or not 28 <= (billing_end - billing_start).days <= 31:
         yield "the billing period is not a calendar month with an exclusive end"
     if start >= end:
-        yield "the charge period ends before it begins"
+        yield "the charge period ends before it starts"
     if row["ChargeClass"] == "Correction":
         if end > billing_start:
             yield "a Correction corrects a billing period that was invoiced before"
     elif start < billing_start or end > billing_end:
-        yield "the charge period is outside of the billing period, and the row is no Correction"
+        yield "the charge period is outside the billing period, and the row is not a Correction"
 
 
 def _categories(row: Row) -> Iterator[str]:
@@ -151,11 +151,11 @@ def _categories(row: Row) -> Iterator[str]:
 def _costs(row: Row) -> Iterator[str]:
     category, billed = row["ChargeCategory"], Decimal(row["BilledCost"])
     if category == "Credit" and row["ChargeClass"] != "Correction" and billed >= 0:
-        yield "a Credit takes nothing off"
+        yield "a Credit does not reduce the bill"
     if category in ("Credit", "Adjustment") and len({Decimal(row[name]) for name in _COSTS}) != 1:
         yield f"the costs of a row of {category} differ"
     if row["ProviderName"] != row["InvoiceIssuerName"] and billed != 0:
-        yield "BilledCost is not 0 where somebody else is paid"
+        yield "BilledCost is not 0 although another issuer is paid"
 
 
 _PRICED = ("PricingQuantity", "PricingUnit", "PricingCategory", "ListUnitPrice", "ContractedUnitPrice", "SkuId", "SkuPriceId")
@@ -192,6 +192,6 @@ def _across(rows: list[Row], payable: Decimal | None) -> Iterator[str]:
             with localcontext(prec=200):
                 billed[row["InvoiceId"]] += Decimal(row["BilledCost"])
     yield from (f"SkuPriceId {name} has {len(parents)} parents" for name, parents in skus.items() if len(parents) > 1)
-    yield from (f"InvoiceId {name} is of several accounts" for name, owners in accounts.items() if len(owners) > 1)
+    yield from (f"InvoiceId {name} has several accounts" for name, owners in accounts.items() if len(owners) > 1)
     if payable is not None:
-        yield from (f"{name} comes to {amount}, not {payable}" for name, amount in billed.items() if amount != payable)
+        yield from (f"{name} adds up to {amount}, not {payable}" for name, amount in billed.items() if amount != payable)

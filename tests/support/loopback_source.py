@@ -1,7 +1,6 @@
-"""A price source on loopback that behaves as a test says: exact bytes, pauses, resets. Stops with its block.
+"""A price source on loopback that follows scripts: exact bytes, pauses, resets.
 
-Each connection gets the next of the scripts, the last one again and again. A script is a list of bytes to send, numbers of
-seconds to pause, and RESET.
+Each connection gets the next script; the last one repeats. A script is a list of bytes to send, seconds to pause, and RESET.
 """
 
 import gzip
@@ -17,20 +16,20 @@ _PATIENCE = 10.0
 
 
 def answer(body: bytes = b"", status: str = "200 OK", content_type: str = "application/json", **headers: str) -> list:
-    """A whole answer; ``headers`` are written with dashes for underscores."""
-    told = {"content-type": content_type, "content-length": str(len(body)), "connection": "close"}
-    told |= {name.replace("_", "-"): value for name, value in headers.items()}
-    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in told.items() if value)]
+    """Return the script of a complete response; underscores in ``headers`` become dashes."""
+    sent = {"content-type": content_type, "content-length": str(len(body)), "connection": "close"}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in sent.items() if value)]
     return ["\r\n".join([*lines, "", ""]).encode() + body]
 
 
 def packed(body: bytes, **headers: str) -> list:
-    """The same as gzip."""
+    """Return the script of a response compressed with gzip."""
     return answer(gzip.compress(body), content_encoding="gzip", **headers)
 
 
 def models(*entries: tuple, **headers: str) -> list:
-    """A document as the router's ``/v1/models``; an entry is (model, provider, dollars per million in, and out)."""
+    """Return the script of a ``/v1/models`` document; an entry is (model, provider, input and output dollars per million)."""
     listed: dict[str, list] = {}
     for model, provider, *prices in entries:
         pricing = {"pricing": {"input": prices[0], "output": prices[1]}} if prices else {}
@@ -40,7 +39,7 @@ def models(*entries: tuple, **headers: str) -> list:
 
 
 class Source:
-    """Where it listens, and what it was asked: the headers of each request, names in lower case."""
+    """A server on loopback. ``requests`` are the headers of each request, with names in lower case."""
 
     def __init__(self, scripts: tuple) -> None:
         self.scripts = list(scripts)
@@ -51,16 +50,16 @@ class Source:
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1"
 
-    def say(self, *scripts: list) -> None:
-        """Answer like this from now on."""
+    def respond(self, *scripts: list) -> None:
+        """Respond with these scripts from now on."""
         self.scripts = list(scripts)
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start listening."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, whatever is going on."""
+        """Stop, even during a response."""
         self._over.set()
         self._thread.join(_PATIENCE)
         self._listener.close()
@@ -75,17 +74,17 @@ class Source:
     def _talk(self, connection: socket.socket, script: list) -> None:
         with connection, suppress(OSError):
             connection.settimeout(_PATIENCE)
-            asked = b""
-            while b"\r\n\r\n" not in asked:
+            request = b""
+            while b"\r\n\r\n" not in request:
                 part = connection.recv(65_536)
                 if not part:
                     return
-                asked += part
-            lines = asked.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")[1:]
+                request += part
+            lines = request.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")[1:]
             self.requests.append({name.lower(): value for name, value in (line.split(": ", 1) for line in lines)})
             for step in script:
                 if step is RESET:
-                    # Closing with a linger of nothing sends RST instead of FIN.
+                    # Closing with a linger time of 0 sends RST instead of FIN.
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     return
                 if isinstance(step, bytes):

@@ -1,7 +1,7 @@
-"""Bills made from metered truth with faults planted in them, each with the amount that it puts in; from a seed.
+"""Invoices with planted faults, made from generated usage and a seed; each fault records the amount that it adds.
 
-Truth is a month of requests with ids, by two models, some of them failed, by another route, or without a known price. A
-fault changes the honest bill, takes the requests that it touches out of the reach of other faults, and says what it added.
+Usage is a month of requests with IDs, of two models, some of them failed, on another route, or without a known price. A fault
+changes the correct invoice, and no other fault changes the requests that it touched.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ START, END = instant("2026-11-01T00:00:00Z"), instant("2026-12-01T00:00:00Z")
 HOUR = 3_600_000_000
 COVERAGE = Coverage(START, END)
 
-# pico-USD a token: input, cached, output. Two versions of each model, no price a round multiple of another.
+# pico-USD per token: input, cached, output. Two versions per model, no price a round multiple of another.
 PRICES = {
     ("together", "llama", 1): (900_000, 91_000, 1_130_000),
     ("together", "llama", 2): (1_043_000, 107_000, 1_279_000),
@@ -38,28 +38,33 @@ RATES = {
     )
     for (provider, model, number), pico_prices in PRICES.items()
 }
-VERSIONS = {("together", "llama"): [RATES[1], RATES[2]], ("fireworks-ai", "qwen"): [RATES[3], RATES[4]]}
+RECORDED = {("together", "llama"): [RATES[1], RATES[2]], ("fireworks-ai", "qwen"): [RATES[3], RATES[4]]}
 FACTORS = (9_000, 10_290, 10_500, 10_550, 10_837, 11_000, 12_000)
-"""Ten-thousandths: a discount, fees, taxes, a rate of exchange."""
+"""Ten-thousandths: a discount, fees, taxes, an exchange rate."""
 
 CHARGED_AT = {"llama": 1, "qwen": 3}
 
 
 def cost(number: int, fresh: int, cached: int, output: int) -> int:
-    """What tokens cost, worked out without the code under test: nano-USD, rounded up."""
+    """Return the cost of tokens in nano-USD, rounded up, computed without the code under test."""
     prices = next(prices for key, prices in PRICES.items() if key[2] == number)
     return divide_up(fresh * prices[0] + cached * prices[1] + output * prices[2], 1000)
 
 
 def cost_of(request: MeteredRequest, number: int | None = None, *, fresh: int = 0, cached: int = 0, output: int = 0) -> int:
-    """What a request costs at a rate with more tokens of some kinds."""
+    """Return the cost of a request at a rate, with more tokens of some kinds."""
     q = request.quantities
     number = CHARGED_AT[request.model] if number is None else number
     return cost(number, q.input_tokens + fresh, q.cache_read_tokens + cached, q.output_tokens + output)
 
 
+def rounding_of(findings) -> int:
+    """Return how much of the differences is booked as rounding, in nano-USD, both directions added up."""
+    return sum(abs(found.amount_nano) for found in findings.sorted() if found.key.cause is Cause.ROUNDING)
+
+
 class PlantedBill:
-    """A truth, an honest bill of it, and the faults that were planted: ``planted`` adds up nano-USD by cause."""
+    """Usage, an invoice for it, and the faults planted in the invoice: ``planted`` adds up nano-USD by cause."""
 
     def __init__(self, seed: int, requests: int | None = None) -> None:
         self.random = Random(seed)
@@ -80,19 +85,19 @@ class PlantedBill:
             output_tokens=output,
             reasoning_tokens=self.random.choice([0, self.random.randint(100, output)]),
         )
-        standing = self.random.choices(list(Billability), weights=[80, 8, 8, 4, 2])[0]
+        billability = self.random.choices(list(Billability), weights=[80, 8, 8, 4, 2])[0]
         rate = RATES[CHARGED_AT[model]]
         request = MeteredRequest(
             event_id=number,
             time=self.random.randrange(START - 40 * HOUR, END + 40 * HOUR),
             provider=provider,
             model=model,
-            standing=standing,
+            billability=billability,
             amount_nano=0,
             quantities=quantities,
-            rate=rate if standing in (Billability.BILLED, Billability.OTHER_ROUTE) else None,
+            rate=rate if billability in (Billability.BILLED, Billability.OTHER_ROUTE) else None,
         )
-        return replace(request, amount_nano=cost_of(request)) if standing == Billability.BILLED else request
+        return replace(request, amount_nano=cost_of(request)) if billability == Billability.BILLED else request
 
     @staticmethod
     def id_of(request: MeteredRequest) -> str:
@@ -100,10 +105,10 @@ class PlantedBill:
 
     @staticmethod
     def is_expected(request: MeteredRequest) -> bool:
-        return request.standing == Billability.BILLED and START <= request.time < END
+        return request.billability == Billability.BILLED and START <= request.time < END
 
     def invoice_lines(self) -> list[InvoiceLine]:
-        """The bill, its lines in a random order."""
+        """Return the lines in random order."""
         flat = [(request_id, amount) for request_id, amounts in self.lines.items() for amount in amounts]
         self.random.shuffle(flat)
         return [
@@ -112,14 +117,14 @@ class PlantedBill:
         ]
 
     def touch(
-        self, standing: Billability = Billability.BILLED, *, all_of_them: bool = False, where=lambda request: True
+        self, billability: Billability = Billability.BILLED, *, all_of_them: bool = False, where=lambda request: True
     ) -> list[MeteredRequest]:
-        """Take up to 12 requests (or all) of a standing that no fault has touched; inside of the period, off its edges."""
+        """Return up to 12 requests (or all) of a billability that no fault has touched, inside the period and off its edges."""
         fit = [
             each
             for each in self.requests
             if each.event_id in self._untouched
-            and each.standing == standing
+            and each.billability == billability
             and START + 15 * HOUR <= each.time < END - 15 * HOUR
             and where(each)
         ]
@@ -128,7 +133,7 @@ class PlantedBill:
         return chosen
 
     def charge(self, request: MeteredRequest, amount: int, cause: Cause) -> None:
-        """Put another amount on the request's line."""
+        """Put a different amount on the request's line."""
         before = sum(self.lines.get(self.id_of(request), []))
         self.lines[self.id_of(request)] = [amount]
         self.planted[cause] += amount - before
@@ -142,7 +147,7 @@ def missing_there(bill: PlantedBill) -> None:
 def missing_here(bill: PlantedBill) -> None:
     for number in range(bill.random.randint(1, 9)):
         amount = bill.random.randint(1, 10_000_000_000)
-        bill.lines[f"stranger-{number:06d}"] = [amount]
+        bill.lines[f"unmetered-{number:06d}"] = [amount]
         bill.planted[Cause.MISSING_HERE] += amount
 
 
@@ -183,7 +188,7 @@ def other_price(bill: PlantedBill) -> None:
 
 
 def cached_as_input_at_another_price(bill: PlantedBill) -> None:
-    """Two causes on the same requests: neither alone explains what is billed."""
+    """Two causes on the same requests: neither alone explains the billed amount."""
     for request in bill.touch(where=lambda each: each.model == "llama" and each.quantities.cache_read_tokens):
         cached = request.quantities.cache_read_tokens
         at_ours = cost_of(request, fresh=cached, cached=-cached)
@@ -192,7 +197,7 @@ def cached_as_input_at_another_price(bill: PlantedBill) -> None:
 
 
 def marked_up(bill: PlantedBill) -> None:
-    """Everything of a provider, or of both, costs the same number of times as much; two requests would not show it."""
+    """All usage of one or both providers is billed at the same multiple; fewer than three requests would not show it."""
     factor = bill.random.choice(FACTORS)
     providers = bill.random.choice([{"together"}, {"fireworks-ai"}, {"together", "fireworks-ai"}])
     chosen = bill.touch(all_of_them=True, where=lambda each: each.provider in providers)
@@ -236,17 +241,17 @@ def rounding(bill: PlantedBill) -> None:
 
 
 def shifted_period(bill: PlantedBill) -> None:
-    """Their month begins and ends some hours off, as in another time zone."""
+    """The billed month starts and ends some hours off, as in another time zone."""
     shift = bill.random.choice([-12, -8, -5, -2, -1, 1, 2, 5.5, 9, 12])
     start, end = START + int(shift * HOUR), END + int(shift * HOUR)
     out = [each for each in bill.requests if bill.is_expected(each) and not start <= each.time < end]
     extra = [
         each
         for each in bill.requests
-        if each.standing == Billability.BILLED and start <= each.time < end and not START <= each.time < END
+        if each.billability == Billability.BILLED and start <= each.time < end and not START <= each.time < END
     ]
     for request in out:
-        # Without a line from beyond the period nothing says that it is a shift: the requests are missing, no more.
+        # Without a line from outside the period nothing shows a shift: the requests are just missing.
         cause = Cause.PERIOD_EDGE if extra else Cause.MISSING_THERE
         bill.planted[cause] -= sum(bill.lines.pop(bill.id_of(request), []))
     for request in extra:

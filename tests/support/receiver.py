@@ -1,7 +1,7 @@
-"""A receiver of webhooks on loopback that behaves as a test says, and remembers what came. Stops with its block.
+"""A webhook receiver on loopback with a behavior that the test chooses. It records requests and stops with its block.
 
-A behaviour is given the connection, and answers it: ``taken``, ``refused()``, ``reset``, ``silent``... A receiver without one
-takes everything.
+A behavior gets the connection and responds on it: ``accepted``, ``refused()``, ``reset``, ``silent`` and others. Default:
+accept everything.
 """
 
 import json
@@ -18,7 +18,7 @@ PATIENCE = 20.0
 
 
 class Received(NamedTuple):
-    """One request: when it had come (monotonic seconds), its headers in lower case, its body."""
+    """One request: when it arrived (monotonic seconds), its target, its headers in lower case, its body."""
 
     at: float
     target: str
@@ -35,13 +35,13 @@ class Received(NamedTuple):
 
 
 class Receiver:
-    """Where it listens, and what it received."""
+    """Listens on a free port and records the requests."""
 
-    def __init__(self, behaviour: Callable | None = None, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, behavior: Callable | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.received: list[Received] = []
         self._tls = tls
-        self.behaviour = behaviour or taken
-        self.over = threading.Event()
+        self.behavior = behavior or accepted
+        self.stopped = threading.Event()
         self._arrived = threading.Condition()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self._listener.settimeout(0.05)
@@ -54,18 +54,18 @@ class Receiver:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.over.set()
+        self.stopped.set()
         self._thread.join(PATIENCE)
         self._listener.close()
 
     def wait_for(self, count: int) -> list[Received]:
-        """Return what came, once so many requests have."""
+        """Wait for this many requests; return all requests."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: len(self.received) >= count, PATIENCE), len(self.received)
             return list(self.received)
 
     def _serve(self) -> None:
-        while not self.over.is_set():
+        while not self.stopped.is_set():
             with suppress(TimeoutError):
                 connection, _ = self._listener.accept()
                 threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
@@ -89,64 +89,64 @@ class Receiver:
                 self.received.append(Received(time.monotonic(), lines[0].split(" ")[1], headers, body))
                 number = len(self.received)
                 self._arrived.notify_all()
-            self.behaviour(self, connection, number)
+            self.behavior(self, connection, number)
 
 
-def answer(status: str, body: bytes = b"", **headers: str) -> bytes:
-    """A whole answer; ``headers`` are written with dashes for underscores."""
-    told = {"content-length": str(len(body)), "connection": "close"}
-    told |= {name.replace("_", "-"): value for name, value in headers.items()}
-    return "\r\n".join([f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in told.items()), "", ""]).encode() + body
+def response(status: str, body: bytes = b"", **headers: str) -> bytes:
+    """A complete response; underscores in the names of ``headers`` become dashes."""
+    fields = {"content-length": str(len(body)), "connection": "close"}
+    fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return "\r\n".join([f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in fields.items()), "", ""]).encode() + body
 
 
-def saying(content: bytes) -> Callable:
-    """A receiver that answers with these bytes."""
+def responding(content: bytes) -> Callable:
+    """A receiver that responds with these bytes."""
 
-    def say(receiver: Receiver, connection: socket.socket, number: int) -> None:
+    def respond(receiver: Receiver, connection: socket.socket, number: int) -> None:
         connection.sendall(content)
 
-    return say
+    return respond
 
 
-taken = saying(answer("204 No Content"))
+accepted = responding(response("204 No Content"))
 
 
 def refused(status: str = "500 Internal Server Error", body: bytes = b"", **headers: str) -> Callable:
-    """A receiver that does not take it."""
-    return saying(answer(status, body, **headers))
+    """A receiver that refuses messages."""
+    return responding(response(status, body, **headers))
 
 
 def reset(receiver: Receiver, connection: socket.socket, number: int) -> None:
-    """A receiver that breaks the connection off."""
-    # Closing with a linger of nothing sends RST instead of FIN.
+    """A receiver that resets the connection."""
+    # Closing with a linger time of zero sends RST instead of FIN.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def silent(receiver: Receiver, connection: socket.socket, number: int) -> None:
-    """A receiver that never answers."""
-    receiver.over.wait(PATIENCE)
+    """A receiver that never responds."""
+    receiver.stopped.wait(PATIENCE)
 
 
 def dripping(receiver: Receiver, connection: socket.socket, number: int) -> None:
-    """A receiver that sends a byte of its headers now and then, for ever."""
-    for byte in answer("200 OK" + "k" * 100_000):
-        if receiver.over.wait(0.02):
+    """A receiver that sends its headers one byte at a time, without end."""
+    for byte in response("200 OK" + "k" * 100_000):
+        if receiver.stopped.wait(0.02):
             return
         connection.sendall(bytes([byte]))
 
 
 def endless(receiver: Receiver, connection: socket.socket, number: int) -> None:
-    """A receiver that answers with a body that does not end."""
+    """A receiver that responds with an endless body."""
     connection.sendall(b"HTTP/1.1 500 Oh\r\nconnection: close\r\n\r\n")
-    while not receiver.over.is_set():
+    while not receiver.stopped.is_set():
         connection.sendall(b"x" * 65_536)
 
 
 def failing_at_first(times: int) -> Callable:
-    """A receiver that takes nothing before it was asked so often."""
+    """A receiver that refuses the first ``times`` messages."""
 
     def behave(receiver: Receiver, connection: socket.socket, number: int) -> None:
-        connection.sendall(answer("503 Busy") if number <= times else answer("200 OK", b"ok"))
+        connection.sendall(response("503 Busy") if number <= times else response("200 OK", b"ok"))
 
     return behave
 
@@ -159,7 +159,7 @@ def _read_until(connection: socket.socket, mark: bytes) -> tuple[bytes, bytes, b
 
 
 def _part(connection: socket.socket) -> bytes:
-    """Return what comes next. Raises ConnectionError where the sender is gone: some are killed in the middle of a body."""
+    """Return the next bytes. Raises ConnectionError if the sender is gone: tests kill senders in the middle of a body."""
     part = connection.recv(65_536)
     if not part:
         raise ConnectionError
@@ -167,7 +167,7 @@ def _part(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def receiver(behaviour: Callable | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
-    """Receive on loopback."""
-    with Receiver(behaviour, tls) as made:
-        yield made
+def receiver(behavior: Callable | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    """Run a receiver on loopback."""
+    with Receiver(behavior, tls) as running:
+        yield running

@@ -1,4 +1,4 @@
-"""A router for tests: real HTTP on loopback, asked by a real client, with a clock that stands where the test puts it."""
+"""A router for tests: real HTTP on loopback, fetched by a real client, with a clock that the test sets."""
 
 import json
 import time
@@ -6,10 +6,10 @@ from contextlib import ExitStack
 
 from sqlalchemy import select
 
+from metering.domain.prices.price_syncs import PriceSync
 from metering.operations.prices.sync_prices import RouterSource, sync_prices
 from metering.operations.prices.sync_settings import SyncSettings
 from metering.outbound.fetch import Clock, FetchLimits, open_fetch
-from metering.storage.prices.price_syncs import SyncRow
 from metering.storage.tables import alerts, price_syncs, price_tables
 from support.loopback_source import Source as Loopback
 from support.loopback_source import answer, models, source
@@ -18,17 +18,17 @@ from support.meter import Meter
 LIMITS = FetchLimits(connect_seconds=2, read_seconds=2, total_seconds=4, max_bytes=50_000)
 SOURCE = "hf_router"
 TEN = [(f"model-{number}", "together", 1.0, 2.0) for number in range(10)]
-"""Ten models at a dollar per million tokens in, two out."""
+"""Ten models at a dollar per million input tokens and two per million output tokens."""
 
 
 def document(*changed: tuple, without: tuple = (), **headers: str) -> list:
-    """The ten models, some of them changed or added, some gone."""
+    """Return the ten models with some of them changed, added or removed."""
     listed = {entry[:2]: entry for entry in (*TEN, *changed)}
     return models(*(entry for entry in listed.values() if entry[0] not in without), **headers)
 
 
 class Router:
-    """The loopback router of one database. ``sync`` asks it a second later each time."""
+    """The loopback router of one database. Each ``sync`` is a second after the last."""
 
     def __init__(self, meter: Meter, stack: ExitStack) -> None:
         self.meter = meter
@@ -39,17 +39,17 @@ class Router:
 
     @property
     def source(self) -> RouterSource:
-        """How it is asked."""
+        """How to fetch its prices."""
         return RouterSource(self.fetch, self.settings, lambda: self.meter.now)
 
-    def says(self, *scripts: list) -> None:
-        """Answer like this from now on."""
-        self.loopback.say(*scripts)
+    def respond(self, *scripts: list) -> None:
+        """Respond with these scripts from now on."""
+        self.loopback.respond(*scripts)
 
-    def sync(self, *scripts: list) -> SyncRow:
-        """Sync a second later, after it says something new where that is given."""
+    def sync(self, *scripts: list) -> PriceSync:
+        """Sync a second later, with these responses if any are given."""
         if scripts:
-            self.says(*scripts)
+            self.respond(*scripts)
         self.meter.now += 1_000_000
         return sync_prices(self.meter.engine, self.source)
 
@@ -59,11 +59,11 @@ class Router:
         return self.meter.rows(wanted.order_by(price_tables.c.id))
 
     def alerts(self) -> list[dict]:
-        """Return what was alerted on."""
+        """Return the data of the alerts, oldest first."""
         return [json.loads(row.data) for row in self.meter.rows(select(alerts).order_by(alerts.c.id))]
 
     def outcomes(self) -> list[str]:
-        """Return what came of the syncs, oldest first."""
+        """Return the outcomes of the syncs, oldest first."""
         return [row.outcome for row in self.meter.rows(select(price_syncs).order_by(price_syncs.c.id))]
 
 
@@ -73,8 +73,8 @@ FAILURES = {
     "too large": (answer(b" " * 50_001), "source_too_large", "50000"),
     "refused": (answer(status="403 Forbidden"), "source_refuses", "403"),
     "garbage": (answer(b'{"data": ['), "invalid_price", "not JSON"),
-    "no models": (answer(b'{"data": []}'), "invalid_price", "data must be a list of models"),
+    "no models": (answer(b'{"data": []}'), "invalid_price", "data must be a non-empty list of models"),
     "negative price": (document(("bad", "together", -1, 2)), "invalid_price", "bad"),
     "no number": (document(("bad", "together", "one", 2)), "invalid_price", "bad"),
 }
-"""Answers that are no prices: the script, the code, and what the message says."""
+"""Responses that fail a sync: the script, the error code, and a part of the message."""

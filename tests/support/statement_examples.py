@@ -1,4 +1,4 @@
-"""The worked examples of the design as statements: drafts from their usage, closed and corrected ones line by line."""
+"""The worked examples as statements: drafts from their usage; closed and corrected ones line by line."""
 
 from datetime import date
 
@@ -28,7 +28,7 @@ def example_2() -> MonthDetail:
 
 
 def example_6() -> MonthDetail:
-    """PRO from 2026-11-16 on, nothing used: 15 of 30 days, $4.50."""
+    """PRO from 2026-11-16, no usage: 15 of 30 days, $4.50."""
     fee = FeeLine("pro", 1, date(2026, 11, 16), 15, 30, 450)
     plan = PlanMonth(202611, "pro", 1, (fee,), 2_000_000_000, True, True)
     line = StatementLine(
@@ -42,7 +42,7 @@ def example_6() -> MonthDetail:
 
 
 def example_7() -> MonthDetail:
-    """A million tokens of October at $0.90, come after October was closed: a correction on November's statement."""
+    """A million tokens of October at $0.90, ingested after October was closed: a correction on November's statement."""
     day = day_usage("2026-10-31", 900_000_000, input_tokens=1_000_000)
     late = usage_line(1_000_000, 900_000, LLAMA_3, origin_month=202610)
     return by_hand(late, days=[day], rates=[LLAMA_3], total_cents=90, **CLOSED)
@@ -55,7 +55,7 @@ def example_9() -> MonthDetail:
 
 
 def example_10() -> MonthDetail:
-    """-$26.00 of October's usage and $1.00 of its credit restored; the fee of $9.00, and $16.00 carried forward: 0.00."""
+    """-$26.00 of October's usage and $1.00 of its credits restored; a fee of $9.00, and $16.00 carried forward: 0.00."""
     day = day_usage("2026-10-20", -26_000_000_000, events=-26, input_tokens=-26_000_000)
     lines = (
         usage_line(-26_000_000, 1_000_000, ROUND, origin_month=202610),
@@ -67,7 +67,7 @@ def example_10() -> MonthDetail:
 
 
 def usage_line(quantity: int, price_pico: int, of_rate, **overrides) -> StatementLine:
-    """Return a line of input tokens of ``llama``."""
+    """Return a line of ``llama`` input tokens."""
     return StatementLine(
         kind=StatementLineKind.USAGE,
         description="llama at together, input tokens",
@@ -125,4 +125,4 @@ EXAMPLES = {
     "9": (example_9, 0),
     "10": (example_10, 0),
 }
-"""Each worked example with the cents that it comes to."""
+"""Each worked example with its total in cents."""

@@ -1,4 +1,4 @@
-"""Cursors are opaque, belong to their question, and any other is refused."""
+"""Cursors are opaque and belong to one question; any other cursor is refused."""
 
 import base64
 import json
@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from metering.web.cursors import _seal, read_cursor, write_cursor
 from metering.web.problems import ApiProblem
 
-keys = st.lists(st.integers(-(2**63) + 1, 2**63 - 1) | st.text(max_size=30), max_size=5)
+# No database column contains a NUL, so no key does; a cursor with one is refused.
+keys = st.lists(st.integers(-(2**63) + 1, 2**63 - 1) | st.text(st.characters(exclude_characters="\0"), max_size=30), max_size=5)
 questions = st.lists(st.text(max_size=5) | st.none() | st.integers(), max_size=4)
 
 
@@ -19,17 +20,17 @@ def shape(key):
 
 
 @given(keys, questions)
-def test_what_was_written_is_read(key, question):
+def test_a_cursor_is_read_as_it_was_written(key, question):
     assert read_cursor(write_cursor(key, question), question, shape(key)) == key
 
 
 @given(keys, questions)
-def test_a_cursor_can_stand_in_a_url_as_it_is(key, question):
+def test_a_cursor_needs_no_escaping_in_a_url(key, question):
     assert set(write_cursor(key, question)) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 @given(keys, st.data())
-def test_a_cursor_that_differs_anywhere_is_refused(key, data):
+def test_an_altered_cursor_is_refused(key, data):
     cursor = write_cursor(key, "q")
     at = data.draw(st.integers(0, len(cursor) - 1))
     letter = data.draw(st.sampled_from("Aa0-_=+/ .é").filter(lambda each: each != cursor[at]))
@@ -44,7 +45,7 @@ def test_a_cursor_that_differs_anywhere_is_refused(key, data):
 
 
 @given(st.text(max_size=60))
-def test_anything_else_is_refused(text):
+def test_arbitrary_text_is_refused(text):
     refused(text, "q", [int])
 
 
@@ -55,13 +56,17 @@ def test_a_cursor_of_another_question_is_refused(key, question, other):
 
 
 @pytest.mark.parametrize("content", [5, None, {}, "x", [True], [1.5], [2**63], [-(2**63)], ["x"], [1, 2], [], [[1]], [None]])
-def test_a_forged_cursor_with_another_content_is_refused(content):
+def test_a_forged_cursor_with_invalid_content_is_refused(content):
     raw = json.dumps(content, separators=(",", ":")).encode()
     forged = base64.urlsafe_b64encode(_seal(raw, "q") + raw).rstrip(b"=").decode()
     refused(forged, "q", [int])
 
 
-def test_a_very_long_one_is_refused_unread():
+def test_a_cursor_with_a_nul_is_refused():
+    refused(write_cursor(["a\0b"], "q"), "q", [str])
+
+
+def test_a_very_long_cursor_is_refused_unread():
     refused("A" * 100_000, "q", [int])
 
 

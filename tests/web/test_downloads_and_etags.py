@@ -1,4 +1,4 @@
-"""Names of files and tags of entities as headers."""
+"""File names and entity tags in headers."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from metering.web.etags import ANY, etag, parse_if_none_match
 
 
 @pytest.mark.parametrize(
-    ("said", "tags"),
+    ("header", "tags"),
     [
         (None, set()),
         ("", set()),
@@ -19,8 +19,8 @@ from metering.web.etags import ANY, etag, parse_if_none_match
         ('"a', set()),
     ],
 )
-def test_the_tags_of_a_header_are_compared_weakly(said, tags):
-    assert parse_if_none_match(said) == tags
+def test_the_tags_of_a_header_are_read_for_weak_comparison(header, tags):
+    assert parse_if_none_match(header) == tags
 
 
 def test_a_tag_is_quoted():
@@ -35,5 +35,5 @@ def test_a_tag_is_quoted():
         ("日.pdf", "attachment; filename=\"_.pdf\"; filename*=UTF-8''%E6%97%A5.pdf"),
     ],
 )
-def test_a_name_stands_twice_and_can_not_leave_its_header(name, expected):
+def test_a_file_name_is_given_in_both_forms_and_cannot_break_out_of_its_header(name, expected):
     assert disposition(name) == expected

@@ -27,12 +27,12 @@ OFFERS = ("application/json", "text/csv")
         (", ,text/csv,", "text/csv"),
     ],
 )
-def test_the_highest_quality_wins_and_the_most_specific_range_decides_it(accept, expected):
+def test_the_highest_quality_wins_and_the_most_specific_range_sets_it(accept, expected):
     assert negotiate(accept, OFFERS) == expected
 
 
 @pytest.mark.parametrize("accept", ["text/html", "text/csv;q=0", "*/*;q=0", "json", "text", "/", ";;", "text/*;q=0, image/*"])
-def test_what_is_not_offered_is_refused(accept):
+def test_a_representation_that_is_not_offered_is_refused(accept):
     with pytest.raises(ApiProblem) as caught:
         negotiate(accept, OFFERS)
     assert caught.value.code == "not_acceptable"

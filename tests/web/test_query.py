@@ -1,4 +1,4 @@
-"""Instants, months and lists of a query."""
+"""Instants, months and lists in query parameters."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ def test_an_instant_is_rfc_3339_or_a_date_in_utc(text, expected):
 
 
 @given(st.text(max_size=30))
-def test_any_text_is_an_instant_or_refused(text):
+def test_any_text_is_either_an_instant_or_refused(text):
     try:
         assert format_instant(instant("at", text))
     except ApiProblem as problem:
@@ -41,7 +41,7 @@ def test_a_day_is_a_date_and_nothing_else():
             day("day", text)
 
 
-def test_the_current_month_stands_in_and_a_year_ahead_is_the_last():
+def test_the_default_month_is_the_current_one_and_the_last_is_a_year_ahead():
     assert month("month", None, NOW) == 202612
     assert month("month", "2027-12", NOW) == 202712
     for text in ("2028-01", "2019-12", "2026-00", "2026-1", "26-11", "2026-11-01", "", "²⁰²⁶-11"):
@@ -50,7 +50,7 @@ def test_the_current_month_stands_in_and_a_year_ahead_is_the_last():
         assert caught.value.code == "invalid_time"
 
 
-def test_a_period_is_the_current_month_where_nothing_is_said():
+def test_the_default_period_is_the_current_month():
     first, last = period(None, None, NOW)
     assert (format_instant(first)[:10], format_instant(last)[:10]) == ("2026-12-01", "2027-01-01")
     with pytest.raises(ApiProblem):
@@ -58,6 +58,6 @@ def test_a_period_is_the_current_month_where_nothing_is_said():
     assert period("2026-01-01", "2026-01-02", NOW)[1] - period("2026-01-01", "2026-01-02", NOW)[0] == MICROS_PER_DAY
 
 
-def test_a_list_is_separated_by_commas_or_repeated():
+def test_a_list_is_separated_by_commas_or_a_repeated_parameter():
     assert listed(["a, b", "c", ""]) == ("a", "b", "c")
     assert listed(None) == ()

@@ -78,7 +78,7 @@ class AssignmentAnswer(Answer):
     )
     total: MovedUsageAnswer = Field(description="All requests that move to the account.", examples=[_MOVED])
     repeats: RepeatedUsageAnswer = Field(
-        description="Requests that the account had counted before. Their charges are only reversed.",
+        description="Requests whose charges are only reversed, because the account had counted them before.",
         examples=[{"events": 0, "amount_nano_usd": 0, "amount_usd": "0.000000000"}],
     )
     conflicts: int = Field(

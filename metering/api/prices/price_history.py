@@ -1,73 +1,24 @@
-"""``/v1/prices/history``: what each price list said of a model, and from when until when."""
+"""``/v1/prices/history``: each price list's prices of a model over time."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import Field
 
-from metering.api.fields import DEFAULT_PAGE, Answer, CursorParameter, LimitParameter, instant_field, next_cursor_field
+from metering.answers.prices.price_history import PriceHistoryPage, price_version_answer
 from metering.api.openapi import problems
-from metering.api.prices.price_answers import (
-    LAYER,
-    LIMITED,
-    OWN_ACCOUNT,
-    KnownAtParameter,
-    LayerName,
-    RouteName,
-    Tier,
-    account_names,
-    known_at_field,
-    shared_fields,
-    shown_instant,
-    tier_answers,
-)
+from metering.api.prices.price_parameters import KnownAtParameter, ProviderParameter, SourceParameter
 from metering.domain.instants import format_instant
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.domain.usage.model_names import provider_name
+from metering.operations.accounts.manage_accounts import account_names
 from metering.operations.prices.show_prices import HistoryQuery, price_history
 from metering.web import query
-from metering.web.cursors import read_cursor, write_cursor
+from metering.web.pages import PageNow
 from metering.web.principal import Reader, ServiceNow
 from pricing.history import PriceVersion
 
 router = APIRouter(prefix="/v1/prices", tags=["prices"])
 
-_KEY_SHAPE = [str, str, int, str, str, int, str, int, int]
-
-
-class Version(Answer):
-    """What one list said of a model from one instant on."""
-
-    provider: str = Field(description="The provider.", examples=["together"])
-    model: str = Field(
-        description="The name by which the list knows the model.", examples=["meta-llama/Llama-3.3-70B-Instruct"]
-    )
-    operation: str = Field(description="The operation; empty: any.", examples=[""])
-    table_id: int = Field(description="The table that said so first.", examples=[11])
-    kind: Literal["snapshot", "patch"] = Field(description="The table's kind.", examples=["patch"])
-    recorded_at: str = instant_field("When the table was recorded here")
-    source: str = Field(description="The list.", examples=["hf_router"])
-    layer: LayerName = Field(description=LAYER, examples=["bundled"])
-    route: RouteName = Field(description=LIMITED, examples=["routed"])
-    account: str | None = Field(description=OWN_ACCOUNT, examples=[None])
-    effective_from: str = instant_field("From when on it held", "2026-10-19T00:00:00.000000Z")
-    until: str | None = instant_field("Until when, exclusively; null while the list says nothing else", None)
-    corrected: bool = Field(
-        description="Whether it never held: a table recorded later is about the same instant.", examples=[False]
-    )
-    confirmed: int = Field(description="How many later tables of the list say the same.", examples=[0])
-    tiers: list[Tier] = Field(
-        description="The prices, smallest prompt first; empty where the list withdrew the model or knew no price.",
-        examples=[[]],
-    )
-
-
-class VersionPage(Answer):
-    """A page of a model's price history."""
-
-    known_at: str | None = known_at_field()
-    items: list[Version] = Field(description="By provider, list, operation and time.", examples=[[]])
-    next_cursor: str | None = next_cursor_field()
+_FIRST_VERSION = ("", "", -1, "", "", -1, "", -1, -1)
 
 
 @router.get(
@@ -80,6 +31,7 @@ def get_history(
     *,
     principal: Reader,
     service: ServiceNow,
+    page: PageNow,
     model: Annotated[
         str,
         Query(
@@ -88,56 +40,30 @@ def get_history(
             examples=["meta-llama/Llama-3.3-70B-Instruct"],
         ),
     ],
-    provider: Annotated[
-        str | None, Query(max_length=MAX_NAME_LENGTH, description="Only at this provider.", examples=["together"])
-    ] = None,
-    source: Annotated[
-        str | None, Query(max_length=MAX_NAME_LENGTH, description="Only of this list.", examples=["hf_router"])
-    ] = None,
+    provider: ProviderParameter = None,
+    source: SourceParameter = None,
     known_at: KnownAtParameter = None,
-    limit: LimitParameter = DEFAULT_PAGE,
-    cursor: CursorParameter = None,
-) -> VersionPage:
-    """List what each price list that the key may see said of a model, and from when until when. A list's word holds until its
-    next one; a version is immutable, and what was charged with it stays charged.
+) -> PriceHistoryPage:
+    """List the prices of a model in each price list that the key can see, and when they were in force. A price is in force
+    until the list's next entry for the model. Versions are immutable.
     """
     question = ["price history", model, provider, source, known_at]
     known = None if known_at is None else query.instant("query.known_at", known_at)
-    found = price_history(
-        service.engine,
-        HistoryQuery(
-            model,
-            None if provider is None else provider_name(provider),
-            source,
-            known,
-            None if principal.account is None else principal.account.id,
-        ),
-    )
-    after: list[int | str] = [] if cursor is None else read_cursor(cursor, question, _KEY_SHAPE)
-    keyed: list[tuple[list[int | str], PriceVersion]] = [([*version.place], version) for version in found]
-    page = [version for key, version in keyed if key > after]
-    names = account_names(service, [version.table for version in page[:limit]])
-    return VersionPage(
-        known_at=shown_instant(known),
-        items=[_version(version, names) for version in page[:limit]],
-        next_cursor=write_cursor(page[limit - 1].place, question) if len(page) > limit else None,
+    after = page.start(question, _FIRST_VERSION)
+    own = None if principal.account is None else principal.account.id
+    found = price_history(service.engine, HistoryQuery(model, provider, source, known, own))
+    rows = [version for version in found if _key(version) > after]
+    names = account_names(service.engine, {version.table.account_id for version in rows[: page.limit]})
+    return page.of(
+        PriceHistoryPage,
+        rows,
+        answer=lambda version: price_version_answer(version, names),
+        key=_key,
+        question=question,
+        model=model,
+        known_at=None if known is None else format_instant(known),
     )
 
 
-def _version(version: PriceVersion, names: dict[int, str]) -> Version:
-    provider, model, operation = version.key
-    return Version.model_validate(
-        {
-            "provider": provider,
-            "model": model,
-            "operation": operation,
-            "table_id": version.table.id,
-            "kind": version.table.kind.value,
-            "recorded_at": format_instant(version.table.recorded_at),
-            **shared_fields(version.table, names),
-            "until": shown_instant(version.until),
-            "corrected": version.corrected,
-            "confirmed": version.confirmed,
-            "tiers": tier_answers(version.tiers),
-        }
-    )
+def _key(version: PriceVersion) -> list[int | str]:
+    return [*version.sort_key]

@@ -1,4 +1,4 @@
-"""``POST /v1/prices/import`` and ``/v1/prices/discounts``: prices of one's own."""
+"""``POST /v1/prices/import`` and ``/v1/prices/discounts``: your own prices."""
 
 from typing import Annotated, Any
 
@@ -6,17 +6,17 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
-from metering.api.fields import AccountParameter, Answer, RequestModel, nano_usd, usd
+from metering.answers.prices.price_imports import DiscountAnswer, PriceImportAnswer, discount_answer, price_import_answer
+from metering.api.fields import AccountParameter, RequestModel
 from metering.api.openapi import problems
+from metering.domain.prices.account_discounts import DiscountRequest
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.domain.usage.model_names import provider_name
-from metering.operations.prices.discount_prices import DiscountRequest, discount_prices
+from metering.operations.prices.discount_prices import discount_prices
 from metering.operations.prices.import_prices import PriceSheet, import_prices
 from metering.web import query
 from metering.web.bodies import check_media_type, read_body, require_json
 from metering.web.principal import Admin, ServiceNow
 from pricing.discounts import parse_percent
-from pricing.dollars import format_nano
 from pricing.sources.plain_yaml import MAX_BYTES
 
 router = APIRouter(prefix="/v1/prices", tags=["prices"])
@@ -47,68 +47,37 @@ _BODY: dict[str, Any] = {
         "required": True,
         "content": {
             YAML[0]: {"schema": {"type": "string", "description": "A price sheet: plain YAML."}, "example": _SHEET},
-            CSV: {"schema": {"type": "string", "description": "A price sheet: one price a row."}, "example": _CSV_SHEET},
+            CSV: {"schema": {"type": "string", "description": "A price sheet: one price per row."}, "example": _CSV_SHEET},
         },
     }
 }
 
 
-class ImportAnswer(Answer):
-    """What an import added."""
-
-    tables_added: list[int] = Field(description="The tables that were new; empty where all was known already.", examples=[[14]])
-    discounts_added: list[int] = Field(
-        description="The tables in which discounts follow those that were new; empty where there is no discount.", examples=[[]]
-    )
-    charged: int | None = Field(
-        description="How many events that waited for a price were charged; null where that was not asked for.", examples=[3]
-    )
-    amount_nano_usd: int | None = nano_usd("What they come to", 114)
-    amount_usd: str | None = usd("What they come to", "0.000000114")
-
-
 class NewDiscount(RequestModel):
-    """A share off every price of an account."""
+    """A discount on an account's prices."""
 
-    account: str = Field(min_length=1, max_length=MAX_NAME_LENGTH, description="Whose prices.", examples=["acme"])
+    account: str = Field(min_length=1, max_length=MAX_NAME_LENGTH, description="The account.", examples=["acme"])
     percent: str = Field(
         max_length=20,
-        description="How much less than others pay, with at most four decimals. `0` ends an earlier discount.",
+        description="The discount in percent, with at most four decimals. `0` ends an earlier discount.",
         examples=["12.5"],
     )
     effective_from: str = Field(
-        max_length=40, description="From when on: RFC 3339, or a date (midnight UTC).", examples=["2026-12-01"]
+        max_length=40, description="When it takes effect: RFC 3339, or a date (midnight UTC).", examples=["2026-12-01"]
     )
     provider: str | None = Field(
-        None, max_length=MAX_NAME_LENGTH, description="Only on this provider's prices.", examples=["together"]
+        None, max_length=MAX_NAME_LENGTH, description="Limit it to this provider.", examples=["together"]
     )
     model: str | None = Field(
         None,
         max_length=MAX_NAME_LENGTH,
-        description="Only on this model's.",
+        description="Limit it to this model.",
         examples=["meta-llama/Llama-3.3-70B-Instruct"],
     )
 
 
-class KeptPrice(Answer):
-    """A model that keeps a price of the account's own."""
-
-    provider: str = Field(description="The provider.", examples=["together"])
-    model: str = Field(description="The model.", examples=["acme/own-model"])
-    operation: str = Field(description="The operation; empty: any.", examples=[""])
-
-
-class DiscountAnswer(Answer):
-    """What a discount consists of."""
-
-    tables_added: list[int] = Field(description="The tables that were new; empty where all was known already.", examples=[[15]])
-    prices: int = Field(description="How many prices are in it, at all instants and on all routes.", examples=[1])
-    rounded: int = Field(description="How many of them were no whole pico-USD (1e-12) and were rounded half up.", examples=[0])
-    kept: list[KeptPrice] = Field(description="What keeps a price of the account's own.", examples=[[]])
-
-
 async def sheet_body(request: Request) -> PriceSheet:
-    """Read a price sheet. A dependency, so that a body that can not be read costs no thread."""
+    """Read a price sheet. As a dependency, so that an unreadable body does not occupy a thread."""
     media = check_media_type(request, *YAML, CSV)
     return PriceSheet(await read_body(request, MAX_BYTES), "body", "csv" if media == CSV else "yaml")
 
@@ -133,34 +102,28 @@ def post_import(
         Query(
             min_length=1,
             max_length=MAX_NAME_LENGTH,
-            description="The name of the price list, for a CSV sheet; a YAML sheet says it itself. Left out: `body`.",
+            description="The name of the price list, for a CSV sheet; a YAML sheet contains it. Default: `body`.",
             examples=["our contract"],
         ),
     ] = None,
-    rate: Annotated[bool, Query(description="Whether usage that waited for a price is charged.", examples=[True])] = True,
-) -> ImportAnswer:
-    """Record the prices of a sheet: the operator's, which come before the bundled ones, or those of `account` alone, which come
-    before all others. All of it or nothing; an error names the entry. A sheet that is known adds nothing.
+    rate: Annotated[bool, Query(description="Whether to charge usage that was unpriced.", examples=[True])] = True,
+) -> PriceImportAnswer:
+    """Record the prices of a sheet: the operator's, which take precedence over the bundled ones, or those of `account` only,
+    which take precedence over all others. All or nothing; an error names the entry. Importing a sheet again adds nothing.
 
-    Usage that waited for a price is charged at the one that was valid when it happened, the account's or everybody's. What is
-    charged already never changes. The body may be gzip.
+    Usage that was unpriced is charged at the price that was in force when it happened: the account's, or everybody's. Existing
+    charges never change. The body may be gzip.
     """
     row = principal.account_or_all(service, account)
+    name = None if row is None else row.name
     imported = import_prices(
         service.engine,
         msgspec.structs.replace(sheet, source=source or ""),
-        account=None if row is None else row.name,
+        account=name,
         rate=rate,
         now=service.clock(),
     )
-    rated = imported.rated
-    return ImportAnswer(
-        tables_added=imported.table_ids,
-        discounts_added=imported.discount_ids,
-        charged=None if rated is None else rated.rated,
-        amount_nano_usd=None if rated is None else rated.amount_nano,
-        amount_usd=None if rated is None else format_nano(rated.amount_nano),
-    )
+    return price_import_answer(imported, file=None, account=name)
 
 
 @router.post(
@@ -174,27 +137,17 @@ def post_import(
         "body_too_large",
     ),
 )  # fmt: skip
-def post_discount(*, principal: Admin, service: ServiceNow, asked: NewDiscount) -> DiscountAnswer:
-    """Record what everybody pays, less a share, as prices of the account's own. Prices that change later are discounted from
-    then on too, those that are known and those that are recorded afterwards. Where two discounts overlap, the one recorded last
-    counts. Made again with nothing new, it adds nothing. Prices that the account has from a sheet of its own come first. What
-    is charged already never changes.
+def post_discount(*, principal: Admin, service: ServiceNow, body: NewDiscount) -> DiscountAnswer:
+    """Give an account a percentage off everybody's prices. Base prices that change later are followed, whenever they are
+    recorded. If two discounts overlap, the one recorded last applies. Repeating a request adds nothing. Prices from the
+    account's own sheets take precedence. Existing charges never change.
     """
-    row = principal.find_account(service, asked.account)
+    row = principal.find_account(service, body.account)
     wanted = DiscountRequest(
         row.name,
-        parse_percent(asked.percent),
-        query.instant("body.effective_from", asked.effective_from),
-        None if asked.provider is None else provider_name(asked.provider),
-        asked.model,
+        parse_percent(body.percent),
+        query.instant("body.effective_from", body.effective_from),
+        body.provider,
+        body.model,
     )
-    recorded = discount_prices(service.engine, wanted, now=service.clock())
-    return DiscountAnswer(
-        tables_added=recorded.table_ids,
-        prices=recorded.expanded.prices,
-        rounded=recorded.expanded.rounded,
-        kept=[
-            KeptPrice(provider=provider, model=model, operation=operation)
-            for provider, model, operation in recorded.expanded.kept
-        ],
-    )
+    return discount_answer(discount_prices(service.engine, wanted, now=service.clock()))

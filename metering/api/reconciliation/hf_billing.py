@@ -1,9 +1,10 @@
-"""``POST /v1/hf-billing``: Hugging Face's Billing API, answered from the meter of the partner that runs this service."""
+"""``POST /v1/hf-billing``: Hugging Face's Billing API, answered from the usage that a partner meters with this service."""
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from metering.api.fields import AccountParameter, Answer, Body
+from metering.answers.reconciliation.billing_costs import BillingCostsAnswer, billing_costs_answer
+from metering.api.fields import AccountParameter, Body
 from metering.api.openapi import problems
 from metering.operations.reconciliation.answer_billing import answer_billing
 from metering.web.bodies import require_json
@@ -16,44 +17,26 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 
 
 class BillingQuestion(Body):
-    """The requests that Hugging Face wants to know the cost of."""
+    """The requests that Hugging Face asks the cost of."""
 
     requestIds: list[str] = Field(  # noqa: N815 - as Hugging Face spells it
-        description="At most 10,000 ids, as they were sent in the `Inference-Id` header.", examples=[["deadbeef0", "deadbeef1"]]
-    )
-
-
-class RequestCost(Answer):
-    """What one request costs."""
-
-    requestId: str = Field(description="The id that was asked for.", examples=["deadbeef0"])  # noqa: N815
-    costNanoUsd: int = Field(description="Its cost in whole nano-USD; 0 is a cost.", examples=[100])  # noqa: N815
-
-
-class BillingAnswer(Answer):
-    """The costs that are known; requests of which none is known are left out."""
-
-    requests: list[RequestCost] | None = Field(
-        description="In the order asked; null where no cost is known.",
-        examples=[[{"requestId": "deadbeef0", "costNanoUsd": 100}]],
+        description="At most 10,000 request IDs, as sent in the `Inference-Id` header.", examples=[["deadbeef0", "deadbeef1"]]
     )
 
 
 @router.post(
     "",
     operation_id="answer_billing",
-    summary="Say what requests cost, to Hugging Face",
+    summary="Answer Hugging Face's Billing API",
     responses=problems("not_found", "account_required", "unsupported_media_type", "body_too_large", "not_json", "too_many_ids"),
     dependencies=[Depends(require_json)],
 )
 def post_billing(
     principal: Biller, service: ServiceNow, body: BillingQuestion, account: AccountParameter = None
-) -> BillingAnswer:
-    """Answer as Hugging Face's Billing API asks it of partners. An id is the event's own, its `inference_id` or its
-    `response_id`. Left out are requests that are not known, have no price, estimated quantities, a route that Hugging Face does
-    not bill, or another status than 2xx and 3xx. The first answer for an id is the answer for ever.
+) -> BillingCostsAnswer:
+    """Answer what requests cost, as Hugging Face's Billing API asks partners. A request ID is an event's own ID, its
+    `inference_id` or its `response_id`. Requests are left out if they are not known, have no price or estimated quantities, are
+    on a route that Hugging Face does not bill, or have a status other than 2xx and 3xx. The first answer for an ID is final.
     """
     row = principal.find_account(service, account)
-    costs = answer_billing(service.engine, row.id, body.requestIds, now=service.clock())
-    answers = [RequestCost.model_construct(requestId=each, costNanoUsd=cost) for each, cost in costs.items()]
-    return BillingAnswer.model_construct(requests=answers or None)
+    return billing_costs_answer(answer_billing(service.engine, row.id, body.requestIds, now=service.clock()))

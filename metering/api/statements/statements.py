@@ -1,20 +1,18 @@
-"""``/v1/statements``: an account's month, to be shown, downloaded, and read by other programs."""
+"""``/v1/statements``: an account's month, to show and to download."""
 
-from collections.abc import Iterator
-from contextlib import suppress
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from metering.answers.statements.statements import StatementAnswer, StatementPage, statement_summary_answer
 from metering.api.accounts.accounts import AccountName
-from metering.api.fields import DEFAULT_PAGE, AccountParameter, CursorParameter, LimitParameter
+from metering.api.fields import AccountParameter
 from metering.api.openapi import problems, reference
-from metering.api.statements.statement_answers import StatementAnswer, StatementPage, StatementSummary, summary_answer
 from metering.api.statements.statement_files import (
     BYTES,
     FILE_CONTENT,
+    INLINE_FORMATS,
     NOT_MODIFIED,
-    SHOWN_FORMATS,
     STATEMENT,
     STATEMENT_FORMATS,
     ArchiveMonth,
@@ -23,36 +21,31 @@ from metering.api.statements.statement_files import (
     IfNoneMatch,
     Profile,
     Suffix,
-    file_answer,
+    file_response,
     not_modified,
 )
-from metering.domain.errors import NotFoundError
 from metering.domain.instants import format_month
 from metering.exports.formats import ExportFormat, export_format, several_formats
-from metering.operations.accounts.manage_accounts import list_accounts, show_account
 from metering.operations.service.open_service import Service
 from metering.operations.statements.export_archive import ArchiveScope, export_archive
 from metering.operations.statements.export_statement import UnchangedFile, export_statement
-from metering.operations.statements.show_statement import list_statements
+from metering.operations.statements.show_statement import StatementFilter, list_statements
 from metering.web import query
-from metering.web.cursors import read_cursor, write_cursor
 from metering.web.etags import parse_if_none_match
 from metering.web.negotiation import negotiate
+from metering.web.pages import PageNow
 from metering.web.principal import Principal, Reader, ServiceNow
 from metering.web.problems import ApiProblem
 
 router = APIRouter(prefix="/v1/statements", tags=["statements"])
 
-_ACCOUNTS_AT_ONCE = 50
-
 BillingMonth = Annotated[str, Path(max_length=20, description="The billing month (UTC).", examples=["2026-11"])]
 
 StatusParameter = Annotated[
-    Literal["draft", "closed"] | None, Query(description="Only those that are open, or closed.", examples=["closed"])
+    Literal["draft", "closed"] | None, Query(description="Only statements with this status.", examples=["closed"])
 ]
 
 _DOWNLOADED = {**FILE_CONTENT, "application/json": {"schema": reference(StatementAnswer)}}
-_SHOWN = "The statement."
 
 
 @router.get(
@@ -64,27 +57,22 @@ _SHOWN = "The statement."
 def get_statements(
     principal: Reader,
     service: ServiceNow,
+    page: PageNow,
     account: AccountParameter = None,
     status: StatusParameter = None,
-    limit: LimitParameter = DEFAULT_PAGE,
-    cursor: CursorParameter = None,
 ) -> StatementPage:
-    """List the statements of every month with usage and of every closed one, by account and month, without their lines."""
+    """List the statements of every month with usage and every closed month, by account and month, without their lines."""
     row = principal.account_or_all(service, account)
-    question = ["statements", None if row is None else row.name, status]
-    after = ("", "") if cursor is None else _position(read_cursor(cursor, question, [str, str]))
-    # By the name that the account has now: a closed statement keeps the one of its time.
-    found: list[tuple[str, StatementSummary]] = []
-    for name in [row.name] if row is not None else _names_from(service, after[0]):
-        statements = list_statements(service.engine, name, service.catalogue)
-        asked = [each for each in statements if status in (None, each.status)]
-        found += [(name, summary_answer(each)) for each in asked if (name, format_month(each.month)) > after]
-        if len(found) > limit:
-            break
-    last = found[limit - 1] if len(found) > limit else None
-    return StatementPage(
-        items=[summary for _, summary in found[:limit]],
-        next_cursor=None if last is None else write_cursor([last[0], last[1].month], question),
+    wanted = StatementFilter(None if row is None else row.name, status)
+    question = ["statements", wanted.account, status]
+    last_name, last_month = page.start(question, ["", ""])
+    found = list_statements(service.engine, wanted, service.catalogue, after=(str(last_name), str(last_month)), limit=page.rows)
+    return page.of(
+        StatementPage,
+        found,
+        answer=lambda each: statement_summary_answer(each.statement),
+        key=lambda each: [each.account, format_month(each.statement.month)],
+        question=question,
     )
 
 
@@ -109,15 +97,15 @@ def download_statements(
     focus_version: FocusVersionParameter = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Download all months of an account, or all accounts of a month, as a ZIP archive. Its `index.csv` lists what is in it."""
+    """Download all months of an account, or all accounts of a month, as a ZIP archive with an `index.csv`."""
     row = principal.account_or_all(service, account)
     if row is None and month is None:
-        raise ApiProblem("account_required", "name an account for all its months, or a month for all accounts")
-    asked = None if month is None else query.month("query.month", month, service.clock())
+        raise ApiProblem("account_required", "name an account to get all its months, or a month to get all accounts")
+    billing_month = None if month is None else query.month("query.month", month, service.clock())
     wanted = several_formats(query.listed(formats) or ("csv",), focus_version)
-    scope = ArchiveScope(None if row is None else row.name, asked, wanted)
+    scope = ArchiveScope(None if row is None else row.name, billing_month, wanted)
     found = export_archive(service.engine, scope, service.catalogue, known=parse_if_none_match(if_none_match))
-    return not_modified(found.tag) if isinstance(found, UnchangedFile) else file_answer(found, shown=False)
+    return not_modified(found.tag) if isinstance(found, UnchangedFile) else file_response(found, inline=False)
 
 
 @router.get(
@@ -126,10 +114,7 @@ def download_statements(
     summary="Download a statement",
     response_class=Response,
     responses={
-        200: {
-            "description": "The file.",
-            "content": _DOWNLOADED,
-        },
+        200: {"description": "The file.", "content": _DOWNLOADED},
         **NOT_MODIFIED,
         **problems("not_found", "not_acceptable", "invalid_time", "export_does_not_add_up"),
     },
@@ -145,11 +130,11 @@ def download_statement(
     focus_version: FocusVersionParameter = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Download an account's month. The file has a strong `ETag`: with `If-None-Match` it is sent only if it is another."""
+    """Download an account's month. The file has a strong `ETag`: with `If-None-Match` it is sent only if it has changed."""
     wanted = export_format(suffix if profile == STATEMENT else profile, focus_version)
     if wanted.suffix != suffix:
-        raise ApiProblem("not_acceptable", f"the profile {profile} is answered as .{wanted.suffix}")
-    return _answer(principal, service, account, month, wanted, if_none_match)
+        raise ApiProblem("not_acceptable", f"the profile {profile} is only available as .{wanted.suffix}")
+    return _file(principal, service, account, month, wanted, if_none_match)
 
 
 @router.get(
@@ -158,7 +143,7 @@ def download_statement(
     summary="Show a statement",
     response_model=StatementAnswer,
     responses={
-        200: {"description": _SHOWN, "content": FILE_CONTENT},
+        200: {"description": "The statement.", "content": FILE_CONTENT},
         **NOT_MODIFIED,
         **problems("not_found", "not_acceptable", "invalid_time", "export_does_not_add_up"),
     },
@@ -174,38 +159,23 @@ def get_statement(
     focus_version: FocusVersionParameter = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Show an account's month in the form that the `Accept` header prefers: JSON, if it says nothing."""
+    """Show an account's month in the format that the `Accept` header prefers. Default: JSON."""
     formats = STATEMENT_FORMATS if profile == STATEMENT else (export_format(profile, focus_version),)
     offers = {each.media_type.partition(";")[0]: each for each in formats}
     wanted = offers[negotiate(request.headers.get("accept"), tuple(offers))]
-    answer = _answer(principal, service, account, month, wanted, if_none_match)
-    answer.headers["vary"] = "accept"
-    return answer
+    response = _file(principal, service, account, month, wanted, if_none_match)
+    response.headers["vary"] = "accept"
+    return response
 
 
-def _answer(
+def _file(
     principal: Principal, service: Service, account: str, month: str, wanted: ExportFormat, if_none_match: str | None
 ) -> Response:
-    """Return the file, or that it is the one which the client has."""
+    """Return the file, or 304 if the client has it."""
     name = principal.find_account(service, account).name
-    asked = query.month("path.month", month, service.clock())
+    billing_month = query.month("path.month", month, service.clock())
     known = parse_if_none_match(if_none_match)
-    found = export_statement(service.engine, name, asked, service.catalogue, wanted, known=known)
+    found = export_statement(service.engine, name, billing_month, service.catalogue, wanted, known=known)
     if isinstance(found, UnchangedFile):
         return not_modified(found.tag)
-    return file_answer(found, shown=wanted.name in SHOWN_FORMATS)
-
-
-def _position(key: list[int | str]) -> tuple[str, str]:
-    return str(key[0]), str(key[1])
-
-
-def _names_from(service: Service, first: str) -> Iterator[str]:
-    """Yield the names of accounts from ``first`` on: the page before may have ended in the middle of its months."""
-    if first:
-        with suppress(NotFoundError):  # renamed since the page before
-            yield show_account(service.engine, first).name
-    after = first
-    while rows := list_accounts(service.engine, after=after, limit=_ACCOUNTS_AT_ONCE):
-        yield from (row.account.name for row in rows)
-        after = rows[-1].account.name
+    return file_response(found, inline=wanted.name in INLINE_FORMATS)

@@ -1,1 +1,1 @@
-"""Commands for webhooks and their deliveries."""
+"""Commands for webhook endpoints and deliveries."""

@@ -1,38 +1,40 @@
-"""``metering webhooks deliveries``, ``redeliver`` and ``test``: what was sent, sending it again, and whether it arrives."""
+"""``metering webhooks deliveries``, ``redeliver`` and ``test``: the log of an endpoint, sending again, and tests."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import click
 
-from metering.cli.alerts.webhook_json import delivery_json
-from metering.cli.arguments import INSTANT, collected, json_option, separated
+from metering.answers.alerts.webhook_deliveries import DeliveryAnswer, DeliveryPage, delivery_answer, redelivery_answer
+from metering.cli.arguments import collected, end_option, json_option, separated, start_option
 from metering.cli.invocation import Invocation
-from metering.cli.prices.price_text import since
 from metering.cli.root import stop
 from metering.cli.session import open_session
+from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.alerts.webhooks import DELIVERED, FINISHED, STATUSES
-from metering.operations.alerts.list_deliveries import DeliveryLog, list_deliveries
+from metering.domain.alerts.webhook_deliveries import DELIVERED, REDELIVERABLE, STATUSES, DeliveryQuery
+from metering.operations.alerts.list_deliveries import list_deliveries
 from metering.operations.alerts.redeliver import redeliver as send_again
 from metering.operations.alerts.redeliver import redeliver_one
-from metering.operations.alerts.send_test_event import Sending, send_test
-from metering.storage.alerts.webhook_deliveries import DeliveryQuery
+from metering.operations.alerts.send_test_message import SendSettings, send_test
 
 LISTED = 20
 
 _NOT_DELIVERED = 1
 _ID = click.IntRange(1, 2**63 - 1)
+_START = "Only deliveries created at or after this time."
+_END = "Only deliveries created before this time."
 
 
-class _Listing(NamedTuple):
-    question: DeliveryQuery
+class _DeliveryOptions(NamedTuple):
+    query: DeliveryQuery
     limit: int
     before: int | None
     as_json: bool
 
 
-def _listing(
+def _delivery_options(
     *,
     webhook: int,
     statuses: tuple[str, ...],
@@ -42,41 +44,50 @@ def _listing(
     limit: int,
     before: int | None,
     as_json: bool,
-) -> _Listing:
-    return _Listing(DeliveryQuery(webhook, tuple(separated(statuses)), type_, start, end), limit, before, as_json)
+) -> _DeliveryOptions:
+    return _DeliveryOptions(DeliveryQuery(webhook, tuple(separated(statuses)), type_, start, end), limit, before, as_json)
 
 
 @click.command()
 @click.argument("webhook", type=_ID)
-@click.option("--status", "statuses", multiple=True, metavar="|".join(STATUSES), help="Only deliveries in this state; repeat.")
+@click.option(
+    "--status", "statuses", multiple=True, metavar="|".join(STATUSES), help="Only this status; repeat, or separate by commas."
+)
 @click.option("--type", "type_", metavar="TYPE", help="Only alerts of this type.")
-@click.option("--start", type=INSTANT, help="Only what was written from then on.")
-@click.option("--end", type=INSTANT, help="Only what was written before then.")
-@click.option("--limit", default=LISTED, show_default=True, type=click.IntRange(1, 1_000), help="How many, the newest first.")
-@click.option("--before", type=_ID, metavar="ID", help="Only deliveries that are older than this one.")
+@start_option(_START)
+@end_option(_END)
+@click.option(
+    "--limit", default=LISTED, show_default=True, type=click.IntRange(1, 1_000), help="Most deliveries to list, newest first."
+)
+@click.option("--before", type=_ID, metavar="ID", help="Only deliveries older than the one with this id.")
 @json_option
 @click.pass_obj
-@collected(_listing)
-def deliveries(invocation: Invocation, asked: _Listing) -> None:
-    """List what was, and is to be, sent to the endpoint WEBHOOK, with what came of it."""
+@collected(_delivery_options)
+def deliveries(invocation: Invocation, options: _DeliveryOptions) -> None:
+    """List the deliveries to an endpoint, by its id, with their outcomes."""
     with open_session(invocation) as service:
-        found = list_deliveries(service.engine, asked.question, before=asked.before, limit=asked.limit)
-    if asked.as_json:
-        print_json({"deliveries": [delivery_json(each) for each in found]})
-    elif found:
-        _print(found)
+        logs = list_deliveries(service.engine, options.query, before=options.before, limit=options.limit)
+    page = DeliveryPage(items=[delivery_answer(each) for each in logs], next_cursor=None)
+    if options.as_json:
+        print_json(page)
+    elif page.items:
+        _print(page.items)
     else:
-        echo("there is no such delivery")
+        echo("no matching deliveries")
 
 
 @click.command()
 @click.argument("webhook", type=_ID)
 @click.argument("delivery", type=_ID, required=False)
 @click.option(
-    "--status", "statuses", multiple=True, metavar="|".join(FINISHED), help="Which are sent again; failed and held ones."
+    "--status",
+    "statuses",
+    multiple=True,
+    metavar="|".join(REDELIVERABLE),
+    help="Only this status; repeat, or separate by commas. Default: failed and held.",
 )
-@click.option("--start", type=INSTANT, help="Only what was written from then on.")
-@click.option("--end", type=INSTANT, help="Only what was written before then.")
+@start_option(_START)
+@end_option(_END)
 @json_option
 @click.pass_obj
 def redeliver(
@@ -89,26 +100,24 @@ def redeliver(
     end: int | None,
     as_json: bool,
 ) -> None:
-    """Send the endpoint WEBHOOK one DELIVERY again, or all that failed or were held.
+    """Send deliveries to an endpoint again: one, or all failed and held ones.
 
-    They keep their ids; `metering serve` sends them.
+    WEBHOOK and DELIVERY are ids. The deliveries are queued with their webhook-id; `metering serve` sends them.
     """
     if delivery is not None and (statuses or start is not None or end is not None):
-        raise click.UsageError("name one DELIVERY, or say which, not both")
+        raise click.UsageError("give either DELIVERY, or --status, --start and --end, not both")
     with open_session(invocation) as service:
         now = service.clock()
         if delivery is not None:
-            done = redeliver_one(service.engine, webhook, delivery, now=now)
+            result = redeliver_one(service.engine, webhook, delivery, now=now)
         else:
-            question = DeliveryQuery(webhook, tuple(separated(statuses)), None, start, end)
-            done = send_again(service.engine, question, now=now)
+            query = DeliveryQuery(webhook, tuple(separated(statuses)), None, start, end)
+            result = send_again(service.engine, query, now=now)
     if as_json:
-        print_json({"deliveries": done.deliveries, "more": done.more})
+        print_json(redelivery_answer(result))
         return
-    echo(
-        f"{done.deliveries} {'is' if done.deliveries == 1 else 'are'} sent again"
-        + ("; ask again for more" if done.more else "")
-    )
+    queued = f"queued {counted(result.deliveries, 'delivery', 'deliveries')}"
+    echo(f"{queued}; run the command again for the rest" if result.more else queued)
 
 
 @click.command()
@@ -116,50 +125,56 @@ def redeliver(
 @json_option
 @click.pass_obj
 def test(invocation: Invocation, *, webhook: int, as_json: bool) -> None:
-    """Send the endpoint WEBHOOK a test now, and show what it answers.
+    """Send a test message to an endpoint, by its id, and show the response.
 
-    The exit code is 1 where it was not taken; it is then tried again like any delivery.
+    Exits with 1 if the message is not accepted; it is then retried like any delivery.
     """
     with open_session(invocation) as service:
-        found = send_test(service.engine, webhook, Sending(service.settings.webhooks, service.clock))
+        log = send_test(service.engine, webhook, SendSettings(service.settings.webhooks, service.clock))
+    answer = delivery_answer(log)
     if as_json:
-        print_json(delivery_json(found))
+        print_json(answer)
     else:
-        _print_test(found)
-    stop(0 if found.row.status == DELIVERED else _NOT_DELIVERED)
+        _print_test(answer)
+    stop(0 if answer.status == DELIVERED else _NOT_DELIVERED)
 
 
-def _print_test(found: DeliveryLog) -> None:
-    (attempt,) = found.attempts
-    if found.row.status == DELIVERED:
-        echo(f"{found.row.message} was taken: {attempt.status_code} after {attempt.latency_ms} ms")
+def _print_test(delivery: DeliveryAnswer) -> None:
+    (attempt,) = delivery.attempts
+    if delivery.status == DELIVERED:
+        echo(f"{delivery.webhook_id} was accepted: {attempt.status_code} after {attempt.latency_ms} ms")
     else:
-        echo(f"{found.row.message} was not taken: {sanitize(attempt.error_message)} ({attempt.error_code})")
+        echo(f"{delivery.webhook_id} was not accepted: {sanitize(attempt.error_message)} ({attempt.error_code})")
     if attempt.answer:
-        echo(f"answer: {sanitize(attempt.answer.strip())}")
+        echo(f"response: {sanitize(attempt.answer.strip())}")
 
 
-def _print(found: list[DeliveryLog]) -> None:
+def _print(items: Sequence[DeliveryAnswer]) -> None:
     rows: list[list[Cell]] = []
-    for each in found:
+    for each in items:
         last = each.attempts[-1] if each.attempts else None
-        came = "" if last is None else str(last.status_code or last.error_code)
+        outcome = "" if last is None else str(last.status_code or last.error_code)
         rows.append(
             [
-                each.row.id,
-                each.row.type,
-                since(each.row.created_at),
-                each.row.status,
+                each.id,
+                each.type,
+                _to_seconds(each.created_at),
+                each.status,
                 len(each.attempts),
-                came,
+                outcome,
                 None if last is None else last.latency_ms,
-                "" if each.row.due_at is None else since(each.row.due_at),
-                each.row.message,
+                _to_seconds(each.next_attempt_at),
+                each.webhook_id,
             ]
         )
     print_table(
-        [Column("id", "count"), Column("alert", "code"), Column("written", "time"), Column("state"),
+        [Column("id", "count"), Column("alert", "code"), Column("created", "time"), Column("status"),
          Column("attempts", "count"), Column("last", "code"), Column("ms", "count"), Column("next", "time"),
          Column("webhook-id")],
         rows,
     )  # fmt: skip
+
+
+def _to_seconds(instant: str | None) -> str:
+    """Shorten an instant to seconds: ``2026-12-05 12:00:00Z``."""
+    return "" if instant is None else f"{instant[:10]} {instant[11:19]}Z"

@@ -1,185 +1,137 @@
-"""Budgets as tables for people and as JSON for programs."""
+"""Budgets as tables and text for people."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from metering.answers.budgets.budgets import (
+    BudgetAnswer,
+    BudgetHistoryAnswer,
+    BudgetRevisionAnswer,
+    BudgetStateAnswer,
+    BudgetTermsAnswer,
+)
+from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Cell, Column, echo, print_table
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import money
-from metering.domain.budgets.budget_state import BudgetState
-from metering.domain.budgets.budgets import BudgetTerms, Scope
-from metering.domain.budgets.forecasts import Method
-from metering.domain.instants import date_of, format_instant
-from metering.operations.budgets.manage_budgets import BudgetView
-from metering.storage.budgets.budgets import BudgetRow
 from pricing.dollars import display_cents, display_nano
 from pricing.money import NANO_PER_CENT
 
 _BAR, _SHORT_BAR = 20, 8
 _METHODS = {
-    Method.BLENDED: "at the mean of this period's rate and that of the last 7 days",
-    Method.PERIOD: "at this period's rate",
-    Method.RECENT: "at the rate of the last 7 days",
-    Method.FINAL: "the period is over",
-    Method.NONE: "too little is known to tell",
+    "blended_rate": "at the average of this period's rate and the rate of the last 7 days",
+    "period_rate": "at this period's rate",
+    "recent_rate": "at the rate of the last 7 days",
+    "final": "the period is over",
+    "too_little_known": "too little data for a forecast",
 }
+_WINDOWS = {"day": "daily", "week": "weekly", "month": "monthly", "quarter": "quarterly", "fixed": "fixed window"}
 
 
-def show_budget_table(views: Sequence[BudgetView]) -> None:
-    """Print budgets, one a line, with a bar of what is spent."""
+def print_budgets(budgets: Sequence[BudgetAnswer]) -> None:
+    """Print budgets as a table, one per row, with a bar of their spend."""
     columns = [
-        Column("no.", "count"), Column("account", "name"), Column("what", "name"), Column("period", "code"),
-        Column("budget", "money"), Column("spent", "money"), Column("used", "words"), Column("forecast", "money"),
+        Column("id", "count"), Column("account", "name"), Column("name", "name"), Column("period", "code"),
+        Column("amount", "money"), Column("spent", "money"), Column("used", "words"), Column("forecast", "money"),
         Column("state", "words"),
     ]  # fmt: skip
-    print_table(columns, [_row(view) for view in views])
+    print_table(columns, [_row(budget) for budget in budgets])
 
 
-def show_one(view: BudgetView, revisions: Sequence[BudgetRow] = ()) -> None:
-    """Print one budget, how it stands, and what was said of it."""
-    row, state, terms = view.row, view.state, view.row.terms
-    title = f"budget {row.id}{f', {sanitize(terms.name)}' if terms.name else ''}: {sanitize(view.account)}, {_what(terms)}"
-    echo(title, style="bold")
-    for label, text in _lines(state):
+def print_budget(budget: BudgetAnswer) -> None:
+    """Print one budget with its state, and its revisions if it has them."""
+    name = f", {sanitize(budget.name)}" if budget.name else ""
+    echo(f"budget {budget.id}{name}: {sanitize(budget.account)}, {_scope(budget)}", style="bold")
+    for label, text in _lines(budget):
         echo(f"{label:<11}{text}")
-    for said in revisions:
-        echo(f"{'' if said.revision > 1 else 'said':<11}{format_instant(said.recorded_at)[:16]} {_terms_in_words(said)}")
+    for revision in budget.revisions if isinstance(budget, BudgetHistoryAnswer) else ():
+        label = "revisions" if revision.revision == 1 else ""
+        echo(f"{label:<11}{revision.recorded_at[:16]}Z {_revision(revision)}")
 
 
-def _lines(state: BudgetState) -> list[tuple[str, str]]:
-    terms, expected = state.terms, state.forecast
-    forecast = "" if expected.amount_nano is None else f"about ${_about(expected.amount_nano)}, "
+def _lines(budget: BudgetAnswer) -> list[tuple[str, str]]:
+    state = budget.state
     lines = [
-        ("period", f"{state.period.name}, of {_window(terms)}"),
-        ("spent", f"${display_nano(state.spent_nano)} of ${display_nano(terms.amount_nano)}"),
+        ("period", f"{state.period}, {_window(budget)}"),
+        ("spent", f"${display_nano(state.spent_nano_usd)} of ${display_nano(budget.amount_nano_usd)}"),
         ("", f"{_bar(state)} {state.percent}%"),
         ("left", _left(state)),
-        ("thresholds", _thresholds(state)),
-        ("forecast", f"{forecast}{_METHODS[expected.method]}"),
+        ("thresholds", _thresholds(budget)),
+        ("forecast", _forecast(state)),
     ]
-    if expected.exhausted_at is not None:
-        lines.append(("used up", f"about {format_instant(expected.exhausted_at)[:16]}, at that rate"))
+    if state.exhausted_at is not None:
+        lines.append(("used up", f"about {state.exhausted_at[:16]}Z, at that rate"))
     if state.unpriced_events:
-        lines.append(("unpriced", f"{state.unpriced_events:,} requests, which are not in the amounts"))
+        lines.append(("unpriced", f"{counted(state.unpriced_events, 'request')} without a price, not included"))
     if state.blocked:
-        lines.append(("blocked", f"until spending falls below {terms.block_percent}%"))
+        lines.append(("blocked", f"until spending falls below {budget.block_percent}%"))
     return lines
 
 
-def _row(view: BudgetView) -> list[Cell]:
-    state, terms = view.state, view.row.terms
-    expected = state.forecast.amount_nano
-    words = [
+def _forecast(state: BudgetStateAnswer) -> str:
+    if state.forecast_nano_usd is None:
+        return _METHODS[state.forecast_method]
+    exact = state.forecast_method == "final"
+    amount = f"${display_nano(state.forecast_nano_usd)}" if exact else f"about ${_in_cents(state.forecast_nano_usd)}"
+    return f"{amount}, {_METHODS[state.forecast_method]}"
+
+
+def _row(budget: BudgetAnswer) -> list[Cell]:
+    state = budget.state
+    conditions = [
         *(["blocked"] if state.blocked else []),
         *([f"{max(state.reached)}% reached"] if state.reached and not state.blocked else []),
         *([f"{state.unpriced_events:,} unpriced"] if state.unpriced_events else []),
     ]
     return [
-        view.row.id, view.account, terms.name or _what(terms), state.period.name, display_nano(terms.amount_nano),
-        display_nano(state.spent_nano), f"{_bar(state, _SHORT_BAR)} {state.percent}%", _about(expected),
-        ", ".join(words) or "ok",
+        budget.id, budget.account, budget.name or _scope(budget), state.period, display_nano(budget.amount_nano_usd),
+        display_nano(state.spent_nano_usd), f"{_bar(state, _SHORT_BAR)} {state.percent}%", _in_cents(state.forecast_nano_usd),
+        ", ".join(conditions) or "ok",
     ]  # fmt: skip
 
 
-def _about(amount_nano: int | None) -> str:
-    """Write an estimate, which has no more than cents to say."""
+def _in_cents(amount_nano: int | None) -> str:
+    """Format an estimate: cents are precise enough."""
     return "" if amount_nano is None else display_cents(amount_nano // NANO_PER_CENT)
 
 
-def _left(state: BudgetState) -> str:
-    left = state.remaining_nano
-    return f"${display_nano(left)}" if left >= 0 else f"nothing, exceeded by ${display_nano(-left)}"
+def _left(state: BudgetStateAnswer) -> str:
+    left = state.remaining_nano_usd
+    return f"${display_nano(left)}" if left >= 0 else f"none, exceeded by ${display_nano(-left)}"
 
 
-def _bar(state: BudgetState, length: int = _BAR) -> str:
-    full = max(0, min(length, state.percent_tenths * length // 1000))
+def _bar(state: BudgetStateAnswer, length: int = _BAR) -> str:
+    tenths = int(state.percent.replace(".", ""))
+    full = max(0, min(length, tenths * length // 1000))
     return "█" * full + "░" * (length - full)
 
 
-def _thresholds(state: BudgetState) -> str:
-    shown = []
-    for percent in sorted(state.terms.thresholds):
-        told = "told" if percent in state.fired else "reached" if percent in state.reached else ""
-        shown.append(f"{percent}%{f' ({told})' if told else ''}")
-    if state.terms.forecast_percent is not None:
-        shown.append(f"forecast {state.terms.forecast_percent}%{' (reached)' if state.forecast_exceeded else ''}")
-    if state.terms.block_percent is not None:
-        shown.append(f"blocks at {state.terms.block_percent}%")
+def _thresholds(budget: BudgetAnswer) -> str:
+    state, shown = budget.state, []
+    for percent in sorted(budget.thresholds):
+        mark = " (alerted)" if percent in state.fired else " (reached)" if percent in state.reached else ""
+        shown.append(f"{percent}%{mark}")
+    if budget.forecast_percent is not None:
+        shown.append(f"forecast {budget.forecast_percent}%{' (reached)' if state.forecast_exceeded else ''}")
+    if budget.block_percent is not None:
+        shown.append(f"blocks at {budget.block_percent}%")
     return ", ".join(shown)
 
 
-def _what(terms: BudgetTerms) -> str:
-    return sanitize(", ".join(f"{name} {' or '.join(values)}" for name, values in terms.scope.items())) or "everything"
+def _scope(terms: BudgetTermsAnswer) -> str:
+    return sanitize(", ".join(f"{name} {' or '.join(values)}" for name, values in terms.scope.items())) or "all usage"
 
 
-def _window(terms: BudgetTerms) -> str:
-    basis = "" if terms.basis.value == "gross" else ", after credits"
-    return ("a fixed window" if terms.first_day is not None else f"each {terms.window.value}") + basis
+def _window(terms: BudgetTermsAnswer) -> str:
+    return _WINDOWS[terms.window] + ("" if terms.basis == "gross" else ", after credits")
 
 
-def _terms_in_words(row: BudgetRow) -> str:
-    if row.archived:
-        return f"deleted by {sanitize(row.recorded_by)}"
-    terms = row.terms
-    told = ", ".join(f"{percent}%" for percent in sorted(terms.thresholds))
-    also = [
-        *([f"forecast {terms.forecast_percent}%"] if terms.forecast_percent is not None else []),
-        *([f"blocks at {terms.block_percent}%"] if terms.block_percent is not None else []),
+def _revision(revision: BudgetRevisionAnswer) -> str:
+    thresholds = ", ".join(f"{percent}%" for percent in sorted(revision.thresholds)) or "no spend threshold"
+    parts = [
+        f"${display_nano(revision.amount_nano_usd)} {_window(revision)}",
+        _scope(revision),
+        thresholds,
+        *([f"forecast {revision.forecast_percent}%"] if revision.forecast_percent is not None else []),
+        *([f"blocks at {revision.block_percent}%"] if revision.block_percent is not None else []),
+        f"by the {sanitize(revision.recorded_by)}",
     ]
-    what = ", ".join([_what(terms), told or "no threshold", *also])
-    return f"${display_nano(terms.amount_nano)} {_window(terms)}, {what}, by the {sanitize(row.recorded_by)}"
-
-
-def budget_json(view: BudgetView, revisions: Sequence[BudgetRow] = ()) -> dict[str, Any]:
-    """Return a budget for programs: what it says, and how it stands."""
-    answer = {"id": view.row.id, "account": view.account, "revision": view.row.revision, **_terms_json(view.row.terms)}
-    answer["created_at"] = format_instant(view.row.created_at)
-    answer["state"] = _state_json(view.state)
-    if revisions:
-        answer["revisions"] = [
-            {
-                "revision": row.revision,
-                "recorded_at": format_instant(row.recorded_at),
-                "recorded_by": row.recorded_by,
-                **_terms_json(row.terms),
-            }
-            for row in revisions
-        ]
-    return answer
-
-
-def _terms_json(terms: BudgetTerms) -> dict[str, Any]:
-    scope: Scope = terms.scope
-    return {
-        "name": terms.name,
-        **money("amount", terms.amount_nano),
-        "window": terms.window.value,
-        "start": None if terms.first_day is None else date_of(terms.first_day).isoformat(),
-        "end": None if terms.end_day is None else date_of(terms.end_day).isoformat(),
-        "scope": {name: list(values) for name, values in scope.items()},
-        "thresholds": list(terms.thresholds),
-        "forecast_percent": terms.forecast_percent,
-        "action": terms.action.value,
-        "block_percent": terms.block_percent,
-        "basis": terms.basis.value,
-    }
-
-
-def _state_json(state: BudgetState) -> dict[str, Any]:
-    expected = state.forecast
-    return {
-        "period": state.period.name,
-        "period_start": format_instant(state.period.start),
-        "period_end": format_instant(state.period.end),
-        **money("spent", state.spent_nano),
-        **money("remaining", state.remaining_nano),
-        "percent": state.percent,
-        "reached": list(state.reached),
-        "fired": list(state.fired),
-        "blocked": state.blocked,
-        "unpriced_events": state.unpriced_events,
-        "forecast_method": expected.method.value,
-        **money("forecast", expected.amount_nano),
-        "forecast_exceeded": state.forecast_exceeded,
-        "exhausted_at": None if expected.exhausted_at is None else format_instant(expected.exhausted_at),
-    }
+    return ", ".join(parts)

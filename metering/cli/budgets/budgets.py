@@ -1,27 +1,28 @@
-"""``metering budgets``: how much may be spent, and how it stands."""
+"""``metering budgets``: limits on spend, and their state."""
 
+from datetime import date
 from typing import Any
 
 import click
 from msgspec import Struct
 
-from metering.cli.arguments import DAY, USD, collected, json_option, separated
-from metering.cli.budgets.budget_table import budget_json, show_budget_table, show_one
+from metering.answers.budgets.budgets import BudgetPage, DeletedBudgetAnswer, budget_answer, budget_history_answer
+from metering.cli.arguments import DAY, USD, collected, end_option, json_option, separated, start_option
+from metering.cli.budgets.budget_table import print_budget, print_budgets
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.output import echo, print_json, warn
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.budgets.budgets import FULL, Action, BudgetBasis, BudgetTerms, Scope, canonical_scope, changed
+from metering.domain.budgets.budget_state import BudgetDetails
+from metering.domain.budgets.budgets import FULL, Action, BudgetBasis, BudgetTerms, Scope, apply_changes, canonical_scope
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import day_number
 from metering.operations.budgets.check_scope import check_scope
 from metering.operations.budgets.manage_budgets import (
     Author,
-    BudgetView,
     change_budget,
     create_budget,
     delete_budget,
-    find_budget,
     list_budgets,
     show_budget,
 )
@@ -31,14 +32,14 @@ _BY = "command line"
 
 
 class BudgetOptions(Struct, frozen=True, kw_only=True):
-    """What the command line says of a budget; what is None or empty is not said."""
+    """The options of a command that creates or changes a budget; None or empty: not given."""
 
     account: str = ""
     budget: int = 0
     amount: int | None = None
     window: str | None = None
-    start: Any = None
-    end: Any = None
+    start: date | None = None
+    end: date | None = None
     scope: tuple[str, ...] = ()
     no_scope: bool = False
     thresholds: tuple[str, ...] = ()
@@ -53,37 +54,50 @@ class BudgetOptions(Struct, frozen=True, kw_only=True):
 
 @click.group()
 def budgets() -> None:
-    """Say how much may be spent, and see how it stands."""
+    """Set limits on spend, and show how much of them is used."""
 
 
 def _terms_options(command: Any) -> Any:
-    """Add the options that say what a budget is."""
+    """Add the options for the terms of a budget."""
     options = [
-        click.option("--window", type=click.Choice([each.value for each in Window]), help="How long its periods are, in UTC."),
-        click.option("--start", type=DAY, help="The first day of a fixed window."),
-        click.option("--end", type=DAY, help="The day after its last one."),
+        click.option("--window", type=click.Choice([each.value for each in Window]), help="Length of the periods, in UTC."),
+        start_option("First day of a fixed window.", DAY),
+        end_option("The day after the last day of a fixed window.", DAY),
         click.option(
-            "--scope", multiple=True, metavar="NAME=VALUE", help="Only this: provider, model, project, key, tag:<name>; repeat."
+            "--scope",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Count only usage with this provider, model, project, key or tag:<name>; repeat.",
         ),
         click.option(
-            "--threshold", "thresholds", multiple=True, metavar="PERCENT", help="When to tell; repeat, or separate by commas."
+            "--threshold",
+            "thresholds",
+            multiple=True,
+            metavar="PERCENT",
+            help="Percentage of the amount that raises an alert; repeat, or separate by commas.",
         ),
-        click.option("--forecast", type=int, metavar="PERCENT", help="Also tell when the forecast reaches this."),
-        click.option("--action", type=click.Choice([each.value for each in Action]), help="Only tell, or block as well."),
-        click.option("--block-at", type=int, metavar="PERCENT", help=f"When it blocks [{FULL}]."),
+        click.option(
+            "--forecast", type=int, metavar="PERCENT", help="Also raise an alert when the forecast reaches this percentage."
+        ),
+        click.option(
+            "--action", type=click.Choice([each.value for each in Action]), help="Raise alerts only, or also block requests."
+        ),
+        click.option(
+            "--block-at", type=int, metavar="PERCENT", help=f"Percentage from which the action block blocks. Default: {FULL}."
+        ),
         click.option(
             "--basis",
             type=click.Choice([each.value for each in BudgetBasis]),
-            help="All charges, or what credits leave of a month's billable ones.",
+            help="Count all charges, or a month's billable charges that credits do not cover.",
         ),
-        click.option("--name", help="What to call it."),
+        click.option("--name", help="A name for the budget."),
     ]
     for option in reversed(options):
         command = option(command)
     return command
 
 
-# An amount below zero is told what is wrong with it, instead of being taken for an option.
+# Lets a negative amount reach the check of amounts instead of failing as an unknown option.
 @budgets.command(context_settings={"ignore_unknown_options": True})
 @click.argument("account")
 @click.argument("amount", type=USD)
@@ -91,72 +105,74 @@ def _terms_options(command: Any) -> Any:
 @json_option
 @click.pass_obj
 @collected(BudgetOptions)
-def create(invocation: Invocation, said: BudgetOptions) -> None:
-    """Give ACCOUNT a budget of AMOUNT dollars; by month, told of at 50, 80 and 100 percent, unless something else is said.
+def create(invocation: Invocation, options: BudgetOptions) -> None:
+    """Give ACCOUNT a budget of AMOUNT dollars. Default: per month, with alerts at 50, 80 and 100 percent.
 
     \b
     metering budgets create acme 500
     metering budgets create acme 25 --window day --scope project=search --scope tag:team=core
     metering budgets create acme 300 --window fixed --start 2026-11-03 --end 2026-11-20 --threshold 90,100 --forecast 110
     """
-    terms = changed(BudgetTerms(amount_nano=said.amount or 0), _said_of(said))
+    terms = apply_changes(BudgetTerms(amount_nano=options.amount or 0), _terms_in(options))
     with open_session(invocation) as service:
-        view = create_budget(service.engine, said.account, terms, _said(service), service.catalogue)
-        remarks = _remarks(service, terms)
-    _show(view, as_json=said.as_json, remarks=remarks)
+        details = create_budget(service.engine, options.account, terms, _author(service), service.catalogue)
+        warnings = _warnings(service, details)
+    _show(details, warnings, as_json=options.as_json)
 
 
 @budgets.command("list")
-@click.option("--account", metavar="NAME", help="Only this account's.")
+@click.option("--account", metavar="NAME", help="Only the budgets of this account.")
 @json_option
 @click.pass_obj
 def list_(invocation: Invocation, *, account: str | None, as_json: bool) -> None:
-    """List the budgets, and how each stands in its present period."""
+    """List budgets with the state of their current period."""
     with open_session(invocation) as service:
-        found = list_budgets(service.engine, service.catalogue, now=service.clock(), account=account)
+        details = list_budgets(service.engine, service.catalogue, now=service.clock(), account=account)
+    page = BudgetPage(items=[budget_answer(each) for each in details], next_cursor=None)
     if as_json:
-        print_json({"budgets": [budget_json(view) for view in found]})
-    elif found:
-        show_budget_table(found)
+        print_json(page)
+    elif page.items:
+        print_budgets(page.items)
     else:
-        echo("there are no budgets; `metering budgets create` makes one")
+        echo("no budgets; create one with `metering budgets create`")
 
 
 @budgets.command()
 @click.argument("budget", type=int)
-@click.option("--on", "day", type=DAY, help="In the period that this day is in [today].")
+@click.option("--on", "day", type=DAY, help="Show the period that contains this day. Default: today.")
 @json_option
 @click.pass_obj
-def show(invocation: Invocation, *, budget: int, day: Any, as_json: bool) -> None:
-    """Show the BUDGET with this number: what is spent and left, what is to be expected, and what was said of it."""
+def show(invocation: Invocation, *, budget: int, day: date | None, as_json: bool) -> None:
+    """Show the state, forecast and revisions of a budget, by its id."""
     with open_session(invocation) as service:
         number = None if day is None else day_number(day)
-        view, revisions = show_budget(service.engine, budget, service.catalogue, now=service.clock(), day=number)
+        details, revisions = show_budget(service.engine, budget, service.catalogue, now=service.clock(), day=number)
+    answer = budget_history_answer(details, revisions)
     if as_json:
-        print_json(budget_json(view, revisions))
+        print_json(answer)
     else:
-        show_one(view, revisions)
+        print_budget(answer)
 
 
 @budgets.command()
 @click.argument("budget", type=int)
-@click.option("--amount", type=USD, help="How much may be spent.")
+@click.option("--amount", type=USD, help="The limit on spend per period, in dollars.")
 @_terms_options
-@click.option("--no-scope", is_flag=True, help="It is about all of the account.")
-@click.option("--no-forecast", is_flag=True, help="Forecasts are not watched.")
+@click.option("--no-scope", is_flag=True, help="Count all usage of the account.")
+@click.option("--no-forecast", is_flag=True, help="Raise no alerts on forecasts.")
 @json_option
 @click.pass_obj
 @collected(BudgetOptions)
-def change(invocation: Invocation, said: BudgetOptions) -> None:
-    """Change the BUDGET with this number, from now on; what is not said stays.
+def change(invocation: Invocation, options: BudgetOptions) -> None:
+    """Change a budget from now on, by its id.
 
-    What was told stays told; a new threshold that is reached already is told at once.
+    Options that are left out keep their value. Raised alerts remain; a new threshold that is already reached raises its alert
+    at once.
     """
     with open_session(invocation) as service:
-        terms = changed(find_budget(service.engine, said.budget).terms, _said_of(said))
-        view = change_budget(service.engine, said.budget, terms, _said(service), service.catalogue)
-        remarks = _remarks(service, terms)
-    _show(view, as_json=said.as_json, remarks=remarks)
+        details = change_budget(service.engine, options.budget, _terms_in(options), _author(service), service.catalogue)
+        warnings = _warnings(service, details)
+    _show(details, warnings, as_json=options.as_json)
 
 
 @budgets.command()
@@ -164,60 +180,60 @@ def change(invocation: Invocation, said: BudgetOptions) -> None:
 @json_option
 @click.pass_obj
 def delete(invocation: Invocation, *, budget: int, as_json: bool) -> None:
-    """Delete the BUDGET with this number: it is judged no more. What it told, and what was said of it, stays on record."""
+    """Delete a budget, by its id. It is no longer evaluated; its alerts and revisions are kept."""
     with open_session(invocation) as service:
-        delete_budget(service.engine, budget, _said(service))
+        delete_budget(service.engine, budget, _author(service))
     if as_json:
-        print_json({"id": budget, "deleted": True})
+        print_json(DeletedBudgetAnswer(id=budget, deleted=True))
     else:
         echo(f"deleted budget {budget}")
 
 
-def _show(view: BudgetView, *, as_json: bool, remarks: list[str]) -> None:
-    for text in remarks:
-        warn(text)
+def _show(details: BudgetDetails, warnings: list[str], *, as_json: bool) -> None:
+    answer = budget_answer(details, warnings)
+    for text in answer.warnings:
+        warn(sanitize(text))
     if as_json:
-        print_json(budget_json(view))
+        print_json(answer)
     else:
-        show_one(view)
+        print_budget(answer)
 
 
-def _remarks(service: Service, terms: BudgetTerms) -> list[str]:
-    found = check_scope(service.engine, terms.scope, service.settings.ingest.declared_tags)
-    return [sanitize(each) for each in found]
+def _warnings(service: Service, details: BudgetDetails) -> list[str]:
+    return check_scope(service.engine, details.budget.terms.scope, service.settings.ingest.declared_tags)
 
 
-def _said(service: Service) -> Author:
+def _author(service: Service) -> Author:
     return Author(_BY, service.clock())
 
 
-def _said_of(said: BudgetOptions) -> dict[str, Any]:
-    """Return the fields of a budget that are said. Raises UsageError."""
-    found = {
-        "amount_nano": said.amount,
-        "window": None if said.window is None else Window(said.window),
-        "first_day": None if said.start is None else day_number(said.start),
-        "end_day": None if said.end is None else day_number(said.end),
-        "scope": _scope(said.scope) if said.scope or said.no_scope else None,
-        "thresholds": tuple(_percent(text) for text in separated(said.thresholds)) or None,
-        "forecast_percent": said.forecast,
-        "action": None if said.action is None else Action(said.action),
-        "block_percent": said.block_at,
-        "basis": None if said.basis is None else BudgetBasis(said.basis),
-        "name": said.name,
+def _terms_in(options: BudgetOptions) -> dict[str, Any]:
+    """Return the terms that the options set, by field. Raises UsageError."""
+    fields = {
+        "amount_nano": options.amount,
+        "window": None if options.window is None else Window(options.window),
+        "first_day": None if options.start is None else day_number(options.start),
+        "end_day": None if options.end is None else day_number(options.end),
+        "scope": _scope(options.scope) if options.scope or options.no_scope else None,
+        "thresholds": tuple(_percent(text) for text in separated(options.thresholds)) or None,
+        "forecast_percent": options.forecast,
+        "action": None if options.action is None else Action(options.action),
+        "block_percent": options.block_at,
+        "basis": None if options.basis is None else BudgetBasis(options.basis),
+        "name": options.name,
     }
-    stated = {field: value for field, value in found.items() if value is not None}
-    return stated | ({"forecast_percent": None} if said.no_forecast else {})
+    terms = {field: value for field, value in fields.items() if value is not None}
+    return terms | ({"forecast_percent": None} if options.no_forecast else {})
 
 
 def _scope(pairs: tuple[str, ...]) -> Scope:
-    found: dict[str, tuple[str, ...]] = {}
+    scope: dict[str, tuple[str, ...]] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             raise click.UsageError(f"--scope takes NAME=VALUE, got {pair[:60]!r}")
-        found[name.strip()] = (*found.get(name.strip(), ()), value)
-    return canonical_scope(found)
+        scope[name.strip()] = (*scope.get(name.strip(), ()), value)
+    return canonical_scope(scope)
 
 
 def _percent(text: str) -> int:

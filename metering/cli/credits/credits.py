@@ -1,32 +1,38 @@
-"""``metering credits``: what is included, what was bought, what is left."""
+"""``metering credits``: an account's credits in a month, granting them, and recording what was spent elsewhere."""
 
 from collections.abc import Iterator
 
 import click
 from msgspec import Struct
 
+from metering.answers.credits.credits import (
+    CreditGrantAnswer,
+    CreditsAnswer,
+    credits_answer,
+    granted_credits_answer,
+)
 from metering.cli.arguments import INSTANT, MONTH, USD, collected, json_option
-from metering.cli.credits.credit_json import balance_json
 from metering.cli.credits.credits_ledger import balance, ledger, void
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.amounts import UNKNOWN_AMOUNT
-from metering.cli.terminal.output import Column, echo, print_json, print_table
+from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
 from metering.domain.credits.credits import ANY_COMPUTE, GRANTED_KINDS, INCLUDED, INFERENCE_ONLY, PURCHASED, CreditGrant
-from metering.domain.instants import format_instant, format_month, month_of
-from metering.exports.statement_json import grant_json
-from metering.operations.credits.grant_credits import CreditBalance, grant_credits, record_used_elsewhere, show_credits
+from metering.domain.instants import month_of
+from metering.domain.statements.billing_months import check_month_in_range
+from metering.operations.credits.grant_credits import grant_credits, record_used_elsewhere, show_credits
 from pricing.dollars import display_nano
 
 
-class _Grant(Struct, frozen=True):
-    """What ``credits grant`` was asked."""
+class _GrantChoices(Struct, frozen=True):
+    """What ``credits grant`` was called with."""
 
     account: str
     amount: int
     kind: str
     scope: str
+    granted: int | None
     expires: int | None
     reference: str
     as_json: bool
@@ -48,139 +54,149 @@ credit.add_command(void)
 @json_option
 @click.pass_obj
 def show(invocation: Invocation, *, account: str, month: int | None, as_json: bool) -> None:
-    """Show what credits did for ACCOUNT in MONTH (YYYY-MM; this month when nothing is said), and what is left of them."""
+    """Show what credits paid for ACCOUNT in MONTH (YYYY-MM), and what is left. Default: the current month."""
     with open_session(invocation) as service:
-        asked = month or month_of(service.clock())
-        balance = show_credits(service.engine, account, asked, service.catalogue)
-    if as_json:
-        print_json(balance_json(balance))
-    else:
-        _show(balance)
+        shown = month or month_of(service.clock())
+        check_month_in_range(shown, service.clock())
+        summary = show_credits(service.engine, account, shown, service.catalogue)
+    _print(credits_answer(summary), as_json=as_json)
 
 
 @credit.command()
 @click.argument("account")
 @click.argument("amount", type=USD)
-@click.option("--kind", type=click.Choice(GRANTED_KINDS), default=PURCHASED, show_default=True, help="Bought, or given.")
+@click.option("--kind", type=click.Choice(GRANTED_KINDS), default=PURCHASED, show_default=True, help="Kind of credits.")
 @click.option(
     "--scope",
     type=click.Choice([INFERENCE_ONLY, ANY_COMPUTE]),
     default=INFERENCE_ONLY,
     show_default=True,
-    help="What they pay for; of what can be spent on other compute too, the remainder is an upper bound.",
+    help="What they pay for. What is left of credits for any compute is an upper bound.",
 )
-@click.option("--expires", type=INSTANT, help="When they end; never, when nothing is said.")
-@click.option("--reference", default="", help="Names the purchase: the same again is granted once.")
+@click.option("--granted", type=INSTANT, help="From when they can be used. Default: now.")
+@click.option("--expires", type=INSTANT, help="When they expire, exclusive. Default: never.")
+@click.option(
+    "--reference",
+    default="",
+    help="Identifies the grant: repeating the command grants nothing more. Default: a generated one.",
+)
 @json_option
 @click.pass_obj
-@collected(_Grant)
-def grant(invocation: Invocation, asked: _Grant) -> None:
-    """Grant ACCOUNT an AMOUNT of credits, in dollars. Unlike a plan's own, they outlive the month."""
+@collected(_GrantChoices)
+def grant(invocation: Invocation, choices: _GrantChoices) -> None:
+    """Grant ACCOUNT an AMOUNT of credits, in dollars. Unlike included credits, they carry over from month to month."""
     with open_session(invocation) as service:
         now = service.clock()
-        wanted = CreditGrant(0, asked.kind, asked.amount, now, asked.expires, asked.reference, asked.scope)
-        granted = grant_credits(service.engine, asked.account, wanted, now=now)
-    if asked.as_json:
-        print_json({"account": asked.account, **grant_json(granted)})
+        wanted = CreditGrant(
+            id=0,
+            kind=choices.kind,
+            amount_nano=choices.amount,
+            granted_at=now if choices.granted is None else choices.granted,
+            expires_at=choices.expires,
+            reference=choices.reference,
+            scope=choices.scope,
+        )
+        granted = grant_credits(service.engine, choices.account, wanted, now=now)
+    answer = granted_credits_answer(choices.account, granted)
+    if choices.as_json:
+        print_json(answer)
     else:
-        until = "" if granted.expires_at is None else f", until {format_instant(granted.expires_at)}"
-        amount = display_nano(granted.amount_nano)
-        echo(f"{sanitize(asked.account)}: ${amount} {granted.kind}{until} ({sanitize(granted.reference)})")
+        until = "" if answer.expires_at is None else f", until {answer.expires_at}"
+        dollars = display_nano(answer.amount_nano_usd)
+        echo(f"{sanitize(answer.account)}: ${dollars} {answer.kind}{until} ({sanitize(answer.reference)})")
 
 
 @credit.command("used-elsewhere", context_settings={"ignore_unknown_options": True})
 @click.argument("account")
 @click.argument("month", type=MONTH)
 @click.argument("amount", type=USD)
-@click.option("--reason", default="", help="What for, for the record.")
+@click.option("--reason", default="", help="The reason, for the record.")
 @json_option
 @click.pass_obj
 def used_elsewhere(invocation: Invocation, *, account: str, month: int, amount: int, reason: str, as_json: bool) -> None:
-    """Say that ACCOUNT spent an AMOUNT of MONTH's included credit on other Hugging Face compute.
+    """Record that ACCOUNT spent an AMOUNT of MONTH's included credits on other Hugging Face compute.
 
-    Amounts add up; one with a minus takes back.
+    Amounts add up; a negative amount corrects earlier ones.
     """
     with open_session(invocation) as service:
-        record_used_elsewhere(service.engine, account, month, amount, reason=reason, now=service.clock())
-        balance = show_credits(service.engine, account, month, service.catalogue)
+        now = service.clock()
+        check_month_in_range(month, now)
+        record_used_elsewhere(service.engine, account, month, amount, reason=reason, now=now)
+        summary = show_credits(service.engine, account, month, service.catalogue)
+    _print(credits_answer(summary), as_json=as_json)
+
+
+def _print(answer: CreditsAnswer, *, as_json: bool) -> None:
     if as_json:
-        print_json(balance_json(balance))
-    else:
-        _show(balance)
-
-
-def _show(balance: CreditBalance) -> None:
-    echo(f"{sanitize(balance.account)}, {format_month(balance.month.month)}, plan {balance.plan.plan}", style="bold")
-    print_table([Column("the plan's credit", "name"), Column("USD", "money")], _included_rows(balance))
+        print_json(answer)
+        return
+    echo(f"{sanitize(answer.account)}, {answer.month}, plan {answer.plan}", style="bold")
+    print_table([Column("included credits", "name"), Column("USD", "money")], _included_rows(answer))
     echo()
-    print_table([Column("other credit", "name"), Column("USD", "money")], _lasting_rows(balance))
+    print_table([Column("purchased credits", "name"), Column("USD", "money")], _purchased_rows(answer))
     echo()
-    echo(f"usage that no credit paid: ${display_nano(balance.month.uncovered_nano)}")
-    if balance.grants:
+    echo(f"usage that no credits paid: ${display_nano(answer.uncovered_nano_usd)}")
+    if answer.grants:
         echo()
-        print_table(
-            [
-                *(Column("granted"), Column("kind"), Column("reference", "name"), Column("USD", "money")),
-                *(Column("taken back", "money"), Column("expires")),
-            ],
-            [
-                [
-                    format_instant(each.granted_at)[:10],
-                    each.kind,
-                    each.reference,
-                    display_nano(each.amount_nano),
-                    display_nano(each.voided_nano),
-                    "never" if each.expires_at is None else format_instant(each.expires_at)[:10],
-                ]
-                for each in balance.grants
-            ],
-        )
-    for remark in _remarks(balance):
+        columns = [Column("granted"), Column("kind"), Column("reference", "name"), Column("USD", "money")]
+        columns += [Column("voided", "money"), Column("expires")]
+        print_table(columns, [_grant_row(each) for each in answer.grants])
+    for note in _notes(answer):
         echo()
-        echo(remark)
+        echo(note)
 
 
-def _included_rows(balance: CreditBalance) -> list[list[str]]:
-    """Return the rows of the plan's own credit; they add up to what is left of it."""
-    credit = balance.included
-    if credit.included_nano is None:
+def _included_rows(answer: CreditsAnswer) -> list[list[str]]:
+    """Return the rows of included credits; they add up to what is left."""
+    if answer.included_nano_usd is None:
         return [["included", UNKNOWN_AMOUNT], ["left", UNKNOWN_AMOUNT]]
-    left = "left, at most" if credit.is_upper_bound and credit.left_nano else "left"
+    applied = sum(item.amount_nano_usd for item in answer.applied if item.grant.kind == INCLUDED)
+    is_bound = answer.included_left_is_upper_bound and answer.included_left_nano_usd
     return [
-        ["included", display_nano(credit.included_nano)],
-        ["spent on other compute, as told", display_nano(-credit.elsewhere_nano)],
-        ["applied to usage", display_nano(-credit.applied_nano)],
-        [left, display_nano(credit.left_nano)],
+        ["included", display_nano(answer.included_nano_usd)],
+        ["spent on other compute, as recorded", display_nano(-answer.used_elsewhere_of_included_nano_usd)],
+        ["applied to usage", display_nano(-applied)],
+        ["left, at most" if is_bound else "left", display_nano(answer.included_left_nano_usd)],
     ]
 
 
-def _lasting_rows(balance: CreditBalance) -> list[list[str]]:
-    """Return the rows of what was bought or given; they add up to what is left of it."""
-    credit = balance.lasting
-    moved = {"taken back": credit.voided_nano, "unused at its end": credit.expiring_nano}
-    applied = [item for item in balance.month.applied if item.grant.kind != INCLUDED]
+def _purchased_rows(answer: CreditsAnswer) -> list[list[str]]:
+    """Return the rows of purchased credits; they add up to what is left."""
+    reductions = {"voided": answer.voided_nano_usd, "expired unused": answer.expiring_nano_usd}
+    applied = [item for item in answer.applied if item.grant.kind != INCLUDED]
     return [
-        ["left by earlier months", display_nano(credit.carried_in_nano)],
-        ["granted this month", display_nano(credit.granted_nano)],
-        *([name, display_nano(-amount)] for name, amount in moved.items() if amount),
-        *([f"applied, {_named(item.grant)}", display_nano(-item.amount_nano)] for item in applied),
-        ["left, at most" if credit.is_upper_bound else "left", display_nano(credit.left_nano)],
+        ["left by earlier months", display_nano(answer.carried_in_nano_usd)],
+        ["granted this month", display_nano(answer.granted_nano_usd)],
+        *([name, display_nano(-amount)] for name, amount in reductions.items() if amount),
+        *([f"applied, {_name(item.grant)}", display_nano(-item.amount_nano_usd)] for item in applied),
+        ["left, at most" if answer.purchased_left_is_upper_bound else "left", display_nano(answer.purchased_left_nano_usd)],
     ]
 
 
-def _remarks(balance: CreditBalance) -> Iterator[str]:
-    beyond = balance.included.beyond_nano
-    if beyond:
-        told = f"${display_nano(balance.used_elsewhere_nano)} was told to be spent on other compute"
-        yield f"{told}: ${display_nano(beyond)} of it is more than the plan's credit was, and nothing here paid it."
-    if balance.included.is_upper_bound:
-        yield (
-            "The plan's credit also pays for Endpoints, Spaces and Jobs, so what is left of it is an upper bound:"
-            " `metering credits used-elsewhere` says how much they took."
-        )
-    if balance.lasting.is_upper_bound:
-        yield "Some of the other credit can be spent on any Hugging Face compute, so what is left of it is an upper bound."
+def _grant_row(grant: CreditGrantAnswer) -> list[Cell]:
+    return [
+        grant.granted_at[:10],
+        grant.kind,
+        grant.reference,
+        display_nano(grant.amount_nano_usd),
+        display_nano(grant.voided_nano_usd),
+        "never" if grant.expires_at is None else grant.expires_at[:10],
+    ]
 
 
-def _named(grant: CreditGrant) -> str:
+def _name(grant: CreditGrantAnswer) -> str:
     return f"{grant.kind} {grant.reference}".strip()
+
+
+def _notes(answer: CreditsAnswer) -> Iterator[str]:
+    beyond = answer.used_elsewhere_nano_usd - answer.used_elsewhere_of_included_nano_usd
+    if beyond:
+        recorded = f"${display_nano(answer.used_elsewhere_nano_usd)} is recorded as spent on other compute"
+        yield f"{recorded}, ${display_nano(beyond)} more than the included credits; no credits paid the excess."
+    if answer.included_left_is_upper_bound:
+        yield (
+            "Included credits can also pay for Endpoints, Spaces and Jobs, so what is left is an upper bound. Record such"
+            " spending with `metering credits used-elsewhere`."
+        )
+    if answer.purchased_left_is_upper_bound:
+        yield "Some purchased credits can be spent on any Hugging Face compute, so what is left of them is an upper bound."

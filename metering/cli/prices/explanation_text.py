@@ -1,58 +1,56 @@
-"""The steps of an explained price in words."""
+"""Explanations of prices in words."""
 
 from metering.cli.prices.price_text import since
 from metering.cli.terminal.sanitize import sanitize
+from metering.domain.prices.price_explanations import PriceExplanation
 from metering.domain.usage.events import UNKNOWN
 from metering.domain.usage.model_names import PROVIDERS, provider_name
-from metering.operations.prices.explain_price import ExplainedPrice
-from pricing.explain import Explanation, PricingReason
+from pricing.explain import RateExplanation, RateReason
 from pricing.names import NameMatch, ResolvedName
 from pricing.precedence import QuoteOutcome
 
 _ROUTES = {
     "stated": "as stated",
     "provider": "because hf-inference is always serverless",
-    "account": "by the account's setting",
-    "assumed": "assumed, because no account and no route is named",
-    "unknown": "because neither the request nor the account's setting says how it is billed",
+    "account": "from the account's setting",
+    "assumed": "assumed, because neither a route nor an account is given",
+    "unknown": "because neither the request nor the account's setting states it",
 }
-_COUNTS = {
-    QuoteOutcome.WINS: "this one",
-    QuoteOutcome.OUTRANKED: "no: a list before it has a price",
+_OUTCOMES = {
+    QuoteOutcome.WINS: "yes",
+    QuoteOutcome.OUTRANKED: "no: a list above has a price",
     QuoteOutcome.OLDER: "no: another list of the same rank has a later price",
-    QuoteOutcome.WITHDRAWN: "no: it has withdrawn the model, or knows it without a price",
-    QuoteOutcome.WITHDRAWN_ABOVE: "no: the same list has withdrawn it above",
-    QuoteOutcome.NOT_YET: "no: not valid yet",
-    QuoteOutcome.AMBIGUOUS: "no: the name fits several, and is not guessed",
-    QuoteOutcome.NOT_LISTED: "no: does not list it",
+    QuoteOutcome.WITHDRAWN: "no: withdrawn, or listed without a price",
+    QuoteOutcome.WITHDRAWN_ABOVE: "no: the same list withdrew the model above",
+    QuoteOutcome.NOT_YET: "no: not in force yet",
+    QuoteOutcome.AMBIGUOUS: "no: the name matches several models",
+    QuoteOutcome.NOT_LISTED: "no: not listed",
 }
 
 
-def reading_in_words(found: ExplainedPrice) -> list[str]:
-    """Return how the request was read before prices were looked at."""
-    question = found.explanation.question
-    lines = [
-        f"{sanitize(question.model)} at {sanitize(question.provider)}, {sanitize(question.operation)},"
-        f" {since(question.instant)}"
-    ]
-    if found.asked.known_at is not None:
-        lines[0] += f", as known at {since(found.asked.known_at)}"
+def request_in_words(found: PriceExplanation) -> list[str]:
+    """Return how the request was read before its price was looked up."""
+    query = found.explanation.query
+    lines = [f"{sanitize(query.model)} at {sanitize(query.provider)}, {sanitize(query.operation)}, {since(query.instant)}"]
+    if found.request.known_at is not None:
+        lines[0] += f", as known at {since(found.request.known_at)}"
     if found.suffix:
-        named = found.suffix.removeprefix(":")
-        if provider_name(named) == question.provider:
-            lines.append(f"suffix: {sanitize(named)} says who served the request")
-        elif provider_name(named) in PROVIDERS:
-            stated = sanitize(question.provider)
-            lines.append(f"suffix: {sanitize(named)} contradicts the provider, which is {stated}; what is stated apart counts")
-        else:
-            unsaid = "; it does not say who served the request" if question.provider == UNKNOWN else ""
-            lines.append(f"suffix: {sanitize(named)} is no part of the name{unsaid}")
-    lines.append(f"route: {question.route}, {_ROUTES[found.route_from]}")
+        lines.append(_suffix_in_words(found.suffix.removeprefix(":"), query.provider))
+    lines.append(f"route: {query.route}, {_ROUTES[found.route_from]}")
     return lines
 
 
-def known_as_in_words(name: ResolvedName) -> str:
-    """Return the name by which a list knows the model, and how that is known."""
+def _suffix_in_words(suffix: str, provider: str) -> str:
+    if provider_name(suffix) == provider:
+        return f"suffix: {sanitize(suffix)} states the provider"
+    if provider_name(suffix) in PROVIDERS:
+        return f"suffix: {sanitize(suffix)} conflicts with provider {sanitize(provider)}; the explicit provider wins"
+    missing = "; it does not state the provider" if provider == UNKNOWN else ""
+    return f"suffix: {sanitize(suffix)} is not part of the model's name{missing}"
+
+
+def name_in_words(name: ResolvedName) -> str:
+    """Return a price list's name for the model, and how it was found."""
     if name.match is NameMatch.ALIAS:
         return f"{name.model} (alias)"
     if name.match is NameMatch.CASE:
@@ -62,23 +60,23 @@ def known_as_in_words(name: ResolvedName) -> str:
     return "the same" if name.match is NameMatch.EXACT else ""
 
 
-def counts_in_words(standing: QuoteOutcome) -> str:
-    """Return whether a list's word counts, and why not."""
-    return _COUNTS[standing]
+def outcome_in_words(outcome: QuoteOutcome) -> str:
+    """Return whether a price list's prices apply, and why not."""
+    return _OUTCOMES[outcome]
 
 
-def reason_in_words(explanation: Explanation) -> str:
-    """Return the answer in one sentence."""
-    question = explanation.question
+def reason_in_words(explanation: RateExplanation) -> str:
+    """Return the result in one sentence."""
+    query = explanation.query
     elsewhere = ", ".join(sanitize(name or "any") for name in explanation.elsewhere)
     return {
-        PricingReason.PRICED: "It has a price.",
-        PricingReason.AMBIGUOUS: "No price: the name fits several models of a list; write it as the list does.",
-        PricingReason.WITHDRAWN: "No price: it was withdrawn, or is listed without a price.",
-        PricingReason.NOT_YET: "No price yet at that instant.",
-        PricingReason.BELOW_LOWEST_TIER: "No price: the prompt is smaller than the smallest that is priced.",
-        PricingReason.OTHER_OPERATION: f"No price for {sanitize(question.operation)}; there is one for: {elsewhere}.",
-        PricingReason.OTHER_ROUTE: f"No price on route {question.route}; there is one on: {elsewhere}.",
-        PricingReason.OTHER_PROVIDER: f"No price at {sanitize(question.provider)}; there is one at: {elsewhere}.",
-        PricingReason.NOT_LISTED: "No price: no list knows the model.",
+        RateReason.PRICED: "The request has a price.",
+        RateReason.AMBIGUOUS: "No price: the name matches several models of a list; use the exact name.",
+        RateReason.WITHDRAWN: "No price: the model was withdrawn, or is listed without a price.",
+        RateReason.NOT_YET: "No price: none is in force yet at that instant.",
+        RateReason.BELOW_LOWEST_TIER: "No price: the prompt is below the lowest context tier.",
+        RateReason.OTHER_OPERATION: f"No price for {sanitize(query.operation)}; there are prices for: {elsewhere}.",
+        RateReason.OTHER_ROUTE: f"No price for route {query.route}; there are prices for: {elsewhere}.",
+        RateReason.OTHER_PROVIDER: f"No price at {sanitize(query.provider)}; there are prices at: {elsewhere}.",
+        RateReason.NOT_LISTED: "No price: no price list has the model.",
     }[explanation.reason]

@@ -1,4 +1,4 @@
-"""``metering prices sync``, ``accept`` and ``syncs``: what the router says that requests cost, and what came of asking."""
+"""``metering prices sync``, ``accept`` and ``syncs``: fetch the router's prices, and review what they change."""
 
 import json
 import time
@@ -6,23 +6,29 @@ from typing import Any, NoReturn
 
 import click
 
+from metering.answers.prices.price_syncs import (
+    finished_price_sync_answer,
+    price_sync_answer,
+    price_sync_page,
+    price_sync_preview_answer,
+)
 from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
 from metering.cli.root import stop
 from metering.cli.session import open_session
+from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
 from metering.cli.terminal.sanitize import sanitize
 from metering.domain.charges.quoted_prices import format_price
 from metering.domain.instants import format_instant
-from metering.domain.statements.statements import described, unit_of
+from metering.domain.prices.price_syncs import FAILED, PriceSync, SourceHealth
+from metering.domain.statements.statements import described
 from metering.operations.prices.accept_sync import accept_sync
 from metering.operations.prices.list_syncs import list_syncs, show_sync
 from metering.operations.prices.sync_prices import RouterSource, preview_sync, source_health, sync_prices
 from metering.operations.service.open_service import Service
-from metering.outbound.answers import FetchError
 from metering.outbound.fetch import Clock, FetchLimits, open_fetch
-from metering.storage.prices.price_syncs import FAILED, SourceHealth, SyncRow
-from pricing.dollars import format_pico
+from metering.outbound.fetch_results import FetchError
 from pricing.errors import PricingError
 
 LISTED = 20
@@ -32,14 +38,14 @@ _ID = click.IntRange(1, 2**63 - 1)
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Show what would change; record nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and record nothing.")
 @json_option
 @click.pass_obj
 def sync(invocation: Invocation, *, dry_run: bool, as_json: bool) -> None:
-    """Fetch the router's prices; record what changed.
+    """Fetch the router's prices and record changes.
 
-    A sync that would change too much is held until `metering prices accept`. The exit code is 1 where prices wait or the router
-    could not be asked.
+    A sync that would change too much stays pending until `metering prices accept`. The exit code is 1 if a sync is pending or
+    the fetch failed.
     """
     with (
         open_session(invocation, create=True) as service,
@@ -48,13 +54,13 @@ def sync(invocation: Invocation, *, dry_run: bool, as_json: bool) -> None:
         source = RouterSource(fetch, service.settings.sync, service.clock)
         if dry_run:
             _preview(service, source, as_json=as_json)
-        row = sync_prices(service.engine, source)
+        done = sync_prices(service.engine, source)
         health = source_health(service.engine)
     if as_json:
-        print_json({"sync": _sync_json(row), "health": _health_json(health)})
+        print_json(finished_price_sync_answer(done, health))
     else:
-        _print_sync(row, health)
-    stop(_NOT_DONE if row.outcome == FAILED or health.waiting is not None else 0)
+        _print_sync(done, health)
+    stop(_NOT_DONE if done.outcome == FAILED or health.waiting is not None else 0)
 
 
 @click.command()
@@ -62,34 +68,44 @@ def sync(invocation: Invocation, *, dry_run: bool, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def accept(invocation: Invocation, *, sync_id: int, as_json: bool) -> None:
-    """Record the prices that a sync held back, as they were fetched and from then on."""
+    """Record the prices of pending sync SYNC_ID exactly as they were fetched, effective from when they were fetched."""
     with open_session(invocation) as service:
-        row = accept_sync(service.engine, sync_id, now=service.clock())
+        accepted = accept_sync(service.engine, sync_id, now=service.clock())
     if as_json:
-        print_json({"sync": _sync_json(row)})
+        print_json(price_sync_answer(accepted))
     else:
-        echo(f"what sync {sync_id} held is recorded as table {row.table_id}; what is charged already stays as it is")
+        echo(f"accepted sync {sync_id}: recorded its prices as table {accepted.table_id}; existing charges do not change")
 
 
 @click.command()
 @click.argument("sync_id", type=_ID, required=False)
-@click.option("--limit", default=LISTED, show_default=True, type=click.IntRange(1, 1_000), help="How many, the newest first.")
+@click.option(
+    "--limit", default=LISTED, show_default=True, type=click.IntRange(1, 1_000), help="Number of syncs to list, newest first."
+)
 @json_option
 @click.pass_obj
 def syncs(invocation: Invocation, *, sync_id: int | None, limit: int, as_json: bool) -> None:
-    """List the syncs, or show what one found: SYNC_ID with everything that it changes."""
+    """List price syncs, or show SYNC_ID with all its changes."""
     with open_session(invocation) as service:
         health = source_health(service.engine)
-        rows = list_syncs(service.engine, limit=limit) if sync_id is None else [show_sync(service.engine, sync_id)]
+        if sync_id is not None:
+            _show_sync(show_sync(service.engine, sync_id), health, as_json=as_json)
+            return
+        found = list_syncs(service.engine, limit=limit)
     if as_json:
-        print_json({"health": _health_json(health), "syncs": [_sync_json(row) for row in rows]})
-    elif sync_id is not None:
-        _print_sync(rows[0], health)
-    elif rows:
-        _print_list(rows)
+        print_json(price_sync_page(found, health))
+    elif found:
+        _print_list(found)
         _print_health(health)
     else:
-        echo("the router was never asked; `metering prices sync` does")
+        echo("prices were never synced; `metering prices sync` fetches them")
+
+
+def _show_sync(shown: PriceSync, health: SourceHealth, *, as_json: bool) -> None:
+    if as_json:
+        print_json(price_sync_answer(shown))
+    else:
+        _print_sync(shown, health)
 
 
 def _preview(service: Service, source: RouterSource, *, as_json: bool) -> NoReturn:
@@ -99,37 +115,38 @@ def _preview(service: Service, source: RouterSource, *, as_json: bool) -> NoRetu
         warn(f"error[{error.code}]: {sanitize(str(error))}")
         stop(_NOT_DONE)
     if as_json:
-        print_json({"dry_run": True, "reasons": found.reasons, "changes": _changes_json(found.changes)})
+        print_json(price_sync_preview_answer(found))
     else:
         if found.changes:
             _print_changes(found.changes)
-        echo(f"{_counted(found.changes)} would change" if found.changes else "nothing would change")
+        echo(f"{counted(len(found.changes), 'price')} would change" if found.changes else "no prices would change")
         for reason in found.reasons:
-            echo(f"it would be held: {sanitize(reason['message'])}")
+            echo(f"the sync would be pending: {sanitize(reason['message'])}")
     stop(_NOT_DONE if found.reasons else 0)
 
 
-def _print_sync(row: SyncRow, health: SourceHealth) -> None:
-    if row.outcome == FAILED:
-        echo(f"sync {row.id} failed: {sanitize(row.error_message)}; prices stay what they are")
+def _print_sync(shown: PriceSync, health: SourceHealth) -> None:
+    if shown.outcome == FAILED:
+        echo(f"sync {shown.id} failed: {sanitize(shown.error_message)}; keeping current prices")
         return
-    changes = json.loads(row.changes)
+    changes = json.loads(shown.changes)
     if changes:
         _print_changes(changes)
-    told = {
-        "recorded": f"{_counted(changes)} changed; recorded as table {row.table_id}",
-        "accepted": f"{_counted(changes)} changed; recorded as table {row.table_id}, as sync {row.decides} held them",
-        "unchanged": "nothing changed",
-        "superseded": f"a newer answer came before sync {row.decides} was accepted",
-        "held": f"held, as {_counted(changes)} would change" + (f"; {row.decision} by now" if row.decision else ""),
-    }
-    echo(f"sync {row.id}: {told[row.outcome]}")
-    for reason in json.loads(row.reasons):
-        echo(f"because {sanitize(reason['message'])}")
+    prices = counted(len(changes), "price")
+    outcome = {
+        "recorded": f"{prices} changed; recorded as table {shown.table_id}",
+        "accepted": f"accepted sync {shown.decides}: {prices} changed; recorded as table {shown.table_id}",
+        "unchanged": "no prices changed",
+        "superseded": f"a newer fetch superseded sync {shown.decides} before it was accepted",
+        "held": f"{shown.decision or 'pending'}, because {prices} would change",
+    }[shown.outcome]
+    echo(f"sync {shown.id}: {outcome}")
+    for reason in json.loads(shown.reasons):
+        echo(f"reason: {sanitize(reason['message'])}")
     if health.waiting is not None:
         warn(
-            f"sync {health.waiting} waits: `metering prices syncs {health.waiting}` shows it, `metering prices accept"
-            f" {health.waiting}` records it"
+            f"sync {health.waiting} is pending: review it with `metering prices syncs {health.waiting}`, record it with"
+            f" `metering prices accept {health.waiting}`"
         )
 
 
@@ -141,97 +158,47 @@ def _print_changes(changes: list[dict[str, Any]]) -> None:
             change["model"] + (f", from {change['context_from']:,} tokens" if change["context_from"] else ""),
             described(change["quantity"]),
             change["change"],
-            _words(change["quantity"], change["before"]),
-            _words(change["quantity"], change["after"]),
+            _price(change["quantity"], change["before"]),
+            _price(change["quantity"], change["after"]),
         ]
         for change in changes
     ]
     print_table([*columns, Column("before", "name"), Column("after", "name")], rows)
 
 
-def _print_list(rows: list[SyncRow]) -> None:
+def _print_list(found: list[PriceSync]) -> None:
     columns = [Column("id", "count"), Column("time"), Column("outcome", "name"), Column("changes", "count")]
     print_table(
-        [*columns, Column("table"), Column("remark", "name")],
+        [*columns, Column("table"), Column("note", "name")],
         [
             [
-                row.id,
-                f"{format_instant(row.finished_at)[:19]}Z",
-                row.outcome + (f", {row.decision} by {row.decided_by}" if row.decision else ""),
-                len(json.loads(row.changes)),
-                "" if row.table_id is None else str(row.table_id),
-                _remark(row),
+                each.id,
+                f"{format_instant(each.finished_at)[:19]}Z",
+                each.outcome + (f", {each.decision} by {each.decided_by}" if each.decision else ""),
+                len(json.loads(each.changes)),
+                "" if each.table_id is None else str(each.table_id),
+                _note(each),
             ]
-            for row in rows
+            for each in found
         ],
     )
 
 
 def _print_health(health: SourceHealth) -> None:
     if health.consecutive_failures:
-        warn(f"{health.consecutive_failures:,} failed since the last answer: {sanitize(health.last_error)}")
+        warn(f"{counted(health.consecutive_failures, 'failure')} since the last success: {sanitize(health.last_error)}")
     if health.waiting is not None:
-        warn(f"sync {health.waiting} waits for `metering prices accept {health.waiting}`")
+        warn(f"sync {health.waiting} is pending: `metering prices accept {health.waiting}` records it")
 
 
-def _counted(changes: list[dict[str, Any]]) -> str:
-    return "1 price" if len(changes) == 1 else f"{len(changes):,} prices"
+def _note(shown: PriceSync) -> str:
+    if shown.decides is not None:
+        return f"decides {shown.decides}"
+    return shown.error_message or "; ".join(reason["message"] for reason in json.loads(shown.reasons))
 
 
-def _remark(row: SyncRow) -> str:
-    if row.decides is not None:
-        return f"decides {row.decides}"
-    return row.error_message or "; ".join(reason["message"] for reason in json.loads(row.reasons))
-
-
-def _words(quantity: str, price: list[int] | None) -> str:
+def _price(quantity: str, price: list[int] | None) -> str:
     if price is None:
         return ""
     pico, block = price
     return format_price(quantity, pico, block) if pico else "free"
-
-
-def _sync_json(row: SyncRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "source": row.source,
-        "outcome": row.outcome,
-        "started_at": format_instant(row.started_at),
-        "finished_at": format_instant(row.finished_at),
-        "table_id": row.table_id,
-        "decides": row.decides,
-        "decided_by": row.decided_by,
-        "decision": row.decision,
-        "digest": row.digest,
-        "reasons": json.loads(row.reasons),
-        "changes": _changes_json(json.loads(row.changes)),
-        "error_code": row.error_code,
-        "error_message": row.error_message,
-    }
-
-
-def _health_json(health: SourceHealth) -> dict[str, Any]:
-    return {
-        "last_attempt_at": _instant(health.last_attempt_at),
-        "last_success_at": _instant(health.last_success_at),
-        "last_failure_at": _instant(health.last_failure_at),
-        "consecutive_failures": health.consecutive_failures,
-        "last_error": health.last_error,
-        "waiting": health.waiting,
-    }
-
-
-def _changes_json(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        change | {side: _price_json(change["quantity"], change[side]) for side in ("before", "after")} for change in changes
-    ]
-
-
-def _price_json(quantity: str, price: list[int] | None) -> dict[str, Any] | None:
-    if price is None:
-        return None
-    return {"price_usd": format_pico(price[0]), "per": price[1], "unit": unit_of(quantity)}
-
-
-def _instant(micros: int | None) -> str | None:
-    return None if micros is None else format_instant(micros)

@@ -1,14 +1,15 @@
-"""``metering prices``: what requests cost, since when, and who says so."""
-
-from typing import Any
+"""``metering prices``: what requests cost, since when, and where the prices come from."""
 
 import click
 
+from metering.answers.prices.price_history import price_history_page
+from metering.answers.prices.price_tables import price_table_page
+from metering.answers.prices.rates import listed_rate_page
+from metering.answers.prices.unpriced_usage import unpriced_usage_page
 from metering.cli.arguments import INSTANT, json_option, known_at_option
 from metering.cli.invocation import Invocation
 from metering.cli.lazy_group import LazyCommand, LazyGroup
-from metering.cli.prices.price_json import account_names, known_at_json, price_json, table_json
-from metering.cli.prices.price_text import PER_MILLION_KINDS, per_million, rate_in_words, since, which_rate, whose
+from metering.cli.prices.price_text import PER_MILLION_KINDS, owner, per_million, rate_in_words, since, which_rate
 from metering.cli.prices.prices_diff import diff
 from metering.cli.prices.prices_discount import discount
 from metering.cli.prices.prices_explain import explain
@@ -17,17 +18,16 @@ from metering.cli.prices.prices_import import import_
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.charges.unpriced_usage import UnpricedUsage
-from metering.domain.instants import format_instant
-from metering.operations.accounts.manage_accounts import show_account
+from metering.domain.prices.listed_rates import ListedRate
+from metering.operations.accounts.manage_accounts import account_names, show_account
 from metering.operations.charges.list_unpriced import list_unpriced
-from metering.operations.prices.show_prices import HistoryQuery, ListedRate, PriceQuery, list_tables, price_history, prices_at
+from metering.operations.prices.show_prices import HistoryQuery, PriceQuery, list_tables, price_history, prices_at
 
-# They load a client, which the others do without.
+# Loaded on demand, because they import the HTTP client.
 _SYNC_COMMANDS = {
-    "sync": LazyCommand("metering.cli.prices.price_syncs:sync", "Fetch the router's prices; record what changed."),
-    "accept": LazyCommand("metering.cli.prices.price_syncs:accept", "Record the prices that a sync held back."),
-    "syncs": LazyCommand("metering.cli.prices.price_syncs:syncs", "List the syncs, or show what one found."),
+    "sync": LazyCommand("metering.cli.prices.price_syncs:sync", "Fetch the router's prices and record changes."),
+    "accept": LazyCommand("metering.cli.prices.price_syncs:accept", "Record the prices of a pending sync."),
+    "syncs": LazyCommand("metering.cli.prices.price_syncs:syncs", "List price syncs, or show the changes of one."),
 }
 
 
@@ -44,10 +44,10 @@ prices.add_command(import_)
 
 
 @prices.command("list")
-@click.option("--provider", help="Only this provider's.")
-@click.option("--model", help="Only models whose name contains this.")
-@click.option("--source", help="Only of this price list.")
-@click.option("--at", type=INSTANT, help="The prices of then; of now when nothing is said.")
+@click.option("--provider", help="Only prices of this provider.")
+@click.option("--model", help="Only models whose name contains this text.")
+@click.option("--source", help="Only prices of this price list.")
+@click.option("--at", type=INSTANT, help="The prices in force at this instant. Default: now.")
 @known_at_option
 @json_option
 @click.pass_obj
@@ -61,41 +61,40 @@ def list_(
     known_at: int | None,
     as_json: bool,
 ) -> None:
-    """List the prices in force. Tokens and characters: dollars for a million."""
+    """List the prices in force. Prices of tokens and characters are dollars per million."""
     with open_session(invocation) as service:
         instant = service.clock() if at is None else at
         found = prices_at(service.engine, PriceQuery(provider, model, source, known_at), instant)
-        names = account_names(service)
+        names = account_names(service.engine, {price.table.account_id for price in found})
     if as_json:
-        times = {"at": format_instant(instant), **known_at_json(known_at)}
-        print_json({**times, "prices": [price_json(price, names) for price in found]})
+        print_json(listed_rate_page(found, names, at=instant, known_at=known_at))
     elif found:
         _print_prices(found)
     else:
-        echo("no price is known that fits")
+        echo("no prices match")
 
 
 @prices.command()
 @click.argument("model")
-@click.option("--provider", help="Only at this provider.")
+@click.option("--provider", help="Only prices of this provider.")
 @json_option
 @click.pass_obj
 def show(invocation: Invocation, *, model: str, provider: str | None, as_json: bool) -> None:
-    """Show every price that MODEL has had, and where each was read."""
+    """Show every price that MODEL has had, and where it was read."""
     with open_session(invocation) as service:
         versions = price_history(service.engine, HistoryQuery(model, provider))
-        names = account_names(service)
-    found = [ListedRate(rate, version.table) for version in versions for rate in version.tiers]
+        names = account_names(service.engine, {version.table.account_id for version in versions})
     if as_json:
-        print_json({"model": model, "prices": [price_json(price, names) for price in found]})
+        print_json(price_history_page(model, versions, names))
         return
-    columns = [Column("provider", "name"), Column("route"), Column("from"), Column("prices", "name"), Column("source", "name")]
+    columns = [Column("provider", "name"), Column("route"), Column("from"), Column("prices", "name")]
     print_table(
-        columns,
+        [*columns, Column("read from", "name")],
         [
-            [price.rate.provider, price.table.route or "any", since(price.table.effective_from)[:10], rate_in_words(price.rate),
-             price.rate.source]
-            for price in found
+            [rate.provider, version.table.route or "any", since(version.table.effective_from)[:10], rate_in_words(rate),
+             rate.source]
+            for version in versions
+            for rate in version.tiers
         ],
         title=sanitize(model),
     )  # fmt: skip
@@ -105,21 +104,21 @@ def show(invocation: Invocation, *, model: str, provider: str | None, as_json: b
 @json_option
 @click.pass_obj
 def tables(invocation: Invocation, *, as_json: bool) -> None:
-    """List the versions of all price lists, oldest first. A version never changes."""
+    """List all versions of all price lists, oldest first. A version never changes."""
     with open_session(invocation) as service:
         found = list_tables(service.engine)
-        names = account_names(service)
+        names = account_names(service.engine, {table.account_id for table in found})
     if as_json:
-        print_json({"tables": [table_json(table, names) for table in found]})
+        print_json(price_table_page(found, names))
         return
-    columns = [Column("id", "count"), Column("list", "name"), Column("whose", "name"), Column("route", "name")]
+    columns = [Column("id", "count"), Column("list", "name"), Column("layer", "name"), Column("route", "name")]
     print_table(
         [*columns, Column("from"), Column("prices", "count"), Column("withdrawn", "count")],
         [
             [
                 table.id,
                 table.source,
-                whose(table.layer, names.get(table.account_id or 0, "")),
+                owner(table.layer, names.get(table.account_id or 0, "")),
                 table.route or "any",
                 since(table.effective_from)[:10],
                 len(table.rates),
@@ -131,26 +130,26 @@ def tables(invocation: Invocation, *, as_json: bool) -> None:
 
 
 @prices.command()
-@click.option("--account", metavar="NAME", help="Only this account's usage.")
+@click.option("--account", metavar="NAME", help="Only usage of this account.")
 @json_option
 @click.pass_obj
 def unpriced(invocation: Invocation, *, account: str | None, as_json: bool) -> None:
-    """List usage that could not be priced, and what is missing."""
+    """List usage that is not priced yet, and why."""
     with open_session(invocation) as service:
         account_id = None if account is None else show_account(service.engine, account).id
         found = list_unpriced(service.engine, account_id)
     if as_json:
-        print_json({"account": account, "unpriced": [_unpriced_json(usage) for usage in found]})
+        print_json(unpriced_usage_page(account, found))
         return
     if not found:
-        echo("everything has a price")
+        echo("all usage is priced")
         return
     columns = [Column("provider", "name"), Column("model", "name"), Column("route", "name"), Column("missing", "name")]
     print_table(
         [*columns, Column("requests", "count"), Column("tokens", "count")],
         [[each.provider, each.model, each.route, each.why, each.events, each.tokens] for each in found],
     )
-    warn("`metering prices import SHEET` gives what has no price one, and charges it")
+    warn("import the missing prices with `metering prices import SHEET`; it charges this usage, too")
 
 
 def _print_prices(found: list[ListedRate]) -> None:
@@ -167,16 +166,3 @@ def _print_prices(found: list[ListedRate]) -> None:
         for price in found
     ]
     print_table([*columns, *amounts], rows)
-
-
-def _unpriced_json(usage: UnpricedUsage) -> dict[str, Any]:
-    return {
-        "provider": usage.provider,
-        "model": usage.model,
-        "route": usage.route,
-        "missing": usage.why,
-        "events": usage.events,
-        "tokens": usage.tokens,
-        "first_time": format_instant(usage.first_time),
-        "last_time": format_instant(usage.last_time),
-    }

@@ -1,28 +1,27 @@
-"""``metering prices diff``: what each price list says differently at two instants."""
-
-from typing import Any
+"""``metering prices diff``: the prices that differ between two instants."""
 
 import click
 from msgspec import Struct
 
-from metering.cli.arguments import INSTANT, collected, json_option, known_at_option
+from metering.answers.prices.price_changes import price_change_page
+from metering.cli.arguments import collected, end_option, json_option, known_at_option, start_option
 from metering.cli.invocation import Invocation
-from metering.cli.prices.price_json import known_at_json, price_of_quantity
 from metering.cli.session import open_session
+from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.cli.unknown_names import warn_unknown_name
 from metering.domain.charges.quoted_prices import format_price
-from metering.domain.instants import format_instant
+from metering.domain.prices.listed_changes import ListedChange
 from metering.domain.statements.statements import described
 from metering.domain.usage.model_names import provider_name
 from metering.operations.accounts.manage_accounts import show_account
-from metering.operations.prices.compare_prices import DiffQuery, ListedChange, compare_prices
+from metering.operations.prices.compare_prices import DiffQuery, compare_prices
 from metering.operations.prices.list_names import listed_names
 from pricing.rates import Price
 
 
 class DiffOptions(Struct, frozen=True, kw_only=True):
-    """What is compared, and how it is shown."""
+    """The options of the command."""
 
     start: int
     end: int
@@ -34,47 +33,50 @@ class DiffOptions(Struct, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.option("--from", "start", type=INSTANT, required=True, help="The earlier instant.")
-@click.option("--to", "end", type=INSTANT, required=True, help="The later instant.")
-@click.option("--source", help="Only of this price list.")
-@click.option("--provider", help="Only this provider's.")
-@click.option("--account", metavar="NAME", help="The prices of this account's own too.")
+@start_option("The earlier instant.", required=True)
+@end_option("The later instant.", required=True)
+@click.option("--source", help="Only prices of this price list.")
+@click.option("--provider", help="Only prices of this provider.")
+@click.option("--account", metavar="NAME", help="Include this account's own prices.")
 @known_at_option
 @json_option
 @click.pass_obj
 @collected(DiffOptions)
-def diff(invocation: Invocation, asked: DiffOptions) -> None:
-    """Show which prices differ between two instants. What changed and changed back does not differ.
+def diff(invocation: Invocation, options: DiffOptions) -> None:
+    """Show the prices that differ between two instants.
+
+    A price that changed and changed back in between does not differ. A price that takes effect at the later instant does.
 
     \b
-    metering prices diff --from 2026-10-18 --to 2026-10-20 --source hf_router
+    metering prices diff --start 2026-10-18 --end 2026-10-20 --source hf_router
     """
     with open_session(invocation) as service:
         query = DiffQuery(
-            asked.start,
-            asked.end,
-            asked.source,
-            None if asked.provider is None else provider_name(asked.provider),
-            None if asked.account is None else show_account(service.engine, asked.account).id,
-            asked.known_at,
+            options.start,
+            options.end,
+            options.source,
+            options.provider,
+            None if options.account is None else show_account(service.engine, options.account).id,
+            options.known_at,
         )
         found = compare_prices(service.engine, query)
         if query.source is not None or query.provider is not None:
             listed = listed_names(service.engine)
+            provider = None if query.provider is None else provider_name(query.provider)
             warn_unknown_name(query.source, listed.sources, "no price list is called {}")
-            warn_unknown_name(query.provider, listed.providers, "no price list has the provider {}")
-    if asked.as_json:
-        period = {"from": format_instant(asked.start), "to": format_instant(asked.end), **known_at_json(asked.known_at)}
-        print_json({**period, "changes": [_change_json(each) for each in found]})
+            warn_unknown_name(provider, listed.providers, "no price list has the provider {}")
+    if options.as_json:
+        print_json(price_change_page(found, start=options.start, end=options.end, known_at=options.known_at))
     elif found:
         columns = [Column("list", "name"), Column("provider", "name"), Column("model", "name"), Column("price of", "name")]
         print_table(
             [*columns, Column("change"), Column("before", "name"), Column("after", "name")], [_row(each) for each in found]
         )
         models = {(each.change.provider, each.change.model) for each in found}
-        echo(f"{len(found):,} prices differ, of {len(models):,} model{'' if len(models) == 1 else 's'}")
+        verb = "differs" if len(found) == 1 else "differ"
+        echo(f"{counted(len(found), 'price')} of {counted(len(models), 'model')} {verb}")
     else:
-        echo("no price differs")
+        echo("no prices differ")
 
 
 def _row(listed: ListedChange) -> list[Cell]:
@@ -94,19 +96,3 @@ def _row(listed: ListedChange) -> list[Cell]:
 
 def _price(quantity: str, price: Price | None) -> str:
     return "none" if price is None else format_price(quantity, price.pico, price.block)
-
-
-def _change_json(listed: ListedChange) -> dict[str, Any]:
-    change = listed.change
-    return {
-        "source": listed.source,
-        "route": listed.route,
-        "provider": change.provider,
-        "model": change.model,
-        "operation": change.operation,
-        "context_from": change.context_from,
-        "quantity": change.quantity,
-        "kind": str(change.kind),
-        "before": None if change.before is None else price_of_quantity(change.quantity, change.before),
-        "after": None if change.after is None else price_of_quantity(change.quantity, change.after),
-    }

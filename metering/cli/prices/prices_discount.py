@@ -1,8 +1,9 @@
-"""``metering prices discount``: a share off every price of one account."""
+"""``metering prices discount``: a percentage off the prices of one account."""
 
 import click
 from msgspec import Struct
 
+from metering.answers.prices.price_imports import discount_answer
 from metering.cli.arguments import INSTANT, collected, json_option
 from metering.cli.invocation import Invocation
 from metering.cli.prices.price_text import since
@@ -10,14 +11,13 @@ from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted, were
 from metering.cli.terminal.output import echo, print_json, warn
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.instants import format_instant
-from metering.domain.usage.model_names import provider_name
-from metering.operations.prices.discount_prices import DiscountRequest, discount_prices
+from metering.domain.prices.account_discounts import DiscountRequest, RecordedDiscount
+from metering.operations.prices.discount_prices import discount_prices
 from pricing.discounts import parse_percent
 
 
 class DiscountOptions(Struct, frozen=True, kw_only=True):
-    """The discount, and how the answer is shown."""
+    """The options of the command."""
 
     account: str
     percent: str
@@ -28,55 +28,48 @@ class DiscountOptions(Struct, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.option("--account", metavar="NAME", required=True, help="Whose prices.")
-@click.option("--percent", required=True, help="How much less than others pay: 12.5. 0 ends an earlier discount.")
-@click.option("--from", "effective_from", type=INSTANT, required=True, help="From when on.")
-@click.option("--provider", help="Only on this provider's prices.")
-@click.option("--model", help="Only on this model's.")
+@click.option("--account", metavar="NAME", required=True, help="The account.")
+@click.option("--percent", required=True, help="The discount in percent, such as 12.5. 0 ends an earlier discount.")
+@click.option("--from", "--effective-from", "effective_from", type=INSTANT, required=True, help="When it takes effect.")
+@click.option("--provider", help="Limit it to this provider.")
+@click.option("--model", help="Limit it to this model.")
 @json_option
 @click.pass_obj
 @collected(DiscountOptions)
-def discount(invocation: Invocation, asked: DiscountOptions) -> None:
-    """Give an account a discount: record what everybody pays, less a share, as prices of its own.
+def discount(invocation: Invocation, options: DiscountOptions) -> None:
+    """Give an account a percentage off everybody's prices.
 
-    Prices that change later are discounted from then on too, those that are known and those that are recorded afterwards:
-    every sync and every import takes the discounts along. Run again with nothing new, it records nothing. Where two discounts
-    overlap, the one recorded last counts. Prices that the account has from a sheet of its own come first. What is charged
-    already never changes.
+    Base prices that change later are followed: every sync and every import updates the discounts. Repeating the command adds
+    nothing. If two discounts overlap, the one recorded last applies. Prices from the account's own sheets take precedence.
+    Existing charges never change.
 
     \b
     metering prices discount --account acme --percent 12.5 --from 2026-12-01 --provider together
     """
-    provider = None if asked.provider is None else provider_name(asked.provider)
-    wanted = DiscountRequest(asked.account, parse_percent(asked.percent), asked.effective_from, provider, asked.model)
+    share = parse_percent(options.percent)
+    request = DiscountRequest(options.account, share, options.effective_from, options.provider, options.model)
     with open_session(invocation) as service:
-        recorded = discount_prices(service.engine, wanted, now=service.clock())
-    expanded = recorded.expanded
-    if asked.as_json:
-        print_json(
-            {
-                "account": asked.account,
-                "percent": asked.percent,
-                "effective_from": format_instant(asked.effective_from),
-                "tables_added": recorded.table_ids,
-                "prices": expanded.prices,
-                "rounded": expanded.rounded,
-                "kept": [{"provider": provider, "model": model, "operation": each} for provider, model, each in expanded.kept],
-            }
-        )
-        return
-    if not recorded.table_ids:
-        echo("everything in this discount was recorded already")
-    elif wanted.share:
-        prices = f"{counted(expanded.prices, 'price')} of {sanitize(asked.account)} from {since(asked.effective_from)} on"
-        new = len(recorded.table_ids)
-        echo(f"{prices}; {counted(new, 'price table')} {were(new)} new")
+        recorded = discount_prices(service.engine, request, now=service.clock())
+    if options.as_json:
+        print_json(discount_answer(recorded))
     else:
-        echo(f"the discount of {sanitize(asked.account)} ends at {since(asked.effective_from)}")
+        _print_discount(recorded)
+
+
+def _print_discount(recorded: RecordedDiscount) -> None:
+    expanded, account = recorded.expanded, sanitize(recorded.account)
+    start, added = since(recorded.discount.effective_from), len(recorded.table_ids)
+    if not recorded.table_ids:
+        echo("this discount was recorded already")
+    elif recorded.discount.share:
+        prices, tables = counted(expanded.prices, "price"), counted(added, "price table")
+        echo(f"{prices} of {account} discounted from {start}; {tables} {were(added)} added")
+    else:
+        echo(f"the discount of {account} ends at {start}")
     if expanded.rounded:
-        inexact = f"{expanded.rounded:,} of them {were(expanded.rounded)} no whole number of pico-dollars (1e-12)"
-        echo(f"{inexact} and {were(expanded.rounded)} rounded to the nearest, halves up")
+        whole = "were not whole pico-dollars" if expanded.rounded > 1 else "was not a whole number of pico-dollars"
+        echo(f"{expanded.rounded:,} of them {whole} (1e-12) and {were(expanded.rounded)} rounded half up")
     if expanded.kept:
         kept = len(expanded.kept)
-        echo(f"{counted(kept, 'model')} {'keeps' if kept == 1 else 'keep'} a price of the account's own")
-    warn("base prices that are recorded later are followed; a sheet of the account's own comes first")
+        echo(f"{counted(kept, 'model')} {'keeps' if kept == 1 else 'keep'} the account's own price")
+    warn("base prices that change later are followed; prices from the account's own sheets take precedence")

@@ -1,23 +1,22 @@
-"""``metering prices import``: prices of one's own, and the lists that other people keep."""
+"""``metering prices import``: your own prices, and published price lists."""
 
 from collections import Counter
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import click
 from msgspec import Struct
 
+from metering.answers.prices.price_imports import price_import_answer
 from metering.cli.arguments import INSTANT, collected, json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted, were
 from metering.cli.terminal.output import echo, print_json, warn
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import money
-from metering.domain.charges.rating_results import RatingResult
 from metering.domain.errors import DomainError
+from metering.domain.prices.price_imports import PriceImport
 from metering.operations.prices.import_price_list import import_price_list
 from metering.operations.prices.import_prices import SHEET_FORMATS, PriceSheet, import_prices
 from metering.operations.service.open_service import Service
@@ -32,7 +31,7 @@ SHOWN_LEFT_OUT = 5
 
 
 class UnreadableSheetError(DomainError):
-    """The price sheet can not be opened, or what a list is read with is not installed."""
+    """The price sheet cannot be read, or a package that is needed to read a price list is not installed."""
 
     code = "unreadable_file"
 
@@ -47,21 +46,11 @@ class _Options(Struct, frozen=True):
     as_json: bool
 
     @property
-    def chosen(self) -> str:
-        """The format that was named, or that the file's name says."""
+    def chosen_format(self) -> str:
+        """The given format, or the one that the file's name implies."""
         if self.format is not None:
             return self.format
         return "csv" if self.file is not None and self.file.suffix.lower() == ".csv" else "yaml"
-
-
-class _Report(Struct, frozen=True):
-    """What came of an import; ``taken`` is whether the document said anything that could be taken."""
-
-    table_ids: list[int]
-    discount_ids: list[int]
-    rated: RatingResult | None
-    left_out: tuple[SkippedEntry, ...] = ()
-    taken: bool = True
 
 
 @click.command("import")
@@ -69,25 +58,23 @@ class _Report(Struct, frozen=True):
 @click.option(
     "--format",
     type=click.Choice([*SHEET_FORMATS, LITELLM, GENAI_PRICES]),
-    help="yaml or csv: a sheet of your own. litellm: LiteLLM's price map (JSON). genai-prices: the lists of the installed"
-    " package, without FILE. Told from the file's name when nothing is said.",
+    help="yaml or csv: your own price sheet. litellm: LiteLLM's price map (JSON). genai-prices: the lists in the installed"
+    " package, without FILE. Default: csv for a file name ending in .csv, otherwise yaml.",
 )
-@click.option("--account", metavar="NAME", help="Prices of this account only.")
-@click.option("--source", metavar="TEXT", help="What to call the list of a CSV sheet; its file name when nothing is said.")
-@click.option(
-    "--effective-from", type=INSTANT, help="From when on prices without a date hold; from now on when nothing is said."
-)
-@click.option("--rate/--no-rate", default=True, show_default=True, help="Charge usage that waited for a price.")
+@click.option("--account", metavar="NAME", help="Prices for this account only.")
+@click.option("--source", metavar="TEXT", help="The name of a CSV sheet's price list. Default: its file name.")
+@click.option("--effective-from", type=INSTANT, help="When prices without a date take effect. Default: now.")
+@click.option("--rate/--no-rate", default=True, show_default=True, help="Charge usage that was unpriced.")
 @json_option
 @click.pass_obj
 @collected(_Options)
 def import_(invocation: Invocation, options: _Options) -> None:
-    """Import prices: a sheet of your own, which comes before all others, or a list that other people keep, which comes below
-    the router's. All of it or nothing.
+    """Import your own price sheet or a published price list, all or nothing.
 
-    Usage that waited for a price is charged at the one that was valid when it happened. What is charged already never changes.
+    Your own prices take precedence over all other lists; a published list ranks below the router's. Usage that was unpriced is
+    charged at the price that was in force when it happened. Existing charges never change.
     """
-    if options.chosen in SHEET_FORMATS:
+    if options.chosen_format in SHEET_FORMATS:
         _import_sheet(invocation, options)
     else:
         _import_list(invocation, options)
@@ -95,33 +82,31 @@ def import_(invocation: Invocation, options: _Options) -> None:
 
 def _import_sheet(invocation: Invocation, options: _Options) -> None:
     if options.effective_from is not None:
-        raise click.UsageError("--effective-from is for lists without dates; a sheet says from when on each price holds")
-    if options.source is not None and options.chosen != "csv":
+        raise click.UsageError("--effective-from is for lists without dates; a price sheet dates each price")
+    if options.source is not None and options.chosen_format != "csv":
         raise click.UsageError("--source is for CSV sheets; a YAML sheet names its source itself")
     file = _file(options)
-    sheet = PriceSheet(_content(file), file.name, options.chosen, options.source or "")
+    sheet = PriceSheet(_content(file), file.name, options.chosen_format, options.source or "")
     with open_session(invocation, create=True) as service:
         imported = import_prices(service.engine, sheet, account=options.account, rate=options.rate, now=service.clock())
-    _report(options, file.name, _Report(imported.table_ids, imported.discount_ids, imported.rated))
+    _report(options, file.name, imported)
 
 
 def _import_list(invocation: Invocation, options: _Options) -> None:
     if options.account is not None or options.source is not None:
-        raise click.UsageError(f"--account and --source are for sheets of your own, not for {options.chosen}")
-    if options.chosen == GENAI_PRICES and options.file is not None:
-        raise click.UsageError("genai-prices is read from the installed package: leave FILE out")
-    document = b"" if options.chosen == GENAI_PRICES else _content(_file(options))
+        raise click.UsageError(f"--account and --source are for your own price sheets, not for {options.chosen_format}")
+    if options.chosen_format == GENAI_PRICES and options.file is not None:
+        raise click.UsageError("genai-prices is read from the installed package: omit FILE")
+    document = b"" if options.chosen_format == GENAI_PRICES else _content(_file(options))
     with open_session(invocation, create=True) as service:
         report = _read(options, document, service)
         imported = import_price_list(service.engine, report, rate=options.rate, now=service.clock())
-    name = options.chosen if options.file is None else options.file.name
-    taken = any(table.keys for table in report.tables)
-    _report(options, name, _Report(imported.table_ids, imported.discount_ids, imported.rated, imported.left_out, taken))
+    _report(options, options.chosen_format if options.file is None else options.file.name, imported)
 
 
 def _read(options: _Options, document: bytes, service: Service) -> SourceReport:
     instant = service.clock() if options.effective_from is None else options.effective_from
-    if options.chosen == LITELLM:
+    if options.chosen_format == LITELLM:
         return parse_price_map(document, effective_from=instant, name=_file(options).name)
     try:
         providers = import_module("genai_prices.data").providers  # an extra of this distribution, and slow to import
@@ -132,7 +117,7 @@ def _read(options: _Options, document: bytes, service: Service) -> SourceReport:
 
 def _file(options: _Options) -> Path:
     if options.file is None:
-        raise click.UsageError("name the FILE to import")
+        raise click.UsageError("FILE is missing: name the price sheet or list to import")
     return options.file
 
 
@@ -143,50 +128,35 @@ def _content(file: Path) -> bytes:
         raise UnreadableSheetError(f"{file}: {error.strerror or error}") from None
 
 
-def _report(options: _Options, name: str, report: _Report) -> None:
-    ids, rated, left_out = report.table_ids, report.rated, report.left_out
+def _report(options: _Options, name: str, imported: PriceImport) -> None:
     if options.as_json:
-        charged = {} if rated is None else {"charged": rated.rated, **money("amount", rated.amount_nano)}
-        told: dict[str, Any] = {"file": None if options.file is None else str(options.file), "account": options.account}
-        skipped = [
-            {"entry": each.entry, "reason": str(each.reason), "detail": each.detail, "whole": each.whole} for each in left_out
-        ]
-        print_json(
-            {
-                **told,
-                "tables_added": ids,
-                "discounts_added": report.discount_ids,
-                **charged,
-                **({"left_out": skipped} if skipped else {}),
-            }
-        )
+        file = None if options.file is None else str(options.file)
+        print_json(price_import_answer(imported, file=file, account=options.account))
         return
-    if ids:
-        echo(f"{counted(len(ids), 'price table')} from {sanitize(name)} {were(len(ids))} new")
-    elif not report.taken:
-        echo(f"nothing in {sanitize(name)} could be taken")
+    added, discounts = len(imported.table_ids), len(imported.discount_ids)
+    if added:
+        echo(f"{counted(added, 'price table')} from {sanitize(name)} {were(added)} added")
+    elif not imported.usable:
+        echo(f"nothing in {sanitize(name)} can be used")
     else:
-        echo(f"everything in {sanitize(name)} was known already")
-    if report.discount_ids:
-        echo(
-            f"discounts follow: {counted(len(report.discount_ids), 'price table')} of them {were(len(report.discount_ids))} new"
-        )
-    if left_out:
-        _say_left_out(left_out)
-    if rated is None:
-        echo("`metering rate` charges usage that waited for them")
-    elif rated.rated:
-        waited = f"{counted(rated.rated, 'request')} that waited for a price {were(rated.rated)} charged"
-        echo(f"{waited}: ${display_nano(rated.amount_nano)}")
+        echo(f"all prices in {sanitize(name)} were recorded already")
+    if discounts:
+        echo(f"{counted(discounts, 'discount table')} {were(discounts)} added to follow the new prices")
+    if imported.left_out:
+        _print_left_out(imported.left_out)
+    if imported.charged_events is None:
+        echo("run `metering rate` to charge usage that was unpriced")
+    elif imported.charged_events:
+        events = counted(imported.charged_events, "unpriced request")
+        echo(f"{events} {were(imported.charged_events)} charged: ${display_nano(imported.charged_nano or 0)}")
 
 
-def _say_left_out(left_out: tuple[SkippedEntry, ...]) -> None:
+def _print_left_out(left_out: tuple[SkippedEntry, ...]) -> None:
     whole = [each for each in left_out if each.whole]
-    counts = Counter(str(each.reason) for each in whole)
+    counts = Counter(each.reason.value for each in whole)
     if whole:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))
-        entries = f"{counted(len(whole), 'entry', 'entries')} {were(len(whole))} left out"
-        echo(f"{entries}, because what is said there can not be expressed or is not known: {reasons}")
+        echo(f"{counted(len(whole), 'entry', 'entries')} {were(len(whole))} left out as unusable: {reasons}")
         for each in whole[:SHOWN_LEFT_OUT]:
             echo(f"  {sanitize(each.entry)}: {sanitize(each.detail)}")
-    warn("`--json` lists everything that was left out")
+    warn("`--json` lists all entries that were left out")

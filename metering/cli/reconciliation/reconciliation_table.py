@@ -1,96 +1,83 @@
-"""Reconciliations for people: the bridge, the variances below it, and what is to be done."""
+"""Reconciliations as tables for people: the bridge, the variances, and what to do next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Cell, Column, echo, print_table
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.instants import MICROS_PER_DAY, format_instant
-from metering.domain.reconciliation.causes import Cause, CauseBasis
-from metering.domain.reconciliation.descriptions import describe_cause, describe_detail, describe_explanation, describe_location
-from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance
+from metering.domain.reconciliation.causes import EXPECTED_CAUSES, Cause, CauseBasis
+from metering.domain.reconciliation.descriptions import (
+    describe_biller,
+    describe_cause,
+    describe_detail,
+    describe_explanation,
+    describe_grain,
+    describe_invoice,
+    describe_location,
+    describe_period,
+    matched_percent,
+)
+from metering.domain.reconciliation.records import InvoiceOverview, ReconciliationReport, Variance
+from metering.domain.reconciliation.variances import VarianceState
 from pricing.dollars import display_nano
 
-_MOST_SHOWN = 100
-
-
-def period_words(start: int, end: int) -> str:
-    """Say a period: ``2026-11-01 until 2026-12-01``."""
-    return f"{_instant(start)} until {_instant(end)}"
-
-
-def biller_words(invoice: Invoice) -> str:
-    """Say whose bill it is and what it is about."""
-    return f"{_about(invoice)}, {period_words(invoice.start, invoice.end)}, by {invoice.grain}"
-
-
-def _bill_words(invoice: Invoice) -> str:
-    return f"{_about(invoice)}, by {invoice.grain}"
-
-
-def _about(invoice: Invoice) -> str:
-    only = f", {invoice.provider} only" if invoice.provider and invoice.provider != invoice.biller else ""
-    return f"{invoice.biller}{only}"
+NO_INVOICES = "no invoices yet: import one with `metering reconcile import FILE --account NAME`"
+_MAX_ROWS = 100
 
 
 def show_report(report: ReconciliationReport, account: str) -> None:
     """Show a run."""
     run, invoice = report.run, report.invoice
-    echo(f"{sanitize(account)}, invoice {invoice.id} of {sanitize(biller_words(invoice))}", style="bold")
-    rows: list[list[Cell]] = [["metered here", run.requests, display_nano(run.ours_nano)]]
+    echo(f"{sanitize(account)}, invoice {invoice.id} of {sanitize(describe_invoice(invoice))}", style="bold")
+    rows: list[list[Cell]] = [["metered", run.requests, display_nano(run.ours_nano)]]
     rows += [[describe_cause(step.cause), step.items, display_nano(step.amount_nano)] for step in report.bridge.steps]
-    last = "their quantities at our prices" if run.valued else "billed there"
-    count = invoice.lines
+    billed = "billed quantities at our prices" if run.valued else "billed"
     print_table(
         [Column("", "name"), Column("requests or lines", "count"), Column("USD", "money")],
         rows,
-        totals=[last, count, display_nano(run.theirs_nano)],
+        totals=[billed, invoice.lines, display_nano(run.theirs_nano)],
     )
-    echo(coverage_words(run, invoice))
+    percent = matched_percent(run)
+    matched = f"{percent} of the billed usage was metered" if percent else "no usage is billed"
+    echo(f"{matched}; compared {describe_grain(invoice.grain)}")
     if report.variances:
         echo()
-        largest = sorted(report.variances, key=lambda each: -abs(each.amount_nano))[:_MOST_SHOWN]
+        largest = sorted(report.variances, key=lambda each: -abs(each.amount_nano))[:_MAX_ROWS]
         print_table(_VARIANCES, [_variance_row(each) for each in report.variances if each in largest])
-        if len(report.variances) > _MOST_SHOWN:
-            left = counted(len(report.variances) - _MOST_SHOWN, "smaller variance")
-            echo(f"... and {left}: `metering reconcile export {run.id}` has all")
-    _say_what_is_left(report)
+        if len(report.variances) > _MAX_ROWS:
+            left = counted(len(report.variances) - _MAX_ROWS, "smaller variance")
+            echo(f"... and {left}: `metering reconcile export {run.id}` exports all")
+    _show_open(report)
 
 
-def coverage_words(run: Reconciliation, invoice: Invoice) -> str:
-    """Say how much of the bill was found in our usage, and at which grain."""
-    if not run.usage_nano:
-        return f"nothing is billed for usage; compared by {invoice.grain}"
-    share = 10_000 * run.matched_nano // run.usage_nano
-    return f"{share // 100}.{share % 100:02d} % of the billed usage was found here, compared by {invoice.grain}"
-
-
-def show_invoices(found: Sequence[tuple[Invoice, str, Reconciliation | None]]) -> None:
-    """Show invoices with their accounts, and the newest run of each."""
+def show_invoices(found: Sequence[InvoiceOverview], names: Mapping[int, str]) -> None:
+    """Show invoices with their newest runs; ``names`` are account names by id."""
     if not found:
-        echo("no invoice was imported yet: `metering reconcile import FILE --account NAME`")
+        echo(NO_INVOICES)
         return
-    columns = [Column("invoice", "count"), Column("account", "name"), Column("bill", "name"), Column("period", "time")]
-    columns.append(Column("lines", "count"))
-    amounts = [Column("theirs USD", "money"), Column("ours USD", "money")]
-    print_table([*columns, *amounts, Column("run", "count"), Column("", "name")], [_invoice_row(*each) for each in found])
+    columns = [Column("id", "count"), Column("account", "name"), Column("invoice", "name"), Column("period", "time")]
+    columns += [Column("lines", "count"), Column("billed USD", "money"), Column("metered USD", "money")]
+    rows = [_invoice_row(each, names[each.invoice.account_id]) for each in found]
+    print_table([*columns, Column("run", "count"), Column("", "name")], rows)
 
 
-def show_variance_words(variance: Variance) -> None:
-    """Say what is known of a variance."""
-    where = sanitize(describe_location(variance.model, variance.provider, variance.session))
+def show_variance(variance: Variance) -> None:
+    """Show the cause of a variance, its amount and location, and other explanations."""
+    location = sanitize(describe_location(variance.model, variance.provider, variance.session))
     detail = f": {describe_detail(variance.detail)}" if variance.detail else ""
     echo(f"variance {variance.id}: {describe_cause(variance.cause)}{detail}", style="bold")
-    said = f"{display_nano(variance.amount_nano)} USD in {counted(variance.items, 'difference')}"
-    echo(f"{said}, {where}" if where else said)
+    amount = f"{display_nano(variance.amount_nano)} USD in {counted(variance.items, 'difference')}"
+    echo(f"{amount}, {location}" if location else amount)
     if variance.basis == CauseBasis.INFERRED and variance.items:
-        echo("It is inferred: of all that was tried, this alone fits the amounts.")
+        echo("The cause is inferred: of all hypotheses, only this one fits the amounts.")
     if variance.alternatives:
-        echo("What fits as well:")
+        echo("Explanations that also fit:")
         for each in variance.alternatives:
             echo(f"  {describe_explanation(each)}")
     if variance.tolerated:
-        echo("It needs nobody: it is expected on a bill, or within the tolerance together with all that is smaller.")
+        is_expected = variance.cause in EXPECTED_CAUSES
+        why = "expected on an invoice" if is_expected else "within the tolerance, together with all smaller ones"
+        echo(f"It needs no attention: it is {why}.")
 
 
 _VARIANCES = (
@@ -104,45 +91,41 @@ _VARIANCES = (
 
 
 def _variance_row(each: Variance) -> list[Cell]:
-    fits = f": {counted(len(each.alternatives), 'explanation')} would fit" if each.alternatives else ""
+    fits = f": {counted(len(each.alternatives), 'possible explanation')}" if each.alternatives else ""
     detail = fits if each.cause == Cause.UNEXPLAINED else f": {describe_detail(each.detail)}" if each.detail else ""
     inferred = " (inferred)" if each.basis == CauseBasis.INFERRED else ""
-    state = each.state + (" (tolerated)" if each.tolerated and each.state == "open" else "")
+    tolerated = " (tolerated)" if each.tolerated and each.state == VarianceState.OPEN else ""
     return [
         each.id,
         f"{describe_cause(each.cause)}{detail}{inferred}",
         describe_location(each.model, each.provider, each.session),
         each.items,
         display_nano(each.amount_nano),
-        state,
+        f"{each.state}{tolerated}",
     ]
 
 
-def _invoice_row(invoice: Invoice, account: str, run: Reconciliation | None) -> list[Cell]:
-    theirs = invoice.owed_nano
+def _invoice_row(overview: InvoiceOverview, account: str) -> list[Cell]:
+    invoice, run = overview.invoice, overview.newest_run
+    number = f", number {invoice.number}" if invoice.number else ""
     return [
         invoice.id,
         account,
-        _bill_words(invoice) + (f", number {invoice.number}" if invoice.number else ""),
-        period_words(invoice.start, invoice.end),
+        f"{describe_biller(invoice)}, {describe_grain(invoice.grain)}{number}",
+        describe_period(invoice.start, invoice.end),
         invoice.lines,
-        "" if theirs is None else display_nano(theirs),
+        "" if invoice.owed_nano is None else display_nano(invoice.owed_nano),
         "" if run is None else display_nano(run.ours_nano),
         "" if run is None else run.id,
         "" if invoice.superseded_by is None else f"superseded by {invoice.superseded_by}",
     ]
 
 
-def _say_what_is_left(report: ReconciliationReport) -> None:
+def _show_open(report: ReconciliationReport) -> None:
     waiting = report.needs_attention
     if waiting:
-        echo(f"{len(waiting)} open: `metering reconcile explain {waiting[0].id}` shows what one is about")
+        echo(f"{len(waiting)} open: `metering reconcile explain {waiting[0].id}` explains the first one")
     elif report.variances:
-        echo("nothing is open beyond what is tolerated")
+        echo("no variance is open beyond the tolerance")
     else:
-        echo("the bill agrees, to the nano-dollar")
-
-
-def _instant(micros: int) -> str:
-    text = format_instant(micros)
-    return text[:10] if micros % MICROS_PER_DAY == 0 else text
+        echo("the invoice matches metered usage to the nano-dollar")

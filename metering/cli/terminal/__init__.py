@@ -1,1 +1,1 @@
-"""How commands write: tables, amounts, plain text and JSON."""
+"""How commands write: tables, amounts, text and JSON."""

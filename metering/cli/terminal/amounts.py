@@ -1,4 +1,4 @@
-"""Amounts in tables: their decimal points below each other."""
+"""Amounts in tables, aligned at their decimal points."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ UNKNOWN_AMOUNT = "unknown"
 
 
 def aligned(amounts: Sequence[str]) -> list[str]:
-    """Pad amounts to one width with their decimal points below each other; what is no amount ends at the point."""
+    """Pad amounts to one width with their decimal points aligned; text that is not an amount ends where the points are."""
     before = [len(amount.partition(".")[0]) for amount in amounts]
     left = max(before, default=0)
     padded = [" " * (left - width) + amount for width, amount in zip(before, amounts, strict=True)]

@@ -1,4 +1,4 @@
-"""Counts as people write them: one table, two tables."""
+"""Counts with their noun: 1 table, 2 tables."""
 
 
 def counted(number: int, one: str, many: str = "") -> str:
@@ -7,5 +7,5 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def were(number: int) -> str:
-    """Return the verb of so many."""
+    """Return ``was`` or ``were``, to agree with a count."""
     return "was" if number == 1 else "were"

@@ -1,8 +1,9 @@
-"""A table that is wider than the terminal gets narrower columns; no word of it is broken, and nothing is left out.
+"""Fitting a table into a narrow terminal: columns become narrower, no word is broken, and nothing is left out.
 
-Names are wrapped after ``/`` and ``-`` and between words, codes after ``.``, ``_`` and ``/``, times and titles between words,
-numbers never. The widest column gives first. Where the words themselves are too wide together it is no table any more: each row
-is told as a list of its columns.
+Names wrap after ``/`` and ``-`` and between words, codes after ``.``, ``_`` and ``/``, times and titles between words, numbers
+never. The widest column shrinks first. If the words alone are too wide, each row is printed as a list of its columns.
+
+Rich wraps at spaces only and then breaks words anywhere, down to one letter per line, so it does not do this for us.
 """
 
 import re
@@ -21,18 +22,18 @@ _PARTS: dict[Breaks, re.Pattern[str]] = {
 
 
 class Extent(NamedTuple):
-    """How wide a column would be, and how wide its widest part is."""
+    """The natural width of a column, and the width of its widest part that cannot be broken."""
 
     natural: int
     unbroken: int
 
-    def beside(self, title: "Extent") -> "Extent":
-        """Return the extent of the column under its title."""
+    def including(self, title: "Extent") -> "Extent":
+        """Return the extent of the column with its title."""
         return Extent(*map(max, self, title))
 
 
 def extent(texts: Sequence[str], *, breaks: Breaks) -> Extent:
-    """Return how wide a column of these texts would be."""
+    """Return the extent of a column of these texts."""
     natural = max(map(len, texts), default=0)
     if breaks == "never":
         return Extent(natural, natural)
@@ -40,20 +41,20 @@ def extent(texts: Sequence[str], *, breaks: Breaks) -> Extent:
 
 
 def fitted(extents: Sequence[Extent], room: int) -> list[int] | None:
-    """Return a width for each column so that all fit into ``room`` with a GAP between them; None where no word may be cut."""
+    """Return widths with which all columns fit into ``room``, a GAP apart; None if a word would have to be broken."""
     widths = [each.natural for each in extents]
     excess = sum(widths) + GAP * (len(widths) - 1) - room
     while excess > 0:
-        able = [at for at, width in enumerate(widths) if width > extents[at].unbroken]
-        if not able:
+        shrinkable = [number for number, width in enumerate(widths) if width > extents[number].unbroken]
+        if not shrinkable:
             return None
-        widths[max(able, key=lambda at: widths[at])] -= 1
+        widths[max(shrinkable, key=lambda number: widths[number])] -= 1
         excess -= 1
     return widths
 
 
 def wrapped(text: str, width: int, *, breaks: Breaks) -> str:
-    """Return the text in lines of at most ``width``, broken where its kind may be, and anywhere where a part is wider."""
+    """Return the text in lines of at most ``width``, broken where its kind allows; a part that is wider is broken anywhere."""
     if len(text) <= width or breaks == "never":
         return text
     lines = [""]

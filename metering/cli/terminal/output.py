@@ -1,6 +1,7 @@
-"""Where commands write: tables for people, JSON for programs, on stdout; remarks and progress on stderr.
+"""What commands write: tables for people and JSON for programs on stdout, notes and progress on stderr.
 
-A terminal gets colour and its own width. A pipe gets neither: nothing is cut or wrapped, because a program may read it.
+A terminal gets color and is written to its width. A pipe gets neither: nothing is cut or wrapped, because a program may read
+it.
 """
 
 import json
@@ -27,10 +28,10 @@ Cell = str | int | None
 
 
 class Column(NamedTuple):
-    """A column; ``money`` is text already.
+    """A column of a table; the amounts of ``money`` are given as text.
 
-    Where the terminal is narrow a ``name`` and a ``code`` are wrapped, ``words`` between words, and a ``time`` between date and
-    time; other values never are.
+    In a narrow terminal a ``name`` and a ``code`` wrap at their separators, ``words`` between words, and a ``time`` between
+    date and time; other kinds never wrap.
     """
 
     title: str
@@ -38,7 +39,7 @@ class Column(NamedTuple):
 
 
 def console(stream: TextIO | None = None) -> Console:
-    """Return a console on a stream, stdout when nothing is said."""
+    """Return a console on a stream. Default: stdout."""
     file = stream or sys.stdout
     return Console(
         file=file,
@@ -51,7 +52,7 @@ def console(stream: TextIO | None = None) -> Console:
 
 
 def echo(text: str = "", *, style: str = "") -> None:
-    """Write a line for people to stdout, wrapped between words on a terminal."""
+    """Write a line to stdout, wrapped between words on a terminal."""
     console().print(Text(text, style=style))
 
 
@@ -69,7 +70,7 @@ def print_json(answer: Answer | Struct | dict[str, Any]) -> None:
 def print_table(
     columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, title: str = "", totals: Sequence[Cell] | None = None
 ) -> None:
-    """Write a table to stdout; ``totals`` is its last row, under a line. A terminal too narrow for it gets lists."""
+    """Write a table to stdout; ``totals`` is its last row, below a line. A terminal that is too narrow gets lists."""
     drawn = Table(
         title=Text(title, style="bold") if title else None,
         title_justify="left",
@@ -81,8 +82,8 @@ def print_table(
         header_style="bold",
         footer_style="bold",
     )
-    every = [*rows, totals] if totals is not None else list(rows)
-    cells = [_column_cells(column, [row[at] for row in every]) for at, column in enumerate(columns)]
+    all_rows = [*rows, totals] if totals is not None else list(rows)
+    cells = [_column_cells(column, [row[number] for row in all_rows]) for number, column in enumerate(columns)]
     target = console()
     titles = [_title(column, texts) for column, texts in zip(columns, cells, strict=True)]
     if sys.stdout.isatty():
@@ -99,8 +100,8 @@ def print_table(
             no_wrap=True,
             overflow="fold",
         )
-    for at in range(len(rows)):
-        drawn.add_row(*(Text(texts[at]) for texts in cells))
+    for number in range(len(rows)):
+        drawn.add_row(*(Text(texts[number]) for texts in cells))
     if sys.stdout.isatty():
         target.print(drawn)
         return
@@ -120,12 +121,12 @@ def _title(column: Column, texts: Sequence[str]) -> str:
 
 
 def _narrowed(columns: Sequence[Column], cells: list[list[str]], room: int) -> tuple[list[str], list[list[str]]] | None:
-    """Return titles and cells, wrapped so that the table fits into ``room``; None where it can not without cutting a word."""
+    """Return titles and cells wrapped so that the table fits into ``room``; None if a word would have to be broken."""
     cells = [_flush(texts) if column.kind == "money" else texts for column, texts in zip(columns, cells, strict=True)]
     breaks: list[Breaks] = [_BREAKS.get(column.kind, "never") for column in columns]
     extents = [
-        extent(texts, breaks=at).beside(extent([column.title], breaks="words"))
-        for column, texts, at in zip(columns, cells, breaks, strict=True)
+        extent(texts, breaks=where).including(extent([column.title], breaks="words"))
+        for column, texts, where in zip(columns, cells, breaks, strict=True)
     ]
     widths = fitted(extents, room)
     if widths is None:
@@ -141,22 +142,22 @@ def _narrowed(columns: Sequence[Column], cells: list[list[str]], room: int) -> t
 
 
 def _print_lists(target: Console, columns: Sequence[Column], cells: list[list[str]], title: str) -> None:
-    """Write each row as a list of its columns; the totals, where there are any, are the last."""
+    """Write each row as a list of its columns; totals, if any, come last."""
     if title:
         target.print(Text(title, style="bold"))
     label = max(len(column.title) for column in columns) + GAP
-    for at in range(len(cells[0])):
-        if at or title:
+    for row in range(len(cells[0])):
+        if row or title:
             target.print()
         for column, texts in zip(columns, cells, strict=True):
-            text = texts[at].strip()
+            text = texts[row].strip()
             lines = wrapped(text, max(1, target.width - label), breaks=_BREAKS.get(column.kind, "never")).split("\n")
             for number, line in enumerate(lines if text else []):
                 target.print(Text.assemble((column.title if not number else "").ljust(label), line), soft_wrap=True)
 
 
 def _flush(texts: Sequence[str]) -> list[str]:
-    """Return texts of one width without what is blank before all of them."""
+    """Return texts of one width without the blanks that all of them begin with."""
     blank = min((len(text) - len(text.lstrip()) for text in texts), default=0)
     return [text[blank:] for text in texts]
 

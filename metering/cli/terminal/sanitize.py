@@ -1,8 +1,8 @@
-"""Text from logs and from names, made safe to show: a terminal obeys control characters that a model's name may carry."""
+"""Text from logs, made safe to show: a model's name may contain control characters, which a terminal would obey."""
 
 
 def sanitize(text: str) -> str:
-    """Return the text with everything that can not be printed replaced, on one line."""
+    """Return the text on one line, with everything that cannot be printed replaced."""
     return (
         text
         if text.isprintable()

@@ -1,36 +1,34 @@
-"""``metering retention``: take the events of closed months out of the log, and keep what they came to."""
+"""``metering retention``: remove the events of closed months from the log, and keep their sums."""
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 from msgspec import Struct
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TextColumn
 
+from metering.answers.upkeep.retention import (
+    EventMonthAnswer,
+    event_export_answer,
+    retention_answer,
+    retirement_answer,
+)
 from metering.cli.arguments import MONTH, collected, json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
+from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Column, console, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.instants import format_instant, format_month
-from metering.domain.usage.retention import EventMonth
+from metering.domain.instants import format_month
+from metering.domain.upkeep.retirements import EventExport
 from metering.operations.service.open_service import Service
-from metering.operations.upkeep.export_events import EventExport, export_events
-from metering.operations.upkeep.retire_month import RetirementResult, check_retirable, list_event_months, retire_month
-from metering.storage.usage.retired_months import RetiredMonth
-
-_into = click.option(
-    "--into",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="FOLDER",
-    help="Write them to FOLDER/YYYY-MM first, as Parquet.",
-)
+from metering.operations.upkeep.export_events import export_events
+from metering.operations.upkeep.retire_month import check_retirable, list_event_months, retire_month
 
 
 class _Drop(Struct, frozen=True):
-    """What ``retention drop`` was asked."""
+    """The options of ``retention drop``."""
 
     month: int
     into: Path | None
@@ -42,9 +40,9 @@ class _Drop(Struct, frozen=True):
 
 @click.group()
 def retention() -> None:
-    """Take the events of closed months out of the log.
+    """Remove the events of closed months from the log.
 
-    What they came to stays: spend by day and month, statements, and what makes an event count once.
+    Spend by day and month, statements, and the identities that make an event count once are kept.
     """
 
 
@@ -52,70 +50,77 @@ def retention() -> None:
 @json_option
 @click.pass_obj
 def list_(invocation: Invocation, *, as_json: bool) -> None:
-    """List the months with events, and whether theirs can leave the log."""
+    """List the months with events, and whether their events can be removed."""
     with open_session(invocation) as service:
-        found = list_event_months(service.engine)
+        answer = retention_answer(list_event_months(service.engine))
     if as_json:
-        retired = [_retired_json(each) for each in found.retired]
-        print_json({"months": [_month_json(each) for each in found.months], "retired": retired})
+        print_json(answer)
         return
-    if not found.months:
-        echo("there are no events")
+    if not answer.months:
+        echo("no events")
         return
     columns = [Column("month"), Column("events", "count"), Column("in the log", "count"), Column("state", "name")]
-    print_table(columns, [[format_month(each.month), each.events, each.stored_events, _state(each)] for each in found.months])
-    for each in found.retired:
+    print_table(columns, [[each.month, each.events, each.stored_events, _state(each)] for each in answer.months])
+    for each in answer.retired:
         if each.directory:
-            echo(f"{format_month(each.month)}: {each.events:,} events are in {sanitize(each.directory)}")
+            echo(f"{each.month}: {counted(each.events, 'event')} exported to {sanitize(each.directory)}")
 
 
 @retention.command()
 @click.argument("month", type=MONTH)
-@click.option("--into", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="Where to.")
+@click.option(
+    "--into", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="Folder to write to."
+)
 @json_option
 @click.pass_obj
 def export(invocation: Invocation, *, month: int, into: Path, as_json: bool) -> None:
-    """Write the events of MONTH (YYYY-MM) to FOLDER/YYYY-MM as Parquet. They stay in the log."""
+    """Export the events of MONTH (YYYY-MM) to FOLDER/YYYY-MM as Parquet. They stay in the log."""
     with open_session(invocation) as service:
         exported = _export(service, month, into)
     if as_json:
-        print_json(_export_json(exported))
+        print_json(event_export_answer(exported))
     else:
-        echo(f"wrote {exported.facts.events:,} events of {format_month(month)} to {sanitize(str(exported.directory))}")
+        events = counted(exported.facts.events, "event")
+        echo(f"exported {events} of {format_month(month)} to {sanitize(str(exported.directory))}")
 
 
 @retention.command()
 @click.argument("month", type=MONTH)
-@_into
-@click.option("--without-export", is_flag=True, help="Write them nowhere: they are gone.")
-@click.option("--with-unresolved", is_flag=True, help="Also events without a price or an account.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Export the events to FOLDER/YYYY-MM first, as Parquet.",
+)
+@click.option("--without-export", is_flag=True, help="Do not export the events: they are lost.")
+@click.option("--with-unresolved", is_flag=True, help="Include events without a price or an account.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @click.pass_obj
 @collected(_Drop)
 def drop(invocation: Invocation, options: _Drop) -> None:
-    """Take the events of MONTH (YYYY-MM) out of the log, once every account with any is closed through it.
+    """Remove the events of MONTH (YYYY-MM) from the log, once every account with events in it is closed through it.
 
-    The room they took is given back: on PostgreSQL at once, on SQLite by writing the file anew, which needs as much room again
-    meanwhile. Nothing can be explained or re-rated by the request afterwards.
+    Their disk space is reclaimed: on PostgreSQL at once, on SQLite by rewriting the file, which needs as much free space as the
+    file takes. Afterwards requests of the month can no longer be explained or re-rated.
     """
     if (options.into is None) != options.without_export:
-        raise click.UsageError("say where to write the events, --into FOLDER, or --without-export")
+        raise click.UsageError("choose where the events go: --into FOLDER, or --without-export")
     month, with_unresolved = options.month, options.with_unresolved
     with open_session(invocation) as service:
         found = check_retirable(service.engine, month, with_unresolved=with_unresolved)
         if not options.yes:
-            question = f"take {found.stored_events:,} events of {format_month(month)} out of the log for good?"
-            click.confirm(question, abort=True, err=True)
+            events = counted(found.stored_events, "event")
+            click.confirm(f"Remove {events} of {format_month(month)} from the log permanently?", abort=True, err=True)
         exported = None if options.into is None else _export(service, month, options.into)
-        retired = retire_month(service.engine, month, exported, with_unresolved=with_unresolved, now=service.clock())
+        retirement = retire_month(service.engine, month, exported, with_unresolved=with_unresolved, now=service.clock())
     if options.as_json:
-        print_json(_outcome_json(retired))
+        print_json(retirement_answer(retirement))
         return
-    echo(f"{retired.month.events:,} events of {format_month(month)} left the log")
+    echo(f"removed {counted(retirement.month.events, 'event')} of {format_month(month)} from the log")
     if exported is not None:
-        echo(f"they are in {sanitize(str(exported.directory))}")
-    echo(f"the database takes {decimal(retired.bytes_after)}, before it took {decimal(retired.bytes_before)}")
+        echo(f"exported to {sanitize(str(exported.directory))}")
+    echo(f"database size: {decimal(retirement.bytes_before)} before, {decimal(retirement.bytes_after)} now")
 
 
 def _export(service: Service, month: int, into: Path) -> EventExport:
@@ -124,57 +129,19 @@ def _export(service: Service, month: int, into: Path) -> EventExport:
         return export_events(service.engine, month, into, now=now)
     bar = Progress(TextColumn("{task.description}"), BarColumn(), console=console(sys.stderr), transient=True)
     with bar:
-        task = bar.add_task(f"writing {format_month(month)}", total=None)
+        task = bar.add_task(f"exporting {format_month(month)}", total=None)
 
-        def tell(done: int, of: int) -> None:
-            bar.update(task, completed=done, total=of)
+        def update(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
 
-        return export_events(service.engine, month, into, now=now, on_progress=tell)
+        return export_events(service.engine, month, into, now=now, on_progress=update)
 
 
-def _state(month: EventMonth) -> str:
+def _state(month: EventMonthAnswer) -> str:
     if not month.stored_events:
         return "retired"
-    if month.billed_open:
-        return f"open for {month.billed_open} accounts" if month.billed_open > 1 else "open for an account"
-    if month.unresolved_events:
-        return f"closed; {month.unresolved_events:,} events without a price or an account"
+    if month.open_accounts:
+        return f"open for {counted(month.open_accounts, 'account')}"
+    if unresolved := month.unpriced_events + month.unassigned_events:
+        return f"closed; {counted(unresolved, 'event')} without a price or an account"
     return "closed: can be dropped"
-
-
-def _month_json(month: EventMonth) -> dict[str, Any]:
-    return {
-        "month": format_month(month.month),
-        "events": month.events,
-        "stored_events": month.stored_events,
-        "unpriced_events": month.unpriced_events,
-        "unassigned_events": month.unassigned_events,
-        "open_accounts": month.billed_open,
-        "can_be_dropped": bool(month.stored_events) and not month.billed_open and not month.unresolved_events,
-    }
-
-
-def _retired_json(retired: RetiredMonth) -> dict[str, Any]:
-    return {
-        "month": format_month(retired.month),
-        "events": retired.events,
-        "copies": retired.copies,
-        "charges": retired.charges,
-        "directory": retired.directory or None,
-        "manifest_sha256": retired.digest or None,
-        "retired_at": format_instant(retired.retired_at),
-    }
-
-
-def _outcome_json(retired: RetirementResult) -> dict[str, Any]:
-    return _retired_json(retired.month) | {"bytes_before": retired.bytes_before, "bytes_after": retired.bytes_after}
-
-
-def _export_json(exported: EventExport) -> dict[str, Any]:
-    return {
-        "directory": str(exported.directory),
-        "events": exported.facts.events,
-        "charges": exported.facts.charges,
-        "copies": exported.facts.copies,
-        "manifest_sha256": exported.digest,
-    }

@@ -61,7 +61,7 @@ class IngestOptions(Struct, frozen=True, kw_only=True):
     quiet: bool
 
     def decode_options(self) -> DecodeOptions:
-        """Return how to read each input, without its source and the current time. Raises UsageError, DomainError."""
+        """Return how to read each input, without its source and the current time. Raises UsageError."""
         if self.plan and not self.account:
             raise click.UsageError("--plan needs --account, the account to put on the plan")
         try:
@@ -85,7 +85,10 @@ class IngestOptions(Struct, frozen=True, kw_only=True):
             columns=columns,
             tag_fields=tuple(separated(self.tags)),
         )
-        options.check()
+        try:
+            options.check()
+        except DomainError as error:
+            raise click.UsageError(f"--{error}") from None
         return options
 
 
@@ -146,14 +149,14 @@ def ingest(invocation: Invocation, options: IngestOptions) -> None:
         report = IngestReport()
         if options.account and any(each.path == STDIN or Path(each.path).exists() for each in inputs):
             _ensure_account(service, options.account, report)
-        budgets = BudgetEvaluator(service.engine, service.catalogue, service.clock)
+        evaluator = BudgetEvaluator(service.engine, service.catalogue, service.clock)
         try:
             with progress_bar(shown=not options.quiet) as add_input:
                 for each in inputs:
                     report.inputs.append(InputReport(each))
                     request = _request(options, decode_options, each, service.clock())
-                    _ingest(service, budgets, request, report.inputs[-1], add_input(each.source))
-                budgets.finish()
+                    _ingest(service, evaluator, request, report.inputs[-1], add_input(each.source))
+                evaluator.finish()
         except KeyboardInterrupt:
             _stop_interrupted(report)
         if options.plan and not report.nothing_was_read:
@@ -180,7 +183,7 @@ def _print(report: IngestReport, options: IngestOptions) -> None:
 
 def _ingest(
     service: Service,
-    budgets: BudgetEvaluator,
+    evaluator: BudgetEvaluator,
     request: LogRequest,
     report: InputReport,
     show_progress: Callable[[Progress], None],
@@ -189,7 +192,7 @@ def _ingest(
 
     def on_progress(progress: Progress) -> None:
         report.result = progress.result
-        budgets.judge_if_due()
+        evaluator.evaluate_if_due()
         show_progress(progress)
 
     try:

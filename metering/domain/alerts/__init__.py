@@ -1,1 +1,1 @@
-"""Alert types, and webhooks: endpoints, messages, signatures and retries."""
+"""Alerts and webhooks: alert types, endpoints, deliveries, messages, signatures and retries."""

@@ -1,24 +1,31 @@
-"""What somebody can be alerted to: every type of alert, and what it says.
+"""The types of alerts, with the headline that people read in a chat.
 
-A type is a stable name that endpoints of webhooks filter by. A new type is a new entry here and in docs/webhooks.md.
+A type is a stable name that webhook endpoints filter by. A new type needs an entry here, in docs/alerts.md and in
+docs/webhooks.md.
 """
 
 WEBHOOK_DISABLED = "webhook.disabled"
 
 ALERT_TYPES = {
-    "budget.threshold_reached": "what was spent reached a threshold of a budget",
-    "budget.forecast_exceeded": "at this pace a budget will not last its period",
-    "budget.blocked": "a budget that blocks is used up",
-    "credits.low": "little is left of an account's credits",
-    "credits.exhausted": "nothing is left of an account's credits",
-    "usage.unpriced": "usage arrived that has no price",
-    "usage.anomaly": "an hour far outside of the account's recent hours",
-    "price.changed": "a new version of a price list counts",
-    "statement.closed": "an account's month was closed",
-    "statement.not_closed": "a month is due and can not be closed",
-    "reconciliation.variance_found": "an invoice and the statement do not agree",
-    WEBHOOK_DISABLED: "an endpoint of webhooks was disabled",
+    "budget.threshold_reached": "Budget threshold reached",
+    "budget.forecast_exceeded": "Forecast exceeds budget",
+    "budget.blocked": "Budget blocks requests",
+    "credits.low": "Credits are low",
+    "credits.exhausted": "Credits are used up",
+    "usage.unpriced": "Usage without a price",
+    "usage.anomaly": "Unusually expensive hour",
+    "price.changed": "Prices changed",
+    "statement.closed": "Statement closed",
+    "statement.not_closed": "Statement cannot be closed",
+    "reconciliation.variance_found": "Invoice does not match metered usage",
+    WEBHOOK_DISABLED: "Webhook endpoint disabled",
 }
 
-# No alert, and in no filter: what an endpoint is sent when somebody asks whether it works.
+# Not an alert, and in no filter: the message of a test that a user sends to an endpoint.
 WEBHOOK_TEST = "webhook.test"
+WEBHOOK_TEST_HEADLINE = "Test message"
+
+
+def headline_of(type_: str) -> str:
+    """Return the headline of a message for people; the type itself if it is unknown."""
+    return WEBHOOK_TEST_HEADLINE if type_ == WEBHOOK_TEST else ALERT_TYPES.get(type_, type_)

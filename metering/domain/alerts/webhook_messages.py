@@ -1,13 +1,15 @@
-"""What a webhook says: one small JSON document, and the same for people who read it in a chat.
+"""Webhook messages: a small JSON document, and its rendering for people in a chat.
 
-The document is made once, when the alert is raised, and every attempt sends the same bytes. ``schema_version`` goes up when
-something that was there changes; fields may be added without.
+The document is built once, when the alert is raised; every attempt sends the same bytes. ``schema_version`` increases when a
+field changes or is removed; fields may be added without.
 """
 
 import json
 from typing import Any, NamedTuple
 
+from metering.domain.alerts.alert_types import headline_of
 from metering.domain.instants import format_instant
+from pricing.dollars import display_nano, with_dollar_sign
 
 SCHEMA_VERSION = 1
 
@@ -15,11 +17,13 @@ STANDARD = "standard"
 SLACK = "slack"
 FORMATS = (STANDARD, SLACK)
 
-_LONGEST_TEXT = 2_900  # Slack takes 3,000 in a block
+_LONGEST_TEXT = 2_900  # Slack accepts 3,000 in a block
+_NANO, _USD = "_nano_usd", "_usd"
+_OMITTED = ("version", "account", "period")
 
 
 class AlertContent(NamedTuple):
-    """What a message is about; ``account`` is the account's name, None where it is about no single one."""
+    """The content of a message; ``account`` is the account's name, None if it is not about a single account."""
 
     type: str
     occurred_at: int
@@ -31,20 +35,20 @@ class AlertContent(NamedTuple):
     alert_id: int | None = None
 
 
-def message_of(told: AlertContent) -> str:
-    """Return the document of a message."""
+def message_of(content: AlertContent) -> str:
+    """Return the JSON document of a message."""
     return json.dumps(
         {
-            "type": told.type,
-            "timestamp": format_instant(told.occurred_at),
+            "type": content.type,
+            "timestamp": format_instant(content.occurred_at),
             "schema_version": SCHEMA_VERSION,
             "data": {
-                "alert_id": told.alert_id,
-                "account": told.account,
-                "subject": told.subject,
-                "period": told.period,
-                "threshold": told.threshold,
-                "details": told.details,
+                "alert_id": content.alert_id,
+                "account": content.account,
+                "subject": content.subject,
+                "period": content.period,
+                "threshold": content.threshold,
+                "details": content.details,
             },
         },
         ensure_ascii=False,
@@ -53,30 +57,44 @@ def message_of(told: AlertContent) -> str:
 
 
 def body_of(message: str, format_: str) -> bytes:
-    """Return what is sent of a message to an endpoint of a format: the same bytes whenever it is sent."""
+    """Return the request body of a message in a format: the same bytes for every attempt."""
     return (_for_slack(message) if format_ == SLACK else message).encode()
 
 
 def _for_slack(message: str) -> str:
-    """Return a message as an incoming webhook of Slack takes it: a line for notifications, and a block with the particulars."""
+    """Return a message in the format of Slack's incoming webhooks: a line for notifications, and a block with the details."""
     document = json.loads(message)
     data = document["data"]
     account = data["account"]
-    title = f"{document['type']}{f' · {account}' if account else ''}"
-    lines = [f"*{_escaped(title)}*", *(f"{_escaped(name)}: {_escaped(value)}" for name, value in _particulars(data))]
+    title = headline_of(document["type"]) + (f" · {account}" if account else "")
+    lines = [f"*{_escaped(title)}*", f"type: {_escaped(document['type'])}"]
+    lines += [f"{_escaped(label)}: {_escaped(value)}" for label, value in _labeled(data)]
     lines.append(f"_{document['timestamp']}_")
     text = "\n".join(lines)[:_LONGEST_TEXT]
     block = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
     return json.dumps({"text": _escaped(title), "blocks": [block]}, ensure_ascii=False, separators=(",", ":"))
 
 
-def _particulars(data: dict[str, Any]) -> list[tuple[str, str]]:
-    named = [(name, data[name]) for name in ("subject", "period", "threshold") if data[name]]
-    # Lists and objects are for programs; the alert itself has them.
-    plain = [(name, value) for name, value in data["details"].items() if isinstance(value, str | int) and value != ""]
-    return [(name.replace("_", " "), str(value)) for name, value in (*named, *plain)]
+def _labeled(data: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the fields for people, as (label, text). Lists and objects are for programs; the title names the account."""
+    fields = [(name, data[name]) for name in ("subject", "period", "threshold") if data[name]]
+    fields += [(name, value) for name, value in data["details"].items() if name not in _OMITTED and value != ""]
+    labeled = []
+    for name, value in fields:
+        if isinstance(value, bool):
+            labeled.append((name, "yes" if value else "no"))
+        elif name.endswith(_NANO) and isinstance(value, int):
+            labeled.append((name.removesuffix(_NANO), with_dollar_sign(display_nano(value))))
+        elif isinstance(value, str | int) and not _repeats_nano(name, data["details"]):
+            labeled.append((name, str(value)))
+    return [(name.replace("_", " "), text) for name, text in labeled]
+
+
+def _repeats_nano(name: str, details: dict[str, Any]) -> bool:
+    """Whether a field states in dollars what another one states in nano-USD."""
+    return name.endswith(_USD) and name.removesuffix(_USD) + _NANO in details
 
 
 def _escaped(text: str) -> str:
-    """Write a text so that nothing in it is Slack's mark-up: a link, a mention, a heading."""
+    """Escape what Slack would read as markup: links, mentions and entities."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

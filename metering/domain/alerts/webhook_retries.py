@@ -1,7 +1,7 @@
-"""When a delivery is tried again, and when an endpoint is given up.
+"""When a failed delivery is retried, and when a failing endpoint is disabled.
 
-Ten attempts, at about 0, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h after the first. The pauses run from each
-attempt to the next: after an outage of the service a delivery is not tried several times in a row.
+Ten attempts, at about 0, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h after the first. Each pause starts at the
+previous attempt, so that an outage of this service does not bunch several attempts together.
 """
 
 from itertools import pairwise
@@ -14,19 +14,19 @@ _OFFSETS = (0, 5, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 1
 _PAUSES = tuple((later - earlier) * MICROS_PER_SECOND for earlier, later in pairwise(_OFFSETS))
 
 ATTEMPTS = len(_OFFSETS)
-# A receiver that asks for more patience than this is asked again after this.
+# Retry-After is honored up to this.
 LONGEST_RETRY_AFTER = MICROS_PER_DAY
-GIVEN_UP_AFTER = 5 * MICROS_PER_DAY
+DISABLE_AFTER = 5 * MICROS_PER_DAY
 
-# So that what failed together does not come back together; a tenth of the pause to either side, in thousandths.
+# Up to a tenth of the pause either way, in thousandths, so that deliveries that failed together do not retry together.
 _JITTER_PER_MILLE = 100
 
 
 def next_attempt_at(tries: int, ended_at: int, *, chance: float, retry_after: int | None = None) -> int | None:
-    """Return when a delivery is due again whose attempt number ``tries`` (from 1) failed at ``ended_at``; None: not any more.
+    """Return when to retry after attempt number ``tries`` (from 1) failed at ``ended_at``; None after the last attempt.
 
-    ``chance`` is a number from 0 to 1. ``retry_after`` is for how many microseconds the receiver asks to be left alone: the
-    pause is no shorter, and no longer for it than a day.
+    ``chance`` is a random number from 0 to 1. ``retry_after`` is the pause in microseconds that the receiver asked for: it can
+    make the pause longer, up to a day.
     """
     if tries >= ATTEMPTS:
         return None
@@ -37,5 +37,5 @@ def next_attempt_at(tries: int, ended_at: int, *, chance: float, retry_after: in
 
 
 def should_disable(failing_since: int, now: int) -> bool:
-    """Whether an endpoint has failed for so long that nothing is sent to it any more."""
-    return now - failing_since >= GIVEN_UP_AFTER
+    """Whether an endpoint has been failing long enough to be disabled."""
+    return now - failing_since >= DISABLE_AFTER

@@ -1,6 +1,6 @@
-"""Signatures as Standard Webhooks has them: HMAC-SHA256 over ``id.timestamp.body``, by a secret that both sides know.
+"""Standard Webhooks signatures (https://www.standardwebhooks.com): HMAC-SHA256 of ``id.timestamp.body`` with a shared secret.
 
-https://www.standardwebhooks.com. While a secret is being replaced a message carries a signature by each that is valid.
+While a secret is being replaced, a message has one signature per valid secret.
 """
 
 import base64
@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 
 _PREFIX = "whsec_"
-_SECRET_BYTES = 32  # the specification: 24 to 64
+_SECRET_BYTES = 32  # the specification allows 24 to 64
 _MESSAGE_PREFIX = "msg_"
 _MESSAGE_BYTES = 16
 
@@ -21,7 +21,7 @@ def new_secret() -> bytes:
 
 
 def format_secret(secret: bytes) -> str:
-    """Write a secret as receivers take it."""
+    """Return a secret in the format that receivers expect."""
     return _PREFIX + base64.b64encode(secret).decode()
 
 
@@ -31,7 +31,7 @@ def new_message_id() -> str:
 
 
 def signed_headers(message_id: str, timestamp: int, body: bytes, keys: Sequence[bytes]) -> dict[str, str]:
-    """Return the three headers of a message that is sent at ``timestamp`` (seconds since 1970), signed by each of ``keys``."""
+    """Return the headers of a message sent at ``timestamp`` (seconds since 1970), signed with each of ``keys``."""
     content = b".".join((message_id.encode(), str(timestamp).encode(), body))
     return {
         "webhook-id": message_id,

@@ -1,54 +1,48 @@
-"""Endpoints of webhooks: which alerts each is sent, and what becomes of a delivery.
+"""Webhook endpoints and the alerts they receive.
 
-Accounts are walls here as everywhere: an endpoint of an account is sent that account's alerts and no others.
+An account's endpoint receives only that account's alerts.
 """
+
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from metering.domain.alerts.alert_types import ALERT_TYPES
 from metering.domain.errors import DomainError
 
-PENDING = "pending"
-DELIVERED = "delivered"
-FAILED = "failed"
-HELD = "held"
-CANCELLED = "cancelled"
-STATUSES = (PENDING, DELIVERED, FAILED, HELD, CANCELLED)
-# What can be sent again; what is pending is sent anyway.
-FINISHED = (DELIVERED, FAILED, HELD)
-
+# Why an endpoint is disabled: on request, it answered 410, or it failed for five days.
 ASKED = "asked"
 GONE = "gone"
 FAILING = "failing"
 
 
 class WebhookError(DomainError):
-    """An endpoint that can not be as it is asked for (``invalid_webhook``)."""
+    """An invalid webhook endpoint, filter or query (``invalid_webhook``)."""
 
     code = "invalid_webhook"
 
 
 class WebhookDisabledError(DomainError):
-    """Nothing is sent to an endpoint that is disabled."""
+    """The endpoint is disabled, so nothing can be sent to it."""
 
     code = "webhook_disabled"
 
 
 class EndpointFilter(Struct, frozen=True):
-    """Which alerts an endpoint asks for. ``account_id`` is whose endpoint it is, None: the operator's.
+    """Which alerts an endpoint receives. ``account_id`` is the account that owns the endpoint; None: the operator.
 
-    ``types`` empty: every type. ``accounts`` narrows an operator's endpoint to some accounts; empty: all.
+    ``types`` empty: every type. ``accounts`` limits an operator's endpoint to some accounts; empty: all.
     """
 
     account_id: int | None
     types: frozenset[str] = frozenset()
     accounts: frozenset[int] = frozenset()
 
-    def takes(self, type_: str, account_id: int | None) -> bool:
-        """Whether it asks for alerts of the type about the account (None: about no single one).
+    def matches(self, type_: str, account_id: int | None) -> bool:
+        """Whether the endpoint receives alerts of a type about an account (None: not about a single account).
 
-        What is about no single account is the operator's: no endpoint of an account is sent it, and one that is narrowed to
-        some accounts only where it asks for the type by name.
+        Alerts that are not about a single account belong to the operator: accounts' endpoints never receive them, and an
+        operator's endpoint that is limited to some accounts only if it lists the type by name.
         """
         if self.types and type_ not in self.types:
             return False
@@ -60,8 +54,42 @@ class EndpointFilter(Struct, frozen=True):
 
 
 def checked_types(types: list[str]) -> frozenset[str]:
-    """Return the types of a filter. Raises WebhookError for one that nobody raises."""
+    """Return the types of a filter. Raises WebhookError for a type that does not exist."""
     unknown = [type_ for type_ in types if type_ not in ALERT_TYPES]
     if unknown:
-        raise WebhookError(f"no alert has the type {unknown[0][:60]!r}; there are {', '.join(ALERT_TYPES)}")
+        raise WebhookError(f"there is no alert type {unknown[0][:60]!r}; use {', '.join(ALERT_TYPES)}")
     return frozenset(types)
+
+
+class Endpoint(NamedTuple):
+    """A webhook endpoint. Times are microseconds UTC. ``shown_url`` is the URL, or only its host if the path is a secret.
+
+    ``failing_since``: the first failure after the last success. ``disabled_reason`` is empty while it is enabled.
+    """
+
+    id: int
+    filter: EndpointFilter
+    shown_url: str
+    description: str
+    format: str
+    created_at: int
+    failing_since: int | None
+    disabled_at: int | None
+    disabled_reason: str
+
+
+class SecretPeriod(NamedTuple):
+    """The period in which a secret signs, in microseconds UTC; ``expires_at`` is None for the current secret."""
+
+    created_at: int
+    expires_at: int | None
+
+
+class EndpointDetails(NamedTuple):
+    """An endpoint, the names of its accounts, its valid secrets (newest first) and its deliveries by status."""
+
+    endpoint: Endpoint
+    account: str | None
+    accounts: list[str]
+    secrets: list[SecretPeriod]
+    deliveries: dict[str, int]

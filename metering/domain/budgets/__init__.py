@@ -1,1 +1,1 @@
-"""Budgets: limits, periods, how a budget stands, forecasts and unusual hours."""
+"""Budgets: terms, periods, state, forecasts, and unusual hours."""

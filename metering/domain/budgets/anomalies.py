@@ -1,14 +1,14 @@
-"""An hour of an account that is far outside of its recent hours.
+"""Detecting an hour in which an account spends far more than in its recent hours.
 
-Compared are whole UTC hours with spending, over the 28 days before: who rests at night is not unusual in the morning. An hour
-is unusual when it is dearer than all of these:
+Whole UTC hours with spending are compared over the last 28 days; hours without spending are ignored, so a quiet night does not
+make the morning unusual. An hour is unusual if it exceeds all of these:
 
-- ten dollars, because what costs little surprises nobody;
-- the median and six robust deviations (the median absolute deviation times 1.4826: the standard deviation, where amounts are
-  spread normally);
-- twice what 99 of 100 recent hours stay within, so that a job that runs once a day is usual.
+- ten dollars: small amounts are not worth an alert;
+- the median plus six robust standard deviations (the median absolute deviation times 1.4826, which equals the standard
+  deviation for normally distributed amounts);
+- twice the 99th percentile of recent hours, so that a job that runs once a day counts as usual.
 
-With fewer than 48 hours of spending to compare with, nobody can tell, and nothing is said.
+With fewer than 48 hours of spending to compare with, no hour is unusual.
 """
 
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ LEAST_HOURS = 48
 LEAST_NANO = 10 * NANO_PER_USD
 DEVIATIONS = 6
 FACTOR = 2
-# An hour is summed when it is over and its stragglers are in, and anew when its day is, for what came later.
-STRAGGLERS = MICROS_PER_HOUR // 6
-SETTLES_AFTER = 6 * MICROS_PER_HOUR
-_NORMAL = 14_826, 10_000
+# An hour is summed ten minutes after it ends, and again six hours after its day ends, to include late usage.
+HOUR_DELAY = MICROS_PER_HOUR // 6
+DAY_DELAY = 6 * MICROS_PER_HOUR
+_NORMAL_NUMERATOR, _NORMAL_DENOMINATOR = 14_826, 10_000
 
 
 class UsualSpend(Struct, frozen=True):
-    """What is usual in an hour with spending, nano-USD: in the middle, and at most."""
+    """The usual spend in an hour with spending, in nano-USD: the median, and the most that is still usual."""
 
     median_nano: int
     most_nano: int
@@ -38,28 +38,28 @@ class UsualSpend(Struct, frozen=True):
 
 
 def usual_spend(recent_nano: Sequence[int]) -> UsualSpend | None:
-    """Return what is usual by the amounts of recent hours; None where too few of them had any spending."""
+    """Return the usual spend, given the amounts of recent hours; None if too few of them have spending."""
     spent = sorted(amount for amount in recent_nano if amount > 0)
     if len(spent) < LEAST_HOURS:
         return None
-    middle = _median(spent)
-    deviation = _median(sorted(abs(amount - middle) for amount in spent))
-    scaled = DEVIATIONS * deviation * _NORMAL[0] // _NORMAL[1]
-    # Nearest rank: the least amount that 99 of 100 hours are at or below.
-    high = spent[-(-99 * len(spent) // 100) - 1]
-    return UsualSpend(middle, max(LEAST_NANO, middle + scaled, FACTOR * high), len(spent))
+    median = _median(spent)
+    deviation = _median(sorted(abs(amount - median) for amount in spent))
+    scaled = DEVIATIONS * deviation * _NORMAL_NUMERATOR // _NORMAL_DENOMINATOR
+    # Nearest rank: the lowest amount that 99 of 100 hours do not exceed.
+    percentile_99 = spent[-(-99 * len(spent) // 100) - 1]
+    return UsualSpend(median, max(LEAST_NANO, median + scaled, FACTOR * percentile_99), len(spent))
 
 
 def is_hour_due(hour: int, summed_at: int | None, now: int) -> bool:
-    """Return whether an hour (since 1970) is to be summed at an instant, given when it was last."""
+    """Return whether an hour (counted from 1970) must be summed at ``now``; ``summed_at`` is when it last was."""
     end = (hour + 1) * MICROS_PER_HOUR
-    if now < end + STRAGGLERS:
+    if now < end + HOUR_DELAY:
         return False
-    settled = (hour // 24 + 1) * MICROS_PER_DAY + SETTLES_AFTER
+    settled = (hour // 24 + 1) * MICROS_PER_DAY + DAY_DELAY
     return summed_at is None or summed_at < settled <= now
 
 
 def _median(ordered: Sequence[int]) -> int:
-    """Return the middle of ordered amounts, of two the lower mean."""
+    """Return the median of sorted amounts; for an even count, the mean of the middle two, rounded down."""
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) // 2

@@ -1,11 +1,12 @@
-"""What a period will come to, if spending goes on as it does: sober, from two rates, and nothing where too little is known.
+"""Forecasting the spend of a period from two rates.
 
-- The rate of the period: what was spent in it over the time since it began. It is known when an hour and a twentieth of the
-  period have passed, so that one request in the first minute makes no forecast.
-- The recent rate: what was spent on the seven whole days before today, over seven days. It is known when there was spending on
-  at least three of them.
+- The period rate: spend in the period divided by the time since it started. It is available after both an hour and a twentieth
+  of the period, so that one request in the first minute makes no forecast.
+- The recent rate: spend on the seven whole days before today, divided by seven days. It is available if at least three of them
+  have spend.
 
-The forecast is what is spent, and what remains of the period at the mean of the rates that are known.
+The forecast is the spend to date plus the remaining time at the mean of the available rates. Without a rate there is no
+forecast.
 """
 
 from collections.abc import Sequence
@@ -21,8 +22,8 @@ LEAST_RECENT_DAYS = 3
 _LEAST_PART = 20
 
 
-class Method(StrEnum):
-    """Which rates a forecast is made from; ``final``: the period is over."""
+class ForecastMethod(StrEnum):
+    """Which rates a forecast uses; ``final``: the period is over."""
 
     BLENDED = "blended_rate"
     PERIOD = "period_rate"
@@ -32,36 +33,37 @@ class Method(StrEnum):
 
 
 class Forecast(Struct, frozen=True):
-    """What a period will come to (nano-USD, None where too little is known), and when ``amount`` is used up.
+    """The forecast spend of a period in nano-USD, None without a rate, and when the budget is used up.
 
-    ``exhausted_at`` is None where it is used up already, or not within the period, or nobody knows.
+    ``exhausted_at`` is None if the budget is already used up, lasts the period, or there is no rate.
     """
 
-    method: Method
+    method: ForecastMethod
     amount_nano: int | None
     exhausted_at: int | None = None
 
 
 def forecast(period: Period, now: int, spent_nano: int, recent_nano: Sequence[int], budget_nano: int) -> Forecast:
-    """Forecast a period at an instant; ``recent_nano`` is what was spent on each of the RECENT_DAYS days before today."""
+    """Forecast a period at ``now``; ``recent_nano`` is the spend on each of the RECENT_DAYS days before today."""
     if period.is_over(now):
-        return Forecast(Method.FINAL, spent_nano)
+        return Forecast(ForecastMethod.FINAL, spent_nano)
     # Each rate is a fraction: nano-USD over microseconds.
     rates: list[tuple[int, int]] = []
     elapsed, length = now - period.start, period.end - period.start
-    of_period = elapsed >= max(MICROS_PER_HOUR, length // _LEAST_PART)
-    if of_period:
+    has_period_rate = elapsed >= max(MICROS_PER_HOUR, length // _LEAST_PART)
+    if has_period_rate:
         rates.append((spent_nano, elapsed))
-    of_recent_days = sum(amount > 0 for amount in recent_nano) >= LEAST_RECENT_DAYS and now >= period.start
-    if of_recent_days:
+    has_recent_rate = sum(amount > 0 for amount in recent_nano) >= LEAST_RECENT_DAYS and now >= period.start
+    if has_recent_rate:
         rates.append((sum(recent_nano), RECENT_DAYS * MICROS_PER_DAY))
     if not rates:
-        return Forecast(Method.NONE, None)
-    method = Method.BLENDED if len(rates) == 2 else Method.PERIOD if of_period else Method.RECENT
+        return Forecast(ForecastMethod.NONE, None)
+    single = ForecastMethod.PERIOD if has_period_rate else ForecastMethod.RECENT
+    method = ForecastMethod.BLENDED if len(rates) == 2 else single
     numerator, denominator = _mean(rates)
-    to_come = max(0, numerator * (period.end - now) // denominator)
+    remaining = max(0, numerator * (period.end - now) // denominator)
     return Forecast(
-        method, spent_nano + to_come, _exhausted_at(period, now, budget_nano - spent_nano, (numerator, denominator))
+        method, spent_nano + remaining, _exhausted_at(period, now, budget_nano - spent_nano, (numerator, denominator))
     )
 
 

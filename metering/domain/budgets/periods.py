@@ -1,7 +1,7 @@
-"""Periods of budgets: whole UTC days, half-open, each with a name that no other period of its window has.
+"""Periods of budgets: half-open ranges of whole UTC days, each with a name that is unique within its window.
 
-A day is ``2026-11-25``, a week ``2026-W53`` (ISO 8601: it begins on Monday and belongs to the year of its Thursday), a month
-``2026-11``, a quarter ``2026-Q4``. A fixed window has one period: ``2026-11-03/2026-11-20``, of which the 20th is no more part.
+Names: day ``2026-11-25``; week ``2026-W53`` (ISO 8601: starts on Monday, belongs to the year of its Thursday); month
+``2026-11``; quarter ``2026-Q4``. A fixed window has one period: ``2026-11-03/2026-11-20``, which excludes the 20th.
 """
 
 from enum import StrEnum
@@ -11,7 +11,7 @@ from metering.domain.instants import MICROS_PER_DAY, date_of, day_number, first_
 
 
 class Window(StrEnum):
-    """How long the periods of a budget are."""
+    """The length of a budget's periods."""
 
     DAY = "day"
     WEEK = "week"
@@ -21,7 +21,7 @@ class Window(StrEnum):
 
 
 class Period(NamedTuple):
-    """From ``first_day`` until ``end_day``, exclusively; days since 1970."""
+    """The days from ``first_day`` up to, not including, ``end_day``, counted from 1970."""
 
     name: str
     first_day: int
@@ -29,41 +29,41 @@ class Period(NamedTuple):
 
     @property
     def start(self) -> int:
-        """The first instant, microseconds UTC."""
+        """Its first instant, in microseconds UTC."""
         return self.first_day * MICROS_PER_DAY
 
     @property
     def end(self) -> int:
-        """The first instant after it."""
+        """The first instant after it, in microseconds UTC."""
         return self.end_day * MICROS_PER_DAY
 
     def is_over(self, now: int) -> bool:
-        """Whether it has ended at an instant."""
+        """Whether it has ended at ``now``."""
         return self.end <= now
 
 
 def period_at(window: Window, day: int) -> Period:
-    """Return the period of a window, any but a fixed one, that a day is in."""
-    moment = date_of(day)
+    """Return the period that contains a day, for any window except a fixed one."""
+    date = date_of(day)
     match window:
         case Window.DAY:
-            return Period(moment.isoformat(), day, day + 1)
+            return Period(date.isoformat(), day, day + 1)
         case Window.WEEK:
-            year, week, weekday = moment.isocalendar()
+            year, week, weekday = date.isocalendar()
             monday = day - (weekday - 1)
             return Period(f"{year:04d}-W{week:02d}", monday, monday + 7)
         case Window.MONTH:
-            month = moment.year * 100 + moment.month
+            month = date.year * 100 + date.month
             return Period(format_month(month), day_number(first_date(month)), day_number(first_date(next_month(month))))
         case Window.QUARTER:
-            quarter = (moment.month - 1) // 3 + 1
-            first = moment.year * 100 + 3 * quarter - 2
+            quarter = (date.month - 1) // 3 + 1
+            first = date.year * 100 + 3 * quarter - 2
             after = next_month(first + 2)
-            return Period(f"{moment.year:04d}-Q{quarter}", day_number(first_date(first)), day_number(first_date(after)))
+            return Period(f"{date.year:04d}-Q{quarter}", day_number(first_date(first)), day_number(first_date(after)))
         case Window.FIXED:
-            raise ValueError("a fixed window has its own days")
+            raise ValueError("a fixed window has no recurring periods; use fixed_period")
 
 
 def fixed_period(first_day: int, end_day: int) -> Period:
-    """Return the one period of a fixed window."""
+    """Return the only period of a fixed window."""
     return Period(f"{date_of(first_day).isoformat()}/{date_of(end_day).isoformat()}", first_day, end_day)

@@ -1,4 +1,4 @@
-"""Prices and quantities as people read them: per million tokens, per second or hour of time, per image."""
+"""Prices and quantities for people: per million tokens, per second or hour, per image."""
 
 from metering.domain.statements.statements import unit_of
 from pricing.dollars import display_pico
@@ -8,7 +8,7 @@ _PER_TIME = {1: "ms", 1_000: "s", 60_000: "min", 3_600_000: "h"}
 
 
 def price_per(kind: str, price_pico: int, block: int) -> tuple[str, str]:
-    """Return (dollars, per what) of a price of ``price_pico`` for ``block`` units of a kind of quantity."""
+    """Return a price as (dollars, unit). It is ``price_pico`` pico-USD for ``block`` units of a kind of quantity."""
     if kind.endswith("_ms"):
         return display_pico(price_pico), _PER_TIME.get(block, f"{block:,} ms")
     if kind.endswith("_tokens") or kind == "characters":
@@ -20,7 +20,7 @@ def price_per(kind: str, price_pico: int, block: int) -> tuple[str, str]:
 
 
 def format_price(kind: str, price_pico: int, block: int) -> str:
-    """Return a price as ``$1.04 / 1M``; one of 0 is ``included``."""
+    """Return a price as ``$1.04 / 1M``; a price of 0 is ``included``."""
     if not price_pico:
         return "included"
     dollars, per = price_per(kind, price_pico, block)
@@ -28,9 +28,9 @@ def format_price(kind: str, price_pico: int, block: int) -> str:
 
 
 def format_quantity(kind: str, count: int) -> str:
-    """Return a quantity as ``1,234``, of time as ``1.500 s``."""
+    """Return a quantity as ``1,234``, or as ``1.500 s`` for time."""
     if not kind.endswith("_ms"):
         return f"{count:,}"
-    seconds, rest = divmod(abs(count), 1_000)
+    seconds, milliseconds = divmod(abs(count), 1_000)
     sign = "-" if count < 0 else ""
-    return f"{sign}{seconds:,}.{rest:03d} s" if rest else f"{sign}{seconds:,} s"
+    return f"{sign}{seconds:,}.{milliseconds:03d} s" if milliseconds else f"{sign}{seconds:,} s"

@@ -1,1 +1,1 @@
-"""Credits: grants, the ledger of their movements, and adjustments."""
+"""Credit grants, the ledger of credit entries, and adjustments."""

@@ -1,7 +1,7 @@
-"""An adjustment: an amount without an event, decided by somebody, with its reason.
+"""Adjustments: amounts without an event, each with a reason.
 
-It says that the usage of its origin month cost more or less than its events add up to: credits pay for it as they pay for that
-month's usage, and it stands on a statement as a line of its own.
+An adjustment states that the usage of its origin month cost more or less than its events add up to. Credits pay for it as they
+pay for that month's usage. A statement shows it as a separate line.
 """
 
 from msgspec import Struct
@@ -10,7 +10,7 @@ from msgspec import Struct
 class Adjustment(Struct, frozen=True, kw_only=True):
     """Signed nano-USD about ``origin_month``, on the statement of ``billing_month`` (both ``YYYYMM``).
 
-    ``reference`` names the decision: the same again is the same adjustment.
+    ``reference`` identifies the adjustment within its account: recording the same reference again changes nothing.
     """
 
     billing_month: int

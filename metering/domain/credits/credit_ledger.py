@@ -1,13 +1,14 @@
-"""The ledger of credits: append-only entries, and which ones a closing month writes.
+"""The credit ledger: append-only entries, and which of them closing a month writes.
 
-What is left of a grant is the sum of its entries, and at no moment less than zero. A closing month burns credits over all that
-is known by then, month by month of the usage, and writes the difference to what the ledger says already: for its own usage that
-is what was applied, for earlier months it is what corrections changed. The order of entries is fixed: what gives comes first.
+The balance of a grant is the sum of its entries and is never below zero. Closing a month burns credits over everything known at
+that time, by month of usage, and writes the difference from what the ledger has already: for the month itself what was applied,
+for earlier months what corrections changed. Entries that increase a balance come first: none is negative in between.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -24,10 +25,10 @@ from metering.domain.instants import month_of, month_start, next_month
 
 
 class EntryKind(StrEnum):
-    """What moves: ``grant`` and ``restore`` give, ``apply`` and ``void`` take.
+    """Why a balance changed: ``grant`` and ``restore`` increase it, ``apply`` and ``void`` decrease it.
 
-    ``expire`` takes what nobody used in time, or, above zero, gives it back because usage of that time came late.
-    ``used_elsewhere`` takes included credit that was spent on other Hugging Face compute, or gives it back.
+    ``expire`` removes what was not used in time; with a positive amount it gives expired credits back to late usage.
+    ``used_elsewhere`` removes included credits that were spent on other Hugging Face compute, or gives them back.
     """
 
     GRANT = "grant"
@@ -39,13 +40,13 @@ class EntryKind(StrEnum):
 
 
 GrantKey = tuple[int, int]
-"""(id, 0) of what was granted; (0, month) of what a plan includes in a month, also before it has an id."""
+"""(id, 0) of a purchased grant; (0, month) of a month's included credits, even before they have an id."""
 
 
 class CreditEntry(Struct, frozen=True, kw_only=True):
-    """One movement of one grant, signed nano-USD.
+    """One change to one grant's balance, signed nano-USD.
 
-    ``usage_month`` is the month whose usage it pays or whose credit it is, ``billing_month`` the statement that shows it.
+    ``usage_month`` is the month of the usage it pays for or of the included credits; ``billing_month`` has the statement.
     """
 
     grant: CreditGrant
@@ -58,18 +59,25 @@ class CreditEntry(Struct, frozen=True, kw_only=True):
     recorded_at: int = 0
 
 
+class CreditMovement(NamedTuple):
+    """An entry and the balance of its grant after it, in nano-USD."""
+
+    entry: CreditEntry
+    left_nano: int
+
+
 class CreditCorrection(Struct, frozen=True):
-    """What a correction to a closed month changed about who paid it: above zero paid more, below zero given back."""
+    """How a correction to a closed month changed what a grant paid: positive paid more, negative was restored."""
 
     grant: CreditGrant
     usage_month: int
     amount_nano: int
 
 
-class KnownMonths(Struct, frozen=True, kw_only=True):
-    """What credits are burned over, by month of the usage: nano-USD used, included, and of that spent elsewhere.
+class BurnInputs(Struct, frozen=True, kw_only=True):
+    """What credits are burned over, by month of usage: nano-USD used, included credits, and their part spent elsewhere.
 
-    ``grants`` are those that outlive a month.
+    ``grants`` are the purchased credits.
     """
 
     usage: Mapping[int, int]
@@ -78,7 +86,7 @@ class KnownMonths(Struct, frozen=True, kw_only=True):
     grants: Sequence[CreditGrant]
 
     def burn(self, first: int, last: int) -> list[MonthCredits]:
-        """Burn credits from one month through another."""
+        """Burn credits from ``first`` through ``last``."""
         return burn_credits(
             [
                 MonthUsage(month, self.usage.get(month, 0), self.included_nano(month), self.elsewhere.get(month, 0))
@@ -88,25 +96,25 @@ class KnownMonths(Struct, frozen=True, kw_only=True):
         )
 
     def included_nano(self, month: int) -> int:
-        """Return the included credit of a month."""
+        """Return a month's included credits."""
         grant = self.included.get(month)
         return 0 if grant is None else grant.amount_nano
 
 
 def grant_key(grant: CreditGrant) -> GrantKey:
-    """Return what tells a grant from the others of its account."""
+    """Return what identifies a grant within its account."""
     return (0, month_of(grant.granted_at)) if grant.kind == INCLUDED else (grant.id, 0)
 
 
 def balances(entries: Iterable[CreditEntry]) -> dict[GrantKey, int]:
-    """Return what is left of each grant."""
+    """Return the balance of each grant after ``entries``."""
     left: defaultdict[GrantKey, int] = defaultdict(int)
     for entry in entries:
         left[grant_key(entry.grant)] += entry.amount_nano
     return dict(left)
 
 
-def applied(entries: Iterable[CreditEntry]) -> dict[tuple[GrantKey, int], int]:
+def paid_by_grant(entries: Iterable[CreditEntry]) -> dict[tuple[GrantKey, int], int]:
     """Return what each grant has paid of each month's usage."""
     paid: defaultdict[tuple[GrantKey, int], int] = defaultdict(int)
     for entry in entries:
@@ -115,41 +123,43 @@ def applied(entries: Iterable[CreditEntry]) -> dict[tuple[GrantKey, int], int]:
     return dict(paid)
 
 
-def entries_of_close(month: int, first: int, known: KnownMonths, posted: Sequence[CreditEntry]) -> list[CreditEntry]:
-    """Return the entries that closing ``month`` writes, in their order; ``first`` is the first month there is usage of."""
-    burned = known.burn(first, month)
-    wanted = {(grant_key(_of(item.grant, each.month, known)), each.month): item for each in burned for item in each.applied}
-    giving, taking = _new_included(month, burned, known, posted), list[CreditEntry]()
-    grants = {grant_key(grant): grant for grant in (*known.grants, *known.included.values())}
-    paid = applied(posted)
+def closing_entries(month: int, first: int, inputs: BurnInputs, posted: Sequence[CreditEntry]) -> list[CreditEntry]:
+    """Return the entries that closing ``month`` writes, in order; ``first`` is the first month with usage."""
+    burned = inputs.burn(first, month)
+    wanted = {
+        (grant_key(_known_grant(item.grant, each.month, inputs)), each.month): item for each in burned for item in each.applied
+    }
+    increases, decreases = _new_included_grants(month, burned, inputs, posted), list[CreditEntry]()
+    grants = {grant_key(grant): grant for grant in (*inputs.grants, *inputs.included.values())}
+    paid = paid_by_grant(posted)
     for key, usage_month in sorted(wanted.keys() | paid.keys(), key=lambda pair: (pair[1], grants[pair[0]].burn_order)):
         item = wanted.get((key, usage_month))
         more = (item.amount_nano if item else 0) - paid.get((key, usage_month), 0)
         kind = EntryKind.APPLY if more > 0 else EntryKind.RESTORE
         if more:
             entry = _entry(grants[key], kind, -more, usage_month, month)
-            (taking if more > 0 else giving).append(entry)
-    for usage_month, grant in sorted(known.included.items()):
+            (decreases if more > 0 else increases).append(entry)
+    for usage_month, grant in sorted(inputs.included.items()):
         if usage_month <= month:
-            used = min(grant.amount_nano, known.elsewhere.get(usage_month, 0)) - _posted_elsewhere(posted, usage_month)
-            if used and (used < 0 or _is_there(grant, [*posted, *giving])):
+            used = min(grant.amount_nano, inputs.elsewhere.get(usage_month, 0)) - _posted_elsewhere(posted, usage_month)
+            if used and (used < 0 or _is_granted(grant, [*posted, *increases])):
                 entry = _entry(grant, EntryKind.USED_ELSEWHERE, -used, usage_month, month)
-                (taking if used > 0 else giving).append(entry)
-    return _with_expiry(month, grants, [*posted], giving, taking)
+                (decreases if used > 0 else increases).append(entry)
+    return _with_expiry(month, grants, [*posted], increases, decreases)
 
 
 def credits_on_statement(
     month: int, entries: Sequence[CreditEntry], usage_nano: int
 ) -> tuple[MonthCredits, tuple[CreditCorrection, ...]]:
-    """Return what the ledger says of ``month``'s statement: what its own usage was paid with, and what corrections changed.
+    """Return the credits on ``month``'s statement: what paid its own usage, and what corrections changed for closed months.
 
-    ``entries`` are all up to and with those of the statement; ``usage_nano`` is the month's own usage.
+    ``entries`` are all entries up to and including those of the statement; ``usage_nano`` is the month's own usage.
     """
     end = month_start(next_month(month))
     left = balances(entry for entry in entries if (entry.kind, entry.billing_month) != (EntryKind.EXPIRE, month))
     after = balances(entries)
     grants = {grant_key(entry.grant): entry.grant for entry in entries}
-    paid = applied(entry for entry in entries if entry.billing_month == month)
+    paid = paid_by_grant(entry for entry in entries if entry.billing_month == month)
     ordered = sorted(paid.items(), key=lambda item: (item[0][1], grants[item[0][0]].burn_order))
     own = tuple(
         CreditApplied(grants[key], amount, left[key])
@@ -172,21 +182,21 @@ def credits_on_statement(
     ), corrections
 
 
-def _of(grant: CreditGrant, month: int, known: KnownMonths) -> CreditGrant:
-    """Return the grant as it is known: burning makes up the included one of a month."""
-    return known.included[month] if grant.kind == INCLUDED else grant
+def _known_grant(grant: CreditGrant, month: int, inputs: BurnInputs) -> CreditGrant:
+    """Return the recorded grant: burning makes a new one for a month's included credits."""
+    return inputs.included[month] if grant.kind == INCLUDED else grant
 
 
-def _new_included(
-    month: int, burned: Sequence[MonthCredits], known: KnownMonths, posted: Sequence[CreditEntry]
+def _new_included_grants(
+    month: int, burned: Sequence[MonthCredits], inputs: BurnInputs, posted: Sequence[CreditEntry]
 ) -> list[CreditEntry]:
-    """Return grants of included credit: the closing month's, and what late usage of a month without a statement took."""
-    there = {grant_key(entry.grant) for entry in posted}
+    """Return grants of included credits: the closing month's, and those that late usage of a month without a statement used."""
+    granted = {grant_key(entry.grant) for entry in posted}
     entries = []
     for each in burned:
-        grant = known.included.get(each.month)
+        grant = inputs.included.get(each.month)
         used = each.month == month or any(item.grant.kind == INCLUDED for item in each.applied)
-        if grant is not None and grant.amount_nano and used and (0, each.month) not in there:
+        if grant is not None and grant.amount_nano and used and (0, each.month) not in granted:
             entries.append(_entry(grant, EntryKind.GRANT, grant.amount_nano, each.month, month))
     return entries
 
@@ -195,7 +205,7 @@ def _posted_elsewhere(posted: Sequence[CreditEntry], month: int) -> int:
     return -sum(entry.amount_nano for entry in posted if entry.kind is EntryKind.USED_ELSEWHERE and entry.usage_month == month)
 
 
-def _is_there(grant: CreditGrant, entries: Sequence[CreditEntry]) -> bool:
+def _is_granted(grant: CreditGrant, entries: Sequence[CreditEntry]) -> bool:
     key = grant_key(grant)
     return any(grant_key(entry.grant) == key for entry in entries)
 
@@ -204,23 +214,23 @@ def _with_expiry(
     month: int,
     grants: Mapping[GrantKey, CreditGrant],
     posted: list[CreditEntry],
-    giving: list[CreditEntry],
-    taking: list[CreditEntry],
+    increases: list[CreditEntry],
+    decreases: list[CreditEntry],
 ) -> list[CreditEntry]:
-    """Return the entries with what expires by the end of the month, and what had expired and is needed after all."""
+    """Add what expires by the end of the month, and expired credits that late usage needs back; return all entries."""
     end = month_start(next_month(month))
     expired = []
-    for key, left in sorted(balances([*posted, *giving, *taking]).items(), key=lambda item: grants[item[0]].burn_order):
+    for key, left in sorted(balances([*posted, *increases, *decreases]).items(), key=lambda item: grants[item[0]].burn_order):
         grant = grants[key]
         if left < 0:
-            giving.append(_entry(grant, EntryKind.EXPIRE, -left, _last_month(grant), month))
+            increases.append(_entry(grant, EntryKind.EXPIRE, -left, _last_usable_month(grant), month))
         elif left and grant.expires_at is not None and grant.expires_at <= end:
-            expired.append(_entry(grant, EntryKind.EXPIRE, -left, _last_month(grant), month))
-    return [*giving, *taking, *expired]
+            expired.append(_entry(grant, EntryKind.EXPIRE, -left, _last_usable_month(grant), month))
+    return [*increases, *decreases, *expired]
 
 
-def _last_month(grant: CreditGrant) -> int:
-    """Return the month whose usage a grant that ends could pay last."""
+def _last_usable_month(grant: CreditGrant) -> int:
+    """Return the last month with usage that an expiring grant can pay."""
     return month_of((grant.expires_at or grant.granted_at + 1) - 1)
 
 

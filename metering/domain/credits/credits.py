@@ -1,7 +1,8 @@
-"""Credits: given, bought, and burned month by month.
+"""Credit grants, and how the usage of consecutive months burns them.
 
-Included credits of a month pay only for that month's billable usage; purchased ones roll over. Burn order: soonest expiry,
-included before purchased, oldest, id. Never below zero; never on fees, negative usage or usage on a partner's own key.
+A month's included credits pay only for that month's billable usage; purchased credits carry over. Burn order: soonest expiry,
+included before purchased, oldest, id. A grant never goes below zero. Credits never pay for fees, for negative usage, or for
+usage that a provider bills on the account's own key.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ PURCHASED = "purchased"
 PROMOTIONAL = "promotional"
 MANUAL = "manual"
 GRANTED_KINDS = (PURCHASED, PROMOTIONAL, MANUAL)
-"""What somebody may grant; the included ones come from plans."""
+"""Kinds that can be granted. Included credits come from plans only."""
 
 INFERENCE_ONLY = "inference"
 ANY_COMPUTE = "any_compute"
@@ -25,9 +26,9 @@ _NEVER = 2**63
 
 
 class CreditGrant(Struct, frozen=True):
-    """Money given: nano-USD, usable from ``granted_at`` until ``expires_at`` (exclusive; None: it does not expire).
+    """A grant of ``amount_nano``, usable from ``granted_at`` until ``expires_at`` (exclusive; None: it never expires).
 
-    ``scope`` ANY_COMPUTE: it can also be spent where this service does not see it. ``voided_nano`` was taken back.
+    ``scope`` ANY_COMPUTE: it can also be spent where this service does not see it. ``voided_nano`` has been voided.
     """
 
     id: int
@@ -41,17 +42,17 @@ class CreditGrant(Struct, frozen=True):
 
     @property
     def burn_order(self) -> tuple[int, int, int, int]:
-        """What decides which grant pays first."""
+        """Sort key: the lowest pays first."""
         expiry = _NEVER if self.expires_at is None else self.expires_at
         return expiry, 0 if self.kind == INCLUDED else 1, self.granted_at, self.id
 
     def with_voided(self, voided_nano: int) -> "CreditGrant":
-        """Return the grant with another amount taken back of it."""
+        """Return the grant with another voided amount."""
         return replace(self, voided_nano=voided_nano)
 
 
 class CreditApplied(Struct, frozen=True):
-    """What one grant paid of a month's usage, and what it has left after."""
+    """What one grant paid of a month's usage, and what it had left afterwards."""
 
     grant: CreditGrant
     amount_nano: int
@@ -59,7 +60,7 @@ class CreditApplied(Struct, frozen=True):
 
 
 class MonthUsage(Struct, frozen=True):
-    """The billable usage of a month, and what of its included credit was spent on other Hugging Face compute."""
+    """A month's billable usage, its included credits, and how much of those was spent on other Hugging Face compute."""
 
     month: int
     usage_nano: int
@@ -68,7 +69,7 @@ class MonthUsage(Struct, frozen=True):
 
 
 class MonthCredits(Struct, frozen=True):
-    """What credits did in a month: who paid, what of the included credit is left, what usage nobody paid."""
+    """A month's credits: what each grant paid, what is left, and the usage that no credits paid."""
 
     month: int
     applied: tuple[CreditApplied, ...]
@@ -78,21 +79,21 @@ class MonthCredits(Struct, frozen=True):
 
     @property
     def applied_nano(self) -> int:
-        """All that credits paid."""
+        """What all grants paid."""
         return sum(item.amount_nano for item in self.applied)
 
 
 def burn_credits(months: Sequence[MonthUsage], grants: Sequence[CreditGrant]) -> list[MonthCredits]:
-    """Burn credits through consecutive months, oldest first; ``grants`` are those that outlive a month.
+    """Burn credits through consecutive months, oldest first; ``grants`` are the purchased credits.
 
-    A grant can pay for a month in which it is valid on at least one instant.
+    A grant can pay for a month's usage if it is valid at any instant of that month.
     """
     left = {grant.id: grant.amount_nano - grant.voided_nano for grant in grants}
     return [_burn_month(month, grants, left) for month in months]
 
 
 def included_grant(month: int, amount_nano: int, *, scope: str = INFERENCE_ONLY) -> CreditGrant:
-    """Return the credit that a plan includes in a month: it begins and ends with it."""
+    """Return a month's included credits: valid from the month's start to its end."""
     return CreditGrant(0, INCLUDED, amount_nano, month_start(month), month_start(next_month(month)), scope=scope)
 
 
@@ -119,7 +120,7 @@ def _burn_month(month: MonthUsage, grants: Sequence[CreditGrant], left: dict[int
 
 
 def months_through(first: int, last: int) -> list[int]:
-    """Return all months from ``first`` to ``last``, both included."""
+    """Return all months from ``first`` through ``last``."""
     months = [first]
     while months[-1] < last:
         months.append(next_month(months[-1]))

@@ -1,6 +1,8 @@
-"""Reconciliation: what another side says is owed, held against what was metered, to the nano-dollar.
+"""Reconciliation: an invoice compared with metered usage, to the nano-dollar.
 
-Owns what an invoice is, how its lines find the requests that they are about, the hypotheses of why amounts differ, and the
-bridge that leads from our figure to theirs in steps that add up exactly. Pure: where invoices and usage come from, and where
-what was found is kept, is for others.
+Owns invoices and their lines, the pairing of lines with requests, the hypotheses about why amounts differ, and the bridge
+that leads from the metered amount to the billed one in steps that add up exactly. Pure: storage and operations read invoices
+and usage, and record what is found.
+
+Names: ``ours`` is what was metered and charged here, ``theirs`` is what the invoice states. A difference is theirs less ours.
 """

@@ -1,4 +1,4 @@
-"""The bridge: from our figure to theirs, one step a cause, adding up exactly."""
+"""The bridge: from the metered amount to the billed one, one step per cause, adding up exactly."""
 
 from collections.abc import Iterable
 
@@ -7,16 +7,17 @@ from msgspec import Struct
 from metering.domain.errors import DomainError
 from metering.domain.reconciliation.causes import ORDER, Cause
 from metering.domain.reconciliation.findings import Finding
+from metering.domain.reconciliation.rounding import is_rounding
 
 
 class BrokenBridgeError(DomainError):
-    """Steps that do not lead from our figure to theirs: a mistake of this code, never of an invoice."""
+    """The steps do not lead from our amount to theirs: a mistake in this code, never in an invoice."""
 
     code = "broken_bridge"
 
 
 class BridgeStep(Struct, frozen=True):
-    """What one cause adds to our figure, nano-USD, in how many differences."""
+    """What one cause adds to our amount, in nano-USD, over ``items`` differences."""
 
     cause: Cause
     amount_nano: int
@@ -36,20 +37,27 @@ class Bridge(Struct, frozen=True):
         return self.theirs_nano - self.ours_nano
 
     def amount_of(self, cause: Cause) -> int:
-        """Return what a cause adds; 0 where it is no step."""
+        """Return what a cause adds; 0 if it is not a step."""
         return next((step.amount_nano for step in self.steps if step.cause is cause), 0)
 
 
 def build_bridge(ours_nano: int, theirs_nano: int, findings: Iterable[Finding]) -> Bridge:
-    """Return the bridge that findings make. Raises BrokenBridgeError where they do not lead across."""
-    found_by_cause: dict[Cause, list[Finding]] = {}
-    for found in findings:
-        found_by_cause.setdefault(found.key.cause, []).append(found)
-    steps = tuple(
-        BridgeStep(cause, sum(each.amount_nano for each in same), sum(len(each.items) for each in same))
-        for cause in ORDER
-        if (same := found_by_cause.get(cause))
-    )
+    """Return the bridge that findings make.
+
+    Raises BrokenBridgeError if they do not add up to the difference, or if rounding exceeds its slack.
+    """
+    amounts: dict[Cause, int] = {}
+    items: dict[Cause, int] = {}
+    for finding in findings:
+        cause = finding.key.cause
+        if cause is Cause.ROUNDING and not is_rounding(finding.amount_nano, finding.slack_nano):
+            raise BrokenBridgeError(
+                f"{finding.amount_nano} nano-USD cannot be rounding, which explains at most {finding.slack_nano}; nothing was"
+                " recorded"
+            )
+        amounts[cause] = amounts.get(cause, 0) + finding.amount_nano
+        items[cause] = items.get(cause, 0) + len(finding.items)
+    steps = tuple(BridgeStep(cause, amounts[cause], items[cause]) for cause in ORDER if cause in amounts)
     reached = ours_nano + sum(step.amount_nano for step in steps)
     if reached != theirs_nano:
         raise BrokenBridgeError(

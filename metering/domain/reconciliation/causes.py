@@ -1,10 +1,10 @@
-"""Why our figure and theirs differ: the causes, in the order in which a bridge names them."""
+"""Causes: why the metered and the billed amount differ, in the order in which a bridge lists them."""
 
 from enum import StrEnum
 
 
 class Cause(StrEnum):
-    """A named reason for an amount of the difference."""
+    """A named reason for a part of the difference."""
 
     MISSING_THERE = "missing_there"
     MISSING_HERE = "missing_here"
@@ -31,36 +31,36 @@ class Cause(StrEnum):
 
 ORDER = tuple(Cause)
 
-WORDS: dict[Cause, str] = {
-    Cause.MISSING_THERE: "metered by us, not on their bill",
-    Cause.MISSING_HERE: "on their bill, not metered by us",
+DESCRIPTIONS: dict[Cause, str] = {
+    Cause.MISSING_THERE: "metered but not billed",
+    Cause.MISSING_HERE: "billed but not metered",
     Cause.DUPLICATE_THERE: "billed more than once",
-    Cause.REFUND: "taken back on their bill",
-    Cause.QUANTITY: "billed for another quantity",
-    Cause.PRICE: "billed at another price",
-    Cause.MARKUP: "billed at our amounts times a constant factor",
-    Cause.OTHER_ROUTE_BILLED: "billed although another party bills that route",
+    Cause.REFUND: "refunded on the invoice",
+    Cause.QUANTITY: "billed for different quantities",
+    Cause.PRICE: "billed at a different price",
+    Cause.MARKUP: "billed at a constant multiple of our amounts",
+    Cause.OTHER_ROUTE_BILLED: "billed although another party bills it",
     Cause.FAILED_BILLED: "failed requests that were billed",
-    Cause.NEVER_CHARGED: "listed with no charge",
-    Cause.PLACEHOLDER: "still at the placeholder of $0.01",
-    Cause.PENDING: "younger than 30 minutes when the report was made",
-    Cause.UNPRICED_HERE: "billed, and we know no price for it",
-    Cause.UNKNOWN_ROUTE: "billed, and our record does not state the route",
-    Cause.PERIOD_EDGE: "counted in the neighbouring period by one side",
-    Cause.CREDITS: "credits applied on their bill",
-    Cause.FEE: "fees on their bill",
-    Cause.TAX: "taxes on their bill",
-    Cause.TOTAL_MISMATCH: "their total is not the sum of their lines",
+    Cause.NEVER_CHARGED: "listed on the invoice with no charge",
+    Cause.PLACEHOLDER: "still at the $0.01 placeholder",
+    Cause.PENDING: "less than 30 minutes old at invoice time",
+    Cause.UNPRICED_HERE: "billed, but no price is known here",
+    Cause.UNKNOWN_ROUTE: "billed, but the route is unknown here",
+    Cause.PERIOD_EDGE: "counted in the adjacent period by one side",
+    Cause.CREDITS: "credits applied on the invoice",
+    Cause.FEE: "fees on the invoice",
+    Cause.TAX: "taxes on the invoice",
+    Cause.TOTAL_MISMATCH: "total differs from the sum of the lines",
     Cause.ROUNDING: "rounding",
     Cause.UNEXPLAINED: "unexplained",
 }
 
-NEEDS_NOBODY = frozenset({Cause.ROUNDING, Cause.PENDING, Cause.CREDITS, Cause.FEE, Cause.TAX})
-"""What is expected on a bill: such variances begin as explained. All others begin as open."""
+EXPECTED_CAUSES = frozenset({Cause.ROUNDING, Cause.PENDING, Cause.CREDITS, Cause.FEE, Cause.TAX})
+"""Causes that are normal on an invoice: their variances start as explained. All others start as open."""
 
 
 class CauseBasis(StrEnum):
-    """How a cause is known: seen in the lines and the log, or the one hypothesis that fits the amounts."""
+    """How a cause is known: observed in the lines and the log, or inferred as the only hypothesis that fits the amounts."""
 
     OBSERVED = "observed"
     INFERRED = "inferred"

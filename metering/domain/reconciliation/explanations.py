@@ -1,4 +1,4 @@
-"""An explanation: one or two parts, each a cause with a detail, that a hypothesis puts forward for an amount."""
+"""Explanations: one or two parts, each a cause with a detail, that a hypothesis proposes for an amount."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from metering.domain.reconciliation.causes import ORDER, Cause
 
 
 class CausePart(NamedTuple):
-    """A cause, and what distinguishes it from others of its kind: ``cached_as_input``, ``rate 12``, ``+2 h``."""
+    """A cause, and a detail that distinguishes it from others of its kind: ``cached_as_input``, ``rate 12``, ``+2 h``."""
 
     cause: Cause
     detail: str = ""
@@ -17,9 +17,10 @@ Explanation = tuple[CausePart, ...]
 
 
 class Candidate(NamedTuple):
-    """An explanation and what each of its parts would add to our figure, nano-USD.
+    """An explanation, and what each of its parts would add to our amount, in nano-USD.
 
-    ``rough`` is the part that is only known to the rounding of each request; None: all of them are known exactly.
+    ``rough`` is the index of the part that is known only to the rounding of each request (-1: the last one); None: all parts
+    are exact.
     """
 
     explanation: Explanation
@@ -28,13 +29,13 @@ class Candidate(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All that it would add."""
+        """What all parts add."""
         return sum(self.amounts)
 
     def share_out(self, difference: int) -> tuple[int, ...]:
-        """Return what each part explains of a difference: the rough one takes what the others leave of it.
+        """Return what each part explains of a difference: the rough part takes what the others leave of it.
 
-        Where all are exact they stay what they are, and what is left is the rounding of whoever states the difference.
+        If all parts are exact they keep their amounts, and what is left of the difference is rounding on the invoice.
         """
         if self.rough is None:
             return self.amounts
@@ -44,7 +45,7 @@ class Candidate(NamedTuple):
 
 
 def sort_key(explanation: Explanation) -> tuple[int, tuple[tuple[int, str], ...]]:
-    """Say which explanation comes first where two fit equally well: the shorter, then by cause."""
+    """Return the key that ranks explanations that fit equally well: shorter ones first, then by cause."""
     return len(explanation), tuple((ORDER.index(part.cause), part.detail) for part in explanation)
 
 
@@ -54,13 +55,13 @@ def format_explanation(explanation: Explanation) -> str:
 
 
 def combined(first: Candidate, second: Candidate) -> Candidate:
-    """Return what two candidates of one part each say together."""
+    """Return two candidates of one part each as one candidate of two parts."""
     rough = 1 if second.rough is not None else 0 if first.rough is not None else None
     return Candidate((*first.explanation, *second.explanation), (*first.amounts, *second.amounts), rough)
 
 
 def read_explanation(text: str) -> Explanation:
-    """Read an explanation as it is written; a plus may also stand before a shift, and between kinds of quantities."""
+    """Read an explanation as it is written. A plus can also be the sign of a shift, or separate kinds of quantities."""
     pieces: list[str] = []
     for piece in text.split("+"):
         if piece.partition(":")[0] in list(Cause) or not pieces:

@@ -1,23 +1,34 @@
 """Findings: the differences that were found, added up by cause, each with the requests and lines that show it.
 
-Items are kept in arrays, forty bytes each: a bill may differ in a million requests.
+Every difference ends in exactly one finding. What is called rounding is bounded: ``add_rounding`` takes the slack, and an
+amount beyond it is unexplained.
+
+Items are kept in arrays, forty bytes each: an invoice can differ in a million requests.
 """
 
 from array import array
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from metering.domain.errors import DomainError
 from metering.domain.reconciliation.causes import ORDER, Cause, CauseBasis
+from metering.domain.reconciliation.rounding import is_rounding
 
-NONE = -1
-"""Stands for no event, no line, no amount in the arrays; ids and positions are never negative."""
+NO_ID = -1
+"""In the arrays: no event, or no line. Event ids and positions are never negative."""
 
 _NO_AMOUNT = -(2**63)
-_AT_ONCE = 10_000
+_ITEMS_PER_READ = 10_000
+
+
+class UnboundedRoundingError(DomainError):
+    """A difference was booked as rounding without its slack: a mistake in this code, never in an invoice."""
+
+    code = "broken_bridge"
 
 
 class FindingLocation(NamedTuple):
-    """Where a difference was found, as far as the lines say it: of which provider, model, session."""
+    """Where a difference was found: provider, model and session, empty where the lines do not state them."""
 
     provider: str = ""
     model: str = ""
@@ -25,7 +36,7 @@ class FindingLocation(NamedTuple):
 
 
 class FindingKey(NamedTuple):
-    """What findings are added up by: a cause, what distinguishes it, and the place."""
+    """What differences are added up by: cause, detail and location."""
 
     cause: Cause
     detail: str = ""
@@ -35,7 +46,10 @@ class FindingKey(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One difference: the event and the line it is about, what each side says (None: nothing), and the amount it explains."""
+    """One difference: the event and the line it is about, the amounts of both sides, and the amount it explains.
+
+    None where a side has no event, line or amount.
+    """
 
     event_id: int | None
     position: int | None
@@ -45,7 +59,7 @@ class Item(NamedTuple):
 
 
 class Items:
-    """Differences in columns."""
+    """Differences, in columns."""
 
     __slots__ = ("_amounts", "_events", "_ours", "_positions", "_theirs", "amount_nano")
 
@@ -60,37 +74,41 @@ class Items:
     def add(self, item: Item) -> None:
         """Add one difference."""
         self.amount_nano += item.amount_nano
-        self._events.append(NONE if item.event_id is None else item.event_id)
-        self._positions.append(NONE if item.position is None else item.position)
+        self._events.append(NO_ID if item.event_id is None else item.event_id)
+        self._positions.append(NO_ID if item.position is None else item.position)
         self._ours.append(_NO_AMOUNT if item.ours_nano is None else item.ours_nano)
         self._theirs.append(_NO_AMOUNT if item.theirs_nano is None else item.theirs_nano)
         self._amounts.append(item.amount_nano)
 
     def __iter__(self) -> Iterator[Item]:
-        for start in range(0, len(self), _AT_ONCE):
-            yield from map(Item._make, self.rows(start, start + _AT_ONCE))
+        for start in range(0, len(self), _ITEMS_PER_READ):
+            yield from map(Item._make, self.rows(start, start + _ITEMS_PER_READ))
 
     def rows(self, start: int, stop: int, step: int = 1) -> Iterator[tuple[int | None, ...]]:
-        """Return some differences as plain tuples of what an Item holds: a million of them are written without one."""
-        told = ((self._events, NONE), (self._positions, NONE), (self._ours, _NO_AMOUNT), (self._theirs, _NO_AMOUNT))
-        columns = [[None if each == none else each for each in column[start:stop:step]] for column, none in told]
+        """Return some differences as plain tuples of an Item's fields: writing a million of them needs no objects."""
+        nullable = ((self._events, NO_ID), (self._positions, NO_ID), (self._ours, _NO_AMOUNT), (self._theirs, _NO_AMOUNT))
+        columns = [[None if each == missing else each for each in column[start:stop:step]] for column, missing in nullable]
         return zip(*columns, self._amounts[start:stop:step], strict=True)
 
 
 class Finding:
-    """All differences of one key. ``alternatives`` are other explanations that fit all of them as well."""
+    """All differences of one key. ``alternatives`` are other explanations that fit every one of them as well.
 
-    __slots__ = ("alternatives", "basis", "items", "key")
+    ``slack_nano`` is how much rounding can explain, over all differences of a rounding finding; 0 for other causes.
+    """
+
+    __slots__ = ("alternatives", "basis", "items", "key", "slack_nano")
 
     def __init__(self, key: FindingKey, basis: CauseBasis) -> None:
         self.key = key
         self.basis = basis
         self.alternatives: tuple[str, ...] = ()
         self.items = Items()
+        self.slack_nano = 0
 
     @property
     def amount_nano(self) -> int:
-        """What all of them come to."""
+        """The sum of the differences."""
         return self.items.amount_nano
 
 
@@ -101,26 +119,38 @@ class Findings:
         self._by_key: dict[FindingKey, Finding] = {}
 
     def of(self, key: FindingKey, basis: CauseBasis = CauseBasis.OBSERVED) -> Finding:
-        """Return the finding of a key, made where there is none yet. What is inferred anywhere is not observed."""
-        found = self._by_key.get(key)
-        if found is None:
-            found = self._by_key[key] = Finding(key, basis)
-        elif basis is CauseBasis.INFERRED:
-            found.basis = basis
-        return found
+        """Return the finding of a key, created if new. A finding of which any part is inferred counts as inferred.
+
+        Raises UnboundedRoundingError for rounding, which only ``add_rounding`` adds.
+        """
+        if key.cause is Cause.ROUNDING:
+            raise UnboundedRoundingError("rounding must be added with its slack; nothing was recorded")
+        return self._finding(key, basis)
 
     def add(self, key: FindingKey, item: Item, basis: CauseBasis = CauseBasis.OBSERVED) -> None:
-        """Add one difference to the finding of a key; what amounts to nothing is none."""
+        """Add one difference to the finding of a key, unless its amount is zero. Raises UnboundedRoundingError."""
         if item.amount_nano:
             self.of(key, basis).items.add(item)
 
-    def sorted(self) -> list[Finding]:
-        """Return all findings by cause, then the largest first."""
-        return sorted(
-            self._by_key.values(), key=lambda each: (ORDER.index(each.key.cause), -abs(each.amount_nano), each.key[1:])
-        )
+    def add_rounding(self, location: FindingLocation, item: Item, *, slack_nano: int, detail: str = "") -> None:
+        """Add one difference, unless its amount is zero: as rounding if that is within the slack, otherwise as unexplained."""
+        if not item.amount_nano:
+            return
+        if not is_rounding(item.amount_nano, slack_nano):
+            self.add(FindingKey(Cause.UNEXPLAINED, detail, *location), item)
+            return
+        finding = self._finding(FindingKey(Cause.ROUNDING, detail, *location), CauseBasis.OBSERVED)
+        finding.items.add(item)
+        finding.slack_nano += slack_nano
 
-    @property
-    def amount_nano(self) -> int:
-        """What all of them come to."""
-        return sum(found.amount_nano for found in self._by_key.values())
+    def sorted(self) -> list[Finding]:
+        """Return all findings by cause, the largest first."""
+        return sorted(self._by_key.values(), key=lambda each: (ORDER.index(each.key.cause), -abs(each.amount_nano), each.key))
+
+    def _finding(self, key: FindingKey, basis: CauseBasis) -> Finding:
+        finding = self._by_key.get(key)
+        if finding is None:
+            finding = self._by_key[key] = Finding(key, basis)
+        elif basis is CauseBasis.INFERRED:
+            finding.basis = basis
+        return finding

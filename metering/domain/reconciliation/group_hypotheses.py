@@ -1,23 +1,24 @@
-"""What a group of usage would be billed if something were true: each hypothesis is a small function from a group to candidates.
+"""What a usage group would be billed under a hypothesis: each one is a small function from a group to candidates.
 
-Sums of charges are exact. What another quantity or price would come to is only known to the rounding of each request, so such
-candidates carry ``slack_nano``.
+Sums of charges are exact. The cost of other quantities or prices is known only to the rounding of each request, so those
+candidates carry a slack.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from math import isqrt
 from typing import NamedTuple, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import astuple
 
 from metering.domain.instants import MICROS_PER_HOUR
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explanations import Candidate, CausePart
 from metering.domain.reconciliation.invoices import Coverage
-from metering.domain.reconciliation.pair_hypotheses import QUANTITY_HYPOTHESES, Versions, versions_of
-from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS, format_shift
+from metering.domain.reconciliation.period_shift import MAX_SHIFT_MICROS, format_shift
+from metering.domain.reconciliation.request_hypotheses import QUANTITY_HYPOTHESES, RecordedRates, other_rates
 from metering.domain.reconciliation.requests import Billability
+from metering.domain.reconciliation.rounding import charge_slack
 from metering.domain.reconciliation.usage_groups import MeteredUsage, UsageGroup
 from pricing.quantities import Quantities
 from pricing.rates import Rate
@@ -25,9 +26,18 @@ from pricing.rates import Rate
 K = TypeVar("K")
 
 
+class GroupContext(Struct, frozen=True):
+    """What hypotheses about a group are made from."""
+
+    group: UsageGroup
+    recorded: RecordedRates
+    coverage: Coverage
+
+
 class GroupHypothesis(NamedTuple):
-    """A candidate for a group. ``requests``: how many more requests it would bill; ``narrow``: about a part of the group only,
-    and one of many such, so that it is never tried together with another.
+    """A candidate for a group. ``requests``: how many more requests it would bill.
+
+    ``narrow``: it is about a part of the group and one of many such, so it is never combined with another.
     """
 
     candidate: Candidate
@@ -37,17 +47,12 @@ class GroupHypothesis(NamedTuple):
 
 
 def exactly(cause: Cause, detail: str, amount_nano: int) -> Candidate:
-    """Return a candidate whose amount is a sum of charges, or a price that is known: no rounding is in it."""
+    """Return a candidate that no rounding affects: a sum of charges, or a known price."""
     return Candidate((CausePart(cause, detail),), (amount_nano,), rough=None)
 
 
-def rounding_slack(requests: int) -> int:
-    """Return how far a sum of charges, each rounded up, may be from the same sum at another price: six deviations."""
-    return min(requests, 6 * isqrt(requests) + 2)
-
-
 def exact_nano(quantities: Quantities, requests: int, rate: Rate) -> Fraction | None:
-    """Return what quantities of so many requests come to at a rate, not rounded; None where a kind has no price."""
+    """Return what the quantities of so many requests cost at a rate, not rounded; None if a kind has no price."""
     amounts = astuple(quantities)
     if any(rate.without_price(amounts)):
         return None
@@ -55,49 +60,47 @@ def exact_nano(quantities: Quantities, requests: int, rate: Rate) -> Fraction | 
     return Fraction(total, rate.denominator)
 
 
-def other_quantities(group: UsageGroup, versions: Versions, coverage: Coverage) -> Iterator[GroupHypothesis]:  # noqa: ARG001
+def different_quantities(context: GroupContext) -> Iterator[GroupHypothesis]:
     """Cached or reasoning tokens counted in another way, everywhere in the group."""
     for name, hypothesis in QUANTITY_HYPOTHESES.items():
-        delta, touched = Fraction(0), 0
-        for usage in group.billed:
-            supposed = hypothesis(usage.quantities)
-            if usage.rate is None or supposed == usage.quantities:
+        delta, affected = Fraction(0), 0
+        for usage in context.group.billable:
+            changed = hypothesis(usage.quantities)
+            if usage.rate is None or changed == usage.quantities:
                 continue
-            before, after = (exact_nano(each, usage.requests, usage.rate) for each in (usage.quantities, supposed))
+            before, after = (exact_nano(each, usage.requests, usage.rate) for each in (usage.quantities, changed))
             if before is not None and after is not None:
                 delta += after - before
-                touched += usage.requests
-        yield GroupHypothesis(
-            Candidate((CausePart(Cause.QUANTITY, name),), (round(delta),)), slack_nano=rounding_slack(touched)
-        )
+                affected += usage.requests
+        yield GroupHypothesis(Candidate((CausePart(Cause.QUANTITY, name),), (round(delta),)), slack_nano=charge_slack(affected))
 
 
-def other_prices(group: UsageGroup, versions: Versions, coverage: Coverage) -> Iterator[GroupHypothesis]:  # noqa: ARG001
+def different_prices(context: GroupContext) -> Iterator[GroupHypothesis]:
     """All usage of one model charged at another recorded price."""
-    for (provider, model), usages in _by(group.billed, lambda each: (each.provider, each.model)).items():
-        for rate in versions_of(versions, provider, model, next((each.rate for each in usages if each.rate), None)):
+    for (provider, model), usages in _by(context.group.billable, lambda each: (each.provider, each.model)).items():
+        for rate in other_rates(context.recorded, provider, model, next((each.rate for each in usages if each.rate), None)):
             amounts = [exact_nano(each.quantities, each.requests, rate) for each in usages]
             if any(amount is None for amount in amounts):
                 continue
             delta = round(sum(filter(None, amounts), Fraction(0))) - sum(each.amount_nano for each in usages)
-            slack = rounding_slack(sum(each.requests for each in usages))
+            slack = charge_slack(sum(each.requests for each in usages))
             if abs(delta) > slack:
                 yield GroupHypothesis(Candidate((CausePart(Cause.PRICE, f"rate {rate.id}"),), (delta,)), slack_nano=slack)
 
 
-def other_routes(group: UsageGroup, versions: Versions, coverage: Coverage) -> Iterator[GroupHypothesis]:  # noqa: ARG001
-    """Usage that another party bills, billed here as well: all of it, or that of one model."""
-    usages = [each for each in group.ours if each.standing == Billability.OTHER_ROUTE]
-    yield from _parts(Cause.OTHER_ROUTE_BILLED, usages, 1, whole=True)
+def other_routes_billed(context: GroupContext) -> Iterator[GroupHypothesis]:
+    """Usage that another party bills, billed here as well: all of it, or that of one provider, model or day."""
+    usages = [each for each in context.group.ours if each.billability == Billability.OTHER_ROUTE]
+    yield from _cuts(Cause.OTHER_ROUTE_BILLED, usages, 1, whole=True)
 
 
-def failures(group: UsageGroup, versions: Versions, coverage: Coverage) -> Iterator[GroupHypothesis]:  # noqa: ARG001
-    """Failed requests billed: at the price of those that did not fail, else at each price that is recorded."""
-    failed = [each for each in group.ours if each.standing == Billability.FAILED]
-    charged = {(each.provider, each.model): [each.rate] for each in group.billed if each.rate is not None}
+def failures_billed(context: GroupContext) -> Iterator[GroupHypothesis]:
+    """Failed requests billed: at the rate of the model's successful requests, otherwise at each recorded rate."""
+    failed = [each for each in context.group.ours if each.billability == Billability.FAILED]
+    charged = {(each.provider, each.model): [each.rate] for each in context.group.billable if each.rate is not None}
     rates = {
         (each.provider, each.model): charged.get((each.provider, each.model))
-        or list(versions.get((each.provider, each.model.casefold()), ()))
+        or list(context.recorded.get((each.provider, each.model.casefold()), ()))
         for each in failed
     }
     for version in range(max(map(len, rates.values()), default=0)):
@@ -108,26 +111,26 @@ def failures(group: UsageGroup, versions: Versions, coverage: Coverage) -> Itera
             amount += exact or 0
             requests += usage.requests if exact else 0
         candidate = Candidate((CausePart(Cause.FAILED_BILLED),), (-(-amount.numerator // amount.denominator),))
-        yield GroupHypothesis(candidate, requests, rounding_slack(requests))
+        yield GroupHypothesis(candidate, requests, charge_slack(requests))
 
 
-def left_out(group: UsageGroup, versions: Versions, coverage: Coverage) -> Iterator[GroupHypothesis]:  # noqa: ARG001
-    """A provider, a model or a day that is not on their bill."""
-    yield from _parts(Cause.MISSING_THERE, group.billed, -1, whole=False)
+def missing_parts(context: GroupContext) -> Iterator[GroupHypothesis]:
+    """A provider, a model or a day that the invoice does not bill."""
+    yield from _cuts(Cause.MISSING_THERE, context.group.billable, -1, whole=False)
 
 
-def billed_twice(group: UsageGroup, versions: Versions, coverage: Coverage) -> Iterator[GroupHypothesis]:  # noqa: ARG001
-    """Everything, a provider, a model or a day billed twice."""
-    yield from _parts(Cause.DUPLICATE_THERE, group.billed, 1, whole=True)
+def duplicates(context: GroupContext) -> Iterator[GroupHypothesis]:
+    """Everything, or a provider, a model or a day, billed twice."""
+    yield from _cuts(Cause.DUPLICATE_THERE, context.group.billable, 1, whole=True)
 
 
-def other_hours(group: UsageGroup, versions: Versions, coverage: Coverage) -> Iterator[GroupHypothesis]:  # noqa: ARG001
-    """A period that begins and ends some hours earlier or later."""
-    start, end = coverage.start // MICROS_PER_HOUR, coverage.end // MICROS_PER_HOUR
-    for hours in range(1, LONGEST_SHIFT_MICROS // MICROS_PER_HOUR + 1):
+def shifted_periods(context: GroupContext) -> Iterator[GroupHypothesis]:
+    """A period that starts and ends some hours earlier or later."""
+    start, end = context.coverage.start // MICROS_PER_HOUR, context.coverage.end // MICROS_PER_HOUR
+    for hours in range(1, MAX_SHIFT_MICROS // MICROS_PER_HOUR + 1):
         for shift in (hours, -hours):
             amount = requests = 0
-            for edge in group.edges:
+            for edge in context.group.edges:
                 inside, shifted = start <= edge.hour < end, start + shift <= edge.hour < end + shift
                 amount += (shifted - inside) * edge.amount_nano
                 requests += (shifted - inside) * edge.requests
@@ -135,38 +138,37 @@ def other_hours(group: UsageGroup, versions: Versions, coverage: Coverage) -> It
             yield GroupHypothesis(exactly(Cause.PERIOD_EDGE, detail, amount), requests)
 
 
-Hypothesis = Callable[[UsageGroup, Versions, Coverage], Iterable[GroupHypothesis]]
+Hypothesis = Callable[[GroupContext], Iterable[GroupHypothesis]]
 
 HYPOTHESES: tuple[Hypothesis, ...] = (
-    other_quantities, other_prices, other_routes, failures, left_out, billed_twice, other_hours,
+    different_quantities, different_prices, other_routes_billed, failures_billed, missing_parts, duplicates, shifted_periods,
 )  # fmt: skip
 
 
-def _parts(cause: Cause, usages: Sequence[MeteredUsage], sign: int, *, whole: bool) -> Iterator[GroupHypothesis]:
-    """Yield all usages and each of their parts: a provider, a model, a day. The same part under two names is said once."""
+def _cuts(cause: Cause, usages: Sequence[MeteredUsage], sign: int, *, whole: bool) -> Iterator[GroupHypothesis]:
+    """Yield the cuts through usages: all (with ``whole``), one provider, one model, one day. Equal cuts are yielded once."""
     seen = {(0, 0)}
-    cuts: tuple[tuple[str, Callable[[MeteredUsage], str], bool], ...] = (
+    dimensions: tuple[tuple[str, Callable[[MeteredUsage], str], bool], ...] = (
         ("", lambda _: "", False),
         ("provider ", lambda each: each.provider, False),
         ("model ", lambda each: f"{each.provider}/{each.model}", False),
         ("day ", lambda each: str(each.day), True),
     )
-    everything = (sum(each.amount_nano for each in usages), sum(each.requests for each in usages))
     if not whole:
-        seen.add(everything)
-    for name, cut, narrow in cuts:
-        for value, part in sorted(_by(usages, cut).items()):
-            amount_nano, requests = sum(each.amount_nano for each in part), sum(each.requests for each in part)
-            if (amount_nano, requests) not in seen:
-                seen.add((amount_nano, requests))
-                candidate = exactly(cause, f"{name}{value}", sign * amount_nano)
+        seen.add((sum(each.amount_nano for each in usages), sum(each.requests for each in usages)))
+    for name, value_of, narrow in dimensions:
+        for value, members in sorted(_by(usages, value_of).items()):
+            amount, requests = sum(each.amount_nano for each in members), sum(each.requests for each in members)
+            if (amount, requests) not in seen:
+                seen.add((amount, requests))
+                candidate = exactly(cause, f"{name}{value}", sign * amount)
                 yield GroupHypothesis(
                     candidate, sign * requests, narrow=narrow or (cause is Cause.DUPLICATE_THERE and bool(value))
                 )
 
 
-def _by(usages: Iterable[MeteredUsage], cut: Callable[[MeteredUsage], K]) -> dict[K, list[MeteredUsage]]:
-    parts: dict[K, list[MeteredUsage]] = {}
+def _by(usages: Iterable[MeteredUsage], value_of: Callable[[MeteredUsage], K]) -> dict[K, list[MeteredUsage]]:
+    groups: dict[K, list[MeteredUsage]] = {}
     for usage in usages:
-        parts.setdefault(cut(usage), []).append(usage)
-    return parts
+        groups.setdefault(value_of(usage), []).append(usage)
+    return groups

@@ -1,7 +1,7 @@
-"""An invoice: what Hugging Face or a provider says is owed, as lines that can be held against what was metered.
+"""Invoices: lines that state what Hugging Face or a provider bills, and the usage that they cover.
 
-Amounts are nano-USD; ``unit_nano`` says how finely the invoice states them (cents: 10,000,000), which is what rounding can
-explain. A line without an amount states quantities only.
+Amounts are nano-USD. ``unit_nano`` is the unit that an invoice states amounts in (cents: 10,000,000), which limits what
+rounding can explain. A line without an amount states quantities only.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from metering.domain.errors import DomainError
+from metering.domain.instants import month_start, next_month
 from metering.domain.usage.events import BILLED_ROUTES, PROVIDER_KEY
 from pricing.quantities import ALL_KINDS
 
@@ -24,9 +25,9 @@ LINE_QUANTITIES = (*ALL_KINDS, PROMPT_TOKENS)
 
 
 class InvoiceError(DomainError):
-    """A document that can not be taken as the invoice that it is said to be; ``code`` says in which way.
+    """A document that cannot be imported as an invoice; ``code`` gives the reason.
 
-    ``invalid_invoice``: it can not be read; ``wrong_currency``; ``wrong_account``: it names another account;
+    ``invalid_invoice``: it cannot be read; ``wrong_currency``; ``wrong_account``: it names another account;
     ``unknown_invoice_format``; ``invoice_too_large``; ``period_required``: neither the document nor the caller states one.
     """
 
@@ -38,7 +39,7 @@ class InvoiceError(DomainError):
 
 
 class Grain(StrEnum):
-    """How fine the lines of an invoice are, finest first."""
+    """The level of detail of an invoice's lines, finest first."""
 
     REQUEST = "request"
     SESSION = "session"
@@ -49,7 +50,7 @@ class Grain(StrEnum):
 
 
 class InvoiceLineKind(StrEnum):
-    """What a line is about. Only usage is matched; the others are steps of their own."""
+    """What a line bills. Only usage is matched with metered usage; each other kind is a step of the bridge."""
 
     USAGE = "usage"
     CREDIT = "credit"
@@ -61,9 +62,9 @@ NO_QUANTITIES: Mapping[str, int] = MappingProxyType({})
 
 
 class InvoiceLine(Struct, frozen=True, gc=False, kw_only=True):
-    """One line. What it does not state is empty or None; ``day`` is a day number (UTC), ``requests`` how many it is about.
+    """One line. Fields it does not state are empty or None. ``day`` is a day number (UTC), ``requests`` a count of requests.
 
-    ``session`` is Hugging Face's ``X-HF-Session-id``, which is compared with the project of our usage.
+    ``session`` is Hugging Face's ``X-HF-Session-id``; it is compared with the project of metered usage.
     """
 
     position: int
@@ -79,7 +80,7 @@ class InvoiceLine(Struct, frozen=True, gc=False, kw_only=True):
 
     @property
     def grain(self) -> Grain:
-        """The finest thing that the line names."""
+        """The finest level of detail that the line states."""
         if self.request_id:
             return Grain.REQUEST
         if self.session:
@@ -92,7 +93,7 @@ class InvoiceLine(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Coverage(Struct, frozen=True):
-    """Which of our usage an invoice is about: its biller's routes, one provider's or all (empty), in ``[start, end)``."""
+    """The metered usage that an invoice covers: some routes, one provider or all (empty), in ``[start, end)``."""
 
     start: int
     end: int
@@ -105,7 +106,7 @@ class Coverage(Struct, frozen=True):
             raise InvoiceError("the invoice's period must end after it starts")
 
     def overlaps(self, other: "Coverage") -> bool:
-        """Whether some usage is billed by both."""
+        """Return whether some usage is covered by both."""
         return (
             self.start < other.end
             and other.start < self.end
@@ -114,6 +115,20 @@ class Coverage(Struct, frozen=True):
         )
 
 
+def stated_period(month: int | None, start: int | None, end: int | None) -> tuple[int | None, int | None]:
+    """Return the period that a caller states as a month (``YYYYMM``) or as start and end; (None, None) if neither.
+
+    Raises DomainError for both, and for one end only.
+    """
+    if month is None:
+        if (start is None) != (end is None):
+            raise DomainError("a period needs both its start and its end")
+        return start, end
+    if start is not None or end is not None:
+        raise DomainError("give the period as a month, or as start and end, not both")
+    return month_start(month), month_start(next_month(month))
+
+
 def routes_billed_by(biller: str) -> tuple[str, ...]:
-    """Return the routes whose usage a biller charges: Hugging Face what it routed, a provider what went by its own key."""
+    """Return the billing routes of a biller: what Hugging Face routes, or what uses an account's own key with a provider."""
     return BILLED_ROUTES if biller == HUGGING_FACE else (PROVIDER_KEY,)

@@ -1,28 +1,33 @@
-"""What a bill holds besides usage, and whether its total is the sum of its lines: each a step of its own."""
+"""Lines other than usage, and a total that differs from the sum of the lines: each a step of the bridge."""
 
 from collections.abc import Mapping
 
 from metering.domain.reconciliation.causes import Cause
-from metering.domain.reconciliation.findings import FindingKey, Findings, Item
+from metering.domain.reconciliation.findings import FindingKey, FindingLocation, Findings, Item
 from metering.domain.reconciliation.invoices import InvoiceLineKind
+from metering.domain.reconciliation.rounding import is_rounding, total_slack
+
+OF_THE_TOTAL = "of the total"
+"""The detail of findings about the total."""
 
 _CAUSES = {InvoiceLineKind.CREDIT: Cause.CREDITS, InvoiceLineKind.FEE: Cause.FEE, InvoiceLineKind.TAX: Cause.TAX}
 
 
 def add_other_lines(findings: Findings, amounts: Mapping[str, int]) -> None:
-    """Add what the lines of each kind come to; usage is matched elsewhere."""
+    """Add the sum of the lines of each kind other than usage, which is matched elsewhere."""
     for kind, cause in _CAUSES.items():
         amount = amounts.get(kind, 0)
         findings.add(FindingKey(cause), Item(None, None, None, amount, amount))
 
 
 def add_total(findings: Findings, *, lines_nano: int, total_nano: int, lines: int, unit_nano: int) -> None:
-    """Add the difference between the total that a bill states and the sum of its lines.
+    """Add the difference between an invoice's total and the sum of its lines.
 
-    Rounding explains less than a unit a line, and one for the total; what is beyond it is their mistake, or an amount that
-    they do not show.
+    Beyond what rounding explains, it is a mistake on the invoice, or an amount that no line shows.
     """
-    difference = total_nano - lines_nano
-    bound = unit_nano * (lines + 1) if unit_nano > 1 else lines + 1
-    cause = Cause.ROUNDING if abs(difference) <= bound else Cause.TOTAL_MISMATCH
-    findings.add(FindingKey(cause, "of the total"), Item(None, None, lines_nano, total_nano, difference))
+    item = Item(None, None, lines_nano, total_nano, total_nano - lines_nano)
+    slack = total_slack(lines, unit_nano)
+    if is_rounding(item.amount_nano, slack):
+        findings.add_rounding(FindingLocation(), item, slack_nano=slack, detail=OF_THE_TOTAL)
+    else:
+        findings.add(FindingKey(Cause.TOTAL_MISMATCH, OF_THE_TOTAL), item)

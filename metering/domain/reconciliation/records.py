@@ -1,4 +1,4 @@
-"""What is recorded of a reconciliation: the invoice, the run, its variances with what was decided, and the bridge they make."""
+"""What is recorded of a reconciliation: invoices, runs, variances with their decisions, and evidence."""
 
 from typing import NamedTuple
 
@@ -9,11 +9,11 @@ from metering.domain.reconciliation.invoices import Coverage
 from metering.domain.reconciliation.variances import needs_attention
 
 VarianceKey = tuple[str, str, str, str, str]
-"""(cause, detail, provider, model, session): what a variance is recognised by in another run."""
+"""(cause, detail, provider, model, session): identifies a variance across runs."""
 
 
 class Invoice(Struct, frozen=True, kw_only=True):
-    """An invoice. Amounts are nano-USD, times microseconds UTC; ``superseded_by`` names the invoice that corrects it."""
+    """An invoice. Amounts are nano-USD, times microseconds UTC; ``superseded_by`` is the invoice that replaces it."""
 
     id: int
     account_id: int
@@ -39,12 +39,12 @@ class Invoice(Struct, frozen=True, kw_only=True):
 
     @property
     def coverage(self) -> Coverage:
-        """Which of our usage it is about."""
+        """The metered usage that it covers."""
         return Coverage(self.start, self.end, self.routes, self.provider)
 
     @property
     def owed_nano(self) -> int | None:
-        """What it says is owed: its total, else the sum of its lines; None where it states no amounts."""
+        """The amount it bills: its total, otherwise the sum of its lines; None if it states no amounts."""
         return self.lines_nano if self.total_nano is None else self.total_nano
 
 
@@ -65,8 +65,23 @@ class Reconciliation(Struct, frozen=True, kw_only=True):
     tolerance_nano: int
 
 
+class InvoiceOverview(NamedTuple):
+    """An invoice, and its newest run if it has been reconciled."""
+
+    invoice: Invoice
+    newest_run: Reconciliation | None
+
+
+class ImportedInvoice(Struct, frozen=True):
+    """The result of an import. ``is_new`` is false if the document was imported before; then it can have a run."""
+
+    invoice: Invoice
+    is_new: bool
+    newest_run: Reconciliation | None = None
+
+
 class Decision(NamedTuple):
-    """What was decided."""
+    """A decision on a variance."""
 
     id: int
     variance_id: int
@@ -79,7 +94,7 @@ class Decision(NamedTuple):
 
 
 class Variance(Struct, frozen=True, kw_only=True):
-    """A variance with the decision that holds. ``corrected_nano`` is what statements were corrected by for it, in all."""
+    """A variance with its latest decision. ``corrected_nano`` is the sum of the corrections that statements have for it."""
 
     id: int
     reconciliation_id: int
@@ -102,7 +117,7 @@ class Variance(Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> VarianceKey:
-        """What it is recognised by in another run."""
+        """What identifies it across runs."""
         return self.cause, self.detail, self.provider, self.model, self.session
 
 
@@ -116,14 +131,14 @@ class ReconciliationReport(Struct, frozen=True):
 
     @property
     def needs_attention(self) -> list[Variance]:
-        """The open variances that are more than is tolerated."""
+        """The variances that are open and not tolerated."""
         return [each for each in self.variances if needs_attention(each.state, is_tolerated=each.tolerated)]
 
 
-class Evidence(NamedTuple):
-    """One difference that shows a variance, or a request of ours that would explain it: then ``explanation`` says how.
+class Evidence(Struct, frozen=True, gc=False):
+    """One difference that shows a variance, or, with an ``explanation``, a metered request that would explain it.
 
-    What a side does not know is None or empty; ``line`` counts in the document, ``day`` is a day number (UTC).
+    Values that are not known are None or empty. ``line`` is the line number in the document, ``day`` a day number (UTC).
     """
 
     event_id: str = ""
@@ -144,16 +159,22 @@ class Evidence(NamedTuple):
     explanation: str = ""
 
 
-class VarianceExplanation(Struct, frozen=True):
-    """A variance with its evidence; ``price`` says the price that would explain it, where it is one.
-
-    ``requests`` are the first of the ``requests_in_all`` that would explain a variance of sums.
-    """
+class VarianceHistory(Struct, frozen=True):
+    """A variance, the run and the invoice it belongs to, and its decisions, oldest first."""
 
     variance: Variance
     run: Reconciliation
     invoice: Invoice
     decisions: tuple[Decision, ...]
+
+
+class VarianceExplanation(Struct, frozen=True):
+    """A variance with its history and some of its evidence. ``price`` is the price that would explain it, if one would.
+
+    ``requests`` are the first of the ``requests_in_all`` that would explain a variance of sums.
+    """
+
+    history: VarianceHistory
     evidence: tuple[Evidence, ...]
     requests: tuple[Evidence, ...]
     requests_in_all: int

@@ -1,4 +1,4 @@
-"""A request of ours, as an invoice sees it: whether its biller should charge it, and for how much."""
+"""A metered request as an invoice sees it: whether the biller should bill it, and for how much."""
 
 from enum import IntEnum
 
@@ -9,15 +9,15 @@ from metering.domain.usage.events import UNKNOWN, PriceGrade
 from pricing.quantities import Quantities
 from pricing.rates import Rate
 
-REACH_MICROS = 48 * MICROS_PER_HOUR
-"""How far beyond an invoice's period requests are looked for that its lines may be about."""
+SEARCH_MARGIN_MICROS = 48 * MICROS_PER_HOUR
+"""How far outside of an invoice's period requests are searched for that its lines may be about."""
 
 PENDING_MICROS = MICROS_PER_HOUR // 2
 """How long Hugging Face waits for the cost of a request before it gives up charging it."""
 
 
 class Billability(IntEnum):
-    """Whether an invoice should charge a request."""
+    """Whether an invoice should bill a request, and if not, why."""
 
     BILLED = 0
     OTHER_ROUTE = 1
@@ -27,7 +27,7 @@ class Billability(IntEnum):
 
 
 def billability_of(route: str, price_grade: int, routes: tuple[str, ...]) -> Billability:
-    """Return the standing of a request on an invoice of whoever bills ``routes``."""
+    """Return whether an invoice about ``routes`` should bill a request."""
     if price_grade == PriceGrade.EXEMPT:
         return Billability.FAILED
     if route == UNKNOWN:
@@ -38,13 +38,13 @@ def billability_of(route: str, price_grade: int, routes: tuple[str, ...]) -> Bil
 
 
 class MeteredRequest(Struct, frozen=True, gc=False, kw_only=True):
-    """One request. ``amount_nano`` is what we charge for it; ``rate`` is None where a cost was reported or none is known."""
+    """One request. ``amount_nano`` is its charge; ``rate`` is None if its cost was reported or no rate is known."""
 
     event_id: int
     time: int
     provider: str
     model: str
-    standing: int
+    billability: int
     amount_nano: int
     quantities: Quantities
     rate: Rate | None = None

@@ -1,4 +1,4 @@
-"""Sums of both sides at the finest grain that an invoice states: by session, day, provider, model, or all of it."""
+"""Sums of both sides at the finest level of detail that an invoice states: by session, day, provider, model, or in total."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -14,12 +14,12 @@ DIMENSIONS = ("session", "day", "provider", "model")
 
 
 class MeteredUsage(Struct, frozen=True, kw_only=True):
-    """What we metered of one kind, added up: nano-USD, requests, quantities. ``session`` is the project of the usage."""
+    """Metered usage of one kind, added up: nano-USD, requests, quantities. ``session`` is the project of the usage."""
 
     day: int
     provider: str
     model: str
-    standing: int
+    billability: int
     requests: int
     quantities: Quantities
     amount_nano: int
@@ -39,7 +39,7 @@ class EdgeUsage(NamedTuple):
 
 
 class GroupKey(NamedTuple):
-    """What a group is about; what the invoice does not state is empty."""
+    """What a group is about. Dimensions that the invoice does not state are empty, the day -1."""
 
     session: str = ""
     day: int = -1
@@ -48,7 +48,7 @@ class GroupKey(NamedTuple):
 
 
 class InvoicedUsage(Struct):
-    """What an invoice says of a group; None where no line states it."""
+    """What an invoice states of a group; None where no line states it. ``position`` is that of the group's first line."""
 
     amount_nano: int | None = None
     requests: int | None = None
@@ -76,23 +76,23 @@ class UsageGroup(Struct):
     edges: list[EdgeUsage] = field(default_factory=list)
 
     @property
-    def billed(self) -> list[MeteredUsage]:
-        """What the invoice should charge."""
-        return [each for each in self.ours if each.standing == Billability.BILLED]
+    def billable(self) -> list[MeteredUsage]:
+        """The metered usage that the invoice should bill."""
+        return [each for each in self.ours if each.billability == Billability.BILLED]
 
     @property
     def amount_nano(self) -> int:
-        """What we charge for it."""
-        return sum(each.amount_nano for each in self.billed)
+        """What we charge for the billable usage."""
+        return sum(each.amount_nano for each in self.billable)
 
     @property
     def requests(self) -> int:
-        """How many requests of ours the invoice should charge."""
-        return sum(each.requests for each in self.billed)
+        """How many metered requests the invoice should bill."""
+        return sum(each.requests for each in self.billable)
 
 
 def dimensions_of(lines: Iterable[InvoiceLine]) -> tuple[str, ...]:
-    """Return what the usage lines of an invoice state, of DIMENSIONS."""
+    """Return which of DIMENSIONS the usage lines of an invoice state."""
     stated: set[str] = set()
     for line in lines:
         stated |= {name for name in DIMENSIONS if getattr(line, name) not in ("", None)}
@@ -100,7 +100,7 @@ def dimensions_of(lines: Iterable[InvoiceLine]) -> tuple[str, ...]:
 
 
 def key_for(dimensions: tuple[str, ...], *, session: str, day: int | None, provider: str, model: str) -> GroupKey:
-    """Return the group of something; models are compared without regard to letter case."""
+    """Return the group of a line or of usage. Providers and models are compared without regard to case."""
     return GroupKey(
         session if "session" in dimensions else "",
         -1 if day is None or "day" not in dimensions else day,

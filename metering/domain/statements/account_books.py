@@ -1,7 +1,7 @@
-"""An account's books: its months in order, what each one's statement takes besides the lines of its usage.
+"""An account's books: everything recorded about it, from which each month's statement follows, except the usage lines.
 
-A month that is closed stands as it was closed. The first open one also shows what changed about closed ones since. Computing an
-open month and closing it are the same, so that a draft is what closing it now would come to.
+A closed month never changes. The first open month also shows what has changed about closed months since. Drafting an open month
+and closing it use the same computation, so a draft shows exactly what closing the month now would seal.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,12 +11,12 @@ from msgspec import Struct
 from metering.domain.accounts.plan_history import FREE, PlanChange, PlanMonth, plan_month
 from metering.domain.credits.adjustments import Adjustment
 from metering.domain.credits.credit_ledger import (
+    BurnInputs,
     CreditCorrection,
     CreditEntry,
     EntryKind,
-    KnownMonths,
+    closing_entries,
     credits_on_statement,
-    entries_of_close,
 )
 from metering.domain.credits.credits import (
     ANY_COMPUTE,
@@ -34,11 +34,10 @@ from pricing.plans import PlanCatalogue
 
 
 class AccountBooks(Struct, frozen=True, kw_only=True):
-    """What is recorded of one account.
+    """Everything recorded about one account that its statements depend on.
 
-    ``usage`` is billable nano-USD by (billing month, month of the event). ``closed`` are the months that have a statement, and
-    ``carried_cents`` is what the last of them carried forward. ``elsewhere`` is included credit spent on other compute, by
-    month.
+    ``usage`` is billable nano-USD by (billing month, origin month). ``closed`` are the months that have a closed statement;
+    ``carried_cents`` is what the last of them carried forward. ``elsewhere`` is included credits spent elsewhere, by month.
     """
 
     usage: Mapping[tuple[int, int], int]
@@ -53,7 +52,7 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
 
     @property
     def first_month(self) -> int | None:
-        """The first month in which there is something: usage, an adjustment, or a plan."""
+        """The first month with usage, an adjustment or a paid plan."""
         months = [month for month, _ in self.usage]
         months += [adjustment.billing_month for adjustment in self.adjustments]
         months += [month_of_day(day_number(change.effective)) for change in self.plan_changes if change.plan != FREE]
@@ -61,11 +60,11 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
 
     @property
     def next_open(self) -> int | None:
-        """The month that closes next; None while there is nothing to close."""
+        """The month to close next; None if there is nothing to close."""
         return self.first_month if self.closed_through is None else next_month(self.closed_through)
 
     def usage_by_origin(self) -> dict[int, int]:
-        """Return what each month's usage is known to come to, adjustments included."""
+        """Return each month's usage as known now, adjustments included."""
         found: dict[int, int] = {}
         for (_, origin), amount in self.usage.items():
             found[origin] = found.get(origin, 0) + amount
@@ -74,16 +73,16 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
         return found
 
     def own_usage(self, month: int) -> int:
-        """Return what a month's usage came to on its own statement."""
+        """Return the part of a month's usage that is billed on its own statement, adjustments included."""
         own = [each.amount_nano for each in self.adjustments if each.billing_month == each.origin_month == month]
         return self.usage.get((month, month), 0) + sum(own)
 
     def adjustments_on(self, month: int) -> tuple[Adjustment, ...]:
-        """Return what was adjusted on a month's statement."""
+        """Return the adjustments on a month's statement."""
         return tuple(each for each in self.adjustments if each.billing_month == month)
 
     def included(self, month: int, plan: PlanMonth) -> CreditGrant | None:
-        """Return the included credit of a month: what it was when it was closed, else what its plan makes it."""
+        """Return a month's included credits: those it was closed with, else those of its plan."""
         for grant in self.grants:
             if grant.kind == INCLUDED and month_of(grant.granted_at) == month:
                 return grant
@@ -93,8 +92,8 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
             month, plan.included_credit_nano, scope=ANY_COMPUTE if plan.credits_pay_elsewhere else INFERENCE_ONLY
         )
 
-    def known_months(self, last: int, catalogue: PlanCatalogue) -> tuple[int, KnownMonths]:
-        """Return the first month that credits are burned over, and all that is known through ``last``."""
+    def burn_inputs(self, last: int, catalogue: PlanCatalogue) -> tuple[int, BurnInputs]:
+        """Return the first month that credits are burned over, and everything known through ``last``."""
         usage = self.usage_by_origin()
         first = min([last, self.next_open or last, *usage, *self.closed])
         included = {}
@@ -102,67 +101,67 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
             grant = self.included(month, plan_month(self.plan_changes, month, catalogue))
             if grant is not None:
                 included[month] = grant
-        lasting = [grant for grant in self.grants if grant.kind != INCLUDED]
-        return first, KnownMonths(usage=usage, included=included, elsewhere=self.elsewhere, grants=lasting)
+        purchased = [grant for grant in self.grants if grant.kind != INCLUDED]
+        return first, BurnInputs(usage=usage, included=included, elsewhere=self.elsewhere, grants=purchased)
 
 
 class OtherItems(Struct, frozen=True):
-    """What stands on a statement beside its own month's usage, fees and credits. ``carried_in_cents`` is zero or less.
+    """Further items on a statement, besides its month's own usage, fees and credits. ``carried_in_cents`` is zero or negative.
 
-    ``priced_at_last`` is usage that an earlier statement called unpriced and that this one takes from what is unpriced.
+    ``previously_unpriced`` is usage that an earlier statement listed as unpriced and that this month's rollups take back.
     """
 
     adjustments: tuple[Adjustment, ...] = ()
     corrections: tuple[CreditCorrection, ...] = ()
     carried_in_cents: int = 0
-    priced_at_last: tuple[UsageSums, ...] = ()
+    previously_unpriced: tuple[UsageSums, ...] = ()
 
 
-NOTHING_BESIDE = OtherItems()
+NO_OTHER_ITEMS = OtherItems()
 
 
 class BookedMonth(Struct, frozen=True, kw_only=True):
-    """What a statement takes besides the lines of its usage.
+    """Everything a month's statement needs except its usage lines.
 
-    ``entries`` are those that closing it writes, and are empty for a closed month.
+    ``entries`` are the credit entries that closing the month writes; none for a closed month.
     """
 
     month: int
     plan: PlanMonth
     credits: MonthCredits
-    beside: OtherItems = NOTHING_BESIDE
+    other_items: OtherItems = NO_OTHER_ITEMS
     entries: tuple[CreditEntry, ...] = ()
 
 
 def open_months(books: AccountBooks, last: int, catalogue: PlanCatalogue) -> Iterator[BookedMonth]:
-    """Yield the open months through ``last``, as closing one after the other now would make them."""
+    """Yield the open months through ``last``, as if each were closed now, one after the other."""
     start = books.next_open
     if books.closed_through is None:
         start = last if start is None else min(start, last)
     if start is None or start > last:
         return
-    first, known = books.known_months(last, catalogue)
+    first, inputs = books.burn_inputs(last, catalogue)
     entries = list(books.entries)
     carried = books.carried_cents
     for month in months_through(start, last):
-        new = entries_of_close(month, first, known, entries)
+        new = closing_entries(month, first, inputs, entries)
         entries += new
         paid, corrections = credits_on_statement(month, entries, books.own_usage(month))
         booked = BookedMonth(
             month=month,
             plan=plan_month(books.plan_changes, month, catalogue),
             credits=paid,
-            beside=OtherItems(books.adjustments_on(month), corrections, carried),
+            other_items=OtherItems(books.adjustments_on(month), corrections, carried),
             entries=tuple(new),
         )
         yield booked
-        carried = min(0, divide_half_away(_exact_nano(books, booked), NANO_PER_CENT))
+        carried = min(0, divide_half_away(_total_nano(books, booked), NANO_PER_CENT))
 
 
 def closed_month(books: AccountBooks, month: int, plan: PlanMonth, *, last_entry: int, carried_in_cents: int) -> BookedMonth:
-    """Return a closed month again from what is recorded.
+    """Recompute a closed month from what is recorded.
 
-    ``plan`` is what the plans came to when it was closed, ``last_entry`` the last credit entry there was by then.
+    ``plan`` has the plan terms it was closed with; ``last_entry`` is the id of the last credit entry at that time.
     """
     then = [entry for entry in books.entries if entry.id <= last_entry]
     paid, corrections = credits_on_statement(month, then, books.own_usage(month))
@@ -170,14 +169,14 @@ def closed_month(books: AccountBooks, month: int, plan: PlanMonth, *, last_entry
         month=month,
         plan=plan,
         credits=paid,
-        beside=OtherItems(books.adjustments_on(month), corrections, carried_in_cents),
+        other_items=OtherItems(books.adjustments_on(month), corrections, carried_in_cents),
     )
 
 
-def _exact_nano(books: AccountBooks, booked: BookedMonth) -> int:
-    """Return what a statement comes to before it is rounded: the lines of usage add up to their charges."""
+def _total_nano(books: AccountBooks, booked: BookedMonth) -> int:
+    """Return a statement's total before rounding. Usage lines add up to their charges, so the charges are summed."""
     usage = sum(amount for (month, _), amount in books.usage.items() if month == booked.month)
     paid = sum(entry.amount_nano for entry in booked.entries if entry.kind in (EntryKind.APPLY, EntryKind.RESTORE))
     fees = sum(fee.amount_cents or 0 for fee in booked.plan.fees)
-    adjusted = sum(each.amount_nano for each in booked.beside.adjustments)
-    return usage + adjusted + paid + (fees + booked.beside.carried_in_cents) * NANO_PER_CENT
+    adjusted = sum(each.amount_nano for each in booked.other_items.adjustments)
+    return usage + adjusted + paid + (fees + booked.other_items.carried_in_cents) * NANO_PER_CENT

@@ -1,12 +1,13 @@
 """A statement with the days behind it: what each series used and cost on each day of a billing month.
 
-The days of a statement add up to its usage lines. Where a day's event month is not the billing month, it corrects a closed one.
+The days add up to the statement's usage lines. A day outside the billing month corrects a closed month.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
-from operator import itemgetter
-from typing import Any, NamedTuple
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -17,7 +18,7 @@ from pricing.rates import Rate
 
 
 class Section(StrEnum):
-    """Where usage stands on a statement. Only what is ``payable`` is in the total."""
+    """The part of a statement that lists some usage. Only ``payable`` is in the total."""
 
     PAYABLE = "payable"
     OWED_TO_PARTNER = "owed_to_partner"
@@ -30,7 +31,7 @@ class Section(StrEnum):
 class DailyUsage(NamedTuple):
     """What one series used on one UTC day (days since 1970) under one rate and with one pair of grades.
 
-    Sums are signed: what is taken back from a closed month is negative. ``tags`` is canonical JSON; ``rate_id`` 0: no rate.
+    Sums are signed: reversals of a closed month's usage are negative. ``tags`` is canonical JSON; ``rate_id`` 0: no rate.
     """
 
     day: int
@@ -51,37 +52,25 @@ class DailyUsage(NamedTuple):
 
 
 class MonthDetail(Struct, frozen=True):
-    """A statement, the days behind it (read once, as they come), and the rates that they name."""
+    """A statement, its days (an iterable to read once, one series after the other), and the rates they name."""
 
     statement: Statement
     usage: Iterable[DailyUsage]
     rates: Mapping[int, Rate]
 
 
-_SERIES_FIELDS = (
-    "route", "provider", "model", "operation", "project", "key", "tags", "rate_id", "price_grade", "quantity_grade",
-    "billable",
-)  # fmt: skip
-_of_series = itemgetter(*map(DailyUsage._fields.index, _SERIES_FIELDS))
-
-SeriesKey = tuple[str, str, str, str, str, str, str, int, int, int, int]
-"""What the days of one series under one rate have in common: from ``route`` to ``billable``."""
+_PER_DAY = ("day", "events", "quantities", "amount_nano")
+_series_key = attrgetter(*(name for name in DailyUsage._fields if name not in _PER_DAY))
 
 
-def series_key(usage: DailyUsage) -> SeriesKey:
-    """Return what a day has in common with the other days of its series and rate, which come one after the other."""
-    key: SeriesKey = _of_series(usage)
-    return key
-
-
-def of_series(key: SeriesKey) -> DailyUsage:
-    """Return usage of nothing, with the values that the days of a series and rate share."""
-    shared: dict[str, Any] = dict(zip(_SERIES_FIELDS, key, strict=True))
-    return DailyUsage(day=0, **shared, events=0, quantities=(), amount_nano=0)
+def by_series(usage: Iterable[DailyUsage]) -> Iterator[list[DailyUsage]]:
+    """Yield the days of each series under one rate."""
+    for _, days in groupby(usage, key=_series_key):
+        yield list(days)
 
 
 def section_of(usage: DailyUsage) -> Section:
-    """Return where the statement shows a day's usage."""
+    """Return the section of the statement that lists a day's usage."""
     if usage.price_grade == PriceGrade.EXEMPT:
         return Section.FAILED
     if usage.route == UNKNOWN:
@@ -94,6 +83,6 @@ def section_of(usage: DailyUsage) -> Section:
 
 
 def origin_month_of(usage: DailyUsage, billing_month: int) -> int | None:
-    """Return the closed month that a day's usage corrects; None where it belongs to the billing month."""
+    """Return the closed month that a day's usage corrects; None if it belongs to the billing month."""
     month = month_of_day(usage.day)
     return None if month == billing_month else month

@@ -1,7 +1,9 @@
-"""The lines of a statement: usage at its price, fees, adjustments, credits, what is carried forward.
+"""The lines of a statement: usage at its price, fees, adjustments, credits, amounts carried forward.
 
-A usage line is quantity x price, exactly (pico-USD), one line per kind of quantity and rate; what the rounding of the requests
-added up to is a line of its own per rate.
+A usage line is quantity x price, exactly (pico-USD), one line per kind of quantity and rate. Each request is charged rounded up
+to nano-USD; the sum of these roundings is a separate line per rate.
+
+Descriptions are sealed in closed statements and are part of their digest. Do not reword them.
 """
 
 from collections.abc import Iterable
@@ -23,7 +25,7 @@ from pricing.rating import line_amount_pico
 
 
 class StatementLineKind(StrEnum):
-    """What a line of a statement is about, in the order in which lines stand."""
+    """The kinds of lines, in the order of a statement."""
 
     USAGE = "usage"
     ROUNDING = "rounding"
@@ -39,7 +41,7 @@ class StatementLineKind(StrEnum):
 class UsageSums(Struct, frozen=True, kw_only=True):
     """Rollups of one billing month, summed per route, provider, model, rate and grades. ``rate_id`` 0: no rate.
 
-    ``origin_month`` (``YYYYMM``) is the closed month in which the requests were made; None for the billing month itself.
+    ``origin_month`` (``YYYYMM``) is the closed month of the requests; None for the billing month itself.
     """
 
     route: str
@@ -57,9 +59,10 @@ class UsageSums(Struct, frozen=True, kw_only=True):
 
 
 class StatementLine(Struct, frozen=True, kw_only=True):
-    """One line. ``amount_pico`` is None where it is not known; a price is ``price_pico`` per ``price_block`` units.
+    """One line. ``amount_pico`` is None where unknown; a price is ``price_pico`` per ``price_block`` units.
 
-    ``origin_month`` (``YYYYMM``) is the closed month that the line corrects; None for what belongs to the statement's own.
+    ``price_assumed``: no cache price is published, the input price is used. ``origin_month`` (``YYYYMM``) is the closed month
+    that the line corrects; None for the statement's own month.
     """
 
     kind: StatementLineKind
@@ -78,36 +81,37 @@ class StatementLine(Struct, frozen=True, kw_only=True):
     origin_month: int | None = None
 
 
-class _LineKey(NamedTuple):
-    """What the usage of one group of lines shares, in the order of the lines; ``origin_month`` 0: the billing month."""
+class _LineGroup(NamedTuple):
+    """What the usage of one line has in common, in sort order; ``origin`` 0 is the statement's own month."""
 
-    origin_month: int
+    origin: int
     provider: str
     model: str
     route: str
-    rate_id: int
+    rate_id: int = 0
 
 
 def usage_lines(usage: Iterable[UsageSums], rates: dict[int, Rate]) -> list[StatementLine]:
     """Return usage and rounding lines by provider, model, rate and kind of quantity, in a fixed order.
 
-    The amounts of one rate's lines add up to its charges, to the pico-dollar. The month's own come first, then those of the
-    closed months that they correct, oldest first.
+    The lines of one rate add up to its charges, to the pico-dollar. The month's own lines come first, then the corrections of
+    closed months, oldest first.
     """
-    rated: dict[_LineKey, list[UsageSums]] = {}
-    reported: dict[_LineKey, list[UsageSums]] = {}
+    rated: dict[_LineGroup, list[UsageSums]] = {}
+    reported: dict[_LineGroup, list[UsageSums]] = {}
     for sums in usage:
-        key = _LineKey(sums.origin_month or 0, sums.provider, sums.model, sums.route, sums.rate_id)
+        origin = sums.origin_month or 0
         if sums.price_grade == PriceGrade.RATED:
-            rated.setdefault(key, []).append(sums)
+            rated.setdefault(_LineGroup(origin, sums.provider, sums.model, sums.route, sums.rate_id), []).append(sums)
         elif sums.price_grade == PriceGrade.REPORTED:
-            reported.setdefault(key._replace(rate_id=0), []).append(sums)
+            reported.setdefault(_LineGroup(origin, sums.provider, sums.model, sums.route), []).append(sums)
     lines: list[StatementLine] = []
-    for origin in sorted({key.origin_month for key in (*rated, *reported)}):
-        of_origin = [key for key in sorted(rated) if key.origin_month == origin]
-        lines += [line for key in of_origin for line in _rated_lines(rated[key], rates[key.rate_id])]
-        found = [_reported_line(reported[key]) for key in sorted(reported) if key.origin_month == origin]
-        lines += [line for line in found if line.amount_pico or line.quantity]
+    for origin in sorted({group.origin for group in (*rated, *reported)}):
+        for group in sorted(rated):
+            if group.origin == origin:
+                lines += _rated_lines(rated[group], rates[group.rate_id])
+        costs = [_reported_line(reported[group]) for group in sorted(reported) if group.origin == origin]
+        lines += [line for line in costs if line.amount_pico or line.quantity]
     return lines
 
 
@@ -174,7 +178,7 @@ def _reported_line(same_model: list[UsageSums]) -> StatementLine:
 
 
 def fee_lines(plan: PlanMonth) -> list[StatementLine]:
-    """Return one line a fee."""
+    """Return one line per fee."""
     lines = []
     for fee in plan.fees:
         seats = f", {fee.seats} seats" if fee.seats > 1 else ""
@@ -193,7 +197,7 @@ def fee_lines(plan: PlanMonth) -> list[StatementLine]:
 
 
 def adjustment_lines(adjustments: Iterable[Adjustment], month: int) -> list[StatementLine]:
-    """Return one line an adjustment, oldest origin first; ``month`` is the statement's."""
+    """Return one line per adjustment, oldest origin month first; ``month`` is the statement's."""
     return [
         StatementLine(
             kind=StatementLineKind.ADJUSTMENT,
@@ -206,7 +210,7 @@ def adjustment_lines(adjustments: Iterable[Adjustment], month: int) -> list[Stat
 
 
 def credit_lines(credits_of_month: MonthCredits, corrections: Iterable[CreditCorrection]) -> list[StatementLine]:
-    """Return one line a grant that paid the month's own usage, then one a grant and closed month that was corrected."""
+    """Return one line per grant that paid the month's own usage, then one per grant and corrected closed month."""
     own = [
         StatementLine(
             kind=StatementLineKind.CREDIT, description=_named_credit(item.grant), amount_pico=-item.amount_nano * PICO_PER_NANO
@@ -231,15 +235,15 @@ def _named_credit(grant: CreditGrant) -> str:
 
 
 def carried_line(description: str, cents: int) -> StatementLine:
-    """Return the line of what is carried from one statement to the next."""
+    """Return the line for an amount carried from one statement to the next."""
     return StatementLine(kind=StatementLineKind.CARRIED_FORWARD, description=description, amount_pico=cents * PICO_PER_CENT)
 
 
 def described(kind: str) -> str:
-    """Return a kind of quantity in words: ``cache_read_tokens`` is ``cache read tokens``."""
+    """Write a kind of quantity in words: ``cache_read_tokens`` as ``cache read tokens``."""
     return kind.replace("_ms", " time").replace("_", " ")
 
 
 def unit_of(kind: str) -> str:
-    """Return the unit of a kind of quantity, in the singular: ``token``, ``ms``, ``image``."""
+    """Return the unit of a kind of quantity, singular: ``token``, ``ms``, ``image``."""
     return UNIT_OF.get(kind, kind)

@@ -1,8 +1,10 @@
-"""A closed statement as it is kept: its canonical form, and the digest over it.
+"""A closed statement as it is stored: its canonical form and the digest of it.
 
-The canonical form is JSON in UTF-8 with the keys of every object in order and no white space. Amounts are decimal strings of
-dollars with twelve decimals, months are ``YYYY-MM``, instants have microseconds; what has its default is left out. The digest
-is the SHA-256 of these bytes, in hex: whoever has the bytes can check it without this program.
+The canonical form is JSON in UTF-8 with sorted keys and no white space. Amounts are decimal strings of dollars with twelve
+decimals, months are ``YYYY-MM``, instants have microseconds; fields that have their default value are omitted. The digest is
+the SHA-256 of these bytes, in hex, so it can be checked without this program.
+
+A change to any record or to how it is written changes digests: closed statements could not be verified any more.
 """
 
 import hashlib
@@ -14,7 +16,7 @@ from msgspec.structs import replace
 from metering.domain.accounts.plan_history import FeeLine, PlanMonth
 from metering.domain.credits.credits import INFERENCE_ONLY, CreditApplied, CreditGrant, MonthCredits
 from metering.domain.instants import format_instant, format_month, parse_instant, parse_month
-from metering.domain.statements.statements import CLOSED, Flag, OutsideUsage, Statement, StatementLine, StatementLineKind
+from metering.domain.statements.statements import CLOSED, ExcludedUsage, Flag, Statement, StatementLine, StatementLineKind
 from pricing.dollars import format_pico
 from pricing.money import PICO_PER_NANO, PICO_PER_USD, parse_usd
 from pricing.quantities import ALL_KINDS
@@ -24,7 +26,7 @@ SCHEMA = "statement/1"
 
 
 class LineRecord(Struct, frozen=True, omit_defaults=True):
-    """A line; ``rate_id`` 0 is no rate."""
+    """A line; ``rate_id`` 0: no rate."""
 
     kind: str
     description: str
@@ -42,8 +44,8 @@ class LineRecord(Struct, frozen=True, omit_defaults=True):
     origin_month: str = ""
 
 
-class OutsideRecord(Struct, frozen=True, omit_defaults=True):
-    """Usage that the total does not contain."""
+class ExcludedRecord(Struct, frozen=True, omit_defaults=True):
+    """Usage that is excluded from the total."""
 
     route: str
     provider: str
@@ -55,7 +57,7 @@ class OutsideRecord(Struct, frozen=True, omit_defaults=True):
 
 
 class GrantRecord(Struct, frozen=True, omit_defaults=True):
-    """A grant of credits, and what it paid of the month's own usage."""
+    """A credit grant, and what it paid of the month's own usage."""
 
     kind: str
     amount_usd: str
@@ -68,7 +70,7 @@ class GrantRecord(Struct, frozen=True, omit_defaults=True):
 
 
 class CreditsRecord(Struct, frozen=True):
-    """What credits did with the month's own usage."""
+    """What credits paid of the month's own usage, and what is left."""
 
     applied: list[GrantRecord]
     included_left_usd: str
@@ -77,7 +79,7 @@ class CreditsRecord(Struct, frozen=True):
 
 
 class PlanRecord(Struct, frozen=True):
-    """What the plans of the month came to when it was closed."""
+    """The month's plan terms when it was closed."""
 
     plan: str
     seats: int
@@ -98,8 +100,8 @@ class StatementRecord(Struct, frozen=True):
     credits: CreditsRecord
     lines: list[LineRecord]
     owed_to_partners: list[LineRecord]
-    unpriced: list[OutsideRecord]
-    route_unknown: list[OutsideRecord]
+    unpriced: list[ExcludedRecord]
+    route_unknown: list[ExcludedRecord]
     usage_usd: str
     adjustments_usd: str
     credits_corrected_usd: str
@@ -115,12 +117,12 @@ class StatementRecord(Struct, frozen=True):
 
     @property
     def rate_ids(self) -> set[int]:
-        """The rates that its lines name."""
+        """Ids of the rates on its lines."""
         return {line.rate_id for line in (*self.lines, *self.owed_to_partners) if line.rate_id}
 
 
 def record_of(statement: Statement, closed_at: int) -> StatementRecord:
-    """Return a statement as it is closed at an instant."""
+    """Return the record of a statement closed at ``closed_at`` (microseconds UTC)."""
     return StatementRecord(
         schema=SCHEMA,
         account=statement.account,
@@ -130,8 +132,8 @@ def record_of(statement: Statement, closed_at: int) -> StatementRecord:
         credits=_credits_record(statement.credits),
         lines=[_line_record(line) for line in statement.lines],
         owed_to_partners=[_line_record(line) for line in statement.owed_to_partners],
-        unpriced=[_outside_record(usage) for usage in statement.unpriced],
-        route_unknown=[_outside_record(usage) for usage in statement.route_unknown],
+        unpriced=[_excluded_record(usage) for usage in statement.unpriced],
+        route_unknown=[_excluded_record(usage) for usage in statement.route_unknown],
         usage_usd=_usd(statement.usage_nano),
         adjustments_usd=_usd(statement.adjustments_nano),
         credits_corrected_usd=_usd(statement.credits_corrected_nano),
@@ -148,7 +150,7 @@ def record_of(statement: Statement, closed_at: int) -> StatementRecord:
 
 
 def canonical_form(record: StatementRecord) -> bytes:
-    """Return the bytes that the digest is over."""
+    """Return the bytes that the digest covers."""
     return msgspec.json.encode(record, order="sorted")
 
 
@@ -158,12 +160,12 @@ def digest_of(content: bytes) -> str:
 
 
 def read_record(content: bytes) -> StatementRecord:
-    """Read a canonical form. Raises msgspec.MsgspecError for what is none."""
+    """Read a canonical form. Raises msgspec.MsgspecError if it is not one."""
     return msgspec.json.decode(content, type=StatementRecord)
 
 
 def figures_of(record: StatementRecord) -> StatementRecord:
-    """Return the record with its figures alone: how a line is described may change from one release to the next."""
+    """Return the record without names and descriptions, which may change from one release to the next."""
     return replace(
         record,
         account="",
@@ -173,7 +175,7 @@ def figures_of(record: StatementRecord) -> StatementRecord:
 
 
 def statement_of(record: StatementRecord, rates: dict[int, Rate], digest: str) -> Statement:
-    """Return the closed statement again; ``rates`` holds every rate that its lines name."""
+    """Return the closed statement of a record; ``rates`` has every rate that its lines name."""
     return Statement(
         account=record.account,
         month=parse_month(record.month),
@@ -187,8 +189,8 @@ def statement_of(record: StatementRecord, rates: dict[int, Rate], digest: str) -
         residual_pico=parse_usd(record.residual_usd, unit_per_usd=PICO_PER_USD),
         owed_to_partners=tuple(_line(line, rates) for line in record.owed_to_partners),
         owed_to_partners_nano=_nano(record.owed_to_partners_usd),
-        unpriced=tuple(map(_outside, record.unpriced)),
-        route_unknown=tuple(map(_outside, record.route_unknown)),
+        unpriced=tuple(map(_excluded, record.unpriced)),
+        route_unknown=tuple(map(_excluded, record.route_unknown)),
         failed_events=record.failed_events,
         events=record.events,
         flags=frozenset(map(Flag, record.flags)),
@@ -202,7 +204,7 @@ def statement_of(record: StatementRecord, rates: dict[int, Rate], digest: str) -
 
 
 def plan_of(record: StatementRecord) -> PlanMonth:
-    """Return what the plans of the month came to."""
+    """Return the plan terms that the statement was closed with."""
     plan = record.plan
     return PlanMonth(
         month=parse_month(record.month),
@@ -257,13 +259,13 @@ def _credits(record: StatementRecord) -> MonthCredits:
         applied=tuple(
             CreditApplied(
                 CreditGrant(
-                    0,
-                    each.kind,
-                    _nano(each.amount_usd),
-                    parse_instant(each.granted_at),
-                    parse_instant(each.expires_at) if each.expires_at else None,
-                    each.reference,
-                    each.scope,
+                    id=0,
+                    kind=each.kind,
+                    amount_nano=_nano(each.amount_usd),
+                    granted_at=parse_instant(each.granted_at),
+                    expires_at=parse_instant(each.expires_at) if each.expires_at else None,
+                    reference=each.reference,
+                    scope=each.scope,
                 ),
                 _nano(each.applied_usd),
                 _nano(each.left_usd),
@@ -314,8 +316,8 @@ def _line(line: LineRecord, rates: dict[int, Rate]) -> StatementLine:
     )
 
 
-def _outside_record(usage: OutsideUsage) -> OutsideRecord:
-    return OutsideRecord(
+def _excluded_record(usage: ExcludedUsage) -> ExcludedRecord:
+    return ExcludedRecord(
         route=usage.route,
         provider=usage.provider,
         model=usage.model,
@@ -326,8 +328,8 @@ def _outside_record(usage: OutsideUsage) -> OutsideRecord:
     )
 
 
-def _outside(usage: OutsideRecord) -> OutsideUsage:
-    return OutsideUsage(
+def _excluded(usage: ExcludedRecord) -> ExcludedUsage:
+    return ExcludedUsage(
         route=usage.route,
         provider=usage.provider,
         model=usage.model,

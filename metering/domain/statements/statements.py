@@ -1,8 +1,9 @@
 """An account's month as a statement: what was used at which price, what credits paid, what is owed.
 
-A usage line is quantity x price, exactly (pico-USD), one line per kind of quantity and rate; what the rounding of the requests
-added up to is a line of its own per rate. The payable total is rounded to cents once, half away from zero, with the residual
-as the last line before it. Usage on a partner's own key and usage of unknown route stand beside it, outside of the total.
+Each usage line is quantity x price, exactly (pico-USD), one line per kind of quantity and rate; the rounding of the requests is
+a separate line per rate. The total payable is rounded to cents once, half away from zero, and the rounding difference is the
+last line before it. Usage on the account's own provider keys and usage with an unknown billing route are listed separately,
+excluded from the total.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +13,7 @@ from msgspec import Struct, field
 
 from metering.domain.accounts.plan_history import PlanMonth
 from metering.domain.credits.credits import MonthCredits
-from metering.domain.statements.account_books import NOTHING_BESIDE, OtherItems
+from metering.domain.statements.account_books import NO_OTHER_ITEMS, OtherItems
 from metering.domain.statements.statement_lines import (
     StatementLine,
     StatementLineKind,
@@ -33,8 +34,8 @@ from pricing.rates import Rate
 __all__ = [
     "CLOSED",
     "DRAFT",
+    "ExcludedUsage",
     "Flag",
-    "OutsideUsage",
     "Statement",
     "StatementLine",
     "StatementLineKind",
@@ -62,10 +63,10 @@ class Flag(StrEnum):
     QUANTITIES_ESTIMATED = "quantities_estimated"
 
 
-class OutsideUsage(Struct, frozen=True, kw_only=True):
-    """Usage that the total does not contain: unpriced, on a partner's key, of unknown route, or failed.
+class ExcludedUsage(Struct, frozen=True, kw_only=True):
+    """Usage that is excluded from the total because it is unpriced or its billing route is unknown.
 
-    ``origin_month`` as of a line.
+    ``amount_nano`` is None where some of it is unpriced. ``origin_month`` is as on a line.
     """
 
     route: str
@@ -78,20 +79,20 @@ class OutsideUsage(Struct, frozen=True, kw_only=True):
 
     @property
     def tokens(self) -> int:
-        """All tokens, cached or not, in and out."""
+        """All tokens: input, cached and output."""
         return sum(count for kind, count in zip(ALL_KINDS, self.quantities, strict=True) if kind in TOKEN_KINDS)
 
 
 class Statement(Struct, frozen=True, kw_only=True):
-    """A month of one account; amounts are pico-USD unless their name says otherwise.
+    """A month of one account; amounts are pico-USD unless their name has another unit.
 
-    ``lines`` are what the total consists of. ``owed_to_partners`` are lines of usage that the partners bill. The lists after
-    them are shown so that nothing is missing without a word. ``status`` is ``draft`` until the month is closed; ``closed_at``
-    (microseconds UTC) and ``digest`` (SHA-256 in hex) are those of a closed one.
+    ``lines`` add up to the total, which is the last of them. ``owed_to_partners`` are lines of usage that providers bill on the
+    account's own keys. ``status`` is ``draft`` until the month is closed; ``closed_at`` (microseconds UTC) and ``digest``
+    (SHA-256 in hex) belong to a closed statement.
 
-    ``usage_nano`` is all billed usage, that of closed months included which came late or was corrected; ``adjustments_nano`` is
-    what was decided beside it. ``credits`` are those of the month's own usage, ``credits_corrected_nano`` is what corrections
-    changed for closed ones. What was carried in is zero or less, and so is what is carried on to the next statement.
+    ``usage_nano`` is all billed usage, including late or corrected usage of closed months; ``adjustments_nano`` comes on top.
+    ``credits`` paid the month's own usage; ``credits_corrected_nano`` is what corrections changed for closed months.
+    ``carried_in_cents`` and ``carried_out_cents`` (to the next statement) are zero or negative.
     """
 
     account: str
@@ -106,8 +107,8 @@ class Statement(Struct, frozen=True, kw_only=True):
     residual_pico: int
     owed_to_partners: tuple[StatementLine, ...] = ()
     owed_to_partners_nano: int = 0
-    unpriced: tuple[OutsideUsage, ...] = ()
-    route_unknown: tuple[OutsideUsage, ...] = ()
+    unpriced: tuple[ExcludedUsage, ...] = ()
+    route_unknown: tuple[ExcludedUsage, ...] = ()
     failed_events: int = 0
     events: int = 0
     flags: frozenset[Flag] = field(default_factory=frozenset)
@@ -120,7 +121,7 @@ class Statement(Struct, frozen=True, kw_only=True):
 
     @property
     def credits_nano(self) -> int:
-        """What credits paid, less what corrections gave back to them."""
+        """What credits paid, less what corrections restored to them."""
         return self.credits.applied_nano + self.credits_corrected_nano
 
     @property
@@ -129,73 +130,92 @@ class Statement(Struct, frozen=True, kw_only=True):
         return self.usage_nano + self.adjustments_nano - self.credits_nano
 
 
+class _Total(Struct, frozen=True):
+    """A total rounded to cents, and the lines from the rounding on that lead to it."""
+
+    lines: tuple[StatementLine, ...]
+    cents: int
+    residual_pico: int
+    carried_out_cents: int
+
+
 def draft_statement(
     account: str,
     plan: PlanMonth,
     usage: Sequence[UsageSums],
     credits_of_month: MonthCredits,
     rates: dict[int, Rate],
-    beside: OtherItems = NOTHING_BESIDE,
+    other: OtherItems = NO_OTHER_ITEMS,
 ) -> Statement:
-    """Return the statement of a month from its rollups; ``rates`` holds every rate that they name."""
+    """Return a month's statement from its rollups; ``rates`` has every rate that they name."""
     billed = [sums for sums in usage if sums.route in (ROUTED, SERVERLESS) and sums.billable]
     partners = [sums for sums in usage if sums.route == PROVIDER_KEY]
-    lines = [*usage_lines(billed, rates), *fee_lines(plan), *adjustment_lines(beside.adjustments, plan.month)]
-    lines += credit_lines(credits_of_month, beside.corrections)
-    if beside.carried_in_cents:
-        lines.append(carried_line("Carried forward from the statement before", beside.carried_in_cents))
-    exact = sum(line.amount_pico or 0 for line in lines)
-    rounded = round_to_cents(exact)
-    carried_out = min(0, rounded // PICO_PER_CENT)
-    if carried_out:
-        lines.append(carried_line("Carried forward to the next statement", -carried_out))
-    total = max(0, rounded)
-    unpriced = unpriced_usage(usage, beside.priced_at_last)
-    route_unknown = _outside(s for s in usage if s.route == UNKNOWN and s.price_grade != PriceGrade.EXEMPT)
-    lines.append(
-        StatementLine(
-            kind=StatementLineKind.RESIDUAL, description="Rounding of the total to cents", amount_pico=rounded - exact
-        )
-    )
-    lines.append(StatementLine(kind=StatementLineKind.TOTAL, description="Total payable", amount_pico=total))
+    lines = [*usage_lines(billed, rates), *fee_lines(plan), *adjustment_lines(other.adjustments, plan.month)]
+    lines += credit_lines(credits_of_month, other.corrections)
+    if other.carried_in_cents:
+        lines.append(carried_line("Carried forward from the statement before", other.carried_in_cents))
+    total = _total(lines)
+    unpriced = unpriced_usage(usage, other.previously_unpriced)
+    route_unknown = _excluded(s for s in usage if s.route == UNKNOWN and s.price_grade != PriceGrade.EXEMPT)
+    listed = {Flag.UNPRICED_USAGE: unpriced, Flag.ROUTE_UNKNOWN: route_unknown}
     return Statement(
         account=account,
         month=plan.month,
         status=DRAFT,
         plan=plan,
-        lines=tuple(lines),
+        lines=(*lines, *total.lines),
         usage_nano=sum(sums.amount_nano for sums in billed),
         credits=credits_of_month,
         subscription_cents=sum(fee.amount_cents or 0 for fee in plan.fees),
-        total_cents=total // PICO_PER_CENT,
-        residual_pico=rounded - exact,
+        total_cents=total.cents,
+        residual_pico=total.residual_pico,
         owed_to_partners=tuple(usage_lines(partners, rates)),
         owed_to_partners_nano=sum(sums.amount_nano for sums in partners),
         unpriced=unpriced,
         route_unknown=route_unknown,
         failed_events=sum(sums.events for sums in usage if sums.price_grade == PriceGrade.EXEMPT),
         events=sum(sums.events for sums in usage),
-        flags=_flags(plan, usage, credits_of_month, lines)
-        | {flag for flag, found in ((Flag.UNPRICED_USAGE, unpriced), (Flag.ROUTE_UNKNOWN, route_unknown)) if found},
-        adjustments_nano=sum(each.amount_nano for each in beside.adjustments),
-        credits_corrected_nano=sum(each.amount_nano for each in beside.corrections),
-        carried_in_cents=beside.carried_in_cents,
-        carried_out_cents=carried_out,
+        flags=_flags(plan, usage, credits_of_month, lines) | {flag for flag, items in listed.items() if items},
+        adjustments_nano=sum(each.amount_nano for each in other.adjustments),
+        credits_corrected_nano=sum(each.amount_nano for each in other.corrections),
+        carried_in_cents=other.carried_in_cents,
+        carried_out_cents=total.carried_out_cents,
     )
 
 
-def unpriced_usage(usage: Sequence[UsageSums], priced_at_last: Sequence[UsageSums] = ()) -> tuple[OutsideUsage, ...]:
-    """Return what waits for a price. What earlier statements called unpriced must not hide what has come late since."""
-    waiting = (*(sums for sums in usage if sums.price_grade == PriceGrade.UNPRICED), *priced_at_last)
-    return _outside(sums for sums in waiting if sums.route != UNKNOWN)
+def unpriced_usage(usage: Sequence[UsageSums], previously_unpriced: Sequence[UsageSums] = ()) -> tuple[ExcludedUsage, ...]:
+    """Return the usage that is not priced yet.
+
+    ``previously_unpriced`` is what earlier statements listed and this month's rollups take back: without it, the negative sums
+    would hide late usage that is unpriced.
+    """
+    waiting = (*(sums for sums in usage if sums.price_grade == PriceGrade.UNPRICED), *previously_unpriced)
+    return _excluded(sums for sums in waiting if sums.route != UNKNOWN)
 
 
-def _outside(usage: Iterable[UsageSums]) -> tuple[OutsideUsage, ...]:
+def _total(lines: Sequence[StatementLine]) -> _Total:
+    """Round the sum of ``lines`` to cents. A total that would be negative is 0.00, and the rest is carried forward."""
+    exact = sum(line.amount_pico or 0 for line in lines)
+    rounded = round_to_cents(exact)
+    carried_out = min(0, rounded // PICO_PER_CENT)
+    total = max(0, rounded)
+    closing = [
+        StatementLine(
+            kind=StatementLineKind.RESIDUAL, description="Rounding of the total to cents", amount_pico=rounded - exact
+        ),
+        StatementLine(kind=StatementLineKind.TOTAL, description="Total payable", amount_pico=total),
+    ]
+    if carried_out:
+        closing.insert(0, carried_line("Carried forward to the next statement", -carried_out))
+    return _Total(tuple(closing), total // PICO_PER_CENT, rounded - exact, carried_out)
+
+
+def _excluded(usage: Iterable[UsageSums]) -> tuple[ExcludedUsage, ...]:
     grouped: dict[tuple[str, str, str, int], list[UsageSums]] = {}
     for sums in usage:
         grouped.setdefault((sums.provider, sums.model, sums.route, sums.origin_month or 0), []).append(sums)
     return tuple(
-        OutsideUsage(
+        ExcludedUsage(
             route=route,
             provider=provider,
             model=model,
@@ -207,7 +227,7 @@ def _outside(usage: Iterable[UsageSums]) -> tuple[OutsideUsage, ...]:
             origin_month=origin or None,
         )
         for (provider, model, route, origin), same in sorted(grouped.items())
-        # What has been priced, or priced again, since its month was closed is taken back here and put in place: no usage.
+        # Usage priced or re-rated after its month was closed appears as a reversal and a replacement: no usage of this month.
         if sum(sums.events for sums in same) > 0
     )
 
@@ -216,7 +236,7 @@ def _flags(
     plan: PlanMonth, usage: Sequence[UsageSums], credits_of_month: MonthCredits, lines: Sequence[StatementLine]
 ) -> frozenset[Flag]:
     present = [sums for sums in usage if sums.events > 0]
-    found = {
+    is_set = {
         Flag.BEYOND_PLAN: credits_of_month.uncovered_nano > 0 and not plan.invoiced,
         Flag.FEE_UNKNOWN: any(fee.amount_cents is None for fee in plan.fees),
         Flag.INCLUDED_CREDIT_UNKNOWN: plan.included_credit_nano is None,
@@ -224,4 +244,4 @@ def _flags(
         Flag.CACHE_PRICE_ASSUMED: any(line.price_assumed for line in lines),
         Flag.QUANTITIES_ESTIMATED: any(s.quantity_grade == QuantityGrade.ESTIMATED for s in present),
     }
-    return frozenset(flag for flag, holds in found.items() if holds)
+    return frozenset(flag for flag, on in is_set.items() if on)

@@ -45,7 +45,7 @@ class AssignmentScope(Struct, frozen=True):
             raise DomainError("the period must end after it starts")
         for label in ("name", "source", "project", "key"):
             if found := control_character(getattr(self, label) or ""):
-                raise DomainError(f"{label} contains the control character {found}; leave it out")
+                raise DomainError(f"{label} contains the control character {found}; remove it")
 
 
 class AssignmentGroup(NamedTuple):

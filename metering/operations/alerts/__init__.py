@@ -1,1 +1,1 @@
-"""Alerts, webhook endpoints, and sending deliveries."""
+"""List alerts, manage webhook endpoints, and send deliveries."""

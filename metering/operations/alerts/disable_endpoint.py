@@ -1,22 +1,23 @@
-"""Disable an endpoint: nothing is sent to it, what it was to be sent is kept, and somebody else is told."""
+"""Disable an endpoint: it is sent nothing, its pending deliveries are held, and other endpoints are alerted."""
 
 import json
 
 from sqlalchemy import Connection
 
 from metering.domain.alerts.alert_types import WEBHOOK_DISABLED
-from metering.domain.alerts.webhooks import ASKED, HELD, PENDING
+from metering.domain.alerts.webhook_deliveries import HELD, PENDING
+from metering.domain.alerts.webhooks import ASKED, Endpoint
 from metering.domain.instants import format_instant
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.alerts.alerts import NewAlert
 from metering.storage.alerts.webhook_deliveries import end_deliveries
-from metering.storage.alerts.webhook_endpoints import EndpointRow, update_endpoint
+from metering.storage.alerts.webhook_endpoints import update_endpoint
 
 
-def disable_endpoint(connection: Connection, endpoint: EndpointRow, reason: str, *, now: int) -> None:
-    """Disable an endpoint whose row the transaction holds.
+def disable_endpoint(connection: Connection, endpoint: Endpoint, reason: str, *, now: int) -> None:
+    """Disable an endpoint whose row this transaction has locked.
 
-    Unless somebody asked for it, it is alerted on; other endpoints are sent that.
+    Raises an alert, which goes to other endpoints, unless the endpoint is disabled on request.
     """
     update_endpoint(connection, endpoint.id, {"disabled_at": now, "disabled_reason": reason})
     end_deliveries(connection, endpoint.id, [PENDING], HELD, now=now)
@@ -33,7 +34,7 @@ def disable_endpoint(connection: Connection, endpoint: EndpointRow, reason: str,
         f"webhook:{endpoint.id}",
         now,
         json.dumps(data),
-        # An endpoint that was enabled again can be disabled again.
+        # An endpoint can be disabled again after it was enabled: each time is an alert.
         period=format_instant(now),
         account_id=endpoint.filter.account_id,
     )

@@ -1,39 +1,32 @@
-"""What was, and is to be, sent to an endpoint, with every attempt."""
+"""List the deliveries to an endpoint with every attempt."""
 
 from collections.abc import Collection
-from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from metering.domain.alerts.webhooks import STATUSES, WebhookError
+from metering.domain.alerts.webhook_deliveries import STATUSES, DeliveryLog, DeliveryQuery
+from metering.domain.alerts.webhooks import WebhookError
 from metering.operations.alerts.manage_webhooks import require_endpoint
-from metering.storage.alerts.webhook_deliveries import AttemptRow, DeliveryQuery, DeliveryRow, attempts_of
+from metering.storage.alerts.webhook_deliveries import attempts_of
 from metering.storage.alerts.webhook_deliveries import list_deliveries as stored_deliveries
 from metering.storage.alerts.webhook_endpoints import endpoint_with_id
 from metering.storage.engine.database import read_snapshot
 
 
-class DeliveryLog(NamedTuple):
-    """A delivery and its attempts, the oldest first."""
-
-    row: DeliveryRow
-    attempts: list[AttemptRow]
-
-
 def list_deliveries(
-    engine: Engine, question: DeliveryQuery, *, owner: int | None = None, before: int | None = None, limit: int
+    engine: Engine, query: DeliveryQuery, *, owner: int | None = None, before: int | None = None, limit: int
 ) -> list[DeliveryLog]:
-    """Return deliveries with ids below ``before``, the newest first. Raises NotFoundError for the endpoint."""
-    check_statuses(question.statuses)
+    """Return deliveries with ids below ``before``, newest first. Raises NotFoundError for the endpoint."""
+    check_statuses(query.statuses)
     with read_snapshot(engine) as connection:
-        require_endpoint(endpoint_with_id(connection, question.endpoint_id), question.endpoint_id, owner)
-        rows = stored_deliveries(connection, question, before=before, limit=limit)
-        attempts = attempts_of(connection, [row.id for row in rows])
-    return [DeliveryLog(row, attempts.get(row.id, [])) for row in rows]
+        require_endpoint(endpoint_with_id(connection, query.endpoint_id), query.endpoint_id, owner)
+        deliveries = stored_deliveries(connection, query, before=before, limit=limit)
+        attempts = attempts_of(connection, [each.id for each in deliveries])
+    return [DeliveryLog(each, attempts.get(each.id, [])) for each in deliveries]
 
 
 def check_statuses(statuses: Collection[str]) -> None:
-    """Raise WebhookError for a status that no delivery has."""
+    """Raise WebhookError for an unknown status."""
     for status in statuses:
         if status not in STATUSES:
-            raise WebhookError(f"a delivery is {', '.join(STATUSES)}; got {status[:40]!r}")
+            raise WebhookError(f"a delivery status is one of {', '.join(STATUSES)}; got {status[:40]!r}")

@@ -1,4 +1,4 @@
-"""Send a delivery once: sign it as of now, post it, and say what came of it. Nothing is written."""
+"""Send a delivery once: sign it with the current time and post it. Nothing is written to the database."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import httpx
 
 from metering.domain.alerts.webhook_signatures import signed_headers
 from metering.domain.instants import MICROS_PER_SECOND
-from metering.operations.alerts.dispatch_deliveries import Attempt, ClaimedDelivery
+from metering.operations.alerts.dispatch_deliveries import ClaimedDelivery, CompletedAttempt
 from metering.outbound.addresses import AddressGuard
 from metering.outbound.post import PostLimits, post
 
@@ -19,10 +19,10 @@ async def send_delivery(
     limits: PostLimits,
     clock: Callable[[], int],
     chance: float,
-) -> Attempt:
-    """Return the attempt, whatever came of it."""
+) -> CompletedAttempt:
+    """Return the attempt, whether it succeeded or failed."""
     started_at = clock()
     headers = signed_headers(delivery.message, started_at // MICROS_PER_SECOND, delivery.body, delivery.keys)
     headers["content-type"] = "application/json"
-    posted = await post(client, delivery.url, delivery.body, headers, guard=guard, limits=limits)
-    return Attempt(delivery, started_at, clock(), posted, chance)
+    result = await post(client, delivery.url, delivery.body, headers, guard=guard, limits=limits)
+    return CompletedAttempt(delivery, started_at, clock(), result, chance)

@@ -1,4 +1,4 @@
-"""What webhooks may reach, and what their secrets are encrypted with."""
+"""Settings of webhooks: where they may be sent, and the keys that encrypt their secrets."""
 
 from msgspec import Struct
 
@@ -7,22 +7,22 @@ from metering.outbound.addresses import AddressGuard, network_of
 
 
 class WebhookSettings(Struct, frozen=True):
-    """``secret_keys`` empty: a file beside the database holds the key. ``guard`` says where nothing is sent."""
+    """``secret_keys`` empty: the key file next to the database. ``guard`` decides where webhooks may be sent."""
 
     secret_keys: tuple[str, ...] = ()
     guard: AddressGuard = AddressGuard()
 
     def __repr__(self) -> str:
-        """Return what may stand in a log."""
+        """Return a form without secrets, for logs."""
         return f"WebhookSettings(secret_keys=<{len(self.secret_keys)}>, guard={self.guard!r})"
 
 
 def guard_of(http_hosts: list[str], private: list[str]) -> AddressGuard:
-    """Return the guard that lets pass what is named: hosts by http, and hosts or networks that are not public."""
+    """Return a guard that allows hosts over http, and hosts or networks that are not public. Raises DomainError."""
     networks = {text: network_of(text) for text in private if "/" in text}
     wrong = [text for text, network in networks.items() if network is None]
     if wrong:
-        raise DomainError(f"{wrong[0][:40]!r} is not a network such as 10.1.0.0/16")
+        raise DomainError(f"{wrong[0][:40]!r} is not a valid network; use one such as 10.1.0.0/16")
     return AddressGuard(
         http_hosts=frozenset(host.lower() for host in http_hosts),
         private_hosts=frozenset(text.lower() for text in private if "/" not in text),

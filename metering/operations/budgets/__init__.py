@@ -1,1 +1,1 @@
-"""Budgets: managing them, comparing them with spend, unusual hours."""
+"""Manage budgets, evaluate them against spend, and detect unusual hours."""

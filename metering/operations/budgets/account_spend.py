@@ -1,7 +1,7 @@
-"""What an account spent within scopes and periods, for many budgets at once: each period is asked for once, in one query.
+"""The spend of an account by scope and period, for many budgets at once: one query per period.
 
-The sums come by series. For each set of dimensions that scopes name they are added up by the values of those, so that a budget
-is a look-up, however many there are.
+Queries return sums by series. For each combination of scope dimensions, the sums are grouped by the values of these
+dimensions, so that each budget is a lookup, however many there are.
 """
 
 import json
@@ -23,24 +23,24 @@ from metering.storage.usage.series import series_by_id
 from pricing.plans import PlanCatalogue
 
 Values = tuple[str, ...]
-_IDS_A_STATEMENT = 500
+_IDS_PER_STATEMENT = 500
 
 
 class SeriesValues:
-    """What series stand for, by the dimensions that scopes name; kept between judgements, because a series never changes."""
+    """The dimension values of series. Kept between evaluations, because a series never changes."""
 
     def __init__(self) -> None:
         self._keys: dict[int, SeriesKey] = {}
         self._values: dict[Values, dict[int, Values]] = {}
 
-    def learn(self, connection: Connection, series_ids: Iterable[int]) -> None:
-        """Look up the series that are not known yet."""
+    def load(self, connection: Connection, series_ids: Iterable[int]) -> None:
+        """Load the series that are not known yet."""
         unknown = sorted(set(series_ids).difference(self._keys))
-        for start in range(0, len(unknown), _IDS_A_STATEMENT):
-            self._keys |= series_by_id(connection, unknown[start : start + _IDS_A_STATEMENT])
+        for start in range(0, len(unknown), _IDS_PER_STATEMENT):
+            self._keys |= series_by_id(connection, unknown[start : start + _IDS_PER_STATEMENT])
 
     def of(self, series_id: int, dimensions: Values) -> Values:
-        """Return the values of a series that was learned, one a dimension; what it does not state is empty."""
+        """Return the values of a loaded series, one per dimension; a missing value is empty."""
         known = self._values.setdefault(dimensions, {})
         if series_id not in known:
             key = self._keys[series_id]
@@ -49,7 +49,7 @@ class SeriesValues:
 
 
 class AccountSpend:
-    """The spending of one account, read in one transaction, each period once."""
+    """The spend of one account, read in one transaction, each period once."""
 
     def __init__(self, connection: Connection, account_id: int, values: SeriesValues, catalogue: PlanCatalogue) -> None:
         self._connection = connection
@@ -60,30 +60,30 @@ class AccountSpend:
         self._by_values: dict[tuple[int, int, Values], dict[Values, SeriesSpend]] = {}
 
     def read_days(self, days: Iterable[int]) -> None:
-        """Read many single days at once."""
-        wanted = [day for day in days if (day, day + 1) not in self._by_series]
-        found = spend_by_day(self._connection, self._account_id, wanted) if wanted else {}
-        for day in wanted:
-            self._by_series[day, day + 1] = found.get(day, {})
+        """Load several single days in one query."""
+        missing = [day for day in days if (day, day + 1) not in self._by_series]
+        by_day = spend_by_day(self._connection, self._account_id, missing) if missing else {}
+        for day in missing:
+            self._by_series[day, day + 1] = by_day.get(day, {})
 
     def within(self, scope: Scope, first_day: int, end_day: int) -> SeriesSpend:
-        """Return what was spent within a scope over whole days, by event time, and how many events have no price."""
+        """Return the spend in a scope over whole days, by event time, and the number of events without a price."""
         by_values = self.sums(first_day, end_day, tuple(scope))
         if prod(map(len, scope.values())) <= len(by_values):
-            found = [by_values[values] for values in product(*scope.values()) if values in by_values]
+            matching = [by_values[values] for values in product(*scope.values()) if values in by_values]
         else:
-            wanted = list(scope.values())
-            found = [spend for values, spend in by_values.items() if all(map(contains, wanted, values))]
-        return SeriesSpend(sum(each.amount_nano for each in found), sum(each.unpriced_events for each in found))
+            accepted = list(scope.values())
+            matching = [spend for values, spend in by_values.items() if all(map(contains, accepted, values))]
+        return SeriesSpend(sum(each.amount_nano for each in matching), sum(each.unpriced_events for each in matching))
 
     def after_credits(self, period: Period) -> int:
-        """Return the account's billable charges of a month that no credit pays, nano-USD."""
+        """Return the account's billable charges of a month that credits do not cover, in nano-USD."""
         month = month_of_day(period.first_day)
         _, burned = credits_through(self._connection, self._account_id, month, self._catalogue)
         return burned.uncovered_nano
 
     def sums(self, first_day: int, end_day: int, dimensions: Values) -> dict[Values, SeriesSpend]:
-        """Return the same by the values of dimensions, of those that have any."""
+        """Return the spend over whole days by the values of dimensions; combinations without usage are omitted."""
         key = (first_day, end_day, dimensions)
         if key not in self._by_values:
             sums: dict[Values, SeriesSpend] = {}
@@ -98,7 +98,7 @@ class AccountSpend:
         days = (first_day, end_day)
         if days not in self._by_series:
             self._by_series[days] = spend_by_series(self._connection, self._account_id, first_day, end_day)
-        self._values.learn(self._connection, self._by_series[days])
+        self._values.load(self._connection, self._by_series[days])
         return self._by_series[days]
 
 
@@ -108,5 +108,5 @@ def _value(key: SeriesKey, dimension: str) -> str:
         return value
     if key.tags == OTHER:
         return OTHER
-    stated: str = json.loads(key.tags).get(dimension.removeprefix(TAG_PREFIX), "") if key.tags else ""
-    return stated
+    tag: str = json.loads(key.tags).get(dimension.removeprefix(TAG_PREFIX), "") if key.tags else ""
+    return tag

@@ -1,67 +1,66 @@
-"""What an alert about a budget says: small, versioned, and enough to act on without asking back. See docs/alerts.md."""
+"""The data of alerts about budgets: small, versioned, and enough to act on without another request. See docs/alerts.md."""
 
 import json
 from typing import Any
 
 from metering.domain.budgets.budget_state import BudgetState
-from metering.domain.budgets.budgets import FORECAST_EXCEEDED, Trigger
+from metering.domain.budgets.budgets import FORECAST_EXCEEDED, Budget, Trigger
 from metering.domain.budgets.periods import Period
 from metering.domain.instants import format_instant
 from metering.storage.alerts.alerts import NewAlert
 from metering.storage.budgets.budget_spend import SeriesSpend
-from metering.storage.budgets.budgets import BudgetRow
 from pricing.dollars import format_nano
 
 DATA_VERSION = 1
 
 
 def subject_of(budget_id: int) -> str:
-    """Return what alerts about a budget name as their subject."""
+    """Return the subject of alerts about a budget."""
     return f"budget:{budget_id}"
 
 
-def reached_alert(row: BudgetRow, account: str, period: Period, trigger: Trigger, spend: SeriesSpend, now: int) -> NewAlert:
-    """Return the alert that a threshold is reached, or that the budget blocks."""
-    data = {**_about(row, account, period, now), **_spent(spend), "threshold_percent": trigger.percent}
+def trigger_alert(budget: Budget, account: str, period: Period, trigger: Trigger, spend: SeriesSpend, now: int) -> NewAlert:
+    """Return the alert that a threshold is reached or that a budget blocks."""
+    data = {**_budget_data(budget, account, period, now), **_spend_data(spend), "threshold_percent": trigger.percent}
     return NewAlert(
         type=trigger.type,
-        subject=subject_of(row.id),
+        subject=subject_of(budget.id),
         occurred_at=now,
         data=json.dumps(data),
         period=period.name,
         threshold=trigger.percent,
-        account_id=row.account_id,
+        account_id=budget.account_id,
     )
 
 
-def forecast_alert(row: BudgetRow, account: str, state: BudgetState, now: int) -> NewAlert:
-    """Return the alert that a budget is forecast to be exceeded: one a period, whatever its threshold."""
-    found, period = state.forecast, state.period
-    amount = found.amount_nano or 0
+def forecast_alert(budget: Budget, account: str, state: BudgetState, now: int) -> NewAlert:
+    """Return the alert that a forecast exceeds a budget: one per period, whatever its forecast threshold."""
+    forecast, period = state.forecast, state.period
+    amount = forecast.amount_nano or 0
     data = {
-        **_about(row, account, period, now),
-        **_spent(SeriesSpend(state.spent_nano, state.unpriced_events)),
-        "threshold_percent": row.terms.forecast_percent,
+        **_budget_data(budget, account, period, now),
+        **_spend_data(SeriesSpend(state.spent_nano, state.unpriced_events)),
+        "threshold_percent": budget.terms.forecast_percent,
         "forecast_nano_usd": amount,
         "forecast_usd": format_nano(amount),
-        "forecast_method": found.method.value,
-        "exhausted_at": None if found.exhausted_at is None else format_instant(found.exhausted_at),
+        "forecast_method": forecast.method.value,
+        "exhausted_at": None if forecast.exhausted_at is None else format_instant(forecast.exhausted_at),
     }
     return NewAlert(
         type=FORECAST_EXCEEDED,
-        subject=subject_of(row.id),
+        subject=subject_of(budget.id),
         occurred_at=now,
         data=json.dumps(data),
         period=period.name,
-        account_id=row.account_id,
+        account_id=budget.account_id,
     )
 
 
-def _about(row: BudgetRow, account: str, period: Period, now: int) -> dict[str, Any]:
-    terms = row.terms
+def _budget_data(budget: Budget, account: str, period: Period, now: int) -> dict[str, Any]:
+    terms = budget.terms
     return {
         "version": DATA_VERSION,
-        "budget_id": row.id,
+        "budget_id": budget.id,
         "name": terms.name,
         "account": account,
         "scope": {name: list(values) for name, values in terms.scope.items()},
@@ -77,7 +76,7 @@ def _about(row: BudgetRow, account: str, period: Period, now: int) -> dict[str, 
     }
 
 
-def _spent(spend: SeriesSpend) -> dict[str, Any]:
+def _spend_data(spend: SeriesSpend) -> dict[str, Any]:
     return {
         "spent_nano_usd": spend.amount_nano,
         "spent_usd": format_nano(spend.amount_nano),

@@ -1,7 +1,7 @@
-"""All budgets, in memory, laid out so that judging costs what was touched and not how many budgets there are.
+"""An in-memory index of all budgets: the cost of an evaluation depends on the usage, not on the number of budgets.
 
-Budgets that ask for the same sum (account, window, scope, basis) are one group. A group keeps the amounts at which any of its
-budgets has something to tell, in order, and how far each period has come among them: a sum is compared with the next one only.
+Budgets that need the same sum (account, window, scope, basis) form one group. A group keeps the amounts at which its budgets
+raise alerts, in order, and how many of them have fired in each period. A sum is compared only with the next amount.
 """
 
 from bisect import bisect_right
@@ -28,7 +28,7 @@ Values = tuple[str, ...]
 
 
 class TriggerEntry(NamedTuple):
-    """Something that a budget tells: ordered by amount, then by budget; a threshold before the block at the same percentage."""
+    """A trigger of one budget. Sorted by amount, then by budget; a threshold precedes the block at the same percentage."""
 
     nano: int
     budget_id: int
@@ -37,36 +37,39 @@ class TriggerEntry(NamedTuple):
 
     @property
     def trigger(self) -> Trigger:
-        """What it tells."""
+        """The trigger without its budget."""
         return Trigger(self.nano, self.percent, BLOCKED if self.blocks else THRESHOLD_REACHED)
 
 
 class TriggerGroup(Struct, eq=False):
-    """What budgets that ask for the same sum tell, by amount; ``told`` is how many of it each period was found to have told."""
+    """The triggers of all budgets that need the same sum, in order; ``fired`` counts those known to have fired, by period."""
 
     scope: Scope
     entries: list[TriggerEntry] = field(default_factory=list)
-    told: dict[Period, int] = field(default_factory=dict)
+    fired: dict[Period, int] = field(default_factory=dict)
 
-    def reached(self, period: Period, spent_nano: int) -> list[TriggerEntry]:
-        """Return what a sum reaches and was not found to be told before."""
-        first = self.told.get(period, 0)
+    def due(self, period: Period, spent_nano: int) -> list[TriggerEntry]:
+        """Return the triggers that a sum reaches and that are not known to have fired."""
+        first = self.fired.get(period, 0)
         if first == len(self.entries) or spent_nano < self.entries[first].nano:
             return []
         return self.entries[first : self._reached(spent_nano)]
 
-    def note_told(self, period: Period, spent_nano: int) -> None:
-        """Remember that all that a sum reaches has been told. What is told stays told when the sum falls."""
-        self.told[period] = max(self.told.get(period, 0), self._reached(spent_nano))
+    def mark_fired(self, period: Period, spent_nano: int) -> None:
+        """Remember that all triggers that a sum reaches have fired. They remain so when the sum falls.
+
+        Call this only after the commit that raised their alerts.
+        """
+        self.fired[period] = max(self.fired.get(period, 0), self._reached(spent_nano))
 
     def _reached(self, spent_nano: int) -> int:
         return bisect_right(self.entries, spent_nano, key=lambda entry: entry.nano)
 
 
-class Family(Struct, eq=False):
-    """The groups of one account that ask about the same days, by the same dimensions.
+class WindowGroups(Struct, eq=False):
+    """The groups of one account that share a window, a basis and the dimensions of their scopes.
 
-    ``exact`` are those whose scope has one value in each dimension, by these; ``wide`` the others.
+    ``exact`` holds those whose scope has a single value per dimension, by these values; ``wide`` the others, by all values.
     """
 
     window: Window
@@ -77,13 +80,13 @@ class Family(Struct, eq=False):
     wide: dict[tuple[Values, ...], TriggerGroup] = field(default_factory=dict)
 
     def periods(self, by_window: dict[Window, list[Period]], days: Iterable[int]) -> list[Period]:
-        """Return the periods that days are in."""
+        """Return the periods that contain any of the days."""
         if self.fixed is None:
             return by_window[self.window]
         return [self.fixed] if any(self.fixed.first_day <= day < self.fixed.end_day for day in days) else []
 
     def group_for(self, scope: Scope) -> TriggerGroup:
-        """Return the group of a scope, made where there is none."""
+        """Return the group of a scope; create it if necessary."""
         values = tuple(scope.values())
         if all(len(each) == 1 for each in values):
             return self.exact.setdefault(tuple(each[0] for each in values), TriggerGroup(scope))
@@ -91,40 +94,43 @@ class Family(Struct, eq=False):
 
 
 class BudgetIndex:
-    """The budgets of the accounts that were asked for, as they are judged."""
+    """The budgets of the accounts that have been evaluated, grouped for evaluation."""
 
     def __init__(self) -> None:
-        self._newest = 0
-        self._families: dict[int, list[Family]] = {}
+        self._newest_revision = 0
+        self._by_account: dict[int, list[WindowGroups]] = {}
 
     def refresh(self, connection: Connection) -> None:
-        """Forget the accounts of whose budgets something was said since the last time."""
+        """Drop the accounts whose budgets have new revisions."""
         newest = newest_revision_id(connection)
-        if newest != self._newest:
-            for account_id in accounts_changed_after(connection, self._newest):
-                self._families.pop(account_id, None)
-            self._newest = newest
+        if newest != self._newest_revision:
+            for account_id in accounts_changed_after(connection, self._newest_revision):
+                self._by_account.pop(account_id, None)
+            self._newest_revision = newest
 
     def accounts(self, connection: Connection) -> list[int]:
         """Return the accounts that have budgets."""
         return accounts_with_budgets(connection)
 
-    def families_of(self, connection: Connection, account_id: int) -> list[Family]:
-        """Return the account's budgets; ``refresh`` was called in the same transaction."""
-        if account_id not in self._families:
-            self._families[account_id] = families(evaluated_budgets(connection, account_id))
-        return self._families[account_id]
+    def groups_of(self, connection: Connection, account_id: int) -> list[WindowGroups]:
+        """Return the groups of an account. Call ``refresh`` in the same transaction first."""
+        if account_id not in self._by_account:
+            self._by_account[account_id] = group_budgets(evaluated_budgets(connection, account_id))
+        return self._by_account[account_id]
 
 
-def families(budgets: Iterable[EvaluatedBudget]) -> list[Family]:
-    """Lay out the budgets of one account."""
-    found: dict[tuple[Window, Period | None, BudgetBasis, Values], Family] = {}
-    groups: dict[tuple[object, ...], TriggerGroup] = {}
+_GroupsKey = tuple[Window, Period | None, BudgetBasis, Values]
+
+
+def group_budgets(budgets: Iterable[EvaluatedBudget]) -> list[WindowGroups]:
+    """Group the budgets of one account by the sum that they need."""
+    by_window: dict[_GroupsKey, WindowGroups] = {}
+    by_sum: dict[tuple[object, ...], TriggerGroup] = {}
     for budget in budgets:
-        asks = budget[_FIRST_ASKED:_LAST_ASKED]
-        group = groups.get(asks)
+        sum_key = (budget.scope, budget.window, budget.first_day, budget.end_day, budget.basis)
+        group = by_sum.get(sum_key)
         if group is None:
-            group = groups[asks] = _group_for(budget, found)
+            group = by_sum[sum_key] = _group_for(budget, by_window)
         amount, budget_id = budget.amount_nano, budget.id
         for percent in parse_thresholds(budget.thresholds):
             group.entries.append(TriggerEntry(amount_at(amount, percent), budget_id, percent, blocks=False))
@@ -132,28 +138,24 @@ def families(budgets: Iterable[EvaluatedBudget]) -> list[Family]:
             group.entries.append(
                 TriggerEntry(amount_at(amount, budget.block_percent), budget_id, budget.block_percent, blocks=True)
             )
-    for group in groups.values():
+    for group in by_sum.values():
         group.entries.sort()
-    return list(found.values())
+    return list(by_window.values())
 
 
-def _group_for(budget: EvaluatedBudget, found: dict[tuple[Window, Period | None, BudgetBasis, Values], Family]) -> TriggerGroup:
+def _group_for(budget: EvaluatedBudget, by_window: dict[_GroupsKey, WindowGroups]) -> TriggerGroup:
     scope = parse_scope(budget.scope)
     first, end = budget.first_day, budget.end_day
     fixed = None if first is None or end is None else fixed_period(first, end)
     key = (Window(budget.window), fixed, BudgetBasis(budget.basis), tuple(scope))
-    return found.setdefault(key, Family(*key)).group_for(scope)
-
-
-_FIRST_ASKED = EvaluatedBudget._fields.index("scope")
-_LAST_ASKED = EvaluatedBudget._fields.index("basis") + 1
+    return by_window.setdefault(key, WindowGroups(*key)).group_for(scope)
 
 
 def periods_by_window(days: Iterable[int]) -> dict[Window, list[Period]]:
-    """Return the periods that days are in, of each window that is not fixed."""
-    wanted = sorted(set(days))
+    """Return the periods that contain any of the days, for each window that is not fixed."""
+    ordered = sorted(set(days))
     return {
-        window: sorted({_period_at(window, day) for day in wanted}, key=lambda period: period.first_day)
+        window: sorted({_period_at(window, day) for day in ordered}, key=lambda period: period.first_day)
         for window in Window
         if window is not Window.FIXED
     }

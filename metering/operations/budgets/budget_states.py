@@ -1,4 +1,4 @@
-"""How budgets stand: what was spent in a period, and what is to be expected of it."""
+"""Compute the state of a budget in a period from the spend of its account."""
 
 from collections.abc import Collection
 
@@ -11,8 +11,8 @@ from metering.operations.budgets.account_spend import AccountSpend
 from metering.storage.budgets.budget_spend import SeriesSpend
 
 
-def spent_in(terms: BudgetTerms, period: Period, spend: AccountSpend) -> SeriesSpend:
-    """Return what counts against a budget in a period, and how many events have no price."""
+def spend_in(terms: BudgetTerms, period: Period, spend: AccountSpend) -> SeriesSpend:
+    """Return the spend that counts against a budget in a period, and the number of events without a price."""
     gross = spend.within(terms.scope, period.first_day, period.end_day)
     if terms.basis is BudgetBasis.GROSS:
         return gross
@@ -22,22 +22,22 @@ def spent_in(terms: BudgetTerms, period: Period, spend: AccountSpend) -> SeriesS
 def state_of(
     terms: BudgetTerms, spend: AccountSpend, now: int, *, period: Period | None = None, fired: Collection[int] = ()
 ) -> BudgetState:
-    """Return how a budget stands in a period, the present one when none is named. ``fired`` are thresholds told of in it."""
+    """Return the state of a budget in a period. Default: the current one. ``fired`` are the thresholds alerted on in it."""
     period = period or terms.current_period(now)
-    spent = spent_in(terms, period, spend)
+    counted = spend_in(terms, period, spend)
     return BudgetState(
         terms=terms,
         period=period,
-        spent_nano=spent.amount_nano,
-        unpriced_events=spent.unpriced_events,
-        forecast=forecast(period, now, spent.amount_nano, _recent(terms, spend, now), terms.amount_nano),
-        is_present=period.start <= now < period.end,
+        spent_nano=counted.amount_nano,
+        unpriced_events=counted.unpriced_events,
+        forecast=forecast(period, now, counted.amount_nano, _recent_days(terms, spend, now), terms.amount_nano),
+        is_current=period.start <= now < period.end,
         fired=tuple(sorted(fired)),
     )
 
 
-def _recent(terms: BudgetTerms, spend: AccountSpend, now: int) -> list[int]:
-    """Return what was spent on each of the days before today; of what credits leave there is no such thing by day."""
+def _recent_days(terms: BudgetTerms, spend: AccountSpend, now: int) -> list[int]:
+    """Return the spend on each of the days before today; empty after credits, which do not apply to single days."""
     if terms.basis is not BudgetBasis.GROSS:
         return []
     today = now // MICROS_PER_DAY

@@ -1,26 +1,26 @@
-"""Ask whether a budget blocks a request that is about to be made, or what an account does as a whole."""
+"""Check whether a budget blocks a request before it is made."""
 
 from collections.abc import Collection
 
 from sqlalchemy import Engine
 
-from metering.domain.budgets.budgets import Action
+from metering.domain.budgets.budgets import Action, Budget
 from metering.operations.budgets.account_spend import AccountSpend, SeriesValues
 from metering.operations.budgets.budget_states import state_of
-from metering.storage.budgets.budgets import BudgetRow, current_budgets
+from metering.storage.budgets.budgets import current_budgets
 from metering.storage.engine.database import read_snapshot
 from pricing.plans import PlanCatalogue
 
 
 def blocking_budgets(
     engine: Engine, account_id: int, dimensions: Collection[tuple[str, str]], catalogue: PlanCatalogue, *, now: int
-) -> list[BudgetRow]:
-    """Return the budgets that block, now, a request of an account with these (dimension, value); nothing: it may be made.
+) -> list[Budget]:
+    """Return the budgets that block a request of an account with these (dimension, value) pairs; empty: it is allowed.
 
-    Dimensions are ``provider``, ``model``, ``project``, ``key`` and ``tag:<name>``; what is not stated is empty. Read from the
-    rollups, so that a budget releases with the first question after its spending fell.
+    Dimensions are ``provider``, ``model``, ``project``, ``key`` and ``tag:<name>``; a missing one is empty. Spend is read from
+    the rollups on every call, so a budget stops blocking as soon as its spend falls.
     """
     with read_snapshot(engine) as connection:
-        rows = current_budgets(connection, account_id=account_id, action=Action.BLOCK)
+        budgets = current_budgets(connection, account_id=account_id, action=Action.BLOCK)
         spend = AccountSpend(connection, account_id, SeriesValues(), catalogue)
-        return [row for row in rows if row.terms.covers(dimensions) and state_of(row.terms, spend, now).blocked]
+        return [each for each in budgets if each.terms.covers(dimensions) and state_of(each.terms, spend, now).blocked]

@@ -1,8 +1,9 @@
-"""Look for an hour of an account that is far outside of its recent hours, and tell of it once.
+"""Detect hours in which an account spends far more than in its recent hours, and raise one alert for each.
 
-Each hour is summed from the event log once it is over, by the index of (account, time), and kept; so that an hour is compared
-without reading the hours before it again. A call reads at most about MOST_EVENTS events, the latest hours first. It reads while
-others write: an hour that usage arrives of meanwhile loses its mark, is not kept, and is due again.
+Each hour is summed from the event log once it is over, using the index on (account, time), and its sums are kept, so that later
+hours are compared without reading the log again. One call reads at most about MOST_EVENTS events, latest hours first. Ingest
+continues during the read: if usage of an hour arrives in the meantime, the hour loses its mark, its sums are discarded, and it
+stays due.
 """
 
 import json
@@ -31,12 +32,12 @@ USAGE_ANOMALY = "usage.anomaly"
 DATA_VERSION = 1
 MOST_EVENTS = 200_000
 MOST_HOURS = 48
-# What is older is history that was brought in: kept to compare with, and no news. Long enough for a day that has settled.
-NEWS_HOURS = 36
+# Older hours are imported history: kept for comparison, but no alert. Long enough for the second sum of a day's first hour.
+ALERT_HOURS = 36
 
 
 def evaluate_hours(engine: Engine, clock: Callable[[], int]) -> int:
-    """Sum the hours that are due and tell of those that are unusual; return how many alerts were raised."""
+    """Sum the hours that are due and raise alerts for the unusual ones; return the number of alerts raised."""
     now = clock()
     this_hour = now // MICROS_PER_HOUR
     with read_snapshot(engine) as connection:
@@ -51,13 +52,13 @@ def evaluate_hours(engine: Engine, clock: Callable[[], int]) -> int:
         sums = _sums(connection, due)
     with exclusive_write(engine) as connection:
         delete_hours_before(connection, this_hour - 2 * RECENT_HOURS)
-        kept = [hour for hour in sorted(sums) if store_hour(connection, hour, sums[hour], now=now)]
-        news = [hour for hour in kept if hour >= this_hour - NEWS_HOURS]
-        return sum(_tell_unusual(connection, hour, sums[hour], now) for hour in news)
+        stored = [hour for hour in sorted(sums) if store_hour(connection, hour, sums[hour], now=now)]
+        recent = [hour for hour in stored if hour >= this_hour - ALERT_HOURS]
+        return sum(_raise_anomalies(connection, hour, sums[hour], now) for hour in recent)
 
 
 def _sums(connection: Connection, due: Sequence[int]) -> dict[int, dict[int, int]]:
-    """Return what accounts spent in the first of the hours that are due, by hour: as many as may be read at once."""
+    """Return the spend of accounts by hour, for the first of the due hours: as many as MOST_EVENTS allows."""
     sums: dict[int, dict[int, int]] = {}
     read = 0
     for hour in due:
@@ -67,16 +68,16 @@ def _sums(connection: Connection, due: Sequence[int]) -> dict[int, dict[int, int
     return sums
 
 
-def _tell_unusual(connection: Connection, hour: int, spent: dict[int, int], now: int) -> int:
+def _raise_anomalies(connection: Connection, hour: int, spent: dict[int, int], now: int) -> int:
     raised = 0
     for account_id, amount in sorted(spent.items()):
         usual = usual_spend(list(recent_hours(connection, account_id, hour - RECENT_HOURS, hour).values()))
         if usual is not None and amount > usual.most_nano:
-            raised += raise_alert(connection, _alert(connection, account_id, hour, amount, usual), now=now)
+            raised += raise_alert(connection, _anomaly_alert(connection, account_id, hour, amount, usual), now=now)
     return raised
 
 
-def _alert(connection: Connection, account_id: int, hour: int, amount_nano: int, usual: UsualSpend) -> NewAlert:
+def _anomaly_alert(connection: Connection, account_id: int, hour: int, amount_nano: int, usual: UsualSpend) -> NewAlert:
     account = account_with_id(connection, account_id)
     start, end = hour * MICROS_PER_HOUR, (hour + 1) * MICROS_PER_HOUR
     data = {

@@ -1,34 +1,32 @@
-"""Make, show, change and end budgets. What is said is appended as a revision, with who said it and when.
+"""Create, show, change and delete budgets. Every change is appended as a revision with its author and time.
 
-A budget that is new or changed is judged at once, in the transaction that records it: what its present period has reached is
-told, unless it was told before.
+A new or changed budget is evaluated in the transaction that records it: alerts for what its current period has already reached
+are raised at once, unless they were raised before.
+
+``owner`` is the account that the caller is bound to, None: the operator. For a bound caller, budgets of other accounts do not
+exist.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.accounts import Account
-from metering.domain.budgets.budget_state import BudgetState
-from metering.domain.budgets.budgets import THRESHOLD_REACHED, BudgetTerms, due_triggers
+from metering.domain.budgets.budget_state import BudgetDetails
+from metering.domain.budgets.budgets import THRESHOLD_REACHED, Budget, BudgetTerms, apply_changes, due_triggers
 from metering.domain.budgets.periods import Period
 from metering.domain.errors import DomainError, NotFoundError
+from metering.domain.instants import date_of
 from metering.operations.budgets.account_spend import AccountSpend, SeriesValues
-from metering.operations.budgets.budget_alerts import forecast_alert, reached_alert, subject_of
-from metering.operations.budgets.budget_states import spent_in, state_of
+from metering.operations.budgets.budget_alerts import forecast_alert, subject_of, trigger_alert
+from metering.operations.budgets.budget_states import spend_in, state_of
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.accounts.accounts import account_with_id
 from metering.storage.alerts.alerts import thresholds_raised
-from metering.storage.budgets.budgets import (
-    BudgetRow,
-    count_budgets,
-    current_budgets,
-    insert_budget,
-    insert_revision,
-    revisions_of,
-)
+from metering.storage.budgets.budgets import count_budgets, current_budgets, insert_budget, insert_revision, revisions_of
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from pricing.plans import PlanCatalogue
 
@@ -36,65 +34,73 @@ MAX_BUDGETS = 10_000
 
 
 class Author(Struct, frozen=True):
-    """Who says something of a budget, and when."""
+    """Who changes a budget, and when."""
 
     by: str
     now: int
 
 
-class BudgetView(Struct, frozen=True):
-    """A budget, whose it is, and how it stands."""
+def create_budget(engine: Engine, account: str, terms: BudgetTerms, author: Author, catalogue: PlanCatalogue) -> BudgetDetails:
+    """Create a budget and evaluate its current period.
 
-    row: BudgetRow
-    account: str
-    state: BudgetState
-
-
-def create_budget(engine: Engine, account: str, terms: BudgetTerms, said: Author, catalogue: PlanCatalogue) -> BudgetView:
-    """Make a budget and judge its present period. Raises NotFoundError, and DomainError past MAX_BUDGETS of an account."""
+    Raises NotFoundError for the account, and DomainError if it already has MAX_BUDGETS budgets.
+    """
     with exclusive_write(engine) as connection:
         owner = find_account(connection, account)
         if count_budgets(connection, owner.id) >= MAX_BUDGETS:
-            raise DomainError(f"{account!r} has {MAX_BUDGETS} budgets, and no account can have more; delete some first")
-        budget_id = insert_budget(connection, owner.id, now=said.now)
-        return _record(connection, budget_id, 1, terms, said, catalogue)
+            raise DomainError(f"{account!r} has {MAX_BUDGETS:,} budgets, which is the limit; delete some first")
+        budget_id = insert_budget(connection, owner.id, now=author.now)
+        return _record(connection, budget_id, 1, terms, author, catalogue)
 
 
-def change_budget(engine: Engine, budget_id: int, terms: BudgetTerms, said: Author, catalogue: PlanCatalogue) -> BudgetView:
-    """Say anew what a budget says, and judge its present period: what fired stays fired. Raises NotFoundError."""
+def change_budget(
+    engine: Engine,
+    budget_id: int,
+    changes: Mapping[str, Any],
+    author: Author,
+    catalogue: PlanCatalogue,
+    *,
+    owner: int | None = None,
+) -> BudgetDetails:
+    """Change fields of a budget's terms, by name, and evaluate its current period. Alerts that were raised remain.
+
+    Changes that change nothing record no revision. Raises NotFoundError and BudgetError.
+    """
     with exclusive_write(engine) as connection:
-        before = _current(connection, budget_id)
+        before = _current(connection, budget_id, owner)
+        terms = apply_changes(before.terms, changes)
         if terms == before.terms:
-            return _view(connection, before, said.now, catalogue)
-        return _record(connection, budget_id, before.revision + 1, terms, said, catalogue)
+            return _details(connection, [before], author.now, catalogue)[0]
+        return _record(connection, budget_id, before.revision + 1, terms, author, catalogue)
 
 
-def delete_budget(engine: Engine, budget_id: int, said: Author) -> None:
-    """End a budget: it is judged and listed no more, and everything that was said of it stays. Raises NotFoundError."""
+def delete_budget(engine: Engine, budget_id: int, author: Author, *, owner: int | None = None) -> None:
+    """End a budget: it is no longer evaluated or listed; its revisions remain. Raises NotFoundError."""
     with exclusive_write(engine) as connection:
-        before = _current(connection, budget_id)
-        insert_revision(connection, budget_id, before.revision + 1, before.terms, archived=True, by=said.by, now=said.now)
-
-
-def find_budget(engine: Engine, budget_id: int) -> BudgetRow:
-    """Return a budget as it is now. Raises NotFoundError, also for one that was deleted."""
-    with read_snapshot(engine) as connection:
-        return _current(connection, budget_id)
+        before = _current(connection, budget_id, owner)
+        insert_revision(connection, budget_id, before.revision + 1, before.terms, archived=True, by=author.by, now=author.now)
 
 
 def show_budget(
-    engine: Engine, budget_id: int, catalogue: PlanCatalogue, *, now: int, day: int | None = None
-) -> tuple[BudgetView, list[BudgetRow]]:
-    """Return a budget as it stands, in the period of ``day`` (None: the present one), with all that was said of it.
+    engine: Engine,
+    budget_id: int,
+    catalogue: PlanCatalogue,
+    *,
+    now: int,
+    day: int | None = None,
+    owner: int | None = None,
+) -> tuple[BudgetDetails, list[Budget]]:
+    """Return a budget with its state in the period that contains ``day`` (None: the current one), and its revisions.
 
-    Raises NotFoundError, also for a day that no period of the budget holds.
+    Raises NotFoundError, also for a day outside of the budget's fixed window.
     """
     with read_snapshot(engine) as connection:
-        row = _current(connection, budget_id)
-        period = None if day is None else row.terms.period_of(day)
+        budget = _current(connection, budget_id, owner)
+        period = None if day is None else budget.terms.period_of(day)
         if day is not None and period is None:
-            raise NotFoundError(f"budget {budget_id} has no period on that day")
-        return _view(connection, row, now, catalogue, period), revisions_of(connection, budget_id)
+            window = budget.terms.current_period(now).name
+            raise NotFoundError(f"budget {budget_id} has no period that contains {date_of(day)}; its window is {window}")
+        return _details(connection, [budget], now, catalogue, period)[0], revisions_of(connection, budget_id)
 
 
 def list_budgets(
@@ -105,60 +111,53 @@ def list_budgets(
     account: str | None = None,
     after: int = 0,
     limit: int | None = None,
-) -> list[BudgetView]:
-    """Return the budgets above an id as they stand, of an account or of all. Raises NotFoundError for an unknown account."""
+) -> list[BudgetDetails]:
+    """Return budgets with ids above ``after`` and their current state, of one account or of all. Raises NotFoundError."""
     with read_snapshot(engine) as connection:
-        owner = None if account is None else find_account(connection, account).id
-        rows = current_budgets(connection, account_id=owner, after=after, limit=limit)
-        return _views(connection, rows, now, catalogue)
+        account_id = None if account is None else find_account(connection, account).id
+        budgets = current_budgets(connection, account_id=account_id, after=after, limit=limit)
+        return _details(connection, budgets, now, catalogue)
 
 
 def _record(
-    connection: Connection, budget_id: int, revision: int, terms: BudgetTerms, said: Author, catalogue: PlanCatalogue
-) -> BudgetView:
-    insert_revision(connection, budget_id, revision, terms, archived=False, by=said.by, now=said.now)
-    row = _current(connection, budget_id)
-    owner = account_with_id(connection, row.account_id)
-    name = "" if owner is None else owner.name
-    spend = AccountSpend(connection, row.account_id, SeriesValues(), catalogue)
-    period = terms.current_period(said.now)
-    spent = spent_in(terms, period, spend)
-    for trigger in due_triggers(terms, spent.amount_nano, ()):
-        raise_alert(connection, reached_alert(row, name, period, trigger, spent, said.now), now=said.now)
-    view = _view(connection, row, said.now, catalogue)
-    if view.state.is_present and view.state.forecast_exceeded:
-        raise_alert(connection, forecast_alert(row, name, view.state, said.now), now=said.now)
-    return view
+    connection: Connection, budget_id: int, revision: int, terms: BudgetTerms, author: Author, catalogue: PlanCatalogue
+) -> BudgetDetails:
+    insert_revision(connection, budget_id, revision, terms, archived=False, by=author.by, now=author.now)
+    budget = _current(connection, budget_id, None)
+    account = account_with_id(connection, budget.account_id)
+    name = "" if account is None else account.name
+    spend = AccountSpend(connection, budget.account_id, SeriesValues(), catalogue)
+    period = terms.current_period(author.now)
+    counted = spend_in(terms, period, spend)
+    for trigger in due_triggers(terms, counted.amount_nano, ()):
+        raise_alert(connection, trigger_alert(budget, name, period, trigger, counted, author.now), now=author.now)
+    (details,) = _details(connection, [budget], author.now, catalogue)
+    if details.state.is_current and details.state.forecast_exceeded:
+        raise_alert(connection, forecast_alert(budget, name, details.state, author.now), now=author.now)
+    return details
 
 
-def _current(connection: Connection, budget_id: int) -> BudgetRow:
+def _current(connection: Connection, budget_id: int, owner: int | None) -> Budget:
     revisions = revisions_of(connection, budget_id)
-    if not revisions or revisions[-1].archived:
-        raise NotFoundError(f"there is no budget {budget_id}")
+    if not revisions or revisions[-1].archived or owner not in (None, revisions[-1].account_id):
+        raise NotFoundError(f"there is no budget {budget_id}; `metering budgets list` shows all")
     return revisions[-1]
 
 
-def _view(
-    connection: Connection, row: BudgetRow, now: int, catalogue: PlanCatalogue, period: Period | None = None
-) -> BudgetView:
-    (view,) = _views(connection, [row], now, catalogue, period)
-    return view
-
-
-def _views(
-    connection: Connection, rows: Iterable[BudgetRow], now: int, catalogue: PlanCatalogue, period: Period | None = None
-) -> list[BudgetView]:
+def _details(
+    connection: Connection, budgets: Iterable[Budget], now: int, catalogue: PlanCatalogue, period: Period | None = None
+) -> list[BudgetDetails]:
     values = SeriesValues()
     spends: dict[int, AccountSpend] = {}
-    owners: dict[int, Account | None] = {}
-    views = []
-    for row in rows:
-        if row.account_id not in spends:
-            spends[row.account_id] = AccountSpend(connection, row.account_id, values, catalogue)
-            owners[row.account_id] = account_with_id(connection, row.account_id)
-        shown = period or row.terms.current_period(now)
-        fired = thresholds_raised(connection, THRESHOLD_REACHED, subject_of(row.id), shown.name)
-        state = state_of(row.terms, spends[row.account_id], now, period=shown, fired=fired)
-        owner = owners[row.account_id]
-        views.append(BudgetView(row, "" if owner is None else owner.name, state))
-    return views
+    accounts: dict[int, Account | None] = {}
+    details = []
+    for budget in budgets:
+        if budget.account_id not in spends:
+            spends[budget.account_id] = AccountSpend(connection, budget.account_id, values, catalogue)
+            accounts[budget.account_id] = account_with_id(connection, budget.account_id)
+        shown = period or budget.terms.current_period(now)
+        fired = thresholds_raised(connection, THRESHOLD_REACHED, subject_of(budget.id), shown.name)
+        state = state_of(budget.terms, spends[budget.account_id], now, period=shown, fired=fired)
+        account = accounts[budget.account_id]
+        details.append(BudgetDetails(budget, "" if account is None else account.name, state))
+    return details

@@ -1,1 +1,1 @@
-"""Grants, the ledger of credits, adjustments, and alerts about credits."""
+"""Granting and voiding credits, the credit ledger, adjustments, and alerts about credits."""

@@ -1,7 +1,7 @@
-"""Say when an account's credits run low or are used up in the current month: once a month each.
+"""Alert when an account's credits run low or are used up in the current month: once a month each.
 
-An account's credits are burned anew over its whole history. Who asks again each minute says what was seen the last time, and
-only accounts for which something differs are read.
+Evaluating an account burns its credits over its whole history. The caller keeps what the last evaluation saw, and only accounts
+that have changed since are read again.
 """
 
 import json
@@ -17,8 +17,8 @@ from metering.domain.instants import format_month, month_of, month_start
 from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import read_books
 from metering.storage.alerts.alerts import NewAlert, subjects_alerted
+from metering.storage.credits.credit_inputs import CreditInputs, credit_inputs
 from metering.storage.engine.database import exclusive_write, read_snapshot
-from metering.storage.statements.credit_inputs import CreditInputs, credit_inputs
 from pricing.plans import PlanCatalogue
 
 CREDITS_LOW = "credits.low"
@@ -28,30 +28,30 @@ NOTHING_SEEN: Mapping[int, CreditInputs] = MappingProxyType({})
 
 
 class CreditAlertPolicy(Struct, frozen=True):
-    """By which plans credits are judged, and what share of them left is low."""
+    """The plan catalogue, and the share of credits left that counts as low."""
 
     catalogue: PlanCatalogue
     low_percent: int = DEFAULT_LOW_PERCENT
 
 
 class _CreditPosition(Struct, frozen=True):
-    """What credits an account could use in a month, and what is left of them, in nano-USD."""
+    """The credits an account could use in a month and what is left of them, in nano-USD."""
 
     available_nano: int
     left_nano: int
 
 
 class CreditEvaluation(Struct, frozen=True):
-    """How many alerts were raised, and what the accounts' credits depended on, to be told the next time."""
+    """How many alerts were raised, and what the accounts' credits depended on; pass ``seen`` to the next evaluation."""
 
     raised: int
     seen: Mapping[int, CreditInputs]
 
 
 def evaluate_credits(
-    engine: Engine, how: CreditAlertPolicy, seen: Mapping[int, CreditInputs] = NOTHING_SEEN, *, now: int
+    engine: Engine, policy: CreditAlertPolicy, seen: Mapping[int, CreditInputs] = NOTHING_SEEN, *, now: int
 ) -> CreditEvaluation:
-    """Judge the credits of every account that has usage in the current month and differs from what was ``seen``."""
+    """Evaluate each account that has usage in the current month and has changed since it was ``seen``; raise due alerts."""
     period = format_month(month_of(now))
     with read_snapshot(engine) as connection:
         inputs = credit_inputs(connection, month_of(now), now)
@@ -62,7 +62,7 @@ def evaluate_credits(
             if found != seen.get(account_id) and account_id != UNASSIGNED_ID and _subject(account_id) not in exhausted
         ]
         low = subjects_alerted(connection, CREDITS_LOW, period) if accounts else set()
-        alerts = _credit_alerts(connection, accounts, how, now=now)
+        alerts = _credit_alerts(connection, accounts, policy, now=now)
         new = [alert for alert in alerts if alert.type == CREDITS_EXHAUSTED or alert.subject not in low]
     if not new:
         return CreditEvaluation(0, inputs)
@@ -70,32 +70,34 @@ def evaluate_credits(
         return CreditEvaluation(sum(raise_alert(connection, alert, now=now) for alert in new), inputs)
 
 
-def _credit_alerts(connection: Connection, account_ids: Iterable[int], how: CreditAlertPolicy, *, now: int) -> list[NewAlert]:
-    """Return what there is to say about accounts' credits in the current month, whether it was said before or not."""
+def _credit_alerts(
+    connection: Connection, account_ids: Iterable[int], policy: CreditAlertPolicy, *, now: int
+) -> list[NewAlert]:
+    """Return the alerts that accounts' credits call for in the current month, including those raised before."""
     period = format_month(month_of(now))
     found = []
     for account_id in account_ids:
-        standing = _standing(connection, account_id, how.catalogue, now)
-        if not standing.available_nano:
+        position = _credit_position(connection, account_id, policy.catalogue, now)
+        if not position.available_nano:
             continue
         data = {
             "month": period,
-            "available_nano_usd": standing.available_nano,
-            "left_nano_usd": standing.left_nano,
+            "available_nano_usd": position.available_nano,
+            "left_nano_usd": position.left_nano,
         }
         alert = NewAlert(CREDITS_EXHAUSTED, _subject(account_id), now, json.dumps(data), period=period, account_id=account_id)
-        if not standing.left_nano:
+        if not position.left_nano:
             found.append(alert)
-        elif standing.left_nano * 100 <= standing.available_nano * how.low_percent:
-            found.append(alert._replace(type=CREDITS_LOW, threshold=how.low_percent))
+        elif position.left_nano * 100 <= position.available_nano * policy.low_percent:
+            found.append(alert._replace(type=CREDITS_LOW, threshold=policy.low_percent))
     return found
 
 
-def _standing(connection: Connection, account_id: int, catalogue: PlanCatalogue, now: int) -> _CreditPosition:
+def _credit_position(connection: Connection, account_id: int, catalogue: PlanCatalogue, now: int) -> _CreditPosition:
     month = month_of(now)
     books = read_books(connection, account_id)
-    first, known = books.known_months(month, catalogue)
-    burned = known.burn(first, month)
+    first, inputs = books.burn_inputs(month, catalogue)
+    burned = inputs.burn(first, month)
     applied: dict[int, int] = {}
     for each in burned:
         for item in each.applied:
@@ -103,8 +105,8 @@ def _standing(connection: Connection, account_id: int, catalogue: PlanCatalogue,
                 applied[item.grant.id] = applied.get(item.grant.id, 0) + item.amount_nano
     left = burned[-1].included_left_nano + sum(
         grant.amount_nano - grant.voided_nano - applied.get(grant.id, 0)
-        for grant in known.grants
-        # One that ends within the month can pay for all of it.
+        for grant in inputs.grants
+        # A grant that expires within the month can pay for all of the month's usage.
         if grant.granted_at <= now and (grant.expires_at is None or grant.expires_at > month_start(month))
     )
     return _CreditPosition(left + burned[-1].applied_nano, left)

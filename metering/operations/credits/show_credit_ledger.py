@@ -1,13 +1,11 @@
-"""Show the ledger of an account's credits, and what is left of them at an instant."""
+"""Show an account's credit ledger, and what is left of its credits at an instant."""
 
-from typing import NamedTuple
-
-from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.plan_history import PlanChange, plan_month
 from metering.domain.charges.spend import SpendQuery
-from metering.domain.credits.credit_ledger import CreditEntry, EntryKind, KnownMonths
+from metering.domain.credits.credit_balance import CreditBalance, GrantBalance
+from metering.domain.credits.credit_ledger import BurnInputs, CreditMovement, EntryKind
 from metering.domain.credits.credits import ANY_COMPUTE, INCLUDED, CreditGrant
 from metering.domain.instants import date_of, day_of, month_of, month_start
 from metering.domain.statements.account_books import AccountBooks
@@ -15,44 +13,13 @@ from metering.domain.usage.events import BILLED_ROUTES
 from metering.operations.charges.sum_spend import sums_by_group
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books
+from metering.storage.credits.credits import grants_of, ledger_of
 from metering.storage.engine.database import read_snapshot
-from metering.storage.statements.credits import grants_of, ledger_of
 from pricing.plans import PlanCatalogue
 
 
-class CreditMovement(NamedTuple):
-    """A movement, and what it left of its grant, in nano-USD."""
-
-    entry: CreditEntry
-    left_nano: int
-
-
-class GrantBalance(NamedTuple):
-    """What is left of a grant, in nano-USD."""
-
-    grant: CreditGrant
-    left_nano: int
-
-
-class CreditBalanceAt(Struct, frozen=True):
-    """What credits an account could have used at an instant (microseconds UTC), in the order of burning.
-
-    ``is_upper_bound``: some of it can be spent where this service does not see it.
-    """
-
-    account: str
-    instant: int
-    grants: list[GrantBalance]
-    is_upper_bound: bool
-
-    @property
-    def left_nano(self) -> int:
-        """All that was left."""
-        return sum(each.left_nano for each in self.grants)
-
-
-def show_ledger(engine: Engine, account: str) -> list[CreditMovement]:
-    """Return every movement of an account's credits, in the order in which they were written. Raises NotFoundError."""
+def show_ledger(engine: Engine, account: str, *, after: int = 0, limit: int | None = None) -> list[CreditMovement]:
+    """Return an account's credit entries with an id above ``after``, in the order they were written. Raises NotFoundError."""
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
         entries = ledger_of(connection, row.id, grants_of(connection, row.id))
@@ -61,28 +28,29 @@ def show_ledger(engine: Engine, account: str) -> list[CreditMovement]:
     for entry in entries:
         left[entry.grant.id] = left.get(entry.grant.id, 0) + entry.amount_nano
         rows.append(CreditMovement(entry, left[entry.grant.id]))
-    return rows
+    listed = [row for row in rows if row.entry.id > after]
+    return listed if limit is None else listed[:limit]
 
 
-def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalogue) -> CreditBalanceAt:
-    """Return what was left at an instant, judged by when usage happened and not by when it was known or a month was closed.
+def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalogue) -> CreditBalance:
+    """Return what was left at an instant, by when usage happened, not by when it was ingested or a month was closed.
 
     Raises NotFoundError.
     """
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
         books = read_books(connection, row.id)
-        so_far = _used_in_month(connection, row.id, instant)
+        used_nano = _used_in_month(connection, row.id, instant)
     month = month_of(instant)
     usage = {each: amount for each, amount in books.usage_by_origin().items() if each < month}
-    usage[month] = so_far + sum(
+    usage[month] = used_nano + sum(
         each.amount_nano for each in books.adjustments if each.origin_month == month and each.recorded_at <= instant
     )
     grants = _granted_by(books, instant)
-    first, known = books.known_months(month, catalogue)
-    included = books.included(month, plan_month(_said_by(books, instant), month, catalogue))
-    of_months = {**known.included, month: included} if included is not None else known.included
-    burned = KnownMonths(usage=usage, included=of_months, elsewhere=books.elsewhere, grants=grants).burn(first, month)
+    first, inputs = books.burn_inputs(month, catalogue)
+    included = books.included(month, plan_month(_plan_changes_by(books, instant), month, catalogue))
+    by_month = {**inputs.included, month: included} if included is not None else inputs.included
+    burned = BurnInputs(usage=usage, included=by_month, elsewhere=books.elsewhere, grants=grants).burn(first, month)
     used: dict[int, int] = {}
     for each in burned:
         for item in each.applied:
@@ -95,11 +63,11 @@ def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalo
         if grant.expires_at is None or grant.expires_at > instant
     ]
     found = sorted((each for each in found if each.left_nano), key=lambda each: each.grant.burn_order)
-    return CreditBalanceAt(row.name, instant, found, any(each.grant.scope == ANY_COMPUTE for each in found))
+    return CreditBalance(row.name, instant, found, any(each.grant.scope == ANY_COMPUTE for each in found))
 
 
 def _used_in_month(connection: Connection, account_id: int, instant: int) -> int:
-    """Return the billable usage from the beginning of the instant's month until it, nano-USD."""
+    """Return the billable usage from the start of the instant's month to the instant, in nano-USD."""
     start = month_start(month_of(instant))
     if start == instant:
         return 0
@@ -109,7 +77,7 @@ def _used_in_month(connection: Connection, account_id: int, instant: int) -> int
 
 
 def _granted_by(books: AccountBooks, instant: int) -> list[CreditGrant]:
-    """Return the lasting grants that were given by an instant, with what was taken back of each by then."""
+    """Return the purchased credits that were granted by an instant, with what had been voided of each."""
     voided: dict[int, int] = {}
     for entry in books.entries:
         if entry.kind is EntryKind.VOID and entry.recorded_at <= instant:
@@ -121,7 +89,7 @@ def _granted_by(books: AccountBooks, instant: int) -> list[CreditGrant]:
     ]
 
 
-def _said_by(books: AccountBooks, instant: int) -> list[PlanChange]:
-    """Return the plan changes that had taken effect by an instant."""
+def _plan_changes_by(books: AccountBooks, instant: int) -> list[PlanChange]:
+    """Return the plan changes in effect at an instant."""
     today = date_of(day_of(instant))
     return [change for change in books.plan_changes if change.effective <= today]

@@ -1,4 +1,4 @@
-"""Take back credits that were granted, as far as nobody has used them."""
+"""Void granted credits that have not been used."""
 
 from msgspec.structs import replace
 from sqlalchemy import Engine
@@ -19,26 +19,26 @@ from pricing.plans import PlanCatalogue
 def void_credits(
     engine: Engine, account: str, reference: str, amount_nano: int | None, catalogue: PlanCatalogue, *, reason: str, now: int
 ) -> CreditEntry:
-    """Take back an amount of a grant, or all that is left of it (None); return the entry.
+    """Void an amount of a grant, or everything left of it (None); return the entry.
 
-    What the usage of open months has used so far is not left. Raises NotFoundError, OverdrawnError for more than is left, and
-    DomainError for a grant that has expired and for an empty reason.
+    Credits that usage of open months has burned are not left, although they have no entry yet. Raises NotFoundError,
+    OverdrawnError for more than is left, and DomainError for an expired grant or an empty reason.
     """
     if not reason.strip():
-        raise DomainError("taking credits back needs a reason: it stands in the ledger")
+        raise DomainError("voiding credits needs a reason; the ledger shows it")
     if amount_nano is not None and amount_nano <= 0:
-        raise DomainError("an amount to take back must be more than zero")
+        raise DomainError("the amount to void must be more than zero")
     with exclusive_write(engine) as connection:
         row = find_account(connection, account)
         books = read_books(connection, row.id)
         grant = _find(books, account, reference)
         if grant.expires_at is not None and grant.expires_at <= now:
-            raise DomainError(f"the grant {reference!r} expired at {format_instant(grant.expires_at)}; nothing of it is left")
+            raise DomainError(f"the grant {reference!r} expired at {format_instant(grant.expires_at)}; nothing is left of it")
         left = _left(books, grant, catalogue, now)
         wanted = left if amount_nano is None else amount_nano
         if wanted > left or not left:
             raise OverdrawnError(
-                f"of the grant {reference!r} ${format_nano(left)} is left, which is all that can be taken back"
+                f"only ${format_nano(left)} is left of the grant {reference!r}; no more than that can be voided"
             )
         month = month_of(now)
         entry = CreditEntry(
@@ -52,14 +52,14 @@ def _find(books: AccountBooks, account: str, reference: str) -> CreditGrant:
     for grant in books.grants:
         if grant.kind != INCLUDED and grant.reference == reference:
             return grant
-    raise NotFoundError(f"{account[:80]!r} has no grant {reference[:80]!r}")
+    raise NotFoundError(f"{account[:80]!r} has no grant {reference[:80]!r}; see `metering credits show`")
 
 
 def _left(books: AccountBooks, grant: CreditGrant, catalogue: PlanCatalogue, now: int) -> int:
-    """Return what is left of a grant when what open months have used by now is taken off."""
+    """Return what is left of a grant, less what open months have used."""
     last = max(month_of(now), books.next_open or 0)
-    coming = [entry for booked in open_months(books, last, catalogue) for entry in booked.entries]
+    pending = [entry for booked in open_months(books, last, catalogue) for entry in booked.entries]
     written = sum(entry.amount_nano for entry in books.entries if entry.grant.id == grant.id)
-    used = sum(entry.amount_nano for entry in coming if entry.grant.id == grant.id and entry.kind is not EntryKind.EXPIRE)
-    # A correction may give some back when the month closes; until it is in the ledger it can not be taken.
+    used = sum(entry.amount_nano for entry in pending if entry.grant.id == grant.id and entry.kind is not EntryKind.EXPIRE)
+    # A correction may restore some when the month closes; until that is in the ledger it cannot be voided.
     return min(written, written + used)

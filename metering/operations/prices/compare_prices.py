@@ -1,21 +1,20 @@
-"""Compare prices: what each price list says differently at two instants."""
+"""Compare prices at two instants, price list by price list."""
 
 from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.domain.errors import DomainError
+from metering.domain.prices.listed_changes import ListedChange
+from metering.domain.usage.model_names import provider_name
 from metering.operations.prices.show_prices import list_tables
 from pricing.changes import PriceChange, changes_between
-from pricing.quantities import PRICED_KINDS, REQUESTS
 from pricing.tables import ANY_ROUTE
-
-_KINDS = {kind: position for position, kind in enumerate((*PRICED_KINDS, REQUESTS))}
 
 
 class DiffQuery(Struct, frozen=True):
-    """Which prices: of one list or of all, of one provider or of all, known at an instant; instants in microseconds UTC.
+    """Which prices to compare at which instants (microseconds UTC): of one price list or all, of one provider or all.
 
-    Prices of an account's own are compared for ``account_id`` only.
+    ``known_at`` leaves out tables that were recorded later. An account's own prices are compared for ``account_id`` only.
     """
 
     start: int
@@ -26,28 +25,14 @@ class DiffQuery(Struct, frozen=True):
     known_at: int | None = None
 
 
-class ListedChange(Struct, frozen=True):
-    """A change in one list, of prices for one route (empty: any)."""
-
-    source: str
-    route: str
-    change: PriceChange
-
-    @property
-    def place(self) -> tuple[str, str, str, str, str, int, int]:
-        """Where it stands among changes: by list, route, provider, model, operation, context and quantity."""
-        change = self.change
-        kind = _KINDS[change.quantity]
-        return self.source, self.route, change.provider, change.model, change.operation, change.context_from, kind
-
-
 def compare_prices(engine: Engine, query: DiffQuery) -> list[ListedChange]:
-    """Return what differs between two instants, in the order of its place. What changed and changed back does not differ.
+    """Return the prices that differ between two instants, in the order of ``sort_key``.
 
-    Raises DomainError for a period that ends before it starts.
+    A price that changed and changed back in between does not differ. Raises DomainError if the period ends before it starts.
     """
     if query.end < query.start:
-        raise DomainError("a comparison goes from an earlier instant to a later one")
+        raise DomainError("the start of a comparison must not be after its end")
+    provider = None if query.provider is None else provider_name(query.provider)
     tables = [
         table
         for table in list_tables(engine, known_at=query.known_at)
@@ -56,13 +41,13 @@ def compare_prices(engine: Engine, query: DiffQuery) -> list[ListedChange]:
     found: list[ListedChange] = []
     for source in sorted({table.source for table in tables}):
         of_any_route: set[PriceChange] = set()
-        # Any route comes first: what changed there is not told again for each route.
+        # Any route comes first, so that a change of a price for any route is not repeated for each route.
         for route in sorted({table.route for table in tables if table.source == source}):
             changes = changes_between(tables, source, query.start, query.end, route=route, account_id=query.account_id)
             found += [
                 ListedChange(source, route, change)
                 for change in changes
-                if query.provider in (None, change.provider) and change not in of_any_route
+                if provider in (None, change.provider) and change not in of_any_route
             ]
             if route == ANY_ROUTE:
                 of_any_route = set(changes)

@@ -1,7 +1,7 @@
-"""What requests are priced with from one source now: what an answer of that source is compared with.
+"""A source's prices in force, with which a newly fetched list is compared.
 
-The source's own tables count, and below them the bundled record of the same list: before the source was ever asked, an
-answer is compared with that.
+They come from the source's own tables and, below them, the bundled tables of the same source. Before the first fetch, there
+are only the bundled ones.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from pricing.tables import Layer, RateKey, key_of
 
 
 class CurrentPrices(NamedTuple):
-    """The prices in force, and every key that the source's newest list or its bundled record has ever priced."""
+    """The prices in force, and every key that the source's newest list or its bundled tables have ever priced."""
 
     prices: dict[PriceKey, Price]
     listed_before: frozenset[RateKey]
@@ -24,7 +24,7 @@ class CurrentPrices(NamedTuple):
 def current_prices(connection: Connection, source: str, route: str, instant: int) -> CurrentPrices:
     """Return the prices of a source on a route that are in force at ``instant`` (microseconds UTC).
 
-    Older snapshots are not read: what the newest does not list is withdrawn.
+    Snapshots before the newest are not read, because the newest withdraws whatever it does not list.
     """
     ids = [
         table_id for layer in (Layer.ROUTE, Layer.BUNDLED) for table_id in table_ids(connection, source, layer, until=instant)

@@ -1,56 +1,40 @@
-"""Give an account a discount: keep what was given, and record what it comes to as prices of the account's own. All or nothing.
+"""Give an account a discount: record it, and expand it into the account's own price tables, in one transaction.
 
-Base prices that are recorded afterwards are followed (``steps/expand_discounts``). Given again with nothing new, it records
-nothing.
+Base prices that are recorded later are followed (``expand_discounts``). Recording a discount that is in effect adds nothing.
 """
 
-from msgspec import Struct
 from sqlalchemy import Engine
 
+from metering.domain.prices.account_discounts import DiscountRequest, RecordedDiscount
+from metering.domain.usage.model_names import provider_name
 from metering.operations.steps.find_account import find_account
 from metering.storage.engine.database import exclusive_write
 from metering.storage.prices.price_discounts import insert_discount, load_discounts
 from metering.storage.prices.price_tables import load_tables, record_tables
-from pricing.discounts import BasePrices, Discount, ExpandedDiscounts, counts_already, expand
+from pricing.discounts import BasePrices, Discount, expand, is_in_effect
 
 
-class DiscountRequest(Struct, frozen=True):
-    """A share in millionths off an account's prices from an instant on, of one provider or model where they are named."""
+def discount_prices(engine: Engine, request: DiscountRequest, *, now: int) -> RecordedDiscount:
+    """Record a discount and the price tables that follow from it.
 
-    account: str
-    share: int
-    effective_from: int
-    provider: str | None = None
-    model: str | None = None
-
-
-class DiscountRecorded(Struct, frozen=True):
-    """Ids of the tables that were new, and what the discount consists of."""
-
-    table_ids: list[int]
-    expanded: ExpandedDiscounts
-
-
-def discount_prices(engine: Engine, asked: DiscountRequest, *, now: int) -> DiscountRecorded:
-    """Keep a discount, expand it over everything that is recorded, and record it.
-
-    Raises NotFoundError for the account, and pricing's InvalidDiscountError where there is nothing to take a discount off.
+    Raises NotFoundError for the account, and pricing's InvalidDiscountError if there is nothing to discount.
     """
     with exclusive_write(engine) as connection:
-        account = find_account(connection, asked.account)
-        recorded = load_tables(connection)
+        account = find_account(connection, request.account)
+        tables = load_tables(connection)
         discount = Discount(
             account_id=account.id,
-            share=asked.share,
-            effective_from=asked.effective_from,
-            provider=asked.provider,
-            model=asked.model,
+            share=request.share,
+            effective_from=request.effective_from,
+            provider=None if request.provider is None else provider_name(request.provider),
+            model=request.model,
         )
-        given = load_discounts(connection, account.id)[account.id]
-        base = BasePrices(recorded)
-        if not counts_already(base, given, discount):
+        discounts = load_discounts(connection, account.id)[account.id]
+        base = BasePrices(tables)
+        if not is_in_effect(base, discounts, discount):
             insert_discount(connection, discount, now=now)
-            given.append(discount)
-        mine = [table for table in recorded if table.account_id == account.id]
-        expanded = expand(base, mine, given, asked=discount)
-        return DiscountRecorded(record_tables(connection, expanded.tables, now=now), expanded)
+            discounts.append(discount)
+        own = [table for table in tables if table.account_id == account.id]
+        expanded = expand(base, own, discounts, requested=discount)
+        table_ids = record_tables(connection, expanded.tables, now=now)
+    return RecordedDiscount(account.name, discount, table_ids, expanded)

@@ -1,6 +1,6 @@
-"""Let the discounts follow what others pay, in the transaction that records other base prices: never one without the other.
+"""Keep discounts in step with base prices, in the transaction that records the base prices.
 
-What is written is effective from where the base changed; what was written before stays as it is.
+New tables take effect when the base prices changed. Earlier tables stay as they are.
 """
 
 from collections.abc import Collection
@@ -14,18 +14,18 @@ from pricing.tables import Layer
 
 
 def expand_discounts(connection: Connection, table_ids: Collection[int], *, now: int) -> list[int]:
-    """Record what every discount comes to once the tables with ``table_ids`` are recorded; return the ids of what was new."""
-    given = load_discounts(connection) if table_ids else {}
-    if not given:
+    """Record what the newly recorded tables ``table_ids`` change about every discount; return the ids of the tables added."""
+    by_account = load_discounts(connection) if table_ids else {}
+    if not by_account:
         return []
-    recorded = load_tables(connection)
-    fresh = [table for table in recorded if table.id in table_ids and table.layer is not Layer.ACCOUNT]
+    tables = load_tables(connection)
+    fresh = [table for table in tables if table.id in table_ids and table.layer is not Layer.ACCOUNT]
     if not fresh:
         return []
-    base = BasePrices(recorded)
-    since = changed_since(fresh, [table for table in recorded if table.id not in table_ids])
-    found: list[int] = []
-    for account_id, discounts in sorted(given.items()):
-        mine = [table for table in recorded if table.account_id == account_id]
-        found += record_tables(connection, expand(base, mine, discounts, since=since).tables, now=now)
-    return found
+    base = BasePrices(tables)
+    since = changed_since(fresh, [table for table in tables if table.id not in table_ids])
+    added: list[int] = []
+    for account_id, discounts in sorted(by_account.items()):
+        own = [table for table in tables if table.account_id == account_id]
+        added += record_tables(connection, expand(base, own, discounts, since=since).tables, now=now)
+    return added

@@ -1,9 +1,9 @@
-"""Explain a price: what a request to a model would be charged with, and why, or what is missing."""
+"""Explain a price: which rate would apply to a request, and why, or what is missing."""
 
-from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.domain.accounts.accounts import Account
+from metering.domain.prices.price_explanations import PriceExplanation, StatedRequest
 from metering.domain.usage.charging import route_of
 from metering.domain.usage.events import ROUTED, SERVERLESS, UNKNOWN
 from metering.domain.usage.model_names import provider_name, split_model
@@ -11,57 +11,32 @@ from metering.operations.steps.find_account import find_account
 from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_tables
 from pricing.book import PriceBook
-from pricing.explain import Explanation, Question, explain
+from pricing.explain import RateQuery, explain
+from pricing.quantities import check_count
 from pricing.tables import recorded_until
 
 
-class PriceQuestion(Struct, frozen=True, kw_only=True):
-    """A request as a record would state it. ``at``: when it started; ``known_at``: with what was recorded until then.
+def explain_price(engine: Engine, request: StatedRequest) -> PriceExplanation:
+    """Explain which rate applies to a request.
 
-    Instants are microseconds UTC. ``context_tokens`` is the size of the prompt, cached tokens included.
+    Raises NotFoundError for the account, and pricing's InvalidQuantityError for the size of the prompt.
     """
-
-    model: str
-    at: int
-    provider: str = UNKNOWN
-    route: str = ""
-    account: str | None = None
-    operation: str = "chat"
-    context_tokens: int = 0
-    known_at: int | None = None
-
-
-class ExplainedPrice(Struct, frozen=True):
-    """The explanation, and how the request was read before prices were looked at.
-
-    ``suffix`` is what was taken off the model's name. ``route_from`` says how the route is known: ``stated``, by the
-    ``provider``, by the ``account``'s setting; ``unknown`` where that is silent, ``assumed`` where no account is named.
-    """
-
-    asked: PriceQuestion
-    suffix: str
-    route_from: str
-    account: Account | None
-    explanation: Explanation
-
-
-def explain_price(engine: Engine, asked: PriceQuestion) -> ExplainedPrice:
-    """Say which rate applies to a request, and why. Raises NotFoundError for the account."""
+    check_count("context_tokens", request.context_tokens)
     with read_snapshot(engine) as connection:
-        account = None if asked.account is None else find_account(connection, asked.account)
-        book = PriceBook(recorded_until(load_tables(connection), asked.known_at))
-    model, provider = split_model(asked.model, provider_name(asked.provider))
-    route, route_from = _route(asked.route, provider, account)
-    question = Question(
+        account = None if request.account is None else find_account(connection, request.account)
+        book = PriceBook(recorded_until(load_tables(connection), request.known_at))
+    model, provider = split_model(request.model, provider_name(request.provider))
+    route, route_from = _route(request.route, provider, account)
+    query = RateQuery(
         provider=provider,
         model=model,
-        instant=asked.at,
+        instant=request.at,
         route=route,
         account_id=None if account is None else account.id,
-        operation=asked.operation,
-        context_tokens=asked.context_tokens,
+        operation=request.operation,
+        context_tokens=request.context_tokens,
     )
-    return ExplainedPrice(asked, asked.model[len(model) :], route_from, account, explain(book, question))
+    return PriceExplanation(request, request.model[len(model) :], route_from, account, explain(book, query))
 
 
 def _route(stated: str, provider: str, account: Account | None) -> tuple[str, str]:

@@ -1,9 +1,9 @@
-"""Import a price sheet, the operator's or one account's, all of it or nothing; then charge the usage that waited for it."""
+"""Import a price sheet, the operator's or one account's, all or nothing; then charge usage that was unpriced."""
 
 from msgspec import Struct
 from sqlalchemy import Engine
 
-from metering.domain.charges.rating_results import RatingResult
+from metering.domain.prices.price_imports import PriceImport
 from metering.operations.charges.rate_unpriced import rate_unpriced
 from metering.operations.prices.expand_discounts import expand_discounts
 from metering.operations.steps.find_account import find_account
@@ -17,18 +17,10 @@ from pricing.tables import DISCOUNT, Layer
 SHEET_FORMATS = ("yaml", "csv")
 
 
-class Imported(Struct, frozen=True):
-    """Ids of the tables that were new, of those in which discounts follow them, and what was charged (None: not asked)."""
-
-    table_ids: list[int]
-    discount_ids: list[int]
-    rated: RatingResult | None
-
-
 class PriceSheet(Struct, frozen=True):
-    """A price sheet as it was handed in: ``name`` is what messages call it, ``format`` one of SHEET_FORMATS.
+    """An unread price sheet: ``name`` identifies it in messages, ``format`` is one of SHEET_FORMATS.
 
-    ``source`` is the name of the price list, which a YAML sheet says itself and a CSV sheet does not.
+    ``source`` names the price list of a CSV sheet (default: ``name``); a YAML sheet contains its own.
     """
 
     content: bytes
@@ -37,11 +29,11 @@ class PriceSheet(Struct, frozen=True):
     source: str = ""
 
 
-def import_prices(engine: Engine, sheet: PriceSheet, *, account: str | None, rate: bool, now: int) -> Imported:
-    """Record the tables of a price sheet; with ``rate``, charge usage that waited, the account's or everybody's.
+def import_prices(engine: Engine, sheet: PriceSheet, *, account: str | None, rate: bool, now: int) -> PriceImport:
+    """Record the tables of a price sheet; with ``rate``, charge usage that was unpriced, the account's or all.
 
-    The prices are committed first: should charging be interrupted, `rate_unpriced` does the rest. Raises pricing's errors for
-    a bad sheet, naming the entry, and NotFoundError for the account.
+    The prices are committed first; if charging is interrupted, ``rate_unpriced`` does the rest. Raises pricing's errors for a
+    bad sheet, naming the entry, and NotFoundError for the account.
     """
     account_id = None
     if account is not None:
@@ -54,8 +46,13 @@ def import_prices(engine: Engine, sheet: PriceSheet, *, account: str | None, rat
     else:
         tables = parse_sheet(sheet.content, name=sheet.name, layer=layer, account_id=account_id)
     if account_id is not None and any(table.source == DISCOUNT for table in tables):
-        raise InvalidPriceError(f"{sheet.name}: {DISCOUNT!r} is the list of its discounts; call the sheet something else")
+        raise InvalidPriceError(
+            f"{sheet.name}: the source {DISCOUNT!r} is reserved for the account's discounts; give the sheet another source"
+        )
     with exclusive_write(engine) as connection:
         table_ids = record_tables(connection, tables, now=now)
         discount_ids = expand_discounts(connection, table_ids, now=now)
-    return Imported(table_ids, discount_ids, rate_unpriced(engine, now=now, account_id=account_id) if rate else None)
+    if not rate:
+        return PriceImport(table_ids, discount_ids)
+    rated = rate_unpriced(engine, now=now, account_id=account_id)
+    return PriceImport(table_ids, discount_ids, rated.rated, rated.amount_nano)

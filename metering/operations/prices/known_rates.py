@@ -1,4 +1,4 @@
-"""Every price that an account could have been charged, by model: what a bill at another price is held against."""
+"""All rates that an account could have been charged, by model, for comparison with a bill at other prices."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -8,14 +8,14 @@ from pricing.tables import PriceTable
 
 
 class KnownRates(NamedTuple):
-    """Rates by (provider, model in lower case), each distinct price once, and all of them by their ids."""
+    """Rates by (provider, model in lower case), each distinct price once, and all rates by id."""
 
     by_model: Mapping[tuple[str, str], list[Rate]]
     by_id: Mapping[int, Rate]
 
 
 def known_rates(tables: Iterable[PriceTable], account_id: int) -> KnownRates:
-    """Return the rates of tables that are everybody's or the account's; of equal prices the newest stands for all."""
+    """Return the rates that apply to all accounts or to this one. Of rates with equal prices, the newest is returned."""
     newest: dict[tuple[str, str], dict[object, Rate]] = {}
     by_id = {}
     for table in tables:

@@ -1,4 +1,4 @@
-"""Which names there are: of the usage on record, and in the price lists. A name that nothing has finds nothing, silently."""
+"""List the names in recorded usage and in price lists, to warn about a filter by a name that does not exist."""
 
 from msgspec import Struct
 from sqlalchemy import Engine
@@ -10,21 +10,21 @@ from metering.storage.usage.series import names_in_series
 
 
 class UsedNames(Struct, frozen=True):
-    """Names as the records stated them; ``models`` is None where the cap folded some, because any may be among those."""
+    """Names as the records stated them. ``models`` is None if the cap on series folded some, which could be any name."""
 
     providers: frozenset[str]
     models: frozenset[str] | None
 
 
 class PriceListNames(Struct, frozen=True):
-    """Names of price lists, and of the providers whose prices are in them."""
+    """Names of the price lists, and of the providers in them."""
 
     sources: frozenset[str]
     providers: frozenset[str]
 
 
 def used_names(engine: Engine) -> UsedNames:
-    """Return the names of all usage on record."""
+    """Return the names in all recorded usage."""
     with read_snapshot(engine) as connection:
         providers, models = names_in_series(connection, "provider"), names_in_series(connection, "model")
     return UsedNames(frozenset(providers), None if OTHER in models else frozenset(models))

@@ -1,4 +1,4 @@
-"""A price table as JSON, exactly: what was held back is recorded as it was fetched, once somebody accepts it."""
+"""A pending price table as JSON, exact, so that it is recorded as it was fetched once it is accepted."""
 
 import json
 
@@ -7,7 +7,7 @@ from pricing.tables import Layer, PriceTable, TableKind
 
 
 def write_table(table: PriceTable) -> str:
-    """Return a table that is not recorded yet as JSON; prices are whole pico-USD per block of units."""
+    """Return an unrecorded table as JSON. Prices are whole pico-USD per block of units."""
     return json.dumps(
         {
             "source": table.source,
@@ -34,16 +34,16 @@ def write_table(table: PriceTable) -> str:
 
 def read_table(text: str) -> PriceTable:
     """Return the table that ``write_table`` wrote."""
-    held = json.loads(text)
+    pending = json.loads(text)
     return PriceTable(
-        source=held["source"],
-        layer=Layer(held["layer"]),
-        kind=TableKind(held["kind"]),
-        effective_from=held["effective_from"],
-        route=held["route"],
+        source=pending["source"],
+        layer=Layer(pending["layer"]),
+        kind=TableKind(pending["kind"]),
+        effective_from=pending["effective_from"],
+        route=pending["route"],
         rates=tuple(
             Rate(**(rate | {"prices": {kind: Price(*price) for kind, price in rate["prices"].items()}}))
-            for rate in held["rates"]
+            for rate in pending["rates"]
         ),
-        withdrawn=frozenset((provider, model, operation) for provider, model, operation in held["withdrawn"]),
+        withdrawn=frozenset((provider, model, operation) for provider, model, operation in pending["withdrawn"]),
     )

@@ -1,4 +1,4 @@
-"""Record a new version of a source's prices, the discounts off it, and the alert, in the caller's transaction: all or none."""
+"""Record a new version of a source's prices, with discounts and alert, in the caller's transaction."""
 
 import json
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from metering.domain.instants import format_instant
+from metering.domain.prices.change_data import changes_as_shown
 from metering.operations.prices.expand_discounts import expand_discounts
-from metering.operations.steps.change_data import changes_as_shown
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.alerts.alerts import NewAlert
 from metering.storage.prices.price_tables import record_tables, table_by_digest
@@ -18,9 +18,10 @@ SHOWN_CHANGES = 20
 
 
 def record_version(connection: Connection, table: PriceTable, changes: list[dict[str, Any]], *, now: int) -> int:
-    """Record a table with the alert that prices changed; return the table's id. What counts already is the same version.
+    """Record a table, and raise the alert that prices changed; return the table's id.
 
-    ``changes`` is what the table changes, as it is stored; the alert shows the first of them.
+    A table that is already in effect is not recorded again, and the id of the existing one is returned. ``changes`` is what the
+    table changes, as stored; the alert contains the first of them.
     """
     recorded = record_tables(connection, [table], now=now)
     expand_discounts(connection, recorded, now=now)

@@ -1,70 +1,35 @@
-"""Show prices: which tables are recorded, what applies at an instant, and what applied when.
+"""Show prices: the recorded price tables, the prices in force at an instant, and the price history of a model.
 
-What was valid at an instant and what was known at an instant are asked apart: ``known_at`` leaves out what was recorded later.
+``known_at`` leaves out tables that were recorded later. It is separate from the instant at which prices are in force, because a
+price can be recorded after it took effect. With ``account_id``, other accounts' own prices are left out.
 """
 
 from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.domain.errors import NotFoundError
+from metering.domain.prices.listed_rates import ListedRate
+from metering.domain.usage.model_names import provider_name
 from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_tables
 from pricing.bundled import bundled_aliases
-from pricing.history import PriceVersion, ambiguities, versions_of
-from pricing.precedence import streams_of
-from pricing.rates import Rate
+from pricing.history import PriceVersion, ambiguities, price_versions
+from pricing.precedence import versions_by_list
 from pricing.tables import PriceTable, recorded_until
 
 
 class PriceQuery(Struct, frozen=True):
-    """Which prices: of a provider, of models whose name contains a text (any case), of one source, known at an instant."""
+    """Filters for prices in force: a provider, a text that the model's name contains (in any case), a price list."""
 
     provider: str | None = None
     model_contains: str | None = None
     source: str | None = None
     known_at: int | None = None
-
-
-class ListedRate(Struct, frozen=True):
-    """A rate with the table that holds it."""
-
-    rate: Rate
-    table: PriceTable
-
-
-def list_tables(engine: Engine, *, known_at: int | None = None) -> list[PriceTable]:
-    """Return every price table that was recorded until then, oldest first; None: until now."""
-    with read_snapshot(engine) as connection:
-        return recorded_until(load_tables(connection), known_at)
-
-
-def prices_at(engine: Engine, query: PriceQuery, instant: int) -> list[ListedRate]:
-    """Return the rates in force at an instant, of every layer and source, by provider, model, route and context tier.
-
-    Where several sources price the same model, which one applies to a request is decided by precedence.
-    """
-    tables = list_tables(engine, known_at=query.known_at)
-    shown = [
-        ListedRate(rate, step.table)
-        for stream in streams_of(table for table in tables if query.source in (None, table.source))
-        for key in stream.steps
-        if _asked_for(key[0], key[1], query) and (step := stream.in_force(key, instant)) is not None
-        for rate in step.tiers
-    ]
-    return sorted(
-        shown,
-        key=lambda price: (
-            price.rate.provider, price.rate.model, price.table.route, price.table.layer, price.table.source,
-            price.rate.operation, price.rate.context_from, price.rate.id,
-        ),
-    )  # fmt: skip
+    account_id: int | None = None
 
 
 class HistoryQuery(Struct, frozen=True):
-    """Whose history: a model as anyone names it, at one provider or at all, of one source or of all, known at an instant.
-
-    With ``account_id``, the prices of other accounts' own are left out.
-    """
+    """Filters for a price history: a model under any of its names, a provider, a price list."""
 
     model: str
     provider: str | None = None
@@ -73,28 +38,49 @@ class HistoryQuery(Struct, frozen=True):
     account_id: int | None = None
 
 
-def price_history(engine: Engine, query: HistoryQuery) -> list[PriceVersion]:
-    """Return what each list said of a model, and from when until when, by provider, list and time.
+def list_tables(engine: Engine, *, known_at: int | None = None, account_id: int | None = None) -> list[PriceTable]:
+    """Return all price tables, oldest first."""
+    with read_snapshot(engine) as connection:
+        tables = recorded_until(load_tables(connection), known_at)
+    return [table for table in tables if account_id is None or table.account_id in (None, account_id)]
 
-    Raises NotFoundError for a model that no table lists, and for a name that fits several and is none.
+
+def prices_at(engine: Engine, query: PriceQuery, instant: int) -> list[ListedRate]:
+    """Return the rates in force at an instant, from every price list, by provider, model, route and context tier.
+
+    If several lists price the same model, precedence decides which rate applies to a request.
     """
-    tables = [
-        table
-        for table in list_tables(engine, known_at=query.known_at)
-        if query.source in (None, table.source) and (query.account_id is None or table.account_id in (None, query.account_id))
+    provider = None if query.provider is None else provider_name(query.provider)
+    tables = list_tables(engine, known_at=query.known_at, account_id=query.account_id)
+    shown = [
+        ListedRate(rate, entry.table)
+        for versions in versions_by_list(table for table in tables if query.source in (None, table.source))
+        for key in versions.entries
+        if provider in (None, key[0]) and _contains(key[1], query.model_contains)
+        if (entry := versions.in_force(key, instant)) is not None
+        for rate in entry.tiers
     ]
-    streams, aliases = streams_of(tables), bundled_aliases()
-    found = versions_of(streams, query.model, provider=query.provider, aliases=aliases)
+    return sorted(shown, key=lambda price: price.sort_key)
+
+
+def price_history(engine: Engine, query: HistoryQuery) -> list[PriceVersion]:
+    """Return each price list's versions of a model's prices, by provider, price list and time.
+
+    Raises NotFoundError for a model that no table lists, and for a name that matches several models.
+    """
+    provider = None if query.provider is None else provider_name(query.provider)
+    tables = list_tables(engine, known_at=query.known_at, account_id=query.account_id)
+    lists = versions_by_list(table for table in tables if query.source in (None, table.source))
+    aliases = bundled_aliases()
+    found = price_versions(lists, query.model, provider=provider, aliases=aliases)
     if not found:
-        for source, provider, candidates in ambiguities(streams, query.model, provider=query.provider, aliases=aliases):
-            fits = f"{query.model[:80]!r} fits several models of {source} at {provider}"
-            raise NotFoundError(f"{fits}; write it as the list does: {', '.join(candidates)}")
-        at = f" at {query.provider[:40]!r}" if query.provider else ""
-        raise NotFoundError(f"no price table lists {query.model[:80]!r}{at}")
+        model = repr(query.model[:80])
+        for source, at, candidates in ambiguities(lists, query.model, provider=provider, aliases=aliases):
+            raise NotFoundError(f"{model} matches several models of {source} at {at}; use one of {', '.join(candidates)}")
+        at = f" at {provider[:40]!r}" if provider else ""
+        raise NotFoundError(f"no price list has the model {model}{at}; `metering prices list` shows all models")
     return found
 
 
-def _asked_for(provider: str, model: str, query: PriceQuery) -> bool:
-    if query.provider not in (None, provider):
-        return False
-    return query.model_contains is None or query.model_contains.casefold() in model.casefold()
+def _contains(model: str, text: str | None) -> bool:
+    return text is None or text.casefold() in model.casefold()

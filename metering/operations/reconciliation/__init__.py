@@ -1,1 +1,1 @@
-"""Invoices: importing them, comparing them with metered usage, explaining and settling variances."""
+"""Import invoices, compare them with metered usage, explain variances and decide on them; answer Hugging Face's Billing API."""

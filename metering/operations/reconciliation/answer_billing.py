@@ -1,8 +1,8 @@
-"""Answer Hugging Face's question what requests cost, as a partner that runs this service.
+"""Answer Hugging Face's Billing API, which asks a partner what requests cost.
 
-The first answer for an id is the answer for ever: it is stored in the transaction that answers, and a later re-rating changes
-nothing of it. Left out, as Hugging Face wants it, is what is not known: requests that were not metered, have no price,
-estimated quantities, another route than one that Hugging Face bills, or a status other than 2xx and 3xx.
+The first answer for a request ID is final: it is stored in the transaction that answers, and a later re-rating does not change
+it. Requests without a known cost are left out, as the API requires: those that were not metered, have no price or estimated
+quantities, are on a route that Hugging Face does not bill, or have a status other than 2xx and 3xx.
 """
 
 from collections.abc import Sequence
@@ -23,55 +23,55 @@ from metering.storage.reconciliation.billing_answers import (
 )
 from metering.storage.usage.series import series_by_id
 
-MOST_IDS = 10_000
+MAX_IDS = 10_000
 """Hugging Face asks for no more at once."""
 
-REACH_BY_ID = 32 * MICROS_PER_DAY
-REACH_BY_PROVIDER_ID = 2 * MICROS_PER_HOUR
-"""How old a request may be. Hugging Face asks for half an hour; requests by the ids of a response are looked through."""
+MAX_AGE_BY_ID = 32 * MICROS_PER_DAY
+MAX_AGE_BY_PROVIDER_ID = 2 * MICROS_PER_HOUR
+"""How old a request can be. Hugging Face asks for half an hour; a search by the IDs of a response scans the requests."""
 
 _PRICED = (PriceGrade.RATED, PriceGrade.REPORTED)
 
 
 class TooManyIdsError(DomainError):
-    """More ids than Hugging Face asks for at once."""
+    """More request IDs than Hugging Face asks for at once."""
 
     code = "too_many_ids"
 
 
 def answer_billing(engine: Engine, account_id: int, request_ids: Sequence[str], *, now: int) -> dict[str, int]:
-    """Return the cost of each request that one is known of, in the order asked. Raises TooManyIdsError."""
-    if len(request_ids) > MOST_IDS:
-        raise TooManyIdsError(f"{len(request_ids)} ids were asked for; ask for at most {MOST_IDS} at once")
-    keys = {each: request_key(account_id, each) for each in request_ids if _can_be_an_id(each)}
+    """Return the cost of each request whose cost is known, in the order of the IDs. Raises TooManyIdsError."""
+    if len(request_ids) > MAX_IDS:
+        raise TooManyIdsError(f"got {len(request_ids)} request IDs; send at most {MAX_IDS} at once")
+    keys = {each: request_key(account_id, each) for each in request_ids if _is_plausible_id(each)}
     with read_snapshot(engine) as connection:
-        told = answered_costs(connection, list(keys.values()))
-        unknown = [each for each, key in keys.items() if key not in told]
-        costs = _costs(connection, account_id, unknown, now) if unknown else {}
+        answers = answered_costs(connection, list(keys.values()))
+        unanswered = [each for each, key in keys.items() if key not in answers]
+        costs = _costs(connection, account_id, unanswered, now) if unanswered else {}
     if costs:
         with concurrent_write(engine) as connection:
-            new = [(keys[each], found.event_id, found.charge_nano) for each, found in costs.items()]
+            new = [(keys[each], request.event_id, request.charge_nano) for each, request in costs.items()]
             if insert_answers(connection, account_id, new, now=now) == len(new):
-                told |= {key: cost for key, _, cost in new}
+                answers |= {key: cost for key, _, cost in new}
             else:
-                # Another process was asked for the same at the same moment: what it stored is the answer.
-                told |= answered_costs(connection, [key for key, _, _ in new])
-    return {each: told[key] for each, key in keys.items() if key in told}
+                # Another process answered for some of the same requests at the same moment: what it stored is the answer.
+                answers |= answered_costs(connection, [key for key, _, _ in new])
+    return {each: answers[key] for each, key in keys.items() if key in answers}
 
 
-def _can_be_an_id(text: str) -> bool:
+def _is_plausible_id(text: str) -> bool:
     return 0 < len(text) <= MAX_ID_LENGTH and text.isprintable()
 
 
 def _costs(connection: Connection, account_id: int, ids: Sequence[str], now: int) -> dict[str, AskedRequest]:
-    found = requests_with_ids(connection, account_id, ids, since=now - REACH_BY_ID)
-    left = [each for each in ids if each not in found]
+    requests = requests_with_ids(connection, account_id, ids, since=now - MAX_AGE_BY_ID)
+    left = [each for each in ids if each not in requests]
     if left:
-        found |= requests_with_provider_ids(connection, account_id, left, since=now - REACH_BY_PROVIDER_ID)
+        requests |= requests_with_provider_ids(connection, account_id, left, since=now - MAX_AGE_BY_PROVIDER_ID)
     routes = {
-        number: key.route for number, key in series_by_id(connection, {each.series_id for each in found.values()}).items()
+        number: key.route for number, key in series_by_id(connection, {each.series_id for each in requests.values()}).items()
     }
-    return {each: request for each, request in found.items() if _is_answered(request, routes.get(request.series_id, ""))}
+    return {each: request for each, request in requests.items() if _is_answered(request, routes.get(request.series_id, ""))}
 
 
 def _is_answered(request: AskedRequest, route: str) -> bool:

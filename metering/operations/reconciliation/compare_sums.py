@@ -1,4 +1,4 @@
-"""Hold a bill against our usage by sums: from rollups, so that a million requests take no longer than a thousand."""
+"""Compare an invoice with metered usage by sums, from rollups: a million requests take no longer than a thousand."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,7 +11,7 @@ from metering.domain.reconciliation.explain_groups import GroupExplainer
 from metering.domain.reconciliation.explanations import Candidate
 from metering.domain.reconciliation.group_hypotheses import exactly
 from metering.domain.reconciliation.invoices import HUGGING_FACE, Coverage, Grain
-from metering.domain.reconciliation.period_shift import LONGEST_SHIFT_MICROS
+from metering.domain.reconciliation.period_shift import MAX_SHIFT_MICROS
 from metering.domain.reconciliation.records import Invoice
 from metering.domain.reconciliation.requests import Billability, billability_of
 from metering.domain.reconciliation.usage_groups import EdgeUsage, MeteredUsage
@@ -27,21 +27,25 @@ from pricing.plans import PlanCatalogue
 
 
 def compare_sums(
-    connection: Connection, invoice: Invoice, versions: KnownRates, usage_nano: int, catalogue: PlanCatalogue
+    connection: Connection, invoice: Invoice, rates: KnownRates, usage_nano: int, catalogue: PlanCatalogue
 ) -> Comparison:
-    """Return what is found; ``usage_nano`` is what the bill's usage lines come to."""
+    """Return the comparison; ``usage_nano`` is the sum of the invoice's usage lines.
+
+    Raises EventsRetiredError if the period starts or ends within a day of which events were retired.
+    """
     coverage = invoice.coverage
     explainer = GroupExplainer(
         coverage,
         unit_nano=invoice.unit_nano,
-        versions=versions.by_model,
-        known=_known(connection, invoice, catalogue),
+        recorded=rates.by_model,
+        known=_known_candidates(connection, invoice, catalogue),
     )
     for start, end in parts_of_days(coverage.start, coverage.end):
-        require_events(connection, start, end, "a bill that begins or ends within a day")
+        require_events(connection, start, end, "an invoice that starts or ends within a day")
     rows = usage_rows(connection, invoice.account_id, coverage.start, coverage.end)
     edges = [] if invoice.grain == Grain.DAY else _edge_rows(connection, invoice)
-    findings = explainer.explain(usage_lines(connection, invoice.id), _usage(rows, coverage, versions), _edges(edges, coverage))
+    lines, usage = usage_lines(connection, invoice.id), _usage(rows, coverage, rates)
+    findings = explainer.explain(lines, usage, _edges(edges, coverage))
     valued = invoice.lines_nano is None
     return Comparison(
         findings=findings,
@@ -54,7 +58,7 @@ def compare_sums(
     )
 
 
-def _usage(rows: Iterable[UsageRow], coverage: Coverage, versions: KnownRates) -> Iterator[MeteredUsage]:
+def _usage(rows: Iterable[UsageRow], coverage: Coverage, rates: KnownRates) -> Iterator[MeteredUsage]:
     for row in rows:
         if not coverage.provider or row.provider == coverage.provider:
             yield MeteredUsage(
@@ -62,24 +66,24 @@ def _usage(rows: Iterable[UsageRow], coverage: Coverage, versions: KnownRates) -
                 provider=row.provider,
                 model=row.model,
                 session=row.project,
-                standing=billability_of(row.route, row.price_grade, coverage.routes),
+                billability=billability_of(row.route, row.price_grade, coverage.routes),
                 requests=row.requests,
                 quantities=row.quantities,
                 amount_nano=row.amount_nano,
-                rate=versions.by_id.get(row.rate_id),
+                rate=rates.by_id.get(row.rate_id),
             )
 
 
 def _edge_rows(connection: Connection, invoice: Invoice) -> list[HourRow]:
-    """Return the hours near both edges of the period; a period shorter than that is read once.
+    """Return the hours near both edges of the period, of a short period all its hours.
 
-    Without them, as beside a month whose events were retired, nothing is explained by requests that moved over the edge.
+    Without them, as next to a month whose events were retired, no difference is explained by a shifted period.
     """
     start, end = invoice.start // MICROS_PER_HOUR * MICROS_PER_HOUR, -(-invoice.end // MICROS_PER_HOUR) * MICROS_PER_HOUR
-    reach = LONGEST_SHIFT_MICROS + MICROS_PER_HOUR
-    parts = [(start - reach, start + reach), (end - reach, end + reach)]
-    if parts[0][1] >= parts[1][0]:
-        parts = [(start - reach, end + reach)]
+    margin = MAX_SHIFT_MICROS + MICROS_PER_HOUR
+    parts = [(start - margin, start + margin), (end - margin, end + margin)]
+    if start + margin >= end - margin:
+        parts = [(start - margin, end + margin)]
     known = [part for part in parts if not retired_between(connection, *part)]
     return [row for part in known for row in hour_rows(connection, invoice.account_id, *part)]
 
@@ -91,8 +95,8 @@ def _edges(rows: Iterable[HourRow], coverage: Coverage) -> Iterator[EdgeUsage]:
             yield EdgeUsage(row.hour, row.project, row.provider, row.model, row.requests, row.amount_nano)
 
 
-def _known(connection: Connection, invoice: Invoice, catalogue: PlanCatalogue) -> list[Candidate]:
-    """Return what a total of Hugging Face's may hold besides usage, as we know it: the month's credits and its fee."""
+def _known_candidates(connection: Connection, invoice: Invoice, catalogue: PlanCatalogue) -> list[Candidate]:
+    """Return what Hugging Face's total for a month can include in addition to usage: the credits and the fee we know of."""
     month = month_of(invoice.start)
     if invoice.biller != HUGGING_FACE or (invoice.start, invoice.end) != (month_start(month), month_start(next_month(month))):
         return []

@@ -1,4 +1,4 @@
-"""What holding a bill against our usage comes to, whichever grain it was done at."""
+"""The result of comparing an invoice with metered usage, at any grain."""
 
 from msgspec import Struct
 
@@ -6,10 +6,10 @@ from metering.domain.reconciliation.findings import Findings
 
 
 class Comparison(Struct):
-    """``findings`` lead from ``ours_nano`` to ``theirs_nano``, nano-USD.
+    """``findings`` lead from ``ours_nano`` to ``theirs_nano``, in nano-USD.
 
-    ``usage_nano`` is what their usage lines come to, ``matched_nano`` what of it found usage of ours; ``valued``: their lines
-    state no amounts, and these are their quantities at our prices.
+    ``usage_nano`` is the sum of the usage lines, ``matched_nano`` how much of it was found in metered usage. ``valued``: the
+    lines state no amounts, and these are the billed quantities at our prices.
     """
 
     findings: Findings

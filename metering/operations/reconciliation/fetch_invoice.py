@@ -1,6 +1,6 @@
-"""Fetch a bill: ask Hugging Face what it says was used, and import the answer as it came.
+"""Fetch an invoice: ask Hugging Face what it bills, and import the answer unchanged.
 
-Asked again, the same answer changes nothing; another one supersedes the one before. A source that fails records nothing.
+Fetching the same answer again changes nothing; a different answer supersedes the one before. A failed request records nothing.
 """
 
 import io
@@ -12,30 +12,34 @@ from sqlalchemy import Engine
 from metering.domain.errors import DomainError
 from metering.domain.instants import MICROS_PER_SECOND, format_month, month_start, next_month
 from metering.domain.reconciliation.invoices import HUGGING_FACE
+from metering.domain.reconciliation.records import ImportedInvoice
 from metering.invoices.reading import ReadOptions
-from metering.operations.reconciliation.import_invoice import ImportedInvoice, InvoiceOrder, import_invoice
-from metering.outbound.answers import Fetch, NotModified
+from metering.operations.reconciliation.import_invoice import InvoiceOrder, import_invoice
+from metering.outbound.fetch_results import Fetch, NotModified
 
 USAGE, SESSIONS = "usage", "sessions"
 _FORMATS = {USAGE: "hf-usage", SESSIONS: "hf-sessions"}
-_OF_A_USER = {USAGE: "settings/billing/usage-v2", SESSIONS: "settings/billing/usage-by-inference-session"}
+_USER_PATHS = {USAGE: "settings/billing/usage-v2", SESSIONS: "settings/billing/usage-by-inference-session"}
 
 
 class NoTokenError(DomainError):
-    """Hugging Face tells nobody without a token what it bills."""
+    """Hugging Face requires a token to see what it bills."""
 
     code = "no_token"
 
 
 class BillSource(NamedTuple):
-    """How Hugging Face is asked: ``fetch`` sends the token, ``url`` is that of its API."""
+    """Hugging Face's API at ``url``; ``fetch`` sends the token."""
 
     fetch: Fetch
     url: str
 
 
 class BillRequest(NamedTuple):
-    """Whose bill of which month (``YYYYMM``), as a total or by session; ``organization`` empty: the token's own user."""
+    """The account and month (``YYYYMM``) of an invoice, as a total or by session.
+
+    ``organization`` is the name of an organization at Hugging Face; empty: the user that the token belongs to.
+    """
 
     account: str
     month: int
@@ -44,11 +48,11 @@ class BillRequest(NamedTuple):
 
 
 def fetch_invoice(engine: Engine, source: BillSource, wanted: BillRequest, *, now: int) -> ImportedInvoice:
-    """Ask for a bill and import it. Raises FetchError, InvoiceError, NotFoundError."""
+    """Fetch and import an invoice. Raises FetchError, InvoiceError, NotFoundError."""
     start, end = month_start(wanted.month), month_start(next_month(wanted.month))
     answer = source.fetch(_address(source.url, wanted, start, end), "")
     if isinstance(answer, NotModified):
-        raise DomainError("the source answers that nothing changed, and nothing was asked about a change")
+        raise DomainError("Hugging Face answered 'not modified' to an unconditional request; try again later")
     order = InvoiceOrder(
         account=wanted.account,
         format=_FORMATS[wanted.what],
@@ -61,7 +65,7 @@ def fetch_invoice(engine: Engine, source: BillSource, wanted: BillRequest, *, no
 def _address(url: str, wanted: BillRequest, start: int, end: int) -> str:
     period = f"startDate={start // MICROS_PER_SECOND}&endDate={end // MICROS_PER_SECOND}"
     if not wanted.organization:
-        return f"{url}/{_OF_A_USER[wanted.what]}?{period}"
+        return f"{url}/{_USER_PATHS[wanted.what]}?{period}"
     if wanted.what != USAGE:
-        raise DomainError("Hugging Face tells usage by session to users, not to organisations")
+        raise DomainError("Hugging Face reports usage by session only for users; fetch an organization's usage as a total")
     return f"{url}/organizations/{quote(wanted.organization, safe='')}/billing/usage?{period}"

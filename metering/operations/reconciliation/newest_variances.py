@@ -1,4 +1,4 @@
-"""What the newest run of a bill found, whichever document the bill was in then: what was decided about it holds on."""
+"""The variances of an invoice's newest run, or of the invoices that it supersedes: decisions on them carry over."""
 
 from sqlalchemy import Connection
 
@@ -8,7 +8,7 @@ from metering.storage.reconciliation.reconciliations import newest_reconciliatio
 
 
 def newest_variances(connection: Connection, invoice: Invoice) -> list[Variance]:
-    """Return the variances of the newest run of an invoice, or of those that it supersedes."""
+    """Return the variances of the newest run of an invoice or of one that it supersedes."""
     lineage: list[Invoice | None] = [invoice]
     while (last := lineage[-1]) is not None and last.supersedes_id is not None:
         lineage.append(invoice_with_id(connection, last.supersedes_id))

@@ -1,7 +1,7 @@
-"""Reconcile: hold an invoice against our usage, record what differs and why, and alert on what somebody has to look at.
+"""Reconcile: compare an invoice with metered usage, record what differs and why, and alert on variances that need attention.
 
-What was decided about a variance in an earlier run, of this invoice or of one that it supersedes, still holds where the same
-cause comes to the same amount; where the amount is another, the variance is open again and says what it was.
+A decision from an earlier run, of this invoice or of one that it supersedes, carries over if the same cause has the same
+amount. If the amount has changed, the variance is open again and its reason repeats the earlier decision.
 """
 
 import json
@@ -16,21 +16,22 @@ from metering.domain.reconciliation.causes import ORDER, Cause
 from metering.domain.reconciliation.findings import Finding, Items
 from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance, VarianceKey
 from metering.domain.reconciliation.variances import (
-    WHO_RECONCILES,
+    RECONCILE,
     Tolerance,
     VarianceState,
     first_state,
     needs_attention,
     tolerated,
 )
-from metering.operations.reconciliation.compare_bill import compare_bill
+from metering.operations.reconciliation.compare_invoice import compare_invoice
 from metering.operations.reconciliation.comparison import Comparison
+from metering.operations.reconciliation.find_invoice import find_invoice
 from metering.operations.reconciliation.newest_variances import newest_variances
+from metering.operations.reconciliation.reconcile_settings import DEFAULT_SETTINGS, ReconcileSettings
 from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.alerts.alerts import NewAlert
 from metering.storage.engine.database import exclusive_write, read_snapshot
-from metering.storage.reconciliation.invoices import invoice_with_id
 from metering.storage.reconciliation.reconciliations import (
     NewDecision,
     NewReconciliation,
@@ -46,59 +47,68 @@ from pricing.dollars import display_nano
 from pricing.plans import PlanCatalogue
 
 VARIANCE_FOUND = "reconciliation.variance_found"
-LONGEST_REASON = 255
+MAX_REASON = 255
+MAX_VARIANCES_IN_ALERT = 20
 
 
 def reconcile(
-    engine: Engine, invoice_id: int, catalogue: PlanCatalogue, *, tolerance: Tolerance, now: int
+    engine: Engine,
+    invoice_id: int,
+    catalogue: PlanCatalogue,
+    *,
+    tolerance: Tolerance | None = None,
+    settings: ReconcileSettings = DEFAULT_SETTINGS,
+    now: int,
 ) -> ReconciliationReport:
-    """Hold an invoice against our usage as it is now; record and return what is found.
+    """Compare an invoice with metered usage as it is now; record and return the result.
 
-    Raises NotFoundError, and DomainError for an invoice that another one supersedes.
+    ``tolerance`` overrides that of the settings for the invoice's format. Raises NotFoundError, and DomainError for an invoice
+    that another one supersedes.
     """
     with collector_paused(), read_snapshot(engine) as connection:
-        invoice = _invoice(connection, invoice_id)
+        invoice = find_invoice(connection, invoice_id)
         if invoice.superseded_by is not None:
-            raise DomainError(f"invoice {invoice.id} is superseded by {invoice.superseded_by}: reconcile that one")
-        found = compare_bill(connection, invoice, catalogue)
-    findings = found.findings.sorted()
-    build_bridge(found.ours_nano, found.theirs_nano, findings)
+            raise DomainError(f"invoice {invoice.id} is superseded by {invoice.superseded_by}; reconcile that one")
+        comparison = compare_invoice(connection, invoice, catalogue)
+    findings = comparison.findings.sorted()
+    build_bridge(comparison.ours_nano, comparison.theirs_nano, findings)
+    allowed = settings.tolerance_of(invoice.format) if tolerance is None else tolerance
     with collector_paused(), exclusive_write(engine) as connection:
         earlier = {each.key: each for each in newest_variances(connection, invoice)}
-        run = _run_of(invoice, found, tolerance, now)
+        run = _run_of(invoice, comparison, allowed, now)
         run_id = _record(connection, findings, run, earlier)
         report = _report(connection, run_id)
         _alert(connection, report, earlier.values(), now)
     return report
 
 
-def show_reconciliation(engine: Engine, run_id: int) -> ReconciliationReport:
-    """Return a run. Raises NotFoundError."""
+def show_reconciliation(engine: Engine, run_id: int, *, account_id: int | None = None) -> ReconciliationReport:
+    """Return a run with the latest decisions; with ``account_id`` only that account's. Raises NotFoundError."""
     with read_snapshot(engine) as connection:
-        return _report(connection, run_id)
+        return _report(connection, run_id, account_id=account_id)
 
 
 def list_runs(
     engine: Engine, *, account_id: int | None = None, before: int | None = None, limit: int | None = None
 ) -> list[Reconciliation]:
-    """Return runs, newest first, with ids below ``before``."""
+    """Return runs with ids below ``before``, newest first; of one account, if given."""
     with read_snapshot(engine) as connection:
         return list_reconciliations(connection, account_id=account_id, before=before, limit=limit)
 
 
-def _run_of(invoice: Invoice, found: Comparison, tolerance: Tolerance, now: int) -> NewReconciliation:
+def _run_of(invoice: Invoice, comparison: Comparison, tolerance: Tolerance, now: int) -> NewReconciliation:
     return NewReconciliation(
         invoice_id=invoice.id,
         account_id=invoice.account_id,
         run_at=now,
-        ours_nano=found.ours_nano,
-        theirs_nano=found.theirs_nano,
-        requests=found.requests,
-        matched_requests=found.matched_requests,
-        usage_nano=found.usage_nano,
-        matched_nano=found.matched_nano,
-        valued=int(found.valued),
-        tolerance_nano=tolerance.of(found.theirs_nano),
+        ours_nano=comparison.ours_nano,
+        theirs_nano=comparison.theirs_nano,
+        requests=comparison.requests,
+        matched_requests=comparison.matched_requests,
+        usage_nano=comparison.usage_nano,
+        matched_nano=comparison.matched_nano,
+        valued=int(comparison.valued),
+        tolerance_nano=tolerance.of(comparison.theirs_nano),
     )
 
 
@@ -130,47 +140,47 @@ def _record(
 
 
 def _first_decision(variance_id: int, variance: NewVariance, before: Variance | None, now: int) -> NewDecision:
-    if before is None or before.who == WHO_RECONCILES:
+    if before is None or before.who == RECONCILE:
         state = first_state(Cause(variance.cause))
-        said = "expected on a bill" if state is VarianceState.EXPLAINED else "found"
-        decision = NewDecision(variance_id, state, WHO_RECONCILES, said, now)
+        reason = "expected on an invoice" if state is VarianceState.EXPLAINED else "found"
+        decision = NewDecision(variance_id, state, RECONCILE, reason, now)
     elif (before.amount_nano, before.items) == (variance.amount_nano, variance.items):
         decision = NewDecision(variance_id, before.state, before.who, before.reason, before.decided_at)
     else:
-        said = f"was {before.state} at {display_nano(before.amount_nano)} USD by {before.who}: {before.reason}"
-        decision = NewDecision(variance_id, VarianceState.OPEN, WHO_RECONCILES, said[:LONGEST_REASON], now)
+        reason = f"was {before.state} at {display_nano(before.amount_nano)} USD by {before.who}: {before.reason}"
+        decision = NewDecision(variance_id, VarianceState.OPEN, RECONCILE, reason[:MAX_REASON], now)
     if before is not None:
         decision = decision._replace(corrected_nano=before.corrected_nano, adjustment=before.adjustment)
     return decision
 
 
 def _record_leftovers(
-    connection: Connection, run_id: int, earlier: Mapping[VarianceKey, Variance], found: set[VarianceKey], now: int
+    connection: Connection, run_id: int, earlier: Mapping[VarianceKey, Variance], written: set[VarianceKey], now: int
 ) -> None:
-    """Record what was corrected and differs no longer: the correction is to be taken back, and somebody has to say so."""
+    """Record an open variance of 0 for each corrected difference that is gone: a decision must reverse the correction."""
     for key, before in earlier.items():
-        if key in found or not before.corrected_nano:
+        if key in written or not before.corrected_nano:
             continue
         variance = NewVariance(*before.key, basis=before.basis, amount_nano=0, items=0, tolerated=0, alternatives=())
         variance_id = insert_variance(connection, run_id, variance, Items())
-        said = (
-            f"nothing differs any more, and statements were corrected by {display_nano(before.corrected_nano)} USD:"
-            f" accepting it with a correction takes that back ({before.adjustment})"
+        reason = (
+            f"there is no difference anymore, but statements were corrected by {display_nano(before.corrected_nano)} USD;"
+            f" accept it with a correction to reverse that ({before.adjustment})"
         )
-        decision = NewDecision(variance_id, VarianceState.OPEN, WHO_RECONCILES, said[:LONGEST_REASON], now)
+        decision = NewDecision(variance_id, VarianceState.OPEN, RECONCILE, reason[:MAX_REASON], now)
         insert_decision(connection, decision._replace(corrected_nano=before.corrected_nano, adjustment=before.adjustment))
 
 
-def _report(connection: Connection, run_id: int) -> ReconciliationReport:
+def _report(connection: Connection, run_id: int, *, account_id: int | None = None) -> ReconciliationReport:
     run = reconciliation_with_id(connection, run_id)
-    if run is None:
-        raise NotFoundError(f"there is no reconciliation {run_id}")
-    found = tuple(variances_of(connection, run_id))
-    return ReconciliationReport(run, _invoice(connection, run.invoice_id), found, _bridge(run, found))
+    if run is None or account_id not in (None, run.account_id):
+        raise NotFoundError(f"there is no reconciliation {run_id}; `metering reconcile show` lists the newest of each invoice")
+    variances = tuple(variances_of(connection, run_id))
+    return ReconciliationReport(run, find_invoice(connection, run.invoice_id), variances, _bridge(run, variances))
 
 
-def _bridge(run: Reconciliation, found: tuple[Variance, ...]) -> Bridge:
-    by_cause = {cause: [each for each in found if each.cause == cause] for cause in ORDER}
+def _bridge(run: Reconciliation, variances: tuple[Variance, ...]) -> Bridge:
+    by_cause = {cause: [each for each in variances if each.cause == cause] for cause in ORDER}
     steps = tuple(
         BridgeStep(cause, sum(each.amount_nano for each in members), sum(each.items for each in members))
         for cause, members in by_cause.items()
@@ -179,18 +189,11 @@ def _bridge(run: Reconciliation, found: tuple[Variance, ...]) -> Bridge:
     return Bridge(run.ours_nano, run.theirs_nano, steps)
 
 
-def _invoice(connection: Connection, invoice_id: int) -> Invoice:
-    invoice = invoice_with_id(connection, invoice_id)
-    if invoice is None:
-        raise NotFoundError(f"there is no invoice {invoice_id}")
-    return invoice
-
-
 def _alert(connection: Connection, report: ReconciliationReport, earlier: Iterable[Variance], now: int) -> None:
-    """Raise an alert on what a run leaves to somebody; one that finds what the run before left has nothing new to say."""
+    """Raise an alert on the variances that need attention, unless the run before left all of them with the same amounts."""
     waiting = report.needs_attention
-    left_before = {(each.key, each.amount_nano) for each in earlier if needs_attention(each.state, is_tolerated=each.tolerated)}
-    if all((each.key, each.amount_nano) in left_before for each in waiting):
+    reported = {(each.key, each.amount_nano) for each in earlier if needs_attention(each.state, is_tolerated=each.tolerated)}
+    if all((each.key, each.amount_nano) in reported for each in waiting):
         return
     data = {
         "reconciliation": report.run.id,
@@ -203,7 +206,7 @@ def _alert(connection: Connection, report: ReconciliationReport, earlier: Iterab
         "difference_nano_usd": report.bridge.difference_nano,
         "open": [
             {"variance": each.id, "cause": each.cause, "amount_nano_usd": each.amount_nano, "items": each.items}
-            for each in sorted(waiting, key=lambda each: -abs(each.amount_nano))[:20]
+            for each in sorted(waiting, key=lambda each: -abs(each.amount_nano))[:MAX_VARIANCES_IN_ALERT]
         ],
     }
     alert = NewAlert(

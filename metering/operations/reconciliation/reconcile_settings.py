@@ -1,4 +1,4 @@
-"""How much a bill may differ from our figure before somebody has to look, by the kind of document; where bills come from."""
+"""Settings of reconciliation: how much an invoice may differ, by format, and where invoices are fetched from."""
 
 import re
 
@@ -17,8 +17,9 @@ _TOLERANCE = re.compile(r"(?:(?P<format>[a-z-]+)=)?\$?(?P<usd>[0-9.]+)(?:/(?P<pe
 
 
 class ReconcileSettings(Struct, frozen=True):
-    """``tolerances`` by format; the one under ``""`` is for all others. ``billing_url`` is where Hugging Face is asked, for the
-    bill of ``fetch_account`` every ``fetch_hours``; empty: never by itself.
+    """``tolerances`` by format, under ``""`` for all others. ``billing_url`` is Hugging Face's API.
+
+    The invoice of ``fetch_account`` is fetched every ``fetch_hours``; empty: no invoice is fetched automatically.
     """
 
     tolerances: dict[str, Tolerance] = field(default_factory=lambda: {"": Tolerance()})
@@ -27,22 +28,27 @@ class ReconcileSettings(Struct, frozen=True):
     fetch_hours: int = 24
 
     def tolerance_of(self, format_: str) -> Tolerance:
-        """Return the tolerance for a kind of document."""
+        """Return the tolerance for a format."""
         return self.tolerances.get(format_, self.tolerances[""])
 
 
+DEFAULT_SETTINGS = ReconcileSettings()
+
+
 def read_tolerances(text: str) -> dict[str, Tolerance]:
-    """Read ``0.01/0.1%,csv=0.05``: dollars, and a share of the bill where that is more. Raises DomainError."""
-    found = {"": Tolerance()}
+    """Read ``0.01/0.1%,csv=0.05``: dollars, or a share of the billed amount if that is more. Raises DomainError."""
+    tolerances = {"": Tolerance()}
     for part in filter(None, (each.strip() for each in text.split(","))):
-        read = _TOLERANCE.fullmatch(part)
-        name = "" if read is None else read["format"] or ""
-        if read is None or (name and name not in FORMATS):
-            raise DomainError(f"a tolerance is written as 0.01, 0.01/0.1% or csv=0.01, got {part[:40]!r}")
+        match = _TOLERANCE.fullmatch(part)
+        name = "" if match is None else match["format"] or ""
+        if match is None or (name and name not in FORMATS):
+            raise DomainError(
+                f"a tolerance is 0.01, 0.01/0.1% or csv=0.01, where csv is one of {', '.join(FORMATS)}; got {part[:40]!r}"
+            )
         try:
-            nano = parse_usd(read["usd"], unit_per_usd=NANO_PER_USD)
-            ppm = parse_usd(read["percent"] or "0", unit_per_usd=_PPM_PER_PERCENT)
+            nano = parse_usd(match["usd"], unit_per_usd=NANO_PER_USD)
+            ppm = parse_usd(match["percent"] or "0", unit_per_usd=_PPM_PER_PERCENT)
         except InvalidAmountError as error:
             raise DomainError(f"{part[:40]!r}: {error}") from None
-        found[name] = Tolerance(nano, ppm)
-    return found
+        tolerances[name] = Tolerance(nano, ppm)
+    return tolerances

@@ -1,1 +1,1 @@
-"""Settings from the environment, and opening the service with them."""
+"""Settings from the environment, logging, and opening the service."""

@@ -1,4 +1,4 @@
-"""Open the service: the database, what events are priced with, and the clock, made once and passed to the edges."""
+"""Open the service: the database, the ingester, the plan catalogue and the clock, created once and passed to the edges."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from metering.operations.service.settings import Settings
 from metering.operations.upkeep.upgrade_database import upgrade_database
 from metering.operations.usage.ingest import Ingester
-from metering.outbound.answers import Fetch, offline
+from metering.outbound.fetch_results import Fetch, offline
 from metering.storage.engine.database import open_database
 from metering.storage.engine.schema_revision import is_empty, require_current_schema
 from pricing.bundled import bundled_plans
@@ -16,7 +16,7 @@ from pricing.plans import PlanCatalogue
 
 
 class Service(Struct, frozen=True):
-    """What every edge works with. ``clock`` gives microseconds since 1970, UTC; ``fetch`` asks the world, or nobody."""
+    """What every edge works with. ``clock`` returns microseconds since 1970, UTC; ``fetch`` makes requests, or refuses to."""
 
     engine: Engine
     ingester: Ingester
@@ -27,9 +27,9 @@ class Service(Struct, frozen=True):
 
 
 def open_service(settings: Settings, clock: Callable[[], int], *, create: bool, fetch: Fetch = offline) -> Service:
-    """Open the database; with ``create``, a database that does not exist yet is made.
+    """Open the database; with ``create``, an empty one is created.
 
-    Raises SchemaOutOfDateError for one that another release made, DatabaseUrlError for a URL that can not be used.
+    Raises SchemaOutOfDateError for a database of another release, DatabaseUrlError for a URL that cannot be used.
     """
     engine = open_database(settings.database_url)
     try:
@@ -38,6 +38,6 @@ def open_service(settings: Settings, clock: Callable[[], int], *, create: bool, 
         else:
             require_current_schema(engine)
     except BaseException:
-        engine.dispose()  # nobody else can: a server would keep its session
+        engine.dispose()  # the caller has no engine to dispose of, and a server would keep the session
         raise
     return Service(engine, Ingester(engine, settings.ingest, clock), bundled_plans(), settings, clock, fetch)

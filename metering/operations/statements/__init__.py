@@ -1,1 +1,1 @@
-"""Statements: showing, closing and exporting them."""
+"""Showing, closing and exporting statements."""

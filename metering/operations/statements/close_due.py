@@ -1,20 +1,20 @@
-"""Close every month that is due: over, past its grace, and the next of its account.
+"""Close every month that is due: past its end and grace period, and the next to close of its account.
 
-What can not be closed is left open and said once, by an alert; the others are closed all the same, also where the code fails
-over one account. Who asks again each minute keeps nobody from writing while nothing can be closed.
+A month that cannot be closed stays open and raises one alert. It does not keep other accounts from being closed, even if the
+cause is a bug. The check runs every minute, so it takes no write lock unless there is something to close or to report.
 """
 
 import json
 import logging
 from collections.abc import Iterator
 
-from msgspec import Struct
 from sqlalchemy import Engine
 from sqlalchemy.exc import StatementError
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID, Account
 from metering.domain.errors import DomainError
 from metering.domain.instants import format_month, next_month
+from metering.domain.statements.close_failure import CloseFailure
 from metering.domain.statements.statements import Statement
 from metering.operations.statements.close_month import CloseOptions, close_month, refuse_unpriced
 from metering.operations.statements.close_settings import is_close_due
@@ -33,18 +33,8 @@ _ACCOUNTS_AT_ONCE = 500
 _log = logging.getLogger(__name__)
 
 
-class CloseFailure(Struct, frozen=True):
-    """A month that was due and could not be closed, and why."""
-
-    account_id: int
-    account: str
-    month: int
-    code: str
-    reason: str
-
-
 def close_due_months(engine: Engine, how: CloseOptions, *, grace_hours: int, now: int) -> Iterator[Statement | CloseFailure]:
-    """Close what is due at ``now``, account by account and month by month; yield what was closed, and what could not be."""
+    """Close the months that are due at ``now``, by account and month; yield each closed statement and each failure."""
     after = UNASSIGNED_ID
     while True:
         with read_snapshot(engine) as connection:
@@ -59,7 +49,7 @@ def close_due_months(engine: Engine, how: CloseOptions, *, grace_hours: int, now
 
 
 def _due(mark: AccountMark, first: dict[int, int], grace_hours: int, now: int) -> int | None:
-    """Return the month of an account that is due, if one is; ``first`` are the first months of those with none closed."""
+    """Return the account's month that is due, or None; ``first`` has the first month of each account with nothing closed."""
     month = first.get(mark.account_id) if mark.closed_through is None else next_month(mark.closed_through)
     if month is None or mark.first_ingest_at is None or not is_close_due(month, mark.first_ingest_at, grace_hours, now):
         return None
@@ -77,16 +67,16 @@ def _close_account(
         try:
             closed = _close_if_priced(engine, account, month, how, now=now)
         except Exception as error:
-            refused = _refused(account, month, error)
-            _tell(engine, refused, now)
-            yield refused
+            failure = _failure(account, month, error)
+            _raise_alert_once(engine, failure, now)
+            yield failure
             return
         yield from closed
         month = next_month(month)
 
 
 def _close_if_priced(engine: Engine, account: Account, month: int, how: CloseOptions, *, now: int) -> list[Statement]:
-    """Close a month, having looked first: a month that is refused then locks nobody out."""
+    """Close a month. Check for unpriced usage before taking the lock, so that a refused month blocks no writer."""
     if not how.allow_unpriced:
         with read_snapshot(engine) as connection:
             closed_through = mark_of(connection, account.id).closed_through
@@ -95,22 +85,22 @@ def _close_if_priced(engine: Engine, account: Account, month: int, how: CloseOpt
     return close_month(engine, account.name, month, how, now=now)
 
 
-def _refused(account: Account, month: int, error: Exception) -> CloseFailure:
+def _failure(account: Account, month: int, error: Exception) -> CloseFailure:
     if isinstance(error, DomainError):
         return CloseFailure(account.id, account.name, month, error.code, str(error))
     if isinstance(error, StatementError):
-        error.hide_parameters = True  # they may be what somebody sent
-    _log.error("%s of %s is not closed", format_month(month), account.name, exc_info=error)
-    reason = f"The service failed over it ({type(error).__name__}): its log says how, and it is tried again"
+        error.hide_parameters = True  # they may hold client data
+    _log.error("closing %s of %s failed", format_month(month), account.name, exc_info=error)
+    reason = f"internal error ({type(error).__name__}): see the service log; closing will be retried"
     return CloseFailure(account.id, account.name, month, INTERNAL_ERROR, reason)
 
 
-def _tell(engine: Engine, refused: CloseFailure, now: int) -> None:
-    subject, period = f"account:{refused.account_id}", format_month(refused.month)
+def _raise_alert_once(engine: Engine, failure: CloseFailure, now: int) -> None:
+    subject, period = f"account:{failure.account_id}", format_month(failure.month)
     with read_snapshot(engine) as connection:
         if thresholds_raised(connection, STATEMENT_NOT_CLOSED, subject, period):
             return
-    data = json.dumps({"month": period, "code": refused.code, "reason": refused.reason})
-    alert = NewAlert(STATEMENT_NOT_CLOSED, subject, now, data, period=period, account_id=refused.account_id)
+    data = json.dumps({"month": period, "code": failure.code, "reason": failure.reason})
+    alert = NewAlert(STATEMENT_NOT_CLOSED, subject, now, data, period=period, account_id=failure.account_id)
     with exclusive_write(engine) as connection:
         raise_alert(connection, alert, now=now)

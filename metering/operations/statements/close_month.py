@@ -1,7 +1,7 @@
-"""Close a month of an account: from then on its statement is what it was closed as.
+"""Close an account's month: its statement is sealed and never changes again.
 
-One transaction writes the statement with its digest, the credit entries, the mark that the account is closed through the month,
-and the alert: all of it or nothing, once. Closing a month that is closed answers with the same statement.
+One transaction writes the statement with its digest, the credit entries, how far the account is closed, and the alert: all or
+nothing. Closing a month that is already closed returns the same statement.
 """
 
 import json
@@ -15,15 +15,15 @@ from metering.domain.errors import DomainError
 from metering.domain.instants import format_month, month_start, next_month
 from metering.domain.statements.account_books import AccountBooks, BookedMonth
 from metering.domain.statements.statement_record import canonical_form, digest_of, record_of
-from metering.domain.statements.statements import OutsideUsage, Statement
+from metering.domain.statements.statements import ExcludedUsage, Statement
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import booked_month, draft_of, read_books, stored_statement
 from metering.operations.steps.record_credits import record_entries
 from metering.storage.alerts.alerts import NewAlert
+from metering.storage.credits.credits import last_entry_id
 from metering.storage.engine.database import exclusive_write
 from metering.storage.statements.closed_months import advance_closed_through, last_charge_id, lock_for_close
-from metering.storage.statements.credits import last_entry_id
 from metering.storage.statements.statements import ClosedStatement, insert_statement, statement_of_month
 from pricing.money import NANO_PER_CENT
 from pricing.plans import PlanCatalogue
@@ -32,31 +32,31 @@ STATEMENT_CLOSED = "statement.closed"
 
 
 class MonthNotOverError(DomainError):
-    """A month that has not ended can not be closed."""
+    """A month cannot be closed before it ends."""
 
     code = "month_not_over"
 
 
 class EarlierMonthsOpenError(DomainError):
-    """Months close in their order."""
+    """Months are closed in order."""
 
     code = "earlier_months_open"
 
 
 class UnpricedUsageError(DomainError):
-    """Some usage of the month has no price yet."""
+    """Some usage of the month is not priced yet."""
 
     code = "unpriced_usage"
 
 
 class NothingToCloseError(DomainError):
-    """The month is before the account's first, or the account has none."""
+    """The account has nothing in the month or before it."""
 
     code = "nothing_to_close"
 
 
 class CloseOptions(Struct, frozen=True):
-    """How to close: ``allow_unpriced`` usage, which the statement then says; ``with_earlier`` open months first."""
+    """``allow_unpriced``: close and flag a month with unpriced usage. ``with_earlier``: close earlier open months first."""
 
     catalogue: PlanCatalogue
     allow_unpriced: bool = False
@@ -64,41 +64,41 @@ class CloseOptions(Struct, frozen=True):
 
 
 def close_month(engine: Engine, account: str, month: int, how: CloseOptions, *, now: int) -> list[Statement]:
-    """Close ``month`` (``YYYYMM``) of an account; return its statement, after those of earlier months closed with it.
+    """Close ``month`` (``YYYYMM``) of an account; return its statement, after those of the earlier months closed with it.
 
-    Earlier months are closed one by one: where one can not be, those before it stay closed. Raises NotFoundError,
+    Each month is closed in its own transaction: if one cannot be closed, those before it stay closed. Raises NotFoundError,
     MonthNotOverError, EarlierMonthsOpenError, UnpricedUsageError, NothingToCloseError.
     """
     closed: list[Statement] = []
     while True:
         with exclusive_write(engine) as connection:
             row = find_account(connection, account)
-            # Before anything is read: what is stored meanwhile would be in this month and not on its statement.
+            # Lock before reading: an event stored after the read would be billed in this month but missing on its statement.
             lock_for_close(connection, row.id)
             stored = statement_of_month(connection, row.id, month)
             if stored is not None:
                 return closed or [stored_statement(connection, stored)]
             books = read_books(connection, row.id)
-            following = _check_month(row, books, month, how, now)
-            booked = booked_month(books, following, how.catalogue)
+            closing = _month_to_close(row, books, month, how, now)
+            booked = booked_month(books, closing, how.catalogue)
             closed.append(_close(connection, row, booked, how, now=now))
-        if following == month:
+        if closing == month:
             return closed
 
 
-def refuse_unpriced(account: str, month: int, unpriced: Sequence[OutsideUsage]) -> None:
-    """Raise UnpricedUsageError where some usage of a month has no price."""
+def refuse_unpriced(account: str, month: int, unpriced: Sequence[ExcludedUsage]) -> None:
+    """Raise UnpricedUsageError if some usage of a month is not priced yet."""
     if unpriced:
         count = sum(usage.events for usage in unpriced)
+        requests, are = ("1 request", "is") if count == 1 else (f"{count:,} requests", "are")
         raise UnpricedUsageError(
-            f"There is no price yet for {count:,} of the requests of {account!r} in {format_month(month)}: price"
-            " them (`metering prices unpriced` says what is missing), or close with unpriced usage allowed, which the statement"
-            " then says"
+            f"{requests} of {account!r} in {format_month(month)} {are} not priced yet: add the missing prices (see"
+            " `metering prices unpriced`), or allow unpriced usage; the statement is then flagged unpriced_usage"
         )
 
 
 def _close(connection: Connection, account: Account, booked: BookedMonth, how: CloseOptions, *, now: int) -> Statement:
-    """Close the month that is next of an account that is held."""
+    """Close the next month of a locked account."""
     draft = draft_of(connection, account, booked)
     if not how.allow_unpriced:
         refuse_unpriced(account.name, booked.month, draft.unpriced)
@@ -117,33 +117,35 @@ def _close(connection: Connection, account: Account, booked: BookedMonth, how: C
     )
     insert_statement(connection, stored)
     advance_closed_through(connection, account.id, booked.month)
-    _tell(connection, stored, now=now)
+    _raise_closed_alert(connection, stored, now=now)
     return stored_statement(connection, stored)
 
 
-def _check_month(account: Account, books: AccountBooks, month: int, how: CloseOptions, now: int) -> int:
-    """Return the month to close now: ``month``, or an earlier one that has to be closed before it."""
+def _month_to_close(account: Account, books: AccountBooks, month: int, how: CloseOptions, now: int) -> int:
+    """Return the month to close now: ``month``, or an earlier open one that must be closed first."""
     shown = format_month(month)
     if account.id == UNASSIGNED_ID:
-        raise NothingToCloseError(f"{UNASSIGNED_NAME!r} holds what nobody has declared; it has no statements to close")
+        raise NothingToCloseError(
+            f"{UNASSIGNED_NAME!r} holds usage of undeclared accounts and has no statements to close; assign the usage first"
+        )
     if now < month_start(next_month(month)):
-        raise MonthNotOverError(f"{shown} can not be closed: it ends on {format_month(next_month(month))}-01 at 00:00 UTC")
-    following = books.next_open
+        raise MonthNotOverError(f"{shown} cannot be closed before it ends on {format_month(next_month(month))}-01 at 00:00 UTC")
+    next_open = books.next_open
     if books.closed_through is not None and month <= books.closed_through:
         raise NothingToCloseError(
-            f"{account.name!r} is closed through {format_month(books.closed_through)}, and has no statement of {shown}"
+            f"{account.name!r} is closed through {format_month(books.closed_through)} and has no statement for {shown}"
         )
-    if following is None or month < following:
-        raise NothingToCloseError(f"{account.name!r} has no usage, adjustment or plan in {shown} or before it")
-    if following < month and not how.with_earlier:
+    if next_open is None or month < next_open:
+        raise NothingToCloseError(f"{account.name!r} has no usage, adjustment or paid plan in {shown} or before")
+    if next_open < month and not how.with_earlier:
         raise EarlierMonthsOpenError(
-            f"{format_month(following)} of {account.name!r} is still open: close it before {shown}, or close {shown} together"
-            " with all earlier months"
+            f"{format_month(next_open)} of {account.name!r} is still open: close it first, or close {shown} together with all"
+            " earlier months (with_earlier)"
         )
-    return following
+    return next_open
 
 
-def _tell(connection: Connection, closed: ClosedStatement, *, now: int) -> None:
+def _raise_closed_alert(connection: Connection, closed: ClosedStatement, *, now: int) -> None:
     period = format_month(closed.month)
     data = {
         "month": period,

@@ -1,4 +1,4 @@
-"""When months close by themselves."""
+"""When months are closed automatically."""
 
 from msgspec import Struct
 
@@ -8,15 +8,18 @@ DEFAULT_GRACE_HOURS = 72
 
 
 class CloseSettings(Struct, frozen=True):
-    """``automatic`` False: never by themselves. ``grace_hours`` after the later of its end and the account's first events."""
+    """``automatic`` False: months are only closed by hand.
+
+    ``grace_hours`` run from the end of the month, or from the account's first ingest if that is later.
+    """
 
     automatic: bool = True
     grace_hours: int = DEFAULT_GRACE_HOURS
 
 
 def is_close_due(month: int, first_ingest_at: int, grace_hours: int, now: int) -> bool:
-    """Return whether a month is to be closed at ``now`` (microseconds UTC): its late events have had their time.
+    """Return whether a month is due to be closed at ``now`` (microseconds UTC).
 
-    History that is imported at once is not all correction: a month closes no earlier than the grace after the first of it.
+    The grace period never starts before the account's first ingest: otherwise imported history would all be corrections.
     """
     return now >= max(month_start(next_month(month)), first_ingest_at) + grace_hours * MICROS_PER_HOUR

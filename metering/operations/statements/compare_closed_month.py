@@ -1,15 +1,14 @@
-"""What has changed about a closed month since: what computing it again would say, and which corrections carry it."""
-
-from typing import NamedTuple
+"""Compare a closed month with the same month computed now, and find the corrections that carry the difference."""
 
 from sqlalchemy import Engine
 
-from metering.domain.accounts.plan_history import PlanMonth, plan_month
+from metering.domain.accounts.plan_history import plan_month
 from metering.domain.credits.credit_ledger import EntryKind
+from metering.domain.credits.credits import months_through
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import format_month, month_of, next_month
 from metering.domain.statements.account_books import AccountBooks, open_months
-from metering.domain.statements.statements import Statement
+from metering.domain.statements.closed_month_drift import ClosedMonthDrift, StatementCorrection
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import read_books, stored_statement
 from metering.storage.engine.database import read_snapshot
@@ -17,68 +16,35 @@ from metering.storage.statements.statements import statement_of_month
 from pricing.plans import PlanCatalogue
 
 
-class Correction(NamedTuple):
-    """What one later statement says about a closed month, in nano-USD; ``credits_nano`` above zero: credits paid more."""
-
-    month: int
-    is_closed: bool
-    usage_nano: int
-    adjustments_nano: int
-    credits_nano: int
-
-
-class ClosedMonthDrift(NamedTuple):
-    """A closed month as it was closed, and as computing it again would make it.
-
-    ``usage_nano`` includes adjustments. ``plan`` is what the catalogue makes of the plan now; what was closed keeps its own.
-    """
-
-    statement: Statement
-    usage_nano: int
-    credits_nano: int
-    plan: PlanMonth
-    corrections: list[Correction]
-
-    @property
-    def closed_usage_nano(self) -> int:
-        """The month's own usage as it was closed, adjustments included."""
-        return self.usage_nano - sum(each.usage_nano + each.adjustments_nano for each in self.corrections)
-
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether nothing came late and nothing was corrected."""
-        return not self.corrections and self.plan == self.statement.plan
-
-
 def compare_closed_month(engine: Engine, account: str, month: int, catalogue: PlanCatalogue, *, now: int) -> ClosedMonthDrift:
-    """Return what has changed about a closed month. Raises NotFoundError for a month that is not closed."""
+    """Return how a closed month differs from the month computed now. Raises NotFoundError if the month is not closed."""
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
         closed = statement_of_month(connection, row.id, month)
         if closed is None:
-            raise NotFoundError(f"{format_month(month)} of {account[:80]!r} is not closed")
+            raise NotFoundError(f"{format_month(month)} of {account[:80]!r} is not closed; see `metering statements list`")
         statement = stored_statement(connection, closed)
         books = read_books(connection, row.id)
     corrections = _corrections(books, month, catalogue, now)
     own = books.usage_by_origin().get(month, 0)
     credits_nano = statement.credits.applied_nano + sum(each.credits_nano for each in corrections)
-    return ClosedMonthDrift(statement, own, credits_nano, plan_month(books.plan_changes, month, catalogue), corrections)
+    plan = plan_month(books.plan_changes, month, catalogue)
+    return ClosedMonthDrift(statement, own, credits_nano, plan, corrections)
 
 
-def _corrections(books: AccountBooks, month: int, catalogue: PlanCatalogue, now: int) -> list[Correction]:
+def _corrections(books: AccountBooks, month: int, catalogue: PlanCatalogue, now: int) -> list[StatementCorrection]:
+    """Return what later statements, closed and open, correct about ``month``."""
     last = max(month_of(now), books.next_open or 0)
     entries = [*books.entries, *(entry for booked in open_months(books, last, catalogue) for entry in booked.entries)]
     found = []
-    at = next_month(month)
-    while at <= last:
-        usage = books.usage.get((at, month), 0)
-        adjusted = sum(each.amount_nano for each in books.adjustments_on(at) if each.origin_month == month)
+    for later in months_through(next_month(month), last):
+        usage = books.usage.get((later, month), 0)
+        adjusted = sum(each.amount_nano for each in books.adjustments_on(later) if each.origin_month == month)
         paid = -sum(
             entry.amount_nano
             for entry in entries
-            if (entry.billing_month, entry.usage_month) == (at, month) and entry.kind in (EntryKind.APPLY, EntryKind.RESTORE)
+            if (entry.billing_month, entry.usage_month) == (later, month) and entry.kind in (EntryKind.APPLY, EntryKind.RESTORE)
         )
         if usage or adjusted or paid:
-            found.append(Correction(at, at in books.closed, usage, adjusted, paid))
-        at = next_month(at)
+            found.append(StatementCorrection(later, later in books.closed, usage, adjusted, paid))
     return found

@@ -1,7 +1,7 @@
 """Export many statements as one archive: all months of an account, or all accounts of a month.
 
-All of them are of one state of the database, one after the other, so that memory stays flat. ``index.csv`` lists the files with
-what each statement comes to; the same statements are the same bytes.
+All files are made from one state of the database, one after the other, so memory stays flat. ``index.csv`` lists them with each
+statement's total. The same statements give the same bytes.
 """
 
 import hashlib
@@ -38,12 +38,12 @@ INDEX_SCHEMA_VERSION = 1
 
 _IN_MEMORY_BYTES = 1 << 20
 _READ_BYTES = 1 << 16
-_PACKED = ("pdf", "xlsx")  # they are compressed already
+_COMPRESSED = ("pdf", "xlsx")  # their formats are compressed already
 _LONGEST_NAME = 100
 
 
 class ArchiveScope(Struct, frozen=True):
-    """Whose statements (None: everybody's), of which month (None: every month), and in which forms."""
+    """Which statements (None: all accounts, every month), and in which formats."""
 
     account: str | None
     month: int | None
@@ -53,11 +53,11 @@ class ArchiveScope(Struct, frozen=True):
 def export_archive(
     engine: Engine, scope: ArchiveScope, catalogue: PlanCatalogue, *, known: frozenset[str] = frozenset()
 ) -> ExportedFile | UnchangedFile:
-    """Return the archive, or Unchanged where its tag is ``known``.
+    """Return the archive, or UnchangedFile if its tag is ``known``.
 
-    Raises NotFoundError for an account that does not exist and where there is no statement, and ExportSumError.
+    Raises NotFoundError if the account does not exist or there is no statement, and ExportSumError.
     """
-    content: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - it is handed on
+    content: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - returned to the caller
     try:
         with read_snapshot(engine) as connection, zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
             _fill(archive, connection, scope, catalogue)
@@ -68,23 +68,24 @@ def export_archive(
     if is_known(tag, known):
         content.close()
         return UnchangedFile(tag)
-    named = [scope.account or "all-accounts", "all-months" if scope.month is None else format_month(scope.month)]
-    return ExportedFile(f"statements-{'-'.join(named)}.zip", "application/zip", size, tag, content)
+    accounts = scope.account or "all-accounts"
+    months = "all-months" if scope.month is None else format_month(scope.month)
+    return ExportedFile(f"statements-{accounts}-{months}.zip", "application/zip", size, tag, content)
 
 
 def _fill(archive: zipfile.ZipFile, connection: Connection, scope: ArchiveScope, catalogue: PlanCatalogue) -> None:
-    """Write the files, then the index of them."""
+    """Write the files, then their index."""
     index: list[tuple[Cell, ...]] = []
-    taken: set[str] = {INDEX}
+    used_names: set[str] = {INDEX}
     for account, month in _statements(connection, scope):
         statement = statement_of_account(connection, account, month, catalogue)
         for wanted in scope.formats:
-            name = _free_name(statement, wanted, taken)
+            name = _free_name(statement, wanted, used_names)
             chunks = wanted.chunks(detail_of(connection, account, statement, by_day=wanted.by_day))
-            size, digest = _write(archive, name, chunks, packed=wanted.suffix in _PACKED)
+            size, digest = _write(archive, name, chunks, compressed=wanted.suffix in _COMPRESSED)
             index.append(_index_row(statement, name, size, digest))
     if not index:
-        raise NotFoundError(f"there is no statement {_of_what(scope)}")
+        raise NotFoundError(f"there is no statement {_described_scope(scope)}; see `metering statements list`")
     _write(archive, INDEX, csv_chunks(INDEX_COLUMNS, index))
 
 
@@ -104,7 +105,7 @@ def _index_row(statement: Statement, name: str, size: int, digest: str) -> tuple
 
 
 def _statements(connection: Connection, scope: ArchiveScope) -> Iterator[tuple[Account, int]]:
-    """Yield the statements by account name and month."""
+    """Yield (account, month) of each statement, by account name and month."""
     rows = accounts_by_name(connection) if scope.account is None else [find_account(connection, scope.account)]
     months: dict[int, set[int]] = {}
     for account_id, month in months_with_usage(connection, None if scope.account is None else rows[0].id):
@@ -114,10 +115,10 @@ def _statements(connection: Connection, scope: ArchiveScope) -> Iterator[tuple[A
         yield from ((row, month) for month in sorted(every) if scope.month in (None, month))
 
 
-def _write(archive: zipfile.ZipFile, name: str, chunks: Iterator[bytes], *, packed: bool = False) -> tuple[int, str]:
-    """Write a file of the archive; return its size and digest. Its date says nothing: the same content is the same archive."""
+def _write(archive: zipfile.ZipFile, name: str, chunks: Iterator[bytes], *, compressed: bool = False) -> tuple[int, str]:
+    """Write a file into the archive with a fixed date, so that equal content gives equal bytes; return its size and digest."""
     entry = zipfile.ZipInfo(name)
-    entry.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
+    entry.compress_type = zipfile.ZIP_STORED if compressed else zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
     digest, size = hashlib.sha256(), 0
     with archive.open(entry, "w") as file:
@@ -128,16 +129,16 @@ def _write(archive: zipfile.ZipFile, name: str, chunks: Iterator[bytes], *, pack
     return size, digest.hexdigest()
 
 
-def _free_name(statement: Statement, wanted: ExportFormat, taken: set[str]) -> str:
-    """Return a name that is safe to unpack anywhere, and not that of another file: accounts may be called anything."""
+def _free_name(statement: Statement, wanted: ExportFormat, used_names: set[str]) -> str:
+    """Return a unique file name that is safe to unpack anywhere, whatever characters the account name has."""
     plain = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in statement.account)
     folder = plain.strip(".")[:_LONGEST_NAME] or "_"
     name = f"{folder}/{file_name(folder, statement.month, wanted)}"
     number = 1
-    while name.casefold() in taken:
+    while name.casefold() in used_names:
         number += 1
         name = f"{folder}_{number}/{file_name(f'{folder}_{number}', statement.month, wanted)}"
-    taken.add(name.casefold())
+    used_names.add(name.casefold())
     return name
 
 
@@ -151,7 +152,7 @@ def _digest(content: SpooledTemporaryFile[bytes]) -> tuple[str, int]:
     return digest.hexdigest()[:32], size
 
 
-def _of_what(scope: ArchiveScope) -> str:
+def _described_scope(scope: ArchiveScope) -> str:
     account = "" if scope.account is None else f" of {scope.account[:80]!r}"
     month = "" if scope.month is None else f" of {format_month(scope.month)}"
     return f"{account}{month}".strip() or "at all"

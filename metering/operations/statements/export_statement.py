@@ -1,7 +1,7 @@
-"""Export a statement: one state of the database becomes a file, which is sent or kept after the transaction is over.
+"""Export a statement as a file, from one state of the database.
 
-The file is made before anything of it is sent. So a reader that is slow holds no connection, what can not be exported is told
-instead of breaking off, and what is sent has a length and a tag. Large files are on disk: memory stays flat.
+The file is complete before the first byte is sent: a slow reader holds no database connection, a failed export is an error
+instead of a truncated download, and the file has a length and a tag. Large files are spooled to disk, so memory stays flat.
 """
 
 import hashlib
@@ -25,14 +25,14 @@ from metering.storage.prices.price_tables import load_rates
 from pricing.plans import PlanCatalogue
 
 ANY_TAG = "*"
-"""Among the known tags: whatever the file is, who asks has it."""
+"""A known tag that matches every file."""
 
 _IN_MEMORY_BYTES = 1 << 20
 _READ_BYTES = 1 << 16
 
 
 class ExportedFile(Struct, frozen=True):
-    """A finished file. ``tag`` is another as soon as the bytes are others. Close it: what is large is on disk."""
+    """A finished file; ``tag`` changes whenever its bytes do. Close it: a large file is on disk."""
 
     name: str
     media_type: str
@@ -46,12 +46,12 @@ class ExportedFile(Struct, frozen=True):
             yield piece
 
     def close(self) -> None:
-        """Give the room back."""
+        """Free the memory or disk space."""
         self.content.close()
 
 
 class UnchangedFile(Struct, frozen=True):
-    """Who asks has the file already."""
+    """The caller has the current file already."""
 
     tag: str
 
@@ -65,10 +65,10 @@ def export_statement(
     *,
     known: frozenset[str] = frozenset(),
 ) -> ExportedFile | UnchangedFile:
-    """Return an account's month as a file, or Unchanged where its tag is ``known``.
+    """Return an account's month as a file, or UnchangedFile if its tag is ``known``.
 
-    A closed statement is known by its digest, without making the file. Raises NotFoundError, and ExportSumError where the file
-    would not agree with the statement.
+    The tag of a closed statement follows from its digest, without making the file. Raises NotFoundError, and ExportSumError if
+    the file would not agree with the statement.
     """
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
@@ -85,7 +85,7 @@ def export_statement(
 
 
 def detail_of(connection: Connection, account: Account, statement: Statement, *, by_day: bool) -> MonthDetail:
-    """Return a statement with the days behind it, which are read when they are asked for, within the transaction."""
+    """Return a statement with its days (``by_day``), which are read lazily and within the transaction."""
     if not by_day:
         return MonthDetail(statement, (), {})
     rates = load_rates(connection, rates_of_month(connection, account.id, statement.month))
@@ -93,8 +93,8 @@ def detail_of(connection: Connection, account: Account, statement: Statement, *,
 
 
 def spool(chunks: Iterator[bytes]) -> tuple[SpooledTemporaryFile[bytes], int, str]:
-    """Return a file of the chunks, to be read from its begin; its size; and the digest of its bytes."""
-    content: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - it is handed on
+    """Return a file of the chunks, positioned at its start, with its size and the digest of its bytes."""
+    content: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - returned to the caller
     digest = hashlib.sha256()
     size = 0
     try:
@@ -110,18 +110,18 @@ def spool(chunks: Iterator[bytes]) -> tuple[SpooledTemporaryFile[bytes], int, st
 
 
 def file_name(account: str, month: int, wanted: ExportFormat) -> str:
-    """Return the name that a file should be kept under."""
+    """Return the file's name."""
     kind = "statement" if wanted.name == wanted.suffix else wanted.name
     return f"{kind}-{account}-{format_month(month)}.{wanted.suffix}"
 
 
 def is_known(tag: str, known: frozenset[str]) -> bool:
-    """Whether who asks has what the tag stands for."""
+    """Return whether the caller has the file with this tag."""
     return tag in known or ANY_TAG in known
 
 
 def _tag_of_closed(statement: Statement, wanted: ExportFormat) -> str:
-    """Return the tag of a closed statement, empty for a draft. The same digest is the same file, of one format and release."""
+    """Return the tag of a closed statement, empty for a draft. Digest, format, name and release determine the file."""
     if not statement.digest:
         return ""
     release = (metering.__version__, wanted.name, str(wanted.focus_version), statement.account)

@@ -1,42 +1,107 @@
-"""Show the statement of an account's month: as it was closed, or a draft, computed from what is stored now."""
+"""Show and list statements: closed ones as sealed, drafts computed from what is stored now."""
 
-from sqlalchemy import Engine
+from collections.abc import Iterator
+from typing import NamedTuple
 
+from msgspec import Struct
+from sqlalchemy import Connection, Engine
+
+from metering.domain.accounts.accounts import Account
 from metering.domain.errors import NotFoundError
-from metering.domain.instants import format_month
+from metering.domain.instants import format_month, month_of
 from metering.domain.statements.statements import Statement
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account, statements_of_account
-from metering.storage.accounts.accounts import accounts_by_name
+from metering.storage.accounts.accounts import account_named, accounts_by_name
 from metering.storage.charges.billed_usage import months_with_usage
 from metering.storage.engine.database import read_snapshot
 from metering.storage.statements.statements import closed_months, statement_of_month
 from pricing.plans import PlanCatalogue
 
+_ACCOUNTS_AT_ONCE = 50
+
+
+class ListedStatement(NamedTuple):
+    """A statement under its account's current name; a closed statement keeps the name it was closed with."""
+
+    account: str
+    statement: Statement
+
+
+class StatementFilter(Struct, frozen=True):
+    """Which statements to list: those of one account (None: all), with one status (None: any)."""
+
+    account: str | None = None
+    status: str | None = None
+
 
 def show_statement(engine: Engine, account: str, month: int, catalogue: PlanCatalogue) -> Statement:
-    """Return the statement of ``month`` (``YYYYMM``). Raises NotFoundError for an account that does not exist."""
+    """Return the statement of ``month`` (``YYYYMM``). Raises NotFoundError if the account does not exist."""
     with read_snapshot(engine) as connection:
         return statement_of_account(connection, find_account(connection, account), month, catalogue)
 
 
 def canonical_statement(engine: Engine, account: str, month: int) -> bytes:
-    """Return the bytes that a closed statement's digest is over. Raises NotFoundError for a month that is not closed."""
+    """Return the bytes that a closed statement's digest covers. Raises NotFoundError if the month is not closed."""
     with read_snapshot(engine) as connection:
         closed = statement_of_month(connection, find_account(connection, account).id, month)
     if closed is None:
         raise NotFoundError(
-            f"{format_month(month)} of {account[:80]!r} is not closed: only a closed statement has a canonical form"
+            f"{format_month(month)} of {account[:80]!r} is not closed: only closed statements have a canonical form"
         )
     return closed.content.encode()
 
 
-def list_statements(engine: Engine, account: str | None, catalogue: PlanCatalogue) -> list[Statement]:
-    """Return the statements of every month with usage or closed, by account name and month. Raises NotFoundError."""
+def last_billed_month(engine: Engine, account: str, *, now: int) -> int:
+    """Return the last month with usage on an account's statement; the current month if there is none."""
     with read_snapshot(engine) as connection:
-        rows = accounts_by_name(connection) if account is None else [find_account(connection, account)]
-        found: list[Statement] = []
-        for row in rows:
-            months = {month for _, month in months_with_usage(connection, row.id)} | closed_months(connection, row.id).keys()
-            found += statements_of_account(connection, row, sorted(months), catalogue)
-        return found
+        months = _months_with_usage(connection, find_account(connection, account).id)
+    return max(months, default=month_of(now))
+
+
+def list_statements(
+    engine: Engine,
+    wanted: StatementFilter,
+    catalogue: PlanCatalogue,
+    *,
+    after: tuple[str, str] = ("", ""),
+    limit: int | None = None,
+) -> list[ListedStatement]:
+    """Return the statements of every month with usage and every closed month, by current account name and month.
+
+    ``after`` is the account name and month (``YYYY-MM``) of the last statement on the previous page. Raises NotFoundError if
+    the account of the filter does not exist.
+    """
+    found: list[ListedStatement] = []
+    with read_snapshot(engine) as connection:
+        for account in _accounts(connection, wanted.account, after[0]):
+            for statement in _statements(connection, account, catalogue):
+                is_wanted = wanted.status in (None, statement.status)
+                if is_wanted and (account.name, format_month(statement.month)) > after:
+                    found.append(ListedStatement(account.name, statement))
+            if limit is not None and len(found) >= limit:
+                break
+    return found if limit is None else found[:limit]
+
+
+def _accounts(connection: Connection, name: str | None, first: str) -> Iterator[Account]:
+    """Yield the named account, or all accounts from ``first`` on: the previous page may have ended within its months."""
+    if name is not None:
+        yield find_account(connection, name)
+        return
+    account = account_named(connection, first) if first else None
+    if account is not None:  # None: renamed since the previous page
+        yield account
+    after = first
+    while accounts := accounts_by_name(connection, after=after, limit=_ACCOUNTS_AT_ONCE):
+        yield from accounts
+        after = accounts[-1].name
+
+
+def _statements(connection: Connection, account: Account, catalogue: PlanCatalogue) -> Iterator[Statement]:
+    months = _months_with_usage(connection, account.id) | closed_months(connection, account.id).keys()
+    return statements_of_account(connection, account, sorted(months), catalogue)
+
+
+def _months_with_usage(connection: Connection, account_id: int) -> set[int]:
+    return {month for _, month in months_with_usage(connection, account_id)}

@@ -1,4 +1,4 @@
-"""An account's credits in a month, over all that is known now: plan, usage and grants put together."""
+"""An account's plan and credits in a month, from everything known now."""
 
 from sqlalchemy import Connection
 
@@ -11,7 +11,7 @@ from pricing.plans import PlanCatalogue
 def credits_through(
     connection: Connection, account_id: int, month: int, catalogue: PlanCatalogue
 ) -> tuple[PlanMonth, MonthCredits]:
-    """Return the plan and the credits of ``month``: purchased credits are what earlier months left of them."""
+    """Return the plan and the credits of ``month``; earlier months have burned their share of purchased credits."""
     books = read_books(connection, account_id)
-    first, known = books.known_months(month, catalogue)
-    return plan_month(books.plan_changes, month, catalogue), known.burn(first, month)[-1]
+    first, inputs = books.burn_inputs(month, catalogue)
+    return plan_month(books.plan_changes, month, catalogue), inputs.burn(first, month)[-1]

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from sqlalchemy import Engine
 
 from metering.domain.instants import month_of, next_month
+from metering.storage.engine.backend import backend_of
 from metering.storage.engine.database import exclusive_write, read_snapshot
-from metering.storage.engine.partitions import create_partitions, months_without_partition
 
 MONTHS_AHEAD = 2
 
@@ -35,8 +35,8 @@ class PartitionCache:
             return
         with self._lock:
             with read_snapshot(self._engine) as connection:
-                missing = months_without_partition(connection, needed - self._known)
+                missing = backend_of(connection).months_without_partition(connection, needed - self._known)
             if missing:
                 with exclusive_write(self._engine) as connection:
-                    create_partitions(connection, missing)
+                    backend_of(connection).create_partitions(connection, missing)
             self._known |= needed

@@ -1,4 +1,4 @@
-"""The first months of accounts, many at once: in which there is usage, an adjustment, or a plan that is not free."""
+"""The first month with usage, an adjustment or a paid plan, for many accounts at once."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ from sqlalchemy import Connection
 from metering.domain.instants import month_of_day
 from metering.storage.accounts.plans import first_plan_days
 from metering.storage.charges.billed_usage import first_billed_months
-from metering.storage.statements.adjustments import first_adjusted_months
+from metering.storage.credits.adjustments import first_adjusted_months
 
 
 def first_months(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
-    """Return the first month of each account that has one, as ``AccountBooks.first_month`` says it of one account."""
+    """Return the first month of each account that has one: the same as ``AccountBooks.first_month``."""
     plans = {account_id: month_of_day(day) for account_id, day in first_plan_days(connection, account_ids).items()}
     found: dict[int, int] = {}
     for months in (first_billed_months(connection, account_ids), first_adjusted_months(connection, account_ids), plans):

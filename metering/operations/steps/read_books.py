@@ -1,4 +1,4 @@
-"""Reading an account's books, and its statements: closed ones from storage, open ones as closing them now would make them."""
+"""Reading an account's books and its statements: closed ones as stored, open ones as closing them now would seal them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,21 +10,21 @@ from metering.domain.accounts.plan_history import plan_month
 from metering.domain.credits.credit_ledger import credits_on_statement
 from metering.domain.statements.account_books import AccountBooks, BookedMonth, open_months
 from metering.domain.statements.statement_record import StatementRecord, read_record, statement_of
-from metering.domain.statements.statements import OutsideUsage, Statement, UsageSums, draft_statement, unpriced_usage
+from metering.domain.statements.statements import ExcludedUsage, Statement, UsageSums, draft_statement, unpriced_usage
 from metering.domain.usage.events import PriceGrade
 from metering.storage.accounts.plans import plan_changes_of
 from metering.storage.charges.billed_usage import billable_by_months, previously_unpriced, usage_of_month
+from metering.storage.credits.adjustments import adjustments_of
+from metering.storage.credits.credits import grants_of, ledger_of, used_elsewhere
 from metering.storage.prices.price_tables import load_rates
-from metering.storage.statements.adjustments import adjustments_of
 from metering.storage.statements.closed_months import mark_of
-from metering.storage.statements.credits import grants_of, ledger_of, used_elsewhere
 from metering.storage.statements.statements import ClosedStatement, closed_months, statement_of_month
 from pricing.plans import PlanCatalogue
 from pricing.rates import Rate
 
 
 def read_books(connection: Connection, account_id: int) -> AccountBooks:
-    """Return all that is recorded of an account and that its statements are made of, except for the lines of usage."""
+    """Return everything recorded about an account that its statements depend on, except the usage lines."""
     grants = grants_of(connection, account_id)
     closed = closed_months(connection, account_id)
     through = mark_of(connection, account_id).closed_through
@@ -42,7 +42,7 @@ def read_books(connection: Connection, account_id: int) -> AccountBooks:
 
 
 def statement_of_account(connection: Connection, account: Account, month: int, catalogue: PlanCatalogue) -> Statement:
-    """Return the statement of an account's month, closed or as a draft."""
+    """Return an account's statement of a month, closed or draft."""
     closed = statement_of_month(connection, account.id, month)
     if closed is not None:
         return stored_statement(connection, closed)
@@ -50,41 +50,41 @@ def statement_of_account(connection: Connection, account: Account, month: int, c
 
 
 def stored_statement(connection: Connection, closed: ClosedStatement) -> Statement:
-    """Return a closed statement as it was closed."""
+    """Return a closed statement from its stored record."""
     record = read_record(closed.content.encode())
     return statement_of(record, _rates(connection, record), closed.digest)
 
 
 def booked_month(books: AccountBooks, month: int, catalogue: PlanCatalogue) -> BookedMonth:
-    """Return what an open month comes to now."""
+    """Return an open month as it would be closed now."""
     for booked in open_months(books, month, catalogue):
         if booked.month == month:
             return booked
-    # Before the first statement of an account: what is billed late of it stands on a later one.
+    # A month before the account's first statement: late usage of it is billed on a later one.
     plan = plan_month(books.plan_changes, month, catalogue)
     return BookedMonth(month=month, plan=plan, credits=credits_on_statement(month, (), 0)[0])
 
 
 def draft_of(connection: Connection, account: Account, booked: BookedMonth) -> Statement:
-    """Return the statement that a month's books and its rollups make."""
+    """Return the statement of a month from its books and rollups."""
     usage = usage_of_month(connection, account.id, booked.month)
-    beside = booked.beside
-    if _unpriced_late(usage):
-        beside = replace(beside, priced_at_last=tuple(previously_unpriced(connection, account.id, booked.month)))
+    other = booked.other_items
+    if _has_late_unpriced(usage):
+        other = replace(other, previously_unpriced=tuple(previously_unpriced(connection, account.id, booked.month)))
     rates = load_rates(connection, {sums.rate_id for sums in usage if sums.rate_id})
-    return draft_statement(account.name, booked.plan, usage, booked.credits, rates, beside)
+    return draft_statement(account.name, booked.plan, usage, booked.credits, rates, other)
 
 
-def unpriced_of_month(connection: Connection, account_id: int, month: int) -> tuple[OutsideUsage, ...]:
-    """Return the usage without a price that the draft of an open month shows, without drafting it."""
+def unpriced_of_month(connection: Connection, account_id: int, month: int) -> tuple[ExcludedUsage, ...]:
+    """Return the unpriced usage of an open month, as on its draft, without drafting it."""
     usage = usage_of_month(connection, account_id, month)
-    return unpriced_usage(usage, previously_unpriced(connection, account_id, month) if _unpriced_late(usage) else ())
+    return unpriced_usage(usage, previously_unpriced(connection, account_id, month) if _has_late_unpriced(usage) else ())
 
 
 def statements_of_account(
     connection: Connection, account: Account, months: list[int], catalogue: PlanCatalogue
 ) -> Iterator[Statement]:
-    """Yield an account's statements of ``months``, in order; its books are read once."""
+    """Yield an account's statements of ``months``, in order. The books are read once."""
     books = read_books(connection, account.id)
     drafts = {booked.month: booked for booked in open_months(books, months[-1], catalogue)} if months else {}
     for month in months:
@@ -95,7 +95,7 @@ def statements_of_account(
             yield draft_of(connection, account, drafts.get(month) or booked_month(books, month, catalogue))
 
 
-def _unpriced_late(usage: Sequence[UsageSums]) -> bool:
+def _has_late_unpriced(usage: Sequence[UsageSums]) -> bool:
     return any(sums.origin_month and sums.price_grade == PriceGrade.UNPRICED for sums in usage)
 
 

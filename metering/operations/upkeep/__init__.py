@@ -1,1 +1,1 @@
-"""Verification, retention, migrations, readiness and monitoring."""
+"""Upkeep: verify the database, retire months of events, upgrade the schema, report health."""

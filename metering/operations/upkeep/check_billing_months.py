@@ -1,4 +1,4 @@
-"""What is billed late was late: an entry is billed in its event's month, or in a later one when that one is closed."""
+"""Charges are billed in the right month: the event's own, or a later one if that is closed."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +12,7 @@ from metering.storage.usage.event_rows import EventRow
 
 
 def events_are_billed_in_their_month(connection: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:
-    """A first charge is billed in the month in which its event happened, or in a later one if that one is closed."""
+    """A first charge is billed in its event's month, or in a later one if that is closed."""
     closed = closed_through_by_account(connection)
     for row in rows:
         if not billed_in_time(row, row.billing_month, closed.get(row.account_id)):
@@ -20,21 +20,21 @@ def events_are_billed_in_their_month(connection: Connection, rows: Sequence[Even
 
 
 def entry_is_billed_in_time(row: EventRow, entry: ChargeEntry, closed_through: int | None) -> Iterator[Violation]:
-    """A later charge is billed by the same rule, ``closed_through`` being how far its account is closed."""
+    """A later charge follows the same rule; ``closed_through`` is the last closed month of its account."""
     if not billed_in_time(row, entry.billing_month, closed_through):
         yield _violation(row, f"a later charge of event {row.id}", entry.billing_month)
 
 
 def nothing_is_charged_after_its_close(connection: Connection) -> Iterator[Violation]:
-    """No later charge is billed in a month that was closed when it was written."""
+    """No later charge is billed in a month that was already closed when it was written."""
     for charge_id, event_id, account_id, month in charges_written_after_close(connection):
         where = f"account {account_id}, {format_month(month)}"
-        message = f"charge {charge_id} of event {event_id} is billed in {where}, which was closed before it was written"
+        message = f"charge {charge_id} of event {event_id} is billed in {where}, which was already closed when it was written"
         yield Violation("charged_after_close", where, "the first open month", format_month(month), message)
 
 
 def billed_in_time(row: EventRow, billing_month: int, closed_through: int | None) -> bool:
-    """Whether an entry of an event may be billed in a month, as far as its account is closed."""
+    """Whether an entry of an event may be billed in a month, given the last closed month of its account."""
     own = month_of(row.event_time)
     if billing_month == own:
         return True
@@ -42,6 +42,6 @@ def billed_in_time(row: EventRow, billing_month: int, closed_through: int | None
 
 
 def _violation(row: EventRow, what: str, billing_month: int) -> Violation:
-    message = f"{what} is billed in another month than the one in which it happened, and that one is not closed"
+    message = f"{what} is not billed in its event's month, although that month is open"
     expected, got = format_month(month_of(row.event_time)), format_month(billing_month)
     return Violation("billing_month_differs", f"event {row.id}", expected, got, message)

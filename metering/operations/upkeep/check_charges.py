@@ -1,4 +1,4 @@
-"""What must hold for every entry of the ledger: its amount follows from its grade, a reversal undoes exactly one entry."""
+"""Invariants of ledger entries: the amount follows from the grade, and a reversal undoes exactly one entry."""
 
 from collections.abc import Iterator, Sequence
 
@@ -23,32 +23,32 @@ from pricing.rating import charge
 
 
 def first_charges_follow_their_grades(connection: Connection, step: Step) -> Iterator[Violation]:
-    """Every first charge is what its grade says: quantities x rate, the reported cost, or nothing."""
+    """The amount of every first charge follows from its grade: quantities x rate, the reported cost, or nothing."""
     book = PriceBook(load_tables(connection))
 
-    def follow(_: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:
+    def first_charges(_: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:
         for row in rows:
             yield from _follows_its_grade(row, first_entry(row), book)
 
-    return over_events(connection, step, follow)
+    return over_events(connection, step, first_charges)
 
 
 def later_charges_undo_and_replace(connection: Connection, step: Step) -> Iterator[Violation]:
     """Later charges of an event come in pairs: a reversal of exactly the newest entry, then a replacement in the same month.
 
-    So the sum of an event's entries is its newest entry. Replacements are what their grade says, as first charges are. An
-    event that was assigned moves to its account with one pair, whose months are each account's own; one that its account had
-    counted before ends with a reversal.
+    So the sum of an event's entries is its newest entry. The amounts of replacements follow from their grades, as those of
+    first charges do. An assigned event moves to its account with one pair, each half billed in its account's month; an
+    event that its account had already counted ends with a reversal.
     """
     book = PriceBook(load_tables(connection))
     closed = closed_through_by_account(connection)
     done = after = 0
     while rows := events_with_charges(connection, after=after, limit=CHUNK):
         later = later_entries(connection, [row.id for row in rows])
-        summed_in = series_by_id(connection, {entry.series_id for found in later.values() for entry in found})
+        series = series_by_id(connection, {entry.series_id for entries in later.values() for entry in entries})
         assigned = assigned_among(connection, [row.id for row in rows if row.account_id == UNASSIGNED_ID])
         for row in rows:
-            owners = [summed_in[entry.series_id].account_id for entry in later[row.id]]
+            owners = [series[entry.series_id].account_id for entry in later[row.id]]
             yield from _undo_and_replace(row, later[row.id], owners, assigned.get(row.id))
             yield from _stays_with_its_account(row, owners, assigned.get(row.id))
             for entry, account_id in zip(later[row.id], owners, strict=True):
@@ -66,21 +66,21 @@ def _undo_and_replace(
     reversed_by: ChargeEntry | None = None
     for position, entry in enumerate(later):
         if reversed_by is None:
-            # A reversal is billed where it was written: in the month of what it takes back, or later.
+            # A reversal is billed in the month that is open when it is written: that of the entry it reverses, or later.
             if entry._replace(billing_month=newest.billing_month) != newest.reversed():
-                message = f"a later charge of event {row.id} does not take back exactly the entry before it"
+                message = f"a later charge of event {row.id} does not reverse exactly the entry before it"
                 yield _violation("reversal_differs", row, _in_words(newest.reversed()), _in_words(entry), message)
             reversed_by = entry
         else:
             if entry.sign != 1:
-                message = f"an entry of event {row.id} is taken back twice"
+                message = f"an entry of event {row.id} is reversed twice"
                 yield _violation("reversed_twice", row, "a replacement", "a reversal", message)
             if entry.billing_month != reversed_by.billing_month and owners[position] == owners[position - 1]:
-                message = f"a later charge of event {row.id} is billed in another month than what it replaces is taken back in"
+                message = f"a later charge of event {row.id} is not billed in the same month as its reversal"
                 yield _violation("moved_month", row, str(reversed_by.billing_month), str(entry.billing_month), message)
             newest, reversed_by = entry, None
     if reversed_by is not None and (assigned is None or assigned.is_counted):
-        message = f"a charge of event {row.id} was taken back and nothing put in its place"
+        message = f"a charge of event {row.id} was reversed and not replaced"
         yield _violation("not_replaced", row, "a replacement", "none", message)
 
 
@@ -89,22 +89,22 @@ def _follows_its_grade(row: EventRow, entry: ChargeEntry, book: PriceBook) -> It
     got = entry.amount_nano * entry.sign
     if expected != got:
         grade = PriceGrade(entry.price_grade).name.lower()
-        message = f"a charge of event {row.id} is not what its grade ({grade}) makes of it (nano-USD)"
+        message = f"the amount of a charge of event {row.id} does not follow from its grade ({grade}), nano-USD"
         yield _violation("charge_differs", row, "no charge" if expected is None else str(expected), str(got), message)
 
 
 def _in_words(entry: ChargeEntry) -> str:
-    told = {**entry._asdict(), "price_grade": PriceGrade(entry.price_grade).name.lower(), "rate_id": entry.rate_id or "none"}
-    return ", ".join(f"{name} {value}" for name, value in told.items())
+    shown = {**entry._asdict(), "price_grade": PriceGrade(entry.price_grade).name.lower(), "rate_id": entry.rate_id or "none"}
+    return ", ".join(f"{name} {value}" for name, value in shown.items())
 
 
 def _amount(row: EventRow, entry: ChargeEntry, book: PriceBook) -> int | None:
-    """Return nano-USD as the grade says; None where the rate makes no charge."""
+    """Return the amount that follows from the grade, in nano-USD; None if the rate makes no charge."""
     if entry.rate_id is not None:
         try:
             rated = charge(quantities_of(row), book.rate(entry.rate_id))
         except ChargeTooLargeError as error:
-            return error.amount_nano  # stored before there was the bound that holds now
+            return error.amount_nano  # stored before the present bound existed
         except KeyError:
             return None
         return None if rated is None else rated.amount_nano
@@ -114,10 +114,10 @@ def _amount(row: EventRow, entry: ChargeEntry, book: PriceBook) -> int | None:
 
 
 def _stays_with_its_account(row: EventRow, owners: Sequence[int], assigned: AssignedEvent | None) -> Iterator[Violation]:
-    """An event's entries are its account's; once it was assigned, those from the replacement on are that account's."""
+    """An event's entries belong to its account; after it was assigned, those from the replacement on belong to that account."""
     moved = next((at for at, owner in enumerate(owners) if owner != row.account_id), len(owners))
     for owner in sorted({*owners[moved:]} - ({assigned.account_id} if assigned is not None and assigned.is_counted else set())):
-        message = f"a charge of event {row.id} moved from an account to another; only unassigned events can be assigned, once"
+        message = f"a charge of event {row.id} moved to another account; only unassigned events can be assigned, and only once"
         yield _violation("account_differs", row, str(row.account_id), str(owner), message)
 
 

@@ -1,6 +1,6 @@
-"""An event counts once: identities, events and copies belong together, one to one.
+"""An event counts once: identities correspond one to one to events and copies.
 
-An event that was assigned has a second identity, under its account, unless the account had counted its record before.
+An assigned event has a second identity, under its account, unless the account had already counted its record.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ MAX_SHOWN = 100
 
 
 def every_copy_has_its_identity(connection: Connection) -> Iterator[Violation]:
-    """Under a copy's identity stands this copy; it is of an event of the same account, another source, the same hour."""
+    """A copy has its identity, and is of an event of the same account, from another source, within an hour."""
     after = 0
     while rows := copies_after(connection, after=after, limit=CHUNK):
         identities = {row.id: identity_in_account(row.source, row.external_id, row.account_id) for row in rows}
@@ -29,7 +29,7 @@ def every_copy_has_its_identity(connection: Connection) -> Iterator[Violation]:
             holder = stored.get(identities[row.id])
             if holder is None or holder.event_id != row.id:
                 got = "none" if holder is None else f"event {holder.event_id}"
-                message = f"the identity of copy {row.id} is not its own: it could be counted"
+                message = f"the identity of copy {row.id} is missing or belongs to another record: it could be counted"
                 yield Violation("identity_missing", f"copy {row.id}", f"copy {row.id}", got, message)
             apart = abs(row.event_time - row.original_time)
             owners = {row.original_account}
@@ -38,28 +38,26 @@ def every_copy_has_its_identity(connection: Connection) -> Iterator[Violation]:
             if row.account_id not in owners or row.source_id == row.original_source or apart > CLAIM_WINDOW_MICROS:
                 expected = "the same account, another source, within an hour"
                 got = f"accounts {row.original_account} and {row.account_id}, {apart // 1_000_000} s apart"
-                message = f"copy {row.id} can not be a copy of event {row.copy_of}: it should have been counted"
+                message = f"copy {row.id} cannot be a copy of event {row.copy_of}: it should have been counted"
                 yield Violation("not_a_copy", f"copy {row.id}", expected, got, message)
         after = rows[-1].id
 
 
 def every_identity_has_an_owner(connection: Connection) -> Iterator[Violation]:
-    """There are as many identities as events and copies, stored or retired, and second ones of events that were assigned.
+    """There are as many identities as events and copies, stored or retired, plus the second ones of assigned events.
 
-    One of neither would swallow an event.
+    An extra one would keep an event from being counted.
     """
-    identities, held = count_identities(connection)
+    identities, stored = count_identities(connection)
     retired, second = identities_of_retired(connection), count_second_identities(connection)
-    expected = held + retired + second
+    expected = stored + retired + second
     if identities == expected:
         return
-    message = (
-        f"{identities} identities for {held} events and copies, {retired} that were retired and {second} that were assigned"
-    )
+    message = f"{identities} identities for {stored} events and copies, {retired} retired and {second} assigned ones"
     yield Violation("identities_differ", "event_identities", str(expected), str(identities), message)
     if retired:
-        return  # which of them are lost and which retired, the identities do not tell
+        return  # identities do not show which events are lost and which are retired
     for identity, event_id in orphaned_identities(connection, limit=MAX_SHOWN):
         where = f"identity {identity.hex()}"
-        message = f"an identity names event {event_id}, which is neither an event nor a copy: its event was lost"
+        message = f"an identity belongs to event {event_id}, which is neither an event nor a copy: the event was lost"
         yield Violation("identity_unheld", where, f"event {event_id}", "none", message)

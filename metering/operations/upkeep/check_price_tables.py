@@ -1,4 +1,4 @@
-"""Is every price table what was recorded? What it holds has the digest that was written with it."""
+"""The content of every price table matches the digest that was recorded with it."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ from pricing.errors import PricingError
 
 
 def tables_match_digests(connection: Connection) -> Iterator[Violation]:
-    """The digest of each table's content is the one that was recorded, whether anything was charged with it or not."""
+    """The content of each table has the digest that was recorded, even if nothing was charged with it."""
     for table_id, digest in digests_by_id(connection).items():
         try:
             (table,) = load_tables(connection, [table_id])
             found = table.digest
         except PricingError as error:
-            found = f"nothing that a table can be: {error}"
+            found = f"an invalid table: {error}"
         if found != digest:
-            message = f"price table {table_id} does not hold what was recorded"
+            message = f"the content of price table {table_id} was changed"
             yield Violation("price_table_differs", f"price table {table_id}", digest, found, message)

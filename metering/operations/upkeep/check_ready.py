@@ -1,4 +1,4 @@
-"""Whether the service can serve: the database answers, and its schema is this release's."""
+"""Whether the service can serve requests: the database responds, and has this release's schema."""
 
 from functools import cache
 
@@ -11,8 +11,10 @@ _head_revision = cache(head_revision)  # reading the scripts takes longer than a
 
 
 def check_ready(engine: Engine) -> str:
-    """Return the schema's revision. Raises SchemaOutOfDateError, and SQLAlchemy's errors where nothing answers."""
+    """Return the schema's revision. Raises SchemaOutOfDateError, and SQLAlchemy's errors if the database does not respond."""
     current, head = current_revision(engine), _head_revision()
     if current != head:
-        raise SchemaOutOfDateError(f"the database is at revision {current or 'none'}, this release needs {head}")
+        raise SchemaOutOfDateError(
+            f"the database is at revision {current or 'none'}, this release needs {head}: run `metering db upgrade`"
+        )
     return head

@@ -1,7 +1,7 @@
-"""Closed statements are what the facts make of them, to the last line, and add up; the ledger of credits is never overdrawn.
+"""Closed statements match the facts, line by line, and add up; the credit ledger is never overdrawn.
 
-A statement is computed again from the charges billed in its month, the adjustments, the credit entries there were, and the
-terms of the plan as they were then. How lines are described is not compared: words may change from one release to the next.
+A statement is computed again from the charges billed in its month, the adjustments, the credit entries that existed, and the
+plan's terms at that time. Descriptions of lines are not compared: their wording may change between releases.
 """
 
 from collections import defaultdict
@@ -30,15 +30,15 @@ from metering.domain.violations import Violation
 from metering.operations.steps.read_books import draft_of, read_books
 from metering.operations.upkeep.check_sums import Step
 from metering.storage.accounts.accounts import account_with_id
+from metering.storage.credits.credits import accounts_with_grants, grants_of, ledger_of
 from metering.storage.statements.closed_months import closed_through_by_account
-from metering.storage.statements.credits import accounts_with_grants, grants_of, ledger_of
 from metering.storage.statements.statements import ClosedStatement, accounts_with_statements, statements_of
 from metering.storage.usage.retired_months import retired_events
 from pricing.money import PICO_PER_CENT, PICO_PER_USD, parse_usd
 
 
 def statements_match_facts(connection: Connection, step: Step) -> Iterator[Violation]:
-    """Every closed statement has its digest, adds up, and is what the facts make of it; months are closed in their order."""
+    """Every closed statement has its digest, adds up and matches the facts; months are closed in order."""
     marks = closed_through_by_account(connection)
     accounts = sorted({*marks, *accounts_with_statements(connection)})
     for done, account_id in enumerate(accounts):
@@ -49,13 +49,13 @@ def statements_match_facts(connection: Connection, step: Step) -> Iterator[Viola
         carried = 0
         for closed in stored:
             if account is not None:
-                yield from _is_what_was_closed(connection, account, books, closed, carried)
+                yield from _matches_facts(connection, account, books, closed, carried)
             carried = closed.carried_cents
         step(done + 1, len(accounts))
 
 
 def ledger_is_never_overdrawn(connection: Connection) -> Iterator[Violation]:
-    """Every grant is given once, in full, and nothing ever takes more of it than is left."""
+    """Every grant is granted once, in full, and no entry takes more of it than is left."""
     for account_id in accounts_with_grants(connection):
         grants = grants_of(connection, account_id)
         left: defaultdict[int, int] = defaultdict(int)
@@ -69,7 +69,7 @@ def ledger_is_never_overdrawn(connection: Connection) -> Iterator[Violation]:
                 yield Violation("credits_overdrawn", f"entry {entry.id}", "0 or more", str(left[entry.grant.id]), message)
         for grant in grants:
             if given[grant.id] != grant.amount_nano:
-                message = f"the ledger does not give grant {grant.id} what was granted (nano-USD)"
+                message = f"the ledger's entry for grant {grant.id} differs from the grant (nano-USD)"
                 yield Violation("grant_differs", f"grant {grant.id}", str(grant.amount_nano), str(given[grant.id]), message)
 
 
@@ -81,12 +81,12 @@ def _in_order(account_id: int, stored: Sequence[ClosedStatement], closed_through
             yield Violation("statement_missing", where, expected, got, f"a closed month of {where} has no statement")
     last = stored[-1].month if stored else None
     if last != closed_through:
-        message = f"{where} is not closed through the month of its last statement"
+        message = f"the last closed month of {where} is not the month of its last statement"
         expected, got = ("none" if month is None else format_month(month) for month in (last, closed_through))
         yield Violation("closed_through_differs", where, expected, got, message)
 
 
-def _is_what_was_closed(
+def _matches_facts(
     connection: Connection, account: Account, books: AccountBooks, closed: ClosedStatement, carried_in: int
 ) -> Iterator[Violation]:
     where = f"account {account.id}, {format_month(closed.month)}"
@@ -98,16 +98,16 @@ def _is_what_was_closed(
         again = closed_month(books, closed.month, plan_of(record), last_entry=closed.last_entry_id, carried_in_cents=carried_in)
         recomputed = record_of(draft_of(connection, account, again), closed.closed_at)
     except (msgspec.MsgspecError, ValueError, KeyError) as error:
-        yield Violation("statement_unreadable", where, "a statement", str(error), f"the statement of {where} can not be read")
+        yield Violation("statement_unreadable", where, "a statement", str(error), f"the statement of {where} cannot be read")
         return
     yield from _adds_up(where, record)
     kept = (closed.total_cents, closed.carried_cents)
     if kept != (record.total_cents, record.carried_out_cents):
-        message = f"the row of the statement of {where} has other totals than its content"
+        message = f"the totals of the statement of {where} differ from its content"
         yield Violation("statement_differs", where, f"{record.total_cents}, {record.carried_out_cents}", str(kept), message)
     kept_figures, figures = figures_of(record), figures_of(recomputed)
     if any(month < closed.month for month in retired_events(connection)):
-        # Which usage was still without a price then is told by charges, and those left with their events.
+        # Which usage had no price at that time follows from charges that were retired with their events.
         kept_figures, figures = _without_unpriced(kept_figures), _without_unpriced(figures)
     yield from _differences(where, kept_figures, figures)
 
@@ -117,7 +117,7 @@ def _without_unpriced(record: StatementRecord) -> StatementRecord:
 
 
 def _adds_up(where: str, record: StatementRecord) -> Iterator[Violation]:
-    """The lines before the total add up to it, and it is what is owed: no less than nothing."""
+    """The lines before the total add up to it, and the total is what is owed, never less than zero."""
     amounts = [parse_usd(line.amount_usd, unit_per_usd=PICO_PER_USD) for line in record.lines if line.amount_usd is not None]
     *parts, total = amounts or [0]
     if sum(parts) != total or total != record.total_cents * PICO_PER_CENT or record.lines[-1].kind != StatementLineKind.TOTAL:
@@ -131,9 +131,9 @@ def _differences(where: str, kept: StatementRecord, recomputed: StatementRecord)
     for name in StatementRecord.__struct_fields__:
         got, expected = getattr(kept, name), getattr(recomputed, name)
         if got != expected:
-            message = f"the statement of {where} has other {name.replace('_', ' ')} than the facts that it is made of"
-            yield Violation("statement_differs", where, _told(expected), _told(got), message)
+            message = f"the {name.replace('_', ' ')} of the statement of {where} differ from the facts"
+            yield Violation("statement_differs", where, _as_json(expected), _as_json(got), message)
 
 
-def _told(value: object) -> str:
+def _as_json(value: object) -> str:
     return msgspec.json.encode(value, order="sorted").decode()[:500]

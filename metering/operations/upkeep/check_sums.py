@@ -1,6 +1,6 @@
-"""Sums agree: rollups are sums of the ledger, and spend answers are sums of events with their charges.
+"""Sums agree: rollups with the ledger, and spend with events and their charges.
 
-Both are compared in slices of time, so that memory stays bounded and an index leads to each slice.
+Both are compared in slices of time, each found by an index, so that memory stays bounded.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,13 +24,13 @@ from metering.storage.charges.ledger import (
 from metering.storage.usage.retired_months import retired_days, retired_sums, retired_sums_by_account
 
 Step = Callable[[int, int], None]
-"""Told how much of a check is done, of how much."""
+"""Called with how much of a check is done, and the total."""
 
 
 def rollups_match_ledger(connection: Connection, step: Step) -> Iterator[Violation]:
-    """Every rollup is the sum of the ledger's entries under its key, in every column, and no sum is without a rollup.
+    """Every rollup is the sum of the ledger's entries with its key, in every column, and every sum has a rollup.
 
-    What left the log with a retired month counts as it was when it left.
+    Retired events count as they were when they were retired.
     """
     days = sorted({*days_with_entries(connection), *retired_days(connection)})
     for done, day in enumerate(days):
@@ -39,7 +39,7 @@ def rollups_match_ledger(connection: Connection, step: Step) -> Iterator[Violati
 
 
 def rollups_of_day_match_ledger(connection: Connection, day: int) -> Iterator[Violation]:
-    """The same of one day (since 1970)."""
+    """The rollups of one day (since 1970) match the ledger."""
     stored = rollup_sums(connection, day)
     recomputed = ledger_sums(connection, day)
     for key, sums in retired_sums(connection, day).items():
@@ -49,7 +49,7 @@ def rollups_of_day_match_ledger(connection: Connection, day: int) -> Iterator[Vi
 
 
 def months_match_days(connection: Connection, step: Step) -> Iterator[Violation]:
-    """Every rollup by month is the sum of the rollups by day under its key, and no sum is without one."""
+    """Every monthly rollup is the sum of the daily rollups with its key, and every sum has one."""
     months = months_with_rollups(connection)
     for done, month in enumerate(months):
         stored, recomputed = month_sums(connection, month), month_sums_of_days(connection, month)
@@ -57,13 +57,13 @@ def months_match_days(connection: Connection, step: Step) -> Iterator[Violation]
             expected, got = recomputed.get(key, NO_SUMS), stored.get(key, NO_SUMS)
             if expected != got:
                 where = ", ".join(f"{column} {value}" for column, value in key._asdict().items())
-                message = f"the rollup of a series in {format_month(month)} is not the sum of its days"
+                message = f"a series' rollup of {format_month(month)} is not the sum of its days"
                 yield Violation("month_rollup_differs", where, *_where_they_differ(expected, got), message)
         step(done + 1, len(months))
 
 
 def spend_matches_events(connection: Connection, step: Step) -> Iterator[Violation]:
-    """What a spend question answers for an account and month, by event time, is what its events and charges come to."""
+    """The spend of an account in a month, by event time, is the sum of its events and charges."""
     months = sorted({month_of_day(day) for day in days_with_entries(connection)})
     for done, month in enumerate(months):
         start, end = month_start(month), month_start(next_month(month))
@@ -88,7 +88,7 @@ def _in_words(sums: EventsAndAmount) -> str:
 
 
 def _where_they_differ(expected: LedgerSums, got: LedgerSums) -> tuple[str, str]:
-    """Return two sums in words, as far as they are not the same."""
+    """Return the sums that differ, in words."""
     names = [name for name, a, b in zip(SUM_NAMES, expected.values, got.values, strict=True) if a != b]
     first, second = (dict(zip(SUM_NAMES, sums.values, strict=True)) for sums in (expected, got))
     return ", ".join(f"{name} {first[name]}" for name in names), ", ".join(f"{name} {second[name]}" for name in names)
@@ -99,5 +99,5 @@ def _differences(key: RollupKey, recomputed: LedgerSums, stored: LedgerSums) -> 
         if expected != got:
             day = date_of(key.event_day)
             where = ", ".join(f"{column} {value}" for column, value in key._asdict().items())
-            message = f"the rollup of series {key.series_id} on {day} has another {name} than its events add up to"
+            message = f"the {name} of the rollup of series {key.series_id} on {day} is not the sum of its events"
             yield Violation("rollup_differs", where, str(expected), str(got), message)

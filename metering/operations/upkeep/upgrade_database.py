@@ -1,4 +1,4 @@
-"""Bring a database to this release: its schema, then the prices that the release carries."""
+"""Upgrade a database to this release: its schema, then the bundled prices."""
 
 from importlib import import_module
 
@@ -14,9 +14,9 @@ from pricing.bundled import bundled_tables
 def upgrade_database(engine: Engine, *, now: int) -> int:
     """Migrate to the newest schema and record the bundled price tables; return how many tables were new.
 
-    What a release carries is recorded once: where somebody corrected it since, the correction stands.
+    A bundled table is recorded once: prices that were corrected since then stay corrected.
     """
-    import_module("metering.storage.engine.migrate").upgrade(engine)  # Alembic is slow to import, and seldom needed
+    import_module("metering.storage.engine.migrate").upgrade(engine)  # Alembic is slow to import, and rarely needed
     ensure_partitions(engine, now=now)
     with exclusive_write(engine) as connection:
         known = set(digests_by_id(connection).values())

@@ -1,7 +1,7 @@
-"""Prove on a live database that the invariants hold. Reads only.
+"""Check on a live database that the invariants hold. Reads only.
 
-Each check is a named function that returns violations; tests and the scheduled check call the same ones. Each reads one state
-of the database, so that what is written meanwhile is no violation.
+Each check is a named function that returns violations; tests call the same ones. Each reads one snapshot of the database, so
+that concurrent writes are not reported as violations.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,6 +31,7 @@ from metering.operations.upkeep.check_reconciliations import (
     variances_match_items,
 )
 from metering.operations.upkeep.check_rerate_runs import runs_match_charges
+from metering.operations.upkeep.check_rounding import rounding_is_within_slack
 from metering.operations.upkeep.check_statements import ledger_is_never_overdrawn, statements_match_facts
 from metering.operations.upkeep.check_sums import Step, months_match_days, rollups_match_ledger, spend_matches_events
 from metering.storage.engine.database import read_snapshot
@@ -40,13 +41,13 @@ MAX_VIOLATIONS = 100
 
 
 class Check(NamedTuple):
-    """A check by its name; ``find`` may tell how far it is."""
+    """A named check; ``find`` may report its progress."""
 
     name: str
     find: Callable[[Connection, Step], Iterator[Violation]]
 
 
-def _plain(find: Callable[[Connection], Iterator[Violation]]) -> Callable[[Connection, Step], Iterator[Violation]]:
+def _without_progress(find: Callable[[Connection], Iterator[Violation]]) -> Callable[[Connection, Step], Iterator[Violation]]:
     return lambda connection, _: find(connection)
 
 
@@ -62,29 +63,30 @@ def _events(connection: Connection, step: Step) -> Iterator[Violation]:
 
 
 STATEMENT_CHECKS: tuple[Check, ...] = (
-    Check("statements are what was closed", statements_match_facts),
-    Check("nothing is charged after its close", _plain(nothing_is_charged_after_its_close)),
-    Check("credits are never overdrawn", _plain(ledger_is_never_overdrawn)),
+    Check("statements match facts", statements_match_facts),
+    Check("nothing charged after close", _without_progress(nothing_is_charged_after_its_close)),
+    Check("credits never overdrawn", _without_progress(ledger_is_never_overdrawn)),
 )
 
 CHECKS: tuple[Check, ...] = (
-    Check("database", _plain(database_is_whole)),
-    Check("references", _plain(references_resolve)),
-    Check("rollups are the ledger", rollups_match_ledger),
-    Check("months are their days", months_match_days),
-    Check("spend is the events", spend_matches_events),
+    Check("database", _without_progress(database_is_whole)),
+    Check("references", _without_progress(references_resolve)),
+    Check("rollups match ledger", rollups_match_ledger),
+    Check("months match days", months_match_days),
+    Check("spend matches events", spend_matches_events),
     Check("events", _events),
-    Check("copies", _plain(every_copy_has_its_identity)),
-    Check("identities", _plain(every_identity_has_an_owner)),
-    Check("assigned events", _plain(assigned_events_count_once)),
+    Check("copies", _without_progress(every_copy_has_its_identity)),
+    Check("identities", _without_progress(every_identity_has_an_owner)),
+    Check("assigned events", _without_progress(assigned_events_count_once)),
     Check("first charges", first_charges_follow_their_grades),
     Check("later charges", later_charges_undo_and_replace),
-    Check("price tables are what was recorded", _plain(tables_match_digests)),
-    Check("re-rating runs", _plain(runs_match_charges)),
+    Check("price tables match digests", _without_progress(tables_match_digests)),
+    Check("re-rating runs", _without_progress(runs_match_charges)),
     *STATEMENT_CHECKS,
-    Check("invoices are their lines", _plain(invoices_match_lines)),
-    Check("bridges lead across", _plain(bridges_add_up)),
-    Check("variances are their items", _plain(variances_match_items)),
+    Check("invoices match lines", _without_progress(invoices_match_lines)),
+    Check("bridges add up", _without_progress(bridges_add_up)),
+    Check("variances match items", _without_progress(variances_match_items)),
+    Check("rounding within its limit", _without_progress(rounding_is_within_slack)),
 )
 
 
@@ -94,16 +96,16 @@ def verify(
     checks: tuple[Check, ...] = CHECKS,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> list[Violation]:
-    """Return what does not hold, in the order of the checks, at most MAX_VIOLATIONS a check; nothing: all is well.
+    """Return the violations in the order of the checks, at most MAX_VIOLATIONS per check.
 
-    ``on_progress`` is told a check's name, how much of it is done, and of how much.
+    ``on_progress`` is called with a check's name, how much of it is done, and the total.
     """
     found = []
     for check in checks:
-        tell = partial(on_progress or _nobody, check.name)
-        tell(0, 1)
-        found += _run(engine, check, tell)
-        tell(1, 1)
+        step = partial(on_progress or _ignore_progress, check.name)
+        step(0, 1)
+        found += _run(engine, check, step)
+        step(1, 1)
     return found
 
 
@@ -113,9 +115,9 @@ def _run(engine: Engine, check: Check, step: Step) -> list[Violation]:
             return list(islice(check.find(connection, step), MAX_VIOLATIONS))
     except (DBAPIError, PricingError) as error:
         reason = error.orig if isinstance(error, DBAPIError) else error
-        message = f"the check could not be finished: {reason}"
-        return [Violation("check_failed", check.name, "an answer", "an error", message)]
+        message = f"the check failed: {reason}"
+        return [Violation("check_failed", check.name, "a result", "an error", message)]
 
 
-def _nobody(_check: str, _done: int, _of: int) -> None:
-    """Nobody asked for progress."""
+def _ignore_progress(_check: str, _done: int, _total: int) -> None:
+    """Do nothing."""

@@ -54,8 +54,10 @@ def ingest_log(
 ) -> BatchResult:
     """Ingest a log. The result counts every record and lists the first MAX_ITEMS that were rejected, conflicts or copies.
 
-    Raises LogFormatError for an input that cannot be read, or whose format cannot be detected.
+    Raises LogFormatError for an input that cannot be read, or whose format cannot be detected, and DomainError for options that
+    are not valid.
     """
+    request.options.check()
     result = BatchResult()
     started = request.options.now
     with collector_paused(), LogReader(request.path) as reader:

@@ -20,7 +20,7 @@ from metering.storage.usage.retired_months import retired_claimants
 
 
 class AccountMatches(NamedTuple):
-    """Events that can be assigned, by id, each with the event it counts as; and the ids of those that conflict."""
+    """The events that can be assigned, by ID, each with the event it counts as, and the IDs of conflicts."""
 
     assigned: dict[int, AssignedEvent]
     conflicts: list[int]
@@ -95,7 +95,7 @@ def _claimants(connection: Connection, candidates: Sequence[UnassignedEvent]) ->
 
 
 def _original(each: UnassignedEvent, account_id: int, claimants: dict[int, list[Claimant]]) -> int | None:
-    """Return the id of the account's event that this one is another source's record of; None if it is new."""
+    """Return the ID of the account's event that this one is a copy of; None if it is new."""
     for claim in each.claims:
         for claimant in claimants.get(claim, ()):
             apart = abs(claimant.event_time - each.row.event_time)

@@ -159,13 +159,13 @@ class LogReader:
         )
         return LongLine(RejectedRecord(position, "", "line_too_long", reason))
 
-    def _fill(self, wanted: int) -> None:
+    def _fill(self, size: int) -> None:
         parts = [self._buffer]
         have = len(self._buffer)
-        while have < wanted and not self._ended:
+        while have < size and not self._ended:
             try:
                 # One read at a time: a longer read that hits the damage loses what it has already decompressed.
-                part = self._stream.read1(wanted - have)
+                part = self._stream.read1(size - have)
             except (EOFError, gzip.BadGzipFile, zlib.error):
                 self._damage = LogFormatError(
                     f"{self.path}: the gzip data is cut off or damaged after {self._offset + have} bytes of content;"

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct, field
 from sqlalchemy import Engine
 
-from metering.domain.errors import LogFormatError
+from metering.domain.errors import DomainError
 from metering.domain.usage.outcomes import BatchResult
 from metering.domain.usage.quarantine import QuarantinedRecord
 from metering.formats.detect import Format
@@ -28,7 +28,7 @@ class ReplayedFile(Struct):
     source: str
     open_before: int
     result: BatchResult = field(default_factory=BatchResult)
-    error: LogFormatError | None = None
+    error: DomainError | None = None
 
 
 class ReplayResult(Struct):
@@ -66,7 +66,7 @@ def replay_quarantine(
         replay.files.append(replayed)
         try:
             replayed.result = ingest_log(engine, ingester, request, declared_tags=declared_tags)
-        except LogFormatError as error:
+        except DomainError as error:
             replayed.error = error
     with read_snapshot(engine) as connection:
         replay.still_open = count_open(connection)

@@ -1,7 +1,8 @@
-"""The outbox as a queue: who sends what takes it for a while, and tells the end.
+"""The outbox as a queue: a process claims deliveries for a limited time (a lease), sends them, and records the outcome.
 
-To take a delivery is to put off when it is due. Of several processes each takes others (PostgreSQL passes over what another
-transaction holds), and what a process took and never told of becomes due again by itself.
+Claiming a delivery postpones its due time to the end of the lease. Several processes claim different deliveries (PostgreSQL
+skips rows that another transaction has locked). If a process dies without recording an outcome, the delivery becomes due again
+when the lease ends.
 """
 
 from collections.abc import Collection, Sequence
@@ -9,8 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, or_, select, update
 
-from metering.domain.alerts.webhooks import PENDING
-from metering.storage.alerts.webhook_deliveries import AttemptRow
+from metering.domain.alerts.webhook_deliveries import PENDING, DeliveryAttempt
 from metering.storage.tables import webhook_attempts, webhook_deliveries, webhook_endpoints, webhook_messages
 
 _D = webhook_deliveries.c
@@ -19,7 +19,7 @@ _M = webhook_messages.c
 
 
 class QueuedDelivery(NamedTuple):
-    """A delivery that was taken to be sent: where to (encrypted), what, and which attempt it is (from 1)."""
+    """A claimed delivery: the encrypted URL, the message, and the number of the attempt (from 1)."""
 
     id: int
     endpoint_id: int
@@ -31,14 +31,14 @@ class QueuedDelivery(NamedTuple):
 
 
 class DueEndpoint(NamedTuple):
-    """An endpoint that something is due for; ``failing_since`` None: its last attempt succeeded."""
+    """An endpoint with due deliveries; ``failing_since`` None: its last attempt succeeded."""
 
     id: int
     failing_since: int | None
 
 
 class DeliveryUpdate(NamedTuple):
-    """How a delivery goes on: ``due_at`` None where it is over."""
+    """The new state of a delivery; ``due_at`` is None if it is finished."""
 
     id: int
     status: str
@@ -47,43 +47,43 @@ class DeliveryUpdate(NamedTuple):
     finished_at: int | None
 
 
-# What was written while its endpoint was being disabled waits for it to be enabled again.
+# A delivery inserted while its endpoint was being disabled stays pending until the endpoint is enabled again.
 _ENABLED = _E.disabled_at.is_(None), _E.deleted_at.is_(None)
 
 
 def has_due(connection: Connection, *, now: int) -> bool:
-    """Whether there is something to send."""
+    """Whether any delivery is due."""
     due = select(1).select_from(webhook_endpoints).where(*_ENABLED, exists().where(_D.endpoint_id == _E.id, _D.due_at <= now))
     return connection.execute(due.limit(1)).first() is not None
 
 
 def due_endpoints(connection: Connection, *, now: int) -> list[DueEndpoint]:
-    """Return the endpoints that something is due for; who has waited longest comes first."""
+    """Return the endpoints with due deliveries, those that have waited longest first."""
     first = select(func.min(_D.due_at)).where(_D.endpoint_id == _E.id, _D.due_at.is_not(None)).scalar_subquery()
-    statement = select(_E.id, _E.failing_since, first.label("first")).where(*_ENABLED).subquery()
-    found = select(statement.c.id, statement.c.failing_since).where(statement.c.first <= now).order_by(statement.c.first)
-    return [DueEndpoint(*row) for row in connection.execute(found)]
+    enabled = select(_E.id, _E.failing_since, first.label("first")).where(*_ENABLED).subquery()
+    statement = select(enabled.c.id, enabled.c.failing_since).where(enabled.c.first <= now).order_by(enabled.c.first)
+    return [DueEndpoint(*row) for row in connection.execute(statement)]
 
 
 def choose_due(connection: Connection, endpoint_id: int, *, most: int, now: int) -> list[int]:
-    """Return ids of deliveries to an endpoint that are due, nobody else's to take until the transaction ends."""
-    chosen = (
+    """Return ids of due deliveries to an endpoint, locked until the transaction ends."""
+    due = (
         select(_D.id)
         .where(_D.endpoint_id == endpoint_id, _D.due_at <= now)
         .order_by(_D.due_at, _D.id)
         .limit(most)
         .with_for_update(skip_locked=True)
     )
-    return list(connection.execute(chosen).scalars())
+    return list(connection.execute(due).scalars())
 
 
 def claim_until(connection: Connection, delivery_ids: Sequence[int], *, until: int) -> None:
-    """Take deliveries that were chosen until an instant: afterwards they are due again."""
+    """Claim locked deliveries until an instant, when they become due again."""
     connection.execute(update(webhook_deliveries).where(_D.id.in_(delivery_ids)).values(due_at=until))
 
 
 def claimed_deliveries(connection: Connection, delivery_ids: Sequence[int]) -> list[QueuedDelivery]:
-    """Return what is to be sent, by id."""
+    """Return claimed deliveries with what is needed to send them, in the order of their ids."""
     statement = (
         select(_D.id, _D.endpoint_id, _E.url, _E.format, _M.name, _M.document, _D.tries + 1)
         .join(webhook_endpoints, _E.id == _D.endpoint_id)
@@ -95,29 +95,29 @@ def claimed_deliveries(connection: Connection, delivery_ids: Sequence[int]) -> l
 
 
 def release(connection: Connection, delivery_ids: Sequence[int], *, now: int) -> None:
-    """Let deliveries that were taken be due at once, unless they are over by now."""
+    """Make claimed deliveries due immediately, unless they are finished."""
     pending = _D.id.in_(delivery_ids), _D.status == PENDING
     connection.execute(update(webhook_deliveries).where(*pending).values(due_at=now))
 
 
-def insert_attempts(connection: Connection, attempts: Sequence[AttemptRow]) -> None:
+def insert_attempts(connection: Connection, attempts: Sequence[DeliveryAttempt]) -> None:
     """Append attempts."""
     connection.execute(insert(webhook_attempts), [attempt._asdict() for attempt in attempts])
 
 
 def lock_for_update(connection: Connection, delivery_ids: Collection[int], endpoint_ids: Collection[int]) -> None:
-    """Lock deliveries, and what else is pending for endpoints that are to be disabled, in one order: that of their ids."""
+    """Lock deliveries and all pending deliveries of endpoints about to be disabled, in the order of their ids."""
     pending = _D.endpoint_id.in_(sorted(endpoint_ids)) & (_D.status == PENDING)
-    concerned = select(_D.id).where(or_(_D.id.in_(sorted(delivery_ids)), pending)).order_by(_D.id)
-    connection.execute(concerned.with_for_update(key_share=True)).all()
+    affected = select(_D.id).where(or_(_D.id.in_(sorted(delivery_ids)), pending)).order_by(_D.id)
+    connection.execute(affected.with_for_update(key_share=True)).all()
 
 
-def update_deliveries(connection: Connection, ended: Sequence[DeliveryUpdate]) -> None:
-    """Say how deliveries go on, in the order of their ids. One that is over meanwhile stays so."""
+def update_deliveries(connection: Connection, updates: Sequence[DeliveryUpdate]) -> None:
+    """Update pending deliveries, in the order of their ids. A finished delivery stays as it is."""
     statement = (
         update(webhook_deliveries)
         .where(_D.id == bindparam("which"), _D.status == PENDING)
         .values({name: bindparam(f"new_{name}") for name in DeliveryUpdate._fields if name != "id"})
     )
-    rows = [{"which": each.id} | {f"new_{name}": value for name, value in each._asdict().items()} for each in ended]
+    rows = [{"which": each.id} | {f"new_{name}": value for name, value in each._asdict().items()} for each in updates]
     connection.execute(statement, sorted(rows, key=lambda row: row["which"]))

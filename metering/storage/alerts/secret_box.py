@@ -1,7 +1,7 @@
-"""Secrets that the service has to read again rest encrypted: Fernet of the ``cryptography`` package (AES-128-CBC, HMAC-SHA256).
+"""Encryption at rest for secrets that the service must read again: Fernet (AES-128-CBC with HMAC-SHA256).
 
-The key is the operator's (METERING_SECRET_KEY), or, beside a database file, made at the first use and kept in a file of its own
-that only its owner may read: a copy of the database alone tells no secret.
+The key comes from the operator (METERING_SECRET_KEY). With a SQLite database and no setting, a key file readable only by its
+owner is created next to the database on first use. A copy of the database alone reveals no secret.
 """
 
 import os
@@ -21,60 +21,60 @@ _OWNER_ONLY = 0o600
 
 
 class SecretKeyError(DomainError):
-    """There is no key to encrypt with, or it is not the one that a secret was encrypted with."""
+    """There is no encryption key, or it is not the key that a secret was encrypted with."""
 
     code = "secret_key"
 
 
 class SecretBox:
-    """Encrypts with the first of its keys, decrypts with any: a key is replaced by putting a new one before it."""
+    """Encrypts with the first key and decrypts with any of them: to replace a key, put the new one first."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in keys])
 
     def encrypt(self, secret: bytes) -> str:
-        """Return what may rest in the database."""
+        """Return the encrypted form to store in the database."""
         return self._fernet.encrypt(secret).decode()
 
     def decrypt(self, stored: str) -> bytes:
-        """Return the secret. Raises SecretKeyError where none of the keys is the one."""
+        """Return the secret. Raises SecretKeyError if none of the keys fits."""
         try:
             return self._fernet.decrypt(stored)
         except InvalidToken:
             raise SecretKeyError(
-                "a secret can not be read with this key: METERING_SECRET_KEY (or the file beside the database) is another than"
-                " when it was written; put the former key behind the new one, separated by a comma"
+                "cannot decrypt a secret: METERING_SECRET_KEY (or the key file next to the database) has changed since it was"
+                " encrypted; append the previous key to METERING_SECRET_KEY, separated by a comma"
             ) from None
 
 
 def open_box(engine: Engine, keys: Sequence[str]) -> SecretBox:
-    """Return the box of a database: with ``keys``, or with that of the file beside it, made where there is none.
+    """Return the secret box of a database, with ``keys`` or the key file next to it, which is created if missing.
 
-    Raises SecretKeyError where the database is a server's and no key is given, or the file can not be used.
+    Raises SecretKeyError for a database server without keys, and for an unusable key file.
     """
     if keys:
         return SecretBox(keys)
     database = file_of(engine.url)
     if database is None:
         raise SecretKeyError(
-            "webhooks need METERING_SECRET_KEY, the same for every process on this database; `python -c 'from"
-            " cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'` makes one"
+            "webhooks require METERING_SECRET_KEY, the same for every process on this database; create one with `python -c"
+            " 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'`"
         )
     path = database.with_name(database.name + KEY_SUFFIX)
     try:
-        return SecretBox([_key_in(path)])
+        return SecretBox([_read_key(path)])
     except (OSError, ValueError) as error:
-        raise SecretKeyError(f"{path.name} beside the database is not a key that can be used: {error}") from None
+        raise SecretKeyError(f"the key file {path.name} next to the database is not usable: {error}") from None
 
 
-def _key_in(path: Path) -> str:
+def _read_key(path: Path) -> str:
     if not path.exists():
-        _make(path)
+        _create_key(path)
     return path.read_text(encoding="ascii").strip()
 
 
-def _make(path: Path) -> None:
-    """Write a new key. Of several at once one does, and all read the same; the file appears whole or not at all."""
+def _create_key(path: Path) -> None:
+    """Create the key file atomically. If several processes try at once, one succeeds and all read its key."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY)
     try:

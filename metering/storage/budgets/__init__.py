@@ -1,1 +1,1 @@
-"""Budgets, their revisions, and the sums they are compared with."""
+"""Budgets, their revisions, and the spend they are compared with."""

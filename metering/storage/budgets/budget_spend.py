@@ -1,6 +1,6 @@
-"""What budgets are judged by: sums of an account over whole UTC days, from the rollups, by series.
+"""The spend that budgets are compared with: an account's sums by series over whole UTC days, from the rollups.
 
-Whole months come from the rollups by month, so that a quarter costs hardly more than a day.
+Whole months come from the monthly rollups, so a quarter costs hardly more than a day.
 """
 
 from collections.abc import Collection
@@ -19,7 +19,7 @@ _UNPRICED = int(PriceGrade.UNPRICED)
 
 
 class SeriesSpend(NamedTuple):
-    """Charges of a series, nano-USD, and how many of its events have no price."""
+    """The charges of a series in nano-USD, and the number of its events without a price."""
 
     amount_nano: int
     unpriced_events: int
@@ -30,30 +30,30 @@ class SeriesSpend(NamedTuple):
 
 
 def spend_by_series(connection: Connection, account_id: int, start_day: int, end_day: int) -> dict[int, SeriesSpend]:
-    """Return the sums of the account's series over the days ``[start_day, end_day)``, of those that have any."""
-    found: dict[int, SeriesSpend] = {}
+    """Return an account's spend by series over the days ``[start_day, end_day)``; series without usage are omitted."""
+    by_series: dict[int, SeriesSpend] = {}
     for statement, first, last in _sources(start_day, end_day):
-        named = {"account_id": account_id, "first": first, "last": last}
-        for series_id, high, low, unpriced in rows_at_once(connection, statement, named):
-            before = found.get(series_id, _NOTHING)
+        parameters = {"account_id": account_id, "first": first, "last": last}
+        for series_id, high, low, unpriced in rows_at_once(connection, statement, parameters):
+            before = by_series.get(series_id, _NOTHING)
             amount = before.amount_nano + whole_sum(high, low)
-            found[series_id] = SeriesSpend(amount, before.unpriced_events + int(unpriced))
-    return found
+            by_series[series_id] = SeriesSpend(amount, before.unpriced_events + int(unpriced))
+    return by_series
 
 
 def spend_by_day(connection: Connection, account_id: int, days: Collection[int]) -> dict[int, dict[int, SeriesSpend]]:
-    """Return the same of single days, by day and series."""
-    found: dict[int, dict[int, SeriesSpend]] = {}
-    named = {"account_id": account_id, "days": sorted(days)}
-    for day, series_id, high, low, unpriced in rows_at_once(connection, _OF_SINGLE_DAYS, named):
-        found.setdefault(day, {})[series_id] = SeriesSpend(whole_sum(high, low), int(unpriced))
-    return found
+    """Return the spend of single days, by day and series."""
+    by_day: dict[int, dict[int, SeriesSpend]] = {}
+    parameters = {"account_id": account_id, "days": sorted(days)}
+    for day, series_id, high, low, unpriced in rows_at_once(connection, _OF_SINGLE_DAYS, parameters):
+        by_day.setdefault(day, {})[series_id] = SeriesSpend(whole_sum(high, low), int(unpriced))
+    return by_day
 
 
 def unpriced_models(connection: Connection, account_id: int, months: Collection[int]) -> dict[tuple[int, str, str], int]:
-    """Return how many events have no price by (event month ``YYYYMM``, provider, model), of those that have any."""
-    named = {"account_id": account_id, "months": sorted(months)}
-    rows = rows_at_once(connection, _UNPRICED_MODELS, named)
+    """Return how many events have no price, by (event month ``YYYYMM``, provider, model); only counts above zero."""
+    parameters = {"account_id": account_id, "months": sorted(months)}
+    rows = rows_at_once(connection, _UNPRICED_MODELS, parameters)
     return {(month, provider, model): int(count) for month, provider, model, count in rows}
 
 
@@ -61,7 +61,7 @@ _NOTHING = SeriesSpend(0, 0)
 
 
 def _sources(start_day: int, end_day: int) -> list[tuple[Select[Any], int, int]]:
-    """Return the statements that answer for days, each with the first and the last day or month that it is asked for."""
+    """Return the statements that cover the days, each with its first and last day or month."""
     months = whole_months(start_day, end_day) if start_day < end_day else ()
     if not months:
         return [(_OF_DAYS, start_day, end_day - 1)]
@@ -71,7 +71,7 @@ def _sources(start_day: int, end_day: int) -> list[tuple[Select[Any], int, int]]
 
 
 def _sums(source: FromClause, *key: ColumnElement[int], where: ColumnElement[bool]) -> Select[Any]:
-    # Led by the series, so that other accounts are not read.
+    # Driven by the series, so that rows of other accounts are not read.
     own = source.c.series_id.in_(select(series.c.id).where(series.c.account_id == bindparam("account_id", type_=Int64)))
     unpriced = func.sum(case((source.c.price_grade == _UNPRICED, source.c.events), else_=0))
     columns = (*key, source.c.series_id)
@@ -79,7 +79,8 @@ def _sums(source: FromClause, *key: ColumnElement[int], where: ColumnElement[boo
 
 
 def _unpriced_models() -> Select[Any]:
-    # Led by the series too: zero is added to the month so that its index, which all accounts share, is not taken instead.
+    # Driven by the series as well: adding zero to the month keeps the planner from using the index on months, which spans all
+    # accounts.
     month = month_rollups.c.event_month + literal_column("0", Int64)
     key = (month.label("event_month"), series.c.provider, series.c.model)
     events = func.sum(month_rollups.c.events)
@@ -97,7 +98,7 @@ def _unpriced_models() -> Select[Any]:
     )
 
 
-# Made once: building a statement takes as long as answering it.
+# Built once: building a statement takes as long as executing it.
 _UNPRICED_MODELS = _unpriced_models()
 _FIRST, _LAST = bindparam("first", type_=Int64), bindparam("last", type_=Int64)
 _OF_DAYS = _sums(rollups, where=rollups.c.event_day.between(_FIRST, _LAST))

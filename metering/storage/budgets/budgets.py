@@ -1,4 +1,4 @@
-"""Budgets and their revisions. A revision is appended, never changed; of a budget the highest one holds."""
+"""Budgets and their revisions. Revisions are append-only; the highest one of a budget is in effect."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -7,29 +7,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select
 
-from metering.domain.budgets.budgets import Action, BudgetBasis, BudgetTerms, Scope
+from metering.domain.budgets.budgets import Action, Budget, BudgetBasis, BudgetTerms, Scope
 from metering.domain.budgets.periods import Window
 from metering.storage.tables import budget_revisions, budgets
 
-_IDS_A_STATEMENT = 500
-
-
-class BudgetRow(NamedTuple):
-    """A budget as one revision of it says; ``revision_id`` tells the order of all revisions."""
-
-    id: int
-    account_id: int
-    created_at: int
-    revision_id: int
-    revision: int
-    archived: bool
-    terms: BudgetTerms
-    recorded_by: str
-    recorded_at: int
+_IDS_PER_STATEMENT = 500
 
 
 class EvaluatedBudget(NamedTuple):
-    """What judging needs of a budget, as it is stored: ten thousand of them are read at once."""
+    """The columns of a budget that evaluation needs, as stored: ten thousand rows are read at once."""
 
     id: int
     amount_nano: int
@@ -44,17 +30,17 @@ class EvaluatedBudget(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def parse_thresholds(text: str) -> tuple[int, ...]:
-    """Return thresholds as they are stored."""
+    """Parse stored thresholds."""
     return tuple(json.loads(text))
 
 
 def parse_scope(text: str) -> Scope:
-    """Return a scope as it is stored."""
+    """Parse a stored scope."""
     return {name: tuple(values) for name, values in json.loads(text).items()}
 
 
 def insert_budget(connection: Connection, account_id: int, *, now: int) -> int:
-    """Append a budget, which says nothing yet; return its id."""
+    """Insert a budget without a revision; return its id."""
     statement = insert(budgets).values(account_id=account_id, created_at=now).returning(budgets.c.id)
     budget_id: int = connection.execute(statement).scalar_one()
     return budget_id
@@ -63,7 +49,7 @@ def insert_budget(connection: Connection, account_id: int, *, now: int) -> int:
 def insert_revision(
     connection: Connection, budget_id: int, revision: int, terms: BudgetTerms, *, archived: bool, by: str, now: int
 ) -> None:
-    """Append a revision. The caller is alone: the order of the ids is the order of the commits."""
+    """Append a revision, in an exclusive write: ids must be in the order of commits."""
     row = {
         "budget_id": budget_id,
         "revision": revision,
@@ -86,27 +72,27 @@ def insert_revision(
 
 
 def newest_revision_id(connection: Connection) -> int:
-    """Return the id of the revision that was recorded last; 0 for none."""
+    """Return the id of the latest revision of any budget; 0 if there is none."""
     newest: int = connection.execute(select(func.coalesce(func.max(budget_revisions.c.id), 0))).scalar_one()
     return newest
 
 
 def accounts_changed_after(connection: Connection, revision_id: int) -> list[int]:
-    """Return the accounts of whose budgets something was said after a revision."""
+    """Return the accounts that have budget revisions after a revision."""
     joined = budgets.join(budget_revisions, budget_revisions.c.budget_id == budgets.c.id)
     statement = select(budgets.c.account_id).select_from(joined).where(budget_revisions.c.id > revision_id).distinct()
     return list(connection.execute(statement).scalars())
 
 
 def accounts_with_budgets(connection: Connection) -> list[int]:
-    """Return the accounts that have budgets that are not archived, by id."""
+    """Return the accounts that have active budgets, in the order of their ids."""
     joined = budgets.join(budget_revisions, budget_revisions.c.budget_id == budgets.c.id)
     statement = select(budgets.c.account_id).select_from(joined).where(*_current()).distinct()
     return sorted(connection.execute(statement).scalars())
 
 
 def evaluated_budgets(connection: Connection, account_id: int) -> Iterator[EvaluatedBudget]:
-    """Return what judging needs of the account's budgets that are not archived, by id."""
+    """Return what evaluation needs of an account's active budgets, in the order of their ids."""
     columns = [budgets.c.id if name == "id" else budget_revisions.c[name] for name in EvaluatedBudget._fields]
     statement = (
         select(*columns)
@@ -117,8 +103,8 @@ def evaluated_budgets(connection: Connection, account_id: int) -> Iterator[Evalu
     return (EvaluatedBudget(*row) for row in connection.execute(statement))
 
 
-def revisions_of(connection: Connection, budget_id: int) -> list[BudgetRow]:
-    """Return what was said of one budget, oldest first; nothing where there is none."""
+def revisions_of(connection: Connection, budget_id: int) -> list[Budget]:
+    """Return all revisions of a budget, oldest first; empty if it does not exist."""
     statement = _revisions().where(budgets.c.id == budget_id).order_by(budget_revisions.c.revision)
     return [_row(row) for row in connection.execute(statement)]
 
@@ -131,8 +117,8 @@ def current_budgets(
     action: Action | None = None,
     after: int = 0,
     limit: int | None = None,
-) -> list[BudgetRow]:
-    """Return the budgets with ids above ``after`` that are not archived, by id; those that are asked for where any are."""
+) -> list[Budget]:
+    """Return the active budgets with ids above ``after``, in the order of their ids; None: no filter."""
     statement = _revisions().where(*_current(), budgets.c.id > after).order_by(budgets.c.id).limit(limit)
     if account_id is not None:
         statement = statement.where(budgets.c.account_id == account_id)
@@ -143,15 +129,15 @@ def current_budgets(
     return [_row(row) for row in connection.execute(statement)]
 
 
-def budgets_by_id(connection: Connection, ids: Collection[int]) -> dict[int, BudgetRow]:
-    """Return the budgets with these ids that are not archived."""
-    wanted = sorted(ids)
-    parts = (wanted[start : start + _IDS_A_STATEMENT] for start in range(0, len(wanted), _IDS_A_STATEMENT))
+def budgets_by_id(connection: Connection, ids: Collection[int]) -> dict[int, Budget]:
+    """Return the active budgets with these ids, by id."""
+    ordered = sorted(ids)
+    parts = (ordered[start : start + _IDS_PER_STATEMENT] for start in range(0, len(ordered), _IDS_PER_STATEMENT))
     return {row.id: row for part in parts for row in current_budgets(connection, ids=part)}
 
 
-def forecast_budgets(connection: Connection, account_id: int) -> list[BudgetRow]:
-    """Return the account's budgets whose forecasts are watched."""
+def forecast_budgets(connection: Connection, account_id: int) -> list[Budget]:
+    """Return an account's active budgets that have a forecast threshold."""
     statement = _revisions().where(
         *_current(), budgets.c.account_id == account_id, budget_revisions.c.forecast_percent.is_not(None)
     )
@@ -159,26 +145,26 @@ def forecast_budgets(connection: Connection, account_id: int) -> list[BudgetRow]
 
 
 def count_budgets(connection: Connection, account_id: int) -> int:
-    """Return how many budgets an account has that are not archived."""
+    """Return how many active budgets an account has."""
     joined = budgets.join(budget_revisions, budget_revisions.c.budget_id == budgets.c.id)
     statement = select(func.count()).select_from(joined).where(*_current(), budgets.c.account_id == account_id)
     return connection.execute(statement).scalar_one()
 
 
 def _current() -> tuple[ColumnElement[bool], ...]:
-    """Return what the revision fulfils that holds, of a budget that is not archived."""
+    """Return SQL conditions that select the latest revision of each active budget."""
     other = budget_revisions.alias()
     newest = select(func.max(other.c.revision)).where(other.c.budget_id == budgets.c.id).scalar_subquery()
     return budget_revisions.c.revision == newest, budget_revisions.c.archived == 0
 
 
 def _revisions() -> Select[Any]:
-    said = [column for column in budget_revisions.c if column.name not in ("id", "budget_id")]
-    columns = [budgets.c.id, budgets.c.account_id, budgets.c.created_at, budget_revisions.c.id.label("revision_id"), *said]
+    revision = [column for column in budget_revisions.c if column.name not in ("id", "budget_id")]
+    columns = [budgets.c.id, budgets.c.account_id, budgets.c.created_at, budget_revisions.c.id.label("revision_id"), *revision]
     return select(*columns).join_from(budgets, budget_revisions, budget_revisions.c.budget_id == budgets.c.id)
 
 
-def _row(row: Row[Any]) -> BudgetRow:
+def _row(row: Row[Any]) -> Budget:
     terms = BudgetTerms(
         name=row.name,
         scope=parse_scope(row.scope),
@@ -192,7 +178,7 @@ def _row(row: Row[Any]) -> BudgetRow:
         block_percent=row.block_percent,
         basis=BudgetBasis(row.basis),
     )
-    return BudgetRow(
+    return Budget(
         row.id,
         row.account_id,
         row.created_at,

@@ -6,13 +6,13 @@ of SQLAlchemy takes as long as all other work on an event.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.charges.rerating import RerateCursor
-from metering.storage.engine.sql import is_in_list, list_parameter
+from metering.storage.engine.sql import fetch_rows, is_in_list, list_parameter
 
 
 class CurrentCharge(NamedTuple):
@@ -69,24 +69,14 @@ def charged_events(connection: Connection, after: RerateCursor, end: int, limit:
     """Return events of an account after the cursor and before ``end``, by (time, ID), with their first charges."""
     account_id, event_time, event_id = after
     chunk = _OF_UNASSIGNED if account_id == UNASSIGNED_ID else _OF_ACCOUNT
-    rows = _fetch(connection, chunk, (account_id, event_time, end, event_time, event_id, limit))
+    rows = fetch_rows(connection, chunk, (account_id, event_time, end, event_time, event_id, limit))
     return list(map(_as_charged_event, rows))
 
 
 def current_replacements(connection: Connection, event_ids: Sequence[int]) -> dict[int, CurrentCharge]:
     """Return the last replacement of each event that has one."""
     # Events that arrived together usually have none, which one index lookup shows.
-    if not event_ids or not _fetch(connection, _ANY_BETWEEN, (min(event_ids), max(event_ids))):
+    if not event_ids or not fetch_rows(connection, _ANY_BETWEEN, (min(event_ids), max(event_ids))):
         return {}
-    found = _fetch(connection, _REPLACEMENTS.format(among=is_in_list(connection)), (list_parameter(connection, event_ids),))
+    found = fetch_rows(connection, _REPLACEMENTS.format(among=is_in_list(connection)), (list_parameter(connection, event_ids),))
     return {event_id: CurrentCharge(*charge) for event_id, *charge in found}
-
-
-def _fetch(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
-    cursor = connection.connection.cursor()
-    marked = sql.replace("?", "%s") if connection.dialect.name == "postgresql" else sql
-    try:
-        cursor.execute(marked, parameters)
-        return list(cursor.fetchall())
-    finally:
-        cursor.close()

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from metering.domain.usage.events import PriceGrade
+from metering.storage.engine.backend import PerBackend
 from metering.storage.engine.bulk import insert_all
 from metering.storage.tables import charges
 
@@ -32,9 +33,9 @@ class Correction(NamedTuple):
 
 
 _ROWS_A_STATEMENT = 900
-# Values that all rows share: recorded_at, reason, run_id.
-_SHARED = 3
-_FIRST = f"({', '.join(f'?{number}' for number in range(_SHARED + 1, _SHARED + 1 + len(Correction._fields)))})"
+# Values that all rows share are the first parameters of a statement.
+_SHARED = ("recorded_at", "reason", "run_id")
+_FIRST = f"({', '.join(f'?{number}' for number, _ in enumerate(Correction._fields, len(_SHARED) + 1))})"
 _NEXT = f", ({', '.join('?' * len(Correction._fields))})"
 _ENTRIES = {
     "event_id": "event_id",
@@ -44,12 +45,10 @@ _ENTRIES = {
     "rate_id": "CASE sign WHEN 1 THEN new_rate_id ELSE rate_id END",
     "price_grade": f"CASE sign WHEN 1 THEN {int(PriceGrade.RATED)} ELSE price_grade END",
     "billing_month": "billing_month",
-    "recorded_at": "?1",
-    "reason": "?2",
-    "run_id": "?3",
+    **{name: f"?{number}" for number, name in enumerate(_SHARED, 1)},
 }
 _BEFORE = f"WITH correction ({', '.join(Correction._fields)}) AS (VALUES {_FIRST}"
-# The reversal is written first: entries of an event are read in the order of their ids.
+# The reversal is written first: the entries of an event are read by ID.
 _AFTER = (
     f") INSERT INTO {charges.name} ({', '.join(_ENTRIES)}) SELECT {', '.join(_ENTRIES.values())}"
     " FROM correction CROSS JOIN (SELECT -1 AS sign UNION ALL SELECT 1)"
@@ -82,12 +81,19 @@ def insert_corrections(
     connection: Connection, corrections: Sequence[Correction], *, reason: str, now: int, run_id: int
 ) -> None:
     """Append reversals and replacements, in the order of the corrections."""
-    if connection.dialect.name == "postgresql":
-        shared = {"id": None, "recorded_at": now, "reason": reason, "run_id": run_id}
-        entries = [entry for each in corrections for entry in _entries(each, shared)]
-        _INSERT.run(connection, [tuple(entry[name] for name in charges.c.keys()) for entry in entries])  # noqa: SIM118
-        return
+    _INSERT_CORRECTIONS.of(connection)(connection, corrections, {"recorded_at": now, "reason": reason, "run_id": run_id})
+
+
+def _insert_pairs(connection: Connection, corrections: Sequence[Correction], shared: dict[str, Any]) -> None:
     for start in range(0, len(corrections), _ROWS_A_STATEMENT):
         part = corrections[start : start + _ROWS_A_STATEMENT]
         sql = f"{_BEFORE}{_NEXT * (len(part) - 1)}{_AFTER}"
-        connection.exec_driver_sql(sql, (now, reason, run_id, *chain.from_iterable(part)))
+        connection.exec_driver_sql(sql, (*(shared[name] for name in _SHARED), *chain.from_iterable(part)))
+
+
+def _insert_rows(connection: Connection, corrections: Sequence[Correction], shared: dict[str, Any]) -> None:
+    entries = [entry for each in corrections for entry in _entries(each, {"id": None, **shared})]
+    _INSERT.run(connection, [tuple(entry[name] for name in charges.c.keys()) for entry in entries])  # noqa: SIM118
+
+
+_INSERT_CORRECTIONS = PerBackend(sqlite=_insert_pairs, postgres=_insert_rows)

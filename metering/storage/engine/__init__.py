@@ -1,1 +1,1 @@
-"""Connections, transactions, bulk inserts, partitions and migrations: what every other room here is built on."""
+"""The database itself: backends, transactions, bulk inserts and migrations. Every other room here builds on it."""

@@ -1,7 +1,7 @@
-"""Whoever waits for what a transaction writes is told once it has ended, in the same process.
+"""Signals the end of transactions that wrote deliveries, within the same process.
 
-A connection goes back to the pool after its commit: from then on everybody sees what was written. A rollback tells too, which
-costs whoever waits one look. Other processes are not told; they look by themselves from time to time.
+A connection returns to the pool after its commit: from then on every connection sees what was written. A rollback signals too,
+which costs one query in vain. Other processes get no signal; they poll from time to time.
 """
 
 from collections.abc import Callable
@@ -13,16 +13,16 @@ _WRITTEN = "metering_deliveries_written"
 
 
 def mark_deliveries_written(connection: Connection) -> None:
-    """Say that this transaction writes deliveries."""
+    """Mark the transaction as one that writes deliveries."""
     connection.info[_WRITTEN] = True
 
 
-def on_deliveries_committed(engine: Engine, tell: Callable[[], None]) -> Callable[[], None]:
-    """Call ``tell`` whenever a transaction that wrote deliveries has ended; return what ends that."""
+def on_deliveries_committed(engine: Engine, notify: Callable[[], None]) -> Callable[[], None]:
+    """Call ``notify`` after each transaction that wrote deliveries; return a function that stops this."""
 
     def returned(_driver_connection: Any, record: Any) -> None:
         if record.info.pop(_WRITTEN, False):
-            tell()
+            notify()
 
     event.listen(engine, "checkin", returned)
     return lambda: event.remove(engine, "checkin", returned)

@@ -1,19 +1,18 @@
-"""Opening the database, and the ways to use it: reading one state of it, writing alone, writing beside others.
+"""Opening the database, and the ways to use it: read one state of it, write alone, or write alongside others.
 
-What the two databases do differently around a transaction, and about the room they take, stands in ``sqlite_connections`` and
-``postgres_connections``: both offer what ``Connections`` says.
+What differs between SQLite and PostgreSQL is in their backends (``sqlite_backend``, ``postgres_backend``).
 """
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import ModuleType
-from typing import Protocol, cast
 
 from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
-from metering.storage.engine import postgres_connections, sqlite_connections
+from metering.storage.engine.backend import Backend, backend_of
 from metering.storage.engine.errors import DatabaseUrlError
+from metering.storage.engine.postgres_backend import PostgresBackend
+from metering.storage.engine.sqlite_backend import SqliteBackend
 
 __all__ = [
     "DatabaseUrlError",
@@ -30,59 +29,30 @@ __all__ = [
     "without_password",
 ]
 
-
-class Connections(Protocol):
-    """What a database offers; the modules document their own way of it."""
-
-    def open_engine(self, url: URL) -> Engine:
-        """Open a URL."""
-
-    def read_snapshot(self, engine: Engine) -> AbstractContextManager[Connection]:
-        """Read one state of the database."""
-
-    def autocommit(self, engine: Engine) -> AbstractContextManager[Connection]:
-        """Read facts apart from each other."""
-
-    def exclusive_write(self, engine: Engine) -> AbstractContextManager[Connection]:
-        """Write alone."""
-
-    def concurrent_write(self, engine: Engine) -> AbstractContextManager[Connection]:
-        """Write beside others."""
-
-    def migration_transaction(self, engine: Engine) -> AbstractContextManager[Connection]:
-        """Change the schema."""
-
-    def database_bytes(self, engine: Engine) -> int:
-        """Tell its size."""
-
-    def vacuum(self, engine: Engine) -> None:
-        """Give up what deleted rows took."""
-
-
-_DATABASES: dict[str, ModuleType] = {"sqlite": sqlite_connections, "postgresql": postgres_connections}
+_BACKENDS: dict[str, type[Backend]] = {backend.name: backend for backend in (SqliteBackend, PostgresBackend)}
 
 
 def open_database(url: str) -> Engine:
     """Open the database at ``url`` (``sqlite:///metering.db``, ``postgresql://user:password@host/metering``).
 
-    Raises DatabaseUrlError for a URL that is malformed or names a database that is not supported; it never tells a password.
+    Raises DatabaseUrlError for a URL that is malformed or names an unsupported database; it never shows a password.
     """
     try:
         parsed = make_url(url)
     except ArgumentError:
         raise DatabaseUrlError("METERING_DATABASE_URL is not a database URL such as sqlite:///metering.db") from None
     name = parsed.get_backend_name()
-    if name not in _DATABASES:
+    if name not in _BACKENDS:
         raise DatabaseUrlError(
-            f"METERING_DATABASE_URL names {name}; the data is kept in SQLite (sqlite:///metering.db) or PostgreSQL"
+            f"METERING_DATABASE_URL names {name}; supported are SQLite (sqlite:///metering.db) and PostgreSQL"
             " (postgresql://user@host/metering)"
         )
-    return _connections(name).open_engine(parsed)
+    return _BACKENDS[name].open_engine(parsed)
 
 
 def file_of(url: URL) -> Path | None:
-    """Return the file that a database is kept in; None where a server keeps it."""
-    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+    """Return the file of a SQLite database; None for a database server."""
+    return Path(str(url.database)) if url.get_backend_name() == SqliteBackend.name else None
 
 
 def without_password(url: str) -> str:
@@ -92,54 +62,50 @@ def without_password(url: str) -> str:
 
 
 def is_server(engine: Engine) -> bool:
-    """Whether the database works in processes of its own, beside this one."""
-    return file_of(engine.url) is None
+    """Whether the database runs in its own processes, alongside this one."""
+    return backend_of(engine).is_server
 
 
 def read_snapshot(engine: Engine) -> AbstractContextManager[Connection]:
     """Give a connection whose statements all see one state of the database."""
-    return _connections(engine.dialect.name).read_snapshot(engine)
+    return backend_of(engine).read_snapshot(engine)
 
 
 def autocommit(engine: Engine) -> AbstractContextManager[Connection]:
-    """Give a connection for facts that do not have to be of one moment: each statement may see another state.
+    """Give a connection for facts that need not be of one moment: each statement may see a different state.
 
-    On PostgreSQL that spares a transaction, half of what looking up a few rows takes.
+    On PostgreSQL this saves a transaction, half the cost of looking up a few rows.
     """
-    return _connections(engine.dialect.name).autocommit(engine)
+    return backend_of(engine).autocommit(engine)
 
 
 def exclusive_write(engine: Engine) -> AbstractContextManager[Connection]:
     """Give a connection in a write transaction; it commits at the end, or rolls back on an error.
 
-    What looks before it writes may rely on what it saw: nobody else who asked for this writes at the same time.
+    Only one of these runs at a time, so an operation may rely on what it read before it writes.
     """
-    return _connections(engine.dialect.name).exclusive_write(engine)
+    return backend_of(engine).exclusive_write(engine)
 
 
 def concurrent_write(engine: Engine) -> AbstractContextManager[Connection]:
-    """Give a connection in a write transaction that, on PostgreSQL, runs beside others.
+    """Give a connection in a write transaction that, on PostgreSQL, runs alongside others.
 
-    For what is right whoever else writes: rows that are appended, keys that are unique, sums that are added to, each taken in
-    the order of docs/architecture.md.
+    For writes that are correct whatever others write: rows that are appended, unique keys, sums that are added to, each taken
+    in the order of docs/architecture.md.
     """
-    return _connections(engine.dialect.name).concurrent_write(engine)
+    return backend_of(engine).concurrent_write(engine)
 
 
 def migration_transaction(engine: Engine) -> AbstractContextManager[Connection]:
-    """Give a write transaction in which the schema may change; of two at once the second waits for the first."""
-    return _connections(engine.dialect.name).migration_transaction(engine)
+    """Give a write transaction in which the schema may change; a second one waits for the first."""
+    return backend_of(engine).migration_transaction(engine)
 
 
 def database_bytes(engine: Engine) -> int:
     """Return how many bytes the database takes on disk."""
-    return _connections(engine.dialect.name).database_bytes(engine)
+    return backend_of(engine).database_bytes(engine)
 
 
 def vacuum(engine: Engine) -> None:
-    """Give the room that deleted rows took back: to the file system on SQLite, on PostgreSQL to the rows to come."""
-    _connections(engine.dialect.name).vacuum(engine)
-
-
-def _connections(name: str) -> Connections:
-    return cast("Connections", _DATABASES[name])
+    """Reclaim the space of deleted rows: for the file system on SQLite, for new rows on PostgreSQL."""
+    backend_of(engine).vacuum(engine)

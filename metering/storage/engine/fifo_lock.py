@@ -1,6 +1,6 @@
-"""A lock whose waiters get it in the order in which they came.
+"""A lock whose waiters get it in the order of arrival.
 
-``threading.Lock`` is for whoever runs when it is let go: a thread that takes it again at once keeps it from all others.
+``threading.Lock`` goes to whichever thread runs when it is released: one that takes it again at once starves all others.
 """
 
 from collections import deque
@@ -8,15 +8,15 @@ from threading import Lock
 
 
 class FifoLock:
-    """One at a time, first come, first served."""
+    """A lock for one holder at a time, first come, first served."""
 
     def __init__(self) -> None:
         self._guard = Lock()
         self._taken = False
         self._waiting: deque[Lock] = deque()
 
-    def take(self, seconds: float) -> bool:
-        """Wait for a turn, and no longer than ``seconds``; return whether it came."""
+    def acquire(self, seconds: float) -> bool:
+        """Wait for the lock, at most ``seconds``; return whether it was acquired."""
         with self._guard:
             if not self._taken:
                 self._taken = True
@@ -28,12 +28,12 @@ class FifoLock:
             return True
         with self._guard:
             if mine not in self._waiting:
-                return True  # it came at the last moment
+                return True  # it was handed over at the last moment
             self._waiting.remove(mine)
             return False
 
-    def give_up(self) -> None:
-        """End the turn: whoever waits longest has the next one."""
+    def release(self) -> None:
+        """Release the lock: the longest waiter gets it."""
         with self._guard:
             if self._waiting:
                 self._waiting.popleft().release()

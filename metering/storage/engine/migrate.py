@@ -1,4 +1,4 @@
-"""Bringing a database to a revision of the schema. Alembic's scripts are the only way a schema comes to be."""
+"""Migrating a database to a revision of the schema. Alembic's scripts are the only way to create or change a schema."""
 
 from alembic import command
 from alembic.config import Config
@@ -9,13 +9,13 @@ from metering.storage.engine.schema_revision import migrations_folder
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the database up to ``revision``; all of it or nothing."""
+    """Upgrade the database to ``revision``, completely or not at all."""
     with migration_transaction(engine) as connection:
         command.upgrade(_config(connection), revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Bring the database down to ``revision`` (``base`` is empty)."""
+    """Downgrade the database to ``revision`` (``base`` is empty)."""
     with migration_transaction(engine) as connection:
         command.downgrade(_config(connection), revision)
 

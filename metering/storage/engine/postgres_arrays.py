@@ -1,6 +1,6 @@
-"""Many values as one parameter of a statement: arrays as PostgreSQL writes them, to be CAST where they are used.
+"""Many values as one parameter of a statement: arrays in PostgreSQL's text form, CAST where they are used.
 
-Handed a list, the driver looks at each element twice, in Python; a text it passes on.
+The driver inspects each element of a list twice, in Python; text is passed on as it is.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from sqlalchemy.types import TypeEngine
 
 
 def array_of(kind: TypeEngine[Any], values: Sequence[Any]) -> str | list[Any]:
-    """Return the values of a column as a parameter; those of kinds that are rarely many are left to the driver."""
+    """Return the values of a column as a parameter; types that rarely have many values are left to the driver."""
     if isinstance(kind, Integer):
         return array_of_integers(values)
     return array_of_texts(values) if isinstance(kind, Text) else list(values)
@@ -19,7 +19,7 @@ def array_of(kind: TypeEngine[Any], values: Sequence[Any]) -> str | list[Any]:
 
 def array_of_integers(values: Iterable[int | None]) -> str:
     """Return the values as an array of integers; None is NULL."""
-    # Nothing but digits, signs and commas stand around it.
+    # Only digits, signs and commas are around it.
     return f"{{{','.join(map(str, values))}}}".replace("None", "NULL")
 
 
@@ -34,5 +34,5 @@ def array_of_texts(values: Iterable[str | None]) -> str:
 
 
 def _quoted(value: str) -> str:
-    # Within quotes only these two mean something else than themselves.
+    # Only these two characters are special within quotes.
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,7 +1,7 @@
-"""COPY: how PostgreSQL takes many rows at once, in its binary format.
+"""COPY in PostgreSQL's binary format, for many rows at once.
 
-Rows of a table are written by the driver. Where every column has a fixed length, a row is one ``struct`` of bytes, which takes
-a quarter of the time.
+The driver writes the rows of a table. If every column has a fixed length, a row is one ``struct`` of bytes, which takes a
+quarter of the time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ _TRAILER = b"\xff\xff"
 
 
 def copy_columns(connection: Connection, columns: Sequence[Column[Any]], values: Sequence[Sequence[Any]]) -> int:
-    """Append rows to the columns' table, whose values stand column by column; return how many."""
+    """Append rows, given column by column, to the columns' table; return how many."""
     names, types = [column.name for column in columns], [_type_name(column.type) for column in columns]
     with _copying(connection, columns[0].table.name, names) as copy:
         copy.set_types(types)
@@ -26,7 +26,7 @@ def copy_columns(connection: Connection, columns: Sequence[Column[Any]], values:
 
 
 def copy_packed(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[bytes]) -> None:
-    """Append rows that are packed: the number of columns (16 bits), then length (32 bits) and content of each, big-endian."""
+    """Append packed rows: the number of columns (16 bits), then length (32 bits) and content of each, big-endian."""
     with _copying(connection, table, columns) as copy:
         copy.write(b"".join((_HEADER, *rows, _TRAILER)))
 
@@ -40,7 +40,7 @@ def _copying(connection: Connection, table: str, columns: Sequence[str]) -> Iter
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
             yield copy
     except connection.dialect.loaded_dbapi.Error as error:
-        # The driver is spoken to directly; its errors are told as SQLAlchemy tells them everywhere else.
+        # The driver was called directly; its errors become those of SQLAlchemy, as everywhere else.
         raise DBAPIError.instance(
             statement, None, error, connection.dialect.loaded_dbapi.Error, dialect=connection.dialect
         ) from error

@@ -1,4 +1,4 @@
-"""Which revision of the schema a database is at, and which one this release needs; told without Alembic, a slow import."""
+"""The schema revision of a database, and the one that this release needs; without Alembic, which is slow to import."""
 
 from pathlib import Path
 
@@ -8,18 +8,18 @@ from metering.storage.engine.database import read_snapshot
 from metering.storage.engine.errors import SchemaOutOfDateError
 
 _PACKAGE = Path(__file__).resolve().parents[2]
-# Where Alembic notes how far a database has come.
+# Where Alembic records the revision of a database.
 _VERSIONS = table("alembic_version", column("version_num"))
 
 
 def migrations_folder() -> Path:
-    """Return where the scripts are: inside an installed package, or beside it in a checkout."""
+    """Return the folder of the scripts: inside an installed package, or next to it in a checkout."""
     installed = _PACKAGE / "migrations"
     return installed if installed.is_dir() else _PACKAGE.parent / "migrations"
 
 
 def current_revision(engine: Engine) -> str | None:
-    """Return the revision the database is at; None for an empty one."""
+    """Return the database's revision; None for an empty database."""
     with read_snapshot(engine) as connection:
         if not inspect(connection).has_table(_VERSIONS.name):
             return None
@@ -28,21 +28,21 @@ def current_revision(engine: Engine) -> str | None:
 
 
 def is_empty(engine: Engine) -> bool:
-    """Whether the database has no table at all: nobody has made it yet."""
+    """Whether the database has no table: it was not created yet."""
     with read_snapshot(engine) as connection:
         return not inspect(connection).get_table_names()
 
 
 def head_revision() -> str:
-    """Return the newest revision this release knows: its scripts are numbered, and each file's name begins with its number."""
+    """Return the newest revision of this release, from the number that each script's name begins with."""
     numbers = sorted(script.name.partition("_")[0] for script in (migrations_folder() / "versions").glob("[0-9]*_*.py"))
     if not numbers:
-        raise SchemaOutOfDateError(f"no migrations were found in {migrations_folder()}")
+        raise SchemaOutOfDateError(f"no migrations found in {migrations_folder()}")
     return numbers[-1]
 
 
 def require_current_schema(engine: Engine) -> None:
-    """Raise SchemaOutOfDateError unless the database is at this release's schema."""
+    """Raise SchemaOutOfDateError unless the database has this release's schema."""
     current, head = current_revision(engine), head_revision()
     if current != head:
         raise SchemaOutOfDateError(

@@ -1,16 +1,15 @@
-"""Expressions that the two databases spell in their own ways."""
+"""SQL expressions that the two databases spell differently."""
 
-import json
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, String, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, String, func, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import FunctionElement
 
+from metering.storage.engine.backend import backend_of
 from metering.storage.tables.schema import Int64
 
 _HALF_BITS = 32
@@ -18,43 +17,42 @@ _LOW_BITS = literal_column(str(2**_HALF_BITS - 1), Int64)
 
 
 def halved_sum(amount: ColumnElement[int]) -> tuple[ColumnElement[int], ColumnElement[int]]:
-    """Return two sums, of the high and the low halves of an amount, that ``whole_sum`` makes one of.
+    """Return two sums, of the high and the low halves of an amount, which ``whole_sum`` combines.
 
-    SQLite refuses a sum that leaves 64 bits, also where only a part of it does; neither half comes near.
+    SQLite refuses a sum that exceeds 64 bits, even in an intermediate step; neither half comes near that.
     """
     return func.sum(amount.op(">>")(literal_column(str(_HALF_BITS)))), func.sum(amount.op("&")(_LOW_BITS))
 
 
 def whole_sum(high: int, low: int) -> int:
-    """Return the sum that ``halved_sum`` asked for in halves."""
+    """Return the sum of the two halves of ``halved_sum``."""
     return (int(high) << _HALF_BITS) + int(low)
 
 
 def is_not_zero(high: ColumnElement[int], low: ColumnElement[int]) -> ColumnElement[bool]:
-    """Whether a sum in halves is another than zero. Where putting it together overflows it is far from zero, and stays so."""
+    """Whether a sum in halves is not zero. If combining it overflows, it is far from zero, and stays so."""
     return high * literal_column(f"{2**_HALF_BITS}", Int64) + low != 0
 
 
 def rows_at_once(
     connection: Connection, statement: Select[Any], named: Mapping[str, Any] = MappingProxyType({})
 ) -> list[tuple[Any, ...]]:
-    """Return the rows of integers and texts that a statement finds, taken from SQLite as one.
-
-    Its driver lets go of the interpreter for each row, and beside threads that are busy waits up to 5 ms to get it back.
-    """
-    if connection.dialect.name != "sqlite":
-        return [tuple(row) for row in connection.execute(statement, named)]
-    return [tuple(row) for row in json.loads(connection.execute(_gathered(statement), named).scalar_one())]
+    """Return all rows, of integers and texts, that a statement finds; on SQLite without waiting for each row."""
+    return backend_of(connection).rows_at_once(connection, statement, named)
 
 
-@lru_cache(maxsize=64)
-def _gathered(statement: Select[Any]) -> Select[Any]:
-    found = statement.subquery()
-    return select(func.json_group_array(func.json_array(*found.c)))
+def fetch_rows(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
+    """Return the rows of a statement as the driver's plain tuples; ``sql`` marks parameters with ``?``."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(backend_of(connection).driver_sql(sql), parameters)
+        return list(cursor.fetchall())
+    finally:
+        cursor.close()
 
 
 class json_integer(FunctionElement[int]):  # noqa: N801 - named as it reads in a statement
-    """The integer under a key of a JSON object that stands in a text column; NULL where the text is empty or has no such key.
+    """The integer at a key of a JSON object in a text column; NULL if the text is empty or has no such key.
 
     ``json_integer(column, key)``.
     """
@@ -64,7 +62,7 @@ class json_integer(FunctionElement[int]):  # noqa: N801 - named as it reads in a
 
 
 class json_string(FunctionElement[str]):  # noqa: N801
-    """The string under a key of a JSON object that stands in a text column; NULL as for ``json_integer``."""
+    """The string at a key of a JSON object in a text column; NULL as for ``json_integer``."""
 
     type = String()
     inherit_cache = True
@@ -81,7 +79,7 @@ class json_sum(FunctionElement[str]):  # noqa: N801
 
 
 class by_code_point(FunctionElement[str]):  # noqa: N801
-    """A text, compared and ordered by code points: the same order in every database, whatever its locale."""
+    """A text that is compared and ordered by code points: the same order in every database, whatever its locale."""
 
     type = String()
     inherit_cache = True
@@ -91,7 +89,7 @@ class by_code_point(FunctionElement[str]):  # noqa: N801
 @compiles(json_string, "sqlite")
 def _json_on_sqlite(element: FunctionElement[Any], compiler: SQLCompiler, **options: Any) -> str:
     column, key = (compiler.process(clause, **options) for clause in element.clauses)
-    # A path of json_extract would need the key quoted; a row of json_each has it as it is.
+    # A path of json_extract would need the key quoted; a row of json_each has it unquoted.
     return f"(SELECT value FROM json_each(nullif({column}, '')) WHERE \"key\" = {key})"
 
 
@@ -140,15 +138,10 @@ def _collated(element: by_code_point, compiler: SQLCompiler, **options: Any) -> 
 
 
 def is_in_list(connection: Connection) -> str:
-    """Return what makes of a column the condition that it is one of a list (``list_parameter``), as plain SQL with one ``?``.
-
-    PostgreSQL looks an array up in the index of the column; joined with ``unnest`` it read and sorted whole months of events.
-    """
-    on_postgres = connection.dialect.name == "postgresql"
-    return "= ANY(CAST(? AS bigint[]))" if on_postgres else "IN (SELECT value FROM json_each(?))"
+    """Return the condition that a column's value is in a list (``list_parameter``), as plain SQL with one ``?``."""
+    return backend_of(connection).is_in_list
 
 
 def list_parameter(connection: Connection, numbers: Iterable[int]) -> str:
-    """Return numbers as the parameter of ``is_in_list``, each once, as text: the driver inspects each element of a list."""
-    inner = ",".join(map(str, sorted(set(numbers))))
-    return f"{{{inner}}}" if connection.dialect.name == "postgresql" else f"[{inner}]"
+    """Return numbers, each once, as the parameter of ``is_in_list``."""
+    return backend_of(connection).integer_list(sorted(set(numbers)))

@@ -1,4 +1,4 @@
-"""What accounts were given as discounts: appended, never changed; of one account the row that was recorded last counts."""
+"""Discounts of accounts. Rows are appended and never changed; the row recorded last takes precedence."""
 
 from collections import defaultdict
 
@@ -9,7 +9,7 @@ from pricing.discounts import Discount
 
 
 def insert_discount(connection: Connection, discount: Discount, *, now: int) -> int:
-    """Write what was given; return the id of the row."""
+    """Write a discount; return the id of its row."""
     row = {
         "account_id": discount.account_id,
         "share": discount.share,
@@ -23,13 +23,13 @@ def insert_discount(connection: Connection, discount: Discount, *, now: int) -> 
 
 
 def load_discounts(connection: Connection, account_id: int | None = None) -> dict[int, list[Discount]]:
-    """Return what each account was given, or one account, in the order in which it was recorded."""
+    """Return the discounts of each account, or of one, in order of recording."""
     statement = select(price_discounts).order_by(price_discounts.c.id)
     if account_id is not None:
         statement = statement.where(price_discounts.c.account_id == account_id)
-    given: dict[int, list[Discount]] = defaultdict(list)
+    discounts: dict[int, list[Discount]] = defaultdict(list)
     for row in connection.execute(statement):
-        given[row.account_id].append(
+        discounts[row.account_id].append(
             Discount(
                 account_id=row.account_id,
                 share=row.share,
@@ -38,4 +38,4 @@ def load_discounts(connection: Connection, account_id: int | None = None) -> dic
                 model=row.model,
             )
         )
-    return given
+    return discounts

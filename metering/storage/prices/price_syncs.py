@@ -1,21 +1,19 @@
-"""What came of asking a source for its prices: written once, read back with what was decided since."""
+"""The record of price syncs. Rows are written once, and read with the decision about them, if there is one."""
 
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, insert, select
 
+from metering.domain.prices.price_syncs import FAILED, HELD, RECORDED, UNCHANGED, PriceSync, SourceHealth
 from metering.storage.tables import price_syncs
 
-RECORDED, UNCHANGED, HELD, ACCEPTED, SUPERSEDED, FAILED = (
-    "recorded", "unchanged", "held", "accepted", "superseded", "failed",
-)  # fmt: skip
 SUCCESSES = (RECORDED, UNCHANGED, HELD)
 
 _decision = price_syncs.alias("decision")
 
 
 class NewSync(NamedTuple):
-    """A row to be written; times in microseconds UTC, ``changes`` and ``reasons`` JSON lists, ``held`` the table as JSON."""
+    """A row to write. Times are microseconds UTC; ``changes`` and ``reasons`` are JSON lists, ``held`` is a table as JSON."""
 
     source: str
     started_at: int
@@ -32,74 +30,42 @@ class NewSync(NamedTuple):
     error_message: str = ""
 
 
-class SyncRow(NamedTuple):
-    """A row as it was written, and the row that decided it, where it was held and is decided."""
-
-    id: int
-    source: str
-    started_at: int
-    finished_at: int
-    outcome: str
-    etag: str
-    digest: str
-    table_id: int | None
-    decides: int | None
-    changes: str
-    reasons: str
-    held: str
-    error_code: str
-    error_message: str
-    decided_by: int | None
-    decision: str | None
-
-
-class SourceHealth(NamedTuple):
-    """How a source does: microseconds UTC, None for never. ``waiting`` is the held sync that nobody has decided."""
-
-    last_attempt_at: int | None
-    last_success_at: int | None
-    last_failure_at: int | None
-    consecutive_failures: int
-    last_error: str
-    waiting: int | None
-
-
-def insert_sync(connection: Connection, row: NewSync) -> SyncRow:
-    """Write a row; return it, not decided yet."""
+def insert_sync(connection: Connection, row: NewSync) -> PriceSync:
+    """Write a row and return it, undecided."""
     sync_id: int = connection.execute(insert(price_syncs).values(**row._asdict()).returning(price_syncs.c.id)).scalar_one()
-    return SyncRow(sync_id, *row, decided_by=None, decision=None)
+    return PriceSync(sync_id, *row, decided_by=None, decision=None)
 
 
-def sync_by_id(connection: Connection, sync_id: int) -> SyncRow | None:
-    """Return one row; None where there is none."""
+def sync_by_id(connection: Connection, sync_id: int) -> PriceSync | None:
+    """Return one row, or None."""
     row = connection.execute(_rows().where(price_syncs.c.id == sync_id)).one_or_none()
-    return None if row is None else SyncRow(*row)
+    return None if row is None else PriceSync(*row)
 
 
-def list_syncs(connection: Connection, *, before: int | None, limit: int) -> list[SyncRow]:
+def list_syncs(connection: Connection, *, before: int | None, limit: int) -> list[PriceSync]:
     """Return rows with ids below ``before`` (None: all), newest first."""
     statement = _rows().order_by(price_syncs.c.id.desc()).limit(limit)
     if before is not None:
         statement = statement.where(price_syncs.c.id < before)
-    return [SyncRow(*row) for row in connection.execute(statement)]
+    return [PriceSync(*row) for row in connection.execute(statement)]
 
 
-def newest_success(connection: Connection, source: str) -> SyncRow | None:
-    """Return the newest answer of a source, whatever came of it; None where it has never answered."""
+def newest_success(connection: Connection, source: str) -> PriceSync | None:
+    """Return the newest successful fetch of a source, whatever its outcome; None if there is none."""
     statement = _rows().where(price_syncs.c.source == source, price_syncs.c.outcome.in_(SUCCESSES))
     row = connection.execute(statement.order_by(price_syncs.c.id.desc()).limit(1)).one_or_none()
-    return None if row is None else SyncRow(*row)
+    return None if row is None else PriceSync(*row)
 
 
-def pending_sync(connection: Connection, source: str) -> SyncRow | None:
-    """Return the held answer of a source that nobody has decided: there is one at most, a newer one supersedes it."""
+def pending_sync(connection: Connection, source: str) -> PriceSync | None:
+    """Return the pending sync of a source. There is at most one, because a newer one supersedes it."""
     statement = _rows().where(price_syncs.c.source == source, price_syncs.c.outcome == HELD, _decision.c.id.is_(None))
     row = connection.execute(statement.order_by(price_syncs.c.id.desc()).limit(1)).one_or_none()
-    return None if row is None else SyncRow(*row)
+    return None if row is None else PriceSync(*row)
 
 
 def source_health(connection: Connection, source: str) -> SourceHealth:
-    """Return how a source does."""
+    """Return the state of syncing with a source."""
     success = newest_success(connection, source)
     failed = select(price_syncs.c.finished_at, price_syncs.c.error_message).where(
         price_syncs.c.source == source, price_syncs.c.outcome == FAILED
@@ -109,7 +75,7 @@ def source_health(connection: Connection, source: str) -> SourceHealth:
     failures: int = connection.execute(
         select(func.count()).where(price_syncs.c.source == source, price_syncs.c.outcome == FAILED, price_syncs.c.id > since)
     ).scalar_one()
-    waiting = pending_sync(connection, source)
+    pending = pending_sync(connection, source)
     success_at = None if success is None else success.finished_at
     failure_at = None if failure is None else failure.finished_at
     return SourceHealth(
@@ -118,7 +84,7 @@ def source_health(connection: Connection, source: str) -> SourceHealth:
         last_failure_at=failure_at,
         consecutive_failures=failures,
         last_error=failure.error_message if failures and failure is not None else "",
-        waiting=None if waiting is None else waiting.id,
+        waiting=None if pending is None else pending.id,
     )
 
 

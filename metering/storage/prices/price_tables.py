@@ -1,4 +1,4 @@
-"""Recording price tables, and reading them back into a price book."""
+"""Write price tables, and read them into a price book."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -12,30 +12,30 @@ from pricing.rates import Price, Rate
 from pricing.tables import Layer, PriceTable, RateKey, TableKind, key_of
 
 _NEW_RATES, _NEW_PRICES, _NEW_WITHDRAWALS = insert_all(rates), insert_all(rate_prices), insert_all(rate_withdrawals)
-# Built once: each commit of events asks it.
+# Built once, because every commit of events runs it.
 _NEWEST_ID = select(func.coalesce(func.max(price_tables.c.id), 0))
 
 
 def newest_table_id(connection: Connection) -> int:
-    """Return the id of the newest price table, 0 for none: a book loaded at this id is up to date."""
+    """Return the id of the newest price table, or 0. A price book loaded at this id is up to date."""
     newest: int = connection.execute(_NEWEST_ID).scalar_one()
     return newest
 
 
 def record_tables(connection: Connection, tables: Iterable[PriceTable], *, now: int) -> list[int]:
-    """Write the tables that would change something, whole, after all that is recorded; return the ids of the new ones.
+    """Write the tables that are not already in effect; return the ids of the new ones.
 
-    What is recorded already is left out only while nothing recorded later, of the same place, says anything about the same
-    prices: a correction is taken back by recording what it corrected.
+    A recorded table is in effect unless a later one for the same list, route, account and instant covers the same prices: to
+    undo a correction, record the corrected table again.
     """
     listed = list(tables)
-    places = _places(connection, {table.source for table in listed})
+    slots = _slots(connection, {table.source for table in listed})
     recorded = []
     for table in listed:
         digest = table.digest
-        versions = places[_place_of(table)]
-        if not _counts_already(connection, versions, table, digest):
-            # Never before what it follows, should the clock have gone back.
+        versions = slots[_slot_of(table)]
+        if not _is_in_effect(connection, versions, table, digest):
+            # Never earlier than the previous version, in case the clock was set back.
             at = max(now, versions[-1].recorded_at) if versions else now
             table_id = _insert_table(connection, table, digest, at)
             versions.append(_Version(table_id, at, digest))
@@ -44,7 +44,7 @@ def record_tables(connection: Connection, tables: Iterable[PriceTable], *, now: 
 
 
 def digests_by_id(connection: Connection) -> dict[int, str]:
-    """Return the digest that was recorded with each table, oldest first."""
+    """Return the recorded digest of each table, oldest first."""
     rows = connection.execute(select(price_tables.c.id, price_tables.c.digest).order_by(price_tables.c.id))
     return {table_id: digest for table_id, digest in rows}  # noqa: C416 - a Row is no tuple to the type checker
 
@@ -55,25 +55,25 @@ class _Version(NamedTuple):
     digest: str
 
 
-_Place = tuple[str, int, str, int | None, int]
-"""What versions have in common that correct each other: (source, layer, route, account, instant)."""
+_Slot = tuple[str, int, str, int | None, int]
+"""Versions with the same (source, layer, route, account, instant) correct each other."""
 
 
-def _place_of(table: PriceTable) -> _Place:
+def _slot_of(table: PriceTable) -> _Slot:
     return table.source, int(table.layer), table.route, table.account_id, table.effective_from
 
 
-def _places(connection: Connection, sources: set[str]) -> dict[_Place, list[_Version]]:
-    """Return the versions of each place, in the order in which they count."""
-    places: dict[_Place, list[_Version]] = defaultdict(list)
+def _slots(connection: Connection, sources: set[str]) -> dict[_Slot, list[_Version]]:
+    """Return the versions in each slot, oldest first."""
+    slots: dict[_Slot, list[_Version]] = defaultdict(list)
     statement = select(price_tables).where(price_tables.c.source.in_(sorted(sources)))
     for row in connection.execute(statement.order_by(price_tables.c.recorded_at, price_tables.c.id)):
-        place = (row.source, row.layer, row.route, row.account_id, row.effective_from)
-        places[place].append(_Version(row.id, row.recorded_at, row.digest))
-    return places
+        slot = (row.source, row.layer, row.route, row.account_id, row.effective_from)
+        slots[slot].append(_Version(row.id, row.recorded_at, row.digest))
+    return slots
 
 
-def _counts_already(connection: Connection, versions: Sequence[_Version], table: PriceTable, digest: str) -> bool:
+def _is_in_effect(connection: Connection, versions: Sequence[_Version], table: PriceTable, digest: str) -> bool:
     newest = next((at for at in reversed(range(len(versions))) if versions[at].digest == digest), None)
     if newest is None:
         return False
@@ -82,14 +82,14 @@ def _counts_already(connection: Connection, versions: Sequence[_Version], table:
         return True
     if table.kind is TableKind.SNAPSHOT:
         return False
-    about = table.keys
-    return not any(other.kind is TableKind.SNAPSHOT or other.keys & about for other in load_tables(connection, later))
+    keys = table.keys
+    return not any(other.kind is TableKind.SNAPSHOT or other.keys & keys for other in load_tables(connection, later))
 
 
 def load_tables(connection: Connection, ids: Collection[int] | None = None, *, after: int = 0) -> list[PriceTable]:
-    """Read price tables, those with ``ids`` or every one, rates with the ids that charges remember; oldest first.
+    """Return price tables with ``ids``, or all, oldest first. Their rates have the ids that charges refer to.
 
-    With ``after`` only what was recorded after the table of that id: with what is known already it is everything.
+    With ``after``, only tables with ids above it, to complete a list that is already loaded.
     """
     chosen, listing = select(price_tables), select(rates)
     pricing, withdrawing = select(rate_prices), select(rate_withdrawals)
@@ -130,9 +130,9 @@ def load_tables(connection: Connection, ids: Collection[int] | None = None, *, a
 
 
 def table_ids(connection: Connection, source: str, layer: Layer, *, until: int) -> list[int]:
-    """Return the tables of one source in one layer that hold from ``until`` (microseconds UTC) or before, oldest first.
+    """Return the tables of one source in one layer that took effect by ``until`` (microseconds UTC), oldest first.
 
-    The newest snapshot is the first of them: what it does not list is withdrawn, whatever older tables say.
+    They begin with the newest snapshot, because it withdraws whatever it does not list.
     """
     statement = (
         select(price_tables.c.id, price_tables.c.kind)
@@ -140,12 +140,12 @@ def table_ids(connection: Connection, source: str, layer: Layer, *, until: int) 
         .order_by(price_tables.c.effective_from, price_tables.c.recorded_at, price_tables.c.id)
     )
     found = list(connection.execute(statement))
-    whole = max((at for at, row in enumerate(found) if row.kind == TableKind.SNAPSHOT), default=0)
-    return [row.id for row in found[whole:]]
+    snapshot = max((at for at, row in enumerate(found) if row.kind == TableKind.SNAPSHOT), default=0)
+    return [row.id for row in found[snapshot:]]
 
 
 def ids_of_sources(connection: Connection, sources: Collection[str]) -> list[int]:
-    """Return the tables of some sources, oldest first."""
+    """Return the tables of the given sources, oldest first."""
     statement = select(price_tables.c.id).where(price_tables.c.source.in_(sorted(sources))).order_by(price_tables.c.id)
     return list(connection.execute(statement).scalars())
 
@@ -204,15 +204,15 @@ def _insert_table(connection: Connection, table: PriceTable, digest: str, now: i
 
 
 def _insert_rates(connection: Connection, table_id: int, listed: Sequence[Rate]) -> None:
-    """Write rates and their prices in bulk. The database gives the ids, which are read back under the writer's lock."""
+    """Write rates and their prices in bulk. The database assigns the ids, which are read back under the write lock."""
     _NEW_RATES.run(
         connection,
         [(None, table_id, rate.provider, rate.model, rate.operation, rate.context_from, rate.source) for rate in listed],
     )
-    given = select(rates.c.provider, rates.c.model, rates.c.operation, rates.c.context_from, rates.c.id)
+    assigned = select(rates.c.provider, rates.c.model, rates.c.operation, rates.c.context_from, rates.c.id)
     ids = {
         (provider, model, operation, size): rate_id
-        for provider, model, operation, size, rate_id in connection.execute(given.where(rates.c.table_id == table_id))
+        for provider, model, operation, size, rate_id in connection.execute(assigned.where(rates.c.table_id == table_id))
     }
     _NEW_PRICES.run(
         connection,
@@ -225,5 +225,5 @@ def _insert_rates(connection: Connection, table_id: int, listed: Sequence[Rate])
 
 
 def names_in_rates(connection: Connection, dimension: str) -> set[str]:
-    """Return every provider, or every model, that a price list names."""
+    """Return every provider, or every model, in the price lists."""
     return set(connection.execute(select(rates.c[dimension]).distinct()).scalars())

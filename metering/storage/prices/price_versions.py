@@ -1,4 +1,4 @@
-"""Which version of which price list a rate stands in."""
+"""The price tables that rates are listed in."""
 
 from collections.abc import Collection
 
@@ -10,7 +10,7 @@ from pricing.tables import Layer
 
 
 def versions_of_rates(connection: Connection, rate_ids: Collection[int]) -> dict[int, TableVersion]:
-    """Return the version that each of the rates stands in, by the rate's id."""
+    """Return the price table that lists each of the rates, by the rate's id."""
     columns = [price_tables.c[name] for name in TableVersion.__struct_fields__]
     statement = (
         select(rates.c.id.label("rate_id"), *columns)

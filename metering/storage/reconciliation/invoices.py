@@ -1,4 +1,4 @@
-"""Invoices: the document as it came, its lines, and the row that makes an invoice of them."""
+"""Invoices: the imported document, its lines, and the row that turns them into an invoice."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,18 +10,20 @@ from sqlalchemy import Connection, Row, delete, func, insert, or_, select
 from metering.domain.instants import MICROS_PER_DAY
 from metering.domain.reconciliation.invoices import NO_QUANTITIES, InvoiceLine
 from metering.domain.reconciliation.records import Invoice
+from metering.storage.engine.backend import backend_of
 from metering.storage.engine.bulk import insert_all
-from metering.storage.engine.sql import halved_sum, is_in_list, list_parameter, whole_sum
+from metering.storage.engine.sql import fetch_rows, halved_sum, is_in_list, list_parameter, whole_sum
 from metering.storage.tables import invoice_documents, invoice_lines, invoice_parts, invoices
 
 _INSERT_LINES, _INSERT_PARTS = insert_all(invoice_lines), insert_all(invoice_parts)
 _CHUNK = 20_000
+_POSITIONS_PER_QUERY = 5_000
 _quantities = msgspec.json.Decoder(dict[str, int]).decode
 _superseding = invoices.alias("superseding")
 
 
 class Document(NamedTuple):
-    """A document: the digest of its content, how it is read (JSON), and its bytes."""
+    """A document: the digest of its content, the options it is read with (JSON), and its size in bytes."""
 
     digest: str
     reading: str
@@ -29,7 +31,7 @@ class Document(NamedTuple):
 
 
 def is_being_imported(connection: Connection, account_id: int, document: Document, *, since: int) -> bool:
-    """Whether an import of a document that became no invoice yet has begun since."""
+    """Return whether an import of the document has begun after ``since`` and has not made an invoice yet."""
     statement = select(invoice_documents.c.id).where(
         invoice_documents.c.account_id == account_id,
         invoice_documents.c.digest == document.digest,
@@ -41,16 +43,16 @@ def is_being_imported(connection: Connection, account_id: int, document: Documen
 
 
 def begin_document(connection: Connection, account_id: int, document: Document, *, now: int) -> int:
-    """Note that a document's import begins; return its id.
+    """Record that a document's import begins; return its id.
 
-    What interrupted imports of the account left is taken away: those of this document, and those begun more than a day ago.
+    Deletes what interrupted imports of the account left: those of this document, and those begun more than a day ago.
     """
-    left = select(invoice_documents.c.id).where(
+    leftovers = select(invoice_documents.c.id).where(
         invoice_documents.c.account_id == account_id,
         invoice_documents.c.id.not_in(select(invoices.c.id)),
         or_(invoice_documents.c.digest == document.digest, invoice_documents.c.begun_at < now - MICROS_PER_DAY),
     )
-    for interrupted in connection.execute(left).scalars().all():
+    for interrupted in connection.execute(leftovers).scalars().all():
         delete_document(connection, interrupted)
     document_id: int = connection.execute(
         insert(invoice_documents)
@@ -67,13 +69,13 @@ def begin_document(connection: Connection, account_id: int, document: Document, 
 
 
 def delete_document(connection: Connection, document_id: int) -> None:
-    """Take away a document that became no invoice."""
+    """Delete a document that did not become an invoice."""
     for column in (invoice_lines.c.document_id, invoice_parts.c.document_id, invoice_documents.c.id):
         connection.execute(delete(column.table).where(column == document_id))
 
 
 def insert_parts(connection: Connection, document_id: int, first: int, parts: Sequence[bytes]) -> None:
-    """Append compressed parts of a document, the first of them the ``first``-th."""
+    """Append compressed parts of a document, numbered from ``first``."""
     _INSERT_PARTS.run(connection, [(document_id, number, bytearray(part)) for number, part in enumerate(parts, first)])
 
 
@@ -89,7 +91,7 @@ def insert_lines(connection: Connection, document_id: int, lines: Iterable[Invoi
 
 
 def insert_invoice(connection: Connection, invoice: Invoice) -> None:
-    """Append the row that makes an invoice of a document."""
+    """Append the row that turns a document into an invoice."""
     connection.execute(
         insert(invoices).values(
             id=invoice.id,
@@ -123,13 +125,13 @@ _INVOICES = (
 
 
 def invoice_with_id(connection: Connection, invoice_id: int) -> Invoice | None:
-    """Return an invoice; None where there is none with the id."""
+    """Return an invoice; None if no invoice has the id."""
     row = connection.execute(_INVOICES.where(invoices.c.id == invoice_id)).one_or_none()
     return None if row is None else _invoice(row)
 
 
 def invoice_of_document(connection: Connection, account_id: int, document: Document) -> Invoice | None:
-    """Return the invoice that an account's document of this content became when it was read so."""
+    """Return the account's invoice from a document with this content, read with these options, if it exists."""
     statement = _INVOICES.where(
         invoices.c.account_id == account_id,
         invoice_documents.c.digest == document.digest,
@@ -142,7 +144,7 @@ def invoice_of_document(connection: Connection, account_id: int, document: Docum
 def list_invoices(
     connection: Connection, *, account_id: int | None = None, before: int | None = None, limit: int | None = None
 ) -> list[Invoice]:
-    """Return invoices with ids below ``before`` (None: all), newest first; of one account where it is named."""
+    """Return invoices with ids below ``before`` (None: all), newest first; of one account, if given."""
     statement = _INVOICES.order_by(invoices.c.id.desc()).limit(limit)
     if account_id is not None:
         statement = statement.where(invoices.c.account_id == account_id)
@@ -152,7 +154,7 @@ def list_invoices(
 
 
 def invoices_between(connection: Connection, account_id: int, start: int, end: int) -> list[Invoice]:
-    """Return the account's invoices about a part of ``[start, end)`` that nothing supersedes, oldest first."""
+    """Return the account's current (not superseded) invoices about a part of ``[start, end)``, oldest first."""
     statement = _INVOICES.where(
         invoices.c.account_id == account_id,
         invoices.c.period_start < end,
@@ -187,18 +189,11 @@ def line_sums(connection: Connection, invoice_id: int) -> dict[str, tuple[int, i
 
 def brief_lines(connection: Connection, invoice_id: int) -> Iterator[tuple[int, str, int | None]]:
     """Yield (position, request id, nano-USD) of the usage lines that name a request, as plain tuples, in order."""
-    wanted = "SELECT position, request_id, amount_nano FROM invoice_lines WHERE document_id = ? AND position > ?"
-    statement = f"{wanted} AND kind = 'usage' AND request_id <> '' ORDER BY position LIMIT ?"
-    if connection.dialect.name == "postgresql":
-        statement = statement.replace("?", "%s")
+    lines = "SELECT position, request_id, amount_nano FROM invoice_lines WHERE document_id = ? AND position > ?"
+    statement = f"{lines} AND kind = 'usage' AND request_id <> '' ORDER BY position LIMIT ?"
     after = -1
     while True:
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(statement, (invoice_id, after, _CHUNK))
-            rows = cursor.fetchall()
-        finally:
-            cursor.close()
+        rows = fetch_rows(connection, statement, (invoice_id, after, _CHUNK))
         yield from rows
         if len(rows) < _CHUNK:
             return
@@ -206,7 +201,7 @@ def brief_lines(connection: Connection, invoice_id: int) -> Iterator[tuple[int, 
 
 
 def states_quantities(connection: Connection, invoice_id: int) -> bool:
-    """Whether any line of an invoice states quantities."""
+    """Return whether any line of an invoice states quantities."""
     statement = select(invoice_lines.c.position).where(
         invoice_lines.c.document_id == invoice_id, invoice_lines.c.quantities != ""
     )
@@ -214,7 +209,7 @@ def states_quantities(connection: Connection, invoice_id: int) -> bool:
 
 
 def usage_lines(connection: Connection, invoice_id: int, *, naming_requests: bool = True) -> Iterator[InvoiceLine]:
-    """Yield the usage lines of an invoice in order; not ``naming_requests``: only those that name none."""
+    """Yield the usage lines of an invoice in order; without ``naming_requests`` only those that name no request."""
     after = -1
     while True:
         statement = (
@@ -239,11 +234,10 @@ def usage_lines(connection: Connection, invoice_id: int, *, naming_requests: boo
 def lines_at(connection: Connection, invoice_id: int, positions: Sequence[int]) -> dict[int, InvoiceLine]:
     """Return the lines at these positions."""
     found = {}
-    sql = f"SELECT * FROM invoice_lines WHERE document_id = ? AND position {is_in_list(connection)}"
-    if connection.dialect.name == "postgresql":
-        sql = sql.replace("?", "%s")
-    for start in range(0, len(positions), 5_000):
-        part = list_parameter(connection, positions[start : start + 5_000])
+    at_positions = f"SELECT * FROM invoice_lines WHERE document_id = ? AND position {is_in_list(connection)}"
+    sql = backend_of(connection).driver_sql(at_positions)
+    for start in range(0, len(positions), _POSITIONS_PER_QUERY):
+        part = list_parameter(connection, positions[start : start + _POSITIONS_PER_QUERY])
         found.update({row.position: _line(row) for row in connection.exec_driver_sql(sql, (invoice_id, part)).all()})
     return found
 

@@ -1,12 +1,13 @@
-"""Our side of a reconciliation: requests with their ids and the charge that holds now, and sums of usage by day.
+"""The metered side of a reconciliation: requests with their IDs and current charges, and sums of usage by day.
 
-Requests stream by in chunks along the index of (account, event time), as plain tuples: a bill may be about millions.
+Requests stream by in chunks along the index of (account, event time), as plain tuples: an invoice can be about millions.
 """
 
 import heapq
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import NamedTuple
 
 from sqlalchemy import Connection, FromClause, func, literal, select
 
@@ -17,7 +18,7 @@ from metering.storage.charges.charged_events import CurrentCharge, current_repla
 from metering.storage.charges.event_quantities import decode_others
 from metering.storage.charges.ledger import entries
 from metering.storage.charges.sums import added_up, read_added_up
-from metering.storage.engine.sql import halved_sum, is_in_list, list_parameter, whole_sum
+from metering.storage.engine.sql import fetch_rows, halved_sum, is_in_list, list_parameter, whole_sum
 from metering.storage.tables import receipts, rollups, series
 from metering.storage.tables.schema import Int64
 from metering.storage.usage.assigned_events import has_assigned
@@ -50,7 +51,7 @@ ORDER BY event_time, id
 LIMIT ?
 """
 
-# The same of events that arrived unassigned and were assigned to the account since.
+# The same for events that arrived unassigned and were assigned to the account later.
 _BRIEF_ASSIGNED = f"""
 SELECT {_COLUMNS}
 FROM assigned_events AS assigned
@@ -61,7 +62,7 @@ ORDER BY assigned.event_time, assigned.event_id
 LIMIT ?
 """
 
-_DETAILS_A_QUERY = 5_000
+_DETAILS_PER_QUERY = 5_000
 _DETAILS = f"""
 SELECT events.id, events.event_time, events.series_id, coalesce(events.charge_nano, 0), events.price_grade, events.rate_id,
     events.other_quantities, {", ".join(f"events.{kind}" for kind in COLUMN_KINDS)}
@@ -71,7 +72,7 @@ WHERE events.id {{among}} AND events.event_time BETWEEN ? AND ?
 
 
 class RequestDetails(NamedTuple):
-    """A request with the charge that holds now: nano-USD, the rate's id (0: none); unpriced weighs 0."""
+    """A request with its current charge: nano-USD (0 if unpriced), and the rate's id (0: no rate)."""
 
     event_id: int
     event_time: int
@@ -111,47 +112,51 @@ class HourRow(NamedTuple):
 
 
 def request_rows(connection: Connection, account_id: int, start: int, end: int) -> Iterator[RequestRow]:
-    """Yield the requests of an account in ``[start, end)`` by (time, id), with the charges that hold now."""
+    """Yield the requests of an account in ``[start, end)`` by (time, id), with their current charges."""
     own = _request_rows(connection, _BRIEF, account_id, start, end)
     if not has_assigned(connection, account_id):
         return own
     assigned = _request_rows(connection, _BRIEF_ASSIGNED, account_id, start, end)
-    return heapq.merge(own, assigned, key=lambda row: (row.event_time, row.event_id))
+    return heapq.merge(own, assigned, key=attrgetter("event_time", "event_id"))
 
 
 def _request_rows(connection: Connection, brief: str, account_id: int, start: int, end: int) -> Iterator[RequestRow]:
     time, event_id = start, 0
     while True:
-        rows = list(map(_as_request_row, _fetch(connection, brief, (account_id, time, end, time, event_id, _CHUNK))))
-        later = current_replacements(connection, [row.event_id for row in rows])
-        yield from (_with_charge(row, later[row.event_id]) if row.event_id in later else row for row in rows)
+        rows = list(map(_as_request_row, fetch_rows(connection, brief, (account_id, time, end, time, event_id, _CHUNK))))
+        replacements = current_replacements(connection, [row.event_id for row in rows])
+        yield from [_with_current_charge(row, replacements) for row in rows] if replacements else rows
         if len(rows) < _CHUNK:
             return
         time, event_id = rows[-1].event_time, rows[-1].event_id
 
 
-def _with_charge(row: RequestRow, current: CurrentCharge) -> RequestRow:
+def _with_current_charge(row: RequestRow, replacements: Mapping[int, CurrentCharge]) -> RequestRow:
+    current = replacements.get(row.event_id)
+    if current is None:
+        return row
     return row._replace(series_id=current.series_id, charge_nano=current.amount_nano, price_grade=current.price_grade)
 
 
 def request_details(connection: Connection, requests: Mapping[int, int]) -> dict[int, RequestDetails]:
-    """Return what requests used; ``requests`` are times by event id, so that only their months are looked at."""
+    """Return what requests used; ``requests`` are times by event id, so that only their months are read."""
     found: dict[int, RequestDetails] = {}
     sql = _DETAILS.format(among=is_in_list(connection))
     ids = sorted(requests)
-    for at in range(0, len(ids), _DETAILS_A_QUERY):
-        part = ids[at : at + _DETAILS_A_QUERY]
+    for at in range(0, len(ids), _DETAILS_PER_QUERY):
+        part = ids[at : at + _DETAILS_PER_QUERY]
         times = [requests[each] for each in part]
-        later = current_replacements(connection, part)
-        rows = _fetch(connection, sql, (list_parameter(connection, part), min(times), max(times)))
+        replacements = current_replacements(connection, part)
+        rows = fetch_rows(connection, sql, (list_parameter(connection, part), min(times), max(times)))
         for event_id, time, series_id, charge, grade, rate_id, others, *counts in rows:
             quantities = Quantities(**dict(zip(COLUMN_KINDS, counts, strict=True)), **decode_others(others))
             details = RequestDetails(event_id, time, series_id, charge, grade, rate_id or 0, quantities)
-            found[event_id] = _with_current_charge(details, later[event_id]) if event_id in later else details
+            current = replacements.get(event_id)
+            found[event_id] = details if current is None else _at_current_charge(details, current)
     return found
 
 
-def _with_current_charge(details: RequestDetails, current: CurrentCharge) -> RequestDetails:
+def _at_current_charge(details: RequestDetails, current: CurrentCharge) -> RequestDetails:
     return details._replace(
         series_id=current.series_id,
         charge_nano=current.amount_nano,
@@ -161,10 +166,10 @@ def _with_current_charge(details: RequestDetails, current: CurrentCharge) -> Req
 
 
 def first_event_after(connection: Connection, instant: int) -> int | None:
-    """Return the id from which on events arrived after an instant; None where none did."""
+    """Return the id of the first event that arrived after an instant; None if none did."""
     statement = select(func.min(receipts.c.first_event_id)).where(receipts.c.received_at > instant)
-    found: int | None = connection.execute(statement).scalar_one()
-    return found
+    first_id: int | None = connection.execute(statement).scalar_one()
+    return first_id
 
 
 def usage_rows(connection: Connection, account_id: int, start: int, end: int) -> list[UsageRow]:
@@ -211,17 +216,20 @@ def _summed(connection: Connection, account_id: int, source: FromClause, days: t
         first, end = days
         statement = statement.where(source.c.event_day >= first, source.c.event_day < end)
     found = []
-    for day, provider, model, route, project, rate, grade, *totals in connection.execute(statement):
+    for day, provider, model, route, project, rate_id, grade, *totals in connection.execute(statement):
         sums = read_added_up(totals)
-        used = Quantities(*sums.quantities)
-        found.append(UsageRow(day, provider, model, route, project, rate, grade, sums.events, used, sums.amount_nano))
+        found.append(
+            UsageRow(
+                day=day,
+                provider=provider,
+                model=model,
+                route=route,
+                project=project,
+                rate_id=rate_id,
+                price_grade=grade,
+                requests=sums.events,
+                quantities=Quantities(*sums.quantities),
+                amount_nano=sums.amount_nano,
+            )
+        )
     return found
-
-
-def _fetch(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(sql.replace("?", "%s") if connection.dialect.name == "postgresql" else sql, parameters)
-        return list(cursor.fetchall())
-    finally:
-        cursor.close()

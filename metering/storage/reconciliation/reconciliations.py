@@ -1,4 +1,4 @@
-"""Reconciliations: what runs found, and what was decided about it. Append-only."""
+"""Reconciliations: runs, their variances, and the decisions on them. Append-only."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -7,18 +7,20 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, func, insert, select
 
+from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.findings import Item, Items
 from metering.domain.reconciliation.records import Decision, Reconciliation, Variance, VarianceKey
 from metering.storage.engine.bulk import insert_all
 from metering.storage.engine.sql import halved_sum, whole_sum
-from metering.storage.tables import reconciliations, variance_decisions, variance_items, variances
+from metering.storage.tables import invoices, reconciliations, variance_decisions, variance_items, variances
 
 _INSERT_ITEMS = insert_all(variance_items)
 _CHUNK = 20_000
+_INVOICES_PER_QUERY = 5_000
 
 
 class NewReconciliation(NamedTuple):
-    """What a run came to; nano-USD, counts of requests."""
+    """A run to append: amounts in nano-USD, counts of requests."""
 
     invoice_id: int
     account_id: int
@@ -34,7 +36,7 @@ class NewReconciliation(NamedTuple):
 
 
 class NewVariance(NamedTuple):
-    """A cause with its amount, of a run."""
+    """A variance to append to a run."""
 
     cause: str
     detail: str
@@ -49,12 +51,12 @@ class NewVariance(NamedTuple):
 
     @property
     def key(self) -> VarianceKey:
-        """What it is recognised by in another run."""
+        """What identifies it across runs."""
         return self.cause, self.detail, self.provider, self.model, self.session
 
 
 class NewDecision(NamedTuple):
-    """What somebody decides about a variance."""
+    """A decision to append to a variance."""
 
     variance_id: int
     state: str
@@ -65,6 +67,17 @@ class NewDecision(NamedTuple):
     adjustment: str = ""
 
 
+class RoundingVariance(NamedTuple):
+    """A variance booked as rounding; the lines and the unit of its invoice, and the requests of its run."""
+
+    id: int
+    detail: str
+    amount_nano: int
+    lines: int
+    unit_nano: int
+    requests: int
+
+
 def insert_reconciliation(connection: Connection, run: NewReconciliation) -> int:
     """Append a run; return its id."""
     statement = insert(reconciliations).values(**run._asdict()).returning(reconciliations.c.id)
@@ -73,29 +86,29 @@ def insert_reconciliation(connection: Connection, run: NewReconciliation) -> int
 
 
 def insert_variance(connection: Connection, run_id: int, variance: NewVariance, items: Items) -> int:
-    """Append a variance with what shows it; return its id."""
+    """Append a variance with its items; return its id."""
     values = variance._asdict() | {"reconciliation_id": run_id, "alternatives": json.dumps(list(variance.alternatives))}
     variance_id: int = connection.execute(insert(variances).values(**values).returning(variances.c.id)).scalar_one()
     for start in range(0, len(items), _CHUNK):
         numbered = enumerate(items.rows(start, start + _CHUNK), start)
-        flat = list(chain.from_iterable((variance_id, number, *row) for number, row in numbered))
-        _INSERT_ITEMS.run_flat(connection, flat)
+        cells = list(chain.from_iterable((variance_id, number, *row) for number, row in numbered))
+        _INSERT_ITEMS.run_flat(connection, cells)
     return variance_id
 
 
 def insert_decision(connection: Connection, decision: NewDecision) -> None:
-    """Append a decision; from now on it holds."""
+    """Append a decision, which replaces earlier ones of the same variance."""
     connection.execute(insert(variance_decisions).values(**decision._asdict()))
 
 
 def reconciliation_with_id(connection: Connection, run_id: int) -> Reconciliation | None:
-    """Return a run; None where there is none with the id."""
+    """Return a run; None if no run has the id."""
     row = connection.execute(select(reconciliations).where(reconciliations.c.id == run_id)).one_or_none()
     return None if row is None else _run(row)
 
 
 def newest_reconciliation(connection: Connection, invoice_ids: Sequence[int]) -> Reconciliation | None:
-    """Return the newest run of any of these invoices."""
+    """Return the newest run of any of these invoices; None if none has a run."""
     statement = (
         select(reconciliations)
         .where(reconciliations.c.invoice_id.in_(invoice_ids))
@@ -106,6 +119,20 @@ def newest_reconciliation(connection: Connection, invoice_ids: Sequence[int]) ->
     return None if row is None else _run(row)
 
 
+def newest_reconciliations(connection: Connection, invoice_ids: Sequence[int]) -> dict[int, Reconciliation]:
+    """Return the newest run of each of these invoices that has one, by invoice id."""
+    newest: dict[int, Reconciliation] = {}
+    for start in range(0, len(invoice_ids), _INVOICES_PER_QUERY):
+        run_ids = (
+            select(func.max(reconciliations.c.id))
+            .where(reconciliations.c.invoice_id.in_(invoice_ids[start : start + _INVOICES_PER_QUERY]))
+            .group_by(reconciliations.c.invoice_id)
+        )
+        rows = connection.execute(select(reconciliations).where(reconciliations.c.id.in_(run_ids)))
+        newest.update({row.invoice_id: _run(row) for row in rows})
+    return newest
+
+
 def list_reconciliations(
     connection: Connection,
     *,
@@ -114,7 +141,7 @@ def list_reconciliations(
     before: int | None = None,
     limit: int | None = None,
 ) -> list[Reconciliation]:
-    """Return runs with ids below ``before`` (None: all), newest first; of one account or invoice where named."""
+    """Return runs with ids below ``before`` (None: all), newest first; of one account or invoice, if given."""
     statement = select(reconciliations).order_by(reconciliations.c.id.desc()).limit(limit)
     if account_id is not None:
         statement = statement.where(reconciliations.c.account_id == account_id)
@@ -137,25 +164,25 @@ def _with_decision() -> Select[Any]:
 
 
 def variances_of(connection: Connection, run_id: int) -> list[Variance]:
-    """Return what a run found, with the decisions that hold, in the order in which it was written."""
+    """Return the variances of a run with their latest decisions, in the order they were written."""
     statement = _with_decision().where(variances.c.reconciliation_id == run_id).order_by(variances.c.id)
     return [_variance(row) for row in connection.execute(statement)]
 
 
 def variance_with_id(connection: Connection, variance_id: int) -> Variance | None:
-    """Return a variance; None where there is none with the id."""
+    """Return a variance with its latest decision; None if no variance has the id."""
     row = connection.execute(_with_decision().where(variances.c.id == variance_id)).one_or_none()
     return None if row is None else _variance(row)
 
 
 def decisions_of(connection: Connection, variance_id: int) -> list[Decision]:
-    """Return everything that was decided about a variance, oldest first."""
+    """Return all decisions on a variance, oldest first."""
     statement = select(variance_decisions).where(variance_decisions.c.variance_id == variance_id)
     return [Decision(*row) for row in connection.execute(statement.order_by(variance_decisions.c.id))]
 
 
 def items_of(connection: Connection, variance_id: int, *, limit: int | None = None) -> Iterator[Item]:
-    """Yield what shows a variance, in the order in which it was found; at most ``limit``."""
+    """Yield the items of a variance in the order they were found; at most ``limit``."""
     after, left = -1, limit
     while left is None or left > 0:
         size = _CHUNK if left is None else min(left, _CHUNK)
@@ -185,24 +212,45 @@ def _variance(row: Row[Any]) -> Variance:
 
 
 def variance_sums_by_run(connection: Connection) -> dict[int, int]:
-    """Return what the variances of each run that has any come to, nano-USD."""
+    """Return the sum of the variances of each run that has any, in nano-USD."""
     statement = select(variances.c.reconciliation_id, *halved_sum(variances.c.amount_nano)).group_by(
         variances.c.reconciliation_id
     )
     return {run_id: whole_sum(*amount) for run_id, *amount in connection.execute(statement)}
 
 
+def rounding_variances(connection: Connection) -> Iterator[RoundingVariance]:
+    """Yield the variances with the cause ``rounding``, with what bounds their amounts."""
+    columns = (
+        variances.c.id,
+        variances.c.detail,
+        variances.c.amount_nano,
+        invoices.c.lines,
+        invoices.c.unit_nano,
+        reconciliations.c.requests,
+    )
+    statement = (
+        select(*columns)
+        .join(reconciliations, reconciliations.c.id == variances.c.reconciliation_id)
+        .join(invoices, invoices.c.id == reconciliations.c.invoice_id)
+        .where(variances.c.cause == Cause.ROUNDING)
+        .order_by(variances.c.id)
+    )
+    for row in connection.execute(statement):
+        yield RoundingVariance(*row)
+
+
 def item_sums_by_variance(connection: Connection) -> Iterator[tuple[int, int, int, int, int]]:
-    """Yield (variance id, items and nano-USD that it tells, items and nano-USD of its items) where they differ."""
+    """Yield (variance id, its count of items and nano-USD, those of its items added up) where they differ."""
     high, low = halved_sum(variance_items.c.amount_nano)
     columns: list[Any] = [variance_items.c.variance_id, func.count().label("items"), high.label("high"), low.label("low")]
     counted = select(*columns).group_by(variance_items.c.variance_id).subquery()
-    told_and_found: list[Any] = [
+    stated_and_counted: list[Any] = [
         *(variances.c[name] for name in ("id", "items", "amount_nano")),
         *(counted.c[name] for name in ("items", "high", "low")),
     ]
-    statement = select(*told_and_found).join(counted, counted.c.variance_id == variances.c.id, isouter=True)
-    for variance_id, told, amount, items, high, low in connection.execute(statement.order_by(variances.c.id)):
+    statement = select(*stated_and_counted).join(counted, counted.c.variance_id == variances.c.id, isouter=True)
+    for variance_id, stated, amount, items, high, low in connection.execute(statement.order_by(variances.c.id)):
         found = (int(items or 0), whole_sum(high or 0, low or 0))
-        if found != (told, amount):
-            yield variance_id, told, amount, *found
+        if found != (stated, amount):
+            yield variance_id, stated, amount, *found

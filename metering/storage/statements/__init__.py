@@ -1,1 +1,1 @@
-"""Closed statements, closed months, adjustments, and the ledger of credits."""
+"""Closed statements, and how far each account's months are closed."""

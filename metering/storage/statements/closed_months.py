@@ -1,7 +1,7 @@
-"""How far an account's months are closed, and the lock that ingest and closing share over it.
+"""How far an account's months are closed, and the lock between ingest and closing.
 
-Ingest takes the lock of its accounts shared, closing takes it exclusively, each before it reads how far months are closed. On
-SQLite there is one writer, and nothing to take.
+Ingest takes its accounts' locks shared, closing takes one exclusively, each before it reads how far months are closed. SQLite
+has a single writer and needs no lock.
 """
 
 from collections.abc import Collection
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, func, select, update
 
-from metering.storage.engine.postgres_connections import share_accounts, take_account
+from metering.storage.engine.backend import backend_of
 from metering.storage.tables import accounts, charges, series, statements
 
 _FIRST_INGEST = (
@@ -20,7 +20,7 @@ _FIRST_INGEST = (
 
 
 class AccountMark(NamedTuple):
-    """How far an account's months are closed (``YYYYMM``), and when events of it were first stored; None: not yet."""
+    """How far an account's months are closed (``YYYYMM``), and when its first events were stored; None: not yet."""
 
     account_id: int
     closed_through: int | None
@@ -28,19 +28,17 @@ class AccountMark(NamedTuple):
 
 
 def lock_open(connection: Connection, account_ids: Collection[int]) -> list[AccountMark]:
-    """Keep the accounts' months from being closed until the transaction ends; return how far they are."""
+    """Keep the accounts' months from being closed until the transaction ends; return how far they are closed."""
     wanted = sorted(account_ids)
-    if connection.dialect.name == "postgresql":
-        # A statement of its own: only one that begins when the lock is held sees what the close before it did.
-        share_accounts(connection, wanted)
+    # A separate statement: only one that starts after the lock is taken sees what the previous close committed.
+    backend_of(connection).share_accounts(connection, wanted)
     statement = select(accounts.c.id, accounts.c.closed_through, accounts.c.first_ingest_at).where(accounts.c.id.in_(wanted))
     return [AccountMark(*row) for row in connection.execute(statement)]
 
 
 def lock_for_close(connection: Connection, account_id: int) -> AccountMark:
-    """Wait until nobody writes events of the account, keep others from it, and return how far it is closed."""
-    if connection.dialect.name == "postgresql":
-        take_account(connection, account_id)
+    """Wait for writers of the account's events, lock out new ones, and return how far it is closed."""
+    backend_of(connection).lock_account(connection, account_id)
     return mark_of(connection, account_id)
 
 
@@ -51,7 +49,7 @@ def mark_of(connection: Connection, account_id: int) -> AccountMark:
 
 
 def marks_after(connection: Connection, after: int, limit: int) -> list[AccountMark]:
-    """Return accounts with events after the id ``after``, in the order of their ids."""
+    """Return accounts that have events, by id, from the first after ``after``."""
     statement = (
         select(accounts.c.id, accounts.c.closed_through, accounts.c.first_ingest_at)
         .where(accounts.c.id > after, accounts.c.first_ingest_at.is_not(None))
@@ -62,7 +60,7 @@ def marks_after(connection: Connection, after: int, limit: int) -> list[AccountM
 
 
 def closed_through_by_series(connection: Connection, series_ids: Collection[int]) -> dict[int, int]:
-    """Return how far the accounts of series are closed, by series; without those of which nothing is closed yet."""
+    """Return how far the account of each series is closed; series without a closed month are left out."""
     statement = (
         select(series.c.id, accounts.c.closed_through)
         .join(accounts, accounts.c.id == series.c.account_id)
@@ -72,13 +70,13 @@ def closed_through_by_series(connection: Connection, series_ids: Collection[int]
 
 
 def closed_through_by_account(connection: Connection) -> dict[int, int]:
-    """Return how far accounts are closed; without those of which nothing is closed yet."""
+    """Return how far each account is closed; accounts without a closed month are left out."""
     statement = select(accounts.c.id, accounts.c.closed_through).where(accounts.c.closed_through.is_not(None))
     return dict(connection.execute(statement).all())
 
 
 def charges_written_after_close(connection: Connection) -> list[tuple[int, int, int, int]]:
-    """Return later charges that are billed in a month that was closed before: (charge, event, account, month)."""
+    """Return charges that are billed in a month closed before they were written: (charge, event, account, month)."""
     statement = (
         select(charges.c.id, charges.c.event_id, series.c.account_id, charges.c.billing_month)
         .join(series, series.c.id == charges.c.series_id)
@@ -93,16 +91,16 @@ def charges_written_after_close(connection: Connection) -> list[tuple[int, int, 
 
 
 def record_first_ingest(connection: Connection, account_ids: Collection[int], now: int) -> None:
-    """Note when events of accounts were first stored; in order, because another writer may note the same."""
+    """Record when events of accounts were first stored, in id order: another writer may update the same rows."""
     if account_ids:
         connection.execute(_FIRST_INGEST, [{"account": account_id, "now": now} for account_id in sorted(account_ids)])
 
 
 def advance_closed_through(connection: Connection, account_id: int, month: int) -> None:
-    """Say that an account is closed through a month."""
+    """Record that an account is closed through a month."""
     connection.execute(update(accounts).where(accounts.c.id == account_id).values(closed_through=month))
 
 
 def last_charge_id(connection: Connection) -> int:
-    """Return the id of the last later charge, 0 where there is none."""
+    """Return the id of the last later charge, 0 if there are none."""
     return connection.execute(select(func.max(charges.c.id))).scalar_one() or 0

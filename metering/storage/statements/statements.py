@@ -1,4 +1,4 @@
-"""Closed statements: written once, and read as they were written."""
+"""Closed statements: written once, never changed."""
 
 from typing import NamedTuple
 
@@ -43,11 +43,11 @@ def statements_of(connection: Connection, account_id: int) -> list[ClosedStateme
 
 
 def closed_months(connection: Connection, account_id: int) -> dict[int, int]:
-    """Return the account's months with a closed statement, in order, with the cents that each carried forward."""
+    """Return the account's closed months, in order, with the cents that each carried forward."""
     statement = select(statements.c.month, statements.c.carried_cents).where(statements.c.account_id == account_id)
     return dict(connection.execute(statement.order_by(statements.c.month)).all())
 
 
 def accounts_with_statements(connection: Connection) -> list[int]:
-    """Return the accounts that have a closed statement, in order."""
+    """Return the ids of all accounts with a closed statement, in order."""
     return list(connection.execute(select(statements.c.account_id).distinct().order_by(statements.c.account_id)).scalars())

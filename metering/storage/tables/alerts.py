@@ -1,4 +1,4 @@
-"""What somebody should know of: exactly one alert per type, subject, period and threshold, for ever."""
+"""Alerts: at most one per type, subject, period and threshold, permanently."""
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 
@@ -9,14 +9,14 @@ alerts = table(
     identifier(),
     text("type"),
     text("subject"),
-    # Empty, and 0, where the type knows no periods or thresholds.
+    # Empty and 0 for types without periods or thresholds.
     text("period"),
     integer("threshold"),
-    # Whose it is; NULL where it is about no single account.
+    # NULL: not about a single account.
     foreign_key("account_id", "accounts", null=True),
     integer("occurred_at"),
     integer("recorded_at"),
-    # What the type's readers need, as a JSON object.
+    # Type-specific data, as a JSON object.
     text("data"),
     UniqueConstraint("type", "subject", "period", "threshold"),
     CheckConstraint("type <> '' AND subject <> ''", name="named"),

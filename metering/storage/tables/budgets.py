@@ -1,4 +1,4 @@
-"""Budgets with every revision of them, and what judging them works from."""
+"""Budgets and their revisions, and the tables that evaluation works from."""
 
 from sqlalchemy import CheckConstraint, Column, Index, PrimaryKeyConstraint, UniqueConstraint
 
@@ -12,7 +12,7 @@ budgets = table(
     Index("ix_budgets_account_id", "account_id"),
 )
 
-# Append-only: who said what and when. Of a budget the highest revision holds; one that is archived is judged no more.
+# Append-only, with author and time. The highest revision of a budget is in effect; an archived budget is not evaluated.
 budget_revisions = table(
     "budget_revisions",
     identifier(),
@@ -48,9 +48,9 @@ budget_revisions = table(
     CheckConstraint("basis IN ('gross', 'after_credits')", name="basis"),
 )
 
-# Usage that has not been judged yet, noted in the transaction that counted it: of which account, on which UTC day, and whether
-# something of it has no price. Rows are only ever appended and taken away, so that nobody waits for anybody. An id is never
-# given again, which SQLite would do by itself: who has judged a row would take another one for it.
+# Accounts and days with usage that has not been evaluated, recorded in the transaction that counted it; ``unpriced``: some of
+# it has no price. Rows are only inserted and deleted, so transactions never wait for each other. AUTOINCREMENT keeps SQLite
+# from reusing ids: an evaluator would mistake a new row for one that it has already evaluated.
 touched_days = table(
     "touched_days",
     identifier(),
@@ -60,7 +60,7 @@ touched_days = table(
     sqlite_autoincrement=True,
 )
 
-# What accounts spent by hours (since 1970), to tell an unusual one by. Notes and no facts: the event log gives them anew.
+# Spend by account and hour (counted from 1970), to detect unusual hours. Derived data: the event log can restore it.
 hour_sums = table(
     "hour_sums",
     integer("account_id"),
@@ -71,7 +71,7 @@ hour_sums = table(
     sqlite_with_rowid=False,
 )
 
-# Which hours are in there, of all accounts. A negative ``summed_at`` marks an hour that is being summed since then.
+# The hours that hour_sums covers, for all accounts. A negative ``summed_at`` marks an hour whose sum was started then.
 summed_hours = table(
     "summed_hours",
     Column("hour", Int64, primary_key=True, autoincrement=False),

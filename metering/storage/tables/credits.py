@@ -1,4 +1,4 @@
-"""Credits that were given or bought, and each append-only movement of them."""
+"""Credit grants and the append-only ledger of their entries."""
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 
@@ -13,17 +13,17 @@ credit_grants = table(
     integer("granted_at"),
     integer("expires_at", null=True),
     text("reference"),
-    # What it can be spent on: inference alone, or any Hugging Face compute.
+    # What it can pay for: inference only, or any Hugging Face compute.
     text("scope"),
-    # The same reference again is the same purchase: a repeated command grants nothing twice.
+    # A repeated command grants nothing twice.
     UniqueConstraint("account_id", "reference"),
     CheckConstraint("kind IN ('included', 'purchased', 'promotional', 'manual')", name="kind"),
     CheckConstraint("scope IN ('inference', 'any_compute')", name="scope"),
     CheckConstraint("amount_nano > 0", name="amount"),
 )
 
-# The ledger. What is left of a grant is the sum of its entries; an entry of no grant is an input: included credit of
-# ``usage_month`` that was spent on other Hugging Face compute.
+# The ledger. The balance of a grant is the sum of its entries. An entry without a grant is an input: included credits of
+# ``usage_month`` that were spent on other Hugging Face compute.
 credit_entries = table(
     "credit_entries",
     identifier(),
@@ -31,11 +31,11 @@ credit_entries = table(
     foreign_key("grant_id", "credit_grants", null=True),
     text("kind"),
     integer("amount_nano"),
-    # The statement on which it stands, or the month in which it was written where it stands on none.
+    # The statement that shows it; if none does, the month it was written in.
     integer("billing_month"),
     text("reason"),
     integer("recorded_at"),
-    # The month whose usage it pays, or whose credit it is.
+    # The month of the usage it pays for, or of the included credits.
     integer("usage_month"),
     CheckConstraint("kind IN ('grant', 'apply', 'expire', 'void', 'restore', 'used_elsewhere')", name="kind"),
     CheckConstraint("kind NOT IN ('grant', 'restore') OR amount_nano > 0", name="gives"),

@@ -1,7 +1,7 @@
-"""Each time a source was asked for its prices, and each decision about an answer that was held back. Append-only.
+"""Price syncs: each fetch of a source's prices, and each decision about a pending one. Append-only.
 
-An answer that was held is decided by a further row that names it (``decides``), never by an edit: the held row keeps saying
-what was seen, the decision what came of it, and the uniqueness of ``decides`` that it is decided once.
+A pending sync (outcome ``held``) is decided by a further row that refers to it (``decides``), never by an update. ``decides``
+is unique, so a sync is decided once.
 """
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
@@ -15,13 +15,13 @@ price_syncs = table(
     integer("started_at"),
     integer("finished_at"),
     text("outcome"),
-    # What to send so that the source can answer that nothing changed.
+    # The ETag to send with the next request, so that the source can answer "not modified".
     text("etag"),
-    # SHA-256 of the document; empty where there was none.
+    # SHA-256 of the fetched document, or empty.
     text("digest"),
     foreign_key("table_id", "price_tables", null=True),
     foreign_key("decides", "price_syncs", null=True),
-    # JSON: what changed, why it was held, and the whole price table that waits.
+    # JSON: the changes, the reasons why the sync is pending, and the pending price table.
     text("changes"),
     text("reasons"),
     text("held"),

@@ -1,6 +1,6 @@
-"""Price tables, append-only, with the rates that charges remember; and what was given as a discount.
+"""Price tables, append-only, with the rates that charges refer to, and discounts.
 
-A digest says what a table holds, and is not unique: what a later table corrected can be recorded again, after it.
+A digest identifies the content of a table. It is not unique: a table that a later one corrected can be recorded again.
 """
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, Text, UniqueConstraint
@@ -49,7 +49,7 @@ rate_prices = table(
     sqlite_with_rowid=False,
 )
 
-# What was given, from which the prices of source `discount` are expanded; a share in millionths. The row recorded last counts.
+# Discounts; the price tables of source `discount` are expanded from them. A share is in millionths. The last row applies.
 price_discounts = table(
     "price_discounts",
     identifier(),

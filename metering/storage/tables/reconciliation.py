@@ -1,7 +1,8 @@
-"""Invoices as they came, what holding them against our usage found, and what somebody decided about it. All append-only.
+"""Imported invoices, reconciliations with their variances, decisions, and answers to the Billing API. All append-only.
 
-A document is noted before its lines are read, because a bill may have millions; the invoice's own row comes last, in the
-transaction that ends the import. Lines of a document without an invoice are what an interrupted import left, and are no facts.
+A document's row is written before its lines are read, because an invoice can have millions; the invoice's own row comes last,
+in the transaction that ends the import. Lines of a document without an invoice were left by an interrupted import and do not
+count.
 """
 
 from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, PrimaryKeyConstraint, UniqueConstraint
@@ -23,7 +24,7 @@ invoice_documents = table(
     identifier(),
     foreign_key("account_id", "accounts"),
     text("digest"),
-    # How it was read, as JSON: another map of columns, or another period of several, makes another invoice of it.
+    # The options it was read with, as JSON. The same document with another map of columns or another period is another invoice.
     text("reading"),
     integer("bytes"),
     integer("begun_at"),
@@ -31,7 +32,7 @@ invoice_documents = table(
     CheckConstraint("digest <> ''", name="digest"),
 )
 
-# The document as it came, in parts, each compressed.
+# The unchanged document, in parts, each compressed.
 invoice_parts = table(
     "invoice_parts",
     foreign_key("document_id", "invoice_documents"),
@@ -40,7 +41,7 @@ invoice_parts = table(
     PrimaryKeyConstraint("document_id", "part"),
 )
 
-# What a line does not state is empty, or NULL. ``quantities`` is JSON, empty for none.
+# Fields that a line does not state are empty or NULL. ``quantities`` is JSON, empty for none.
 invoice_lines = table(
     "invoice_lines",
     integer("document_id"),
@@ -60,13 +61,13 @@ invoice_lines = table(
     sqlite_with_rowid=False,
 )
 
-# Its id is that of its document.
+# An invoice has the id of its document.
 invoices = table(
     "invoices",
     foreign_key("id", "invoice_documents", primary_key=True),
     foreign_key("account_id", "accounts"),
     text("biller"),
-    # Only this provider's usage; empty: all that the biller charges.
+    # Covers only this provider's usage; empty: all usage that the biller charges.
     text("provider"),
     text("number"),
     text("format"),
@@ -78,12 +79,12 @@ invoices = table(
     integer("issued_at"),
     integer("unit_nano"),
     integer("lines"),
-    # NULL where it states no amounts, or no total.
+    # NULL if it states no amounts, or no total.
     integer("lines_nano", null=True),
     integer("total_nano", null=True),
-    # The invoice that it corrects.
+    # The invoice that it replaces.
     foreign_key("supersedes_id", "invoices", null=True),
-    # Remarks for whoever reads it, as a JSON list.
+    # Notes from the import, as a JSON list.
     text("notes"),
     integer("imported_at"),
     UniqueConstraint("supersedes_id"),
@@ -103,10 +104,10 @@ reconciliations = table(
     integer("theirs_nano"),
     integer("requests"),
     integer("matched_requests"),
-    # What of their usage lines found ours.
+    # The sum of the usage lines, and how much of it was found in metered usage.
     integer("usage_nano"),
     integer("matched_nano"),
-    # Whether their figure is their quantities at our prices, because they state no amounts.
+    # Whether ``theirs_nano`` values the billed quantities at our prices, because the invoice states no amounts.
     flag("valued"),
     integer("tolerance_nano"),
     Index("ix_reconciliations_invoice_id", "invoice_id"),
@@ -124,19 +125,19 @@ variances = table(
     text("basis"),
     integer("amount_nano"),
     integer("items"),
-    # Whether it is within what is tolerated; all that is, together, is no more than the tolerance.
+    # Whether it is tolerated; all tolerated variances together are within the tolerance.
     flag("tolerated"),
     # Other explanations that fit as well, as a JSON list.
     text("alternatives"),
-    # Of a bill by session: which one.
+    # Only for invoices by session.
     text("session"),
     UniqueConstraint("reconciliation_id", "cause", "detail", "provider", "model", "session"),
     CheckConstraint("basis IN ('observed', 'inferred')", name="basis"),
-    # None where only a correction is left of what differed before.
+    # Zero if only a correction is left of an earlier difference.
     CheckConstraint("items >= 0", name="items"),
 )
 
-# The requests and lines that show a variance. NULL where one side has none.
+# The requests and lines that show a variance. NULL where a side has none.
 variance_items = table(
     "variance_items",
     integer("variance_id"),
@@ -151,7 +152,7 @@ variance_items = table(
     sqlite_with_rowid=False,
 )
 
-# What was decided about a variance; the last one holds.
+# Decisions on a variance; the latest one applies.
 variance_decisions = table(
     "variance_decisions",
     identifier(),
@@ -160,7 +161,7 @@ variance_decisions = table(
     text("who"),
     text("reason"),
     integer("decided_at"),
-    # What statements were corrected by for this variance, in all, and the reference of the last adjustment; empty for none.
+    # The sum of the corrections to statements for this variance, and the reference of the latest adjustment; empty for none.
     integer("corrected_nano"),
     text("adjustment"),
     CheckConstraint("state IN ('open', 'explained', 'accepted', 'disputed', 'resolved')", name="state"),
@@ -168,10 +169,10 @@ variance_decisions = table(
     Index("ix_variance_decisions_variance_id", "variance_id"),
 )
 
-# What Hugging Face was told that a request costs: the first answer for an id is the answer for ever.
+# Answers to Hugging Face's Billing API: the first answer for a request ID is final.
 billing_answers = table(
     "billing_answers",
-    # The account and the id that was asked for, hashed.
+    # A hash of the account and the request ID.
     Column("request_key", Bytes16, nullable=False),
     integer("account_id"),
     integer("event_id"),
@@ -179,7 +180,7 @@ billing_answers = table(
     Column("answered_at", Int64, nullable=False),
     PrimaryKeyConstraint("request_key"),
     CheckConstraint("cost_nano >= 0", name="cost"),
-    # Looked at for each of ten thousand answers, it took a tenth of the time that Hugging Face is kept waiting.
+    # Not on PostgreSQL: checking it for each of ten thousand answers took a tenth of the response time.
     sqlite_foreign_key("account_id", "accounts"),
     sqlite_with_rowid=False,
 )

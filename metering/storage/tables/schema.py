@@ -45,23 +45,23 @@ Int32 = Integer()
 Int16 = SmallInteger().with_variant(Integer(), "sqlite")
 
 
-class Bytes16(TypeDecorator[bytes]):
-    """UUID bytes: a BLOB on SQLite, and on PostgreSQL a ``uuid``, which is eight bytes shorter than a ``bytea``."""
+class _UuidBytes(TypeDecorator[bytes]):
+    """A PostgreSQL ``uuid`` that is bytes in Python."""
 
-    impl = LargeBinary
+    impl = postgresql.UUID
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return the type of the database."""
-        return dialect.type_descriptor(postgresql.UUID() if dialect.name == "postgresql" else LargeBinary())
-
-    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> UUID | None:  # noqa: ARG002 - as declared
         """Return the value as the driver takes it."""
-        return UUID(bytes=value) if value is not None and dialect.name == "postgresql" else value
+        return None if value is None else UUID(bytes=value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:  # noqa: ARG002 - as declared
         """Return the value as bytes."""
         return value.bytes if isinstance(value, UUID) else value
+
+
+# 16 bytes: a BLOB on SQLite, and on PostgreSQL a ``uuid``, which is eight bytes shorter than a ``bytea``.
+Bytes16 = LargeBinary().with_variant(_UuidBytes(), "postgresql")
 
 
 class DialectPrimaryKey(PrimaryKeyConstraint):

@@ -1,10 +1,10 @@
-"""Closed statements, and amounts without an event that stand on one."""
+"""Closed statements and adjustments."""
 
 from sqlalchemy import CheckConstraint, UniqueConstraint
 
 from metering.storage.tables.schema import foreign_key, identifier, integer, table, text
 
-# A closed month is what it was closed as: ``content`` is the canonical form, ``digest`` its SHA-256 in hex.
+# Never changed: ``content`` is the canonical form, ``digest`` its SHA-256 in hex.
 statements = table(
     "statements",
     identifier(),
@@ -14,9 +14,9 @@ statements = table(
     text("content"),
     text("digest"),
     integer("total_cents"),
-    # What the next statement begins with: zero or less.
+    # What the next statement starts with: zero or negative.
     integer("carried_cents"),
-    # The last charge and the last credit entry there were when it was closed: later ones are not on it.
+    # The last charge and credit entry when it was closed: later ones are not on it.
     integer("last_charge_id"),
     integer("last_entry_id"),
     UniqueConstraint("account_id", "month"),
@@ -25,7 +25,7 @@ statements = table(
     CheckConstraint("length(digest) = 64", name="digest"),
 )
 
-# Decided, not measured: ``origin_month`` is what it is about, ``billing_month`` the statement on which it stands.
+# Amounts without an event about ``origin_month``, on the statement of ``billing_month``.
 adjustments = table(
     "adjustments",
     identifier(),
@@ -36,7 +36,7 @@ adjustments = table(
     text("reason"),
     text("reference"),
     integer("recorded_at"),
-    # The same reference again is the same decision.
+    # Recording the same reference again changes nothing.
     UniqueConstraint("account_id", "reference"),
     CheckConstraint("amount_nano <> 0", name="amount"),
     CheckConstraint("reason <> '' AND reference <> ''", name="told"),

@@ -1,7 +1,7 @@
-"""Where alerts are sent: endpoints, their secrets, what is to be sent to whom (the outbox), and every attempt.
+"""Webhook endpoints, their secrets, the outbox of messages and deliveries, and every attempt.
 
-A message and its deliveries are written in the transaction of their alert. Messages and attempts are written once; a delivery's
-row says how far it is, and an endpoint's how it does.
+A message and its deliveries are inserted in the transaction of their alert. Messages and attempts never change; the rows of
+deliveries and endpoints hold their current state.
 """
 
 from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint, UniqueConstraint
@@ -14,9 +14,9 @@ _DUE = sql("due_at IS NOT NULL")
 webhook_endpoints = table(
     "webhook_endpoints",
     identifier(),
-    # Whose it is; NULL: the operator's.
+    # The owner; NULL: the operator.
     foreign_key("account_id", "accounts", null=True),
-    # Encrypted: the address of an incoming webhook of Slack is itself a secret. What may be shown of it stands beside it.
+    # Encrypted, because the URL of a Slack webhook is itself a secret; shown_url is the part that may be shown.
     text("url"),
     text("shown_url"),
     text("description"),
@@ -24,7 +24,7 @@ webhook_endpoints = table(
     # Separated by spaces; empty: every type.
     text("types"),
     integer("created_at"),
-    # Since the first failure after the last success.
+    # The first failure after the last success.
     integer("failing_since", null=True),
     integer("disabled_at", null=True),
     text("disabled_reason"),
@@ -35,7 +35,7 @@ webhook_endpoints = table(
     Index("ix_webhook_endpoints_account_id", "account_id"),
 )
 
-# To which accounts an operator's endpoint is narrowed; none: all.
+# The accounts that an operator's endpoint is limited to; none: all.
 webhook_endpoint_accounts = table(
     "webhook_endpoint_accounts",
     foreign_key("endpoint_id", "webhook_endpoints"),
@@ -50,7 +50,7 @@ webhook_secrets = table(
     # Encrypted.
     text("secret"),
     integer("created_at"),
-    # Until when it signs beside the one that replaced it.
+    # Set when the secret is replaced: until then both sign.
     integer("expires_at", null=True),
     Index("ix_webhook_secrets_endpoint_id", "endpoint_id"),
 )
@@ -58,9 +58,9 @@ webhook_secrets = table(
 webhook_messages = table(
     "webhook_messages",
     identifier(),
-    # The webhook-id: the same for every endpoint and every attempt.
+    # The webhook-id, the same for every endpoint and every attempt.
     text("name"),
-    # NULL: a test that somebody asked for.
+    # NULL: a test.
     foreign_key("alert_id", "alerts", null=True),
     text("type"),
     integer("created_at"),
@@ -75,9 +75,9 @@ webhook_deliveries = table(
     foreign_key("endpoint_id", "webhook_endpoints"),
     foreign_key("message_id", "webhook_messages"),
     text("status"),
-    # Attempts since it was last asked for.
+    # Attempts since it was last queued.
     integer("tries"),
-    # When it is to be sent; whoever takes it to send it puts this off, so that it is taken again where nobody tells the end.
+    # When to send it. A claim postpones this to the end of the lease: if the process dies, the delivery is sent again.
     integer("due_at", null=True),
     integer("created_at"),
     integer("finished_at", null=True),
@@ -95,12 +95,12 @@ webhook_attempts = table(
     foreign_key("delivery_id", "webhook_deliveries"),
     integer("started_at"),
     integer("latency_ms"),
-    # NULL: there was no answer.
+    # NULL: no response.
     integer("status_code", null=True),
-    # Empty: it was answered with success.
+    # Empty: success.
     text("error_code"),
     text("error_message"),
-    # The begin of what was answered.
+    # The start of the response.
     text("answer"),
     Index("ix_webhook_attempts_delivery_id", "delivery_id"),
 )

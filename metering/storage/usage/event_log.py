@@ -96,8 +96,8 @@ def _page(query: EventQuery, after: EventPosition | None, limit: int) -> Select[
     ]
     if query.account_id == UNASSIGNED_ID:
         own.append(~is_assigned(_page_log))
-    found = select(_page_log.c.id).where(*_in_period(_page_log, query, after), *own)
-    return found.order_by(_page_log.c.event_time, _page_log.c.id).limit(limit)
+    ids = select(_page_log.c.id).where(*_in_period(_page_log, query, after), *own)
+    return ids.order_by(_page_log.c.event_time, _page_log.c.id).limit(limit)
 
 
 def events_after(connection: Connection, query: EventQuery, after: EventPosition | None, limit: int) -> list[Row[Any]]:

@@ -1,22 +1,31 @@
-"""Writing events: identities, claims, rows, copies, conflicts, rollups. Reading what is already there.
+"""Writing events: identities, claims, rows, copies, conflicts, rollups. Reading what is already stored.
 
-Everything is written in key order. How a key is claimed differs: ``sqlite_events`` and ``postgres_events`` offer the same
-functions.
+Everything is written in key order. Identities and claims are kept by the database's ``EventKeys``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, FromClause, Table, insert, select, tuple_
 from sqlalchemy.exc import DBAPIError
 
 from metering.domain.charges.ledger_sums import LedgerSums, MonthRollupKey, RollupKey
 from metering.storage.charges.sums import read_stored_sums, row_of_sums, stored_sums
+from metering.storage.engine.backend import PerBackend
 from metering.storage.engine.bulk import BulkInsert, add_to, insert_all, insert_new
 from metering.storage.engine.errors import SumTooLargeError, is_overflow
 from metering.storage.tables import event_conflicts, event_copies, events, month_rollups, receipts, rollups
-from metering.storage.usage import postgres_events, sqlite_events
-from metering.storage.usage.event_keys import NO_CLAIMS, Claimant, ClaimRow, ReservedClaims, StoredIdentity
+from metering.storage.usage.event_keys import (
+    NO_CLAIMS,
+    Claimant,
+    ClaimRow,
+    EventKeys,
+    IdentityRow,
+    ReservedClaims,
+    StoredIdentity,
+)
+from metering.storage.usage.postgres_event_keys import PostgresEventKeys
+from metering.storage.usage.sqlite_event_keys import SqliteEventKeys
 
 __all__ = [
     "MAX_SUM",
@@ -54,78 +63,53 @@ _ADD_TO_MONTH_ROLLUPS = add_to(month_rollups, key=MonthRollupKey._fields)
 
 MAX_SUM = 2**63 - 1
 _Key = TypeVar("_Key", RollupKey, MonthRollupKey)
-_KEYS_A_STATEMENT = 500
+_KEYS_PER_STATEMENT = 500
 
 
-class Keys(Protocol):
-    """How a database keeps what makes an event count once."""
-
-    def reserve_event_ids(self, connection: Connection, count: int) -> int:
-        """See below."""
-
-    def insert_identities(self, connection: Connection, rows: Sequence[tuple[bytes, int, int]]) -> int:
-        """See below."""
-
-    def stored_identities(self, connection: Connection, identities: Sequence[bytes]) -> dict[bytes, StoredIdentity]:
-        """See below."""
-
-    def all_identities(self) -> FromClause:
-        """See below."""
-
-    def reserve_claims(self, connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> ReservedClaims:
-        """See below."""
-
-    def lock_claims(self, connection: Connection, rows: Sequence[ClaimRow]) -> None:
-        """See below."""
-
-    def claimants_of(self, connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> dict[int, list[Claimant]]:
-        """See below."""
-
-    def settle_claims(self, connection: Connection, held: ReservedClaims, rows: Sequence[ClaimRow]) -> None:
-        """See below."""
+_KEYS: PerBackend[EventKeys] = PerBackend(sqlite=SqliteEventKeys(), postgres=PostgresEventKeys())
 
 
 def reserve_event_ids(connection: Connection, count: int) -> int:
-    """Return the first of ``count`` ids that follow one another; no event and no copy has them or will be given them."""
-    return _keys(connection).reserve_event_ids(connection, count)
+    """Return the first of ``count`` consecutive ids that no event and no copy has or will be given."""
+    return _KEYS.of(connection).reserve_event_ids(connection, count)
 
 
-def insert_identities(connection: Connection, rows: Sequence[tuple[bytes, int, int]]) -> int:
-    """Write (identity, event id, fingerprint), in key order, where the identity is not taken; return how many were new."""
-    return _keys(connection).insert_identities(connection, rows)
+def insert_identities(connection: Connection, rows: Sequence[IdentityRow]) -> int:
+    """Write (identity, event id, fingerprint), in key order, where the identity is not taken; return how many."""
+    return _KEYS.of(connection).insert_identities(connection, rows)
 
 
 def stored_identities(connection: Connection, identities: Sequence[bytes]) -> dict[bytes, StoredIdentity]:
-    """Return what the identities that are taken belong to."""
-    return _keys(connection).stored_identities(connection, identities)
+    """Return the owners of those of the identities that are taken."""
+    return _KEYS.of(connection).stored_identities(connection, identities)
 
 
 def all_identities(connection: Connection) -> FromClause:
-    """Return all (identity, event_id, fingerprint) that there are, to ask about."""
-    return _keys(connection).all_identities()
+    """Return all (identity, event_id, fingerprint), to select from."""
+    return _KEYS.of(connection).all_identities()
 
 
 def reserve_claims(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> ReservedClaims:
-    """Take the claims for this transaction, and return who made them before.
+    """Reserve the claims for this transaction, and return who made them before.
 
-    Only events that happened from ``start`` to ``end`` (inclusive) are looked for: others can not be originals.
+    Only events from ``start`` to ``end`` (inclusive) are returned: others cannot be originals.
     """
-    return _keys(connection).reserve_claims(connection, rows, start, end)
+    return _KEYS.of(connection).reserve_claims(connection, rows, start, end)
 
 
 def lock_claims(connection: Connection, rows: Sequence[ClaimRow]) -> None:
-    """Hold claims that are made already, in their order, until the transaction ends: who asks for them waits."""
-    _keys(connection).lock_claims(connection, rows)
+    """Lock claims that exist, in their order, until the transaction ends; others that ask for them wait."""
+    _KEYS.of(connection).lock_claims(connection, rows)
 
 
 def claimants_of(connection: Connection, rows: Sequence[ClaimRow], start: int, end: int) -> dict[int, list[Claimant]]:
-    """Return the events that happened from ``start`` to ``end`` (inclusive) and made the claims, by claim."""
-    return _keys(connection).claimants_of(connection, rows, start, end)
+    """Return the events from ``start`` to ``end`` (inclusive) that made the claims, by claim."""
+    return _KEYS.of(connection).claimants_of(connection, rows, start, end)
 
 
-def settle_claims(connection: Connection, held: ReservedClaims, rows: Sequence[ClaimRow]) -> None:
-    """Make ``rows``, the claims of the events that count, those that are written."""
-    _keys(connection).settle_claims(connection, held, rows)
+def settle_claims(connection: Connection, reserved: ReservedClaims, rows: Sequence[ClaimRow]) -> None:
+    """Store ``rows``, the claims of the events that count, in place of those that were only reserved."""
+    _KEYS.of(connection).settle_claims(connection, reserved, rows)
 
 
 def insert_events(connection: Connection, columns: Mapping[str, Sequence[Any]]) -> None:
@@ -134,12 +118,12 @@ def insert_events(connection: Connection, columns: Mapping[str, Sequence[Any]]) 
 
 
 def insert_receipt(connection: Connection, first_event_id: int, received_at: int) -> None:
-    """Note when the events from ``first_event_id`` on arrived."""
+    """Record when the events from ``first_event_id`` on arrived."""
     connection.execute(insert(receipts).values(first_event_id=first_event_id, received_at=received_at))
 
 
 class CopyRow(NamedTuple):
-    """A row of ``event_copies``; the id is the one that its identity points at."""
+    """A row of ``event_copies``; the ID is the one that its identity refers to."""
 
     id: int
     copy_of: int
@@ -152,7 +136,7 @@ class CopyRow(NamedTuple):
 
 
 class ConflictRow(NamedTuple):
-    """A row of ``event_conflicts`` without its id."""
+    """A row of ``event_conflicts`` without its ID."""
 
     identity: bytes
     fingerprint: int
@@ -170,13 +154,13 @@ def insert_copies(connection: Connection, rows: list[CopyRow]) -> None:
 
 
 def insert_conflicts(connection: Connection, rows: list[ConflictRow]) -> None:
-    """Append conflicts in key order; the same content for the same identity is recorded once."""
+    """Append conflicts in key order; the same content of the same identity is recorded once."""
     in_order = sorted(rows, key=lambda row: (row.identity, row.fingerprint))
     _INSERT_CONFLICTS.run(connection, [(None, *row) for row in in_order])
 
 
 def add_to_rollups(connection: Connection, sums: Mapping[RollupKey, LedgerSums]) -> None:
-    """Add signed sums to the rollups by day and by month. Raises SumTooLargeError where a sum would leave 64 bits."""
+    """Add signed sums to the daily and monthly rollups. Raises SumTooLargeError if a sum would exceed 64 bits."""
     months: dict[MonthRollupKey, LedgerSums] = {}
     for key, of_day in sums.items():
         month_key = key.month_key
@@ -197,16 +181,16 @@ def _add(connection: Connection, statement: BulkInsert, sums: Mapping[_Key, Ledg
         raise
 
 
-_TOO_LARGE = "a sum of usage would leave 64 bits; nothing was stored"
+_TOO_LARGE = "a sum of usage would exceed 64 bits; nothing was stored"
 
 
 def rollups_with_keys(connection: Connection, keys: Iterable[RollupKey]) -> dict[RollupKey, LedgerSums]:
-    """Return the sums of those of the rollups by day that exist."""
+    """Return the sums of the daily rollups that exist, by key."""
     return {RollupKey(*key): sums for key, sums in _with_keys(connection, rollups, RollupKey._fields, keys)}
 
 
 def month_rollups_with_keys(connection: Connection, keys: Iterable[MonthRollupKey]) -> dict[MonthRollupKey, LedgerSums]:
-    """Return the sums of those of the rollups by month that exist."""
+    """Return the sums of the monthly rollups that exist, by key."""
     return {MonthRollupKey(*key): sums for key, sums in _with_keys(connection, month_rollups, MonthRollupKey._fields, keys)}
 
 
@@ -216,11 +200,7 @@ def _with_keys(
     wanted = sorted(keys)
     key = [table.c[name] for name in names]
     statement = select(*key, *stored_sums(table))
-    for start in range(0, len(wanted), _KEYS_A_STATEMENT):
-        part = wanted[start : start + _KEYS_A_STATEMENT]
+    for start in range(0, len(wanted), _KEYS_PER_STATEMENT):
+        part = wanted[start : start + _KEYS_PER_STATEMENT]
         for row in connection.execute(statement.where(tuple_(*key).in_(part))):
             yield row[: len(key)], read_stored_sums(row[len(key) :])
-
-
-def _keys(connection: Connection) -> Keys:
-    return cast("Keys", postgres_events if connection.dialect.name == "postgresql" else sqlite_events)

@@ -30,8 +30,8 @@ def open_records(connection: Connection, *, after: int = 0, limit: int | None = 
         .order_by(quarantine.c.id)
         .limit(limit)
     )
-    found = connection.execute(statement).mappings()
-    return [QuarantinedRecord(**{**row, "kept": msgspec.json.decode(row["kept"] or "{}")}) for row in found]
+    rows = connection.execute(statement).mappings()
+    return [QuarantinedRecord(**{**row, "kept": msgspec.json.decode(row["kept"] or "{}")}) for row in rows]
 
 
 def count_open(connection: Connection) -> int:

@@ -9,12 +9,13 @@ from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.charges.ledger_sums import EventsAndAmount, LedgerSums, RollupKey
 from metering.domain.charges.rerating import RunSums
 from metering.domain.instants import month_of, month_start, next_month
+from metering.domain.upkeep.retirements import MonthFacts, RetiredMonth
 from metering.domain.usage.events import PriceGrade
 from metering.domain.usage.retention import EventMonth
 from metering.storage.charges.ledger import sums_of_day
 from metering.storage.charges.sums import row_of_sums
+from metering.storage.engine.backend import PerBackend, backend_of
 from metering.storage.engine.bulk import add_to, insert_all
-from metering.storage.engine.partitions import empty_partition, lock_partition
 from metering.storage.engine.sql import halved_sum, whole_sum
 from metering.storage.tables import (
     accounts,
@@ -35,29 +36,6 @@ _CLAIMS_PER_QUERY = 500
 
 # The log's index starts with the account, so all accounts are named: the index is then searched by each.
 _EVENTS = "SELECT id FROM events WHERE account_id IN (SELECT id FROM accounts) AND event_time >= :start AND event_time < :end"
-
-
-class MonthFacts(NamedTuple):
-    """The number of a month's events, copies and charges, and their largest IDs, which show whether any were added."""
-
-    events: int
-    copies: int
-    charges: int
-    last_id: int
-    last_charge_id: int
-
-
-class RetiredMonth(NamedTuple):
-    """One retirement: how many rows left the log, where they were exported to, and when."""
-
-    month: int
-    events: int
-    copies: int
-    charges: int
-    last_id: int
-    directory: str
-    digest: str
-    retired_at: int
 
 
 def event_months(connection: Connection, months: Collection[int] | None = None) -> list[EventMonth]:
@@ -164,14 +142,29 @@ def month_facts(connection: Connection, month: int) -> MonthFacts:
     return MonthFacts(events, copies, charges, max(last_event, last_copy), last_charge)
 
 
+class _ClaimTables(NamedTuple):
+    """Where claims are, and the statement that locks those of a month's events."""
+
+    names: tuple[str, ...]
+    lock: str | None
+
+
+_CLAIM_TABLES = PerBackend(
+    sqlite=_ClaimTables(("event_claims",), None),
+    # Locked in the order of their key, as ingest locks them, before they are deleted in any order.
+    postgres=_ClaimTables(
+        ("event_claims", "later_claims"),
+        f"SELECT 1 FROM event_claims WHERE event_id IN ({_EVENTS}) ORDER BY claim FOR UPDATE",
+    ),
+)
+
+
 def move_claims_to_retired(connection: Connection, month: int) -> None:
     """Move the claims of a month's events to the retired claims. Waits for transactions that are using one of them."""
-    on_server = connection.dialect.name == "postgresql"
-    tables = ("event_claims", "later_claims") if on_server else ("event_claims",)
-    if on_server:
-        # Lock them in key order, as ingest does, because DELETE locks in no particular order.
-        _run(connection, f"SELECT 1 FROM event_claims WHERE event_id IN ({_EVENTS}) ORDER BY claim FOR UPDATE", month)
-    for name in tables:
+    tables = _CLAIM_TABLES.of(connection)
+    if tables.lock is not None:
+        _run(connection, tables.lock, month)
+    for name in tables.names:
         _run(
             connection,
             "INSERT INTO retired_claims (claim, event_id, account_id, source_id, event_time)"
@@ -212,7 +205,7 @@ def insert_retired_copies(connection: Connection, copies: Sequence[tuple[int, in
 
 def lock_month(connection: Connection, month: int) -> None:
     """Prevent other transactions from adding or reading events of a month until this one ends."""
-    lock_partition(connection, month)
+    backend_of(connection).lock_partition(connection, month)
 
 
 def store_retired_sums(
@@ -239,7 +232,7 @@ def delete_month(connection: Connection, month: int) -> None:
     """Remove a month's events from the log, with their copies and later charges."""
     _run(connection, f"DELETE FROM charges WHERE event_id IN ({_EVENTS})", month)
     _run(connection, f"DELETE FROM event_copies WHERE copy_of IN ({_EVENTS})", month)
-    if not empty_partition(connection, month):
+    if not backend_of(connection).empty_partition(connection, month):
         _run(connection, f"DELETE FROM events WHERE id IN ({_EVENTS})", month)
 
 

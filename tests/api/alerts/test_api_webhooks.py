@@ -1,22 +1,22 @@
-"""``/v1/webhooks``: managed by whom they belong to, with what was sent in pages."""
+"""``/v1/webhooks``: endpoints are managed by their owners; deliveries are listed in pages."""
 
 import pytest
 
 from support.builders import NOW
-from support.webhook_builders import REFUSED, TAKEN, Sender, raise_one
+from support.webhook_builders import ACCEPTED, REFUSED, Sender, raise_one
 
 URL = "https://hooks.example/metering"
 
 
 @pytest.fixture
-def made(admin):
+def created(admin):
     return admin.post("/v1/webhooks", json={"url": URL}).json()
 
 
-def test_the_secret_is_in_the_answer_to_making_and_rotating_and_nowhere_else(admin, made):
+def test_only_creation_and_rotation_answer_with_the_secret(admin, created):
     rotated = admin.post("/v1/webhooks/1/rotate", json={"overlap_hours": 3}).json()
-    assert made["secret"].startswith("whsec_")
-    assert rotated["secret"] != made["secret"]
+    assert created["secret"].startswith("whsec_")
+    assert rotated["secret"] != created["secret"]
     assert [each["expires_at"] for each in rotated["secrets"]] == [None, "2026-11-23T13:00:00.000000Z"]
     for path in ("/v1/webhooks", "/v1/webhooks/1", "/v1/webhooks/1/deliveries"):
         answer = admin.get(path)
@@ -24,11 +24,11 @@ def test_the_secret_is_in_the_answer_to_making_and_rotating_and_nowhere_else(adm
         assert "whsec_" not in answer.text
 
 
-def test_a_bound_key_makes_and_sees_endpoints_of_its_account_alone(acme, admin, made):
+def test_a_bound_key_creates_and_sees_only_endpoints_of_its_account(acme, admin, created):
     own = acme.post("/v1/webhooks", json={"url": URL, "types": ["price.changed"]}).json()
     assert own["account"] == "acme"
     assert [each["id"] for each in acme.get("/v1/webhooks").json()["items"]] == [own["id"]]
-    assert [each["id"] for each in admin.get("/v1/webhooks").json()["items"]] == [made["id"], own["id"]]
+    assert [each["id"] for each in admin.get("/v1/webhooks").json()["items"]] == [created["id"], own["id"]]
     assert acme.post("/v1/webhooks", json={"url": URL, "account": "globex"}).status_code == 404
     assert acme.post("/v1/webhooks", json={"url": URL, "accounts": ["globex"]}).json()["code"] == "invalid_webhook"
 
@@ -46,23 +46,23 @@ def test_a_bound_key_makes_and_sees_endpoints_of_its_account_alone(acme, admin, 
         ("POST /test", None),
     ],
 )
-def test_another_s_endpoint_answers_exactly_as_one_that_does_not_exist(api, acme, call, body):
+def test_another_account_s_endpoint_answers_exactly_like_one_that_does_not_exist(api, acme, call, body):
     admin = api.client("admin")
     admin.post("/v1/webhooks", json={"url": URL})
     raise_one(api.meter)
     before = admin.get("/v1/webhooks/1").json()
     method, _, path = call.partition(" ")
     theirs = acme.request(method, f"/v1/webhooks/1{path}", json=body)
-    nobodys = acme.request(method, f"/v1/webhooks/999{path}", json=body)
-    assert theirs.status_code == nobodys.status_code == 404
-    assert theirs.text.replace("/1", "/999").replace("endpoint 1", "endpoint 999") == nobodys.text
+    missing = acme.request(method, f"/v1/webhooks/999{path}", json=body)
+    assert theirs.status_code == missing.status_code == 404
+    assert theirs.text.replace("/1", "/999").replace("endpoint 1", "endpoint 999") == missing.text
     assert admin.get("/v1/webhooks/1").json() == before
 
 
-def test_what_was_sent_is_told_with_every_attempt_in_pages(api, admin, made):
+def test_deliveries_are_listed_in_pages_with_every_attempt(api, admin, created):
     for number in range(3):
         raise_one(api.meter, subject=f"budget:{number}")
-    Sender(api.meter).send(TAKEN, REFUSED)
+    Sender(api.meter).send(ACCEPTED, REFUSED)
     first = admin.get("/v1/webhooks/1/deliveries?limit=2").json()
     rest = admin.get(f"/v1/webhooks/1/deliveries?limit=2&cursor={first['next_cursor']}").json()
     assert [each["id"] for each in first["items"] + rest["items"]] == [3, 2, 1]
@@ -75,7 +75,7 @@ def test_what_was_sent_is_told_with_every_attempt_in_pages(api, admin, made):
             "latency_ms": 34,
             "status_code": 500,
             "error_code": "refused",
-            "error_message": "the receiver answered 500",
+            "error_message": "the receiver returned 500",
             "answer": "oh no",
         }
     ]
@@ -85,10 +85,10 @@ def test_what_was_sent_is_told_with_every_attempt_in_pages(api, admin, made):
     assert answer.json()["code"] == "invalid_cursor"
 
 
-def test_deliveries_are_sent_again_one_or_many(api, admin, made):
+def test_deliveries_are_sent_again_one_or_many(api, admin, created):
     for number in range(3):
         raise_one(api.meter, subject=f"budget:{number}")
-    Sender(api.meter).send(TAKEN)
+    Sender(api.meter).send(ACCEPTED)
     assert admin.post("/v1/webhooks/1/redeliver", json={"delivery": 2}).json() == {"deliveries": 1, "more": False}
     body = {"status": ["delivered"], "start": "2026-11-23T00:00:00Z", "end": "2026-11-24"}
     assert admin.post("/v1/webhooks/1/redeliver", json=body).json()["deliveries"] == 2
@@ -99,7 +99,7 @@ def test_deliveries_are_sent_again_one_or_many(api, admin, made):
     assert admin.post("/v1/webhooks/1/redeliver", json={"delivery": 99}).status_code == 404
 
 
-def test_a_test_is_written_to_be_sent(admin, made):
+def test_a_test_is_queued(admin, created):
     answer = admin.post("/v1/webhooks/1/test")
     assert (answer.status_code, answer.json()["type"], answer.json()["status"]) == (202, "webhook.test", "pending")
     admin.patch("/v1/webhooks/1", json={"enabled": False})
@@ -120,19 +120,19 @@ def test_a_test_is_written_to_be_sent(admin, made):
         ({}, "invalid_request"),
     ],
 )
-def test_what_can_not_be_is_a_problem_with_a_code(admin, body, code):
+def test_an_invalid_endpoint_is_a_problem_with_a_code(admin, body, code):
     answer = admin.post("/v1/webhooks", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert admin.get("/v1/webhooks").json()["items"] == []
 
 
-def test_a_name_that_leads_inside_makes_no_endpoint_and_tells_no_address(admin):
+def test_a_host_that_resolves_internally_is_refused_without_revealing_its_address(admin):
     answer = admin.post("/v1/webhooks", json={"url": "https://inner.example/"})
     assert (answer.status_code, answer.json()["code"]) == (422, "forbidden_address")
     assert "127.0.0.1" not in answer.text
 
 
-def test_what_is_about_no_account_is_not_sent_to_an_account(api, acme, made):
+def test_an_account_receives_no_alert_that_is_not_about_it(api, acme, created):
     own = acme.post("/v1/webhooks", json={"url": URL, "types": ["price.changed"]}).json()
     raise_one(api.meter, type="price.changed", subject="price_table:1")
     assert acme.get(f"/v1/webhooks/{own['id']}/deliveries").json()["items"] == []

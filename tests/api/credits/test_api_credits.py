@@ -1,4 +1,4 @@
-"""``/v1/credits``: granted, burned, spent elsewhere."""
+"""``/v1/credits``: granting, burning, spending elsewhere."""
 
 import pytest
 
@@ -8,25 +8,25 @@ URL = "/v1/credits?account=acme"
 
 
 def spend_dollars(client, dollars, event_id="r1"):
-    """Ingest one request that costs a number of dollars: a thousand input tokens are a millidollar."""
+    """Ingest one request of a number of dollars: a million input tokens cost one."""
     event = native(event_id, usage={"input_tokens": dollars * 1_000_000})
     assert client.post("/v1/events", json=event).json()["accepted"] == 1
 
 
-def test_the_included_credit_burns_first_and_bought_credit_carries_over(admin):
+def test_included_credits_burn_first_and_purchased_credits_carry_over(admin):
     admin.post("/v1/accounts/acme/plan", json={"plan": "pro", "effective": "2026-11-01"})
-    bought = admin.post("/v1/credits", json={"account": "acme", "amount_usd": "25.00", "reference": "invoice-7"})
-    assert (bought.status_code, bought.json()) == (
+    purchased = admin.post("/v1/credits", json={"account": "acme", "amount_usd": "25.00", "reference": "invoice-7"})
+    assert (purchased.status_code, purchased.json()) == (
         200,
         {
-            "reference": "invoice-7", "kind": "purchased", "scope": "inference",
+            "account": "acme", "reference": "invoice-7", "kind": "purchased", "scope": "inference",
             "amount_nano_usd": 25_000_000_000, "amount_usd": "25.000000000", "voided_nano_usd": 0, "voided_usd": "0.000000000",
             "granted_at": "2026-11-23T10:00:00.000000Z", "expires_at": None,
         },
     )  # fmt: skip
     spend_dollars(admin, 7)
     answer = admin.get(URL).json()
-    # $7 of usage: $2 from the plan, $5 from what was bought, $20 left
+    # $7 of usage: $2 included, $5 purchased, $20 left
     paid = [(item["grant"]["kind"], item["amount_usd"], item["left_usd"]) for item in answer["applied"]]
     assert paid == [("included", "2.000000000", "0.000000000"), ("purchased", "5.000000000", "20.000000000")]
     assert (answer["month"], answer["plan"]) == ("2026-11", "pro")
@@ -38,10 +38,10 @@ def test_the_included_credit_burns_first_and_bought_credit_carries_over(admin):
         "voided_nano_usd": 0, "expiring_nano_usd": 0,
     }  # fmt: skip
     assert (answer["included_left_is_upper_bound"], answer["purchased_left_is_upper_bound"]) == (True, False)
-    assert answer["grants"] == [bought.json()]
+    assert [{"account": "acme", **grant} for grant in answer["grants"]] == [purchased.json()]
 
 
-def test_what_was_taken_back_or_told_beyond_what_there_was_is_in_the_sums(admin):
+def test_the_sums_include_voided_credits_and_more_spent_elsewhere_than_is_included(admin):
     admin.post("/v1/accounts/acme/plan", json={"plan": "pro", "effective": "2026-11-01"})
     grant = {"account": "acme", "amount_usd": "25.00", "reference": "invoice-7", "scope": "any_compute"}
     admin.post("/v1/credits", json=grant)
@@ -56,13 +56,13 @@ def test_what_was_taken_back_or_told_beyond_what_there_was_is_in_the_sums(admin)
     assert (december["carried_in_usd"], december["voided_usd"]) == ("22.000000000", "0.000000000")
 
 
-def test_usage_past_all_credits_is_uncovered(admin):
+def test_usage_beyond_all_credits_is_uncovered(admin):
     spend_dollars(admin, 1)
     answer = admin.get(URL).json()
     assert (answer["applied_usd"], answer["uncovered_usd"]) == ("0.100000000", "0.900000000")
 
 
-def test_the_same_reference_is_the_same_grant_and_another_amount_of_it_is_refused(admin):
+def test_the_same_reference_is_the_same_grant_and_a_different_amount_is_refused(admin):
     body = {"account": "acme", "amount_usd": "5", "reference": "once"}
     first, again = admin.post("/v1/credits", json=body), admin.post("/v1/credits", json=body)
     assert first.json() == again.json()
@@ -104,13 +104,13 @@ def test_a_grant_has_a_period(admin):
         ({"note": "x"}, "invalid_request"),
     ],
 )
-def test_a_grant_that_can_not_be_is_refused(admin, change, code):
+def test_an_invalid_grant_is_refused(admin, change, code):
     answer = admin.post("/v1/credits", json={"account": "acme", "amount_usd": "5"} | change)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert admin.get(URL).json()["grants"] == []
 
 
-def test_what_was_spent_elsewhere_is_missing_here_and_can_be_taken_back(admin):
+def test_credits_spent_elsewhere_are_not_left_and_can_be_corrected(admin):
     admin.post("/v1/accounts/acme/plan", json={"plan": "pro", "effective": "2026-11-01"})
 
     def note(amount):
@@ -124,5 +124,5 @@ def test_what_was_spent_elsewhere_is_missing_here_and_can_be_taken_back(admin):
 
 
 @pytest.mark.parametrize("body", [{"month": "2026-13", "amount_usd": "1"}, {"amount_usd": "1"}, {"month": "2026-11"}])
-def test_what_was_spent_elsewhere_needs_a_month_and_an_amount(admin, body):
+def test_credits_spent_elsewhere_need_a_month_and_an_amount(admin, body):
     assert admin.post("/v1/credits/used-elsewhere", json={"account": "acme"} | body).status_code == 422

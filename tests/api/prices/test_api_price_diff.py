@@ -1,4 +1,4 @@
-"""``/v1/prices/diff``: which prices differ between two instants, behind the walls of accounts."""
+"""``/v1/prices/diff``: the prices that differ between two instants, and which of them a bound key sees."""
 
 import pytest
 
@@ -11,7 +11,7 @@ NOVEMBER = "/v1/prices/diff?start=2026-11-01&end=2026-11-10"
 
 @pytest.fixture
 def changed(api):
-    """On 10 November the price of ``llama`` doubles on any route; a price of acme's own and a routed one of ``qwen`` begin."""
+    """On November 10, the price of ``llama`` doubles on any route; acme's own price and a routed price of ``qwen`` begin."""
     begins = {"effective_from": instant("2026-11-10T00:00:00Z")}
     own = show_account(api.meter.engine, "acme").id
     api.meter.record_prices(
@@ -22,13 +22,13 @@ def changed(api):
     return api
 
 
-def told(answer):
+def summary(answer):
     return [(each["source"], each["route"], each["model"], each["quantity"], each["kind"]) for each in answer["items"]]
 
 
-def test_each_change_is_told_once_with_both_prices(changed):
+def test_each_change_is_listed_once_with_both_prices(changed):
     answer = changed.client("read").get(NOVEMBER).json()
-    assert told(answer) == [
+    assert summary(answer) == [
         ("sheet", "", "llama", "input_tokens", "raised"),
         ("sheet", "", "llama", "output_tokens", "raised"),
         ("sheet", "routed", "qwen", "input_tokens", "added"),
@@ -39,7 +39,7 @@ def test_each_change_is_told_once_with_both_prices(changed):
     assert answer["items"][2]["before"] is None
 
 
-def test_pages_join_to_the_whole(changed):
+def test_the_pages_add_up_to_the_whole(changed):
     client = changed.client("read")
     pages = [client.get(f"{NOVEMBER}&limit=1").json()]
     while (cursor := pages[-1]["next_cursor"]) and len(pages) < 9:
@@ -47,7 +47,7 @@ def test_pages_join_to_the_whole(changed):
     assert [item for page in pages for item in page["items"]] == client.get(NOVEMBER).json()["items"]
 
 
-def test_a_key_of_an_account_sees_its_own_prices_change_and_no_other_s(changed):
+def test_a_bound_key_sees_changes_of_its_own_accounts_prices_only(changed):
     own = changed.client("read", account="acme").get(NOVEMBER).json()
     assert {each["source"] for each in own["items"]} == {"agreement", "sheet"}
     theirs = changed.client("read", account="globex").get(NOVEMBER).json()
@@ -62,6 +62,6 @@ def test_a_key_of_an_account_sees_its_own_prices_change_and_no_other_s(changed):
         ("", "invalid_request"),
     ],
 )
-def test_a_comparison_that_can_not_be_made_is_refused(changed, query, code):
+def test_an_invalid_comparison_is_refused(changed, query, code):
     answer = changed.client("read").get(f"/v1/prices/diff?{query}")
     assert (answer.status_code, answer.json()["code"]) == (422, code)

@@ -1,4 +1,4 @@
-"""``POST /v1/prices/import`` and ``/v1/prices/discounts``: prices of one's own, and what they charge."""
+"""``POST /v1/prices/import`` and ``/v1/prices/discounts``: your own prices, and the usage they charge."""
 
 import gzip
 
@@ -14,37 +14,38 @@ def send(client, sheet=SHEET, query="", **headers):
 
 
 @pytest.fixture
-def waiting(api):
-    """One event each of acme and globex that waits for the price of ``own-model``."""
+def unpriced(api):
+    """One unpriced event each of acme and globex, for ``own-model``."""
     for name in ("acme", "globex"):
         event = native(account=None, model="own-model", usage={"input_tokens": 1})
         assert api.client("ingest", account=name).post("/v1/events", json=event).json()["accepted"] == 1
     return api
 
 
-def test_an_imported_price_charges_what_waited_for_it(waiting, admin):
+def test_an_imported_price_charges_usage_that_was_unpriced(unpriced, admin):
     # 37,500 pico-USD, rounded up to 38 nano-USD, twice
     answer = send(admin).json()
+    assert (answer["file"], answer["account"], answer["left_out"]) == (None, None, [])
     assert (len(answer["tables_added"]), answer["charged"], answer["amount_nano_usd"]) == (1, 2, 76)
     assert answer["amount_usd"] == "0.000000076"
     again = send(admin).json()
     assert (again["tables_added"], again["charged"]) == ([], 0)
 
 
-def test_charging_can_be_left_for_later(waiting, admin):
+def test_charging_can_be_turned_off(unpriced, admin):
     answer = send(admin, query="?rate=false").json()
     assert (answer["charged"], answer["amount_nano_usd"], answer["amount_usd"]) == (None, None, None)
 
 
 @pytest.mark.parametrize("query", ["", "?account=acme"])
-def test_a_key_of_an_account_imports_prices_of_that_account_alone(waiting, acme, query):
+def test_a_bound_key_imports_prices_of_its_own_account_only(unpriced, acme, query):
     answer = send(acme, query=query).json()
     assert answer["charged"] == 1
     (mine,) = [table for table in acme.get("/v1/prices/tables").json()["items"] if table["id"] in answer["tables_added"]]
     assert (mine["layer"], mine["account"]) == ("account", "acme")
 
 
-def test_a_sheet_may_be_gzip(admin):
+def test_a_sheet_can_be_compressed_with_gzip(admin):
     assert len(send(admin, gzip.compress(SHEET.encode()), **{"content-encoding": "gzip"}).json()["tables_added"]) == 1
 
 
@@ -59,7 +60,7 @@ def test_a_sheet_may_be_gzip(admin):
         ("", "invalid_price", "empty"),
     ],
 )
-def test_a_bad_sheet_changes_nothing_and_its_problem_names_the_entry(api, admin, sheet, code, named):
+def test_a_bad_sheet_changes_nothing_and_the_problem_names_the_entry(api, admin, sheet, code, named):
     before = api.meter.count(price_tables)
     answer = send(admin, sheet)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
@@ -67,7 +68,7 @@ def test_a_bad_sheet_changes_nothing_and_its_problem_names_the_entry(api, admin,
     assert api.meter.count(price_tables) == before
 
 
-def test_a_sheet_may_be_csv_and_its_list_is_named_by_the_query(waiting, admin):
+def test_a_csv_sheet_is_named_by_the_source_parameter(unpriced, admin):
     rows = "provider,model,quantity,usd,per,effective_from\r\ntogether,own-model,input_tokens,0.0375,million,2026-11-01\r\n"
     answer = send(admin, rows, "?source=our+contract", **{"content-type": "text/csv"}).json()
     assert (answer["charged"], answer["amount_nano_usd"]) == (2, 76)
@@ -77,7 +78,7 @@ def test_a_sheet_may_be_csv_and_its_list_is_named_by_the_query(waiting, admin):
     assert (refused.json()["code"], "line 2" in refused.json()["detail"]) == ("invalid_price", True)
 
 
-def test_a_sheet_is_declared_as_yaml_or_csv(admin):
+def test_a_sheet_must_be_declared_as_yaml_or_csv(admin):
     answer = send(admin, **{"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
@@ -85,10 +86,12 @@ def test_a_sheet_is_declared_as_yaml_or_csv(admin):
 DISCOUNT = {"account": "acme", "percent": "12.5", "effective_from": "2026-11-01"}
 
 
-def test_a_discount_lowers_what_the_account_is_charged_from_its_instant_on(api, admin):
+def test_a_discount_lowers_the_accounts_charges_from_its_instant_on(api, admin):
     answer = admin.post("/v1/prices/discounts", json=DISCOUNT).json()
     # one model, on four routes
     assert (len(answer["tables_added"]), answer["prices"], answer["rounded"], answer["kept"]) == (4, 4, 0, [])
+    assert (answer["account"], answer["percent"], answer["provider"], answer["model"]) == ("acme", "12.5", None, None)
+    assert answer["effective_from"] == "2026-11-01T00:00:00.000000Z"
     assert admin.post("/v1/prices/discounts", json=DISCOUNT).json()["tables_added"] == []
     for name in ("acme", "globex"):
         api.client("ingest", account=name).post("/v1/events", json=native(account=None, usage={"input_tokens": 100}))
@@ -105,15 +108,15 @@ def test_a_discount_lowers_what_the_account_is_charged_from_its_instant_on(api, 
         ({"model": "nothing"}, "invalid_discount"),
         ({"effective_from": "soon"}, "invalid_time"),
         ({"effective_from": "2026-12-01T00:00:00"}, "naive_time"),
-        ({"colour": "red"}, "invalid_request"),
+        ({"color": "red"}, "invalid_request"),
     ],
 )
-def test_a_discount_that_can_not_be_given_is_refused(admin, change, code):
+def test_an_invalid_discount_is_refused(admin, change, code):
     answer = admin.post("/v1/prices/discounts", json=DISCOUNT | change)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
-def test_a_discount_that_another_replaced_can_be_given_again(api, admin):
+def test_a_replaced_discount_can_be_given_again(api, admin):
     for percent, amount in (("12.5", 87_500), ("10", 90_000), ("12.5", 87_500)):
         api.meter.now += 1
         assert len(admin.post("/v1/prices/discounts", json=DISCOUNT | {"percent": percent}).json()["tables_added"]) == 4
@@ -123,7 +126,7 @@ def test_a_discount_that_another_replaced_can_be_given_again(api, admin):
         assert api.meter.total() - before == amount
 
 
-def test_an_import_that_changes_a_base_price_names_the_tables_in_which_discounts_follow(api, admin):
+def test_an_import_returns_the_tables_in_which_discounts_follow(api, admin):
     assert send(admin).json()["discounts_added"] == []
     admin.post("/v1/prices/discounts", json=DISCOUNT)
     assert len(send(admin, SHEET.replace("0.0375", "0.08")).json()["discounts_added"]) == 4

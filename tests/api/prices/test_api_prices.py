@@ -1,4 +1,4 @@
-"""``/v1/prices``: what holds when, and where it was read."""
+"""``/v1/prices``: the prices in force at an instant, and where they were read."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from support.builders import instant, price_table, rate
 
 @pytest.fixture
 def changed(api):
-    """The price of ``llama`` doubles in November; a source of its own prices ``mistral`` by route and context."""
+    """The price of ``llama`` doubles in November; another source prices ``mistral`` by route and context."""
     api.meter.record_prices(
         price_table(rate(2_000_000, 4_000_000), effective_from=instant("2026-11-10T00:00:00Z")),
         price_table(
@@ -23,7 +23,7 @@ def changed(api):
     return api.client("read")
 
 
-def test_a_price_holds_from_its_instant_on(changed):
+def test_a_price_is_in_force_from_its_instant_on(changed):
     def price_at(at):
         (found,) = changed.get(f"/v1/prices?model=LLAMA&at={at}").json()["items"]
         return found["prices"]["input_tokens"]
@@ -33,7 +33,7 @@ def test_a_price_holds_from_its_instant_on(changed):
     assert changed.get("/v1/prices?at=2019-12-31").json()["items"] == []
 
 
-def test_a_price_says_where_it_comes_from(changed):
+def test_a_price_has_its_provenance(changed):
     (first, second) = changed.get("/v1/prices?provider=novita").json()["items"]
     assert first.pop("rate_id") != second["rate_id"]
     assert first.pop("table_id") == second["table_id"]
@@ -53,10 +53,10 @@ def test_prices_are_found_by_provider_model_and_source(changed):
         return [item["model"] for item in changed.get(f"/v1/prices?{query}").json()["items"]]
 
     assert models("") == ["mistral", "mistral", "llama"]
-    assert models("provider=together") == ["llama"]
+    assert models("provider=together") == models("provider=Together_AI") == ["llama"]
     assert models("model=stra") == ["mistral", "mistral"]
     assert models("source=router") == ["mistral", "mistral"]
-    assert models("source=nobody") == []
+    assert models("source=none") == []
 
 
 def test_pages_keep_the_instant_of_the_first_while_prices_change(api, changed):
@@ -70,10 +70,10 @@ def test_pages_keep_the_instant_of_the_first_while_prices_change(api, changed):
     assert [page["items"][0]["model"] for page in found] == ["mistral", "mistral", "llama"]
 
 
-def test_tables_are_versions(changed):
+def test_each_version_of_a_list_is_a_table(changed):
     tables = changed.get("/v1/prices/tables").json()["items"]
-    told = [(each["source"], each["layer"], each["route"], each["kind"], each["rates"]) for each in tables]
-    assert told == [
+    versions = [(each["source"], each["layer"], each["route"], each["kind"], each["rates"]) for each in tables]
+    assert versions == [
         ("sheet", "operator", "", "patch", 1),
         ("sheet", "operator", "", "patch", 1),
         ("router", "route", "routed", "snapshot", 2),
@@ -86,5 +86,5 @@ def test_tables_are_versions(changed):
 
 
 @pytest.mark.parametrize("at", ["yesterday", "2026-11-01T00:00:00", "9999-12-31"])
-def test_an_instant_that_can_not_be_read_is_refused(changed, at):
+def test_an_invalid_instant_is_refused(changed, at):
     assert changed.get(f"/v1/prices?at={at}").status_code == 422

@@ -1,4 +1,4 @@
-"""Bills over HTTP: imported, reconciled, worked through; with walls between accounts."""
+"""Invoices over HTTP: imported, reconciled, resolved; with accounts kept apart."""
 
 import csv
 
@@ -30,7 +30,7 @@ def metered(api):
     return api
 
 
-def test_a_bill_is_imported_reconciled_and_worked_through(metered, admin):
+def test_an_invoice_is_imported_reconciled_and_resolved(metered, admin):
     answer = send_bill(admin, bill(0, 1, 2, 2, 77), number="N-1")
     assert answer.status_code == 201, answer.text
     imported = answer.json()
@@ -74,6 +74,32 @@ def test_a_run_is_downloaded_as_csv_and_as_a_page_without_a_script(metered, admi
     assert "http" not in page.text.replace("http-equiv", "")
 
 
+def test_each_account_has_its_own_invoice_from_the_same_document(metered, acme, api):
+    globex = api.client("admin", account="globex")
+    first = send_bill(acme, bill(0)).json()
+    second = send_bill(globex, bill(0), account="globex").json()
+    assert (second["is_new"], second["invoice"]["account"]) == (True, "globex")
+    assert second["invoice"]["id"] != first["invoice"]["id"]
+
+
+def test_an_invoice_shows_its_newest_reconciliation(metered, admin):
+    assert send_bill(admin, bill(0)).json()["invoice"]["reconciliation"] is None
+    for _ in range(2):
+        run = admin.post("/v1/reconciliations", json={"invoice": 1}).json()
+    newest = {name: value for name, value in run.items() if name not in ("open", "steps", "variances")}
+    assert (newest["id"], newest["account"]) == (2, "acme")
+    assert admin.get("/v1/invoices/1").json()["reconciliation"] == newest
+    assert admin.get("/v1/invoices").json()["items"][0]["reconciliation"] == newest
+    assert send_bill(admin, bill(0)).json()["invoice"]["reconciliation"] == newest
+
+
+def test_a_file_name_and_routes_can_be_stated(metered, admin):
+    invoice = send_bill(admin, bill(0), file="november.csv", route="routed").json()["invoice"]
+    assert (invoice["file"], invoice["routes"]) == ("november.csv", ["routed"])
+    answer = send_bill(admin, bill(1), route="unknown")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_invoice")
+
+
 def test_the_same_document_again_is_the_same_invoice(metered, admin):
     first, again = send_bill(admin, bill(1)).json(), send_bill(admin, bill(1)).json()
     assert (first["is_new"], again["is_new"]) == (True, False)
@@ -99,18 +125,18 @@ def test_the_same_document_again_is_the_same_invoice(metered, admin):
         (bill(1), {"start": "2026-11-01"}, 422, "invalid_request"),
     ],
 )
-def test_what_is_wrong_with_a_bill_is_said_with_a_code(metered, admin, content, query, status, code):
+def test_an_invalid_invoice_is_refused_with_a_code(metered, admin, content, query, status, code):
     answer = send_bill(admin, content, **query)
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert admin.get("/v1/invoices").json()["items"] == []
 
 
-def test_a_bill_of_no_known_period_needs_one(metered, admin):
+def test_an_invoice_without_a_period_needs_one(metered, admin):
     answer = admin.post("/v1/invoices?account=acme", content=bill(1), headers=CSV)
     assert (answer.status_code, answer.json()["code"]) == (422, "period_required")
 
 
-def test_an_overlapping_bill_is_a_conflict(metered, admin):
+def test_an_overlapping_invoice_is_a_conflict(metered, admin):
     send_bill(admin, bill(1))
     query = {"account": "acme", "start": "2026-11-02", "end": "2026-12-02"}
     answer = admin.post("/v1/invoices", params=query, content=bill(2), headers=CSV)
@@ -128,7 +154,7 @@ def test_lists_come_in_pages(metered, admin):
         assert rest["next_cursor"] is None
 
 
-def test_another_account_s_bills_answer_as_if_they_did_not_exist(metered, admin, acme, api):
+def test_invoices_of_another_account_answer_as_if_they_did_not_exist(metered, admin, acme, api):
     globex = api.client("admin", account="globex")
     send_bill(acme, bill(0, 1))
     run = acme.post("/v1/reconciliations", json={"invoice": 1}).json()
@@ -137,9 +163,9 @@ def test_another_account_s_bills_answer_as_if_they_did_not_exist(metered, admin,
         "/v1/invoices/{}", "/v1/reconciliations/{}", "/v1/reconciliations/{}.csv", "/v1/reconciliations/{}.html",
     ]  # fmt: skip
     for path in paths:
-        theirs, nobodys = globex.get(path.format(1)), globex.get(path.format(99))
-        assert theirs.status_code == nobodys.status_code == 404
-        assert theirs.json()["detail"].replace("1", "99") == nobodys.json()["detail"]
+        foreign, missing = globex.get(path.format(1)), globex.get(path.format(99))
+        assert foreign.status_code == missing.status_code == 404
+        assert foreign.json()["detail"].replace("1", "99") == missing.json()["detail"]
         assert acme.get(path.format(1)).status_code == 200
     of_variance = f"/v1/reconciliations/{run['id']}/variances/{variance}"
     assert globex.get(of_variance).status_code == globex.get(f"{of_variance}.csv").status_code == 404
@@ -152,7 +178,7 @@ def test_another_account_s_bills_answer_as_if_they_did_not_exist(metered, admin,
     assert acme.get(of_variance).json()["state"] == "open"
 
 
-def test_a_variance_of_another_run_is_not_found_under_this_one(metered, admin):
+def test_a_variance_of_another_run_is_not_found(metered, admin):
     send_bill(admin, bill(0))
     first = admin.post("/v1/reconciliations", json={"invoice": 1}).json()
     second = admin.post("/v1/reconciliations", json={"invoice": 1}).json()
@@ -168,7 +194,7 @@ def test_an_open_variance_is_an_alert_of_its_account(metered, admin, acme):
     assert len(list_alerts(metered.meter.engine, type_=None, account_id=None, before=None, limit=10)) == 1
 
 
-def test_a_variance_of_sums_answers_with_the_requests_behind_it_and_its_csv_lists_them(metered, admin):
+def test_a_variance_of_sums_shows_the_requests_that_explain_it_and_its_csv_lists_them(metered, admin):
     metered.meter.ingest(*(request(number, status=500) for number in range(10, 13)))
     bill = f"provider,amount_nano_usd\ntogether,{8 * CHARGE}\n"
     invoice = send_bill(admin, bill).json()["invoice"]["id"]

@@ -1,4 +1,4 @@
-"""Statements as files over HTTP: forms, names, tags, days, FOCUS, archives, and walls around all of them."""
+"""Statements as files over HTTP: formats, names, tags, days, FOCUS, archives, and access by account."""
 
 import csv
 import io
@@ -35,7 +35,7 @@ def rows(answer):
 
 
 @pytest.mark.parametrize("suffix", TYPES)
-def test_each_form_is_downloaded_under_its_name_with_its_length(month, suffix):
+def test_each_format_is_downloaded_with_its_name_and_length(month, suffix):
     answer = month.get(f"{URL}.{suffix}")
     assert (answer.status_code, answer.headers["content-type"]) == (200, TYPES[suffix])
     kind = "inline" if suffix in ("json", "html") else "attachment"
@@ -52,11 +52,11 @@ def test_the_accept_header_gets_the_same_bytes(month, suffix):
 
 
 @pytest.mark.parametrize("suffix", TYPES)
-def test_who_has_the_file_is_told_so_without_it_until_it_changes(month, suffix):
+def test_a_client_with_the_current_file_gets_304_until_it_changes(month, suffix):
     tag = month.get(f"{URL}.{suffix}").headers["etag"]
     assert tag.startswith('"')
-    for said in (tag, f'"other", W/{tag}', "*"):
-        answer = month.get(f"{URL}.{suffix}", headers={"if-none-match": said})
+    for sent in (tag, f'"other", W/{tag}', "*"):
+        answer = month.get(f"{URL}.{suffix}", headers={"if-none-match": sent})
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
     assert month.get(f"{URL}.{suffix}", headers={"if-none-match": '"other"'}).status_code == 200
     month.post("/v1/events", json=native("late", time="2026-11-05T10:00:00Z"))
@@ -64,19 +64,19 @@ def test_who_has_the_file_is_told_so_without_it_until_it_changes(month, suffix):
     assert (changed.status_code, changed.headers["etag"] == tag) == (200, False)
 
 
-def test_forms_have_tags_of_their_own(month):
+def test_every_format_has_its_own_tag(month):
     tags = {month.get(f"{URL}.{suffix}").headers["etag"] for suffix in TYPES}
     tags |= {month.get(f"{URL}.csv?profile={profile}").headers["etag"] for profile in ("daily", "focus")}
     assert len(tags) == len(TYPES) + 2
 
 
-def test_a_page_may_run_nothing_and_fetch_nothing(month):
+def test_a_page_may_neither_run_nor_load_anything(month):
     assert (
         month.get(f"{URL}.html").headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
     )
 
 
-def test_the_days_and_focus_rows_are_profiles_of_the_csv(month):
+def test_days_and_focus_rows_are_profiles_of_the_csv(month):
     days = rows(month.get(f"{URL}.csv?profile=daily"))
     assert {row["day"] for row in days} == {"2026-11-01", "2026-11-02", "2026-11-03"}
     assert sum(Decimal(row["amount_usd"] or 0) for row in days) == 3
@@ -89,7 +89,7 @@ def test_the_days_and_focus_rows_are_profiles_of_the_csv(month):
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "code"),
+    ("path", "status", "code"),
     [
         (f"{URL}.pdf?profile=focus", 406, "not_acceptable"),
         (f"{URL}.json?profile=daily", 406, "not_acceptable"),
@@ -106,15 +106,15 @@ def test_the_days_and_focus_rows_are_profiles_of_the_csv(month):
         (f"{ARCHIVE}?month=November", 422, "invalid_time"),
     ],
 )
-def test_what_there_is_not_is_a_problem(month, asked, status, code):
-    answer = month.get(asked)
+def test_a_download_that_does_not_exist_is_a_problem(month, path, status, code):
+    answer = month.get(path)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
 def test_an_export_that_does_not_add_up_is_a_problem_and_no_file(month, api):
     api.meter.execute("UPDATE rollups SET amount_nano = amount_nano + 1")
-    for asked in (f"{URL}.csv?profile=focus", f"{ARCHIVE}?month=2026-11&format=daily"):
-        answer = month.get(asked)
+    for path in (f"{URL}.csv?profile=focus", f"{ARCHIVE}?month=2026-11&format=daily"):
+        answer = month.get(path)
         assert (answer.status_code, answer.json()["code"]) == (500, "export_does_not_add_up")
 
 
@@ -139,7 +139,7 @@ def test_all_accounts_of_a_month_and_all_months_of_an_account_are_archives(month
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_a_bound_key_archives_its_account_and_no_other(month, acme):
+def test_a_bound_key_archives_only_its_own_account(month, acme):
     assert names_in(acme.get(ARCHIVE)) == ["acme/statement-acme-2026-11.csv", "index.csv"]
     assert names_in(acme.get(f"{ARCHIVE}?month=2026-11")) == ["acme/statement-acme-2026-11.csv", "index.csv"]
     assert acme.get(f"{ARCHIVE}?account=globex").json()["code"] == "not_found"
@@ -147,7 +147,7 @@ def test_a_bound_key_archives_its_account_and_no_other(month, acme):
         assert acme.get(f"/v1/statements/globex/2026-11.{suffix}").status_code == 404
 
 
-def test_a_tag_of_another_account_is_not_told_apart_from_none(month, acme):
+def test_a_tag_of_another_account_reveals_nothing(month, acme):
     tag = month.get("/v1/statements/globex/2026-11.csv").headers["etag"]
     answer = acme.get("/v1/statements/globex/2026-11.csv", headers={"if-none-match": tag})
     assert (answer.status_code, "etag" in answer.headers) == (404, False)
@@ -160,24 +160,24 @@ def test_a_real_client_of_a_real_server_gets_the_whole_file(live):
     assert len(answer.content) == int(answer.headers["content-length"])
     assert len({row["project"] for row in rows(answer)}) == 30
     assert live.get(f"{URL}.csv?profile=daily", headers={"if-none-match": answer.headers["etag"]}).status_code == 304
-    asked = live.head(f"{URL}.csv?profile=daily")
-    assert (asked.status_code, asked.content) == (200, b"")
-    assert int(asked.headers["content-length"]) == len(answer.content)
+    head = live.head(f"{URL}.csv?profile=daily")
+    assert (head.status_code, head.content) == (200, b"")
+    assert int(head.headers["content-length"]) == len(answer.content)
     assert live.get(f"{URL}.csv?profile=daily").content == answer.content  # on the same connection
 
 
 @pytest.mark.parametrize("address", [*(f"{URL}.{suffix}" for suffix in TYPES), URL, f"{ARCHIVE}?account=acme"])
-def test_what_can_be_downloaded_can_be_asked_about_without_it(month, address):
-    whole, asked = month.get(address), month.head(address)
-    assert (asked.status_code, asked.content) == (200, b"")
+def test_head_gives_the_headers_of_every_download(month, address):
+    whole, head = month.get(address), month.head(address)
+    assert (head.status_code, head.content) == (200, b"")
     for name in ("etag", "content-length", "content-type", "content-disposition"):
-        assert asked.headers[name] == whole.headers[name]
-    assert asked.headers["x-content-type-options"] == "nosniff"
+        assert head.headers[name] == whole.headers[name]
+    assert head.headers["x-content-type-options"] == "nosniff"
     known = month.head(address, headers={"if-none-match": whole.headers["etag"]})
     assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", whole.headers["etag"])
 
 
-def test_asking_about_a_file_has_the_walls_of_getting_it(month, acme):
+def test_head_has_the_access_rules_of_get(month, acme):
     assert acme.head("/v1/statements/globex/2026-11.csv").status_code == 404
     assert month.head("/v1/statements/nobody/2026-11.csv").status_code == 404
     assert month.head("/v1/events/x/y", headers={"authorization": ""}).status_code == 401

@@ -1,4 +1,4 @@
-"""``/metrics``: what the service counts about itself, read over real HTTP with Prometheus' own parser."""
+"""``/metrics`` over real HTTP, read with Prometheus' own parser."""
 
 import re
 import threading
@@ -6,11 +6,11 @@ import threading
 import httpx
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import create_engine
 
 from metering.api.app import create_api
 from metering.runtime.metrics import Metrics
 from metering.runtime.scheduler import Job, Scheduler
+from metering.storage.engine.database import open_database
 from support.native_events import native
 from support.places import ROOT
 from support.serving_process import samples_of
@@ -23,17 +23,17 @@ def scrape(client):
     return samples_of(answer.text)
 
 
-def test_events_are_counted_by_what_became_of_them(live):
+def test_events_are_counted_by_outcome(live):
     sent = [native("a"), native("b"), native("b"), native("c", time="never"), native("d", model="nobody/knows")]
     assert live.post("/v1/events", json=sent).json()["accepted"] == 3
     live.post("/v1/events?source=gateway-2", json=native("e"))
-    told = scrape(live)
-    found = {dict(labels)["outcome"]: value for (name, *labels), value in told.items() if name == "metering_events_total"}
+    samples = scrape(live)
+    found = {dict(labels)["outcome"]: value for (name, *labels), value in samples.items() if name == "metering_events_total"}
     assert found == {"accepted": 4, "duplicate": 1, "copy": 0, "conflict": 0, "rejected": 1}
-    assert told["metering_events_unpriced_total",] == told["metering_unpriced_events",] == 1
-    assert told["metering_commit_events_sum",] == 6
-    assert told["metering_commit_events_count",] == told["metering_commit_seconds_count",] == 2
-    assert (told["metering_commit_failures_total",], told["metering_waiting_events",]) == (0, 0)
+    assert samples["metering_events_unpriced_total",] == samples["metering_unpriced_events",] == 1
+    assert samples["metering_commit_events_sum",] == 6
+    assert samples["metering_commit_events_count",] == samples["metering_commit_seconds_count",] == 2
+    assert (samples["metering_commit_failures_total",], samples["metering_waiting_events",]) == (0, 0)
 
 
 def test_requests_are_counted_by_route_never_by_path(live):
@@ -45,10 +45,10 @@ def test_requests_are_counted_by_route_never_by_path(live):
     live.post("/v1/events", content=b"{", headers={"content-type": "application/json"})
     live.get("/v1/secret-name")
     live.request("PROPFIND", "/v1/accounts")
-    told = scrape(live)
+    samples = scrape(live)
     found = {
         tuple(dict(labels)[name] for name in ("route", "method", "status")): value
-        for (name, *labels), value in told.items()
+        for (name, *labels), value in samples.items()
         if name == "metering_http_request_seconds_count"
     }
     assert found == {
@@ -61,7 +61,7 @@ def test_requests_are_counted_by_route_never_by_path(live):
     }
 
 
-def test_no_name_of_an_account_a_key_or_an_event_is_told(live, api):
+def test_metrics_name_no_account_key_or_event(live, api):
     live.post("/v1/events", json=[native("very-own-id", project="very-own-project", key="very-own-key")])
     live.get("/v1/spend?account=acme")
     text = live.get("/metrics").text
@@ -69,7 +69,7 @@ def test_no_name_of_an_account_a_key_or_an_event_is_told(live, api):
         assert secret not in text, secret
 
 
-def test_a_key_is_needed_that_is_made_for_it(api, acme):
+def test_metrics_need_a_key_with_their_scope(api, acme):
     assert api.client().get("/metrics").status_code == 401
     assert api.client("read").get("/metrics").status_code == 403
     assert (acme.get("/metrics").status_code, acme.get("/metrics").json()["code"]) == (403, "bound_key")
@@ -78,7 +78,7 @@ def test_a_key_is_needed_that_is_made_for_it(api, acme):
     assert {scraper.get(path).status_code for path in ("/v1/accounts", "/v1/spend?account=acme", "/v1/keys")} == {403}
 
 
-def test_an_operator_can_open_it_to_whoever_reaches_the_port(api, serve):
+def test_an_operator_can_open_metrics_to_everyone(api, serve):
     settings = msgspec.structs.replace(api.service.settings, open_metrics=True)
     service = msgspec.structs.replace(api.service, settings=settings)
     with serve(create_api(service)) as address:
@@ -86,37 +86,37 @@ def test_an_operator_can_open_it_to_whoever_reaches_the_port(api, serve):
         assert httpx.get(f"{address}/v1/accounts").status_code == 401
 
 
-def test_what_is_refused_because_too_much_waits_is_counted(api, live, monkeypatch):
+def test_requests_refused_as_too_busy_are_counted(api, live, monkeypatch):
     monkeypatch.setattr(api.app.state.intake._writer, "_most", 0)
     monkeypatch.setattr(api.app.state.intake._writer, "_queue", [object()])
     assert live.post("/v1/events", json=native()).status_code == 429
     assert scrape(live)["metering_refused_requests_total",] == 1
 
 
-def test_the_router_s_prices_and_the_release_are_told(live, api):
-    told = scrape(live)
-    (build,) = [dict(labels) for (name, *labels) in told if name == "metering_build_info"]
+def test_price_sync_and_release_are_reported(live, api):
+    samples = scrape(live)
+    (build,) = [dict(labels) for (name, *labels) in samples if name == "metering_build_info"]
     assert build["database"] == api.meter.engine.dialect.name
-    assert told["metering_database_up",] == 1
-    assert told["metering_price_sync_consecutive_failures",] == told["metering_price_sync_held",] == 0
-    assert ("metering_price_sync_last_success_timestamp_seconds",) not in told
+    assert samples["metering_database_up",] == 1
+    assert samples["metering_price_sync_consecutive_failures",] == samples["metering_price_sync_held",] == 0
+    assert ("metering_price_sync_last_success_timestamp_seconds",) not in samples
 
 
-def test_a_database_that_does_not_answer_is_told_and_ends_no_scrape(api, serve):
+def test_an_unreachable_database_is_reported_without_failing_the_scrape(api, serve):
     service = msgspec.structs.replace(
         api.service, settings=msgspec.structs.replace(api.service.settings, open_metrics=True), engine=unreachable()
     )
     with serve(create_api(service)) as address:
-        told = samples_of(httpx.get(f"{address}/metrics", timeout=20).text)
-    assert told["metering_database_up",] == 0
-    assert ("metering_unpriced_events",) not in told
+        samples = samples_of(httpx.get(f"{address}/metrics", timeout=20).text)
+    assert samples["metering_database_up",] == 0
+    assert ("metering_unpriced_events",) not in samples
 
 
 def unreachable():
-    return create_engine("postgresql+psycopg://nobody@127.0.0.1:9/none")
+    return open_database("postgresql://nobody@127.0.0.1:9/none")
 
 
-def test_jobs_are_counted_and_who_runs_them(api, serve):
+def test_jobs_and_their_leader_are_counted(api, serve):
     counted = Metrics()
     calls = threading.Semaphore(0)
 
@@ -126,18 +126,18 @@ def test_jobs_are_counted_and_who_runs_them(api, serve):
 
     scheduler = Scheduler([Job("good", calls.release), Job("bad", fail)], AlwaysLeads(), counted, tick_seconds=3600)
     headers = {"authorization": f"Bearer {api.token('metrics')}"}
-    with serve(create_api(api.service, counted=counted)) as address:
+    with serve(create_api(api.service, metrics=counted)) as address:
         scheduler.start()
         assert all(calls.acquire(timeout=20) for _ in range(2))
         leading = httpx.get(f"{address}/metrics", headers=headers).text
         scheduler.stop()
-        told = samples_of(httpx.get(f"{address}/metrics", headers=headers).text)
+        samples = samples_of(httpx.get(f"{address}/metrics", headers=headers).text)
     assert samples_of(leading)["metering_leader",] == 1
-    assert told["metering_leader",] == 0
-    assert told["metering_job_runs_total", ("job", "good"), ("outcome", "done")] == 1
-    assert told["metering_job_runs_total", ("job", "bad"), ("outcome", "failed")] == 1
-    assert told["metering_job_last_success_timestamp_seconds", ("job", "good")] > 1_700_000_000
-    assert ("metering_job_last_success_timestamp_seconds", ("job", "bad")) not in told
+    assert samples["metering_leader",] == 0
+    assert samples["metering_job_runs_total", ("job", "good"), ("outcome", "done")] == 1
+    assert samples["metering_job_runs_total", ("job", "bad"), ("outcome", "failed")] == 1
+    assert samples["metering_job_last_success_timestamp_seconds", ("job", "good")] > 1_700_000_000
+    assert ("metering_job_last_success_timestamp_seconds", ("job", "bad")) not in samples
 
 
 class AlwaysLeads:
@@ -148,7 +148,7 @@ class AlwaysLeads:
         pass
 
 
-def test_a_scraper_that_asks_for_openmetrics_gets_it(live):
+def test_a_scraper_that_accepts_openmetrics_gets_it(live):
     answer = live.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert answer.text.endswith("# EOF\n")

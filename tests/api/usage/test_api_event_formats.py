@@ -94,7 +94,7 @@ def test_csv_is_read_by_the_column_map_of_the_query(admin, api):
     assert api.meter.total() == COST
 
 
-@pytest.mark.parametrize("columns", ["time", "=x", "time="])
+@pytest.mark.parametrize("columns", ["time", "=x", "time=", "colour=a,time=b", "time=a,time=b"])
 def test_an_invalid_column_map_is_refused(admin, columns):
     answer = send(admin, b"a,b\n1,2\n", "text/csv", columns=columns)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "query.columns")
@@ -104,6 +104,18 @@ def test_a_csv_without_a_mapped_column_is_refused_as_a_whole(admin):
     answer = send(admin, b"a,b\n1,2\n", "text/csv", columns="time=TIMESTAMP")
     assert (answer.status_code, answer.json()["code"]) == (400, "missing_column")
     assert "TIMESTAMP" in answer.json()["detail"]
+
+
+def test_a_column_map_is_refused_for_other_formats(admin):
+    answer = send(admin, native(), "application/json", columns="time=TIMESTAMP")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize("name", ["source", "provider", "model", "operation", "project", "key"])
+def test_a_default_with_a_control_character_is_refused(admin, name):
+    answer = send(admin, native(), "application/json", **{name: "a\tb"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert f"{name} contains the control character U+0009" in answer.json()["detail"]
 
 
 def test_an_unknown_time_zone_is_refused(admin):

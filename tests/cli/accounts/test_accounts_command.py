@@ -112,5 +112,5 @@ def test_a_control_character_in_an_argument_is_refused_with_one_line(command_lin
         command_line.run(*arguments)
         assert command_line.code == 2
         assert command_line.errors.startswith("error[usage]: ")
-        assert f"holds the control character U+{ord(letter):04X}" in command_line.errors
+        assert f"contains the control character U+{ord(letter):04X}" in command_line.errors
         assert command_line.errors.count("\n") == 1

@@ -1,4 +1,4 @@
-"""``metering webhooks``, as somebody uses it."""
+"""``metering webhooks``: manage endpoints, list deliveries, send again, test."""
 
 import json
 import time
@@ -28,39 +28,39 @@ def alert(shell, subject="price_table:1"):
     engine.dispose()
 
 
-def test_the_secret_is_shown_once_and_alone_so_that_it_can_be_kept(shell):
+def test_the_secret_is_shown_once_alone_on_stdout(shell):
     secret = shell.done("webhooks", "create", URL, "--description", "on-call").strip()
     assert secret.startswith("whsec_")
-    assert "alerts go to endpoint 1; its secret is not shown again" in shell.errors
+    assert "created endpoint 1; the secret will not be shown again" in shell.errors
     for command in (("list",), ("show", "1"), ("deliveries", "1")):
         for as_json in ((), ("--json",)):
             assert secret not in shell.done("webhooks", *command, *as_json)
     assert shell.json("webhooks", "rotate", "1", "--overlap", "2")["secret"] != secret
 
 
-def test_an_endpoint_is_shown_with_all_that_was_said(shell):
+def test_an_endpoint_is_listed_shown_changed_and_deleted(shell):
     shell.done("accounts", "create", "acme")
     shell.done("webhooks", "create", URL, "--type", "price.changed,budget.blocked", "--only-account", "acme")
     assert shell.done("webhooks", "list").splitlines()[2:] == [
-        f" 1  {URL}  budget.blocked, price.changed  acme   enabled     0        0         0"
+        f" 1  {URL}  budget.blocked, price.changed  acme      enabled          0        0            0"
     ]
     assert shell.done("webhooks", "show", "1").splitlines() == [
-        "endpoint   1",
-        f"sends to   {URL} (standard)",
-        "alerts     budget.blocked, price.changed",
-        "about      acme",
-        "state      enabled",
-        "secrets    current (of 2026-12-05)",
-        "sent       nothing yet",
-        "created    2026-12-05",
+        "endpoint    1",
+        f"url         {URL} (standard)",
+        "alerts      budget.blocked, price.changed",
+        "accounts    acme",
+        "status      enabled",
+        "secrets     current (created 2026-12-05)",
+        "deliveries  none yet",
+        "created     2026-12-05",
     ]
-    told = shell.json("webhooks", "change", "1", "--all-types", "--all-accounts", "--disable")
-    assert (told["types"], told["accounts"], told["enabled"], told["disabled_reason"]) == ([], [], False, "asked")
+    changed = shell.json("webhooks", "change", "1", "--all-types", "--all-accounts", "--disable")
+    assert (changed["types"], changed["accounts"], changed["enabled"], changed["disabled_reason"]) == ([], [], False, "asked")
     assert "disabled (asked)" in shell.done("webhooks", "list")
-    assert "disabled 2026-12-05, as asked" in shell.done("webhooks", "show", "1")
+    assert "disabled on 2026-12-05: on request" in shell.done("webhooks", "show", "1")
     assert shell.json("webhooks", "change", "1", "--enable", "--url", f"{URL}/new")["url"] == f"{URL}/new"
     assert shell.done("webhooks", "delete", "1") == "deleted endpoint 1\n"
-    assert "there is no endpoint" in shell.done("webhooks", "list")
+    assert "no webhook endpoints; create one" in shell.done("webhooks", "list")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_an_endpoint_is_shown_with_all_that_was_said(shell):
         (("rotate", "1", "--overlap", "1000"), "usage"),
     ],
 )
-def test_what_can_not_be_is_said_in_one_line(shell, arguments, code):
+def test_an_invalid_command_is_an_error_of_one_line(shell, arguments, code):
     shell.done("db", "upgrade")
     shell.run("webhooks", *arguments)
     assert shell.code == 2
@@ -88,33 +88,33 @@ def test_what_can_not_be_is_said_in_one_line(shell, arguments, code):
     assert "secret@" not in shell.errors
 
 
-def test_a_test_is_sent_at_once_and_says_what_came_of_it(shell):
-    with receiver(refused("200 OK", b"thank you\n")) as there:
-        secret = shell.done("webhooks", "create", there.url).strip()
+def test_a_test_is_sent_at_once_and_shows_its_response(shell):
+    with receiver(refused("200 OK", b"thank you\n")) as hook:
+        secret = shell.done("webhooks", "create", hook.url).strip()
         shell.now = time.time_ns() // 1_000
-        told = shell.done("webhooks", "test", "1")
-    (request,) = there.received
+        shown = shell.done("webhooks", "test", "1")
+    (request,) = hook.received
     assert Webhook(secret).verify(request.body, request.headers)["type"] == "webhook.test"
-    assert told.startswith(f"{request.id} was taken: 200 after ")
-    assert told.endswith("answer: thank you\n")
+    assert shown.startswith(f"{request.id} was accepted: 200 after ")
+    assert shown.endswith("response: thank you\n")
 
 
-def test_a_test_that_is_not_taken_is_told_and_logged(shell):
-    with receiver(refused("500 Oh", b"\x1b[31mboom")) as there:
-        shell.done("webhooks", "create", there.url)
-        told = shell.run("webhooks", "test", "1")
+def test_a_refused_test_is_shown_and_logged(shell):
+    with receiver(refused("500 Oh", b"\x1b[31mboom")) as hook:
+        shell.done("webhooks", "create", hook.url)
+        shown = shell.run("webhooks", "test", "1")
     assert shell.code == 1
-    assert "was not taken: the receiver answered 500 (refused)" in told
-    assert "\x1b" not in told
-    (row,) = shell.json("webhooks", "deliveries", "1")["deliveries"]
+    assert "was not accepted: the receiver returned 500 (refused)" in shown
+    assert "\x1b" not in shown
+    (row,) = shell.json("webhooks", "deliveries", "1")["items"]
     assert (row["status"], row["next_attempt_at"]) == ("pending", "2026-12-05T12:00:05.000000Z")
     (attempt,) = row["attempts"]
     assert (attempt["status_code"], attempt["error_code"], attempt["answer"]) == (500, "refused", "\ufffd[31mboom")
 
 
-def test_deliveries_are_listed_and_sent_again(shell):
+def test_deliveries_are_listed_and_redelivered(shell):
     shell.done("webhooks", "create", URL)
-    assert "there is no such delivery" in shell.done("webhooks", "deliveries", "1")
+    assert "no matching deliveries" in shell.done("webhooks", "deliveries", "1")
     shell.done("webhooks", "change", "1", "--disable")
     alert(shell, "price_table:1")
     alert(shell, "price_table:2")
@@ -123,12 +123,12 @@ def test_deliveries_are_listed_and_sent_again(shell):
     shell.run("webhooks", "redeliver", "1")
     assert (shell.code, "webhook_disabled" in shell.errors) == (2, True)
     shell.done("webhooks", "change", "1", "--enable")
-    assert shell.done("webhooks", "redeliver", "1", "1") == "1 is sent again\n"
+    assert shell.done("webhooks", "redeliver", "1", "1") == "queued 1 delivery\n"
     assert shell.json("webhooks", "redeliver", "1", "--start", "2026-12-05") == {"deliveries": 1, "more": False}
-    assert [row["status"] for row in shell.json("webhooks", "deliveries", "1")["deliveries"]] == ["pending", "pending"]
+    assert [row["status"] for row in shell.json("webhooks", "deliveries", "1")["items"]] == ["pending", "pending"]
 
 
-def test_a_setting_that_can_not_be_used_is_said_without_what_is_secret(shell):
+def test_an_invalid_setting_is_an_error_that_reveals_no_secret(shell):
     for name, value in (("METERING_SECRET_KEY", "hunter2"), ("METERING_WEBHOOK_PRIVATE_HOSTS", "10.0.0.1/8")):
         shell.environment[name] = value
         shell.run("webhooks", "list")

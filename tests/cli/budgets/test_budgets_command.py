@@ -1,4 +1,4 @@
-"""``metering budgets``: make, see, change, delete."""
+"""``metering budgets``: create, show, change and delete."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from metering.cli.root import BAD_USAGE
 
-# A dollar and a half of input at fireworks-ai, on the 1st of December.
+# Input for $1.50 at fireworks-ai, on December 1.
 RECORD = {
     "id": "r1", "time": "2026-12-01T10:00:00Z", "account": "acme", "provider": "fireworks-ai", "route": "routed",
     "model": "openai/gpt-oss-120b", "status": 200, "project": "search", "usage": {"input_tokens": 10_000_000},
@@ -23,9 +23,10 @@ def ingest(command_line, **fields):
     return command_line.done("ingest", command_line.write_log([RECORD | fields]))
 
 
-def test_a_budget_is_made_shown_changed_and_deleted(acme):
-    made = acme.json("budgets", "create", "acme", "2", "--scope", "project=search", "--threshold", "70,100", "--name", "search")
-    assert (made["id"], made["amount_usd"], made["scope"]) == (1, "2.000000000", {"project": ["search"]})
+def test_a_budget_is_created_shown_changed_and_deleted(acme):
+    options = ["--scope", "project=search", "--threshold", "70,100", "--name", "search"]
+    created = acme.json("budgets", "create", "acme", "2", *options)
+    assert (created["id"], created["amount_usd"], created["scope"]) == (1, "2.000000000", {"project": ["search"]})
     ingest(acme)
     state = acme.json("budgets", "show", "1")["state"]
     assert (state["spent_usd"], state["percent"], state["fired"]) == ("1.500000000", "75.0", [70])
@@ -33,17 +34,17 @@ def test_a_budget_is_made_shown_changed_and_deleted(acme):
     assert (changed["amount_usd"], changed["scope"], changed["block_percent"]) == ("10.000000000", {}, 100)
     assert [each["revision"] for each in acme.json("budgets", "show", "1")["revisions"]] == [1, 2]
     assert acme.json("budgets", "delete", "1") == {"id": 1, "deleted": True}
-    assert acme.json("budgets", "list") == {"budgets": []}
-    assert "there are no budgets" in acme.done("budgets", "list")
+    assert acme.json("budgets", "list") == {"items": [], "next_cursor": None}
+    assert "no budgets; create one with" in acme.done("budgets", "list")
 
 
-def test_ingest_judges_what_it_counted_before_it_ends(acme):
+def test_ingest_evaluates_its_usage_before_it_ends(acme):
     acme.done("budgets", "create", "acme", "1")
     ingest(acme)
     assert acme.json("budgets", "show", "1")["state"]["fired"] == [50, 80, 100]
 
 
-def test_the_table_has_a_bar_and_the_view_says_what_there_is_to_know(acme):
+def test_the_table_shows_a_bar_and_the_view_shows_the_state(acme):
     acme.done("budgets", "create", "acme", "2", "--forecast", "110", "--action", "block", "--block-at", "70")
     ingest(acme)
     (line,) = [line for line in acme.done("budgets", "list").splitlines() if "acme" in line]
@@ -51,21 +52,22 @@ def test_the_table_has_a_bar_and_the_view_says_what_there_is_to_know(acme):
     assert line.rstrip().endswith("blocked")
     view = acme.done("budgets", "show", "1")
     for text in (
+        "period     2026-12, monthly",
         "spent      $1.50 of $2.00",
         "left       $0.50",
-        "50% (told), 80%, 100%",
+        "50% (alerted), 80%, 100%",
         "blocks at 70%",
-        "until spending falls",
+        "until spending falls below 70%",
     ):
         assert text in view
 
 
-def test_the_history_says_whether_a_budget_forecasts_and_blocks(acme):
+def test_the_revisions_show_forecast_and_blocking_thresholds(acme):
     acme.done("budgets", "create", "acme", "5", "--forecast", "110", "--action", "block", "--block-at", "120")
     acme.done("budgets", "change", "1", "--action", "notify", "--no-forecast")
     first, second = acme.done("budgets", "show", "1").splitlines()[-2:]
-    assert "50%, 80%, 100%, forecast 110%, blocks at 120%, by the " in first
-    assert "50%, 80%, 100%, by the " in second
+    assert "$5.00 monthly, all usage, 50%, 80%, 100%, forecast 110%, blocks at 120%, by the command line" in first
+    assert "50%, 80%, 100%, by the command line" in second
 
 
 @pytest.mark.parametrize(
@@ -85,22 +87,26 @@ def test_the_history_says_whether_a_budget_forecasts_and_blocks(acme):
         (["5", "--basis", "after_credits", "--window", "week"], "invalid_basis"),
     ],
 )
-def test_what_a_budget_can_not_be_is_told_in_one_line(acme, arguments, code):
+def test_an_invalid_budget_is_an_error_of_one_line(acme, arguments, code):
     acme.run("budgets", "create", "acme", *arguments)
     assert acme.code == BAD_USAGE
     assert acme.errors.startswith(f"error[{code}]: ")
     assert len(acme.errors.splitlines()) == 1
-    assert acme.json("budgets", "list") == {"budgets": []}
+    assert acme.json("budgets", "list") == {"items": [], "next_cursor": None}
 
 
-def test_a_scope_that_nothing_has_is_remarked_and_made_all_the_same(acme):
-    made = json.loads(acme.run("budgets", "create", "acme", "5", "--scope", "model=lama", "--scope", "tag:x=y", "--json"))
-    assert made["scope"] == {"model": ["lama"], "tag:x": ["y"]}
-    assert "no usage so far has the model 'lama'" in acme.errors
-    assert "the tag 'x' is not declared" in acme.errors
+def test_a_scope_that_matches_no_usage_is_a_warning(acme):
+    created = json.loads(acme.run("budgets", "create", "acme", "5", "--scope", "model=lama", "--scope", "tag:x=y", "--json"))
+    assert created["scope"] == {"model": ["lama"], "tag:x": ["y"]}
+    assert acme.errors.splitlines() == created["warnings"]
+    assert [each.split(":")[0] for each in created["warnings"]] == [
+        "no usage has the model 'lama' yet; check its spelling",
+        "the tag 'x' is not declared in METERING_DECLARED_TAGS",
+    ]
 
 
 @pytest.mark.parametrize("command", [["show", "7"], ["change", "7", "--amount", "5"], ["delete", "7"]])
-def test_a_budget_that_there_is_not_is_not_found(acme, command):
+def test_a_missing_budget_is_an_error_that_names_the_list(acme, command):
     acme.run("budgets", *command)
-    assert (acme.code, acme.errors) == (BAD_USAGE, "error[not_found]: there is no budget 7\n")
+    assert acme.code == BAD_USAGE
+    assert acme.errors == "error[not_found]: there is no budget 7; `metering budgets list` shows all\n"

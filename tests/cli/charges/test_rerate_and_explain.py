@@ -177,8 +177,8 @@ def test_an_unknown_run_is_an_error(overpriced):
     [
         (("--provider", "nope"), "no usage of provider 'nope' on record"),
         (("--model", "nope"), "no usage of model 'nope' on record"),
-        (("--model", "Acme/Own-Model"), "no usage of model 'Acme/Own-Model' on record; there is 'acme/own-model'"),
-        (("--provider", "Together"), "no usage of provider 'Together' on record; there is 'together'"),
+        (("--model", "Acme/Own-Model"), "no usage of model 'Acme/Own-Model' on record; did you mean 'acme/own-model'?"),
+        (("--provider", "Together"), "no usage of provider 'Together' on record; did you mean 'together'?"),
     ],
 )
 def test_an_unknown_name_is_a_warning(overpriced, arguments, remark):

@@ -1,4 +1,4 @@
-"""``metering prices`` and ``metering rate``: what is known, what is missing, and charging it when it becomes known."""
+"""``metering prices`` and ``metering rate``: known prices, missing prices, and charging usage once its price is imported."""
 
 import json
 
@@ -21,8 +21,8 @@ models:
 
 
 @pytest.fixture
-def waiting(command_line):
-    """Three requests of one input token to a model that has no price, and one of a known model."""
+def unpriced(command_line):
+    """Three requests of one input token to a model without a price, and one to a model with a price."""
     own = [request(number, model="acme/own-model", usage={"input_tokens": 1}) for number in range(3)]
     command_line.done("ingest", command_line.write_log([*own, request(9)]), "--account", "acme")
     return command_line
@@ -34,44 +34,45 @@ def sheet(command_line, text=SHEET):
     return path
 
 
-def test_the_prices_in_force_change_with_the_instant(command_line):
+def test_the_prices_in_force_depend_on_the_instant(command_line):
     command_line.done("db", "upgrade")
 
     def input_price(*at):
-        found = command_line.json("prices", "list", "--provider", "together", "--model", "llama-3.3-70b", *at)["prices"]
+        found = command_line.json("prices", "list", "--provider", "together", "--model", "llama-3.3-70b", *at)["items"]
         return [price["prices"]["input_tokens"]["price_usd"] for price in found]
 
     assert input_price("--at", "2026-10-18") == ["0.000000880000"]
     assert input_price() == ["0.000001040000"]
 
 
-def test_a_model_s_prices_are_shown_with_where_they_were_read(command_line):
+def test_a_models_prices_are_shown_with_their_provenance(command_line):
     command_line.done("db", "upgrade")
     text = command_line.done("prices", "show", LLAMA, "--provider", "together")
     assert "2026-10-19  input $1.04 / 1M, output $1.04 / 1M" in text
-    shown = command_line.json("prices", "show", LLAMA, "--provider", "together")["prices"]
-    assert all(price["provenance"] for price in shown)
+    shown = command_line.json("prices", "show", LLAMA, "--provider", "together")
+    assert shown == command_line.json("prices", "history", LLAMA, "--provider", "together")
+    assert all(tier["provenance"] for version in shown["items"] for tier in version["tiers"])
 
 
-def test_a_price_that_was_recorded_later_was_not_known_before(command_line):
+def test_a_price_recorded_later_is_left_out_with_known_at(command_line):
     command_line.done("db", "upgrade")
     command_line.now += 10
     listed = ("prices", "list", "--provider", "together", "--model", "llama-3.3-70b", "--at", "2026-11-03")
-    assert len(command_line.json(*listed)["prices"]) == 1
+    assert len(command_line.json(*listed)["items"]) == 1
     before = command_line.json(*listed, "--known-at", "2026-12-05T11:59:59Z")
-    assert (before["known_at"], before["prices"]) == ("2026-12-05T11:59:59.000000Z", [])
-    assert command_line.json(*listed, "--known-at", "2026-12-05T12:00:00Z")["prices"] == command_line.json(*listed)["prices"]
+    assert (before["known_at"], before["items"]) == ("2026-12-05T11:59:59.000000Z", [])
+    assert command_line.json(*listed, "--known-at", "2026-12-05T12:00:00Z")["items"] == command_line.json(*listed)["items"]
 
 
-def test_prices_of_time_and_images_say_their_unit(command_line):
+def test_prices_of_time_and_images_have_their_unit(command_line):
     command_line.done("db", "upgrade")
     text = command_line.done("prices", "list", "--model", "FLUX.1-dev", "--at", "2026-11-01")
     assert "compute time $0.00012 / s" in text
     assert "$0.0250 / megapixel" in text
 
 
-def test_usage_without_a_price_is_listed_with_what_is_missing(waiting):
-    assert waiting.json("prices", "unpriced")["unpriced"] == [
+def test_unpriced_usage_is_listed_with_what_is_missing(unpriced):
+    assert unpriced.json("prices", "unpriced")["items"] == [
         {
             "provider": "together",
             "model": "acme/own-model",
@@ -83,30 +84,30 @@ def test_usage_without_a_price_is_listed_with_what_is_missing(waiting):
             "last_time": "2026-11-03T10:15:00.000000Z",
         }
     ]
-    assert "acme/own-model" in waiting.done("prices", "unpriced", "--account", "acme")
+    assert "acme/own-model" in unpriced.done("prices", "unpriced", "--account", "acme")
 
 
-def test_an_imported_price_charges_what_waited_for_it(waiting):
-    assert "3 requests that waited for a price were charged: $0.000000114" in waiting.done("prices", "import", sheet(waiting))
-    assert waiting.json("spend")["total"]["amount_nano_usd"] == 1_040_000 + 114
-    again = waiting.json("prices", "import", sheet(waiting))
+def test_an_imported_price_charges_usage_that_was_unpriced(unpriced):
+    assert "3 unpriced requests were charged: $0.000000114" in unpriced.done("prices", "import", sheet(unpriced))
+    assert unpriced.json("spend")["total"]["amount_nano_usd"] == 1_040_000 + 114
+    again = unpriced.json("prices", "import", sheet(unpriced))
     assert (again["charged"], again["amount_nano_usd"]) == (0, 0)
-    waiting.done("verify")
+    unpriced.done("verify")
 
 
-def test_a_price_of_one_account_charges_the_usage_of_that_account_alone(waiting):
+def test_a_price_of_one_account_charges_usage_of_that_account_only(unpriced):
     theirs = [request(20, model="acme/own-model", usage={"input_tokens": 1}, account="globex")]
-    waiting.done("ingest", waiting.write_log(theirs, "theirs.ndjson"), "--account", "globex")
-    waiting.done("prices", "import", sheet(waiting), "--no-rate")
-    imported = waiting.json("prices", "import", sheet(waiting), "--account", "acme")
+    unpriced.done("ingest", unpriced.write_log(theirs, "theirs.ndjson"), "--account", "globex")
+    unpriced.done("prices", "import", sheet(unpriced), "--no-rate")
+    imported = unpriced.json("prices", "import", sheet(unpriced), "--account", "acme")
     assert (imported["charged"], imported["amount_nano_usd"]) == (3, 114)
-    assert [(each["missing"], each["events"]) for each in waiting.json("prices", "unpriced")["unpriced"]] == [
+    assert [(each["missing"], each["events"]) for each in unpriced.json("prices", "unpriced")["items"]] == [
         ("not rated yet", 1)
     ]
 
 
-def test_a_price_that_becomes_known_charges_what_waited_for_it_once(waiting):
-    assert "`metering rate`" in waiting.done("prices", "import", sheet(waiting), "--no-rate")
+def test_rating_charges_usage_once_after_its_price_is_imported(unpriced):
+    assert "`metering rate`" in unpriced.done("prices", "import", sheet(unpriced), "--no-rate")
     # each request is 37,500 pico-USD, rounded up to 38 nano-USD
     charged = {
         "provider": "together",
@@ -115,40 +116,40 @@ def test_a_price_that_becomes_known_charges_what_waited_for_it_once(waiting):
         "amount_nano_usd": 114,
         "amount_usd": "0.000000114",
     }
-    assert waiting.json("rate") == {
+    assert unpriced.json("rate") == {
         "charged": 3,
         "amount_nano_usd": 114,
         "amount_usd": "0.000000114",
         "still_unpriced": 0,
         "models": [charged],
     }
-    assert waiting.json("rate")["charged"] == 0
-    assert waiting.done("prices", "unpriced") == "everything has a price\n"
-    assert waiting.json("spend")["total"]["amount_nano_usd"] == 1_040_000 + 114
-    assert "each request rounded up to nano-dollars" in waiting.done("statements", "show", "acme", "2026-11")
-    waiting.done("verify")
+    assert unpriced.json("rate")["charged"] == 0
+    assert unpriced.done("prices", "unpriced") == "all usage is priced\n"
+    assert unpriced.json("spend")["total"]["amount_nano_usd"] == 1_040_000 + 114
+    assert "each request rounded up to nano-dollars" in unpriced.done("statements", "show", "acme", "2026-11")
+    unpriced.done("verify")
 
 
-def test_a_sheet_imported_again_is_known_already(waiting):
-    first = waiting.json("prices", "import", sheet(waiting))
+def test_a_sheet_imported_again_adds_nothing(unpriced):
+    first = unpriced.json("prices", "import", sheet(unpriced))
     assert len(first["tables_added"]) == 1
-    assert waiting.json("prices", "import", sheet(waiting))["tables_added"] == []
+    assert unpriced.json("prices", "import", sheet(unpriced))["tables_added"] == []
 
 
-def test_prices_of_one_account_are_named_as_its_own(waiting):
-    waiting.done("prices", "import", sheet(waiting), "--account", "acme")
-    tables = waiting.json("prices", "tables")["tables"]
+def test_prices_of_one_account_are_on_its_layer(unpriced):
+    unpriced.done("prices", "import", sheet(unpriced), "--account", "acme")
+    tables = unpriced.json("prices", "tables")["items"]
     assert [(each["source"], each["layer"], each["account"]) for each in tables if each["layer"] != "bundled"] == [
         ("our contract", "account", "acme")
     ]
 
 
-def test_a_bad_sheet_changes_nothing_and_names_the_entry(waiting):
-    waiting.run("prices", "import", sheet(waiting, SHEET.replace("0.0375", "0.03750000001")))
-    assert waiting.code == 2
-    assert waiting.errors.startswith("error[invalid_price]: ")
-    assert "acme/own-model" in waiting.errors
-    assert waiting.json("rate")["charged"] == 0
+def test_a_bad_sheet_changes_nothing_and_the_error_names_the_entry(unpriced):
+    unpriced.run("prices", "import", sheet(unpriced, SHEET.replace("0.0375", "0.03750000001")))
+    assert unpriced.code == 2
+    assert unpriced.errors.startswith("error[invalid_price]: ")
+    assert "acme/own-model" in unpriced.errors
+    assert unpriced.json("rate")["charged"] == 0
 
 
 @pytest.mark.parametrize(
@@ -161,11 +162,11 @@ def test_a_bad_sheet_changes_nothing_and_names_the_entry(waiting):
         (["list", "--at", "noon"], "usage"),
     ],
 )
-def test_what_can_not_be_done_is_told_in_one_line(waiting, arguments, code):
-    waiting.run("prices", *arguments)
-    assert waiting.code == 2
-    assert waiting.errors.startswith(f"error[{code}]: ")
-    assert waiting.errors.count("\n") == 1
+def test_an_error_is_one_line(unpriced, arguments, code):
+    unpriced.run("prices", *arguments)
+    assert unpriced.code == 2
+    assert unpriced.errors.startswith(f"error[{code}]: ")
+    assert unpriced.errors.count("\n") == 1
 
 
 CSV_SHEET = """\
@@ -186,46 +187,46 @@ MAP = {
 }  # fmt: skip
 
 
-def test_a_sheet_can_be_csv_and_charges_what_waited_for_it(waiting):
-    path = waiting.folder / "prices.csv"
+def test_a_csv_sheet_charges_usage_that_was_unpriced(unpriced):
+    path = unpriced.folder / "prices.csv"
     path.write_text(CSV_SHEET)
-    imported = waiting.json("prices", "import", path, "--source", "our contract")
+    imported = unpriced.json("prices", "import", path, "--source", "our contract")
     # 3 requests of 1 token at 37.5 nano-USD, each rounded up
     assert (imported["charged"], imported["amount_nano_usd"]) == (3, 3 * 38)
-    (listed,) = waiting.json("prices", "list", "--model", "acme/own-model")["prices"]
+    (listed,) = unpriced.json("prices", "list", "--model", "acme/own-model")["items"]
     assert (listed["source"], listed["layer"]) == ("our contract", "operator")
-    assert waiting.json("prices", "import", path, "--source", "our contract")["tables_added"] == []
+    assert unpriced.json("prices", "import", path, "--source", "our contract")["tables_added"] == []
 
 
-def test_litellm_s_map_is_imported_with_what_is_left_out_and_again_it_says_nothing_new(command_line):
+def test_litellms_map_is_imported_once_with_the_entries_that_are_left_out(command_line):
     path = command_line.folder / "map.json"
     path.write_text(json.dumps(MAP))
     import_map = ("prices", "import", path, "--format", "litellm", "--effective-from", "2026-01-01")
     imported = command_line.json(*import_map)
     assert len(imported["tables_added"]) == 1
     assert [(each["entry"], each["reason"]) for each in imported["left_out"]] == [("together_ai/acme/free", "zero_price")]
-    (listed,) = command_line.json("prices", "list", "--model", "acme/listed")["prices"]
+    (listed,) = command_line.json("prices", "list", "--model", "acme/listed")["items"]
     assert (listed["route"], listed["prices"]["input_tokens"]["price_usd"]) == ("provider_key", "0.000002000000")
     later = ("prices", "import", path, "--format", "litellm", "--effective-from", "2026-02-01")
     assert command_line.json(*later)["tables_added"] == []
     assert "1 entry was left out" in command_line.done(*later)
 
 
-def test_a_list_of_which_nothing_is_taken_is_not_called_known(command_line):
+def test_a_list_without_usable_prices_is_reported_as_such(command_line):
     path = command_line.folder / "map.json"
     path.write_text(json.dumps({"together_ai/acme/free": MAP["together_ai/acme/free"]}))
     text = command_line.done("prices", "import", path, "--format", "litellm")
-    assert "nothing in map.json could be taken" in text
-    assert "known already" not in text
+    assert "nothing in map.json can be used" in text
+    assert "recorded already" not in text
     assert "1 entry was left out" in text
 
 
-def test_a_sheet_imported_with_one_table_says_one(waiting):
-    text = waiting.done("prices", "import", sheet(waiting))
-    assert text.startswith("1 price table from prices.yaml was new\n")
+def test_one_added_table_is_reported_in_the_singular(unpriced):
+    text = unpriced.done("prices", "import", sheet(unpriced))
+    assert text.startswith("1 price table from prices.yaml was added\n")
 
 
-def test_what_a_newer_map_no_longer_lists_or_prices_otherwise_is_a_new_version(command_line):
+def test_a_map_that_changes_or_withdraws_a_price_is_a_new_version(command_line):
     path = command_line.folder / "map.json"
 
     def imported(entries, day):
@@ -239,17 +240,17 @@ def test_what_a_newer_map_no_longer_lists_or_prices_otherwise_is_a_new_version(c
     assert imported({"together_ai/acme/listed": entry}, "2026-02-01") == 1
     assert imported({"together_ai/acme/listed": {**entry, "input_cost_per_token": 3e-06}}, "2026-03-01") == 1
     assert imported({"together_ai/acme/listed": {**entry, "input_cost_per_token": 3e-06}}, "2026-04-01") == 0
-    gone = command_line.json("prices", "list", "--model", "acme/other", "--at", "2026-02-01")["prices"]
+    gone = command_line.json("prices", "list", "--model", "acme/other", "--at", "2026-02-01")["items"]
     assert gone == []
 
 
-def test_the_package_s_lists_are_imported_once(command_line):
+def test_the_lists_in_the_package_are_imported_once(command_line):
     import_package = ("prices", "import", "--format", "genai-prices", "--effective-from", "2026-01-01")
     imported = command_line.json(*import_package)
     assert imported["tables_added"]
     assert imported["left_out"]
     assert command_line.json(*import_package)["tables_added"] == []
-    partners = command_line.json("prices", "list", "--source", "genai_prices", "--provider", "groq")["prices"]
+    partners = command_line.json("prices", "list", "--source", "genai_prices", "--provider", "groq")["items"]
     assert partners
     assert {price["route"] for price in partners} == {"provider_key"}
 
@@ -264,6 +265,6 @@ def test_the_package_s_lists_are_imported_once(command_line):
         ["prices.yaml", "--source", "our contract"],
     ],
 )
-def test_options_that_an_import_can_not_follow_are_refused(command_line, arguments):
+def test_contradictory_options_of_an_import_are_refused(command_line, arguments):
     command_line.run("prices", "import", *arguments)
     assert (command_line.code, command_line.errors.split(":")[0]) == (2, "error[usage]")

@@ -1,4 +1,4 @@
-"""``metering prices discount``: what an account pays less, as prices with versions."""
+"""``metering prices discount``: a percentage off an account's prices, as price tables with versions."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def acme(command_line):
     return command_line
 
 
-def test_requests_from_the_day_on_are_charged_less(acme):
+def test_requests_are_charged_less_from_the_discounts_day_on(acme):
     acme.done(*DISCOUNT, "--provider", "together")
     records = [request(1, time="2026-11-30T23:59:59Z"), request(2, time="2026-12-01T00:00:00Z")]
     acme.done("ingest", acme.write_log(records))
@@ -23,9 +23,10 @@ def test_requests_from_the_day_on_are_charged_less(acme):
     acme.done("verify")
 
 
-def test_the_discount_says_what_it_is_made_of(acme):
-    told = acme.json(*DISCOUNT, "--provider", "together", "--model", f"{LLAMA}-Turbo")
-    assert (told["prices"], told["rounded"], told["kept"]) == (1, 0, [])
+def test_a_discount_is_printed_and_explained(acme):
+    answer = acme.json(*DISCOUNT, "--provider", "together_ai", "--model", f"{LLAMA}-Turbo")
+    assert (answer["prices"], answer["rounded"], answer["kept"]) == (1, 0, [])
+    assert (answer["percent"], answer["provider"], answer["model"]) == ("12.5", "together", f"{LLAMA}-Turbo")
     answer = acme.json("prices", "explain", LLAMA, "--provider", "together", "--account", "acme", "--route", "routed")
     assert [(each["source"], each["standing"]) for each in answer["sources"]][:2] == [
         ("discount", "wins"),
@@ -34,22 +35,22 @@ def test_the_discount_says_what_it_is_made_of(acme):
     assert answer["tiers"][0]["provenance"].startswith("12.5 % off version 11 of hf_router: genai-prices")
 
 
-def test_run_again_it_records_nothing_and_says_so(acme):
+def test_repeating_a_discount_adds_nothing_and_reports_it(acme):
     assert len(acme.json(*DISCOUNT)["tables_added"]) > 0
     acme.now += 1_000_000
     assert acme.json(*DISCOUNT)["tables_added"] == []
-    assert "was recorded already" in acme.done(*DISCOUNT)
+    assert "this discount was recorded already" in acme.done(*DISCOUNT)
 
 
-def test_prices_that_had_to_be_rounded_are_counted(acme):
-    told = acme.json("prices", "discount", "--account", "acme", "--percent", "0.0001", "--from", "2026-12-01")
-    assert 0 < told["rounded"] <= told["prices"]
+def test_rounded_prices_are_counted(acme):
+    answer = acme.json("prices", "discount", "--account", "acme", "--percent", "0.0001", "--from", "2026-12-01")
+    assert 0 < answer["rounded"] <= answer["prices"]
     acme.now += 1
     text = acme.done("prices", "discount", "--account", "acme", "--percent", "0.0002", "--from", "2026-12-01")
-    assert "rounded to the nearest, halves up" in text
+    assert "were rounded half up" in text
 
 
-def test_a_discount_ends_and_can_be_given_again(acme):
+def test_a_discount_can_be_ended_and_given_again(acme):
     acme.done(*DISCOUNT, "--model", LLAMA, "--provider", "together")
     acme.now += 1
     acme.done("prices", "discount", "--account", "acme", "--percent", "0", "--from", "2026-12-01")
@@ -61,13 +62,13 @@ def test_a_discount_ends_and_can_be_given_again(acme):
     assert [each["standing"] for each in answer["sources"]][:2] == ["wins", "outranked"]
 
 
-def test_a_sheet_that_changes_a_base_price_says_that_discounts_follow(acme):
+def test_importing_a_base_price_reports_that_discounts_follow(acme):
     acme.done(*DISCOUNT, "--model", LLAMA, "--provider", "together")
     acme.now += 1
     (acme.folder / "prices.yaml").write_text(SHEET)
     text = acme.done("prices", "import", acme.folder / "prices.yaml")
-    assert "1 price table from prices.yaml was new" in text
-    assert "discounts follow: 4 price tables of them were new" in text
+    assert "1 price table from prices.yaml was added" in text
+    assert "4 discount tables were added to follow the new prices" in text
     # $0.80 a million, less an eighth
     acme.done("ingest", acme.write_log([request(1, time="2026-12-01T00:00:00Z")]))
     assert acme.json("spend", "--start", "2026-12-01", "--end", "2027-01-01")["total"]["amount_nano_usd"] == 700_000
@@ -96,8 +97,8 @@ models:
         (["--account", "nobody"], "not_found"),
     ],
 )
-def test_a_discount_that_can_not_be_given_changes_nothing(acme, arguments, code):
+def test_an_invalid_discount_changes_nothing(acme, arguments, code):
     acme.run(*DISCOUNT, *arguments)
     assert (acme.code, acme.errors.count("\n")) == (2, 1)
     assert acme.errors.startswith(f"error[{code}]: ")
-    assert {each["layer"] for each in acme.json("prices", "tables")["tables"]} == {"bundled"}
+    assert {each["layer"] for each in acme.json("prices", "tables")["items"]} == {"bundled"}

@@ -1,4 +1,4 @@
-"""``metering prices explain`` and ``history``: why a request has its price, and what each list said when."""
+"""``metering prices explain`` and ``history``: why a request has its price, and each list's prices over time."""
 
 import pytest
 
@@ -22,7 +22,7 @@ TURBO = f"{LLAMA}-Turbo"
 
 @pytest.fixture
 def contracted(command_line):
-    """Acme pays prices of its own at Together from December on."""
+    """Acme has its own prices at Together from December on."""
     command_line.done("db", "upgrade")
     command_line.done("accounts", "create", "acme")
     path = command_line.folder / "contract.yaml"
@@ -41,7 +41,7 @@ def standings(answer):
     return [(each["layer"], each["source"], each["match"], each["standing"]) for each in answer["sources"]]
 
 
-def test_every_step_from_the_stated_name_to_the_price_is_shown(contracted):
+def test_every_step_from_the_stated_name_to_the_price_is_in_the_answer(contracted):
     answer = explained(
         contracted, f"{TURBO}:fastest", "--provider", "together_ai", "--account", "acme", "--route", "routed",
         "--at", "2026-12-03", "--context-tokens", "100000",
@@ -60,17 +60,17 @@ def test_every_step_from_the_stated_name_to_the_price_is_shown(contracted):
     assert tier["prices"]["input_tokens"] == {"price_usd": "0.000001000000", "per": 1, "unit": "token"}
 
 
-def test_the_explanation_fits_one_screen_and_says_it_in_words(contracted):
+def test_the_printed_explanation_is_in_words_and_fits_one_screen(contracted):
     text = contracted.done("prices", "explain", TURBO, "--provider", "together", "--account", "acme", "--route", "routed")
     assert len(text.splitlines()) < 24
-    assert "our contract" in text and f"{LLAMA} (alias)" in text and "this one" in text
-    assert "no: a list before it has a price" in text
+    assert "our contract" in text and f"{LLAMA} (alias)" in text and "yes" in text
+    assert "no: a list above has a price" in text
     assert "input tokens: $0.50 / 1M" in text
     assert "priced at the tier from 0 (tiers from 0, 100,000)" in text
     assert "not published, charged at the input price" in text
 
 
-def test_what_is_not_yet_valid_says_from_when_on_it_is(contracted):
+def test_a_list_whose_price_is_not_yet_in_force_shows_when_it_will_be(contracted):
     answer = explained(
         contracted, LLAMA, "--provider", "together", "--account", "acme", "--route", "routed", "--at", "2026-11-30"
     )
@@ -82,40 +82,44 @@ def test_what_is_not_yet_valid_says_from_when_on_it_is(contracted):
     assert answer["tiers"][0]["prices"]["input_tokens"]["price_usd"] == "0.000001040000"
 
 
-def test_what_was_known_is_another_question_than_what_was_valid(contracted):
-    asked = (LLAMA, "--provider", "together", "--account", "acme", "--route", "routed", "--at", "2026-12-03")
-    assert explained(contracted, *asked)["sources"][0]["source"] == "our contract"
-    before = explained(contracted, *asked, "--known-at", "2026-12-05T12:00:00Z")
+def test_known_at_leaves_out_prices_that_were_recorded_later(contracted):
+    request = (LLAMA, "--provider", "together", "--account", "acme", "--route", "routed", "--at", "2026-12-03")
+    assert explained(contracted, *request)["sources"][0]["source"] == "our contract"
+    before = explained(contracted, *request, "--known-at", "2026-12-05T12:00:00Z")
     assert (before["sources"][0]["source"], before["reason"]) == ("hf_router", "priced")
-    assert explained(contracted, *asked, "--known-at", "2026-12-05T11:59:59Z")["reason"] == "not_listed"
+    assert explained(contracted, *request, "--known-at", "2026-12-05T11:59:59Z")["reason"] == "not_listed"
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason", "words"),
     [
-        ([LLAMA], "other_provider", "No price at unknown; there is one at: fireworks-ai, groq"),
-        ([f"{LLAMA}:cheapest"], "other_provider", "does not say who served the request"),
-        ([f"{LLAMA}:groq", "--provider", "together"], "priced", "suffix: groq contradicts the provider, which is together"),
-        ([LLAMA, "--provider", "together", "--route", "provider_key"], "other_route", "there is one on: routed"),
-        ([LLAMA, "--provider", "together", "--account", "acme"], "priced", "nor the account's setting says how it is billed"),
+        ([LLAMA], "other_provider", "No price at unknown; there are prices at: fireworks-ai, groq"),
+        ([f"{LLAMA}:cheapest"], "other_provider", "it does not state the provider"),
+        ([f"{LLAMA}:groq", "--provider", "together"], "priced", "suffix: groq conflicts with provider together; the explicit"),
+        ([LLAMA, "--provider", "together", "--route", "provider_key"], "other_route", "there are prices for: routed"),
+        (
+            [LLAMA, "--provider", "together", "--account", "acme"],
+            "priced",
+            "nor the account's setting states it",
+        ),
         ([LLAMA, "--provider", "together", "--at", "2025-01-01"], "not_yet", "a price from 2025-11-24 15:39:34Z on"),
-        (["meta-llama/Llama-3.2-3B-Instruct-Turbo", "--provider", "together"], "withdrawn", "it was withdrawn"),
-        (["no/such-model", "--provider", "together"], "not_listed", "no list knows the model"),
+        (["meta-llama/Llama-3.2-3B-Instruct-Turbo", "--provider", "together"], "withdrawn", "the model was withdrawn"),
+        (["no/such-model", "--provider", "together"], "not_listed", "no price list has the model"),
         (["black-forest-labs/FLUX.1-dev", "--provider", "hf-inference"], "priced", "hf-inference is always serverless"),
     ],
 )
-def test_why_there_is_no_price_is_told(contracted, arguments, reason, words):
+def test_the_reason_for_a_price_or_none_is_explained(contracted, arguments, reason, words):
     assert explained(contracted, *arguments)["reason"] == reason
     assert words in contracted.done("prices", "explain", *arguments)
 
 
-def test_the_account_s_setting_says_the_route(contracted):
+def test_the_route_comes_from_the_accounts_setting(contracted):
     contracted.done("accounts", "set-route", "acme", "provider_key")
     answer = explained(contracted, LLAMA, "--provider", "together", "--account", "acme")
     assert (answer["route"], answer["route_from"]) == ("provider_key", "account")
 
 
-def test_the_explained_rate_is_the_one_a_request_is_charged_at(contracted):
+def test_a_request_is_charged_at_the_explained_rate(contracted):
     record = {
         "id": "r", "time": "2026-12-03T00:00:00Z", "account": "acme", "provider": "together", "model": TURBO, "route": "routed",
         "status": 200, "usage": {"input_tokens": 2_000_000},
@@ -125,10 +129,10 @@ def test_the_explained_rate_is_the_one_a_request_is_charged_at(contracted):
     assert contracted.json("spend")["total"]["amount_nano_usd"] == 2_000_000_000
 
 
-def test_the_history_says_from_when_until_when_each_price_held(contracted):
-    versions = contracted.json("prices", "history", TURBO, "--provider", "together")["versions"]
-    told = [(each["source"], each["effective_from"][:10], each["until"] and each["until"][:10]) for each in versions]
-    assert told == [
+def test_the_history_has_the_period_of_each_price(contracted):
+    versions = contracted.json("prices", "history", TURBO, "--provider", "together")["items"]
+    periods = [(each["source"], each["effective_from"][:10], each["until"] and each["until"][:10]) for each in versions]
+    assert periods == [
         ("our contract", "2026-12-01", None),
         ("hf_router", "2025-11-24", "2026-10-19"),
         ("hf_router", "2026-10-19", None),
@@ -140,19 +144,19 @@ def test_the_history_says_from_when_until_when_each_price_held(contracted):
     assert "our contract" not in text
 
 
-def test_the_history_as_it_was_known_leaves_out_what_was_recorded_later(contracted):
-    asked = ("prices", "history", LLAMA, "--provider", "together", "--known-at", "2026-12-05T12:00:00Z")
-    assert {each["source"] for each in contracted.json(*asked)["versions"]} == {"hf_router"}
+def test_the_history_with_known_at_leaves_out_prices_recorded_later(contracted):
+    history = ("prices", "history", LLAMA, "--provider", "together", "--known-at", "2026-12-05T12:00:00Z")
+    assert {each["source"] for each in contracted.json(*history)["items"]} == {"hf_router"}
 
 
 @pytest.mark.parametrize("arguments", [["history", "no/such-model"], ["explain", LLAMA, "--account", "nobody"]])
-def test_what_does_not_exist_is_told_in_one_line(contracted, arguments):
+def test_a_missing_name_is_an_error_of_one_line(contracted, arguments):
     contracted.run("prices", *arguments)
     assert (contracted.code, contracted.errors.count("\n")) == (2, 1)
     assert contracted.errors.startswith("error[not_found]: ")
 
 
-def test_the_history_of_a_name_that_fits_several_says_which_as_explaining_does(contracted):
+def test_a_name_that_matches_several_models_is_an_error_with_the_candidates(contracted):
     for number, name in enumerate(("acme/Model", "acme/MODEL")):
         path = contracted.folder / f"{number}.csv"
         row = f"together,{name},input_tokens,1,million,2026-01-01"
@@ -160,6 +164,6 @@ def test_the_history_of_a_name_that_fits_several_says_which_as_explaining_does(c
         contracted.done("prices", "import", path, "--source", "own")
     assert explained(contracted, "acme/model", "--provider", "together")["reason"] == "ambiguous"
     contracted.run("prices", "history", "acme/model")
-    assert contracted.errors.startswith("error[not_found]: 'acme/model' fits several models of own at together; ")
+    assert contracted.errors.startswith("error[not_found]: 'acme/model' matches several models of own at together; ")
     assert "acme/MODEL, acme/Model" in contracted.errors
-    assert len(contracted.json("prices", "history", "acme/MODEL")["versions"]) == 1
+    assert len(contracted.json("prices", "history", "acme/MODEL")["items"]) == 1

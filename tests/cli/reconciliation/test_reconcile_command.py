@@ -1,4 +1,4 @@
-"""``metering reconcile``: from a bill in hand to a decision, and an exit code that cron understands."""
+"""``metering reconcile``: from an invoice to a decision, with an exit code for cron."""
 
 import json
 
@@ -50,19 +50,19 @@ def imported(metered, *numbers, arguments=()):
     return metered.json("reconcile", "import", bill(metered, *numbers), "--account", "acme", "--month", "2026-11", *arguments)
 
 
-def test_a_bill_that_agrees_ends_with_0(metered):
+def test_a_matching_invoice_exits_with_0(metered):
     imported(metered, *range(10))
     output = metered.run("reconcile", "run")
     assert metered.code == 0
-    assert "the bill agrees, to the nano-dollar" in output
-    assert "100.00 % of the billed usage was found here" in output
+    assert "the invoice matches metered usage to the nano-dollar" in output
+    assert "100.00% of the billed usage was metered; compared by request" in output
 
 
-def test_an_open_variance_ends_with_1_until_it_is_decided_on(metered):
+def test_an_open_variance_exits_with_1_until_it_is_decided_on(metered):
     imported(metered, *range(9), 8)
     output = metered.run("reconcile", "run", "1")
     assert metered.code == 1
-    assert "metered by us, not on their bill" in output
+    assert "metered but not billed" in output
     assert "billed more than once" in output
     found = json.loads(metered.run("reconcile", "show", "1", "--json"))
     assert [(each["cause"], each["amount_nano_usd"]) for each in found["steps"]] == [
@@ -75,7 +75,7 @@ def test_an_open_variance_ends_with_1_until_it_is_decided_on(metered):
     assert metered.code == 0
 
 
-def test_a_tolerance_is_what_may_differ_in_all(metered):
+def test_a_tolerance_limits_the_difference_in_all(metered):
     imported(metered, *range(9))
     metered.run("reconcile", "run", "--tolerance", "0.12")
     assert metered.code == 0
@@ -111,23 +111,23 @@ def test_accepting_with_a_correction_is_on_the_statement(metered):
     assert "0.120000000" in json.dumps(statement)
 
 
-def test_a_total_can_be_pasted_and_is_reconciled_at_once(metered):
+def test_a_pasted_total_is_reconciled_immediately(metered):
     output = metered.run("reconcile", "import", "--total", "$9.00", "--account", "acme", "--month", "2026-11", "--run")
     assert metered.code == 0, output
-    assert "credits applied on their bill" in output
-    assert "fees on their bill" in output
+    assert "credits applied on the invoice" in output
+    assert "fees on the invoice" in output
 
 
-def test_a_bill_comes_from_stdin_too_and_the_same_again_changes_nothing(metered):
+def test_an_invoice_from_stdin_is_imported_once(metered):
     content = bill(metered, 1).read_bytes()
     arguments = ("reconcile", "import", "-", "--account", "acme", "--month", "2026-11")
     assert "invoice 1:" in metered.run(*arguments, stdin=content)
     assert "nothing changed" in metered.run(*arguments, stdin=content)
 
 
-def test_what_can_not_be_done_is_said_in_one_line(metered):
-    for arguments, says in (
-        (("import", "--account", "acme"), "name a FILE"),
+def test_errors_are_reported_in_one_line(metered):
+    for arguments, text in (
+        (("import", "--account", "acme"), "give one of FILE, --total or --answers"),
         (("import", "nowhere.csv", "--account", "acme"), "unreadable_file"),
         (("import", bill(metered, 1), "--account", "acme"), "period_required"),
         (("import", bill(metered, 1), "--account", "nobody", "--month", "2026-11"), "not_found"),
@@ -138,26 +138,26 @@ def test_what_can_not_be_done_is_said_in_one_line(metered):
     ):
         metered.run("reconcile", *arguments)
         assert metered.code == 2
-        assert says in metered.errors
+        assert text in metered.errors
 
 
-def test_the_bill_is_fetched_with_the_token_of_the_environment(metered):
+def test_an_invoice_is_fetched_with_the_token_of_the_environment(metered):
     usage = {"usage": {"inferenceProviders": {"usedNanoUsd": 10 * CHARGE, "numRequests": 10}}}
     with source(answer(json.dumps(usage).encode())) as hugging_face:
         metered.environment |= {"HF_TOKEN": "hf_secret", "METERING_BILLING_URL": hugging_face.url}
         output = metered.run("reconcile", "fetch", "--account", "acme", "--month", "2026-11", "--run")
         assert metered.code == 0, metered.errors
-        assert "the bill agrees, to the nano-dollar" in output
+        assert "the invoice matches metered usage to the nano-dollar" in output
         assert hugging_face.requests[0]["authorization"] == "Bearer hf_secret"
         assert "hf_secret" not in output + metered.errors
 
 
-def test_a_report_has_the_form_that_its_name_asks_for_and_no_other(metered, tmp_path):
+def test_the_file_name_sets_the_format_of_a_report(metered, tmp_path):
     imported(metered, *range(9))
     metered.run("reconcile", "run")
     for name in ("report.pdf", "evidence.xlsx"):
         metered.run("reconcile", "export", "1", "--output", tmp_path / name)
-        assert (metered.code, "write .html or .csv" in metered.errors) == (2, True)
+        assert (metered.code, "use .html or .csv" in metered.errors) == (2, True)
         assert not (tmp_path / name).exists()
     metered.done("reconcile", "export", "1", "--as", "csv", "--output", tmp_path / "report.txt")
     assert (tmp_path / "report.txt").read_text().startswith("row,reconciliation,")
@@ -169,31 +169,31 @@ def test_a_tolerance_below_zero_is_refused(metered):
     assert (metered.code, "0 or more" in metered.errors) == (2, True)
 
 
-def test_one_is_said_as_one(metered):
+def test_one_difference_is_singular(metered):
     imported(metered, *range(9))
     metered.run("reconcile", "run")
     assert "in 1 difference, llama at together" in metered.done("reconcile", "explain", "1")
 
 
-def test_a_variance_of_sums_is_explained_with_the_requests_behind_it(metered):
+def test_a_variance_of_sums_is_explained_with_its_requests(metered):
     path = metered.folder / "sums.csv"
     path.write_text(f"provider,amount_nano_usd\ntogether,{10 * CHARGE * 105 // 100}\n")
     metered.done("reconcile", "import", path, "--account", "acme", "--month", "2026-11")
     metered.run("reconcile", "run")
     output = metered.done("reconcile", "explain", "1", "--limit", "2")
     assert "1.05 times our amounts" in output
-    assert "10 requests of ours are what it is about" in output
-    assert "... of 10: `metering reconcile export 1 --variance 1` has all" in output
+    assert "10 metered requests explain it" in output
+    assert "... of 10: `metering reconcile export 1 --variance 1` exports all" in output
     assert len(metered.done("reconcile", "export", "1", "--variance", "1").splitlines()) == 12
     assert metered.json("reconcile", "explain", "1")["requests_in_all"] == 10
 
 
-def test_of_very_many_variances_the_largest_are_shown(metered):
+def test_of_many_variances_the_largest_are_shown(metered):
     path = metered.folder / "sessions.csv"
     path.write_text("session,amount_nano_usd\n" + "".join(f"session-{n},{1_000_000 + n}\n" for n in range(103)))
     metered.done("reconcile", "import", path, "--account", "acme", "--month", "2026-11")
     output = metered.run("reconcile", "run")
-    assert output.count("session session-") == 99  # and what was metered without a session
+    assert output.count("session session-") == 99  # and the usage metered without a session
     assert "session-102 " in output
     assert "session-3 " not in output
-    assert "... and 4 smaller variances: `metering reconcile export 1` has all" in output
+    assert "... and 4 smaller variances: `metering reconcile export 1` exports all" in output

@@ -1,4 +1,4 @@
-"""``metering statements``: what a person reads, what a program reads, what is exported."""
+"""``metering statements``: tables, JSON and exports."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from support.request_records import LLAMA, request
 
 @pytest.fixture
 def billed(command_line):
-    """PRO in November: 20 million tokens of Llama at $1.04 ($20.80), one partner's, one unpriced, one of unknown route."""
+    """PRO in November: 20 million tokens at $1.04 ($20.80); one request each on a provider key, unpriced, unrouted, failed."""
     usage = {"input_tokens": 15_000_000, "output_tokens": 5_000_000}
     log = command_line.write_log(
         [
@@ -31,30 +31,32 @@ def row(text, start):
     return next(line for line in (" ".join(line.split()) for line in text.splitlines()) if line.startswith(start))
 
 
-def test_a_person_reads_usage_fee_credit_rounding_and_total(billed):
+def test_the_table_shows_usage_fee_credits_and_total(billed):
     text = billed.done("statements", "show", "acme", "2026-11")
     assert text.splitlines()[0] == "acme, 2026-11 (draft), plan pro"
     assert row(text, LLAMA) == f"{LLAMA} at together"
-    assert row(text, "input tokens") == "input tokens 15,000,000 $1.04 / 1M 15.60"
-    assert row(text, "output tokens") == "output tokens 5,000,000 $1.04 / 1M 5.20"
+    assert row(text, "Input tokens") == "Input tokens 15,000,000 $1.04 / 1M 15.60"
+    assert row(text, "Output tokens") == "Output tokens 5,000,000 $1.04 / 1M 5.20"
     assert row(text, "Usage") == "Usage 20.80"
     assert row(text, "Subscription") == "Subscription pro 9.00"
     assert row(text, "Included credit") == "Included credit -2.00"
     assert row(text, "Total payable") == "Total payable 27.80"
 
 
-def test_what_the_total_does_not_contain_stands_below_it_and_is_explained(billed):
+def test_usage_excluded_from_the_total_is_below_it_and_explained(billed):
     text = billed.done("statements", "show", "acme", "2026-11")
     after = text[text.index("Total payable") :]
     assert row(after, "Owed to partners 0.90")
     assert "nobody/knows" in after
     assert row(after, "together meta-llama") == f"together {LLAMA} unknown 1 1,000"
-    assert "5 requests, 1 failed and cost nothing." in after
-    assert "Some usage has no price yet and is not in the total" in after
-    assert "it is not known who bills it" in after
+    assert "5 requests; 1 failed and cost nothing." in after
+    words = " ".join(after.split())
+    assert "Some usage is not priced yet. It is listed separately and excluded from the total." in words
+    assert "See `metering prices unpriced`." in words
+    assert "Some usage has an unknown billing route." in words
 
 
-def test_the_last_month_with_usage_is_shown_when_none_is_said(billed):
+def test_the_last_month_with_usage_is_the_default(billed):
     assert billed.json("statements", "show", "acme")["month"] == "2026-11"
 
 
@@ -69,7 +71,7 @@ def test_a_total_of_whole_cents_has_no_rounding_line(billed):
     assert "Rounding" not in billed.done("statements", "show", "acme", "2026-10")
 
 
-def test_what_rounding_to_cents_took_or_gave_has_its_line(billed):
+def test_rounding_to_cents_has_its_own_line(billed):
     log = billed.write_log([request(7, usage={"input_tokens": 1})], "late.ndjson")
     billed.done("ingest", log, "--account", "acme")
     text = billed.done("statements", "show", "acme", "2026-11")
@@ -79,8 +81,8 @@ def test_what_rounding_to_cents_took_or_gave_has_its_line(billed):
     assert row(text, "Total payable") == "Total payable 27.80"
 
 
-def test_months_are_listed_with_what_they_come_to(billed):
-    listed = billed.json("statements", "list", "--account", "acme")["statements"]
+def test_statements_are_listed_with_their_totals(billed):
+    listed = billed.json("statements", "list", "--account", "acme")["items"]
     assert [(each["month"], each["usage_usd"], each["total_usd"]) for each in listed] == [
         ("2026-10", "0.000000880", "9.00"),
         ("2026-11", "20.800000000", "27.80"),
@@ -95,7 +97,7 @@ def test_the_export_adds_up_to_the_statement_s_total(billed):
     assert sum(Decimal(each["amount_usd"]) for each in rows[:-1]) == Decimal("27.8")
 
 
-def test_a_file_gets_what_stdout_gets(billed):
+def test_a_file_gets_the_same_as_stdout(billed):
     path = billed.folder / "november.csv"
     assert billed.done("statements", "export", "acme", "2026-11", "--output", path) == ""
     assert "wrote acme's statement of 2026-11 to" in billed.errors
@@ -109,11 +111,13 @@ def test_a_file_gets_what_stdout_gets(billed):
     [
         (["show", "nobody"], "not_found"),
         (["show", "acme", "November"], "usage"),
+        (["show", "acme", "9999-12"], "invalid_time"),
+        (["export", "acme", "9999-12"], "invalid_time"),
         (["export", "acme"], "usage"),
         (["export", "acme", "2026-11", "--output", "/nowhere/at/all.csv"], "export_failed"),
     ],
 )
-def test_what_can_not_be_done_is_told_in_one_line(billed, arguments, code):
+def test_an_error_is_one_line_with_its_code(billed, arguments, code):
     billed.run("statements", *arguments)
     assert billed.code == 2
     assert billed.errors.startswith(f"error[{code}]: ")

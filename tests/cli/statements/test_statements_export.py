@@ -1,4 +1,4 @@
-"""``metering statements export``: every form, archives, and what can not be asked for."""
+"""``metering statements export``: every format, archives, and bad usage."""
 
 import csv
 import io
@@ -30,27 +30,27 @@ def written(billed, *arguments):
     return path.read_bytes()
 
 
-def test_each_form_comes_to_the_total_of_the_month(billed):
-    # $15.60 of usage, $2.00 of credit, $9.00 of fee
-    asked = ("acme", "2026-11", "--format")
-    assert json.loads(written(billed, *asked, "json"))["total_usd"] == "22.60"
-    assert b"$22.60" in written(billed, *asked, "html")
-    assert "$22.60" in PdfReader(io.BytesIO(written(billed, *asked, "pdf"))).pages[0].extract_text()
-    sheet = load_workbook(io.BytesIO(written(billed, *asked, "xlsx"))).active
+def test_each_format_has_the_total_of_the_month(billed):
+    # $15.60 of usage, $2.00 of credits, a fee of $9.00
+    november = ("acme", "2026-11", "--format")
+    assert json.loads(written(billed, *november, "json"))["total_usd"] == "22.60"
+    assert b"$22.60" in written(billed, *november, "html")
+    assert "$22.60" in PdfReader(io.BytesIO(written(billed, *november, "pdf"))).pages[0].extract_text()
+    sheet = load_workbook(io.BytesIO(written(billed, *november, "xlsx"))).active
     assert [cell.value for cell in list(sheet.rows)[-1]][18:20] == [22.6, "22.600000000000"]
-    focus = csv.DictReader(io.StringIO(written(billed, *asked, "focus").decode()))
+    focus = csv.DictReader(io.StringIO(written(billed, *november, "focus").decode()))
     assert sum(Decimal(row["BilledCost"]) for row in focus) == Decimal("22.6")
-    days = csv.DictReader(io.StringIO(written(billed, *asked, "daily").decode()))
+    days = csv.DictReader(io.StringIO(written(billed, *november, "daily").decode()))
     assert sum(Decimal(row["amount_usd"] or 0) for row in days) == Decimal("15.6")
 
 
-def test_json_is_what_show_says(billed):
+def test_json_is_what_show_prints(billed):
     assert json.loads(written(billed, "acme", "2026-11", "--format", "json")) == billed.json(
         "statements", "show", "acme", "2026-11"
     )
 
 
-def test_the_names_of_another_version_of_focus(billed):
+def test_version_1_3_of_focus_has_its_own_column_names(billed):
     header = written(billed, "acme", "2026-11", "--format", "focus", "--focus-version", "1.3").split(b"\r\n")[0].split(b",")
     assert b"HostProviderName" in header
     assert b"PublisherName" not in header
@@ -81,7 +81,7 @@ def test_all_months_of_an_account_and_all_accounts_of_a_month(billed):
         (["acme", "--all", "--month", "2025-01"], "not_found"),
     ],
 )
-def test_what_can_not_be_exported_is_told_in_one_line(billed, arguments, code):
+def test_an_error_is_one_line_with_its_code(billed, arguments, code):
     assert billed.run("statements", "export", *arguments) == ""
     assert billed.code == 2
     assert billed.errors.startswith(f"error[{code}]: ")

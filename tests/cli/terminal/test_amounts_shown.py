@@ -1,4 +1,4 @@
-"""Amounts as people read them: exact, and below each other."""
+"""Amounts as people read them: exact, and aligned at their decimal points."""
 
 from decimal import Decimal
 
@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metering.answers.fields import amount
 from metering.cli.terminal.amounts import aligned
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import money
 from metering.domain.charges.quoted_prices import format_price
 from pricing.dollars import display_cents, display_nano, display_pico
 
@@ -28,17 +28,17 @@ from pricing.dollars import display_cents, display_nano, display_pico
         (19_038_104_800, "19.0381048"),
     ],
 )
-def test_nothing_is_hidden_by_cents(amount_nano, shown):
+def test_rounding_to_cents_hides_nothing(amount_nano, shown):
     assert display_nano(amount_nano) == shown
 
 
-def test_cents_and_pico_dollars_are_exact_too():
+def test_cents_and_pico_dollars_are_exact():
     assert (display_cents(450), display_cents(-5)) == ("4.50", "-0.05")
     assert (display_pico(112_500), display_pico(1)) == ("0.0000001125", "0.000000000001")
 
 
 @given(st.integers(-(10**24), 10**24))
-def test_what_is_shown_is_the_amount(amount_pico):
+def test_the_amount_shown_is_exact(amount_pico):
     shown = display_pico(amount_pico).replace(",", "")
     assert Decimal(shown) == Decimal(amount_pico).scaleb(-12)
     decimals = len(shown.partition(".")[2])
@@ -46,15 +46,15 @@ def test_what_is_shown_is_the_amount(amount_pico):
 
 
 @given(st.lists(st.integers(-(10**15), 10**15), min_size=1))
-def test_points_stand_below_each_other(amounts):
+def test_decimal_points_are_aligned(amounts):
     shown = aligned([display_nano(amount) for amount in amounts])
     assert len({text.index(".") for text in shown}) == 1
     assert len({len(text) for text in shown}) == 1
 
 
-def test_what_is_not_known_is_null_and_not_zero():
-    assert money("amount", None) == {"amount_nano_usd": None, "amount_usd": None}
-    assert money("amount", 0) == {"amount_nano_usd": 0, "amount_usd": "0.000000000"}
+def test_an_unknown_amount_is_null_not_zero():
+    assert amount("amount", None) == {"amount_nano_usd": None, "amount_usd": None}
+    assert amount("amount", 0) == {"amount_nano_usd": 0, "amount_usd": "0.000000000"}
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ def test_what_is_not_known_is_null_and_not_zero():
         ("images", 0, 1, "included"),
     ],
 )
-def test_a_price_says_for_how_much_it_is(kind, price_pico, block, words):
+def test_a_price_names_its_unit(kind, price_pico, block, words):
     assert format_price(kind, price_pico, block) == words
 
 
-def test_control_characters_do_not_reach_a_terminal():
+def test_control_characters_never_reach_a_terminal():
     assert sanitize("a\x1b[31mb\r\nc\u202e") == "a\ufffd[31mb\ufffd\ufffdc\ufffd"
     assert sanitize("Qwen/Qwen3 — größer 模型") == "Qwen/Qwen3 — größer 模型"

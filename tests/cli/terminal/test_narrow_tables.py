@@ -1,4 +1,4 @@
-"""Tables in a terminal that is too narrow for them: words stay whole, amounts stay on their line, nothing is left out."""
+"""Tables in a terminal too narrow for them: words stay whole, amounts stay on one line, nothing is left out."""
 
 import os
 import pty
@@ -14,22 +14,22 @@ from metering.cli.terminal.narrow import Extent, extent, fitted, wrapped
 from support.request_records import LLAMA, request
 
 
-def test_a_name_is_wrapped_after_a_slash_or_a_hyphen():
+def test_a_name_wraps_after_a_slash_or_a_hyphen():
     assert wrapped(LLAMA, 24, breaks="name") == "meta-llama/Llama-3.3-\n70B-Instruct"
     assert wrapped(LLAMA, 14, breaks="name") == "meta-llama/\nLlama-3.3-70B-\nInstruct"
     assert wrapped("hf_router, bundled", 12, breaks="name") == "hf_router,\nbundled"
 
 
-def test_a_time_is_wrapped_between_date_and_time_and_a_number_never():
+def test_a_time_wraps_between_date_and_time_and_a_number_never_wraps():
     assert wrapped("2025-11-24 15:39:34Z", 10, breaks="words") == "2025-11-24\n15:39:34Z"
     assert wrapped("1,234,567", 4, breaks="never") == "1,234,567"
 
 
-def test_only_a_word_that_is_wider_than_its_column_is_cut():
+def test_only_a_word_wider_than_its_column_is_broken():
     assert wrapped("meta-llama/Llama", 4, breaks="name") == "meta\n-\nllam\na/\nLlam\na"
 
 
-def test_the_widest_column_gives_until_all_fit():
+def test_the_widest_column_shrinks_until_all_fit():
     name, count = Extent(40, 8), Extent(9, 9)
     assert fitted([name, count], 60) == [40, 9]
     assert fitted([name, count], 31) == [20, 9]
@@ -39,12 +39,12 @@ def test_the_widest_column_gives_until_all_fit():
     assert extent(["budget.threshold_reached"], breaks="code") == (24, 10)
 
 
-def test_where_words_would_have_to_be_cut_there_is_no_table():
+def test_columns_do_not_fit_if_a_word_would_have_to_be_broken():
     assert fitted([Extent(40, 8), Extent(9, 9)], 18) is None
 
 
 @given(st.text("ab/-._ ", max_size=40), st.integers(1, 20))
-def test_wrapping_leaves_nothing_out_and_fits(text, width):
+def test_wrapped_text_is_complete_and_fits(text, width):
     for breaks in ("name", "code", "words"):
         lines = wrapped(text, width, breaks=breaks)
         assert re.sub(r"\s", "", lines) == re.sub(r"\s", "", text)
@@ -59,7 +59,7 @@ def used(command_line):
 
 
 def in_terminal(command_line, columns, *arguments):
-    """Return the lines that a command writes to a terminal of so many columns."""
+    """Return the lines that a command writes to a terminal of this width."""
     leader, follower = pty.openpty()
     environment = os.environ | command_line.environment | {"COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1"}
     with subprocess.Popen(
@@ -83,7 +83,7 @@ def in_terminal(command_line, columns, *arguments):
 
 
 @pytest.mark.parametrize("columns", [80, 100])
-def test_the_history_of_a_price_has_its_amounts_on_one_line(used, columns):
+def test_a_price_history_keeps_its_amounts_on_one_line(used, columns):
     lines = in_terminal(used, columns, "prices", "history", LLAMA, "--provider", "fireworks-ai")
     (row,) = [line for line in lines if "hf_router," in line]
     # 0.90 dollars for a million tokens, in and out, as the router published it on 2025-11-24.
@@ -113,24 +113,24 @@ REASON = "the provider corrected its October price list afterwards"
 
 @pytest.fixture
 def busy(command_line):
-    """An account with budgets of which some are reached, an endpoint that they are told to, and a run of re-rating."""
+    """An account with budgets, some of them reached, a webhook endpoint, and a re-rating run."""
     log = command_line.write_log([request(account=WHAT), request(account=WHAT, id="r2", model="unlisted/model")])
     command_line.done("ingest", log, "--create-accounts")
     command_line.done("webhooks", "create", "https://hooks.invalid/alerts")
     scope = ["--scope", f"model={LLAMA}", "--scope", "provider=together", "--scope", "project=search"]
-    for said in (
+    for options in (
         ["0.001", "--window", "fixed", "--start", "2026-11-01", "--end", "2026-12-01", "--action", "block"],
         ["1250000.50", "--window", "quarter", "--forecast", "110", *scope],
         ["8", "--window", "day", "--name", LIMIT],
     ):
-        command_line.done("budgets", "create", WHAT, *said)
+        command_line.done("budgets", "create", WHAT, *options)
     period = ["--from", "2026-11-01", "--to", "2026-12-01", "--account", WHAT, "--model", LLAMA]
     command_line.done("rerate", "--reason", REASON, *period, "--apply")
     return command_line
 
 
 def words_of(*texts):
-    """Return what may stand on lines of its own: what a text has between spaces, slashes, hyphens and the like."""
+    """Return the parts of texts that may be on separate lines: between spaces, slashes, hyphens and the like."""
     return {word for text in texts for word in re.split(r"[\s/.,_-]+", text) if word}
 
 
@@ -141,13 +141,13 @@ def test_budgets_deliveries_and_runs_break_no_word(busy, columns):
         for command in ("budgets list", "webhooks deliveries 1", "rerate --list")
     }
     assert words_of(WHAT, LIMIT, LLAMA, "2026-11-01 2026-12-01", "1,250,000.50 forecast unpriced") <= shown["budgets list"]
-    (delivery, *_) = busy.json("webhooks", "deliveries", "1")["deliveries"]
+    (delivery, *_) = busy.json("webhooks", "deliveries", "1")["items"]
     wanted = words_of(delivery["webhook_id"], delivery["type"], delivery["created_at"][:10], "attempts pending")
     assert wanted <= shown["webhooks deliveries 1"]
     assert words_of(WHAT, REASON, LLAMA, "examined replaced 2026-11-01") <= shown["rerate --list"]
 
 
-def test_what_does_not_fit_as_a_table_is_a_list_of_each_row(busy):
+def test_a_table_that_does_not_fit_is_printed_as_a_list_per_row(busy):
     lines = in_terminal(busy, 60, "rerate", "--list")
     assert lines[0].split() == ["run", "1"]
     assert "charges   reconcile-with-the-provider, meta-llama/Llama-3.3-" in lines
@@ -167,5 +167,5 @@ def test_a_reconciliation_breaks_no_word_and_no_date(used, columns):
         ("explain", "1"): {"mistralai/", "mixtral8x22binstruct", "2025-11-24", "1,246,123.50"},
     }
     for arguments, words in expected.items():
-        told = " ".join(in_terminal(used, columns, "reconcile", *arguments))
-        assert [word for word in words if word not in told] == []
+        written = " ".join(in_terminal(used, columns, "reconcile", *arguments))
+        assert [word for word in words if word not in written] == []

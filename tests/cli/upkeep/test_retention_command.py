@@ -1,4 +1,4 @@
-"""``metering retention``: what a month costs to keep, and letting its events go."""
+"""``metering retention``: listing months of events, and removing their events from the log."""
 
 import json
 
@@ -17,8 +17,8 @@ def october(command_line):
     return command_line
 
 
-def test_a_months_events_are_written_and_leave_the_log_and_its_spend_stays(october, tmp_path):
-    assert "open for an account" in october.done("retention", "list")
+def test_a_months_events_are_exported_and_removed_and_its_spend_stays(october, tmp_path):
+    assert "open for 1 account" in october.done("retention", "list")
     october.done("statements", "close", "acme", "2026-10")
     spend = october.json("spend", "--start", "2026-10-01", "--end", "2026-11-01")
     assert october.json("retention", "list")["months"][0]["can_be_dropped"] is True
@@ -27,26 +27,26 @@ def test_a_months_events_are_written_and_leave_the_log_and_its_spend_stays(octob
     manifest = json.loads((tmp_path / "archive" / "2026-10" / "manifest.json").read_text())
     assert manifest["files"]["events.parquet"]["rows"] == 30
     assert october.json("spend", "--start", "2026-10-01", "--end", "2026-11-01") == spend
-    told = october.done("retention", "list")
-    assert "retired" in told
-    assert "30 events are in" in told
+    listed = october.done("retention", "list")
+    assert "retired" in listed
+    assert "30 events exported to" in listed
     october.done("verify")
 
 
-def test_a_month_that_is_open_is_refused(october):
+def test_an_open_month_is_refused(october):
     october.run("retention", "drop", "2026-10", "--without-export", "--yes")
     assert october.code == 2
     assert "month_still_open" in october.errors
 
 
-def test_where_the_events_go_has_to_be_said(october):
+def test_drop_requires_a_folder_or_no_export(october):
     for options in ((), ("--into", "somewhere", "--without-export")):
         october.run("retention", "drop", "2026-10", *options, "--yes")
         assert october.code == 2
         assert "--into FOLDER, or --without-export" in october.errors
 
 
-def test_hours_of_a_retired_month_are_refused_with_what_can_be_asked(october):
+def test_hours_of_a_retired_month_are_refused_with_a_hint(october):
     october.done("statements", "close", "acme", "2026-10")
     october.done("retention", "drop", "2026-10", "--without-export", "--yes")
     october.run("spend", "--start", "2026-10-01", "--end", "2026-10-02", "--granularity", "hour")
@@ -55,7 +55,7 @@ def test_hours_of_a_retired_month_are_refused_with_what_can_be_asked(october):
     assert "whole days and months" in october.errors
 
 
-def test_an_event_of_a_retired_month_is_told_as_retired(october):
+def test_an_event_of_a_retired_month_is_reported_as_retired(october):
     october.done("statements", "close", "acme", "2026-10")
     october.done("retention", "drop", "2026-10", "--without-export", "--yes")
     october.run("explain", "req-7", "--account", "acme")

@@ -186,6 +186,7 @@ def test_an_unreadable_file_does_not_stop_the_others(command_line):
         (b"when,model\n2026-11-03T12:00:00Z,m\n", ("--map", "model=model"), "missing_column"),
         (b"nothing that anybody knows\n", (), "unknown_format"),
         (b'[{"time": "2026-11-03T12:00:00Z", "model": "m"}', (), "not_json"),
+        (b'{\n"time": "2026-11-03T12:00:00Z",\n"model": "m"', (), "not_json"),
     ],
 )
 def test_each_problem_with_a_file_has_its_own_code(command_line, content, options, code):
@@ -234,6 +235,7 @@ def test_control_sequences_in_names_are_not_printed(command_line):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--source", "x" * 256], "source must have at most 255 characters"),
         (["--map", "time"], "FIELD=COLUMN"),
         (["--map", "tokens=A"], "'tokens' is not an event field"),
         (["--map", "time=A,time=B"], "two columns for time"),

@@ -67,6 +67,15 @@ def test_a_csv_is_replayed_with_the_same_columns_and_zone(command_line):
     assert [row["period_start"] for row in hours] == ["2026-11-03T09:00:00.000000Z", "2026-11-03T10:00:00.000000Z"]
 
 
+def test_the_table_is_limited_and_the_json_is_complete(command_line):
+    log = command_line.write_log([request(0), *(request(number, time="never") for number in range(1, 61))])
+    command_line.run("ingest", log, "--account", "acme")
+    assert "10 more; raise --limit to list them" in command_line.done("quarantine", "list")
+    assert len(command_line.json("quarantine", "list")["items"]) == 60
+    first = command_line.json("quarantine", "list", "--limit", "5")
+    assert ([item["line"] for item in first["items"]], first["open"]) == ([2, 3, 4, 5, 6], 60)
+
+
 def test_an_empty_quarantine_is_reported(command_line):
     command_line.done("db", "upgrade")
     assert command_line.done("quarantine", "list") == "the quarantine is empty\n"

@@ -123,7 +123,7 @@ def test_of_two_changes_on_one_day_the_last_applies():
 
 
 def test_a_plan_that_does_not_exist_is_refused_by_name():
-    with pytest.raises(InvalidPlanError, match="'gold' is not a plan; the catalogue has free, pro, team, enterprise"):
+    with pytest.raises(InvalidPlanError, match="'gold' is not a plan; the plans are free, pro, team, enterprise"):
         month(PlanChange(date(2026, 11, 1), "gold"))
 
 

@@ -1,4 +1,4 @@
-"""Which alerts an endpoint is sent: what it asks for, and nothing from behind another account's wall."""
+"""An endpoint receives the alerts that it asks for, and never those of another account."""
 
 import re
 
@@ -15,9 +15,9 @@ SPENT, PRICE = "budget.threshold_reached", "price.changed"
 
 
 @pytest.mark.parametrize(
-    ("account_id", "types", "accounts", "taken"),
+    ("account_id", "types", "accounts", "expected"),
     [
-        # (about acme, about globex, about none) for the budget's alert, then the same for the change of prices.
+        # (about acme, about globex, about no account) for the budget alert, then the same for the price change.
         (None, (), (), "111 111"),
         (None, (SPENT,), (), "111 000"),
         (None, (), (ACME,), "100 100"),
@@ -27,10 +27,10 @@ SPENT, PRICE = "budget.threshold_reached", "price.changed"
         (GLOBEX, (SPENT, PRICE), (), "010 010"),
     ],
 )
-def test_an_endpoint_is_sent_what_it_asks_for(account_id, types, accounts, taken):
-    asked = EndpointFilter(account_id, frozenset(types), frozenset(accounts))
-    found = ["".join(str(int(asked.takes(type_, about))) for about in (ACME, GLOBEX, None)) for type_ in (SPENT, PRICE)]
-    assert " ".join(found) == taken
+def test_an_endpoint_receives_the_alerts_that_it_asks_for(account_id, types, accounts, expected):
+    filter_ = EndpointFilter(account_id, frozenset(types), frozenset(accounts))
+    matches = ["".join(str(int(filter_.matches(type_, about))) for about in (ACME, GLOBEX, None)) for type_ in (SPENT, PRICE)]
+    assert " ".join(matches) == expected
 
 
 @given(
@@ -38,24 +38,24 @@ def test_an_endpoint_is_sent_what_it_asks_for(account_id, types, accounts, taken
     type_=st.sampled_from([SPENT, PRICE]),
     about=st.sampled_from([None, ACME, GLOBEX]),
 )
-def test_an_endpoint_of_an_account_is_never_sent_what_is_not_about_that_account(types, type_, about):
-    assert not EndpointFilter(ACME, types).takes(type_, about) or about == ACME
+def test_an_account_s_endpoint_never_receives_alerts_of_others(types, type_, about):
+    assert not EndpointFilter(ACME, types).matches(type_, about) or about == ACME
 
 
-def test_a_type_that_nobody_raises_is_refused_by_name():
+def test_an_unknown_type_is_refused_by_name():
     assert checked_types([SPENT, SPENT]) == {SPENT}
-    with pytest.raises(WebhookError, match=r"'budget.reached'; there are budget\.threshold_reached"):
+    with pytest.raises(WebhookError, match=r"'budget.reached'; use budget\.threshold_reached"):
         checked_types([SPENT, "budget.reached"])
 
 
 @pytest.mark.parametrize("page", ["webhooks.md", "alerts.md"])
-def test_every_type_is_in_the_documentation(page):
+def test_every_type_is_documented(page):
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     assert [type_ for type_ in ALERT_TYPES if f"| `{type_}` |" not in text] == []
 
 
-def test_every_type_that_the_code_names_can_be_asked_for():
-    """An alert of a type that is not listed could be filtered by nobody."""
+def test_every_type_in_the_code_is_listed():
+    """No endpoint could filter by a type that is not listed."""
     families = {type_.partition(".")[0] for type_ in ALERT_TYPES}
     named = {
         (path.name, value)

@@ -1,4 +1,4 @@
-"""An hour that is far outside of the recent ones, by hand: amounts in dollars."""
+"""Unusual hours, computed by hand; amounts in dollars."""
 
 import pytest
 
@@ -13,17 +13,17 @@ def dollars(*amounts):
     return [int(amount * USD) for amount in amounts]
 
 
-def test_nobody_can_tell_with_fewer_than_48_hours_of_spending():
+def test_fewer_than_48_hours_of_spending_are_too_few():
     assert usual_spend(dollars(*[5] * 47)) is None
     assert usual_spend(dollars(*[5] * 47, *[0] * 500)) is None
     assert usual_spend(dollars(*[5] * 48)) == UsualSpend(5 * USD, 10 * USD, 48)
 
 
-def test_what_costs_little_is_never_unusual():
+def test_an_hour_below_ten_dollars_is_never_unusual():
     assert usual_spend(dollars(*[0.01] * 100)).most_nano == 10 * USD
 
 
-def test_where_hours_vary_the_bound_is_six_robust_deviations_above_the_median():
+def test_the_limit_is_six_robust_deviations_above_the_median_if_hours_vary():
     # The median is 30, half of the hours are 10 away from it: 30 + 6 x 10 x 1.4826 = 118.956.
     usual = usual_spend(dollars(*[20] * 40, *[30] * 41, *[40] * 40))
     assert usual == UsualSpend(30 * USD, 118_956_000_000, 121)
@@ -34,23 +34,23 @@ def test_a_job_that_runs_once_a_day_is_usual():
     assert usual_spend(dollars(*[5] * 644, *[100] * 28)) == UsualSpend(5 * USD, 200 * USD, 672)
 
 
-def test_one_hour_that_stood_out_does_not_hide_the_next():
+def test_one_outlier_does_not_hide_the_next():
     assert usual_spend(dollars(*[5] * 671, 1_000)).most_nano == 10 * USD
 
 
 @pytest.mark.parametrize(
     ("summed_at", "now", "due"),
     [
-        (None, (11, 9), False),  # its stragglers are on their way
+        (None, (11, 9), False),  # late usage may still arrive
         (None, (11, 10), True),
         ((11, 10), (11, 11), False),
         ((11, 10), (29, 59), False),
-        ((11, 10), (30, 0), True),  # six hours after the day has ended
+        ((11, 10), (30, 0), True),  # six hours after the day ends
         ((30, 0), (40, 0), False),
         (None, (500, 0), True),
     ],
 )
-def test_an_hour_is_summed_when_it_is_over_and_again_when_its_day_has_settled(summed_at, now, due):
+def test_an_hour_is_summed_after_it_ends_and_again_after_its_day_ends(summed_at, now, due):
     day = 20_000
 
     def at(moment):

@@ -1,4 +1,4 @@
-"""What a budget may say, and what it has to tell."""
+"""Which budgets are valid, and which triggers are due."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from metering.domain.budgets.budgets import (
     BudgetError,
     BudgetTerms,
     amount_at,
-    changed,
+    apply_changes,
     due_triggers,
 )
 from metering.domain.budgets.periods import Window
@@ -22,8 +22,8 @@ def terms(**fields):
     return BudgetTerms(**{"amount_nano": 1_000} | fields)
 
 
-def told(found):
-    return [(trigger.type, trigger.percent) for trigger in found]
+def types_and_percents(triggers):
+    return [(trigger.type, trigger.percent) for trigger in triggers]
 
 
 @pytest.mark.parametrize(
@@ -58,36 +58,36 @@ def told(found):
         ({"name": "two\nlines"}, "invalid_request"),
     ],
 )
-def test_what_a_budget_can_not_be_is_refused_with_a_code(fields, code):
+def test_an_invalid_budget_is_refused_with_a_code(fields, code):
     with pytest.raises(BudgetError) as refused:
         terms(**fields)
     assert refused.value.code == code
 
 
 def test_a_threshold_is_due_at_its_amount_and_not_a_nano_dollar_before():
-    # 80 % of 1,001 nano-USD are 800.8: 801 reach it, 800 do not.
+    # 80% of 1,001 nano-USD is 800.8: 801 reaches it, 800 does not.
     budget = terms(amount_nano=1_001, thresholds=(80,))
-    assert told(due_triggers(budget, 800, ())) == []
-    assert told(due_triggers(budget, 801, ())) == [(THRESHOLD_REACHED, 80)]
+    assert types_and_percents(due_triggers(budget, 800, ())) == []
+    assert types_and_percents(due_triggers(budget, 801, ())) == [(THRESHOLD_REACHED, 80)]
 
 
-def test_a_jump_past_several_thresholds_tells_each_in_order_and_the_block_after_the_threshold_of_the_same_percentage():
+def test_a_jump_past_several_thresholds_makes_each_due_in_order_with_a_block_after_its_threshold():
     budget = terms(thresholds=(100, 50, 150, 80), action=Action.BLOCK, block_percent=100)
-    assert told(due_triggers(budget, 1_200, ())) == [
+    assert types_and_percents(due_triggers(budget, 1_200, ())) == [
         (THRESHOLD_REACHED, 50), (THRESHOLD_REACHED, 80), (THRESHOLD_REACHED, 100), (BLOCKED, 100),
     ]  # fmt: skip
 
 
-def test_what_fired_is_not_due_again():
-    assert told(due_triggers(terms(), 900, {(THRESHOLD_REACHED, 50)})) == [(THRESHOLD_REACHED, 80)]
+def test_a_fired_trigger_is_not_due_again():
+    assert types_and_percents(due_triggers(terms(), 900, {(THRESHOLD_REACHED, 50)})) == [(THRESHOLD_REACHED, 80)]
 
 
 @given(amount=st.integers(1, 10**18), percent=st.integers(1, 1_000), spent=st.integers(0, 10**19))
-def test_an_amount_is_reached_exactly_when_the_fraction_says_so(amount, percent, spent):
+def test_an_amount_is_reached_exactly_when_the_fraction_is(amount, percent, spent):
     assert (spent >= amount_at(amount, percent)) == (spent * 100 >= amount * percent)
 
 
-def test_a_request_is_covered_when_each_dimension_of_the_scope_has_one_of_its_values():
+def test_a_request_is_covered_if_it_matches_a_value_of_each_dimension():
     budget = terms(scope={"project": ("a", "b"), "tag:team": ("core",)})
     assert budget.covers([("project", "b"), ("tag:team", "core"), ("provider", "together")])
     assert not budget.covers([("project", "c"), ("tag:team", "core")])
@@ -95,12 +95,17 @@ def test_a_request_is_covered_when_each_dimension_of_the_scope_has_one_of_its_va
     assert terms().covers([])
 
 
-def test_a_change_of_the_window_leaves_no_days_behind_and_blocking_begins_at_all_of_the_amount():
+def test_a_changed_window_loses_its_days_and_blocking_starts_at_the_full_amount():
     fixed = terms(window=Window.FIXED, first_day=20_000, end_day=20_010)
-    assert changed(fixed, {"window": Window.MONTH}) == terms()
-    blocking = changed(terms(), {"action": Action.BLOCK})
+    assert apply_changes(fixed, {"window": Window.MONTH}) == terms()
+    blocking = apply_changes(terms(), {"action": Action.BLOCK})
     assert blocking.block_percent == 100
-    assert changed(blocking, {"block_percent": 120}).block_percent == 120
-    assert changed(blocking, {"action": Action.NOTIFY}) == terms()
-    with pytest.raises(BudgetError, match="for the action block"):
-        changed(terms(), {"block_percent": 90})
+    assert apply_changes(blocking, {"block_percent": 120}).block_percent == 120
+    assert apply_changes(blocking, {"action": Action.NOTIFY}) == terms()
+    with pytest.raises(BudgetError, match="needs the action block"):
+        apply_changes(terms(), {"block_percent": 90})
+
+
+def test_a_blocking_threshold_of_zero_is_refused_and_not_replaced_by_the_default():
+    with pytest.raises(BudgetError, match="the blocking threshold must be a whole percentage from 1 to 1000, got 0"):
+        apply_changes(terms(), {"action": Action.BLOCK, "block_percent": 0})

@@ -1,4 +1,4 @@
-"""Periods: whole UTC days, half-open, each with a name of its own."""
+"""Periods: half-open ranges of whole UTC days with unique names."""
 
 from datetime import date
 
@@ -23,11 +23,11 @@ def days(first, end):
         (Window.DAY, "2028-02-29", "2028-02-29", "2028-02-29", "2028-03-01"),
         (Window.DAY, "2026-12-31", "2026-12-31", "2026-12-31", "2027-01-01"),
         (Window.WEEK, "2026-11-25", "2026-W48", "2026-11-23", "2026-11-30"),
-        # 2026 begins on a Thursday, so that it has 53 weeks; the last one reaches into 2027.
+        # 2026 starts on a Thursday, so it has 53 weeks; the last one extends into 2027.
         (Window.WEEK, "2026-12-31", "2026-W53", "2026-12-28", "2027-01-04"),
         (Window.WEEK, "2027-01-03", "2026-W53", "2026-12-28", "2027-01-04"),
         (Window.WEEK, "2027-01-04", "2027-W01", "2027-01-04", "2027-01-11"),
-        # The first days of a week may belong to a year that has not begun.
+        # A week can belong to a year that starts after its first day.
         (Window.WEEK, "2024-12-30", "2025-W01", "2024-12-30", "2025-01-06"),
         (Window.MONTH, "2026-11-30", "2026-11", "2026-11-01", "2026-12-01"),
         (Window.MONTH, "2026-12-31", "2026-12", "2026-12-01", "2027-01-01"),
@@ -40,28 +40,28 @@ def days(first, end):
         (Window.QUARTER, "2026-12-31", "2026-Q4", "2026-10-01", "2027-01-01"),
     ],
 )
-def test_a_day_is_in_the_period_that_the_calendar_says(window, day, name, first, end):
-    found = period_at(window, day_number(date.fromisoformat(day)))
-    assert (found.name, found.first_day, found.end_day) == (name, *days(first, end))
+def test_a_day_belongs_to_its_calendar_period(window, day, name, first, end):
+    period = period_at(window, day_number(date.fromisoformat(day)))
+    assert (period.name, period.first_day, period.end_day) == (name, *days(first, end))
 
 
-def test_a_fixed_window_is_one_period_without_its_end():
-    found = fixed_period(*days("2026-11-03", "2026-11-20"))
-    assert found.name == "2026-11-03/2026-11-20"
-    assert (found.end - found.start) == 17 * 86_400 * 1_000_000
+def test_a_fixed_window_is_one_period_that_excludes_its_end():
+    period = fixed_period(*days("2026-11-03", "2026-11-20"))
+    assert period.name == "2026-11-03/2026-11-20"
+    assert (period.end - period.start) == 17 * 86_400 * 1_000_000
 
 
 @given(day=st.integers(18_262, 47_000), window=st.sampled_from(RECURRING))
-def test_periods_follow_one_another_without_gap_or_overlap_and_no_two_share_a_name(day, window):
-    found = period_at(window, day)
-    assert found.first_day <= day < found.end_day
-    assert all(period_at(window, each) == found for each in (found.first_day, found.end_day - 1))
-    following = period_at(window, found.end_day)
-    assert following.first_day == found.end_day
-    assert following.name > found.name
+def test_periods_have_no_gaps_overlaps_or_shared_names(day, window):
+    period = period_at(window, day)
+    assert period.first_day <= day < period.end_day
+    assert all(period_at(window, each) == period for each in (period.first_day, period.end_day - 1))
+    following = period_at(window, period.end_day)
+    assert following.first_day == period.end_day
+    assert following.name > period.name
 
 
-def test_a_period_is_over_from_its_end_on():
-    found = period_at(Window.DAY, 20_000)
-    assert not found.is_over(found.end - 1)
-    assert found.is_over(found.end)
+def test_a_period_is_over_at_its_end():
+    period = period_at(Window.DAY, 20_000)
+    assert not period.is_over(period.end - 1)
+    assert period.is_over(period.end)

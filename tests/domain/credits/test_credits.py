@@ -1,4 +1,4 @@
-"""Credits burn in the written order, never below zero, and included ones only in their month."""
+"""Credits burn in the documented order, never below zero, and included credits only in their month."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ def applied(month):
     return [(item.grant.id, item.amount_nano) for item in month.applied]
 
 
-def test_included_credit_pays_before_purchased_and_what_is_left_of_it_ends_with_the_month():
+def test_included_credits_pay_before_purchased_credits_and_end_with_the_month():
     october, november = burn_credits(
         [MonthUsage(OCTOBER, 1 * USD, 2 * USD), MonthUsage(NOVEMBER, 5 * USD, 2 * USD)], [grant(7, 10)]
     )
@@ -28,17 +28,17 @@ def test_included_credit_pays_before_purchased_and_what_is_left_of_it_ends_with_
     assert november.purchased_left_nano == 7 * USD
 
 
-def test_purchased_credit_that_expires_within_the_month_pays_before_the_included():
+def test_purchased_credits_that_expire_within_the_month_pay_before_included_credits():
     (month,) = burn_credits([MonthUsage(NOVEMBER, 3 * USD, 2 * USD)], [grant(1, 2, expires="2026-11-20T00:00:00Z")])
     assert applied(month) == [(1, 2 * USD), (0, 1 * USD)]
 
 
-def test_at_the_same_expiry_included_pays_before_purchased():
+def test_at_the_same_expiry_included_credits_pay_before_purchased_credits():
     (month,) = burn_credits([MonthUsage(NOVEMBER, 3 * USD, 2 * USD)], [grant(1, 2, expires="2026-12-01T00:00:00Z")])
     assert applied(month) == [(0, 2 * USD), (1, 1 * USD)]
 
 
-def test_of_purchased_grants_the_soonest_expiry_then_the_oldest_then_the_lower_id_pays():
+def test_purchased_grants_pay_by_soonest_expiry_then_age_then_id():
     grants = [
         grant(1, 1, granted="2026-02-01T00:00:00Z"),
         grant(2, 1, granted="2026-01-01T00:00:00Z"),
@@ -49,19 +49,19 @@ def test_of_purchased_grants_the_soonest_expiry_then_the_oldest_then_the_lower_i
     assert [item.grant.id for item in month.applied] == [4, 2, 3, 1]
 
 
-def test_a_grant_pays_for_no_month_before_it_was_given_or_after_it_expired():
+def test_a_grant_pays_for_no_month_before_it_was_granted_or_after_it_expired():
     grants = [grant(1, 5, granted="2026-11-15T00:00:00Z"), grant(2, 5, expires="2026-10-01T00:00:00Z")]
     october, november = burn_credits([MonthUsage(OCTOBER, 1 * USD, 0), MonthUsage(NOVEMBER, 1 * USD, 0)], grants)
     assert applied(october) == []
     assert applied(november) == [(1, 1 * USD)]
 
 
-def test_usage_past_all_credits_is_uncovered():
+def test_usage_beyond_all_credits_is_uncovered():
     (month,) = burn_credits([MonthUsage(NOVEMBER, 27 * USD, 2 * USD)], [])
     assert (month.applied_nano, month.uncovered_nano) == (2 * USD, 25 * USD)
 
 
-def test_credit_that_was_spent_elsewhere_is_gone():
+def test_included_credits_spent_elsewhere_cannot_pay():
     (month,) = burn_credits([MonthUsage(NOVEMBER, 5 * USD, 2 * USD, used_elsewhere_nano=1_500_000_000)], [])
     assert month.applied_nano == 500_000_000
     (more,) = burn_credits([MonthUsage(NOVEMBER, 5 * USD, 2 * USD, used_elsewhere_nano=3 * USD)], [])
@@ -77,7 +77,7 @@ def test_negative_usage_burns_nothing():
     st.lists(st.tuples(st.integers(-10, 50), st.integers(0, 5)), min_size=1, max_size=6),
     st.lists(st.integers(1, 40), max_size=4),
 )
-def test_no_credit_goes_below_zero_and_every_dollar_is_paid_once(months, grants):
+def test_no_grant_goes_below_zero_and_every_dollar_is_paid_once(months, grants):
     usage = [MonthUsage(202601 + number, used * USD, given * USD) for number, (used, given) in enumerate(months)]
     burned = burn_credits(usage, [grant(number, dollars) for number, dollars in enumerate(grants, 1)])
     for month, result in zip(usage, burned, strict=True):

@@ -1,4 +1,4 @@
-"""A statement's lines add up to its total, exactly; what is not in the total stands beside it."""
+"""A statement's lines add up to its total exactly; usage that is excluded from the total is listed separately."""
 
 from datetime import date
 
@@ -50,7 +50,7 @@ def shown(result):
     return [(line.kind.value, line.amount_pico) for line in result.lines]
 
 
-def test_the_pro_account_of_the_first_worked_example():
+def test_the_pro_account_of_worked_example_1():
     result = statement(sums(27_000_000_000, events=30, input_tokens=30_000_000))
     assert shown(result) == [
         ("usage", 27_000_000_000_000),
@@ -63,12 +63,12 @@ def test_the_pro_account_of_the_first_worked_example():
     assert Flag.BEYOND_PLAN not in result.flags
 
 
-def test_a_free_account_past_its_credits_is_flagged():
+def test_a_free_account_beyond_its_credits_is_flagged():
     result = statement(sums(27_000_000_000, input_tokens=30_000_000), plan=None)
     assert (result.total_cents, Flag.BEYOND_PLAN in result.flags) == (2_690, True)
 
 
-def test_what_the_rounding_of_requests_added_up_to_is_a_line_of_its_own():
+def test_the_rounding_of_requests_is_a_separate_line():
     cheap = rate(input_tokens=Price(37_500))
     result = statement(sums(114, events=3, input_tokens=3), rates={1: cheap})
     usage, rounding = result.lines[:2]
@@ -76,21 +76,21 @@ def test_what_the_rounding_of_requests_added_up_to_is_a_line_of_its_own():
     assert (rounding.kind, rounding.amount_pico) == (StatementLineKind.ROUNDING, 1_500)
 
 
-def test_a_price_per_hour_that_does_not_divide_leaves_its_remainder_to_the_rounding_line():
+def test_the_remainder_of_a_price_per_hour_goes_to_the_rounding_line():
     # 1 ms of $1.00 an hour is 277,777.7 pico-dollars, and the request was charged 278 nano-dollars
     hourly = rate(compute_ms=Price(1_000_000_000_000, 3_600_000))
     result = statement(sums(278, compute_ms=1), rates={1: hourly})
     assert [line.amount_pico for line in result.lines[:2]] == [277_777, 223]
 
 
-def test_usage_on_a_partners_key_is_shown_and_not_payable():
+def test_usage_on_a_provider_key_is_listed_and_not_payable():
     result = statement(sums(5_000_000_000, input_tokens=5, route="provider_key", billable=False), plan=None)
     assert (result.total_cents, result.owed_to_partners_nano) == (0, 5_000_000_000)
     assert sum(line.amount_pico for line in result.owed_to_partners) == 5_000_000_000_000
     assert result.credits.applied == ()
 
 
-def test_unpriced_usage_and_usage_of_unknown_route_stand_beside_the_total():
+def test_unpriced_usage_and_usage_of_unknown_route_are_excluded_from_the_total():
     result = statement(
         sums(0, rate_id=0, events=2, grade=PriceGrade.UNPRICED, model="new/model", input_tokens=70, output_tokens=7),
         sums(0, rate_id=0, events=4, grade=PriceGrade.UNPRICED, route="unknown", billable=False, input_tokens=9),
@@ -106,7 +106,7 @@ def test_failures_are_counted_and_cost_nothing():
     assert (result.failed_events, result.events, result.total_cents) == (12, 12, 0)
 
 
-def test_a_cost_that_the_provider_reported_is_a_line_without_a_rate():
+def test_a_cost_reported_by_the_provider_is_a_line_without_a_rate():
     result = statement(sums(1_234_567_890, rate_id=0, events=2, grade=PriceGrade.REPORTED, input_tokens=9), plan=None)
     assert (result.lines[0].kind, result.lines[0].amount_pico, result.lines[0].rate) == (
         StatementLineKind.REPORTED,
@@ -121,15 +121,15 @@ def test_an_unknown_fee_is_a_line_without_an_amount():
     assert Flag.FEE_UNKNOWN in result.flags
 
 
-def test_the_total_is_rounded_half_away_from_zero_and_the_residual_says_by_how_much():
+def test_the_total_is_rounded_half_away_from_zero_and_the_residual_is_the_difference():
     half_a_cent = statement(sums(5_000_000, input_tokens=1), plan=None)
-    # $0.005 of usage, all paid by the $0.10 that the free plan includes
+    # $0.005 of usage, paid by the $0.10 that the free plan includes
     assert half_a_cent.total_cents == 0
     beyond = statement(sums(105_000_000, input_tokens=1), plan=None)
     assert (beyond.total_cents, beyond.residual_pico) == (1, 5_000_000_000)
 
 
-def test_a_cache_price_that_had_to_be_assumed_is_flagged():
+def test_an_assumed_cache_price_is_flagged():
     result = statement(sums(90_000_000, input_tokens=50, cache_read_tokens=50))
     assert [(line.quantity_kind, line.price_assumed) for line in result.lines[:2]] == [
         ("input_tokens", False),

@@ -1,10 +1,11 @@
-"""Endpoints are made, changed, rotated and deleted by whom they belong to; their secrets and addresses rest encrypted."""
+"""Endpoints are created, changed, rotated and deleted by their owners; their secrets and URLs are encrypted at rest."""
 
 from itertools import product
 
 import pytest
 from sqlalchemy import text
 
+from metering.domain.alerts.webhook_deliveries import DeliveryQuery
 from metering.domain.alerts.webhooks import WebhookDisabledError, WebhookError
 from metering.domain.errors import DomainError, NotFoundError
 from metering.operations.alerts.list_deliveries import list_deliveries
@@ -19,13 +20,12 @@ from metering.operations.alerts.manage_webhooks import (
     show_webhook,
 )
 from metering.operations.alerts.redeliver import redeliver, redeliver_one
-from metering.operations.alerts.send_test_event import request_test
+from metering.operations.alerts.send_test_message import request_test
 from metering.outbound.addresses import AddressError
 from metering.storage.alerts.secret_box import SecretBox
-from metering.storage.alerts.webhook_deliveries import DeliveryQuery
 from metering.storage.tables import webhook_secrets
 from support.builders import HOUR, NOW
-from support.webhook_builders import SECRET_KEY, TAKEN, Sender, create_endpoint, deliveries_of, raise_one, webhook_settings
+from support.webhook_builders import ACCEPTED, SECRET_KEY, Sender, create_endpoint, deliveries_of, raise_one, webhook_settings
 
 ACME = 2
 SETTINGS = webhook_settings(inner_example="127.0.0.1", both_example=["93.184.215.14", "10.0.0.1"])
@@ -39,7 +39,7 @@ def change(meter, endpoint_id, owner=None, **fields):
     return change_webhook(meter.engine, endpoint_id, EndpointChange(**fields), SETTINGS, owner=owner, now=meter.now)
 
 
-def test_neither_the_secret_nor_the_address_stands_in_the_database_as_it_is(meter):
+def test_secrets_and_urls_are_encrypted_in_the_database(meter):
     _, secret = create(meter, "https://hooks.slack.com/services/T0/B0/xyz", format="slack")
     everything = str([meter.rows(text(f"SELECT * FROM {name}")) for name in ("webhook_secrets", "webhook_endpoints")])
     assert "T0/B0" not in everything
@@ -48,22 +48,22 @@ def test_neither_the_secret_nor_the_address_stands_in_the_database_as_it_is(mete
     assert len(SecretBox([SECRET_KEY]).decrypt(row.secret)) == 32
 
 
-def test_the_address_of_an_incoming_webhook_of_slack_is_not_shown_again(meter):
+def test_the_url_of_a_slack_webhook_is_not_shown_again(meter):
     slack, _ = create(meter, "https://hooks.slack.com/services/T0/B0/xyz?k=v", format="slack")
     plain, _ = create(meter, "https://hooks.example/a?b=c")
-    assert slack.row.shown_url == "https://hooks.slack.com/…"
-    assert plain.row.shown_url == "https://hooks.example/a?b=c"
+    assert slack.endpoint.shown_url == "https://hooks.slack.com/…"
+    assert plain.endpoint.shown_url == "https://hooks.example/a?b=c"
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "http://169.254.169.254", "http://[::1]", "https://inner.example/",
                                  "https://both.example/"])  # fmt: skip
-def test_an_address_inside_the_network_makes_no_endpoint(meter, url):
+def test_an_internal_url_is_refused(meter, url):
     with pytest.raises(AddressError):
         create(meter, url)
-    endpoint, _ = create(meter)
+    created, _ = create(meter)
     with pytest.raises(AddressError):
-        change(meter, endpoint.row.id, url=url)
-    assert [each.row.shown_url for each in list_webhooks(meter.engine, now=NOW)] == ["https://hooks.example/"]
+        change(meter, created.endpoint.id, url=url)
+    assert [each.endpoint.shown_url for each in list_webhooks(meter.engine, now=NOW)] == ["https://hooks.example/"]
 
 
 @pytest.mark.parametrize(
@@ -78,86 +78,86 @@ def test_an_address_inside_the_network_makes_no_endpoint(meter, url):
         ({"accounts": ("nobody",)}, NotFoundError),
     ],
 )
-def test_what_can_not_be_is_refused_and_nothing_is_made(meter, fields, error):
+def test_an_invalid_endpoint_is_refused_and_nothing_is_created(meter, fields, error):
     with pytest.raises(error):
         create(meter, **fields)
     assert list_webhooks(meter.engine, now=NOW) == []
 
 
-def test_what_is_not_said_stays(meter):
+def test_fields_that_are_left_out_keep_their_value(meter):
     before, _ = create(meter, types=("price.changed",), accounts=("acme",), description="mine")
-    assert change(meter, before.row.id) == before
-    after = change(meter, before.row.id, types=(), accounts=(), description="")
-    assert (after.row.filter.types, after.accounts, after.row.description) == (frozenset(), [], "")
+    assert change(meter, before.endpoint.id) == before
+    after = change(meter, before.endpoint.id, types=(), accounts=(), description="")
+    assert (after.endpoint.filter.types, after.accounts, after.endpoint.description) == (frozenset(), [], "")
     with pytest.raises(WebhookError):
-        change(meter, create(meter, account="acme")[0].row.id, accounts=("acme",))
+        change(meter, create(meter, account="acme")[0].endpoint.id, accounts=("acme",))
 
 
-def test_another_address_is_where_the_next_attempt_goes(meter):
-    endpoint, _ = create(meter)
+def test_the_next_attempt_goes_to_a_new_url(meter):
+    created, _ = create(meter)
     raise_one(meter)
-    change(meter, endpoint.row.id, url="https://other.example/")
-    assert [each.url for each in Sender(meter).take()] == ["https://other.example/"]
+    change(meter, created.endpoint.id, url="https://other.example/")
+    assert [each.url for each in Sender(meter).claim()] == ["https://other.example/"]
 
 
-def test_no_former_secret_outlives_what_the_last_rotation_says(meter):
-    endpoint, _ = create(meter)
-    rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=48, now=meter.now)
+def test_the_last_rotation_limits_all_previous_secrets(meter):
+    created, _ = create(meter)
+    rotate_webhook(meter.engine, created.endpoint.id, SETTINGS, overlap_hours=48, now=meter.now)
     meter.now += HOUR
-    rotated, _ = rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=2, now=meter.now)
+    rotated, _ = rotate_webhook(meter.engine, created.endpoint.id, SETTINGS, overlap_hours=2, now=meter.now)
     assert [each.expires_at for each in rotated.secrets] == [None, NOW + 3 * HOUR, NOW + 3 * HOUR]
-    rotated, _ = rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=0, now=meter.now)
+    rotated, _ = rotate_webhook(meter.engine, created.endpoint.id, SETTINGS, overlap_hours=0, now=meter.now)
     assert [each.expires_at for each in rotated.secrets] == [None]
     assert meter.count(webhook_secrets) == 1
 
 
-def test_a_former_secret_that_ends_sooner_is_given_no_more_time(meter):
-    endpoint, _ = create(meter)
-    rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=1, now=meter.now)
-    rotated, _ = rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=24, now=meter.now)
+def test_a_rotation_does_not_extend_a_secret_that_expires_earlier(meter):
+    created, _ = create(meter)
+    rotate_webhook(meter.engine, created.endpoint.id, SETTINGS, overlap_hours=1, now=meter.now)
+    rotated, _ = rotate_webhook(meter.engine, created.endpoint.id, SETTINGS, overlap_hours=24, now=meter.now)
     assert [each.expires_at for each in rotated.secrets] == [None, NOW + 24 * HOUR, NOW + HOUR]
 
 
-def test_rotated_both_secrets_are_valid_for_a_time_and_then_the_former_is_forgotten(meter):
-    endpoint, first = create(meter)
-    rotated, second = rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=2, now=meter.now)
+def test_after_the_overlap_the_previous_secret_is_deleted(meter):
+    created, first = create(meter)
+    rotated, second = rotate_webhook(meter.engine, created.endpoint.id, SETTINGS, overlap_hours=2, now=meter.now)
     assert first != second
     assert [each.expires_at for each in rotated.secrets] == [None, NOW + 2 * HOUR]
     meter.now += 2 * HOUR
-    assert len(show_webhook(meter.engine, endpoint.row.id, now=meter.now).secrets) == 1
-    rotated, _ = rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=0, now=meter.now)
+    assert len(show_webhook(meter.engine, created.endpoint.id, now=meter.now).secrets) == 1
+    rotated, _ = rotate_webhook(meter.engine, created.endpoint.id, SETTINGS, overlap_hours=0, now=meter.now)
     assert len(rotated.secrets) == meter.count(webhook_secrets) == 1
 
 
-def test_no_more_than_five_secrets_are_valid_at_once(meter):
-    endpoint, _ = create(meter)
+def test_at_most_five_secrets_are_valid_at_once(meter):
+    created, _ = create(meter)
     for _ in range(4):
-        rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, now=meter.now)
+        rotate_webhook(meter.engine, created.endpoint.id, SETTINGS, now=meter.now)
     with pytest.raises(WebhookError, match="5 secrets"):
-        rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, now=meter.now)
-    rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=0, now=meter.now + 24 * HOUR)
+        rotate_webhook(meter.engine, created.endpoint.id, SETTINGS, now=meter.now)
+    rotate_webhook(meter.engine, created.endpoint.id, SETTINGS, overlap_hours=0, now=meter.now + 24 * HOUR)
     for hours in (-1, 169):
         with pytest.raises(WebhookError):
-            rotate_webhook(meter.engine, endpoint.row.id, SETTINGS, overlap_hours=hours, now=meter.now)
+            rotate_webhook(meter.engine, created.endpoint.id, SETTINGS, overlap_hours=hours, now=meter.now)
 
 
-def test_there_is_a_bound_on_the_endpoints_of_an_account_and_of_the_operator(meter, monkeypatch):
+def test_an_account_and_the_operator_have_a_limit_on_endpoints(meter, monkeypatch):
     monkeypatch.setattr("metering.operations.alerts.manage_webhooks.MAX_ENDPOINTS", 2)
     for account in ("acme", None):
         first, _ = create(meter, account=account)
         create(meter, account=account)
-        with pytest.raises(WebhookError, match="2 endpoints already"):
+        with pytest.raises(WebhookError, match="already 2 endpoints"):
             create(meter, account=account)
-        delete_webhook(meter.engine, first.row.id, now=meter.now)
+        delete_webhook(meter.engine, first.endpoint.id, now=meter.now)
         create(meter, account=account)
 
 
-def test_deleted_it_is_gone_with_its_secrets_and_what_it_was_to_get_and_the_log_stays(meter):
-    endpoint, _ = create(meter)
+def test_deleting_an_endpoint_deletes_its_secrets_cancels_deliveries_and_keeps_the_log(meter):
+    created, _ = create(meter)
     raise_one(meter, subject="a")
-    Sender(meter).send(TAKEN)
+    Sender(meter).send(ACCEPTED)
     raise_one(meter, subject="b")
-    delete_webhook(meter.engine, endpoint.row.id, now=meter.now)
+    delete_webhook(meter.engine, created.endpoint.id, now=meter.now)
     assert list_webhooks(meter.engine, now=NOW) == []
     assert meter.count(webhook_secrets) == 0
     assert [row.status for row in meter.rows(text("SELECT status FROM webhook_deliveries ORDER BY id"))] == [
@@ -165,16 +165,16 @@ def test_deleted_it_is_gone_with_its_secrets_and_what_it_was_to_get_and_the_log_
         "cancelled",
     ]
     with pytest.raises(NotFoundError):
-        delete_webhook(meter.engine, endpoint.row.id, now=meter.now)
+        delete_webhook(meter.engine, created.endpoint.id, now=meter.now)
 
 
-def test_for_who_is_bound_to_an_account_other_endpoints_do_not_exist(meter):
+def test_for_a_bound_caller_other_endpoints_do_not_exist(meter):
     meter.declare("globex")
-    own = create(meter, account="acme")[0].row.id
-    others = [create(meter, account="globex")[0].row.id, create(meter)[0].row.id]
-    assert [each.row.id for each in list_webhooks(meter.engine, owner=ACME, now=NOW)] == [own]
+    own = create(meter, account="acme")[0].endpoint.id
+    others = [create(meter, account="globex")[0].endpoint.id, create(meter)[0].endpoint.id]
+    assert [each.endpoint.id for each in list_webhooks(meter.engine, owner=ACME, now=NOW)] == [own]
     show_webhook(meter.engine, own, owner=ACME, now=NOW)
-    verbs = (
+    calls = (
         lambda endpoint: show_webhook(meter.engine, endpoint, owner=ACME, now=NOW),
         lambda endpoint: change(meter, endpoint, owner=ACME, enabled=False),
         lambda endpoint: rotate_webhook(meter.engine, endpoint, SETTINGS, owner=ACME, now=NOW),
@@ -184,85 +184,85 @@ def test_for_who_is_bound_to_an_account_other_endpoints_do_not_exist(meter):
         lambda endpoint: redeliver_one(meter.engine, endpoint, 1, owner=ACME, now=NOW),
         lambda endpoint: request_test(meter.engine, endpoint, owner=ACME, now=NOW),
     )
-    for verb, endpoint in product(verbs, [*others, 999]):
+    for call, endpoint in product(calls, [*others, 999]):
         with pytest.raises(NotFoundError, match=f"there is no webhook endpoint {endpoint}"):
-            verb(endpoint)
+            call(endpoint)
     assert len(list_webhooks(meter.engine, now=NOW)) == 3
 
 
-def test_a_delivery_is_sent_again_under_its_id_from_its_first_attempt(meter):
-    endpoint, _ = create(meter)
+def test_a_redelivery_keeps_its_id_and_starts_over_at_the_first_attempt(meter):
+    created, _ = create(meter)
     raise_one(meter)
     sender = Sender(meter)
-    (first,) = sender.take()
-    sender.record([first], TAKEN)
-    redeliver_one(meter.engine, endpoint.row.id, first.delivery_id, now=meter.now)
-    (again,) = sender.take()
+    (first,) = sender.claim()
+    sender.record([first], ACCEPTED)
+    redeliver_one(meter.engine, created.endpoint.id, first.delivery_id, now=meter.now)
+    (again,) = sender.claim()
     assert again == first
-    sender.record([again], TAKEN)
-    (found,) = deliveries_of(meter, endpoint.row.id)
-    assert (found.row.status, found.row.tries, len(found.attempts)) == ("delivered", 1, 2)
+    sender.record([again], ACCEPTED)
+    (log,) = deliveries_of(meter, created.endpoint.id)
+    assert (log.delivery.status, log.delivery.tries, len(log.attempts)) == ("delivered", 1, 2)
 
 
-def test_a_range_is_sent_again_by_when_it_was_written_and_what_became_of_it(meter):
-    endpoint, _ = create(meter)
+def test_deliveries_are_redelivered_by_creation_time_and_status(meter):
+    created, _ = create(meter)
     sender = Sender(meter)
     for number in range(4):
         raise_one(meter, subject=f"{number}")
         meter.now += HOUR
-    sender.send(TAKEN)
-    asked = DeliveryQuery(endpoint.row.id, start=NOW + HOUR, end=NOW + 3 * HOUR)
-    assert redeliver(meter.engine, asked, now=meter.now).deliveries == 0
-    done = redeliver(meter.engine, asked._replace(statuses=("delivered",)), now=meter.now)
-    assert (done.deliveries, done.more) == (2, False)
-    assert [each.row.status for each in deliveries_of(meter, endpoint.row.id)] == [
+    sender.send(ACCEPTED)
+    query = DeliveryQuery(created.endpoint.id, start=NOW + HOUR, end=NOW + 3 * HOUR)
+    assert redeliver(meter.engine, query, now=meter.now).deliveries == 0
+    result = redeliver(meter.engine, query._replace(statuses=("delivered",)), now=meter.now)
+    assert (result.deliveries, result.more) == (2, False)
+    assert [each.delivery.status for each in deliveries_of(meter, created.endpoint.id)] == [
         "delivered",
         "pending",
         "pending",
         "delivered",
     ]
     with pytest.raises(WebhookError):
-        redeliver(meter.engine, asked._replace(statuses=("pending",)), now=meter.now)
+        redeliver(meter.engine, query._replace(statuses=("pending",)), now=meter.now)
 
 
-def test_nothing_is_sent_again_or_tested_while_the_endpoint_is_disabled(meter):
-    endpoint, _ = create(meter)
+def test_a_disabled_endpoint_allows_no_redelivery_and_no_test(meter):
+    created, _ = create(meter)
     raise_one(meter)
-    change(meter, endpoint.row.id, enabled=False)
+    change(meter, created.endpoint.id, enabled=False)
     for refused in (
-        lambda: redeliver(meter.engine, DeliveryQuery(endpoint.row.id), now=NOW),
-        lambda: redeliver_one(meter.engine, endpoint.row.id, 1, now=NOW),
-        lambda: request_test(meter.engine, endpoint.row.id, now=NOW),
+        lambda: redeliver(meter.engine, DeliveryQuery(created.endpoint.id), now=NOW),
+        lambda: redeliver_one(meter.engine, created.endpoint.id, 1, now=NOW),
+        lambda: request_test(meter.engine, created.endpoint.id, now=NOW),
     ):
         with pytest.raises(WebhookDisabledError):
             refused()
 
 
 def test_a_delivery_of_another_endpoint_is_not_found(meter):
-    first, second = create(meter)[0].row.id, create(meter, types=("price.changed",))[0].row.id
+    first, second = create(meter)[0].endpoint.id, create(meter, types=("price.changed",))[0].endpoint.id
     raise_one(meter)
     (delivery,) = deliveries_of(meter, first)
     with pytest.raises(NotFoundError):
-        redeliver_one(meter.engine, second, delivery.row.id, now=NOW)
+        redeliver_one(meter.engine, second, delivery.delivery.id, now=NOW)
 
 
-def test_a_test_is_sent_whatever_the_endpoint_asks_for_and_to_it_alone(meter):
-    first = create(meter, types=("price.changed",), account="acme")[0].row.id
+def test_a_test_is_sent_whatever_the_filter_and_only_to_its_endpoint(meter):
+    first = create(meter, types=("price.changed",), account="acme")[0].endpoint.id
     create(meter)
-    row = request_test(meter.engine, first, now=NOW)
-    assert (row.type, row.alert_id, row.status) == ("webhook.test", None, "pending")
-    assert [each.endpoint_id for each in Sender(meter).take()] == [first]
+    delivery = request_test(meter.engine, first, now=NOW).delivery
+    assert (delivery.type, delivery.alert_id, delivery.status) == ("webhook.test", None, "pending")
+    assert [each.endpoint_id for each in Sender(meter).claim()] == [first]
 
 
 def test_deliveries_are_listed_by_page_status_type_and_time(meter):
-    endpoint = create_endpoint(meter)[0].row.id
+    endpoint = create_endpoint(meter)[0].id
     for number in range(5):
         raise_one(meter, subject=f"{number}", type="price.changed" if number % 2 else "budget.blocked")
         meter.now += HOUR
 
-    def listed(before=None, limit=10, **question):
-        asked = DeliveryQuery(endpoint, **question)
-        return [each.row.id for each in list_deliveries(meter.engine, asked, before=before, limit=limit)]
+    def listed(before=None, limit=10, **filters):
+        query = DeliveryQuery(endpoint, **filters)
+        return [each.delivery.id for each in list_deliveries(meter.engine, query, before=before, limit=limit)]
 
     assert listed() == [5, 4, 3, 2, 1]
     assert listed(limit=2) == [5, 4]

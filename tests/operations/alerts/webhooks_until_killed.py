@@ -1,7 +1,7 @@
-"""Run as a program by the tests of crash safety: raises alerts and dispatches, as a server does, until it is killed.
+"""A program for crash tests: raises alerts and dispatches deliveries like a server, until it is killed.
 
-``python webhooks_until_killed.py DATABASE ALERTS``: says ``here`` when it has begun. Each alert is raised unless it was before,
-one a transaction; when all are raised and sent it says ``done`` and ends.
+``python webhooks_until_killed.py DATABASE ALERTS`` prints ``started``, raises each alert that does not exist, one per
+transaction, and prints ``done`` when all are raised and sent.
 """
 
 import sys
@@ -27,7 +27,7 @@ def main() -> None:
     limits = DispatchLimits(poll_seconds=0.05, lease_seconds=5, post=PostLimits(total_seconds=4))
     dispatcher = Dispatcher(engine, webhook_settings(), now, limits)
     dispatcher.start()
-    print("here", flush=True)  # noqa: T201
+    print("started", flush=True)  # noqa: T201
     for number in range(alerts):
         with concurrent_write(engine) as connection:
             raise_alert(connection, new_alert(f"budget:{number}"), now=now())

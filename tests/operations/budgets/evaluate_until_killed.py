@@ -1,4 +1,4 @@
-"""Run as a program by the test of crash safety: ingests a log in small commits and judges budgets after each, and says so.
+"""A program for crash tests: ingests a log in small commits and evaluates budgets after each of them.
 
 ``python evaluate_until_killed.py URL LOG NOW``
 """
@@ -18,22 +18,22 @@ COMMIT_EVENTS = 100  # two or three blocks
 
 
 def main() -> None:
-    """Ingest the log; a line is printed after each commit, before it is judged."""
+    """Ingest the log. Prints a line after each commit, before its evaluation."""
     url, log, now = sys.argv[1], sys.argv[2], int(sys.argv[3])
     read_log.BLOCK_LINES = BLOCK_LINES
     commit_group.COMMIT_EVENTS = commit_group.SERVER_COMMIT_EVENTS = COMMIT_EVENTS
     engine = open_database(url)
     ingester = Ingester(engine, IngestSettings(), lambda: now)
-    judge = BudgetEvaluator(engine, bundled_plans(), lambda: now)
+    evaluator = BudgetEvaluator(engine, bundled_plans(), lambda: now)
     request = LogRequest(log, DecodeOptions(source="crash.log", now=now))
 
-    def told(progress) -> None:
+    def report(progress) -> None:
         sys.stdout.write(f"{progress.result.received}\n")
         sys.stdout.flush()
-        judge.judge()
+        evaluator.evaluate()
 
-    ingest_log(engine, ingester, request, declared_tags=frozenset(), on_progress=told)
-    judge.finish()
+    ingest_log(engine, ingester, request, declared_tags=frozenset(), on_progress=report)
+    evaluator.finish()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Two processes that count and judge at once on one PostgreSQL raise each alert exactly once, in order, and never block."""
+"""Replicas that count and evaluate usage at once on PostgreSQL raise each alert exactly once, in order, without deadlocks."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -24,12 +24,12 @@ ROUNDS = 25
 THRESHOLDS = tuple(range(4, 101, 4))
 
 
-def told(meter):
+def raised(meter):
     rows = meter.rows(select(alerts).where(alerts.c.type == "budget.threshold_reached").order_by(alerts.c.id))
     return [(row.subject, row.period, row.threshold) for row in rows]
 
 
-def test_replicas_that_count_and_judge_at_once_tell_each_threshold_once(meter):
+def test_replicas_that_count_and_evaluate_at_once_raise_each_alert_once(meter):
     tokens = REPLICAS * ROUNDS * 2
     for window in (Window.MONTH, Window.QUARTER):
         for _ in range(10):
@@ -40,7 +40,7 @@ def test_replicas_that_count_and_judge_at_once_tell_each_threshold_once(meter):
 
     def replica(number):
         ingester = Ingester(engines[number], meter.settings, lambda: NOW)
-        judge = BudgetEvaluator(engines[number], bundled_plans(), lambda: NOW)
+        evaluator = BudgetEvaluator(engines[number], bundled_plans(), lambda: NOW)
         together.wait()
         for round_ in range(ROUNDS):
             events = [
@@ -48,18 +48,18 @@ def test_replicas_that_count_and_judge_at_once_tell_each_threshold_once(meter):
                 for at in range(2)
             ]
             ingester.ingest(batch_of(*events), Origin("x"))
-            judge.judge()
-        judge.evaluate_all()
+            evaluator.evaluate()
+        evaluator.evaluate_all()
 
     with ThreadPoolExecutor(REPLICAS) as pool:
         list(pool.map(replica, range(REPLICAS)))
     for engine in engines:
         engine.dispose()
-    found = told(meter)
-    assert len(found) == len(set(found)) == 20 * len(THRESHOLDS)
+    alerts_in_order = raised(meter)
+    assert len(alerts_in_order) == len(set(alerts_in_order)) == 20 * len(THRESHOLDS)
     for number in range(1, 21):
-        assert [threshold for subject, _, threshold in found if subject == f"budget:{number}"] == list(THRESHOLDS)
+        assert [threshold for subject, _, threshold in alerts_in_order if subject == f"budget:{number}"] == list(THRESHOLDS)
     assert meter.count(touched_days) == 0
     with read_snapshot(meter.engine) as connection:
-        question = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-        assert connection.exec_driver_sql(question).scalar_one() == 0
+        query = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        assert connection.exec_driver_sql(query).scalar_one() == 0

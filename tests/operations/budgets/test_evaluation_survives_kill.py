@@ -1,4 +1,4 @@
-"""Exactly one alert: ``kill -9`` in the middle of ingest and judging, twenty times, loses none and repeats none."""
+"""``kill -9`` during ingest and evaluation, twenty times, neither loses nor repeats an alert."""
 
 import json
 import random
@@ -40,7 +40,7 @@ def record(number):
 
 
 def kill(process, commits, delay):
-    """Kill the process some time after it has told of so many commits; return whether it was still alive."""
+    """Kill the process some time after it has reported this many commits; return whether it was still alive."""
     for _ in range(commits):
         if not process.stdout.readline():
             break
@@ -50,17 +50,17 @@ def kill(process, commits, delay):
     return process.returncode == -signal.SIGKILL
 
 
-def told(meter):
+def raised(meter):
     rows = meter.rows(select(alerts).where(alerts.c.type == "budget.threshold_reached").order_by(alerts.c.id))
     return [(row.subject, row.period, row.threshold) for row in rows]
 
 
-def test_killed_twenty_times_each_threshold_is_told_exactly_once_and_in_order(meter, tmp_path):
-    said = Author("test", NOW)
+def test_killed_twenty_times_each_threshold_raises_one_alert_in_order(meter, tmp_path):
+    author = Author("test", NOW)
     whole = BudgetTerms(amount_nano=ALL_NANO, thresholds=THRESHOLDS)
     of_a_day = BudgetTerms(amount_nano=ALL_NANO // 3, window=Window.DAY, scope={"project": ("p1",)}, thresholds=THRESHOLDS)
     for terms in (whole, of_a_day):
-        create_budget(meter.engine, "acme", terms, said, bundled_plans())
+        create_budget(meter.engine, "acme", terms, author, bundled_plans())
     log = tmp_path / "crash.log"
     log.write_text("".join(json.dumps(record(number)) + "\n" for number in range(RECORDS)))
     chance = random.Random(5)
@@ -68,15 +68,16 @@ def test_killed_twenty_times_each_threshold_is_told_exactly_once_and_in_order(me
         kill(start_victim(VICTIM, meter.url, log, NOW), chance.randrange(1, 4), chance.random() / 50) for _ in range(KILLS)
     )
     assert deaths >= KILLS // 2
-    # What the last one left is told by whoever judges next, without any more usage.
+    # The next evaluation completes what the last process left, without any new usage.
     stored = meter.spend()[0].amount_nano
     BudgetEvaluator(meter.engine, bundled_plans(), lambda: NOW).evaluate_all()
-    assert [row[2] for row in told(meter) if row[0] == "budget:1"] == [at for at in THRESHOLDS if stored * 100 >= ALL_NANO * at]
+    reached = [percent for percent in THRESHOLDS if stored * 100 >= ALL_NANO * percent]
+    assert [row[2] for row in raised(meter) if row[0] == "budget:1"] == reached
     final = start_victim(VICTIM, meter.url, log, NOW)
     final.communicate(timeout=120)
     assert final.returncode == 0
     assert meter.spend()[0].amount_nano == ALL_NANO
-    found = told(meter)
-    assert [row for row in found if row[0] == "budget:1"] == [("budget:1", "2026-11", at) for at in THRESHOLDS]
-    assert [row for row in found if row[0] == "budget:2"] == [("budget:2", "2026-11-03", at) for at in THRESHOLDS]
+    alerts_in_order = raised(meter)
+    assert [row for row in alerts_in_order if row[0] == "budget:1"] == [("budget:1", "2026-11", at) for at in THRESHOLDS]
+    assert [row for row in alerts_in_order if row[0] == "budget:2"] == [("budget:2", "2026-11-03", at) for at in THRESHOLDS]
     assert meter.count(touched_days) == 0

@@ -1,4 +1,4 @@
-"""The ledger of credits: what is written when, and what was left at any instant, judged by when usage happened."""
+"""The credit ledger: when entries are written, and what was left at any instant, by when usage happened."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def left_at(meter, time):
 
 @pytest.fixture
 def pro(meter):
-    """PRO since October, $10.00 bought on 5 October; $5.00 used on 10 October, $3.00 on 2 November."""
+    """PRO since October, $10.00 purchased on 5 October; $5.00 used on 10 October, $3.00 on 2 November."""
     meter.now = instant("2026-11-04T00:00:00Z")
     meter.set_plan("pro", "2026-10-01")
     meter.grant(10 * USD, granted_at=instant("2026-10-05T00:00:00Z"), reference="inv-1")
@@ -47,19 +47,19 @@ INSTANTS = {
 
 
 @pytest.mark.parametrize("closed", [False, True])
-def test_what_was_left_at_an_instant_is_the_same_before_and_after_the_close(pro, closed):
+def test_the_balance_at_an_instant_is_the_same_before_and_after_the_close(pro, closed):
     if closed:
         pro.close(OCTOBER)
     assert {time: left_at(pro, time) for time in INSTANTS} == INSTANTS
 
 
-def test_an_upgrade_tops_the_included_credit_up_from_its_day_on(pro):
+def test_an_upgrade_tops_up_included_credits_from_its_day_on(pro):
     pro.set_plan("team", "2026-11-20", seats=5)
     assert left_at(pro, "2026-11-19T23:59:59Z") == {"inv-1": 6 * USD}
     assert left_at(pro, "2026-11-20T00:00:00Z") == {"included": 7 * USD, "inv-1": 10 * USD - 3 * USD}
 
 
-def test_grants_are_written_at_once_and_what_a_month_takes_when_it_closes(pro):
+def test_grants_are_written_at_once_and_usage_when_its_month_closes(pro):
     assert [row.entry.kind.value for row in show_ledger(pro.engine, "acme")] == ["grant"]
     pro.close(OCTOBER)
     assert [(row.entry.kind.value, row.entry.amount_nano, row.left_nano) for row in show_ledger(pro.engine, "acme")] == [
@@ -70,20 +70,20 @@ def test_grants_are_written_at_once_and_what_a_month_takes_when_it_closes(pro):
     ]
 
 
-def test_bought_credit_expires_with_the_close_of_its_last_month(pro):
+def test_purchased_credits_expire_with_the_close_of_their_last_month(pro):
     pro.grant(
         4 * USD, granted_at=instant("2026-10-06T00:00:00Z"), expires_at=instant("2026-11-01T00:00:00Z"), reference="short"
     )
     pro.close(OCTOBER)
     rows = [(row.entry.grant.reference, row.entry.kind.value, row.entry.amount_nano) for row in show_ledger(pro.engine, "acme")]
-    # Soonest expiry first, and of the two that end with October the included one: it pays $2.00, the other $3.00 of its $4.00.
+    # Both end with October, and included credits pay first: $2.00; the purchased ones pay $3.00 of their $4.00.
     assert rows[-3:] == [("", "apply", -2 * USD), ("short", "apply", -3 * USD), ("short", "expire", -USD)]
     assert left_at(pro, "2026-10-31T23:59:59Z") == {"short": USD, "inv-1": 10 * USD}
     assert "short" not in left_at(pro, "2026-11-01T00:00:00Z")
     assert pro.violations() == []
 
 
-def test_what_is_taken_back_was_there_before_and_not_after(pro):
+def test_voided_credits_are_in_the_balance_before_and_not_after(pro):
     void_credits(pro.engine, "acme", "inv-1", USD, PLANS, reason="refunded", now=pro.now)
     assert left_at(pro, "2026-11-03T00:00:00Z") == {"inv-1": 6 * USD}
     assert left_at(pro, "2026-11-04T00:00:00Z") == {"inv-1": 5 * USD}
@@ -91,6 +91,6 @@ def test_what_is_taken_back_was_there_before_and_not_after(pro):
         void_credits(pro.engine, "acme", "inv-1", USD, PLANS, reason=" ", now=pro.now)
 
 
-def test_a_reference_of_a_plans_own_credits_is_nobody_elses(pro):
-    with pytest.raises(DomainError, match="plan's own"):
+def test_references_of_included_credits_are_reserved(pro):
+    with pytest.raises(DomainError, match="reserved"):
         pro.grant(USD, reference="included:2026-11")

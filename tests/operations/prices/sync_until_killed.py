@@ -1,4 +1,4 @@
-"""Run as a program by the test of crash safety: syncs, and stops for good in the middle of the transaction.
+"""Run as a program by the test of crash safety: syncs, and stops in the middle of the transaction.
 
 ``python sync_until_killed.py DATABASE ROUTER_URL NOW STEP``, where STEP is ``fetched``, ``recorded`` or ``alerted``.
 """
@@ -14,7 +14,7 @@ from metering.storage.engine.database import open_database
 from metering.storage.prices import price_syncs
 
 PATIENCE = 30
-# Before the answer is judged; after the version, with the alert to come; after the alert, with the row of the sync to come.
+# Before the fetched list is compared; after the table but before the alert; after the alert but before the row of the sync.
 STEPS = {
     "fetched": (operation, "current_prices", 2),
     "recorded": (record_version, "raise_alert", 1),
@@ -23,7 +23,7 @@ STEPS = {
 
 
 def main() -> None:
-    """Sync; at the step, say so and wait to be killed."""
+    """Sync; at the step, print a line and wait to be killed."""
     database_url, url, now, step = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
     module, name, which = STEPS[step]
     original = getattr(module, name)

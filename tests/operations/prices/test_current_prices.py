@@ -1,4 +1,4 @@
-"""What an answer is compared with: the source's own prices, or the bundled record of them before there are any."""
+"""The prices that a fetched list is compared with: the source's own, or before the first sync its bundled record."""
 
 import pytest
 
@@ -14,7 +14,7 @@ SOURCE = "hf_router"
 
 @pytest.fixture
 def record(bare_meter):
-    """A function that records a table of the source: a bundled patch unless it is told otherwise."""
+    """A function that records a table of the source; by default a bundled patch."""
 
     def call(*rates, **fields):
         bare_meter.record_prices(price_table(*rates, **{"source": SOURCE, "layer": Layer.BUNDLED, "route": "routed"} | fields))
@@ -40,11 +40,11 @@ def key(model):
     return ("together", model, "")
 
 
-def test_where_nothing_is_recorded_nothing_is_known(bare_meter):
+def test_without_tables_there_are_no_prices(bare_meter):
     assert current(bare_meter) == ({}, frozenset())
 
 
-def test_before_the_source_was_asked_its_bundled_record_counts_change_by_change(bare_meter, record):
+def test_before_the_first_sync_the_bundled_record_applies_change_by_change(bare_meter, record):
     record(rate(1), rate(2, model="b"), rate(3, model="c"))
     record(rate(5), withdrawn=frozenset({key("b")}), effective_from=FROM_2020 + DAY)
     record(rate(9), effective_from=NOW + DAY)
@@ -53,24 +53,24 @@ def test_before_the_source_was_asked_its_bundled_record_counts_change_by_change(
     assert current(bare_meter).listed_before == {key("llama"), key("b"), key("c")}
 
 
-def test_its_own_newest_snapshot_counts_alone(bare_meter, record):
+def test_only_the_sources_newest_snapshot_applies(bare_meter, record):
     record(rate(1), rate(2, model="bundled"))
     record(rate(3), rate(4, model="gone"), **own())
     record(rate(5), withdrawn=frozenset({key("bundled")}), **own(effective_from=FROM_2020 + DAY))
     record(rate(7), **own(effective_from=NOW + DAY))
     assert prices(bare_meter) == {"llama": 5}
-    # what an older snapshot of its own listed is withdrawn by the newer already
+    # the newer snapshot withdraws what the older one listed
     assert current(bare_meter).listed_before == {key("llama"), key("bundled")}
 
 
-def test_what_others_say_does_not_count(bare_meter, record):
+def test_other_sources_routes_and_layers_do_not_apply(bare_meter, record):
     record(rate(1), source="another")
     record(rate(2), route="provider_key")
     record(rate(3), layer=Layer.OPERATOR)
     assert prices(bare_meter) == {}
 
 
-def test_a_held_table_is_read_back_as_it_was_written():
+def test_a_pending_table_is_read_back_as_it_was_written():
     table = price_table(
         Rate(
             provider="fal-ai",

@@ -1,9 +1,10 @@
-"""A correction of a price can be taken back, and what counts already is not recorded again."""
+"""A correction of a price can be undone, and a table that is in effect is not recorded again."""
 
 import pytest
 from sqlalchemy import select
 
-from metering.operations.prices.discount_prices import DiscountRequest, discount_prices
+from metering.domain.prices.account_discounts import DiscountRequest
+from metering.operations.prices.discount_prices import discount_prices
 from metering.operations.prices.import_price_list import import_price_list
 from metering.operations.prices.import_prices import PriceSheet, import_prices
 from metering.operations.upkeep.upgrade_database import upgrade_database
@@ -52,19 +53,19 @@ def price_map(meter, price, effective_from=NOON - DAY):
 
 def discount(meter, percent, **fields):
     meter.now += 1
-    asked = DiscountRequest("acme", percent * PERCENT, NOON - DAY, **fields)
-    return discount_prices(meter.engine, asked, now=meter.now).table_ids
+    request = DiscountRequest("acme", percent * PERCENT, NOON - DAY, **fields)
+    return discount_prices(meter.engine, request, now=meter.now).table_ids
 
 
 def cost(meter, model="own", route="routed", **fields):
-    """What a request of 100 tokens in costs now, in nano-USD."""
+    """Return what a request of 100 input tokens costs now, in nano-USD."""
     before = meter.total()
     meter.ingest(usage_event(model=model, route=route, quantities=Quantities(input_tokens=100), **fields))
     return meter.total() - before
 
 
-def test_a_sheet_that_another_corrected_counts_again_once_it_is_imported_again(meter):
-    # $1 a million is 1,000 nano-USD a token, and 100 tokens
+def test_importing_a_corrected_sheet_again_undoes_the_correction(meter):
+    # $1 per million is 1,000 nano-USD per token, for 100 tokens
     assert sheet(meter, 1)
     assert cost(meter) == 100_000
     assert sheet(meter, 3)
@@ -75,21 +76,21 @@ def test_a_sheet_that_another_corrected_counts_again_once_it_is_imported_again(m
     assert not meter.violations()
 
 
-def test_a_sheet_about_other_prices_corrects_nothing_and_makes_no_version_of_what_counts(meter):
+def test_a_sheet_with_other_prices_corrects_nothing(meter):
     sheet(meter, 1)
     sheet(meter, 3, provider="novita")
     assert sheet(meter, 1) == []
     assert cost(meter) == 100_000
 
 
-def test_a_map_that_another_corrected_counts_again_once_it_is_imported_again(meter):
+def test_importing_a_corrected_map_again_undoes_the_correction(meter):
     for price, nano in ((b"1e-06", 100_000), (b"3e-06", 300_000), (b"1e-06", 100_000)):
         assert price_map(meter, price)
         assert cost(meter, "listed", "provider_key") == nano
     assert price_map(meter, b"1e-06") == []
 
 
-def test_a_discount_that_was_ended_can_be_given_again(meter):
+def test_an_ended_discount_can_be_given_again(meter):
     for percent, nano in ((25, 75_000), (0, 100_000), (25, 75_000)):
         assert discount(meter, percent)
         assert cost(meter, "llama") == nano
@@ -99,7 +100,7 @@ def test_a_discount_that_was_ended_can_be_given_again(meter):
     assert not meter.violations()
 
 
-def test_a_correction_counts_even_if_the_clock_went_back(meter):
+def test_a_correction_applies_even_if_the_clock_was_set_back(meter):
     sheet(meter, 1)
     sheet(meter, 3)
     meter.now -= DAY
@@ -109,7 +110,7 @@ def test_a_correction_counts_even_if_the_clock_went_back(meter):
     assert row.recorded_at == NOW + 2
 
 
-def test_a_snapshot_counts_no_longer_after_anything_of_its_place(meter):
+def test_a_snapshot_is_no_longer_in_effect_after_any_later_table_in_its_slot(meter):
     snapshot = price_table(rate(1_000_000, model="own"), source="list", kind=TableKind.SNAPSHOT)
     other = price_table(rate(2_000_000, model="other"), source="list")
     with exclusive_write(meter.engine) as connection:
@@ -120,19 +121,19 @@ def test_a_snapshot_counts_no_longer_after_anything_of_its_place(meter):
         assert table_by_digest(connection, snapshot.digest) == newest
 
 
-def test_what_a_release_carries_does_not_undo_its_correction(bare_meter):
+def test_an_upgrade_does_not_undo_a_correction_of_its_tables(bare_meter):
     upgrade_database(bare_meter.engine, now=NOW)
     with read_snapshot(bare_meter.engine) as connection:
-        carried = next(table for table in load_tables(connection) if table.rates)
+        bundled = next(table for table in load_tables(connection) if table.rates)
     corrected = price_table(
-        *(rate(7, 7, provider=each.provider, model=each.model, operation=each.operation) for each in carried.rates[:1]),
-        source=carried.source, layer=carried.layer, route=carried.route, effective_from=carried.effective_from,
+        *(rate(7, 7, provider=each.provider, model=each.model, operation=each.operation) for each in bundled.rates[:1]),
+        source=bundled.source, layer=bundled.layer, route=bundled.route, effective_from=bundled.effective_from,
     )  # fmt: skip
     bare_meter.record_prices(corrected)
     assert upgrade_database(bare_meter.engine, now=NOW + 1) == 0
 
 
-def test_a_list_is_compared_with_itself_and_not_with_what_was_synced_from_the_same_source(meter):
+def test_an_imported_list_is_not_compared_with_synced_prices_of_the_same_source(meter):
     def imported(price, day):
         fields = {"source": "hf_router", "layer": Layer.BUNDLED, "route": "routed", "effective_from": FROM_2020 + day * DAY}
         report = SourceReport((price_table(rate(price, model="own"), **fields),), ())
@@ -141,12 +142,12 @@ def test_a_list_is_compared_with_itself_and_not_with_what_was_synced_from_the_sa
     assert len(imported(1, 0)) == 1
     answer = {"source": "hf_router", "layer": Layer.ROUTE, "route": "routed", "kind": TableKind.SNAPSHOT}
     meter.record_prices(price_table(rate(2, model="own"), **answer))
-    # the list without dates holds from each day on which it is imported
+    # a list without dates takes effect on the day it is imported
     assert imported(1, 1) == imported(1, 2) == []
     assert len(imported(3, 3)) == 1
 
 
-def test_a_sheet_of_an_account_may_not_be_called_like_its_discounts(meter):
+def test_the_source_name_of_discounts_is_reserved(meter):
     text = SHEET.format(provider="together", model="own", price=1).replace("our contract", "discount")
-    with pytest.raises(InvalidPriceError, match="call the sheet something else"):
+    with pytest.raises(InvalidPriceError, match="give the sheet another source"):
         import_prices(meter.engine, PriceSheet(text.encode(), "s.yaml"), account="acme", rate=False, now=NOW)

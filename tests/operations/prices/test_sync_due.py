@@ -1,9 +1,9 @@
-"""A source is asked when its last attempt is old enough, and after failures less and less often."""
+"""A sync is due when the last attempt is old enough, and less and less often after failures."""
 
 import pytest
 
+from metering.domain.prices.price_syncs import SourceHealth
 from metering.operations.prices.sync_settings import is_sync_due
-from metering.storage.prices.price_syncs import SourceHealth
 from support.builders import NOW
 
 MINUTE = 60 * 1_000_000
@@ -15,17 +15,17 @@ def health(minutes_ago, failures=0):
     return SourceHealth(at, at, at, failures, "", None)
 
 
-def test_a_source_that_was_never_asked_is_asked_at_once():
+def test_a_first_sync_is_due_at_once():
     assert is_sync_due(health(None), 60, NOW)
 
 
-def test_it_is_asked_again_exactly_when_the_interval_is_over():
+def test_a_sync_is_due_exactly_when_the_interval_is_over():
     assert is_sync_due(health(60), 60, NOW)
     assert not is_sync_due(health(60), 60, NOW - 1)
     assert is_sync_due(health(10_000), 60, NOW)
 
 
-def test_an_interval_of_nothing_is_never_due():
+def test_with_an_interval_of_zero_no_sync_is_due():
     assert not is_sync_due(health(None), 0, NOW)
     assert not is_sync_due(health(100_000), 0, NOW)
 
@@ -34,12 +34,12 @@ def test_an_interval_of_nothing_is_never_due():
     ("failures", "minutes"),
     [(1, 5), (2, 10), (3, 20), (4, 40), (5, 80), (9, 1_280), (10, DAY_MINUTES), (11, DAY_MINUTES), (10**9, DAY_MINUTES)],
 )
-def test_after_failures_it_waits_five_minutes_doubled_each_time_up_to_a_day(failures, minutes):
+def test_after_failures_the_wait_is_five_minutes_doubled_each_time_up_to_a_day(failures, minutes):
     assert is_sync_due(health(minutes, failures), 60, NOW)
     assert not is_sync_due(health(minutes, failures), 60, NOW - 1)
 
 
-def test_no_retry_comes_sooner_than_a_short_interval_and_a_long_one_is_never_shortened_by_the_bound():
+def test_a_retry_waits_at_least_a_short_interval_and_the_limit_never_shortens_a_long_one():
     assert is_sync_due(health(2, failures=1), 2, NOW)
     assert not is_sync_due(health(1, failures=1), 2, NOW)
     week = 7 * DAY_MINUTES
@@ -47,6 +47,6 @@ def test_no_retry_comes_sooner_than_a_short_interval_and_a_long_one_is_never_sho
     assert is_sync_due(health(week, failures=20), week, NOW)
 
 
-def test_an_attempt_in_the_future_delays_nothing():
+def test_an_attempt_in_the_future_is_ignored():
     assert is_sync_due(health(-100_000), 60, NOW)
     assert is_sync_due(health(-1, failures=3), 60, NOW)

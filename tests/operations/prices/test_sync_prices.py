@@ -1,4 +1,4 @@
-"""A sync records a version where something changed, holds what changes too much, and fails without a trace in prices."""
+"""A sync records changed prices, leaves a list that changes too much pending, and changes no price if it fails."""
 
 import json
 import threading
@@ -38,7 +38,7 @@ def prices_of(router, table_id):
     return {row.model: row.price_pico for row in router.meter.rows(wanted)}
 
 
-def test_the_first_answer_is_recorded_from_when_it_was_fetched(router):
+def test_the_first_list_is_recorded_effective_from_when_it_was_fetched(router):
     row = router.sync()
     (version,) = router.versions()
     assert (row.outcome, row.table_id, row.error_code) == ("recorded", version.id, "")
@@ -48,18 +48,18 @@ def test_the_first_answer_is_recorded_from_when_it_was_fetched(router):
     assert router.loopback.requests[0]["host"] in router.settings.router_url
 
 
-def test_the_router_s_own_models_are_asked_for_without_a_token(router):
+def test_the_router_is_fetched_without_a_token(router):
     router.sync()
     assert "authorization" not in router.loopback.requests[0]
 
 
-def test_the_same_answer_again_records_nothing(router):
+def test_the_same_list_again_records_nothing(router):
     router.sync()
     assert router.sync().outcome == "unchanged"
     assert (len(router.versions()), len(router.alerts())) == (1, 1)
 
 
-def test_a_validator_spares_the_document(router):
+def test_an_etag_avoids_fetching_an_unchanged_list(router):
     router.sync(document(etag='"one"'))
     row = router.sync(answer(status="304 Not Modified"))
     assert (row.outcome, row.etag) == ("unchanged", '"one"')
@@ -68,14 +68,14 @@ def test_a_validator_spares_the_document(router):
     assert router.loopback.requests[-1]["if-none-match"] == '"one"'
 
 
-def test_a_change_is_a_new_version_with_a_diff_and_one_alert(router):
+def test_a_change_is_a_new_table_with_its_changes_and_one_alert(router):
     router.sync()
     row = router.sync(document(("model-0", "together", 1.5, 2.0), ("new", "novita", 1, 1), without=("model-9",)))
     assert row.outcome == "recorded"
-    told = [
+    changes = [
         (each["model"], each["quantity"], each["change"], each["before"], each["after"]) for each in json.loads(row.changes)
     ]
-    assert told == [
+    assert changes == [
         ("new", "input_tokens", "added", None, [1_000_000, 1]),
         ("new", "output_tokens", "added", None, [1_000_000, 1]),
         ("model-0", "input_tokens", "raised", [1_000_000, 1], [1_500_000, 1]),
@@ -93,19 +93,19 @@ def test_a_change_is_a_new_version_with_a_diff_and_one_alert(router):
     assert (shown[0]["before"], shown[3]["after"]) == (None, None)
 
 
-def test_a_request_is_priced_by_what_held_when_it_started(router):
+def test_a_request_is_priced_at_the_price_in_force_when_it_started(router):
     router.meter.declare("acme")
     router.sync()
     first = router.meter.now
     router.sync(document(("model-0", "together", 2, 2)))
     for at, number in ((first, 1), (first + 999_999, 2), (first + 1_000_000, 3)):
         router.meter.ingest(usage_event(id=f"e{number}", model="model-0", time=at))
-    # 100 tokens in at $1 (then $2) and 10 out at $2 a million
+    # 100 tokens in at $1 (then $2) and 10 out at $2 per million
     assert router.meter.total() == 120_000 + 120_000 + 220_000
     assert not router.meter.violations()
 
 
-def test_the_first_answer_is_compared_with_the_bundled_record(router):
+def test_the_first_list_is_compared_with_the_bundled_record(router):
     router.meter.record_prices(
         price_table(rate(2_000_000, 2_000_000, model="model-0"), source=SOURCE, layer=Layer.BUNDLED, route="routed")
     )
@@ -114,7 +114,7 @@ def test_the_first_answer_is_compared_with_the_bundled_record(router):
     assert (change["quantity"], change["before"], change["after"]) == ("input_tokens", [2_000_000, 1], [1_000_000, 1])
 
 
-def test_a_price_that_only_the_bundled_record_knows_ends_with_the_first_answer_and_stays_ended(router):
+def test_a_price_only_in_the_bundled_record_is_withdrawn_by_the_first_list_and_stays_withdrawn(router):
     router.meter.declare("acme")
     router.meter.record_prices(price_table(rate(model="old"), source=SOURCE, layer=Layer.BUNDLED, route="routed"))
     router.settings = SyncSettings(router.settings.router_url, max_changed_percent=100, max_vanished_percent=100)
@@ -127,12 +127,12 @@ def test_a_price_that_only_the_bundled_record_knows_ends_with_the_first_answer_a
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_what_is_no_answer_changes_nothing_and_is_visible(router, failure):
-    script, code, said = FAILURES[failure]
+def test_a_failed_fetch_changes_nothing_and_is_recorded(router, failure):
+    script, code, message = FAILURES[failure]
     router.sync()
     row = router.sync(script)
     assert (row.outcome, row.error_code) == ("failed", code)
-    assert said in row.error_message
+    assert message in row.error_message
     assert (len(router.versions()), len(router.alerts())) == (1, 1)
     health = source_health(router.meter.engine)
     assert (health.consecutive_failures, health.last_failure_at) == (1, router.meter.now)
@@ -141,7 +141,7 @@ def test_what_is_no_answer_changes_nothing_and_is_visible(router, failure):
     assert source_health(router.meter.engine).consecutive_failures == 0
 
 
-def test_a_passing_failure_is_none(router):
+def test_a_transient_failure_is_retried(router):
     reset = [document()[0][:-10], RESET]
     assert router.sync(reset, answer(status="500 Internal Server Error"), document()).outcome == "recorded"
     busy = answer(status="429 Too Many Requests", retry_after="1")
@@ -153,7 +153,7 @@ def test_a_passing_failure_is_none(router):
     [document(DEAR), document(("model-0", "together", 0.05, 2.0)), document(without=tuple(f"model-{n}" for n in range(3)))],
     ids=["twenty times the price", "a twentieth of the price", "three of ten gone"],
 )
-def test_what_would_change_too_much_is_held_and_changes_nothing(router, script):
+def test_a_list_that_changes_too_much_is_pending_and_changes_nothing(router, script):
     router.sync()
     row = router.sync(script)
     assert (row.outcome, row.table_id) == ("held", None)
@@ -163,31 +163,31 @@ def test_what_would_change_too_much_is_held_and_changes_nothing(router, script):
     assert source_health(router.meter.engine).waiting == row.id
 
 
-def test_everything_gone_is_held(router):
+def test_a_list_without_any_known_model_is_pending(router):
     router.sync()
     assert router.sync(models(("another", "together", 1, 1))).outcome == "held"
 
 
-def test_the_guards_are_where_the_settings_put_them(router):
+def test_the_limits_come_from_the_settings(router):
     router.sync()
     router.settings = SyncSettings(router.settings.router_url, max_factor=20, max_changed_percent=30, max_vanished_percent=20)
     assert router.sync(document(DEAR, without=("model-8", "model-9"))).outcome == "recorded"
 
 
-def test_what_is_accepted_is_what_was_held_from_when_it_was_fetched(router):
+def test_an_accepted_list_is_effective_from_when_it_was_fetched(router):
     router.meter.declare("acme")
     router.sync()
-    held = router.sync(document(DEAR))
+    pending = router.sync(document(DEAR))
     fetched_at = router.meter.now
     router.meter.now += 60_000_000
-    router.meter.ingest(usage_event(id="meanwhile", model="model-0", time=fetched_at + 1))
-    accepted = accept_sync(router.meter.engine, held.id, now=router.meter.now)
-    assert (accepted.outcome, accepted.decides, accepted.changes) == ("accepted", held.id, held.changes)
+    router.meter.ingest(usage_event(id="before", model="model-0", time=fetched_at + 1))
+    accepted = accept_sync(router.meter.engine, pending.id, now=router.meter.now)
+    assert (accepted.outcome, accepted.decides, accepted.changes) == ("accepted", pending.id, pending.changes)
     version = router.versions()[-1]
     assert (version.id, version.effective_from, version.recorded_at) == (accepted.table_id, fetched_at, router.meter.now)
     assert prices_of(router, version.id)["model-0"] == 20_000_000
     assert [alert["table_id"] for alert in router.alerts()][-1] == version.id
-    # what was charged meanwhile stays: 100 tokens in at $1 and 10 out at $2 a million; the next costs 20 times as much
+    # charges before the decision stay: 100 tokens in at $1 and 10 out at $2 per million; the next costs 20 times as much
     assert (router.meter.total(), router.meter.count(charges)) == (120_000, 0)
     router.meter.ingest(usage_event(id="after", model="model-0", time=fetched_at + 2))
     assert router.meter.total() == 120_000 + 2_020_000
@@ -195,13 +195,13 @@ def test_what_is_accepted_is_what_was_held_from_when_it_was_fetched(router):
     assert router.sync().outcome == "unchanged"
 
 
-def test_only_what_waits_can_be_accepted_and_once(router):
+def test_only_a_pending_sync_can_be_accepted_and_only_once(router):
     first = router.sync()
-    held = router.sync(document(DEAR))
-    accept_sync(router.meter.engine, held.id, now=router.meter.now)
-    with pytest.raises(SyncNotPendingError, match="was accepted already, by 3"):
-        accept_sync(router.meter.engine, held.id, now=router.meter.now)
-    with pytest.raises(SyncNotPendingError, match="is recorded"):
+    pending = router.sync(document(DEAR))
+    accept_sync(router.meter.engine, pending.id, now=router.meter.now)
+    with pytest.raises(SyncNotPendingError, match="was already accepted, by sync 3"):
+        accept_sync(router.meter.engine, pending.id, now=router.meter.now)
+    with pytest.raises(SyncNotPendingError, match="its outcome is recorded"):
         accept_sync(router.meter.engine, first.id, now=router.meter.now)
     with pytest.raises(NotFoundError):
         accept_sync(router.meter.engine, 99, now=router.meter.now)
@@ -216,56 +216,56 @@ def test_only_what_waits_can_be_accepted_and_once(router):
         (document(("model-0", "together", 30, 2)), "held"),
     ],
 )
-def test_a_newer_answer_supersedes_a_held_one(router, script, outcome):
+def test_a_newer_list_supersedes_a_pending_one(router, script, outcome):
     router.sync()
-    held = router.sync(document(DEAR, etag='"held"'))
+    pending = router.sync(document(DEAR, etag='"held"'))
     newer = router.sync(script)
     assert newer.outcome == outcome
     assert "if-none-match" not in router.loopback.requests[-1]
     assert router.outcomes() == ["recorded", "held", outcome, "superseded"]
-    with pytest.raises(SyncNotPendingError, match="was superseded already"):
-        accept_sync(router.meter.engine, held.id, now=router.meter.now)
+    with pytest.raises(SyncNotPendingError, match="was already superseded"):
+        accept_sync(router.meter.engine, pending.id, now=router.meter.now)
     assert source_health(router.meter.engine).waiting == (newer.id if outcome == "held" else None)
 
 
-def test_the_held_answer_again_waits_since_it_was_first_seen(router):
+def test_the_same_pending_list_again_keeps_the_first_sync_pending(router):
     router.sync()
-    held = router.sync(document(DEAR))
+    pending = router.sync(document(DEAR))
     assert router.sync().outcome == "unchanged"
     assert router.outcomes() == ["recorded", "held", "unchanged"]
-    assert source_health(router.meter.engine).waiting == held.id
+    assert source_health(router.meter.engine).waiting == pending.id
 
 
-def test_what_is_in_force_by_now_waits_no_longer(router):
-    """Somebody records by other means what a sync holds: the same answer again decides it."""
+def test_a_pending_list_whose_prices_are_in_force_is_superseded(router):
+    """The prices of a pending sync are recorded in another way: fetching the same list again decides it."""
     router.sync()
-    held = router.sync(document(DEAR))
-    router.meter.record_prices(replace(read_table(held.held), effective_from=held.finished_at + 1))
+    pending = router.sync(document(DEAR))
+    router.meter.record_prices(replace(read_table(pending.held), effective_from=pending.finished_at + 1))
     assert router.sync().outcome == "unchanged"
     assert source_health(router.meter.engine).waiting is None
 
 
-def test_a_failure_supersedes_nothing(router):
+def test_a_failed_fetch_supersedes_nothing(router):
     router.sync()
-    held = router.sync(document(DEAR))
+    pending = router.sync(document(DEAR))
     router.sync(answer(status="403 Forbidden"))
-    assert source_health(router.meter.engine).waiting == held.id
+    assert source_health(router.meter.engine).waiting == pending.id
 
 
-def test_a_preview_says_what_would_happen_and_writes_nothing(router):
+def test_a_preview_shows_the_changes_and_writes_nothing(router):
     router.sync(document(etag='"one"'))
-    router.says(document(DEAR))
+    router.respond(document(DEAR))
     found = preview_sync(router.meter.engine, router.source)
     assert [change["model"] for change in found.changes] == ["model-0"]
     assert found.reasons
     assert (router.outcomes(), len(router.versions()), len(router.alerts())) == (["recorded"], 1, 1)
-    router.says(document())
+    router.respond(document())
     assert preview_sync(router.meter.engine, router.source) == ([], [])
     assert "if-none-match" not in router.loopback.requests[-1]
 
 
-def test_two_syncs_at_once_record_one_version(router):
-    router.says([0.2, *document()])
+def test_concurrent_syncs_record_one_version(router):
+    router.respond([0.2, *document()])
     rows = []
     threads = [threading.Thread(target=lambda: rows.append(sync_prices(router.meter.engine, router.source))) for _ in range(4)]
     for thread in threads:
@@ -276,8 +276,8 @@ def test_two_syncs_at_once_record_one_version(router):
     assert (len(router.versions()), len(router.alerts())) == (1, 1)
 
 
-def test_an_answer_that_a_newer_one_overtook_records_nothing(router):
-    """The first asks at 1 s and is answered at 3 s; the second asks and is answered in between, with what came later."""
+def test_a_list_overtaken_by_a_newer_one_records_nothing(router):
+    """The first fetch lasts from 1 s to 3 s; the second starts and finishes in between, with a later list."""
     router.sync()
     start = router.meter.now
     times = iter([start + 1, start + 2])
@@ -285,19 +285,19 @@ def test_an_answer_that_a_newer_one_overtook_records_nothing(router):
     def overtaken(address, etag):
         old = router.fetch(address, etag)
         router.meter.now = start + 3
-        router.says(document(("model-0", "together", 1.2, 2)))
+        router.respond(document(("model-0", "together", 1.2, 2)))
         assert sync_prices(router.meter.engine, router.source).outcome == "recorded"
         return old
 
-    router.says(document(("model-0", "together", 1.1, 2)))
+    router.respond(document(("model-0", "together", 1.1, 2)))
     slow = router.source._replace(fetch=overtaken, clock=lambda: next(times))
     assert sync_prices(router.meter.engine, slow).outcome == "unchanged"
     assert prices_of(router, router.versions()[-1].id)["model-0"] == 1_200_000
     assert len(router.versions()) == 2
 
 
-def test_a_row_is_never_changed(router):
-    """Facts are append-only: what a row said when it was written it says after every later decision."""
+def test_a_recorded_sync_is_never_changed(router):
+    """Facts are append-only: later decisions do not change a row."""
     router.sync()
     router.sync(document(DEAR))
     before = router.meter.rows(select(price_syncs).order_by(price_syncs.c.id))

@@ -1,4 +1,4 @@
-"""The settings of the sync: what is taken, and what is refused by name."""
+"""The settings of the price sync: valid values, and errors that name the setting."""
 
 import pytest
 
@@ -10,23 +10,23 @@ def settings(**stated):
     return read_settings({f"METERING_{name}": value for name, value in stated.items()}).sync
 
 
-def test_when_nothing_is_said_the_public_router_is_asked_every_hour():
+def test_by_default_the_public_router_is_fetched_every_hour():
     assert settings() == SyncSettings("https://router.huggingface.co/v1", 60, 25, 10, 10)
 
 
-def test_what_is_said_is_taken():
-    said = settings(
+def test_the_settings_are_read():
+    found = settings(
         ROUTER_URL="https://proxy.example:8443/hf/v1/",
         SYNC_INTERVAL_MINUTES="0",
         SYNC_MAX_CHANGED_PERCENT="100",
         SYNC_MAX_VANISHED_PERCENT="99",
         SYNC_MAX_FACTOR="3",
     )
-    assert said == SyncSettings("https://proxy.example:8443/hf/v1", 0, 100, 99, 3)
+    assert found == SyncSettings("https://proxy.example:8443/hf/v1", 0, 100, 99, 3)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "http://[::1]:9/v1", "http://localhost/v1"])
-def test_this_machine_may_be_asked_without_encryption(url):
+def test_this_machine_can_be_fetched_without_encryption(url):
     assert settings(ROUTER_URL=url).router_url == url
 
 
@@ -38,7 +38,7 @@ def test_this_machine_may_be_asked_without_encryption(url):
         "https://router/v1?token=secret", "https://router/v1#x", "https://router:port/v1", "https://[::1/v1", "",
     ],
 )  # fmt: skip
-def test_an_address_that_is_open_to_others_or_holds_a_secret_is_refused_without_repeating_it(url):
+def test_an_insecure_address_or_one_with_a_secret_is_refused_without_repeating_it(url):
     with pytest.raises(SettingsError, match="METERING_ROUTER_URL must") as raised:
         settings(ROUTER_URL=url)
     assert "secret" not in str(raised.value)
@@ -53,6 +53,6 @@ def test_an_address_that_is_open_to_others_or_holds_a_secret_is_refused_without_
         ("SYNC_MAX_FACTOR", "1.5"),
     ],
 )  # fmt: skip
-def test_a_number_out_of_bounds_is_refused_by_name(name, value):
+def test_an_invalid_number_is_refused_with_its_name(name, value):
     with pytest.raises(SettingsError, match=f"METERING_{name} must be a whole number from"):
         settings(**{name: value})

@@ -1,4 +1,4 @@
-"""Killed between the fetch and the commit, a sync leaves nothing, and the next one does it all."""
+"""A sync killed between fetch and commit leaves nothing, and the next one records everything."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,10 +18,10 @@ def router(bare_meter):
 
 
 @pytest.mark.parametrize("step", ["fetched", "recorded", "alerted"])
-def test_killed_before_the_commit_it_leaves_nothing_and_the_next_records_one_version(router, step):
+def test_a_sync_killed_before_its_commit_leaves_nothing_and_the_next_records_one_version(router, step):
     router.sync()
-    router.says(document(("model-0", "together", 1.5, 2)))
-    asked = len(router.loopback.requests)
+    router.respond(document(("model-0", "together", 1.5, 2)))
+    requests = len(router.loopback.requests)
     process = start_victim(VICTIM, router.meter.url, router.loopback.url, router.meter.now + 1, step)
     try:
         assert process.stdout.readline() == b"here\n"
@@ -29,7 +29,7 @@ def test_killed_before_the_commit_it_leaves_nothing_and_the_next_records_one_ver
         process.kill()
         process.wait(10)
         process.stdout.close()
-    assert len(router.loopback.requests) == asked + 1
+    assert len(router.loopback.requests) == requests + 1
     assert (router.outcomes(), len(router.versions()), len(router.alerts())) == (["recorded"], 1, 1)
     assert router.sync().outcome == "recorded"
     assert (len(router.versions()), len(router.alerts())) == (2, 2)

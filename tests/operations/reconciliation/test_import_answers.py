@@ -1,4 +1,4 @@
-"""What Hugging Face was told is a bill: a later re-rating, and what was never asked about, are variances."""
+"""The answers given to Hugging Face are an invoice: later re-rating and requests never asked about are variances."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_a_re_rating_after_the_answer_is_a_variance(meter):
     assert steps(report) == {"missing_there": -2 * CHARGE, "price": -4 * CHARGE}
 
 
-def test_without_answers_there_is_no_bill(meter):
+def test_without_answers_there_is_no_invoice(meter):
     with pytest.raises(InvoiceError) as error:
         import_answers(meter.engine, ORDER, now=AFTER)
     assert error.value.code == "empty_file"
@@ -40,17 +40,17 @@ def test_without_answers_there_is_no_bill(meter):
     assert error.value.code == "period_required"
 
 
-def test_two_processes_that_are_asked_at_once_give_one_answer(meter, monkeypatch):
-    """The other one answers between our looking and our writing, at another price."""
-    from metering.operations.reconciliation import answer_billing as module  # noqa: PLC0415 - the seam between looking and writing
+def test_two_processes_asked_at_the_same_moment_give_one_answer(meter, monkeypatch):
+    """The other process answers between this one's read and write, at another price."""
+    from metering.operations.reconciliation import answer_billing as module  # noqa: PLC0415 - the seam between read and write
 
     meter.ingest(usage_event(id="r0"))
     account_id = show_account(meter.engine, "acme").id
-    looked = module._costs
+    read_costs = module._costs
 
     def costs(connection, *arguments):
-        found = looked(connection, *arguments)
-        monkeypatch.setattr(module, "_costs", looked)
+        found = read_costs(connection, *arguments)
+        monkeypatch.setattr(module, "_costs", read_costs)
         if meter.on_sqlite:
             connection.rollback()
         meter.record_prices(price_table(rate(2_000_000, 4_000_000), source="sheet"))

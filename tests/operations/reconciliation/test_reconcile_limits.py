@@ -1,4 +1,4 @@
-"""What reconciling refuses, because it would say something that is not so."""
+"""What reconciling refuses, because the result would be wrong."""
 
 import pytest
 
@@ -19,19 +19,19 @@ def request(number, **fields):
     return usage_event(id=f"r{number}", time=NOON + number, inference_id=f"inference-{number:04d}", **fields)
 
 
-def test_tokens_without_an_amount_and_without_a_price_are_not_agreement(meter):
+def test_tokens_without_an_amount_and_without_a_price_are_not_a_match(meter):
     meter.now = AFTER
     meter.ingest(*(request(number) for number in range(3)))
-    unknown = {"date": "2026-11-10", "provider": "together", "model": "nobody-prices", "prompt_tokens": 1_000_000_000}
+    unknown = {"date": "2026-11-10", "provider": "together", "model": "no-price", "prompt_tokens": 1_000_000_000}
     with pytest.raises(DomainError, match="no price is known"):
         reconciled(meter, [unknown])
 
 
-def test_a_partners_own_bill_corrects_no_statement_of_what_hugging_face_bills(meter):
+def test_an_invoice_of_a_provider_corrects_no_statement(meter):
     meter.now = AFTER
     meter.ingest(*(request(number, route="provider_key") for number in range(3)))
-    dearer = [line(number, 2_000_000_000) for number in range(3)]
-    report = reconciled(meter, dearer, biller="together")
+    expensive = [line(number, 2_000_000_000) for number in range(3)]
+    report = reconciled(meter, expensive, biller="together")
     assert report.variances
     for variance in report.variances:
         with pytest.raises(DomainError, match="does not bill"):

@@ -1,4 +1,4 @@
-"""A bill of sums: what is put forward for a difference names the requests of ours that would make it true, and where."""
+"""An invoice of sums: an explanation of a difference names the metered requests that would make it true."""
 
 import csv
 
@@ -9,7 +9,7 @@ from metering.domain.instants import date_of
 from metering.exports.reconciliation_csv import evidence_csv
 from metering.operations.accounts.manage_plans import set_plan
 from metering.operations.reconciliation.explain_variance import explain_variance
-from metering.operations.reconciliation.export_evidence import export_evidence, export_requests
+from metering.operations.reconciliation.export_evidence import export_all_evidence, export_requests
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
 from pricing.rates import Price
@@ -28,7 +28,7 @@ def request(number, **fields):
 
 @pytest.fixture
 def twenty(meter):
-    """Twenty requests of different sizes at noon, two of them failed, three by a key of the account's own."""
+    """Twenty requests of different sizes at noon, two of them failed, three on the account's own key."""
     meter.now = AFTER
     others = {3: {"status": 500}, 4: {"status": 500}, 5: {"route": "provider_key"}, 6: {"route": "provider_key"}}
     others[7] = {"route": "provider_key", "model": "llama-small"}
@@ -42,7 +42,7 @@ def tokens(number):
 
 
 def charge(number):
-    """A dollar a million in, two out."""
+    """Return the charge at a dollar per million input tokens and two per million output tokens."""
     return (1_000 + 37 * number) * 1_000 + (10 + number) * 2_000
 
 
@@ -55,35 +55,35 @@ def only(report):
     return variance
 
 
-def behind(meter, variance):
+def contributing(meter, variance):
     return [(each.event_id, each.amount_nano, each.explanation) for _, each in export_requests(meter.engine, variance.id)]
 
 
-def test_failed_requests_that_a_sum_holds_are_named(twenty):
+def test_failed_requests_that_a_sum_includes_are_named(twenty):
     report = reconciled(twenty, [DAY | {"amount_nano_usd": OURS + charge(3) + charge(4)}])
     assert steps(report) == {"failed_billed": charge(3) + charge(4)}
-    assert behind(twenty, only(report)) == [("r03", charge(3), "failed_billed"), ("r04", charge(4), "failed_billed")]
+    assert contributing(twenty, only(report)) == [("r03", charge(3), "failed_billed"), ("r04", charge(4), "failed_billed")]
 
 
-def test_usage_by_an_own_key_that_a_sum_holds_is_named_and_no_other(twenty):
+def test_usage_on_an_own_key_that_a_sum_includes_is_named_and_no_other(twenty):
     month = {"provider": "together", "amount_nano_usd": OURS + charge(5) + charge(6)}
     report = reconciled(twenty, [month])
     detail = "model together/llama"
     assert (only(report).cause, only(report).detail) == ("other_route_billed", detail)
-    assert behind(twenty, only(report)) == [
+    assert contributing(twenty, only(report)) == [
         ("r05", charge(5), f"other_route_billed:{detail}"),
         ("r06", charge(6), f"other_route_billed:{detail}"),
     ]
 
 
-def test_usage_that_no_line_is_about_is_named(twenty):
+def test_usage_without_a_line_is_named(twenty):
     twenty.ingest(request(50, time=NOON + 24 * HOUR, quantities=tokens(50)))
     report = reconciled(twenty, [DAY | {"amount_nano_usd": OURS}])
     assert steps(report) == {"missing_there": -charge(50)}
-    assert behind(twenty, only(report)) == [("r50", -charge(50), "missing_there")]
+    assert contributing(twenty, only(report)) == [("r50", -charge(50), "missing_there")]
 
 
-def test_requests_that_a_shifted_period_takes_in_and_leaves_out_are_named(twenty):
+def test_requests_that_a_shifted_period_adds_and_removes_are_named(twenty):
     twenty.ingest(
         request(60, time=START + HOUR // 2, quantities=tokens(60)),
         request(61, time=END + HOUR // 2, quantities=tokens(61)),
@@ -91,7 +91,7 @@ def test_requests_that_a_shifted_period_takes_in_and_leaves_out_are_named(twenty
     )
     report = reconciled(twenty, [{"provider": "together", "amount_nano_usd": OURS + charge(61)}])
     assert (only(report).cause, only(report).detail) == ("period_edge", "+1 h")
-    assert behind(twenty, only(report)) == [
+    assert contributing(twenty, only(report)) == [
         ("r60", -charge(60), "period_edge:+1 h"),
         ("r61", charge(61), "period_edge:+1 h"),
     ]
@@ -100,10 +100,10 @@ def test_requests_that_a_shifted_period_takes_in_and_leaves_out_are_named(twenty
 def test_cached_tokens_and_another_price_name_the_requests_that_they_change(meter):
     meter.now = AFTER
     prices = {"input_tokens": Price(1_000_000), "output_tokens": Price(2_000_000), "cache_read_tokens": Price(100_000)}
-    dearer = {kind: Price(price.pico * 13 // 10 + 7_000) for kind, price in prices.items()}
+    higher = {kind: Price(price.pico * 13 // 10 + 7_000) for kind, price in prices.items()}
     meter.record_prices(
         price_table(rate(prices=prices), source="cache", effective_from=instant("2026-06-01T00:00:00Z")),
-        price_table(rate(prices=dearer), source="dearer", effective_from=instant("2026-12-01T00:00:00Z")),
+        price_table(rate(prices=higher), source="higher", effective_from=instant("2026-12-01T00:00:00Z")),
     )
     cached = Quantities(input_tokens=1_000, cache_read_tokens=50, output_tokens=10)
     meter.ingest(request(1, quantities=cached), request(2, quantities=tokens(2)))
@@ -111,23 +111,23 @@ def test_cached_tokens_and_another_price_name_the_requests_that_they_change(mete
 
     report = reconciled(meter, [DAY | {"amount_nano_usd": ours + 45_000}])
     assert steps(report) == {"quantity": 45_000}
-    assert behind(meter, only(report)) == [("r01", 45_000, "quantity:cached_as_input")]
+    assert contributing(meter, only(report)) == [("r01", 45_000, "quantity:cached_as_input")]
 
     first = 1_000 * 1_307 + 50 * 137 + 10 * 2_607 - 1_025_000
     second = 1_074 * 1_307 + 12 * 2_607 - charge(2)
     report = reconciled(meter, [DAY | {"amount_nano_usd": ours + first + second}])
     assert steps(report) == {"price": first + second}
-    assert [(name, amount) for name, amount, _ in behind(meter, only(report))] == [("r01", first), ("r02", second)]
+    assert [(name, amount) for name, amount, _ in contributing(meter, only(report))] == [("r01", first), ("r02", second)]
 
 
-def test_a_constant_factor_is_told_with_the_requests_that_it_is_about(twenty):
+def test_a_constant_factor_is_named_with_the_requests_it_applies_to(twenty):
     report = reconciled(twenty, [{"provider": "together", "amount_nano_usd": -(-OURS * 105 // 100)}])
     assert (only(report).cause, only(report).detail, only(report).basis) == ("markup", "x 1.05", "inferred")
-    assert [name for name, _, _ in behind(twenty, only(report))] == [f"r{number:02}" for number in BILLED]
-    assert sum(amount for _, amount, _ in behind(twenty, only(report))) == pytest.approx(only(report).amount_nano, abs=20)
+    assert [name for name, _, _ in contributing(twenty, only(report))] == [f"r{number:02}" for number in BILLED]
+    assert sum(amount for _, amount, _ in contributing(twenty, only(report))) == pytest.approx(only(report).amount_nano, abs=20)
 
 
-def test_every_explanation_that_fits_is_shown_with_its_requests_where_none_is_claimed(meter):
+def test_of_an_unexplained_variance_every_explanation_that_fits_is_shown_with_its_requests(meter):
     meter.now = AFTER
     meter.ingest(
         request(1, quantities=tokens(1)),
@@ -136,40 +136,40 @@ def test_every_explanation_that_fits_is_shown_with_its_requests_where_none_is_cl
     )
     report = reconciled(meter, [DAY | {"amount_nano_usd": charge(1) + charge(70)}])
     assert steps(report) == {"unexplained": charge(70)}
-    assert behind(meter, only(report)) == [
+    assert contributing(meter, only(report)) == [
         ("r03", charge(70), "other_route_billed"),
         ("r02", charge(70), "failed_billed"),
     ]
 
 
-def test_a_run_is_shown_with_the_requests_that_it_could_see(twenty):
+def test_a_run_shows_only_requests_that_arrived_before_it(twenty):
     report = reconciled(twenty, [DAY | {"amount_nano_usd": OURS + charge(3) + charge(4)}])
     twenty.now = AFTER + HOUR
     twenty.ingest(request(80, status=500, quantities=tokens(80)))
-    assert [name for name, _, _ in behind(twenty, only(report))] == ["r03", "r04"]
+    assert [name for name, _, _ in contributing(twenty, only(report))] == ["r03", "r04"]
 
 
-def test_what_is_assigned_to_the_account_after_a_run_is_no_part_of_it(twenty):
+def test_a_run_does_not_show_requests_assigned_to_the_account_later(twenty):
     twenty.ingest(request(90, account="stranger", status=500, quantities=tokens(90)))
     report = reconciled(twenty, [DAY | {"amount_nano_usd": OURS + charge(3) + charge(4)}])
     twenty.now = AFTER + HOUR
     assert assign(twenty).total.events == 1
-    assert [name for name, _, _ in behind(twenty, only(report))] == ["r03", "r04"]
+    assert [name for name, _, _ in contributing(twenty, only(report))] == ["r03", "r04"]
     again = reconciled(twenty, [DAY | {"amount_nano_usd": OURS + charge(3) + charge(4) + charge(90)}], now=AFTER + 2 * HOUR)
-    assert [name for name, _, _ in behind(twenty, only(again))] == ["r03", "r04", "r90"]
+    assert [name for name, _, _ in contributing(twenty, only(again))] == ["r03", "r04", "r90"]
 
 
-def test_an_explained_variance_shows_the_first_requests_and_says_how_many_there_are(twenty):
+def test_an_explained_variance_shows_the_first_requests_and_their_number(twenty):
     report = reconciled(twenty, [{"provider": "together", "amount_nano_usd": -(-OURS * 105 // 100)}])
     found = explain_variance(twenty.engine, only(report).id, limit=2)
     assert [each.event_id for each in found.requests] == ["r00", "r01"]
     assert found.requests_in_all == len(BILLED)
 
 
-def test_the_csv_of_a_dispute_lists_the_line_and_then_every_request(twenty):
+def test_the_evidence_csv_lists_the_line_and_then_every_request(twenty):
     report = reconciled(twenty, [DAY | {"amount_nano_usd": OURS + charge(3) + charge(4)}])
     number = only(report).id
-    text = "".join(evidence_csv([*export_evidence(twenty.engine, number), *export_requests(twenty.engine, number)]))
+    text = b"".join(evidence_csv(export_all_evidence(twenty.engine, number))).decode()
     rows = list(csv.DictReader(text.splitlines()))
     names = ("row", "day", "event_id", "invoice_line", "difference_nano_usd", "explains_nano_usd")
     assert [tuple(row[name] for name in names) for row in rows] == [
@@ -196,10 +196,10 @@ def test_a_variance_of_a_session_names_it_and_its_requests(meter):
         ("missing_there", "chat", -sum(map(charge, range(3, 6)))),
     }
     missing = next(each for each in report.variances if each.session == "chat")
-    assert [name for name, _, _ in behind(meter, missing)] == ["r03", "r04", "r05"]
+    assert [name for name, _, _ in contributing(meter, missing)] == ["r03", "r04", "r05"]
 
 
-def test_a_pasted_total_names_the_fee_exactly_and_its_own_rounding_apart(meter):
+def test_a_pasted_total_names_the_fee_exactly_and_its_rounding_separately(meter):
     meter.now = AFTER
     meter.ingest(*(request(number, quantities=Quantities(input_tokens=900_000, output_tokens=7)) for number in range(30)))
     ours = 30 * (900_000_000 + 14_000)

@@ -1,7 +1,7 @@
-"""Run as a program by the test of crash safety: closes a month of accounts, and says so after each; may kill itself on the way.
+"""A program for the crash-safety test: closes due months and acknowledges each one; can kill itself during a close.
 
-``python close_until_killed.py URL NOW [STEP]``: with a step, the process kills itself in the middle of the first close, where
-``close_month`` would call the function of that name.
+``python close_until_killed.py URL NOW [STEP]``: with a step, the process kills itself during the first close, where
+``close_month`` calls the function of that name.
 """
 
 import os
@@ -19,7 +19,7 @@ def _kill(*_args, **_options):
 
 
 def main() -> None:
-    """Close what is due; each line printed is the acknowledgement of one statement: its account and digest."""
+    """Close what is due; print account and digest of each closed statement as its acknowledgement."""
     url, now = sys.argv[1], int(sys.argv[2])
     if len(sys.argv) > 3:
         setattr(close_month, sys.argv[3], _kill)

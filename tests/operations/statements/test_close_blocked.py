@@ -1,4 +1,4 @@
-"""Months that are due and can not be closed: asking again writes nothing, and one account's failure is its own."""
+"""Months that are due but cannot be closed: retrying writes nothing, and a failure affects only its own account."""
 
 import json
 import logging
@@ -7,8 +7,9 @@ from functools import partial
 import pytest
 from sqlalchemy import event
 
+from metering.domain.statements.close_failure import CloseFailure
 from metering.operations.statements import close_due, close_month
-from metering.operations.statements.close_due import CloseFailure, close_due_months
+from metering.operations.statements.close_due import close_due_months
 from metering.operations.statements.close_month import CloseOptions, UnpricedUsageError
 from metering.storage.tables import alerts
 from support.builders import instant, usage_event
@@ -29,7 +30,7 @@ def not_closed_alerts(meter):
 
 @pytest.fixture
 def blocked(meter):
-    """Twenty accounts whose October has usage without a price; it is long over."""
+    """Twenty accounts with unpriced usage in October, which is long over."""
     for name in NAMES:
         meter.declare(name)
     meter.now = TIME
@@ -40,28 +41,28 @@ def blocked(meter):
 
 @pytest.fixture
 def write_transactions(monkeypatch):
-    """What asked for a write transaction, by name."""
-    asked = []
+    """The names of the operations that opened a write transaction."""
+    opened = []
 
-    def counted(engine, name, writing):
-        asked.append(name)
-        return writing(engine)
+    def recorded(engine, name, original):
+        opened.append(name)
+        return original(engine)
 
-    monkeypatch.setattr(close_month, "writing", partial(counted, name="close", writing=close_month.writing))
-    monkeypatch.setattr(close_due, "writing", partial(counted, name="alert", writing=close_due.writing))
-    return asked
+    monkeypatch.setattr(close_month, "exclusive_write", partial(recorded, name="close", original=close_month.exclusive_write))
+    monkeypatch.setattr(close_due, "exclusive_write", partial(recorded, name="alert", original=close_due.exclusive_write))
+    return opened
 
 
-def test_twenty_blocked_months_are_told_once_each_and_then_cost_no_write_transaction(blocked, write_transactions):
+def test_twenty_blocked_months_raise_one_alert_each_and_then_open_no_write_transaction(blocked, write_transactions):
     assert {each.code for each in due(blocked)} == {"unpriced_usage"}
-    assert write_transactions == ["alert"] * 20  # the alerts; nobody was locked out to see that
+    assert write_transactions == ["alert"] * 20
     write_transactions.clear()
     assert [each.account for each in due(blocked)] == NAMES
     assert write_transactions == []
     assert len(not_closed_alerts(blocked)) == 20
 
 
-def test_blocked_months_do_not_insert_or_update_when_nothing_has_changed(blocked):
+def test_unchanged_blocked_months_write_nothing(blocked):
     due(blocked)
     written = []
 
@@ -75,30 +76,30 @@ def test_blocked_months_do_not_insert_or_update_when_nothing_has_changed(blocked
     assert written == []
 
 
-def test_a_blocked_month_closes_at_the_next_tick_when_its_usage_may_be_unpriced(blocked):
+def test_a_blocked_month_closes_at_the_next_run_that_allows_unpriced_usage(blocked):
     due(blocked)
     assert [each.account for each in due(blocked, allow_unpriced=True)] == NAMES
     assert due(blocked) == []
 
 
-def test_a_month_that_somebody_closed_meanwhile_with_unpriced_usage_is_not_called_refused(blocked, monkeypatch):
-    look = close_due._close_if_priced
+def test_a_month_closed_concurrently_with_unpriced_usage_is_not_a_failure(blocked, monkeypatch):
+    original = close_due._close_if_priced
 
-    def late(engine, account, month, how, *, now):
+    def closed_before(engine, account, month, how, *, now):
         close_month.close_month(engine, account.name, month, CloseOptions(PLANS, allow_unpriced=True), now=now)
-        return look(engine, account, month, how, now=now)
+        return original(engine, account, month, how, now=now)
 
-    monkeypatch.setattr(close_due, "_close_if_priced", late)
+    monkeypatch.setattr(close_due, "_close_if_priced", closed_before)
     assert [each.account for each in due(blocked) if not isinstance(each, CloseFailure)] == NAMES
     assert not_closed_alerts(blocked) == []
 
 
-def test_usage_that_loses_its_price_between_the_look_and_the_close_is_refused_all_the_same(blocked, monkeypatch):
+def test_unpriced_usage_that_arrives_after_the_first_check_still_blocks_the_close(blocked, monkeypatch):
     monkeypatch.setattr(close_due, "refuse_unpriced", lambda *_: None)
     assert {each.code for each in due(blocked)} == {UnpricedUsageError.code}
 
 
-def test_an_account_over_which_the_code_fails_keeps_no_other_open(meter, monkeypatch, caplog):
+def test_a_crash_on_one_account_does_not_keep_others_open(meter, monkeypatch, caplog):
     meter.declare("beta")
     meter.now = TIME
     meter.ingest(usage_event(id="a", time=TIME), usage_event(id="b", time=TIME, account="beta"))
@@ -117,7 +118,7 @@ def test_an_account_over_which_the_code_fails_keeps_no_other_open(meter, monkeyp
     assert "KeyError" in refused.reason
     assert "secret words" not in refused.reason
     assert (closed.account, closed.month) == ("beta", OCTOBER)
-    assert caplog.messages == ["2026-10 of acme is not closed"]
+    assert caplog.messages == ["closing 2026-10 of acme failed"]
     assert caplog.records[0].exc_info[0] is KeyError
     assert [each.code for each in due(meter)] == ["internal_error"]
     (alert,) = not_closed_alerts(meter)
@@ -127,12 +128,12 @@ def test_an_account_over_which_the_code_fails_keeps_no_other_open(meter, monkeyp
     assert meter.violations() == []
 
 
-def test_what_the_database_refuses_is_logged_without_what_somebody_sent(meter, monkeypatch, caplog):
+def test_a_database_error_is_logged_without_client_data(meter, monkeypatch, caplog):
     meter.now = TIME
     meter.ingest(usage_event(id="a", time=TIME))
     meter.now = instant("2026-11-20T00:00:00Z")
 
-    sent = ("what somebody sent".upper(),)
+    sent = ("client data".upper(),)
 
     def failing(connection, *_, **__):
         connection.exec_driver_sql(f"SELECT * FROM nowhere WHERE x = {'?' if meter.on_sqlite else '%s'}", sent)

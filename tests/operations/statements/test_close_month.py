@@ -1,15 +1,16 @@
-"""Closing a month: when it may be closed, what is on its statement, and where everything lands that comes afterwards."""
+"""Closing a month: when it can be closed, what is on its statement, and where later changes are billed."""
 
 import pytest
 from msgspec.structs import replace
 
 from metering.domain.errors import AlreadyExistsError, DomainError
+from metering.domain.statements.close_failure import CloseFailure
 from metering.domain.statements.statement_record import canonical_form, digest_of, record_of
 from metering.domain.statements.statements import Flag, StatementLineKind
 from metering.operations.accounts.manage_plans import MonthClosedError
 from metering.operations.credits.grant_credits import record_used_elsewhere
 from metering.operations.credits.void_credits import void_credits
-from metering.operations.statements.close_due import CloseFailure, close_due_months
+from metering.operations.statements.close_due import close_due_months
 from metering.operations.statements.close_month import (
     CloseOptions,
     EarlierMonthsOpenError,
@@ -33,7 +34,7 @@ END_OF_OCTOBER = instant("2026-11-01T00:00:00Z")
 
 
 def dollars(amount, *, time="2026-10-10T12:00:00Z", **overrides):
-    """Return a request that costs so many dollars: an input token of ``llama`` costs 1,000 nano-USD."""
+    """Return a request that costs ``amount`` dollars: an input token of ``llama`` costs 1,000 nano-USD."""
     return usage_event(time=instant(time), quantities=Quantities(input_tokens=amount * 1_000_000), **overrides)
 
 
@@ -43,7 +44,7 @@ def shown(statement):
 
 
 def written(statement):
-    """Return every figure and word of a statement: rates are equal only to themselves."""
+    """Return a statement's canonical form: statements with equal rates from two reads do not compare equal."""
     return canonical_form(record_of(statement, statement.closed_at or 0))
 
 
@@ -60,7 +61,7 @@ def october(meter):
     return meter
 
 
-def test_a_month_can_be_closed_from_the_instant_at_which_it_ends(october):
+def test_a_month_can_be_closed_from_the_instant_it_ends(october):
     october.now = END_OF_OCTOBER - 1
     with pytest.raises(MonthNotOverError):
         october.close(OCTOBER)
@@ -73,7 +74,7 @@ def test_a_month_that_has_not_begun_is_refused(october):
         october.close(202701)
 
 
-def test_closing_again_answers_with_the_same_statement_and_writes_nothing(october):
+def test_closing_again_returns_the_same_statement_and_writes_nothing(october):
     first = october.close(OCTOBER)
     at(october, "2026-12-04T00:00:00Z")
     assert written(october.close(OCTOBER)) == written(first) == written(october.statement(OCTOBER))
@@ -82,7 +83,7 @@ def test_closing_again_answers_with_the_same_statement_and_writes_nothing(octobe
     assert october.violations() == []
 
 
-def test_the_draft_at_the_moment_of_closing_is_what_is_closed(october):
+def test_closing_seals_exactly_the_draft(october):
     october.grant(5 * USD, granted_at=instant("2026-10-02T00:00:00Z"))
     october.adjust(OCTOBER, 3 * USD)
     draft, closed = october.statement(OCTOBER), october.close(OCTOBER)
@@ -91,7 +92,7 @@ def test_the_draft_at_the_moment_of_closing_is_what_is_closed(october):
     assert closed.total_cents == 32_00
 
 
-def test_months_close_in_their_order_or_all_together(october):
+def test_months_close_in_order_or_together(october):
     october.ingest(dollars(1, time="2026-11-02T00:00:00Z"))
     at(october, "2026-12-04T00:00:00Z")
     with pytest.raises(EarlierMonthsOpenError):
@@ -111,7 +112,7 @@ def test_there_is_nothing_to_close_before_the_first_month_of_an_account(october)
         october.close(OCTOBER, account="unassigned")
 
 
-def test_usage_without_a_price_keeps_a_month_open_unless_told_otherwise_and_then_the_statement_says_so(october):
+def test_unpriced_usage_keeps_a_month_open_unless_allowed_and_then_the_statement_is_flagged(october):
     october.ingest(usage_event(time=instant("2026-10-11T00:00:00Z"), model="new"))
     with pytest.raises(UnpricedUsageError):
         october.close(OCTOBER)
@@ -139,7 +140,7 @@ def due(meter, grace_hours=72):
     return list(close_due_months(meter.engine, CloseOptions(PLANS), grace_hours=grace_hours, now=meter.now))
 
 
-def test_a_month_closes_by_itself_72_hours_after_its_end_and_not_a_microsecond_before(october):
+def test_a_month_is_due_72_hours_after_its_end_and_not_a_microsecond_before(october):
     october.execute("UPDATE accounts SET first_ingest_at = ? WHERE id = 2", instant("2026-10-10T12:00:00Z"))
     october.now = END_OF_OCTOBER + 72 * HOUR - 1
     assert due(october) == []
@@ -148,7 +149,7 @@ def test_a_month_closes_by_itself_72_hours_after_its_end_and_not_a_microsecond_b
     assert due(october) == []
 
 
-def test_imported_history_closes_72_hours_after_the_first_of_it(meter):
+def test_imported_history_is_due_72_hours_after_the_first_import(meter):
     at(meter, "2026-11-20T00:00:00Z")
     meter.ingest(dollars(1, time="2026-08-10T00:00:00Z"), dollars(1, time="2026-10-10T00:00:00Z"))
     at(meter, "2026-11-22T00:00:00Z")
@@ -160,7 +161,7 @@ def test_imported_history_closes_72_hours_after_the_first_of_it(meter):
     assert meter.violations() == []
 
 
-def test_the_first_months_of_many_accounts_are_those_of_each(october):
+def test_first_months_of_many_accounts_equal_those_of_each(october):
     for name in ("planned", "adjusted", "free"):
         october.declare(name)
     october.set_plan("pro", "2026-03-05", account="planned")
@@ -175,7 +176,7 @@ def test_the_first_months_of_many_accounts_are_those_of_each(october):
     assert {account_id: month for account_id, month in of_each.items() if month} == of_many
 
 
-def test_what_can_not_be_closed_is_told_once_and_keeps_nobody_else_open(october):
+def test_a_month_that_cannot_be_closed_raises_one_alert_and_keeps_no_other_open(october):
     october.declare("other")
     october.ingest(usage_event(time=instant("2026-10-11T00:00:00Z"), model="new"))
     october.ingest(dollars(1, account="other"))
@@ -185,8 +186,8 @@ def test_what_can_not_be_closed_is_told_once_and_keeps_nobody_else_open(october)
     assert (refused.account, refused.month, refused.code) == ("acme", OCTOBER, "unpriced_usage")
     assert closed.account == "other"
     due(october)
-    told = october.rows(alerts.select().where(alerts.c.type == "statement.not_closed"))
-    assert [(alert.subject, alert.period) for alert in told] == [("account:2", "2026-10")]
+    raised = october.rows(alerts.select().where(alerts.c.type == "statement.not_closed"))
+    assert [(alert.subject, alert.period) for alert in raised] == [("account:2", "2026-10")]
 
 
 def test_late_usage_is_billed_in_the_first_open_month_up_to_the_last_microsecond(october):
@@ -223,14 +224,14 @@ def test_example_10_by_an_adjustment(october):
     assert (november.usage_payable_nano, november.total_cents, november.carried_out_cents) == (-25 * USD, 0, -16_00)
     at(october, "2027-01-05T00:00:00Z")
     october.close(DECEMBER, with_earlier=True)
-    # -$16.00 and December's fee: $7.00 are carried on once more.
+    # -$16.00 and December's fee: -$7.00 is carried forward again.
     december, january = october.statement(DECEMBER), october.statement(202701)
     assert (december.carried_in_cents, december.total_cents, december.carried_out_cents) == (-16_00, 0, -7_00)
     assert (january.carried_in_cents, january.total_cents, january.carried_out_cents) == (-7_00, 2_00, 0)
     assert october.violations() == []
 
 
-def test_credit_of_the_open_month_never_pays_for_another_and_expired_credit_of_that_month_does(meter):
+def test_included_credits_pay_only_their_own_month_even_after_they_expired(meter):
     at(meter, "2026-11-04T00:00:00Z")
     meter.set_plan("pro", "2026-10-01")
     meter.ingest(usage_event(time=instant("2026-10-10T00:00:00Z"), quantities=Quantities(input_tokens=500_000)))
@@ -253,12 +254,12 @@ def test_credit_of_the_open_month_never_pays_for_another_and_expired_credit_of_t
     assert meter.violations() == []
 
 
-def test_purchased_credits_roll_over_what_a_correction_gives_back(october):
+def test_purchased_credits_restored_by_a_correction_carry_over(october):
     october.grant(10 * USD, granted_at=instant("2026-10-02T00:00:00Z"), reference="inv-1")
     assert october.close(OCTOBER).total_cents == 24_00
     october.adjust(OCTOBER, -26 * USD)
     october.ingest(dollars(7, time="2026-11-03T00:00:00Z"))
-    # October is $1.00 now, which its own credit pays: all of inv-1 is back, and $5.00 of it pays for November.
+    # October is $1.00 now, paid by its own credits: all of inv-1 is restored, and $5.00 of it pays for November.
     assert [line for line in shown(october.statement(NOVEMBER)) if line[0] == "credit"] == [
         ("credit", None, -2 * USD),
         ("credit", None, -5 * USD),
@@ -271,7 +272,7 @@ def test_re_rating_a_closed_month_is_billed_in_the_open_one_and_again_after_that
     closed = october.close(OCTOBER)
     october.record_prices(price_table(rate(2_000_000)))
     october.rerate()
-    # Taken back at $1.00 a million, charged at $2.00.
+    # Reversed at $1.00 a million, charged at $2.00.
     assert shown(october.statement(NOVEMBER))[:2] == [("usage", OCTOBER, -27 * USD), ("usage", OCTOBER, 54 * USD)]
     at(october, "2026-12-01T00:00:00Z")
     second = october.close(NOVEMBER)
@@ -282,7 +283,7 @@ def test_re_rating_a_closed_month_is_billed_in_the_open_one_and_again_after_that
     assert october.violations() == []
 
 
-def test_an_adjustment_is_recorded_once_by_its_reference_and_needs_an_amount_and_a_month_that_has_begun(october):
+def test_an_adjustment_is_recorded_once_per_reference_and_needs_an_amount_and_a_month_that_has_begun(october):
     first = october.adjust(OCTOBER, USD)
     assert october.adjust(OCTOBER, USD) == first
     with pytest.raises(AlreadyExistsError):
@@ -292,7 +293,7 @@ def test_an_adjustment_is_recorded_once_by_its_reference_and_needs_an_amount_and
             october.adjust(month, amount, reference="other")
 
 
-def test_a_plan_of_a_closed_day_is_refused_and_one_of_the_first_open_day_is_not(october):
+def test_a_plan_change_is_refused_in_a_closed_month_and_accepted_on_the_first_open_day(october):
     october.close(OCTOBER)
     with pytest.raises(MonthClosedError):
         october.set_plan("free", "2026-10-31")
@@ -302,7 +303,7 @@ def test_a_plan_of_a_closed_day_is_refused_and_one_of_the_first_open_day_is_not(
         october.set_plan("team", "2026-11-02", seats=0)
 
 
-def test_no_more_is_taken_back_than_is_left(october):
+def test_only_credits_that_are_left_can_be_voided(october):
     october.grant(10 * USD, granted_at=instant("2026-10-02T00:00:00Z"), reference="inv-1")
     october.close(OCTOBER)
     october.grant(4 * USD, reference="inv-2")
@@ -312,13 +313,13 @@ def test_no_more_is_taken_back_than_is_left(october):
             void_credits(october.engine, "acme", reference, amount, PLANS, reason="refund", now=october.now)
     void_credits(october.engine, "acme", "inv-2", None, PLANS, reason="refund", now=october.now)
     assert sum(row.amount_nano for row in october.rows(credit_entries.select()) if row.kind == "void") == -3 * USD
-    # It stays taken: usage that comes now is not paid by it.
+    # They stay voided: later usage is not paid by them.
     october.ingest(dollars(5, time="2026-11-04T00:00:00Z"))
     assert october.statement(NOVEMBER).credits.applied_nano == 3 * USD
     assert october.violations() == []
 
 
-def test_credit_spent_elsewhere_that_is_told_late_is_taken_from_the_closed_month_on_the_open_statement(october):
+def test_credits_spent_elsewhere_recorded_late_are_a_correction_on_the_open_statement(october):
     october.close(OCTOBER)
     record_used_elsewhere(october.engine, "acme", OCTOBER, USD // 2, reason="Spaces", now=october.now)
     assert [line for line in shown(october.statement(NOVEMBER)) if line[0] == "credit"] == [("credit", OCTOBER, USD // 2)]

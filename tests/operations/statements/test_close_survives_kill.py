@@ -1,4 +1,4 @@
-"""After ``kill -9`` a month is closed or it is not: one statement with its entries, mark and alert, or none of them."""
+"""After ``kill -9`` a month is closed or not: a statement with its entries, mark and alert, or none of them."""
 
 import random
 import signal
@@ -22,7 +22,7 @@ def start(meter, *step):
 
 @pytest.fixture
 def many(bare_meter):
-    """Accounts with a dollar of usage in November each, and $5.00 of credits."""
+    """Accounts with a dollar of usage in November and $5.00 of credits each."""
     bare_meter.record_prices()
     names = [f"account-{number:02d}" for number in range(ACCOUNTS)]
     for name in names:
@@ -32,29 +32,29 @@ def many(bare_meter):
     return bare_meter
 
 
-def everything_is_there_once_for_each(meter, closed):
+def check_closed_once_each(meter, closed):
     assert meter.count(statements) == closed
     assert meter.count(alerts, alerts.c.type == "statement.closed") == closed
     assert meter.count(accounts, accounts.c.closed_through == 202611) == closed
-    # Of each: the included grant and what it pays, and what the purchased credit pays.
+    # Two per account: what the included and the purchased credits paid.
     assert meter.count(credit_entries, credit_entries.c.kind == "apply") == 2 * closed
     assert meter.violations() == []
 
 
-STEPS = ("record_entries", "insert_statement", "move_closed_through", "raise_alert", "stored_statement")
+STEPS = ("record_entries", "insert_statement", "advance_closed_through", "raise_alert", "stored_statement")
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_killed_in_the_middle_of_a_close_nothing_of_it_is_left_and_the_next_one_closes_all(many, step):
+def test_a_close_killed_midway_leaves_nothing_and_the_next_one_closes_everything(many, step):
     process = start(many, step)
     assert (process.communicate()[0], process.returncode) == ("", -signal.SIGKILL)
-    everything_is_there_once_for_each(many, 0)
+    check_closed_once_each(many, 0)
     assert len(start(many).communicate()[0].splitlines()) == ACCOUNTS
-    everything_is_there_once_for_each(many, ACCOUNTS)
+    check_closed_once_each(many, ACCOUNTS)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_killed_at_any_moment_what_was_acknowledged_is_closed_and_stays(many, seed):
+def test_after_a_kill_at_any_moment_every_acknowledged_close_persists(many, seed):
     chance = random.Random(seed)
     acknowledged = {}
     for _ in range(3):
@@ -68,8 +68,8 @@ def test_killed_at_any_moment_what_was_acknowledged_is_closed_and_stays(many, se
         process.wait()
         closed = many.count(statements)
         assert closed >= len(acknowledged)
-        everything_is_there_once_for_each(many, closed)
+        check_closed_once_each(many, closed)
     start(many).communicate()
-    everything_is_there_once_for_each(many, ACCOUNTS)
+    check_closed_once_each(many, ACCOUNTS)
     for name, digest in acknowledged.items():
         assert many.statement(202611, account=name).digest == digest

@@ -1,4 +1,4 @@
-"""What waits for a price or for a route when its month is closed: said there, and once more only where it comes once more."""
+"""Usage without a price or route when its month is closed: listed there, and later only if there is more of it."""
 
 import pytest
 
@@ -17,10 +17,10 @@ def october(meter):
     return meter
 
 
-def test_what_is_priced_at_last_does_not_hide_what_came_late_and_has_no_price(october):
+def test_usage_priced_after_the_close_does_not_hide_late_unpriced_usage(october):
     october.ingest(usage_event(time=instant("2026-10-20T00:00:00Z"), model="new"))
     october.close(OCTOBER, allow_unpriced=True)
-    # The price begins on 15 October: November takes back what October called unpriced, and gets what is so still.
+    # The price begins on 15 October: November reverses what October listed, and has the late event without a price.
     october.record_prices(price_table(rate(model="new"), effective_from=instant("2026-10-15T00:00:00Z")))
     october.rate_unpriced()
     october.ingest(usage_event(time=instant("2026-10-05T00:00:00Z"), model="new", quantities=Quantities(input_tokens=7)))
@@ -36,7 +36,7 @@ def test_what_is_priced_at_last_does_not_hide_what_came_late_and_has_no_price(oc
     assert october.violations() == []
 
 
-def test_usage_of_unknown_route_is_flagged_where_it_is_listed_and_not_where_it_is_priced_again(october):
+def test_usage_of_unknown_route_is_flagged_where_it_is_listed_and_not_where_it_is_re_rated(october):
     october.ingest(usage_event(time=instant("2026-10-20T00:00:00Z"), route="unknown"))
     assert Flag.ROUTE_UNKNOWN in october.close(OCTOBER).flags
     october.record_prices(price_table(rate(2_000_000)))

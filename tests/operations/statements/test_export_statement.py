@@ -1,4 +1,4 @@
-"""Exports from a database: the days agree with the statement, files are tagged, archives hold all of it."""
+"""Exports from a database: the days agree with the statement, files have tags, archives are complete."""
 
 import csv
 import hashlib
@@ -26,7 +26,7 @@ PLANS = bundled_plans()
 
 @pytest.fixture
 def month(meter):
-    """Sixty days of usage in two projects, over two months, and what is not payable."""
+    """Forty days of usage in two projects over two months, and usage that is not payable."""
     meter.configure(declared_tags=["team"])
     events = [
         usage_event(time=NOON + number * DAY, project=f"p{number % 2}", tags={"team": "core"} if number % 3 else {})
@@ -55,7 +55,7 @@ def content(file) -> bytes:
 
 
 def billed(meter):
-    """What spend says of acme's November, by route and whether Hugging Face bills it."""
+    """Return acme's spend in November, by route and billability."""
     period = instant("2026-11-01T00:00:00Z"), instant("2026-12-01T00:00:00Z")
     group = ("route", "billable")
     return meter.spend(*period, period_basis=PeriodBasis.BILLING, filters={"account": ("acme",)}, group_by=group)
@@ -77,7 +77,7 @@ def rows(data: bytes) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_format_is_made_of_a_real_month_and_says_its_size_and_tag(month, name):
+def test_every_format_has_its_size_and_a_tag_from_its_bytes(month, name):
     first, again = exported(month, name), exported(month, name)
     assert (first.size, first.tag) == (again.size, again.tag)
     data = content(first)
@@ -85,7 +85,7 @@ def test_every_format_is_made_of_a_real_month_and_says_its_size_and_tag(month, n
     assert first.tag == hashlib.sha256(data).hexdigest()[:32]
 
 
-def test_the_days_add_up_to_what_was_spent(month):
+def test_the_days_add_up_to_the_spend(month):
     days = rows(content(exported(month, "daily")))
     payable = sum(Decimal(row["amount_usd"]) for row in days if row["section"] == "payable" and row["amount_usd"])
     spent = sum(row.amount_nano for row in billed(month) if row.group == ("routed", "true"))
@@ -96,12 +96,12 @@ def test_the_days_add_up_to_what_was_spent(month):
     assert of_search == sorted(of_search) and len(set(of_search)) == len(of_search) > 5
 
 
-def test_requests_of_the_days_are_those_of_the_statement(month):
+def test_the_days_count_the_requests_of_the_spend(month):
     counted = sum(int(row["quantity"]) for row in rows(content(exported(month, "daily"))) if row["quantity_kind"] == "requests")
     assert counted == sum(row.events for row in billed(month))
 
 
-def test_who_has_the_file_does_not_get_it_again(month):
+def test_a_caller_with_the_current_file_does_not_get_it_again(month):
     file = exported(month)
     content(file)
     assert exported(month, known=frozenset({file.tag})) == UnchangedFile(file.tag)
@@ -113,7 +113,7 @@ def test_who_has_the_file_does_not_get_it_again(month):
     changed.close()
 
 
-def test_a_closed_statement_is_known_by_its_digest_without_making_the_file(month, monkeypatch):
+def test_the_tag_of_a_closed_statement_needs_no_file(month, monkeypatch):
     drafted = operation.statement_of_account
     monkeypatch.setattr(operation, "statement_of_account", lambda *args: replace(drafted(*args), digest="d1", status="closed"))
     file = exported(month, "focus")
@@ -128,7 +128,7 @@ def test_a_closed_statement_is_known_by_its_digest_without_making_the_file(month
 def test_days_that_do_not_agree_with_the_statement_are_not_exported(month):
     month.execute("UPDATE rollups SET amount_nano = amount_nano + 1 WHERE billing_month = 202611 AND billable = 1")
     for name in ("daily", "focus"):
-        with pytest.raises(ExportSumError, match="'acme' in 2026-11 come to"):
+        with pytest.raises(ExportSumError, match="'acme' in 2026-11 add up to"):
             exported(month, name)
     content(exported(month, "csv"))
 
@@ -143,7 +143,7 @@ def test_an_archive_of_an_account_has_all_its_months(month):
     assert files["acme/statement-acme-2026-11.csv"] == content(exported(month))
 
 
-def test_an_archive_of_a_month_has_all_accounts_and_an_index_that_is_right(month):
+def test_an_archive_of_a_month_has_all_accounts_and_a_correct_index(month):
     file = archived(month, month=202611)
     assert file.name == "statements-all-accounts-2026-11.zip"
     files = unpacked(file)
@@ -157,14 +157,14 @@ def test_an_archive_of_a_month_has_all_accounts_and_an_index_that_is_right(month
     assert len(totals) == 2
 
 
-def test_the_same_statements_are_the_same_archive(month):
+def test_the_same_statements_give_the_same_archive(month):
     first = archived(month, month=202611, names=("csv", "xlsx", "pdf"))
     again = archived(month, month=202611, names=("csv", "xlsx", "pdf"))
     assert content(first) == content(again)
     assert archived(month, month=202611, names=("csv", "xlsx", "pdf"), known=frozenset({first.tag})) == UnchangedFile(first.tag)
 
 
-def test_names_of_accounts_never_lead_out_of_the_archive_or_onto_each_other(bare_meter):
+def test_account_names_never_lead_out_of_the_archive_or_collide(bare_meter):
     named = ["../../etc/passwd", "a/b", "a b", "A_B", "..", "Köln", "index.csv", "=x"]
     for name in named:
         bare_meter.declare(name)
@@ -177,10 +177,12 @@ def test_names_of_accounts_never_lead_out_of_the_archive_or_onto_each_other(bare
     assert not {"", ".", ".."} & set(folders)
     assert not any(letter in name for name in files for letter in "\\:\0")
     assert "Köln" in folders
-    assert {row["account"].removeprefix("'") for row in rows(files[INDEX])} == set(named)
+    index = rows(files[INDEX])
+    assert {row["account"].removeprefix("'") for row in index} == set(named)
+    assert not any(cell.startswith(("=", "+", "-", "@")) for row in index for cell in row.values())
 
 
 @pytest.mark.parametrize("scope", [{"account": "nobody"}, {"month": 202501}, {"account": "acme", "month": 202501}])
-def test_an_archive_of_nothing_is_none(month, scope):
+def test_an_archive_without_statements_is_not_found(month, scope):
     with pytest.raises(NotFoundError, match="there is no"):
         archived(month, **scope)

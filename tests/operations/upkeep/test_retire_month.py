@@ -1,4 +1,4 @@
-"""A month's events leave the log, and nothing that was said about the month changes."""
+"""Retiring a month removes its events from the log and changes no answer about the month."""
 
 import json
 
@@ -22,7 +22,16 @@ from metering.operations.statements.show_statement import canonical_statement
 from metering.operations.upkeep.export_events import export_events
 from metering.operations.upkeep.retire_month import list_event_months, retire_month
 from metering.operations.usage.list_events import list_events
-from metering.storage.tables import charges, event_claims, event_copies, event_identities, events
+from metering.storage.tables import (
+    charges,
+    event_claims,
+    event_copies,
+    event_identities,
+    events,
+    later_claims,
+    retired_claims,
+    retired_rollups,
+)
 from pricing.bundled import bundled_plans
 from support.bills import AFTER, reconciled
 from support.builders import DAY, HOUR, NOON, instant, price_table, rate, usage_event
@@ -37,7 +46,7 @@ RESPONSE = "ebafdc12cee84cf29c1b"
 
 @pytest.fixture
 def closed(meter):
-    """September: an event that was re-rated, one with a copy, a failed one; October: one. Both months are closed."""
+    """September: a re-rated event, one with a copy, and a failed one; October: one event. Both months are closed."""
     meter.ingest(
         usage_event(id="first", time=IN_SEPTEMBER),
         usage_event(id="copied", time=IN_SEPTEMBER + HOUR, response_id=RESPONSE),
@@ -59,7 +68,7 @@ def retire(meter, month=SEPTEMBER, export=None, *, with_unresolved=False):
     return retire_month(meter.engine, month, export, with_unresolved=with_unresolved, now=meter.now).month
 
 
-def everything_said(meter):
+def all_answers(meter):
     """Spend by day and month, by both bases, and the closed statements."""
     questions = [(Granularity.DAY, PeriodBasis.EVENT), *((Granularity.MONTH, basis) for basis in PeriodBasis)]
     statement = canonical_statement(meter.engine, "acme", SEPTEMBER)
@@ -68,22 +77,22 @@ def everything_said(meter):
     return [meter.spend(start, end, granularity=by, period_basis=basis, **asked) for by, basis in questions], statement
 
 
-def test_what_was_said_about_a_retired_month_stays_as_it_was(closed):
-    before = everything_said(closed)
+def test_spend_and_statements_of_a_retired_month_stay_the_same(closed):
+    before = all_answers(closed)
     retired = retire(closed)
     assert (retired.events, retired.copies, retired.charges) == (3, 1, 2)
-    assert everything_said(closed) == before
+    assert all_answers(closed) == before
     assert closed.violations() == []
 
 
-def test_only_the_months_events_leave_with_what_belongs_to_them(closed):
+def test_only_the_months_events_leave_with_their_copies_charges_and_claims(closed):
     retire(closed)
     assert [row.external_id for row in closed.rows(select(events))] == ["october"]
     assert [closed.count(table) for table in (charges, event_copies, event_claims)] == [0, 0, 0]
     assert closed.count(event_identities) == 5  # three events, a copy, and October's
 
 
-def test_a_retired_event_is_told_from_one_that_never_was(closed):
+def test_a_retired_event_is_distinguished_from_an_unknown_one(closed):
     retire(closed)
     for source in (None, "gateway"):
         with pytest.raises(EventsRetiredError, match=r"'first' was retired with its month \(one of 2026-09\)"):
@@ -97,7 +106,7 @@ def test_a_retired_event_is_told_from_one_that_never_was(closed):
     assert explain_charge(closed.engine, ACME, "october").event.id == "october"
 
 
-def test_a_retired_event_and_one_of_another_source_with_its_id_are_two(closed):
+def test_a_retired_event_and_one_of_another_source_with_the_same_id_are_two_events(closed):
     retire(closed)
     closed.ingest(usage_event(id="first", source="tracer", time=NOON))
     with pytest.raises(AmbiguousEventError) as refused:
@@ -106,7 +115,7 @@ def test_a_retired_event_and_one_of_another_source_with_its_id_are_two(closed):
     assert explain_charge(closed.engine, ACME, "first", "tracer").event.source == "tracer"
 
 
-def test_an_event_that_comes_again_after_its_month_was_retired_is_still_a_duplicate(closed):
+def test_a_retired_event_that_arrives_again_is_still_a_duplicate(closed):
     retire(closed)
     result = closed.ingest(
         usage_event(id="first", time=IN_SEPTEMBER), usage_event(id="copied", time=IN_SEPTEMBER + HOUR, status=404)
@@ -114,8 +123,8 @@ def test_an_event_that_comes_again_after_its_month_was_retired_is_still_a_duplic
     assert (result.accepted, result.duplicate, result.conflict) == (0, 1, 1)
 
 
-def test_ids_of_retired_events_are_never_given_again(meter):
-    """Identities name them: a new event with such an id would pass for the retired one."""
+def test_ids_of_retired_events_are_never_reused(meter):
+    """Identities refer to them: a new event with such an ID would be taken for the retired one."""
     meter.ingest(usage_event(id="only", time=IN_SEPTEMBER))
     (used,) = meter.rows(select(events.c.id))[0]
     close(meter, SEPTEMBER)
@@ -126,7 +135,7 @@ def test_ids_of_retired_events_are_never_given_again(meter):
     assert meter.violations() == []
 
 
-def test_an_event_that_comes_late_for_a_retired_month_counts_and_the_month_can_be_retired_again(closed):
+def test_a_late_event_of_a_retired_month_counts_and_the_month_can_be_retired_again(closed):
     retire(closed)
     assert closed.ingest(usage_event(id="late", time=IN_SEPTEMBER)).accepted == 1
     assert closed.violations() == []
@@ -140,14 +149,14 @@ def test_an_event_that_comes_late_for_a_retired_month_counts_and_the_month_can_b
     assert (september.events, september.stored_events) == (4, 0)
 
 
-def test_a_month_that_is_open_for_one_account_stays(closed):
+def test_a_month_that_is_open_for_one_account_is_not_retired(closed):
     closed.declare("globex")
     closed.ingest(usage_event(account="globex", time=IN_SEPTEMBER))
-    with pytest.raises(StillOpenError, match="of 1 accounts"):
+    with pytest.raises(StillOpenError, match="1 account has usage of it on an open statement"):
         retire(closed)
 
 
-def test_usage_without_a_price_or_an_account_stays_unless_it_is_said(meter):
+def test_unresolved_usage_is_retired_only_with_its_option(meter):
     meter.ingest(usage_event(model="mystery", time=IN_SEPTEMBER), usage_event(account="stranger", time=IN_SEPTEMBER))
     close(meter, SEPTEMBER)
     with pytest.raises(UnresolvedUsageError, match="1 unpriced and 1 unassigned events"):
@@ -156,7 +165,7 @@ def test_usage_without_a_price_or_an_account_stays_unless_it_is_said(meter):
     assert meter.violations() == []
 
 
-def test_a_month_without_events_and_a_month_twice_are_refused(closed):
+def test_a_month_without_events_and_a_second_retirement_are_refused(closed):
     with pytest.raises(NotFoundError):
         retire(closed, 202601)
     retire(closed)
@@ -164,20 +173,42 @@ def test_a_month_without_events_and_a_month_twice_are_refused(closed):
         retire(closed)
 
 
-def test_events_whose_rollups_are_wrong_are_what_would_tell_and_stay(closed):
+def test_events_stay_if_their_rollups_are_wrong(closed):
     closed.execute("UPDATE rollups SET amount_nano = amount_nano + 1 WHERE billing_month = ?", SEPTEMBER)
     with pytest.raises(SumsDifferError, match="metering verify"):
         retire(closed)
     assert closed.count(events) == 4
 
 
-def test_what_needs_the_events_of_a_retired_month_is_refused_and_not_answered_with_nothing(closed):
+FIRST_INSTANT, LAST_INSTANT = instant("2026-09-01T00:00:00Z"), instant("2026-10-01T00:00:00Z") - 1
+
+
+@pytest.mark.parametrize("time", [FIRST_INSTANT, LAST_INSTANT])
+def test_the_first_and_last_day_of_a_month_are_checked_before_its_events_are_deleted(meter, time):
+    meter.ingest(usage_event(time=time))
+    close(meter, SEPTEMBER)
+    meter.execute("UPDATE rollups SET events = events + 1 WHERE event_day = ?", time // DAY)
+    with pytest.raises(SumsDifferError):
+        retire(meter)
+    assert meter.count(events) == 1
+
+
+@pytest.mark.parametrize("time", [FIRST_INSTANT, LAST_INSTANT])
+def test_the_sums_of_the_first_and_last_day_of_a_month_are_kept(meter, time):
+    meter.ingest(usage_event(time=time))
+    close(meter, SEPTEMBER)
+    assert retire(meter).events == 1
+    assert meter.rows(select(retired_rollups.c.event_day, retired_rollups.c.events)) == [(time // DAY, 1)]
+    assert meter.violations() == []
+
+
+def test_a_question_that_needs_retired_events_is_refused(closed):
     retire(closed)
     september = instant("2026-09-01T00:00:00Z"), instant("2026-10-01T00:00:00Z")
     with pytest.raises(EventsRetiredError, match="2026-09"):
         closed.spend(*september, granularity=Granularity.HOUR)
     with pytest.raises(EventsRetiredError):
-        closed.spend(IN_SEPTEMBER, NOON)  # begins in the middle of a day
+        closed.spend(IN_SEPTEMBER, NOON)  # starts in the middle of a day
     with pytest.raises(EventsRetiredError):
         list_events(closed.engine, EventQuery(2, *september), limit=10)
     with pytest.raises(EventsRetiredError):
@@ -188,7 +219,7 @@ def test_what_needs_the_events_of_a_retired_month_is_refused_and_not_answered_wi
     assert [row.amount_nano for row in closed.spend(*october, granularity=Granularity.HOUR)] == [120_000]
 
 
-def test_an_export_holds_every_event_with_its_charges_and_copies(closed, tmp_path):
+def test_an_export_has_every_event_with_its_charges_and_copies(closed, tmp_path):
     export = export_events(closed.engine, SEPTEMBER, tmp_path, now=closed.now)
     assert export.directory == tmp_path / "2026-09"
     manifest = json.loads((export.directory / "manifest.json").read_text())
@@ -209,23 +240,23 @@ def test_an_export_holds_every_event_with_its_charges_and_copies(closed, tmp_pat
     assert closed.count(events) == 4
 
 
-def test_events_that_came_since_the_export_keep_the_month_in_the_log(closed, tmp_path):
+def test_a_month_is_not_retired_if_events_arrived_after_its_export(closed, tmp_path):
     export = export_events(closed.engine, SEPTEMBER, tmp_path, now=closed.now)
     closed.ingest(usage_event(id="late", time=IN_SEPTEMBER, account="stranger"))
-    with pytest.raises(MonthChangedError, match="nothing was taken out"):
+    with pytest.raises(MonthChangedError, match="nothing was removed"):
         retire(closed, export=export, with_unresolved=True)
     assert closed.count(events) == 5
     assert closed.count(event_claims) == 1
 
 
-def test_an_export_never_overwrites_another_and_leaves_nothing_half_done(closed, tmp_path):
+def test_an_export_never_overwrites_another_and_leaves_no_partial_files(closed, tmp_path):
     export_events(closed.engine, SEPTEMBER, tmp_path, now=closed.now)
     with pytest.raises(AlreadyExistsError):
         export_events(closed.engine, SEPTEMBER, tmp_path, now=closed.now)
     assert [path.name for path in tmp_path.iterdir()] == ["2026-09"]
 
 
-def test_the_room_that_a_months_events_took_is_given_back(meter):
+def test_the_disk_space_of_a_months_events_is_reclaimed(meter):
     meter.ingest(*(usage_event(id=f"e{number}", time=IN_SEPTEMBER + number, key="k" * 200) for number in range(20_000)))
     close(meter, SEPTEMBER)
     done = retire_month(meter.engine, SEPTEMBER, None, with_unresolved=False, now=meter.now)
@@ -235,7 +266,7 @@ def test_the_room_that_a_months_events_took_is_given_back(meter):
     assert meter.count(events) == meter.rows(select(func.count()).select_from(events))[0][0] == 0
 
 
-def test_a_bill_of_single_requests_is_refused_for_a_retired_month_and_one_by_the_day_is_not(meter):
+def test_a_bill_by_request_is_refused_for_a_retired_month_and_one_by_day_is_not(meter):
     requests = [usage_event(id=f"r{number}", time=NOON + number, inference_id=f"inference-{number:04d}") for number in range(3)]
     meter.ingest(*requests)
     meter.now = AFTER
@@ -244,22 +275,22 @@ def test_a_bill_of_single_requests_is_refused_for_a_retired_month_and_one_by_the
     with pytest.raises(EventsRetiredError, match="2026-11"):
         reconciled(meter, [{"request_id": "inference-0000", "amount_nano_usd": 120_000}])
     by_day = {"day": "2026-11-03", "provider": "together", "model": "llama", "amount_nano_usd": 360_000}
-    report = reconciled(meter, [by_day], beside=True)
+    report = reconciled(meter, [by_day], allow_overlap=True)
     assert (report.run.ours_nano, report.run.theirs_nano) == (360_000, 360_000)
 
 
 @pytest.mark.only_on("postgresql")
-def test_retiring_waits_for_nobody_who_writes_to_another_month(closed):
+def test_retiring_does_not_wait_for_writers_of_other_months(closed):
     with closed.engine.connect() as writer, writer.begin():
-        # As an ingest holds the log from its first row of any month until its commit.
+        # As an ingest does from its first row of any month until its commit.
         writer.exec_driver_sql("LOCK TABLE ONLY events IN ROW EXCLUSIVE MODE")
         closed.execute(f"ALTER DATABASE {closed.engine.url.database} SET lock_timeout = '2s'")
         closed.engine.pool.dispose()
         assert retire(closed).events == 3
 
 
-def test_a_closed_statement_is_still_what_was_closed_where_charges_that_told_it_left_with_their_events(meter):
-    """November shows one request without a price: the two that got theirs are told from it by their charges."""
+def test_a_closed_statement_still_verifies_after_its_charges_were_retired(meter):
+    """November shows one request without a price; only their charges show that the other two have one."""
     meter.now = instant("2026-11-04T00:00:00Z")
     meter.ingest(*(usage_event(id=name, model="new", time=IN_OCTOBER) for name in ("one", "two")))
     close(meter, OCTOBER)
@@ -273,7 +304,23 @@ def test_a_closed_statement_is_still_what_was_closed_where_charges_that_told_it_
     assert meter.violations() == []
 
 
-def test_another_sources_record_of_a_retired_event_is_a_copy_whenever_its_log_comes(closed):
+def test_every_claim_of_a_response_id_survives_retirement(meter):
+    """Of two events with one response ID, hours apart, PostgreSQL keeps the claim of the second in another table."""
+    meter.ingest(usage_event(id="first", time=IN_SEPTEMBER, response_id=RESPONSE))
+    second = IN_SEPTEMBER + 3 * HOUR
+    assert meter.ingest(usage_event(id="second", source="tracer", time=second, response_id=RESPONSE)).accepted == 1
+    close(meter, SEPTEMBER)
+    retire(meter)
+    left = [event_claims] if meter.on_sqlite else [event_claims, later_claims]
+    assert [meter.count(table) for table in left] == [0] * len(left)
+    assert meter.count(retired_claims) == 2
+    for number, time in enumerate((IN_SEPTEMBER, second)):
+        copy = usage_event(id=f"copy {number}", source="archive", time=time, response_id=RESPONSE)
+        assert meter.ingest(copy).copy == 1
+    assert meter.violations() == []
+
+
+def test_another_sources_record_of_a_retired_event_is_a_copy(closed):
     retire(closed)
     before = closed.total()
     again = usage_event(id="copy of it", source="archive", time=IN_SEPTEMBER + HOUR, response_id=RESPONSE)

@@ -1,4 +1,4 @@
-"""Replicas that start at the same moment: one brings the database to the release, the others wait and find it done."""
+"""Replicas that start together: one upgrades the database, the others wait and find it done."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from support.places import environment_of_programs
 REPLICAS = 3
 
 
-def test_three_replicas_that_upgrade_at_once_all_succeed_and_do_it_once(databases, tmp_path):
+def test_three_replicas_that_upgrade_at_once_all_succeed_and_migrate_once(databases, tmp_path):
     url = databases.bare()
     environment = {**environment_of_programs(), "METERING_DATABASE_URL": url}
     command = [sys.executable, "-m", "metering", "db", "upgrade", "--json"]
@@ -22,8 +22,8 @@ def test_three_replicas_that_upgrade_at_once_all_succeed_and_do_it_once(database
         subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(REPLICAS)
     ]
-    told = [(*process.communicate(timeout=60), process.returncode) for process in started]
-    assert [(errors, code) for _, errors, code in told] == [("", 0)] * REPLICAS
+    results = [(*process.communicate(timeout=60), process.returncode) for process in started]
+    assert [(errors, code) for _, errors, code in results] == [("", 0)] * REPLICAS
     engine = open_database(url)
     assert current_revision(engine) == head_revision()
     with read_snapshot(engine) as connection:

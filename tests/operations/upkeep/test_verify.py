@@ -1,4 +1,4 @@
-"""``verify`` finds what was changed behind the service's back, and names it; of a sound database it says nothing."""
+"""``verify`` finds and names whatever was tampered with, and reports nothing about a sound database."""
 
 import re
 import sqlite3
@@ -22,7 +22,7 @@ RESPONSE = "ebafdc12cee84cf29c1b"
 
 @pytest.fixture
 def sound(meter):
-    """Every sort of event: rated, reported, failed, later priced, a copy, a conflict, unassigned; three days, two months."""
+    """Every kind of event: rated, reported, failed, priced later, a copy, a conflict, unassigned; three days in two months."""
     event = usage_event(id="first", response_id=RESPONSE, route="")
     meter.ingest(
         event,
@@ -118,7 +118,7 @@ def test_an_empty_database_has_no_violation(bare_meter):
         ("UPDATE price_tables SET effective_from = effective_from + 1 WHERE id = 1", {"price_table_differs"}),
     ],
 )
-def test_a_change_behind_the_services_back_is_found(sound, statement, found):
+def test_tampering_is_found(sound, statement, found):
     sound.execute(statement)
     violations = sound.violations()
     assert found <= {violation.code for violation in violations}
@@ -126,7 +126,7 @@ def test_a_change_behind_the_services_back_is_found(sound, statement, found):
         assert not re.search(r"[(<]|None|Decimal", f"{violation.expected} {violation.got}"), "not in words"
 
 
-def test_a_price_that_nothing_was_charged_with_is_found_when_it_is_changed(sound):
+def test_a_tampered_price_is_found_even_if_nothing_was_charged_with_it(sound):
     sound.record_prices(price_table(rate(model="unused"), withdrawn=frozenset({("novita", "gone", "")}), source="unused"))
     assert sound.violations() == []
     sound.execute("DELETE FROM rate_withdrawals WHERE model = 'gone'")
@@ -145,7 +145,7 @@ def test_a_reversal_that_is_reversed_again_is_found(sound):
     assert "reversed_twice" in codes(sound)
 
 
-def test_a_lost_event_is_found_also_when_its_rollup_went_with_it(sound):
+def test_a_lost_event_is_found_even_if_its_rollup_is_lost_too(sound):
     (row,) = sound.rows(select(events).where(events.c.external_id == "reported"))
     sound.execute("DELETE FROM rollups WHERE series_id = ?", row.series_id)
     sound.execute("DELETE FROM month_rollups WHERE series_id = ?", row.series_id)
@@ -159,18 +159,18 @@ def add_identity(meter, event_id):
         connection.execute(insert(event_identities).values(row))
 
 
-def test_an_identity_that_belongs_to_nothing_is_found(sound):
+def test_an_identity_without_an_event_is_found(sound):
     add_identity(sound, 999_999)
     assert codes(sound) == {"identities_differ", "identity_unheld"}
 
 
-def test_an_event_that_was_counted_under_two_identities_is_found(sound):
+def test_an_event_with_two_identities_is_found(sound):
     add_identity(sound, event_id(sound, "first"))
     assert codes(sound) == {"identities_differ"}
 
 
 def move_charge(meter, external_id, series):
-    """Take an event's charge back and write it anew in a series, telling nobody."""
+    """Reverse an event's charge and write it again in another series, bypassing the service."""
     statement = (
         "INSERT INTO charges (event_id, series_id, sign, amount_nano, rate_id, price_grade,"
         " billing_month, recorded_at, reason)"
@@ -181,11 +181,11 @@ def move_charge(meter, external_id, series):
     meter.execute(statement.format(f"(SELECT id FROM series WHERE {series})", 1, 1), moved)
 
 
-def test_a_charge_that_moves_from_one_account_to_another_is_found_and_one_that_was_assigned_is_not(sound):
+def test_a_charge_that_moves_between_accounts_is_found_unless_it_was_assigned(sound):
     assert assign(sound).total.events == 1
     assert sound.violations() == []
     move_charge(sound, "cached", "account_id = 1")
-    assert codes(sound) == {"account_differs", "rollup_differs", "spend_differs"}  # the sums because nobody told them
+    assert codes(sound) == {"account_differs", "rollup_differs", "spend_differs"}  # the sums because they were not updated
 
 
 def test_a_charge_that_leaves_unassigned_without_being_assigned_is_found(sound):
@@ -193,7 +193,7 @@ def test_a_charge_that_leaves_unassigned_without_being_assigned_is_found(sound):
     assert codes(sound) == {"account_differs", "rollup_differs", "spend_differs"}
 
 
-def test_a_reference_that_leads_nowhere_is_found(sound):
+def test_a_dangling_reference_is_found(sound):
     statement = "UPDATE events SET source_id = 77 WHERE external_id = 'reported'"
     if sound.on_sqlite:
         with closing(sqlite3.connect(sound.engine.url.database)) as careless:
@@ -207,20 +207,20 @@ def test_a_reference_that_leads_nowhere_is_found(sound):
 
 
 @pytest.mark.only_on("postgresql")
-def test_a_lost_event_is_found_by_what_refers_to_it_because_the_log_s_partitions_keep_no_reference(sound):
+def test_a_lost_event_is_found_by_its_references_which_partitions_do_not_enforce(sound):
     sound.execute("DELETE FROM events WHERE id IN (SELECT event_id FROM charges) OR id IN (SELECT copy_of FROM event_copies)")
     found = {violation.where.split()[0] for violation in sound.violations() if violation.code == "dangling_reference"}
     assert found == {"charges.event_id", "event_copies.copy_of"}
 
 
 @pytest.mark.only_on("postgresql")
-def test_an_index_that_postgres_does_not_vouch_for_is_found(sound):
+def test_an_invalid_index_is_found(sound):
     sound.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_charges_event_id'::regclass")
     assert codes(sound) == {"database_damaged"}
 
 
 @pytest.mark.only_on("sqlite")
-def test_a_damaged_file_is_a_violation_and_no_crash(sound):
+def test_a_damaged_file_is_a_violation_not_a_crash(sound):
     path = Path(sound.engine.url.database)
     sound.engine.dispose()  # the last connection that closes moves the write-ahead log into the file
     with path.open("r+b") as file:
@@ -229,7 +229,7 @@ def test_a_damaged_file_is_a_violation_and_no_crash(sound):
     assert codes(sound) & {"database_damaged", "check_failed"}
 
 
-def test_a_violation_says_where_what_was_expected_and_what_stands_there(sound):
+def test_a_violation_names_the_place_the_expected_value_and_the_stored_one(sound):
     sound.execute("UPDATE event_identities SET fingerprint = 7 WHERE event_id = 1")
     (violation,) = sound.violations()
     digest = sound.rows(select(event_identities.c.fingerprint).where(event_identities.c.event_id == 1))[0][0]
@@ -238,7 +238,7 @@ def test_a_violation_says_where_what_was_expected_and_what_stands_there(sound):
     assert "event 1" in violation.message
 
 
-def test_no_check_answers_with_more_than_its_share(meter, monkeypatch):
+def test_a_check_reports_a_limited_number_of_violations(meter, monkeypatch):
     monkeypatch.setattr(operation, "MAX_VIOLATIONS", 3)
     meter.ingest(*(usage_event() for _ in range(5)))
     meter.execute("DELETE FROM event_identities")
@@ -246,22 +246,22 @@ def test_no_check_answers_with_more_than_its_share(meter, monkeypatch):
     assert found.count("identity_missing") == 3
 
 
-def test_checks_can_be_added_and_tell_how_far_they_are(sound):
+def test_checks_can_be_added_and_report_progress(sound):
     def one_more(_connection, step):
         step(1, 2)
         yield Violation("odd", "here", "even", "odd", "an odd one")
 
-    told = []
+    steps = []
     checks = (*CHECKS, Check("mine", one_more))
-    found = verify(sound.engine, checks=checks, on_progress=lambda *step: told.append(step))
+    found = verify(sound.engine, checks=checks, on_progress=lambda *step: steps.append(step))
     assert [violation.code for violation in found] == ["odd"]
-    assert told[-3:] == [("mine", 0, 1), ("mine", 1, 2), ("mine", 1, 1)]
-    assert {name for name, _, _ in told} == {check.name for check in CHECKS} | {"mine"}
+    assert steps[-3:] == [("mine", 0, 1), ("mine", 1, 2), ("mine", 1, 1)]
+    assert {name for name, _, _ in steps} == {check.name for check in CHECKS} | {"mine"}
 
 
-def test_events_are_looked_at_in_chunks(sound, monkeypatch):
+def test_events_are_checked_in_chunks(sound, monkeypatch):
     for module in ("check_events", "check_charges", "check_identities"):
-        monkeypatch.setattr(f"metering.operations.steps.{module}.CHUNK", 1)
+        monkeypatch.setattr(f"metering.operations.upkeep.{module}.CHUNK", 1)
     assert sound.violations() == []
     sound.execute("UPDATE event_identities SET fingerprint = 7 WHERE event_id IN (SELECT id FROM events)")
     assert len(sound.violations()) == sound.count(events)

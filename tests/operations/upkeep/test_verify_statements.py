@@ -1,4 +1,4 @@
-"""``verify`` holds closed statements to the facts, and the database itself refuses what can not be."""
+"""``verify`` compares closed statements with the facts, and the database itself refuses invalid rows."""
 
 import pytest
 from sqlalchemy import text
@@ -36,14 +36,14 @@ def october(meter):
         ("UPDATE statements SET last_charge_id = -1", set()),
     ],
 )
-def test_what_was_changed_about_a_closed_month_behind_the_services_back_is_found(october, statement, found):
+def test_tampering_with_a_closed_month_is_found(october, statement, found):
     october.adjust(OCTOBER, USD)
     october.close(OCTOBER)
     october.execute(statement)
     assert found <= {violation.code for violation in october.violations()}
 
 
-def test_a_charge_that_was_written_into_a_closed_month_is_found(october):
+def test_a_charge_written_into_a_closed_month_is_found(october):
     october.close(OCTOBER)
     october.record_prices(price_table(rate(2_000_000)))
     october.rerate()

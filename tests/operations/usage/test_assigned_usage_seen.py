@@ -36,19 +36,19 @@ def test_assigned_usage_counts_towards_budgets(meter):
         meter.engine, "acme", BudgetTerms(amount_nano=2 * EACH, thresholds=(50,)), Author("test", meter.now), CATALOGUE
     )
     meter.ingest(usage_event(account="stranger"))
-    assert evaluator.judge() == 0
+    assert evaluator.evaluate() == 0
     assign(meter)
-    assert evaluator.judge() == 1
+    assert evaluator.evaluate() == 1
     assert [row.type for row in meter.rows(select(alerts))] == ["budget.threshold_reached"]
 
 
 def test_unpriced_usage_is_alerted_on_in_the_account(meter):
     evaluator = BudgetEvaluator(meter.engine, CATALOGUE, lambda: meter.now)
     meter.ingest(usage_event(account="stranger", model="new"))
-    evaluator.judge()
+    evaluator.evaluate()
     before = meter.count(alerts)
     assign(meter)
-    evaluator.judge()
+    evaluator.evaluate()
     assert meter.count(alerts) == before + 1
 
 

@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 from metering.operations.charges.rate_unpriced import rate_unpriced
 from metering.operations.steps.ensure_partitions import ensure_partitions
 from metering.operations.usage.ingest import Ingester, Origin
+from metering.storage.engine.backend import backend_of
 from metering.storage.engine.database import concurrent_write, open_database, read_snapshot
-from metering.storage.engine.partitions import months_without_partition
 from metering.storage.tables import (
     EVENT_ID_BLOCK,
     account_names,
@@ -159,11 +159,11 @@ def test_concurrent_writers_create_each_account_source_series_and_month_once(met
 
 def test_a_new_month_gets_its_partition_before_its_first_event(meter):
     with read_snapshot(meter.engine) as connection:
-        assert months_without_partition(connection, [202601, 202511]) == [202511, 202601]
+        assert backend_of(connection).months_without_partition(connection, [202601, 202511]) == [202511, 202601]
     january = NOON - 300 * DAY
     assert meter.ingest(usage_event(time=january)).accepted == 1
     with read_snapshot(meter.engine) as connection:
-        assert months_without_partition(connection, [202601, 202511]) == [202511]
+        assert backend_of(connection).months_without_partition(connection, [202601, 202511]) == [202511]
         assert connection.exec_driver_sql("SELECT count(*) FROM events_202601").scalar_one() == 1
 
 
@@ -172,7 +172,7 @@ def test_the_coming_months_have_partitions(bare_meter):
     ensure_partitions(bare_meter.engine, now=NOW, months_ahead=2)
     with read_snapshot(bare_meter.engine) as connection:
         months = [202610, 202611, 202612, 202701, 202702]
-        assert months_without_partition(connection, months) == [202610, 202702]
+        assert backend_of(connection).months_without_partition(connection, months) == [202610, 202702]
 
 
 def test_the_ids_of_a_batch_are_consecutive_with_concurrent_writers(meter, at_once):

@@ -281,6 +281,25 @@ def test_only_the_first_items_are_listed_and_all_are_counted(log, ingest, monkey
     assert (result.rejected, len(result.items)) == (5, 2)
 
 
+def test_duplicates_leave_room_for_rejected_records_among_the_items(log, ingest, monkeypatch):
+    monkeypatch.setattr("metering.operations.usage.ingest_log.MAX_ITEMS", 2)
+    ingest(log(log_of(*map(line, range(5)))))
+    result = ingest(log(log_of(*map(line, range(5)), b"{broken")))
+    assert (result.duplicate, [(item.line, item.outcome) for item in result.items]) == (5, [(6, "rejected")])
+
+
+def test_positions_in_a_document_are_indexes(log, ingest):
+    result = ingest(log(b"[" + line(0) + b', {"model": "llama"}]', "requests.json"))
+    assert (result.by_index, [item.line for item in result.items]) == (True, [1])
+    assert not ingest(log(log_of(line(1)))).by_index
+
+
+def test_a_document_that_is_not_json_is_refused_and_not_quarantined(meter, log, ingest):
+    with pytest.raises(LogFormatError) as refused:
+        ingest(log(json.dumps({"time": "2026-11-03T12:00:00Z", "model": "llama"}, indent=1).encode()[:-4], "requests.json"))
+    assert (refused.value.code, meter.count(quarantine)) == ("not_json", 0)
+
+
 def test_records_stored_before_a_failure_stay_stored(meter, log, ingest, small_blocks, monkeypatch):
     store = meter.ingester.store
     batches = []

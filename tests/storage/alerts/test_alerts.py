@@ -1,4 +1,4 @@
-"""Exactly one alert per type, subject, period and threshold, for ever."""
+"""There is at most one alert per type, subject, period and threshold, permanently."""
 
 import json
 
@@ -28,7 +28,7 @@ def listed(meter, **options):
         return list_alerts(connection, **{"type_": None, "account_id": None, "before": None, "limit": 100} | options)
 
 
-def test_the_same_again_is_not_raised_again(meter, raised):
+def test_the_same_alert_is_not_inserted_again(meter, raised):
     assert raised(data=json.dumps({"first": True}))
     assert not raised(data=json.dumps({"first": False}), occurred_at=NOW + 5)
     (row,) = listed(meter)
@@ -36,13 +36,13 @@ def test_the_same_again_is_not_raised_again(meter, raised):
 
 
 @pytest.mark.parametrize("other", [{"type": "b"}, {"subject": "b"}, {"period": "2026-11"}, {"threshold": 80}])
-def test_another_type_subject_period_or_threshold_is_another_alert(meter, raised, other):
+def test_a_different_type_subject_period_or_threshold_is_another_alert(meter, raised, other):
     assert raised()
     assert raised(**other)
     assert len(listed(meter)) == 2
 
 
-def test_alerts_come_newest_first_by_type_account_and_page(meter, raised):
+def test_alerts_are_listed_newest_first_by_type_account_and_page(meter, raised):
     raised(subject="a")
     raised(subject="b", type="other", account_id=1)
     raised(subject="c", account_id=1)
@@ -54,6 +54,6 @@ def test_alerts_come_newest_first_by_type_account_and_page(meter, raised):
 
 
 @pytest.mark.parametrize("fields", [{"type": ""}, {"subject": ""}, {"account_id": 999}])
-def test_an_alert_of_nothing_or_nobody_is_refused_by_the_database(raised, fields):
+def test_an_alert_without_type_or_subject_or_of_an_unknown_account_is_refused_by_the_database(raised, fields):
     with pytest.raises(IntegrityError):
         raised(**fields)

@@ -1,4 +1,4 @@
-"""Looking for what is due reads neither what was sent nor what waits for another endpoint, however much there is of it."""
+"""Finding due deliveries reads neither finished deliveries nor the backlog of other endpoints, however large."""
 
 import pytest
 from sqlalchemy import event as listen_to
@@ -31,7 +31,7 @@ FROM webhook_messages
 
 @pytest.fixture
 def filled(meter):
-    """An endpoint that was sent much and has much to be sent, and another one."""
+    """An endpoint with many finished and many pending deliveries, and another one."""
     create_endpoint(meter)
     create_endpoint(meter, types=("budget.threshold_reached",))
     numbers = _NUMBERS[meter.engine.dialect.name].format(count=SENT + BACKLOG)
@@ -44,45 +44,45 @@ def filled(meter):
 
 
 def plans_of(meter, work):
-    asked = []
+    statements = []
 
-    def hear(_connection, _cursor, statement, parameters, _context, _many):
+    def record(_connection, _cursor, statement, parameters, _context, _many):
         if statement.startswith("SELECT") and "webhook_deliveries" in statement:
-            asked.append((statement, parameters))
+            statements.append((statement, parameters))
 
-    listen_to.listen(meter.engine, "before_cursor_execute", hear)
+    listen_to.listen(meter.engine, "before_cursor_execute", record)
     work()
-    listen_to.remove(meter.engine, "before_cursor_execute", hear)
+    listen_to.remove(meter.engine, "before_cursor_execute", record)
     explain = "EXPLAIN QUERY PLAN" if meter.on_sqlite else "EXPLAIN"
     with exclusive_write(meter.engine) as connection:
         return [
             "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {statement}", parameters))
-            for statement, parameters in asked
+            for statement, parameters in statements
         ]
 
 
-def test_an_index_leads_to_what_is_due(filled):
-    found = plans_of(filled, Sender(filled).take)
-    assert len(found) == 5  # whether anything is due, for whom, what of each of the two, and what is sent
-    assert [plan for plan in found if "Seq Scan on webhook_deliveries" in plan or "SCAN webhook_deliveries" in plan] == []
-    assert all("ix_webhook_deliveries_due" in plan for plan in found[:4])
+def test_due_deliveries_are_found_by_index(filled):
+    plans = plans_of(filled, Sender(filled).claim)
+    assert len(plans) == 5  # is anything due, for which endpoints, which deliveries of each of the two, and what to send
+    assert [plan for plan in plans if "Seq Scan on webhook_deliveries" in plan or "SCAN webhook_deliveries" in plan] == []
+    assert all("ix_webhook_deliveries_due" in plan for plan in plans[:4])
 
 
-def test_a_backlog_of_one_endpoint_is_not_before_another_s(filled):
-    taken = Sender(filled).take()
-    assert {each.endpoint_id for each in taken} == {1, 2}
+def test_the_backlog_of_one_endpoint_does_not_delay_another(filled):
+    claimed = Sender(filled).claim()
+    assert {each.endpoint_id for each in claimed} == {1, 2}
 
 
-def test_where_there_is_not_room_for_all_what_became_due_first_is_taken(meter):
+def test_within_the_limit_the_delivery_that_became_due_first_is_claimed(meter):
     create_endpoint(meter)
     for number in range(3):
         raise_one(meter, subject=f"budget:{number}")
     meter.execute("UPDATE webhook_deliveries SET due_at = ? - id", NOW)
-    assert [each.delivery_id for each in Sender(meter, Concurrency(in_all=1)).take()] == [3]
+    assert [each.delivery_id for each in Sender(meter, Concurrency(total=1)).claim()] == [3]
 
 
 @pytest.mark.only_on("postgresql")
-def test_what_another_replica_chooses_is_passed_over_and_not_waited_for(meter):
+def test_deliveries_locked_by_another_replica_are_skipped_without_waiting(meter):
     create_endpoint(meter)
     for number in range(4):
         raise_one(meter, subject=f"budget:{number}")
@@ -104,7 +104,7 @@ def test_what_another_replica_chooses_is_passed_over_and_not_waited_for(meter):
         "message_id = 99",
     ],
 )
-def test_a_delivery_that_contradicts_itself_is_refused_by_the_database(meter, change):
+def test_an_inconsistent_delivery_is_refused_by_the_database(meter, change):
     create_endpoint(meter)
     raise_one(meter)
     with pytest.raises(IntegrityError):

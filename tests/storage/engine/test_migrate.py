@@ -1,4 +1,4 @@
-"""The migrations alone make the schema, the same one that the tables declare, and take it away again."""
+"""The migrations create the schema that the tables declare, and remove it again."""
 
 import re
 
@@ -46,12 +46,12 @@ def declared_tables(engine):
 
 
 def plain(sql):
-    """SQL without what does not matter: white space, quotes of names."""
+    """SQL without insignificant differences: white space, quotes around names."""
     return re.sub(r"\s*([(),])\s*", r"\1", " ".join(sql.replace('"', "").split())).strip()
 
 
 def parts(sql):
-    """The columns and constraints of a CREATE TABLE, in no order: a migration may add one at the end."""
+    """The columns and constraints of a CREATE TABLE, unordered: a migration may add one at the end."""
     before, _, rest = plain(sql).partition("(")
     body, _, after = rest.rpartition(")")
     items, depth, item = [], 0, ""
@@ -65,7 +65,7 @@ def parts(sql):
     return before, sorted(items), after
 
 
-def test_an_empty_database_is_brought_to_the_newest_revision(empty):
+def test_an_empty_database_is_migrated_to_the_newest_revision(empty):
     assert current_revision(empty) is None
     upgrade(empty)
     assert current_revision(empty) == head_revision()
@@ -78,7 +78,7 @@ def test_upgrading_again_changes_nothing(empty):
     assert current_revision(empty) == head_revision()
 
 
-def test_going_down_to_nothing_leaves_no_table_and_up_again_works(empty):
+def test_downgrading_to_base_leaves_no_table_and_upgrading_again_works(empty):
     upgrade(empty)
     downgrade(empty, "base")
     assert tables_of(empty) <= {"alembic_version"}
@@ -86,7 +86,7 @@ def test_going_down_to_nothing_leaves_no_table_and_up_again_works(empty):
     assert tables_of(empty) == declared_tables(empty)
 
 
-def test_going_down_before_syncs_and_alerts_takes_their_tables_alone_and_up_again_brings_them(empty):
+def test_downgrading_before_syncs_and_alerts_removes_only_their_tables(empty):
     upgrade(empty, "0003")
     everything = tables_of(empty)
     downgrade(empty, "0002")
@@ -96,14 +96,14 @@ def test_going_down_before_syncs_and_alerts_takes_their_tables_alone_and_up_agai
 
 
 @pytest.mark.only_on("sqlite")
-def test_the_migrated_schema_is_the_one_that_the_tables_declare(bare_meter):
+def test_the_migrated_schema_matches_the_declared_tables(bare_meter):
     with read_snapshot(bare_meter.engine) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, [metadata, sqlite_metadata]) == []
 
 
 @pytest.mark.only_on("sqlite")
-def test_every_check_key_and_strictness_is_the_one_that_the_tables_declare(bare_meter):
+def test_every_check_key_and_strict_table_matches_its_declaration(bare_meter):
     """Alembic compares no CHECK, no default of an empty text and no STRICT: the statements are compared themselves."""
     tables = {**metadata.tables, **sqlite_metadata.tables}
     made = {row.name: row.sql for row in bare_meter.rows(_sql("table")) if row.name in tables}
@@ -114,7 +114,7 @@ def test_every_check_key_and_strictness_is_the_one_that_the_tables_declare(bare_
 
 
 @pytest.mark.only_on("postgresql")
-def test_what_the_migrations_make_is_what_the_tables_declare_by_postgres_own_catalogue(bare_meter, empty):
+def test_the_migrated_schema_matches_the_declared_tables_in_the_catalog_of_postgres(bare_meter, empty):
     """Alembic compares no key and no CHECK: the declared tables are made, and the catalogues of both compared."""
     metadata.create_all(empty)
     postgres_metadata.create_all(empty)
@@ -123,20 +123,20 @@ def test_what_the_migrations_make_is_what_the_tables_declare_by_postgres_own_cat
 
 
 @pytest.mark.only_on("postgresql")
-def test_the_sequence_of_event_ids_goes_up_by_a_block(bare_meter):
+def test_the_sequence_of_event_ids_advances_by_a_block(bare_meter):
     increments = "SELECT seqincrement FROM pg_sequence WHERE seqrelid = 'event_ids'::regclass"
     assert catalogue(bare_meter.engine, increments) == [(EVENT_ID_BLOCK,)]
 
 
 @pytest.mark.only_on("postgresql")
-def test_a_postgres_database_with_events_does_not_go_below_the_first_revision_that_was_used(meter):
+def test_a_postgres_database_with_events_is_not_downgraded_below_its_first_revision(meter):
     meter.ingest(usage_event())
     with pytest.raises(RuntimeError, match="can not go below"):
         downgrade(meter.engine, "0001")
     assert not meter.violations()
 
 
-def test_a_database_with_assigned_events_does_not_go_below_what_says_whose_they_are(meter):
+def test_a_database_with_assigned_events_is_not_downgraded_below_their_table(meter):
     downgrade(meter.engine, "0016")
     upgrade(meter.engine)
     meter.ingest(usage_event(account="stranger"))
@@ -146,7 +146,7 @@ def test_a_database_with_assigned_events_does_not_go_below_what_says_whose_they_
     assert not meter.violations()
 
 
-def test_price_tables_of_equal_content_go_down_and_up_again_on_both(bare_meter):
+def test_price_tables_of_equal_content_survive_a_downgrade_and_upgrade(bare_meter):
     first, other = price_table(rate(7)), price_table(rate(8))
     for each in (first, other, first):
         bare_meter.record_prices(each)
@@ -159,7 +159,7 @@ def test_price_tables_of_equal_content_go_down_and_up_again_on_both(bare_meter):
 
 
 @pytest.mark.only_on("sqlite")
-def test_every_index_is_the_one_that_the_tables_declare(bare_meter):
+def test_every_index_matches_its_declaration(bare_meter):
     made = {row.name: plain(row.sql) for row in bare_meter.rows(_sql("index")) if row.sql}
     declared = {
         index.name: plain(str(CreateIndex(index).compile(bare_meter.engine)))
@@ -169,7 +169,7 @@ def test_every_index_is_the_one_that_the_tables_declare(bare_meter):
     assert made == declared
 
 
-def test_a_failing_migration_leaves_nothing_of_itself(empty):
+def test_a_failed_migration_leaves_no_trace(empty):
     with empty.connect() as connection:
         connection.exec_driver_sql("CREATE TABLE rollups (stands_in_the_way INTEGER)")
         connection.commit()
@@ -185,7 +185,7 @@ def test_an_old_schema_is_refused_with_what_to_do(empty):
     require_current_schema(empty)
 
 
-def test_grants_and_accounts_from_before_months_could_close_come_up_with_their_entries_and_go_down_again(empty):
+def test_grants_and_accounts_from_before_closing_are_migrated_both_ways(empty):
     upgrade(empty, "0007")
     before = (
         "INSERT INTO accounts (id, default_route, created_at) VALUES (7, '', 1)",
@@ -238,7 +238,7 @@ def _sql(kind):
 
 
 @pytest.mark.parametrize(
-    ("filling", "revision", "told"),
+    ("filling", "revision", "reason"),
     [
         ("INSERT INTO budgets (account_id, created_at) VALUES (2, 0)", "0012", "a database with budgets"),
         (
@@ -249,9 +249,9 @@ def _sql(kind):
         ),
     ],
 )
-def test_going_down_is_refused_where_it_would_lose_what_nobody_could_tell_again(meter, filling, revision, told):
+def test_a_downgrade_that_would_lose_data_is_refused(meter, filling, revision, reason):
     meter.execute(filling)
-    with pytest.raises(RuntimeError, match=told):
+    with pytest.raises(RuntimeError, match=reason):
         downgrade(meter.engine, revision)
 
 

@@ -1,4 +1,4 @@
-"""Migrations carry the events along: what a database holds is the same after going down and up again."""
+"""Migrations keep the events: a database has the same content after a downgrade and an upgrade."""
 
 import pytest
 from sqlalchemy import select
@@ -16,7 +16,7 @@ RESPONSE = "ebafdc12cee84cf29c1b"
 
 @pytest.fixture
 def filled(meter):
-    """Events with and without everything that the wide rows had columns for, a copy, and later charges."""
+    """Events with and without every value that the wide rows had columns for, a copy, and later charges."""
     with_cache = {"input_tokens": Price(1_000_000), "cache_read_tokens": Price(1), "output_tokens": Price(0)}
     meter.record_prices(price_table(rate(model="cached", prices=with_cache), source="cached"))
     meter.ingest(
@@ -41,7 +41,7 @@ def everything(meter):
     return [[tuple(row) for row in meter.rows(select(table))] for table in tables]
 
 
-def test_going_down_and_up_again_changes_no_event(filled):
+def test_a_downgrade_and_upgrade_changes_no_event(filled):
     before = everything(filled)
     downgrade(filled.engine, "0001")
     upgrade(filled.engine)
@@ -49,7 +49,7 @@ def test_going_down_and_up_again_changes_no_event(filled):
     assert not filled.violations()
 
 
-def test_going_down_gives_the_wide_rows_what_they_had(filled):
+def test_a_downgrade_restores_the_wide_rows(filled):
     downgrade(filled.engine, "0001")
     with filled.engine.connect() as connection:
         rows = connection.exec_driver_sql(
@@ -71,21 +71,21 @@ def test_going_down_gives_the_wide_rows_what_they_had(filled):
     assert [tuple(row) for row in later] == [(-1, 1, 0), (1, 1, 0)]
 
 
-def test_a_reference_that_would_lead_nowhere_keeps_the_migration_from_happening(filled):
+def test_a_migration_that_would_leave_a_dangling_reference_is_undone(filled):
     downgrade(filled.engine, "0001")
     with filled.engine.connect() as careless:
         driver = careless.connection.driver_connection
         driver.execute("PRAGMA foreign_keys = OFF")
         driver.execute("DELETE FROM events WHERE external_id = 'plain'")
         driver.execute("PRAGMA foreign_keys = ON")
-    with pytest.raises(Exception, match="would refer to nothing"):
+    with pytest.raises(Exception, match="a reference to a missing row"):
         upgrade(filled.engine)
     with filled.engine.connect() as connection:
         columns = {row[1] for row in connection.exec_driver_sql("PRAGMA table_info(events)")}
     assert "received_at" in columns
 
 
-def test_the_months_are_added_up_from_the_days_that_were_there(filled):
+def test_monthly_rollups_are_added_up_from_the_daily_ones(filled):
     filled.ingest(usage_event(id="another month", time=NOON - 40 * 86_400_000_000))
     before = sorted(tuple(row) for row in filled.rows(select(month_rollups)))
     assert len({row[5] for row in before}) == 2
@@ -96,8 +96,8 @@ def test_the_months_are_added_up_from_the_days_that_were_there(filled):
     assert not filled.violations()
 
 
-def test_price_tables_of_equal_content_stay_on_the_way_down_and_are_told_apart(filled):
-    """The newest keeps the digest, so that the release before knows it; what was charged keeps its rate."""
+def test_price_tables_of_equal_content_stay_distinct_on_a_downgrade(filled):
+    """The newest keeps the digest, so that the previous release recognizes it; charges keep their rate."""
     first, other = price_table(rate(7, model="own"), source="own"), price_table(rate(8, model="own"), source="own")
     for each in (first, other, first):
         filled.record_prices(each)

@@ -1,4 +1,4 @@
-"""Variances from before they named sessions come up with what was decided about them, and go down again."""
+"""Variances from before they named sessions keep the decisions about them in both directions."""
 
 import pytest
 from sqlalchemy import text
@@ -31,21 +31,21 @@ def empty(databases):
     databases.drop(url)
 
 
-def told(engine, question):
+def rows_of(engine, question):
     with read_snapshot(engine) as connection:
         return [tuple(row) for row in connection.execute(text(question))]
 
 
-def test_variances_from_before_sessions_keep_their_decisions_up_and_down(empty):
+def test_variances_from_before_sessions_keep_their_decisions_both_ways(empty):
     upgrade(empty, "0014")
     with exclusive_write(empty) as connection:
         for statement in BEFORE:
             connection.exec_driver_sql(statement)
     upgrade(empty)
-    assert told(empty, STORED) == [(4, "unexplained", 3, "disputed")]
-    assert told(empty, "SELECT session FROM variances") == [("",)]
+    assert rows_of(empty, STORED) == [(4, "unexplained", 3, "disputed")]
+    assert rows_of(empty, "SELECT session FROM variances") == [("",)]
     downgrade(empty, "0014")
-    assert told(empty, STORED) == [(4, "unexplained", 3, "disputed")]
+    assert rows_of(empty, STORED) == [(4, "unexplained", 3, "disputed")]
     upgrade(empty)
     with exclusive_write(empty) as connection:
         connection.execute(text("UPDATE variances SET session = 'search'"))

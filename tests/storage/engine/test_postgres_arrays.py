@@ -1,4 +1,4 @@
-"""What goes to PostgreSQL as an array comes out as it went in."""
+"""Arrays reach PostgreSQL unchanged."""
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings

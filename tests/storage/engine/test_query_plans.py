@@ -1,4 +1,4 @@
-"""No hot query reads the whole event log: an index leads to each; on PostgreSQL in the partitions of its months alone."""
+"""No hot query reads the whole event log: each uses an index, on PostgreSQL only in the partitions of its months."""
 
 import re
 
@@ -11,8 +11,8 @@ from metering.operations.charges.explain_charge import explain_charge
 from metering.operations.charges.list_unpriced import list_unpriced
 from metering.operations.statements.show_statement import show_statement
 from metering.operations.usage.list_events import list_events
+from metering.storage.engine.backend import backend_of
 from metering.storage.engine.database import exclusive_write, read_snapshot
-from metering.storage.engine.partitions import create_partitions
 from metering.storage.usage.event_rows import event_rows, events_by_id
 from pricing.bundled import bundled_plans
 from support.builders import DAY, HOUR, NOON, instant, usage_event
@@ -53,17 +53,17 @@ SELECT id, 3 + id / 10 - id / 10 / {ACCOUNTS} * {ACCOUNTS}, event_time, id, 1, 0
 
 @pytest.fixture
 def filled(meter):
-    """A log that is large enough for reading all of it to be the worse plan."""
+    """A log so large that reading all of it is the worse plan."""
     meter.ingest(usage_event(id="known"), usage_event(id="unpriced", model="nobody/knows"))
     kind = meter.engine.dialect.name
     with exclusive_write(meter.engine) as connection:
         if kind == "postgresql":
-            create_partitions(connection, [202609, 202610, 202611])
+            backend_of(connection).create_partitions(connection, [202609, 202610, 202611])
         for number in range(ACCOUNTS):
             connection.exec_driver_sql(f"INSERT INTO accounts (id, created_at) VALUES ({3 + number}, 0)")
         for statement in _FILL:
             connection.exec_driver_sql(statement.format(numbers=_NUMBERS[kind], identity=_IDENTITY[kind], **_CLAIM[kind]))
-    if kind == "postgresql":  # it looks at its tables by itself; SQLite is never told to
+    if kind == "postgresql":  # as autovacuum does; SQLite is never analyzed
         with meter.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE")
     return meter
@@ -71,7 +71,7 @@ def filled(meter):
 
 @pytest.fixture
 def plans(filled):
-    """A function that does something, and returns the plan of each statement about the event log that it ran."""
+    """A function that runs some work and returns the plan of each of its statements about the event log."""
 
     def explain(work):
         asked = []
@@ -104,7 +104,7 @@ def whole_log_is_read(plan):
     return re.search(rf"(Seq Scan on |^SCAN )({'|'.join(LARGE)})(_\d+)?\b", plan, re.MULTILINE) is not None
 
 
-def test_a_plan_that_reads_the_whole_log_is_told(filled, plans):
+def test_a_plan_that_reads_the_whole_log_is_detected(filled, plans):
     with read_snapshot(filled.engine) as connection:
         (plan,) = plans(lambda: connection.exec_driver_sql("SELECT count(*) FROM events WHERE status = 7"))
     assert whole_log_is_read(plan)
@@ -155,13 +155,13 @@ HOT = {
 
 
 @pytest.mark.parametrize("work", HOT.values(), ids=HOT)
-def test_an_index_leads_to_what_is_asked_for(filled, plans, work):
+def test_every_hot_query_uses_an_index(filled, plans, work):
     found = plans(lambda: work(filled))
     assert found
     assert [plan for plan in found if whole_log_is_read(plan)] == []
 
 
-def test_events_are_walked_through_and_looked_up_by_their_ids_along_an_index(filled, plans):
+def test_events_are_scanned_and_looked_up_by_id_with_an_index(filled, plans):
     with read_snapshot(filled.engine) as connection:
         walk = plans(lambda: event_rows(connection, after=1_030_000, limit=500))
         look = plans(lambda: events_by_id(connection, range(1_000_000, 1_000_200)))
@@ -169,7 +169,7 @@ def test_events_are_walked_through_and_looked_up_by_their_ids_along_an_index(fil
 
 
 @pytest.mark.only_on("postgresql")
-def test_a_question_about_an_hour_looks_at_the_partition_of_its_month_alone(filled, plans):
+def test_a_query_for_an_hour_reads_only_its_months_partition(filled, plans):
     (plan,) = plans(lambda: filled.spend(NOON, NOON + HOUR, account_id=5))
     assert "events_202611" in plan
     assert "events_202610" not in plan

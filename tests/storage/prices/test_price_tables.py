@@ -1,4 +1,4 @@
-"""Price tables are read back as they were recorded, by a handful of statements however many rates there are."""
+"""Price tables are read back as they were recorded, with few statements for any number of rates."""
 
 import pytest
 from sqlalchemy import event
@@ -11,7 +11,7 @@ from support.builders import NOW, price_table, rate
 
 @pytest.fixture
 def statements(bare_meter):
-    """The statements that the database is asked to run."""
+    """The statements that are executed."""
     seen = []
 
     def note(_connection, _cursor, statement, *_rest):
@@ -53,12 +53,12 @@ def test_a_table_is_read_back_with_every_tier_price_and_withdrawal(bare_meter):
 
 def test_ten_thousand_rates_are_recorded_by_a_few_statements(bare_meter, statements):
     record(bare_meter, price_table(*(rate(model=f"m{number}") for number in range(10_000))))
-    # 8,000 values to a statement: 9 of rates and 10 of prices are the most of them on SQLite; a COPY is none
+    # at 8,000 values per statement, SQLite needs 9 for rates and 10 for prices; COPY needs none
     assert len(statements) < 30
     assert len(load(bare_meter)[0].rates) == 10_000
 
 
-def test_what_is_newer_can_be_read_alone(bare_meter):
+def test_newer_tables_can_be_read_alone(bare_meter):
     first, second, third = record(bare_meter, *(price_table(rate(pico)) for pico in (1, 2, 3)))
     assert [table.id for table in load(bare_meter, after=first)] == [second, third]
     assert [[each.prices["input_tokens"].pico for each in table.rates] for table in load(bare_meter, after=second)] == [[3]]

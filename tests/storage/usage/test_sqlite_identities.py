@@ -1,4 +1,4 @@
-"""An identity counts once wherever it stands: recent, settled, or on its way from one to the other."""
+"""An identity counts once, whether it is recent, settled or being moved."""
 
 import random
 
@@ -40,7 +40,7 @@ def test_a_small_log_settles_at_once(meter):
     assert places(meter) == (4, 0)
 
 
-def test_a_larger_one_is_recent_first_and_settles_in_turn(meter):
+def test_in_a_larger_log_identities_are_recent_first_and_settle_in_turn(meter):
     meter.ingest(*(usage_event() for _ in range(4)))
     meter.ingest(usage_event())
     assert places(meter) == (4, 1)
@@ -52,7 +52,7 @@ def test_a_larger_one_is_recent_first_and_settles_in_turn(meter):
     assert not meter.violations()
 
 
-def test_the_same_again_is_a_duplicate_and_other_content_a_conflict_wherever_the_first_stands(meter):
+def test_duplicates_and_conflicts_are_found_in_both_tables(meter):
     events = [usage_event(id=f"e{number}") for number in range(60)]
     for event in events:
         meter.ingest(event)
@@ -68,7 +68,7 @@ def test_the_same_again_is_a_duplicate_and_other_content_a_conflict_wherever_the
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_batches_of_any_size_with_repeats_end_as_they_would_without_a_second_place(new_meter, monkeypatch, seed):
+def test_batches_of_any_size_give_the_same_result_as_a_single_table(new_meter, monkeypatch, seed):
     chance = random.Random(seed)
     batches = [[chance.randrange(150) for _ in range(chance.choice([1, 2, 7, 60]))] for _ in range(25)]
     counts = []
@@ -84,15 +84,15 @@ def test_batches_of_any_size_with_repeats_end_as_they_would_without_a_second_pla
     assert counts[0] == counts[1]
 
 
-def test_what_is_recent_is_asked_wherever_the_ids_begin_again(meter):
-    """Ids are those after the newest event: should the newest be dropped, they are small again, and what is recent is taken."""
+def test_recent_identities_are_checked_even_if_ids_start_over(meter):
+    """IDs follow the newest event: if the newest events are dropped, IDs are small again, and recent identities still count."""
     with exclusive_write(meter.engine) as connection:
         assert insert_identities(connection, [(key(7), 9, 1)]) == 1
         assert insert_identities(connection, [(key(7), 2, 1), (key(8), 3, 1)]) == 1
         assert stored_identities(connection, [key(7)])[key(7)].event_id == 9
 
 
-def test_the_database_itself_passes_over_a_recent_identity_that_has_settled(meter):
+def test_the_database_itself_skips_a_recent_identity_that_has_settled(meter):
     with exclusive_write(meter.engine) as connection:
         connection.exec_driver_sql("INSERT INTO event_identities VALUES (?, 1, 1)", (key(7),))
         connection.exec_driver_sql("INSERT INTO recent_identities VALUES (?, 2, 2), (?, 3, 3)", (key(7), key(8)))
@@ -101,7 +101,7 @@ def test_the_database_itself_passes_over_a_recent_identity_that_has_settled(mete
         connection.exec_driver_sql("INSERT INTO recent_identities VALUES (?, 4, 4)", (key(8),))
 
 
-def test_going_down_settles_everything(meter):
+def test_a_downgrade_settles_everything(meter):
     meter.ingest(*(usage_event() for _ in range(4)))
     meter.ingest(*(usage_event() for _ in range(9)))
     assert places(meter)[1]

@@ -1,0 +1,1 @@
+"""Answers about alerts, webhook endpoints and deliveries."""

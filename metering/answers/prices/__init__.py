@@ -1,0 +1,1 @@
+"""Answers about prices: rates, price tables, history, changes, syncs, imports, discounts and explanations."""

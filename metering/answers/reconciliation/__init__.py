@@ -1,0 +1,1 @@
+"""Answers about invoices, reconciliations and their variances, and answers to Hugging Face's Billing API."""

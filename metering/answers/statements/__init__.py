@@ -1,0 +1,1 @@
+"""Answers about statements, and about closing them."""

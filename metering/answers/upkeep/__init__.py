@@ -1,0 +1,1 @@
+"""Answers about the database: verification, retention, schema and readiness."""

@@ -1,0 +1,1 @@
+"""Upkeep of the database: retiring months of events."""

@@ -1,0 +1,1 @@
+"""Credit grants, the ledger of credit entries, and adjustments."""
