@@ -1,20 +1,14 @@
-"""Fields and parameters that many resources share.
-
-Amounts are whole nano-USD (1e-9 dollars) and the same as a decimal string; instants are RFC 3339 in UTC, with microseconds.
-"""
+"""Request bodies and parameters that many resources share."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic_core import PydanticCustomError
 
 from metering.domain.texts import control_character
 from metering.domain.usage.events import MAX_NAME_LENGTH
-
-MAX_PAGE = 1_000
-DEFAULT_PAGE = 100
 
 # Up to ten million dollars, to the nano-dollar: a thousand of them still sum within 64 bits.
 USD_PATTERN = r"^[0-9]{1,7}(\.[0-9]{1,9})?$"
@@ -44,12 +38,6 @@ class RequestModel(Body):
         return value
 
 
-class Answer(BaseModel):
-    """An answer. Later releases may add fields."""
-
-    model_config = ConfigDict(frozen=True)
-
-
 def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
@@ -59,29 +47,6 @@ def _texts(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for part in value:
             yield from _texts(part)
-
-
-def nano_usd(what: str, example: int | None = 860_000) -> Any:
-    """Describe a field of whole nano-USD."""
-    return Field(description=f"{what}, in whole nano-USD (1e-9 dollars).", examples=[example])
-
-
-def usd(what: str, example: str | None = "0.000860000") -> Any:
-    """Describe a field of dollars as a decimal string."""
-    return Field(description=f"{what}, in dollars, exactly.", examples=[example])
-
-
-def instant_field(what: str, example: str | None = "2026-11-03T10:15:00.123456Z") -> Any:
-    """Describe a field with an instant."""
-    return Field(description=f"{what} (UTC).", examples=[example])
-
-
-def next_cursor_field() -> Any:
-    """Describe the cursor of the next page."""
-    return Field(
-        description="Pass it as `cursor`, with the same parameters, for the next page; null on the last.",
-        examples=["qT1vW3hPWzE3OTM2NDI1MDAxMjM0NTYsMV0"],
-    )
 
 
 AccountParameter = Annotated[
@@ -111,15 +76,4 @@ EndParameter = Annotated[
 MonthParameter = Annotated[
     str | None,
     Query(max_length=10, description="The UTC month. Default: the current one.", examples=["2026-11"]),
-]
-LimitParameter = Annotated[
-    int, Query(ge=1, le=MAX_PAGE, description="Maximum number of items on the page.", examples=[DEFAULT_PAGE])
-]
-CursorParameter = Annotated[
-    str | None,
-    Query(
-        max_length=4096,
-        description="`next_cursor` of the previous page; opaque, and only valid with the same parameters.",
-        examples=["qT1vW3hPWzE3OTM2NDI1MDAxMjM0NTYsMV0"],
-    ),
 ]

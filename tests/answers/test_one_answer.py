@@ -104,14 +104,12 @@ def test_a_command_prints_what_its_route_answers(copies, pair):
     assert without(command.json(*shlex.split(pair.command)), pair.fresh) == without(answer_of_route(route, pair), pair.fresh)
 
 
-@pytest.mark.xfail(reason="subjects are still being moved to answers")
 def test_every_command_with_json_has_its_route_or_a_reason_for_none():
     paired = {command_of(pair) for pair in PAIRS}
     assert sorted(set(json_commands()) - paired - WITHOUT_ROUTE.keys()) == []
     assert sorted(paired & WITHOUT_ROUTE.keys()) == []
 
 
-@pytest.mark.xfail(reason="subjects are still being moved to answers")
 def test_every_route_has_its_command_or_a_reason_for_none():
     paired = {pair.operation for pair in PAIRS}
     assert sorted(set(operations()) - paired - WITHOUT_COMMAND.keys()) == []
