@@ -109,7 +109,7 @@ class NativeReader:
         route = record.route or reading.route
         model = record.model or options.model
         if (
-            # Here, empty usage cannot be told from zeros, and an escaped NUL not from other characters.
+            # The decoded record no longer shows whether usage was empty or zeros, or whether a NUL was escaped.
             (amounts == _NOTHING and usage is not None)
             or amounts[-1] > amounts[4] + amounts[6]  # reasoning within output and output audio
             or route not in _ROUTES_STATED
