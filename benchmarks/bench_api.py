@@ -1,10 +1,10 @@
 """Events per second of ``POST /v1/events`` over HTTP on loopback: single events on many connections, and batches.
 
-The server is ``metering serve`` in processes of its own, on SQLite, on PostgreSQL, and on PostgreSQL with two workers; every
-answer comes after its commit, and each run begins with an empty database, or with ``--stored`` events in it. The client is a
-bare asyncio protocol with its requests ready in memory, so that it costs the shared machine as little as it can. Beside it, in
-the same run, the limit: the same server answering ``/healthz`` to the same client, which decodes, authenticates and stores
-nothing. Processor time is told beside speed: it does not depend on what else the machine does.
+The server is ``metering serve`` in separate processes, on SQLite, on PostgreSQL, and on PostgreSQL with two workers. Every
+answer comes after its commit, and each run starts with an empty database, or with ``--stored`` events in it. The client is a
+bare asyncio protocol with its requests ready in memory, so that it uses as little of the machine as possible. The same run
+measures the limit: the same server answering ``/healthz`` to the same client, without decoding, authenticating or storing
+anything. Processor time is shown too, because it does not depend on other work on the machine.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench_queries import fill
-from postgres_place import as_url, backend_seconds, new_database, postgres, settings_of
+from postgres_server import as_url, backend_seconds, new_database, postgres, settings_of
 from request_log import write_request_log
 from rich.console import Console
 from rich.table import Table
@@ -35,7 +35,7 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Work(NamedTuple):
-    """Requests to send, over how many connections, and how many events they hold."""
+    """Requests to send, the number of connections, and the number of events."""
 
     label: str
     requests: list[bytes]
@@ -44,7 +44,7 @@ class Work(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What one run of some work came to; processor time in microseconds a request."""
+    """The result of one run; processor time in microseconds per request."""
 
     events_per_second: float
     p50_ms: float
@@ -63,7 +63,7 @@ def request(path: str, token: str, body: bytes, media: str) -> bytes:
 
 
 class Client(asyncio.Protocol):
-    """One connection: sends the next request when the last one was answered, and notes how long each took."""
+    """One connection. Sends the next request after the last response, and records each latency."""
 
     def __init__(self, requests: Iterator[bytes], done: asyncio.Future[None], latencies: list[float]) -> None:
         self._requests = requests
@@ -124,9 +124,9 @@ def free_port() -> int:
 
 
 class Server:
-    """``metering serve`` on a database of its own, which ``prepare`` may fill.
+    """``metering serve`` on its own database, which ``prepare`` can fill.
 
-    ``postgres_folder`` is where that database's server keeps its files.
+    ``postgres_folder`` is the data folder of that database's server.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class Server:
         raise SystemExit("the server did not start")
 
     def processor_seconds(self) -> tuple[float, float]:
-        """Return the processor time so far of the server's processes, and of the database's."""
+        """Return the processor time used by the server's processes and by the database's."""
         database = 0.0 if self._postgres_folder is None else backend_seconds(self._postgres_folder)
         return seconds_of_tree(self.process.pid), database
 
@@ -172,7 +172,7 @@ class Server:
 
 
 def seconds_of_tree(root: int) -> float:
-    """Return the processor time of a process and of those that it started."""
+    """Return the processor time of a process and its children."""
     ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -185,7 +185,7 @@ def seconds_of_tree(root: int) -> float:
 
 
 def sync_ms(folder: Path) -> float:
-    """Return how long the disk takes to keep 8 KiB, the median of 100: no commit is faster."""
+    """Return the median time of 100 writes and fsyncs of 8 KiB: no commit is faster."""
     took = []
     with (folder / "synced").open("wb") as file:
         for _ in range(100):
@@ -198,7 +198,7 @@ def sync_ms(folder: Path) -> float:
 
 
 def measured(server: Server, work: Work) -> Figures:
-    """Send the requests and return what that came to."""
+    """Send the requests and return the result."""
     before, client_before = server.processor_seconds(), time.process_time()
     elapsed, latencies = asyncio.run(drive(server.port, work.requests, work.connections))
     after, client_after = server.processor_seconds(), time.process_time()
@@ -215,7 +215,7 @@ def measured(server: Server, work: Work) -> Figures:
 
 
 def works(folder: Path, token: str, run: int, arguments: argparse.Namespace) -> list[Work]:
-    """Return what one run sends: requests that no other run sent."""
+    """Return the requests of one run, which no other run sends."""
     log = folder / "requests.ndjson"
     write_request_log(log, arguments.singles + arguments.batches * 1_000, seed=run)
     lines = log.read_bytes().replace(b'"id":"req_', f'"id":"run{run}_'.encode()).splitlines(keepends=True)
@@ -234,7 +234,7 @@ def works(folder: Path, token: str, run: int, arguments: argparse.Namespace) -> 
 
 @contextmanager
 def places(folder: Path, wanted: list[str], workers: int, stored: int) -> Iterator[Iterator[tuple[str, Callable[[], Server]]]]:
-    """Give titles, and what starts a server on a new database of each kind, in which so many events are stored."""
+    """Yield titles, each with a function that starts a server on a new database of that kind with stored events."""
     if "postgresql" not in wanted:
         yield iter([("SQLite", partial(on_sqlite, folder, stored))])
         return
@@ -243,9 +243,9 @@ def places(folder: Path, wanted: list[str], workers: int, stored: int) -> Iterat
         def each() -> Iterator[tuple[str, Callable[[], Server]]]:
             if "sqlite" in wanted:
                 yield "SQLite", partial(on_sqlite, folder, stored)
-            told = settings_of(address)
+            settings = settings_of(address)
             for count in sorted({1, workers}):
-                title = f"PostgreSQL, {count} worker{'s' if count > 1 else ''} ({told})"
+                title = f"PostgreSQL, {count} worker{'s' if count > 1 else ''} ({settings})"
                 yield title, partial(on_postgres, folder, address, count, stored)
 
         yield each()
@@ -270,14 +270,14 @@ def on_postgres(folder: Path, address: str, workers: int, stored: int) -> Server
 
 @cache
 def filled_database(folder: Path, address: str, stored: int) -> str:
-    """Return the name of a database that holds so many events; it is filled once."""
+    """Return the name of a database with stored events, which is filled once."""
     name = "bench_filled"
     fill(as_url(new_database(address, name)), folder, stored, response_ids=True)
     return name
 
 
 def shown(title: str, runs: dict[str, list[Figures]]) -> Table:
-    """Return the figures of all runs at one place as a table."""
+    """Return the figures of all runs on one database as a table."""
     table = Table(title=title)
     headings = ("events/s, median", "min", "max", "p50 ms", "p99 ms", "server us/request", "database us", "client us")
     for heading in ("", *headings):
@@ -285,22 +285,22 @@ def shown(title: str, runs: dict[str, list[Figures]]) -> Table:
     for label, figures in runs.items():
         speeds = [each.events_per_second for each in figures]
         cells = [f"{pick(speeds):,.0f}" for pick in (statistics.median, min, max)]
-        others = [statistics.median(each[place] for each in figures) for place in range(1, 6)]
+        others = [statistics.median(each[position] for each in figures) for position in range(1, 6)]
         table.add_row(label, *cells, *(f"{value:,.1f}" for value in others[:2]), *(f"{value:,.0f}" for value in others[2:]))
     return table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--singles", type=int, default=20_000, help="single events a run (default %(default)s)")
-    parser.add_argument("--batches", type=int, default=100, help="batches of 1,000 events a run (default %(default)s)")
+    parser.add_argument("--singles", type=int, default=20_000, help="single events per run (default %(default)s)")
+    parser.add_argument("--batches", type=int, default=100, help="batches of 1,000 events per run (default %(default)s)")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--database", choices=("sqlite", "postgresql"), action="append", help="where (default: both)")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), action="append", help="databases (default: both)")
     parser.add_argument(
-        "--workers", type=int, default=2, help="also with this many workers on PostgreSQL (default %(default)s)"
+        "--workers", type=int, default=2, help="also measure PostgreSQL with this many workers (default %(default)s)"
     )
-    parser.add_argument("--stored", type=int, default=0, help="events that are there before each run (default %(default)s)")
+    parser.add_argument("--stored", type=int, default=0, help="events stored before each run (default %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,8 +1,8 @@
-"""What ten thousand budgets on one account cost ingest, and how long after a commit the alert is there.
+"""The cost of ten thousand budgets on one account for ingest, and the delay from a commit to the alert.
 
-Ingest is measured with and without budgets in turn, as ``metering ingest`` (the whole process) and over HTTP. The delay runs
-from the answer to the request whose event crosses a threshold, which comes after the commit, until the alert can be read by
-another connection; on an idle server, and while 32 connections send single events as fast as they are answered.
+Ingest is measured with and without budgets in turn, as ``metering ingest`` (the whole process) and over HTTP. The delay is from
+the answer to the request whose event crosses a threshold, which comes after the commit, until another connection can read the
+alert: on an idle server, and while 32 connections send single events as fast as they are answered.
 """
 
 import argparse
@@ -41,7 +41,7 @@ GIVE_UP_SECONDS = 20
 
 
 def make_budgets(database: Path, wanted: int, probes: int) -> None:
-    """Give acme budgets of all windows and scopes, some of which the log crosses, and one for each key that is probed."""
+    """Create budgets of all windows and scopes for acme, some of which the log crosses, and one for each probed key."""
     chance = random.Random(1)
     scopes = (
         {},
@@ -67,7 +67,7 @@ def _insert(connection, account_id: int, terms: BudgetTerms) -> None:
 
 
 def ingest_process(folder: Path, log: Path, budgets: int) -> tuple[float, float]:
-    """Return the seconds that ``metering ingest`` takes on an empty database, by the clock and of the processors."""
+    """Return the wall-clock and processor seconds of ``metering ingest`` on an empty database."""
     database = folder / f"ingest-{budgets}.db"
     environment = {**os.environ, "METERING_DATABASE_URL": f"sqlite:///{database}"}
     command = [sys.executable, "-m", "metering"]
@@ -90,7 +90,7 @@ def _children_seconds() -> float:
 
 @contextmanager
 def served(folder: Path, name: str, budgets: int, probes: int) -> Iterator[Server]:
-    """Serve a database of its own with that many budgets."""
+    """Serve a new database with this number of budgets."""
     inside = folder / name
     inside.mkdir()
     server = Server(
@@ -134,7 +134,7 @@ def delays(server: Server, database: Path, probes: range) -> list[float]:
 
 
 def while_loaded(server: Server, log: Path, measure: Callable[[], list[float]]) -> tuple[list[float], float]:
-    """Measure while 32 connections send; return also how many events a second they sent."""
+    """Measure while 32 connections send; also return their events per second."""
     done = threading.Event()
     sent = 0
 
@@ -161,7 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--budgets", type=int, default=10_000)
     parser.add_argument("--events", type=int, default=200_000, help="of metering ingest (default %(default)s)")
-    parser.add_argument("--singles", type=int, default=10_000, help="single events a run (default %(default)s)")
+    parser.add_argument("--singles", type=int, default=10_000, help="single events per run (default %(default)s)")
     parser.add_argument("--probes", type=int, default=200)
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()

@@ -1,8 +1,8 @@
-"""Closing the month of many accounts: seconds, statements a second, and how much memory it takes.
+"""Closing the month of many accounts: seconds, statements per second, and memory.
 
-A month of requests over many accounts is ingested, each account with all 28 combinations of model, project and key once there
-are some hundred requests of it. Closing reads sums by month and not events: with more events to an account there is no more to
-read. Processor time is shown beside the clock's, because other work on the machine stretches only the latter.
+A month of requests of many accounts is ingested. With some hundred requests, an account has all 28 combinations of model,
+project and key. Closing reads monthly sums instead of events, so more events per account are no more to read. Processor time is
+shown too, because other work on the machine only affects wall-clock time.
 
     python benchmarks/bench_close.py [--accounts N] [--events N] [--url URL]
 """
@@ -56,7 +56,7 @@ def fill(engine: Engine, folder: Path, accounts: int, events: int) -> None:
 
 
 def peak_mib() -> float:
-    """Return the most memory that this process has had."""
+    """Return the peak memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--accounts", type=int, default=1_000, help="accounts (default %(default)s)")
     parser.add_argument("--events", type=int, default=500_000, help="events (default %(default)s)")
-    parser.add_argument("--url", help="an empty database; a new SQLite file when nothing is said")
+    parser.add_argument("--url", help="an empty database (default: a new SQLite file)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -85,11 +85,11 @@ def main() -> None:
         engine.dispose()
     if violations or closed != options.accounts:
         raise SystemExit(f"closed {closed} of {options.accounts}; violations: {violations[:3]}")
-    say = Console().print
-    say(f"{closed:,} accounts, {options.events:,} events, {lines:,} lines on their statements")
-    say(f"{seconds:.1f} s by the clock, {busy:.1f} s of processor time, {closed / seconds:,.0f} statements a second")
-    say(f"memory: {before:.0f} MiB at most before, {after:.0f} MiB after")
-    say(f"target {TARGET_SECONDS} s: {'reached' if seconds <= TARGET_SECONDS else 'missed'}")
+    show = Console().print
+    show(f"{closed:,} accounts, {options.events:,} events, {lines:,} lines on their statements")
+    show(f"{seconds:.1f} s wall-clock time, {busy:.1f} s of processor time, {closed / seconds:,.0f} statements per second")
+    show(f"peak memory: {before:.0f} MiB before, {after:.0f} MiB after")
+    show(f"target {TARGET_SECONDS} s: {'reached' if seconds <= TARGET_SECONDS else 'missed'}")
 
 
 if __name__ == "__main__":

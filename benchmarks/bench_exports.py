@@ -1,12 +1,12 @@
-"""How long a month takes to leave, and how much memory: days, FOCUS rows, and every form of a statement of many lines.
+"""Time and memory of exporting a month: days, FOCUS rows, and every format of a statement with many lines.
 
     python benchmarks/bench_exports.py [--rows N] [--lines N]
 
-A month of requests in so many projects that its FOCUS file has N rows is ingested with ``metering ingest``. Files are made
-in this process through the API's operation, over and over; memory and whole-process time are those of ``metering statements
-export`` in a process of its own, beside the same for a month a tenth as large. The limit is Python's ``csv`` writing the same
-rows, ready in memory. Forms that have no days are made of a statement of so many lines. Processor time is shown beside the
-clock's, because other work on the machine stretches only the latter.
+A month of requests with enough projects for N rows in its FOCUS file is ingested with ``metering ingest``. Files are written
+repeatedly in this process with the API's operation. Memory and whole-process time are those of ``metering statements export``
+in a separate process, also for a month a tenth as large. The limit is Python's ``csv`` writing the same rows, ready in memory.
+Formats without days are made from a statement with N lines. Processor time is shown too, because other work on the machine only
+affects wall-clock time.
 """
 
 import argparse
@@ -44,7 +44,7 @@ MODEL = "meta-llama/Llama-3.3-70B-Instruct"
 
 
 def fill(folder: Path, name: str, rows: int) -> str:
-    """Ingest a month whose FOCUS file has ``rows`` rows of usage: two kinds of quantity a project and day."""
+    """Ingest a month whose FOCUS file has ``rows`` rows of usage: two kinds of quantity per project and day."""
     log, database = folder / f"{name}.ndjson", f"sqlite:///{folder / name}.db"
     with log.open("w") as file:
         for number in range(rows // 2):
@@ -79,13 +79,13 @@ def metering(database: str, *arguments: str) -> tuple[float, float]:
 def exported(engine: Engine, name: str) -> bytes:
     found = export_statement(engine, "acme", MONTH, bundled_plans(), FORMATS[name])
     if isinstance(found, UnchangedFile):
-        raise TypeError("nothing was said to be known")
+        raise TypeError("the statement was reported as unchanged")
     with closing(found):
         return b"".join(found.chunks())
 
 
 def median_of(work: Callable[[], object]) -> tuple[float, float, float, float]:
-    """Return (median, min, max, median of processor time) in seconds, after one round that fills the caches."""
+    """Return (median, min, max, median processor time) in seconds, after one round that fills the caches."""
     work()
     took, used = [], []
     for _ in range(ROUNDS):
@@ -107,11 +107,11 @@ def bare(rows: list[list[str]]) -> int:
 
 
 def by_day(folder: Path, rows: int) -> Table:
-    table = Table(title=f"A month by day, SQLite, {ROUNDS} rounds; memory beside a month a tenth as large")
+    table = Table(title=f"A month by day, SQLite, {ROUNDS} rounds; memory also for a month a tenth as large")
     for heading in ("", "rows", "median s", "min", "max", "processor s", "bare csv s", "process s", "peak MB", "a tenth: MB"):
         table.add_column(heading, justify="right" if heading else "left")
     large, small = fill(folder, "large", rows), fill(folder, "small", rows // 10)
-    # First of all: a process begins with the memory of the one that made it, as far as its peak is told.
+    # Run first: the reported peak of a child process starts with the memory of its parent.
     alone = {
         name: [metering(database, "statements", "export", "acme", "2026-10", "--format", name) for database in (large, small)]
         for name in BY_DAY
@@ -128,7 +128,7 @@ def by_day(folder: Path, rows: int) -> Table:
 
 
 def by_line(folder: Path, lines: int) -> Table:
-    """Measure the forms of a statement: its one usage line, ``lines`` times."""
+    """Measure the formats of a statement with ``lines`` usage lines."""
     engine = open_database(f"sqlite:///{folder / 'small.db'}")
     statement = show_statement(engine, "acme", MONTH, bundled_plans())
     engine.dispose()

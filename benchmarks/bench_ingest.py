@@ -1,8 +1,8 @@
-"""Events per second of ``metering ingest`` as a whole process, beside bare ``sqlite3.executemany`` of the same rows.
+"""Events per second of ``metering ingest`` as a whole process, compared with bare ``sqlite3.executemany`` of the same rows.
 
-Both write into databases made by the real migrations with the same pragmas and the same number of rows a transaction. The
-bare side has its rows ready in memory: no reading, decoding, pricing or looking up. The ratio is what those cost. What an
-ingest of a single line takes is the start of the process; without it the figure is that from the first byte.
+Both write to migrated databases with the same pragmas and the same number of rows per transaction. The bare side has its rows
+ready in memory: no reading, decoding, pricing or lookups. The ratio is the cost of those. The time of ingesting a single line
+is the startup of the process; it is subtracted in the figure from the first byte.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def run_metering(folder: Path, log: Path, name: str) -> tuple[float, Path]:
 
 
 def run_bare(folder: Path, filled: Path, name: str) -> float:
-    """Write the rows of ``filled`` with executemany, in the order and the portions in which they were written there."""
+    """Write the rows of ``filled`` with executemany, in the same order and batches."""
     source = sqlite3.connect(filled)
     rows = {table: source.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}
     rows["event_identities"].sort(key=lambda row: row[1])

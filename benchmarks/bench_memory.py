@@ -1,7 +1,7 @@
 """Peak memory of ``metering ingest``, all its processes together, for logs of different sizes.
 
-Read from /proc every few milliseconds (Linux): the sum of the resident memory of the process and its decoder. It counts
-shared pages twice, so the true figure is lower.
+The sum of the resident memory of the process and its decoder, read from /proc every few milliseconds (Linux). Shared pages are
+counted twice, so the true figure is lower.
 """
 
 import argparse
@@ -20,7 +20,7 @@ LIMIT_MB = 300
 
 
 def resident_kib(pid: int) -> int:
-    """Return the resident memory of a process and its descendants, 0 where they are gone."""
+    """Return the resident memory of a process and its descendants; 0 if they are gone."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -1,10 +1,10 @@
-"""Events per second of ``metering ingest`` to PostgreSQL as a whole process, beside bare COPY of the same rows.
+"""Events per second of ``metering ingest`` to PostgreSQL as a whole process, compared with bare COPY of the same rows.
 
-All write into databases made by the real migrations. The bare side counts an event once: identities by binary COPY into a
-temporary table and INSERT ... ON CONFLICT DO NOTHING RETURNING, claims likewise, events by binary COPY, the same number of
-events a transaction, rollups at the end. It has its rows ready in memory: no reading, decoding, pricing or looking up. The
-ratio is what those cost. Beside it stands the fastest way there is where all are new: keys by COPY straight into their tables,
-which fails where one is known. Processor time is told too, because a shared machine's clock says little.
+All write to migrated databases. The bare side counts an event once: identities by binary COPY into a temporary table and INSERT
+... ON CONFLICT DO NOTHING RETURNING, claims likewise, events by binary COPY, the same number of events per transaction, rollups
+at the end. It has its rows ready in memory: no reading, decoding, pricing or lookups. The ratio is the cost of those. The
+fastest way if all keys are new is shown too: keys by COPY directly into their tables, which fails if one exists. Processor time
+is shown as well, because wall-clock time on a shared machine is not reliable.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
-from postgres_place import as_url, backend_seconds, drop_database, new_database, postgres, settings_of
+from postgres_server import as_url, backend_seconds, drop_database, new_database, postgres, settings_of
 from request_log import write_request_log
 from rich.console import Console
 from rich.table import Table
@@ -39,7 +39,7 @@ KEYS = {
 
 
 class Figure(NamedTuple):
-    """One run: events a second, and microseconds of processor time an event of the client's and the server's processes."""
+    """One run: events per second, and microseconds of processor time per event of the client's and the server's processes."""
 
     rate: float
     client_us: float
@@ -66,9 +66,7 @@ def run_metering(conninfo: str, log: Path, count: int, folder: Path) -> Figure:
 
 
 def run_bare(filled: str, empty: str, count: int, folder: Path, *, straight: bool) -> Figure:
-    """Write the rows of ``filled`` in the order and the portions in which they were written there; keys ``straight`` in, or so
-    that known ones are passed over.
-    """
+    """Write the rows of ``filled`` in the same order and batches; keys directly (``straight``) or skipping known ones."""
     write_keys = _copy_keys if straight else _insert_keys
     engine = open_database(as_url(empty))
     upgrade_database(engine, now=0)
@@ -126,7 +124,7 @@ def _copy(target: "psycopg.Connection[Any]", table: str, types: Any, rows: list[
 
 
 def bytes_an_event(conninfo: str, count: int) -> float:
-    """Return what the event log, identities and claims take on disk with their indexes, an event."""
+    """Return the bytes per event of the event log, identities and claims on disk, with their indexes."""
     with psycopg.connect(conninfo) as connection:
         found = connection.execute(
             "SELECT sum(pg_total_relation_size(oid)) FROM pg_class"
@@ -139,7 +137,7 @@ def show(title: str, ours: list[Figure], bare: list[Figure], straight: list[Figu
     table = Table(title=title)
     for heading in ("", "median", "min", "max", "client µs/event", "server µs/event"):
         table.add_column(heading, justify="left" if not heading else "right")
-    labelled = (("metering ingest, whole process", ours), ("bare COPY", bare), ("bare COPY, keys straight in", straight))
+    labelled = (("metering ingest, whole process", ours), ("bare COPY", bare), ("bare COPY, keys directly", straight))
     for label, figures in labelled:
         rates = [figure.rate for figure in figures]
         table.add_row(
@@ -148,7 +146,7 @@ def show(title: str, ours: list[Figure], bare: list[Figure], straight: list[Figu
             f"{statistics.median(figure.client_us for figure in figures):.1f}",
             f"{statistics.median(figure.server_us for figure in figures):.1f}",
         )
-    for label, limits in (("ratio", bare), ("ratio to keys straight in", straight)):
+    for label, limits in (("ratio", bare), ("ratio to keys directly", straight)):
         ratios = [mine.rate / limit.rate for mine, limit in zip(ours, limits, strict=True)]
         table.add_row(label, *(f"{of(ratios):.2f}" for of in (statistics.median, min, max)))
     Console(width=120).print(table)
@@ -176,7 +174,7 @@ def main() -> None:
                 figures.append(run_bare(filled, empty, arguments.events, folder, straight=at_once))
         title = f"Ingest of {arguments.events:,} NDJSON lines into an empty PostgreSQL, {arguments.runs} runs"
         show(title, ours, bare, straight)
-        sys.stdout.write(f"{size:.0f} bytes an event on disk, indexes and response ids included\n{settings_of(address)}\n")
+        sys.stdout.write(f"{size:.0f} bytes per event on disk, including indexes and response IDs\n{settings_of(address)}\n")
         for database in ("bench_ours", "bench_bare"):
             drop_database(address, database)
 

@@ -1,10 +1,10 @@
-"""What a question costs when many events are stored: spend, statements, and the room that an event takes.
+"""The time of queries with many stored events: spend and statements; and the size of an event.
 
     python benchmarks/bench_queries.py [--events N [N ...]] [--on sqlite postgresql]
 
-A month of requests by 50 accounts of about 28 series each is ingested with ``metering ingest``, in parts, so that the disk
-holds one part of the log at a time; then comes an account with as many series as it may have. Questions are asked in this
-process, over and over, through the API's operations.
+A month of requests of 50 accounts with about 28 series each is ingested with ``metering ingest``, in parts, so that only one
+part of the log is on disk at a time. An account with the maximum number of series follows. Queries run repeatedly in this
+process, with the API's operations.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
-from postgres_place import as_url, drop_database, new_database, postgres, settings_of
+from postgres_server import as_url, drop_database, new_database, postgres, settings_of
 from request_log import Slice, write_request_log
 from rich.console import Console
 from rich.table import Table
@@ -42,50 +42,50 @@ MONTH = 202610
 REPETITIONS = 200
 
 
-class Place(NamedTuple):
-    """A database to fill, and how to ask for its size in bytes."""
+class BenchDatabase(NamedTuple):
+    """A database to fill, with a function that returns its size in bytes."""
 
     url: str
     size: Callable[[], int]
 
 
 class Filling(NamedTuple):
-    """Events a second over the whole of a database's filling, and with everything but the last part stored."""
+    """Events per second while filling a database, over all parts and for the last part."""
 
     overall: float
     last: float
 
 
 @contextmanager
-def sqlite_place(folder: Path) -> Iterator[Place]:
+def sqlite_database(folder: Path) -> Iterator[BenchDatabase]:
     file = folder / "queries.db"
     try:
-        yield Place(f"sqlite:///{file}", lambda: file.stat().st_size)
+        yield BenchDatabase(f"sqlite:///{file}", lambda: file.stat().st_size)
     finally:
         for left in folder.glob("queries.db*"):
             left.unlink()
 
 
 @contextmanager
-def postgres_place(address: str) -> Iterator[Place]:
+def postgres_database(address: str) -> Iterator[BenchDatabase]:
     name = "metering_bench_queries"
     conninfo = new_database(address, name)
 
     def size() -> int:
         with psycopg.connect(conninfo, autocommit=True) as connection:
-            # What autovacuum does by and by: without it the planner knows nothing of what has just been filled.
+            # Autovacuum would do this later; without it, the planner has no statistics of the new rows.
             connection.execute("VACUUM ANALYZE")
             found = connection.execute("SELECT pg_database_size(current_database())").fetchone()
         return int(found[0])  # type: ignore[index]
 
     try:
-        yield Place(as_url(conninfo), size)
+        yield BenchDatabase(as_url(conninfo), size)
     finally:
         drop_database(address, name)
 
 
 def fill(url: str, folder: Path, events: int, *, response_ids: bool) -> Filling:
-    """Ingest the month; only the ingest itself is timed."""
+    """Ingest the month; only ingest is timed."""
     _metering(url, "db", "upgrade")
     spent = last = 0.0
     log = folder / "part.ndjson"
@@ -101,7 +101,7 @@ def fill(url: str, folder: Path, events: int, *, response_ids: bool) -> Filling:
 
 
 def crowd(url: str, folder: Path) -> None:
-    """Ingest a request of each of as many keys as an account may have series."""
+    """Ingest one request for each of as many keys as an account can have series."""
     log = folder / "crowd.ndjson"
     request = {"account": "crowded", "provider": "together", "model": "meta-llama/Llama-3.3-70B-Instruct", "route": "routed"}
     used = {"status": 200, "usage": {"input_tokens": 10, "output_tokens": 5}}
@@ -119,7 +119,7 @@ def _metering(url: str, *arguments: str) -> None:
 
 
 def timed(ask: Callable[[], object]) -> tuple[float, float]:
-    """Return (median, 99th percentile) in ms, after one question that fills the caches."""
+    """Return (median, 99th percentile) in ms, after one query that fills the caches."""
     ask()
     took = []
     for _ in range(REPETITIONS):
@@ -152,18 +152,18 @@ def questions(url: str) -> dict[str, tuple[float, float]]:
     return answers
 
 
-def measure(place: Place, folder: Path, events: int, *, response_ids: bool, tables: tuple[Table, Table]) -> None:
-    """Fill a place and tell what that took; one without response ids is also asked."""
+def measure(database: BenchDatabase, folder: Path, events: int, *, response_ids: bool, tables: tuple[Table, Table]) -> None:
+    """Fill a database and report its figures; one without response IDs is also queried."""
     answers, room = tables
-    on = "SQLite" if place.url.startswith("sqlite") else "PostgreSQL"
-    filling = fill(place.url, folder, events, response_ids=response_ids)
-    kind = "with response ids" if response_ids else "without response ids"
-    bytes_each = f"{place.size() / events:.0f}"
+    on = "SQLite" if database.url.startswith("sqlite") else "PostgreSQL"
+    filling = fill(database.url, folder, events, response_ids=response_ids)
+    kind = "with response IDs" if response_ids else "without response IDs"
+    bytes_each = f"{database.size() / events:.0f}"
     room.add_row(on, kind, f"{events:,}", bytes_each, f"{filling.overall:,.0f}", f"{filling.last:,.0f}")
     if not response_ids:
-        crowd(place.url, folder)
-        place.size()
-        for question, (median, p99) in questions(place.url).items():
+        crowd(database.url, folder)
+        database.size()
+        for question, (median, p99) in questions(database.url).items():
             answers.add_row(on, question, f"{events:,}", f"{median:.2f}", f"{p99:.2f}")
 
 
@@ -172,10 +172,10 @@ def main() -> None:
     parser.add_argument("--events", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--on", nargs="+", choices=("sqlite", "postgresql"), default=["sqlite", "postgresql"])
     arguments = parser.parse_args()
-    answers = Table(title=f"Questions about a month of {ACCOUNTS} accounts, {REPETITIONS} times each")
+    answers = Table(title=f"Queries of a month of {ACCOUNTS} accounts, {REPETITIONS} times each")
     for heading in ("on", "", "events stored", "median ms", "p99 ms"):
         answers.add_column(heading, justify="left" if heading in ("", "on") else "right")
-    room = Table(title="Room an event takes, indexes included; ingest in parts of 500,000")
+    room = Table(title="Size of an event, including indexes; ingest in parts of 500,000")
     for heading in ("on", "", "events stored", "bytes", "events/s", "last part, events/s"):
         room.add_column(heading, justify="left" if heading in ("", "on") else "right")
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
@@ -183,8 +183,8 @@ def main() -> None:
         address = stack.enter_context(postgres(folder)) if "postgresql" in arguments.on else ""
         room.caption = f"PostgreSQL: {settings_of(address)}" if address else None
         for on, events, response_ids in product(arguments.on, arguments.events, (False, True)):
-            with sqlite_place(folder) if on == "sqlite" else postgres_place(address) as place:
-                measure(place, folder, events, response_ids=response_ids, tables=(answers, room))
+            with sqlite_database(folder) if on == "sqlite" else postgres_database(address) as database:
+                measure(database, folder, events, response_ids=response_ids, tables=(answers, room))
     Console().print(answers)
     Console().print(room)
 

@@ -1,9 +1,9 @@
-"""Charges a second: the formula beside genai-prices and beside the bare arithmetic, in one run.
+"""Charges per second: the formula compared with genai-prices and with the bare arithmetic, in one run.
 
     python benchmarks/bench_rating.py [--events N] [--repetitions N]
 
-Each candidate charges the same events in turn, round after round, so that a noisy machine is noisy for all of them. The bare
-limit is the multiply, add and round up of two prices inlined in a loop: no call, no check, no value that remembers a rate.
+Each candidate charges the same events in turn, round after round, so that noise on the machine affects all of them. The bare
+limit is multiplying, adding and rounding up two prices inline in a loop: no call, no check, no value with a rate.
 """
 
 import argparse
@@ -38,7 +38,7 @@ Event = tuple[Quantities, Rate]
 
 
 def mixed_events(count: int, seed: int = 11) -> list[Event]:
-    """Chat requests of a few models: seven of ten plain, two with cached tokens, one at a rate with a cache price."""
+    """Chat requests of a few models: 70% plain, 20% with cached tokens, 10% at a rate with a cache price."""
     chance = random.Random(seed)
     book = PriceBook(bundled_tables())
     found = [book.rate_for(None, "routed", (provider, model, "chat"), MICROS) for provider, model in MODELS]
@@ -66,13 +66,13 @@ def text_amount_all(texts: Sequence[tuple[Rate, int, int, int]]) -> None:
 
 
 def charge_all(events: Sequence[Event]) -> None:
-    """The formula, with the Charge that remembers its rate."""
+    """The formula, with a Charge that has its rate."""
     for quantities, rate in events:
         charge(quantities, rate)
 
 
 def look_up_and_charge_all(events: Sequence[Event]) -> None:
-    """The same with the look-up of the rate in the book before each charge."""
+    """The same with a rate lookup in the book before each charge."""
     for quantities, rate in events:
         found = BOOK.rate_for(None, "routed", (rate.provider, rate.model, "chat"), MICROS, quantities.prompt_tokens)
         if found is not None:
@@ -80,13 +80,13 @@ def look_up_and_charge_all(events: Sequence[Event]) -> None:
 
 
 def bare_all(amounts: Sequence[tuple[int, int, int, int]]) -> None:
-    """Multiply, add, round up: what the arithmetic alone costs in this interpreter."""
+    """Multiply, add, round up: the cost of the arithmetic alone in this interpreter."""
     for used_in, used_out, of_input, of_output in amounts:
         -(-(used_in * of_input + used_out * of_output) // 1_000)
 
 
 def genai_prices_all(usages: Sequence[Usage]) -> None:
-    """What genai-prices takes for the price of Llama-3.3-70B through the router at Together."""
+    """genai-prices for Llama-3.3-70B through the router at Together."""
     for usage in usages:
         calc_price(usage, LLAMA, provider_id="huggingface_together", genai_request_timestamp=NOVEMBER_2026)
 
@@ -95,7 +95,7 @@ BOOK = PriceBook(bundled_tables())
 
 
 def speeds(work: Sequence[tuple[str, Callable[[], None], int]], repetitions: int) -> dict[str, list[float]]:
-    """Run each candidate once a round; return charges a second by name."""
+    """Run each candidate once per round; return charges per second by name."""
     measured: dict[str, list[float]] = {name: [] for name, _, _ in work}
     for _ in range(repetitions):
         for name, run, count in work:
@@ -108,7 +108,7 @@ def speeds(work: Sequence[tuple[str, Callable[[], None], int]], repetitions: int
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--events", type=int, default=100_000, help="events a repetition (default %(default)s)")
+    parser.add_argument("--events", type=int, default=100_000, help="events per repetition (default %(default)s)")
     parser.add_argument("--repetitions", type=int, default=9, help="rounds (default %(default)s)")
     options = parser.parse_args()
     events = mixed_events(options.events)
@@ -128,14 +128,14 @@ def main() -> None:
         ("bare multiply, add, round up", lambda: bare_all(amounts), len(amounts)),
         ("pricing.rating.text_amount", lambda: text_amount_all(texts), len(texts)),
         ("pricing.rating.charge", lambda: charge_all(events), len(events)),
-        ("... with the look-up of the rate", lambda: look_up_and_charge_all(events), len(events)),
+        ("... with the rate lookup", lambda: look_up_and_charge_all(events), len(events)),
         ("genai-prices calc_price", lambda: genai_prices_all(usages), len(usages)),
     ]
     measured = speeds(work, options.repetitions)
-    bare, peer = (statistics.median(measured[work[place][0]]) for place in (0, -1))
-    table = Table(title=f"Charges a second, {options.events:,} events, {options.repetitions} repetitions")
+    bare, peer = (statistics.median(measured[work[position][0]]) for position in (0, -1))
+    table = Table(title=f"Charges per second, {options.events:,} events, {options.repetitions} repetitions")
     table.add_column("candidate")
-    for column in ("median", "min", "max", "of bare", "times the peer"):
+    for column in ("median", "min", "max", "of the bare limit", "times genai-prices"):
         table.add_column(column, justify="right")
     for name, figures in measured.items():
         median = statistics.median(figures)
@@ -143,7 +143,7 @@ def main() -> None:
         table.add_row(name, *speeds_told, f"{median / bare:.1%}", f"{median / peer:.0f}")
     Console(width=110).print(table)
     reached = statistics.median(measured["pricing.rating.charge"])
-    Console().print(f"target {TARGET:,} a second: {'reached' if reached >= TARGET else 'missed'}")
+    Console().print(f"target {TARGET:,} per second: {'reached' if reached >= TARGET else 'missed'}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""A bill of a million lines against a million requests, by request, and the same month by provider; SQLite and PostgreSQL.
+"""Reconcile a bill of a million lines with a million requests, by request, and the same month by provider, on both databases.
 
     python benchmarks/bench_reconcile.py [--requests N] [--no-postgres]
 
-Each command is a process of its own, with its start; peak memory is that of the process alone. Of the lines two in a hundred
-differ (missing, twice, another amount, nobody's); then all of them do.
+Each command is a separate process, measured with its startup; peak memory is that of the process alone. First 2% of the lines
+differ (missing, duplicated, a different amount, an unknown request), then all of them.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from postgres_place import drop_database, new_database, postgres, settings_of
+from postgres_server import drop_database, new_database, postgres, settings_of
 from request_log import write_request_log
 from rich.console import Console
 from rich.table import Table
@@ -41,7 +41,7 @@ class Figures(NamedTuple):
 
 
 def run_metering(database: str, *arguments: str) -> Figures:
-    """Run a command; return what it took. Exit 1 says that a variance is open, which is what these bills are for."""
+    """Run a command; return its figures. Exit code 1 means that a variance is open, as intended with these bills."""
     environment = {**os.environ, "METERING_DATABASE_URL": database}
     started = time.perf_counter()
     command = [sys.executable, "-m", "metering", *arguments]
@@ -54,7 +54,7 @@ def run_metering(database: str, *arguments: str) -> Figures:
 
 
 def charges(database: str) -> Iterator[tuple[str, str, int]]:
-    """Yield (response id, provider, nano-USD) of what should be billed."""
+    """Yield (response ID, provider, nano-USD) of each request that should be billed."""
     engine = open_database(database)
     with read_snapshot(engine) as connection:
         rows = connection.execution_options(yield_per=10_000).execute(
@@ -66,7 +66,7 @@ def charges(database: str) -> Iterator[tuple[str, str, int]]:
 
 
 def write_bill(path: Path, database: str, *, differing_percent: int) -> int:
-    """Write a bill by request; return how many lines it has."""
+    """Write a bill by request; return its number of lines."""
     chance = random.Random(7)
     lines = 0
     with path.open("w", encoding="ascii", newline="") as file:
@@ -87,19 +87,19 @@ def write_bill(path: Path, database: str, *, differing_percent: int) -> int:
 
 
 def answer_ids(database: str, requests: int) -> dict[str, Figures]:
-    """Answer Hugging Face's question for 10,000 ids, in this process: the first time, which stores the answers, and again."""
+    """Answer a Hugging Face billing request for 10,000 IDs in this process: first storing the answers, then again."""
     engine = open_database(database)
     with read_snapshot(engine) as connection:
         account_id = connection.execute(select(events.c.account_id).limit(1)).scalar_one()
         newest = connection.execute(select(func.max(events.c.event_time))).scalar_one()
     ids = [f"req_{number:09d}" for number in range(requests - IDS_ASKED, requests)]
     found = {}
-    for name in ("answer 10,000 ids", "answer them again"):
+    for name in ("answer 10,000 IDs", "answer them again"):
         started, processor = time.perf_counter(), time.process_time()
-        told = answer_billing(engine, account_id, ids, now=newest)
+        answers = answer_billing(engine, account_id, ids, now=newest)
         found[name] = Figures(time.perf_counter() - started, time.process_time() - processor, 0)
-        if len(told) < IDS_ASKED * 9 // 10:
-            raise SystemExit(f"{len(told)} of {IDS_ASKED} were answered")
+        if len(answers) < IDS_ASKED * 9 // 10:
+            raise SystemExit(f"{len(answers)} of {IDS_ASKED} IDs were answered")
     engine.dispose()
     return found
 
@@ -115,7 +115,7 @@ def measure(database: str, folder: Path, requests: int) -> dict[str, Figures]:
     log.unlink()
     found: dict[str, Figures] = {}
     period = ("--account", "acme", "--month", MONTH)
-    for number, (name, percent) in enumerate((("2 % differ", 2), ("all differ", 100)), start=1):
+    for number, (name, percent) in enumerate((("2% differ", 2), ("all differ", 100)), start=1):
         write_bill(bill, database, differing_percent=percent)
         found[f"import, {name}"] = run_metering(database, "reconcile", "import", str(bill), *period)
         found[f"by request, {name}"] = run_metering(database, "reconcile", "run", str(number))
@@ -135,16 +135,16 @@ def main() -> None:
         table.add_column(heading, justify="right" if heading else "left")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        places = {"SQLite": f"sqlite:///{folder / 'reconcile.db'}"}
+        databases = {"SQLite": f"sqlite:///{folder / 'reconcile.db'}"}
         if not arguments.no_postgres:
             address = stack.enter_context(postgres(folder))
             Console().print(settings_of(address))
             new_database(address, "bench_reconcile")
             stack.callback(drop_database, address, "bench_reconcile")
-            places["PostgreSQL"] = _url(address, "bench_reconcile")
-        for place, database in places.items():
+            databases["PostgreSQL"] = _url(address, "bench_reconcile")
+        for title, database in databases.items():
             for name, figures in measure(database, folder, arguments.requests).items():
-                table.add_row(f"{place}: {name}", *(f"{figure:,.2f}" for figure in figures))
+                table.add_row(f"{title}: {name}", *(f"{figure:,.2f}" for figure in figures))
         Console().print(table)
 
 

@@ -1,8 +1,8 @@
-"""Events re-rated a second, beside bare ``sqlite3.executemany`` of the same charge rows.
+"""Events re-rated per second, compared with bare ``sqlite3.executemany`` of the same charge rows.
 
-A month of requests whose price turned out to be another; every event gets a reversal and a replacement. The bare side has the
-rows ready in memory and writes them into a copy of the same database, as many in a transaction: no reading, no pricing, no
-rollups. Processor time is shown beside the clock's, because other work on the machine stretches only the latter.
+A month of requests whose price was wrong: every event gets a reversal and a replacement. The bare side has the rows ready in
+memory and writes them to a copy of the same database, the same number per transaction: no reading, no pricing, no rollups.
+Processor time is shown too, because other work on the machine only affects wall-clock time.
 
     python benchmarks/bench_rerate.py [--events N] [--runs N]
 """
@@ -50,7 +50,7 @@ def record(engine: Engine, *, factor: int) -> None:
 
 
 def filled_database(folder: Path, events: int) -> Path:
-    """Ingest a log at one price, then record another one that holds since before it."""
+    """Ingest a log at one price, then record another one that has been in effect since before it."""
     log, path = folder / "requests.ndjson", folder / "filled.db"
     write_request_log(log, events)
     engine = open_database(f"sqlite:///{path}")
@@ -65,7 +65,7 @@ def filled_database(folder: Path, events: int) -> Path:
 
 
 class Stopwatch:
-    """Events a second by the clock, and by the processor time of this process."""
+    """Events per second, by wall-clock time and by the processor time of this process."""
 
     def __init__(self) -> None:
         self._clock, self._processor = time.perf_counter(), time.process_time()
@@ -78,7 +78,7 @@ Figures = tuple[float, float]
 
 
 def run_rerate(path: Path) -> tuple[Figures, Figures]:
-    """Return the figures of the preview and of the run; the database must be sound afterwards."""
+    """Return the figures of the preview and of the run; the database must have no violations afterwards."""
     engine = open_database(f"sqlite:///{path}")
     watch = Stopwatch()
     found = preview_rerate(engine, EVERYTHING)
@@ -89,7 +89,7 @@ def run_rerate(path: Path) -> tuple[Figures, Figures]:
     done = continue_rerate(engine, run.id, clock=lambda: NOW)
     rerated = watch.figures(changed)
     if done.done_now != found or verify(engine):
-        raise SystemExit("the run is not what the preview said, or the database is not sound")
+        raise SystemExit("the run differs from the preview, or the database has violations")
     engine.dispose()
     return previewed, rerated
 
@@ -133,9 +133,9 @@ def main() -> None:
                 figures.append(figure)
             for file in (*folder.glob("ours.db*"), *folder.glob("bare.db*")):
                 file.unlink()
-    table = Table(title=f"Events a second, {options.events:,} events in the log, {options.runs} runs")
+    table = Table(title=f"Events per second, {options.events:,} events in the log, {options.runs} runs")
     table.add_column("")
-    for heading in ("median", "min", "max", "median of processor time"):
+    for heading in ("median", "min", "max", "median by processor time"):
         table.add_column(heading, justify="right")
     for label, taken in measured.items():
         by_clock, by_processor = zip(*taken, strict=True)
@@ -143,7 +143,7 @@ def main() -> None:
         table.add_row(label, *(f"{figure:,.0f}" for figure in shown))
     Console().print(table)
     reached = statistics.median(clock for clock, _ in measured["re-rating"])
-    Console().print(f"target {TARGET:,} a second: {'reached' if reached >= TARGET else 'missed'}")
+    Console().print(f"target {TARGET:,} per second: {'reached' if reached >= TARGET else 'missed'}")
 
 
 if __name__ == "__main__":

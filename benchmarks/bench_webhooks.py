@@ -1,9 +1,9 @@
-"""From the commit of an alert to its webhook: how long, at a steady pace and all at once, on SQLite and on PostgreSQL.
+"""The delay from the commit of an alert to its webhook, at a steady rate and in a burst, on SQLite and on PostgreSQL.
 
-Alerts are raised one a transaction, as an ingest does; each goes to two endpoints, its account's and the operator's. The
-dispatcher runs in the same process, as it does in ``serve``, the receiver in one of its own. A latency runs from the end of the
-commit until the receiver has read the whole request, connection, signature and all. "Silent beside" has one more endpoint that
-every alert goes to as well and that never answers.
+Alerts are raised one per transaction, as by an ingest; each goes to two endpoints, its account's and the operator's. The
+dispatcher runs in the same process, as in ``serve``, the receiver in a separate one. A latency is the time from the end of the
+commit until the receiver has read the whole request, including connection and signature. "With a silent endpoint" adds an
+endpoint that gets every alert too and never answers.
 
     python benchmarks/bench_webhooks.py [--seconds N] [--rate N] [--endpoints N]
 """
@@ -20,7 +20,7 @@ from itertools import chain, count
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from postgres_place import drop_database, new_database, postgres, settings_of
+from postgres_server import drop_database, new_database, postgres, settings_of
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, make_url
@@ -43,7 +43,7 @@ TOGETHER = 100
 
 
 def receive(pipe: Connection) -> None:
-    """Answer every request with 204, but none at ``/silent``; tell when each alert arrived where, when asked."""
+    """Answer every request with 204, except at ``/silent``; report on request when each alert arrived at which path."""
     arrived: dict[str, int] = {}
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -69,8 +69,8 @@ def receive(pipe: Connection) -> None:
     asyncio.run(serve())
 
 
-class Place:
-    """A migrated database with a dispatcher at work and endpoints at the receiver: one for each of as many accounts."""
+class WebhookSetup:
+    """A migrated database with a running dispatcher and endpoints at the receiver, one per account."""
 
     def __init__(self, url: str, port: int, endpoints: int, *, silent: bool) -> None:
         self.engine: Engine = open_database(url)
@@ -88,7 +88,7 @@ class Place:
         self.dispatcher.start()
 
     def raise_together(self, subjects: Sequence[str]) -> dict[str, int]:
-        """Raise alerts in one transaction, about the accounts in turn; return when each delivery of them was committed."""
+        """Raise alerts in one transaction, for the accounts in turn; return when each delivery was committed."""
         now = time.time_ns() // 1_000
         data = json.dumps({"budget": "production", "amount_usd": "500.00", "spent_usd": "400.12", "percent": 80})
         targets = [next(self.numbers) % len(self.accounts) for _ in subjects]
@@ -107,33 +107,33 @@ class Place:
         self.engine.dispose()
 
 
-def paced(place: Place, pipe: Connection, *, rate: int, seconds: int) -> tuple[list[float], float]:
-    """Raise alerts one by one at a steady pace; return milliseconds from each commit to each arrival, and the pace kept."""
+def paced(setup: WebhookSetup, pipe: Connection, *, rate: int, seconds: int) -> tuple[list[float], float]:
+    """Raise alerts at a steady rate; return milliseconds from each commit to each arrival, and the rate that was reached."""
     committed: dict[str, int] = {}
     began = time.perf_counter()
     for number in range(rate * seconds // 2):
         wait = began + 2 * number / rate - time.perf_counter()
         if wait > 0:
             time.sleep(wait)
-        committed |= place.raise_together([f"paced:{number}"])
+        committed |= setup.raise_together([f"paced:{number}"])
     kept = rate * seconds / (time.perf_counter() - began)
     arrived = all_arrived(pipe, committed)
     return [(arrived[each] - at) / 1e6 for each, at in committed.items()], kept
 
 
-def burst(place: Place, pipe: Connection, deliveries: int) -> float:
-    """Raise alerts, a hundred in a transaction; return webhooks a second until the last had arrived."""
+def burst(setup: WebhookSetup, pipe: Connection, deliveries: int) -> float:
+    """Raise alerts, a hundred per transaction; return webhooks per second until the last has arrived."""
     subjects = [f"burst:{number}" for number in range(deliveries // 2)]
     began = time.time_ns()
     committed: dict[str, int] = {}
     for start in range(0, len(subjects), TOGETHER):
-        committed |= place.raise_together(subjects[start : start + TOGETHER])
+        committed |= setup.raise_together(subjects[start : start + TOGETHER])
     arrived = all_arrived(pipe, committed)
     return deliveries / ((max(arrived[each] for each in committed) - began) / 1e9)
 
 
 def all_arrived(pipe: Connection, wanted: Collection[str]) -> dict[str, int]:
-    """Return when each subject arrived, once all have."""
+    """Wait for all subjects; return when each arrived."""
     end = time.monotonic() + PATIENCE
     while True:
         pipe.send("arrived?")
@@ -154,16 +154,16 @@ def measure(console: Console, name: str, new_url: Callable[[str], str], options:
         here, there = multiprocessing.Pipe()
         receiver = multiprocessing.get_context("spawn").Process(target=receive, args=(there,), daemon=True)
         receiver.start()
-        place = Place(new_url(f"webhooks_{int(silent)}"), here.recv(), options.endpoints, silent=silent)
+        setup = WebhookSetup(new_url(f"webhooks_{int(silent)}"), here.recv(), options.endpoints, silent=silent)
         try:
-            found, kept = paced(place, here, rate=options.rate, seconds=options.seconds)
-            every = burst(place, here, options.rate * options.seconds)
+            found, kept = paced(setup, here, rate=options.rate, seconds=options.seconds)
+            every = burst(setup, here, options.rate * options.seconds)
         finally:
-            place.close()
+            setup.close()
             receiver.terminate()
             receiver.join(5)
         cuts = statistics.quantiles(found, n=100)
-        label = f"{kept:.0f}/s{', silent beside' if silent else ''}"
+        label = f"{kept:.0f}/s{', with a silent endpoint' if silent else ''}"
         drawn.add_row(label, f"{cuts[49]:.1f}", f"{cuts[98]:.1f}", f"{max(found):.1f}", f"{every:,.0f}")
     console.print(drawn)
 
@@ -175,8 +175,8 @@ def main() -> None:
     parser.add_argument("--endpoints", type=int, default=20)
     options = parser.parse_args()
     console = Console()
-    with tempfile.TemporaryDirectory(prefix="metering-bench-") as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory(prefix="metering-bench-") as name:
+        folder = Path(name)
         measure(console, "SQLite", lambda name: f"sqlite:///{folder / name}.db", options)
         with postgres(folder) as address:
             console.print(settings_of(address))

@@ -1,4 +1,4 @@
-"""A log of requests to measure with: native NDJSON, seeded, the same bytes for the same arguments."""
+"""A request log for benchmarks: native NDJSON, seeded, the same bytes for the same arguments."""
 
 import random
 from pathlib import Path
@@ -22,7 +22,7 @@ _SECONDS = 31 * 86_400
 
 
 class Slice(Struct, frozen=True):
-    """Which requests of a month of ``total`` are written: ``count`` of them from the one with the number ``first``."""
+    """Part of a month of ``total`` requests: ``count`` of them, starting with number ``first``."""
 
     first: int
     count: int
@@ -32,7 +32,7 @@ class Slice(Struct, frozen=True):
 def write_request_log(
     path: Path, events: int | Slice, *, seed: int = 1, accounts: int = 1, response_ids: bool = True, tags: bool = True
 ) -> None:
-    """Write a month of requests in the order of their times: 28 combinations of model, project and key; 2 % fail."""
+    """Write a month of requests, ordered by time: 28 combinations of model, project and key; 2% fail."""
     part = events if isinstance(events, Slice) else Slice(0, events, events)
     chance = random.Random(seed * 1_000_003 + part.first)
     with path.open("w", encoding="ascii") as file:

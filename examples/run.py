@@ -1,4 +1,4 @@
-"""What ``make run`` does: a month of sample traffic, what it cost, a server to ask. Every step is a command you can type."""
+"""``make run``: ingest a month of sample traffic, show its cost, and start a server. Every step is a command you can type."""
 
 import argparse
 import json
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 METERING = [sys.executable, "-m", "metering"]
@@ -22,26 +23,25 @@ def previous_month(today: date) -> str:
 
 
 def metering(*arguments: str) -> None:
-    """Show a command and run it; what it prints is for the reader."""
+    """Print a command and run it."""
     print(f"\n$ metering {shlex.join(arguments)}", flush=True)
     subprocess.run([*METERING, *arguments], check=True)
 
 
-def metering_json(*arguments: str) -> list[dict[str, object]] | dict[str, object]:
-    """Run a command and return what it answers."""
+def metering_json(*arguments: str) -> dict[str, Any]:
+    """Run a command with ``--json`` and return its answer."""
     done = subprocess.run([*METERING, *arguments, "--json"], check=True, capture_output=True, text=True)
-    answer: list[dict[str, object]] | dict[str, object] = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
 def new_key() -> str:
-    """Return the token of a new key; keys of earlier runs end, because a token can not be shown twice."""
-    listed = metering_json("keys", "list")
-    for key in listed["items"]:
+    """Return the token of a new key. Keys of earlier runs are revoked, because their tokens cannot be shown again."""
+    for key in metering_json("keys", "list")["items"]:
         if key["name"] == KEY_NAME and key["revoked_at"] is None:
             subprocess.run([*METERING, "keys", "revoke", str(key["prefix"])], check=True, capture_output=True)
     created = metering_json("keys", "create", "--name", KEY_NAME, "--scope", "admin")
-    return str(created["token"])  # type: ignore[call-overload]
+    return str(created["token"])
 
 
 def main() -> None:
@@ -64,11 +64,11 @@ def main() -> None:
     metering("statements", "show", ACCOUNT, month)
     token = new_key()
     address = f"http://{arguments.host}:{arguments.port}"
-    print(f"\nA key for you (shown once): {token}")
-    print("\nAsk the API, from another terminal:")
+    print(f"\nYour API key (shown once): {token}")
+    print("\nQuery the API from another terminal:")
     print(f'  curl -H "Authorization: Bearer {token}" "{address}/v1/statements/{ACCOUNT}/{month}.csv"', flush=True)
     if not arguments.no_serve:
-        print(f"\nServing on {address}; Ctrl-C ends it.", flush=True)
+        print(f"\nServing on {address}; press Ctrl-C to stop.", flush=True)
         os.execv(sys.executable, [*METERING, "serve", "--host", arguments.host, "--port", str(arguments.port)])
 
 

@@ -1,10 +1,10 @@
-"""A month of plausible traffic as a request log (native events, one a line), the same for the same seed.
+"""Generate a month of plausible traffic as a request log (native events, one per line). The same seed gives the same log.
 
     python examples/sample_traffic.py --month 2026-10 --events 20000 --seed 7 --output requests.ndjson
 
-A company called acme: chat, search over documents, a coding agent, reasoning, classification and images, through the router
-to several partners, on hf-inference, and on an own key with one partner. It has days and nights, weekends, cached prompts,
-failures, a model that nobody has a price for, and a few records that do not say how they were routed.
+The traffic of a company called acme: chat, document search, a coding agent, reasoning, classification and images, through the
+router to several providers, on hf-inference, and with its own key at one provider. It has nights and weekends, cached prompts,
+failures, a model without a price, and a few records without a billing route.
 """
 
 import argparse
@@ -12,10 +12,11 @@ import json
 import random
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
+
+from msgspec import Struct
 
 from pricing.book import PriceBook
 from pricing.bundled import bundled_tables
@@ -24,19 +25,18 @@ ACCOUNT = "acme"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
-# How busy an hour is, from midnight UTC: people in Europe and America, and jobs that run at night.
+# Relative traffic by hour from midnight UTC: people in Europe and America, and nightly jobs.
 HOURS = (3, 3, 4, 3, 2, 3, 5, 9, 14, 17, 18, 16, 15, 18, 21, 22, 20, 17, 14, 11, 9, 7, 5, 4)
 WEEKDAYS = (10, 11, 11, 11, 9, 4, 3)
 FAILURES = ((429, 12), (500, 3), (503, 4))
 FAILURES_IN_1000 = 19
 
 
-@dataclass(frozen=True)
-class Workload:
-    """Requests of one kind. ``models`` are (provider, model) in order of preference; the first with a price is taken.
+class Workload(Struct, frozen=True):
+    """Requests of one kind. ``models`` are (provider, model) in order of preference; the first with a price is used.
 
-    ``prompt`` and ``output`` are typical token counts; ``cached`` is the share of prompts that begin as an earlier one did,
-    ``thinks`` the share of the output that is reasoning.
+    ``prompt`` and ``output`` are typical token counts; ``cached`` is the percentage of prompts that start like an earlier one,
+    ``reasoning`` the maximum percentage of the output that is reasoning.
     """
 
     weight: int
@@ -49,7 +49,7 @@ class Workload:
     prompt: int = 0
     output: int = 0
     cached: int = 0
-    thinks: int = 0
+    reasoning: int = 0
     priced: bool = True
 
 
@@ -62,7 +62,7 @@ WORKLOADS = (
     Workload(
         220, "search", "search", "prod-1",
         (("fireworks-ai", "openai/gpt-oss-120b"), ("novita", "openai/gpt-oss-120b")),
-        prompt=5_200, output=350, cached=35, thinks=30,
+        prompt=5_200, output=350, cached=35, reasoning=30,
     ),
     Workload(
         110, "coding-agent", "platform", "prod-2",
@@ -72,7 +72,7 @@ WORKLOADS = (
     Workload(
         60, "analysis", "finance", "notebook",
         (("novita", "deepseek-ai/DeepSeek-V3.2"), ("together", "deepseek-ai/DeepSeek-V3")),
-        prompt=3_000, output=1_600, thinks=65,
+        prompt=3_000, output=1_600, reasoning=65,
     ),
     Workload(
         170, "ticket-triage", "support", "batch",
@@ -98,12 +98,12 @@ WORKLOADS = (
     Workload(
         6, "marketing", "content", "studio", (("fal-ai", "black-forest-labs/FLUX.1-dev"),), operation="text-to-image",
     ),
-    # A model of the company's own, which is on no price list.
+    # The company's own model, which is on no price list.
     Workload(
         5, "experiments", "platform", "notebook", (("together", "acme/support-llama-3.3-70b"),),
         prompt=800, output=200, priced=False,
     ),
-    # A script that talks to a partner and writes down neither the route nor a key.
+    # A script that calls a provider and records neither the route nor a key.
     Workload(
         2, "experiments", "platform", "", (("nebius", "meta-llama/Llama-3.3-70B-Instruct"),),
         route="", prompt=500, output=150, priced=False,
@@ -112,7 +112,7 @@ WORKLOADS = (
 
 
 def traffic(month: date, events: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Yield the month's events in the order of their times. ``month`` is its first day."""
+    """Yield the month's events, ordered by time. ``month`` is its first day."""
     chance = random.Random(f"{seed} {month}")
     book = PriceBook(bundled_tables())
     workloads = [(workload, *_model(workload, month, book)) for workload in WORKLOADS]
@@ -157,12 +157,12 @@ def _usage(workload: Workload, provider: str, model: str, chance: random.Random)
     output = max(1, round(chance.lognormvariate(0, 0.7) * workload.output))
     usage = {"input_tokens": prompt, "output_tokens": output}
     if chance.randrange(100) < workload.cached:
-        # Caches work in blocks of 128 tokens, from the beginning of the prompt.
+        # Prompt caches work in blocks of 128 tokens, from the start of the prompt.
         read = prompt * chance.randint(40, 90) // 100 // 128 * 128
         if read:
             usage = {"input_tokens": prompt - read, "cache_read_tokens": read, "output_tokens": output}
-    if workload.thinks:
-        usage["reasoning_tokens"] = output * chance.randint(workload.thinks // 2, workload.thinks) // 100
+    if workload.reasoning:
+        usage["reasoning_tokens"] = output * chance.randint(workload.reasoning // 2, workload.reasoning) // 100
     return usage
 
 
@@ -174,7 +174,7 @@ def _latency(workload: Workload, status: int, chance: random.Random) -> int:
 
 
 def _times(month: date, events: int, chance: random.Random) -> list[datetime]:
-    """Return sorted moments, more of them on weekdays and in the hours when people work."""
+    """Return sorted times, more of them on weekdays and in working hours."""
     start = datetime(month.year, month.month, 1, tzinfo=UTC)
     hours = [start + timedelta(hours=hour) for hour in range(_days_in(month) * 24)]
     weights = [HOURS[hour.hour] * WEEKDAYS[hour.weekday()] for hour in hours]
@@ -185,23 +185,23 @@ def _times(month: date, events: int, chance: random.Random) -> list[datetime]:
 def _model(workload: Workload, month: date, book: PriceBook) -> tuple[str, str]:
     """Return the (provider, model) of a workload: the first that has a price in the whole month.
 
-    Where none has, the same model at another provider, or any model that is priced by the token on the same route.
+    If none has, the same model at another provider, or any model with token prices on the same route.
     """
     if not workload.priced:
         return workload.models[0]
     moments = _price_changes(month, book)
     names = [model for _, model in workload.models]
     listed = {(rate.provider, rate.model) for table in book.tables for rate in table.rates if rate.text}
-    others = sorted(listed, key=lambda what: (names.index(what[1]) if what[1] in names else len(names), what))
+    others = sorted(listed, key=lambda pair: (names.index(pair[1]) if pair[1] in names else len(names), pair))
     for provider, model in (*workload.models, *(others if workload.prompt else ())):
-        what = (provider, model, workload.operation)
-        if all(book.rate_for(None, workload.route, what, moment) for moment in moments):
+        rate_key = (provider, model, workload.operation)
+        if all(book.rate_for(None, workload.route, rate_key, moment) for moment in moments):
             return provider, model
     return workload.models[0]
 
 
 def _price_changes(month: date, book: PriceBook) -> list[int]:
-    """Return the instants of a month at which prices begin: its first, and where a table takes effect."""
+    """Return the instants of a month at which prices can change: its start, and whenever a table takes effect."""
     first = datetime(month.year, month.month, 1, tzinfo=UTC)
     start, end = ((moment - EPOCH) // MICROSECOND for moment in (first, first + timedelta(days=_days_in(month))))
     return [start, *sorted({table.effective_from for table in book.tables if start < table.effective_from < end})]
@@ -228,12 +228,12 @@ def _write(output: TextIO, month: date, events: int, seed: int) -> None:
 
 
 def main() -> None:
-    """Write the log that the arguments ask for."""
-    parser = argparse.ArgumentParser(description="Write a month of plausible traffic as native events, one a line.")
-    parser.add_argument("--month", type=_month, default=_previous_month(), help="YYYY-MM; the previous month by default")
-    parser.add_argument("--events", type=int, default=20_000, help="how many requests (default: %(default)s)")
+    """Write the log."""
+    parser = argparse.ArgumentParser(description="Write a month of plausible traffic as native events, one per line.")
+    parser.add_argument("--month", type=_month, default=_previous_month(), help="YYYY-MM (default: the previous month)")
+    parser.add_argument("--events", type=int, default=20_000, help="number of requests (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same log (default: %(default)s)")
-    parser.add_argument("--output", default="-", help="a file; standard output by default")
+    parser.add_argument("--output", default="-", help="file (default: standard output)")
     arguments = parser.parse_args()
     if arguments.output == "-":
         _write(sys.stdout, arguments.month, arguments.events, arguments.seed)

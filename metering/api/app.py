@@ -7,6 +7,7 @@ from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 import metering
+from metering.answers.usage.ingest import IngestAnswer
 from metering.api.accounts import accounts, keys, plans
 from metering.api.alerts import alerts, webhook_deliveries, webhooks
 from metering.api.budgets import budgets
@@ -19,8 +20,8 @@ from metering.api.statements import statement_closing, statements
 from metering.api.upkeep import health
 from metering.api.upkeep import metrics as metrics_route
 from metering.api.usage import events, quarantine, unassigned
-from metering.api.usage.event_intake import EventsWithoutQuery, Intake
-from metering.api.usage.event_models import NativeEvent
+from metering.api.usage.event_intake import EventsFastPath, Intake
+from metering.api.usage.native_event import NativeEvent
 from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
 from metering.operations.service.open_service import Service
 from metering.runtime.budget_watcher import BudgetWatcher
@@ -81,12 +82,12 @@ def create_api(
         telemetry=_NO_TELEMETRY,
         dependencies=[Depends(refuse_unknown_parameters)],
     )
-    app.described = (NativeEvent,)
+    app.described, app.described_structs = (NativeEvent,), (IngestAnswer,)
     budget_watcher = BudgetWatcher(BudgetEvaluator(service.engine, service.catalogue, service.clock))
     writer = GroupWriter(service.ingester, service.settings.max_waiting_events, metrics, budget_watcher.wake)
     app.state.service = service
     app.state.metrics = metrics
-    app.state.senders = ApiKeyCache()
+    app.state.api_keys = ApiKeyCache()
     app.state.intake = intake = Intake(service, writer)
     for resource in _RESOURCES:
         app.include_router(resource.router)
@@ -113,7 +114,7 @@ def _add_middleware(app: FastAPI, service: Service, metrics: Metrics) -> None:
         hf_billing.PATH: hf_billing.MAX_BODY_BYTES,
     }
     app.add_middleware(HeadAsGet)
-    app.add_middleware(EventsWithoutQuery, service=service, senders=app.state.senders, intake=app.state.intake)
+    app.add_middleware(EventsFastPath, service=service, api_keys=app.state.api_keys, intake=app.state.intake)
     app.add_middleware(BodyLimit, default=SMALL_BODY_BYTES, paths=large)
     app.add_middleware(AnswerGuard)
     app.add_middleware(RequestMetrics, metrics=metrics)

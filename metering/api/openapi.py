@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
@@ -86,7 +87,7 @@ def _response(status: int, codes: list[str]) -> dict[str, Any]:
     }
 
 
-def reference(model: type[BaseModel]) -> dict[str, str]:
+def reference(model: type[BaseModel] | type[msgspec.Struct]) -> dict[str, str]:
     """Return a reference to a model's schema; the model must also be passed to DescribedApi."""
     return {"$ref": _REFERENCE.format(model=model.__name__)}
 
@@ -95,6 +96,7 @@ class DescribedApi(FastAPI):
     """A FastAPI application whose document also includes schemas that only descriptions refer to."""
 
     described: tuple[type[BaseModel], ...] = ()
+    described_structs: tuple[type[msgspec.Struct], ...] = ()
 
     def openapi(self) -> dict[str, Any]:
         """Return the document, built once."""
@@ -104,7 +106,8 @@ class DescribedApi(FastAPI):
             )
             models: tuple[type[BaseModel], ...] = (Problem, *self.described)
             _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCE)
-            schemas = document["components"]["schemas"] | definitions["$defs"]
+            _, structs = msgspec.json.schema_components(self.described_structs, ref_template=_REFERENCE.format(model="{name}"))
+            schemas = document["components"]["schemas"] | definitions["$defs"] | structs
             document["components"]["schemas"] = dict(sorted(schemas.items()))
             self.openapi_schema = document
         return self.openapi_schema

@@ -23,7 +23,7 @@ INTERRUPTED = 130
 READER_GONE = 141
 
 COMMANDS = {
-    "ingest": LazyCommand("metering.cli.usage.ingest:ingest", "Read request logs; count and price each request once."),
+    "ingest": LazyCommand("metering.cli.usage.ingest:ingest", "Ingest request logs; count and price each request once."),
     "spend": LazyCommand("metering.cli.charges.spend:spend", "Show what was spent, by whom and on what."),
     "statements": LazyCommand("metering.cli.statements.statements:statements", "Show, export and close monthly statements."),
     "reconcile": LazyCommand(
@@ -38,7 +38,7 @@ COMMANDS = {
     "rerate": LazyCommand("metering.cli.charges.rerate:rerate", "Apply prices that turned out to be others."),
     "explain": LazyCommand("metering.cli.charges.explain:explain", "Explain what a request costs, and why."),
     "webhooks": LazyCommand("metering.cli.alerts.webhooks:webhooks", "Manage webhook endpoints for alerts."),
-    "quarantine": LazyCommand("metering.cli.usage.quarantine:quarantine", "Show records that were refused; read them again."),
+    "quarantine": LazyCommand("metering.cli.usage.quarantine:quarantine", "List rejected records, and read their files again."),
     "verify": LazyCommand("metering.cli.upkeep.verify:verify", "Verify that everything adds up, to the nano-dollar."),
     "retention": LazyCommand("metering.cli.upkeep.retention:retention", "Remove the events of closed months from the log."),
     "keys": LazyCommand("metering.cli.accounts.keys:keys", "Create and revoke API keys."),

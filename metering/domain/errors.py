@@ -1,14 +1,14 @@
-"""Errors of the domain. Each carries a stable ``code``; only the edges know status numbers and exit codes."""
+"""Domain errors. Each has a stable ``code``; only the edges know HTTP status numbers and exit codes."""
 
 
 class DomainError(ValueError):
-    """Something that was asked for can not be done; the message says what, where and what to do."""
+    """A request that cannot be fulfilled. The message states what is wrong, where, and what to do."""
 
     code = "invalid_request"
 
 
 class NotFoundError(DomainError):
-    """What was named does not exist, or belongs to another account."""
+    """The named item does not exist, or belongs to another account."""
 
     code = "not_found"
 
@@ -20,7 +20,7 @@ class AlreadyExistsError(DomainError):
 
 
 class InvalidTimeError(DomainError):
-    """A time that can not be read (``invalid_time``), has no zone (``naive_time``) or is years away (``implausible_time``)."""
+    """An unreadable time (``invalid_time``), one without a zone (``naive_time``), or one years off (``implausible_time``)."""
 
     code = "invalid_time"
 
@@ -30,10 +30,10 @@ class InvalidTimeError(DomainError):
 
 
 class RecordError(DomainError):
-    """One record of a log that can not become an event. The rest of its batch is unharmed.
+    """One record of a log that cannot become an event. The rest of its batch is not affected.
 
-    ``code`` is stable and says what was wrong; ``field`` names where in the record. The message never repeats content of
-    the record beyond the offending value of a field that the service keeps.
+    ``code`` is a stable reason; ``field`` names the invalid field. The message never contains content of the record, except
+    the invalid value of a field that the service stores anyway.
     """
 
     def __init__(self, code: str, message: str, field: str | None = None) -> None:
@@ -43,10 +43,10 @@ class RecordError(DomainError):
 
 
 class LogFormatError(DomainError):
-    """A whole input that can not be read.
+    """An input that cannot be read as a whole.
 
-    Its format can not be told (``unknown_format``), it can not be opened (``unreadable_file``), has nothing in it
-    (``empty_file``), breaks off (``damaged_file``), is no JSON (``not_json``), or lacks a column (``missing_column``).
+    Its format cannot be detected (``unknown_format``), it cannot be opened (``unreadable_file``), is empty (``empty_file``), is
+    cut off (``damaged_file``), is not JSON (``not_json``), or lacks a column (``missing_column``).
     """
 
     code = "unknown_format"

@@ -1,7 +1,7 @@
-"""Time is UTC. Instants are integer microseconds since 1970, days are integers since 1970, months are ``YYYYMM``.
+"""Time in UTC: instants are integer microseconds since 1970, days are integers since 1970, months are ``YYYYMM``.
 
-Digits past microseconds are truncated, never rounded: ``23:59:59.9999999`` is not next month. A time without a zone is
-refused unless the user names one.
+Digits past microseconds are truncated, never rounded: ``23:59:59.9999999`` does not become the next month. A time without a
+zone is rejected unless the user names a zone.
 """
 
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -16,7 +16,7 @@ MICROS_PER_DAY = 24 * MICROS_PER_HOUR
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
-# No request went through the services that this project meters before 2020; clocks run ahead by minutes, not by days.
+# The metered services had no requests before 2020. Clocks run ahead by minutes, not by days.
 EARLIEST = 1_577_836_800 * MICROS_PER_SECOND
 FUTURE_TOLERANCE = MICROS_PER_DAY
 
@@ -35,7 +35,7 @@ def to_datetime(micros: int) -> datetime:
 def parse_instant(text: str, zone: tzinfo | None = None) -> int:
     """Read an ISO 8601 / RFC 3339 time as microseconds.
 
-    ``zone`` is the one the user named for times that carry none. Raises InvalidTimeError.
+    ``zone`` is for times without one. Raises InvalidTimeError.
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -44,7 +44,7 @@ def parse_instant(text: str, zone: tzinfo | None = None) -> int:
     if moment.tzinfo is None:
         if zone is None:
             raise InvalidTimeError(
-                f"{text[:40]!r} has no time zone; write one (2026-11-03T10:15:00Z) or name the log's zone", "naive_time"
+                f"{text[:40]!r} has no time zone; add one (2026-11-03T10:15:00Z) or name the log's zone", "naive_time"
             )
         moment = moment.replace(tzinfo=zone)
     try:
@@ -54,7 +54,7 @@ def parse_instant(text: str, zone: tzinfo | None = None) -> int:
 
 
 def check_plausible(micros: int, now: int) -> int:
-    """Return ``micros`` if an event can have happened then, else raise InvalidTimeError."""
+    """Return ``micros`` if it is a plausible event time. Raises InvalidTimeError."""
     if EARLIEST <= micros <= now + FUTURE_TOLERANCE:
         return micros
     shown = format_instant(micros) if abs(micros) < 8 * 10**15 else f"{micros} microseconds"
@@ -68,7 +68,7 @@ def format_instant(micros: int) -> str:
 
 
 def day_of(micros: int) -> int:
-    """Return the UTC day an instant is in, as days since 1970."""
+    """Return the UTC day of an instant, as days since 1970."""
     return micros // MICROS_PER_DAY
 
 
@@ -84,13 +84,13 @@ def day_number(day: date) -> int:
 
 @lru_cache(maxsize=8192)
 def month_of_day(day: int) -> int:
-    """Return the month (``YYYYMM``) that a day number is in."""
+    """Return the month (``YYYYMM``) of a day number."""
     moment = date_of(day)
     return moment.year * 100 + moment.month
 
 
 def month_of(micros: int) -> int:
-    """Return the UTC calendar month (``YYYYMM``) that an instant is in."""
+    """Return the UTC calendar month (``YYYYMM``) of an instant."""
     return month_of_day(micros // MICROS_PER_DAY)
 
 
@@ -110,12 +110,12 @@ def first_day(month: int) -> int:
 
 
 def days_in(month: int) -> int:
-    """Return how many days a month has."""
+    """Return the number of days in a month."""
     return (first_date(next_month(month)) - first_date(month)).days
 
 
 def month_start(month: int) -> int:
-    """Return the instant at which a month begins; it ends, exclusively, where the next begins."""
+    """Return the instant at which a month starts."""
     return day_number(first_date(month)) * MICROS_PER_DAY
 
 

@@ -1,7 +1,7 @@
-"""A log is decoded block by block: each record an event or a reason, and one bad record never costs the others.
+"""Decode a log block by block. Each record becomes an event or a rejection; one bad record never costs the others.
 
-State that crosses blocks (a CSV's header, the shift of a replay, how often the same record was seen) lives in the decoder,
-so that where an input is cut into blocks changes nothing.
+State across blocks (a CSV's header, the shift of a replay, how often the same record occurred) is kept in the decoder, so that
+the block boundaries do not affect the result.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from metering.domain.errors import LogFormatError, RecordError
+from metering.domain.errors import DomainError, LogFormatError, RecordError
 from metering.domain.usage.events import DecodedBlock, DecodedEvent, Position, RejectedRecord
 from metering.domain.usage.identity import fingerprint_of, raw_digest
 from metering.formats.csv_columns import CsvReader
@@ -22,10 +22,12 @@ from metering.formats.reading import Reading, RecordReader
 Ordinals = Callable[[Sequence[str]], list[int]]
 
 _BOM = b"\xef\xbb\xbf"
+# A single object that fails with one of these is not a JSON document at all.
+_UNREADABLE = frozenset({"not_json", "truncated_line", "invalid_utf8", "nul_byte"})
 
 
 class RawBlock(Struct):
-    """A piece of an input that ends at a line end, except the last: its bytes, first line (from 1) and byte offset."""
+    """Part of an input, which ends at a line end unless it is the last: its bytes, first line (from 1) and byte offset."""
 
     data: bytes
     line: int
@@ -35,8 +37,8 @@ class RawBlock(Struct):
 class BlockDecoder:
     """Decodes one input of one format.
 
-    ``ordinals`` returns for each raw digest how many equal records came before in this input; the default counts in memory.
-    Raises LogFormatError for a format nobody knows, InvalidTimeError for a zone nobody knows.
+    ``ordinals`` returns, for each raw digest, the number of equal records before it in this input. Default: count in memory.
+    Raises LogFormatError for an unknown format, InvalidTimeError for an unknown zone, DomainError for other invalid options.
     """
 
     def __init__(self, format: str, options: DecodeOptions, ordinals: Ordinals | None = None) -> None:  # noqa: A002
@@ -52,9 +54,11 @@ class BlockDecoder:
             self._reader = self._csv = CsvReader(self._reading)
         else:
             raise LogFormatError(f"{format[:40]!r} is not a log format; use native, openai or csv")
+        if options.columns and self._csv is None:
+            raise DomainError(f"a column map is only for CSV, not for the format {format}")
 
     def decode(self, block: RawBlock) -> DecodedBlock:
-        """Decode the records of one block; blank lines are skipped. Raises LogFormatError for a CSV without its columns."""
+        """Decode the records of one block. Skips blank lines. Raises LogFormatError for a CSV that lacks a column."""
         data, line, offset = block.data, block.line, block.offset
         if offset == 0 and data.startswith(_BOM):
             data, offset = data[3:], 3
@@ -65,48 +69,53 @@ class BlockDecoder:
     def decode_document(self, data: bytes) -> DecodedBlock:
         """Decode one JSON document: an array, whose positions are 0-based items, or one object, at position 0.
 
-        Raises LogFormatError (code ``not_json``) for an array that can not be split into items.
+        Raises LogFormatError (``not_json``) for a document that is not JSON, or an array that cannot be split into items.
         """
         if self._csv is not None:
             return self.decode(RawBlock(data, 1, 0))
         text = data.removeprefix(_BOM).strip()
-        items = split_items(text) if text.startswith(b"[") else [text]
-        return self._decode_records(_placed(items, data), len(data.rstrip()))
+        is_array = text.startswith(b"[")
+        items = split_items(text) if is_array else [text]
+        block = self._decode_records(_items_with_offsets(items, data), len(data.rstrip()))
+        if not is_array and block.rejected and block.rejected[0].code in _UNREADABLE:
+            raise LogFormatError(block.rejected[0].reason, "not_json")
+        block.by_index = True
+        return block
 
     def _decode_records(self, records: Iterable[tuple[bytes, int, int]], open_end: int) -> DecodedBlock:
-        """Decode records; ``open_end`` is the offset at which the input ends without a line end, -1 where it does not."""
+        """Decode records. ``open_end`` is the offset at which the input ends without a line end; -1 if it has one."""
         read = self._reader.read
         events: list[DecodedEvent] = []
         rejected: list[RejectedRecord] = []
-        nameless: list[tuple[int, str]] = []
+        without_id: list[tuple[int, str]] = []
         for raw, line, offset in records:
             position = Position(line, offset, len(raw))
             try:
                 event = read(raw)
             except RecordError as error:
                 cut = error.code == "truncated_line" and offset + len(raw) != open_end
-                rejected.append(self._rejected(_cut_within() if cut else error, raw, position))
+                rejected.append(self._rejected(_cut_record() if cut else error, raw, position))
                 continue
             if not event.id:
-                nameless.append((len(events), raw_digest(raw)))
+                without_id.append((len(events), raw_digest(raw)))
             events.append(DecodedEvent(event, fingerprint_of(event), position))
-        if nameless:
-            self._name(events, nameless)
+        if without_id:
+            self._assign_ids(events, without_id)
         return DecodedBlock(events, rejected, self._reading.unread.drain())
 
     def _rejected(self, error: RecordError, raw: bytes, position: Position) -> RejectedRecord:
         return RejectedRecord(position, raw_digest(raw), error.code, str(error), error.field, self._reader.kept(raw))
 
-    def _name(self, events: list[DecodedEvent], nameless: list[tuple[int, str]]) -> None:
-        """Give records without an id one from their bytes and their ordinal among equals."""
-        ordinals = self._ordinals([digest for _, digest in nameless])
-        for (index, digest), ordinal in zip(nameless, ordinals, strict=True):
+    def _assign_ids(self, events: list[DecodedEvent], without_id: list[tuple[int, str]]) -> None:
+        """Give records without an ID one, from their bytes and their ordinal among equal records."""
+        ordinals = self._ordinals([digest for _, digest in without_id])
+        for (index, digest), ordinal in zip(without_id, ordinals, strict=True):
             decoded = events[index]
             events[index] = replace(decoded, event=replace(decoded.event, id=f"{digest}-{ordinal}"))
 
 
-def _cut_within() -> RecordError:
-    return RecordError("not_json", "the record ends in the middle, and others follow it; it was cut when it was written")
+def _cut_record() -> RecordError:
+    return RecordError("not_json", "the record is cut off, and others follow it; it was written incompletely")
 
 
 def _lines(data: bytes, line: int, offset: int) -> Iterator[tuple[bytes, int, int]]:
@@ -119,8 +128,8 @@ def _lines(data: bytes, line: int, offset: int) -> Iterator[tuple[bytes, int, in
         offset += len(whole) + 1
 
 
-def _placed(items: list[bytes], data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield items with their index and offset; between two of them stand only commas and white space."""
+def _items_with_offsets(items: list[bytes], data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield items with their index and offset. Only commas and white space are between two items."""
     offset = 0
     for index, item in enumerate(items):
         offset = data.find(item, offset)
@@ -132,10 +141,10 @@ def _count_in_memory() -> Ordinals:
     seen: dict[str, int] = {}
 
     def ordinals(digests: Sequence[str]) -> list[int]:
-        found = []
+        counts = []
         for digest in digests:
-            found.append(seen.get(digest, 0))
-            seen[digest] = found[-1] + 1
-        return found
+            counts.append(seen.get(digest, 0))
+            seen[digest] = counts[-1] + 1
+        return counts
 
     return ordinals

@@ -1,7 +1,7 @@
 """CloudEvents 1.0 in structured mode: an envelope whose ``data`` is a native event.
 
-The envelope's ``id``, ``source``, ``time`` and ``subject`` (the account) fill what the data leaves out. Source of the rules:
-the CloudEvents specification 1.0.2 and its JSON event format.
+The envelope's ``id``, ``source``, ``time`` and ``subject`` (the account) apply where the data does not state them. Source of
+the rules: the CloudEvents specification 1.0.2 and its JSON event format.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import msgspec
 
 from metering.domain.errors import RecordError
 
-# Values stay the bytes they are: nothing is rounded or rewritten on the way through.
+# Values stay raw bytes, so that nothing is rounded or rewritten.
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _REQUIRED = ("id", "source", "type")
 _FILLS = (("id", "id"), ("source", "source"), ("time", "time"), ("subject", "account"))
@@ -20,7 +20,7 @@ _EMPTY = (b"null", b'""')
 def native_from_cloudevent(raw: bytes) -> bytes:
     """Return the native record inside a CloudEvent.
 
-    Raises RecordError: not_json, not_an_object, not_a_cloudevent (another specversion, a required attribute missing),
+    Raises RecordError: not_json, not_an_object, not_a_cloudevent (unsupported specversion, missing attribute), missing_id,
     wrong_type (the data is not a JSON object).
     """
     envelope = _object(raw, "a CloudEvent", None)
@@ -29,9 +29,9 @@ def native_from_cloudevent(raw: bytes) -> bytes:
     for name in _REQUIRED:
         if not _text(envelope, name):
             code = "missing_id" if name == "id" else "not_a_cloudevent"
-            raise RecordError(code, f"a CloudEvent needs {name}, a string that is not empty", name)
+            raise RecordError(code, f"a CloudEvent needs {name}, a non-empty string", name)
     if "data" not in envelope:
-        hint = "; data_base64 is not read" if "data_base64" in envelope else ""
+        hint = "; data_base64 is not supported" if "data_base64" in envelope else ""
         raise RecordError("wrong_type", f"data must be the native event, a JSON object{hint}", "data")
     record = _object(bytes(envelope["data"]), "data", "data")
     for attribute, field in _FILLS:

@@ -1,13 +1,14 @@
 """Logs in CSV: a header, and a map from event fields to columns.
 
-Without a map the columns that bear native field names are taken. Comma, semicolon, tab and bar are told apart by the header.
+Without a map, columns with native field names are used. The header shows whether the delimiter is a comma, semicolon, tab or
+bar.
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from metering.domain.errors import LogFormatError, RecordError
+from metering.domain.errors import DomainError, LogFormatError, RecordError
 from metering.domain.usage.events import UsageEvent, kept_fields
 from metering.formats.event_times import latency_micros, start_of
 from metering.formats.openai_usage import split_prompt
@@ -35,14 +36,14 @@ COUNT_FIELDS = (*ALL_KINDS, *INCLUSIVE_FIELDS)
 _COUNT_FIELDS = frozenset(COUNT_FIELDS)
 MAPPABLE_FIELDS = (*TEXT_FIELDS, "time", "end_time", "latency_ms", "route", "status", *COUNT_FIELDS)
 
-# A quoted cell may hold line ends; a stray quote must not swallow the rest of the log.
+# A quoted cell may contain line ends; a stray quote must not swallow the rest of the log.
 MAX_LINES_PER_ROW = 256
 
 _SHOWN_COLUMNS = 30
 
 
 class CsvReader:
-    """Reads rows of one CSV. The header is the first row that ``rows`` meets."""
+    """Reads the rows of one CSV. The header is the first row that ``rows`` finds."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
@@ -53,7 +54,7 @@ class CsvReader:
         self._rest: list[tuple[str, int]] = []
 
     def rows(self, data: bytes, line: int, offset: int) -> Iterator[tuple[bytes, int, int]]:
-        """Yield (raw row, its first line, its offset) of a block. Raises LogFormatError where the header lacks a column."""
+        """Yield (raw row, its first line, its offset) of a block. Raises LogFormatError if the header lacks a column."""
         for raw, row_line, row_offset in self._raw_rows(data, line, offset):
             if self._header is None:
                 self._read_header(raw)
@@ -67,7 +68,9 @@ class CsvReader:
         options = self._options
         model = text_field(record, "model") or options.model
         if not model:
-            raise RecordError("missing_model", "the row names no model; map a column, or name it for the whole input", "model")
+            raise RecordError(
+                "missing_model", "the row has no model; map a column to it, or set one for the whole input", "model"
+            )
         name, provider = served_by(model, text_field(record, "provider"), options.provider)
         event_id = text_field(record, "id")
         if not event_id and options.require_id:
@@ -100,7 +103,7 @@ class CsvReader:
         )
 
     def kept(self, raw: bytes) -> dict[str, str]:
-        """Return what may be kept of a row that was refused: the mapped identifying columns."""
+        """Return the mapped identifying columns of a rejected row, which quarantine may keep."""
         cells = self._cells(raw) or []
         if len(cells) != len(self._header or []):
             return {}
@@ -119,7 +122,7 @@ class CsvReader:
             offset += len(whole) + 1
 
     def _lines_of_row(self, lines: list[bytes], at: int) -> int:
-        """Return how many lines a row with an open quote takes; 1 when no closing quote makes a row of the right width."""
+        """Return the number of lines of a row with an open quote; 1 if no closing quote gives a row of the right width."""
         quotes = 0
         for taken, line in enumerate(lines[at : at + MAX_LINES_PER_ROW], start=1):
             quotes += line.count(b'"')
@@ -129,7 +132,7 @@ class CsvReader:
         return 1
 
     def _cells(self, raw: bytes) -> list[str] | None:
-        """Split a row into cells; None where it can not be. Bad UTF-8 stays visible as surrogates."""
+        """Split a row into cells; None if that fails. Invalid UTF-8 becomes surrogates."""
         text = raw.decode("utf-8", "surrogateescape")
         try:
             return next(csv.reader([text], delimiter=self._delimiter), [])
@@ -138,7 +141,7 @@ class CsvReader:
 
     def _checked_cells(self, raw: bytes) -> list[str]:
         if b"\0" in raw:
-            raise RecordError("nul_byte", "the row holds NUL bytes; the file may be damaged or UTF-16")
+            raise RecordError("nul_byte", "the row contains NUL bytes; the file may be damaged or UTF-16")
         if not raw.isascii():
             try:
                 raw.decode()
@@ -147,8 +150,10 @@ class CsvReader:
         cells = self._cells(raw)
         expected = len(self._header or [])
         if cells is None or len(cells) != expected:
-            found = "an unreadable row" if cells is None else f"{len(cells)} cells"
-            raise RecordError("wrong_number_of_cells", f"{found} where the header has {expected}; check quotes and delimiter")
+            actual = "unreadable" if cells is None else f"{len(cells)} cells wide"
+            raise RecordError(
+                "wrong_number_of_cells", f"the row is {actual}, the header has {expected} cells; check quotes and delimiter"
+            )
         return cells
 
     def _read_header(self, raw: bytes) -> None:
@@ -183,10 +188,27 @@ class CsvReader:
         return limited_tags(tags)
 
 
-def read_header(raw: bytes, columns: Mapping[str, str]) -> tuple[str, list[str]]:
-    """Return (delimiter, column names): the delimiter under which the header shows most of the wanted columns.
+def parse_columns(pairs: Iterable[str]) -> dict[str, str]:
+    """Return the CSV column of each event field, from pairs ``field=column``.
 
-    Raises LogFormatError for a header that is not a CSV row: a lone carriage return, a cell beyond the reader's bound.
+    Raises DomainError for a pair that is not one, an unknown field, or two columns for one field.
+    """
+    columns: dict[str, str] = {}
+    for pair in pairs:
+        field, equals, column = (part.strip() for part in pair.partition("="))
+        if not (equals and field and column):
+            raise DomainError(f"write FIELD=COLUMN, not {pair[:60]!r}")
+        if field not in MAPPABLE_FIELDS:
+            raise DomainError(f"{field[:40]!r} is not an event field; use one of {', '.join(MAPPABLE_FIELDS)}")
+        if columns.setdefault(field, column) != column:
+            raise DomainError(f"there are two columns for {field}; name one")
+    return columns
+
+
+def read_header(raw: bytes, columns: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Return (delimiter, column names), by the delimiter that yields most of the wanted columns.
+
+    Raises LogFormatError for a header that is not a CSV row: a lone carriage return, or a cell over the reader's limit.
     """
     text = raw.decode("utf-8", "replace")
     wanted = set(columns.values()) or set(MAPPABLE_FIELDS)
@@ -195,7 +217,7 @@ def read_header(raw: bytes, columns: Mapping[str, str]) -> tuple[str, list[str]]
         try:
             return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
         except csv.Error:
-            raise LogFormatError("the header is not a row of CSV; line ends are LF or CRLF") from None
+            raise LogFormatError("the header is not a CSV row; line ends must be LF or CRLF") from None
 
     delimiter = max(DELIMITERS, key=lambda each: (len(wanted.intersection(names(each))), len(names(each))))
     return delimiter, names(delimiter)
@@ -204,28 +226,28 @@ def read_header(raw: bytes, columns: Mapping[str, str]) -> tuple[str, list[str]]
 def column_positions(header: list[str], columns: Mapping[str, str]) -> dict[str, int]:
     """Return the position of the column of each event field.
 
-    Raises LogFormatError: a field that no event has, a column that the header lacks or has twice, no time, or prompt and
-    input tokens both (one contains the cached tokens, the other does not).
+    Raises LogFormatError for an unknown field, a column that the header lacks or has twice, a missing time, or both prompt and
+    input tokens (one includes the cached tokens, the other does not).
     """
-    wanted = dict(columns) or {name: name for name in header if name in MAPPABLE_FIELDS}
+    column_of = dict(columns) or {name: name for name in header if name in MAPPABLE_FIELDS}
     shown = ", ".join(name[:40] for name in header[:_SHOWN_COLUMNS]) + (", ..." if len(header) > _SHOWN_COLUMNS else "")
-    for field, column in wanted.items():
+    for field, column in column_of.items():
         if field not in MAPPABLE_FIELDS:
             raise LogFormatError(f"{field[:40]!r} is not an event field; map one of {', '.join(MAPPABLE_FIELDS)}")
         if header.count(column) != 1:
-            found = "twice" if column in header else "not"
-            message = f"the column {column[:40]!r} for {field} is {found} in the header; its columns are: {shown}"
+            state = "appears twice" if column in header else "is not"
+            message = f"the column {column[:40]!r} for {field} {state} in the header; its columns are: {shown}"
             raise LogFormatError(message, "missing_column")
-    if not {"time", "end_time"}.intersection(wanted):
-        message = f"no column for the time; name one with --map time=COLUMN; the header's columns are: {shown}"
+    if not {"time", "end_time"}.intersection(column_of):
+        message = f"no column for the time; map one (time=COLUMN); the header's columns are: {shown}"
         raise LogFormatError(message, "missing_column")
-    if {"prompt_tokens", "input_tokens"} <= wanted.keys():
-        raise LogFormatError("prompt_tokens contain the cached tokens and input_tokens do not: map one of them")
-    return {field: header.index(column) for field, column in wanted.items()}
+    if {"prompt_tokens", "input_tokens"} <= column_of.keys():
+        raise LogFormatError("prompt_tokens include the cached tokens and input_tokens do not; map only one of them")
+    return {field: header.index(column) for field, column in column_of.items()}
 
 
 def _quantities(record: Mapping[str, Any]) -> tuple[Quantities | None, str]:
-    """Return (quantities, reason why they are an estimate); (None, "") when the row states no count."""
+    """Return (quantities, reason if they are an estimate); (None, "") if the row states no count."""
     stated = {}
     for field, text in record.items():
         if text is not None and field in _COUNT_FIELDS:
@@ -253,6 +275,6 @@ def _quantities(record: Mapping[str, Any]) -> tuple[Quantities | None, str]:
 
 
 def _integer(text: str) -> int | str:
-    """Return a cell as an integer where it is one; anything else stays text, for the check to refuse."""
+    """Return a cell as an integer if it is one. Other text is returned as it is, and fails the later check."""
     digits = text.removeprefix("-")
     return int(text) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else text

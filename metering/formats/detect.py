@@ -1,4 +1,4 @@
-"""Which format is this log? Told from its first 64 KiB; where they do not say, the user is asked, never guessed for."""
+"""Detect the format of a log from its first 64 KiB. If they are not conclusive, the user is asked; nothing is guessed."""
 
 import json
 import re
@@ -20,22 +20,22 @@ _BOM = b"\xef\xbb\xbf"
 _OPENAI_KEYS = frozenset({"choices", "object", "request", "response"})
 _OPENAI_USAGE_KEYS = frozenset({"prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"})
 _SAMPLED_LINES = 20
-_ADVICE = "name the format with --format native, openai or csv"
+_ADVICE = "set the format with --format native, openai or csv"
 
 
 class DetectedFormat(NamedTuple):
-    """A log's format, and whether each line or the whole input is JSON (a CSV is always lines)."""
+    """A log's format, and whether each line or the whole input is one JSON value (a CSV always has lines)."""
 
     format: Format
     shape: Shape
 
 
 def detect_format(head: bytes, file_name: str, *, columns: Mapping[str, str] = {}) -> DetectedFormat:
-    """Tell the format of a log from its head (up to 64 KiB), its name and the user's column map.
+    """Return the format of a log, from its head (up to 64 KiB), its file name and the user's column map.
 
-    Raises LogFormatError saying what was seen and what to do.
+    Raises LogFormatError with what was found and what to do.
     """
-    _refuse_what_is_no_text(head)
+    _require_text(head)
     text = head.removeprefix(_BOM).lstrip()
     if not text:
         raise LogFormatError("the input is empty", "empty_file")
@@ -47,43 +47,43 @@ def detect_format(head: bytes, file_name: str, *, columns: Mapping[str, str] = {
     return _csv_format(text)
 
 
-def _refuse_what_is_no_text(head: bytes) -> None:
+def _require_text(head: bytes) -> None:
     if head.startswith((b"\x1f\x8b", b"PK\x03\x04", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")):
-        raise LogFormatError("the input is compressed; unpack it first")
+        raise LogFormatError("the input is compressed; decompress it first (only gzip files are read directly)")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise LogFormatError("the input is UTF-16; convert it to UTF-8 first")
 
 
 def _shape(text: bytes, file_name: str) -> Shape:
-    """Tell NDJSON from one document: whether the first line is a complete JSON object."""
+    """Return whether the input is NDJSON or one document: in NDJSON, the first line is a complete JSON object."""
     if text.startswith(b"["):
         return "document"
     lines = text.split(b"\n")
-    if len(lines) == 1:  # one line, perhaps longer than the head
+    if len(lines) == 1:  # a single line, possibly longer than the head
         return "document" if PurePath(file_name).suffix.lower() == ".json" else "lines"
-    # A bad first line does not make a document: in one, no later line begins with the brace of another object.
+    # A bad first line does not make it a document: in a document, no later line starts with the brace of another object.
     return "lines" if _object(lines[0]) is not None or any(line.startswith(b"{") for line in lines[1:]) else "document"
 
 
 def _json_format(text: bytes, shape: Shape) -> Format:
     seen: list[str] = []
     for record in _records(text, shape):
-        told = _format_of(record)
-        if told:
-            return told
+        detected = _format_of(record)
+        if detected:
+            return detected
         seen = seen or list(record)
-    told = _format_of_keys({match.decode("utf-8", "replace") for match in re.findall(rb'"(\w{1,40})"\s*:', text)})
-    if told and not seen:
-        return told
+    detected = _format_of_keys({match.decode("utf-8", "replace") for match in re.findall(rb'"(\w{1,40})"\s*:', text)})
+    if detected and not seen:
+        return detected
     shown = ", ".join(name[:40] for name in seen[:12]) or "no complete record in the first 64 KiB"
-    raise LogFormatError(f"the records are neither native events nor OpenAI-shaped (fields seen: {shown}); {_ADVICE}")
+    raise LogFormatError(f"the records are neither native events nor OpenAI-shaped (fields: {shown}); {_ADVICE}")
 
 
 def _records(text: bytes, shape: Shape) -> Iterator[dict[str, Any]]:
     """Yield the first complete objects of the head."""
     if shape == "lines":
-        found = map(_object, text.split(b"\n")[:_SAMPLED_LINES])
-        yield from (record for record in found if record is not None)
+        records = map(_object, text.split(b"\n")[:_SAMPLED_LINES])
+        yield from (record for record in records if record is not None)
         return
     inner = text.decode("utf-8", "replace").removeprefix("[").lstrip()
     try:
@@ -107,7 +107,7 @@ def _format_of(record: dict[str, Any]) -> Format | None:
 
 
 def _format_of_keys(keys: set[str]) -> Format | None:
-    """Tell the format of a record that is longer than the head, from every key that can be seen in it."""
+    """Return the format of a record that is longer than the head, from all keys that the head contains."""
     if keys & (_OPENAI_KEYS | _OPENAI_USAGE_KEYS | {"messages"}):
         return "openai"
     return "native" if {"time", "model"} <= keys else None
@@ -125,7 +125,7 @@ def _csv_format(text: bytes) -> DetectedFormat:
     if len(header) > 1:
         shown = ", ".join(name[:40] for name in header[:12])
         raise LogFormatError(
-            f"this may be CSV, but no column is named as an event field (columns seen: {shown}); say which is which with"
+            f"this may be CSV, but no column has the name of an event field (columns: {shown}); map the columns with"
             " --map time=COLUMN,input_tokens=COLUMN,output_tokens=COLUMN"
         )
     raise LogFormatError(f"the input is neither JSON nor CSV; {_ADVICE}")

@@ -1,7 +1,7 @@
-"""When a request happened, from whatever a log writes.
+"""Read the time of a request from the spellings that logs use.
 
-The event time is the stated start; else the end minus the latency, marked as derived. Digits past microseconds are
-truncated. A time without a zone is refused unless the user named the log's zone.
+The event time is the stated start; otherwise the end minus the latency, marked as derived. Digits past microseconds are
+truncated. A time without a zone is rejected unless the user named the log's zone.
 """
 
 from datetime import datetime
@@ -12,7 +12,7 @@ from metering.domain.errors import InvalidTimeError, RecordError
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, MICROS_PER_SECOND, check_plausible, parse_instant, to_micros
 from metering.formats.options import DecodeOptions
 
-# An epoch number tells its unit by its size: as seconds 1e11 is the year 5138, as milliseconds it is 1973.
+# The size of an epoch number shows its unit: 1e11 seconds is the year 5138, 1e11 milliseconds is 1973.
 _MILLISECONDS_FROM = 10**11
 _MICROSECONDS_FROM = 10**14
 _NANOSECONDS_FROM = 10**17
@@ -20,7 +20,7 @@ _BEYOND = 10**20
 
 
 class EventTimes:
-    """Reads the times of one input. Stateful only for a replay: the first settled time decides the shift."""
+    """Reads the times of one input. Stateful only for a replay, where the first settled time sets the shift."""
 
     def __init__(self, options: DecodeOptions) -> None:
         try:
@@ -33,7 +33,7 @@ class EventTimes:
         self._shift: int | None = None
 
     def event_time(self, text: str) -> int:
-        """Read and settle an ISO 8601 start. The usual case of ``settle(read_text(text))`` without the calls in between."""
+        """Read and settle an ISO 8601 start: a fast version of ``settle(read_text(text))`` for the usual case."""
         try:
             micros = to_micros(datetime.fromisoformat(text))
         except (ValueError, TypeError, OverflowError):  # a naive time is a TypeError here
@@ -43,14 +43,14 @@ class EventTimes:
         return self.settle(micros)
 
     def read_text(self, text: str, field: str = "time") -> int:
-        """Read an ISO 8601 time as microseconds, not yet settled. Raises RecordError naive_time or invalid_time."""
+        """Read an ISO 8601 time as microseconds, before settling. Raises RecordError naive_time or invalid_time."""
         try:
             return parse_instant(text, self._zone)
         except InvalidTimeError as error:
             raise RecordError(error.code, f"{field}: {error}", field) from None
 
     def read(self, value: object, field: str = "time") -> int:
-        """Read a time in any of its spellings: ISO 8601, or an epoch number of seconds, ms, us or ns, as text or number."""
+        """Read a time: ISO 8601, or an epoch number of seconds, milliseconds, micro- or nanoseconds, as text or number."""
         if isinstance(value, str):
             text = value.strip()
             number = text.replace(".", "", 1)
@@ -62,10 +62,10 @@ class EventTimes:
         raise RecordError("invalid_time", f"{field} must be a time such as 2026-11-03T10:15:00Z", field)
 
     def settle(self, micros: int, field: str = "time") -> int:
-        """Return the event time: shifted when the input is a replay, and plausible.
+        """Return the event time: shifted if the input is a replay, and checked for plausibility.
 
-        Call it last, when nothing else can make the record invalid: the first call decides the shift.
-        Raises RecordError implausible_time.
+        Call it last, when nothing else can make the record invalid, because the first call sets the shift. Raises RecordError
+        implausible_time.
         """
         if self._replay_from is not None:
             if self._shift is None:
@@ -80,7 +80,7 @@ class EventTimes:
 
 
 def start_of(start: int | None, end: int | None, latency_micros: int | None) -> tuple[int | None, bool]:
-    """Return (event time, derived) from what is stated; (None, False) when neither start nor end is."""
+    """Return (event time, derived); (None, False) if neither start nor end is stated."""
     if start is not None:
         return start, False
     if end is None:
@@ -89,9 +89,9 @@ def start_of(start: int | None, end: int | None, latency_micros: int | None) -> 
 
 
 def latency_micros(value: object, field: str = "latency_ms") -> int | None:
-    """Read a duration in milliseconds, fractions allowed, as whole microseconds; None when absent.
+    """Read a duration in milliseconds, which may have a fraction, as whole microseconds; None if absent.
 
-    Raises RecordError invalid_quantity for what is negative, not finite, not a number or longer than eleven days.
+    Raises RecordError invalid_quantity for a value that is negative, not finite, not a number, or over eleven days.
     """
     if value is None or value == "":
         return None
@@ -120,4 +120,4 @@ def _from_epoch(number: Decimal, field: str) -> int:
 
 
 def _unknown_zone(name: str) -> InvalidTimeError:
-    return InvalidTimeError(f"{name[:60]!r} is not a time zone; write an IANA name such as Europe/Berlin or UTC")
+    return InvalidTimeError(f"{name[:60]!r} is not a time zone; use an IANA name such as Europe/Berlin or UTC")

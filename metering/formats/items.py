@@ -1,4 +1,4 @@
-"""The items of a JSON array, each as its own bytes: so that one bad item is one bad item."""
+"""Split a JSON array into the raw bytes of its items, so that a bad item does not affect the others."""
 
 import json
 
@@ -13,7 +13,7 @@ _scan = json.JSONDecoder().raw_decode
 def split_items(data: bytes) -> list[bytes]:
     """Return the raw bytes of each item of a JSON array.
 
-    Raises LogFormatError (code ``not_json``) when ``data`` is not an array whose end can be found.
+    Raises LogFormatError (``not_json``) if ``data`` is not an array, or its end cannot be found.
     """
     try:
         return [bytes(item) for item in _decode(data)]
@@ -26,7 +26,7 @@ def split_items(data: bytes) -> list[bytes]:
 
 
 def _scan_items(data: bytes, reason: str) -> list[bytes]:
-    """Split an array that holds NaN, Infinity or half a surrogate pair, which Python writes and msgspec refuses."""
+    """Split an array that contains NaN, Infinity or a lone surrogate, which Python writes and msgspec does not read."""
     text = data.decode("utf-8", "surrogateescape")
     try:
         items: list[bytes] = []
@@ -47,7 +47,7 @@ def _scan_items(data: bytes, reason: str) -> list[bytes]:
     except (ValueError, IndexError, RecursionError) as error:
         raise error if isinstance(error, LogFormatError) else _not_an_array(reason) from None
     if text[position + 1 :].strip():
-        raise _not_an_array("something follows the closing bracket")
+        raise _not_an_array("there is content after the closing bracket")
     return items
 
 
@@ -59,5 +59,5 @@ def _after_space(text: str, position: int) -> int:
 
 def _not_an_array(reason: str) -> LogFormatError:
     return LogFormatError(
-        f"the input can not be split into records: {reason}; send one JSON array, or one record a line", "not_json"
+        f"the input cannot be split into records: {reason}; send one JSON array, or one record per line", "not_json"
     )

@@ -1,8 +1,8 @@
-"""One JSON object as a dict, whatever is wrong with it said precisely.
+"""Decode one JSON object into a dict, with precise errors.
 
-Numbers with a fraction are read as Decimal: a gateway's cost must not pass through a float. ``NaN``, ``Infinity`` and half
-surrogate pairs, which Python writes and msgspec refuses, are read as such: they cost the record only where a field that is
-kept holds them, and then that field is named.
+Numbers with a fraction are read as Decimal, because a gateway's cost must not pass through a float. ``NaN``, ``Infinity`` and
+lone surrogates, which Python writes and msgspec does not read, are accepted here. A record is only rejected for them if a field
+that is kept contains one, and the error names that field.
 """
 
 import json
@@ -26,7 +26,7 @@ def json_object(raw: bytes) -> dict[str, Any]:
 
 
 def nested_json(text: str) -> Any:
-    """Decode JSON that a record holds as text; None where it is not JSON."""
+    """Decode JSON that a record contains as text; None if it is not JSON."""
     try:
         return _decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -34,7 +34,7 @@ def nested_json(text: str) -> Any:
 
 
 def json_type(value: object) -> str:
-    """Return what a decoded value is, in JSON's words with an article; never the value itself."""
+    """Return the JSON type of a decoded value, with an article; never the value itself."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -50,12 +50,12 @@ def _decoded(raw: bytes) -> Any:
     try:
         return _decode(raw)
     except RecursionError:
-        raise RecordError("not_json", "the record is nested too deeply to be read") from None
+        raise RecordError("not_json", "the record is nested too deeply") from None
     except UnicodeDecodeError:
         raise RecordError("invalid_utf8", "the record is not valid UTF-8; convert the log to UTF-8") from None
     except msgspec.DecodeError as error:
         if b"\0" in raw:
-            raise RecordError("nul_byte", "the record holds NUL bytes; the file may be damaged or UTF-16") from None
+            raise RecordError("nul_byte", "the record contains NUL bytes; the file may be damaged or UTF-16") from None
         if b"NaN" in raw or b"Infinity" in raw or b"\\u" in raw:
             return _python_json(raw, str(error) == _TRUNCATED)
         if str(error) == _TRUNCATED:
@@ -73,9 +73,9 @@ def _python_json(raw: bytes, truncated: bool) -> Any:
 
 
 def _truncated() -> RecordError:
-    return RecordError("truncated_line", "the input ends in the middle of this record; ingest it again when it is complete")
+    return RecordError("truncated_line", "the input ends in the middle of this record; ingest it again once it is complete")
 
 
 def _reason(error: msgspec.DecodeError) -> str:
-    """Return msgspec's own words for malformed JSON: a fixed phrase and a byte position, no content."""
+    """Return msgspec's message for malformed JSON: a fixed phrase and a byte position, no content."""
     return str(error).removeprefix("JSON is malformed: ")

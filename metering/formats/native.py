@@ -1,7 +1,7 @@
 """The native event: one JSON object with disjoint quantities.
 
-A record that is as it should be takes the fast path: one strict decode into a struct that declares every bound. Any other is
-read again field by field, which finds the fields nobody knows and the precise error. Both paths give the same event.
+A regular record takes the fast path: one strict decode into a struct that declares every bound. Any other record is read again
+field by field, which finds unknown fields and the precise error. Both paths return the same event.
 """
 
 from typing import Annotated, Any
@@ -47,7 +47,7 @@ TagValue = Annotated[str, Meta(max_length=MAX_TAG_VALUE_LENGTH)]
 Amount = Annotated[int, Meta(ge=0, le=MAX_CHARGE_NANO)]
 Status = Annotated[int, Meta(ge=100, le=599)]
 
-# The same fields in the same order as Quantities, with the bounds declared and unknown kinds refused.
+# The same fields in the same order as Quantities, with declared bounds; unknown kinds are refused.
 _Usage = msgspec.defstruct(
     "_Usage", [(kind, Count, 0) for kind in ALL_KINDS], frozen=True, gc=False, forbid_unknown_fields=True
 )  # fmt: skip
@@ -57,7 +57,7 @@ _ROUTES_STATED = frozenset({"", ROUTED, PROVIDER_KEY, SERVERLESS})
 
 
 class _Record(Struct, gc=False, forbid_unknown_fields=True):
-    """A native event as it travels. ``usage`` is typed Any for mypy's sake and bound to _Usage below."""
+    """A native event in JSON, with the bounds of every field."""
 
     id: Name | None = None
     source: Name | None = None
@@ -97,7 +97,11 @@ class NativeReader:
         try:
             record = _decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._read_precisely(raw)
+            return self._read_field_by_field(raw)
+        return self._event_of(record, raw) or self._read_field_by_field(raw)
+
+    def _event_of(self, record: _Record, raw: bytes) -> UsageEvent | None:
+        """Return the event of a record that could be decoded; None if it needs to be read field by field."""
         options = self._options
         usage: Any = record.usage
         amounts = _NOTHING if usage is None else astuple(usage)
@@ -105,7 +109,7 @@ class NativeReader:
         route = record.route or reading.route
         model = record.model or options.model
         if (
-            # An empty usage and one of zeros look alike here, and so do an escaped NUL and any other character.
+            # The decoded record no longer shows whether usage was empty or zeros, or whether a NUL was escaped.
             (amounts == _NOTHING and usage is not None)
             or amounts[-1] > amounts[4] + amounts[6]  # reasoning within output and output audio
             or route not in _ROUTES_STATED
@@ -113,7 +117,7 @@ class NativeReader:
             or (options.require_id and not record.id)
             or (b"\\" in raw and b"\\u0000" in raw)
         ):
-            return self._read_precisely(raw)
+            return None
         name, provider = served_by(model, record.provider or "", options.provider)
         return UsageEvent(  # in the order of its fields
             record.id or "",
@@ -141,19 +145,19 @@ class NativeReader:
         )
 
     def kept(self, raw: bytes) -> dict[str, str]:
-        """Return what may be kept of a record that was refused."""
+        """Return the fields of a rejected record that quarantine may keep."""
         try:
             return kept_fields(json_object(raw))
         except RecordError:
             return {}
 
-    def _read_precisely(self, raw: bytes) -> UsageEvent:
+    def _read_field_by_field(self, raw: bytes) -> UsageEvent:
         record = json_object(raw)
         options = self._options
         time = self._time(record)
         model = text_field(record, "model") or options.model
         if not model:
-            raise RecordError("missing_model", "the record names no model; add one, or name it for the whole input", "model")
+            raise RecordError("missing_model", "the record has no model; add one, or set one for the whole input", "model")
         name, provider = served_by(model, text_field(record, "provider"), options.provider)
         event_id = text_field(record, "id")
         if not event_id and options.require_id:
@@ -195,7 +199,7 @@ class NativeReader:
         return self._reading.times.read_text(kept_text(stated, "time"))
 
     def _usage(self, usage: object) -> Quantities | None:
-        """Return the stated quantities; None for no usage, or one that states nothing."""
+        """Return the stated quantities; None for no usage, or an empty one."""
         if usage is None or usage == {}:
             return None
         if not isinstance(usage, dict):
@@ -208,11 +212,11 @@ class NativeReader:
             elif count in (None, 0) or (kind == REQUESTS and count == 1):
                 self._reading.unread.note(f"usage.{kind}")
             else:
-                # Dropping it would be a quantity that nobody charges.
+                # Dropping it would leave a quantity uncharged.
                 raise RecordError(
                     "invalid_quantity",
-                    f"usage.{kind[:40]} is not a kind of quantity; native usage has {', '.join(ALL_KINDS[:5])} and the like;"
-                    " for OpenAI's names use the format openai",
+                    f"usage.{kind[:40]} is not a kind of quantity such as {', '.join(ALL_KINDS[:5])}; for OpenAI's names use"
+                    " the format openai",
                     "usage",
                 )
         return require_reasoning_inside_output(Quantities(**counts), "usage.reasoning_tokens") if counts else None

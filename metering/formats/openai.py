@@ -1,6 +1,6 @@
-"""Logs of OpenAI-shaped requests: an answer's body with its ``usage``, or ``{request, response}`` pairs.
+"""Logs of OpenAI-compatible requests: response bodies with their ``usage``, or ``{request, response}`` pairs.
 
-Only what identifies, times and measures the request is read. Messages, choices and every other content stay where they are.
+Only the fields that identify, time and measure the request are read. Messages, choices and other content are not.
 """
 
 from datetime import UTC
@@ -45,7 +45,7 @@ END_NAMES = ("end_time", "ended_at", "endTime", "finished_at", "completed_at")
 LATENCY_NAMES = ("latency_ms", "duration_ms")
 HF_INFERENCE = "hf-inference"
 
-# What the reader looks at, and what is known to be content or of no use; any other field of a record is named as unread.
+# The fields that are read, and those known to be content or of no use; any other field of a record is reported as unread.
 _KNOWN = frozenset(
     {
         *START_NAMES, *END_NAMES, *LATENCY_NAMES,
@@ -63,7 +63,7 @@ class _Times(Struct):
 
 
 class OpenAiReader:
-    """Reads OpenAI-shaped records."""
+    """Reads OpenAI-compatible records."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
@@ -74,9 +74,7 @@ class OpenAiReader:
         record = json_object(raw)
         exchange = exchange_of(record)
         if _is_part_of_a_stream(exchange):
-            raise RecordError(
-                "stream_chunk", "one chunk of a stream; the request is metered by the chunk that has usage", "usage"
-            )
+            raise RecordError("stream_chunk", "this is one chunk of a stream; only the chunk with usage is metered", "usage")
         options = self._options
         model, provider = self._served(record, exchange)
         usage = self._usage(exchange, provider)
@@ -112,7 +110,7 @@ class OpenAiReader:
         )
 
     def kept(self, raw: bytes) -> dict[str, str]:
-        """Return what may be kept of a record that was refused: its own identifying fields, else its bodies'."""
+        """Return the identifying fields of a rejected record, its own or those of its bodies, which quarantine may keep."""
         try:
             record = json_object(raw)
         except RecordError:
@@ -121,14 +119,16 @@ class OpenAiReader:
         return kept_fields({**exchange.response, **exchange.request, **record})
 
     def _served(self, record: dict[str, Any], exchange: Exchange) -> tuple[str, str]:
-        """Return (model, provider): the requested model, and whoever the answer, the address or the name says served it."""
+        """Return (model, provider): the requested model, and the provider by the response, the URL or the model's suffix."""
         stated = _header(exchange, "x-inference-provider") or provider_in_path(exchange) or text_field(record, "provider")
         requested = text_field(exchange.request, "model") or model_in_path(exchange)
         own = text_field(record, "model") if exchange.response is not record else ""
         model = requested or own or text_field(exchange.response, "model") or self._options.model
         if not model:
             raise RecordError(
-                "missing_model", "neither request nor response names a model; this may not be an inference request", "model"
+                "missing_model",
+                "neither the request nor the response has a model; this may not be an inference request",
+                "model",
             )
         return served_by(kept_text(model, "model"), stated, self._options.provider)
 
@@ -171,25 +171,25 @@ class OpenAiReader:
 
     def _tags(self, record: dict[str, Any], exchange: Exchange) -> dict[str, str]:
         tags = tags_field(record.get("tags"))
-        wanted = self._options.tag_fields
-        for name in wanted:
+        tag_fields = self._options.tag_fields
+        for name in tag_fields:
             value = record.get(name, exchange.request.get(name))
             if value is not None and not isinstance(value, dict | list):
                 tags[name] = tag_text(value, name)
         for name in record:
-            if name not in _KNOWN and name not in wanted:
+            if name not in _KNOWN and name not in tag_fields:
                 self._reading.unread.note(name)
         return limited_tags(tags)
 
 
 def _is_part_of_a_stream(exchange: Exchange) -> bool:
-    """Whether the record is a single chunk, as opposed to a stream gathered into one body, and says nothing of usage."""
+    """Whether the record is a single chunk without usage, as opposed to a stream that was collected into one body."""
     body = exchange.response
     return body.get("object") == "chat.completion.chunk" and "choices" in body and body.get("usage") is None
 
 
 def _with_compute_time(usage: StatedUsage, exchange: Exchange) -> StatedUsage:
-    """Add what hf-inference is paid for: ``x-compute-time``, seconds of compute, rounded up to milliseconds."""
+    """Add what hf-inference charges for: ``x-compute-time``, seconds of compute, rounded up to milliseconds."""
     compute_ms = scaled_up(_header(exchange, "x-compute-time") or None, 1000)
     if compute_ms is None or compute_ms > MAX_QUANTITY:
         return usage
@@ -213,7 +213,7 @@ def _request_header(exchange: Exchange, name: str) -> str:
 
 
 def _date_header(exchange: Exchange, latency: int | None) -> int | None:
-    """Return the answer's ``Date`` less the latency: all that a failed request without a logger's own time has."""
+    """Return the response's ``Date`` minus the latency, the only time of a failed request if the logger recorded none."""
     stated = exchange.response_headers.get("date", "")
     try:
         moment = parsedate_to_datetime(stated)

@@ -1,7 +1,6 @@
-"""A recorded HTTP exchange, however a logger spells it: request and response, headers and bodies, streams too.
+"""A recorded HTTP exchange, in the spellings that loggers use: request and response, headers and bodies, streams too.
 
-Everything is read from a record that anybody may have written, so nothing is taken to have the type it should have. What a
-body says in words is never looked at.
+Any program may have written a record, so no value is assumed to have the expected type. The content of messages is never read.
 """
 
 from typing import Any
@@ -18,7 +17,7 @@ _URL_NAMES = ("url", "uri")
 _REQUEST_BODY_SIGNS = ("model", "messages", "prompt", "input")
 _RESPONSE_BODY_SIGNS = ("usage", "choices", "object", "error", "model", "data", "output")
 
-# The operation is the one the path ends in; names after OpenTelemetry's gen_ai.operation.name where it has one.
+# The operation by the end of the path. Named as in OpenTelemetry's gen_ai.operation.name, if it has a name.
 _OPERATION_OF_PATH = (
     ("/chat/completions", "chat"),
     ("/completions", "text_completion"),
@@ -44,7 +43,7 @@ _OPERATION_OF_OBJECT = {
 
 
 class Exchange(Struct):
-    """One request and its answer. Bodies and headers are empty where they are not recorded; header names are lower case."""
+    """One request and its response. Bodies and headers that were not recorded are empty; header names are lowercase."""
 
     request: dict[str, Any]
     response: dict[str, Any]
@@ -56,7 +55,7 @@ class Exchange(Struct):
 
 
 def exchange_of(record: dict[str, Any]) -> Exchange:
-    """Read ``{request, response}``, or a response's body alone or beside its ``request``."""
+    """Read ``{request, response}``, or a response body, with or without its ``request``."""
     request, response = _part(record, "request"), _part(record, "response")
     host, path = _address(request)
     return Exchange(
@@ -71,7 +70,7 @@ def exchange_of(record: dict[str, Any]) -> Exchange:
 
 
 def provider_in_path(exchange: Exchange) -> str:
-    """Return the partner named in a router URL (``/together/v1/...``), empty for ``/v1/...`` and for other hosts."""
+    """Return the provider in a router URL (``/together/v1/...``); empty for ``/v1/...`` and for other hosts."""
     if exchange.host != ROUTER_HOST:
         return ""
     first = exchange.path.lstrip("/").partition("/")[0]
@@ -79,21 +78,21 @@ def provider_in_path(exchange: Exchange) -> str:
 
 
 def model_in_path(exchange: Exchange) -> str:
-    """Return the model named in a router URL (``/hf-inference/models/{model}/pipeline/...``), else empty."""
+    """Return the model in a router URL (``/hf-inference/models/{model}/pipeline/...``), else empty."""
     if exchange.host != ROUTER_HOST:
         return ""
-    _, found, rest = exchange.path.partition("/models/")
-    return rest.partition("/pipeline/")[0].strip("/") if found else ""
+    _, separator, rest = exchange.path.partition("/models/")
+    return rest.partition("/pipeline/")[0].strip("/") if separator else ""
 
 
 def was_routed(exchange: Exchange) -> bool:
-    """Whether the address or a header says that the request went through the router."""
+    """Whether the URL or a header shows that the request went through the router."""
     headers = exchange.response_headers
     return exchange.host == ROUTER_HOST or "x-inference-provider" in headers or any(h.startswith("x-router-") for h in headers)
 
 
 def operation_of(exchange: Exchange) -> str:
-    """Return what was asked for, from the path or the kind of the answer; empty when neither says."""
+    """Return the operation, from the path or the kind of the response; empty if neither shows it."""
     for ending, operation in _OPERATION_OF_PATH:
         if exchange.path.endswith(ending):
             return operation
@@ -125,7 +124,7 @@ def _body(part: dict[str, Any], signs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _object(value: object) -> dict[str, Any]:
-    """Return a body as an object: as it is, from JSON text, from ``{"string": ...}``, or from the text of a stream."""
+    """Return a body as an object: an object as it is, or from JSON text, ``{"string": ...}``, or the text of a stream."""
     if isinstance(value, dict):
         return _object(value["string"]) if isinstance(value.get("string"), str) else value
     if not isinstance(value, str):
@@ -138,7 +137,7 @@ def _object(value: object) -> dict[str, Any]:
 
 
 def _streamed(text: str) -> dict[str, Any]:
-    """Gather what the events of a stream say of the whole answer. A stream that was cut has no usage."""
+    """Collect what the events of a stream state about the whole response. A stream that was cut off has no usage."""
     body: dict[str, Any] = {}
     for line in text.splitlines():
         if not line.startswith("data:"):
@@ -189,7 +188,7 @@ def _address(request: dict[str, Any]) -> tuple[str, str]:
 
 
 def _status(part: dict[str, Any]) -> object:
-    """Return the HTTP status. A word ("completed", "success") is another kind of status and states none."""
+    """Return the HTTP status. A word ("completed", "success") is not an HTTP status and is ignored."""
     for name in ("status_code", "status"):
         value = part.get(name)
         if isinstance(value, dict):

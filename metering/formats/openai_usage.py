@@ -1,9 +1,9 @@
-"""The ``usage`` of OpenAI-shaped answers as disjoint quantities: every token is counted exactly once.
+"""Convert the ``usage`` of OpenAI-compatible responses to disjoint quantities, so that every token is counted exactly once.
 
-OpenAI's counts are inclusive: the prompt contains what was read from a cache, the completion contains the reasoning.
-Anthropic's are disjoint: ``input_tokens`` stands beside ``cache_read_input_tokens``. Which of the two a usage is, its field
-names say. Sources: the API references of OpenAI (chat, responses, embeddings, images, audio), Anthropic (messages), Together
-(``cached_tokens`` at the top level) and DeepSeek (``prompt_cache_hit_tokens``).
+OpenAI's counts are inclusive: the prompt includes tokens read from a cache, the completion includes reasoning. Anthropic's are
+disjoint: ``input_tokens`` excludes ``cache_read_input_tokens``. The field names show which convention a usage follows. Sources:
+the API references of OpenAI (chat, responses, embeddings, images, audio), Anthropic (messages), Together (``cached_tokens`` at
+the top level) and DeepSeek (``prompt_cache_hit_tokens``).
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _KNOWN = frozenset(
 
 
 class StatedUsage(Struct, frozen=True):
-    """What an answer says it used. ``quantities`` is None where it says nothing; the cost is a gateway's memo, nano-USD."""
+    """The usage of a response. ``quantities`` is None if it states none. The cost (nano-USD) is the one a gateway computed."""
 
     quantities: Quantities | None = None
     estimate_reason: str = ""
@@ -66,16 +66,16 @@ def stated_usage(usage: object, unread: UnreadFields) -> StatedUsage:
 def split_prompt(prompt: int, cached: int, written: int = 0, audio: int = 0, image: int = 0) -> tuple[dict[str, int], bool]:
     """Divide an inclusive prompt count into disjoint buckets.
 
-    A cached audio or image token is in two of the details. How many are is not said, but when the details add up to more
-    than the prompt, so many at least are: they are counted as cached, once. The second value tells that this happened.
-    Raises RecordError cached_exceeds_prompt.
+    A cached audio or image token appears in two of the details, and no field states how many do. If the details add up to more
+    than the prompt, at least the excess does: it is counted once, as cached, and the second value is True. Raises RecordError
+    cached_exceeds_prompt.
     """
     if cached + written > prompt:
         shown = f"{cached} cached" if not written else f"{cached} cached and {written} cache-written"
         raise RecordError(
             "cached_exceeds_prompt",
-            f"{shown} tokens are more than the prompt's {prompt}, which include them; if this log counts them apart, map them"
-            " as native fields",
+            f"{shown} tokens exceed the prompt's {prompt}, which include them; if this log counts them separately, map them to"
+            " native fields",
             "usage.cached_tokens",
         )
     overlap = max(0, cached + written + audio + image - prompt)
@@ -124,7 +124,7 @@ def _completion(usage: dict[str, Any]) -> dict[str, int]:
     if audio + image > completion:
         raise RecordError(
             "invalid_quantity",
-            f"{audio} audio and {image} image tokens are more than the completion's {completion}, which include them",
+            f"{audio} audio and {image} image tokens exceed the completion's {completion}, which include them",
             where.rstrip("."),
         )
     return {
@@ -166,5 +166,5 @@ def _first_count(usage: dict[str, Any], names: tuple[str, ...]) -> int:
 def _milliseconds(seconds: object) -> int:
     milliseconds = None if isinstance(seconds, str) else scaled_up(seconds, 1000)
     if milliseconds is None or milliseconds > MAX_QUANTITY:
-        raise RecordError("invalid_quantity", "usage.seconds must be a number of seconds, not negative", "usage.seconds")
+        raise RecordError("invalid_quantity", "usage.seconds must be a number of seconds and not negative", "usage.seconds")
     return milliseconds

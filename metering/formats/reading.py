@@ -1,4 +1,4 @@
-"""What reading one input needs besides its bytes, and what a reader of one format must offer."""
+"""What reading one input needs besides its bytes, and the interface of a reader."""
 
 from typing import Protocol
 
@@ -10,9 +10,13 @@ from metering.formats.unread_fields import UnreadFields
 
 
 class Reading:
-    """One input being read: its options, its clock, and the fields nobody read."""
+    """One input that is being read: its options, its times, and the fields that were not read.
+
+    Raises DomainError for options that are not valid, InvalidTimeError for an unknown zone.
+    """
 
     def __init__(self, options: DecodeOptions) -> None:
+        options.check()
         self.options = options
         self.times = EventTimes(options)
         self.unread = UnreadFields()
@@ -23,7 +27,7 @@ class RecordReader(Protocol):
     """Turns the bytes of one record into an event."""
 
     def read(self, raw: bytes) -> UsageEvent:
-        """Return the event, its id empty when the record states none and may go without. Raises RecordError."""
+        """Return the event. Its ID is empty if the record has none and does not need one. Raises RecordError."""
 
     def kept(self, raw: bytes) -> dict[str, str]:
-        """Return what may be kept of a record that was refused."""
+        """Return the fields of a rejected record that quarantine may keep."""

@@ -1,7 +1,7 @@
-"""Fields of a record of unknown shape, each checked when it is read.
+"""Read and check single fields of a record of unknown shape.
 
-Absent and null are the same: not stated. Errors name the field, say what to do, and repeat at most a short offending value
-of a field that the service keeps, never content.
+Absent and null both mean not stated. Errors name the field and what to do. They repeat at most a short invalid value of a field
+that the service keeps, never content.
 """
 
 from collections.abc import Mapping
@@ -19,24 +19,24 @@ from pricing.quantities import Quantities, check_count
 
 
 def text_field(record: Mapping[str, Any], name: str) -> str:
-    """Return a kept string, empty when not stated. Raises RecordError wrong_type, too_long, nul_byte or invalid_utf8."""
+    """Return a string, empty if not stated. Raises RecordError wrong_type, too_long, nul_byte or invalid_utf8."""
     value = record.get(name)
     return "" if value is None else kept_text(value, name)
 
 
 def kept_text(value: object, field: str) -> str:
-    """Return ``value`` if it is a string that can be kept: at most 255 characters, no NUL, encodable."""
+    """Return ``value`` if it is a string that can be stored: at most 255 characters, no NUL, valid Unicode."""
     if not isinstance(value, str):
-        raise RecordError("wrong_type", f"{field} must be a string, this is {json_type(value)}", field)
+        raise RecordError("wrong_type", f"{field} must be a string, but is {json_type(value)}", field)
     if len(value) > MAX_ID_LENGTH:
-        raise RecordError("too_long", f"{field} must have at most {MAX_ID_LENGTH} characters, this has {len(value)}", field)
+        raise RecordError("too_long", f"{field} must have at most {MAX_ID_LENGTH} characters, but has {len(value)}", field)
     if "\0" in value:
-        raise RecordError("nul_byte", f"{field} holds a NUL character, which no database keeps", field)
+        raise RecordError("nul_byte", f"{field} contains a NUL character, which cannot be stored", field)
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise RecordError("invalid_utf8", f"{field} holds half a surrogate pair, which is not text", field) from None
+            raise RecordError("invalid_utf8", f"{field} contains a lone surrogate, which is not valid Unicode", field) from None
     return value
 
 
@@ -49,7 +49,7 @@ def count_field(value: object, field: str) -> int:
 
 
 def amount_field(value: object, field: str) -> int | None:
-    """Return an amount of nano-USD, None when not stated. Raises RecordError invalid_quantity."""
+    """Return an amount of nano-USD, None if not stated. Raises RecordError invalid_quantity."""
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_CHARGE_NANO:
@@ -58,23 +58,23 @@ def amount_field(value: object, field: str) -> int | None:
 
 
 def dollars_as_nano(value: object) -> int | None:
-    """Return an amount of dollars (a number or a decimal string) as nano-USD, rounded up; None where it is no amount.
+    """Return an amount of dollars (a number or a decimal string) as nano-USD, rounded up; None if it is not an amount.
 
-    A gateway's cost is a memo: one that can not be read never costs the event.
+    A gateway's cost is only informational, so one that cannot be read never rejects the event.
     """
     nano = scaled_up(value, NANO_PER_USD)
     return nano if nano is not None and nano <= MAX_CHARGE_NANO else None
 
 
 def scaled_up(value: object, units: int) -> int | None:
-    """Return a decimal number times ``units``, exactly, then rounded up; None where it is no number, or negative."""
+    """Return a decimal number times ``units``, rounded up after exact multiplication; None if not a number, or negative."""
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         return None
     try:
         number = Decimal(value)
     except ArithmeticError:
         return None
-    # Beyond these sizes a short text such as 1e999999 would become an integer of a million digits.
+    # Without these bounds, a short text such as 1e999999 would become an integer of a million digits.
     if not number.is_finite() or number < 0 or number.adjusted() > 12 or len(number.as_tuple().digits) > 40:
         return None
     if number.adjusted() < -40:
@@ -84,7 +84,7 @@ def scaled_up(value: object, units: int) -> int | None:
 
 
 def status_field(value: object, field: str = "status") -> int | None:
-    """Return an HTTP status, None when not stated. Raises RecordError invalid_status."""
+    """Return an HTTP status, None if not stated. Raises RecordError invalid_status."""
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599:
@@ -93,7 +93,7 @@ def status_field(value: object, field: str = "status") -> int | None:
 
 
 def route_field(value: object, field: str = "route") -> str:
-    """Return a route, empty when not stated; ``unknown`` states nothing. Raises RecordError invalid_route."""
+    """Return a billing route, empty if not stated or ``unknown``. Raises RecordError invalid_route."""
     if value is None or value in ("", UNKNOWN):
         return ""
     if isinstance(value, str) and value in ROUTES:
@@ -102,19 +102,19 @@ def route_field(value: object, field: str = "route") -> str:
 
 
 def tags_field(value: object) -> dict[str, str]:
-    """Return tags; numbers and booleans are written as JSON writes them. Raises RecordError wrong_type or too_many_tags."""
+    """Return tags, with numbers and booleans as JSON text. Raises RecordError wrong_type or too_many_tags."""
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise RecordError("wrong_type", f"tags must be an object of strings, this is {json_type(value)}", "tags")
+        raise RecordError("wrong_type", f"tags must be an object of strings, but is {json_type(value)}", "tags")
     tags = {kept_text(name, "tags"): tag_text(item, "tags") for name, item in value.items() if item is not None}
     return limited_tags(tags)
 
 
 def limited_tags(tags: dict[str, str]) -> dict[str, str]:
-    """Return ``tags`` if there are not too many of them. Raises RecordError too_many_tags."""
+    """Return ``tags`` if there are at most MAX_TAGS. Raises RecordError too_many_tags."""
     if len(tags) > MAX_TAGS:
-        raise RecordError("too_many_tags", f"at most {MAX_TAGS} tags are kept with an event, this has {len(tags)}", "tags")
+        raise RecordError("too_many_tags", f"an event has at most {MAX_TAGS} tags, this record has {len(tags)}", "tags")
     return tags
 
 
@@ -134,7 +134,7 @@ def require_reasoning_inside_output(quantities: Quantities, field: str) -> Quant
     if quantities.reasoning_tokens > quantities.output_tokens + quantities.output_audio_tokens:
         raise RecordError(
             "reasoning_exceeds_output",
-            f"{field} {quantities.reasoning_tokens} is more than the output tokens {quantities.output_tokens}, which include"
+            f"{field} {quantities.reasoning_tokens} exceeds the output tokens {quantities.output_tokens}, which include"
             " reasoning",
             field,
         )
@@ -142,7 +142,7 @@ def require_reasoning_inside_output(quantities: Quantities, field: str) -> Quant
 
 
 def grade_of(quantities: Quantities | None, estimate_reason: str) -> int:
-    """Return how the quantities are known: nothing stated, estimated, or measured."""
+    """Return the quantity grade: unstated, estimated, or measured."""
     if quantities is None:
         return QuantityGrade.UNSTATED
     return QuantityGrade.ESTIMATED if estimate_reason else QuantityGrade.MEASURED

@@ -1,6 +1,6 @@
-"""Fields that a record carried and no event keeps are counted by name, so that nothing is dropped silently.
+"""Count, by name, the fields of records that no event keeps, so that nothing is dropped silently.
 
-Only the name is kept: an unknown field may hold a prompt, and prompts are never stored.
+Only names are kept: an unknown field may contain a prompt, and prompts are never stored.
 """
 
 MAX_NAME_LENGTH = 64
@@ -9,13 +9,13 @@ OTHER = "(other)"
 
 
 class UnreadFields:
-    """Counts of unread fields by name, at most 100 names; what comes after them is counted as ``(other)``."""
+    """Counts of unread fields by name. After 100 names, further names are counted as ``(other)``."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
 
     def note(self, name: str) -> None:
-        """Count one more record that carried the field."""
+        """Count one more record with the field."""
         name = name[:MAX_NAME_LENGTH].replace("\0", "")
         if name not in self._counts and len(self._counts) >= MAX_NAMES:
             name = OTHER

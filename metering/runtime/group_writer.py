@@ -1,9 +1,9 @@
-"""Requests that arrive together share a commit: one thread stores whatever waits, in one transaction.
+"""Store the batches of concurrent requests in shared commits: one thread stores whatever is queued, in one transaction.
 
-A request's answer still comes after the commit that holds its events. While one transaction is written the next one gathers,
-so that a busy service commits large groups and an idle one commits at once. Who was answered mostly sends again at once, so
-that a group of several waits a moment for them: else the senders would part into halves that take turns, and pay for twice as
-many commits. What waits is bounded: past the bound a request is told to come again, instead of memory growing without end.
+A request is still answered after the commit that contains its events. While one transaction is written, the next group
+collects: a busy service commits large groups, an idle one commits at once. Most clients send again as soon as they are
+answered, so a group of several lingers for a moment; without that, they would split into halves that alternate and need twice
+as many commits. The queue is bounded: past the bound, requests are refused and sent again later, so that memory does not grow.
 """
 
 import logging
@@ -22,32 +22,32 @@ from metering.operations.usage.ingest import Ingester, Origin
 from metering.runtime.metrics import Metrics
 
 GROUP_EVENTS = 20_000
-# A commit waits for the senders of the last one so long at most; about as long as it takes itself.
-COMPANY_SECONDS = 0.004
+# How long a commit waits for the clients of the last one to send again; about as long as a commit takes.
+LINGER_SECONDS = 0.004
 
 _log = logging.getLogger(__name__)
 
 
 class TooBusyError(DomainError):
-    """More events wait to be stored than the service takes; nothing of the request was kept."""
+    """Too many events are waiting to be stored. Nothing of the request was stored."""
 
     code = "too_busy"
 
 
-Answered = Callable[[BatchResult | Exception], None]
+OnResult = Callable[[BatchResult | Exception], None]
 
 
 class _QueuedBatch(NamedTuple):
     batch: Batch
     origin: Origin
     size: int
-    answered: Answered
+    on_result: OnResult
 
 
 class GroupWriter:
-    """Stores batches for many requests at once; its thread starts with the first of them and ends with ``close``.
+    """Stores batches for many requests at once. Its thread starts with the first batch and ends with ``close``.
 
-    ``on_stored`` is called after each commit, and must not take long.
+    ``on_stored`` is called after each commit and must return quickly.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class GroupWriter:
     ) -> None:
         self._ingester = ingester
         self._metrics = metrics
-        self._most = max_waiting_events
+        self._max_events = max_waiting_events
         self._on_stored = on_stored
         self._queue: deque[_QueuedBatch] = deque()
         self._expected = 0
@@ -64,20 +64,24 @@ class GroupWriter:
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def submit(self, batch: Batch, origin: Origin, answered: Answered) -> None:
-        """Take a batch. ``answered`` is called in the writer's thread: with the result after the commit that stores the batch,
-        or with the error that it met. What was taken is stored, also when nobody waits for the answer any more.
+    def submit(self, batch: Batch, origin: Origin, on_result: OnResult) -> None:
+        """Queue a batch.
 
-        Raises TooBusyError when too much waits already. A batch that comes to an empty queue is taken whatever its size.
+        ``on_result`` is called in the writer's thread, with the result after the commit that stores the batch, or with the
+        error. A queued batch is stored even if its result is no longer awaited.
+
+        Raises TooBusyError if too many events are queued. An empty queue accepts a batch of any size.
         """
         size = max(1, len(batch.events) + len(batch.rejected))
         with self._changed:
             if self._closed:
                 raise TooBusyError("the service is shutting down; send the events again to another process")
-            if self._queue and self._events + size > self._most:
+            if self._queue and self._events + size > self._max_events:
                 self._metrics.refused()
-                raise TooBusyError(f"{self._events} events wait to be stored, at most {self._most} may; send them again later")
-            self._queue.append(_QueuedBatch(batch, origin, size, answered))
+                raise TooBusyError(
+                    f"{self._events:,} events are waiting to be stored, of at most {self._max_events:,}; send them again later"
+                )
+            self._queue.append(_QueuedBatch(batch, origin, size, on_result))
             self._events += size
             self._metrics.waiting(self._events)
             if self._thread is None:
@@ -87,7 +91,7 @@ class GroupWriter:
                 self._changed.notify()
 
     def close(self) -> None:
-        """Take no more, store what waits, and end the thread."""
+        """Accept no more batches, store those that are queued, and end the thread."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -99,14 +103,14 @@ class GroupWriter:
         while group := self._next_group():
             self._write(group)
             with self._changed:
-                self._events -= sum(waiting.size for waiting in group)
+                self._events -= sum(queued.size for queued in group)
                 self._metrics.waiting(self._events)
 
     def _next_group(self) -> list[_QueuedBatch]:
-        """Wait for something to store; an empty group says that there will be nothing more."""
+        """Wait for batches to store. An empty group means that the writer was closed and the queue is empty."""
         with self._changed:
             if len(self._queue) < self._expected and not self._closed:
-                self._changed.wait(COMPANY_SECONDS)
+                self._changed.wait(LINGER_SECONDS)
             self._expected = 0
             while not self._queue and not self._closed:
                 self._changed.wait()
@@ -120,27 +124,27 @@ class GroupWriter:
     def _write(self, group: Sequence[_QueuedBatch]) -> None:
         started = time.perf_counter()
         try:
-            results = self._ingester.ingest_all([(waiting.batch, waiting.origin) for waiting in group])
+            results = self._ingester.ingest_all([(queued.batch, queued.origin) for queued in group])
         except Exception as error:
             self._metrics.commit_failed()
-            # Nothing of the group is stored. Where the database itself does not answer, trying each alone would only wait
-            # longer; else one batch must not cost the others.
+            # Nothing of the group is stored. If the database does not respond, storing each batch alone would only take
+            # longer. Otherwise one batch must not cost the others.
             if len(group) == 1 or isinstance(error, OperationalError):
-                for waiting in group:
-                    waiting.answered(error)
+                for queued in group:
+                    queued.on_result(error)
                 return
-            _log.warning("%d batches are stored one by one after %s", len(group), type(error).__name__)
-            for waiting in group:
-                self._write([waiting])
+            _log.warning("storing %d batches one by one after %s", len(group), type(error).__name__)
+            for queued in group:
+                self._write([queued])
             return
-        self._metrics.committed(sum(waiting.size for waiting in group), results, time.perf_counter() - started)
-        self._expect_again(len(group))
-        for waiting, result in zip(group, results, strict=True):
-            waiting.answered(result)
+        self._metrics.committed(sum(queued.size for queued in group), results, time.perf_counter() - started)
+        self._expect_next(len(group))
+        for queued, result in zip(group, results, strict=True):
+            queued.on_result(result)
         self._on_stored()
 
-    def _expect_again(self, senders: int) -> None:
-        """Say before they are answered how many may wait once they have sent again; a lone sender is not waited for."""
+    def _expect_next(self, answered: int) -> None:
+        """Set the number of batches to linger for, before the clients are answered. A single client is not waited for."""
         with self._changed:
-            together = len(self._queue) + senders
+            together = len(self._queue) + answered
             self._expected = together if together > 1 else 0

@@ -1,7 +1,7 @@
-"""Answers that a thread gives to whoever waits in an event loop, many with one wake-up.
+"""Pass results from a thread to futures of an event loop, many with one wake-up.
 
-Waking the loop costs as much as an answer. The thread puts its answers down and wakes the loop for the first of them; the loop
-takes all that lie there by then.
+Waking the loop takes as long as delivering a result. The thread queues its results and wakes the loop for the first; the loop
+then delivers all that are queued.
 """
 
 import asyncio
@@ -15,33 +15,33 @@ T = TypeVar("T")
 
 
 class LoopBridge(Generic[T]):
-    """The answers on their way to one event loop."""
+    """The results on their way to one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._there: deque[tuple[asyncio.Future[T], T | Exception]] = deque()
+        self._queue: deque[tuple[asyncio.Future[T], T | Exception]] = deque()
         self._woken = False
 
-    def expect(self) -> tuple["asyncio.Future[T]", Callable[[T | Exception], None]]:
-        """Return what to await, and what a thread calls once with the answer, or with the error that is to be raised."""
-        awaited: asyncio.Future[T] = self.loop.create_future()
-        return awaited, partial(self._put, awaited)
+    def new_future(self) -> tuple["asyncio.Future[T]", Callable[[T | Exception], None]]:
+        """Return a future, and the function that a thread calls once with its result or its exception."""
+        future: asyncio.Future[T] = self.loop.create_future()
+        return future, partial(self._put, future)
 
-    def _put(self, awaited: "asyncio.Future[T]", answer: T | Exception) -> None:
-        self._there.append((awaited, answer))
-        # Put down before it is asked whether the loop was woken: what the loop does not see any more wakes it again.
+    def _put(self, future: "asyncio.Future[T]", result: T | Exception) -> None:
+        # Queue before checking: a result that the loop does not see any more must wake it again.
+        self._queue.append((future, result))
         if not self._woken:
             self._woken = True
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self.loop.call_soon_threadsafe(self._hand_out)
+            with suppress(RuntimeError):  # the loop is closed, so no result is awaited
+                self.loop.call_soon_threadsafe(self._deliver)
 
-    def _hand_out(self) -> None:
+    def _deliver(self) -> None:
         self._woken = False
-        while self._there:
-            awaited, answer = self._there.popleft()
-            if awaited.done():
-                continue  # whoever waited has gone away
-            if isinstance(answer, Exception):
-                awaited.set_exception(answer)
+        while self._queue:
+            future, result = self._queue.popleft()
+            if future.done():
+                continue  # canceled
+            if isinstance(result, Exception):
+                future.set_exception(result)
             else:
-                awaited.set_result(answer)
+                future.set_result(result)

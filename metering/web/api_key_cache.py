@@ -1,6 +1,6 @@
-"""Who sends events: a key is looked up once and remembered, because each look-up costs as much as storing an event.
+"""A cache of the API keys that send events, because looking one up takes as long as storing an event.
 
-What is remembered never lets a revoked key through: the transaction that stores a batch asks whether its key still holds.
+A cached key that was revoked is still refused: the transaction that stores a batch checks that its key is valid.
 """
 
 from typing import Annotated
@@ -15,7 +15,7 @@ from metering.operations.accounts.manage_accounts import show_account_by_id
 from metering.operations.service.open_service import Service
 from metering.web.principal import BEARER, Principal, ServiceNow, bearer_of, principal_of
 
-MAX_REMEMBERED = 4_096
+MAX_CACHED = 4_096
 
 
 class ApiKeyCache:
@@ -25,17 +25,17 @@ class ApiKeyCache:
         self._known: dict[bytes, Principal] = {}
 
     async def sender(self, request: Request, service: Service) -> Principal:
-        """Return who sends a request. Raises ApiProblem: unauthenticated, insufficient_scope."""
+        """Return the principal of a request that sends events. Raises ApiProblem: unauthenticated, insufficient_scope."""
         token = bearer_of(request)
-        remembered = None if token is None else self._known.get(hash_of(token))
-        if remembered is not None:
-            return remembered
-        found = await run_in_threadpool(principal_of, service, token, [INGEST])
+        cached = None if token is None else self._known.get(hash_of(token))
+        if cached is not None:
+            return cached
+        principal = await run_in_threadpool(principal_of, service, token, [INGEST])
         if token is not None:
-            if len(self._known) >= MAX_REMEMBERED:
+            if len(self._known) >= MAX_CACHED:
                 self._known.clear()
-            self._known[hash_of(token)] = found
-        return found
+            self._known[hash_of(token)] = principal
+        return principal
 
 
 async def current_sender(
@@ -43,16 +43,16 @@ async def current_sender(
     service: ServiceNow,
     _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
 ) -> Principal:
-    """Return who sends events."""
-    senders: ApiKeyCache = request.app.state.senders
-    return await senders.sender(request, service)
+    """Return the principal that sends events."""
+    api_keys: ApiKeyCache = request.app.state.api_keys
+    return await api_keys.sender(request, service)
 
 
 Sender = Annotated[Principal, Security(current_sender, scopes=[INGEST])]
 
 
 async def check_own_account(principal: Principal, service: Service, name: str) -> None:
-    """Raise NotFoundError unless ``name`` is what the account that a key is bound to is called now."""
+    """Raise NotFoundError unless ``name`` is the current name of the account that the key is bound to."""
     if principal.account is not None:
         account = await run_in_threadpool(show_account_by_id, service.engine, principal.account.id)
         replace(principal, account=account).find_account(service, name)

@@ -1,4 +1,4 @@
-"""The largest body that is read, counted while it arrives: a body can come in chunks that announce no length."""
+"""Limit the size of request bodies. Bytes are counted as they arrive, because a chunked body does not announce its length."""
 
 from collections.abc import Mapping
 
@@ -8,13 +8,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from metering.web.problems import ApiProblem, problem_response
 
-# What a client has on the way is read and dropped up to this much before it is told off: closing at once resets the
-# connection, and the client never sees why.
+# Up to this much of a refused body is read and dropped before the response: closing at once would reset the connection, and the
+# client would never see the reason.
 DRAINED_BYTES = 4 * 1024 * 1024
 
 
 class BodyLimit:
-    """ASGI middleware: a body of more than ``default`` bytes, or the limit of its path, is refused with 413."""
+    """ASGI middleware: refuses a body over ``default`` bytes, or over the limit of its path, with 413."""
 
     def __init__(self, app: ASGIApp, default: int, paths: Mapping[str, int]) -> None:
         self.app = app
@@ -29,7 +29,7 @@ class BodyLimit:
         limit = self._paths.get(scope["path"], self._default)
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
         if announced.isdigit() and (len(announced) > 18 or int(announced) > limit):
-            if Headers(scope=scope).get("expect", "").lower() != "100-continue":  # such a client waits to be asked for the body
+            if Headers(scope=scope).get("expect", "").lower() != "100-continue":  # such a client has not sent the body yet
                 await _drain(receive)
             problem = ApiProblem("body_too_large", _too_large(limit), headers={"connection": "close"})
             await problem_response(problem, scope["path"])(scope, receive, send)
@@ -51,7 +51,7 @@ class BodyLimit:
 
 
 def _too_large(limit: int) -> str:
-    return f"the body has more than {limit} bytes; send it in several requests"
+    return f"the body is over {limit:,} bytes; send it in several requests"
 
 
 async def _drain(receive: Receive) -> None:

@@ -10,9 +10,8 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from msgspec import Struct
 
-from metering.domain.accounts.accounts import Account
+from metering.domain.accounts.accounts import Account, no_such_account
 from metering.domain.accounts.api_keys import ADMIN, BILLING, READ, ApiKey
-from metering.domain.errors import NotFoundError
 from metering.operations.accounts.manage_accounts import show_account, show_account_by_id
 from metering.operations.accounts.manage_keys import check_token
 from metering.operations.service.open_service import Service
@@ -41,7 +40,7 @@ class Principal(Struct, frozen=True):
         """
         if self.account is not None:
             if name not in (None, self.account.name):
-                raise _no_such_account(str(name))
+                raise no_such_account(str(name))
             return self.account
         if name is None:
             raise ApiProblem("account_required", "name the account; only a bound key may omit it")
@@ -107,11 +106,6 @@ def principal_of(service: Service, token: str | None, scopes: Sequence[str]) -> 
 Reader = Annotated[Principal, Security(current_principal, scopes=[READ])]
 Biller = Annotated[Principal, Security(current_principal, scopes=[BILLING])]
 Admin = Annotated[Principal, Security(current_principal, scopes=[ADMIN])]
-
-
-def _no_such_account(name: str) -> NotFoundError:
-    # Exactly the answer for an account that does not exist.
-    return NotFoundError(f"there is no account {name[:80]!r}")
 
 
 def _unauthenticated(detail: str, error: str) -> ApiProblem:

@@ -63,6 +63,8 @@ def seeded(tmp_path_factory):
     for subject in SUBJECTS:
         for command in subject.SEED:
             line.done(*shlex.split(command))
+        if prepare := getattr(subject, "prepare", None):
+            prepare(line)
     return folder
 
 

@@ -80,7 +80,10 @@ def test_exit_codes(run, tmp_path):
     log.write_bytes(RECORD + b'{"id":"bad","time":"never"}\n')
     run("ingest", log, "--account", "acme", code=1)
     assert run("ingest", log, "--route", "nowhere", code=2).stderr.startswith(b"error[usage]: ")
-    assert run("spend", "--account", "nobody", code=2).stderr == b"error[not_found]: there is no account 'nobody'\n"
+    assert (
+        run("spend", "--account", "nobody", code=2).stderr
+        == b"error[not_found]: there is no account 'nobody'; `metering accounts list` shows all\n"
+    )
     run("verify", code=0)
 
 

@@ -1,4 +1,4 @@
-"""Time is UTC; periods are half-open; digits past microseconds are cut off, never rounded."""
+"""Time is UTC, periods are half-open, and digits past microseconds are truncated, never rounded."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -42,7 +42,7 @@ def test_microseconds_count_from_1970():
     assert parse_instant("2026-11-03T10:15:00.123456Z") == 1_793_700_900_123_456
 
 
-def test_digits_past_microseconds_are_cut_off_so_that_a_month_does_not_end_early():
+def test_digits_past_microseconds_are_truncated_so_that_a_month_does_not_end_early():
     last = parse_instant("2026-10-31T23:59:59.9999999Z")
     assert last == parse_instant("2026-10-31T23:59:59.999999Z")
     assert month_of(last) == 202610
@@ -56,7 +56,7 @@ def test_digits_past_microseconds_are_cut_off_so_that_a_month_does_not_end_early
         ("2026-11-03 10:00:00Z", "2026-11-03T10:00:00Z"),
     ],
 )
-def test_an_offset_is_turned_into_utc(text, same):
+def test_an_offset_is_converted_to_utc(text, same):
     assert parse_instant(text) == parse_instant(same)
 
 
@@ -68,13 +68,13 @@ def test_a_time_without_a_zone_is_refused_unless_one_is_named():
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "1793700900", "\x00"])
-def test_what_is_no_time_is_refused(text):
+def test_an_invalid_time_is_refused(text):
     with pytest.raises(InvalidTimeError) as refused:
         parse_instant(text)
     assert refused.value.code == "invalid_time"
 
 
-def test_a_time_years_away_is_refused_and_a_clock_that_is_ahead_is_not():
+def test_a_time_years_off_is_refused_and_a_clock_slightly_ahead_is_not():
     now = parse_instant("2026-11-03T10:00:00Z")
     assert check_plausible(EARLIEST, now) == EARLIEST
     assert check_plausible(now + FUTURE_TOLERANCE, now) == now + FUTURE_TOLERANCE
@@ -85,7 +85,7 @@ def test_a_time_years_away_is_refused_and_a_clock_that_is_ahead_is_not():
 
 
 @given(moments)
-def test_days_and_months_are_those_of_the_utc_calendar(moment):
+def test_days_and_months_follow_the_utc_calendar(moment):
     micros = to_micros(moment)
     assert date_of(day_of(micros)) == moment.date()
     assert day_number(moment.date()) == day_of(micros)
@@ -93,7 +93,7 @@ def test_days_and_months_are_those_of_the_utc_calendar(moment):
 
 
 @given(moments)
-def test_an_instant_lies_in_its_month_and_months_leave_no_gap(moment):
+def test_an_instant_is_within_its_month_and_months_have_no_gaps(moment):
     month = month_of(to_micros(moment))
     assert month_start(month) <= to_micros(moment) < month_start(next_month(month))
     assert month_of(month_start(next_month(month)) - 1) == month
@@ -102,13 +102,13 @@ def test_an_instant_lies_in_its_month_and_months_leave_no_gap(moment):
 
 
 @pytest.mark.parametrize(("month", "days"), [(202402, 29), (202602, 28), (210002, 28), (202612, 31)])
-def test_months_have_the_days_of_the_calendar(month, days):
+def test_months_have_the_right_number_of_days(month, days):
     assert days_in(month) == days
     assert next_month(202612) == 202701
     assert first_date(202612) == date(2026, 12, 1)
 
 
 @pytest.mark.parametrize("text", ["", "2026", "2026-13", "2026-00", "26-11", "2026-1", "2026-11-01", "1969-12", "2026-1١"])
-def test_what_is_no_month_is_refused(text):
+def test_an_invalid_month_is_refused(text):
     with pytest.raises(InvalidTimeError):
         parse_month(text)

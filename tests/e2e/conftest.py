@@ -16,7 +16,7 @@ NOW = parse_instant("2026-11-23T10:00:00Z")
 
 
 class Api:
-    """A client for every kind of key; ``as_`` picks one."""
+    """A client for every kind of key; ``as_`` selects one."""
 
     def __init__(self, client, service):
         self.client = client

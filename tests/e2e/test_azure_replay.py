@@ -1,4 +1,4 @@
-"""A production trace, replayed as Llama-3.3-70B routed to Together: every figure beside a separate few lines of arithmetic."""
+"""A production trace, replayed as Llama-3.3-70B routed to Together: every figure is checked by separate arithmetic."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ def replay(command_line, trace):
 
 
 def prove(command_line, trace):
-    """Ingest the trace twice; every answer must say what Decimal arithmetic over the file says. Return the usage in dollars."""
+    """Ingest the trace twice; every answer must match Decimal arithmetic over the file. Return the usage in dollars."""
     rows = list(csv.DictReader(io.StringIO(trace.read_text())))
     given = sum(int(row["ContextTokens"]) for row in rows)
     made = sum(int(row["GeneratedTokens"]) for row in rows)
@@ -55,7 +55,7 @@ def prove(command_line, trace):
     return usage
 
 
-def test_a_small_trace_of_the_same_shape_comes_to_what_its_tokens_cost(command_line):
+def test_a_small_trace_of_the_same_shape_costs_what_its_tokens_cost(command_line):
     trace = command_line.folder / "trace.csv"
     trace.write_bytes(SMALL.encode())
     # (4808 + 3180 + 3180 + 10 + 8 + 8) tokens at $1.04 a million; two equal rows are two requests

@@ -1,4 +1,4 @@
-"""Too much at once: what may wait is bounded, the rest is told when to come again, and memory does not grow with it."""
+"""Overload: the queue is bounded, further requests are refused with a retry time, and memory does not grow."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +41,7 @@ def server(meter, tmp_path):
 
 @pytest.fixture
 def stopped_database(meter):
-    """The database lets nobody store an event until this is called."""
+    """Lock the database, so that no event is stored until this is called."""
     engine = create_engine(make_url(meter.url).set(drivername="postgresql+psycopg"))
     connection = engine.connect()
     connection.exec_driver_sql("LOCK TABLE event_identities IN ACCESS EXCLUSIVE MODE")
@@ -55,7 +55,7 @@ def resident_bytes(pid):
     return int(line.split()[1]) * 1024
 
 
-def test_what_does_not_fit_is_told_when_to_come_again_and_is_not_kept(meter, server, stopped_database):
+def test_requests_over_the_queue_limit_are_refused_with_a_retry_time(meter, server, stopped_database):
     headers = {"authorization": f"Bearer {create_key(meter.engine, NewKey('k', ['ingest']), now=meter.now)[1]}"}
     answers: dict[int, httpx.Response] = {}
     lock = threading.Lock()
@@ -77,16 +77,16 @@ def test_what_does_not_fit_is_told_when_to_come_again_and_is_not_kept(meter, ser
             (429, "too_busy", "1")
         }
         refused = set(answers)
-        told = server.metrics()
-        assert (told["metering_waiting_events",], told["metering_refused_requests_total",]) == (MAY_WAIT, len(refused))
+        metrics = server.metrics()
+        assert (metrics["metering_waiting_events",], metrics["metering_refused_requests_total",]) == (MAY_WAIT, len(refused))
         assert httpx.get(f"{server.address}/healthz").status_code == 200
-        # A quarter of what was sent: none of it is kept, what is left over is the allocator's.
+        # A quarter of the bytes sent: none of them are kept, the growth is the allocator's.
         assert resident_bytes(server.process.pid) - before < 10_000_000
         stopped_database()
     taken = [answers[number] for number in range(REQUESTS) if number not in refused]
     assert [answer.json()["accepted"] for answer in taken] == [EVENTS_A_REQUEST] * len(taken)
     assert meter.count(events) == MAY_WAIT
-    # Who comes again is stored, once.
+    # Requests that are sent again are stored, once.
     for number in [*sorted(refused)[:4], 0]:
         send(number)
     stored = {row.external_id.partition("-")[0] for row in meter.rows(select(events.c.external_id))}

@@ -1,4 +1,4 @@
-"""Events over HTTP: every content type, one outcome an item, nothing lost, nobody else's account."""
+"""Events over HTTP: every content type, one outcome per item, nothing lost, no other account reachable."""
 
 import json
 
@@ -42,7 +42,7 @@ def ndjson(*events):
         ("application/cloudevents-batch+json", json.dumps([cloud(1), cloud(2)]), 2),
     ],
 )
-def test_every_content_type_is_taken_and_counted_once(api, content_type, body, accepted):
+def test_every_content_type_is_accepted_and_counted_once(api, content_type, body, accepted):
     first = api.post("/v1/events", "writer", content=body, headers={"Content-Type": content_type})
     assert (first.status_code, first.json()["accepted"]) == (200, accepted)
     again = api.post("/v1/events", "writer", content=body, headers={"Content-Type": content_type})
@@ -51,7 +51,7 @@ def test_every_content_type_is_taken_and_counted_once(api, content_type, body, a
     assert spend["total"]["amount_nano_usd"] == accepted * 1_040_000_000
 
 
-def test_an_openai_shaped_log_is_taken_with_its_format_named(api):
+def test_an_openai_log_is_accepted_with_its_format_named(api):
     record = {
         "request": {"url": "https://router.huggingface.co/together/v1/chat/completions", "body": {"model": LLAMA}},
         "response": {
@@ -72,7 +72,7 @@ def test_an_openai_shaped_log_is_taken_with_its_format_named(api):
     }
 
 
-def test_one_bad_item_never_costs_its_batch_and_is_told_by_index_code_and_field(api):
+def test_one_bad_item_never_costs_its_batch_and_is_reported_by_index_code_and_field(api):
     bad = event(2, usage={"input_tokens": -1})
     answer = api.post("/v1/events", json=[event(1), bad, event(3)]).json()
     assert (answer["accepted"], answer["rejected"]) == (2, 1)
@@ -82,13 +82,13 @@ def test_one_bad_item_never_costs_its_batch_and_is_told_by_index_code_and_field(
     assert noted["code"] == "invalid_quantity"
 
 
-def test_a_conflict_keeps_the_first(api):
+def test_a_conflict_keeps_the_first_record(api):
     api.post("/v1/events", json=event())
     answer = api.post("/v1/events", json=event(usage={"input_tokens": 5})).json()
     assert (answer["accepted"], answer["conflict"]) == (0, 1)
 
 
-def test_a_bound_key_writes_its_own_account_only(api):
+def test_a_bound_key_writes_to_its_own_account_only(api):
     body = [event(1, account="acme"), event(2, account="other"), {k: v for k, v in event(3).items() if k != "account"}]
     answer = api.post("/v1/events", "acme", json=body).json()
     assert (answer["accepted"], answer["rejected"]) == (2, 1)
@@ -120,7 +120,7 @@ def test_pages_give_every_event_once(api):
         ('[{"id": ', {"Content-Type": "application/json"}, 400, "not_json"),
     ],
 )
-def test_a_body_that_can_not_be_taken_is_a_problem_with_a_stable_code(api, content, headers, status, code):
+def test_an_invalid_body_is_a_problem_with_a_stable_code(api, content, headers, status, code):
     answer = api.post("/v1/events", content=content, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"

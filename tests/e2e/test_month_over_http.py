@@ -1,4 +1,4 @@
-"""A month over HTTP: account, plan, events, spend, credits, statement as JSON and CSV; the document describes it all."""
+"""A month over HTTP: account, plan, events, spend, credits, statement as JSON and CSV, all described by the document."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ def test_a_month_from_account_to_statement(api):
     ).json()
     assert spend["period_basis"] == "event"
     assert [row["amount_nano_usd"] for row in spend["rows"]] == [900_000_000] * 20
-    # 20 x $0.90 = $18.00, less $2.00 of credits, and $9.00 of subscription
+    # 20 x $0.90 = $18.00, minus $2.00 of credits, plus the $9.00 fee
     statement = api.get("/v1/statements/studio/2026-11").json()
     assert (statement["usage_usd"], statement["total_usd"]) == ("18.000000000", "25.00")
     by_suffix = api.get("/v1/statements/studio/2026-11.csv")
@@ -46,7 +46,7 @@ def test_a_month_from_account_to_statement(api):
     assert left["included_left_nano_usd"] == 0
 
 
-def test_prices_say_their_source_and_version(api):
+def test_prices_show_their_source_and_version(api):
     page = api.get("/v1/prices?provider=together&model=Llama-3.3-70B&at=2026-10-18T23:59:59.999999Z").json()
     assert {price["source"] for price in page["items"]} >= {"hf_router"} or page["items"]
     assert api.get("/v1/prices/tables").json()["items"]
@@ -81,8 +81,8 @@ def test_every_field_and_parameter_has_a_description_and_an_example(api):
     assert bare == []
 
 
-def test_the_whole_document_is_the_one_that_was_reviewed(api):
-    """After a change that is meant: METERING tests write it anew with UPDATE_SNAPSHOTS=1."""
+def test_the_openapi_document_is_the_reviewed_one(api):
+    """After an intended change, UPDATE_SNAPSHOTS=1 writes the new document."""
     document = api.client.get("/openapi.json").json()
     if os.environ.get("UPDATE_SNAPSHOTS"):
         SNAPSHOT.write_text(json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n")

@@ -1,4 +1,4 @@
-"""Several servers on one PostgreSQL: any of them ingests, one runs what is scheduled, and one that dies costs nothing."""
+"""Several servers on one PostgreSQL: all ingest, one runs the scheduled jobs, and a dead one costs nothing."""
 
 import os
 import random
@@ -40,7 +40,7 @@ def token(meter):
 
 @pytest.fixture
 def serve(meter, tmp_path):
-    """A function that starts a server on the database; nothing of it is left after the test."""
+    """A function that starts a server on the database; it is stopped after the test."""
     started = []
 
     def start(*options, **how):
@@ -53,7 +53,7 @@ def serve(meter, tmp_path):
 
 
 class Clients:
-    """Send every request, each client in an order of its own; where a server is gone they turn to another one."""
+    """Send every request, each client in its own order; if a server is gone, they use another one."""
 
     def __init__(self, servers, token, seen):
         self._servers = servers
@@ -85,17 +85,17 @@ class Clients:
                     except httpx.TransportError:
                         turned += 1
                 assert answer.status_code == 200, answer.text
-                told = answer.json()
+                result = answer.json()
                 with self._lock:
                     self.acknowledged.update(sent)
                     self.outcomes.update(
-                        {name: told[name] for name in ("accepted", "duplicate", "copy", "conflict", "rejected")}
+                        {name: result[name] for name in ("accepted", "duplicate", "copy", "conflict", "rejected")}
                     )
                     done = sum(self.acknowledged.values())
                 self._seen(done)
 
 
-def test_a_killed_leader_costs_nothing_and_another_one_leads(meter, serve, token):
+def test_after_a_leader_is_killed_nothing_is_lost_and_another_leads(meter, serve, token):
     with source(models(("new-model", "together", 1, 2))) as router:
         environment = {
             "METERING_ROUTER_URL": router.url,
@@ -119,7 +119,7 @@ def test_a_killed_leader_costs_nothing_and_another_one_leads(meter, serve, token
         clients = Clients(servers, token, kill_half_way)
         clients.run()
         assert killed.is_set()
-        until(other.is_leader, "nobody took over")
+        until(other.is_leader, "no other server took over")
         ticks = other.metrics()["metering_job_runs_total", ("job", "price sync"), ("outcome", "done")]
         until(lambda: other.metrics()["metering_job_runs_total", ("job", "price sync"), ("outcome", "done")] > ticks)
     stored = {row.external_id for row in meter.rows(select(events.c.external_id))}
@@ -127,7 +127,7 @@ def test_a_killed_leader_costs_nothing_and_another_one_leads(meter, serve, token
     assert stored == {f"r{number}" for number in range(REQUESTS)}
     assert meter.count(events) == REQUESTS
     assert meter.total() == REQUESTS * 120_000
-    # An answer that the killed one could not give any more is told as a duplicate when its request is sent again.
+    # A request that the killed server stored but could not answer is a duplicate when it is sent again.
     assert clients.outcomes["accepted"] <= REQUESTS
     assert clients.outcomes["copy"] + clients.outcomes["conflict"] + clients.outcomes["rejected"] == 0
     assert [row.outcome for row in meter.rows(select(price_syncs))] == ["recorded"]
@@ -136,7 +136,7 @@ def test_a_killed_leader_costs_nothing_and_another_one_leads(meter, serve, token
     assert not meter.violations()
 
 
-def test_workers_share_a_port_and_what_they_count_and_one_that_dies_is_replaced(meter, serve, token, tmp_path):
+def test_workers_share_a_port_and_counters_and_a_dead_worker_is_replaced(meter, serve, token, tmp_path):
     server = serve("--workers", "2").wait_until_it_serves()
     until(lambda: len(server.workers()) == 2)
     doomed, stays = server.workers()
@@ -156,25 +156,25 @@ def test_workers_share_a_port_and_what_they_count_and_one_that_dies_is_replaced(
     assert (meter.count(events), meter.total()) == (REQUESTS, REQUESTS * 120_000)
     until(lambda: len(server.workers()) == 2 and doomed not in server.workers(), "it was not replaced")
     assert stays in server.workers()
-    # Whichever worker is asked tells what all of them counted, the dead one too.
+    # Every worker reports the counts of all workers, including the dead one.
     sent = REQUESTS * CLIENTS
     for _ in range(10):
-        told = server.metrics()
-        counted = sum(value for (name, *_), value in told.items() if name == "metering_events_total")
-        accepted = told["metering_events_total", ("outcome", "accepted")]
-        # What the killed worker had stored and not counted yet is missing, what was sent twice counts twice.
+        metrics = server.metrics()
+        counted = sum(value for (name, *_), value in metrics.items() if name == "metering_events_total")
+        accepted = metrics["metering_events_total", ("outcome", "accepted")]
+        # Events that the killed worker stored without counting are missing; events that were sent twice count twice.
         assert abs(counted - sent) <= 5 * CLIENTS
         assert REQUESTS - 5 * CLIENTS <= accepted <= REQUESTS
-        assert told["metering_waiting_events",] == 0
+        assert metrics["metering_waiting_events",] == 0
     assert not meter.violations()
 
 
-@pytest.mark.parametrize("ended", ["asked", "killed"])
-def test_with_a_server_all_its_workers_end(meter, serve, tmp_path, ended):
+@pytest.mark.parametrize("ended", ["terminated", "killed"])
+def test_when_a_server_ends_all_its_workers_end(meter, serve, tmp_path, ended):
     server = serve("--workers", "2").wait_until_it_serves()
     until(lambda: len(server.workers()) == 2)
     workers = server.workers()
-    if ended == "asked":
+    if ended == "terminated":
         assert server.stop() == 0
         assert not list(tmp_path.glob("metering-metrics-*"))
     else:
@@ -182,7 +182,7 @@ def test_with_a_server_all_its_workers_end(meter, serve, tmp_path, ended):
     until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), "a worker goes on")
 
 
-def test_of_the_workers_of_a_server_one_leads(meter, serve):
+def test_one_worker_of_a_server_is_the_leader(meter, serve):
     with source(models(("new-model", "together", 1, 2))) as router:
         environment = {"METERING_ROUTER_URL": router.url, "METERING_SYNC_INTERVAL_MINUTES": "60"}
         server = serve("--workers", "2", **environment).wait_until_it_serves()
@@ -191,7 +191,7 @@ def test_of_the_workers_of_a_server_one_leads(meter, serve):
         assert len(router.requests) == 1
 
 
-def test_asked_to_a_server_replaces_its_workers_and_goes_on_to_serve(meter, serve):
+def test_a_server_can_replace_its_workers_while_serving(meter, serve):
     server = serve("--workers", "2").wait_until_it_serves()
     before = set(until(lambda: len(found := server.workers()) == 2 and found))
     server.process.send_signal(signal.SIGHUP)
@@ -200,7 +200,7 @@ def test_asked_to_a_server_replaces_its_workers_and_goes_on_to_serve(meter, serv
     assert "GET /readyz" not in server.log.read_text()
 
 
-def test_a_line_for_each_request_is_logged_where_that_is_asked_for(meter, serve):
+def test_requests_are_logged_if_enabled(meter, serve):
     server = serve("--access-log").wait_until_it_serves()
-    assert server.stop() == -signal.SIGTERM  # ended in order, and told as what it was asked by
+    assert server.stop() == -signal.SIGTERM  # a normal exit, reported by its signal
     assert "GET /readyz" in server.log.read_text()

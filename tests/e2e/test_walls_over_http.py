@@ -1,4 +1,4 @@
-"""Keys, scopes, walls between accounts, and errors that are problems."""
+"""Keys, scopes, isolation of accounts, and errors as problems."""
 
 import pytest
 
@@ -13,7 +13,7 @@ NOT_THERE = [
 
 
 @pytest.mark.parametrize("path", NOT_THERE)
-def test_another_accounts_data_answers_as_if_it_did_not_exist(api, path):
+def test_another_accounts_data_looks_as_if_it_did_not_exist(api, path):
     theirs = api.get(path.format("other"), "acme")
     nobodys = api.get(path.format("nobody"), "acme")
     assert theirs.status_code == nobodys.status_code == 404
@@ -34,7 +34,7 @@ def test_a_request_without_a_valid_key_is_refused(api, token):
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_a_revoked_key_ends(api):
+def test_a_revoked_key_stops_working(api):
     prefix = api.tokens["reader"].split("_")[1]
     assert api.client.delete(f"/v1/keys/{prefix}", headers=api.as_("admin")).status_code in (200, 204)
     assert api.get("/v1/accounts").status_code == 401
@@ -49,7 +49,7 @@ def test_a_revoked_key_ends(api):
         ("POST", "/v1/accounts", "acme"),
     ],
 )
-def test_a_scope_that_is_missing_is_said(api, method, path, key):
+def test_a_missing_scope_is_named(api, method, path, key):
     body = {"json": {"name": "new"}} if method == "POST" else {}
     answer = api.client.request(method, path, headers=api.as_(key), **body)
     assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
@@ -72,7 +72,7 @@ def test_errors_are_problems_with_a_stable_code(api, path, status, code):
         assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-def test_a_body_with_a_field_that_nobody_knows_is_refused_and_not_echoed(api):
+def test_a_body_with_an_unknown_field_is_refused_and_not_echoed(api):
     answer = api.post("/v1/accounts", json={"name": "new", "secret": "do not repeat me"})
     assert answer.status_code == 422
     assert "do not repeat me" not in answer.text

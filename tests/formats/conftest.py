@@ -18,7 +18,7 @@ Decode = Callable[..., DecodedBlock]
 
 @pytest.fixture
 def decode() -> Decode:
-    """Decode records (dicts are written as JSON lines, bytes are taken as they are) of one format."""
+    """Decode records of one format: dicts are written as JSON lines, bytes are used as they are."""
 
     def run(log_format: str, *records: dict[str, Any] | bytes, **options: Any) -> DecodedBlock:
         lines = [record if isinstance(record, bytes) else json.dumps(record).encode() for record in records]

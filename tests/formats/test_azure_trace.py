@@ -1,4 +1,4 @@
-"""A production trace of 8,819 requests, read through a column map and replayed."""
+"""A production trace of 8,819 requests, read with a column map and replayed."""
 
 import pytest
 
@@ -31,14 +31,14 @@ def test_every_request_of_the_trace_is_read_and_its_tokens_add_up():
     assert sum(event.quantities.input_tokens for event in events) == 18_059_974
     assert sum(event.quantities.output_tokens for event in events) == 245_896
     assert events[0].time == START
-    # Real times 18:17:03.979960 and the last row's, both cut to microseconds: the trace's span survives the shift.
+    # The first time, 18:17:03.979960, and the last row's are truncated to microseconds; the shift keeps the trace's span.
     first, last = TRACE.read_text().splitlines()[1], TRACE.read_text().splitlines()[-1]
     span = parse_instant(last.split(",")[0] + "Z") - parse_instant(first.split(",")[0] + "Z")
     assert max(event.time for event in events) - START == span
     assert len({event.id for event in events}) == 8819
 
 
-def test_the_trace_in_blocks_is_the_trace_in_one_piece():
+def test_the_trace_in_blocks_equals_the_trace_in_one_piece():
     lines = TRACE.read_bytes().splitlines(keepends=True)
     whole = BlockDecoder("csv", OPTIONS).decode(RawBlock(b"".join(lines), 1, 0))
     decoder = BlockDecoder("csv", OPTIONS)

@@ -1,4 +1,4 @@
-"""Blocks: where an input is cut changes nothing, and records without an id get one from their bytes."""
+"""Blocks: their boundaries do not affect the result, and records without an ID get one from their bytes."""
 
 import json
 import pickle
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering.domain.errors import InvalidTimeError, LogFormatError, RecordError
+from metering.domain.errors import DomainError, InvalidTimeError, LogFormatError, RecordError
 from metering.domain.instants import parse_instant
 from metering.domain.usage.events import DecodedEvent, RejectedRecord
 from metering.formats.blocks import BlockDecoder, RawBlock
@@ -70,13 +70,13 @@ def cut_logs(draw: st.DrawFn) -> tuple[str, list[bytes], set[int], int | None]:
 
 
 @given(cut_logs())
-def test_where_a_log_is_cut_into_blocks_changes_nothing(log):
+def test_block_boundaries_do_not_affect_the_result(log):
     log_format, lines, cuts, replay_from = log
     options = DecodeOptions(source="log", now=NOW, replay_from=replay_from)
     assert in_blocks(log_format, lines, cuts, options) == in_blocks(log_format, lines, set(), options)
 
 
-def test_every_position_leads_back_to_the_bytes_of_the_record():
+def test_every_position_locates_the_bytes_of_its_record():
     data = b"\xef\xbb\xbf" + b"".join(NATIVE_LINES)
     block = BlockDecoder("native", OPTIONS).decode(RawBlock(data, 1, 0))
     lines = [d.position.line for d in block.events]
@@ -88,7 +88,7 @@ def test_every_position_leads_back_to_the_bytes_of_the_record():
     assert rejected.digest == blake2b(b"{broken", digest_size=16).hexdigest()
 
 
-def test_a_record_without_an_id_is_named_after_its_bytes_and_its_ordinal_among_equals():
+def test_a_record_without_an_id_gets_one_from_its_bytes_and_ordinal():
     line = json.dumps(record(id=None)).encode()
     other = json.dumps(record(id=None, model="other")).encode()
     decoder = BlockDecoder("native", OPTIONS)
@@ -99,20 +99,20 @@ def test_a_record_without_an_id_is_named_after_its_bytes_and_its_ordinal_among_e
     assert [d.event.id for d in second.events] == [f"{digest}-2"]
 
 
-def test_ordinals_can_be_counted_elsewhere():
-    asked = []
+def test_ordinals_can_be_supplied():
+    calls = []
 
     def ordinals(digests):
-        asked.append(list(digests))
+        calls.append(list(digests))
         return [7 for _ in digests]
 
     line = json.dumps(record(id=None)).encode()
     block = BlockDecoder("native", OPTIONS, ordinals).decode(RawBlock(line, 1, 0))
     digest = blake2b(line, digest_size=16).hexdigest()
-    assert (asked, block.events[0].event.id) == ([[digest]], f"{digest}-7")
+    assert (calls, block.events[0].event.id) == ([[digest]], f"{digest}-7")
 
 
-def test_the_last_line_that_is_cut_is_told_from_a_bad_one():
+def test_a_truncated_last_line_is_distinguished_from_a_bad_one():
     good, cut = json.dumps(record()).encode(), b'{"id": "b", "time": "2026-11-0'
     assert [r.code for r in _rejected(good + b"\n" + cut)] == ["truncated_line"]
     assert [r.code for r in _rejected(good + b"\n" + cut + b"\n")] == ["not_json"]
@@ -120,7 +120,7 @@ def test_the_last_line_that_is_cut_is_told_from_a_bad_one():
     assert [r.code for r in _rejected(good + b"\nhello")] == ["not_json"]
 
 
-def test_an_object_over_several_lines_is_no_line_of_a_log_and_harms_no_other():
+def test_an_object_over_several_lines_is_rejected_and_affects_no_other():
     spread = b'{"id": "x",\n"time": "2026-11-03T10:15:00Z", "model": "m"}\n'
     good = json.dumps(record()).encode() + b"\n"
     block = BlockDecoder("native", OPTIONS).decode(RawBlock(good + spread + good, 1, 0))
@@ -133,9 +133,9 @@ def test_two_objects_on_one_line_are_refused():
     assert [r.code for r in _rejected(data)] == ["not_json"]
 
 
-def test_a_replay_moves_every_time_by_the_shift_of_the_first_valid_record():
+def test_a_replay_shifts_every_time_like_the_first_valid_record():
     lines = [
-        record(time="2023-11-16T18:00:00Z", status=1),  # refused: it does not decide the shift
+        record(time="2023-11-16T18:00:00Z", status=1),  # rejected, so it does not set the shift
         record(time="2023-11-16T18:17:04Z", id="first"),
         record(time="2023-11-16T18:17:03Z", id="earlier"),
         record(time="2023-11-16T19:17:04Z", id="later"),
@@ -150,7 +150,7 @@ def test_a_replay_moves_every_time_by_the_shift_of_the_first_valid_record():
     ]
 
 
-def test_what_is_plausible_is_judged_after_the_shift():
+def test_plausibility_is_checked_after_the_shift():
     options = DecodeOptions(source="log", now=NOW, replay_from=parse_instant("2026-11-20T00:00:00Z"))
     lines = [record(time="2010-01-01T00:00:00Z"), record(time="2010-01-05T00:00:00Z")]
     block = BlockDecoder("native", options).decode(RawBlock(b"\n".join(json.dumps(r).encode() for r in lines), 1, 0))
@@ -158,7 +158,7 @@ def test_what_is_plausible_is_judged_after_the_shift():
     assert [r.code for r in block.rejected] == ["implausible_time"]
 
 
-def test_an_array_has_items_and_one_bad_item_is_one_bad_item():
+def test_one_bad_item_of_an_array_does_not_affect_the_others():
     items = [record(), {"id": "x"}, record(id="c"), 5]
     data = b"\xef\xbb\xbf \n" + json.dumps(items, indent=2).encode() + b"\n"
     block = BlockDecoder("native", OPTIONS).decode_document(data)
@@ -173,17 +173,40 @@ def test_one_object_may_span_lines_in_a_document():
     data = json.dumps(record(), indent=2).encode()
     block = BlockDecoder("native", OPTIONS).decode_document(data + b"\n")
     assert [(d.position.line, d.event.id) for d in block.events] == [(0, "a")]
-    assert [r.code for r in BlockDecoder("native", OPTIONS).decode_document(data[:-4]).rejected] == ["truncated_line"]
 
 
-def test_nan_in_one_item_of_an_array_is_one_bad_item():
+def test_a_document_that_is_not_json_is_refused_as_a_whole():
+    whole = json.dumps(record(), indent=2).encode()
+    for data in (whole[:-4], b"{", b"hello", b"", b'{"a": "\xff"}'):
+        with pytest.raises(LogFormatError) as refused:
+            BlockDecoder("native", OPTIONS).decode_document(data)
+        assert refused.value.code == "not_json"
+
+
+def test_a_column_map_is_refused_for_other_formats():
+    options = DecodeOptions(source="log", now=NOW, columns={"time": "T"})
+    for log_format in ("native", "openai"):
+        with pytest.raises(DomainError, match="only for CSV"):
+            BlockDecoder(log_format, options)
+    BlockDecoder("csv", options)
+
+
+@pytest.mark.parametrize("name", ["source", "account", "provider", "model", "operation", "project", "key"])
+def test_options_are_bound_like_the_fields_of_records(name):
+    BlockDecoder("native", DecodeOptions(**{"source": "log", "now": NOW, name: "x" * 255}))
+    for text, message in (("x" * 256, "at most 255 characters"), ("a\0b", r"U\+0000"), ("a\tb", r"U\+0009")):
+        with pytest.raises(DomainError, match=message):
+            BlockDecoder("native", DecodeOptions(**{"source": "log", "now": NOW, name: text}))
+
+
+def test_nan_in_one_item_of_an_array_rejects_only_that_item():
     data = json.dumps([record(), record(id="b", usage={"output_tokens": float("nan")}), record(id="c")]).encode()
     block = BlockDecoder("native", OPTIONS).decode_document(data)
     assert [d.event.id for d in block.events] == ["a", "c"]
     assert [(r.code, r.field) for r in block.rejected] == [("invalid_quantity", "usage.output_tokens")]
 
 
-def test_the_same_record_again_has_the_same_fingerprint_and_another_content_has_not():
+def test_the_same_content_has_the_same_fingerprint_and_different_content_does_not():
     lines = [record(), record(project="other", tags={"a": "b"}), record(status=200), record(usage={"output_tokens": 2})]
     data = b"\n".join(json.dumps(line).encode() for line in lines)
     prints = [d.fingerprint for d in BlockDecoder("native", OPTIONS).decode(RawBlock(data, 1, 0)).events]
@@ -200,7 +223,7 @@ def test_unread_fields_are_bounded_in_number_and_length():
     assert max(map(len, unread)) == 64
 
 
-def test_an_unknown_format_zone_or_route_is_refused_before_anything_is_read():
+def test_an_unknown_format_zone_or_route_is_refused_before_reading():
     with pytest.raises(LogFormatError, match="native, openai or csv"):
         BlockDecoder("xml", OPTIONS)
     for zone in ("Mars/Olympus", "../etc/passwd", "Europe"):
@@ -210,7 +233,7 @@ def test_an_unknown_format_zone_or_route_is_refused_before_anything_is_read():
         BlockDecoder("native", DecodeOptions(source="log", now=NOW, route="sideways"))
 
 
-def test_options_travel_to_another_process():
+def test_options_can_be_passed_to_another_process():
     options = DecodeOptions(source="log", now=NOW, columns={"time": "T"}, tag_fields=("a",), replay_from=5)
     assert pickle.loads(pickle.dumps(options)) == options
 
@@ -219,7 +242,7 @@ def _rejected(data: bytes) -> list[RejectedRecord]:
     return BlockDecoder("native", OPTIONS).decode(RawBlock(data, 1, 0)).rejected
 
 
-def test_a_record_that_takes_the_slow_path_is_shifted_and_judged_like_any_other():
+def test_a_record_on_the_slow_path_is_shifted_and_checked_like_others():
     start = parse_instant("2026-11-19T00:00:00Z")
     lines = [
         record(extra=1),

@@ -1,4 +1,4 @@
-"""CloudEvents: the envelope fills what the native event in it leaves out."""
+"""CloudEvents: the envelope applies where the native event in it states nothing."""
 
 import json
 
@@ -14,7 +14,7 @@ ENVELOPE = {
 }  # fmt: skip
 
 
-def test_the_envelope_fills_what_the_data_leaves_out():
+def test_the_envelope_applies_where_the_data_states_nothing():
     record = json.loads(native_from_cloudevent(json.dumps(ENVELOPE).encode()))
     assert record == {**DATA, "id": "e-1", "source": "/gateway", "time": "2026-11-03T10:15:00Z", "account": "acme"}
 
@@ -25,7 +25,7 @@ def test_what_the_data_states_wins_over_the_envelope():
     assert record == {**own, "account": "acme"}
 
 
-def test_numbers_pass_through_as_they_were_written():
+def test_numbers_are_passed_through_unchanged():
     raw = json.dumps(ENVELOPE).replace("1.0}", "0.10000000000000000000001}").encode()
     assert b"0.10000000000000000000001" in native_from_cloudevent(raw)
 
@@ -50,13 +50,13 @@ def test_a_decoded_cloudevent_is_a_usage_event(decode):
         ("not_an_object", None, [ENVELOPE]),
     ],
 )
-def test_an_envelope_that_can_not_be_used_says_why(code, field, envelope):
+def test_an_invalid_envelope_is_rejected_with_the_reason(code, field, envelope):
     with pytest.raises(RecordError) as caught:
         native_from_cloudevent(json.dumps(envelope).encode())
     assert (caught.value.code, caught.value.field) == (code, field)
 
 
-def test_what_is_not_json_says_so():
+def test_a_record_that_is_not_json_is_rejected_as_such():
     with pytest.raises(RecordError) as caught:
         native_from_cloudevent(b'{"specversion"')
     assert caught.value.code == "not_json"

@@ -1,4 +1,4 @@
-"""CSV logs: columns are mapped or named as event fields, and one bad row is one bad row."""
+"""CSV logs: columns are mapped or have the names of event fields, and one bad row does not affect others."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ def read(text: str | bytes, **options):
     return decoder.decode(RawBlock(data, 1, 0))
 
 
-def test_a_trace_with_foreign_column_names_is_read_through_its_map():
+def test_a_trace_with_foreign_column_names_is_read_by_its_map():
     text = (
         "TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 18:17:03.9799600,4808,10\r\n2023-11-16 18:17:04.0319609,3180,8"
     )
@@ -32,12 +32,12 @@ def test_a_trace_with_foreign_column_names_is_read_through_its_map():
     assert block.rejected == []
     first, second = (d.event for d in block.events)
     assert first.time == parse_instant("2026-11-01T00:00:00Z")
-    assert second.time - first.time == 52_000  # .031960 - .979960, the seventh digit cut off
+    assert second.time - first.time == 52_000  # .031960 - .979960, the seventh digit truncated
     assert first.quantities == Quantities(input_tokens=4808, output_tokens=10)
     assert (first.model, first.source) == ("m", "log.csv")
 
 
-def test_columns_that_bear_native_names_need_no_map():
+def test_columns_with_native_names_need_no_map():
     text = (
         "id,time,end_time,account,provider,model,route,status,project,key,input_tokens,output_tokens,latency_ms,response_id\n"
         "a,2026-11-03T10:15:00Z,2026-11-03T10:15:09Z,acme,together_ai,x:groq,routed,200,p,k,5,7,840.9,resp_1\n"
@@ -50,7 +50,7 @@ def test_columns_that_bear_native_names_need_no_map():
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_the_delimiter_is_told_from_the_header(delimiter):
+def test_the_delimiter_is_detected_from_the_header(delimiter):
     text = delimiter.join(["time", "output_tokens", "note,with;all|of\tthem"])
     header = io.StringIO()
     csv.writer(header, delimiter=delimiter).writerow(["time", "output_tokens", "a,b;c|d"])
@@ -58,7 +58,7 @@ def test_the_delimiter_is_told_from_the_header(delimiter):
     assert [d.event.quantities.output_tokens for d in block.events] == [7], text
 
 
-def test_inclusive_columns_are_divided_and_the_cached_tokens_counted_once():
+def test_inclusive_columns_are_split_and_cached_tokens_counted_once():
     text = "time,prompt_tokens,cached_tokens,output_tokens\n2026-11-03T10:15:00Z,1000,600,200\n2026-11-03T10:15:00Z,5,6,1\n"
     block = read(text)
     assert [d.event.quantities for d in block.events] == [
@@ -67,7 +67,7 @@ def test_inclusive_columns_are_divided_and_the_cached_tokens_counted_once():
     assert [r.code for r in block.rejected] == ["cached_exceeds_prompt"]
 
 
-def test_an_hours_cache_writes_stay_in_their_own_bucket():
+def test_one_hour_cache_writes_stay_in_their_own_bucket():
     text = "time,prompt_tokens,cache_write_tokens,cache_write_1h_tokens\n2026-11-03T10:15:00Z,100,30,20\n"
     assert read(text).events[0].event.quantities == Quantities(input_tokens=50, cache_write_tokens=30, cache_write_1h_tokens=20)
 
@@ -82,11 +82,11 @@ def test_an_hours_cache_writes_stay_in_their_own_bucket():
         ("2026-11-03 10:00:00.1234567+00:00", "2026-11-03T10:00:00.123456Z"),
     ],
 )
-def test_times_are_iso_or_epoch_numbers_told_apart_by_their_size(stated, time):
+def test_times_are_iso_or_epoch_numbers_of_any_unit(stated, time):
     assert read(f"time,output_tokens\n{stated},1\n").events[0].event.time == parse_instant(time)
 
 
-def test_where_only_the_end_is_known_the_start_is_derived():
+def test_with_only_an_end_the_start_is_derived():
     (decoded,) = read("end_time,latency_ms,output_tokens\n2026-11-03T10:15:00Z,1500,1\n").events
     assert (decoded.event.time, decoded.event.time_derived) == (parse_instant("2026-11-03T10:14:58.5Z"), True)
 
@@ -96,7 +96,7 @@ def test_a_row_without_counts_is_unknown_and_not_zero():
     assert (empty.event.quantity_grade, zero.event.quantity_grade) == (QuantityGrade.UNSTATED, QuantityGrade.MEASURED)
 
 
-def test_columns_nobody_mapped_are_named_or_tags_where_asked_for():
+def test_unmapped_columns_are_reported_or_kept_as_tags():
     block = read("time,output_tokens,team,prompt\n2026-11-03T10:15:00Z,1,core,the secret\n", tag_fields=("team",))
     assert block.events[0].event.tags == {"team": "core"}
     assert block.unread_fields == {"prompt": 1}
@@ -126,7 +126,7 @@ GOOD = "2026-11-03T10:15:00Z,m,1"
         ("too_long", "model", b"2026-11-03T10:15:00Z," + b"x" * 256 + b",1"),
     ],
 )
-def test_one_bad_row_is_refused_with_its_reason_and_the_rest_is_unharmed(code, field, row):
+def test_one_bad_row_is_rejected_with_its_reason_and_the_rest_is_read(code, field, row):
     data = b"time,model,output_tokens\n" + b"\n".join([GOOD.encode(), row, *[GOOD.encode()] * 3])
     block = read(data, model="")
     assert len(block.events) == 4
@@ -145,12 +145,12 @@ def test_one_bad_row_is_refused_with_its_reason_and_the_rest_is_unharmed(code, f
         ),
         ({"time": "a", "colour": "b"}, "a,b", "'colour' is not an event field"),
         ({"output_tokens": "a"}, "a,b", "no column for the time"),
-        ({"time": "a"}, "a,b,a", "is twice in"),
-        ({}, "time,prompt_tokens,input_tokens", "map one of them"),
-        ({}, "time,\rinput_tokens", "not a row of CSV"),
+        ({"time": "a"}, "a,b,a", "appears twice in"),
+        ({}, "time,prompt_tokens,input_tokens", "map only one of them"),
+        ({}, "time,\rinput_tokens", "not a CSV row"),
     ],
 )
-def test_a_header_that_can_not_be_used_is_refused_as_a_whole(columns, header, message):
+def test_an_invalid_header_is_refused_as_a_whole(columns, header, message):
     with pytest.raises(LogFormatError, match=message):
         read(f"{header}\n1,2\n", columns=columns)
 
@@ -167,7 +167,7 @@ cells = st.text(st.characters(exclude_characters="\0\r", exclude_categories=("Cs
 
 
 @given(st.lists(st.tuples(cells, st.integers(0, 10**9)), max_size=8), st.sampled_from(["\n", "\r\n"]), st.sampled_from(",;\t|"))
-def test_what_a_csv_writer_wrote_is_read_back(rows, ending, delimiter):
+def test_rows_of_a_csv_writer_are_read_back(rows, ending, delimiter):
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator=ending, delimiter=delimiter)
     writer.writerow(["time", "project", "output_tokens"])

@@ -1,4 +1,4 @@
-"""The format of a log is told from its head, or the user is asked."""
+"""The format of a log is detected from its head, or the user is asked."""
 
 import json
 
@@ -39,11 +39,11 @@ def lines(*records) -> bytes:
         (b"time;model;output_tokens\r\n", "-", ("csv", "lines")),
     ],
 )
-def test_a_log_tells_what_it_is(head, name, expected):
+def test_the_format_of_a_log_is_detected(head, name, expected):
     assert detect_format(head, name) == expected
 
 
-def test_a_column_map_makes_it_a_csv():
+def test_with_a_column_map_the_log_is_csv():
     head = b"TIMESTAMP,ContextTokens,GeneratedTokens\r\n"
     assert detect_format(head, "trace.csv", columns={"time": "TIMESTAMP"}) == ("csv", "lines")
 
@@ -55,13 +55,13 @@ def test_a_column_map_makes_it_a_csv():
         (b"\n \n", "empty"),
         (b"\x1f\x8b\x08", "compressed"),
         ("hello".encode("utf-16"), "UTF-16"),
-        (b'{"a": 1}\n', "fields seen: a.*--format"),
+        (b'{"a": 1}\n', "fields: a.*--format"),
         (b'{"a": 1,', "--format"),
         (b"TIMESTAMP,ContextTokens,GeneratedTokens\n", "ContextTokens.*--map"),
         (b"id,model,output_tokens\n", "no column for the time"),
         (b"just some words\n", "neither JSON nor CSV.*--format"),
     ],
 )
-def test_a_log_that_does_not_tell_asks_the_user(head, message):
+def test_a_log_of_unknown_format_is_refused_with_advice(head, message):
     with pytest.raises(LogFormatError, match=message):
         detect_format(head, "a.log")

@@ -1,4 +1,4 @@
-"""The native event: what it keeps, what it refuses, and that both of its paths agree."""
+"""The native event: what is kept, what is rejected, and that both decoding paths agree."""
 
 import json
 import string
@@ -29,7 +29,7 @@ MINIMAL = {"id": "m", "time": "2026-11-03T10:15:00Z", "model": "m"}
 
 
 def native(**changes: Any) -> dict[str, Any]:
-    """Return the example with some fields replaced; a field given as ``...`` is left out."""
+    """Return the example with some fields replaced; a field given as ``...`` is removed."""
     return {name: value for name, value in {**EXAMPLE, **changes}.items() if value is not ...}
 
 
@@ -58,7 +58,7 @@ def test_the_documented_example_keeps_every_field(decode):
     assert decoded.position.length == len(json.dumps(EXAMPLE))
 
 
-def test_what_a_record_does_not_state_comes_from_the_options(decode):
+def test_options_apply_where_the_record_states_nothing(decode):
     stated = {
         "account": "acme", "provider": "fal_ai", "model": "flux", "operation": "image_generation", "route": "provider_key",
         "project": "p", "key": "k",
@@ -71,7 +71,7 @@ def test_what_a_record_does_not_state_comes_from_the_options(decode):
     assert (decoded.event.account, decoded.event.provider, decoded.event.route) == ("acme", "together", "routed")
 
 
-def test_the_suffix_of_a_model_says_who_served_it_unless_the_record_does(decode):
+def test_a_models_suffix_names_the_provider_unless_the_record_does(decode):
     suffixed = native(model="Qwen/Qwen3-32B:groq", provider=...)
     policy = native(model="Qwen/Qwen3-32B:fastest", provider=None, id="b")
     both = native(model="Qwen/Qwen3-32B:groq", provider="Together_AI", id="c")
@@ -90,30 +90,30 @@ def test_a_stated_zero_is_measured(decode):
     assert decoded.event.quantity_grade == QuantityGrade.MEASURED
 
 
-def test_an_estimate_says_why(decode):
+def test_an_estimate_has_a_reason(decode):
     (decoded,) = decode("native", native(estimate_reason="no usage chunk")).events
     assert decoded.event.quantity_grade == QuantityGrade.ESTIMATED
     assert decoded.event.estimate_reason == "no usage chunk"
 
 
-def test_digits_past_microseconds_never_make_it_the_next_day(decode):
+def test_digits_past_microseconds_never_round_to_the_next_day(decode):
     (decoded,) = decode("native", native(time="2026-10-31T23:59:59.9999999Z")).events
     assert decoded.event.time == parse_instant("2026-11-01T00:00:00Z") - 1
 
 
-def test_a_named_zone_gives_a_time_without_one_its_instant(decode):
+def test_a_time_without_a_zone_is_read_in_the_named_zone(decode):
     (decoded,) = decode("native", native(time="2026-11-03T10:15:00"), zone="Europe/Berlin").events
     assert decoded.event.time == parse_instant("2026-11-03T09:15:00Z")
 
 
-def test_unknown_fields_are_named_and_not_kept(decode):
-    secret = "the prompt that nobody may store"
+def test_unknown_fields_are_reported_by_name_and_not_kept(decode):
+    secret = "a prompt that must not be stored"
     block = decode("native", native(prompt=secret, note=secret), native(id="b", note=secret))
     assert block.unread_fields == {"prompt": 1, "note": 2}
     assert secret.encode() not in msgspec.json.encode(block)
 
 
-def test_an_unknown_field_that_the_user_names_becomes_a_tag(decode):
+def test_an_unknown_field_can_be_kept_as_a_tag(decode):
     block = decode(
         "native", native(region="eu", attempt=2, beta=True, score=0.5), tag_fields=("region", "attempt", "beta", "score")
     )
@@ -172,7 +172,7 @@ BAD_RECORDS = [
 
 
 @pytest.mark.parametrize(("code", "field", "bad"), BAD_RECORDS)
-def test_one_bad_record_is_refused_with_its_reason_and_the_rest_is_unharmed(decode, code, field, bad):
+def test_one_bad_record_is_rejected_with_its_reason_and_the_rest_is_read(decode, code, field, bad):
     before, after = native(id="before"), native(id="after")
     block = decode("native", before, bad, after)
     assert [d.event.id for d in block.events] == ["before", "after"]
@@ -183,13 +183,13 @@ def test_one_bad_record_is_refused_with_its_reason_and_the_rest_is_unharmed(deco
     assert len(rejected.reason) > 15
 
 
-def test_a_record_without_an_id_is_refused_where_ids_are_required(decode):
+def test_a_record_without_an_id_is_rejected_if_ids_are_required(decode):
     block = decode("native", native(id=...), native(id=""), native(), require_id=True)
     assert [r.code for r in block.rejected] == ["missing_id", "missing_id"]
     assert len(block.events) == 1
 
 
-def test_a_refused_record_keeps_its_identifying_fields_and_nothing_else(decode):
+def test_a_rejected_record_keeps_its_identifying_fields_and_nothing_else(decode):
     (rejected,) = decode("native", native(status=7, prompt="the secret", tags={"a": "the secret"})).rejected
     assert rejected.kept == {
         "id": "req_01", "source": "gateway-1", "time": "2026-11-03T10:15:00.123456Z", "account": "acme",
@@ -198,7 +198,7 @@ def test_a_refused_record_keeps_its_identifying_fields_and_nothing_else(decode):
     assert b"the secret" not in msgspec.json.encode(rejected)
 
 
-def test_escaped_nul_in_a_field_that_nobody_keeps_costs_nothing(decode):
+def test_an_escaped_nul_in_an_unread_field_is_accepted(decode):
     block = decode("native", native(prompt="a\0b"))
     assert len(block.events) == 1
 
@@ -239,7 +239,7 @@ def usage_events(draw: st.DrawFn) -> UsageEvent:
 
 
 def as_native(event: UsageEvent) -> dict[str, Any]:
-    """Write an event as a native record, independently of how one is read."""
+    """Write an event as a native record, without using the reader."""
     return {
         "id": event.id, "source": event.source, "time": format_instant(event.time), "account": event.account,
         "provider": event.provider, "model": event.model, "operation": event.operation, "route": event.route,
@@ -252,7 +252,7 @@ def as_native(event: UsageEvent) -> dict[str, Any]:
 
 
 @given(usage_events(), st.booleans(), st.booleans())
-def test_an_event_survives_being_written_and_read(event, ascii_only, slow_path):
+def test_an_event_is_unchanged_by_writing_and_reading_it(event, ascii_only, slow_path):
     record = as_native(event)
     if slow_path:
         record["not a field"] = 1

@@ -1,4 +1,4 @@
-"""OpenAI-shaped logs: every token is counted once, whatever the convention, and no content is kept."""
+"""OpenAI-compatible logs: every token is counted once in any convention, and no content is kept."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ ROUTER = "https://router.huggingface.co/v1/chat/completions"
 
 
 def body(**changes: Any) -> dict[str, Any]:
-    """Return a chat completion's body with some fields replaced; ``...`` leaves a field out."""
+    """Return a chat completion's body with some fields replaced; ``...`` removes a field."""
     plain = {
         "id": "oV1moV9-zqrih-9c4b149d4b66d67b",
         "object": "chat.completion",
@@ -58,7 +58,7 @@ OPENAI = {
 }  # fmt: skip
 
 
-def test_inclusive_and_disjoint_counts_of_one_request_give_the_same_quantities(decode):
+def test_inclusive_and_disjoint_counts_give_the_same_quantities(decode):
     anthropic = {"input_tokens": 400, "cache_read_input_tokens": 600, "cache_creation_input_tokens": 0, "output_tokens": 200}
     first = only_event(decode("openai", body(usage=OPENAI))).quantities
     second = only_event(decode("openai", body(usage=anthropic, object=..., type="message"))).quantities
@@ -98,17 +98,17 @@ def test_inclusive_and_disjoint_counts_of_one_request_give_the_same_quantities(d
         ({"input_tokens": 4, "cache_read_input_tokens": None, "cache_creation_input_tokens": 70, "output_tokens": 2,
           "cache_creation": {"ephemeral_5m_input_tokens": 50, "ephemeral_1h_input_tokens": 20}},
          Quantities(input_tokens=4, cache_write_tokens=50, cache_write_1h_tokens=20, output_tokens=2)),
-        # A gateway that writes both spellings: the prompt count is OpenAI's, so it contains the cached tokens.
+        # A gateway that writes both spellings: the prompt count is OpenAI's, so it includes the cached tokens.
         ({"prompt_tokens": 100, "completion_tokens": 1, "cache_read_input_tokens": 40, "cache_creation_input_tokens": 10},
          Quantities(input_tokens=50, cache_read_tokens=40, cache_write_tokens=10, output_tokens=1)),
     ],
 )  # fmt: skip
-def test_every_spelling_of_usage_is_divided_into_disjoint_buckets(usage, expected):
+def test_every_spelling_of_usage_is_split_into_disjoint_buckets(usage, expected):
     assert quantities_of(usage) == expected
 
 
 @given(*[st.integers(0, 1000)] * 5)
-def test_a_prompt_is_divided_without_losing_or_inventing_a_token(prompt, cached, written, audio, image):
+def test_a_prompt_is_split_without_losing_or_adding_a_token(prompt, cached, written, audio, image):
     if cached + written > prompt:
         with pytest.raises(RecordError):
             split_prompt(prompt, cached, written, audio, image)
@@ -129,7 +129,7 @@ def test_cached_audio_that_is_not_broken_down_is_counted_once_and_marked_as_an_e
 
 
 @pytest.mark.parametrize("usage", [None, {}, {"total_tokens": 3}])
-def test_an_answer_without_usage_is_unknown_and_not_zero(decode, usage):
+def test_a_response_without_usage_is_unknown_and_not_zero(decode, usage):
     assert only_event(decode("openai", body(usage=usage))).quantity_grade == QuantityGrade.UNSTATED
 
 
@@ -162,7 +162,7 @@ BAD_RECORDS = [
 
 
 @pytest.mark.parametrize(("code", "field", "bad"), BAD_RECORDS)
-def test_one_bad_record_is_refused_with_its_reason_and_the_rest_is_unharmed(decode, code, field, bad):
+def test_one_bad_record_is_rejected_with_its_reason_and_the_rest_is_read(decode, code, field, bad):
     block = decode("openai", body(id="before"), bad, body(id="after"))
     assert [d.event.id for d in block.events] == ["before", "after"]
     (rejected,) = block.rejected
@@ -170,7 +170,7 @@ def test_one_bad_record_is_refused_with_its_reason_and_the_rest_is_unharmed(deco
     assert b"secret words" not in msgspec.json.encode(rejected)
 
 
-def test_an_exchange_says_who_served_what_and_when(decode):
+def test_an_exchange_yields_provider_model_and_time(decode):
     record = exchange(TOGETHER, time="2026-11-03T10:15:00Z", latency_ms=840.5, account="acme", project="p", key="prod")
     event = only_event(decode("openai", record))
     assert event.id == event.response_id == "oV1moV9-zqrih-9c4b149d4b66d67b"
@@ -180,7 +180,7 @@ def test_an_exchange_says_who_served_what_and_when(decode):
     assert (event.time, event.time_derived) == (parse_instant("2026-11-03T10:15:00Z"), False)
 
 
-def test_the_header_names_the_provider_before_address_suffix_and_option(decode):
+def test_the_providers_header_wins_over_url_suffix_and_option(decode):
     named = exchange(ROUTER, model="m:groq")
     named["response"]["headers"] = {"X-Inference-Provider": ["Fireworks"], "Inference-Id": "0-019ff423-4542"}
     event = only_event(decode("openai", named, provider="novita"))
@@ -191,7 +191,7 @@ def test_the_header_names_the_provider_before_address_suffix_and_option(decode):
     assert only_event(decode("openai", exchange(ROUTER, model="m:cheapest"))).provider == "unknown"
 
 
-def test_a_request_that_went_elsewhere_has_no_route(decode):
+def test_a_request_to_another_host_has_no_route(decode):
     elsewhere = exchange("https://api.together.xyz/v1/chat/completions")
     assert only_event(decode("openai", elsewhere)).route == ""
     assert only_event(decode("openai", elsewhere, route="provider_key")).route == "provider_key"
@@ -211,7 +211,7 @@ def test_compute_time_of_hf_inference_is_rounded_up_to_milliseconds(decode):
     assert event.quantity_grade == QuantityGrade.MEASURED
 
 
-def test_the_account_billed_is_the_one_the_request_names(decode):
+def test_the_account_is_the_one_in_the_requests_header(decode):
     record = exchange()
     record["request"]["headers"] = {"X-HF-Bill-To": "acme-org", "Authorization": "Bearer hf_secret"}
     block = decode("openai", record, account="fallback")
@@ -219,7 +219,7 @@ def test_the_account_billed_is_the_one_the_request_names(decode):
     assert b"hf_secret" not in msgspec.json.encode(block)
 
 
-def test_the_requested_model_is_priced_and_the_answered_one_remembered(decode):
+def test_the_requested_model_is_priced_and_the_responses_model_kept(decode):
     record = exchange(model="meta-llama/Llama-3.1-8B-Instruct:novita", answer=body(model="meta-llama/llama-3.1-8b-instruct"))
     event = only_event(decode("openai", record))
     assert (event.model, event.response_model) == ("meta-llama/Llama-3.1-8B-Instruct", "meta-llama/llama-3.1-8b-instruct")
@@ -239,12 +239,12 @@ def test_the_requested_model_is_priced_and_the_answered_one_remembered(decode):
         ({}, "2026-11-03T10:00:00Z", True, None),
     ],
 )
-def test_the_event_time_is_the_start_however_it_is_told(decode, outer, time, derived, latency_ms):
+def test_the_event_time_is_the_start_in_any_spelling(decode, outer, time, derived, latency_ms):
     event = only_event(decode("openai", exchange(**outer)))
     assert (event.time, event.time_derived, event.latency_ms) == (parse_instant(time), derived, latency_ms)
 
 
-def test_a_failed_request_is_dated_by_its_answer(decode):
+def test_a_failed_request_is_dated_by_its_response(decode):
     record = exchange(answer={"error": "You have depleted your monthly included credits."})
     record["response"] |= {"status": 402, "headers": {"date": "Tue, 03 Nov 2026 10:15:00 GMT"}}
     event = only_event(decode("openai", record))
@@ -272,7 +272,7 @@ def test_a_stream_is_metered_by_its_usage_chunk(decode, wrap):
     assert event.response_id == "ebafdc26c3296ed027c5cd6565fa1bce"
 
 
-def test_a_stream_and_the_same_answer_at_once_have_the_same_fingerprint(decode):
+def test_a_stream_and_the_same_response_unstreamed_have_the_same_fingerprint(decode):
     streamed = exchange(answer=sse(CHUNK, LAST_CHUNK))
     at_once = exchange(answer={**body(), "usage": LAST_CHUNK["usage"], "model": "m"})
     prints = {d.fingerprint for d in decode("openai", streamed, at_once).events}
@@ -284,7 +284,7 @@ def test_an_interrupted_stream_is_unknown_and_not_zero(decode):
     assert event.quantity_grade == QuantityGrade.UNSTATED
 
 
-def test_streams_of_other_apis_are_gathered_from_their_events(decode):
+def test_streams_of_other_apis_are_collected_from_their_events(decode):
     responses = sse(
         {"type": "response.created", "response": {"id": "resp_1", "object": "response", "created_at": CREATED, "model": "m"}},
         {"type": "response.output_text.delta", "delta": "secret words"},
@@ -303,12 +303,12 @@ def test_streams_of_other_apis_are_gathered_from_their_events(decode):
     assert [d.event.id for d in block.events] == ["resp_1", "msg_1"]
 
 
-def test_an_answer_may_be_json_text_stand_beside_its_request_or_be_the_response_itself(decode):
+def test_a_response_can_be_json_text_next_to_its_request_or_the_record_itself(decode):
     as_text = exchange(answer=json.dumps(body(id="text")))
-    beside = {**body(id="beside"), "request": {"url": TOGETHER, "body": {"model": "m"}}, "account": "acme"}
+    with_request = {**body(id="with_request"), "request": {"url": TOGETHER, "body": {"model": "m"}}, "account": "acme"}
     itself = {"time": "2026-11-03T10:15:00Z", "request": {"model": "m"}, "response": body(id="itself")}
-    events = [d.event for d in decode("openai", as_text, beside, itself).events]
-    assert [(e.id, e.quantities.input_tokens) for e in events] == [("text", 10), ("beside", 10), ("itself", 10)]
+    events = [d.event for d in decode("openai", as_text, with_request, itself).events]
+    assert [(e.id, e.quantities.input_tokens) for e in events] == [("text", 10), ("with_request", 10), ("itself", 10)]
     assert (events[1].provider, events[1].model, events[1].account) == ("together", "m", "acme")
 
 
@@ -327,12 +327,12 @@ def test_an_answer_may_be_json_text_stand_beside_its_request_or_be_the_response_
         ("/v1/other", {}, "chat"),
     ],
 )
-def test_the_operation_is_told_by_the_path_or_the_kind_of_answer(decode, path, answer, operation):
+def test_the_operation_follows_from_the_path_or_the_kind_of_response(decode, path, answer, operation):
     record = exchange(f"https://router.huggingface.co{path}", answer=answer, time="2026-11-03T10:15:00Z")
     assert only_event(decode("openai", record)).operation == operation
 
 
-def test_images_are_counted_where_no_tokens_are_stated(decode):
+def test_images_are_counted_if_no_tokens_are_stated(decode):
     answer = {"created": CREATED, "data": [{"url": "https://a.example/1"}, {"url": "https://a.example/2"}]}
     record = exchange("https://router.huggingface.co/together/v1/images/generations", answer=answer)
     assert only_event(decode("openai", record)).quantities == Quantities(images=2)
@@ -343,13 +343,13 @@ def test_images_are_counted_where_no_tokens_are_stated(decode):
     [("0.000860000", 860_000), ("0.0000000001", 1), ("1.1e-7", 110), ("-1", None), ("true", None), ('"0.5"', 500_000_000),
      ("1e300", None), ('"1e-999999999"', 1), ("0", 0), ("0.1", 100_000_000)],
 )  # fmt: skip
-def test_a_gateways_cost_is_a_memo_read_without_a_float(decode, cost, nano):
+def test_a_gateways_cost_is_read_without_a_float(decode, cost, nano):
     line = json.dumps(body(usage={"prompt_tokens": 1, "cost": "COST"})).replace('"COST"', cost).encode()
     event = only_event(decode("openai", line))
     assert (event.gateway_cost_nano, event.reported_cost_nano) == (nano, None)
 
 
-def test_fields_that_nobody_reads_are_named_and_no_content_is_kept(decode):
+def test_unread_fields_are_reported_by_name_and_no_content_is_kept(decode):
     record = exchange(answer=body(usage={"prompt_tokens": 1, "queue_time": 0.5}), comment="secret words", user="u-17")
     block = decode("openai", record, tag_fields=("user",))
     assert block.unread_fields == {"comment": 1, "usage.queue_time": 1}
@@ -357,13 +357,13 @@ def test_fields_that_nobody_reads_are_named_and_no_content_is_kept(decode):
     assert b"secret words" not in msgspec.json.encode(block)
 
 
-def test_a_lone_surrogate_in_an_answer_costs_nothing(decode):
+def test_a_lone_surrogate_in_a_response_does_not_reject_it(decode):
     assert (
         only_event(decode("openai", body(choices=[{"message": {"content": "half \ud800 pair"}}]))).quantities.input_tokens == 10
     )
 
 
-def test_the_id_is_the_answers_then_the_records_then_the_inference_id(decode):
+def test_the_id_is_the_responses_then_the_records_then_the_inference_id(decode):
     without = body(id="")
     header_only = exchange(answer=without)
     header_only["response"]["headers"] = {"inference-id": "0-019ff423-4542"}
@@ -381,7 +381,7 @@ def test_the_id_is_the_answers_then_the_records_then_the_inference_id(decode):
         {"request": {"uri": 5, "body": "{"}, "response": {"body": "data: 5\ndata: {\ndata: [DONE]"}},
     ],
 )  # fmt: skip
-def test_records_of_an_odd_shape_are_refused_or_read_but_never_break_the_reader(decode, odd):
+def test_oddly_shaped_records_are_rejected_or_read_without_breaking_the_reader(decode, odd):
     block = decode("openai", odd, {**odd, "model": "m", "time": "2026-11-03T10:15:00Z"})
     assert len(block.rejected) + len(block.events) == 2
     assert block.rejected[0].code == "missing_model"

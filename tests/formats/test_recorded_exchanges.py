@@ -1,4 +1,4 @@
-"""Exchanges recorded with the Hugging Face router: what is metered is what the bodies state."""
+"""Exchanges recorded with the Hugging Face router are metered as their bodies state."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ def interactions() -> list[dict[str, Any]]:
 
 
 def stated_usage(interaction: dict[str, Any]) -> dict[str, int]:
-    """Find the usage in a recorded answer by looking at its text, not by reading it as the decoder does."""
+    """Find the usage in a recorded response by searching its text, without using the decoder."""
     text = json.dumps(interaction["response"]).replace('\\"', '"')
     start = text.rindex('"usage": {') if '"usage": {' in text else text.rindex('"usage":{')
     end = text.index('"total_tokens"', start)
@@ -36,7 +36,7 @@ def stated_usage(interaction: dict[str, Any]) -> dict[str, int]:
     return numbers
 
 
-def test_token_counts_are_those_the_bodies_state(decode):
+def test_token_counts_are_those_in_the_bodies(decode):
     inference = [each for each in interactions() if each["request"]["method"] == "POST"]
     block = decode("openai", *inference)
     assert block.rejected == []
@@ -48,7 +48,7 @@ def test_token_counts_are_those_the_bodies_state(decode):
         )
         assert (decoded.event.route, decoded.event.status, decoded.event.operation) == ("routed", 200, "chat")
     assert {d.event.provider for d in block.events} == {"together", "nebius", "novita"}
-    # Summed by hand from the eight answers: 4+4+269+4+40+634+10+32 and 258+197+27+100+2+106+995+1425.
+    # Summed by hand from the eight responses: 4+4+269+4+40+634+10+32 and 258+197+27+100+2+106+995+1425.
     assert sum(d.event.quantities.input_tokens for d in block.events) == 997
     assert sum(d.event.quantities.output_tokens for d in block.events) == 3110
 
@@ -63,7 +63,7 @@ def test_the_recorded_stream_is_metered_with_both_of_its_ids(decode):
     assert (event.time, event.time_derived) == (1_786_507_380_000_000, True)
 
 
-def test_a_lookup_of_a_models_partners_is_no_inference_request(decode):
+def test_a_lookup_of_a_models_providers_is_not_an_inference_request(decode):
     lookups = [each for each in interactions() if each["request"]["method"] == "GET"]
     block = decode("openai", *lookups)
     assert [r.code for r in block.rejected] == ["missing_model"]

@@ -1,6 +1,6 @@
-"""Whatever is sent, assigned, sent again, closed and priced late: a request counts once in an account, and sums agree.
+"""For any sequence of sending, assigning, closing and late pricing, a request counts once in an account, and sums agree.
 
-The oracle keeps, for each account, which records it has heard of and which requests it counts; it knows nothing of the code.
+The oracle records, for each account, which records it has and which requests it counts. It shares nothing with the code.
 """
 
 from contextlib import contextmanager
@@ -9,22 +9,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import metering.operations.usage.assign_usage as operation
+from metering.domain.usage.logged_events import EventQuery
 from metering.operations.statements.close_month import NothingToCloseError
 from metering.operations.usage.assign_usage import list_unassigned
 from metering.operations.usage.list_events import list_events
-from metering.storage.usage.event_log import EventQuery
 from pricing.quantities import Quantities
 from pricing.tables import Layer
 from support.assigning import assign, spent
 from support.builders import HOUR, instant, price_table, rate, usage_event
 from support.meter import ALL_TIME, Meter
 
-NOBODY = "unassigned"
+UNASSIGNED = "unassigned"
 ACCOUNTS = {"unassigned": 1, "acme": 2, "umbrella": 3}
 START = instant("2026-09-29T00:00:00Z")
 NOW = instant("2026-12-10T00:00:00Z")
 REQUESTS = 6
-# Nano-USD a token for everybody; acme pays twice that. "late" has its price in the end.
+# Standard prices in nano-USD per token; acme pays twice that. "late" gets its price at the end.
 PRICE = {"llama": 1_000, "late": 3_000}
 
 numbers = st.integers(0, REQUESTS - 1)
@@ -46,29 +46,29 @@ steps = st.lists(
 
 
 class Oracle:
-    """Which records each account has heard of, and which requests it counts, with the name and source of who told first."""
+    """The records that each account has, and the requests it counts with the name and source of the first record."""
 
     def __init__(self):
-        self.heard = {name: set() for name in ACCOUNTS}
+        self.records = {name: set() for name in ACCOUNTS}
         self.counts = {name: {} for name in ACCOUNTS}
 
     def send(self, source, number, name):
-        account = name if name in ACCOUNTS else NOBODY
-        if (source, number) not in self.heard[account]:
-            self.heard[account].add((source, number))
+        account = name if name in ACCOUNTS else UNASSIGNED
+        if (source, number) not in self.records[account]:
+            self.records[account].add((source, number))
             self.counts[account].setdefault(number, (source, name))
 
     def assign(self, name, account):
-        for number, (source, given_name) in list(self.counts[NOBODY].items()):
+        for number, (source, given_name) in list(self.counts[UNASSIGNED].items()):
             if given_name == name:
-                del self.counts[NOBODY][number]
-                self.heard[account].add((source, number))
+                del self.counts[UNASSIGNED][number]
+                self.records[account].add((source, number))
                 self.counts[account].setdefault(number, (source, account))
 
-    def waiting(self):
-        """How many events are unassigned, by (name, source)."""
+    def unassigned(self):
+        """The number of unassigned events, by (name, source)."""
         found = {}
-        for source, name in self.counts[NOBODY].values():
+        for source, name in self.counts[UNASSIGNED].values():
             found[name, source] = found.get((name, source), 0) + 1
         return found
 
@@ -148,7 +148,7 @@ def test_each_request_counts_once_in_an_account_and_all_sums_agree(databases, ma
                 f"{oracle.counts[name][number][0]}-{number}" for number in sorted(oracle.counts[name])
             ]
         waiting = {(usage.name, usage.source): usage.events for usage in list_unassigned(meter.engine)}
-        assert waiting == oracle.waiting()
+        assert waiting == oracle.unassigned()
         assert meter.violations() == []
 
 

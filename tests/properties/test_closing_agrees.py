@@ -1,6 +1,6 @@
-"""Whatever happens in whatever order: a statement that is closed never changes, everything is billed once, and sums agree.
+"""For any order of events, a closed statement never changes, everything is billed once, and sums agree.
 
-The oracle is a few lines that know nothing of ledgers: usage is kept by month, and credits are burned over it at the end.
+The oracle is a few lines without a ledger: usage is kept by month, and credits are applied to it at the end.
 """
 
 from collections import defaultdict
@@ -32,7 +32,7 @@ steps = st.lists(
 
 
 class Oracle:
-    """What every month's usage is known to have cost, in nano-USD, and which credits were bought."""
+    """The known cost of every month's usage, in nano-USD, and the credits that were bought."""
 
     def __init__(self):
         self.tokens = defaultdict(int)
@@ -85,12 +85,12 @@ def do(meter, oracle, step, number):
 
 @given(steps)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_closed_statements_never_change_and_all_statements_together_are_all_usage_less_all_credits(new_meter, taken):
+def test_closed_statements_never_change_and_all_statements_add_up_to_usage_minus_credits(new_meter, taken):
     meter, oracle, closed = new_meter(), Oracle(), {}
     meter.declare("acme")
     meter.record_prices()
     meter.now = STARTS[-1] + 1
-    # September begins the account: what comes first is not what is closed first.
+    # The account starts in September; usage can arrive in any order.
     meter.ingest(usage_event(time=STARTS[0], quantities=Quantities(input_tokens=1)))
     oracle.tokens[202609] += 1
     for number, step in enumerate(taken):
@@ -102,7 +102,7 @@ def test_closed_statements_never_change_and_all_statements_together_are_all_usag
         for month, content in closed.items():
             assert sealed(meter.statement(month)) == content
     assert meter.violations() == []
-    # Through the month after the last one: it takes what came after December was closed.
+    # Through the month after the last one, which bills usage that arrived after December was closed.
     statements = [meter.statement(month) for month in (*MONTHS, 202701)]
     usage = sum(statement.usage_nano + statement.adjustments_nano for statement in statements)
     assert usage == sum(oracle.usage(month) for month in MONTHS)

@@ -1,4 +1,4 @@
-"""Re-rating under random prices: the preview is the run, the run is what the prices say, and the sums agree.
+"""Re-rating under random prices: the preview equals the run, the run matches the prices, and the sums agree.
 
 The oracle is written here: Fractions over the records and the listed prices, one rounding up per request.
 """
@@ -38,7 +38,7 @@ records = st.lists(
     ),
     max_size=10,
 )
-# Instants from which a model has a price in pico-USD a token; None withdraws it.
+# Instants from which a model has a price in pico-USD per token; None withdraws it.
 changes = st.lists(
     st.tuples(times, st.sampled_from(MODELS), st.one_of(st.none(), st.integers(0, 3_000_000))),
     max_size=6,
@@ -55,20 +55,20 @@ def tables(made, source):
 
 
 def price_at(made, model, time):
-    """The last price from before ``time``, of equal instants the one that was recorded last; None: none."""
+    """The last price before ``time``, of equal instants the one recorded last; None if there is none."""
     listed = [(since, pico) for since, of, pico in made if of == model and since <= time]
     return max(listed, key=lambda pair: pair[0])[1] if listed else None
 
 
 def cost(record, pico):
-    """Nano-USD at a price; None without one."""
+    """The cost in nano-USD at a price; None without one."""
     if pico is None:
         return None
     return ceil(((record["fresh"] + record["cached"]) * pico + Fraction(record["images"] * pico * 7, 3)) / 1_000)
 
 
 def expected(made, first, second, include_reported):
-    """What the records cost once the second prices are known too, and what changes, by (account, model, month)."""
+    """The cost of the records with the second prices too, and the changes, by (account, model, month)."""
     total, groups = 0, defaultdict(lambda: [0, 0, 0])
     for record in made:
         if record["status"] == 500:
@@ -115,7 +115,7 @@ def ingest(meter, made):
 
 @given(made=records, first=changes, second=changes, include_reported=st.booleans(), size=st.sampled_from([1, 3, 10_000]))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_the_preview_the_run_the_prices_and_all_sums_agree(databases, made, first, second, include_reported, size):
+def test_preview_run_prices_and_sums_agree(databases, made, first, second, include_reported, size):
     second = [change for change in second if change[:2] not in {known[:2] for known in first}]
     operation.CHUNK = size
     with database(databases) as meter:

@@ -1,7 +1,7 @@
-"""Sums agree, whatever traffic arrives, in whatever order, how often, in which batches, and priced whenever.
+"""Sums agree for any traffic, in any order and batches, with any repeats and any time of pricing.
 
-The oracle is written here: Fractions over the records of a small world, one rounding up per request. It knows nothing of the
-code under test but the words of the records.
+The oracle is written here: Fractions over the records of a small world, one rounding up per request. It shares nothing with the
+code under test except the records.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ START, END = instant("2026-09-30T00:00:00Z"), instant("2026-12-02T00:00:00Z")
 MONTHS = [instant(f"2026-{month:02d}-01T00:00:00Z") for month in (9, 10, 11, 12)] + [instant("2027-01-01T00:00:00Z")]
 CHANGE = instant("2026-10-19T00:00:00Z")
 
-# USD per million tokens (input, output), from the beginning and from CHANGE on; a cached token costs what an input token does.
+# USD per million tokens (input, output), from the beginning and from CHANGE on; cached tokens cost the input price.
 PRICES = {
     ("together", "llama"): [("0.88", "0.88"), ("1.04", "1.04")],
     ("groq", "llama"): [("0.0375", "0.15"), ("0.0375", "0.2")],
@@ -48,7 +48,7 @@ def tables(prices, source):
 
 
 def cost(record, prices):
-    """What a record costs in nano-USD; None where nobody knows a price."""
+    """The cost of a record in nano-USD; None without a price."""
     if not 200 <= record["status"] < 400:
         return 0
     listed = prices.get((record["provider"], record["model"]))
@@ -85,7 +85,7 @@ records = st.lists(
 
 
 def events_of(made):
-    """The records as events, and beside each that was copied the record of a tracer."""
+    """The records as events; a copied one is followed by the record of a tracer."""
     for number, record in enumerate(made):
         fields = {name: record[name] for name in ("time", "account", "provider", "model", "route", "project", "status")}
         used = Quantities(
@@ -114,7 +114,7 @@ def database(databases):
 
 
 def arrive(meter, made, chance):
-    """Hand the events in: shuffled, half of them twice, in batches of any size, now and then in another process."""
+    """Send the events shuffled, half of them twice, in batches of any size, sometimes in another process."""
     sent = list(events_of(made))
     sent += chance.sample(sent, len(sent) // 2)
     chance.shuffle(sent)
@@ -131,7 +131,7 @@ def by_account(record):
 
 
 def check_all_answers(meter, made, prices):
-    """Every view gives the oracle's sums; so does every period that a question may cut out."""
+    """Every view gives the oracle's sums, and so does every part of a period."""
     known = [(record, cost(record, prices)) for record in made]
     expected = Counter()
     for record, amount in known:
@@ -164,7 +164,7 @@ SETTINGS = settings(max_examples=15, deadline=None, suppress_health_check=[Healt
 
 @given(made=records, chance=st.randoms(use_true_random=False))
 @SETTINGS
-def test_neither_order_nor_repeats_nor_batches_nor_copies_change_a_sum(databases, made, chance):
+def test_order_repeats_batches_and_copies_do_not_change_a_sum(databases, made, chance):
     with database(databases) as meter:
         arrive(meter, made, chance)
         check_all_answers(meter, made, PRICES)
@@ -172,7 +172,7 @@ def test_neither_order_nor_repeats_nor_batches_nor_copies_change_a_sum(databases
 
 @given(made=records, chance=st.randoms(use_true_random=False))
 @SETTINGS
-def test_usage_that_is_priced_later_comes_to_the_same_as_if_it_had_been_priced_at_once(databases, made, chance):
+def test_usage_priced_later_costs_the_same_as_usage_priced_at_once(databases, made, chance):
     with database(databases) as meter:
         arrive(meter, made, chance)
         meter.record_prices(*tables(LATE_PRICES, "late"))
@@ -188,7 +188,7 @@ def test_usage_that_is_priced_later_comes_to_the_same_as_if_it_had_been_priced_a
 
 @given(made=records, chance=st.randoms(use_true_random=False), cuts=st.lists(times, min_size=1, max_size=3))
 @SETTINGS
-def test_a_period_that_is_cut_anywhere_adds_up_to_the_whole(databases, made, chance, cuts):
+def test_parts_of_a_period_add_up_to_the_whole(databases, made, chance, cuts):
     with database(databases) as meter:
         arrive(meter, made, chance)
         bounds = [START - DAY, *sorted(set(cuts)), END + DAY]

@@ -78,7 +78,7 @@ def billed(record, month):
 
 @given(records, st.randoms(use_true_random=False))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_answer_is_the_oracles_whatever_the_order_the_batches_and_the_repeats(databases, made, chance):
+def test_every_answer_matches_the_oracle_for_any_order_batches_and_repeats(databases, made, chance):
     meter = Meter(databases.new())
     try:
         meter.declare("acme")

@@ -1,4 +1,4 @@
-"""Requests that arrive together share a commit, each is answered after it, and what waits is bounded."""
+"""Concurrent requests share a commit, each is answered after it, and the queue is bounded."""
 
 import threading
 from concurrent.futures import Future, wait
@@ -21,55 +21,55 @@ ORIGIN = Origin("gateway")
 PATIENCE = 20
 
 
-class HeldIngester:
-    """The meter's ingester; each transaction waits until it is let go."""
+class GatedIngester:
+    """The meter's ingester; each transaction waits for ``gate``."""
 
     def __init__(self, ingester):
         self._ingester = ingester
-        self.begun = threading.Semaphore(0)
-        self.go = threading.Semaphore(0)
+        self.started = threading.Semaphore(0)
+        self.gate = threading.Semaphore(0)
         self.groups = []
 
     def ingest_all(self, batches):
         self.groups.append(len(batches))
-        self.begun.release()
-        assert self.go.acquire(timeout=PATIENCE)
+        self.started.release()
+        assert self.gate.acquire(timeout=PATIENCE)
         return self._ingester.ingest_all(batches)
 
 
-class Sender:
-    """Hands batches to a writer; each answer is a future."""
+class FutureWriter:
+    """Submits batches to a writer; each result is a future."""
 
     def __init__(self, writer):
         self._writer = writer
         self.close = writer.close
 
     def submit(self, batch, origin):
-        answer = Future()
-        self._writer.submit(batch, origin, partial(settle, answer))
-        return answer
+        future = Future()
+        self._writer.submit(batch, origin, partial(set_outcome, future))
+        return future
 
 
-def settle(answer, outcome):
+def set_outcome(future, outcome):
     if isinstance(outcome, Exception):
-        answer.set_exception(outcome)
+        future.set_exception(outcome)
     else:
-        answer.set_result(outcome)
+        future.set_result(outcome)
 
 
 @pytest.fixture
-def held(meter):
-    return HeldIngester(meter.ingester)
+def gated(meter):
+    return GatedIngester(meter.ingester)
 
 
 @pytest.fixture
 def writer_of():
-    """A function that makes a writer; it is closed after the test."""
+    """A function that makes a writer, which is closed after the test."""
     made = []
 
-    def make(ingester, most=1_000):
-        made.append(GroupWriter(ingester, most, Metrics()))
-        return Sender(made[-1])
+    def make(ingester, max_events=1_000):
+        made.append(GroupWriter(ingester, max_events, Metrics()))
+        return FutureWriter(made[-1])
 
     yield make
     for writer in made:
@@ -89,95 +89,95 @@ def test_a_batch_is_answered_after_its_commit(meter, writer_of):
     assert stored(meter) == {"a"}
 
 
-def test_what_arrives_while_a_transaction_is_written_shares_the_next_one(meter, held, writer_of):
-    writer = writer_of(held)
+def test_batches_that_arrive_during_a_transaction_share_the_next_one(meter, gated, writer_of):
+    writer = writer_of(gated)
     first = writer.submit(one("first"), ORIGIN)
-    assert held.begun.acquire(timeout=PATIENCE)
+    assert gated.started.acquire(timeout=PATIENCE)
     others = [writer.submit(one(f"other-{number}"), ORIGIN) for number in range(7)]
     assert not first.done()
-    held.go.release(2)
+    gated.gate.release(2)
     assert [answer.result(PATIENCE).accepted for answer in (first, *others)] == [1] * 8
-    assert held.groups == [1, 7]
+    assert gated.groups == [1, 7]
     assert meter.count(receipts) == 2
     assert not meter.violations()
 
 
-def test_a_commit_waits_for_the_senders_of_the_last_one_to_send_again(held, writer_of, monkeypatch):
-    monkeypatch.setattr(group_writer, "COMPANY_SECONDS", PATIENCE)
-    writer = writer_of(held)
+def test_a_commit_lingers_for_the_clients_of_the_last_one(gated, writer_of, monkeypatch):
+    monkeypatch.setattr(group_writer, "LINGER_SECONDS", PATIENCE)
+    writer = writer_of(gated)
     first = writer.submit(one("first"), ORIGIN)
-    assert held.begun.acquire(timeout=PATIENCE)
+    assert gated.started.acquire(timeout=PATIENCE)
     others = [writer.submit(one(name), ORIGIN) for name in ("a", "b")]
-    held.go.release()
+    gated.gate.release()
     assert first.result(PATIENCE).accepted == 1
     again = writer.submit(one("again"), ORIGIN)
-    held.go.release()
+    gated.gate.release()
     assert [answer.result(PATIENCE).accepted for answer in (*others, again)] == [1, 1, 1]
-    assert held.groups == [1, 3]
+    assert gated.groups == [1, 3]
 
 
-def test_a_commit_waits_for_nobody_for_long(held, writer_of):
-    writer = writer_of(held)
+def test_a_commit_does_not_linger_for_long(gated, writer_of):
+    writer = writer_of(gated)
     first = writer.submit(one("first"), ORIGIN)
-    assert held.begun.acquire(timeout=PATIENCE)
+    assert gated.started.acquire(timeout=PATIENCE)
     others = [writer.submit(one(name), ORIGIN) for name in ("a", "b")]
-    held.go.release(2)
+    gated.gate.release(2)
     assert [answer.result(PATIENCE).accepted for answer in (first, *others)] == [1, 1, 1]
-    assert held.groups == [1, 2]
+    assert gated.groups == [1, 2]
 
 
-def test_a_lone_sender_is_not_waited_for(meter, writer_of, monkeypatch):
-    monkeypatch.setattr(group_writer, "COMPANY_SECONDS", 10 * PATIENCE)
+def test_a_single_client_is_not_waited_for(meter, writer_of, monkeypatch):
+    monkeypatch.setattr(group_writer, "LINGER_SECONDS", 10 * PATIENCE)
     writer = writer_of(meter.ingester)
     assert [writer.submit(one(name), ORIGIN).result(PATIENCE).accepted for name in ("a", "b", "c")] == [1, 1, 1]
 
 
-def test_closing_does_not_wait_for_senders(meter, held, writer_of, monkeypatch):
-    monkeypatch.setattr(group_writer, "COMPANY_SECONDS", 10 * PATIENCE)
-    writer = writer_of(held)
+def test_closing_does_not_linger(meter, gated, writer_of, monkeypatch):
+    monkeypatch.setattr(group_writer, "LINGER_SECONDS", 10 * PATIENCE)
+    writer = writer_of(gated)
     first = writer.submit(one("first"), ORIGIN)
-    assert held.begun.acquire(timeout=PATIENCE)
+    assert gated.started.acquire(timeout=PATIENCE)
     other = writer.submit(one("other"), ORIGIN)
-    held.go.release(2)
+    gated.gate.release(2)
     assert first.result(PATIENCE).accepted == 1
     writer.close()
     assert other.result(0).accepted == 1
     assert stored(meter) == {"first", "other"}
 
 
-def test_each_request_is_answered_with_its_own_outcome(meter, held, writer_of):
-    writer = writer_of(held)
+def test_each_request_is_answered_with_its_own_outcome(meter, gated, writer_of):
+    writer = writer_of(gated)
     before = writer.submit(one("a"), ORIGIN)
-    assert held.begun.acquire(timeout=PATIENCE)
+    assert gated.started.acquire(timeout=PATIENCE)
     event = usage_event(id="b")
     answers = [writer.submit(batch_of(event), ORIGIN) for _ in range(3)]
-    held.go.release(2)
+    gated.gate.release(2)
     counted = [(answer.result(PATIENCE).accepted, answer.result(PATIENCE).duplicate) for answer in (before, *answers)]
     assert counted == [(1, 0), (1, 0), (0, 1), (0, 1)]
 
 
-def test_more_than_may_wait_is_refused_and_nothing_of_it_is_stored(meter, held, writer_of):
-    writer = writer_of(held, most=3)
+def test_a_batch_over_the_queue_limit_is_refused_and_not_stored(meter, gated, writer_of):
+    writer = writer_of(gated, max_events=3)
     writing = writer.submit(one("writing"), ORIGIN)
-    assert held.begun.acquire(timeout=PATIENCE)
+    assert gated.started.acquire(timeout=PATIENCE)
     waiting = [writer.submit(one(name), ORIGIN) for name in ("a", "b")]
     with pytest.raises(TooBusyError, match="send them again later"):
         writer.submit(one("too much"), ORIGIN)
-    held.go.release(3)
+    gated.gate.release(3)
     wait([writing, *waiting], PATIENCE)
     assert writer.submit(one("again"), ORIGIN).result(PATIENCE).accepted == 1
     assert stored(meter) == {"writing", "a", "b", "again"}
 
 
-def test_a_batch_larger_than_what_may_wait_is_taken_when_nothing_waits(meter, writer_of):
+def test_an_empty_queue_accepts_a_batch_of_any_size(meter, writer_of):
     large = batch_of(*(usage_event() for _ in range(9)))
-    assert writer_of(meter.ingester, most=3).submit(large, ORIGIN).result(PATIENCE).accepted == 9
+    assert writer_of(meter.ingester, max_events=3).submit(large, ORIGIN).result(PATIENCE).accepted == 9
 
 
-def test_a_batch_that_can_not_be_stored_costs_the_others_of_its_group_nothing(meter, held, writer_of, monkeypatch):
-    writer = writer_of(held)
+def test_a_batch_that_cannot_be_stored_does_not_affect_its_group(meter, gated, writer_of, monkeypatch):
+    writer = writer_of(gated)
     before = writer.submit(one("before"), ORIGIN)
-    assert held.begun.acquire(timeout=PATIENCE)
+    assert gated.started.acquire(timeout=PATIENCE)
     answers = {name: writer.submit(one(name), ORIGIN) for name in ("good", "bad", "better")}
     ingest_all = meter.ingester.ingest_all
 
@@ -187,64 +187,64 @@ def test_a_batch_that_can_not_be_stored_costs_the_others_of_its_group_nothing(me
         return ingest_all(batches)
 
     monkeypatch.setattr(meter.ingester, "ingest_all", refuse_bad)
-    held.go.release(5)
+    gated.gate.release(5)
     wait([before, *answers.values()], PATIENCE)
-    assert held.groups == [1, 3, 1, 1, 1]
+    assert gated.groups == [1, 3, 1, 1, 1]
     with pytest.raises(ValueError, match="does not take"):
         answers["bad"].result()
     assert stored(meter) == {"before", "good", "better"}
 
 
-def test_where_the_database_does_not_answer_nobody_is_tried_alone(held, writer_of, meter, monkeypatch):
-    writer = writer_of(held)
+def test_if_the_database_does_not_respond_batches_are_not_tried_alone(gated, writer_of, meter, monkeypatch):
+    writer = writer_of(gated)
     answers = [writer.submit(one("a"), ORIGIN)]
-    assert held.begun.acquire(timeout=PATIENCE)
+    assert gated.started.acquire(timeout=PATIENCE)
     answers += [writer.submit(one(name), ORIGIN) for name in ("b", "c")]
 
     def locked(batches):
         raise OperationalError("COMMIT", {}, Exception("database is locked"))
 
     monkeypatch.setattr(meter.ingester, "ingest_all", locked)
-    held.go.release(2)
+    gated.gate.release(2)
     for answer in answers:
         with pytest.raises(OperationalError, match="locked"):
             answer.result(PATIENCE)
-    assert held.groups == [1, 2]
+    assert gated.groups == [1, 2]
 
 
-def test_a_key_that_is_revoked_while_its_batch_waits_stores_nothing(meter, held, writer_of):
+def test_a_batch_whose_key_is_revoked_while_it_is_queued_is_not_stored(meter, gated, writer_of):
     key, _ = create_key(meter.engine, NewKey("gateway", ["ingest"]), now=meter.now)
     key_id = meter.rows(select(api_keys.c.id))[0][0]
-    writer = writer_of(held)
+    writer = writer_of(gated)
     first = writer.submit(one("first"), ORIGIN)
-    assert held.begun.acquire(timeout=PATIENCE)
+    assert gated.started.acquire(timeout=PATIENCE)
     revoked = writer.submit(one("revoked"), Origin("gateway", key_id=key_id))
     other = writer.submit(one("other"), ORIGIN)
     revoke_key(meter.engine, key.prefix, now=meter.now)
-    held.go.release(2)
+    gated.gate.release(2)
     with pytest.raises(Exception, match="revoked"):
         revoked.result(PATIENCE)
     wait([first, other], PATIENCE)
     assert stored(meter) == {"first", "other"}
 
 
-def test_a_batch_of_an_account_that_does_not_exist_fails_alone(meter, held, writer_of):
-    writer = writer_of(held)
+def test_a_batch_of_an_account_that_does_not_exist_fails_alone(meter, gated, writer_of):
+    writer = writer_of(gated)
     first = writer.submit(one("first"), ORIGIN)
-    assert held.begun.acquire(timeout=PATIENCE)
+    assert gated.started.acquire(timeout=PATIENCE)
     lost = writer.submit(one("lost"), Origin("gateway", bound_account_id=99))
     other = writer.submit(one("other"), ORIGIN)
-    held.go.release(2)
+    gated.gate.release(2)
     with pytest.raises(NotFoundError):
         lost.result(PATIENCE)
     assert (first.result(PATIENCE).accepted, other.result(PATIENCE).accepted) == (1, 1)
-    assert held.groups == [1, 2]
+    assert gated.groups == [1, 2]
 
 
-def test_closing_stores_what_waits_and_takes_no_more(meter, held, writer_of):
-    writer = writer_of(held)
+def test_closing_stores_queued_batches_and_accepts_no_more(meter, gated, writer_of):
+    writer = writer_of(gated)
     answers = [writer.submit(one(name), ORIGIN) for name in ("a", "b")]
-    held.go.release(2)
+    gated.gate.release(2)
     writer.close()
     assert [answer.result(0).accepted for answer in answers] == [1, 1]
     assert stored(meter) == {"a", "b"}

@@ -1,4 +1,4 @@
-"""What a thread made comes to who waits in an event loop; many answers need one wake-up, and nobody who left is missed."""
+"""Results of a thread reach futures of an event loop. Many need one wake-up, and canceled futures do not matter."""
 
 import asyncio
 import threading
@@ -8,74 +8,74 @@ import pytest
 from metering.runtime.loop_bridge import LoopBridge
 
 
-def in_a_thread(work):
+def run_in_thread(work):
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
 
 
-def test_answers_and_errors_come_to_whom_they_are_for():
-    async def waiting():
-        answers = LoopBridge(asyncio.get_running_loop())
-        expected = [answers.expect() for _ in range(50)]
+def test_results_and_errors_reach_their_futures():
+    async def gather_results():
+        bridge = LoopBridge(asyncio.get_running_loop())
+        pairs = [bridge.new_future() for _ in range(50)]
 
-        def answer():
-            for number, (_, answered) in enumerate(expected):
-                answered(ValueError(f"no {number}") if number % 5 == 0 else number)
+        def deliver():
+            for number, (_, on_result) in enumerate(pairs):
+                on_result(ValueError(f"no {number}") if number % 5 == 0 else number)
 
-        in_a_thread(answer)
-        return await asyncio.gather(*(awaited for awaited, _ in expected), return_exceptions=True)
+        run_in_thread(deliver)
+        return await asyncio.gather(*(future for future, _ in pairs), return_exceptions=True)
 
-    found = asyncio.run(waiting())
-    assert [str(each) for each in found] == [f"no {n}" if n % 5 == 0 else str(n) for n in range(50)]
+    results = asyncio.run(gather_results())
+    assert [str(each) for each in results] == [f"no {n}" if n % 5 == 0 else str(n) for n in range(50)]
 
 
-def test_answers_that_come_together_wake_the_loop_once(monkeypatch):
-    async def waiting():
+def test_results_that_arrive_together_wake_the_loop_once(monkeypatch):
+    async def count_wakeups():
         loop = asyncio.get_running_loop()
-        answers = LoopBridge(loop)
-        wakes = []
+        bridge = LoopBridge(loop)
+        wakeups = []
         wake = loop.call_soon_threadsafe
-        monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *what: (wakes.append(what), wake(*what)))
+        monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *callback: (wakeups.append(callback), wake(*callback)))
         for _ in range(2):
-            expected = [answers.expect() for _ in range(50)]
-            in_a_thread(lambda: [answered(number) for number, (_, answered) in enumerate(expected)])  # noqa: B023
-            assert await asyncio.gather(*(awaited for awaited, _ in expected)) == list(range(50))
-        return len(wakes)
+            pairs = [bridge.new_future() for _ in range(50)]
+            run_in_thread(lambda: [on_result(number) for number, (_, on_result) in enumerate(pairs)])  # noqa: B023
+            assert await asyncio.gather(*(future for future, _ in pairs)) == list(range(50))
+        return len(wakeups)
 
-    assert asyncio.run(waiting()) == 2
+    assert asyncio.run(count_wakeups()) == 2
 
 
-def test_who_went_away_keeps_nobody_else_from_an_answer():
-    async def waiting():
-        answers = LoopBridge(asyncio.get_running_loop())
-        (gone, answered_gone), (stays, answered) = answers.expect(), answers.expect()
-        gone.cancel()
-        in_a_thread(lambda: (answered_gone(ValueError("nobody hears this")), answered(7)))
-        return await stays
+def test_a_canceled_future_does_not_block_others():
+    async def await_second():
+        bridge = LoopBridge(asyncio.get_running_loop())
+        (canceled, on_first), (awaited, on_second) = bridge.new_future(), bridge.new_future()
+        canceled.cancel()
+        run_in_thread(lambda: (on_first(ValueError("not awaited")), on_second(7)))
+        return await awaited
 
-    assert asyncio.run(waiting()) == 7
+    assert asyncio.run(await_second()) == 7
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_no_answer_is_forgotten_between_two_wakes(seed):
-    async def waiting():
-        answers = LoopBridge(asyncio.get_running_loop())
+def test_no_result_is_lost_between_two_wakeups(seed):
+    async def sum_results():
+        bridge = LoopBridge(asyncio.get_running_loop())
         total = 0
         for _ in range(20):
-            expected = [answers.expect() for _ in range(200)]
-            thread = threading.Thread(target=lambda: [answered(1) for _, answered in expected])  # noqa: B023
+            pairs = [bridge.new_future() for _ in range(200)]
+            thread = threading.Thread(target=lambda: [on_result(1) for _, on_result in pairs])  # noqa: B023
             thread.start()
-            total += sum(await asyncio.wait_for(asyncio.gather(*(awaited for awaited, _ in expected)), 30))
+            total += sum(await asyncio.wait_for(asyncio.gather(*(future for future, _ in pairs)), 30))
             thread.join()
         return total
 
-    assert asyncio.run(waiting()) == 4_000
+    assert asyncio.run(sum_results()) == 4_000
 
 
-def test_a_loop_that_ended_costs_the_thread_nothing():
-    async def leave():
-        return LoopBridge(asyncio.get_running_loop()).expect()
+def test_a_closed_loop_does_not_fail_the_thread():
+    async def new_future():
+        return LoopBridge(asyncio.get_running_loop()).new_future()
 
-    _, answered = asyncio.run(leave())
-    in_a_thread(lambda: answered(1))
+    _, on_result = asyncio.run(new_future())
+    run_in_thread(lambda: on_result(1))

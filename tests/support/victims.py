@@ -1,4 +1,4 @@
-"""Programs that are killed in the middle of their work: processes of their own, which tell on their output how far they are."""
+"""Programs that tests kill in the middle of their work. They print their progress."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from support.places import ROOT, environment_of_programs
 
 
 def start_victim(program: Path, *arguments: object, text: bool = False) -> subprocess.Popen:
-    """Start a program with the code of this checkout. What it starts itself goes down with it."""
+    """Start a program with the code of this checkout, in its own process group, so that its children are killed with it."""
     return subprocess.Popen(
         [sys.executable, str(program), *map(str, arguments)],
         cwd=ROOT,
@@ -22,7 +22,7 @@ def start_victim(program: Path, *arguments: object, text: bool = False) -> subpr
 
 
 def kill_unless_done(process: subprocess.Popen, delay: float) -> None:
-    """Kill the process after a delay, unless it ends by itself before."""
+    """Kill the process after a delay, unless it has ended by then."""
     try:
         process.wait(timeout=delay)
     except subprocess.TimeoutExpired:
@@ -30,13 +30,13 @@ def kill_unless_done(process: subprocess.Popen, delay: float) -> None:
 
 
 def killed_after(process: subprocess.Popen, acknowledgements: int, delay: float) -> int:
-    """Kill the process some time after it has acknowledged so often; return the highest count that it acknowledged."""
+    """Kill the process after this many acknowledgements and a delay; return the highest count that it acknowledged."""
     acknowledged = 0
     for _ in range(acknowledgements):
-        told = process.stdout.readline()
-        if not told:
+        line = process.stdout.readline()
+        if not line:
             break
-        acknowledged = int(told)
+        acknowledged = int(line)
     kill_unless_done(process, delay)
     rest = process.stdout.read().split()
     process.stdout.close()

@@ -33,8 +33,8 @@ class AccountAnswer(Answer):
     name: str = Field(description="Current name.", examples=["acme"])
     default_route: DefaultRoute = Field(description=DEFAULT_ROUTE, examples=["routed"])
     created_at: str | None = instant_field("When it was declared; null for `unassigned`, which always exists")
-    plan: str = Field(description="Plan in force today.", examples=["pro"])
-    seats: int = Field(description="Seats in force today.", examples=[1])
+    plan: str = Field(description="Plan in effect today.", examples=["pro"])
+    seats: int = Field(description="Seats in effect today.", examples=[1])
     plan_changes: list[PlanChangeAnswer] = Field(
         description="Every plan change, by day; of several for one day the last applies.",
         examples=[[{"effective": "2026-11-01", "plan": "pro", "seats": 1}]],

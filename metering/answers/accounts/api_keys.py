@@ -1,4 +1,4 @@
-"""Answers about API keys. None of them holds a secret but the one that answers a key's creation."""
+"""Answers about API keys. Only the answer to creating a key contains its token."""
 
 from collections.abc import Mapping
 from typing import Literal

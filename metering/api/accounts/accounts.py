@@ -39,7 +39,7 @@ class NewAccount(RequestModel):
 
 
 class AccountChange(RequestModel):
-    """What to change about an account. Fields that are left out keep their value."""
+    """A change of an account. Omitted fields keep their value."""
 
     name: str | None = Field(
         None,
@@ -56,14 +56,14 @@ def get_accounts(principal: Reader, service: ServiceNow, page: PageNow) -> Accou
     """List accounts by name. A bound key sees only its own account."""
     after = str(page.start(_LIST, [""])[0])
     if principal.account is None:
-        found = list_accounts(service.engine, after=after, limit=page.rows)
+        accounts = list_accounts(service.engine, after=after, limit=page.rows)
     else:
         own = show_account_plans(service.engine, principal.account.name)
-        found = [own] if own.account.name > after else []
+        accounts = [own] if own.account.name > after else []
     today = _today(service)
     return page.of(
         AccountPage,
-        found,
+        accounts,
         answer=lambda each: account_answer(each, today, service.catalogue),
         key=lambda each: [each.account.name],
         question=_LIST,
@@ -112,8 +112,8 @@ def patch_account(principal: Admin, service: ServiceNow, account: AccountName, b
     return _answer(service, show_account_plans(service.engine, changed.name))
 
 
-def _answer(service: Service, found: AccountPlans) -> AccountAnswer:
-    return account_answer(found, _today(service), service.catalogue)
+def _answer(service: Service, of: AccountPlans) -> AccountAnswer:
+    return account_answer(of, _today(service), service.catalogue)
 
 
 def _today(service: Service) -> date:

@@ -50,9 +50,9 @@ Prefix = Annotated[str, Path(max_length=40, description="The key's prefix.", exa
 def get_keys(principal: Admin, service: ServiceNow, page: PageNow) -> ApiKeyPage:
     """List keys, oldest first. A bound key sees those of its own account."""
     after = int(page.start(_LIST, [0])[0])
-    found = list_keys(service.engine, account_id=_own(principal), after=after, limit=page.rows)
-    names = account_names(service.engine, [key.account_id for key in found])
-    return page.of(ApiKeyPage, found, lambda key: api_key_answer(key, names), lambda key: [key.id], _LIST)
+    keys = list_keys(service.engine, account_id=_own(principal), after=after, limit=page.rows)
+    names = account_names(service.engine, [key.account_id for key in keys])
+    return page.of(ApiKeyPage, keys, lambda key: api_key_answer(key, names), lambda key: [key.id], _LIST)
 
 
 @router.post(
@@ -66,14 +66,14 @@ def get_keys(principal: Admin, service: ServiceNow, page: PageNow) -> ApiKeyPage
 def post_key(principal: Admin, service: ServiceNow, body: NewApiKey) -> CreatedApiKeyAnswer:
     """Create a key and return it with its token, which is shown only once."""
     account = principal.account_or_all(service, body.account)
-    wanted = NewKey(body.name, list(body.scopes), None if account is None else account.name, body.creates_accounts)
-    key, token = create_key(service.engine, wanted, now=service.clock())
+    new = NewKey(body.name, list(body.scopes), None if account is None else account.name, body.creates_accounts)
+    key, token = create_key(service.engine, new, now=service.clock())
     return created_api_key_answer(key, token, {} if account is None else {account.id: account.name})
 
 
 @router.delete("/{prefix}", operation_id="revoke_key", summary="Revoke a key", status_code=204, responses=problems("not_found"))
 def delete_key(principal: Admin, service: ServiceNow, prefix: Prefix) -> None:
-    """Revoke a key from now on. A key that does not exist, is revoked already, or is another account's is not found."""
+    """Revoke a key from now on. A key that does not exist, was revoked, or is bound to another account is not found."""
     revoke_key(service.engine, prefix, account_id=_own(principal), now=service.clock())
 
 

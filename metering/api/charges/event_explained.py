@@ -5,10 +5,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
+from metering.answers.usage.events import LoggedEventAnswer, logged_event_answer
 from metering.api.fields import AccountParameter, Answer, instant_field, nano_usd, usd
 from metering.api.openapi import problems
-from metering.api.usage.event_models import LoggedEventAnswer
-from metering.api.usage.events import event_answer
 from metering.domain.instants import format_instant, format_month
 from metering.domain.statements.statements import unit_of
 from metering.domain.usage.events import MAX_ID_LENGTH, MAX_NAME_LENGTH
@@ -172,7 +171,7 @@ def get_event(
 def _answer(found: ChargeExplanation, account: str) -> ExplainedEvent:
     breakdown = found.breakdown
     return ExplainedEvent(
-        event=event_answer(found.event, account),
+        event=logged_event_answer(found.event, account),
         price=None if found.rate is None or found.version is None else _price(found.rate, found.version, account),
         multiplications=[] if breakdown is None else [_multiplication(part) for part in breakdown.parts],
         sum_pico_usd=None if breakdown is None else str(breakdown.sum_pico),

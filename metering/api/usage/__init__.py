@@ -1,1 +1,1 @@
-"""Routes for events, quarantine and unassigned usage."""
+"""Routes for events, quarantine and usage of undeclared accounts."""

@@ -1,13 +1,14 @@
-"""The bodies of ``POST /v1/events``: which media types there are, and how each is read into events."""
+"""The bodies of ``POST /v1/events``: their media types, and how each is decoded into events."""
 
 from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import Depends, Query, Request
 
-from metering.domain.errors import LogFormatError
+from metering.domain.errors import DomainError
 from metering.domain.usage.events import MAX_NAME_LENGTH, DecodedBlock, UsageEvent
 from metering.formats.blocks import BlockDecoder, RawBlock
 from metering.formats.cloudevents import native_from_cloudevent
+from metering.formats.csv_columns import parse_columns
 from metering.formats.native import NativeReader
 from metering.formats.options import DecodeOptions
 from metering.web.bodies import JSON, check_media_type, read_body
@@ -23,27 +24,18 @@ MEDIA_TYPES = (JSON, NDJSON, "application/ndjson", "application/jsonl", CLOUDEVE
 
 LogFormat = Literal["native", "openai", "csv"]
 
-# A document that can not be read at all is the request's fault, not that of one record in it.
-_UNREADABLE = frozenset({"not_json", "truncated_line", "invalid_utf8", "nul_byte"})
+_WHITE_SPACE = b"\xef\xbb\xbf \t\r\n"
 
 
-class SentBody(NamedTuple):
-    """A body as it was sent, unpacked."""
+class EventBody(NamedTuple):
+    """A request body with events, decompressed."""
 
     media: str
     data: bytes
 
 
-class ReadBody(NamedTuple):
-    """A body that was read. ``by_index``: positions are 0-based items of an array, else lines from 1."""
-
-    block: DecodedBlock
-    format: LogFormat
-    by_index: bool
-
-
 class CloudEventReader(NativeReader):
-    """Reads native events out of the envelopes of CloudEvents."""
+    """Reads native events from CloudEvents envelopes."""
 
     def read(self, raw: bytes) -> UsageEvent:
         """Return the event in an envelope. Raises RecordError."""
@@ -51,40 +43,40 @@ class CloudEventReader(NativeReader):
 
 
 class CloudEventDecoder(BlockDecoder):
-    """Decodes a document of CloudEvents: one, or an array."""
+    """Decodes a document with one CloudEvent, or an array of them."""
 
     def __init__(self, options: DecodeOptions) -> None:
         super().__init__("native", options)
         self._reader = CloudEventReader(self._reading)
 
 
-async def sent_body(request: Request, service: ServiceNow) -> SentBody:
+async def event_body(request: Request, service: ServiceNow) -> EventBody:
     """Return the body of a request that sends events. Raises ApiProblem."""
     media = check_media_type(request, *MEDIA_TYPES)
-    return SentBody(media, await read_body(request, service.settings.max_body_bytes))
+    return EventBody(media, await read_body(request, service.settings.max_body_bytes))
 
 
-def _stands_in(what: str, example: str) -> Any:
-    return Query(max_length=MAX_NAME_LENGTH, description=f"{what} of records that state none.", examples=[example])
+def _default_for(what: str, example: str) -> Any:
+    return Query(max_length=MAX_NAME_LENGTH, description=f"{what} of records that do not state one.", examples=[example])
 
 
-def stated_options(
+def query_options(
     *,
-    source: Annotated[str, _stands_in("The source, which is part of an event's identity,", "gateway-1")] = "api",
-    provider: Annotated[str, _stands_in("The provider", "together")] = "",
-    model: Annotated[str, _stands_in("The model", "meta-llama/Llama-3.3-70B-Instruct")] = "",
-    operation: Annotated[str, _stands_in("The operation", "chat")] = "",
+    source: Annotated[str, _default_for("The source, which is part of an event's identity,", "gateway-1")] = "api",
+    provider: Annotated[str, _default_for("The provider", "together")] = "",
+    model: Annotated[str, _default_for("The model", "meta-llama/Llama-3.3-70B-Instruct")] = "",
+    operation: Annotated[str, _default_for("The operation", "chat")] = "",
     route: Annotated[
         Literal["", "routed", "provider_key", "serverless"],
-        Query(description="The route of records that state none.", examples=["routed"]),
+        Query(description="The billing route of records that do not state one.", examples=["routed"]),
     ] = "",
-    project: Annotated[str, _stands_in("The project", "search")] = "",
-    key: Annotated[str, _stands_in("The caller's key", "prod-1")] = "",
+    project: Annotated[str, _default_for("The project", "search")] = "",
+    key: Annotated[str, _default_for("The caller's key", "prod-1")] = "",
     zone: Annotated[
         str,
         Query(
             max_length=64,
-            description="The IANA zone of times that carry none; without it, such records are rejected.",
+            description="The IANA time zone of times without one. Default: records with such times are rejected.",
             examples=["Europe/Berlin"],
         ),
     ] = "",
@@ -92,7 +84,7 @@ def stated_options(
         list[str] | None,
         Query(
             max_length=100,
-            description="For CSV: which column holds which event field, as `field=column`, separated by commas.",
+            description="For CSV: the column of each event field, as `field=column`, separated by commas.",
             examples=[["time=TIMESTAMP,input_tokens=ContextTokens,output_tokens=GeneratedTokens"]],
         ),
     ] = None,
@@ -101,7 +93,7 @@ def stated_options(
         Query(max_length=100, description="Record fields to keep as tags, separated by commas.", examples=[["team,region"]]),
     ] = None,
 ) -> DecodeOptions:
-    """Return what the query says about records that do not say it themselves."""
+    """Return the values that the query sets for records that do not state them."""
     return DecodeOptions(
         source=source or "api",
         now=0,
@@ -117,56 +109,44 @@ def stated_options(
     )
 
 
-Stated = Annotated[DecodeOptions, Depends(stated_options)]
-Sent = Annotated[SentBody, Depends(sent_body)]
+QueryOptions = Annotated[DecodeOptions, Depends(query_options)]
+EventBodyNow = Annotated[EventBody, Depends(event_body)]
 
 
-def format_of(media: str, stated: LogFormat | None) -> LogFormat:
-    """Return the log format of a body. Raises ApiProblem where the media type and ``?format=`` contradict each other."""
+def format_of(media: str, requested: LogFormat | None) -> LogFormat:
+    """Return the log format of a body. Raises ApiProblem if its media type does not allow the requested format."""
     implied: LogFormat = "csv" if media == CSV else "native"
-    if stated is None or stated == implied:
+    if requested is None or requested == implied:
         return implied
-    if stated == "openai" and media not in (CSV, CLOUDEVENT, CLOUDEVENTS):
-        return stated
-    wanted = CSV if stated == "csv" else f"{JSON} or {NDJSON}"
-    raise ApiProblem("unsupported_media_type", f"format={stated} is sent as {wanted}, this is declared as {media}")
+    if requested == "openai" and media not in (CSV, CLOUDEVENT, CLOUDEVENTS):
+        return requested
+    expected = CSV if requested == "csv" else f"{JSON} or {NDJSON}"
+    raise ApiProblem("unsupported_media_type", f"format={requested} requires {expected}, but the body is declared as {media}")
 
 
-def read_events(sent: SentBody, log_format: LogFormat, options: DecodeOptions) -> ReadBody:
-    """Read a body into events. Raises LogFormatError for one that can not be split into records, or has no columns."""
-    if sent.media in (CLOUDEVENT, CLOUDEVENTS):
-        _refuse_nothing(sent, "one CloudEvent, or an array of them as application/cloudevents-batch+json")
-        if sent.media == CLOUDEVENTS and not sent.data.lstrip().startswith(b"["):
-            raise ApiProblem("not_json", "a batch of CloudEvents is a JSON array")
-        return _document(CloudEventDecoder(options), sent.data, log_format)
+def decode_body(body: EventBody, log_format: LogFormat, options: DecodeOptions) -> DecodedBlock:
+    """Decode a body into events. Raises LogFormatError if it cannot be split into records, or lacks columns."""
+    if body.media in (CLOUDEVENT, CLOUDEVENTS):
+        _require_content(body, "one CloudEvent, or an array of them as application/cloudevents-batch+json")
+        if body.media == CLOUDEVENTS and not body.data.lstrip().startswith(b"["):
+            raise ApiProblem("not_json", "a batch of CloudEvents must be a JSON array")
+        return CloudEventDecoder(options).decode_document(body.data)
     decoder = BlockDecoder(log_format, options)
-    if sent.media == JSON:
-        _refuse_nothing(sent, "one event as a JSON object, an array of events, or one event a line as application/x-ndjson")
-        return _document(decoder, sent.data, log_format)
-    return ReadBody(decoder.decode(RawBlock(sent.data, 1, 0)), log_format, by_index=False)
+    if body.media == JSON:
+        _require_content(body, "one event as a JSON object, an array of events, or one event per line as application/x-ndjson")
+        return decoder.decode_document(body.data)
+    return decoder.decode(RawBlock(body.data, 1, 0))
 
 
-def _refuse_nothing(sent: SentBody, expected: str) -> None:
-    """Raise ApiProblem ``not_json`` for a document of nothing; a log of no lines is a log all the same."""
-    if not sent.data.strip(b"\xef\xbb\xbf \t\r\n"):
+def _require_content(body: EventBody, expected: str) -> None:
+    """Raise ApiProblem ``not_json`` for an empty document. An empty log, in contrast, is valid: it has no lines."""
+    if not body.data.strip(_WHITE_SPACE):
         raise ApiProblem("not_json", f"the body is empty; send {expected}")
 
 
-def _document(decoder: BlockDecoder, data: bytes, log_format: LogFormat) -> ReadBody:
-    block = decoder.decode_document(data)
-    if len(block.rejected) == 1 and not block.events and not data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
-        refused = block.rejected[0]
-        if refused.code in _UNREADABLE:
-            raise LogFormatError(refused.reason, "not_json")
-    return ReadBody(block, log_format, by_index=True)
-
-
 def _columns(pairs: tuple[str, ...]) -> dict[str, str]:
-    columns = {}
-    for pair in pairs:
-        field, equals, column = pair.partition("=")
-        if not (field and equals and column):
-            detail = f"columns: write field=column, got {pair[:60]!r}"
-            raise ApiProblem("invalid_request", detail, errors=[FieldError("query.columns", "invalid_request", detail)])
-        columns[field.strip()] = column.strip()
-    return columns
+    try:
+        return parse_columns(pairs)
+    except DomainError as error:
+        detail = f"columns: {error}"
+        raise ApiProblem("invalid_request", detail, errors=[FieldError("query.columns", "invalid_request", detail)]) from None

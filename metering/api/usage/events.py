@@ -1,4 +1,4 @@
-"""``/v1/events``: send what was used, and look it up again."""
+"""``/v1/events``: send usage, and list it."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -9,35 +9,28 @@ from fastapi.responses import Response
 from msgspec.structs import replace
 from pydantic import Field
 
-from metering.api.fields import (
-    DEFAULT_PAGE,
-    AccountParameter,
-    CursorParameter,
-    EndParameter,
-    LimitParameter,
-    StartParameter,
-)
+from metering.answers.usage.events import EventPage, logged_event_answer
+from metering.answers.usage.ingest import IngestAnswer
+from metering.api.fields import AccountParameter, EndParameter, StartParameter
 from metering.api.openapi import problems, reference
-from metering.api.usage.event_bodies import CLOUDEVENT, CLOUDEVENTS, CSV, NDJSON, LogFormat, Sent, Stated
+from metering.api.usage.event_bodies import CLOUDEVENT, CLOUDEVENTS, CSV, NDJSON, EventBodyNow, LogFormat, QueryOptions
 from metering.api.usage.event_intake import IntakeNow
-from metering.api.usage.event_models import NATIVE_EXAMPLE, EventPage, IngestAnswer, LoggedEventAnswer, NativeEvent
-from metering.domain.instants import format_instant, format_month
-from metering.operations.usage.list_events import LoggedEvent, list_events
-from metering.storage.usage.event_log import CODED, EventPosition, EventQuery
+from metering.api.usage.native_event import NATIVE_EXAMPLE, NativeEvent
+from metering.domain.instants import format_instant
+from metering.domain.usage.logged_events import FILTER_CODES, EventPosition, EventQuery
+from metering.operations.usage.list_events import list_events
 from metering.web import query
 from metering.web.api_key_cache import Sender, check_own_account
 from metering.web.bodies import JSON
-from metering.web.cursors import read_cursor, write_cursor
+from metering.web.pages import PageNow
 from metering.web.principal import Reader, ServiceNow
-from pricing.dollars import format_nano
-from pricing.quantities import ALL_KINDS
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 
 Values = list[str] | None
 Filters = dict[str, tuple[str | int, ...]]
 Status = Annotated[int, Field(ge=100, le=599)]
-Grades = list[Literal["rated", "reported", "unpriced", "exempt"]] | None
+PriceGrades = list[Literal["rated", "reported", "unpriced", "exempt"]] | None
 QuantityGrades = list[Literal["measured", "estimated", "unstated"]] | None
 
 
@@ -46,16 +39,16 @@ def _only(what: str, example: str | int) -> Any:
 
 
 def _request_body() -> dict[str, Any]:
-    """Describe the body, which is read by hand because each record is judged on its own."""
+    """Describe the body. FastAPI does not read it, because each record is checked separately."""
     one, several = reference(NativeEvent), {"type": "array", "items": reference(NativeEvent)}
     envelope = {"specversion": "1.0", "id": "req_01", "source": "gateway-1", "type": "llm.request", "data": NATIVE_EXAMPLE}
     cloudevent = {
         "type": "object",
-        "description": "CloudEvents 1.0 in structured mode; `data` is the event, and `id`, `source`, `time` and `subject` (the"
-        " account) fill what it leaves out.",
+        "description": "CloudEvents 1.0 in structured mode. `data` is the event; `id`, `source`, `time` and `subject` (the"
+        " account) apply where it does not state them.",
     }
-    lines = {"type": "string", "description": "One event a line; with `format=openai`, one logged request a line."}
-    rows = {"type": "string", "description": "A header and rows; `columns` says which column holds which field."}
+    lines = {"type": "string", "description": "One event per line; with `format=openai`, one logged request per line."}
+    rows = {"type": "string", "description": "A header and rows. `columns` maps event fields to columns."}
     content = {
         JSON: {"schema": {"oneOf": [one, several]}, "example": [NATIVE_EXAMPLE]},
         NDJSON: {"schema": lines, "example": msgspec.json.encode(NATIVE_EXAMPLE).decode() + "\n"},
@@ -70,12 +63,15 @@ def _request_body() -> dict[str, Any]:
     "",
     operation_id="ingest_events",
     summary="Send events",
-    response_model=IngestAnswer,
-    responses=problems(
-        "not_found", "not_json", "unknown_format", "empty_file", "missing_column", "invalid_encoding",
-        "malformed_request", "unsupported_media_type", "body_too_large", "too_many_events",
-        "all_rejected", "invalid_time", "too_busy",
-    ),
+    response_class=Response,
+    responses={
+        200: {"description": "Successful Response", "content": {JSON: {"schema": reference(IngestAnswer)}}},
+        **problems(
+            "not_found", "not_json", "unknown_format", "empty_file", "missing_column", "invalid_encoding",
+            "malformed_request", "unsupported_media_type", "body_too_large", "too_many_events",
+            "all_rejected", "invalid_time", "too_busy",
+        ),
+    },
     openapi_extra=_request_body(),
 )  # fmt: skip
 async def post_events(
@@ -83,121 +79,96 @@ async def post_events(
     principal: Sender,
     service: ServiceNow,
     intake: IntakeNow,
-    stated: Stated,
-    sent: Sent,
+    options: QueryOptions,
+    body: EventBodyNow,
     account: AccountParameter = None,
     log_format: Annotated[
         LogFormat | None,
         Query(
             alias="format",
-            description="The format of the records: `native` events, `openai` request logs, or `csv`. Left out: told from the"
-            " media type.",
+            description="The format of the records: `native` events, `openai` request logs, or `csv`. Default: by media type.",
             examples=["openai"],
         ),
     ] = None,
 ) -> Response:
-    """Store events. The answer comes after the commit: what it counts as accepted is stored, and sending it again counts
-    nothing twice. One bad record costs no other; where every record was rejected, the answer is a problem `all_rejected` (422)
-    that carries the same counts and items. A body that can not be read at all is a problem and nothing of it is kept.
+    """Store events. The answer is sent after the commit: accepted events are stored, and sending them again counts nothing
+    twice. One bad record does not affect the others. If every record is rejected, the answer is a problem `all_rejected` (422)
+    with the same counts and items. A body that cannot be read at all is a problem, and nothing of it is kept.
 
-    A key that is bound to an account stores to that account alone: a record that names another is rejected
-    (`account_mismatch`). Any other key stores to the account that the record, else `account`, names; one that nobody has
-    declared is `unassigned`, unless the key declares accounts. The body may be gzip.
+    A key that is bound to an account stores to that account only; a record that names another account is rejected
+    (`account_mismatch`). Any other key stores to the account that the record names, else to `account`. Usage of an undeclared
+    account goes to `unassigned`, unless the key may create accounts. The body can be compressed with gzip.
     """
     if account is not None and principal.account is not None:
         await check_own_account(principal, service, account)
-    own = principal.account is not None
-    options = replace(stated, account="" if own else account or "")
-    return await intake.take(sent, principal, options, log_format)
+    is_bound = principal.account is not None
+    return await intake.ingest(body, principal, replace(options, account="" if is_bound else account or ""), log_format)
 
 
-def stated_filters(  # noqa: PLR0913 - one argument a query parameter
+def event_filters(  # noqa: PLR0913 - one argument per query parameter
     *,
-    id: Annotated[Values, _only("with this id", "req_01")] = None,  # noqa: A002 - the parameter's name
+    id: Annotated[Values, _only("with this ID", "req_01")] = None,  # noqa: A002 - the parameter's name
     source: Annotated[Values, _only("of this source", "gateway-1")] = None,
     provider: Annotated[Values, _only("of this provider", "together")] = None,
     model: Annotated[Values, _only("of this model", "openai/gpt-oss-120b")] = None,
     operation: Annotated[Values, _only("of this operation", "chat")] = None,
-    route: Annotated[Values, _only("of this route", "routed")] = None,
+    route: Annotated[Values, _only("of this billing route", "routed")] = None,
     project: Annotated[Values, _only("of this project", "search")] = None,
     key: Annotated[Values, _only("of this caller's key", "prod-1")] = None,
-    response_id: Annotated[Values, _only("with this response id", "ebafdc12cee84cf29c1b")] = None,
+    response_id: Annotated[Values, _only("with this response ID", "ebafdc12cee84cf29c1b")] = None,
     inference_id: Annotated[Values, _only("with this `Inference-Id`", "0-019ff423")] = None,
     status: Annotated[list[Status] | None, _only("with this HTTP status", 200)] = None,
-    price_grade: Annotated[Grades, _only("priced like this", "unpriced")] = None,
-    quantity_grade: Annotated[QuantityGrades, _only("known like this", "estimated")] = None,
-    billable: Annotated[bool | None, Query(description="Only billable events, or only others.", examples=[True])] = None,
+    price_grade: Annotated[PriceGrades, _only("with this price grade", "unpriced")] = None,
+    quantity_grade: Annotated[QuantityGrades, _only("with this quantity grade", "estimated")] = None,
+    billable: Annotated[
+        bool | None, Query(description="Only events that Hugging Face bills, or only others.", examples=[True])
+    ] = None,
 ) -> Filters:
-    """Return the values that events are limited to."""
-    stated: dict[str, Sequence[str | int] | None] = {
+    """Return the filters for listing events."""
+    filters: dict[str, Sequence[str | int] | None] = {
         "id": id, "source": source, "provider": provider, "model": model, "operation": operation, "route": route,
         "project": project, "key": key, "response_id": response_id, "inference_id": inference_id, "status": status,
         "price_grade": _coded("price_grade", price_grade), "quantity_grade": _coded("quantity_grade", quantity_grade),
         "billable": None if billable is None else [int(billable)],
     }  # fmt: skip
-    return {name: tuple(values) for name, values in stated.items() if values is not None}
+    return {name: tuple(values) for name, values in filters.items() if values is not None}
 
 
 @router.get(
     "",
     operation_id="list_events",
-    summary="Look events up",
-    responses=problems("not_found", "account_required", "invalid_cursor", "invalid_time", "naive_time"),
+    summary="List events",
+    responses=problems("not_found", "account_required", "invalid_cursor", "invalid_time", "naive_time", "events_retired"),
 )
 def get_events(
     *,
     principal: Reader,
     service: ServiceNow,
-    filters: Annotated[Filters, Depends(stated_filters)],
+    page: PageNow,
+    filters: Annotated[Filters, Depends(event_filters)],
     account: AccountParameter = None,
     start: StartParameter = None,
     end: EndParameter = None,
-    limit: LimitParameter = DEFAULT_PAGE,
-    cursor: CursorParameter = None,
 ) -> EventPage:
-    """List the events of an account by their time, each with what it costs by now. Filters can be repeated for several values.
-    Events that arrive while pages are read neither repeat nor hide others.
+    """List the events of an account by time, each with its current charge. A filter can be repeated to match several values.
+    Events that arrive while you page through the list are neither repeated nor cause others to be skipped.
     """
     row = principal.find_account(service, account)
     first, last = query.period(start, end, service.clock())
     question = ["events", row.id, first, last, filters]
-    after = None
-    if cursor is not None:
-        event_time, event_id = read_cursor(cursor, question, [int, int])
-        after = EventPosition(int(event_time), int(event_id))
-    asked = EventQuery(row.id, first, last, filters)
-    found = list_events(service.engine, asked, after=after, limit=limit + 1)
-    return EventPage(
+    after = None if page.cursor is None else EventPosition(*map(int, page.start(question, [0, 0])))
+    events = list_events(service.engine, EventQuery(row.id, first, last, filters), after=after, limit=page.rows)
+    return page.of(
+        EventPage,
+        events,
+        answer=lambda event: logged_event_answer(event, row.name),
+        key=lambda event: event.position,
+        question=question,
         account=row.name,
         start=format_instant(first),
         end=format_instant(last),
-        items=[event_answer(each, row.name) for each in found[:limit]],
-        next_cursor=write_cursor(found[limit - 1].position, question) if len(found) > limit else None,
     )
 
 
 def _coded(name: str, values: Sequence[str] | None) -> list[int] | None:
-    return None if values is None else [CODED[name][value] for value in values]
-
-
-def event_answer(event: LoggedEvent, account: str) -> LoggedEventAnswer:
-    """Return an event as it is answered; ``account`` is the name of who is billed."""
-    charge = event.charge_nano
-    used = {kind: getattr(event.quantities, kind) for kind in ALL_KINDS}
-    same = {name: getattr(event, name) for name in LoggedEventAnswer.model_fields if hasattr(event, name)}
-    return LoggedEventAnswer.model_validate(
-        {
-            **same,
-            "account": account,
-            "time": format_instant(event.position.event_time),
-            "received_at": format_instant(event.received_at),
-            "quantities": {kind: count for kind, count in used.items() if count},
-            "quantity_grade": event.quantity_grade.name.lower(),
-            "charge_nano_usd": charge,
-            "charge_usd": None if charge is None else format_nano(charge),
-            "price_grade": event.price_grade.name.lower(),
-            "billing_month": format_month(event.billing_month),
-            "reported_cost_nano_usd": event.reported_cost_nano,
-            "gateway_cost_nano_usd": event.gateway_cost_nano,
-        }
-    )
+    return None if values is None else [FILTER_CODES[name][value] for value in values]

@@ -1,156 +1,72 @@
-"""``/v1/unassigned``: usage of accounts that nobody has declared, by name, and whose it is."""
+"""``/v1/unassigned``: usage of undeclared accounts, and assigning it to an account."""
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from metering.api.fields import (
-    DEFAULT_PAGE,
-    Answer,
-    CursorParameter,
-    LimitParameter,
-    RequestModel,
-    instant_field,
-    nano_usd,
-    next_cursor_field,
-    usd,
+from metering.answers.usage.unassigned import (
+    AssignmentAnswer,
+    UnassignedUsagePage,
+    assignment_answer,
+    unassigned_usage_answer,
 )
+from metering.api.fields import RequestModel
 from metering.api.openapi import problems
-from metering.domain.instants import format_instant, format_month
-from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage
+from metering.domain.usage.assigning import AssignmentScope
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.usage.assign_usage import assign_usage, list_unassigned, preview_assignment
-from metering.storage.usage.unassigned_usage import UnassignedUsage
 from metering.web import query
 from metering.web.bodies import require_json
-from metering.web.cursors import read_cursor, write_cursor
+from metering.web.pages import PageNow
 from metering.web.principal import Admin, ServiceNow
-from metering.web.problems import ApiProblem, FieldError
-from pricing.dollars import format_nano
 
 router = APIRouter(prefix="/v1/unassigned", tags=["accounts"])
 
-_MOVED = {
-    "events": 1200,
-    "unpriced_events": 0,
-    "before_nano_usd": 1_056_000_000,
-    "before_usd": "1.056000000",
-    "after_nano_usd": 1_056_000_000,
-    "after_usd": "1.056000000",
-}
-_KIND = {"provider": "together", "model": "meta-llama/Llama-3.3-70B-Instruct", "month": "2026-11", "billed_in": "2026-11"}
+_LIST = "unassigned"
 
 
-class UnassignedAnswer(Answer):
-    """Usage that arrived under one name, from one source."""
+class AssignmentRequest(RequestModel):
+    """Which usage to assign to which account."""
 
-    name: str = Field(description="The name that the records gave; empty where they gave none.", examples=["acme-prod"])
-    source: str = Field(description="The source of the records.", examples=["gateway-1"])
-    first_time: str = instant_field("When its first request started")
-    last_time: str = instant_field("When its last request started")
-    events: int = Field(description="How many requests.", examples=[1200])
-    unpriced_events: int = Field(description="How many of them have no price yet.", examples=[0])
-    amount_nano_usd: int = nano_usd("What the others come to", 1_056_000_000)
-    amount_usd: str = usd("What the others come to", "1.056000000")
-
-
-class UnassignedPage(Answer):
-    """A page of unassigned usage, by name and source."""
-
-    items: list[UnassignedAnswer] = Field(description="The usage.", examples=[[]])
-    next_cursor: str | None = next_cursor_field()
-
-
-class AssignOrder(RequestModel):
-    """Which usage to assign to whom."""
-
-    account: str = Field(max_length=MAX_NAME_LENGTH, description="The account that it belongs to.", examples=["acme"])
+    account: str = Field(max_length=MAX_NAME_LENGTH, description="The account to assign it to.", examples=["acme"])
     name: str = Field(
         max_length=MAX_NAME_LENGTH,
-        description="The name that the records gave, exactly; empty for records that gave none.",
+        description="The account name in the records, exactly; empty for records without one.",
         examples=["acme-prod"],
     )
     source: str | None = Field(
-        None, max_length=MAX_NAME_LENGTH, description="Only from this source. Left out: any.", examples=["gateway-1"]
+        None, max_length=MAX_NAME_LENGTH, description="Only from this source. Default: any.", examples=["gateway-1"]
     )
     project: str | None = Field(
-        None, max_length=MAX_NAME_LENGTH, description="Only of this project. Left out: any.", examples=["search"]
+        None, max_length=MAX_NAME_LENGTH, description="Only of this project. Default: any.", examples=["search"]
     )
     key: str | None = Field(
-        None, max_length=MAX_NAME_LENGTH, description="Only made with this key. Left out: any.", examples=["prod-1"]
+        None, max_length=MAX_NAME_LENGTH, description="Only made with this caller's key. Default: any.", examples=["prod-1"]
     )
     start: str | None = Field(
-        None, max_length=40, description="Only requests from then on: RFC 3339, or a date.", examples=["2026-11-01"]
+        None, max_length=40, description="Only requests from this time on: RFC 3339, or a date.", examples=["2026-11-01"]
     )
-    end: str | None = Field(None, max_length=40, description="Only until then, exclusively.", examples=["2026-12-01"])
-    apply: bool = Field(
-        default=False, description="Whether to write it; if not, the answer says what would change.", examples=[False]
-    )
-
-
-class MovedTotal(Answer):
-    """Requests that become the account's."""
-
-    events: int = Field(description="How many.", examples=[1200])
-    unpriced_events: int = Field(description="How many of them have no price in the account.", examples=[0])
-    before_nano_usd: int = nano_usd("What they come to while they are unassigned", 1_056_000_000)
-    before_usd: str = usd("What they come to while they are unassigned", "1.056000000")
-    after_nano_usd: int = nano_usd("What they come to at the account's prices", 1_056_000_000)
-    after_usd: str = usd("What they come to at the account's prices", "1.056000000")
-
-
-class MovedKind(MovedTotal):
-    """Requests of one kind that become the account's."""
-
-    provider: str = Field(description="Who served them.", examples=["together"])
-    model: str = Field(description="The model.", examples=[_KIND["model"]])
-    month: str = Field(description="The month in which they happened.", examples=["2026-11"])
-    billed_in: str = Field(description="The month in which the account is billed for them.", examples=["2026-11"])
-
-
-class RepeatedTotal(Answer):
-    """Requests that the account had counted before: they are only taken back."""
-
-    events: int = Field(description="How many.", examples=[0])
-    amount_nano_usd: int = nano_usd("What they come to while they are unassigned", 0)
-    amount_usd: str = usd("What they come to while they are unassigned", "0.000000000")
-
-
-class AssignAnswer(Answer):
-    """What assigning changes, or changed."""
-
-    applied: bool = Field(description="Whether it was written.", examples=[True])
-    moved: list[MovedKind] = Field(
-        description="What becomes the account's, by provider, model and months.", examples=[[{**_KIND, **_MOVED}]]
-    )
-    total: MovedTotal = Field(description="All that becomes the account's.", examples=[_MOVED])
-    repeats: RepeatedTotal = Field(
-        description="What the account had counted before: it is only taken back.",
-        examples=[{"events": 0, "amount_nano_usd": 0, "amount_usd": "0.000000000"}],
-    )
-    conflicts: int = Field(
-        description="How many stay unassigned, because the account has counted other content under their ids.", examples=[0]
-    )
+    end: str | None = Field(None, max_length=40, description="Only requests before this time.", examples=["2026-12-01"])
+    apply: bool = Field(default=False, description="Write the assignment. Default: only preview it.", examples=[False])
 
 
 @router.get(
     "",
     operation_id="list_unassigned",
-    summary="List usage of accounts nobody has declared",
+    summary="List usage of undeclared accounts",
     responses=problems("bound_key", "invalid_cursor"),
 )
-def get_unassigned(
-    principal: Admin, service: ServiceNow, limit: LimitParameter = DEFAULT_PAGE, cursor: CursorParameter = None
-) -> UnassignedPage:
-    """List the usage of accounts that nobody has declared, by the name that its records gave and their source. Whose it is is
-    not known, so the key must be bound to no account."""
+def get_unassigned(principal: Admin, service: ServiceNow, page: PageNow) -> UnassignedUsagePage:
+    """List usage of undeclared accounts, by the account name in its records and their source. The key must not be bound to an
+    account, because it is not known who the usage belongs to."""
     principal.require_unbound()
     after = None
-    if cursor is not None:
-        name, source = read_cursor(cursor, "unassigned", [str, str])
+    if page.cursor is not None:
+        name, source = page.start(_LIST, ["", ""])
         after = str(name), str(source)
-    rows = list_unassigned(service.engine, after=after, limit=limit + 1)
-    more = write_cursor([rows[limit - 1].name, rows[limit - 1].source], "unassigned") if len(rows) > limit else None
-    return UnassignedPage(items=[_usage(row) for row in rows[:limit]], next_cursor=more)
+    usage = list_unassigned(service.engine, after=after, limit=page.rows)
+    return page.of(
+        UnassignedUsagePage, usage, unassigned_usage_answer, key=lambda each: [each.name, each.source], question=_LIST
+    )
 
 
 @router.post(
@@ -162,13 +78,13 @@ def get_unassigned(
     ),
     dependencies=[Depends(require_json)],
 )
-def post_assignment(principal: Admin, service: ServiceNow, body: AssignOrder) -> AssignAnswer:
-    """Show what would change if usage of accounts that nobody had declared became an account's, or, with `apply`, write it, for
-    ever: charges are taken back and written anew at the account's prices. The same again changes nothing; what an interruption
-    leaves undone, the same request does.
+def post_assignment(principal: Admin, service: ServiceNow, body: AssignmentRequest) -> AssignmentAnswer:
+    """Preview what assigning usage of an undeclared account would change, or, with `apply`, write it. Assigning is permanent:
+    charges are reversed and replaced at the account's prices. Repeating a request changes nothing; after an interruption, the
+    same request completes the rest.
     """
     principal.require_unbound()
-    scope = AssignScope(
+    scope = AssignmentScope(
         name=body.name,
         start=None if body.start is None else query.instant("body.start", body.start),
         end=None if body.end is None else query.instant("body.end", body.end),
@@ -176,56 +92,9 @@ def post_assignment(principal: Admin, service: ServiceNow, body: AssignOrder) ->
         project=body.project,
         key=body.key,
     )
-    if scope.start is not None and scope.end is not None and scope.end <= scope.start:
-        detail = "end must be after start"
-        raise ApiProblem("invalid_request", detail, errors=[FieldError("body.end", "invalid_request", detail)])
     settings = service.settings.ingest
     if body.apply:
-        found = assign_usage(service.engine, body.account, scope, settings, clock=service.clock)
+        result = assign_usage(service.engine, body.account, scope, settings, clock=service.clock)
     else:
-        found = preview_assignment(service.engine, body.account, scope, settings)
-    return _answer(found, applied=body.apply)
-
-
-def _usage(row: UnassignedUsage) -> UnassignedAnswer:
-    return UnassignedAnswer(
-        name=row.name,
-        source=row.source,
-        first_time=format_instant(row.first_time),
-        last_time=format_instant(row.last_time),
-        events=row.events,
-        unpriced_events=row.unpriced,
-        amount_nano_usd=row.amount_nano,
-        amount_usd=format_nano(row.amount_nano),
-    )
-
-
-def _answer(found: AssignmentResult, *, applied: bool) -> AssignAnswer:
-    moved = [
-        MovedKind.model_validate(
-            {
-                "provider": key.provider,
-                "model": key.model,
-                "month": format_month(key.month),
-                "billed_in": format_month(key.billed_in),
-                **_amounts(moved),
-            }
-        )
-        for key, moved in sorted(found.by_group.items())
-    ]
-    repeats = RepeatedTotal(
-        events=found.repeats, amount_nano_usd=found.repeats_nano, amount_usd=format_nano(found.repeats_nano)
-    )
-    total = MovedTotal.model_validate(_amounts(found.total))
-    return AssignAnswer(applied=applied, moved=moved, total=total, repeats=repeats, conflicts=found.conflicts)
-
-
-def _amounts(moved: MovedUsage) -> dict[str, int | str]:
-    return {
-        "events": moved.events,
-        "unpriced_events": moved.unpriced,
-        "before_nano_usd": moved.before_nano,
-        "before_usd": format_nano(moved.before_nano),
-        "after_nano_usd": moved.after_nano,
-        "after_usd": format_nano(moved.after_nano),
-    }
+        result = preview_assignment(service.engine, body.account, scope, settings)
+    return assignment_answer(body.account, result, applied=body.apply)

@@ -46,12 +46,12 @@ def list_(invocation: Invocation, *, as_json: bool) -> None:
     """List accounts with their current plan."""
     with open_session(invocation) as service:
         today = _today(service)
-        found = [account_answer(each, today, service.catalogue) for each in list_accounts(service.engine)]
+        shown = [account_answer(each, today, service.catalogue) for each in list_accounts(service.engine)]
     if as_json:
-        print_json(AccountPage(items=found, next_cursor=None))
+        print_json(AccountPage(items=shown, next_cursor=None))
         return
     rows: list[list[Cell]] = [
-        [each.name, each.default_route or UNKNOWN, each.plan, each.seats, _day(each.created_at)] for each in found
+        [each.name, each.default_route or UNKNOWN, each.plan, each.seats, _day(each.created_at)] for each in shown
     ]
     columns = [Column("account", "name"), Column("default route", "name"), Column("plan")]
     print_table([*columns, Column("seats", "count"), Column("declared")], rows)
@@ -149,32 +149,32 @@ def set_plan_(invocation: Invocation, *, name: str, plan_name: str, seats: int, 
 
 
 def _show(service: Service, name: str, *, as_json: bool) -> None:
-    found = account_answer(show_account_plans(service.engine, name), _today(service), service.catalogue)
+    answer = account_answer(show_account_plans(service.engine, name), _today(service), service.catalogue)
     if as_json:
-        print_json(found)
+        print_json(answer)
         return
-    echo(f"account        {sanitize(found.name)}")
-    echo(f"default route  {found.default_route or UNKNOWN}")
-    echo(f"plan           {_with_seats(found.plan, found.seats)}{'' if found.plan_changes else ' (none was set)'}")
-    echo(f"declared       {_day(found.created_at)}")
-    for change in found.plan_changes:
+    echo(f"account        {sanitize(answer.name)}")
+    echo(f"default route  {answer.default_route or UNKNOWN}")
+    echo(f"plan           {_with_seats(answer.plan, answer.seats)}{'' if answer.plan_changes else ' (none was set)'}")
+    echo(f"declared       {_day(answer.created_at)}")
+    for change in answer.plan_changes:
         echo(f"               {_with_seats(change.plan, change.seats)} from {change.effective}")
 
 
 def _show_plan(service: Service, name: str, month: int, warnings: Sequence[str] = (), *, as_json: bool) -> None:
     changes = list_plan_changes(service.engine, name)
-    found = account_plan_answer(name, plan_month(changes, month, service.catalogue), changes, warnings)
+    answer = account_plan_answer(name, plan_month(changes, month, service.catalogue), changes, warnings)
     if as_json:
-        print_json(found)
+        print_json(answer)
     else:
-        _print_plan(found)
-    for warning in found.warnings:
+        _print_plan(answer)
+    for warning in answer.warnings:
         warn(warning)
 
 
-def _print_plan(found: AccountPlanAnswer) -> None:
-    month = found.current
-    echo(f"account           {sanitize(found.account)}")
+def _print_plan(answer: AccountPlanAnswer) -> None:
+    month = answer.current
+    echo(f"account           {sanitize(answer.account)}")
     echo(f"plan              {_with_seats(month.plan, month.seats)} at the end of {month.month}")
     for fee in month.fees:
         days = "" if fee.days == fee.days_in_month else f" for {fee.days} of {fee.days_in_month} days"
@@ -182,7 +182,7 @@ def _print_plan(found: AccountPlanAnswer) -> None:
         echo(f"fee               {amount}, {_with_seats(fee.plan, fee.seats)}{days}")
     credit = month.included_credit_nano_usd
     echo(f"included credits  {'unknown' if credit is None else f'${display_nano(credit)}'}")
-    for change in found.changes:
+    for change in answer.changes:
         echo(f"                  {_with_seats(change.plan, change.seats)} from {change.effective}")
 
 

@@ -38,8 +38,8 @@ def create(
 ) -> None:
     """Create a key and show its token, once."""
     with open_session(invocation, create=True) as service:
-        wanted = NewKey(name, separated(scopes), account, creates_accounts)
-        key, token = create_key(service.engine, wanted, now=service.clock())
+        new = NewKey(name, separated(scopes), account, creates_accounts)
+        key, token = create_key(service.engine, new, now=service.clock())
         names = account_names(service.engine, [key.account_id])
     if as_json:
         print_json(created_api_key_answer(key, token, names))
@@ -54,9 +54,9 @@ def create(
 def list_(invocation: Invocation, *, as_json: bool) -> None:
     """List keys, including revoked ones, without their tokens."""
     with open_session(invocation) as service:
-        found = list_keys(service.engine)
-        names = account_names(service.engine, [key.account_id for key in found])
-    page = ApiKeyPage(items=[api_key_answer(key, names) for key in found], next_cursor=None)
+        stored = list_keys(service.engine)
+        names = account_names(service.engine, [key.account_id for key in stored])
+    page = ApiKeyPage(items=[api_key_answer(key, names) for key in stored], next_cursor=None)
     if as_json:
         print_json(page)
         return

@@ -15,9 +15,9 @@ from metering.domain.charges.quoted_prices import format_price
 from metering.domain.instants import format_instant, format_month
 from metering.domain.statements.statements import described, unit_of
 from metering.domain.usage.events import PriceGrade, QuantityGrade
+from metering.domain.usage.logged_events import LoggedEvent
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.charges.explain_charge import ChargeExplanation, ChargeHistoryEntry, entry_name, explain_charge
-from metering.operations.usage.list_events import LoggedEvent
 from metering.storage.prices.price_versions import TableVersion
 from pricing.breakdown import Breakdown, ChargePart
 from pricing.dollars import display_nano, display_pico, format_pico

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TextIO
 
+import msgspec
+from msgspec import Struct
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -59,9 +61,9 @@ def warn(text: str, *, style: str = "") -> None:
     console(sys.stderr).print(Text(text, style=style))
 
 
-def print_json(answer: Answer | dict[str, Any]) -> None:
+def print_json(answer: Answer | Struct | dict[str, Any]) -> None:
     """Write an answer as JSON to stdout."""
-    content = answer.model_dump(mode="json") if isinstance(answer, Answer) else answer
+    content = answer.model_dump(mode="json") if isinstance(answer, Answer) else msgspec.to_builtins(answer)
     sys.stdout.write(json.dumps(content, indent=2) + "\n")
 
 

@@ -1,1 +1,1 @@
-"""Commands for ingesting logs, quarantine and unassigned usage."""
+"""Commands for ingesting logs, quarantine and usage of undeclared accounts."""

@@ -1,7 +1,7 @@
-"""Which inputs a command line names, and the source under which each is known.
+"""The inputs that a command line names, and the source of each.
 
-A source is part of an event's identity, so it must be the same whenever the same log is read: the name of the file, whatever
-its folder, and whether or not it has been compressed since. Two files of one name need sources from the user.
+A source is part of an event's identity, so it must be the same whenever the same log is read: the file's name, regardless of
+its folder and of compression. Two files with the same name need sources from the user.
 """
 
 import glob
@@ -17,7 +17,7 @@ _GLOB_CHARACTERS = frozenset("*?[")
 
 
 class AmbiguousSourceError(DomainError):
-    """Two inputs would be known under the same source."""
+    """Two inputs would have the same source."""
 
     code = "ambiguous_source"
 
@@ -30,22 +30,22 @@ class Input(NamedTuple):
 
 
 def find_inputs(paths: Sequence[str], source: str) -> list[Input]:
-    """Return the inputs in the order given, a pattern's files by name, each file once.
+    """Return the inputs in the given order, the files of a pattern by name, each file once.
 
-    A pattern that fits nothing stays: reading it will say so. ``source`` empty: each is known by its name. Raises
-    AmbiguousSourceError.
+    A pattern without a match is returned as it is, and fails when it is read. Without ``source``, each input's source is its
+    name. Raises AmbiguousSourceError.
     """
     inputs: dict[str, Input] = {}
-    for path in [found for given in paths for found in _expanded(given)]:
-        where = path if path == STDIN else str(Path(path).resolve())
-        inputs.setdefault(where, Input(path, source or source_of(path)))
-    known: dict[str, str] = {}
+    for path in [expanded for given in paths for expanded in _expand(given)]:
+        resolved = path if path == STDIN else str(Path(path).resolve())
+        inputs.setdefault(resolved, Input(path, source or source_of(path)))
+    path_of_source: dict[str, str] = {}
     for each in inputs.values():
-        other = known.setdefault(each.source, each.path)
+        other = path_of_source.setdefault(each.source, each.path)
         if other != each.path and not source:
             raise AmbiguousSourceError(
-                f"{other} and {each.path} would both be the source {each.source!r}, and equal records of them would count once;"
-                " ingest them one by one, each with --source NAME"
+                f"{other} and {each.path} would both have the source {each.source!r}, and equal records in them would count"
+                " once; ingest them separately, each with --source NAME"
             )
     return list(inputs.values())
 
@@ -55,8 +55,8 @@ def source_of(path: str) -> str:
     return STDIN_SOURCE if path == STDIN else Path(path).name.removesuffix(".gz")
 
 
-def _expanded(path: str) -> list[str]:
-    """Return the files that a pattern fits, where the shell left it a pattern; directories are passed over."""
+def _expand(path: str) -> list[str]:
+    """Return the files that match a pattern which the shell did not expand, without directories."""
     if path == STDIN or not _GLOB_CHARACTERS.intersection(path) or Path(path).exists():
         return [path]
-    return sorted(found for found in glob.glob(path, recursive=True) if Path(found).is_file()) or [path]  # noqa: PTH207
+    return sorted(match for match in glob.glob(path, recursive=True) if Path(match).is_file()) or [path]  # noqa: PTH207

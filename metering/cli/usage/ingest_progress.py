@@ -1,4 +1,4 @@
-"""How far an ingest is: a bar with rate and time left, on stderr, where a person watches."""
+"""The progress of an ingest: a bar with rate and remaining time, on stderr if it is a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,15 +11,17 @@ from metering.cli.terminal.output import console
 from metering.cli.terminal.sanitize import sanitize
 from metering.operations.usage.ingest_log import Progress as LogProgress
 
-Follow = Callable[[str], Callable[[LogProgress], None]]
-"""Given an input's name, returns what is told of its progress."""
+OnProgress = Callable[[LogProgress], None]
 
 
 @contextmanager
-def progress_bar(*, shown: bool) -> Iterator[Follow]:
-    """Give a bar; it says nothing where it is not ``shown`` or stderr is no terminal."""
+def progress_bar(*, shown: bool) -> Iterator[Callable[[str], OnProgress]]:
+    """Show a bar while the context is open, if ``shown`` and stderr is a terminal.
+
+    Yields a function that adds an input by name and returns the callback for its progress.
+    """
     if not shown or not sys.stderr.isatty():
-        yield lambda _: _nothing
+        yield lambda _: _ignore
         return
     bar = Progress(
         TextColumn("{task.description}", markup=False),
@@ -31,20 +33,20 @@ def progress_bar(*, shown: bool) -> Iterator[Follow]:
         transient=True,
     )
     with bar:
-        yield lambda name: _follow(bar, name)
+        yield lambda name: _add_input(bar, name)
 
 
-def _follow(bar: Progress, name: str) -> Callable[[LogProgress], None]:
+def _add_input(bar: Progress, name: str) -> OnProgress:
     task = bar.add_task(Text(sanitize(name)).plain, total=None, rate="")
 
-    def told(progress: LogProgress) -> None:
+    def update(progress: LogProgress) -> None:
         elapsed = bar.tasks[task].elapsed or 0
         records = progress.result.received
         rate = f"{records:,} records, {records / elapsed:,.0f}/s" if elapsed else f"{records:,} records"
         bar.update(task, completed=progress.done, total=progress.size, rate=rate)
 
-    return told
+    return update
 
 
-def _nothing(_: LogProgress) -> None:
-    """Nobody watches."""
+def _ignore(_: LogProgress) -> None:
+    """Do nothing."""

@@ -1,63 +1,61 @@
 """``metering quarantine``: records that could not become events."""
 
-import json
-
 import click
 
+from metering.answers.usage.ingest import log_ingest_answer, quarantine_replay_answer
+from metering.answers.usage.quarantine import QuarantinePage, quarantined_record_answer
 from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
 from metering.cli.root import stop
 from metering.cli.session import open_session
-from metering.cli.terminal.output import Column, echo, print_json, print_table, warn
-from metering.cli.terminal.sanitize import sanitize
-from metering.cli.usage.ingest_inputs import Input
-from metering.cli.usage.ingest_report import FileReport, IngestReport, report_json, show_report
-from metering.domain.instants import format_instant
+from metering.cli.terminal.counts import counted
+from metering.cli.terminal.output import Column, echo, print_json, print_table
+from metering.cli.usage.ingest_report import show_report, warn_errors
 from metering.operations.usage.list_quarantine import list_quarantine
 from metering.operations.usage.replay_quarantine import replay_quarantine
-from metering.storage.usage.quarantine import QuarantinedRecord
+
+SHOWN_RECORDS = 50
 
 
 @click.group()
 def quarantine() -> None:
-    """Show records that were refused; read them again."""
+    """List rejected records, and read their files again."""
 
 
 @quarantine.command("list")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many to list.")
+@click.option(
+    "--limit", type=click.IntRange(1), help=f"Maximum number of records. Default: {SHOWN_RECORDS}, or all with --json."
+)
 @json_option
 @click.pass_obj
-def list_(invocation: Invocation, *, limit: int, as_json: bool) -> None:
-    """List records that could not be read, oldest first: where they stand and why, never what they say."""
+def list_(invocation: Invocation, *, limit: int | None, as_json: bool) -> None:
+    """List records that could not become events, oldest first: where they are and why, never their content."""
     with open_session(invocation) as service:
-        records, count = list_quarantine(service.engine, limit=limit)
+        records, count = list_quarantine(service.engine, limit=limit or (None if as_json else SHOWN_RECORDS))
+    page = QuarantinePage(items=[quarantined_record_answer(each) for each in records], next_cursor=None, open=count)
     if as_json:
-        print_json({"open": count, "records": [_json(record) for record in records]})
+        print_json(page)
         return
-    if not records:
-        echo("nothing is in quarantine")
+    if not page.items:
+        echo("the quarantine is empty")
         return
     columns = [Column("where", "name"), Column("seen"), Column("code"), Column("reason", "name")]
     print_table(
-        columns,
-        [
-            [f"{record.file or record.source}:{record.line}", format_instant(record.seen_at)[:10], record.code, record.reason]
-            for record in records
-        ],
+        columns, [[f"{each.file or each.source}:{each.line}", each.seen_at[:10], each.code, each.reason] for each in page.items]
     )
-    if count > len(records):
-        echo(f"{count - len(records):,} more; --limit shows them")
-    echo("When the files are mended: `metering quarantine replay`")
+    if page.open > len(page.items):
+        echo(f"{page.open - len(page.items):,} more; raise --limit to list them")
+    echo("fix the files, then run `metering quarantine replay`")
 
 
 @quarantine.command()
-@click.option("--create-accounts", is_flag=True, help="Declare the accounts that records name and nobody has.")
+@click.option("--create-accounts", is_flag=True, help="Declare accounts that records name and that do not exist.")
 @json_option
 @click.pass_obj
 def replay(invocation: Invocation, *, create_accounts: bool, as_json: bool) -> None:
-    """Read the files of refused records again, with the options of the first time, and resolve what reads well now.
+    """Read the files of rejected records again, with the options of the last time, and resolve records that are valid now.
 
-    What was counted before stays counted once. Exits with 1 when records are still refused.
+    Records that were counted before are not counted again. Exits with 1 if records are still in quarantine.
     """
     with open_session(invocation) as service:
         replayed = replay_quarantine(
@@ -67,37 +65,19 @@ def replay(invocation: Invocation, *, create_accounts: bool, as_json: bool) -> N
             declared_tags=service.settings.ingest.declared_tags,
             create_accounts=create_accounts,
         )
-    files = [FileReport(Input(each.file, each.source), each.result, each.error) for each in replayed.files]
-    report = IngestReport(files)
-    for each in replayed.files:
-        if each.error is not None:
-            warn(f"error[{each.error.code}]: {sanitize(str(each.error))}", style="red")
+    answer = quarantine_replay_answer(
+        [log_ingest_answer(each.file, each.source, each.result, each.error) for each in replayed.files],
+        still_open=replayed.still_open,
+        without_file=replayed.without_file,
+    )
+    warn_errors(answer)
     if as_json:
-        told = {"open": replayed.still_open, "without_file": replayed.without_file}
-        print_json(report_json(report) | told)
+        print_json(answer)
     else:
-        if files:
-            show_report(report, quiet=False)
-        if replayed.without_file:
-            echo(f"{replayed.without_file:,} records came without a file and can not be read again; send them again, mended")
-        echo(f"{replayed.still_open:,} records are in quarantine")
-    if replayed.still_open:
+        if answer.files:
+            show_report(answer, quiet=False)
+        if answer.without_file:
+            echo(f"{counted(answer.without_file, 'record')} without a file cannot be read again; fix and send again")
+        echo(f"{counted(answer.open, 'record')} in quarantine")
+    if answer.open:
         stop(1)
-
-
-def _json(record: QuarantinedRecord) -> dict[str, object]:
-    return {
-        "id": record.id,
-        "source": record.source,
-        "file": record.file,
-        "line": record.line,
-        "offset": record.offset,
-        "length": record.length,
-        "digest": record.digest,
-        "code": record.code,
-        "reason": record.reason,
-        "field": record.field,
-        "kept": json.loads(record.kept or "{}"),
-        "recorded_at": format_instant(record.recorded_at),
-        "seen_at": format_instant(record.seen_at),
-    }

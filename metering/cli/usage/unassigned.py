@@ -1,4 +1,4 @@
-"""``metering accounts unassigned`` and ``assign``: usage of accounts nobody has declared, by name, and whose it is."""
+"""``metering accounts unassigned`` and ``assign``: usage of undeclared accounts, and assigning it to an account."""
 
 import sys
 from collections.abc import Callable
@@ -6,51 +6,55 @@ from collections.abc import Callable
 import click
 from msgspec import Struct
 
-from metering.cli.arguments import INSTANT, collected, json_option
+from metering.answers.usage.unassigned import (
+    AssignmentAnswer,
+    MovedUsageAnswer,
+    UnassignedUsageAnswer,
+    UnassignedUsagePage,
+    assignment_answer,
+    unassigned_usage_answer,
+)
+from metering.cli.arguments import collected, end_option, json_option, start_option
 from metering.cli.invocation import Invocation
-from metering.cli.prices.price_text import since
 from metering.cli.session import open_session
-from metering.cli.terminal.counts import counted
+from metering.cli.terminal.counts import counted, were
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.amounts import money
-from metering.domain.instants import format_instant, format_month
-from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage, MoveKey
+from metering.domain.usage.assigning import AssignmentResult, AssignmentScope
 from metering.operations.usage.assign_usage import assign_usage, list_unassigned, preview_assignment
-from metering.storage.usage.unassigned_usage import UnassignedUsage
 from pricing.dollars import display_nano
 
-_TOLD_EVERY = 100_000
+_PROGRESS_EVERY = 100_000
 
 
 @click.command()
 @json_option
 @click.pass_obj
 def unassigned(invocation: Invocation, *, as_json: bool) -> None:
-    """Show the usage of accounts that nobody has declared, by the name that its records gave.
+    """Show usage of undeclared accounts, by the account name in its records.
 
-    `metering accounts assign` says whose it is.
+    Assign it to an account with `metering accounts assign`.
     """
     with open_session(invocation) as service:
-        found = list_unassigned(service.engine)
+        usage = [unassigned_usage_answer(each) for each in list_unassigned(service.engine)]
     if as_json:
-        print_json({"unassigned": [_usage_json(usage) for usage in found]})
+        print_json(UnassignedUsagePage(items=usage, next_cursor=None))
         return
-    if not found:
-        echo("everything is assigned")
+    if not usage:
+        echo("no usage is unassigned")
         return
-    columns = [Column("name given", "name"), Column("source", "name"), Column("first", "time"), Column("last", "time")]
-    counts = sum(usage.events for usage in found), sum(usage.unpriced for usage in found)
+    columns = [Column("name in records", "name"), Column("source", "name"), Column("first", "time"), Column("last", "time")]
+    counts = sum(each.events for each in usage), sum(each.unpriced_events for each in usage)
     print_table(
         [*columns, Column("requests", "count"), Column("unpriced", "count"), Column("amount", "money")],
-        [_usage_cells(usage) for usage in found],
-        totals=["total", "", "", "", *counts, display_nano(sum(usage.amount_nano for usage in found))],
+        [_usage_cells(each) for each in usage],
+        totals=["total", "", "", "", *counts, display_nano(sum(each.amount_nano_usd for each in usage))],
     )
-    echo("`metering accounts assign ACCOUNT --name NAME` shows what assigning a name to an account changes")
+    echo("preview assigning a name to an account with `metering accounts assign ACCOUNT --name NAME`")
 
 
 class AssignOptions(Struct, frozen=True):
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     account: str
     name: str | None
@@ -63,132 +67,107 @@ class AssignOptions(Struct, frozen=True):
     apply: bool
     as_json: bool
 
-    def scope(self) -> AssignScope:
-        """Return which events; click's UsageError where no name is said, or two things at once."""
+    def scope(self) -> AssignmentScope:
+        """Return which usage to assign. Raises UsageError unless exactly one of --name and --without-name is given."""
         if (self.name is None) != self.without_name:
-            raise click.UsageError("say which usage: --name NAME, or --without-name for records that gave none")
-        return AssignScope(self.name or "", self.start, self.end, self.source, self.project, self.key)
+            raise click.UsageError("pass --name NAME, or --without-name for records without an account name")
+        return AssignmentScope(self.name or "", self.start, self.end, self.source, self.project, self.key)
 
 
 @click.command()
 @click.argument("account")
-@click.option("--name", help="The usage whose records gave this name, exactly.")
-@click.option("--without-name", is_flag=True, help="The usage whose records gave no name.")
+@click.option("--name", help="The account name in the records, exactly.")
+@click.option("--without-name", is_flag=True, help="Records without an account name.")
 @click.option("--source", help="Only from this source.")
 @click.option("--project", help="Only of this project.")
-@click.option("--key", help="Only made with this key.")
-@click.option("--from", "start", type=INSTANT, help="Only requests from then on.")
-@click.option("--to", "end", type=INSTANT, help="Only until then, exclusively.")
-@click.option("--apply", is_flag=True, help="Write it; without this, what would change is only shown.")
+@click.option("--key", help="Only made with this caller's key.")
+@start_option("Only requests from this time on.")
+@end_option("Only requests before this time.")
+@click.option("--apply", is_flag=True, help="Write the assignment. Default: only preview it.")
 @json_option
 @click.pass_obj
 @collected(AssignOptions)
 def assign(invocation: Invocation, options: AssignOptions) -> None:
-    """Assign usage of accounts that nobody had declared to ACCOUNT, for ever, and show what that changes.
+    """Assign usage of an undeclared account to ACCOUNT, permanently, or preview what that would change.
 
-    Its charges are taken back where they are and written anew in the account, at the account's prices, in the month of the
-    request or, when that is closed, in the first open one. Each record counts once: the same record sent for the account later
-    is a duplicate, and one that the account has counted before is only taken back. Doing it again changes nothing; what an
-    interruption leaves undone, the same command does.
+    Charges are reversed and replaced in ACCOUNT, at its prices, in the month of the request or, if that is closed, in the first
+    open month. Each record counts once: the same record sent for ACCOUNT later is a duplicate, and the charge of a record that
+    ACCOUNT has counted before is only reversed. Repeating the command changes nothing; after an interruption, the same command
+    completes the rest.
     """
     scope = options.scope()
     with open_session(invocation) as service:
         engine, settings = service.engine, service.settings.ingest
         if options.apply:
-            tell = _progress() if sys.stderr.isatty() else None
-            found = assign_usage(engine, options.account, scope, settings, clock=service.clock, on_progress=tell)
+            on_progress = _progress() if sys.stderr.isatty() else None
+            result = assign_usage(engine, options.account, scope, settings, clock=service.clock, on_progress=on_progress)
         else:
-            found = preview_assignment(engine, options.account, scope, settings)
+            result = preview_assignment(engine, options.account, scope, settings)
+    answer = assignment_answer(options.account, result, applied=options.apply)
     if options.as_json:
-        print_json({"applied": options.apply, "account": options.account, **_assigned_json(found)})
+        print_json(answer)
     else:
-        _print_assigned(found, options)
+        _print_assignment(answer)
 
 
 def _progress() -> Callable[[AssignmentResult], None]:
-    told = 0
+    shown = 0
 
-    def tell(done: AssignmentResult) -> None:
-        nonlocal told
-        events = done.total.events + done.repeats
-        if events // _TOLD_EVERY > told:
-            told = events // _TOLD_EVERY
-            warn(f"{events:,} requests assigned")
+    def show(result: AssignmentResult) -> None:
+        nonlocal shown
+        events = result.total.events + result.repeats
+        if events // _PROGRESS_EVERY > shown:
+            shown = events // _PROGRESS_EVERY
+            warn(f"assigned {events:,} requests")
 
-    return tell
+    return show
 
 
-def _print_assigned(found: AssignmentResult, options: AssignOptions) -> None:
-    total = found.total
-    if not (total.events or found.repeats or found.conflicts):
-        echo("nothing like it is unassigned: `metering accounts unassigned` shows what is")
+def _print_assignment(answer: AssignmentAnswer) -> None:
+    total, repeats = answer.total, answer.repeats
+    if not (total.events or repeats.events or answer.conflicts):
+        echo("no unassigned usage matches; `metering accounts unassigned` shows all of it")
         return
     if total.events:
         columns = [Column("provider", "name"), Column("model", "name"), Column("month"), Column("billed in")]
         amounts = [Column("before", "money"), Column("in the account", "money")]
         print_table(
             [*columns, Column("requests", "count"), Column("unpriced", "count"), *amounts],
-            [
-                [key.provider, key.model, format_month(key.month), format_month(key.billed_in), *_cells(moved)]
-                for key, moved in sorted(found.by_group.items())
-            ],
-            totals=["total", "", "", "", *_cells(total)],
+            [[each.provider, each.model, each.month, each.billed_in, *_moved_cells(each)] for each in answer.moved],
+            totals=["total", "", "", "", *_moved_cells(total)],
         )
-    account = sanitize(options.account)
-    if found.repeats:
-        taken = f"{found.repeats:,} that {account} has counted before"
-        echo(f"{taken} {'were' if options.apply else 'would be'} only taken back: ${display_nano(found.repeats_nano)}")
-    if found.conflicts:
-        echo(f"{found.conflicts:,} stay unassigned: {account} has counted other content under their ids")
-    if options.apply:
-        echo(f"{counted(total.events, 'request')} {'is' if total.events == 1 else 'are'} {account}'s now")
-    elif total.events or found.repeats:
-        echo("nothing was written: --apply does it, and it can not be undone")
+    account = sanitize(answer.account)
+    if repeats.events:
+        verb = were(repeats.events) if answer.applied else "would be"
+        echo(
+            f"{counted(repeats.events, 'request')} that {account} had counted before {verb} only reversed:"
+            f" ${display_nano(repeats.amount_nano_usd)}"
+        )
+    if answer.conflicts:
+        verb = "stays" if answer.conflicts == 1 else "stay"
+        ids = "its ID" if answer.conflicts == 1 else "their IDs"
+        echo(f"{counted(answer.conflicts, 'request')} {verb} unassigned: {account} has counted different content under {ids}")
+    if answer.applied:
+        echo(f"assigned {counted(total.events, 'request')} to {account}")
+    elif total.events or repeats.events:
+        echo("preview only; add --apply to write it, which cannot be undone")
 
 
-def _cells(moved: MovedUsage) -> list[str | int]:
-    return [moved.events, moved.unpriced, display_nano(moved.before_nano), display_nano(moved.after_nano)]
+def _moved_cells(moved: MovedUsageAnswer) -> list[Cell]:
+    return [moved.events, moved.unpriced_events, display_nano(moved.before_nano_usd), display_nano(moved.after_nano_usd)]
 
 
-def _usage_cells(usage: UnassignedUsage) -> list[Cell]:
-    times = since(usage.first_time), since(usage.last_time)
-    return [usage.name or "(none)", usage.source, *times, usage.events, usage.unpriced, display_nano(usage.amount_nano)]
+def _usage_cells(usage: UnassignedUsageAnswer) -> list[Cell]:
+    times = _to_the_second(usage.first_time), _to_the_second(usage.last_time)
+    return [
+        usage.name or "(none)",
+        usage.source,
+        *times,
+        usage.events,
+        usage.unpriced_events,
+        display_nano(usage.amount_nano_usd),
+    ]
 
 
-def _usage_json(usage: UnassignedUsage) -> dict[str, object]:
-    return {
-        "name": usage.name,
-        "source": usage.source,
-        "first_time": format_instant(usage.first_time),
-        "last_time": format_instant(usage.last_time),
-        "events": usage.events,
-        "unpriced_events": usage.unpriced,
-        **money("amount", usage.amount_nano),
-    }
-
-
-def _assigned_json(found: AssignmentResult) -> dict[str, object]:
-    return {
-        "moved": [{**_key_json(key), **_moved_json(moved)} for key, moved in sorted(found.by_group.items())],
-        "total": _moved_json(found.total),
-        "repeats": {"events": found.repeats, **money("amount", found.repeats_nano)},
-        "conflicts": found.conflicts,
-    }
-
-
-def _key_json(key: MoveKey) -> dict[str, object]:
-    return {
-        "provider": key.provider,
-        "model": key.model,
-        "month": format_month(key.month),
-        "billed_in": format_month(key.billed_in),
-    }
-
-
-def _moved_json(moved: MovedUsage) -> dict[str, object]:
-    return {
-        "events": moved.events,
-        "unpriced_events": moved.unpriced,
-        **money("before", moved.before_nano),
-        **money("after", moved.after_nano),
-    }
+def _to_the_second(time: str) -> str:
+    return f"{time[:10]} {time[11:19]}Z"

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from metering.domain.accounts.plan_history import PlanChange
+from metering.domain.errors import NotFoundError
 
-# The account that holds usage of accounts nobody has declared.
+# The account that holds usage of undeclared accounts.
 UNASSIGNED_ID = 1
 UNASSIGNED_NAME = "unassigned"
 
 
 class Account(NamedTuple):
-    """An account under its current name; ``created_at`` is 0 for ``unassigned``, which nobody declared."""
+    """An account under its current name; ``created_at`` is 0 for ``unassigned``, which always exists."""
 
     id: int
     name: str
@@ -24,3 +25,8 @@ class AccountPlans(NamedTuple):
 
     account: Account
     changes: Sequence[PlanChange]
+
+
+def no_such_account(name: str) -> NotFoundError:
+    """Return the error for a name that no account has. A bound key gets the same one for the account of another."""
+    return NotFoundError(f"there is no account {name[:80]!r}; `metering accounts list` shows all")

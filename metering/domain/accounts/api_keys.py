@@ -1,6 +1,6 @@
-"""API keys: who may do what, for which account. The secret is shown once and kept as a hash.
+"""API keys, with scopes and optionally bound to an account. The token is shown once; only a hash of it is stored.
 
-A key is ``hfm_<prefix>_<secret>``: the prefix finds the row, the secret has 256 bits, so that one hash without salt or
+A token is ``hfm_<prefix>_<secret>``. The prefix identifies the key; the secret has 256 bits, so a single hash without salt or
 stretching is enough.
 """
 
@@ -23,7 +23,7 @@ _START = "hfm"
 
 
 class ApiKey(Struct, frozen=True):
-    """A key as it is stored. ``account_id`` None: all accounts. ``admin`` contains the other scopes."""
+    """A stored key. ``account_id`` None: all accounts. The scope ``admin`` includes all others."""
 
     id: int
     prefix: str
@@ -35,18 +35,18 @@ class ApiKey(Struct, frozen=True):
     revoked_at: int | None
 
     def allows(self, scope: str) -> bool:
-        """Whether the key may do what needs ``scope``."""
+        """Whether the key has a scope."""
         return scope in self.scopes or ADMIN in self.scopes
 
 
 def new_token() -> tuple[str, str]:
-    """Return a new (prefix, token); the token is what its owner sends."""
+    """Return a new (prefix, token)."""
     prefix = secrets.token_hex(6)
     return prefix, f"{_START}_{prefix}_{secrets.token_hex(32)}"
 
 
 def prefix_of(token: str) -> str | None:
-    """Return the prefix of a well-formed token, None for anything else."""
+    """Return the prefix of a token; None if it is not well-formed."""
     parts = token.split("_")
     if len(parts) != 3 or parts[0] != _START or not parts[1] or not parts[2]:
         return None
@@ -54,18 +54,18 @@ def prefix_of(token: str) -> str | None:
 
 
 def hash_of(token: str) -> bytes:
-    """Return what is kept of a token."""
+    """Return the hash of a token that is stored."""
     return hashlib.sha256(token.encode()).digest()
 
 
 def matches(token: str, stored: bytes) -> bool:
-    """Whether the token is the one that was hashed, in time that does not depend on where they differ."""
+    """Whether the token has the stored hash, compared in constant time."""
     return hmac.compare_digest(hash_of(token), stored)
 
 
 def checked_scopes(scopes: list[str]) -> frozenset[str]:
-    """Return scopes as a set. Raises DomainError for none, or one that nobody knows."""
+    """Return scopes as a set. Raises DomainError for an empty list or an unknown scope."""
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown or not scopes:
-        raise DomainError(f"scopes are {', '.join(SCOPES)}; got {', '.join(unknown)[:80] or 'none'}")
+        raise DomainError(f"scopes must be among {', '.join(SCOPES)}, not {', '.join(unknown)[:80] or 'empty'}")
     return frozenset(scopes)

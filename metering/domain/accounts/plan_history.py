@@ -1,8 +1,8 @@
-"""Which plan an account is on, day by day, and what that makes of a month: fee and included credit.
+"""The plan an account is on each day, and the resulting fees and included credits of a month.
 
-Seats count on the 1st. An upgrade takes effect on its day and tops the included credit up to the larger grant, never both; a
-downgrade, and a change of seats, count from the next month. A fee for part of a month is whole days, rounded half away from
-zero to cents. An account that declared no plan is on the free one.
+Seats count on the 1st. An upgrade takes effect on its day and tops the included credits up to the larger grant, never the sum
+of both. A downgrade or a change of seats takes effect in the next month. A fee for part of a month is prorated by whole days
+and rounded half away from zero to cents. An account without a plan is on the free plan.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ FREE = "free"
 
 
 class PlanChange(Struct, frozen=True):
-    """What an account said: from this day it is on this plan with this many seats."""
+    """A plan with a number of seats, from a day on."""
 
     effective: date
     plan: str
@@ -27,7 +27,7 @@ class PlanChange(Struct, frozen=True):
 
 
 class FeeLine(Struct, frozen=True):
-    """The fee of one plan for some days of a month; ``amount_cents`` is None where the catalogue does not know the fee."""
+    """The fee of one plan for some days of a month; ``amount_cents`` is None if the catalogue does not know the fee."""
 
     plan: str
     seats: int
@@ -38,10 +38,10 @@ class FeeLine(Struct, frozen=True):
 
 
 class PlanMonth(Struct, frozen=True):
-    """What the plans of a month come to.
+    """The plans of a month, with fees and included credits.
 
-    ``included_credit_nano`` is None where it is not known; ``credits_pay_elsewhere``: it may have been spent on other compute;
-    ``invoiced``: usage past the credits is billed, not refused.
+    ``included_credit_nano`` is None if unknown; ``credits_pay_elsewhere``: it may have been spent on other compute;
+    ``invoiced``: usage beyond the credits is billed, not refused.
     """
 
     month: int
@@ -54,24 +54,24 @@ class PlanMonth(Struct, frozen=True):
 
 
 def plan_month(changes: Sequence[PlanChange], month: int, catalogue: PlanCatalogue) -> PlanMonth:
-    """Return what the plans of ``month`` (``YYYYMM``) come to; of changes on one day the last holds.
+    """Return the plans of ``month`` (``YYYYMM``). Of several changes for one day, the last applies.
 
     Raises pricing's InvalidPlanError for a plan that the catalogue does not have.
     """
     schedule = effective_changes(changes, catalogue)
     first = first_date(month)
     days = [first + timedelta(days=offset) for offset in range(days_in(month))]
-    in_force = [(day, _in_force(schedule, day)) for day in days]
+    in_effect = [(day, _in_effect(schedule, day)) for day in days]
     fees = tuple(
         FeeLine(change.plan, change.seats, span[0], len(span), len(days), _fee_cents(change, fee_cents, len(span), len(days)))
-        for (change, fee_cents), span in _spans(in_force, catalogue)
+        for (change, fee_cents), span in _spans(in_effect, catalogue)
         if fee_cents != 0
     )
     best, best_terms = max(
-        ((change, catalogue.terms(change.plan, day)) for day, change in in_force),
+        ((change, catalogue.terms(change.plan, day)) for day, change in in_effect),
         key=lambda item: _credit(*item) or 0,
     )
-    last, last_terms = in_force[-1][1], catalogue.terms(in_force[-1][1].plan, in_force[-1][0])
+    last, last_terms = in_effect[-1][1], catalogue.terms(in_effect[-1][1].plan, in_effect[-1][0])
     return PlanMonth(
         month=month,
         plan=last.plan,
@@ -84,7 +84,7 @@ def plan_month(changes: Sequence[PlanChange], month: int, catalogue: PlanCatalog
 
 
 def unknown_plan_terms(change: PlanChange, catalogue: PlanCatalogue) -> list[str]:
-    """Return what the catalogue does not know about a plan on its first day, as sentences for whoever sets it."""
+    """Return, as sentences, what the catalogue does not know about a plan on its first day."""
     terms = catalogue.terms(change.plan, change.effective)
     remarks = []
     if terms is None or terms.fee_cents is None:
@@ -98,11 +98,11 @@ def unknown_plan_terms(change: PlanChange, catalogue: PlanCatalogue) -> list[str
 
 def effective_changes(changes: Sequence[PlanChange], catalogue: PlanCatalogue) -> list[PlanChange]:
     """Return the changes with the days on which they take effect, oldest first."""
-    said = {change.effective: change for change in sorted(changes, key=lambda change: change.effective)}
+    last_of_day = {change.effective: change for change in sorted(changes, key=lambda change: change.effective)}
     current = PlanChange(date.min, FREE)
     pending: PlanChange | None = None
     effective: list[PlanChange] = [current]
-    for change in said.values():
+    for change in last_of_day.values():
         if pending is not None and pending.effective <= change.effective:
             current, pending = pending, None
             effective.append(current)
@@ -118,12 +118,12 @@ def effective_changes(changes: Sequence[PlanChange], catalogue: PlanCatalogue) -
 
 
 def plan_on(changes: Sequence[PlanChange], day: date, catalogue: PlanCatalogue) -> tuple[str, int]:
-    """Return the plan and the seats in force on a day."""
-    change = _in_force(effective_changes(changes, catalogue), day)
+    """Return the plan and the seats in effect on a day."""
+    change = _in_effect(effective_changes(changes, catalogue), day)
     return change.plan, change.seats
 
 
-def _in_force(schedule: list[PlanChange], day: date) -> PlanChange:
+def _in_effect(schedule: list[PlanChange], day: date) -> PlanChange:
     current = schedule[0]
     for change in schedule:
         if change.effective > day:
@@ -133,17 +133,17 @@ def _in_force(schedule: list[PlanChange], day: date) -> PlanChange:
 
 
 def _spans(
-    in_force: list[tuple[date, PlanChange]], catalogue: PlanCatalogue
+    in_effect: list[tuple[date, PlanChange]], catalogue: PlanCatalogue
 ) -> Iterator[tuple[tuple[PlanChange, int | None], list[date]]]:
-    """Return runs of days with the same plan, seats and fee; a fee is None where it is not known."""
+    """Yield runs of days with the same plan, seats and fee; a fee is None if unknown."""
 
     def key(item: tuple[date, PlanChange]) -> tuple[PlanChange, int | None]:
         day, change = item
         terms = catalogue.terms(change.plan, day)
         return change, None if terms is None else terms.fee_cents
 
-    for what, group in groupby(in_force, key):
-        yield what, [day for day, _ in group]
+    for plan_and_fee, group in groupby(in_effect, key):
+        yield plan_and_fee, [day for day, _ in group]
 
 
 def _fee_cents(change: PlanChange, fee_cents: int | None, days: int, days_in_month: int) -> int | None:

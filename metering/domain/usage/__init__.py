@@ -1,1 +1,1 @@
-"""Usage events: what a request used, its identity, its series, and what becomes of each record that is handed in."""
+"""Usage events: identity, series, charges, the outcome of each record, quarantine, unassigned usage, retention."""

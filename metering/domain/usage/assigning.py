@@ -1,8 +1,8 @@
-"""Assigning usage of ``unassigned`` to an account: which of it, and what that changes.
+"""Usage of undeclared accounts, and what assigning it to an account changes.
 
-Each event then counts once, in the account: its charge on ``unassigned`` is taken back and written anew at the account's
-prices. Where the account had counted the same request before, the charge is only taken back. A record that differs from what
-the account counted under the same id is a conflict, and stays where it is.
+An assigned event counts once, in the account: its charge on ``unassigned`` is reversed and replaced at the account's prices.
+Where the account has counted the same request before, the charge is only reversed. A record that differs from what the account
+counted under the same ID is a conflict and stays unassigned.
 """
 
 from typing import NamedTuple
@@ -10,13 +10,26 @@ from typing import NamedTuple
 from msgspec import Struct, field
 
 from metering.domain.errors import DomainError
+from metering.domain.texts import control_character
 
 
-class AssignScope(Struct, frozen=True):
-    """Which events of ``unassigned``: whose records named the account ``name`` (empty: none), from ``start`` until ``end``.
+class UnassignedUsage(NamedTuple):
+    """Unassigned usage under one account name (empty: records without one) from one source. Times are microseconds UTC."""
 
-    Times are microseconds UTC, None without a limit; ``source``, ``project`` and ``key`` are as the records stated them, None
-    for any.
+    name: str
+    source: str
+    first_time: int
+    last_time: int
+    events: int
+    amount_nano: int
+    unpriced: int
+
+
+class AssignmentScope(Struct, frozen=True):
+    """Which events of ``unassigned`` to assign: those of records that named the account ``name`` (empty: no account).
+
+    ``start`` and ``end`` are microseconds UTC, half-open; None means no limit. ``source``, ``project`` and ``key`` are as the
+    records stated them; None means any.
     """
 
     name: str
@@ -27,13 +40,16 @@ class AssignScope(Struct, frozen=True):
     key: str | None = None
 
     def check(self) -> None:
-        """Raise DomainError for a period that does not end after it starts."""
+        """Raise DomainError for a period that does not end after it starts, or a text with a control character."""
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise DomainError("the period must end after it starts")
+        for label in ("name", "source", "project", "key"):
+            if found := control_character(getattr(self, label) or ""):
+                raise DomainError(f"{label} contains the control character {found}; remove it")
 
 
-class MoveKey(NamedTuple):
-    """What moved events share; months as ``YYYYMM``. Billed in another month than their own: that one is closed."""
+class AssignmentGroup(NamedTuple):
+    """What moved events share; months as ``YYYYMM``. ``billed_in`` differs from ``month`` if that month is closed."""
 
     provider: str
     model: str
@@ -42,7 +58,7 @@ class MoveKey(NamedTuple):
 
 
 class MovedUsage(Struct):
-    """Events of one kind: what they cost on ``unassigned`` and cost the account, nano-USD, and how many have no price there."""
+    """Events of one group: what they cost on ``unassigned`` and in the account (nano-USD), and how many are unpriced there."""
 
     events: int = 0
     before_nano: int = 0
@@ -50,7 +66,7 @@ class MovedUsage(Struct):
     unpriced: int = 0
 
     def add(self, other: "MovedUsage") -> None:
-        """Count others."""
+        """Add the sums of other usage."""
         self.events += other.events
         self.before_nano += other.before_nano
         self.after_nano += other.after_nano
@@ -58,33 +74,33 @@ class MovedUsage(Struct):
 
 
 class AssignmentResult(Struct):
-    """What assigning came to, or would.
+    """What an assignment changed, or would change.
 
-    ``repeats`` are events that the account had counted before (the same record, or another source's of the same request): their
-    charge, ``repeats_nano`` in all, is taken back and nothing put in its place. ``conflicts`` stay unassigned.
+    ``repeats`` are events that the account had counted before (the same record, or another source's record of the same
+    request): their charges, ``repeats_nano`` in total, are reversed without a replacement. ``conflicts`` stay unassigned.
     """
 
-    by_group: dict[MoveKey, MovedUsage] = field(default_factory=dict)
+    by_group: dict[AssignmentGroup, MovedUsage] = field(default_factory=dict)
     repeats: int = 0
     repeats_nano: int = 0
     conflicts: int = 0
 
     @property
     def total(self) -> MovedUsage:
-        """All that moves to the account."""
+        """The sums over all groups."""
         total = MovedUsage()
         for moved in self.by_group.values():
             total.add(moved)
         return total
 
-    def move(self, key: MoveKey, moved: MovedUsage) -> None:
-        """Count events that move."""
-        self.by_group.setdefault(key, MovedUsage()).add(moved)
+    def move(self, group: AssignmentGroup, moved: MovedUsage) -> None:
+        """Add events that move to the account."""
+        self.by_group.setdefault(group, MovedUsage()).add(moved)
 
     def include(self, other: "AssignmentResult") -> None:
-        """Add what another part came to."""
-        for key, moved in other.by_group.items():
-            self.move(key, moved)
+        """Add the result of another chunk."""
+        for group, moved in other.by_group.items():
+            self.move(group, moved)
         self.repeats += other.repeats
         self.repeats_nano += other.repeats_nano
         self.conflicts += other.conflicts

@@ -1,7 +1,7 @@
-"""A batch: decoded events made ready to be stored, with the dimensions they share told once.
+"""A batch: decoded events that are ready to be stored, with each combination of shared dimensions listed once.
 
-Thousands of events share a handful of (account, source, provider, model, ...). Telling each combination once makes a batch
-small to pass between processes, and lets the writer resolve accounts, routes, series and rates once per combination.
+Thousands of events share a few combinations of (account, source, provider, model, ...). Listing each once makes a batch small
+to pass between processes, and lets the writer resolve accounts, routes, series and rates once per combination.
 """
 
 from collections.abc import Iterable
@@ -16,13 +16,13 @@ from metering.domain.usage.charging import succeeded
 from metering.domain.usage.events import DecodedBlock, DecodedEvent, RejectedRecord, UsageEvent
 from metering.domain.usage.identity import claims_of, raw_digest, record_digest
 
-_KEPT_TAGS = 4_096
+_MAX_CACHED_TAGS = 4_096
 _SECRET_STARTS = ("hf_", "sk-", "sk_", "gsk_", "fw_", "key-", "Bearer ")
 _SECRET_LENGTH = 32
 
 
 class Dimensions(Struct, frozen=True, array_like=True):
-    """What events share, as their records stated it; ``tags`` is canonical JSON of the declared tags, empty for none."""
+    """What events share, as their records stated it. ``tags`` is canonical JSON of the declared tags, empty for none."""
 
     account: str
     source: str
@@ -36,16 +36,17 @@ class Dimensions(Struct, frozen=True, array_like=True):
 
 
 class Batch(Struct, array_like=True):
-    """A block of a log, ready to be stored."""
+    """A block of a log, ready to be stored. ``by_index``: positions are 0-based items of a JSON document, not lines."""
 
     dimensions: list[Dimensions]
     events: BatchEvents
     rejected: list[RejectedRecord]
     unread_fields: dict[str, int]
+    by_index: bool = False
 
 
 class BatchBuilder:
-    """Makes batches; ``declared_tags`` are the tags that are part of the series, the others stay on the event."""
+    """Makes batches. ``declared_tags`` are part of the series; other tags stay on the event."""
 
     def __init__(self, declared_tags: frozenset[str]) -> None:
         self._declared = declared_tags
@@ -53,11 +54,12 @@ class BatchBuilder:
 
     def batch_of(self, block: DecodedBlock) -> Batch:
         """Return the block as a batch."""
-        places: dict[tuple[str, ...], int] = {}
-        events = BatchEvents.of_rows([self._row(item, places) for item in block.events])
-        return Batch([Dimensions(*key) for key in places], events, block.rejected, block.unread_fields)
+        positions: dict[tuple[str, ...], int] = {}
+        events = BatchEvents.of_rows([self._row(item, positions) for item in block.events])
+        dimensions = [Dimensions(*key) for key in positions]
+        return Batch(dimensions, events, block.rejected, block.unread_fields, block.by_index)
 
-    def _row(self, item: DecodedEvent, places: dict[tuple[str, ...], int]) -> tuple[Any, ...]:
+    def _row(self, item: DecodedEvent, positions: dict[tuple[str, ...], int]) -> tuple[Any, ...]:
         """Return an event's fields in the order of BatchEvents' columns."""
         event, position, used = item.event, item.position, item.event.quantities
         declared, details = self._split(event.tags) if event.tags else ("", "")
@@ -67,11 +69,11 @@ class BatchBuilder:
             event.account, event.source, event.provider, event.model, event.operation, event.route, event.project,
             event.key and key_label(event.key), declared,
         )  # fmt: skip
-        place = places.get(key)
-        if place is None:
-            place = places[key] = len(places)
+        dimensions = positions.get(key)
+        if dimensions is None:
+            dimensions = positions[key] = len(positions)
         return (
-            place,
+            dimensions,
             event.id,
             record_digest(event.source, event.id),
             item.fingerprint,
@@ -96,15 +98,15 @@ class BatchBuilder:
         )
 
     def _split(self, tags: dict[str, str]) -> tuple[str, str]:
-        """Return the declared tags, and the details that the others make; the same few tags come again and again."""
+        """Return (declared tags, details with the other tags). Cached, because most events carry the same few tags."""
         key = tuple(tags.items())
-        known = self._tags.get(key)
-        if known is None:
-            if len(self._tags) >= _KEPT_TAGS:
+        cached = self._tags.get(key)
+        if cached is None:
+            if len(self._tags) >= _MAX_CACHED_TAGS:
                 self._tags.clear()
             others = {name: value for name, value in tags.items() if name not in self._declared}
-            known = self._tags[key] = canonical_tags(tags, self._declared), details_json(tags=others)
-        return known
+            cached = self._tags[key] = canonical_tags(tags, self._declared), details_json(tags=others)
+        return cached
 
     def _details(self, event: UsageEvent) -> str:
         return details_json(
@@ -123,19 +125,19 @@ def _has_memo(event: UsageEvent) -> bool:
 
 @lru_cache(maxsize=1024)
 def key_label(key: str) -> str:
-    """Return a key's name as it may be kept: of what looks like a secret, only enough to tell it from others."""
+    """Return the name of a caller's key as it may be stored: a value that looks like a secret is replaced by a short digest."""
     if not key.startswith(_SECRET_STARTS) and (len(key) < _SECRET_LENGTH or not key.isalnum()):
         return key
     return f"{key[:3]}…{raw_digest(key.encode())[:12]}"
 
 
 def canonical_tags(tags: dict[str, str], declared: Iterable[str]) -> str:
-    """Return the declared ones among ``tags`` as JSON with sorted keys; empty for none."""
+    """Return the declared tags as JSON with sorted keys; empty for none."""
     kept = {name: tags[name] for name in sorted(declared) if name in tags}
     return msgspec.json.encode(kept).decode() if kept else ""
 
 
 def details_json(**details: object) -> str:
-    """Return the details that say something as JSON, empty for none."""
-    told = {name: value for name, value in details.items() if value not in (None, "", {})}
-    return msgspec.json.encode(told).decode() if told else ""
+    """Return the details that have a value as JSON; empty for none."""
+    stated = {name: value for name, value in details.items() if value not in (None, "", {})}
+    return msgspec.json.encode(stated).decode() if stated else ""

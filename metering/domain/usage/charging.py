@@ -1,7 +1,7 @@
 """The first charge of an event, and whether Hugging Face bills it.
 
-Unknown is not zero: without a rate, quantities or a route that says whose prices apply, the event is kept unpriced. A cost
-that the serving provider reported becomes the charge only where there is no rate. Failures are counted and cost nothing.
+Unknown is not zero: without a rate, quantities or a known route, the event is kept unpriced. A cost that the serving provider
+reported becomes the charge only if there is no rate. Failed requests are counted and cost nothing.
 """
 
 from msgspec import Struct
@@ -12,12 +12,12 @@ from pricing.rates import Rate
 from pricing.rating import charge
 
 HF_INFERENCE = "hf-inference"
-# What these produce is not counted in any quantity: measured input is the sign that there was an answer.
+# Their output is not measured in any quantity, so measured input shows that the request was answered.
 OPERATIONS_WITHOUT_OUTPUT = frozenset({"embeddings", "rerank", "feature-extraction"})
 
 
 class FirstCharge(Struct, frozen=True, gc=False):
-    """What an event costs as far as it is known: nano-USD, None where it is unpriced."""
+    """What an event costs when it arrives: nano-USD, None while it is unpriced."""
 
     amount_nano: int | None
     rate_id: int | None
@@ -30,7 +30,7 @@ _RATED = int(PriceGrade.RATED)
 
 
 def route_of(stated: str, provider: str, default_route: str) -> str:
-    """Return the event's route: stated, else serverless at hf-inference, else the account's setting, else unknown."""
+    """Return an event's route: as stated, else serverless for hf-inference, else the account's default, else unknown."""
     if stated:
         return stated
     if provider == HF_INFERENCE:
@@ -39,7 +39,7 @@ def route_of(stated: str, provider: str, default_route: str) -> str:
 
 
 def succeeded(event: UsageEvent) -> bool:
-    """Whether the request produced an answer: status 2xx or 3xx; without a status, whether there is output."""
+    """Whether the request was answered: a 2xx or 3xx status, or, without a status, any output."""
     if event.status is not None:
         return 200 <= event.status < 400
     quantities = event.quantities
@@ -49,14 +49,14 @@ def succeeded(event: UsageEvent) -> bool:
 
 
 def is_billable(route: str) -> bool:
-    """Whether Hugging Face bills answered requests of a route: never those on a partner's own key."""
+    """Whether Hugging Face bills answered requests of a route. Requests on a partner's own key are never billable."""
     return route in BILLED_ROUTES
 
 
 def first_charge(quantities: Quantities, rate: Rate | None, reported_cost_nano: int | None) -> FirstCharge:
-    """Price the quantities of an answered request at the rate that was valid when it started; None: there is no rate.
+    """Price the quantities of an answered request at the rate in effect when it started; None means there is no rate.
 
-    ``reported_cost_nano`` is what the serving provider said it cost. Raises pricing's ChargeTooLargeError.
+    ``reported_cost_nano`` is the cost that the serving provider reported. Raises pricing's ChargeTooLargeError.
     """
     priced = None if rate is None else charge(quantities, rate)
     if priced is not None:

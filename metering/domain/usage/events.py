@@ -1,7 +1,7 @@
-"""A usage event: one request that was made, an immutable fact.
+"""A usage event: one request that was made. Immutable.
 
-Every log format is normalised to this value before anything else looks at it. What the record did not state is empty
-(``""``, None), never guessed. Prompts and completions have no place to be kept in.
+Every log format is normalized to this value first. What the record did not state is empty (``""``, None), never guessed. There
+is no field for prompts and completions.
 """
 
 from enum import IntEnum
@@ -26,7 +26,7 @@ MAX_TAGS = 32
 
 
 class QuantityGrade(IntEnum):
-    """How the quantities are known. UNSTATED: the record said nothing of usage (an interrupted stream)."""
+    """How the quantities are known. UNSTATED: the record has no usage (an interrupted stream)."""
 
     MEASURED = 0
     ESTIMATED = 1
@@ -34,7 +34,7 @@ class QuantityGrade(IntEnum):
 
 
 class PriceGrade(IntEnum):
-    """How the amount is known. EXEMPT: nothing is owed because the request failed; its amount is a known zero."""
+    """How the amount is known. EXEMPT: the request failed and costs nothing; its amount is a known zero."""
 
     RATED = 0
     REPORTED = 1
@@ -43,13 +43,14 @@ class PriceGrade(IntEnum):
 
 
 class UsageEvent(Struct, frozen=True, gc=False, array_like=True):
-    """One request, normalised.
+    """One request, normalized.
 
-    ``time`` is when it started, microseconds UTC; ``time_derived`` where it was computed from the end. ``account`` is the
-    name the record gave, unresolved. ``route`` is empty where the record does not state one. ``reported_cost_nano`` is what
-    the serving provider said it cost; ``gateway_cost_nano`` what a gateway computed, a memo.
+    ``time`` is when the request started, microseconds UTC; ``time_derived`` if it was computed from the end. ``account`` is the
+    name in the record, unresolved. ``route`` is empty if the record does not state one. ``reported_cost_nano`` is the cost that
+    the serving provider reported; ``gateway_cost_nano`` is what a gateway computed, for information only.
 
-    Build it with keywords. Only the decoder of native events gives the fields by position, which takes a quarter of the time.
+    Build it with keyword arguments. Only the decoder of native events passes fields by position, which takes a quarter of the
+    time.
     """
 
     id: str
@@ -77,7 +78,7 @@ class UsageEvent(Struct, frozen=True, gc=False, array_like=True):
 
 
 class Position(Struct, frozen=True, gc=False, array_like=True):
-    """Where in its input a record stands: 1-based line (or 0-based item of a JSON array), byte offset and length."""
+    """Where a record is in its input: line from 1 (or item of a JSON array from 0), byte offset and length."""
 
     line: int
     offset: int
@@ -93,10 +94,10 @@ class DecodedEvent(Struct, frozen=True, gc=False, array_like=True):
 
 
 class RejectedRecord(Struct, frozen=True, array_like=True):
-    """A record that could not become an event: what is allowed to be kept of it, never its content.
+    """A record that could not become an event, without its content.
 
-    ``digest`` is the hex BLAKE2b-128 of the raw bytes, so that a replay can tell whether it still stands there. ``kept``
-    holds the identifying fields that could be read (id, time, account, provider, model), each cut to 255 characters.
+    ``digest`` is the hex BLAKE2b-128 of the raw bytes. ``kept`` holds the identifying fields that could be read (see
+    ``kept_fields``).
     """
 
     position: Position
@@ -108,22 +109,24 @@ class RejectedRecord(Struct, frozen=True, array_like=True):
 
 
 class DecodedBlock(Struct, array_like=True):
-    """What became of one block of a log.
+    """One decoded block of a log.
 
-    ``unread_fields`` counts the fields that records carried and no event keeps, by name: nothing is dropped silently.
+    ``unread_fields`` counts, by name, the fields that no event keeps, so that nothing is dropped silently. ``by_index``: the
+    block is a JSON document, whose positions are 0-based items.
     """
 
     events: list[DecodedEvent]
     rejected: list[RejectedRecord]
     unread_fields: dict[str, int]
+    by_index: bool = False
 
 
 def kept_fields(record: dict[str, Any]) -> dict[str, str]:
-    """Return the identifying fields of a bad record that may be kept in quarantine, as short strings."""
+    """Return the identifying fields of a rejected record that quarantine may keep, each cut to 255 characters."""
     kept = {}
     for name in ("id", "source", "time", "account", "provider", "model", "operation"):
         value = record.get(name)
         if isinstance(value, str | int) and not isinstance(value, bool):
             shown = str(value)[:MAX_NAME_LENGTH] if abs(value if isinstance(value, int) else 0) < 10**18 else "…"
-            kept[name] = shown.replace("\0", "")  # PostgreSQL can not store a NUL
+            kept[name] = shown.replace("\0", "")  # PostgreSQL cannot store NUL
     return kept

@@ -1,7 +1,8 @@
-"""An event counts once: identity, content digest, and the ids that tie copies together.
+"""Identity, content digest and claims: what makes an event count once.
 
-Identity is (account, source, id), for ever. The digest covers what decides a charge and nothing else: time, provider,
-model, operation, route, status and quantities, as the record stated them.
+Identity is (account, source, id), permanently. The content digest covers what determines a charge and nothing else: time,
+provider, model, operation, route, status and quantities, as the record stated them. Claims identify copies of an event in other
+sources.
 """
 
 import struct
@@ -13,20 +14,20 @@ from msgspec.msgpack import Encoder
 
 from metering.domain.usage.events import UsageEvent
 
-# Shorter ids ("1", "req-42") repeat by accident; providers' own have at least 16 characters.
+# Shorter IDs ("1", "req-42") repeat by accident; providers' own have at least 16 characters.
 MIN_CLAIM_LENGTH = 12
 CLAIM_WINDOW_MICROS = 3_600_000_000
 
-# MessagePack has one shortest encoding of each value and frames strings by their length, so that equal bytes mean equal
-# content; it is three times as fast as repr.
+# MessagePack has one shortest encoding of each value and length-prefixes strings, so equal bytes mean equal content. It is
+# three times as fast as repr.
 _encode = Encoder().encode
-# A copy of a hash that has begun takes a third less than another one with the same settings.
+# Copying an initialized hash takes a third less time than making one with the same settings.
 _hash_of_16, _hash_of_8 = blake2b(digest_size=16).copy, blake2b(digest_size=8).copy
 _signed_64 = struct.Struct(">q").unpack
 
 
 def record_digest(source: str, event_id: str) -> bytes:
-    """Return 16 bytes for what a record says of its identity. The length is told, so that no two pairs join alike."""
+    """Return a 16-byte digest of a record's source and ID. The length prefix keeps different pairs from joining alike."""
     hashed = _hash_of_16()
     hashed.update(f"{len(source)}\x1f{source}{event_id}".encode())
     return hashed.digest()
@@ -34,37 +35,37 @@ def record_digest(source: str, event_id: str) -> bytes:
 
 @lru_cache(maxsize=4096)
 def account_mask(account_id: int) -> int:
-    """Return the 128 bits by which an account's identities differ from all others'."""
+    """Return the 128-bit mask that sets an account's identities apart from those of other accounts."""
     return int.from_bytes(blake2b(f"account\x1f{account_id}".encode(), digest_size=16).digest(), "big")
 
 
 def identity_of(digest: bytes, mask: int) -> bytes:
-    """Return the 16 bytes under which an event is stored once: its record's digest under its account's mask.
+    """Return the 16-byte identity of an event: its record's digest under its account's mask.
 
-    Two identities of different (account, source, id) are equal with probability 2^-128, as for one hash over all three; in
-    two steps, so that the record's digest can be made where the record is read, before its account is known.
+    Identities of different (account, source, id) collide with probability 2^-128, as for one hash over all three. It takes two
+    steps so that the record's digest can be computed where the record is decoded, before its account is known.
     """
     return (int.from_bytes(digest, "big") ^ mask).to_bytes(16, "big")
 
 
 def identities_of(digests: Sequence[bytes], mask: int) -> list[bytes]:
-    """Return ``identity_of`` each digest, all under one account's mask, as one operation on one long number."""
+    """Return ``identity_of`` for each digest under one account's mask, computed as one operation on one long integer."""
     size = 16 * len(digests)
     masks = int.from_bytes(mask.to_bytes(16, "big") * len(digests), "big")
     joined = (int.from_bytes(b"".join(digests), "big") ^ masks).to_bytes(size, "big")
     return [joined[start : start + 16] for start in range(0, size, 16)]
 
 
-def stored_under(source: str, event_id: str, account_id: int) -> bytes:
-    """Return the identity of a stored event or copy, from what its row tells."""
+def identity_in_account(source: str, event_id: str, account_id: int) -> bytes:
+    """Return the identity of a stored event or copy, from the columns of its row."""
     return identity_of(record_digest(source, event_id), account_mask(account_id))
 
 
 def fingerprint_of(event: UsageEvent) -> int:
     """Return the content digest as a signed 64-bit integer.
 
-    The route is the one the record stated, so that changing an account's settings never makes a conflict of a duplicate.
-    Quantities go in by name and only where they are not zero, so that a kind added later changes no digest.
+    The route is the one that the record stated, so changing an account's default route never turns a duplicate into a conflict.
+    Quantities are hashed by name and only if not zero, so a kind that is added later changes no digest.
     """
     content = (
         event.time, event.provider, event.model, event.operation, event.route, event.status, event.quantities,
@@ -73,10 +74,10 @@ def fingerprint_of(event: UsageEvent) -> int:
 
 
 def claims_of(event: UsageEvent) -> list[int]:
-    """Return what the event claims by its response id and ``Inference-Id``, as signed 64-bit integers.
+    """Return the event's claims, from its response ID and ``Inference-Id``, as signed 64-bit integers.
 
-    Records of the same account and of other sources with the same claim, within an hour, are copies: the provider and the
-    output are part of the claim.
+    Records of the same account from different sources with the same claim, within an hour, are copies. The provider and the
+    number of output tokens are part of the claim.
     """
     claims = []
     if len(event.response_id) >= MIN_CLAIM_LENGTH:
@@ -99,5 +100,5 @@ def _hash_64(content: bytes) -> int:
 
 
 def raw_digest(raw: bytes) -> str:
-    """Return the hex digest under which a raw record is known: in quarantine, and as the id of a record without one."""
+    """Return the hex digest of a raw record: its key in quarantine, and part of the ID of a record without one."""
     return blake2b(raw, digest_size=16).hexdigest()

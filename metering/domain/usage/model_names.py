@@ -1,14 +1,14 @@
-"""What a model name says: the model, and perhaps who served it.
+"""Model names: the model, and sometimes the provider that served it.
 
-The router accepts ``model:provider`` and the policies ``:fastest``, ``:cheapest`` and ``:preferred``. A policy does not say
-who served the request. Only known providers are taken off the end, because a colon can be part of a model's own name.
+The router accepts ``model:provider`` and the policies ``:fastest``, ``:cheapest`` and ``:preferred``. A policy does not name
+the provider that served the request. Only known providers are split off, because a colon can be part of a model's own name.
 """
 
 from metering.domain.usage.events import UNKNOWN
 
 POLICIES = frozenset({"fastest", "cheapest", "preferred"})
 
-# The partners that a client of the router lists, in Hugging Face's spelling.
+# The partners listed by the router's client, in Hugging Face's spelling.
 PROVIDERS = frozenset(
     {
         "baseten", "cerebras", "cohere", "deepinfra", "fal-ai", "featherless-ai", "fireworks-ai", "groq", "hf-inference",
@@ -49,7 +49,7 @@ def split_model(name: str, provider: str = UNKNOWN) -> tuple[str, str]:
 
 
 def provider_name(name: str) -> str:
-    """Return a provider's name in Hugging Face's spelling; a name nobody knows stays as it is."""
+    """Return a provider's name in Hugging Face's spelling; an unknown name is only lowercased."""
     lowered = name.strip().lower()
     if not lowered:
         return UNKNOWN

@@ -1,4 +1,4 @@
-"""What became of each record that was handed in. One bad record never costs its batch."""
+"""The outcome of each record that was ingested. One bad record never costs its batch."""
 
 from collections import Counter
 from enum import StrEnum
@@ -7,8 +7,10 @@ from msgspec import Struct, field
 
 
 class Outcome(StrEnum):
-    """``accepted`` counts; ``duplicate`` was counted before; ``copy`` is another source's record of a counted event;
-    ``conflict`` has the identity of an event with other content; ``rejected`` can not become an event.
+    """The outcome of one record.
+
+    `accepted`: counted. `duplicate`: ingested before with the same content. `copy`: another source's record of a counted event.
+    `conflict`: ingested before with different content. `rejected`: not a valid event.
     """
 
     ACCEPTED = "accepted"
@@ -18,8 +20,16 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
 
 
+OUTCOME_COUNTS = ("accepted", "duplicate", "copy", "conflict", "rejected")
+# Accepted events that need attention.
+WARNING_COUNTS = ("unpriced", "unassigned", "route_unknown", "series_capped")
+
+
 class ItemOutcome(Struct, frozen=True):
-    """The outcome of one record that was not simply accepted, with where it stands and why."""
+    """One record that was not accepted: where it is in the input, and why.
+
+    ``line`` counts lines from 1, or the items of a JSON array from 0 (see ``BatchResult.by_index``).
+    """
 
     line: int
     outcome: Outcome
@@ -32,7 +42,8 @@ class ItemOutcome(Struct, frozen=True):
 class BatchResult(Struct):
     """Counts of all outcomes, and the items that were not accepted.
 
-    ``unpriced``, ``unassigned``, ``route_unknown`` and ``series_capped`` are accepted events that someone should look at.
+    The counts in WARNING_COUNTS are accepted events that need attention. ``by_index``: the input is a JSON document, so
+    positions are 0-based items.
     """
 
     accepted: int = 0
@@ -46,6 +57,7 @@ class BatchResult(Struct):
     series_capped: int = 0
     items: list[ItemOutcome] = field(default_factory=list)
     unread_fields: dict[str, int] = field(default_factory=dict)
+    by_index: bool = False
 
     def add(self, item: ItemOutcome) -> None:
         """Count one item that was not accepted."""
@@ -53,14 +65,22 @@ class BatchResult(Struct):
         self.items.append(item)
 
     def merge(self, other: "BatchResult", *, keep_items: int | None = None) -> None:
-        """Add another batch's counts; of its items, keep as many as fit into ``keep_items`` in all."""
-        for name in self.__struct_fields__[:9]:
+        """Add the counts and items of another batch.
+
+        With ``keep_items``, at most that many items are kept. Duplicates are then only counted: a log that is read again has
+        many, and would leave no room for what was rejected.
+        """
+        for name in (*OUTCOME_COUNTS, *WARNING_COUNTS):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        room = None if keep_items is None else max(0, keep_items - len(self.items))
-        self.items.extend(other.items[:room])
+        if keep_items is None:
+            self.items.extend(other.items)
+        elif len(self.items) < keep_items:
+            listed = [item for item in other.items if item.outcome is not Outcome.DUPLICATE]
+            self.items.extend(listed[: keep_items - len(self.items)])
         self.unread_fields = dict(Counter(self.unread_fields) + Counter(other.unread_fields))
+        self.by_index = self.by_index or other.by_index
 
     @property
     def received(self) -> int:
-        """How many records were handed in."""
+        """The number of records."""
         return self.accepted + self.duplicate + self.copy + self.conflict + self.rejected

@@ -1,7 +1,7 @@
 """A series: the distinct combination of account, provider, model, operation, route, project, key and declared tags.
 
-Spend is summed per series, so their number is bounded: past the cap of an account, the dimensions that callers make up
-(project, key, tags) say ``(other)`` and the values stay on the event; past twice the cap, the model does too.
+Spend is summed per series, so their number is capped. Past an account's cap, new values of the dimensions that callers choose
+(project, key, tags) are folded into ``(other)``, and the event keeps the value. Past twice the cap, so are model and operation.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ DEFAULT_SERIES_CAP = 10_000
 
 
 class SeriesKey(NamedTuple):
-    """What events of one series share; ``tags`` is canonical JSON of the declared tags, empty for none."""
+    """The dimensions of a series; ``tags`` is canonical JSON of the declared tags, empty for none."""
 
     account_id: int
     provider: str
@@ -23,8 +23,8 @@ class SeriesKey(NamedTuple):
     tags: str
 
 
-def folded(key: SeriesKey, existing: int, cap: int) -> SeriesKey:
-    """Return the series that takes the place of a new one in an account that has ``existing`` series."""
+def fold_series(key: SeriesKey, existing: int, cap: int) -> SeriesKey:
+    """Return the series to use for a new key in an account that has ``existing`` series."""
     if existing < cap:
         return key
     narrowed = key._replace(project=OTHER, key=OTHER, tags=OTHER)

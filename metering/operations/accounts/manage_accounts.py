@@ -25,18 +25,18 @@ DEFAULT_ROUTES = ("", ROUTED, PROVIDER_KEY, SERVERLESS)
 
 
 def declare_account(engine: Engine, name: str, *, default_route: str = "", now: int) -> Account:
-    """Create an account. Raises AlreadyExistsError for a name that another account has or had."""
+    """Create an account. Raises AlreadyExistsError for a name that an account has or had."""
     _check_name(name)
     _check_route(default_route)
     with exclusive_write(engine) as connection:
         if former_names(connection, name, 0):
-            raise AlreadyExistsError(f"an account is or was named {name!r} already")
+            raise AlreadyExistsError(f"an account has or had the name {name!r} already")
         insert_account(connection, name, default_route=default_route, now=now)
         return find_account(connection, name)
 
 
 def ensure_account(engine: Engine, name: str, *, now: int) -> Account:
-    """Return the account with the name; create it if there is none."""
+    """Return the account with this name; create it if it does not exist."""
     with read_snapshot(engine) as connection:
         account = account_named(connection, name)
     return account or declare_account(engine, name, now=now)
@@ -49,16 +49,16 @@ def show_account(engine: Engine, name: str) -> Account:
 
 
 def show_account_by_id(engine: Engine, account_id: int) -> Account | None:
-    """Return an account by its id; None if there is none."""
+    """Return an account by its ID; None if there is none."""
     with read_snapshot(engine) as connection:
         return account_with_id(connection, account_id)
 
 
 def account_names(engine: Engine, account_ids: Iterable[int | None] | None = None) -> dict[int, str]:
-    """Return the current names of accounts, by id; of all when no ids are given. None among the ids is ignored."""
-    wanted = None if account_ids is None else {each for each in account_ids if each is not None}
+    """Return the current names of accounts by ID. Default: all accounts. None among the IDs is ignored."""
+    ids = None if account_ids is None else {each for each in account_ids if each is not None}
     with read_snapshot(engine) as connection:
-        return names_by_id(connection, wanted)
+        return names_by_id(connection, ids)
 
 
 def show_account_plans(engine: Engine, name: str) -> AccountPlans:
@@ -68,7 +68,7 @@ def show_account_plans(engine: Engine, name: str) -> AccountPlans:
 
 
 def list_accounts(engine: Engine, *, after: str = "", limit: int | None = None) -> list[AccountPlans]:
-    """Return accounts by name, from the first after ``after``, with their plan changes."""
+    """Return accounts with their plan changes, ordered by name, starting after ``after``."""
     with read_snapshot(engine) as connection:
         return _with_plans(connection, accounts_by_name(connection, after=after, limit=limit))
 
@@ -76,7 +76,7 @@ def list_accounts(engine: Engine, *, after: str = "", limit: int | None = None) 
 def change_account(
     engine: Engine, name: str, *, new_name: str | None = None, default_route: str | None = None, now: int
 ) -> Account:
-    """Rename an account from now on, or set its default billing route. None leaves a value as it is.
+    """Rename an account from now on, or set its default billing route. None keeps a value.
 
     Raises NotFoundError, AlreadyExistsError, and DomainError for ``unassigned``.
     """
@@ -103,12 +103,12 @@ def _with_plans(connection: Connection, accounts: list[Account]) -> list[Account
 def _check_name(name: str) -> None:
     if not name or len(name) > MAX_NAME_LENGTH or name != name.strip() or not name.isprintable() or "/" in name:
         raise DomainError(
-            f"an account name has 1 to {MAX_NAME_LENGTH} printable characters, no slash, and no space at either end; got"
-            f" {name[:40]!r}"
+            f"an account name must have 1 to {MAX_NAME_LENGTH} printable characters, without slashes and without spaces at"
+            f" either end, not {name[:40]!r}"
         )
 
 
 def _check_route(route: str) -> None:
     if route not in DEFAULT_ROUTES:
         known = ", ".join(DEFAULT_ROUTES[1:])
-        raise DomainError(f"a default route is one of {known}, or empty for unknown; got {route[:40]!r}")
+        raise DomainError(f"a default route must be one of {known}, or empty for unknown, not {route[:40]!r}")

@@ -31,7 +31,7 @@ def set_plan(engine: Engine, name: str, change: PlanChange, catalogue: PlanCatal
     pricing's InvalidPlanError for a plan that the catalogue does not have or does not sell per seat.
     """
     if not 1 <= change.seats <= MAX_SEATS:
-        raise DomainError(f"seats must be from 1 to {MAX_SEATS:,}, got {change.seats}")
+        raise DomainError(f"seats must be from 1 to {MAX_SEATS:,}, not {change.seats:,}")
     catalogue.check_seats(change.plan, change.seats)
     with exclusive_write(engine) as connection:
         account = _billable_account(connection, name)

@@ -12,17 +12,17 @@ from sqlalchemy import Connection, Engine
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import format_month
 from metering.domain.usage.events import PriceGrade
-from metering.domain.usage.identity import stored_under
+from metering.domain.usage.identity import identity_in_account
+from metering.domain.usage.logged_events import EventQuery, LoggedEvent
 from metering.domain.usage.retention import EventsRetiredError
 from metering.operations.steps.unpriced import unpriced_among
-from metering.operations.usage.list_events import LoggedEvent, logged_events
+from metering.operations.usage.list_events import logged_events
 from metering.storage.charges.charges import LaterCharge, later_charges
 from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_rates, load_tables
 from metering.storage.prices.price_versions import TableVersion, versions_of_rates
 from metering.storage.usage.assigned_events import assigned_among
 from metering.storage.usage.copies import copies_by_id
-from metering.storage.usage.event_log import EventQuery
 from metering.storage.usage.event_rows import EventRow, events_by_id
 from metering.storage.usage.events import stored_identities
 from metering.storage.usage.retired_months import list_retired
@@ -113,7 +113,7 @@ def explain_charge(engine: Engine, account_id: int, event_id: str, source: str |
 
 def _find(connection: Connection, account_id: int, event_id: str, source: str | None) -> EventRow:
     sources = all_sources(connection) if source is None else [source]
-    identities = {stored_under(each, event_id, account_id): each for each in sources}
+    identities = {identity_in_account(each, event_id, account_id): each for each in sources}
     held = {
         stored.event_id: identities[identity] for identity, stored in stored_identities(connection, sorted(identities)).items()
     }

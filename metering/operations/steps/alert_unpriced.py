@@ -1,4 +1,4 @@
-"""The alert that usage has no price: one for each account, provider, model and month, not one for each request."""
+"""The alert about unpriced usage: one per account, provider, model and month, not one per request."""
 
 import json
 from collections.abc import Collection
@@ -15,11 +15,11 @@ DATA_VERSION = 1
 
 
 def unpriced_alerts(connection: Connection, account_id: int, days: Collection[int], now: int) -> list[NewAlert]:
-    """Return the alerts about the months of ``days`` in which the account has usage without a price, in one order for all."""
-    found = unpriced_models(connection, account_id, {month_of_day(day) for day in days})
+    """Return the alerts about unpriced usage of the account in the months of ``days``, in a fixed order."""
+    unpriced = unpriced_models(connection, account_id, {month_of_day(day) for day in days})
     account = account_with_id(connection, account_id)
     alerts = []
-    for (month, provider, model), events in sorted(found.items()):
+    for (month, provider, model), events in sorted(unpriced.items()):
         data = {
             "version": DATA_VERSION,
             "account": "" if account is None else account.name,

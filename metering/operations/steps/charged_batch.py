@@ -1,4 +1,4 @@
-"""Events that can be stored: each with its place and its charge."""
+"""Events that are ready to be stored, each with its context and its charge."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -10,22 +10,22 @@ from metering.operations.steps.event_contexts import EventContext
 
 
 class ChargedBatch(NamedTuple):
-    """Events with, at the same position, the place and the charge of each."""
+    """Events with, at the same position, the context and the first charge of each."""
 
     events: BatchEvents
-    places: list[EventContext]
+    contexts: list[EventContext]
     charges: list[FirstCharge]
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
-        """Return those of all parts, one part after the other."""
+        """Concatenate batches, in order."""
         if len(parts) == 1:
             return parts[0]
         events = BatchEvents.joined([part.events for part in parts])
-        places = list(chain.from_iterable(part.places for part in parts))
-        return cls(events, places, list(chain.from_iterable(part.charges for part in parts)))
+        contexts = list(chain.from_iterable(part.contexts for part in parts))
+        return cls(events, contexts, list(chain.from_iterable(part.charges for part in parts)))
 
     def only(self, positions: Sequence[int]) -> Self:
-        """Return those at these positions, in this order."""
-        places = [self.places[position] for position in positions]
-        return type(self)(self.events.only(positions), places, [self.charges[position] for position in positions])
+        """Return the events at these positions, in this order."""
+        contexts = [self.contexts[position] for position in positions]
+        return type(self)(self.events.only(positions), contexts, [self.charges[position] for position in positions])

@@ -1,5 +1,6 @@
-"""A process whose parent is gone ends: a server's worker would keep the port, a log's decoder its memory, and nobody would stop
-them.
+"""End a worker process when its parent is gone.
+
+Without this, an orphaned server worker would keep the port, and an orphaned log decoder its memory.
 """
 
 import logging
@@ -14,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 def end_with_parent() -> None:
-    """Ask this process to end, as a supervisor would, when the one that started it as a worker has ended. Else do nothing."""
+    """Send this process SIGTERM once the process that started it as a worker has ended. Does nothing outside a worker."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_watch, args=(parent,), name="parent-watch", daemon=True).start()
@@ -22,5 +23,5 @@ def end_with_parent() -> None:
 
 def _watch(parent: BaseProcess) -> None:
     wait([parent.sentinel])
-    _log.warning("the process that started this worker is gone: it ends")
+    _log.warning("the process that started this worker is gone: exiting")
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Every event has a partition to go to: those of the coming months ahead of need, others when an event of them is met."""
+"""Make sure that every event has a partition: the coming months' ahead of time, others when an event needs one."""
 
 import threading
 from collections.abc import Iterable
@@ -13,15 +13,15 @@ MONTHS_AHEAD = 2
 
 
 def ensure_partitions(engine: Engine, *, now: int, months_ahead: int = MONTHS_AHEAD) -> None:
-    """Make sure that events of the present month and the next ``months_ahead`` can be stored."""
+    """Make sure that events of the current month and the next ``months_ahead`` can be stored."""
     months = [month_of(now)]
     for _ in range(months_ahead):
         months.append(next_month(months[-1]))
-    StoredMonths(engine).prepare(months)
+    PartitionCache(engine).prepare(months)
 
 
-class StoredMonths:
-    """The months (``YYYYMM``) whose events can be stored, as far as they have been asked for; shared by a process's threads."""
+class PartitionCache:
+    """The months (``YYYYMM``) that are known to have a partition. Shared by a process's threads."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -29,14 +29,14 @@ class StoredMonths:
         self._lock = threading.Lock()
 
     def prepare(self, months: Iterable[int]) -> None:
-        """Make sure that events of the months can be stored; what is missing commits first, in a short transaction."""
-        asked = frozenset(months)
-        if asked <= self._known:
+        """Make sure that events of the months can be stored. Missing partitions commit first, in a short transaction."""
+        needed = frozenset(months)
+        if needed <= self._known:
             return
         with self._lock:
             with read_snapshot(self._engine) as connection:
-                missing = backend_of(connection).months_without_partition(connection, asked - self._known)
+                missing = backend_of(connection).months_without_partition(connection, needed - self._known)
             if missing:
                 with exclusive_write(self._engine) as connection:
                     backend_of(connection).create_partitions(connection, missing)
-            self._known |= asked
+            self._known |= needed

@@ -1,6 +1,6 @@
-"""Where the events of a batch belong: account, route, series, rate key. Once per combination, not once per event.
+"""Resolve what the events of a batch share: account, route, series, rate. Once per combination, not once per event.
 
-A name that changed hands is the exception: which account it means depends on the event's time.
+The exception is an account name that was transferred: which account it means depends on the event's time.
 """
 
 from collections.abc import Iterable
@@ -18,19 +18,20 @@ from metering.domain.usage.series import OTHER, SeriesKey
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.resolve_accounts import BillingAccount, ResolvedNames
 
-# Records can name projects and keys without end; what is remembered of them must have one.
-MAX_REMEMBERED = 16_384
+# Records can name any number of projects and keys, so the cache is bounded.
+MAX_CACHED = 16_384
 
 _Pair = tuple[int, BillingAccount]
-"""A position among the batch's dimensions, and who is billed for its events."""
+"""A position among the batch's dimensions, and the account its events are billed to."""
 
 
 class EventContext(Struct, frozen=True, eq=False):
-    """What all events with the same dimensions and account share; ``series`` is where they are summed.
+    """What all events with the same dimensions and account share.
 
-    ``told`` is JSON of what its events keep in their details because their series does not say it: the account's name that
-    nobody has declared, and what the cap folded; empty for nothing. ``doubtful``: someone should look, because the account or
-    the route is not known or the cap folded the series.
+    ``full_series`` is the series by what the records stated; ``series`` is where their charges are summed, which differs where
+    the cap folded it. ``extra_details`` is JSON of what the events keep in their details because the series does not record it:
+    the name of an undeclared account, and the values that were folded; empty for nothing. ``needs_attention``: the account or
+    the route is unknown, or the series was folded.
     """
 
     account_id: int
@@ -38,71 +39,72 @@ class EventContext(Struct, frozen=True, eq=False):
     source_id: int
     route: str
     billable: bool
-    what: tuple[str, str, str]
-    wanted: SeriesKey
+    rate_names: tuple[str, str, str]
+    full_series: SeriesKey
     series: SeriesKey
     series_id: int
-    told: str
-    doubtful: bool
+    extra_details: str
+    needs_attention: bool
 
 
 class ContextCache:
-    """Places by what records stated and who is billed, shared by all batches of a process: what a place says never changes."""
+    """Contexts by dimensions and billing account, shared by all batches of a process. A context never changes."""
 
     def __init__(self, series: SeriesIndex) -> None:
         self._series = series
         self._known: dict[tuple[Dimensions, BillingAccount], EventContext] = {}
 
     def of_events(self, batch: Batch, names: ResolvedNames) -> list[EventContext]:
-        """Return one place an event; new series are created on the way."""
+        """Return the context of each event. Creates missing series."""
         always = {name: names.always(name) for name in {dimensions.account for dimensions in batch.dimensions}}
         fixed = [always[dimensions.account] for dimensions in batch.dimensions]
         if None not in fixed:
             pairs = [(position, billed_to) for position, billed_to in enumerate(fixed) if billed_to is not None]
-            places = self._places_of(batch, pairs)
-            by_position = [places[pair] for pair in pairs]
+            contexts = self._contexts_of(batch, pairs)
+            by_position = [contexts[pair] for pair in pairs]
             return [by_position[position] for position in batch.events.dimensions]
         billed = [
             (position, fixed[position] or names.at(batch.dimensions[position].account, time))
             for position, time in zip(batch.events.dimensions, batch.events.times, strict=True)
         ]
-        places = self._places_of(batch, dict.fromkeys(billed))
-        return [places[pair] for pair in billed]
+        contexts = self._contexts_of(batch, dict.fromkeys(billed))
+        return [contexts[pair] for pair in billed]
 
-    def _places_of(self, batch: Batch, pairs: Iterable[_Pair]) -> dict[_Pair, EventContext]:
-        found: dict[_Pair, EventContext] = {}
+    def _contexts_of(self, batch: Batch, pairs: Iterable[_Pair]) -> dict[_Pair, EventContext]:
+        contexts: dict[_Pair, EventContext] = {}
         new: dict[_Pair, SeriesKey] = {}
         for pair in pairs:
             stated, billed = batch.dimensions[pair[0]], pair[1]
-            place = self._known.get((stated, billed))
-            if place is None:
+            context = self._known.get((stated, billed))
+            if context is None:
                 new[pair] = _series_key(stated, billed)
             else:
-                found[pair] = place
+                contexts[pair] = context
         if new:
             self._series.prepare(new.values())
-            if len(self._known) > MAX_REMEMBERED:
+            if len(self._known) > MAX_CACHED:
                 self._known.clear()
-        for (position, billed), wanted in new.items():
+        for (position, billed), full_series in new.items():
             stated = batch.dimensions[position]
-            found[position, billed] = self._known[stated, billed] = self._place(stated, wanted)
-        return found
+            contexts[position, billed] = self._known[stated, billed] = self._context(stated, full_series)
+        return contexts
 
-    def _place(self, stated: Dimensions, wanted: SeriesKey) -> EventContext:
-        series_id, series = self._series.find(wanted)
-        nobodys_name = replace_control_characters(stated.account) if wanted.account_id == UNASSIGNED_ID else ""
+    def _context(self, stated: Dimensions, full_series: SeriesKey) -> EventContext:
+        series_id, series = self._series.find(full_series)
+        is_unassigned = full_series.account_id == UNASSIGNED_ID
+        undeclared_name = replace_control_characters(stated.account) if is_unassigned else ""
         return EventContext(
-            account_id=wanted.account_id,
-            identity_mask=account_mask(wanted.account_id),
+            account_id=full_series.account_id,
+            identity_mask=account_mask(full_series.account_id),
             source_id=self._series.source_id(stated.source),
-            route=wanted.route,
-            billable=is_billable(wanted.route),
-            what=(wanted.provider, wanted.model, wanted.operation),
-            wanted=wanted,
+            route=full_series.route,
+            billable=is_billable(full_series.route),
+            rate_names=(full_series.provider, full_series.model, full_series.operation),
+            full_series=full_series,
             series=series,
             series_id=series_id,
-            told=_told(wanted, series, nobodys_name),
-            doubtful=wanted.account_id == UNASSIGNED_ID or wanted.route == UNKNOWN or series is not wanted,
+            extra_details=_extra_details(full_series, series, undeclared_name),
+            needs_attention=is_unassigned or full_series.route == UNKNOWN or series is not full_series,
         )
 
 
@@ -120,13 +122,13 @@ def _series_key(stated: Dimensions, billed: BillingAccount) -> SeriesKey:
     )
 
 
-def _told(wanted: SeriesKey, series: SeriesKey, nobodys_name: str) -> str:
-    told: dict[str, object] = {"account": nobodys_name} if nobodys_name else {}
-    if series is not wanted:
+def _extra_details(full_series: SeriesKey, series: SeriesKey, undeclared_name: str) -> str:
+    details: dict[str, object] = {"account": undeclared_name} if undeclared_name else {}
+    if series is not full_series:
         for name in ("project", "key", "model", "operation"):
-            if getattr(series, name) == OTHER != getattr(wanted, name):
-                told[name] = getattr(wanted, name)
-        if wanted.tags:
-            told["tags"] = msgspec.json.decode(wanted.tags)
-    # An empty value that was folded is told too: else it would be taken for (other).
-    return msgspec.json.encode(told).decode() if told else ""
+            # An empty value that was folded is kept too: without it, the value would read as (other).
+            if getattr(series, name) == OTHER != getattr(full_series, name):
+                details[name] = getattr(full_series, name)
+        if full_series.tags:
+            details["tags"] = msgspec.json.decode(full_series.tags)
+    return msgspec.json.encode(details).decode() if details else ""

@@ -1,4 +1,4 @@
-"""Holding accounts open while their events are stored: which of them have closed months, and how far."""
+"""Lock accounts while their events are stored, so that no month of theirs is closed, and read how far they are closed."""
 
 from collections.abc import Collection, Sequence
 
@@ -10,14 +10,14 @@ from metering.storage.statements.closed_months import lock_open, record_first_in
 
 
 class ClosedMonths:
-    """How far accounts are closed; ``last`` is the latest closed month of any of them, 0 where none is."""
+    """How far accounts are closed; ``last`` is the latest closed month of any of them, 0 if none is closed."""
 
     def __init__(self, closed_through: dict[int, int]) -> None:
         self._closed_through = closed_through
         self.last = max(closed_through.values(), default=0)
 
     def billed_in(self, account_id: int, event_month: int) -> int:
-        """Return the month in which an event of ``event_month`` is billed. After ``last`` it is always the event's own."""
+        """Return the month in which an event of ``event_month`` is billed. After ``last`` it is always ``event_month``."""
         return billing_month_of(event_month, self._closed_through.get(account_id))
 
     def billed_months(self, account_ids: Sequence[int], days: Sequence[int]) -> list[int]:
@@ -32,7 +32,8 @@ class ClosedMonths:
 def lock_open_months(connection: Connection, account_ids: Collection[int], *, now: int) -> ClosedMonths:
     """Keep the accounts' months from being closed until the transaction ends; return which are closed already.
 
-    To be called before anything else of the transaction is read: a close may have just ended. Notes an account's first events.
+    Call it before the transaction reads anything else: a close may have just ended. Records the time of an account's first
+    ingest.
     """
     marks = lock_open(connection, account_ids)
     record_first_ingest(connection, [mark.account_id for mark in marks if mark.first_ingest_at is None], now)

@@ -1,7 +1,7 @@
-"""Pausing Python's cycle collector while batches go through.
+"""Pause Python's cycle collector while batches are processed.
 
-Batches are large and free of cycles: the collector walks through them again and again and finds nothing, which costs a tenth
-of the time. Reference counting frees them all the same.
+Batches are large and free of cycles: the collector walks through them repeatedly and finds nothing, which takes a tenth of the
+time. Reference counting still frees them.
 """
 
 import gc

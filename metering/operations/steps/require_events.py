@@ -1,4 +1,4 @@
-"""What only events can answer is refused where they were taken out of the log: unknown is not zero."""
+"""Refuse a question that needs events which were retired: unknown is not zero."""
 
 from sqlalchemy import Connection
 
@@ -13,6 +13,6 @@ def require_events(connection: Connection, start: int, end: int, what: str) -> N
     if months:
         shown = ", ".join(map(format_month, months))
         raise EventsRetiredError(
-            f"the events of {shown} were retired, and {what} needs them; whole days and months are answered from their sums,"
-            " and `metering retention list` says where the events were written to"
+            f"{what} needs the events of {shown}, which were retired; whole days and months are answered from rollups, and"
+            " `metering retention list` shows where the events were exported"
         )

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.instants import month_of
-from metering.domain.usage.identity import stored_under
+from metering.domain.usage.identity import identity_in_account
 from metering.domain.violations import Violation
 from metering.operations.upkeep.check_events import CHUNK
 from metering.storage.charges.charges import later_entries
@@ -58,7 +58,7 @@ def _have_identities(connection: Connection, rows: list[tuple[AssignedEvent, Eve
 
 
 def _identity(each: AssignedEvent, row: EventRow, *, own: bool) -> bytes:
-    return stored_under(row.source, row.external_id, each.account_id if own else row.account_id)
+    return identity_in_account(row.source, row.external_id, each.account_id if own else row.account_id)
 
 
 def _counted_event(holder: StoredIdentity, copied: dict[int, int], each: AssignedEvent) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from metering.domain.usage.charging import succeeded
 from metering.domain.usage.events import PriceGrade
-from metering.domain.usage.identity import fingerprint_of, stored_under
+from metering.domain.usage.identity import fingerprint_of, identity_in_account
 from metering.domain.violations import Violation
 from metering.operations.upkeep.check_sums import Step
 from metering.storage.usage.event_rows import EventRow, count_events, event_rows, usage_event
@@ -33,7 +33,7 @@ def over_events(connection: Connection, step: Step, *invariants: Invariant) -> I
 
 def every_event_has_its_identity(connection: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:
     """The identity made of account, source and external ID belongs to this event, with the digest of its content."""
-    identities = {row.id: stored_under(row.source, row.external_id, row.account_id) for row in rows}
+    identities = {row.id: identity_in_account(row.source, row.external_id, row.account_id) for row in rows}
     stored = stored_identities(connection, sorted(identities.values()))
     for row in rows:
         holder = stored.get(identities[row.id])

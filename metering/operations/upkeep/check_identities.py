@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, stored_under
+from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, identity_in_account
 from metering.domain.violations import Violation
 from metering.operations.upkeep.check_events import CHUNK
 from metering.storage.usage.assigned_events import assigned_among, count_second_identities
@@ -22,7 +22,7 @@ def every_copy_has_its_identity(connection: Connection) -> Iterator[Violation]:
     """A copy has its identity, and is of an event of the same account, from another source, within an hour."""
     after = 0
     while rows := copies_after(connection, after=after, limit=CHUNK):
-        identities = {row.id: stored_under(row.source, row.external_id, row.account_id) for row in rows}
+        identities = {row.id: identity_in_account(row.source, row.external_id, row.account_id) for row in rows}
         stored = stored_identities(connection, sorted(identities.values()))
         assigned = assigned_among(connection, sorted({row.copy_of for row in rows}))
         for row in rows:

@@ -1,1 +1,1 @@
-"""Taking usage in: reading logs, counting each event once, storing it, quarantine, unassigned usage."""
+"""Ingesting usage, listing events, quarantine, and assigning usage of undeclared accounts."""

@@ -1,7 +1,7 @@
-"""Assign usage of accounts that nobody had declared to one that is, after a look at what that changes.
+"""Assign usage of undeclared accounts to an account, with a preview of what that changes.
 
-A chunk is one transaction: what an interruption leaves undone, the same again does. An event is assigned once, for ever, so
-that doing it again changes nothing; its row stays what it was.
+Each chunk is one transaction. After an interruption, the same call completes the rest. An event is assigned once, permanently,
+so repeating a call changes nothing. The event's row is never changed.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,115 +10,115 @@ from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME
 from metering.domain.errors import DomainError
-from metering.domain.usage.assigning import AssignmentResult, AssignScope
+from metering.domain.usage.assigning import AssignmentResult, AssignmentScope, UnassignedUsage
+from metering.domain.usage.logged_events import EventPosition
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.lock_open_months import lock_open_months
 from metering.operations.steps.resolve_accounts import BillingAccount
 from metering.operations.usage.ingest import IngestSettings
-from metering.operations.usage.inspect_unassigned import UnassignedEvent, UnassignedInspector, still_unassigned
+from metering.operations.usage.inspect_unassigned import UnassignedEvent, UnassignedInspector, filter_unassigned
 from metering.operations.usage.match_in_account import AccountMatches, claim_in_account, preview_matches
 from metering.operations.usage.write_assignment import write_assignment
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.prices.price_tables import load_tables
 from metering.storage.statements.closed_months import mark_of
-from metering.storage.usage.event_log import EventPosition
-from metering.storage.usage.unassigned_usage import UnassignedUsage, unassigned_positions, unassigned_usage
+from metering.storage.usage.unassigned_usage import unassigned_positions, unassigned_usage
 from pricing.book import PriceBook
 
 CHUNK = 2_000
 
 
 def list_unassigned(engine: Engine, *, after: tuple[str, str] | None = None, limit: int | None = None) -> list[UnassignedUsage]:
-    """Return what arrived for accounts that nobody has declared, by (name, source), from the first after ``after``."""
+    """Return usage of undeclared accounts by (name, source), starting after ``after``."""
     with read_snapshot(engine) as connection:
         return unassigned_usage(connection, after=after, limit=limit)
 
 
-def preview_assignment(engine: Engine, account: str, scope: AssignScope, settings: IngestSettings) -> AssignmentResult:
-    """Return what assigning would come to, reading one state of the database.
+def preview_assignment(engine: Engine, account: str, scope: AssignmentScope, settings: IngestSettings) -> AssignmentResult:
+    """Return what an assignment would change, from one snapshot of the database.
 
-    Raises NotFoundError, and DomainError for the account that holds what nobody has declared or an empty period.
+    Raises NotFoundError for the account, and DomainError for ``unassigned`` itself or a scope that is not valid.
     """
     scope.check()
-    found = AssignmentResult()
+    result = AssignmentResult()
     with read_snapshot(engine) as connection:
         billed_to = _account(connection, account)
         closed_through = mark_of(connection, billed_to.account_id).closed_through
-        examiner = UnassignedInspector(billed_to, PriceBook(load_tables(connection)), settings.declared_tags)
+        inspector = UnassignedInspector(billed_to, PriceBook(load_tables(connection)), settings.declared_tags)
         for event_ids in _chunks(connection, scope):
-            waiting = examiner.look(connection, event_ids)
-            _include(found, waiting, preview_matches(connection, billed_to.account_id, waiting), closed_through)
-    return found
+            candidates = inspector.inspect(connection, event_ids)
+            _include(result, candidates, preview_matches(connection, billed_to.account_id, candidates), closed_through)
+    return result
 
 
 def assign_usage(
     engine: Engine,
     account: str,
-    scope: AssignScope,
+    scope: AssignmentScope,
     settings: IngestSettings,
     *,
     clock: Callable[[], int],
     on_progress: Callable[[AssignmentResult], None] | None = None,
 ) -> AssignmentResult:
-    """Assign the scope's events to an account; return what was done. Raises as ``preview_assignment`` does.
+    """Assign the scope's events to an account; return what changed. Raises the same errors as ``preview_assignment``.
 
-    ``on_progress`` is told what was done so far after each chunk that was committed.
+    ``on_progress`` gets the result up to then after the commit of each chunk.
     """
     scope.check()
     with read_snapshot(engine) as connection:
         billed_to = _account(connection, account)
-        examiner = UnassignedInspector(billed_to, PriceBook(load_tables(connection)), settings.declared_tags)
+        inspector = UnassignedInspector(billed_to, PriceBook(load_tables(connection)), settings.declared_tags)
     index = SeriesIndex(engine, settings.series_cap)
-    done = AssignmentResult()
+    result = AssignmentResult()
     after: EventPosition | None = None
     while True:
-        # Looked for without the write lock, because that reads all that is unassigned; what was found is looked at again.
+        # Finding candidates reads all unassigned usage, so it runs without the write lock; each is checked again under it.
         with read_snapshot(engine) as connection:
             positions = unassigned_positions(connection, scope, after, CHUNK)
-            waiting = examiner.look(connection, [position.event_id for position in positions])
+            candidates = inspector.inspect(connection, [position.event_id for position in positions])
         if not positions:
-            return done
-        index.prepare(each.wanted for each in waiting)
+            return result
+        index.prepare(each.target_series for each in candidates)
         with exclusive_write(engine) as connection:
-            chunk = _assign(connection, billed_to, still_unassigned(connection, waiting), index, clock())
-        done.include(chunk)
+            chunk = _assign(connection, billed_to, filter_unassigned(connection, candidates), index, clock())
+        result.include(chunk)
         after = positions[-1]
         if on_progress is not None:
-            on_progress(done)
+            on_progress(result)
 
 
 def _assign(
-    connection: Connection, billed_to: BillingAccount, waiting: list[UnassignedEvent], index: SeriesIndex, now: int
+    connection: Connection, billed_to: BillingAccount, candidates: list[UnassignedEvent], index: SeriesIndex, now: int
 ) -> AssignmentResult:
-    found = AssignmentResult()
-    if not waiting:
-        return found
+    result = AssignmentResult()
+    if not candidates:
+        return result
     account_id = billed_to.account_id
     closed_through = lock_open_months(connection, {account_id}, now=now).last or None
-    counted = claim_in_account(connection, account_id, waiting)
+    matches = claim_in_account(connection, account_id, candidates)
     write_assignment(
-        connection, waiting, counted, lambda each: index.find(each.wanted)[0], closed_through=closed_through, now=now
+        connection, candidates, matches, lambda each: index.find(each.target_series)[0], closed_through=closed_through, now=now
     )
-    _include(found, waiting, counted, closed_through)
-    return found
+    _include(result, candidates, matches, closed_through)
+    return result
 
 
 def _include(
-    found: AssignmentResult, waiting: list[UnassignedEvent], counted: AccountMatches, closed_through: int | None
+    result: AssignmentResult, candidates: list[UnassignedEvent], matches: AccountMatches, closed_through: int | None
 ) -> None:
-    for each in waiting:
-        assigned = counted.assigned.get(each.row.id)
+    for each in candidates:
+        assigned = matches.assigned.get(each.row.id)
         if assigned is None:
-            found.conflicts += 1
+            result.conflicts += 1
         elif assigned.is_counted:
-            found.move(*each.moved(closed_through))
+            result.move(*each.moved(closed_through))
         else:
-            found.repeats += 1
-            found.repeats_nano += each.entry.amount_nano
+            result.repeats += 1
+            result.repeats_nano += each.entry.amount_nano
 
 
-def _chunks(connection: Connection, scope: AssignScope) -> Iterator[list[int]]:
+def _chunks(connection: Connection, scope: AssignmentScope) -> Iterator[list[int]]:
     after: EventPosition | None = None
     while positions := unassigned_positions(connection, scope, after, CHUNK):
         yield [position.event_id for position in positions]
@@ -128,5 +128,5 @@ def _chunks(connection: Connection, scope: AssignScope) -> Iterator[list[int]]:
 def _account(connection: Connection, name: str) -> BillingAccount:
     account = find_account(connection, name)
     if account.id == UNASSIGNED_ID:
-        raise DomainError(f"{UNASSIGNED_NAME!r} holds what nobody has declared; name the account that the usage belongs to")
+        raise DomainError(f"{UNASSIGNED_NAME!r} already holds this usage; name the account to assign it to")
     return BillingAccount(account.id, account.default_route)

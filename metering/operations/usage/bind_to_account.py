@@ -1,7 +1,7 @@
-"""A key that is bound to one account writes to that account and to no other, whatever the records say.
+"""A key that is bound to one account writes to that account only, whatever its records name.
 
-A record without an account belongs to the key's. One that names the account by any name it ever had does too, also for a
-time at which it was called otherwise; any other name is refused, and the refusal does not tell whether that name exists.
+A record without an account belongs to the key's account. So does a record that names the account by any name it ever had, even
+for a time when it had a different name. Any other name is rejected, and the rejection does not reveal whether that name exists.
 """
 
 from collections.abc import Callable
@@ -18,20 +18,21 @@ from metering.operations.steps.resolve_accounts import BillingAccount, ResolvedN
 from metering.storage.accounts.accounts import account_with_id
 
 RawOf = Callable[[int, int], bytes]
+"""Returns the bytes of a record by offset and length."""
 
 
 class BoundNames(ResolvedNames):
-    """Names that all mean the account a key is bound to."""
+    """Resolves every name to the account that a key is bound to."""
 
     def __init__(self, bound: BillingAccount) -> None:
         super().__init__([])
         self._bound = bound
 
-    def always(self, name: str) -> BillingAccount:  # noqa: ARG002 - whatever the name
+    def always(self, name: str) -> BillingAccount:  # noqa: ARG002 - the same for every name
         """Return the account."""
         return self._bound
 
-    def at(self, name: str, instant: int) -> BillingAccount:  # noqa: ARG002 - whatever the name and the time
+    def at(self, name: str, instant: int) -> BillingAccount:  # noqa: ARG002 - the same for every name and time
         """Return the account."""
         return self._bound
 
@@ -47,15 +48,15 @@ def bound_account(connection: Connection, account_id: int) -> BillingAccount:
 def bind_to_account(
     batch: Batch, names: ResolvedNames, bound: BillingAccount, raw_of: RawOf | None
 ) -> tuple[Batch, ResolvedNames]:
-    """Return the batch without the records that name another account, which are rejected, and the names to place it by."""
-    fixed = [_is_own(dimensions.account, names, bound) for dimensions in batch.dimensions]
-    if all(fixed):
+    """Return the batch with the records that name another account rejected, and the names to resolve the rest by."""
+    is_own = [_is_own(dimensions.account, names, bound) for dimensions in batch.dimensions]
+    if all(is_own):
         return batch, BoundNames(bound)
     events = batch.events
     kept: list[int] = []
     rejected = list(batch.rejected)
     for position, (dimensions, time) in enumerate(zip(events.dimensions, events.times, strict=True)):
-        own = fixed[dimensions]
+        own = is_own[dimensions]
         if own is None:
             holder = names.at(batch.dimensions[dimensions].account, time)
             own = holder.account_id in (bound.account_id, UNASSIGNED_ID)
@@ -67,7 +68,7 @@ def bind_to_account(
 
 
 def _is_own(name: str, names: ResolvedNames, bound: BillingAccount) -> bool | None:
-    """Whether the name means the bound account at any time; None where it has been another's too."""
+    """Whether the name always means the bound account; None if another account has had it too."""
     if not name:
         return True
     holders = names.holders(name)
@@ -79,7 +80,7 @@ def _is_own(name: str, names: ResolvedNames, bound: BillingAccount) -> bool | No
 def _mismatch(batch: Batch, position: int, raw_of: RawOf | None) -> RejectedRecord:
     event = batch.events.at(position)
     raw = raw_of(event.position.offset, event.position.length) if raw_of else b""
-    reason = "the key is bound to one account and the record names another; leave the account out, or use another key"
+    reason = "the key is bound to one account and the record names another; omit the account, or use another key"
     dimensions = batch.dimensions[event.dimensions]
     kept = {"id": event.id, "account": dimensions.account, "provider": dimensions.provider, "model": dimensions.model}
     return RejectedRecord(event.position, raw_digest(raw) if raw else "", "account_mismatch", reason, "account", kept)

@@ -1,4 +1,4 @@
-"""What the events of a batch cost, and what their rows tell beside it."""
+"""Price the events of a batch, and complete the details that are stored with them."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _UNSTATED, _RATED = int(QuantityGrade.UNSTATED), int(PriceGrade.RATED)
 
 
 def charge_events(events: BatchEvents, timelines: Sequence[Timeline]) -> list[FirstCharge]:
-    """Price each event at what applies to its place. Raises pricing's ChargeTooLargeError."""
+    """Return the charge of each event at the rate of its timeline. Raises pricing's ChargeTooLargeError."""
     columns = zip(
         events.succeeded,
         events.quantity_grades,
@@ -34,7 +34,7 @@ def charge_events(events: BatchEvents, timelines: Sequence[Timeline]) -> list[Fi
             continue
         prompt = fresh + cached if beyond is None else beyond.prompt_tokens
         rate = None if grade == _UNSTATED else timeline.rate_at(time, prompt)
-        # Nearly all are text at a price for text, and need no object for what they used.
+        # Most events are text at a text price and need no Quantities object.
         amount_nano = None if rate is None or beyond is not None else text_amount(rate, fresh, cached, 0, 0, output)
         if rate is not None and amount_nano is not None:
             charges.append(FirstCharge(amount_nano, rate.id, _RATED))
@@ -43,11 +43,11 @@ def charge_events(events: BatchEvents, timelines: Sequence[Timeline]) -> list[Fi
     return charges
 
 
-def details_with_context(details: str, place: EventContext) -> str:
-    """Return an event's details with what its place has them tell."""
+def merge_details(details: str, context: EventContext) -> str:
+    """Return an event's details merged with those of its context, as JSON."""
     if not details:
-        return place.told
-    own, told = msgspec.json.decode(details), msgspec.json.decode(place.told)
-    if "tags" in told:
-        told["tags"] |= own.get("tags", {})
-    return msgspec.json.encode(own | told).decode()
+        return context.extra_details
+    own, extra = msgspec.json.decode(details), msgspec.json.decode(context.extra_details)
+    if "tags" in extra:
+        extra["tags"] |= own.get("tags", {})
+    return msgspec.json.encode(own | extra).decode()

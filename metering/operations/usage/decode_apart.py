@@ -1,8 +1,8 @@
-"""Decoding in a process of its own, so that reading a log and writing the database use two cores.
+"""Decode a log in a worker process, so that decoding and writing to the database use two cores.
 
-A thread would not do: decoding and writing both hold the interpreter. One worker decodes the blocks of one input in order;
-a few blocks are under way at once, so that neither side waits for the other. The first block is decoded here: most inputs
-have no second one, and starting a process costs more than decoding a block.
+A thread would not help: decoding and writing both hold the interpreter. One worker decodes the blocks of one input in order,
+with a few blocks in progress at once, so that neither side waits for the other. The first block is decoded in this process:
+most inputs have no second one, and starting a process takes longer than decoding a block.
 """
 
 import gc
@@ -23,14 +23,14 @@ from metering.operations.steps.end_with_parent import end_with_parent
 from metering.operations.usage.read_log import LongLine
 from metering.storage.usage.equal_records import EqualRecords
 
-BLOCKS_UNDER_WAY = 5  # a group's worth and one more: the decoder works on while a group is stored
+BLOCKS_IN_PROGRESS = 5  # a group's worth and one more, so that decoding goes on while a group is stored
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Batch).decode
 
 
 class DecodeRequest(msgspec.Struct, frozen=True):
-    """How one input is decoded; plain values, so that it travels to another process."""
+    """How to decode one input. Plain values, so that it can be passed to another process."""
 
     format: str
     options: DecodeOptions
@@ -40,9 +40,9 @@ class DecodeRequest(msgspec.Struct, frozen=True):
 class _Worker:
     """The decoder of one input, in the process that decodes it."""
 
-    def __init__(self, decoding: DecodeRequest) -> None:
-        self._decoder = BlockDecoder(decoding.format, decoding.options, EqualRecords())
-        self._builder = BatchBuilder(decoding.declared_tags)
+    def __init__(self, request: DecodeRequest) -> None:
+        self._decoder = BlockDecoder(request.format, request.options, EqualRecords())
+        self._builder = BatchBuilder(request.declared_tags)
 
     def decode(self, block: RawBlock) -> Batch:
         return self._builder.batch_of(self._decoder.decode(block))
@@ -51,24 +51,24 @@ class _Worker:
         return self._builder.batch_of(self._decoder.decode_document(data))
 
 
-def decode_document(decoding: DecodeRequest, data: bytes) -> Batch:
-    """Decode one JSON document."""
-    return _Worker(decoding).decode_document(data)
+def decode_document(request: DecodeRequest, data: bytes) -> Batch:
+    """Decode one JSON document. Raises LogFormatError (``not_json``) if it is not JSON."""
+    return _Worker(request).decode_document(data)
 
 
-def decode_blocks(decoding: DecodeRequest, blocks: Iterable[RawBlock | LongLine]) -> Iterator[tuple[RawBlock, Batch]]:
-    """Decode blocks in order; each comes back with its batch. A line that was passed over is an empty block's rejection.
+def decode_blocks(request: DecodeRequest, blocks: Iterable[RawBlock | LongLine]) -> Iterator[tuple[RawBlock, Batch]]:
+    """Decode blocks in order; yield each with its batch. A skipped line is yielded as an empty block with one rejection.
 
-    Raises what the input raises when it breaks off, once everything before that has come back.
+    If reading the input fails, everything before the failure is yielded before the error is raised.
     """
-    readable = _Readable(blocks)
-    yield from _decode(decoding, iter(readable))
+    readable = _ReadableBlocks(blocks)
+    yield from _decode(request, iter(readable))
     if readable.error is not None:
         raise readable.error
 
 
-class _Readable:
-    """Blocks up to where their input breaks off; ``error`` says why it did."""
+class _ReadableBlocks:
+    """The blocks up to where reading their input fails; ``error`` is then the reason."""
 
     def __init__(self, blocks: Iterable[RawBlock | LongLine]) -> None:
         self._blocks = blocks
@@ -81,57 +81,57 @@ class _Readable:
             self.error = error
 
 
-def _decode(decoding: DecodeRequest, source: Iterator[RawBlock | LongLine]) -> Iterator[tuple[RawBlock, Batch]]:
+def _decode(request: DecodeRequest, source: Iterator[RawBlock | LongLine]) -> Iterator[tuple[RawBlock, Batch]]:
     first_blocks: list[RawBlock] = []
     for block in source:
         if isinstance(block, LongLine):
-            yield _passed_over(block.record)
+            yield _rejected_line(block.record)
             continue
         first_blocks.append(block)
         if len(first_blocks) > 1:
             break
     if len(first_blocks) < 2:
-        worker = _Worker(decoding)
+        worker = _Worker(request)
         yield from ((block, worker.decode(block)) for block in first_blocks)
         return
-    pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin, initargs=(decoding,))
-    under_way: deque[Callable[[], tuple[RawBlock, Batch]]] = deque()
+    pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(request,))
+    in_progress: deque[Callable[[], tuple[RawBlock, Batch]]] = deque()
     try:
         for block in first_blocks:
-            under_way.append(_submit(pool, block))
+            in_progress.append(_submit(pool, block))
         for block in source:
-            under_way.append(_submit(pool, block))
-            if len(under_way) > BLOCKS_UNDER_WAY:
-                yield under_way.popleft()()
-        while under_way:
-            yield under_way.popleft()()
+            in_progress.append(_submit(pool, block))
+            if len(in_progress) > BLOCKS_IN_PROGRESS:
+                yield in_progress.popleft()()
+        while in_progress:
+            yield in_progress.popleft()()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # it ends while the last group is stored
+        pool.shutdown(wait=False, cancel_futures=True)  # the worker exits while the last group is stored
 
 
 def _submit(pool: ProcessPoolExecutor, block: RawBlock | LongLine) -> Callable[[], tuple[RawBlock, Batch]]:
     if isinstance(block, LongLine):
-        passed_over = _passed_over(block.record)
-        return lambda: passed_over
+        rejected = _rejected_line(block.record)
+        return lambda: rejected
     future: Future[bytes] = pool.submit(_decode_in_worker, block)
     return lambda: (block, _unpack(future.result()))
 
 
-def _passed_over(record: RejectedRecord) -> tuple[RawBlock, Batch]:
+def _rejected_line(record: RejectedRecord) -> tuple[RawBlock, Batch]:
     return RawBlock(b"", record.position.line, record.position.offset), Batch([], BatchEvents.of_rows(()), [record], {})
 
 
 _worker: _Worker | None = None
 
 
-def _begin(decoding: DecodeRequest) -> None:
-    global _worker  # noqa: PLW0603 - a worker process serves one input for its whole life
-    end_with_parent()  # after kill -9 of the one it would wait for blocks for ever
-    _worker = _Worker(decoding)
-    gc.disable()  # for the same reason as in pause_collector, for the worker's whole life
+def _start_worker(request: DecodeRequest) -> None:
+    global _worker  # noqa: PLW0603 - a worker process decodes one input in its lifetime
+    end_with_parent()  # if the parent is killed, the worker would otherwise wait for blocks forever
+    _worker = _Worker(request)
+    gc.disable()  # for the reason given in pause_collector
 
 
 def _decode_in_worker(block: RawBlock) -> bytes:
     if _worker is None:
-        raise RuntimeError("the worker was not begun")
+        raise RuntimeError("the worker was not started")
     return _pack(_worker.decode(block))

@@ -1,7 +1,7 @@
-"""An event counts once: which records of a batch are new, and what the others repeat.
+"""Find which records of a batch are new and which repeat others, so that an event counts once.
 
-Identity first: the same identity with the same content is a duplicate, with other content a conflict. Then the ids that
-providers give: another source's record of a counted event is a copy.
+Identity comes first: the same identity with the same content is a duplicate, with different content a conflict. Then the IDs
+that providers give: another source's record of a counted event is a copy.
 """
 
 from collections.abc import Sequence
@@ -28,18 +28,18 @@ from metering.storage.usage.retired_months import retired_claimants
 
 
 class Repeat(NamedTuple):
-    """What a record that does not count repeats: for a copy, ``event_id`` is the counted event's."""
+    """The outcome of a record that does not count, and the event it repeats; for a copy, the counted event."""
 
     outcome: Outcome
     event_id: int
 
 
 class Deduplication(NamedTuple):
-    """The record at position ``p`` has the id ``first_id + p``; it is a new event unless it is among the repeats.
+    """Which records of a batch are repeats. The record at position ``p`` has the ID ``first_id + p``.
 
-    ``claims`` are those of all records that are no duplicates and no conflicts; they are settled when it is known who counts.
-    ``claim_rows`` are the rows of those claims, in the order of the records. ``retired`` are the ids of events that are copied
-    and have left the log.
+    ``claims`` are those of all records that are neither duplicates nor conflicts; they are settled once it is known which
+    records count. ``claim_rows`` are the rows of those claims, in the order of the records. ``retired`` are the IDs of retired
+    events that records are copies of.
     """
 
     first_id: int
@@ -55,27 +55,27 @@ class Deduplication(NamedTuple):
         return [row for row in self.claim_rows if row[-1] - self.first_id not in self.repeats]
 
 
-def deduplicate(connection: Connection, events: BatchEvents, places: Sequence[EventContext]) -> Deduplication:
-    """Claim the identities of a batch, in the order of arrival among equals, and say which records repeat others.
+def deduplicate(connection: Connection, events: BatchEvents, contexts: Sequence[EventContext]) -> Deduplication:
+    """Claim the identities of a batch, in order of arrival among equal ones, and return which records are repeats.
 
-    Needs a write transaction: what is judged new is taken from here on.
+    Needs a write transaction, which holds the identities of new records from here on.
     """
     if not len(events):
         return Deduplication(0, {})
     first_id = reserve_event_ids(connection, len(events))
-    identities = _identities(events, places)
-    # By the key alone, which is cheaper than by the whole row; equal keys stay in the order of arrival.
+    identities = _identities(events, contexts)
+    # Sorting by the key alone is cheaper than by the whole row; equal keys stay in order of arrival.
     rows = sorted(zip(identities, range(first_id, first_id + len(events)), events.fingerprints, strict=True), key=itemgetter(0))
     new = insert_identities(connection, rows)
     repeats = {} if new == len(events) else _repeats(connection, events, identities, first_id)
-    return _find_copies(connection, events, places, Deduplication(first_id, repeats))
+    return _find_copies(connection, events, contexts, Deduplication(first_id, repeats))
 
 
-def _identities(events: BatchEvents, places: Sequence[EventContext]) -> list[bytes]:
-    masks = {place.identity_mask for place in set(places)}
+def _identities(events: BatchEvents, contexts: Sequence[EventContext]) -> list[bytes]:
+    masks = {context.identity_mask for context in set(contexts)}
     if len(masks) == 1:
         return identities_of(events.digests, masks.pop())
-    return [identity_of(digest, place.identity_mask) for digest, place in zip(events.digests, places, strict=True)]
+    return [identity_of(digest, context.identity_mask) for digest, context in zip(events.digests, contexts, strict=True)]
 
 
 def _repeats(connection: Connection, events: BatchEvents, identities: list[bytes], first_id: int) -> dict[int, Repeat]:
@@ -90,29 +90,30 @@ def _repeats(connection: Connection, events: BatchEvents, identities: list[bytes
 
 
 def _find_copies(
-    connection: Connection, events: BatchEvents, places: Sequence[EventContext], judgement: Deduplication
+    connection: Connection, events: BatchEvents, contexts: Sequence[EventContext], dedup: Deduplication
 ) -> Deduplication:
-    """Note the copies among the repeats; return the judgement with the claims, held."""
-    rows = _claim_rows(events, judgement)
+    """Return the deduplication with its claims reserved and copies added to the repeats."""
+    rows = _claim_rows(events, dedup)
     if not rows:
-        return judgement
+        return dedup
     window = min(events.times) - CLAIM_WINDOW_MICROS, max(events.times) + CLAIM_WINDOW_MICROS
-    held = reserve_claims(connection, rows, *window)
-    gone = retired_claimants(connection, [claim for _, claim, _ in rows], *window)
-    if gone:
-        held = held._replace(known={claim: [*gone.get(claim, ()), *held.known.get(claim, ())] for claim in gone | held.known})
-        held = held._replace(settled=False)
-    retired = frozenset(each.event_id for found in gone.values() for each in found)
-    judged = judgement._replace(claims=held, claim_rows=rows, retired=retired)
-    known = held.known
-    if known or len({place.source_id for place in set(places)}) > 1:
-        _add_copies(events, places, judged, known)
-    return judged
+    claims = reserve_claims(connection, rows, *window)
+    retired_by_claim = retired_claimants(connection, [claim for _, claim, _ in rows], *window)
+    if retired_by_claim:
+        known = {
+            claim: [*retired_by_claim.get(claim, ()), *claims.known.get(claim, ())] for claim in retired_by_claim | claims.known
+        }
+        claims = claims._replace(known=known, settled=False)
+    retired = frozenset(each.event_id for claimants in retired_by_claim.values() for each in claimants)
+    dedup = dedup._replace(claims=claims, claim_rows=rows, retired=retired)
+    if claims.known or len({context.source_id for context in set(contexts)}) > 1:
+        _add_copies(events, contexts, dedup, claims.known)
+    return dedup
 
 
-def _claim_rows(events: BatchEvents, judgement: Deduplication) -> list[ClaimRow]:
-    """Return the claims of the events that are no repeats."""
-    first_id, repeats, *_ = judgement
+def _claim_rows(events: BatchEvents, dedup: Deduplication) -> list[ClaimRow]:
+    """Return the claims of the events that are not repeats."""
+    first_id, repeats = dedup.first_id, dedup.repeats
     return [
         (time // CLAIM_WINDOW_MICROS, claim, event_id)
         for event_id, (time, claims) in enumerate(zip(events.times, events.claims, strict=True), first_id)
@@ -122,23 +123,23 @@ def _claim_rows(events: BatchEvents, judgement: Deduplication) -> list[ClaimRow]
 
 
 def _add_copies(
-    events: BatchEvents, places: Sequence[EventContext], judged: Deduplication, known: dict[int, list[Claimant]]
+    events: BatchEvents, contexts: Sequence[EventContext], dedup: Deduplication, known: dict[int, list[Claimant]]
 ) -> None:
-    """Add the records that repeat an event of another source to the repeats; what counts becomes known on the way."""
-    for position, (time, claims, place) in enumerate(zip(events.times, events.claims, places, strict=True)):
-        if position in judged.repeats:
+    """Add copies of another source's events to the repeats. The claims of each new event become known to those after it."""
+    for position, (time, claims, context) in enumerate(zip(events.times, events.claims, contexts, strict=True)):
+        if position in dedup.repeats:
             continue
-        claimant = Claimant(judged.first_id + position, place.account_id, place.source_id, time)
+        claimant = Claimant(dedup.first_id + position, context.account_id, context.source_id, time)
         original = _original(claimant, claims, known)
         if original is not None:
-            judged.repeats[position] = Repeat(Outcome.COPY, original)
+            dedup.repeats[position] = Repeat(Outcome.COPY, original)
             continue
         for claim in claims:
             known.setdefault(claim, []).append(claimant)
 
 
 def _original(claimant: Claimant, claims: Sequence[int], known: dict[int, list[Claimant]]) -> int | None:
-    """Return the event that a record is a copy of, which is the one that made one of its claims elsewhere."""
+    """Return the ID of the event that a record is a copy of: one of another source with one of its claims."""
     for claim in claims:
         for other in known.get(claim, ()):
             if (

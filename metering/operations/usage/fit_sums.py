@@ -1,7 +1,7 @@
-"""A sum never overflows, and what would make it overflow costs nothing but itself.
+"""Find the events that would overflow a sum, so that only those are rejected.
 
-Looked for only after a transaction met it: a counter that is full is rare, and batches are many. Events are taken in their
-order while they fit; one that repeats an event which does not fit would be counted in its place, and is refused with it.
+Runs only after a transaction has failed on an overflow, because full counters are rare and batches are many. Events are added
+in order while they fit. A repeat of an event that does not fit would be counted in its place, so it is rejected too.
 """
 
 from operator import add
@@ -20,16 +20,16 @@ _Sums = dict[RollupKey, tuple[int, ...]]
 
 
 def events_that_do_not_fit(connection: Connection, charged: ChargedBatch, now: int) -> set[int]:
-    """Return the positions of the events whose day or month would leave 64 bits, in events, a quantity or nano-USD.
+    """Return the positions of the events that would make a daily or monthly sum exceed 64 bits.
 
-    Claims the identities of all events to find out what counts: the transaction is to be rolled back.
+    Claims the identities of all events to find out which count, so the caller must roll the transaction back.
     """
-    closed = lock_open_months(connection, {place.account_id for place in charged.places}, now=now)
-    judgement = deduplicate(connection, charged.events, charged.places)
+    closed = lock_open_months(connection, {context.account_id for context in charged.contexts}, now=now)
+    dedup = deduplicate(connection, charged.events, charged.contexts)
     days = [time // MICROS_PER_DAY for time in charged.events.times]
-    months = closed.billed_months([place.account_id for place in charged.places], days)
+    months = closed.billed_months([context.account_id for context in charged.contexts], days)
     keys: dict[int, RollupKey] = {
-        position: key for position, key in enumerate(rollup_keys(charged, days, months)) if position not in judgement.repeats
+        position: key for position, key in enumerate(rollup_keys(charged, days, months)) if position not in dedup.repeats
     }
     of_days = rollups_with_keys(connection, set(keys.values()))
     of_months = month_rollups_with_keys(connection, {month_key_of(key) for key in keys.values()})
@@ -42,7 +42,7 @@ def events_that_do_not_fit(connection: Connection, charged: ChargedBatch, now: i
             unfit.add(position)
         else:
             of_days[key], of_months[month_key] = of_day, of_month
-    return unfit | _repeats_of(unfit, judgement)
+    return unfit | _repeats_of(unfit, dedup)
 
 
 def _added(sums: _Sums, key: RollupKey, entry: tuple[int, ...]) -> tuple[int, ...]:
@@ -50,12 +50,12 @@ def _added(sums: _Sums, key: RollupKey, entry: tuple[int, ...]) -> tuple[int, ..
     return entry if before is None else tuple(map(add, before, entry))
 
 
-def _repeats_of(unfit: set[int], judgement: Deduplication) -> set[int]:
-    """Return the repeats of what does not fit, and their repeats: a duplicate of a copy names the copy."""
-    found: set[int] = set()
-    of = unfit
-    while of:
-        ids = {judgement.first_id + position for position in of}
-        of = {position for position, repeat in judgement.repeats.items() if repeat.event_id in ids} - found
-        found |= of
-    return found
+def _repeats_of(unfit: set[int], dedup: Deduplication) -> set[int]:
+    """Return the repeats of the events that do not fit, and repeats of those: a duplicate of a copy refers to the copy."""
+    repeats: set[int] = set()
+    originals = unfit
+    while originals:
+        ids = {dedup.first_id + position for position in originals}
+        originals = {position for position, repeat in dedup.repeats.items() if repeat.event_id in ids} - repeats
+        repeats |= originals
+    return repeats

@@ -1,6 +1,6 @@
-"""Ingest a batch of decoded events: all that count are stored with their charges and rollups in one transaction.
+"""Ingest batches of decoded events: store new events with their charges and rollups in one transaction.
 
-The answer comes after the commit: acknowledged means stored. Handing the same batch in again changes nothing.
+Results are returned after the commit: acknowledged means stored. Ingesting the same batch again changes nothing.
 """
 
 import threading
@@ -21,7 +21,7 @@ from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.domain.usage.series import DEFAULT_SERIES_CAP
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.charged_batch import ChargedBatch
-from metering.operations.steps.ensure_partitions import StoredMonths
+from metering.operations.steps.ensure_partitions import PartitionCache
 from metering.operations.steps.event_contexts import ContextCache, EventContext
 from metering.operations.steps.resolve_accounts import (
     BillingAccount,
@@ -42,25 +42,25 @@ from metering.storage.usage.quarantine import quarantine_records
 from pricing.book import PriceBook, Timeline
 from pricing.errors import ChargeTooLargeError
 
-# Of two writers beside each other both may find room for what only one of them can add: then the other looks again.
+# Two concurrent writers can both find room in a sum that only one of them fits into; the other then checks again.
 _ATTEMPTS = 5
-_NO_ROOM = "what events of its kind add up to on its day or in its month would leave 64 bits"
+_SUM_FULL = "adding it would make the sum of its day or month exceed 64 bits"
 
 
 class IngestSettings(Struct, frozen=True):
-    """How events are grouped: which tags are part of the series, and how many series an account may have."""
+    """How events are grouped into series: the tags that are part of the series, and the cap per account."""
 
     declared_tags: frozenset[str] = frozenset()
     series_cap: int = DEFAULT_SERIES_CAP
 
 
 class Origin(Struct, frozen=True):
-    """Where a batch was read, so that its bad records can be found again.
+    """Where a batch came from, so that its rejected records can be found again, and which key sent it.
 
-    ``raw_of`` gives the bytes of a record by offset and length while the input is at hand; ``options`` is the JSON of how it
-    was read. ``file`` is empty for what came over the API or standard input. With ``bound_account_id`` every event belongs to
-    that account: a record that names no account too, and one that names another is rejected (``account_mismatch``). With
-    ``key_id`` the batch is stored only if that key has not been revoked in the meantime.
+    ``raw_of`` returns the bytes of a record by offset and length while the input is available; ``options`` is JSON of how the
+    input was read. ``file`` is empty for the API and standard input. With ``bound_account_id``, every event belongs to that
+    account, and a record that names another is rejected (``account_mismatch``). With ``key_id``, the batch is stored only if
+    that key has not been revoked.
     """
 
     source: str
@@ -73,13 +73,13 @@ class Origin(Struct, frozen=True):
 
 
 class RevokedKeyError(DomainError):
-    """The key that sent a batch was revoked before it could be stored."""
+    """The key that sent a batch was revoked before the batch was stored."""
 
     code = "unauthenticated"
 
 
 class PreparedBatch(NamedTuple):
-    """A batch with everything but its event ids; ``result`` has counted what can not be stored."""
+    """A batch that only lacks event IDs. ``result`` already counts the rejected records."""
 
     charged: ChargedBatch
     rejected: list[RejectedRecord]
@@ -88,7 +88,7 @@ class PreparedBatch(NamedTuple):
 
 
 class _Senders(NamedTuple):
-    """Which keys may still send, and the accounts that keys are bound to."""
+    """The keys that are still valid, and the accounts that keys are bound to."""
 
     valid_keys: set[int]
     accounts: dict[int, BillingAccount | DomainError]
@@ -106,42 +106,42 @@ def _senders(connection: Connection, origins: Sequence[Origin]) -> _Senders:
 
 
 class Ingester:
-    """Ingests batches, one at a time or from several threads; keeps the price book and the series between them."""
+    """Ingests batches, also from several threads; keeps the price book and the series between batches."""
 
     def __init__(self, engine: Engine, settings: IngestSettings, clock: Callable[[], int]) -> None:
         self._engine = engine
         self._clock = clock
-        self._places = ContextCache(SeriesIndex(engine, settings.series_cap))
-        self._months = StoredMonths(engine)
+        self._contexts = ContextCache(SeriesIndex(engine, settings.series_cap))
+        self._months = PartitionCache(engine)
         self._book = PriceBook(())
         self._lock = threading.Lock()
 
     def ingest(self, batch: Batch, origin: Origin) -> BatchResult:
-        """Store a batch; the answer counts every record of it once. On an error nothing of the batch is stored."""
+        """Store a batch; the result counts each of its records once. On an error nothing of the batch is stored."""
         (result,) = self.store([self.prepare(batch, origin)])
         return result
 
     def prepare(self, batch: Batch, origin: Origin) -> PreparedBatch:
-        """Resolve accounts, series and rates: all that can be done before the transaction that stores the batch."""
+        """Resolve accounts, series and charges: everything that can be done before the storing transaction."""
         (prepared,) = self.prepare_all([(batch, origin)])
         if isinstance(prepared, DomainError):
             raise prepared
         return prepared
 
     def prepare_all(self, batches: Sequence[tuple[Batch, Origin]]) -> list[PreparedBatch | DomainError]:
-        """Prepare several batches with one look at accounts, keys and prices.
+        """Prepare several batches with one read of accounts, keys and prices.
 
-        What is wrong with a batch as a whole (its key was revoked, its key's account is gone) stands in its place.
+        A batch that is invalid as a whole (its key was revoked, its key's account is gone) is replaced by the error.
         """
         with self._lock:
-            creating = {
+            to_create = {
                 dimensions.account
                 for batch, origin in batches
                 if origin.create_accounts and origin.bound_account_id is None
                 for dimensions in batch.dimensions
             }
-            if creating:
-                self._create_accounts(creating)
+            if to_create:
+                self._create_accounts(to_create)
             with autocommit(self._engine) as connection:
                 stated = {dimensions.account for batch, _ in batches for dimensions in batch.dimensions}
                 names = resolve_names(connection, stated)
@@ -151,23 +151,23 @@ class Ingester:
             return [self._prepare(batch, origin, names, senders) for batch, origin in batches]
 
     def ingest_all(self, batches: Sequence[tuple[Batch, Origin]]) -> list[BatchResult | DomainError]:
-        """Store several batches in one transaction; in the place of one that can not be stored stands why."""
+        """Store several batches in one transaction; a batch that is invalid as a whole is replaced by the error."""
         prepared = self.prepare_all(batches)
         stored = iter(self.store([batch for batch in prepared if isinstance(batch, PreparedBatch)]))
         return [next(stored) if isinstance(batch, PreparedBatch) else batch for batch in prepared]
 
     def store(self, prepared: Sequence[PreparedBatch]) -> list[BatchResult]:
-        """Store prepared batches in one transaction, in their order; return their results. All of them or none."""
+        """Store prepared batches in one transaction, in order; return their results. All are stored or none."""
         now = self._clock()
         for _ in range(_ATTEMPTS):
             try:
                 return self._store(prepared, now)
             except SumTooLargeError:
-                prepared = self._that_fit(prepared, now)
+                prepared = self._reject_overflowing(prepared, now)
         return self._store(prepared, now)
 
     def _store(self, prepared: Sequence[PreparedBatch], now: int) -> list[BatchResult]:
-        # Counted on copies: what is rolled back was not counted.
+        # Count on copies, so that a rollback leaves the prepared results unchanged.
         results = [msgspec.structs.replace(batch.result, items=list(batch.result.items)) for batch in prepared]
         with concurrent_write(self._engine) as connection:
             store_events(connection, [(batch.charged, result) for batch, result in zip(prepared, results, strict=True)], now)
@@ -175,8 +175,8 @@ class Ingester:
             quarantine_records(connection, rows)
         return results
 
-    def _that_fit(self, prepared: Sequence[PreparedBatch], now: int) -> list[PreparedBatch]:
-        """Return the batches with the events rejected for which there is no room in a sum."""
+    def _reject_overflowing(self, prepared: Sequence[PreparedBatch], now: int) -> list[PreparedBatch]:
+        """Return the batches with those events rejected that would overflow a sum."""
         charged = ChargedBatch.joined([batch.charged for batch in prepared])
         with concurrent_write(self._engine) as connection:
             unfit = events_that_do_not_fit(connection, charged, now)
@@ -184,13 +184,13 @@ class Ingester:
         fitting = []
         first = 0
         for batch in prepared:
-            end = first + len(batch.charged.places)
+            end = first + len(batch.charged.contexts)
             fitting.append(_without(batch, {position - first for position in unfit.intersection(range(first, end))}))
             first = end
         return fitting
 
     def _prepare(self, batch: Batch, origin: Origin, names: ResolvedNames, senders: _Senders) -> PreparedBatch | DomainError:
-        result = BatchResult(unread_fields=batch.unread_fields)
+        result = BatchResult(unread_fields=batch.unread_fields, by_index=batch.by_index)
         if origin.key_id is not None and origin.key_id not in senders.valid_keys:
             return RevokedKeyError("the key is not valid, or was revoked")
         if origin.bound_account_id is not None:
@@ -199,33 +199,33 @@ class Ingester:
                 return bound
             batch, names = bind_to_account(batch, names, bound, origin.raw_of)
         self._months.prepare({month_of_day(day) for day in {time // MICROS_PER_DAY for time in batch.events.times}})
-        placed = self._places.of_events(batch, names)
+        contexts = self._contexts.of_events(batch, names)
         rejected = list(batch.rejected)
-        charged = self._charge(batch.events, placed, origin, rejected)
+        charged = self._charge(batch.events, contexts, origin, rejected)
         for record in rejected:
             result.add(_rejection(record))
         return PreparedBatch(charged, rejected, origin, result)
 
     def _charge(
-        self, events: BatchEvents, placed: list[EventContext], origin: Origin, rejected: list[RejectedRecord]
+        self, events: BatchEvents, contexts: list[EventContext], origin: Origin, rejected: list[RejectedRecord]
     ) -> ChargedBatch:
-        # Once a place, not once an event: a batch has a handful of places.
-        timelines = {place: self._book.timeline(place.account_id, place.route, place.what) for place in set(placed)}
-        priced_by = [timelines[place] for place in placed]
+        # Once per context, not once per event: a batch has few contexts.
+        timeline_of = {each: self._book.timeline(each.account_id, each.route, each.rate_names) for each in set(contexts)}
+        timelines = [timeline_of[context] for context in contexts]
         try:
-            return ChargedBatch(events, placed, charge_events(events, priced_by))
+            return ChargedBatch(events, contexts, charge_events(events, timelines))
         except ChargeTooLargeError:
-            return _charge_one_by_one(events, placed, priced_by, origin, rejected)
+            return _charge_one_by_one(events, contexts, timelines, origin, rejected)
 
-    def _create_accounts(self, stated: set[str]) -> None:
+    def _create_accounts(self, names: set[str]) -> None:
         with read_snapshot(self._engine) as connection:
-            missing = unknown_names(connection, stated)
+            missing = unknown_names(connection, names)
         if missing:
             with exclusive_write(self._engine) as connection:
                 create_missing_accounts(connection, missing, now=self._clock())
 
     def _read_prices(self, through: int) -> None:
-        """Read the tables that the book does not hold yet. A table never changes: what it holds stays right."""
+        """Add price tables that the book does not have yet. Tables never change, so those it has stay valid."""
         newest = max((table.id for table in self._book.tables), default=0)
         if through > newest:
             with read_snapshot(self._engine) as connection:
@@ -233,16 +233,16 @@ class Ingester:
 
 
 def _charge_one_by_one(
-    events: BatchEvents, placed: list[EventContext], priced_by: list[Timeline], origin: Origin, rejected: list[RejectedRecord]
+    events: BatchEvents, contexts: list[EventContext], timelines: list[Timeline], origin: Origin, rejected: list[RejectedRecord]
 ) -> ChargedBatch:
-    """Return the events that a charge can be made of; the others are rejected."""
+    """Return the events that can be charged; reject those with a charge that is too large."""
     charged = []
-    for position, (place, timeline) in enumerate(zip(placed, priced_by, strict=True)):
+    for position, (context, timeline) in enumerate(zip(contexts, timelines, strict=True)):
         event = events.only([position])
         try:
-            charged.append(ChargedBatch(event, [place], charge_events(event, [timeline])))
+            charged.append(ChargedBatch(event, [context], charge_events(event, [timeline])))
         except ChargeTooLargeError as error:
-            rejected.append(_refused(event.at(0), place, origin, error.code, str(error)))
+            rejected.append(_rejected_event(event.at(0), context, origin, error.code, str(error)))
     return ChargedBatch.joined(charged)
 
 
@@ -253,25 +253,25 @@ def _rejection(record: RejectedRecord) -> ItemOutcome:
 
 
 def _without(batch: PreparedBatch, unfit: set[int]) -> PreparedBatch:
-    """Return the batch with the events at these positions rejected: there is no room for them in a sum."""
+    """Return the batch with the events at these positions rejected because they would overflow a sum."""
     if not unfit:
         return batch
     charged = batch.charged
     rejected = list(batch.rejected)
     result = msgspec.structs.replace(batch.result, items=list(batch.result.items))
     for position in sorted(unfit):
-        event, place = charged.events.at(position), charged.places[position]
-        record = _refused(event, place, batch.origin, SumTooLargeError.code, _NO_ROOM)
+        event, context = charged.events.at(position), charged.contexts[position]
+        record = _rejected_event(event, context, batch.origin, SumTooLargeError.code, _SUM_FULL)
         rejected.append(record)
         result.add(_rejection(record))
-    fitting = [position for position in range(len(charged.places)) if position not in unfit]
+    fitting = [position for position in range(len(charged.contexts)) if position not in unfit]
     return PreparedBatch(charged.only(fitting), rejected, batch.origin, result)
 
 
-def _refused(event: BatchEvent, place: EventContext, origin: Origin, code: str, reason: str) -> RejectedRecord:
+def _rejected_event(event: BatchEvent, context: EventContext, origin: Origin, code: str, reason: str) -> RejectedRecord:
     position = event.position
     raw = origin.raw_of(position.offset, position.length) if origin.raw_of else b""
-    kept = {"id": event.id, "provider": place.wanted.provider, "model": place.wanted.model}
+    kept = {"id": event.id, "provider": context.full_series.provider, "model": context.full_series.model}
     return RejectedRecord(position, raw_digest(raw) if raw else "", code, reason, "usage", kept)
 
 

@@ -1,7 +1,7 @@
-"""Ingest one log: read it in blocks, decode them in a process of its own, store several blocks to a transaction.
+"""Ingest one log: read it in blocks, decode them in a worker process, store several blocks per transaction.
 
-What was stored before an error or an interruption stays, and handing the log in again counts nothing twice. When a log was
-read to its end, its records in quarantine that were read well this time are resolved.
+Whatever was stored before an error or an interruption stays stored, and ingesting the log again counts nothing twice. Once a
+log has been read to its end, those of its records in quarantine that are no longer rejected are resolved.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,11 +24,11 @@ from metering.operations.usage.read_log import STDIN, LogReader
 from metering.storage.engine.database import exclusive_write, is_server
 from metering.storage.usage.quarantine import resolve_replayed
 
-KEPT_ITEMS = 1_000
+MAX_ITEMS = 1_000
 
 
 class LogRequest(Struct, frozen=True):
-    """Which log to read and how. ``format`` is None to have it told from the content."""
+    """Which log to read and how. With ``format`` None, the format is detected from the content."""
 
     path: str
     options: DecodeOptions
@@ -37,7 +37,7 @@ class LogRequest(Struct, frozen=True):
 
 
 class Progress(Struct, frozen=True):
-    """How far a log has been read: bytes of the file, of ``size`` where it is known, and the result so far."""
+    """How far a log has been read: ``done`` bytes of ``size`` (None: unknown), and the result up to there."""
 
     done: int
     size: int | None
@@ -52,28 +52,30 @@ def ingest_log(
     declared_tags: frozenset[str],
     on_progress: Callable[[Progress], None] | None = None,
 ) -> BatchResult:
-    """Ingest a log; the result keeps the first KEPT_ITEMS items that were not accepted, and counts them all.
+    """Ingest a log. The result counts every record and lists the first MAX_ITEMS that were rejected, conflicts or copies.
 
-    Raises LogFormatError for a file that can not be read or told.
+    Raises LogFormatError for an input that cannot be read, or whose format cannot be detected, and DomainError for options that
+    are not valid.
     """
+    request.options.check()
     result = BatchResult()
     started = request.options.now
     with collector_paused(), LogReader(request.path) as reader:
 
         def count(stored: BatchResult) -> None:
-            result.merge(stored, keep_items=KEPT_ITEMS)
+            result.merge(stored, keep_items=MAX_ITEMS)
             if on_progress is not None:
                 on_progress(Progress(reader.done, reader.size, result))
 
         detected = _detected(request, reader)
         origin = _origin(request, detected)
-        decoding = DecodeRequest(detected.format, request.options, declared_tags)
+        decode_request = DecodeRequest(detected.format, request.options, declared_tags)
         if detected.shape == "document":
             data = reader.document()
-            count(ingester.ingest(decode_document(decoding, data), _origin_of(origin, RawBlock(data, 1, 0))))
+            count(ingester.ingest(decode_document(decode_request, data), _origin_of_block(origin, RawBlock(data, 1, 0))))
         else:
-            blocks = decode_blocks(decoding, reader.blocks(quoted=detected.format == "csv"))
-            _store_in_groups(CommitGroup(ingester, ahead=is_server(engine)), blocks, origin, count)
+            blocks = decode_blocks(decode_request, reader.blocks(quoted=detected.format == "csv"))
+            _store_in_groups(CommitGroup(ingester, pipelined=is_server(engine)), blocks, origin, count)
     if origin.file:
         with exclusive_write(engine) as connection:
             resolve_replayed(connection, origin.source, origin.file, before=started, now=started)
@@ -99,17 +101,17 @@ def _origin(request: LogRequest, detected: DetectedFormat) -> Origin:
 def _store_in_groups(
     group: CommitGroup, blocks: Iterator[tuple[RawBlock, Batch]], origin: Origin, on_stored: Callable[[BatchResult], None]
 ) -> None:
-    """Store batches, several to a commit. What was stored when the input ends or breaks off is committed and counted."""
+    """Store batches, several per commit. Pending batches are also committed and counted if reading the input fails."""
     try:
         for block, batch in blocks:
-            for result in group.add(batch, _origin_of(origin, block)):
+            for result in group.add(batch, _origin_of_block(origin, block)):
                 on_stored(result)
     finally:
         for result in group.commit():
             on_stored(result)
 
 
-def _origin_of(origin: Origin, block: RawBlock) -> Origin:
+def _origin_of_block(origin: Origin, block: RawBlock) -> Origin:
     def raw_of(offset: int, length: int) -> bytes:
         start = offset - block.offset
         return block.data[start : start + length]

@@ -1,6 +1,7 @@
-"""Events of ``unassigned`` as they would be in an account: their series there, their charge, and whether they count there yet.
+"""Work out what events of ``unassigned`` would be in an account: their series there, their charge, whether they still are
+unassigned.
 
-The preview and the run look with the same eyes, so that one says what the other writes.
+The preview and the assignment use the same code, so the preview shows exactly what the assignment writes.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from sqlalchemy import Connection
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.instants import month_of
 from metering.domain.statements.billing_months import billing_month_of
-from metering.domain.usage.assigning import MovedUsage, MoveKey
+from metering.domain.usage.assigning import AssignmentGroup, MovedUsage
 from metering.domain.usage.batches import canonical_tags
 from metering.domain.usage.charging import EXEMPT, FirstCharge, first_charge, route_of
 from metering.domain.usage.events import UNKNOWN, PriceGrade, QuantityGrade
@@ -32,85 +33,85 @@ _UNSTATED = int(QuantityGrade.UNSTATED)
 
 
 class UnassignedEvent(Struct, frozen=True):
-    """An event that nobody is billed for: its row, the entry of the ledger that holds, and the series it would be summed in.
+    """An event of ``unassigned``: its row, its current ledger entry, and its series and charge in the account.
 
-    ``charge`` is what it costs the account; ``claims`` are those that it made when it arrived.
+    ``claims`` are the claims that the event made when it arrived.
     """
 
     row: EventRow
     entry: ChargeEntry
-    wanted: SeriesKey
+    target_series: SeriesKey
     quantities: Quantities
     charge: FirstCharge
     claims: list[int]
 
     def billed_in(self, closed_through: int | None) -> int:
-        """Return the month in which the account is billed for it."""
+        """Return the month in which the account is billed for the event."""
         return billing_month_of(month_of(self.row.event_time), closed_through)
 
-    def moved(self, closed_through: int | None) -> tuple[MoveKey, MovedUsage]:
-        """Return the event as one that moves to the account."""
+    def moved(self, closed_through: int | None) -> tuple[AssignmentGroup, MovedUsage]:
+        """Return the event as usage that moves to the account."""
         month, amount_nano = month_of(self.row.event_time), self.charge.amount_nano
-        key = MoveKey(self.wanted.provider, self.wanted.model, month, self.billed_in(closed_through))
-        return key, MovedUsage(1, self.entry.amount_nano, amount_nano or 0, +(amount_nano is None))
+        group = AssignmentGroup(self.target_series.provider, self.target_series.model, month, self.billed_in(closed_through))
+        return group, MovedUsage(1, self.entry.amount_nano, amount_nano or 0, +(amount_nano is None))
 
 
-def still_unassigned(connection: Connection, waiting: Sequence[UnassignedEvent]) -> list[UnassignedEvent]:
-    """Return those of the events that nobody has assigned or retired meanwhile, each with the entry that holds now."""
-    event_ids = [each.row.id for each in waiting]
-    there, later = ids_still_in_log(connection, event_ids), later_entries(connection, event_ids)
-    there -= assigned_among(connection, event_ids).keys()
+def filter_unassigned(connection: Connection, candidates: Sequence[UnassignedEvent]) -> list[UnassignedEvent]:
+    """Return the events that have not been assigned or retired since they were read, each with its current ledger entry."""
+    event_ids = [each.row.id for each in candidates]
+    remaining, later = ids_still_in_log(connection, event_ids), later_entries(connection, event_ids)
+    remaining -= assigned_among(connection, event_ids).keys()
     return [
         replace(each, entry=later[each.row.id][-1]) if each.row.id in later else each
-        for each in waiting
-        if each.row.id in there
+        for each in candidates
+        if each.row.id in remaining
     ]
 
 
 class UnassignedInspector:
-    """Looks at events of ``unassigned`` with the eyes of one account: its default route, its prices."""
+    """Evaluates events of ``unassigned`` by one account's default route and prices."""
 
     def __init__(self, account: BillingAccount, book: PriceBook, declared_tags: frozenset[str]) -> None:
         self._account = account
         self._book = book
         self._declared_tags = declared_tags
 
-    def look(self, connection: Connection, event_ids: Sequence[int]) -> list[UnassignedEvent]:
-        """Return those of the events that are unassigned still, in the order of their ids."""
+    def inspect(self, connection: Connection, event_ids: Sequence[int]) -> list[UnassignedEvent]:
+        """Return the events that are still unassigned, ordered by ID."""
         rows = [row for row in events_by_id(connection, event_ids) if row.account_id == UNASSIGNED_ID]
-        stated = series_by_id(connection, {row.series_id for row in rows})
-        return still_unassigned(connection, [self._waiting(row, stated[row.series_id]) for row in rows])
+        stored = series_by_id(connection, {row.series_id for row in rows})
+        return filter_unassigned(connection, [self._candidate(row, stored[row.series_id]) for row in rows])
 
-    def _waiting(self, row: EventRow, stated: SeriesKey) -> UnassignedEvent:
+    def _candidate(self, row: EventRow, stored: SeriesKey) -> UnassignedEvent:
         details, quantities = details_of(row), quantities_of(row)
-        wanted = self._wanted(stated, details)
-        asked = replace(usage_event(row, row.route), response_id=row.response_id, inference_id=row.inference_id)
-        charge = self._charge(row, details, wanted, quantities)
-        return UnassignedEvent(row, first_entry(row), wanted, quantities, charge, claims_of(asked))
+        series = self._target_series(stored, details)
+        event = replace(usage_event(row, row.route), response_id=row.response_id, inference_id=row.inference_id)
+        charge = self._charge(row, details, series, quantities)
+        return UnassignedEvent(row, first_entry(row), series, quantities, charge, claims_of(event))
 
-    def _wanted(self, stated: SeriesKey, details: dict[str, object]) -> SeriesKey:
-        """Return the series as if the account had been known from the start; what the cap folded is unfolded."""
-        told = {
+    def _target_series(self, stored: SeriesKey, details: dict[str, object]) -> SeriesKey:
+        """Return the series that the event would have in the account; values that the cap folded are restored."""
+        changes = {
             name: str(details.get(name, OTHER))
             for name in ("project", "key", "model", "operation")
-            if getattr(stated, name) == OTHER
+            if getattr(stored, name) == OTHER
         }
-        if stated.tags == OTHER:
+        if stored.tags == OTHER:
             tags = details.get("tags", {})
-            told["tags"] = canonical_tags(tags if isinstance(tags, dict) else {}, self._declared_tags)
-        # Where a record does not state its route, that of an account nobody knows is unknown.
-        route = "" if stated.route == UNKNOWN else stated.route
-        told["route"] = route_of(route, stated.provider, self._account.default_route)
-        return stated._replace(account_id=self._account.account_id, **told)
+            changes["tags"] = canonical_tags(tags if isinstance(tags, dict) else {}, self._declared_tags)
+        # ``unassigned`` has no default route: an unknown route means that the record stated none.
+        stated_route = "" if stored.route == UNKNOWN else stored.route
+        changes["route"] = route_of(stated_route, stored.provider, self._account.default_route)
+        return stored._replace(account_id=self._account.account_id, **changes)
 
-    def _charge(self, row: EventRow, details: dict[str, object], wanted: SeriesKey, quantities: Quantities) -> FirstCharge:
+    def _charge(self, row: EventRow, details: dict[str, object], series: SeriesKey, quantities: Quantities) -> FirstCharge:
         if row.price_grade == PriceGrade.EXEMPT:
             return EXEMPT
-        timeline = self._book.timeline(wanted.account_id, wanted.route, (wanted.provider, wanted.model, wanted.operation))
+        timeline = self._book.timeline(series.account_id, series.route, (series.provider, series.model, series.operation))
         rate = None if row.quantity_grade == _UNSTATED else timeline.rate_at(row.event_time, quantities.prompt_tokens)
         reported = details.get("reported_cost_nano")
         try:
             return first_charge(quantities, rate, reported if isinstance(reported, int) else None)
         except ChargeTooLargeError:
-            # It is stored already: what it costs is not known, as for any other charge too large to be one.
+            # The event is stored and cannot be rejected any more, so it stays unpriced.
             return first_charge(quantities, None, None)

@@ -1,72 +1,31 @@
-"""List the events of an account, one page at a time, each with what it costs by now."""
+"""List the events of an account page by page, each with its current charge."""
 
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 from sqlalchemy import Connection, Engine, Row
 
 from metering.domain.usage.events import PriceGrade, QuantityGrade
+from metering.domain.usage.logged_events import EventPosition, EventQuery, LoggedEvent
 from metering.domain.usage.series import OTHER
 from metering.operations.steps.require_events import require_events
 from metering.storage.charges.event_quantities import quantities_of
 from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_rates
-from metering.storage.usage.event_log import EventPosition, EventQuery, events_after
-from pricing.quantities import Quantities
+from metering.storage.usage.event_log import events_after
 from pricing.rates import Rate
 from pricing.rating import assumes_cache_price
 
 
-class LoggedEvent(Struct, frozen=True):
-    """An event as it stands in the log. Times are microseconds UTC; ``charge_nano`` is None while it is unpriced.
-
-    What the cap folded out of the series is shown as the record stated it. Without ``rate_id`` there is no ``price_source``.
-    """
-
-    position: EventPosition
-    id: str
-    source: str
-    time_derived: bool
-    received_at: int
-    provider: str
-    model: str
-    operation: str
-    route: str
-    project: str
-    key: str
-    tags: dict[str, str]
-    status: int | None
-    quantities: Quantities
-    quantity_grade: QuantityGrade
-    estimate_reason: str
-    charge_nano: int | None
-    price_grade: PriceGrade
-    rate_id: int | None
-    price_source: str
-    cache_price_assumed: bool
-    billable: bool
-    billing_month: int
-    response_id: str
-    inference_id: str
-    latency_ms: int | None
-    response_model: str
-    reported_cost_nano: int | None
-    gateway_cost_nano: int | None
-
-
 def list_events(engine: Engine, query: EventQuery, *, after: EventPosition | None = None, limit: int) -> list[LoggedEvent]:
-    """Return at most ``limit`` events by event time, of equal times in the order of their arrival.
-
-    Raises EventsRetiredError for a period of which events were retired.
-    """
+    """Return at most ``limit`` events, ordered by event time, then arrival. Raises EventsRetiredError."""
     with read_snapshot(engine) as connection:
-        require_events(connection, query.start, query.end, "listing them")
+        require_events(connection, query.start, query.end, "listing events")
         return logged_events(connection, query, after=after, limit=limit)
 
 
 def logged_events(connection: Connection, query: EventQuery, *, after: EventPosition | None, limit: int) -> list[LoggedEvent]:
-    """Return the same within a transaction."""
+    """Do the same within a transaction, without checking for retired events."""
     rows = events_after(connection, query, after, limit)
     rates = load_rates(connection, {row.rate_id for row in rows if row.rate_id is not None})
     return [_logged(row, rates) for row in rows]

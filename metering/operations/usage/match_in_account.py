@@ -1,7 +1,7 @@
-"""Whether events of ``unassigned`` count in an account already: it has the same record, or another source's of the request.
+"""Check whether events of ``unassigned`` are counted in an account already, by the same record or by another source's.
 
-Identity first, as when events arrive: the same identity with the same content is counted already, with other content it is a
-conflict. Then the ids that providers give.
+In the order that ingest uses: identity first (same content: counted already; other content: a conflict), then the IDs that
+providers gave.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
-from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, stored_under
+from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, identity_in_account
 from metering.operations.usage.inspect_unassigned import UnassignedEvent
 from metering.storage.usage.assigned_events import AssignedEvent
 from metering.storage.usage.copies import copies_by_id
@@ -20,48 +20,48 @@ from metering.storage.usage.retired_months import retired_claimants
 
 
 class AccountMatches(NamedTuple):
-    """Of the events that can be assigned, as what each counts in the account; and those that contradict what counts there."""
+    """The events that can be assigned, by ID, each with the event it counts as, and the IDs of conflicts."""
 
     assigned: dict[int, AssignedEvent]
     conflicts: list[int]
 
 
-def preview_matches(connection: Connection, account_id: int, waiting: Sequence[UnassignedEvent]) -> AccountMatches:
-    """Say as what the events count in the account, as far as can be seen now."""
-    return _judge(connection, account_id, waiting, _fingerprints(connection, waiting))
+def preview_matches(connection: Connection, account_id: int, candidates: Sequence[UnassignedEvent]) -> AccountMatches:
+    """Match the events against what the account has counted, without claiming anything."""
+    return _match(connection, account_id, candidates, _fingerprints(connection, candidates))
 
 
-def claim_in_account(connection: Connection, account_id: int, waiting: Sequence[UnassignedEvent]) -> AccountMatches:
-    """Claim the identities of the events in the account, and say as what they count there.
+def claim_in_account(connection: Connection, account_id: int, candidates: Sequence[UnassignedEvent]) -> AccountMatches:
+    """Claim the identities of the events in the account, and match them against what it has counted.
 
-    Needs a write transaction. Whoever stores the same records or claims waits until it ends, and then sees what was decided.
+    Needs a write transaction. Another transaction that stores the same records or claims waits until this one ends.
     """
-    fingerprints = _fingerprints(connection, waiting)
-    rows = [(_identity(each, account_id), each.row.id, fingerprints[each.row.id]) for each in waiting]
+    fingerprints = _fingerprints(connection, candidates)
+    rows = [(_identity(each, account_id), each.row.id, fingerprints[each.row.id]) for each in candidates]
     insert_identities(connection, sorted(rows))
-    lock_claims(connection, _claims(waiting))
-    return _judge(connection, account_id, waiting, fingerprints)
+    lock_claims(connection, _claims(candidates))
+    return _match(connection, account_id, candidates, fingerprints)
 
 
-def _judge(
-    connection: Connection, account_id: int, waiting: Sequence[UnassignedEvent], fingerprints: dict[int, int]
+def _match(
+    connection: Connection, account_id: int, candidates: Sequence[UnassignedEvent], fingerprints: dict[int, int]
 ) -> AccountMatches:
-    stored = stored_identities(connection, sorted(_identity(each, account_id) for each in waiting))
+    stored = stored_identities(connection, sorted(_identity(each, account_id) for each in candidates))
     copied = copies_by_id(connection, sorted({holder.event_id for holder in stored.values()}))
-    claimants = _claimants(connection, waiting)
-    counted = AccountMatches({}, [])
-    for each in waiting:
+    claimants = _claimants(connection, candidates)
+    matches = AccountMatches({}, [])
+    for each in candidates:
         event_id = each.row.id
         holder = stored.get(_identity(each, account_id))
         if holder is None or holder.event_id == event_id:
             counted_as = _original(each, account_id, claimants) or event_id
-            counted.assigned[event_id] = _assigned(each, account_id, counted_as, claims_identity=True)
+            matches.assigned[event_id] = _assigned(each, account_id, counted_as, claims_identity=True)
         elif holder.fingerprint == fingerprints[event_id]:
             counted_as = copied.get(holder.event_id, holder.event_id)
-            counted.assigned[event_id] = _assigned(each, account_id, counted_as, claims_identity=False)
+            matches.assigned[event_id] = _assigned(each, account_id, counted_as, claims_identity=False)
         else:
-            counted.conflicts.append(event_id)
-    return counted
+            matches.conflicts.append(event_id)
+    return matches
 
 
 def _assigned(each: UnassignedEvent, account_id: int, counted_as: int, *, claims_identity: bool) -> AssignedEvent:
@@ -69,33 +69,33 @@ def _assigned(each: UnassignedEvent, account_id: int, counted_as: int, *, claims
 
 
 def _identity(each: UnassignedEvent, account_id: int) -> bytes:
-    return stored_under(each.row.source, each.row.external_id, account_id)
+    return identity_in_account(each.row.source, each.row.external_id, account_id)
 
 
-def _fingerprints(connection: Connection, waiting: Sequence[UnassignedEvent]) -> dict[int, int]:
-    """Return the digests of the events' contents, which their first identities keep."""
-    stored = stored_identities(connection, sorted(_identity(each, UNASSIGNED_ID) for each in waiting))
-    return {each.row.id: stored[_identity(each, UNASSIGNED_ID)].fingerprint for each in waiting}
+def _fingerprints(connection: Connection, candidates: Sequence[UnassignedEvent]) -> dict[int, int]:
+    """Return the events' content digests, which are stored with their identities under ``unassigned``."""
+    stored = stored_identities(connection, sorted(_identity(each, UNASSIGNED_ID) for each in candidates))
+    return {each.row.id: stored[_identity(each, UNASSIGNED_ID)].fingerprint for each in candidates}
 
 
-def _claims(waiting: Sequence[UnassignedEvent]) -> list[ClaimRow]:
-    return [(each.row.event_time // CLAIM_WINDOW_MICROS, claim, each.row.id) for each in waiting for claim in each.claims]
+def _claims(candidates: Sequence[UnassignedEvent]) -> list[ClaimRow]:
+    return [(each.row.event_time // CLAIM_WINDOW_MICROS, claim, each.row.id) for each in candidates for claim in each.claims]
 
 
-def _claimants(connection: Connection, waiting: Sequence[UnassignedEvent]) -> dict[int, list[Claimant]]:
-    rows = _claims(waiting)
+def _claimants(connection: Connection, candidates: Sequence[UnassignedEvent]) -> dict[int, list[Claimant]]:
+    rows = _claims(candidates)
     if not rows:
         return {}
-    times = [each.row.event_time for each in waiting if each.claims]
+    times = [each.row.event_time for each in candidates if each.claims]
     window = min(times) - CLAIM_WINDOW_MICROS, max(times) + CLAIM_WINDOW_MICROS
-    found = claimants_of(connection, rows, *window)
-    for claim, gone in retired_claimants(connection, [claim for _, claim, _ in rows], *window).items():
-        found[claim] = [*gone, *found.get(claim, ())]
-    return found
+    claimants = claimants_of(connection, rows, *window)
+    for claim, retired in retired_claimants(connection, [claim for _, claim, _ in rows], *window).items():
+        claimants[claim] = [*retired, *claimants.get(claim, ())]
+    return claimants
 
 
 def _original(each: UnassignedEvent, account_id: int, claimants: dict[int, list[Claimant]]) -> int | None:
-    """Return the account's event of which this is another source's record; None: there is none."""
+    """Return the ID of the account's event that this one is a copy of; None if it is new."""
     for claim in each.claims:
         for claimant in claimants.get(claim, ()):
             apart = abs(claimant.event_time - each.row.event_time)

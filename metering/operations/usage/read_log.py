@@ -1,7 +1,7 @@
-"""Reading a log in blocks of whole lines: a file, a gzip file, or standard input, in bounded memory.
+"""Read a log in blocks of whole lines, in bounded memory: a file, a gzip file, or standard input.
 
-A block ends at a line end, and for CSV outside of quotes. A line longer than the limit is passed over and reported, with
-nothing of it kept. Of an input that is cut off or damaged, all whole lines before the damage are given out before the error.
+A block ends at a line end; for CSV, outside of quotes. A line over the limit is skipped and reported, and none of it is kept.
+If an input is cut off or damaged, all whole lines before the damage are returned before the error is raised.
 """
 
 import gzip
@@ -21,7 +21,7 @@ from metering.formats.blocks import RawBlock
 BLOCK_BYTES = 2 * 1024 * 1024
 BLOCK_LINES = 16_384
 MAX_LINE_BYTES = 1024 * 1024
-# How far an open quote is followed: behind a stray one, no line end would ever be outside of quotes.
+# How far an open quote is followed. After a stray quote, no line end would ever be outside of quotes.
 MAX_QUOTED_LINES = 256
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 HEAD_BYTES = 64 * 1024
@@ -30,13 +30,13 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class LongLine(Struct, frozen=True):
-    """A line that was passed over because it is longer than MAX_LINE_BYTES."""
+    """A line that was skipped because it is longer than MAX_LINE_BYTES."""
 
     record: RejectedRecord
 
 
 class LogReader:
-    """One input, opened. ``size`` is its length on disk where that is known, ``done`` how much of it has been read."""
+    """An open input. ``size`` is its length on disk (None: unknown), ``done`` the number of bytes read."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -70,31 +70,31 @@ class LogReader:
 
     @property
     def done(self) -> int:
-        """How many bytes of the file have been consumed; of a gzip file, compressed ones."""
+        """The number of bytes of the file that have been read; compressed bytes for a gzip file."""
         return self._plain.tell() if self.path != STDIN else self._offset
 
     def head(self) -> bytes:
-        """Return the first bytes without consuming them, to tell the format by. Raises LogFormatError if there are none."""
+        """Return the first bytes without consuming them, for format detection. Raises LogFormatError if none are readable."""
         self._fill(HEAD_BYTES)
         if self._damage is not None and not self._buffer:
             raise self._damage
         return self._buffer[:HEAD_BYTES]
 
     def document(self) -> bytes:
-        """Return the whole input. Raises LogFormatError for more than MAX_DOCUMENT_BYTES, or a part of a document."""
+        """Return the whole input. Raises LogFormatError if it is over MAX_DOCUMENT_BYTES or cut off."""
         self._fill(MAX_DOCUMENT_BYTES + 1)
         if self._damage is not None:
             raise self._damage
         if len(self._buffer) > MAX_DOCUMENT_BYTES:
             raise LogFormatError(
-                f"{self.path}: a JSON document of more than {MAX_DOCUMENT_BYTES >> 20} MiB; write one record a line (NDJSON)"
+                f"{self.path}: the JSON document is over {MAX_DOCUMENT_BYTES >> 20} MiB; write one record per line (NDJSON)"
             )
         return self._buffer
 
     def blocks(self, *, quoted: bool) -> Iterator[RawBlock | LongLine]:
-        """Return the input in blocks; ``quoted``: line ends inside double quotes do not end a record (CSV).
+        """Yield the input in blocks. ``quoted``: line ends inside double quotes do not end a record (CSV).
 
-        Raises LogFormatError at the end of what could be read of a damaged input.
+        Raises LogFormatError after the readable part of a damaged input.
         """
         while True:
             self._fill(BLOCK_BYTES)
@@ -140,7 +140,7 @@ class LogReader:
         return raw
 
     def _long_line(self, start: bytes) -> LongLine:
-        """Pass over one long line, of which ``start`` or else the buffer is at hand."""
+        """Skip one long line. ``start`` is the whole line, or empty if only its beginning is in the buffer."""
         length = len(start)
         if not start:
             while True:
@@ -154,20 +154,22 @@ class LogReader:
         position = Position(self._line, self._offset, length)
         self._offset += length
         self._line += 1
-        reason = f"the line has {length} bytes, more than {MAX_LINE_BYTES}; a request's usage never needs that"
+        reason = (
+            f"the line has {length} bytes, more than the limit of {MAX_LINE_BYTES}; log usage without prompts and completions"
+        )
         return LongLine(RejectedRecord(position, "", "line_too_long", reason))
 
-    def _fill(self, wanted: int) -> None:
+    def _fill(self, size: int) -> None:
         parts = [self._buffer]
         have = len(self._buffer)
-        while have < wanted and not self._ended:
+        while have < size and not self._ended:
             try:
-                # One read at a time: a longer one loses what it has already unpacked when it meets the damage.
-                part = self._stream.read1(wanted - have)
+                # One read at a time: a longer read that hits the damage loses what it has already decompressed.
+                part = self._stream.read1(size - have)
             except (EOFError, gzip.BadGzipFile, zlib.error):
                 self._damage = LogFormatError(
                     f"{self.path}: the gzip data is cut off or damaged after {self._offset + have} bytes of content;"
-                    " the whole lines before that were read",
+                    " the complete lines before that were read",
                     "damaged_file",
                 )
                 part = b""
@@ -179,9 +181,9 @@ class LogReader:
 
 
 def _last_line_end(data: bytes, *, quoted: bool) -> int:
-    """Return where the last whole record of ``data`` ends; 0 when there is none.
+    """Return where the last whole record of ``data`` ends; 0 if there is none.
 
-    Where no line end near the last one is outside of quotes, a quote is stray, and the last line end it is.
+    If no line end near the last one is outside of quotes, a quote is stray and the last line end is used.
     """
     last = cut = data.rfind(b"\n") + 1
     quotes = data.count(b'"', 0, last) if quoted else 0
@@ -195,7 +197,7 @@ def _last_line_end(data: bytes, *, quoted: bool) -> int:
 
 
 def _has_long_line(data: bytes) -> bool:
-    """Whether a line is longer than MAX_LINE_BYTES: one that is leaves one of the half as long stretches without a line end."""
+    """Whether a line is longer than MAX_LINE_BYTES; such a line leaves a stretch of half that length without a line end."""
     half = MAX_LINE_BYTES // 2
     if all(data.find(b"\n", start, start + half) >= 0 for start in range(0, len(data) - half, half)):
         return False

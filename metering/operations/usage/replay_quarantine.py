@@ -1,7 +1,7 @@
-"""Replay the quarantine: read every file with open records again, the way it was read, and resolve what reads well now.
+"""Replay the quarantine: read every file with rejected records again and resolve the records that are valid now.
 
-A file is read whole: what was accepted before is a duplicate. Records that came over the API or standard input have no file
-to be read from again; they stay open.
+Files are read whole: records that were accepted before are duplicates. Records from the API or standard input have no file to
+read again and stay in quarantine.
 """
 
 from collections.abc import Sequence
@@ -10,28 +10,29 @@ import msgspec
 from msgspec import Struct, field
 from sqlalchemy import Engine
 
-from metering.domain.errors import LogFormatError
+from metering.domain.errors import DomainError
 from metering.domain.usage.outcomes import BatchResult
+from metering.domain.usage.quarantine import QuarantinedRecord
 from metering.formats.detect import Format
 from metering.formats.options import DecodeOptions
 from metering.operations.usage.ingest import Ingester
 from metering.operations.usage.ingest_log import LogRequest, ingest_log
 from metering.storage.engine.database import read_snapshot
-from metering.storage.usage.quarantine import QuarantinedRecord, count_open, open_records
+from metering.storage.usage.quarantine import count_open, open_records
 
 
 class ReplayedFile(Struct):
-    """One file that was read again; ``error`` where it could not be, or not to its end."""
+    """One file that was read again. ``error``: why it could not be read, or not to its end."""
 
     file: str
     source: str
     open_before: int
     result: BatchResult = field(default_factory=BatchResult)
-    error: LogFormatError | None = None
+    error: DomainError | None = None
 
 
 class ReplayResult(Struct):
-    """What became of the open records: by file, how many have no file, and how many are still open."""
+    """The result by file, the number of records without a file, and the number still in quarantine."""
 
     files: list[ReplayedFile] = field(default_factory=list)
     without_file: int = 0
@@ -39,7 +40,7 @@ class ReplayResult(Struct):
 
 
 class _ReadParameters(Struct, frozen=True):
-    """What a record in quarantine says of how it was read (``ingest_log`` writes it)."""
+    """How a record in quarantine was read, as ``ingest_log`` stored it."""
 
     format: Format
     options: DecodeOptions
@@ -53,38 +54,38 @@ def replay_quarantine(
     declared_tags: frozenset[str],
     create_accounts: bool = False,
 ) -> ReplayResult:
-    """Read the files of all open records again, each once, the way it was read last.
+    """Read the files of all records in quarantine again, each once, with the options of its last read.
 
-    ``now`` (microseconds UTC) is what "in the future" is judged by this time.
+    ``now`` (microseconds UTC) replaces the time that decided which records were in the future.
     """
     with read_snapshot(engine) as connection:
         records = open_records(connection)
     replay = ReplayResult(without_file=sum(not record.file for record in records))
     for request, open_before in _requests(records, now, create_accounts=create_accounts):
-        again = ReplayedFile(request.path, request.options.source, open_before)
-        replay.files.append(again)
+        replayed = ReplayedFile(request.path, request.options.source, open_before)
+        replay.files.append(replayed)
         try:
-            again.result = ingest_log(engine, ingester, request, declared_tags=declared_tags)
-        except LogFormatError as error:
-            again.error = error
+            replayed.result = ingest_log(engine, ingester, request, declared_tags=declared_tags)
+        except DomainError as error:
+            replayed.error = error
     with read_snapshot(engine) as connection:
         replay.still_open = count_open(connection)
     return replay
 
 
 def _requests(records: Sequence[QuarantinedRecord], now: int, *, create_accounts: bool) -> list[tuple[LogRequest, int]]:
-    """Return how to read each file of a source again, oldest record first, and how many of its records are open.
+    """Return how to read each file of a source again, oldest record first, and how many of its records are in quarantine.
 
-    The way in which it was read last counts: another way before that was a mistake, or its records would be resolved.
+    The options of the last read are used: had earlier ones been right, their records would be resolved.
     """
-    of_file: dict[tuple[str, str], list[QuarantinedRecord]] = {}
+    by_file: dict[tuple[str, str], list[QuarantinedRecord]] = {}
     for record in records:
         if record.file:
-            of_file.setdefault((record.source, record.file), []).append(record)
+            by_file.setdefault((record.source, record.file), []).append(record)
     requests = []
-    for (_, file), same in of_file.items():
+    for (_, file), same in by_file.items():
         last = max(same, key=lambda record: (record.seen_at, record.id))
-        how = msgspec.json.decode(last.options, type=_ReadParameters)
-        options = msgspec.structs.replace(how.options, now=now)
-        requests.append((LogRequest(file, options, how.format, create_accounts), len(same)))
+        parameters = msgspec.json.decode(last.options, type=_ReadParameters)
+        options = msgspec.structs.replace(parameters.options, now=now)
+        requests.append((LogRequest(file, options, parameters.format, create_accounts), len(same)))
     return requests

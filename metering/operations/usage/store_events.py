@@ -1,4 +1,4 @@
-"""Storing the events of batches: rows, claims and rollups of those that count, copies and conflicts of the others."""
+"""Store the events of batches: rows, claims and rollups of new events, and copies and conflicts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,55 +18,55 @@ from metering.operations.steps.charged_batch import ChargedBatch
 from metering.operations.steps.event_contexts import EventContext
 from metering.operations.steps.lock_open_months import lock_open_months
 from metering.operations.steps.roll_up import RollupDeltas
-from metering.operations.usage.charge_events import details_with_context
+from metering.operations.usage.charge_events import merge_details
 from metering.operations.usage.deduplicate import Deduplication, deduplicate
 from metering.storage.usage.events import insert_conflicts, insert_copies, insert_events, insert_receipt, settle_claims
 from metering.storage.usage.retired_months import insert_retired_copies
 
 
 def store_events(connection: Connection, batches: Sequence[tuple[ChargedBatch, BatchResult]], now: int) -> None:
-    """Write the events that count with their charges and rollups, note what the others repeat, and count all in the results.
+    """Write new events with their charges and rollups, record copies and conflicts, and count all outcomes in the results.
 
-    Identities are claimed for all batches at once: written in key order, they touch each page of their index once. Raises
-    SumTooLargeError where a rollup would leave 64 bits.
+    Identities are claimed for all batches at once, in key order, so that each page of their index is touched once. Raises
+    SumTooLargeError if a rollup would exceed 64 bits.
     """
     charged = ChargedBatch.joined([part for part, _ in batches])
-    places = set(charged.places)
-    closed = lock_open_months(connection, {place.account_id for place in places}, now=now)
-    judgement = deduplicate(connection, charged.events, charged.places)
-    counted, event_ids = _that_count(charged, judgement)
+    contexts = set(charged.contexts)
+    closed = lock_open_months(connection, {context.account_id for context in contexts}, now=now)
+    dedup = deduplicate(connection, charged.events, charged.contexts)
+    counted, event_ids = _new_events(charged, dedup)
     days = [time // MICROS_PER_DAY for time in counted.events.times]
-    months = closed.billed_months([place.account_id for place in counted.places], days)
+    months = closed.billed_months([context.account_id for context in counted.contexts], days)
     if event_ids:
-        insert_receipt(connection, judgement.first_id, now)
+        insert_receipt(connection, dedup.first_id, now)
         insert_events(connection, _columns(counted, event_ids, months))
-    settle_claims(connection, judgement.claims, judgement.rows_of_new())
+    settle_claims(connection, dedup.claims, dedup.rows_of_new())
     deltas = RollupDeltas()
     deltas.add_first_charges(counted, days, months)
-    add_to_sums(connection, deltas, {place.series_id: place.account_id for place in places})
-    _count(batches, judgement)
-    if judgement.repeats:
-        owners = [result for part, result in batches for _ in part.places]
-        _store_repeats(connection, charged, owners, judgement, now)
+    add_to_sums(connection, deltas, {context.series_id: context.account_id for context in contexts})
+    _count_new(batches, dedup)
+    if dedup.repeats:
+        owners = [result for part, result in batches for _ in part.contexts]
+        _store_repeats(connection, charged, owners, dedup, now)
 
 
-def _that_count(charged: ChargedBatch, judgement: Deduplication) -> tuple[ChargedBatch, Sequence[int]]:
-    """Return the events that are no repeats, and their ids."""
-    ids = range(judgement.first_id, judgement.first_id + len(charged.places))
-    if not judgement.repeats:
+def _new_events(charged: ChargedBatch, dedup: Deduplication) -> tuple[ChargedBatch, Sequence[int]]:
+    """Return the events that are not repeats, and their IDs."""
+    ids = range(dedup.first_id, dedup.first_id + len(charged.contexts))
+    if not dedup.repeats:
         return charged, ids
-    positions = [position for position in range(len(ids)) if position not in judgement.repeats]
+    positions = [position for position in range(len(ids)) if position not in dedup.repeats]
     return charged.only(positions), [ids[position] for position in positions]
 
 
 def _columns(charged: ChargedBatch, event_ids: Sequence[int], months: Sequence[int]) -> Sequence[Sequence[Any]]:
-    """Return the columns of the event log."""
-    events, places, charges = charged
+    """Return the columns of the events table."""
+    events, contexts, charges = charged
     return (
         event_ids,
-        [place.account_id for place in places],
-        [place.series_id for place in places],
-        [place.source_id for place in places],
+        [context.account_id for context in contexts],
+        [context.series_id for context in contexts],
+        [context.source_id for context in contexts],
         events.ids,
         events.times,
         events.statuses,
@@ -83,73 +83,75 @@ def _columns(charged: ChargedBatch, event_ids: Sequence[int], months: Sequence[i
         events.response_ids,
         events.inference_ids,
         events.latencies_ms,
-        [details_with_context(*each) if each[1].told else each[0] for each in zip(events.details, places, strict=True)],
+        [
+            merge_details(details, context) if context.extra_details else details
+            for details, context in zip(events.details, contexts, strict=True)
+        ],
     )
 
 
-def _count(batches: Sequence[tuple[ChargedBatch, BatchResult]], judgement: Deduplication) -> None:
-    """Count the new events of each batch in its result, and those that someone should look at."""
+def _count_new(batches: Sequence[tuple[ChargedBatch, BatchResult]], dedup: Deduplication) -> None:
+    """Count the new events of each batch in its result, and those that need attention."""
     first = 0
     for charged, result in batches:
-        end = first + len(charged.places)
-        repeats = {position for position in range(first, end) if position in judgement.repeats}
+        end = first + len(charged.contexts)
+        repeats = {position for position in range(first, end) if position in dedup.repeats}
         result.accepted += end - first - len(repeats)
-        for position, (place, charge) in enumerate(zip(charged.places, charged.charges, strict=True), first):
-            if (place.doubtful or charge.amount_nano is None) and position not in repeats:
-                _count_doubts(place, charge, result)
+        for position, (context, charge) in enumerate(zip(charged.contexts, charged.charges, strict=True), first):
+            if (context.needs_attention or charge.amount_nano is None) and position not in repeats:
+                _count_warnings(context, charge, result)
         first = end
 
 
 def _store_repeats(
-    connection: Connection, charged: ChargedBatch, owners: Sequence[BatchResult], judgement: Deduplication, now: int
+    connection: Connection, charged: ChargedBatch, owners: Sequence[BatchResult], dedup: Deduplication, now: int
 ) -> None:
     copies: list[tuple[Any, ...]] = []
     conflicts: list[tuple[Any, ...]] = []
-    of_retired: list[tuple[int, int]] = []
-    events, places, _ = charged
-    for position, (outcome, event_id) in sorted(judgement.repeats.items()):
-        if outcome is Outcome.COPY and event_id in judgement.retired:
-            of_retired.append((judgement.first_id + position, events.times[position]))
+    copies_of_retired: list[tuple[int, int]] = []
+    events, contexts, _ = charged
+    for position, (outcome, event_id) in sorted(dedup.repeats.items()):
+        if outcome is Outcome.COPY and event_id in dedup.retired:
+            copies_of_retired.append((dedup.first_id + position, events.times[position]))
         elif outcome is Outcome.COPY:
-            row = _copy_row(events.at(position), places[position], judgement.first_id + position, event_id, now)
-            copies.append(row)
+            copies.append(_copy_row(events.at(position), contexts[position], dedup.first_id + position, event_id, now))
         elif outcome is Outcome.CONFLICT:
-            conflicts.append(_conflict_row(events.at(position), places[position], event_id, now))
-        code, why = _REPEATS[outcome]
-        name = events.ids[position]
-        owners[position].add(ItemOutcome(events.lines[position], outcome, code, f"{name!r} {why}", name))
+            conflicts.append(_conflict_row(events.at(position), contexts[position], event_id, now))
+        code, reason = _REPEATS[outcome]
+        record_id = events.ids[position]
+        owners[position].add(ItemOutcome(events.lines[position], outcome, code, f"{record_id!r} {reason}", record_id))
     insert_copies(connection, copies)
-    insert_retired_copies(connection, of_retired, now)
+    insert_retired_copies(connection, copies_of_retired, now)
     insert_conflicts(connection, conflicts)
 
 
-def _count_doubts(place: EventContext, charge: FirstCharge, result: BatchResult) -> None:
+def _count_warnings(context: EventContext, charge: FirstCharge, result: BatchResult) -> None:
     if charge.amount_nano is None:
         result.unpriced += 1
-    if place.account_id == UNASSIGNED_ID:
+    if context.account_id == UNASSIGNED_ID:
         result.unassigned += 1
-    if place.route == UNKNOWN:
+    if context.route == UNKNOWN:
         result.route_unknown += 1
-    if place.series is not place.wanted:
+    if context.series is not context.full_series:
         result.series_capped += 1
 
 
 _REPEATS = {
-    Outcome.DUPLICATE: ("duplicate", "was ingested before; it is counted once"),
+    Outcome.DUPLICATE: ("duplicate", "was ingested before and is counted once"),
     Outcome.COPY: ("copy", "is another source's record of an event that is already counted"),
-    Outcome.CONFLICT: ("conflict", "was ingested before with other content; the first stands"),
+    Outcome.CONFLICT: ("conflict", "was ingested before with different content; the first record is kept"),
 }
 
 
-def _content(event: BatchEvent, place: EventContext) -> str:
-    return details_json(series=place.wanted._asdict(), event=event)
+def _content(event: BatchEvent, context: EventContext) -> str:
+    return details_json(series=context.full_series._asdict(), event=event)
 
 
-def _copy_row(event: BatchEvent, place: EventContext, event_id: int, copy_of: int, now: int) -> tuple[Any, ...]:
-    return event_id, copy_of, place.account_id, place.source_id, event.id, event.time, now, _content(event, place)
+def _copy_row(event: BatchEvent, context: EventContext, event_id: int, copy_of: int, now: int) -> tuple[Any, ...]:
+    return event_id, copy_of, context.account_id, context.source_id, event.id, event.time, now, _content(event, context)
 
 
-def _conflict_row(event: BatchEvent, place: EventContext, event_id: int, now: int) -> tuple[Any, ...]:
-    identity = identity_of(event.digest, place.identity_mask)
-    content = _content(event, place)
-    return None, identity, event.fingerprint, event_id, place.account_id, place.source_id, event.id, now, content
+def _conflict_row(event: BatchEvent, context: EventContext, event_id: int, now: int) -> tuple[Any, ...]:
+    identity = identity_of(event.digest, context.identity_mask)
+    content = _content(event, context)
+    return None, identity, event.fingerprint, event_id, context.account_id, context.source_id, event.id, now, content

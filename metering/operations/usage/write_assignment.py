@@ -1,7 +1,7 @@
-"""Writing whose events of ``unassigned`` are by now: a reversal there, a replacement in the account's series.
+"""Write an assignment: a reversal on ``unassigned``, a replacement in the account's series.
 
-Where the account had counted the request before, there is a reversal and no replacement. The reversal is billed where nobody
-is: ``unassigned`` has no statements. The replacement is billed in the event's month, or in the account's first open one.
+If the account has counted the request before, only the reversal is written. The reversal is never billed: ``unassigned`` has no
+statements. The replacement is billed in the event's month, or in the account's first open month if that is closed.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,38 +18,39 @@ from metering.operations.usage.match_in_account import AccountMatches
 from metering.storage.charges.charges import ChargeEntry, insert_charges
 from metering.storage.usage.assigned_events import insert_assigned
 
-REASON = "assigned"
+# Stored with the charges.
+REASON_ASSIGNED = "assigned"
 REASON_COUNTED = "counted in the account before"
 
 
 def write_assignment(
     connection: Connection,
-    waiting: Sequence[UnassignedEvent],
-    counted: AccountMatches,
+    candidates: Sequence[UnassignedEvent],
+    matches: AccountMatches,
     series_of: Callable[[UnassignedEvent], int],
     *,
     closed_through: int | None,
     now: int,
 ) -> None:
-    """Append charges and assignments, and add to the rollups, within a write transaction."""
+    """Append charges and assignments, and update the rollups. Needs a write transaction."""
     deltas = RollupDeltas()
-    written: dict[str, list[ChargeEntry]] = {REASON: [], REASON_COUNTED: []}
-    for each in waiting:
-        assigned = counted.assigned.get(each.row.id)
+    entries_by_reason: dict[str, list[ChargeEntry]] = {REASON_ASSIGNED: [], REASON_COUNTED: []}
+    for each in candidates:
+        assigned = matches.assigned.get(each.row.id)
         if assigned is None:
             continue
-        back = each.entry.reversed()
-        _roll_up(deltas, each, back, each.row.route)
+        reversal = each.entry.reversed()
+        _roll_up(deltas, each, reversal, each.row.route)
         if not assigned.is_counted:
-            written[REASON_COUNTED].append(back)
+            entries_by_reason[REASON_COUNTED].append(reversal)
             continue
         charge, month = each.charge, each.billed_in(closed_through)
-        placed = ChargeEntry(each.row.id, series_of(each), 1, charge.amount_nano or 0, charge.rate_id, charge.grade, month)
-        _roll_up(deltas, each, placed, each.wanted.route)
-        written[REASON] += (back, placed)
-    for reason, entries in written.items():
+        replacement = ChargeEntry(each.row.id, series_of(each), 1, charge.amount_nano or 0, charge.rate_id, charge.grade, month)
+        _roll_up(deltas, each, replacement, each.target_series.route)
+        entries_by_reason[REASON_ASSIGNED] += (reversal, replacement)
+    for reason, entries in entries_by_reason.items():
         insert_charges(connection, entries, reason=reason, now=now)
-    insert_assigned(connection, list(counted.assigned.values()), now=now)
+    insert_assigned(connection, list(matches.assigned.values()), now=now)
     add_to_sums(connection, deltas)
 
 

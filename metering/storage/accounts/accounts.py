@@ -14,7 +14,7 @@ _CURRENT = (
     .join(account_names, account_names.c.account_id == accounts.c.id)
     .where(account_names.c.valid_to.is_(None))
 )
-# Built once: each commit of events asks it.
+# Built once, because every commit of events runs it.
 _NAME_PERIODS = (
     select(
         account_names.c.name,
@@ -30,7 +30,7 @@ _NAME_PERIODS = (
 
 
 class NamePeriod(NamedTuple):
-    """One name of one account, from ``valid_from`` until ``valid_to`` (exclusive; None: still)."""
+    """One name of one account, from ``valid_from`` to ``valid_to`` (exclusive; None: current)."""
 
     name: str
     account_id: int
@@ -45,7 +45,7 @@ def name_periods(connection: Connection, names: Collection[str]) -> list[NamePer
 
 
 def account_named(connection: Connection, name: str) -> Account | None:
-    """Return the account that has the name now; None when nobody has."""
+    """Return the account with this current name; None if there is none."""
     statement = _CURRENT.where(account_names.c.name == name)
     row = connection.execute(statement).one_or_none()
     return None if row is None else Account(*row)
@@ -58,14 +58,14 @@ def account_with_id(connection: Connection, account_id: int) -> Account | None:
 
 
 def accounts_by_name(connection: Connection, *, after: str = "", limit: int | None = None) -> list[Account]:
-    """Return accounts in the order of their names, from the first after ``after``."""
+    """Return accounts ordered by name, starting after ``after``."""
     name = by_code_point(account_names.c.name)
     statement = _CURRENT.where(name > after).order_by(name)
     return [Account(*row) for row in connection.execute(statement.limit(limit))]
 
 
 def names_by_id(connection: Connection, account_ids: Collection[int] | None) -> dict[int, str]:
-    """Return the current names of accounts, by id; None: of all."""
+    """Return the current names of accounts by ID; of all accounts if None is given."""
     statement = select(account_names.c.account_id, account_names.c.name).where(account_names.c.valid_to.is_(None))
     if account_ids is not None:
         statement = statement.where(account_names.c.account_id.in_(sorted(account_ids)))
@@ -73,13 +73,13 @@ def names_by_id(connection: Connection, account_ids: Collection[int] | None) -> 
 
 
 def next_account_id(connection: Connection, after: int) -> int | None:
-    """Return the smallest id of an account above ``after``; None when there is none."""
-    found: int | None = connection.execute(select(func.min(accounts.c.id)).where(accounts.c.id > after)).scalar_one()
-    return found
+    """Return the smallest account ID above ``after``; None if there is none."""
+    account_id: int | None = connection.execute(select(func.min(accounts.c.id)).where(accounts.c.id > after)).scalar_one()
+    return account_id
 
 
 def insert_account(connection: Connection, name: str, *, default_route: str, now: int) -> int:
-    """Create an account under a name that is valid for all time so far, so that old logs find it; return its id."""
+    """Create an account; return its ID. Its name is valid from the beginning of time, so that older logs resolve to it."""
     account_id: int = connection.execute(
         insert(accounts).values(default_route=default_route, created_at=now).returning(accounts.c.id)
     ).scalar_one()
@@ -88,7 +88,7 @@ def insert_account(connection: Connection, name: str, *, default_route: str, now
 
 
 def rename_account(connection: Connection, account_id: int, name: str, *, since: int) -> None:
-    """End the account's current name at ``since`` and give it another from then on."""
+    """Rename an account from ``since`` on; the old name stays valid for times before."""
     connection.execute(
         update(account_names)
         .where(account_names.c.account_id == account_id, account_names.c.valid_to.is_(None))
@@ -98,12 +98,12 @@ def rename_account(connection: Connection, account_id: int, name: str, *, since:
 
 
 def set_default_route(connection: Connection, account_id: int, route: str) -> None:
-    """Say how the account's requests are routed where a record does not."""
+    """Set the billing route of the account's records that do not state one."""
     connection.execute(update(accounts).where(accounts.c.id == account_id).values(default_route=route))
 
 
 def former_names(connection: Connection, name: str, instant: int) -> list[int]:
-    """Return the accounts that had, have or will have the name at or after ``instant``."""
+    """Return the IDs of accounts that have the name at ``instant`` or later."""
     statement = select(account_names.c.account_id).where(
         account_names.c.name == name,
         or_(account_names.c.valid_to.is_(None), account_names.c.valid_to > instant),

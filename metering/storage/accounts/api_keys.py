@@ -7,12 +7,12 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from metering.domain.accounts.api_keys import ApiKey
 from metering.storage.tables import api_keys
 
-# Built once: each commit of events asks it.
+# Built once, because every commit of events runs it.
 _VALID_IDS = select(api_keys.c.id).where(api_keys.c.id.in_(bindparam("ids", expanding=True)), api_keys.c.revoked_at.is_(None))
 
 
 def insert_key(connection: Connection, key: ApiKey, secret_hash: bytes) -> int:
-    """Append a key; return its id."""
+    """Append a key; return its ID."""
     key_id: int = connection.execute(
         insert(api_keys)
         .values(
@@ -30,20 +30,20 @@ def insert_key(connection: Connection, key: ApiKey, secret_hash: bytes) -> int:
 
 
 def key_with_prefix(connection: Connection, prefix: str) -> tuple[ApiKey, bytes] | None:
-    """Return the key with the prefix and the hash of its secret."""
+    """Return the key with this prefix and the hash of its secret; None if there is none."""
     row = connection.execute(select(api_keys).where(api_keys.c.prefix == prefix)).one_or_none()
     return None if row is None else (_key(row), row.secret_hash)
 
 
 def valid_key_ids(connection: Connection, key_ids: Collection[int]) -> set[int]:
-    """Return those of the keys that have not been revoked."""
+    """Return the IDs of the keys that have not been revoked."""
     return set(connection.execute(_VALID_IDS, {"ids": sorted(key_ids)}).scalars())
 
 
 def list_keys(
     connection: Connection, *, account_id: int | None = None, after: int = 0, limit: int | None = None
 ) -> list[ApiKey]:
-    """Return keys with ids above ``after``, oldest first; with ``account_id`` only those bound to that account."""
+    """Return keys with IDs above ``after``, oldest first; with ``account_id``, only those bound to that account."""
     statement = select(api_keys).where(api_keys.c.id > after).order_by(api_keys.c.id).limit(limit)
     if account_id is not None:
         statement = statement.where(api_keys.c.account_id == account_id)
@@ -51,7 +51,7 @@ def list_keys(
 
 
 def set_revoked(connection: Connection, prefix: str, *, account_id: int | None = None, now: int) -> bool:
-    """Revoke a key, with ``account_id`` only one bound to that account; False if there is none or it was revoked before."""
+    """Revoke a key; with ``account_id``, only one bound to that account. Return False if no valid key matches."""
     statement = update(api_keys).where(api_keys.c.prefix == prefix, api_keys.c.revoked_at.is_(None)).values(revoked_at=now)
     if account_id is not None:
         statement = statement.where(api_keys.c.account_id == account_id)

@@ -1,4 +1,4 @@
-"""Which plans accounts said they are on. Append-only: of two changes for the same day the later row holds."""
+"""Plan changes of accounts. Append-only: of several changes for one day, the last applies."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from metering.storage.tables import plan_changes
 
 
 def plan_changes_of(connection: Connection, account_id: int) -> list[PlanChange]:
-    """Return the account's plan changes by day, of one day in the order in which they were said."""
+    """Return the account's plan changes, ordered by day, then by when they were recorded."""
     statement = (
         select(plan_changes.c.effective_day, plan_changes.c.plan, plan_changes.c.seats)
         .where(plan_changes.c.account_id == account_id)
@@ -20,20 +20,20 @@ def plan_changes_of(connection: Connection, account_id: int) -> list[PlanChange]
 
 
 def plan_changes_by_account(connection: Connection, account_ids: Sequence[int]) -> dict[int, list[PlanChange]]:
-    """Return the plan changes of each of the accounts, in the order of ``plan_changes_of``."""
+    """Return the plan changes of each account, in the order of ``plan_changes_of``."""
     statement = (
         select(plan_changes.c.account_id, plan_changes.c.effective_day, plan_changes.c.plan, plan_changes.c.seats)
         .where(plan_changes.c.account_id.in_(account_ids))
         .order_by(plan_changes.c.effective_day, plan_changes.c.id)
     )
-    found: dict[int, list[PlanChange]] = {account_id: [] for account_id in account_ids}
+    changes: dict[int, list[PlanChange]] = {account_id: [] for account_id in account_ids}
     for account_id, day, plan, seats in connection.execute(statement):
-        found[account_id].append(PlanChange(date_of(day), plan, seats))
-    return found
+        changes[account_id].append(PlanChange(date_of(day), plan, seats))
+    return changes
 
 
 def first_plan_days(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
-    """Return the first day from which each of the accounts said to be on a plan that is not free."""
+    """Return each account's first day on a plan that is not free, by account ID."""
     statement = (
         select(plan_changes.c.account_id, func.min(plan_changes.c.effective_day))
         .where(plan_changes.c.account_id.in_(account_ids), plan_changes.c.plan != FREE)

@@ -1,12 +1,12 @@
-"""The event log, what makes an event count once, its charges, and the rollups.
+"""The event log, identities and claims, charges, and rollups.
 
-An event's row carries its first charge; later charges stand in ``charges`` as reversal and replacement. The row is narrow,
-because every column costs time and space a million times over: dimensions live in ``series``, when events arrived in
-``receipts``, kinds of quantities that few requests have in ``other_quantities``, and what follows from other columns (whether
-Hugging Face bills the event, whether a cache price was assumed) in none.
+An event's row has its first charge; later charges are in ``charges``, as reversal and replacement. The row is narrow, because
+every column costs time and space a million times over: dimensions are in ``series``, arrival times in ``receipts``, kinds of
+quantities that few requests have in ``other_quantities``. What follows from other columns (whether Hugging Face bills the
+event, whether a cache price was assumed) is not stored.
 
-On PostgreSQL the log is partitioned by the UTC month of the event time. No reference can lead to it, because its key has to
-hold the time, and it keeps none itself: four look-ups an event would cost more than the event.
+On PostgreSQL the log is partitioned by the UTC month of the event time. No foreign key can refer to it, because its primary key
+must include the time, and it has none itself: four lookups per event would cost more than the event.
 """
 
 from sqlalchemy import (
@@ -40,12 +40,12 @@ from metering.storage.tables.schema import (
 )
 from pricing.quantities import ALL_KINDS
 
-# PriceGrade.UNPRICED. The index holds no other event, so that one that is priced costs nothing to it.
+# PriceGrade.UNPRICED. The index contains no other events, so priced events cost nothing here.
 _UNPRICED = literal_sql("price_grade = 2")
 
 sources = table("sources", identifier(), text("name"), UniqueConstraint("name"))
 
-# ``tags`` is canonical JSON of the declared tags. Past the cap the open dimensions say ``(other)``.
+# ``tags`` is canonical JSON of the declared tags. Past the cap, dimensions that callers choose are ``(other)``.
 series = table(
     "series",
     identifier(),
@@ -72,9 +72,9 @@ events = table(
     narrow_integer("status", Int16, null=True),
     narrow_integer("quantity_grade", Int16),
     *(narrow_integer(kind) for kind in COLUMN_KINDS),
-    # The other kinds that are not zero, as JSON; empty for none.
+    # All other kinds that are not zero, as JSON; empty for none.
     text("other_quantities"),
-    # The first charge: NULL where it is unpriced.
+    # The first charge: NULL if unpriced.
     integer("charge_nano", null=True),
     narrow_integer("rate_id", null=True),
     narrow_integer("price_grade", Int16),
@@ -82,7 +82,7 @@ events = table(
     text("response_id"),
     text("inference_id"),
     narrow_integer("latency_ms", null=True),
-    # What only a drill-down asks for, as JSON: undeclared tags, values folded out of the series, reported costs.
+    # What only a drill-down needs, as JSON: undeclared tags, values folded out of the series, reported costs.
     text("details"),
     CheckConstraint("charge_nano >= 0 AND charge_nano < 9007199254740992", name="charge_bounds"),
     CheckConstraint("(charge_nano IS NULL) = (price_grade = 2)", name="unpriced"),
@@ -98,14 +98,14 @@ events = table(
     postgresql_partition_by="RANGE (event_time)",
 )
 
-# When events arrived: those from ``first_event_id`` until the next receipt's, stored in one transaction.
+# When events arrived: those from ``first_event_id`` to the next receipt's were stored in one transaction.
 receipts = table(
     "receipts",
     Column("first_event_id", Int64, primary_key=True, autoincrement=False),
     integer("received_at"),
 )
 
-# Identity is (account, source, id) hashed to 16 bytes; ``event_id`` names the event, or the copy, that it belongs to.
+# Identity is (account, source, id) hashed to 16 bytes; ``event_id`` is the event or copy it belongs to.
 event_identities = table(
     "event_identities",
     Column("identity", Bytes16, nullable=False),
@@ -115,7 +115,7 @@ event_identities = table(
     sqlite_with_rowid=False,
 )
 
-# Another source's record of an event that is already counted. ``content`` is the normalised record as JSON.
+# Another source's record of an event that is already counted. ``content`` is the normalized record as JSON.
 event_copies = table(
     "event_copies",
     Column("id", integer("id").type, primary_key=True, autoincrement=False),
@@ -130,7 +130,7 @@ event_copies = table(
     Index("ix_event_copies_copy_of", "copy_of"),
 )
 
-# The same identity with other content: the first stands, this is what else was claimed.
+# Records with the identity of an event but different content. The first record is kept as the event.
 event_conflicts = table(
     "event_conflicts",
     identifier(),
@@ -145,7 +145,7 @@ event_conflicts = table(
     UniqueConstraint("identity", "fingerprint"),
 )
 
-# Later charges. A reversal takes one entry back with exactly its key, a replacement puts another in its place.
+# Later charges. A reversal cancels one entry under exactly its key; a replacement adds another.
 charges = table(
     "charges",
     identifier(),
@@ -158,7 +158,7 @@ charges = table(
     integer("billing_month"),
     integer("recorded_at"),
     text("reason"),
-    # The re-rating that wrote it, NULL for everything else.
+    # The re-rating that wrote it; NULL for other reasons.
     foreign_key("run_id", "rerate_runs", null=True),
     sqlite_foreign_key("event_id", "events"),
     CheckConstraint("sign IN (-1, 1)", name="sign"),
@@ -167,10 +167,10 @@ charges = table(
     Index("ix_charges_event_id", "event_id"),
 )
 
-# Events of ``unassigned`` that belong to an account by now; their rows stay what they were. ``counted_as`` is the event that
-# counts there: the event itself, or the one that had counted the same request before, and then its charge is only taken back.
-# ``claims_identity``: whether (account, source, id) names this event, or named that other one already. The rows stay when the
-# events are retired, because the identities do.
+# Events of ``unassigned`` that were assigned to an account; their own rows do not change. ``counted_as`` is the event that
+# counts there: the event itself, or the one that counted the same request before (the charge of this one is then only
+# reversed). ``claims_identity``: whether (account, source, id) belongs to this event, or already belonged to that other one.
+# The rows stay when the events are retired, because the identities stay.
 assigned_events = table(
     "assigned_events",
     Column("event_id", Int64, primary_key=True, autoincrement=False),
@@ -202,7 +202,7 @@ rollups = table(
     sqlite_with_rowid=False,
 )
 
-# The same sums by event month: what a month comes to is asked for more often than anything else.
+# The same sums by event month, because monthly totals are queried most often.
 month_rollups = table(
     "month_rollups",
     foreign_key("series_id", "series"),
@@ -221,7 +221,7 @@ month_rollups = table(
     sqlite_with_rowid=False,
 )
 
-# Records that could not become events: where they stand and why, never what they say.
+# Records that could not become events: where they are and why, never their content.
 quarantine = table(
     "quarantine",
     identifier(),
@@ -235,7 +235,7 @@ quarantine = table(
     text("reason"),
     text("field"),
     text("kept"),
-    # How the record was read, as JSON, so that a replay reads it the same way.
+    # How the record was read, as JSON, so that a replay reads it with the same options.
     text("options"),
     integer("recorded_at"),
     integer("seen_at"),
@@ -243,8 +243,8 @@ quarantine = table(
     UniqueConstraint("source", "file", "offset", "digest"),
 )
 
-# What only SQLite has. Identities that are new enough to be written in one place, before they go to where they stay: their keys
-# are random, and each one that is written where it stays costs a page of a large index (see ``sqlite_identities``).
+# SQLite only. Recent identities are collected here before they move to ``event_identities``: their keys are random, and each
+# one that is written there directly costs a page of a large index (see ``sqlite_identities``).
 sqlite_metadata = MetaData(naming_convention=metadata.naming_convention)
 recent_identities = Table(
     "recent_identities",
@@ -256,8 +256,8 @@ recent_identities = Table(
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
-# Claims by the hour (since 1970) of their events. Claims are random like identities, but a copy is at most an hour away from
-# its original, so that what is written now lies on few pages, however large the log is.
+# SQLite only. Claims by the hour (since 1970) of their events. Claims are random like identities, but a copy is at most an hour
+# away from its original, so that new claims are on few pages, however large the log is.
 claims_by_hour = Table(
     "event_claims",
     sqlite_metadata,
@@ -269,9 +269,9 @@ claims_by_hour = Table(
     sqlite_with_rowid=False,
 )
 
-# What only PostgreSQL has. A claim stands once in the first table, with the first event that made it, so that two writers of
-# one claim wait for each other; in the second stand later events that made it and are no copies: the same source, another
-# account, another hour.
+# PostgreSQL only. ``event_claims`` has each claim once, with the first event that made it, so that two writers of one claim
+# wait for each other. ``later_claims`` has later events that made it and are not copies: same source, different account, or
+# different hour.
 postgres_metadata = MetaData(naming_convention=metadata.naming_convention)
 event_claims = Table(
     "event_claims",
@@ -287,6 +287,6 @@ later_claims = Table(
     PrimaryKeyConstraint("claim", "event_id"),
 )
 
-# Each value begins a block of ids, so that the ids of a batch follow one another; what a batch leaves over is skipped.
+# Each value starts a block of IDs, so that the IDs of a batch are consecutive; unused IDs of a block are skipped.
 EVENT_ID_BLOCK = 1_000
 event_ids = Sequence("event_ids", start=1, increment=EVENT_ID_BLOCK, metadata=postgres_metadata)

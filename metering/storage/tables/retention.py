@@ -1,11 +1,11 @@
-"""What is kept of months whose events were taken out of the log: how many they were, and what they came to."""
+"""What is kept of retired months: their numbers of events, their sums, and their claims."""
 
 from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint
 
 from metering.storage.tables.schema import foreign_key, identifier, integer, table, text
 from pricing.quantities import ALL_KINDS
 
-# A month can be retired again: events of it may come late. ``last_id`` is the largest id that an event or copy of it had.
+# A month can be retired again, because events of it can arrive late. ``last_id`` is the largest ID of its events and copies.
 retired_months = table(
     "retired_months",
     identifier(),
@@ -14,7 +14,7 @@ retired_months = table(
     integer("copies"),
     integer("charges"),
     integer("last_id"),
-    # Where the events were written, and the SHA-256 of that export's manifest; both empty where they were not.
+    # Where the events were exported to, and the SHA-256 of the export's manifest; both empty without an export.
     text("directory"),
     text("digest"),
     integer("retired_at"),
@@ -23,7 +23,7 @@ retired_months = table(
     Index("ix_retired_months_month", "month"),
 )
 
-# What the retired events came to under each key of ``rollups``, so that rollups stay sums of facts that can be recomputed.
+# The sums of retired events under each key of ``rollups``, so that rollups can still be recomputed.
 retired_rollups = table(
     "retired_rollups",
     foreign_key("series_id", "series"),
@@ -41,7 +41,7 @@ retired_rollups = table(
     sqlite_with_rowid=False,
 )
 
-# What retired events claimed, and what judging needs of them: another source's record of one is a copy, whenever its log comes.
+# The claims of retired events, and what deduplication needs: another source's record of one is a copy, however late it arrives.
 retired_claims = table(
     "retired_claims",
     integer("claim"),
@@ -53,7 +53,7 @@ retired_claims = table(
     sqlite_with_rowid=False,
 )
 
-# What each re-rating wrote about events that are retired by now.
+# The sums of each re-rating over events that have been retired.
 retired_runs = table(
     "retired_runs",
     foreign_key("run_id", "rerate_runs", primary_key=True),

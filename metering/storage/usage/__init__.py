@@ -1,1 +1,1 @@
-"""Events, identities, series, copies, conflicts, quarantine, and the event log read back."""
+"""Queries about events, identities, series, copies, conflicts, quarantine and unassigned usage, and the event log."""

@@ -1,4 +1,4 @@
-"""Which events of ``unassigned`` belong to an account by now."""
+"""Events of ``unassigned`` that were assigned to an account."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ _COLUMNS = [assigned_events.c[name] for name in ("event_id", "account_id", "even
 
 
 class AssignedEvent(NamedTuple):
-    """An event that was assigned to an account, where it counts as the event ``counted_as``: usually as itself."""
+    """An event that was assigned to an account. It counts there as the event ``counted_as``, usually itself."""
 
     event_id: int
     account_id: int
@@ -25,29 +25,29 @@ class AssignedEvent(NamedTuple):
 
     @property
     def is_counted(self) -> bool:
-        """Whether it counts; if not, its account had counted the same request before."""
+        """Whether the event counts. If not, the account had counted the same request before."""
         return self.counted_as == self.event_id
 
 
 def insert_assigned(connection: Connection, rows: Sequence[AssignedEvent], *, now: int) -> None:
-    """Append events, in the order of their ids. An event is assigned once: a second time is refused by its key."""
+    """Append events, ordered by ID. The primary key makes assigning an event twice fail."""
     _INSERT.run(connection, [(*row[:4], int(row.claims_identity), now) for row in sorted(rows)])
 
 
 def assigned_among(connection: Connection, event_ids: Sequence[int]) -> dict[int, AssignedEvent]:
-    """Return those of the events that were assigned."""
+    """Return the events that were assigned, by ID."""
     statement = select(*_COLUMNS).where(assigned_events.c.event_id.in_(event_ids))
     return {row.event_id: _assigned(row) for row in connection.execute(statement)}
 
 
 def assigned_after(connection: Connection, *, after: int, limit: int) -> list[AssignedEvent]:
-    """Return the assigned events after the id ``after``, in the order of their ids."""
+    """Return the assigned events after the ID ``after``, ordered by ID."""
     statement = select(*_COLUMNS).where(assigned_events.c.event_id > after).order_by(assigned_events.c.event_id).limit(limit)
     return [_assigned(row) for row in connection.execute(statement)]
 
 
 def assigned_since(connection: Connection, account_id: int, instant: int) -> set[int]:
-    """Return the ids of the events that were assigned to an account after an instant."""
+    """Return the IDs of the events that were assigned to an account after an instant."""
     statement = select(assigned_events.c.event_id).where(
         assigned_events.c.account_id == account_id, assigned_events.c.assigned_at > instant
     )
@@ -56,7 +56,7 @@ def assigned_since(connection: Connection, account_id: int, instant: int) -> set
 
 def has_assigned(connection: Connection, account_id: int) -> bool:
     """Whether any event was ever assigned to an account."""
-    # In the order of the index, so that it is taken however many rows there are of the account.
+    # Ordered like the index, so that the index is used however many rows the account has.
     statement = (
         select(assigned_events.c.event_time)
         .where(assigned_events.c.account_id == account_id)
@@ -67,24 +67,24 @@ def has_assigned(connection: Connection, account_id: int) -> bool:
 
 
 def count_second_identities(connection: Connection) -> int:
-    """Return how many assigned events have a second identity, under their account."""
+    """Return the number of assigned events that have a second identity, in their account."""
     statement = select(func.count()).select_from(assigned_events).where(assigned_events.c.claims_identity == 1)
     return int(connection.execute(statement).scalar_one())
 
 
 def repeats_by_month(connection: Connection) -> dict[int, int]:
-    """Return how many events of each month (``YYYYMM``) were taken back and are in no sum, although they are in the log."""
+    """Return, by month (``YYYYMM``), how many events are in the log but in no sum, because they were only reversed."""
     day = assigned_events.c.event_time // literal(MICROS_PER_DAY, Int64)
     statement = select(day, func.count()).where(assigned_events.c.counted_as != assigned_events.c.event_id).group_by(day)
-    found: dict[int, int] = {}
+    repeats: dict[int, int] = {}
     for event_day, count in connection.execute(statement):
         month = month_of_day(event_day)
-        found[month] = found.get(month, 0) + count
-    return found
+        repeats[month] = repeats.get(month, 0) + count
+    return repeats
 
 
 def is_assigned(log: FromClause = events) -> ColumnElement[bool]:
-    """Return the condition that a row of ``events``, or of an alias of it, was assigned."""
+    """Return the SQL condition that a row of ``events``, or of an alias of it, was assigned."""
     return select(assigned_events.c.event_id).where(assigned_events.c.event_id == log.c.id).correlate(log).exists()
 
 

@@ -1,4 +1,4 @@
-"""Copies of counted events beside their originals, and identities that belong to nothing."""
+"""Copies with their originals, and orphaned identities."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from metering.storage.usage.events import all_identities
 
 
 def copies_after(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
-    """Return the copies after the id ``after`` with their ``source`` and the account, source and time of the original."""
+    """Return the copies after the ID ``after``, each with its ``source`` and the account, source and time of its original."""
     statement = (
         select(
             event_copies,
@@ -29,13 +29,13 @@ def copies_after(connection: Connection, *, after: int, limit: int) -> list[Row[
 
 
 def copies_by_id(connection: Connection, event_ids: Sequence[int]) -> dict[int, int]:
-    """Return those of the ids which are copies, each with the event that it is a copy of."""
+    """Return those IDs that are copies, each with the ID of its original."""
     statement = select(event_copies.c.id, event_copies.c.copy_of).where(event_copies.c.id.in_(event_ids))
     return {row.id: row.copy_of for row in connection.execute(statement.order_by(event_copies.c.id))}
 
 
 def count_identities(connection: Connection) -> tuple[int, int]:
-    """Return how many identities there are, and how many events and copies together."""
+    """Return (number of identities, number of events and copies together)."""
     identities, counted, copied = (
         connection.execute(select(func.count()).select_from(table)).scalar_one()
         for table in (all_identities(connection), events, event_copies)
@@ -44,7 +44,7 @@ def count_identities(connection: Connection) -> tuple[int, int]:
 
 
 def orphaned_identities(connection: Connection, *, limit: int) -> list[tuple[bytes, int]]:
-    """Return identities with the event id they name, where neither an event nor a copy has it."""
+    """Return identities, each with its event ID, that belong to neither an event nor a copy."""
     identities = all_identities(connection)
     statement = (
         select(identities.c.identity, identities.c.event_id)

@@ -1,7 +1,7 @@
-"""Counting equal records of one input in bounded memory.
+"""Count equal records of one input in bounded memory.
 
-A record without an id is known by its raw content and by how many equal ones came before it. A log can have any number of
-them, so the counts live in a private temporary database that spills to disk and goes away with the process.
+A record without an ID is identified by its raw content and the number of equal records before it. A log can have any number of
+them, so the counts are kept in a private temporary database that spills to disk and disappears with the process.
 """
 
 import sqlite3
@@ -12,7 +12,7 @@ _COUNT = "INSERT INTO seen VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count
 
 
 class EqualRecords:
-    """The ordinals of records among their equals, in the order in which they are asked for."""
+    """Numbers equal records in the order of the calls."""
 
     def __init__(self) -> None:
         self._connection = sqlite3.connect("", isolation_level=None)
@@ -20,7 +20,7 @@ class EqualRecords:
         self._connection.execute("CREATE TABLE seen (digest BLOB PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID")
 
     def __call__(self, digests: Sequence[str]) -> list[int]:
-        """Return, for each hex digest, how many equal ones came before it."""
+        """Return, for each hex digest, the number of equal ones before it."""
         keys = [bytes.fromhex(digest) for digest in digests]
         self._connection.execute("BEGIN")
         added = [self._connection.execute(_COUNT, (key,)).fetchone()[0] for key in keys]

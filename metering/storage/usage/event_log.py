@@ -1,33 +1,26 @@
-"""The event log, read back page by page: each event with what it costs by now.
+"""Read the event log page by page, each event with its current charge.
 
-An event's row carries its first charge; a later replacement says what holds now, and the sum over all entries is the amount.
-An event that was assigned is read with its account's, and not with ``unassigned`` any more.
+An event's row has its first charge. The last replacement, if any, has the current rate, grade and month; the amount is the sum
+of all ledger entries. Events that were assigned are read with their account, no longer with ``unassigned``.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, case, func, select, tuple_
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.usage.batch_events import COLUMN_KINDS
-from metering.domain.usage.events import PriceGrade, QuantityGrade
+from metering.domain.usage.logged_events import EventPosition, EventQuery
 from metering.domain.usage.series import OTHER
 from metering.storage.charges.ledger import billable
 from metering.storage.tables import assigned_events, charges, events, rates, receipts, series, sources
 from metering.storage.usage.assigned_events import has_assigned, is_assigned
 
-CODED: dict[str, dict[str, int]] = {
-    "price_grade": {grade.name.lower(): int(grade) for grade in PriceGrade},
-    "quantity_grade": {grade.name.lower(): int(grade) for grade in QuantityGrade},
-    "billable": {"false": 0, "true": 1},
-}
-
 _latest = charges.alias("latest")
 _earlier = charges.alias("earlier")
 
-# The last replacement of the event; its columns are NULL where there is none.
+# The last replacement of the event; its columns are NULL if there is none.
 _LAST_REPLACEMENT = (
     select(func.max(_earlier.c.id))
     .where(_earlier.c.event_id == events.c.id, _earlier.c.sign == 1)
@@ -42,13 +35,13 @@ _LATER_NANO = (
 )
 
 
-def _now(name: str) -> ColumnElement[Any]:
-    """Return a column of the charge that holds now."""
+def _current(name: str) -> ColumnElement[Any]:
+    """Return a column of the current charge."""
     return func.coalesce(_latest.c[name], events.c[name])
 
 
-_PRICE_GRADE = _now("price_grade")
-# Not coalesce: a replacement without a rate has none, whatever the first charge had.
+_PRICE_GRADE = _current("price_grade")
+# Not coalesce: after a replacement without a rate, the event has no rate.
 _RATE_ID = case((_latest.c.id.is_(None), events.c.rate_id), else_=_latest.c.rate_id)
 
 _BILLABLE = billable(_PRICE_GRADE)
@@ -79,30 +72,11 @@ FILTERS: dict[str, ColumnElement[Any]] = {
 }
 
 
-class EventQuery(Struct, frozen=True):
-    """Which events of an account: from ``start`` until ``end`` (microseconds UTC, half-open).
-
-    ``filters`` maps names of FILTERS to the values that match; grades and ``billable`` are numbers (see CODED).
-    """
-
-    account_id: int
-    start: int
-    end: int
-    filters: dict[str, tuple[str | int, ...]] = {}
-
-
-class EventPosition(NamedTuple):
-    """Where an event stands in the log: by event time, of equal times by id."""
-
-    event_time: int
-    event_id: int
-
-
 _page_log = events.alias("page")
-# What the event's own row tells: a page of such events is known before anything is joined to it.
-_OF_THE_ROW = {name for name, told in FILTERS.items() if getattr(told, "table", None) is events}
+# Filters on columns of the events table: with only these, the page is selected before anything is joined.
+_OWN_FILTERS = {name for name, column in FILTERS.items() if getattr(column, "table", None) is events}
 _DIMENSIONS = ("provider", "model", "operation", "route", "project", "key", "tags")
-# The series in which an assigned event was summed first: what its account's cap folded stands there.
+# The first series of an assigned event, which has the values that its account's cap folded.
 _first_series = series.alias("first_series")
 
 
@@ -111,7 +85,7 @@ def _in_period(
 ) -> list[ColumnElement[bool]]:
     limits = [log.c.account_id == query.account_id, log.c.event_time >= query.start, log.c.event_time < query.end]
     if after is not None:
-        # The first condition follows from the second, and is what an index can be entered by.
+        # The first condition follows from the second; the index can only be searched by the first.
         limits += (log.c.event_time >= after.event_time, tuple_(log.c.event_time, log.c[id_name]) > tuple_(*after))
     return limits
 
@@ -122,12 +96,12 @@ def _page(query: EventQuery, after: EventPosition | None, limit: int) -> Select[
     ]
     if query.account_id == UNASSIGNED_ID:
         own.append(~is_assigned(_page_log))
-    found = select(_page_log.c.id).where(*_in_period(_page_log, query, after), *own)
-    return found.order_by(_page_log.c.event_time, _page_log.c.id).limit(limit)
+    ids = select(_page_log.c.id).where(*_in_period(_page_log, query, after), *own)
+    return ids.order_by(_page_log.c.event_time, _page_log.c.id).limit(limit)
 
 
 def events_after(connection: Connection, query: EventQuery, after: EventPosition | None, limit: int) -> list[Row[Any]]:
-    """Return at most ``limit`` events in the order of (event time, id), from the first after ``after``."""
+    """Return at most ``limit`` events ordered by (event time, ID), starting after ``after``."""
     own = list(connection.execute(_own_events(query, after, limit)))
     if query.account_id == UNASSIGNED_ID or not has_assigned(connection, query.account_id):
         return own
@@ -137,7 +111,7 @@ def events_after(connection: Connection, query: EventQuery, after: EventPosition
 
 def _own_events(query: EventQuery, after: EventPosition | None, limit: int) -> Select[Any]:
     limits = _in_period(events, query, after)
-    if query.filters.keys() <= _OF_THE_ROW:
+    if query.filters.keys() <= _OWN_FILTERS:
         limits.append(events.c.id.in_(_page(query, after, limit)))
     elif query.account_id == UNASSIGNED_ID:
         limits.append(~is_assigned())
@@ -146,11 +120,11 @@ def _own_events(query: EventQuery, after: EventPosition | None, limit: int) -> S
 
 
 def _assigned_events(query: EventQuery, after: EventPosition | None, limit: int) -> Select[Any]:
-    """Return the same of the events that were assigned to the account, along the index of those."""
+    """Do the same for the events that were assigned to the account, by the index of those."""
     dimensions = [
         case((series.c[name] == OTHER, _first_series.c[name]), else_=series.c[name]).label(name) for name in _DIMENSIONS
     ]
-    place = assigned_events.c.event_time, assigned_events.c.event_id
+    position = assigned_events.c.event_time, assigned_events.c.event_id
     return (
         _listed(query, dimensions, limit)
         .join(_first_series, _first_series.c.id == events.c.series_id)
@@ -159,7 +133,7 @@ def _assigned_events(query: EventQuery, after: EventPosition | None, limit: int)
             and_(assigned_events.c.event_id == events.c.id, assigned_events.c.event_time == events.c.event_time),
         )
         .where(*_in_period(assigned_events, query, after, id_name="event_id"), assigned_events.c.counted_as == events.c.id)
-        .order_by(*place)
+        .order_by(*position)
     )
 
 
@@ -180,11 +154,11 @@ def _listed(query: EventQuery, dimensions: Sequence[ColumnElement[Any]], limit: 
             rates.c.source.label("price_source"),
             (func.coalesce(events.c.charge_nano, 0) + _LATER_NANO).label("charge_nano"),
             _BILLABLE.label("billable"),
-            _now("billing_month").label("billing_month"),
+            _current("billing_month").label("billing_month"),
             *(events.c[name] for name in ("response_id", "inference_id", "latency_ms", "details")),
         )
         .join_from(events, _latest, _latest.c.id == _LAST_REPLACEMENT, isouter=True)
-        .join(series, series.c.id == _now("series_id"))
+        .join(series, series.c.id == _current("series_id"))
         .join(sources, sources.c.id == events.c.source_id)
         .join(rates, rates.c.id == _RATE_ID, isouter=True)
         .where(*(FILTERS[name].in_(values) for name, values in sorted(query.filters.items())))

@@ -1,4 +1,4 @@
-"""Reading events back, with the dimensions of their series and the name of their source, in the order of their ids."""
+"""Read events with the dimensions of their series and the name of their source, ordered by ID."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,39 +16,39 @@ EventRow = Row[Any]
 
 
 def event_rows(connection: Connection, *, after: int, limit: int) -> list[EventRow]:
-    """Return the events after the id ``after``, oldest id first."""
+    """Return the events after the ID ``after``, ordered by ID."""
     return list(connection.execute(_select().where(events.c.id > after).order_by(events.c.id).limit(limit)))
 
 
 def events_with_charges(connection: Connection, *, after: int, limit: int) -> list[EventRow]:
-    """Return the events after the id ``after`` that have later charges, oldest id first."""
+    """Return the events after the ID ``after`` that have later charges, ordered by ID."""
     charged = select(charges.c.event_id).where(charges.c.event_id > after).distinct().order_by(charges.c.event_id).limit(limit)
     return list(connection.execute(_select().where(events.c.id.in_(charged)).order_by(events.c.id)))
 
 
 def events_by_id(connection: Connection, event_ids: Sequence[int]) -> list[EventRow]:
-    """Return those of the events that exist, oldest id first."""
+    """Return the events with these IDs that exist, ordered by ID."""
     return list(connection.execute(_select().where(events.c.id.in_(event_ids)).order_by(events.c.id)))
 
 
 def ids_still_in_log(connection: Connection, event_ids: Sequence[int]) -> set[int]:
-    """Return those of the ids that events have which have not left the log."""
+    """Return the IDs of events that are still in the log."""
     return set(connection.execute(select(events.c.id).where(events.c.id.in_(event_ids))).scalars())
 
 
 def count_events(connection: Connection) -> int:
-    """Return how many events are stored."""
+    """Return the number of stored events."""
     count: int = connection.execute(select(func.count()).select_from(events)).scalar_one()
     return count
 
 
 def details_of(row: EventRow) -> dict[str, Any]:
-    """Return what the event tells beside its columns."""
+    """Return the event's details: what it has no columns for."""
     return msgspec.json.decode(row.details, type=dict[str, Any]) if row.details else {}
 
 
 def stated_names(row: EventRow) -> tuple[str, str, str]:
-    """Return (provider, model, operation) as the record stated them: where the cap folded the series, from the details."""
+    """Return (provider, model, operation) as the record stated them; values that the cap folded come from the details."""
     if row.model != OTHER:
         return row.provider, row.model, row.operation
     details = details_of(row)
@@ -56,7 +56,7 @@ def stated_names(row: EventRow) -> tuple[str, str, str]:
 
 
 def usage_event(row: EventRow, route: str) -> UsageEvent:
-    """Return the event as far as its content digest and its success depend on it, had its record stated ``route``."""
+    """Return the fields that the content digest and success depend on, as if the record had stated ``route``."""
     provider, model, operation = stated_names(row)
     return UsageEvent(
         id=row.external_id,

@@ -1,4 +1,4 @@
-"""Months whose events were taken out of the log: how they stand, taking them out, and what is kept of them."""
+"""Retiring the events of a month: their state, removing them from the log, and the sums and claims that are kept."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -30,14 +30,14 @@ from metering.storage.usage.event_keys import Claimant
 _ADD_ROLLUPS = add_to(retired_rollups, key=KEY_COLUMNS)
 _ADD_RUNS = add_to(retired_runs, key=("run_id",))
 _INSERT_MONTH = insert_all(retired_months)
-_CLAIMS_A_QUERY = 500
+_CLAIMS_PER_QUERY = 500
 
-# The index of the log is led by the account: all accounts are named, so that it is entered by each.
+# The log's index starts with the account, so all accounts are named: the index is then searched by each.
 _EVENTS = "SELECT id FROM events WHERE account_id IN (SELECT id FROM accounts) AND event_time >= :start AND event_time < :end"
 
 
 def event_months(connection: Connection, months: Collection[int] | None = None) -> list[EventMonth]:
-    """Return the months of which there ever were events, oldest first; only the named ones where some are named."""
+    """Return all months that ever had events, oldest first, or only those in ``months``."""
     by_account = (
         select(
             month_rollups.c.event_month,
@@ -66,10 +66,10 @@ def event_months(connection: Connection, months: Collection[int] | None = None) 
     )
     if months is not None:
         statement = statement.where(by_account.c.event_month.in_(sorted(months)))
-    gone, repeats = retired_events(connection), repeats_by_month(connection)
+    retired, repeats = retired_events(connection), repeats_by_month(connection)
     return [
         EventMonth(
-            month, int(events) + repeats.get(month, 0), gone.get(month, 0), int(unpriced), int(unassigned or 0), still_open
+            month, int(events) + repeats.get(month, 0), retired.get(month, 0), int(unpriced), int(unassigned or 0), still_open
         )
         for month, events, unpriced, unassigned, still_open in connection.execute(statement)
     ]
@@ -80,7 +80,7 @@ def _sum_of_grade(grade: PriceGrade) -> Any:
 
 
 def retired_events(connection: Connection) -> dict[int, int]:
-    """Return how many events of each month were retired."""
+    """Return the number of retired events, by month."""
     statement = select(retired_months.c.month, func.sum(retired_months.c.events)).group_by(retired_months.c.month)
     return {month: int(events) for month, events in connection.execute(statement)}
 
@@ -92,19 +92,19 @@ def list_retired(connection: Connection) -> list[RetiredMonth]:
 
 
 def retired_between(connection: Connection, start: int, end: int) -> list[int]:
-    """Return the retired months that ``[start, end)`` (microseconds UTC) touches, oldest first."""
+    """Return the retired months that overlap ``[start, end)`` (microseconds UTC), oldest first."""
     months = sorted(retired_events(connection))
     return [month for month in months if month_start(month) < end and start < month_start(next_month(month))]
 
 
 def identities_of_retired(connection: Connection) -> int:
-    """Return how many identities belong to retired events and copies."""
+    """Return the number of identities of retired events and copies."""
     statement = select(func.coalesce(func.sum(retired_months.c.events + retired_months.c.copies), 0))
     return int(connection.execute(statement).scalar_one())
 
 
 def retired_sums(connection: Connection, day: int) -> dict[tuple[int, ...], tuple[int, ...]]:
-    """Return what the retired events of a day came to, by the rollups' key."""
+    """Return the sums of a day's retired events, by rollup key."""
     columns = [retired_rollups.c[name] for name in (*KEY_COLUMNS, *SUM_COLUMNS)]
     width = len(KEY_COLUMNS)
     rows = connection.execute(select(*columns).where(retired_rollups.c.event_day == day))
@@ -117,23 +117,24 @@ def retired_days(connection: Connection) -> list[int]:
 
 
 def retired_sums_by_account(connection: Connection, first_day: int, end_day: int) -> dict[int, tuple[int, int]]:
-    """Return (events, nano-USD) of the retired events of ``[first_day, end_day)``, by account."""
+    """Return (number, nano-USD) of the retired events in ``[first_day, end_day)``, by account ID."""
     statement = (
         select(series.c.account_id, func.sum(retired_rollups.c.events), *halved_sum(retired_rollups.c.amount_nano))
         .join_from(retired_rollups, series, series.c.id == retired_rollups.c.series_id)
         .where(retired_rollups.c.event_day >= first_day, retired_rollups.c.event_day < end_day)
         .group_by(series.c.account_id)
     )
-    return {row[0]: (int(row[1]), whole_sum(*row[2:])) for row in connection.execute(statement)}
+    rows = connection.execute(statement)
+    return {account_id: (int(events), whole_sum(high, low)) for account_id, events, high, low in rows}
 
 
 def retired_sums_by_run(connection: Connection) -> dict[int, RunSums]:
-    """Return what each re-rating wrote about events that are retired by now."""
+    """Return the sums of each re-rating over events that have been retired."""
     return {run_id: RunSums(*map(int, sums)) for run_id, *sums in connection.execute(select(*retired_runs.columns))}
 
 
 def month_facts(connection: Connection, month: int) -> MonthFacts:
-    """Count what belongs to a month's events."""
+    """Count a month's events, copies and charges."""
     events = _one(connection, f"SELECT count(*), coalesce(max(id), 0) FROM ({_EVENTS}) AS found", month)
     copies = _one(connection, f"SELECT count(*), coalesce(max(id), 0) FROM event_copies WHERE copy_of IN ({_EVENTS})", month)
     charges = _one(connection, f"SELECT count(*), coalesce(max(id), 0) FROM charges WHERE event_id IN ({_EVENTS})", month)
@@ -158,7 +159,7 @@ _CLAIM_TABLES = PerBackend(
 
 
 def move_claims_to_retired(connection: Connection, month: int) -> None:
-    """Move what a month's events claim to where retired events' claims are; waits for whoever finds a copy by one now."""
+    """Move the claims of a month's events to the retired claims. Waits for transactions that are using one of them."""
     tables = _CLAIM_TABLES.of(connection)
     if tables.lock is not None:
         _run(connection, tables.lock, month)
@@ -178,22 +179,22 @@ def move_claims_to_retired(connection: Connection, month: int) -> None:
 
 
 def retired_claimants(connection: Connection, claims: Collection[int], start: int, end: int) -> dict[int, list[Claimant]]:
-    """Return the retired events of ``[start, end]`` that made any of the claims, by claim."""
-    found: dict[int, list[Claimant]] = {}
+    """Return the retired events in ``[start, end]`` that made any of the claims, by claim."""
+    claimants: dict[int, list[Claimant]] = {}
     if not retired_between(connection, start, end + 1):
-        return found
-    wanted = sorted(set(claims))
+        return claimants
+    sorted_claims = sorted(set(claims))
     columns = [retired_claims.c[name] for name in ("claim", *Claimant._fields)]
-    for first in range(0, len(wanted), _CLAIMS_A_QUERY):
-        part = wanted[first : first + _CLAIMS_A_QUERY]
+    for first in range(0, len(sorted_claims), _CLAIMS_PER_QUERY):
+        part = sorted_claims[first : first + _CLAIMS_PER_QUERY]
         statement = select(*columns).where(retired_claims.c.claim.in_(part), retired_claims.c.event_time.between(start, end))
         for claim, *claimant in connection.execute(statement.order_by(retired_claims.c.claim, retired_claims.c.event_id)):
-            found.setdefault(claim, []).append(Claimant(*claimant))
-    return found
+            claimants.setdefault(claim, []).append(Claimant(*claimant))
+    return claimants
 
 
 def insert_retired_copies(connection: Connection, copies: Sequence[tuple[int, int]], now: int) -> None:
-    """Note copies (id, event time) of retired events: they are retired as they come, because what they repeat is gone."""
+    """Record copies (ID, event time) of retired events. They are retired on arrival, because their originals are gone."""
     by_month: dict[int, list[int]] = {}
     for copy_id, event_time in copies:
         by_month.setdefault(month_of(event_time), []).append(copy_id)
@@ -202,21 +203,21 @@ def insert_retired_copies(connection: Connection, copies: Sequence[tuple[int, in
 
 
 def lock_month(connection: Connection, month: int) -> None:
-    """Keep others from adding events to a month, and from reading them, until the transaction ends."""
+    """Prevent other transactions from adding or reading events of a month until this one ends."""
     backend_of(connection).lock_partition(connection, month)
 
 
 def store_retired_sums(
     connection: Connection, rollups: Sequence[tuple[int, ...]], runs: Sequence[tuple[int, ...]], retired: RetiredMonth
 ) -> None:
-    """Keep what retired events came to: rows of rollups, (run, RunSums...) of re-ratings, and the retirement itself."""
+    """Store the sums of retired events: rows of rollups, (run, RunSums...) of re-ratings, and the retirement itself."""
     _ADD_ROLLUPS.run(connection, sorted(rollups))
     _ADD_RUNS.run(connection, sorted(runs))
     _INSERT_MONTH.run(connection, [(None, *retired)])
 
 
 def run_sums_of_month(connection: Connection, month: int) -> list[tuple[int, ...]]:
-    """Return (run, RunSums...) of the later charges of a month's events."""
+    """Return (run, RunSums...) over the later charges of a month's events."""
     statement = text(
         "SELECT run_id, sum(CASE sign WHEN -1 THEN 1 ELSE 0 END), sum(CASE sign WHEN -1 THEN 0 ELSE 1 END),"
         " sum(CASE sign WHEN -1 THEN -amount_nano ELSE 0 END), sum(CASE sign WHEN -1 THEN 0 ELSE amount_nano END)"
@@ -226,7 +227,7 @@ def run_sums_of_month(connection: Connection, month: int) -> list[tuple[int, ...
 
 
 def delete_month(connection: Connection, month: int) -> None:
-    """Take a month's events out of the log, with their copies and later charges."""
+    """Remove a month's events from the log, with their copies and later charges."""
     _run(connection, f"DELETE FROM charges WHERE event_id IN ({_EVENTS})", month)
     _run(connection, f"DELETE FROM event_copies WHERE copy_of IN ({_EVENTS})", month)
     if not backend_of(connection).empty_partition(connection, month):
@@ -234,7 +235,7 @@ def delete_month(connection: Connection, month: int) -> None:
 
 
 def event_rows_of_month(connection: Connection, month: int, columns: str, portion: int) -> Iterator[Sequence[Row[Any]]]:
-    """Yield ``columns`` of a month's events with their series, source and account, in portions."""
+    """Yield ``columns`` of a month's events with their series, source and account, in batches of ``portion`` rows."""
     statement = text(
         f"SELECT {columns} FROM events"
         " JOIN series ON series.id = events.series_id JOIN sources ON sources.id = events.source_id"
@@ -248,7 +249,7 @@ def event_rows_of_month(connection: Connection, month: int, columns: str, portio
 def rows_about_month(
     connection: Connection, month: int, columns: str, table: str, event: str, portion: int
 ) -> Iterator[Sequence[Row[Any]]]:
-    """Yield ``columns`` of the rows of ``table`` whose column ``event`` names one of a month's events, in portions."""
+    """Yield ``columns`` of the rows of ``table`` that refer by ``event`` to one of a month's events, in batches."""
     statement = text(f"SELECT {columns} FROM {table} WHERE {event} IN ({_EVENTS}) ORDER BY id")
     yield from _portions(connection, statement, month, portion)
 

@@ -1,42 +1,30 @@
-"""Usage of accounts that nobody has declared: under which names it arrived, and the events of a name.
+"""Usage of undeclared accounts: the account names in its records, and the events of each.
 
-The name that a record gave stands in its event's details. There is no index of it: all that is unassigned is looked through,
-along the index of (account, event time).
+The account name of a record is kept in its event's details and is not indexed. All unassigned events are scanned by the index
+of (account, event time).
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, or_, select, tuple_, union_all
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
-from metering.domain.usage.assigning import AssignScope
+from metering.domain.usage.assigning import AssignmentScope, UnassignedUsage
 from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.logged_events import EventPosition
 from metering.domain.usage.series import OTHER
 from metering.storage.engine.sql import by_code_point, halved_sum, json_string, whole_sum
 from metering.storage.tables import charges, events, series, sources
 from metering.storage.tables.schema import Int64
 from metering.storage.usage.assigned_events import is_assigned
-from metering.storage.usage.event_log import EventPosition
 
 _UNPRICED = int(PriceGrade.UNPRICED)
 
 
-class UnassignedUsage(NamedTuple):
-    """What arrived under one name (empty: under none) from one source. Times are microseconds UTC."""
-
-    name: str
-    source: str
-    first_time: int
-    last_time: int
-    events: int
-    amount_nano: int
-    unpriced: int
-
-
 def unassigned_usage(connection: Connection, *, after: tuple[str, str] | None, limit: int | None) -> list[UnassignedUsage]:
-    """Return unassigned usage by (name, source), in that order, from the first after ``after``."""
+    """Return unassigned usage ordered by (name, source), starting after ``after``."""
     entries = union_all(_first_charges(), _later_charges()).subquery("entries")
-    found = (
+    statement = (
         select(
             entries.c.name,
             sources.c.name.label("source"),
@@ -52,16 +40,16 @@ def unassigned_usage(connection: Connection, *, after: tuple[str, str] | None, l
         .limit(limit)
     )
     if after is not None:
-        place = tuple_(by_code_point(entries.c.name), by_code_point(sources.c.name))
-        found = found.where(place > tuple_(literal(after[0]), literal(after[1])))
+        position = tuple_(by_code_point(entries.c.name), by_code_point(sources.c.name))
+        statement = statement.where(position > tuple_(literal(after[0]), literal(after[1])))
     return [
         UnassignedUsage(name, source, first, last, int(count), whole_sum(high, low), int(unpriced))
-        for name, source, first, last, count, unpriced, high, low in connection.execute(found)
+        for name, source, first, last, count, unpriced, high, low in connection.execute(statement)
     ]
 
 
 def _name() -> ColumnElement[str]:
-    """Return the name that the record gave, empty where it gave none."""
+    """Return the account name in the record; empty if it had none."""
     return func.coalesce(json_string(events.c.details, "account"), "")
 
 
@@ -92,9 +80,9 @@ def _later_charges() -> Select[Any]:
 
 
 def unassigned_positions(
-    connection: Connection, scope: AssignScope, after: EventPosition | None, limit: int
+    connection: Connection, scope: AssignmentScope, after: EventPosition | None, limit: int
 ) -> list[EventPosition]:
-    """Return the places of the scope's events in the log, in its order, from the first after ``after``."""
+    """Return the log positions of the scope's events, in log order, starting after ``after``."""
     statement = (
         select(events.c.event_time, events.c.id)
         .join_from(events, series, series.c.id == events.c.series_id)
@@ -103,14 +91,14 @@ def unassigned_positions(
         .limit(limit)
     )
     if after is not None:
-        # The first condition follows from the second, and is what an index can be entered by.
+        # The first condition follows from the second; the index can only be searched by the first.
         statement = statement.where(
             events.c.event_time >= after.event_time, tuple_(events.c.event_time, events.c.id) > tuple_(*after)
         )
     return [EventPosition(*row) for row in connection.execute(statement)]
 
 
-def _limits(scope: AssignScope) -> list[ColumnElement[bool]]:
+def _limits(scope: AssignmentScope) -> list[ColumnElement[bool]]:
     limits: list[ColumnElement[bool]] = [_name() == scope.name]
     if scope.start is not None:
         limits.append(events.c.event_time >= scope.start)
@@ -118,8 +106,8 @@ def _limits(scope: AssignScope) -> list[ColumnElement[bool]]:
         limits.append(events.c.event_time < scope.end)
     if scope.source is not None:
         limits.append(events.c.source_id == select(sources.c.id).where(sources.c.name == scope.source).scalar_subquery())
-    for name, wanted in (("project", scope.project), ("key", scope.key)):
-        if wanted is not None:
-            folded = (series.c[name] == OTHER) & (json_string(events.c.details, name) == wanted)
-            limits.append(or_(series.c[name] == wanted, folded))
+    for name, value in (("project", scope.project), ("key", scope.key)):
+        if value is not None:
+            folded = (series.c[name] == OTHER) & (json_string(events.c.details, name) == value)
+            limits.append(or_(series.c[name] == value, folded))
     return limits

@@ -33,7 +33,7 @@ def test_lists_come_in_pages_while_accounts_are_declared(admin):
 
 
 @pytest.mark.parametrize("name", ["Ünïcøde & Söhne", "a b", "a.b", "a?b#c", "..."])
-def test_any_printable_name_can_be_asked_for(admin, name):
+def test_an_account_with_any_printable_name_can_be_shown(admin, name):
     assert admin.post("/v1/accounts", json={"name": name}).status_code == 201
     quoted = "".join(f"%{byte:02X}" for byte in name.encode())
     assert admin.get(f"/v1/accounts/{quoted}").json()["name"] == name
@@ -41,7 +41,7 @@ def test_any_printable_name_can_be_asked_for(admin, name):
 
 
 @pytest.mark.parametrize("name", ["", " x", "a/b", "a\nb", "a\0b", "x" * 256])
-def test_a_name_that_can_not_be_one_is_refused(admin, name):
+def test_an_invalid_name_is_refused(admin, name):
     answer = admin.post("/v1/accounts", json={"name": name})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
@@ -49,7 +49,7 @@ def test_a_name_that_can_not_be_one_is_refused(admin, name):
 @pytest.mark.parametrize(
     "body", [{}, {"name": None}, {"name": 7}, {"name": ["x"]}, {"name": "x", "default_route": "road"}, [], "x"]
 )
-def test_a_body_of_other_types_is_refused(admin, body):
+def test_a_body_with_wrong_types_is_refused(admin, body):
     answer = admin.post("/v1/accounts", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert answer.json()["errors"]
@@ -60,7 +60,7 @@ def test_a_name_is_declared_once(admin):
     assert (answer.status_code, answer.json()["code"]) == (409, "already_exists")
 
 
-def test_an_account_is_changed_only_where_the_body_says_so(admin):
+def test_only_fields_in_the_body_are_changed(admin):
     assert admin.patch("/v1/accounts/acme", json={"default_route": "provider_key"}).json()["default_route"] == "provider_key"
     assert admin.patch("/v1/accounts/acme", json={"name": "acme-labs"}).json() == {
         "name": "acme-labs", "default_route": "provider_key", "created_at": NOW, **NO_PLAN,
@@ -69,14 +69,14 @@ def test_an_account_is_changed_only_where_the_body_says_so(admin):
     assert admin.patch("/v1/accounts/acme-labs", json={"default_route": ""}).json()["default_route"] == ""
 
 
-def test_a_change_of_nothing_and_a_change_to_a_taken_name_are_refused(admin):
+def test_an_empty_change_and_a_taken_name_are_refused(admin):
     assert admin.patch("/v1/accounts/acme", json={}).json()["code"] == "invalid_request"
     assert admin.patch("/v1/accounts/acme", json={"name": "globex"}).json()["code"] == "already_exists"
     assert admin.patch("/v1/accounts/unassigned", json={"name": "mine"}).json()["code"] == "invalid_request"
     assert admin.patch("/v1/accounts/nobody", json={"name": "mine"}).status_code == 404
 
 
-def test_an_account_that_declared_no_plan_is_on_the_free_one(admin):
+def test_an_account_without_a_plan_is_on_the_free_plan(admin):
     answer = admin.get("/v1/accounts/acme/plan").json()
     assert answer == {
         "account": "acme",
@@ -89,7 +89,7 @@ def test_an_account_that_declared_no_plan_is_on_the_free_one(admin):
     }  # fmt: skip
 
 
-def test_a_plan_from_the_middle_of_a_month_costs_its_days(admin):
+def test_a_plan_that_starts_mid_month_is_prorated(admin):
     answer = admin.post("/v1/accounts/acme/plan", json={"plan": "pro", "effective": "2026-11-16"})
     assert answer.status_code == 201
     # 15 of 30 days of $9.00; the credit is not prorated
@@ -102,13 +102,13 @@ def test_a_plan_from_the_middle_of_a_month_costs_its_days(admin):
     assert (december["month"], december["fees"][0]["amount_usd"]) == ("2026-12", "9.00")
 
 
-def test_a_plan_begins_today_where_no_day_is_named(admin):
+def test_a_plan_starts_today_by_default(admin):
     answer = admin.post("/v1/accounts/acme/plan", json={"plan": "team", "seats": 5}).json()
     assert answer["changes"] == [{"effective": "2026-11-23", "plan": "team", "seats": 5}]
     assert answer["current"]["included_credit_usd"] == "10.000000000"
 
 
-def test_a_plan_whose_fee_nobody_knows_says_so_at_once(admin):
+def test_a_plan_with_an_unknown_fee_is_set_with_a_warning(admin):
     plan = {"plan": "team", "seats": 5, "effective": "2027-01-01"}
     answer = admin.post("/v1/accounts/acme/plan", json=plan).json()
     assert answer["warnings"] == ["the fee of team is unknown; statements show it as unknown and exclude it from the total"]
@@ -135,20 +135,20 @@ def test_a_plan_whose_fee_nobody_knows_says_so_at_once(admin):
         ({}, "invalid_request"),
     ],
 )
-def test_a_plan_that_can_not_be_is_refused(admin, body, code):
+def test_an_invalid_plan_is_refused(admin, body, code):
     answer = admin.post("/v1/accounts/acme/plan", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert admin.get("/v1/accounts/acme/plan").json()["changes"] == []
 
 
 @pytest.mark.parametrize("month", ["2026", "2026-1", "2026-13", "2019-12", "2027-12", "9999-12", "２０２６-11", "now"])
-def test_a_month_that_can_not_be_asked_about_is_refused(admin, month):
+def test_an_invalid_month_is_refused(admin, month):
     for url in ("/v1/accounts/acme/plan?month=", "/v1/credits?account=acme&month=", "/v1/statements/acme/"):
         answer = admin.get(url + month)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_time"), url
 
 
-def test_the_last_plan_that_can_be_said_leaves_every_month_askable(admin):
+def test_with_the_latest_possible_plan_every_month_can_be_shown(admin):
     for day in ("1970-01-01", "9998-12-31"):
         assert admin.post("/v1/accounts/acme/plan", json={"plan": "pro", "effective": day}).status_code == 201
     for month in ("2020-01", "2027-11"):

@@ -54,20 +54,20 @@ def test_keys_come_in_pages(admin, api):
         {"name": "k", "scopes": ["ingest"], "account": "acme", "creates_accounts": True},
     ],
 )
-def test_a_key_that_can_not_be_is_refused(admin, body):
+def test_an_invalid_key_is_refused(admin, body):
     answer = admin.post("/v1/keys", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
-def test_a_key_of_an_account_that_nobody_declared_is_refused(admin):
+def test_a_key_for_an_undeclared_account_is_refused(admin):
     assert admin.post("/v1/keys", json={"name": "k", "scopes": ["read"], "account": "nobody"}).status_code == 404
 
 
-def test_a_bad_record_waits_in_quarantine_with_its_reason(admin):
+def test_a_rejected_record_is_in_quarantine_with_its_reason(admin):
     admin.post("/v1/events", json=[native("good"), native("bad", time="2026-11-03T12:00:00", prompt="secret")])
     (record,) = admin.get("/v1/quarantine").json()["items"]
-    told = {name: record[name] for name in ("source", "file", "line", "code", "field", "recorded_at")}
-    assert told == {
+    shown = {name: record[name] for name in ("source", "file", "line", "code", "field", "recorded_at")}
+    assert shown == {
         "source": "api", "file": "", "line": 1, "code": "naive_time", "field": "time",
         "recorded_at": "2026-11-23T10:00:00.000000Z",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""``GET /v1/events``: the drill-down, page by page."""
+"""``GET /v1/events``: listing events page by page."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def pages(client, url=URL, between=lambda: None, limit=3):
         between()
 
 
-def test_an_event_comes_back_with_all_that_was_said_of_it(admin):
+def test_an_event_is_listed_with_every_field_of_its_record(admin):
     sent = native(
         "req_01",
         source="gateway-1",
@@ -67,12 +67,12 @@ def test_an_event_comes_back_with_all_that_was_said_of_it(admin):
     }  # fmt: skip
 
 
-def test_events_stand_in_the_order_of_their_time_and_of_equal_times_in_that_of_their_arrival(admin):
+def test_events_are_ordered_by_time_then_arrival(admin):
     post(admin, native("late", time="2026-11-05T00:00:00Z"), native("b"), native("a"))
     assert ids(admin.get(URL)) == ["b", "a", "late"]
 
 
-def test_a_period_is_half_open_and_is_the_current_month_where_nothing_is_said(admin):
+def test_a_period_is_half_open_and_defaults_to_the_current_month(admin):
     times = ["2026-10-31T23:59:59.999999Z", "2026-11-01T00:00:00Z", "2026-11-20T00:00:00Z"]
     post(admin, *(native(f"e{n}", time=time) for n, time in enumerate(times)))
     answer = admin.get(URL).json()
@@ -104,7 +104,7 @@ def test_a_period_is_half_open_and_is_the_current_month_where_nothing_is_said(ad
         ("billable=perhaps", "invalid_request"),
     ],
 )
-def test_a_question_that_can_not_be_read_is_refused_and_the_parameter_named(admin, query, code):
+def test_an_invalid_parameter_is_refused_by_name(admin, query, code):
     answer = admin.get(f"{URL}&{query}")
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     named = answer.json()["errors"][0]["field"].split(".")
@@ -124,7 +124,7 @@ FILTERED = [
 
 
 @pytest.mark.parametrize(("query", "expected"), FILTERED)
-def test_filters_narrow_and_several_values_of_one_widen(admin, query, expected):
+def test_different_filters_narrow_and_repeated_ones_widen(admin, query, expected):
     post(
         admin,
         native("a"),
@@ -135,13 +135,13 @@ def test_filters_narrow_and_several_values_of_one_widen(admin, query, expected):
     assert ids(admin.get(f"{URL}&{query}")) == expected
 
 
-def test_pages_are_complete_and_without_repetition(admin):
+def test_pages_are_complete_and_do_not_overlap(admin):
     post(admin, *(native(f"e{n:02}", time=format_instant(NOON + n // 4 * HOUR)) for n in range(20)))
     assert pages(admin) == [f"e{n:02}" for n in range(20)]
     assert pages(admin, limit=20) == pages(admin, limit=1000) == pages(admin, limit=1) == pages(admin)
 
 
-def test_events_that_arrive_between_pages_neither_repeat_nor_hide_others(admin):
+def test_events_that_arrive_between_pages_neither_repeat_nor_skip_others(admin):
     post(admin, *(native(f"e{n:02}", time=format_instant(NOON + n // 4 * HOUR)) for n in range(20)))
     arrived = []
 
@@ -155,7 +155,7 @@ def test_events_that_arrive_between_pages_neither_repeat_nor_hide_others(admin):
     assert [each for each in found if each.startswith("e")] == [f"e{n:02}" for n in range(20)]
 
 
-def test_a_cursor_belongs_to_its_question(admin):
+def test_a_cursor_is_only_valid_for_its_query(admin):
     post(admin, *(native(f"e{n}") for n in range(4)))
     cursor = admin.get(f"{URL}&limit=2").json()["next_cursor"]
     assert ids(admin.get(f"{URL}&limit=1&cursor={cursor}")) == ["e2"]
@@ -164,7 +164,7 @@ def test_a_cursor_belongs_to_its_question(admin):
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
 
 
-def test_an_event_that_was_priced_later_shows_what_it_costs_by_now(admin, api):
+def test_an_event_that_was_priced_later_shows_its_current_charge(admin, api):
     post(admin, native("a", model="late-model"), native("b"))
     (first, _) = admin.get(URL).json()["items"]
     assert (first["charge_nano_usd"], first["charge_usd"], first["rate_id"]) == (None, None, None)
@@ -177,7 +177,7 @@ def test_an_event_that_was_priced_later_shows_what_it_costs_by_now(admin, api):
     assert ids(admin.get(f"{URL}&price_grade=rated")) == ["a", "b"]
 
 
-def test_what_the_cap_folded_out_of_the_series_is_shown_as_it_was_stated(api):
+def test_values_that_the_cap_folded_are_shown_as_stated(api):
     admin = type(api)(api.meter, series_cap=1).client("admin")
     post(admin, native("a"), native("b", project="search", key="k", tags={"team": "core"}))
     post(admin, native("c", model="another", operation="embeddings"))
@@ -186,7 +186,7 @@ def test_what_the_cap_folded_out_of_the_series_is_shown_as_it_was_stated(api):
     assert (c["model"], c["operation"]) == ("another", "embeddings")
 
 
-def test_a_key_for_all_accounts_must_name_one_and_a_bound_key_need_not(admin, acme):
+def test_an_unbound_key_must_name_an_account_and_a_bound_key_need_not(admin, acme):
     post(admin, native("a"), native("b", account="globex"))
     answer = admin.get("/v1/events")
     assert (answer.status_code, answer.json()["code"]) == (400, "account_required")

@@ -1,4 +1,4 @@
-"""``POST /v1/events``: what is acknowledged is stored, and one bad record costs no other."""
+"""``POST /v1/events``: acknowledged events are stored, and one bad record does not affect the others."""
 
 import asyncio
 import json
@@ -25,13 +25,13 @@ def test_one_object_is_one_event(admin, api):
     assert api.meter.total() == COST
 
 
-def test_an_array_is_judged_item_by_item_and_positions_count_from_zero(admin, api):
+def test_items_of_an_array_are_checked_separately_and_counted_from_zero(admin, api):
     sent = [native("a"), native("b", time="2026-11-03T12:00:00"), native("a"), "text", native("a", status=500)]
     answer = admin.post("/v1/events", json=sent).json()
     counts = {name: answer[name] for name in ("received", "accepted", "duplicate", "conflict", "rejected")}
     assert counts == {"received": 5, "accepted": 1, "duplicate": 1, "conflict": 1, "rejected": 2}
-    told = [(item["index"], item["line"], item["outcome"], item["code"], item["field"]) for item in answer["items"]]
-    assert told == [
+    listed = [(item["index"], item["line"], item["outcome"], item["code"], item["field"]) for item in answer["items"]]
+    assert listed == [
         (1, None, "rejected", "naive_time", "time"),
         (2, None, "duplicate", "duplicate", None),
         (3, None, "rejected", "not_an_object", None),
@@ -41,14 +41,14 @@ def test_an_array_is_judged_item_by_item_and_positions_count_from_zero(admin, ap
     assert api.meter.total() == COST
 
 
-def test_sending_the_same_again_counts_nothing_twice(admin, api):
+def test_sending_the_same_events_again_counts_nothing_twice(admin, api):
     admin.post("/v1/events", json=[native("a"), native("b")])
     again = admin.post("/v1/events", json=[native("a"), native("b"), native("c")]).json()
     assert (again["accepted"], again["duplicate"]) == (1, 2)
     assert api.meter.total() == 3 * COST
 
 
-def test_the_record_s_source_wins_over_the_query_s_and_api_is_the_last_resort(admin, api):
+def test_the_source_is_the_records_then_the_querys_then_api(admin, api):
     admin.post("/v1/events", json=native("a", source="gateway-1"), params={"source": "query"})
     admin.post("/v1/events", json=native("b"), params={"source": "query"})
     admin.post("/v1/events", json=native("c"))
@@ -61,7 +61,7 @@ def test_a_native_event_needs_an_id(admin):
     assert [item["code"] for item in answer.json()["items"]] == ["missing_id"]
 
 
-def test_where_every_record_is_rejected_the_answer_is_a_problem_with_the_same_items(admin, api):
+def test_if_every_record_is_rejected_the_answer_is_a_problem_with_the_same_items(admin, api):
     answer = admin.post("/v1/events", json=[native("a", time="x"), native("b", model=None)])
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
@@ -71,13 +71,13 @@ def test_where_every_record_is_rejected_the_answer_is_a_problem_with_the_same_it
     assert api.meter.count(quarantine) == 2
 
 
-def test_an_empty_array_is_nothing(admin):
+def test_an_empty_array_has_no_records(admin):
     answer = admin.post("/v1/events", json=[])
     assert (answer.status_code, answer.json()["received"]) == (200, 0)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"id": 1', b"[1,", b"[1] x", b"\xff", b"nonsense", b'{"a":"\xff"}', b"[" * 5000])
-def test_a_document_that_can_not_be_read_is_a_problem_and_nothing_is_kept(admin, api, body):
+def test_an_unreadable_document_is_a_problem_and_nothing_is_kept(admin, api, body):
     answer = admin.post("/v1/events", content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, "not_json")
     assert api.meter.count(events) == api.meter.count(quarantine) == 0
@@ -85,25 +85,25 @@ def test_a_document_that_can_not_be_read_is_a_problem_and_nothing_is_kept(admin,
 
 @pytest.mark.parametrize("body", [b"", b" \r\n\t", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("media", ["application/json", "application/cloudevents+json", "application/cloudevents-batch+json"])
-def test_who_sends_nothing_is_told_what_is_expected(admin, media, body):
+def test_an_empty_body_is_refused_with_what_is_expected(admin, media, body):
     answer = admin.post("/v1/events", content=body, headers={"content-type": media})
     assert (answer.status_code, answer.json()["code"]) == (400, "not_json")
     assert answer.json()["detail"].startswith("the body is empty; send one ")
 
 
 @pytest.mark.parametrize("value", ["text", 5, None, True])
-def test_a_document_that_is_no_object_is_rejected_as_a_record(admin, value):
+def test_a_document_that_is_not_an_object_is_rejected_as_a_record(admin, value):
     answer = admin.post("/v1/events", content=json.dumps(value).encode(), headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["items"][0]["code"]) == (422, "not_an_object")
 
 
-def test_fields_that_no_event_keeps_are_counted_by_name_and_not_repeated(admin):
+def test_unread_fields_are_counted_by_name_without_their_values(admin):
     answer = admin.post("/v1/events", json=native(prompt="the secret of life"))
     assert answer.json()["unread_fields"] == {"prompt": 1}
     assert "secret" not in answer.text
 
 
-def test_a_prompt_in_a_bad_record_is_neither_answered_nor_kept(admin, api):
+def test_a_prompt_in_a_rejected_record_is_neither_answered_nor_kept(admin, api):
     answer = admin.post("/v1/events", json=native(time=None, prompt="the secret of life", usage="also secret"))
     assert "secret" not in answer.text
     assert "secret" not in admin.get("/v1/quarantine").text
@@ -114,7 +114,7 @@ def test_usage_without_a_price_is_stored_and_counted_as_unpriced(admin):
     assert (answer["accepted"], answer["unpriced"]) == (1, 1)
 
 
-def test_more_events_than_the_batch_may_have_store_nothing(admin, api):
+def test_a_body_over_the_limit_of_events_stores_nothing(admin, api):
     answer = admin.post("/v1/events", json=[native(f"e{n}", usage=None) for n in range(BATCH_EVENTS + 1)])
     assert (answer.status_code, answer.json()["code"]) == (413, "too_many_events")
     assert api.meter.count(events) == 0
@@ -122,7 +122,7 @@ def test_more_events_than_the_batch_may_have_store_nothing(admin, api):
     assert most.json()["accepted"] == BATCH_EVENTS
 
 
-def test_a_body_of_exactly_the_limit_is_read_and_one_byte_more_is_not(admin, api):
+def test_a_body_at_the_size_limit_is_accepted_and_one_byte_more_is_not(admin, api):
     body = json.dumps(native()).encode()
     headers = {"content-type": "application/json"}
     assert admin.post("/v1/events", content=body.ljust(BODY_BYTES), headers=headers).status_code == 200
@@ -131,7 +131,7 @@ def test_a_body_of_exactly_the_limit_is_read_and_one_byte_more_is_not(admin, api
     assert refused.headers["content-type"] == "application/problem+json"
 
 
-def test_an_undeclared_account_is_unassigned_and_a_key_that_creates_accounts_declares_it(admin, api):
+def test_an_undeclared_account_is_unassigned_unless_the_key_creates_accounts(admin, api):
     assert admin.post("/v1/events", json=native("a", account="new")).json()["unassigned"] == 1
     creator = api.client("ingest", creates_accounts=True)
     assert creator.post("/v1/events", json=native("b", account="new")).json()["unassigned"] == 0
@@ -139,21 +139,21 @@ def test_an_undeclared_account_is_unassigned_and_a_key_that_creates_accounts_dec
     assert admin.get("/v1/events", params={"account": "unassigned"}).json()["items"][0]["id"] == "a"
 
 
-def test_the_query_names_the_account_of_records_that_name_none(admin):
+def test_the_querys_account_applies_to_records_without_one(admin):
     admin.post("/v1/events", json=[native("a", account=None), native("b", account="globex")], params={"account": "acme"})
     assert [item["id"] for item in admin.get("/v1/events?account=acme").json()["items"]] == ["a"]
     assert [item["id"] for item in admin.get("/v1/events?account=globex").json()["items"]] == ["b"]
 
 
-def test_what_is_acknowledged_is_stored(admin, api):
+def test_acknowledged_events_are_stored(admin, api):
     accepted = sum(admin.post("/v1/events", json=native(f"e{n}")).json()["accepted"] for n in range(5))
     assert api.meter.count(events) == accepted == 5
     assert api.meter.violations() == []
 
 
-def test_a_service_with_too_much_on_its_hands_says_when_to_come_again(api, admin, monkeypatch):
+def test_an_overloaded_service_answers_when_to_try_again(api, admin, monkeypatch):
     def too_busy(*batch):
-        raise TooBusyError("50000 events wait to be stored")
+        raise TooBusyError("50,000 events are waiting to be stored")
 
     monkeypatch.setattr(GroupWriter, "submit", too_busy)
     for url in ("/v1/events", "/v1/events?source=gateway"):
@@ -162,15 +162,15 @@ def test_a_service_with_too_much_on_its_hands_says_when_to_come_again(api, admin
     assert api.meter.count(events) == 0
 
 
-def test_a_query_and_none_take_the_same_events(admin):
+def test_requests_with_and_without_a_query_store_the_same_events(admin):
     with_query = admin.post("/v1/events?source=api", json=[native("a"), native("b")]).json()
     without = admin.post("/v1/events", json=[native("b"), native("c")]).json()
     assert (with_query["accepted"], without["accepted"], without["duplicate"]) == (2, 1, 1)
 
 
 @pytest.mark.only_on("sqlite")  # whose lock the test holds
-def test_a_request_that_is_cancelled_while_it_waits_ends_no_other(api):
-    """Servers cancel the task of a client that went away; its events are stored all the same."""
+def test_a_canceled_request_does_not_affect_others(api):
+    """Servers cancel the task of a client that disconnected; its events are still stored."""
     token = api.token("ingest")
 
     async def send():

@@ -1,4 +1,4 @@
-"""``/v1/unassigned``: what arrived under names nobody has declared, and assigning it; no bound key sees or moves any of it."""
+"""``/v1/unassigned``: usage of undeclared accounts, and assigning it. No bound key sees or assigns any of it."""
 
 import pytest
 
@@ -12,13 +12,13 @@ EACH = 120_000
 
 @pytest.fixture
 def arrived(api, admin):
-    """Two requests of ``acme-prod``, one of nobody, one of acme itself."""
+    """Two requests of ``acme-prod``, one without an account, one of acme itself."""
     admin.post("/v1/events", json=[native("a", account="acme-prod"), native("b", account="acme-prod"), native("c")])
     admin.post("/v1/events", json=[native("d", account=None, source="edge")])
     return api.meter
 
 
-def test_it_is_listed_by_name_and_source_page_by_page(arrived, admin):
+def test_unassigned_usage_is_listed_by_name_and_source_in_pages(arrived, admin):
     usage = {"first_time": "2026-11-03T12:00:00.000000Z", "last_time": "2026-11-03T12:00:00.000000Z", "unpriced_events": 0}
     nameless = {"name": "", "source": "edge", "events": 1, "amount_nano_usd": EACH, "amount_usd": "0.000120000", **usage}
     named = {"name": "acme-prod", "source": "api", "events": 2, "amount_nano_usd": 2 * EACH, "amount_usd": "0.000240000"}
@@ -29,13 +29,14 @@ def test_it_is_listed_by_name_and_source_page_by_page(arrived, admin):
     assert (second["items"], second["next_cursor"]) == ([{**named, **usage}], None)
 
 
-def test_the_preview_says_what_would_change_and_writes_nothing(arrived, admin):
+def test_the_preview_shows_what_would_change_and_writes_nothing(arrived, admin):
     answer = admin.post(f"{URL}/assign", json={"account": "acme", "name": "acme-prod"}).json()
     moved = {
         "events": 2, "unpriced_events": 0, "before_nano_usd": 2 * EACH, "before_usd": "0.000240000",
         "after_nano_usd": 2 * EACH, "after_usd": "0.000240000",
     }  # fmt: skip
     assert answer == {
+        "account": "acme",
         "applied": False,
         "moved": [{**moved, "provider": "together", "model": "llama", "month": "2026-11", "billed_in": "2026-11"}],
         "total": moved,
@@ -45,7 +46,7 @@ def test_the_preview_says_what_would_change_and_writes_nothing(arrived, admin):
     assert (arrived.count(charges), arrived.count(assigned_events)) == (0, 0)
 
 
-def test_apply_writes_what_the_preview_said_once(arrived, admin):
+def test_apply_writes_what_the_preview_showed_once(arrived, admin):
     order = {"account": "acme", "name": "acme-prod"}
     previewed = admin.post(f"{URL}/assign", json=order).json()
     assert admin.post(f"{URL}/assign", json={**order, "apply": True}).json() == {**previewed, "applied": True}
@@ -56,7 +57,7 @@ def test_apply_writes_what_the_preview_said_once(arrived, admin):
     assert not arrived.violations()
 
 
-def test_only_what_was_asked_for(arrived, admin):
+def test_only_usage_in_the_scope_is_assigned(arrived, admin):
     order = {
         "account": "acme",
         "name": "",
@@ -70,7 +71,7 @@ def test_only_what_was_asked_for(arrived, admin):
     assert admin.post(f"{URL}/assign", json=order).json()["total"]["events"] == 1
 
 
-def test_a_bound_key_neither_sees_nor_moves_it(arrived, acme, api):
+def test_a_bound_key_neither_sees_nor_assigns_unassigned_usage(arrived, acme, api):
     for answer in (acme.get(URL), acme.post(f"{URL}/assign", json={"account": "acme", "name": "acme-prod", "apply": True})):
         assert (answer.status_code, answer.json()["code"]) == (403, "bound_key")
     for scope in ("read", "ingest", "metrics", "billing"):
@@ -78,14 +79,14 @@ def test_a_bound_key_neither_sees_nor_moves_it(arrived, acme, api):
     assert arrived.count(assigned_events) == 0
 
 
-def test_an_assigned_event_is_its_account_s_behind_the_wall(arrived, admin, acme, api):
+def test_an_assigned_event_is_visible_to_its_account_only(arrived, admin, acme, api):
     globex = api.client("read", account="globex")
     assert acme.get("/v1/events/a").status_code == 404
     admin.post(f"{URL}/assign", json={"account": "acme", "name": "acme-prod", "apply": True})
     assert acme.get("/v1/events/a").status_code == 200
     assert globex.get("/v1/events/a").status_code == 404
     assert globex.get("/v1/events").json()["items"] == []
-    # The same record sent by the account itself is known.
+    # The same record sent by the account itself is a duplicate.
     assert acme.post("/v1/events", json=[native("a", account=None)]).json()["duplicate"] == 1
 
 
@@ -102,6 +103,6 @@ def test_an_assigned_event_is_its_account_s_behind_the_wall(arrived, admin, acme
         ({"names": "x"}, 422, "invalid_request"),
     ],
 )
-def test_what_makes_no_sense_is_said(arrived, admin, change, status, code):
+def test_an_invalid_request_is_refused(arrived, admin, change, status, code):
     answer = admin.post(f"{URL}/assign", json={"account": "acme", "name": "acme-prod", **change})
     assert (answer.status_code, answer.json()["code"]) == (status, code)

@@ -19,7 +19,7 @@ def test_an_account_is_declared_and_shown(command_line):
     assert made in command_line.json("accounts", "list")["items"]
 
 
-def test_a_route_counts_for_what_is_ingested_afterwards(command_line):
+def test_a_default_route_applies_to_usage_ingested_afterwards(command_line):
     command_line.done("accounts", "create", "acme")
     command_line.done("ingest", command_line.write_log([request(1, route=None)]))
     command_line.done("accounts", "set-route", "acme", "routed")
@@ -28,21 +28,21 @@ def test_a_route_counts_for_what_is_ingested_afterwards(command_line):
     assert [(row["group"]["route"], row["events"]) for row in answer["rows"]] == [("routed", 1), ("unknown", 1)]
 
 
-def test_a_plan_is_from_the_first_of_this_month_when_no_day_is_said(command_line):
+def test_a_plan_starts_on_the_first_of_this_month_by_default(command_line):
     command_line.done("accounts", "create", "acme")
     shown = command_line.json("accounts", "set-plan", "acme", "team", "--seats", "5")
     assert shown["changes"] == [{"effective": "2026-12-01", "plan": "team", "seats": 5}]
     assert (shown["current"]["plan"], shown["current"]["seats"]) == ("team", 5)
 
 
-def test_a_plan_of_the_future_is_not_today_s(command_line):
+def test_a_future_plan_is_not_in_effect_today(command_line):
     command_line.done("accounts", "create", "acme")
     shown = command_line.json("accounts", "set-plan", "acme", "pro", "--from", "2027-01-01")
     assert shown["current"]["plan"] == "free"
     assert command_line.json("accounts", "show", "acme")["plan"] == "free"
 
 
-def test_a_downgrade_in_mid_month_is_in_force_from_the_next_month(command_line):
+def test_a_mid_month_downgrade_takes_effect_in_the_next_month(command_line):
     command_line.done("accounts", "create", "acme")
     command_line.done("accounts", "set-plan", "acme", "team", "--seats", "5", "--from", "2026-11-01")
     command_line.done("accounts", "set-plan", "acme", "pro", "--from", "2026-12-03")
@@ -56,7 +56,10 @@ def test_a_renamed_account_keeps_its_usage(command_line):
     command_line.done("accounts", "rename", "acme", "acme-corp")
     assert command_line.json("spend", "--account", "acme-corp")["total"]["events"] == 1
     command_line.run("spend", "--account", "acme")
-    assert (command_line.code, command_line.errors) == (2, "error[not_found]: there is no account 'acme'\n")
+    assert (command_line.code, command_line.errors) == (
+        2,
+        "error[not_found]: there is no account 'acme'; `metering accounts list` shows all\n",
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,7 @@ def test_a_renamed_account_keeps_its_usage(command_line):
         (["set-plan", "unassigned", "pro"], "invalid_request"),
     ],
 )
-def test_what_can_not_be_done_is_told_in_one_line(command_line, arguments, code):
+def test_an_invalid_command_prints_one_line(command_line, arguments, code):
     command_line.done("accounts", "create", "acme")
     command_line.run("accounts", *arguments)
     assert command_line.code == 2
@@ -83,7 +86,7 @@ def test_what_can_not_be_done_is_told_in_one_line(command_line, arguments, code)
     assert command_line.errors.count("\n") == 1
 
 
-def test_a_plan_whose_fee_nobody_knows_says_so_at_once(command_line):
+def test_a_plan_with_an_unknown_fee_is_set_with_a_warning(command_line):
     command_line.done("accounts", "create", "acme")
     command_line.done("accounts", "set-plan", "acme", "pro")
     assert command_line.errors == ""
@@ -103,10 +106,10 @@ def test_people_see_the_plan_and_its_history(command_line):
 
 
 @pytest.mark.parametrize("letter", ["\n", "\x1b", "\x00", "\x7f", "\udcff"])
-def test_a_control_character_in_what_is_said_is_refused_in_one_line(command_line, letter):
+def test_a_control_character_in_an_argument_is_refused_with_one_line(command_line, letter):
     command_line.done("accounts", "create", "acme")
-    for said in (["keys", "create", f"k{letter}"], ["credits", "grant", "acme", "5", "--reference", f"r{letter}"]):
-        command_line.run(*said)
+    for arguments in (["keys", "create", f"k{letter}"], ["credits", "grant", "acme", "5", "--reference", f"r{letter}"]):
+        command_line.run(*arguments)
         assert command_line.code == 2
         assert command_line.errors.startswith("error[usage]: ")
         assert f"contains the control character U+{ord(letter):04X}" in command_line.errors

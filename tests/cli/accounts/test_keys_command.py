@@ -14,13 +14,13 @@ def check(command_line, token):
         engine.dispose()
 
 
-def test_a_token_is_shown_once_alone_on_stdout_so_that_it_can_be_kept(command_line):
+def test_a_token_is_printed_once_alone_on_stdout(command_line):
     token = command_line.done("keys", "create", "--name", "gateway").strip()
     assert check(command_line, token).name == "gateway"
     assert token not in command_line.done("keys", "list", "--json")
 
 
-def test_a_key_may_ingest_and_read_unless_something_else_is_said(command_line):
+def test_a_key_may_ingest_and_read_by_default(command_line):
     assert command_line.json("keys", "create", "--name", "a")["scopes"] == ["ingest", "read"]
     assert command_line.json("keys", "create", "--name", "b", "--scope", "admin")["scopes"] == ["admin"]
     assert command_line.json("keys", "create", "--name", "c", "--scope", "read,ingest")["scopes"] == ["ingest", "read"]
@@ -45,12 +45,14 @@ def test_a_revoked_key_no_longer_works(command_line):
     [
         (["create"], "usage"),
         (["create", "--name", "x", "--scope", "everything"], "invalid_request"),
+        (["create", "--name", ""], "invalid_request"),
+        (["create", "--name", "x" * 256], "invalid_request"),
         (["create", "--name", "x", "--account", "nobody"], "not_found"),
         (["revoke", "nosuchkey"], "not_found"),
         (["create", "--name", "x", "--account", "acme", "--creates-accounts"], "invalid_request"),
     ],
 )
-def test_what_can_not_be_done_is_told_in_one_line(command_line, arguments, code):
+def test_an_invalid_command_prints_one_line(command_line, arguments, code):
     command_line.done("db", "upgrade")
     command_line.run("keys", *arguments)
     assert command_line.code == 2

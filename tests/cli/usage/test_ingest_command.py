@@ -1,4 +1,4 @@
-"""``metering ingest``: what it says, what it leaves behind, and how it ends."""
+"""``metering ingest``: what it prints, what it stores, and how it exits."""
 
 import gzip
 import json
@@ -21,15 +21,15 @@ def ingest(command_line, *arguments, code=0):
     return json.loads(output)
 
 
-def test_an_empty_folder_becomes_a_database_and_the_account_is_made(command_line):
+def test_ingest_creates_the_database_and_the_account(command_line):
     log = command_line.write_log([request(account=None)])
     report = ingest(command_line, log, "--account", "acme")
     assert counts(report) == {"accepted": 1}
-    assert report["remarks"] == ["created the account acme"]
+    assert report["remarks"] == ["created account acme"]
     assert command_line.json("spend", "--account", "acme")["total"]["amount_usd"] == "0.001040000"
 
 
-def test_an_account_that_exists_is_not_made_again(command_line):
+def test_an_existing_account_is_not_created_again(command_line):
     log = command_line.write_log([request()])
     command_line.done("accounts", "create", "acme")
     assert ingest(command_line, log, "--account", "acme")["remarks"] == []
@@ -42,7 +42,7 @@ def test_a_log_read_again_counts_nothing_twice(command_line):
     assert command_line.json("spend")["total"]["events"] == 2
 
 
-def test_every_outcome_is_counted_and_what_needs_a_look_is_told_with_its_place(command_line):
+def test_every_outcome_is_counted_and_rejections_and_conflicts_are_listed_by_line(command_line):
     command_line.done("accounts", "create", "acme")
     log = command_line.write_log(
         [
@@ -65,7 +65,7 @@ def test_every_outcome_is_counted_and_what_needs_a_look_is_told_with_its_place(c
     ]
 
 
-def test_people_are_told_the_place_the_reason_and_what_to_do(command_line):
+def test_the_report_shows_position_reason_and_next_step(command_line):
     log = command_line.write_log([request(1, colour="blue"), request(2, time="yesterday"), request(3, model="unheard/of")])
     output = command_line.run("ingest", log, "--account", "acme")
     assert command_line.code == 1
@@ -76,7 +76,7 @@ def test_people_are_told_the_place_the_reason_and_what_to_do(command_line):
     assert "source requests.ndjson" in output
 
 
-def test_duplicates_do_not_crowd_out_the_rejected_in_the_report(command_line):
+def test_duplicates_do_not_crowd_rejections_out_of_the_report(command_line):
     good = [request(number) for number in range(20)]
     ingest(command_line, command_line.write_log(good), "--account", "acme")
     log = command_line.write_log([*good, request(99, time="never")])
@@ -84,7 +84,7 @@ def test_duplicates_do_not_crowd_out_the_rejected_in_the_report(command_line):
     assert [(item["line"], item["outcome"]) for item in items] == [(21, "rejected")]
 
 
-def test_what_the_command_says_stands_in_where_a_record_is_silent(command_line):
+def test_options_apply_to_records_that_do_not_state_a_value(command_line):
     silent = request(provider=None, route=None, account=None, model=None)
     log = command_line.write_log([silent])
     ingest(
@@ -98,7 +98,7 @@ def test_what_the_command_says_stands_in_where_a_record_is_silent(command_line):
     }  # fmt: skip
 
 
-def test_a_record_s_own_word_counts_before_the_command_s(command_line):
+def test_a_records_own_value_wins_over_the_option(command_line):
     log = command_line.write_log([request(account="own")])
     ingest(command_line, log, "--account", "acme", "--create-accounts", "--provider", "novita")
     row = command_line.json("spend", "--by", "account,provider")["rows"][0]
@@ -114,40 +114,40 @@ def test_a_field_can_be_kept_as_a_tag(command_line):
     assert [row["group"] for row in rows] == [{"tag:team": "core"}, {"tag:team": "search"}]
 
 
-def test_a_plan_begins_with_the_month_of_the_earliest_usage_and_stays(command_line):
+def test_a_plan_starts_in_the_month_of_the_earliest_usage_and_is_kept(command_line):
     log = command_line.write_log([request(1, time="2026-10-20T00:00:00Z"), request(2)])
     report = ingest(command_line, log, "--account", "acme", "--plan", "pro")
     assert "acme is on pro from 2026-10-01" in report["remarks"]
     again = ingest(command_line, log, "--account", "acme", "--plan", "team")
-    assert [remark for remark in again["remarks"] if "acme is on pro since 2026-10-01, which stays" in remark]
+    assert [remark for remark in again["remarks"] if "acme stays on pro, its plan since 2026-10-01" in remark]
     changes = command_line.json("accounts", "show", "acme")["plan_changes"]
     assert changes == [{"effective": "2026-10-01", "plan": "pro", "seats": 1}]
 
 
-def test_a_former_name_counts_for_whoever_had_it_then(command_line):
+def test_a_former_name_resolves_to_the_account_that_had_it_then(command_line):
     command_line.done("accounts", "create", "acme")
     command_line.done("accounts", "rename", "acme", "acme-corp")
     log = command_line.write_log([request(account=None)])
     report = ingest(command_line, log, "--account", "acme")
-    assert "acme is a former name" in report["remarks"][0]
+    assert "acme is a former account name" in report["remarks"][0]
     assert command_line.json("spend", "--account", "acme-corp")["total"]["events"] == 1
 
 
-def test_each_of_several_files_is_a_source_of_its_own(command_line):
+def test_each_file_is_a_separate_source(command_line):
     first = command_line.write_log([request(1)], "a.ndjson")
     second = command_line.write_log([request(1, time="2026-11-04T00:00:00Z")], "b.ndjson")
     report = ingest(command_line, first, second, "--account", "acme")
     assert [(file["source"], file["accepted"]) for file in report["files"]] == [("a.ndjson", 1), ("b.ndjson", 1)]
 
 
-def test_a_pattern_that_the_shell_left_is_expanded_here(command_line):
+def test_a_pattern_that_the_shell_did_not_expand_is_expanded(command_line):
     for name in ("log-1.ndjson", "log-2.ndjson", "other.txt"):
         command_line.write_log([request(name)], name)
     report = ingest(command_line, str(command_line.folder / "log-*.ndjson"), "--account", "acme")
     assert [file["source"] for file in report["files"]] == ["log-1.ndjson", "log-2.ndjson"]
 
 
-def test_a_compressed_log_is_the_same_log(command_line):
+def test_a_compressed_log_has_the_same_source(command_line):
     log = command_line.write_log([request()])
     ingest(command_line, log, "--account", "acme")
     packed = command_line.folder / "archive" / "requests.ndjson.gz"
@@ -156,7 +156,7 @@ def test_a_compressed_log_is_the_same_log(command_line):
     assert counts(ingest(command_line, packed, "--account", "acme")) == {"duplicate": 1}
 
 
-def test_two_files_of_one_name_need_sources(command_line):
+def test_two_files_with_one_name_need_sources(command_line):
     paths = []
     for folder in ("host-1", "host-2"):
         (command_line.folder / folder).mkdir()
@@ -167,7 +167,7 @@ def test_two_files_of_one_name_need_sources(command_line):
     assert counts(ingest(command_line, *paths, "--account", "acme", "--source", "app")) == {"accepted": 1, "duplicate": 1}
 
 
-def test_a_file_that_can_not_be_read_does_not_stop_the_others(command_line):
+def test_an_unreadable_file_does_not_stop_the_others(command_line):
     log = command_line.write_log([request()])
     report = ingest(command_line, command_line.folder / "missing.ndjson", log, "--account", "acme", code=1)
     assert counts(report) == {"accepted": 1}
@@ -186,9 +186,10 @@ def test_a_file_that_can_not_be_read_does_not_stop_the_others(command_line):
         (b"when,model\n2026-11-03T12:00:00Z,m\n", ("--map", "model=model"), "missing_column"),
         (b"nothing that anybody knows\n", (), "unknown_format"),
         (b'[{"time": "2026-11-03T12:00:00Z", "model": "m"}', (), "not_json"),
+        (b'{\n"time": "2026-11-03T12:00:00Z",\n"model": "m"', (), "not_json"),
     ],
 )
-def test_what_is_wrong_with_a_file_has_a_code_of_its_own(command_line, content, options, code):
+def test_each_problem_with_a_file_has_its_own_code(command_line, content, options, code):
     path = command_line.folder / "requests.log"
     if content is not None:
         path.write_bytes(content)
@@ -198,18 +199,18 @@ def test_what_is_wrong_with_a_file_has_a_code_of_its_own(command_line, content, 
     assert report["files"][0]["error"]["code"] == code
 
 
-def test_a_folder_is_not_a_file(command_line):
+def test_a_directory_is_refused(command_line):
     command_line.run("ingest", command_line.folder, "--account", "acme")
     assert command_line.errors == f"error[unreadable_file]: {command_line.folder}: Is a directory\n"
 
 
-def test_when_nothing_can_be_read_it_is_bad_usage_and_no_account_is_made(command_line):
+def test_if_no_file_can_be_read_it_is_bad_usage_and_no_account_is_created(command_line):
     command_line.run("ingest", command_line.folder / "missing.ndjson", "--account", "acme")
     assert command_line.code == 2
-    assert [row["name"] for row in command_line.json("accounts", "list")["accounts"]] == ["unassigned"]
+    assert [row["name"] for row in command_line.json("accounts", "list")["items"]] == ["unassigned"]
 
 
-def test_a_gzip_file_that_is_cut_off_keeps_what_came_before(command_line):
+def test_the_readable_part_of_a_truncated_gzip_file_is_stored(command_line):
     packed = gzip.compress("".join(json.dumps(request(number)) + "\n" for number in range(3_000)).encode())
     path = command_line.folder / "cut.ndjson.gz"
     path.write_bytes(packed[: len(packed) // 2])
@@ -218,7 +219,7 @@ def test_a_gzip_file_that_is_cut_off_keeps_what_came_before(command_line):
     assert "cut off" in report["files"][0]["error"]["message"]
 
 
-def test_quiet_tells_only_what_went_wrong(command_line):
+def test_quiet_prints_only_what_went_wrong(command_line):
     log = command_line.write_log([request(1)])
     assert command_line.done("ingest", log, "--account", "acme", "--quiet") == ""
     log = command_line.write_log([request(2, time="never")])
@@ -226,16 +227,17 @@ def test_quiet_tells_only_what_went_wrong(command_line):
     assert (command_line.code, output.count("\n")) == (1, 1)
 
 
-def test_a_name_that_would_steer_the_terminal_is_shown_harmless(command_line):
+def test_control_sequences_in_names_are_not_printed(command_line):
     log = command_line.write_log([request(1, **{"\x1b[31mred": 1}), request(2, time="\x1b]0;title\x07")])
     assert "\x1b" not in command_line.run("ingest", log, "--account", "acme")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
+        (["--source", "x" * 256], "source must have at most 255 characters"),
         (["--map", "time"], "FIELD=COLUMN"),
-        (["--map", "tokens=A"], "'tokens' is not a field"),
+        (["--map", "tokens=A"], "'tokens' is not an event field"),
         (["--map", "time=A,time=B"], "two columns for time"),
         (["--map", "time=A", "--format", "native"], "--map is for CSV"),
         (["--plan", "pro"], "--plan needs --account"),
@@ -247,17 +249,17 @@ def test_a_name_that_would_steer_the_terminal_is_shown_harmless(command_line):
         (["--format", "xml"], "xml"),
     ],
 )
-def test_a_wrong_option_is_told_before_anything_is_made(command_line, arguments, said):
+def test_an_invalid_option_is_refused_before_a_database_is_created(command_line, arguments, message):
     log = command_line.write_log([request()])
     command_line.run("ingest", log, *arguments)
     assert command_line.code == 2
     assert command_line.errors.startswith("error[usage]: ")
-    assert said in command_line.errors
+    assert message in command_line.errors
     assert command_line.errors.count("\n") == 1
     assert not (command_line.folder / "metering.db").exists()
 
 
-def test_an_interruption_keeps_what_was_stored_and_says_so_in_one_line(command_line, monkeypatch):
+def test_an_interruption_keeps_stored_records_and_prints_one_line(command_line, monkeypatch):
     first = command_line.write_log([request(1)], "a.ndjson")
     second = command_line.write_log([request(2)], "b.ndjson")
     module = import_module("metering.cli.usage.ingest")
@@ -272,6 +274,6 @@ def test_an_interruption_keeps_what_was_stored_and_says_so_in_one_line(command_l
     command_line.run("ingest", first, second, "--account", "acme")
     assert command_line.code == 130
     assert command_line.errors.startswith("interrupted in ")
-    assert "after 1 records" in command_line.errors
+    assert "after 1 record;" in command_line.errors
     assert command_line.errors.count("\n") == 1
     assert command_line.json("spend")["total"]["events"] == 1

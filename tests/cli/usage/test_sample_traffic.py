@@ -1,4 +1,4 @@
-"""The sample month: the same for the same seed, all of it readable, nearly all of it priced."""
+"""The sample month: the same for the same seed, all of it valid, nearly all of it priced."""
 
 import json
 import subprocess
@@ -22,12 +22,12 @@ def october():
     return generate("--month", "2026-10", "--seed", "7")
 
 
-def test_the_same_seed_gives_the_same_month_and_another_seed_another(october):
+def test_the_same_seed_generates_the_same_month_and_a_different_seed_does_not(october):
     assert generate("--month", "2026-10", "--seed", "7") == october
     assert generate("--month", "2026-10", "--seed", "8") != october
 
 
-def test_a_month_looks_like_a_company_s(october):
+def test_a_month_looks_like_real_traffic(october):
     events = [json.loads(line) for line in october.splitlines()]
     assert len(events) == 2_000
     assert [event["time"] for event in events] == sorted(event["time"] for event in events)
@@ -44,7 +44,7 @@ def test_a_month_looks_like_a_company_s(october):
     assert 0 < nights < 300
 
 
-def test_all_of_it_is_accepted_and_little_is_unpriced(october, command_line):
+def test_all_sample_traffic_is_accepted_and_little_is_unpriced(october, command_line):
     log = command_line.folder / "october.ndjson"
     log.write_bytes(october)
     total = command_line.json("ingest", log, "--account", "acme", "--plan", "pro")["total"]

@@ -44,7 +44,7 @@ def month(*changes, of=NOVEMBER, catalogue=CATALOGUE):
     return plan_month(changes, of, catalogue)
 
 
-def test_an_account_that_said_nothing_is_on_the_free_plan():
+def test_an_account_without_plan_changes_is_on_the_free_plan():
     november = month()
     assert (november.plan, november.fees, november.included_credit_nano, november.invoiced) == ("free", (), 100_000_000, False)
 
@@ -75,7 +75,7 @@ def test_an_upgrade_in_mid_month_tops_the_credit_up_to_the_larger_grant_never_bo
     assert [(fee.plan, fee.days, fee.amount_cents) for fee in november.fees] == [("pro", 10, 300), ("team", 20, 6_667)]
 
 
-def test_a_downgrade_counts_from_the_next_month():
+def test_a_downgrade_takes_effect_in_the_next_month():
     changes = PlanChange(date(2026, 6, 1), "pro"), PlanChange(date(2026, 11, 5), "free")
     assert [fee.amount_cents for fee in month(*changes).fees] == [900]
     assert month(*changes).included_credit_nano == TWO_DOLLARS
@@ -83,7 +83,7 @@ def test_a_downgrade_counts_from_the_next_month():
     assert month(*changes, of=202612).fees == ()
 
 
-def test_a_downgrade_that_is_taken_back_before_it_counts_changes_nothing():
+def test_a_downgrade_that_is_reverted_before_it_takes_effect_changes_nothing():
     changes = (
         PlanChange(date(2026, 6, 1), "pro"),
         PlanChange(date(2026, 11, 5), "free"),
@@ -118,7 +118,7 @@ def test_a_catalogue_entry_in_mid_month_does_not_split_a_fee_that_stays_the_same
     assert (fee.days, fee.amount_cents) == (31, 900)
 
 
-def test_of_two_changes_on_one_day_the_last_holds():
+def test_of_two_changes_on_one_day_the_last_applies():
     assert month(PlanChange(date(2026, 11, 1), "team", 2), PlanChange(date(2026, 11, 1), "pro")).plan == "pro"
 
 
@@ -139,14 +139,14 @@ changes = st.lists(
 
 
 @given(changes, st.integers(1, 12))
-def test_the_days_of_a_months_fees_never_exceed_the_month(said, number):
-    result = month(*said, of=202600 + number)
+def test_the_days_of_a_months_fees_never_exceed_the_month(changes, number):
+    result = month(*changes, of=202600 + number)
     assert sum(fee.days for fee in result.fees) <= (result.fees[0].days_in_month if result.fees else 0)
 
 
 @given(changes)
-def test_downgrades_take_effect_on_a_1st_only(said):
-    effective = effective_changes(said, CATALOGUE)
+def test_downgrades_take_effect_on_a_1st_only(changes):
+    effective = effective_changes(changes, CATALOGUE)
     for before, after in pairwise(effective):
         if CATALOGUE.rank(after.plan) < CATALOGUE.rank(before.plan):
             assert after.effective.day == 1

@@ -1,4 +1,4 @@
-"""Columns lose nothing of an event: whatever is selected or joined, each event is what its record said."""
+"""Columns lose nothing of an event: after selecting or joining, each event is as its record stated it."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +12,7 @@ USED = COUNTS.map(lambda counts: Quantities(**counts))
 
 
 def events_of(*used):
-    """Return events that used these quantities, each with an id of its own."""
+    """Return events with these quantities, each with its own ID."""
     return batch_of(*(usage_event(id=f"e{number}", quantities=each) for number, each in enumerate(used))).events
 
 
@@ -21,14 +21,14 @@ def whole(events):
 
 
 @given(st.lists(USED, max_size=6))
-def test_every_kind_of_quantity_comes_back_whether_it_has_a_column_or_not(used):
+def test_every_kind_of_quantity_is_kept_with_or_without_a_column(used):
     events = events_of(*used)
     assert [event.quantities for event in whole(events)] == used
     assert [quantities is not None for quantities in events.beyond] == [bool(other_quantities(each)) for each in used]
 
 
 @given(st.lists(USED, max_size=6), st.data())
-def test_what_is_cut_in_two_and_joined_again_is_the_same(used, data):
+def test_splitting_and_joining_a_batch_changes_nothing(used, data):
     events = events_of(*used)
     cut = data.draw(st.integers(0, len(used)))
     parts = [events.only(range(cut)), events.only(range(cut, len(used)))]
@@ -36,18 +36,18 @@ def test_what_is_cut_in_two_and_joined_again_is_the_same(used, data):
 
 
 @given(st.lists(USED, min_size=1, max_size=6), st.data())
-def test_selected_events_are_those_that_were_selected(used, data):
+def test_only_returns_the_selected_events(used, data):
     events = events_of(*used)
     positions = data.draw(st.lists(st.integers(0, len(used) - 1)))
     assert whole(events.only(positions)) == [events.at(position) for position in positions]
 
 
-def test_no_events_are_columns_without_an_entry():
+def test_an_empty_batch_has_empty_columns():
     assert BatchEvents.joined([]) == BatchEvents.of_rows([]) == events_of()
     assert len(events_of()) == 0
 
 
-def test_kinds_without_a_column_are_told_by_name():
+def test_kinds_without_a_column_are_kept_by_name():
     assert COLUMN_KINDS == ("input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens")
     used = Quantities(input_tokens=5, cache_write_tokens=7, images=1, reasoning_tokens=2)
     assert other_quantities(used) == '{"cache_write_tokens":7,"images":1}'

@@ -1,4 +1,4 @@
-"""What the first charge of an event is, which events succeeded, and which Hugging Face bills."""
+"""The first charge of an event, which events succeeded, and which Hugging Face bills."""
 
 import pytest
 
@@ -12,14 +12,14 @@ USED = Quantities(input_tokens=100, output_tokens=10)
 PICTURES = Quantities(input_tokens=1, images=2)
 
 
-def test_a_rate_decides_and_a_reported_cost_stands_in_only_where_there_is_none():
+def test_a_rate_wins_over_a_reported_cost():
     assert first_charge(USED, rate(), 5).amount_nano == 120_000
     assert (first_charge(USED, None, 5).amount_nano, first_charge(USED, None, 5).grade) == (5, PriceGrade.REPORTED)
     assert first_charge(PICTURES, rate(), 5).grade == PriceGrade.REPORTED
     assert first_charge(USED, None, 0).amount_nano == 0
 
 
-def test_without_either_the_amount_is_unknown_not_zero():
+def test_without_a_rate_or_reported_cost_the_amount_is_unknown_not_zero():
     for quantities, price in ((USED, None), (PICTURES, rate())):
         charge = first_charge(quantities, price, None)
         assert (charge.amount_nano, charge.rate_id, charge.grade) == (None, None, PriceGrade.UNPRICED)
@@ -43,7 +43,7 @@ def test_a_charge_that_is_too_large_is_refused():
         ("", "together", "", "unknown"),
     ],
 )
-def test_the_route_is_stated_or_the_providers_or_the_accounts_or_unknown(stated, provider, default, route):
+def test_the_route_is_as_stated_else_the_providers_else_the_accounts_else_unknown(stated, provider, default, route):
     assert route_of(stated, provider, default) == route
 
 
@@ -73,5 +73,5 @@ def test_hugging_face_bills_routed_and_serverless_requests(route, billed):
         ({"status": None, "operation": "rerank", "quantities": Quantities()}, False),
     ],
 )
-def test_a_request_succeeded_by_its_status_or_else_by_its_output(fields, answer):
+def test_success_depends_on_the_status_or_else_on_output(fields, answer):
     assert succeeded(usage_event(**fields)) is answer

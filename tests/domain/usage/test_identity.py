@@ -1,4 +1,4 @@
-"""What makes two records the same, a conflict, or copies of each other."""
+"""Which records are duplicates, conflicts, or copies of each other."""
 
 import pytest
 from hypothesis import given
@@ -9,10 +9,10 @@ from metering.domain.usage.identity import (
     account_mask,
     claims_of,
     fingerprint_of,
+    identity_in_account,
     identity_of,
     raw_digest,
     record_digest,
-    stored_under,
 )
 from pricing.quantities import ALL_KINDS, Quantities
 from support.builders import NOON, usage_event
@@ -21,24 +21,24 @@ names = st.text(max_size=12)
 
 
 @given(st.tuples(names, names), st.tuples(names, names))
-def test_two_records_have_one_identity_only_if_source_and_id_are_the_same(one, other):
+def test_records_share_an_identity_only_if_source_and_id_are_equal(one, other):
     assert (record_digest(*one) == record_digest(*other)) == (one == other)
 
 
 @given(st.tuples(names, names, st.integers(1, 50)), st.tuples(names, names, st.integers(1, 50)))
 def test_an_identity_belongs_to_one_account_source_and_id(one, other):
-    assert (stored_under(*one) == stored_under(*other)) == (one == other)
+    assert (identity_in_account(*one) == identity_in_account(*other)) == (one == other)
 
 
-def test_a_stored_identity_is_the_one_made_while_the_record_was_read():
+def test_the_identity_of_a_stored_event_equals_the_decoded_one():
     digest = record_digest("gateway", "r1")
-    assert stored_under("gateway", "r1", 7) == identity_of(digest, account_mask(7))
-    assert len(stored_under("gateway", "r1", 7)) == 16
+    assert identity_in_account("gateway", "r1", 7) == identity_of(digest, account_mask(7))
+    assert len(identity_in_account("gateway", "r1", 7)) == 16
 
 
-def test_an_identity_never_changes_from_release_to_release():
-    """Written down: were it another, every log that is read again would count twice."""
-    assert stored_under("gateway-1", "req_01", 2).hex() == "49825fbd5e5d6897a0a61900546ca4e7"
+def test_identities_never_change_between_releases():
+    """Fixed values: with different identities, every log that is ingested again would count twice."""
+    assert identity_in_account("gateway-1", "req_01", 2).hex() == "49825fbd5e5d6897a0a61900546ca4e7"
     event = usage_event(id="req_01", source="gateway-1", time=NOON, quantities=Quantities(input_tokens=1, output_tokens=2))
     assert fingerprint_of(event) == -7347503270961008623
     assert claims_of(replace(event, response_id="ebafdc12cee84cf29c1b")) == [-4102150626519327124]
@@ -57,7 +57,7 @@ def test_an_identity_never_changes_from_release_to_release():
         *({"quantities": Quantities(**{"input_tokens": 100, "output_tokens": 10} | {kind: 1})} for kind in ALL_KINDS),
     ],
 )
-def test_content_is_another_when_anything_that_decides_a_charge_is(change):
+def test_the_fingerprint_changes_with_anything_that_determines_a_charge(change):
     event = usage_event()
     assert fingerprint_of(replace(event, **change)) != fingerprint_of(event)
 
@@ -79,7 +79,7 @@ def test_content_is_another_when_anything_that_decides_a_charge_is(change):
         {"time_derived": True},
     ],
 )
-def test_content_is_the_same_whatever_else_differs(change):
+def test_the_fingerprint_ignores_everything_else(change):
     event = usage_event()
     assert fingerprint_of(replace(event, **change)) == fingerprint_of(event)
 
@@ -90,17 +90,17 @@ def test_a_fingerprint_fits_into_a_signed_64_bit_column(tokens, output):
     assert -(2**63) <= digest < 2**63
 
 
-def test_a_kind_of_which_nothing_was_used_is_not_part_of_the_content():
-    """So that a kind that is added later changes no digest."""
+def test_a_kind_with_zero_usage_is_not_part_of_the_fingerprint():
+    """A kind that is added later must not change any digest."""
     assert fingerprint_of(usage_event(quantities=Quantities(images=0))) == fingerprint_of(usage_event(quantities=Quantities()))
 
 
-def test_a_claim_is_made_by_long_ids_only():
+def test_only_long_ids_make_a_claim():
     assert claims_of(usage_event(response_id="a" * 11, inference_id="b" * 11)) == []
     assert len(claims_of(usage_event(response_id="a" * 12, inference_id="b" * 12))) == 2
 
 
-def test_a_claim_is_of_one_kind_of_id_one_provider_and_one_output():
+def test_a_claim_depends_on_the_kind_of_id_the_provider_and_the_output():
     event = usage_event(response_id="a" * 20)
     (claim,) = claims_of(event)
     assert claims_of(replace(event, source="other", model="other", time=0)) == [claim]
@@ -113,6 +113,6 @@ def test_a_claim_is_of_one_kind_of_id_one_provider_and_one_output():
     assert all(claims_of(other) != [claim] for other in others)
 
 
-def test_raw_bytes_are_known_by_their_digest():
-    assert raw_digest(b"") == "cae66941d9efbd404e4d88758ea67670"  # BLAKE2b with 16 bytes of output, of nothing
+def test_raw_bytes_are_identified_by_their_digest():
+    assert raw_digest(b"") == "cae66941d9efbd404e4d88758ea67670"  # BLAKE2b-128 of the empty string
     assert raw_digest(b"{}") != raw_digest(b"{} ")

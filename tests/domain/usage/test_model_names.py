@@ -1,4 +1,4 @@
-"""A model name says who served it only where a known provider is named."""
+"""A model name names its provider only with a known suffix."""
 
 import pytest
 
@@ -22,7 +22,7 @@ from metering.domain.usage.model_names import provider_name, split_model
         ("", "unknown", ("", "unknown")),
     ],
 )
-def test_only_known_suffixes_are_taken_off_and_a_stated_provider_wins(name, provider, expected):
+def test_only_known_suffixes_are_split_off_and_a_stated_provider_wins(name, provider, expected):
     assert split_model(name, provider) == expected
 
 
@@ -39,5 +39,5 @@ def test_only_known_suffixes_are_taken_off_and_a_stated_provider_wins(name, prov
         ("  ", "unknown"),
     ],
 )
-def test_a_provider_has_one_spelling_and_an_unknown_one_keeps_its_own(name, expected):
+def test_a_known_provider_has_one_spelling_and_an_unknown_one_is_kept(name, expected):
     assert provider_name(name) == expected

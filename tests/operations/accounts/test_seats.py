@@ -1,4 +1,4 @@
-"""Only plans that are sold by the seat have several; what was said before that was refused stays as it was said."""
+"""Only plans sold per seat have several seats; older plan changes with seats are kept as they were recorded."""
 
 from datetime import date
 
@@ -36,7 +36,7 @@ def test_a_team_of_five_becomes_one_pro_and_never_five(november):
     assert november.statement(NOVEMBER).plan.seats == 5
 
 
-def test_seats_of_pro_in_an_older_database_stay_as_they_were_said_until_somebody_says_otherwise(november):
+def test_seats_of_pro_in_an_older_database_stay_until_they_are_changed(november):
     with exclusive_write(november.engine) as connection:
         change = PlanChange(date(2026, 10, 1), "pro", 5)
         insert_plan_change(connection, find_account(connection, "acme").id, change, now=november.now)

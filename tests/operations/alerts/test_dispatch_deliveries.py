@@ -23,7 +23,7 @@ from metering.storage.engine.database import concurrent_write
 from metering.storage.tables import alerts, webhook_attempts
 from support.builders import DAY, HOUR, NOW, SECOND
 from support.failing_commits import failing_commit
-from support.row_locks import wait_until_somebody_waits
+from support.row_locks import wait_until_blocked
 from support.webhook_builders import (
     ACCEPTED,
     GONE,
@@ -315,7 +315,7 @@ def test_disabling_two_endpoints_does_not_deadlock_with_successes_to_both(meter,
         with concurrent_write(meter.engine) as other:
             update_deliveries(other, [DeliveryUpdate(second_of_two, "delivered", 1, None, NOW)])
             gone = pool.submit(sender.record, [each for each in claimed if each.delivery_id in (one, two)], GONE)
-            wait_until_somebody_waits(meter.engine)
+            wait_until_blocked(meter.engine)
             update_deliveries(other, [DeliveryUpdate(last_of_one, "delivered", 1, None, NOW)])
         gone.result()
     by_endpoint = [sorted(each.delivery.status for each in deliveries_of(meter, endpoint.id)) for endpoint in endpoints]

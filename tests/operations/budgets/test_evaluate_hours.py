@@ -16,7 +16,7 @@ from metering.storage.tables import alerts, hour_sums, summed_hours
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
 from support.builders import DAY, HOUR, instant, usage_event
-from support.row_locks import wait_until_somebody_waits
+from support.row_locks import wait_until_blocked
 
 MIDNIGHT = instant("2026-11-23T00:00:00Z")
 TOKENS_A_DOLLAR = 1_000_000
@@ -139,7 +139,7 @@ def test_storing_and_deleting_hours_at_once_does_not_deadlock(meter, monkeypatch
         stored.append(store_hour(connection, hour, spent, now=now))
         started.set()
         if len(stored) == 2:
-            wait_until_somebody_waits(meter.engine)
+            wait_until_blocked(meter.engine)
         return stored[-1]
 
     def delete():

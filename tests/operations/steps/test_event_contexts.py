@@ -1,6 +1,6 @@
-"""Places are remembered from batch to batch, and what is remembered neither grows without end nor becomes wrong."""
+"""Contexts are cached from batch to batch. The cache stays bounded and never returns a wrong context."""
 
-from metering.operations.steps import event_contexts as place_events
+from metering.operations.steps import event_contexts
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.event_contexts import ContextCache
 from metering.operations.steps.resolve_accounts import resolve_names
@@ -8,34 +8,37 @@ from metering.storage.engine.database import read_snapshot
 from support.builders import batch_of, usage_event
 
 
-def placed(meter, index, *events):
+def contexts_of(meter, cache, *events):
     batch = batch_of(*events)
     with read_snapshot(meter.engine) as connection:
         names = resolve_names(connection, {dimensions.account for dimensions in batch.dimensions})
-    return index.of_events(batch, names)
+    return cache.of_events(batch, names)
 
 
-def test_the_same_combination_has_the_same_place_in_the_next_batch(meter):
-    index = ContextCache(SeriesIndex(meter.engine, 10))
-    first, other = placed(meter, index, usage_event(account="acme"), usage_event(account="acme", project="search"))
-    assert placed(meter, index, usage_event(account="acme", project="search"), usage_event(account="acme")) == [other, first]
+def test_the_same_combination_has_the_same_context_in_the_next_batch(meter):
+    cache = ContextCache(SeriesIndex(meter.engine, 10))
+    first, other = contexts_of(meter, cache, usage_event(account="acme"), usage_event(account="acme", project="search"))
+    assert contexts_of(meter, cache, usage_event(account="acme", project="search"), usage_event(account="acme")) == [
+        other,
+        first,
+    ]
 
 
-def test_who_is_billed_is_asked_anew_for_every_batch(meter):
-    index = ContextCache(SeriesIndex(meter.engine, 10))
-    (nobodys,) = placed(meter, index, usage_event(account="globex"))
+def test_accounts_are_resolved_again_for_every_batch(meter):
+    cache = ContextCache(SeriesIndex(meter.engine, 10))
+    (undeclared,) = contexts_of(meter, cache, usage_event(account="globex"))
     globex = meter.declare("globex")
-    (its_own,) = placed(meter, index, usage_event(account="globex"))
-    assert (nobodys.doubtful, its_own.doubtful) == (True, False)
-    assert its_own.account_id == globex != nobodys.account_id
+    (declared,) = contexts_of(meter, cache, usage_event(account="globex"))
+    assert (undeclared.needs_attention, declared.needs_attention) == (True, False)
+    assert declared.account_id == globex != undeclared.account_id
 
 
-def test_what_is_remembered_has_an_end_and_places_stay_right_beyond_it(meter, monkeypatch):
-    monkeypatch.setattr(place_events, "MAX_REMEMBERED", 2)
-    index = ContextCache(SeriesIndex(meter.engine, 100))
+def test_the_cache_is_bounded_and_contexts_stay_right_beyond_the_bound(meter, monkeypatch):
+    monkeypatch.setattr(event_contexts, "MAX_CACHED", 2)
+    cache = ContextCache(SeriesIndex(meter.engine, 100))
     events = [usage_event(account="acme", project=f"p{number}") for number in range(4)]
     for _ in range(3):
         for event in events:
-            (place,) = placed(meter, index, event)
-            assert place.series.project == event.project
-    assert len(index._known) <= 3
+            (context,) = contexts_of(meter, cache, event)
+            assert context.series.project == event.project
+    assert len(cache._known) <= 3

@@ -1,4 +1,4 @@
-"""Run as a program by the test of crash safety: ingests a log in small blocks, and says so after each commit.
+"""A program for the crash safety test: ingests a log in small blocks and acknowledges each commit.
 
 ``python ingest_until_killed.py URL LOG NOW``
 """
@@ -16,7 +16,7 @@ COMMIT_EVENTS = 100  # two or three blocks
 
 
 def main() -> None:
-    """Ingest the log; each line printed is an acknowledgement of how many records are stored."""
+    """Ingest the log. Each printed line acknowledges a number of stored records."""
     url, log, now = sys.argv[1], sys.argv[2], int(sys.argv[3])
     read_log.BLOCK_LINES = BLOCK_LINES
     commit_group.COMMIT_EVENTS = commit_group.SERVER_COMMIT_EVENTS = COMMIT_EVENTS

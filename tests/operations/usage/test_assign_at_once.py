@@ -1,4 +1,4 @@
-"""Assigning beside others on PostgreSQL: beside itself, ingest of the same records, closing. Each request counts once."""
+"""Assigning concurrently on PostgreSQL, with itself, ingest of the same records, and closing. Each request counts once."""
 
 import random
 import threading
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from metering.domain.usage.assigning import AssignScope
+from metering.domain.usage.assigning import AssignmentScope
 from metering.operations.statements.close_month import CloseOptions, close_month
 from metering.operations.usage import assign_usage as operation
 from metering.operations.usage.assign_usage import assign_usage
@@ -25,7 +25,7 @@ REQUESTS = 600
 
 @pytest.fixture
 def at_once(meter, monkeypatch):
-    """A function that has several do something at the same moment, each with connections of its own."""
+    """A function that runs several functions at the same moment, each with its own connections."""
     monkeypatch.setattr(operation, "CHUNK", 50)
     engines = []
 
@@ -47,11 +47,11 @@ def at_once(meter, monkeypatch):
 
 
 def assigning(meter, account="acme"):
-    return lambda engine: assign_usage(engine, account, AssignScope("stranger"), meter.settings, clock=lambda: NOW)
+    return lambda engine: assign_usage(engine, account, AssignmentScope("stranger"), meter.settings, clock=lambda: NOW)
 
 
 def sending(meter, records, seed):
-    """Send all of the records in an order of its own."""
+    """Return a function that sends the records in a random order."""
     shuffled = random.Random(seed).sample(records, len(records))
 
     def send(engine):
@@ -82,7 +82,7 @@ def records(account, source="gateway"):
     ]
 
 
-def test_two_who_assign_the_same_at_once_assign_it_once(meter, at_once):
+def test_concurrent_assignments_of_the_same_usage_assign_it_once(meter, at_once):
     meter.ingest(*records("stranger"))
     found = at_once(*[assigning(meter)] * 3)
     assert sum(each.total.events for each in found) == REQUESTS
@@ -91,7 +91,7 @@ def test_two_who_assign_the_same_at_once_assign_it_once(meter, at_once):
     assert not meter.violations()
 
 
-def test_two_who_assign_the_same_to_others_share_it_without_anything_twice(meter, at_once):
+def test_concurrent_assignments_to_two_accounts_assign_each_event_once(meter, at_once):
     meter.declare("umbrella")
     meter.ingest(*records("stranger"))
     at_once(assigning(meter), assigning(meter, "umbrella"))
@@ -102,8 +102,8 @@ def test_two_who_assign_the_same_to_others_share_it_without_anything_twice(meter
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_records_that_arrive_for_the_account_while_they_are_assigned_count_once(meter, at_once, seed):
-    """The same records, another source's of the same requests, and more that nobody has declared, all at the same moment."""
+def test_records_that_arrive_during_their_assignment_count_once(meter, at_once, seed):
+    """The same records, another source's of the same requests, and more of an undeclared account, all at the same moment."""
     meter.ingest(*records("stranger"))
     at_once(
         assigning(meter),
@@ -117,7 +117,7 @@ def test_records_that_arrive_for_the_account_while_they_are_assigned_count_once(
     assert not meter.violations()
 
 
-def test_what_is_assigned_while_a_month_is_closed_is_on_its_statement_or_billed_in_the_next(meter, at_once):
+def test_usage_assigned_during_a_close_is_on_that_statement_or_the_next(meter, at_once):
     october = instant("2026-10-10T00:00:00Z")
     meter.ingest(usage_event(time=october))
     meter.ingest(*(usage_event(account="stranger", time=october + number) for number in range(REQUESTS)))

@@ -1,4 +1,4 @@
-"""After ``kill -9`` at any moment the same command does what is left: each event is assigned once, and sums are exact."""
+"""After ``kill -9`` at any moment the same command completes the rest: each event is assigned once, and sums are exact."""
 
 import random
 import signal
@@ -17,7 +17,7 @@ EVENTS = 2_000
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_killed_at_any_moment_each_event_is_assigned_once(meter, seed):
+def test_after_a_kill_at_any_moment_each_event_is_assigned_once(meter, seed):
     chance = random.Random(seed)
     tokens = [1 + number % 97 for number in range(EVENTS)]
     records = [
@@ -30,7 +30,7 @@ def test_killed_at_any_moment_each_event_is_assigned_once(meter, seed):
         for number, used in enumerate(tokens)
     ]
     meter.ingest(*(usage_event(account="stranger", **fields) for fields in records))
-    # A tenth of them was sent for the account before.
+    # A tenth of the records was also sent for the account.
     meter.ingest(*(usage_event(**fields) for fields in records[::10]))
     deaths = done = 0
     for _ in range(3):

@@ -1,7 +1,7 @@
-"""Usage of accounts that nobody had declared is assigned: taken back on ``unassigned``, charged in the account, counted once.
+"""Usage of undeclared accounts is assigned: reversed on ``unassigned``, charged in the account, counted once.
 
-120,000 nano-USD is what a request of ``usage_event`` costs at everybody's price; acme's own price, where a test records one, is
-twice that.
+A request of ``usage_event`` costs 120,000 nano-USD at the standard price, and twice that at acme's own price, if a test records
+one.
 """
 
 import json
@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import select
 
 from metering.domain.errors import DomainError, NotFoundError
-from metering.domain.usage.assigning import AssignmentResult, AssignScope, MovedUsage, MoveKey
+from metering.domain.usage.assigning import AssignmentGroup, AssignmentResult, AssignmentScope, MovedUsage
+from metering.domain.usage.logged_events import EventQuery
 from metering.operations.charges.explain_charge import explain_charge
 from metering.operations.upkeep.retire_month import retire_month
 from metering.operations.usage import assign_usage as operation
 from metering.operations.usage.assign_usage import list_unassigned
 from metering.operations.usage.list_events import list_events
 from metering.storage.tables import accounts, assigned_events, charges, events
-from metering.storage.usage.event_log import EventQuery
 from pricing.quantities import Quantities
 from pricing.tables import Layer
 from support.assigning import assign, preview, spent
@@ -31,14 +31,16 @@ EACH = 120_000
 
 def llama(events, before=None, after=None, months=NOVEMBER, unpriced=0):
     before = EACH * events if before is None else before
-    return {MoveKey("together", "llama", *months): MovedUsage(events, before, before if after is None else after, unpriced)}
+    return {
+        AssignmentGroup("together", "llama", *months): MovedUsage(events, before, before if after is None else after, unpriced)
+    }
 
 
 def listed(meter, account_id=ACME, **filters):
     return [event.id for event in list_events(meter.engine, EventQuery(account_id, *ALL, filters), limit=100)]
 
 
-def test_what_is_unassigned_is_shown_by_name_and_source(meter):
+def test_unassigned_usage_is_listed_by_name_and_source(meter):
     meter.ingest(
         usage_event(account="stranger", time=NOON + HOUR),
         usage_event(account="stranger", time=NOON),
@@ -55,11 +57,11 @@ def test_what_is_unassigned_is_shown_by_name_and_source(meter):
     ]
     assert [row.name for row in list_unassigned(meter.engine, after=("stranger", "edge"), limit=1)] == ["stranger"]
     assert [row.source for row in list_unassigned(meter.engine, limit=2)] == ["gateway", "edge"]
-    # The account that is declared pays nothing for this: its events say no more than before.
+    # Events of a declared account have no extra details.
     assert [row.details for row in meter.rows(select(events.c.details).where(events.c.account_id == ACME))] == [""]
 
 
-def test_assigned_usage_is_taken_back_and_written_anew_at_the_account_s_prices(meter):
+def test_assigned_usage_is_reversed_and_replaced_at_the_accounts_prices(meter):
     meter.record_prices(price_table(rate(2_000_000, 4_000_000), layer=Layer.ACCOUNT, account_id=ACME))
     meter.ingest(usage_event(id="a", account="stranger"), usage_event(id="b", account="stranger", status=500))
     assert assign(meter) == AssignmentResult(llama(2, EACH, 2 * EACH))
@@ -72,12 +74,12 @@ def test_assigned_usage_is_taken_back_and_written_anew_at_the_account_s_prices(m
         (2, -1, 0, "assigned"),
         (2, 1, 0, "assigned"),
     ]
-    # The events' rows are what they were.
+    # The events' rows have not changed.
     assert {(row.account_id, row.charge_nano) for row in meter.rows(select(events))} == {(1, EACH), (1, 0)}
     assert not meter.violations()
 
 
-def test_doing_it_again_changes_nothing(meter):
+def test_assigning_again_changes_nothing(meter):
     meter.ingest(usage_event(account="stranger"))
     assign(meter)
     assert assign(meter) == AssignmentResult()
@@ -85,7 +87,7 @@ def test_doing_it_again_changes_nothing(meter):
     assert meter.count(assigned_events) == 1
 
 
-def test_only_what_was_asked_for_is_assigned(meter):
+def test_only_usage_in_the_scope_is_assigned(meter):
     meter.configure(series_cap=2)
     meter.ingest(
         usage_event(id="1", account="stranger", project="p", key="k", time=NOON),
@@ -95,7 +97,7 @@ def test_only_what_was_asked_for_is_assigned(meter):
         usage_event(id="5", account="other"),
         usage_event(id="6", account=""),
     )
-    for fields, found in (
+    for fields, expected in (
         ({}, 4),
         ({"name": ""}, 1),
         ({"project": "q"}, 1),
@@ -105,14 +107,14 @@ def test_only_what_was_asked_for_is_assigned(meter):
         ({"start": NOON + HOUR, "end": NOON + 3 * HOUR}, 2),
         ({"name": "Stranger"}, 0),
     ):
-        assert preview(meter, **fields).total.events == found, fields
+        assert preview(meter, **fields).total.events == expected, fields
     assign(meter, key="folded")
     assert listed(meter) == ["3"]
     assert listed(meter, account_id=1) == ["1", "5", "6", "2", "4"]
     assert not meter.violations()
 
 
-def test_the_account_s_route_and_what_the_record_stated_decide_the_series(meter):
+def test_the_accounts_route_and_the_records_values_determine_the_series(meter):
     meter.configure(series_cap=1, declared_tags=["team"])
     meter.declare("umbrella", default_route="provider_key")
     meter.ingest(
@@ -129,7 +131,7 @@ def test_the_account_s_route_and_what_the_record_stated_decide_the_series(meter)
     assert not meter.violations()
 
 
-def test_what_the_account_s_cap_folds_is_still_shown_and_priced_as_itself(meter):
+def test_values_that_the_accounts_cap_folds_are_shown_and_priced_as_stated(meter):
     meter.ingest(*(usage_event(id=f"u{n}", account="stranger", project=f"p{n}", model=m) for n, m in enumerate("abcd")))
     meter.configure(series_cap=1)
     assign(meter)
@@ -168,7 +170,7 @@ def test_an_assigned_event_is_listed_and_explained_in_its_account_and_nowhere_el
         explain_charge(meter.engine, 1, "came")
 
 
-def test_the_same_record_sent_for_the_account_is_a_duplicate_for_ever(meter):
+def test_the_same_record_sent_for_the_account_is_always_a_duplicate(meter):
     event = usage_event(id="x", account="stranger")
     meter.ingest(event)
     assign(meter)
@@ -184,13 +186,13 @@ def test_another_source_s_record_of_an_assigned_request_is_a_copy(meter):
     assign(meter)
     copy = usage_event(source="edge", response_id="response-id-1")
     assert meter.ingest(copy).copy == 1
-    # In the account it is known by now; nobody else's record is a copy of it.
+    # It is known in the account only: the record of another account is not a copy of it.
     meter.declare("umbrella")
     assert meter.ingest(usage_event(account="umbrella", source="far", response_id="response-id-1")).accepted == 1
     assert not meter.violations()
 
 
-def test_a_copy_from_before_the_assignment_stays_one(meter):
+def test_a_copy_from_before_the_assignment_stays_a_copy(meter):
     meter.ingest(usage_event(id="1", account="stranger", response_id="response-id-1"))
     assert meter.ingest(usage_event(id="2", source="edge", account="stranger", response_id="response-id-1")).copy == 1
     assign(meter)
@@ -199,7 +201,7 @@ def test_a_copy_from_before_the_assignment_stays_one(meter):
     assert not meter.violations()
 
 
-def test_a_record_that_the_account_has_counted_is_only_taken_back(meter):
+def test_a_record_that_the_account_has_counted_is_only_reversed(meter):
     meter.ingest(usage_event(id="x", account="stranger"))
     meter.ingest(usage_event(id="x", account="stranger"), create_accounts=True)
     meter.ingest(usage_event(id="y", account="other"))
@@ -208,7 +210,7 @@ def test_a_record_that_the_account_has_counted_is_only_taken_back(meter):
     assert spent(meter) == {"stranger": (1, EACH), "unassigned": (1, EACH)}
     assert listed(meter, account_id=3) == ["x"]
     assert listed(meter, account_id=1) == ["y"]
-    # Nothing of it holds any more: no later price finds it.
+    # It has no current charge any more, so later prices do not apply to it.
     meter.record_prices(price_table(rate(5_000_000, 0), source="late"))
     meter.rerate()
     meter.rate_unpriced()
@@ -216,7 +218,7 @@ def test_a_record_that_the_account_has_counted_is_only_taken_back(meter):
     assert not meter.violations()
 
 
-def test_another_source_s_record_of_what_the_account_has_counted_is_only_taken_back(meter):
+def test_another_sources_record_of_a_counted_request_is_only_reversed(meter):
     meter.ingest(usage_event(id="x", source="edge", response_id="response-id-1"))
     meter.ingest(usage_event(id="y", account="stranger", response_id="response-id-1"))
     assert assign(meter) == AssignmentResult(repeats=1, repeats_nano=EACH)
@@ -228,7 +230,7 @@ def test_another_source_s_record_of_what_the_account_has_counted_is_only_taken_b
     assert not meter.violations()
 
 
-def test_what_was_taken_back_makes_no_copies(meter):
+def test_a_reversed_event_does_not_make_copies(meter):
     meter.ingest(usage_event(id="x", response_id="response-id-1"))
     meter.ingest(usage_event(id="x", account="stranger", response_id="response-id-1"))
     assign(meter)
@@ -239,7 +241,7 @@ def test_what_was_taken_back_makes_no_copies(meter):
     assert not meter.violations()
 
 
-def test_a_record_that_contradicts_what_the_account_has_counted_stays_unassigned(meter):
+def test_a_record_that_conflicts_with_the_accounts_stays_unassigned(meter):
     meter.ingest(usage_event(id="x", quantities=Quantities(input_tokens=1)))
     meter.ingest(usage_event(id="x", account="stranger"), usage_event(id="y", account="stranger"))
     assert assign(meter) == AssignmentResult(llama(1), conflicts=1)
@@ -249,14 +251,14 @@ def test_a_record_that_contradicts_what_the_account_has_counted_stays_unassigned
     assert not meter.violations()
 
 
-def test_usage_of_a_closed_month_is_a_correction_in_the_first_open_one(meter):
+def test_usage_of_a_closed_month_is_a_correction_in_the_first_open_month(meter):
     october = instant("2026-10-03T12:00:00Z")
     meter.ingest(usage_event(time=october), usage_event(time=october, account="stranger", project="lost"))
     meter.close(202610)
     digest = meter.statement(202610).digest
     assert assign(meter) == AssignmentResult(llama(1, months=(202610, 202611)))
     assert meter.statement(202610).digest == digest
-    # 100 tokens in and 10 out, paid for by October's own credits: $0.10 for a free account.
+    # 100 tokens in and 10 out, paid by October's included credits: $0.10 for a free account.
     corrections = [line.amount_pico for line in meter.statement(202611).lines if line.origin_month == 202610]
     assert corrections == [100_000_000, 20_000_000, -EACH * 1_000]
     meter.now = instant("2026-12-05T00:00:00Z")
@@ -264,13 +266,13 @@ def test_usage_of_a_closed_month_is_a_correction_in_the_first_open_one(meter):
     assert not meter.violations()
 
 
-def test_an_account_whose_first_usage_was_assigned_has_its_first_ingest_then(meter):
+def test_assigning_sets_the_accounts_time_of_first_ingest(meter):
     meter.ingest(usage_event(account="stranger"))
     assign(meter)
     assert meter.rows(select(accounts.c.first_ingest_at).where(accounts.c.id == ACME)) == [(meter.now,)]
 
 
-def test_what_was_charged_since_it_arrived_is_what_is_taken_back(meter):
+def test_the_current_charge_is_reversed_not_the_first(meter):
     meter.ingest(usage_event(account="stranger", model="new"), usage_event(account="stranger"))
     meter.record_prices(price_table(rate(7_000_000, 0, model="new"), rate(9_000_000, 0), source="late"))
     meter.rate_unpriced()
@@ -284,7 +286,7 @@ def test_what_was_charged_since_it_arrived_is_what_is_taken_back(meter):
     assert not meter.violations()
 
 
-def test_a_reported_cost_and_what_has_no_price_move_as_they_are(meter):
+def test_reported_costs_and_unpriced_usage_move_unchanged(meter):
     meter.ingest(
         usage_event(account="stranger", model="new", reported_cost_nano=17),
         usage_event(account="stranger", model="other"),
@@ -298,76 +300,84 @@ def test_a_reported_cost_and_what_has_no_price_move_as_they_are(meter):
 
 
 @pytest.fixture
-def meanwhile(meter, monkeypatch):
-    """A function that has something happen between looking and writing, once."""
+def assign_with(meter, monkeypatch):
+    """A function that assigns usage and runs ``work`` between reading and writing, once."""
 
-    def happen(work):
+    def run(work):
         prepare = operation.SeriesIndex.prepare
 
-        def overtaken(index, keys):
+        def prepare_and_work(index, keys):
             monkeypatch.setattr(operation.SeriesIndex, "prepare", prepare)
             prepare(index, keys)
             work()
 
-        monkeypatch.setattr(operation.SeriesIndex, "prepare", overtaken)
-        return operation.assign_usage(meter.engine, "acme", AssignScope("stranger"), meter.settings, clock=lambda: meter.now)
+        monkeypatch.setattr(operation.SeriesIndex, "prepare", prepare_and_work)
+        return operation.assign_usage(
+            meter.engine, "acme", AssignmentScope("stranger"), meter.settings, clock=lambda: meter.now
+        )
 
-    return happen
+    return run
 
 
-def test_what_is_charged_meanwhile_is_what_is_taken_back(meter, meanwhile):
+def test_a_charge_written_during_the_assignment_is_reversed(meter, assign_with):
     meter.ingest(usage_event(account="stranger"))
 
-    def dearer():
-        meter.record_prices(price_table(rate(5_000_000, 0), source="dearer"))
+    def raise_price():
+        meter.record_prices(price_table(rate(5_000_000, 0), source="raised"))
         meter.rerate()
 
-    assert meanwhile(dearer).total == MovedUsage(1, 500_000, EACH, 0)
+    assert assign_with(raise_price).total == MovedUsage(1, 500_000, EACH, 0)
     assert spent(meter) == {"acme": (1, EACH)}
     assert not meter.violations()
 
 
-def test_what_is_assigned_meanwhile_is_not_assigned_again(meter, meanwhile):
+def test_an_event_assigned_concurrently_is_not_assigned_again(meter, assign_with):
     meter.declare("umbrella")
     meter.ingest(usage_event(account="stranger"))
-    assert meanwhile(lambda: assign(meter, account="umbrella")) == AssignmentResult()
+    assert assign_with(lambda: assign(meter, account="umbrella")) == AssignmentResult()
     assert spent(meter) == {"umbrella": (1, EACH)}
     assert not meter.violations()
 
 
-def test_what_leaves_the_log_meanwhile_stays_where_it_was(meter, meanwhile):
+def test_an_event_retired_concurrently_stays_unassigned(meter, assign_with):
     meter.ingest(usage_event(account="stranger", time=instant("2026-09-04T12:00:00Z")))
     assert (
-        meanwhile(lambda: retire_month(meter.engine, 202609, None, with_unresolved=True, now=meter.now)) == AssignmentResult()
+        assign_with(lambda: retire_month(meter.engine, 202609, None, with_unresolved=True, now=meter.now)) == AssignmentResult()
     )
     assert spent(meter) == {"unassigned": (1, EACH)}
     assert not meter.violations()
 
 
-def test_a_month_that_is_closed_meanwhile_is_corrected(meter, meanwhile):
+def test_usage_of_a_month_closed_concurrently_becomes_a_correction(meter, assign_with):
     october = instant("2026-10-03T12:00:00Z")
     meter.ingest(usage_event(time=october), usage_event(account="stranger", time=october))
-    (moved,) = meanwhile(lambda: meter.close(202610)).by_group
+    (moved,) = assign_with(lambda: meter.close(202610)).by_group
     assert moved.billed_in == 202611
     assert not meter.violations()
 
 
-def test_nothing_is_assigned_to_nobody(meter):
+def test_usage_cannot_be_assigned_to_unassigned_or_an_unknown_account(meter):
     with pytest.raises(NotFoundError):
         preview(meter, account="nobody")
-    with pytest.raises(DomainError, match="holds what nobody has declared"):
+    with pytest.raises(DomainError, match="already holds this usage"):
         preview(meter, account="unassigned")
     with pytest.raises(DomainError, match="end after it starts"):
         preview(meter, start=5, end=5)
 
 
-def test_a_name_with_control_characters_is_kept_as_it_can_be_said(meter):
+@pytest.mark.parametrize("field", ["name", "source", "project", "key"])
+def test_a_scope_with_a_control_character_is_refused(meter, field):
+    with pytest.raises(DomainError, match=rf"{field} contains the control character U\+0000"):
+        preview(meter, **{"name": "stranger", field: "a\0b"})
+
+
+def test_a_name_with_control_characters_is_kept_with_replacement_characters(meter):
     meter.ingest(usage_event(account="be\x07ll\u200b"))
     assert [row.name for row in list_unassigned(meter.engine)] == ["be\N{REPLACEMENT CHARACTER}ll\u200b"]
     assert assign(meter, name="be\N{REPLACEMENT CHARACTER}ll\u200b").total.events == 1
 
 
-def test_a_name_from_outside_is_kept_as_it_came(meter):
+def test_any_other_name_is_kept_exactly(meter):
     name = 'it\'s "{}" % \\ ?' + "x" * 200
     meter.ingest(usage_event(account=name, tags={"account": "a tag"}))
     (row,) = list_unassigned(meter.engine)

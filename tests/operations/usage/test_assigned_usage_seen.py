@@ -1,4 +1,4 @@
-"""Whatever looks at an account's usage sees what was assigned to it: budgets, hours, bills, answers, retirement, verify."""
+"""Everything that reads an account's usage includes assigned usage: budgets, hours, bills, answers, retirement, verify."""
 
 import pytest
 from pyarrow import parquet
@@ -30,30 +30,30 @@ SEPTEMBER, OCTOBER = 202609, 202610
 IN_SEPTEMBER = NOON - 60 * DAY
 
 
-def test_a_budget_is_judged_by_what_was_assigned(meter):
-    judge = BudgetEvaluator(meter.engine, CATALOGUE, lambda: meter.now)
+def test_assigned_usage_counts_towards_budgets(meter):
+    evaluator = BudgetEvaluator(meter.engine, CATALOGUE, lambda: meter.now)
     create_budget(
         meter.engine, "acme", BudgetTerms(amount_nano=2 * EACH, thresholds=(50,)), Author("test", meter.now), CATALOGUE
     )
     meter.ingest(usage_event(account="stranger"))
-    assert judge.evaluate() == 0
+    assert evaluator.evaluate() == 0
     assign(meter)
-    assert judge.evaluate() == 1
+    assert evaluator.evaluate() == 1
     assert [row.type for row in meter.rows(select(alerts))] == ["budget.threshold_reached"]
 
 
-def test_usage_that_has_no_price_in_the_account_is_alerted_on_there(meter):
-    judge = BudgetEvaluator(meter.engine, CATALOGUE, lambda: meter.now)
+def test_unpriced_usage_is_alerted_on_in_the_account(meter):
+    evaluator = BudgetEvaluator(meter.engine, CATALOGUE, lambda: meter.now)
     meter.ingest(usage_event(account="stranger", model="new"))
-    judge.evaluate()
+    evaluator.evaluate()
     before = meter.count(alerts)
     assign(meter)
-    judge.evaluate()
+    evaluator.evaluate()
     assert meter.count(alerts) == before + 1
 
 
-def test_hours_are_summed_again_with_what_was_assigned(meter):
-    """First as it arrived, dearer than the account's own price later; then in the account, and no longer where it was."""
+def test_hourly_sums_include_assigned_usage(meter):
+    """Usage counts on ``unassigned`` first, and only in the account after it is assigned."""
     hour = NOON // HOUR
     meter.ingest(usage_event(), usage_event(account="stranger"), usage_event(account="other"))
 
@@ -69,7 +69,7 @@ def test_hours_are_summed_again_with_what_was_assigned(meter):
     assert summed() == {1: EACH, ACME: 2 * EACH}
 
 
-def test_spend_of_parts_of_days_and_by_the_hour_follows(meter):
+def test_spend_of_parts_of_days_and_by_the_hour_includes_assigned_usage(meter):
     meter.ingest(usage_event(account="stranger"), usage_event(account="stranger", time=NOON + HOUR))
     assign(meter)
     part = meter.spend(NOON, NOON + HOUR, account_id=ACME)
@@ -78,7 +78,7 @@ def test_spend_of_parts_of_days_and_by_the_hour_follows(meter):
     assert [row.amount_nano for row in by_hour] == [EACH, EACH]
 
 
-def test_a_bill_finds_assigned_requests(meter):
+def test_a_bill_is_matched_with_assigned_requests(meter):
     meter.now = AFTER
     for number in range(4):
         account = "stranger" if number % 2 else "acme"
@@ -90,7 +90,7 @@ def test_a_bill_finds_assigned_requests(meter):
     assert (report.run.requests, report.run.matched_requests, report.run.ours_nano) == (4, 4, 4 * EACH)
 
 
-def test_a_bill_does_not_find_what_was_only_taken_back(meter):
+def test_a_bill_is_not_matched_with_requests_that_were_only_reversed(meter):
     meter.now = AFTER
     meter.ingest(usage_event(id="r1", inference_id="inference-0001"))
     meter.ingest(usage_event(id="r1", account="stranger", inference_id="inference-0001"))
@@ -99,22 +99,22 @@ def test_a_bill_does_not_find_what_was_only_taken_back(meter):
     assert (report.run.requests, report.run.ours_nano, report.variances) == (1, EACH, ())
 
 
-def test_hugging_face_is_answered_about_assigned_requests_by_each_of_their_ids(meter):
+def test_hugging_face_gets_answers_about_assigned_requests_by_each_of_their_ids(meter):
     meter.ingest(
         usage_event(id="own", account="stranger", time=meter.now - HOUR),
         usage_event(account="stranger", time=meter.now - HOUR, inference_id="inference-0001"),
         usage_event(id="first", source="edge", time=meter.now - HOUR, response_id=RESPONSE),
         usage_event(id="second", account="stranger", time=meter.now - HOUR, response_id=RESPONSE),
     )
-    asked = ["own", "inference-0001", "second"]
-    assert answer_billing(meter.engine, ACME, asked, now=meter.now) == {}
+    request_ids = ["own", "inference-0001", "second"]
+    assert answer_billing(meter.engine, ACME, request_ids, now=meter.now) == {}
     assign(meter)
-    assert answer_billing(meter.engine, ACME, asked, now=meter.now) == dict.fromkeys(asked, EACH)
+    assert answer_billing(meter.engine, ACME, request_ids, now=meter.now) == dict.fromkeys(request_ids, EACH)
 
 
 @pytest.fixture
 def september(meter):
-    """September of acme, closed: an event of its own, one that was assigned and has a copy, one that is only taken back."""
+    """September of acme: its own event, one to assign that has a copy, and one that will only be reversed."""
     meter.ingest(
         usage_event(id="own", time=IN_SEPTEMBER),
         usage_event(id="came", account="stranger", time=IN_SEPTEMBER + HOUR, response_id=RESPONSE),
@@ -137,7 +137,7 @@ def test_a_month_can_be_retired_once_its_usage_is_assigned(september, tmp_path):
     with pytest.raises(UnresolvedUsageError):
         retire(september)
     assign(september)
-    # What was assigned is billed in October.
+    # The assigned usage is billed in October.
     with pytest.raises(StillOpenError):
         retire(september)
     close(september, OCTOBER)
@@ -155,7 +155,7 @@ def test_a_month_can_be_retired_once_its_usage_is_assigned(september, tmp_path):
         retire(september)
     assert spent(september) == {"acme": (2, 2 * EACH)}
     assert not september.violations()
-    # Its records stay what they were counted as, in the account too.
+    # Its records are still duplicates and copies, in the account too.
     again = {"time": IN_SEPTEMBER + HOUR, "response_id": RESPONSE}
     assert september.ingest(usage_event(id="came", **again)).duplicate == 1
     assert september.ingest(usage_event(id="came", account="stranger", **again)).duplicate == 1
@@ -165,7 +165,7 @@ def test_a_month_can_be_retired_once_its_usage_is_assigned(september, tmp_path):
         explain_charge(september.engine, ACME, "came")
 
 
-def test_a_record_of_a_retired_event_is_only_taken_back(meter):
+def test_a_repeat_of_a_retired_event_is_only_reversed(meter):
     meter.ingest(usage_event(id="own", time=IN_SEPTEMBER, response_id=RESPONSE))
     close(meter, SEPTEMBER)
     retire(meter)
@@ -193,7 +193,7 @@ def test_a_record_of_a_retired_event_is_only_taken_back(meter):
         ("DELETE FROM event_identities WHERE event_id = 2", "identities_differ"),
     ],
 )
-def test_verify_finds_what_is_wrong_with_assigned_events(september, change, code):
+def test_verify_finds_invalid_assigned_events(september, change, code):
     september.declare("umbrella")
     september.ingest(usage_event(account="umbrella", time=IN_SEPTEMBER))
     assign(september)
@@ -204,7 +204,7 @@ def test_verify_finds_what_is_wrong_with_assigned_events(september, change, code
 
 
 def test_an_event_with_a_charge_in_another_account_was_assigned_to_it(september):
-    """A charge alone moves nothing: without the assignment it is one that strayed."""
+    """A charge in another account's series is only valid with an assignment."""
     assign(september)
     september.execute("DELETE FROM assigned_events WHERE event_id = 2")
     assert "account_differs" in {violation.code for violation in september.violations()}
@@ -220,19 +220,19 @@ def test_both_identities_of_an_assigned_event_have_its_digest(september):
     assert "content_differs" in {violation.code for violation in september.violations()}
 
 
-def test_what_is_unassigned_is_nobody_s_correction_and_leaves_no_sum_behind(september):
+def test_unassigned_usage_is_no_correction_and_leaves_no_sum_behind(september):
     assign(september)
     of_nobody = select(rollups.c.events, rollups.c.amount_nano).join(series).where(series.c.account_id == 1)
     assert {tuple(row) for row in september.rows(of_nobody)} == {(0, 0)}
 
 
-def test_a_statement_bills_what_was_assigned_with_the_month_s_usage(meter):
+def test_a_statement_bills_assigned_usage_with_the_months_usage(meter):
     meter.set_plan("pro", "2026-11-01")
     meter.record_prices(price_table(rate(9_000_000_000, 0), source="dear", effective_from=instant("2026-11-02T00:00:00Z")))
     meter.ingest(usage_event(account="stranger"), usage_event())
     before = meter.statement(202611)
     assign(meter)
     after = meter.statement(202611)
-    # 100 tokens at $9,000 a million are $0.90, paid for by PRO's $2.00 of credits.
+    # 100 tokens at $9,000 a million are $0.90, paid by the $2.00 of credits of PRO.
     assert (before.usage_nano, after.usage_nano) == (900_000_000, 1_800_000_000)
     assert (before.credits_nano, after.credits_nano) == (900_000_000, 1_800_000_000)

@@ -1,4 +1,4 @@
-"""Charging a batch column by column comes to what charging each event alone comes to."""
+"""Charging a batch column by column gives the same charges as charging each event alone."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +44,7 @@ TIMELINES = [
 
 
 @given(st.lists(st.tuples(EVENTS, st.sampled_from(TIMELINES)), max_size=6))
-def test_a_batch_is_charged_as_each_of_its_events_alone(pairs):
+def test_a_batch_is_charged_like_each_of_its_events_alone(pairs):
     events = batch_of(*(event for event, _ in pairs)).events
     alone = []
     for position, (event, timeline) in enumerate(pairs):
@@ -55,7 +55,7 @@ def test_a_batch_is_charged_as_each_of_its_events_alone(pairs):
     assert charge_events(events, [timeline for _, timeline in pairs]) == alone
 
 
-def test_the_whole_prompt_cached_tokens_included_decides_the_tier():
+def test_the_context_tier_depends_on_the_whole_prompt_including_cached_tokens():
     events = batch_of(
         usage_event(quantities=Quantities(input_tokens=999, cache_read_tokens=0, output_tokens=1)),
         usage_event(quantities=Quantities(input_tokens=1, cache_read_tokens=999, output_tokens=1)),

@@ -1,4 +1,4 @@
-"""Several batches share a commit; a result is handed out once its commit has been made, and no sooner."""
+"""Several batches share a commit; a result is returned after its commit, not before."""
 
 import pytest
 from sqlalchemy import select
@@ -29,7 +29,7 @@ def five_events_a_commit(monkeypatch):
 
 @pytest.fixture
 def known(meter):
-    """The series and the source exist, so that nothing has to be created on the way."""
+    """A meter whose series and source exist already."""
     meter.ingest(usage_event(id="before"))
     return meter
 
@@ -50,26 +50,26 @@ def test_nothing_is_acknowledged_or_visible_before_the_commit(known, group):
     assert group.commit() == []
 
 
-def test_enough_events_are_committed_together_and_their_results_handed_out(known, group):
+def test_enough_events_are_committed_together_and_their_results_returned(known, group):
     assert group.add(batch("a", "b"), ORIGIN) == []
     results = group.add(batch("c", "d", "e"), ORIGIN)
     assert [result.accepted for result in results] == [2, 3]
     assert len(stored(known)) == 6
 
 
-def test_a_second_is_long_enough_for_a_transaction(known, group, monkeypatch):
+def test_pending_batches_are_committed_after_a_second(known, group, monkeypatch):
     monkeypatch.setattr(commit_group, "COMMIT_SECONDS", 0.0)
     assert [result.accepted for result in group.add(batch("a"), ORIGIN)] == [1]
 
 
-def test_a_record_repeats_one_of_a_batch_before_it_in_the_same_transaction(known, group):
+def test_a_record_can_repeat_one_of_an_earlier_batch_in_the_same_transaction(known, group):
     group.add(batch("a", "b"), ORIGIN)
     group.add(batch("b", "c"), ORIGIN)
     assert [(result.accepted, result.duplicate) for result in group.commit()] == [(2, 0), (1, 1)]
     assert not known.violations()
 
 
-def test_a_series_an_account_and_a_source_can_be_new_in_a_batch_that_waits_with_others(known, group):
+def test_a_pending_batch_can_have_a_new_series_account_or_source(known, group):
     group.add(batch("a"), ORIGIN)
     group.add(batch_of(usage_event(id="b", project="new")), ORIGIN)
     group.add(batch_of(usage_event(id="c", account="globex")), Origin("gateway", create_accounts=True))
@@ -88,20 +88,20 @@ def test_each_batch_counts_its_own_records(known, group):
     assert known.count(quarantine) == 1
 
 
-def test_another_source_s_record_is_a_copy_of_one_that_waits_with_it(known, group):
+def test_another_sources_record_is_a_copy_of_a_pending_one(known, group):
     group.add(batch_of(usage_event(id="a", response_id=RESPONSE)), ORIGIN)
     group.add(batch_of(usage_event(id="b", source="tracer", response_id=RESPONSE)), ORIGIN)
     assert [(result.accepted, result.copy) for result in group.commit()] == [(1, 0), (0, 1)]
     assert not known.violations()
 
 
-def test_of_a_transaction_that_fails_nothing_is_stored_and_the_group_goes_on(known, group, monkeypatch):
+def test_a_failed_transaction_stores_nothing_and_the_group_continues(known, group, monkeypatch):
     group.add(batch("a"), ORIGIN)
 
     def fail(connection, rows):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(ingest, "note_records", fail)
+    monkeypatch.setattr(ingest, "quarantine_records", fail)
     with pytest.raises(OSError, match="disk is full"):
         group.commit()
     monkeypatch.undo()
@@ -123,14 +123,14 @@ def test_a_transaction_has_one_receipt(known, group):
 
 @pytest.fixture
 def ahead(meter):
-    """A group that stores while the next one gathers."""
-    opened = CommitGroup(meter.ingester, ahead=True)
+    """A group that is stored while the next one collects."""
+    opened = CommitGroup(meter.ingester, pipelined=True)
     yield opened
     opened.commit()
 
 
-def test_a_group_that_is_stored_ahead_is_acknowledged_after_its_commit(known, ahead):
-    assert ahead.add(batch("a", "b", "c", "d", "e"), ORIGIN) == []  # under way
+def test_a_pipelined_group_is_acknowledged_after_its_commit(known, ahead):
+    assert ahead.add(batch("a", "b", "c", "d", "e"), ORIGIN) == []  # being stored
     (first,) = ahead.add(batch("f", "g", "h", "i", "j"), ORIGIN)
     assert first.accepted == 5
     assert stored(known) >= {"a", "b", "c", "d", "e"}
@@ -140,11 +140,11 @@ def test_a_group_that_is_stored_ahead_is_acknowledged_after_its_commit(known, ah
     assert not known.violations()
 
 
-def test_what_a_group_met_that_was_stored_ahead_is_told_and_what_came_after_it_is_not_stored(known, ahead, monkeypatch):
+def test_an_error_of_a_pipelined_group_is_raised_and_later_batches_are_not_stored(known, ahead, monkeypatch):
     def fail(connection, rows):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(ingest, "note_records", fail)
+    monkeypatch.setattr(ingest, "quarantine_records", fail)
     ahead.add(batch("a", "b", "c", "d", "e"), ORIGIN)
     with pytest.raises(OSError, match="disk is full"):
         ahead.add(batch("f", "g", "h", "i", "j"), ORIGIN)

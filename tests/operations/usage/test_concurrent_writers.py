@@ -1,4 +1,4 @@
-"""Several processes write to one PostgreSQL at once: each request counts once, sums are exact, nobody blocks for good."""
+"""Several processes write to one PostgreSQL at once: each request counts once, sums are exact, none blocks forever."""
 
 import random
 import threading
@@ -34,7 +34,7 @@ RESPONSE = "ebafdc12cee84cf29c1b"
 
 @pytest.fixture
 def at_once(meter):
-    """A function that has each writer, an ingester with connections of its own, do something at the same moment."""
+    """A function that makes each writer, an ingester with its own connections, do something at the same moment."""
     engines = [open_database(meter.url) for _ in range(WRITERS)]
 
     def run(work, writers=WRITERS):
@@ -54,7 +54,7 @@ def at_once(meter):
 
 
 def deadlocks(meter):
-    """How often PostgreSQL had to end a transaction of this database."""
+    """The number of deadlocks that PostgreSQL has resolved in this database."""
     with read_snapshot(meter.engine) as connection:
         return connection.exec_driver_sql(
             "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
@@ -75,7 +75,7 @@ def traffic():
 
 
 @pytest.mark.parametrize("together", [100, 900], ids=["by arrays", "by COPY"])
-def test_eight_writers_with_overlapping_records_copies_and_new_accounts_count_each_request_once(meter, at_once, together):
+def test_eight_writers_with_overlapping_records_count_each_request_once(meter, at_once, together):
     records = list(traffic())
 
     def write(number, writer):
@@ -99,7 +99,7 @@ def test_eight_writers_with_overlapping_records_copies_and_new_accounts_count_ea
 
 
 @pytest.mark.parametrize("answers", [200, 200, 200, 600, 600, 600])
-def test_of_two_sources_that_record_the_same_answer_at_the_same_moment_one_counts(meter, at_once, answers):
+def test_of_two_sources_that_record_the_same_response_at_once_one_counts(meter, at_once, answers):
     ids = [f"response-{number:08d}" for number in range(answers)]
 
     def write(number, writer):
@@ -115,7 +115,7 @@ def test_of_two_sources_that_record_the_same_answer_at_the_same_moment_one_count
 
 
 @pytest.mark.parametrize("round_", range(5))
-def test_a_claim_that_an_unrelated_event_made_before_still_lets_only_one_of_two_count(meter, at_once, round_):
+def test_with_a_claim_of_an_unrelated_event_still_only_one_of_two_counts(meter, at_once, round_):
     meter.ingest(usage_event(source="old", response_id=RESPONSE, time=NOON - 3 * HOUR))
 
     def write(number, writer):
@@ -127,8 +127,8 @@ def test_a_claim_that_an_unrelated_event_made_before_still_lets_only_one_of_two_
     assert not meter.violations()
 
 
-def test_a_claim_that_a_copy_made_first_goes_to_an_event_that_counts(meter):
-    """The copy has two ids: one makes it a copy, the other one it gives back for a third source's record."""
+def test_a_claim_first_made_by_a_copy_goes_to_a_counted_event(meter):
+    """The copy has two IDs: one makes it a copy, and it releases the other for a third source's record."""
     meter.ingest(usage_event(source="gateway", response_id=RESPONSE))
     copy = usage_event(source="tracer", response_id=RESPONSE, inference_id="0-019ff4230000")
     alone = usage_event(source="third", inference_id="0-019ff4230000")
@@ -141,7 +141,7 @@ def test_a_claim_that_a_copy_made_first_goes_to_an_event_that_counts(meter):
     assert not meter.violations()
 
 
-def test_accounts_sources_series_and_months_that_all_writers_meet_at_once_come_to_be_once(meter, at_once):
+def test_concurrent_writers_create_each_account_source_series_and_month_once(meter, at_once):
     def write(number, writer):
         mine = [
             usage_event(account=f"new-{each}", source=f"source-{each}", time=NOON - each * 31 * DAY, project=f"p{each}")
@@ -157,7 +157,7 @@ def test_accounts_sources_series_and_months_that_all_writers_meet_at_once_come_t
     assert not meter.violations()
 
 
-def test_a_month_that_nobody_has_seen_gets_its_partition_before_its_first_event(meter):
+def test_a_new_month_gets_its_partition_before_its_first_event(meter):
     with read_snapshot(meter.engine) as connection:
         assert backend_of(connection).months_without_partition(connection, [202601, 202511]) == [202511, 202601]
     january = NOON - 300 * DAY
@@ -167,15 +167,15 @@ def test_a_month_that_nobody_has_seen_gets_its_partition_before_its_first_event(
         assert connection.exec_driver_sql("SELECT count(*) FROM events_202601").scalar_one() == 1
 
 
-def test_the_coming_months_have_their_partitions_ahead_of_need(bare_meter):
+def test_the_coming_months_have_partitions(bare_meter):
     ensure_partitions(bare_meter.engine, now=NOW, months_ahead=2)
     ensure_partitions(bare_meter.engine, now=NOW, months_ahead=2)
     with read_snapshot(bare_meter.engine) as connection:
-        asked = [202610, 202611, 202612, 202701, 202702]
-        assert backend_of(connection).months_without_partition(connection, asked) == [202610, 202702]
+        months = [202610, 202611, 202612, 202701, 202702]
+        assert backend_of(connection).months_without_partition(connection, months) == [202610, 202702]
 
 
-def test_the_ids_of_a_batch_follow_one_another_whoever_else_draws_ids(meter, at_once):
+def test_the_ids_of_a_batch_are_consecutive_with_concurrent_writers(meter, at_once):
     def draw(number, writer):
         drawn = []
         for count in (1, EVENT_ID_BLOCK, EVENT_ID_BLOCK + 1, 25 * EVENT_ID_BLOCK):
@@ -189,7 +189,7 @@ def test_the_ids_of_a_batch_follow_one_another_whoever_else_draws_ids(meter, at_
     assert all(before.stop <= after.start for before, after in pairwise(drawn))
 
 
-def test_usage_that_several_price_at_the_same_moment_is_charged_once(meter, at_once):
+def test_usage_that_is_priced_concurrently_is_charged_once(meter, at_once):
     meter.ingest(*(usage_event(model="mystery", project=f"p{number % 9}") for number in range(300)))
     meter.record_prices(price_table(rate(model="mystery"), source="mystery"))
     results = at_once(lambda number, writer: rate_unpriced(writer._engine, now=NOW), writers=4)
@@ -198,8 +198,8 @@ def test_usage_that_several_price_at_the_same_moment_is_charged_once(meter, at_o
     assert not meter.violations()
 
 
-def test_an_identity_is_taken_once_whatever_the_month(meter):
-    """Identity is for ever, across partitions: the same id a year later is the same id."""
+def test_an_identity_is_unique_across_months(meter):
+    """Identity is permanent, across partitions: the same ID a year later is the same identity."""
     meter.ingest(usage_event(id="a"))
     assert meter.ingest(usage_event(id="a", time=NOON - 400 * DAY)).conflict == 1
     with concurrent_write(meter.engine) as connection:

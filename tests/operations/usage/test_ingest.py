@@ -1,4 +1,4 @@
-"""An event counts once, one bad event never costs its batch, and all of a batch is stored or nothing."""
+"""An event counts once, one bad event never costs its batch, and a batch is stored completely or not at all."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -60,7 +60,7 @@ def test_the_same_event_in_a_later_batch_counts_once_also_in_another_process(met
     assert meter.total() == 240_000
 
 
-def test_of_a_large_batch_what_is_known_and_what_it_repeats_counts_once(meter):
+def test_a_large_batch_with_known_and_repeated_records_counts_each_once(meter):
     ids = [f"response-{number:08d}" for number in range(600)]
     sent = [usage_event(id=f"r{number}", response_id=each) for number, each in enumerate(ids)]
     meter.ingest(sent[77])
@@ -75,7 +75,7 @@ def test_of_a_large_batch_what_is_known_and_what_it_repeats_counts_once(meter):
     assert not meter.violations()
 
 
-def test_a_duplicate_needs_only_the_same_content_not_the_same_label(meter):
+def test_labels_do_not_matter_for_a_duplicate(meter):
     event = usage_event(project="search", latency_ms=5)
     meter.ingest(event)
     relabelled = msgspec.structs.replace(event, project="chat", latency_ms=7, tags={"team": "core"})
@@ -94,7 +94,7 @@ def test_a_duplicate_needs_only_the_same_content_not_the_same_label(meter):
         {"quantities": Quantities(input_tokens=100, output_tokens=11)},
     ],
 )
-def test_the_same_id_with_other_content_is_a_conflict_and_the_first_stands(meter, change):
+def test_the_same_id_with_different_content_is_a_conflict_and_the_first_is_kept(meter, change):
     event = usage_event()
     meter.ingest(event)
     result = meter.ingest(msgspec.structs.replace(event, **change))
@@ -117,14 +117,14 @@ def test_a_conflict_is_recorded_once_however_often_it_is_sent(meter):
     assert not meter.violations()
 
 
-def test_the_same_id_in_another_source_or_account_is_another_event(meter):
+def test_the_same_id_in_another_source_or_account_is_a_different_event(meter):
     meter.declare("umbrella")
     result = meter.ingest(usage_event(id="1"), usage_event(id="1", source="other"), usage_event(id="1", account="umbrella"))
     assert result.accepted == 3
     assert not meter.violations()
 
 
-def test_two_pairs_of_source_and_id_that_join_alike_are_two_events(meter):
+def test_source_and_id_pairs_that_concatenate_alike_are_two_events(meter):
     assert meter.ingest(usage_event(source="ab", id="c"), usage_event(source="a", id="bc")).accepted == 2
 
 
@@ -162,7 +162,7 @@ def test_a_copy_that_is_sent_again_is_a_duplicate(meter):
         pytest.param({"source": "tracer", "quantities": Quantities(input_tokens=100, output_tokens=9)}, id="other output"),
     ],
 )
-def test_a_shared_response_id_alone_does_not_make_a_copy(meter, other):
+def test_a_shared_response_id_alone_is_not_a_copy(meter, other):
     meter.declare("umbrella")
     meter.ingest(usage_event(response_id=RESPONSE))
     assert meter.ingest(usage_event(response_id=RESPONSE, **other)).accepted == 1
@@ -171,7 +171,7 @@ def test_a_shared_response_id_alone_does_not_make_a_copy(meter, other):
 
 @pytest.mark.parametrize("apart", [-HOUR, -HOUR + 1, -1, 0, 1, HOUR - 1, HOUR])
 @pytest.mark.parametrize("original", [NOON, NOON + HOUR // 2, NOON + HOUR - 1])
-def test_a_copy_is_found_up_to_an_hour_away_whichever_hours_of_the_clock_these_are(meter, original, apart):
+def test_a_copy_is_found_up_to_an_hour_away_across_clock_hours(meter, original, apart):
     meter.ingest(usage_event(response_id=RESPONSE, time=original))
     (repeated,) = outcomes(meter.ingest(usage_event(response_id=RESPONSE, source="tracer", time=original + apart)))
     assert repeated == (1, Outcome.COPY)
@@ -182,7 +182,7 @@ def test_a_short_response_id_claims_nothing(meter):
     assert meter.ingest(usage_event(response_id="req-42", source="tracer")).accepted == 1
 
 
-def test_a_record_that_can_not_be_read_is_noted_and_costs_the_batch_nothing(meter):
+def test_a_rejected_record_is_quarantined_and_costs_the_batch_nothing(meter):
     result = meter.ingest(usage_event(), rejected=[rejected_record()])
     assert (result.accepted, result.rejected, result.received) == (1, 1, 2)
     meter.ingest(rejected=[rejected_record(reason="still no model")])
@@ -195,7 +195,7 @@ def test_an_empty_batch_changes_nothing(meter):
     assert meter.count(rollups) == 0
 
 
-def test_nothing_of_a_batch_is_stored_when_it_fails_half_way(meter, monkeypatch):
+def test_a_batch_that_fails_halfway_stores_nothing(meter, monkeypatch):
     def fail(*_):
         raise OSError("the disk is full")
 
@@ -207,7 +207,7 @@ def test_nothing_of_a_batch_is_stored_when_it_fails_half_way(meter, monkeypatch)
     assert not meter.violations()
 
 
-def test_two_ingesters_at_once_count_once(meter):
+def test_two_concurrent_ingesters_count_once(meter):
     traffic = [usage_event(time=NOON + i * SECOND, project=f"p{i % 7}") for i in range(200)]
     writers = [Ingester(meter.engine, meter.settings, lambda: NOW) for _ in range(4)]
 

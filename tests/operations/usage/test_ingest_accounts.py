@@ -1,4 +1,4 @@
-"""To whom an event is billed, and in which series it is summed."""
+"""The account that an event is billed to, and the series it is summed in."""
 
 import msgspec
 from sqlalchemy import select
@@ -11,7 +11,7 @@ from metering.storage.tables import events, series
 from support.builders import NOON, batch_of, price_table, rate, usage_event
 
 
-def test_an_account_nobody_declared_is_unassigned_and_stays_shown(meter):
+def test_an_undeclared_account_is_unassigned_and_its_name_is_kept(meter):
     result = meter.ingest(usage_event(account="stranger"), usage_event(account=""))
     assert (result.accepted, result.unassigned) == (2, 2)
     (row,) = meter.spend(group_by=("account",))
@@ -19,13 +19,13 @@ def test_an_account_nobody_declared_is_unassigned_and_stays_shown(meter):
     assert not meter.violations()
 
 
-def test_an_account_is_created_where_the_caller_says_so(meter):
+def test_an_account_is_created_if_requested(meter):
     result = meter.ingest(usage_event(account="stranger"), usage_event(), create_accounts=True)
     assert result.unassigned == 0
     assert [row.group for row in meter.spend(group_by=("account",))] == [("acme",), ("stranger",)]
 
 
-def test_a_renamed_account_keeps_its_usage_and_its_name_may_go_to_another(meter):
+def test_a_renamed_account_keeps_its_usage_and_its_old_name_can_be_reused(meter):
     since = NOON
     with exclusive_write(meter.engine) as connection:
         acme = account_named(connection, "acme")
@@ -38,7 +38,7 @@ def test_a_renamed_account_keeps_its_usage_and_its_name_may_go_to_another(meter)
         usage_event(account="acme-inc", time=since),
         usage_event(account="acme-inc", time=since - 1),
     )
-    # The old name before, the new name after: one account. The old name after: the other. The new name before: nobody.
+    # Old name before and new name after the change: one account. Old name after: the other. New name before: unassigned.
     assert [(row.group[0], row.events) for row in meter.spend(group_by=("account",))] == [
         ("acme", 1),
         ("acme-inc", 2),
@@ -47,7 +47,7 @@ def test_a_renamed_account_keeps_its_usage_and_its_name_may_go_to_another(meter)
     assert not meter.violations()
 
 
-def test_a_route_that_is_not_stated_is_the_accounts_and_hf_inference_is_serverless(meter):
+def test_a_missing_route_defaults_to_the_accounts_and_hf_inference_is_serverless(meter):
     meter.declare("umbrella", default_route="routed")
     result = meter.ingest(
         usage_event(account="umbrella", route=""),
@@ -82,7 +82,7 @@ def test_past_the_cap_new_series_are_folded_and_their_values_stay_on_the_event(m
     assert not meter.violations()
 
 
-def test_past_twice_the_cap_the_model_is_folded_too_and_still_priced_as_itself(meter):
+def test_past_twice_the_cap_the_model_is_folded_and_priced_as_stated(meter):
     meter.configure(series_cap=1)
     meter.ingest(usage_event(project="p1"))
     meter.ingest(usage_event(project="p2"))
@@ -107,7 +107,7 @@ def test_a_restart_past_the_cap_finds_the_folded_series_again(meter):
     assert not meter.violations()
 
 
-def test_series_that_another_process_created_count_towards_the_cap(meter):
+def test_series_created_by_another_process_count_towards_the_cap(meter):
     meter.configure(series_cap=3)
     first = meter.ingester
     meter.ingest(usage_event(project="p1"))
@@ -121,7 +121,7 @@ def test_series_that_another_process_created_count_towards_the_cap(meter):
     assert not meter.violations()
 
 
-def test_a_series_that_another_process_created_last_before_the_cap_leaves_no_folded_one_behind(meter):
+def test_the_last_series_before_the_cap_created_by_another_process_is_used(meter):
     meter.configure(series_cap=2)
     first = meter.ingester
     meter.ingest(usage_event(project="p1"))
@@ -132,7 +132,7 @@ def test_a_series_that_another_process_created_last_before_the_cap_leaves_no_fol
     assert sorted(meter.rows(select(series.c.project))) == [("p1",), ("p2",)]
 
 
-def test_declared_tags_are_dimensions_and_the_others_stay_on_the_event(meter):
+def test_declared_tags_are_dimensions_and_other_tags_stay_on_the_event(meter):
     meter.configure(declared_tags=["team"])
     meter.ingest(usage_event(tags={"team": "core", "user": "u-17"}), usage_event())
     assert [row.group for row in meter.spend(group_by=("tag:team",))] == [("",), ("core",)]
@@ -141,6 +141,6 @@ def test_declared_tags_are_dimensions_and_the_others_stay_on_the_event(meter):
     assert details == {"", '{"tags":{"user":"u-17"}}'}
 
 
-def test_unassigned_is_the_account_that_the_migration_made(bare_meter):
+def test_unassigned_is_created_by_the_migration(bare_meter):
     with exclusive_write(bare_meter.engine) as connection:
         assert account_named(connection, "unassigned").id == UNASSIGNED_ID

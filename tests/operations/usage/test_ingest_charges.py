@@ -1,20 +1,20 @@
-"""What an event costs when it is ingested, and which of them Hugging Face bills."""
+"""The charge of an event when it is ingested, and which events Hugging Face bills."""
 
 import pytest
 from sqlalchemy import select
 
 from metering.domain.usage.events import PriceGrade, QuantityGrade
+from metering.domain.usage.logged_events import EventQuery
 from metering.operations.usage import ingest as operation
 from metering.operations.usage.list_events import list_events
 from metering.storage.prices.price_tables import load_tables
 from metering.storage.tables import events, quarantine, rollups
-from metering.storage.usage.event_log import EventQuery
 from pricing.quantities import Quantities
 from support.builders import DAY, FROM_2020, NOON, price_table, rate, usage_event
 from support.meter import ALL_TIME
 
 
-def test_a_charge_too_large_to_be_one_is_refused_alone(meter):
+def test_an_event_with_a_charge_that_is_too_large_is_rejected_alone(meter):
     # 10^9 tokens at 10^13 pico-USD are 10^19 nano-USD.
     meter.record_prices(price_table(rate(10**13, model="gold"), source="gold"))
     huge = usage_event(id="huge", model="gold", quantities=Quantities(input_tokens=10**9, output_tokens=1))
@@ -46,7 +46,7 @@ def test_an_interrupted_stream_without_usage_is_unpriced_not_free(meter):
     assert meter.ingest(unstated).unpriced == 1
 
 
-def test_a_cost_that_the_provider_reported_is_the_charge_only_where_there_is_no_rate(meter):
+def test_a_reported_cost_is_the_charge_only_without_a_rate(meter):
     meter.ingest(usage_event(reported_cost_nano=7), usage_event(model="mystery", reported_cost_nano=7))
     assert [(row.group, row.amount_nano) for row in meter.spend(group_by=("model", "price_grade"))] == [
         (("llama", "rated"), 120_000),
@@ -55,20 +55,20 @@ def test_a_cost_that_the_provider_reported_is_the_charge_only_where_there_is_no_
     assert not meter.violations()
 
 
-def test_a_gateways_cost_is_a_memo(meter):
+def test_a_gateways_cost_is_only_informational(meter):
     assert meter.ingest(usage_event(model="mystery", gateway_cost_nano=7)).unpriced == 1
     assert not meter.total()
 
 
 @pytest.mark.parametrize("status", [400, 404, 429, 499, 500, 503, 100, 199])
-def test_a_failure_is_counted_and_costs_nothing(meter, status):
+def test_a_failed_request_is_counted_and_costs_nothing(meter, status):
     meter.ingest(usage_event(status=status, reported_cost_nano=9))
     (row,) = meter.spend(group_by=("price_grade", "billable"))
     assert (row.group, row.events, row.failed_events, row.amount_nano) == (("exempt", "false"), 1, 1, 0)
     assert not meter.violations()
 
 
-def test_without_a_status_output_says_that_there_was_an_answer(meter):
+def test_without_a_status_output_shows_that_the_request_succeeded(meter):
     answered = usage_event(status=None)
     silent = usage_event(status=None, quantities=Quantities(input_tokens=100))
     embedded = usage_event(status=None, operation="embeddings", quantities=Quantities(input_tokens=100))
@@ -78,7 +78,7 @@ def test_without_a_status_output_says_that_there_was_an_answer(meter):
     assert not meter.violations()
 
 
-def test_usage_on_the_partners_own_key_is_priced_and_not_billable(meter):
+def test_usage_on_a_provider_key_is_priced_and_not_billable(meter):
     meter.ingest(usage_event(route="provider_key"), usage_event(route=""), usage_event())
     assert [(row.group, row.amount_nano) for row in meter.spend(group_by=("route", "billable"))] == [
         (("provider_key", "false"), 120_000),
@@ -87,7 +87,7 @@ def test_usage_on_the_partners_own_key_is_priced_and_not_billable(meter):
     ]
 
 
-def test_an_event_is_priced_at_what_was_valid_when_it_started(meter):
+def test_an_event_is_priced_at_the_rate_in_effect_when_it_started(meter):
     midnight = NOON + DAY // 2
     meter.record_prices(price_table(rate(3_000_000, 0), effective_from=midnight))
     meter.ingest(usage_event(time=midnight - 1), usage_event(time=midnight))
@@ -95,14 +95,14 @@ def test_an_event_is_priced_at_what_was_valid_when_it_started(meter):
     assert sorted(meter.rows(select(events.c.charge_nano))) == [(120_000,), (300_000,)]
 
 
-def test_a_price_that_is_recorded_between_two_batches_is_used_by_the_second(bare_meter):
+def test_a_price_recorded_between_two_batches_applies_to_the_second(bare_meter):
     bare_meter.declare("acme")
     assert bare_meter.ingest(usage_event()).unpriced == 1
     bare_meter.record_prices()
     assert bare_meter.ingest(usage_event()).unpriced == 0
 
 
-def test_a_charge_is_rounded_up_once_a_request(meter):
+def test_a_charge_is_rounded_up_once_per_request(meter):
     # 1 token at $0.0375 per million is 37.5 nano-USD.
     meter.record_prices(price_table(rate(37_500, 37_500, model="small"), source="small"))
     one = Quantities(input_tokens=1)
@@ -119,14 +119,14 @@ def test_an_assumed_cache_price_is_marked(meter):
     assert not meter.violations()
 
 
-def test_events_of_the_same_second_of_two_days_fall_into_their_own_day_and_month(meter):
+def test_events_around_midnight_belong_to_their_own_day_and_month(meter):
     end = NOON - 3 * DAY + DAY // 2  # 2026-11-01T00:00:00Z
     meter.ingest(usage_event(time=end - 1), usage_event(time=end), usage_event(time=end + DAY - 1))
     months = select(rollups.c.billing_month, rollups.c.events).order_by(rollups.c.billing_month)
     assert meter.rows(months) == [(202610, 1), (202611, 2)]
 
 
-def test_a_price_that_is_recorded_is_taken_in_and_what_is_known_is_not_read_again(meter, monkeypatch):
+def test_only_new_price_tables_are_read(meter, monkeypatch):
     read = []
 
     def counting(connection, ids=None, *, after=0):

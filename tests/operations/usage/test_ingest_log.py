@@ -1,4 +1,4 @@
-"""A whole log is read in bounded memory, each record once, and what is wrong with a part of it harms nothing else."""
+"""A log is read in bounded memory, each record once, and an invalid part does not affect the rest."""
 
 import gzip
 import io
@@ -59,7 +59,7 @@ def ingest(meter):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """Blocks of three lines, each committed: nearly every log has several, and is decoded in a process of its own."""
+    """Blocks of three lines, each committed, so that most logs have several blocks and are decoded in a worker process."""
     monkeypatch.setattr(read_log, "BLOCK_LINES", 3)
     monkeypatch.setattr(commit_group, "COMMIT_EVENTS", 3)
     monkeypatch.setattr(commit_group, "SERVER_COMMIT_EVENTS", 3)
@@ -77,26 +77,24 @@ def test_a_log_is_counted_once_however_often_it_is_read(meter, log, ingest):
     assert not meter.violations()
 
 
-def test_a_log_that_has_grown_adds_only_what_is_new(meter, log, ingest):
+def test_a_log_that_has_grown_adds_only_its_new_records(meter, log, ingest):
     ingest(log(log_of(*map(line, range(5)))))
     assert counts(ingest(log(log_of(*map(line, range(8)))))) == (3, 5, 0)
 
 
-def test_a_gzip_file_is_read_as_what_it_holds(meter, log, ingest):
+def test_a_gzip_file_is_read_as_its_content(meter, log, ingest):
     assert counts(ingest(log(gzip.compress(log_of(*map(line, range(5)))), "requests.jsonl.gz"))) == (5, 0, 0)
     assert counts(ingest(log(log_of(*map(line, range(5)))))) == (0, 5, 0)
 
 
 def cut_gzip(lines):
-    """The first half of a gzip file whose content does not compress away."""
+    """The first half of a gzip file whose content does not compress well, and the whole file."""
     whole = gzip.compress(log_of(*(line(i, response_id=f"{i * 7919:040x}") for i in range(lines))))
     return whole[: len(whole) // 2], whole
 
 
 @pytest.mark.parametrize("blocks", ["one block", "many blocks"])
-def test_of_a_gzip_file_that_is_cut_off_the_whole_lines_are_stored_and_the_error_is_told(
-    meter, log, ingest, monkeypatch, blocks
-):
+def test_the_whole_lines_of_a_truncated_gzip_file_are_stored_before_the_error(meter, log, ingest, monkeypatch, blocks):
     if blocks == "many blocks":
         monkeypatch.setattr(read_log, "BLOCK_LINES", 100)
     half, whole = cut_gzip(2_000)
@@ -104,7 +102,7 @@ def test_of_a_gzip_file_that_is_cut_off_the_whole_lines_are_stored_and_the_error
         ingest(log(half))
     stored = meter.count(events)
     assert 500 < stored < 1_800
-    assert meter.count(quarantine) == 0  # the line that is cut in the middle is no record
+    assert meter.count(quarantine) == 0  # the line that is cut off is not a record
     assert not meter.violations()
     assert counts(ingest(log(whole))) == (2_000 - stored, stored, 0)
 
@@ -114,7 +112,7 @@ def test_a_gzip_file_with_nothing_readable_is_refused(log, ingest):
         ingest(log(gzip.compress(log_of(line(0)))[:11]))
 
 
-def test_a_damaged_gzip_document_is_not_half_a_document(meter, log, ingest):
+def test_a_damaged_gzip_document_is_refused_as_a_whole(meter, log, ingest):
     document = b"[" + b",".join(line(i) for i in range(50)) + b"]"
     with pytest.raises(LogFormatError, match="cut off or damaged"):
         ingest(log(gzip.compress(document)[:-30]))
@@ -123,7 +121,7 @@ def test_a_damaged_gzip_document_is_not_half_a_document(meter, log, ingest):
 
 @pytest.mark.parametrize("length", [MAX_LINE_BYTES + 1, 3 * MAX_LINE_BYTES, 9 * MAX_LINE_BYTES])
 @pytest.mark.parametrize("where", [0, 1, 2])
-def test_a_line_that_is_too_long_is_passed_over_and_reported(meter, log, ingest, length, where):
+def test_a_line_that_is_too_long_is_skipped_and_reported(meter, log, ingest, length, where):
     lines = [line(i) for i in range(2)]
     start = b'{"time": "2026-11-03T12:00:00Z", "model": "llama", "prompt": "'
     lines.insert(where, start + b"x" * (length - 1 - len(start)))
@@ -135,13 +133,13 @@ def test_a_line_that_is_too_long_is_passed_over_and_reported(meter, log, ingest,
     assert (bad.kept, bad.digest) == ("{}", "")
 
 
-def test_the_longest_line_that_is_read_has_one_mebibyte(meter, log, ingest):
+def test_the_longest_accepted_line_is_one_mebibyte(meter, log, ingest):
     padded = line(1)[:-1] + b" " * (MAX_LINE_BYTES - len(line(1)) - 1) + b"}"
     assert len(padded) == MAX_LINE_BYTES - 1
     assert counts(ingest(log(log_of(line(0), padded)))) == (2, 0, 0)
 
 
-def test_a_last_line_without_an_end_is_a_record_and_a_long_one_is_reported(meter, log, ingest):
+def test_a_last_line_without_a_line_end_is_read_and_a_long_one_is_reported(meter, log, ingest):
     assert counts(ingest(log(log_of(line(0)) + line(1)))) == (2, 0, 0)
     assert counts(ingest(log(log_of(line(0)) + b"x" * (MAX_LINE_BYTES + 1)))) == (0, 1, 1)
 
@@ -154,7 +152,7 @@ def test_standard_input_is_read_to_its_end(meter, ingest, monkeypatch):
     assert (bad.file, bad.line) == ("", 5)
 
 
-def test_blocks_are_decoded_apart_and_positions_go_on_across_them(meter, log, ingest, small_blocks):
+def test_positions_continue_across_blocks_that_a_worker_decodes(meter, log, ingest, small_blocks):
     lines = [line(i) for i in range(10)]
     lines[1], lines[8] = b"{broken", b'{"also": "broken"}'
     path = log(log_of(*lines))
@@ -168,7 +166,7 @@ def test_blocks_are_decoded_apart_and_positions_go_on_across_them(meter, log, in
     assert not meter.violations()
 
 
-def test_equal_records_without_an_id_are_told_apart_by_their_ordinal_across_blocks(meter, log, ingest, small_blocks):
+def test_equal_records_without_an_id_are_numbered_across_blocks(meter, log, ingest, small_blocks):
     nameless = line(0, id=None)
     path = log(log_of(nameless, line(1, id=None), nameless, nameless, line(2), nameless, nameless, nameless))
     assert counts(ingest(path)) == (8, 0, 0)
@@ -178,7 +176,7 @@ def test_equal_records_without_an_id_are_told_apart_by_their_ordinal_across_bloc
     assert ordinals == {"0": 2, "1": 1, "2": 1, "3": 1, "4": 1, "5": 1}
 
 
-def test_where_a_log_is_cut_into_blocks_changes_nothing(meter, new_meter, log, monkeypatch):
+def test_block_boundaries_do_not_affect_the_result(meter, new_meter, log, monkeypatch):
     content = log_of(*(line(i % 9, id=None) for i in range(40)), b"{broken", line(99))
     path = log(content)
     stored = []
@@ -194,7 +192,7 @@ def test_where_a_log_is_cut_into_blocks_changes_nothing(meter, new_meter, log, m
     assert stored[0] == stored[1] == stored[2]
 
 
-def test_a_csv_header_and_quoted_line_ends_hold_across_blocks(meter, log, ingest, small_blocks):
+def test_a_csv_header_and_quoted_line_ends_work_across_blocks(meter, log, ingest, small_blocks):
     rows = [f'r{i},2026-11-03T10:00:{i:02d}Z,llama,100,10,"a\nb ""c"""' for i in range(9)]
     path = log("\n".join(["id,time,model,input_tokens,output_tokens,note", *rows]).encode(), "requests.csv")
     result = ingest(path, account="acme", provider="together", route="routed")
@@ -204,7 +202,7 @@ def test_a_csv_header_and_quoted_line_ends_hold_across_blocks(meter, log, ingest
 
 
 @pytest.mark.parametrize("stray", [1, 5, 11])
-def test_a_stray_quote_costs_its_own_row_only(meter, log, ingest, small_blocks, monkeypatch, stray):
+def test_a_stray_quote_costs_only_its_own_row(meter, log, ingest, small_blocks, monkeypatch, stray):
     monkeypatch.setattr(read_log, "MAX_QUOTED_LINES", 4)
     rows = [f"r{i},2026-11-03T10:00:{i:02d}Z,llama,100,10" for i in range(12)]
     rows[stray] = rows[stray].replace(",llama", ',"llama')
@@ -214,7 +212,7 @@ def test_a_stray_quote_costs_its_own_row_only(meter, log, ingest, small_blocks, 
     assert result.accepted == 11
 
 
-def test_a_stray_quote_in_a_long_csv_does_not_make_reading_it_slow(log, monkeypatch):
+def test_a_stray_quote_does_not_slow_down_a_long_csv(log, monkeypatch):
     monkeypatch.setattr(read_log, "BLOCK_LINES", 1_000)
     path = log(b'a,"b\n' + b"1,2\n" * 500_000)
     with LogReader(path) as reader:
@@ -230,21 +228,21 @@ def test_a_document_is_read_item_by_item(meter, log, ingest):
     assert [item.line for item in result.items] == [1]
 
 
-def test_a_record_that_was_mended_is_resolved_when_its_log_is_read_again(meter, log, ingest):
+def test_a_fixed_record_is_resolved_when_its_log_is_ingested_again(meter, log, ingest):
     good, bad = line(0), line(1, time="yesterday")
     path = log(log_of(good, bad, b"{broken"))
     assert counts(ingest(path)) == (1, 0, 2)
     meter.now += SECOND
-    mended = line(1)
-    assert counts(ingest(log(log_of(good, mended, b"{broken")))) == (1, 1, 1)
+    fixed = line(1)
+    assert counts(ingest(log(log_of(good, fixed, b"{broken")))) == (1, 1, 1)
     states = {record.code: record.resolved_at for record in meter.rows(select(quarantine))}
     assert states["invalid_time"] == meter.now
-    # The broken line moved, because the mended one is longer: its old place is resolved, the new one is open.
+    # The broken line moved, because the fixed one is longer: the entry at its old offset is resolved, the new one is open.
     broken = [record.resolved_at for record in meter.rows(select(quarantine)) if record.code != "invalid_time"]
     assert sorted(broken, key=str) == [meter.now, None]
 
 
-def test_a_record_that_is_still_bad_stays_open_and_is_listed_once(meter, log, ingest):
+def test_a_record_that_is_still_invalid_stays_in_quarantine_once(meter, log, ingest):
     path = log(log_of(line(0), b"{broken"))
     ingest(path)
     meter.now += SECOND
@@ -253,14 +251,14 @@ def test_a_record_that_is_still_bad_stays_open_and_is_listed_once(meter, log, in
     assert (bad.recorded_at, bad.seen_at, bad.resolved_at) == (NOW, NOW + SECOND, None)
 
 
-def test_a_record_in_quarantine_remembers_how_it_was_read(meter, log, ingest):
+def test_a_record_in_quarantine_keeps_its_read_options(meter, log, ingest):
     ingest(log(log_of(line(0), b"{broken")), zone="Europe/Berlin")
     (bad,) = meter.rows(select(quarantine))
     options = msgspec.json.decode(bad.options)
     assert (options["format"], options["options"]["zone"]) == ("native", "Europe/Berlin")
 
 
-def test_a_charge_too_large_is_quarantined_under_the_bytes_of_its_line(meter, log, ingest):
+def test_a_charge_that_is_too_large_is_quarantined_with_its_position_and_digest(meter, log, ingest):
     meter.execute("UPDATE rate_prices SET price_pico = 10000000000000")
     huge = line(1, usage={"input_tokens": 10**9})
     assert counts(ingest(log(log_of(line(0), huge)))) == (1, 0, 1)
@@ -269,21 +267,40 @@ def test_a_charge_too_large_is_quarantined_under_the_bytes_of_its_line(meter, lo
     assert len(bad.digest) == 32
 
 
-def test_a_reader_of_a_log_is_told_how_far_it_is(log, ingest, small_blocks):
+def test_progress_is_reported_after_each_commit(log, ingest, small_blocks):
     content = log_of(*map(line, range(7)))
-    told = []
-    ingest(log(content), on_progress=lambda progress: told.append((progress.done, progress.size, progress.result.accepted)))
-    assert [accepted for _, _, accepted in told] == [3, 6, 7]
-    assert told[-1][:2] == (len(content), len(content))
+    calls = []
+    ingest(log(content), on_progress=lambda progress: calls.append((progress.done, progress.size, progress.result.accepted)))
+    assert [accepted for _, _, accepted in calls] == [3, 6, 7]
+    assert calls[-1][:2] == (len(content), len(content))
 
 
-def test_only_the_first_items_are_kept_and_all_are_counted(log, ingest, monkeypatch):
-    monkeypatch.setattr("metering.operations.usage.ingest_log.KEPT_ITEMS", 2)
+def test_only_the_first_items_are_listed_and_all_are_counted(log, ingest, monkeypatch):
+    monkeypatch.setattr("metering.operations.usage.ingest_log.MAX_ITEMS", 2)
     result = ingest(log(log_of(line(0), *[b"{broken"] * 5)))
     assert (result.rejected, len(result.items)) == (5, 2)
 
 
-def test_what_was_stored_before_the_store_fails_stays(meter, log, ingest, small_blocks, monkeypatch):
+def test_duplicates_leave_room_for_rejected_records_among_the_items(log, ingest, monkeypatch):
+    monkeypatch.setattr("metering.operations.usage.ingest_log.MAX_ITEMS", 2)
+    ingest(log(log_of(*map(line, range(5)))))
+    result = ingest(log(log_of(*map(line, range(5)), b"{broken")))
+    assert (result.duplicate, [(item.line, item.outcome) for item in result.items]) == (5, [(6, "rejected")])
+
+
+def test_positions_in_a_document_are_indexes(log, ingest):
+    result = ingest(log(b"[" + line(0) + b', {"model": "llama"}]', "requests.json"))
+    assert (result.by_index, [item.line for item in result.items]) == (True, [1])
+    assert not ingest(log(log_of(line(1)))).by_index
+
+
+def test_a_document_that_is_not_json_is_refused_and_not_quarantined(meter, log, ingest):
+    with pytest.raises(LogFormatError) as refused:
+        ingest(log(json.dumps({"time": "2026-11-03T12:00:00Z", "model": "llama"}, indent=1).encode()[:-4], "requests.json"))
+    assert (refused.value.code, meter.count(quarantine)) == ("not_json", 0)
+
+
+def test_records_stored_before_a_failure_stay_stored(meter, log, ingest, small_blocks, monkeypatch):
     store = meter.ingester.store
     batches = []
 
@@ -309,7 +326,7 @@ def test_an_empty_log_is_refused(log, ingest, content):
         ingest(log(content))
 
 
-def test_a_log_that_is_not_there_or_a_folder_is_refused(tmp_path, ingest):
+def test_a_missing_log_or_a_directory_is_refused(tmp_path, ingest):
     for path in (tmp_path / "nowhere.jsonl", tmp_path):
         with pytest.raises(LogFormatError, match=path.name):
             ingest(str(path))

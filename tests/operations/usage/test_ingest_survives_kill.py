@@ -34,7 +34,7 @@ def record(number):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_killed_at_any_moment_it_loses_nothing_and_counts_nothing_twice(meter, tmp_path, seed):
+def test_after_a_kill_at_any_moment_nothing_is_lost_or_counted_twice(meter, tmp_path, seed):
     chance = random.Random(seed)
     log = tmp_path / "crash.log"
     log.write_text("".join(json.dumps(record(number)) + "\n" for number in range(RECORDS)))
@@ -51,7 +51,7 @@ def test_killed_at_any_moment_it_loses_nothing_and_counts_nothing_twice(meter, t
     final.communicate(timeout=60)
     assert final.returncode == 0
     (row,) = meter.spend()
-    # 1,000 nano-USD a token, of which the records have 1 to 97 in turn.
+    # 1,000 nano-USD per token; the records have 1 to 97 tokens in turn.
     expected = 1_000 * sum(1 + number % 97 for number in range(RECORDS))
     assert (row.events, row.amount_nano) == (RECORDS, expected)
     assert not meter.violations()

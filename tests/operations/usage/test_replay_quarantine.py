@@ -1,4 +1,4 @@
-"""Replaying the quarantine: each file once, read as it was read, what reads well resolved."""
+"""Replaying the quarantine: each file once, with its original options; records that are valid now are resolved."""
 
 import json
 
@@ -34,7 +34,7 @@ def test_a_file_with_many_bad_records_is_read_once(meter, tmp_path):
     assert (again.file, again.open_before, again.result.duplicate, again.result.rejected) == (str(path), 5, 1, 5)
 
 
-def test_a_file_is_read_the_way_it_was_read_last(meter, tmp_path):
+def test_a_file_is_replayed_with_the_options_of_its_last_read(meter, tmp_path):
     first, second = GOOD | {"time": "?"}, GOOD | {"id": "b", "time": "?"}
     path = write(tmp_path / "log.ndjson", first)
     read(meter, path, route="provider_key")
@@ -46,7 +46,7 @@ def test_a_file_is_read_the_way_it_was_read_last(meter, tmp_path):
     assert [row.group for row in meter.spend(group_by=("route",))] == [("routed",)]
 
 
-def test_a_file_read_as_two_sources_is_read_again_as_both(meter, tmp_path):
+def test_a_file_read_as_two_sources_is_replayed_as_both(meter, tmp_path):
     path = write(tmp_path / "log.ndjson", GOOD | {"time": "?"})
     for source in ("first", "second"):
         options = DecodeOptions(source=source, now=meter.now, account="acme", route="routed")
@@ -60,7 +60,7 @@ def test_a_record_without_a_file_stays_open_and_is_counted(meter):
     assert (replayed.files, replayed.without_file, replayed.still_open) == ([], 1, 1)
 
 
-def test_time_has_passed_so_that_the_future_of_then_may_be_the_past(meter, tmp_path):
+def test_a_time_that_was_in_the_future_can_be_valid_in_a_replay(meter, tmp_path):
     path = write(tmp_path / "log.ndjson", GOOD | {"time": "2026-11-30T00:00:00Z"})
     assert read(meter, path, route="routed").rejected == 1
     meter.now += 10 * 24 * 3_600 * 1_000_000
@@ -68,7 +68,7 @@ def test_time_has_passed_so_that_the_future_of_then_may_be_the_past(meter, tmp_p
     assert (replayed.files[0].result.accepted, replayed.still_open) == (1, 0)
 
 
-def test_accounts_are_declared_only_when_asked(meter, tmp_path):
+def test_a_replay_creates_accounts_only_if_requested(meter, tmp_path):
     path = write(tmp_path / "log.ndjson", GOOD | {"time": "?", "account": "newcomer"})
     read(meter, path)
     write(path, GOOD | {"account": "newcomer"})
@@ -76,7 +76,7 @@ def test_accounts_are_declared_only_when_asked(meter, tmp_path):
     assert (replayed.files[0].result.accepted, replayed.files[0].result.unassigned) == (1, 0)
 
 
-def test_the_list_can_be_cut_and_tells_how_many_there_are(meter, tmp_path):
+def test_the_list_can_be_limited_and_returns_the_total(meter, tmp_path):
     read(meter, write(tmp_path / "log.ndjson", *(GOOD | {"id": str(n), "time": "?"} for n in range(3))))
     records, count = list_quarantine(meter.engine, limit=2)
     assert ([record.line for record in records], count) == ([1, 2], 3)

@@ -1,7 +1,7 @@
-"""A sum never overflows: what would make it is refused by itself, and what is asked over many accounts is added beyond 64 bits.
+"""A sum never overflows: an event that would overflow it is rejected alone, and sums over accounts can exceed 64 bits.
 
-A picture costs 90 dollars here and a request makes 100,000 of them: nine million dollars, which was once allowed. Of such
-requests 1,024 fit into 64 bits (1,024 x 9 x 10^15 = 9,216 x 10^15 < 9,223 x 10^15), one more does not.
+An image costs 90 dollars here and a request makes 100,000 of them: nine million dollars, which was once allowed. 1,024 such
+requests fit into 64 bits (1,024 x 9 x 10^15 = 9,216 x 10^15 < 9,223 x 10^15), one more does not.
 """
 
 import pytest
@@ -35,21 +35,21 @@ def many(count: int, prefix: str = "p", **fields):
 
 @pytest.fixture
 def dear(meter, monkeypatch):
-    """A meter that charges what was allowed before the bound of a charge was lowered."""
+    """A meter with the limit of a charge before it was lowered."""
     monkeypatch.setattr("pricing.rating.MAX_CHARGE_NANO", 2**53 - 1)
     meter.declare("globex")
     meter.record_prices(price_table(rate(model="flux", prices={"images": Price(90 * 10**12)}), source="dear"))
     return meter
 
 
-def test_nine_million_dollars_for_one_request_are_refused_and_eight_thousand_are_not(meter):
+def test_a_charge_of_nine_million_dollars_is_refused_and_eight_thousand_are_not(meter):
     meter.record_prices(price_table(rate(model="flux", prices={"images": Price(90 * 10**12)}), source="dear"))
     result = meter.ingest(pictures("huge"), pictures("dear", quantities=Quantities(images=97)), usage_event())
     assert (result.accepted, [(item.id, item.code) for item in result.items]) == (2, [("huge", "charge_too_large")])
     assert meter.total() == 8_730 * 10**9 + 120_000
 
 
-def test_spend_over_all_accounts_goes_beyond_64_bits(dear):
+def test_spend_over_all_accounts_can_exceed_64_bits(dear):
     assert dear.ingest(*many(600)).accepted == 600
     assert dear.ingest(*many(600, "g", account="globex", time=NOON + DAY)).accepted == 600
     assert 1_200 * NINE_MILLION > 2**63
@@ -64,7 +64,7 @@ def test_spend_over_all_accounts_goes_beyond_64_bits(dear):
     assert not dear.violations()
 
 
-def test_a_statement_and_credits_go_beyond_64_bits_too(dear):
+def test_a_statement_and_credits_can_exceed_64_bits(dear):
     dear.ingest(*many(600))
     dear.ingest(*many(600, "k", project="other"))
     statement = show_statement(dear.engine, "acme", 202611, bundled_plans())
@@ -73,7 +73,7 @@ def test_a_statement_and_credits_go_beyond_64_bits_too(dear):
         assert billable_by_months(connection, 2) == {(202611, 202611): 1_200 * NINE_MILLION}
 
 
-def test_what_does_not_fit_is_refused_and_the_rest_of_its_batch_is_not(dear):
+def test_an_event_that_overflows_a_sum_is_rejected_alone(dear):
     result = dear.ingest(usage_event(), *many(1_100), usage_event())
     assert (result.accepted, result.rejected) == (1_026, 76)
     assert {item.code for item in result.items} == {"sum_too_large"}
@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_refused_and_the_rest_of_its_batch_is_not(dear):
     assert not dear.violations()
 
 
-def test_a_counter_that_is_nearly_full_takes_what_still_fits(dear):
+def test_a_nearly_full_counter_accepts_what_still_fits(dear):
     dear.ingest(*many(600))
     result = dear.ingest(*many(600, "q"), usage_event())
     assert (result.accepted, result.rejected) == (425, 176)
@@ -93,14 +93,14 @@ def test_a_counter_that_is_nearly_full_takes_what_still_fits(dear):
     assert not dear.violations()
 
 
-def test_a_month_is_full_before_its_days_are(dear):
+def test_a_monthly_sum_can_overflow_before_its_daily_sums(dear):
     dear.ingest(*many(1_000))
     result = dear.ingest(*many(100, "q", time=NOON + DAY), *many(100, "r", time=DECEMBER))
     assert (result.accepted, result.rejected) == (124, 76)
     assert not dear.violations()
 
 
-def test_what_was_refused_takes_no_identity_and_is_refused_again(dear):
+def test_a_rejected_event_takes_no_identity_and_is_rejected_again(dear):
     dear.ingest(*many(1_024))
     for _ in range(2):
         result = dear.ingest(pictures("late"), pictures("p0"))
@@ -108,7 +108,7 @@ def test_what_was_refused_takes_no_identity_and_is_refused_again(dear):
     assert dear.count(quarantine) == 1
 
 
-def test_a_repeat_of_what_is_refused_is_refused_with_it(dear):
+def test_a_repeat_of_a_rejected_event_is_rejected_too(dear):
     dear.ingest(*many(1_024))
     twice = pictures("late", response_id="chatcmpl-0123456789")
     copy = pictures("late", source="other", response_id="chatcmpl-0123456789")
@@ -119,7 +119,7 @@ def test_a_repeat_of_what_is_refused_is_refused_with_it(dear):
     assert not dear.violations()
 
 
-def test_batches_that_share_a_commit_do_not_pay_for_each_other(dear):
+def test_batches_that_share_a_commit_do_not_affect_each_other(dear):
     first, second = batch_of(*many(1_030)), batch_of(usage_event(), pictures("other"))
     results = dear.ingester.ingest_all([(first, Origin("gateway")), (second, Origin("api"))])
     assert [(result.accepted, result.rejected) for result in results] == [(1_024, 6), (1, 1)]
@@ -128,7 +128,7 @@ def test_batches_that_share_a_commit_do_not_pay_for_each_other(dear):
 
 @pytest.mark.parametrize("column", ["events", "input_tokens", "amount_nano"])
 @pytest.mark.parametrize("table", ["rollups", "month_rollups"])
-def test_the_last_that_fits_is_taken_and_the_next_is_not(meter, table, column):
+def test_the_last_event_that_fits_is_accepted_and_the_next_is_not(meter, table, column):
     weighs = {"events": 1, "input_tokens": 100, "amount_nano": 120_000}[column]
     meter.ingest(usage_event())
     meter.execute(f"UPDATE {table} SET {column} = ?", 2**63 - 1 - weighs)
@@ -138,7 +138,7 @@ def test_the_last_that_fits_is_taken_and_the_next_is_not(meter, table, column):
     assert meter.ingest(usage_event(project="other")).accepted == 1
 
 
-def test_what_is_priced_late_and_does_not_fit_stays_unpriced(dear):
+def test_usage_priced_late_that_does_not_fit_stays_unpriced(dear):
     dear.ingest(usage_event(model="late"))
     dear.record_prices(price_table(rate(model="late"), source="late"))
     dear.ingest(usage_event(model="late"))
@@ -149,7 +149,7 @@ def test_what_is_priced_late_and_does_not_fit_stays_unpriced(dear):
     assert sorted(dear.rows(select(rollups.c.events, rollups.c.amount_nano))) == [(1, 0), (1, 2**63 - 1)]
 
 
-def test_a_run_stops_before_the_step_whose_totals_would_overflow(dear):
+def test_a_rerating_stops_before_the_step_that_would_overflow(dear):
     dear.ingest(*many(600))
     dear.ingest(*many(600, "g", account="globex"))
     dear.record_prices(
@@ -158,7 +158,7 @@ def test_a_run_stops_before_the_step_whose_totals_would_overflow(dear):
     with pytest.raises(SumTooLargeError) as refused:
         dear.rerate()
     assert refused.value.code == "sum_too_large"
-    # One account is a step of its own, and is done: 600 x 100,000 dollars.
+    # Each account is one step, and the first is done: 600 x 100,000 dollars.
     assert dear.total() == 600 * NINE_MILLION + 600 * 10**14
     assert not dear.violations()
     assert dear.rerate(account_id=3).run.after_nano == 600 * 10**14
@@ -166,26 +166,26 @@ def test_a_run_stops_before_the_step_whose_totals_would_overflow(dear):
     assert not dear.violations()
 
 
-def test_what_was_taken_back_makes_room_again(dear):
+def test_a_reversal_makes_room_again(dear):
     dear.ingest(*many(1_024))
     cheap = rate(model="flux", prices={"images": Price(10**12)})
     dear.record_prices(price_table(cheap, source="sheet", effective_from=NOON))
     dear.rerate()
     assert dear.total() == 1_024 * 10**14
-    # An hour before, the dear price still held: in the counter from which as much was taken.
+    # An hour earlier the high price was still in effect: it fits into the counter that the reversal lowered.
     assert dear.ingest(*many(1_024, "q", time=NOON - HOUR)).accepted == 1_024
     assert dear.total() == 1_024 * 10**14 + 1_024 * NINE_MILLION
     assert not dear.violations()
 
 
-def test_a_charge_beyond_the_bound_that_was_stored_before_it_is_no_violation(dear, monkeypatch):
+def test_a_charge_over_a_limit_that_is_newer_than_it_is_no_violation(dear, monkeypatch):
     dear.ingest(pictures("old"))
     monkeypatch.setattr("pricing.rating.MAX_CHARGE_NANO", 2**43 - 1)
     assert not dear.violations()
     assert dear.rows(select(func.sum(events.c.charge_nano)))[0][0] == NINE_MILLION
 
 
-def test_what_was_spent_elsewhere_is_bounded_by_the_month(meter):
+def test_credits_used_elsewhere_are_bounded_by_the_month(meter):
     record_used_elsewhere(meter.engine, "acme", 202611, 2**53 - 2, reason="endpoints", now=NOON)
     with pytest.raises(DomainError, match="less than nine million dollars"):
         record_used_elsewhere(meter.engine, "acme", 202611, 2, reason="endpoints", now=NOON)

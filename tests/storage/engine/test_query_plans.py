@@ -6,13 +6,13 @@ import pytest
 from sqlalchemy import event as listen_to
 
 from metering.domain.charges.spend import Granularity
+from metering.domain.usage.logged_events import EventPosition, EventQuery
 from metering.operations.charges.explain_charge import explain_charge
 from metering.operations.charges.list_unpriced import list_unpriced
 from metering.operations.statements.show_statement import show_statement
 from metering.operations.usage.list_events import list_events
 from metering.storage.engine.backend import backend_of
 from metering.storage.engine.database import exclusive_write, read_snapshot
-from metering.storage.usage.event_log import EventPosition, EventQuery
 from metering.storage.usage.event_rows import event_rows, events_by_id
 from pricing.bundled import bundled_plans
 from support.builders import DAY, HOUR, NOON, instant, usage_event

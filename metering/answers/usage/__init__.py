@@ -1,0 +1,1 @@
+"""Answers about ingested records, logged events, quarantine and unassigned usage."""
