@@ -110,7 +110,7 @@ class NativeReader:
         route = record.route or reading.route
         model = record.model or options.model
         if (
-            # Here, empty usage cannot be told from zeros, and an escaped NUL not from other characters.
+            # The decoded record no longer shows whether usage was empty or zeros, or whether a NUL was escaped.
             (
                 usage is not None
                 and (amounts == _NOTHING or usage.reasoning_tokens > usage.output_tokens + usage.output_audio_tokens)

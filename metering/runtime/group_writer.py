@@ -3,7 +3,7 @@
 A request is still answered after the commit that contains its events. While one transaction is written, the next group
 collects: a busy service commits large groups, an idle one commits at once. Most clients send again as soon as they are
 answered, so a group of several lingers for a moment; without that, they would split into halves that alternate and need twice
-as many commits. The queue is bounded: past the bound, a request is told to try again later, so that memory does not grow.
+as many commits. The queue is bounded: past the bound, requests are refused and sent again later, so that memory does not grow.
 """
 
 import logging

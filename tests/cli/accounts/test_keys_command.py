@@ -45,6 +45,8 @@ def test_a_revoked_key_no_longer_works(command_line):
     [
         (["create"], "usage"),
         (["create", "--name", "x", "--scope", "everything"], "invalid_request"),
+        (["create", "--name", ""], "invalid_request"),
+        (["create", "--name", "x" * 256], "invalid_request"),
         (["create", "--name", "x", "--account", "nobody"], "not_found"),
         (["revoke", "nosuchkey"], "not_found"),
         (["create", "--name", "x", "--account", "acme", "--creates-accounts"], "invalid_request"),

@@ -93,7 +93,7 @@ def test_a_price_history_keeps_its_amounts_on_one_line(used, columns):
 
 @pytest.mark.parametrize("columns", [80, 100])
 def test_a_list_of_prices_breaks_no_word(used, columns):
-    models = {each["model"] for each in used.json("prices", "list")["prices"]}
+    models = {each["model"] for each in used.json("prices", "list")["items"]}
     written = in_terminal(used, columns, "prices", "list")
     shown = {word for line in written for word in re.split(r"[\s/-]+", line)}
     assert len(models) > 50
