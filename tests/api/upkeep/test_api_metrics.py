@@ -87,7 +87,7 @@ def test_an_operator_can_open_metrics_to_everyone(api, serve):
 
 
 def test_requests_refused_as_too_busy_are_counted(api, live, monkeypatch):
-    monkeypatch.setattr(api.app.state.intake._writer, "_most", 0)
+    monkeypatch.setattr(api.app.state.intake._writer, "_max_events", 0)
     monkeypatch.setattr(api.app.state.intake._writer, "_queue", [object()])
     assert live.post("/v1/events", json=native()).status_code == 429
     assert scrape(live)["metering_refused_requests_total",] == 1

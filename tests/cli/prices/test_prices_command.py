@@ -126,7 +126,7 @@ def test_rating_charges_usage_once_after_its_price_is_imported(unpriced):
     assert unpriced.json("rate")["charged"] == 0
     assert unpriced.done("prices", "unpriced") == "all usage is priced\n"
     assert unpriced.json("spend")["total"]["amount_nano_usd"] == 1_040_000 + 114
-    assert "each request rounded up to nano-dollars" in unpriced.done("statements", "show", "acme", "2026-11")
+    assert "Rounding of each request up to nano-dollars" in unpriced.done("statements", "show", "acme", "2026-11")
     unpriced.done("verify")
 
 
