@@ -59,6 +59,15 @@ class Change(NamedTuple):
     used: tuple[int, ...]
 
 
+class ChangeColumns(NamedTuple):
+    """Changes as columns: the fields of Change, in order."""
+
+    event_ids: tuple[int, ...]
+    before_nano: tuple[int, ...]
+    after_nano: tuple[int, ...]
+    used: tuple[tuple[int, ...], ...]
+
+
 _column_amounts = attrgetter(*COLUMN_KINDS)
 _NOTHING = (0,) * len(COLUMN_KINDS)
 
@@ -132,16 +141,11 @@ class ChargeInspector:
         if amount_nano is None:
             summary.kept += 1
             return
+        event_day = event.event_time // MICROS_PER_DAY
         key = ChangeKey(
-            series_id=current.series_id,
-            rate_id=rate_id or 0,
-            price_grade=current.price_grade,
-            new_rate_id=new_rate.id,
-            quantity_grade=event.quantity_grade,
-            billable=prices.billable,
-            event_day=event.event_time // MICROS_PER_DAY,
-            billing_month=current.billing_month,
-        )
+            current.series_id, rate_id or 0, current.price_grade, new_rate.id, event.quantity_grade, prices.billable,
+            event_day, current.billing_month,
+        )  # fmt: skip
         used = _column_amounts(event) if quantities is None else _NOTHING
         found.changes[key].append(Change(event.event_id, current.amount_nano, amount_nano, used))
         if quantities is not None:
@@ -198,8 +202,8 @@ def _sum_changes(found: Inspection, series: dict[int, _SeriesPrices]) -> None:
         month = month_of_day(key.event_day)
         group = RerateGroup(series_key.account_id, series_key.provider, series_key.model, month)
         totals = found.summary.by_group.setdefault(group, RerateTotals())
-        before, after = sum(change.before_nano for change in changes), sum(change.after_nano for change in changes)
-        totals.add(len(changes), before, after)
+        columns = ChangeColumns(*zip(*changes, strict=True))
+        totals.add(len(changes), sum(columns.before_nano), sum(columns.after_nano))
 
 
 def _priced(event: ChargedEvent, quantities: Quantities | None, rate: Rate) -> int | None:
