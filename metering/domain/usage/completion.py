@@ -3,7 +3,7 @@
 A gap is what a record did not state: an unknown provider, model or route, no status, unstated quantities. A record that fills
 gaps and contradicts nothing completes the event, in whichever order the two arrive. Measured quantities replace estimated ones,
 and within one grade a kind that was zero can be filled. Everything else that differs is a contradiction, and so is another time
-where nothing else differs: that is a second request under one ID.
+where nothing else differs from a single record: that is a second request under one ID.
 """
 
 from collections.abc import Collection
@@ -41,14 +41,15 @@ class ContradictionError(Exception):
     """Two records of one request cannot both be right."""
 
 
-def completed(known: RequestFacts, new: RequestFacts) -> RequestFacts:
+def completed(known: RequestFacts, new: RequestFacts, *, of_several: bool = False) -> RequestFacts:
     """Return what is known after the new record; equal to ``known`` if it adds nothing. The first record's time stays.
 
+    ``of_several``: what is known comes from several records, whose times may differ.
     Raises ContradictionError.
     """
     if abs(new.time - known.time) > MAX_APART_MICROS:
         raise ContradictionError
-    if new.time != known.time and replace(new, time=known.time) == known:
+    if not of_several and new.time != known.time and replace(new, time=known.time) == known:
         raise ContradictionError
     quantities, grade = _quantities(known, new)
     is_placeholder = QuantityGrade.UNSTATED in (known.quantity_grade, new.quantity_grade)

@@ -142,7 +142,7 @@ def _compared(
     if event.fingerprint in before.fingerprints:
         return Outcome.DUPLICATE, None
     try:
-        facts = completed(before.facts, new)
+        facts = completed(before.facts, new, of_several=bool(before.fingerprints))
     except ContradictionError:
         return Outcome.CONFLICT, None
     if facts == before.facts:
