@@ -70,16 +70,22 @@ ORDER BY charges.event_id, charges.id
 """
 
 
-def charged_events(connection: Connection, after: RerateCursor, end: int, limit: int) -> list[ChargedEvent]:
+def charged_events(
+    connection: Connection, after: RerateCursor, end: int, limit: int, *, source_id: int | None = None
+) -> list[ChargedEvent]:
     """Return events of an account after the cursor and before ``end``, by (time, ID), with their first charges.
 
-    Superseded events are left out.
+    Superseded events are left out. ``source_id`` None: events of any source.
     """
     account_id, event_time, event_id = after
     chunk = _OF_UNASSIGNED
     if account_id != UNASSIGNED_ID:
         chunk = _OF_ACCOUNT_COUNTED if any_superseded(connection) else _OF_ACCOUNT
-    rows = fetch_rows(connection, chunk, (account_id, event_time, end, event_time, event_id, limit))
+    parameters = [account_id, event_time, end, event_time, event_id, limit]
+    if source_id is not None:
+        chunk = chunk.replace("ORDER BY", "AND source_id = ? ORDER BY")
+        parameters.insert(-1, source_id)
+    rows = fetch_rows(connection, chunk, tuple(parameters))
     return list(map(_as_charged_event, rows))
 
 

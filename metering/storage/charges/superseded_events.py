@@ -60,6 +60,15 @@ def delete_withdrawn(connection: Connection, event_ids: Sequence[int]) -> None:
     connection.execute(delete(superseded_events).where(superseded_events.c.event_id.in_(event_ids)))
 
 
+def withdrawn_by(connection: Connection, run_id: int, event_ids: Sequence[int]) -> set[int]:
+    """Return those of the events that a run withdrew and that no other record has replaced since."""
+    sql = (
+        f"SELECT event_id FROM superseded_events WHERE event_id {is_in_list(connection)} AND run_id = ?"
+        " AND superseded_by IS NULL"
+    )
+    return {event_id for (event_id,) in fetch_rows(connection, sql, (list_parameter(connection, event_ids), run_id))}
+
+
 def any_superseded(connection: Connection) -> bool:
     """Whether any event is superseded."""
     return bool(fetch_rows(connection, _ANY, ()))

@@ -116,7 +116,10 @@ def test_a_completed_event_of_a_closed_month_is_corrected_in_the_open_one(meter)
     meter.close(202610, allow_unpriced=True)
     assert meter.ingest(final(time=NOON - 14 * DAY)).completed == 1
     late = [line for line in meter.statement(202611).lines if line.origin_month == 202610]
-    assert sum(line.amount_pico or 0 for line in late) == 120_000_000
+    assert [(line.quantity_kind, line.amount_pico) for line in late if line.quantity] == [
+        ("input_tokens", 100_000_000),
+        ("output_tokens", 20_000_000),
+    ]
     assert not meter.violations()
 
 
