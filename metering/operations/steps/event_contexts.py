@@ -97,35 +97,19 @@ class ContextCache:
 
         Raises KeyError if the series was not prepared (``prepare_series``).
         """
-        series_id, series = self._series.find(full_series)
         account = msgspec.json.decode(context.extra_details).get("account", "") if context.extra_details else ""
-        return msgspec.structs.replace(
-            context,
-            source_id=source_id,
-            route=full_series.route,
-            billable=is_billable(full_series.route),
-            rate_names=(full_series.provider, full_series.model, full_series.operation),
-            full_series=full_series,
-            series=series,
-            series_id=series_id,
-            extra_details=_extra_details(full_series, series, account),
-            needs_attention=_needs_attention(full_series, series),
-        )
+        found = self.of_series(full_series, source_id=source_id, undeclared_name=account)
+        return msgspec.structs.replace(found, stated_route=context.stated_route, default_route=context.default_route)
 
-    def prepare_series(self, keys: Iterable[SeriesKey]) -> None:
-        """Make sure that every key has a series; must not be called inside a write transaction."""
-        self._series.prepare(keys)
-
-    def _context(self, stated: Dimensions, billed: BillingAccount, full_series: SeriesKey) -> EventContext:
+    def of_series(self, full_series: SeriesKey, *, source_id: int, undeclared_name: str = "") -> EventContext:
+        """Return the context of an event of a series. Raises KeyError if the series was not prepared."""
         series_id, series = self._series.find(full_series)
-        is_unassigned = full_series.account_id == UNASSIGNED_ID
-        undeclared_name = replace_control_characters(stated.account) if is_unassigned else ""
         return EventContext(
             account_id=full_series.account_id,
             identity_mask=account_mask(full_series.account_id),
-            source_id=self._series.source_id(stated.source),
-            stated_route=stated.route,
-            default_route=billed.default_route,
+            source_id=source_id,
+            stated_route=full_series.route,
+            default_route="",
             route=full_series.route,
             billable=is_billable(full_series.route),
             rate_names=(full_series.provider, full_series.model, full_series.operation),
@@ -135,6 +119,17 @@ class ContextCache:
             extra_details=_extra_details(full_series, series, undeclared_name),
             needs_attention=_needs_attention(full_series, series),
         )
+
+    def prepare_series(self, keys: Iterable[SeriesKey]) -> None:
+        """Make sure that every key has a series; must not be called inside a write transaction."""
+        self._series.prepare(keys)
+
+    def _context(self, stated: Dimensions, billed: BillingAccount, full_series: SeriesKey) -> EventContext:
+        is_unassigned = full_series.account_id == UNASSIGNED_ID
+        undeclared_name = replace_control_characters(stated.account) if is_unassigned else ""
+        source_id = self._series.source_id(stated.source)
+        found = self.of_series(full_series, source_id=source_id, undeclared_name=undeclared_name)
+        return msgspec.structs.replace(found, stated_route=stated.route, default_route=billed.default_route)
 
 
 def _needs_attention(full_series: SeriesKey, series: SeriesKey) -> bool:

@@ -68,7 +68,7 @@ def store_settled(connection: Connection, charged: ChargedBatch, tools: Settling
     settlement = compare_repeats(connection, charged, tools.declared_tags)
     completions, completed = charged_completions(settlement, charged, tools.contexts, tools.book)
     if completions:
-        _store_completions(connection, settlement, completions, completed, closed, now)
+        store_completions(connection, settlement, completions, completed, closed, now)
     events, contexts, _ = charged
     conflicts = [
         conflict_row(events.at(position), contexts[position], event_id, now)
@@ -79,7 +79,7 @@ def store_settled(connection: Connection, charged: ChargedBatch, tools: Settling
     return SettledRecords(settlement.outcomes, completions, completed)
 
 
-def _store_completions(
+def store_completions(
     connection: Connection,
     settlement: Settlement,
     completions: Sequence[Completion],
@@ -87,6 +87,7 @@ def _store_completions(
     closed: ClosedMonths,
     now: int,
 ) -> None:
+    """Write completions, each with the reversal of the event it replaces. One that is another source's copy writes no event."""
     first_id = reserve_event_ids(connection, len(completions))
     dedup = find_copies(connection, completed.events, completed.contexts, Deduplication(first_id, {}))
     deltas = RollupDeltas()
