@@ -19,8 +19,8 @@ class Decision(StrEnum):
 class Conflict(Struct, frozen=True):
     """A record that contradicts an event. ``counted`` are the facts of the event that counts now; None if there is none.
 
-    There is none if it was withdrawn, or retired with its month. ``counted_nano`` is its charge now, and ``record_nano`` what the record would cost at the prices known now; None: unpriced.
-    Times are microseconds UTC.
+    There is none if it was withdrawn, or retired with its month. ``counted_nano`` is its charge now, and ``record_nano`` what
+    the record would cost at the prices known now; None: unpriced. Times are microseconds UTC.
     """
 
     id: int
