@@ -2,9 +2,10 @@
 
 from metering.command import main
 from metering.runtime import scheduler
+from support.presence import present
 
 TICK_SECONDS = 0.1
 
 if __name__ == "__main__":
-    scheduler.Scheduler.__init__.__kwdefaults__["tick_seconds"] = TICK_SECONDS
+    present(scheduler.Scheduler.__init__.__kwdefaults__)["tick_seconds"] = TICK_SECONDS
     main()

@@ -1,6 +1,7 @@
 """An invoice is compared with metered usage: every difference is recorded with its cause, its evidence and its state."""
 
 import json
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -17,6 +18,7 @@ from metering.operations.reconciliation.export_evidence import export_evidence
 from metering.operations.reconciliation.reconcile import reconcile, show_reconciliation
 from metering.operations.reconciliation.resolve_variance import resolve_variance
 from metering.operations.reconciliation.show_invoices import list_invoices, read_document, show_invoice
+from metering.storage.reconciliation.invoices import insert_lines
 from metering.storage.tables import account_names, adjustments, alerts, invoice_documents, invoice_lines
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
@@ -249,7 +251,8 @@ def test_requests_less_than_half_an_hour_old_are_pending(ten):
 
 
 def decide(meter, variance, state, **fields):
-    return resolve_variance(meter.engine, variance.id, state, **{"who": "ada", "reason": "asked them", "now": AFTER} | fields)
+    given: dict[str, Any] = {"who": "ada", "reason": "asked them", "now": AFTER}
+    return resolve_variance(meter.engine, variance.id, state, **given | fields)
 
 
 def test_a_decision_carries_over_to_the_next_run_while_the_amount_is_the_same(ten):
@@ -366,7 +369,7 @@ def test_verify_finds_what_does_not_add_up_in_a_reconciliation(ten, change, code
 def test_an_invoice_of_many_chunks_is_complete_and_an_interrupted_import_leaves_no_invoice(ten, monkeypatch, rows):
     monkeypatch.setattr(importing, "CHUNK", 2)
     content = csv_of(*(line(number) for number in range(rows)))
-    write, written = importing.insert_lines, []
+    write, written = insert_lines, []
 
     def interrupted(connection, document_id, lines):
         written.append(len(lines))
