@@ -1,7 +1,6 @@
 """An invoice is compared with metered usage: every difference is recorded with its cause, its evidence and its state."""
 
 import json
-from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -250,9 +249,8 @@ def test_requests_less_than_half_an_hour_old_are_pending(ten):
     assert report.needs_attention == []
 
 
-def decide(meter, variance, state, **fields):
-    given: dict[str, Any] = {"who": "ada", "reason": "asked them", "now": AFTER}
-    return resolve_variance(meter.engine, variance.id, state, **given | fields)
+def decide(meter, variance, state, *, who="ada", reason="asked them", **options):
+    return resolve_variance(meter.engine, variance.id, state, who=who, reason=reason, now=AFTER, **options)
 
 
 def test_a_decision_carries_over_to_the_next_run_while_the_amount_is_the_same(ten):
@@ -369,19 +367,18 @@ def test_verify_finds_what_does_not_add_up_in_a_reconciliation(ten, change, code
 def test_an_invoice_of_many_chunks_is_complete_and_an_interrupted_import_leaves_no_invoice(ten, monkeypatch, rows):
     monkeypatch.setattr(importing, "CHUNK", 2)
     content = csv_of(*(line(number) for number in range(rows)))
-    write, written = insert_lines, []
+    written = []
 
     def interrupted(connection, document_id, lines):
         written.append(len(lines))
         if len(written) == 2:
             raise KeyboardInterrupt
-        write(connection, document_id, lines)
+        insert_lines(connection, document_id, lines)
 
-    monkeypatch.setattr(importing, "insert_lines", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(importing, "insert_lines", interrupted)
         import_bill(ten, content)
     assert (ten.count(invoice_documents), ten.count(invoice_lines), list_invoices(ten.engine)) == (0, 0, [])
-    monkeypatch.setattr(importing, "insert_lines", write)
     done = import_bill(ten, content)
     assert (done.invoice.lines, ten.count(invoice_lines)) == (rows, rows)
     assert b"".join(read_document(ten.engine, done.invoice.id)) == content
