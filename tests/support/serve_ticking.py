@@ -2,10 +2,11 @@
 
 from metering.command import main
 from metering.runtime import scheduler
-from support.presence import present
 
 TICK_SECONDS = 0.1
 
 if __name__ == "__main__":
-    present(scheduler.Scheduler.__init__.__kwdefaults__)["tick_seconds"] = TICK_SECONDS
+    defaults = scheduler.Scheduler.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["tick_seconds"] = TICK_SECONDS
     main()
