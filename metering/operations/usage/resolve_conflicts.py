@@ -37,6 +37,7 @@ from metering.storage.usage.conflicts import (
     count_open_conflicts,
     insert_decision,
 )
+from metering.storage.usage.event_rows import source_of
 from pricing.book import PriceBook
 from pricing.errors import ChargeTooLargeError
 
@@ -101,7 +102,7 @@ def accept_conflict(engine: Engine, settings: IngestSettings, conflict_id: int, 
                 f"the event of conflict {conflict_id} was withdrawn or retired; dismiss it, or ingest the record again"
             )
         event = msgspec.structs.replace(event, id=earlier.row.external_id)
-        context = contexts.of_series(series, source_id=earlier.row.source_id)
+        context = contexts.of_series(series, source=source_of(earlier.row))
         _replace(connection, earlier, _charged(event, context, book), now)
         insert_decision(connection, conflict_id, Decision.ACCEPTED.value, reason=reason, recorded_by=by, now=now)
     return show_conflict(engine, settings, conflict_id)
@@ -117,7 +118,7 @@ def _replace(connection: Connection, earlier: CurrentEvent, charged: ChargedBatc
     event, (context,) = charged.events.at(0), charged.contexts
     closed = lock_open_months(connection, {context.account_id}, now=now)
     completion = Completion(0, earlier.row.id, earlier, _facts(context.full_series, event), event, context.full_series)
-    settlement = Settlement({0: (Outcome.COMPLETED, earlier.row.id)}, [completion])
+    settlement = Settlement({0: (Outcome.COMPLETED, earlier.row.id)}, [completion], {})
     store_completions(connection, settlement, [completion], charged, closed, now)
 
 
