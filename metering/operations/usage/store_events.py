@@ -143,7 +143,7 @@ def _count_warnings(context: EventContext, charge: FirstCharge, result: BatchRes
 
 _REPEATS = {
     Outcome.DUPLICATE: ("duplicate", "was ingested before and is counted once"),
-    Outcome.COPY: ("copy", "is another source's record of an event that is already counted"),
+    Outcome.COPY: ("copy", "is a record of an event that is already counted from a different source"),
     Outcome.CONFLICT: ("conflict", "was ingested before with different content; the first record is kept"),
 }
 
