@@ -69,7 +69,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     if op.get_bind().execute(sa.text("SELECT 1 FROM retired_months LIMIT 1")).first():
-        raise RuntimeError("cannot downgrade a database with retired months below revision 0010: nothing would explain their rollups")
+        raise RuntimeError(
+            "cannot downgrade a database with retired months below revision 0010: nothing would explain their rollups"
+        )
     for name in ("retired_runs", "retired_claims", "retired_rollups", "retired_months"):
         op.drop_table(name)
 

@@ -36,9 +36,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     refuse_to_lose("invoices", "imported invoices, the decisions on them and the answers given to Hugging Face")
-    refuse_to_lose(
-        "billing_answers", "imported invoices, the decisions on them and the answers given to Hugging Face"
-    )
+    refuse_to_lose("billing_answers", "imported invoices, the decisions on them and the answers given to Hugging Face")
     for name in TABLES:
         op.drop_table(name)
 

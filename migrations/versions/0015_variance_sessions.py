@@ -34,7 +34,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     if op.get_bind().execute(sa.text("SELECT 1 FROM variances WHERE session <> '' LIMIT 1")).first():
-        raise RuntimeError("cannot downgrade a database with variances of sessions below revision 0015: it would lose the names of the sessions")
+        raise RuntimeError(
+            "cannot downgrade a database with variances of sessions below revision 0015: it would lose the names of the sessions"
+        )
     if op.get_bind().dialect.name == "postgresql":
         op.drop_constraint(op.f(AFTER), "variances")
         op.drop_column("variances", "session")

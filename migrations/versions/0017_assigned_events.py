@@ -37,5 +37,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     if op.get_bind().execute(sa.text("SELECT 1 FROM assigned_events LIMIT 1")).first():
-        raise RuntimeError("cannot downgrade a database with assigned events below revision 0017: it would lose the accounts they were assigned to")
+        raise RuntimeError(
+            "cannot downgrade a database with assigned events below revision 0017: it would lose the accounts they were assigned to"
+        )
     op.drop_table("assigned_events")

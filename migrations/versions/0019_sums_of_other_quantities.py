@@ -25,6 +25,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in TABLES:
         if op.get_bind().execute(sa.text(f"SELECT 1 FROM {name} WHERE other_quantities <> '' LIMIT 1")).first():
-            raise RuntimeError(f"cannot downgrade below revision 0019: {name} has sums of quantities without a column, which would be lost")
+            raise RuntimeError(
+                f"cannot downgrade below revision 0019: {name} has sums of quantities without a column, which would be lost"
+            )
     for name in TABLES:
         op.drop_column(name, "other_quantities")

@@ -135,9 +135,7 @@ def invoice_order(
             examples=[False],
         ),
     ] = False,
-    beside: Annotated[
-        bool, Query(deprecated=True, description="Former name of `allow_overlap`.", examples=[False])
-    ] = False,
+    beside: Annotated[bool, Query(deprecated=True, description="Former name of `allow_overlap`.", examples=[False])] = False,
 ) -> InvoiceOrder:
     """Return what the query states about the invoice, without its account."""
     return InvoiceOrder(

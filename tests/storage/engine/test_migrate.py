@@ -258,5 +258,5 @@ def test_a_downgrade_that_would_lose_data_is_refused(meter, filling, revision, r
 def test_going_down_is_refused_where_there_are_sums_of_a_kind_without_a_column(meter):
     meter.ingest(usage_event())
     meter.execute("UPDATE month_rollups SET other_quantities = '{\"video_tokens\":1}'")
-    with pytest.raises(RuntimeError, match="cannot downgrade below revision 0019: month_rollups has sums of quantities without a column"):
+    with pytest.raises(RuntimeError, match="below revision 0019: month_rollups has sums of quantities without a column"):
         downgrade(meter.engine, "0018")
