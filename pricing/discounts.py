@@ -1,4 +1,4 @@
-"""Discounts: a percentage off everybody's prices, expanded into the account's own price tables.
+"""Discounts: a percentage off the list prices, expanded into the account's own price tables.
 
 Of an account's discounts, the one recorded last applies to every price it covers, from its effective instant on. Expanding
 computes the account's prices from the discounts and the base prices (those of the layers below the account's), for every known
