@@ -94,6 +94,13 @@ def test_a_month_that_cannot_be_closed_yet_names_the_option_that_helps(shell):
     )
 
 
+def test_a_future_month_is_shown_with_a_warning(shell):
+    shell.done("statements", "show", "acme", "2027-01")
+    assert shell.errors == "2027-01 has not begun; only fees and credits are known\n"
+    shell.done("statements", "show", "acme", "2026-12")
+    assert shell.errors == ""
+
+
 def test_a_bill_without_its_total_names_the_missing_field(shell):
     bill = shell.folder / "usage.json"
     bill.write_text(json.dumps({"usage": {"inferenceProviders": {"numRequests": 1}}}))
