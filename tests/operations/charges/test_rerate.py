@@ -1,5 +1,7 @@
 """Re-rating replaces charges whose price was corrected, as its preview shows, and leaves all others alone."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 
@@ -300,7 +302,7 @@ def test_an_interrupted_run_resumes_at_its_cursor(overpriced, monkeypatch):
 
 def test_a_run_resumed_by_two_processes_is_done_once(overpriced, monkeypatch):
     run = interrupted(overpriced, monkeypatch, after=1)
-    others = []
+    others: list[Any] = []
 
     def overtaken(_):
         if not others:

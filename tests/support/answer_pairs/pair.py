@@ -12,5 +12,5 @@ class Pair(NamedTuple):
     command: str
     operation: str
     call: str
-    body: dict[str, Any] | None = None
+    body: dict[str, Any] | int | None = None
     fresh: tuple[str, ...] = ()
