@@ -1,4 +1,4 @@
-"""The command line for tests: run in this process, with a clock that stands still and a database of its own."""
+"""The command line for tests: run in this process, with a stopped clock and a separate database."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``metering serve`` as a process of its own, and what its ``/metrics`` say."""
+"""``metering serve`` as a separate process, and its ``/metrics``."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ def samples_of(text: str) -> Samples:
 
 
 class Serving:
-    """A server on a port of its own, in a group of processes of its own. ``program`` takes the place of ``metering``."""
+    """A server on a free port, in a separate process group. ``program`` replaces ``metering``."""
 
     def __init__(
         self, url: str, folder: Path, *options: str, program: tuple[str, ...] = ("-m", "metering"), **environment: str

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 class Pair(NamedTuple):
     """``command`` as it is typed after ``metering``, without ``--json``; ``call`` is the method and the path with its query.
 
-    ``fresh`` names fields that are made anew by each call (a token), wherever they are.
+    ``fresh`` names fields that differ with each call (a token), at any depth.
     """
 
     command: str
