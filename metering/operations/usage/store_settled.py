@@ -94,7 +94,7 @@ def store_completions(
     closed: ClosedMonths,
     now: int,
 ) -> None:
-    """Write completions, each with the reversal of the event it replaces. One that copies another source's record writes no event."""
+    """Write completions, each with the reversal of the event it replaces. A copy of another source's record writes no event."""
     first_id = reserve_event_ids(connection, len(completions))
     dedup = find_copies(connection, completed.events, completed.contexts, Deduplication(first_id, {}))
     deltas = RollupDeltas()
