@@ -20,7 +20,9 @@ def two_of_each(api, client, account: str) -> None:
     for number, month in enumerate(("2026-10", "2026-11"), 1):
         named = {"account": account, "reference": f"r{number}"}
         bill = f"request_id,amount_nano_usd\nrequest-{number},100\n"
-        invoice = client.post(f"/v1/invoices?account={account}&month={month}", content=bill, headers={"content-type": "text/csv"})
+        invoice = client.post(
+            f"/v1/invoices?account={account}&month={month}", content=bill, headers={"content-type": "text/csv"}
+        )
         answers = [
             invoice,
             client.post("/v1/reconciliations", json={"invoice": invoice.json()["invoice"]["id"]}),

@@ -1,7 +1,7 @@
 """``make mutants``: plant bugs one at a time in a copy of the checkout, and see the tests notice.
 
-``planted.yaml`` lists them: what the bug does, the file, the text that is replaced and what by, the tests that must fail. Without
-a bug these tests must pass. Ends with 1 if a bug survives.
+``planted.yaml`` lists them: what the bug does, the file, the text that is replaced and what by, the tests that must fail.
+Without a bug these tests must pass. Ends with 1 if a bug survives.
 """
 
 import argparse

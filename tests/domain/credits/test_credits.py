@@ -58,8 +58,8 @@ def test_a_grant_pays_for_no_month_before_it_was_granted_or_after_it_expired():
 
 def test_the_first_instant_of_the_next_month_is_not_in_the_month():
     grants = [grant(1, 5, granted="2026-12-01T00:00:00Z"), grant(2, 5, granted="2026-11-30T23:59:59.999999Z")]
-    (month,) = burn_credits([MonthUsage(NOVEMBER, 1 * USD, 0)], grants)
-    assert applied(month) == [(2, 1 * USD)]
+    (month,) = burn_credits([MonthUsage(NOVEMBER, 6 * USD, 0)], grants)
+    assert (applied(month), month.uncovered_nano, month.purchased_left_nano) == ([(2, 5 * USD)], 1 * USD, 0)
 
 
 def test_purchased_credits_that_expire_with_the_month_do_not_carry_over():
