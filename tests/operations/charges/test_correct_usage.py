@@ -131,7 +131,7 @@ def test_what_is_undone_after_its_month_was_closed_is_corrected_in_the_open_one(
     run = correct(meter, CorrectionScope(acme, where={"provider": UNKNOWN}), provider="together").run
     closed = meter.close(202610)
     undo(meter, run.id)
-    assert meter.statement(202610).lines == closed.lines
+    assert meter.statement(202610).digest == closed.digest
     late = [line for line in meter.statement(202611).lines if line.origin_month == 202610 and line.quantity]
     assert ("input_tokens", -100_000_000) in [(line.quantity_kind, line.amount_pico) for line in late]
     assert not meter.violations()
