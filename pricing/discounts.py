@@ -1,4 +1,4 @@
-"""Discounts: a percentage off everybody's prices, expanded into the account's own price tables.
+"""Discounts: a percentage off the list prices, expanded into the account's own price tables.
 
 Of an account's discounts, the one recorded last applies to every price it covers, from its effective instant on. Expanding
 computes the account's prices from the discounts and the base prices (those of the layers below the account's), for every known
@@ -51,8 +51,8 @@ class Discount(Struct, frozen=True, kw_only=True):
 class ExpandedDiscounts(Struct, frozen=True):
     """The price tables to record, and how many prices the requested discount covers.
 
-    ``rounded`` counts those that were not a whole number of pico-USD. ``kept`` are the keys that the account has a price of its
-    own for, which takes precedence.
+    ``rounded`` counts those that were not a whole number of pico-USD. ``kept`` are the keys for which the account already has a
+    price, which takes precedence.
     """
 
     tables: tuple[PriceTable, ...]
@@ -79,7 +79,7 @@ def format_percent(share: int) -> str:
 
 
 class BasePrices:
-    """The prices of accounts without prices of their own: the layers below the account's."""
+    """The prices of accounts that have no account prices: the layers below the account's."""
 
     def __init__(self, tables: Iterable[PriceTable], aliases: Aliases | None = None) -> None:
         self.book = PriceBook((table for table in tables if table.layer is not Layer.ACCOUNT), aliases)

@@ -66,7 +66,11 @@ def _lines(source: BinaryIO, options: ReadOptions, head: InvoiceHead) -> Iterato
     header = next(rows)[1]
     positions = column_positions(header, options.columns)
     if not positions.keys() - {"currency", "account", "kind"}:
-        raise InvoiceError(f"no column is named like a field; map columns to fields: {', '.join(FIELDS)}", "missing_column")
+        raise InvoiceError(
+            f"no column has the name of a field (columns: {', '.join(header)[:400]}); map them as FIELD=COLUMN, such as"
+            f" amount=COLUMN; the fields are {', '.join(FIELDS)}",
+            "missing_column",
+        )
     reader = LineReader(options)
     width, lines = len(header), 0
     for number, cells in rows:

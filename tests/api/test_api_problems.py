@@ -3,6 +3,7 @@
 import importlib
 import logging
 import pkgutil
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -20,7 +21,7 @@ from support.native_events import native
 MEMBERS = {"type", "title", "status", "detail", "code", "instance"}
 
 
-def subclasses(of: type) -> set[type]:
+def subclasses(of: type[Any]) -> set[type[Any]]:
     return {of}.union(*(subclasses(each) for each in of.__subclasses__()))
 
 

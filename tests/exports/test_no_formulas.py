@@ -2,6 +2,7 @@
 
 import io
 import re
+from typing import Any
 
 import msgspec
 import openpyxl
@@ -46,15 +47,14 @@ def hostile(value, path="statement"):
 
 def priced_by(name):
     """Return a rate whose texts are formulas."""
-    return rate(
-        id=1, table_id=7, **{field: FORMULA.format(f"{name}.{field}") for field in ("provider", "model", "operation", "source")}
-    )
+    texts: dict[str, Any] = {field: FORMULA.format(f"{name}.{field}") for field in ("provider", "model", "operation", "source")}
+    return rate(id=1, table_id=7, **texts)
 
 
 @pytest.fixture(scope="module")
 def detail():
     """A statement with every kind of line and section, and all its texts formulas."""
-    names = {name: FORMULA.format(name) for name in ("provider", "model", "operation", "project", "key")}
+    names: dict[str, Any] = {name: FORMULA.format(name) for name in ("provider", "model", "operation", "project", "key")}
     days = [
         day_usage("2026-11-03", 1_000_000, input_tokens=999, tags='{"team":"=1+1"}', **names),
         day_usage("2026-11-03", 5_000_000, route="provider_key", billable=0, input_tokens=5_000, **names),

@@ -4,6 +4,7 @@ import io
 from datetime import date
 from decimal import Decimal
 from html.parser import HTMLParser
+from typing import Any
 
 import openpyxl
 import pytest
@@ -21,6 +22,7 @@ from metering.exports.statement_xlsx import EXACT, statement_xlsx
 from pricing.money import PICO_PER_CENT
 from support.builders import CLOSED, day_usage, month_detail, rate
 from support.exported_files import exact_sum, table, text_of
+from support.presence import present
 from support.statement_examples import DOLLAR, EXAMPLES, by_hand, example_1, example_7, example_10, other, usage_line
 
 EVIL = "<script>alert('x')</script>&\"</style>"
@@ -161,7 +163,7 @@ def test_every_flag_has_a_note(show):
 
 
 def test_hostile_names_are_shown_as_text():
-    named = dict.fromkeys(("provider", "model", "operation"), EVIL)
+    named: dict[str, Any] = dict.fromkeys(("provider", "model", "operation"), EVIL)
     priced = rate(id=1, source=EVIL, operation=EVIL)
     unpriced = day_usage(rate_id=0, price_grade=2, **named)
     days = [day_usage("2026-11-03", 1_000, input_tokens=1, **named), unpriced]
@@ -181,7 +183,7 @@ def test_a_page_loads_nothing():
 
 def test_each_pdf_page_has_its_number_the_digest_and_a_table_head():
     lines = [usage_line(number, 900_000, rate(id=1)) for number in range(1, 200)]
-    exact = sum(line.amount_pico for line in lines)
+    exact = sum(present(line.amount_pico) for line in lines)
     found = pdf(by_hand(*lines, total_cents=round(exact / 10**10), **CLOSED))
     sheets = [sheet.extract_text() for sheet in found.pages]
     assert len(sheets) > 2

@@ -1,6 +1,7 @@
 """A price table is one immutable version of one source's prices."""
 
 import random
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,13 @@ def rate(model="llama", pico=10, **overrides):
 
 
 def table(**overrides):
-    fields = {"source": "hf_router", "layer": Layer.ROUTE, "kind": TableKind.PATCH, "effective_from": 0, "rates": (rate(),)}
+    fields: dict[str, Any] = {
+        "source": "hf_router",
+        "layer": Layer.ROUTE,
+        "kind": TableKind.PATCH,
+        "effective_from": 0,
+        "rates": (rate(),),
+    }
     return PriceTable(**fields | overrides)
 
 

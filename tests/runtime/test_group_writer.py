@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import Future, wait
 from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -45,7 +46,7 @@ class FutureWriter:
         self.close = writer.close
 
     def submit(self, batch, origin):
-        future = Future()
+        future: Future[Any] = Future()
         self._writer.submit(batch, origin, partial(set_outcome, future))
         return future
 

@@ -183,7 +183,8 @@ def _entities(row: Row) -> Iterator[str]:
 
 
 def _across(rows: list[Row], payable: Decimal | None) -> Iterator[str]:
-    skus, accounts, billed = defaultdict(set), defaultdict(set), defaultdict(Decimal)
+    skus, accounts = defaultdict(set), defaultdict(set)
+    billed: dict[str, Decimal] = defaultdict(Decimal)
     for row in rows:
         if row["SkuPriceId"]:
             skus[row["SkuPriceId"]].add(row["SkuId"])

@@ -57,7 +57,7 @@ class BudgetStateAnswer(Answer):
         description="Thresholds that raised an alert in this period; they remain when spending falls.", examples=[[50, 80]]
     )
     blocked: bool = Field(description="Whether the budget blocks the requests in its scope now.", examples=[False])
-    unpriced_events: int = Field(description="Requests without a price yet; their cost is in no amount.", examples=[0])
+    unpriced_events: int = Field(description="Requests without a price yet; the amounts exclude them.", examples=[0])
     forecast_method: Literal["blended_rate", "period_rate", "recent_rate", "final", "too_little_known"] = Field(
         description="The rate the forecast uses: that of this period, that of the last seven days, or the mean of both."
         " `final`: the period is over.",

@@ -60,7 +60,11 @@ def budgets() -> None:
 def _terms_options(command: Any) -> Any:
     """Add the options for the terms of a budget."""
     options = [
-        click.option("--window", type=click.Choice([each.value for each in Window]), help="Length of the periods, in UTC."),
+        click.option(
+            "--window",
+            type=click.Choice([each.value for each in Window]),
+            help="Length of the periods, in UTC. A new budget: month.",
+        ),
         start_option("First day of a fixed window.", DAY),
         end_option("The day after the last day of a fixed window.", DAY),
         click.option(
@@ -74,21 +78,23 @@ def _terms_options(command: Any) -> Any:
             "thresholds",
             multiple=True,
             metavar="PERCENT",
-            help="Percentage of the amount that raises an alert; repeat, or separate by commas.",
+            help="Percentage of the amount that raises an alert; repeat, or separate by commas. A new budget: 50,80,100.",
         ),
         click.option(
             "--forecast", type=int, metavar="PERCENT", help="Also raise an alert when the forecast reaches this percentage."
         ),
         click.option(
-            "--action", type=click.Choice([each.value for each in Action]), help="Raise alerts only, or also block requests."
+            "--action",
+            type=click.Choice([each.value for each in Action]),
+            help="Raise alerts only, or also block requests. A new budget: notify.",
         ),
         click.option(
-            "--block-at", type=int, metavar="PERCENT", help=f"Percentage from which the action block blocks. Default: {FULL}."
+            "--block-at", type=int, metavar="PERCENT", help=f"Percentage from which --action block blocks. Default: {FULL}."
         ),
         click.option(
             "--basis",
             type=click.Choice([each.value for each in BudgetBasis]),
-            help="Count all charges, or a month's billable charges that credits do not cover.",
+            help="Count all charges, or a month's billable charges that credits do not cover. A new budget: gross.",
         ),
         click.option("--name", help="A name for the budget."),
     ]

@@ -13,10 +13,13 @@ from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
+from metering.cli.unknown_names import warn_unknown_name
 from metering.domain.charges.spend import DIMENSIONS, Granularity, PeriodBasis, SpendQuery
 from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_instant, format_month, month_of, month_start, next_month
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.charges.query_spend import query_spend
+from metering.operations.prices.list_names import used_names
+from metering.operations.service.open_service import Service
 from pricing.dollars import display_nano
 from pricing.quantities import TOKEN_KINDS
 
@@ -92,6 +95,8 @@ def spend(invocation: Invocation, options: SpendOptions) -> None:
         account_id = None if options.account is None else show_account(service.engine, options.account).id
         query = _query(options, account_id, service.clock())
         rows = query_spend(service.engine, query, declared_tags=service.settings.ingest.declared_tags)
+        if not rows:
+            _warn_unused_names(service, query)
     found = spend_answer(query, rows, options.account)
     if options.as_json:
         print_json(found)
@@ -99,6 +104,14 @@ def spend(invocation: Invocation, options: SpendOptions) -> None:
         echo(f"{_title(options, query)}: no usage")
     else:
         _print_spend(found, _title(options, query))
+
+
+def _warn_unused_names(service: Service, query: SpendQuery) -> None:
+    used = used_names(service.engine)
+    for provider in query.filters.get("provider", ()):
+        warn_unknown_name(provider, used.providers, "no usage of provider {} on record")
+    for model in query.filters.get("model", ()):
+        warn_unknown_name(model, used.models, "no usage of model {} on record")
 
 
 def _query(options: SpendOptions, account_id: int | None, now: int) -> SpendQuery:

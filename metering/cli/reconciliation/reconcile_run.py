@@ -22,7 +22,7 @@ from metering.operations.service.open_service import Service
 @click.command()
 @click.argument("invoice", type=click.IntRange(min=1), required=False)
 @click.option("--account", metavar="NAME", help="Reconcile every current invoice of this account.")
-@click.option("--tolerance", type=USD, help="Tolerated difference in all, in dollars. Default: by the settings.")
+@click.option("--tolerance", type=USD, help="Tolerated difference in all, in dollars. Default: METERING_RECONCILE_TOLERANCE.")
 @json_option
 @click.pass_obj
 def run(invocation: Invocation, *, invoice: int | None, account: str | None, tolerance: int | None, as_json: bool) -> None:
@@ -47,7 +47,7 @@ def run(invocation: Invocation, *, invoice: int | None, account: str | None, tol
 
 
 @click.command()
-@click.argument("number", metavar="RUN", type=click.IntRange(min=1), required=False)
+@click.argument("number", metavar="[RUN]", type=click.IntRange(min=1), required=False)
 @click.option("--account", metavar="NAME", help="Only invoices of this account.")
 @json_option
 @click.pass_obj

@@ -12,9 +12,9 @@ from metering.cli.session import open_session
 from metering.cli.statements.statement_changes import adjust, adjustments, reopen_check
 from metering.cli.statements.statement_table import show_statement_table, summary_row
 from metering.cli.statements.statements_export import export
-from metering.cli.terminal.output import Column, echo, print_json, print_table
+from metering.cli.terminal.output import Column, echo, print_json, print_table, warn
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.instants import format_month
+from metering.domain.instants import format_month, month_of
 from metering.domain.statements.billing_months import check_month_in_range
 from metering.domain.statements.close_failure import CloseFailure
 from metering.domain.statements.statements import CLOSED, DRAFT, Statement
@@ -95,6 +95,8 @@ def show(invocation: Invocation, *, account: str, month: int | None, canonical: 
             return
         check_month_in_range(shown, service.clock())
         statement = show_statement(service.engine, account, shown, service.catalogue)
+        if shown > month_of(service.clock()):
+            warn(f"{format_month(shown)} has not begun; only fees and credits are known")
     if as_json:
         print_json(statement_answer(statement))
     else:

@@ -63,7 +63,7 @@ class IngestReport(Struct):
 
     def answer(self) -> IngestReportAnswer:
         """Return the report as an answer."""
-        files = [log_ingest_answer(*each.input, each.result, each.error) for each in self.inputs]
+        files = [log_ingest_answer(each.input.path, each.input.source, each.result, each.error) for each in self.inputs]
         return ingest_report_answer(files, self.remarks)
 
 

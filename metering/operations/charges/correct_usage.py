@@ -21,6 +21,7 @@ from metering.domain.charges.corrections import (
 )
 from metering.domain.charges.rerating import RerateCursor
 from metering.domain.errors import DomainError, NotFoundError
+from metering.domain.usage.events import UNKNOWN
 from metering.operations.charges.inspect_corrections import CorrectionInspector, MissingSeries
 from metering.operations.charges.undo_correction import undo_chunk
 from metering.operations.charges.write_moves import write_moves
@@ -91,6 +92,15 @@ def start_correction(
             cursor=_start_of(scope),
         )
         return _run(connection, insert_correction_run(connection, run))
+
+
+def apply_route_to_stored(
+    engine: Engine, account_id: int, route: str, settings: IngestSettings, *, clock: Clock
+) -> CorrectionResult:
+    """Give an account's stored usage of unknown route a route, as a run. Raises DomainError for an unknown route."""
+    scope, changes = CorrectionScope(account_id, where={"route": UNKNOWN}), CorrectionChanges({"route": route})
+    run = start_correction(engine, scope, changes, reason=f"the account's route was set to {route}", now=clock())
+    return continue_correction(engine, run.id, settings, clock=clock)
 
 
 def start_undo(engine: Engine, run_id: int, *, reason: str, now: int) -> CorrectionRun:

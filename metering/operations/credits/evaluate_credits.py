@@ -28,7 +28,7 @@ NOTHING_SEEN: Mapping[int, CreditInputs] = MappingProxyType({})
 
 
 class CreditAlertPolicy(Struct, frozen=True):
-    """The plan catalogue, and the share of credits left that counts as low."""
+    """The plan catalog, and the share of credits left that counts as low."""
 
     catalogue: PlanCatalogue
     low_percent: int = DEFAULT_LOW_PERCENT

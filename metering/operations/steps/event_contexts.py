@@ -17,6 +17,7 @@ from metering.domain.usage.identity import account_mask
 from metering.domain.usage.series import OTHER, SeriesKey
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.resolve_accounts import BillingAccount, ResolvedNames
+from metering.storage.usage.series import SourceRow
 
 # Records can name any number of projects and keys, so the cache is bounded.
 MAX_CACHED = 16_384
@@ -37,7 +38,7 @@ class EventContext(Struct, frozen=True, eq=False):
 
     account_id: int
     identity_mask: int
-    source_id: int
+    source: SourceRow
     stated_route: str
     default_route: str
     route: str
@@ -48,6 +49,11 @@ class EventContext(Struct, frozen=True, eq=False):
     series_id: int
     extra_details: str
     needs_attention: bool
+
+    @property
+    def source_id(self) -> int:
+        """The ID of the source."""
+        return self.source.id
 
 
 class ContextCache:
@@ -89,25 +95,27 @@ class ContextCache:
                 self._known.clear()
         for (position, billed), full_series in new.items():
             stated = batch.dimensions[position]
-            contexts[position, billed] = self._known[stated, billed] = self._context(stated, billed, full_series)
+            contexts[position, billed] = self._known[stated, billed] = self._context(
+                stated, billed, full_series, batch.file_source
+            )
         return contexts
 
-    def in_series(self, context: EventContext, full_series: SeriesKey, *, source_id: int) -> EventContext:
+    def in_series(self, context: EventContext, full_series: SeriesKey, *, source: SourceRow) -> EventContext:
         """Return the context of an event that belongs to another series and source of the same account.
 
         Raises KeyError if the series was not prepared (``prepare_series``).
         """
         account = msgspec.json.decode(context.extra_details).get("account", "") if context.extra_details else ""
-        found = self.of_series(full_series, source_id=source_id, undeclared_name=account)
+        found = self.of_series(full_series, source=source, undeclared_name=account)
         return msgspec.structs.replace(found, stated_route=context.stated_route, default_route=context.default_route)
 
-    def of_series(self, full_series: SeriesKey, *, source_id: int, undeclared_name: str = "") -> EventContext:
+    def of_series(self, full_series: SeriesKey, *, source: SourceRow, undeclared_name: str = "") -> EventContext:
         """Return the context of an event of a series. Raises KeyError if the series was not prepared."""
         series_id, series = self._series.find(full_series)
         return EventContext(
             account_id=full_series.account_id,
             identity_mask=account_mask(full_series.account_id),
-            source_id=source_id,
+            source=source,
             stated_route=full_series.route,
             default_route="",
             route=full_series.route,
@@ -124,11 +132,11 @@ class ContextCache:
         """Make sure that every key has a series; must not be called inside a write transaction."""
         self._series.prepare(keys)
 
-    def _context(self, stated: Dimensions, billed: BillingAccount, full_series: SeriesKey) -> EventContext:
+    def _context(self, stated: Dimensions, billed: BillingAccount, full_series: SeriesKey, file_source: str) -> EventContext:
         is_unassigned = full_series.account_id == UNASSIGNED_ID
         undeclared_name = replace_control_characters(stated.account) if is_unassigned else ""
-        source_id = self._series.source_id(stated.source)
-        found = self.of_series(full_series, source_id=source_id, undeclared_name=undeclared_name)
+        source = self._series.source(stated.source, derived=stated.source == file_source)
+        found = self.of_series(full_series, source=source, undeclared_name=undeclared_name)
         return msgspec.structs.replace(found, stated_route=stated.route, default_route=billed.default_route)
 
 

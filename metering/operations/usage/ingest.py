@@ -5,7 +5,6 @@ Results are returned after the commit: acknowledged means stored. Ingesting the 
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,7 +16,7 @@ from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.usage.batch_events import BatchEvent, BatchEvents
 from metering.domain.usage.batches import Batch
 from metering.domain.usage.events import RejectedRecord
-from metering.domain.usage.identity import raw_digest
+from metering.domain.usage.identity import file_record_digest, raw_digest, record_digest
 from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.domain.usage.series import DEFAULT_SERIES_CAP
 from metering.operations.steps.assign_series import SeriesIndex
@@ -34,9 +33,9 @@ from metering.operations.steps.resolve_accounts import (
 from metering.operations.usage.bind_to_account import bind_to_account, bound_account
 from metering.operations.usage.charge_events import charge_events
 from metering.operations.usage.fit_sums import events_that_do_not_fit
-from metering.operations.usage.settle_repeats import SeriesMissingError, compare_repeats
-from metering.operations.usage.store_events import StoredEvents, count_warnings, owners_of, store_events
-from metering.operations.usage.store_settled import SettlingTools, store_settled
+from metering.operations.usage.settler import Settler
+from metering.operations.usage.store_events import store_events
+from metering.operations.usage.store_settled import SettlingTools
 from metering.storage.accounts.api_keys import valid_key_ids
 from metering.storage.engine.database import autocommit, concurrent_write, exclusive_write, read_snapshot
 from metering.storage.engine.errors import SumTooLargeError
@@ -182,50 +181,9 @@ class Ingester:
             rows = [_quarantine_row(record, batch.origin, now) for batch in prepared for record in batch.rejected]
             quarantine_records(connection, rows)
         if stored.unsettled:
-            self._settle(batches, stored, now)
+            tools = SettlingTools(self._contexts, self._book, self._declared_tags)
+            Settler(self._engine, tools).settle(batches, stored, now)
         return results
-
-    def _settle(self, batches: Sequence[tuple[ChargedBatch, BatchResult]], stored: StoredEvents, now: int) -> None:
-        charged, owners = ChargedBatch.joined([part for part, _ in batches]), owners_of(batches)
-        unsettled = charged.only(stored.unsettled)
-        replaced = self._settle_all(unsettled, [owners[position] for position in stored.unsettled], now)
-        # An event that was accepted just now and is complete by now needs no attention.
-        for event_id in replaced:
-            position = event_id - stored.first_id
-            if 0 <= position < len(owners):
-                count_warnings(charged.contexts[position], charged.charges[position], owners[position], by=-1)
-
-    def _settle_all(self, charged: ChargedBatch, owners: Sequence[BatchResult], now: int) -> list[int]:
-        """Settle records in one transaction; if a sum would overflow, in halves, so that only what does not fit is rejected."""
-        try:
-            return self._settle_once(charged, owners, now)
-        except SumTooLargeError:
-            half = len(owners) // 2
-            if half == 0:
-                line, event_id = charged.events.lines[0], charged.events.ids[0]
-                owners[0].add(ItemOutcome(line, Outcome.REJECTED, SumTooLargeError.code, _SUM_FULL, event_id, "usage"))
-                return []
-            positions = range(len(owners))
-            parts = positions[:half], positions[half:]
-            return [
-                event_id
-                for part in parts
-                for event_id in self._settle_all(charged.only(part), [owners[position] for position in part], now)
-            ]
-
-    def _settle_once(self, charged: ChargedBatch, owners: Sequence[BatchResult], now: int) -> list[int]:
-        tools = SettlingTools(self._contexts, self._book, self._declared_tags)
-        for _ in range(_ATTEMPTS):
-            # Series are created in transactions of their own, so before the lock is taken.
-            with read_snapshot(self._engine) as connection:
-                settlement = compare_repeats(connection, charged, self._declared_tags)
-            self._contexts.prepare_series(each.series for each in settlement.completions)
-            with suppress(SeriesMissingError):  # another process has changed an event since, so that it needs another series
-                with exclusive_write(self._engine) as connection:
-                    settled = store_settled(connection, charged, tools, now)
-                settled.count(charged, owners)
-                return settled.replaced
-        raise SeriesMissingError
 
     def _reject_overflowing(self, prepared: Sequence[PreparedBatch], now: int) -> list[PreparedBatch]:
         """Return the batches with those events rejected that would overflow a sum."""
@@ -252,6 +210,7 @@ class Ingester:
             batch, names = bind_to_account(batch, names, bound, origin.raw_of)
         self._months.prepare({month_of_day(day) for day in {time // MICROS_PER_DAY for time in batch.events.times}})
         contexts = self._contexts.of_events(batch, names)
+        _correct_digests(batch, contexts)
         rejected = list(batch.rejected)
         charged = self._charge(batch.events, contexts, origin, rejected)
         for record in rejected:
@@ -282,6 +241,20 @@ class Ingester:
         if through > newest:
             with read_snapshot(self._engine) as connection:
                 self._book = PriceBook((*self._book.tables, *load_tables(connection, after=newest)))
+
+
+def _correct_digests(batch: Batch, contexts: Sequence[EventContext]) -> None:
+    """Make the digests follow how a source was first named: after a file, or by a person. They were guessed when decoding."""
+    differ = {
+        context.source for context in set(contexts) if context.source.derived != (context.source.name == batch.file_source)
+    }
+    if not differ:
+        return
+    digests = batch.events.digests
+    for position, (context, event_id) in enumerate(zip(contexts, batch.events.ids, strict=True)):
+        source = context.source
+        if source in differ:
+            digests[position] = file_record_digest(event_id) if source.derived else record_digest(source.name, event_id)
 
 
 def _charge_one_by_one(

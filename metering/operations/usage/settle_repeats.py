@@ -15,9 +15,16 @@ from sqlalchemy import Connection
 from metering.domain.usage.batch_events import BatchEvent, BatchEvents, has_other_kinds, other_quantities
 from metering.domain.usage.batches import details_json
 from metering.domain.usage.charging import route_of
-from metering.domain.usage.completion import ContradictionError, RequestFacts, completed
+from metering.domain.usage.completion import MAX_APART_MICROS, ContradictionError, RequestFacts, completed
 from metering.domain.usage.events import QuantityGrade, UsageEvent
-from metering.domain.usage.identity import claims_of, identity_of
+from metering.domain.usage.identity import (
+    MIN_CLAIM_LENGTH,
+    claims_of,
+    file_record_digest,
+    identity_of,
+    record_digest,
+    repeated_id,
+)
 from metering.domain.usage.outcomes import Outcome
 from metering.domain.usage.series import SeriesKey
 from metering.operations.steps.charged_batch import ChargedBatch
@@ -26,6 +33,7 @@ from metering.operations.steps.event_contexts import ContextCache, EventContext
 from metering.operations.usage.charge_events import charge_events
 from metering.storage.charges.superseded_events import Head, heads_of
 from metering.storage.usage.copies import copies_by_id
+from metering.storage.usage.event_rows import source_of
 from metering.storage.usage.events import stored_identities
 from pricing.book import PriceBook
 from pricing.errors import ChargeTooLargeError
@@ -53,13 +61,18 @@ class Completion(NamedTuple):
 
 
 class Settlement(NamedTuple):
-    """The outcome of each record by position, with the event it repeats, and the records that count in the place of events."""
+    """The outcome of each record by position, with the event it repeats, and the records that count in the place of events.
+
+    ``others`` are records of other requests that happen to have an ID which is taken, by position, each with an ID and a digest
+    of its own. They have no outcome yet.
+    """
 
     outcomes: dict[int, tuple[Outcome, int]]
     completions: list[Completion]
+    others: dict[int, BatchEvent]
 
 
-class _Known(NamedTuple):
+class _KnownRequest(NamedTuple):
     """What is known of a request while the records of a batch are compared, and the completion that stated it last."""
 
     earlier: CurrentEvent | None
@@ -69,16 +82,22 @@ class _Known(NamedTuple):
     completion: Completion | None = None
 
 
-def compare_repeats(connection: Connection, charged: ChargedBatch, declared_tags: frozenset[str]) -> Settlement:
-    """Compare records, in order, with the events that have their identities, and with each other."""
+def compare_repeats(
+    connection: Connection, charged: ChargedBatch, declared_tags: frozenset[str], *, identities_are_final: bool = False
+) -> Settlement:
+    """Compare records, in order, with the events that have their identities, and with each other.
+
+    ``identities_are_final``: a record that contradicts is a conflict, even if it may be another request with the same ID.
+    """
     events, contexts, _ = charged
     identities = [identity_of(digest, context.identity_mask) for digest, context in zip(events.digests, contexts, strict=True)]
     holders = _holders(connection, identities)
     heads = heads_of(connection, sorted(set(holders.values())))
     ends = {holder: heads.get(holder, Head(holder)) for holder in holders.values()}
     stored = current_events(connection, sorted({end.event_id for end in ends.values() if not end.withdrawn}), declared_tags)
-    known: dict[int, _Known] = {}
+    known: dict[int, _KnownRequest] = {}
     outcomes: dict[int, tuple[Outcome, int]] = {}
+    others: dict[int, BatchEvent] = {}
     for position, (identity, context) in enumerate(zip(identities, contexts, strict=True)):
         end = ends[holders[identity]]
         event = events.at(position)
@@ -86,18 +105,24 @@ def compare_repeats(connection: Connection, charged: ChargedBatch, declared_tags
         before = known.get(end.event_id)
         if before is None and end.withdrawn:
             completion = Completion(position, end.event_id, None, new, event, context.full_series)
-            known[end.event_id] = _Known(None, new, context.full_series, frozenset({event.fingerprint}), completion)
+            known[end.event_id] = _KnownRequest(None, new, context.full_series, frozenset({event.fingerprint}), completion)
             outcomes[position] = Outcome.ACCEPTED, end.event_id
             continue
         if before is None and end.event_id in stored:
             earlier = stored[end.event_id]
-            before = _Known(earlier, earlier.facts(context.default_route), earlier.series, end.fingerprints)
+            before = _KnownRequest(earlier, earlier.facts(context.default_route), earlier.series, end.fingerprints)
         outcome, after = _compared(position, end.event_id, event, context, new, before)
+        other = None if identities_are_final or before is None else _other_request(event, context, new, before, outcome)
+        if other is not None:
+            others[position] = other
+            continue
+        if outcome is Outcome.DUPLICATE and _in_other_file(context, before):
+            outcome = Outcome.COPY
         if after is not None:
             known[end.event_id] = after
         outcomes[position] = outcome, end.event_id
     completions = [each.completion for each in known.values() if each.completion is not None]
-    return Settlement(outcomes, sorted(completions, key=lambda each: each.position))
+    return Settlement(outcomes, sorted(completions, key=lambda each: each.position), others)
 
 
 def charged_completions(
@@ -111,9 +136,9 @@ def charged_completions(
     parts: list[ChargedBatch] = []
     for each in settlement.completions:
         own = charged.contexts[each.position]
-        source_id = own.source_id if each.earlier is None else each.earlier.row.source_id
+        source = own.source if each.earlier is None else source_of(each.earlier.row)
         try:
-            context = contexts.in_series(own, each.series, source_id=source_id)
+            context = contexts.in_series(own, each.series, source=source)
         except KeyError:
             raise SeriesMissingError from None
         events = BatchEvents.of([each.event])
@@ -135,8 +160,8 @@ def _holders(connection: Connection, identities: Sequence[bytes]) -> dict[bytes,
 
 
 def _compared(
-    position: int, replaces: int, event: BatchEvent, context: EventContext, new: RequestFacts, before: _Known | None
-) -> tuple[Outcome, _Known | None]:
+    position: int, replaces: int, event: BatchEvent, context: EventContext, new: RequestFacts, before: _KnownRequest | None
+) -> tuple[Outcome, _KnownRequest | None]:
     if before is None:  # the event was retired with its month: nothing is left to compare with
         return Outcome.CONFLICT, None
     if event.fingerprint in before.fingerprints:
@@ -151,7 +176,34 @@ def _compared(
     known_event = None if before.completion is None else before.completion.event
     merged = _merged(before.earlier, known_event, event, facts, succeeded=_succeeded(before, new, event))
     completion = Completion(position, replaces, before.earlier, facts, merged, series)
-    return Outcome.COMPLETED, _Known(before.earlier, facts, series, before.fingerprints | {event.fingerprint}, completion)
+    return Outcome.COMPLETED, _KnownRequest(
+        before.earlier, facts, series, before.fingerprints | {event.fingerprint}, completion
+    )
+
+
+def _other_request(
+    event: BatchEvent, context: EventContext, new: RequestFacts, before: _KnownRequest, outcome: Outcome
+) -> BatchEvent | None:
+    """Return the record under an identity of its own, if it is another request that happens to have the same ID.
+
+    That is a record of another file with other content, unless the ID is long enough to be unique; and a response ID that the
+    provider repeated after more than an hour.
+    """
+    if _in_other_file(context, before) and event.fingerprint not in before.fingerprints:
+        if outcome is not Outcome.CONFLICT and len(event.id) >= MIN_CLAIM_LENGTH:
+            return None
+        return msgspec.structs.replace(event, digest=record_digest(context.source.name, event.id))
+    if outcome is Outcome.CONFLICT and event.id == event.response_id and abs(new.time - before.facts.time) > MAX_APART_MICROS:
+        event_id = repeated_id(event.id, event.fingerprint)
+        source = context.source
+        digest = file_record_digest(event_id) if source.derived else record_digest(source.name, event_id)
+        return msgspec.structs.replace(event, id=event_id, digest=digest)
+    return None
+
+
+def _in_other_file(context: EventContext, before: _KnownRequest | None) -> bool:
+    earlier = None if before is None else before.earlier
+    return context.source.derived and earlier is not None and earlier.row.source_id != context.source_id
 
 
 def _facts(event: BatchEvent, context: EventContext) -> RequestFacts:
@@ -182,7 +234,7 @@ def _series(known: SeriesKey, new: SeriesKey, facts: RequestFacts, default_route
     )
 
 
-def _succeeded(before: _Known, new: RequestFacts, event: BatchEvent) -> bool:
+def _succeeded(before: _KnownRequest, new: RequestFacts, event: BatchEvent) -> bool:
     """Whether the request was answered, by the record that states its status or failure; by the later one if neither does."""
     if (before.facts.status, before.facts.failure) == (None, "") or (new.status, new.failure) != (None, ""):
         return event.succeeded

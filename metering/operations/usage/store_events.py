@@ -21,6 +21,7 @@ from metering.operations.steps.roll_up import RollupDeltas
 from metering.operations.usage.charge_events import merge_details
 from metering.operations.usage.deduplicate import Deduplication, Repeat, deduplicate
 from metering.storage.charges.superseded_events import heads_of
+from metering.storage.usage.event_rows import sources_of_events
 from metering.storage.usage.events import (
     ConflictRow,
     CopyRow,
@@ -60,7 +61,11 @@ def store_events(connection: Connection, batches: Sequence[tuple[ChargedBatch, B
         return StoredEvents(dedup.first_id, [])
     owners = owners_of(batches)
     unsettled = _unsettled(connection, dedup)
-    _store_repeats(connection, charged, owners, dedup._replace(repeats=_without(dedup.repeats, unsettled)), now)
+    repeats = _without(dedup.repeats, unsettled)
+    for position in _in_other_files(connection, charged.contexts, repeats):
+        count_repeat(owners[position], Outcome.COPY, charged.events.ids[position], charged.events.lines[position])
+        del repeats[position]
+    _store_repeats(connection, charged, owners, dedup._replace(repeats=repeats), now)
     return StoredEvents(dedup.first_id, unsettled)
 
 
@@ -91,6 +96,21 @@ def _unsettled(connection: Connection, dedup: Deduplication) -> list[int]:
         for position, repeat in dedup.repeats.items()
         if repeat.outcome is Outcome.CONFLICT
         or (repeat.outcome is Outcome.DUPLICATE and repeat.event_id in heads and heads[repeat.event_id].withdrawn)
+    )
+
+
+def _in_other_files(connection: Connection, contexts: Sequence[EventContext], repeats: Mapping[int, Repeat]) -> list[int]:
+    """Return the repeats that another file has: records of a rotated or copied log. They have no identity, so no row either."""
+    duplicates = {
+        position: repeat.event_id
+        for position, repeat in repeats.items()
+        if repeat.outcome is Outcome.DUPLICATE and contexts[position].source.derived
+    }
+    sources = sources_of_events(connection, sorted(set(duplicates.values()))) if duplicates else {}
+    return sorted(
+        position
+        for position, event_id in duplicates.items()
+        if sources.get(event_id, contexts[position].source_id) != contexts[position].source_id
     )
 
 
@@ -185,7 +205,7 @@ def count_warnings(context: EventContext, charge: FirstCharge, result: BatchResu
 
 _REPEATS = {
     Outcome.DUPLICATE: ("duplicate", "was ingested before and is counted once"),
-    Outcome.COPY: ("copy", "is another source's record of an event that is already counted"),
+    Outcome.COPY: ("copy", "is a record of an event that is already counted from a different source"),
     Outcome.COMPLETED: ("completed", "states what an earlier record left open, and replaced it"),
     Outcome.CONFLICT: ("conflict", "was ingested before with different content; the first record is kept"),
 }

@@ -7,6 +7,7 @@ from operator import not_
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from metering.domain.usage.batch_events import BatchEvent
 from metering.domain.usage.outcomes import BatchResult, Outcome
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.charged_batch import ChargedBatch
@@ -36,11 +37,15 @@ class SettlingTools(Struct, frozen=True):
 
 
 class SettledRecords(Struct, frozen=True):
-    """What settling did: the outcome of each record by position, and the completions with their charged events."""
+    """What settling did: the outcome of each record by position, and the completions with their charged events.
+
+    ``others`` are records of other requests, each under an identity of its own, which are still to be stored.
+    """
 
     outcomes: dict[int, tuple[Outcome, int]]
     completions: list[Completion]
     completed: ChargedBatch
+    others: dict[int, BatchEvent]
 
     def count(self, charged: ChargedBatch, owners: Sequence[BatchResult]) -> None:
         """Count the outcomes in the results that the records belong to."""
@@ -59,13 +64,15 @@ class SettledRecords(Struct, frozen=True):
         return [each.replaces for each in self.completions if each.earlier is not None]
 
 
-def store_settled(connection: Connection, charged: ChargedBatch, tools: SettlingTools, now: int) -> SettledRecords:
+def store_settled(
+    connection: Connection, charged: ChargedBatch, tools: SettlingTools, now: int, *, identities_are_final: bool
+) -> SettledRecords:
     """Settle records and write what follows.
 
     Needs the exclusive write lock. Raises SeriesMissingError, and SumTooLargeError if a sum would exceed 64 bits.
     """
     closed = lock_open_months(connection, {context.account_id for context in set(charged.contexts)}, now=now)
-    settlement = compare_repeats(connection, charged, tools.declared_tags)
+    settlement = compare_repeats(connection, charged, tools.declared_tags, identities_are_final=identities_are_final)
     completions, completed = charged_completions(settlement, charged, tools.contexts, tools.book)
     if completions:
         store_completions(connection, settlement, completions, completed, closed, now)
@@ -76,7 +83,7 @@ def store_settled(connection: Connection, charged: ChargedBatch, tools: Settling
         if outcome is Outcome.CONFLICT
     ]
     insert_conflicts(connection, conflicts)
-    return SettledRecords(settlement.outcomes, completions, completed)
+    return SettledRecords(settlement.outcomes, completions, completed, settlement.others)
 
 
 def store_completions(

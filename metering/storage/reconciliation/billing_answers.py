@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from metering.domain.usage.identity import identity_in_account
+from metering.domain.usage.identity import identity_in_account, identity_in_files
 from metering.storage.charges.charged_events import current_replacements
 from metering.storage.charges.superseded_events import heads_of
 from metering.storage.engine.backend import PerBackend, backend_of
@@ -91,11 +91,14 @@ def requests_with_ids(connection: Connection, account_id: int, ids: Sequence[str
     For a copy, the event that counts is returned.
     """
     found: dict[str, AskedRequest] = {}
-    for source in all_sources(connection):
+    for source in ["", *all_sources(connection)]:
         left = [each for each in ids if each not in found]
         if not left:
             break
-        identities = {identity_in_account(source, each, account_id): each for each in left}
+        identities = {
+            identity_in_account(source, each, account_id) if source else identity_in_files(each, account_id): each
+            for each in left
+        }
         stored = {identities[key]: value.event_id for key, value in stored_identities(connection, list(identities)).items()}
         ids_stored = (list_parameter(connection, stored.values()),)
         copies = dict(fetch_rows(connection, _COPIES.format(among=is_in_list(connection)), ids_stored))

@@ -16,6 +16,7 @@ def copies_after(connection: Connection, *, after: int, limit: int) -> list[Row[
         select(
             event_copies,
             sources.c.name.label("source"),
+            sources.c.derived.label("source_derived"),
             events.c.account_id.label("original_account"),
             events.c.source_id.label("original_source"),
             events.c.event_time.label("original_time"),

@@ -67,7 +67,7 @@ def test_periods_without_usage_have_no_row(traffic):
 )
 @pytest.mark.parametrize("granularity", [TOTAL, HOURLY])
 def test_spend_is_grouped_by_any_dimension_from_rollups_and_from_events(traffic, dimension, expected, granularity):
-    sums = {}
+    sums: dict[str, tuple[int, int]] = {}
     for row in traffic.spend(OCTOBER, DECEMBER, group_by=(dimension,), granularity=granularity):
         before = sums.get(row.group[0], (0, 0))
         sums[row.group[0]] = before[0] + row.events, before[1] + row.amount_nano

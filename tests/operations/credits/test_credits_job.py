@@ -6,6 +6,7 @@ from metering.operations.credits import evaluate_credits as evaluation
 from metering.operations.credits.evaluate_credits import CreditAlertPolicy
 from metering.operations.credits.grant_credits import record_used_elsewhere
 from metering.operations.credits.void_credits import void_credits
+from metering.operations.steps.read_books import read_books
 from metering.runtime.credits_job import CreditsJob
 from metering.storage.tables import alerts
 from pricing.quantities import Quantities
@@ -34,7 +35,6 @@ def raised_alerts(meter):
 def read(monkeypatch):
     """The accounts that were read."""
     accounts = []
-    read_books = evaluation.read_books
 
     def recorded(connection, account_id):
         accounts.append(account_id)

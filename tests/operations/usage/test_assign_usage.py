@@ -13,6 +13,7 @@ from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.usage.assigning import AssignmentGroup, AssignmentResult, AssignmentScope, MovedUsage
 from metering.domain.usage.logged_events import EventQuery
 from metering.operations.charges.explain_charge import explain_charge
+from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.upkeep.retire_month import retire_month
 from metering.operations.usage import assign_usage as operation
 from metering.operations.usage.assign_usage import list_unassigned
@@ -312,14 +313,14 @@ def assign_with(meter, monkeypatch):
     """A function that assigns usage and runs ``work`` between reading and writing, once."""
 
     def run(work):
-        prepare = operation.SeriesIndex.prepare
+        prepare = SeriesIndex.prepare
 
         def prepare_and_work(index, keys):
-            monkeypatch.setattr(operation.SeriesIndex, "prepare", prepare)
+            monkeypatch.setattr(SeriesIndex, "prepare", prepare)
             prepare(index, keys)
             work()
 
-        monkeypatch.setattr(operation.SeriesIndex, "prepare", prepare_and_work)
+        monkeypatch.setattr(SeriesIndex, "prepare", prepare_and_work)
         return operation.assign_usage(
             meter.engine, "acme", AssignmentScope("stranger"), meter.settings, clock=lambda: meter.now
         )
