@@ -54,7 +54,7 @@ class GroupExplainer:
 
     def explain(self, lines: Iterable[InvoiceLine], usage: Iterable[MeteredUsage], edges: Iterable[EdgeUsage]) -> Findings:
         """Return the findings of an invoice's usage lines."""
-        kept = [line for line in lines if not self._is_refund(line)]
+        kept = [line for line in lines if not self._is_refund(line) and not self._is_outside(line)]
         dimensions = dimensions_of(kept)
         for key, group in grouped(dimensions, kept, usage, [] if "day" in dimensions else edges).items():
             self._add(key, group, whole=not dimensions)
@@ -64,9 +64,17 @@ class GroupExplainer:
     def _is_refund(self, line: InvoiceLine) -> bool:
         amount = line.amount_nano or 0
         key = FindingKey(Cause.REFUND, "", line.provider, line.model, line.session)
-        if amount < 0:
+        if line.is_refund:
             self.findings.add(key, Item(None, line.position, None, amount, amount))
-        return amount < 0
+        return line.is_refund
+
+    def _is_outside(self, line: InvoiceLine) -> bool:
+        """Return whether a line is about a day outside of the period, and add it as such: that is what the line states."""
+        if line.amount_nano is None or self._coverage.touches_day(line.day):
+            return False
+        key = FindingKey(Cause.PERIOD_EDGE, "", line.provider, line.model, line.session)
+        self.findings.add(key, Item(None, line.position, None, line.amount_nano, line.amount_nano))
+        return True
 
     def _add(self, key: GroupKey, group: UsageGroup, *, whole: bool) -> None:
         ours, theirs = group.amount_nano, group.theirs

@@ -1,0 +1,166 @@
+"""Rows that are the sum of others: totals and subtotals, which would bill the same usage twice.
+
+A row is left out if it is labelled as a total and its amount is the sum of other lines, or if it states nothing but an amount
+that is that sum. A row that is the sum of others without either, or that has the label and another amount, is doubtful: the
+document is refused, and the caller decides whether such rows are left out or billed. Nothing is left out without being named.
+"""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from metering.domain.reconciliation.invoices import ExcludedRow, InvoiceError, InvoiceLine, InvoiceLineKind
+from metering.invoices.line_sums import LineSums, Match
+from metering.invoices.reading import EXCLUDE, KEEP
+from metering.invoices.total_labels import without_label
+from pricing.dollars import display_nano
+
+MAX_DOUBTS = 1_000
+_MIN_DIGITS = 3
+_MIN_SUMMED = 2
+
+
+class RowLabel(Struct, frozen=True):
+    """The label of a row. ``is_certain``: it is in a mapped column, so it is not a description of ordinary usage."""
+
+    text: str
+    is_certain: bool
+
+
+class _Doubt(Struct):
+    """A row that may be a sum of others: the line, its label, and the sums when it was read."""
+
+    line: InvoiceLine
+    label: str
+    unit_nano: int
+    seen: int
+    """How many lines were above it."""
+    before: int
+    """The sum of the lines above it."""
+    why: str = ""
+
+
+class TotalRows:
+    """Separates lines from rows that are sums of lines, as they are read. ``mode`` is one of TOTAL_ROWS."""
+
+    def __init__(self, mode: str) -> None:
+        self.excluded: list[ExcludedRow] = []
+        self._mode = mode
+        self._sums = LineSums()
+        self._doubts: list[_Doubt] = []
+        self._common = -1
+        self._last: _Doubt | None = None
+
+    def take(self, line: InvoiceLine, label: RowLabel | None, unit_nano: int, line_unit_nano: int) -> Iterator[InvoiceLine]:
+        """Yield the line that is known to be one: never later than the next call.
+
+        ``unit_nano`` is the unit of its amount, ``line_unit_nano`` the smallest unit of all.
+        """
+        if self._mode == KEEP:
+            yield line
+            return
+        yield from self._release()
+        match = None
+        mask = _dimensions(line)
+        lacks = self._common != -1 and bool(self._common & ~mask) and line.amount_nano != 0
+        if line.kind == InvoiceLineKind.USAGE and (label is not None or lacks):
+            match = self._sums.match(line, unit_nano, line_unit_nano, "" if label is None else without_label(label.text))
+            if label is not None and (label.is_certain or lacks):
+                self._take_labelled(line, label, match, unit_nano)
+                return
+            if lacks and match is not None and self._take_incomplete(line, mask, match, unit_nano):
+                return
+        self._last = _Doubt(line, "", unit_nano, *self._sums.so_far(line))
+        self._common = mask if self._common == -1 else self._common & mask
+        self._sums.add(line)
+
+    def finish(self) -> Iterator[InvoiceLine]:
+        """Yield the last line. Raises InvoiceError if a row may be a sum of others and the caller has not decided."""
+        if not self._sums.lines and len(self._doubts) == 1:
+            # A document whose only row is labelled as the total.
+            yield self._doubts.pop().line
+            return
+        for doubt in self._doubts:
+            self._settle(doubt)
+        if self._last is not None and self._is_sum_of_the_rest(self._last):
+            last, self._last = self._last, None
+            last.why = f"its amount is the sum of all {last.seen:,} other lines"
+            self._settle(last)
+        yield from self._release()
+        self.excluded.sort(key=lambda each: each.line)
+
+    def _release(self) -> Iterator[InvoiceLine]:
+        if self._last is not None:
+            yield self._last.line
+            self._last = None
+
+    def _take_labelled(self, line: InvoiceLine, label: RowLabel, match: Match | None, unit_nano: int) -> None:
+        if match is not None:
+            self._exclude(line, f"labelled {label.text[:40]!r}, and the sum of {_counted(match.lines)}")
+        else:
+            self._doubt(_Doubt(line, label.text, unit_nano, *self._sums.so_far(line)))
+        self._sums.mark_boundary()
+
+    def _take_incomplete(self, line: InvoiceLine, mask: int, match: Match, unit_nano: int) -> bool:
+        """Handle a row that states less than all others and is their sum; return whether it is no line."""
+        if mask == 0 and match.is_exact and match.lines >= _MIN_SUMMED:
+            self._exclude(line, f"it states nothing but an amount, which is the sum of {_counted(match.lines)}")
+        elif mask == 0 or match.is_exact:
+            why = f"it states less than the other lines, and its amount is the sum of {_counted(match.lines)}"
+            self._doubt(_Doubt(line, "", unit_nano, *self._sums.so_far(line), why=why))
+        else:
+            return False
+        self._sums.mark_boundary()
+        return True
+
+    def _doubt(self, doubt: _Doubt) -> None:
+        if len(self._doubts) < MAX_DOUBTS:
+            self._doubts.append(doubt)
+        else:
+            self._settle(doubt)
+
+    def _settle(self, doubt: _Doubt) -> None:
+        """Decide about a row after all others were read: a total can be above its lines. Raises InvoiceError."""
+        if not doubt.why:
+            lines = self._sums.match_below(doubt.line, doubt.before, doubt.seen, without_label(doubt.label))
+            if lines:
+                self._exclude(doubt.line, f"labelled {doubt.label[:40]!r}, and the sum of {_counted(lines)}")
+                return
+            doubt.why = f"it is labelled {doubt.label[:40]!r}, but it is not the sum of other lines"
+        if self._mode == EXCLUDE:
+            self._exclude(doubt.line, doubt.why)
+            return
+        raise InvoiceError(
+            f"line {doubt.line.position}{_amount_of(doubt.line)}: {doubt.why}; state whether such rows are left out or billed"
+            " (--total-rows exclude or keep; over HTTP total_rows=exclude or keep)",
+            "ambiguous_total_rows",
+        )
+
+    def _exclude(self, line: InvoiceLine, reason: str) -> None:
+        self.excluded.append(ExcludedRow(line.position, line.amount_nano, reason))
+
+    def _is_sum_of_the_rest(self, last: _Doubt) -> bool:
+        """Return whether the last line could be an unlabelled total: short amounts are sums of others by accident."""
+        line = last.line
+        if line.request_id or line.kind != InvoiceLineKind.USAGE or last.seen < _MIN_SUMMED or not line.amount_nano:
+            return False
+        return line.amount_nano == last.before and len(str(abs(line.amount_nano)).rstrip("0")) >= _MIN_DIGITS
+
+
+def _dimensions(line: InvoiceLine) -> int:
+    """Return which dimensions a line states, one bit each."""
+    return (
+        bool(line.request_id)
+        | bool(line.session) << 1
+        | bool(line.provider) << 2
+        | bool(line.model) << 3
+        | (line.day is not None) << 4
+    )
+
+
+def _amount_of(line: InvoiceLine) -> str:
+    return "" if line.amount_nano is None else f", {display_nano(line.amount_nano)} USD"
+
+
+def _counted(lines: int) -> str:
+    return f"{lines:,} lines" if lines != 1 else "the one line it is about"
