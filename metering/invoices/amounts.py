@@ -21,6 +21,7 @@ _NANO_DECIMALS = 9
 
 _WHOLE = re.compile(r"-?\d{1,19}(\.0+)?", re.ASCII)
 _SIMPLE = re.compile(r"-?\d{1,20}\.\d{1,20}", re.ASCII)
+_NOT_IN_COUNTS = re.compile(r"[$A-Z]", re.IGNORECASE)
 _ZEROS = re.compile(r"\d+\.0+", re.ASCII)
 
 
@@ -95,7 +96,7 @@ class AmountReader:
         return count
 
     def _count_text(self, value: str) -> int | None:
-        negative, written = (False, None) if "$" in value else _signed_number(value)
+        negative, written = (False, None) if _NOT_IN_COUNTS.search(value) else _signed_number(value)
         if written is None:
             return None
         if written.open_mark and not self._mark:

@@ -136,9 +136,9 @@ class LineReader:
         if self.skipped:
             head.notes.append(f"lines left out because they state neither an amount nor a quantity: {self.skipped}")
         if self.amounts.assumed:
-            shown = self.amounts.assumed[:40]
             head.notes.append(
-                f"amounts such as {shown} are read with a decimal point; if it separates thousands, name the mark"
+                f"amounts such as {self.amounts.assumed[:40]} are read with a decimal point; if it separates thousands, name the"
+                " decimal mark"
             )
         head.unit_nano = self.amounts.unit_nano
         head.excluded += self._totals.excluded

@@ -52,7 +52,8 @@ _BODY: dict[str, Any] = {
 }
 _PROBLEMS = (
     "account_required", "not_found", "unsupported_media_type", "body_too_large", "invalid_encoding", "malformed_request",
-    "empty_file", "missing_column", "duplicate_column", "invalid_invoice", "invoice_too_large", "unknown_invoice_format", "wrong_currency",
+    "empty_file", "missing_column", "duplicate_column", "invalid_invoice",
+    "invoice_too_large", "unknown_invoice_format", "wrong_currency",
     "wrong_account", "period_required", "overlapping_invoice", "import_in_progress", "already_exists",
     "ambiguous_total_rows", "invalid_time", "naive_time",
 )  # fmt: skip

@@ -54,9 +54,8 @@ def choose_reading(
         reading=reading,
         now=now,
     )
-    same = [each.id for each in report.variances if each.key == found.variance.key and each.items]
-    differing = [each.id for each in report.variances if each.cause not in NOT_USAGE and each.items]
-    candidates = same or differing
+    differing = [each for each in report.variances if each.cause not in NOT_USAGE and each.items]
+    candidates = [each.id for each in differing if each.key == found.variance.key] or [each.id for each in differing]
     if len(candidates) != 1:
         what = "several variances" if candidates else "no variance to decide on"
         raise DomainError(

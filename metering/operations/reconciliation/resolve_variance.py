@@ -81,9 +81,15 @@ def _correct(connection: Connection, found: VarianceHistory, decided: VarianceSt
         reference=f"variance {found.variance.id} of invoice {found.invoice.id}",
         reason=reason,
         now=now,
-        adjusts=OF_TOTAL if found.run.reading == TotalReading.STATEMENT else OF_USAGE,
+        adjusts=_adjusted_by(found),
     )
     return adjustment.reference
+
+
+def _adjusted_by(found: VarianceHistory) -> str:
+    """Return what a correction adjusts: usage, which credits pay for, or the total of a statement, which they do not."""
+    is_usage = found.run.statement_nano is None or found.run.reading == TotalReading.USAGE
+    return OF_USAGE if is_usage else OF_TOTAL
 
 
 def _require_reading(connection: Connection, found: VarianceHistory) -> None:
