@@ -33,22 +33,27 @@ class AmountReader:
     """Reads the amounts of one document, and tracks the unit they are stated in (``unit_nano``).
 
     ``others`` returns the stated amounts of the document from its start. It is called at most once, when an amount leaves the
-    decimal mark open. ``last_unit_nano`` is the unit of the amount that was read last.
+    decimal mark open.
     """
 
     def __init__(self, decimal_mark: str = "", others: Callable[[], Iterable[object]] = _no_others) -> None:
         if decimal_mark not in ("", ".", ","):
             raise InvoiceError(f"the decimal mark must be '.' or ',', got {decimal_mark[:10]!r}")
-        self.last_unit_nano = NANO_PER_CENT
         self._mark = decimal_mark
         self._others: Callable[[], Iterable[object]] | None = others
         self._decimals = 0
+        self._last_decimals = 2
         self._read_as_decimals = ""
 
     @property
     def unit_nano(self) -> int:
         """The smallest unit among the amounts already read, in nano-USD."""
         return int(10 ** (_NANO_DECIMALS - self._decimals))
+
+    @property
+    def last_unit_nano(self) -> int:
+        """The unit of the amount that was read last, in nano-USD."""
+        return int(10 ** (_NANO_DECIMALS - self._last_decimals))
 
     @property
     def assumed(self) -> str:
@@ -77,7 +82,7 @@ class AmountReader:
         """Read a whole number of nano-USD. Raises InvoiceError."""
         text = str(value).strip()
         if isinstance(value, int | str | Decimal) and not isinstance(value, bool) and _WHOLE.fullmatch(text):
-            self._decimals, self.last_unit_nano = _NANO_DECIMALS, 1
+            self._decimals = self._last_decimals = _NANO_DECIMALS
             return _bounded(int(text.partition(".")[0]), where)
         raise InvoiceError(f"{where}: {text[:40]!r} is not a whole number of nano-USD")
 
@@ -118,8 +123,8 @@ class AmountReader:
         if not isinstance(exponent, int) or not isinstance(stated, int) or abs(exponent) > 30:
             raise InvoiceError(f"{where}: {str(amount)[:40]} is not a plausible amount")
         # Amounts in whole dollars are taken to be accurate to the cent.
-        decimals = min(_NANO_DECIMALS, max(2, -max(exponent, stated) if stated >= 0 else -stated))
-        self._decimals, self.last_unit_nano = max(self._decimals, decimals), int(10 ** (_NANO_DECIMALS - decimals))
+        self._last_decimals = min(_NANO_DECIMALS, max(2, -max(exponent, stated) if stated >= 0 else -stated))
+        self._decimals = max(self._decimals, self._last_decimals)
         numerator, denominator = amount.as_integer_ratio()
         return _bounded(divide_half_away(numerator * per_unit, denominator), where)
 

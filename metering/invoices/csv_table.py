@@ -13,7 +13,7 @@ from itertools import chain
 from typing import BinaryIO
 
 from metering.domain.reconciliation.invoices import InvoiceError, InvoiceLine
-from metering.invoices.line_fields import AMOUNT_FIELDS, FIELDS, LineReader, StatedRow, check_map
+from metering.invoices.line_fields import AMOUNT_FIELDS, FIELDS, LineReader, check_map
 from metering.invoices.reading import InvoiceHead, InvoiceReading, ReadOptions
 
 FORMAT = "csv"
@@ -144,7 +144,7 @@ def _lines(source: BinaryIO, options: ReadOptions, head: InvoiceHead) -> Iterato
     others = [at for at in range(len(table.header)) if at not in mapped]
     reader = LineReader(options, lambda: _amounts(source, positions))
     rows = (
-        StatedRow(
+        (
             number,
             {field: cells[at].strip() for field, at in positions.items()},
             [cells[at].strip() for at in others] if others else (),

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import msgspec
 
 from metering.domain.reconciliation.invoices import InvoiceError, InvoiceLine
-from metering.invoices.line_fields import AMOUNT_FIELDS, FIELDS, LineReader, StatedRow, check_map
+from metering.invoices.line_fields import AMOUNT_FIELDS, FIELDS, LineReader, check_map
 from metering.invoices.reading import (
     MAX_JSON_BYTES,
     InvoiceHead,
@@ -75,7 +75,7 @@ def _lines(source: BinaryIO, options: ReadOptions, head: InvoiceHead) -> Iterato
     paths = {field: path for field, path in options.columns.items() if field != "lines"} or {name: name for name in FIELDS}
     reader = LineReader(options, lambda: _amounts(source, options, paths))
     found = enumerate(objects(source, options.columns.get("lines", ""), options), start=1)
-    rows = (StatedRow(number, {field: at_path(each, path) for field, path in paths.items()}) for number, each in found)
+    rows = ((number, {field: at_path(each, path) for field, path in paths.items()}, ()) for number, each in found)
     yield from reader.lines(rows, head)
 
 

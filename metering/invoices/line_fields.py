@@ -7,7 +7,6 @@ as its UTC day.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from metering.domain.errors import DomainError
@@ -47,12 +46,8 @@ _KINDS = {"discount": InvoiceLineKind.CREDIT, "subscription": InvoiceLineKind.FE
 }
 
 
-class StatedRow(NamedTuple):
-    """One row of a document: its line number, its values by field, and other texts on it."""
-
-    position: int
-    values: Mapping[str, object]
-    others: Sequence[str] = ()
+StatedRow = tuple[int, Mapping[str, object], Sequence[str]]
+"""One row of a document: its line number, its values by field, and other texts on it."""
 
 
 class LineReader:
@@ -70,7 +65,7 @@ class LineReader:
         self._readers = tuple(zip(AMOUNT_FIELDS, (self.amounts.dollars, self.amounts.cents, self.amounts.nano), strict=True))
         self.skipped = 0
         self._options = options
-        self._totals = TotalRows(options.total_rows)
+        self._totals = TotalRows(options.total_rows, self.amounts)
         self._labels = LabelReader()
         try:
             self._zone = ZoneInfo(options.zone) if options.zone else None
@@ -79,15 +74,17 @@ class LineReader:
 
     def lines(self, rows: Iterable[StatedRow], head: InvoiceHead) -> Iterator[InvoiceLine]:
         """Yield the lines of a document, without rows that are sums of others; then complete the head. Raises InvoiceError."""
-        take, amounts, lines = self._totals.take, self.amounts, 0
+        take, lines = self._totals.take, 0
+        finds_labels = self._options.total_rows != KEEP
         for position, values, others in rows:
-            label = None if self._options.total_rows == KEEP else self._label(values, others)
+            label = self._label(values, others) if finds_labels else None
             line = self.line(position, values if label is None else self._without_labels(values))
-            if line is not None:
-                for known in take(line, label, amounts.last_unit_nano, amounts.unit_nano):
-                    lines += 1
-                    yield known
-        for known in self._totals.finish():
+            known = None if line is None else take(line, label)
+            if known is not None:
+                lines += 1
+                yield known
+        known = self._totals.finish()
+        if known is not None:
             lines += 1
             yield known
         self._finish(head, lines)
@@ -112,22 +109,23 @@ class LineReader:
             for name in values
             if name in _QUANTITIES and (number := count(values[name], f"{where}: {name}")) is not None
         }
-        line = InvoiceLine(
-            position=position,
-            kind=kind,
-            amount_nano=amount,
-            day=self.day(value("date"), where),
-            requests=count(value("requests"), f"{where}: requests"),
-            quantities=quantities or NO_QUANTITIES,
-            **texts,
-        )
-        if line.states_negative_quantities and (amount is None or amount > 0):
+        requests = count(values["requests"], f"{where}: requests") if "requests" in values else None
+        is_negative = (requests is not None and requests < 0) or (quantities and min(quantities.values()) < 0)
+        if is_negative and (amount is None or amount > 0):
             name = next((name for name, number in quantities.items() if number < 0), "requests")
             raise InvoiceError(f"{where}: {name} is negative, which only a refund (a line with a negative amount) can be")
         if amount is None and not quantities:
             self.skipped += 1
             return None
-        return line
+        return InvoiceLine(
+            position=position,
+            kind=kind,
+            amount_nano=amount,
+            day=self.day(value("date"), where),
+            requests=requests,
+            quantities=quantities or NO_QUANTITIES,
+            **texts,
+        )
 
     def _finish(self, head: InvoiceHead, lines: int) -> None:
         """Complete the head after all lines were read. Raises InvoiceError if there are none."""
@@ -137,20 +135,21 @@ class LineReader:
             head.notes.append(f"lines left out because they state neither an amount nor a quantity: {self.skipped}")
         if self.amounts.assumed:
             head.notes.append(
-                f"amounts such as {self.amounts.assumed[:40]} are read with a decimal point; if it separates thousands, name the"
-                " decimal mark"
+                f"amounts such as {self.amounts.assumed[:40]} are read with a decimal point; if it separates thousands,"
+                " name the decimal mark"
             )
         head.unit_nano = self.amounts.unit_nano
         head.excluded += self._totals.excluded
 
     def _label(self, values: Mapping[str, object], others: Sequence[str]) -> RowLabel | None:
         """Return the label of a row that calls itself a total; None if it does not."""
+        is_plain = self._labels.plain.__contains__
         for field in _LABELLED:
             text = values.get(field)
-            if isinstance(text, str) and self._is_label(field, text):
+            if text and isinstance(text, str) and not is_plain(text) and self._is_label(field, text):
                 return RowLabel(text, is_certain=True)
         for text in others:
-            if text and self._labels.is_label(text):
+            if text and not is_plain(text) and self._labels.is_label(text):
                 return RowLabel(text, is_certain=False)
         return None
 

@@ -31,50 +31,55 @@ class _Sum(NamedTuple):
     lines: int = 0
 
 
-class _LineKey(NamedTuple):
-    """What sums can be about, and whether the lines have amounts."""
-
-    has_amount: bool
-    provider: str
-    model: str
-    session: str
-    day: int | None
+_Key = tuple[bool, str, str, str, int | None]
+"""Whether lines have amounts, and what they are about: provider, model, session and day."""
 
 
 class LineSums:
     """The sums of what was added. A boundary is where a subtotal stood: the lines below it belong to the next one."""
 
     def __init__(self) -> None:
-        self._totals = {True: _Sum(), False: _Sum()}
+        self._value = {True: 0, False: 0}
+        self._lines = {True: 0, False: 0}
         self._boundaries: dict[bool, dict[int, int]] = {True: {0: 0}, False: {0: 0}}
-        self._by_key: dict[_LineKey, _Sum] = {}
+        self._by_key: dict[_Key, list[int]] = {}
         self._searches = 0
 
     @property
     def lines(self) -> int:
         """The number of all lines."""
-        return sum(total.lines for total in self._totals.values())
+        return self._lines[True] + self._lines[False]
 
     def add(self, line: InvoiceLine) -> None:
         """Add a line."""
-        has_amount, value = _value(line)
-        self._totals[has_amount] = _plus(self._totals[has_amount], value)
-        key = _LineKey(has_amount, line.provider, line.model, line.session, line.day)
-        before = self._by_key.get(key)
-        if before is not None:
-            self._by_key[key] = _plus(before, value)
+        value = line.amount_nano
+        has_amount = value is not None
+        if value is None:
+            value = _value(line)[1]
+        self._value[has_amount] += value
+        self._lines[has_amount] += 1
+        if line.request_id:
+            return  # nobody sums requests by model in a bill, and there are millions of them
+        key = (has_amount, line.provider, line.model, line.session, line.day)
+        known = self._by_key.get(key)
+        if known is not None:
+            known[0] += value
+            known[1] += 1
         elif len(self._by_key) < MAX_KEYS:
-            self._by_key[key] = _Sum(value, 1)
+            self._by_key[key] = [value, 1]
 
     def so_far(self, line: InvoiceLine) -> tuple[int, int]:
         """Return (number of lines, their sum), of those with an amount if the line has one, otherwise of those without."""
-        total = self._totals[_value(line)[0]]
+        total = self._total(_value(line)[0])
         return total.lines, total.value
+
+    def _total(self, has_amount: bool) -> _Sum:
+        return _Sum(self._value[has_amount], self._lines[has_amount])
 
     def mark_boundary(self) -> None:
         """Note that a row that is the sum of others stood here."""
-        for has_amount, total in self._totals.items():
-            known = self._boundaries[has_amount]
+        for has_amount, known in self._boundaries.items():
+            total = self._total(has_amount)
             known.pop(total.value, None)
             known[total.value] = total.lines
             if len(known) > MAX_BOUNDARIES:
@@ -86,7 +91,7 @@ class LineSums:
         Its own amount may be rounded to its unit, and then is the exact sum; the amounts of the lines may each be rounded.
         """
         has_amount, value = _value(line)
-        total = self._totals[has_amount]
+        total = self._total(has_amount)
         if not total.lines:
             return None
         below = self._boundaries[has_amount].get(total.value - value)
@@ -106,7 +111,7 @@ class LineSums:
     def match_below(self, line: InvoiceLine, before: int, seen: int, about: str) -> int:
         """Return how many lines add up to a row above them: all, those below it, or those its label names; 0 if none do."""
         has_amount, value = _value(line)
-        total = self._totals[has_amount]
+        total = self._total(has_amount)
         ends = [_Sum(at, lines) for at, lines in self._boundaries[has_amount].items() if lines > seen]
         sums = [total, *(_Sum(end.value - before, end.lines - seen) for end in [*ends[:_NEAREST_BOUNDARIES], total])]
         sums += self._about(line, about)
@@ -118,7 +123,7 @@ class LineSums:
         if self._searches > MAX_SEARCHES:
             return []
         has_amount, _ = _value(line)
-        kept = [(key, total) for key, total in self._by_key.items() if key.has_amount == has_amount]
+        kept = [(key, _Sum(*total)) for key, total in self._by_key.items() if key[0] == has_amount]
         stated = (line.provider, line.model, line.session, line.day)
         found = []
         if any(each not in ("", None) for each in stated):
@@ -128,13 +133,14 @@ class LineSums:
         return found
 
 
-def _has_all(key: _LineKey, stated: tuple[str, str, str, int | None]) -> bool:
+def _has_all(key: _Key, stated: tuple[str, str, str, int | None]) -> bool:
     return all(wanted in ("", None) or wanted == own for own, wanted in zip(key[1:], stated, strict=True))
 
 
-def _is_about(key: _LineKey, about: str) -> bool:
-    names = {key.provider.casefold(), key.model.casefold(), key.session.casefold()}
-    return about in names or (key.day is not None and date_of(key.day).isoformat() == about)
+def _is_about(key: _Key, about: str) -> bool:
+    _, provider, model, session, day = key
+    names = {provider.casefold(), model.casefold(), session.casefold()}
+    return about in names or (day is not None and date_of(day).isoformat() == about)
 
 
 def _added(sums: Iterable[_Sum]) -> _Sum:
@@ -148,7 +154,3 @@ def _value(line: InvoiceLine) -> tuple[bool, int]:
     if line.amount_nano is not None:
         return True, line.amount_nano
     return False, sum(line.quantities.values()) or (line.requests or 0)
-
-
-def _plus(total: _Sum, value: int) -> _Sum:
-    return _Sum(total.value + value, total.lines + 1)

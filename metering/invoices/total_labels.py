@@ -28,21 +28,21 @@ _MAX_LENGTH = 80
 
 
 class LabelReader:
-    """Finds labels, and remembers the texts that are none: most texts of a document repeat."""
+    """Finds labels, and remembers in ``plain`` the texts that are none: most texts of a document repeat."""
 
     def __init__(self) -> None:
-        self._plain: set[str] = set()
+        self.plain: set[str] = set()
 
     def is_label(self, text: str) -> bool:
         """Return whether a text labels a row as a sum."""
-        if text in self._plain or not text:
+        if text in self.plain or not text:
             return False
         if len(text) <= _MAX_LENGTH and not text[0].isdigit() and _AT_START.match(text):
             return True
         if len(text) <= _MAX_LENGTH and not text[-1].isdigit() and _AT_END.search(text):
             return True
-        if len(self._plain) < _MAX_PLAIN:
-            self._plain.add(text)
+        if len(self.plain) < _MAX_PLAIN:
+            self.plain.add(text)
         return False
 
 

@@ -5,11 +5,10 @@ that is that sum. A row that is the sum of others without either, or that has th
 document is refused, and the caller decides whether such rows are left out or billed. Nothing is left out without being named.
 """
 
-from collections.abc import Iterator
-
 from msgspec import Struct
 
 from metering.domain.reconciliation.invoices import ExcludedRow, InvoiceError, InvoiceLine, InvoiceLineKind
+from metering.invoices.amounts import AmountReader
 from metering.invoices.line_sums import LineSums, Match
 from metering.invoices.reading import EXCLUDE, KEEP
 from metering.invoices.total_labels import without_label
@@ -32,7 +31,6 @@ class _Doubt(Struct):
 
     line: InvoiceLine
     label: str
-    unit_nano: int
     seen: int
     """How many lines were above it."""
     before: int
@@ -41,73 +39,77 @@ class _Doubt(Struct):
 
 
 class TotalRows:
-    """Separates lines from rows that are sums of lines, as they are read. ``mode`` is one of TOTAL_ROWS."""
+    """Separates lines from rows that are sums of lines, as they are read.
 
-    def __init__(self, mode: str) -> None:
+    ``mode`` is one of TOTAL_ROWS; ``amounts`` has read the amount of the row that is taken.
+    """
+
+    def __init__(self, mode: str, amounts: AmountReader) -> None:
         self.excluded: list[ExcludedRow] = []
         self._mode = mode
+        self._amounts = amounts
         self._sums = LineSums()
         self._doubts: list[_Doubt] = []
         self._common = -1
-        self._last: _Doubt | None = None
+        self._last: InvoiceLine | None = None
 
-    def take(self, line: InvoiceLine, label: RowLabel | None, unit_nano: int, line_unit_nano: int) -> Iterator[InvoiceLine]:
-        """Yield the line that is known to be one: never later than the next call.
-
-        ``unit_nano`` is the unit of its amount, ``line_unit_nano`` the smallest unit of all.
-        """
+    def take(self, line: InvoiceLine, label: RowLabel | None) -> InvoiceLine | None:
+        """Add a row; return the line before it, which is now known to be one. None if there is none."""
         if self._mode == KEEP:
-            yield line
-            return
-        yield from self._release()
-        match = None
-        mask = _dimensions(line)
-        lacks = self._common != -1 and bool(self._common & ~mask) and line.amount_nano != 0
-        if line.kind == InvoiceLineKind.USAGE and (label is not None or lacks):
-            match = self._sums.match(line, unit_nano, line_unit_nano, "" if label is None else without_label(label.text))
+            return line
+        known, self._last = self._last, None
+        mask = (
+            (1 if line.request_id else 0)
+            | (2 if line.session else 0)
+            | (4 if line.provider else 0)
+            | (8 if line.model else 0)
+            | (0 if line.day is None else 16)
+        )
+        common = mask if self._common == -1 else self._common
+        lacks = common & ~mask and line.amount_nano != 0
+        if (label is not None or lacks) and line.kind == InvoiceLineKind.USAGE:
+            about = "" if label is None else without_label(label.text)
+            match = self._sums.match(line, self._amounts.last_unit_nano, self._amounts.unit_nano, about)
             if label is not None and (label.is_certain or lacks):
-                self._take_labelled(line, label, match, unit_nano)
-                return
-            if lacks and match is not None and self._take_incomplete(line, mask, match, unit_nano):
-                return
-        self._last = _Doubt(line, "", unit_nano, *self._sums.so_far(line))
-        self._common = mask if self._common == -1 else self._common & mask
+                self._take_labelled(line, label, match)
+                return known
+            if lacks and match is not None and self._take_incomplete(line, mask, match):
+                return known
+        self._last = line
+        self._common = common & mask
         self._sums.add(line)
+        return known
 
-    def finish(self) -> Iterator[InvoiceLine]:
-        """Yield the last line. Raises InvoiceError if a row may be a sum of others and the caller has not decided."""
+    def finish(self) -> InvoiceLine | None:
+        """Return the last line. Raises InvoiceError if a row may be a sum of others and the caller has not decided."""
         if not self._sums.lines and len(self._doubts) == 1:
             # A document whose only row is labelled as the total.
-            yield self._doubts.pop().line
-            return
+            return self._doubts.pop().line
         for doubt in self._doubts:
             self._settle(doubt)
-        if self._last is not None and self._is_sum_of_the_rest(self._last):
-            last, self._last = self._last, None
-            last.why = f"its amount is the sum of all {last.seen:,} other lines"
-            self._settle(last)
-        yield from self._release()
+        last = self._last
+        others = 0 if last is None else self._sums.so_far(last)[0] - 1
+        if last is not None and self._is_sum_of_the_rest(last, others):
+            doubt = _Doubt(last, "", 0, 0, why=f"its amount is the sum of all {others:,} other lines")
+            self._settle(doubt)
+            last = None
         self.excluded.sort(key=lambda each: each.line)
+        return last
 
-    def _release(self) -> Iterator[InvoiceLine]:
-        if self._last is not None:
-            yield self._last.line
-            self._last = None
-
-    def _take_labelled(self, line: InvoiceLine, label: RowLabel, match: Match | None, unit_nano: int) -> None:
+    def _take_labelled(self, line: InvoiceLine, label: RowLabel, match: Match | None) -> None:
         if match is not None:
             self._exclude(line, f"labelled {label.text[:40]!r}, and the sum of {_counted(match.lines)}")
         else:
-            self._doubt(_Doubt(line, label.text, unit_nano, *self._sums.so_far(line)))
+            self._doubt(_Doubt(line, label.text, *self._sums.so_far(line)))
         self._sums.mark_boundary()
 
-    def _take_incomplete(self, line: InvoiceLine, mask: int, match: Match, unit_nano: int) -> bool:
+    def _take_incomplete(self, line: InvoiceLine, mask: int, match: Match) -> bool:
         """Handle a row that states less than all others and is their sum; return whether it is no line."""
         if mask == 0 and match.is_exact and match.lines >= _MIN_SUMMED:
             self._exclude(line, f"it states nothing but an amount, which is the sum of {_counted(match.lines)}")
         elif mask == 0 or match.is_exact:
             why = f"it states less than the other lines, and its amount is the sum of {_counted(match.lines)}"
-            self._doubt(_Doubt(line, "", unit_nano, *self._sums.so_far(line), why=why))
+            self._doubt(_Doubt(line, "", *self._sums.so_far(line), why=why))
         else:
             return False
         self._sums.mark_boundary()
@@ -139,23 +141,12 @@ class TotalRows:
     def _exclude(self, line: InvoiceLine, reason: str) -> None:
         self.excluded.append(ExcludedRow(line.position, line.amount_nano, reason))
 
-    def _is_sum_of_the_rest(self, last: _Doubt) -> bool:
+    def _is_sum_of_the_rest(self, last: InvoiceLine, others: int) -> bool:
         """Return whether the last line could be an unlabelled total: short amounts are sums of others by accident."""
-        line = last.line
-        if line.request_id or line.kind != InvoiceLineKind.USAGE or last.seen < _MIN_SUMMED or not line.amount_nano:
+        amount = last.amount_nano
+        if last.request_id or last.kind != InvoiceLineKind.USAGE or others < _MIN_SUMMED or not amount:
             return False
-        return line.amount_nano == last.before and len(str(abs(line.amount_nano)).rstrip("0")) >= _MIN_DIGITS
-
-
-def _dimensions(line: InvoiceLine) -> int:
-    """Return which dimensions a line states, one bit each."""
-    return (
-        bool(line.request_id)
-        | bool(line.session) << 1
-        | bool(line.provider) << 2
-        | bool(line.model) << 3
-        | (line.day is not None) << 4
-    )
+        return 2 * amount == self._sums.so_far(last)[1] and len(str(abs(amount)).rstrip("0")) >= _MIN_DIGITS
 
 
 def _amount_of(line: InvoiceLine) -> str:
