@@ -80,6 +80,11 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
     def _adjustments_of_usage(self) -> Iterator[Adjustment]:
         return (each for each in self.adjustments if each.adjusts == OF_USAGE)
 
+    def total_adjusted(self, month: int) -> int:
+        """Return what adjustments of the total change about a month, on any statement."""
+        about = (each for each in self.adjustments if each.origin_month == month)
+        return sum(each.amount_nano for each in about if each.adjusts != OF_USAGE)
+
     def adjustments_on(self, month: int) -> tuple[Adjustment, ...]:
         """Return the adjustments on a month's statement."""
         return tuple(each for each in self.adjustments if each.billing_month == month)

@@ -26,7 +26,7 @@ def compare_closed_month(engine: Engine, account: str, month: int, catalogue: Pl
         statement = stored_statement(connection, closed)
         books = read_books(connection, row.id)
     corrections = later_corrections(books, month, catalogue, now)
-    own = books.usage_by_origin().get(month, 0)
+    own = books.usage_by_origin().get(month, 0) + books.total_adjusted(month)
     credits_nano = statement.credits.applied_nano + sum(each.credits_nano for each in corrections)
     plan = plan_month(books.plan_changes, month, catalogue)
     return ClosedMonthDrift(statement, own, credits_nano, plan, corrections)

@@ -12,6 +12,7 @@ from metering.invoices.reading import ReadOptions
 from metering.operations.reconciliation.read_total import choose_reading, read_total
 from metering.operations.reconciliation.reconcile import reconcile
 from metering.operations.reconciliation.resolve_variance import resolve_variance
+from metering.operations.statements.compare_closed_month import compare_closed_month
 from metering.storage.tables import adjustments, reconciliations
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
@@ -179,6 +180,8 @@ def test_adjustments_of_ones_own_and_late_usage_of_a_closed_month_belong_to_its_
     billed_later = [line for line in pro.statement(202612).lines if line.origin_month == NOVEMBER]
     assert sum(line.amount_pico for line in billed_later) == (50 + 76) * CENT * 1_000
     assert readings(again(pro, report))[0] == ("statement", 3_600 * CENT, 0)
+    drift = compare_closed_month(pro.engine, "acme", NOVEMBER, PLANS, now=pro.now)
+    assert (drift.closed_usage_nano, drift.usage_nano) == ((2_674 + 100) * CENT, (2_674 + 100 + 50 + 76) * CENT)
     assert pro.violations() == []
 
 
