@@ -93,7 +93,7 @@ def test_bugs_are_planted_in_several_copies_at_once_and_reported_in_order(copy, 
     other.mkdir()
     for name, content in (("doubling.py", RIGHT), ("test_doubling.py", TESTS)):
         (other / name).write_text(content)
-    seen = []
+    seen: list[Outcome] = []
     outcomes = plant_all([copy, other], [TRIPLE, SQUARE, TRIPLE], seen.append)
     assert [outcome.what for outcome in outcomes] == [CAUGHT, SURVIVED, CAUGHT]
     assert sorted(outcome.what for outcome in seen) == [SURVIVED, CAUGHT, CAUGHT]

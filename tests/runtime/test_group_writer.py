@@ -187,7 +187,7 @@ def test_after_each_commit_the_writer_says_that_events_were_stored(meter):
     seen = []
     writer = GroupWriter(meter.ingester, 1_000, Metrics(), lambda: seen.append(stored(meter)))
     for name in ("a", "b"):
-        result = Future()
+        result: Future[Any] = Future()
         writer.submit(one(name), ORIGIN, partial(set_outcome, result))
         assert result.result(PATIENCE).accepted == 1
     writer.close()

@@ -9,7 +9,7 @@ from metering.storage.tables import adjustments
 
 _COLUMNS = tuple(
     adjustments.c[name]
-    for name in ("billing_month", "origin_month", "amount_nano", "reason", "reference", "id", "recorded_at")
+    for name in ("billing_month", "origin_month", "amount_nano", "reason", "reference", "id", "recorded_at", "adjusts")
 )  # fmt: skip
 
 
@@ -46,6 +46,7 @@ def insert_adjustment(connection: Connection, account_id: int, adjustment: Adjus
             reason=adjustment.reason,
             reference=adjustment.reference,
             recorded_at=now,
+            adjusts=adjustment.adjusts,
         )
         .returning(adjustments.c.id)
     ).scalar_one()

@@ -249,6 +249,13 @@ def _sql(kind):
             "0008",
             "a database with adjustments",
         ),
+        (
+            "INSERT INTO adjustments (account_id, billing_month, origin_month, amount_nano, reason, reference, recorded_at,"
+            " adjusts)"
+            " VALUES (2, 202611, 202610, 1, 'r', 'r', 0, 'total')",
+            "0020",
+            "a database with adjusted totals",
+        ),
     ],
 )
 def test_a_downgrade_that_would_lose_data_is_refused(meter, filling, revision, reason):
