@@ -5,7 +5,7 @@ instead of a truncated download, and the file has a length and a tag. Large file
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from tempfile import SpooledTemporaryFile
 
 from msgspec import Struct
@@ -21,8 +21,11 @@ from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account
 from metering.storage.charges.daily_usage import daily_usage, rates_of_month
 from metering.storage.engine.database import read_snapshot
-from metering.storage.prices.price_tables import load_rates
+from metering.storage.prices.price_tables import account_table_sources, load_rates, load_tables
+from pricing.list_prices import ListPrices, base_versions
 from pricing.plans import PlanCatalogue
+from pricing.rates import Rate
+from pricing.tables import DISCOUNT, recorded_until
 
 ANY_TAG = "*"
 """A known tag that matches every file."""
@@ -89,7 +92,21 @@ def detail_of(connection: Connection, account: Account, statement: Statement, *,
     if not by_day:
         return MonthDetail(statement, (), {})
     rates = load_rates(connection, rates_of_month(connection, account.id, statement.month))
-    return MonthDetail(statement, daily_usage(connection, account.id, statement.month), rates)
+    listed = _list_prices(connection, rates.values(), statement.closed_at)
+    return MonthDetail(statement, daily_usage(connection, account.id, statement.month), rates, listed)
+
+
+def _list_prices(connection: Connection, rates: Collection[Rate], known_at: int | None) -> ListPrices:
+    """Return the list prices behind an account's own rates, as far as they were recorded by ``known_at`` (None: all).
+
+    A closed statement uses the lists as they were when it was closed, so that its exports stay the same.
+    """
+    own = account_table_sources(connection, {rate.table_id for rate in rates})
+    if not own:
+        return ListPrices()
+    if set(own.values()) == {DISCOUNT}:
+        return ListPrices(own, tuple(load_tables(connection, base_versions(rates, own))))
+    return ListPrices(own, tuple(recorded_until(load_tables(connection), known_at)))
 
 
 def spool(chunks: Iterator[bytes]) -> tuple[SpooledTemporaryFile[bytes], int, str]:
