@@ -176,9 +176,10 @@ def _file(
 ) -> Response:
     """Return the file, or 304 if the client has it."""
     name = principal.find_account(service, account).name
-    billing_month = query.month("path.month", month, service.clock())
+    now = service.clock()
+    billing_month = query.month("path.month", month, now)
     known = parse_if_none_match(if_none_match)
-    found = export_statement(service.engine, name, billing_month, service.catalogue, wanted, known=known)
+    found = export_statement(service.engine, name, billing_month, service.catalogue, wanted, known=known, now=now)
     if isinstance(found, UnchangedFile):
         return not_modified(found.tag)
     return file_response(found, inline=wanted.name in INLINE_FORMATS)

@@ -94,7 +94,7 @@ def show(invocation: Invocation, *, account: str, month: int | None, canonical: 
             click.echo(canonical_statement(service.engine, account, shown), nl=False)
             return
         check_month_in_range(shown, service.clock())
-        statement = show_statement(service.engine, account, shown, service.catalogue)
+        statement = show_statement(service.engine, account, shown, service.catalogue, now=service.clock())
     if as_json:
         print_json(statement_answer(statement))
     else:

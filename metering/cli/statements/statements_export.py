@@ -131,7 +131,8 @@ def _export(service: Service, choices: _ExportChoices) -> ExportedFile:
         scope = ArchiveScope(choices.account, choices.month, choices.formats, month_of(service.clock()))
         found = export_archive(service.engine, scope, service.catalogue)
     else:
-        found = export_statement(service.engine, choices.account, choices.month, service.catalogue, choices.formats[0])
+        wanted, now = choices.formats[0], service.clock()
+        found = export_statement(service.engine, choices.account, choices.month, service.catalogue, wanted, now=now)
     if isinstance(found, UnchangedFile):  # impossible: no tags were passed
         raise ExportFailedError("the export returned no file")
     return found

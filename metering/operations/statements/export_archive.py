@@ -44,7 +44,7 @@ _LONGEST_NAME = 100
 class ArchiveScope(Struct, frozen=True):
     """Which statements (None: all accounts, every month), and in which formats.
 
-    ``through`` is the last month to include that has nothing but a fee; None: no such month.
+    ``through`` is the current month, for months with nothing but a fee; None: no such month.
     """
 
     account: str | None

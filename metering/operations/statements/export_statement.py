@@ -15,7 +15,7 @@ import metering
 from metering.domain.accounts.accounts import Account
 from metering.domain.instants import format_month
 from metering.domain.statements.month_detail import MonthDetail
-from metering.domain.statements.statements import Statement
+from metering.domain.statements.statements import Statement, as_of
 from metering.exports.formats import ExportFormat
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account
@@ -67,8 +67,9 @@ def export_statement(
     wanted: ExportFormat,
     *,
     known: frozenset[str] = frozenset(),
+    now: int | None = None,
 ) -> ExportedFile | UnchangedFile:
-    """Return an account's month as a file, or UnchangedFile if its tag is ``known``.
+    """Return an account's month as a file, or UnchangedFile if its tag is ``known``; ``now`` flags a month that has not begun.
 
     The tag of a closed statement follows from its digest, without making the file. Raises NotFoundError, and ExportSumError if
     the file would not agree with the statement.
@@ -76,6 +77,7 @@ def export_statement(
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
         statement = statement_of_account(connection, row, month, catalogue)
+        statement = statement if now is None else as_of(statement, now)
         tag = _tag_of_closed(statement, wanted)
         if tag and is_known(tag, known):
             return UnchangedFile(tag)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 from metering.domain.accounts.accounts import Account
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import format_month, month_of
-from metering.domain.statements.statements import Statement
+from metering.domain.statements.statements import Statement, as_of
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account, statements_of_account
 from metering.operations.steps.statement_months import statement_months
@@ -36,10 +36,14 @@ class StatementFilter(Struct, frozen=True):
     status: str | None = None
 
 
-def show_statement(engine: Engine, account: str, month: int, catalogue: PlanCatalogue) -> Statement:
-    """Return the statement of ``month`` (``YYYYMM``). Raises NotFoundError if the account does not exist."""
+def show_statement(engine: Engine, account: str, month: int, catalogue: PlanCatalogue, *, now: int | None = None) -> Statement:
+    """Return the statement of ``month`` (``YYYYMM``); ``now`` flags a month that has not begun.
+
+    Raises NotFoundError if the account does not exist.
+    """
     with read_snapshot(engine) as connection:
-        return statement_of_account(connection, find_account(connection, account), month, catalogue)
+        statement = statement_of_account(connection, find_account(connection, account), month, catalogue)
+    return statement if now is None else as_of(statement, now)
 
 
 def canonical_statement(engine: Engine, account: str, month: int) -> bytes:
@@ -71,7 +75,7 @@ def list_statements(
 ) -> list[ListedStatement]:
     """Return the statements of every month with usage, an adjustment or a fee, by current account name and month.
 
-    Closed months are always listed, months with nothing but a fee up to the current one.
+    Closed months are always listed; months with nothing but a fee as ``statement_months`` has it.
 
     ``after`` is the account name and month (``YYYY-MM``) of the last statement on the previous page. Raises NotFoundError if
     the account of the filter does not exist.

@@ -17,13 +17,19 @@ from pricing.plans import PlanCatalogue
 
 
 def statement_months(connection: Connection, account_id: int, catalogue: PlanCatalogue, *, through: int) -> set[int]:
-    """Return the months of an account's statements. Months with nothing but a fee are listed up to ``through``."""
+    """Return the months of an account's statements; ``through`` is the current month.
+
+    A month with nothing but a fee counts once it is over. Of an account without any usage, the current one counts, too: its
+    fee is all there is to see.
+    """
     months = {month for _, month in months_with_usage(connection, account_id)}
+    has_usage = bool(months)
     months |= closed_months(connection, account_id).keys()
     months |= {each.billing_month for each in adjustments_of(connection, account_id)}
     closed_through = mark_of(connection, account_id).closed_through or 0
     changes = plan_changes_of(connection, account_id)
-    open_months = (month for month in _months_with_plan(changes, through) if month > closed_through)
+    with_plan = _months_with_plan(changes, through)
+    open_months = (month for month in with_plan if month > closed_through and not (has_usage and month == through))
     return months | {month for month in open_months if _has_fee(changes, month, catalogue)}
 
 

@@ -44,12 +44,14 @@ def test_a_plan_without_usage_has_statements_up_to_the_current_month(idle):
 def test_the_months_of_a_plan_are_listed_beside_those_with_usage(idle):
     idle.ingest(usage_event(time=instant("2026-08-05T00:00:00Z")), usage_event(account="other"))
     idle.now = instant("2026-11-05T00:00:00Z")
+    # November, the current month, has nothing but a fee yet
     assert [(account, month) for account, month, _ in listed(idle)] == [
         ("acme", "2026-08"),
         ("acme", "2026-10"),
-        ("acme", "2026-11"),
         ("other", "2026-11"),
     ]
+    idle.now = instant("2026-12-01T00:00:00Z")
+    assert [month for account, month, _ in listed(idle) if account == "acme"] == ["2026-08", "2026-10", "2026-11"]
 
 
 def test_a_plan_that_ended_has_no_statements_after_its_last_month(idle):
