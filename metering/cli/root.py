@@ -39,6 +39,7 @@ COMMANDS = {
     "explain": LazyCommand("metering.cli.charges.explain:explain", "Explain the charge of an event."),
     "alerts": LazyCommand("metering.cli.alerts.alerts:alerts", "List and show alerts."),
     "webhooks": LazyCommand("metering.cli.alerts.webhooks:webhooks", "Manage webhook endpoints for alerts."),
+    "usage": LazyCommand("metering.cli.usage.usage:usage", "Correct or withdraw usage that was ingested wrong."),
     "quarantine": LazyCommand("metering.cli.usage.quarantine:quarantine", "List rejected records, and read their files again."),
     "verify": LazyCommand("metering.cli.upkeep.verify:verify", "Verify that everything adds up, to the nano-dollar."),
     "retention": LazyCommand("metering.cli.upkeep.retention:retention", "Remove the events of closed months from the log."),
