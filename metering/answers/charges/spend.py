@@ -74,8 +74,7 @@ class SpendAnswer(Answer):
         description="One row per group and period with usage.",
         examples=[[{"group": {"provider": "together"}, "period_start": "2026-11-01T00:00:00.000000Z", **_SUMS}]],
     )
-    omitted_rows: int = Field(description="Number of rows that `top` leaves out.", examples=[0])
-    total: SpendSumsAnswer = Field(description="The sum of all rows, with those left out.", examples=[_SUMS])
+    total: SpendSumsAnswer = Field(description="The sum of all rows, with those that `top` leaves out.", examples=[_SUMS])
 
 
 def spend_answer(
@@ -94,7 +93,6 @@ def spend_answer(
         granularity=query.granularity,
         group_by=list(query.group_by),
         rows=[_row(row, query.group_by) for row in shown],
-        omitted_rows=len(rows) - len(shown),
         total=SpendSumsAnswer.model_validate(_sums(total_of(rows, query))),
     )
 

@@ -123,7 +123,7 @@ def spend(invocation: Invocation, options: SpendOptions) -> None:
     elif not found.rows:
         echo(f"{_title(options, query)}: no usage")
     else:
-        _print_spend(found, _title(options, query))
+        _print_spend(found, _title(options, query), omitted=len(rows) - len(found.rows))
 
 
 def _query(options: SpendOptions, account_id: int | None, now: int) -> SpendQuery:
@@ -186,7 +186,7 @@ def _shortened(instant: int) -> str:
     return text.removesuffix("T00:00:00.000000Z").replace(".000000Z", "Z")
 
 
-def _print_spend(found: SpendAnswer, title: str) -> None:
+def _print_spend(found: SpendAnswer, title: str, *, omitted: int) -> None:
     labels = [Column(name, "name") for name in found.group_by]
     length = _PERIOD_LENGTHS.get(found.granularity)
     if length is not None:
@@ -202,8 +202,8 @@ def _print_spend(found: SpendAnswer, title: str) -> None:
     columns = [*labels, *(Column(name, "count") for name in shown), Column("USD", "money")]
     blanks = [""] * (len(labels) - 1)
     print_table(columns, rows, title=title, totals=["total", *blanks, *_figures(found.total, shown)])
-    if found.omitted_rows:
-        echo(f"{counted(found.omitted_rows, 'more row')}, included in the total")
+    if omitted:
+        echo(f"{counted(omitted, 'more row')}, included in the total")
     _print_notes(found.total)
 
 

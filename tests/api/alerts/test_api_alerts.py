@@ -22,7 +22,6 @@ def test_an_alert_is_shown_by_its_id(api, admin):
 
 
 def test_for_a_bound_key_other_alerts_do_not_exist(api, admin):
-    api.meter.declare("globex")
     for account in ("acme", "globex"):
         admin.post("/v1/events", json=native(f"r-{account}", account=account, usage={"input_tokens": 10_000_000}))
         budget(admin, "5", account)
