@@ -76,10 +76,13 @@ class UsageLines(Struct):
 
     def _rated(self, days: Sequence[DailyUsage], row: Row, *, is_billed: bool) -> Iterator[str]:
         rate = self.detail.rates[days[0].rate_id]
-        kinds: list[_PricedKindCells] = []
-        for usage, listed in self._with_list_rate(days, rate):
-            if listed is not None:
-                kinds = _priced_kinds(row, usage, rate, listed, is_own=self.detail.list_prices.is_own(rate))
+        is_own = self.detail.list_prices.is_own(rate)
+        listed = self._list_rate(days[0], rate)
+        kinds = _priced_kinds(row, days[0], rate, listed, is_own=is_own)
+        for usage in days:
+            if is_own and (of_day := self._list_rate(usage, rate)) is not listed:
+                listed = of_day
+                kinds = _priced_kinds(row, usage, rate, listed, is_own=is_own)
             origin = origin_month_of(usage, self.detail.statement.month)
             day, corrects = day_fields(usage.day, origin)
             rest = usage.amount_nano * PICO_PER_NANO * EXACT_PER_PICO
@@ -99,24 +102,17 @@ class UsageLines(Struct):
                 if is_billed:
                     self.billed += cost
                     billed = written
-                consumed = consumed_quantity(quantity, in_ms=kind.in_ms)
+                consumed = priced if kind.block == 1 else consumed_quantity(quantity, in_ms=kind.in_ms)
                 amounts = f"{priced},{consumed},{list_cost},{written},{written},{billed},{corrects}"
                 yield f"{day},{kind.before},{amounts},{kind.after}"
             if rest and is_billed:
                 key = (usage.route, usage.provider, usage.model, usage.rate_id, origin)
                 self._rounded[key] = self._rounded.get(key, 0) + rest
 
-    def _with_list_rate(self, days: Sequence[DailyUsage], rate: Rate) -> Iterator[tuple[DailyUsage, Rate | None]]:
-        """Yield the days of a series, each with its list price; None where it is that of the day before."""
-        find = self.detail.list_prices
-        before: Rate | None = None
-        for usage in days:
-            listed = rate
-            if find.is_own(rate):
-                key = (usage.provider, usage.model, usage.operation)
-                listed = find.list_rate(rate, usage.route, key, usage.day * MICROS_PER_DAY)
-            yield usage, None if listed is before else listed
-            before = listed
+    def _list_rate(self, usage: DailyUsage, rate: Rate) -> Rate:
+        """Return the list price of a day's usage."""
+        key = (usage.provider, usage.model, usage.operation)
+        return self.detail.list_prices.list_rate(rate, usage.route, key, usage.day * MICROS_PER_DAY)
 
     def _reported(self, days: Sequence[DailyUsage], row: Row, *, is_billed: bool) -> Iterator[str]:
         """Yield the lines of costs reported by the provider: a quantity of dollars at a price of one dollar."""
