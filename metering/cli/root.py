@@ -37,6 +37,7 @@ COMMANDS = {
     "rate": LazyCommand("metering.cli.charges.rate:rate", "Charge unpriced usage for which a price is known now."),
     "rerate": LazyCommand("metering.cli.charges.rerate:rerate", "Re-rate existing charges at corrected prices."),
     "explain": LazyCommand("metering.cli.charges.explain:explain", "Explain the charge of an event."),
+    "alerts": LazyCommand("metering.cli.alerts.alerts:alerts", "List and show alerts."),
     "webhooks": LazyCommand("metering.cli.alerts.webhooks:webhooks", "Manage webhook endpoints for alerts."),
     "usage": LazyCommand(
         "metering.cli.usage.usage:usage",

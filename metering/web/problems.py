@@ -72,6 +72,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "too_many_events": ProblemKind(413, "Too many events in one request"),
     "unsupported_media_type": ProblemKind(415, "Unsupported media type"),
     "all_rejected": ProblemKind(422, "All records were rejected"),
+    "ambiguous_time": ProblemKind(422, "The time occurs twice in its time zone"),
     "charge_too_large": ProblemKind(422, "The charge is too large"),
     "forbidden_address": ProblemKind(422, "The address is not allowed"),
     "implausible_time": ProblemKind(422, "The time is not plausible"),

@@ -34,7 +34,7 @@ def test_every_error_of_the_domain_has_a_status():
     errors = [each for each in subclasses(DomainError) | subclasses(PricingError) if ".cli." not in each.__module__]
     codes = {each.code for each in errors if isinstance(getattr(each, "code", None), str)}
     # Given to InvalidTimeError and LogFormatError where they are raised; what is wrong with a file never gets here.
-    raised_directly = {"naive_time", "implausible_time", "not_json", "empty_file", "missing_column"}
+    raised_directly = {"naive_time", "ambiguous_time", "implausible_time", "not_json", "empty_file", "missing_column"}
     assert InvalidTimeError("x", "naive_time").code in raised_directly
     assert LogFormatError.code in codes
     assert codes | raised_directly <= PROBLEMS.keys()

@@ -93,7 +93,8 @@ def refuse_unpriced(account: str, month: int, unpriced: Sequence[ExcludedUsage])
         requests, are = ("1 request", "is") if count == 1 else (f"{count:,} requests", "are")
         raise UnpricedUsageError(
             f"{requests} of {account!r} in {format_month(month)} {are} not priced yet: add the missing prices (see"
-            " `metering prices unpriced`), or close it anyway with --allow-unpriced (HTTP: allow_unpriced)"
+            " `metering prices unpriced`), or close with --allow-unpriced (HTTP: allow_unpriced); the statement is then"
+            " flagged unpriced_usage"
         )
 
 

@@ -10,6 +10,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from metering.operations.upkeep.check_ready import check_ready
+from metering.operations.upkeep.upgrade_database import upgrade_database
 from metering.storage.engine.database import exclusive_write, open_database, read_snapshot
 from metering.storage.engine.errors import SchemaOutOfDateError
 from metering.storage.engine.migrate import downgrade, upgrade
@@ -17,7 +19,7 @@ from metering.storage.engine.schema_revision import current_revision, head_revis
 from metering.storage.tables import EVENT_ID_BLOCK, metadata, postgres_metadata, sqlite_metadata
 from pricing.quantities import ALL_KINDS
 from support.assigning import assign
-from support.builders import price_table, rate, usage_event
+from support.builders import NOW, price_table, rate, usage_event
 
 
 @pytest.fixture
@@ -185,6 +187,18 @@ def test_an_old_schema_is_refused_with_what_to_do(empty):
         require_current_schema(empty)
     upgrade(empty)
     require_current_schema(empty)
+
+
+def test_a_database_of_a_newer_release_is_refused_and_not_upgraded(empty):
+    upgrade(empty)
+    newer = f"{int(head_revision()) + 1:04}"
+    with empty.connect() as connection:
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{newer}'")
+        connection.commit()
+    message = f"is at revision {newer}, newer than this release, which knows {head_revision()}: install"
+    for check in (require_current_schema, check_ready, lambda engine: upgrade_database(engine, now=NOW)):
+        with pytest.raises(SchemaOutOfDateError, match=message):
+            check(empty)
 
 
 def test_grants_and_accounts_from_before_closing_are_migrated_both_ways(empty):
