@@ -78,7 +78,7 @@ def _terms_options(command: Any) -> Any:
             "thresholds",
             multiple=True,
             metavar="PERCENT",
-            help="Percentage of the amount that raises an alert (80 or 80%); repeat, or separate by commas. Default: 50,80,100.",
+            help="Percentage of the amount that raises an alert (80 or 80%); repeat or separate by commas. Default: 50,80,100.",
         ),
         click.option(
             "--forecast", type=PERCENT, metavar="PERCENT", help="Also raise an alert when the forecast reaches this percentage."
