@@ -5,6 +5,7 @@ provider, model, operation, route, status and quantities, as the record stated t
 sources.
 """
 
+import re
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
@@ -12,7 +13,7 @@ from hashlib import blake2b
 
 from msgspec.msgpack import Encoder
 
-from metering.domain.usage.events import UsageEvent
+from metering.domain.usage.events import MAX_ID_LENGTH, UsageEvent
 
 # Shorter IDs ("1", "req-42") repeat by accident; providers' own have at least 16 characters.
 MIN_CLAIM_LENGTH = 12
@@ -24,6 +25,12 @@ _encode = Encoder().encode
 # Copying an initialized hash takes a third less time than making one with the same settings.
 _hash_of_16, _hash_of_8 = blake2b(digest_size=16).copy, blake2b(digest_size=8).copy
 _signed_64 = struct.Struct(">q").unpack
+
+_RESPONSE_ID_PREFIX = re.compile(r"(chatcmpl|cmpl|embd|resp|msg|gen|req|run|modr|rr)[-_]")
+# Fewer different characters are a counter or a constant ("000000000001"), not a random ID.
+_MIN_DIFFERENT_CHARACTERS = 5
+_DIGEST_LENGTH = 12
+_64_BITS = (1 << 64) - 1
 
 
 def record_digest(source: str, event_id: str) -> bytes:
@@ -79,12 +86,31 @@ def claims_of(event: UsageEvent) -> list[int]:
     Records of the same account from different sources with the same claim, within an hour, are copies. The provider and the
     number of output tokens are part of the claim.
     """
-    claims = []
+    claims: list[int] = []
+    if event.gateway_cached:
+        # It repeats the ID of the response that was cached, and is a request of its own.
+        return claims
     if len(event.response_id) >= MIN_CLAIM_LENGTH:
         claims.append(_claim("r", event, event.response_id))
     if len(event.inference_id) >= MIN_CLAIM_LENGTH:
         claims.append(_claim("i", event, event.inference_id))
     return claims
+
+
+def may_repeat(response_id: str) -> bool:
+    """Whether different responses are likely to have this ID: it is short after its prefix, or made of few characters."""
+    prefix = _RESPONSE_ID_PREFIX.match(response_id)
+    rest = response_id[prefix.end() :] if prefix else response_id
+    return len(rest) < MIN_CLAIM_LENGTH or len(set(rest)) < _MIN_DIFFERENT_CHARACTERS
+
+
+def id_with_content(event_id: str, event: UsageEvent) -> str:
+    """Return an event ID made of one that repeats, and of the event's time and content.
+
+    The same record again has the same ID; another record with the same ID has a different one.
+    """
+    digest = (fingerprint_of(event) & _64_BITS).to_bytes(8, "big").hex()[:_DIGEST_LENGTH]
+    return f"{event_id[: MAX_ID_LENGTH - _DIGEST_LENGTH - 1]}~{digest}"
 
 
 def _claim(kind: str, event: UsageEvent, value: str) -> int:
