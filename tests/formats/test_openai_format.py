@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from metering.domain.errors import RecordError
 from metering.domain.instants import parse_instant
 from metering.domain.usage.events import QuantityGrade
-from metering.formats.openai_usage import split_prompt, stated_usage
+from metering.formats.openai_usage import stated_usage
 from metering.formats.unread_fields import UnreadFields
+from metering.formats.usage_readings import split_prompt
 from pricing.quantities import Quantities
 
 CREATED = 1_793_700_000

@@ -15,8 +15,8 @@ QUANTITIES_EXAMPLE = {"input_tokens": 1200, "cache_read_tokens": 300, "output_to
 # Fields with the same name and value in the domain.
 _SAME = (
     "id", "source", "time_derived", "provider", "model", "response_model", "operation", "route", "project", "key", "tags",
-    "status", "failure", "latency_ms", "estimate_reason", "rate_id", "price_source", "cache_price_assumed", "billable", "response_id",
-    "inference_id",
+    "status", "failure", "latency_ms", "estimate_reason", "rate_id", "price_source", "cache_price_assumed", "billable",
+    "response_id", "inference_id",
 )  # fmt: skip
 
 
