@@ -7,16 +7,16 @@ from typing import Any
 
 from metering.formats.record_fields import scaled_up
 
-_FLAGS = ("cache_hit", "cacheHit", "from_cache", "is_cached")
-# Header and the beginning of its value: LiteLLM, Portkey, Helicone, Cloudflare.
-_HEADERS = (
-    ("x-litellm-cache-hit", "true"),
-    ("x-litellm-cache-key", ""),
-    ("x-portkey-cache-status", "hit"),
-    ("x-portkey-cache-status", "semantic hit"),
-    ("helicone-cache", "hit"),
-    ("cf-aig-cache-status", "hit"),
-)
+_FLAGS = frozenset({"cache_hit", "cacheHit", "from_cache", "is_cached"})
+_HIDDEN = frozenset({"hidden_params", "_hidden_params"})
+# The beginning of each header's value: LiteLLM, Portkey, Helicone, Cloudflare.
+_HEADERS = {
+    "x-litellm-cache-hit": ("true",),
+    "x-litellm-cache-key": ("",),
+    "x-portkey-cache-status": ("hit", "semantic hit"),
+    "helicone-cache": ("hit",),
+    "cf-aig-cache-status": ("hit",),
+}
 
 
 def is_flagged(value: object) -> bool:
@@ -24,11 +24,20 @@ def is_flagged(value: object) -> bool:
     return value is True or (isinstance(value, str) and value.strip().lower() in ("true", "hit"))
 
 
-def answered_by_gateway(record: dict[str, Any], response: dict[str, Any], headers: dict[str, str], cost: object) -> bool:
-    """Whether a gateway's own cache answered. If the gateway states a ``cost``, the answer was bought after all."""
-    hidden = [part for part in (record.get("hidden_params"), response.get("_hidden_params")) if isinstance(part, dict)]
-    flagged = any(is_flagged(part.get(name)) for part in (record, response, *hidden) for name in _FLAGS)
-    flagged = flagged or any(
-        headers[name].lower().startswith(value) and headers[name] for name, value in _HEADERS if name in headers
-    )
-    return flagged and not scaled_up(cost, 1)
+def answered_by_gateway(record: dict[str, Any], response: dict[str, Any], headers: dict[str, str]) -> bool:
+    """Whether a gateway's own cache answered. If the gateway states a cost, the answer was bought after all."""
+    if not (_has_flag(record) or _has_flag(response) or _has_header(headers)):
+        return False
+    return not (scaled_up(record.get("response_cost"), 1) or scaled_up(headers.get("x-litellm-response-cost"), 1))
+
+
+def _has_flag(record: dict[str, Any]) -> bool:
+    if not _FLAGS.isdisjoint(record) and any(is_flagged(record.get(name)) for name in _FLAGS):
+        return True
+    if _HIDDEN.isdisjoint(record):
+        return False
+    return any(isinstance(hidden := record.get(name), dict) and is_flagged(hidden.get("cache_hit")) for name in _HIDDEN)
+
+
+def _has_header(headers: dict[str, str]) -> bool:
+    return any(headers[name] and headers[name].lower().startswith(_HEADERS[name]) for name in _HEADERS.keys() & headers.keys())

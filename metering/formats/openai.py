@@ -99,9 +99,7 @@ class OpenAiReader:
         options = self._options
         model, provider = self._served(record, exchange)
         operation = text_field(record, "operation") or operation_of(exchange) or options.operation or "chat"
-        cost = record.get("response_cost")
-        cost_header = exchange.response_headers.get("x-litellm-response-cost")
-        cached = answered_by_gateway(record, exchange.response, exchange.response_headers, cost or cost_header)
+        cached = answered_by_gateway(record, exchange.response, exchange.response_headers)
         usage = StatedUsage() if cached else self._usage(record, exchange, provider, operation)
         response_id = text_field(exchange.response, "id")
         inference_id = text_field(record, "inference_id") or _header(exchange, "inference-id")
@@ -130,7 +128,7 @@ class OpenAiReader:
             tags=self._tags(record, exchange),
             latency_ms=times.latency_ms,
             reported_cost_nano=usage.reported_cost_nano,
-            gateway_cost_nano=dollars_as_nano(cost),
+            gateway_cost_nano=dollars_as_nano(record.get("response_cost")),
             response_model=text_field(exchange.response, "model"),
             failure=stated_failure(record, exchange.response),
             gateway_cached=cached,
@@ -181,9 +179,10 @@ class OpenAiReader:
     def _usage(self, record: dict[str, Any], exchange: Exchange, provider: str, operation: str) -> StatedUsage:
         unread = self._reading.unread
         stated, stated_by = usage_of(exchange.response)
-        for name in BESIDE_USAGE:
-            if name != stated_by and exchange.response.get(name) is not None:
-                unread.note(name)
+        if not BESIDE_USAGE.isdisjoint(exchange.response):
+            for name in BESIDE_USAGE:
+                if name != stated_by and exchange.response.get(name) is not None:
+                    unread.note(name)
         usage = stated_usage(stated or _logged_usage(record, exchange), unread, operation)
         if provider == HF_INFERENCE:
             return _with_compute_time(usage, exchange)

