@@ -44,8 +44,9 @@ class StreamBody:
             value = chunk.get(name)
             if value is not None and (name not in body or _is_earlier(value, body[name])):
                 body[name] = value
-        if chunk.get("status") in _LAST_WORDS:
-            body["status"] = chunk["status"]
+        word = chunk.get("status")
+        if isinstance(word, str) and word in _LAST_WORDS:
+            body["status"] = word
         self._add_usage(chunk)
         self._add_finish_reasons(chunk)
 
