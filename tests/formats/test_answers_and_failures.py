@@ -228,7 +228,7 @@ SPEND_LOG = (
 
 def test_litellms_spend_log_is_read_by_its_own_columns(decode):
     rows = (
-        "a1,acompletion,0.1,110,100,10,2026-11-03 10:15:00.5+00,2026-11-03 10:15:02+00,together_ai/org/m,together_ai,False,success\n"
+        "a1,chat,0.1,110,100,10,2026-11-03 10:15:00.5+00,2026-11-03 10:15:02+00,together_ai/org/m,together_ai,False,success\n"
         "a2,acompletion,0,110,100,10,2026-11-03 10:16:00+00,2026-11-03 10:16:00+00,together_ai/org/m,together_ai,True,success\n"
         "a3,acompletion,0,0,0,0,2026-11-03 10:17:00+00,2026-11-03 10:17:00+00,huggingface/novita/org/m,huggingface,,failure\n"
         "a4,acompletion,0,0,0,0,2026-11-03 10:17:00+00,2026-11-03 10:17:00+00,openai/gpt-oss-120b,openai,,success\n"
@@ -244,7 +244,8 @@ def test_litellms_spend_log_is_read_by_its_own_columns(decode):
 
 
 def test_words_in_a_mapped_status_are_no_reason_to_refuse_a_row(decode):
-    text = b"at,Model,in,out,state\n2026-11-03T10:15:00Z,m,5,1,success\n2026-11-03T10:15:00Z,m,5,1,FAILED\n2026-11-03T10:15:00Z,m,5,1,odd\n"
+    rows = "".join(f"2026-11-03T10:15:00Z,m,5,1,{word}\n" for word in ("success", "FAILED", "odd"))
+    text = f"at,Model,in,out,state\n{rows}".encode()
     columns = {"time": "at", "model": "Model", "input_tokens": "in", "output_tokens": "out", "status": "state"}
     block = decode("csv", text, columns=columns)
     assert [(d.event.status, d.event.failure) for d in block.events] == [(None, ""), (None, "failed")]

@@ -93,8 +93,8 @@ RESPONSES = [
      "response": {"id": "resp_67ccd2bed1ec8190", "object": "response", "created_at": CREATED, "model": "m", "usage": None}},
     {"type": "response.output_text.delta", "sequence_number": 1, "item_id": "msg_1", "delta": "secret words"},
     {"type": "response.completed", "sequence_number": 2,
-     "response": {"id": "resp_67ccd2bed1ec8190", "object": "response", "created_at": CREATED, "model": "m", "status": "completed",
-                  "usage": {"input_tokens": 90, "input_tokens_details": {"cached_tokens": 30}, "output_tokens": 4,
+     "response": {"id": "resp_67ccd2bed1ec8190", "object": "response", "created_at": CREATED, "model": "m",
+                  "status": "completed", "usage": {"input_tokens": 90, "input_tokens_details": {"cached_tokens": 30}, "output_tokens": 4,
                             "total_tokens": 94}}},
 ]  # fmt: skip
 
@@ -279,8 +279,8 @@ odd = st.recursive(
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(
         st.sampled_from(
-            ["id", "object", "type", "choices", "usage", "response", "message", "error", "created", "model", "request", "status",
-             "x_groq", "index", "finish_reason", "delta", "time", "cache_hit", "data", "body", "prompt_tokens", "meta"]
+            ["id", "object", "type", "choices", "usage", "response", "message", "error", "created", "model", "request",
+             "status", "x_groq", "index", "finish_reason", "delta", "time", "cache_hit", "data", "body", "prompt_tokens", "meta"]
         ),
         inner,
         max_size=6,

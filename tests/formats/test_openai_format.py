@@ -298,7 +298,8 @@ def test_streams_of_other_apis_are_collected_from_their_events(decode):
     )
     messages = sse(
         {"type": "message_start", "message": {
-            "id": "msg_014p7gG3wDgGV9EUtLvnow3U", "model": "m", "usage": {"input_tokens": 9, "cache_read_input_tokens": 3, "output_tokens": 1}}},
+            "id": "msg_014p7gG3wDgGV9EUtLvnow3U", "model": "m",
+            "usage": {"input_tokens": 9, "cache_read_input_tokens": 3, "output_tokens": 1}}},
         {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 4}},
     )  # fmt: skip
     block = decode("openai", exchange(answer=responses), exchange(answer=messages, time="2026-11-03T10:15:00Z"))

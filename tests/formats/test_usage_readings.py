@@ -22,7 +22,8 @@ CHAT = {
     "inside": {"prompt_tokens": 500, "completion_tokens": 90, "total_tokens": 590,
                "prompt_tokens_details": {"cached_tokens": 100}, "completion_tokens_details": {"reasoning_tokens": 60}},
     "reasoning beside": {"prompt_tokens": 500, "completion_tokens": 90, "total_tokens": 650,
-                         "prompt_tokens_details": {"cached_tokens": 100}, "completion_tokens_details": {"reasoning_tokens": 60}},
+                         "prompt_tokens_details": {"cached_tokens": 100},
+                         "completion_tokens_details": {"reasoning_tokens": 60}},
     "more reasoning than completion": {"prompt_tokens": 500, "completion_tokens": 20, "total_tokens": 580,
                                        "completion_tokens_details": {"reasoning_tokens": 60}},
     "cached beside": {"prompt_tokens": 500, "completion_tokens": 90, "total_tokens": 1290,
@@ -92,7 +93,8 @@ def test_an_estimate_is_marked_where_nothing_adds_up(usage):
 
 def test_a_possible_reading_is_taken_where_the_plain_one_is_impossible_and_nothing_adds_up():
     usage = {
-        "prompt_tokens": 500, "completion_tokens": 20, "total_tokens": 999, "completion_tokens_details": {"reasoning_tokens": 60},
+        "prompt_tokens": 500, "completion_tokens": 20, "total_tokens": 999,
+        "completion_tokens_details": {"reasoning_tokens": 60},
     }  # fmt: skip
     found = read(usage)
     assert found.quantities == Quantities(input_tokens=500, output_tokens=80, reasoning_tokens=60)
