@@ -26,7 +26,8 @@ def is_flagged(value: object) -> bool:
 
 def answered_by_gateway(record: dict[str, Any], response: dict[str, Any], headers: dict[str, str]) -> bool:
     """Whether a gateway's own cache answered. If the gateway states a cost, the answer was bought after all."""
-    if not (_has_flag(record) or _has_flag(response) or _has_header(headers)):
+    flagged = _has_flag(record) or (response is not record and _has_flag(response))
+    if not flagged and (not headers or _HEADERS.keys().isdisjoint(headers) or not _has_header(headers)):
         return False
     return not (scaled_up(record.get("response_cost"), 1) or scaled_up(headers.get("x-litellm-response-cost"), 1))
 

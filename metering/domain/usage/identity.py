@@ -29,6 +29,7 @@ _signed_64 = struct.Struct(">q").unpack
 _RESPONSE_ID_PREFIX = re.compile(r"(chatcmpl|cmpl|embd|resp|msg|gen|req|run|modr|rr)[-_]")
 # Fewer different characters are a counter or a constant ("000000000001"), not a random ID.
 _MIN_DIFFERENT_CHARACTERS = 5
+_LONG_ENOUGH = MIN_CLAIM_LENGTH + len("chatcmpl-")
 _DIGEST_LENGTH = 12
 _64_BITS = (1 << 64) - 1
 
@@ -99,6 +100,8 @@ def claims_of(event: UsageEvent) -> list[int]:
 
 def may_repeat(response_id: str) -> bool:
     """Whether different responses are likely to have this ID: it is short after its prefix, or made of few characters."""
+    if len(response_id) >= _LONG_ENOUGH and len(set(response_id[-8:])) >= _MIN_DIFFERENT_CHARACTERS:
+        return False  # as for nearly every ID, without looking for a prefix
     prefix = _RESPONSE_ID_PREFIX.match(response_id)
     rest = response_id[prefix.end() :] if prefix else response_id
     return len(rest) < MIN_CLAIM_LENGTH or len(set(rest)) < _MIN_DIFFERENT_CHARACTERS
