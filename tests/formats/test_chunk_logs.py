@@ -94,7 +94,8 @@ RESPONSES = [
     {"type": "response.output_text.delta", "sequence_number": 1, "item_id": "msg_1", "delta": "secret words"},
     {"type": "response.completed", "sequence_number": 2,
      "response": {"id": "resp_67ccd2bed1ec8190", "object": "response", "created_at": CREATED, "model": "m",
-                  "status": "completed", "usage": {"input_tokens": 90, "input_tokens_details": {"cached_tokens": 30}, "output_tokens": 4,
+                  "status": "completed",
+                  "usage": {"input_tokens": 90, "input_tokens_details": {"cached_tokens": 30}, "output_tokens": 4,
                             "total_tokens": 94}}},
 ]  # fmt: skip
 
@@ -280,7 +281,8 @@ odd = st.recursive(
     | st.dictionaries(
         st.sampled_from(
             ["id", "object", "type", "choices", "usage", "response", "message", "error", "created", "model", "request",
-             "status", "x_groq", "index", "finish_reason", "delta", "time", "cache_hit", "data", "body", "prompt_tokens", "meta"]
+             "status", "x_groq", "index", "finish_reason", "delta", "time", "cache_hit", "data", "body", "prompt_tokens",
+             "meta"]
         ),
         inner,
         max_size=6,

@@ -378,16 +378,6 @@ def test_a_lone_surrogate_in_a_response_does_not_reject_it(decode):
     )
 
 
-def test_the_id_is_the_loggers_then_the_responses_then_the_inference_id(decode):
-    without = body(id="")
-    header_only = exchange(answer=without)
-    header_only["response"]["headers"] = {"inference-id": "0-019ff423-4542"}
-    ids = [d.event.id for d in decode("openai", exchange(id="own"), exchange(), header_only).events]
-    assert ids == ["own", "oV1moV9-zqrih-9c4b149d4b66d67b", "0-019ff423-4542"]
-    assert only_event(decode("openai", exchange(id="own"))).response_id == "oV1moV9-zqrih-9c4b149d4b66d67b"
-    assert decode("openai", exchange(answer=without), require_id=True).rejected[0].code == "missing_id"
-
-
 @pytest.mark.parametrize(
     "odd",
     [

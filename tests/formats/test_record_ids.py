@@ -65,3 +65,13 @@ def test_a_loggers_id_that_cannot_be_one_is_passed_over_for_the_responses(decode
     assert decoded.event.id == "chatcmpl-9f2c5d1e7a8b4c60"
     without = {"id": own, "response": answer("")}
     assert len(decode("openai", without).rejected) == 1
+
+
+def test_the_id_is_the_loggers_then_the_responses_then_the_inference_id(decode):
+    long = "chatcmpl-9f2c5d1e7a8b4c60"
+    header = {"body": answer(""), "headers": {"inference-id": "0-019ff423-4542"}}
+    records = [{"id": "own", "response": answer(long)}, {"response": answer(long)}, {"response": header}]
+    block = decode("openai", *records)
+    assert [d.event.id for d in block.events] == ["own", long, "0-019ff423-4542"]
+    assert block.events[0].event.response_id == long
+    assert decode("openai", {"response": answer("")}, require_id=True).rejected[0].code == "missing_id"
