@@ -38,6 +38,7 @@ COMMANDS = {
     "rerate": LazyCommand("metering.cli.charges.rerate:rerate", "Re-rate existing charges at corrected prices."),
     "explain": LazyCommand("metering.cli.charges.explain:explain", "Explain the charge of an event."),
     "webhooks": LazyCommand("metering.cli.alerts.webhooks:webhooks", "Manage webhook endpoints for alerts."),
+    "usage": LazyCommand("metering.cli.usage.usage:usage", "Correct or withdraw usage that was ingested wrong."),
     "quarantine": LazyCommand("metering.cli.usage.quarantine:quarantine", "List rejected records, and read their files again."),
     "verify": LazyCommand("metering.cli.upkeep.verify:verify", "Verify that everything adds up, to the nano-dollar."),
     "retention": LazyCommand("metering.cli.upkeep.retention:retention", "Remove the events of closed months from the log."),

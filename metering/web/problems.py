@@ -45,6 +45,8 @@ PROBLEMS: dict[str, ProblemKind] = {
     "method_not_allowed": ProblemKind(405, "Method not allowed"),
     "not_acceptable": ProblemKind(406, "No acceptable representation"),
     "already_exists": ProblemKind(409, "Already exists"),
+    "already_decided": ProblemKind(409, "The conflict was decided before"),
+    "nothing_to_replace": ProblemKind(409, "The event no longer counts"),
     "not_held": ProblemKind(409, "The sync is not pending"),
     "webhook_disabled": ProblemKind(409, "The endpoint is disabled"),
     "import_in_progress": ProblemKind(409, "The document is being imported"),

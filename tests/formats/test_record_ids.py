@@ -32,7 +32,7 @@ def test_an_id_with_content_is_the_same_for_the_same_record_only():
     event = usage_event(id="a")
     made = id_with_content("chatcmpl-424", event)
     assert made.startswith("chatcmpl-424~")
-    assert len(made) == len("chatcmpl-424~") + 12
+    assert len(made) == len("chatcmpl-424~") + 16
     assert id_with_content("chatcmpl-424", usage_event(id="b", project="other")) == made
     assert id_with_content("chatcmpl-424", usage_event(id="a", time=event.time + 1)) != made
     assert len(id_with_content("x" * 255, event)) == 255
