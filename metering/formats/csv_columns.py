@@ -6,6 +6,7 @@ bar.
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from metering.domain.errors import DomainError, LogFormatError, RecordError
@@ -75,11 +76,14 @@ class CsvReader:
             raise RecordError(
                 "missing_model", "the row has no model; map a column to it, or set one for the whole input", "model"
             )
-        name, provider = self._served(model, text_field(record, "provider"), cells)
+        stated = text_field(record, "provider")
+        if self._litellm_provider is not None:
+            model, stated = self._litellm_names(model, stated, cells[self._litellm_provider])
+        name, provider = served_by(model, stated, options.provider)
         event_id = text_field(record, "id")
         if not event_id and options.require_id:
             raise RecordError("missing_id", "an event needs an id, so that sending it again does not count it twice", "id")
-        is_cached = is_flagged(record.get("cache_hit"))
+        is_cached = "cache_hit" in record and is_flagged(record["cache_hit"])
         quantities, overlap = (None, "") if is_cached else _quantities(record)
         estimate_reason = text_field(record, "estimate_reason") or overlap
         moment, derived, latency_ms = self._times(record)
@@ -109,12 +113,11 @@ class CsvReader:
             time=self._reading.times.settle(moment),
         )
 
-    def _served(self, model: str, stated: str, cells: list[str]) -> tuple[str, str]:
+    @staticmethod
+    def _litellm_names(model: str, stated: str, litellm_provider: str) -> tuple[str, str]:
         """Return (model, provider). A log of LiteLLM names the provider in a column of its own, and in front of the model."""
-        if self._litellm_provider is not None:
-            model, provider = without_provider(model, cells[self._litellm_provider])
-            stated = provider if stated in ("", cells[self._litellm_provider].strip()) else stated
-        return served_by(model, stated, self._options.provider)
+        model, provider = without_provider(model, litellm_provider)
+        return model, provider if stated in ("", litellm_provider.strip()) else stated
 
     def kept(self, raw: bytes) -> dict[str, str]:
         """Return the mapped identifying columns of a rejected row, which quarantine may keep."""
@@ -269,6 +272,7 @@ def _columns_by_name(header: list[str]) -> dict[str, str]:
     return named | litellm
 
 
+@lru_cache(maxsize=256)
 def _status(text: str | None) -> tuple[int | None, str]:
     """Return (HTTP status, failure) of a cell: a number, or a word such as ``success`` or ``failure``."""
     if text is None or text.lower() in ANSWERED_WORDS:

@@ -83,13 +83,15 @@ class OpenAiReader:
 
     def read(self, raw: bytes) -> UsageEvent | StreamPart | None:
         """Return the event of one record, the chunk that it is, or None if it states nothing. Raises RecordError."""
-        if not raw.startswith((b"{", b"[")):
+        if not raw.startswith(b"{"):
             raw = _without_event_name(raw)
             if not raw:
                 return None
         record = json_object(raw)
         exchange = exchange_of(record)
-        part = stream_part(record, exchange) or self._streams.take_error(record, exchange)
+        part = stream_part(record, exchange)
+        if part is None and "error" in record:
+            part = self._streams.take_error(record, exchange)
         if part is None:
             return self.event_of(record, exchange)
         return None if says_nothing(part) else part

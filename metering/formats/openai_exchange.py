@@ -69,6 +69,8 @@ class Exchange(Struct):
 
 def exchange_of(record: dict[str, Any]) -> Exchange:
     """Read ``{request, response}``, or a response body, with or without its ``request``."""
+    if "request" not in record and "response" not in record:
+        return Exchange({}, record, {}, {}, "", "", _status(record))
     request, response = _part(record, "request"), _part(record, "response")
     host, path = _address(request)
     is_wrapped = "response" in record

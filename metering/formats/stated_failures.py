@@ -8,13 +8,23 @@ from typing import Any
 
 FAILED_WORDS = frozenset({"failed", "failure", "error", "errored"})
 ANSWERED_WORDS = frozenset({"success", "succeeded", "ok", "completed", "complete", "finished"})
+_SIGNS = frozenset({"error", "type", "status"})
+_USUAL_REASONS = frozenset({"stop", "length", "tool_calls"})
 _UNNAMED = "error"
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
 def stated_failure(record: dict[str, Any], response: dict[str, Any]) -> str:
     """Return a short code of the error that a record or its response states; empty if they state none."""
-    return _stated_by(response) or (_stated_by(record) if record is not response else "") or _failed_finish(response)
+    if not _SIGNS.isdisjoint(response):
+        code = _stated_by(response)
+        if code:
+            return code
+    if record is not response and not _SIGNS.isdisjoint(record):
+        code = _stated_by(record)
+        if code:
+            return code
+    return _failed_finish(response) if "choices" in response else ""
 
 
 def _stated_by(record: dict[str, Any]) -> str:
@@ -52,7 +62,7 @@ def _failed_finish(response: dict[str, Any]) -> str:
         return ""
     for choice in choices:
         reason = choice.get("finish_reason") if isinstance(choice, dict) else None
-        if not (isinstance(reason, str) and _is_an_error(reason)):
+        if not isinstance(reason, str) or reason in _USUAL_REASONS or not _is_an_error(reason):
             return ""
     return _error(choices[0]["finish_reason"])
 

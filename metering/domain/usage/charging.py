@@ -45,7 +45,7 @@ def succeeded(event: UsageEvent) -> bool:
     answer used nothing: what a 2xx response states to have used is billed, even if its last words are an error.
     """
     status = event.status
-    if (status is not None and not 200 <= status < 400) or event.gateway_cached:
+    if event.gateway_cached or not (status is None or 200 <= status < 400):
         return False
     return not event.failure or (status is not None and event.quantity_grade != QuantityGrade.UNSTATED)
 
