@@ -18,6 +18,8 @@ Shape = Literal["lines", "document"]
 
 _BOM = b"\xef\xbb\xbf"
 _OPENAI_KEYS = frozenset({"choices", "object", "request", "response"})
+_STREAM_STARTS = (b"data:", b"event:")
+_STREAM_EVENTS = ("message_", "content_block_", "response.")
 _OPENAI_USAGE_KEYS = frozenset({"prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"})
 _SAMPLED_LINES = 20
 _ADVICE = "set the format with --format native, openai or csv"
@@ -44,6 +46,8 @@ def detect_format(head: bytes, file_name: str, *, columns: Mapping[str, str] = {
     if text[:1] in (b"{", b"["):
         shape = _shape(text, file_name)
         return DetectedFormat(_json_format(text, shape), shape)
+    if text.startswith(_STREAM_STARTS):
+        return DetectedFormat("openai", "lines")
     return _csv_format(text)
 
 
@@ -95,6 +99,9 @@ def _records(text: bytes, shape: Shape) -> Iterator[dict[str, Any]]:
 
 
 def _format_of(record: dict[str, Any]) -> Format | None:
+    event = record.get("type")
+    if isinstance(event, str) and event.startswith(_STREAM_EVENTS):
+        return "openai"
     usage = record.get("usage")
     usage_keys = usage.keys() if isinstance(usage, dict) else set()
     if _OPENAI_KEYS & record.keys() or _OPENAI_USAGE_KEYS & usage_keys:

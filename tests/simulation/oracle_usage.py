@@ -14,8 +14,6 @@ from msgspec import Struct, field
 from simulation.oracle_plans import following, month_of
 from simulation.scenario import Price, Record
 
-OUTPUT = frozenset({"output_tokens", "images", "compute_ms"})
-
 
 class CountedRequest(Struct):
     """A request that counts. ``nano`` is its cost, None if unpriced; ``billed`` is everything posted: (month, nano)."""
@@ -34,10 +32,8 @@ class CountedRequest(Struct):
 
     @property
     def succeeded(self) -> bool:
-        """Whether it was answered: by the status, or by the output if the status is unknown."""
-        if self.record.status is not None:
-            return 200 <= self.record.status < 400
-        return any(count for kind, count in self.record.quantities if kind in OUTPUT)
+        """Whether it was answered: by the status, and if there is none, because no error is stated."""
+        return self.record.status is None or 200 <= self.record.status < 400
 
     @property
     def is_unpriced(self) -> bool:

@@ -78,6 +78,8 @@ def section_of(usage: DailyUsage) -> Section:
     """Return the section of the statement that lists a day's usage."""
     if usage.price_grade == PriceGrade.EXEMPT:
         return Section.FAILED
+    if usage.price_grade == PriceGrade.GATEWAY_CACHE:
+        return Section.NOT_BILLABLE
     if usage.route == UNKNOWN:
         return Section.ROUTE_UNKNOWN
     if usage.price_grade == PriceGrade.UNPRICED:

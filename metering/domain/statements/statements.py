@@ -28,7 +28,7 @@ from metering.domain.statements.statement_lines import (
     unit_of,
     usage_lines,
 )
-from metering.domain.usage.events import PROVIDER_KEY, ROUTED, SERVERLESS, UNKNOWN, PriceGrade, QuantityGrade
+from metering.domain.usage.events import FREE_GRADES, PROVIDER_KEY, ROUTED, SERVERLESS, UNKNOWN, PriceGrade, QuantityGrade
 from pricing.money import PICO_PER_CENT, round_to_cents
 from pricing.quantities import ALL_KINDS, TOKEN_KINDS
 from pricing.rates import Rate
@@ -159,7 +159,7 @@ def draft_statement(
         lines.append(carried_line("Carried forward from the statement before", other.carried_in_cents))
     total = _total(lines)
     unpriced = unpriced_usage(usage, other.previously_unpriced)
-    route_unknown = _excluded(s for s in usage if s.route == UNKNOWN and s.price_grade != PriceGrade.EXEMPT)
+    route_unknown = _excluded(s for s in usage if s.route == UNKNOWN and s.price_grade not in FREE_GRADES)
     listed = {Flag.UNPRICED_USAGE: unpriced, Flag.ROUTE_UNKNOWN: route_unknown}
     return Statement(
         account=account,

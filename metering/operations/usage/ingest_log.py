@@ -114,6 +114,7 @@ def _store_in_groups(
 def _origin_of_block(origin: Origin, block: RawBlock) -> Origin:
     def raw_of(offset: int, length: int) -> bytes:
         start = offset - block.offset
-        return block.data[start : start + length]
+        # A stream that is completed in a later block than its first chunk is not in that block's bytes.
+        return block.data[start : start + length] if start >= 0 else b""
 
     return msgspec.structs.replace(origin, raw_of=raw_of)

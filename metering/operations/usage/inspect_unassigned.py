@@ -14,7 +14,7 @@ from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.instants import month_of
 from metering.domain.statements.billing_months import billing_month_of
 from metering.domain.usage.assigning import AssignmentGroup, MovedUsage
-from metering.domain.usage.charging import EXEMPT, FirstCharge, first_charge, route_of
+from metering.domain.usage.charging import EXEMPT, GATEWAY_CACHE, FirstCharge, first_charge, route_of
 from metering.domain.usage.events import UNKNOWN, PriceGrade, QuantityGrade
 from metering.domain.usage.identity import claims_of
 from metering.domain.usage.series import SeriesKey
@@ -100,6 +100,8 @@ class UnassignedInspector:
     def _charge(self, row: EventRow, details: dict[str, object], series: SeriesKey, quantities: Quantities) -> FirstCharge:
         if row.price_grade == PriceGrade.EXEMPT:
             return EXEMPT
+        if row.price_grade == PriceGrade.GATEWAY_CACHE:
+            return GATEWAY_CACHE
         timeline = self._book.timeline(series.account_id, series.route, (series.provider, series.model, series.operation))
         rate = None if row.quantity_grade == _UNSTATED else timeline.rate_at(row.event_time, quantities.prompt_tokens)
         reported = details.get("reported_cost_nano")

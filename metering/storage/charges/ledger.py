@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Subquery, Table, and_,
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.charges.ledger_sums import NO_EVENTS, EventsAndAmount, LedgerSums, MonthRollupKey, RollupKey
 from metering.domain.instants import MICROS_PER_DAY, first_day, month_of_day, next_month
-from metering.domain.usage.events import BILLED_ROUTES, PriceGrade
+from metering.domain.usage.events import BILLED_ROUTES, FREE_GRADES
 from metering.storage.charges.event_quantities import quantity, quantity_columns
 from metering.storage.charges.sums import added_up, read_added_up, read_stored_sums, stored_sums
 from metering.storage.engine.sql import halved_sum, whole_sum
@@ -67,8 +67,8 @@ def _later() -> Select[tuple[int, ...]]:
 
 
 def billable(price_grade: ColumnElement[int]) -> ColumnElement[int]:
-    """Return 1 for entries that Hugging Face bills: the route of the series is billed and the request did not fail; else 0."""
-    billed = and_(series.c.route.in_(BILLED_ROUTES), price_grade != int(PriceGrade.EXEMPT))
+    """Return 1 for entries that Hugging Face bills: its route is billed and the provider answered it; else 0."""
+    billed = and_(series.c.route.in_(BILLED_ROUTES), price_grade.not_in([int(grade) for grade in FREE_GRADES]))
     return case((billed, literal(1, Int64)), else_=literal(0, Int64))
 
 
