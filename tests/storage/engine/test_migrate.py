@@ -248,8 +248,8 @@ def _sql(kind):
             "a database with adjustments",
         ),
         (
-            "INSERT INTO adjustments (account_id, billing_month, origin_month, amount_nano, reason, reference, recorded_at, adjusts)"
-            " VALUES (2, 202611, 202610, 1, 'r', 'r', 0, 'total')",
+            "INSERT INTO adjustments (account_id, billing_month, origin_month, amount_nano, reason, reference, recorded_at,"
+            " adjusts) VALUES (2, 202611, 202610, 1, 'r', 'r', 0, 'total')",
             "0019",
             "a database with adjusted totals",
         ),
