@@ -19,7 +19,7 @@ from metering.api.reconciliation import hf_billing, invoices, reconciliations
 from metering.api.statements import statement_closing, statements
 from metering.api.upkeep import health
 from metering.api.upkeep import metrics as metrics_route
-from metering.api.usage import events, quarantine, unassigned
+from metering.api.usage import conflicts, corrections, events, quarantine, unassigned
 from metering.api.usage.event_intake import EventsFastPath, Intake
 from metering.api.usage.native_event import NativeEvent
 from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
@@ -100,7 +100,7 @@ _RESOURCES = (
     events, event_explained, spend, accounts, unassigned, plans, credits, credit_ledger, budgets,
     prices, price_explanations, price_history, price_diffs, price_imports, price_syncs, rerate,
     alerts, webhooks, webhook_deliveries, statements, statement_closing, adjustments, invoices, reconciliations, hf_billing,
-    quarantine, keys, health, metrics_route,
+    quarantine, corrections, conflicts, keys, health, metrics_route,
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ _REFERENCE = "#/components/schemas/{model}"
 
 TAGS = [
     {"name": "events", "description": "Ingest usage events and look them up."},
+    {"name": "usage", "description": "Correct or withdraw usage that was ingested wrong, and decide about conflicts."},
     {"name": "spend", "description": "Sums of charges by period and group."},
     {"name": "accounts", "description": "Who is billed, and on which plan."},
     {"name": "credits", "description": "Included and purchased credits, and their ledger."},

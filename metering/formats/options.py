@@ -12,11 +12,12 @@ _TEXTS = ("source", "account", "provider", "model", "operation", "project", "key
 class DecodeOptions(Struct, frozen=True):
     """How to read one input. Plain values, so that it can be passed to another process.
 
-    ``source`` names the input in every event's identity. ``now`` (microseconds UTC) decides which times are in the future.
-    ``account`` to ``key`` apply to records that do not state them. ``zone`` is the IANA zone of times without one.
-    ``replay_from`` shifts every time of the input so that the first valid record happened then; plausibility is checked after
-    the shift. ``columns`` maps event fields to CSV columns. ``tag_fields`` names record fields to keep as tags. With
-    ``require_id``, a record without an ID is rejected; otherwise it gets one from its bytes.
+    ``source`` names the input in every event's identity, unless ``source_is_derived``: it is only the name of a file. ``now``
+    (microseconds UTC) decides which times are in the future. ``account`` to ``key`` apply to records that do not state them.
+    ``zone`` is the IANA zone of times without one. ``replay_from`` shifts every time of the input so that the first valid
+    record happened then; plausibility is checked after the shift. ``columns`` maps event fields to CSV columns. ``tag_fields``
+    names record fields to keep as tags. With ``require_id``, a record without an ID is rejected; otherwise it gets one from its
+    bytes.
     """
 
     source: str
@@ -33,6 +34,7 @@ class DecodeOptions(Struct, frozen=True):
     columns: dict[str, str] = {}
     tag_fields: tuple[str, ...] = ()
     require_id: bool = False
+    source_is_derived: bool = False
 
     def check(self) -> None:
         """Raise DomainError for a text that no record may state either: too long, or with a control character."""

@@ -80,6 +80,8 @@ class AmountReader:
 
     def nano(self, value: object, where: str) -> int:
         """Read a whole number of nano-USD. Raises InvoiceError."""
+        if value is None:
+            raise InvoiceError(f"{where} is missing; it must be a whole number of nano-USD")
         text = str(value).strip()
         if isinstance(value, int | str | Decimal) and not isinstance(value, bool) and _WHOLE.fullmatch(text):
             self._decimals = self._last_decimals = _NANO_DECIMALS

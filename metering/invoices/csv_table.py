@@ -139,7 +139,11 @@ def _lines(source: BinaryIO, options: ReadOptions, head: InvoiceHead) -> Iterato
     table = CsvTable(source)
     positions = column_positions(table.header, options.columns)
     if not positions.keys() - {"currency", "account", "kind"}:
-        raise InvoiceError(f"no column is named like a field; map columns to fields: {', '.join(FIELDS)}", "missing_column")
+        raise InvoiceError(
+            f"no column has the name of a field (columns: {', '.join(table.header)[:400]}); map them as FIELD=COLUMN, such as"
+            f" amount=COLUMN; the fields are {', '.join(FIELDS)}",
+            "missing_column",
+        )
     mapped = set(positions.values())
     others = [at for at in range(len(table.header)) if at not in mapped]
     reader = LineReader(options, lambda: _amounts(source, positions))

@@ -59,7 +59,7 @@ class LineSums:
         self._value[has_amount] += value
         self._lines[has_amount] += 1
         if line.request_id:
-            return  # nobody sums requests by model in a bill, and there are millions of them
+            return  # a bill has no sums of requests by model, and there are millions of requests
         key = (has_amount, line.provider, line.model, line.session, line.day)
         known = self._by_key.get(key)
         if known is not None:

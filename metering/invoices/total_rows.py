@@ -1,6 +1,6 @@
 """Rows that are the sum of others: totals and subtotals, which would bill the same usage twice.
 
-A row is left out if it is labelled as a total and its amount is the sum of other lines, or if it states nothing but an amount
+A row is left out if it is labeled as a total and its amount is the sum of other lines, or if it states nothing but an amount
 that is that sum. A row that is the sum of others without either, or that has the label and another amount, is doubtful: the
 document is refused, and the caller decides whether such rows are left out or billed. Nothing is left out without being named.
 """
@@ -71,7 +71,7 @@ class TotalRows:
             about = "" if label is None else without_label(label.text)
             match = self._sums.match(line, self._amounts.last_unit_nano, self._amounts.unit_nano, about)
             if label is not None and (label.is_certain or lacks):
-                self._take_labelled(line, label, match)
+                self._take_labeled(line, label, match)
                 return known
             if lacks and match is not None and self._take_incomplete(line, mask, match):
                 return known
@@ -83,7 +83,7 @@ class TotalRows:
     def finish(self) -> InvoiceLine | None:
         """Return the last line. Raises InvoiceError if a row may be a sum of others and the caller has not decided."""
         if not self._sums.lines and len(self._doubts) == 1:
-            # A document whose only row is labelled as the total.
+            # A document whose only row is labeled as the total.
             return self._doubts.pop().line
         for doubt in self._doubts:
             self._settle(doubt)
@@ -96,9 +96,9 @@ class TotalRows:
         self.excluded.sort(key=lambda each: each.line)
         return last
 
-    def _take_labelled(self, line: InvoiceLine, label: RowLabel, match: Match | None) -> None:
+    def _take_labeled(self, line: InvoiceLine, label: RowLabel, match: Match | None) -> None:
         if match is not None:
-            self._exclude(line, f"labelled {label.text[:40]!r}, and the sum of {_counted(match.lines)}")
+            self._exclude(line, f"labeled {label.text[:40]!r}, and the sum of {_counted(match.lines)}")
         else:
             self._doubt(_Doubt(line, label.text, *self._sums.so_far(line)))
         self._sums.mark_boundary()
@@ -126,9 +126,9 @@ class TotalRows:
         if not doubt.why:
             lines = self._sums.match_below(doubt.line, doubt.before, doubt.seen, without_label(doubt.label))
             if lines:
-                self._exclude(doubt.line, f"labelled {doubt.label[:40]!r}, and the sum of {_counted(lines)}")
+                self._exclude(doubt.line, f"labeled {doubt.label[:40]!r}, and the sum of {_counted(lines)}")
                 return
-            doubt.why = f"it is labelled {doubt.label[:40]!r}, but it is not the sum of other lines"
+            doubt.why = f"it is labeled {doubt.label[:40]!r}, but it is not the sum of other lines"
         if self._mode == EXCLUDE:
             self._exclude(doubt.line, doubt.why)
             return
@@ -142,7 +142,7 @@ class TotalRows:
         self.excluded.append(ExcludedInvoiceRow(line.position, line.amount_nano, reason))
 
     def _is_sum_of_the_rest(self, last: InvoiceLine, others: int) -> bool:
-        """Return whether the last line could be an unlabelled total: short amounts are sums of others by accident."""
+        """Return whether the last line could be an unlabeled total: short amounts are sums of others by accident."""
         amount = last.amount_nano
         if last.request_id or last.kind != InvoiceLineKind.USAGE or others < _MIN_SUMMED or not amount:
             return False

@@ -33,14 +33,14 @@ LABELS = [
 
 @pytest.mark.parametrize("label", LABELS)
 @pytest.mark.parametrize("row", ["{},,", ",{},", "2026-11-30,{},"])
-def test_a_labelled_sum_is_left_out_in_any_language_and_column(label, row):
+def test_a_labeled_sum_is_left_out_in_any_language_and_column(label, row):
     assert billed(f"{THREE}{row.format(label)}{SUM}\n") == ([81240, 7715, 3], [5])
 
 
 def test_the_reason_names_the_label_and_the_number_of_lines():
     head, _ = read_document(f"{THREE},Total,{SUM}\n", columns=COLUMNS)
     assert [(row.line, row.amount_nano, row.reason) for row in head.excluded] == [
-        (5, 889_580_000_000, "labelled 'Total', and the sum of 3 lines")
+        (5, 889_580_000_000, "labeled 'Total', and the sum of 3 lines")
     ]
 
 

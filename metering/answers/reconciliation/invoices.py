@@ -44,7 +44,7 @@ class ExcludedRowAnswer(Answer):
     line: int = Field(description="The line of the document.", examples=[34])
     amount_nano_usd: int | None = nano_usd("Its amount; null if it states none", 26_740_000_000)
     amount_usd: str | None = usd("Its amount; null if it states none", "26.740000000")
-    reason: str = Field(description="Why it is no line.", examples=["labelled 'Total', and the sum of 32 lines"])
+    reason: str = Field(description="Why it is not a line.", examples=["labeled 'Total', and the sum of 32 lines"])
 
 
 class InvoiceAnswer(Answer):

@@ -61,7 +61,7 @@ class ReconciliationRunAnswer(Answer):
     tolerance_nano_usd: int = nano_usd("The tolerated difference in all", 10_000_000)
     tolerance_usd: str = usd("The tolerated difference in all", "0.010000000")
     reading: str | None = Field(
-        description="What a pasted total is compared with, `statement` or `usage`; null if nobody chose one.", examples=[None]
+        description="What a pasted total is compared with, `statement` or `usage`; null if none was chosen.", examples=[None]
     )
     readings: list[TotalReadingAnswer] = Field(
         description="A pasted total compared with our statement and with our usage; empty for other invoices.",

@@ -18,6 +18,7 @@ from metering.operations.accounts.manage_accounts import (
     list_accounts,
     show_account_plans,
 )
+from metering.operations.charges.correct_usage import apply_route_to_stored
 from metering.operations.service.open_service import Service
 from metering.web.bodies import require_json
 from metering.web.pages import PageNow
@@ -49,6 +50,11 @@ class AccountChange(RequestModel):
         examples=["acme-labs"],
     )
     default_route: DefaultRoute | None = Field(None, description=DEFAULT_ROUTE, examples=["provider_key"])
+    apply_to_stored: bool = Field(
+        default=False,
+        description="With `default_route`: also charge stored usage of unknown route again, as a correction run.",
+        examples=[False],
+    )
 
 
 @router.get("", operation_id="list_accounts", summary="List accounts", responses=problems("invalid_cursor"))
@@ -109,6 +115,8 @@ def patch_account(principal: Admin, service: ServiceNow, account: AccountName, b
     changed = change_account(
         service.engine, row.name, new_name=body.name, default_route=body.default_route, now=service.clock()
     )
+    if body.apply_to_stored and body.default_route:
+        apply_route_to_stored(service.engine, changed.id, body.default_route, service.settings.ingest, clock=service.clock)
     return _answer(service, show_account_plans(service.engine, changed.name))
 
 

@@ -140,13 +140,14 @@ def invoice_order(
     supersedes: Annotated[
         int | None, Query(ge=1, le=2**53, description="The invoice that it supersedes.", examples=[6])
     ] = None,
-    beside: Annotated[
+    allow_overlap: Annotated[
         bool,
         Query(
             description="Whether to import it although its period overlaps another invoice about the same usage.",
             examples=[False],
         ),
     ] = False,
+    beside: Annotated[bool, Query(deprecated=True, description="Former name of `allow_overlap`.", examples=[False])] = False,
 ) -> InvoiceOrder:
     """Return what the query states about the invoice, without its account."""
     return InvoiceOrder(
@@ -157,7 +158,7 @@ def invoice_order(
         total=total,
         routes=tuple(listed(route)),
         supersedes=supersedes,
-        allow_overlap=beside,
+        allow_overlap=allow_overlap or beside,
         options=options,
     )
 

@@ -10,6 +10,7 @@ from metering.answers.accounts.plans import AccountPlanAnswer, account_plan_answ
 from metering.cli.arguments import DAY, MONTH, json_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
+from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
 from metering.cli.terminal.sanitize import sanitize
 from metering.cli.usage.unassigned import assign, unassigned
@@ -23,6 +24,7 @@ from metering.operations.accounts.manage_accounts import (
     show_account_plans,
 )
 from metering.operations.accounts.manage_plans import list_plan_changes, set_plan
+from metering.operations.charges.correct_usage import apply_route_to_stored
 from metering.operations.service.open_service import Service
 from pricing.bundled import bundled_plans
 from pricing.dollars import display_nano, with_dollar_sign
@@ -103,15 +105,25 @@ def rename(invocation: Invocation, *, name: str, new_name: str, as_json: bool) -
 @accounts.command("set-route")
 @click.argument("name")
 @click.argument("route", type=_ROUTES)
+@click.option(
+    "--apply-to-stored",
+    is_flag=True,
+    help="Also charge stored usage of unknown route again, by this route. Default: only usage ingested from now on.",
+)
 @json_option
 @click.pass_obj
-def set_route(invocation: Invocation, *, name: str, route: str, as_json: bool) -> None:
-    """Set the billing route of NAME's requests whose records do not state one. Applies to usage ingested from now on.
+def set_route(invocation: Invocation, *, name: str, route: str, apply_to_stored: bool, as_json: bool) -> None:
+    """Set the billing route of NAME's requests whose records do not state one.
 
     routed: Hugging Face bills; provider_key: the partner bills, on the account's own key; serverless: hf-inference.
     """
     with open_session(invocation) as service:
-        change_account(service.engine, name, default_route=_stored(route), now=service.clock())
+        account = change_account(service.engine, name, default_route=_stored(route), now=service.clock())
+        if apply_to_stored:
+            result = apply_route_to_stored(
+                service.engine, account.id, _stored(route), service.settings.ingest, clock=service.clock
+            )
+            warn(f"run {result.run.id}: {counted(result.run.events_changed, 'stored request')} changed")
         _show(service, name, as_json=as_json)
 
 
@@ -136,7 +148,7 @@ def plan(invocation: Invocation, *, name: str, month: int | None, as_json: bool)
 @json_option
 @click.pass_obj
 def set_plan_(invocation: Invocation, *, name: str, plan_name: str, seats: int, since: date | None, as_json: bool) -> None:
-    """Put NAME on PLAN from a day on.
+    """Put NAME on PLAN, starting on a given day.
 
     The fee of a plan that starts mid-month is prorated by day. An upgrade takes effect on its day; a downgrade or a change of
     seats from the next month.

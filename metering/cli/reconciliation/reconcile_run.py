@@ -24,7 +24,7 @@ from metering.operations.service.open_service import Service
 @click.command()
 @click.argument("invoice", type=click.IntRange(min=1), required=False)
 @click.option("--account", metavar="NAME", help="Reconcile every current invoice of this account.")
-@click.option("--tolerance", type=USD, help="Tolerated difference in all, in dollars. Default: by the settings.")
+@click.option("--tolerance", type=USD, help="Tolerated difference in all, in dollars. Default: METERING_RECONCILE_TOLERANCE.")
 @reads_option("It is kept for later runs.")
 @json_option
 @click.pass_obj
@@ -61,7 +61,7 @@ def run(
 
 
 @click.command()
-@click.argument("number", metavar="RUN", type=click.IntRange(min=1), required=False)
+@click.argument("number", metavar="[RUN]", type=click.IntRange(min=1), required=False)
 @click.option("--account", metavar="NAME", help="Only invoices of this account.")
 @json_option
 @click.pass_obj

@@ -165,7 +165,12 @@ def ingest(invocation: Invocation, options: IngestOptions) -> None:
 
 
 def _request(options: IngestOptions, decode_options: DecodeOptions, each: Input, now: int) -> LogRequest:
-    return LogRequest(each.path, replace(decode_options, source=each.source, now=now), options.format, options.create_accounts)
+    return LogRequest(
+        each.path,
+        replace(decode_options, source=each.source, source_is_derived=each.derived, now=now),
+        options.format,
+        options.create_accounts,
+    )
 
 
 def _print(report: IngestReport, options: IngestOptions) -> None:

@@ -23,10 +23,11 @@ class AmbiguousSourceError(DomainError):
 
 
 class Input(NamedTuple):
-    """A file, or ``-`` for standard input, and its source."""
+    """A file, or ``-`` for standard input, and its source. ``derived``: the source is only the name of the file."""
 
     path: str
     source: str
+    derived: bool = False
 
 
 def find_inputs(paths: Sequence[str], source: str) -> list[Input]:
@@ -38,7 +39,7 @@ def find_inputs(paths: Sequence[str], source: str) -> list[Input]:
     inputs: dict[str, Input] = {}
     for path in [expanded for given in paths for expanded in _expand(given)]:
         resolved = path if path == STDIN else str(Path(path).resolve())
-        inputs.setdefault(resolved, Input(path, source or source_of(path)))
+        inputs.setdefault(resolved, Input(path, source or source_of(path), derived=not source))
     path_of_source: dict[str, str] = {}
     for each in inputs.values():
         other = path_of_source.setdefault(each.source, each.path)

@@ -26,7 +26,8 @@ _HINTS = {
     "series_capped": "summed as (other): the account has more series than METERING_SERIES_CAP",
     "duplicate": "ingested before",
     "copy": "another source's record of a counted request",
-    "conflict": "same id, different content; the first record is kept",
+    "completed": "stated what an earlier record left open, and replaced it",
+    "conflict": "contradicts an earlier record, which is kept: see `metering usage conflicts`",
     "rejected": "see `metering quarantine list`; fix the file, then run `metering quarantine replay`",
 }
 
@@ -62,7 +63,7 @@ class IngestReport(Struct):
 
     def answer(self) -> IngestReportAnswer:
         """Return the report as an answer."""
-        files = [log_ingest_answer(*each.input, each.result, each.error) for each in self.inputs]
+        files = [log_ingest_answer(each.input.path, each.input.source, each.result, each.error) for each in self.inputs]
         return ingest_report_answer(files, self.remarks)
 
 

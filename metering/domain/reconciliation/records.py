@@ -57,7 +57,7 @@ class Reconciliation(Struct, frozen=True, kw_only=True):
     """A run as it is stored.
 
     ``statement_nano`` is what our statement showed as payable, for a total that may be one of a whole statement; ``reading`` is
-    what a person chose to compare the total with, empty if nobody did.
+    what a person chose to compare the total with, empty if nothing was chosen.
     """
 
     id: int

@@ -166,6 +166,15 @@ def open_months(books: AccountBooks, last: int, catalogue: PlanCatalogue) -> Ite
         carried = min(0, divide_half_away(_total_nano(books, booked), NANO_PER_CENT))
 
 
+def usage_payable_nano(books: AccountBooks, month: int, catalogue: PlanCatalogue) -> int:
+    """Return what a month's statement has of usage and adjustments after credits: as closed, or as it would be closed now."""
+    entries = [*books.entries, *(entry for each in open_months(books, month, catalogue) for entry in each.entries)]
+    paid = (each for each in entries if each.kind in (EntryKind.APPLY, EntryKind.RESTORE) and each.billing_month == month)
+    usage = sum(amount for (billing_month, _), amount in books.usage.items() if billing_month == month)
+    adjusted = sum(each.amount_nano for each in books.adjustments_on(month))
+    return usage + adjusted + sum(each.amount_nano for each in paid)
+
+
 def closed_month(books: AccountBooks, month: int, plan: PlanMonth, *, last_entry: int, carried_in_cents: int) -> BookedMonth:
     """Recompute a closed month from what is recorded.
 

@@ -4,7 +4,7 @@ Thousands of events share a few combinations of (account, source, provider, mode
 to pass between processes, and lets the writer resolve accounts, routes, series and rates once per combination.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -13,7 +13,7 @@ from msgspec import Struct
 from metering.domain.usage.batch_events import BatchEvents, has_other_kinds
 from metering.domain.usage.charging import succeeded
 from metering.domain.usage.events import DecodedBlock, RejectedRecord, UsageEvent
-from metering.domain.usage.identity import claims_of, raw_digest, record_digest
+from metering.domain.usage.identity import claims_of, file_record_digest, raw_digest, record_digest
 
 _MAX_CACHED_TAGS = 4_096
 _SECRET_STARTS = ("hf_", "sk-", "sk_", "gsk_", "fw_", "key-", "Bearer ")
@@ -35,20 +35,28 @@ class Dimensions(Struct, frozen=True, array_like=True):
 
 
 class Batch(Struct, array_like=True):
-    """A block of a log, ready to be stored. ``by_index``: positions are 0-based items of a JSON document, not lines."""
+    """A block of a log, ready to be stored. ``by_index``: positions are 0-based items of a JSON document, not lines.
+
+    The digests of records from ``file_source`` are those of its file's records (see ``identity``); empty: no such source.
+    """
 
     dimensions: list[Dimensions]
     events: BatchEvents
     rejected: list[RejectedRecord]
     unread_fields: dict[str, int]
     by_index: bool = False
+    file_source: str = ""
 
 
 class BatchBuilder:
-    """Makes batches. ``declared_tags`` are part of the series; other tags stay on the event."""
+    """Makes batches. ``declared_tags`` are part of the series; other tags stay on the event.
 
-    def __init__(self, declared_tags: frozenset[str]) -> None:
+    ``file_source`` is the source that was named after the file; empty if the source was stated.
+    """
+
+    def __init__(self, declared_tags: frozenset[str], file_source: str = "") -> None:
         self._declared = declared_tags
+        self._file_source = file_source
         self._tags: dict[tuple[tuple[str, str], ...], tuple[str, str]] = {}
 
     def batch_of(self, block: DecodedBlock) -> Batch:
@@ -62,7 +70,7 @@ class BatchBuilder:
         columns = BatchEvents(
             dimensions=[_dimensions(event, declared, known) for event, (declared, _) in zip(events, tags, strict=True)],
             ids=[event.id for event in events],
-            digests=[record_digest(event.source, event.id) for event in events],
+            digests=self._digests(events),
             fingerprints=[item.fingerprint for item in items],
             times=[event.time for event in events],
             statuses=[event.status for event in events],
@@ -87,7 +95,16 @@ class BatchBuilder:
             lengths=[position.length for position in positions],
         )
         dimensions = [Dimensions(*key) for key in known]
-        return Batch(dimensions, columns, block.rejected, block.unread_fields, block.by_index)
+        return Batch(dimensions, columns, block.rejected, block.unread_fields, block.by_index, self._file_source)
+
+    def _digests(self, events: Sequence[UsageEvent]) -> list[bytes]:
+        file_source = self._file_source
+        if not file_source:
+            return [record_digest(event.source, event.id) for event in events]
+        return [
+            file_record_digest(event.id) if event.source == file_source else record_digest(event.source, event.id)
+            for event in events
+        ]
 
     def _split(self, tags: dict[str, str]) -> tuple[str, str]:
         """Return (declared tags, details with the other tags). Cached, because most events carry the same few tags."""

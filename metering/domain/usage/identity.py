@@ -1,6 +1,7 @@
 """Identity, content digest and claims: what makes an event count once.
 
-Identity is (account, source, id), permanently. The content digest covers what determines a charge and nothing else: time,
+Identity is (account, source, id), permanently. A source that was only named after a file is not part of it: the same record in
+a rotated or copied log is the same event. The content digest covers what determines a charge and nothing else: time,
 provider, model, operation, route, status and quantities, as the record stated them. Claims identify copies of an event in other
 sources.
 """
@@ -18,6 +19,9 @@ from metering.domain.usage.events import UsageEvent
 MIN_CLAIM_LENGTH = 12
 CLAIM_WINDOW_MICROS = 3_600_000_000
 
+# No source can be named like this: control characters are refused.
+_ANY_FILE = "\x1ffile"
+
 # MessagePack has one shortest encoding of each value and length-prefixes strings, so equal bytes mean equal content. It is
 # three times as fast as repr.
 _encode = Encoder().encode
@@ -31,6 +35,11 @@ def record_digest(source: str, event_id: str) -> bytes:
     hashed = _hash_of_16()
     hashed.update(f"{len(source)}\x1f{source}{event_id}".encode())
     return hashed.digest()
+
+
+def file_record_digest(event_id: str) -> bytes:
+    """Return the digest of a record whose source was named after its file: that of the ID, whatever the file."""
+    return record_digest(_ANY_FILE, event_id)
 
 
 @lru_cache(maxsize=4096)
@@ -59,6 +68,19 @@ def identities_of(digests: Sequence[bytes], mask: int) -> list[bytes]:
 def identity_in_account(source: str, event_id: str, account_id: int) -> bytes:
     """Return the identity of a stored event or copy, from the columns of its row."""
     return identity_of(record_digest(source, event_id), account_mask(account_id))
+
+
+def identity_in_files(event_id: str, account_id: int) -> bytes:
+    """Return the identity of an event whose source was named after a file.
+
+    Where files have different records with one ID, only the first has this identity; the others have that of their source.
+    """
+    return identity_of(file_record_digest(event_id), account_mask(account_id))
+
+
+def repeated_id(event_id: str, fingerprint: int) -> str:
+    """Return the ID of another request whose provider repeated a response ID: with a digest of its time and content."""
+    return f"{event_id}~{fingerprint % 2**64:016x}"
 
 
 def fingerprint_of(event: UsageEvent) -> int:

@@ -13,12 +13,13 @@ from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import format_month
 from metering.domain.prices.table_versions import TableVersion
 from metering.domain.usage.events import PriceGrade
-from metering.domain.usage.identity import identity_in_account
+from metering.domain.usage.identity import identity_in_account, identity_in_files
 from metering.domain.usage.logged_events import EventQuery, LoggedEvent
 from metering.domain.usage.retention import EventsRetiredError
 from metering.operations.steps.unpriced import unpriced_among
 from metering.operations.usage.list_events import logged_events
 from metering.storage.charges.charges import LaterCharge, later_charges
+from metering.storage.charges.superseded_events import heads_of
 from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import load_rates, load_tables
 from metering.storage.prices.price_versions import versions_of_rates
@@ -72,15 +73,24 @@ def explain_charge(engine: Engine, account_id: int, event_id: str, source: str |
 def _find(connection: Connection, account_id: int, event_id: str, source: str | None) -> EventRow:
     sources = all_sources(connection) if source is None else [source]
     identities = {identity_in_account(each, event_id, account_id): each for each in sources}
+    identities[identity_in_files(event_id, account_id)] = source or "a file"
     sources_by_id = {
         stored.event_id: identities[identity] for identity, stored in stored_identities(connection, sorted(identities)).items()
     }
+    heads = heads_of(connection, sorted(sources_by_id))
+    if any(head.withdrawn for head in heads.values()):
+        raise NotFoundError(
+            f"event {event_id[:80]!r} was withdrawn and no longer counts; `metering usage runs` shows by which run"
+        )
+    sources_by_id = {heads[each].event_id if each in heads else each: name for each, name in sources_by_id.items()}
     rows = events_by_id(connection, sorted(sources_by_id))
     copies = copies_by_id(connection, sorted(sources_by_id))
     # Identities are permanent: one without an event or a copy belonged to an event that was retired.
     retired = sources_by_id.keys() - {row.id for row in rows} - copies.keys()
     if len(rows) + len(retired) > 1:
         raise AmbiguousEventError(event_id, sorted([*(row.source for row in rows), *(sources_by_id[each] for each in retired)]))
+    if rows and source is not None and rows[0].source_derived and rows[0].source != source:
+        raise _is_a_copy(event_id, rows[0])
     if rows:
         return rows[0]
     for each in retired:

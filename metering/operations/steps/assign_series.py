@@ -5,13 +5,14 @@ commit. All series of an account are loaded when the account is first seen, so a
 per account bounds the cache.
 """
 
+import threading
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, Engine
 
 from metering.domain.usage.series import SeriesKey, fold_series
 from metering.storage.engine.database import exclusive_write, read_snapshot
-from metering.storage.usage.series import insert_series, insert_sources, series_of_account, source_ids
+from metering.storage.usage.series import SourceRow, insert_series, insert_sources, series_of_account, source_named
 
 
 class SeriesIndex:
@@ -21,10 +22,15 @@ class SeriesIndex:
         self._engine = engine
         self._cap = cap
         self._ids: dict[int, dict[SeriesKey, int]] = {}
-        self._sources: dict[str, int] = {}
+        self._sources: dict[str, SourceRow] = {}
+        self._lock = threading.Lock()
 
     def prepare(self, keys: Iterable[SeriesKey]) -> None:
         """Make sure that every key has a series; create missing ones, within the cap."""
+        with self._lock:
+            self._prepare(keys)
+
+    def _prepare(self, keys: Iterable[SeriesKey]) -> None:
         by_account: dict[int, set[SeriesKey]] = {}
         for key in keys:
             by_account.setdefault(key.account_id, set()).add(key)
@@ -67,12 +73,12 @@ class SeriesIndex:
                 return known[series], series
         raise KeyError(key)
 
-    def source_id(self, name: str) -> int:
-        """Return the id of a source; create it if it does not exist."""
-        source_id = self._sources.get(name)
-        if source_id is None:
+    def source(self, name: str, *, derived: bool) -> SourceRow:
+        """Return a source; create it if it does not exist, ``derived`` if its name is only that of a file."""
+        source = self._sources.get(name)
+        if source is None:
             with exclusive_write(self._engine) as connection:
-                insert_sources(connection, [name])
-                source_id = source_ids(connection, [name])[name]
-            self._sources[name] = source_id
-        return source_id
+                insert_sources(connection, [name], derived=derived)
+                source = source_named(connection, name)
+            self._sources[name] = source
+        return source

@@ -17,6 +17,7 @@ from metering.domain.usage.identity import account_mask
 from metering.domain.usage.series import OTHER, SeriesKey
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.resolve_accounts import BillingAccount, ResolvedNames
+from metering.storage.usage.series import SourceRow
 
 # Records can name any number of projects and keys, so the cache is bounded.
 MAX_CACHED = 16_384
@@ -28,15 +29,18 @@ _Pair = tuple[int, BillingAccount]
 class EventContext(Struct, frozen=True, eq=False):
     """What all events with the same dimensions and account share.
 
-    ``full_series`` is the series by what the records stated; ``series`` is where their charges are summed, which differs where
-    the cap folded it. ``extra_details`` is JSON of what the events keep in their details because the series does not record it:
-    the name of an undeclared account, and the values that were folded; empty for nothing. ``needs_attention``: the account or
-    the route is unknown, or the series was folded.
+    ``stated_route`` is empty where the records state no route; ``default_route`` is the account's. ``full_series`` is the
+    series by what the records stated; ``series`` is where their charges are summed, which differs where the cap folded it.
+    ``extra_details`` is JSON of what the events keep in their details because the series does not record it: the name of an
+    undeclared account, and the values that were folded; empty for nothing. ``needs_attention``: the account or the route is
+    unknown, or the series was folded.
     """
 
     account_id: int
     identity_mask: int
-    source_id: int
+    source: SourceRow
+    stated_route: str
+    default_route: str
     route: str
     billable: bool
     rate_names: tuple[str, str, str]
@@ -45,6 +49,11 @@ class EventContext(Struct, frozen=True, eq=False):
     series_id: int
     extra_details: str
     needs_attention: bool
+
+    @property
+    def source_id(self) -> int:
+        """The ID of the source."""
+        return self.source.id
 
 
 class ContextCache:
@@ -86,17 +95,29 @@ class ContextCache:
                 self._known.clear()
         for (position, billed), full_series in new.items():
             stated = batch.dimensions[position]
-            contexts[position, billed] = self._known[stated, billed] = self._context(stated, full_series)
+            contexts[position, billed] = self._known[stated, billed] = self._context(
+                stated, billed, full_series, batch.file_source
+            )
         return contexts
 
-    def _context(self, stated: Dimensions, full_series: SeriesKey) -> EventContext:
+    def in_series(self, context: EventContext, full_series: SeriesKey, *, source: SourceRow) -> EventContext:
+        """Return the context of an event that belongs to another series and source of the same account.
+
+        Raises KeyError if the series was not prepared (``prepare_series``).
+        """
+        account = msgspec.json.decode(context.extra_details).get("account", "") if context.extra_details else ""
+        found = self.of_series(full_series, source=source, undeclared_name=account)
+        return msgspec.structs.replace(found, stated_route=context.stated_route, default_route=context.default_route)
+
+    def of_series(self, full_series: SeriesKey, *, source: SourceRow, undeclared_name: str = "") -> EventContext:
+        """Return the context of an event of a series. Raises KeyError if the series was not prepared."""
         series_id, series = self._series.find(full_series)
-        is_unassigned = full_series.account_id == UNASSIGNED_ID
-        undeclared_name = replace_control_characters(stated.account) if is_unassigned else ""
         return EventContext(
             account_id=full_series.account_id,
             identity_mask=account_mask(full_series.account_id),
-            source_id=self._series.source_id(stated.source),
+            source=source,
+            stated_route=full_series.route,
+            default_route="",
             route=full_series.route,
             billable=is_billable(full_series.route),
             rate_names=(full_series.provider, full_series.model, full_series.operation),
@@ -104,8 +125,23 @@ class ContextCache:
             series=series,
             series_id=series_id,
             extra_details=_extra_details(full_series, series, undeclared_name),
-            needs_attention=is_unassigned or full_series.route == UNKNOWN or series is not full_series,
+            needs_attention=_needs_attention(full_series, series),
         )
+
+    def prepare_series(self, keys: Iterable[SeriesKey]) -> None:
+        """Make sure that every key has a series; must not be called inside a write transaction."""
+        self._series.prepare(keys)
+
+    def _context(self, stated: Dimensions, billed: BillingAccount, full_series: SeriesKey, file_source: str) -> EventContext:
+        is_unassigned = full_series.account_id == UNASSIGNED_ID
+        undeclared_name = replace_control_characters(stated.account) if is_unassigned else ""
+        source = self._series.source(stated.source, derived=stated.source == file_source)
+        found = self.of_series(full_series, source=source, undeclared_name=undeclared_name)
+        return msgspec.structs.replace(found, stated_route=stated.route, default_route=billed.default_route)
+
+
+def _needs_attention(full_series: SeriesKey, series: SeriesKey) -> bool:
+    return full_series.account_id == UNASSIGNED_ID or full_series.route == UNKNOWN or series is not full_series
 
 
 def _series_key(stated: Dimensions, billed: BillingAccount) -> SeriesKey:

@@ -1,19 +1,19 @@
 """Assigned events count once, in their account: under the account's identity, with a charge in the account's series."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from sqlalchemy import Connection
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.instants import month_of
-from metering.domain.usage.identity import identity_in_account
 from metering.domain.violations import Violation
 from metering.operations.upkeep.check_events import CHUNK
 from metering.storage.charges.charges import later_entries
 from metering.storage.usage.assigned_events import AssignedEvent, assigned_after
 from metering.storage.usage.copies import copies_by_id
 from metering.storage.usage.event_keys import StoredIdentity
-from metering.storage.usage.event_rows import EventRow, events_by_id
+from metering.storage.usage.event_rows import EventRow, events_by_id, holder_among, identities_of_row
 from metering.storage.usage.events import stored_identities
 from metering.storage.usage.retired_months import retired_events
 from metering.storage.usage.series import series_by_id
@@ -38,27 +38,27 @@ def assigned_events_count_once(connection: Connection) -> Iterator[Violation]:
 
 
 def _have_identities(connection: Connection, rows: list[tuple[AssignedEvent, EventRow]]) -> Iterator[Violation]:
-    first, second = ({each.event_id: _identity(each, row, own=own) for each, row in rows} for own in (False, True))
-    stored = stored_identities(connection, sorted({*first.values(), *second.values()}))
+    first, second = ({each.event_id: _identities(each, row, own=own) for each, row in rows} for own in (False, True))
+    stored = stored_identities(connection, sorted({*chain.from_iterable((*first.values(), *second.values()))}))
     copied = copies_by_id(connection, sorted({holder.event_id for holder in stored.values()}))
     for each, row in rows:
         if row.account_id != UNASSIGNED_ID or row.event_time != each.event_time:
             expected_owner, got = f"account {UNASSIGNED_ID}, {each.event_time}", f"account {row.account_id}, {row.event_time}"
             yield _violation("assigned_differs", each, expected_owner, got, "was never unassigned")
-        holder = stored.get(second[each.event_id])
+        holder = holder_among(stored, second[each.event_id], each.event_id)
         expected = each.event_id if each.claims_identity else each.counted_as
         if holder is None or (_counted_event(holder, copied, each) != expected and not _was_retired(connection, holder)):
             got = "none" if holder is None else f"event {holder.event_id}"
             yield _violation("identity_missing", each, f"event {expected}", got, "could be counted again in its account")
             continue
-        own = stored.get(first[each.event_id])
+        own = holder_among(stored, first[each.event_id], each.event_id)
         if own is not None and own.fingerprint != holder.fingerprint:
             problem = "has an identity with a different content digest"
             yield _violation("content_differs", each, str(own.fingerprint), str(holder.fingerprint), problem)
 
 
-def _identity(each: AssignedEvent, row: EventRow, *, own: bool) -> bytes:
-    return identity_in_account(row.source, row.external_id, each.account_id if own else row.account_id)
+def _identities(each: AssignedEvent, row: EventRow, *, own: bool) -> list[bytes]:
+    return identities_of_row(row, each.account_id if own else row.account_id)
 
 
 def _counted_event(holder: StoredIdentity, copied: dict[int, int], each: AssignedEvent) -> int:

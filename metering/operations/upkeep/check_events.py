@@ -4,15 +4,24 @@ Each invariant is a function over a chunk of events; ``over_events`` applies the
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from sqlalchemy import Connection
 
 from metering.domain.usage.charging import succeeded
 from metering.domain.usage.events import PriceGrade
-from metering.domain.usage.identity import fingerprint_of, identity_in_account
+from metering.domain.usage.identity import fingerprint_of
 from metering.domain.violations import Violation
 from metering.operations.upkeep.check_sums import Step
-from metering.storage.usage.event_rows import EventRow, count_events, event_rows, usage_event
+from metering.storage.charges.superseded_events import superseding_among
+from metering.storage.usage.event_rows import (
+    EventRow,
+    count_events,
+    event_rows,
+    holder_among,
+    identities_of_row,
+    usage_event,
+)
 from metering.storage.usage.events import stored_identities
 
 CHUNK = 5_000
@@ -32,11 +41,16 @@ def over_events(connection: Connection, step: Step, *invariants: Invariant) -> I
 
 
 def every_event_has_its_identity(connection: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:
-    """The identity made of account, source and external ID belongs to this event, with the digest of its content."""
-    identities = {row.id: identity_in_account(row.source, row.external_id, row.account_id) for row in rows}
-    stored = stored_identities(connection, sorted(identities.values()))
+    """The identity made of account, source and external ID belongs to this event, with the digest of its content.
+
+    An event that counts in the place of another one leaves the identity with that one.
+    """
+    superseding = superseding_among(connection, [row.id for row in rows])
+    rows = [row for row in rows if row.id not in superseding]
+    identities = {row.id: identities_of_row(row, row.account_id) for row in rows}
+    stored = stored_identities(connection, sorted(chain.from_iterable(identities.values())))
     for row in rows:
-        holder = stored.get(identities[row.id])
+        holder = holder_among(stored, identities[row.id], row.id)
         if holder is None or holder.event_id != row.id:
             got = "none" if holder is None else f"event {holder.event_id}"
             message = f"the identity of event {row.id} is missing or belongs to another event: it could be counted again"

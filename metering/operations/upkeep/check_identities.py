@@ -4,14 +4,17 @@ An assigned event has a second identity, under its account, unless the account h
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 from sqlalchemy import Connection
 
-from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, identity_in_account
+from metering.domain.usage.identity import CLAIM_WINDOW_MICROS
 from metering.domain.violations import Violation
 from metering.operations.upkeep.check_events import CHUNK
+from metering.storage.charges.superseded_events import count_superseding
 from metering.storage.usage.assigned_events import assigned_among, count_second_identities
 from metering.storage.usage.copies import copies_after, count_identities, orphaned_identities
+from metering.storage.usage.event_rows import holder_among, identities_of_row
 from metering.storage.usage.events import stored_identities
 from metering.storage.usage.retired_months import identities_of_retired
 
@@ -22,11 +25,11 @@ def every_copy_has_its_identity(connection: Connection) -> Iterator[Violation]:
     """A copy has its identity, and is of an event of the same account, from another source, within an hour."""
     after = 0
     while rows := copies_after(connection, after=after, limit=CHUNK):
-        identities = {row.id: identity_in_account(row.source, row.external_id, row.account_id) for row in rows}
-        stored = stored_identities(connection, sorted(identities.values()))
+        identities = {row.id: identities_of_row(row, row.account_id) for row in rows}
+        stored = stored_identities(connection, sorted(chain.from_iterable(identities.values())))
         assigned = assigned_among(connection, sorted({row.copy_of for row in rows}))
         for row in rows:
-            holder = stored.get(identities[row.id])
+            holder = holder_among(stored, identities[row.id], row.id)
             if holder is None or holder.event_id != row.id:
                 got = "none" if holder is None else f"event {holder.event_id}"
                 message = f"the identity of copy {row.id} is missing or belongs to another record: it could be counted"
@@ -46,14 +49,19 @@ def every_copy_has_its_identity(connection: Connection) -> Iterator[Violation]:
 def every_identity_has_an_owner(connection: Connection) -> Iterator[Violation]:
     """There are as many identities as events and copies, stored or retired, plus the second ones of assigned events.
 
-    An extra one would keep an event from being counted.
+    An event that counts in the place of another one has no separate identity. An extra identity would keep an event from
+    being counted.
     """
     identities, stored = count_identities(connection)
     retired, second = identities_of_retired(connection), count_second_identities(connection)
-    expected = stored + retired + second
+    superseding = count_superseding(connection)
+    expected = stored + retired + second - superseding
     if identities == expected:
         return
-    message = f"{identities} identities for {stored} events and copies, {retired} retired and {second} assigned ones"
+    message = (
+        f"{identities} identities for {stored} events and copies, {retired} retired and {second} assigned ones, less"
+        f" {superseding} that count in the place of another"
+    )
     yield Violation("identities_differ", "event_identities", str(expected), str(identities), message)
     if retired:
         return  # identities do not show which events are lost and which are retired

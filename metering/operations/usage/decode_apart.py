@@ -42,7 +42,7 @@ class _Worker:
 
     def __init__(self, request: DecodeRequest) -> None:
         self._decoder = BlockDecoder(request.format, request.options, EqualRecords())
-        self._builder = BatchBuilder(request.declared_tags)
+        self._builder = BatchBuilder(request.declared_tags, request.options.source if request.options.source_is_derived else "")
 
     def decode(self, block: RawBlock) -> Batch:
         return self._builder.batch_of(self._decoder.decode(block))

@@ -16,7 +16,7 @@ from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.usage.batch_events import BatchEvent, BatchEvents
 from metering.domain.usage.batches import Batch
 from metering.domain.usage.events import RejectedRecord
-from metering.domain.usage.identity import raw_digest
+from metering.domain.usage.identity import file_record_digest, raw_digest, record_digest
 from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.domain.usage.series import DEFAULT_SERIES_CAP
 from metering.operations.steps.assign_series import SeriesIndex
@@ -33,7 +33,9 @@ from metering.operations.steps.resolve_accounts import (
 from metering.operations.usage.bind_to_account import bind_to_account, bound_account
 from metering.operations.usage.charge_events import charge_events
 from metering.operations.usage.fit_sums import events_that_do_not_fit
+from metering.operations.usage.settler import Settler
 from metering.operations.usage.store_events import store_events
+from metering.operations.usage.store_settled import SettlingTools
 from metering.storage.accounts.api_keys import valid_key_ids
 from metering.storage.engine.database import autocommit, concurrent_write, exclusive_write, read_snapshot
 from metering.storage.engine.errors import SumTooLargeError
@@ -111,6 +113,7 @@ class Ingester:
     def __init__(self, engine: Engine, settings: IngestSettings, clock: Callable[[], int]) -> None:
         self._engine = engine
         self._clock = clock
+        self._declared_tags = settings.declared_tags
         self._contexts = ContextCache(SeriesIndex(engine, settings.series_cap))
         self._months = PartitionCache(engine)
         self._book = PriceBook(())
@@ -157,7 +160,10 @@ class Ingester:
         return [next(stored) if isinstance(batch, PreparedBatch) else batch for batch in prepared]
 
     def store(self, prepared: Sequence[PreparedBatch]) -> list[BatchResult]:
-        """Store prepared batches in one transaction, in order; return their results. All are stored or none."""
+        """Store prepared batches in one transaction, in order; return their results. All are stored or none.
+
+        Records that repeat a counted event with other content are settled in a second transaction (``settle_repeats``).
+        """
         now = self._clock()
         for _ in range(_ATTEMPTS):
             try:
@@ -169,10 +175,14 @@ class Ingester:
     def _store(self, prepared: Sequence[PreparedBatch], now: int) -> list[BatchResult]:
         # Count on copies, so that a rollback leaves the prepared results unchanged.
         results = [msgspec.structs.replace(batch.result, items=list(batch.result.items)) for batch in prepared]
+        batches = [(batch.charged, result) for batch, result in zip(prepared, results, strict=True)]
         with concurrent_write(self._engine) as connection:
-            store_events(connection, [(batch.charged, result) for batch, result in zip(prepared, results, strict=True)], now)
+            stored = store_events(connection, batches, now)
             rows = [_quarantine_row(record, batch.origin, now) for batch in prepared for record in batch.rejected]
             quarantine_records(connection, rows)
+        if stored.unsettled:
+            tools = SettlingTools(self._contexts, self._book, self._declared_tags)
+            Settler(self._engine, tools).settle(batches, stored, now)
         return results
 
     def _reject_overflowing(self, prepared: Sequence[PreparedBatch], now: int) -> list[PreparedBatch]:
@@ -200,6 +210,7 @@ class Ingester:
             batch, names = bind_to_account(batch, names, bound, origin.raw_of)
         self._months.prepare({month_of_day(day) for day in {time // MICROS_PER_DAY for time in batch.events.times}})
         contexts = self._contexts.of_events(batch, names)
+        _correct_digests(batch, contexts)
         rejected = list(batch.rejected)
         charged = self._charge(batch.events, contexts, origin, rejected)
         for record in rejected:
@@ -230,6 +241,20 @@ class Ingester:
         if through > newest:
             with read_snapshot(self._engine) as connection:
                 self._book = PriceBook((*self._book.tables, *load_tables(connection, after=newest)))
+
+
+def _correct_digests(batch: Batch, contexts: Sequence[EventContext]) -> None:
+    """Make the digests follow how a source was first named: after a file, or by a person. They were guessed when decoding."""
+    differ = {
+        context.source for context in set(contexts) if context.source.derived != (context.source.name == batch.file_source)
+    }
+    if not differ:
+        return
+    digests = batch.events.digests
+    for position, (context, event_id) in enumerate(zip(contexts, batch.events.ids, strict=True)):
+        source = context.source
+        if source in differ:
+            digests[position] = file_record_digest(event_id) if source.derived else record_digest(source.name, event_id)
 
 
 def _charge_one_by_one(

@@ -5,16 +5,18 @@ providers gave.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
-from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, identity_in_account
+from metering.domain.usage.identity import CLAIM_WINDOW_MICROS
 from metering.operations.usage.inspect_unassigned import UnassignedEvent
 from metering.storage.usage.assigned_events import AssignedEvent
 from metering.storage.usage.copies import copies_by_id
 from metering.storage.usage.event_keys import Claimant, ClaimRow
+from metering.storage.usage.event_rows import holder_among, identities_of_row
 from metering.storage.usage.events import claimants_of, insert_identities, lock_claims, stored_identities
 from metering.storage.usage.retired_months import retired_claimants
 
@@ -69,13 +71,16 @@ def _assigned(each: UnassignedEvent, account_id: int, counted_as: int, *, claims
 
 
 def _identity(each: UnassignedEvent, account_id: int) -> bytes:
-    return identity_in_account(each.row.source, each.row.external_id, account_id)
+    """Return the identity that an event claims in an account."""
+    return identities_of_row(each.row, account_id)[0]
 
 
 def _fingerprints(connection: Connection, candidates: Sequence[UnassignedEvent]) -> dict[int, int]:
     """Return the events' content digests, which are stored with their identities under ``unassigned``."""
-    stored = stored_identities(connection, sorted(_identity(each, UNASSIGNED_ID) for each in candidates))
-    return {each.row.id: stored[_identity(each, UNASSIGNED_ID)].fingerprint for each in candidates}
+    identities = {each.row.id: identities_of_row(each.row, UNASSIGNED_ID) for each in candidates}
+    stored = stored_identities(connection, sorted(chain.from_iterable(identities.values())))
+    found = {event_id: holder_among(stored, keys, event_id) for event_id, keys in identities.items()}
+    return {event_id: holder.fingerprint for event_id, holder in found.items() if holder is not None}
 
 
 def _claims(candidates: Sequence[UnassignedEvent]) -> list[ClaimRow]:

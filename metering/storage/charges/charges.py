@@ -7,6 +7,7 @@ from sqlalchemy import Connection, exists, func, literal_column, select
 
 from metering.domain.usage.events import PriceGrade
 from metering.storage.engine.bulk import insert_all
+from metering.storage.engine.sql import fetch_rows, is_in_list, list_parameter
 from metering.storage.tables import charges, events, month_rollups, series
 from metering.storage.tables.schema import Int64
 
@@ -35,9 +36,11 @@ class ChargeEntry(NamedTuple):
         return self._replace(sign=-self.sign, amount_nano=-self.amount_nano)
 
 
-def insert_charges(connection: Connection, entries: Sequence[ChargeEntry], *, reason: str, now: int) -> None:
+def insert_charges(
+    connection: Connection, entries: Sequence[ChargeEntry], *, reason: str, now: int, run_id: int | None = None
+) -> None:
     """Append later charges in order. Each reversal must come before its replacement."""
-    _INSERT.run(connection, [(None, *entry, now, reason, None) for entry in entries])
+    _INSERT.run(connection, [(None, *entry, now, reason, run_id) for entry in entries])
 
 
 def later_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int, list[ChargeEntry]]:
@@ -47,6 +50,32 @@ def later_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int,
     statement = select(*columns).where(charges.c.event_id.in_(event_ids)).order_by(charges.c.event_id, charges.c.id)
     for row in connection.execute(statement):
         found.setdefault(row.event_id, []).append(ChargeEntry(*row))
+    return found
+
+
+class NumberedEntry(NamedTuple):
+    """A later charge with its ID."""
+
+    id: int
+    entry: ChargeEntry
+
+
+def entries_of_run(connection: Connection, run_id: int, *, after: int, limit: int) -> list[NumberedEntry]:
+    """Return the reversals that a run wrote, with IDs above ``after``, in the order they were written."""
+    columns = [charges.c[name] for name in ChargeEntry._fields]
+    statement = select(charges.c.id, *columns).where(charges.c.run_id == run_id, charges.c.sign == -1, charges.c.id > after)
+    rows = connection.execute(statement.order_by(charges.c.id).limit(limit))
+    return [NumberedEntry(charge_id, ChargeEntry(*entry)) for charge_id, *entry in rows]
+
+
+def numbered_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int, list[NumberedEntry]]:
+    """Return the later charges of those events that have any, with their IDs, in the order they were written."""
+    columns = ", ".join(("id", *ChargeEntry._fields))
+    sql = f"SELECT {columns} FROM charges WHERE event_id {is_in_list(connection)} ORDER BY event_id, id"
+    found: dict[int, list[NumberedEntry]] = {}
+    for charge_id, *entry in fetch_rows(connection, sql, (list_parameter(connection, event_ids),)):
+        each = NumberedEntry(charge_id, ChargeEntry(*entry))
+        found.setdefault(each.entry.event_id, []).append(each)
     return found
 
 

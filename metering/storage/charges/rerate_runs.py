@@ -1,6 +1,8 @@
 """Re-rating runs: their state, and the sums of the charges they wrote."""
 
-from sqlalchemy import Connection, Row, case, func, insert, select, update
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, case, func, insert, select, update
 
 from metering.domain.charges.rerating import RerateCursor, RerateRun, RerateScope, RunSums
 from metering.storage.tables import charges, rerate_runs
@@ -36,13 +38,13 @@ def insert_run(
 
 def run_with_id(connection: Connection, run_id: int) -> RerateRun | None:
     """Return a run; None if no run has the ID."""
-    row = connection.execute(select(rerate_runs).where(rerate_runs.c.id == run_id)).one_or_none()
+    row = connection.execute(_select().where(rerate_runs.c.id == run_id)).one_or_none()
     return None if row is None else _run(row)
 
 
 def all_runs(connection: Connection) -> list[RerateRun]:
     """Return all runs, oldest first."""
-    return [_run(row) for row in connection.execute(select(rerate_runs).order_by(rerate_runs.c.id))]
+    return [_run(row) for row in connection.execute(_select().order_by(rerate_runs.c.id))]
 
 
 def update_run(connection: Connection, run: RerateRun) -> None:
@@ -77,6 +79,11 @@ def sums_by_run(connection: Connection) -> dict[int, RunSums]:
         .group_by(charges.c.run_id)
     )
     return {run_id: RunSums(*map(int, sums)) for run_id, *sums in connection.execute(statement)}
+
+
+def _select() -> Select[Any]:
+    # Corrections of usage share the table (``correction_runs``).
+    return select(rerate_runs).where(rerate_runs.c.kind == "rerate")
 
 
 def _cursor_values(cursor: RerateCursor) -> dict[str, int]:

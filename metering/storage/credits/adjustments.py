@@ -34,6 +34,16 @@ def first_adjusted_months(connection: Connection, account_ids: Sequence[int]) ->
     return dict(connection.execute(statement).all())
 
 
+def last_adjustments_recorded_at(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
+    """Return when the last adjustment of each account was recorded (microseconds UTC)."""
+    statement = (
+        select(adjustments.c.account_id, func.max(adjustments.c.recorded_at))
+        .where(adjustments.c.account_id.in_(account_ids))
+        .group_by(adjustments.c.account_id)
+    )
+    return dict(connection.execute(statement).all())
+
+
 def insert_adjustment(connection: Connection, account_id: int, adjustment: Adjustment, *, now: int) -> int:
     """Append an adjustment; return its id."""
     adjustment_id: int = connection.execute(

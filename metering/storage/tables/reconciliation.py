@@ -24,7 +24,7 @@ invoice_documents = table(
     identifier(),
     foreign_key("account_id", "accounts"),
     text("digest"),
-    # The options it was read with, as JSON. The same document with another map of columns or another period is another invoice.
+    # The options it was read with, as JSON. The same document read with a different column map or period is a separate invoice.
     text("reading"),
     integer("bytes"),
     integer("begun_at"),

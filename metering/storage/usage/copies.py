@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, exists, func, select
 
+from metering.storage.engine.sql import fetch_rows, is_in_list, list_parameter
 from metering.storage.tables import event_copies, events, sources
 from metering.storage.usage.events import all_identities
 
@@ -15,6 +16,7 @@ def copies_after(connection: Connection, *, after: int, limit: int) -> list[Row[
         select(
             event_copies,
             sources.c.name.label("source"),
+            sources.c.derived.label("source_derived"),
             events.c.account_id.label("original_account"),
             events.c.source_id.label("original_source"),
             events.c.event_time.label("original_time"),
@@ -32,6 +34,12 @@ def copies_by_id(connection: Connection, event_ids: Sequence[int]) -> dict[int, 
     """Return those IDs that are copies, each with the ID of its original."""
     statement = select(event_copies.c.id, event_copies.c.copy_of).where(event_copies.c.id.in_(event_ids))
     return {row.id: row.copy_of for row in connection.execute(statement.order_by(event_copies.c.id))}
+
+
+def events_with_copies(connection: Connection, event_ids: Sequence[int]) -> set[int]:
+    """Return those of the events that another source recorded too."""
+    sql = f"SELECT copy_of FROM event_copies WHERE copy_of {is_in_list(connection)}"
+    return {event_id for (event_id,) in fetch_rows(connection, sql, (list_parameter(connection, event_ids),))}
 
 
 def count_identities(connection: Connection) -> tuple[int, int]:

@@ -1,18 +1,23 @@
 """Read events with the dimensions of their series and the name of their source, ordered by ID."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, Select, func, select
 
 from metering.domain.usage.events import UsageEvent
+from metering.domain.usage.identity import identity_in_account, identity_in_files
 from metering.domain.usage.series import OTHER
 from metering.storage.charges.event_quantities import quantities_of
+from metering.storage.engine.sql import fetch_rows, is_in_list, list_parameter
 from metering.storage.tables import charges, events, series, sources
+from metering.storage.usage.event_keys import StoredIdentity
+from metering.storage.usage.series import SourceRow
 
 EventRow = Row[Any]
-"""All columns of ``events``, then ``source``, ``provider``, ``model``, ``operation``, ``route`` and ``series_account_id``."""
+"""All columns of ``events``, then ``source``, ``source_derived``, ``provider``, ``model``, ``operation``, ``route`` and
+``series_account_id``."""
 
 
 def event_rows(connection: Connection, *, after: int, limit: int) -> list[EventRow]:
@@ -36,6 +41,12 @@ def ids_still_in_log(connection: Connection, event_ids: Sequence[int]) -> set[in
     return set(connection.execute(select(events.c.id).where(events.c.id.in_(event_ids))).scalars())
 
 
+def sources_of_events(connection: Connection, event_ids: Sequence[int]) -> dict[int, int]:
+    """Return the source ID of those of the events that are in the log, by event ID."""
+    sql = f"SELECT id, source_id FROM events WHERE id {is_in_list(connection)}"
+    return dict(fetch_rows(connection, sql, (list_parameter(connection, event_ids),)))
+
+
 def count_events(connection: Connection) -> int:
     """Return the number of stored events."""
     count: int = connection.execute(select(func.count()).select_from(events)).scalar_one()
@@ -53,6 +64,23 @@ def stated_names(row: EventRow) -> tuple[str, str, str]:
         return row.provider, row.model, row.operation
     details = details_of(row)
     return row.provider, details.get("model", row.model), details.get("operation", row.operation)
+
+
+def source_of(row: EventRow) -> SourceRow:
+    """Return the source of an event."""
+    return SourceRow(row.source_id, row.source, bool(row.source_derived))
+
+
+def identities_of_row(row: EventRow, account_id: int) -> list[bytes]:
+    """Return the identities that an event can have in an account: of its source, or of any file if its source is one."""
+    own = identity_in_account(row.source, row.external_id, account_id)
+    return [identity_in_files(row.external_id, account_id), own] if row.source_derived else [own]
+
+
+def holder_among(stored: Mapping[bytes, StoredIdentity], identities: Sequence[bytes], event_id: int) -> StoredIdentity | None:
+    """Return the stored identity that belongs to an event, else any of those that are stored, else None."""
+    found = [stored[identity] for identity in identities if identity in stored]
+    return next((holder for holder in found if holder.event_id == event_id), found[0] if found else None)
 
 
 def usage_event(row: EventRow, route: str) -> UsageEvent:
@@ -77,6 +105,7 @@ def _select() -> Select[Any]:
         select(
             events,
             sources.c.name.label("source"),
+            sources.c.derived.label("source_derived"),
             series.c.provider,
             series.c.model,
             series.c.operation,

@@ -1,6 +1,7 @@
 """Series, which events, rollups and charges refer to, and sources."""
 
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -52,12 +53,26 @@ def source_ids(connection: Connection, names: Collection[str]) -> dict[str, int]
     return {row.name: row.id for row in connection.execute(statement)}
 
 
+class SourceRow(NamedTuple):
+    """A source. ``derived``: it is named after a file, and not part of the identity of its events."""
+
+    id: int
+    name: str
+    derived: bool
+
+
+def source_named(connection: Connection, name: str) -> SourceRow:
+    """Return the source with a name, which exists."""
+    row = connection.execute(select(sources.c.id, sources.c.derived).where(sources.c.name == name)).one()
+    return SourceRow(row.id, name, bool(row.derived))
+
+
 def all_sources(connection: Connection) -> list[str]:
     """Return the names of all sources, sorted."""
     return list(connection.execute(select(sources.c.name).order_by(sources.c.name)).scalars())
 
 
-def insert_sources(connection: Connection, names: Collection[str]) -> None:
+def insert_sources(connection: Connection, names: Collection[str], *, derived: bool = False) -> None:
     """Create the sources that do not exist."""
     for name in sorted(names):
-        insert_if_new(connection, sources, {"name": name})
+        insert_if_new(connection, sources, {"name": name, "derived": int(derived)})

@@ -143,6 +143,14 @@ def test_an_overlapping_invoice_is_a_conflict(metered, admin):
     assert (answer.status_code, answer.json()["code"]) == (409, "overlapping_invoice")
 
 
+@pytest.mark.parametrize("name", ["allow_overlap", "beside"])
+def test_an_overlapping_invoice_can_be_allowed_by_either_name(metered, admin, name):
+    send_bill(admin, bill(1))
+    query = {"account": "acme", "start": "2026-11-02", "end": "2026-12-02", name: "true"}
+    answer = admin.post("/v1/invoices", params=query, content=bill(2), headers=CSV)
+    assert (answer.status_code, answer.json()["invoice"]["id"]) == (201, 2)
+
+
 def test_lists_come_in_pages(metered, admin):
     for number in range(3):
         send_bill(admin, bill(number))

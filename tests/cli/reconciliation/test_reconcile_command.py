@@ -235,7 +235,7 @@ def test_rows_that_are_totals_are_named_or_asked_about(metered):
     path.write_text(f"date,model,amount\n{rows},Total,0.333\n")
     arguments = ("reconcile", "import", path, "--account", "acme", "--month", "2026-11")
     metered.done(*arguments)
-    assert "line 5, 0.3330 USD is left out: labelled 'Total', and the sum of 3 lines" in metered.errors
+    assert "line 5, 0.3330 USD is left out: labeled 'Total', and the sum of 3 lines" in metered.errors
     again = metered.json(*arguments)
     assert [(each["line"], each["amount_usd"]) for each in again["invoice"]["excluded_rows"]] == [(5, "0.333000000")]
     path.write_text(f"date,model,amount\n{rows}2026-11-13,llama,0.333\n")

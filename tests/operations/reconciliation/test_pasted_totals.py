@@ -45,8 +45,7 @@ def pro(meter):
 def accept(meter, variance_id, reading=None):
     if reading is not None:
         variance_id = choose_reading(meter.engine, variance_id, reading, PLANS, now=AFTER)
-    how = {"who": "ada", "reason": "theirs", "correct": True, "now": AFTER}
-    return resolve_variance(meter.engine, variance_id, "accepted", **how)
+    return resolve_variance(meter.engine, variance_id, "accepted", who="ada", reason="theirs", correct=True, now=AFTER)
 
 
 def to_decide(report):
