@@ -182,6 +182,8 @@ def _print_plan(answer: AccountPlanAnswer) -> None:
         echo(f"fee               {amount}, {_with_seats(fee.plan, fee.seats)}{days}")
     credit = month.included_credit_nano_usd
     echo(f"included credits  {'unknown' if credit is None else f'${display_nano(credit)}'}")
+    for daily in month.daily_credits:
+        echo(f"daily credits     ${display_nano(daily.credit_nano_usd)} a day from {daily.first_day}, {daily.days} days")
     for change in answer.changes:
         echo(f"                  {_with_seats(change.plan, change.seats)} from {change.effective}")
 

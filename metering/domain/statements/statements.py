@@ -240,7 +240,8 @@ def _flags(
         Flag.BEYOND_PLAN: credits_of_month.uncovered_nano > 0 and not plan.invoiced,
         Flag.FEE_UNKNOWN: any(fee.amount_cents is None for fee in plan.fees),
         Flag.INCLUDED_CREDIT_UNKNOWN: plan.included_credit_nano is None,
-        Flag.CREDIT_IS_UPPER_BOUND: plan.credits_pay_elsewhere and bool(plan.included_credit_nano),
+        Flag.CREDIT_IS_UPPER_BOUND: (plan.credits_pay_elsewhere and bool(plan.included_credit_nano))
+        or any(each.pays_elsewhere for each in plan.daily_credits),
         Flag.CACHE_PRICE_ASSUMED: any(line.price_assumed for line in lines),
         Flag.QUANTITIES_ESTIMATED: any(s.quantity_grade == QuantityGrade.ESTIMATED for s in present),
     }

@@ -30,7 +30,7 @@ def void_credits(
         raise DomainError("the amount to void must be more than zero")
     with exclusive_write(engine) as connection:
         row = find_account(connection, account)
-        books = read_books(connection, row.id)
+        books = read_books(connection, row.id, catalogue)
         grant = _find(books, account, reference)
         if grant.expires_at is not None and grant.expires_at <= now:
             raise DomainError(f"the grant {reference!r} expired at {format_instant(grant.expires_at)}; nothing is left of it")

@@ -78,7 +78,7 @@ def close_month(engine: Engine, account: str, month: int, how: CloseOptions, *, 
             stored = statement_of_month(connection, row.id, month)
             if stored is not None:
                 return closed or [stored_statement(connection, stored)]
-            books = read_books(connection, row.id)
+            books = read_books(connection, row.id, how.catalogue)
             closing = _month_to_close(row, books, month, how, now)
             booked = booked_month(books, closing, how.catalogue)
             closed.append(_close(connection, row, booked, how, now=now))

@@ -24,7 +24,7 @@ def compare_closed_month(engine: Engine, account: str, month: int, catalogue: Pl
         if closed is None:
             raise NotFoundError(f"{format_month(month)} of {account[:80]!r} is not closed; see `metering statements list`")
         statement = stored_statement(connection, closed)
-        books = read_books(connection, row.id)
+        books = read_books(connection, row.id, catalogue)
     corrections = _corrections(books, month, catalogue, now)
     own = books.usage_by_origin().get(month, 0)
     credits_nano = statement.credits.applied_nano + sum(each.credits_nano for each in corrections)

@@ -12,6 +12,6 @@ def credits_through(
     connection: Connection, account_id: int, month: int, catalogue: PlanCatalogue
 ) -> tuple[PlanMonth, MonthCredits]:
     """Return the plan and the credits of ``month``; earlier months have burned their share of purchased credits."""
-    books = read_books(connection, account_id)
+    books = read_books(connection, account_id, catalogue)
     first, inputs = books.burn_inputs(month, catalogue)
     return plan_month(books.plan_changes, month, catalogue), inputs.burn(first, month)[-1]

@@ -8,12 +8,14 @@ from sqlalchemy import Connection
 from metering.domain.accounts.accounts import Account
 from metering.domain.accounts.plan_history import plan_month
 from metering.domain.credits.credit_ledger import credits_on_statement
+from metering.domain.credits.credits import CreditGrant
+from metering.domain.instants import day_number, day_of
 from metering.domain.statements.account_books import AccountBooks, BookedMonth, open_months
 from metering.domain.statements.statement_record import StatementRecord, read_record, statement_of
 from metering.domain.statements.statements import ExcludedUsage, Statement, UsageSums, draft_statement, unpriced_usage
 from metering.domain.usage.events import PriceGrade
 from metering.storage.accounts.plans import plan_changes_of
-from metering.storage.charges.billed_usage import billable_by_months, previously_unpriced, usage_of_month
+from metering.storage.charges.billed_usage import billable_by_days, billable_by_months, previously_unpriced, usage_of_month
 from metering.storage.credits.adjustments import adjustments_of
 from metering.storage.credits.credits import grants_of, ledger_of, used_elsewhere
 from metering.storage.prices.price_tables import load_rates
@@ -23,7 +25,7 @@ from pricing.plans import PlanCatalogue
 from pricing.rates import Rate
 
 
-def read_books(connection: Connection, account_id: int) -> AccountBooks:
+def read_books(connection: Connection, account_id: int, catalogue: PlanCatalogue) -> AccountBooks:
     """Return everything recorded about an account that its statements depend on, except the usage lines."""
     grants = grants_of(connection, account_id)
     closed = closed_months(connection, account_id)
@@ -38,7 +40,18 @@ def read_books(connection: Connection, account_id: int) -> AccountBooks:
         closed=frozenset(closed),
         closed_through=through,
         carried_cents=0 if through is None else closed.get(through, 0),
+        usage_by_day=_usage_by_day(connection, account_id, grants, catalogue),
     )
+
+
+def _usage_by_day(
+    connection: Connection, account_id: int, grants: Sequence[CreditGrant], catalogue: PlanCatalogue
+) -> dict[int, int]:
+    """Return the usage of the days that may have a daily credit; nothing is read if no plan has one."""
+    days = [day_of(grant.granted_at) for grant in grants if grant.is_daily]
+    if catalogue.first_daily_credit is not None:
+        days.append(day_number(catalogue.first_daily_credit))
+    return billable_by_days(connection, account_id, min(days)) if days else {}
 
 
 def statement_of_account(connection: Connection, account: Account, month: int, catalogue: PlanCatalogue) -> Statement:
@@ -46,7 +59,7 @@ def statement_of_account(connection: Connection, account: Account, month: int, c
     closed = statement_of_month(connection, account.id, month)
     if closed is not None:
         return stored_statement(connection, closed)
-    return draft_of(connection, account, booked_month(read_books(connection, account.id), month, catalogue))
+    return draft_of(connection, account, booked_month(read_books(connection, account.id, catalogue), month, catalogue))
 
 
 def stored_statement(connection: Connection, closed: ClosedStatement) -> Statement:
@@ -85,7 +98,7 @@ def statements_of_account(
     connection: Connection, account: Account, months: list[int], catalogue: PlanCatalogue
 ) -> Iterator[Statement]:
     """Yield an account's statements of ``months``, in order. The books are read once."""
-    books = read_books(connection, account.id)
+    books = read_books(connection, account.id, catalogue)
     drafts = {booked.month: booked for booked in open_months(books, months[-1], catalogue)} if months else {}
     for month in months:
         closed = statement_of_month(connection, account.id, month)
