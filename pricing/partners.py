@@ -21,8 +21,8 @@ class Partner(Struct, frozen=True):
         return (self.joined is None or self.joined <= on) and (self.left is None or on < self.left)
 
 
-# The list of Hugging Face's client and of hub-docs, Inference Providers, read in November 2026, with the dates of the commits that
-# added or removed a partner.
+# The list of Hugging Face's client and of hub-docs, Inference Providers, read in November 2026, with the dates of the commits
+# that added or removed a partner.
 PARTNERS = (
     Partner("baseten", joined=date(2026, 8, 6)),
     Partner("cerebras"),
