@@ -15,7 +15,7 @@ from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.credits.credits import INCLUDED, MonthCredits
 from metering.domain.instants import day_of, format_month, month_of, month_start
 from metering.operations.steps.raise_alert import raise_alert
-from metering.operations.steps.read_books import read_books
+from metering.operations.steps.read_books import read_books, with_usage_by_day
 from metering.storage.alerts.alerts import NewAlert, subjects_alerted
 from metering.storage.credits.credit_inputs import CreditInputs, credit_inputs
 from metering.storage.engine.database import exclusive_write, read_snapshot
@@ -95,7 +95,7 @@ def _credit_alerts(
 
 def _credit_position(connection: Connection, account_id: int, catalogue: PlanCatalogue, now: int) -> _CreditPosition:
     month = month_of(now)
-    books = read_books(connection, account_id, catalogue)
+    books = with_usage_by_day(connection, account_id, read_books(connection, account_id), catalogue)
     first, inputs = books.burn_inputs(month, catalogue)
     burned = inputs.burn(first, month)
     applied: dict[int, int] = {}

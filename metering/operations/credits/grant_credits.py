@@ -13,7 +13,7 @@ from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.instants import month_of, month_of_day
 from metering.domain.statements.account_books import AccountBooks
 from metering.operations.steps.find_account import find_account
-from metering.operations.steps.read_books import read_books
+from metering.operations.steps.read_books import books_for_credits
 from metering.operations.steps.record_credits import record_entries
 from metering.storage.credits.credits import (
     INCLUDED_REFERENCE,
@@ -88,7 +88,7 @@ def show_credits(engine: Engine, account: str, month: int, catalogue: PlanCatalo
     """Return an account's credits in a month (``YYYYMM``). Raises NotFoundError."""
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
-        books = read_books(connection, row.id, catalogue)
+        books = books_for_credits(connection, row.id, catalogue)
     plan = plan_month(books.plan_changes, month, catalogue)
     first, inputs = books.burn_inputs(month, catalogue)
     burned = inputs.burn(first, month)

@@ -12,7 +12,7 @@ from metering.domain.statements.account_books import AccountBooks
 from metering.domain.usage.events import BILLED_ROUTES
 from metering.operations.charges.sum_spend import sums_by_group
 from metering.operations.steps.find_account import find_account
-from metering.operations.steps.read_books import read_books
+from metering.operations.steps.read_books import books_for_credits
 from metering.storage.credits.credits import grants_of, ledger_of
 from metering.storage.engine.database import read_snapshot
 from pricing.plans import PlanCatalogue
@@ -39,7 +39,7 @@ def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalo
     """
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
-        books = read_books(connection, row.id, catalogue)
+        books = books_for_credits(connection, row.id, catalogue)
         used_nano = _used_from(connection, row.id, month_start(month_of(instant)), instant)
         used_today_nano = _used_from(connection, row.id, day_of(instant) * MICROS_PER_DAY, instant) if books.usage_by_day else 0
     month = month_of(instant)

@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 from metering.domain.accounts.accounts import Account
 from metering.domain.accounts.plan_history import plan_month
 from metering.domain.credits.credit_ledger import credits_on_statement
-from metering.domain.credits.credits import CreditGrant
 from metering.domain.instants import day_number, day_of
 from metering.domain.statements.account_books import AccountBooks, BookedMonth, open_months
 from metering.domain.statements.statement_record import StatementRecord, read_record, statement_of
@@ -25,8 +24,13 @@ from pricing.plans import PlanCatalogue
 from pricing.rates import Rate
 
 
-def read_books(connection: Connection, account_id: int, catalogue: PlanCatalogue) -> AccountBooks:
-    """Return everything recorded about an account that its statements depend on, except the usage lines."""
+def books_for_credits(connection: Connection, account_id: int, catalogue: PlanCatalogue) -> AccountBooks:
+    """Return an account's books with what burning credits needs: the usage of days that may have a daily credit."""
+    return with_usage_by_day(connection, account_id, read_books(connection, account_id), catalogue)
+
+
+def read_books(connection: Connection, account_id: int) -> AccountBooks:
+    """Return everything recorded about an account that its statements depend on, except usage by line and by day."""
     grants = grants_of(connection, account_id)
     closed = closed_months(connection, account_id)
     through = mark_of(connection, account_id).closed_through
@@ -40,18 +44,15 @@ def read_books(connection: Connection, account_id: int, catalogue: PlanCatalogue
         closed=frozenset(closed),
         closed_through=through,
         carried_cents=0 if through is None else closed.get(through, 0),
-        usage_by_day=_usage_by_day(connection, account_id, grants, catalogue),
     )
 
 
-def _usage_by_day(
-    connection: Connection, account_id: int, grants: Sequence[CreditGrant], catalogue: PlanCatalogue
-) -> dict[int, int]:
-    """Return the usage of the days that may have a daily credit; nothing is read if no plan has one."""
-    days = [day_of(grant.granted_at) for grant in grants if grant.is_daily]
+def with_usage_by_day(connection: Connection, account_id: int, books: AccountBooks, catalogue: PlanCatalogue) -> AccountBooks:
+    """Return books with the usage of the days that may have a daily credit; nothing is read if no plan has one."""
+    days = [day_of(grant.granted_at) for grant in books.grants if grant.is_daily]
     if catalogue.first_daily_credit is not None:
         days.append(day_number(catalogue.first_daily_credit))
-    return billable_by_days(connection, account_id, min(days)) if days else {}
+    return replace(books, usage_by_day=billable_by_days(connection, account_id, min(days))) if days else books
 
 
 def statement_of_account(connection: Connection, account: Account, month: int, catalogue: PlanCatalogue) -> Statement:
@@ -59,7 +60,7 @@ def statement_of_account(connection: Connection, account: Account, month: int, c
     closed = statement_of_month(connection, account.id, month)
     if closed is not None:
         return stored_statement(connection, closed)
-    return draft_of(connection, account, booked_month(read_books(connection, account.id, catalogue), month, catalogue))
+    return draft_of(connection, account, booked_month(books_for_credits(connection, account.id, catalogue), month, catalogue))
 
 
 def stored_statement(connection: Connection, closed: ClosedStatement) -> Statement:
@@ -98,7 +99,7 @@ def statements_of_account(
     connection: Connection, account: Account, months: list[int], catalogue: PlanCatalogue
 ) -> Iterator[Statement]:
     """Yield an account's statements of ``months``, in order. The books are read once."""
-    books = read_books(connection, account.id, catalogue)
+    books = books_for_credits(connection, account.id, catalogue)
     drafts = {booked.month: booked for booked in open_months(books, months[-1], catalogue)} if months else {}
     for month in months:
         closed = statement_of_month(connection, account.id, month)

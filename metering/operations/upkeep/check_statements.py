@@ -35,7 +35,6 @@ from metering.storage.statements.closed_months import closed_through_by_account
 from metering.storage.statements.statements import ClosedStatement, accounts_with_statements, statements_of
 from metering.storage.usage.retired_months import retired_events
 from pricing.money import PICO_PER_CENT, PICO_PER_USD, parse_usd
-from pricing.plans import PlanCatalogue
 
 
 def statements_match_facts(connection: Connection, step: Step) -> Iterator[Violation]:
@@ -46,8 +45,7 @@ def statements_match_facts(connection: Connection, step: Step) -> Iterator[Viola
         stored = statements_of(connection, account_id)
         yield from _in_order(account_id, stored, marks.get(account_id))
         account = account_with_id(connection, account_id)
-        # A closed month is recomputed from its credit entries; no plan is looked up.
-        books = read_books(connection, account_id, PlanCatalogue(()))
+        books = read_books(connection, account_id)
         carried = 0
         for closed in stored:
             if account is not None:
