@@ -20,8 +20,8 @@ from pricing.bundled import bundled_plans
 _INTRODUCTION = """\
 # Routes and problems
 
-Written by `python -m metering.api.reference > docs/api-routes.md`; a test checks that it is current. `/openapi.json` describes every
-field and parameter; [HTTP API](api.md) explains how the parts behave.
+Written by `python -m metering.api.reference > docs/api-routes.md`; a test checks that it is current. `/openapi.json` describes
+every field and parameter; [HTTP API](api.md) explains how the parts behave.
 
 ## Routes
 """

@@ -43,13 +43,17 @@ class RecordOutcomeAnswer(Struct, frozen=True):
 
 
 class IngestCountsAnswer(Struct, frozen=True, kw_only=True):
-    """Counts of records by outcome: each is exactly one of accepted, duplicate, copy, conflict and rejected."""
+    """Counts of records by outcome: each is exactly one of accepted, duplicate, copy, completed, conflict, rejected."""
 
     received: Annotated[int, _field("Records received.", 2)]
     accepted: Annotated[int, _field("Stored and counted.", 1)]
     duplicate: Annotated[int, _field("Ingested before with the same content. Not counted again.", 0)]
     copy: Annotated[int, _field("Another source's record of a counted event. Kept, not counted.", 0)]
-    conflict: Annotated[int, _field("Ingested before with different content. The first record is kept.", 0)]
+    completed: Annotated[
+        int,
+        _field("Stated what an earlier record of the request left open, and replaced that record.", 0),
+    ]
+    conflict: Annotated[int, _field("Contradicts a record that was ingested before. The earlier record is kept.", 0)]
     rejected: Annotated[int, _field("Not valid events; see `items`.", 1)]
     unpriced: Annotated[int, _field("Accepted, but no price is known yet.", 0)]
     unassigned: Annotated[int, _field("Accepted, but their account is not declared.", 0)]
@@ -60,7 +64,7 @@ class IngestCountsAnswer(Struct, frozen=True, kw_only=True):
 
 
 class IngestAnswer(IngestCountsAnswer, frozen=True, kw_only=True):
-    """The outcome of each record: exactly one of accepted, duplicate, copy, conflict and rejected."""
+    """The outcome of each record: exactly one of accepted, duplicate, copy, completed, conflict, rejected."""
 
     items: Annotated[
         list[RecordOutcomeAnswer], _field("Every record that was not accepted, in the order of the request.", [_ITEM_EXAMPLE])
@@ -145,6 +149,7 @@ def _counts(result: BatchResult) -> Mapping[str, int]:
         "accepted": result.accepted,
         "duplicate": result.duplicate,
         "copy": result.copy,
+        "completed": result.completed,
         "conflict": result.conflict,
         "rejected": result.rejected,
         "unpriced": result.unpriced,

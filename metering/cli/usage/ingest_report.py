@@ -26,7 +26,8 @@ _HINTS = {
     "series_capped": "summed as (other): the account has more series than METERING_SERIES_CAP",
     "duplicate": "ingested before",
     "copy": "another source's record of a counted request",
-    "conflict": "same id, different content; the first record is kept",
+    "completed": "stated what an earlier record left open, and replaced it",
+    "conflict": "contradicts an earlier record, which is kept: see `metering usage conflicts`",
     "rejected": "see `metering quarantine list`; fix the file, then run `metering quarantine replay`",
 }
 

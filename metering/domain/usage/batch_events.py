@@ -86,6 +86,36 @@ class BatchEvents(Struct, array_like=True):
             return parts[0]
         return cls(*(list(chain.from_iterable(getattr(part, name) for part in parts)) for name in cls.__struct_fields__))
 
+    @classmethod
+    def of(cls, events: Sequence[BatchEvent]) -> Self:
+        """Return events as columns."""
+        positions = [event.position for event in events]
+        quantities = [event.quantities for event in events]
+        return cls(
+            dimensions=[event.dimensions for event in events],
+            ids=[event.id for event in events],
+            digests=[event.digest for event in events],
+            fingerprints=[event.fingerprint for event in events],
+            times=[event.time for event in events],
+            statuses=[event.status for event in events],
+            succeeded=[event.succeeded for event in events],
+            quantity_grades=[event.quantity_grade for event in events],
+            input_tokens=[each.input_tokens for each in quantities],
+            cache_read_tokens=[each.cache_read_tokens for each in quantities],
+            output_tokens=[each.output_tokens for each in quantities],
+            reasoning_tokens=[each.reasoning_tokens for each in quantities],
+            beyond=[each if has_other_kinds(each) else None for each in quantities],
+            response_ids=[event.response_id for event in events],
+            inference_ids=[event.inference_id for event in events],
+            latencies_ms=[event.latency_ms for event in events],
+            reported_costs_nano=[event.reported_cost_nano for event in events],
+            details=[event.details for event in events],
+            claims=[event.claims for event in events],
+            lines=[position.line for position in positions],
+            offsets=[position.offset for position in positions],
+            lengths=[position.length for position in positions],
+        )
+
     def __len__(self) -> int:
         """Return the number of events."""
         return len(self.ids)

@@ -10,17 +10,20 @@ class Outcome(StrEnum):
     """The outcome of one record.
 
     `accepted`: counted. `duplicate`: ingested before with the same content. `copy`: another source's record of a counted event.
-    `conflict`: ingested before with different content. `rejected`: not a valid event.
+    `completed`: states what an earlier record left open, and replaces it. `conflict`: contradicts an earlier record.
+    `rejected`: not a valid event.
     """
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     COPY = "copy"
+    COMPLETED = "completed"
     CONFLICT = "conflict"
     REJECTED = "rejected"
 
 
-OUTCOME_COUNTS = ("accepted", "duplicate", "copy", "conflict", "rejected")
+_ONLY_COUNTED = (Outcome.DUPLICATE, Outcome.COMPLETED)
+OUTCOME_COUNTS = ("accepted", "duplicate", "copy", "completed", "conflict", "rejected")
 # Accepted events that need attention.
 WARNING_COUNTS = ("unpriced", "unassigned", "route_unknown", "series_capped")
 
@@ -49,6 +52,7 @@ class BatchResult(Struct):
     accepted: int = 0
     duplicate: int = 0
     copy: int = 0
+    completed: int = 0
     conflict: int = 0
     rejected: int = 0
     unpriced: int = 0
@@ -67,15 +71,15 @@ class BatchResult(Struct):
     def merge(self, other: "BatchResult", *, keep_items: int | None = None) -> None:
         """Add the counts and items of another batch.
 
-        With ``keep_items``, at most that many items are kept. Duplicates are then only counted: a log that is read again has
-        many, and would leave no room for what was rejected.
+        With ``keep_items``, at most that many items are kept. Duplicates and completions are then only counted: a log can have
+        many, and they would leave no room for what was rejected.
         """
         for name in (*OUTCOME_COUNTS, *WARNING_COUNTS):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         if keep_items is None:
             self.items.extend(other.items)
         elif len(self.items) < keep_items:
-            listed = [item for item in other.items if item.outcome is not Outcome.DUPLICATE]
+            listed = [item for item in other.items if item.outcome not in _ONLY_COUNTED]
             self.items.extend(listed[: keep_items - len(self.items)])
         self.unread_fields = dict(Counter(self.unread_fields) + Counter(other.unread_fields))
         self.by_index = self.by_index or other.by_index
@@ -83,4 +87,4 @@ class BatchResult(Struct):
     @property
     def received(self) -> int:
         """The number of records."""
-        return self.accepted + self.duplicate + self.copy + self.conflict + self.rejected
+        return sum(getattr(self, name) for name in OUTCOME_COUNTS)

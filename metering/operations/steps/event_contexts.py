@@ -28,15 +28,18 @@ _Pair = tuple[int, BillingAccount]
 class EventContext(Struct, frozen=True, eq=False):
     """What all events with the same dimensions and account share.
 
-    ``full_series`` is the series by what the records stated; ``series`` is where their charges are summed, which differs where
-    the cap folded it. ``extra_details`` is JSON of what the events keep in their details because the series does not record it:
-    the name of an undeclared account, and the values that were folded; empty for nothing. ``needs_attention``: the account or
-    the route is unknown, or the series was folded.
+    ``stated_route`` is empty where the records state no route; ``default_route`` is the account's. ``full_series`` is the
+    series by what the records stated; ``series`` is where their charges are summed, which differs where the cap folded it.
+    ``extra_details`` is JSON of what the events keep in their details because the series does not record it: the name of an
+    undeclared account, and the values that were folded; empty for nothing. ``needs_attention``: the account or the route is
+    unknown, or the series was folded.
     """
 
     account_id: int
     identity_mask: int
     source_id: int
+    stated_route: str
+    default_route: str
     route: str
     billable: bool
     rate_names: tuple[str, str, str]
@@ -86,10 +89,34 @@ class ContextCache:
                 self._known.clear()
         for (position, billed), full_series in new.items():
             stated = batch.dimensions[position]
-            contexts[position, billed] = self._known[stated, billed] = self._context(stated, full_series)
+            contexts[position, billed] = self._known[stated, billed] = self._context(stated, billed, full_series)
         return contexts
 
-    def _context(self, stated: Dimensions, full_series: SeriesKey) -> EventContext:
+    def in_series(self, context: EventContext, full_series: SeriesKey, *, source_id: int) -> EventContext:
+        """Return the context of an event that belongs to another series and source of the same account.
+
+        Raises KeyError if the series was not prepared (``prepare_series``).
+        """
+        series_id, series = self._series.find(full_series)
+        account = msgspec.json.decode(context.extra_details).get("account", "") if context.extra_details else ""
+        return msgspec.structs.replace(
+            context,
+            source_id=source_id,
+            route=full_series.route,
+            billable=is_billable(full_series.route),
+            rate_names=(full_series.provider, full_series.model, full_series.operation),
+            full_series=full_series,
+            series=series,
+            series_id=series_id,
+            extra_details=_extra_details(full_series, series, account),
+            needs_attention=_needs_attention(full_series, series),
+        )
+
+    def prepare_series(self, keys: Iterable[SeriesKey]) -> None:
+        """Make sure that every key has a series; must not be called inside a write transaction."""
+        self._series.prepare(keys)
+
+    def _context(self, stated: Dimensions, billed: BillingAccount, full_series: SeriesKey) -> EventContext:
         series_id, series = self._series.find(full_series)
         is_unassigned = full_series.account_id == UNASSIGNED_ID
         undeclared_name = replace_control_characters(stated.account) if is_unassigned else ""
@@ -97,6 +124,8 @@ class ContextCache:
             account_id=full_series.account_id,
             identity_mask=account_mask(full_series.account_id),
             source_id=self._series.source_id(stated.source),
+            stated_route=stated.route,
+            default_route=billed.default_route,
             route=full_series.route,
             billable=is_billable(full_series.route),
             rate_names=(full_series.provider, full_series.model, full_series.operation),
@@ -104,8 +133,12 @@ class ContextCache:
             series=series,
             series_id=series_id,
             extra_details=_extra_details(full_series, series, undeclared_name),
-            needs_attention=is_unassigned or full_series.route == UNKNOWN or series is not full_series,
+            needs_attention=_needs_attention(full_series, series),
         )
+
+
+def _needs_attention(full_series: SeriesKey, series: SeriesKey) -> bool:
+    return full_series.account_id == UNASSIGNED_ID or full_series.route == UNKNOWN or series is not full_series
 
 
 def _series_key(stated: Dimensions, billed: BillingAccount) -> SeriesKey:

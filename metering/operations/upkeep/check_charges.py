@@ -12,6 +12,7 @@ from metering.operations.upkeep.check_events import CHUNK, over_events
 from metering.operations.upkeep.check_sums import Step
 from metering.storage.charges.charges import ChargeEntry, first_entry, later_entries
 from metering.storage.charges.event_quantities import quantities_of
+from metering.storage.charges.superseded_events import heads_of
 from metering.storage.prices.price_tables import load_tables
 from metering.storage.statements.closed_months import closed_through_by_account
 from metering.storage.usage.assigned_events import AssignedEvent, assigned_among
@@ -38,7 +39,7 @@ def later_charges_undo_and_replace(connection: Connection, step: Step) -> Iterat
 
     So the sum of an event's entries is its newest entry. The amounts of replacements follow from their grades, as those of
     first charges do. An assigned event moves to its account with one pair, each half billed in its account's month; an
-    event that its account had already counted ends with a reversal.
+    event that its account had already counted ends with a reversal, as does a superseded one.
     """
     book = PriceBook(load_tables(connection))
     closed = closed_through_by_account(connection)
@@ -47,9 +48,12 @@ def later_charges_undo_and_replace(connection: Connection, step: Step) -> Iterat
         later = later_entries(connection, [row.id for row in rows])
         series = series_by_id(connection, {entry.series_id for entries in later.values() for entry in entries})
         assigned = assigned_among(connection, [row.id for row in rows if row.account_id == UNASSIGNED_ID])
+        superseded = heads_of(connection, [row.id for row in rows])
         for row in rows:
             owners = [series[entry.series_id].account_id for entry in later[row.id]]
-            yield from _undo_and_replace(row, later[row.id], owners, assigned.get(row.id))
+            moved_to = assigned.get(row.id)
+            ends_reversed = row.id in superseded or (moved_to is not None and not moved_to.is_counted)
+            yield from _undo_and_replace(row, later[row.id], owners, ends_reversed=ends_reversed)
             yield from _stays_with_its_account(row, owners, assigned.get(row.id))
             for entry, account_id in zip(later[row.id], owners, strict=True):
                 yield from _follows_its_grade(row, entry, book)
@@ -60,7 +64,7 @@ def later_charges_undo_and_replace(connection: Connection, step: Step) -> Iterat
 
 
 def _undo_and_replace(
-    row: EventRow, later: Sequence[ChargeEntry], owners: Sequence[int], assigned: AssignedEvent | None
+    row: EventRow, later: Sequence[ChargeEntry], owners: Sequence[int], *, ends_reversed: bool
 ) -> Iterator[Violation]:
     newest = first_entry(row)
     reversed_by: ChargeEntry | None = None
@@ -79,7 +83,7 @@ def _undo_and_replace(
                 message = f"a later charge of event {row.id} is not billed in the same month as its reversal"
                 yield _violation("moved_month", row, str(reversed_by.billing_month), str(entry.billing_month), message)
             newest, reversed_by = entry, None
-    if reversed_by is not None and (assigned is None or assigned.is_counted):
+    if reversed_by is not None and not ends_reversed:
         message = f"a charge of event {row.id} was reversed and not replaced"
         yield _violation("not_replaced", row, "a replacement", "none", message)
 

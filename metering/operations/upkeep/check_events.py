@@ -12,6 +12,7 @@ from metering.domain.usage.events import PriceGrade
 from metering.domain.usage.identity import fingerprint_of, identity_in_account
 from metering.domain.violations import Violation
 from metering.operations.upkeep.check_sums import Step
+from metering.storage.charges.superseded_events import superseding_among
 from metering.storage.usage.event_rows import EventRow, count_events, event_rows, usage_event
 from metering.storage.usage.events import stored_identities
 
@@ -32,7 +33,12 @@ def over_events(connection: Connection, step: Step, *invariants: Invariant) -> I
 
 
 def every_event_has_its_identity(connection: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:
-    """The identity made of account, source and external ID belongs to this event, with the digest of its content."""
+    """The identity made of account, source and external ID belongs to this event, with the digest of its content.
+
+    An event that counts in the place of another one leaves the identity with that one.
+    """
+    superseding = superseding_among(connection, [row.id for row in rows])
+    rows = [row for row in rows if row.id not in superseding]
     identities = {row.id: identity_in_account(row.source, row.external_id, row.account_id) for row in rows}
     stored = stored_identities(connection, sorted(identities.values()))
     for row in rows:

@@ -34,6 +34,7 @@ from metering.operations.upkeep.check_rerate_runs import runs_match_charges
 from metering.operations.upkeep.check_rounding import rounding_is_within_slack
 from metering.operations.upkeep.check_statements import ledger_is_never_overdrawn, statements_match_facts
 from metering.operations.upkeep.check_sums import Step, months_match_days, rollups_match_ledger, spend_matches_events
+from metering.operations.upkeep.check_superseded import superseded_events_do_not_count
 from metering.storage.engine.database import read_snapshot
 from pricing.errors import PricingError
 
@@ -78,6 +79,7 @@ CHECKS: tuple[Check, ...] = (
     Check("copies", _without_progress(every_copy_has_its_identity)),
     Check("identities", _without_progress(every_identity_has_an_owner)),
     Check("assigned events", _without_progress(assigned_events_count_once)),
+    Check("superseded events", _without_progress(superseded_events_do_not_count)),
     Check("first charges", first_charges_follow_their_grades),
     Check("later charges", later_charges_undo_and_replace),
     Check("price tables match digests", _without_progress(tables_match_digests)),

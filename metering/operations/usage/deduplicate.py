@@ -1,7 +1,7 @@
 """Find which records of a batch are new and which repeat others, so that an event counts once.
 
-Identity comes first: the same identity with the same content is a duplicate, with different content a conflict. Then the IDs
-that providers give: another source's record of a counted event is a copy.
+Identity comes first: the same identity with the same content is a duplicate. With different content it is a conflict until
+``settle_repeats`` has compared the two. Then the IDs that providers give: another source's record of a counted event is a copy.
 """
 
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ def deduplicate(connection: Connection, events: BatchEvents, contexts: Sequence[
     rows = sorted(zip(identities, range(first_id, first_id + len(events)), events.fingerprints, strict=True), key=itemgetter(0))
     new = insert_identities(connection, rows)
     repeats = {} if new == len(events) else _repeats(connection, events, identities, first_id)
-    return _find_copies(connection, events, contexts, Deduplication(first_id, repeats))
+    return find_copies(connection, events, contexts, Deduplication(first_id, repeats))
 
 
 def _identities(events: BatchEvents, contexts: Sequence[EventContext]) -> list[bytes]:
@@ -90,10 +90,10 @@ def _repeats(connection: Connection, events: BatchEvents, identities: list[bytes
     return repeats
 
 
-def _find_copies(
+def find_copies(
     connection: Connection, events: BatchEvents, contexts: Sequence[EventContext], dedup: Deduplication
 ) -> Deduplication:
-    """Return the deduplication with its claims reserved and copies added to the repeats."""
+    """Return the deduplication with its claims reserved and copies added to the repeats. Needs a write transaction."""
     rows = _claim_rows(events, dedup)
     if not rows:
         return dedup

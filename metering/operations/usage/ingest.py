@@ -5,6 +5,7 @@ Results are returned after the commit: acknowledged means stored. Ingesting the 
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -33,7 +34,9 @@ from metering.operations.steps.resolve_accounts import (
 from metering.operations.usage.bind_to_account import bind_to_account, bound_account
 from metering.operations.usage.charge_events import charge_events
 from metering.operations.usage.fit_sums import events_that_do_not_fit
-from metering.operations.usage.store_events import store_events
+from metering.operations.usage.settle_repeats import SeriesMissingError, compare_repeats
+from metering.operations.usage.store_events import StoredEvents, count_warnings, owners_of, store_events
+from metering.operations.usage.store_settled import SettlingTools, store_settled
 from metering.storage.accounts.api_keys import valid_key_ids
 from metering.storage.engine.database import autocommit, concurrent_write, exclusive_write, read_snapshot
 from metering.storage.engine.errors import SumTooLargeError
@@ -111,6 +114,7 @@ class Ingester:
     def __init__(self, engine: Engine, settings: IngestSettings, clock: Callable[[], int]) -> None:
         self._engine = engine
         self._clock = clock
+        self._declared_tags = settings.declared_tags
         self._contexts = ContextCache(SeriesIndex(engine, settings.series_cap))
         self._months = PartitionCache(engine)
         self._book = PriceBook(())
@@ -157,7 +161,10 @@ class Ingester:
         return [next(stored) if isinstance(batch, PreparedBatch) else batch for batch in prepared]
 
     def store(self, prepared: Sequence[PreparedBatch]) -> list[BatchResult]:
-        """Store prepared batches in one transaction, in order; return their results. All are stored or none."""
+        """Store prepared batches in one transaction, in order; return their results. All are stored or none.
+
+        Records that repeat a counted event with other content are settled in a second transaction (``settle_repeats``).
+        """
         now = self._clock()
         for _ in range(_ATTEMPTS):
             try:
@@ -169,11 +176,56 @@ class Ingester:
     def _store(self, prepared: Sequence[PreparedBatch], now: int) -> list[BatchResult]:
         # Count on copies, so that a rollback leaves the prepared results unchanged.
         results = [msgspec.structs.replace(batch.result, items=list(batch.result.items)) for batch in prepared]
+        batches = [(batch.charged, result) for batch, result in zip(prepared, results, strict=True)]
         with concurrent_write(self._engine) as connection:
-            store_events(connection, [(batch.charged, result) for batch, result in zip(prepared, results, strict=True)], now)
+            stored = store_events(connection, batches, now)
             rows = [_quarantine_row(record, batch.origin, now) for batch in prepared for record in batch.rejected]
             quarantine_records(connection, rows)
+        if stored.unsettled:
+            self._settle(batches, stored, now)
         return results
+
+    def _settle(self, batches: Sequence[tuple[ChargedBatch, BatchResult]], stored: StoredEvents, now: int) -> None:
+        charged, owners = ChargedBatch.joined([part for part, _ in batches]), owners_of(batches)
+        unsettled = charged.only(stored.unsettled)
+        replaced = self._settle_all(unsettled, [owners[position] for position in stored.unsettled], now)
+        # An event that was accepted just now and is complete by now needs no attention.
+        for event_id in replaced:
+            position = event_id - stored.first_id
+            if 0 <= position < len(owners):
+                count_warnings(charged.contexts[position], charged.charges[position], owners[position], by=-1)
+
+    def _settle_all(self, charged: ChargedBatch, owners: Sequence[BatchResult], now: int) -> list[int]:
+        """Settle records in one transaction; if a sum would overflow, in halves, so that only what does not fit is rejected."""
+        try:
+            return self._settle_once(charged, owners, now)
+        except SumTooLargeError:
+            half = len(owners) // 2
+            if half == 0:
+                line, event_id = charged.events.lines[0], charged.events.ids[0]
+                owners[0].add(ItemOutcome(line, Outcome.REJECTED, SumTooLargeError.code, _SUM_FULL, event_id, "usage"))
+                return []
+            positions = range(len(owners))
+            parts = positions[:half], positions[half:]
+            return [
+                event_id
+                for part in parts
+                for event_id in self._settle_all(charged.only(part), [owners[position] for position in part], now)
+            ]
+
+    def _settle_once(self, charged: ChargedBatch, owners: Sequence[BatchResult], now: int) -> list[int]:
+        tools = SettlingTools(self._contexts, self._book, self._declared_tags)
+        for _ in range(_ATTEMPTS):
+            # Series are created in transactions of their own, so before the lock is taken.
+            with read_snapshot(self._engine) as connection:
+                settlement = compare_repeats(connection, charged, self._declared_tags)
+            self._contexts.prepare_series(each.series for each in settlement.completions)
+            with suppress(SeriesMissingError):  # another process has changed an event since, so that it needs another series
+                with exclusive_write(self._engine) as connection:
+                    settled = store_settled(connection, charged, tools, now)
+                settled.count(charged, owners)
+                return settled.replaced
+        raise SeriesMissingError
 
     def _reject_overflowing(self, prepared: Sequence[PreparedBatch], now: int) -> list[PreparedBatch]:
         """Return the batches with those events rejected that would overflow a sum."""

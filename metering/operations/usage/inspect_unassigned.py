@@ -14,11 +14,11 @@ from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.instants import month_of
 from metering.domain.statements.billing_months import billing_month_of
 from metering.domain.usage.assigning import AssignmentGroup, MovedUsage
-from metering.domain.usage.batches import canonical_tags
 from metering.domain.usage.charging import EXEMPT, FirstCharge, first_charge, route_of
 from metering.domain.usage.events import UNKNOWN, PriceGrade, QuantityGrade
 from metering.domain.usage.identity import claims_of
-from metering.domain.usage.series import OTHER, SeriesKey
+from metering.domain.usage.series import SeriesKey
+from metering.operations.steps.current_events import unfold_series
 from metering.operations.steps.resolve_accounts import BillingAccount
 from metering.storage.charges.charges import ChargeEntry, first_entry, later_entries
 from metering.storage.charges.event_quantities import quantities_of
@@ -90,19 +90,12 @@ class UnassignedInspector:
         return UnassignedEvent(row, first_entry(row), series, quantities, charge, claims_of(event))
 
     def _target_series(self, stored: SeriesKey, details: dict[str, object]) -> SeriesKey:
-        """Return the series that the event would have in the account; values that the cap folded are restored."""
-        changes = {
-            name: str(details.get(name, OTHER))
-            for name in ("project", "key", "model", "operation")
-            if getattr(stored, name) == OTHER
-        }
-        if stored.tags == OTHER:
-            tags = details.get("tags", {})
-            changes["tags"] = canonical_tags(tags if isinstance(tags, dict) else {}, self._declared_tags)
+        """Return the series that the event would have in the account."""
         # ``unassigned`` has no default route: an unknown route means that the record stated none.
         stated_route = "" if stored.route == UNKNOWN else stored.route
-        changes["route"] = route_of(stated_route, stored.provider, self._account.default_route)
-        return stored._replace(account_id=self._account.account_id, **changes)
+        route = route_of(stated_route, stored.provider, self._account.default_route)
+        unfolded = unfold_series(stored, details, self._declared_tags)
+        return unfolded._replace(account_id=self._account.account_id, route=route)
 
     def _charge(self, row: EventRow, details: dict[str, object], series: SeriesKey, quantities: Quantities) -> FirstCharge:
         if row.price_grade == PriceGrade.EXEMPT:

@@ -1,7 +1,7 @@
-"""Store the events of batches: rows, claims and rollups of new events, and copies and conflicts."""
+"""Store the events of batches: rows, claims and rollups of new events, copies, and what their records complete."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -16,14 +16,14 @@ from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.operations.steps.add_to_sums import add_to_sums
 from metering.operations.steps.charged_batch import ChargedBatch
 from metering.operations.steps.event_contexts import EventContext
-from metering.operations.steps.lock_open_months import lock_open_months
+from metering.operations.steps.lock_open_months import ClosedMonths, lock_open_months
 from metering.operations.steps.roll_up import RollupDeltas
 from metering.operations.usage.charge_events import merge_details
-from metering.operations.usage.deduplicate import Deduplication, deduplicate
+from metering.operations.usage.deduplicate import Deduplication, Repeat, deduplicate
+from metering.storage.charges.superseded_events import heads_of
 from metering.storage.usage.events import (
     ConflictRow,
     CopyRow,
-    insert_conflicts,
     insert_copies,
     insert_events,
     insert_receipt,
@@ -32,16 +32,47 @@ from metering.storage.usage.events import (
 from metering.storage.usage.retired_months import insert_retired_copies
 
 
-def store_events(connection: Connection, batches: Sequence[tuple[ChargedBatch, BatchResult]], now: int) -> None:
-    """Write new events with their charges and rollups, record copies and conflicts, and count all outcomes in the results.
+class StoredEvents(NamedTuple):
+    """The new event at position ``p`` of the joined batches has the ID ``first_id + p``.
 
-    Identities are claimed for all batches at once, in key order, so that each page of their index is touched once. Raises
-    SumTooLargeError if a rollup would exceed 64 bits.
+    ``unsettled`` are the positions of records that ``store_settled`` has to settle: repeats with other content, and repeats of
+    withdrawn events.
+    """
+
+    first_id: int
+    unsettled: list[int]
+
+
+def store_events(connection: Connection, batches: Sequence[tuple[ChargedBatch, BatchResult]], now: int) -> StoredEvents:
+    """Write new events with their charges and rollups, record copies, and count these outcomes in the results.
+
+    Identities are claimed for all batches at once, in key order, so that each page of their index
+    is touched once. Raises SumTooLargeError if a rollup would exceed 64 bits.
     """
     charged = ChargedBatch.joined([part for part, _ in batches])
-    contexts = set(charged.contexts)
-    closed = lock_open_months(connection, {context.account_id for context in contexts}, now=now)
+    closed = lock_open_months(connection, {context.account_id for context in set(charged.contexts)}, now=now)
     dedup = deduplicate(connection, charged.events, charged.contexts)
+    deltas = RollupDeltas()
+    insert_new_events(connection, charged, dedup, closed, deltas, now)
+    add_to_sums(connection, deltas, {context.series_id: context.account_id for context in set(charged.contexts)})
+    _count_new(batches, dedup)
+    if not dedup.repeats:
+        return StoredEvents(dedup.first_id, [])
+    owners = owners_of(batches)
+    unsettled = _unsettled(connection, dedup)
+    _store_repeats(connection, charged, owners, dedup._replace(repeats=_without(dedup.repeats, unsettled)), now)
+    return StoredEvents(dedup.first_id, unsettled)
+
+
+def owners_of(batches: Sequence[tuple[ChargedBatch, BatchResult]]) -> list[BatchResult]:
+    """Return the result that each event of the joined batches is counted in."""
+    return [result for part, result in batches for _ in part.contexts]
+
+
+def insert_new_events(
+    connection: Connection, charged: ChargedBatch, dedup: Deduplication, closed: ClosedMonths, deltas: RollupDeltas, now: int
+) -> list[int]:
+    """Write the events that are not repeats and add them to ``deltas``; return their IDs."""
     counted, event_ids = _new_events(charged, dedup)
     days = [time // MICROS_PER_DAY for time in counted.events.times]
     months = closed.billed_months([context.account_id for context in counted.contexts], days)
@@ -49,13 +80,23 @@ def store_events(connection: Connection, batches: Sequence[tuple[ChargedBatch, B
         insert_receipt(connection, dedup.first_id, now)
         insert_events(connection, _columns(counted, event_ids, months))
     settle_claims(connection, dedup.claims, dedup.rows_of_new())
-    deltas = RollupDeltas()
     deltas.add_first_charges(counted, days, months)
-    add_to_sums(connection, deltas, {context.series_id: context.account_id for context in contexts})
-    _count_new(batches, dedup)
-    if dedup.repeats:
-        owners = [result for part, result in batches for _ in part.contexts]
-        _store_repeats(connection, charged, owners, dedup, now)
+    return list(event_ids)
+
+
+def _unsettled(connection: Connection, dedup: Deduplication) -> list[int]:
+    heads = heads_of(connection, sorted({repeat.event_id for repeat in dedup.repeats.values()}))
+    return sorted(
+        position
+        for position, repeat in dedup.repeats.items()
+        if repeat.outcome is Outcome.CONFLICT
+        or (repeat.outcome is Outcome.DUPLICATE and repeat.event_id in heads and heads[repeat.event_id].withdrawn)
+    )
+
+
+def _without(repeats: Mapping[int, Repeat], positions: Sequence[int]) -> dict[int, Repeat]:
+    left_out = set(positions)
+    return {position: repeat for position, repeat in repeats.items() if position not in left_out}
 
 
 def _new_events(charged: ChargedBatch, dedup: Deduplication) -> tuple[ChargedBatch, Sequence[int]]:
@@ -104,7 +145,7 @@ def _count_new(batches: Sequence[tuple[ChargedBatch, BatchResult]], dedup: Dedup
         result.accepted += end - first - len(repeats)
         for position, (context, charge) in enumerate(zip(charged.contexts, charged.charges, strict=True), first):
             if (context.needs_attention or charge.amount_nano is None) and position not in repeats:
-                _count_warnings(context, charge, result)
+                count_warnings(context, charge, result)
         first = end
 
 
@@ -112,7 +153,6 @@ def _store_repeats(
     connection: Connection, charged: ChargedBatch, owners: Sequence[BatchResult], dedup: Deduplication, now: int
 ) -> None:
     copies: list[CopyRow] = []
-    conflicts: list[ConflictRow] = []
     copies_of_retired: list[tuple[int, int]] = []
     events, contexts, _ = charged
     for position, (outcome, event_id) in sorted(dedup.repeats.items()):
@@ -120,30 +160,33 @@ def _store_repeats(
             copies_of_retired.append((dedup.first_id + position, events.times[position]))
         elif outcome is Outcome.COPY:
             copies.append(_copy_row(events.at(position), contexts[position], dedup.first_id + position, event_id, now))
-        elif outcome is Outcome.CONFLICT:
-            conflicts.append(_conflict_row(events.at(position), contexts[position], event_id, now))
-        code, reason = _REPEATS[outcome]
-        record_id = events.ids[position]
-        owners[position].add(ItemOutcome(events.lines[position], outcome, code, f"{record_id!r} {reason}", record_id))
+        count_repeat(owners[position], outcome, events.ids[position], events.lines[position])
     insert_copies(connection, copies)
     insert_retired_copies(connection, copies_of_retired, now)
-    insert_conflicts(connection, conflicts)
 
 
-def _count_warnings(context: EventContext, charge: FirstCharge, result: BatchResult) -> None:
+def count_repeat(result: BatchResult, outcome: Outcome, record_id: str, line: int) -> None:
+    """Count a record that is not a new event in its result."""
+    code, reason = _REPEATS[outcome]
+    result.add(ItemOutcome(line, outcome, code, f"{record_id!r} {reason}", record_id))
+
+
+def count_warnings(context: EventContext, charge: FirstCharge, result: BatchResult, by: int = 1) -> None:
+    """Count what needs attention about a new event; -1 takes it back."""
     if charge.amount_nano is None:
-        result.unpriced += 1
+        result.unpriced += by
     if context.account_id == UNASSIGNED_ID:
-        result.unassigned += 1
+        result.unassigned += by
     if context.route == UNKNOWN:
-        result.route_unknown += 1
+        result.route_unknown += by
     if context.series is not context.full_series:
-        result.series_capped += 1
+        result.series_capped += by
 
 
 _REPEATS = {
     Outcome.DUPLICATE: ("duplicate", "was ingested before and is counted once"),
     Outcome.COPY: ("copy", "is another source's record of an event that is already counted"),
+    Outcome.COMPLETED: ("completed", "states what an earlier record left open, and replaced it"),
     Outcome.CONFLICT: ("conflict", "was ingested before with different content; the first record is kept"),
 }
 
@@ -165,7 +208,8 @@ def _copy_row(event: BatchEvent, context: EventContext, event_id: int, copy_of: 
     )
 
 
-def _conflict_row(event: BatchEvent, context: EventContext, event_id: int, now: int) -> ConflictRow:
+def conflict_row(event: BatchEvent, context: EventContext, event_id: int, now: int) -> ConflictRow:
+    """Return the row of a record that contradicts the event ``event_id``."""
     return ConflictRow(
         identity=identity_of(event.digest, context.identity_mask),
         fingerprint=event.fingerprint,

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.charges.rerating import RerateCursor
+from metering.storage.charges.superseded_events import any_superseded
 from metering.storage.engine.sql import fetch_rows, is_in_list, list_parameter
 
 
@@ -53,9 +54,13 @@ WHERE account_id = ? AND event_time >= ? AND event_time < ? AND (event_time > ? 
 ORDER BY event_time, id
 LIMIT ?
 """
+_COUNTED = " AND id NOT IN (SELECT event_id FROM superseded_events)"
 _OF_ACCOUNT = _CHUNK.format(also="")
+_OF_ACCOUNT_COUNTED = _CHUNK.format(also=_COUNTED)
 # Leaves out repeats of events that the account had already counted, whose charges are reversed.
-_OF_UNASSIGNED = _CHUNK.format(also=" AND id NOT IN (SELECT event_id FROM assigned_events WHERE counted_as <> event_id)")
+_OF_UNASSIGNED = _CHUNK.format(
+    also=f"{_COUNTED} AND id NOT IN (SELECT event_id FROM assigned_events WHERE counted_as <> event_id)"
+)
 _ANY_BETWEEN = "SELECT 1 FROM charges WHERE event_id BETWEEN ? AND ? LIMIT 1"
 _REPLACEMENTS = f"""
 SELECT charges.event_id, {", ".join(f"charges.{name}" for name in CurrentCharge._fields)}
@@ -66,9 +71,14 @@ ORDER BY charges.event_id, charges.id
 
 
 def charged_events(connection: Connection, after: RerateCursor, end: int, limit: int) -> list[ChargedEvent]:
-    """Return events of an account after the cursor and before ``end``, by (time, ID), with their first charges."""
+    """Return events of an account after the cursor and before ``end``, by (time, ID), with their first charges.
+
+    Superseded events are left out.
+    """
     account_id, event_time, event_id = after
-    chunk = _OF_UNASSIGNED if account_id == UNASSIGNED_ID else _OF_ACCOUNT
+    chunk = _OF_UNASSIGNED
+    if account_id != UNASSIGNED_ID:
+        chunk = _OF_ACCOUNT_COUNTED if any_superseded(connection) else _OF_ACCOUNT
     rows = fetch_rows(connection, chunk, (account_id, event_time, end, event_time, event_id, limit))
     return list(map(_as_charged_event, rows))
 

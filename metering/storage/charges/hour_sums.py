@@ -10,8 +10,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
 from metering.domain.instants import MICROS_PER_HOUR
+from metering.storage.charges.superseded_events import is_superseded
 from metering.storage.engine.sql import halved_sum, whole_sum
-from metering.storage.tables import assigned_events, charges, events, hour_sums, rollups, series, summed_hours
+from metering.storage.tables import (
+    assigned_events,
+    charges,
+    events,
+    hour_sums,
+    rollups,
+    series,
+    summed_hours,
+    superseded_events,
+)
 
 
 def accounts_with_usage(connection: Connection, day: int) -> list[int]:
@@ -37,6 +47,7 @@ def spent_in_hour(connection: Connection, account_ids: Collection[int], hour: in
             events.c.account_id.in_(account_ids),
             events.c.event_time >= start,
             events.c.event_time < start + MICROS_PER_HOUR,
+            ~is_superseded(),
         )
         .group_by(events.c.account_id)
     )
@@ -59,6 +70,7 @@ def _assigned_in_hour(account_ids: Collection[int], start: int) -> Select[Any]:
             assigned_events.c.account_id.in_(account_ids),
             assigned_events.c.event_time >= start,
             assigned_events.c.event_time < start + MICROS_PER_HOUR,
+            assigned_events.c.event_id.not_in(select(superseded_events.c.event_id)),
         )
         .group_by(series.c.account_id)
     )

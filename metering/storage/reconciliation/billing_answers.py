@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from metering.domain.usage.identity import identity_in_account
 from metering.storage.charges.charged_events import current_replacements
+from metering.storage.charges.superseded_events import heads_of
 from metering.storage.engine.backend import PerBackend, backend_of
 from metering.storage.engine.bulk import insert_new
 from metering.storage.engine.sql import fetch_rows, is_in_list, list_parameter
@@ -45,12 +46,14 @@ _BY_EVENT = f"SELECT {_COLUMNS} FROM events WHERE events.id {{among}} AND events
 _BY_ID = f"""
 SELECT wanted.value, {_COLUMNS} FROM events JOIN {{wanted}} ON wanted.value = events.{{column}}
 WHERE events.account_id = ? AND events.event_time >= ? AND events.{{column}} <> ''
+    AND events.id NOT IN (SELECT event_id FROM superseded_events)
 """
 _ASSIGNED_BY_ID = f"""
 SELECT wanted.value, {_COLUMNS} FROM assigned_events AS assigned
 JOIN events ON events.id = assigned.event_id AND events.event_time = assigned.event_time
 JOIN {{wanted}} ON wanted.value = events.{{column}}
 WHERE assigned.account_id = ? AND assigned.event_time >= ? AND assigned.counted_as = events.id AND events.{{column}} <> ''
+    AND events.id NOT IN (SELECT event_id FROM superseded_events)
 """
 _COPIES = "SELECT id, copy_of FROM event_copies WHERE id {among}"
 # Records of another source that arrived unassigned and repeat an event.
@@ -97,7 +100,13 @@ def requests_with_ids(connection: Connection, account_id: int, ids: Sequence[str
         ids_stored = (list_parameter(connection, stored.values()),)
         copies = dict(fetch_rows(connection, _COPIES.format(among=is_in_list(connection)), ids_stored))
         copies |= dict(fetch_rows(connection, _REPEATS.format(among=is_in_list(connection)), ids_stored))
-        events_of = {request_id: copies.get(event_id, event_id) for request_id, event_id in stored.items()}
+        counted = {request_id: copies.get(event_id, event_id) for request_id, event_id in stored.items()}
+        heads = heads_of(connection, sorted(set(counted.values())))
+        events_of = {
+            request_id: heads[event_id].event_id if event_id in heads else event_id
+            for request_id, event_id in counted.items()
+            if event_id not in heads or not heads[event_id].withdrawn
+        }
         sql = _BY_EVENT.format(among=is_in_list(connection))
         rows = fetch_rows(connection, sql, (list_parameter(connection, events_of.values()), since))
         requests = _with_current_charges(connection, rows)

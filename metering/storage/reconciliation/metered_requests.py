@@ -47,6 +47,7 @@ _BRIEF = f"""
 SELECT {_COLUMNS}
 FROM events
 WHERE account_id = ? AND event_time >= ? AND event_time < ? AND (event_time > ? OR id > ?)
+    AND id NOT IN (SELECT event_id FROM superseded_events)
 ORDER BY event_time, id
 LIMIT ?
 """
@@ -58,6 +59,7 @@ FROM assigned_events AS assigned
 JOIN events ON events.id = assigned.event_id AND events.event_time = assigned.event_time
 WHERE assigned.account_id = ? AND assigned.event_time >= ? AND assigned.event_time < ?
     AND (assigned.event_time > ? OR assigned.event_id > ?) AND assigned.counted_as = assigned.event_id
+    AND assigned.event_id NOT IN (SELECT event_id FROM superseded_events)
 ORDER BY assigned.event_time, assigned.event_id
 LIMIT ?
 """

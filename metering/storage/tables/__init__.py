@@ -12,6 +12,7 @@ from metering.storage.tables.events import (
     assigned_events,
     charges,
     claims_by_hour,
+    conflict_decisions,
     event_claims,
     event_conflicts,
     event_copies,
@@ -28,6 +29,7 @@ from metering.storage.tables.events import (
     series,
     sources,
     sqlite_metadata,
+    superseded_events,
 )
 from metering.storage.tables.price_syncs import price_syncs
 from metering.storage.tables.prices import price_discounts, price_tables, rate_prices, rate_withdrawals, rates
@@ -68,6 +70,7 @@ __all__ = [
     "budgets",
     "charges",
     "claims_by_hour",
+    "conflict_decisions",
     "credit_entries",
     "credit_grants",
     "event_claims",
@@ -107,6 +110,7 @@ __all__ = [
     "sqlite_metadata",
     "statements",
     "summed_hours",
+    "superseded_events",
     "touched_days",
     "variance_decisions",
     "variance_items",

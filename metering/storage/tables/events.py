@@ -43,7 +43,9 @@ from metering.storage.tables.sums import sum_columns
 # PriceGrade.UNPRICED. The index contains no other events, so priced events cost nothing here.
 _UNPRICED = literal_sql("price_grade = 2")
 
-sources = table("sources", identifier(), text("name"), UniqueConstraint("name"))
+# ``derived``: the name comes from a file's name, not from a person or a record. Identities of its events do not contain it (see
+# ``domain.usage.identity``).
+sources = table("sources", identifier(), text("name"), integer("derived", default=0), UniqueConstraint("name"))
 
 # ``tags`` is canonical JSON of the declared tags. Past the cap, dimensions that callers choose are ``(other)``.
 series = table(
@@ -181,6 +183,36 @@ assigned_events = table(
     integer("assigned_at"),
     CheckConstraint("claims_identity = 1 OR counted_as <> event_id", name="counted"),
     Index("ix_assigned_events_account_id_event_time", "account_id", "event_time", "event_id"),
+)
+
+# Events that no longer count; their rows stay and their charges are reversed. ``superseded_by`` is the event that counts
+# instead, NULL if the event was withdrawn; ``fingerprint`` is the content digest of that event's record, so that the record is
+# recognized when it is sent again; ``passes_identity``: that event was stored for this purpose and has no identity of its own;
+# ``run_id`` is the withdrawal. The row of a withdrawal that is undone is deleted: the
+# ledger keeps both. The rows stay when the events are retired, because the identities stay.
+superseded_events = table(
+    "superseded_events",
+    Column("event_id", Int64, primary_key=True, autoincrement=False),
+    foreign_key("account_id", "accounts"),
+    integer("event_time"),
+    integer("superseded_by", null=True),
+    integer("fingerprint", null=True),
+    flag("passes_identity"),
+    foreign_key("run_id", "rerate_runs", null=True),
+    integer("superseded_at"),
+    CheckConstraint("superseded_by <> event_id", name="differs"),
+    Index("ix_superseded_events_superseded_by", "superseded_by"),
+)
+
+# What a person decided about a conflict: its record replaced the event, or the event stays.
+conflict_decisions = table(
+    "conflict_decisions",
+    foreign_key("conflict_id", "event_conflicts", primary_key=True),
+    text("decision"),
+    text("reason"),
+    text("recorded_by"),
+    integer("recorded_at"),
+    CheckConstraint("decision IN ('accepted', 'dismissed')", name="decision"),
 )
 
 # Signed sums of events with their charges; ``rate_id`` 0 means no rate.

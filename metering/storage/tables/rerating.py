@@ -1,4 +1,4 @@
-"""Re-rating runs: their scope, progress and totals.
+"""Runs that correct charges: re-rating, corrections of usage, withdrawals. Their scope, progress and totals.
 
 The row of a run is updated in the transaction of each chunk, so it always matches the stored charges. Unlike other tables, it
 holds progress and not only facts.
@@ -11,6 +11,8 @@ from metering.storage.tables.schema import flag, foreign_key, identifier, intege
 rerate_runs = table(
     "rerate_runs",
     identifier(),
+    # rerate, correct, withdraw or restore; the last undoes a withdrawal.
+    text("kind", default="rerate"),
     # NULL: every account, every provider, every model.
     foreign_key("account_id", "accounts", null=True),
     integer("period_start"),
@@ -18,6 +20,11 @@ rerate_runs = table(
     text("provider", null=True),
     text("model", null=True),
     flag("include_reported"),
+    # Of corrections and withdrawals: which events, and the new values, as JSON objects.
+    text("selection"),
+    text("changes"),
+    # The run that this one undoes; NULL for none.
+    integer("undoes", null=True),
     text("reason"),
     # The newest price table that the run uses: a resumed run applies the prices it started with.
     integer("newest_table_id"),

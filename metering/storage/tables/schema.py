@@ -99,9 +99,9 @@ def narrow_integer(name: str, kind: TypeEngine[int] = Int32, *, null: bool = Fal
     return Column(name, kind, nullable=null)
 
 
-def text(name: str, *, null: bool = False) -> Column[str]:
+def text(name: str, *, null: bool = False, default: str = "") -> Column[str]:
     """Return a text column; what is not stated is empty, unless null means something."""
-    return Column(name, Text, nullable=null, server_default=None if null else "")
+    return Column(name, Text, nullable=null, server_default=None if null else default)
 
 
 def foreign_key(name: str, target: str, *, null: bool = False, primary_key: bool = False) -> Column[int]:

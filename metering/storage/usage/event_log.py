@@ -1,7 +1,8 @@
 """Read the event log page by page, each event with its current charge.
 
 An event's row has its first charge. The last replacement, if any, has the current rate, grade and month; the amount is the sum
-of all ledger entries. Events that were assigned are read with their account, no longer with ``unassigned``.
+of all ledger entries. Events that were assigned are read with their account, no longer with ``unassigned``. Superseded events
+are left out.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from metering.domain.usage.batch_events import COLUMN_KINDS
 from metering.domain.usage.logged_events import EventPosition, EventQuery
 from metering.domain.usage.series import OTHER
 from metering.storage.charges.ledger import billable
+from metering.storage.charges.superseded_events import is_superseded
 from metering.storage.tables import assigned_events, charges, events, rates, receipts, series, sources
 from metering.storage.usage.assigned_events import has_assigned, is_assigned
 
@@ -94,6 +96,7 @@ def _page(query: EventQuery, after: EventPosition | None, limit: int) -> Select[
     own: list[ColumnElement[bool]] = [
         _page_log.c[FILTERS[name].key or name].in_(values) for name, values in sorted(query.filters.items())
     ]
+    own.append(~is_superseded(_page_log))
     if query.account_id == UNASSIGNED_ID:
         own.append(~is_assigned(_page_log))
     ids = select(_page_log.c.id).where(*_in_period(_page_log, query, after), *own)
@@ -113,8 +116,10 @@ def _own_events(query: EventQuery, after: EventPosition | None, limit: int) -> S
     limits = _in_period(events, query, after)
     if query.filters.keys() <= _OWN_FILTERS:
         limits.append(events.c.id.in_(_page(query, after, limit)))
-    elif query.account_id == UNASSIGNED_ID:
-        limits.append(~is_assigned())
+    else:
+        limits.append(~is_superseded())
+        if query.account_id == UNASSIGNED_ID:
+            limits.append(~is_assigned())
     dimensions = [series.c[name] for name in _DIMENSIONS]
     return _listed(query, dimensions, limit).where(*limits).order_by(events.c.event_time, events.c.id)
 
@@ -133,6 +138,7 @@ def _assigned_events(query: EventQuery, after: EventPosition | None, limit: int)
             and_(assigned_events.c.event_id == events.c.id, assigned_events.c.event_time == events.c.event_time),
         )
         .where(*_in_period(assigned_events, query, after, id_name="event_id"), assigned_events.c.counted_as == events.c.id)
+        .where(~is_superseded())
         .order_by(*position)
     )
 

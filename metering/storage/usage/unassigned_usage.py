@@ -13,6 +13,7 @@ from metering.domain.usage.assigning import AssignmentScope, UnassignedUsage
 from metering.domain.usage.events import PriceGrade
 from metering.domain.usage.logged_events import EventPosition
 from metering.domain.usage.series import OTHER
+from metering.storage.charges.superseded_events import is_superseded
 from metering.storage.engine.sql import by_code_point, halved_sum, json_string, whole_sum
 from metering.storage.tables import charges, events, series, sources
 from metering.storage.tables.schema import Int64
@@ -61,7 +62,7 @@ def _first_charges() -> Select[Any]:
         literal(1, Int64).label("events"),
         case((events.c.price_grade == _UNPRICED, literal(1, Int64)), else_=literal(0, Int64)).label("unpriced"),
         func.coalesce(events.c.charge_nano, 0).label("amount_nano"),
-    ).where(events.c.account_id == UNASSIGNED_ID, ~is_assigned())
+    ).where(events.c.account_id == UNASSIGNED_ID, ~is_assigned(), ~is_superseded())
 
 
 def _later_charges() -> Select[Any]:
@@ -75,7 +76,7 @@ def _later_charges() -> Select[Any]:
             charges.c.amount_nano,
         )
         .join_from(charges, events, events.c.id == charges.c.event_id)
-        .where(events.c.account_id == UNASSIGNED_ID, ~is_assigned())
+        .where(events.c.account_id == UNASSIGNED_ID, ~is_assigned(), ~is_superseded())
     )
 
 
@@ -86,7 +87,7 @@ def unassigned_positions(
     statement = (
         select(events.c.event_time, events.c.id)
         .join_from(events, series, series.c.id == events.c.series_id)
-        .where(events.c.account_id == UNASSIGNED_ID, *_limits(scope), ~is_assigned())
+        .where(events.c.account_id == UNASSIGNED_ID, *_limits(scope), ~is_assigned(), ~is_superseded())
         .order_by(events.c.event_time, events.c.id)
         .limit(limit)
     )

@@ -1,0 +1,240 @@
+"""Settle records that repeat a counted event with other content: they complete it, contradict it, or add nothing.
+
+A record that completes an event is stored as an event of its own, with what both records state. It counts in the place of the
+earlier one, whose charge is reversed in the same transaction. Because that appends later charges, it needs the exclusive write
+lock, as every other correction does: ingest stores new events first, and settles these records in a second transaction. After
+an interruption between the two, sending the records again settles them.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from metering.domain.usage.batch_events import BatchEvent, BatchEvents, has_other_kinds, other_quantities
+from metering.domain.usage.batches import details_json
+from metering.domain.usage.charging import route_of
+from metering.domain.usage.completion import ContradictionError, RequestFacts, completed
+from metering.domain.usage.events import QuantityGrade, UsageEvent
+from metering.domain.usage.identity import claims_of, identity_of
+from metering.domain.usage.outcomes import Outcome
+from metering.domain.usage.series import SeriesKey
+from metering.operations.steps.charged_batch import ChargedBatch
+from metering.operations.steps.current_events import CurrentEvent, current_events
+from metering.operations.steps.event_contexts import ContextCache, EventContext
+from metering.operations.usage.charge_events import charge_events
+from metering.storage.charges.superseded_events import Head, heads_of
+from metering.storage.usage.copies import copies_by_id
+from metering.storage.usage.events import stored_identities
+from pricing.book import PriceBook
+from pricing.errors import ChargeTooLargeError
+
+# Values that the series cap folded; those of the new series are added when the event is stored.
+_OF_SERIES = frozenset({"project", "key", "model", "operation"})
+
+
+class SeriesMissingError(Exception):
+    """A completed event needs a series that was not created before the transaction."""
+
+
+class Completion(NamedTuple):
+    """A record that counts in the place of the event ``replaces``. ``earlier`` is None if that event was withdrawn.
+
+    ``facts`` are those of both records, ``event`` is the record with these facts.
+    """
+
+    position: int
+    replaces: int
+    earlier: CurrentEvent | None
+    facts: RequestFacts
+    event: BatchEvent
+    series: SeriesKey
+
+
+class Settlement(NamedTuple):
+    """The outcome of each record by position, with the event it repeats, and the records that count in the place of events."""
+
+    outcomes: dict[int, tuple[Outcome, int]]
+    completions: list[Completion]
+
+
+class _Known(NamedTuple):
+    """What is known of a request while the records of a batch are compared, and the completion that stated it last."""
+
+    earlier: CurrentEvent | None
+    facts: RequestFacts
+    series: SeriesKey
+    fingerprints: frozenset[int]
+    completion: Completion | None = None
+
+
+def compare_repeats(connection: Connection, charged: ChargedBatch, declared_tags: frozenset[str]) -> Settlement:
+    """Compare records, in order, with the events that have their identities, and with each other."""
+    events, contexts, _ = charged
+    identities = [identity_of(digest, context.identity_mask) for digest, context in zip(events.digests, contexts, strict=True)]
+    holders = _holders(connection, identities)
+    heads = heads_of(connection, sorted(set(holders.values())))
+    ends = {holder: heads.get(holder, Head(holder)) for holder in holders.values()}
+    stored = current_events(connection, sorted({end.event_id for end in ends.values() if not end.withdrawn}), declared_tags)
+    known: dict[int, _Known] = {}
+    outcomes: dict[int, tuple[Outcome, int]] = {}
+    for position, (identity, context) in enumerate(zip(identities, contexts, strict=True)):
+        end = ends[holders[identity]]
+        event = events.at(position)
+        new = _facts(event, context)
+        before = known.get(end.event_id)
+        if before is None and end.withdrawn:
+            completion = Completion(position, end.event_id, None, new, event, context.full_series)
+            known[end.event_id] = _Known(None, new, context.full_series, frozenset({event.fingerprint}), completion)
+            outcomes[position] = Outcome.ACCEPTED, end.event_id
+            continue
+        if before is None and end.event_id in stored:
+            earlier = stored[end.event_id]
+            before = _Known(earlier, earlier.facts(context.default_route), earlier.series, end.fingerprints)
+        outcome, after = _compared(position, end.event_id, event, context, new, before)
+        if after is not None:
+            known[end.event_id] = after
+        outcomes[position] = outcome, end.event_id
+    completions = [each.completion for each in known.values() if each.completion is not None]
+    return Settlement(outcomes, sorted(completions, key=lambda each: each.position))
+
+
+def charged_completions(
+    settlement: Settlement, charged: ChargedBatch, contexts: ContextCache, book: PriceBook
+) -> tuple[list[Completion], ChargedBatch]:
+    """Return the completions that have a charge, with their events as a batch. One whose charge is too large is a conflict.
+
+    Raises SeriesMissingError.
+    """
+    kept: list[Completion] = []
+    parts: list[ChargedBatch] = []
+    for each in settlement.completions:
+        own = charged.contexts[each.position]
+        source_id = own.source_id if each.earlier is None else each.earlier.row.source_id
+        try:
+            context = contexts.in_series(own, each.series, source_id=source_id)
+        except KeyError:
+            raise SeriesMissingError from None
+        events = BatchEvents.of([each.event])
+        timeline = book.timeline(context.account_id, context.route, context.rate_names)
+        try:
+            parts.append(ChargedBatch(events, [context], charge_events(events, [timeline])))
+        except ChargeTooLargeError:
+            settlement.outcomes[each.position] = Outcome.CONFLICT, each.replaces
+            continue
+        kept.append(each)
+    return kept, ChargedBatch.joined(parts) if parts else charged.only([])
+
+
+def _holders(connection: Connection, identities: Sequence[bytes]) -> dict[bytes, int]:
+    """Return the event that has each identity; the original of a copy."""
+    stored = stored_identities(connection, sorted(set(identities)))
+    originals = copies_by_id(connection, sorted({holder.event_id for holder in stored.values()}))
+    return {identity: originals.get(holder.event_id, holder.event_id) for identity, holder in stored.items()}
+
+
+def _compared(
+    position: int, replaces: int, event: BatchEvent, context: EventContext, new: RequestFacts, before: _Known | None
+) -> tuple[Outcome, _Known | None]:
+    if before is None:  # the event was retired with its month: nothing is left to compare with
+        return Outcome.CONFLICT, None
+    if event.fingerprint in before.fingerprints:
+        return Outcome.DUPLICATE, None
+    try:
+        facts = completed(before.facts, new, of_several=bool(before.fingerprints))
+    except ContradictionError:
+        return Outcome.CONFLICT, None
+    if facts == before.facts:
+        return Outcome.DUPLICATE, None
+    series = _series(before.series, context.full_series, facts, context.default_route)
+    known_event = None if before.completion is None else before.completion.event
+    merged = _merged(before.earlier, known_event, event, facts, succeeded=_succeeded(before, new, event))
+    completion = Completion(position, replaces, before.earlier, facts, merged, series)
+    return Outcome.COMPLETED, _Known(before.earlier, facts, series, before.fingerprints | {event.fingerprint}, completion)
+
+
+def _facts(event: BatchEvent, context: EventContext) -> RequestFacts:
+    series = context.full_series
+    return RequestFacts(
+        time=event.time,
+        provider=series.provider,
+        model=series.model,
+        operation=series.operation,
+        route=context.stated_route,
+        status=event.status,
+        failure=str(_decoded(event.details).get("failure", "")),
+        quantities=event.quantities,
+        quantity_grade=event.quantity_grade,
+    )
+
+
+def _series(known: SeriesKey, new: SeriesKey, facts: RequestFacts, default_route: str) -> SeriesKey:
+    return SeriesKey(
+        account_id=known.account_id,
+        provider=facts.provider,
+        model=facts.model,
+        operation=facts.operation,
+        route=route_of(facts.route, facts.provider, default_route),
+        project=known.project or new.project,
+        key=known.key or new.key,
+        tags=known.tags or new.tags,
+    )
+
+
+def _succeeded(before: _Known, new: RequestFacts, event: BatchEvent) -> bool:
+    """Whether the request was answered, by the record that states its status or failure; by the later one if neither does."""
+    if (before.facts.status, before.facts.failure) == (None, "") or (new.status, new.failure) != (None, ""):
+        return event.succeeded
+    if before.completion is not None:
+        return before.completion.event.succeeded
+    return before.earlier is None or not before.earlier.is_exempt
+
+
+def _merged(
+    earlier: CurrentEvent | None, known: BatchEvent | None, event: BatchEvent, facts: RequestFacts, *, succeeded: bool
+) -> BatchEvent:
+    """Return the record under the earlier one's ID, with the facts of both and what only one of the two states."""
+    source: Any = known if known is not None else earlier.row if earlier is not None else event
+    known_details = _decoded(known.details) if known is not None else dict(earlier.details) if earlier is not None else {}
+    details = _decoded(event.details) | {name: value for name, value in known_details.items() if name not in _OF_SERIES}
+    if facts.quantity_grade != QuantityGrade.ESTIMATED:
+        details.pop("estimate_reason", None)
+    reported = event.reported_cost_nano if known is None or known.reported_cost_nano is None else known.reported_cost_nano
+    if reported is None and isinstance(details.get("reported_cost_nano"), int):
+        reported = details["reported_cost_nano"]
+    event_id = source.id if known is not None or earlier is None else source.external_id
+    merged = msgspec.structs.replace(
+        event,
+        id=event_id,
+        time=facts.time,
+        status=facts.status,
+        succeeded=succeeded,
+        quantity_grade=facts.quantity_grade,
+        quantities=facts.quantities,
+        other_quantities=other_quantities(facts.quantities) if has_other_kinds(facts.quantities) else "",
+        response_id=source.response_id or event.response_id,
+        inference_id=source.inference_id or event.inference_id,
+        latency_ms=event.latency_ms if source.latency_ms is None else source.latency_ms,
+        reported_cost_nano=reported,
+        details=details_json(**details),
+    )
+    return msgspec.structs.replace(merged, claims=_claims(merged, facts))
+
+
+def _claims(event: BatchEvent, facts: RequestFacts) -> list[int]:
+    stated = UsageEvent(
+        id=event.id,
+        source="",
+        time=event.time,
+        model=facts.model,
+        provider=facts.provider,
+        quantities=facts.quantities,
+        response_id=event.response_id,
+        inference_id=event.inference_id,
+    )
+    return claims_of(stated)
+
+
+def _decoded(details: str) -> dict[str, Any]:
+    return msgspec.json.decode(details, type=dict[str, Any]) if details else {}
