@@ -10,6 +10,7 @@ from metering.cli.arguments import INSTANT, json_option, known_at_option
 from metering.cli.invocation import Invocation
 from metering.cli.lazy_group import LazyCommand, LazyGroup
 from metering.cli.prices.price_text import PER_MILLION_KINDS, owner, per_million, rate_in_words, since, which_rate
+from metering.cli.prices.prices_alias import alias
 from metering.cli.prices.prices_diff import diff
 from metering.cli.prices.prices_discount import discount
 from metering.cli.prices.prices_explain import explain
@@ -36,6 +37,7 @@ def prices() -> None:
     """Show and import prices."""
 
 
+prices.add_command(alias)
 prices.add_command(diff)
 prices.add_command(discount)
 prices.add_command(explain)

@@ -6,8 +6,7 @@ from metering.domain.charges.unpriced_usage import UnpricedUsage
 from metering.operations.steps.unpriced import UnpricedEvent, unpriced_among
 from metering.storage.charges.charges import unpriced_event_ids
 from metering.storage.engine.database import read_snapshot
-from metering.storage.prices.price_tables import load_tables
-from pricing.book import PriceBook
+from metering.storage.prices.price_books import load_book
 from pricing.quantities import TOKEN_KINDS
 
 CHUNK = 5_000
@@ -17,7 +16,7 @@ def list_unpriced(engine: Engine, account_id: int | None = None) -> list[Unprice
     """Return the unpriced usage of an account, or of all (None), by provider, model, route and reason."""
     groups: dict[tuple[str, str, str, str], UnpricedUsage] = {}
     with read_snapshot(engine) as connection:
-        book = PriceBook(load_tables(connection))
+        book = load_book(connection)
         after = 0
         while event_ids := unpriced_event_ids(connection, after=after, limit=CHUNK, account_id=account_id):
             for event in unpriced_among(connection, event_ids):
