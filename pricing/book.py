@@ -48,6 +48,12 @@ class Timeline:
                 return rate
         return None
 
+    def tiers_between(self, start: int, end: int) -> list[Tiers]:
+        """Return the tiers that were in force at some time in ``[start, end)`` (microseconds UTC)."""
+        first = max(0, bisect_right(self.starts, start) - 1)
+        in_force = [tiers for begin, tiers in zip(self.starts[first:], self.tiers[first:], strict=True) if begin < end]
+        return [tiers for tiers in in_force if tiers]
+
 
 class PriceBook:
     """All recorded price tables, immutable once built, with cached lookups.

@@ -28,6 +28,7 @@ from metering.domain.statements.statement_lines import (
 )
 from metering.domain.usage.events import PROVIDER_KEY, ROUTED, SERVERLESS, UNKNOWN, PriceGrade, QuantityGrade
 from pricing.money import PICO_PER_CENT, round_to_cents
+from pricing.possible import PossibleCost
 from pricing.quantities import ALL_KINDS, TOKEN_KINDS
 from pricing.rates import Rate
 
@@ -66,7 +67,8 @@ class Flag(StrEnum):
 class ExcludedUsage(Struct, frozen=True, kw_only=True):
     """Usage that is excluded from the total because it is unpriced or its billing route is unknown.
 
-    ``amount_nano`` is None where some of it is unpriced. ``origin_month`` is as on a line.
+    ``amount_nano`` is None where some of it is unpriced. ``origin_month`` is as on a line. ``possible`` is what unpriced usage
+    without a provider or a route may have cost; only a draft has it, and it is never sealed.
     """
 
     route: str
@@ -76,6 +78,7 @@ class ExcludedUsage(Struct, frozen=True, kw_only=True):
     quantities: tuple[int, ...]
     amount_nano: int | None
     origin_month: int | None = None
+    possible: PossibleCost | None = None
 
     @property
     def tokens(self) -> int:

@@ -13,6 +13,7 @@ from metering.domain.statements.account_books import AccountBooks, BookedMonth, 
 from metering.domain.statements.statement_record import StatementRecord, read_record, statement_of
 from metering.domain.statements.statements import ExcludedUsage, Statement, UsageSums, draft_statement, unpriced_usage
 from metering.domain.usage.events import PriceGrade
+from metering.operations.steps.possible_costs import with_possible_costs
 from metering.storage.accounts.plans import plan_changes_of
 from metering.storage.charges.billed_usage import billable_by_days, billable_by_months, previously_unpriced, usage_of_month
 from metering.storage.credits.adjustments import adjustments_of
@@ -60,7 +61,8 @@ def statement_of_account(connection: Connection, account: Account, month: int, c
     closed = statement_of_month(connection, account.id, month)
     if closed is not None:
         return stored_statement(connection, closed)
-    return draft_of(connection, account, booked_month(books_for_credits(connection, account.id, catalogue), month, catalogue))
+    booked = booked_month(books_for_credits(connection, account.id, catalogue), month, catalogue)
+    return with_possible_costs(connection, account.id, draft_of(connection, account, booked))
 
 
 def stored_statement(connection: Connection, closed: ClosedStatement) -> Statement:
