@@ -13,7 +13,7 @@ from metering.formats.csv_columns import MAPPABLE_FIELDS, column_positions, read
 from metering.formats.openai_usage import COMPLETION_NAMES, PROMPT_NAMES
 from pricing.quantities import ALL_KINDS
 
-Format = Literal["native", "openai", "csv"]
+Format = Literal["native", "openai", "json", "csv"]
 Shape = Literal["lines", "document"]
 
 _BOM = b"\xef\xbb\xbf"
@@ -39,12 +39,24 @@ def detect_format(head: bytes, file_name: str, *, columns: Mapping[str, str] = {
     text = head.removeprefix(_BOM).lstrip()
     if not text:
         raise LogFormatError("the input is empty", "empty_file")
+    if columns and text[:1] in (b"{", b"["):
+        return DetectedFormat("json", _shape(text, file_name))
     if columns:
         return DetectedFormat("csv", "lines")
     if text[:1] in (b"{", b"["):
         shape = _shape(text, file_name)
         return DetectedFormat(_json_format(text, shape), shape)
     return _csv_format(text)
+
+
+def stated_format(chosen: Format, head: bytes, file_name: str) -> DetectedFormat:
+    """Return the format that the user states, with the shape of the input. Raises LogFormatError for an unreadable input."""
+    _require_text(head)
+    text = head.removeprefix(_BOM).lstrip()
+    if not text:
+        raise LogFormatError("the input is empty", "empty_file")
+    is_json = chosen != "csv" and text[:1] in (b"{", b"[")
+    return DetectedFormat(chosen, _shape(text, file_name) if is_json else "lines")
 
 
 def _require_text(head: bytes) -> None:
