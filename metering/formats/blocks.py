@@ -57,7 +57,7 @@ class BlockDecoder:
         elif format == "json":
             self._reader = MappedJsonReader(self._reading)
         else:
-            raise LogFormatError(f"{format[:40]!r} is not a log format; use native, openai, json or csv")
+            raise LogFormatError(f"{format[:40]!r} is not a log format; use json (with a map), native, openai or csv")
         if options.columns and format not in ("csv", "json"):
             raise DomainError(f"a column map is only for CSV and for JSON of any shape (json), not for the format {format}")
         self._read = overriding(self._reader.read, options)

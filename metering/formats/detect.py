@@ -20,7 +20,7 @@ _BOM = b"\xef\xbb\xbf"
 _OPENAI_KEYS = frozenset({"choices", "object", "request", "response"})
 _OPENAI_USAGE_KEYS = frozenset({"prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"})
 _SAMPLED_LINES = 20
-_ADVICE = "set the format with --format native, openai or csv"
+_ADVICE = "set the format with --format native, openai or csv, or map its fields with --map"
 
 
 class DetectedFormat(NamedTuple):
