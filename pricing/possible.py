@@ -61,7 +61,9 @@ class PossibleCost(Struct, frozen=True):
 
     def __str__(self) -> str:
         least, most = display_nano(self.least_nano), display_nano(self.most_nano)
-        return f"${least}" if least == most else f"between ${least} and ${most}"
+        # At one price, the two differ only by the rounding of each request.
+        one_price = self.most_nano - self.least_nano < self.events
+        return f"${least}" if one_price or least == most else f"between ${least} and ${most}"
 
 
 class PossibleCosts:

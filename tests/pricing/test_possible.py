@@ -149,3 +149,8 @@ def test_the_range_says_how_many_requests_it_is_about(unknown):
     one = found(usage(**{"provider": "together", "route": "routed"} | {unknown: "unknown"}))
     assert one.plus(None) == one
     assert one.plus(one).events == 2
+
+
+def test_requests_at_one_price_show_one_amount_however_each_was_rounded():
+    assert str(PossibleCost(events=3, least_nano=5_400_000, most_nano=5_400_002)) == "$0.0054"
+    assert str(PossibleCost(events=3, least_nano=5_400_000, most_nano=5_400_003)) == "between $0.0054 and $0.005400003"

@@ -246,4 +246,4 @@ def _print_notes(total: SpendSumsAnswer) -> None:
     if total.possible_least_nano_usd is not None and total.possible_most_nano_usd is not None:
         possible = PossibleCost(total.possible_events, total.possible_least_nano_usd, total.possible_most_nano_usd)
         which = "they" if possible.events == total.unpriced_events else f"{possible.events:,} of them"
-        echo(f"{which} may have cost {possible}, by what the partners of their models charged then")
+        echo(f"{which} may have cost {possible}, at the prices of their models' providers then")
