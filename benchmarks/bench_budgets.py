@@ -27,8 +27,9 @@ from bench_api import Server, drive, request
 from request_log import write_request_log
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import Connection
 
-from metering.domain.budgets.budgets import BudgetTerms
+from metering.domain.budgets.budgets import BudgetTerms, Scope
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import parse_instant
 from metering.storage.budgets.budgets import insert_budget, insert_revision
@@ -43,17 +44,18 @@ GIVE_UP_SECONDS = 20
 def make_budgets(database: Path, wanted: int, probes: int) -> None:
     """Create budgets of all windows and scopes for acme, some of which the log crosses, and one for each probed key."""
     chance = random.Random(1)
-    scopes = (
+    projects: list[Scope] = [{"project": (f"project-{at}",)} for at in range(7)]
+    scopes: list[Scope] = [
         {},
-        *({"project": (f"project-{at}",)} for at in range(7)),
+        *projects,
         {"key": ("key-0", "key-1")},
         {"provider": ("together",)},
-    )
+    ]
     engine = open_database(f"sqlite:///{database}")
     with exclusive_write(engine) as connection:
         account_id = connection.execute(account_names.select().where(account_names.c.name == "acme")).one().account_id
         for number in range(wanted - probes):
-            scope = chance.choice(scopes) if number % 2 else {"project": (f"unused-{number}",)}
+            scope: Scope = chance.choice(scopes) if number % 2 else {"project": (f"unused-{number}",)}
             terms = BudgetTerms(amount_nano=chance.randrange(10**9, 10**15), window=chance.choice(WINDOWS), scope=scope)
             _insert(connection, account_id, terms)
         for number in range(probes):
@@ -61,7 +63,7 @@ def make_budgets(database: Path, wanted: int, probes: int) -> None:
     engine.dispose()
 
 
-def _insert(connection, account_id: int, terms: BudgetTerms) -> None:
+def _insert(connection: Connection, account_id: int, terms: BudgetTerms) -> None:
     budget_id = insert_budget(connection, account_id, now=NOW)
     insert_revision(connection, budget_id, 1, terms, archived=False, by="bench", now=NOW)
 

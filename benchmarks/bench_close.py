@@ -1,8 +1,8 @@
 """Closing the month of many accounts: seconds, statements per second, and memory.
 
 A month of requests of many accounts is ingested. With some hundred requests, an account has all 28 combinations of model,
-project and key. Closing reads monthly sums instead of events, so more events per account are no more to read. Processor time is
-shown too, because other work on the machine only affects wall-clock time.
+project and key. Closing reads monthly sums instead of events, so the number of events per account hardly matters. Processor
+time is shown too, because other work on the machine only affects wall-clock time.
 
     python benchmarks/bench_close.py [--accounts N] [--events N] [--url URL]
 """

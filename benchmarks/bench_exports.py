@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -119,8 +120,8 @@ def by_day(folder: Path, rows: int) -> Table:
     engine = open_database(large)
     for name in BY_DAY:
         ready = list(csv.reader(io.StringIO(exported(engine, name).decode(), newline="")))
-        times = median_of(lambda name=name: exported(engine, name))
-        *_, limit = median_of(lambda ready=ready: bare(ready))
+        times = median_of(partial(exported, engine, name))
+        *_, limit = median_of(partial(bare, ready))
         (took, peak), (_, peak_small) = alone[name]
         table.add_row(name, f"{len(ready) - 1:,}", *shown(*times, limit, took), f"{peak:.0f}", f"{peak_small:.0f}")
     engine.dispose()
@@ -144,7 +145,7 @@ def by_line(folder: Path, lines: int) -> Table:
         return size
 
     for name in ("csv", "json", "html", "xlsx", "pdf"):
-        times = median_of(lambda name=name: size_of(name))
+        times = median_of(partial(size_of, name))
         table.add_row(name, *shown(*times), f"{size_of(name) / 1e6:.1f}")
     return table
 

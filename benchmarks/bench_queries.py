@@ -154,12 +154,12 @@ def questions(url: str) -> dict[str, tuple[float, float]]:
 
 def measure(database: BenchDatabase, folder: Path, events: int, *, response_ids: bool, tables: tuple[Table, Table]) -> None:
     """Fill a database and report its figures; one without response IDs is also queried."""
-    answers, room = tables
+    answers, sizes = tables
     on = "SQLite" if database.url.startswith("sqlite") else "PostgreSQL"
     filling = fill(database.url, folder, events, response_ids=response_ids)
     kind = "with response IDs" if response_ids else "without response IDs"
     bytes_each = f"{database.size() / events:.0f}"
-    room.add_row(on, kind, f"{events:,}", bytes_each, f"{filling.overall:,.0f}", f"{filling.last:,.0f}")
+    sizes.add_row(on, kind, f"{events:,}", bytes_each, f"{filling.overall:,.0f}", f"{filling.last:,.0f}")
     if not response_ids:
         crowd(database.url, folder)
         database.size()
@@ -175,18 +175,18 @@ def main() -> None:
     answers = Table(title=f"Queries of a month of {ACCOUNTS} accounts, {REPETITIONS} times each")
     for heading in ("on", "", "events stored", "median ms", "p99 ms"):
         answers.add_column(heading, justify="left" if heading in ("", "on") else "right")
-    room = Table(title="Size of an event, including indexes; ingest in parts of 500,000")
+    sizes = Table(title="Size of an event, including indexes; ingest in parts of 500,000")
     for heading in ("on", "", "events stored", "bytes", "events/s", "last part, events/s"):
-        room.add_column(heading, justify="left" if heading in ("", "on") else "right")
+        sizes.add_column(heading, justify="left" if heading in ("", "on") else "right")
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         address = stack.enter_context(postgres(folder)) if "postgresql" in arguments.on else ""
-        room.caption = f"PostgreSQL: {settings_of(address)}" if address else None
+        sizes.caption = f"PostgreSQL: {settings_of(address)}" if address else None
         for on, events, response_ids in product(arguments.on, arguments.events, (False, True)):
             with sqlite_database(folder) if on == "sqlite" else postgres_database(address) as database:
-                measure(database, folder, events, response_ids=response_ids, tables=(answers, room))
+                measure(database, folder, events, response_ids=response_ids, tables=(answers, sizes))
     Console().print(answers)
-    Console().print(room)
+    Console().print(sizes)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import URL
 
 SETTINGS = {"shared_buffers": "4GB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
-TOLD = ("server_version", "fsync", "synchronous_commit", *SETTINGS)
+REPORTED = ("server_version", "fsync", "synchronous_commit", *SETTINGS)
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def postgres(folder: Path) -> Iterator[str]:
 def settings_of(address: str) -> str:
     """Return the settings that affect the figures, in one line."""
     with psycopg.connect(address) as connection:
-        return ", ".join(f"{name} {connection.execute(f'SHOW {name}').fetchone()[0]}" for name in TOLD)  # type: ignore[index]
+        return ", ".join(f"{name} {connection.execute(f'SHOW {name}').fetchone()[0]}" for name in REPORTED)  # type: ignore[index]
 
 
 def new_database(address: str, name: str, *, template: str = "template1") -> str:

@@ -10,7 +10,7 @@ MODELS = (
     ("novita", "deepseek-ai/DeepSeek-V3-0324"),
     ("fireworks-ai", "openai/gpt-oss-120b"),
     ("nscale", "Qwen/Qwen2.5-Coder-32B-Instruct"),
-    ("novita", "nobody/has-a-price-for-this"),
+    ("novita", "example/unpriced-model"),
 )
 _LINE = (
     '{{"id":"req_{number:09d}","source":"gateway-1","time":"2026-10-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}.{micro:06d}Z",'

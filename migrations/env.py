@@ -1,4 +1,4 @@
-"""How Alembic connects to the database: with the connection it is given, or to METERING_DATABASE_URL."""
+"""Connect Alembic to the database: through the connection passed in, else to METERING_DATABASE_URL."""
 
 import os
 

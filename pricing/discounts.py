@@ -1,4 +1,4 @@
-"""Discounts: a percentage off everybody's prices, expanded into the account's own price tables.
+"""Discounts: a percentage off the list prices, expanded into the account's own price tables.
 
 Of an account's discounts, the one recorded last applies to every price it covers, from its effective instant on. Expanding
 computes the account's prices from the discounts and the base prices (those of the layers below the account's), for every known
@@ -9,6 +9,7 @@ base price is followed from its effective instant on. Prices that the account ha
 A price that is not a whole number of pico-USD is rounded to the nearest, halves up.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -51,8 +52,8 @@ class Discount(Struct, frozen=True, kw_only=True):
 class ExpandedDiscounts(Struct, frozen=True):
     """The price tables to record, and how many prices the requested discount covers.
 
-    ``rounded`` counts those that were not a whole number of pico-USD. ``kept`` are the keys that the account has a price of its
-    own for, which takes precedence.
+    ``rounded`` counts those that were not a whole number of pico-USD. ``kept`` are the keys for which the account already has a
+    price, which takes precedence.
     """
 
     tables: tuple[PriceTable, ...]
@@ -78,8 +79,14 @@ def format_percent(share: int) -> str:
     return f"{whole}.{decimals:04d}".rstrip("0").rstrip(".")
 
 
+def base_version(provenance: str) -> int | None:
+    """Return the id of the price table that a discounted rate was computed from, as its ``source`` states it."""
+    matched = _PROVENANCE.match(provenance)
+    return int(matched[1]) if matched else None
+
+
 class BasePrices:
-    """The prices of accounts without prices of their own: the layers below the account's."""
+    """The prices of accounts that have no account prices: the layers below the account's."""
 
     def __init__(self, tables: Iterable[PriceTable], aliases: Aliases | None = None) -> None:
         self.book = PriceBook((table for table in tables if table.layer is not Layer.ACCOUNT), aliases)
@@ -304,3 +311,4 @@ class _PriceWriter(Struct):
 
 
 _ROUNDED = ", rounded half up to whole pico-USD"
+_PROVENANCE = re.compile(r"[0-9.]+ % off version ([0-9]+) of ")

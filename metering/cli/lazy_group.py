@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from metering.domain.nearest_name import nearest_name
+
 _LONGEST_SUMMARY = 100
 
 
@@ -39,6 +41,15 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{lazy.target} is not a command")
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for an unknown name, suggest the nearest one."""
+        name = args[0]
+        if name not in self.list_commands(ctx) and not name.startswith("-"):
+            nearest = nearest_name(name, self.list_commands(ctx))
+            hint = "" if nearest is None else f" Did you mean {nearest!r}?"
+            raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands, without importing them."""

@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError
 
 from metering.cli.invocation import Invocation
+from metering.domain.accounts.accounts import AccountNotFoundError
 from metering.domain.errors import DomainError, NotFoundError
+from metering.domain.nearest_name import did_you_mean
+from metering.operations.accounts.manage_accounts import account_names
 from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
 from metering.operations.service.logs import configure_logging
 from metering.operations.service.open_service import Service, open_service
@@ -49,10 +52,21 @@ def open_session(invocation: Invocation, *, create: bool = False, log_level: int
             yield service
             # Evaluate what the command charged before it ends; if it fails first, the next evaluation does.
             BudgetEvaluator(service.engine, service.catalogue, service.clock).finish()
+        except AccountNotFoundError as error:
+            # Only here: the API must not name accounts to a key that is bound to one.
+            hint = did_you_mean(error.name[:80], list(account_names(service.engine).values()))
+            raise AccountNotFoundError(error.name, hint or ";") from error
         finally:
             service.engine.dispose()
     except DBAPIError as error:
-        raise DatabaseFailureError(f"{without_password(settings.database_url)}: {error.orig}") from error
+        raise database_failure(settings.database_url, error) from error
+
+
+def database_failure(url: str, error: DBAPIError) -> DatabaseFailureError:
+    """Return an error of the database in one line."""
+    # Without a statement, it was the connection that failed.
+    advice = "; start the server, or correct METERING_DATABASE_URL" if error.statement is None else ""
+    return DatabaseFailureError(f"{without_password(url)}: {' '.join(str(error.orig).split())}{advice}")
 
 
 def _require_database(settings: Settings) -> None:

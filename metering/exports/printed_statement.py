@@ -36,6 +36,7 @@ class Note(Struct, frozen=True):
 
 
 _NOTES = {
+    Flag.NOT_BEGUN: Note("The month has not begun: this is what is known of it now, such as the fee of the plan."),
     Flag.BEYOND_PLAN: Note(
         "Usage exceeds what the plan allows. Hugging Face refuses such requests (402) unless credits are bought."
     ),

@@ -10,7 +10,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from msgspec import Struct
 
-from metering.domain.accounts.accounts import Account, no_such_account
+from metering.domain.accounts.accounts import Account, AccountNotFoundError
 from metering.domain.accounts.api_keys import ADMIN, BILLING, READ, ApiKey
 from metering.operations.accounts.manage_accounts import show_account, show_account_by_id
 from metering.operations.accounts.manage_keys import check_token
@@ -40,7 +40,7 @@ class Principal(Struct, frozen=True):
         """
         if self.account is not None:
             if name not in (None, self.account.name):
-                raise no_such_account(str(name))
+                raise AccountNotFoundError(str(name))
             return self.account
         if name is None:
             raise ApiProblem("account_required", "name the account; only a bound key may omit it")

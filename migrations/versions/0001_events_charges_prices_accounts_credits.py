@@ -408,7 +408,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_event_copies_copy_of", "event_copies", ["copy_of"], unique=False)
 
-    # What nobody has declared belongs to this account, whose id the code knows.
+    # Usage of undeclared accounts belongs to this account; the code relies on its id.
     op.execute("INSERT INTO accounts (id, default_route, created_at) VALUES (1, '', 0)")
     op.execute("INSERT INTO account_names (name, account_id, valid_from) VALUES ('unassigned', 1, 0)")
 

@@ -1,8 +1,8 @@
-"""Narrow event rows: rare quantities as JSON, receipts apart, nothing that follows from other columns.
+"""Narrow event rows: rare quantities as JSON, receipts in a separate table, no columns that follow from others.
 
-A SQLite database with events in it is converted: every row is copied once, so that the time grows with the event log. No
-PostgreSQL database was ever used at the revision before this one: there the tables are empty, and are made anew in the shape
-that PostgreSQL needs. Going down from here is refused there while there are events.
+A SQLite database with events is converted by copying every row once, so the time grows with the event log. No PostgreSQL
+database was ever used at the previous revision: its tables are empty and are recreated in the shape that PostgreSQL needs. On
+PostgreSQL, a downgrade from here is refused while there are events.
 
 Revision: 0002
 Follows: 0001
@@ -47,12 +47,12 @@ KEPT_AFTER = ("charge_nano", "rate_id", "price_grade", "billing_month", "respons
 CHARGES = ("id", "event_id", "series_id", "sign", "amount_nano", "rate_id", "price_grade")
 CHARGES_AFTER = ("billing_month", "recorded_at", "reason")
 
-# A merge patch takes keys whose value is null away: what is left are the kinds that are not zero.
+# A merge patch removes keys whose value is null, which leaves the kinds that are not zero.
 STATED_OTHERS = ", ".join(f"'{kind}', nullif({kind}, 0)" for kind in OTHER_KINDS)
 OTHERS_AS_JSON = f"json_patch('{{}}', json_object({STATED_OTHERS}))"
 DETAILS_WITH_DERIVED = "CASE time_derived WHEN 0 THEN details ELSE json_set(CASE details WHEN '' THEN '{}' ELSE details END, '$.time_derived', json('true')) END"
 BILLED = "CASE WHEN series.route IN ('routed', 'serverless') AND {entry}.price_grade <> 3 THEN 1 ELSE 0 END"
-# A cache price was assumed where cached tokens were charged at a rate that has a price for input and none for them.
+# A cache price was assumed if cached tokens were charged at a rate with an input price but no cache price.
 ASSUMED = """CASE WHEN {entry}.rate_id IS NOT NULL
     AND EXISTS (SELECT 1 FROM rate_prices WHERE rate_id = {entry}.rate_id AND quantity = 'input_tokens')
     AND EXISTS (
@@ -217,7 +217,7 @@ def create_charges(name: str, extra: list[sa.Column], *, to_events: bool = True)
 
 
 def take_the_place(suffix: str) -> None:
-    """Put the new tables where the old ones stand: what refers to those by name refers to the new ones then."""
+    """Replace the old tables with the new ones. References by name then point to the new ones."""
     for table in ("charges", "events"):
         op.drop_table(table)
         op.rename_table(f"{table}_{suffix}", table)
@@ -226,7 +226,7 @@ def take_the_place(suffix: str) -> None:
 
 
 def shape_for_postgres() -> None:
-    """Make the tables of events anew: the log in partitions, and no reference to it, because its key has to hold the time."""
+    """Recreate the event tables: a partitioned log, and no foreign keys to it, because its key must include the time."""
     drop_event_tables()
     create_events(
         "events",
@@ -242,7 +242,7 @@ def shape_for_postgres() -> None:
     create_claims("event_claims", ["claim"])
     create_claims("later_claims", ["claim", "event_id"])
     op.execute("CREATE SEQUENCE event_ids AS BIGINT START WITH 1 INCREMENT BY 1000")
-    # Only a name that is still held has to be its account's alone, and the account that is there has taken the first id.
+    # Only current names must be unique, and the existing account already uses the first id.
     op.drop_index("uq_account_names_current", table_name="account_names")
     op.create_index(
         "uq_account_names_current", "account_names", ["name"], unique=True, postgresql_where=sa.text("valid_to IS NULL")
@@ -252,7 +252,7 @@ def shape_for_postgres() -> None:
 
 def shape_as_before_on_postgres() -> None:
     if op.get_bind().execute(sa.text("SELECT EXISTS (SELECT FROM events)")).scalar_one():
-        raise RuntimeError("a PostgreSQL database with events can not go below revision 0002; nothing changed")
+        raise RuntimeError("cannot downgrade a PostgreSQL database with events below revision 0002; nothing changed")
     drop_event_tables()
     op.drop_table("later_claims")
     op.execute("DROP SEQUENCE event_ids")

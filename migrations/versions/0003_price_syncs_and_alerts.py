@@ -1,4 +1,4 @@
-"""Syncs of prices, and alerts.
+"""Price syncs and alerts.
 
 Revision: 0003
 Follows: 0002

@@ -1,6 +1,6 @@
 """Re-rating runs, and the run that wrote a charge.
 
-On SQLite charges are copied once: it can not add a named foreign key to a table.
+On SQLite all charges are copied once, because it cannot add a named foreign key to an existing table.
 
 Revision: 0004
 Follows: 0003
@@ -69,7 +69,7 @@ def downgrade() -> None:
 
 
 def replace_charges(*extra: sa.schema.SchemaItem) -> None:
-    """Put a table of charges with other columns in the place of the one there is; its rows stay."""
+    """Replace the charges table with one that has different columns; its rows are kept."""
     op.create_table(
         "charges_replaced",
         sa.Column("id", Int64, nullable=False),

@@ -1,4 +1,4 @@
-"""Rollups by month beside those by day, added up once from what is there.
+"""Rollups by month in addition to those by day, computed once from the existing ones.
 
 Revision: 0005
 Follows: 0004
@@ -60,7 +60,7 @@ def downgrade() -> None:
 
 
 def add_up(first: int, last: int) -> None:
-    """Add up the rollups of each month from the day ``first`` to the day ``last``, both since 1970."""
+    """Sum the rollups of each month from day ``first`` to day ``last``, both counted from 1970."""
     epoch = date(1970, 1, 1).toordinal()
     start = date.fromordinal(epoch + first).replace(day=1)
     while start.toordinal() - epoch <= last:

@@ -1,4 +1,4 @@
-"""Identities that are recent, on SQLite: a small place to write random keys to before they settle.
+"""Recent identities, on SQLite: a small table that takes writes of random keys before they are moved to the large one.
 
 Revision: 0006
 Follows: 0005
@@ -14,7 +14,7 @@ depends_on = None
 
 Int64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-# An identity that has settled is taken: a row that claims it again is passed over, as the primary key does with those beside it.
+# Ignore a row whose identity has already settled, as the primary key does for identities in this table.
 TRIGGER = """
 CREATE TRIGGER recent_identities_have_not_settled BEFORE INSERT ON recent_identities
 WHEN EXISTS (SELECT 1 FROM event_identities WHERE identity = NEW.identity)

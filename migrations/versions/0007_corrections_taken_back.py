@@ -1,11 +1,11 @@
-"""Price tables of equal content may be recorded again, and discounts are kept as what was given.
+"""Price tables with equal content can be recorded again, and discounts are stored as percentages.
 
-The digest of a price table is unique no longer: a correction is taken back by recording once more what it corrected. Going down
-from here keeps every table, because charges remember their rates: of tables of equal content the newest keeps the digest, the
-others have their id written behind it, and going up again takes that off. The record of what was given as a discount is lost on
-the way down; the prices it was expanded into stay.
+The digest of a price table is no longer unique: a correction is undone by recording the earlier prices again. A downgrade keeps
+every table, because charges refer to their rates: of tables with equal content the newest keeps its digest, and the others get
+their id appended to it, which an upgrade removes again. A downgrade loses the percentages of discounts; the discounted prices
+stay.
 
-Discounts that were given before this revision are prices only. To follow what others pay they have to be given again.
+Discounts recorded before this revision exist as prices only. Record them again to make them follow changes of the base prices.
 
 Revision: 0007
 Follows: 0006
@@ -61,7 +61,7 @@ def downgrade() -> None:
 
 
 def replace_tables(*extra: sa.schema.SchemaItem) -> None:
-    """Put price tables with other constraints in the place of those there are: SQLite can not drop one. Their rows stay."""
+    """Replace the price tables with ones that have other constraints, because SQLite cannot drop one. Their rows are kept."""
     op.create_table(
         "price_tables_replaced",
         sa.Column("id", Int64, nullable=False),

@@ -1,7 +1,7 @@
-"""Numbers of the event log that never need 64 bits take 32 or 16 on PostgreSQL: a hundred bytes an event less.
+"""Use 32 or 16 bits on PostgreSQL for numbers of the event log that never need 64: saves a hundred bytes per event.
 
-PostgreSQL writes every month's partition anew, which takes about two seconds a million events, and nobody reads or writes the
-log meanwhile. SQLite keeps a number in as many bytes as it needs: nothing happens there.
+PostgreSQL rewrites every month's partition, which takes about two seconds per million events and locks the log for that time.
+SQLite stores each number in as few bytes as it needs, so nothing changes there.
 
 Revision: 0008
 Follows: 0007
@@ -31,7 +31,7 @@ def downgrade() -> None:
 
 
 def retype(types: dict[str, sa.types.TypeEngine]) -> None:
-    """Give columns of the event log other types in one statement, so that each partition is written once."""
+    """Change the types of event log columns in one statement, so that each partition is rewritten once."""
     if op.get_bind().dialect.name == "postgresql":
         changes = ", ".join(f"ALTER COLUMN {name} TYPE {kind.compile()}" for name, kind in types.items())
         op.execute(f"ALTER TABLE events {changes}")

@@ -1,8 +1,7 @@
-"""Months close: statements, adjustments, and a ledger of credits.
+"""Closed months: statements, adjustments and a credit ledger.
 
-Accounts get the last month that is closed and the time of their first events. For those that have events already, the time at
-which the last events of anybody were stored counts: nothing closes earlier for it. Grants that were given get the ledger entry
-that says so.
+Accounts get their last closed month and the time of their first ingest. For accounts that already have events, that is the time
+of the newest ingest in the database, so that no month closes too early. Existing grants get their ledger entries.
 
 Revision: 0009
 Follows: 0008
@@ -74,7 +73,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for what, rows in LOST_BELOW.items():
         if op.get_bind().execute(sa.text(f"SELECT 1 FROM {rows} LIMIT 1")).first():
-            raise RuntimeError(f"a database with {what} can not go below revision 0009: nothing there could hold them")
+            raise RuntimeError(f"cannot downgrade a database with {what} below revision 0009, which cannot store them")
     op.drop_index(op.f("ix_credit_entries_grant_id"), "credit_entries")
     op.execute("DELETE FROM credit_entries WHERE grant_id IS NOT NULL")
     op.execute("UPDATE credit_grants SET kind = 'promotional' WHERE kind = 'manual'")
@@ -133,7 +132,7 @@ def create_adjustments() -> None:
 
 
 def extend_credits() -> None:
-    """PostgreSQL can add columns and constraints to the tables that there are; there are few rows in them."""
+    """On PostgreSQL, add columns and constraints to the existing tables, which have few rows."""
     op.add_column("credit_grants", sa.Column("scope", sa.Text(), server_default="", nullable=False))
     op.execute("UPDATE credit_grants SET scope = 'inference'")
     op.add_column("credit_entries", sa.Column("usage_month", Int64, nullable=True))
@@ -155,7 +154,7 @@ def reduce_credits() -> None:
 
 
 def replace_credits(kinds: dict[str, str], *, extended: bool) -> None:
-    """Put tables with other constraints in the place of those there are: SQLite can not drop one. Their rows stay."""
+    """Replace the tables with ones that have other constraints, because SQLite cannot drop one. Their rows are kept."""
     create_grants(kinds["credit_grants"], extended=extended)
     create_entries(kinds["credit_entries"], extended=extended)
     of_grants = (*GRANT, "scope") if extended else GRANT

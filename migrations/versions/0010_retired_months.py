@@ -1,6 +1,6 @@
-"""Months whose events were taken out of the log: what they were, and what they came to.
+"""Retired months: what was removed from the event log, and its sums.
 
-Going down from here is refused once a month was retired: rollups would be without what explains them.
+A downgrade is refused once a month has been retired: nothing would explain its rollups.
 
 Revision: 0010
 Follows: 0009
@@ -69,7 +69,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     if op.get_bind().execute(sa.text("SELECT 1 FROM retired_months LIMIT 1")).first():
-        raise RuntimeError("a database with retired months can not go below revision 0010: nothing would explain their rollups")
+        raise RuntimeError(
+            "cannot downgrade a database with retired months below revision 0010: nothing would explain their rollups"
+        )
     for name in ("retired_runs", "retired_claims", "retired_rollups", "retired_months"):
         op.drop_table(name)
 

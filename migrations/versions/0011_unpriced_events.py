@@ -1,7 +1,6 @@
-"""An index of the events that were unpriced when they arrived, so that looking for them does not read the whole log.
+"""An index of the events that were unpriced on arrival, so that finding them does not read the whole log.
 
-It holds no other event: one that is priced costs nothing to it. Making it reads the log once, and who writes events waits for
-that long.
+Priced events are not in it and cost nothing. Creating it reads the log once and blocks writes of events for that time.
 
 Revision: 0011
 Follows: 0010

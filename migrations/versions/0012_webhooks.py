@@ -1,6 +1,6 @@
 """Webhooks: endpoints, their secrets, the outbox and its log.
 
-Tables of their own only: nothing that there is is rewritten or locked.
+Adds new tables only: no existing table is rewritten or locked.
 
 Revision: 0012
 Follows: 0011
@@ -130,7 +130,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    refuse_to_lose("webhook_endpoints", "its endpoints, their secrets and what was sent to them")
+    refuse_to_lose("webhook_endpoints", "the endpoints, their secrets and their deliveries")
     op.drop_table("webhook_attempts")
     op.drop_table("webhook_deliveries")
     op.drop_table("webhook_messages")
@@ -141,4 +141,4 @@ def downgrade() -> None:
 
 def refuse_to_lose(table: str, what: str) -> None:
     if op.get_bind().execute(sa.text(f"SELECT 1 FROM {table} LIMIT 1")).first():
-        raise RuntimeError(f"a database with {table} can not go below revision 0012: it would lose {what}")
+        raise RuntimeError(f"cannot downgrade a database with {table} below revision 0012: it would lose {what}")

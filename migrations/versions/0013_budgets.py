@@ -1,4 +1,4 @@
-"""Budgets with their revisions, and notes of the usage that is to be judged.
+"""Budgets with their revisions, and notes of the usage to evaluate.
 
 Revision: 0013
 Follows: 0012
@@ -110,4 +110,4 @@ def downgrade() -> None:
 
 def refuse_to_lose(table: str, what: str) -> None:
     if op.get_bind().execute(sa.text(f"SELECT 1 FROM {table} LIMIT 1")).first():
-        raise RuntimeError(f"a database with {table} can not go below revision 0013: it would lose {what}")
+        raise RuntimeError(f"cannot downgrade a database with {table} below revision 0013: it would lose {what}")

@@ -1,4 +1,4 @@
-"""Invoices, reconciliations, variances with what was decided about them, and the costs that Hugging Face was told.
+"""Invoices, reconciliations, variances with their decisions, and answers given to Hugging Face's Billing API.
 
 Revision: 0014
 Follows: 0013
@@ -35,10 +35,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    refuse_to_lose("invoices", "bills that were imported, what was decided about them and what Hugging Face was answered")
-    refuse_to_lose(
-        "billing_answers", "bills that were imported, what was decided about them and what Hugging Face was answered"
-    )
+    refuse_to_lose("invoices", "imported invoices, the decisions on them and the answers given to Hugging Face")
+    refuse_to_lose("billing_answers", "imported invoices, the decisions on them and the answers given to Hugging Face")
     for name in TABLES:
         op.drop_table(name)
 
@@ -227,10 +225,10 @@ def create_billing_answers() -> None:
 
 
 def on_sqlite(constraint: sa.ForeignKeyConstraint) -> list[sa.ForeignKeyConstraint]:
-    """Return a reference where the database keeps it; ``metering verify`` checks it on both."""
+    """Return the foreign key on SQLite only; ``metering verify`` checks the reference on both databases."""
     return [constraint] if op.get_bind().dialect.name == "sqlite" else []
 
 
 def refuse_to_lose(table: str, what: str) -> None:
     if op.get_bind().execute(sa.text(f"SELECT 1 FROM {table} LIMIT 1")).first():
-        raise RuntimeError(f"a database with {table} can not go below revision 0014: it would lose {what}")
+        raise RuntimeError(f"cannot downgrade a database with {table} below revision 0014: it would lose {what}")

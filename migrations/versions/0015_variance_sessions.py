@@ -1,6 +1,6 @@
-"""A variance of a session names it.
+"""A variance of a session names the session.
 
-Variances are a handful a run: their table is rewritten at once.
+A run has a handful of variances, so rewriting their table takes a moment.
 
 Revision: 0015
 Follows: 0014
@@ -34,7 +34,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     if op.get_bind().execute(sa.text("SELECT 1 FROM variances WHERE session <> '' LIMIT 1")).first():
-        raise RuntimeError("a database with variances of sessions can not go below revision 0015: it would lose their names")
+        raise RuntimeError(
+            "cannot downgrade a database with variances of sessions below revision 0015: it would lose the names of the sessions"
+        )
     if op.get_bind().dialect.name == "postgresql":
         op.drop_constraint(op.f(AFTER), "variances")
         op.drop_column("variances", "session")
@@ -44,7 +46,7 @@ def downgrade() -> None:
 
 
 def replace_variances(*extra: sa.schema.SchemaItem) -> None:
-    """Put variances with another key in the place of those there are: SQLite can not drop one. Their rows stay."""
+    """Replace the variances table with one that has another key, because SQLite cannot drop one. Its rows are kept."""
     op.create_table(
         "variances_replaced",
         sa.Column("id", Int64, nullable=False),

@@ -1,4 +1,4 @@
-"""Claims on SQLite by the hour of their events: what is written now lies on few pages, however large the log is.
+"""Claims keyed by the hour of their events, on SQLite: current writes touch few pages, however large the log is.
 
 Revision: 0016
 Follows: 0015
@@ -32,7 +32,7 @@ def downgrade() -> None:
 
 
 def replace_claims(*columns: str, rows: str) -> None:
-    """Make the table anew, with all of its columns as its key."""
+    """Recreate the table with all of its columns as its key."""
     op.create_table(
         "new_event_claims",
         *(sa.Column(name, Int64, nullable=False) for name in columns),

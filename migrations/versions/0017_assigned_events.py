@@ -1,6 +1,6 @@
-"""Events that arrived unassigned and belong to an account by now.
+"""Events that arrived unassigned and were assigned to an account.
 
-Going down from here is refused once an event was assigned: its charges would stand in an account to which nothing ties it.
+A downgrade is refused once an event has been assigned: nothing would explain why its charges are in that account.
 
 Revision: 0017
 Follows: 0016
@@ -37,5 +37,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     if op.get_bind().execute(sa.text("SELECT 1 FROM assigned_events LIMIT 1")).first():
-        raise RuntimeError("a database with assigned events can not go below revision 0017: nothing would say whose they are")
+        raise RuntimeError(
+            "cannot downgrade a database with assigned events below revision 0017: it would lose the accounts they were assigned to"
+        )
     op.drop_table("assigned_events")

@@ -1,4 +1,4 @@
-"""On PostgreSQL answers about costs refer to no account any more: ``metering verify`` looks, instead of every answer.
+"""On PostgreSQL, billing answers have no foreign key to accounts: ``metering verify`` checks it, instead of every insert.
 
 Revision: 0018
 Follows: 0017

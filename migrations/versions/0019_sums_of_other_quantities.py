@@ -1,6 +1,6 @@
-"""Sums of kinds of quantity that have no column: as JSON, as on an event, so that a new kind needs no migration.
+"""Sums of quantities without a column are stored as JSON, as on an event, so that a new kind needs no migration.
 
-Going down from here is refused where there are such sums: the columns alone would not add up to the events.
+A downgrade is refused while there are such sums: the columns alone would not add up to the events.
 
 Revision: 0019
 Follows: 0018
@@ -25,6 +25,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in TABLES:
         if op.get_bind().execute(sa.text(f"SELECT 1 FROM {name} WHERE other_quantities <> '' LIMIT 1")).first():
-            raise RuntimeError(f"{name} has sums of kinds of quantity without a column; cannot go below revision 0019")
+            raise RuntimeError(
+                f"cannot downgrade below revision 0019: {name} has sums of quantities without a column, which would be lost"
+            )
     for name in TABLES:
         op.drop_column(name, "other_quantities")

@@ -173,7 +173,7 @@ def _mapping(value: Plain, where: str, required: set[str], optional: set[str] | 
     if not isinstance(value, dict) or not value:
         raise InvalidPriceError(f"{where} must be a mapping, got {excerpt(value)}")
     for key in sorted(required - value.keys()):
-        raise InvalidPriceError(f"{where}: missing {key}")
+        raise InvalidPriceError(f"{where}: missing {key}; the keys {', '.join(sorted(required))} are required")
     for key in value if optional is not None else ():
         if key not in required and key not in (optional or ()):
             known = ", ".join(sorted({*required, *(optional or ())}))

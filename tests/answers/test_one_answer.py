@@ -70,7 +70,7 @@ def seeded(tmp_path_factory):
 
 @pytest.fixture
 def copies(seeded, tmp_path):
-    """Two command lines, each on a database of its own with the same content."""
+    """Two command lines on separate databases with the same content."""
     for name in ("command", "route"):
         shutil.copytree(seeded, tmp_path / name)
     return CommandLine(tmp_path / "command"), CommandLine(tmp_path / "route")
@@ -99,7 +99,7 @@ def without(value, fresh):
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.command)
 def test_a_command_prints_what_its_route_answers(copies, pair):
     command, route = copies
-    if pair.operation == "list_keys":  # the route is asked with a key of its own
+    if pair.operation == "list_keys":  # calling the route needs a key, which it lists
         command.done("keys", "create", "--name", "test", "--scope", "admin")
     assert without(command.json(*shlex.split(pair.command)), pair.fresh) == without(answer_of_route(route, pair), pair.fresh)
 

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -94,37 +95,37 @@ def _kept(meter: Meter) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def refused(refusing) -> TestClient:
+def refused(refusing: Api) -> TestClient:
     """A client whose key may do everything, but what it sends is refused."""
     return refusing.client("admin")
 
 
 @pytest.fixture(scope="module")
-def refused_acme(refusing) -> TestClient:
+def refused_acme(refusing: Api) -> TestClient:
     """The same with a key that is bound to acme."""
     return refusing.client("admin", account="acme")
 
 
 @pytest.fixture
-def admin(api) -> TestClient:
+def admin(api: Api) -> TestClient:
     """A client whose key may do everything."""
     return api.client("admin")
 
 
 @pytest.fixture
-def acme(api) -> TestClient:
+def acme(api: Api) -> TestClient:
     """A client whose key is bound to acme and may do everything there."""
     return api.client("admin", account="acme")
 
 
 @pytest.fixture
-def serve() -> Callable:
+def serve() -> Callable[..., AbstractContextManager[str]]:
     """A context manager that serves an application on loopback and gives its address."""
     return serving
 
 
 @contextmanager
-def serving(app, **options):
+def serving(app: Any, **options: Any) -> Iterator[str]:
     """Serve ``app`` with uvicorn in a thread; give the address."""
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", **options))
     thread = threading.Thread(target=server.run, daemon=True)

@@ -3,6 +3,7 @@
 import importlib
 import logging
 import pkgutil
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -20,7 +21,7 @@ from support.native_events import native
 MEMBERS = {"type", "title", "status", "detail", "code", "instance"}
 
 
-def subclasses(of: type) -> set[type]:
+def subclasses(of: type[Any]) -> set[type[Any]]:
     return {of}.union(*(subclasses(each) for each in of.__subclasses__()))
 
 
@@ -33,7 +34,7 @@ def test_every_error_of_the_domain_has_a_status():
     errors = [each for each in subclasses(DomainError) | subclasses(PricingError) if ".cli." not in each.__module__]
     codes = {each.code for each in errors if isinstance(getattr(each, "code", None), str)}
     # Given to InvalidTimeError and LogFormatError where they are raised; what is wrong with a file never gets here.
-    raised_directly = {"naive_time", "implausible_time", "not_json", "empty_file", "missing_column"}
+    raised_directly = {"naive_time", "ambiguous_time", "implausible_time", "not_json", "empty_file", "missing_column"}
     assert InvalidTimeError("x", "naive_time").code in raised_directly
     assert LogFormatError.code in codes
     assert codes | raised_directly <= PROBLEMS.keys()

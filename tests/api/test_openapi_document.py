@@ -1,7 +1,7 @@
 """The OpenAPI document: complete enough that a client can be written from it alone.
 
-That the reviewed copy (``openapi.json``) is the document that is served, and that it is written anew with
-``UPDATE_SNAPSHOTS=1``, is in ``tests/e2e/test_month_over_http.py``.
+``tests/e2e/test_month_over_http.py`` checks that the reviewed copy (``openapi.json``) is the document that is served;
+``UPDATE_SNAPSHOTS=1`` rewrites it.
 """
 
 import json

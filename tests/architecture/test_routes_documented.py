@@ -9,7 +9,7 @@ from support.places import ROOT
 
 GUIDE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 ROUTES = (ROOT / "docs" / "api-routes.md").read_text(encoding="utf-8")
-# Equal to the document that is served: a test of its own.
+# Equal to the document that is served: a separate test checks it.
 DOCUMENT = json.loads((ROOT / "tests" / "api" / "openapi.json").read_text(encoding="utf-8"))
 
 

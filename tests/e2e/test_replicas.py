@@ -60,8 +60,8 @@ class Clients:
         self._headers = {"authorization": f"Bearer {token}"}
         self._seen = seen
         self._lock = threading.Lock()
-        self.acknowledged = Counter()
-        self.outcomes = Counter()
+        self.acknowledged: Counter[int] = Counter()
+        self.outcomes: Counter[str] = Counter()
         self._threads = [threading.Thread(target=self._send, args=(number,)) for number in range(CLIENTS)]
 
     def run(self):

@@ -97,7 +97,7 @@ def test_a_price_per_hour_gives_the_product_of_the_written_numbers_and_the_rest_
     text = text_of(focus_csv(detail))
     usage, rounding = rows_of(text)[:2]
     assert shown(usage, "PricingQuantity", "PricingUnit", "ListCost") == ("0.000000277778", "Hours", "0.000000277778")
-    assert shown(usage, "ConsumedQuantity", "ConsumedUnit") == ("1", "Milliseconds")
+    assert shown(usage, "ConsumedQuantity", "ConsumedUnit") == ("0.001", "Seconds")
     assert rounding["BilledCost"] == "0.000000000222"
     assert violations(text) == []
 

@@ -2,6 +2,7 @@
 
 import io
 import re
+from typing import Any
 
 import msgspec
 import openpyxl
@@ -23,7 +24,7 @@ ENUMERATED = {"kind", "route", "status", "quantity_kind", "digest", "tags"}
 CSV_FORMATS = [each for each in FORMATS.values() if each.suffix == "csv"] + [export_format("focus", "1.3")]
 FOCUS_TEXTS = {
     "BillingAccountId", "BillingAccountName", "InvoiceId", "InvoiceIssuerName", "ChargeDescription", "PublisherName",
-    "SubAccountId", "SubAccountName", "ResourceId", "ResourceName", "SkuId", "SkuPriceId", "x_Provider", "x_Operation",
+    "SubAccountId", "SubAccountName", "ResourceId", "SkuId", "SkuPriceId", "SkuPriceDetails", "x_Provider", "x_Operation",
     "x_Key", "x_PriceSource",
 }  # fmt: skip
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -46,15 +47,14 @@ def hostile(value, path="statement"):
 
 def priced_by(name):
     """Return a rate whose texts are formulas."""
-    return rate(
-        id=1, table_id=7, **{field: FORMULA.format(f"{name}.{field}") for field in ("provider", "model", "operation", "source")}
-    )
+    texts: dict[str, Any] = {field: FORMULA.format(f"{name}.{field}") for field in ("provider", "model", "operation", "source")}
+    return rate(id=1, table_id=7, **texts)
 
 
 @pytest.fixture(scope="module")
 def detail():
     """A statement with every kind of line and section, and all its texts formulas."""
-    names = {name: FORMULA.format(name) for name in ("provider", "model", "operation", "project", "key")}
+    names: dict[str, Any] = {name: FORMULA.format(name) for name in ("provider", "model", "operation", "project", "key")}
     days = [
         day_usage("2026-11-03", 1_000_000, input_tokens=999, tags='{"team":"=1+1"}', **names),
         day_usage("2026-11-03", 5_000_000, route="provider_key", billable=0, input_tokens=5_000, **names),

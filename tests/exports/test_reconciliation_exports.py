@@ -2,6 +2,7 @@
 
 import csv
 import re
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def variance(**overrides):
-    fields = {
+    fields: dict[str, Any] = {
         "id": 1, "reconciliation_id": 1, "cause": "quantity", "detail": "cached_as_input", "provider": "together",
         "model": "llama", "session": "", "basis": "inferred", "amount_nano": 1_000_000_001, "items": 3, "tolerated": False,
         "alternatives": (), "state": "open", "who": "reconcile", "reason": "found", "decided_at": 0,

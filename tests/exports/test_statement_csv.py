@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import sqlite3
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -125,7 +126,7 @@ def test_a_file_comes_in_chunks_with_each_row_once():
 
 
 def test_line_ends_quotes_and_commas_in_names_stay_in_their_cells():
-    named = dict.fromkeys(("provider", "model", "operation", "project", "key"), 'a"b\r\nc,d\n')
+    named: dict[str, Any] = dict.fromkeys(("provider", "model", "operation", "project", "key"), 'a"b\r\nc,d\n')
     for chunks in (daily_csv.daily_csv, focus_csv):
         rows = table(chunks(month_detail(day_usage("2026-11-03", 1_000, input_tokens=1, **named))))
         assert all(None not in row and None not in row.values() for row in rows)

@@ -4,6 +4,7 @@ import io
 from datetime import date
 from decimal import Decimal
 from html.parser import HTMLParser
+from typing import Any
 
 import openpyxl
 import pytest
@@ -21,6 +22,7 @@ from metering.exports.statement_xlsx import EXACT, statement_xlsx
 from pricing.money import PICO_PER_CENT
 from support.builders import CLOSED, day_usage, month_detail, rate
 from support.exported_files import exact_sum, table, text_of
+from support.presence import present
 from support.statement_examples import DOLLAR, EXAMPLES, by_hand, example_1, example_7, example_10, other, usage_line
 
 EVIL = "<script>alert('x')</script>&\"</style>"
@@ -82,6 +84,16 @@ def test_a_page_shows_every_line_with_quantity_price_rate_and_amount():
 
 
 @pytest.mark.parametrize("show", [lambda detail: page(detail).text, pdf_text])
+def test_page_and_pdf_show_quantity_price_and_amount_with_all_decimals(show):
+    # 1,234,567 tokens at 900,001 pico-dollars are 1,111,111,534,567 pico-dollars.
+    text = show(by_hand(usage_line(1_234_567, 900_001, rate(id=41)), total_cents=1_11)).replace("\n", " ")
+    for part in ("1,234,567", "$0.900001 / 1M", "41", "$1.11"):
+        assert part in text
+    # In the summary, of the model, of the line, of all usage.
+    assert text.count("1.111111534567") == 4
+
+
+@pytest.mark.parametrize("show", [lambda detail: page(detail).text, pdf_text])
 def test_a_closed_statement_shows_its_digest_and_a_draft_is_marked_as_one(show):
     closed, draft = show(month_detail(**CLOSED)), show(month_detail())
     assert CLOSED["digest"] in closed
@@ -116,6 +128,8 @@ def test_an_unknown_fee_is_not_shown_as_zero(show):
     text = show(month_detail(plan="team"))
     assert "unknown" in text
     assert "The fee of a plan is unknown and excluded from the total" in text
+    fees = dict(printed_statement(month_detail(plan="team").statement).others)
+    assert fees["Subscription"].amount == "unknown"
 
 
 @pytest.mark.parametrize("show", [lambda detail: page(detail).text, pdf_text])
@@ -149,7 +163,7 @@ def test_every_flag_has_a_note(show):
 
 
 def test_hostile_names_are_shown_as_text():
-    named = dict.fromkeys(("provider", "model", "operation"), EVIL)
+    named: dict[str, Any] = dict.fromkeys(("provider", "model", "operation"), EVIL)
     priced = rate(id=1, source=EVIL, operation=EVIL)
     unpriced = day_usage(rate_id=0, price_grade=2, **named)
     days = [day_usage("2026-11-03", 1_000, input_tokens=1, **named), unpriced]
@@ -169,7 +183,7 @@ def test_a_page_loads_nothing():
 
 def test_each_pdf_page_has_its_number_the_digest_and_a_table_head():
     lines = [usage_line(number, 900_000, rate(id=1)) for number in range(1, 200)]
-    exact = sum(line.amount_pico for line in lines)
+    exact = sum(present(line.amount_pico) for line in lines)
     found = pdf(by_hand(*lines, total_cents=round(exact / 10**10), **CLOSED))
     sheets = [sheet.extract_text() for sheet in found.pages]
     assert len(sheets) > 2

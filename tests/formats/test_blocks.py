@@ -63,7 +63,7 @@ def cut_logs(draw: st.DrawFn) -> tuple[str, list[bytes], set[int], int | None]:
     lines = draw(st.lists(st.sampled_from(NATIVE_LINES if log_format == "native" else CSV_LINES), max_size=12))
     if log_format == "csv":
         lines = [b"time,model,output_tokens\n", *lines]
-    if lines and draw(st.booleans()):
+    if len(lines) > 0 and draw(st.booleans()):
         lines[-1] = lines[-1].rstrip(b"\r\n") or b"x"
     cuts = draw(st.sets(st.integers(0, len(lines)), max_size=6))
     return log_format, lines, cuts, draw(st.none() | st.just(parse_instant("2026-10-01T00:00:00Z")))
@@ -81,7 +81,8 @@ def test_every_position_locates_the_bytes_of_its_record():
     block = BlockDecoder("native", OPTIONS).decode(RawBlock(data, 1, 0))
     lines = [d.position.line for d in block.events]
     assert lines == [3, 4, 5]
-    for found in (*block.events, *block.rejected):
+    decoded: list[DecodedEvent | RejectedRecord] = [*block.events, *block.rejected]
+    for found in decoded:
         raw = data[found.position.offset : found.position.offset + found.position.length]
         assert raw == NATIVE_LINES[found.position.line - 1].strip()
     (rejected,) = block.rejected
@@ -164,7 +165,8 @@ def test_one_bad_item_of_an_array_does_not_affect_the_others():
     block = BlockDecoder("native", OPTIONS).decode_document(data)
     assert [(d.position.line, d.event.id) for d in block.events] == [(0, "a"), (2, "c")]
     assert [(r.position.line, r.code) for r in block.rejected] == [(1, "missing_time"), (3, "not_an_object")]
-    for found in (*block.events, *block.rejected):
+    decoded: list[DecodedEvent | RejectedRecord] = [*block.events, *block.rejected]
+    for found in decoded:
         raw = data[found.position.offset : found.position.offset + found.position.length]
         assert json.loads(raw) == items[found.position.line]
 
@@ -193,10 +195,11 @@ def test_a_column_map_is_refused_for_other_formats():
 
 @pytest.mark.parametrize("name", ["source", "account", "provider", "model", "operation", "project", "key"])
 def test_options_are_bound_like_the_fields_of_records(name):
-    BlockDecoder("native", DecodeOptions(**{"source": "log", "now": NOW, name: "x" * 255}))
+    given: dict[str, Any] = {"source": "log", "now": NOW}
+    BlockDecoder("native", DecodeOptions(**given | {name: "x" * 255}))
     for text, message in (("x" * 256, "at most 255 characters"), ("a\0b", r"U\+0000"), ("a\tb", r"U\+0009")):
         with pytest.raises(DomainError, match=message):
-            BlockDecoder("native", DecodeOptions(**{"source": "log", "now": NOW, name: text}))
+            BlockDecoder("native", DecodeOptions(**given | {name: text}))
 
 
 def test_nan_in_one_item_of_an_array_rejects_only_that_item():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.domain.errors import LogFormatError
-from metering.domain.instants import parse_instant
+from metering.domain.instants import format_instant, parse_instant
 from metering.domain.usage.events import QuantityGrade
 from metering.formats.blocks import BlockDecoder, RawBlock
 from metering.formats.options import DecodeOptions
@@ -102,6 +102,19 @@ def test_unmapped_columns_are_reported_or_kept_as_tags():
     assert block.unread_fields == {"prompt": 1}
 
 
+def test_times_of_a_repeated_or_skipped_hour_of_the_logs_zone_are_rejected():
+    rows = "2026-10-25T01:30:00,m,1\n2026-10-25T02:30:00,m,1\n2026-03-29T02:30:00,m,1\n2026-10-25T02:30:00+01:00,m,1\n"
+    block = read("time,model,output_tokens\n" + rows, model="", zone="Europe/Berlin")
+    assert [format_instant(each.event.time) for each in block.events] == [
+        "2026-10-24T23:30:00.000000Z",
+        "2026-10-25T01:30:00.000000Z",
+    ]
+    assert [(each.code, each.field, each.position.line) for each in block.rejected] == [
+        ("ambiguous_time", "time", 3),
+        ("invalid_time", "time", 4),
+    ]
+
+
 GOOD = "2026-11-03T10:15:00Z,m,1"
 
 
@@ -163,7 +176,7 @@ def test_positions_count_lines_within_quoted_cells():
     assert data[last.offset : last.offset + last.length] == b"2026-11-03T10:15:00Z,x,2"
 
 
-cells = st.text(st.characters(exclude_characters="\0\r", exclude_categories=("Cs",)), max_size=12).map(str.strip)
+cells = st.text(st.characters(exclude_characters="\0\r", codec="utf-8"), max_size=12).map(str.strip)
 
 
 @given(st.lists(st.tuples(cells, st.integers(0, 10**9)), max_size=8), st.sampled_from(["\n", "\r\n"]), st.sampled_from(",;\t|"))

@@ -10,6 +10,7 @@ from pricing.dollars import format_nano
 from pricing.quantities import checked_quantities
 from pricing.rates import Price, Rate
 from pricing.rating import assumes_cache_price, charge
+from support.presence import present
 
 CHANGE = datetime(2026, 10, 19, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -27,19 +28,19 @@ def per_million(**micro_usd):
 
 def test_example_3_ten_seconds_of_flux_on_hf_inference_cost_1_200_000_nano_dollars():
     rate = bundled_rate("serverless", "hf-inference", "black-forest-labs/FLUX.1-dev", CHANGE, "text-to-image")
-    amount_nano = charge(checked_quantities(compute_ms=10_000, images=1), rate).amount_nano
+    amount_nano = present(charge(checked_quantities(compute_ms=10_000, images=1), rate)).amount_nano
     assert amount_nano == 1_200_000
     assert format_nano(amount_nano) == "0.001200000"
 
 
 def test_example_4_one_token_at_0_0375_per_million_costs_38_nano_dollars():
-    assert charge(checked_quantities(input_tokens=1), per_million(input_tokens=37_500)).amount_nano == 38
+    assert present(charge(checked_quantities(input_tokens=1), per_million(input_tokens=37_500))).amount_nano == 38
 
 
 def test_example_5_a_cached_token_is_charged_once_at_its_own_price():
     rate = per_million(input_tokens=1_000_000, cache_read_tokens=100_000, output_tokens=2_000_000)
     used = checked_quantities(input_tokens=400, cache_read_tokens=600, output_tokens=200, reasoning_tokens=150)
-    assert charge(used, rate).amount_nano == 860_000
+    assert present(charge(used, rate)).amount_nano == 860_000
     assert not assumes_cache_price(used, rate)
 
 
@@ -54,5 +55,5 @@ def test_example_5_a_cached_token_is_charged_once_at_its_own_price():
 )
 def test_example_8_a_price_change_takes_effect_at_its_microsecond(moment, amount_nano):
     rate = bundled_rate("routed", "together", "meta-llama/Llama-3.3-70B-Instruct", moment)
-    assert charge(checked_quantities(input_tokens=1), rate).amount_nano == amount_nano
-    assert charge(checked_quantities(output_tokens=1), rate).amount_nano == amount_nano
+    assert present(charge(checked_quantities(input_tokens=1), rate)).amount_nano == amount_nano
+    assert present(charge(checked_quantities(output_tokens=1), rate)).amount_nano == amount_nano

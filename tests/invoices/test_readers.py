@@ -2,6 +2,7 @@
 
 import io
 import json
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_sessions_are_in_cents_and_of_one_period():
 
 @pytest.mark.parametrize("form", ["one", "list", "lines"])
 def test_answers_to_the_billing_api_are_by_request(form):
-    answers = [
+    answers: list[dict[str, Any]] = [
         {"requests": [{"requestId": "a", "costNanoUsd": 100}, {"requestId": "b", "costNanoUsd": -1}]},
         {"requests": None},
         {"requests": [{"requestId": "c", "costNanoUsd": 0}, {"requestId": "d", "costNanoUsd": 1.5}, {"requestId": "e"}]},

@@ -5,6 +5,7 @@ import socket
 import time
 import zlib
 
+import httpx
 import pytest
 
 from metering.outbound.fetch import Clock, FetchLimits, fetch, open_client
@@ -19,6 +20,7 @@ from metering.outbound.fetch_results import (
     UnreachableError,
 )
 from support.loopback_source import RESET, answer, packed, source
+from support.presence import instance, present
 
 DOCUMENT = b'{"data": []}'
 LIMITS = FetchLimits(connect_seconds=2, read_seconds=2, total_seconds=8, max_bytes=10_000)
@@ -29,7 +31,7 @@ class Fetcher:
 
     def __init__(self, url, chance=0.5):
         self.url = url
-        self.slept = []
+        self.slept: list[float] = []
         self.clock = Clock(self.slept.append, time.monotonic, lambda: chance)
 
     def __call__(self, etag="", limits=LIMITS):
@@ -186,7 +188,7 @@ def test_each_request_opens_a_new_connection(served):
     """A kept connection may be dead, and the deadline would not know its socket."""
     _, ask = served([*answer(DOCUMENT, connection="keep-alive"), 5.0], answer(DOCUMENT))
     with open_client(LIMITS) as client:
-        bodies = [fetch(client, ask.url, "", limits=LIMITS, clock=ask.clock).body for _ in range(2)]
+        bodies = [instance(FetchedDocument, fetch(client, ask.url, "", limits=LIMITS, clock=ask.clock)).body for _ in range(2)]
     assert (bodies, ask.slept) == ([DOCUMENT, DOCUMENT], [])
 
 
@@ -270,5 +272,5 @@ def test_a_refused_connection_is_unreachable_after_all_attempts():
 
 def test_certificates_are_verified_against_the_host():
     with open_client(LIMITS) as client:
-        context = client._transport._pool._ssl_context
+        context = present(instance(httpx.HTTPTransport, client._transport)._pool._ssl_context)
     assert (context.check_hostname, context.verify_mode.name) == (True, "CERT_REQUIRED")

@@ -35,7 +35,7 @@ def test_a_request_is_sent_with_its_body_and_headers_and_its_response_returned()
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "code"),
+    ("behavior", "code"),
     [
         (reset, "broken_off"),
         (silent, "too_slow"),
@@ -48,8 +48,8 @@ def test_a_request_is_sent_with_its_body_and_headers_and_its_response_returned()
     ],
     ids=["reset", "silent", "dripping", "nothing", "another protocol", "no status", "garbage", "endless headers"],
 )
-def test_a_misbehaving_receiver_costs_a_limited_time(behaviour, code):
-    with receiver(behaviour) as hook:
+def test_a_misbehaving_receiver_costs_a_limited_time(behavior, code):
+    with receiver(behavior) as hook:
         result = posted(hook.url, total_seconds=1.0)
     assert (result.status, result.error) == (None, code)
     assert result.message

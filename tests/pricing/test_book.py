@@ -2,6 +2,7 @@
 
 import random
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ def rate(pico, model="llama", **overrides):
 
 
 def table(*rates, gone=(), **overrides):
-    fields = {
+    fields: dict[str, Any] = {
         "source": "list",
         "layer": Layer.BUNDLED,
         "kind": TableKind.PATCH,

@@ -12,33 +12,34 @@ from pricing.quantities import PRICED_KINDS, REQUESTS, Quantities
 from pricing.rates import CACHE_KINDS, Price
 from pricing.rating import assumes_cache_price, charge
 from support.builders import rate
+from support.presence import present
 
 
 def test_each_quantity_is_multiplied_and_the_sum_rounded_up_once():
     prices = {"input_tokens": Price(1_000_000), "cache_read_tokens": Price(100_000), "output_tokens": Price(2_000_000)}
     used = Quantities(input_tokens=400, cache_read_tokens=600, output_tokens=200, reasoning_tokens=150)
-    found = break_down(used, rate(prices=prices))
+    found = present(break_down(used, rate(prices=prices)))
     assert found.parts == (
         ChargePart("input_tokens", 400, Price(1_000_000)),
         ChargePart("cache_read_tokens", 600, Price(100_000)),
         ChargePart("output_tokens", 200, Price(2_000_000)),
     )
     assert [part.amount_pico for part in found.parts] == [400_000_000, 60_000_000, 400_000_000]
-    assert (found.sum_pico, found.amount_nano, found.rounding_pico) == (860_000_000, 860_000, 0)
+    assert (found.sum_pico, found.amount_nano, found.rounding_pico) == (Fraction(860_000_000), 860_000, Fraction(0))
 
 
 def test_a_breakdown_has_the_amount_that_rounding_added():
-    found = break_down(Quantities(input_tokens=1), rate(37_500, 0))
-    assert (found.sum_pico, found.amount_nano, found.rounding_pico) == (37_500, 38, 500)
+    found = present(break_down(Quantities(input_tokens=1), rate(37_500, 0)))
+    assert (found.sum_pico, found.amount_nano, found.rounding_pico) == (Fraction(37_500), 38, Fraction(500))
 
 
 def test_a_block_that_does_not_divide_leaves_a_fraction():
-    found = break_down(Quantities(compute_ms=1), rate(prices={"compute_ms": Price(7, 3)}))
+    found = present(break_down(Quantities(compute_ms=1), rate(prices={"compute_ms": Price(7, 3)})))
     assert (found.sum_pico, found.amount_nano, found.rounding_pico) == (Fraction(7, 3), 1, 1_000 - Fraction(7, 3))
 
 
 def test_an_assumed_cache_price_is_marked():
-    found = break_down(Quantities(input_tokens=1, cache_read_tokens=2), rate(5, 0))
+    found = present(break_down(Quantities(input_tokens=1, cache_read_tokens=2), rate(5, 0)))
     assert [(part.kind, part.price.pico, part.assumed) for part in found.parts] == [
         ("input_tokens", 5, False),
         ("cache_read_tokens", 5, True),
@@ -46,7 +47,7 @@ def test_an_assumed_cache_price_is_marked():
 
 
 def test_the_price_per_request_is_a_part():
-    found = break_down(Quantities(), rate(prices={REQUESTS: Price(9_000)}))
+    found = present(break_down(Quantities(), rate(prices={REQUESTS: Price(9_000)})))
     assert (found.parts, found.amount_nano) == ((ChargePart(REQUESTS, 1, Price(9_000)),), 9)
 
 
@@ -71,7 +72,7 @@ def test_the_parts_rounded_up_equal_the_charge(quantities, priced):
     found = break_down(quantities, priced)
     assert (found is None) == (charged is None)
     if found is not None:
-        assert found.amount_nano == charged.amount_nano
+        assert found.amount_nano == present(charged).amount_nano
         assert 0 <= found.rounding_pico < 1_000
         assert any(part.assumed for part in found.parts) == assumes_cache_price(quantities, priced)
         assert {part.kind for part in found.parts if part.assumed} <= set(CACHE_KINDS)
@@ -79,5 +80,5 @@ def test_the_parts_rounded_up_equal_the_charge(quantities, priced):
 
 @pytest.mark.parametrize("kind", PRICED_KINDS)
 def test_every_kind_can_be_a_part(kind):
-    found = break_down(Quantities(**{kind: 3}), rate(prices={kind: Price(4)}))
-    assert [(part.kind, part.amount_pico) for part in found.parts] == [(kind, 12)]
+    found = present(break_down(Quantities(**{kind: 3}), rate(prices={kind: Price(4)})))
+    assert [(part.kind, part.amount_pico) for part in found.parts] == [(kind, Fraction(12))]

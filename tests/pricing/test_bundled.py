@@ -13,6 +13,7 @@ from pricing.quantities import Quantities
 from pricing.rating import charge
 from pricing.tables import Layer, key_of
 from support.places import DATA
+from support.presence import present
 
 HISTORY = DATA / "prices" / "hf_router_price_history.csv"
 
@@ -80,7 +81,7 @@ def test_a_partners_own_list_applies_on_its_key(book):
 )
 def test_fal_images_have_fals_price_on_both_routes(book, route, model, used, amount_nano):
     rate = book.rate_for(None, route, ("fal-ai", model, "text-to-image"), micros("2026-11-01"))
-    assert charge(Quantities(**used), rate).amount_nano == amount_nano
+    assert present(charge(Quantities(**used), rate)).amount_nano == amount_nano
 
 
 def test_an_image_priced_by_size_is_unpriced_without_its_size(book):
@@ -124,7 +125,7 @@ def test_a_list_in_several_files_is_one_table_per_route_and_instant():
     ],
 )
 def test_plans_have_the_documented_terms_on_their_dates(plan, on, credit_nano, pay_as_you_go, elsewhere):
-    terms = bundled_plans().terms(plan, on)
+    terms = present(bundled_plans().terms(plan, on))
     assert (terms.included_credit_nano, terms.pay_as_you_go, terms.credits_pay_elsewhere) == (
         credit_nano,
         pay_as_you_go,
@@ -134,7 +135,7 @@ def test_plans_have_the_documented_terms_on_their_dates(plan, on, credit_nano, p
 
 
 def test_fees_are_as_documented_or_unknown():
-    fees = {plan: bundled_plans().terms(plan, date(2026, 11, 1)).fee_cents for plan in bundled_plans().plans}
+    fees = {plan: present(bundled_plans().terms(plan, date(2026, 11, 1))).fee_cents for plan in bundled_plans().plans}
     assert fees == {"free": 0, "pro": 900, "team": None, "enterprise": None}
     assert bundled_plans().plans == ("free", "pro", "team", "enterprise")
 
@@ -149,7 +150,7 @@ def history():
     if not HISTORY.exists():
         pytest.skip("the record of the router's prices (../shared) is not here")
     moments = set()
-    listed = defaultdict(dict)
+    listed: dict[tuple[str, str], dict[int, tuple[Decimal, ...] | None]] = defaultdict(dict)
     with HISTORY.open(encoding="utf-8", newline="") as rows:
         for row in csv.DictReader(rows):
             moment = micros(row["committed_at"])

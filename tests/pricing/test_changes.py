@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from pricing.rating import charge
 from pricing.sources.hf_router import parse_models
 from pricing.tables import Layer, PriceTable, TableKind
 from support.places import DATA
+from support.presence import present
 
 HISTORY = DATA / "prices" / "hf_router_price_history.csv"
 NOON = 1_792_368_000_000_000
@@ -30,7 +32,7 @@ def rate(model="llama", **prices):
 
 
 def table(*rates, **overrides):
-    fields = {
+    fields: dict[str, Any] = {
         "source": "hf_router",
         "layer": Layer.ROUTE,
         "kind": TableKind.SNAPSHOT,
@@ -154,7 +156,7 @@ def test_the_price_of_an_operation_is_distinct_from_that_of_any():
 def record():
     if not HISTORY.exists():
         pytest.skip("the record of the router's prices (../shared) is not here")
-    moments = defaultdict(dict)
+    moments: dict[datetime, dict[tuple[str, str], tuple[Fraction, ...] | None]] = defaultdict(dict)
     with HISTORY.open(encoding="utf-8", newline="") as rows:
         for row in csv.DictReader(rows):
             moment = datetime.fromisoformat(row["committed_at"]).astimezone(UTC)
@@ -246,7 +248,7 @@ def test_a_request_a_microsecond_before_at_or_after_a_change_has_the_right_charg
         for pair in {key[:2] for key in changes_in_record(before, after)}:
             for step, side in ((-1, before), (0, after), (1, after)):
                 rate_then = book.rate_for(None, "routed", (*pair, "chat"), micros(moment) + step)
-                amount = None if rate_then is None else charge(used, rate_then).amount_nano
+                amount = None if rate_then is None else present(charge(used, rate_then)).amount_nano
                 assert amount == owed(side.get(pair), 1_201, 253), (pair, moment, step)
                 checked += 1
     assert checked == 3 * (179 + 188)

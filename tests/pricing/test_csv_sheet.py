@@ -1,5 +1,7 @@
 """A CSV price sheet is read exactly and whole, or refused with the line and the column."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,8 @@ JAN_1 = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
 
 
 def read(text, **options):
-    return parse_csv_sheet(text, **{"name": "prices.csv", "source": "our-prices", "layer": Layer.OPERATOR} | options)
+    given: dict[str, Any] = {"name": "prices.csv", "source": "our-prices", "layer": Layer.OPERATOR}
+    return parse_csv_sheet(text, **given | options)
 
 
 def sheet(*rows, columns="provider,model,quantity,usd,per,effective_from"):

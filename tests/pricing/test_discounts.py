@@ -1,6 +1,7 @@
 """A discount is a percentage off everybody's prices, from its instant on, as the account's own prices."""
 
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -101,7 +102,7 @@ def test_a_fraction_of_a_pico_dollar_is_rounded_half_up_and_noted(price, expecte
 
 
 def test_every_kind_tier_block_and_operation_is_discounted_alike():
-    fields = {"provider": "together", "model": "flux", "operation": "image"}
+    fields: dict[str, Any] = {"provider": "together", "model": "flux", "operation": "image"}
     rates = (
         Rate(**fields, prices={"compute_ms": Price(1_000, 1_000), "images": Price(0)}),
         Rate(**fields, context_from=9, prices={"compute_ms": Price(60, 3_600_000)}),
@@ -303,7 +304,8 @@ def test_a_discount_follows_every_one_of_several_dated_prices_recorded_at_once()
 
 @given(stories, st.integers(min_value=0, max_value=5), st.integers(min_value=1, max_value=3))
 def test_following_tables_as_they_are_recorded_gives_the_same_prices_as_expanding_at_the_end(story, start, at_once):
-    discounts, tables, fresh = [off("30", start)], [], tables_of(story)
+    discounts, fresh = [off("30", start)], tables_of(story)
+    tables: list[PriceTable] = []
     for number in range(0, len(fresh), at_once):
         added = fresh[number : number + at_once]
         since = changed_since(added, tables)

@@ -1,6 +1,7 @@
 """Why a request has its rate: every step of the decision that prices it, or the reason for having none."""
 
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ def rate(pico, model="llama", **overrides):
 
 
 def table(*rates, gone=(), **overrides):
-    fields = {
+    fields: dict[str, Any] = {
         "source": "list",
         "layer": Layer.BUNDLED,
         "kind": TableKind.PATCH,
@@ -33,7 +34,7 @@ def table(*rates, gone=(), **overrides):
 
 
 def explained(*tables, aliases=(TURBO,), **overrides):
-    query = {"provider": "together", "model": "llama", "instant": NOON, "route": "routed", "operation": "chat"}
+    query: dict[str, Any] = {"provider": "together", "model": "llama", "instant": NOON, "route": "routed", "operation": "chat"}
     return explain(PriceBook(tables, Aliases(aliases)), RateQuery(**query | overrides))
 
 

@@ -13,6 +13,7 @@ from pricing.rating import charge
 from pricing.sources.hf_router import parse_models
 from pricing.tables import Layer, PriceTable, TableKind
 from support.places import DATA
+from support.presence import present
 
 PRICES = DATA / "prices"
 NOON = 1_792_368_000_000_000
@@ -85,7 +86,7 @@ def test_a_model_without_a_price_is_unknown_and_never_free(entry, reason):
 def test_a_model_marked_as_free_costs_nothing(entry):
     report = read(document(entry))
     assert prices(report) == {("together", "llama"): {"input_tokens": 0, "output_tokens": 0}}
-    assert charge(Quantities(input_tokens=5, output_tokens=7), report.tables[0].rates[0]).amount_nano == 0
+    assert present(charge(Quantities(input_tokens=5, output_tokens=7), report.tables[0].rates[0])).amount_nano == 0
     assert report.left_out == ()
 
 

@@ -14,6 +14,7 @@ from pricing.rating import charge
 from pricing.sources.litellm import parse_price_map
 from pricing.tables import Layer, TableKind
 from support.places import DATA
+from support.presence import present
 
 SUBSET = DATA / "prices" / "litellm_partner_subset.json"
 NOON = 1_792_368_000_000_000
@@ -100,7 +101,7 @@ def test_prices_in_each_unit_are_exact(field, amount, mode, expected):
 
 def test_a_flat_price_per_image_does_not_depend_on_its_size():
     rate = one(mode="image_generation", output_cost_per_image=0.04).tables[0].rates[0]
-    assert charge(Quantities(images=2, megapixels=8), rate).amount_nano == 80_000_000
+    assert present(charge(Quantities(images=2, megapixels=8), rate)).amount_nano == 80_000_000
     assert charge(Quantities(megapixels=8), rate) is None
 
 
@@ -124,7 +125,7 @@ def test_a_tier_applies_above_its_thousands_of_tokens_to_the_whole_request():
     found = [
         book.rate_for(None, "provider_key", ("together", "org/llama", "chat"), NOON, context) for context in (128_000, 128_001)
     ]
-    assert [rate.prices["input_tokens"].pico for rate in found] == [2_000_000, 4_000_000]
+    assert [present(rate).prices["input_tokens"].pico for rate in found] == [2_000_000, 4_000_000]
 
 
 def test_a_quantity_that_a_tier_does_not_price_is_unknown_there():

@@ -9,12 +9,13 @@ from pricing.sources.sheets import parse_sheet
 from pricing.sources.units import UNITS
 from pricing.tables import Layer
 from support.places import ROOT
+from support.presence import present
 
 PAGE = (ROOT / "docs" / "price-sources.md").read_text("utf-8")
 
 
 def example(language):
-    return re.search(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)[1]
+    return present(re.search(rf"```{language}\n(.*?)```", PAGE, re.DOTALL))[1]
 
 
 def test_the_yaml_sheet_on_the_page_is_read():
@@ -40,4 +41,4 @@ def test_the_page_has_the_highest_plausible_prices():
     row = re.search(
         r"^\| `implausible` \| above ([\d,]+) dollars per million, (\d+) each, (\d+) per second", PAGE, re.MULTILINE
     )
-    assert [int(amount.replace(",", "")) for amount in row.groups()] == list(MAX_USD.values())
+    assert [int(amount.replace(",", "")) for amount in present(row).groups()] == list(MAX_USD.values())

@@ -6,6 +6,7 @@ from pricing.errors import InvalidPriceError
 from pricing.quantities import Quantities
 from pricing.rates import MAX_BLOCK, MAX_PRICE_PICO, Price, Rate, assumed_cache_prices
 from pricing.rating import charge
+from support.presence import present
 
 
 def rate(prices, **overrides):
@@ -15,14 +16,14 @@ def rate(prices, **overrides):
 def test_prices_per_token_second_and_hour_share_a_common_block():
     # 7 tokens x 10 pico + 1,500 ms of 3,000 pico a second + 1,800,000 ms of 8,000 pico an hour = 70 + 4,500 + 4,000 pico.
     mixed = rate({"input_tokens": Price(10), "audio_ms": Price(3_000, 1_000), "compute_ms": Price(8_000, 3_600_000)})
-    assert charge(Quantities(input_tokens=7, audio_ms=1_500, compute_ms=1_800_000), mixed).amount_nano == 9
+    assert present(charge(Quantities(input_tokens=7, audio_ms=1_500, compute_ms=1_800_000), mixed)).amount_nano == 9
 
 
 def test_a_block_that_does_not_divide_another_loses_nothing():
     # 1/3 pico a second and 1/7 pico a second: 21 units of each are 7 + 3 = 10 pico, times 100 is exactly one nano.
     odd = rate({"audio_ms": Price(1, 3), "video_ms": Price(1, 7)})
-    assert charge(Quantities(audio_ms=2_100, video_ms=2_100), odd).amount_nano == 1
-    assert charge(Quantities(audio_ms=2_101, video_ms=2_100), odd).amount_nano == 2
+    assert present(charge(Quantities(audio_ms=2_100, video_ms=2_100), odd)).amount_nano == 1
+    assert present(charge(Quantities(audio_ms=2_101, video_ms=2_100), odd)).amount_nano == 2
 
 
 def test_an_unpublished_cache_price_is_the_input_price():

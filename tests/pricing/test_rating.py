@@ -12,6 +12,7 @@ from pricing.money import MAX_CHARGE_NANO
 from pricing.quantities import MAX_QUANTITY, PRICED_KINDS, REQUESTS, Quantities
 from pricing.rates import MAX_PRICE_PICO, TEXT_KINDS, Price, Rate
 from pricing.rating import assumes_cache_price, charge, kinds_without_price, line_amount_pico
+from support.presence import present
 
 CACHE = ("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
 
@@ -26,23 +27,26 @@ FLUX = rate(compute_ms=Price(120_000_000, 1_000), images=0, input_tokens=0)
 
 
 def test_one_token_at_37500_pico_is_rounded_up_to_38_nano():
-    assert charge(Quantities(input_tokens=1), rate(input_tokens=37_500)).amount_nano == 38
+    assert present(charge(Quantities(input_tokens=1), rate(input_tokens=37_500))).amount_nano == 38
 
 
 def test_two_parts_are_added_before_they_are_rounded():
     # 37.5 + 37.5 nano: 75 together, 76 if each were rounded by itself.
     assert (
-        charge(Quantities(input_tokens=1, output_tokens=1), rate(input_tokens=37_500, output_tokens=37_500)).amount_nano == 75
+        present(
+            charge(Quantities(input_tokens=1, output_tokens=1), rate(input_tokens=37_500, output_tokens=37_500))
+        ).amount_nano
+        == 75
     )
 
 
 def test_ten_seconds_of_compute_at_a_price_per_second():
-    assert charge(Quantities(compute_ms=10_000, images=1), FLUX).amount_nano == 1_200_000
+    assert present(charge(Quantities(compute_ms=10_000, images=1), FLUX)).amount_nano == 1_200_000
 
 
 def test_a_cached_token_is_charged_once_and_reasoning_is_not_charged_again():
     used = Quantities(input_tokens=400, cache_read_tokens=600, output_tokens=200, reasoning_tokens=150)
-    priced = charge(used, TEXT)
+    priced = present(charge(used, TEXT))
     assert priced.amount_nano == 860_000
     assert not assumes_cache_price(used, TEXT)
     assert priced.rate is TEXT
@@ -51,7 +55,7 @@ def test_a_cached_token_is_charged_once_and_reasoning_is_not_charged_again():
 def test_a_missing_cache_price_falls_back_to_the_input_price():
     plain = rate(input_tokens=1_000_000, output_tokens=2_000_000)
     cached = Quantities(input_tokens=400, cache_read_tokens=600, output_tokens=200)
-    assert (charge(cached, plain).amount_nano, assumes_cache_price(cached, plain)) == (1_400_000, True)
+    assert (present(charge(cached, plain)).amount_nano, assumes_cache_price(cached, plain)) == (1_400_000, True)
     assert not assumes_cache_price(Quantities(input_tokens=400, output_tokens=200), plain)
 
 
@@ -73,22 +77,24 @@ def test_a_quantity_without_a_price_leaves_the_whole_request_unpriced(kind):
 
 def test_text_output_without_a_price_is_unpriced():
     embedding = rate(input_tokens=10)
-    assert charge(Quantities(input_tokens=100), embedding).amount_nano == 1
+    assert present(charge(Quantities(input_tokens=100), embedding)).amount_nano == 1
     assert charge(Quantities(input_tokens=100, output_tokens=1), embedding) is None
 
 
 def test_a_request_without_quantities_costs_zero():
-    assert charge(Quantities(), TEXT).amount_nano == 0
-    assert charge(Quantities(), FLUX).amount_nano == 0
+    assert present(charge(Quantities(), TEXT)).amount_nano == 0
+    assert present(charge(Quantities(), FLUX)).amount_nano == 0
 
 
 def test_a_free_model_is_free_not_unknown():
-    assert charge(Quantities(input_tokens=1_000, output_tokens=9), rate(input_tokens=0, output_tokens=0)).amount_nano == 0
+    assert (
+        present(charge(Quantities(input_tokens=1_000, output_tokens=9), rate(input_tokens=0, output_tokens=0))).amount_nano == 0
+    )
 
 
 def test_a_rate_can_have_a_price_per_request():
-    assert charge(Quantities(), rate(requests=5_000)).amount_nano == 5
-    assert charge(Quantities(input_tokens=3), rate(requests=5_000, input_tokens=100, output_tokens=0)).amount_nano == 6
+    assert present(charge(Quantities(), rate(requests=5_000))).amount_nano == 5
+    assert present(charge(Quantities(input_tokens=3), rate(requests=5_000, input_tokens=100, output_tokens=0))).amount_nano == 6
 
 
 def test_an_image_without_its_compute_time_is_unpriced_not_free():
@@ -100,7 +106,7 @@ def test_an_image_without_its_compute_time_is_unpriced_not_free():
 def test_an_image_priced_per_megapixel_is_unpriced_without_its_size():
     by_size = rate(megapixels=25_000_000_000, images=0)
     assert charge(Quantities(images=1), by_size) is None
-    assert charge(Quantities(images=1, megapixels=2), by_size).amount_nano == 50_000_000
+    assert present(charge(Quantities(images=1, megapixels=2), by_size)).amount_nano == 50_000_000
     assert kinds_without_price(Quantities(images=1, megapixels=2), by_size) == []
 
 
@@ -110,7 +116,7 @@ def test_a_charge_of_two_to_the_43_is_refused_and_one_less_is_not():
     with pytest.raises(ChargeTooLargeError, match="8796093022208 nano-USD for one request of llama at together") as refused:
         charge(Quantities(input_tokens=2**26), unit)
     assert (refused.value.code, refused.value.amount_nano) == ("charge_too_large", 8_796_093_022_208)
-    assert charge(Quantities(input_tokens=2**26 - 1), unit).amount_nano == 2**43 - 2**17
+    assert present(charge(Quantities(input_tokens=2**26 - 1), unit)).amount_nano == 2**43 - 2**17
     with pytest.raises(ChargeTooLargeError):
         charge(Quantities(images=2**26), rate(images=2**17 * 1_000))
 
@@ -137,7 +143,7 @@ def test_the_largest_charge_is_one_below_two_to_the_43():
     # 2^43 - 1 = 431 x 9,719 x 2,099,863.
     for kind in ("input_tokens", "images"):
         at = rate(**{"input_tokens": 0, "output_tokens": 0} | {kind: 2_099_863 * 1_000})
-        assert charge(Quantities(**{kind: 431 * 9_719}), at).amount_nano == 8_796_093_022_207
+        assert present(charge(Quantities(**{kind: 431 * 9_719}), at)).amount_nano == 8_796_093_022_207
 
 
 def test_each_kind_of_text_has_its_own_price():
@@ -145,13 +151,13 @@ def test_each_kind_of_text_has_its_own_price():
         input_tokens=1_000, cache_read_tokens=10**5, cache_write_tokens=10**7, cache_write_1h_tokens=10**9, output_tokens=10**11
     )
     used = Quantities(input_tokens=1, cache_read_tokens=2, cache_write_tokens=3, cache_write_1h_tokens=4, output_tokens=5)
-    assert charge(used, at).amount_nano == 5_04_03_02_01
+    assert present(charge(used, at)).amount_nano == 5_04_03_02_01
 
 
 def test_tokens_covered_by_compute_time_are_unpriced_without_it():
     at = rate(compute_ms=Price(120_000_000, 1_000), input_tokens=0, output_tokens=0)
     assert charge(Quantities(input_tokens=20, output_tokens=5), at) is None
-    assert charge(Quantities(input_tokens=20, output_tokens=5, compute_ms=1), at).amount_nano == 120
+    assert present(charge(Quantities(input_tokens=20, output_tokens=5, compute_ms=1), at)).amount_nano == 120
 
 
 counts = st.one_of(st.just(0), st.integers(min_value=0, max_value=10_000), st.integers(min_value=0, max_value=MAX_QUANTITY))
@@ -205,6 +211,6 @@ def test_a_charge_is_the_exact_sum_rounded_up_once(listed, amounts):
 @given(st.lists(st.integers(min_value=1, max_value=10**6), min_size=1, max_size=20), st.integers(min_value=1, max_value=10**7))
 def test_charges_exceed_their_statement_line_by_less_than_a_nano_each(tokens, pico):
     at = rate(input_tokens=pico)
-    charged = sum(charge(Quantities(input_tokens=count), at).amount_nano for count in tokens)
+    charged = sum(present(charge(Quantities(input_tokens=count), at)).amount_nano for count in tokens)
     rounding_pico = charged * 1_000 - line_amount_pico("input_tokens", sum(tokens), at)
     assert 0 <= rounding_pico < 1_000 * len(tokens)

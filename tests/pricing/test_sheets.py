@@ -1,5 +1,7 @@
 """A price sheet is read exactly, or refused with the name of the entry."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +29,8 @@ MIDNIGHT = 1_792_368_000_000_000  # 2026-10-19T00:00:00Z
 
 
 def read(text, **options):
-    return parse_sheet(text, **{"name": "prices.yaml", "layer": Layer.OPERATOR} | options)
+    given: dict[str, Any] = {"name": "prices.yaml", "layer": Layer.OPERATOR}
+    return parse_sheet(text, **given | options)
 
 
 def with_version(version):

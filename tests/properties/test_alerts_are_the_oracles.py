@@ -6,6 +6,7 @@ test.
 
 from contextlib import contextmanager
 from datetime import date, timedelta
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -85,7 +86,7 @@ def oracle(specs, arrived, nano_per_token):
     """The (budget, period, threshold) that the arrived records reach."""
     reached = set()
     for number, budget in enumerate(specs, 1):
-        spent = {}
+        spent: dict[str, int] = {}
         for record in arrived:
             name = period_name(budget["window"], record["time"])
             inside = all(record[field] in budget[field] for field in ("provider", "project") if budget[field])
@@ -136,7 +137,7 @@ def arrive(meter, usage, chance):
     pending = [(f"r{number}", record) for number, record in enumerate(usage)]
     pending += chance.sample(pending, len(pending) // 3)
     chance.shuffle(pending)
-    arrived = {}
+    arrived: dict[str, dict[str, Any]] = {}
     while pending:
         size = chance.randint(1, 5)
         batch = [
@@ -167,7 +168,7 @@ def test_the_alerts_do_not_depend_on_order_batches_or_evaluators(databases, spec
         alerts_in_order = raised(meter)
         assert sorted(alerts_in_order) == sorted(oracle(specs, usage, NANO_PER_TOKEN))
         # Within one budget and period the lower threshold comes first.
-        by_period = {}
+        by_period: dict[tuple[int, str], list[int]] = {}
         for budget, period, percent in alerts_in_order:
             by_period.setdefault((budget, period), []).append(percent)
         assert all(percents == sorted(percents) for percents in by_period.values())

@@ -49,8 +49,8 @@ class Oracle:
     """The records that each account has, and the requests it counts with the name and source of the first record."""
 
     def __init__(self):
-        self.records = {name: set() for name in ACCOUNTS}
-        self.counts = {name: {} for name in ACCOUNTS}
+        self.records: dict[str, set[tuple[str, int]]] = {name: set() for name in ACCOUNTS}
+        self.counts: dict[str, dict[int, tuple[str, str]]] = {name: {} for name in ACCOUNTS}
 
     def send(self, source, number, name):
         account = name if name in ACCOUNTS else UNASSIGNED
@@ -67,7 +67,7 @@ class Oracle:
 
     def unassigned(self):
         """The number of unassigned events, by (name, source)."""
-        found = {}
+        found: dict[tuple[str, str], int] = {}
         for source, name in self.counts[UNASSIGNED].values():
             found[name, source] = found.get((name, source), 0) + 1
         return found

@@ -86,7 +86,8 @@ def do(meter, oracle, step, number):
 @given(steps)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_closed_statements_never_change_and_all_statements_add_up_to_usage_minus_credits(new_meter, taken):
-    meter, oracle, closed = new_meter(), Oracle(), {}
+    meter, oracle = new_meter(), Oracle()
+    closed: dict[int, bytes] = {}
     meter.declare("acme")
     meter.record_prices()
     meter.now = STARTS[-1] + 1

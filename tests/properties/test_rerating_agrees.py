@@ -69,7 +69,8 @@ def cost(record, pico):
 
 def expected(made, first, second, include_reported):
     """The cost of the records with the second prices too, and the changes, by (account, model, month)."""
-    total, groups = 0, defaultdict(lambda: [0, 0, 0])
+    total = 0
+    groups: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
     for record in made:
         if record["status"] == 500:
             continue

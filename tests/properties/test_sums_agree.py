@@ -133,11 +133,11 @@ def by_account(record):
 def check_all_answers(meter, made, prices):
     """Every view gives the oracle's sums, and so does every part of a period."""
     known = [(record, cost(record, prices)) for record in made]
-    expected = Counter()
+    expected: Counter[str] = Counter()
     for record, amount in known:
         expected[by_account(record)] += amount or 0
     for granularity in Granularity:
-        answered = Counter()
+        answered: Counter[str] = Counter()
         for row in meter.spend(*_span(), group_by=("account",), granularity=granularity):
             answered[row.group[0]] += row.amount_nano
         assert +answered == +expected

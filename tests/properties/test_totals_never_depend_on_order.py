@@ -21,7 +21,10 @@ from support.meter import Meter
 OCTOBER, NOVEMBER, DECEMBER = 202610, 202611, 202612
 CHANGE = month_start(NOVEMBER) + 14 * 86_400_000_000
 # USD per million tokens (input, output) before and after the change; cached tokens at the input price.
-PRICES = {"alpha": ((Fraction("0.0375"), Fraction("0.15")), (Fraction("0.05"), Fraction("0.15"))), "beta": ((3, 7), (2, 7))}
+PRICES = {
+    "alpha": ((Fraction("0.0375"), Fraction("0.15")), (Fraction("0.05"), Fraction("0.15"))),
+    "beta": ((Fraction(3), Fraction(7)), (Fraction(2), Fraction(7))),
+}
 
 
 def tables():

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import Future, wait
 from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -45,7 +46,7 @@ class FutureWriter:
         self.close = writer.close
 
     def submit(self, batch, origin):
-        future = Future()
+        future: Future[Any] = Future()
         self._writer.submit(batch, origin, partial(set_outcome, future))
         return future
 
@@ -167,6 +168,30 @@ def test_a_batch_over_the_queue_limit_is_refused_and_not_stored(meter, gated, wr
     wait([writing, *waiting], PATIENCE)
     assert writer.submit(one("again"), ORIGIN).result(PATIENCE).accepted == 1
     assert stored(meter) == {"writing", "a", "b", "again"}
+
+
+def test_stored_events_make_room_in_the_queue(meter, gated, writer_of):
+    writer = writer_of(gated, max_events=3)
+    gated.gate.release(3)
+    for name in ("a", "b", "c"):
+        assert writer.submit(one(name), ORIGIN).result(PATIENCE).accepted == 1
+        assert gated.started.acquire(timeout=PATIENCE)
+    answers = [writer.submit(one("writing"), ORIGIN)]
+    assert gated.started.acquire(timeout=PATIENCE)
+    answers += [writer.submit(one(name), ORIGIN) for name in ("d", "e")]
+    gated.gate.release(3)
+    assert [answer.result(PATIENCE).accepted for answer in answers] == [1, 1, 1]
+
+
+def test_after_each_commit_the_writer_says_that_events_were_stored(meter):
+    seen = []
+    writer = GroupWriter(meter.ingester, 1_000, Metrics(), lambda: seen.append(stored(meter)))
+    for name in ("a", "b"):
+        result: Future[Any] = Future()
+        writer.submit(one(name), ORIGIN, partial(set_outcome, result))
+        assert result.result(PATIENCE).accepted == 1
+    writer.close()
+    assert seen == [{"a"}, {"a", "b"}]
 
 
 def test_an_empty_queue_accepts_a_batch_of_any_size(meter, writer_of):

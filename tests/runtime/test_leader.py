@@ -11,6 +11,7 @@ import pytest
 
 from metering.runtime.leader import Leader
 from support.places import ROOT, environment_of_programs
+from support.presence import present
 
 OTHER = Path(__file__).with_name("lead_until_killed.py")
 
@@ -28,12 +29,12 @@ def start(tmp_path):
             stdout=subprocess.PIPE,
         )
         started.append(process)
-        return process, process.stdout.readline() == b"True\n"
+        return process, present(process.stdout).readline() == b"True\n"
 
     yield run
     for process in started:
         process.kill()
-        process.stdout.close()
+        present(process.stdout).close()
         process.wait(10)
 
 
@@ -76,7 +77,7 @@ def test_a_lock_on_a_removed_file_does_not_count(leader, tmp_path, monkeypatch):
     """Between opening and locking, the last holder may remove the file and a third process create it again."""
     third = Leader(tmp_path / "m.db")
     original = os.open
-    opened = []
+    opened: list[int] = []
 
     def open_late(path, *options):
         file = original(path, *options)

@@ -16,7 +16,7 @@ def run_in_thread(work):
 
 def test_results_and_errors_reach_their_futures():
     async def gather_results():
-        bridge = LoopBridge(asyncio.get_running_loop())
+        bridge: LoopBridge[int] = LoopBridge(asyncio.get_running_loop())
         pairs = [bridge.new_future() for _ in range(50)]
 
         def deliver():
@@ -33,10 +33,15 @@ def test_results_and_errors_reach_their_futures():
 def test_results_that_arrive_together_wake_the_loop_once(monkeypatch):
     async def count_wakeups():
         loop = asyncio.get_running_loop()
-        bridge = LoopBridge(loop)
+        bridge: LoopBridge[int] = LoopBridge(loop)
         wakeups = []
         wake = loop.call_soon_threadsafe
-        monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *callback: (wakeups.append(callback), wake(*callback)))
+
+        def counted(*callback):
+            wakeups.append(callback)
+            return wake(*callback)
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
         for _ in range(2):
             pairs = [bridge.new_future() for _ in range(50)]
             run_in_thread(lambda: [on_result(number) for number, (_, on_result) in enumerate(pairs)])  # noqa: B023
@@ -48,7 +53,7 @@ def test_results_that_arrive_together_wake_the_loop_once(monkeypatch):
 
 def test_a_canceled_future_does_not_block_others():
     async def await_second():
-        bridge = LoopBridge(asyncio.get_running_loop())
+        bridge: LoopBridge[int] = LoopBridge(asyncio.get_running_loop())
         (canceled, on_first), (awaited, on_second) = bridge.new_future(), bridge.new_future()
         canceled.cancel()
         run_in_thread(lambda: (on_first(ValueError("not awaited")), on_second(7)))
@@ -60,7 +65,7 @@ def test_a_canceled_future_does_not_block_others():
 @pytest.mark.parametrize("seed", range(3))
 def test_no_result_is_lost_between_two_wakeups(seed):
     async def sum_results():
-        bridge = LoopBridge(asyncio.get_running_loop())
+        bridge: LoopBridge[int] = LoopBridge(asyncio.get_running_loop())
         total = 0
         for _ in range(20):
             pairs = [bridge.new_future() for _ in range(200)]

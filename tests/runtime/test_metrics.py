@@ -6,6 +6,7 @@ import sys
 
 from metering.runtime.metrics import Metrics
 from metering.runtime.shared_metrics import VARIABLE, shared_folder, shared_metrics
+from support.presence import present
 from support.serving_process import samples_of
 
 WORKER = """
@@ -60,7 +61,7 @@ def test_several_workers_get_a_temporary_folder_and_one_gets_none(monkeypatch):
     with shared_metrics(1):
         assert shared_folder(os.environ) is None
     with shared_metrics(2):
-        folder = shared_folder(os.environ)
+        folder = present(shared_folder(os.environ))
         assert folder.is_dir()
     assert not folder.exists()
     assert VARIABLE not in os.environ

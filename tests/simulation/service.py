@@ -64,6 +64,7 @@ from simulation.scenario import (
     Void,
 )
 from support.builders import batch_of
+from support.presence import present
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = 4_102_444_800_000_000
@@ -154,7 +155,7 @@ class Service:
         """Return the (account, month) pairs of all alerts about closed statements."""
         names = {account_id: name for name, account_id in self.ids.items()}
         alerts = list_alerts(self.engine, type_=STATEMENT_CLOSED, limit=1_000)
-        return sorted((names[alert.account_id], int(alert.period.replace("-", ""))) for alert in alerts)
+        return sorted((names[present(alert.account_id)], int(alert.period.replace("-", ""))) for alert in alerts)
 
     def billed(self) -> dict[str, int]:
         """Return the sum of all charges that Hugging Face bills, by account."""

@@ -1,6 +1,7 @@
 """Invoices for tests: written as CSV, imported, and reconciled with the usage in a meter's database."""
 
 import io
+from typing import Any
 
 from metering.domain.reconciliation.variances import Tolerance
 from metering.invoices.reading import ReadOptions
@@ -14,7 +15,7 @@ AFTER = instant("2026-12-05T00:00:00Z")
 EXACT = Tolerance(nano=0)
 
 
-def csv_of(*rows: dict) -> bytes:
+def csv_of(*rows: dict[str, Any]) -> bytes:
     """Return rows as CSV, each with all columns."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines = [",".join(names), *(",".join(str(row.get(name, "")) for name in names) for row in rows)]

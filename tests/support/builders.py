@@ -7,6 +7,7 @@ nano-USD, an output token 2,000; by any route from 2020 on.
 from collections.abc import Iterable
 from datetime import date
 from itertools import count
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -49,9 +50,9 @@ def instant(text: str) -> int:
     return parse_instant(text)
 
 
-def usage_event(**overrides) -> UsageEvent:
+def usage_event(**overrides: Any) -> UsageEvent:
     """Return an answered chat request with a new ID: 100 tokens in, 10 out, 120,000 nano-USD at ``llama``'s price."""
-    fields = {
+    fields: dict[str, Any] = {
         "id": f"req-{next(_ids)}",
         "source": "gateway",
         "time": NOON,
@@ -77,9 +78,9 @@ def batch_of(
     return BatchBuilder(frozenset(declared_tags)).batch_of(DecodedBlock(decoded, list(rejected), {}))
 
 
-def rejected_record(**overrides) -> RejectedRecord:
+def rejected_record(**overrides: Any) -> RejectedRecord:
     """Return a record that was rejected for a missing model."""
-    fields = {
+    fields: dict[str, Any] = {
         "position": Position(1, 0, 20),
         "digest": "d1",
         "code": "missing_model",
@@ -89,9 +90,9 @@ def rejected_record(**overrides) -> RejectedRecord:
     return RejectedRecord(**fields | overrides)
 
 
-def rate(input_pico: int = INPUT_NANO * 1000, output_pico: int = OUTPUT_NANO * 1000, **overrides) -> Rate:
+def rate(input_pico: int = INPUT_NANO * 1000, output_pico: int = OUTPUT_NANO * 1000, **overrides: Any) -> Rate:
     """Return the rate of ``llama`` at together; prices in pico-USD per token."""
-    fields = {
+    fields: dict[str, Any] = {
         "provider": "together",
         "model": "llama",
         "prices": {"input_tokens": Price(input_pico), "output_tokens": Price(output_pico)},
@@ -99,16 +100,16 @@ def rate(input_pico: int = INPUT_NANO * 1000, output_pico: int = OUTPUT_NANO * 1
     return Rate(**fields | overrides)
 
 
-def price_table(*rates: Rate, **overrides) -> PriceTable:
+def price_table(*rates: Rate, **overrides: Any) -> PriceTable:
     """Return an operator's price table that is in effect from 2020 on."""
-    fields = {"source": "sheet", "layer": Layer.OPERATOR, "kind": TableKind.PATCH, "effective_from": FROM_2020}
+    fields: dict[str, Any] = {"source": "sheet", "layer": Layer.OPERATOR, "kind": TableKind.PATCH, "effective_from": FROM_2020}
     return PriceTable(rates=rates, **fields | overrides)
 
 
-def day_usage(day: str = "2026-11-03", amount_nano: int = 0, **overrides) -> DailyUsage:
+def day_usage(day: str = "2026-11-03", amount_nano: int = 0, **overrides: Any) -> DailyUsage:
     """Return a day of usage of ``llama`` at together, priced by rate 1; quantities are given by name."""
     quantities = tuple(overrides.pop(kind, 0) for kind in ALL_KINDS)
-    fields = {
+    fields: dict[str, Any] = {
         "day": day_number(date.fromisoformat(day)),
         "route": "routed",
         "provider": "together",
@@ -129,7 +130,7 @@ def day_usage(day: str = "2026-11-03", amount_nano: int = 0, **overrides) -> Dai
 
 
 def month_detail(
-    *days: DailyUsage, plan: str = "pro", rates: Iterable[Rate] = (), month: int = 202611, **overrides
+    *days: DailyUsage, plan: str = "pro", rates: Iterable[Rate] = (), month: int = 202611, **overrides: Any
 ) -> MonthDetail:
     """Return a draft statement of ``acme`` with its days; overrides replace fields of the statement."""
     known = {each.id: each for each in rates or (rate(id=1, table_id=7, source="a test"),)}
@@ -157,5 +158,5 @@ def month_detail(
     return MonthDetail(replace(statement, **overrides), days, known)
 
 
-CLOSED = {"status": "closed", "closed_at": instant("2026-12-04T00:00:00Z"), "digest": "0123456789abcdef" * 4}
+CLOSED: dict[str, Any] = {"status": "closed", "closed_at": instant("2026-12-04T00:00:00Z"), "digest": "0123456789abcdef" * 4}
 """The fields that differ in a closed statement."""

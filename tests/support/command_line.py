@@ -1,4 +1,4 @@
-"""The command line for tests: run in this process, with a clock that stands still and a database of its own."""
+"""The command line for tests: run in this process, with a stopped clock and a separate database."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ class CommandLine:
         self.code = 0
         self.errors = ""
 
-    def run(self, *arguments: str, stdin: bytes | None = None) -> str:
+    def run(self, *arguments: str | Path, stdin: bytes | None = None) -> str:
         """Return what the command printed; its exit code is in ``code``, its stderr in ``errors``."""
         invocation = Invocation(self.environment, lambda: self.now)
         result = CliRunner().invoke(cli, [str(argument) for argument in arguments], obj=invocation, input=stdin)
@@ -31,13 +31,13 @@ class CommandLine:
         self.code, self.errors = result.exit_code, result.stderr
         return result.stdout
 
-    def done(self, *arguments: str) -> str:
+    def done(self, *arguments: str | Path) -> str:
         """Return what a command printed that must succeed."""
         output = self.run(*arguments)
         assert self.code == 0, f"{arguments}: {self.code}\n{output}\n{self.errors}"
         return output
 
-    def json(self, *arguments: str):
+    def json(self, *arguments: str | Path):
         """Return a command's answer with ``--json``."""
         return json.loads(self.done(*arguments, "--json"))
 

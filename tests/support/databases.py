@@ -19,6 +19,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from metering.storage.engine.database import open_database
 from metering.storage.engine.migrate import upgrade
+from support.presence import present
 
 # The data of a test server does not need to survive a crash.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -39,7 +40,7 @@ class SqliteDatabases:
 
     def new(self) -> str:
         url = self.bare()
-        shutil.copy(self._migrated, make_url(url).database)
+        shutil.copy(self._migrated, present(make_url(url).database))
         return url
 
     def bare(self) -> str:

@@ -1,6 +1,6 @@
 """One request for every operation of the API, so that a test can make a claim about all of them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Call(NamedTuple):
@@ -9,7 +9,7 @@ class Call(NamedTuple):
     operation: str
     method: str
     path: str
-    body: dict | None = None
+    body: dict[str, Any] | None = None
     sheet: str | None = None
     media: str = "application/yaml"
 

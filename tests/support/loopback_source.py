@@ -10,12 +10,14 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any, TypeAlias
 
 RESET = object()
+Script: TypeAlias = list[Any]
 _PATIENCE = 10.0
 
 
-def answer(body: bytes = b"", status: str = "200 OK", content_type: str = "application/json", **headers: str) -> list:
+def answer(body: bytes = b"", status: str = "200 OK", content_type: str = "application/json", **headers: str) -> Script:
     """Return the script of a complete response; underscores in ``headers`` become dashes."""
     sent = {"content-type": content_type, "content-length": str(len(body)), "connection": "close"}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -23,14 +25,14 @@ def answer(body: bytes = b"", status: str = "200 OK", content_type: str = "appli
     return ["\r\n".join([*lines, "", ""]).encode() + body]
 
 
-def packed(body: bytes, **headers: str) -> list:
+def packed(body: bytes, **headers: str) -> Script:
     """Return the script of a response compressed with gzip."""
     return answer(gzip.compress(body), content_encoding="gzip", **headers)
 
 
-def models(*entries: tuple, **headers: str) -> list:
+def models(*entries: tuple[Any, ...], **headers: str) -> Script:
     """Return the script of a ``/v1/models`` document; an entry is (model, provider, input and output dollars per million)."""
-    listed: dict[str, list] = {}
+    listed: dict[str, list[dict[str, Any]]] = {}
     for model, provider, *prices in entries:
         pricing = {"pricing": {"input": prices[0], "output": prices[1]}} if prices else {}
         listed.setdefault(model, []).append({"provider": provider, "status": "live", **pricing})
@@ -41,7 +43,7 @@ def models(*entries: tuple, **headers: str) -> list:
 class Source:
     """A server on loopback. ``requests`` are the headers of each request, with names in lower case."""
 
-    def __init__(self, scripts: tuple) -> None:
+    def __init__(self, scripts: tuple[Script, ...]) -> None:
         self.scripts = list(scripts)
         self.requests: list[dict[str, str]] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -50,7 +52,7 @@ class Source:
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1"
 
-    def respond(self, *scripts: list) -> None:
+    def respond(self, *scripts: Script) -> None:
         """Respond with these scripts from now on."""
         self.scripts = list(scripts)
 
@@ -71,7 +73,7 @@ class Source:
                 script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
                 threading.Thread(target=self._talk, args=(connection, script), daemon=True).start()
 
-    def _talk(self, connection: socket.socket, script: list) -> None:
+    def _talk(self, connection: socket.socket, script: Script) -> None:
         with connection, suppress(OSError):
             connection.settimeout(_PATIENCE)
             request = b""
@@ -94,7 +96,7 @@ class Source:
 
 
 @contextmanager
-def source(*scripts: list) -> Iterator[Source]:
+def source(*scripts: Script) -> Iterator[Source]:
     """Serve the scripts on loopback."""
     serving = Source(scripts)
     serving.start()

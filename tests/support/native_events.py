@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def native(event_id: str = "r1", **fields: Any) -> dict[str, Any]:
+def native(event_id: str | None = "r1", **fields: Any) -> dict[str, Any]:
     """Return a native event: 100 tokens in and 10 out of ``llama``, 120,000 nano-USD; fields that are None are removed."""
     event = {
         "id": event_id,

@@ -1,4 +1,4 @@
-"""Folders that tests read: the checkout, and real data beside it that a user's machine does not have."""
+"""Folders that tests read: the checkout, and real data next to it that a user's machine does not have."""
 
 import os
 from pathlib import Path

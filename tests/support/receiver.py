@@ -12,9 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeAlias
 
 PATIENCE = 20.0
+Behavior: TypeAlias = Callable[["Receiver", socket.socket, int], None]
 
 
 class Received(NamedTuple):
@@ -30,14 +31,14 @@ class Received(NamedTuple):
         return self.headers["webhook-id"]
 
     @property
-    def document(self) -> dict:
+    def document(self) -> Any:
         return json.loads(self.body)
 
 
 class Receiver:
     """Listens on a free port and records the requests."""
 
-    def __init__(self, behavior: Callable | None = None, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, behavior: Behavior | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.received: list[Received] = []
         self._tls = tls
         self.behavior = behavior or accepted
@@ -99,7 +100,7 @@ def response(status: str, body: bytes = b"", **headers: str) -> bytes:
     return "\r\n".join([f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in fields.items()), "", ""]).encode() + body
 
 
-def responding(content: bytes) -> Callable:
+def responding(content: bytes) -> Behavior:
     """A receiver that responds with these bytes."""
 
     def respond(receiver: Receiver, connection: socket.socket, number: int) -> None:
@@ -111,7 +112,7 @@ def responding(content: bytes) -> Callable:
 accepted = responding(response("204 No Content"))
 
 
-def refused(status: str = "500 Internal Server Error", body: bytes = b"", **headers: str) -> Callable:
+def refused(status: str = "500 Internal Server Error", body: bytes = b"", **headers: str) -> Behavior:
     """A receiver that refuses messages."""
     return responding(response(status, body, **headers))
 
@@ -142,7 +143,7 @@ def endless(receiver: Receiver, connection: socket.socket, number: int) -> None:
         connection.sendall(b"x" * 65_536)
 
 
-def failing_at_first(times: int) -> Callable:
+def failing_at_first(times: int) -> Behavior:
     """A receiver that refuses the first ``times`` messages."""
 
     def behave(receiver: Receiver, connection: socket.socket, number: int) -> None:
@@ -167,7 +168,7 @@ def _part(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def receiver(behavior: Callable | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+def receiver(behavior: Behavior | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     """Run a receiver on loopback."""
     with Receiver(behavior, tls) as running:
         yield running

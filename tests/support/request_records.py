@@ -1,9 +1,11 @@
 """Records of the logs that the command line tests ingest."""
 
+from typing import Any
+
 LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
 
 
-def request(number: int = 1, **fields) -> dict:
+def request(number: int | str = 1, **fields: Any) -> dict[str, Any]:
     """A native event: 1,000 tokens of Llama 3.3 70B at Together, routed, at $1.04 per million, or $0.00104.
 
     Fields that are None are removed.

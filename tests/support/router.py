@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import ExitStack
+from typing import Any
 
 from sqlalchemy import select
 
@@ -11,8 +12,8 @@ from metering.operations.prices.sync_prices import RouterSource, sync_prices
 from metering.operations.prices.sync_settings import SyncSettings
 from metering.outbound.fetch import Clock, FetchLimits, open_fetch
 from metering.storage.tables import alerts, price_syncs, price_tables
+from support.loopback_source import Script, answer, models, source
 from support.loopback_source import Source as Loopback
-from support.loopback_source import answer, models, source
 from support.meter import Meter
 
 LIMITS = FetchLimits(connect_seconds=2, read_seconds=2, total_seconds=4, max_bytes=50_000)
@@ -21,7 +22,7 @@ TEN = [(f"model-{number}", "together", 1.0, 2.0) for number in range(10)]
 """Ten models at a dollar per million input tokens and two per million output tokens."""
 
 
-def document(*changed: tuple, without: tuple = (), **headers: str) -> list:
+def document(*changed: tuple[Any, ...], without: tuple[str, ...] = (), **headers: str) -> Script:
     """Return the ten models with some of them changed, added or removed."""
     listed = {entry[:2]: entry for entry in (*TEN, *changed)}
     return models(*(entry for entry in listed.values() if entry[0] not in without), **headers)
@@ -42,23 +43,23 @@ class Router:
         """How to fetch its prices."""
         return RouterSource(self.fetch, self.settings, lambda: self.meter.now)
 
-    def respond(self, *scripts: list) -> None:
+    def respond(self, *scripts: Script) -> None:
         """Respond with these scripts from now on."""
         self.loopback.respond(*scripts)
 
-    def sync(self, *scripts: list) -> PriceSync:
+    def sync(self, *scripts: Script) -> PriceSync:
         """Sync a second later, with these responses if any are given."""
         if scripts:
             self.respond(*scripts)
         self.meter.now += 1_000_000
         return sync_prices(self.meter.engine, self.source)
 
-    def versions(self) -> list:
+    def versions(self) -> Any:
         """Return the recorded versions of its prices, oldest first."""
         wanted = select(price_tables).where(price_tables.c.source == SOURCE, price_tables.c.layer == 2)
         return self.meter.rows(wanted.order_by(price_tables.c.id))
 
-    def alerts(self) -> list[dict]:
+    def alerts(self) -> list[dict[str, Any]]:
         """Return the data of the alerts, oldest first."""
         return [json.loads(row.data) for row in self.meter.rows(select(alerts).order_by(alerts.c.id))]
 

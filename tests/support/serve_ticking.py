@@ -6,5 +6,7 @@ from metering.runtime import scheduler
 TICK_SECONDS = 0.1
 
 if __name__ == "__main__":
-    scheduler.Scheduler.__init__.__kwdefaults__["tick_seconds"] = TICK_SECONDS
+    defaults = scheduler.Scheduler.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["tick_seconds"] = TICK_SECONDS
     main()

@@ -1,4 +1,4 @@
-"""``metering serve`` as a process of its own, and what its ``/metrics`` say."""
+"""``metering serve`` as a separate process, and its ``/metrics``."""
 
 import os
 import signal
@@ -6,7 +6,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,15 +16,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.places import ROOT
 
 PATIENCE = 60
+T = TypeVar("T")
+Samples: TypeAlias = dict[tuple[Any, ...], float]
 
 
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
 
 
-def until(holds, what: str = "it did not happen"):
+def until(holds: Callable[[], T | Literal[False]], what: str = "it did not happen") -> T:
     """Return what ``holds`` returns as soon as that is true."""
     end = time.monotonic() + PATIENCE
     while not (found := holds()):
@@ -31,16 +36,18 @@ def until(holds, what: str = "it did not happen"):
     return found
 
 
-def samples_of(text: str) -> dict:
+def samples_of(text: str) -> Samples:
     """Return the values of an exposition by name and labels (a sorted tuple of pairs)."""
     families = list(text_string_to_metric_families(text))
     return {(each.name, *sorted(each.labels.items())): each.value for family in families for each in family.samples}
 
 
 class Serving:
-    """A server on a port of its own, in a group of processes of its own. ``program`` takes the place of ``metering``."""
+    """A server on a free port, in a separate process group. ``program`` replaces ``metering``."""
 
-    def __init__(self, url: str, folder: Path, *options: str, program: tuple = ("-m", "metering"), **environment: str) -> None:
+    def __init__(
+        self, url: str, folder: Path, *options: str, program: tuple[str, ...] = ("-m", "metering"), **environment: str
+    ) -> None:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.log = folder / f"serve-{self.port}.log"
@@ -67,7 +74,7 @@ class Serving:
         except httpx.TransportError:
             return False
 
-    def metrics(self) -> dict:
+    def metrics(self) -> Samples:
         """Return what ``/metrics`` says now."""
         answer = httpx.get(f"{self.address}/metrics", timeout=30)
         assert answer.status_code == 200, answer.text

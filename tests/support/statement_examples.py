@@ -1,6 +1,7 @@
 """The worked examples as statements: drafts from their usage; closed and corrected ones line by line."""
 
 from datetime import date
+from typing import Any
 
 from metering.domain.accounts.plan_history import FeeLine, PlanMonth
 from metering.domain.credits.credits import MonthCredits
@@ -99,7 +100,7 @@ def by_hand(
         other(StatementLineKind.RESIDUAL, "Rounding of the total to cents", total - exact),
         other(StatementLineKind.TOTAL, "Total payable", total),
     )
-    fields = {
+    fields: dict[str, Any] = {
         "account": "acme",
         "month": 202611,
         "status": "draft",

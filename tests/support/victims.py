@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from support.places import ROOT, environment_of_programs
+from support.presence import present
 
 
-def start_victim(program: Path, *arguments: object, text: bool = False) -> subprocess.Popen:
+def start_victim(program: Path, *arguments: object, text: bool = False) -> subprocess.Popen[Any]:
     """Start a program with the code of this checkout, in its own process group, so that its children are killed with it."""
     return subprocess.Popen(
         [sys.executable, str(program), *map(str, arguments)],
@@ -21,7 +23,7 @@ def start_victim(program: Path, *arguments: object, text: bool = False) -> subpr
     )
 
 
-def kill_unless_done(process: subprocess.Popen, delay: float) -> None:
+def kill_unless_done(process: subprocess.Popen[Any], delay: float) -> None:
     """Kill the process after a delay, unless it has ended by then."""
     try:
         process.wait(timeout=delay)
@@ -29,16 +31,16 @@ def kill_unless_done(process: subprocess.Popen, delay: float) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def killed_after(process: subprocess.Popen, acknowledgements: int, delay: float) -> int:
+def killed_after(process: subprocess.Popen[Any], acknowledgements: int, delay: float) -> int:
     """Kill the process after this many acknowledgements and a delay; return the highest count that it acknowledged."""
     acknowledged = 0
     for _ in range(acknowledgements):
-        line = process.stdout.readline()
+        line = present(process.stdout).readline()
         if not line:
             break
         acknowledged = int(line)
     kill_unless_done(process, delay)
-    rest = process.stdout.read().split()
-    process.stdout.close()
+    rest = present(process.stdout).read().split()
+    present(process.stdout).close()
     process.wait()
     return max([acknowledged, *map(int, rest)])

@@ -1,6 +1,7 @@
 """Builders for webhook tests: settings for receivers on loopback, endpoints, alerts, and a manual dispatcher."""
 
 import json
+from typing import Any
 
 from metering.domain.alerts.webhook_deliveries import DeliveryQuery
 from metering.operations.alerts.dispatch_deliveries import (
@@ -39,7 +40,12 @@ def webhook_settings(*keys: str, **hosts: str | list[str]) -> WebhookSettings:
 
 def new_alert(subject: str = "budget:1", **fields) -> NewAlert:
     """Return an alert that a budget has reached a threshold."""
-    defaults = {"type": "budget.threshold_reached", "subject": subject, "occurred_at": 0, "data": json.dumps({"percent": 80})}
+    defaults: dict[str, Any] = {
+        "type": "budget.threshold_reached",
+        "subject": subject,
+        "occurred_at": 0,
+        "data": json.dumps({"percent": 80}),
+    }
     return NewAlert(**defaults | fields)
 
 

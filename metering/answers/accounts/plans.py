@@ -21,7 +21,7 @@ class FeeAnswer(Answer):
     first_day: date = Field(description="First day it covers.", examples=["2026-11-16"])
     days: int = Field(description="Days it covers.", examples=[15])
     days_in_month: int = Field(description="Days in the month.", examples=[30])
-    amount_usd: str | None = usd("The fee; null where the catalogue does not know it", "4.50")
+    amount_usd: str | None = usd("The fee; null if the catalog does not have it", "4.50")
 
 
 class PlanMonthAnswer(Answer):
@@ -70,7 +70,7 @@ class AccountPlanAnswer(Answer):
         examples=[[{"effective": "2026-11-01", "plan": "pro", "seats": 1}]],
     )
     warnings: list[str] = Field(
-        description="What the catalogue does not know about the plan, such as its fee. Only after a plan is set.",
+        description="What the catalog does not have about the plan, such as its fee. Only after a plan is set.",
         examples=[["the fee of team is unknown; statements show it as unknown and exclude it from the total"]],
     )
 

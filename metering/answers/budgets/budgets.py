@@ -57,7 +57,7 @@ class BudgetStateAnswer(Answer):
         description="Thresholds that raised an alert in this period; they remain when spending falls.", examples=[[50, 80]]
     )
     blocked: bool = Field(description="Whether the budget blocks the requests in its scope now.", examples=[False])
-    unpriced_events: int = Field(description="Requests without a price yet; their cost is in no amount.", examples=[0])
+    unpriced_events: int = Field(description="Requests without a price yet; the amounts exclude them.", examples=[0])
     forecast_method: Literal["blended_rate", "period_rate", "recent_rate", "final", "too_little_known"] = Field(
         description="The rate the forecast uses: that of this period, that of the last seven days, or the mean of both."
         " `final`: the period is over.",
@@ -105,7 +105,8 @@ class BudgetAnswer(BudgetTermsAnswer):
     created_at: str = instant_field("When it was created")
     state: BudgetStateAnswer = Field(description="Its state in the period.", examples=[_EXAMPLE_STATE])
     warnings: list[str] = Field(
-        description="Parts of the scope that match no usage yet. Only after a budget is created or changed.",
+        description="Parts of the scope that match no usage yet, and other budgets with the same terms. Only after a budget is"
+        " created or changed.",
         examples=[["no usage has the model 'lama' yet; check its spelling"]],
     )
 

@@ -79,7 +79,7 @@ class StatementChangesAnswer(Answer):
     closed: MonthAmountsAnswer = Field(description="As it was closed.", examples=[_AMOUNTS_EXAMPLE])
     now: MonthAmountsAnswer = Field(description="As it would be computed now.", examples=[_AMOUNTS_EXAMPLE])
     plan_terms_changed: bool = Field(
-        description="Whether the plan catalogue has other terms for the month now. The statement keeps its own.",
+        description="Whether the plan catalog has other terms for the month now. The statement keeps its own.",
         examples=[False],
     )
     corrections: list[StatementCorrectionAnswer] = Field(description="The corrections, by month.", examples=[[]])

@@ -34,7 +34,8 @@ _FLAGS = (
     "What a reader must know. `beyond_plan`: usage exceeds what the plan allows. `unpriced_usage`, `route_unknown`: some usage"
     " is excluded from the total. `fee_unknown`: a plan fee is excluded from the total. `included_credit_unknown`: none were"
     " applied. `credit_is_upper_bound`: included credits can also pay for other compute. `cache_price_assumed`: cached tokens"
-    " are charged at the input price. `quantities_estimated`: some quantities are estimates."
+    " are charged at the input price. `quantities_estimated`: some quantities are estimates. `not_begun`: the month is still to"
+    " come."
 )
 
 

@@ -8,7 +8,7 @@ from metering.answers.fields import Answer, Page, amount, instant_field, nano_us
 from metering.answers.usage.events import MODEL_EXAMPLE, QUANTITIES_EXAMPLE
 from metering.domain.instants import format_instant
 from metering.domain.usage.completion import RequestFacts
-from metering.domain.usage.conflicts import Conflict, Decision
+from metering.domain.usage.conflicts import Conflict, ConflictDecision
 from metering.domain.usage.events import QuantityGrade
 from pricing.quantities import ALL_KINDS
 
@@ -58,7 +58,7 @@ class ConflictAnswer(Answer):
     record: ConflictSideAnswer = Field(
         description="The record. Its charge is what it would cost at the prices known now.", examples=[_SIDE]
     )
-    decision: Decision | None = Field(
+    decision: ConflictDecision | None = Field(
         description="`accepted`: the record replaced the event. `dismissed`: the event stays. Null: open.", examples=[None]
     )
     reason: str = Field(description="The reason of the decision.", examples=[""])

@@ -48,7 +48,7 @@ Prefix = Annotated[str, Path(max_length=40, description="The key's prefix.", exa
 
 @router.get("", operation_id="list_keys", summary="List keys", responses=problems("invalid_cursor"))
 def get_keys(principal: Admin, service: ServiceNow, page: PageNow) -> ApiKeyPage:
-    """List keys, oldest first. A bound key sees those of its own account."""
+    """List keys, oldest first. A bound key sees only its account's keys."""
     after = int(page.start(_LIST, [0])[0])
     keys = list_keys(service.engine, account_id=_own(principal), after=after, limit=page.rows)
     names = account_names(service.engine, [key.account_id for key in keys])

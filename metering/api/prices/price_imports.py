@@ -111,8 +111,8 @@ def post_import(
     """Record the prices of a sheet: the operator's, which take precedence over the bundled ones, or those of `account` only,
     which take precedence over all others. All or nothing; an error names the entry. Importing a sheet again adds nothing.
 
-    Usage that was unpriced is charged at the price that was in force when it happened: the account's, or everybody's. Existing
-    charges never change. The body may be gzip.
+    Usage that was unpriced is charged at the price that was in force when it happened. Existing charges never change. The
+    body may be gzip.
     """
     row = principal.account_or_all(service, account)
     name = None if row is None else row.name
@@ -138,8 +138,8 @@ def post_import(
     ),
 )  # fmt: skip
 def post_discount(*, principal: Admin, service: ServiceNow, body: NewDiscount) -> DiscountAnswer:
-    """Give an account a percentage off everybody's prices. Base prices that change later are followed, whenever they are
-    recorded. If two discounts overlap, the one recorded last applies. Repeating a request adds nothing. Prices from the
+    """Discount an account's prices by a percentage of the list prices. Base prices that change later are
+    followed. If two discounts overlap, the one recorded last applies. Repeating a request adds nothing. Prices from the
     account's own sheets take precedence. Existing charges never change.
     """
     row = principal.find_account(service, body.account)

@@ -148,7 +148,7 @@ def plan(invocation: Invocation, *, name: str, month: int | None, as_json: bool)
 @json_option
 @click.pass_obj
 def set_plan_(invocation: Invocation, *, name: str, plan_name: str, seats: int, since: date | None, as_json: bool) -> None:
-    """Put NAME on PLAN from a day on.
+    """Put NAME on PLAN, starting on a given day.
 
     The fee of a plan that starts mid-month is prorated by day. An upgrade takes effect on its day; a downgrade or a change of
     seats from the next month.

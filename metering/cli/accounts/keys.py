@@ -30,7 +30,13 @@ def keys() -> None:
     help=f"What the key may do; repeat, or separate by commas. {ADMIN} includes all others.",
 )
 @click.option("--account", metavar="NAME", help="Bind the key to this account. Default: all accounts.")
-@click.option("--creates-accounts", is_flag=True, help="Let usage sent with the key declare accounts that do not exist.")
+@click.option(
+    "--create-accounts",
+    "--creates-accounts",
+    "creates_accounts",
+    is_flag=True,
+    help="Let usage sent with the key declare accounts that do not exist.",
+)
 @json_option
 @click.pass_obj
 def create(

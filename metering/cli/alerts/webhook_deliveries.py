@@ -57,7 +57,11 @@ def _delivery_options(
 @start_option(_START)
 @end_option(_END)
 @click.option(
-    "--limit", default=LISTED, show_default=True, type=click.IntRange(1, 1_000), help="Most deliveries to list, newest first."
+    "--limit",
+    default=LISTED,
+    show_default=True,
+    type=click.IntRange(1, 1_000),
+    help="Maximum number of deliveries to list, newest first.",
 )
 @click.option("--before", type=_ID, metavar="ID", help="Only deliveries older than the one with this id.")
 @json_option

@@ -77,7 +77,7 @@ def balance(invocation: Invocation, *, account: str, instant: int | None, as_jso
 @json_option
 @click.pass_obj
 def void(invocation: Invocation, *, account: str, reference: str, amount: int | None, reason: str, as_json: bool) -> None:
-    """Void what is left of ACCOUNT's grant REFERENCE, or a part of it. Credits that usage has burned are not left."""
+    """Void what is left of ACCOUNT's grant REFERENCE, or a part of it. Credits already applied to usage are not affected."""
     with open_session(invocation) as service:
         entry = void_credits(service.engine, account, reference, amount, service.catalogue, reason=reason, now=service.clock())
     answer = voided_credits_answer(account, entry)

@@ -10,7 +10,7 @@ from pricing.tables import Layer
 _MILLION = 1_000_000
 _LAYERS = {Layer.OPERATOR: "your own", Layer.ROUTE: "the route's", Layer.BUNDLED: "bundled"}
 PER_MILLION_KINDS = ("input_tokens", "output_tokens")
-"""Kinds with a column of their own in lists of prices."""
+"""Kinds that have a separate column in lists of prices."""
 
 
 def rate_in_words(rate: Rate, *, without: tuple[str, ...] = ()) -> str:

@@ -15,6 +15,7 @@ from metering.cli.prices.prices_discount import discount
 from metering.cli.prices.prices_explain import explain
 from metering.cli.prices.prices_history import history
 from metering.cli.prices.prices_import import import_
+from metering.cli.prices.unlisted_names import warn_unlisted_names
 from metering.cli.session import open_session
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table, warn
 from metering.cli.terminal.sanitize import sanitize
@@ -66,6 +67,8 @@ def list_(
         instant = service.clock() if at is None else at
         found = prices_at(service.engine, PriceQuery(provider, model, source, known_at), instant)
         names = account_names(service.engine, {price.table.account_id for price in found})
+        if not found:
+            warn_unlisted_names(service, provider, source)
     if as_json:
         print_json(listed_rate_page(found, names, at=instant, known_at=known_at))
     elif found:

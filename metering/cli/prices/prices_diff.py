@@ -6,17 +6,15 @@ from msgspec import Struct
 from metering.answers.prices.price_changes import price_change_page
 from metering.cli.arguments import collected, end_option, json_option, known_at_option, start_option
 from metering.cli.invocation import Invocation
+from metering.cli.prices.unlisted_names import warn_unlisted_names
 from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
-from metering.cli.unknown_names import warn_unknown_name
 from metering.domain.charges.quoted_prices import format_price
 from metering.domain.prices.listed_changes import ListedChange
 from metering.domain.statements.statements import described
-from metering.domain.usage.model_names import provider_name
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.prices.compare_prices import DiffQuery, compare_prices
-from metering.operations.prices.list_names import listed_names
 from pricing.rates import Price
 
 
@@ -60,11 +58,7 @@ def diff(invocation: Invocation, options: DiffOptions) -> None:
             options.known_at,
         )
         found = compare_prices(service.engine, query)
-        if query.source is not None or query.provider is not None:
-            listed = listed_names(service.engine)
-            provider = None if query.provider is None else provider_name(query.provider)
-            warn_unknown_name(query.source, listed.sources, "no price list is called {}")
-            warn_unknown_name(provider, listed.providers, "no price list has the provider {}")
+        warn_unlisted_names(service, query.provider, query.source)
     if options.as_json:
         print_json(price_change_page(found, start=options.start, end=options.end, known_at=options.known_at))
     elif found:

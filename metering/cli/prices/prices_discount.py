@@ -37,7 +37,7 @@ class DiscountOptions(Struct, frozen=True, kw_only=True):
 @click.pass_obj
 @collected(DiscountOptions)
 def discount(invocation: Invocation, options: DiscountOptions) -> None:
-    """Give an account a percentage off everybody's prices.
+    """Discount an account's prices by a percentage of the list prices.
 
     Base prices that change later are followed: every sync and every import updates the discounts. Repeating the command adds
     nothing. If two discounts overlap, the one recorded last applies. Prices from the account's own sheets take precedence.

@@ -30,7 +30,11 @@ class ReportNotWrittenError(DomainError):
 @click.command()
 @click.argument("number", metavar="RUN", type=click.IntRange(min=1))
 @click.option(
-    "--as", "format_", type=click.Choice(["html", "csv"]), help="Format of the report. Default: by --output, else CSV."
+    "--format",
+    "--as",
+    "format_",
+    type=click.Choice(["html", "csv"]),
+    help="Format of the report. Default: by --output, else CSV.",
 )
 @click.option("--variance", type=click.IntRange(min=1), help="Export the evidence of this variance, as CSV.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to this file. Default: standard output.")
@@ -62,7 +66,7 @@ def _format_of(output: Path | None) -> str:
     """Return the format that the name of a file implies; CSV without a file or a suffix."""
     suffix = "" if output is None else output.suffix.lower()
     if suffix not in _FORMATS:
-        raise click.UsageError(f"{suffix} is not a report format; use .html or .csv, or set the format with --as")
+        raise click.UsageError(f"{suffix} is not a report format; use .html or .csv, or set the format with --format")
     return _FORMATS[suffix]
 
 

@@ -65,9 +65,9 @@ statements.add_command(export)
 @json_option
 @click.pass_obj
 def list_(invocation: Invocation, *, account: str | None, status: str | None, as_json: bool) -> None:
-    """List the statements of all months with usage and all closed months."""
+    """List the statements of all months with usage, an adjustment or a fee, and of all closed months."""
     with open_session(invocation) as service:
-        listed = list_statements(service.engine, StatementFilter(account, status), service.catalogue)
+        listed = list_statements(service.engine, StatementFilter(account, status), service.catalogue, now=service.clock())
     found = [each.statement for each in listed]
     if as_json:
         print_json(StatementPage(items=[statement_summary_answer(each) for each in found], next_cursor=None))
@@ -94,7 +94,7 @@ def show(invocation: Invocation, *, account: str, month: int | None, canonical: 
             click.echo(canonical_statement(service.engine, account, shown), nl=False)
             return
         check_month_in_range(shown, service.clock())
-        statement = show_statement(service.engine, account, shown, service.catalogue)
+        statement = show_statement(service.engine, account, shown, service.catalogue, now=service.clock())
     if as_json:
         print_json(statement_answer(statement))
     else:

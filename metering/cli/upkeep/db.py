@@ -8,11 +8,11 @@ from sqlalchemy.exc import DBAPIError
 from metering.answers.upkeep.readiness import UpgradeAnswer
 from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
-from metering.cli.session import DatabaseFailureError, settings_of
+from metering.cli.session import database_failure, settings_of
 from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import echo, print_json
 from metering.operations.upkeep.upgrade_database import upgrade_database
-from metering.storage.engine.database import open_database, without_password
+from metering.storage.engine.database import open_database
 from metering.storage.engine.schema_revision import head_revision
 
 
@@ -34,7 +34,7 @@ def upgrade(invocation: Invocation, *, as_json: bool) -> None:
     try:
         tables = upgrade_database(engine, now=invocation.clock())
     except DBAPIError as error:
-        raise DatabaseFailureError(f"{without_password(settings.database_url)}: {error.orig}") from error
+        raise database_failure(settings.database_url, error) from error
     finally:
         engine.dispose()
     if as_json:

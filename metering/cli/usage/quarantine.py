@@ -53,7 +53,7 @@ def list_(invocation: Invocation, *, limit: int | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def replay(invocation: Invocation, *, create_accounts: bool, as_json: bool) -> None:
-    """Read the files of rejected records again, with the options of the last time, and resolve records that are valid now.
+    """Read the files of rejected records again, with the same options as before, and resolve records that are valid now.
 
     Records that were counted before are not counted again. Exits with 1 if records are still in quarantine.
     """

@@ -27,6 +27,9 @@ class AccountPlans(NamedTuple):
     changes: Sequence[PlanChange]
 
 
-def no_such_account(name: str) -> NotFoundError:
-    """Return the error for a name that no account has. A bound key gets the same one for the account of another."""
-    return NotFoundError(f"there is no account {name[:80]!r}; `metering accounts list` shows all")
+class AccountNotFoundError(NotFoundError):
+    """No account has the name. A bound key gets the same error for the account of another."""
+
+    def __init__(self, name: str, hint: str = ";") -> None:
+        super().__init__(f"there is no account {name[:80]!r}{hint} `metering accounts list` shows all")
+        self.name = name

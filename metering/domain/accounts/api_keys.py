@@ -67,5 +67,6 @@ def checked_scopes(scopes: list[str]) -> frozenset[str]:
     """Return scopes as a set. Raises DomainError for an empty list or an unknown scope."""
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown or not scopes:
-        raise DomainError(f"scopes must be among {', '.join(SCOPES)}, not {', '.join(unknown)[:80] or 'empty'}")
+        wrong = f"{unknown[0][:40]!r} is not a scope" if unknown else "a key needs at least one scope"
+        raise DomainError(f"{wrong}; use {', '.join(SCOPES)}")
     return frozenset(scopes)

@@ -27,7 +27,7 @@ class PlanChange(Struct, frozen=True):
 
 
 class FeeLine(Struct, frozen=True):
-    """The fee of one plan for some days of a month; ``amount_cents`` is None if the catalogue does not know the fee."""
+    """The fee of one plan for some days of a month; ``amount_cents`` is None if the catalog does not have the fee."""
 
     plan: str
     seats: int
@@ -56,7 +56,7 @@ class PlanMonth(Struct, frozen=True):
 def plan_month(changes: Sequence[PlanChange], month: int, catalogue: PlanCatalogue) -> PlanMonth:
     """Return the plans of ``month`` (``YYYYMM``). Of several changes for one day, the last applies.
 
-    Raises pricing's InvalidPlanError for a plan that the catalogue does not have.
+    Raises pricing's InvalidPlanError for a plan that the catalog does not have.
     """
     schedule = effective_changes(changes, catalogue)
     first = first_date(month)
@@ -84,7 +84,7 @@ def plan_month(changes: Sequence[PlanChange], month: int, catalogue: PlanCatalog
 
 
 def unknown_plan_terms(change: PlanChange, catalogue: PlanCatalogue) -> list[str]:
-    """Return, as sentences, what the catalogue does not know about a plan on its first day."""
+    """Return, as sentences, what the catalog does not have about a plan on its first day."""
     terms = catalogue.terms(change.plan, change.effective)
     remarks = []
     if terms is None or terms.fee_cents is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from metering.domain.accounts.plan_history import FREE, PlanChange, PlanMonth, plan_month
-from metering.domain.credits.adjustments import Adjustment
+from metering.domain.credits.adjustments import OF_USAGE, Adjustment
 from metering.domain.credits.credit_ledger import (
     BurnInputs,
     CreditCorrection,
@@ -64,18 +64,26 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
         return self.first_month if self.closed_through is None else next_month(self.closed_through)
 
     def usage_by_origin(self) -> dict[int, int]:
-        """Return each month's usage as known now, adjustments included."""
+        """Return each month's usage as known now, adjustments of usage included."""
         found: dict[int, int] = {}
         for (_, origin), amount in self.usage.items():
             found[origin] = found.get(origin, 0) + amount
-        for adjustment in self.adjustments:
+        for adjustment in self._adjustments_of_usage():
             found[adjustment.origin_month] = found.get(adjustment.origin_month, 0) + adjustment.amount_nano
         return found
 
     def own_usage(self, month: int) -> int:
-        """Return the part of a month's usage that is billed on its own statement, adjustments included."""
-        own = [each.amount_nano for each in self.adjustments if each.billing_month == each.origin_month == month]
+        """Return the part of a month's usage that is billed on its own statement, adjustments of usage included."""
+        own = [each.amount_nano for each in self._adjustments_of_usage() if each.billing_month == each.origin_month == month]
         return self.usage.get((month, month), 0) + sum(own)
+
+    def _adjustments_of_usage(self) -> Iterator[Adjustment]:
+        return (each for each in self.adjustments if each.adjusts == OF_USAGE)
+
+    def total_adjusted(self, month: int) -> int:
+        """Return what adjustments of the total change about a month, on any statement."""
+        about = (each for each in self.adjustments if each.origin_month == month)
+        return sum(each.amount_nano for each in about if each.adjusts != OF_USAGE)
 
     def adjustments_on(self, month: int) -> tuple[Adjustment, ...]:
         """Return the adjustments on a month's statement."""
@@ -156,6 +164,15 @@ def open_months(books: AccountBooks, last: int, catalogue: PlanCatalogue) -> Ite
         )
         yield booked
         carried = min(0, divide_half_away(_total_nano(books, booked), NANO_PER_CENT))
+
+
+def usage_payable_nano(books: AccountBooks, month: int, catalogue: PlanCatalogue) -> int:
+    """Return what a month's statement has of usage and adjustments after credits: as closed, or as it would be closed now."""
+    entries = [*books.entries, *(entry for each in open_months(books, month, catalogue) for entry in each.entries)]
+    paid = (each for each in entries if each.kind in (EntryKind.APPLY, EntryKind.RESTORE) and each.billing_month == month)
+    usage = sum(amount for (billing_month, _), amount in books.usage.items() if billing_month == month)
+    adjusted = sum(each.amount_nano for each in books.adjustments_on(month))
+    return usage + adjusted + sum(each.amount_nano for each in paid)
 
 
 def closed_month(books: AccountBooks, month: int, plan: PlanMonth, *, last_entry: int, carried_in_cents: int) -> BookedMonth:

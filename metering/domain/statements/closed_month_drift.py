@@ -22,7 +22,7 @@ class StatementCorrection(Struct, frozen=True):
 class ClosedMonthDrift(Struct, frozen=True):
     """A closed statement with the month's usage (adjustments included) and credits as they would be computed now, in nano-USD.
 
-    ``plan`` is what the plan catalogue gives for the month now. The closed statement keeps the terms it was closed with.
+    ``plan`` is what the plan catalog gives for the month now. The closed statement keeps the terms it was closed with.
     """
 
     statement: Statement
@@ -38,7 +38,7 @@ class ClosedMonthDrift(Struct, frozen=True):
 
     @property
     def plan_terms_changed(self) -> bool:
-        """Whether the catalogue has other terms for the month now. They change nothing."""
+        """Whether the catalog has other terms for the month now. They change nothing."""
         return self.plan != self.statement.plan
 
     @property

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from metering.domain.accounts.plan_history import PlanMonth
 from metering.domain.credits.credits import MonthCredits
+from metering.domain.instants import month_of
 from metering.domain.statements.account_books import NO_OTHER_ITEMS, OtherItems
 from metering.domain.statements.statement_lines import (
     StatementLine,
@@ -61,6 +63,7 @@ class Flag(StrEnum):
     CREDIT_IS_UPPER_BOUND = "credit_is_upper_bound"
     CACHE_PRICE_ASSUMED = "cache_price_assumed"
     QUANTITIES_ESTIMATED = "quantities_estimated"
+    NOT_BEGUN = "not_begun"
 
 
 class ExcludedUsage(Struct, frozen=True, kw_only=True):
@@ -181,6 +184,11 @@ def draft_statement(
         carried_in_cents=other.carried_in_cents,
         carried_out_cents=total.carried_out_cents,
     )
+
+
+def as_of(statement: Statement, now: int) -> Statement:
+    """Return a statement with the flag NOT_BEGUN if its month is still to come at ``now`` (microseconds UTC)."""
+    return replace(statement, flags=statement.flags | {Flag.NOT_BEGUN}) if statement.month > month_of(now) else statement
 
 
 def unpriced_usage(usage: Sequence[UsageSums], previously_unpriced: Sequence[UsageSums] = ()) -> tuple[ExcludedUsage, ...]:

@@ -9,7 +9,7 @@ from metering.domain.usage.completion import RequestFacts
 COMPARED = ("time", "provider", "model", "operation", "route", "status", "failure", "quantities", "quantity_grade")
 
 
-class Decision(StrEnum):
+class ConflictDecision(StrEnum):
     """`accepted`: the record replaced the event. `dismissed`: the event stays."""
 
     ACCEPTED = "accepted"
@@ -32,7 +32,7 @@ class Conflict(Struct, frozen=True):
     counted_nano: int | None
     record: RequestFacts
     record_nano: int | None
-    decision: Decision | None = None
+    decision: ConflictDecision | None = None
     reason: str = ""
     decided_by: str = ""
     decided_at: int | None = None

@@ -30,7 +30,7 @@ def declare_account(engine: Engine, name: str, *, default_route: str = "", now: 
     _check_route(default_route)
     with exclusive_write(engine) as connection:
         if former_names(connection, name, 0):
-            raise AlreadyExistsError(f"an account has or had the name {name!r} already")
+            raise AlreadyExistsError(f"{name!r} is or was the name of an account; choose another name")
         insert_account(connection, name, default_route=default_route, now=now)
         return find_account(connection, name)
 

@@ -28,7 +28,7 @@ def set_plan(engine: Engine, name: str, change: PlanChange, catalogue: PlanCatal
     """Put an account on a plan from a day on.
 
     Raises MonthClosedError for a day in a closed month, whose statement already includes that day's plan; NotFoundError; and
-    pricing's InvalidPlanError for a plan that the catalogue does not have or does not sell per seat.
+    pricing's InvalidPlanError for a plan that the catalog does not have or does not sell per seat.
     """
     if not 1 <= change.seats <= MAX_SEATS:
         raise DomainError(f"seats must be from 1 to {MAX_SEATS:,}, not {change.seats:,}")

@@ -4,6 +4,7 @@ from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.plan_history import PlanChange, plan_month
 from metering.domain.charges.spend import SpendQuery
+from metering.domain.credits.adjustments import OF_USAGE
 from metering.domain.credits.credit_balance import CreditBalance, GrantBalance
 from metering.domain.credits.credit_ledger import BurnInputs, CreditMovement, EntryKind
 from metering.domain.credits.credits import ANY_COMPUTE, INCLUDED, CreditGrant
@@ -44,7 +45,9 @@ def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalo
     month = month_of(instant)
     usage = {each: amount for each, amount in books.usage_by_origin().items() if each < month}
     usage[month] = used_nano + sum(
-        each.amount_nano for each in books.adjustments if each.origin_month == month and each.recorded_at <= instant
+        each.amount_nano
+        for each in books.adjustments
+        if each.origin_month == month and each.recorded_at <= instant and each.adjusts == OF_USAGE
     )
     grants = _granted_by(books, instant)
     first, inputs = books.burn_inputs(month, catalogue)

@@ -8,6 +8,7 @@ from msgspec import Struct
 from sqlalchemy import Engine
 
 from metering.domain.errors import NotFoundError
+from metering.domain.nearest_name import did_you_mean
 from metering.domain.prices.listed_rates import ListedRate
 from metering.domain.usage.model_names import provider_name
 from metering.storage.engine.database import read_snapshot
@@ -78,7 +79,8 @@ def price_history(engine: Engine, query: HistoryQuery) -> list[PriceVersion]:
         for source, at, candidates in ambiguities(lists, query.model, provider=provider, aliases=aliases):
             raise NotFoundError(f"{model} matches several models of {source} at {at}; use one of {', '.join(candidates)}")
         at = f" at {provider[:40]!r}" if provider else ""
-        raise NotFoundError(f"no price list has the model {model}{at}; `metering prices list` shows all models")
+        hint = did_you_mean(query.model[:80], {rate.model for table in tables for rate in table.rates}) or ";"
+        raise NotFoundError(f"no price list has the model {model}{at}{hint} `metering prices list --model TEXT` finds models")
     return found
 
 

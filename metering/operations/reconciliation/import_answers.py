@@ -28,7 +28,7 @@ def import_answers(engine: Engine, order: InvoiceOrder, *, now: int) -> Imported
     """Import the answers about requests of the order's period. Raises InvoiceError without a period or without answers."""
     start, end = order.options.start, order.options.end
     if start is None or end is None:
-        raise InvoiceError("answers have no period of their own; give a month, or a start and an end", "period_required")
+        raise InvoiceError("answers do not state a period; give a month, or a start and an end", "period_required")
     with tempfile.SpooledTemporaryFile(_MAX_IN_MEMORY) as document:
         with read_snapshot(engine) as connection:
             answers = answers_of_period(connection, find_account(connection, order.account).id, start, end)
@@ -36,7 +36,7 @@ def import_answers(engine: Engine, order: InvoiceOrder, *, now: int) -> Imported
             while chunk := list(islice(costs, _ANSWERS_PER_LINE)):
                 document.write(json.dumps({"requests": chunk}).encode() + b"\n")
         if not document.tell():
-            raise InvoiceError("Hugging Face asked about no request of this period; choose another one", "empty_file")
+            raise InvoiceError("Hugging Face asked about no request in this period; choose another period", "empty_file")
         options = replace(order.options, biller=order.options.biller or HUGGING_FACE)
         answered = replace(order, format=FORMAT, file="answers given to Hugging Face", options=options)
         return import_invoice(engine, cast("BinaryIO", document), answered, now=now)

@@ -1,4 +1,4 @@
-"""Open the service: the database, the ingester, the plan catalogue and the clock, created once and passed to the edges."""
+"""Open the service: the database, the ingester, the plan catalog and the clock, created once and passed to the edges."""
 
 from collections.abc import Callable
 

@@ -6,12 +6,12 @@ nothing else looks at it.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
 from metering.domain.errors import DomainError
+from metering.domain.nearest_name import nearest_name
 from metering.domain.usage.series import DEFAULT_SERIES_CAP
 from metering.operations.alerts.webhook_settings import WebhookSettings, guard_of
 from metering.operations.credits.evaluate_credits import DEFAULT_LOW_PERCENT
@@ -227,6 +227,6 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
     known = [setting.name for setting in SETTINGS]
     for name in environment:
         if name.startswith(PREFIX) and name not in known:
-            close = get_close_matches(name, known, n=1, cutoff=0.75)
-            hint = f"did you mean {close[0]}?" if close else f"the settings are {', '.join(known)}"
+            nearest = nearest_name(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known])
+            hint = f"the settings are {', '.join(known)}" if nearest is None else f"did you mean {PREFIX}{nearest}?"
             raise SettingsError(f"{name} is not a setting; {hint}")

@@ -93,7 +93,8 @@ def refuse_unpriced(account: str, month: int, unpriced: Sequence[ExcludedUsage])
         requests, are = ("1 request", "is") if count == 1 else (f"{count:,} requests", "are")
         raise UnpricedUsageError(
             f"{requests} of {account!r} in {format_month(month)} {are} not priced yet: add the missing prices (see"
-            " `metering prices unpriced`), or allow unpriced usage; the statement is then flagged unpriced_usage"
+            " `metering prices unpriced`), or close with --allow-unpriced (HTTP: allow_unpriced); the statement is then"
+            " flagged unpriced_usage"
         )
 
 
@@ -139,8 +140,8 @@ def _month_to_close(account: Account, books: AccountBooks, month: int, how: Clos
         raise NothingToCloseError(f"{account.name!r} has no usage, adjustment or paid plan in {shown} or before")
     if next_open < month and not how.with_earlier:
         raise EarlierMonthsOpenError(
-            f"{format_month(next_open)} of {account.name!r} is still open: close it first, or close {shown} together with all"
-            " earlier months (with_earlier)"
+            f"{format_month(next_open)} of {account.name!r} is still open: close it first, or close every month up to {shown}"
+            " with --with-earlier (HTTP: with_earlier)"
         )
     return next_open
 

@@ -25,14 +25,14 @@ def compare_closed_month(engine: Engine, account: str, month: int, catalogue: Pl
             raise NotFoundError(f"{format_month(month)} of {account[:80]!r} is not closed; see `metering statements list`")
         statement = stored_statement(connection, closed)
         books = read_books(connection, row.id)
-    corrections = _corrections(books, month, catalogue, now)
-    own = books.usage_by_origin().get(month, 0)
+    corrections = later_corrections(books, month, catalogue, now)
+    own = books.usage_by_origin().get(month, 0) + books.total_adjusted(month)
     credits_nano = statement.credits.applied_nano + sum(each.credits_nano for each in corrections)
     plan = plan_month(books.plan_changes, month, catalogue)
     return ClosedMonthDrift(statement, own, credits_nano, plan, corrections)
 
 
-def _corrections(books: AccountBooks, month: int, catalogue: PlanCatalogue, now: int) -> list[StatementCorrection]:
+def later_corrections(books: AccountBooks, month: int, catalogue: PlanCatalogue, now: int) -> list[StatementCorrection]:
     """Return what later statements, closed and open, correct about ``month``."""
     last = max(month_of(now), books.next_open or 0)
     entries = [*books.entries, *(entry for booked in open_months(books, last, catalogue) for entry in booked.entries)]

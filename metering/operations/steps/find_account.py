@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from metering.domain.accounts.accounts import Account, no_such_account
+from metering.domain.accounts.accounts import Account, AccountNotFoundError
 from metering.storage.accounts.accounts import account_named
 
 
@@ -10,5 +10,5 @@ def find_account(connection: Connection, name: str) -> Account:
     """Return the account with this current name. Raises NotFoundError."""
     account = account_named(connection, name)
     if account is None:
-        raise no_such_account(name)
+        raise AccountNotFoundError(name)
     return account

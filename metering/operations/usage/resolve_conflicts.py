@@ -14,7 +14,7 @@ from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import month_of
 from metering.domain.usage.batch_events import BatchEvent, BatchEvents
 from metering.domain.usage.completion import RequestFacts
-from metering.domain.usage.conflicts import Conflict, Decision
+from metering.domain.usage.conflicts import Conflict, ConflictDecision
 from metering.domain.usage.outcomes import Outcome
 from metering.domain.usage.series import SeriesKey
 from metering.operations.steps.assign_series import SeriesIndex
@@ -81,7 +81,7 @@ def dismiss_conflict(engine: Engine, settings: IngestSettings, conflict_id: int,
     """Keep the event. Raises NotFoundError and DecidedError."""
     with exclusive_write(engine) as connection:
         _open(connection, conflict_id)
-        insert_decision(connection, conflict_id, Decision.DISMISSED.value, reason=reason, recorded_by=by, now=now)
+        insert_decision(connection, conflict_id, ConflictDecision.DISMISSED.value, reason=reason, recorded_by=by, now=now)
     return show_conflict(engine, settings, conflict_id)
 
 
@@ -104,7 +104,7 @@ def accept_conflict(engine: Engine, settings: IngestSettings, conflict_id: int, 
         event = msgspec.structs.replace(event, id=earlier.row.external_id)
         context = contexts.of_series(series, source=source_of(earlier.row))
         _replace(connection, earlier, _charged(event, context, book), now)
-        insert_decision(connection, conflict_id, Decision.ACCEPTED.value, reason=reason, recorded_by=by, now=now)
+        insert_decision(connection, conflict_id, ConflictDecision.ACCEPTED.value, reason=reason, recorded_by=by, now=now)
     return show_conflict(engine, settings, conflict_id)
 
 
@@ -152,7 +152,7 @@ def _conflict(stored: StoredConflict, earlier: CurrentEvent | None, book: PriceB
         counted_nano=None if earlier is None or earlier.entry.is_unpriced else earlier.entry.amount_nano,
         record=_facts(series, event),
         record_nano=_amount(series, event, book),
-        decision=None if stored.decision is None else Decision(stored.decision),
+        decision=None if stored.decision is None else ConflictDecision(stored.decision),
         reason=stored.reason or "",
         decided_by=stored.recorded_by or "",
         decided_at=stored.recorded_at,

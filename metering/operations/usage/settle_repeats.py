@@ -1,6 +1,6 @@
 """Settle records that repeat a counted event with other content: they complete it, contradict it, or add nothing.
 
-A record that completes an event is stored as an event of its own, with what both records state. It counts in the place of the
+A record that completes an event is stored as a separate event, with what both records state. It counts in the place of the
 earlier one, whose charge is reversed in the same transaction. Because that appends later charges, it needs the exclusive write
 lock, as every other correction does: ingest stores new events first, and settles these records in a second transaction. After
 an interruption between the two, sending the records again settles them.
@@ -63,8 +63,8 @@ class Completion(NamedTuple):
 class Settlement(NamedTuple):
     """The outcome of each record by position, with the event it repeats, and the records that count in the place of events.
 
-    ``others`` are records of other requests that happen to have an ID which is taken, by position, each with an ID and a digest
-    of its own. They have no outcome yet.
+    ``others`` are records of other requests that happen to have an ID which is taken, by position, each with
+    its own ID and digest. They have no outcome yet.
     """
 
     outcomes: dict[int, tuple[Outcome, int]]
@@ -72,7 +72,7 @@ class Settlement(NamedTuple):
     others: dict[int, BatchEvent]
 
 
-class _Known(NamedTuple):
+class _KnownRequest(NamedTuple):
     """What is known of a request while the records of a batch are compared, and the completion that stated it last."""
 
     earlier: CurrentEvent | None
@@ -95,7 +95,7 @@ def compare_repeats(
     heads = heads_of(connection, sorted(set(holders.values())))
     ends = {holder: heads.get(holder, Head(holder)) for holder in holders.values()}
     stored = current_events(connection, sorted({end.event_id for end in ends.values() if not end.withdrawn}), declared_tags)
-    known: dict[int, _Known] = {}
+    known: dict[int, _KnownRequest] = {}
     outcomes: dict[int, tuple[Outcome, int]] = {}
     others: dict[int, BatchEvent] = {}
     for position, (identity, context) in enumerate(zip(identities, contexts, strict=True)):
@@ -105,12 +105,12 @@ def compare_repeats(
         before = known.get(end.event_id)
         if before is None and end.withdrawn:
             completion = Completion(position, end.event_id, None, new, event, context.full_series)
-            known[end.event_id] = _Known(None, new, context.full_series, frozenset({event.fingerprint}), completion)
+            known[end.event_id] = _KnownRequest(None, new, context.full_series, frozenset({event.fingerprint}), completion)
             outcomes[position] = Outcome.ACCEPTED, end.event_id
             continue
         if before is None and end.event_id in stored:
             earlier = stored[end.event_id]
-            before = _Known(earlier, earlier.facts(context.default_route), earlier.series, end.fingerprints)
+            before = _KnownRequest(earlier, earlier.facts(context.default_route), earlier.series, end.fingerprints)
         outcome, after = _compared(position, end.event_id, event, context, new, before)
         other = None if identities_are_final or before is None else _other_request(event, context, new, before, outcome)
         if other is not None:
@@ -160,8 +160,8 @@ def _holders(connection: Connection, identities: Sequence[bytes]) -> dict[bytes,
 
 
 def _compared(
-    position: int, replaces: int, event: BatchEvent, context: EventContext, new: RequestFacts, before: _Known | None
-) -> tuple[Outcome, _Known | None]:
+    position: int, replaces: int, event: BatchEvent, context: EventContext, new: RequestFacts, before: _KnownRequest | None
+) -> tuple[Outcome, _KnownRequest | None]:
     if before is None:  # the event was retired with its month: nothing is left to compare with
         return Outcome.CONFLICT, None
     if event.fingerprint in before.fingerprints:
@@ -176,13 +176,15 @@ def _compared(
     known_event = None if before.completion is None else before.completion.event
     merged = _merged(before.earlier, known_event, event, facts, succeeded=_succeeded(before, new, event))
     completion = Completion(position, replaces, before.earlier, facts, merged, series)
-    return Outcome.COMPLETED, _Known(before.earlier, facts, series, before.fingerprints | {event.fingerprint}, completion)
+    return Outcome.COMPLETED, _KnownRequest(
+        before.earlier, facts, series, before.fingerprints | {event.fingerprint}, completion
+    )
 
 
 def _other_request(
-    event: BatchEvent, context: EventContext, new: RequestFacts, before: _Known, outcome: Outcome
+    event: BatchEvent, context: EventContext, new: RequestFacts, before: _KnownRequest, outcome: Outcome
 ) -> BatchEvent | None:
-    """Return the record under an identity of its own, if it is another request that happens to have the same ID.
+    """Return the record under its own identity, if it is a different request that happens to have the same ID.
 
     That is a record of another file with other content, unless the ID is long enough to be unique; and a response ID that the
     provider repeated after more than an hour.
@@ -199,7 +201,7 @@ def _other_request(
     return None
 
 
-def _in_other_file(context: EventContext, before: _Known | None) -> bool:
+def _in_other_file(context: EventContext, before: _KnownRequest | None) -> bool:
     earlier = None if before is None else before.earlier
     return context.source.derived and earlier is not None and earlier.row.source_id != context.source_id
 
@@ -232,7 +234,7 @@ def _series(known: SeriesKey, new: SeriesKey, facts: RequestFacts, default_route
     )
 
 
-def _succeeded(before: _Known, new: RequestFacts, event: BatchEvent) -> bool:
+def _succeeded(before: _KnownRequest, new: RequestFacts, event: BatchEvent) -> bool:
     """Whether the request was answered, by the record that states its status or failure; by the later one if neither does."""
     if (before.facts.status, before.facts.failure) == (None, "") or (new.status, new.failure) != (None, ""):
         return event.succeeded

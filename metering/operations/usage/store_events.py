@@ -205,7 +205,7 @@ def count_warnings(context: EventContext, charge: FirstCharge, result: BatchResu
 
 _REPEATS = {
     Outcome.DUPLICATE: ("duplicate", "was ingested before and is counted once"),
-    Outcome.COPY: ("copy", "is another source's record of an event that is already counted"),
+    Outcome.COPY: ("copy", "is a record of an event that is already counted from a different source"),
     Outcome.COMPLETED: ("completed", "states what an earlier record left open, and replaced it"),
     Outcome.CONFLICT: ("conflict", "was ingested before with different content; the first record is kept"),
 }

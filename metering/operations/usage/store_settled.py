@@ -39,7 +39,7 @@ class SettlingTools(Struct, frozen=True):
 class SettledRecords(Struct, frozen=True):
     """What settling did: the outcome of each record by position, and the completions with their charged events.
 
-    ``others`` are records of other requests, each under an identity of its own, which are still to be stored.
+    ``others`` are records of other requests, each under its own identity, which are still to be stored.
     """
 
     outcomes: dict[int, tuple[Outcome, int]]
@@ -94,7 +94,7 @@ def store_completions(
     closed: ClosedMonths,
     now: int,
 ) -> None:
-    """Write completions, each with the reversal of the event it replaces. One that is another source's copy writes no event."""
+    """Write completions, each with the reversal of the event it replaces. A copy of another event writes none."""
     first_id = reserve_event_ids(connection, len(completions))
     dedup = find_copies(connection, completed.events, completed.contexts, Deduplication(first_id, {}))
     deltas = RollupDeltas()

@@ -42,6 +42,16 @@ def first_plan_days(connection: Connection, account_ids: Sequence[int]) -> dict[
     return dict(connection.execute(statement).all())
 
 
+def last_plans_recorded_at(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
+    """Return when the last plan change of each account was recorded (microseconds UTC)."""
+    statement = (
+        select(plan_changes.c.account_id, func.max(plan_changes.c.recorded_at))
+        .where(plan_changes.c.account_id.in_(account_ids))
+        .group_by(plan_changes.c.account_id)
+    )
+    return dict(connection.execute(statement).all())
+
+
 def insert_plan_change(connection: Connection, account_id: int, change: PlanChange, *, now: int) -> None:
     """Append a plan change."""
     connection.execute(

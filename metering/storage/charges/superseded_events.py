@@ -19,7 +19,7 @@ class SupersededEvent(NamedTuple):
     """An event that no longer counts. ``superseded_by`` is the event that counts instead; None if it was withdrawn.
 
     ``fingerprint`` is the content digest of the record that counts instead. ``passes_identity``: that event was stored for this
-    purpose, and has no identity of its own.
+    purpose, and has no separate identity.
     """
 
     event_id: int
@@ -119,7 +119,7 @@ def superseding_among(connection: Connection, event_ids: Sequence[int]) -> set[i
 
 
 def count_superseding(connection: Connection) -> int:
-    """Return the number of events that count in the place of another one and have no identity of their own."""
+    """Return the number of events that count in the place of another one and have no separate identity."""
     statement = select(func.count()).select_from(superseded_events).where(superseded_events.c.passes_identity == 1)
     return int(connection.execute(statement).scalar_one())
 

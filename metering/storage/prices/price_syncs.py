@@ -31,7 +31,7 @@ class NewSync(NamedTuple):
 
 
 def insert_sync(connection: Connection, row: NewSync) -> PriceSync:
-    """Write a row and return it, undecided."""
+    """Write a row and return it, without a decision."""
     sync_id: int = connection.execute(insert(price_syncs).values(**row._asdict()).returning(price_syncs.c.id)).scalar_one()
     return PriceSync(sync_id, *row, decided_by=None, decision=None)
 

@@ -144,6 +144,13 @@ def table_ids(connection: Connection, source: str, layer: Layer, *, until: int) 
     return [row.id for row in found[snapshot:]]
 
 
+def account_table_sources(connection: Connection, ids: Collection[int]) -> dict[int, str]:
+    """Return the source of each of the given tables that belongs to one account."""
+    wanted = price_tables.c.id.in_(sorted(ids))
+    statement = select(price_tables.c.id, price_tables.c.source).where(wanted, price_tables.c.account_id.is_not(None))
+    return {table_id: source for table_id, source in connection.execute(statement)}  # noqa: C416 - a Row is no tuple to mypy
+
+
 def ids_of_sources(connection: Connection, sources: Collection[str]) -> list[int]:
     """Return the tables of the given sources, oldest first."""
     statement = select(price_tables.c.id).where(price_tables.c.source.in_(sorted(sources))).order_by(price_tables.c.id)

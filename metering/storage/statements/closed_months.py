@@ -49,10 +49,10 @@ def mark_of(connection: Connection, account_id: int) -> AccountMark:
 
 
 def marks_after(connection: Connection, after: int, limit: int) -> list[AccountMark]:
-    """Return accounts that have events, by id, from the first after ``after``."""
+    """Return accounts by id, from the first after ``after``."""
     statement = (
         select(accounts.c.id, accounts.c.closed_through, accounts.c.first_ingest_at)
-        .where(accounts.c.id > after, accounts.c.first_ingest_at.is_not(None))
+        .where(accounts.c.id > after)
         .order_by(accounts.c.id)
         .limit(limit)
     )

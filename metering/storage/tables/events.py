@@ -187,7 +187,7 @@ assigned_events = table(
 
 # Events that no longer count; their rows stay and their charges are reversed. ``superseded_by`` is the event that counts
 # instead, NULL if the event was withdrawn; ``fingerprint`` is the content digest of that event's record, so that the record is
-# recognized when it is sent again; ``passes_identity``: that event was stored for this purpose and has no identity of its own;
+# recognized when it is sent again; ``passes_identity``: that event was stored for this purpose and has no separate identity;
 # ``run_id`` is the withdrawal. The row of a withdrawal that is undone is deleted: the
 # ledger keeps both. The rows stay when the events are retired, because the identities stay.
 superseded_events = table(

@@ -6,7 +6,7 @@ from sqlalchemy import Column
 
 from metering.storage.tables.schema import integer, text
 
-# Kinds of quantity with a column of their own. Sums of any other kind are JSON in ``other_quantities``.
+# Kinds of quantity with a separate column. Sums of any other kind are JSON in ``other_quantities``.
 SUMMED_KINDS = (
     "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens", "input_audio_tokens",
     "output_audio_tokens", "input_image_tokens", "output_image_tokens", "images", "megapixels", "video_ms", "audio_ms",

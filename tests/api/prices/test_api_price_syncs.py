@@ -1,7 +1,9 @@
 """``/v1/prices/syncs`` and ``/v1/alerts``: fetch prices, accept a pending sync, and list the alerts."""
 
 import json
+from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -25,11 +27,17 @@ def router(api):
         yield Router(api.meter, stack)
 
 
+class SyncingClient(TestClient):
+    """A client whose ``sync`` fetches from the loopback router a second later."""
+
+    sync: Callable[..., Any]
+
+
 @pytest.fixture
 def client(api, router):
     """A client with an admin key; each ``sync`` fetches from the loopback router a second later."""
     settings = replace(api.service.settings, sync=router.settings)
-    client = TestClient(create_api(replace(api.service, fetch=router.fetch, settings=settings)))
+    client = SyncingClient(create_api(replace(api.service, fetch=router.fetch, settings=settings)))
     client.headers["authorization"] = f"Bearer {api.token('admin')}"
 
     def sync(*script):
@@ -102,7 +110,8 @@ def test_a_missing_sync_is_not_found(client):
 def test_syncs_are_listed_newest_first_in_pages(client):
     for _ in range(5):
         client.sync()
-    found, cursor = [], ""
+    found = []
+    cursor: str | None = ""
     while cursor is not None:
         page = client.get(f"/v1/prices/syncs?limit=2{cursor and '&cursor=' + cursor}").json()
         found += [item["id"] for item in page["items"]]
@@ -132,7 +141,7 @@ def test_a_recorded_sync_raises_one_alert(client, router):
 def alerted(api):
     """An alert of acme, one of globex, one without an account, in this order."""
     for subject in ("acme", "globex", None):
-        account_id = subject and show_account(api.meter.engine, subject).id
+        account_id = show_account(api.meter.engine, subject).id if subject else None
         alert = NewAlert("usage.unpriced", subject or "all", NOW, json.dumps({}), account_id=account_id)
         with exclusive_write(api.meter.engine) as connection:
             raise_alert(connection, alert, now=NOW)

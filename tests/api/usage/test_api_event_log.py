@@ -144,7 +144,7 @@ def test_pages_are_complete_and_do_not_overlap(admin):
 
 def test_events_that_arrive_between_pages_neither_repeat_nor_skip_others(admin):
     post(admin, *(native(f"e{n:02}", time=format_instant(NOON + n // 4 * HOUR)) for n in range(20)))
-    arrived = []
+    arrived: list[str] = []
 
     def arrive():
         for at in (-1, len(arrived), 3, 40):  # before the cursor, near it, behind it

@@ -66,6 +66,14 @@ def test_an_account_without_usage_has_a_statement_of_this_month(billed):
     assert (statement["month"], statement["total_usd"]) == ("2026-12", "0.00")
 
 
+def test_a_month_that_has_not_begun_says_so(billed):
+    note = "The month has not begun: this is what is known of it now"
+    assert note in " ".join(billed.done("statements", "show", "acme", "2027-01").split())
+    assert note not in " ".join(billed.done("statements", "show", "acme", "2026-12").split())
+    assert billed.json("statements", "show", "acme", "2027-01")["flags"] == ["credit_is_upper_bound", "not_begun"]
+    assert note in " ".join(billed.done("statements", "export", "acme", "2027-01", "--format", "html").split())
+
+
 def test_a_total_of_whole_cents_has_no_rounding_line(billed):
     # October: one token, paid by credit, and the fee
     assert "Rounding" not in billed.done("statements", "show", "acme", "2026-10")

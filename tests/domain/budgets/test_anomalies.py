@@ -4,6 +4,7 @@ import pytest
 
 from metering.domain.budgets.anomalies import UsualSpend, is_hour_due, usual_spend
 from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR
+from support.presence import present
 
 USD = 1_000_000_000
 MINUTE = MICROS_PER_HOUR // 60
@@ -20,7 +21,7 @@ def test_fewer_than_48_hours_of_spending_are_too_few():
 
 
 def test_an_hour_below_ten_dollars_is_never_unusual():
-    assert usual_spend(dollars(*[0.01] * 100)).most_nano == 10 * USD
+    assert present(usual_spend(dollars(*[0.01] * 100))).most_nano == 10 * USD
 
 
 def test_the_limit_is_six_robust_deviations_above_the_median_if_hours_vary():
@@ -35,7 +36,12 @@ def test_a_job_that_runs_once_a_day_is_usual():
 
 
 def test_one_outlier_does_not_hide_the_next():
-    assert usual_spend(dollars(*[5] * 671, 1_000)).most_nano == 10 * USD
+    assert present(usual_spend(dollars(*[5] * 671, 1_000))).most_nano == 10 * USD
+
+
+def test_the_99th_percentile_is_an_amount_that_99_of_100_hours_do_not_exceed():
+    # Of 150 hours 99 % are 148.5: the 149th amount is the lowest that at least so many do not exceed.
+    assert usual_spend(dollars(*[5] * 148, 100, 200)) == UsualSpend(5 * USD, 200 * USD, 150)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """At a coarser grain an explanation fits an amount: a planted fault is named, and where two explanations fit, neither is."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -67,7 +68,7 @@ class CoarseBill(PlantedBill):
         self.billed[request.event_id] = amount
 
     def summed(self, dimensions, unit=1):
-        sums = Counter()
+        sums: Counter[tuple[tuple[str, Any], ...]] = Counter()
         for request in self.requests:
             if request.event_id in self.billed:
                 day = min(max(request.time, START), END - 1) // MICROS_PER_DAY

@@ -6,6 +6,7 @@ The expected form is written out here: a round trip through the code under test 
 import json
 from datetime import date, timedelta
 from enum import Enum
+from typing import Any
 
 import msgspec
 import pytest
@@ -182,9 +183,9 @@ CANONICAL = {
 DIGEST = "d75da8514cd4d17c1fd693024d84a326e447083867f8342e9638a4d15b5c1fa0"
 
 # Not covered by the digest: what a statement gets when it is closed, and how its grants are stored.
-NOT_SEALED = {Statement: {"status", "closed_at", "digest"}, CreditGrant: {"id", "voided_nano"}}
+NOT_SEALED: dict[type[Any], set[str]] = {Statement: {"status", "closed_at", "digest"}, CreditGrant: {"id", "voided_nano"}}
 # Written once, for the whole statement.
-DERIVED = {PlanMonth: {"month"}, MonthCredits: {"month"}}
+DERIVED: dict[type[Any], set[str]] = {PlanMonth: {"month"}, MonthCredits: {"month"}}
 
 
 def sealed(statement):
@@ -243,7 +244,7 @@ def test_the_canonical_form_is_this_one():
 
 
 def test_the_example_sets_every_field_of_every_value():
-    by_type = {}
+    by_type: dict[type[Any], list[Any]] = {}
     for value in values_of(STATEMENT):
         by_type.setdefault(type(value), []).append(value)
     for type_, values in by_type.items():

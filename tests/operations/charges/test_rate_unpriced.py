@@ -7,6 +7,7 @@ import metering.operations.charges.rate_unpriced as operation
 from metering.domain.charges.spend import Granularity, PeriodBasis
 from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.operations.charges.list_unpriced import list_unpriced
+from metering.storage.charges.charges import unpriced_event_ids
 from metering.storage.tables import charges, events, rollups
 from pricing.quantities import Quantities
 from pricing.rates import Price
@@ -144,11 +145,10 @@ def test_a_failed_chunk_is_rolled_back(waiting, monkeypatch):
 
 def test_an_event_that_another_process_has_rated_is_left_alone(waiting, monkeypatch):
     waiting.record_prices(MYSTERY)
-    find = operation.unpriced_event_ids
-    calls = []
+    calls: list[int] = []
 
     def found_too_early(connection, **options):
-        found = find(connection, **options)
+        found = unpriced_event_ids(connection, **options)
         if not calls:
             calls.append(1)
             waiting.rate_unpriced()

@@ -1,5 +1,7 @@
 """Re-rating replaces charges whose price was corrected, as its preview shows, and leaves all others alone."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 
@@ -300,7 +302,7 @@ def test_an_interrupted_run_resumes_at_its_cursor(overpriced, monkeypatch):
 
 def test_a_run_resumed_by_two_processes_is_done_once(overpriced, monkeypatch):
     run = interrupted(overpriced, monkeypatch, after=1)
-    others = []
+    others: list[Any] = []
 
     def overtaken(_):
         if not others:
@@ -333,7 +335,7 @@ def test_a_resumed_run_uses_the_prices_it_started_with(overpriced, monkeypatch):
     overpriced.record_prices(price_table(rate(9_000_000, 0), effective_from=FROM_2020 + 2))
     overpriced.ingest(usage_event(time=NOON + 5 * HOUR))
     result = continue_rerate(overpriced.engine, run.id, clock=lambda: NOW)
-    # the one that was ingested meanwhile is priced by a table that the run does not know, and stands
+    # the event ingested since is priced by a table that the run does not have, and is kept
     assert (result.run.events_examined, result.run.events_changed, result.run.after_nano) == (4, 3, 720_000)
     assert overpriced.total() == 720_000 + 900_000
 

@@ -14,6 +14,7 @@ from metering.storage.engine.database import read_snapshot
 from metering.storage.tables import charges
 from pricing.quantities import Quantities
 from support.builders import FROM_2020, NOON, NOW, SECOND, price_table, rate, usage_event
+from support.presence import present
 from support.victims import killed_after, start_victim
 
 VICTIM = Path(__file__).with_name("rerate_until_killed.py")
@@ -38,7 +39,7 @@ def test_a_run_killed_at_any_moment_replaces_every_charge_once(meter, seed):
         acknowledged = killed_after(process, chance.randrange(1, 20), chance.random() / 50)
         deaths += process.returncode == -signal.SIGKILL
         with read_snapshot(meter.engine) as connection:
-            run = run_with_id(connection, run_id)
+            run = present(run_with_id(connection, run_id))
         assert acknowledged <= run.events_changed
         assert meter.count(charges) == 2 * run.events_changed
         assert not meter.violations()

@@ -8,6 +8,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from starlette.testclient import TestClient
 
@@ -33,7 +34,7 @@ models:
 """
 
 
-def film(number: int) -> dict:
+def film(number: int) -> dict[str, Any]:
     return request(number, model="film", usage={"input_tokens": 10, "video_tokens": 1_000})
 
 
@@ -48,7 +49,7 @@ def rows(text: str, **wanted: str) -> list[dict[str, str]]:
     return [row for row in csv.DictReader(io.StringIO(text)) if wanted.items() <= row.items()]
 
 
-def send(line: CommandLine, event: dict) -> tuple[dict, dict, list[str]]:
+def send(line: CommandLine, event: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Send an event to the API; return the response, the listed event, and the kinds that the API documents."""
     service = open_service(read_settings(line.environment), lambda: line.now, create=False)
     app = create_api(service)
@@ -63,7 +64,7 @@ def send(line: CommandLine, event: dict) -> tuple[dict, dict, list[str]]:
     return answer, shown, list(documented)
 
 
-def meter(line: CommandLine) -> dict:
+def meter(line: CommandLine) -> dict[str, Any]:
     """Ingest, send, explain and re-rate; return the responses of the API and the explained multiplications."""
     line.done("accounts", "create", "acme")
     import_prices(line, "2026-01-01", 5)
@@ -82,7 +83,7 @@ def meter(line: CommandLine) -> dict:
     }
 
 
-def look_up(line: CommandLine) -> dict:
+def look_up(line: CommandLine) -> dict[str, Any]:
     """Return the results of spend, the statement and verify."""
     november = ("spend", "--account", "acme", "--month", "2026-11")
     spend = line.json(*november, "--by", "model")["total"]
@@ -100,7 +101,7 @@ def look_up(line: CommandLine) -> dict:
     }
 
 
-def export(line: CommandLine) -> dict:
+def export(line: CommandLine) -> dict[str, Any]:
     """Return the new kind's rows in each export of the closed month."""
     line.now = parse_instant("2027-02-05T12:00:00Z")
     line.done("statements", "close", "acme", "2026-11")
@@ -116,7 +117,7 @@ def export(line: CommandLine) -> dict:
     }
 
 
-def retire(line: CommandLine) -> dict:
+def retire(line: CommandLine) -> dict[str, Any]:
     """Retire the month; return the results of spend and verify."""
     line.done("retention", "drop", "2026-11", "--without-export", "--yes")
     spend = line.json("spend", "--account", "acme", "--month", "2026-11")["total"]

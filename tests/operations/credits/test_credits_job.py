@@ -6,6 +6,7 @@ from metering.operations.credits import evaluate_credits as evaluation
 from metering.operations.credits.evaluate_credits import CreditAlertPolicy
 from metering.operations.credits.grant_credits import record_used_elsewhere
 from metering.operations.credits.void_credits import void_credits
+from metering.operations.steps.read_books import read_books
 from metering.runtime.credits_job import CreditsJob
 from metering.storage.tables import alerts
 from pricing.quantities import Quantities
@@ -34,7 +35,6 @@ def raised_alerts(meter):
 def read(monkeypatch):
     """The accounts that were read."""
     accounts = []
-    read_books = evaluation.read_books
 
     def recorded(connection, account_id):
         accounts.append(account_id)
@@ -71,11 +71,11 @@ def test_unchanged_accounts_are_not_read(two, read):
 def test_a_restarted_job_reads_every_account_once_and_repeats_no_alert(two, read):
     two.ingest(cents(1_200))
     job_of(two)()
-    assert raised_alerts(two) == [(2, "credits.exhausted")]
+    assert raised_alerts(two) == [(2, "credits.low"), (2, "credits.exhausted")]
     read.clear()
     job_of(two)()
     assert read == [3]  # acme's credits are exhausted: no further alert is possible
-    assert raised_alerts(two) == [(2, "credits.exhausted")]
+    assert raised_alerts(two) == [(2, "credits.low"), (2, "credits.exhausted")]
 
 
 def a_cheaper_price(meter):
@@ -160,4 +160,4 @@ def test_a_failed_run_remembers_nothing(two, monkeypatch):
         with pytest.raises(OSError):
             job()
     job()
-    assert raised_alerts(two) == [(2, "credits.exhausted")]
+    assert raised_alerts(two) == [(2, "credits.low"), (2, "credits.exhausted")]

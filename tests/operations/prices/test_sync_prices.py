@@ -17,6 +17,7 @@ from metering.storage.tables import charges, price_syncs, rate_prices, rates
 from pricing.tables import Layer
 from support.builders import price_table, rate, usage_event
 from support.loopback_source import RESET, answer, models
+from support.presence import present
 from support.router import FAILURES, SOURCE, Router, document
 
 DEAR = ("model-0", "together", 20.0, 2.0)
@@ -302,5 +303,5 @@ def test_a_recorded_sync_is_never_changed(router):
     router.sync(document(DEAR))
     before = router.meter.rows(select(price_syncs).order_by(price_syncs.c.id))
     router.sync(document(("model-0", "together", 30, 2)))
-    accept_sync(router.meter.engine, source_health(router.meter.engine).waiting, now=router.meter.now)
+    accept_sync(router.meter.engine, present(source_health(router.meter.engine).waiting), now=router.meter.now)
     assert router.meter.rows(select(price_syncs).order_by(price_syncs.c.id))[:2] == before

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from support.presence import present
 from support.router import Router, document
 from support.victims import start_victim
 
@@ -24,11 +25,11 @@ def test_a_sync_killed_before_its_commit_leaves_nothing_and_the_next_records_one
     requests = len(router.loopback.requests)
     process = start_victim(VICTIM, router.meter.url, router.loopback.url, router.meter.now + 1, step)
     try:
-        assert process.stdout.readline() == b"here\n"
+        assert present(process.stdout).readline() == b"here\n"
     finally:
         process.kill()
         process.wait(10)
-        process.stdout.close()
+        present(process.stdout).close()
     assert len(router.loopback.requests) == requests + 1
     assert (router.outcomes(), len(router.versions()), len(router.alerts())) == (["recorded"], 1, 1)
     assert router.sync().outcome == "recorded"

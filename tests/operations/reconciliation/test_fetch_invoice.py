@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,8 @@ def hugging_face():
 
 
 def wanted(**fields):
-    return BillRequest(**{"account": "acme", "month": 202611} | fields)
+    given: dict[str, Any] = {"account": "acme", "month": 202611}
+    return BillRequest(**given | fields)
 
 
 def test_the_answer_is_imported_and_the_same_answer_changes_nothing(meter, hugging_face):

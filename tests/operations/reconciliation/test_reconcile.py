@@ -17,6 +17,7 @@ from metering.operations.reconciliation.export_evidence import export_evidence
 from metering.operations.reconciliation.reconcile import reconcile, show_reconciliation
 from metering.operations.reconciliation.resolve_variance import resolve_variance
 from metering.operations.reconciliation.show_invoices import list_invoices, read_document, show_invoice
+from metering.storage.reconciliation.invoices import insert_lines
 from metering.storage.tables import account_names, adjustments, alerts, invoice_documents, invoice_lines
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
@@ -248,8 +249,8 @@ def test_requests_less_than_half_an_hour_old_are_pending(ten):
     assert report.needs_attention == []
 
 
-def decide(meter, variance, state, **fields):
-    return resolve_variance(meter.engine, variance.id, state, **{"who": "ada", "reason": "asked them", "now": AFTER} | fields)
+def decide(meter, variance, state, *, who="ada", reason="asked them", **options):
+    return resolve_variance(meter.engine, variance.id, state, who=who, reason=reason, now=AFTER, **options)
 
 
 def test_a_decision_carries_over_to_the_next_run_while_the_amount_is_the_same(ten):
@@ -366,19 +367,18 @@ def test_verify_finds_what_does_not_add_up_in_a_reconciliation(ten, change, code
 def test_an_invoice_of_many_chunks_is_complete_and_an_interrupted_import_leaves_no_invoice(ten, monkeypatch, rows):
     monkeypatch.setattr(importing, "CHUNK", 2)
     content = csv_of(*(line(number) for number in range(rows)))
-    write, written = importing.insert_lines, []
+    written = []
 
     def interrupted(connection, document_id, lines):
         written.append(len(lines))
         if len(written) == 2:
             raise KeyboardInterrupt
-        write(connection, document_id, lines)
+        insert_lines(connection, document_id, lines)
 
-    monkeypatch.setattr(importing, "insert_lines", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(importing, "insert_lines", interrupted)
         import_bill(ten, content)
     assert (ten.count(invoice_documents), ten.count(invoice_lines), list_invoices(ten.engine)) == (0, 0, [])
-    monkeypatch.setattr(importing, "insert_lines", write)
     done = import_bill(ten, content)
     assert (done.invoice.lines, ten.count(invoice_lines)) == (rows, rows)
     assert b"".join(read_document(ten.engine, done.invoice.id)) == content

@@ -1,6 +1,7 @@
 """An invoice of sums: an explanation of a difference names the metered requests that would make it true."""
 
 import csv
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,12 @@ def request(number, **fields):
 def twenty(meter):
     """Twenty requests of different sizes at noon, two of them failed, three on the account's own key."""
     meter.now = AFTER
-    others = {3: {"status": 500}, 4: {"status": 500}, 5: {"route": "provider_key"}, 6: {"route": "provider_key"}}
+    others: dict[int, dict[str, Any]] = {
+        3: {"status": 500},
+        4: {"status": 500},
+        5: {"route": "provider_key"},
+        6: {"route": "provider_key"},
+    }
     others[7] = {"route": "provider_key", "model": "llama-small"}
     meter.record_prices(price_table(rate(300_000, 700_000, model="llama-small"), source="small"))
     meter.ingest(*(request(number, quantities=tokens(number), **others.get(number, {})) for number in range(20)))

@@ -8,10 +8,12 @@ import os
 import signal
 import sys
 
+from metering.domain.statements.statements import Statement
 from metering.operations.statements import close_month
 from metering.operations.statements.close_due import close_due_months
 from metering.storage.engine.database import open_database
 from pricing.bundled import bundled_plans
+from support.presence import instance
 
 
 def _kill(*_args, **_options):
@@ -25,7 +27,7 @@ def main() -> None:
         setattr(close_month, sys.argv[3], _kill)
     how = close_month.CloseOptions(bundled_plans())
     for closed in close_due_months(open_database(url), how, grace_hours=0, now=now):
-        sys.stdout.write(f"{closed.account} {closed.digest}\n")
+        sys.stdout.write(f"{closed.account} {instance(Statement, closed).digest}\n")
         sys.stdout.flush()
 
 

@@ -11,6 +11,7 @@ from metering.domain.statements.close_failure import CloseFailure
 from metering.operations.statements import close_due, close_month
 from metering.operations.statements.close_due import close_due_months
 from metering.operations.statements.close_month import CloseOptions, UnpricedUsageError
+from metering.storage.engine.database import exclusive_write
 from metering.storage.tables import alerts
 from support.builders import instant, usage_event
 from support.meter import PLANS
@@ -48,8 +49,8 @@ def write_transactions(monkeypatch):
         opened.append(name)
         return original(engine)
 
-    monkeypatch.setattr(close_month, "exclusive_write", partial(recorded, name="close", original=close_month.exclusive_write))
-    monkeypatch.setattr(close_due, "exclusive_write", partial(recorded, name="alert", original=close_due.exclusive_write))
+    monkeypatch.setattr(close_month, "exclusive_write", partial(recorded, name="close", original=exclusive_write))
+    monkeypatch.setattr(close_due, "exclusive_write", partial(recorded, name="alert", original=exclusive_write))
     return opened
 
 

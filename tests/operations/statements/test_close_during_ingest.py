@@ -81,7 +81,7 @@ def billed_in(meter):
 
 @pytest.mark.only_on("postgresql")
 def test_closing_waits_for_an_earlier_ingest_and_includes_its_event(open_october, engines, monkeypatch):
-    reached, resume = pause_first_call(monkeypatch, store_events, "deduplicate")  # the accounts are locked by now
+    reached, resume = pause_first_call(monkeypatch, store_events, "deduplicate")  # the accounts are locked here
     with ThreadPoolExecutor() as pool:
         ingesting = pool.submit(ingest, open_october, engines[0])
         assert reached.wait(TIMEOUT)
@@ -101,7 +101,7 @@ def test_ingest_waits_for_an_earlier_close_and_is_billed_in_the_next_month(open_
     # Prepared beforehand, so that only storing waits, and only for the account.
     writer = Ingester(engines[1], open_october.settings, lambda: NOW)
     prepared = writer.prepare(batch_of(usage_event(time=IN_OCTOBER)), Origin("gateway"))
-    reached, resume = pause_first_call(monkeypatch, module, "read_books")  # the account is locked by now
+    reached, resume = pause_first_call(monkeypatch, module, "read_books")  # the account is locked here
     with ThreadPoolExecutor() as pool:
         closing = pool.submit(close, engines[0])
         assert reached.wait(TIMEOUT)

@@ -56,7 +56,7 @@ def test_a_close_killed_midway_leaves_nothing_and_the_next_one_closes_everything
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_after_a_kill_at_any_moment_every_acknowledged_close_persists(many, seed):
     chance = random.Random(seed)
-    acknowledged = {}
+    acknowledged: dict[str, str] = {}
     for _ in range(3):
         process = start(many)
         for _ in range(chance.randint(1, 8)):

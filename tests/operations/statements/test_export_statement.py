@@ -17,6 +17,7 @@ from metering.exports.formats import FORMATS, export_format
 from metering.operations.statements import export_statement as operation
 from metering.operations.statements.export_archive import INDEX, ArchiveScope, export_archive
 from metering.operations.statements.export_statement import ExportedFile, UnchangedFile, export_statement
+from metering.operations.steps.read_books import statement_of_account
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
 from support.builders import DAY, NOON, instant, usage_event
@@ -114,8 +115,9 @@ def test_a_caller_with_the_current_file_does_not_get_it_again(month):
 
 
 def test_the_tag_of_a_closed_statement_needs_no_file(month, monkeypatch):
-    drafted = operation.statement_of_account
-    monkeypatch.setattr(operation, "statement_of_account", lambda *args: replace(drafted(*args), digest="d1", status="closed"))
+    monkeypatch.setattr(
+        operation, "statement_of_account", lambda *args: replace(statement_of_account(*args), digest="d1", status="closed")
+    )
     file = exported(month, "focus")
     file.close()
     monkeypatch.setattr(operation, "detail_of", lambda *_, **__: pytest.fail("the file was made"))

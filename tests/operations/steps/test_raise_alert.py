@@ -10,7 +10,7 @@ from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.engine.database import concurrent_write
 from metering.storage.tables import alerts, webhook_deliveries, webhook_messages
 from support.builders import NOW
-from support.webhook_builders import create_endpoint, deliveries_of, new_alert, raise_one
+from support.webhook_builders import create_endpoint, deliveries_of, new_alert, raise_one, webhook_settings
 
 ACME = 2
 
@@ -71,7 +71,7 @@ def test_without_a_matching_endpoint_no_message_is_inserted(meter):
 def test_deliveries_to_a_disabled_endpoint_are_held_including_pending_ones(meter):
     endpoint, _ = create_endpoint(meter)
     raise_one(meter, subject="before")
-    change_webhook(meter.engine, endpoint.id, EndpointChange(enabled=False), None, now=NOW)
+    change_webhook(meter.engine, endpoint.id, EndpointChange(enabled=False), webhook_settings(), now=NOW)
     raise_one(meter, subject="while")
     assert [(each.delivery.status, each.delivery.due_at) for each in deliveries_of(meter, endpoint.id)] == [("held", None)] * 2
 

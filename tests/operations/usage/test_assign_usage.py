@@ -13,6 +13,7 @@ from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.usage.assigning import AssignmentGroup, AssignmentResult, AssignmentScope, MovedUsage
 from metering.domain.usage.logged_events import EventQuery
 from metering.operations.charges.explain_charge import explain_charge
+from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.upkeep.retire_month import retire_month
 from metering.operations.usage import assign_usage as operation
 from metering.operations.usage.assign_usage import list_unassigned
@@ -230,6 +231,14 @@ def test_another_sources_record_of_a_counted_request_is_only_reversed(meter):
     assert not meter.violations()
 
 
+def test_another_accounts_record_of_the_request_does_not_make_it_a_copy(meter):
+    meter.declare("umbrella")
+    meter.ingest(usage_event(account="umbrella", source="edge", response_id="response-id-1"))
+    meter.ingest(usage_event(account="stranger", response_id="response-id-1"))
+    assert assign(meter) == AssignmentResult(llama(1))
+    assert spent(meter) == {"acme": (1, EACH), "umbrella": (1, EACH)}
+
+
 def test_a_reversed_event_does_not_make_copies(meter):
     meter.ingest(usage_event(id="x", response_id="response-id-1"))
     meter.ingest(usage_event(id="x", account="stranger", response_id="response-id-1"))
@@ -304,14 +313,14 @@ def assign_with(meter, monkeypatch):
     """A function that assigns usage and runs ``work`` between reading and writing, once."""
 
     def run(work):
-        prepare = operation.SeriesIndex.prepare
+        prepare = SeriesIndex.prepare
 
         def prepare_and_work(index, keys):
-            monkeypatch.setattr(operation.SeriesIndex, "prepare", prepare)
+            monkeypatch.setattr(SeriesIndex, "prepare", prepare)
             prepare(index, keys)
             work()
 
-        monkeypatch.setattr(operation.SeriesIndex, "prepare", prepare_and_work)
+        monkeypatch.setattr(SeriesIndex, "prepare", prepare_and_work)
         return operation.assign_usage(
             meter.engine, "acme", AssignmentScope("stranger"), meter.settings, clock=lambda: meter.now
         )

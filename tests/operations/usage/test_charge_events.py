@@ -33,13 +33,13 @@ TEXT = rate(1, input_tokens=3, output_tokens=7)
 CACHED = rate(2, input_tokens=300, cache_read_tokens=30, cache_write_tokens=40, cache_write_1h_tokens=50, output_tokens=700)
 PICTURES = rate(3, input_tokens=5, output_tokens=6, images=1_000_000)
 INPUT_ONLY = rate(4, input_tokens=9)
-LONG_PROMPTS = [rate(6, 1_000, input_tokens=20, output_tokens=40), rate(5, input_tokens=10, output_tokens=20)]
+LONG_PROMPTS = (rate(6, 1_000, input_tokens=20, output_tokens=40), rate(5, input_tokens=10, output_tokens=20))
 TIMELINES = [
     Timeline([], []),
-    Timeline([1], [[TEXT]]),
-    Timeline([0, 2], [[CACHED], [PICTURES]]),
+    Timeline([1], [(TEXT,)]),
+    Timeline([0, 2], [(CACHED,), (PICTURES,)]),
     Timeline([0], [LONG_PROMPTS]),
-    Timeline([0, 3], [[INPUT_ONLY], []]),
+    Timeline([0, 3], [(INPUT_ONLY,), ()]),
 ]
 
 

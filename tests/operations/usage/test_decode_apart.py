@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from support.presence import present
+
 # Blocks arrive slowly, so that the decoder waits for the next one.
 PROGRAM = """
 import time
@@ -23,7 +25,7 @@ if __name__ == "__main__":
 
 def test_after_kill_9_the_decoder_exits_too():
     with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"decoded\n"
+        assert present(process.stdout).readline() == b"decoded\n"
         process.kill()
         # Both processes hold the pipe open: it ends when the last of them exits.
         process.communicate(timeout=20)

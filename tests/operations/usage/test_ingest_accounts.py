@@ -9,6 +9,7 @@ from metering.storage.accounts.accounts import account_named, rename_account
 from metering.storage.engine.database import exclusive_write
 from metering.storage.tables import events, series
 from support.builders import NOON, batch_of, price_table, rate, usage_event
+from support.presence import present
 
 
 def test_an_undeclared_account_is_unassigned_and_its_name_is_kept(meter):
@@ -28,7 +29,7 @@ def test_an_account_is_created_if_requested(meter):
 def test_a_renamed_account_keeps_its_usage_and_its_old_name_can_be_reused(meter):
     since = NOON
     with exclusive_write(meter.engine) as connection:
-        acme = account_named(connection, "acme")
+        acme = present(account_named(connection, "acme"))
         rename_account(connection, acme.id, "acme-inc", since=since)
     meter.execute("INSERT INTO accounts (default_route, created_at) VALUES ('', 0)")
     meter.execute("INSERT INTO account_names (name, account_id, valid_from) SELECT 'acme', max(id), ? FROM accounts", since)
@@ -143,4 +144,4 @@ def test_declared_tags_are_dimensions_and_other_tags_stay_on_the_event(meter):
 
 def test_unassigned_is_created_by_the_migration(bare_meter):
     with exclusive_write(bare_meter.engine) as connection:
-        assert account_named(connection, "unassigned").id == UNASSIGNED_ID
+        assert present(account_named(connection, "unassigned")).id == UNASSIGNED_ID

@@ -151,7 +151,7 @@ def test_events_around_midnight_belong_to_their_own_day_and_month(meter):
 
 
 def test_only_new_price_tables_are_read(meter, monkeypatch):
-    read = []
+    read: list[int] = []
 
     def counting(connection, ids=None, *, after=0):
         found = load_tables(connection, ids, after=after)

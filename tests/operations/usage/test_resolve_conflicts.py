@@ -3,7 +3,7 @@
 import pytest
 
 from metering.domain.errors import NotFoundError
-from metering.domain.usage.conflicts import Decision
+from metering.domain.usage.conflicts import ConflictDecision
 from metering.operations.usage.resolve_conflicts import (
     DecidedError,
     accept_conflict,
@@ -39,7 +39,7 @@ def test_accepting_replaces_the_event_once(meter):
     (conflict,), _ = conflicts(meter)
     assert conflict.record_nano == 220_000
     accepted = accept(meter, conflict.id)
-    assert (accepted.decision, accepted.decided_by, accepted.counted_nano) == (Decision.ACCEPTED, "cli", 220_000)
+    assert (accepted.decision, accepted.decided_by, accepted.counted_nano) == (ConflictDecision.ACCEPTED, "cli", 220_000)
     assert meter.total() == 220_000
     assert conflicts(meter) == ([], 0)
     assert [each.id for each in conflicts(meter, with_decided=True)[0]] == [conflict.id]
@@ -52,7 +52,7 @@ def test_accepting_replaces_the_event_once(meter):
 def test_dismissing_keeps_the_event(meter):
     meter.ingest(usage_event(id="a"), usage_event(id="a", quantities=TWICE))
     dismissed = dismiss_conflict(meter.engine, meter.settings, 1, reason="a retry", by="cli", now=meter.now)
-    assert (dismissed.decision, dismissed.reason) == (Decision.DISMISSED, "a retry")
+    assert (dismissed.decision, dismissed.reason) == (ConflictDecision.DISMISSED, "a retry")
     assert meter.total() == 120_000
     assert conflicts(meter) == ([], 0)
     assert not meter.violations()

@@ -1,6 +1,7 @@
 """There is at most one alert per type, subject, period and threshold, permanently."""
 
 import json
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -11,7 +12,8 @@ from support.builders import NOW
 
 
 def alert(**fields):
-    return NewAlert(**{"type": "price.changed", "subject": "price_table:1", "occurred_at": NOW, "data": "{}"} | fields)
+    given: dict[str, Any] = {"type": "price.changed", "subject": "price_table:1", "occurred_at": NOW, "data": "{}"}
+    return NewAlert(**given | fields)
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_an_invalid_key_file_is_an_error_and_is_kept(bare_meter):
 def test_a_database_server_requires_a_key_and_the_error_shows_how_to_create_one(bare_meter):
     with pytest.raises(SecretKeyError, match="METERING_SECRET_KEY, the same for every process"):
         open_box(bare_meter.engine, ())
-    assert open_box(bare_meter.engine, (OLD,))
+    assert isinstance(open_box(bare_meter.engine, (OLD,)), SecretBox)
 
 
 def key_of(meter):

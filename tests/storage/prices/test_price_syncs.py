@@ -1,5 +1,7 @@
 """The valid rows of price syncs, and the source's health derived from them."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy.exc import IntegrityError
 
@@ -25,7 +27,7 @@ def write(meter):
 
     def call(outcome, minute=0, **fields):
         at = NOW + minute * 60_000_000
-        required = (
+        required: dict[str, Any] = (
             {"held": "{}"} if outcome == "held" else {"error_code": "e", "error_message": "m"} if outcome == "failed" else {}
         )
         required |= {"table_id": 1} if outcome in ("recorded", "accepted") else {}
@@ -95,6 +97,6 @@ def test_rows_are_returned_newest_first_in_pages(meter, write):
 def test_a_contradictory_row_is_refused_by_the_database(meter, write, fields):
     write("held")
     with pytest.raises(IntegrityError), exclusive_write(meter.engine) as connection:
-        required = {"held": "{}"} if fields["outcome"] == "held" else {}
+        required: dict[str, Any] = {"held": "{}"} if fields["outcome"] == "held" else {}
         required |= {"table_id": 1} if fields["outcome"] in ("recorded", "accepted") else {}
         insert_sync(connection, NewSync(**{"source": SOURCE, "started_at": NOW, "finished_at": NOW} | required | fields))

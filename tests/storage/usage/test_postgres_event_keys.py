@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from metering.storage.engine.database import concurrent_write, read_snapshot
+from metering.storage.engine.postgres_copy import copy_packed
 from metering.storage.tables import event_claims, event_identities
 from metering.storage.usage import postgres_event_keys
 from metering.storage.usage.postgres_event_keys import PostgresEventKeys
@@ -18,7 +19,6 @@ KEYS = PostgresEventKeys()
 def copied(monkeypatch):
     """The tables that were copied into, in order."""
     tables = []
-    copy_packed = postgres_event_keys.copy_packed
 
     def noting(connection, table, columns, rows):
         tables.append(table)

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 class Pair(NamedTuple):
     """``command`` as it is typed after ``metering``, without ``--json``; ``call`` is the method and the path with its query.
 
-    ``fresh`` names fields that are made anew by each call (a token), wherever they are.
+    ``fresh`` names fields that differ with each call (a token), at any depth.
     """
 
     command: str
     operation: str
     call: str
-    body: dict[str, Any] | None = None
+    body: dict[str, Any] | int | None = None
     fresh: tuple[str, ...] = ()

@@ -1,7 +1,9 @@
 """Verification, retention, migrations, readiness and metrics: operator commands, and probes for machines."""
 
+from support.answer_pairs.pair import Pair
+
 SEED: list[str] = []
-PAIRS: list = []
+PAIRS: list[Pair] = []
 
 _OPERATOR = "the operator's, at the database: it takes minutes, or removes data, and no API key may start it"
 WITHOUT_ROUTE = {

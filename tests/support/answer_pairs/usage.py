@@ -3,7 +3,7 @@
 from support.answer_pairs.pair import Pair
 from support.request_records import request
 
-SEED = []
+SEED: list[str] = []
 
 
 def prepare(line) -> None:
