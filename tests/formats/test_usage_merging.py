@@ -1,6 +1,7 @@
 """Counters of a stream never fall: the largest statement counts, in any order of the chunks."""
 
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from metering.formats.usage_merging import merge_usage
 
 
 def merged(*statements):
-    total = {}
+    total: dict[str, Any] = {}
     for statement in statements:
         total = merge_usage(total, statement)
     return total
