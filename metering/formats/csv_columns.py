@@ -116,7 +116,7 @@ class CsvReader:
 
     @staticmethod
     def _litellm_names(model: str, stated: str, litellm_provider: str) -> tuple[str, str]:
-        """Return (model, provider). A log of LiteLLM names the provider in a column of its own, and in front of the model."""
+        """Return (model, provider). A log of LiteLLM names the provider in a separate column, and in front of the model."""
         model, provider = without_provider(model, litellm_provider)
         return model, provider if stated in ("", litellm_provider.strip()) else stated
 

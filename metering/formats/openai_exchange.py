@@ -202,7 +202,7 @@ def _address(request: dict[str, Any]) -> tuple[str, str]:
 
 
 def _status_around(record: dict[str, Any], response: dict[str, Any]) -> object:
-    """Return the status of a response, or the one that the logger put beside it, if it is an HTTP status."""
+    """Return the status of a response, or the one that the logger put next to it, if it is an HTTP status."""
     status = _status(response)
     if status is not None:
         return status

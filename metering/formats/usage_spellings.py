@@ -8,7 +8,7 @@ from typing import Any
 
 # Translated from Cohere's billed units; ``input_tokens`` and ``output_tokens`` have OpenAI's names already.
 SEARCH_UNITS = "search_units"
-# What else a response may have beside ``usage`` that counts something, by name.
+# What else a response may have next to ``usage`` that counts something, by name.
 BESIDE_USAGE = frozenset({"usageMetadata", "usage_metadata", "meta", "token_usage", "x_groq", "perf_metrics", "metrics"})
 
 

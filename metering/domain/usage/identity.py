@@ -110,7 +110,7 @@ def claims_of(event: UsageEvent) -> list[int]:
     """
     claims: list[int] = []
     if event.gateway_cached:
-        # It repeats the ID of the response that was cached, and is a request of its own.
+        # It repeats the ID of the response that was cached, and is a separate request.
         return claims
     if len(event.response_id) >= MIN_CLAIM_LENGTH:
         claims.append(_claim("r", event, event.response_id))

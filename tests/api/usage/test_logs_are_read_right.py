@@ -72,8 +72,11 @@ LOGS: dict[str, tuple[list[dict[str, Any]], Found]] = {
         [answer(1, used(10, 5)), answer(2, None, error={"code": "overloaded"}), answer(3, used(0, 0), status="failed")],
         Found(3, 0, 2, 20_000),
     ),
-    # 10 in, 45 out with 40 of reasoning beside the 5: 10,000 + 90,000.
-    "reasoning beside the completion": ([answer(1, {**used(10, 5), **REASONING, "total_tokens": 55})], Found(1, 0, 0, 100_000)),
+    # 10 in, 45 out with 40 of reasoning outside the 5: 10,000 + 90,000.
+    "reasoning outside the completion": (
+        [answer(1, {**used(10, 5), **REASONING, "total_tokens": 55})],
+        Found(1, 0, 0, 100_000),
+    ),
     "chunks, one a line": (
         [chunk(1), chunk(2), chunk(1, used(10, 5)), chunk(1, used(0, 0)), chunk(3)],
         Found(3, 2, 0, 20_000),
