@@ -14,7 +14,15 @@ from metering.api.budgets import budgets
 from metering.api.charges import event_explained, rerate, spend
 from metering.api.credits import adjustments, credit_ledger, credits
 from metering.api.openapi import DescribedApi
-from metering.api.prices import price_diffs, price_explanations, price_history, price_imports, price_syncs, prices
+from metering.api.prices import (
+    model_aliases,
+    price_diffs,
+    price_explanations,
+    price_history,
+    price_imports,
+    price_syncs,
+    prices,
+)
 from metering.api.reconciliation import hf_billing, invoices, reconciliations
 from metering.api.statements import statement_closing, statements
 from metering.api.upkeep import health
@@ -98,7 +106,7 @@ def create_api(
 
 _RESOURCES = (
     events, event_explained, spend, accounts, unassigned, plans, credits, credit_ledger, budgets,
-    prices, price_explanations, price_history, price_diffs, price_imports, price_syncs, rerate,
+    prices, price_explanations, price_history, price_diffs, price_imports, price_syncs, model_aliases, rerate,
     alerts, webhooks, webhook_deliveries, statements, statement_closing, adjustments, invoices, reconciliations, hf_billing,
     quarantine, corrections, conflicts, keys, health, metrics_route,
 )  # fmt: skip

@@ -15,10 +15,12 @@ from metering.domain.usage.events import DecodedBlock, DecodedEvent, Position, R
 from metering.domain.usage.identity import fingerprint_of, raw_digest
 from metering.formats.csv_columns import CsvReader
 from metering.formats.items import split_items
+from metering.formats.mapped_json import MappedJsonReader
 from metering.formats.native import NativeReader
 from metering.formats.open_streams import OpenStream, OpenStreams
 from metering.formats.openai import OpenAiReader
 from metering.formats.options import DecodeOptions
+from metering.formats.overrides import overriding
 from metering.formats.reading import Reading, RecordReader
 
 Ordinals = Callable[[Sequence[str]], list[int]]
@@ -64,10 +66,13 @@ class BlockDecoder:
             self._reader = self._of_streams = OpenAiReader(self._reading, self._streams)
         elif format == "csv":
             self._reader = self._csv = CsvReader(self._reading)
+        elif format == "json":
+            self._reader = MappedJsonReader(self._reading)
         else:
-            raise LogFormatError(f"{format[:40]!r} is not a log format; use native, openai or csv")
-        if options.columns and self._csv is None:
-            raise DomainError(f"a column map is only for CSV, not for the format {format}")
+            raise LogFormatError(f"{format[:40]!r} is not a log format; use json (with a map), native, openai or csv")
+        if options.columns and format not in ("csv", "json"):
+            raise DomainError(f"a column map is only for CSV and for JSON of any shape (json), not for the format {format}")
+        self._read = overriding(self._reader.read, options)
 
     def decode(self, block: RawBlock) -> DecodedBlock:
         """Decode the records of one block. Skips blank lines. Raises LogFormatError for a CSV that lacks a column."""
@@ -117,7 +122,7 @@ class BlockDecoder:
         self, records: Iterable[tuple[bytes, int, int]], open_end: int, *, is_last: bool = False
     ) -> DecodedBlock:
         """Decode records. ``open_end`` is the offset at which the input ends without a line end; -1 if it has one."""
-        read = self._reader.read
+        read = self._read
         found = _Found([], [], [])
         events, rejected, without_id = found
         for raw, line, offset in records:

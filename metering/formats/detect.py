@@ -13,7 +13,7 @@ from metering.formats.csv_columns import MAPPABLE_FIELDS, column_positions, read
 from metering.formats.openai_usage import COMPLETION_NAMES, PROMPT_NAMES
 from pricing.quantities import ALL_KINDS
 
-Format = Literal["native", "openai", "csv"]
+Format = Literal["native", "openai", "json", "csv"]
 Shape = Literal["lines", "document"]
 
 _BOM = b"\xef\xbb\xbf"
@@ -22,7 +22,7 @@ _STREAM_STARTS = (b"data:", b"event:")
 _STREAM_EVENTS = ("message_", "content_block_", "response.")
 _OPENAI_USAGE_KEYS = frozenset({"prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"})
 _SAMPLED_LINES = 20
-_ADVICE = "set the format with --format native, openai or csv"
+_ADVICE = "set the format with --format native, openai or csv, or map its fields with --map"
 
 
 class DetectedFormat(NamedTuple):
@@ -41,6 +41,8 @@ def detect_format(head: bytes, file_name: str, *, columns: Mapping[str, str] = {
     text = head.removeprefix(_BOM).lstrip()
     if not text:
         raise LogFormatError("the input is empty", "empty_file")
+    if columns and text[:1] in (b"{", b"["):
+        return DetectedFormat("json", _shape(text, file_name))
     if columns:
         return DetectedFormat("csv", "lines")
     if text[:1] in (b"{", b"["):
@@ -49,6 +51,16 @@ def detect_format(head: bytes, file_name: str, *, columns: Mapping[str, str] = {
     if text.startswith(_STREAM_STARTS):
         return DetectedFormat("openai", "lines")
     return _csv_format(text)
+
+
+def stated_format(chosen: Format, head: bytes, file_name: str) -> DetectedFormat:
+    """Return the format that the user states, with the shape of the input. Raises LogFormatError for an unreadable input."""
+    _require_text(head)
+    text = head.removeprefix(_BOM).lstrip()
+    if not text:
+        raise LogFormatError("the input is empty", "empty_file")
+    is_json = chosen != "csv" and text[:1] in (b"{", b"[")
+    return DetectedFormat(chosen, _shape(text, file_name) if is_json else "lines")
 
 
 def _require_text(head: bytes) -> None:

@@ -118,7 +118,7 @@ class OpenStreams:
         return complete
 
     def take_error(self, record: dict[str, Any], exchange: Exchange) -> StreamPart | None:
-        """Return a record that is the error of the stream before it; None if it names a request itself."""
+        """Return a record that is the error of the stream before it; None if it names a separate request."""
         if not self._open or not record.get("error") or any(record.get(name) for name in _NAMES_OF_A_REQUEST):
             return None
         return StreamPart("", record, exchange, record)

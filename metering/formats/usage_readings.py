@@ -1,7 +1,7 @@
 """Which of the possible readings of a usage is right: the one whose disjoint buckets add up to the total that it states.
 
 Providers differ in what their counts include. Most include the cached tokens in the prompt and the reasoning in the completion;
-some count them separately, and some send both pairs of names with one pair left at zero. The plain reading comes first, so a usage
+some count them apart, and some send both pairs of names with one pair left at zero. The plain reading comes first, so a usage
 that adds up as it stands, or that states no total, is never read in another way.
 """
 
@@ -24,7 +24,7 @@ class UsageCounts(Struct, frozen=True, gc=False):
     """The counts of a usage, as stated.
 
     ``prompts`` and ``completions`` are the values under each name, in pairs. ``cache_apart``: by its names, the usage counts
-    cached tokens outside the prompt. ``makes_images``: the completion is image tokens. ``completion_where`` names the details of
+    cached tokens separately. ``makes_images``: the completion is image tokens. ``completion_where`` names the details of
     the completion in errors.
     """
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct, field
 
 from metering.domain.instants import MICROS_PER_SECOND, parse_instant
-from metering.domain.reconciliation.invoices import HUGGING_FACE, USD, ExcludedRow, InvoiceError, InvoiceLine
+from metering.domain.reconciliation.invoices import HUGGING_FACE, USD, ExcludedInvoiceRow, InvoiceError, InvoiceLine
 from metering.invoices.amounts import MAX_COUNT, AmountReader, whole_number
 from pricing.money import NANO_PER_USD
 
@@ -59,7 +59,7 @@ class InvoiceHead(Struct, kw_only=True):
     total_nano: int | None = None
     unit_nano: int = NANO_PER_USD
     notes: list[str] = field(default_factory=list)
-    excluded: list[ExcludedRow] = field(default_factory=list)
+    excluded: list[ExcludedInvoiceRow] = field(default_factory=list)
 
 
 class InvoiceReading(Struct):

@@ -7,7 +7,7 @@ document is refused, and the caller decides whether such rows are left out or bi
 
 from msgspec import Struct
 
-from metering.domain.reconciliation.invoices import ExcludedRow, InvoiceError, InvoiceLine, InvoiceLineKind
+from metering.domain.reconciliation.invoices import ExcludedInvoiceRow, InvoiceError, InvoiceLine, InvoiceLineKind
 from metering.invoices.amounts import AmountReader
 from metering.invoices.line_sums import LineSums, Match
 from metering.invoices.reading import EXCLUDE, KEEP
@@ -45,7 +45,7 @@ class TotalRows:
     """
 
     def __init__(self, mode: str, amounts: AmountReader) -> None:
-        self.excluded: list[ExcludedRow] = []
+        self.excluded: list[ExcludedInvoiceRow] = []
         self._mode = mode
         self._amounts = amounts
         self._sums = LineSums()
@@ -139,7 +139,7 @@ class TotalRows:
         )
 
     def _exclude(self, line: InvoiceLine, reason: str) -> None:
-        self.excluded.append(ExcludedRow(line.position, line.amount_nano, reason))
+        self.excluded.append(ExcludedInvoiceRow(line.position, line.amount_nano, reason))
 
     def _is_sum_of_the_rest(self, last: InvoiceLine, others: int) -> bool:
         """Return whether the last line could be an unlabeled total: short amounts are sums of others by accident."""

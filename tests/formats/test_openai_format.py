@@ -355,7 +355,7 @@ def test_images_are_counted_if_no_tokens_are_stated(decode):
      ("1e300", None), ('"1e-999999999"', 1), ("0", 0), ("0.1", 100_000_000)],
 )  # fmt: skip
 def test_a_cost_is_read_without_a_float(decode, cost, nano):
-    """The provider's, within the usage, and the gateway's, beside the response."""
+    """The provider's, within the usage, and the gateway's, next to the response."""
     line = json.dumps(body(usage={"prompt_tokens": 1, "cost": "COST"})).replace('"COST"', cost).encode()
     event = only_event(decode("openai", line))
     assert (event.reported_cost_nano, event.gateway_cost_nano) == (nano, None)

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from metering.answers.fields import Answer, amount, instant_field, nano_usd, usd
+from metering.answers.fields import Answer, PossibleCostFields, amount, instant_field, nano_usd, possible_amounts, usd
 from metering.domain.charges.spend import Granularity, PeriodBasis, SpendQuery, SpendRow, SpendSort, ordered, total_of
 from metering.domain.instants import format_instant
 from pricing.quantities import ALL_KINDS
@@ -29,10 +29,15 @@ _SUMS = {
     "quantities": _QUANTITIES,
     "amount_nano_usd": 27_000_000_000,
     "amount_usd": "27.000000000",
+    "possible_events": 0,
+    "possible_least_nano_usd": None,
+    "possible_least_usd": None,
+    "possible_most_nano_usd": None,
+    "possible_most_usd": None,
 }
 
 
-class SpendSumsAnswer(Answer):
+class SpendSumsAnswer(PossibleCostFields):
     """Sums of requests, their quantities and their charges."""
 
     events: int = Field(description="Number of requests.", examples=[30])
@@ -116,4 +121,5 @@ def _sums(row: SpendRow) -> dict[str, Any]:
         "unpriced_tokens": row.unpriced_tokens,
         "quantities": {kind: count for kind, count in quantities.items() if count},
         **amount("amount", row.amount_nano),
+        **possible_amounts(row.possible),
     }

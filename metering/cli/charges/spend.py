@@ -30,6 +30,7 @@ from metering.operations.charges.query_spend import query_spend
 from metering.operations.prices.list_names import used_names
 from metering.operations.service.open_service import Service
 from pricing.dollars import display_nano
+from pricing.possible import PossibleCost
 from pricing.quantities import TOKEN_KINDS
 
 # How much of a row's instant names its period.
@@ -242,3 +243,7 @@ def _print_notes(total: SpendSumsAnswer) -> None:
         echo(f"{counted(total.failed_events, 'request')} failed and cost nothing")
     if total.unpriced_events:
         echo(f"not priced yet: {counted(total.unpriced_events, 'request')}, not in the amounts; see `metering prices unpriced`")
+    if total.possible_least_nano_usd is not None and total.possible_most_nano_usd is not None:
+        possible = PossibleCost(total.possible_events, total.possible_least_nano_usd, total.possible_most_nano_usd)
+        which = "they" if possible.events == total.unpriced_events else f"{possible.events:,} of them"
+        echo(f"{which} may have cost {possible}, at the prices of their models' providers then")

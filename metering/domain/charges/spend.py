@@ -23,6 +23,7 @@ from metering.domain.instants import (
     next_month,
 )
 from metering.domain.usage.events import ROUTES, PriceGrade, QuantityGrade
+from pricing.possible import PossibleCost
 from pricing.quantities import ALL_KINDS, TOKEN_KINDS, Quantities
 
 MAX_ROWS = 10_000
@@ -165,7 +166,9 @@ class SpendRow(Struct, frozen=True):
 
     ``group`` holds the values of ``group_by``, in its order. ``period_start`` is the start of the row's hour, day or month,
     even if the query starts later; with granularity total it is the start of the query. ``failed_events`` are the ``events``
-    that cost nothing because the request failed; ``unpriced_events`` and their tokens are not in ``amount_nano``.
+    that cost nothing because the request failed; ``unpriced_events`` and their tokens are not in ``amount_nano``. ``possible``
+    is what those of them whose provider or route is unknown may have cost, by the prices of their model's partners; it is never
+    part of the amount.
     """
 
     group: tuple[str, ...]
@@ -176,6 +179,7 @@ class SpendRow(Struct, frozen=True):
     unpriced_tokens: int
     quantities: Quantities
     amount_nano: int
+    possible: PossibleCost | None = None
 
 
 def ordered(rows: Sequence[SpendRow], sort: SpendSort, top: int | None = None) -> list[SpendRow]:
@@ -197,7 +201,9 @@ _SIZES: dict[SpendSort, Callable[[SpendRow], int]] = {
 def total_of(rows: Iterable[SpendRow], query: SpendQuery) -> SpendRow:
     """Return the sum of all rows, without a group."""
     total = SpendSums(0, 0, 0, 0, (0,) * len(ALL_KINDS), 0)
+    possible: PossibleCost | None = None
     for row in rows:
+        possible = possible if row.possible is None else row.possible.plus(possible)
         total = total.plus(
             SpendSums(
                 events=row.events,
@@ -208,10 +214,10 @@ def total_of(rows: Iterable[SpendRow], query: SpendQuery) -> SpendRow:
                 amount_nano=row.amount_nano,
             )
         )
-    return row_of((), query.start, total)
+    return row_of((), query.start, total, possible)
 
 
-def row_of(group: tuple[str, ...], period_start: int, sums: SpendSums) -> SpendRow:
+def row_of(group: tuple[str, ...], period_start: int, sums: SpendSums, possible: PossibleCost | None = None) -> SpendRow:
     """Return the row of a group and period."""
     return SpendRow(
         group=group,
@@ -222,6 +228,7 @@ def row_of(group: tuple[str, ...], period_start: int, sums: SpendSums) -> SpendR
         unpriced_tokens=sums.unpriced_tokens,
         quantities=Quantities(*sums.quantities),
         amount_nano=sums.amount_nano,
+        possible=possible,
     )
 
 

@@ -105,7 +105,7 @@ class InvoiceLine(Struct, frozen=True, gc=False, kw_only=True):
         return Grain.PROVIDER if self.provider else Grain.TOTAL
 
 
-class ExcludedRow(Struct, frozen=True):
+class ExcludedInvoiceRow(Struct, frozen=True):
     """A row of a document that is no line, because it is the sum of others. ``amount_nano`` is None if it states no amount."""
 
     line: int

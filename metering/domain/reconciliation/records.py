@@ -5,7 +5,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from metering.domain.reconciliation.bridge import Bridge
-from metering.domain.reconciliation.invoices import Coverage, ExcludedRow
+from metering.domain.reconciliation.invoices import Coverage, ExcludedInvoiceRow
 from metering.domain.reconciliation.readings import ReadTotal, readings_of
 from metering.domain.reconciliation.variances import needs_attention
 
@@ -40,7 +40,7 @@ class Invoice(Struct, frozen=True, kw_only=True):
     imported_at: int
     superseded_by: int | None = None
     digest: str = ""
-    excluded: tuple[ExcludedRow, ...] = ()
+    excluded: tuple[ExcludedInvoiceRow, ...] = ()
 
     @property
     def coverage(self) -> Coverage:

@@ -5,6 +5,7 @@ and closing it use the same computation, so a draft shows exactly what closing t
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -24,13 +25,16 @@ from metering.domain.credits.credits import (
     INFERENCE_ONLY,
     CreditGrant,
     MonthCredits,
+    daily_grant,
     included_grant,
     months_through,
 )
-from metering.domain.instants import day_number, month_of, month_of_day, next_month
+from metering.domain.instants import day_number, day_of, month_of, month_of_day, next_month
 from metering.domain.statements.statement_lines import UsageSums
 from pricing.money import NANO_PER_CENT, divide_half_away
 from pricing.plans import PlanCatalogue
+
+NO_USAGE: Mapping[int, int] = MappingProxyType({})
 
 
 class AccountBooks(Struct, frozen=True, kw_only=True):
@@ -38,6 +42,7 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
 
     ``usage`` is billable nano-USD by (billing month, origin month). ``closed`` are the months that have a closed statement;
     ``carried_cents`` is what the last of them carried forward. ``elsewhere`` is included credits spent elsewhere, by month.
+    ``usage_by_day`` is billable nano-USD by event day (days since 1970), for the days that may have a daily credit.
     """
 
     usage: Mapping[tuple[int, int], int]
@@ -49,6 +54,7 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
     closed: frozenset[int]
     closed_through: int | None
     carried_cents: int
+    usage_by_day: Mapping[int, int] = NO_USAGE
 
     @property
     def first_month(self) -> int | None:
@@ -92,7 +98,7 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
     def included(self, month: int, plan: PlanMonth) -> CreditGrant | None:
         """Return a month's included credits: those it was closed with, else those of its plan."""
         for grant in self.grants:
-            if grant.kind == INCLUDED and month_of(grant.granted_at) == month:
+            if grant.kind == INCLUDED and not grant.is_daily and month_of(grant.granted_at) == month:
                 return grant
         if month in self.closed or not plan.included_credit_nano:
             return None
@@ -100,17 +106,43 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
             month, plan.included_credit_nano, scope=ANY_COMPUTE if plan.credits_pay_elsewhere else INFERENCE_ONLY
         )
 
+    def daily(self, month: int, plan: PlanMonth) -> dict[int, CreditGrant]:
+        """Return a month's daily credits by day (days since 1970): those it was closed with, else those of its plan."""
+        recorded = {
+            day_of(grant.granted_at): grant for grant in self.grants if grant.is_daily and month_of(grant.granted_at) == month
+        }
+        if month in self.closed:
+            return recorded
+        return {
+            first + offset: daily_grant(
+                first + offset, credit.amount_nano, scope=ANY_COMPUTE if credit.pays_elsewhere else INFERENCE_ONLY
+            )
+            for credit in plan.daily_credits
+            for first in (day_number(credit.first_day),)
+            for offset in range(credit.days)
+        } | recorded
+
     def burn_inputs(self, last: int, catalogue: PlanCatalogue) -> tuple[int, BurnInputs]:
         """Return the first month that credits are burned over, and everything known through ``last``."""
         usage = self.usage_by_origin()
         first = min([last, self.next_open or last, *usage, *self.closed])
         included = {}
+        daily: dict[int, CreditGrant] = {}
         for month in months_through(first, last):
-            grant = self.included(month, plan_month(self.plan_changes, month, catalogue))
+            plan = plan_month(self.plan_changes, month, catalogue)
+            grant = self.included(month, plan)
             if grant is not None:
                 included[month] = grant
+            daily |= self.daily(month, plan)
         purchased = [grant for grant in self.grants if grant.kind != INCLUDED]
-        return first, BurnInputs(usage=usage, included=included, elsewhere=self.elsewhere, grants=purchased)
+        return first, BurnInputs(
+            usage=usage,
+            included=included,
+            elsewhere=self.elsewhere,
+            grants=purchased,
+            daily=daily,
+            usage_by_day=self.usage_by_day,
+        )
 
 
 class OtherItems(Struct, frozen=True):

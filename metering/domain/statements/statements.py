@@ -30,6 +30,7 @@ from metering.domain.statements.statement_lines import (
 )
 from metering.domain.usage.events import FREE_GRADES, PROVIDER_KEY, ROUTED, SERVERLESS, UNKNOWN, PriceGrade, QuantityGrade
 from pricing.money import PICO_PER_CENT, round_to_cents
+from pricing.possible import PossibleCost
 from pricing.quantities import ALL_KINDS, TOKEN_KINDS
 from pricing.rates import Rate
 
@@ -69,7 +70,8 @@ class Flag(StrEnum):
 class ExcludedUsage(Struct, frozen=True, kw_only=True):
     """Usage that is excluded from the total because it is unpriced or its billing route is unknown.
 
-    ``amount_nano`` is None where some of it is unpriced. ``origin_month`` is as on a line.
+    ``amount_nano`` is None where some of it is unpriced. ``origin_month`` is as on a line. ``possible`` is what unpriced usage
+    without a provider or a route may have cost; only a draft has it, and it is never sealed.
     """
 
     route: str
@@ -79,6 +81,7 @@ class ExcludedUsage(Struct, frozen=True, kw_only=True):
     quantities: tuple[int, ...]
     amount_nano: int | None
     origin_month: int | None = None
+    possible: PossibleCost | None = None
 
     @property
     def tokens(self) -> int:
@@ -248,7 +251,8 @@ def _flags(
         Flag.BEYOND_PLAN: credits_of_month.uncovered_nano > 0 and not plan.invoiced,
         Flag.FEE_UNKNOWN: any(fee.amount_cents is None for fee in plan.fees),
         Flag.INCLUDED_CREDIT_UNKNOWN: plan.included_credit_nano is None,
-        Flag.CREDIT_IS_UPPER_BOUND: plan.credits_pay_elsewhere and bool(plan.included_credit_nano),
+        Flag.CREDIT_IS_UPPER_BOUND: (plan.credits_pay_elsewhere and bool(plan.included_credit_nano))
+        or any(each.pays_elsewhere for each in plan.daily_credits),
         Flag.CACHE_PRICE_ASSUMED: any(line.price_assumed for line in lines),
         Flag.QUANTITIES_ESTIMATED: any(s.quantity_grade == QuantityGrade.ESTIMATED for s in present),
     }

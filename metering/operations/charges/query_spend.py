@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from metering.domain.charges.spend import CODED_VALUES, Granularity, SpendQuery, SpendRow, finer_than_days, row_of
 from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, day_of, month_start
 from metering.operations.charges.sum_spend import sums_by_group
+from metering.operations.steps.possible_costs import possible_by_group
 from metering.operations.steps.require_events import require_events
 from metering.storage.accounts.accounts import accounts_by_name
 from metering.storage.engine.database import read_snapshot
@@ -36,11 +37,13 @@ def query_spend(engine: Engine, query: SpendQuery, *, declared_tags: Collection[
         for start, end in finer_than_days(query):
             require_events(connection, start, end, "spend by hour, or for part of a day,")
         sums = sums_by_group(connection, query)
+        has_unpriced = any(spent.unpriced_events for spent in sums.values())
+        possible = possible_by_group(connection, query) if has_unpriced else {}
         formatters = [_formatter(connection, name) for name in query.group_by]
     rows = []
     for (period, group), spent in sums.items():
         values = tuple(formatted(value) for formatted, value in zip(formatters, group, strict=True))
-        rows.append(row_of(values, _period_start(query, period), spent))
+        rows.append(row_of(values, _period_start(query, period), spent, possible.get((period, group))))
     return sorted(rows, key=lambda row: (row.period_start, row.group))
 
 

@@ -12,10 +12,10 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
-from metering.domain.credits.credits import INCLUDED
-from metering.domain.instants import format_month, month_of, month_start
+from metering.domain.credits.credits import INCLUDED, MonthCredits
+from metering.domain.instants import day_of, format_month, month_of, month_start
 from metering.operations.steps.raise_alert import raise_alert
-from metering.operations.steps.read_books import read_books
+from metering.operations.steps.read_books import read_books, with_usage_by_day
 from metering.storage.alerts.alerts import LastAlert, NewAlert, last_alerts
 from metering.storage.credits.credit_inputs import CreditInputs, CreditsReceived, credit_inputs, credits_received
 from metering.storage.engine.database import exclusive_write, read_snapshot
@@ -121,7 +121,7 @@ def _due_alerts(
 
 def _credit_position(connection: Connection, account_id: int, catalogue: PlanCatalogue, now: int) -> _CreditPosition:
     month = month_of(now)
-    books = read_books(connection, account_id)
+    books = with_usage_by_day(connection, account_id, read_books(connection, account_id), catalogue)
     first, inputs = books.burn_inputs(month, catalogue)
     burned = inputs.burn(first, month)
     applied: dict[int, int] = {}
@@ -129,13 +129,24 @@ def _credit_position(connection: Connection, account_id: int, catalogue: PlanCat
         for item in each.applied:
             if item.grant.kind != INCLUDED:
                 applied[item.grant.id] = applied.get(item.grant.id, 0) + item.amount_nano
-    left = burned[-1].included_left_nano + sum(
-        grant.amount_nano - grant.voided_nano - applied.get(grant.id, 0)
-        for grant in inputs.grants
-        # A grant that expires within the month can pay for all of the month's usage.
-        if grant.granted_at <= now and (grant.expires_at is None or grant.expires_at > month_start(month))
+    # A day's credits can pay for that day only: those of other days are neither left nor available.
+    today, paid_by_day = inputs.daily.get(day_of(now)), _paid_by_day(burned[-1])
+    left_today = 0 if today is None else today.amount_nano - paid_by_day.pop(day_of(now), 0)
+    left = (
+        left_today
+        + burned[-1].included_left_nano
+        + sum(
+            grant.amount_nano - grant.voided_nano - applied.get(grant.id, 0)
+            for grant in inputs.grants
+            # A grant that expires within the month can pay for all of the month's usage.
+            if grant.granted_at <= now and (grant.expires_at is None or grant.expires_at > month_start(month))
+        )
     )
-    return _CreditPosition(left + burned[-1].applied_nano, left)
+    return _CreditPosition(left + burned[-1].applied_nano - sum(paid_by_day.values()), left)
+
+
+def _paid_by_day(burned: MonthCredits) -> dict[int, int]:
+    return {day_of(item.grant.granted_at): item.amount_nano for item in burned.applied if item.grant.is_daily}
 
 
 def _subject(account_id: int) -> str:

@@ -10,7 +10,7 @@ from metering.domain.usage.events import BILLED_ROUTES, PriceGrade
 from metering.storage.charges.event_quantities import quantity
 from metering.storage.charges.sums import added_up, read_added_up
 from metering.storage.engine.sql import by_code_point, halved_sum, whole_sum
-from metering.storage.tables import charges, events, month_rollups, series
+from metering.storage.tables import charges, events, month_rollups, rollups, series
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS
 
@@ -117,6 +117,18 @@ def billable_by_months(connection: Connection, account_id: int) -> dict[tuple[in
         .group_by(*months)
     )
     return {(billing, origin): whole_sum(high, low) for billing, origin, high, low in connection.execute(statement)}
+
+
+def billable_by_days(connection: Connection, account_id: int, first_day: int) -> dict[int, int]:
+    """Return the account's billed usage in nano-USD by event day (days since 1970), from ``first_day`` on."""
+    is_billed = and_(rollups.c.billable == 1, series.c.route.in_(BILLED_ROUTES))
+    statement = (
+        select(rollups.c.event_day, *halved_sum(rollups.c.amount_nano))
+        .join(series, series.c.id == rollups.c.series_id)
+        .where(series.c.account_id == account_id, rollups.c.event_day >= first_day, is_billed)
+        .group_by(rollups.c.event_day)
+    )
+    return {day: whole_sum(high, low) for day, high, low in connection.execute(statement)}
 
 
 def first_billed_months(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from metering.domain.credits.credit_ledger import CreditEntry, EntryKind
 from metering.domain.credits.credits import INCLUDED, CreditGrant
-from metering.domain.instants import format_month, month_of
+from metering.domain.instants import date_of, day_of, format_month, month_of
 from metering.storage.tables import credit_entries, credit_grants
 
 INCLUDED_REFERENCE = "included:"
@@ -47,7 +47,8 @@ def insert_grant(connection: Connection, account_id: int, grant: CreditGrant) ->
     """Append a grant; return its id. The caller appends the ledger entry."""
     reference = grant.reference
     if grant.kind == INCLUDED:
-        reference = f"{INCLUDED_REFERENCE}{format_month(month_of(grant.granted_at))}"
+        period = date_of(day_of(grant.granted_at)) if grant.is_daily else format_month(month_of(grant.granted_at))
+        reference = f"{INCLUDED_REFERENCE}{period}"
     grant_id: int = connection.execute(
         insert(credit_grants)
         .values(

@@ -12,7 +12,6 @@ from pricing.rates import Price, Rate
 from pricing.tables import Layer, PriceTable, RateKey, TableKind, key_of
 
 _NEW_RATES, _NEW_PRICES, _NEW_WITHDRAWALS = insert_all(rates), insert_all(rate_prices), insert_all(rate_withdrawals)
-# Built once, because every commit of events runs it.
 _NEWEST_ID = select(func.coalesce(func.max(price_tables.c.id), 0))
 
 

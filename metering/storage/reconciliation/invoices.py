@@ -9,7 +9,7 @@ from msgspec.structs import astuple
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select
 
 from metering.domain.instants import MICROS_PER_DAY
-from metering.domain.reconciliation.invoices import NO_QUANTITIES, ExcludedRow, InvoiceLine
+from metering.domain.reconciliation.invoices import NO_QUANTITIES, ExcludedInvoiceRow, InvoiceLine
 from metering.domain.reconciliation.records import Invoice
 from metering.storage.engine.backend import backend_of
 from metering.storage.engine.bulk import insert_all
@@ -282,5 +282,5 @@ def _invoice(row: Row[Any]) -> Invoice:
         imported_at=row.imported_at,
         superseded_by=row.superseded_by,
         digest=row.digest,
-        excluded=tuple(ExcludedRow(*each) for each in json.loads(row.excluded_rows or "[]")),
+        excluded=tuple(ExcludedInvoiceRow(*each) for each in json.loads(row.excluded_rows or "[]")),
     )

@@ -73,7 +73,7 @@ LOGS: dict[str, tuple[list[dict[str, Any]], Found]] = {
         Found(3, 0, 2, 20_000),
     ),
     # 10 in, 45 out with 40 of reasoning outside the 5: 10,000 + 90,000.
-    "reasoning outside the completion": (
+    "reasoning outside completion": (
         [answer(1, {**used(10, 5), **REASONING, "total_tokens": 55})],
         Found(1, 0, 0, 100_000),
     ),
