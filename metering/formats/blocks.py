@@ -20,7 +20,7 @@ from metering.formats.native import NativeReader
 from metering.formats.open_streams import OpenStream, OpenStreams
 from metering.formats.openai import OpenAiReader
 from metering.formats.options import DecodeOptions
-from metering.formats.overrides import overriding
+from metering.formats.overrides import override_of, overriding
 from metering.formats.reading import Reading, RecordReader
 
 Ordinals = Callable[[Sequence[str]], list[int]]
@@ -72,7 +72,8 @@ class BlockDecoder:
             raise LogFormatError(f"{format[:40]!r} is not a log format; use json (with a map), native, openai or csv")
         if options.columns and format not in ("csv", "json"):
             raise DomainError(f"a column map is only for CSV and for JSON of any shape (json), not for the format {format}")
-        self._read = overriding(self._reader.read, options)
+        self._override = override_of(options)
+        self._read = overriding(self._reader.read, self._override)
 
     def decode(self, block: RawBlock) -> DecodedBlock:
         """Decode the records of one block. Skips blank lines. Raises LogFormatError for a CSV that lacks a column."""
@@ -152,6 +153,7 @@ class BlockDecoder:
             record, exchange = stream.exchange()
             try:
                 event = self._of_streams.event_of(record, exchange)
+                event = event if self._override is None else self._override(event)
             except RecordError as error:
                 kept = self._of_streams.kept_of(record, exchange)
                 found.rejected.append(RejectedRecord(stream.position, stream.digest, error.code, str(error), error.field, kept))

@@ -35,10 +35,11 @@ TEXT_FIELDS = (
     "id", "source", "account", "provider", "model", "operation", "project", "key", "response_id", "inference_id",
     "response_model", "estimate_reason",
 )  # fmt: skip
+CACHE_FIELD = "cache_hit"
 INCLUSIVE_FIELDS = ("prompt_tokens", "cached_tokens")
 COUNT_FIELDS = (*ALL_KINDS, *INCLUSIVE_FIELDS)
 _COUNT_FIELDS = frozenset(COUNT_FIELDS)
-MAPPABLE_FIELDS = (*TEXT_FIELDS, "time", "end_time", "latency_ms", "route", "status", "cache_hit", *COUNT_FIELDS)
+MAPPABLE_FIELDS = (*TEXT_FIELDS, "time", "end_time", "latency_ms", "route", "status", CACHE_FIELD, *COUNT_FIELDS)
 
 # A quoted cell may contain line ends; a stray quote must not swallow the rest of the log.
 MAX_LINES_PER_ROW = 256
@@ -83,7 +84,7 @@ class CsvReader:
         event_id = text_field(record, "id")
         if not event_id and options.require_id:
             raise RecordError("missing_id", "an event needs an id, so that sending it again does not count it twice", "id")
-        is_cached = "cache_hit" in record and is_flagged(record["cache_hit"])
+        is_cached = CACHE_FIELD in record and is_flagged(record[CACHE_FIELD])
         quantities, overlap = (None, "") if is_cached else _quantities(record)
         estimate_reason = text_field(record, "estimate_reason") or overlap
         moment, derived, latency_ms = self._times(record)
@@ -178,6 +179,8 @@ class CsvReader:
         self._delimiter, header = read_header(raw, columns)
         self._header = header
         self._positions = column_positions(header, columns)
+        if header.count(CACHE_FIELD) == 1:  # also next to a map that passes it over: what it marks was not bought
+            self._positions.setdefault(CACHE_FIELD, header.index(CACHE_FIELD))
         if PROVIDER_FIELD in header:
             self._litellm_provider = header.index(PROVIDER_FIELD)
         read = {*self._positions.values(), *([] if self._litellm_provider is None else [self._litellm_provider])}

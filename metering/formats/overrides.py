@@ -11,8 +11,8 @@ from metering.domain.usage.model_names import provider_name, split_model
 from metering.formats.options import DecodeOptions
 
 
-def overriding(read: Callable[[bytes], Any], options: DecodeOptions) -> Callable[[bytes], Any]:
-    """Return ``read``, or a version of it that overrides what records say; the default is free of cost.
+def override_of(options: DecodeOptions) -> Callable[[UsageEvent], UsageEvent] | None:
+    """Return what overrides the model or the provider of events; None if nothing does.
 
     A model ``MODEL:PROVIDER`` also names the provider, of records that name none. Raises DomainError for an override without a
     value.
@@ -21,17 +21,26 @@ def overriding(read: Callable[[bytes], Any], options: DecodeOptions) -> Callable
         if not getattr(options, name):
             raise DomainError(f"override-{name} needs a {name}")
     if not options.override:
-        return read
+        return None
     model, served = split_model(options.model)
 
-    def read_overridden(raw: bytes) -> Any:
-        event = read(raw)
-        if not isinstance(event, UsageEvent):
-            return event
+    def override(event: UsageEvent) -> UsageEvent:
         if "model" in options.override:
             event = replace(event, model=model, provider=served if event.provider == UNKNOWN else event.provider)
         if "provider" in options.override:
             event = replace(event, provider=provider_name(options.provider))
         return event
+
+    return override
+
+
+def overriding(read: Callable[[bytes], Any], override: Callable[[UsageEvent], UsageEvent] | None) -> Callable[[bytes], Any]:
+    """Return ``read``, or a version of it that overrides what records say; the default is free of cost."""
+    if override is None:
+        return read
+
+    def read_overridden(raw: bytes) -> Any:
+        event = read(raw)
+        return override(event) if isinstance(event, UsageEvent) else event
 
     return read_overridden

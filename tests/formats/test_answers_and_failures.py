@@ -243,6 +243,14 @@ def test_litellms_spend_log_is_read_by_its_own_columns(decode):
     assert (unstated.quantity_grade, succeeded(unstated)) == (QuantityGrade.UNSTATED, True)
 
 
+def test_a_map_that_passes_over_the_cache_column_charges_no_cache_hit(decode):
+    rows = "2026-11-03T10:15:00Z,m,5,1,True\n2026-11-03T10:15:00Z,m,5,1,\n"
+    columns = {"time": "at", "model": "Model", "input_tokens": "in", "output_tokens": "out"}
+    block = decode("csv", f"at,Model,in,out,cache_hit\n{rows}".encode(), columns=columns)
+    assert [d.event.gateway_cached for d in block.events] == [True, False]
+    assert block.unread_fields == {}
+
+
 def test_words_in_a_mapped_status_are_no_reason_to_refuse_a_row(decode):
     rows = "".join(f"2026-11-03T10:15:00Z,m,5,1,{word}\n" for word in ("success", "FAILED", "odd"))
     text = f"at,Model,in,out,state\n{rows}".encode()

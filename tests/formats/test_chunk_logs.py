@@ -299,3 +299,8 @@ def test_no_record_breaks_the_reader(kind, records):
     lines = [json.dumps({**each, **kind} if isinstance(each, dict) else each) for each in records]
     block = BlockDecoder("openai", DecodeOptions(source="s", now=NOW)).decode_whole("\n".join(lines).encode())
     assert len(block.events) + len(block.rejected) <= len(lines)
+
+
+def test_an_override_applies_to_streams_as_to_whole_responses(decode):
+    block = decode("openai", chunk(), closing(), model="other", provider="groq", override=("model", "provider"))
+    assert [(d.event.model, d.event.provider) for d in block.events] == [("other", "groq")]

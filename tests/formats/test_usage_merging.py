@@ -41,8 +41,15 @@ names = st.sampled_from("abc")
 statements = st.dictionaries(names, scalars | st.dictionaries(names, scalars))
 
 
+def comparable(value):
+    """Return a value that equals itself, even if it contains NaN."""
+    if isinstance(value, dict):
+        return {name: comparable(each) for name, each in value.items()}
+    return str(value) if isinstance(value, Decimal) and not value.is_finite() else value
+
+
 @given(st.lists(statements, max_size=4), st.randoms())
 def test_the_order_of_chunks_does_not_matter(chunks, random):
     shuffled = list(chunks)
     random.shuffle(shuffled)
-    assert repr(sorted(merged(*shuffled).items())) == repr(sorted(merged(*chunks).items()))
+    assert comparable(merged(*shuffled)) == comparable(merged(*chunks))
