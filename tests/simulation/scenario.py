@@ -34,8 +34,12 @@ CATALOGUE = (
 )
 
 
+# How the quantities of a record are known.
+MEASURED, ESTIMATED, UNSTATED = "measured", "estimated", "unstated"
+
+
 class Record(Struct, frozen=True):
-    """A request as a log records it."""
+    """A request as a log records it. A provider that is not known is ``unknown``."""
 
     id: str
     account: str
@@ -48,6 +52,7 @@ class Record(Struct, frozen=True):
     source: str = "gateway"
     response_id: str = ""
     reported_nano: int | None = None
+    grade: str = MEASURED
 
 
 class Action(Struct, frozen=True):
@@ -111,6 +116,36 @@ class RateUnpriced(Action, frozen=True):
 class Rerate(Action, frozen=True):
     account: str | None
     include_reported: bool
+
+
+class Correct(Action, frozen=True):
+    """Usage of an account gets other values; ``where`` and ``changes`` are (field, value), ``[start, end)`` is the period."""
+
+    account: str
+    where: tuple[tuple[str, str], ...]
+    changes: tuple[tuple[str, str], ...]
+    start: datetime | None
+    end: datetime | None
+
+
+class Withdraw(Action, frozen=True):
+    account: str
+    source: str | None
+    where: tuple[tuple[str, str], ...]
+    start: datetime | None
+
+
+class Undo(Action, frozen=True):
+    """The n-th correction or withdrawal is undone; 0 is the first."""
+
+    run: int
+
+
+class Decide(Action, frozen=True):
+    """The n-th conflict is accepted or dismissed; 0 is the first."""
+
+    conflict: int
+    accept: bool
 
 
 class Adjust(Action, frozen=True):

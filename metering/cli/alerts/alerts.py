@@ -18,7 +18,7 @@ _MAX_LISTED = 10_000
 
 @click.group()
 def alerts() -> None:
-    """List and show alerts. `metering webhooks` manages where they are sent."""
+    """List and show alerts."""
 
 
 @alerts.command("list")

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from metering.domain.charges.spend import PeriodBasis, SpendQuery
 from metering.domain.instants import MICROS_PER_DAY, month_of_day, month_start, next_month
 from metering.domain.statements.statements import DRAFT, ExcludedUsage, Statement
-from metering.storage.charges.spend import UnpricedSums, unpriced_sums
+from metering.storage.charges.spend import UnpricedSums, has_unknown_series, unpriced_sums
 from metering.storage.prices.price_books import load_book
 from pricing.possible import PossibleCost, PossibleCosts, UnknownUsage
 from pricing.quantities import Quantities
@@ -60,6 +60,9 @@ def _excluded(statement: Statement) -> tuple[ExcludedUsage, ...]:
 
 def possible_costs(connection: Connection, query: SpendQuery) -> list[tuple[UnpricedSums, PossibleCost]]:
     """Return unpriced usage with what it may have cost, where that is known."""
+    # Most databases have none, and the events of parts of days are then read once, not twice.
+    if not has_unknown_series(connection, query.account_id):
+        return []
     rows = unpriced_sums(connection, query, limit=MAX_ROWS + 1)
     if not rows or len(rows) > MAX_ROWS:
         return []

@@ -77,6 +77,14 @@ class UnpricedSums(NamedTuple):
     quantities: tuple[int, ...]
 
 
+def has_unknown_series(connection: Connection, account_id: int | None) -> bool:
+    """Whether any series of an account, or of all, has an unknown provider or route."""
+    statement = select(series.c.id).where(or_(series.c.provider == UNKNOWN, series.c.route == UNKNOWN)).limit(1)
+    if account_id is not None:
+        statement = statement.where(series.c.account_id == account_id)
+    return connection.execute(statement).first() is not None
+
+
 def unpriced_sums(connection: Connection, query: SpendQuery, *, limit: int) -> list[UnpricedSums]:
     """Return the unpriced usage of a query whose provider or route is unknown, at most ``limit`` rows from each source."""
     found: list[UnpricedSums] = []

@@ -36,6 +36,8 @@ def test_a_total_shows_failed_and_unpriced_requests_separately(november):
     total = {
         "events": 5, "failed_events": 1, "unpriced_events": 1, "unpriced_tokens": 110,
         "quantities": {"input_tokens": 500, "output_tokens": 50}, "amount_nano_usd": 360_000, "amount_usd": "0.000360000",
+        "possible_events": 0, "possible_least_nano_usd": None, "possible_least_usd": None, "possible_most_nano_usd": None,
+        "possible_most_usd": None,
     }  # fmt: skip
     assert answer == {
         "account": "acme",

@@ -317,9 +317,10 @@ def test_unpriced_usage_raises_one_alert_per_model_and_month(watched):
 
 
 def test_after_credits_only_charges_that_credits_do_not_cover_count(watched):
-    # The free plan includes $0.10 a month; provider_key usage is not billed by Hugging Face.
+    # PRO includes $2.00 a month; provider_key usage is not billed by Hugging Face.
+    watched.meter.set_plan("pro", "2026-11-01")
     budget = watched.budget(1, basis=BudgetBasis.AFTER_CREDITS, thresholds=(100,))
-    watched.spend(1_099)
+    watched.spend(2_999)
     watched.spend(5_000, route="provider_key")
     assert watched.evaluator.evaluate() == 0
     assert watched.state(budget).spent_nano == 999_000_000
