@@ -85,8 +85,12 @@ class BlockDecoder:
         return self._decode_records(records, open_end)
 
     def decode_whole(self, data: bytes) -> DecodedBlock:
-        """Decode an input that is one block: its records, and what its end completes. Raises LogFormatError as ``decode``."""
-        found = self.decode(RawBlock(data, 1, 0))
+        """Decode an input that is one block. Raises LogFormatError as ``decode``."""
+        return self.decode_last(RawBlock(data, 1, 0))
+
+    def decode_last(self, block: RawBlock) -> DecodedBlock:
+        """Decode the last block of an input: its records, and what the end completes. Raises LogFormatError as ``decode``."""
+        found = self.decode(block)
         ended = self.finish()
         found.events += ended.events
         found.rejected += ended.rejected

@@ -43,6 +43,17 @@ def test_a_record_without_a_provider_shows_its_range(command_line):
     assert "nothing was written" in command_line.errors
 
 
+def test_the_chunks_of_a_stream_are_shown_as_its_one_record(command_line):
+    chunk = {"id": "chatcmpl-9f2c5d1e7a8b4c60", "object": "chat.completion.chunk", "created": 1793700000, "model": LLAMA,
+             "choices": [{"index": 0, "delta": {"content": SECRET}}]}  # fmt: skip
+    last = {**chunk, "choices": [], "usage": {"prompt_tokens": 1_000, "completion_tokens": 1_000, "total_tokens": 2_000}}
+    path = log(command_line, chunk, chunk, last)
+    shown = command_line.json("ingest", path, "--provider", "together", "--route", "routed", "--dry-run")
+    (record,) = shown["files"][0]["records"]
+    assert (record["line"], record["event"]["amount_usd"]) == (1, "0.002080000")
+    assert SECRET not in json.dumps(shown)
+
+
 def test_a_dry_run_on_a_database_uses_its_prices_and_accounts_and_leaves_it_as_it_is(command_line):
     command_line.done("accounts", "create", "acme", "--route", "routed")
     sheet = command_line.folder / "own.csv"
