@@ -44,8 +44,15 @@ from metering.storage.tables.sums import sum_columns
 _UNPRICED = literal_sql("price_grade = 2")
 
 # ``derived``: the name comes from a file's name, not from a person or a record. Identities of its events do not contain it (see
-# ``domain.usage.identity``).
-sources = table("sources", identifier(), text("name"), integer("derived", default=0), UniqueConstraint("name"))
+# ``domain.usage.identity``). ``by_response_id_through``: up to this event, the response's ID came before the record's.
+sources = table(
+    "sources",
+    identifier(),
+    text("name"),
+    integer("derived", default=0),
+    integer("by_response_id_through", default=0),
+    UniqueConstraint("name"),
+)
 
 # ``tags`` is canonical JSON of the declared tags. Past the cap, dimensions that callers choose are ``(other)``.
 series = table(

@@ -17,7 +17,7 @@ from metering.storage.engine.errors import SchemaOutOfDateError
 from metering.storage.engine.migrate import downgrade, upgrade
 from metering.storage.engine.schema_revision import current_revision, head_revision, migrations_folder, require_current_schema
 from metering.storage.tables import EVENT_ID_BLOCK, metadata, postgres_metadata, sqlite_metadata
-from pricing.quantities import ALL_KINDS
+from metering.storage.tables.sums import SUMMED_KINDS
 from support.assigning import assign
 from support.builders import NOW, price_table, rate, usage_event
 
@@ -212,7 +212,7 @@ def test_grants_and_accounts_from_before_closing_are_migrated_both_ways(empty):
         " VALUES (3, 7, 'purchased', 5, 1793491200000000, 'r')",  # 2026-11-01
         "INSERT INTO credit_entries (account_id, kind, amount_nano, billing_month, reason, recorded_at)"
         " VALUES (7, 'used_elsewhere', 2, 202610, 'Spaces', 4)",
-        f"INSERT INTO month_rollups VALUES (1, 0, 0, 0, 1, 202610, 202610, 1, {', '.join('0' for _ in ALL_KINDS)}, 0)",
+        f"INSERT INTO month_rollups VALUES (1, 0, 0, 0, 1, 202610, 202610, 1, {', '.join('0' for _ in SUMMED_KINDS)}, 0)",
     )
     with exclusive_write(empty) as connection:
         for statement in before:
