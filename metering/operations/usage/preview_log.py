@@ -52,7 +52,7 @@ def preview_log(engine: Engine | None, request: LogRequest) -> LogPreview:
         else:
             blocks = (each for each in reader.blocks(quoted=detected.format == "csv") if isinstance(each, RawBlock))
             first = next(blocks, RawBlock(b"", 1, 0))
-            block = decoder.decode(first)
+            block = decoder.decode_whole(first.data) if next(blocks, None) is None else decoder.decode(first)
     with nullcontext() if engine is None else read_snapshot(engine) as connection:
         book = PriceBook(bundled_tables()) if connection is None else load_book(connection)
         records = _records(request, detected, first, block, _Prices(connection, book, PossibleCosts(book)))
