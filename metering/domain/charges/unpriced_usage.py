@@ -5,7 +5,7 @@ from msgspec import Struct
 from pricing.possible import PossibleCost
 
 REMEDIES = {
-    "no provider": "metering usage correct --account NAME --where provider=unknown --provider PROVIDER --reason TEXT",
+    "no provider": "metering usage correct --account NAME --where provider=unknown --provider PROVIDER --reason TEXT --apply",
     "no route": "metering accounts set-route NAME ROUTE --apply-to-stored",
     "no rate": "metering prices import SHEET",
     "quantities unstated": "metering ingest LOG, of a log that states the quantities",
