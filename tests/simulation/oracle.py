@@ -5,7 +5,7 @@ statement is what burning all credits over everything known now gives, less what
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
 
@@ -14,12 +14,15 @@ from msgspec import Struct, field
 from simulation.expected import INCLUDED, Figures
 from simulation.oracle_credits import KnownGrant, Paid, burn, end
 from simulation.oracle_plans import following, month_of, months, plans_of, rounded
-from simulation.oracle_usage import CountedRequest, billed_in
+from simulation.oracle_usage import CountedRequest, Stay, billed_in
 from simulation.scenario import Adjust, SetPlan
 
 GRACE = timedelta(hours=72)
 CENT = 10_000_000
 BILLED = ("routed", "serverless")
+
+Excluded = dict[tuple[int, str, str, str], int]
+"""Requests by (origin month, provider, model, route)."""
 
 
 class BilledAdjustment(Struct):
@@ -54,7 +57,7 @@ class Account(Struct):
         """The month to close next: after the last closed one, or the first with anything in it."""
         if self.closed:
             return following(max(self.closed))
-        found = [event.first_billed for event in self.events]
+        found = [stay.month for event in self.events for stay in event.stays]
         found += [each.billed for each in self.adjusted]
         found += [month_of(change.day) for change in self.plan_changes if change.plan != "free"]
         return min(found, default=None)
@@ -103,7 +106,7 @@ class Account(Struct):
 
     def has_unpriced(self, month: int) -> bool:
         """Whether some usage billed in a month is unpriced."""
-        return any(event.is_unpriced and event.route != "unknown" for event in self.events if event.first_billed == month)
+        return bool(self._unpriced(month))
 
     def due(self, at: datetime) -> bool:
         """Whether the next month is due."""
@@ -119,8 +122,7 @@ class Account(Struct):
         """Return each month's usage as known now, adjustments included."""
         usage: Counter[int] = Counter()
         for event in self.events:
-            if event.route in BILLED:
-                usage[event.origin] += event.nano or 0
+            usage[event.origin] += sum(nano for _, route, nano in event.billed if route in BILLED)
         for each in self.adjusted:
             usage[each.adjustment.month] += each.adjustment.nano
         return dict(usage)
@@ -138,10 +140,7 @@ class Account(Struct):
         cents = rounded(exact)
         own = usage[month] + sum(each.nano for each in adjusted if each.month == month)
         uncovered = max(0, own) - sum(nano for (_, of), nano in credited.items() if of == month)
-        mine = [event for event in self.events if event.first_billed == month]
-        answered = [event for event in mine if event.succeeded]
-        unknown = _excluded(event for event in answered if event.route == "unknown")
-        unpriced = _excluded(event for event in answered if event.is_unpriced and event.route != "unknown")
+        unknown, unpriced = self._route_unknown(month), self._unpriced(month)
         flags = {
             "beyond_plan": uncovered > 0 and not plans.invoiced,
             "unpriced_usage": bool(unpriced),
@@ -167,8 +166,8 @@ class Account(Struct):
             partners_nano=sum(partners.values()),
             unpriced=unpriced,
             route_unknown=unknown,
-            failed=len(mine) - len(answered),
-            events=len(mine),
+            failed=self._counted(month, failed=True),
+            events=self._counted(month, failed=True) + self._counted(month, failed=False),
             flags={flag for flag, is_set in flags.items() if is_set},
         )
 
@@ -176,14 +175,38 @@ class Account(Struct):
         """Return what is billed in a month, by origin month."""
         found: Counter[int] = Counter()
         for event in self.events:
-            if event.route in routes:
-                found[event.origin] += sum(nano for billed, nano in event.billed if billed == month)
+            found[event.origin] += sum(nano for billed, route, nano in event.billed if billed == month and route in routes)
+        return found
+
+    def _counted(self, month: int, *, failed: bool) -> int:
+        """Return the requests that came to a month less those that left it."""
+        stays = [stay for event in self.events for stay in event.stays if stay.failed == failed]
+        return sum(stay.month == month for stay in stays) - sum(stay.left == month for stay in stays)
+
+    def _unpriced(self, month: int) -> Excluded:
+        """Return the requests that came to a month and were not priced in it."""
+        return self._listed(month, lambda stay: stay.route != "unknown" and stay.priced != stay.month, lambda stay: stay.priced)
+
+    def _route_unknown(self, month: int) -> Excluded:
+        return self._listed(month, lambda stay: stay.route == "unknown", lambda stay: stay.left)
+
+    def _listed(self, month: int, may_be: Callable[[Stay], bool], until: Callable[[Stay], int | None]) -> Excluded:
+        """Return how many answered requests are listed in a month, by what they are listed under.
+
+        A request that left and came back in the month is not new in it.
+        """
+        found: Excluded = {}
+        for event in self.events:
+            moved: Counter[tuple[int, str, str, str]] = Counter()
+            for stay in event.stays:
+                if not stay.failed and may_be(stay):
+                    key = event.origin, stay.provider, stay.model, stay.route
+                    moved[key] += (stay.month == month) - ((until(stay) or stay.left) == month)
+            for key, count in moved.items():
+                if count > 0:
+                    found[key] = found.get(key, 0) + count
         return found
 
 
 def _of_grant(paid: Paid, grant: KnownGrant) -> int:
     return sum(nano for (reference, _), nano in paid.items() if reference == grant.reference)
-
-
-def _excluded(events: Iterator[CountedRequest]) -> dict[tuple[int, str, str, str], int]:
-    return dict(Counter((event.origin, event.record.provider, event.record.model, event.route) for event in events))

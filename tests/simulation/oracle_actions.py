@@ -5,14 +5,18 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from simulation.oracle import Account, BilledAdjustment
+from simulation.oracle_corrections import Run, correct, undo, withdraw
 from simulation.oracle_credits import KnownGrant, end
 from simulation.oracle_plans import month_of, terms
-from simulation.oracle_usage import CountedRequest, charge_unpriced, first_charge, re_rate, route_of
+from simulation.oracle_repeats import Records
+from simulation.oracle_usage import charge_unpriced, re_rate
 from simulation.scenario import (
     Action,
     Adjust,
     Close,
     CloseDue,
+    Correct,
+    Decide,
     Grant,
     Ingest,
     Price,
@@ -21,12 +25,15 @@ from simulation.scenario import (
     RecordElsewhere,
     Rerate,
     SetPlan,
+    Undo,
     Void,
+    Withdraw,
 )
 
 UNASSIGNED = "unassigned"
 DONE = "done"
 INVALID = "invalid_request"
+OUTCOMES = ("accepted", "duplicate", "copy", "completed", "conflict")
 
 
 class Oracle:
@@ -36,13 +43,29 @@ class Oracle:
         self.accounts = {name: Account(name, route) for name, route in accounts}
         self.unassigned = Account(UNASSIGNED)
         self.prices: list[Price] = []
-        self._known: dict[tuple[str, str, str], Record] = {}
+        self._records = Records()
+        self._runs: list[Run] = []
 
     def do(self, action: Action, at: datetime) -> str:
         """Apply an action; return its answer."""
         match action:
             case Ingest():
                 return self._ingest(action, at)
+            case Price() | RateUnpriced() | Rerate():
+                return self._charge(action)
+            case CloseDue():
+                return self._close_due(action, at)
+            case Correct() | Withdraw() | Undo():
+                return self._correct(action)
+            case Decide():
+                return self._decide(action)
+            case SetPlan() | Grant() | Void() | RecordElsewhere() | Adjust() | Close():
+                return self._of_account(self.accounts[action.account], action, at)
+            case _:
+                return DONE
+
+    def _charge(self, action: Price | RateUnpriced | Rerate) -> str:
+        match action:
             case Price():
                 self.prices.append(action)
                 return self._rate(action.account) if action.then_rate else DONE
@@ -50,12 +73,6 @@ class Oracle:
                 return self._rate(action.account)
             case Rerate():
                 return self._rerate(action)
-            case CloseDue():
-                return self._close_due(action, at)
-            case SetPlan() | Grant() | Void() | RecordElsewhere() | Adjust() | Close():
-                return self._of_account(self.accounts[action.account], action, at)
-            case _:
-                return DONE
 
     def _of_account(self, account: Account, action: Action, at: datetime) -> str:
         match action:
@@ -77,26 +94,46 @@ class Oracle:
         raise TypeError(action)
 
     def _ingest(self, action: Ingest, at: datetime) -> str:
-        counts = {"accepted": 0, "duplicate": 0, "copy": 0, "conflict": 0}
         for record in action.records:
-            account = self.accounts.get(record.account, self.unassigned)
+            account = self._account_of(record)
             account.first_ingest = account.first_ingest or at
-            counts[self._store(account, record)] += 1
-        return str(counts)
+        outcomes = self._records.ingest(action.records, self._account_of, self.prices)
+        return str({outcome: outcomes.count(outcome) for outcome in OUTCOMES})
 
-    def _store(self, account: Account, record: Record) -> str:
-        identity = account.name, record.source, record.id
-        known = self._known.get(identity)
-        self._known.setdefault(identity, record)
-        if known is not None:
-            return "duplicate" if _content(known) == _content(record) else "conflict"
-        if record.response_id and any(_is_same_answer(event.record, record) for event in account.events):
-            return "copy"
-        origin = month_of(record.time.date())
-        event = CountedRequest(record, route_of(record, account.default_route), account.billed_in(origin))
-        first_charge(event, self.prices)
-        account.events.append(event)
-        return "accepted"
+    def _account_of(self, record: Record) -> Account:
+        return self.accounts.get(record.account, self.unassigned)
+
+    def _correct(self, action: Correct | Withdraw | Undo) -> str:
+        match action:
+            case Correct():
+                run = correct(self._records, action, self.prices)
+            case Withdraw():
+                if not action.where and action.source is None and action.start is None:
+                    return INVALID
+                if action.source is not None and action.source not in self._records.sources:
+                    return "not_found"
+                run = withdraw(self._records, action)
+            case Undo():
+                if action.run >= len(self._runs):
+                    return "not_found"
+                undone = self._runs[action.run]
+                if undone.undone or undone.is_restore:
+                    return INVALID
+                run = undo(undone)
+        self._runs.append(run)
+        return str(run)
+
+    def _decide(self, action: Decide) -> str:
+        conflicts = list(self._records.conflicts.values())
+        if action.conflict >= len(conflicts):
+            return "not_found"
+        conflict = conflicts[action.conflict]
+        if action.accept:
+            return self._records.accept(conflict, self.prices)
+        if conflict.decided:
+            return "already_decided"
+        conflict.decided = True
+        return "dismissed"
 
     def _rate(self, name: str | None) -> str:
         for account in self._named(name):
@@ -186,15 +223,3 @@ def _close(account: Account, action: Close, at: datetime) -> str:
             return "unpriced_usage"
         account.close(month)
     return DONE
-
-
-def _content(record: Record) -> tuple[object, ...]:
-    used = tuple(sorted((kind, count) for kind, count in record.quantities if count))
-    return record.time, record.provider, record.model, record.route, record.status, used
-
-
-def _is_same_answer(known: Record, record: Record) -> bool:
-    same = (known.response_id, known.provider, dict(known.quantities).get("output_tokens", 0)) == (
-        record.response_id, record.provider, dict(record.quantities).get("output_tokens", 0),
-    )  # fmt: skip
-    return same and known.source != record.source and abs(known.time - record.time).total_seconds() <= 3_600

@@ -8,10 +8,14 @@ from msgspec.structs import replace
 from simulation.oracle_credits import begin, end
 from simulation.oracle_plans import following, month_of, terms
 from simulation.scenario import (
+    ESTIMATED,
+    UNSTATED,
     Action,
     Adjust,
     Close,
     CloseDue,
+    Correct,
+    Decide,
     Grant,
     Ingest,
     Price,
@@ -23,7 +27,9 @@ from simulation.scenario import (
     Scenario,
     SetPlan,
     Step,
+    Undo,
     Void,
+    Withdraw,
 )
 
 MICROSECOND = timedelta(microseconds=1)
@@ -57,6 +63,7 @@ class ScenarioMaker:
         self.records: list[Record] = []
         self.granted: list[tuple[str, str]] = []
         self.numbers = 0
+        self.runs = 0
 
     def step(self) -> Step:
         """Return the next step, some time after the last one."""
@@ -64,6 +71,7 @@ class ScenarioMaker:
         makers = {
             self._ingest: 36, self._close: 15, self._close_due: 6, self._plan: 8, self._grant: 8, self._adjust: 8,
             self._price: 7, self._rate: 3, self._rerate: 6, self._void: 4, self._elsewhere: 4, self._restart: 1,
+            self._correct: 6, self._withdraw: 4, self._undo: 5, self._decide: 4,
         }  # fmt: skip
         maker = self.random.choices(list(makers), list(makers.values()))[0]
         interrupted_at = self.random.choice([1, 2, 3, 5, 8, 13, 21, 34]) if self._chance(15) else None
@@ -94,8 +102,8 @@ class ScenarioMaker:
         return Ingest(tuple(self._record() for _ in range(self.random.randint(1, 5))))
 
     def _record(self) -> Record:
-        if self.records and self._chance(12):
-            return self._repeated(self.random.choice(self.records))
+        if self.records and self._chance(20):
+            return self._repeated(self.random.choice(self.records[-12:] if self._chance(60) else self.records))
         provider, model, _ = self.random.choices(MODELS, [3, 2, 2, 3])[0]
         record = Record(
             id=f"r{self._number()}",
@@ -110,16 +118,67 @@ class ScenarioMaker:
             reported_nano=self.random.randint(0, USD) if self._chance(8) else None,
         )
         self.records.append(record)
-        return record
+        return self._with_gaps(record) if self._chance(30) else record
 
     def _repeated(self, record: Record) -> Record:
-        """Return a record again: unchanged, with different content, for another account, or from another source."""
+        """Return a record again: unchanged, with gaps, with different content, for another account, or from another source."""
         return self.random.choice([
             record,
+            record,
+            self._with_gaps(record),
+            self._with_gaps(record),
             replace(record, quantities=(("input_tokens", self.random.randint(1, 10**6)),)),
             replace(record, account=self._account()),
             replace(record, source="proxy", id=f"p{record.id}"),
+            self._with_gaps(replace(record, source="proxy", id=f"p{record.id}")),
         ])  # fmt: skip
+
+    def _with_gaps(self, record: Record) -> Record:
+        """Return a record as a logger writes it that does not know everything yet, some of them a little earlier."""
+        if self._chance(50):
+            record = replace(record, quantities=(), grade=UNSTATED)
+        elif self._chance(30):
+            record = replace(record, quantities=self._quantities(record.model), grade=ESTIMATED)
+        elif self._chance(30):
+            record = replace(record, quantities=record.quantities[:1])
+        if self._chance(40):
+            record = replace(record, provider="unknown")
+        if self._chance(30):
+            record = replace(record, route="")
+        if self._chance(30):
+            record = replace(record, status=None)
+        if self._chance(15):
+            record = replace(record, time=record.time - self._random_span(timedelta(minutes=self.random.choice([1, 30, 90]))))
+        return record
+
+    def _correct(self) -> Action:
+        self.runs += 1
+        provider, model, _ = self.random.choice(MODELS)
+        where = self.random.choice([
+            (("provider", "unknown"),), (("provider", provider),), (("model", model),), (("route", "unknown"),), (),
+        ])  # fmt: skip
+        route = self.random.choice(["routed", "provider_key", "serverless"])
+        other = self.random.choice(MODELS)
+        changes = self.random.choice([
+            (("provider", provider), ("route", route)), (("route", route),), (("provider", other[0]), ("model", other[1])),
+        ])  # fmt: skip
+        start = self._time_of_event() if self._chance(30) else None
+        end = None if start is None or self._chance(50) else start + timedelta(days=self.random.randint(1, 20))
+        return Correct(self._account(), where, changes, start, end)
+
+    def _withdraw(self) -> Action:
+        _, model, _ = self.random.choice(MODELS)
+        self.runs += 1
+        source = self.random.choice(["gateway", "proxy", "proxy", None])
+        where = self.random.choice([(), (("model", model),), (("provider", "unknown"),)])
+        return Withdraw(self._account(), source, where, self._time_of_event() if self._chance(70) else None)
+
+    def _undo(self) -> Action:
+        self.runs += 1
+        return Undo(max(0, self.runs - self.random.choice([2, 2, 2, 3, 4, 6])))
+
+    def _decide(self) -> Action:
+        return Decide(self.random.randint(0, 5), self._chance(70))
 
     def _quantities(self, model: str) -> tuple[tuple[str, int], ...]:
         if model == "minilm":

@@ -13,19 +13,33 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, Engine, event, select
 
 from metering.domain.accounts.plan_history import PlanChange
+from metering.domain.charges.corrections import (
+    CorrectedUsage,
+    CorrectionChanges,
+    CorrectionRun,
+    CorrectionScope,
+    CorrectionSummary,
+)
 from metering.domain.charges.rerating import RerateScope
 from metering.domain.credits.credit_ledger import CreditMovement, EntryKind
 from metering.domain.credits.credits import INCLUDED, CreditGrant
-from metering.domain.errors import DomainError
+from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import month_of
 from metering.domain.statements.close_failure import CloseFailure
 from metering.domain.statements.statements import ExcludedUsage, Statement, StatementLineKind
-from metering.domain.usage.events import UsageEvent
+from metering.domain.usage.events import QuantityGrade, UsageEvent
 from metering.domain.usage.outcomes import Outcome
 from metering.domain.violations import Violation
 from metering.operations.accounts.manage_accounts import declare_account, show_account
 from metering.operations.accounts.manage_plans import set_plan
 from metering.operations.alerts.list_alerts import list_alerts
+from metering.operations.charges.correct_usage import (
+    continue_correction,
+    list_corrections,
+    preview_correction,
+    start_correction,
+    start_undo,
+)
 from metering.operations.charges.rate_unpriced import rate_unpriced
 from metering.operations.charges.rerate import continue_rerate, start_rerate
 from metering.operations.credits.adjust_account import adjust_account
@@ -39,6 +53,7 @@ from metering.operations.statements.close_settings import DEFAULT_GRACE_HOURS
 from metering.operations.statements.show_statement import show_statement
 from metering.operations.upkeep.verify import Check, verify
 from metering.operations.usage.ingest import Ingester, IngestSettings, Origin
+from metering.operations.usage.resolve_conflicts import accept_conflict, dismiss_conflict, list_conflicts
 from metering.storage.credits.credits import OverdrawnGrant, overdrawn_grants
 from metering.storage.engine.database import read_snapshot
 from metering.storage.tables import statements
@@ -52,6 +67,8 @@ from simulation.scenario import (
     Adjust,
     Close,
     CloseDue,
+    Correct,
+    Decide,
     Grant,
     Ingest,
     Price,
@@ -61,7 +78,9 @@ from simulation.scenario import (
     Rerate,
     SetPlan,
     Step,
+    Undo,
     Void,
+    Withdraw,
 )
 from support.builders import batch_of
 from support.presence import present
@@ -87,6 +106,7 @@ _BILLED = """
     WHERE series.route IN ('routed', 'serverless')
     GROUP BY series.account_id
 """
+OUTCOMES = (Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.COPY, Outcome.COMPLETED, Outcome.CONFLICT)
 _FLAGS = {"beyond_plan", "unpriced_usage", "route_unknown", "fee_unknown", "credit_is_upper_bound"}
 
 
@@ -105,6 +125,8 @@ class Service:
     def __init__(self, engine: Engine, accounts: tuple[tuple[str, str], ...], at: datetime) -> None:
         self.engine = engine
         self.now = micros(at)
+        self.runs: list[int] = []
+        self.decided: set[int] = set()
         self.restart()
         for name, route in accounts:
             declare_account(self.engine, name, default_route=route, now=self.now)
@@ -178,6 +200,10 @@ class Service:
         match action:
             case Ingest():
                 return self._ingest(action)
+            case Correct() | Withdraw() | Undo():
+                return self._correct(action)
+            case Decide():
+                return self._decide(action)
             case SetPlan(account, day, plan, seats):
                 set_plan(engine, account, PlanChange(day, plan, seats), PLANS, now=now)
             case Grant():
@@ -216,15 +242,57 @@ class Service:
             case _:
                 self.restart()
 
+    def _correct(self, action: Correct | Withdraw | Undo) -> str:
+        """Preview and run a correction; if one was interrupted, complete that."""
+        stored = list_corrections(self.engine)
+        preview: CorrectionSummary | None = None
+        if len(stored) > len(self.runs):
+            run = stored[-1]
+        elif isinstance(action, Undo):
+            if action.run >= len(self.runs):
+                raise NotFoundError(f"there is no run {action.run}")
+            run = start_undo(self.engine, self.runs[action.run], reason="", now=self.now)
+        else:
+            scope = self._scope(action)
+            changes = CorrectionChanges(dict(action.changes)) if isinstance(action, Correct) else None
+            preview = preview_correction(self.engine, scope, changes, IngestSettings())
+            run = start_correction(self.engine, scope, changes, reason="a mistake", now=self.now)
+        done = continue_correction(self.engine, run.id, IngestSettings(), clock=lambda: self.now).run
+        self.runs.append(run.id)
+        if preview is not None and _in_words(preview.total, preview.kept) != _in_words(done, done.events_kept):
+            return f"the preview says {_in_words(preview.total, preview.kept)}"
+        return _in_words(done, done.events_kept)
+
+    def _scope(self, action: Correct | Withdraw) -> CorrectionScope:
+        return CorrectionScope(
+            account_id=self.ids[action.account],
+            start=None if action.start is None else micros(action.start),
+            end=micros(action.end) if isinstance(action, Correct) and action.end is not None else None,
+            source=action.source if isinstance(action, Withdraw) else None,
+            where=dict(action.where),
+        )
+
+    def _decide(self, action: Decide) -> str:
+        conflicts, _ = list_conflicts(self.engine, IngestSettings(), with_decided=True)
+        if action.conflict >= len(conflicts):
+            raise NotFoundError(f"there is no conflict {action.conflict}")
+        found = conflicts[action.conflict]
+        number = found.id
+        if found.decision is not None and number not in self.decided:  # interrupted after the commit
+            self.decided.add(number)
+            return found.decision.value
+        self.decided.add(number)
+        decide = accept_conflict if action.accept else dismiss_conflict
+        decided = decide(self.engine, IngestSettings(), number, reason="looked at both", by="cli", now=self.now)
+        return present(decided.decision).value
+
     def _id(self, account: str | None) -> int | None:
         return None if account is None else self.ids[account]
 
     def _ingest(self, action: Ingest) -> str:
         batch = batch_of(*(_event(record) for record in action.records))
         result = self.ingester.ingest(batch, Origin("gateway"))
-        return str({
-            outcome.value: getattr(result, outcome.value) for outcome in Outcome if outcome is not Outcome.REJECTED
-        })  # fmt: skip
+        return str({outcome.value: getattr(result, outcome.value) for outcome in OUTCOMES})
 
 
 @contextmanager
@@ -324,7 +392,13 @@ def _event(record: Record) -> UsageEvent:
         id=record.id, source=record.source, time=micros(record.time), account=record.account, provider=record.provider,
         model=record.model, route=record.route, status=record.status, quantities=Quantities(**dict(record.quantities)),
         response_id=record.response_id, reported_cost_nano=record.reported_nano,
+        quantity_grade=QuantityGrade[record.grade.upper()],
     )  # fmt: skip
+
+
+def _in_words(usage: CorrectionRun | CorrectedUsage, kept: int) -> str:
+    changed = usage.events_changed if isinstance(usage, CorrectionRun) else usage.events
+    return f"changed {changed}, kept {kept}, from {usage.before_nano} to {usage.after_nano}"
 
 
 def _sheet(price: Price) -> str:

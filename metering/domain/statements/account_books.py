@@ -148,13 +148,14 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
 class OtherItems(Struct, frozen=True):
     """Further items on a statement, besides its month's own usage, fees and credits. ``carried_in_cents`` is zero or negative.
 
-    ``previously_unpriced`` is usage that an earlier statement listed as unpriced and that this month's rollups take back.
+    ``previously_listed`` is usage that an earlier statement listed as unpriced or of unknown route and that this month's
+    rollups take back.
     """
 
     adjustments: tuple[Adjustment, ...] = ()
     corrections: tuple[CreditCorrection, ...] = ()
     carried_in_cents: int = 0
-    previously_unpriced: tuple[UsageSums, ...] = ()
+    previously_listed: tuple[UsageSums, ...] = ()
 
 
 NO_OTHER_ITEMS = OtherItems()

@@ -161,8 +161,9 @@ def draft_statement(
     if other.carried_in_cents:
         lines.append(carried_line("Carried forward from the statement before", other.carried_in_cents))
     total = _total(lines)
-    unpriced = unpriced_usage(usage, other.previously_unpriced)
-    route_unknown = _excluded(s for s in usage if s.route == UNKNOWN and s.price_grade not in FREE_GRADES)
+    unpriced = unpriced_usage(usage, other.previously_listed)
+    of_unknown_route = (s for s in (*usage, *other.previously_listed) if s.route == UNKNOWN)
+    route_unknown = _excluded(s for s in of_unknown_route if s.price_grade not in FREE_GRADES)
     listed = {Flag.UNPRICED_USAGE: unpriced, Flag.ROUTE_UNKNOWN: route_unknown}
     return Statement(
         account=account,
@@ -194,13 +195,13 @@ def as_of(statement: Statement, now: int) -> Statement:
     return replace(statement, flags=statement.flags | {Flag.NOT_BEGUN}) if statement.month > month_of(now) else statement
 
 
-def unpriced_usage(usage: Sequence[UsageSums], previously_unpriced: Sequence[UsageSums] = ()) -> tuple[ExcludedUsage, ...]:
+def unpriced_usage(usage: Sequence[UsageSums], previously_listed: Sequence[UsageSums] = ()) -> tuple[ExcludedUsage, ...]:
     """Return the usage that is not priced yet.
 
-    ``previously_unpriced`` is what earlier statements listed and this month's rollups take back: without it, the negative sums
+    ``previously_listed`` is what earlier statements listed and this month's rollups take back: without it, the negative sums
     would hide late usage that is unpriced.
     """
-    waiting = (*(sums for sums in usage if sums.price_grade == PriceGrade.UNPRICED), *previously_unpriced)
+    waiting = (sums for sums in (*usage, *previously_listed) if sums.price_grade == PriceGrade.UNPRICED)
     return _excluded(sums for sums in waiting if sums.route != UNKNOWN)
 
 

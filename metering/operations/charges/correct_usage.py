@@ -106,12 +106,14 @@ def apply_route_to_stored(
 def start_undo(engine: Engine, run_id: int, *, reason: str, now: int) -> CorrectionRun:
     """Record a run that undoes another one; ``continue_correction`` does the work.
 
-    Raises NotFoundError, and DomainError for a run that is not finished or was undone before.
+    Raises NotFoundError, and DomainError for a run that is not finished, was undone before, or undid a withdrawal.
     """
     with exclusive_write(engine) as connection:
         undone = _run(connection, run_id)
         if undone.finished_at is None:
             raise DomainError(f"run {run_id} is not finished; continue it first: metering usage runs --resume {run_id}")
+        if undone.kind is RunKind.RESTORE:
+            raise DomainError(f"run {run_id} restored what run {undone.undoes} withdrew; withdraw it again instead")
         for other in correction_runs(connection, undone.scope.account_id):
             if other.undoes == run_id:
                 raise DomainError(f"run {run_id} was undone by run {other.id}")

@@ -28,7 +28,7 @@ from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.current_events import unfold_series
 from metering.storage.charges.charged_events import ChargedEvent, CurrentCharge, current_replacements
 from metering.storage.charges.event_quantities import quantities_of
-from metering.storage.usage.copies import events_with_copies
+from metering.storage.charges.superseded_events import recorded_twice_among
 from metering.storage.usage.series import series_by_id
 from pricing.book import PriceBook, Timeline
 from pricing.errors import ChargeTooLargeError
@@ -125,7 +125,7 @@ class CorrectionInspector:
         """Return what changes. Raises MissingSeries."""
         ids = [event.event_id for event in events]
         replacements = current_replacements(connection, ids)
-        recorded_twice = events_with_copies(connection, ids) if self._changes is None else set()
+        recorded_twice = recorded_twice_among(connection, ids) if self._changes is None else set()
         self._load_series(connection, events, replacements)
         found = Moves(CorrectionSummary(), defaultdict(list), defaultdict(list), self._series)
         for event in events:

@@ -85,7 +85,8 @@ def _back(row: object, later: Sequence[NumberedEntry], reversal: NumberedEntry, 
     after = [each.entry for each in later[position + 1 :]]
     if is_withdrawn:
         return [before._replace(sign=1)] if not after else []
-    if len(after) != 1:
+    newest = after[-1] if after else reversal.entry
+    # Later changes that were taken back leave the event as the run had left it.
+    if newest.sign < 0 or newest._replace(rate_id=None, billing_month=0) != after[0]._replace(rate_id=None, billing_month=0):
         return []
-    month = after[0].billing_month
-    return [after[0].reversed(), before._replace(billing_month=month)]
+    return [newest.reversed(), before._replace(billing_month=newest.billing_month)]

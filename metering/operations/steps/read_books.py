@@ -12,10 +12,10 @@ from metering.domain.instants import day_number, day_of
 from metering.domain.statements.account_books import AccountBooks, BookedMonth, open_months
 from metering.domain.statements.statement_record import StatementRecord, read_record, statement_of
 from metering.domain.statements.statements import ExcludedUsage, Statement, UsageSums, draft_statement, unpriced_usage
-from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.events import UNKNOWN, PriceGrade
 from metering.operations.steps.possible_costs import with_possible_costs
 from metering.storage.accounts.plans import plan_changes_of
-from metering.storage.charges.billed_usage import billable_by_days, billable_by_months, previously_unpriced, usage_of_month
+from metering.storage.charges.billed_usage import billable_by_days, billable_by_months, previously_listed, usage_of_month
 from metering.storage.credits.adjustments import adjustments_of
 from metering.storage.credits.credits import grants_of, ledger_of, used_elsewhere
 from metering.storage.prices.price_tables import load_rates
@@ -85,8 +85,8 @@ def draft_of(connection: Connection, account: Account, booked: BookedMonth) -> S
     """Return the statement of a month from its books and rollups."""
     usage = usage_of_month(connection, account.id, booked.month)
     other = booked.other_items
-    if _has_late_unpriced(usage):
-        other = replace(other, previously_unpriced=tuple(previously_unpriced(connection, account.id, booked.month)))
+    if _has_late_listed(usage):
+        other = replace(other, previously_listed=tuple(previously_listed(connection, account.id, booked.month)))
     rates = load_rates(connection, {sums.rate_id for sums in usage if sums.rate_id})
     return draft_statement(account.name, booked.plan, usage, booked.credits, rates, other)
 
@@ -94,7 +94,7 @@ def draft_of(connection: Connection, account: Account, booked: BookedMonth) -> S
 def unpriced_of_month(connection: Connection, account_id: int, month: int) -> tuple[ExcludedUsage, ...]:
     """Return the unpriced usage of an open month, as on its draft, without drafting it."""
     usage = usage_of_month(connection, account_id, month)
-    return unpriced_usage(usage, previously_unpriced(connection, account_id, month) if _has_late_unpriced(usage) else ())
+    return unpriced_usage(usage, previously_listed(connection, account_id, month) if _has_late_listed(usage) else ())
 
 
 def statements_of_account(
@@ -111,8 +111,8 @@ def statements_of_account(
             yield draft_of(connection, account, drafts.get(month) or booked_month(books, month, catalogue))
 
 
-def _has_late_unpriced(usage: Sequence[UsageSums]) -> bool:
-    return any(sums.origin_month and sums.price_grade == PriceGrade.UNPRICED for sums in usage)
+def _has_late_listed(usage: Sequence[UsageSums]) -> bool:
+    return any(sums.origin_month and (sums.price_grade == PriceGrade.UNPRICED or sums.route == UNKNOWN) for sums in usage)
 
 
 def _rates(connection: Connection, record: StatementRecord) -> dict[int, Rate]:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from metering.domain.usage.charging import FirstCharge, first_charge
 from metering.domain.usage.events import UNKNOWN, QuantityGrade
-from metering.domain.usage.series import SeriesKey
+from metering.domain.usage.series import OTHER, SeriesKey
 from metering.storage.charges.charges import ChargeEntry, first_entry, later_entries
 from metering.storage.charges.event_quantities import quantities_of
 from metering.storage.usage.event_rows import EventRow, events_by_id, stated_names
@@ -92,4 +92,11 @@ def unpriced_among(connection: Connection, event_ids: Sequence[int]) -> Iterator
     series = series_by_id(connection, {entry.series_id for entry in newest})
     for row, entry in zip(rows, newest, strict=True):
         if entry.is_unpriced:
-            yield UnpricedEvent(row, entry, series[entry.series_id], stated_names(row))
+            yield UnpricedEvent(row, entry, series[entry.series_id], _priced_as(series[entry.series_id], row))
+
+
+def _priced_as(series: SeriesKey, row: EventRow) -> tuple[str, str, str]:
+    """Return the names by the entry's series, which a correction may have changed; what the cap folded is in the row."""
+    if series.model != OTHER:
+        return series.provider, series.model, series.operation
+    return series.provider, *stated_names(row)[1:]

@@ -10,6 +10,7 @@ from metering.domain.instants import month_of
 from metering.domain.violations import Violation
 from metering.operations.upkeep.check_events import CHUNK
 from metering.storage.charges.charges import later_entries
+from metering.storage.charges.superseded_events import heads_of
 from metering.storage.usage.assigned_events import AssignedEvent, assigned_after
 from metering.storage.usage.copies import copies_by_id
 from metering.storage.usage.event_keys import StoredIdentity
@@ -52,7 +53,7 @@ def _have_identities(connection: Connection, rows: list[tuple[AssignedEvent, Eve
             yield _violation("identity_missing", each, f"event {expected}", got, "could be counted again in its account")
             continue
         own = holder_among(stored, first[each.event_id], each.event_id)
-        if own is not None and own.fingerprint != holder.fingerprint:
+        if own is not None and own.event_id == each.event_id and own.fingerprint != holder.fingerprint:
             problem = "has an identity with a different content digest"
             yield _violation("content_differs", each, str(own.fingerprint), str(holder.fingerprint), problem)
 
@@ -75,10 +76,12 @@ def _was_retired(connection: Connection, holder: StoredIdentity) -> bool:
 def _have_moved(connection: Connection, rows: list[tuple[AssignedEvent, EventRow]]) -> Iterator[Violation]:
     later = later_entries(connection, [each.event_id for each, _ in rows])
     owners = series_by_id(connection, {entries[-1].series_id for entries in later.values()})
+    superseded = heads_of(connection, [each.event_id for each, _ in rows])
     for each, _ in rows:
         newest = later[each.event_id][-1] if each.event_id in later else None
         owner = UNASSIGNED_ID if newest is None else owners[newest.series_id].account_id
-        if each.is_counted and (newest is None or newest.sign < 0 or owner != each.account_id):
+        ends_reversed = newest is not None and newest.sign < 0 and each.event_id not in superseded
+        if each.is_counted and (newest is None or ends_reversed or owner != each.account_id):
             problem = "has no charge in the account that it was assigned to"
             yield _violation("not_moved", each, f"account {each.account_id}", f"account {owner}", problem)
         if not each.is_counted and (newest is None or newest.sign > 0):

@@ -4,7 +4,7 @@ Identity comes first: the same identity with the same content is a duplicate. Wi
 ``settle_repeats`` has compared the two. Then the IDs that providers give: another source's record of a counted event is a copy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from metering.domain.usage.batch_events import BatchEvents
 from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, identities_of, identity_of, record_digest
 from metering.domain.usage.outcomes import Outcome
 from metering.operations.steps.event_contexts import EventContext
+from metering.storage.charges.superseded_events import heads_of
 from metering.storage.usage.events import (
     NO_CLAIMS,
     Claimant,
@@ -112,9 +113,16 @@ def _repeats(connection: Connection, events: BatchEvents, identities: list[bytes
 
 
 def find_copies(
-    connection: Connection, events: BatchEvents, contexts: Sequence[EventContext], dedup: Deduplication
+    connection: Connection,
+    events: BatchEvents,
+    contexts: Sequence[EventContext],
+    dedup: Deduplication,
+    replaced: Sequence[int] | None = None,
 ) -> Deduplication:
-    """Return the deduplication with its claims reserved and copies added to the repeats. Needs a write transaction."""
+    """Return the deduplication with its claims reserved and copies added to the repeats. Needs a write transaction.
+
+    ``replaced`` are the events that the records count in the place of; a record is no copy of what it replaces.
+    """
     rows = _claim_rows(events, dedup)
     if not rows:
         return dedup
@@ -127,10 +135,32 @@ def find_copies(
         }
         claims = claims._replace(known=known, settled=False)
     retired = frozenset(each.event_id for claimants in retired_by_claim.values() for each in claimants)
+    claims = claims._replace(known=not_withdrawn(connection, claims.known))
     dedup = dedup._replace(claims=claims, claim_rows=rows, retired=retired)
     if claims.known or len({context.source_id for context in set(contexts)}) > 1:
-        _add_copies(events, contexts, dedup, claims.known)
+        known = claims.known
+        excluded = None if replaced is None else _chains(connection, known, replaced)
+        _add_copies(events, contexts, dedup, known, excluded)
     return dedup
+
+
+def not_withdrawn(connection: Connection, known: dict[int, list[Claimant]]) -> dict[int, list[Claimant]]:
+    """Return the claims without those of events that neither count nor are counted as another event."""
+    heads = heads_of(connection, sorted({each.event_id for claimants in known.values() for each in claimants}))
+    withdrawn = {event_id for event_id, head in heads.items() if head.withdrawn}
+    if not withdrawn:
+        return known
+    kept = {claim: [each for each in claimants if each.event_id not in withdrawn] for claim, claimants in known.items()}
+    return {claim: claimants for claim, claimants in kept.items() if claimants}
+
+
+def _chains(connection: Connection, known: dict[int, list[Claimant]], replaced: Sequence[int]) -> list[set[int]]:
+    """Return, for each event that is replaced, the claimants that are counted as it."""
+    claimants = sorted({each.event_id for found in known.values() for each in found})
+    chains: dict[int, set[int]] = {}
+    for event_id, head in heads_of(connection, claimants).items():
+        chains.setdefault(head.event_id, set()).add(event_id)
+    return [chains.get(event_id, set()) for event_id in replaced]
 
 
 def _claim_rows(events: BatchEvents, dedup: Deduplication) -> list[ClaimRow]:
@@ -145,14 +175,18 @@ def _claim_rows(events: BatchEvents, dedup: Deduplication) -> list[ClaimRow]:
 
 
 def _add_copies(
-    events: BatchEvents, contexts: Sequence[EventContext], dedup: Deduplication, known: dict[int, list[Claimant]]
+    events: BatchEvents,
+    contexts: Sequence[EventContext],
+    dedup: Deduplication,
+    known: dict[int, list[Claimant]],
+    excluded: Sequence[set[int]] | None,
 ) -> None:
     """Add copies of another source's events to the repeats. The claims of each new event become known to those after it."""
     for position, (time, claims, context) in enumerate(zip(events.times, events.claims, contexts, strict=True)):
         if position in dedup.repeats:
             continue
         claimant = Claimant(dedup.first_id + position, context.account_id, context.source_id, time)
-        original = _original(claimant, claims, known)
+        original = _original(claimant, claims, known, set() if excluded is None else excluded[position])
         if original is not None:
             dedup.repeats[position] = Repeat(Outcome.COPY, original)
             continue
@@ -160,13 +194,16 @@ def _add_copies(
             known.setdefault(claim, []).append(claimant)
 
 
-def _original(claimant: Claimant, claims: Sequence[int], known: dict[int, list[Claimant]]) -> int | None:
+def _original(
+    claimant: Claimant, claims: Sequence[int], known: dict[int, list[Claimant]], excluded: Collection[int]
+) -> int | None:
     """Return the ID of the event that a record is a copy of: one of another source with one of its claims."""
     for claim in claims:
         for other in known.get(claim, ()):
             if (
                 other.account_id == claimant.account_id
                 and other.source_id != claimant.source_id
+                and other.event_id not in excluded
                 and abs(other.event_time - claimant.event_time) <= CLAIM_WINDOW_MICROS
             ):
                 return other.event_id

@@ -35,11 +35,12 @@ _UNSTATED = int(QuantityGrade.UNSTATED)
 class UnassignedEvent(Struct, frozen=True):
     """An event of ``unassigned``: its row, its current ledger entry, and its series and charge in the account.
 
-    ``claims`` are the claims that the event made when it arrived.
+    ``route`` is that of the current entry. ``claims`` are the claims that the event made when it arrived.
     """
 
     row: EventRow
     entry: ChargeEntry
+    route: str
     target_series: SeriesKey
     quantities: Quantities
     charge: FirstCharge
@@ -57,15 +58,20 @@ class UnassignedEvent(Struct, frozen=True):
 
 
 def filter_unassigned(connection: Connection, candidates: Sequence[UnassignedEvent]) -> list[UnassignedEvent]:
-    """Return the events that have not been assigned or retired since they were read, each with its current ledger entry."""
+    """Return the events that have not been assigned or retired since they were read, each with its current ledger entry.
+
+    Events that were corrected or superseded meanwhile are left out too.
+    """
     event_ids = [each.row.id for each in candidates]
     remaining, later = ids_still_in_log(connection, event_ids), later_entries(connection, event_ids)
     remaining -= assigned_among(connection, event_ids).keys()
-    return [
+    current = [
         replace(each, entry=later[each.row.id][-1]) if each.row.id in later else each
         for each in candidates
         if each.row.id in remaining
     ]
+    read_in = {each.row.id: each.entry.series_id for each in candidates}
+    return [each for each in current if each.entry.sign > 0 and each.entry.series_id == read_in[each.row.id]]
 
 
 class UnassignedInspector:
@@ -79,15 +85,18 @@ class UnassignedInspector:
     def inspect(self, connection: Connection, event_ids: Sequence[int]) -> list[UnassignedEvent]:
         """Return the events that are still unassigned, ordered by ID."""
         rows = [row for row in events_by_id(connection, event_ids) if row.account_id == UNASSIGNED_ID]
-        stored = series_by_id(connection, {row.series_id for row in rows})
-        return filter_unassigned(connection, [self._candidate(row, stored[row.series_id]) for row in rows])
+        later = later_entries(connection, [row.id for row in rows])
+        entries = {row.id: later[row.id][-1] if row.id in later else first_entry(row) for row in rows}
+        stored = series_by_id(connection, {entry.series_id for entry in entries.values()})
+        candidates = [self._candidate(row, entries[row.id], stored[entries[row.id].series_id]) for row in rows]
+        return filter_unassigned(connection, candidates)
 
-    def _candidate(self, row: EventRow, stored: SeriesKey) -> UnassignedEvent:
+    def _candidate(self, row: EventRow, entry: ChargeEntry, stored: SeriesKey) -> UnassignedEvent:
         details, quantities = details_of(row), quantities_of(row)
         series = self._target_series(stored, details)
         event = replace(usage_event(row, row.route), response_id=row.response_id, inference_id=row.inference_id)
         charge = self._charge(row, details, series, quantities)
-        return UnassignedEvent(row, first_entry(row), series, quantities, charge, claims_of(event))
+        return UnassignedEvent(row, entry, stored.route, series, quantities, charge, claims_of(event))
 
     def _target_series(self, stored: SeriesKey, details: dict[str, object]) -> SeriesKey:
         """Return the series that the event would have in the account."""

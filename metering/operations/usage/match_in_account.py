@@ -12,7 +12,9 @@ from sqlalchemy import Connection
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.usage.identity import CLAIM_WINDOW_MICROS
+from metering.operations.usage.deduplicate import not_withdrawn
 from metering.operations.usage.inspect_unassigned import UnassignedEvent
+from metering.storage.charges.superseded_events import superseding_fingerprints
 from metering.storage.usage.assigned_events import AssignedEvent
 from metering.storage.usage.copies import copies_by_id
 from metering.storage.usage.event_keys import Claimant, ClaimRow
@@ -76,11 +78,16 @@ def _identity(each: UnassignedEvent, account_id: int) -> bytes:
 
 
 def _fingerprints(connection: Connection, candidates: Sequence[UnassignedEvent]) -> dict[int, int]:
-    """Return the events' content digests, which are stored with their identities under ``unassigned``."""
+    """Return the events' content digests, which are stored with their identities under ``unassigned``.
+
+    An event that counts in the place of another one has no identity there; its digest is that of the record that it came with.
+    """
     identities = {each.row.id: identities_of_row(each.row, UNASSIGNED_ID) for each in candidates}
     stored = stored_identities(connection, sorted(chain.from_iterable(identities.values())))
     found = {event_id: holder_among(stored, keys, event_id) for event_id, keys in identities.items()}
-    return {event_id: holder.fingerprint for event_id, holder in found.items() if holder is not None}
+    own = {event_id: holder.fingerprint for event_id, holder in found.items() if holder and holder.event_id == event_id}
+    others = [event_id for event_id in identities if event_id not in own]
+    return own | superseding_fingerprints(connection, others)
 
 
 def _claims(candidates: Sequence[UnassignedEvent]) -> list[ClaimRow]:
@@ -96,7 +103,7 @@ def _claimants(connection: Connection, candidates: Sequence[UnassignedEvent]) ->
     claimants = claimants_of(connection, rows, *window)
     for claim, retired in retired_claimants(connection, [claim for _, claim, _ in rows], *window).items():
         claimants[claim] = [*retired, *claimants.get(claim, ())]
-    return claimants
+    return not_withdrawn(connection, claimants)
 
 
 def _original(each: UnassignedEvent, account_id: int, claimants: dict[int, list[Claimant]]) -> int | None:

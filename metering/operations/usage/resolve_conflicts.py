@@ -15,6 +15,7 @@ from metering.domain.instants import month_of
 from metering.domain.usage.batch_events import BatchEvent, BatchEvents
 from metering.domain.usage.completion import RequestFacts
 from metering.domain.usage.conflicts import Conflict, ConflictDecision
+from metering.domain.usage.events import UNKNOWN
 from metering.domain.usage.outcomes import Outcome
 from metering.domain.usage.series import SeriesKey
 from metering.operations.steps.assign_series import SeriesIndex
@@ -22,7 +23,6 @@ from metering.operations.steps.charged_batch import ChargedBatch
 from metering.operations.steps.current_events import CurrentEvent, current_events
 from metering.operations.steps.ensure_partitions import PartitionCache
 from metering.operations.steps.event_contexts import ContextCache, EventContext
-from metering.operations.steps.lock_open_months import lock_open_months
 from metering.operations.usage.charge_events import charge_events
 from metering.operations.usage.ingest import IngestSettings
 from metering.operations.usage.settle_repeats import Completion, Settlement
@@ -90,7 +90,9 @@ def accept_conflict(engine: Engine, settings: IngestSettings, conflict_id: int, 
     with read_snapshot(engine) as connection:
         conflict = _open(connection, conflict_id)
         book = PriceBook(load_tables(connection))
+        earlier = _counted(connection, [conflict], settings).get(conflict.event_id)
     series, event = _content(conflict)
+    series = series if earlier is None else _in_account_of(series, earlier)
     PartitionCache(engine).prepare([month_of(event.time)])
     contexts = ContextCache(SeriesIndex(engine, settings.series_cap))
     contexts.prepare_series([series])
@@ -101,11 +103,21 @@ def accept_conflict(engine: Engine, settings: IngestSettings, conflict_id: int, 
             raise NothingToReplaceError(
                 f"the event of conflict {conflict_id} was withdrawn or retired; dismiss it, or ingest the record again"
             )
+        if _in_account_of(series, earlier) != series:
+            raise DomainError(f"the event of conflict {conflict_id} was just assigned to an account; accept the conflict again")
         event = msgspec.structs.replace(event, id=earlier.row.external_id)
         context = contexts.of_series(series, source=source_of(earlier.row))
         _replace(connection, earlier, _charged(event, context, book), now)
         insert_decision(connection, conflict_id, ConflictDecision.ACCEPTED.value, reason=reason, recorded_by=by, now=now)
     return show_conflict(engine, settings, conflict_id)
+
+
+def _in_account_of(series: SeriesKey, earlier: CurrentEvent) -> SeriesKey:
+    """Return the record's series in the account of the event: an unassigned one may have been assigned since."""
+    if series.account_id == earlier.series.account_id:
+        return series
+    route = earlier.series.route if series.route == UNKNOWN else series.route
+    return series._replace(account_id=earlier.series.account_id, route=route)
 
 
 def _charged(event: BatchEvent, context: EventContext, book: PriceBook) -> ChargedBatch:
@@ -116,10 +128,9 @@ def _charged(event: BatchEvent, context: EventContext, book: PriceBook) -> Charg
 
 def _replace(connection: Connection, earlier: CurrentEvent, charged: ChargedBatch, now: int) -> None:
     event, (context,) = charged.events.at(0), charged.contexts
-    closed = lock_open_months(connection, {context.account_id}, now=now)
     completion = Completion(0, earlier.row.id, earlier, _facts(context.full_series, event), event, context.full_series)
     settlement = Settlement({0: (Outcome.COMPLETED, earlier.row.id)}, [completion], {})
-    store_completions(connection, settlement, [completion], charged, closed, now)
+    store_completions(connection, settlement, [completion], charged, now)
 
 
 def _side_by_side(
@@ -132,7 +143,7 @@ def _side_by_side(
 def _counted(connection: Connection, conflicts: Sequence[StoredConflict], settings: IngestSettings) -> dict[int, CurrentEvent]:
     """Return, by the ID of the event that each conflict contradicted, the event that counts now."""
     event_ids = sorted({each.event_id for each in conflicts})
-    heads = heads_of(connection, event_ids)
+    heads = heads_of(connection, event_ids, with_assigned=True)
     ends = {event_id: heads.get(event_id, Head(event_id)) for event_id in event_ids}
     current = current_events(
         connection, sorted({end.event_id for end in ends.values() if not end.withdrawn}), settings.declared_tags

@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 
 from metering.domain.usage.batch_events import BatchEvent, BatchEvents, has_other_kinds, other_quantities
 from metering.domain.usage.batches import details_json
-from metering.domain.usage.charging import route_of
+from metering.domain.usage.charging import route_of, succeeded
 from metering.domain.usage.completion import MAX_APART_MICROS, ContradictionError, RequestFacts, completed
-from metering.domain.usage.events import QuantityGrade, UsageEvent
+from metering.domain.usage.events import UNKNOWN, QuantityGrade, UsageEvent
 from metering.domain.usage.identity import (
     MIN_CLAIM_LENGTH,
     claims_of,
@@ -92,7 +92,7 @@ def compare_repeats(
     events, contexts, _ = charged
     identities = [identity_of(digest, context.identity_mask) for digest, context in zip(events.digests, contexts, strict=True)]
     holders = _holders(connection, identities)
-    heads = heads_of(connection, sorted(set(holders.values())))
+    heads = heads_of(connection, sorted(set(holders.values())), with_assigned=True)
     ends = {holder: heads.get(holder, Head(holder)) for holder in holders.values()}
     stored = current_events(connection, sorted({end.event_id for end in ends.values() if not end.withdrawn}), declared_tags)
     known: dict[int, _KnownRequest] = {}
@@ -111,7 +111,7 @@ def compare_repeats(
         if before is None and end.event_id in stored:
             earlier = stored[end.event_id]
             before = _KnownRequest(earlier, earlier.facts(context.default_route), earlier.series, end.fingerprints)
-        outcome, after = _compared(position, end.event_id, event, context, new, before)
+        outcome, after = _compared(position, end, event, context, new, before)
         other = None if identities_are_final or before is None else _other_request(event, context, new, before, outcome)
         if other is not None:
             others[position] = other
@@ -160,12 +160,15 @@ def _holders(connection: Connection, identities: Sequence[bytes]) -> dict[bytes,
 
 
 def _compared(
-    position: int, replaces: int, event: BatchEvent, context: EventContext, new: RequestFacts, before: _KnownRequest | None
+    position: int, end: Head, event: BatchEvent, context: EventContext, new: RequestFacts, before: _KnownRequest | None
 ) -> tuple[Outcome, _KnownRequest | None]:
+    if event.fingerprint in (end if before is None else before).fingerprints:
+        return Outcome.DUPLICATE, None
     if before is None:  # the event was retired with its month: nothing is left to compare with
         return Outcome.CONFLICT, None
-    if event.fingerprint in before.fingerprints:
-        return Outcome.DUPLICATE, None
+    if new.route == before.series.route:
+        # The stored event does not tell whether its record stated the route that the account has anyway.
+        before = before._replace(facts=msgspec.structs.replace(before.facts, route=new.route))
     try:
         facts = completed(before.facts, new, of_several=bool(before.fingerprints))
     except ContradictionError:
@@ -174,8 +177,8 @@ def _compared(
         return Outcome.DUPLICATE, None
     series = _series(before.series, context.full_series, facts, context.default_route)
     known_event = None if before.completion is None else before.completion.event
-    merged = _merged(before.earlier, known_event, event, facts, succeeded=_succeeded(before, new, event))
-    completion = Completion(position, replaces, before.earlier, facts, merged, series)
+    merged = _merged(before.earlier, known_event, event, facts)
+    completion = Completion(position, end.event_id, before.earlier, facts, merged, series)
     return Outcome.COMPLETED, _KnownRequest(
         before.earlier, facts, series, before.fingerprints | {event.fingerprint}, completion
     )
@@ -213,7 +216,7 @@ def _facts(event: BatchEvent, context: EventContext) -> RequestFacts:
         provider=series.provider,
         model=series.model,
         operation=series.operation,
-        route=context.stated_route,
+        route="" if context.stated_route == UNKNOWN else context.stated_route,
         status=event.status,
         failure=str(_decoded(event.details).get("failure", "")),
         quantities=event.quantities,
@@ -234,58 +237,48 @@ def _series(known: SeriesKey, new: SeriesKey, facts: RequestFacts, default_route
     )
 
 
-def _succeeded(before: _KnownRequest, new: RequestFacts, event: BatchEvent) -> bool:
-    """Whether the request was answered, by the record that states its status or failure; by the later one if neither does."""
-    if (before.facts.status, before.facts.failure) == (None, "") or (new.status, new.failure) != (None, ""):
-        return event.succeeded
-    if before.completion is not None:
-        return before.completion.event.succeeded
-    return before.earlier is None or not before.earlier.is_exempt
-
-
-def _merged(
-    earlier: CurrentEvent | None, known: BatchEvent | None, event: BatchEvent, facts: RequestFacts, *, succeeded: bool
-) -> BatchEvent:
+def _merged(earlier: CurrentEvent | None, known: BatchEvent | None, event: BatchEvent, facts: RequestFacts) -> BatchEvent:
     """Return the record under the earlier one's ID, with the facts of both and what only one of the two states."""
     source: Any = known if known is not None else earlier.row if earlier is not None else event
     known_details = _decoded(known.details) if known is not None else dict(earlier.details) if earlier is not None else {}
     details = _decoded(event.details) | {name: value for name, value in known_details.items() if name not in _OF_SERIES}
     if facts.quantity_grade != QuantityGrade.ESTIMATED:
         details.pop("estimate_reason", None)
-    reported = event.reported_cost_nano if known is None or known.reported_cost_nano is None else known.reported_cost_nano
-    if reported is None and isinstance(details.get("reported_cost_nano"), int):
-        reported = details["reported_cost_nano"]
+    # The first report that was stored stands, in the details and in the charge.
+    reported = details.get("reported_cost_nano")
     event_id = source.id if known is not None or earlier is None else source.external_id
     merged = msgspec.structs.replace(
         event,
         id=event_id,
         time=facts.time,
         status=facts.status,
-        succeeded=succeeded,
         quantity_grade=facts.quantity_grade,
         quantities=facts.quantities,
         other_quantities=other_quantities(facts.quantities) if has_other_kinds(facts.quantities) else "",
         response_id=source.response_id or event.response_id,
         inference_id=source.inference_id or event.inference_id,
         latency_ms=event.latency_ms if source.latency_ms is None else source.latency_ms,
-        reported_cost_nano=reported,
+        reported_cost_nano=reported if isinstance(reported, int) else None,
         details=details_json(**details),
     )
-    return msgspec.structs.replace(merged, claims=_claims(merged, facts))
+    stated = _stated(merged, facts)
+    return msgspec.structs.replace(merged, claims=claims_of(stated), succeeded=not facts.failure and succeeded(stated))
 
 
-def _claims(event: BatchEvent, facts: RequestFacts) -> list[int]:
-    stated = UsageEvent(
+def _stated(event: BatchEvent, facts: RequestFacts) -> UsageEvent:
+    """Return the fields that success and the claims depend on."""
+    return UsageEvent(
         id=event.id,
         source="",
-        time=event.time,
+        time=facts.time,
         model=facts.model,
         provider=facts.provider,
+        operation=facts.operation,
+        status=facts.status,
         quantities=facts.quantities,
         response_id=event.response_id,
         inference_id=event.inference_id,
     )
-    return claims_of(stated)
 
 
 def _decoded(details: str) -> dict[str, Any]:

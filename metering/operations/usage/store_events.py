@@ -90,7 +90,7 @@ def insert_new_events(
 
 
 def _unsettled(connection: Connection, dedup: Deduplication) -> list[int]:
-    heads = heads_of(connection, sorted({repeat.event_id for repeat in dedup.repeats.values()}))
+    heads = heads_of(connection, sorted({repeat.event_id for repeat in dedup.repeats.values()}), with_assigned=True)
     return sorted(
         position
         for position, repeat in dedup.repeats.items()

@@ -71,11 +71,10 @@ def store_settled(
 
     Needs the exclusive write lock. Raises SeriesMissingError, and SumTooLargeError if a sum would exceed 64 bits.
     """
-    closed = lock_open_months(connection, {context.account_id for context in set(charged.contexts)}, now=now)
     settlement = compare_repeats(connection, charged, tools.declared_tags, identities_are_final=identities_are_final)
     completions, completed = charged_completions(settlement, charged, tools.contexts, tools.book)
     if completions:
-        store_completions(connection, settlement, completions, completed, closed, now)
+        store_completions(connection, settlement, completions, completed, now)
     events, contexts, _ = charged
     conflicts = [
         conflict_row(events.at(position), contexts[position], event_id, now)
@@ -91,12 +90,17 @@ def store_completions(
     settlement: Settlement,
     completions: Sequence[Completion],
     completed: ChargedBatch,
-    closed: ClosedMonths,
     now: int,
 ) -> None:
-    """Write completions, each with the reversal of the event it replaces. A copy of another event writes none."""
+    """Write completions, each with the reversal of the event it replaces. A copy of another event writes none.
+
+    Needs the exclusive write lock, so no month is closed in between.
+    """
+    # An event that was assigned belongs to another account than its record names.
+    closed = lock_open_months(connection, {context.account_id for context in completed.contexts}, now=now)
     first_id = reserve_event_ids(connection, len(completions))
-    dedup = find_copies(connection, completed.events, completed.contexts, Deduplication(first_id, {}))
+    replaced = [each.replaces for each in completions]
+    dedup = find_copies(connection, completed.events, completed.contexts, Deduplication(first_id, {}), replaced)
     deltas = RollupDeltas()
     insert_new_events(connection, completed, dedup, closed, deltas, now)
     superseded: list[SupersededEvent] = []

@@ -37,7 +37,7 @@ def write_assignment(
         if assigned is None:
             continue
         reversal = each.entry.reversed()
-        _roll_up(deltas, each, reversal, each.row.route)
+        _roll_up(deltas, each, reversal, each.route)
         if not assigned.is_counted:
             entries_by_reason[REASON_COUNTED].append(reversal)
             continue

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, case, func, literal, select
+from sqlalchemy import Connection, and_, case, func, literal, or_, select
 
 from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.statements.statements import UsageSums
-from metering.domain.usage.events import BILLED_ROUTES, PriceGrade
+from metering.domain.usage.events import BILLED_ROUTES, UNKNOWN, PriceGrade
 from metering.storage.charges.event_quantities import quantity
 from metering.storage.charges.sums import added_up, read_added_up
 from metering.storage.engine.sql import by_code_point, halved_sum, whole_sum
@@ -68,24 +68,35 @@ def usage_of_month(connection: Connection, account_id: int, month: int) -> list[
     return found
 
 
-def previously_unpriced(connection: Connection, account_id: int, month: int) -> list[UsageSums]:
-    """Return usage that was unpriced in earlier billing months and is reversed in ``month``, by event month.
+def previously_listed(connection: Connection, account_id: int, month: int) -> list[UsageSums]:
+    """Return usage that an earlier statement listed as unpriced or of unknown route and that is taken back in ``month``.
 
-    Rollups cannot show it: it cancels out with late usage that is unpriced.
+    Rollups cannot show it: it cancels out with late usage that is to be listed. By event month.
     """
-    what = series.c.route, series.c.provider, series.c.model, series.c.operation, events.c.quantity_grade
-    day = (events.c.event_time // literal(MICROS_PER_DAY, Int64)).label("day")
-    statement = (
-        select(*what, day, func.count(), *(func.sum(quantity(events, kind)) for kind in ALL_KINDS))
-        .join_from(charges, events, events.c.id == charges.c.event_id)
+    unpriced = case((charges.c.price_grade == int(PriceGrade.UNPRICED), charges.c.sign), else_=literal(0, Int64))
+    listed_as = series.c.route, series.c.provider, series.c.model, series.c.operation
+    nano = func.sum(charges.c.amount_nano).label("nano")
+    taken_back = (
+        select(charges.c.event_id, *listed_as, func.sum(unpriced).label("unpriced"), nano)
         .join(series, series.c.id == charges.c.series_id)
         .where(
             series.c.account_id == account_id,
             charges.c.billing_month == month,
-            charges.c.sign == -1,
-            charges.c.price_grade == int(PriceGrade.UNPRICED),
-            events.c.billing_month < month,
+            charges.c.price_grade != int(PriceGrade.EXEMPT),
+            or_(charges.c.price_grade == int(PriceGrade.UNPRICED), series.c.route == UNKNOWN),
         )
+        .group_by(charges.c.event_id, *listed_as)
+        # A charge that only changed its rate, or came back, is neither new nor gone.
+        .having(func.sum(charges.c.sign) == -1)
+        .subquery()
+    )
+    what = *(taken_back.c[column.name] for column in listed_as), taken_back.c.unpriced, events.c.quantity_grade
+    day = (events.c.event_time // literal(MICROS_PER_DAY, Int64)).label("day")
+    sums = func.count(), func.sum(-taken_back.c.nano), *(func.sum(quantity(events, kind)) for kind in ALL_KINDS)
+    statement = (
+        select(*what, day, *sums)
+        .join_from(taken_back, events, events.c.id == taken_back.c.event_id)
+        .where(events.c.billing_month < month)
         .group_by(*what, day)
     )
     return [
@@ -95,15 +106,17 @@ def previously_unpriced(connection: Connection, account_id: int, month: int) -> 
             model=model,
             operation=operation,
             rate_id=0,
-            price_grade=PriceGrade.UNPRICED,
+            price_grade=PriceGrade.UNPRICED if was_unpriced else PriceGrade.RATED,
             quantity_grade=quantity_grade,
             billable=route in BILLED_ROUTES,
             events=count,
             quantities=tuple(map(int, quantities)),
-            amount_nano=0,
+            amount_nano=int(amount),
             origin_month=month_of_day(event_day),
         )
-        for route, provider, model, operation, quantity_grade, event_day, count, *quantities in connection.execute(statement)
+        for route, provider, model, operation, was_unpriced, quantity_grade, event_day, count, amount, *quantities in (
+            connection.execute(statement)
+        )
     ]
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, func, literal, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, func, literal, select, true
 
 from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.storage.engine.bulk import insert_all
-from metering.storage.tables import assigned_events, events
+from metering.storage.tables import assigned_events, events, superseded_events
 from metering.storage.tables.schema import Int64
 
 _INSERT = insert_all(assigned_events)
@@ -76,13 +76,19 @@ def count_second_identities(connection: Connection) -> int:
 
 
 def repeats_by_month(connection: Connection) -> dict[int, int]:
-    """Return, by month (``YYYYMM``), how many events are in the log but in no sum, because they were only reversed."""
-    day = assigned_events.c.event_time // literal(MICROS_PER_DAY, Int64)
-    statement = select(day, func.count()).where(assigned_events.c.counted_as != assigned_events.c.event_id).group_by(day)
+    """Return, by month (``YYYYMM``), how many events are in the log but in no sum, because they were only reversed.
+
+    They are superseded, or assigned to an account that had counted them before.
+    """
     repeats: dict[int, int] = {}
-    for event_day, count in connection.execute(statement):
-        month = month_of_day(event_day)
-        repeats[month] = repeats.get(month, 0) + count
+    for table, condition in (
+        (assigned_events, assigned_events.c.counted_as != assigned_events.c.event_id),
+        (superseded_events, true()),
+    ):
+        day = table.c.event_time // literal(MICROS_PER_DAY, Int64)
+        for event_day, count in connection.execute(select(day, func.count()).where(condition).group_by(day)):
+            month = month_of_day(event_day)
+            repeats[month] = repeats.get(month, 0) + count
     return repeats
 
 

@@ -50,9 +50,6 @@ FROM (
 JOIN events ON events.id = claimed.event_id
 LEFT JOIN assigned_events AS assigned ON assigned.event_id = events.id
 WHERE events.event_time BETWEEN %s AND %s AND coalesce(assigned.counted_as, events.id) = events.id
-AND NOT EXISTS (
-    SELECT 1 FROM superseded_events AS superseded WHERE superseded.event_id = events.id AND superseded.superseded_by IS NULL
-)
 ORDER BY claimed.claim, events.id
 """
 _DELETE_CLAIMS = "DELETE FROM event_claims WHERE claim = ANY(CAST(%s AS bigint[]))"

@@ -159,8 +159,21 @@ _CLAIM_TABLES = PerBackend(
 )
 
 
+# The chain of a withdrawn event: itself, and the events that it counted in the place of.
+_WITHDRAWN = """
+WITH RECURSIVE withdrawn (id) AS (
+    SELECT event_id FROM superseded_events WHERE superseded_by IS NULL
+    UNION SELECT earlier.event_id FROM superseded_events AS earlier JOIN withdrawn ON earlier.superseded_by = withdrawn.id
+)
+SELECT id FROM withdrawn
+"""
+
+
 def move_claims_to_retired(connection: Connection, month: int) -> None:
-    """Move the claims of a month's events to the retired claims. Waits for transactions that are using one of them."""
+    """Move the claims of a month's events to the retired claims. Waits for transactions that are using one of them.
+
+    Those of events that were withdrawn, and are counted as no other event, are dropped.
+    """
     tables = _CLAIM_TABLES.of(connection)
     if tables.lock is not None:
         _run(connection, tables.lock, month)
@@ -173,7 +186,8 @@ def move_claims_to_retired(connection: Connection, month: int) -> None:
             f" FROM {name} JOIN events ON events.id = {name}.event_id"
             " LEFT JOIN assigned_events AS assigned ON assigned.event_id = events.id"
             f" WHERE {name}.event_id IN ({_EVENTS}) AND events.event_time >= :start AND events.event_time < :end"
-            " AND coalesce(assigned.counted_as, events.id) = events.id",
+            " AND coalesce(assigned.counted_as, events.id) = events.id"
+            f" AND events.id NOT IN ({_WITHDRAWN})",
             month,
         )
         _run(connection, f"DELETE FROM {name} WHERE event_id IN ({_EVENTS})", month)

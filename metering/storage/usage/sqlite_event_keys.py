@@ -23,9 +23,6 @@ JOIN event_claims ON event_claims.hour IN (?, ?, ?) AND event_claims.claim = wan
 JOIN events ON events.id = event_claims.event_id
 LEFT JOIN assigned_events AS assigned ON assigned.event_id = events.id
 WHERE events.event_time BETWEEN ? AND ? AND coalesce(assigned.counted_as, events.id) = events.id
-AND NOT EXISTS (
-    SELECT 1 FROM superseded_events AS superseded WHERE superseded.event_id = events.id AND superseded.superseded_by IS NULL
-)
 """
 
 
