@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from functools import cache
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 import metering
@@ -88,7 +89,7 @@ def create_api(
         redirect_slashes=False,
         lifespan=lifespan,
         telemetry=_NO_TELEMETRY,
-        dependencies=[Depends(refuse_unknown_parameters)],
+        routes=list(_routes().routes),
     )
     app.described, app.described_structs = (NativeEvent,), (IngestAnswer,)
     budget_watcher = BudgetWatcher(BudgetEvaluator(service.engine, service.catalogue, service.clock))
@@ -97,8 +98,6 @@ def create_api(
     app.state.metrics = metrics
     app.state.api_keys = ApiKeyCache()
     app.state.intake = intake = Intake(service, writer)
-    for resource in _RESOURCES:
-        app.include_router(resource.router)
     install_problem_handlers(app)
     _add_middleware(app, service, metrics)
     return app
@@ -110,6 +109,19 @@ _RESOURCES = (
     alerts, webhooks, webhook_deliveries, statements, statement_closing, adjustments, invoices, reconciliations, hf_billing,
     quarantine, corrections, conflicts, keys, health, metrics_route,
 )  # fmt: skip
+
+
+@cache
+def _routes() -> APIRouter:
+    """Return the routes of every application of the process, which find the service by the request.
+
+    FastAPI derives the parameters of a route when its first request arrives, which takes longer than most requests; it is done
+    once for all applications.
+    """
+    router = APIRouter(dependencies=[Depends(refuse_unknown_parameters)])
+    for resource in _RESOURCES:
+        router.include_router(resource.router)
+    return router
 
 
 def _add_middleware(app: FastAPI, service: Service, metrics: Metrics) -> None:

@@ -6,6 +6,7 @@ it.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -19,7 +20,7 @@ class Change(Struct):
     """A request that a run changed: what it was before and after, in terms of its cost, and all that is to be put back."""
 
     entry: Entry
-    before: tuple[object, ...]
+    before: tuple[Any, ...]
     after: tuple[object, ...] = ()
 
 

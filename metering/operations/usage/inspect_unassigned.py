@@ -60,7 +60,7 @@ class UnassignedEvent(Struct, frozen=True):
 def filter_unassigned(connection: Connection, candidates: Sequence[UnassignedEvent]) -> list[UnassignedEvent]:
     """Return the events that have not been assigned or retired since they were read, each with its current ledger entry.
 
-    Events that were corrected or superseded meanwhile are left out too.
+    Events that were corrected or superseded since then are left out too.
     """
     event_ids = [each.row.id for each in candidates]
     remaining, later = ids_still_in_log(connection, event_ids), later_entries(connection, event_ids)

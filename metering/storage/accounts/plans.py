@@ -2,21 +2,23 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from metering.domain.accounts.plan_history import FREE, PlanChange
 from metering.domain.instants import date_of, day_number
 from metering.storage.tables import plan_changes
 
+_CHANGES = (
+    select(plan_changes.c.effective_day, plan_changes.c.plan, plan_changes.c.seats)
+    .where(plan_changes.c.account_id == bindparam("account"))
+    .order_by(plan_changes.c.effective_day, plan_changes.c.id)
+)
+
 
 def plan_changes_of(connection: Connection, account_id: int) -> list[PlanChange]:
     """Return the account's plan changes, ordered by day, then by when they were recorded."""
-    statement = (
-        select(plan_changes.c.effective_day, plan_changes.c.plan, plan_changes.c.seats)
-        .where(plan_changes.c.account_id == account_id)
-        .order_by(plan_changes.c.effective_day, plan_changes.c.id)
-    )
-    return [PlanChange(date_of(day), plan, seats) for day, plan, seats in connection.execute(statement)]
+    rows = connection.execute(_CHANGES, {"account": account_id})
+    return [PlanChange(date_of(day), plan, seats) for day, plan, seats in rows]
 
 
 def plan_changes_by_account(connection: Connection, account_ids: Sequence[int]) -> dict[int, list[PlanChange]]:

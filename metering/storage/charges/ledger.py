@@ -5,7 +5,23 @@ The row of an event has its first charge (sign +1). Each row of ``charges`` is a
 sums of these entries and of nothing else.
 """
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, Table, and_, case, func, literal, select, union_all
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    Table,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    select,
+    union_all,
+)  # fmt: skip
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.charges.ledger_sums import NO_EVENTS, EventsAndAmount, LedgerSums, MonthRollupKey, RollupKey
@@ -18,8 +34,10 @@ from metering.storage.tables import accounts, charges, events, month_rollups, ro
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS
 
+_Instant = int | ColumnElement[int]
 
-def entries(*, account_id: int | None = None, start: int | None = None, end: int | None = None) -> Subquery:
+
+def entries(*, account_id: int | None = None, start: _Instant | None = None, end: _Instant | None = None) -> Subquery:
     """Return the entries of events in ``[start, end)``, with the columns of rollups and ``event_time``.
 
     With ``account_id``, some entries may belong to other accounts: filter by the account of the series, too. The account of an
@@ -47,6 +65,7 @@ def entries(*, account_id: int | None = None, start: int | None = None, end: int
     return union_all(first, later).subquery("entries")
 
 
+@cache
 def _later() -> Select[tuple[int, ...]]:
     statement = select(
         charges.c.series_id,
@@ -81,7 +100,7 @@ def _of_account(account_id: int | None, own: set[int | None]) -> ColumnElement[b
     return events.c.account_id.in_(select(accounts.c.id) if account_id is None else sorted(filter(None, own)))
 
 
-def _in_period(start: int | None, end: int | None) -> list[ColumnElement[bool]]:
+def _in_period(start: _Instant | None, end: _Instant | None) -> list[ColumnElement[bool]]:
     limits = []
     if start is not None:
         limits.append(events.c.event_time >= start)
@@ -99,10 +118,16 @@ def days_with_entries(connection: Connection) -> list[int]:
 
 def ledger_sums(connection: Connection, day: int) -> dict[RollupKey, LedgerSums]:
     """Return the sums of the entries of a day's events, by rollup key."""
-    ledger = entries(start=day * MICROS_PER_DAY, end=(day + 1) * MICROS_PER_DAY)
+    rows = connection.execute(_ledger_sums(), {"start": day * MICROS_PER_DAY, "end": (day + 1) * MICROS_PER_DAY})
+    size = len(RollupKey._fields)
+    return {RollupKey(*row[:size]): read_added_up(row[size:]) for row in rows}
+
+
+@cache
+def _ledger_sums() -> Select[Any]:
+    ledger = entries(start=bindparam("start", type_=Int64), end=bindparam("end", type_=Int64))
     key = [ledger.c[name] for name in RollupKey._fields]
-    rows = connection.execute(select(*key, *added_up(ledger)).group_by(*key))
-    return {RollupKey(*row[: len(key)]): read_added_up(row[len(key) :]) for row in rows}
+    return select(*key, *added_up(ledger)).group_by(*key)
 
 
 def rollup_sums(connection: Connection, day: int) -> dict[RollupKey, LedgerSums]:

@@ -17,6 +17,9 @@ _FIRST_INGEST = (
     .where(accounts.c.id == bindparam("account"), accounts.c.first_ingest_at.is_(None))
     .values(first_ingest_at=bindparam("now"))
 )
+_MARK = select(accounts.c.id, accounts.c.closed_through, accounts.c.first_ingest_at).where(
+    accounts.c.id == bindparam("account")
+)
 
 
 class AccountMark(NamedTuple):
@@ -44,8 +47,7 @@ def lock_for_close(connection: Connection, account_id: int) -> AccountMark:
 
 def mark_of(connection: Connection, account_id: int) -> AccountMark:
     """Return how far an account is closed."""
-    statement = select(accounts.c.id, accounts.c.closed_through, accounts.c.first_ingest_at)
-    return AccountMark(*connection.execute(statement.where(accounts.c.id == account_id)).one())
+    return AccountMark(*connection.execute(_MARK, {"account": account_id}).one())
 
 
 def marks_after(connection: Connection, after: int, limit: int) -> list[AccountMark]:

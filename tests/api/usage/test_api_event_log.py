@@ -179,7 +179,7 @@ def test_an_event_that_was_priced_later_shows_its_current_charge(admin, api):
 
 
 def test_values_that_the_cap_folded_are_shown_as_stated(api):
-    admin = type(api)(api.meter, series_cap=1).client("admin")
+    admin = type(api)(api.meter, api.portal, series_cap=1).client("admin")
     post(admin, native("a"), native("b", project="search", key="k", tags={"team": "core"}))
     post(admin, native("c", model="another", operation="embeddings"))
     (_, b, c) = admin.get(URL).json()["items"]

@@ -3,6 +3,7 @@
 import gzip
 import shutil
 import sqlite3
+from typing import Any
 
 from support.request_records import LLAMA, request
 
@@ -92,13 +93,14 @@ def test_a_response_id_that_repeats_a_day_later_is_another_request(command_line)
 
 
 def test_a_log_of_an_older_release_that_identified_by_response_ids_counts_nothing_twice(command_line):
-    response = {"id": "chatcmpl-0123456789abcdef", "model": LLAMA, "usage": {"prompt_tokens": 800, "completion_tokens": 200}}
-    records = [
+    usage = {"prompt_tokens": 800, "completion_tokens": 200}
+    ids = [f"chatcmpl-0123456789abcde{number}" for number in range(3)]
+    records: list[dict[str, Any]] = [
         {"id": f"own-{number}", "time": "2026-11-03T10:15:00Z", "account": "acme", "provider": "together", "route": "routed",
-         "request": {"model": LLAMA}, "response": response | {"id": f"chatcmpl-0123456789abcde{number}"}}
-        for number in range(3)
+         "request": {"model": LLAMA}, "response": {"id": response_id, "model": LLAMA, "usage": usage}}
+        for number, response_id in enumerate(ids)
     ]  # fmt: skip
-    older = [record | {"id": record["response"]["id"]} for record in records]
+    older = [record | {"id": response_id} for record, response_id in zip(records, ids, strict=True)]
     log = command_line.write_log(older)
     assert ingest(command_line, log, "--format", "openai", "--source", "requests.ndjson") == {"accepted": 3}
     with sqlite3.connect(command_line.folder / "metering.db") as database:
