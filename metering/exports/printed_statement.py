@@ -249,7 +249,7 @@ def _excluded_row(usage: ExcludedUsage) -> ExcludedRow:
 def _excluded_amount(usage: ExcludedUsage) -> str:
     if usage.amount_nano is not None:
         return display_nano(usage.amount_nano)
-    return UNKNOWN_AMOUNT if usage.possible is None else str(usage.possible)
+    return UNKNOWN_AMOUNT if usage.possible is None else f"possibly {usage.possible}"
 
 
 def _requests(statement: Statement) -> str:

@@ -48,7 +48,7 @@ def test_usage_excluded_from_the_total_is_below_it_and_explained(billed):
     after = text[text.index("Total payable") :]
     assert row(after, "Owed to partners 0.90")
     assert "nobody/knows" in after
-    assert row(after, "together meta-llama") == f"together {LLAMA} unknown 1 1,000"
+    assert row(after, "together meta-llama") == f"together {LLAMA} unknown 1 1,000 possibly $0.00104"
     assert "5 requests; 1 failed and cost nothing." in after
     words = " ".join(after.split())
     assert "Some usage is not priced yet. It is listed separately and excluded from the total." in words
