@@ -38,6 +38,8 @@ EVENTS: tuple[ParquetColumn, ...] = (
     ParquetColumn("account", _TEXT, "account_names.name"),
     ParquetColumn("assigned_to", _INT, "assigned_events.account_id"),
     ParquetColumn("counted_as", _INT, "assigned_events.counted_as"),
+    ParquetColumn("superseded", _INT, "CASE WHEN superseded_events.event_id IS NULL THEN 0 ELSE 1 END"),
+    ParquetColumn("superseded_by", _INT, "superseded_events.superseded_by"),
     *(ParquetColumn(name, _TEXT, f"series.{name}") for name in ("provider", "model", "operation", "route", "project")),
     ParquetColumn("key", _TEXT, 'series."key"'),
     ParquetColumn("tags", _TEXT, "series.tags"),

@@ -62,6 +62,8 @@ class ScenarioMaker:
         self.accounts = tuple((f"a{number}", self.random.choice(routes)) for number in range(self.random.choice([1, 1, 2])))
         self.records: list[Record] = []
         self.granted: list[tuple[str, str]] = []
+        # In some scenarios nearly everything is about what was recorded before.
+        self.repeats = self.random.choice([15, 30, 60])
         self.numbers = 0
         self.runs = 0
 
@@ -71,7 +73,7 @@ class ScenarioMaker:
         makers = {
             self._ingest: 36, self._close: 15, self._close_due: 6, self._plan: 8, self._grant: 8, self._adjust: 8,
             self._price: 7, self._rate: 3, self._rerate: 6, self._void: 4, self._elsewhere: 4, self._restart: 1,
-            self._correct: 6, self._withdraw: 4, self._undo: 5, self._decide: 4,
+            self._correct: 6, self._withdraw: 4, self._undo: 6, self._decide: self.repeats // 8,
         }  # fmt: skip
         maker = self.random.choices(list(makers), list(makers.values()))[0]
         interrupted_at = self.random.choice([1, 2, 3, 5, 8, 13, 21, 34]) if self._chance(15) else None
@@ -102,7 +104,7 @@ class ScenarioMaker:
         return Ingest(tuple(self._record() for _ in range(self.random.randint(1, 5))))
 
     def _record(self) -> Record:
-        if self.records and self._chance(20):
+        if self.records and self._chance(self.repeats):
             return self._repeated(self.random.choice(self.records[-12:] if self._chance(60) else self.records))
         provider, model, _ = self.random.choices(MODELS, [3, 2, 2, 3])[0]
         record = Record(
@@ -128,6 +130,7 @@ class ScenarioMaker:
             self._with_gaps(record),
             self._with_gaps(record),
             replace(record, quantities=(("input_tokens", self.random.randint(1, 10**6)),)),
+            replace(record, status=500),
             replace(record, account=self._account()),
             replace(record, source="proxy", id=f"p{record.id}"),
             self._with_gaps(replace(record, source="proxy", id=f"p{record.id}")),
@@ -168,17 +171,15 @@ class ScenarioMaker:
 
     def _withdraw(self) -> Action:
         _, model, _ = self.random.choice(MODELS)
-        self.runs += 1
         source = self.random.choice(["gateway", "proxy", "proxy", None])
         where = self.random.choice([(), (("model", model),), (("provider", "unknown"),)])
         return Withdraw(self._account(), source, where, self._time_of_event() if self._chance(70) else None)
 
     def _undo(self) -> Action:
-        self.runs += 1
-        return Undo(max(0, self.runs - self.random.choice([2, 2, 2, 3, 4, 6])))
+        return Undo(self.random.randint(0, self.runs))
 
     def _decide(self) -> Action:
-        return Decide(self.random.randint(0, 5), self._chance(70))
+        return Decide(self.random.choice([0, 0, 0, 1, 1, 2, 4]), self._chance(80))
 
     def _quantities(self, model: str) -> tuple[tuple[str, int], ...]:
         if model == "minilm":

@@ -155,7 +155,8 @@ def continue_correction(
         run = _run(connection, run_id)
         tables = [table for table in load_tables(connection) if table.id <= run.newest_table_id]
     changes = None if run.kind is RunKind.WITHDRAW else run.changes
-    index = SeriesIndex(engine, settings.series_cap)
+    # Not capped: each series that a run corrects becomes at most one other.
+    index = SeriesIndex(engine, MAX_SUM)
     inspector = CorrectionInspector(run.scope, changes, PriceBook(tables), index, settings.declared_tags)
     done_now = CorrectionSummary()
     attempts = 0

@@ -118,7 +118,7 @@ class CorrectionInspector:
         self._index = index
         self._declared_tags = declared_tags
         self._series: dict[int, SeriesKey] = {}
-        self._targets: dict[SeriesKey, _Target | None] = {}
+        self._targets: dict[tuple[SeriesKey, SeriesKey], _Target | None] = {}
         self._missing: set[SeriesKey] = set()
 
     def inspect(self, connection: Connection, events: Sequence[ChargedEvent]) -> Moves:
@@ -140,7 +140,7 @@ class CorrectionInspector:
                 else:
                     _add(found, event, current, 0, (0, 0, 0))
                 continue
-            target = self._target(series)
+            target = self._target(stored, series)
             if target is not None and target.series_id != current.series_id:
                 _add(found, event, current, target.series_id, _amount_in(event, current, target.timeline))
         if self._missing:
@@ -149,21 +149,26 @@ class CorrectionInspector:
         _sum_up(found)
         return found
 
-    def _target(self, series: SeriesKey) -> _Target | None:
-        if series in self._targets:
-            return self._targets[series]
+    def _target(self, stored: SeriesKey, series: SeriesKey) -> _Target | None:
+        """Return where events go that are in the series ``stored``, which is ``series`` if nothing of it is folded.
+
+        What is folded stays so, unless it is changed: then the new value is part of the series, as only it can hold it.
+        """
+        if (stored, series) in self._targets:
+            return self._targets[stored, series]
         changed = series if self._changes is None else self._changes.applied(series)
-        if changed == series:
-            self._targets[series] = None
+        if self._changes is None or changed == series:
+            self._targets[stored, series] = None
             return None
+        key = self._changes.applied(stored)
         try:
-            series_id = _IN_PREVIEW if self._index is None else self._index.find(changed)[0]
+            series_id = _IN_PREVIEW if self._index is None else self._index.id_of(key)
         except KeyError:
-            self._missing.add(changed)
+            self._missing.add(key)
             return None
         names = changed.provider, changed.model, changed.operation
         target = _Target(series_id, self._book.timeline(changed.account_id, changed.route, names))
-        self._targets[series] = target
+        self._targets[stored, series] = target
         return target
 
     def _unfolded(self, stored: SeriesKey, event: ChargedEvent) -> SeriesKey:

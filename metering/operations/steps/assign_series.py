@@ -73,6 +73,10 @@ class SeriesIndex:
                 return known[series], series
         raise KeyError(key)
 
+    def id_of(self, key: SeriesKey) -> int:
+        """Return the ID of the series that is exactly ``key``, not folded. Raises KeyError if it was not prepared."""
+        return self._ids[key.account_id][key]
+
     def source(self, name: str, *, derived: bool) -> SourceRow:
         """Return a source; create it if it does not exist, ``derived`` if its name is only that of a file."""
         source = self._sources.get(name)

@@ -257,6 +257,7 @@ def event_rows_of_month(connection: Connection, month: int, columns: str, portio
         " JOIN series ON series.id = events.series_id JOIN sources ON sources.id = events.source_id"
         " LEFT JOIN account_names ON account_names.account_id = events.account_id AND account_names.valid_to IS NULL"
         " LEFT JOIN assigned_events ON assigned_events.event_id = events.id"
+        " LEFT JOIN superseded_events ON superseded_events.event_id = events.id"
         " WHERE events.account_id IN (SELECT id FROM accounts) AND events.event_time >= :start AND events.event_time < :end"
     )
     yield from _portions(connection, statement, month, portion)

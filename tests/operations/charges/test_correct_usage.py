@@ -17,7 +17,8 @@ from metering.operations.charges.correct_usage import (
 )
 from metering.storage.tables import account_names, charges, series
 from pricing.quantities import Quantities
-from support.builders import DAY, NOON, usage_event
+from support.builders import DAY, NOON, price_table, rate, usage_event
+from support.correcting import correct, undo, withdraw
 
 RESPONSE = "ebafdc12cee84cf29c1b"
 
@@ -26,25 +27,6 @@ RESPONSE = "ebafdc12cee84cf29c1b"
 def acme(meter):
     """The ID of the account that usage of the builders belongs to."""
     return meter.rows(select(account_names.c.account_id).where(account_names.c.name == "acme"))[0][0]
-
-
-def correct(meter, scope, *, reason="no provider was logged", **values):
-    changes = CorrectionChanges(values)
-    preview = preview_correction(meter.engine, scope, changes, meter.settings)
-    run = start_correction(meter.engine, scope, changes, reason=reason, now=meter.now)
-    result = continue_correction(meter.engine, run.id, meter.settings, clock=lambda: meter.now)
-    assert result.done_now == preview  # the preview is exact
-    return result
-
-
-def withdraw(meter, scope):
-    run = start_correction(meter.engine, scope, None, reason="a test", now=meter.now)
-    return continue_correction(meter.engine, run.id, meter.settings, clock=lambda: meter.now)
-
-
-def undo(meter, run_id):
-    run = start_undo(meter.engine, run_id, reason="", now=meter.now)
-    return continue_correction(meter.engine, run.id, meter.settings, clock=lambda: meter.now)
 
 
 def test_usage_without_a_provider_is_charged_once_the_provider_is_set(meter, acme):
@@ -235,3 +217,133 @@ def test_an_unknown_source_or_run_is_not_found(meter, acme):
         withdraw(meter, CorrectionScope(acme, source="nowhere"))
     with pytest.raises(NotFoundError, match="no correction run 7"):
         start_undo(meter.engine, 7, reason="", now=meter.now)
+
+
+def test_a_price_that_comes_after_the_correction_charges_the_corrected_usage(meter, acme):
+    meter.ingest(usage_event(provider=UNKNOWN, route=""))
+    correct(meter, CorrectionScope(acme), provider="groq", route="routed")
+    assert meter.total() == 0
+    meter.record_prices(price_table(rate(3_000_000, 0, provider="groq"), source="groq"))
+    assert meter.rate_unpriced().rated == 1
+    assert meter.total() == 300_000  # 100 tokens in at 3,000 nano-USD
+    assert not meter.violations()
+
+
+def test_runs_are_undone_one_after_the_other_back_to_the_start(meter, acme):
+    meter.ingest(usage_event(provider=UNKNOWN), usage_event())
+    spend, statement = meter.spend(), repr(meter.statement(202611))
+    first = correct(meter, CorrectionScope(acme, where={"provider": UNKNOWN}), provider="groq").run
+    second = correct(meter, CorrectionScope(acme, where={"provider": "groq"}), provider="together").run
+    third = withdraw(meter, CorrectionScope(acme, where={"provider": "together"})).run
+    assert meter.total() == 0
+    for run in (third, second, first):
+        assert undo(meter, run.id).run.events_kept == 0
+    assert (meter.spend(), repr(meter.statement(202611))) == (spend, statement)
+    assert not meter.violations()
+
+
+def test_an_undone_run_can_be_done_again_by_undoing_that(meter, acme):
+    meter.ingest(usage_event(provider=UNKNOWN))
+    again = undo(meter, correct(meter, CorrectionScope(acme), provider="together").run.id)
+    assert meter.total() == 0
+    assert undo(meter, again.run.id).run.events_changed == 1
+    assert meter.total() == 120_000
+    assert not meter.violations()
+
+
+def test_restoring_withdrawn_usage_is_taken_back_by_withdrawing_it_again(meter, acme):
+    meter.ingest(usage_event(source="wrong"))
+    restored = undo(meter, withdraw(meter, CorrectionScope(acme, source="wrong")).run.id)
+    with pytest.raises(DomainError, match="run 2 restored what run 1 withdrew; withdraw it again instead"):
+        undo(meter, restored.run.id)
+
+
+def test_undoing_after_a_rerating_keeps_the_new_price(meter, acme):
+    meter.ingest(usage_event(provider=UNKNOWN))
+    run = correct(meter, CorrectionScope(acme), provider="together").run
+    meter.record_prices(price_table(rate(5_000_000, 0), source="dearer", effective_from=NOON - DAY))
+    meter.rerate()
+    assert undo(meter, run.id).run.events_kept == 1
+    assert meter.total() == 500_000
+    assert not meter.violations()
+
+
+@pytest.mark.parametrize("placeholder_first", [True, False])
+def test_a_completed_request_that_another_source_recorded_is_not_withdrawn(meter, acme, placeholder_first):
+    """Which of the two records of the request the other source's record was a copy of does not matter."""
+    partial = usage_event(id="a", route="", response_id=RESPONSE)
+    final = usage_event(id="a", response_id=RESPONSE)
+    copy = usage_event(id="t", source="tracer", response_id=RESPONSE)
+    for event in (partial, copy, final) if placeholder_first else (partial, final, copy):
+        meter.ingest(event)
+    result = withdraw(meter, CorrectionScope(acme, source="gateway"))
+    assert (result.run.events_changed, result.run.events_kept) == (0, 1)
+    assert meter.total() == 120_000
+    assert not meter.violations()
+
+
+def test_a_request_whose_first_record_was_completed_into_a_copy_of_it_is_not_withdrawn(meter, acme):
+    placeholder = usage_event(id="a", response_id=RESPONSE, quantities=Quantities(), quantity_grade=QuantityGrade.UNSTATED)
+    meter.ingest(placeholder)
+    meter.ingest(usage_event(id="t", source="tracer", response_id=RESPONSE))
+    assert meter.ingest(usage_event(id="a", response_id=RESPONSE)).copy == 1
+    assert withdraw(meter, CorrectionScope(acme, source="tracer")).run.events_kept == 1
+    assert meter.total() == 120_000
+    assert not meter.violations()
+
+
+def test_another_source_counts_once_a_completed_record_was_withdrawn(meter, acme):
+    meter.ingest(usage_event(id="a", route="", response_id=RESPONSE))
+    assert meter.ingest(usage_event(id="a", response_id=RESPONSE)).completed == 1
+    withdraw(meter, CorrectionScope(acme, source="gateway"))
+    assert meter.total() == 0
+    assert meter.ingest(usage_event(id="t", source="tracer", response_id=RESPONSE)).accepted == 1
+    assert meter.total() == 120_000
+    assert not meter.violations()
+
+
+def test_records_that_became_copies_of_each_other_count_once(meter, acme):
+    mine = usage_event(id="a", route="", response_id=RESPONSE)
+    theirs = usage_event(id="t", source="tracer", response_id=RESPONSE)
+    meter.ingest(theirs)
+    withdraw(meter, CorrectionScope(acme, source="tracer"))
+    assert meter.ingest(mine).accepted == 1
+    assert meter.ingest(theirs).copy == 1
+    assert meter.ingest(usage_event(id="a", response_id=RESPONSE)).completed == 1  # not a copy of its copy
+    assert meter.ingest(theirs, mine).duplicate == 2
+    assert meter.total() == 120_000
+    assert not meter.violations()
+
+
+def test_a_statement_lists_late_usage_of_unknown_route_beside_what_a_correction_took_from_it(meter, acme):
+    october = {"provider": "novita", "route": "", "time": NOON - 14 * DAY}
+    meter.set_plan("pro", "2026-10-01")
+    meter.ingest(usage_event(**october))
+    meter.close(202610, allow_unpriced=True)
+    run = correct(meter, CorrectionScope(acme), route="routed").run
+    meter.ingest(usage_event(**october))
+    statement = meter.statement(202611)
+    assert [(each.events, each.origin_month) for each in statement.route_unknown] == [(1, 202610)]
+    assert [(each.events, each.route) for each in statement.unpriced] == [(1, "routed")]
+    undo(meter, run.id)
+    statement = meter.statement(202611)
+    assert [each.events for each in statement.route_unknown] == [1]  # the late one: October's statement lists the other
+    assert statement.unpriced == ()
+    assert not meter.violations()
+
+
+def test_values_that_the_series_cap_folded_are_corrected_too(meter, acme, monkeypatch):
+    monkeypatch.setattr(correct_usage, "CHUNK", 1)
+    meter.configure(series_cap=1)
+    meter.ingest(usage_event(project="a"), usage_event(project="b"))
+    meter.ingest(usage_event(project="c", model="new"), usage_event(project="d", model="newer"))
+    result = correct(meter, CorrectionScope(acme, where={"project": "b"}), project="z")
+    assert result.run.events_changed == 1
+    assert correct(meter, CorrectionScope(acme, where={"model": "newer"}), model="llama").done_now.total.after_nano == 120_000
+    spend = {row.group[0]: row.amount_nano for row in meter.spend(group_by=("project",))}
+    assert (spend["a"], spend["z"]) == (120_000, 120_000)
+    assert meter.total() == 360_000
+    meter.record_prices(price_table(rate(3_000_000, 0), source="dearer", effective_from=NOON - DAY))
+    meter.rerate()
+    assert meter.total() == 900_000  # three requests of llama
+    assert not meter.violations()

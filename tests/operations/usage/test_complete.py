@@ -157,3 +157,29 @@ def test_a_completion_in_another_process_after_a_new_series_is_priced_there(mete
     assert meter.ingest(placeholder(provider="together")).completed == 1
     assert meter.total() == 120_000
     assert not meter.violations()
+
+
+@pytest.mark.parametrize("output_first", [True, False])
+def test_output_in_either_record_shows_that_the_request_was_answered(meter, output_first):
+    """Without a status, a request is answered if there is output."""
+    parts = [final(status=None, quantities=Quantities(**used)) for used in ({"output_tokens": 10}, {"input_tokens": 100})]
+    for part in parts if output_first else reversed(parts):
+        meter.ingest(part)
+    assert meter.total() == 120_000
+    assert not meter.violations()
+
+
+def test_the_first_report_of_a_cost_stands(meter):
+    meter.ingest(placeholder(provider="groq", reported_cost_nano=5))
+    assert meter.ingest(final(provider="groq", reported_cost_nano=7)).completed == 1
+    assert meter.total() == 5
+    assert not meter.violations()
+
+
+def test_a_route_that_the_account_has_anyway_completes_nothing(meter):
+    meter.declare("routed-only", default_route="routed")
+    meter.ingest(final(account="routed-only", route=""))
+    assert meter.ingest(final(account="routed-only")).duplicate == 1
+    assert meter.ingest(final(account="routed-only", time=NOON + SECOND)).conflict == 1  # a second request under one ID
+    assert meter.count(events) == 1
+    assert not meter.violations()
