@@ -37,10 +37,11 @@ PAIRS = [
     Pair("prices alias list", "list_model_aliases", "GET /v1/prices/aliases"),
     Pair("prices alias list --all", "list_model_aliases", "GET /v1/prices/aliases?removed=true"),
     Pair("prices alias remove 1", "remove_model_alias", "DELETE /v1/prices/aliases/1"),
+    Pair("prices unpriced", "list_unpriced_usage", "GET /v1/prices/unpriced"),
+    Pair("prices unpriced --account acme", "list_unpriced_usage", "GET /v1/prices/unpriced?account=acme"),
     Pair("prices syncs", "list_price_syncs", "GET /v1/prices/syncs"),
 ]  # fmt: skip
 WITHOUT_ROUTE = {
-    "prices unpriced": "no route lists what is missing; GET /v1/spend counts unpriced events",
     "prices import": OTHER_TEST,
     "prices sync": OTHER_TEST,
     "prices accept": OTHER_TEST,
