@@ -28,7 +28,7 @@ from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.current_events import unfold_series
 from metering.storage.charges.charged_events import ChargedEvent, CurrentCharge, current_replacements
 from metering.storage.charges.event_quantities import quantities_of
-from metering.storage.charges.superseded_events import recorded_twice_among
+from metering.storage.usage.copies import recorded_twice_among
 from metering.storage.usage.series import series_by_id
 from pricing.book import PriceBook, Timeline
 from pricing.errors import ChargeTooLargeError
