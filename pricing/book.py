@@ -1,8 +1,8 @@
 """The price book: which rate applies to a request.
 
-A rate is found by account, route, provider, model, operation, instant and prompt size. ``precedence`` decides between price
-lists, and ``names`` finds each list's name for the model. Results are cached, so that the next lookup of the same kind is a
-bisection.
+A rate is found by account, route, provider, model, operation, instant and prompt size. ``own_names`` says which model a name
+means, ``precedence`` decides between price lists, and ``names`` finds each list's name for the model. Results are cached, so
+that the next lookup of the same kind is a bisection.
 """
 
 from bisect import bisect_right
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from pricing.bundled import bundled_aliases
 from pricing.names import Aliases
+from pricing.own_names import OwnNames
 from pricing.precedence import (
     ListLookup,
     ListVersions,
@@ -47,17 +48,24 @@ class Timeline:
                 return rate
         return None
 
+    def tiers_between(self, start: int, end: int) -> list[Tiers]:
+        """Return the tiers that were in force at some time in ``[start, end)`` (microseconds UTC)."""
+        first = max(0, bisect_right(self.starts, start) - 1)
+        in_force = [tiers for begin, tiers in zip(self.starts[first:], self.tiers[first:], strict=True) if begin < end]
+        return [tiers for tiers in in_force if tiers]
+
 
 class PriceBook:
     """All recorded price tables, immutable once built, with cached lookups.
 
-    ``aliases`` are other names of models. Default: the bundled ones.
+    ``aliases`` are other names of models. Default: the bundled ones. ``own_names`` come before them.
     """
 
-    def __init__(self, tables: Iterable[PriceTable], aliases: Aliases | None = None) -> None:
+    def __init__(self, tables: Iterable[PriceTable], aliases: Aliases | None = None, own_names: OwnNames | None = None) -> None:
         self.tables: tuple[PriceTable, ...] = tuple(tables)
         self.versions: tuple[ListVersions, ...] = tuple(versions_by_list(self.tables))
         self.aliases = bundled_aliases() if aliases is None else aliases
+        self.own_names = OwnNames() if own_names is None else own_names
         self._accounts = {each.account_id for each in self.versions if each.account_id is not None}
         self._lists: dict[tuple[int | None, str], list[PriceList]] = {}
         self._timelines: dict[tuple[int | None, str, str, str, str], Timeline] = {}
@@ -93,7 +101,7 @@ class PriceBook:
         return self._rates[rate_id]
 
     def lookups(self, account_id: int | None, route: str, key: RateKey) -> list[ListLookup]:
-        """Return how each price list is searched for ``key``, in order of precedence."""
+        """Return how each price list is searched for ``key``, in order of precedence. Names of one's own are not applied."""
         cached = (account_id if account_id in self._accounts else None, route)
         price_lists = self._lists.get(cached)
         if price_lists is None:
@@ -103,7 +111,13 @@ class PriceBook:
         return look_up(price_lists, key, self.aliases)
 
     def _timeline(self, account_id: int | None, route: str, provider: str, model: str, operation: str) -> Timeline:
-        key = (provider, model, operation)
-        lookups = [lookup for lookup in self.lookups(account_id, route, key) if lookup.keys]
-        starts = sorted({start for lookup in lookups for start in lookup.starts()})
-        return Timeline(starts, [tiers_in_force(lookups, start) for start in starts])
+        own = self.own_names.of(provider, model)
+        lookups_of = {
+            name: [lookup for lookup in self.lookups(account_id, route, (provider, name, operation)) if lookup.keys]
+            for name in {model, *(each.model for each in own)}
+        }
+        starts = {start for lookups in lookups_of.values() for lookup in lookups for start in lookup.starts()}
+        starts |= {each.valid_from for each in own} | {each.valid_until for each in own if each.valid_until is not None}
+        ordered = sorted(starts)
+        meant = [next((each.model for each in own if each.covers(start)), model) for start in ordered]
+        return Timeline(ordered, [tiers_in_force(lookups_of[name], start) for name, start in zip(meant, ordered, strict=True)])

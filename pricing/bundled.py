@@ -11,13 +11,13 @@ from importlib.resources.abc import Traversable
 
 from pricing.names import Aliases
 from pricing.plans import PlanCatalogue
-from pricing.sources.alias_sheet import parse_aliases
+from pricing.sources.alias_sheet import parse_alias_list
 from pricing.sources.plan_sheet import parse_plans
 from pricing.sources.sheets import parse_sheet
 from pricing.tables import Layer, PriceTable, TableKind
 
 PLANS = "plans.yaml"
-ALIASES = "model_aliases.yaml"
+ALIASES = "model_aliases"
 
 
 @cache
@@ -26,7 +26,7 @@ def bundled_tables() -> tuple[PriceTable, ...]:
     sheets = (
         parse_sheet(sheet.read_bytes(), name=name, layer=Layer.BUNDLED)
         for name, sheet in _yaml_files(files("pricing.data"), "")
-        if name not in (PLANS, ALIASES)
+        if name != PLANS and not name.startswith(f"{ALIASES}/")
     )
     return _merged(table for sheet in sheets for table in sheet)
 
@@ -39,8 +39,9 @@ def bundled_plans() -> PlanCatalogue:
 
 @cache
 def bundled_aliases() -> Aliases:
-    """Return the bundled aliases: providers' own names for models. Parsed once per process."""
-    return parse_aliases((files("pricing.data") / ALIASES).read_bytes(), name=ALIASES)
+    """Return the bundled aliases: providers' own names for models, one file per provider. Parsed once per process."""
+    sheets = _yaml_files(files("pricing.data") / ALIASES, f"{ALIASES}/")
+    return Aliases(alias for name, sheet in sheets for alias in parse_alias_list(sheet.read_bytes(), name=name))
 
 
 def _yaml_files(folder: Traversable, path: str) -> Iterable[tuple[str, Traversable]]:

@@ -9,6 +9,7 @@ base price is followed from its effective instant on. Prices that the account ha
 A price that is not a whole number of pico-USD is rounded to the nearest, halves up.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -76,6 +77,12 @@ def format_percent(share: int) -> str:
     """Write millionths as a percentage: ``12.5``."""
     whole, decimals = divmod(share, WHOLE // 100)
     return f"{whole}.{decimals:04d}".rstrip("0").rstrip(".")
+
+
+def base_version(provenance: str) -> int | None:
+    """Return the id of the price table that a discounted rate was computed from, as its ``source`` states it."""
+    matched = _PROVENANCE.match(provenance)
+    return int(matched[1]) if matched else None
 
 
 class BasePrices:
@@ -304,3 +311,4 @@ class _PriceWriter(Struct):
 
 
 _ROUNDED = ", rounded half up to whole pico-USD"
+_PROVENANCE = re.compile(r"[0-9.]+ % off version ([0-9]+) of ")

@@ -7,8 +7,10 @@ why, and the tier for the size of the prompt. If no rate applies, it has the rea
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pricing.book import PriceBook
+from pricing.own_names import OwnName
 from pricing.precedence import ListQuote, ListVersions, QuoteOutcome, Tiers, decide, tier_for
 from pricing.rates import ANY_OPERATION, Rate
 from pricing.tables import ANY_ROUTE, RateKey
@@ -53,7 +55,7 @@ class RateExplanation(Struct, frozen=True):
 
     ``quotes`` are in order of precedence, without those of lists that have no model of the provider. ``tiers`` are those of the
     quote that wins, smallest prompt first. ``elsewhere`` names the routes, operations or providers that do have a price, where
-    that is the reason for having none.
+    that is the reason for having none. ``own_name`` is the name of one's own that the request was looked up by, if it has one.
     """
 
     query: RateQuery
@@ -62,6 +64,7 @@ class RateExplanation(Struct, frozen=True):
     rate: Rate | None
     reason: RateReason
     elsewhere: tuple[str, ...] = ()
+    own_name: OwnName | None = None
 
     @property
     def winner(self) -> ListQuote | None:
@@ -71,7 +74,9 @@ class RateExplanation(Struct, frozen=True):
 
 def explain(book: PriceBook, query: RateQuery) -> RateExplanation:
     """Return the rate that ``book.rate_for`` finds, with the reason for it or for finding none."""
-    lookups = book.lookups(query.account_id, query.route, query.key)
+    own_name = book.own_names.at(query.provider, query.model, query.instant)
+    meant = query if own_name is None else replace(query, model=own_name.model)
+    lookups = book.lookups(query.account_id, query.route, meant.key)
     quotes = tuple(
         quote for quote in decide(lookups, query.instant) if quote.lookup.price_list.names.has_provider(query.provider)
     )
@@ -82,8 +87,8 @@ def explain(book: PriceBook, query: RateQuery) -> RateExplanation:
     if tiers:
         reason = RateReason.PRICED if rate is not None else RateReason.BELOW_LOWEST_TIER
     else:
-        reason, elsewhere = _reason_without_rate(book, query, quotes)
-    return RateExplanation(query, quotes, tuple(reversed(tiers)), rate, reason, elsewhere)
+        reason, elsewhere = _reason_without_rate(book, meant, quotes)
+    return RateExplanation(query, quotes, tuple(reversed(tiers)), rate, reason, elsewhere, own_name)
 
 
 _REASONS = (

@@ -1,10 +1,11 @@
 """Guards against broken price lists: a list that changes too much at once has to be accepted first.
 
-That is a list that changes the prices of too many models, leaves too many models without a price, or changes one price by too
-large a factor. New models never matter, and the first list always passes.
+That is a list that changes the prices of too many models, leaves too many models without a price, changes one price by too
+large a factor, or replaces a price by 0 without stating that the model is free. New models never matter, and the first list
+always passes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 
 from msgspec import Struct
@@ -20,6 +21,7 @@ class HoldCode(StrEnum):
     TOO_MANY_CHANGED = "too_many_changed"
     TOO_MANY_VANISHED = "too_many_vanished"
     PRICE_JUMP = "price_jump"
+    ZERO_PRICE = "zero_price"
 
 
 class HoldReason(Struct, frozen=True):
@@ -53,11 +55,16 @@ DEFAULT_LIMITS = GuardLimits()
 
 
 def reasons_to_hold(
-    changes: Iterable[PriceChange], models_before: int, limits: GuardLimits = DEFAULT_LIMITS
+    changes: Iterable[PriceChange],
+    models_before: int,
+    limits: GuardLimits = DEFAULT_LIMITS,
+    listed_at_zero: Collection[str] = (),
 ) -> tuple[HoldReason, ...]:
     """Return why a list with these changes has to be accepted; empty if it can take effect.
 
     ``models_before`` is the number of (provider, model) pairs that had a price before; 0 means that this is the first list.
+    ``listed_at_zero`` are the pairs, as ``provider model``, for which the list has a price of 0 without calling them free: that
+    price is unknown.
     """
     if not models_before:
         return ()
@@ -79,6 +86,11 @@ def reasons_to_hold(
                 f"{len(vanished)} of {models_before} models would lose a price, more than {limits.vanished_percent} %",
             )
         )
+    lost = sorted({f"{provider} {model}" for provider, model in vanished}.intersection(listed_at_zero))
+    reasons += [
+        HoldReason(HoldCode.ZERO_PRICE, f"{pair}: a price would become 0 without is_free, so the model would have no price")
+        for pair in lost
+    ]
     jumps = (_jump(change, limits.price_factor) for change in listed)
     return (*reasons, *(jump for jump in jumps if jump is not None))
 

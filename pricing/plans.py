@@ -15,11 +15,11 @@ from pricing.errors import InvalidPlanError
 class PlanTerms(Struct, frozen=True, kw_only=True):
     """One plan's terms from a date until its next entry.
 
-    ``fee_cents`` is per month and seat, ``included_credit_nano`` per seat; None is unknown. ``rank`` orders plans: a change to
-    a lower rank is a downgrade. ``per_seat`` plans are sold by the seat; any other plan has one seat. With ``pay_as_you_go``,
-    usage beyond all credits is billed; without it, usage beyond the included credits needs purchased ones. With
-    ``credits_pay_elsewhere``, included credits may also be spent on other compute, so a remainder computed from inference only
-    is an upper bound.
+    ``fee_cents`` is per month and seat, ``included_credit_nano`` per seat; None is unknown. ``daily_credit_nano`` is per seat
+    and UTC day, and expires when the day ends. ``rank`` orders plans: a change to a lower rank is a downgrade. ``per_seat``
+    plans are sold by the seat; any other plan has one seat. With ``pay_as_you_go``, usage beyond all credits is billed;
+    without it, usage beyond the included credits needs purchased ones. With ``credits_pay_elsewhere``, included credits may
+    also be spent on other compute, so a remainder computed from inference only is an upper bound.
     """
 
     plan: str
@@ -31,12 +31,15 @@ class PlanTerms(Struct, frozen=True, kw_only=True):
     pay_as_you_go: bool
     credits_pay_elsewhere: bool
     source: str
+    daily_credit_nano: int = 0
 
     def __post_init__(self) -> None:
         if self.fee_cents is not None and self.fee_cents < 0:
             raise InvalidPlanError(f"{self.plan}: a fee must not be negative, got {self.fee_cents} cents")
         if self.included_credit_nano is not None and self.included_credit_nano < 0:
             raise InvalidPlanError(f"{self.plan}: the included credit must not be negative, got {self.included_credit_nano}")
+        if self.daily_credit_nano < 0:
+            raise InvalidPlanError(f"{self.plan}: the daily credit must not be negative, got {self.daily_credit_nano}")
 
 
 class PlanCatalogue:
@@ -46,6 +49,12 @@ class PlanCatalogue:
         self._terms: dict[str, list[PlanTerms]] = {}
         for entry in sorted(terms, key=lambda entry: entry.effective_from):
             self._terms.setdefault(entry.plan, []).append(entry)
+
+    @property
+    def first_daily_credit(self) -> date | None:
+        """The first day on which any plan has a daily credit; None if none ever has."""
+        days = (each.effective_from for terms in self._terms.values() for each in terms if each.daily_credit_nano)
+        return min(days, default=None)
 
     @property
     def plans(self) -> tuple[str, ...]:

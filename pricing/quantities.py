@@ -67,6 +67,7 @@ class Quantities(Struct, frozen=True, gc=False, omit_defaults=True):
     audio_ms: _OutputTime = 0
     compute_ms: _OutputTime = 0
     characters: Annotated[int, QuantityKind("character", QuantityUse.OUTPUT)] = 0
+    search_units: Annotated[int, QuantityKind("unit", QuantityUse.OUTPUT)] = 0
     reasoning_tokens: _MemoTokens = 0
 
     @property

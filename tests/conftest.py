@@ -5,18 +5,22 @@ Tests of folders in ON_BOTH run on SQLite and on PostgreSQL, unless they say tha
 """
 
 import logging
+import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from support.command_line import CommandLine
+from support.compiled_statements import share_compiled_statements
 from support.databases import PostgresDatabases, SqliteDatabases, postgres_server
-from support.meter import Meter
+from support.meter import metered
 
 # Drawing examples takes longer on a busy machine, and that is no failure.
 settings.register_profile("metering", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("metering")
+share_compiled_statements()
 
 ON_BOTH = {"api", "golden", "operations", "properties", "storage"}
 LONG = {"simulation", "properties", "e2e"}
@@ -76,16 +80,8 @@ def databases(request):
 @pytest.fixture
 def new_meter(databases):
     """A function that returns another empty, migrated database at each call."""
-    made = []
-
-    def make() -> Meter:
-        made.append(Meter(databases.new()))
-        return made[-1]
-
-    yield make
-    for meter in made:
-        meter.engine.dispose()
-        databases.drop(meter.url)
+    with ExitStack() as made:
+        yield lambda: made.enter_context(metered(databases))
 
 
 @pytest.fixture
@@ -102,7 +98,34 @@ def meter(bare_meter):
     return bare_meter
 
 
+@pytest.fixture(scope="session")
+def created_database(tmp_path_factory):
+    """The database file that the first command on 2026-12-05 creates."""
+    line = CommandLine(tmp_path_factory.mktemp("created"))
+    line.done("db", "upgrade")
+    return line.database
+
+
 @pytest.fixture
-def command_line(tmp_path):
-    """The command line on an empty folder, on 2026-12-05."""
+def new_command_line(created_database):
+    """A function that returns the command line on a folder with nothing but a database with bundled prices, on 2026-12-05."""
+
+    def make(folder: Path) -> CommandLine:
+        folder.mkdir(exist_ok=True)
+        line = CommandLine(folder)
+        shutil.copy(created_database, line.database)
+        return line
+
+    return make
+
+
+@pytest.fixture
+def command_line(new_command_line, tmp_path):
+    """The command line on 2026-12-05."""
+    return new_command_line(tmp_path)
+
+
+@pytest.fixture
+def first_command_line(tmp_path):
+    """The command line on an empty folder, on 2026-12-05: the first command creates the database."""
     return CommandLine(tmp_path)

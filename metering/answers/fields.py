@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from metering.domain.instants import format_instant
 from pricing.dollars import format_nano
+from pricing.possible import PossibleCost
 
 
 class Answer(BaseModel):
@@ -45,6 +46,35 @@ def instant_field(what: str, example: str | None = "2026-11-03T10:15:00.123456Z"
 def amount(name: str, nano: int | None) -> dict[str, Any]:
     """Return an amount's two fields, ``<name>_nano_usd`` and ``<name>_usd``; null where it is not known."""
     return {f"{name}_nano_usd": nano, f"{name}_usd": None if nano is None else format_nano(nano)}
+
+
+def possible_field(what: str, example: int | str | None) -> Any:
+    """Describe a field of what unpriced usage may have cost; ``what`` is the least or the most."""
+    unit = "dollars" if isinstance(example, str) else "whole nano-USD (1e-9 dollars)"
+    return Field(
+        description=f"{what} that unpriced requests without a provider or a route may have cost, by what their model's partners"
+        f" charged then, in {unit}. Never part of an amount; null: not known.",
+        examples=[example],
+    )
+
+
+def possible_amounts(possible: PossibleCost | None) -> dict[str, Any]:
+    """Return the fields of what unpriced usage may have cost."""
+    return {
+        "possible_events": 0 if possible is None else possible.events,
+        **amount("possible_least", None if possible is None else possible.least_nano),
+        **amount("possible_most", None if possible is None else possible.most_nano),
+    }
+
+
+class PossibleCostFields(Answer):
+    """What unpriced usage may have cost."""
+
+    possible_events: int = Field(description="Number of unpriced requests that the possible amounts are about.", examples=[0])
+    possible_least_nano_usd: int | None = possible_field("The least", 1_100_000)
+    possible_least_usd: str | None = possible_field("The least", "0.001100000")
+    possible_most_nano_usd: int | None = possible_field("The most", 2_400_000)
+    possible_most_usd: str | None = possible_field("The most", "0.002400000")
 
 
 def optional_instant(micros: int | None) -> str | None:

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from functools import cache
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 import metering
@@ -14,7 +15,15 @@ from metering.api.budgets import budgets
 from metering.api.charges import event_explained, rerate, spend
 from metering.api.credits import adjustments, credit_ledger, credits
 from metering.api.openapi import DescribedApi
-from metering.api.prices import price_diffs, price_explanations, price_history, price_imports, price_syncs, prices
+from metering.api.prices import (
+    model_aliases,
+    price_diffs,
+    price_explanations,
+    price_history,
+    price_imports,
+    price_syncs,
+    prices,
+)
 from metering.api.reconciliation import hf_billing, invoices, reconciliations
 from metering.api.statements import statement_closing, statements
 from metering.api.upkeep import health
@@ -80,7 +89,7 @@ def create_api(
         redirect_slashes=False,
         lifespan=lifespan,
         telemetry=_NO_TELEMETRY,
-        dependencies=[Depends(refuse_unknown_parameters)],
+        routes=list(_routes().routes),
     )
     app.described, app.described_structs = (NativeEvent,), (IngestAnswer,)
     budget_watcher = BudgetWatcher(BudgetEvaluator(service.engine, service.catalogue, service.clock))
@@ -89,8 +98,6 @@ def create_api(
     app.state.metrics = metrics
     app.state.api_keys = ApiKeyCache()
     app.state.intake = intake = Intake(service, writer)
-    for resource in _RESOURCES:
-        app.include_router(resource.router)
     install_problem_handlers(app)
     _add_middleware(app, service, metrics)
     return app
@@ -98,10 +105,23 @@ def create_api(
 
 _RESOURCES = (
     events, event_explained, spend, accounts, unassigned, plans, credits, credit_ledger, budgets,
-    prices, price_explanations, price_history, price_diffs, price_imports, price_syncs, rerate,
+    prices, price_explanations, price_history, price_diffs, price_imports, price_syncs, model_aliases, rerate,
     alerts, webhooks, webhook_deliveries, statements, statement_closing, adjustments, invoices, reconciliations, hf_billing,
     quarantine, corrections, conflicts, keys, health, metrics_route,
 )  # fmt: skip
+
+
+@cache
+def _routes() -> APIRouter:
+    """Return the routes of every application of the process, which find the service by the request.
+
+    FastAPI derives the parameters of a route when its first request arrives, which takes longer than most requests; it is done
+    once for all applications.
+    """
+    router = APIRouter(dependencies=[Depends(refuse_unknown_parameters)])
+    for resource in _RESOURCES:
+        router.include_router(resource.router)
+    return router
 
 
 def _add_middleware(app: FastAPI, service: Service, metrics: Metrics) -> None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from metering.domain.errors import InvalidTimeError
-from metering.domain.instants import parse_instant, parse_month, to_micros
+from metering.domain.instants import MICROS_PER_DAY, MICROS_PER_HOUR, parse_instant, parse_month, to_micros
 from pricing.errors import InvalidAmountError
 from pricing.money import NANO_PER_USD, parse_usd
 
@@ -51,6 +51,21 @@ class InstantType(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
+class DurationType(click.ParamType[int]):
+    """A number of hours, days or weeks, ``24h``, ``7d``, ``2w``; the value is microseconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the duration, or fail as bad usage."""
+        if isinstance(value, int):
+            return value
+        number, unit = value[:-1], _DURATIONS.get(value[-1:].lower())
+        if unit is None or not (number.isascii() and number.isdecimal() and len(number) <= 4 and int(number)):
+            self.fail(f"{value[:40]!r} is not a number of hours, days or weeks such as 24h, 7d or 2w", param, ctx)
+        return int(number) * unit
+
+
 class DayType(click.ParamType[date]):
     """A date, ``YYYY-MM-DD``."""
 
@@ -64,6 +79,22 @@ class DayType(click.ParamType[date]):
             return _day(value)
         except ValueError:
             self.fail(f"{value[:40]!r} is not a date such as 2026-11-03", param, ctx)
+
+
+class PercentType(click.ParamType[int]):
+    """A whole percentage, ``80`` or ``80%``."""
+
+    name = "percent"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the percentage, or fail as bad usage."""
+        if isinstance(value, int):
+            return value
+        text = value.strip().removesuffix("%").strip()
+        try:
+            return int(text) if text.isascii() else int("")
+        except ValueError:
+            self.fail(f"{value[:40]!r} is not a whole percentage such as 80 or 80%", param, ctx)
 
 
 class UsdType(click.ParamType[int]):
@@ -94,10 +125,14 @@ class ZoneType(click.ParamType[str]):
             self.fail(f"{value[:60]!r} is not a time zone; use an IANA name such as Europe/Berlin or UTC", param, ctx)
 
 
+_DURATIONS = {"h": MICROS_PER_HOUR, "d": MICROS_PER_DAY, "w": 7 * MICROS_PER_DAY}
+
 MONTH = MonthType()
+DURATION = DurationType()
 INSTANT = InstantType()
 DAY = DayType()
 USD = UsdType()
+PERCENT = PercentType()
 ZONE = ZoneType()
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")

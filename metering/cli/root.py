@@ -37,8 +37,12 @@ COMMANDS = {
     "rate": LazyCommand("metering.cli.charges.rate:rate", "Charge unpriced usage for which a price is known now."),
     "rerate": LazyCommand("metering.cli.charges.rerate:rerate", "Re-rate existing charges at corrected prices."),
     "explain": LazyCommand("metering.cli.charges.explain:explain", "Explain the charge of an event."),
+    "alerts": LazyCommand("metering.cli.alerts.alerts:alerts", "List and show alerts."),
     "webhooks": LazyCommand("metering.cli.alerts.webhooks:webhooks", "Manage webhook endpoints for alerts."),
-    "usage": LazyCommand("metering.cli.usage.usage:usage", "Correct or withdraw usage that was ingested wrong."),
+    "usage": LazyCommand(
+        "metering.cli.usage.usage:usage",
+        "Correct or withdraw usage that was ingested wrong, and decide about conflicting records.",
+    ),
     "quarantine": LazyCommand("metering.cli.usage.quarantine:quarantine", "List rejected records, and read their files again."),
     "verify": LazyCommand("metering.cli.upkeep.verify:verify", "Verify that everything adds up, to the nano-dollar."),
     "retention": LazyCommand("metering.cli.upkeep.retention:retention", "Remove the events of closed months from the log."),

@@ -20,7 +20,10 @@ class AlreadyExistsError(DomainError):
 
 
 class InvalidTimeError(DomainError):
-    """An unreadable time (``invalid_time``), one without a zone (``naive_time``), or one years off (``implausible_time``)."""
+    """An unreadable time (``invalid_time``), one without a zone (``naive_time``), or one years off (``implausible_time``).
+
+    One that occurs twice in its zone is an ``ambiguous_time``.
+    """
 
     code = "invalid_time"
 

@@ -35,7 +35,8 @@ def to_datetime(micros: int) -> datetime:
 def parse_instant(text: str, zone: tzinfo | None = None) -> int:
     """Read an ISO 8601 / RFC 3339 time as microseconds.
 
-    ``zone`` is for times without one. Raises InvalidTimeError.
+    ``zone`` is for times without one. Raises InvalidTimeError, also for a time that the zone has twice or never, because its
+    clocks are set back or forward.
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -46,11 +47,30 @@ def parse_instant(text: str, zone: tzinfo | None = None) -> int:
             raise InvalidTimeError(
                 f"{text[:40]!r} has no time zone; add one (2026-11-03T10:15:00Z) or name the log's zone", "naive_time"
             )
-        moment = moment.replace(tzinfo=zone)
+        moment = _in_zone(moment, zone)
     try:
         return to_micros(moment)
     except OverflowError:
         raise InvalidTimeError(f"{text[:40]!r} is out of range") from None
+
+
+def _in_zone(moment: datetime, zone: tzinfo) -> datetime:
+    first, second = moment.replace(tzinfo=zone, fold=0), moment.replace(tzinfo=zone, fold=1)
+    before, after = first.utcoffset(), second.utcoffset()
+    if before == after or before is None or after is None:
+        return first
+    shown = moment.isoformat()
+    if before < after:
+        raise InvalidTimeError(f"{shown} does not exist in {zone}: its clocks were set forward over this hour; check the zone")
+    raise InvalidTimeError(
+        f"{shown} occurs twice in {zone}, at {_offset(first)} and at {_offset(second)}, because its clocks were set back:"
+        " write the offset from UTC",
+        "ambiguous_time",
+    )
+
+
+def _offset(moment: datetime) -> str:
+    return moment.isoformat()[-6:]
 
 
 def check_plausible(micros: int, now: int) -> int:

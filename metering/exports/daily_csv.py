@@ -37,6 +37,7 @@ COLUMNS = (
 _LINE_OF_TOTAL: dict[int, StatementLineKind] = {
     PriceGrade.REPORTED: StatementLineKind.REPORTED,
     PriceGrade.EXEMPT: StatementLineKind.USAGE,
+    PriceGrade.GATEWAY_CACHE: StatementLineKind.USAGE,
 }
 
 _USAGE_LINES = (StatementLineKind.USAGE, StatementLineKind.ROUNDING, StatementLineKind.REPORTED)

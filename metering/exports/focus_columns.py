@@ -4,6 +4,7 @@ Version 1.3 renamed two columns: ``ProviderName`` to ``ServiceProviderName``, ``
 content is the same. docs/focus.md states where each value comes from.
 """
 
+from datetime import date, timedelta
 from enum import StrEnum
 
 from metering.domain.instants import date_of, first_date, format_month, next_month
@@ -28,7 +29,7 @@ _SERIES_COLUMNS = (
     "BillingPeriodEnd", "InvoiceId", "InvoiceIssuerName", "ProviderName", "PublisherName", "ServiceCategory",
     "ServiceSubcategory", "ServiceName", "ChargeCategory", "ChargeDescription", "ChargeFrequency", "SubAccountId",
     "SubAccountName", "SubAccountType", "ResourceId", "ResourceName", "ResourceType", "SkuId", "SkuPriceId", "SkuMeter",
-    "PricingCategory", "PricingUnit", "ListUnitPrice", "ContractedUnitPrice", "ConsumedUnit", "Tags",
+    "SkuPriceDetails", "PricingCategory", "PricingUnit", "ListUnitPrice", "ContractedUnitPrice", "ConsumedUnit", "Tags",
 )  # fmt: skip
 _AMOUNTS = ("PricingQuantity", "ConsumedQuantity", "ListCost", "ContractedCost", "EffectiveCost", "BilledCost", "x_OriginMonth")
 _CUSTOM_COLUMNS = (
@@ -106,6 +107,11 @@ def correction(origin_month: int | None) -> Row:
 def month_period(month: int) -> tuple[str, str]:
     """Return the start and the exclusive end of a month."""
     return midnight(first_date(month).isoformat()), midnight(first_date(next_month(month)).isoformat())
+
+
+def days_period(first: date, days: int) -> tuple[str, str]:
+    """Return the start and the exclusive end of some whole days."""
+    return midnight(first.isoformat()), midnight((first + timedelta(days=days)).isoformat())
 
 
 def day_period(day: int) -> tuple[str, str]:

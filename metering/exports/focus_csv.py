@@ -5,13 +5,15 @@ The BilledCost of all rows adds up to the statement's total exactly; otherwise n
 
 from collections.abc import Iterator
 
+from metering.domain.accounts.plan_history import FeeLine
 from metering.domain.instants import format_month
 from metering.domain.statements.month_detail import MonthDetail
 from metering.domain.statements.statements import Statement, StatementLine, StatementLineKind
 from metering.exports.csv_text import escape_formula, joined_chunks
 from metering.exports.errors import ExportSumError
 from metering.exports.focus_amounts import EXACT_PER_PICO, exact_usd, pico_usd
-from metering.exports.focus_columns import FocusVersion, Row, correction, csv_line, header, statement_cells
+from metering.exports.focus_columns import FocusVersion, Row, correction, csv_line, days_period, header, statement_cells
+from metering.exports.focus_sku import details_of_plan
 from metering.exports.focus_usage import UsageLines
 from pricing.money import PICO_PER_CENT
 
@@ -35,9 +37,10 @@ def _lines(detail: MonthDetail) -> Iterator[str]:
     usage = UsageLines(detail, shared)
     yield from usage.lines()
     billed = usage.billed
-    for other, plan in _other_lines(statement):
+    for other, fee in _other_lines(statement):
         billed += (other.amount_pico or 0) * EXACT_PER_PICO
-        yield csv_line({**shared, **correction(other.origin_month), **_other_row(other, plan)})
+        plan = statement.plan.plan if fee is None else fee.plan
+        yield csv_line({**shared, **_fee_period(fee), **correction(other.origin_month), **_other_row(other, plan)})
     total = statement.total_cents * PICO_PER_CENT * EXACT_PER_PICO
     if billed != total:
         raise ExportSumError(
@@ -46,14 +49,22 @@ def _lines(detail: MonthDetail) -> Iterator[str]:
         )
 
 
-def _other_lines(statement: Statement) -> Iterator[tuple[StatementLine, str]]:
-    """Yield the lines that are not usage, each with the plan of its fee."""
+def _fee_period(fee: FeeLine | None) -> Row:
+    """Return the charge period of a fee: the days that it is for, not the whole month."""
+    if fee is None:
+        return {}
+    start, end = days_period(fee.first_day, fee.days)
+    return {"ChargePeriodStart": start, "ChargePeriodEnd": end}
+
+
+def _other_lines(statement: Statement) -> Iterator[tuple[StatementLine, FeeLine | None]]:
+    """Yield the lines that are not usage, each with its fee; None for a line that is no fee of the month."""
     fees = iter(statement.plan.fees)
     for line in statement.lines:
         fee = next(fees, None) if line.kind is StatementLineKind.SUBSCRIPTION and line.origin_month is None else None
         # A row needs a price: an unknown fee has none, a residual of zero needs no row.
         if line.kind in _CATEGORIES and line.amount_pico:
-            yield line, statement.plan.plan if fee is None else fee.plan
+            yield line, fee
 
 
 def _other_row(line: StatementLine, plan: str) -> Row:
@@ -77,6 +88,7 @@ def _other_row(line: StatementLine, plan: str) -> Row:
             "SkuId": escape_formula(f"subscription/{plan}"),
             "SkuPriceId": escape_formula(f"subscription/{plan}"),
             "SkuMeter": "Subscription",
+            "SkuPriceDetails": details_of_plan(plan),
             "PricingCategory": "Standard",
             "PricingQuantity": -1 if (line.amount_pico or 0) < 0 else 1,
             "PricingUnit": "Subscriptions",

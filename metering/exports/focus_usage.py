@@ -11,13 +11,25 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
+from metering.domain.instants import MICROS_PER_DAY
 from metering.domain.statements.month_detail import DailyUsage, MonthDetail, Section, by_series, origin_month_of, section_of
 from metering.domain.statements.statements import StatementLineKind, described
 from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.domain.usage.series import OTHER
 from metering.exports.csv_text import escape_formula
-from metering.exports.focus_amounts import EXACT_PER_PICO, exact_usd, pico_usd, pricing_quantity_and_cost, unit_name
+from metering.exports.focus_amounts import (
+    EXACT_PER_PICO,
+    consumed_quantity,
+    consumed_unit,
+    exact_usd,
+    is_time,
+    pico_usd,
+    price_per,
+    pricing_quantity,
+    unit_price,
+)
 from metering.exports.focus_columns import Row, correction, csv_line, day_fields, series_cells
+from metering.exports.focus_sku import details_of_model, price_details, sku_meter
 from pricing.money import PICO_PER_NANO
 from pricing.quantities import ALL_KINDS, REQUESTS
 from pricing.rates import Rate, assumed_cache_prices
@@ -26,11 +38,13 @@ _RoundedKey = tuple[str, str, str, int, int | None]
 
 
 class _PricedKindCells(NamedTuple):
-    """A priced kind of quantity of one series: its index among a day's counts, its price, and the CSV around its amounts."""
+    """A priced kind of quantity of one series: its index among a day's counts, its prices, and the CSV around its amounts."""
 
     count_index: int
+    in_ms: bool
+    block: int
     price_pico: int
-    price_block: int
+    list_price_pico: int
     before: str
     after: str
 
@@ -61,9 +75,14 @@ class UsageLines(Struct):
         yield from self._rounding()
 
     def _rated(self, days: Sequence[DailyUsage], row: Row, *, is_billed: bool) -> Iterator[str]:
-        first = days[0]
-        kinds = _priced_kinds(row, first, self.detail.rates[first.rate_id])
+        rate = self.detail.rates[days[0].rate_id]
+        is_own = self.detail.list_prices.is_own(rate)
+        listed = self._list_rate(days[0], rate)
+        kinds = _priced_kinds(row, days[0], rate, listed, is_own=is_own)
         for usage in days:
+            if is_own and (of_day := self._list_rate(usage, rate)) is not listed:
+                listed = of_day
+                kinds = _priced_kinds(row, usage, rate, listed, is_own=is_own)
             origin = origin_month_of(usage, self.detail.statement.month)
             day, corrects = day_fields(usage.day, origin)
             rest = usage.amount_nano * PICO_PER_NANO * EXACT_PER_PICO
@@ -72,18 +91,28 @@ class UsageLines(Struct):
                 quantity = counts[kind.count_index]
                 if not quantity:
                     continue
-                pricing_quantity, cost = pricing_quantity_and_cost(quantity, kind.price_pico, kind.price_block)
+                priced, exact_quantity = pricing_quantity(quantity, kind.block)
+                cost = exact_quantity * kind.price_pico
                 rest -= cost
                 written = exact_usd(cost)
+                list_cost = written
+                if kind.list_price_pico != kind.price_pico:
+                    list_cost = exact_usd(exact_quantity * kind.list_price_pico)
                 billed = "0"
                 if is_billed:
                     self.billed += cost
                     billed = written
-                amounts = f"{pricing_quantity},{quantity},{written},{written},{written},{billed},{corrects}"
+                consumed = priced if kind.block == 1 else consumed_quantity(quantity, in_ms=kind.in_ms)
+                amounts = f"{priced},{consumed},{list_cost},{written},{written},{billed},{corrects}"
                 yield f"{day},{kind.before},{amounts},{kind.after}"
             if rest and is_billed:
-                key = (first.route, first.provider, first.model, first.rate_id, origin)
+                key = (usage.route, usage.provider, usage.model, usage.rate_id, origin)
                 self._rounded[key] = self._rounded.get(key, 0) + rest
+
+    def _list_rate(self, usage: DailyUsage, rate: Rate) -> Rate:
+        """Return the list price of a day's usage."""
+        key = (usage.provider, usage.model, usage.operation)
+        return self.detail.list_prices.list_rate(rate, usage.route, key, usage.day * MICROS_PER_DAY)
 
     def _reported(self, days: Sequence[DailyUsage], row: Row, *, is_billed: bool) -> Iterator[str]:
         """Yield the lines of costs reported by the provider: a quantity of dollars at a price of one dollar."""
@@ -148,7 +177,6 @@ def _dimensions(usage: DailyUsage) -> Row:
         "SubAccountName": project,
         "SubAccountType": "Project" if project else None,
         "ResourceId": escape_formula(usage.model),
-        "ResourceName": escape_formula(usage.model),
         "ResourceType": "Model",
         "Tags": _tags(usage.tags),
         "x_Route": usage.route,
@@ -172,20 +200,22 @@ def _reported_cells(row: Row) -> Row:
         "SkuId": sku,
         "SkuPriceId": sku,
         "SkuMeter": "Reported Cost",
+        "SkuPriceDetails": details_of_model(str(row["ResourceId"])),
         "PricingCategory": "Other",
         "PricingUnit": "USD",
         "ListUnitPrice": "1",
         "ContractedUnitPrice": "1",
-        "ConsumedUnit": unit_name(REQUESTS),
+        "ConsumedUnit": consumed_unit(REQUESTS),
         "x_Line": StatementLineKind.REPORTED.value,
         "x_QuantityKind": REQUESTS,
     }
 
 
-def _priced_kinds(row: Row, first: DailyUsage, rate: Rate) -> list[_PricedKindCells]:
-    """Return the kinds of quantities that a rate prices, in a fixed order."""
+def _priced_kinds(row: Row, first: DailyUsage, rate: Rate, listed: Rate, *, is_own: bool) -> list[_PricedKindCells]:
+    """Return the kinds of quantities that a rate prices, in a fixed order; ``listed`` has their list prices."""
     assumed = assumed_cache_prices(rate.prices)
     prices = {**rate.prices, **assumed}
+    list_prices = {**listed.prices, **assumed_cache_prices(listed.prices)}
     tier = f"/from-{rate.context_from}" if rate.context_from else ""
     kinds = []
     for index, kind in enumerate((REQUESTS, *ALL_KINDS)):
@@ -193,17 +223,20 @@ def _priced_kinds(row: Row, first: DailyUsage, rate: Rate) -> list[_PricedKindCe
         if price is None:
             continue
         sku = escape_formula(f"{rate.provider}/{rate.model}/{rate.operation or 'any'}/{kind}")
-        unit_price = pico_usd(price.pico)
+        contracted = unit_price(kind, price)
+        list_pico = price_per(list_prices.get(kind, price), contracted.block)
         kind_cells: Row = {
             "ChargeDescription": escape_formula(f"{first.model} at {first.provider}, {described(kind)}"),
             "SkuId": sku,
             "SkuPriceId": sku + tier,
-            "SkuMeter": described(kind).title(),
-            "PricingCategory": "Dynamic",
-            "PricingUnit": unit_name(kind, price.block),
-            "ListUnitPrice": unit_price,
-            "ContractedUnitPrice": unit_price,
-            "ConsumedUnit": unit_name(kind),
+            "SkuMeter": sku_meter(kind),
+            "SkuPriceDetails": price_details(kind, rate),
+            # A list price can change at any time; a price agreed for the account, or a discount, cannot.
+            "PricingCategory": "Standard" if is_own else "Dynamic",
+            "PricingUnit": contracted.unit,
+            "ListUnitPrice": pico_usd(list_pico),
+            "ContractedUnitPrice": pico_usd(contracted.pico),
+            "ConsumedUnit": consumed_unit(kind),
             "x_Line": StatementLineKind.USAGE.value,
             "x_QuantityKind": kind,
             "x_PriceAssumed": "true" if kind in assumed else "false",
@@ -211,5 +244,6 @@ def _priced_kinds(row: Row, first: DailyUsage, rate: Rate) -> list[_PricedKindCe
             "x_PriceTableId": rate.table_id or None,
             "x_RateId": rate.id,
         }
-        kinds.append(_PricedKindCells(index, price.pico, price.block, *series_cells({**row, **kind_cells})))
+        around = series_cells({**row, **kind_cells})
+        kinds.append(_PricedKindCells(index, is_time(kind), contracted.block, contracted.pico, list_pico, *around))
     return kinds

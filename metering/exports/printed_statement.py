@@ -36,6 +36,7 @@ class Note(Struct, frozen=True):
 
 
 _NOTES = {
+    Flag.NOT_BEGUN: Note("The month has not begun: this is what is known of it now, such as the fee of the plan."),
     Flag.BEYOND_PLAN: Note(
         "Usage exceeds what the plan allows. Hugging Face refuses such requests (402) unless credits are bought."
     ),
@@ -241,8 +242,14 @@ def _excluded_row(usage: ExcludedUsage) -> ExcludedRow:
         route=usage.route,
         requests=f"{usage.events:,}",
         tokens=f"{usage.tokens:,}",
-        amount=UNKNOWN_AMOUNT if usage.amount_nano is None else display_nano(usage.amount_nano),
+        amount=_excluded_amount(usage),
     )
+
+
+def _excluded_amount(usage: ExcludedUsage) -> str:
+    if usage.amount_nano is not None:
+        return display_nano(usage.amount_nano)
+    return UNKNOWN_AMOUNT if usage.possible is None else f"possibly {usage.possible}"
 
 
 def _requests(statement: Statement) -> str:

@@ -6,12 +6,14 @@ bar.
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from metering.domain.errors import DomainError, LogFormatError, RecordError
-from metering.domain.usage.events import UsageEvent, kept_fields
+from metering.domain.usage.events import QuantityGrade, UsageEvent, kept_fields
 from metering.formats.event_times import latency_micros, start_of
-from metering.formats.openai_usage import split_prompt
+from metering.formats.gateway_caches import is_flagged
+from metering.formats.litellm_names import PROVIDER_FIELD, SPEND_LOG_COLUMNS, without_provider
 from metering.formats.reading import Reading
 from metering.formats.record_fields import (
     count_field,
@@ -24,6 +26,8 @@ from metering.formats.record_fields import (
     tag_text,
     text_field,
 )
+from metering.formats.stated_failures import ANSWERED_WORDS, FAILED_WORDS
+from metering.formats.usage_readings import split_prompt
 from pricing.quantities import ALL_KINDS, Quantities
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -31,10 +35,11 @@ TEXT_FIELDS = (
     "id", "source", "account", "provider", "model", "operation", "project", "key", "response_id", "inference_id",
     "response_model", "estimate_reason",
 )  # fmt: skip
+CACHE_FIELD = "cache_hit"
 INCLUSIVE_FIELDS = ("prompt_tokens", "cached_tokens")
 COUNT_FIELDS = (*ALL_KINDS, *INCLUSIVE_FIELDS)
 _COUNT_FIELDS = frozenset(COUNT_FIELDS)
-MAPPABLE_FIELDS = (*TEXT_FIELDS, "time", "end_time", "latency_ms", "route", "status", *COUNT_FIELDS)
+MAPPABLE_FIELDS = (*TEXT_FIELDS, "time", "end_time", "latency_ms", "route", "status", CACHE_FIELD, *COUNT_FIELDS)
 
 # A quoted cell may contain line ends; a stray quote must not swallow the rest of the log.
 MAX_LINES_PER_ROW = 256
@@ -52,6 +57,7 @@ class CsvReader:
         self._header: list[str] | None = None
         self._positions: dict[str, int] = {}
         self._rest: list[tuple[str, int]] = []
+        self._litellm_provider: int | None = None
 
     def rows(self, data: bytes, line: int, offset: int) -> Iterator[tuple[bytes, int, int]]:
         """Yield (raw row, its first line, its offset) of a block. Raises LogFormatError if the header lacks a column."""
@@ -71,14 +77,18 @@ class CsvReader:
             raise RecordError(
                 "missing_model", "the row has no model; map a column to it, or set one for the whole input", "model"
             )
-        name, provider = served_by(model, text_field(record, "provider"), options.provider)
+        stated = text_field(record, "provider")
+        if self._litellm_provider is not None:
+            model, stated = self._litellm_names(model, stated, cells[self._litellm_provider])
+        name, provider = served_by(model, stated, options.provider)
         event_id = text_field(record, "id")
         if not event_id and options.require_id:
             raise RecordError("missing_id", "an event needs an id, so that sending it again does not count it twice", "id")
-        quantities, overlap = _quantities(record)
+        is_cached = CACHE_FIELD in record and is_flagged(record[CACHE_FIELD])
+        quantities, overlap = (None, "") if is_cached else _quantities(record)
         estimate_reason = text_field(record, "estimate_reason") or overlap
         moment, derived, latency_ms = self._times(record)
-        status = record.get("status")
+        status, failure = _status(record.get("status"))
         return UsageEvent(
             id=event_id,
             source=text_field(record, "source") or options.source,
@@ -87,9 +97,9 @@ class CsvReader:
             operation=text_field(record, "operation") or options.operation or "chat",
             account=text_field(record, "account") or options.account,
             route=route_field(record.get("route")) or self._reading.route,
-            status=None if status is None else status_field(_integer(status)),
+            status=status,
             quantities=Quantities() if quantities is None else quantities,
-            quantity_grade=grade_of(quantities, estimate_reason),
+            quantity_grade=QuantityGrade.MEASURED if is_cached else grade_of(quantities, estimate_reason),
             estimate_reason=estimate_reason,
             time_derived=derived,
             response_id=text_field(record, "response_id"),
@@ -99,8 +109,16 @@ class CsvReader:
             tags=self._tags(cells),
             latency_ms=latency_ms,
             response_model=text_field(record, "response_model"),
+            failure=failure,
+            gateway_cached=is_cached,
             time=self._reading.times.settle(moment),
         )
+
+    @staticmethod
+    def _litellm_names(model: str, stated: str, litellm_provider: str) -> tuple[str, str]:
+        """Return (model, provider). A log of LiteLLM names the provider in a separate column, and in front of the model."""
+        model, provider = without_provider(model, litellm_provider)
+        return model, provider if stated in ("", litellm_provider.strip()) else stated
 
     def kept(self, raw: bytes) -> dict[str, str]:
         """Return the mapped identifying columns of a rejected row, which quarantine may keep."""
@@ -161,7 +179,11 @@ class CsvReader:
         self._delimiter, header = read_header(raw, columns)
         self._header = header
         self._positions = column_positions(header, columns)
-        read = set(self._positions.values())
+        if header.count(CACHE_FIELD) == 1:  # also next to a map that passes it over: what it marks was not bought
+            self._positions.setdefault(CACHE_FIELD, header.index(CACHE_FIELD))
+        if PROVIDER_FIELD in header:
+            self._litellm_provider = header.index(PROVIDER_FIELD)
+        read = {*self._positions.values(), *([] if self._litellm_provider is None else [self._litellm_provider])}
         self._rest = [(name, at) for at, name in enumerate(header) if at not in read]
 
     def _times(self, record: Mapping[str, Any]) -> tuple[int, bool, int | None]:
@@ -229,7 +251,7 @@ def column_positions(header: list[str], columns: Mapping[str, str]) -> dict[str,
     Raises LogFormatError for an unknown field, a column that the header lacks or has twice, a missing time, or both prompt and
     input tokens (one includes the cached tokens, the other does not).
     """
-    column_of = dict(columns) or {name: name for name in header if name in MAPPABLE_FIELDS}
+    column_of = dict(columns) or _columns_by_name(header)
     shown = ", ".join(name[:40] for name in header[:_SHOWN_COLUMNS]) + (", ..." if len(header) > _SHOWN_COLUMNS else "")
     for field, column in column_of.items():
         if field not in MAPPABLE_FIELDS:
@@ -244,6 +266,23 @@ def column_positions(header: list[str], columns: Mapping[str, str]) -> dict[str,
     if {"prompt_tokens", "input_tokens"} <= column_of.keys():
         raise LogFormatError("prompt_tokens include the cached tokens and input_tokens do not; map only one of them")
     return {field: header.index(column) for field, column in column_of.items()}
+
+
+def _columns_by_name(header: list[str]) -> dict[str, str]:
+    """Return the columns with the names of event fields, or with LiteLLM's names for them."""
+    named = {name: name for name in header if name in MAPPABLE_FIELDS}
+    litellm = {field: column for field, column in SPEND_LOG_COLUMNS.items() if column in header and field not in named}
+    return named | litellm
+
+
+@lru_cache(maxsize=256)
+def _status(text: str | None) -> tuple[int | None, str]:
+    """Return (HTTP status, failure) of a cell: a number, or a word such as ``success`` or ``failure``."""
+    if text is None or text.lower() in ANSWERED_WORDS:
+        return None, ""
+    if text.lower() in FAILED_WORDS:
+        return None, text.lower()
+    return status_field(_integer(text)), ""
 
 
 def _quantities(record: Mapping[str, Any]) -> tuple[Quantities | None, str]:

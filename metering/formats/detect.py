@@ -13,14 +13,16 @@ from metering.formats.csv_columns import MAPPABLE_FIELDS, column_positions, read
 from metering.formats.openai_usage import COMPLETION_NAMES, PROMPT_NAMES
 from pricing.quantities import ALL_KINDS
 
-Format = Literal["native", "openai", "csv"]
+Format = Literal["native", "openai", "json", "csv"]
 Shape = Literal["lines", "document"]
 
 _BOM = b"\xef\xbb\xbf"
 _OPENAI_KEYS = frozenset({"choices", "object", "request", "response"})
+_STREAM_STARTS = (b"data:", b"event:")
+_STREAM_EVENTS = ("message_", "content_block_", "response.")
 _OPENAI_USAGE_KEYS = frozenset({"prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"})
 _SAMPLED_LINES = 20
-_ADVICE = "set the format with --format native, openai or csv"
+_ADVICE = "set the format with --format native, openai or csv, or map its fields with --map"
 
 
 class DetectedFormat(NamedTuple):
@@ -39,12 +41,26 @@ def detect_format(head: bytes, file_name: str, *, columns: Mapping[str, str] = {
     text = head.removeprefix(_BOM).lstrip()
     if not text:
         raise LogFormatError("the input is empty", "empty_file")
+    if columns and text[:1] in (b"{", b"["):
+        return DetectedFormat("json", _shape(text, file_name))
     if columns:
         return DetectedFormat("csv", "lines")
     if text[:1] in (b"{", b"["):
         shape = _shape(text, file_name)
         return DetectedFormat(_json_format(text, shape), shape)
+    if text.startswith(_STREAM_STARTS):
+        return DetectedFormat("openai", "lines")
     return _csv_format(text)
+
+
+def stated_format(chosen: Format, head: bytes, file_name: str) -> DetectedFormat:
+    """Return the format that the user states, with the shape of the input. Raises LogFormatError for an unreadable input."""
+    _require_text(head)
+    text = head.removeprefix(_BOM).lstrip()
+    if not text:
+        raise LogFormatError("the input is empty", "empty_file")
+    is_json = chosen != "csv" and text[:1] in (b"{", b"[")
+    return DetectedFormat(chosen, _shape(text, file_name) if is_json else "lines")
 
 
 def _require_text(head: bytes) -> None:
@@ -95,6 +111,9 @@ def _records(text: bytes, shape: Shape) -> Iterator[dict[str, Any]]:
 
 
 def _format_of(record: dict[str, Any]) -> Format | None:
+    event = record.get("type")
+    if isinstance(event, str) and event.startswith(_STREAM_EVENTS):
+        return "openai"
     usage = record.get("usage")
     usage_keys = usage.keys() if isinstance(usage, dict) else set()
     if _OPENAI_KEYS & record.keys() or _OPENAI_USAGE_KEYS & usage_keys:

@@ -22,6 +22,7 @@ from metering.domain.usage.events import (
     UsageEvent,
     kept_fields,
 )
+from metering.formats.field_paths import value_at
 from metering.formats.json_records import json_object
 from metering.formats.reading import Reading
 from metering.formats.record_fields import (
@@ -110,15 +111,11 @@ class NativeReader:
         route = record.route or reading.route
         model = record.model or options.model
         if (
-            # The decoded record no longer shows whether usage was empty or zeros, or whether a NUL was escaped.
-            (
-                usage is not None
-                and (amounts == _NOTHING or usage.reasoning_tokens > usage.output_tokens + usage.output_audio_tokens)
-            )
+            (usage is not None and usage.reasoning_tokens > usage.output_tokens + usage.output_audio_tokens)
             or route not in _ROUTES_STATED
             or not (record.time and model)
             or (options.require_id and not record.id)
-            or (b"\\" in raw and b"\\u0000" in raw)
+            or (b"\\" in raw and b"\\u0000" in raw)  # the decoded record no longer shows whether a NUL was escaped
         ):
             return None
         name, provider = served_by(model, record.provider or "", options.provider)
@@ -133,7 +130,7 @@ class NativeReader:
             route,
             record.status,
             Quantities(*amounts),
-            _UNSTATED if usage is None else _ESTIMATED if record.estimate_reason else _MEASURED,
+            _UNSTATED if amounts == _NOTHING else _ESTIMATED if record.estimate_reason else _MEASURED,
             record.estimate_reason or "",
             False,  # noqa: FBT003 - time_derived
             record.response_id or "",
@@ -166,7 +163,7 @@ class NativeReader:
         if not event_id and options.require_id:
             raise RecordError("missing_id", "an event needs an id, so that sending it again does not count it twice", "id")
         estimate_reason = text_field(record, "estimate_reason")
-        quantities = self._usage(record.get("usage"))
+        quantities = self._usage(record)
         latency = record.get("latency_ms")
         event = UsageEvent(
             id=event_id,
@@ -201,8 +198,9 @@ class NativeReader:
             raise RecordError("invalid_time", "time must be a string such as 2026-11-03T10:15:00Z", "time")
         return self._reading.times.read_text(kept_text(stated, "time"))
 
-    def _usage(self, usage: object) -> Quantities | None:
-        """Return the stated quantities; None for no usage, or an empty one."""
+    def _usage(self, record: dict[str, Any]) -> Quantities | None:
+        """Return the stated quantities; None for no usage, or one of nothing but zeros."""
+        usage = record.get("usage")
         if usage is None or usage == {}:
             return None
         if not isinstance(usage, dict):
@@ -212,7 +210,9 @@ class NativeReader:
             if kind in ALL_KINDS:
                 if count is not None:
                     counts[kind] = count_field(count, f"usage.{kind}")
-            elif count in (None, 0) or (kind == REQUESTS and count == 1):
+            elif count is None or f"usage.{kind}" in self._options.tag_fields:  # known to be no quantity
+                continue
+            elif count == 0 or (kind == REQUESTS and count == 1):
                 self._reading.unread.note(f"usage.{kind}")
             else:
                 # Dropping it would leave a quantity uncharged.
@@ -222,16 +222,17 @@ class NativeReader:
                     " the format openai",
                     "usage",
                 )
-        return require_reasoning_inside_output(Quantities(**counts), "usage.reasoning_tokens") if counts else None
+        return require_reasoning_inside_output(Quantities(**counts), "usage.reasoning_tokens") if any(counts.values()) else None
 
     def _tags(self, record: dict[str, Any]) -> dict[str, str]:
         tags = tags_field(record.get("tags"))
-        for name, value in record.items():
-            if name in _KNOWN:
-                continue
-            if name in self._options.tag_fields and value is not None and not isinstance(value, dict | list):
+        tag_fields = self._options.tag_fields
+        for name in tag_fields:
+            value = None if name in _KNOWN else value_at(name, record)
+            if value is not None:
                 tags[name] = tag_text(value, name)
-            else:
+        for name, value in record.items():
+            if name not in _KNOWN and value is not None:
                 self._reading.unread.note(name)
         return limited_tags(tags)
 

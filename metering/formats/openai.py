@@ -12,9 +12,14 @@ from msgspec.structs import replace
 
 from metering.domain.errors import RecordError
 from metering.domain.instants import to_micros
-from metering.domain.usage.events import ROUTED, SERVERLESS, UsageEvent, kept_fields
+from metering.domain.usage.events import MAX_ID_LENGTH, ROUTED, SERVERLESS, QuantityGrade, UsageEvent, kept_fields
+from metering.domain.usage.identity import id_with_content, may_repeat
 from metering.formats.event_times import latency_micros, start_of
+from metering.formats.field_paths import value_at
+from metering.formats.gateway_caches import answered_by_gateway
 from metering.formats.json_records import json_object
+from metering.formats.litellm_names import PROVIDER_FIELD, without_provider
+from metering.formats.open_streams import OpenStreams, StreamPart, says_nothing, stream_part
 from metering.formats.openai_exchange import (
     Exchange,
     exchange_of,
@@ -38,12 +43,17 @@ from metering.formats.record_fields import (
     tags_field,
     text_field,
 )
+from metering.formats.shown_quantities import shown_quantities
+from metering.formats.stated_failures import stated_failure
+from metering.formats.usage_spellings import BESIDE_USAGE, usage_of
 from pricing.quantities import MAX_QUANTITY, Quantities
 
 START_NAMES = ("time", "timestamp", "start_time", "started_at", "startTime")
 END_NAMES = ("end_time", "ended_at", "endTime", "finished_at", "completed_at")
 LATENCY_NAMES = ("latency_ms", "duration_ms")
 HF_INFERENCE = "hf-inference"
+
+_LOGGED_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 # The fields that are read, and those known to be content or of no use; any other field of a record is reported as unread.
 _KNOWN = frozenset(
@@ -52,6 +62,7 @@ _KNOWN = frozenset(
         "id", "source", "account", "provider", "model", "operation", "route", "status", "status_code", "project", "key", "tags",
         "request", "response", "usage", "response_cost", "inference_id", "object", "created", "created_at", "type", "role",
         "choices", "message", "messages", "prompt", "input", "output", "content", "data", "error", "text", "instructions",
+        "results", "images", "duration", "cache_hit", PROVIDER_FIELD, *_LOGGED_COUNTS, *BESIDE_USAGE,
     }
 )  # fmt: skip
 
@@ -65,37 +76,51 @@ class _Times(Struct):
 class OpenAiReader:
     """Reads OpenAI-compatible records."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, streams: OpenStreams) -> None:
         self._reading = reading
         self._options = reading.options
+        self._streams = streams
 
-    def read(self, raw: bytes) -> UsageEvent:
-        """Return the event of one record. Raises RecordError."""
+    def read(self, raw: bytes) -> UsageEvent | StreamPart | None:
+        """Return the event of one record, the chunk that it is, or None if it states nothing. Raises RecordError."""
+        if not raw.startswith(b"{"):
+            raw = _without_event_name(raw)
+            if not raw:
+                return None
         record = json_object(raw)
         exchange = exchange_of(record)
-        if _is_part_of_a_stream(exchange):
-            raise RecordError("stream_chunk", "this is one chunk of a stream; only the chunk with usage is metered", "usage")
+        part = stream_part(record, exchange)
+        if part is None and "error" in record:
+            part = self._streams.take_error(record, exchange)
+        if part is None:
+            return self.event_of(record, exchange)
+        return None if says_nothing(part) else part
+
+    def event_of(self, record: dict[str, Any], exchange: Exchange) -> UsageEvent:
+        """Return the event of a record and its exchange. Its ID is empty if it states none. Raises RecordError."""
         options = self._options
         model, provider = self._served(record, exchange)
-        usage = self._usage(exchange, provider)
+        operation = text_field(record, "operation") or operation_of(exchange) or options.operation or "chat"
+        cached = answered_by_gateway(record, exchange.response, exchange.response_headers)
+        usage = StatedUsage() if cached else self._usage(record, exchange, provider, operation)
         response_id = text_field(exchange.response, "id")
         inference_id = text_field(record, "inference_id") or _header(exchange, "inference-id")
-        event_id = response_id or text_field(record, "id") or inference_id
+        own_id = _own_id(record, response_id) if exchange.is_wrapped else ""
+        event_id = own_id or response_id or inference_id
         if not event_id and options.require_id:
             raise RecordError("missing_id", "an event needs an id, so that sending it again does not count it twice", "id")
         times = self._times(record, exchange)
-        cost_nano = usage.gateway_cost_nano
-        return UsageEvent(
+        event = UsageEvent(
             id=event_id,
             source=text_field(record, "source") or options.source,
             model=model,
             provider=provider,
-            operation=text_field(record, "operation") or operation_of(exchange) or options.operation or "chat",
+            operation=operation,
             account=text_field(record, "account") or _request_header(exchange, "x-hf-bill-to") or options.account,
             route=self._route(record, exchange, provider),
             status=status_field(exchange.status),
             quantities=usage.quantities or Quantities(),
-            quantity_grade=grade_of(usage.quantities, usage.estimate_reason),
+            quantity_grade=QuantityGrade.MEASURED if cached else grade_of(usage.quantities, usage.estimate_reason),
             estimate_reason=usage.estimate_reason,
             time_derived=times.derived,
             response_id=response_id,
@@ -104,10 +129,16 @@ class OpenAiReader:
             key=text_field(record, "key") or options.key,
             tags=self._tags(record, exchange),
             latency_ms=times.latency_ms,
-            gateway_cost_nano=dollars_as_nano(record.get("response_cost")) if cost_nano is None else cost_nano,
+            reported_cost_nano=usage.reported_cost_nano,
+            gateway_cost_nano=dollars_as_nano(record.get("response_cost")),
             response_model=text_field(exchange.response, "model"),
+            failure=stated_failure(record, exchange.response),
+            gateway_cached=cached,
             time=self._reading.times.settle(times.start),
         )
+        if event_id == response_id and event_id and (cached or may_repeat(event_id)):
+            return replace(event, id=id_with_content(event_id, event))
+        return event
 
     def kept(self, raw: bytes) -> dict[str, str]:
         """Return the identifying fields of a rejected record, its own or those of its bodies, which quarantine may keep."""
@@ -115,7 +146,10 @@ class OpenAiReader:
             record = json_object(raw)
         except RecordError:
             return {}
-        exchange = exchange_of(record)
+        return self.kept_of(record, exchange_of(record))
+
+    def kept_of(self, record: dict[str, Any], exchange: Exchange) -> dict[str, str]:
+        """Return the identifying fields of a rejected record that was decoded."""
         return kept_fields({**exchange.response, **exchange.request, **record})
 
     def _served(self, record: dict[str, Any], exchange: Exchange) -> tuple[str, str]:
@@ -124,6 +158,10 @@ class OpenAiReader:
         requested = text_field(exchange.request, "model") or model_in_path(exchange)
         own = text_field(record, "model") if exchange.response is not record else ""
         model = requested or own or text_field(exchange.response, "model") or self._options.model
+        litellm_provider = record.get(PROVIDER_FIELD)
+        if isinstance(litellm_provider, str):
+            model, provider = without_provider(model, litellm_provider)
+            stated = stated or provider
         if not model:
             raise RecordError(
                 "missing_model",
@@ -140,14 +178,18 @@ class OpenAiReader:
             return SERVERLESS
         return ROUTED if was_routed(exchange) else self._reading.route
 
-    def _usage(self, exchange: Exchange, provider: str) -> StatedUsage:
-        usage = stated_usage(exchange.response.get("usage"), self._reading.unread)
+    def _usage(self, record: dict[str, Any], exchange: Exchange, provider: str, operation: str) -> StatedUsage:
+        unread = self._reading.unread
+        stated, stated_by = usage_of(exchange.response)
+        if not BESIDE_USAGE.isdisjoint(exchange.response):
+            for name in BESIDE_USAGE:
+                if name != stated_by and exchange.response.get(name) is not None:
+                    unread.note(name)
+        usage = stated_usage(stated or _logged_usage(record, exchange), unread, operation)
         if provider == HF_INFERENCE:
             return _with_compute_time(usage, exchange)
-        if usage.quantities is None and operation_of(exchange) == "image_generation":
-            images = exchange.response.get("data")
-            if isinstance(images, list) and images:
-                return StatedUsage(Quantities(images=len(images)), "", usage.gateway_cost_nano)
+        if usage.quantities is None:
+            return replace(usage, quantities=shown_quantities(exchange, operation))
         return usage
 
     def _times(self, record: dict[str, Any], exchange: Exchange) -> _Times:
@@ -171,21 +213,49 @@ class OpenAiReader:
 
     def _tags(self, record: dict[str, Any], exchange: Exchange) -> dict[str, str]:
         tags = tags_field(record.get("tags"))
-        tag_fields = self._options.tag_fields
-        for name in tag_fields:
-            value = record.get(name, exchange.request.get(name))
-            if value is not None and not isinstance(value, dict | list):
+        unread = self._reading.unread
+        for name in self._options.tag_fields:
+            value = value_at(name, record, exchange.request, exchange.response)
+            if value is not None:
                 tags[name] = tag_text(value, name)
-        for name in record:
-            if name not in _KNOWN and name not in tag_fields:
-                self._reading.unread.note(name)
+        for name, value in record.items():
+            if name not in _KNOWN and value is not None:
+                unread.note(name)
         return limited_tags(tags)
 
 
-def _is_part_of_a_stream(exchange: Exchange) -> bool:
-    """Whether the record is a single chunk without usage, as opposed to a stream that was collected into one body."""
-    body = exchange.response
-    return body.get("object") == "chat.completion.chunk" and "choices" in body and body.get("usage") is None
+def _own_id(record: dict[str, Any], response_id: str) -> str:
+    """Return the logger's own ID of a record that contains a response. One that cannot be an ID is no reason to reject it."""
+    stated = record.get("id")
+    if isinstance(stated, int) and not isinstance(stated, bool):
+        return str(stated)[:MAX_ID_LENGTH]
+    try:
+        return text_field(record, "id")
+    except RecordError:
+        if response_id:
+            return ""
+        raise
+
+
+def _logged_usage(record: dict[str, Any], exchange: Exchange) -> object:
+    """Return the usage that the logger extracted from a response, if the response was not recorded with its own."""
+    if not exchange.is_wrapped:
+        return exchange.response.get("usage")
+    metadata = record.get("metadata")
+    extracted = metadata.get("usage_object") if isinstance(metadata, dict) else None
+    if isinstance(extracted, dict) and extracted:
+        return extracted
+    beside = {name: record[name] for name in _LOGGED_COUNTS if record.get(name) is not None}
+    return record.get("usage") or beside or exchange.response.get("usage")
+
+
+def _without_event_name(raw: bytes) -> bytes:
+    """Return the data of one line of a recorded stream; nothing for its other lines, and for the end of the stream."""
+    name, colon, data = raw.partition(b":")
+    if not colon or name not in (b"data", b"event", b"id", b"retry", b""):
+        return raw
+    data = data.strip()
+    return b"" if name != b"data" or data == b"[DONE]" else data
 
 
 def _with_compute_time(usage: StatedUsage, exchange: Exchange) -> StatedUsage:

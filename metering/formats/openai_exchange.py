@@ -10,12 +10,16 @@ from msgspec import Struct
 
 from metering.domain.usage.model_names import PROVIDERS, provider_name
 from metering.formats.json_records import nested_json
+from metering.formats.stream_body import body_of_chunks, body_of_stream
 
 ROUTER_HOST = "router.huggingface.co"
 _BODY_NAMES = ("body", "parsed_body", "json")
 _URL_NAMES = ("url", "uri")
 _REQUEST_BODY_SIGNS = ("model", "messages", "prompt", "input")
-_RESPONSE_BODY_SIGNS = ("usage", "choices", "object", "error", "model", "data", "output")
+_RESPONSE_BODY_SIGNS = (
+    "usage", "choices", "object", "error", "model", "data", "output", "usageMetadata", "usage_metadata", "meta", "results",
+    "images", "type",
+)  # fmt: skip
 
 # The operation by the end of the path. Named as in OpenTelemetry's gen_ai.operation.name, if it has a name.
 _OPERATION_OF_PATH = (
@@ -32,6 +36,9 @@ _OPERATION_OF_PATH = (
     ("/audio/transcriptions", "transcription"),
     ("/audio/translations", "transcription"),
     ("/audio/speech", "speech"),
+    ("/text-to-speech", "speech"),
+    ("/automatic-speech-recognition", "transcription"),
+    ("/rerank", "rerank"),
 )
 _OPERATION_OF_OBJECT = {
     "chat.completion": "chat",
@@ -43,7 +50,11 @@ _OPERATION_OF_OBJECT = {
 
 
 class Exchange(Struct):
-    """One request and its response. Bodies and headers that were not recorded are empty; header names are lowercase."""
+    """One request and its response. Bodies and headers that were not recorded are empty; header names are lowercase.
+
+    ``is_collected``: the response is a stream that was recorded in one piece, or that was collected from its chunks.
+    ``is_wrapped``: the response is part of a logger's record, whose ID is the logger's own.
+    """
 
     request: dict[str, Any]
     response: dict[str, Any]
@@ -52,20 +63,28 @@ class Exchange(Struct):
     host: str
     path: str
     status: object
+    is_collected: bool = False
+    is_wrapped: bool = False
 
 
 def exchange_of(record: dict[str, Any]) -> Exchange:
     """Read ``{request, response}``, or a response body, with or without its ``request``."""
+    if "request" not in record and "response" not in record:
+        return Exchange({}, record, {}, {}, "", "", _status(record))
     request, response = _part(record, "request"), _part(record, "response")
     host, path = _address(request)
+    is_wrapped = "response" in record
+    body, is_collected = _response_body(record, response) if is_wrapped else (record, False)
     return Exchange(
-        request=_body(request, _REQUEST_BODY_SIGNS),
-        response=_body(response, _RESPONSE_BODY_SIGNS) if "response" in record else record,
+        request=_body(request, _REQUEST_BODY_SIGNS)[0],
+        response=body,
         request_headers=_headers(request),
         response_headers=_headers(response),
         host=host,
         path=path,
-        status=_status(response) if "response" in record else _status(record),
+        status=_status_around(record, response) if is_wrapped else _status(record),
+        is_collected=is_collected,
+        is_wrapped=is_wrapped,
     )
 
 
@@ -100,62 +119,57 @@ def operation_of(exchange: Exchange) -> str:
     named = _OPERATION_OF_OBJECT.get(body["object"]) if isinstance(body.get("object"), str) else None
     if named:
         return named
-    first = body["data"][0] if isinstance(body.get("data"), list) and body["data"] else None
-    if isinstance(first, dict):
-        if first.get("object") == "embedding":
-            return "embeddings"
-        if "b64_json" in first or "url" in first:
-            return "image_generation"
-    return ""
+    first = _first_item(body, "data") or _first_item(body, "images") or _first_item(body, "results")
+    if first.get("object") == "embedding":
+        return "embeddings"
+    if "b64_json" in first or "url" in first:
+        return "image_generation"
+    return "rerank" if "relevance_score" in first else ""
+
+
+def _first_item(body: dict[str, Any], name: str) -> dict[str, Any]:
+    items = body.get(name)
+    first = items[0] if isinstance(items, list) and items else None
+    return first if isinstance(first, dict) else {}
 
 
 def _part(record: dict[str, Any], name: str) -> dict[str, Any]:
     value = record.get(name)
     if isinstance(value, str):
-        value = _object(value)
+        value = nested_json(value)
     return value if isinstance(value, dict) else {}
 
 
-def _body(part: dict[str, Any], signs: tuple[str, ...]) -> dict[str, Any]:
+def _response_body(record: dict[str, Any], response: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    recorded = record["response"]
+    if isinstance(recorded, list) or (isinstance(recorded, str) and not response):
+        return _object(recorded)  # the chunks of a stream, or its text
+    return _body(response, _RESPONSE_BODY_SIGNS)
+
+
+def _body(part: dict[str, Any], signs: tuple[str, ...]) -> tuple[dict[str, Any], bool]:
     for name in _BODY_NAMES:
         if part.get(name) is not None:
             return _object(part[name])
-    return part if any(sign in part for sign in signs) else {}
+    return part if any(sign in part for sign in signs) else {}, False
 
 
-def _object(value: object) -> dict[str, Any]:
-    """Return a body as an object: an object as it is, or from JSON text, ``{"string": ...}``, or the text of a stream."""
+def _object(value: object) -> tuple[dict[str, Any], bool]:
+    """Return a body as an object, and whether it was collected from a stream.
+
+    It may be an object already, ``{"string": ...}``, JSON text, or the text or the chunks of a stream.
+    """
     if isinstance(value, dict):
-        return _object(value["string"]) if isinstance(value.get("string"), str) else value
+        return _object(value["string"]) if isinstance(value.get("string"), str) else (value, False)
+    if isinstance(value, list):
+        return body_of_chunks(value), True
     if not isinstance(value, str):
-        return {}
+        return {}, False
     text = value.lstrip()
-    if text.startswith("{"):
-        value = nested_json(text)
-        return value if isinstance(value, dict) else {}
-    return _streamed(text) if "data:" in text else {}
-
-
-def _streamed(text: str) -> dict[str, Any]:
-    """Collect what the events of a stream state about the whole response. A stream that was cut off has no usage."""
-    body: dict[str, Any] = {}
-    for line in text.splitlines():
-        if not line.startswith("data:"):
-            continue
-        chunk = nested_json(line[5:].strip())
-        if not isinstance(chunk, dict):
-            continue
-        for nested in ("response", "message"):  # Responses API events; Anthropic's message_start
-            if isinstance(chunk.get(nested), dict):
-                chunk = chunk[nested]
-        for name in ("id", "object", "created", "created_at", "model"):
-            if body.get(name) in (None, "") and chunk.get(name) is not None:
-                body[name] = chunk[name]
-        usage = chunk.get("usage")
-        if isinstance(usage, dict):
-            stated = {name: value for name, value in usage.items() if value is not None}
-            body["usage"] = {**body.get("usage", {}), **stated}
-    return body
+    if text.startswith(("{", "[")):
+        decoded = nested_json(text)
+        return _object(decoded) if isinstance(decoded, dict | list) else ({}, False)
+    return (body_of_stream(text), True) if "data:" in text else ({}, False)
 
 
 def _headers(part: dict[str, Any]) -> dict[str, str]:
@@ -185,6 +199,15 @@ def _address(request: dict[str, Any]) -> tuple[str, str]:
                 continue
             return (parts.hostname or "").lower(), parts.path.rstrip("/")
     return "", ""
+
+
+def _status_around(record: dict[str, Any], response: dict[str, Any]) -> object:
+    """Return the status of a response, or the one that the logger put next to it, if it is an HTTP status."""
+    status = _status(response)
+    if status is not None:
+        return status
+    beside = _status(record)
+    return beside if isinstance(beside, int) and not isinstance(beside, bool) and 100 <= beside <= 599 else None
 
 
 def _status(part: dict[str, Any]) -> object:

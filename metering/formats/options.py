@@ -15,9 +15,10 @@ class DecodeOptions(Struct, frozen=True):
     ``source`` names the input in every event's identity, unless ``source_is_derived``: it is only the name of a file. ``now``
     (microseconds UTC) decides which times are in the future. ``account`` to ``key`` apply to records that do not state them.
     ``zone`` is the IANA zone of times without one. ``replay_from`` shifts every time of the input so that the first valid
-    record happened then; plausibility is checked after the shift. ``columns`` maps event fields to CSV columns. ``tag_fields``
-    names record fields to keep as tags. With ``require_id``, a record without an ID is rejected; otherwise it gets one from its
-    bytes.
+    record happened then; plausibility is checked after the shift. ``columns`` maps event fields to CSV columns, or to dotted
+    paths of JSON. ``tag_fields`` names record fields to keep as tags. With ``require_id``, a record without an ID is rejected;
+    otherwise it gets one from its bytes. ``override`` names those of ``model`` and ``provider`` that apply to all records,
+    whatever they state.
     """
 
     source: str
@@ -35,6 +36,7 @@ class DecodeOptions(Struct, frozen=True):
     tag_fields: tuple[str, ...] = ()
     require_id: bool = False
     source_is_derived: bool = False
+    override: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise DomainError for a text that no record may state either: too long, or with a control character."""

@@ -141,9 +141,12 @@ def require_reasoning_inside_output(quantities: Quantities, field: str) -> Quant
     return quantities
 
 
+_NOTHING = Quantities()
+
+
 def grade_of(quantities: Quantities | None, estimate_reason: str) -> int:
-    """Return the quantity grade: unstated, estimated, or measured."""
-    if quantities is None:
+    """Return the quantity grade: unstated, estimated, or measured. None, or nothing but zeros, states nothing."""
+    if quantities is None or quantities == _NOTHING:
         return QuantityGrade.UNSTATED
     return QuantityGrade.ESTIMATED if estimate_reason else QuantityGrade.MEASURED
 

@@ -15,6 +15,7 @@ from metering.invoices import (
     json_table,
     pasted_total,
 )
+from metering.invoices.csv_table import is_above_header
 from metering.invoices.reading import InvoiceReading, ReadOptions
 
 SAMPLE_BYTES = 4_096
@@ -34,12 +35,13 @@ def detect_format(sample: bytes, *, mapped: bool) -> str:
         raise InvoiceError("the document is empty", "empty_file")
     if text.startswith(("{", "[", "data:", "event:", "id:", ":")):
         return _of_json(text, mapped=mapped)
-    first = text.splitlines()[0].casefold()
+    lines = [line for line in text.splitlines() if not is_above_header(line)] or [text]
+    first = lines[0].casefold()
     if "base_model_name" in first and "prompt_tokens" in first:
         return fireworks_csv.FORMAT
-    if any(delimiter in first for delimiter in ",;\t|") and len(text.splitlines()) > 1:
+    if any(delimiter in first for delimiter in ",;\t|") and len(lines) > 1:
         return csv_table.FORMAT
-    if len(text.splitlines()) == 1 and any(letter.isdecimal() for letter in first):
+    if len(lines) == 1 and any(letter.isdecimal() for letter in first):
         return pasted_total.FORMAT
     raise InvoiceError(f"the format of the document is not recognized; name it: {', '.join(FORMATS)}", "unknown_invoice_format")
 

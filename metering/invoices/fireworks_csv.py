@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from metering.domain.reconciliation.invoices import PROMPT_TOKENS, InvoiceError, InvoiceLine
-from metering.invoices.csv_table import table_rows
+from metering.invoices.csv_table import CsvTable
 from metering.invoices.line_fields import LineReader
 from metering.invoices.reading import InvoiceHead, InvoiceReading, ReadOptions, count_of, text_of
 
@@ -21,19 +21,17 @@ def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
     """Read the rows: lines by day and model, without amounts. Raises InvoiceError."""
     head = InvoiceHead(format=FORMAT, biller=PROVIDER, provider=PROVIDER, start=options.start, end=options.end, unit_nano=1)
     head.notes.append("the export states tokens but no dollars; quantities are compared at our prices")
-    return InvoiceReading(head, _lines(source, options))
+    return InvoiceReading(head, _lines(source, options, head))
 
 
-def _lines(source: BinaryIO, options: ReadOptions) -> Iterator[InvoiceLine]:
-    rows = table_rows(source)
-    names = {name.strip().casefold(): at for at, name in enumerate(next(rows)[1])}
+def _lines(source: BinaryIO, options: ReadOptions, head: InvoiceHead) -> Iterator[InvoiceLine]:
+    table = CsvTable(source)
+    names = {name.strip().casefold(): at for at, name in enumerate(table.header)}
     for name in _REQUIRED:
         if name not in names:
             raise InvoiceError(f"the column {name!r} of a Fireworks export is missing", "missing_column")
     reader = LineReader(options)
-    for number, cells in rows:
-        if len(cells) != len(names):
-            raise InvoiceError(f"line {number}: it has {len(cells)} cells, the header has {len(names)}")
+    for number, cells in table.rows():
         stated = {
             PROMPT_TOKENS: count_of(cells[names["prompt_tokens"]], "prompt_tokens", number),
             "output_tokens": count_of(cells[names["completion_tokens"]], "completion_tokens", number),
@@ -46,3 +44,4 @@ def _lines(source: BinaryIO, options: ReadOptions) -> Iterator[InvoiceLine]:
             day = day if end is None or end - day <= 1 else None
         quantities = {kind: count for kind, count in stated.items() if count is not None}
         yield InvoiceLine(position=number, day=day, provider=PROVIDER, model=model, quantities=quantities)
+    table.note_repeated(head)

@@ -3,6 +3,10 @@
 ``GET /api/settings/billing/usage-v2`` gives ``{"usage": {"inferenceProviders": {...}, "jobs": {...}}}``; ``usage/live`` is a
 stream of server-sent events whose ``usage.inference`` has ``providerDetails``; an organization's ``billing/usage`` is read the
 same way. Compute other than inference is left out, and noted.
+
+The ``periodEnd`` of ``usage-v2`` is the ``endDate`` that was asked for, not the end of a billing period: usage is counted until
+then, or until the question if that was earlier. ``includedNanoUsd`` is what credits paid, not the allowance; what is charged is
+the rest.
 """
 
 from collections.abc import Iterator, Mapping
@@ -50,14 +54,24 @@ def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
     for name, used in (("periodStart", head.start), ("periodEnd", head.end)):
         stated = instant_of(section.get(name), name)
         if stated is not None and used is not None and abs(stated - used) > MICROS_PER_SECOND:
-            head.notes.append(f"{name} is {format_instant(stated)} in the document; {format_instant(used)} is used instead")
+            what = "the end that was asked for" if name == "periodEnd" and _is_total(parts) else "in the document"
+            head.notes.append(f"{name} is {format_instant(stated)}, {what}; {format_instant(used)} is used instead")
     others = sorted(name for name in parts if name not in _SECTIONS)
     if others:
         head.notes.append(f"left out because it is not inference: {', '.join(others)}")
     if section.get("includedNanoUsd"):
         included = amounts.nano(section["includedNanoUsd"], "includedNanoUsd")
-        head.notes.append(f"included credits can pay {included} nano-USD of this usage; usage is compared before credits")
+        charged = max(0, (head.total_nano or 0) - included)
+        head.notes.append(
+            f"included credits paid {included} nano-USD of this usage, so {charged} nano-USD is charged; usage is compared"
+            " before credits"
+        )
     return InvoiceReading(head, _lines(section, amounts))
+
+
+def _is_total(parts: Mapping[str, object]) -> bool:
+    """Whether the document is of ``usage-v2``, which repeats the dates of the question."""
+    return isinstance(parts.get("inferenceProviders"), dict)
 
 
 def _document(raw: bytes) -> dict[str, object]:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import msgspec
 
 from metering.domain.reconciliation.invoices import InvoiceError, InvoiceLine
-from metering.invoices.line_fields import FIELDS, LineReader, check_map
+from metering.invoices.line_fields import AMOUNT_FIELDS, FIELDS, LineReader, check_map
 from metering.invoices.reading import (
     MAX_JSON_BYTES,
     InvoiceHead,
@@ -73,13 +73,21 @@ def at_path(document: object, path: str) -> object:
 
 def _lines(source: BinaryIO, options: ReadOptions, head: InvoiceHead) -> Iterator[InvoiceLine]:
     paths = {field: path for field, path in options.columns.items() if field != "lines"} or {name: name for name in FIELDS}
-    reader, lines = LineReader(options), 0
-    for number, each in enumerate(objects(source, options.columns.get("lines", ""), options), start=1):
-        line = reader.line(number, {field: at_path(each, path) for field, path in paths.items()})
-        if line is not None:
-            lines += 1
-            yield line
-    reader.finish(head, lines)
+    reader = LineReader(options, lambda: _amounts(source, options, paths))
+    found = enumerate(objects(source, options.columns.get("lines", ""), options), start=1)
+    rows = ((number, {field: at_path(each, path) for field, path in paths.items()}, ()) for number, each in found)
+    yield from reader.lines(rows, head)
+
+
+def _amounts(source: BinaryIO, options: ReadOptions, paths: Mapping[str, str]) -> Iterator[object]:
+    """Yield the amounts of a document from its start; the position in the file stays."""
+    before = source.tell()
+    source.seek(0)
+    try:
+        for each in objects(source, options.columns.get("lines", ""), options):
+            yield from (at_path(each, path) for field, path in paths.items() if field in AMOUNT_FIELDS)
+    finally:
+        source.seek(before)
 
 
 def _check_document(document: Mapping[str, object], options: ReadOptions) -> None:

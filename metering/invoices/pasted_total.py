@@ -32,4 +32,6 @@ def read(source: BinaryIO, options: ReadOptions) -> InvoiceReading:
         unit_nano=amounts.unit_nano,
         total_nano=total,
     )
+    if amounts.assumed:
+        head.notes.append(f"{amounts.assumed} is read with a decimal point; if it separates thousands, name the decimal mark")
     return InvoiceReading(head, iter([InvoiceLine(position=1, amount_nano=total, provider=options.provider)]))

@@ -1,5 +1,6 @@
 """Reading an invoice: the options, the result (a head, and lines as a stream), and how single values are read."""
 
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import BinaryIO
@@ -8,18 +9,28 @@ import msgspec
 from msgspec import Struct, field
 
 from metering.domain.instants import MICROS_PER_SECOND, parse_instant
-from metering.domain.reconciliation.invoices import HUGGING_FACE, USD, InvoiceError, InvoiceLine
+from metering.domain.reconciliation.invoices import HUGGING_FACE, USD, ExcludedInvoiceRow, InvoiceError, InvoiceLine
+from metering.invoices.amounts import MAX_COUNT, AmountReader, whole_number
 from pricing.money import NANO_PER_USD
 
 MAX_JSON_BYTES = 256 * 1024 * 1024
 MAX_TEXT = 255
+
+EXCLUDE, KEEP = "exclude", "keep"
+TOTAL_ROWS = ("", EXCLUDE, KEEP)
+"""What to do with rows that are the sum of others: leave out those that certainly are, and refuse a document with a row that
+may be one; leave those out too; bill every row."""
+
+_NUMBER = re.compile(r"\d{1,19}(\.\d{1,9})?", re.ASCII)
+_EPOCH_UNITS = ((11, MICROS_PER_SECOND), (14, 1_000), (17, 1), (20, Decimal("0.001")))
 
 
 class ReadOptions(Struct, frozen=True, kw_only=True):
     """What the caller states about an invoice. ``start`` and ``end`` are its period, for a document that does not state one.
 
     ``columns`` maps fields of a line to names in the document (dotted paths in JSON). ``zone`` is the time zone of times
-    without one, ``decimal_mark`` the character before decimals, for amounts that leave it open.
+    without one, ``decimal_mark`` the character before decimals, for amounts that leave it open. ``total_rows`` is one of
+    TOTAL_ROWS.
     """
 
     biller: str = ""
@@ -29,13 +40,15 @@ class ReadOptions(Struct, frozen=True, kw_only=True):
     columns: Mapping[str, str] = {}
     zone: str = ""
     decimal_mark: str = ""
+    total_rows: str = ""
     account_names: frozenset[str] = frozenset()
 
 
 class InvoiceHead(Struct, kw_only=True):
     """An invoice's own properties, complete after its lines were read. ``total_nano`` is None if it states no total.
 
-    ``unit_nano`` is the unit its amounts are stated in; ``notes`` are shown when it is imported.
+    ``unit_nano`` is the unit its amounts are stated in; ``notes`` are shown when it is imported, and so are the ``excluded``
+    rows, which are sums of others and no lines.
     """
 
     format: str
@@ -46,6 +59,7 @@ class InvoiceHead(Struct, kw_only=True):
     total_nano: int | None = None
     unit_nano: int = NANO_PER_USD
     notes: list[str] = field(default_factory=list)
+    excluded: list[ExcludedInvoiceRow] = field(default_factory=list)
 
 
 class InvoiceReading(Struct):
@@ -94,30 +108,38 @@ def count_of(value: object, name: str, position: int) -> int | None:
     """Return a count; None if nothing is stated. Raises InvoiceError for negative numbers and fractions."""
     if value is None or value == "":
         return None
-    if isinstance(value, str) and value.strip().isascii():
-        text = value.strip().replace(",", "").replace(" ", "").removesuffix(".0")
-        value = int(text) if text.isdecimal() and len(text) <= 15 else value
-    elif isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15:
-        return value
-    raise InvoiceError(f"line {position}: {name} must be a whole number from 0, got {str(value)[:40]!r}")
+    count = whole_number(value)
+    if count is None:
+        count = AmountReader().count(value, f"line {position}: {name}")
+    if count is None or not 0 <= count < MAX_COUNT:
+        raise InvoiceError(f"line {position}: {name} must be a whole number from 0, got {str(value)[:40]!r}")
+    return count
 
 
 def instant_of(value: object, what: str) -> int | None:
-    """Return a stated instant: an ISO time with its zone, or seconds or milliseconds since 1970. Raises InvoiceError."""
+    """Return a stated instant: an ISO time with its zone, or a number that counts from 1970. Raises InvoiceError.
+
+    The size of the number shows whether it counts seconds (with or without decimals), milli-, micro- or nanoseconds.
+    """
     if value is None or value == "":
         return None
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value * (MICROS_PER_SECOND if value < 10**11 else 1_000)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return _since_1970(Decimal(value), what)
     if isinstance(value, str):
-        if value.isdecimal():
-            return instant_of(int(value), what)
+        if _NUMBER.fullmatch(value):
+            return _since_1970(Decimal(value), what)
         try:
             return parse_instant(value if len(value) > len("2026-11-01") else f"{value}T00:00:00Z")
         except ValueError as error:
             raise InvoiceError(f"{what}: {error}") from None
     raise InvoiceError(f"{what} must be a time, got {str(value)[:40]!r}")
+
+
+def _since_1970(number: Decimal, what: str) -> int:
+    for digits, micros in _EPOCH_UNITS:
+        if number.is_finite() and 0 <= number < Decimal(10) ** digits:
+            return int(number * micros)
+    raise InvoiceError(f"{what} must be a time, got {str(number)[:40]!r}")
 
 
 def check_currency(currency: str) -> None:

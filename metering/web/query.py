@@ -86,11 +86,17 @@ def month(name: str, text: str | None, now: int) -> int:
     return found
 
 
-def period(start: str | None, end: str | None, now: int) -> tuple[int, int]:
-    """Return the instants of a half-open period. Default: the start and end of the current UTC month.
+def period(start: str | None, end: str | None, now: int, *, month: str | None = None) -> tuple[int, int]:
+    """Return the instants of a half-open period. Default: the start and end of the current UTC month, or of ``month``.
 
-    Raises ApiProblem for an invalid instant, and for a period that does not end after its start.
+    Raises ApiProblem for an invalid instant, a period that does not end after its start, and a month with a start or end.
     """
+    if month is not None:
+        if start is not None or end is not None:
+            detail = "month cannot be combined with start or end"
+            raise ApiProblem("invalid_request", detail, errors=[FieldError("query.month", "invalid_request", detail)])
+        named = _month("query.month", month, now)
+        return month_start(named), month_start(next_month(named))
     current = month_of(now)
     first = month_start(current) if start is None else instant("query.start", start)
     last = month_start(next_month(current)) if end is None else instant("query.end", end)
@@ -98,6 +104,10 @@ def period(start: str | None, end: str | None, now: int) -> tuple[int, int]:
         detail = "end must be after start; by default they are the start and end of the current month"
         raise ApiProblem("invalid_request", detail, errors=[FieldError("query.end", "invalid_request", detail)])
     return first, last
+
+
+# Under this name where ``month`` is a parameter.
+_month = month
 
 
 def listed(values: Sequence[str] | None) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Events that no longer count because another record replaced them or a person withdrew them, and decisions about conflicts.
 
 Correction runs share the table of re-rating runs: both append reversals and replacements. ``derived`` marks sources that were
-named after a file; those that exist keep their identities, so they count as named by a person.
+named after a file; those that exist keep their identities, so they count as named by a person. Until now, an event was identified
+by its response's ID even where its record had an ID: ``by_response_id_through`` is the last event of which that is so.
 
 Going down from here is refused once an event was superseded: its charge is reversed, and nothing would show why.
 
@@ -52,6 +53,8 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.add_column("sources", sa.Column("derived", Int64, server_default="0", nullable=False))
+    op.add_column("sources", sa.Column("by_response_id_through", Int64, server_default="0", nullable=False))
+    op.execute("UPDATE sources SET by_response_id_through = (SELECT coalesce(max(id), 0) FROM events)")
     op.add_column("rerate_runs", sa.Column("kind", sa.Text(), server_default="rerate", nullable=False))
     op.add_column("rerate_runs", sa.Column("selection", sa.Text(), server_default="", nullable=False))
     op.add_column("rerate_runs", sa.Column("changes", sa.Text(), server_default="", nullable=False))
@@ -66,6 +69,7 @@ def downgrade() -> None:
         raise RuntimeError("a database with correction runs cannot go below revision 0020: they would read as re-rating runs")
     for name in ("undoes", "changes", "selection", "kind"):
         op.drop_column("rerate_runs", name)
+    op.drop_column("sources", "by_response_id_through")
     op.drop_column("sources", "derived")
     op.drop_table("conflict_decisions")
     op.drop_index("ix_superseded_events_superseded_by", "superseded_events")

@@ -9,6 +9,11 @@ _FIELDS = ("provider", "native_id", "model", "source")
 
 def parse_aliases(text: str | bytes, *, name: str) -> Aliases:
     """Read the list; ``name`` identifies it in messages. Raises InvalidAliasError with the position of the entry."""
+    return Aliases(parse_alias_list(text, name=name))
+
+
+def parse_alias_list(text: str | bytes, *, name: str) -> list[Alias]:
+    """Read the entries of the list, in its order. Raises InvalidAliasError with the position of the entry."""
     try:
         document = read_plain_yaml(text)
     except PlainYamlError as error:
@@ -25,4 +30,4 @@ def parse_aliases(text: str | bytes, *, name: str) -> Aliases:
         if len(values) != len(_FIELDS):
             raise InvalidAliasError(f"{where}: every field must be non-empty text")
         aliases.append(Alias(*(str(entry[field]) for field in _FIELDS)))
-    return Aliases(aliases)
+    return aliases

@@ -20,6 +20,9 @@ _PAY_AS_YOU_GO = {"invoiced": True, "purchased_credits": False, "none": False}
 _BOOLEANS = {"true": True, "false": False}
 
 _FIELDS = ("from", "fee_usd", "included_credit_usd", "pay_as_you_go", "credits_pay_elsewhere", "source")
+_OPTIONAL = ("included_credit_per",)
+# Whether the included credit is given every day, by the value in the sheet.
+_CREDIT_PER = {"month": False, "day": True}
 
 
 def parse_plans(text: str | bytes, *, name: str) -> tuple[PlanTerms, ...]:
@@ -45,7 +48,7 @@ def _versions(plan: dict[str, Plain], label: str, where: str) -> Iterator[PlanTe
     per_seat = _choice(plan, "per_seat", _BOOLEANS, where)
     previous = date.min
     for version in _items(plan["versions"], f"{where}: versions"):
-        entry = _mapping(version, where, _FIELDS)
+        entry = _mapping(version, where, _FIELDS, _OPTIONAL)
         terms, dated = _version(entry, label, where, rank=int(rank), per_seat=per_seat)
         if not dated:
             continue
@@ -59,16 +62,19 @@ def _version(entry: dict[str, Plain], label: str, where: str, *, rank: int, per_
     """Return an entry's terms, and whether their date is known."""
     start = _text(entry, "from", where)
     here = f"{where} from {start}"
+    is_daily = "included_credit_per" in entry and _choice(entry, "included_credit_per", _CREDIT_PER, here)
+    credit_nano = _amount(entry, "included_credit_usd", NANO_PER_USD, here)
     terms = PlanTerms(
         plan=label,
         effective_from=date.min if start == UNKNOWN else _date(start, where),
         rank=rank,
         per_seat=per_seat,
         fee_cents=_amount(entry, "fee_usd", 100, here),
-        included_credit_nano=_amount(entry, "included_credit_usd", NANO_PER_USD, here),
+        included_credit_nano=0 if is_daily and credit_nano is not None else credit_nano,
         pay_as_you_go=_choice(entry, "pay_as_you_go", _PAY_AS_YOU_GO, here),
         credits_pay_elsewhere=_choice(entry, "credits_pay_elsewhere", _BOOLEANS, here),
         source=_text(entry, "source", here),
+        daily_credit_nano=(credit_nano or 0) if is_daily else 0,
     )
     return terms, start != UNKNOWN
 
@@ -104,14 +110,14 @@ def _text(entry: dict[str, Plain], field: str, where: str) -> str:
     return value
 
 
-def _mapping(value: Plain, where: str, fields: tuple[str, ...]) -> dict[str, Plain]:
-    """Return a mapping with exactly these fields."""
+def _mapping(value: Plain, where: str, fields: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Plain]:
+    """Return a mapping with exactly these fields, and perhaps the optional ones."""
     if not isinstance(value, dict):
         raise InvalidPlanError(f"{where} must be a mapping with {', '.join(fields)}")
     if missing := [field for field in fields if field not in value]:
         raise InvalidPlanError(f"{where}: missing {', '.join(missing)}")
-    if unknown := [field for field in value if field not in fields]:
-        raise InvalidPlanError(f"{where}: unknown key {', '.join(unknown)}; the keys are {', '.join(fields)}")
+    if unknown := [field for field in value if field not in (*fields, *optional)]:
+        raise InvalidPlanError(f"{where}: unknown key {', '.join(unknown)}; the keys are {', '.join((*fields, *optional))}")
     return value
 
 

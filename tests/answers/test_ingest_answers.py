@@ -11,7 +11,6 @@ from metering.api.app import create_api
 from metering.operations.accounts.manage_keys import NewKey, create_key
 from metering.operations.service.open_service import open_service
 from metering.operations.service.settings import read_settings
-from support.command_line import CommandLine
 from support.request_records import request
 
 RECORDS = [
@@ -29,12 +28,11 @@ URGENCY = ["rejected", "conflict", "copy"]
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(new_command_line, tmp_path):
     """A function that returns a command line on a new database where ``acme`` is declared."""
 
     def make(name):
-        (tmp_path / name).mkdir()
-        line = CommandLine(tmp_path / name)
+        line = new_command_line(tmp_path / name)
         line.done("accounts", "create", "acme")
         return line
 

@@ -11,7 +11,6 @@ from metering.operations.accounts.manage_keys import NewKey, create_key
 from metering.operations.service.open_service import open_service
 from metering.operations.service.settings import read_settings
 from metering.outbound.fetch import Clock, FetchLimits, open_fetch
-from support.command_line import CommandLine
 from support.loopback_source import answer, source
 from support.request_records import request
 from support.router import document
@@ -54,12 +53,11 @@ def router():
 
 
 @pytest.fixture
-def both(router, tmp_path):
+def both(router, new_command_line, tmp_path):
     """A command line, and routes on another database with the same content."""
     lines = []
     for name in ("command", "route"):
-        (tmp_path / name).mkdir()
-        line = CommandLine(tmp_path / name)
+        line = new_command_line(tmp_path / name)
         line.environment |= {
             "METERING_ROUTER_URL": router.url,
             "METERING_SYNC_MAX_CHANGED_PERCENT": "100",

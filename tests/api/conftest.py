@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from msgspec.structs import replace
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
@@ -23,15 +24,16 @@ from pricing.bundled import bundled_plans
 from pricing.tables import Layer
 from support.api_limits import BATCH_EVENTS, BODY_BYTES
 from support.builders import price_table, rate
-from support.meter import Meter
+from support.meter import Meter, metered
 from support.webhook_builders import webhook_settings
 
 
 class Api:
     """The API of one database. ``acme`` and ``globex`` are declared, ``llama`` has the price that the builders say."""
 
-    def __init__(self, meter: Meter, **ingest_settings) -> None:
+    def __init__(self, meter: Meter, portal: BlockingPortal, **ingest_settings) -> None:
         self.meter = meter
+        self.portal = portal
         meter.configure(declared_tags=["team"], **ingest_settings)
         settings = replace(
             read_settings({}),
@@ -55,37 +57,43 @@ class Api:
         if scopes:
             token = self.token(*scopes, account=account, creates_accounts=creates_accounts)
             headers["authorization"] = f"Bearer {token}"
-        return TestClient(self.app, headers=headers)
+        client = TestClient(self.app, headers=headers)
+        client.portal = self.portal  # else each request would start a thread with an event loop
+        return client
 
     def close(self) -> None:
         """End what began with the first events: a thread that waits for more."""
         self.app.state.intake.close()
 
 
+@pytest.fixture(scope="session")
+def portal() -> Iterator[BlockingPortal]:
+    """The event loop of all requests that are not made over a socket."""
+    with start_blocking_portal() as portal:
+        yield portal
+
+
 @pytest.fixture
-def api(meter) -> Iterator[Api]:
+def api(meter, portal) -> Iterator[Api]:
     """The API with two accounts and nothing ingested."""
     meter.declare("globex")
-    made = Api(meter)
+    made = Api(meter, portal)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def refusing(databases):
+def refusing(databases, portal):
     """The same, shared by tests that have it refuse things or only look: that nothing was kept is looked at in the end."""
-    meter = Meter(databases.new())
-    meter.declare("acme")
-    meter.record_prices()
-    meter.declare("globex")
-    shared = Api(meter)
-    before = _kept(meter)
-    yield shared
-    shared.close()
-    after = _kept(meter)
-    meter.engine.dispose()
-    databases.drop(meter.url)
-    assert after == before
+    with metered(databases) as meter:
+        meter.declare("acme")
+        meter.record_prices()
+        meter.declare("globex")
+        shared = Api(meter, portal)
+        before = _kept(meter)
+        yield shared
+        shared.close()
+        assert _kept(meter) == before
 
 
 def _kept(meter: Meter) -> dict[str, int]:
@@ -147,7 +155,7 @@ def serving(app: Any, **options: Any) -> Iterator[str]:
 def live(api, serve):
     """A real HTTP client (with an admin key) of a real server."""
     headers = {"authorization": f"Bearer {api.token('admin')}"}
-    with serve(api.app) as address, httpx.Client(base_url=address, headers=headers, timeout=20) as client:
+    with serve(api.app) as address, httpx.Client(base_url=address, headers=headers, timeout=20, verify=False) as client:
         yield client
 
 

@@ -16,6 +16,7 @@ from metering.domain.errors import DomainError, InvalidTimeError, LogFormatError
 from metering.web.problems import PROBLEMS
 from pricing.errors import PricingError
 from support.every_call import EVERY_CALL, WITH_A_KEY, send
+from support.for_each import for_each
 from support.native_events import native
 
 MEMBERS = {"type", "title", "status", "detail", "code", "instance"}
@@ -34,14 +35,14 @@ def test_every_error_of_the_domain_has_a_status():
     errors = [each for each in subclasses(DomainError) | subclasses(PricingError) if ".cli." not in each.__module__]
     codes = {each.code for each in errors if isinstance(getattr(each, "code", None), str)}
     # Given to InvalidTimeError and LogFormatError where they are raised; what is wrong with a file never gets here.
-    raised_directly = {"naive_time", "implausible_time", "not_json", "empty_file", "missing_column"}
+    raised_directly = {"naive_time", "ambiguous_time", "implausible_time", "not_json", "empty_file", "missing_column"}
     assert InvalidTimeError("x", "naive_time").code in raised_directly
     assert LogFormatError.code in codes
     assert codes | raised_directly <= PROBLEMS.keys()
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status", "code"),
+@for_each(
+    "method, path, status, code",
     [
         ("GET", "/", 404, "unknown_route"),
         ("GET", "/v1", 404, "unknown_route"),
@@ -74,10 +75,15 @@ def not_to_be_kept(answer):
     return (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
 
 
-@pytest.mark.parametrize("call", EVERY_CALL, ids=lambda call: call.operation)
-def test_no_answer_is_cached_or_sniffed(api, admin, call):
+@pytest.fixture
+def without_key(api):
+    return api.client()
+
+
+@for_each("call", EVERY_CALL)
+def test_no_answer_is_cached_or_sniffed(admin, without_key, call):
     assert not_to_be_kept(send(admin, call))
-    assert not_to_be_kept(send(api.client(), call))
+    assert not_to_be_kept(send(without_key, call))
 
 
 def test_neither_the_document_nor_a_404_is_cached_or_sniffed(refused):
@@ -88,7 +94,7 @@ def test_neither_the_document_nor_a_404_is_cached_or_sniffed(refused):
 BODIES = [call for call in WITH_A_KEY if call.body and call.operation != "ingest_events"]
 
 
-@pytest.mark.parametrize("call", BODIES, ids=lambda call: call.operation)
+@for_each("call", BODIES)
 def test_an_invalid_body_is_reported_by_field_and_never_repeated(refused, call):
     sent = {name: {"secret": 1} for name in call.body} | {"the-secret-field": "the secret value"}
     answer = send(refused, call._replace(body=sent))
@@ -98,22 +104,22 @@ def test_an_invalid_body_is_reported_by_field_and_never_repeated(refused, call):
     assert "secret value" not in answer.text
 
 
-@pytest.mark.parametrize("call", BODIES, ids=lambda call: call.operation)
-@pytest.mark.parametrize("body", [b"{", b"", b"\xff", b"[" * 20_000, b"9" * 5_000, b'"\\ud800"', b'{"a":NaN}', b"nul"])
+@for_each("call", BODIES)
+@for_each("body", [b"{", b"", b"\xff", b"[" * 20_000, b"9" * 5_000, b'"\\ud800"', b'{"a":NaN}', b"nul"])
 def test_a_body_that_is_not_a_json_object_is_refused(refused, call, body):
     answer = refused.request(call.method, call.path.format("acme"), content=body, headers={"content-type": "application/json"})
     assert answer.status_code in (400, 422)
     assert answer.json()["code"] in ("not_json", "invalid_request", "malformed_request")
 
 
-@pytest.mark.parametrize("call", BODIES, ids=lambda call: call.operation)
+@for_each("call", BODIES)
 def test_only_uncompressed_json_is_accepted(refused, call):
     for headers in ({"content-type": "text/plain"}, {}, {"content-type": "application/json", "content-encoding": "gzip"}):
         answer = refused.request(call.method, call.path.format("acme"), content=b"{}", headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("call", BODIES, ids=lambda call: call.operation)
+@for_each("call", BODIES)
 def test_a_small_document_has_a_small_limit(refused, call):
     # Ten thousand ids are no small document.
     size = 5_000_000 if call.operation == "answer_billing" else 70_000
@@ -126,7 +132,7 @@ def chunks(size):
         yield b" " * 1_000
 
 
-@pytest.mark.parametrize("path", ["/v1/events", "/v1/accounts"])
+@for_each("path", ["/v1/events", "/v1/accounts"])
 def test_a_body_without_a_length_is_counted_while_it_arrives(refused, path):
     answer = refused.post(path, content=chunks(100_000), headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")

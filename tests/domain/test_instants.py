@@ -74,6 +74,63 @@ def test_an_invalid_time_is_refused(text):
     assert refused.value.code == "invalid_time"
 
 
+@pytest.mark.parametrize(
+    ("zone", "text", "offsets"),
+    [
+        # clocks go back from 03:00 to 02:00 in Berlin, from 02:00 to 01:00 in New York, by half an hour on Lord Howe
+        ("Europe/Berlin", "2026-10-25T02:00:00", "at +02:00 and at +01:00"),
+        ("Europe/Berlin", "2026-10-25T02:59:59.999999", "at +02:00 and at +01:00"),
+        ("America/New_York", "2026-11-01T01:30:00", "at -04:00 and at -05:00"),
+        ("Australia/Lord_Howe", "2026-04-05T01:45:00", "at +11:00 and at +10:30"),
+    ],
+)
+def test_a_time_of_a_repeated_hour_is_refused_with_both_offsets(zone, text, offsets):
+    with pytest.raises(InvalidTimeError, match="occurs twice in") as refused:
+        parse_instant(text, ZoneInfo(zone))
+    assert refused.value.code == "ambiguous_time"
+    assert offsets in str(refused.value) and zone in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("zone", "text"),
+    [
+        ("Europe/Berlin", "2026-03-29T02:00:00"),
+        ("Europe/Berlin", "2026-03-29T02:59:59"),
+        ("America/New_York", "2026-03-08T02:30:00"),
+    ],
+)
+def test_a_time_of_a_skipped_hour_is_refused(zone, text):
+    with pytest.raises(InvalidTimeError, match="does not exist in") as refused:
+        parse_instant(text, ZoneInfo(zone))
+    assert refused.value.code == "invalid_time"
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-10-25T01:59:59.999999", "2026-10-24T23:59:59.999999Z"),
+        ("2026-10-25T03:00:00", "2026-10-25T02:00:00Z"),
+        ("2026-03-29T01:59:59", "2026-03-29T00:59:59Z"),
+        ("2026-03-29T03:00:00", "2026-03-29T01:00:00Z"),
+        # an offset says which of both it is
+        ("2026-10-25T02:30:00+02:00", "2026-10-25T00:30:00Z"),
+        ("2026-10-25T02:30:00+01:00", "2026-10-25T01:30:00Z"),
+    ],
+)
+def test_times_beside_a_change_of_clocks_are_read(text, utc):
+    assert parse_instant(text, ZoneInfo("Europe/Berlin")) == parse_instant(utc)
+
+
+@given(moments, st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "UTC"]))
+def test_a_local_time_is_read_as_the_instant_that_it_names_or_refused(moment, zone):
+    local = moment.astimezone(ZoneInfo(zone))
+    try:
+        assert parse_instant(local.replace(tzinfo=None).isoformat(), ZoneInfo(zone)) == to_micros(moment)
+    except InvalidTimeError as refused:
+        assert refused.code == "ambiguous_time"
+        assert local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+
+
 def test_a_time_years_off_is_refused_and_a_clock_slightly_ahead_is_not():
     now = parse_instant("2026-11-03T10:00:00Z")
     assert check_plausible(EARLIEST, now) == EARLIEST

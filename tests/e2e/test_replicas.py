@@ -74,7 +74,7 @@ class Clients:
         numbers = list(range(REQUESTS))
         random.Random(client).shuffle(numbers)
         turned = client
-        with httpx.Client(headers=self._headers, timeout=30) as http:
+        with httpx.Client(headers=self._headers, timeout=30, verify=False) as http:
             for start in range(0, REQUESTS, 5):
                 sent = numbers[start : start + 5]
                 while True:

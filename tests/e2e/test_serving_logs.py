@@ -27,7 +27,7 @@ def serve(tmp_path):
 
 def test_every_line_is_json_and_a_request_s_line_has_its_id(serve, tmp_path):
     server = serve(f"sqlite:///{tmp_path}/m.db", tmp_path, "--access-log", METERING_LOG_FORMAT="json")
-    httpx.get(f"{server.address}/v1/accounts?q=%1b%0a", headers={"x-request-id": "req-1"})
+    httpx.get(f"{server.address}/v1/accounts?q=%1b%0a", headers={"x-request-id": "req-1"}, verify=False)
     server.stop()
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
     assert {line["level"] for line in lines} == {"INFO"}

@@ -83,11 +83,11 @@ def test_example_10_reverses_usage_and_restores_credits():
 
 def test_the_rounding_of_requests_is_a_separate_adjustment():
     # three requests of one token: 3 x 37,500 pico-dollars, and 38 nano-dollars charged for each
-    usage, rounding, credit = rows(example_9())
+    usage, rounding, to_cents = rows(example_9())
     assert shown(usage, "ListUnitPrice", "PricingQuantity", "ListCost") == ("0.0000000375", "3", "0.0000001125")
     assert shown(rounding, "ChargeCategory", "BilledCost", "x_RateId") == ("Adjustment", "0.0000000015", "1")
-    # the free plan's credits pay for it, so nothing is left to round to cents
-    assert shown(credit, "ChargeCategory", "BilledCost") == ("Credit", "-0.000000114")
+    # the free plan includes nothing in November 2026, so all of it is rounded away to cents
+    assert shown(to_cents, "ChargeCategory", "BilledCost") == ("Adjustment", "-0.000000114")
 
 
 def test_a_price_per_hour_gives_the_product_of_the_written_numbers_and_the_rest_is_rounding():
@@ -97,7 +97,7 @@ def test_a_price_per_hour_gives_the_product_of_the_written_numbers_and_the_rest_
     text = text_of(focus_csv(detail))
     usage, rounding = rows_of(text)[:2]
     assert shown(usage, "PricingQuantity", "PricingUnit", "ListCost") == ("0.000000277778", "Hours", "0.000000277778")
-    assert shown(usage, "ConsumedQuantity", "ConsumedUnit") == ("1", "Milliseconds")
+    assert shown(usage, "ConsumedQuantity", "ConsumedUnit") == ("0.001", "Seconds")
     assert rounding["BilledCost"] == "0.000000000222"
     assert violations(text) == []
 
@@ -165,7 +165,7 @@ def test_context_tiers_are_prices_of_one_sku():
 
 
 def test_an_unknown_fee_has_no_row():
-    assert rows(month_detail(plan="team")) == []
+    assert rows(month_detail(plan="team", month=202609)) == []
 
 
 def test_adjustments_and_amounts_carried_forward_are_adjustments():

@@ -24,7 +24,7 @@ ENUMERATED = {"kind", "route", "status", "quantity_kind", "digest", "tags"}
 CSV_FORMATS = [each for each in FORMATS.values() if each.suffix == "csv"] + [export_format("focus", "1.3")]
 FOCUS_TEXTS = {
     "BillingAccountId", "BillingAccountName", "InvoiceId", "InvoiceIssuerName", "ChargeDescription", "PublisherName",
-    "SubAccountId", "SubAccountName", "ResourceId", "ResourceName", "SkuId", "SkuPriceId", "x_Provider", "x_Operation",
+    "SubAccountId", "SubAccountName", "ResourceId", "SkuId", "SkuPriceId", "SkuPriceDetails", "x_Provider", "x_Operation",
     "x_Key", "x_PriceSource",
 }  # fmt: skip
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")

@@ -84,6 +84,16 @@ def test_a_page_shows_every_line_with_quantity_price_rate_and_amount():
 
 
 @pytest.mark.parametrize("show", [lambda detail: page(detail).text, pdf_text])
+def test_page_and_pdf_show_quantity_price_and_amount_with_all_decimals(show):
+    # 1,234,567 tokens at 900,001 pico-dollars are 1,111,111,534,567 pico-dollars.
+    text = show(by_hand(usage_line(1_234_567, 900_001, rate(id=41)), total_cents=1_11)).replace("\n", " ")
+    for part in ("1,234,567", "$0.900001 / 1M", "41", "$1.11"):
+        assert part in text
+    # In the summary, of the model, of the line, of all usage.
+    assert text.count("1.111111534567") == 4
+
+
+@pytest.mark.parametrize("show", [lambda detail: page(detail).text, pdf_text])
 def test_a_closed_statement_shows_its_digest_and_a_draft_is_marked_as_one(show):
     closed, draft = show(month_detail(**CLOSED)), show(month_detail())
     assert CLOSED["digest"] in closed
@@ -115,9 +125,11 @@ def test_usage_excluded_from_the_total_is_marked_as_excluded(show):
 
 @pytest.mark.parametrize("show", [lambda detail: page(detail).text, pdf_text])
 def test_an_unknown_fee_is_not_shown_as_zero(show):
-    text = show(month_detail(plan="team"))
+    text = show(month_detail(plan="team", month=202609))
     assert "unknown" in text
     assert "The fee of a plan is unknown and excluded from the total" in text
+    fees = dict(printed_statement(month_detail(plan="team", month=202609).statement).others)
+    assert fees["Subscription"].amount == "unknown"
 
 
 @pytest.mark.parametrize("show", [lambda detail: page(detail).text, pdf_text])
@@ -136,7 +148,7 @@ def test_a_partly_known_fee_shows_its_known_part(show):
 
 
 def test_the_summary_of_a_wholly_unknown_fee_has_one_figure():
-    summary = dict(printed_statement(month_detail(plan="team").statement).summary)
+    summary = dict(printed_statement(month_detail(plan="team", month=202609).statement).summary)
     assert summary["Subscription"] == "unknown"
     assert "Other fees" not in summary
 

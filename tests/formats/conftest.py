@@ -8,7 +8,7 @@ import pytest
 
 from metering.domain.instants import parse_instant
 from metering.domain.usage.events import DecodedBlock
-from metering.formats.blocks import BlockDecoder, RawBlock
+from metering.formats.blocks import BlockDecoder
 from metering.formats.options import DecodeOptions
 
 NOW = parse_instant("2026-11-20T12:00:00Z")
@@ -24,6 +24,6 @@ def decode() -> Decode:
         lines = [record if isinstance(record, bytes) else json.dumps(record).encode() for record in records]
         data = b"".join(line + b"\n" for line in lines)
         decoder = BlockDecoder(log_format, DecodeOptions(**{"source": "test.log", "now": NOW, **options}))
-        return decoder.decode(RawBlock(data, 1, 0))
+        return decoder.decode_whole(data)
 
     return run

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.domain.errors import LogFormatError
-from metering.domain.instants import parse_instant
+from metering.domain.instants import format_instant, parse_instant
 from metering.domain.usage.events import QuantityGrade
 from metering.formats.blocks import BlockDecoder, RawBlock
 from metering.formats.options import DecodeOptions
@@ -93,13 +93,26 @@ def test_with_only_an_end_the_start_is_derived():
 
 def test_a_row_without_counts_is_unknown_and_not_zero():
     (empty, zero) = read("time,output_tokens\n2026-11-03T10:15:00Z,\n2026-11-03T10:15:00Z,0\n").events
-    assert (empty.event.quantity_grade, zero.event.quantity_grade) == (QuantityGrade.UNSTATED, QuantityGrade.MEASURED)
+    assert (empty.event.quantity_grade, zero.event.quantity_grade) == (QuantityGrade.UNSTATED, QuantityGrade.UNSTATED)
 
 
 def test_unmapped_columns_are_reported_or_kept_as_tags():
     block = read("time,output_tokens,team,prompt\n2026-11-03T10:15:00Z,1,core,the secret\n", tag_fields=("team",))
     assert block.events[0].event.tags == {"team": "core"}
     assert block.unread_fields == {"prompt": 1}
+
+
+def test_times_of_a_repeated_or_skipped_hour_of_the_logs_zone_are_rejected():
+    rows = "2026-10-25T01:30:00,m,1\n2026-10-25T02:30:00,m,1\n2026-03-29T02:30:00,m,1\n2026-10-25T02:30:00+01:00,m,1\n"
+    block = read("time,model,output_tokens\n" + rows, model="", zone="Europe/Berlin")
+    assert [format_instant(each.event.time) for each in block.events] == [
+        "2026-10-24T23:30:00.000000Z",
+        "2026-10-25T01:30:00.000000Z",
+    ]
+    assert [(each.code, each.field, each.position.line) for each in block.rejected] == [
+        ("ambiguous_time", "time", 3),
+        ("invalid_time", "time", 4),
+    ]
 
 
 GOOD = "2026-11-03T10:15:00Z,m,1"

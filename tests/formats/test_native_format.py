@@ -85,9 +85,11 @@ def test_no_usage_is_unknown_and_not_zero(decode, usage):
     assert decoded.event.quantity_grade == QuantityGrade.UNSTATED
 
 
-def test_a_stated_zero_is_measured(decode):
-    (decoded,) = decode("native", native(usage={"input_tokens": 0})).events
-    assert decoded.event.quantity_grade == QuantityGrade.MEASURED
+@pytest.mark.parametrize("extra", [{}, {"not a field": 1}])
+def test_nothing_but_zeros_is_unstated(decode, extra):
+    """An answered request never used nothing. Both decoding paths agree."""
+    (decoded,) = decode("native", native(usage={"input_tokens": 0, "output_tokens": 0}, **extra)).events
+    assert decoded.event.quantity_grade == QuantityGrade.UNSTATED
 
 
 def test_an_estimate_has_a_reason(decode):
@@ -213,6 +215,7 @@ def usage_events(draw: st.DrawFn) -> UsageEvent:
     amounts = draw(st.lists(counts, min_size=len(ALL_KINDS), max_size=len(ALL_KINDS)))
     amounts[-1] = draw(st.integers(0, amounts[4]))
     reason = draw(texts)
+    stated = any(amounts)
     return UsageEvent(
         id=draw(names),
         source=draw(names),
@@ -224,7 +227,7 @@ def usage_events(draw: st.DrawFn) -> UsageEvent:
         route=draw(st.sampled_from(["", "routed", "provider_key", "serverless"])),
         status=draw(st.none() | st.integers(100, 599)),
         quantities=Quantities(*amounts),
-        quantity_grade=QuantityGrade.ESTIMATED if reason else QuantityGrade.MEASURED,
+        quantity_grade=(QuantityGrade.ESTIMATED if reason else QuantityGrade.MEASURED) if stated else QuantityGrade.UNSTATED,
         estimate_reason=reason,
         response_id=draw(texts),
         inference_id=draw(texts),

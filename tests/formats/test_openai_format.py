@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from metering.domain.errors import RecordError
 from metering.domain.instants import parse_instant
 from metering.domain.usage.events import QuantityGrade
-from metering.formats.openai_usage import split_prompt, stated_usage
+from metering.formats.openai_usage import stated_usage
 from metering.formats.unread_fields import UnreadFields
+from metering.formats.usage_readings import split_prompt
 from pricing.quantities import Quantities
 
 CREATED = 1_793_700_000
@@ -155,7 +156,6 @@ BAD_RECORDS = [
     ("too_long", "account", exchange(account="a" * 300)),
     ("nul_byte", "project", exchange(project="a\0")),
     ("wrong_type", "id", body(id=7)),
-    ("stream_chunk", "usage", body(object="chat.completion.chunk", usage=None)),
     ("not_an_object", None, b"[]"),
     ("not_json", None, b"POST /v1/chat/completions 200"),
 ]  # fmt: skip
@@ -163,8 +163,8 @@ BAD_RECORDS = [
 
 @pytest.mark.parametrize(("code", "field", "bad"), BAD_RECORDS)
 def test_one_bad_record_is_rejected_with_its_reason_and_the_rest_is_read(decode, code, field, bad):
-    block = decode("openai", body(id="before"), bad, body(id="after"))
-    assert [d.event.id for d in block.events] == ["before", "after"]
+    block = decode("openai", body(id="record-before"), bad, body(id="record-after-it"))
+    assert [d.event.id for d in block.events] == ["record-before", "record-after-it"]
     (rejected,) = block.rejected
     assert (rejected.code, rejected.field, rejected.position.line) == (code, field, 2)
     assert b"secret words" not in msgspec.json.encode(rejected)
@@ -286,13 +286,20 @@ def test_an_interrupted_stream_is_unknown_and_not_zero(decode):
 
 def test_streams_of_other_apis_are_collected_from_their_events(decode):
     responses = sse(
-        {"type": "response.created", "response": {"id": "resp_1", "object": "response", "created_at": CREATED, "model": "m"}},
+        {
+            "type": "response.created",
+            "response": {"id": "resp_67ccd2bed1ec8190", "object": "response", "created_at": CREATED, "model": "m"},
+        },
         {"type": "response.output_text.delta", "delta": "secret words"},
-        {"type": "response.completed", "response": {"id": "resp_1", "usage": {"input_tokens": 9, "output_tokens": 4}}},
+        {
+            "type": "response.completed",
+            "response": {"id": "resp_67ccd2bed1ec8190", "usage": {"input_tokens": 9, "output_tokens": 4}},
+        },
     )
     messages = sse(
         {"type": "message_start", "message": {
-            "id": "msg_1", "model": "m", "usage": {"input_tokens": 9, "cache_read_input_tokens": 3, "output_tokens": 1}}},
+            "id": "msg_014p7gG3wDgGV9EUtLvnow3U", "model": "m",
+            "usage": {"input_tokens": 9, "cache_read_input_tokens": 3, "output_tokens": 1}}},
         {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 4}},
     )  # fmt: skip
     block = decode("openai", exchange(answer=responses), exchange(answer=messages, time="2026-11-03T10:15:00Z"))
@@ -300,15 +307,19 @@ def test_streams_of_other_apis_are_collected_from_their_events(decode):
         Quantities(input_tokens=9, output_tokens=4),
         Quantities(input_tokens=9, cache_read_tokens=3, output_tokens=4),
     ]
-    assert [d.event.id for d in block.events] == ["resp_1", "msg_1"]
+    assert [d.event.id for d in block.events] == ["resp_67ccd2bed1ec8190", "msg_014p7gG3wDgGV9EUtLvnow3U"]
 
 
 def test_a_response_can_be_json_text_next_to_its_request_or_the_record_itself(decode):
-    as_text = exchange(answer=json.dumps(body(id="text")))
-    with_request = {**body(id="with_request"), "request": {"url": TOGETHER, "body": {"model": "m"}}, "account": "acme"}
-    itself = {"time": "2026-11-03T10:15:00Z", "request": {"model": "m"}, "response": body(id="itself")}
+    as_text = exchange(answer=json.dumps(body(id="answer-as-text")))
+    with_request = {**body(id="with_its_request"), "request": {"url": TOGETHER, "body": {"model": "m"}}, "account": "acme"}
+    itself = {"time": "2026-11-03T10:15:00Z", "request": {"model": "m"}, "response": body(id="answer-itself")}
     events = [d.event for d in decode("openai", as_text, with_request, itself).events]
-    assert [(e.id, e.quantities.input_tokens) for e in events] == [("text", 10), ("with_request", 10), ("itself", 10)]
+    assert [(e.id, e.quantities.input_tokens) for e in events] == [
+        ("answer-as-text", 10),
+        ("with_its_request", 10),
+        ("answer-itself", 10),
+    ]
     assert (events[1].provider, events[1].model, events[1].account) == ("together", "m", "acme")
 
 
@@ -343,10 +354,14 @@ def test_images_are_counted_if_no_tokens_are_stated(decode):
     [("0.000860000", 860_000), ("0.0000000001", 1), ("1.1e-7", 110), ("-1", None), ("true", None), ('"0.5"', 500_000_000),
      ("1e300", None), ('"1e-999999999"', 1), ("0", 0), ("0.1", 100_000_000)],
 )  # fmt: skip
-def test_a_gateways_cost_is_read_without_a_float(decode, cost, nano):
+def test_a_cost_is_read_without_a_float(decode, cost, nano):
+    """The provider's, within the usage, and the gateway's, next to the response."""
     line = json.dumps(body(usage={"prompt_tokens": 1, "cost": "COST"})).replace('"COST"', cost).encode()
     event = only_event(decode("openai", line))
-    assert (event.gateway_cost_nano, event.reported_cost_nano) == (nano, None)
+    assert (event.reported_cost_nano, event.gateway_cost_nano) == (nano, None)
+    line = json.dumps(exchange(response_cost="COST")).replace('"COST"', cost).encode()
+    event = only_event(decode("openai", line))
+    assert (event.reported_cost_nano, event.gateway_cost_nano) == (None, nano)
 
 
 def test_unread_fields_are_reported_by_name_and_no_content_is_kept(decode):
@@ -361,15 +376,6 @@ def test_a_lone_surrogate_in_a_response_does_not_reject_it(decode):
     assert (
         only_event(decode("openai", body(choices=[{"message": {"content": "half \ud800 pair"}}]))).quantities.input_tokens == 10
     )
-
-
-def test_the_id_is_the_responses_then_the_records_then_the_inference_id(decode):
-    without = body(id="")
-    header_only = exchange(answer=without)
-    header_only["response"]["headers"] = {"inference-id": "0-019ff423-4542"}
-    ids = [d.event.id for d in decode("openai", exchange(id="own"), exchange(answer=without, id="own"), header_only).events]
-    assert ids == ["oV1moV9-zqrih-9c4b149d4b66d67b", "own", "0-019ff423-4542"]
-    assert decode("openai", exchange(answer=without), require_id=True).rejected[0].code == "missing_id"
 
 
 @pytest.mark.parametrize(

@@ -109,12 +109,12 @@ def test_example_9_the_rounding_line_of_a_closed_statement(command_line):
     sheet.write_text(CHEAP.format(model="cheap", since="2026-01-01", price="0.0375"))
     command_line.done("db", "upgrade")
     command_line.done("prices", "import", sheet)
-    records = [request(number, "2026-11-03T10:00:00Z", input_tokens=1) | {"model": "cheap"} for number in range(3)]
+    records = [request(number, "2026-10-03T10:00:00Z", input_tokens=1) | {"model": "cheap"} for number in range(3)]
     command_line.done("ingest", command_line.write_log(records), "--account", "acme")
-    close(command_line, "2026-11")
-    closed = command_line.json("statements", "show", "acme", "2026-11")
+    close(command_line, "2026-10")
+    closed = command_line.json("statements", "show", "acme", "2026-10")
     assert amounts(closed)[:2] == [("usage", "0.000000112500"), ("rounding", "0.000000001500")]
-    # 114 nano-USD, paid by the $0.10 of the free plan.
+    # 114 nano-USD, paid by the $0.10 that the free plan had until October.
     assert (closed["credits_usd"], closed["total_usd"]) == ("0.000000114", "0.00")
 
 

@@ -76,6 +76,22 @@ def test_usage_v2_is_a_total():
     assert "jobs" in head.notes[0]
 
 
+def test_the_end_of_usage_v2_is_what_was_asked_for_and_credits_paid_what_is_included():
+    head, _, _ = read(USAGE_V2)
+    # $26.740000001 used, $2.00 of it paid by credits.
+    assert (
+        "included credits paid 2000000000 nano-USD of this usage, so 24740000001 nano-USD is charged; usage is compared before"
+        " credits" in head.notes
+    )
+    other, _, _ = read(USAGE_V2, end=END - 86_400_000_000)
+    assert (
+        "periodEnd is 2026-12-01T00:00:00.000000Z, the end that was asked for; 2026-11-30T00:00:00.000000Z is used instead"
+        in other.notes
+    )
+    live, _, _ = read(LIVE, end=END - 86_400_000_000)
+    assert any(note.startswith("periodEnd is 2026-12-01T00:00:00.000000Z, in the document;") for note in live.notes)
+
+
 def test_usage_live_is_by_provider_and_in_a_stream_the_last_event_counts():
     stream = 'event: usage\ndata: {"usage": {"inference": {"usedNanoUsd": 1}}}\n\n: ping\ndata: ' + json.dumps(LIVE) + "\n\n"
     for content in (LIVE, stream):

@@ -1,82 +1,77 @@
 """``make mutants``: plant bugs one at a time in a copy of the checkout, and see the tests notice.
 
-``planted.yaml`` lists them: the file, the text that is replaced and what by, the tests that must fail, and what the bug would
-do. A bug is caught when those tests fail, not when they cannot run. Ends with 1 if a bug survives.
+``planted.yaml`` lists them: what the bug does, the file, the text that is replaced and what by, the tests that must fail.
+Without a bug these tests must pass. Ends with 1 if a bug survives.
 """
 
 import argparse
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic
 
 from rich.console import Console
 from rich.table import Table
 
 from mutants.planted import Mutant, planted
-from support.places import ROOT
+from mutants.planting import Outcome, copy_of_checkout, plant_all, run_tests
 
-CAUGHT, SURVIVED = "caught", "SURVIVED"
-TESTS_FAILED = 1
-SECONDS = 600
+BASELINE_SECONDS = 1_800
+COPIES = 2
 
 
 def main() -> int:
-    """Run the planted bugs that match; print what became of each."""
+    """Plant the bugs that match; print what became of each."""
     parser = argparse.ArgumentParser(prog="make mutants")
-    parser.add_argument("--only", default="", help="run only bugs whose file or name contains this")
-    chosen = [mutant for mutant in planted() if parser.parse_args().only in f"{mutant.file} {mutant.name}"]
-    console = Console()
-    table = Table("bug", "file", "what became of it", "s", title=f"{len(chosen)} planted bugs")
-    survived = 0
+    parser.add_argument("--only", default="", help="plant only bugs whose file or name contains this")
+    parser.add_argument("--jobs", type=int, default=COPIES, help="how many bugs to plant at once, each in its own copy")
+    arguments = parser.parse_args()
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    chosen = [mutant for mutant in planted() if arguments.only in f"{mutant.file} {mutant.name}"]
+    if not chosen:
+        console.print(f"no planted bug has {arguments.only!r} in its file or name; tests/mutants/planted.yaml lists them")
+        return 1
+    started = monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        copy = copy_of_checkout(Path(folder) / "checkout")
-        for mutant in chosen:
-            started = time.monotonic()
-            outcome = plant(copy, mutant)
-            survived += outcome != CAUGHT
-            table.add_row(mutant.name, mutant.file, outcome, f"{time.monotonic() - started:.0f}")
-            console.print(f"{outcome:10} {mutant.name}  ({mutant.file})", highlight=False)
-    console.print(table)
-    console.print(f"{len(chosen) - survived} caught, {survived} survived", style="bold red" if survived else "bold green")
-    return 1 if survived else 0
+        copies = [copy_of_checkout(Path(folder) / str(number) / "checkout") for number in range(max(1, arguments.jobs))]
+        if not passes_without_bugs(copies[0], chosen, console):
+            return 1
+        outcomes = plant_all(copies, chosen, lambda outcome: console.print(line_about(outcome)))
+    return report(outcomes, monotonic() - started, console)
 
 
-def copy_of_checkout(target: Path) -> Path:
-    """Copy every tracked file."""
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
-    for name in filter(None, tracked):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, target / name)
-    return target
+def passes_without_bugs(copy: Path, mutants: Sequence[Mutant], console: Console) -> bool:
+    """Return whether the tests of the bugs pass without any; a test that fails anyway notices nothing."""
+    tests = sorted({test for mutant in mutants for test in mutant.tests})
+    files = {test for test in tests if "::" not in test}
+    wanted = [test for test in tests if test in files or test.partition("::")[0] not in files]
+    console.print(f"running the tests of {len(mutants)} bugs without a bug")
+    code, said = run_tests(copy, wanted, seconds=BASELINE_SECONDS)
+    if code:
+        console.print(said)
+        console.print("the tests fail without a bug, so no bug was planted", style="bold red")
+    return code == 0
 
 
-def plant(copy: Path, mutant: Mutant) -> str:
-    """Plant one bug, run its tests, and take it out again; return what became of it."""
-    path = copy / mutant.file
-    right = path.read_text(encoding="utf-8")
-    path.write_text(mutant.applied_to(right), encoding="utf-8")
-    try:
-        code = run_tests(copy, mutant.tests)
-    except subprocess.TimeoutExpired:
-        return CAUGHT  # a test that never ends has noticed
-    finally:
-        path.write_text(right, encoding="utf-8")
-    if code == TESTS_FAILED:
-        return CAUGHT
-    return SURVIVED if code == 0 else f"tests could not run (pytest exit code {code})"
+def line_about(outcome: Outcome) -> str:
+    """Return one line about a bug."""
+    test = f", by {outcome.noticed_by}" if outcome.noticed_by else ""
+    return f"{outcome.seconds:4.0f} s  {outcome.what}{test}: {outcome.mutant.name} ({outcome.mutant.file})"
 
 
-def run_tests(copy: Path, tests: list[str]) -> int:
-    """Run tests in the copy until one fails; return pytest's exit code."""
-    path = os.pathsep.join([str(copy), str(copy / "tests")])
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False, timeout=SECONDS).returncode
+def report(outcomes: Sequence[Outcome], seconds: float, console: Console) -> int:
+    """Print the bugs that survived, with the tests that should have noticed; return the exit code."""
+    survivors = [outcome for outcome in outcomes if not outcome.is_caught]
+    if survivors:
+        table = Table("bug", "file", "what became of it", "tests that should notice", title="Survivors")
+        for outcome in survivors:
+            table.add_row(outcome.mutant.name, outcome.mutant.file, outcome.what, "\n".join(outcome.mutant.tests))
+        console.print(table)
+    style = "bold red" if survivors else "bold green"
+    caught = len(outcomes) - len(survivors)
+    console.print(f"{len(outcomes)} bugs in {seconds:.0f} s: {caught} caught, {len(survivors)} survived", style=style)
+    return 1 if survivors else 0
 
 
 if __name__ == "__main__":

@@ -115,7 +115,9 @@ def test_a_list_in_several_files_is_one_table_per_route_and_instant():
         ("free", date(2025, 6, 30), None, False, False),
         ("free", date(2025, 7, 1), 100_000_000, False, False),
         ("free", date(2026, 9, 1), 100_000_000, False, False),
-        ("free", date(2030, 1, 1), 100_000_000, False, False),
+        ("free", date(2026, 10, 31), 100_000_000, False, False),
+        ("free", date(2026, 11, 1), 0, False, False),
+        ("free", date(2030, 1, 1), 0, False, False),
         ("pro", date(2025, 2, 4), 2_000_000_000, True, False),
         ("pro", date(2026, 8, 20), 2_000_000_000, True, False),
         ("pro", date(2026, 8, 21), 2_000_000_000, True, True),
@@ -135,8 +137,10 @@ def test_plans_have_the_documented_terms_on_their_dates(plan, on, credit_nano, p
 
 
 def test_fees_are_as_documented_or_unknown():
-    fees = {plan: present(bundled_plans().terms(plan, date(2026, 11, 1))).fee_cents for plan in bundled_plans().plans}
-    assert fees == {"free": 0, "pro": 900, "team": None, "enterprise": None}
+    before = {plan: present(bundled_plans().terms(plan, date(2026, 9, 30))).fee_cents for plan in bundled_plans().plans}
+    assert before == {"free": 0, "pro": 900, "team": None, "enterprise": None}
+    fees = {plan: present(bundled_plans().terms(plan, date(2026, 10, 1))).fee_cents for plan in bundled_plans().plans}
+    assert fees == {"free": 0, "pro": 900, "team": 2_000, "enterprise": 5_000}
     assert bundled_plans().plans == ("free", "pro", "team", "enterprise")
 
 

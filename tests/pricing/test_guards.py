@@ -109,3 +109,15 @@ def test_models_are_counted_once_per_provider():
         ("novita", "llama", "", 0, "x"),
     ]
     assert count_models(keys) == 2
+
+
+def test_a_price_that_becomes_0_without_being_called_free_is_held_even_if_it_is_the_only_one():
+    lost = [change(10, None, "llama"), change(10, None, "llama", "output_tokens"), change(None, 5, "new")]
+    held = reasons_to_hold(lost, 100, listed_at_zero={"together llama", "together new", "novita llama"})
+    assert [(reason.code, reason.message) for reason in held] == [
+        ("zero_price", "together llama: a price would become 0 without is_free, so the model would have no price")
+    ]
+    # A model that never had a price, or whose price only changes, is not held for a 0 elsewhere in its entry.
+    assert (
+        reasons_to_hold([change(None, 5, "new"), change(10, 11)], 100, listed_at_zero={"together new", "together llama"}) == ()
+    )

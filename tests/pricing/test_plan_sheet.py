@@ -40,6 +40,16 @@ def test_terms_are_read_in_cents_and_nano_dollars():
     )  # fmt: skip
 
 
+def test_a_credit_by_the_day_is_not_one_by_the_month():
+    by_day = SHEET.replace('"2.00"\n', '"0.10"\n        included_credit_per: day\n')
+    (terms,) = parse_plans(by_day, name="plans.yaml")
+    assert (terms.included_credit_nano, terms.daily_credit_nano) == (0, 100_000_000)
+    (monthly,) = parse_plans(by_day.replace("per: day", "per: month"), name="plans.yaml")
+    assert (monthly.included_credit_nano, monthly.daily_credit_nano) == (100_000_000, 0)
+    (unknown,) = parse_plans(by_day.replace('"0.10"', "unknown"), name="plans.yaml")
+    assert (unknown.included_credit_nano, unknown.daily_credit_nano) == (None, 0)
+
+
 def test_an_entry_without_a_date_is_not_applied():
     assert parse_plans(SHEET + LATER, name="plans.yaml") == parse_plans(SHEET, name="plans.yaml")
 
@@ -63,6 +73,7 @@ def test_an_unknown_figure_is_none():
         ('"9.00"', '"9.001"', "plans.yaml: pro from 2025-02-04: fee_usd: '9.001' has more than 2 decimals"),
         ('"9.00"', "-9", "pro: a fee must not be negative"),
         ('"9.00"', "[9]", "plans.yaml: pro from 2025-02-04: fee_usd must be text"),
+        ('"2.00"', '"2.00"\n        included_credit_per: week', "included_credit_per must be month or day, got 'week'"),
         ("invoiced", "yes", "pay_as_you_go must be invoiced or purchased_credits or none, got 'yes'"),
         ("credits_pay_elsewhere: false", "credits_pay_elsewhere: no", "credits_pay_elsewhere must be true or false, got 'no'"),
         ("        source: documentation\n", "", "plans.yaml: pro: missing source"),

@@ -54,7 +54,10 @@ def test_a_picker_picks_amounts_by_the_names_of_their_kinds(kinds):
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_the_name_of_a_kind_ends_with_its_unit(kind):
-    endings = {"token": "_tokens", "ms": "_ms", "image": "images", "megapixel": "megapixels", "character": "characters"}
+    endings = {
+        "token": "_tokens", "ms": "_ms", "image": "images", "megapixel": "megapixels", "character": "characters",
+        "unit": "_units",
+    }  # fmt: skip
     assert kind.endswith(endings[UNIT_OF[kind]])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pricing.errors import InvalidPriceError
 from pricing.rates import Price, Rate
-from pricing.tables import Layer, PriceTable, TableKind
+from pricing.tables import Layer, PriceTable, TableKind, recorded_until
 
 
 def rate(model="llama", pico=10, **overrides):
@@ -92,3 +92,10 @@ def test_a_table_can_have_several_tiers_and_operations_of_a_model():
 def test_a_table_is_immutable():
     with pytest.raises(AttributeError):
         table().effective_from = 5
+
+
+def test_what_was_recorded_up_to_an_instant_includes_the_instant():
+    first, second, third = (table(recorded_at=at, id=at) for at in (10, 20, 30))
+    assert recorded_until([third, first, second], 20) == [first, second]
+    assert recorded_until([third, first, second], 19) == [first]
+    assert recorded_until([third, first, second], None) == [third, first, second]

@@ -22,7 +22,7 @@ from metering.storage.tables import alerts
 from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
 from support.builders import batch_of, instant, price_table, rate, usage_event
-from support.meter import Meter
+from support.meter import metered
 
 CATALOGUE = bundled_plans()
 NANO_PER_TOKEN = 1_000
@@ -103,9 +103,8 @@ def oracle(specs, arrived, nano_per_token):
 
 @contextmanager
 def world(databases, specs):
-    meter = Meter(databases.new())
-    meter.now = NOW
-    try:
+    with metered(databases) as meter:
+        meter.now = NOW
         meter.declare("acme")
         meter.declare("globex")
         meter.record_prices(price_table(rate(), rate(provider="groq")))
@@ -121,9 +120,6 @@ def world(databases, specs):
             )
             create_budget(meter.engine, budget["account"], terms, Author("test", NOW), CATALOGUE)
         yield meter
-    finally:
-        meter.engine.dispose()
-        databases.drop(meter.url)
 
 
 def raised(meter):

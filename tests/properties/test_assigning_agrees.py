@@ -17,7 +17,7 @@ from pricing.quantities import Quantities
 from pricing.tables import Layer
 from support.assigning import assign, spent
 from support.builders import HOUR, instant, price_table, rate, usage_event
-from support.meter import ALL_TIME, Meter
+from support.meter import ALL_TIME, metered
 
 UNASSIGNED = "unassigned"
 ACCOUNTS = {"unassigned": 1, "acme": 2, "umbrella": 3}
@@ -102,16 +102,12 @@ def tables(model):
 
 @contextmanager
 def database(databases):
-    meter = Meter(databases.new())
-    meter.now = NOW
-    try:
+    with metered(databases) as meter:
+        meter.now = NOW
         meter.declare("acme")
         meter.declare("umbrella")
         meter.record_prices(*tables("llama"))
         yield meter
-    finally:
-        meter.engine.dispose()
-        databases.drop(meter.url)
 
 
 def live(meter, oracle, step):

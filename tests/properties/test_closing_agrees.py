@@ -15,7 +15,7 @@ from support.builders import instant, price_table, rate, usage_event
 MONTHS = (202609, 202610, 202611, 202612)
 STARTS = [instant(f"2026-{month:02d}-01T00:00:00Z") for month in (9, 10, 11, 12)] + [instant("2027-01-01T00:00:00Z")]
 NANO = 1_000_000_000
-FREE_NANO = 100_000_000
+FREE_NANO = 100_000_000  # what the free plan includes until October 2026
 
 hundredths = st.integers(1, 400)
 steps = st.lists(
@@ -48,7 +48,7 @@ class Oracle:
         paid = 0
         for month in MONTHS:
             owed = max(0, self.usage(month))
-            taken = min(owed, FREE_NANO)
+            taken = min(owed, FREE_NANO if month < 202611 else 0)
             owed -= taken
             for number, (since, _) in enumerate(self.grants):
                 part = min(owed, left[number]) if since <= month else 0

@@ -16,7 +16,7 @@ from metering.domain.instants import month_of
 from pricing.quantities import Quantities
 from pricing.rates import Price
 from support.builders import DAY, instant, price_table, rate, usage_event
-from support.meter import Meter
+from support.meter import metered
 
 START, END = instant("2026-10-28T00:00:00Z"), instant("2026-11-04T00:00:00Z")
 MODELS = ("llama", "gemma")
@@ -92,14 +92,10 @@ def expected(made, first, second, include_reported):
 
 @contextmanager
 def database(databases):
-    meter = Meter(databases.new())
-    try:
+    with metered(databases) as meter:
         meter.declare("acme")
         meter.declare("umbrella")
         yield meter
-    finally:
-        meter.engine.dispose()
-        databases.drop(meter.url)
 
 
 def record(meter, made):

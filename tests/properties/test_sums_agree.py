@@ -17,7 +17,7 @@ from metering.domain.charges.spend import Granularity, PeriodBasis
 from metering.operations.usage.ingest import Origin
 from pricing.quantities import Quantities
 from support.builders import DAY, HOUR, batch_of, instant, price_table, rate, usage_event
-from support.meter import Meter
+from support.meter import metered
 
 START, END = instant("2026-09-30T00:00:00Z"), instant("2026-12-02T00:00:00Z")
 MONTHS = [instant(f"2026-{month:02d}-01T00:00:00Z") for month in (9, 10, 11, 12)] + [instant("2027-01-01T00:00:00Z")]
@@ -102,15 +102,11 @@ def events_of(made):
 
 @contextmanager
 def database(databases):
-    meter = Meter(databases.new())
-    try:
+    with metered(databases) as meter:
         meter.declare("acme", default_route="routed")
         meter.declare("umbrella")
         meter.record_prices(*tables(PRICES, "early"))
         yield meter
-    finally:
-        meter.engine.dispose()
-        databases.drop(meter.url)
 
 
 def arrive(meter, made, chance):

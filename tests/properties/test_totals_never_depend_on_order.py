@@ -16,7 +16,7 @@ from pricing.bundled import bundled_plans
 from pricing.quantities import Quantities
 from pricing.rates import Price
 from support.builders import price_table, rate, usage_event
-from support.meter import Meter
+from support.meter import metered
 
 OCTOBER, NOVEMBER, DECEMBER = 202610, 202611, 202612
 CHANGE = month_start(NOVEMBER) + 14 * 86_400_000_000
@@ -82,8 +82,7 @@ def billed(record, month):
 @given(records, st.randoms(use_true_random=False))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_answer_matches_the_oracle_for_any_order_batches_and_repeats(databases, made, chance):
-    meter = Meter(databases.new())
-    try:
+    with metered(databases) as meter:
         meter.declare("acme")
         meter.record_prices(*tables())
         sent = [event_of(record) for record in made]
@@ -106,6 +105,3 @@ def test_every_answer_matches_the_oracle_for_any_order_batches_and_repeats(datab
             ]
             assert by_both == [of_month, of_month]
         assert meter.violations() == []
-    finally:
-        meter.engine.dispose()
-        databases.drop(meter.url)

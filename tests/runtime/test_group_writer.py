@@ -170,6 +170,30 @@ def test_a_batch_over_the_queue_limit_is_refused_and_not_stored(meter, gated, wr
     assert stored(meter) == {"writing", "a", "b", "again"}
 
 
+def test_stored_events_make_room_in_the_queue(meter, gated, writer_of):
+    writer = writer_of(gated, max_events=3)
+    gated.gate.release(3)
+    for name in ("a", "b", "c"):
+        assert writer.submit(one(name), ORIGIN).result(PATIENCE).accepted == 1
+        assert gated.started.acquire(timeout=PATIENCE)
+    answers = [writer.submit(one("writing"), ORIGIN)]
+    assert gated.started.acquire(timeout=PATIENCE)
+    answers += [writer.submit(one(name), ORIGIN) for name in ("d", "e")]
+    gated.gate.release(3)
+    assert [answer.result(PATIENCE).accepted for answer in answers] == [1, 1, 1]
+
+
+def test_after_each_commit_the_writer_says_that_events_were_stored(meter):
+    seen = []
+    writer = GroupWriter(meter.ingester, 1_000, Metrics(), lambda: seen.append(stored(meter)))
+    for name in ("a", "b"):
+        result: Future[Any] = Future()
+        writer.submit(one(name), ORIGIN, partial(set_outcome, result))
+        assert result.result(PATIENCE).accepted == 1
+    writer.close()
+    assert seen == [{"a"}, {"a", "b"}]
+
+
 def test_an_empty_queue_accepts_a_batch_of_any_size(meter, writer_of):
     large = batch_of(*(usage_event() for _ in range(9)))
     assert writer_of(meter.ingester, max_events=3).submit(large, ORIGIN).result(PATIENCE).accepted == 9

@@ -45,6 +45,7 @@ class Account(Struct):
     closed: dict[int, Figures] = field(default_factory=dict)
     posted: Paid = field(default_factory=dict)
     first_ingest: datetime | None = None
+    last_plan_or_adjustment: datetime | None = None
 
     @property
     def closed_through(self) -> int | None:
@@ -110,7 +111,8 @@ class Account(Struct):
     def due(self, at: datetime) -> bool:
         """Whether the next month is due."""
         month = self.next_open
-        return month is not None and self.first_ingest is not None and at >= max(end(month), self.first_ingest) + GRACE
+        since = self.first_ingest or self.last_plan_or_adjustment
+        return month is not None and since is not None and at >= max(end(month), since) + GRACE
 
     def billed_in(self, origin: int) -> int:
         """Return the month in which a charge of ``origin`` is billed now."""

@@ -78,7 +78,7 @@ class Oracle:
     def _of_account(self, account: Account, action: Action, at: datetime) -> str:
         match action:
             case SetPlan():
-                return _set_plan(account, action)
+                return _set_plan(account, action, at)
             case Grant():
                 return _grant(account, action)
             case Void():
@@ -165,7 +165,7 @@ class Oracle:
         return str(failures)
 
 
-def _set_plan(account: Account, action: SetPlan) -> str:
+def _set_plan(account: Account, action: SetPlan, at: datetime) -> str:
     if action.seats < 1:
         return INVALID
     if action.seats > 1 and not terms(action.plan, action.day).per_seat:
@@ -173,6 +173,7 @@ def _set_plan(account: Account, action: SetPlan) -> str:
     if account.closed_through is not None and month_of(action.day) <= account.closed_through:
         return "month_closed"
     account.plan_changes.append(action)
+    account.last_plan_or_adjustment = at
     return DONE
 
 
@@ -208,6 +209,7 @@ def _adjust(account: Account, action: Adjust, at: datetime) -> str:
         if known.adjustment.reference == action.reference:
             return DONE if replace(action, reference=known.adjustment.reference) == known.adjustment else "already_exists"
     account.adjusted.append(BilledAdjustment(action, account.billed_in(action.month)))
+    account.last_plan_or_adjustment = at
     return DONE
 
 

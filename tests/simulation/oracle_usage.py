@@ -16,8 +16,6 @@ from msgspec.structs import replace
 from simulation.oracle_plans import following, month_of
 from simulation.scenario import UNSTATED, Price, Record
 
-OUTPUT = frozenset({"output_tokens", "images", "compute_ms"})
-
 
 class Stay(Struct):
     """The time that a request counts under one provider, model and route: the months in which it is listed, priced and left."""
@@ -63,10 +61,8 @@ class CountedRequest(Struct):
 
     @property
     def succeeded(self) -> bool:
-        """Whether it was answered: by the status, or by the output if the status is unknown."""
-        if self.record.status is not None:
-            return 200 <= self.record.status < 400
-        return any(count for kind, count in self.record.quantities if kind in OUTPUT)
+        """Whether it was answered: by the status, and if there is none, because no error is stated."""
+        return self.record.status is None or 200 <= self.record.status < 400
 
     @property
     def is_unpriced(self) -> bool:

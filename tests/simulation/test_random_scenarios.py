@@ -5,11 +5,11 @@ Each scenario ends with ``metering verify``. A failing seed prints its shortened
 
 import pytest
 
-from metering.storage.engine.database import open_database
 from simulation.database import one_database
 from simulation.random_scenarios import random_scenario
 from simulation.shorten import shortest
 from simulation.simulate import simulate
+from support.meter import metered
 
 SEEDS = 200
 SEEDS_PER_TEST = 20
@@ -35,10 +35,6 @@ def test_every_statement_of_a_random_scenario_matches_the_oracle(empty, first):
 @pytest.mark.only_on("postgresql")
 @pytest.mark.parametrize("seed", range(POSTGRES_SEEDS))
 def test_random_scenarios_match_the_oracle_on_postgresql(databases, seed):
-    engine = open_database(databases.new())
-    try:
-        failure = simulate(random_scenario(seed), engine)
-    finally:
-        engine.dispose()
-        databases.drop(engine.url.render_as_string(hide_password=False))
+    with metered(databases) as meter:
+        failure = simulate(random_scenario(seed), meter.engine)
     assert failure is None, str(failure)

@@ -17,7 +17,8 @@ class CommandLine:
 
     def __init__(self, folder: Path, now: int = DECEMBER) -> None:
         self.folder = folder
-        self.environment = {"METERING_DATABASE_URL": f"sqlite:///{folder / 'metering.db'}"}
+        self.database = folder / "metering.db"
+        self.environment = {"METERING_DATABASE_URL": f"sqlite:///{self.database}"}
         self.now = now
         self.code = 0
         self.errors = ""

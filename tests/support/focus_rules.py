@@ -29,8 +29,8 @@ MANDATORY = {
 # Required where prices are published, usage is measured, and there are resources, sub accounts and tags.
 CONDITIONAL = {
     "BillingAccountType", "ConsumedQuantity", "ConsumedUnit", "ContractedUnitPrice", "ListUnitPrice", "PricingCategory",
-    "ResourceId", "ResourceName", "ResourceType", "SkuId", "SkuMeter", "SkuPriceId", "SubAccountId", "SubAccountName",
-    "SubAccountType", "Tags",
+    "ResourceId", "ResourceName", "ResourceType", "SkuId", "SkuMeter", "SkuPriceDetails", "SkuPriceId",
+    "SubAccountId", "SubAccountName", "SubAccountType", "Tags",
 }  # fmt: skip
 RECOMMENDED = {"ChargeFrequency", "InvoiceId", "ServiceSubcategory"}
 NEVER_NULL = {
@@ -51,7 +51,7 @@ ALLOWED = {
     },
     "BillingCurrency": {"USD"},
 }  # fmt: skip
-TIME_UNITS = {"Years", "Months", "Days", "Hours", "Minutes", "Seconds", "Milliseconds", "Microseconds"}
+TIME_UNITS = {"Years", "Months", "Days", "Hours", "Minutes", "Seconds"}
 
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE]-?[0-9]+)?")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
@@ -172,27 +172,48 @@ def _products(row: Row) -> Iterator[str]:
 
 
 def _entities(row: Row) -> Iterator[str]:
-    together = (("SubAccountId", "SubAccountName", "SubAccountType"), ("ResourceId", "ResourceName", "ResourceType"))
+    together = (("SubAccountId", "SubAccountName", "SubAccountType"), ("ResourceId", "ResourceType"))
     for names in (*together, ("SkuId", "SkuPriceId", "SkuMeter")):
         if len({bool(row[name]) for name in names}) != 1:
             yield f"{', '.join(names)} are null together"
+    if row["ResourceName"] and row["ResourceName"] == row["ResourceId"]:
+        yield "ResourceName repeats ResourceId"
+    if row["SkuPriceDetails"]:
+        yield from _price_details(row)
     if row["Tags"]:
         tags = json.loads(row["Tags"])
         if not isinstance(tags, dict) or not all(isinstance(value, str | int | bool | None) for value in tags.values()):
             yield "Tags are not an object of plain values"
 
 
+def _price_details(row: Row) -> Iterator[str]:
+    """Check the form of 1.2: none of its defined properties (cores, disks, memory) applies to inference."""
+    if not row["SkuPriceId"]:
+        yield "SkuPriceDetails without a SkuPriceId"
+    details = json.loads(row["SkuPriceDetails"])
+    if not isinstance(details, dict) or not details:
+        yield "SkuPriceDetails is not an object with properties"
+        return
+    for name, value in details.items():
+        if not _CUSTOM.fullmatch(name):
+            yield f"SkuPriceDetails: {name} is not a property of the specification; custom properties start with x_"
+        if not isinstance(value, str) or not value:
+            yield f"SkuPriceDetails: {name} is no text"
+
+
 def _across(rows: list[Row], payable: Decimal | None) -> Iterator[str]:
-    skus, accounts = defaultdict(set), defaultdict(set)
+    skus, details, accounts = defaultdict(set), defaultdict(set), defaultdict(set)
     billed: dict[str, Decimal] = defaultdict(Decimal)
     for row in rows:
         if row["SkuPriceId"]:
             skus[row["SkuPriceId"]].add(row["SkuId"])
+            details[row["SkuPriceId"]].add(row["SkuPriceDetails"])
         if row["InvoiceId"]:
             accounts[row["InvoiceId"]].add(row["BillingAccountId"])
             with localcontext(prec=200):
                 billed[row["InvoiceId"]] += Decimal(row["BilledCost"])
     yield from (f"SkuPriceId {name} has {len(parents)} parents" for name, parents in skus.items() if len(parents) > 1)
+    yield from (f"SkuPriceId {name} has {len(sets)} sets of details" for name, sets in details.items() if len(sets) > 1)
     yield from (f"InvoiceId {name} has several accounts" for name, owners in accounts.items() if len(owners) > 1)
     if payable is not None:
         yield from (f"{name} adds up to {amount}, not {payable}" for name, amount in billed.items() if amount != payable)

@@ -1,5 +1,7 @@
 """A metering database for tests, made by the real migrations, with the operations and queries that tests use."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 
 from sqlalchemy import func, select
@@ -28,6 +30,7 @@ from metering.storage.prices.price_tables import record_tables
 from pricing.bundled import bundled_plans
 from pricing.tables import PriceTable
 from support.builders import NOW, batch_of, price_table, rate
+from support.databases import PostgresDatabases, SqliteDatabases
 
 PLANS = bundled_plans()
 ALL_TIME = (0, 4_102_444_800_000_000)
@@ -130,6 +133,17 @@ class Meter:
     def on_sqlite(self) -> bool:
         """Whether the database is a SQLite file."""
         return self.engine.dialect.name == "sqlite"
+
+
+@contextmanager
+def metered(databases: SqliteDatabases | PostgresDatabases) -> Iterator[Meter]:
+    """Provide a new, migrated database, which is dropped after the block."""
+    meter = Meter(databases.new())
+    try:
+        yield meter
+    finally:
+        meter.engine.dispose()
+        databases.drop(meter.url)
 
 
 def _rerate_scope(fields) -> RerateScope:

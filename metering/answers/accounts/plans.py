@@ -24,6 +24,15 @@ class FeeAnswer(Answer):
     amount_usd: str | None = usd("The fee; null if the catalog does not have it", "4.50")
 
 
+class DailyCreditAnswer(Answer):
+    """The included credit of each of some consecutive days (UTC). It expires when its day ends."""
+
+    first_day: date = Field(description="First day with this credit.", examples=["2026-11-01"])
+    days: int = Field(description="Number of days.", examples=[30])
+    credit_nano_usd: int = nano_usd("The credit of each day, for all seats", 100_000_000)
+    credit_usd: str = usd("The credit of each day, for all seats", "0.100000000")
+
+
 class PlanMonthAnswer(Answer):
     """What an account's plans cost and include in one month."""
 
@@ -43,6 +52,9 @@ class PlanMonthAnswer(Answer):
         " upper bound.",
         examples=[True],
     )
+    daily_credits: list[DailyCreditAnswer] = Field(
+        description="Credits included by the day instead of by the month.", examples=[[]]
+    )
     invoiced: bool = Field(description="Whether usage beyond the credits is billed instead of refused.", examples=[True])
 
 
@@ -61,6 +73,7 @@ class AccountPlanAnswer(Answer):
                 "included_credit_nano_usd": 2_000_000_000,
                 "included_credit_usd": "2.000000000",
                 "credits_pay_elsewhere": True,
+                "daily_credits": [],
                 "invoiced": True,
             }
         ],
@@ -96,6 +109,10 @@ def plan_month_answer(plan: PlanMonth) -> PlanMonthAnswer:
         fees=[_fee(fee) for fee in plan.fees],
         **amount("included_credit", plan.included_credit_nano),
         credits_pay_elsewhere=plan.credits_pay_elsewhere,
+        daily_credits=[
+            DailyCreditAnswer(first_day=each.first_day, days=each.days, **amount("credit", each.amount_nano))
+            for each in plan.daily_credits
+        ],
         invoiced=plan.invoiced,
     )
 

@@ -19,6 +19,10 @@ class AlertAnswer(Answer):
     subject: str = Field(description="What the alert is about.", examples=["price_table:17"])
     period: str = Field(description="The period it is about; empty for types without periods.", examples=[""])
     threshold: int = Field(description="The threshold that was reached; 0 for types without thresholds.", examples=[0])
+    occurrence: int = Field(
+        description="Its number within the period, from 1. It occurs again after a budget's amount changed or credits came in.",
+        examples=[1],
+    )
     account: str | None = Field(
         description="The account it is about; null if it is not about a single account.", examples=[None]
     )
@@ -44,6 +48,7 @@ def alert_answer(alert: Alert, names: Mapping[int, str]) -> AlertAnswer:
         subject=alert.subject,
         period=alert.period,
         threshold=alert.threshold,
+        occurrence=alert.occurrence + 1,
         account=None if alert.account_id is None else names.get(alert.account_id),
         occurred_at=format_instant(alert.occurred_at),
         recorded_at=format_instant(alert.recorded_at),

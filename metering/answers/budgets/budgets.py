@@ -105,7 +105,8 @@ class BudgetAnswer(BudgetTermsAnswer):
     created_at: str = instant_field("When it was created")
     state: BudgetStateAnswer = Field(description="Its state in the period.", examples=[_EXAMPLE_STATE])
     warnings: list[str] = Field(
-        description="Parts of the scope that match no usage yet. Only after a budget is created or changed.",
+        description="Parts of the scope that match no usage yet, and other budgets with the same terms. Only after a budget is"
+        " created or changed.",
         examples=[["no usage has the model 'lama' yet; check its spelling"]],
     )
 

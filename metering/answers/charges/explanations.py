@@ -94,9 +94,10 @@ class ChargeHistoryEntryAnswer(Answer):
     )
     amount_nano_usd: int | None = nano_usd("The signed amount; null if unpriced", 1_364_000)
     amount_usd: str | None = usd("The signed amount; null if unpriced", "0.001364000")
-    price_grade: Literal["rated", "reported", "unpriced", "exempt"] = Field(
-        description="How the amount is known: `rated` from a price table, `reported` by the provider, `unpriced`, or `exempt`"
-        " (a failed request costs nothing).",
+    price_grade: Literal["rated", "reported", "unpriced", "exempt", "gateway_cache"] = Field(
+        description="How the amount is known: `rated` from a price table, `reported` by the provider, `unpriced`,"
+        " `exempt` (a failed request costs nothing), or `gateway_cache` (a gateway answered from its own cache: nothing was"
+        " bought).",
         examples=["rated"],
     )
     rate_id: int | None = Field(description="The rate; null: none.", examples=[17])

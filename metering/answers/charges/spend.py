@@ -5,14 +5,19 @@ from typing import Any
 
 from pydantic import Field
 
-from metering.answers.fields import Answer, amount, instant_field, nano_usd, usd
-from metering.domain.charges.spend import Granularity, PeriodBasis, SpendQuery, SpendRow, total_of
+from metering.answers.fields import Answer, PossibleCostFields, amount, instant_field, nano_usd, possible_amounts, usd
+from metering.domain.charges.spend import Granularity, PeriodBasis, SpendQuery, SpendRow, SpendSort, ordered, total_of
 from metering.domain.instants import format_instant
 from pricing.quantities import ALL_KINDS
 
 PERIOD_BASIS = (
     "What assigns a charge to a period: the time of its `event`, or the month it is billed in (`billing`, whole months only)."
 )
+SORT = (
+    "Order of the rows: by `period` and group, or the largest first by `usd`, `requests` or `tokens`. Default: `period`, with"
+    " `top` `usd`."
+)
+TOP = "Only so many rows, after sorting; the total still covers all."
 GRANULARITY = "Length of the rows' periods, in UTC; `total` is the whole period."
 
 _QUANTITIES = {"input_tokens": 1_000_000, "output_tokens": 250_000}
@@ -24,10 +29,15 @@ _SUMS = {
     "quantities": _QUANTITIES,
     "amount_nano_usd": 27_000_000_000,
     "amount_usd": "27.000000000",
+    "possible_events": 0,
+    "possible_least_nano_usd": None,
+    "possible_least_usd": None,
+    "possible_most_nano_usd": None,
+    "possible_most_usd": None,
 }
 
 
-class SpendSumsAnswer(Answer):
+class SpendSumsAnswer(PossibleCostFields):
     """Sums of requests, their quantities and their charges."""
 
     events: int = Field(description="Number of requests.", examples=[30])
@@ -57,7 +67,7 @@ class SpendRowAnswer(SpendSumsAnswer):
 
 
 class SpendAnswer(Answer):
-    """Spend by group and period. Rows are ordered by period, then by the values of `group_by`."""
+    """Spend by group and period. By default, rows are ordered by period, then by the values of `group_by`."""
 
     account: str | None = Field(description="The account; null: all.", examples=["acme"])
     start: str = instant_field("Start of the period", "2026-11-01T00:00:00.000000Z")
@@ -69,11 +79,17 @@ class SpendAnswer(Answer):
         description="One row per group and period with usage.",
         examples=[[{"group": {"provider": "together"}, "period_start": "2026-11-01T00:00:00.000000Z", **_SUMS}]],
     )
-    total: SpendSumsAnswer = Field(description="The sum of all rows.", examples=[_SUMS])
+    total: SpendSumsAnswer = Field(description="The sum of all rows, with those that `top` leaves out.", examples=[_SUMS])
 
 
-def spend_answer(query: SpendQuery, rows: Sequence[SpendRow], account: str | None) -> SpendAnswer:
-    """Return the result of a query; ``account`` is the name of the account, None: all."""
+def spend_answer(
+    query: SpendQuery, rows: Sequence[SpendRow], account: str | None, *, sort: SpendSort | None = None, top: int | None = None
+) -> SpendAnswer:
+    """Return the result of a query; ``account`` is the name of the account, None: all.
+
+    With ``top`` only so many rows; by default the largest.
+    """
+    shown = ordered(rows, sort or (SpendSort.PERIOD if top is None else SpendSort.USD), top)
     return SpendAnswer(
         account=account,
         start=format_instant(query.start),
@@ -81,7 +97,7 @@ def spend_answer(query: SpendQuery, rows: Sequence[SpendRow], account: str | Non
         period_basis=query.period_basis,
         granularity=query.granularity,
         group_by=list(query.group_by),
-        rows=[_row(row, query.group_by) for row in rows],
+        rows=[_row(row, query.group_by) for row in shown],
         total=SpendSumsAnswer.model_validate(_sums(total_of(rows, query))),
     )
 
@@ -105,4 +121,5 @@ def _sums(row: SpendRow) -> dict[str, Any]:
         "unpriced_tokens": row.unpriced_tokens,
         "quantities": {kind: count for kind, count in quantities.items() if count},
         **amount("amount", row.amount_nano),
+        **possible_amounts(row.possible),
     }

@@ -10,7 +10,7 @@ _AMOUNT = "How much more the account owes; negative: less"
 
 
 class AdjustmentAnswer(Answer):
-    """An adjustment. It counts as usage of its month, for that month's credits too."""
+    """An adjustment of usage, which counts for its month's credits too, or of the total of a statement, which does not."""
 
     account: str = Field(description="The account.", examples=["acme"])
     reference: str = Field(description="Identifies the adjustment.", examples=["reconciliation-2026-10"])
@@ -19,6 +19,9 @@ class AdjustmentAnswer(Answer):
     amount_nano_usd: int = nano_usd(_AMOUNT, -26_000_000_000)
     amount_usd: str = usd(_AMOUNT, "-26.000000000")
     reason: str = Field(description="The reason; the statement shows it.", examples=["agreed with Hugging Face"])
+    adjusts: str = Field(
+        description="`usage`, which credits pay for, or `total`: what is owed, whatever credits are left.", examples=["usage"]
+    )
     recorded_at: str = instant_field("When it was recorded")
 
 
@@ -38,5 +41,6 @@ def adjustment_answer(account: str, adjustment: Adjustment) -> AdjustmentAnswer:
         billing_month=format_month(adjustment.billing_month),
         **amount("amount", adjustment.amount_nano),
         reason=adjustment.reason,
+        adjusts=adjustment.adjusts,
         recorded_at=format_instant(adjustment.recorded_at),
     )

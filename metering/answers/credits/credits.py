@@ -12,6 +12,8 @@ from metering.domain.instants import format_instant, format_month
 _ELSEWHERE = "Included credits recorded as spent on other Hugging Face compute"
 _ELSEWHERE_INCLUDED = "The part of them that included credits covered, never more than is included"
 _INCLUDED = "The plan's included credits; null where unknown"
+_DAILY = "Credits that the plan includes by the day, over all days of the month; each expires when its day (UTC) ends"
+_TOPPED_UP = "The part of the month's included credits that credits for single days had paid before the plan changed"
 _CARRIED_IN = "Purchased credits left by earlier months"
 _GRANTED = "Credits purchased or granted in the month"
 _VOIDED = "What was voided of these credits, in the month or later"
@@ -99,7 +101,8 @@ class MonthCreditsAnswer(Answer):
 class CreditsAnswer(MonthCreditsAnswer):
     """An account's credits in a month.
 
-    The parts add up. Included credits: `included` = `used_elsewhere_of_included` + what they `applied` + `included_left`.
+    The parts add up. Included credits: `included` = `used_elsewhere_of_included` + what they `applied` + `topped_up` +
+    `included_left`. Credits for single days: `daily` = `daily_applied` + what expired with its day or will.
     Purchased credits: `carried_in` + `granted` = `voided` + what they `applied` + `expiring` + `purchased_left`.
     """
 
@@ -115,6 +118,12 @@ class CreditsAnswer(MonthCreditsAnswer):
     included_left_is_upper_bound: bool = Field(
         description="Whether included credits can also be spent on other compute, so that less may be left.", examples=[True]
     )
+    daily_nano_usd: int = nano_usd(_DAILY, 0)
+    daily_usd: str = usd(_DAILY, "0.000000000")
+    daily_applied_nano_usd: int = nano_usd("What they paid, each of its day's usage", 0)
+    daily_applied_usd: str = usd("What they paid, each of its day's usage", "0.000000000")
+    topped_up_nano_usd: int = nano_usd(_TOPPED_UP, 0)
+    topped_up_usd: str = usd(_TOPPED_UP, "0.000000000")
     carried_in_nano_usd: int = nano_usd(_CARRIED_IN, 0)
     carried_in_usd: str = usd(_CARRIED_IN, "0.000000000")
     granted_nano_usd: int = nano_usd(_GRANTED, 0)
@@ -156,6 +165,9 @@ def credits_answer(summary: CreditSummary) -> CreditsAnswer:
         **amount("used_elsewhere", summary.used_elsewhere_nano),
         **amount("used_elsewhere_of_included", included.elsewhere_nano),
         included_left_is_upper_bound=included.is_upper_bound,
+        **amount("daily", included.daily_nano),
+        **amount("daily_applied", included.daily_applied_nano),
+        **amount("topped_up", included.topped_nano),
         **amount("carried_in", purchased.carried_in_nano),
         **amount("granted", purchased.granted_nano),
         **amount("voided", purchased.voided_nano),

@@ -81,6 +81,10 @@ class PriceExplanationAnswer(Answer):
         description="The suffix that was removed from the model's name: a policy or a provider.", examples=[":fastest"]
     )
     provider: str = Field(description="The provider; `unknown` if it is not stated.", examples=["together"])
+    alias_of: str | None = Field(
+        description="The model that the name means by an alias of your own (`/v1/prices/aliases`); null: there is none.",
+        examples=[None],
+    )
     operation: str = Field(description="The operation.", examples=["chat"])
     route: str = Field(description="The billing route.", examples=["routed"])
     route_from: RouteFrom = Field(
@@ -123,6 +127,7 @@ def price_explanation_answer(found: PriceExplanation) -> PriceExplanationAnswer:
             "model": query.model,
             "suffix": found.suffix,
             "provider": query.provider,
+            "alias_of": None if explanation.own_name is None else explanation.own_name.model,
             "operation": query.operation,
             "route": query.route,
             "route_from": found.route_from,

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from metering.answers.fields import Answer, Page, instant_field
+from metering.answers.fields import Page, PossibleCostFields, instant_field, possible_amounts
 from metering.domain.charges.unpriced_usage import UnpricedUsage
 from metering.domain.instants import format_instant
 
 
-class UnpricedUsageAnswer(Answer):
+class UnpricedUsageAnswer(PossibleCostFields):
     """Unpriced usage of one provider, model and route for one reason."""
 
     provider: str = Field(description="The provider.", examples=["together"])
@@ -19,6 +19,10 @@ class UnpricedUsageAnswer(Answer):
         description="Why it is not priced: `no provider`, `no route`, `no rate`, `quantities unstated`, `price missing for"
         " <kinds>`, `charge too large`, or `not rated yet` if a price is known now.",
         examples=["no rate"],
+    )
+    remedy: str = Field(
+        description="The command that gives this usage its charge; empty: there is none.",
+        examples=["metering prices import SHEET"],
     )
     events: int = Field(description="Number of events.", examples=[3])
     tokens: int = Field(description="Number of tokens.", examples=[1_200])
@@ -41,6 +45,8 @@ def unpriced_usage_page(account: str | None, usage: Sequence[UnpricedUsage]) -> 
             model=each.model,
             route=each.route,
             missing=each.why,
+            remedy=each.remedy,
+            **possible_amounts(each.possible),
             events=each.events,
             tokens=each.tokens,
             first_time=format_instant(each.first_time),

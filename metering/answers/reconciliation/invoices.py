@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from metering.answers.fields import Answer, Page, amount, instant_field, nano_usd, usd
+from metering.answers.reconciliation.readings import EXAMPLE_READINGS, TotalReadingAnswer, reading_answers
 from metering.answers.reconciliation.runs import EXAMPLE_RUN, ReconciliationRunAnswer, reconciliation_run_answer
 from metering.domain.instants import format_instant
 from metering.domain.reconciliation.records import ImportedInvoice, Invoice, InvoiceOverview, Reconciliation
@@ -30,10 +31,20 @@ EXAMPLE_INVOICE = {
     "supersedes": None,
     "superseded_by": None,
     "notes": [],
+    "excluded_rows": [],
     "digest": "9f86d081884c7d65",
     "imported_at": "2026-12-01T06:00:00.000000Z",
     "reconciliation": None,
 }
+
+
+class ExcludedRowAnswer(Answer):
+    """A row of the document that is no line, because it is the sum of others."""
+
+    line: int = Field(description="The line of the document.", examples=[34])
+    amount_nano_usd: int | None = nano_usd("Its amount; null if it states none", 26_740_000_000)
+    amount_usd: str | None = usd("Its amount; null if it states none", "26.740000000")
+    reason: str = Field(description="Why it is not a line.", examples=["labeled 'Total', and the sum of 32 lines"])
 
 
 class InvoiceAnswer(Answer):
@@ -62,6 +73,9 @@ class InvoiceAnswer(Answer):
     supersedes: int | None = Field(description="The invoice that it supersedes.", examples=[None])
     superseded_by: int | None = Field(description="The invoice that supersedes it.", examples=[None])
     notes: list[str] = Field(description="Notes from the import.", examples=[[]])
+    excluded_rows: list[ExcludedRowAnswer] = Field(
+        description="Rows that were left out because they are sums of others, and how that is known.", examples=[[]]
+    )
     digest: str = Field(description="SHA-256 of the document.", examples=["9f86d081884c7d65"])
     imported_at: str = instant_field("When it was imported")
     reconciliation: ReconciliationRunAnswer | None = Field(
@@ -77,6 +91,10 @@ class ImportedInvoiceAnswer(Answer):
         examples=[True],
     )
     invoice: InvoiceAnswer = Field(description="The invoice.", examples=[EXAMPLE_INVOICE])
+    readings: list[TotalReadingAnswer] = Field(
+        description="A pasted total compared with our statement and with our usage as they are now; empty for other invoices.",
+        examples=[EXAMPLE_READINGS],
+    )
 
 
 class InvoicePage(Page):
@@ -92,7 +110,11 @@ def invoice_answer(overview: InvoiceOverview, names: Mapping[int, str]) -> Invoi
 
 def imported_invoice_answer(imported: ImportedInvoice, names: Mapping[int, str]) -> ImportedInvoiceAnswer:
     """Return the result of an import."""
-    return ImportedInvoiceAnswer(is_new=imported.is_new, invoice=_invoice(imported.invoice, imported.newest_run, names))
+    return ImportedInvoiceAnswer(
+        is_new=imported.is_new,
+        invoice=_invoice(imported.invoice, imported.newest_run, names),
+        readings=reading_answers(imported.readings),
+    )
 
 
 def _invoice(invoice: Invoice, newest_run: Reconciliation | None, names: Mapping[int, str]) -> InvoiceAnswer:
@@ -115,6 +137,10 @@ def _invoice(invoice: Invoice, newest_run: Reconciliation | None, names: Mapping
         supersedes=invoice.supersedes_id,
         superseded_by=invoice.superseded_by,
         notes=list(invoice.notes),
+        excluded_rows=[
+            ExcludedRowAnswer.model_validate({"line": each.line, **amount("amount", each.amount_nano), "reason": each.reason})
+            for each in invoice.excluded
+        ],
         digest=invoice.digest,
         imported_at=format_instant(invoice.imported_at),
         reconciliation=None if newest_run is None else reconciliation_run_answer(newest_run, names),

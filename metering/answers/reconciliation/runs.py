@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from metering.answers.fields import Answer, Page, amount, instant_field, nano_usd, usd
+from metering.answers.reconciliation.readings import EXAMPLE_READINGS, TotalReadingAnswer, reading_answers
 from metering.answers.reconciliation.variances import VarianceAnswer, variance_answer
 from metering.domain.instants import format_instant
 from metering.domain.reconciliation.records import Reconciliation, ReconciliationReport
@@ -29,6 +30,8 @@ EXAMPLE_RUN = {
     "matched_usd": "26.900000000",
     "tolerance_nano_usd": 10_000_000,
     "tolerance_usd": "0.010000000",
+    "reading": None,
+    "readings": [],
 }
 
 
@@ -57,6 +60,13 @@ class ReconciliationRunAnswer(Answer):
     matched_usd: str = usd("The part of it that was found in metered usage", "26.900000000")
     tolerance_nano_usd: int = nano_usd("The tolerated difference in all", 10_000_000)
     tolerance_usd: str = usd("The tolerated difference in all", "0.010000000")
+    reading: str | None = Field(
+        description="What a pasted total is compared with, `statement` or `usage`; null if none was chosen.", examples=[None]
+    )
+    readings: list[TotalReadingAnswer] = Field(
+        description="A pasted total compared with our statement and with our usage; empty for other invoices.",
+        examples=[EXAMPLE_READINGS],
+    )
 
 
 class ReconciliationRunPage(Page):
@@ -127,4 +137,6 @@ def _run_fields(run: Reconciliation, names: Mapping[int, str]) -> dict[str, obje
         **amount("usage", run.usage_nano),
         **amount("matched", run.matched_nano),
         **amount("tolerance", run.tolerance_nano),
+        "reading": run.reading or None,
+        "readings": reading_answers(run.readings),
     }

@@ -10,7 +10,17 @@ from pydantic import Field
 
 from metering.answers.accounts.plans import PlanMonthAnswer, plan_month_answer
 from metering.answers.credits.credits import MonthCreditsAnswer, month_credits_answer
-from metering.answers.fields import Answer, Page, amount, instant_field, nano_usd, optional_instant, usd
+from metering.answers.fields import (
+    Answer,
+    Page,
+    PossibleCostFields,
+    amount,
+    instant_field,
+    nano_usd,
+    optional_instant,
+    possible_amounts,
+    usd,
+)
 from metering.domain.instants import format_month
 from metering.domain.statements.statements import (
     ExcludedUsage,
@@ -34,7 +44,8 @@ _FLAGS = (
     "What a reader must know. `beyond_plan`: usage exceeds what the plan allows. `unpriced_usage`, `route_unknown`: some usage"
     " is excluded from the total. `fee_unknown`: a plan fee is excluded from the total. `included_credit_unknown`: none were"
     " applied. `credit_is_upper_bound`: included credits can also pay for other compute. `cache_price_assumed`: cached tokens"
-    " are charged at the input price. `quantities_estimated`: some quantities are estimates."
+    " are charged at the input price. `quantities_estimated`: some quantities are estimates. `not_begun`: the month is still to"
+    " come."
 )
 
 
@@ -65,7 +76,7 @@ class StatementLineAnswer(Answer):
     )
 
 
-class ExcludedUsageAnswer(Answer):
+class ExcludedUsageAnswer(PossibleCostFields):
     """Usage that is excluded from the total."""
 
     route: str = Field(description="Billing route.", examples=["unknown"])
@@ -216,6 +227,7 @@ def _excluded(usage: ExcludedUsage) -> ExcludedUsageAnswer:
         events=usage.events,
         quantities={kind: count for kind, count in zip(ALL_KINDS, usage.quantities, strict=True) if count},
         **amount("amount", usage.amount_nano),
+        **possible_amounts(usage.possible),
         origin_month=_optional_month(usage.origin_month),
     )
 

@@ -15,8 +15,8 @@ QUANTITIES_EXAMPLE = {"input_tokens": 1200, "cache_read_tokens": 300, "output_to
 # Fields with the same name and value in the domain.
 _SAME = (
     "id", "source", "time_derived", "provider", "model", "response_model", "operation", "route", "project", "key", "tags",
-    "status", "latency_ms", "estimate_reason", "rate_id", "price_source", "cache_price_assumed", "billable", "response_id",
-    "inference_id",
+    "status", "failure", "latency_ms", "estimate_reason", "rate_id", "price_source", "cache_price_assumed", "billable",
+    "response_id", "inference_id",
 )  # fmt: skip
 
 
@@ -38,6 +38,9 @@ class LoggedEventAnswer(Answer):
     key: str = Field(description="The caller's key; empty: not stated.", examples=["prod-1"])
     tags: dict[str, str] = Field(description="Its tags.", examples=[{"team": "core"}])
     status: int | None = Field(description="The HTTP status of the response; null: not stated.", examples=[200])
+    failure: str = Field(
+        description="A short code of an error that the record states other than by its status; empty: none.", examples=[""]
+    )
     latency_ms: int | None = Field(description="The latency in milliseconds; null: not stated.", examples=[840])
     quantities: dict[str, int] = Field(description="Its quantities by kind, without zeros.", examples=[QUANTITIES_EXAMPLE])
     quantity_grade: Literal["measured", "estimated", "unstated"] = Field(
@@ -46,9 +49,10 @@ class LoggedEventAnswer(Answer):
     estimate_reason: str = Field(description="Why they are an estimate; empty if they are not.", examples=[""])
     charge_nano_usd: int | None = nano_usd("The charge; null while it is unpriced", 1_364_000)
     charge_usd: str | None = usd("The charge; null while it is unpriced", "0.001364000")
-    price_grade: Literal["rated", "reported", "unpriced", "exempt"] = Field(
-        description="How the charge is known: `rated` from a price table, `reported` by the provider, `unpriced`, or `exempt`"
-        " (a failed request costs nothing).",
+    price_grade: Literal["rated", "reported", "unpriced", "exempt", "gateway_cache"] = Field(
+        description="How the charge is known: `rated` from a price table, `reported` by the provider, `unpriced`,"
+        " `exempt` (a failed request costs nothing), or `gateway_cache` (a gateway answered from its own cache: nothing was"
+        " bought).",
         examples=["rated"],
     )
     rate_id: int | None = Field(description="The rate that was applied; null: none.", examples=[17])

@@ -10,7 +10,8 @@ from metering.answers.accounts.accounts import DEFAULT_ROUTE, AccountAnswer, Acc
 from metering.api.fields import RequestModel
 from metering.api.openapi import problems
 from metering.domain.accounts.accounts import AccountPlans
-from metering.domain.instants import date_of, day_of
+from metering.domain.accounts.plan_history import PlanChange
+from metering.domain.instants import date_of, day_of, first_date, month_of
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.accounts.manage_accounts import (
     change_account,
@@ -37,6 +38,13 @@ class NewAccount(RequestModel):
 
     name: str = Field(min_length=1, max_length=MAX_NAME_LENGTH, description="Its name at Hugging Face.", examples=["acme"])
     default_route: DefaultRoute = Field("", description=DEFAULT_ROUTE, examples=["routed"])
+    plan: str | None = Field(
+        None,
+        max_length=MAX_NAME_LENGTH,
+        description="Its plan from the 1st of the current month; `POST /v1/accounts/{account}/plan` sets one from another day."
+        " Default: free.",
+        examples=["pro"],
+    )
 
 
 class AccountChange(RequestModel):
@@ -81,14 +89,19 @@ def get_accounts(principal: Reader, service: ServiceNow, page: PageNow) -> Accou
     operation_id="declare_account",
     summary="Declare an account",
     status_code=201,
-    responses=problems("bound_key", "already_exists", "unsupported_media_type", "body_too_large", "not_json"),
+    responses=problems("bound_key", "already_exists", "invalid_plan", "unsupported_media_type", "body_too_large", "not_json"),
     dependencies=[Depends(require_json)],
 )
 def post_account(principal: Admin, service: ServiceNow, body: NewAccount) -> AccountAnswer:
     """Declare an account. Usage under its name counts from the beginning of time, so older logs find it too."""
     principal.require_unbound()
-    row = declare_account(service.engine, body.name, default_route=body.default_route, now=service.clock())
-    return _answer(service, AccountPlans(row, []))
+    now = service.clock()
+    plan = None
+    if body.plan is not None:
+        service.catalogue.check_seats(body.plan, 1)
+        plan = PlanChange(first_date(month_of(now)), body.plan)
+    row = declare_account(service.engine, body.name, default_route=body.default_route, plan=plan, now=now)
+    return _answer(service, AccountPlans(row, [] if plan is None else [plan]))
 
 
 @router.get("/{account}", operation_id="show_account", summary="Show an account", responses=problems("not_found"))

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
-from metering.answers.alerts.alerts import AlertPage, alert_answer
+from metering.answers.alerts.alerts import AlertAnswer, AlertPage, alert_answer
 from metering.api.fields import AccountParameter
 from metering.api.openapi import problems
 from metering.operations.accounts.manage_accounts import account_names
-from metering.operations.alerts.list_alerts import list_alerts
+from metering.operations.alerts.list_alerts import list_alerts, show_alert
 from metering.web.pages import PageNow
 from metering.web.principal import Reader, ServiceNow
 
@@ -40,3 +40,15 @@ def get_alerts(
     return page.of(
         AlertPage, alerts, answer=lambda each: alert_answer(each, names), key=lambda each: [each.id], question=question
     )
+
+
+@router.get("/{alert}", operation_id="show_alert", summary="Show an alert", responses=problems("not_found"))
+def get_alert(
+    principal: Reader,
+    service: ServiceNow,
+    alert: Annotated[int, Path(ge=1, le=2**63 - 1, description="ID of the alert.", examples=[12])],
+) -> AlertAnswer:
+    """Show an alert. For a key bound to an account, alerts that are not about the account do not exist."""
+    owner = principal.account_or_all(service, None)
+    found = show_alert(service.engine, alert, owner=None if owner is None else owner.id)
+    return alert_answer(found, account_names(service.engine, [found.account_id]))

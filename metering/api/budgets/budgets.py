@@ -43,7 +43,7 @@ from metering.domain.budgets.budgets import (
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import day_number
 from metering.domain.usage.events import MAX_NAME_LENGTH
-from metering.operations.budgets.check_scope import check_scope
+from metering.operations.budgets.budget_warnings import budget_warnings
 from metering.operations.budgets.manage_budgets import (
     Author,
     change_budget,
@@ -168,7 +168,7 @@ def get_budget(principal: Reader, service: ServiceNow, budget: BudgetId, on: OnP
 )
 def patch_budget(principal: Admin, service: ServiceNow, budget: BudgetId, body: BudgetChange) -> BudgetAnswer:
     """Change a budget from now on. Fields that are left out keep their value. Raised alerts remain; a new threshold that is
-    already reached raises its alert at once.
+    already reached raises its alert at once. A new amount raises its alerts again.
     """
     changes = _terms_in(body.model_dump(exclude_unset=True))
     author, owner = _author(principal, service), _owner(principal)
@@ -221,6 +221,5 @@ def _author(principal: Principal, service: Service) -> Author:
 
 
 def _answer(service: Service, details: BudgetDetails) -> BudgetAnswer:
-    """Return a budget that was created or changed, with warnings about its scope."""
-    scope = details.budget.terms.scope
-    return budget_answer(details, check_scope(service.engine, scope, service.settings.ingest.declared_tags))
+    """Return a budget that was created or changed, with what may be wrong with it."""
+    return budget_answer(details, budget_warnings(service.engine, details.budget, service.settings.ingest.declared_tags))

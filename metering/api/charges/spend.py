@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from metering.answers.charges.spend import GRANULARITY, PERIOD_BASIS, SpendAnswer, spend_answer
+from metering.answers.charges.spend import GRANULARITY, PERIOD_BASIS, SORT, TOP, SpendAnswer, spend_answer
 from metering.api.fields import AccountParameter, EndParameter, StartParameter
 from metering.api.openapi import problems
-from metering.domain.charges.spend import DIMENSIONS, TAG_PREFIX, Granularity, PeriodBasis, SpendQuery
+from metering.domain.charges.spend import DIMENSIONS, MAX_ROWS, TAG_PREFIX, Granularity, PeriodBasis, SpendQuery, SpendSort
 from metering.operations.charges.query_spend import query_spend
 from metering.web import query
 from metering.web.principal import Reader, ServiceNow
@@ -58,7 +58,7 @@ def stated_filters(  # noqa: PLR0913 - one argument a query parameter
     summary="Query spend",
     responses=problems("not_found", "invalid_time", "naive_time", "invalid_spend_query", "too_many_rows"),
 )
-def get_spend(
+def get_spend(  # noqa: PLR0913 - one argument a query parameter
     *,
     principal: Reader,
     service: ServiceNow,
@@ -66,6 +66,10 @@ def get_spend(
     account: AccountParameter = None,
     start: StartParameter = None,
     end: EndParameter = None,
+    month: Annotated[
+        str | None,
+        Query(max_length=10, description="A UTC month, instead of `start` and `end`.", examples=["2026-11"]),
+    ] = None,
     group_by: Annotated[
         Values,
         Query(
@@ -78,12 +82,14 @@ def get_spend(
         Literal["total", "hour", "day", "month"], Query(description=GRANULARITY, examples=["day"])
     ] = "total",
     period_basis: Annotated[Literal["event", "billing"], Query(description=PERIOD_BASIS, examples=["event"])] = "event",
+    sort: Annotated[Literal["period", "usd", "requests", "tokens"] | None, Query(description=SORT, examples=["usd"])] = None,
+    top: Annotated[int | None, Query(ge=1, le=MAX_ROWS, description=TOP, examples=[10])] = None,
 ) -> SpendAnswer:
     """Sum usage and its charges on all routes. Amounts are before credits and without fees. Unpriced usage is not in the
     amount; it is counted separately. `tag:<name>=<value>` filters by a declared tag.
     """
     row = principal.account_or_all(service, account)
-    first, last = query.period(start, end, service.clock())
+    first, last = query.period(start, end, service.clock(), month=month)
     spend_query = SpendQuery(
         start=first,
         end=last,
@@ -94,4 +100,5 @@ def get_spend(
         period_basis=PeriodBasis(period_basis),
     )
     rows = query_spend(service.engine, spend_query, declared_tags=service.settings.ingest.declared_tags)
-    return spend_answer(spend_query, rows, None if row is None else row.name)
+    order = None if sort is None else SpendSort(sort)
+    return spend_answer(spend_query, rows, None if row is None else row.name, sort=order, top=top)

@@ -6,12 +6,15 @@ from fastapi import APIRouter, Query
 
 from metering.answers.prices.price_tables import PriceTablePage, price_table_answer
 from metering.answers.prices.rates import ListedRatePage, listed_rate_answer
+from metering.answers.prices.unpriced_usage import UnpricedUsagePage, unpriced_usage_page
+from metering.api.fields import AccountParameter
 from metering.api.openapi import problems
 from metering.api.prices.price_parameters import KnownAtParameter, ProviderParameter, SourceParameter
 from metering.domain.instants import format_instant
 from metering.domain.prices.listed_rates import ListedRate
 from metering.domain.usage.events import MAX_NAME_LENGTH
 from metering.operations.accounts.manage_accounts import account_names
+from metering.operations.charges.list_unpriced import list_unpriced
 from metering.operations.prices.show_prices import PriceQuery, list_tables, prices_at
 from metering.web import query
 from metering.web.pages import PageNow
@@ -90,6 +93,21 @@ def get_tables(principal: Reader, service: ServiceNow, page: PageNow) -> PriceTa
         key=lambda table: [table.id],
         question=_TABLES,
     )
+
+
+@router.get(
+    "/unpriced",
+    operation_id="list_unpriced_usage",
+    summary="List usage without a price",
+    responses=problems("not_found"),
+)
+def get_unpriced(principal: Reader, service: ServiceNow, account: AccountParameter = None) -> UnpricedUsagePage:
+    """List usage that is not priced yet, by provider, model, route and reason, with the command that gives it its charge. If
+    only the provider or the route is unknown, it has what the usage may have cost.
+    """
+    row = principal.account_or_all(service, account)
+    found = list_unpriced(service.engine, None if row is None else row.id)
+    return unpriced_usage_page(None if row is None else row.name, found)
 
 
 def _key(instant: int, price: ListedRate) -> list[int | str]:

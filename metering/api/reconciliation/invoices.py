@@ -1,7 +1,7 @@
 """``/v1/invoices``: imported invoices of Hugging Face and providers."""
 
 import io
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from msgspec.structs import replace
@@ -22,6 +22,7 @@ from metering.invoices.line_fields import read_column_map
 from metering.invoices.reading import ReadOptions
 from metering.operations.accounts.manage_accounts import account_names
 from metering.operations.reconciliation.import_invoice import InvoiceOrder, import_invoice
+from metering.operations.reconciliation.read_total import read_total
 from metering.operations.reconciliation.show_invoices import list_invoices, show_invoice
 from metering.web import query
 from metering.web.bodies import check_media_type, read_body
@@ -51,9 +52,10 @@ _BODY: dict[str, Any] = {
 }
 _PROBLEMS = (
     "account_required", "not_found", "unsupported_media_type", "body_too_large", "invalid_encoding", "malformed_request",
-    "empty_file", "missing_column", "invalid_invoice", "invoice_too_large", "unknown_invoice_format", "wrong_currency",
+    "empty_file", "missing_column", "duplicate_column", "invalid_invoice",
+    "invoice_too_large", "unknown_invoice_format", "wrong_currency",
     "wrong_account", "period_required", "overlapping_invoice", "import_in_progress", "already_exists",
-    "invalid_time", "naive_time",
+    "ambiguous_total_rows", "invalid_time", "naive_time",
 )  # fmt: skip
 
 
@@ -90,6 +92,15 @@ def read_options(
     ] = None,
     time_zone: Annotated[str, _text("Time zone of times that have none.", "Europe/Berlin")] = "",
     decimal_mark: Annotated[str, _text("Character before decimals, if the amounts leave it open.", ",", 1)] = "",
+    total_rows: Annotated[
+        Literal["exclude", "keep"] | None,
+        Query(
+            description="What to do with rows that are the sum of others: `exclude` also those that only may be, or `keep` and "
+            "bill all. Default: rows that certainly are sums are left out, and a document with a doubtful row is refused "
+            "(`ambiguous_total_rows`).",
+            examples=["exclude"],
+        ),
+    ] = None,
     biller: Annotated[
         str, _text("Who bills, if the document does not state it: `huggingface`, or a provider.", "together")
     ] = "",
@@ -105,6 +116,7 @@ def read_options(
         columns=read_column_map(listed(map_)),
         zone=time_zone,
         decimal_mark=decimal_mark,
+        total_rows=total_rows or "",
     )
 
 
@@ -177,8 +189,10 @@ def post_invoice(
     a request body with `metering reconcile import`.
     """
     row = principal.find_account(service, account)
-    imported = import_invoice(service.engine, io.BytesIO(body), replace(order, account=row.name), now=service.clock())
-    return imported_invoice_answer(imported, {row.id: row.name})
+    now = service.clock()
+    imported = import_invoice(service.engine, io.BytesIO(body), replace(order, account=row.name), now=now)
+    readings = read_total(service.engine, imported.invoice, service.catalogue, now=now)
+    return imported_invoice_answer(replace(imported, readings=readings), {row.id: row.name})
 
 
 @router.get("", operation_id="list_invoices", summary="List invoices", responses=problems("not_found", "invalid_cursor"))

@@ -1,6 +1,6 @@
 """``/v1/reconciliations``: how an invoice differs from metered usage, and why."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
@@ -16,8 +16,9 @@ from metering.answers.reconciliation.variances import ExplainedVarianceAnswer, e
 from metering.api.fields import USD_PATTERN, AccountParameter, RequestModel
 from metering.api.openapi import problems
 from metering.api.reconciliation.invoices import bound_account_id
+from metering.domain.reconciliation.readings import TotalReading
 from metering.domain.reconciliation.records import ReconciliationReport
-from metering.domain.reconciliation.variances import Tolerance
+from metering.domain.reconciliation.variances import Tolerance, check_decision
 from metering.exports.reconciliation_csv import evidence_csv, reconciliation_csv
 from metering.exports.reconciliation_html import reconciliation_html
 from metering.operations.accounts.manage_accounts import account_names
@@ -28,6 +29,7 @@ from metering.operations.reconciliation.explain_variance import (
     show_variance,
 )
 from metering.operations.reconciliation.export_evidence import export_all_evidence
+from metering.operations.reconciliation.read_total import choose_reading
 from metering.operations.reconciliation.reconcile import list_runs, reconcile, show_reconciliation
 from metering.operations.reconciliation.resolve_variance import resolve_variance
 from metering.operations.reconciliation.show_invoices import show_invoice
@@ -57,6 +59,14 @@ EvidenceLimit = Annotated[
 ]
 
 
+def _reads(effect: str) -> Any:
+    return Field(
+        None,
+        description=f"What a pasted total adds up: the whole `statement`, or `usage` alone. {effect}",
+        examples=["statement"],
+    )
+
+
 class NewReconciliationRun(RequestModel):
     """An invoice to reconcile with metered usage."""
 
@@ -67,6 +77,7 @@ class NewReconciliationRun(RequestModel):
         description="Tolerated difference in all. Default: by the settings, for the format of the invoice.",
         examples=["0.01"],
     )
+    reads: Literal["statement", "usage"] | None = _reads("It is kept for later runs. Default: as chosen before.")
 
 
 class NewVarianceDecision(RequestModel):
@@ -83,6 +94,9 @@ class NewVarianceDecision(RequestModel):
         default=False,
         description="With `accepted`: adjust the account's statement by the amount that is not corrected yet.",
         examples=[False],
+    )
+    reads: Literal["statement", "usage"] | None = _reads(
+        "If the run compared it with the other, a new run is appended and its variance is decided on."
     )
 
 
@@ -108,6 +122,7 @@ def post_run(principal: Admin, service: ServiceNow, body: NewReconciliationRun) 
         service.catalogue,
         tolerance=tolerance,
         settings=service.settings.reconcile,
+        reading=None if body.reads is None else TotalReading(body.reads),
         now=service.clock(),
     )
     return _answer(service, report)
@@ -206,23 +221,26 @@ def get_variance(
     operation_id="resolve_variance",
     summary="Decide on a variance",
     status_code=201,
-    responses=problems("not_found", "already_exists", "unsupported_media_type", "body_too_large", "not_json"),
+    responses=problems(
+        "not_found", "already_exists", "reading_required", "unsupported_media_type", "body_too_large", "not_json"
+    ),
     dependencies=[Depends(require_json)],
 )
 def post_decision(
     principal: Admin, service: ServiceNow, run: RunId, variance: VarianceId, body: NewVarianceDecision
 ) -> ExplainedVarianceAnswer:
-    """Decide on a variance of the newest run, with a name and a reason. Accepting it can correct the account's statement."""
+    """Decide on a variance of the newest run, with a name and a reason. Accepting it can correct the account's statement. For a
+    pasted total, that takes a reading (`reads`), which says what our total is brought to.
+    """
     _check_variance(principal, service, run, variance)
-    resolve_variance(
-        service.engine,
-        variance,
-        body.state,
-        who=body.who or f"key {principal.key.name}",
-        reason=body.reason,
-        correct=body.correct,
-        now=service.clock(),
-    )
+    who, now = body.who or f"key {principal.key.name}", service.clock()
+    check_decision(body.state, who, body.reason)
+    if body.reads is not None:
+        settings = service.settings.reconcile
+        variance = choose_reading(
+            service.engine, variance, TotalReading(body.reads), service.catalogue, settings=settings, now=now
+        )
+    resolve_variance(service.engine, variance, body.state, who=who, reason=body.reason, correct=body.correct, now=now)
     return explained_variance_answer(explain_variance(service.engine, variance))
 
 

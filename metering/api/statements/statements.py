@@ -24,7 +24,7 @@ from metering.api.statements.statement_files import (
     file_response,
     not_modified,
 )
-from metering.domain.instants import format_month
+from metering.domain.instants import format_month, month_of
 from metering.exports.formats import ExportFormat, export_format, several_formats
 from metering.operations.service.open_service import Service
 from metering.operations.statements.export_archive import ArchiveScope, export_archive
@@ -61,12 +61,15 @@ def get_statements(
     account: AccountParameter = None,
     status: StatusParameter = None,
 ) -> StatementPage:
-    """List the statements of every month with usage and every closed month, by account and month, without their lines."""
+    """List the statements of every month with usage, an adjustment or a fee and every closed month, by account and month,
+    without their lines.
+    """
     row = principal.account_or_all(service, account)
     wanted = StatementFilter(None if row is None else row.name, status)
     question = ["statements", wanted.account, status]
     last_name, last_month = page.start(question, ["", ""])
-    found = list_statements(service.engine, wanted, service.catalogue, after=(str(last_name), str(last_month)), limit=page.rows)
+    after, now = (str(last_name), str(last_month)), service.clock()
+    found = list_statements(service.engine, wanted, service.catalogue, now=now, after=after, limit=page.rows)
     return page.of(
         StatementPage,
         found,
@@ -103,7 +106,7 @@ def download_statements(
         raise ApiProblem("account_required", "name an account to get all its months, or a month to get all accounts")
     billing_month = None if month is None else query.month("query.month", month, service.clock())
     wanted = several_formats(query.listed(formats) or ("csv",), focus_version)
-    scope = ArchiveScope(None if row is None else row.name, billing_month, wanted)
+    scope = ArchiveScope(None if row is None else row.name, billing_month, wanted, month_of(service.clock()))
     found = export_archive(service.engine, scope, service.catalogue, known=parse_if_none_match(if_none_match))
     return not_modified(found.tag) if isinstance(found, UnchangedFile) else file_response(found, inline=False)
 
@@ -173,9 +176,10 @@ def _file(
 ) -> Response:
     """Return the file, or 304 if the client has it."""
     name = principal.find_account(service, account).name
-    billing_month = query.month("path.month", month, service.clock())
+    now = service.clock()
+    billing_month = query.month("path.month", month, now)
     known = parse_if_none_match(if_none_match)
-    found = export_statement(service.engine, name, billing_month, service.catalogue, wanted, known=known)
+    found = export_statement(service.engine, name, billing_month, service.catalogue, wanted, known=known, now=now)
     if isinstance(found, UnchangedFile):
         return not_modified(found.tag)
     return file_response(found, inline=wanted.name in INLINE_FORMATS)

@@ -6,7 +6,7 @@ from fastapi import Depends, Query, Request
 
 from metering.domain.errors import DomainError
 from metering.domain.usage.events import MAX_NAME_LENGTH, DecodedBlock, UsageEvent
-from metering.formats.blocks import BlockDecoder, RawBlock
+from metering.formats.blocks import BlockDecoder
 from metering.formats.cloudevents import native_from_cloudevent
 from metering.formats.csv_columns import parse_columns
 from metering.formats.native import NativeReader
@@ -135,7 +135,7 @@ def decode_body(body: EventBody, log_format: LogFormat, options: DecodeOptions) 
     if body.media == JSON:
         _require_content(body, "one event as a JSON object, an array of events, or one event per line as application/x-ndjson")
         return decoder.decode_document(body.data)
-    return decoder.decode(RawBlock(body.data, 1, 0))
+    return decoder.decode_whole(body.data)
 
 
 def _require_content(body: EventBody, expected: str) -> None:

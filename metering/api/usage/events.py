@@ -30,7 +30,7 @@ router = APIRouter(prefix="/v1/events", tags=["events"])
 Values = list[str] | None
 Filters = dict[str, tuple[str | int, ...]]
 Status = Annotated[int, Field(ge=100, le=599)]
-PriceGrades = list[Literal["rated", "reported", "unpriced", "exempt"]] | None
+PriceGrades = list[Literal["rated", "reported", "unpriced", "exempt", "gateway_cache"]] | None
 QuantityGrades = list[Literal["measured", "estimated", "unstated"]] | None
 
 

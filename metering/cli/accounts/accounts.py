@@ -78,13 +78,23 @@ def show(invocation: Invocation, *, name: str, as_json: bool) -> None:
     show_default=True,
     help="Billing route of requests whose records do not state one.",
 )
+@click.option(
+    "--plan",
+    "plan_name",
+    type=click.Choice(bundled_plans().plans),
+    help="Plan from the 1st of this month; `metering accounts set-plan` sets one from another day. Default: free.",
+)
 @json_option
 @click.pass_obj
-def create(invocation: Invocation, *, name: str, route: str, as_json: bool) -> None:
-    """Declare account NAME."""
+def create(invocation: Invocation, *, name: str, route: str, plan_name: str | None, as_json: bool) -> None:
+    """Declare account NAME, on a plan from the 1st of this month if --plan names one."""
     with open_session(invocation, create=True) as service:
-        declare_account(service.engine, name, default_route=_stored(route), now=service.clock())
+        now = service.clock()
+        change = None if plan_name is None else PlanChange(first_date(month_of(now)), plan_name)
+        declare_account(service.engine, name, default_route=_stored(route), plan=change, now=now)
         _show(service, name, as_json=as_json)
+        for warning in [] if change is None else unknown_plan_terms(change, service.catalogue):
+            warn(warning)
 
 
 @accounts.command()
@@ -194,6 +204,8 @@ def _print_plan(answer: AccountPlanAnswer) -> None:
         echo(f"fee               {amount}, {_with_seats(fee.plan, fee.seats)}{days}")
     credit = month.included_credit_nano_usd
     echo(f"included credits  {'unknown' if credit is None else f'${display_nano(credit)}'}")
+    for daily in month.daily_credits:
+        echo(f"daily credits     ${display_nano(daily.credit_nano_usd)} a day from {daily.first_day}, {daily.days} days")
     for change in answer.changes:
         echo(f"                  {_with_seats(change.plan, change.seats)} from {change.effective}")
 

@@ -7,7 +7,7 @@ import click
 from msgspec import Struct
 
 from metering.answers.budgets.budgets import BudgetPage, DeletedBudgetAnswer, budget_answer, budget_history_answer
-from metering.cli.arguments import DAY, USD, collected, end_option, json_option, separated, start_option
+from metering.cli.arguments import DAY, PERCENT, USD, collected, end_option, json_option, separated, start_option
 from metering.cli.budgets.budget_table import print_budget, print_budgets
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
@@ -17,7 +17,7 @@ from metering.domain.budgets.budget_state import BudgetDetails
 from metering.domain.budgets.budgets import FULL, Action, BudgetBasis, BudgetTerms, Scope, apply_changes, canonical_scope
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import day_number
-from metering.operations.budgets.check_scope import check_scope
+from metering.operations.budgets.budget_warnings import budget_warnings
 from metering.operations.budgets.manage_budgets import (
     Author,
     change_budget,
@@ -78,10 +78,10 @@ def _terms_options(command: Any) -> Any:
             "thresholds",
             multiple=True,
             metavar="PERCENT",
-            help="Percentage of the amount that raises an alert; repeat, or separate by commas. A new budget: 50,80,100.",
+            help="Percentage of the amount that raises an alert (80 or 80%); repeat or separate by commas. Default: 50,80,100.",
         ),
         click.option(
-            "--forecast", type=int, metavar="PERCENT", help="Also raise an alert when the forecast reaches this percentage."
+            "--forecast", type=PERCENT, metavar="PERCENT", help="Also raise an alert when the forecast reaches this percentage."
         ),
         click.option(
             "--action",
@@ -89,7 +89,10 @@ def _terms_options(command: Any) -> Any:
             help="Raise alerts only, or also block requests. A new budget: notify.",
         ),
         click.option(
-            "--block-at", type=int, metavar="PERCENT", help=f"Percentage from which --action block blocks. Default: {FULL}."
+            "--block-at",
+            type=PERCENT,
+            metavar="PERCENT",
+            help=f"Percentage from which --action block blocks. Default: {FULL}.",
         ),
         click.option(
             "--basis",
@@ -173,7 +176,7 @@ def change(invocation: Invocation, options: BudgetOptions) -> None:
     """Change a budget from now on, by its id.
 
     Options that are left out keep their value. Raised alerts remain; a new threshold that is already reached raises its alert
-    at once.
+    at once. A new amount raises its alerts again.
     """
     with open_session(invocation) as service:
         details = change_budget(service.engine, options.budget, _terms_in(options), _author(service), service.catalogue)
@@ -206,7 +209,7 @@ def _show(details: BudgetDetails, warnings: list[str], *, as_json: bool) -> None
 
 
 def _warnings(service: Service, details: BudgetDetails) -> list[str]:
-    return check_scope(service.engine, details.budget.terms.scope, service.settings.ingest.declared_tags)
+    return budget_warnings(service.engine, details.budget, service.settings.ingest.declared_tags)
 
 
 def _author(service: Service) -> Author:
@@ -243,6 +246,7 @@ def _scope(pairs: tuple[str, ...]) -> Scope:
 
 
 def _percent(text: str) -> int:
+    given, text = text, text.removesuffix("%").rstrip()
     if not (text.removeprefix("-").isascii() and text.removeprefix("-").isdecimal()) or len(text) > 9:
-        raise click.UsageError(f"--threshold takes whole percentages, got {text[:40]!r}")
+        raise click.UsageError(f"--threshold takes whole percentages, got {given[:40]!r}")
     return int(text)

@@ -28,6 +28,7 @@ _LAYERS = {"account": "the account's own", "operator": "your own", "route": "the
 _WITHOUT_RATE = {
     "reported": "No price is known; this is the cost that the provider reported.",
     "exempt": "The request failed and costs nothing.",
+    "gateway_cache": "A gateway answered from its own cache; nothing was bought from the provider.",
 }
 _NO_STATUS = "The request has no status and no output; it costs nothing."
 
@@ -53,7 +54,7 @@ def explain(invocation: Invocation, *, event: str, account: str, source: str | N
     elif found.event.price_grade == "unpriced":
         echo(f"Unpriced: {sanitize(found.missing)}.")
     else:
-        unstated = found.event.price_grade == "exempt" and found.event.status is None
+        unstated = found.event.price_grade == "exempt" and found.event.status is None and not found.event.failure
         reason = _NO_STATUS if unstated else _WITHOUT_RATE.get(found.event.price_grade, "")
         echo(f"${display_nano(found.event.charge_nano_usd or 0)}. {reason}")
     echo()
@@ -64,6 +65,7 @@ def _print_event(event: LoggedEventAnswer) -> None:
     title = f"{sanitize(event.id)} from source {sanitize(event.source)}, billed to {sanitize(event.account)}"
     echo(title, style="bold")
     status = "no status" if event.status is None else f"status {event.status}"
+    status += f", error {sanitize(event.failure)}" if event.failure else ""
     request = f"{event.operation} of {event.model} at {event.provider}, {event.route}, {status}"
     echo(f"{event.time}{' (derived)' if event.time_derived else ''}  {sanitize(request)}")
     used = ", ".join(f"{described(kind)} {count:,}" for kind, count in event.quantities.items()) or "no quantities"

@@ -7,20 +7,30 @@ import click
 from msgspec import Struct
 
 from metering.answers.charges.spend import SpendAnswer, SpendSumsAnswer, spend_answer
-from metering.cli.arguments import INSTANT, MONTH, collected, end_option, json_option, separated, start_option
+from metering.cli.arguments import DURATION, INSTANT, MONTH, collected, end_option, json_option, separated, start_option
 from metering.cli.invocation import Invocation
 from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import Cell, Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
 from metering.cli.unknown_names import warn_unknown_name
-from metering.domain.charges.spend import DIMENSIONS, Granularity, PeriodBasis, SpendQuery
-from metering.domain.instants import EARLIEST, FUTURE_TOLERANCE, format_instant, format_month, month_of, month_start, next_month
+from metering.domain.charges.spend import DIMENSIONS, MAX_ROWS, Granularity, PeriodBasis, SpendQuery, SpendSort
+from metering.domain.instants import (
+    EARLIEST,
+    FUTURE_TOLERANCE,
+    MICROS_PER_DAY,
+    format_instant,
+    format_month,
+    month_of,
+    month_start,
+    next_month,
+)
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.charges.query_spend import query_spend
 from metering.operations.prices.list_names import used_names
 from metering.operations.service.open_service import Service
 from pricing.dollars import display_nano
+from pricing.possible import PossibleCost
 from pricing.quantities import TOKEN_KINDS
 
 # How much of a row's instant names its period.
@@ -38,6 +48,10 @@ class SpendOptions(Struct, frozen=True, kw_only=True):
     start: int | None
     end: int | None
     month: int | None
+    today: bool
+    last: int | None
+    sort: str | None
+    top: int | None
     by: tuple[str, ...]
     filters: tuple[str, ...]
     granularity: str
@@ -50,6 +64,8 @@ class SpendOptions(Struct, frozen=True, kw_only=True):
 @start_option("Start of the period. Default: the oldest usage.", INSTANT)
 @end_option("End of the period, exclusive. Default: the newest usage.", INSTANT)
 @click.option("--month", type=MONTH, help="A calendar month, instead of --start and --end.")
+@click.option("--today", is_flag=True, help="The current UTC day, instead of --start and --end.")
+@click.option("--last", type=DURATION, help="From this long ago until now (24h, 7d, 2w), instead of --start and --end.")
 @click.option(
     "--by",
     multiple=True,
@@ -79,6 +95,14 @@ class SpendOptions(Struct, frozen=True, kw_only=True):
     show_default=True,
     help="What assigns a charge to a period: the time of its event, or its billing month.",
 )
+@click.option(
+    "--sort",
+    type=click.Choice([str(each) for each in SpendSort]),
+    help="Order of the rows: by period and group, or the largest first. Default: period, with --top usd.",
+)
+@click.option(
+    "--top", type=click.IntRange(1, MAX_ROWS), metavar="N", help="Show only N rows, after sorting; the total still covers all."
+)
 @json_option
 @click.pass_obj
 @collected(SpendOptions)
@@ -90,6 +114,7 @@ def spend(invocation: Invocation, options: SpendOptions) -> None:
     \b
     metering spend --account acme --month 2026-11 --by model --granularity day
     metering spend --by account --filter route=routed --filter provider=together
+    metering spend --last 7d --by project --top 10
     """
     with open_session(invocation) as service:
         account_id = None if options.account is None else show_account(service.engine, options.account).id
@@ -97,13 +122,14 @@ def spend(invocation: Invocation, options: SpendOptions) -> None:
         rows = query_spend(service.engine, query, declared_tags=service.settings.ingest.declared_tags)
         if not rows:
             _warn_unused_names(service, query)
-    found = spend_answer(query, rows, options.account)
+    sort = None if options.sort is None else SpendSort(options.sort)
+    found = spend_answer(query, rows, options.account, sort=sort, top=options.top)
     if options.as_json:
         print_json(found)
     elif not found.rows:
         echo(f"{_title(options, query)}: no usage")
     else:
-        _print_spend(found, _title(options, query))
+        _print_spend(found, _title(options, query), omitted=len(rows) - len(found.rows))
 
 
 def _warn_unused_names(service: Service, query: SpendQuery) -> None:
@@ -130,11 +156,17 @@ def _query(options: SpendOptions, account_id: int | None, now: int) -> SpendQuer
 
 def _period(options: SpendOptions, now: int) -> tuple[int, int]:
     """Return the half-open period; an open end includes the latest time that an event can have."""
+    given = [name for name in ("--month", "--today", "--last") if getattr(options, name[2:])]
+    given += [f"--{name}" for name in ("start", "end") if getattr(options, name) is not None]
+    if len(given) > 1 and given != ["--start", "--end"]:
+        raise click.UsageError(f"{given[0]} cannot be combined with {' or '.join(given[1:])}")
     if options.month is not None:
-        if options.start is not None or options.end is not None:
-            raise click.UsageError("--month cannot be combined with --start or --end")
         return month_start(options.month), month_start(next_month(options.month))
+    if options.today:
+        return now - now % MICROS_PER_DAY, now - now % MICROS_PER_DAY + MICROS_PER_DAY
     last = now + FUTURE_TOLERANCE + 1
+    if options.last is not None:
+        return max(EARLIEST, now - options.last), last
     if options.period_basis == PeriodBasis.BILLING:
         last = month_start(next_month(month_of(last)))
     return EARLIEST if options.start is None else options.start, last if options.end is None else options.end
@@ -154,6 +186,10 @@ def _title(options: SpendOptions, query: SpendQuery) -> str:
     account = "all accounts" if options.account is None else sanitize(options.account)
     if options.month is not None:
         return f"{account}, {format_month(options.month)}"
+    if options.today:
+        return f"{account}, {_shortened(query.start)} (today)"
+    if options.last is not None:
+        return f"{account}, since {_shortened(query.start)}"
     if options.start is None and options.end is None:
         return account
     return f"{account}, {_shortened(query.start)} to {_shortened(query.end)} (exclusive)"
@@ -164,7 +200,7 @@ def _shortened(instant: int) -> str:
     return text.removesuffix("T00:00:00.000000Z").replace(".000000Z", "Z")
 
 
-def _print_spend(found: SpendAnswer, title: str) -> None:
+def _print_spend(found: SpendAnswer, title: str, *, omitted: int) -> None:
     labels = [Column(name, "name") for name in found.group_by]
     length = _PERIOD_LENGTHS.get(found.granularity)
     if length is not None:
@@ -180,6 +216,8 @@ def _print_spend(found: SpendAnswer, title: str) -> None:
     columns = [*labels, *(Column(name, "count") for name in shown), Column("USD", "money")]
     blanks = [""] * (len(labels) - 1)
     print_table(columns, rows, title=title, totals=["total", *blanks, *_figures(found.total, shown)])
+    if omitted:
+        echo(f"{counted(omitted, 'more row')}, included in the total")
     _print_notes(found.total)
 
 
@@ -205,3 +243,7 @@ def _print_notes(total: SpendSumsAnswer) -> None:
         echo(f"{counted(total.failed_events, 'request')} failed and cost nothing")
     if total.unpriced_events:
         echo(f"not priced yet: {counted(total.unpriced_events, 'request')}, not in the amounts; see `metering prices unpriced`")
+    if total.possible_least_nano_usd is not None and total.possible_most_nano_usd is not None:
+        possible = PossibleCost(total.possible_events, total.possible_least_nano_usd, total.possible_most_nano_usd)
+        which = "they" if possible.events == total.unpriced_events else f"{possible.events:,} of them"
+        echo(f"{which} may have cost {possible}, at the prices of their models' providers then")

@@ -133,6 +133,9 @@ def _print(answer: CreditsAnswer, *, as_json: bool) -> None:
     echo(f"{sanitize(answer.account)}, {answer.month}, plan {answer.plan}", style="bold")
     print_table([Column("included credits", "name"), Column("USD", "money")], _included_rows(answer))
     echo()
+    if answer.daily_nano_usd:
+        print_table([Column("daily credits", "name"), Column("USD", "money")], _daily_rows(answer))
+        echo()
     print_table([Column("purchased credits", "name"), Column("USD", "money")], _purchased_rows(answer))
     echo()
     echo(f"usage that no credits paid: ${display_nano(answer.uncovered_nano_usd)}")
@@ -150,13 +153,24 @@ def _included_rows(answer: CreditsAnswer) -> list[list[str]]:
     """Return the rows of included credits; they add up to what is left."""
     if answer.included_nano_usd is None:
         return [["included", UNKNOWN_AMOUNT], ["left", UNKNOWN_AMOUNT]]
-    applied = sum(item.amount_nano_usd for item in answer.applied if item.grant.kind == INCLUDED)
+    by_month = [item for item in answer.applied if item.grant.kind == INCLUDED]
+    applied = sum(item.amount_nano_usd for item in by_month) - answer.daily_applied_nano_usd
     is_bound = answer.included_left_is_upper_bound and answer.included_left_nano_usd
     return [
         ["included", display_nano(answer.included_nano_usd)],
         ["spent on other compute, as recorded", display_nano(-answer.used_elsewhere_of_included_nano_usd)],
         ["applied to usage", display_nano(-applied)],
+        *([["paid by daily credits before", display_nano(-answer.topped_up_nano_usd)]] if answer.topped_up_nano_usd else []),
         ["left, at most" if is_bound else "left", display_nano(answer.included_left_nano_usd)],
+    ]
+
+
+def _daily_rows(answer: CreditsAnswer) -> list[list[str]]:
+    unused = answer.daily_nano_usd - answer.daily_applied_nano_usd
+    return [
+        ["included, all days of the month", display_nano(answer.daily_nano_usd)],
+        ["applied to usage of their days", display_nano(-answer.daily_applied_nano_usd)],
+        ["not used; expires with its day", display_nano(unused)],
     ]
 
 

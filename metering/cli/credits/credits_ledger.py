@@ -100,4 +100,8 @@ def _row(entry: CreditEntryAnswer) -> list[Cell]:
 
 
 def _name(grant: CreditGrantAnswer) -> str:
-    return f"included {grant.granted_at[:7]}" if grant.kind == INCLUDED else f"{grant.kind} {grant.reference}"
+    if grant.kind != INCLUDED:
+        return f"{grant.kind} {grant.reference}"
+    # A month's credits start and end on the 1st, a day's never do both.
+    starts, ends = grant.granted_at[8:10], (grant.expires_at or "")[8:10]
+    return f"included {grant.granted_at[:7] if starts == ends else grant.granted_at[:10]}"

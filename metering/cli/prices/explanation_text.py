@@ -34,6 +34,8 @@ def request_in_words(found: PriceExplanation) -> list[str]:
     lines = [f"{sanitize(query.model)} at {sanitize(query.provider)}, {sanitize(query.operation)}, {since(query.instant)}"]
     if found.request.known_at is not None:
         lines[0] += f", as known at {since(found.request.known_at)}"
+    if found.explanation.own_name is not None:
+        lines.append(f"alias of your own: looked up as {sanitize(found.explanation.own_name.model)}")
     if found.suffix:
         lines.append(_suffix_in_words(found.suffix.removeprefix(":"), query.provider))
     lines.append(f"route: {query.route}, {_ROUTES[found.route_from]}")

@@ -10,6 +10,7 @@ from metering.cli.arguments import INSTANT, json_option, known_at_option
 from metering.cli.invocation import Invocation
 from metering.cli.lazy_group import LazyCommand, LazyGroup
 from metering.cli.prices.price_text import PER_MILLION_KINDS, owner, per_million, rate_in_words, since, which_rate
+from metering.cli.prices.prices_alias import alias
 from metering.cli.prices.prices_diff import diff
 from metering.cli.prices.prices_discount import discount
 from metering.cli.prices.prices_explain import explain
@@ -37,6 +38,7 @@ def prices() -> None:
     """Show and import prices."""
 
 
+prices.add_command(alias)
 prices.add_command(diff)
 prices.add_command(discount)
 prices.add_command(explain)
@@ -148,11 +150,18 @@ def unpriced(invocation: Invocation, *, account: str | None, as_json: bool) -> N
         echo("all usage is priced")
         return
     columns = [Column("provider", "name"), Column("model", "name"), Column("route", "name"), Column("missing", "name")]
-    print_table(
-        [*columns, Column("requests", "count"), Column("tokens", "count")],
-        [[each.provider, each.model, each.route, each.why, each.events, each.tokens] for each in found],
-    )
-    warn("import the missing prices with `metering prices import SHEET`; it charges this usage, too")
+    columns += [Column("requests", "count"), Column("tokens", "count")]
+    rows: list[list[Cell]] = [[each.provider, each.model, each.route, each.why, each.events, each.tokens] for each in found]
+    if any(each.possible is not None for each in found):
+        columns.append(Column("possible cost", "name"))
+        rows = [[*row, "" if each.possible is None else str(each.possible)] for row, each in zip(rows, found, strict=True)]
+    print_table(columns, rows)
+    for why in dict.fromkeys(each.why for each in found):
+        remedy = next(each.remedy for each in found if each.why == why)
+        if remedy:
+            warn(f"{why}: {remedy}")
+    if any(each.why == "no rate" for each in found):
+        warn("no rate, but a list has the model under another name: metering prices alias add NAME MODEL --provider PROVIDER")
 
 
 def _print_prices(found: list[ListedRate]) -> None:

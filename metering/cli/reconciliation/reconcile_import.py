@@ -11,29 +11,33 @@ from typing import BinaryIO, cast
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 
 from metering.answers.reconciliation.invoices import imported_invoice_answer
 from metering.answers.reconciliation.runs import reconciliation_answer
 from metering.cli.arguments import MONTH, ZONE, collected, end_option, json_option, separated, start_option
 from metering.cli.invocation import Invocation
 from metering.cli.reconciliation.reconcile_run import exit_if_open, run_reconciliation
-from metering.cli.reconciliation.reconciliation_table import show_report
+from metering.cli.reconciliation.reconciliation_table import show_readings, show_report
 from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import echo, print_json, warn
 from metering.cli.terminal.sanitize import sanitize
 from metering.domain.reconciliation.descriptions import describe_invoice
 from metering.domain.reconciliation.invoices import InvoiceError, stated_period
-from metering.domain.reconciliation.records import ImportedInvoice
+from metering.domain.reconciliation.records import ImportedInvoice, Invoice
 from metering.invoices import FORMATS
 from metering.invoices.line_fields import read_column_map
-from metering.invoices.reading import ReadOptions
+from metering.invoices.reading import EXCLUDE, KEEP, ReadOptions
 from metering.operations.accounts.manage_accounts import account_names
 from metering.operations.reconciliation.import_answers import import_answers
 from metering.operations.reconciliation.import_invoice import InvoiceOrder, import_invoice
+from metering.operations.reconciliation.read_total import read_total
 from metering.operations.service.open_service import Service
+from pricing.dollars import display_nano
 
 _MAX_IN_MEMORY = 16 * 1024 * 1024
+_MAX_ROWS = 20
 
 
 class ImportChoices(Struct, frozen=True):
@@ -50,6 +54,7 @@ class ImportChoices(Struct, frozen=True):
     columns: tuple[str, ...]
     zone: str | None
     decimal_mark: str | None
+    total_rows: str | None
     number: str
     total: str
     routes: tuple[str, ...]
@@ -78,6 +83,12 @@ class ImportChoices(Struct, frozen=True):
 )
 @click.option("--time-zone", "zone", type=ZONE, help="Time zone of times that have none.")
 @click.option("--decimal-mark", type=click.Choice([".", ","]), help="Character before decimals, if the amounts leave it open.")
+@click.option(
+    "--total-rows",
+    type=click.Choice([EXCLUDE, KEEP]),
+    help="What to do with rows that are the sum of others: exclude those that may be too, or keep all. Default: exclude those"
+    " that certainly are, refuse the document if in doubt.",
+)
 @click.option("--number", default="", help="The invoice number.")
 @click.option(
     "--total", default="", metavar="USD", help="Total, if the document does not state it; without FILE, the whole invoice."
@@ -129,6 +140,8 @@ def finish_import(service: Service, imported: ImportedInvoice, *, run: bool, as_
     """Show the result of an import; with ``run``, reconcile the invoice and exit as ``run`` does."""
     account_id = imported.invoice.account_id
     names = account_names(service.engine, [account_id])
+    readings = read_total(service.engine, imported.invoice, service.catalogue, now=service.clock())
+    imported = replace(imported, readings=readings)
     if not run:
         if as_json:
             print_json(imported_invoice_answer(imported, names))
@@ -136,11 +149,10 @@ def finish_import(service: Service, imported: ImportedInvoice, *, run: bool, as_
             _show_import(imported)
         return
     report = run_reconciliation(service, imported.invoice.id)
+    _warn_of(imported.invoice)
     if as_json:
         print_json(reconciliation_answer(report, names))
     else:
-        for note in imported.invoice.notes:
-            warn(note)
         show_report(report, names[account_id])
     exit_if_open([report])
 
@@ -164,6 +176,7 @@ def _order(choices: ImportChoices) -> InvoiceOrder:
             columns=read_column_map(separated(choices.columns)),
             zone=choices.zone or "",
             decimal_mark=choices.decimal_mark or "",
+            total_rows=choices.total_rows or "",
         ),
     )
 
@@ -190,10 +203,22 @@ def _show_import(imported: ImportedInvoice) -> None:
     invoice = imported.invoice
     if not imported.is_new:
         echo(f"invoice {invoice.id}: this document was imported before; nothing changed")
+        show_readings(imported.readings)
         return
     echo(f"invoice {invoice.id}: {sanitize(describe_invoice(invoice))}, {counted(invoice.lines, 'line')}")
     if invoice.supersedes_id is not None:
         echo(f"it supersedes invoice {invoice.supersedes_id}")
+    _warn_of(invoice)
+    show_readings(imported.readings)
+    echo(f"reconcile it with `metering reconcile run {invoice.id}`")
+
+
+def _warn_of(invoice: Invoice) -> None:
+    """Show the notes of an import, and the rows that were left out."""
     for note in invoice.notes:
         warn(note)
-    echo(f"reconcile it with `metering reconcile run {invoice.id}`")
+    for row in invoice.excluded[:_MAX_ROWS]:
+        amount = "" if row.amount_nano is None else f", {display_nano(row.amount_nano)} USD"
+        warn(f"line {row.line}{amount} is left out: {sanitize(row.reason)}")
+    if len(invoice.excluded) > _MAX_ROWS:
+        warn(f"... {counted(len(invoice.excluded) - _MAX_ROWS, 'more row')} left out: --json lists all")

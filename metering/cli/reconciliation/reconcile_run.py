@@ -8,9 +8,11 @@ from metering.answers.reconciliation.invoices import InvoicePage, invoice_answer
 from metering.answers.reconciliation.runs import ReconciliationPage, reconciliation_answer
 from metering.cli.arguments import USD, json_option
 from metering.cli.invocation import Invocation
+from metering.cli.reconciliation.reads_option import reads_option
 from metering.cli.reconciliation.reconciliation_table import NO_INVOICES, show_invoices, show_report
 from metering.cli.session import open_session
 from metering.cli.terminal.output import echo, print_json
+from metering.domain.reconciliation.readings import TotalReading
 from metering.domain.reconciliation.records import ReconciliationReport
 from metering.domain.reconciliation.variances import Tolerance
 from metering.operations.accounts.manage_accounts import account_names, show_account
@@ -23,20 +25,32 @@ from metering.operations.service.open_service import Service
 @click.argument("invoice", type=click.IntRange(min=1), required=False)
 @click.option("--account", metavar="NAME", help="Reconcile every current invoice of this account.")
 @click.option("--tolerance", type=USD, help="Tolerated difference in all, in dollars. Default: METERING_RECONCILE_TOLERANCE.")
+@reads_option("It is kept for later runs.")
 @json_option
 @click.pass_obj
-def run(invocation: Invocation, *, invoice: int | None, account: str | None, tolerance: int | None, as_json: bool) -> None:
+def run(
+    invocation: Invocation,
+    *,
+    invoice: int | None,
+    account: str | None,
+    tolerance: int | None,
+    reads: str | None,
+    as_json: bool,
+) -> None:
     """Reconcile INVOICE, or every current invoice if omitted, with usage as it is metered now.
 
     Exits with 1 if a variance is open and not tolerated, for cron and CI.
     """
+    if invoice is None and reads is not None:
+        raise click.UsageError("--reads is about one invoice; name it")
     if invoice is not None and account is not None:
         raise click.UsageError("give an invoice or an account, not both")
     allowed = None if tolerance is None else Tolerance(tolerance)
+    reading = None if reads is None else TotalReading(reads)
     with open_session(invocation) as service:
         account_id = _account_id(service, account)
         invoices = current_invoices(service.engine, account_id=account_id) if invoice is None else [invoice]
-        reports = [run_reconciliation(service, each, allowed) for each in invoices]
+        reports = [run_reconciliation(service, each, allowed, reading) for each in invoices]
         names = account_names(service.engine, [each.run.account_id for each in reports])
     if as_json:
         answers = [reconciliation_answer(each, names) for each in reports]
@@ -73,7 +87,9 @@ def show(invocation: Invocation, *, number: int | None, account: str | None, as_
         show_report(report, names[report.run.account_id])
 
 
-def run_reconciliation(service: Service, invoice_id: int, tolerance: Tolerance | None = None) -> ReconciliationReport:
+def run_reconciliation(
+    service: Service, invoice_id: int, tolerance: Tolerance | None = None, reading: TotalReading | None = None
+) -> ReconciliationReport:
     """Reconcile an invoice with the tolerance of the settings unless one is given."""
     return reconcile(
         service.engine,
@@ -81,6 +97,7 @@ def run_reconciliation(service: Service, invoice_id: int, tolerance: Tolerance |
         service.catalogue,
         tolerance=tolerance,
         settings=service.settings.reconcile,
+        reading=reading,
         now=service.clock(),
     )
 

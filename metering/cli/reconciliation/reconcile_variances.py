@@ -7,6 +7,7 @@ import click
 from metering.answers.reconciliation.variances import explained_variance_answer
 from metering.cli.arguments import json_option
 from metering.cli.invocation import Invocation
+from metering.cli.reconciliation.reads_option import reads_option
 from metering.cli.reconciliation.reconciliation_table import show_variance
 from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted
@@ -15,9 +16,11 @@ from metering.cli.terminal.sanitize import sanitize
 from metering.domain.instants import format_instant
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.descriptions import describe_day, describe_explanation, describe_location
+from metering.domain.reconciliation.readings import TotalReading
 from metering.domain.reconciliation.records import Decision, Evidence, Variance, VarianceExplanation
-from metering.domain.reconciliation.variances import VarianceState
+from metering.domain.reconciliation.variances import VarianceState, check_decision
 from metering.operations.reconciliation.explain_variance import DEFAULT_EVIDENCE, MAX_EVIDENCE, explain_variance
+from metering.operations.reconciliation.read_total import choose_reading
 from metering.operations.reconciliation.resolve_variance import resolve_variance
 from pricing.dollars import display_nano
 
@@ -59,15 +62,32 @@ def explain(invocation: Invocation, *, variance: int, limit: int | None, as_json
 @click.option(
     "--correct", is_flag=True, help="With accepted: adjust the account's statement by the amount that is not corrected yet."
 )
+@reads_option("If the newest run compared it with the other, a new run is made and its variance is decided on.")
 @json_option
 @click.pass_obj
-def resolve(invocation: Invocation, *, variance: int, state: str, who: str, reason: str, correct: bool, as_json: bool) -> None:
+def resolve(
+    invocation: Invocation,
+    *,
+    variance: int,
+    state: str,
+    who: str,
+    reason: str,
+    correct: bool,
+    reads: str | None,
+    as_json: bool,
+) -> None:
     """Decide on VARIANCE: explained, accepted, disputed, resolved, or open again.
 
-    A decision carries over to later runs while the cause has the same amount; otherwise the variance is open again.
+    A decision carries over to later runs while the cause has the same amount; otherwise the variance is open again. Correcting
+    by a pasted total takes --reads: what the total adds up decides what our total is brought to.
     """
+    check_decision(state, who, reason)
     with open_session(invocation) as service:
-        found = resolve_variance(service.engine, variance, state, who=who, reason=reason, correct=correct, now=service.clock())
+        now, settings = service.clock(), service.settings.reconcile
+        if reads is not None:
+            reading = TotalReading(reads)
+            variance = choose_reading(service.engine, variance, reading, service.catalogue, settings=settings, now=now)
+        found = resolve_variance(service.engine, variance, state, who=who, reason=reason, correct=correct, now=now)
         if as_json:
             print_json(explained_variance_answer(explain_variance(service.engine, variance)))
             return

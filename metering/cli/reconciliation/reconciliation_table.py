@@ -17,6 +17,7 @@ from metering.domain.reconciliation.descriptions import (
     describe_period,
     matched_percent,
 )
+from metering.domain.reconciliation.readings import ReadTotal, describe_reading
 from metering.domain.reconciliation.records import InvoiceOverview, ReconciliationReport, Variance
 from metering.domain.reconciliation.variances import VarianceState
 from pricing.dollars import display_nano
@@ -40,6 +41,7 @@ def show_report(report: ReconciliationReport, account: str) -> None:
     percent = matched_percent(run)
     matched = f"{percent} of the billed usage was metered" if percent else "no usage is billed"
     echo(f"{matched}; compared {describe_grain(invoice.grain)}")
+    show_readings(run.readings)
     if report.variances:
         echo()
         largest = sorted(report.variances, key=lambda each: -abs(each.amount_nano))[:_MAX_ROWS]
@@ -48,6 +50,12 @@ def show_report(report: ReconciliationReport, account: str) -> None:
             left = counted(len(report.variances) - _MAX_ROWS, "smaller variance")
             echo(f"... and {left}: `metering reconcile export {run.id}` exports all")
     _show_open(report)
+
+
+def show_readings(readings: Sequence[ReadTotal]) -> None:
+    """Show a pasted total compared with our statement and with our usage."""
+    for each in readings:
+        echo(f"read as {describe_reading(each)}")
 
 
 def show_invoices(found: Sequence[InvoiceOverview], names: Mapping[int, str]) -> None:
@@ -125,6 +133,10 @@ def _show_open(report: ReconciliationReport) -> None:
     waiting = report.needs_attention
     if waiting:
         echo(f"{len(waiting)} open: `metering reconcile explain {waiting[0].id}` explains the first one")
+        if report.run.readings and not report.run.reading:
+            echo(
+                "what the total adds up is open: --reads statement or --reads usage chooses, with `reconcile run` or `resolve`"
+            )
     elif report.variances:
         echo("no variance is open beyond the tolerance")
     else:

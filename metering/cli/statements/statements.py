@@ -12,9 +12,9 @@ from metering.cli.session import open_session
 from metering.cli.statements.statement_changes import adjust, adjustments, reopen_check
 from metering.cli.statements.statement_table import show_statement_table, summary_row
 from metering.cli.statements.statements_export import export
-from metering.cli.terminal.output import Column, echo, print_json, print_table, warn
+from metering.cli.terminal.output import Column, echo, print_json, print_table
 from metering.cli.terminal.sanitize import sanitize
-from metering.domain.instants import format_month, month_of
+from metering.domain.instants import format_month
 from metering.domain.statements.billing_months import check_month_in_range
 from metering.domain.statements.close_failure import CloseFailure
 from metering.domain.statements.statements import CLOSED, DRAFT, Statement
@@ -65,9 +65,9 @@ statements.add_command(export)
 @json_option
 @click.pass_obj
 def list_(invocation: Invocation, *, account: str | None, status: str | None, as_json: bool) -> None:
-    """List the statements of all months with usage and all closed months."""
+    """List the statements of all months with usage, an adjustment or a fee, and of all closed months."""
     with open_session(invocation) as service:
-        listed = list_statements(service.engine, StatementFilter(account, status), service.catalogue)
+        listed = list_statements(service.engine, StatementFilter(account, status), service.catalogue, now=service.clock())
     found = [each.statement for each in listed]
     if as_json:
         print_json(StatementPage(items=[statement_summary_answer(each) for each in found], next_cursor=None))
@@ -94,9 +94,7 @@ def show(invocation: Invocation, *, account: str, month: int | None, canonical: 
             click.echo(canonical_statement(service.engine, account, shown), nl=False)
             return
         check_month_in_range(shown, service.clock())
-        statement = show_statement(service.engine, account, shown, service.catalogue)
-        if shown > month_of(service.clock()):
-            warn(f"{format_month(shown)} has not begun; only fees and credits are known")
+        statement = show_statement(service.engine, account, shown, service.catalogue, now=service.clock())
     if as_json:
         print_json(statement_answer(statement))
     else:

@@ -14,7 +14,7 @@ from metering.cli.session import open_session
 from metering.cli.terminal.output import warn
 from metering.cli.terminal.sanitize import sanitize
 from metering.domain.errors import DomainError
-from metering.domain.instants import format_month
+from metering.domain.instants import format_month, month_of
 from metering.domain.statements.billing_months import check_month_in_range
 from metering.exports.focus_columns import FocusVersion
 from metering.exports.formats import FORMATS, ExportFormat, several_formats
@@ -128,10 +128,11 @@ def _export(service: Service, choices: _ExportChoices) -> ExportedFile:
     if choices.month is not None:
         check_month_in_range(choices.month, service.clock())
     if choices.is_archive or choices.account is None or choices.month is None:
-        scope = ArchiveScope(choices.account, choices.month, choices.formats)
+        scope = ArchiveScope(choices.account, choices.month, choices.formats, month_of(service.clock()))
         found = export_archive(service.engine, scope, service.catalogue)
     else:
-        found = export_statement(service.engine, choices.account, choices.month, service.catalogue, choices.formats[0])
+        wanted, now = choices.formats[0], service.clock()
+        found = export_statement(service.engine, choices.account, choices.month, service.catalogue, wanted, now=now)
     if isinstance(found, UnchangedFile):  # impossible: no tags were passed
         raise ExportFailedError("the export returned no file")
     return found

@@ -17,6 +17,7 @@ from metering.cli.session import open_session
 from metering.cli.terminal.counts import counted
 from metering.cli.terminal.output import print_json, warn
 from metering.cli.terminal.sanitize import sanitize
+from metering.cli.usage.ingest_dry_run import show_dry_run
 from metering.cli.usage.ingest_inputs import Input, find_inputs
 from metering.cli.usage.ingest_progress import progress_bar
 from metering.cli.usage.ingest_report import IngestReport, InputReport, show_report, warn_errors
@@ -57,6 +58,9 @@ class IngestOptions(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...]
     time_zone: str | None
     replay_from: int | None
+    override_model: bool
+    override_provider: bool
+    dry_run: bool
     as_json: bool
     quiet: bool
 
@@ -68,8 +72,14 @@ class IngestOptions(Struct, frozen=True, kw_only=True):
             columns = parse_columns(separated(self.columns))
         except DomainError as error:
             raise click.UsageError(f"--map: {error}") from None
-        if columns and self.format not in (None, "csv"):
-            raise click.UsageError(f"--map is for CSV, not for the format {self.format}")
+        if columns and self.format not in (None, "csv", "json"):
+            raise click.UsageError(f"--map is for CSV and JSON of any shape, not for the format {self.format}")
+        if self.format == "json" and not columns:
+            raise click.UsageError("--format json needs --map, such as --map time=at,model=req.model,input_tokens=usage.in")
+        override = tuple(name for name in ("model", "provider") if getattr(self, f"override_{name}"))
+        for name in override:
+            if not getattr(self, name):
+                raise click.UsageError(f"--override-{name} needs --{name}, the {name} of all records")
         options = DecodeOptions(
             source=self.source,
             now=0,
@@ -84,6 +94,7 @@ class IngestOptions(Struct, frozen=True, kw_only=True):
             replay_from=self.replay_from,
             columns=columns,
             tag_fields=tuple(separated(self.tags)),
+            override=override,
         )
         try:
             options.check()
@@ -103,6 +114,8 @@ class IngestOptions(Struct, frozen=True, kw_only=True):
 @click.option("--create-accounts", is_flag=True, help="Declare accounts that records name and that do not exist.")
 @click.option("--provider", default="", help="Provider of records that name none, in Hugging Face's spelling.")
 @click.option("--model", default="", help="Model of records that name none. MODEL:PROVIDER names both.")
+@click.option("--override-model", is_flag=True, help="--model applies to all records, whatever they state.")
+@click.option("--override-provider", is_flag=True, help="--provider applies to all records, whatever they state.")
 @click.option(
     "--route", type=click.Choice([ROUTED, PROVIDER_KEY, SERVERLESS]), help="Billing route of records that do not state one."
 )
@@ -113,20 +126,23 @@ class IngestOptions(Struct, frozen=True, kw_only=True):
     "--source", default="", metavar="NAME", help="Source of the records, part of their identity. Default: the file's name."
 )
 @click.option(
-    "--format", type=click.Choice(["native", "openai", "csv"]), help="Log format. Default: detected from the content."
+    "--format",
+    type=click.Choice(["native", "openai", "json", "csv"]),
+    help="Log format; json is JSON of any shape, with --map. Default: detected from the content.",
 )
 @click.option(
     "--map",
     "columns",
     multiple=True,
     metavar="FIELD=COLUMN",
-    help="CSV column of an event field; repeat, or separate by commas.",
+    help="CSV column, or dotted path in JSON, of an event field; repeat, or separate by commas.",
 )
 @click.option(
     "--tag", "tags", multiple=True, metavar="FIELD", help="Record field to keep as a tag; repeat, or separate by commas."
 )
 @click.option("--time-zone", type=ZONE, help="Time zone of times without one, such as UTC or Europe/Berlin.")
 @click.option("--replay-from", type=INSTANT, help="Shift all times so that the first record happened at this time.")
+@click.option("--dry-run", is_flag=True, help="Show how the first records are understood and what they would cost.")
 @json_option
 @click.option("--quiet", is_flag=True, help="Only print what went wrong.")
 @click.pass_obj
@@ -142,9 +158,14 @@ def ingest(invocation: Invocation, options: IngestOptions) -> None:
     metering ingest trace.csv --account acme --provider together --route routed \\
         --model meta-llama/Llama-3.3-70B-Instruct --time-zone UTC \\
         --map time=TIMESTAMP,input_tokens=ContextTokens,output_tokens=GeneratedTokens
+    metering ingest app.jsonl --map time=at,model=req.model,input_tokens=usage.in,output_tokens=usage.out --dry-run
     """
     decode_options = options.decode_options()
     inputs = find_inputs(options.files, options.source)
+    if options.dry_run:
+        requests = [_request(options, decode_options, each, invocation.clock()) for each in inputs]
+        show_dry_run(invocation, requests, as_json=options.as_json)
+        return
     with open_session(invocation, create=True) as service:
         report = IngestReport()
         if options.account and any(each.path == STDIN or Path(each.path).exists() for each in inputs):

@@ -136,4 +136,4 @@ def _show_unread(file: LogIngestAnswer) -> None:
     if unread:
         fields = ", ".join(f"{sanitize(name)} ({count:,})" for name, count in unread[:SHOWN_FIELDS])
         more = f" and {len(unread) - SHOWN_FIELDS} more" if len(unread) > SHOWN_FIELDS else ""
-        echo(f"{sanitize(file.file)}: fields not stored: {fields}{more}; --tag FIELD keeps one as a tag")
+        echo(f"{sanitize(file.file)}: fields not stored: {fields}{more}; --tag FIELD keeps a single value as a tag")

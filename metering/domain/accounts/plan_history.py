@@ -37,11 +37,21 @@ class FeeLine(Struct, frozen=True):
     amount_cents: int | None
 
 
+class DailyCredit(Struct, frozen=True):
+    """The included credit of each of some consecutive days, for all seats; it expires when its day ends."""
+
+    first_day: date
+    days: int
+    amount_nano: int
+    pays_elsewhere: bool = False
+
+
 class PlanMonth(Struct, frozen=True):
     """The plans of a month, with fees and included credits.
 
-    ``included_credit_nano`` is None if unknown; ``credits_pay_elsewhere``: it may have been spent on other compute;
-    ``invoiced``: usage beyond the credits is billed, not refused.
+    ``included_credit_nano`` is for the month, and None if unknown; ``daily_credits`` are for single days.
+    ``credits_pay_elsewhere``: they may have been spent on other compute; ``invoiced``: usage beyond the credits is billed, not
+    refused.
     """
 
     month: int
@@ -51,6 +61,7 @@ class PlanMonth(Struct, frozen=True):
     included_credit_nano: int | None
     credits_pay_elsewhere: bool
     invoiced: bool
+    daily_credits: tuple[DailyCredit, ...] = ()
 
 
 def plan_month(changes: Sequence[PlanChange], month: int, catalogue: PlanCatalogue) -> PlanMonth:
@@ -80,6 +91,7 @@ def plan_month(changes: Sequence[PlanChange], month: int, catalogue: PlanCatalog
         included_credit_nano=_credit(best, best_terms),
         credits_pay_elsewhere=best_terms is not None and best_terms.credits_pay_elsewhere,
         invoiced=last_terms is not None and last_terms.pay_as_you_go,
+        daily_credits=_daily_credits(in_effect, catalogue),
     )
 
 
@@ -144,6 +156,16 @@ def _spans(
 
     for plan_and_fee, group in groupby(in_effect, key):
         yield plan_and_fee, [day for day, _ in group]
+
+
+def _daily_credits(in_effect: list[tuple[date, PlanChange]], catalogue: PlanCatalogue) -> tuple[DailyCredit, ...]:
+    def key(item: tuple[date, PlanChange]) -> tuple[int, bool]:
+        day, change = item
+        terms = catalogue.terms(change.plan, day)
+        return (0, False) if terms is None else (terms.daily_credit_nano * change.seats, terms.credits_pay_elsewhere)
+
+    spans = ((credit, [day for day, _ in group]) for credit, group in groupby(in_effect, key))
+    return tuple(DailyCredit(days[0], len(days), amount, elsewhere) for (amount, elsewhere), days in spans if amount)
 
 
 def _fee_cents(change: PlanChange, fee_cents: int | None, days: int, days_in_month: int) -> int | None:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 class Alert(NamedTuple):
     """A raised alert. Times are microseconds UTC; ``data`` is a JSON object; ``account_id`` None: not about a single account.
 
-    ``period`` is empty and ``threshold`` 0 for types without them.
+    ``period`` is empty and ``threshold`` 0 for types without them. ``occurrence`` counts from 0 how often the alert occurred in
+    its period.
     """
 
     id: int
@@ -18,3 +19,4 @@ class Alert(NamedTuple):
     occurred_at: int
     recorded_at: int
     data: str
+    occurrence: int = 0

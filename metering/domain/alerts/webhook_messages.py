@@ -68,14 +68,14 @@ def _for_slack(message: str) -> str:
     account = data["account"]
     title = headline_of(document["type"]) + (f" · {account}" if account else "")
     lines = [f"*{_escaped(title)}*", f"type: {_escaped(document['type'])}"]
-    lines += [f"{_escaped(label)}: {_escaped(value)}" for label, value in _labeled(data)]
+    lines += [f"{_escaped(label)}: {_escaped(value)}" for label, value in labeled_fields(data)]
     lines.append(f"_{document['timestamp']}_")
     text = "\n".join(lines)[:_LONGEST_TEXT]
     block = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
     return json.dumps({"text": _escaped(title), "blocks": [block]}, ensure_ascii=False, separators=(",", ":"))
 
 
-def _labeled(data: dict[str, Any]) -> list[tuple[str, str]]:
+def labeled_fields(data: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the fields for people, as (label, text). Lists and objects are for programs; the title names the account."""
     fields = [(name, data[name]) for name in ("subject", "period", "threshold") if data[name]]
     fields += [(name, value) for name, value in data["details"].items() if name not in _OMITTED and value != ""]

@@ -4,7 +4,7 @@ Charges count by event time, so late and corrected usage counts in the period in
 numbers. Usage without a price adds nothing to the spend; its requests are counted separately.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -172,6 +172,15 @@ def amount_at(amount_nano: int, percent: int) -> int:
 def due_triggers(terms: BudgetTerms, spent_nano: int, fired: Collection[tuple[str, int]]) -> list[Trigger]:
     """Return the triggers that spend has reached, in order, except those whose (type, percent) is in ``fired``."""
     return [each for each in triggers(terms) if spent_nano >= each.nano and (each.type, each.percent) not in fired]
+
+
+def amount_number(changed_at: Iterable[int], period: Period) -> int:
+    """Return how often a budget's amount was changed within a period, given when it was changed (microseconds UTC).
+
+    Alerts are about an amount: after a change they are raised again for the new one. An amount that was set before the period
+    is its first, and one that was set after it changes nothing about it.
+    """
+    return sum(period.start <= at < period.end for at in changed_at)
 
 
 def canonical_scope(scope: Scope) -> Scope:

@@ -4,9 +4,9 @@ By event time, a query covers any half-open range of instants; by billing month,
 nano-USD.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
-from operator import add
+from operator import add, attrgetter
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -15,7 +15,6 @@ from msgspec.structs import astuple
 from metering.domain.errors import DomainError
 from metering.domain.instants import (
     MICROS_PER_DAY,
-    MICROS_PER_HOUR,
     day_of,
     first_day,
     format_instant,
@@ -24,7 +23,8 @@ from metering.domain.instants import (
     next_month,
 )
 from metering.domain.usage.events import ROUTES, PriceGrade, QuantityGrade
-from pricing.quantities import ALL_KINDS, Quantities
+from pricing.possible import PossibleCost
+from pricing.quantities import ALL_KINDS, TOKEN_KINDS, Quantities
 
 MAX_ROWS = 10_000
 MAX_FILTER_VALUES = 1_000
@@ -77,6 +77,15 @@ class PeriodBasis(StrEnum):
     BILLING = "billing"
 
 
+class SpendSort(StrEnum):
+    """The order of rows: by period and group, or the largest first."""
+
+    PERIOD = "period"
+    USD = "usd"
+    REQUESTS = "requests"
+    TOKENS = "tokens"
+
+
 class SpendQuery(Struct, frozen=True):
     """A query for the spend of an account, or of all (None), in ``[start, end)`` (microseconds UTC).
 
@@ -110,7 +119,6 @@ class SpendQuery(Struct, frozen=True):
             _check_values(name, values)
         if self.period_basis is PeriodBasis.BILLING:
             self._check_billing()
-        self._check_length()
 
     def check_tags(self, declared: Collection[str]) -> None:
         """Raise SpendQueryError for a tag that is not declared: spend is not summed by it, so it would seem unused."""
@@ -129,11 +137,6 @@ class SpendQuery(Struct, frozen=True):
                 raise SpendQueryError(
                     f"period_basis=billing needs a {name} at the start of a month, got {format_instant(instant)}"
                 )
-
-    def _check_length(self) -> None:
-        # Hours are summed from every event of the period, so a query that would fail at the end is not started.
-        if self.granularity is Granularity.HOUR and (self.end - self.start) // MICROS_PER_HOUR > MAX_ROWS:
-            raise TooManyRowsError
 
 
 class SpendSums(NamedTuple):
@@ -163,7 +166,9 @@ class SpendRow(Struct, frozen=True):
 
     ``group`` holds the values of ``group_by``, in its order. ``period_start`` is the start of the row's hour, day or month,
     even if the query starts later; with granularity total it is the start of the query. ``failed_events`` are the ``events``
-    that cost nothing because the request failed; ``unpriced_events`` and their tokens are not in ``amount_nano``.
+    that cost nothing because the request failed; ``unpriced_events`` and their tokens are not in ``amount_nano``. ``possible``
+    is what those of them whose provider or route is unknown may have cost, by the prices of their model's partners; it is never
+    part of the amount.
     """
 
     group: tuple[str, ...]
@@ -174,12 +179,31 @@ class SpendRow(Struct, frozen=True):
     unpriced_tokens: int
     quantities: Quantities
     amount_nano: int
+    possible: PossibleCost | None = None
+
+
+def ordered(rows: Sequence[SpendRow], sort: SpendSort, top: int | None = None) -> list[SpendRow]:
+    """Return rows in an order, at most ``top`` of them; rows of equal size keep their order by period and group."""
+    return sorted(rows, key=_SIZES[sort], reverse=True)[:top] if sort in _SIZES else list(rows[:top])
+
+
+def _tokens(row: SpendRow) -> int:
+    return sum(getattr(row.quantities, kind) for kind in TOKEN_KINDS)
+
+
+_SIZES: dict[SpendSort, Callable[[SpendRow], int]] = {
+    SpendSort.USD: attrgetter("amount_nano"),
+    SpendSort.REQUESTS: attrgetter("events"),
+    SpendSort.TOKENS: _tokens,
+}
 
 
 def total_of(rows: Iterable[SpendRow], query: SpendQuery) -> SpendRow:
     """Return the sum of all rows, without a group."""
     total = SpendSums(0, 0, 0, 0, (0,) * len(ALL_KINDS), 0)
+    possible: PossibleCost | None = None
     for row in rows:
+        possible = possible if row.possible is None else row.possible.plus(possible)
         total = total.plus(
             SpendSums(
                 events=row.events,
@@ -190,10 +214,10 @@ def total_of(rows: Iterable[SpendRow], query: SpendQuery) -> SpendRow:
                 amount_nano=row.amount_nano,
             )
         )
-    return row_of((), query.start, total)
+    return row_of((), query.start, total, possible)
 
 
-def row_of(group: tuple[str, ...], period_start: int, sums: SpendSums) -> SpendRow:
+def row_of(group: tuple[str, ...], period_start: int, sums: SpendSums, possible: PossibleCost | None = None) -> SpendRow:
     """Return the row of a group and period."""
     return SpendRow(
         group=group,
@@ -204,6 +228,7 @@ def row_of(group: tuple[str, ...], period_start: int, sums: SpendSums) -> SpendR
         unpriced_tokens=sums.unpriced_tokens,
         quantities=Quantities(*sums.quantities),
         amount_nano=sums.amount_nano,
+        possible=possible,
     )
 
 

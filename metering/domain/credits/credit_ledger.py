@@ -8,6 +8,7 @@ for earlier months what corrections changed. Entries that increase a balance com
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -16,12 +17,15 @@ from metering.domain.credits.credits import (
     INCLUDED,
     CreditApplied,
     CreditGrant,
+    DayUsage,
     MonthCredits,
     MonthUsage,
     burn_credits,
     months_through,
 )
-from metering.domain.instants import month_of, month_start, next_month
+from metering.domain.instants import day_of, month_of, month_of_day, month_start, next_month
+
+NO_DAYS: Mapping[int, CreditGrant] = MappingProxyType({})
 
 
 class EntryKind(StrEnum):
@@ -40,7 +44,7 @@ class EntryKind(StrEnum):
 
 
 GrantKey = tuple[int, int]
-"""(id, 0) of a purchased grant; (0, month) of a month's included credits, even before they have an id."""
+"""(id, 0) of a purchased grant; of included credits, even before they have an id, (0, month), or (-1, day) for a day's."""
 
 
 class CreditEntry(Struct, frozen=True, kw_only=True):
@@ -77,19 +81,31 @@ class CreditCorrection(Struct, frozen=True):
 class BurnInputs(Struct, frozen=True, kw_only=True):
     """What credits are burned over, by month of usage: nano-USD used, included credits, and their part spent elsewhere.
 
-    ``grants`` are the purchased credits.
+    ``grants`` are the purchased credits. ``daily`` are the included credits of single days, ``usage_by_day`` the usage they can
+    pay, both by UTC day (days since 1970).
     """
 
     usage: Mapping[int, int]
     included: Mapping[int, CreditGrant]
     elsewhere: Mapping[int, int]
     grants: Sequence[CreditGrant]
+    daily: Mapping[int, CreditGrant] = NO_DAYS
+    usage_by_day: Mapping[int, int] = MappingProxyType({})
 
     def burn(self, first: int, last: int) -> list[MonthCredits]:
         """Burn credits from ``first`` through ``last``."""
+        days: defaultdict[int, list[DayUsage]] = defaultdict(list)
+        for day, grant in sorted(self.daily.items()):
+            days[month_of_day(day)].append(DayUsage(day, grant.amount_nano, self.usage_by_day.get(day, 0)))
         return burn_credits(
             [
-                MonthUsage(month, self.usage.get(month, 0), self.included_nano(month), self.elsewhere.get(month, 0))
+                MonthUsage(
+                    month,
+                    self.usage.get(month, 0),
+                    self.included_nano(month),
+                    self.elsewhere.get(month, 0),
+                    tuple(days.get(month, ())),
+                )
                 for month in months_through(first, last)
             ],
             self.grants,
@@ -103,7 +119,9 @@ class BurnInputs(Struct, frozen=True, kw_only=True):
 
 def grant_key(grant: CreditGrant) -> GrantKey:
     """Return what identifies a grant within its account."""
-    return (0, month_of(grant.granted_at)) if grant.kind == INCLUDED else (grant.id, 0)
+    if grant.kind != INCLUDED:
+        return grant.id, 0
+    return (-1, day_of(grant.granted_at)) if grant.is_daily else (0, month_of(grant.granted_at))
 
 
 def balances(entries: Iterable[CreditEntry]) -> dict[GrantKey, int]:
@@ -130,7 +148,7 @@ def closing_entries(month: int, first: int, inputs: BurnInputs, posted: Sequence
         (grant_key(_known_grant(item.grant, each.month, inputs)), each.month): item for each in burned for item in each.applied
     }
     increases, decreases = _new_included_grants(month, burned, inputs, posted), list[CreditEntry]()
-    grants = {grant_key(grant): grant for grant in (*inputs.grants, *inputs.included.values())}
+    grants = {grant_key(grant): grant for grant in (*inputs.grants, *inputs.included.values(), *inputs.daily.values())}
     paid = paid_by_grant(posted)
     for key, usage_month in sorted(wanted.keys() | paid.keys(), key=lambda pair: (pair[1], grants[pair[0]].burn_order)):
         item = wanted.get((key, usage_month))
@@ -174,7 +192,7 @@ def credits_on_statement(
     return MonthCredits(
         month=month,
         applied=own,
-        included_left_nano=left.get((0, month), 0),
+        included_left_nano=max(0, left.get((0, month), 0) - sum(item.amount_nano for item in own if item.grant.is_daily)),
         purchased_left_nano=sum(
             after[key] for key, grant in grants.items() if grant.kind != INCLUDED and grant.granted_at < end
         ),
@@ -184,6 +202,8 @@ def credits_on_statement(
 
 def _known_grant(grant: CreditGrant, month: int, inputs: BurnInputs) -> CreditGrant:
     """Return the recorded grant: burning makes a new one for a month's included credits."""
+    if grant.is_daily:
+        return inputs.daily[day_of(grant.granted_at)]
     return inputs.included[month] if grant.kind == INCLUDED else grant
 
 
@@ -194,10 +214,14 @@ def _new_included_grants(
     granted = {grant_key(entry.grant) for entry in posted}
     entries = []
     for each in burned:
-        grant = inputs.included.get(each.month)
-        used = each.month == month or any(item.grant.kind == INCLUDED for item in each.applied)
-        if grant is not None and grant.amount_nano and used and (0, each.month) not in granted:
-            entries.append(_entry(grant, EntryKind.GRANT, grant.amount_nano, each.month, month))
+        paying = {grant_key(item.grant) for item in each.applied}
+        of_month = [grant for day, grant in sorted(inputs.daily.items()) if month_of_day(day) == each.month]
+        if each.month in inputs.included:
+            of_month.append(inputs.included[each.month])
+        for grant in of_month:
+            key = grant_key(grant)
+            if grant.amount_nano and (each.month == month or key in paying) and key not in granted:
+                entries.append(_entry(grant, EntryKind.GRANT, grant.amount_nano, each.month, month))
     return entries
 
 

@@ -16,6 +16,9 @@ from metering.domain.instants import month_start, next_month
 class IncludedCredits(Struct, frozen=True, kw_only=True):
     """A month's included credits in nano-USD. ``included_nano`` is None where unknown; none are applied then.
 
+    ``daily_nano`` is what credits for single days were in all, ``daily_applied_nano`` what they paid; the rest expired with its
+    day. ``topped_nano`` of the month's credits is not left because the days before paid as much (see ``credits``).
+
     ``elsewhere_nano`` of them was spent on other compute; ``beyond_nano`` was recorded as spent elsewhere beyond what is
     included. ``is_upper_bound``: they can also be spent where this service does not see it, so less may be left.
     """
@@ -26,6 +29,9 @@ class IncludedCredits(Struct, frozen=True, kw_only=True):
     applied_nano: int
     left_nano: int
     is_upper_bound: bool
+    daily_nano: int = 0
+    daily_applied_nano: int = 0
+    topped_nano: int = 0
 
 
 class PurchasedCredits(Struct, frozen=True, kw_only=True):
@@ -59,17 +65,30 @@ class CreditSummary(Struct, frozen=True):
 
 
 def included_credits(
-    burned: MonthCredits, included_nano: int | None, recorded_elsewhere_nano: int, *, scope: str
+    burned: MonthCredits,
+    included_nano: int | None,
+    recorded_elsewhere_nano: int,
+    *,
+    scope: str,
+    daily: Sequence[CreditGrant] = (),
 ) -> IncludedCredits:
-    """Return the included credits of the ``burned`` month; ``recorded_elsewhere_nano`` may be more than is included."""
+    """Return the included credits of the ``burned`` month; ``recorded_elsewhere_nano`` may be more than is included.
+
+    ``daily`` are its credits for single days.
+    """
     elsewhere = min(included_nano or 0, recorded_elsewhere_nano)
+    by_days = sum(item.amount_nano for item in burned.applied if item.grant.is_daily)
+    included = [item for item in burned.applied if item.grant.kind == INCLUDED and not item.grant.is_daily]
     return IncludedCredits(
         included_nano=included_nano,
         elsewhere_nano=elsewhere,
         beyond_nano=recorded_elsewhere_nano - elsewhere,
-        applied_nano=sum(item.amount_nano for item in burned.applied if item.grant.kind == INCLUDED),
+        applied_nano=sum(item.amount_nano for item in included),
         left_nano=burned.included_left_nano,
         is_upper_bound=scope == ANY_COMPUTE and bool(included_nano),
+        daily_nano=sum(grant.amount_nano for grant in daily),
+        daily_applied_nano=by_days,
+        topped_nano=min((included_nano or 0) - elsewhere, by_days),
     )
 
 

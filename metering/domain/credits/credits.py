@@ -1,8 +1,11 @@
 """Credit grants, and how the usage of consecutive months burns them.
 
-A month's included credits pay only for that month's billable usage; purchased credits carry over. Burn order: soonest expiry,
-included before purchased, oldest, id. A grant never goes below zero. Credits never pay for fees, for negative usage, or for
-usage that a provider bills on the account's own key.
+A month's included credits pay only for that month's billable usage, a day's (UTC) only for that day's; purchased credits carry
+over. Burn order: soonest expiry, included before purchased, oldest, id. A grant never goes below zero. Credits never pay for
+fees, for negative usage, or for usage that a provider bills on the account's own key.
+
+A month has credits by the day and by the month only if the plan changed. The month's credits then top up what the days paid:
+together they never pay more than the larger of the two.
 """
 
 from collections.abc import Sequence
@@ -10,7 +13,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from metering.domain.instants import month_start, next_month
+from metering.domain.instants import MICROS_PER_DAY, month_start, next_month
 
 INCLUDED = "included"
 PURCHASED = "purchased"
@@ -44,7 +47,13 @@ class CreditGrant(Struct, frozen=True):
     def burn_order(self) -> tuple[int, int, int, int]:
         """Sort key: the lowest pays first."""
         expiry = _NEVER if self.expires_at is None else self.expires_at
-        return expiry, 0 if self.kind == INCLUDED else 1, self.granted_at, self.id
+        # The last day of a month expires together with the month, and pays before it.
+        return expiry, -1 if self.is_daily else 0 if self.kind == INCLUDED else 1, self.granted_at, self.id
+
+    @property
+    def is_daily(self) -> bool:
+        """Whether these are the included credits of one day."""
+        return self.kind == INCLUDED and self.expires_at == self.granted_at + MICROS_PER_DAY
 
     def with_voided(self, voided_nano: int) -> "CreditGrant":
         """Return the grant with another voided amount."""
@@ -59,17 +68,32 @@ class CreditApplied(Struct, frozen=True):
     left_nano: int
 
 
+class DayUsage(Struct, frozen=True):
+    """The included credits of a UTC day (days since 1970), and the day's billable usage."""
+
+    day: int
+    credit_nano: int
+    usage_nano: int
+
+
 class MonthUsage(Struct, frozen=True):
-    """A month's billable usage, its included credits, and how much of those was spent on other Hugging Face compute."""
+    """A month's billable usage, its included credits, and how much of those was spent on other Hugging Face compute.
+
+    ``days`` are the days with included credits for that day only.
+    """
 
     month: int
     usage_nano: int
     included_nano: int
     used_elsewhere_nano: int = 0
+    days: tuple[DayUsage, ...] = ()
 
 
 class MonthCredits(Struct, frozen=True):
-    """A month's credits: what each grant paid, what is left, and the usage that no credits paid."""
+    """A month's credits: what each grant paid, what is left, and the usage that no credits paid.
+
+    ``included_left_nano`` is left of the month's included credits. Nothing is left of a day's once the day is over.
+    """
 
     month: int
     applied: tuple[CreditApplied, ...]
@@ -97,23 +121,42 @@ def included_grant(month: int, amount_nano: int, *, scope: str = INFERENCE_ONLY)
     return CreditGrant(0, INCLUDED, amount_nano, month_start(month), month_start(next_month(month)), scope=scope)
 
 
+def daily_grant(day: int, amount_nano: int, *, scope: str = INFERENCE_ONLY) -> CreditGrant:
+    """Return the included credits of a UTC day (days since 1970): they expire when the day ends."""
+    start = day * MICROS_PER_DAY
+    return CreditGrant(0, INCLUDED, amount_nano, start, start + MICROS_PER_DAY, scope=scope)
+
+
 def _burn_month(month: MonthUsage, grants: Sequence[CreditGrant], left: dict[int, int]) -> MonthCredits:
     start, end = month_start(month.month), month_start(next_month(month.month))
     included = included_grant(month.month, max(0, month.included_nano - month.used_elsewhere_nano))
-    left[included.id] = included.amount_nano
+    usage_of_day = {day.day: max(0, day.usage_nano) for day in month.days}
+    days = [daily_grant(day.day, day.credit_nano) for day in month.days]
     usable = [grant for grant in grants if grant.granted_at < end and (grant.expires_at is None or grant.expires_at > start)]
     owed = max(0, month.usage_nano)
+    left_of_month = included.amount_nano
+    paid_by_days = 0
     applied = []
-    for grant in sorted([included, *usable], key=lambda grant: grant.burn_order):
-        paid = min(owed, left[grant.id])
+    for grant in sorted([included, *days, *usable], key=lambda grant: grant.burn_order):
+        if grant.is_daily:
+            available = grant.amount_nano
+            paid = min(owed, available, usage_of_day[grant.granted_at // MICROS_PER_DAY])
+            paid_by_days += paid
+        elif grant is included:
+            available = left_of_month = max(0, included.amount_nano - paid_by_days)
+            paid = min(owed, available)
+            left_of_month -= paid
+        else:
+            available = left[grant.id]
+            paid = min(owed, available)
+            left[grant.id] -= paid
         if paid:
             owed -= paid
-            left[grant.id] -= paid
-            applied.append(CreditApplied(grant, paid, left[grant.id]))
+            applied.append(CreditApplied(grant, paid, available - paid))
     return MonthCredits(
         month=month.month,
         applied=tuple(applied),
-        included_left_nano=left[included.id],
+        included_left_nano=left_of_month,
         purchased_left_nano=sum(left[grant.id] for grant in usable if grant.expires_at is None or grant.expires_at > end),
         uncovered_nano=owed,
     )

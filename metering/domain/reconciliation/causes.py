@@ -24,6 +24,7 @@ class Cause(StrEnum):
     CREDITS = "credits"
     FEE = "fee"
     TAX = "tax"
+    ADJUSTMENT = "adjustment"
     TOTAL_MISMATCH = "total_mismatch"
     ROUNDING = "rounding"
     UNEXPLAINED = "unexplained"
@@ -50,12 +51,13 @@ DESCRIPTIONS: dict[Cause, str] = {
     Cause.CREDITS: "credits applied on the invoice",
     Cause.FEE: "fees on the invoice",
     Cause.TAX: "taxes on the invoice",
+    Cause.ADJUSTMENT: "other amounts on our statement",
     Cause.TOTAL_MISMATCH: "total differs from the sum of the lines",
     Cause.ROUNDING: "rounding",
     Cause.UNEXPLAINED: "unexplained",
 }
 
-EXPECTED_CAUSES = frozenset({Cause.ROUNDING, Cause.PENDING, Cause.CREDITS, Cause.FEE, Cause.TAX})
+EXPECTED_CAUSES = frozenset({Cause.ROUNDING, Cause.PENDING, Cause.CREDITS, Cause.FEE, Cause.TAX, Cause.ADJUSTMENT})
 """Causes that are normal on an invoice: their variances start as explained. All others start as open."""
 
 

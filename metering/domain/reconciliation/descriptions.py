@@ -15,6 +15,9 @@ _DETAILS = {
     "reasoning_free": "reasoning tokens not charged",
     "metered_twice": "the same request ID was metered twice here",
     "of the total": "of the total",
+    "rounding_to_cents": "its rounding to cents",
+    "carried_forward": "carried forward from the month before",
+    "usage_of_other_months": "usage of other months billed on it, or billed on others",
 }
 
 

@@ -5,14 +5,16 @@ tried that fitting by chance is unlikely. Otherwise the amount stays unexplained
 """
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from metering.domain.errors import DomainError
 from metering.domain.reconciliation.ambiguity import NO_FACTOR, AmbiguityResolver, DifferenceSlack
-from metering.domain.reconciliation.causes import Cause
+from metering.domain.reconciliation.causes import Cause, CauseBasis
 from metering.domain.reconciliation.explanations import Candidate, combined, format_explanation, sort_key
 from metering.domain.reconciliation.findings import FindingKey, FindingLocation, Findings, Item
 from metering.domain.reconciliation.group_hypotheses import HYPOTHESES, GroupContext, GroupHypothesis, exact_nano
 from metering.domain.reconciliation.invoices import Coverage, InvoiceLine
+from metering.domain.reconciliation.readings import OurStatement, TotalReading
 from metering.domain.reconciliation.request_hypotheses import (
     RecordedRates,
     describe_quantity_difference,
@@ -33,28 +35,49 @@ class UnvaluedUsageError(DomainError):
     code = "unvalued_usage"
 
 
+class StatementTotal(NamedTuple):
+    """What a pasted total may be: our statement, None if it cannot be one, and the reading that a person chose, if any."""
+
+    statement: OurStatement | None = None
+    reading: str = ""
+
+
+NO_STATEMENT = StatementTotal()
+
+
 class GroupExplainer:
     """Compares the sums of both sides. ``known`` are further candidates for an invoice's total: credits and fees.
 
     ``ours_nano`` adds up our charges, ``valued_nano`` the value at our prices of lines without an amount; ``matched_nano`` is
-    how much of the billed amount was metered as well, group by group.
+    how much of the billed amount was metered as well, group by group. ``other_nano`` is the part of a pasted total that was
+    read as what our statement has in addition to usage.
     """
 
-    def __init__(self, coverage: Coverage, *, unit_nano: int, recorded: RecordedRates, known: Sequence[Candidate] = ()) -> None:
+    def __init__(
+        self,
+        coverage: Coverage,
+        *,
+        unit_nano: int,
+        recorded: RecordedRates,
+        known: Sequence[Candidate] = (),
+        total: StatementTotal = NO_STATEMENT,
+    ) -> None:
         self.findings = Findings()
         self.ours_nano = 0
         self.requests = 0
         self.matched_nano = 0
         self.valued_nano = 0
+        self.other_nano = 0
         self._coverage = coverage
         self._unit_nano = unit_nano
         self._recorded = recorded
         self._known = [GroupHypothesis(each) for each in known]
+        self._total = total
         self._resolver = AmbiguityResolver()
 
     def explain(self, lines: Iterable[InvoiceLine], usage: Iterable[MeteredUsage], edges: Iterable[EdgeUsage]) -> Findings:
         """Return the findings of an invoice's usage lines."""
-        kept = [line for line in lines if not self._is_refund(line)]
+        kept = [line for line in lines if not self._is_refund(line) and not self._is_outside(line)]
         dimensions = dimensions_of(kept)
         for key, group in grouped(dimensions, kept, usage, [] if "day" in dimensions else edges).items():
             self._add(key, group, whole=not dimensions)
@@ -64,9 +87,17 @@ class GroupExplainer:
     def _is_refund(self, line: InvoiceLine) -> bool:
         amount = line.amount_nano or 0
         key = FindingKey(Cause.REFUND, "", line.provider, line.model, line.session)
-        if amount < 0:
+        if line.is_refund:
             self.findings.add(key, Item(None, line.position, None, amount, amount))
-        return amount < 0
+        return line.is_refund
+
+    def _is_outside(self, line: InvoiceLine) -> bool:
+        """Return whether a line is about a day outside of the period, and add it as such: that is what the line states."""
+        if line.amount_nano is None or self._coverage.touches_day(line.day):
+            return False
+        key = FindingKey(Cause.PERIOD_EDGE, "", line.provider, line.model, line.session)
+        self.findings.add(key, Item(None, line.position, None, line.amount_nano, line.amount_nano))
+        return True
 
     def _add(self, key: GroupKey, group: UsageGroup, *, whole: bool) -> None:
         ours, theirs = group.amount_nano, group.theirs
@@ -79,8 +110,37 @@ class GroupExplainer:
         if theirs.amount_nano is None:
             self._value(group, location)
             return
+        if whole and self._total.statement is not None:
+            reading = self._total.reading or self._likely_reading(group, self._total.statement)
+            whole = not self._total.reading and reading == TotalReading.USAGE
+            if reading == TotalReading.STATEMENT:
+                self._set_apart(group, self._total.statement)
         self.matched_nano += max(0, min(theirs.amount_nano, ours))
         self._compare(group, location, whole=whole)
+
+    def _likely_reading(self, group: UsageGroup, statement: OurStatement) -> TotalReading:
+        """Return what a total probably is: usage if it agrees with that or a cause explains it, otherwise the statement."""
+        total, usage = group.theirs.amount_nano or 0, group.amount_nano
+        slack = self._slack(group)
+        if is_rounding(total - usage, slack):
+            return TotalReading.USAGE
+        if is_rounding(total - statement.exact_nano, slack):
+            return TotalReading.STATEMENT
+        fits, is_named = self._fitting(group, total - usage, whole=True)
+        return TotalReading.USAGE if fits and is_named else TotalReading.STATEMENT
+
+    def _set_apart(self, group: UsageGroup, statement: OurStatement) -> None:
+        """Add what our statement has in addition to usage, and leave the rest of the total as the amount of the group.
+
+        Unless the total agrees, the rounding of our statement is set apart too, so that the rest is the difference of totals.
+        """
+        total = group.theirs.amount_nano or 0
+        agrees = total <= 0 or is_rounding(total - statement.exact_nano, self._slack(group))
+        for part in statement.parts(group.amount_nano, with_rounding=not agrees):
+            item = Item(None, group.theirs.position, group.amount_nano, total, part.amount_nano)
+            self.findings.add(FindingKey(part.cause, part.detail), item, CauseBasis.INFERRED)
+            self.other_nano += part.amount_nano
+        group.theirs.amount_nano = total - self.other_nano
 
     def _compare(self, group: UsageGroup, location: FindingLocation, *, whole: bool) -> None:
         ours, theirs = group.amount_nano, group.theirs
@@ -93,7 +153,7 @@ class GroupExplainer:
         if quantity and not is_rounding(difference, stated_slack):
             self.findings.add(FindingKey(Cause.QUANTITY, detail, *location), item._replace(amount_nano=quantity))
             item, factor_slack = item._replace(amount_nano=difference - quantity), NO_FACTOR
-        slack = stated_slack + (charge_slack(group.requests) if group.billable else 0)
+        slack = self._slack(group)
         if is_rounding(item.amount_nano, slack):
             self.findings.add_rounding(location, item, slack_nano=slack)
             return
@@ -129,6 +189,9 @@ class GroupExplainer:
         spread = 2 * max(1, *(abs(each.candidate.total) for each in tried), 1)
         candidates = sorted({each.candidate for each in agreeing or fits}, key=lambda each: sort_key(each.explanation))
         return candidates, _PPM * widths // spread
+
+    def _slack(self, group: UsageGroup) -> int:
+        return self._line_slack(group) + (charge_slack(group.requests) if group.billable else 0)
 
     def _line_slack(self, group: UsageGroup) -> int:
         return line_slack(group.theirs.lines, self._unit_nano)

@@ -130,9 +130,9 @@ class RequestExplainer:
 
     def _without_refunds(self, request: MeteredRequest, lines: Sequence[InvoiceLine]) -> list[InvoiceLine]:
         for line in lines:
-            if (line.amount_nano or 0) < 0:
+            if line.is_refund:
                 self._add_finding(Cause.REFUND, request, [line], line.amount_nano or 0)
-        return [line for line in lines if (line.amount_nano or 0) >= 0]
+        return [line for line in lines if not line.is_refund]
 
     def _without_duplicates(self, request: MeteredRequest, lines: list[InvoiceLine]) -> list[InvoiceLine]:
         """Return the lines without duplicates: lines of the same request with the same amount and the same quantities."""

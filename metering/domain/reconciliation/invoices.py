@@ -11,7 +11,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from metering.domain.errors import DomainError
-from metering.domain.instants import month_start, next_month
+from metering.domain.instants import MICROS_PER_DAY, month_start, next_month
 from metering.domain.usage.events import BILLED_ROUTES, PROVIDER_KEY
 from pricing.quantities import ALL_KINDS
 
@@ -28,7 +28,9 @@ class InvoiceError(DomainError):
     """A document that cannot be imported as an invoice; ``code`` gives the reason.
 
     ``invalid_invoice``: it cannot be read; ``wrong_currency``; ``wrong_account``: it names another account;
-    ``unknown_invoice_format``; ``invoice_too_large``; ``period_required``: neither the document nor the caller states one.
+    ``unknown_invoice_format``; ``invoice_too_large``; ``period_required``: neither the document nor the caller states one;
+    ``missing_column`` and ``duplicate_column``: a mapped column is not there, or is there twice; ``ambiguous_total_rows``: a
+    row may be the sum of others.
     """
 
     code = "invalid_invoice"
@@ -79,6 +81,17 @@ class InvoiceLine(Struct, frozen=True, gc=False, kw_only=True):
     quantities: Mapping[str, int] = NO_QUANTITIES
 
     @property
+    def is_refund(self) -> bool:
+        """Whether the line takes something back: a negative amount, or nothing charged for negative quantities."""
+        amount = self.amount_nano
+        return amount is not None and (amount < 0 or (amount == 0 and self.states_negative_quantities))
+
+    @property
+    def states_negative_quantities(self) -> bool:
+        """Whether a count on the line is negative."""
+        return (self.requests or 0) < 0 or any(count < 0 for count in self.quantities.values())
+
+    @property
     def grain(self) -> Grain:
         """The finest level of detail that the line states."""
         if self.request_id:
@@ -90,6 +103,14 @@ class InvoiceLine(Struct, frozen=True, gc=False, kw_only=True):
         if self.model:
             return Grain.MODEL
         return Grain.PROVIDER if self.provider else Grain.TOTAL
+
+
+class ExcludedInvoiceRow(Struct, frozen=True):
+    """A row of a document that is no line, because it is the sum of others. ``amount_nano`` is None if it states no amount."""
+
+    line: int
+    amount_nano: int | None
+    reason: str
 
 
 class Coverage(Struct, frozen=True):
@@ -104,6 +125,10 @@ class Coverage(Struct, frozen=True):
         """Raise InvoiceError for a period that does not end after it starts."""
         if self.end <= self.start:
             raise InvoiceError("the invoice's period must end after it starts")
+
+    def touches_day(self, day: int | None) -> bool:
+        """Return whether a part of a UTC day is in the period; of an unknown day, true."""
+        return day is None or (day * MICROS_PER_DAY < self.end and (day + 1) * MICROS_PER_DAY > self.start)
 
     def overlaps(self, other: "Coverage") -> bool:
         """Return whether some usage is covered by both."""

@@ -5,7 +5,8 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from metering.domain.reconciliation.bridge import Bridge
-from metering.domain.reconciliation.invoices import Coverage
+from metering.domain.reconciliation.invoices import Coverage, ExcludedInvoiceRow
+from metering.domain.reconciliation.readings import ReadTotal, readings_of
 from metering.domain.reconciliation.variances import needs_attention
 
 VarianceKey = tuple[str, str, str, str, str]
@@ -13,7 +14,10 @@ VarianceKey = tuple[str, str, str, str, str]
 
 
 class Invoice(Struct, frozen=True, kw_only=True):
-    """An invoice. Amounts are nano-USD, times microseconds UTC; ``superseded_by`` is the invoice that replaces it."""
+    """An invoice. Amounts are nano-USD, times microseconds UTC; ``superseded_by`` is the invoice that replaces it.
+
+    ``excluded`` are rows of the document that are no lines, because they are sums of others.
+    """
 
     id: int
     account_id: int
@@ -36,6 +40,7 @@ class Invoice(Struct, frozen=True, kw_only=True):
     imported_at: int
     superseded_by: int | None = None
     digest: str = ""
+    excluded: tuple[ExcludedInvoiceRow, ...] = ()
 
     @property
     def coverage(self) -> Coverage:
@@ -49,7 +54,11 @@ class Invoice(Struct, frozen=True, kw_only=True):
 
 
 class Reconciliation(Struct, frozen=True, kw_only=True):
-    """A run as it is stored."""
+    """A run as it is stored.
+
+    ``statement_nano`` is what our statement showed as payable, for a total that may be one of a whole statement; ``reading`` is
+    what a person chose to compare the total with, empty if nothing was chosen.
+    """
 
     id: int
     invoice_id: int
@@ -63,6 +72,13 @@ class Reconciliation(Struct, frozen=True, kw_only=True):
     matched_nano: int
     valued: bool
     tolerance_nano: int
+    reading: str = ""
+    statement_nano: int | None = None
+
+    @property
+    def readings(self) -> tuple[ReadTotal, ...]:
+        """The total compared with both readings; none if it is not a total that has two."""
+        return readings_of(self.theirs_nano, statement_nano=self.statement_nano, usage_nano=self.ours_nano)
 
 
 class InvoiceOverview(NamedTuple):
@@ -73,11 +89,15 @@ class InvoiceOverview(NamedTuple):
 
 
 class ImportedInvoice(Struct, frozen=True):
-    """The result of an import. ``is_new`` is false if the document was imported before; then it can have a run."""
+    """The result of an import. ``is_new`` is false if the document was imported before; then it can have a run.
+
+    ``readings`` compare a pasted total with our statement and our usage as they are now.
+    """
 
     invoice: Invoice
     is_new: bool
     newest_run: Reconciliation | None = None
+    readings: tuple[ReadTotal, ...] = ()
 
 
 class Decision(NamedTuple):

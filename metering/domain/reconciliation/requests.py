@@ -5,7 +5,7 @@ from enum import IntEnum
 from msgspec import Struct
 
 from metering.domain.instants import MICROS_PER_HOUR
-from metering.domain.usage.events import UNKNOWN, PriceGrade
+from metering.domain.usage.events import FREE_GRADES, UNKNOWN, PriceGrade
 from pricing.quantities import Quantities
 from pricing.rates import Rate
 
@@ -28,7 +28,7 @@ class Billability(IntEnum):
 
 def billability_of(route: str, price_grade: int, routes: tuple[str, ...]) -> Billability:
     """Return whether an invoice about ``routes`` should bill a request."""
-    if price_grade == PriceGrade.EXEMPT:
+    if price_grade in FREE_GRADES:  # to the provider, an answer from a gateway's cache is no request at all
         return Billability.FAILED
     if route == UNKNOWN:
         return Billability.UNKNOWN_ROUTE

@@ -5,11 +5,12 @@ and closing it use the same computation, so a draft shows exactly what closing t
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from msgspec import Struct
 
 from metering.domain.accounts.plan_history import FREE, PlanChange, PlanMonth, plan_month
-from metering.domain.credits.adjustments import Adjustment
+from metering.domain.credits.adjustments import OF_USAGE, Adjustment
 from metering.domain.credits.credit_ledger import (
     BurnInputs,
     CreditCorrection,
@@ -24,13 +25,16 @@ from metering.domain.credits.credits import (
     INFERENCE_ONLY,
     CreditGrant,
     MonthCredits,
+    daily_grant,
     included_grant,
     months_through,
 )
-from metering.domain.instants import day_number, month_of, month_of_day, next_month
+from metering.domain.instants import day_number, day_of, month_of, month_of_day, next_month
 from metering.domain.statements.statement_lines import UsageSums
 from pricing.money import NANO_PER_CENT, divide_half_away
 from pricing.plans import PlanCatalogue
+
+NO_USAGE: Mapping[int, int] = MappingProxyType({})
 
 
 class AccountBooks(Struct, frozen=True, kw_only=True):
@@ -38,6 +42,7 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
 
     ``usage`` is billable nano-USD by (billing month, origin month). ``closed`` are the months that have a closed statement;
     ``carried_cents`` is what the last of them carried forward. ``elsewhere`` is included credits spent elsewhere, by month.
+    ``usage_by_day`` is billable nano-USD by event day (days since 1970), for the days that may have a daily credit.
     """
 
     usage: Mapping[tuple[int, int], int]
@@ -49,6 +54,7 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
     closed: frozenset[int]
     closed_through: int | None
     carried_cents: int
+    usage_by_day: Mapping[int, int] = NO_USAGE
 
     @property
     def first_month(self) -> int | None:
@@ -64,18 +70,26 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
         return self.first_month if self.closed_through is None else next_month(self.closed_through)
 
     def usage_by_origin(self) -> dict[int, int]:
-        """Return each month's usage as known now, adjustments included."""
+        """Return each month's usage as known now, adjustments of usage included."""
         found: dict[int, int] = {}
         for (_, origin), amount in self.usage.items():
             found[origin] = found.get(origin, 0) + amount
-        for adjustment in self.adjustments:
+        for adjustment in self._adjustments_of_usage():
             found[adjustment.origin_month] = found.get(adjustment.origin_month, 0) + adjustment.amount_nano
         return found
 
     def own_usage(self, month: int) -> int:
-        """Return the part of a month's usage that is billed on its own statement, adjustments included."""
-        own = [each.amount_nano for each in self.adjustments if each.billing_month == each.origin_month == month]
+        """Return the part of a month's usage that is billed on its own statement, adjustments of usage included."""
+        own = [each.amount_nano for each in self._adjustments_of_usage() if each.billing_month == each.origin_month == month]
         return self.usage.get((month, month), 0) + sum(own)
+
+    def _adjustments_of_usage(self) -> Iterator[Adjustment]:
+        return (each for each in self.adjustments if each.adjusts == OF_USAGE)
+
+    def total_adjusted(self, month: int) -> int:
+        """Return what adjustments of the total change about a month, on any statement."""
+        about = (each for each in self.adjustments if each.origin_month == month)
+        return sum(each.amount_nano for each in about if each.adjusts != OF_USAGE)
 
     def adjustments_on(self, month: int) -> tuple[Adjustment, ...]:
         """Return the adjustments on a month's statement."""
@@ -84,7 +98,7 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
     def included(self, month: int, plan: PlanMonth) -> CreditGrant | None:
         """Return a month's included credits: those it was closed with, else those of its plan."""
         for grant in self.grants:
-            if grant.kind == INCLUDED and month_of(grant.granted_at) == month:
+            if grant.kind == INCLUDED and not grant.is_daily and month_of(grant.granted_at) == month:
                 return grant
         if month in self.closed or not plan.included_credit_nano:
             return None
@@ -92,17 +106,43 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
             month, plan.included_credit_nano, scope=ANY_COMPUTE if plan.credits_pay_elsewhere else INFERENCE_ONLY
         )
 
+    def daily(self, month: int, plan: PlanMonth) -> dict[int, CreditGrant]:
+        """Return a month's daily credits by day (days since 1970): those it was closed with, else those of its plan."""
+        recorded = {
+            day_of(grant.granted_at): grant for grant in self.grants if grant.is_daily and month_of(grant.granted_at) == month
+        }
+        if month in self.closed:
+            return recorded
+        return {
+            first + offset: daily_grant(
+                first + offset, credit.amount_nano, scope=ANY_COMPUTE if credit.pays_elsewhere else INFERENCE_ONLY
+            )
+            for credit in plan.daily_credits
+            for first in (day_number(credit.first_day),)
+            for offset in range(credit.days)
+        } | recorded
+
     def burn_inputs(self, last: int, catalogue: PlanCatalogue) -> tuple[int, BurnInputs]:
         """Return the first month that credits are burned over, and everything known through ``last``."""
         usage = self.usage_by_origin()
         first = min([last, self.next_open or last, *usage, *self.closed])
         included = {}
+        daily: dict[int, CreditGrant] = {}
         for month in months_through(first, last):
-            grant = self.included(month, plan_month(self.plan_changes, month, catalogue))
+            plan = plan_month(self.plan_changes, month, catalogue)
+            grant = self.included(month, plan)
             if grant is not None:
                 included[month] = grant
+            daily |= self.daily(month, plan)
         purchased = [grant for grant in self.grants if grant.kind != INCLUDED]
-        return first, BurnInputs(usage=usage, included=included, elsewhere=self.elsewhere, grants=purchased)
+        return first, BurnInputs(
+            usage=usage,
+            included=included,
+            elsewhere=self.elsewhere,
+            grants=purchased,
+            daily=daily,
+            usage_by_day=self.usage_by_day,
+        )
 
 
 class OtherItems(Struct, frozen=True):
@@ -157,6 +197,15 @@ def open_months(books: AccountBooks, last: int, catalogue: PlanCatalogue) -> Ite
         )
         yield booked
         carried = min(0, divide_half_away(_total_nano(books, booked), NANO_PER_CENT))
+
+
+def usage_payable_nano(books: AccountBooks, month: int, catalogue: PlanCatalogue) -> int:
+    """Return what a month's statement has of usage and adjustments after credits: as closed, or as it would be closed now."""
+    entries = [*books.entries, *(entry for each in open_months(books, month, catalogue) for entry in each.entries)]
+    paid = (each for each in entries if each.kind in (EntryKind.APPLY, EntryKind.RESTORE) and each.billing_month == month)
+    usage = sum(amount for (billing_month, _), amount in books.usage.items() if billing_month == month)
+    adjusted = sum(each.amount_nano for each in books.adjustments_on(month))
+    return usage + adjusted + sum(each.amount_nano for each in paid)
 
 
 def closed_month(books: AccountBooks, month: int, plan: PlanMonth, *, last_entry: int, carried_in_cents: int) -> BookedMonth:

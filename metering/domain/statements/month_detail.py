@@ -9,11 +9,12 @@ from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from metering.domain.instants import month_of_day
 from metering.domain.statements.statements import Statement
 from metering.domain.usage.events import BILLED_ROUTES, PROVIDER_KEY, UNKNOWN, PriceGrade
+from pricing.list_prices import ListPrices
 from pricing.rates import Rate
 
 
@@ -52,11 +53,15 @@ class DailyUsage(NamedTuple):
 
 
 class MonthDetail(Struct, frozen=True):
-    """A statement, its days (an iterable to read once, one series after the other), and the rates they name."""
+    """A statement, its days (an iterable to read once, one series after the other), and the rates they name.
+
+    ``list_prices`` finds what everyone pays where the account has separate prices.
+    """
 
     statement: Statement
     usage: Iterable[DailyUsage]
     rates: Mapping[int, Rate]
+    list_prices: ListPrices = field(default_factory=ListPrices)
 
 
 _PER_DAY = ("day", "events", "quantities", "amount_nano")
@@ -73,6 +78,8 @@ def section_of(usage: DailyUsage) -> Section:
     """Return the section of the statement that lists a day's usage."""
     if usage.price_grade == PriceGrade.EXEMPT:
         return Section.FAILED
+    if usage.price_grade == PriceGrade.GATEWAY_CACHE:
+        return Section.NOT_BILLABLE
     if usage.route == UNKNOWN:
         return Section.ROUTE_UNKNOWN
     if usage.price_grade == PriceGrade.UNPRICED:

@@ -6,7 +6,7 @@ to nano-USD; the sum of these roundings is a separate line per rate.
 Descriptions are sealed in closed statements and are part of their digest. Do not reword them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -209,15 +209,33 @@ def adjustment_lines(adjustments: Iterable[Adjustment], month: int) -> list[Stat
     ]
 
 
-def credit_lines(credits_of_month: MonthCredits, corrections: Iterable[CreditCorrection]) -> list[StatementLine]:
-    """Return one line per grant that paid the month's own usage, then one per grant and corrected closed month."""
-    own = [
+def credit_lines(credits_of_month: MonthCredits, corrections: Sequence[CreditCorrection]) -> list[StatementLine]:
+    """Return one line per grant that paid the month's own usage, then one per grant and corrected closed month.
+
+    The daily credits of a month are one line.
+    """
+    daily = [item.amount_nano for item in credits_of_month.applied if item.grant.is_daily]
+    corrected_days: dict[tuple[int, bool], int] = {}
+    for each in corrections:
+        if each.grant.is_daily:
+            key = each.usage_month, each.amount_nano > 0
+            corrected_days[key] = corrected_days.get(key, 0) + each.amount_nano
+    days = "1 day" if len(daily) == 1 else f"{len(daily)} days"
+    own = [_credit_line(f"Included daily credit, {days}", sum(daily))] if daily else []
+    own += [
         StatementLine(
             kind=StatementLineKind.CREDIT, description=_named_credit(item.grant), amount_pico=-item.amount_nano * PICO_PER_NANO
         )
         for item in credits_of_month.applied
+        if not item.grant.is_daily
     ]
     corrected = [
+        _credit_line(
+            f"Included daily credit {'applied to' if applied else 'restored from'} {format_month(month)}", amount_nano, month
+        )
+        for (month, applied), amount_nano in sorted(corrected_days.items())
+    ]
+    corrected += [
         StatementLine(
             kind=StatementLineKind.CREDIT,
             description=f"{_named_credit(each.grant)} {'applied to' if each.amount_nano > 0 else 'restored from'}"
@@ -226,8 +244,18 @@ def credit_lines(credits_of_month: MonthCredits, corrections: Iterable[CreditCor
             origin_month=each.usage_month,
         )
         for each in corrections
+        if not each.grant.is_daily
     ]
     return own + corrected
+
+
+def _credit_line(description: str, amount_nano: int, origin_month: int | None = None) -> StatementLine:
+    return StatementLine(
+        kind=StatementLineKind.CREDIT,
+        description=description,
+        amount_pico=-amount_nano * PICO_PER_NANO,
+        origin_month=origin_month,
+    )
 
 
 def _named_credit(grant: CreditGrant) -> str:

@@ -8,12 +8,13 @@ A change to any record or to how it is written changes digests: closed statement
 """
 
 import hashlib
+from datetime import date
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from metering.domain.accounts.plan_history import FeeLine, PlanMonth
+from metering.domain.accounts.plan_history import DailyCredit, FeeLine, PlanMonth
 from metering.domain.credits.credits import INFERENCE_ONLY, CreditApplied, CreditGrant, MonthCredits
 from metering.domain.instants import format_instant, format_month, parse_instant, parse_month
 from metering.domain.statements.statements import CLOSED, ExcludedUsage, Flag, Statement, StatementLine, StatementLineKind
@@ -78,8 +79,17 @@ class CreditsRecord(Struct, frozen=True):
     uncovered_usd: str
 
 
-class PlanRecord(Struct, frozen=True):
-    """The month's plan terms when it was closed."""
+class DailyCreditRecord(Struct, frozen=True):
+    """The included credit of each of some consecutive days."""
+
+    first_day: str
+    days: int
+    credit_usd: str
+    pays_elsewhere: bool
+
+
+class PlanRecord(Struct, frozen=True, omit_defaults=True):
+    """The month's plan terms when it was closed. Only fields with a default are omitted."""
 
     plan: str
     seats: int
@@ -87,6 +97,7 @@ class PlanRecord(Struct, frozen=True):
     included_credit_usd: str | None
     credits_pay_elsewhere: bool
     invoiced: bool
+    daily_credits: list[DailyCreditRecord] = []
 
 
 class StatementRecord(Struct, frozen=True):
@@ -214,6 +225,10 @@ def plan_of(record: StatementRecord) -> PlanMonth:
         included_credit_nano=None if plan.included_credit_usd is None else _nano(plan.included_credit_usd),
         credits_pay_elsewhere=plan.credits_pay_elsewhere,
         invoiced=plan.invoiced,
+        daily_credits=tuple(
+            DailyCredit(date.fromisoformat(each.first_day), each.days, _nano(each.credit_usd), each.pays_elsewhere)
+            for each in plan.daily_credits
+        ),
     )
 
 
@@ -226,6 +241,10 @@ def _plan_record(plan: PlanMonth) -> PlanRecord:
         None if included is None else _usd(included),
         plan.credits_pay_elsewhere,
         plan.invoiced,
+        [
+            DailyCreditRecord(each.first_day.isoformat(), each.days, _usd(each.amount_nano), each.pays_elsewhere)
+            for each in plan.daily_credits
+        ],
     )
 
 

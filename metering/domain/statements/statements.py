@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from metering.domain.accounts.plan_history import PlanMonth
 from metering.domain.credits.credits import MonthCredits
+from metering.domain.instants import month_of
 from metering.domain.statements.account_books import NO_OTHER_ITEMS, OtherItems
 from metering.domain.statements.statement_lines import (
     StatementLine,
@@ -26,8 +28,9 @@ from metering.domain.statements.statement_lines import (
     unit_of,
     usage_lines,
 )
-from metering.domain.usage.events import PROVIDER_KEY, ROUTED, SERVERLESS, UNKNOWN, PriceGrade, QuantityGrade
+from metering.domain.usage.events import FREE_GRADES, PROVIDER_KEY, ROUTED, SERVERLESS, UNKNOWN, PriceGrade, QuantityGrade
 from pricing.money import PICO_PER_CENT, round_to_cents
+from pricing.possible import PossibleCost
 from pricing.quantities import ALL_KINDS, TOKEN_KINDS
 from pricing.rates import Rate
 
@@ -61,12 +64,14 @@ class Flag(StrEnum):
     CREDIT_IS_UPPER_BOUND = "credit_is_upper_bound"
     CACHE_PRICE_ASSUMED = "cache_price_assumed"
     QUANTITIES_ESTIMATED = "quantities_estimated"
+    NOT_BEGUN = "not_begun"
 
 
 class ExcludedUsage(Struct, frozen=True, kw_only=True):
     """Usage that is excluded from the total because it is unpriced or its billing route is unknown.
 
-    ``amount_nano`` is None where some of it is unpriced. ``origin_month`` is as on a line.
+    ``amount_nano`` is None where some of it is unpriced. ``origin_month`` is as on a line. ``possible`` is what unpriced usage
+    without a provider or a route may have cost; only a draft has it, and it is never sealed.
     """
 
     route: str
@@ -76,6 +81,7 @@ class ExcludedUsage(Struct, frozen=True, kw_only=True):
     quantities: tuple[int, ...]
     amount_nano: int | None
     origin_month: int | None = None
+    possible: PossibleCost | None = None
 
     @property
     def tokens(self) -> int:
@@ -157,7 +163,7 @@ def draft_statement(
     total = _total(lines)
     unpriced = unpriced_usage(usage, other.previously_listed)
     of_unknown_route = (s for s in (*usage, *other.previously_listed) if s.route == UNKNOWN)
-    route_unknown = _excluded(s for s in of_unknown_route if s.price_grade != PriceGrade.EXEMPT)
+    route_unknown = _excluded(s for s in of_unknown_route if s.price_grade not in FREE_GRADES)
     listed = {Flag.UNPRICED_USAGE: unpriced, Flag.ROUTE_UNKNOWN: route_unknown}
     return Statement(
         account=account,
@@ -182,6 +188,11 @@ def draft_statement(
         carried_in_cents=other.carried_in_cents,
         carried_out_cents=total.carried_out_cents,
     )
+
+
+def as_of(statement: Statement, now: int) -> Statement:
+    """Return a statement with the flag NOT_BEGUN if its month is still to come at ``now`` (microseconds UTC)."""
+    return replace(statement, flags=statement.flags | {Flag.NOT_BEGUN}) if statement.month > month_of(now) else statement
 
 
 def unpriced_usage(usage: Sequence[UsageSums], previously_listed: Sequence[UsageSums] = ()) -> tuple[ExcludedUsage, ...]:
@@ -241,7 +252,8 @@ def _flags(
         Flag.BEYOND_PLAN: credits_of_month.uncovered_nano > 0 and not plan.invoiced,
         Flag.FEE_UNKNOWN: any(fee.amount_cents is None for fee in plan.fees),
         Flag.INCLUDED_CREDIT_UNKNOWN: plan.included_credit_nano is None,
-        Flag.CREDIT_IS_UPPER_BOUND: plan.credits_pay_elsewhere and bool(plan.included_credit_nano),
+        Flag.CREDIT_IS_UPPER_BOUND: (plan.credits_pay_elsewhere and bool(plan.included_credit_nano))
+        or any(each.pays_elsewhere for each in plan.daily_credits),
         Flag.CACHE_PRICE_ASSUMED: any(line.price_assumed for line in lines),
         Flag.QUANTITIES_ESTIMATED: any(s.quantity_grade == QuantityGrade.ESTIMATED for s in present),
     }

@@ -38,6 +38,7 @@ class BatchEvent(Struct, frozen=True, gc=False, array_like=True):
     time: int
     status: int | None
     succeeded: bool
+    gateway_cached: bool
     quantity_grade: int
     quantities: Quantities
     other_quantities: str
@@ -63,6 +64,7 @@ class BatchEvents(Struct, array_like=True):
     times: list[int]
     statuses: list[int | None]
     succeeded: list[bool]
+    gateway_cached: list[bool]
     quantity_grades: list[int]
     input_tokens: list[int]
     cache_read_tokens: list[int]
@@ -99,6 +101,7 @@ class BatchEvents(Struct, array_like=True):
             times=[event.time for event in events],
             statuses=[event.status for event in events],
             succeeded=[event.succeeded for event in events],
+            gateway_cached=[event.gateway_cached for event in events],
             quantity_grades=[event.quantity_grade for event in events],
             input_tokens=[each.input_tokens for each in quantities],
             cache_read_tokens=[each.cache_read_tokens for each in quantities],
@@ -144,6 +147,7 @@ class BatchEvents(Struct, array_like=True):
             time=self.times[position],
             status=self.statuses[position],
             succeeded=self.succeeded[position],
+            gateway_cached=self.gateway_cached[position],
             quantity_grade=self.quantity_grades[position],
             quantities=quantities,
             other_quantities=other_quantities(quantities),

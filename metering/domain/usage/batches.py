@@ -75,6 +75,7 @@ class BatchBuilder:
             times=[event.time for event in events],
             statuses=[event.status for event in events],
             succeeded=[succeeded(event) for event in events],
+            gateway_cached=[event.gateway_cached for event in events],
             quantity_grades=[event.quantity_grade for event in events],
             input_tokens=[each.input_tokens for each in used],
             cache_read_tokens=[each.cache_read_tokens for each in used],
@@ -125,6 +126,7 @@ class BatchBuilder:
             response_model=event.response_model,
             reported_cost_nano=event.reported_cost_nano,
             gateway_cost_nano=event.gateway_cost_nano,
+            failure=event.failure,
         )
 
 
@@ -145,6 +147,7 @@ def _has_details(event: UsageEvent) -> bool:
         or event.time_derived
         or event.reported_cost_nano is not None
         or event.gateway_cost_nano is not None
+        or event.failure
     )
 
 

@@ -1,19 +1,18 @@
 """The first charge of an event, and whether Hugging Face bills it.
 
 Unknown is not zero: without a rate, quantities or a known route, the event is kept unpriced. A cost that the serving provider
-reported becomes the charge only if there is no rate. Failed requests are counted and cost nothing.
+reported becomes the charge only if there is no rate. Failed requests, and those that a gateway answered from its own cache, are
+counted and cost nothing.
 """
 
 from msgspec import Struct
 
-from metering.domain.usage.events import BILLED_ROUTES, SERVERLESS, UNKNOWN, PriceGrade, UsageEvent
+from metering.domain.usage.events import BILLED_ROUTES, SERVERLESS, UNKNOWN, PriceGrade, QuantityGrade, UsageEvent
 from pricing.quantities import Quantities
 from pricing.rates import Rate
 from pricing.rating import charge
 
 HF_INFERENCE = "hf-inference"
-# Their output is not measured in any quantity, so measured input shows that the request was answered.
-OPERATIONS_WITHOUT_OUTPUT = frozenset({"embeddings", "rerank", "feature-extraction"})
 
 
 class FirstCharge(Struct, frozen=True, gc=False):
@@ -25,6 +24,7 @@ class FirstCharge(Struct, frozen=True, gc=False):
 
 
 EXEMPT = FirstCharge(0, None, int(PriceGrade.EXEMPT))
+GATEWAY_CACHE = FirstCharge(0, None, int(PriceGrade.GATEWAY_CACHE))
 UNPRICED = FirstCharge(None, None, int(PriceGrade.UNPRICED))
 _RATED = int(PriceGrade.RATED)
 
@@ -39,13 +39,15 @@ def route_of(stated: str, provider: str, default_route: str) -> str:
 
 
 def succeeded(event: UsageEvent) -> bool:
-    """Whether the request was answered: a 2xx or 3xx status, or, without a status, any output."""
-    if event.status is not None:
-        return 200 <= event.status < 400
-    quantities = event.quantities
-    if quantities.output_tokens or quantities.has_output:
-        return True
-    return event.operation in OPERATIONS_WITHOUT_OUTPUT and quantities.prompt_tokens > 0
+    """Whether the provider answered the request. It did unless the record states an error, or a gateway's own cache answered.
+
+    A status outside of 2xx and 3xx is an error. An error that is stated otherwise counts if there is no status, or if the
+    answer used nothing: what a 2xx response states to have used is billed, even if its last words are an error.
+    """
+    status = event.status
+    if event.gateway_cached or not (status is None or 200 <= status < 400):
+        return False
+    return not event.failure or (status is not None and event.quantity_grade != QuantityGrade.UNSTATED)
 
 
 def is_billable(route: str) -> bool:

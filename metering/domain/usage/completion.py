@@ -2,7 +2,7 @@
 
 A gap is what a record did not state: an unknown provider, model or route, no status, unstated quantities. A record that fills
 gaps and contradicts nothing completes the event, in whichever order the two arrive. Measured quantities replace estimated ones,
-and within one grade a kind that was zero can be filled. Everything else that differs is a contradiction, and so is another time
+and within one grade a kind that was zero can be filled. Everything else that differs is a contradiction. So is a different time
 where nothing else differs from a single record: that is a second request under one ID.
 """
 

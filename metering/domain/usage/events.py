@@ -26,7 +26,11 @@ MAX_TAGS = 32
 
 
 class QuantityGrade(IntEnum):
-    """How the quantities are known. UNSTATED: the record has no usage (an interrupted stream)."""
+    """How the quantities are known.
+
+    UNSTATED: the record has no usage, or all of it is zero (an interrupted stream, a placeholder). An answered request never
+    used nothing, so the event stays unpriced until its quantities are known.
+    """
 
     MEASURED = 0
     ESTIMATED = 1
@@ -34,12 +38,21 @@ class QuantityGrade(IntEnum):
 
 
 class PriceGrade(IntEnum):
-    """How the amount is known. EXEMPT: the request failed and costs nothing; its amount is a known zero."""
+    """How the amount is known.
+
+    EXEMPT: the request failed and costs nothing; its amount is a known zero. GATEWAY_CACHE: a gateway answered from its own
+    cache, so nothing was bought from the provider; its amount is a known zero, too.
+    """
 
     RATED = 0
     REPORTED = 1
     UNPRICED = 2
     EXEMPT = 3
+    GATEWAY_CACHE = 4
+
+
+# Grades of requests for which the provider is owed nothing.
+FREE_GRADES = (PriceGrade.EXEMPT, PriceGrade.GATEWAY_CACHE)
 
 
 class UsageEvent(Struct, frozen=True, gc=False, array_like=True):
@@ -47,7 +60,9 @@ class UsageEvent(Struct, frozen=True, gc=False, array_like=True):
 
     ``time`` is when the request started, microseconds UTC; ``time_derived`` if it was computed from the end. ``account`` is the
     name in the record, unresolved. ``route`` is empty if the record does not state one. ``reported_cost_nano`` is the cost that
-    the serving provider reported; ``gateway_cost_nano`` is what a gateway computed, for information only.
+    the serving provider reported; ``gateway_cost_nano`` is what a gateway computed, for information only. ``failure`` is a
+    short code if the record states an error other than by its status. ``gateway_cached``: a gateway answered from its own
+    cache; such an event has no quantities.
 
     Build it with keyword arguments. Only the decoder of native events passes fields by position, which takes a quarter of the
     time.
@@ -75,6 +90,8 @@ class UsageEvent(Struct, frozen=True, gc=False, array_like=True):
     reported_cost_nano: int | None = None
     gateway_cost_nano: int | None = None
     response_model: str = ""
+    failure: str = ""
+    gateway_cached: bool = False
 
 
 class Position(Struct, frozen=True, gc=False, array_like=True):

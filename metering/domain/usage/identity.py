@@ -6,6 +6,7 @@ provider, model, operation, route, status and quantities, as the record stated t
 sources.
 """
 
+import re
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,7 +14,7 @@ from hashlib import blake2b
 
 from msgspec.msgpack import Encoder
 
-from metering.domain.usage.events import UsageEvent
+from metering.domain.usage.events import MAX_ID_LENGTH, UsageEvent
 
 # Shorter IDs ("1", "req-42") repeat by accident; providers' own have at least 16 characters.
 MIN_CLAIM_LENGTH = 12
@@ -28,6 +29,12 @@ _encode = Encoder().encode
 # Copying an initialized hash takes a third less time than making one with the same settings.
 _hash_of_16, _hash_of_8 = blake2b(digest_size=16).copy, blake2b(digest_size=8).copy
 _signed_64 = struct.Struct(">q").unpack
+
+_RESPONSE_ID_PREFIX = re.compile(r"(chatcmpl|cmpl|embd|resp|msg|gen|req|run|modr|rr)[-_]")
+# Fewer different characters are a counter or a constant ("000000000001"), not a random ID.
+_MIN_DIFFERENT_CHARACTERS = 5
+_LONG_ENOUGH = MIN_CLAIM_LENGTH + len("chatcmpl-")
+_DIGEST_LENGTH = 16
 
 
 def record_digest(source: str, event_id: str) -> bytes:
@@ -101,12 +108,32 @@ def claims_of(event: UsageEvent) -> list[int]:
     Records of the same account from different sources with the same claim, within an hour, are copies. The provider and the
     number of output tokens are part of the claim.
     """
-    claims = []
+    claims: list[int] = []
+    if event.gateway_cached:
+        # It repeats the ID of the response that was cached, and is a separate request.
+        return claims
     if len(event.response_id) >= MIN_CLAIM_LENGTH:
         claims.append(_claim("r", event, event.response_id))
     if len(event.inference_id) >= MIN_CLAIM_LENGTH:
         claims.append(_claim("i", event, event.inference_id))
     return claims
+
+
+def may_repeat(response_id: str) -> bool:
+    """Whether different responses are likely to have this ID: it is short after its prefix, or made of few characters."""
+    if len(response_id) >= _LONG_ENOUGH and len(set(response_id[-8:])) >= _MIN_DIFFERENT_CHARACTERS:
+        return False  # as for nearly every ID, without looking for a prefix
+    prefix = _RESPONSE_ID_PREFIX.match(response_id)
+    rest = response_id[prefix.end() :] if prefix else response_id
+    return len(rest) < MIN_CLAIM_LENGTH or len(set(rest)) < _MIN_DIFFERENT_CHARACTERS
+
+
+def id_with_content(event_id: str, event: UsageEvent) -> str:
+    """Return an event ID made of one that repeats, and of the event's time and content.
+
+    The same record again has the same ID; another record with the same ID has a different one.
+    """
+    return repeated_id(event_id[: MAX_ID_LENGTH - _DIGEST_LENGTH - 1], fingerprint_of(event))
 
 
 def _claim(kind: str, event: UsageEvent, value: str) -> int:

@@ -53,6 +53,7 @@ class LoggedEvent(Struct, frozen=True):
     key: str
     tags: dict[str, str]
     status: int | None
+    failure: str
     quantities: Quantities
     quantity_grade: QuantityGrade
     estimate_reason: str

@@ -5,20 +5,17 @@ the provider that served the request. Only known providers are split off, becaus
 """
 
 from metering.domain.usage.events import UNKNOWN
+from pricing.partners import PARTNERS
 
 POLICIES = frozenset({"fastest", "cheapest", "preferred"})
 
-# The partners listed by the router's client, in Hugging Face's spelling.
-PROVIDERS = frozenset(
-    {
-        "baseten", "cerebras", "cohere", "deepinfra", "fal-ai", "featherless-ai", "fireworks-ai", "groq", "hf-inference",
-        "hyperbolic", "nebius", "novita", "nscale", "openai", "ovhcloud", "publicai", "replicate", "sambanova",
-        "scaleway", "together", "wavespeed", "zai-org",
-    }
-)  # fmt: skip
+PROVIDERS = frozenset(partner.name for partner in PARTNERS)
+"""All partners the router has or had, in Hugging Face's spelling: old records name those that left."""
 
 # How other tools spell them.
 PROVIDER_ALIASES = {
+    "cohere_chat": "cohere",
+    "deep_infra": "deepinfra",
     "fal": "fal-ai",
     "fal_ai": "fal-ai",
     "featherless": "featherless-ai",
@@ -26,9 +23,16 @@ PROVIDER_ALIASES = {
     "fireworks": "fireworks-ai",
     "fireworks_ai": "fireworks-ai",
     "hf_inference": "hf-inference",
+    "novita_ai": "novita",
+    "novita-ai": "novita",
+    "ovh": "ovhcloud",
+    "public_ai": "publicai",
+    "together-ai": "together",
     "together_ai": "together",
     "togetherai": "together",
+    "z-ai": "zai-org",
     "zai": "zai-org",
+    "zai_org": "zai-org",
 }
 
 

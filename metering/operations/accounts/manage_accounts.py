@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.accounts import UNASSIGNED_NAME, Account, AccountPlans
+from metering.domain.accounts.plan_history import PlanChange
 from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.usage.events import MAX_NAME_LENGTH, PROVIDER_KEY, ROUTED, SERVERLESS
 from metering.operations.steps.find_account import find_account
@@ -18,20 +19,25 @@ from metering.storage.accounts.accounts import (
     rename_account,
     set_default_route,
 )
-from metering.storage.accounts.plans import plan_changes_by_account
+from metering.storage.accounts.plans import insert_plan_change, plan_changes_by_account
 from metering.storage.engine.database import exclusive_write, read_snapshot
 
 DEFAULT_ROUTES = ("", ROUTED, PROVIDER_KEY, SERVERLESS)
 
 
-def declare_account(engine: Engine, name: str, *, default_route: str = "", now: int) -> Account:
-    """Create an account. Raises AlreadyExistsError for a name that an account has or had."""
+def declare_account(engine: Engine, name: str, *, default_route: str = "", plan: PlanChange | None = None, now: int) -> Account:
+    """Create an account, with a plan of the catalog if one is given.
+
+    Raises AlreadyExistsError for a name that an account has or had.
+    """
     _check_name(name)
     _check_route(default_route)
     with exclusive_write(engine) as connection:
         if former_names(connection, name, 0):
             raise AlreadyExistsError(f"{name!r} is or was the name of an account; choose another name")
-        insert_account(connection, name, default_route=default_route, now=now)
+        account_id = insert_account(connection, name, default_route=default_route, now=now)
+        if plan is not None:
+            insert_plan_change(connection, account_id, plan, now=now)
         return find_account(connection, name)
 
 

@@ -15,9 +15,11 @@ from sqlalchemy import Connection
 from metering.domain.budgets.budgets import Scope
 from metering.domain.budgets.periods import Period
 from metering.domain.charges.spend import TAG_PREFIX
-from metering.domain.instants import month_of_day
+from metering.domain.instants import first_day, month_of_day
+from metering.domain.statements.account_books import AccountBooks, usage_payable_nano
+from metering.domain.statements.billing_months import billing_month_of
 from metering.domain.usage.series import OTHER, SeriesKey
-from metering.operations.steps.burn_credits import credits_through
+from metering.operations.steps.read_books import read_books
 from metering.storage.budgets.budget_spend import SeriesSpend, spend_by_day, spend_by_series
 from metering.storage.usage.series import series_by_id
 from pricing.plans import PlanCatalogue
@@ -57,6 +59,7 @@ class AccountSpend:
         self._values = values
         self._catalogue = catalogue
         self._by_series: dict[tuple[int, int], dict[int, SeriesSpend]] = {}
+        self._books: AccountBooks | None = None
         self._by_values: dict[tuple[int, int, Values], dict[Values, SeriesSpend]] = {}
 
     def read_days(self, days: Iterable[int]) -> None:
@@ -77,10 +80,22 @@ class AccountSpend:
         return SeriesSpend(sum(each.amount_nano for each in matching), sum(each.unpriced_events for each in matching))
 
     def after_credits(self, period: Period) -> int:
-        """Return the account's billable charges of a month that credits do not cover, in nano-USD."""
+        """Return the account's billable charges of a billing month that credits do not cover, in nano-USD.
+
+        They are those of the month's statement: late usage of a closed month counts where it is billed.
+        """
         month = month_of_day(period.first_day)
-        _, burned = credits_through(self._connection, self._account_id, month, self._catalogue)
-        return burned.uncovered_nano
+        return usage_payable_nano(self._account_books(), month, self._catalogue)
+
+    def billed_days(self, days: Iterable[int]) -> set[int]:
+        """Return a day of the month in which the usage of each of ``days`` is billed."""
+        closed_through = self._account_books().closed_through
+        return {max(day, first_day(billing_month_of(month_of_day(day), closed_through))) for day in days}
+
+    def _account_books(self) -> AccountBooks:
+        if self._books is None:
+            self._books = read_books(self._connection, self._account_id)
+        return self._books
 
     def sums(self, first_day: int, end_day: int, dimensions: Values) -> dict[Values, SeriesSpend]:
         """Return the spend over whole days by the values of dimensions; combinations without usage are omitted."""

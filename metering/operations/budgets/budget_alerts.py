@@ -1,10 +1,11 @@
 """The data of alerts about budgets: small, versioned, and enough to act on without another request. See docs/alerts.md."""
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from metering.domain.budgets.budget_state import BudgetState
-from metering.domain.budgets.budgets import FORECAST_EXCEEDED, Budget, Trigger
+from metering.domain.budgets.budgets import FORECAST_EXCEEDED, Budget, Trigger, amount_number
 from metering.domain.budgets.periods import Period
 from metering.domain.instants import format_instant
 from metering.storage.alerts.alerts import NewAlert
@@ -19,8 +20,17 @@ def subject_of(budget_id: int) -> str:
     return f"budget:{budget_id}"
 
 
-def trigger_alert(budget: Budget, account: str, period: Period, trigger: Trigger, spend: SeriesSpend, now: int) -> NewAlert:
-    """Return the alert that a threshold is reached or that a budget blocks."""
+class BudgetSubject(NamedTuple):
+    """A budget to raise alerts about, the name of its account, and when its amount was changed (microseconds UTC)."""
+
+    budget: Budget
+    account: str
+    amount_changed_at: Sequence[int] = ()
+
+
+def trigger_alert(about: BudgetSubject, period: Period, trigger: Trigger, spend: SeriesSpend, now: int) -> NewAlert:
+    """Return the alert that a threshold is reached or that a budget blocks: one per period and amount."""
+    budget, account, changed_at = about
     data = {**_budget_data(budget, account, period, now), **_spend_data(spend), "threshold_percent": trigger.percent}
     return NewAlert(
         type=trigger.type,
@@ -30,11 +40,13 @@ def trigger_alert(budget: Budget, account: str, period: Period, trigger: Trigger
         period=period.name,
         threshold=trigger.percent,
         account_id=budget.account_id,
+        occurrence=amount_number(changed_at, period),
     )
 
 
-def forecast_alert(budget: Budget, account: str, state: BudgetState, now: int) -> NewAlert:
-    """Return the alert that a forecast exceeds a budget: one per period, whatever its forecast threshold."""
+def forecast_alert(about: BudgetSubject, state: BudgetState, now: int) -> NewAlert:
+    """Return the alert that a forecast exceeds a budget: one per period and amount, whatever its forecast threshold."""
+    budget, account, changed_at = about
     forecast, period = state.forecast, state.period
     amount = forecast.amount_nano or 0
     data = {
@@ -53,6 +65,7 @@ def forecast_alert(budget: Budget, account: str, state: BudgetState, now: int) -
         data=json.dumps(data),
         period=period.name,
         account_id=budget.account_id,
+        occurrence=amount_number(changed_at, period),
     )
 
 

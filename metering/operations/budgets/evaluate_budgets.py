@@ -16,15 +16,15 @@ from sqlalchemy import Connection, Engine
 
 from metering.domain.instants import MICROS_PER_DAY
 from metering.operations.budgets.account_spend import AccountSpend, SeriesValues
-from metering.operations.budgets.budget_alerts import forecast_alert, trigger_alert
+from metering.operations.budgets.budget_alerts import BudgetSubject, forecast_alert, trigger_alert
 from metering.operations.budgets.budget_index import BudgetIndex
 from metering.operations.budgets.budget_states import state_of
 from metering.operations.budgets.find_due_triggers import DueTriggers, find_due_triggers
 from metering.operations.steps.alert_unpriced import unpriced_alerts
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.accounts.accounts import account_with_id
-from metering.storage.alerts.alerts import NewAlert, raised_among
-from metering.storage.budgets.budgets import budgets_by_id, forecast_budgets
+from metering.storage.alerts.alerts import AlertIdentity, NewAlert, raised_among
+from metering.storage.budgets.budgets import amount_changes, budgets_by_id, forecast_budgets
 from metering.storage.charges.hour_sums import delete_hours_of_days
 from metering.storage.charges.touched_days import TouchedDay, delete_touched_days, touched_days_after
 from metering.storage.engine.database import concurrent_write, is_server, read_snapshot
@@ -49,7 +49,7 @@ class BudgetEvaluator:
         self._clock = clock
         self._index = BudgetIndex()
         self._values = SeriesValues()
-        self._raised: set[tuple[str, str, str, int]] = set()
+        self._raised: set[AlertIdentity] = set()
         self._evaluated: dict[int, TouchedDay] = {}
         self._after = 0
         self._deleted_at = time.monotonic()
@@ -149,11 +149,11 @@ class BudgetEvaluator:
 
     def _not_raised(self, connection: Connection, alerts: Iterable[NewAlert]) -> list[NewAlert]:
         """Return the alerts that were not raised before, as far as this transaction can see."""
-        unknown = [alert for alert in alerts if _identity(alert) not in self._raised]
+        unknown = [alert for alert in alerts if alert.identity not in self._raised]
         for type_ in sorted({alert.type for alert in unknown}):
             subjects = {alert.subject for alert in unknown if alert.type == type_}
-            self._raised.update((type_, *raised) for raised in raised_among(connection, type_, subjects))
-        return [alert for alert in unknown if _identity(alert) not in self._raised]
+            self._raised |= raised_among(connection, type_, subjects)
+        return [alert for alert in unknown if alert.identity not in self._raised]
 
     def _raise(self, alerts: Sequence[NewAlert], now: int) -> int:
         raised = 0
@@ -162,7 +162,7 @@ class BudgetEvaluator:
             with concurrent_write(self._engine) as connection:
                 raised += sum(raise_alert(connection, alert, now=now) for alert in part)
             # After the commit, not before: see above.
-            self._raised.update(map(_identity, part))
+            self._raised.update(alert.identity for alert in part)
         return raised
 
     def _delete_some_evaluated(self) -> None:
@@ -209,17 +209,15 @@ def _trigger_alerts(connection: Connection, account_id: int, due: Iterable[DueTr
     pairs = [(entry, each) for each in due for entry in each.entries]
     pairs.sort(key=lambda pair: (pair[0].budget_id, pair[1].period.first_day, pair[0].percent, pair[0].blocks))
     budgets = budgets_by_id(connection, {entry.budget_id for entry, _ in pairs})
-    return [trigger_alert(budgets[entry.budget_id], name, each.period, entry.trigger, each.spend, now) for entry, each in pairs]
+    changed = amount_changes(connection, [each.id for each in budgets.values() if each.revision > 1])
+    about = {each.id: BudgetSubject(each, name, changed.get(each.id, ())) for each in budgets.values()}
+    return [trigger_alert(about[entry.budget_id], each.period, entry.trigger, each.spend, now) for entry, each in pairs]
 
 
 def _forecast_alerts(connection: Connection, account_id: int, spend: AccountSpend, now: int) -> list[NewAlert]:
     account = account_with_id(connection, account_id)
     name = "" if account is None else account.name
     states = [(budget, state_of(budget.terms, spend, now)) for budget in forecast_budgets(connection, account_id)]
-    return [
-        forecast_alert(budget, name, state, now) for budget, state in states if state.is_current and state.forecast_exceeded
-    ]
-
-
-def _identity(alert: NewAlert) -> tuple[str, str, str, int]:
-    return alert.type, alert.subject, alert.period, alert.threshold
+    exceeded = [(budget, state) for budget, state in states if state.is_current and state.forecast_exceeded]
+    changed = amount_changes(connection, [budget.id for budget, _ in exceeded if budget.revision > 1])
+    return [forecast_alert(BudgetSubject(budget, name, changed.get(budget.id, ())), state, now) for budget, state in exceeded]

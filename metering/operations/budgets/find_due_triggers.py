@@ -30,10 +30,13 @@ def find_due_triggers(groups: Collection[WindowGroups], spend: AccountSpend, day
     by_window = periods_by_window(days)
     if any(each.window is Window.DAY for each in groups):
         spend.read_days(sorted(set(days)))
+    billed = None
+    if any(each.basis is BudgetBasis.AFTER_CREDITS for each in groups):
+        billed = periods_by_window(spend.billed_days(days))
     return [
         due
         for each in groups
-        for period in each.periods(by_window, days)
+        for period in each.periods(billed if billed and each.basis is BudgetBasis.AFTER_CREDITS else by_window, days)
         for due in _in_period(each, period, spend)
         if due.entries
     ]

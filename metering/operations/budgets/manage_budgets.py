@@ -1,7 +1,7 @@
 """Create, show, change and delete budgets. Every change is appended as a revision with its author and time.
 
 A new or changed budget is evaluated in the transaction that records it: alerts for what its current period has already reached
-are raised at once, unless they were raised before.
+are raised at once, unless they were raised before. A change of the amount raises them again, for the new amount.
 
 ``owner`` is the account that the caller is bound to, None: the operator. For a bound caller, budgets of other accounts do not
 exist.
@@ -15,18 +15,25 @@ from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.accounts import Account
 from metering.domain.budgets.budget_state import BudgetDetails
-from metering.domain.budgets.budgets import THRESHOLD_REACHED, Budget, BudgetTerms, apply_changes, due_triggers
+from metering.domain.budgets.budgets import THRESHOLD_REACHED, Budget, BudgetTerms, amount_number, apply_changes, due_triggers
 from metering.domain.budgets.periods import Period
 from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import date_of
 from metering.operations.budgets.account_spend import AccountSpend, SeriesValues
-from metering.operations.budgets.budget_alerts import forecast_alert, subject_of, trigger_alert
+from metering.operations.budgets.budget_alerts import BudgetSubject, forecast_alert, subject_of, trigger_alert
 from metering.operations.budgets.budget_states import spend_in, state_of
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.raise_alert import raise_alert
 from metering.storage.accounts.accounts import account_with_id
 from metering.storage.alerts.alerts import thresholds_raised
-from metering.storage.budgets.budgets import count_budgets, current_budgets, insert_budget, insert_revision, revisions_of
+from metering.storage.budgets.budgets import (
+    amount_changes,
+    count_budgets,
+    current_budgets,
+    insert_budget,
+    insert_revision,
+    revisions_of,
+)
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from pricing.plans import PlanCatalogue
 
@@ -63,6 +70,8 @@ def change_budget(
     owner: int | None = None,
 ) -> BudgetDetails:
     """Change fields of a budget's terms, by name, and evaluate its current period. Alerts that were raised remain.
+
+    A new amount is alerted on like that of a new budget.
 
     Changes that change nothing record no revision. Raises NotFoundError and BudgetError.
     """
@@ -125,15 +134,16 @@ def _record(
     insert_revision(connection, budget_id, revision, terms, archived=False, by=author.by, now=author.now)
     budget = _current(connection, budget_id, None)
     account = account_with_id(connection, budget.account_id)
-    name = "" if account is None else account.name
+    changed = amount_changes(connection, [budget_id])
+    about = BudgetSubject(budget, "" if account is None else account.name, changed.get(budget_id, ()))
     spend = AccountSpend(connection, budget.account_id, SeriesValues(), catalogue)
     period = terms.current_period(author.now)
     counted = spend_in(terms, period, spend)
     for trigger in due_triggers(terms, counted.amount_nano, ()):
-        raise_alert(connection, trigger_alert(budget, name, period, trigger, counted, author.now), now=author.now)
+        raise_alert(connection, trigger_alert(about, period, trigger, counted, author.now), now=author.now)
     (details,) = _details(connection, [budget], author.now, catalogue)
     if details.state.is_current and details.state.forecast_exceeded:
-        raise_alert(connection, forecast_alert(budget, name, details.state, author.now), now=author.now)
+        raise_alert(connection, forecast_alert(about, details.state, author.now), now=author.now)
     return details
 
 
@@ -150,13 +160,16 @@ def _details(
     values = SeriesValues()
     spends: dict[int, AccountSpend] = {}
     accounts: dict[int, Account | None] = {}
+    listed = list(budgets)
+    changed = amount_changes(connection, [budget.id for budget in listed if budget.revision > 1])
     details = []
-    for budget in budgets:
+    for budget in listed:
         if budget.account_id not in spends:
             spends[budget.account_id] = AccountSpend(connection, budget.account_id, values, catalogue)
             accounts[budget.account_id] = account_with_id(connection, budget.account_id)
         shown = period or budget.terms.current_period(now)
-        fired = thresholds_raised(connection, THRESHOLD_REACHED, subject_of(budget.id), shown.name)
+        number = amount_number(changed.get(budget.id, ()), shown)
+        fired = thresholds_raised(connection, THRESHOLD_REACHED, subject_of(budget.id), shown.name, number)
         state = state_of(budget.terms, spends[budget.account_id], now, period=shown, fired=fired)
         account = accounts[budget.account_id]
         details.append(BudgetDetails(budget, "" if account is None else account.name, state))

@@ -21,7 +21,8 @@ from metering.operations.usage.list_events import logged_events
 from metering.storage.charges.charges import LaterCharge, later_charges
 from metering.storage.charges.superseded_events import heads_of
 from metering.storage.engine.database import read_snapshot
-from metering.storage.prices.price_tables import load_rates, load_tables
+from metering.storage.prices.price_books import load_book
+from metering.storage.prices.price_tables import load_rates
 from metering.storage.prices.price_versions import versions_of_rates
 from metering.storage.usage.assigned_events import assigned_among
 from metering.storage.usage.copies import copies_by_id
@@ -29,7 +30,6 @@ from metering.storage.usage.event_rows import EventRow, events_by_id
 from metering.storage.usage.events import stored_identities
 from metering.storage.usage.retired_months import list_retired
 from metering.storage.usage.series import all_sources
-from pricing.book import PriceBook
 from pricing.breakdown import break_down
 
 
@@ -131,7 +131,7 @@ def _refuse_retired(connection: Connection, stored_id: int, event_id: str) -> No
 
 
 def _missing(connection: Connection, event_id: int) -> str:
-    book = PriceBook(load_tables(connection))
+    book = load_book(connection)
     return next((event.why(book) for event in unpriced_among(connection, [event_id])), "")
 
 

@@ -22,13 +22,13 @@ from metering.domain.charges.corrections import (
 from metering.domain.instants import MICROS_PER_DAY, month_of_day
 from metering.domain.usage.batch_events import COLUMN_KINDS
 from metering.domain.usage.charging import first_charge
-from metering.domain.usage.events import PriceGrade, QuantityGrade
+from metering.domain.usage.events import FREE_GRADES, PriceGrade, QuantityGrade
 from metering.domain.usage.series import OTHER, SeriesKey
 from metering.operations.steps.assign_series import SeriesIndex
 from metering.operations.steps.current_events import unfold_series
 from metering.storage.charges.charged_events import ChargedEvent, CurrentCharge, current_replacements
 from metering.storage.charges.event_quantities import quantities_of
-from metering.storage.charges.superseded_events import recorded_twice_among
+from metering.storage.usage.copies import recorded_twice_among
 from metering.storage.usage.series import series_by_id
 from pricing.book import PriceBook, Timeline
 from pricing.errors import ChargeTooLargeError
@@ -37,7 +37,7 @@ from pricing.rating import text_amount
 
 _UNSTATED, _UNPRICED, _RATED = int(QuantityGrade.UNSTATED), int(PriceGrade.UNPRICED), int(PriceGrade.RATED)
 # The amount follows from the request itself, whatever its provider, model or route.
-_FIXED = frozenset({int(PriceGrade.EXEMPT)})
+_FIXED = frozenset(map(int, FREE_GRADES))
 _column_amounts = attrgetter(*COLUMN_KINDS)
 _NOTHING = (0,) * len(COLUMN_KINDS)
 

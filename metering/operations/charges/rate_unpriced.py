@@ -15,7 +15,7 @@ from metering.operations.steps.roll_up import RollupDeltas
 from metering.operations.steps.unpriced import UnpricedEvent, unpriced_among
 from metering.storage.charges.charges import ChargeEntry, insert_charges, unpriced_event_ids
 from metering.storage.engine.database import exclusive_write, read_snapshot
-from metering.storage.prices.price_tables import load_tables
+from metering.storage.prices.price_books import load_book
 from metering.storage.statements.closed_months import closed_through_by_series
 from pricing.book import PriceBook
 
@@ -28,7 +28,7 @@ def rate_unpriced(
 ) -> RatingResult:
     """Charge the unpriced events of an account, or of all (None), as far as prices are known. Repeating it changes nothing."""
     with read_snapshot(engine) as connection:
-        book = PriceBook(load_tables(connection))
+        book = load_book(connection)
     result = RatingResult()
     after = 0
     while True:

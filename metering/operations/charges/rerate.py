@@ -22,6 +22,8 @@ from metering.storage.charges.charged_events import ChargedEvent, charged_events
 from metering.storage.charges.rerate_runs import all_runs, insert_run, run_with_id, update_run
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.engine.errors import SumTooLargeError
+from metering.storage.prices.model_aliases import own_names
+from metering.storage.prices.price_books import load_book
 from metering.storage.prices.price_tables import load_tables, newest_table_id
 from metering.storage.usage.events import MAX_SUM
 from pricing.book import PriceBook
@@ -38,7 +40,7 @@ def preview_rerate(engine: Engine, scope: RerateScope) -> RerateSummary:
     summary = RerateSummary()
     with collector_paused(), read_snapshot(engine) as connection:
         require_events(connection, scope.start, scope.end, "re-rating")
-        inspector = ChargeInspector(PriceBook(load_tables(connection)), scope)
+        inspector = ChargeInspector(load_book(connection), scope)
         cursor: RerateCursor | None = _start_of(scope)
         while cursor is not None:
             events, cursor = _chunk(connection, scope, cursor)
@@ -84,7 +86,8 @@ def continue_rerate(
     with read_snapshot(engine) as connection:
         run = _run(connection, run_id)
         tables = [table for table in load_tables(connection) if table.id <= run.newest_table_id]
-    inspector = ChargeInspector(PriceBook(tables), run.scope)
+        names = own_names(connection, run.requested_at)
+    inspector = ChargeInspector(PriceBook(tables, own_names=names), run.scope)
     done_now = RerateSummary()
     while run.finished_at is None:
         with collector_paused(), exclusive_write(engine) as connection:

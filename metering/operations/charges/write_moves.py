@@ -10,7 +10,7 @@ from metering.domain.charges.ledger_sums import RollupKey
 from metering.domain.statements.billing_months import billing_month_of
 from metering.domain.usage.batch_events import COLUMN_KINDS
 from metering.domain.usage.charging import is_billable
-from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.events import FREE_GRADES
 from metering.domain.usage.series import SeriesKey
 from metering.operations.charges.inspect_corrections import MovedEvent, MoveKey, Moves
 from metering.operations.steps.add_to_sums import add_to_sums
@@ -94,7 +94,7 @@ def _rollup_key(key: MoveKey, series: SeriesKey, series_id: int, rate_id: int, g
         rate_id=rate_id,
         price_grade=grade,
         quantity_grade=key.quantity_grade,
-        billable=+(is_billable(series.route) and grade != PriceGrade.EXEMPT),
+        billable=+(is_billable(series.route) and grade not in FREE_GRADES),
         event_day=key.event_day,
         billing_month=month,
     )

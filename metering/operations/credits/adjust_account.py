@@ -6,7 +6,7 @@ It is a line on the statement of its month, or on the first open one if that is 
 from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID, UNASSIGNED_NAME
-from metering.domain.credits.adjustments import Adjustment
+from metering.domain.credits.adjustments import OF_USAGE, Adjustment
 from metering.domain.errors import AlreadyExistsError, DomainError
 from metering.domain.instants import format_month, month_of
 from metering.domain.statements.billing_months import billing_month_of
@@ -31,9 +31,17 @@ def adjust_account(
 
 
 def add_adjustment(
-    connection: Connection, account: str, month: int, amount_nano: int, *, reference: str, reason: str, now: int
+    connection: Connection,
+    account: str,
+    month: int,
+    amount_nano: int,
+    *,
+    reference: str,
+    reason: str,
+    now: int,
+    adjusts: str = OF_USAGE,
 ) -> Adjustment:
-    """Record an adjustment as ``adjust_account`` does, within a write transaction."""
+    """Record an adjustment as ``adjust_account`` does, within a write transaction; of usage or of the total."""
     _check(month, amount_nano, reference, reason, now)
     row = find_account(connection, account)
     if row.id == UNASSIGNED_ID:
@@ -48,7 +56,12 @@ def add_adjustment(
             )
     billed_in = billing_month_of(month, mark_of(connection, row.id).closed_through)
     adjustment = Adjustment(
-        billing_month=billed_in, origin_month=month, amount_nano=amount_nano, reason=reason, reference=reference
+        billing_month=billed_in,
+        origin_month=month,
+        amount_nano=amount_nano,
+        reason=reason,
+        reference=reference,
+        adjusts=adjusts,
     )
     insert_adjustment(connection, row.id, adjustment, now=now)
     return next(known for known in adjustments_of(connection, row.id) if known.reference == reference)

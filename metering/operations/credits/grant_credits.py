@@ -10,10 +10,10 @@ from metering.domain.credits.credit_ledger import CreditEntry, EntryKind
 from metering.domain.credits.credit_summary import CreditSummary, included_credits, purchased_credits
 from metering.domain.credits.credits import ANY_COMPUTE, GRANTED_KINDS, INFERENCE_ONLY, CreditGrant
 from metering.domain.errors import AlreadyExistsError, DomainError
-from metering.domain.instants import month_of
+from metering.domain.instants import month_of, month_of_day
 from metering.domain.statements.account_books import AccountBooks
 from metering.operations.steps.find_account import find_account
-from metering.operations.steps.read_books import read_books
+from metering.operations.steps.read_books import books_for_credits
 from metering.operations.steps.record_credits import record_entries
 from metering.storage.credits.credits import (
     INCLUDED_REFERENCE,
@@ -88,7 +88,7 @@ def show_credits(engine: Engine, account: str, month: int, catalogue: PlanCatalo
     """Return an account's credits in a month (``YYYYMM``). Raises NotFoundError."""
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
-        books = read_books(connection, row.id)
+        books = books_for_credits(connection, row.id, catalogue)
     plan = plan_month(books.plan_changes, month, catalogue)
     first, inputs = books.burn_inputs(month, catalogue)
     burned = inputs.burn(first, month)
@@ -104,6 +104,7 @@ def show_credits(engine: Engine, account: str, month: int, catalogue: PlanCatalo
             grant.amount_nano if grant is not None else None if plan.included_credit_nano is None else 0,
             elsewhere,
             scope=INFERENCE_ONLY if grant is None else grant.scope,
+            daily=[each for day, each in sorted(inputs.daily.items()) if month_of_day(day) == month],
         ),
         purchased=purchased_credits(burned, inputs.grants, _voided_before(books, month)),
         grants=list(inputs.grants),

@@ -4,15 +4,16 @@ from sqlalchemy import Connection, Engine
 
 from metering.domain.accounts.plan_history import PlanChange, plan_month
 from metering.domain.charges.spend import SpendQuery
+from metering.domain.credits.adjustments import OF_USAGE
 from metering.domain.credits.credit_balance import CreditBalance, GrantBalance
 from metering.domain.credits.credit_ledger import BurnInputs, CreditMovement, EntryKind
 from metering.domain.credits.credits import ANY_COMPUTE, INCLUDED, CreditGrant
-from metering.domain.instants import date_of, day_of, month_of, month_start
+from metering.domain.instants import MICROS_PER_DAY, date_of, day_of, month_of, month_start
 from metering.domain.statements.account_books import AccountBooks
 from metering.domain.usage.events import BILLED_ROUTES
 from metering.operations.charges.sum_spend import sums_by_group
 from metering.operations.steps.find_account import find_account
-from metering.operations.steps.read_books import read_books
+from metering.operations.steps.read_books import books_for_credits
 from metering.storage.credits.credits import grants_of, ledger_of
 from metering.storage.engine.database import read_snapshot
 from pricing.plans import PlanCatalogue
@@ -39,24 +40,40 @@ def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalo
     """
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
-        books = read_books(connection, row.id)
-        used_nano = _used_in_month(connection, row.id, instant)
+        books = books_for_credits(connection, row.id, catalogue)
+        used_nano = _used_from(connection, row.id, month_start(month_of(instant)), instant)
+        used_today_nano = _used_from(connection, row.id, day_of(instant) * MICROS_PER_DAY, instant) if books.usage_by_day else 0
     month = month_of(instant)
     usage = {each: amount for each, amount in books.usage_by_origin().items() if each < month}
     usage[month] = used_nano + sum(
-        each.amount_nano for each in books.adjustments if each.origin_month == month and each.recorded_at <= instant
+        each.amount_nano
+        for each in books.adjustments
+        if each.origin_month == month and each.recorded_at <= instant and each.adjusts == OF_USAGE
     )
     grants = _granted_by(books, instant)
     first, inputs = books.burn_inputs(month, catalogue)
-    included = books.included(month, plan_month(_plan_changes_by(books, instant), month, catalogue))
-    by_month = {**inputs.included, month: included} if included is not None else inputs.included
-    burned = BurnInputs(usage=usage, included=by_month, elsewhere=books.elsewhere, grants=grants).burn(first, month)
+    plan = plan_month(_plan_changes_by(books, instant), month, catalogue)
+    included, today = books.included(month, plan), day_of(instant)
+    daily = {day: grant for day, grant in {**inputs.daily, **books.daily(month, plan)}.items() if day <= today}
+    burned = BurnInputs(
+        usage=usage,
+        included={**inputs.included, month: included} if included is not None else inputs.included,
+        elsewhere=books.elsewhere,
+        grants=grants,
+        daily=daily,
+        usage_by_day={**books.usage_by_day, today: used_today_nano},
+    ).burn(first, month)
     used: dict[int, int] = {}
     for each in burned:
         for item in each.applied:
             if item.grant.kind != INCLUDED:
                 used[item.grant.id] = used.get(item.grant.id, 0) + item.amount_nano
     found = [GrantBalance(included, burned[-1].included_left_nano)] if included is not None else []
+    if today in daily:
+        paid_today = sum(
+            item.amount_nano for item in burned[-1].applied if item.grant.is_daily and day_of(item.grant.granted_at) == today
+        )
+        found.append(GrantBalance(daily[today], daily[today].amount_nano - paid_today))
     found += [
         GrantBalance(grant, grant.amount_nano - grant.voided_nano - used.get(grant.id, 0))
         for grant in grants
@@ -66,9 +83,8 @@ def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalo
     return CreditBalance(row.name, instant, found, any(each.grant.scope == ANY_COMPUTE for each in found))
 
 
-def _used_in_month(connection: Connection, account_id: int, instant: int) -> int:
-    """Return the billable usage from the start of the instant's month to the instant, in nano-USD."""
-    start = month_start(month_of(instant))
+def _used_from(connection: Connection, account_id: int, start: int, instant: int) -> int:
+    """Return the billable usage from ``start`` to an instant, in nano-USD."""
     if start == instant:
         return 0
     filters = {"billable": ("true",), "route": tuple(sorted(BILLED_ROUTES))}

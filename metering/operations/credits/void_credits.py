@@ -9,7 +9,7 @@ from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import format_instant, month_of
 from metering.domain.statements.account_books import AccountBooks, open_months
 from metering.operations.steps.find_account import find_account
-from metering.operations.steps.read_books import read_books
+from metering.operations.steps.read_books import books_for_credits
 from metering.operations.steps.record_credits import OverdrawnError, record_entries
 from metering.storage.engine.database import exclusive_write
 from pricing.dollars import format_nano
@@ -30,7 +30,7 @@ def void_credits(
         raise DomainError("the amount to void must be more than zero")
     with exclusive_write(engine) as connection:
         row = find_account(connection, account)
-        books = read_books(connection, row.id)
+        books = books_for_credits(connection, row.id, catalogue)
         grant = _find(books, account, reference)
         if grant.expires_at is not None and grant.expires_at <= now:
             raise DomainError(f"the grant {reference!r} expired at {format_instant(grant.expires_at)}; nothing is left of it")

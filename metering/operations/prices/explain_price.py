@@ -9,11 +9,9 @@ from metering.domain.usage.events import ROUTED, SERVERLESS, UNKNOWN
 from metering.domain.usage.model_names import provider_name, split_model
 from metering.operations.steps.find_account import find_account
 from metering.storage.engine.database import read_snapshot
-from metering.storage.prices.price_tables import load_tables
-from pricing.book import PriceBook
+from metering.storage.prices.price_books import load_book
 from pricing.explain import RateQuery, explain
 from pricing.quantities import check_count
-from pricing.tables import recorded_until
 
 
 def explain_price(engine: Engine, request: StatedRequest) -> PriceExplanation:
@@ -24,7 +22,7 @@ def explain_price(engine: Engine, request: StatedRequest) -> PriceExplanation:
     check_count("context_tokens", request.context_tokens)
     with read_snapshot(engine) as connection:
         account = None if request.account is None else find_account(connection, request.account)
-        book = PriceBook(recorded_until(load_tables(connection), request.known_at))
+        book = load_book(connection, known_at=request.known_at)
     model, provider = split_model(request.model, provider_name(request.provider))
     route, route_from = _route(request.route, provider, account)
     query = RateQuery(

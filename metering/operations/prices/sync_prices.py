@@ -37,6 +37,7 @@ from pricing.errors import PricingError
 from pricing.guards import GuardLimits, count_models, reasons_to_hold
 from pricing.rates import Price
 from pricing.sources.hf_router import ROUTE, SOURCE, parse_models
+from pricing.sources.source_report import SkipReason
 from pricing.tables import PriceTable
 
 LONGEST_ERROR = 1_000
@@ -59,13 +60,17 @@ class _Known(NamedTuple):
 
 
 class _FetchedPrices(NamedTuple):
-    """A successful fetch; ``table`` is None if the source answered that its list did not change."""
+    """A successful fetch; ``table`` is None if the source answered that its list did not change.
+
+    ``listed_at_zero`` are the models, as ``provider model``, with a price of 0 that the source does not call free.
+    """
 
     started_at: int
     finished_at: int
     etag: str
     digest: str
     table: PriceTable | None
+    listed_at_zero: frozenset[str] = frozenset()
 
 
 def sync_prices(engine: Engine, source: RouterSource) -> PriceSync:
@@ -93,7 +98,11 @@ def preview_sync(engine: Engine, source: RouterSource) -> SyncPreview:
     with read_snapshot(engine) as connection:
         known = _known(connection, started)
     fetched = _fetch(source, known._replace(etag=""), started)
-    return SyncPreview([], []) if fetched.table is None else _preview(known.current.prices, fetched.table, source.settings)
+    return (
+        SyncPreview([], [])
+        if fetched.table is None
+        else _preview(known.current.prices, fetched, fetched.table, source.settings)
+    )
 
 
 def source_health(engine: Engine) -> SourceHealth:
@@ -118,7 +127,8 @@ def _fetch(source: RouterSource, known: _Known, started: int) -> _FetchedPrices:
         return _FetchedPrices(started, finished, answer.etag, "", None)
     report = parse_models(answer.body, effective_from=finished, listed_before=known.current.listed_before, name=address)
     (table,) = report.tables
-    return _FetchedPrices(started, finished, answer.etag, hashlib.sha256(answer.body).hexdigest(), table)
+    zeros = frozenset(skipped.entry for skipped in report.left_out if skipped.reason is SkipReason.ZERO_PRICE)
+    return _FetchedPrices(started, finished, answer.etag, hashlib.sha256(answer.body).hexdigest(), table, zeros)
 
 
 def _record(connection: Connection, fetched: _FetchedPrices, known: _Known, source: RouterSource) -> PriceSync:
@@ -131,7 +141,7 @@ def _record(connection: Connection, fetched: _FetchedPrices, known: _Known, sour
     if fetched.table is None:
         return stored.insert_sync(connection, row)
     current = current_prices(connection, SOURCE, ROUTE, fetched.finished_at).prices
-    found = _preview(current, fetched.table, source.settings)
+    found = _preview(current, fetched, fetched.table, source.settings)
     pending = stored.pending_sync(connection, SOURCE)
     if pending is not None and found.changes and _same_prices(read_table(pending.held), fetched.table):
         # The pending list again: it stays pending since it was first fetched.
@@ -153,7 +163,9 @@ def _write(connection: Connection, row: NewSync, found: SyncPreview, table: Pric
     return stored.insert_sync(connection, row._replace(outcome=RECORDED, table_id=table_id))
 
 
-def _preview(current: Mapping[PriceKey, Price], table: PriceTable, settings: SyncSettings) -> SyncPreview:
+def _preview(
+    current: Mapping[PriceKey, Price], fetched: _FetchedPrices, table: PriceTable, settings: SyncSettings
+) -> SyncPreview:
     """Return what a snapshot changes about the prices in force. It withdraws whatever it does not list."""
     changes = compare_prices(current, prices_of(table.rates))
     limits = GuardLimits(
@@ -161,7 +173,8 @@ def _preview(current: Mapping[PriceKey, Price], table: PriceTable, settings: Syn
         vanished_percent=settings.max_vanished_percent,
         price_factor=settings.max_factor,
     )
-    return SyncPreview(changes_as_data(changes), reasons_as_data(reasons_to_hold(changes, count_models(current), limits)))
+    reasons = reasons_to_hold(changes, count_models(current), limits, fetched.listed_at_zero)
+    return SyncPreview(changes_as_data(changes), reasons_as_data(reasons))
 
 
 def _same_prices(one: PriceTable, other: PriceTable) -> bool:

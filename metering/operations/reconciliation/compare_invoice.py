@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection
 
+from metering.domain.reconciliation.explain_groups import NO_STATEMENT, StatementTotal
 from metering.domain.reconciliation.invoices import Grain, InvoiceLineKind
 from metering.domain.reconciliation.other_lines import add_other_lines, add_total
 from metering.domain.reconciliation.records import Invoice
@@ -14,17 +15,19 @@ from metering.storage.reconciliation.invoices import line_sums
 from pricing.plans import PlanCatalogue
 
 
-def compare_invoice(connection: Connection, invoice: Invoice, catalogue: PlanCatalogue) -> Comparison:
-    """Return the comparison, reading one state of the database."""
+def compare_invoice(
+    connection: Connection, invoice: Invoice, catalogue: PlanCatalogue, total: StatementTotal = NO_STATEMENT
+) -> Comparison:
+    """Return the comparison, reading one state of the database. ``total`` is what a pasted total is compared with."""
     amounts = {kind: amount for kind, (_, amount) in line_sums(connection, invoice.id).items()}
     rates = known_rates(load_tables(connection), invoice.account_id)
     usage_nano = amounts.pop(InvoiceLineKind.USAGE, 0)
     if invoice.grain == Grain.REQUEST:
         result = compare_requests(connection, invoice, rates, usage_nano)
     else:
-        result = compare_sums(connection, invoice, rates, usage_nano, catalogue)
+        result = compare_sums(connection, invoice, rates, usage_nano, catalogue, total)
     add_other_lines(result.findings, amounts)
-    lines_nano = result.usage_nano + sum(amounts.values())
+    lines_nano = result.usage_nano + result.other_nano + sum(amounts.values())
     result.theirs_nano = lines_nano if invoice.total_nano is None or result.valued else invoice.total_nano
     add_total(
         result.findings,

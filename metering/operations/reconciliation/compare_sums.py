@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from metering.domain.charges.spend import parts_of_days
 from metering.domain.instants import MICROS_PER_HOUR, month_of, month_start, next_month
 from metering.domain.reconciliation.causes import Cause
-from metering.domain.reconciliation.explain_groups import GroupExplainer
+from metering.domain.reconciliation.explain_groups import NO_STATEMENT, GroupExplainer, StatementTotal
 from metering.domain.reconciliation.explanations import Candidate
 from metering.domain.reconciliation.group_hypotheses import exactly
 from metering.domain.reconciliation.invoices import HUGGING_FACE, Coverage, Grain
@@ -27,9 +27,14 @@ from pricing.plans import PlanCatalogue
 
 
 def compare_sums(
-    connection: Connection, invoice: Invoice, rates: KnownRates, usage_nano: int, catalogue: PlanCatalogue
+    connection: Connection,
+    invoice: Invoice,
+    rates: KnownRates,
+    usage_nano: int,
+    catalogue: PlanCatalogue,
+    total: StatementTotal = NO_STATEMENT,
 ) -> Comparison:
-    """Return the comparison; ``usage_nano`` is the sum of the invoice's usage lines.
+    """Return the comparison; ``usage_nano`` is the sum of the invoice's usage lines, ``total`` what a pasted total may be.
 
     Raises EventsRetiredError if the period starts or ends within a day of which events were retired.
     """
@@ -39,6 +44,7 @@ def compare_sums(
         unit_nano=invoice.unit_nano,
         recorded=rates.by_model,
         known=_known_candidates(connection, invoice, catalogue),
+        total=total,
     )
     for start, end in parts_of_days(coverage.start, coverage.end):
         require_events(connection, start, end, "an invoice that starts or ends within a day")
@@ -52,9 +58,11 @@ def compare_sums(
         ours_nano=explainer.ours_nano,
         requests=explainer.requests,
         matched_requests=0,
-        usage_nano=explainer.valued_nano if valued else usage_nano,
+        usage_nano=explainer.valued_nano if valued else usage_nano - explainer.other_nano,
         matched_nano=explainer.matched_nano,
         valued=valued,
+        other_nano=explainer.other_nano,
+        statement_nano=None if total.statement is None else total.statement.total_nano,
     )
 
 

@@ -232,6 +232,7 @@ def _invoice(document_id: int, draft: _InvoiceDraft, order: InvoiceOrder, now: i
         supersedes_id=None,
         notes=tuple(head.notes),
         imported_at=now,
+        excluded=tuple(head.excluded),
     )
 
 

@@ -13,7 +13,9 @@ from metering.domain.errors import DomainError, NotFoundError
 from metering.domain.instants import format_instant
 from metering.domain.reconciliation.bridge import Bridge, BridgeStep, build_bridge
 from metering.domain.reconciliation.causes import ORDER, Cause
+from metering.domain.reconciliation.explain_groups import StatementTotal
 from metering.domain.reconciliation.findings import Finding, Items
+from metering.domain.reconciliation.readings import OurStatement, TotalReading
 from metering.domain.reconciliation.records import Invoice, Reconciliation, ReconciliationReport, Variance, VarianceKey
 from metering.domain.reconciliation.variances import (
     RECONCILE,
@@ -26,7 +28,8 @@ from metering.domain.reconciliation.variances import (
 from metering.operations.reconciliation.compare_invoice import compare_invoice
 from metering.operations.reconciliation.comparison import Comparison
 from metering.operations.reconciliation.find_invoice import find_invoice
-from metering.operations.reconciliation.newest_variances import newest_variances
+from metering.operations.reconciliation.newest_variances import newest_run, newest_variances
+from metering.operations.reconciliation.our_statement import our_statement
 from metering.operations.reconciliation.reconcile_settings import DEFAULT_SETTINGS, ReconcileSettings
 from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.steps.raise_alert import raise_alert
@@ -58,24 +61,28 @@ def reconcile(
     *,
     tolerance: Tolerance | None = None,
     settings: ReconcileSettings = DEFAULT_SETTINGS,
+    reading: TotalReading | None = None,
     now: int,
 ) -> ReconciliationReport:
     """Compare an invoice with metered usage as it is now; record and return the result.
 
-    ``tolerance`` overrides that of the settings for the invoice's format. Raises NotFoundError, and DomainError for an invoice
-    that another one supersedes.
+    ``tolerance`` overrides that of the settings for the invoice's format. ``reading`` is what a pasted total adds up, from now
+    on; None: as chosen before, if so. Raises NotFoundError, and DomainError for an invoice that another one supersedes, or that
+    has no such reading.
     """
     with collector_paused(), read_snapshot(engine) as connection:
         invoice = find_invoice(connection, invoice_id)
         if invoice.superseded_by is not None:
             raise DomainError(f"invoice {invoice.id} is superseded by {invoice.superseded_by}; reconcile that one")
-        comparison = compare_invoice(connection, invoice, catalogue)
+        statement = our_statement(connection, invoice, catalogue, now=now)
+        chosen = _reading(connection, invoice, statement, reading)
+        comparison = compare_invoice(connection, invoice, catalogue, StatementTotal(statement, chosen))
     findings = comparison.findings.sorted()
     build_bridge(comparison.ours_nano, comparison.theirs_nano, findings)
     allowed = settings.tolerance_of(invoice.format) if tolerance is None else tolerance
     with collector_paused(), exclusive_write(engine) as connection:
         earlier = {each.key: each for each in newest_variances(connection, invoice)}
-        run = _run_of(invoice, comparison, allowed, now)
+        run = _run_of(invoice, comparison, allowed, chosen, now)
         run_id = _record(connection, findings, run, earlier)
         report = _report(connection, run_id)
         _alert(connection, report, earlier.values(), now)
@@ -96,7 +103,27 @@ def list_runs(
         return list_reconciliations(connection, account_id=account_id, before=before, limit=limit)
 
 
-def _run_of(invoice: Invoice, comparison: Comparison, tolerance: Tolerance, now: int) -> NewReconciliation:
+def _reading(connection: Connection, invoice: Invoice, statement: OurStatement | None, reading: TotalReading | None) -> str:
+    """Return the reading to compare a total with; empty if none is chosen. Raises DomainError for one that cannot be."""
+    if statement is None:
+        if reading is not None:
+            raise DomainError(
+                f"invoice {invoice.id} has only one reading; a pasted total of huggingface for a whole month has two"
+            )
+        return ""
+    before = newest_run(connection, invoice)
+    chosen = "" if before is None else before.reading
+    if reading is None or reading == chosen:
+        return chosen
+    if any(each.corrected_nano for each in newest_variances(connection, invoice)) and chosen:
+        raise DomainError(
+            f"statements are already corrected by invoice {invoice.id}, read as {chosen}; undo that with `metering statements"
+            " adjust` before you choose another reading"
+        )
+    return reading
+
+
+def _run_of(invoice: Invoice, comparison: Comparison, tolerance: Tolerance, reading: str, now: int) -> NewReconciliation:
     return NewReconciliation(
         invoice_id=invoice.id,
         account_id=invoice.account_id,
@@ -109,6 +136,8 @@ def _run_of(invoice: Invoice, comparison: Comparison, tolerance: Tolerance, now:
         matched_nano=comparison.matched_nano,
         valued=int(comparison.valued),
         tolerance_nano=tolerance.of(comparison.theirs_nano),
+        reading=reading,
+        statement_nano=comparison.statement_nano,
     )
 
 

@@ -7,6 +7,7 @@ cause is a bug. The check runs every minute, so it takes no write lock unless th
 import json
 import logging
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import StatementError
@@ -18,13 +19,13 @@ from metering.domain.statements.close_failure import CloseFailure
 from metering.domain.statements.statements import Statement
 from metering.operations.statements.close_month import CloseOptions, close_month, refuse_unpriced
 from metering.operations.statements.close_settings import is_close_due
-from metering.operations.steps.first_months import first_months
+from metering.operations.steps.first_months import first_months, recorded_at
 from metering.operations.steps.raise_alert import raise_alert
 from metering.operations.steps.read_books import unpriced_of_month
 from metering.storage.accounts.accounts import account_with_id
 from metering.storage.alerts.alerts import NewAlert, thresholds_raised
 from metering.storage.engine.database import exclusive_write, read_snapshot
-from metering.storage.statements.closed_months import AccountMark, mark_of, marks_after
+from metering.storage.statements.closed_months import mark_of, marks_after
 
 STATEMENT_NOT_CLOSED = "statement.not_closed"
 INTERNAL_ERROR = "internal_error"
@@ -40,28 +41,31 @@ def close_due_months(engine: Engine, how: CloseOptions, *, grace_hours: int, now
         with read_snapshot(engine) as connection:
             marks = marks_after(connection, after, _ACCOUNTS_AT_ONCE)
             first = first_months(connection, [mark.account_id for mark in marks if mark.closed_through is None])
-        due = [(mark, month) for mark in marks if (month := _due(mark, first, grace_hours, now)) is not None]
-        for mark, month in due:
-            yield from _close_account(engine, mark, month, how, grace_hours=grace_hours, now=now)
+            without_usage = [mark.account_id for mark in marks if mark.first_ingest_at is None]
+            recorded = recorded_at(connection, without_usage) if without_usage else {}
+        for mark in marks:
+            month = first.get(mark.account_id) if mark.closed_through is None else next_month(mark.closed_through)
+            since = recorded.get(mark.account_id) if mark.first_ingest_at is None else mark.first_ingest_at
+            if month is not None and since is not None and is_close_due(month, since, grace_hours, now):
+                yield from _close_account(engine, mark.account_id, month, how, _Grace(since, grace_hours), now=now)
         if len(marks) < _ACCOUNTS_AT_ONCE:
             return
         after = marks[-1].account_id
 
 
-def _due(mark: AccountMark, first: dict[int, int], grace_hours: int, now: int) -> int | None:
-    """Return the account's month that is due, or None; ``first`` has the first month of each account with nothing closed."""
-    month = first.get(mark.account_id) if mark.closed_through is None else next_month(mark.closed_through)
-    if month is None or mark.first_ingest_at is None or not is_close_due(month, mark.first_ingest_at, grace_hours, now):
-        return None
-    return month
+class _Grace(NamedTuple):
+    """When an account was first known to have something to bill (microseconds UTC), and the hours to wait."""
+
+    since: int
+    hours: int
 
 
 def _close_account(
-    engine: Engine, mark: AccountMark, month: int, how: CloseOptions, *, grace_hours: int, now: int
+    engine: Engine, account_id: int, month: int, how: CloseOptions, grace: _Grace, *, now: int
 ) -> Iterator[Statement | CloseFailure]:
-    while is_close_due(month, mark.first_ingest_at or now, grace_hours, now):
+    while is_close_due(month, grace.since, grace.hours, now):
         with read_snapshot(engine) as connection:
-            account = account_with_id(connection, mark.account_id)
+            account = account_with_id(connection, account_id)
         if account is None:
             return
         try:

@@ -18,7 +18,7 @@ from metering.domain.statements.statement_record import canonical_form, digest_o
 from metering.domain.statements.statements import ExcludedUsage, Statement
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.raise_alert import raise_alert
-from metering.operations.steps.read_books import booked_month, draft_of, read_books, stored_statement
+from metering.operations.steps.read_books import booked_month, draft_of, read_books, stored_statement, with_usage_by_day
 from metering.operations.steps.record_credits import record_entries
 from metering.storage.alerts.alerts import NewAlert
 from metering.storage.credits.credits import last_entry_id
@@ -78,7 +78,7 @@ def close_month(engine: Engine, account: str, month: int, how: CloseOptions, *, 
             stored = statement_of_month(connection, row.id, month)
             if stored is not None:
                 return closed or [stored_statement(connection, stored)]
-            books = read_books(connection, row.id)
+            books = with_usage_by_day(connection, row.id, read_books(connection, row.id), how.catalogue)
             closing = _month_to_close(row, books, month, how, now)
             booked = booked_month(books, closing, how.catalogue)
             closed.append(_close(connection, row, booked, how, now=now))
@@ -93,7 +93,8 @@ def refuse_unpriced(account: str, month: int, unpriced: Sequence[ExcludedUsage])
         requests, are = ("1 request", "is") if count == 1 else (f"{count:,} requests", "are")
         raise UnpricedUsageError(
             f"{requests} of {account!r} in {format_month(month)} {are} not priced yet: add the missing prices (see"
-            " `metering prices unpriced`), or close it anyway with --allow-unpriced (HTTP: allow_unpriced)"
+            " `metering prices unpriced`), or close with --allow-unpriced (HTTP: allow_unpriced); the statement is then"
+            " flagged unpriced_usage"
         )
 
 

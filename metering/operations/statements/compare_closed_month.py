@@ -10,7 +10,7 @@ from metering.domain.instants import format_month, month_of, next_month
 from metering.domain.statements.account_books import AccountBooks, open_months
 from metering.domain.statements.closed_month_drift import ClosedMonthDrift, StatementCorrection
 from metering.operations.steps.find_account import find_account
-from metering.operations.steps.read_books import read_books, stored_statement
+from metering.operations.steps.read_books import books_for_credits, stored_statement
 from metering.storage.engine.database import read_snapshot
 from metering.storage.statements.statements import statement_of_month
 from pricing.plans import PlanCatalogue
@@ -24,15 +24,15 @@ def compare_closed_month(engine: Engine, account: str, month: int, catalogue: Pl
         if closed is None:
             raise NotFoundError(f"{format_month(month)} of {account[:80]!r} is not closed; see `metering statements list`")
         statement = stored_statement(connection, closed)
-        books = read_books(connection, row.id)
-    corrections = _corrections(books, month, catalogue, now)
-    own = books.usage_by_origin().get(month, 0)
+        books = books_for_credits(connection, row.id, catalogue)
+    corrections = later_corrections(books, month, catalogue, now)
+    own = books.usage_by_origin().get(month, 0) + books.total_adjusted(month)
     credits_nano = statement.credits.applied_nano + sum(each.credits_nano for each in corrections)
     plan = plan_month(books.plan_changes, month, catalogue)
     return ClosedMonthDrift(statement, own, credits_nano, plan, corrections)
 
 
-def _corrections(books: AccountBooks, month: int, catalogue: PlanCatalogue, now: int) -> list[StatementCorrection]:
+def later_corrections(books: AccountBooks, month: int, catalogue: PlanCatalogue, now: int) -> list[StatementCorrection]:
     """Return what later statements, closed and open, correct about ``month``."""
     last = max(month_of(now), books.next_open or 0)
     entries = [*books.entries, *(entry for booked in open_months(books, last, catalogue) for entry in booked.entries)]

@@ -22,10 +22,9 @@ from metering.exports.statement_csv import CURRENCY
 from metering.operations.statements.export_statement import ExportedFile, UnchangedFile, detail_of, file_name, is_known
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account
+from metering.operations.steps.statement_months import statement_months
 from metering.storage.accounts.accounts import accounts_by_name
-from metering.storage.charges.billed_usage import months_with_usage
 from metering.storage.engine.database import read_snapshot
-from metering.storage.statements.statements import closed_months
 from pricing.dollars import format_cents
 from pricing.money import PICO_PER_CENT
 from pricing.plans import PlanCatalogue
@@ -43,11 +42,15 @@ _LONGEST_NAME = 100
 
 
 class ArchiveScope(Struct, frozen=True):
-    """Which statements (None: all accounts, every month), and in which formats."""
+    """Which statements (None: all accounts, every month), and in which formats.
+
+    ``through`` is the current month, for months with nothing but a fee; None: no such month.
+    """
 
     account: str | None
     month: int | None
     formats: Sequence[ExportFormat]
+    through: int | None = None
 
 
 def export_archive(
@@ -77,7 +80,7 @@ def _fill(archive: zipfile.ZipFile, connection: Connection, scope: ArchiveScope,
     """Write the files, then their index."""
     index: list[tuple[Cell, ...]] = []
     used_names: set[str] = {INDEX}
-    for account, month in _statements(connection, scope):
+    for account, month in _statements(connection, scope, catalogue):
         statement = statement_of_account(connection, account, month, catalogue)
         for wanted in scope.formats:
             name = _free_name(statement, wanted, used_names)
@@ -104,15 +107,12 @@ def _index_row(statement: Statement, name: str, size: int, digest: str) -> tuple
     )
 
 
-def _statements(connection: Connection, scope: ArchiveScope) -> Iterator[tuple[Account, int]]:
+def _statements(connection: Connection, scope: ArchiveScope, catalogue: PlanCatalogue) -> Iterator[tuple[Account, int]]:
     """Yield (account, month) of each statement, by account name and month."""
     rows = accounts_by_name(connection) if scope.account is None else [find_account(connection, scope.account)]
-    months: dict[int, set[int]] = {}
-    for account_id, month in months_with_usage(connection, None if scope.account is None else rows[0].id):
-        months.setdefault(account_id, set()).add(month)
     for row in rows:
-        every = months.get(row.id, set()) | closed_months(connection, row.id).keys()
-        yield from ((row, month) for month in sorted(every) if scope.month in (None, month))
+        months = statement_months(connection, row.id, catalogue, through=scope.through or 0)
+        yield from ((row, month) for month in sorted(months) if scope.month in (None, month))
 
 
 def _write(archive: zipfile.ZipFile, name: str, chunks: Iterator[bytes], *, compressed: bool = False) -> tuple[int, str]:

@@ -5,7 +5,7 @@ instead of a truncated download, and the file has a length and a tag. Large file
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from tempfile import SpooledTemporaryFile
 
 from msgspec import Struct
@@ -15,14 +15,17 @@ import metering
 from metering.domain.accounts.accounts import Account
 from metering.domain.instants import format_month
 from metering.domain.statements.month_detail import MonthDetail
-from metering.domain.statements.statements import Statement
+from metering.domain.statements.statements import Statement, as_of
 from metering.exports.formats import ExportFormat
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account
 from metering.storage.charges.daily_usage import daily_usage, rates_of_month
 from metering.storage.engine.database import read_snapshot
-from metering.storage.prices.price_tables import load_rates
+from metering.storage.prices.price_tables import account_table_sources, load_rates, load_tables
+from pricing.list_prices import ListPrices, base_versions
 from pricing.plans import PlanCatalogue
+from pricing.rates import Rate
+from pricing.tables import DISCOUNT, recorded_until
 
 ANY_TAG = "*"
 """A known tag that matches every file."""
@@ -64,8 +67,9 @@ def export_statement(
     wanted: ExportFormat,
     *,
     known: frozenset[str] = frozenset(),
+    now: int | None = None,
 ) -> ExportedFile | UnchangedFile:
-    """Return an account's month as a file, or UnchangedFile if its tag is ``known``.
+    """Return an account's month as a file, or UnchangedFile if its tag is ``known``; ``now`` flags a month that has not begun.
 
     The tag of a closed statement follows from its digest, without making the file. Raises NotFoundError, and ExportSumError if
     the file would not agree with the statement.
@@ -73,6 +77,7 @@ def export_statement(
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
         statement = statement_of_account(connection, row, month, catalogue)
+        statement = statement if now is None else as_of(statement, now)
         tag = _tag_of_closed(statement, wanted)
         if tag and is_known(tag, known):
             return UnchangedFile(tag)
@@ -89,7 +94,21 @@ def detail_of(connection: Connection, account: Account, statement: Statement, *,
     if not by_day:
         return MonthDetail(statement, (), {})
     rates = load_rates(connection, rates_of_month(connection, account.id, statement.month))
-    return MonthDetail(statement, daily_usage(connection, account.id, statement.month), rates)
+    listed = _list_prices(connection, rates.values(), statement.closed_at)
+    return MonthDetail(statement, daily_usage(connection, account.id, statement.month), rates, listed)
+
+
+def _list_prices(connection: Connection, rates: Collection[Rate], known_at: int | None) -> ListPrices:
+    """Return the list prices behind an account's own rates, as far as they were recorded by ``known_at`` (None: all).
+
+    A closed statement uses the lists as they were when it was closed, so that its exports stay the same.
+    """
+    own = account_table_sources(connection, {rate.table_id for rate in rates})
+    if not own:
+        return ListPrices()
+    if set(own.values()) == {DISCOUNT}:
+        return ListPrices(own, tuple(load_tables(connection, base_versions(rates, own))))
+    return ListPrices(own, tuple(recorded_until(load_tables(connection), known_at)))
 
 
 def spool(chunks: Iterator[bytes]) -> tuple[SpooledTemporaryFile[bytes], int, str]:

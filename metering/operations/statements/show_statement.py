@@ -9,13 +9,14 @@ from sqlalchemy import Connection, Engine
 from metering.domain.accounts.accounts import Account
 from metering.domain.errors import NotFoundError
 from metering.domain.instants import format_month, month_of
-from metering.domain.statements.statements import Statement
+from metering.domain.statements.statements import Statement, as_of
 from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import statement_of_account, statements_of_account
+from metering.operations.steps.statement_months import statement_months
 from metering.storage.accounts.accounts import account_named, accounts_by_name
 from metering.storage.charges.billed_usage import months_with_usage
 from metering.storage.engine.database import read_snapshot
-from metering.storage.statements.statements import closed_months, statement_of_month
+from metering.storage.statements.statements import statement_of_month
 from pricing.plans import PlanCatalogue
 
 _ACCOUNTS_AT_ONCE = 50
@@ -35,10 +36,14 @@ class StatementFilter(Struct, frozen=True):
     status: str | None = None
 
 
-def show_statement(engine: Engine, account: str, month: int, catalogue: PlanCatalogue) -> Statement:
-    """Return the statement of ``month`` (``YYYYMM``). Raises NotFoundError if the account does not exist."""
+def show_statement(engine: Engine, account: str, month: int, catalogue: PlanCatalogue, *, now: int | None = None) -> Statement:
+    """Return the statement of ``month`` (``YYYYMM``); ``now`` flags a month that has not begun.
+
+    Raises NotFoundError if the account does not exist.
+    """
     with read_snapshot(engine) as connection:
-        return statement_of_account(connection, find_account(connection, account), month, catalogue)
+        statement = statement_of_account(connection, find_account(connection, account), month, catalogue)
+    return statement if now is None else as_of(statement, now)
 
 
 def canonical_statement(engine: Engine, account: str, month: int) -> bytes:
@@ -55,8 +60,8 @@ def canonical_statement(engine: Engine, account: str, month: int) -> bytes:
 def last_billed_month(engine: Engine, account: str, *, now: int) -> int:
     """Return the last month with usage on an account's statement; the current month if there is none."""
     with read_snapshot(engine) as connection:
-        months = _months_with_usage(connection, find_account(connection, account).id)
-    return max(months, default=month_of(now))
+        months = months_with_usage(connection, find_account(connection, account).id)
+    return max((month for _, month in months), default=month_of(now))
 
 
 def list_statements(
@@ -64,10 +69,13 @@ def list_statements(
     wanted: StatementFilter,
     catalogue: PlanCatalogue,
     *,
+    now: int,
     after: tuple[str, str] = ("", ""),
     limit: int | None = None,
 ) -> list[ListedStatement]:
-    """Return the statements of every month with usage and every closed month, by current account name and month.
+    """Return the statements of every month with usage, an adjustment or a fee, by current account name and month.
+
+    Closed months are always listed; months with nothing but a fee as ``statement_months`` has it.
 
     ``after`` is the account name and month (``YYYY-MM``) of the last statement on the previous page. Raises NotFoundError if
     the account of the filter does not exist.
@@ -75,7 +83,8 @@ def list_statements(
     found: list[ListedStatement] = []
     with read_snapshot(engine) as connection:
         for account in _accounts(connection, wanted.account, after[0]):
-            for statement in _statements(connection, account, catalogue):
+            months = statement_months(connection, account.id, catalogue, through=month_of(now))
+            for statement in statements_of_account(connection, account, sorted(months), catalogue):
                 is_wanted = wanted.status in (None, statement.status)
                 if is_wanted and (account.name, format_month(statement.month)) > after:
                     found.append(ListedStatement(account.name, statement))
@@ -96,12 +105,3 @@ def _accounts(connection: Connection, name: str | None, first: str) -> Iterator[
     while accounts := accounts_by_name(connection, after=after, limit=_ACCOUNTS_AT_ONCE):
         yield from accounts
         after = accounts[-1].name
-
-
-def _statements(connection: Connection, account: Account, catalogue: PlanCatalogue) -> Iterator[Statement]:
-    months = _months_with_usage(connection, account.id) | closed_months(connection, account.id).keys()
-    return statements_of_account(connection, account, sorted(months), catalogue)
-
-
-def _months_with_usage(connection: Connection, account_id: int) -> set[int]:
-    return {month for _, month in months_with_usage(connection, account_id)}

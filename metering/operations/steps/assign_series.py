@@ -5,6 +5,7 @@ commit. All series of an account are loaded when the account is first seen, so a
 per account bounds the cache.
 """
 
+import threading
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, Engine
@@ -22,9 +23,14 @@ class SeriesIndex:
         self._cap = cap
         self._ids: dict[int, dict[SeriesKey, int]] = {}
         self._sources: dict[str, SourceRow] = {}
+        self._lock = threading.Lock()
 
     def prepare(self, keys: Iterable[SeriesKey]) -> None:
         """Make sure that every key has a series; create missing ones, within the cap."""
+        with self._lock:
+            self._prepare(keys)
+
+    def _prepare(self, keys: Iterable[SeriesKey]) -> None:
         by_account: dict[int, set[SeriesKey]] = {}
         for key in keys:
             by_account.setdefault(key.account_id, set()).add(key)

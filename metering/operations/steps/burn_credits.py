@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from metering.domain.accounts.plan_history import PlanMonth, plan_month
 from metering.domain.credits.credits import MonthCredits
-from metering.operations.steps.read_books import read_books
+from metering.operations.steps.read_books import books_for_credits
 from pricing.plans import PlanCatalogue
 
 
@@ -12,6 +12,6 @@ def credits_through(
     connection: Connection, account_id: int, month: int, catalogue: PlanCatalogue
 ) -> tuple[PlanMonth, MonthCredits]:
     """Return the plan and the credits of ``month``; earlier months have burned their share of purchased credits."""
-    books = read_books(connection, account_id)
+    books = books_for_credits(connection, account_id, catalogue)
     first, inputs = books.burn_inputs(month, catalogue)
     return plan_month(books.plan_changes, month, catalogue), inputs.burn(first, month)[-1]

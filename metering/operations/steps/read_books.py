@@ -8,12 +8,14 @@ from sqlalchemy import Connection
 from metering.domain.accounts.accounts import Account
 from metering.domain.accounts.plan_history import plan_month
 from metering.domain.credits.credit_ledger import credits_on_statement
+from metering.domain.instants import day_number, day_of
 from metering.domain.statements.account_books import AccountBooks, BookedMonth, open_months
 from metering.domain.statements.statement_record import StatementRecord, read_record, statement_of
 from metering.domain.statements.statements import ExcludedUsage, Statement, UsageSums, draft_statement, unpriced_usage
 from metering.domain.usage.events import UNKNOWN, PriceGrade
+from metering.operations.steps.possible_costs import with_possible_costs
 from metering.storage.accounts.plans import plan_changes_of
-from metering.storage.charges.billed_usage import billable_by_months, previously_listed, usage_of_month
+from metering.storage.charges.billed_usage import billable_by_days, billable_by_months, previously_listed, usage_of_month
 from metering.storage.credits.adjustments import adjustments_of
 from metering.storage.credits.credits import grants_of, ledger_of, used_elsewhere
 from metering.storage.prices.price_tables import load_rates
@@ -23,8 +25,13 @@ from pricing.plans import PlanCatalogue
 from pricing.rates import Rate
 
 
+def books_for_credits(connection: Connection, account_id: int, catalogue: PlanCatalogue) -> AccountBooks:
+    """Return an account's books with what burning credits needs: the usage of days that may have a daily credit."""
+    return with_usage_by_day(connection, account_id, read_books(connection, account_id), catalogue)
+
+
 def read_books(connection: Connection, account_id: int) -> AccountBooks:
-    """Return everything recorded about an account that its statements depend on, except the usage lines."""
+    """Return everything recorded about an account that its statements depend on, except usage by line and by day."""
     grants = grants_of(connection, account_id)
     closed = closed_months(connection, account_id)
     through = mark_of(connection, account_id).closed_through
@@ -41,12 +48,21 @@ def read_books(connection: Connection, account_id: int) -> AccountBooks:
     )
 
 
+def with_usage_by_day(connection: Connection, account_id: int, books: AccountBooks, catalogue: PlanCatalogue) -> AccountBooks:
+    """Return books with the usage of the days that may have a daily credit; nothing is read if no plan has one."""
+    days = [day_of(grant.granted_at) for grant in books.grants if grant.is_daily]
+    if catalogue.first_daily_credit is not None:
+        days.append(day_number(catalogue.first_daily_credit))
+    return replace(books, usage_by_day=billable_by_days(connection, account_id, min(days))) if days else books
+
+
 def statement_of_account(connection: Connection, account: Account, month: int, catalogue: PlanCatalogue) -> Statement:
     """Return an account's statement of a month, closed or draft."""
     closed = statement_of_month(connection, account.id, month)
     if closed is not None:
         return stored_statement(connection, closed)
-    return draft_of(connection, account, booked_month(read_books(connection, account.id), month, catalogue))
+    booked = booked_month(books_for_credits(connection, account.id, catalogue), month, catalogue)
+    return with_possible_costs(connection, account.id, draft_of(connection, account, booked))
 
 
 def stored_statement(connection: Connection, closed: ClosedStatement) -> Statement:
@@ -85,7 +101,7 @@ def statements_of_account(
     connection: Connection, account: Account, months: list[int], catalogue: PlanCatalogue
 ) -> Iterator[Statement]:
     """Yield an account's statements of ``months``, in order. The books are read once."""
-    books = read_books(connection, account.id)
+    books = books_for_credits(connection, account.id, catalogue)
     drafts = {booked.month: booked for booked in open_months(books, months[-1], catalogue)} if months else {}
     for month in months:
         closed = statement_of_month(connection, account.id, month)

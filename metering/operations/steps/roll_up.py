@@ -14,7 +14,7 @@ from metering.domain.charges.ledger_sums import LedgerSums, RollupKey
 from metering.domain.instants import MICROS_PER_DAY
 from metering.domain.usage.batch_events import COLUMN_KINDS
 from metering.domain.usage.charging import is_billable
-from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.events import FREE_GRADES
 from metering.operations.steps.charged_batch import ChargedBatch
 from metering.storage.charges.charges import ChargeEntry
 from pricing.quantities import ALL_KINDS, Quantities
@@ -58,7 +58,7 @@ class RollupDeltas:
             rate_id=entry.rate_id or 0,
             price_grade=entry.price_grade,
             quantity_grade=quantity_grade,
-            billable=+(is_billable(route) and entry.price_grade != PriceGrade.EXEMPT),
+            billable=+(is_billable(route) and entry.price_grade not in FREE_GRADES),
             event_day=event_time // MICROS_PER_DAY,
             billing_month=entry.billing_month,
         )

@@ -14,6 +14,7 @@ from metering.storage.usage.event_rows import EventRow, events_by_id, stated_nam
 from metering.storage.usage.series import series_by_id
 from pricing.book import PriceBook
 from pricing.errors import ChargeTooLargeError
+from pricing.possible import PossibleCost, PossibleCosts, UnknownUsage
 from pricing.quantities import Quantities
 from pricing.rates import Rate
 from pricing.rating import kinds_without_price
@@ -48,6 +49,25 @@ class UnpricedEvent(Struct, frozen=True):
             return first_charge(self.quantities, self.rate(book), None)
         except ChargeTooLargeError:
             return first_charge(self.quantities, None, None)
+
+    def possible(self, costs: PossibleCosts) -> PossibleCost | None:
+        """Return what the request may have cost if its provider or route is unknown."""
+        if self.row.quantity_grade == QuantityGrade.UNSTATED:
+            return None
+        provider, model, operation = self.priced_as
+        return costs.of(
+            UnknownUsage(
+                account_id=self.series.account_id,
+                route=self.series.route,
+                provider=provider,
+                model=model,
+                operation=operation,
+                start=self.row.event_time,
+                end=self.row.event_time + 1,
+                events=1,
+                quantities=self.quantities,
+            )
+        )
 
     def why(self, book: PriceBook) -> str:
         """Return why the event is unpriced (see UnpricedUsage)."""

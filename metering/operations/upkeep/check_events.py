@@ -9,10 +9,11 @@ from itertools import chain
 from sqlalchemy import Connection
 
 from metering.domain.usage.charging import succeeded
-from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.events import FREE_GRADES, PriceGrade
 from metering.domain.usage.identity import fingerprint_of
 from metering.domain.violations import Violation
 from metering.operations.upkeep.check_sums import Step
+from metering.storage.charges.event_quantities import quantities_of
 from metering.storage.charges.superseded_events import superseding_among
 from metering.storage.usage.event_rows import (
     EventRow,
@@ -20,11 +21,13 @@ from metering.storage.usage.event_rows import (
     event_rows,
     holder_among,
     identities_of_row,
+    stated_names,
     usage_event,
 )
 from metering.storage.usage.events import stored_identities
 
 CHUNK = 5_000
+_WITHOUT_OUTPUT_BEFORE = frozenset({"embeddings", "rerank", "feature-extraction"})
 
 Invariant = Callable[[Connection, Sequence[EventRow]], Iterator[Violation]]
 
@@ -62,14 +65,24 @@ def every_event_has_its_identity(connection: Connection, rows: Sequence[EventRow
 
 
 def failed_events_cost_nothing(_: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:
-    """A failed request is exempt and costs nothing; a successful one is not exempt."""
+    """A failed request is exempt and costs nothing; a successful one is not exempt. What a gateway's cache answered is free."""
     for row in rows:
-        answered = 200 <= row.status < 400 if row.status else succeeded(usage_event(row, row.route))
-        if (row.price_grade == PriceGrade.EXEMPT) == answered or (not answered and row.charge_nano != 0):
+        answered = succeeded(usage_event(row, row.route))
+        if answered and row.price_grade == PriceGrade.EXEMPT and _is_exempt_as_before(row):
+            continue
+        is_free = row.price_grade in FREE_GRADES
+        if is_free == answered or (is_free and row.charge_nano != 0):
             expected = "a charge" if answered else "exempt, 0"
             got = f"{PriceGrade(row.price_grade).name.lower()}, {row.charge_nano}"
             message = f"event {row.id} {'succeeded and is exempt' if answered else 'failed and is not exempt'}"
             yield _violation("failure_charged", row, expected, got, message)
+
+
+def _is_exempt_as_before(row: EventRow) -> bool:
+    """Whether an event is exempt by the rule of releases before 0.2: without a status and output, a request had failed."""
+    used = quantities_of(row)
+    is_embedding = stated_names(row)[2] in _WITHOUT_OUTPUT_BEFORE and used.prompt_tokens > 0
+    return row.status is None and not (used.output_tokens or used.has_output or is_embedding)
 
 
 def series_match_account(_: Connection, rows: Sequence[EventRow]) -> Iterator[Violation]:

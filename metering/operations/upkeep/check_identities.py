@@ -49,7 +49,7 @@ def every_copy_has_its_identity(connection: Connection) -> Iterator[Violation]:
 def every_identity_has_an_owner(connection: Connection) -> Iterator[Violation]:
     """There are as many identities as events and copies, stored or retired, plus the second ones of assigned events.
 
-    An event that counts in the place of another one has no identity of its own. An extra identity would keep an event from
+    An event that counts in the place of another one has no separate identity. An extra identity would keep an event from
     being counted.
     """
     identities, stored = count_identities(connection)

@@ -4,17 +4,13 @@ from functools import cache
 
 from sqlalchemy import Engine
 
-from metering.storage.engine.errors import SchemaOutOfDateError
-from metering.storage.engine.schema_revision import current_revision, head_revision
+from metering.storage.engine.schema_revision import check_revision, current_revision, head_revision
 
 _head_revision = cache(head_revision)  # reading the scripts takes longer than asking the database
 
 
 def check_ready(engine: Engine) -> str:
     """Return the schema's revision. Raises SchemaOutOfDateError, and SQLAlchemy's errors if the database does not respond."""
-    current, head = current_revision(engine), _head_revision()
-    if current != head:
-        raise SchemaOutOfDateError(
-            f"the database is at revision {current or 'none'}, this release needs {head}: run `metering db upgrade`"
-        )
+    head = _head_revision()
+    check_revision(current_revision(engine), head)
     return head

@@ -21,10 +21,9 @@ from metering.operations.usage.inspect_unassigned import UnassignedEvent, Unassi
 from metering.operations.usage.match_in_account import AccountMatches, claim_in_account, preview_matches
 from metering.operations.usage.write_assignment import write_assignment
 from metering.storage.engine.database import exclusive_write, read_snapshot
-from metering.storage.prices.price_tables import load_tables
+from metering.storage.prices.price_books import load_book
 from metering.storage.statements.closed_months import mark_of
 from metering.storage.usage.unassigned_usage import unassigned_positions, unassigned_usage
-from pricing.book import PriceBook
 
 CHUNK = 2_000
 
@@ -45,7 +44,7 @@ def preview_assignment(engine: Engine, account: str, scope: AssignmentScope, set
     with read_snapshot(engine) as connection:
         billed_to = _account(connection, account)
         closed_through = mark_of(connection, billed_to.account_id).closed_through
-        inspector = UnassignedInspector(billed_to, PriceBook(load_tables(connection)), settings.declared_tags)
+        inspector = UnassignedInspector(billed_to, load_book(connection), settings.declared_tags)
         for event_ids in _chunks(connection, scope):
             candidates = inspector.inspect(connection, event_ids)
             _include(result, candidates, preview_matches(connection, billed_to.account_id, candidates), closed_through)
@@ -68,7 +67,7 @@ def assign_usage(
     scope.check()
     with read_snapshot(engine) as connection:
         billed_to = _account(connection, account)
-        inspector = UnassignedInspector(billed_to, PriceBook(load_tables(connection)), settings.declared_tags)
+        inspector = UnassignedInspector(billed_to, load_book(connection), settings.declared_tags)
     index = SeriesIndex(engine, settings.series_cap)
     result = AssignmentResult()
     after: EventPosition | None = None

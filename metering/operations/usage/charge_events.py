@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from metering.domain.usage.batch_events import BatchEvents
-from metering.domain.usage.charging import EXEMPT, FirstCharge, first_charge
+from metering.domain.usage.charging import EXEMPT, GATEWAY_CACHE, FirstCharge, first_charge
 from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.operations.steps.event_contexts import EventContext
 from pricing.book import Timeline
@@ -30,7 +30,7 @@ def charge_events(events: BatchEvents, timelines: Sequence[Timeline]) -> list[Fi
     charges = []
     for position, (succeeded, grade, time, fresh, cached, output, beyond, timeline) in enumerate(columns):
         if not succeeded:
-            charges.append(EXEMPT)
+            charges.append(GATEWAY_CACHE if events.gateway_cached[position] else EXEMPT)
             continue
         prompt = fresh + cached if beyond is None else beyond.prompt_tokens
         rate = None if grade == _UNSTATED else timeline.rate_at(time, prompt)

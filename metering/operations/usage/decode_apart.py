@@ -50,6 +50,9 @@ class _Worker:
     def decode_document(self, data: bytes) -> Batch:
         return self._builder.batch_of(self._decoder.decode_document(data))
 
+    def finish(self) -> Batch:
+        return self._builder.batch_of(self._decoder.finish())
+
 
 def decode_document(request: DecodeRequest, data: bytes) -> Batch:
     """Decode one JSON document. Raises LogFormatError (``not_json``) if it is not JSON."""
@@ -93,6 +96,7 @@ def _decode(request: DecodeRequest, source: Iterator[RawBlock | LongLine]) -> It
     if len(first_blocks) < 2:
         worker = _Worker(request)
         yield from ((block, worker.decode(block)) for block in first_blocks)
+        yield from _with_content(worker.finish())
         return
     pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(request,))
     in_progress: deque[Callable[[], tuple[RawBlock, Batch]]] = deque()
@@ -105,8 +109,15 @@ def _decode(request: DecodeRequest, source: Iterator[RawBlock | LongLine]) -> It
                 yield in_progress.popleft()()
         while in_progress:
             yield in_progress.popleft()()
+        yield from _with_content(_unpack(pool.submit(_finish_in_worker).result()))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # the worker exits while the last group is stored
+
+
+def _with_content(batch: Batch) -> Iterator[tuple[RawBlock, Batch]]:
+    """Yield what the end of the input completed, if anything, with an empty block: its records are in earlier ones."""
+    if len(batch.events) or batch.rejected or batch.unread_fields:
+        yield RawBlock(b"", 0, 0), batch
 
 
 def _submit(pool: ProcessPoolExecutor, block: RawBlock | LongLine) -> Callable[[], tuple[RawBlock, Batch]]:
@@ -135,3 +146,9 @@ def _decode_in_worker(block: RawBlock) -> bytes:
     if _worker is None:
         raise RuntimeError("the worker was not started")
     return _pack(_worker.decode(block))
+
+
+def _finish_in_worker() -> bytes:
+    if _worker is None:
+        raise RuntimeError("the worker was not started")
+    return _pack(_worker.finish())

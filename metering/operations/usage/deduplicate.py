@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from metering.domain.usage.batch_events import BatchEvents
-from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, identities_of, identity_of
+from metering.domain.usage.identity import CLAIM_WINDOW_MICROS, identities_of, identity_of, record_digest
 from metering.domain.usage.outcomes import Outcome
 from metering.operations.steps.event_contexts import EventContext
 from metering.storage.charges.superseded_events import heads_of
@@ -65,12 +65,33 @@ def deduplicate(connection: Connection, events: BatchEvents, contexts: Sequence[
     if not len(events):
         return Deduplication(0, {})
     first_id = reserve_event_ids(connection, len(events))
+    _keep_older_identities(connection, events, contexts)
     identities = _identities(events, contexts)
     # Sorting by the key alone is cheaper than by the whole row; equal keys stay in order of arrival.
     rows = sorted(zip(identities, range(first_id, first_id + len(events)), events.fingerprints, strict=True), key=itemgetter(0))
     new = insert_identities(connection, rows)
     repeats = {} if new == len(events) else _repeats(connection, events, identities, first_id)
     return find_copies(connection, events, contexts, Deduplication(first_id, repeats))
+
+
+def _keep_older_identities(connection: Connection, events: BatchEvents, contexts: Sequence[EventContext]) -> None:
+    """Let records that an earlier release stored under the ID of their response repeat those events.
+
+    Only where the content is the same, and only for sources that had events then.
+    """
+    if not any(context.source.by_response_id_through for context in set(contexts)):
+        return
+    digests = {}
+    for position, (context, event_id, response_id) in enumerate(zip(contexts, events.ids, events.response_ids, strict=True)):
+        if context.source.by_response_id_through and response_id not in ("", event_id):
+            digests[position] = record_digest(context.source.name, response_id)
+    identities = {position: identity_of(digest, contexts[position].identity_mask) for position, digest in digests.items()}
+    stored = stored_identities(connection, sorted(set(identities.values()))) if identities else {}
+    for position, identity in identities.items():
+        holder = stored.get(identity)
+        through = contexts[position].source.by_response_id_through
+        if holder is not None and holder.event_id <= through and holder.fingerprint == events.fingerprints[position]:
+            events.digests[position] = digests[position]
 
 
 def _identities(events: BatchEvents, contexts: Sequence[EventContext]) -> list[bytes]:

@@ -39,7 +39,9 @@ from metering.operations.usage.store_settled import SettlingTools
 from metering.storage.accounts.api_keys import valid_key_ids
 from metering.storage.engine.database import autocommit, concurrent_write, exclusive_write, read_snapshot
 from metering.storage.engine.errors import SumTooLargeError
-from metering.storage.prices.price_tables import load_tables, newest_table_id
+from metering.storage.prices.model_aliases import own_names
+from metering.storage.prices.price_books import BookVersion, book_version
+from metering.storage.prices.price_tables import load_tables
 from metering.storage.usage.quarantine import quarantine_records
 from pricing.book import PriceBook, Timeline
 from pricing.errors import ChargeTooLargeError
@@ -117,6 +119,7 @@ class Ingester:
         self._contexts = ContextCache(SeriesIndex(engine, settings.series_cap))
         self._months = PartitionCache(engine)
         self._book = PriceBook(())
+        self._book_version = BookVersion()
         self._lock = threading.Lock()
 
     def ingest(self, batch: Batch, origin: Origin) -> BatchResult:
@@ -149,8 +152,8 @@ class Ingester:
                 stated = {dimensions.account for batch, _ in batches for dimensions in batch.dimensions}
                 names = resolve_names(connection, stated)
                 senders = _senders(connection, [origin for _, origin in batches])
-                newest = newest_table_id(connection)
-            self._read_prices(through=newest)
+                version = book_version(connection)
+            self._read_prices(version)
             return [self._prepare(batch, origin, names, senders) for batch, origin in batches]
 
     def ingest_all(self, batches: Sequence[tuple[Batch, Origin]]) -> list[BatchResult | DomainError]:
@@ -235,12 +238,16 @@ class Ingester:
             with exclusive_write(self._engine) as connection:
                 create_missing_accounts(connection, missing, now=self._clock())
 
-    def _read_prices(self, through: int) -> None:
-        """Add price tables that the book does not have yet. Tables never change, so those it has stay valid."""
-        newest = max((table.id for table in self._book.tables), default=0)
-        if through > newest:
-            with read_snapshot(self._engine) as connection:
-                self._book = PriceBook((*self._book.tables, *load_tables(connection, after=newest)))
+    def _read_prices(self, version: BookVersion) -> None:
+        """Add price tables and names that the book does not have yet. Tables never change, so those it has stay valid."""
+        newest, changes = self._book_version
+        if version.newest_table <= newest and version.alias_changes == changes:
+            return
+        with read_snapshot(self._engine) as connection:
+            # Read again: the tables of this snapshot may be newer than the version that was seen.
+            self._book_version = book_version(connection)
+            tables = (*self._book.tables, *load_tables(connection, after=newest))
+            self._book = PriceBook(tables, own_names=own_names(connection))
 
 
 def _correct_digests(batch: Batch, contexts: Sequence[EventContext]) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from metering.domain.usage.batches import Batch
 from metering.domain.usage.outcomes import BatchResult
 from metering.formats.blocks import RawBlock
-from metering.formats.detect import DetectedFormat, Format, detect_format
+from metering.formats.detect import DetectedFormat, Format, detect_format, stated_format
 from metering.formats.options import DecodeOptions
 from metering.operations.steps.pause_collector import collector_paused
 from metering.operations.usage.commit_group import CommitGroup
@@ -67,7 +67,7 @@ def ingest_log(
             if on_progress is not None:
                 on_progress(Progress(reader.done, reader.size, result))
 
-        detected = _detected(request, reader)
+        detected = detected_format(request, reader)
         origin = _origin(request, detected)
         decode_request = DecodeRequest(detected.format, request.options, declared_tags)
         if detected.shape == "document":
@@ -82,11 +82,11 @@ def ingest_log(
     return result
 
 
-def _detected(request: LogRequest, reader: LogReader) -> DetectedFormat:
-    detected = detect_format(reader.head(), request.path, columns=request.options.columns)
-    if request.format and request.format != detected.format:
-        return DetectedFormat(request.format, "lines" if request.format == "csv" else detected.shape)
-    return detected
+def detected_format(request: LogRequest, reader: LogReader) -> DetectedFormat:
+    """Return the stated format of a log, or the one that its content shows. Raises LogFormatError."""
+    if request.format is not None:
+        return stated_format(request.format, reader.head(), request.path)
+    return detect_format(reader.head(), request.path, columns=request.options.columns)
 
 
 def _origin(request: LogRequest, detected: DetectedFormat) -> Origin:
@@ -114,6 +114,7 @@ def _store_in_groups(
 def _origin_of_block(origin: Origin, block: RawBlock) -> Origin:
     def raw_of(offset: int, length: int) -> bytes:
         start = offset - block.offset
-        return block.data[start : start + length]
+        # A stream that is completed in a later block than its first chunk is not in that block's bytes.
+        return block.data[start : start + length] if start >= 0 else b""
 
     return msgspec.structs.replace(origin, raw_of=raw_of)

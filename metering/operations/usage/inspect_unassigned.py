@@ -14,7 +14,7 @@ from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.instants import month_of
 from metering.domain.statements.billing_months import billing_month_of
 from metering.domain.usage.assigning import AssignmentGroup, MovedUsage
-from metering.domain.usage.charging import EXEMPT, FirstCharge, first_charge, route_of
+from metering.domain.usage.charging import EXEMPT, GATEWAY_CACHE, FirstCharge, first_charge, route_of
 from metering.domain.usage.events import UNKNOWN, PriceGrade, QuantityGrade
 from metering.domain.usage.identity import claims_of
 from metering.domain.usage.series import SeriesKey
@@ -60,7 +60,7 @@ class UnassignedEvent(Struct, frozen=True):
 def filter_unassigned(connection: Connection, candidates: Sequence[UnassignedEvent]) -> list[UnassignedEvent]:
     """Return the events that have not been assigned or retired since they were read, each with its current ledger entry.
 
-    Events that were corrected or superseded meanwhile are left out too.
+    Events that were corrected or superseded since then are left out too.
     """
     event_ids = [each.row.id for each in candidates]
     remaining, later = ids_still_in_log(connection, event_ids), later_entries(connection, event_ids)
@@ -109,6 +109,8 @@ class UnassignedInspector:
     def _charge(self, row: EventRow, details: dict[str, object], series: SeriesKey, quantities: Quantities) -> FirstCharge:
         if row.price_grade == PriceGrade.EXEMPT:
             return EXEMPT
+        if row.price_grade == PriceGrade.GATEWAY_CACHE:
+            return GATEWAY_CACHE
         timeline = self._book.timeline(series.account_id, series.route, (series.provider, series.model, series.operation))
         rate = None if row.quantity_grade == _UNSTATED else timeline.rate_at(row.event_time, quantities.prompt_tokens)
         reported = details.get("reported_cost_nano")

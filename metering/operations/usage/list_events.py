@@ -54,6 +54,7 @@ def _logged(row: Row[Any], rates: dict[int, Rate]) -> LoggedEvent:
         key=stated("key"),
         tags={**series_tags, **details.get("tags", {})},
         status=row.status,
+        failure=details.get("failure", ""),
         quantities=quantities,
         quantity_grade=QuantityGrade(row.quantity_grade),
         estimate_reason=details.get("estimate_reason", ""),

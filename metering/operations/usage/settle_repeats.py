@@ -1,6 +1,6 @@
 """Settle records that repeat a counted event with other content: they complete it, contradict it, or add nothing.
 
-A record that completes an event is stored as an event of its own, with what both records state. It counts in the place of the
+A record that completes an event is stored as a separate event, with what both records state. It counts in the place of the
 earlier one, whose charge is reversed in the same transaction. Because that appends later charges, it needs the exclusive write
 lock, as every other correction does: ingest stores new events first, and settles these records in a second transaction. After
 an interruption between the two, sending the records again settles them.
@@ -63,8 +63,8 @@ class Completion(NamedTuple):
 class Settlement(NamedTuple):
     """The outcome of each record by position, with the event it repeats, and the records that count in the place of events.
 
-    ``others`` are records of other requests that happen to have an ID which is taken, by position, each with an ID and a digest
-    of its own. They have no outcome yet.
+    ``others`` are records of other requests that happen to have an ID which is taken, by position, each with
+    its own ID and digest. They have no outcome yet.
     """
 
     outcomes: dict[int, tuple[Outcome, int]]
@@ -187,7 +187,7 @@ def _compared(
 def _other_request(
     event: BatchEvent, context: EventContext, new: RequestFacts, before: _KnownRequest, outcome: Outcome
 ) -> BatchEvent | None:
-    """Return the record under an identity of its own, if it is another request that happens to have the same ID.
+    """Return the record under its own identity, if it is a different request that happens to have the same ID.
 
     That is a record of another file with other content, unless the ID is long enough to be unique; and a response ID that the
     provider repeated after more than an hour.

@@ -1,6 +1,6 @@
-"""Settle the records that ingest could not store as new events: in a transaction of their own, after the new events.
+"""Settle the records that ingest could not store as new events: in a second transaction, after the new events.
 
-A record of another request that happens to have a taken ID is stored after that, under an identity of its own.
+A record of another request that happens to have a taken ID is stored after that, under its own identity.
 """
 
 from collections.abc import Sequence
@@ -89,7 +89,7 @@ class Settler:
         self, charged: ChargedBatch, owners: Sequence[BatchResult], now: int, *, identities_are_final: bool
     ) -> SettledPart:
         for _ in range(_ATTEMPTS):
-            # Series are created in transactions of their own, so before the lock is taken.
+            # Series are created in separate transactions, so before the lock is taken.
             with read_snapshot(self._engine) as connection:
                 settlement = compare_repeats(
                     connection, charged, self._tools.declared_tags, identities_are_final=identities_are_final

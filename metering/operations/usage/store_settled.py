@@ -39,7 +39,7 @@ class SettlingTools(Struct, frozen=True):
 class SettledRecords(Struct, frozen=True):
     """What settling did: the outcome of each record by position, and the completions with their charged events.
 
-    ``others`` are records of other requests, each under an identity of its own, which are still to be stored.
+    ``others`` are records of other requests, each under its own identity, which are still to be stored.
     """
 
     outcomes: dict[int, tuple[Outcome, int]]
@@ -92,9 +92,9 @@ def store_completions(
     completed: ChargedBatch,
     now: int,
 ) -> None:
-    """Write completions, each with the reversal of the event it replaces. One that is another source's copy writes no event.
+    """Write completions, each with the reversal of the event it replaces. A copy of another event writes none.
 
-    Needs the exclusive write lock, so no month is closed meanwhile.
+    Needs the exclusive write lock, so no month is closed in between.
     """
     # An event that was assigned belongs to another account than its record names.
     closed = lock_open_months(connection, {context.account_id for context in completed.contexts}, now=now)

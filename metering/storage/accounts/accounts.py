@@ -14,6 +14,7 @@ _CURRENT = (
     .join(account_names, account_names.c.account_id == accounts.c.id)
     .where(account_names.c.valid_to.is_(None))
 )
+_NAMED = _CURRENT.where(account_names.c.name == bindparam("name"))
 # Built once, because every commit of events runs it.
 _NAME_PERIODS = (
     select(
@@ -46,8 +47,7 @@ def name_periods(connection: Connection, names: Collection[str]) -> list[NamePer
 
 def account_named(connection: Connection, name: str) -> Account | None:
     """Return the account with this current name; None if there is none."""
-    statement = _CURRENT.where(account_names.c.name == name)
-    row = connection.execute(statement).one_or_none()
+    row = connection.execute(_NAMED, {"name": name}).one_or_none()
     return None if row is None else Account(*row)
 
 

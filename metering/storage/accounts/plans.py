@@ -2,21 +2,23 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from metering.domain.accounts.plan_history import FREE, PlanChange
 from metering.domain.instants import date_of, day_number
 from metering.storage.tables import plan_changes
 
+_CHANGES = (
+    select(plan_changes.c.effective_day, plan_changes.c.plan, plan_changes.c.seats)
+    .where(plan_changes.c.account_id == bindparam("account"))
+    .order_by(plan_changes.c.effective_day, plan_changes.c.id)
+)
+
 
 def plan_changes_of(connection: Connection, account_id: int) -> list[PlanChange]:
     """Return the account's plan changes, ordered by day, then by when they were recorded."""
-    statement = (
-        select(plan_changes.c.effective_day, plan_changes.c.plan, plan_changes.c.seats)
-        .where(plan_changes.c.account_id == account_id)
-        .order_by(plan_changes.c.effective_day, plan_changes.c.id)
-    )
-    return [PlanChange(date_of(day), plan, seats) for day, plan, seats in connection.execute(statement)]
+    rows = connection.execute(_CHANGES, {"account": account_id})
+    return [PlanChange(date_of(day), plan, seats) for day, plan, seats in rows]
 
 
 def plan_changes_by_account(connection: Connection, account_ids: Sequence[int]) -> dict[int, list[PlanChange]]:
@@ -37,6 +39,16 @@ def first_plan_days(connection: Connection, account_ids: Sequence[int]) -> dict[
     statement = (
         select(plan_changes.c.account_id, func.min(plan_changes.c.effective_day))
         .where(plan_changes.c.account_id.in_(account_ids), plan_changes.c.plan != FREE)
+        .group_by(plan_changes.c.account_id)
+    )
+    return dict(connection.execute(statement).all())
+
+
+def last_plans_recorded_at(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
+    """Return when the last plan change of each account was recorded (microseconds UTC)."""
+    statement = (
+        select(plan_changes.c.account_id, func.max(plan_changes.c.recorded_at))
+        .where(plan_changes.c.account_id.in_(account_ids))
         .group_by(plan_changes.c.account_id)
     )
     return dict(connection.execute(statement).all())

@@ -136,6 +136,24 @@ def budgets_by_id(connection: Connection, ids: Collection[int]) -> dict[int, Bud
     return {row.id: row for part in parts for row in current_budgets(connection, ids=part)}
 
 
+def amount_changes(connection: Connection, ids: Collection[int]) -> dict[int, list[int]]:
+    """Return when the amounts of budgets were changed (microseconds UTC), by id; without those that never were."""
+    changes: dict[int, list[int]] = {}
+    ordered = sorted(ids)
+    columns = (budget_revisions.c.budget_id, budget_revisions.c.amount_nano, budget_revisions.c.recorded_at)
+    for start in range(0, len(ordered), _IDS_PER_STATEMENT):
+        part = ordered[start : start + _IDS_PER_STATEMENT]
+        statement = select(*columns).where(budget_revisions.c.budget_id.in_(part))
+        before: tuple[int, int] | None = None
+        for budget_id, amount, at in connection.execute(
+            statement.order_by(budget_revisions.c.budget_id, budget_revisions.c.revision)
+        ):
+            if before is not None and before[0] == budget_id and before[1] != amount:
+                changes.setdefault(budget_id, []).append(at)
+            before = budget_id, amount
+    return changes
+
+
 def forecast_budgets(connection: Connection, account_id: int) -> list[Budget]:
     """Return an account's active budgets that have a forecast threshold."""
     statement = _revisions().where(

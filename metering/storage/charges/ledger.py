@@ -5,12 +5,28 @@ The row of an event has its first charge (sign +1). Each row of ``charges`` is a
 sums of these entries and of nothing else.
 """
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, Table, and_, case, func, literal, select, union_all
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    Table,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    select,
+    union_all,
+)  # fmt: skip
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.charges.ledger_sums import NO_EVENTS, EventsAndAmount, LedgerSums, MonthRollupKey, RollupKey
 from metering.domain.instants import MICROS_PER_DAY, first_day, month_of_day, next_month
-from metering.domain.usage.events import BILLED_ROUTES, PriceGrade
+from metering.domain.usage.events import BILLED_ROUTES, FREE_GRADES
 from metering.storage.charges.event_quantities import quantity, quantity_columns
 from metering.storage.charges.sums import added_up, read_added_up, read_stored_sums, stored_sums
 from metering.storage.engine.sql import halved_sum, whole_sum
@@ -18,8 +34,10 @@ from metering.storage.tables import accounts, charges, events, month_rollups, ro
 from metering.storage.tables.schema import Int64
 from pricing.quantities import ALL_KINDS
 
+_Instant = int | ColumnElement[int]
 
-def entries(*, account_id: int | None = None, start: int | None = None, end: int | None = None) -> Subquery:
+
+def entries(*, account_id: int | None = None, start: _Instant | None = None, end: _Instant | None = None) -> Subquery:
     """Return the entries of events in ``[start, end)``, with the columns of rollups and ``event_time``.
 
     With ``account_id``, some entries may belong to other accounts: filter by the account of the series, too. The account of an
@@ -47,6 +65,7 @@ def entries(*, account_id: int | None = None, start: int | None = None, end: int
     return union_all(first, later).subquery("entries")
 
 
+@cache
 def _later() -> Select[tuple[int, ...]]:
     statement = select(
         charges.c.series_id,
@@ -67,8 +86,8 @@ def _later() -> Select[tuple[int, ...]]:
 
 
 def billable(price_grade: ColumnElement[int]) -> ColumnElement[int]:
-    """Return 1 for entries that Hugging Face bills: the route of the series is billed and the request did not fail; else 0."""
-    billed = and_(series.c.route.in_(BILLED_ROUTES), price_grade != int(PriceGrade.EXEMPT))
+    """Return 1 for entries that Hugging Face bills: its route is billed and the provider answered it; else 0."""
+    billed = and_(series.c.route.in_(BILLED_ROUTES), price_grade.not_in([int(grade) for grade in FREE_GRADES]))
     return case((billed, literal(1, Int64)), else_=literal(0, Int64))
 
 
@@ -81,7 +100,7 @@ def _of_account(account_id: int | None, own: set[int | None]) -> ColumnElement[b
     return events.c.account_id.in_(select(accounts.c.id) if account_id is None else sorted(filter(None, own)))
 
 
-def _in_period(start: int | None, end: int | None) -> list[ColumnElement[bool]]:
+def _in_period(start: _Instant | None, end: _Instant | None) -> list[ColumnElement[bool]]:
     limits = []
     if start is not None:
         limits.append(events.c.event_time >= start)
@@ -99,10 +118,16 @@ def days_with_entries(connection: Connection) -> list[int]:
 
 def ledger_sums(connection: Connection, day: int) -> dict[RollupKey, LedgerSums]:
     """Return the sums of the entries of a day's events, by rollup key."""
-    ledger = entries(start=day * MICROS_PER_DAY, end=(day + 1) * MICROS_PER_DAY)
+    rows = connection.execute(_ledger_sums(), {"start": day * MICROS_PER_DAY, "end": (day + 1) * MICROS_PER_DAY})
+    size = len(RollupKey._fields)
+    return {RollupKey(*row[:size]): read_added_up(row[size:]) for row in rows}
+
+
+@cache
+def _ledger_sums() -> Select[Any]:
+    ledger = entries(start=bindparam("start", type_=Int64), end=bindparam("end", type_=Int64))
     key = [ledger.c[name] for name in RollupKey._fields]
-    rows = connection.execute(select(*key, *added_up(ledger)).group_by(*key))
-    return {RollupKey(*row[: len(key)]): read_added_up(row[len(key) :]) for row in rows}
+    return select(*key, *added_up(ledger)).group_by(*key)
 
 
 def rollup_sums(connection: Connection, day: int) -> dict[RollupKey, LedgerSums]:

@@ -24,7 +24,7 @@ from metering.domain.charges.spend import (
     whole_months,
 )
 from metering.domain.instants import MICROS_PER_HOUR, day_number, first_date, first_day, month_of, next_month
-from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.events import UNKNOWN, PriceGrade, QuantityGrade
 from metering.domain.usage.series import OTHER
 from metering.storage.charges.event_quantities import quantity
 from metering.storage.charges.ledger import entries
@@ -57,6 +57,81 @@ def spend_sums(connection: Connection, query: SpendQuery, *, limit: int) -> list
     for source, where in _sources(query):
         found += _sums(connection, source, where, query, limit)
     return found
+
+
+class UnpricedSums(NamedTuple):
+    """Unpriced usage of one group, period, account, kind of request and day (since 1970), with known quantities.
+
+    The provider or the route is unknown.
+    """
+
+    group: tuple[Any, ...]
+    period: int
+    account_id: int
+    route: str
+    provider: str
+    model: str
+    operation: str
+    day: int
+    events: int
+    quantities: tuple[int, ...]
+
+
+def has_unknown_series(connection: Connection, account_id: int | None) -> bool:
+    """Whether any series of an account, or of all, has an unknown provider or route."""
+    statement = select(series.c.id).where(or_(series.c.provider == UNKNOWN, series.c.route == UNKNOWN)).limit(1)
+    if account_id is not None:
+        statement = statement.where(series.c.account_id == account_id)
+    return connection.execute(statement).first() is not None
+
+
+def unpriced_sums(connection: Connection, query: SpendQuery, *, limit: int) -> list[UnpricedSums]:
+    """Return the unpriced usage of a query whose provider or route is unknown, at most ``limit`` rows from each source."""
+    found: list[UnpricedSums] = []
+    for source, where in _sources_by_day(query):
+        group = [_dimension(source, name) for name in query.group_by]
+        of_series = [series.c[name] for name in ("account_id", "route", "provider", "model", "operation")]
+        key = [*group, _period(source, query), *of_series, source.c.event_day]
+        totals = added_up(source)
+        statement = (
+            select(*key, *totals)
+            .join_from(source, series, series.c.id == source.c.series_id)
+            .where(
+                where,
+                source.c.price_grade == int(PriceGrade.UNPRICED),
+                source.c.quantity_grade != int(QuantityGrade.UNSTATED),
+                or_(series.c.provider == UNKNOWN, series.c.route == UNKNOWN),
+                *_filters(source, query),
+            )
+            # By columns, not by positions: the period may be a constant.
+            .group_by(*group, *([] if query.granularity is Granularity.TOTAL else [key[len(group)]]), *key[len(group) + 1 :])
+            .having(totals[0] > 0)
+            .limit(limit)
+        )
+        for row in connection.execute(statement):
+            names, sums = row[len(group) : len(key)], read_added_up(row[len(key) :])
+            period, account_id, route, provider, model, operation, day = names
+            found.append(
+                UnpricedSums(
+                    tuple(row[: len(group)]), int(period), account_id, route, provider, model, operation, day, sums.events,
+                    sums.quantities,
+                )
+            )  # fmt: skip
+    return found
+
+
+def _sources_by_day(query: SpendQuery) -> Iterator[tuple[FromClause, ColumnElement[bool]]]:
+    """Yield the sources for a query that tell days apart."""
+    if query.period_basis is PeriodBasis.BILLING:
+        month = rollups.c.billing_month
+        yield rollups, and_(month >= month_of(query.start), month < month_of(query.end))
+        return
+    if query.granularity is not Granularity.HOUR:
+        first, last = whole_days(query.start, query.end)
+        if first < last:
+            yield rollups, and_(rollups.c.event_day >= first, rollups.c.event_day < last)
+    for start, end in finer_than_days(query):
+        yield entries(account_id=query.account_id, start=start, end=end), literal(1) == 1
 
 
 def _sources(query: SpendQuery) -> Iterator[tuple[FromClause, ColumnElement[bool]]]:

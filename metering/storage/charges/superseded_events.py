@@ -8,16 +8,11 @@ from sqlalchemy import ColumnElement, Connection, FromClause, delete, func, sele
 from metering.storage.engine.bulk import insert_all
 from metering.storage.engine.sql import fetch_rows, is_in_list, list_parameter
 from metering.storage.tables import events, superseded_events
-from metering.storage.usage.copies import events_with_copies
 
 _INSERT = insert_all(superseded_events)
 _ANY = "SELECT 1 FROM superseded_events LIMIT 1"
 _AMONG = "SELECT event_id, superseded_by, fingerprint FROM superseded_events WHERE event_id {among}"
 _COUNTED_AS = "SELECT event_id, counted_as, NULL FROM assigned_events WHERE event_id {among} AND counted_as <> event_id"
-_PREDECESSORS = "SELECT superseded_by, event_id, 1 - passes_identity FROM superseded_events WHERE superseded_by {among}"
-_REPEATS = (
-    "SELECT counted_as, event_id, claims_identity FROM assigned_events WHERE counted_as {among} AND counted_as <> event_id"
-)
 _SUPERSEDING = "SELECT superseded_by FROM superseded_events WHERE superseded_by {among} AND passes_identity = 1"
 
 
@@ -25,7 +20,7 @@ class SupersededEvent(NamedTuple):
     """An event that no longer counts. ``superseded_by`` is the event that counts instead; None if it was withdrawn.
 
     ``fingerprint`` is the content digest of the record that counts instead. ``passes_identity``: that event was stored for this
-    purpose, and has no identity of its own.
+    purpose, and has no separate identity.
     """
 
     event_id: int
@@ -107,7 +102,7 @@ def heads_of(connection: Connection, event_ids: Sequence[int], *, with_assigned:
         following = {
             event_id: (after, fingerprint)
             for table in tables
-            for event_id, after, fingerprint in _among(connection, table, among)
+            for event_id, after, fingerprint in rows_among(connection, table, among)
         }
         next_ends = {}
         for start, at in open_ends.items():
@@ -124,28 +119,8 @@ def heads_of(connection: Connection, event_ids: Sequence[int], *, with_assigned:
     return heads
 
 
-def recorded_twice_among(connection: Connection, event_ids: Sequence[int]) -> set[int]:
-    """Return those of the events whose request another source recorded too: as a copy, or as an event that counted before."""
-    tables = [_REPEATS, *([_PREDECESSORS] if any_superseded(connection) else [])]
-    # By the event that counts now: the events of its chain.
-    counted_as = {event_id: event_id for event_id in event_ids}
-    found: set[int] = set()
-    open_ends = sorted(event_ids)
-    while open_ends:
-        found.update(counted_as[event_id] for event_id in events_with_copies(connection, open_ends))
-        following = []
-        for table in tables:
-            for after, before, is_of_another in _among(connection, table, open_ends):
-                if before not in counted_as:
-                    counted_as[before] = counted_as[after]
-                    following.append(before)
-                if is_of_another:
-                    found.add(counted_as[after])
-        open_ends = sorted(following)
-    return found
-
-
-def _among(connection: Connection, sql: str, event_ids: Sequence[int]) -> list[Any]:
+def rows_among(connection: Connection, sql: str, event_ids: Sequence[int]) -> list[Any]:
+    """Return the rows of ``sql``, in which ``{among}`` is the condition that a column is one of the events."""
     return fetch_rows(connection, sql.format(among=is_in_list(connection)), (list_parameter(connection, event_ids),))
 
 
@@ -153,7 +128,7 @@ def superseding_among(connection: Connection, event_ids: Sequence[int]) -> set[i
     """Return those of the events that were stored to count in the place of another one."""
     if not event_ids or not any_superseded(connection):
         return set()
-    return {event_id for (event_id,) in _among(connection, _SUPERSEDING, event_ids)}
+    return {event_id for (event_id,) in rows_among(connection, _SUPERSEDING, event_ids)}
 
 
 def superseding_fingerprints(connection: Connection, event_ids: Sequence[int]) -> dict[int, int]:
@@ -161,11 +136,11 @@ def superseding_fingerprints(connection: Connection, event_ids: Sequence[int]) -
     if not event_ids or not any_superseded(connection):
         return {}
     sql = "SELECT superseded_by, fingerprint FROM superseded_events WHERE superseded_by {among} AND passes_identity = 1"
-    return dict(_among(connection, sql, event_ids))
+    return dict(rows_among(connection, sql, event_ids))
 
 
 def count_superseding(connection: Connection) -> int:
-    """Return the number of events that count in the place of another one and have no identity of their own."""
+    """Return the number of events that count in the place of another one and have no separate identity."""
     statement = select(func.count()).select_from(superseded_events).where(superseded_events.c.passes_identity == 1)
     return int(connection.execute(statement).scalar_one())
 

@@ -9,7 +9,7 @@ from metering.storage.tables import adjustments
 
 _COLUMNS = tuple(
     adjustments.c[name]
-    for name in ("billing_month", "origin_month", "amount_nano", "reason", "reference", "id", "recorded_at")
+    for name in ("billing_month", "origin_month", "amount_nano", "reason", "reference", "id", "recorded_at", "adjusts")
 )  # fmt: skip
 
 
@@ -34,6 +34,16 @@ def first_adjusted_months(connection: Connection, account_ids: Sequence[int]) ->
     return dict(connection.execute(statement).all())
 
 
+def last_adjustments_recorded_at(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
+    """Return when the last adjustment of each account was recorded (microseconds UTC)."""
+    statement = (
+        select(adjustments.c.account_id, func.max(adjustments.c.recorded_at))
+        .where(adjustments.c.account_id.in_(account_ids))
+        .group_by(adjustments.c.account_id)
+    )
+    return dict(connection.execute(statement).all())
+
+
 def insert_adjustment(connection: Connection, account_id: int, adjustment: Adjustment, *, now: int) -> int:
     """Append an adjustment; return its id."""
     adjustment_id: int = connection.execute(
@@ -46,6 +56,7 @@ def insert_adjustment(connection: Connection, account_id: int, adjustment: Adjus
             reason=adjustment.reason,
             reference=adjustment.reference,
             recorded_at=now,
+            adjusts=adjustment.adjusts,
         )
         .returning(adjustments.c.id)
     ).scalar_one()

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from metering.domain.credits.credit_ledger import CreditEntry, EntryKind
 from metering.domain.credits.credits import INCLUDED, CreditGrant
-from metering.domain.instants import format_month, month_of
+from metering.domain.instants import date_of, day_of, format_month, month_of
 from metering.storage.tables import credit_entries, credit_grants
 
 INCLUDED_REFERENCE = "included:"
@@ -18,6 +18,39 @@ _GRANT = tuple(
     for name in ("id", "kind", "amount_nano", "granted_at", "expires_at", "reference", "scope")
 )  # fmt: skip
 _INSERT_ENTRY = insert(credit_entries).inline()
+_VOIDED = (
+    select(-func.sum(credit_entries.c.amount_nano))
+    .where(credit_entries.c.grant_id == credit_grants.c.id, credit_entries.c.kind == EntryKind.VOID.value)
+    .scalar_subquery()
+)
+_GRANTS = (
+    select(*_GRANT, func.coalesce(_VOIDED, 0).label("voided_nano"))
+    .where(credit_grants.c.account_id == bindparam("account"))
+    .order_by(credit_grants.c.id)
+)
+_ENTRIES = (
+    select(
+        credit_entries.c.grant_id,
+        credit_entries.c.kind,
+        credit_entries.c.amount_nano,
+        credit_entries.c.usage_month,
+        credit_entries.c.billing_month,
+        credit_entries.c.reason,
+        credit_entries.c.id,
+        credit_entries.c.recorded_at,
+    )
+    .where(credit_entries.c.account_id == bindparam("account"), credit_entries.c.grant_id.is_not(None))
+    .order_by(credit_entries.c.id)
+)
+_USED_ELSEWHERE = (
+    select(credit_entries.c.usage_month, func.sum(credit_entries.c.amount_nano))
+    .where(
+        credit_entries.c.account_id == bindparam("account"),
+        credit_entries.c.kind == EntryKind.USED_ELSEWHERE.value,
+        credit_entries.c.grant_id.is_(None),
+    )
+    .group_by(credit_entries.c.usage_month)
+)
 
 
 class OverdrawnGrant(NamedTuple):
@@ -30,24 +63,15 @@ class OverdrawnGrant(NamedTuple):
 
 def grants_of(connection: Connection, account_id: int) -> list[CreditGrant]:
     """Return the account's grants with their voided amounts, oldest first."""
-    voided = (
-        select(-func.sum(credit_entries.c.amount_nano))
-        .where(credit_entries.c.grant_id == credit_grants.c.id, credit_entries.c.kind == EntryKind.VOID.value)
-        .scalar_subquery()
-    )
-    statement = (
-        select(*_GRANT, func.coalesce(voided, 0).label("voided_nano"))
-        .where(credit_grants.c.account_id == account_id)
-        .order_by(credit_grants.c.id)
-    )
-    return [_grant(row) for row in connection.execute(statement)]
+    return [_grant(row) for row in connection.execute(_GRANTS, {"account": account_id})]
 
 
 def insert_grant(connection: Connection, account_id: int, grant: CreditGrant) -> int:
     """Append a grant; return its id. The caller appends the ledger entry."""
     reference = grant.reference
     if grant.kind == INCLUDED:
-        reference = f"{INCLUDED_REFERENCE}{format_month(month_of(grant.granted_at))}"
+        period = date_of(day_of(grant.granted_at)) if grant.is_daily else format_month(month_of(grant.granted_at))
+        reference = f"{INCLUDED_REFERENCE}{period}"
     grant_id: int = connection.execute(
         insert(credit_grants)
         .values(
@@ -86,20 +110,6 @@ def insert_entries(connection: Connection, account_id: int, entries: Sequence[Cr
 def ledger_of(connection: Connection, account_id: int, grants: Sequence[CreditGrant]) -> list[CreditEntry]:
     """Return every entry of the account's ``grants``, in the order they were written."""
     by_id = {grant.id: grant for grant in grants}
-    statement = (
-        select(
-            credit_entries.c.grant_id,
-            credit_entries.c.kind,
-            credit_entries.c.amount_nano,
-            credit_entries.c.usage_month,
-            credit_entries.c.billing_month,
-            credit_entries.c.reason,
-            credit_entries.c.id,
-            credit_entries.c.recorded_at,
-        )
-        .where(credit_entries.c.account_id == account_id, credit_entries.c.grant_id.is_not(None))
-        .order_by(credit_entries.c.id)
-    )
     return [
         CreditEntry(
             grant=by_id[row.grant_id],
@@ -111,7 +121,7 @@ def ledger_of(connection: Connection, account_id: int, grants: Sequence[CreditGr
             id=row.id,
             recorded_at=row.recorded_at,
         )
-        for row in connection.execute(statement)
+        for row in connection.execute(_ENTRIES, {"account": account_id})
     ]
 
 
@@ -145,16 +155,7 @@ def accounts_with_grants(connection: Connection) -> list[int]:
 
 def used_elsewhere(connection: Connection, account_id: int) -> dict[int, int]:
     """Return the included credits recorded as spent on other Hugging Face compute, nano-USD by month."""
-    statement = (
-        select(credit_entries.c.usage_month, func.sum(credit_entries.c.amount_nano))
-        .where(
-            credit_entries.c.account_id == account_id,
-            credit_entries.c.kind == EntryKind.USED_ELSEWHERE.value,
-            credit_entries.c.grant_id.is_(None),
-        )
-        .group_by(credit_entries.c.usage_month)
-    )
-    return dict(connection.execute(statement).all())
+    return dict(connection.execute(_USED_ELSEWHERE, {"account": account_id}).all())
 
 
 def insert_used_elsewhere(

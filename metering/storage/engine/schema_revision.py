@@ -41,10 +41,24 @@ def head_revision() -> str:
     return numbers[-1]
 
 
-def require_current_schema(engine: Engine) -> None:
-    """Raise SchemaOutOfDateError unless the database has this release's schema."""
-    current, head = current_revision(engine), head_revision()
+def check_revision(current: str | None, head: str) -> None:
+    """Raise SchemaOutOfDateError unless a database's revision is that of this release, ``head``."""
+    refuse_newer(current, head)
     if current != head:
         raise SchemaOutOfDateError(
             f"the database is at revision {current or 'none'}, this release needs {head}: run `metering db upgrade`"
         )
+
+
+def refuse_newer(current: str | None, head: str) -> None:
+    """Raise SchemaOutOfDateError for a database that a newer release upgraded: this one cannot read or upgrade it."""
+    if current is not None and current > head:
+        raise SchemaOutOfDateError(
+            f"the database is at revision {current}, newer than this release, which knows {head}: install the release that"
+            " upgraded it, or a later one, or restore a backup from before the upgrade"
+        )
+
+
+def require_current_schema(engine: Engine) -> None:
+    """Raise SchemaOutOfDateError unless the database has this release's schema."""
+    check_revision(current_revision(engine), head_revision())

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, and_, func, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, and_, bindparam, func, insert, select
 
 from metering.storage.engine.bulk import insert_all
 from metering.storage.tables import price_tables, rate_prices, rate_withdrawals, rates
@@ -12,8 +12,9 @@ from pricing.rates import Price, Rate
 from pricing.tables import Layer, PriceTable, RateKey, TableKind, key_of
 
 _NEW_RATES, _NEW_PRICES, _NEW_WITHDRAWALS = insert_all(rates), insert_all(rate_prices), insert_all(rate_withdrawals)
-# Built once, because every commit of events runs it.
 _NEWEST_ID = select(func.coalesce(func.max(price_tables.c.id), 0))
+_RATES = select(rates).where(rates.c.id.in_(bindparam("ids", expanding=True)))
+_PRICES_OF_RATES = select(rate_prices).where(rate_prices.c.rate_id.in_(bindparam("ids", expanding=True)))
 
 
 def newest_table_id(connection: Connection) -> int:
@@ -144,6 +145,13 @@ def table_ids(connection: Connection, source: str, layer: Layer, *, until: int) 
     return [row.id for row in found[snapshot:]]
 
 
+def account_table_sources(connection: Connection, ids: Collection[int]) -> dict[int, str]:
+    """Return the source of each of the given tables that belongs to one account."""
+    wanted = price_tables.c.id.in_(sorted(ids))
+    statement = select(price_tables.c.id, price_tables.c.source).where(wanted, price_tables.c.account_id.is_not(None))
+    return {table_id: source for table_id, source in connection.execute(statement)}  # noqa: C416 - a Row is no tuple to mypy
+
+
 def ids_of_sources(connection: Connection, sources: Collection[str]) -> list[int]:
     """Return the tables of the given sources, oldest first."""
     statement = select(price_tables.c.id).where(price_tables.c.source.in_(sorted(sources))).order_by(price_tables.c.id)
@@ -162,11 +170,9 @@ def load_rates(connection: Connection, ids: Collection[int]) -> dict[int, Rate]:
     """Return the rates with the given ids."""
     wanted = sorted(ids)
     prices: dict[int, dict[str, Price]] = defaultdict(dict)
-    for rate_id, quantity, price_pico, block in connection.execute(
-        select(rate_prices).where(rate_prices.c.rate_id.in_(wanted))
-    ):
+    for rate_id, quantity, price_pico, block in connection.execute(_PRICES_OF_RATES, {"ids": wanted}):
         prices[rate_id][quantity] = Price(price_pico, block)
-    rows = connection.execute(select(rates).where(rates.c.id.in_(wanted)))
+    rows = connection.execute(_RATES, {"ids": wanted})
     return {row.id: _rate(row, prices[row.id]) for row in rows}
 
 

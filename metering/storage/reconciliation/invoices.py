@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import astuple
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select
 
 from metering.domain.instants import MICROS_PER_DAY
-from metering.domain.reconciliation.invoices import NO_QUANTITIES, InvoiceLine
+from metering.domain.reconciliation.invoices import NO_QUANTITIES, ExcludedInvoiceRow, InvoiceLine
 from metering.domain.reconciliation.records import Invoice
 from metering.storage.engine.backend import backend_of
 from metering.storage.engine.bulk import insert_all
@@ -113,6 +114,7 @@ def insert_invoice(connection: Connection, invoice: Invoice) -> None:
             supersedes_id=invoice.supersedes_id,
             notes=json.dumps(list(invoice.notes)),
             imported_at=invoice.imported_at,
+            excluded_rows=json.dumps([astuple(each) for each in invoice.excluded]) if invoice.excluded else "",
         )
     )
 
@@ -280,4 +282,5 @@ def _invoice(row: Row[Any]) -> Invoice:
         imported_at=row.imported_at,
         superseded_by=row.superseded_by,
         digest=row.digest,
+        excluded=tuple(ExcludedInvoiceRow(*each) for each in json.loads(row.excluded_rows or "[]")),
     )

@@ -33,6 +33,8 @@ class NewReconciliation(NamedTuple):
     matched_nano: int
     valued: int
     tolerance_nano: int
+    reading: str
+    statement_nano: int | None
 
 
 class NewVariance(NamedTuple):

@@ -17,6 +17,9 @@ _FIRST_INGEST = (
     .where(accounts.c.id == bindparam("account"), accounts.c.first_ingest_at.is_(None))
     .values(first_ingest_at=bindparam("now"))
 )
+_MARK = select(accounts.c.id, accounts.c.closed_through, accounts.c.first_ingest_at).where(
+    accounts.c.id == bindparam("account")
+)
 
 
 class AccountMark(NamedTuple):
@@ -44,15 +47,14 @@ def lock_for_close(connection: Connection, account_id: int) -> AccountMark:
 
 def mark_of(connection: Connection, account_id: int) -> AccountMark:
     """Return how far an account is closed."""
-    statement = select(accounts.c.id, accounts.c.closed_through, accounts.c.first_ingest_at)
-    return AccountMark(*connection.execute(statement.where(accounts.c.id == account_id)).one())
+    return AccountMark(*connection.execute(_MARK, {"account": account_id}).one())
 
 
 def marks_after(connection: Connection, after: int, limit: int) -> list[AccountMark]:
-    """Return accounts that have events, by id, from the first after ``after``."""
+    """Return accounts by id, from the first after ``after``."""
     statement = (
         select(accounts.c.id, accounts.c.closed_through, accounts.c.first_ingest_at)
-        .where(accounts.c.id > after, accounts.c.first_ingest_at.is_not(None))
+        .where(accounts.c.id > after)
         .order_by(accounts.c.id)
         .limit(limit)
     )

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from metering.storage.tables import statements
 
@@ -22,6 +22,12 @@ class ClosedStatement(NamedTuple):
 
 
 _COLUMNS = tuple(statements.c[name] for name in ClosedStatement._fields)
+_OF_MONTH = select(*_COLUMNS).where(statements.c.account_id == bindparam("account"), statements.c.month == bindparam("month"))
+_CLOSED_MONTHS = (
+    select(statements.c.month, statements.c.carried_cents)
+    .where(statements.c.account_id == bindparam("account"))
+    .order_by(statements.c.month)
+)
 
 
 def insert_statement(connection: Connection, closed: ClosedStatement) -> None:
@@ -31,8 +37,7 @@ def insert_statement(connection: Connection, closed: ClosedStatement) -> None:
 
 def statement_of_month(connection: Connection, account_id: int, month: int) -> ClosedStatement | None:
     """Return the closed statement of an account's month; None while it is open."""
-    statement = select(*_COLUMNS).where(statements.c.account_id == account_id, statements.c.month == month)
-    row = connection.execute(statement).one_or_none()
+    row = connection.execute(_OF_MONTH, {"account": account_id, "month": month}).one_or_none()
     return None if row is None else ClosedStatement(*row)
 
 
@@ -44,8 +49,7 @@ def statements_of(connection: Connection, account_id: int) -> list[ClosedStateme
 
 def closed_months(connection: Connection, account_id: int) -> dict[int, int]:
     """Return the account's closed months, in order, with the cents that each carried forward."""
-    statement = select(statements.c.month, statements.c.carried_cents).where(statements.c.account_id == account_id)
-    return dict(connection.execute(statement.order_by(statements.c.month)).all())
+    return dict(connection.execute(_CLOSED_MONTHS, {"account": account_id}).all())
 
 
 def accounts_with_statements(connection: Connection) -> list[int]:

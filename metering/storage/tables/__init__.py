@@ -32,7 +32,7 @@ from metering.storage.tables.events import (
     superseded_events,
 )
 from metering.storage.tables.price_syncs import price_syncs
-from metering.storage.tables.prices import price_discounts, price_tables, rate_prices, rate_withdrawals, rates
+from metering.storage.tables.prices import model_aliases, price_discounts, price_tables, rate_prices, rate_withdrawals, rates
 from metering.storage.tables.reconciliation import (
     billing_answers,
     invoice_documents,
@@ -86,6 +86,7 @@ __all__ = [
     "invoices",
     "later_claims",
     "metadata",
+    "model_aliases",
     "month_rollups",
     "plan_changes",
     "postgres_metadata",

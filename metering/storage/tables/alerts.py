@@ -9,7 +9,7 @@ alerts = table(
     identifier(),
     text("type"),
     text("subject"),
-    # Empty and 0 for types without periods or thresholds.
+    # Empty and 0 for types without periods or thresholds. A second occurrence in 2026-11 has the period `2026-11#2`.
     text("period"),
     integer("threshold"),
     # NULL: not about a single account.

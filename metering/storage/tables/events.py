@@ -44,8 +44,15 @@ from metering.storage.tables.sums import sum_columns
 _UNPRICED = literal_sql("price_grade = 2")
 
 # ``derived``: the name comes from a file's name, not from a person or a record. Identities of its events do not contain it (see
-# ``domain.usage.identity``).
-sources = table("sources", identifier(), text("name"), integer("derived", default=0), UniqueConstraint("name"))
+# ``domain.usage.identity``). ``by_response_id_through``: up to this event, the response's ID came before the record's.
+sources = table(
+    "sources",
+    identifier(),
+    text("name"),
+    integer("derived", default=0),
+    integer("by_response_id_through", default=0),
+    UniqueConstraint("name"),
+)
 
 # ``tags`` is canonical JSON of the declared tags. Past the cap, dimensions that callers choose are ``(other)``.
 series = table(
@@ -187,7 +194,7 @@ assigned_events = table(
 
 # Events that no longer count; their rows stay and their charges are reversed. ``superseded_by`` is the event that counts
 # instead, NULL if the event was withdrawn; ``fingerprint`` is the content digest of that event's record, so that the record is
-# recognized when it is sent again; ``passes_identity``: that event was stored for this purpose and has no identity of its own;
+# recognized when it is sent again; ``passes_identity``: that event was stored for this purpose and has no separate identity;
 # ``run_id`` is the withdrawal. The row of a withdrawal that is undone is deleted: the
 # ledger keeps both. The rows stay when the events are retired, because the identities stay.
 superseded_events = table(

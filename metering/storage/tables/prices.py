@@ -62,6 +62,21 @@ price_discounts = table(
     CheckConstraint("share >= 0 AND share <= 1000000", name="share"),
 )
 
+# Model names of one's own. Rows are kept: one that is removed counts no more from then on.
+model_aliases = table(
+    "model_aliases",
+    identifier(),
+    text("provider"),
+    text("name"),
+    text("model"),
+    integer("valid_from"),
+    integer("valid_until", null=True),
+    integer("created_at"),
+    integer("removed_at", null=True),
+    CheckConstraint("valid_until > valid_from", name="period"),
+    CheckConstraint("name <> model", name="differs"),
+)
+
 rate_withdrawals = table(
     "rate_withdrawals",
     Col("table_id", integer("table_id").type, ForeignKey("price_tables.id"), nullable=False),

@@ -87,6 +87,8 @@ invoices = table(
     # Notes from the import, as a JSON list.
     text("notes"),
     integer("imported_at"),
+    # Rows of the document that are sums of others: line, nano-USD or null, and the reason, as a JSON list.
+    text("excluded_rows"),
     UniqueConstraint("supersedes_id"),
     CheckConstraint("period_end > period_start", name="period"),
     CheckConstraint("grain IN ('request', 'session', 'day', 'model', 'provider', 'total')", name="grain"),
@@ -110,6 +112,9 @@ reconciliations = table(
     # Whether ``theirs_nano`` values the billed quantities at our prices, because the invoice states no amounts.
     flag("valued"),
     integer("tolerance_nano"),
+    # What a person chose to compare a pasted total with, and the total of our statement then.
+    text("reading"),
+    integer("statement_nano", null=True),
     Index("ix_reconciliations_invoice_id", "invoice_id"),
     Index("ix_reconciliations_account_id", "account_id"),
 )

@@ -36,6 +36,8 @@ adjustments = table(
     text("reason"),
     text("reference"),
     integer("recorded_at"),
+    # Credits pay for adjustments of usage, and not for those of the total.
+    text("adjusts", default="usage"),
     # Recording the same reference again changes nothing.
     UniqueConstraint("account_id", "reference"),
     CheckConstraint("amount_nano <> 0", name="amount"),

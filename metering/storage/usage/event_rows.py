@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, Select, func, select
 
-from metering.domain.usage.events import UsageEvent
+from metering.domain.usage.events import PriceGrade, UsageEvent
 from metering.domain.usage.identity import identity_in_account, identity_in_files
 from metering.domain.usage.series import OTHER
 from metering.storage.charges.event_quantities import quantities_of
@@ -97,6 +97,8 @@ def usage_event(row: EventRow, route: str) -> UsageEvent:
         status=row.status,
         quantities=quantities_of(row),
         quantity_grade=row.quantity_grade,
+        failure=details_of(row).get("failure", ""),
+        gateway_cached=row.price_grade == PriceGrade.GATEWAY_CACHE,
     )
 
 

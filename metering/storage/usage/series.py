@@ -54,17 +54,21 @@ def source_ids(connection: Connection, names: Collection[str]) -> dict[str, int]
 
 
 class SourceRow(NamedTuple):
-    """A source. ``derived``: it is named after a file, and not part of the identity of its events."""
+    """A source. ``derived``: it is named after a file, and not part of the identity of its events.
+
+    Up to the event ``by_response_id_through``, the ID of a response came before that of its record; 0 for new sources.
+    """
 
     id: int
     name: str
     derived: bool
+    by_response_id_through: int = 0
 
 
 def source_named(connection: Connection, name: str) -> SourceRow:
     """Return the source with a name, which exists."""
-    row = connection.execute(select(sources.c.id, sources.c.derived).where(sources.c.name == name)).one()
-    return SourceRow(row.id, name, bool(row.derived))
+    row = connection.execute(select(sources).where(sources.c.name == name)).one()
+    return SourceRow(row.id, name, bool(row.derived), row.by_response_id_through)
 
 
 def all_sources(connection: Connection) -> list[str]:

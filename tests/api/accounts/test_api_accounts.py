@@ -81,8 +81,8 @@ def test_an_account_without_a_plan_is_on_the_free_plan(admin):
     assert answer == {
         "account": "acme",
         "current": {
-            "month": "2026-11", "plan": "free", "seats": 1, "fees": [], "included_credit_nano_usd": 100_000_000,
-            "included_credit_usd": "0.100000000", "credits_pay_elsewhere": False, "invoiced": False,
+            "month": "2026-11", "plan": "free", "seats": 1, "fees": [], "included_credit_nano_usd": 0,
+            "included_credit_usd": "0.000000000", "credits_pay_elsewhere": False, "daily_credits": [], "invoiced": False,
         },
         "changes": [],
         "warnings": [],
@@ -109,7 +109,7 @@ def test_a_plan_starts_today_by_default(admin):
 
 
 def test_a_plan_with_an_unknown_fee_is_set_with_a_warning(admin):
-    plan = {"plan": "team", "seats": 5, "effective": "2027-01-01"}
+    plan = {"plan": "team", "seats": 5, "effective": "2026-09-01"}
     answer = admin.post("/v1/accounts/acme/plan", json=plan).json()
     assert answer["warnings"] == ["the fee of team is unknown; statements show it as unknown and exclude it from the total"]
     assert admin.post("/v1/accounts/acme/plan", json={"plan": "pro"}).json()["warnings"] == []

@@ -36,6 +36,8 @@ def test_a_total_shows_failed_and_unpriced_requests_separately(november):
     total = {
         "events": 5, "failed_events": 1, "unpriced_events": 1, "unpriced_tokens": 110,
         "quantities": {"input_tokens": 500, "output_tokens": 50}, "amount_nano_usd": 360_000, "amount_usd": "0.000360000",
+        "possible_events": 0, "possible_least_nano_usd": None, "possible_least_usd": None, "possible_most_nano_usd": None,
+        "possible_most_usd": None,
     }  # fmt: skip
     assert answer == {
         "account": "acme",
@@ -115,13 +117,32 @@ def test_queries_by_billing_month_need_whole_months(november):
         ("rate=99999999999999999999", "invalid_spend_query"),
         ("granularity=week", "invalid_request"),
         ("period_basis=moon", "invalid_request"),
-        ("start=2020-01-01&end=2026-01-01&granularity=hour", "too_many_rows"),
         ("start=1970-01-01&end=2101-01-01", "invalid_spend_query"),
     ],
 )
 def test_an_invalid_query_is_refused(november, query, code):
     answer = november.get(f"/v1/spend?account=acme&{query}")
     assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+def test_a_month_is_a_period(november):
+    assert ask(november, "account=acme&month=2026-11") == ask(november, "account=acme&start=2026-11-01&end=2026-12-01")
+    assert ask(november, "account=acme&month=2026-10") == ask(november, "account=acme&start=2026-10-01&end=2026-11-01")
+    for query, code in (
+        ("month=2026-13", "invalid_time"),
+        ("month=November", "invalid_time"),
+        ("month=2026-11&start=2026-11-01", "invalid_request"),
+        ("month=2026-11&end=2026-12-01", "invalid_request"),
+        ("top=0", "invalid_request"),
+        ("sort=name", "invalid_request"),
+    ):
+        answer = november.get(f"/v1/spend?account=acme&{query}")
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+def test_hours_of_years_are_answered_where_few_of_them_have_usage(november):
+    answer = ask(november, "account=acme&start=1970-01-01&end=2099-12-31&granularity=hour")
+    assert answer["total"]["events"] == sum(row["events"] for row in answer["rows"]) == 6
 
 
 def test_the_longest_period_is_allowed(november):

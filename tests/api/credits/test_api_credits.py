@@ -35,7 +35,7 @@ def test_included_credits_burn_first_and_purchased_credits_carry_over(admin):
         "included_nano_usd": 2_000_000_000, "used_elsewhere_nano_usd": 0, "applied_nano_usd": 7_000_000_000,
         "included_left_nano_usd": 0, "purchased_left_nano_usd": 20_000_000_000, "uncovered_nano_usd": 0,
         "used_elsewhere_of_included_nano_usd": 0, "carried_in_nano_usd": 0, "granted_nano_usd": 25_000_000_000,
-        "voided_nano_usd": 0, "expiring_nano_usd": 0,
+        "voided_nano_usd": 0, "expiring_nano_usd": 0, "daily_nano_usd": 0, "daily_applied_nano_usd": 0, "topped_up_nano_usd": 0,
     }  # fmt: skip
     assert (answer["included_left_is_upper_bound"], answer["purchased_left_is_upper_bound"]) == (True, False)
     assert [{"account": "acme", **grant} for grant in answer["grants"]] == [purchased.json()]
@@ -57,9 +57,10 @@ def test_the_sums_include_voided_credits_and_more_spent_elsewhere_than_is_includ
 
 
 def test_usage_beyond_all_credits_is_uncovered(admin):
-    spend_dollars(admin, 1)
+    admin.post("/v1/accounts/acme/plan", json={"plan": "pro", "effective": "2026-11-01"})
+    spend_dollars(admin, 3)
     answer = admin.get(URL).json()
-    assert (answer["applied_usd"], answer["uncovered_usd"]) == ("0.100000000", "0.900000000")
+    assert (answer["applied_usd"], answer["uncovered_usd"]) == ("2.000000000", "1.000000000")
 
 
 def test_the_same_reference_is_the_same_grant_and_a_different_amount_is_refused(admin):
@@ -80,7 +81,8 @@ def test_a_grant_has_a_period(admin):
     grant = admin.post("/v1/credits", json=body).json()
     assert (grant["granted_at"], grant["expires_at"]) == ("2026-12-01T00:00:00.000000Z", "2027-01-01T00:00:00.000000Z")
     spend_dollars(admin, 1)
-    assert admin.get(URL).json()["uncovered_usd"] == "0.900000000"
+    # The grant starts in December, and the free plan includes nothing in November.
+    assert admin.get(URL).json()["uncovered_usd"] == "1.000000000"
 
 
 @pytest.mark.parametrize(

@@ -223,3 +223,38 @@ def test_a_variance_of_sums_shows_the_requests_that_explain_it_and_its_csv_lists
         ("request", "r11"),
         ("request", "r12"),
     ]
+
+
+def test_a_pasted_total_is_corrected_under_the_reading_that_is_chosen(metered, admin):
+    metered.meter.set_plan("pro", "2026-11-01")
+    sent = {"account": "acme", "month": "2026-11"}
+    imported = admin.post("/v1/invoices", params=sent, content="12.00", headers={"content-type": "text/plain"}).json()
+    usage = 5 * CHARGE
+    assert [(each["reading"], each["ours_nano_usd"]) for each in imported["readings"]] == [
+        ("statement", 9_000_000_000),
+        ("usage", usage),
+    ]
+    run = admin.post("/v1/reconciliations", json={"invoice": imported["invoice"]["id"], "tolerance_usd": "0"}).json()
+    (variance,) = [each["id"] for each in run["variances"] if each["state"] == "open"]
+    address = f"/v1/reconciliations/{run['id']}/variances/{variance}/decisions"
+    decision = {"state": "accepted", "reason": "theirs", "correct": True}
+    refused = admin.post(address, json=decision)
+    assert (refused.status_code, refused.json()["code"]) == (409, "reading_required")
+    decided = admin.post(address, json=decision | {"reads": "usage"})
+    assert decided.status_code == 201, decided.text
+    assert (decided.json()["corrected_nano_usd"], decided.json()["invoice"]) == (12_000_000_000 - usage, 1)
+    shown = admin.get(f"/v1/reconciliations/{decided.json()['reconciliation']}").json()
+    assert (shown["reading"], shown["open"]) == ("usage", 0)
+    again = admin.post("/v1/reconciliations", json={"invoice": 1, "reads": "statement"})
+    assert "already corrected" in again.json()["detail"]
+
+
+def test_a_doubtful_total_row_is_a_conflict_until_the_caller_decides(admin, metered):
+    content = "date,model,amount\n2026-11-03,a,1.11\n2026-11-03,b,2.22\n,Everything,3.33\n"
+    refused = send_bill(admin, content)
+    assert (refused.status_code, refused.json()["code"]) == (409, "ambiguous_total_rows")
+    answer = send_bill(admin, content, total_rows="exclude").json()["invoice"]
+    assert [(each["line"], each["amount_nano_usd"]) for each in answer["excluded_rows"]] == [(4, 3_330_000_000)]
+    assert send_bill(admin, content, total_rows="perhaps").status_code == 422
+    twice = send_bill(admin, "date,amount,amount\n2026-11-03,1.11,1\n")
+    assert (twice.status_code, twice.json()["code"]) == (400, "duplicate_column")

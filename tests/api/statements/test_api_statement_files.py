@@ -82,8 +82,8 @@ def test_days_and_focus_rows_are_profiles_of_the_csv(month):
     assert sum(Decimal(row["amount_usd"] or 0) for row in days) == 3
     focus = month.get(f"{URL}?profile=focus")
     assert focus.headers["content-disposition"].startswith('attachment; filename="focus-acme-2026-11.csv"')
-    # $3.00 less the free plan's $0.10
-    assert sum(Decimal(row["BilledCost"]) for row in rows(focus)) == Decimal("2.9")
+    # $3.00: the free plan includes nothing in November 2026.
+    assert sum(Decimal(row["BilledCost"]) for row in rows(focus)) == Decimal(3)
     assert "ProviderName" in rows(focus)[0]
     assert "ServiceProviderName" in rows(month.get(f"{URL}.csv?profile=focus&focus_version=1.3"))[0]
 

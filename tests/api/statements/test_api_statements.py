@@ -28,6 +28,11 @@ def month(admin):
     return admin
 
 
+def test_a_month_that_has_not_begun_says_so(month):
+    assert "not_begun" in month.get("/v1/statements/acme/2027-03").json()["flags"]
+    assert "not_begun" not in month.get(URL).json()["flags"]
+
+
 def test_a_statement_adds_up_to_what_is_owed(month):
     answer = month.get(URL)
     assert answer.headers["content-type"] == "application/json"

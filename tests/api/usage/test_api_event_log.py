@@ -56,7 +56,7 @@ def test_an_event_is_listed_with_every_field_of_its_record(admin):
         "id": "req_01", "source": "gateway-1", "account": "acme", "time": "2026-11-03T10:15:00.123456Z",
         "time_derived": False, "received_at": "2026-11-23T10:00:00.000000Z", "provider": "together", "model": "llama",
         "response_model": "", "operation": "chat", "route": "routed", "project": "search", "key": "prod-1",
-        "tags": {"team": "core", "user": "u-17"}, "status": 200, "latency_ms": 840,
+        "tags": {"team": "core", "user": "u-17"}, "status": 200, "failure": "", "latency_ms": 840,
         "quantities": {"input_tokens": 1200, "cache_read_tokens": 300, "output_tokens": 250, "reasoning_tokens": 100},
         "quantity_grade": "estimated", "estimate_reason": "stream_interrupted",
         # 1,500 tokens at 1,000 nano-USD (the cache price is not known) and 250 at 2,000
@@ -179,7 +179,7 @@ def test_an_event_that_was_priced_later_shows_its_current_charge(admin, api):
 
 
 def test_values_that_the_cap_folded_are_shown_as_stated(api):
-    admin = type(api)(api.meter, series_cap=1).client("admin")
+    admin = type(api)(api.meter, api.portal, series_cap=1).client("admin")
     post(admin, native("a"), native("b", project="search", key="k", tags={"team": "core"}))
     post(admin, native("c", model="another", operation="embeddings"))
     (_, b, c) = admin.get(URL).json()["items"]

@@ -90,7 +90,7 @@ def test_a_plan_with_an_unknown_fee_is_set_with_a_warning(command_line):
     command_line.done("accounts", "create", "acme")
     command_line.done("accounts", "set-plan", "acme", "pro")
     assert command_line.errors == ""
-    command_line.done("accounts", "set-plan", "acme", "team", "--seats", "5", "--json")
+    command_line.done("accounts", "set-plan", "acme", "team", "--seats", "5", "--effective", "2026-09-01", "--json")
     assert " ".join(command_line.errors.split()) == (
         "the fee of team is unknown; statements show it as unknown and exclude it from the total"
     )

@@ -38,6 +38,41 @@ def test_a_budget_is_created_shown_changed_and_deleted(acme):
     assert "no budgets; create one with" in acme.done("budgets", "list")
 
 
+def test_a_budget_that_is_created_twice_is_pointed_out(acme):
+    acme.done("accounts", "create", "globex")
+    assert acme.json("budgets", "create", "acme", "500", "--name", "first")["warnings"] == []
+    warning = "budget 1 has the same terms, so every alert is raised twice; delete one with `metering budgets delete 2`"
+    assert acme.json("budgets", "create", "acme", "500", "--threshold", "50%,80,100%")["warnings"] == [warning]
+    assert warning in " ".join(acme.errors.split())
+    third = acme.json("budgets", "create", "acme", "500")["warnings"]
+    assert third == ["budgets 1, 2 have the same terms, so every alert is raised 3 times; delete one with"
+                     " `metering budgets delete 3`"]  # fmt: skip
+    for other in (
+        ["globex", "500"],
+        ["acme", "501"],
+        ["acme", "500", "--window", "week"],
+        ["acme", "500", "--threshold", "50"],
+    ):
+        assert acme.json("budgets", "create", *other)["warnings"] == []
+    assert len(acme.json("budgets", "change", "5", "--amount", "500")["warnings"]) == 1
+    acme.json("budgets", "delete", "1")
+    assert "budgets 2, 5 have" in acme.json("budgets", "change", "3", "--name", "x")["warnings"][0]
+
+
+@pytest.mark.parametrize("text", ["80%", "80 %", "80"])
+def test_percentages_are_written_with_or_without_a_sign(acme, text):
+    options = ["--threshold", f"{text},90%", "--forecast", text, "--action", "block", "--block-at", text]
+    created = acme.json("budgets", "create", "acme", "5", *options)
+    assert (created["thresholds"], created["forecast_percent"], created["block_percent"]) == ([80, 90], 80, 80)
+
+
+@pytest.mark.parametrize("option", ["--threshold", "--forecast", "--block-at"])
+@pytest.mark.parametrize("text", ["80.5%", "%", "eighty", "80%%"])
+def test_other_percentages_are_refused(acme, option, text):
+    assert acme.run("budgets", "create", "acme", "5", option, text) == ""
+    assert acme.code == BAD_USAGE and "whole percentage" in acme.errors
+
+
 def test_ingest_evaluates_its_usage_before_it_ends(acme):
     acme.done("budgets", "create", "acme", "1")
     ingest(acme)

@@ -98,12 +98,35 @@ def test_a_charge_is_explained_on_one_screen(overpriced):
     ("fields", "why"),
     [
         ({"status": 503}, "The request failed and costs nothing."),
-        ({"status": None, "usage": {"input_tokens": 5}}, "The request has no status and no output; it costs nothing."),
+        ({"status": None, "usage": {"input_tokens": 0}}, "Unpriced: quantities unstated."),
     ],
 )
 def test_an_explanation_states_why_a_request_is_not_charged(command_line, fields, why):
     command_line.done("ingest", command_line.write_log([request(**fields)]), "--create-accounts")
     assert why in command_line.done("explain", request()["id"], "--account", "acme")
+
+
+@pytest.mark.parametrize(
+    ("record", "request_line", "why"),
+    [
+        (
+            {"response": {"model": "m", "error": {"code": "overloaded"}}},
+            "no status, error overloaded",
+            "The request failed and costs nothing.",
+        ),
+        (
+            {"cache_hit": True, "response": {"model": "m", "usage": {"prompt_tokens": 5, "completion_tokens": 2}}},
+            "no status",
+            "A gateway answered from its own cache; nothing was bought from the provider.",
+        ),
+    ],
+)
+def test_an_explanation_shows_a_stated_error_and_an_answer_of_a_gateways_cache(command_line, record, request_line, why):
+    log = command_line.write_log([{"id": "log-1", "time": "2026-11-03T10:15:00Z", "account": "acme", **record}])
+    command_line.done("ingest", log, "--create-accounts")
+    text = command_line.done("explain", "log-1", "--account", "acme")
+    assert request_line in text
+    assert f"$0.00. {why}" in text
 
 
 def test_an_unknown_event_is_an_error(overpriced):

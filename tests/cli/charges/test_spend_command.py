@@ -2,6 +2,7 @@
 
 import pytest
 
+from metering.domain.instants import parse_instant
 from support.request_records import LLAMA, request
 
 
@@ -60,6 +61,67 @@ def test_spend_can_be_shown_by_month(spent):
     ]
 
 
+def test_spend_can_be_shown_by_hour_without_a_period(spent):
+    answer = spent.json("spend", "--by", "none", "--granularity", "hour")
+    assert [(row["period_start"], row["events"]) for row in answer["rows"]] == [
+        ("2026-11-03T10:00:00.000000Z", 4),
+        ("2026-12-01T00:00:00.000000Z", 1),
+    ]
+    assert "2026-11-03 10:00" not in spent.done("spend", "--granularity", "hour", "--month", "2026-12")
+
+
+@pytest.fixture
+def recent(command_line):
+    """Requests an hour, two days, six and a half and eight days before 2026-12-05 12:00, of 1, 2, 3 and 4 thousand tokens."""
+    command_line.now = parse_instant("2026-12-05T12:00:00Z")
+    times = ["2026-12-05T11:00:00Z", "2026-12-03T12:00:00Z", "2026-11-29T00:00:00Z", "2026-11-27T12:00:00Z"]
+    records = [
+        request(number, time=time, project=f"p{number}", usage={"input_tokens": number * 1_000})
+        for number, time in enumerate(times, 1)
+    ]
+    command_line.done("ingest", command_line.write_log(records), "--account", "acme")
+    return command_line
+
+
+@pytest.mark.parametrize(
+    ("period", "projects"),
+    [
+        (["--today"], ["p1"]),
+        (["--last", "24h"], ["p1"]),
+        (["--last", "1h"], ["p1"]),
+        (["--last", "2d"], ["p1", "p2"]),
+        (["--last", "7d"], ["p1", "p2", "p3"]),
+        (["--last", "1w"], ["p1", "p2", "p3"]),
+        (["--last", "8D"], ["p1", "p2", "p3", "p4"]),
+        (["--last", "9999w"], ["p1", "p2", "p3", "p4"]),
+    ],
+)
+def test_recent_spend(recent, period, projects):
+    answer = recent.json("spend", *period, "--by", "project")
+    assert [row["group"]["project"] for row in answer["rows"]] == projects
+
+
+def test_the_title_names_the_recent_period(recent):
+    assert recent.done("spend", "--today").splitlines()[0] == "all accounts, 2026-12-05 (today)"
+    assert recent.done("spend", "--last", "7d", "--account", "acme").splitlines()[0] == "acme, since 2026-11-28T12:00:00Z"
+
+
+def test_the_largest_rows_come_first_and_the_total_covers_all(recent):
+    def projects(*options):
+        return [row["group"]["project"] for row in recent.json("spend", "--by", "project", *options)["rows"]]
+
+    assert projects() == projects("--sort", "period") == ["p1", "p2", "p3", "p4"]
+    assert projects("--sort", "usd") == projects("--sort", "tokens") == ["p4", "p3", "p2", "p1"]
+    assert projects("--sort", "requests") == ["p1", "p2", "p3", "p4"]
+    assert projects("--top", "2") == ["p4", "p3"]
+    assert projects("--top", "2", "--sort", "period") == ["p1", "p2"]
+    answer = recent.json("spend", "--by", "project", "--top", "1")
+    # ten thousand tokens at $1.04 a million
+    assert (len(answer["rows"]), answer["total"]["events"], answer["total"]["amount_usd"]) == (1, 4, "0.010400000")
+    assert recent.done("spend", "--by", "project", "--top", "1").splitlines()[-1] == "3 more rows, included in the total"
+    assert "more row" not in recent.done("spend", "--by", "project", "--top", "4")
+
+
 def test_values_of_one_filter_are_alternatives_and_filters_combine(spent):
     assert rows(spent.json("spend", "--by", "project", "--filter", "project=bot", "--filter", "project=search")) == [
         ("bot", 2, 1_040_000),
@@ -102,7 +164,15 @@ def test_a_period_without_usage_is_stated(spent):
         (["--month", "2026-11", "--start", "2026-11-01"], "usage"),
         (["--month", "2026-13"], "usage"),
         (["--granularity", "week"], "usage"),
-        (["--granularity", "hour"], "too_many_rows"),
+        (["--today", "--month", "2026-11"], "usage"),
+        (["--last", "7d", "--start", "2026-11-01"], "usage"),
+        (["--today", "--last", "7d"], "usage"),
+        (["--last", "7"], "usage"),
+        (["--last", "0d"], "usage"),
+        (["--last", "7m"], "usage"),
+        (["--top", "0"], "usage"),
+        (["--sort", "name"], "usage"),
+        (["--last", "7d", "--period-basis", "billing"], "invalid_spend_query"),
         (["--start", "2026-11-02", "--end", "2026-11-01"], "invalid_spend_query"),
         (["--account", "nobody"], "not_found"),
     ],

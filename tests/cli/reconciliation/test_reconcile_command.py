@@ -197,3 +197,49 @@ def test_of_many_variances_the_largest_are_shown(metered):
     assert "session-102 " in output
     assert "session-3 " not in output
     assert "... and 4 smaller variances: `metering reconcile export 1` exports all" in output
+
+
+def test_a_pasted_total_is_held_against_the_statement_and_the_usage(metered):
+    """Ten requests of $0.12 on PRO: the credits pay for them, and the statement is the fee, $9.00."""
+    arguments = ("reconcile", "import", "--total", "$9.00", "--account", "acme", "--month", "2026-11")
+    output = metered.done(*arguments)
+    assert "read as the whole statement: it agrees with ours, 9.00 USD" in output
+    assert "read as usage alone: ours is 1.20 USD, theirs 7.80 USD more" in output
+    output = metered.run("reconcile", "run", "1")
+    assert (metered.code, "it agrees with ours" in output) == (0, True)
+
+
+def test_a_correction_by_a_pasted_total_takes_a_reading(metered):
+    metered.run("reconcile", "import", "--total", "9.40", "--account", "acme", "--month", "2026-11", "--run")
+    assert metered.code == 1
+    found = metered.json("reconcile", "show", "1")
+    assert (found["reading"], [each["difference_nano_usd"] for each in found["readings"]]) == (
+        None,
+        [400_000_000, 8_200_000_000],
+    )
+    (variance,) = [each["id"] for each in found["variances"] if each["state"] == "open"]
+    decision = ("reconcile", "resolve", variance, "--as", "accepted", "--who", "ada", "--reason", "theirs", "--correct")
+    metered.run(*decision)
+    assert (metered.code, "reading_required" in metered.errors, "--reads statement" in metered.errors) == (2, True, True)
+    assert "corrected by 0.40 USD" in metered.done(*decision, "--reads", "statement")
+    assert metered.json("statements", "show", "acme", "2026-11")["total_usd"].startswith("9.40")
+    metered.run("reconcile", "run", "1")
+    assert metered.code == 0
+    metered.run("reconcile", "run", "--reads", "usage")
+    assert "name it" in metered.errors
+
+
+def test_rows_that_are_totals_are_named_or_asked_about(metered):
+    path = metered.folder / "totals.csv"
+    rows = "".join(f"2026-11-{day},llama,0.1{day}\n" for day in (10, 11, 12))
+    path.write_text(f"date,model,amount\n{rows},Total,0.333\n")
+    arguments = ("reconcile", "import", path, "--account", "acme", "--month", "2026-11")
+    metered.done(*arguments)
+    assert "line 5, 0.3330 USD is left out: labeled 'Total', and the sum of 3 lines" in metered.errors
+    again = metered.json(*arguments)
+    assert [(each["line"], each["amount_usd"]) for each in again["invoice"]["excluded_rows"]] == [(5, "0.333000000")]
+    path.write_text(f"date,model,amount\n{rows}2026-11-13,llama,0.333\n")
+    metered.run(*arguments)
+    assert (metered.code, "ambiguous_total_rows" in metered.errors) == (2, True)
+    kept = metered.json(*arguments, "--total-rows", "keep")
+    assert (kept["invoice"]["lines"], kept["invoice"]["excluded_rows"]) == (4, [])

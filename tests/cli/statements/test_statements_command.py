@@ -48,7 +48,7 @@ def test_usage_excluded_from_the_total_is_below_it_and_explained(billed):
     after = text[text.index("Total payable") :]
     assert row(after, "Owed to partners 0.90")
     assert "nobody/knows" in after
-    assert row(after, "together meta-llama") == f"together {LLAMA} unknown 1 1,000"
+    assert row(after, "together meta-llama") == f"together {LLAMA} unknown 1 1,000 possibly $0.00104"
     assert "5 requests; 1 failed and cost nothing." in after
     words = " ".join(after.split())
     assert "Some usage is not priced yet. It is listed separately and excluded from the total." in words
@@ -64,6 +64,14 @@ def test_an_account_without_usage_has_a_statement_of_this_month(billed):
     billed.done("accounts", "create", "idle")
     statement = billed.json("statements", "show", "idle")
     assert (statement["month"], statement["total_usd"]) == ("2026-12", "0.00")
+
+
+def test_a_month_that_has_not_begun_says_so(billed):
+    note = "The month has not begun: this is what is known of it now"
+    assert note in " ".join(billed.done("statements", "show", "acme", "2027-01").split())
+    assert note not in " ".join(billed.done("statements", "show", "acme", "2026-12").split())
+    assert billed.json("statements", "show", "acme", "2027-01")["flags"] == ["credit_is_upper_bound", "not_begun"]
+    assert note in " ".join(billed.done("statements", "export", "acme", "2027-01", "--format", "html").split())
 
 
 def test_a_total_of_whole_cents_has_no_rounding_line(billed):

@@ -1,16 +1,13 @@
 """Tables in a terminal too narrow for them: words stay whole, amounts stay on one line, nothing is left out."""
 
-import os
-import pty
 import re
-import subprocess
-import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.cli.terminal.narrow import Extent, extent, fitted, wrapped
+from support.forks import run_in_terminal
 from support.request_records import LLAMA, request
 
 
@@ -60,23 +57,9 @@ def used(command_line):
 
 def in_terminal(command_line, columns, *arguments):
     """Return the lines that a command writes to a terminal of this width."""
-    leader, follower = pty.openpty()
-    environment = os.environ | command_line.environment | {"COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "metering", *arguments], stdout=follower, stderr=follower, stdin=follower, env=environment
-    ) as process:
-        os.close(follower)
-        written = b""
-        while True:
-            try:
-                part = os.read(leader, 65_536)
-            except OSError:  # the other end is closed
-                break
-            if not part:
-                break
-            written += part
-    os.close(leader)
-    assert process.returncode == 0, written
+    terminal = {"COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1"}
+    written, exit_code = run_in_terminal(command_line.environment | terminal, *arguments)
+    assert exit_code == 0, written
     lines = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", written).decode().replace("\r", "").split("\n")
     assert all(len(line) <= columns for line in lines)
     return [line.rstrip() for line in lines]

@@ -27,10 +27,10 @@ def test_a_missing_nano_dollar_fails_and_is_named(command_line):
     assert command_line.code == 1
 
 
-def test_an_upgrade_creates_a_database_and_does_nothing_the_second_time(command_line):
-    first = command_line.json("db", "upgrade")
+def test_an_upgrade_creates_a_database_and_does_nothing_the_second_time(first_command_line):
+    first = first_command_line.json("db", "upgrade")
     assert first["price_tables_added"] > 0
-    assert command_line.json("db", "upgrade") == {"revision": first["revision"], "price_tables_added": 0}
+    assert first_command_line.json("db", "upgrade") == {"revision": first["revision"], "price_tables_added": 0}
 
 
 def test_a_database_of_another_release_is_refused_with_a_hint(command_line):

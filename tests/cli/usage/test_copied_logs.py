@@ -3,8 +3,9 @@
 import gzip
 import shutil
 import sqlite3
+from typing import Any
 
-from support.request_records import request
+from support.request_records import LLAMA, request
 
 
 def ingest(command_line, *arguments):
@@ -89,3 +90,22 @@ def test_a_response_id_that_repeats_a_day_later_is_another_request(command_line)
     assert ingest(command_line, command_line.write_log([first, later])) == {"duplicate": 2}
     assert events(command_line) == 2
     assert "0.00104" in command_line.done("explain", "chatcmpl-0123456789abcdef", "--account", "acme")
+
+
+def test_a_log_of_an_older_release_that_identified_by_response_ids_counts_nothing_twice(command_line):
+    usage = {"prompt_tokens": 800, "completion_tokens": 200}
+    ids = [f"chatcmpl-0123456789abcde{number}" for number in range(3)]
+    records: list[dict[str, Any]] = [
+        {"id": f"own-{number}", "time": "2026-11-03T10:15:00Z", "account": "acme", "provider": "together", "route": "routed",
+         "request": {"model": LLAMA}, "response": {"id": response_id, "model": LLAMA, "usage": usage}}
+        for number, response_id in enumerate(ids)
+    ]  # fmt: skip
+    older = [record | {"id": response_id} for record, response_id in zip(records, ids, strict=True)]
+    log = command_line.write_log(older)
+    assert ingest(command_line, log, "--format", "openai", "--source", "requests.ndjson") == {"accepted": 3}
+    with sqlite3.connect(command_line.folder / "metering.db") as database:
+        database.execute("UPDATE sources SET by_response_id_through = (SELECT max(id) FROM events)")
+    log = command_line.write_log([*records, records[0] | {"id": "own-3", "time": "2026-11-03T10:16:00Z"}])
+    assert ingest(command_line, log, "--format", "openai") == {"accepted": 1, "duplicate": 3}
+    assert ingest(command_line, log, "--format", "openai") == {"duplicate": 4}
+    assert events(command_line) == 4

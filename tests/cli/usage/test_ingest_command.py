@@ -249,14 +249,14 @@ def test_control_sequences_in_names_are_not_printed(command_line):
         (["--format", "xml"], "xml"),
     ],
 )
-def test_an_invalid_option_is_refused_before_a_database_is_created(command_line, arguments, message):
-    log = command_line.write_log([request()])
-    command_line.run("ingest", log, *arguments)
-    assert command_line.code == 2
-    assert command_line.errors.startswith("error[usage]: ")
-    assert message in command_line.errors
-    assert command_line.errors.count("\n") == 1
-    assert not (command_line.folder / "metering.db").exists()
+def test_an_invalid_option_is_refused_before_a_database_is_created(first_command_line, arguments, message):
+    log = first_command_line.write_log([request()])
+    first_command_line.run("ingest", log, *arguments)
+    assert first_command_line.code == 2
+    assert first_command_line.errors.startswith("error[usage]: ")
+    assert message in first_command_line.errors
+    assert first_command_line.errors.count("\n") == 1
+    assert not (first_command_line.folder / "metering.db").exists()
 
 
 def test_an_interruption_keeps_stored_records_and_prints_one_line(command_line, monkeypatch):

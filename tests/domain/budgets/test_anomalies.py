@@ -39,6 +39,11 @@ def test_one_outlier_does_not_hide_the_next():
     assert present(usual_spend(dollars(*[5] * 671, 1_000))).most_nano == 10 * USD
 
 
+def test_the_99th_percentile_is_an_amount_that_99_of_100_hours_do_not_exceed():
+    # Of 150 hours 99 % are 148.5: the 149th amount is the lowest that at least so many do not exceed.
+    assert usual_spend(dollars(*[5] * 148, 100, 200)) == UsualSpend(5 * USD, 200 * USD, 150)
+
+
 @pytest.mark.parametrize(
     ("summed_at", "now", "due"),
     [

@@ -56,6 +56,23 @@ def test_a_grant_pays_for_no_month_before_it_was_granted_or_after_it_expired():
     assert applied(november) == [(1, 1 * USD)]
 
 
+def test_the_first_instant_of_the_next_month_is_not_in_the_month():
+    grants = [grant(1, 5, granted="2026-12-01T00:00:00Z"), grant(2, 5, granted="2026-11-30T23:59:59.999999Z")]
+    (month,) = burn_credits([MonthUsage(NOVEMBER, 6 * USD, 0)], grants)
+    assert (applied(month), month.uncovered_nano, month.purchased_left_nano) == ([(2, 5 * USD)], 1 * USD, 0)
+
+
+def test_purchased_credits_that_expire_with_the_month_do_not_carry_over():
+    grants = [
+        grant(1, 5, expires="2026-12-01T00:00:00Z"),
+        grant(2, 7, expires="2026-12-01T00:00:00.000001Z"),
+        grant(3, 11),
+    ]
+    (month,) = burn_credits([MonthUsage(NOVEMBER, 1 * USD, 0)], grants)
+    assert applied(month) == [(1, 1 * USD)]
+    assert month.purchased_left_nano == 18 * USD  # 7 + 11
+
+
 def test_usage_beyond_all_credits_is_uncovered():
     (month,) = burn_credits([MonthUsage(NOVEMBER, 27 * USD, 2 * USD)], [])
     assert (month.applied_nano, month.uncovered_nano) == (2 * USD, 25 * USD)

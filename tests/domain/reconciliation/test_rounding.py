@@ -118,3 +118,12 @@ def test_what_an_exact_candidate_leaves_is_rounding_only_within_the_unit_of_the_
     known = exactly(Cause.FEE, "", FEE)
     assert causes(total_with(FEE + CENT, known)) == {(Cause.FEE, ""): FEE, (Cause.ROUNDING, ""): CENT}
     assert causes(total_with(FEE + CENT + 1, known)) == {(Cause.UNEXPLAINED, ""): FEE + CENT + 1}
+
+
+def test_a_bridge_that_does_not_lead_to_their_amount_is_refused():
+    finding = Finding(FindingKey(Cause.FEE), CauseBasis.OBSERVED)
+    finding.items.add(Item(None, 1, 0, FEE, FEE))
+    assert build_bridge(7, 7 + FEE, [finding]).difference_nano == FEE
+    for theirs in (7 + FEE - 1, 7 + FEE + 1, 7 - FEE):
+        with pytest.raises(BrokenBridgeError, match=f"lead from 7 to {7 + FEE} nano-USD instead of {theirs}"):
+            build_bridge(7, theirs, [finding])

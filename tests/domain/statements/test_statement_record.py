@@ -12,12 +12,14 @@ import msgspec
 import pytest
 from msgspec.structs import fields, replace
 
-from metering.domain.accounts.plan_history import FeeLine, PlanMonth
+from metering.domain.accounts.plan_history import DailyCredit, FeeLine, PlanMonth
 from metering.domain.credits.credits import ANY_COMPUTE, CreditApplied, CreditGrant, MonthCredits
 from metering.domain.statements.statement_record import canonical_form, digest_of, read_record, record_of, statement_of
 from metering.domain.statements.statements import ExcludedUsage, Flag, Statement, StatementLine, StatementLineKind
+from pricing.possible import PossibleCost
 from pricing.quantities import ALL_KINDS
 from support.builders import instant, rate
+from support.presence import instance
 
 CLOSED_AT = instant("2026-12-04T00:00:00Z")
 LLAMA = rate(id=17)
@@ -71,6 +73,7 @@ STATEMENT = Statement(
         included_credit_nano=6_000_000_000,
         credits_pay_elsewhere=True,
         invoiced=True,
+        daily_credits=(DailyCredit(date(2026, 11, 1), 15, 30_000_000, pays_elsewhere=True),),
     ),
     lines=(USAGE,),
     usage_nano=1_500_000_000,
@@ -180,10 +183,16 @@ CANONICAL = {
     "events": 8,
     "flags": ["beyond_plan", "unpriced_usage"],
 }
+DAILY = {"first_day": "2026-11-01", "days": 15, "credit_usd": "0.030000000000", "pays_elsewhere": True}
+WITH_DAILY = CANONICAL | {"plan": instance(dict, CANONICAL["plan"]) | {"daily_credits": [DAILY]}}
 DIGEST = "d75da8514cd4d17c1fd693024d84a326e447083867f8342e9638a4d15b5c1fa0"
 
 # Not covered by the digest: what a statement gets when it is closed, and how its grants are stored.
-NOT_SEALED: dict[type[Any], set[str]] = {Statement: {"status", "closed_at", "digest"}, CreditGrant: {"id", "voided_nano"}}
+NOT_SEALED: dict[type[Any], set[str]] = {
+    Statement: {"status", "closed_at", "digest"},
+    CreditGrant: {"id", "voided_nano"},
+    ExcludedUsage: {"possible"},
+}
 # Written once, for the whole statement.
 DERIVED: dict[type[Any], set[str]] = {PlanMonth: {"month"}, MonthCredits: {"month"}}
 
@@ -238,9 +247,15 @@ def values_of(value):
 
 
 def test_the_canonical_form_is_this_one():
-    assert json.loads(sealed(STATEMENT)) == CANONICAL
-    assert sealed(STATEMENT) == json.dumps(CANONICAL, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    assert digest_of(sealed(STATEMENT)) == DIGEST
+    assert json.loads(sealed(STATEMENT)) == WITH_DAILY
+    assert sealed(STATEMENT) == json.dumps(WITH_DAILY, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def test_a_plan_without_daily_credits_has_the_canonical_form_from_before_there_were_any():
+    statement = replace(STATEMENT, plan=replace(STATEMENT.plan, daily_credits=()))
+    assert json.loads(sealed(statement)) == CANONICAL
+    assert sealed(statement) == json.dumps(CANONICAL, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert digest_of(sealed(statement)) == DIGEST
 
 
 def test_the_example_sets_every_field_of_every_value():
@@ -256,6 +271,11 @@ def test_the_example_sets_every_field_of_every_value():
 @pytest.mark.parametrize("variant", [pytest.param(new, id=path) for path, new in variants(STATEMENT)])
 def test_the_digest_covers_every_field(variant):
     assert digest_of(sealed(variant)) != digest_of(sealed(STATEMENT))
+
+
+def test_what_usage_may_have_cost_is_never_sealed():
+    guessed = replace(STATEMENT, unpriced=(replace(UNPRICED, possible=PossibleCost(5, 1, 2)),))
+    assert sealed(guessed) == sealed(STATEMENT)
 
 
 def test_a_closed_statement_is_read_back_as_it_was():

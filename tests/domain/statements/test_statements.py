@@ -14,7 +14,7 @@ from pricing.money import PICO_PER_CENT, PICO_PER_NANO
 from pricing.quantities import ALL_KINDS
 from pricing.rates import Price, Rate
 
-NOVEMBER = 202611
+OCTOBER, NOVEMBER = 202610, 202611
 MODEL = "meta-llama/Llama-3-70b-chat-hf"
 
 
@@ -39,10 +39,10 @@ def sums(amount_nano, *, rate_id=1, events=1, model=MODEL, route="routed", grade
     )
 
 
-def statement(*usage, plan="pro", rates=None, since=date(2026, 11, 1)):
-    month = plan_month([PlanChange(since, plan)] if plan else [], NOVEMBER, bundled_plans())
+def statement(*usage, plan="pro", rates=None, since=date(2026, 11, 1), in_month=NOVEMBER):
+    month = plan_month([PlanChange(since, plan)] if plan else [], in_month, bundled_plans())
     billable = sum(item.amount_nano for item in usage if item.billable)
-    (credits_of_month,) = burn_credits([MonthUsage(NOVEMBER, billable, month.included_credit_nano or 0)], [])
+    (credits_of_month,) = burn_credits([MonthUsage(in_month, billable, month.included_credit_nano or 0)], [])
     return draft_statement("acme", month, usage, credits_of_month, rates or {1: rate()})
 
 
@@ -64,8 +64,13 @@ def test_the_pro_account_of_worked_example_1():
 
 
 def test_a_free_account_beyond_its_credits_is_flagged():
-    result = statement(sums(27_000_000_000, input_tokens=30_000_000), plan=None)
+    result = statement(sums(27_000_000_000, input_tokens=30_000_000), plan=None, in_month=OCTOBER)
     assert (result.total_cents, Flag.BEYOND_PLAN in result.flags) == (2_690, True)
+
+
+def test_the_free_plan_includes_nothing_since_november_2026():
+    result = statement(sums(27_000_000_000, input_tokens=30_000_000), plan=None)
+    assert (result.total_cents, result.credits.applied, Flag.BEYOND_PLAN in result.flags) == (2_700, (), True)
 
 
 def test_the_rounding_of_requests_is_a_separate_line():
@@ -116,16 +121,16 @@ def test_a_cost_reported_by_the_provider_is_a_line_without_a_rate():
 
 
 def test_an_unknown_fee_is_a_line_without_an_amount():
-    result = statement(plan="team")
+    result = statement(plan="team", since=date(2026, 9, 1), in_month=202609)
     assert (result.lines[0].kind, result.lines[0].amount_pico) == (StatementLineKind.SUBSCRIPTION, None)
     assert Flag.FEE_UNKNOWN in result.flags
 
 
 def test_the_total_is_rounded_half_away_from_zero_and_the_residual_is_the_difference():
-    half_a_cent = statement(sums(5_000_000, input_tokens=1), plan=None)
+    half_a_cent = statement(sums(5_000_000, input_tokens=1), plan=None, in_month=OCTOBER)
     # $0.005 of usage, paid by the $0.10 that the free plan includes
     assert half_a_cent.total_cents == 0
-    beyond = statement(sums(105_000_000, input_tokens=1), plan=None)
+    beyond = statement(sums(105_000_000, input_tokens=1), plan=None, in_month=OCTOBER)
     assert (beyond.total_cents, beyond.residual_pico) == (1, 5_000_000_000)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from metering.domain.usage.charging import first_charge, is_billable, route_of, succeeded
-from metering.domain.usage.events import PriceGrade
+from metering.domain.usage.events import PriceGrade, QuantityGrade
 from pricing.errors import ChargeTooLargeError
 from pricing.quantities import Quantities
 from support.builders import rate, usage_event
@@ -65,13 +65,19 @@ def test_hugging_face_bills_routed_and_serverless_requests(route, billed):
         ({"status": 199}, False),
         ({"status": 500}, False),
         ({"status": None}, True),
-        ({"status": None, "quantities": Quantities(input_tokens=5)}, False),
+        ({"status": None, "quantities": Quantities(input_tokens=5)}, True),
+        ({"status": None, "quantities": Quantities(), "quantity_grade": QuantityGrade.UNSTATED}, True),
         ({"status": None, "quantities": Quantities(images=1)}, True),
         ({"status": None, "quantities": Quantities(compute_ms=1)}, True),
-        ({"status": None, "quantities": Quantities(reasoning_tokens=1)}, False),
+        ({"status": None, "quantities": Quantities(input_tokens=5), "failure": "timeout"}, False),
+        ({"status": None, "failure": "timeout"}, False),
+        ({"status": 200, "failure": "timeout"}, True),
+        ({"status": 200, "failure": "timeout", "quantities": Quantities(), "quantity_grade": QuantityGrade.UNSTATED}, False),
+        ({"status": 500, "failure": "server_error"}, False),
+        ({"status": 200, "quantities": Quantities(), "gateway_cached": True}, False),
         ({"status": None, "operation": "embeddings", "quantities": Quantities(input_tokens=5)}, True),
-        ({"status": None, "operation": "rerank", "quantities": Quantities()}, False),
+        ({"status": None, "operation": "rerank", "quantities": Quantities()}, True),
     ],
 )
-def test_success_depends_on_the_status_or_else_on_output(fields, answer):
+def test_a_request_was_answered_unless_an_error_is_stated(fields, answer):
     assert succeeded(usage_event(**fields)) is answer

@@ -211,12 +211,9 @@ def test_a_change_keeps_fired_thresholds_and_evaluates_new_ones_at_once(watched)
     watched.evaluator.evaluate()
     watched.change(budget, 1, thresholds=(50, 60, 100))
     assert watched.raised() == [(budget, "2026-11", 50), (budget, "2026-11", 60)]
-    watched.change(budget, 10, thresholds=(50, 60, 100))
-    watched.spend(1_000)
-    assert watched.evaluator.evaluate() == 0
     state = watched.state(budget)
-    assert (state.reached, state.fired) == ((), (50, 60))
-    watched.spend(8_300)
+    assert (state.reached, state.fired) == ((50, 60), (50, 60))
+    watched.spend(300)
     watched.evaluator.evaluate()
     assert watched.raised()[2:] == [(budget, "2026-11", 100)]
 
@@ -320,9 +317,10 @@ def test_unpriced_usage_raises_one_alert_per_model_and_month(watched):
 
 
 def test_after_credits_only_charges_that_credits_do_not_cover_count(watched):
-    # The free plan includes $0.10 a month; provider_key usage is not billed by Hugging Face.
+    # PRO includes $2.00 a month; provider_key usage is not billed by Hugging Face.
+    watched.meter.set_plan("pro", "2026-11-01")
     budget = watched.budget(1, basis=BudgetBasis.AFTER_CREDITS, thresholds=(100,))
-    watched.spend(1_099)
+    watched.spend(2_999)
     watched.spend(5_000, route="provider_key")
     assert watched.evaluator.evaluate() == 0
     assert watched.state(budget).spent_nano == 999_000_000

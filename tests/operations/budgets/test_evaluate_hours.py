@@ -22,8 +22,12 @@ MIDNIGHT = instant("2026-11-23T00:00:00Z")
 TOKENS_A_DOLLAR = 1_000_000
 
 
+def request(dollars, time, **fields):
+    return usage_event(time=time, quantities=Quantities(input_tokens=dollars * TOKENS_A_DOLLAR), **fields)
+
+
 def spend(meter, dollars, time, **fields):
-    meter.ingest(usage_event(time=time, quantities=Quantities(input_tokens=dollars * TOKENS_A_DOLLAR), **fields))
+    meter.ingest(request(dollars, time, **fields))
 
 
 def evaluate(meter, now):
@@ -42,8 +46,7 @@ def raised(meter):
 def used(meter):
     """Three days of five dollars an hour for acme; globex has no usage yet."""
     meter.declare("globex")
-    for hour in range(72):
-        spend(meter, 5, MIDNIGHT - 3 * DAY + hour * HOUR)
+    meter.ingest(*(request(5, MIDNIGHT - 3 * DAY + hour * HOUR) for hour in range(72)))
     evaluate(meter, MIDNIGHT)
     return meter
 

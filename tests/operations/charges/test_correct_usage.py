@@ -107,6 +107,18 @@ def test_a_closed_month_is_corrected_in_the_open_one(meter, acme):
     assert not meter.violations()
 
 
+def test_what_is_undone_after_its_month_was_closed_is_corrected_in_the_open_one(meter, acme):
+    meter.set_plan("pro", "2026-10-01")
+    meter.ingest(usage_event(provider=UNKNOWN, time=NOON - 14 * DAY))
+    run = correct(meter, CorrectionScope(acme, where={"provider": UNKNOWN}), provider="together").run
+    closed = meter.close(202610)
+    undo(meter, run.id)
+    assert meter.statement(202610).digest == closed.digest
+    late = [line for line in meter.statement(202611).lines if line.origin_month == 202610 and line.quantity]
+    assert ("input_tokens", -100_000_000) in [(line.quantity_kind, line.amount_pico) for line in late]
+    assert not meter.violations()
+
+
 def test_withdrawn_usage_no_longer_counts_and_can_be_restored(meter, acme):
     meter.ingest(usage_event(source="wrong"), usage_event())
     spend = meter.spend()
@@ -297,7 +309,7 @@ def test_records_that_became_copies_of_each_other_count_once(meter, acme):
     withdraw(meter, CorrectionScope(acme, source="tracer"))
     assert meter.ingest(mine).accepted == 1
     assert meter.ingest(theirs).copy == 1
-    assert meter.ingest(usage_event(id="a", response_id=RESPONSE)).completed == 1  # not a copy of its own copy
+    assert meter.ingest(usage_event(id="a", response_id=RESPONSE)).completed == 1  # not a copy of its copy
     assert meter.ingest(theirs, mine).duplicate == 2
     assert meter.total() == 120_000
     assert not meter.violations()

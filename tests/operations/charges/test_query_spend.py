@@ -3,8 +3,15 @@
 import pytest
 from sqlalchemy import event as listen_to
 
-from metering.domain.charges.spend import DIMENSIONS, Granularity, PeriodBasis, SpendQueryError, TooManyRowsError
-from metering.operations.charges import sum_spend
+from metering.domain.charges.spend import (
+    DIMENSIONS,
+    EARLIEST_START,
+    Granularity,
+    PeriodBasis,
+    SpendQueryError,
+    TooManyRowsError,
+)
+from metering.operations.charges import query_spend, sum_spend
 from metering.storage.accounts.accounts import rename_account
 from metering.storage.engine.database import exclusive_write
 from metering.storage.tables import account_names, rates
@@ -206,9 +213,21 @@ def test_too_many_rows_are_refused_with_ways_to_narrow_the_query(traffic, monkey
     assert len(traffic.spend(group_by=("model",))) == 3
 
 
-def test_more_hours_than_rows_are_refused_before_anything_is_read(traffic):
+def test_few_hours_of_a_long_period_are_answered(traffic):
+    """How long the period is does not matter, only how many of its hours have usage."""
+    decades = EARLIEST_START, instant("2099-12-31T00:00:00Z")
+    assert traffic.spend(*decades, granularity=HOURLY) == traffic.spend(OCTOBER, DECEMBER, granularity=HOURLY) != []
+    assert traffic.spend(EARLIEST_START, OCTOBER, granularity=HOURLY) == []
+    first = traffic.spend(*decades, granularity=HOURLY)[0].period_start
+    part = traffic.spend(first + 1, first + 2, granularity=HOURLY)
+    assert part == traffic.spend(first + 1, first + 2, granularity=HOURLY, group_by=()) and len(part) <= 1
+
+
+def test_hours_of_too_many_days_are_refused_before_an_event_is_read(traffic, monkeypatch):
+    monkeypatch.setattr(sum_spend, "MAX_ROWS", 2)
+    monkeypatch.setattr(query_spend, "require_events", lambda *_: pytest.fail("events are needed"))
     with pytest.raises(TooManyRowsError):
-        traffic.spend(OCTOBER, OCTOBER + 10_001 * HOUR, granularity=HOURLY)
+        traffic.spend(OCTOBER, DECEMBER, granularity=HOURLY, group_by=("model", "project"))
 
 
 @pytest.mark.parametrize(

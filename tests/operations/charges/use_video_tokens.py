@@ -18,6 +18,7 @@ from metering.operations.accounts.manage_keys import NewKey, create_key
 from metering.operations.service.open_service import open_service
 from metering.operations.service.settings import read_settings
 from support.command_line import CommandLine
+from support.compiled_statements import share_compiled_statements
 from support.request_records import request
 
 SHEET = """
@@ -126,6 +127,7 @@ def retire(line: CommandLine) -> dict[str, Any]:
 
 def main() -> None:
     url, folder = sys.argv[1], Path(sys.argv[2])
+    share_compiled_statements()
     line = CommandLine(folder)
     line.environment = {"METERING_DATABASE_URL": url}
     sys.stdout.write(json.dumps(meter(line) | look_up(line) | export(line) | retire(line)))

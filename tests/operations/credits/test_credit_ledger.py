@@ -94,3 +94,11 @@ def test_voided_credits_are_in_the_balance_before_and_not_after(pro):
 def test_references_of_included_credits_are_reserved(pro):
     with pytest.raises(DomainError, match="reserved"):
         pro.grant(USD, reference="included:2026-11")
+
+
+def test_credits_can_be_voided_until_the_instant_before_they_expire(pro):
+    for reference in ("early", "late"):
+        pro.grant(5 * USD, granted_at=instant("2026-11-01T00:00:00Z"), expires_at=pro.now + 1, reference=reference)
+    void_credits(pro.engine, "acme", "early", USD, PLANS, reason="refunded", now=pro.now)
+    with pytest.raises(DomainError, match="'late' expired"):
+        void_credits(pro.engine, "acme", "late", USD, PLANS, reason="refunded", now=pro.now + 1)

@@ -71,11 +71,11 @@ def test_unchanged_accounts_are_not_read(two, read):
 def test_a_restarted_job_reads_every_account_once_and_repeats_no_alert(two, read):
     two.ingest(cents(1_200))
     job_of(two)()
-    assert raised_alerts(two) == [(2, "credits.exhausted")]
+    assert raised_alerts(two) == [(2, "credits.low"), (2, "credits.exhausted")]
     read.clear()
     job_of(two)()
     assert read == [3]  # acme's credits are exhausted: no further alert is possible
-    assert raised_alerts(two) == [(2, "credits.exhausted")]
+    assert raised_alerts(two) == [(2, "credits.low"), (2, "credits.exhausted")]
 
 
 def a_cheaper_price(meter):
@@ -160,4 +160,4 @@ def test_a_failed_run_remembers_nothing(two, monkeypatch):
         with pytest.raises(OSError):
             job()
     job()
-    assert raised_alerts(two) == [(2, "credits.exhausted")]
+    assert raised_alerts(two) == [(2, "credits.low"), (2, "credits.exhausted")]

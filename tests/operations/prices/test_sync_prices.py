@@ -164,6 +164,24 @@ def test_a_list_that_changes_too_much_is_pending_and_changes_nothing(router, scr
     assert source_health(router.meter.engine).waiting == row.id
 
 
+def test_a_price_that_becomes_0_without_is_free_is_pending_and_stays_in_force(router):
+    router.sync()
+    row = router.sync(document(("model-0", "together", 0.0, 0.0)))
+    assert (row.outcome, [reason["code"] for reason in json.loads(row.reasons)]) == ("held", ["zero_price"])
+    router.meter.ingest(usage_event(model="model-0", time=router.meter.now))
+    # 100 tokens in at $1.00 and 10 out at $2.00 a million.
+    assert router.meter.total() == 120_000
+    accept_sync(router.meter.engine, row.id, now=router.meter.now)
+    assert router.sync(document(("model-0", "together", 0.0, 0.0))).outcome == "unchanged"
+
+
+def test_a_new_model_at_0_without_is_free_has_no_price_and_holds_nothing(router):
+    router.sync()
+    row = router.sync(document(("new", "together", 0.0, 0.0), ("other", "together", 1.0, 1.0)))
+    assert row.outcome == "recorded"
+    assert "new" not in prices_of(router, row.table_id)
+
+
 def test_a_list_without_any_known_model_is_pending(router):
     router.sync()
     assert router.sync(models(("another", "together", 1, 1))).outcome == "held"

@@ -78,6 +78,24 @@ def test_each_account_has_its_own_invoice_from_the_same_document(ten):
     assert (again.is_new, again.invoice) == (False, second.invoice)
 
 
+def test_invoices_of_two_accounts_neither_overlap_nor_supersede_each_other(ten):
+    declare_account(ten.engine, "globex", now=AFTER)
+    first = import_bill(ten, by_provider(1)).invoice
+    second = import_bill(ten, by_provider(2), account="globex", end=MIDDLE).invoice
+    assert (second.supersedes_id, second.notes) == (None, ())
+    with pytest.raises(InvoiceError, match=f"the account has no invoice {first.id} to supersede"):
+        import_bill(ten, by_provider(3), account="globex", supersedes=first.id)
+
+
+def test_a_superseded_invoice_overlaps_nothing(ten):
+    first = import_bill(ten, by_provider(1)).invoice
+    second = import_bill(ten, by_provider(2), end=MIDDLE, supersedes=first.id).invoice
+    rest = import_bill(ten, by_provider(3), start=MIDDLE).invoice
+    assert (rest.supersedes_id, rest.notes) == (None, ())
+    corrected = import_bill(ten, by_provider(4), end=MIDDLE).invoice
+    assert (corrected.supersedes_id, corrected.notes) == (second.id, ())
+
+
 def accept(meter, variance):
     return resolve_variance(meter.engine, variance.id, "accepted", who="ada", reason="theirs", correct=True, now=AFTER)
 

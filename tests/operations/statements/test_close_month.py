@@ -92,6 +92,15 @@ def test_closing_seals_exactly_the_draft(october):
     assert closed.total_cents == 32_00
 
 
+def test_a_later_draft_takes_the_months_before_it_as_they_would_be_closed_now(october):
+    november = october.statement(NOVEMBER)
+    assert (november.carried_in_cents, november.total_cents) == (0, 9_00)
+    october.adjust(OCTOBER, -50 * USD)
+    # October: $27.00 - $50.00 + $9.00 = -$14.00, which November's fee of $9.00 reduces to -$5.00.
+    november = october.statement(NOVEMBER)
+    assert (november.carried_in_cents, november.total_cents, november.carried_out_cents) == (-14_00, 0, -5_00)
+
+
 def test_months_close_in_order_or_together(october):
     october.ingest(dollars(1, time="2026-11-02T00:00:00Z"))
     at(october, "2026-12-04T00:00:00Z")

@@ -22,13 +22,14 @@ def start(meter, *step):
 
 @pytest.fixture
 def many(bare_meter):
-    """Accounts with a dollar of usage in November and $5.00 of credits each."""
+    """Accounts on PRO with $3.00 of usage in November and $5.00 of purchased credits each."""
     bare_meter.record_prices()
     names = [f"account-{number:02d}" for number in range(ACCOUNTS)]
     for name in names:
         bare_meter.declare(name)
+        bare_meter.set_plan("pro", "2026-11-01", account=name)
         bare_meter.grant(5_000_000_000, account=name, reference="r")
-    bare_meter.ingest(*(usage_event(account=name, quantities=Quantities(input_tokens=1_000_000)) for name in names))
+    bare_meter.ingest(*(usage_event(account=name, quantities=Quantities(input_tokens=3_000_000)) for name in names))
     return bare_meter
 
 

@@ -53,6 +53,27 @@ def test_a_sound_database_has_no_violation(sound):
     assert sound.violations() == []
 
 
+def test_what_an_earlier_release_stored_as_failed_is_sound(meter):
+    """Without a status, a request without output had failed; its charge is a fact. The same with output is no such event."""
+    meter.ingest(
+        usage_event(id="prompt only", status=None, failure="x", quantities=Quantities(input_tokens=5)),
+        usage_event(id="nothing", status=None, failure="x", quantities=Quantities()),
+        usage_event(id="output", status=None, failure="x", quantities=Quantities(output_tokens=5)),
+    )
+    assert meter.violations() == []
+    meter.execute("UPDATE events SET details = '' WHERE external_id <> 'output'")
+    assert meter.violations() == []
+    meter.execute("UPDATE events SET details = ''")
+    assert [violation.code for violation in meter.violations()] == ["failure_charged"]
+
+
+def test_an_answer_of_a_gateways_cache_that_costs_something_is_found(meter):
+    meter.ingest(usage_event(id="hit", gateway_cached=True, quantities=Quantities()), usage_event(id="bought"))
+    assert meter.violations() == []
+    meter.execute("UPDATE events SET charge_nano = 1 WHERE external_id = 'hit'")
+    assert {"failure_charged", "charge_differs"} <= codes(meter)
+
+
 def test_an_empty_database_has_no_violation(bare_meter):
     assert bare_meter.violations() == []
 

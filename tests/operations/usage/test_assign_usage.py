@@ -231,6 +231,14 @@ def test_another_sources_record_of_a_counted_request_is_only_reversed(meter):
     assert not meter.violations()
 
 
+def test_another_accounts_record_of_the_request_does_not_make_it_a_copy(meter):
+    meter.declare("umbrella")
+    meter.ingest(usage_event(account="umbrella", source="edge", response_id="response-id-1"))
+    meter.ingest(usage_event(account="stranger", response_id="response-id-1"))
+    assert assign(meter) == AssignmentResult(llama(1))
+    assert spent(meter) == {"acme": (1, EACH), "umbrella": (1, EACH)}
+
+
 def test_a_reversed_event_does_not_make_copies(meter):
     meter.ingest(usage_event(id="x", response_id="response-id-1"))
     meter.ingest(usage_event(id="x", account="stranger", response_id="response-id-1"))

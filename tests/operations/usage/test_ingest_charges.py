@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import select
 
+from metering.domain.instants import parse_instant
 from metering.domain.usage.events import PriceGrade, QuantityGrade
 from metering.domain.usage.logged_events import EventQuery
 from metering.operations.usage import ingest as operation
@@ -68,13 +69,36 @@ def test_a_failed_request_is_counted_and_costs_nothing(meter, status):
     assert not meter.violations()
 
 
-def test_without_a_status_output_shows_that_the_request_succeeded(meter):
+def test_without_a_status_only_a_stated_error_makes_a_failure(meter):
     answered = usage_event(status=None)
-    silent = usage_event(status=None, quantities=Quantities(input_tokens=100))
-    embedded = usage_event(status=None, operation="embeddings", quantities=Quantities(input_tokens=100))
-    meter.ingest(answered, silent, embedded)
+    without_output = usage_event(status=None, quantities=Quantities(input_tokens=100))
+    failed = usage_event(status=None, quantities=Quantities(input_tokens=100), failure="timeout")
+    unstated = usage_event(status=None, quantities=Quantities(), quantity_grade=QuantityGrade.UNSTATED)
+    meter.ingest(answered, without_output, failed, unstated)
     (row,) = meter.spend()
-    assert (row.events, row.failed_events, row.amount_nano) == (3, 1, 220_000)
+    assert (row.events, row.failed_events, row.unpriced_events, row.amount_nano) == (4, 1, 1, 220_000)
+    assert not meter.violations()
+
+
+def test_an_answer_of_a_gateways_cache_is_counted_and_costs_nothing(meter):
+    bought = usage_event(response_id="chatcmpl-9f2c5d1e7a8b")
+    cached = usage_event(
+        response_id="chatcmpl-9f2c5d1e7a8b", source="other", gateway_cached=True, quantities=Quantities(), gateway_cost_nano=0
+    )
+    result = meter.ingest(bought, cached)
+    assert (result.accepted, result.copy, result.unpriced) == (2, 0, 0)
+    rows = meter.spend(group_by=("price_grade", "billable"))
+    assert {row.group: (row.events, row.failed_events, row.amount_nano) for row in rows} == {
+        ("rated", "true"): (1, 0, 120_000),
+        ("gateway_cache", "false"): (1, 0, 0),
+    }
+    assert meter.rate_unpriced().rated == 0
+    meter.record_prices(price_table(rate(9_000, 9_000)))
+    assert meter.rerate().done_now.examined == 1
+    assert not meter.violations()
+    meter.now = parse_instant("2026-12-10T00:00:00Z")
+    closed = meter.close(202611)
+    assert (closed.events, closed.failed_events, len(closed.unpriced)) == (2, 0, 0)
     assert not meter.violations()
 
 

@@ -138,6 +138,16 @@ def test_the_last_event_that_fits_is_accepted_and_the_next_is_not(meter, table, 
     assert meter.ingest(usage_event(project="other")).accepted == 1
 
 
+@pytest.mark.parametrize("column", ["events", "input_tokens", "amount_nano"])
+def test_of_a_batch_that_overflows_a_sum_the_event_that_fills_it_exactly_is_accepted(meter, column):
+    weighs = {"events": 1, "input_tokens": 100, "amount_nano": 120_000}[column]
+    meter.ingest(usage_event())
+    meter.execute(f"UPDATE rollups SET {column} = ?", 2**63 - 1 - weighs)
+    result = meter.ingest(usage_event(id="fits"), usage_event(id="does-not"))
+    assert (result.accepted, [(item.id, item.code) for item in result.items]) == (1, [("does-not", "sum_too_large")])
+    assert meter.count(events) == 2
+
+
 def test_usage_priced_late_that_does_not_fit_stays_unpriced(dear):
     dear.ingest(usage_event(model="late"))
     dear.record_prices(price_table(rate(model="late"), source="late"))

@@ -5,8 +5,9 @@ from sqlalchemy import event as listen_to
 from sqlalchemy.exc import IntegrityError
 
 from metering.operations.alerts.dispatch_deliveries import Concurrency
-from metering.storage.alerts.delivery_queue import choose_due
+from metering.storage.alerts.delivery_queue import choose_due, release
 from metering.storage.engine.database import concurrent_write, exclusive_write
+from metering.storage.tables import webhook_deliveries
 from support.builders import NOW
 from support.webhook_builders import Sender, create_endpoint, raise_one
 
@@ -91,6 +92,17 @@ def test_deliveries_locked_by_another_replica_are_skipped_without_waiting(meter)
         chosen = choose_due(ours, 1, most=2, now=meter.now)
         others = choose_due(theirs, 1, most=4, now=meter.now)
     assert (chosen, others) == ([1, 2], [3, 4])
+
+
+def test_a_delivery_that_another_process_has_finished_is_not_released(meter):
+    create_endpoint(meter)
+    for number in range(2):
+        raise_one(meter, subject=f"budget:{number}")
+    meter.execute("UPDATE webhook_deliveries SET status = 'delivered', due_at = NULL, finished_at = 7 WHERE id = 1")
+    with concurrent_write(meter.engine) as connection:
+        release(connection, [1, 2], now=NOW + 1)
+    rows = meter.rows(webhook_deliveries.select().order_by(webhook_deliveries.c.id))
+    assert [(row.status, row.due_at) for row in rows] == [("delivered", None), ("pending", NOW + 1)]
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,16 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from metering.operations.upkeep.check_ready import check_ready
+from metering.operations.upkeep.upgrade_database import upgrade_database
 from metering.storage.engine.database import exclusive_write, open_database, read_snapshot
 from metering.storage.engine.errors import SchemaOutOfDateError
 from metering.storage.engine.migrate import downgrade, upgrade
 from metering.storage.engine.schema_revision import current_revision, head_revision, migrations_folder, require_current_schema
 from metering.storage.tables import EVENT_ID_BLOCK, metadata, postgres_metadata, sqlite_metadata
-from pricing.quantities import ALL_KINDS
+from metering.storage.tables.sums import SUMMED_KINDS
 from support.assigning import assign
-from support.builders import price_table, rate, usage_event
+from support.builders import NOW, price_table, rate, usage_event
 
 
 @pytest.fixture
@@ -187,6 +189,18 @@ def test_an_old_schema_is_refused_with_what_to_do(empty):
     require_current_schema(empty)
 
 
+def test_a_database_of_a_newer_release_is_refused_and_not_upgraded(empty):
+    upgrade(empty)
+    newer = f"{int(head_revision()) + 1:04}"
+    with empty.connect() as connection:
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{newer}'")
+        connection.commit()
+    message = f"is at revision {newer}, newer than this release, which knows {head_revision()}: install"
+    for check in (require_current_schema, check_ready, lambda engine: upgrade_database(engine, now=NOW)):
+        with pytest.raises(SchemaOutOfDateError, match=message):
+            check(empty)
+
+
 def test_grants_and_accounts_from_before_closing_are_migrated_both_ways(empty):
     upgrade(empty, "0007")
     before = (
@@ -198,7 +212,7 @@ def test_grants_and_accounts_from_before_closing_are_migrated_both_ways(empty):
         " VALUES (3, 7, 'purchased', 5, 1793491200000000, 'r')",  # 2026-11-01
         "INSERT INTO credit_entries (account_id, kind, amount_nano, billing_month, reason, recorded_at)"
         " VALUES (7, 'used_elsewhere', 2, 202610, 'Spaces', 4)",
-        f"INSERT INTO month_rollups VALUES (1, 0, 0, 0, 1, 202610, 202610, 1, {', '.join('0' for _ in ALL_KINDS)}, 0)",
+        f"INSERT INTO month_rollups VALUES (1, 0, 0, 0, 1, 202610, 202610, 1, {', '.join('0' for _ in SUMMED_KINDS)}, 0)",
     )
     with exclusive_write(empty) as connection:
         for statement in before:
@@ -248,6 +262,13 @@ def _sql(kind):
             " VALUES (2, 202611, 202610, 1, 'r', 'r', 0)",
             "0008",
             "a database with adjustments",
+        ),
+        (
+            "INSERT INTO adjustments (account_id, billing_month, origin_month, amount_nano, reason, reference, recorded_at,"
+            " adjusts)"
+            " VALUES (2, 202611, 202610, 1, 'r', 'r', 0, 'total')",
+            "0020",
+            "a database with adjusted totals",
         ),
     ],
 )

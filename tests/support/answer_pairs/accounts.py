@@ -12,6 +12,7 @@ PAIRS = [
     Pair("accounts show globex", "show_account", "GET /v1/accounts/globex"),
     Pair("accounts create initech --route routed", "declare_account", "POST /v1/accounts",
          {"name": "initech", "default_route": "routed"}),
+    Pair("accounts create hooli --plan pro", "declare_account", "POST /v1/accounts", {"name": "hooli", "plan": "pro"}),
     Pair("accounts rename globex globex-labs", "change_account", "PATCH /v1/accounts/globex", {"name": "globex-labs"}),
     Pair("accounts set-route globex routed", "change_account", "PATCH /v1/accounts/globex", {"default_route": "routed"}),
     Pair("accounts plan globex --month 2026-11", "show_plan", "GET /v1/accounts/globex/plan?month=2026-11"),

@@ -5,7 +5,10 @@ from support.answer_pairs.pair import Pair
 LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
 OTHER_TEST = "compared in tests/answers/test_price_answers.py, which has a router and files"
 
-SEED = [f"prices discount --account acme --percent 10 --from 2026-12-01 --provider together --model {LLAMA}"]
+SEED = [
+    f"prices discount --account acme --percent 10 --from 2026-12-01 --provider together --model {LLAMA}",
+    f"prices alias add acme/our-llama {LLAMA} --provider together --until 2027-01-01",
+]
 PAIRS = [
     Pair("prices list --provider together --model llama-3.3", "list_prices",
          "GET /v1/prices?provider=together&model=llama-3.3"),
@@ -28,10 +31,17 @@ PAIRS = [
     Pair(f"prices discount --account acme --percent 12.50 --from 2026-12-02 --provider together_ai --model {LLAMA}",
          "discount_prices", "POST /v1/prices/discounts",
          {"account": "acme", "percent": "12.50", "effective_from": "2026-12-02", "provider": "together_ai", "model": LLAMA}),
+    Pair("prices alias add acme/own-llama meta-llama/Llama-3.3-70B-Instruct --provider together_ai --from 2026-11-01",
+         "add_model_alias", "POST /v1/prices/aliases",
+         {"provider": "together_ai", "name": "acme/own-llama", "model": LLAMA, "valid_from": "2026-11-01"}),
+    Pair("prices alias list", "list_model_aliases", "GET /v1/prices/aliases"),
+    Pair("prices alias list --all", "list_model_aliases", "GET /v1/prices/aliases?removed=true"),
+    Pair("prices alias remove 1", "remove_model_alias", "DELETE /v1/prices/aliases/1"),
+    Pair("prices unpriced", "list_unpriced_usage", "GET /v1/prices/unpriced"),
+    Pair("prices unpriced --account acme", "list_unpriced_usage", "GET /v1/prices/unpriced?account=acme"),
     Pair("prices syncs", "list_price_syncs", "GET /v1/prices/syncs"),
 ]  # fmt: skip
 WITHOUT_ROUTE = {
-    "prices unpriced": "no route lists what is missing; GET /v1/spend counts unpriced events",
     "prices import": OTHER_TEST,
     "prices sync": OTHER_TEST,
     "prices accept": OTHER_TEST,

@@ -12,6 +12,7 @@ PAIRS = [
     Pair("reconcile show --account acme", "list_invoices", "GET /v1/invoices?account=acme"),
     Pair("reconcile run 1 --tolerance 0", "reconcile", "POST /v1/reconciliations", {"invoice": 1, "tolerance_usd": "0"}),
     Pair("reconcile run 1", "reconcile", "POST /v1/reconciliations", {"invoice": 1}),
+    Pair("reconcile run 1 --reads statement", "reconcile", "POST /v1/reconciliations", {"invoice": 1, "reads": "statement"}),
     Pair("reconcile show 1", "show_reconciliation", "GET /v1/reconciliations/1"),
     Pair("reconcile explain 1", "show_variance", "GET /v1/reconciliations/1/variances/1"),
     Pair("reconcile explain 1 --limit 0", "show_variance", "GET /v1/reconciliations/1/variances/1?evidence=0"),
