@@ -49,6 +49,7 @@ bench: $(STAMP) ## Measure speed and memory, compared with the bare limits and w
 	@$(BIN)/python benchmarks/bench_rating.py
 	@$(BIN)/python benchmarks/bench_ingest.py
 	@$(BIN)/python benchmarks/bench_rerate.py
+	@$(BIN)/python benchmarks/bench_correct.py
 	@$(BIN)/python benchmarks/bench_close.py
 	@$(BIN)/python benchmarks/bench_postgres.py
 	@$(BIN)/python benchmarks/bench_api.py

@@ -28,6 +28,7 @@ from simulation.scenario import (
     Undo,
     Void,
     Withdraw,
+    conflict_order,
 )
 
 UNASSIGNED = "unassigned"
@@ -124,7 +125,9 @@ class Oracle:
         return str(run)
 
     def _decide(self, action: Decide) -> str:
-        conflicts = list(self._records.conflicts.values())
+        conflicts = sorted(
+            self._records.conflicts.values(), key=lambda each: conflict_order(each.entry.account.name, each.record)
+        )
         if action.conflict >= len(conflicts):
             return "not_found"
         conflict = conflicts[action.conflict]

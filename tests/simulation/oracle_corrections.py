@@ -6,22 +6,21 @@ it.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from simulation.oracle_repeats import Entry, Records
-from simulation.oracle_usage import billed_in, move
+from simulation.oracle_usage import State, billed_in, move
 from simulation.scenario import Correct, Price, Withdraw
 
 
 class Change(Struct):
-    """A request that a run changed: what it was before and after, in terms of its cost, and all that is to be put back."""
+    """A request that a run changed."""
 
     entry: Entry
-    before: tuple[Any, ...]
-    after: tuple[object, ...] = ()
+    before: State
+    after: State
 
 
 class Run(Struct):
@@ -46,10 +45,9 @@ def correct(records: Records, action: Correct, prices: list[Price]) -> Run:
     for entry in _chosen(records, action):
         request = entry.request
         if any(_values(entry)[name] != value for name, value in changes.items()):
-            change = Change(entry, request.state)
+            before = request.state
             move(request, changes, prices, entry.account.closed_through)
-            change.after = request.state
-            run.changes.append(change)
+            run.changes.append(Change(entry, before, request.state))
     return run
 
 
@@ -60,11 +58,10 @@ def withdraw(records: Records, action: Withdraw) -> Run:
         if entry.recorded_twice:
             run.kept += 1
             continue
-        change = Change(entry, entry.request.state)
+        before = entry.request.state
         entry.request.leave(entry.account.closed_through)
         entry.withdrawn = True
-        change.after = entry.request.state
-        run.changes.append(change)
+        run.changes.append(Change(entry, before, entry.request.state))
     return run
 
 
@@ -78,8 +75,9 @@ def undo(undone: Run) -> Run:
             continue
         closed = entry.account.closed_through
         month = request.leave(closed) if request.counts else billed_in(request.origin, closed)
-        _, provider, model, request.route, request.nano, request.is_reported = change.before
-        request.record = replace(request.record, provider=provider, model=model)
+        before = change.before
+        request.route, request.nano, request.is_reported = before.route, before.nano, before.is_reported
+        request.record = replace(request.record, provider=before.provider, model=before.model)
         request.enter(month)
         entry.withdrawn = False
         run.changes.append(Change(entry, change.after, request.state))
@@ -103,6 +101,5 @@ def _values(entry: Entry) -> dict[str, str]:
     return {"provider": request.record.provider, "model": request.record.model, "route": request.route}
 
 
-def _nano(state: tuple[object, ...]) -> int:
-    counts, *_, nano, _ = state
-    return int(str(nano)) if counts and nano is not None else 0
+def _nano(state: State) -> int:
+    return state.nano if state.counts and state.nano is not None else 0

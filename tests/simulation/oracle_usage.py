@@ -8,6 +8,7 @@ amount is billed in the request's month, or in the first open one if that is clo
 from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil
+from typing import NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -26,6 +27,17 @@ class Stay(Struct):
     failed: bool
     priced: int | None = None
     left: int | None = None
+
+
+class State(NamedTuple):
+    """What a correction changes of a request: where it counts, and for how much."""
+
+    counts: bool
+    provider: str
+    model: str
+    route: str
+    nano: int | None
+    is_reported: bool
 
 
 class CountedRequest(Struct):
@@ -58,9 +70,9 @@ class CountedRequest(Struct):
         return self.counts and self.nano is None
 
     @property
-    def state(self) -> tuple[object, ...]:
-        """What a correction changes: where it counts, and for how much."""
-        return self.counts, self.record.provider, self.record.model, self.route, self.nano, self.is_reported
+    def state(self) -> State:
+        """Where it counts, and for how much."""
+        return State(self.counts, self.record.provider, self.record.model, self.route, self.nano, self.is_reported)
 
     def enter(self, month: int) -> None:
         """Count it in ``month``, at its cost."""

@@ -142,10 +142,16 @@ class Undo(Action, frozen=True):
 
 
 class Decide(Action, frozen=True):
-    """The n-th conflict is accepted or dismissed; 0 is the first."""
+    """The n-th conflict, in the order of ``conflict_order``, is accepted or dismissed; 0 is the first."""
 
     conflict: int
     accept: bool
+
+
+def conflict_order(account: str, record: Record) -> tuple[object, ...]:
+    """Return what conflicts are ordered by: those of one batch are stored in any order."""
+    used = {kind: count for kind, count in record.quantities if count}
+    return account, record.source, record.id, record.time, record.provider, str(record.status), sorted(used.items())
 
 
 class Adjust(Action, frozen=True):

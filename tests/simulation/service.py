@@ -4,12 +4,11 @@ An operation can be interrupted before its n-th SQL statement, or before its com
 and repeats it.
 """
 
-import re
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import asdict
 from sqlalchemy import Connection, Engine, event, select
 
 from metering.domain.accounts.plan_history import PlanChange
@@ -21,12 +20,12 @@ from metering.domain.charges.corrections import (
     CorrectionSummary,
 )
 from metering.domain.charges.rerating import RerateScope
-from metering.domain.credits.credit_ledger import CreditMovement, EntryKind
+from metering.domain.credits.credit_ledger import CreditMovement
 from metering.domain.credits.credits import INCLUDED, CreditGrant
 from metering.domain.errors import DomainError, NotFoundError
-from metering.domain.instants import month_of
 from metering.domain.statements.close_failure import CloseFailure
-from metering.domain.statements.statements import ExcludedUsage, Statement, StatementLineKind
+from metering.domain.statements.statements import Statement
+from metering.domain.usage.conflicts import Conflict
 from metering.domain.usage.events import QuantityGrade, UsageEvent
 from metering.domain.usage.outcomes import Outcome
 from metering.domain.violations import Violation
@@ -60,7 +59,6 @@ from metering.storage.tables import statements
 from pricing.errors import PricingError
 from pricing.plans import PlanCatalogue, PlanTerms
 from pricing.quantities import Quantities
-from simulation.expected import Figures
 from simulation.scenario import (
     CATALOGUE,
     Action,
@@ -81,6 +79,7 @@ from simulation.scenario import (
     Undo,
     Void,
     Withdraw,
+    conflict_order,
 )
 from support.builders import batch_of
 from support.presence import present
@@ -95,7 +94,6 @@ PLANS = PlanCatalogue(
     )
     for row in CATALOGUE
 )  # fmt: skip
-_CREDIT_LINE = re.compile(r"\w+ credit( (?P<reference>.+?))??( (applied to|restored from) \d{4}-\d\d)?")
 _BILLED = """
     SELECT series.account_id, SUM(amounts.nano)
     FROM (
@@ -107,7 +105,6 @@ _BILLED = """
     GROUP BY series.account_id
 """
 OUTCOMES = (Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.COPY, Outcome.COMPLETED, Outcome.CONFLICT)
-_FLAGS = {"beyond_plan", "unpriced_usage", "route_unknown", "fee_unknown", "credit_is_upper_bound"}
 
 
 class InterruptedRunError(Exception):
@@ -274,6 +271,8 @@ class Service:
 
     def _decide(self, action: Decide) -> str:
         conflicts, _ = list_conflicts(self.engine, IngestSettings(), with_decided=True)
+        names = {account_id: name for name, account_id in self.ids.items()}
+        conflicts.sort(key=lambda each: conflict_order(names.get(each.account_id, "unassigned"), _record(each)))
         if action.conflict >= len(conflicts):
             raise NotFoundError(f"there is no conflict {action.conflict}")
         found = conflicts[action.conflict]
@@ -321,78 +320,22 @@ def interrupted(engine: Engine, statement: int) -> Iterator[None]:
         event.remove(engine, "commit", before_commit)
 
 
-def figures_of(statement: Statement) -> Figures:
-    """Return a statement's figures, from its lines where they have them."""
-    usage: Counter[int] = Counter()
-    paid: Counter[tuple[str, int]] = Counter()
-    adjustments = {}
-    for line in statement.lines:
-        origin, pico = line.origin_month or statement.month, line.amount_pico or 0
-        if line.kind in (StatementLineKind.USAGE, StatementLineKind.ROUNDING, StatementLineKind.REPORTED):
-            usage[origin] += pico
-        elif line.kind is StatementLineKind.CREDIT:
-            paid[_credited(line.description), origin] -= pico // 1_000
-        elif line.kind is StatementLineKind.ADJUSTMENT:
-            adjustments[line.description.split(":")[0].removeprefix("Adjustment ")] = origin, pico // 1_000
-    return Figures(
-        usage={origin: _whole_nano(pico) for origin, pico in usage.items() if pico},
-        adjustments=adjustments,
-        fees=[(fee.plan, fee.seats, fee.first_day, fee.days, fee.amount_cents) for fee in statement.plan.fees],
-        credits=dict(paid),
-        included_left=statement.credits.included_left_nano,
-        purchased_left=statement.credits.purchased_left_nano,
-        carried_in_cents=statement.carried_in_cents,
-        carried_out_cents=statement.carried_out_cents,
-        total_cents=statement.total_cents,
-        residual_pico=statement.residual_pico,
-        partners_nano=statement.owed_to_partners_nano,
-        unpriced=_counted(statement.unpriced, statement.month),
-        route_unknown=_counted(statement.route_unknown, statement.month),
-        failed=statement.failed_events,
-        events=statement.events,
-        flags={flag.value for flag in statement.flags} & _FLAGS,
-    )
-
-
-def paid_by_ledger(rows: list[CreditMovement]) -> dict[tuple[str, int], int]:
-    """Return what each grant has paid of each month's usage, from the ledger."""
-    paid: Counter[tuple[str, int]] = Counter()
-    for entry, _ in rows:
-        if entry.kind in (EntryKind.APPLY, EntryKind.RESTORE):
-            paid[entry.grant.reference or INCLUDED, entry.usage_month] -= entry.amount_nano
-    return {key: nano for key, nano in paid.items() if nano}
-
-
-def left_by_ledger(rows: list[CreditMovement]) -> dict[str, int]:
-    """Return what is left of each grant, from the ledger; included credits by month."""
-    return {
-        entry.grant.reference or f"{INCLUDED} {month_of(entry.grant.granted_at)}": left for entry, left in rows
-    }  # fmt: skip
-
-
-def _credited(description: str) -> str:
-    found = _CREDIT_LINE.fullmatch(description)
-    if found is None:
-        raise ValueError(description)
-    return found["reference"] or INCLUDED
-
-
-def _whole_nano(pico: int) -> int:
-    if pico % 1_000:
-        raise ValueError(f"{pico} pico-USD of lines are not whole nano-USD")
-    return pico // 1_000
-
-
-def _counted(excluded: tuple[ExcludedUsage, ...], month: int) -> dict[tuple[int, str, str, str], int]:
-    return {(each.origin_month or month, each.provider, each.model, each.route): each.events for each in excluded}
-
-
 def _event(record: Record) -> UsageEvent:
     return UsageEvent(
         id=record.id, source=record.source, time=micros(record.time), account=record.account, provider=record.provider,
         model=record.model, route=record.route, status=record.status, quantities=Quantities(**dict(record.quantities)),
         response_id=record.response_id, reported_cost_nano=record.reported_nano,
         quantity_grade=QuantityGrade[record.grade.upper()],
+    )  # fmt: skip
+
+
+def _record(conflict: Conflict) -> Record:
+    """Return the fields of a conflicting record that conflicts are ordered by."""
+    facts = conflict.record
+    return Record(
+        id=conflict.event_id, account="", time=EPOCH + timedelta(microseconds=facts.time), provider=facts.provider,
+        model=facts.model, route=facts.route, status=facts.status, quantities=tuple(asdict(facts.quantities).items()),
+        source=conflict.source,
     )  # fmt: skip
 
 

@@ -11,11 +11,12 @@ from sqlalchemy import Engine
 
 from metering.operations.upkeep.verify import CHECKS, STATEMENT_CHECKS, Check
 from simulation.expected import INCLUDED
+from simulation.figures import figures_of, left_by_ledger, paid_by_ledger
 from simulation.oracle import BILLED, Account
 from simulation.oracle_actions import Oracle
 from simulation.oracle_plans import month_of
 from simulation.scenario import Close, CloseDue, Grant, RecordElsewhere, Scenario, Step, Void
-from simulation.service import Service, figures_of, left_by_ledger, paid_by_ledger
+from simulation.service import Service
 
 CHECK_EVERY = 10  # steps: statements and the ledger are verified
 VERIFY_EVERY = 4  # scenarios: everything is verified at the end
