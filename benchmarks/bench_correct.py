@@ -1,9 +1,10 @@
 """Putting right a log that was ingested without providers, per second: correcting, withdrawing, undoing, completing.
 
-A log of requests without provider and route is ingested, so that nothing of it has a price, and then corrected. What is
-corrected is withdrawn and restored. Then the same log is ingested again with its providers into another database of which half
-of the records are of requests that the first log left open. Processor time is shown too, because other work on the machine only
-affects wall-clock time.
+A log without providers and routes is ingested, so that nothing of it has a price, and then corrected. What is corrected is
+withdrawn and restored. Then the log is ingested into another database that has half of its requests already, but without
+providers. Processor time is shown too, because other work on the machine only affects wall-clock time.
+
+    python benchmarks/bench_correct.py [--events N] [--runs N]
 """
 
 import argparse

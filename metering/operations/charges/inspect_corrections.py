@@ -48,7 +48,10 @@ _Charge = CurrentCharge | ChargedEvent
 
 
 class MoveKey(NamedTuple):
-    """The rollup keys of entries before and after a change, in one. Rate 0: no rate; ``new_series_id`` 0: withdrawn."""
+    """The rollup keys of entries before and after a change, in one. Rate 0: no rate.
+
+    ``new_series_id`` 0: the event is withdrawn; ``series_id`` 0: it was, and is restored.
+    """
 
     series_id: int
     rate_id: int
@@ -92,10 +95,10 @@ class MissingSeries(Exception):  # noqa: N818 - the caller creates them and trie
 
 
 class _Target(Struct, frozen=True):
-    """Where the events of a series go, and the rates that apply there."""
+    """Where the events of a series go, and the rates that apply there; None if they are withdrawn."""
 
     series_id: int
-    timeline: Timeline
+    timeline: Timeline | None
 
 
 class CorrectionInspector:
@@ -118,7 +121,7 @@ class CorrectionInspector:
         self._index = index
         self._declared_tags = declared_tags
         self._series: dict[int, SeriesKey] = {}
-        self._targets: dict[tuple[SeriesKey, SeriesKey], _Target | None] = {}
+        self._targets: dict[int, _Target | None] = {}
         self._missing: set[SeriesKey] = set()
 
     def inspect(self, connection: Connection, events: Sequence[ChargedEvent]) -> Moves:
@@ -128,48 +131,49 @@ class CorrectionInspector:
         recorded_twice = recorded_twice_among(connection, ids) if self._changes is None else set()
         self._load_series(connection, events, replacements)
         found = Moves(CorrectionSummary(), defaultdict(list), defaultdict(list), self._series)
+        targets = self._targets
         for event in events:
             current = replacements.get(event.event_id, event)
-            stored = self._series[current.series_id]
-            series = stored if OTHER not in stored else self._unfolded(stored, event)
-            if not self._scope.includes(series):
+            series_id = current.series_id
+            target = targets[series_id] if series_id in targets else self._target(series_id, event)
+            if target is None:
                 continue
-            if self._changes is None:
-                if event.event_id in recorded_twice:
-                    found.summary.kept += 1
-                else:
-                    _add(found, event, current, 0, (0, 0, 0))
-                continue
-            target = self._target(stored, series)
-            if target is not None and target.series_id != current.series_id:
-                _add(found, event, current, target.series_id, _amount_in(event, current, target.timeline))
+            if target.timeline is not None:
+                add_move(found, event, current, target.series_id, _amount_in(event, current, target.timeline))
+            elif event.event_id in recorded_twice:
+                found.summary.kept += 1
+            else:
+                add_move(found, event, current, 0, (0, 0, 0))
         if self._missing:
             missing, self._missing = self._missing, set()
             raise MissingSeries(missing)
-        _sum_up(found)
+        sum_up(found)
         return found
 
-    def _target(self, stored: SeriesKey, series: SeriesKey) -> _Target | None:
-        """Return where events go that are in the series ``stored``, which is ``series`` if nothing of it is folded.
+    def _target(self, series_id: int, event: ChargedEvent) -> _Target | None:
+        """Return where an event of a series goes; None if it stays. Remembered, unless a value of the series is folded."""
+        stored = self._series[series_id]
+        series = stored if OTHER not in stored else self._unfolded(stored, event)
+        target = self._new_target(stored, series) if self._scope.includes(series) else None
+        if series is stored and not self._missing:
+            self._targets[series_id] = target
+        return target
 
-        What is folded stays so, unless it is changed: then the new value is part of the series, as only it can hold it.
-        """
-        if (stored, series) in self._targets:
-            return self._targets[stored, series]
-        changed = series if self._changes is None else self._changes.applied(series)
-        if self._changes is None or changed == series:
-            self._targets[stored, series] = None
+    def _new_target(self, stored: SeriesKey, series: SeriesKey) -> _Target | None:
+        if self._changes is None:
+            return _Target(0, None)
+        changed = self._changes.applied(series)
+        if changed == series:
             return None
+        # What is folded stays so, unless it is changed: then the new value is part of the series, as only it can hold it.
         key = self._changes.applied(stored)
+        names = changed.provider, changed.model, changed.operation
         try:
             series_id = _IN_PREVIEW if self._index is None else self._index.id_of(key)
         except KeyError:
             self._missing.add(key)
             return None
-        names = changed.provider, changed.model, changed.operation
-        target = _Target(series_id, self._book.timeline(changed.account_id, changed.route, names))
-        self._targets[stored, series] = target
-        return target
+        return _Target(series_id, self._book.timeline(changed.account_id, changed.route, names))
 
     def _unfolded(self, stored: SeriesKey, event: ChargedEvent) -> SeriesKey:
         first = self._series[event.series_id]._asdict()
@@ -205,7 +209,8 @@ def _amount_in(event: ChargedEvent, current: _Charge, timeline: Timeline) -> tup
     return charge.amount_nano or 0, charge.rate_id or 0, charge.grade
 
 
-def _add(found: Moves, event: ChargedEvent, current: _Charge, new_series_id: int, charged: tuple[int, int, int]) -> None:
+def add_move(found: Moves, event: ChargedEvent, current: _Charge, new_series_id: int, charged: tuple[int, int, int]) -> None:
+    """Add an event that changes, with its (nano-USD, rate ID or 0, price grade) afterwards."""
     after_nano, new_rate_id, new_grade = charged
     quantities = quantities_of(event) if event.other_quantities else None
     event_day = event.event_time // MICROS_PER_DAY
@@ -219,15 +224,16 @@ def _add(found: Moves, event: ChargedEvent, current: _Charge, new_series_id: int
         found.other_kinds[key].append(quantities)
 
 
-def _sum_up(found: Moves) -> None:
+def sum_up(found: Moves) -> None:
+    """Add up what changes, by the series that the events are in, or come back to."""
     for key, moved in found.by_key.items():
-        series = found.series[key.series_id]
+        series = found.series[key.series_id or key.new_series_id]
         group = CorrectionGroup(series.provider, series.model, series.route, month_of_day(key.event_day))
         usage = CorrectedUsage(
             events=len(moved),
             before_nano=sum(each.before_nano for each in moved),
             after_nano=sum(each.after_nano for each in moved),
-            unpriced_before=len(moved) if key.price_grade == _UNPRICED else 0,
+            unpriced_before=len(moved) if key.series_id and key.price_grade == _UNPRICED else 0,
             unpriced_after=len(moved) if key.new_series_id and key.new_price_grade == _UNPRICED else 0,
         )
         found.summary.by_group.setdefault(group, CorrectedUsage()).include(usage)

@@ -1,31 +1,24 @@
 """Undo a run: every event that the run changed gets its charge from before back.
 
-An event that changed again since then stays as it is, and is counted as kept.
+An event that is no longer as the run left it stays as it is, and is counted as kept.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from metering.domain.charges.corrections import CorrectedUsage, CorrectionGroup, CorrectionRun, CorrectionSummary
+from metering.domain.charges.corrections import CorrectionRun, CorrectionSummary
 from metering.domain.charges.rerating import RerateCursor
-from metering.domain.instants import month_of
-from metering.domain.statements.billing_months import billing_month_of
-from metering.operations.steps.add_to_sums import add_to_sums
-from metering.operations.steps.roll_up import RollupDeltas
-from metering.storage.charges.charges import (
-    ChargeEntry,
-    NumberedEntry,
-    entries_of_run,
-    first_entry,
-    insert_charges,
-    numbered_entries,
-)
-from metering.storage.charges.event_quantities import quantities_of
+from metering.operations.charges.inspect_corrections import Moves, add_move, sum_up
+from metering.operations.charges.write_moves import write_moves
+from metering.storage.charges.charged_events import ChargedEvent, CurrentCharge, charged_events_by_id
+from metering.storage.charges.charges import ChargeEntry, NumberedEntry, entries_of_run, numbered_entries
 from metering.storage.charges.superseded_events import delete_withdrawn, withdrawn_by
-from metering.storage.statements.closed_months import closed_through_by_series
-from metering.storage.usage.event_rows import events_by_id
 from metering.storage.usage.series import series_by_id
+
+# Stands for the missing entry of a withdrawn event.
+_NO_SERIES = 0
 
 
 def undo_chunk(
@@ -39,54 +32,50 @@ def undo_chunk(
     if not reversals:
         return CorrectionSummary(), None
     event_ids = [each.entry.event_id for each in reversals]
-    rows = {row.id: row for row in events_by_id(connection, event_ids)}
+    events = charged_events_by_id(connection, event_ids)
     later = numbered_entries(connection, event_ids)
     withdrawn = withdrawn_by(connection, undone, event_ids)
-    series_ids = {each.entry.series_id for entries in later.values() for each in entries} | {r.series_id for r in rows.values()}
-    series = series_by_id(connection, series_ids)
-    closed_through = closed_through_by_series(connection, series_ids)
-    summary = CorrectionSummary()
-    deltas = RollupDeltas()
-    written: list[ChargeEntry] = []
+    found = Moves(CorrectionSummary(), defaultdict(list), defaultdict(list), {})
     restored: list[int] = []
     for each in reversals:
-        event_id = each.entry.event_id
-        row = rows.get(event_id)
-        entries = [] if row is None else _back(row, later[event_id], each, is_withdrawn=event_id in withdrawn)
-        if row is None or not entries:
-            summary.kept += 1
+        event = events.get(each.entry.event_id)
+        charges = None if event is None else _back(event, later[event.event_id], each, is_withdrawn=event.event_id in withdrawn)
+        if event is None or charges is None:
+            found.summary.kept += 1
             continue
-        if event_id in withdrawn:
-            restored.append(event_id)
-        before_nano = -sum(entry.amount_nano for entry in entries if entry.sign < 0)
-        for entry in entries:
-            month = billing_month_of(entry.billing_month, closed_through.get(entry.series_id))
-            entry = entry._replace(billing_month=month)  # noqa: PLW2901 - billed in an open month
-            written.append(entry)
-            route = series[entry.series_id].route
-            deltas.add_entry(
-                entry, quantities_of(row), route=route, quantity_grade=row.quantity_grade, event_time=row.event_time
-            )
-        last = entries[-1]
-        of = series[last.series_id]
-        group = CorrectionGroup(of.provider, of.model, of.route, month_of(row.event_time))
-        usage = CorrectedUsage(1, before_nano, last.amount_nano, 0, +last.is_unpriced)
-        summary.by_group.setdefault(group, CorrectedUsage()).include(usage)
-    insert_charges(connection, written, reason=run.reason, now=now, run_id=run.id)
+        current, before = charges
+        if current.series_id == _NO_SERIES:
+            restored.append(event.event_id)
+        add_move(found, event, current, before.series_id, (before.amount_nano, before.rate_id or 0, before.price_grade))
+    series_ids = {series_id for key in found.by_key for series_id in (key.series_id, key.new_series_id)}
+    found.series.update(series_by_id(connection, series_ids - {_NO_SERIES}))
+    sum_up(found)
+    write_moves(connection, found, run_id=run.id, reason=run.reason, now=now)
     delete_withdrawn(connection, restored)
-    add_to_sums(connection, deltas)
-    return summary, run.cursor._replace(event_id=reversals[-1].id)
+    return found.summary, run.cursor._replace(event_id=reversals[-1].id)
 
 
-def _back(row: object, later: Sequence[NumberedEntry], reversal: NumberedEntry, *, is_withdrawn: bool) -> list[ChargeEntry]:
-    """Return the entries that take an event back to before the run's ``reversal``; none if it changed again since."""
+def _back(
+    event: ChargedEvent, later: Sequence[NumberedEntry], reversal: NumberedEntry, *, is_withdrawn: bool
+) -> tuple[CurrentCharge, CurrentCharge] | None:
+    """Return the event's current charge and that from before the run's ``reversal``; None if it is not as the run left it."""
     position = next(at for at, each in enumerate(later) if each.id == reversal.id)
-    before = later[position - 1].entry if position else first_entry(row)
-    after = [each.entry for each in later[position + 1 :]]
+    before = _charge(later[position - 1].entry) if position else _first(event)
+    after = later[position + 1 :]
     if is_withdrawn:
-        return [before._replace(sign=1)] if not after else []
-    newest = after[-1] if after else reversal.entry
+        return None if after else (before._replace(series_id=_NO_SERIES, amount_nano=0), before)
+    if not after or after[-1].entry.sign < 0:
+        return None
     # Later changes that were taken back leave the event as the run had left it.
-    if newest.sign < 0 or newest._replace(rate_id=None, billing_month=0) != after[0]._replace(rate_id=None, billing_month=0):
-        return []
-    return [newest.reversed(), before._replace(billing_month=newest.billing_month)]
+    left, newest = _charge(after[0].entry), _charge(after[-1].entry)
+    if newest._replace(rate_id=left.rate_id, billing_month=left.billing_month) != left:
+        return None
+    return newest, before
+
+
+def _charge(entry: ChargeEntry) -> CurrentCharge:
+    return CurrentCharge(entry.series_id, entry.amount_nano, entry.rate_id, entry.price_grade, entry.billing_month)
+
+
+def _first(event: ChargedEvent) -> CurrentCharge:
+    return CurrentCharge(event.series_id, event.amount_nano, event.rate_id, event.price_grade, event.billing_month)

@@ -47,9 +47,12 @@ class ChargedEvent(NamedTuple):
 
 _as_charged_event = partial(tuple.__new__, ChargedEvent)
 _EXPRESSIONS = {"event_id": "id", "amount_nano": "coalesce(charge_nano, 0)"}
-_CHUNK = f"""
+_SELECT = f"""
 SELECT {", ".join(_EXPRESSIONS.get(name, name) for name in ChargedEvent._fields)}
 FROM events
+"""
+_BY_ID = f"{_SELECT}WHERE id {{among}}"
+_CHUNK = f"""{_SELECT}
 WHERE account_id = ? AND event_time >= ? AND event_time < ? AND (event_time > ? OR id > ?){{also}}
 ORDER BY event_time, id
 LIMIT ?
@@ -87,6 +90,12 @@ def charged_events(
         parameters.insert(-1, source_id)
     rows = fetch_rows(connection, chunk, tuple(parameters))
     return list(map(_as_charged_event, rows))
+
+
+def charged_events_by_id(connection: Connection, event_ids: Sequence[int]) -> dict[int, ChargedEvent]:
+    """Return those of the events that are in the log, by ID, with their first charges."""
+    rows = fetch_rows(connection, _BY_ID.format(among=is_in_list(connection)), (list_parameter(connection, event_ids),))
+    return {event.event_id: event for event in map(_as_charged_event, rows)}
 
 
 def current_replacements(connection: Connection, event_ids: Sequence[int]) -> dict[int, CurrentCharge]:

@@ -1,6 +1,7 @@
 """Later charges (reversals and replacements), and events whose newest entry is unpriced."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, exists, func, literal_column, select
@@ -36,6 +37,9 @@ class ChargeEntry(NamedTuple):
         return self._replace(sign=-self.sign, amount_nano=-self.amount_nano)
 
 
+_as_entry = partial(tuple.__new__, ChargeEntry)
+
+
 def insert_charges(
     connection: Connection, entries: Sequence[ChargeEntry], *, reason: str, now: int, run_id: int | None = None
 ) -> None:
@@ -62,10 +66,9 @@ class NumberedEntry(NamedTuple):
 
 def entries_of_run(connection: Connection, run_id: int, *, after: int, limit: int) -> list[NumberedEntry]:
     """Return the reversals that a run wrote, with IDs above ``after``, in the order they were written."""
-    columns = [charges.c[name] for name in ChargeEntry._fields]
-    statement = select(charges.c.id, *columns).where(charges.c.run_id == run_id, charges.c.sign == -1, charges.c.id > after)
-    rows = connection.execute(statement.order_by(charges.c.id).limit(limit))
-    return [NumberedEntry(charge_id, ChargeEntry(*entry)) for charge_id, *entry in rows]
+    columns = ", ".join(("id", *ChargeEntry._fields))
+    sql = f"SELECT {columns} FROM charges WHERE run_id = ? AND sign = -1 AND id > ? ORDER BY id LIMIT ?"
+    return [NumberedEntry(row[0], _as_entry(row[1:])) for row in fetch_rows(connection, sql, (run_id, after, limit))]
 
 
 def numbered_entries(connection: Connection, event_ids: Sequence[int]) -> dict[int, list[NumberedEntry]]:
@@ -73,9 +76,8 @@ def numbered_entries(connection: Connection, event_ids: Sequence[int]) -> dict[i
     columns = ", ".join(("id", *ChargeEntry._fields))
     sql = f"SELECT {columns} FROM charges WHERE event_id {is_in_list(connection)} ORDER BY event_id, id"
     found: dict[int, list[NumberedEntry]] = {}
-    for charge_id, *entry in fetch_rows(connection, sql, (list_parameter(connection, event_ids),)):
-        each = NumberedEntry(charge_id, ChargeEntry(*entry))
-        found.setdefault(each.entry.event_id, []).append(each)
+    for row in fetch_rows(connection, sql, (list_parameter(connection, event_ids),)):
+        found.setdefault(row[1], []).append(NumberedEntry(row[0], _as_entry(row[1:])))
     return found
 
 

@@ -1,10 +1,12 @@
 """Events that no longer count: another event counts in their place, or they were withdrawn."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, FromClause, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, func, select, update
 
+from metering.storage.engine.backend import backend_of
 from metering.storage.engine.bulk import insert_all
 from metering.storage.engine.sql import fetch_rows, is_in_list, list_parameter
 from metering.storage.tables import events, superseded_events
@@ -34,11 +36,8 @@ class SupersededEvent(NamedTuple):
 
 def insert_superseded(connection: Connection, rows: Sequence[SupersededEvent], *, now: int) -> None:
     """Append events, ordered by ID. The primary key makes superseding an event twice fail."""
-    _INSERT.run(connection, [(*map(_as_number, row), now) for row in sorted(rows)])
-
-
-def _as_number(value: int | None) -> int | None:
-    return None if value is None else int(value)
+    ordered = sorted(rows, key=itemgetter(0))
+    _INSERT.run(connection, [(*row[:5], int(row.passes_identity), row.run_id, now) for row in ordered])
 
 
 def replace_withdrawn(connection: Connection, rows: Sequence[SupersededEvent]) -> None:
@@ -58,7 +57,9 @@ def replace_withdrawn(connection: Connection, rows: Sequence[SupersededEvent]) -
 
 def delete_withdrawn(connection: Connection, event_ids: Sequence[int]) -> None:
     """Make withdrawn events count again; the caller appends their charges."""
-    connection.execute(delete(superseded_events).where(superseded_events.c.event_id.in_(event_ids)))
+    if event_ids:
+        sql = f"DELETE FROM superseded_events WHERE event_id {is_in_list(connection)}"
+        connection.exec_driver_sql(backend_of(connection).driver_sql(sql), (list_parameter(connection, event_ids),))
 
 
 def withdrawn_by(connection: Connection, run_id: int, event_ids: Sequence[int]) -> set[int]:
