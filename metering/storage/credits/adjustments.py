@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from metering.domain.credits.adjustments import Adjustment
 from metering.storage.tables import adjustments
@@ -11,17 +11,18 @@ _COLUMNS = tuple(
     adjustments.c[name]
     for name in ("billing_month", "origin_month", "amount_nano", "reason", "reference", "id", "recorded_at", "adjusts")
 )  # fmt: skip
+_LATER = (
+    select(*_COLUMNS)
+    .where(adjustments.c.account_id == bindparam("account"), adjustments.c.id > bindparam("after"))
+    .order_by(adjustments.c.id)
+)
 
 
 def adjustments_of(connection: Connection, account_id: int, *, after: int = 0, limit: int | None = None) -> list[Adjustment]:
     """Return the account's adjustments with an id above ``after``, in the order they were recorded."""
-    statement = (
-        select(*_COLUMNS)
-        .where(adjustments.c.account_id == account_id, adjustments.c.id > after)
-        .order_by(adjustments.c.id)
-        .limit(limit)
-    )
-    return [Adjustment(**row) for row in connection.execute(statement).mappings()]
+    statement = _LATER if limit is None else _LATER.limit(limit)
+    rows = connection.execute(statement, {"account": account_id, "after": after})
+    return [Adjustment(**row) for row in rows.mappings()]
 
 
 def first_adjusted_months(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
