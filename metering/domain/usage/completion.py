@@ -84,6 +84,8 @@ def _quantities(known: RequestFacts, new: RequestFacts) -> tuple[Quantities, int
     if known.quantity_grade != new.quantity_grade:
         better = min(known, new, key=lambda facts: _GRADES.index(QuantityGrade(facts.quantity_grade)))
         return better.quantities, better.quantity_grade
+    if new.quantities == known.quantities:
+        return known.quantities, known.quantity_grade
     stated = asdict(new.quantities)
     filled = {kind: _filled(amount, stated[kind], (0,)) for kind, amount in asdict(known.quantities).items()}
     return replace(known.quantities, **filled), known.quantity_grade

@@ -6,7 +6,7 @@ lock, as every other correction does: ingest stores new events first, and settle
 an interruption between the two, sending the records again settles them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -35,7 +35,8 @@ from metering.storage.charges.superseded_events import Head, heads_of
 from metering.storage.usage.copies import copies_by_id
 from metering.storage.usage.event_rows import source_of
 from metering.storage.usage.events import stored_identities
-from pricing.book import PriceBook
+from metering.storage.usage.series import SourceRow
+from pricing.book import PriceBook, Timeline
 from pricing.errors import ChargeTooLargeError
 
 # Values that the series cap folded; those of the new series are added when the event is stored.
@@ -43,7 +44,11 @@ _OF_SERIES = frozenset({"project", "key", "model", "operation"})
 
 
 class SeriesMissingError(Exception):
-    """A completed event needs a series that was not created before the transaction."""
+    """Completed events need series that were not created before the transaction."""
+
+    def __init__(self, keys: set[SeriesKey]) -> None:
+        super().__init__(f"{len(keys)} series do not exist yet")
+        self.keys = keys
 
 
 class Completion(NamedTuple):
@@ -132,24 +137,47 @@ def charged_completions(
 
     Raises SeriesMissingError.
     """
-    kept: list[Completion] = []
-    parts: list[ChargedBatch] = []
-    for each in settlement.completions:
-        own = charged.contexts[each.position]
-        source = own.source if each.earlier is None else source_of(each.earlier.row)
+    own_contexts = _contexts(settlement.completions, charged, contexts)
+    timelines = {context: book.timeline(context.account_id, context.route, context.rate_names) for context in set(own_contexts)}
+    pairs = list(zip(settlement.completions, own_contexts, strict=True))
+    try:
+        return settlement.completions, _charged(pairs, timelines)
+    except ChargeTooLargeError:
+        pass
+    kept: list[tuple[Completion, EventContext]] = []
+    for each, context in pairs:
         try:
-            context = contexts.in_series(own, each.series, source=source)
-        except KeyError:
-            raise SeriesMissingError from None
-        events = BatchEvents.of([each.event])
-        timeline = book.timeline(context.account_id, context.route, context.rate_names)
-        try:
-            parts.append(ChargedBatch(events, [context], charge_events(events, [timeline])))
+            _charged([(each, context)], timelines)
         except ChargeTooLargeError:
             settlement.outcomes[each.position] = Outcome.CONFLICT, each.replaces
             continue
-        kept.append(each)
-    return kept, ChargedBatch.joined(parts) if parts else charged.only([])
+        kept.append((each, context))
+    return [each for each, _ in kept], _charged(kept, timelines)
+
+
+def _contexts(completions: Sequence[Completion], charged: ChargedBatch, contexts: ContextCache) -> list[EventContext]:
+    """Return the context of each completed event: its own series and source. Raises SeriesMissingError."""
+    found: dict[tuple[EventContext, SeriesKey, SourceRow], EventContext] = {}
+    missing: set[SeriesKey] = set()
+    keys = []
+    for each in completions:
+        own = charged.contexts[each.position]
+        key = own, each.series, own.source if each.earlier is None else source_of(each.earlier.row)
+        keys.append(key)
+        if key not in found:
+            try:
+                found[key] = contexts.in_series(own, each.series, source=key[2])
+            except KeyError:
+                missing.add(each.series)
+    if missing:
+        raise SeriesMissingError(missing)
+    return [found[key] for key in keys]
+
+
+def _charged(pairs: Sequence[tuple[Completion, EventContext]], timelines: Mapping[EventContext, Timeline]) -> ChargedBatch:
+    events = BatchEvents.of([each.event for each, _ in pairs])
+    contexts = [context for _, context in pairs]
+    return ChargedBatch(events, contexts, charge_events(events, [timelines[context] for context in contexts]))
 
 
 def _holders(connection: Connection, identities: Sequence[bytes]) -> dict[bytes, int]:
@@ -218,7 +246,7 @@ def _facts(event: BatchEvent, context: EventContext) -> RequestFacts:
         operation=series.operation,
         route="" if context.stated_route == UNKNOWN else context.stated_route,
         status=event.status,
-        failure=str(_decoded(event.details).get("failure", "")),
+        failure=str(_decoded(event.details).get("failure", "")) if '"failure"' in event.details else "",
         quantities=event.quantities,
         quantity_grade=event.quantity_grade,
     )

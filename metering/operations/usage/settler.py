@@ -4,7 +4,6 @@ A record of another request that happens to have a taken ID is stored after that
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -12,10 +11,10 @@ from sqlalchemy import Engine
 from metering.domain.usage.batch_events import BatchEvent, BatchEvents
 from metering.domain.usage.outcomes import BatchResult, ItemOutcome, Outcome
 from metering.operations.steps.charged_batch import ChargedBatch
-from metering.operations.usage.settle_repeats import SeriesMissingError, compare_repeats
+from metering.operations.usage.settle_repeats import SeriesMissingError
 from metering.operations.usage.store_events import StoredEvents, count_warnings, owners_of, store_events
 from metering.operations.usage.store_settled import SettlingTools, store_settled
-from metering.storage.engine.database import concurrent_write, exclusive_write, read_snapshot
+from metering.storage.engine.database import concurrent_write, exclusive_write
 from metering.storage.engine.errors import SumTooLargeError
 
 # Another process can change an event between two attempts; one attempt is enough unless it does.
@@ -89,18 +88,17 @@ class Settler:
         self, charged: ChargedBatch, owners: Sequence[BatchResult], now: int, *, identities_are_final: bool
     ) -> SettledPart:
         for _ in range(_ATTEMPTS):
-            # Series are created in separate transactions, so before the lock is taken.
-            with read_snapshot(self._engine) as connection:
-                settlement = compare_repeats(
-                    connection, charged, self._tools.declared_tags, identities_are_final=identities_are_final
-                )
-            self._tools.contexts.prepare_series(each.series for each in settlement.completions)
-            with suppress(SeriesMissingError):  # another process has changed an event since, so that it needs another series
+            try:
                 with exclusive_write(self._engine) as connection:
                     settled = store_settled(connection, charged, self._tools, now, identities_are_final=identities_are_final)
-                settled.count(charged, owners)
-                return SettledPart(settled.replaced, settled.others)
-        raise SeriesMissingError
+            except SeriesMissingError as missing:
+                # Series are created in separate transactions. Another process can change an event meanwhile, so that it
+                # needs yet another series.
+                self._tools.contexts.prepare_series(missing.keys)
+                continue
+            settled.count(charged, owners)
+            return SettledPart(settled.replaced, settled.others)
+        raise RuntimeError(f"events changed during each of {_ATTEMPTS} attempts to settle their records")
 
 
 def _under_own_identity(charged: ChargedBatch, position: int, event: BatchEvent) -> ChargedBatch:
