@@ -73,7 +73,6 @@ class BlockDecoder:
         if options.columns and format not in ("csv", "json"):
             raise DomainError(f"a column map is only for CSV and for JSON of any shape (json), not for the format {format}")
         self._override = override_of(options)
-        self._read = overriding(self._reader.read, self._override)
 
     def decode(self, block: RawBlock) -> DecodedBlock:
         """Decode the records of one block. Skips blank lines. Raises LogFormatError for a CSV that lacks a column."""
@@ -127,7 +126,7 @@ class BlockDecoder:
         self, records: Iterable[tuple[bytes, int, int]], open_end: int, *, is_last: bool = False
     ) -> DecodedBlock:
         """Decode records. ``open_end`` is the offset at which the input ends without a line end; -1 if it has one."""
-        read = self._read
+        read = overriding(self._reader.read, self._override)
         found = _Found([], [], [])
         events, rejected, without_id = found
         for raw, line, offset in records:

@@ -83,6 +83,8 @@ def test_scopes_separate_ingesting_reading_and_administration():
         "create_budget", "change_budget", "delete_budget",
         "import_invoice", "reconcile", "resolve_variance",
         "list_unassigned", "assign_usage",
+        "list_corrections", "correct_usage", "withdraw_usage", "resume_correction", "undo_correction",
+        "accept_conflict", "dismiss_conflict", "add_model_alias", "remove_model_alias",
     }  # fmt: skip
     assert {name for name, scope in found.items() if scope == "admin"} == deciding
 

@@ -159,6 +159,14 @@ def test_an_answer_has_the_fields_of_the_document(admin):
             "download_reconciliation",
             "download_reconciliation_page",
             "download_evidence",
+            # Nothing was corrected and nothing conflicts; tests/answers compares these answers with those of the commands.
+            "resume_correction",
+            "undo_correction",
+            "show_conflict",
+            "accept_conflict",
+            "dismiss_conflict",
+            "show_alert",
+            "remove_model_alias",
         ):
             continue
         answer = send(admin, call)

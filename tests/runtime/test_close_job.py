@@ -15,7 +15,7 @@ def test_the_job_closes_a_month_after_its_grace_period_and_logs_it(meter, caplog
     meter.ingest(usage_event(time=meter.now))
     due = instant("2026-11-01T00:00:00Z") + 48 * HOUR
     how, settings = CloseOptions(PLANS), CloseSettings(grace_hours=48)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="metering"):
         close_when_due(meter.engine, how, settings, due - 1)
         assert (meter.count(statements), caplog.messages) == (0, [])
         close_when_due(meter.engine, how, settings, due)

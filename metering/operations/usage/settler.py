@@ -92,7 +92,7 @@ class Settler:
                 with exclusive_write(self._engine) as connection:
                     settled = store_settled(connection, charged, self._tools, now, identities_are_final=identities_are_final)
             except SeriesMissingError as missing:
-                # Series are created in separate transactions. In between, another process can change an event so that it
+                # Series are created in separate transactions. Another process can change an event in between, so that it
                 # needs yet another series.
                 self._tools.contexts.prepare_series(missing.keys)
                 continue

@@ -29,7 +29,7 @@ def test_events_are_counted_by_outcome(live):
     live.post("/v1/events?source=gateway-2", json=native("e"))
     samples = scrape(live)
     found = {dict(labels)["outcome"]: value for (name, *labels), value in samples.items() if name == "metering_events_total"}
-    assert found == {"accepted": 4, "duplicate": 1, "copy": 0, "conflict": 0, "rejected": 1}
+    assert found == {"accepted": 4, "duplicate": 1, "copy": 0, "completed": 0, "conflict": 0, "rejected": 1}
     assert samples["metering_events_unpriced_total",] == samples["metering_unpriced_events",] == 1
     assert samples["metering_commit_events_sum",] == 6
     assert samples["metering_commit_events_count",] == samples["metering_commit_seconds_count",] == 2

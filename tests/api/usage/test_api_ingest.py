@@ -19,7 +19,7 @@ def test_one_object_is_one_event(admin, api):
     answer = admin.post("/v1/events", json=native())
     assert answer.status_code == 200
     assert answer.json() == {
-        "received": 1, "accepted": 1, "duplicate": 0, "copy": 0, "conflict": 0, "rejected": 0, "unpriced": 0,
+        "received": 1, "accepted": 1, "duplicate": 0, "copy": 0, "completed": 0, "conflict": 0, "rejected": 0, "unpriced": 0,
         "unassigned": 0, "route_unknown": 0, "series_capped": 0, "items": [], "unread_fields": {},
     }  # fmt: skip
     assert api.meter.total() == COST

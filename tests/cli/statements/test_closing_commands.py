@@ -54,10 +54,10 @@ def test_a_month_with_unpriced_usage_says_which_option_closes_it(october):
     unpriced = request("x", "2026-10-05T00:00:00Z", input_tokens=1) | {"model": "new"}
     october.done("ingest", october.write_log([unpriced], "new.ndjson"), "--account", "acme")
     assert refused(october, "statements", "close", "acme", "2026-10") == "unpriced_usage"
-    assert "close with --allow-unpriced (over HTTP: allow_unpriced)" in october.errors
+    assert "close with --allow-unpriced (HTTP: allow_unpriced)" in october.errors
     october.now = parse_instant("2026-12-04T00:00:00Z")
     assert refused(october, "statements", "close", "acme", "2026-11") == "earlier_months_open"
-    assert "by --with-earlier" in october.errors
+    assert "with --with-earlier" in october.errors
     october.done("statements", "close", "acme", "2026-10", "--allow-unpriced")
 
 

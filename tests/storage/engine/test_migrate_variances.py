@@ -49,5 +49,5 @@ def test_variances_from_before_sessions_keep_their_decisions_both_ways(empty):
     upgrade(empty)
     with exclusive_write(empty) as connection:
         connection.execute(text("UPDATE variances SET session = 'search'"))
-    with pytest.raises(RuntimeError, match="would lose their names"):
+    with pytest.raises(RuntimeError, match="would lose the names of the sessions"):
         downgrade(empty, "0014")
