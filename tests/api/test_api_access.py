@@ -106,15 +106,15 @@ def test_an_unknown_parameter_is_refused_by_name(refused, call):
 
 
 @pytest.fixture
-def acme_beside_globex(api, acme):
+def acme_next_to_globex(api, acme):
     """A client of acme's, where globex has usage."""
     api.client("ingest", account="globex").post("/v1/events", json=native(account=None))
     return acme
 
 
 @for_each("call", ABOUT_AN_ACCOUNT)
-def test_another_account_s_data_answers_exactly_as_if_it_did_not_exist(acme_beside_globex, call):
-    acme = acme_beside_globex
+def test_another_account_s_data_answers_exactly_as_if_it_did_not_exist(acme_next_to_globex, call):
+    acme = acme_next_to_globex
     theirs, unknown = send(acme, call, "globex"), send(acme, call, "nobody")
     assert theirs.status_code == unknown.status_code == 404
     assert theirs.json()["code"] == "not_found"

@@ -17,6 +17,7 @@ def test_every_row_that_fails_is_reported_and_no_other():
 
     with pytest.raises(ExceptionGroup, match="2 of 3 rows fail") as failed:
         claim(fixture="f")
+    assert failed.value.message.splitlines()[1:] == ["  number=1, name='one'", "  number=3, name='three'"]
     assert [each.__notes__ for each in failed.value.exceptions] == [
         ["with number=1, name='one'"],
         ["with number=3, name='three'"],

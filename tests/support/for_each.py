@@ -20,16 +20,18 @@ def for_each(names: str, rows: Iterable[Any]) -> Callable[[Callable[..., Any]], 
         @wraps(test)
         def run(**fixtures: object) -> None:
             assert table, f"no rows for {names}"
-            failures = []
+            failed, failures = [], []
             for row in table:
                 values = dict(zip(parameters, row if len(parameters) > 1 else (row,), strict=True))
                 try:
                     test(**fixtures, **values)
                 except Exception as failure:
-                    failure.add_note(f"with {', '.join(f'{name}={value!r}' for name, value in values.items())}")
+                    failed.append(", ".join(f"{name}={value!r}" for name, value in values.items()))
+                    failure.add_note(f"with {failed[-1]}")
                     failures.append(failure)
             if failures:
-                raise ExceptionGroup(f"{len(failures)} of {len(table)} rows fail", failures)
+                # All rows in the message: of the failures, only the first are shown.
+                raise ExceptionGroup("\n  ".join([f"{len(failures)} of {len(table)} rows fail:", *failed]), failures)
 
         others = [each for name, each in signature.parameters.items() if name not in parameters]
         run.__signature__ = signature.replace(parameters=others)  # type: ignore[attr-defined] # read by pytest
