@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from metering.domain.instants import format_instant, parse_instant
 from metering.domain.usage.events import QuantityGrade, UsageEvent
+from metering.domain.usage.model_names import provider_name
 from metering.formats.blocks import BlockDecoder, RawBlock
 from metering.formats.options import DecodeOptions
 from pricing.quantities import ALL_KINDS, MAX_QUANTITY, Quantities
@@ -221,7 +222,7 @@ def usage_events(draw: st.DrawFn) -> UsageEvent:
         source=draw(names),
         time=draw(st.integers(parse_instant("2020-01-01T00:00:00Z"), NOW)),
         model=draw(names),
-        provider=draw(names).strip().lower().replace(" ", "-"),
+        provider=provider_name(draw(names)),
         operation=draw(names),
         account=draw(texts),
         route=draw(st.sampled_from(["", "routed", "provider_key", "serverless"])),

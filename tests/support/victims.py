@@ -48,7 +48,7 @@ class Victim:
         """Kill the process and its children."""
         os.killpg(present(self._process.pid), signal.SIGKILL)
 
-    def communicate(self, timeout: float = 60) -> tuple[Any, None]:
+    def communicate(self, timeout: float = 300) -> tuple[Any, None]:
         """Return what else it prints until it ends; it is killed after the timeout."""
         patience = threading.Timer(timeout, self.kill)
         patience.start()

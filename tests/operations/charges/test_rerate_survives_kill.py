@@ -45,7 +45,7 @@ def test_a_run_killed_at_any_moment_replaces_every_charge_once(meter, seed):
         assert not meter.violations()
     assert deaths
     final = start_victim(VICTIM, meter.url, run_id, NOW)
-    final.communicate(timeout=60)
+    final.communicate(timeout=300)
     assert final.returncode == 0
     # 3,000 nano-USD a token where it was 1,000, and each event taken back and replaced once.
     assert meter.total() == 3_000 * sum(tokens)

@@ -22,7 +22,7 @@ def test_three_replicas_that_upgrade_at_once_all_succeed_and_migrate_once(databa
         subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(REPLICAS)
     ]
-    results = [(*process.communicate(timeout=60), process.returncode) for process in started]
+    results = [(*process.communicate(timeout=300), process.returncode) for process in started]
     assert [(errors, code) for _, errors, code in results] == [("", 0)] * REPLICAS
     engine = open_database(url)
     assert current_revision(engine) == head_revision()
