@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import select
 import sys
+import threading
 from collections.abc import Mapping
 
 from metering.command import main
@@ -59,4 +60,17 @@ def _run_command(terminal: str, environment: dict[str, str], arguments: tuple[st
     sys.stdin, sys.stdout, sys.stderr = (os.fdopen(standard, mode) for standard, mode in ((0, "r"), (1, "w"), (2, "w")))
     os.environ.update(environment)
     sys.argv = ["metering", *arguments]
-    sys.exit(main())
+    code = main()
+    join_threads()
+    sys.exit(code)
+
+
+def join_threads() -> None:
+    """Wait for the threads that are still running, as the interpreter does at its end.
+
+    ``multiprocessing`` closes its queues before it waits for threads: the thread of a pool that is shutting down could then no
+    longer tell its worker to exit, and both would wait forever.
+    """
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()

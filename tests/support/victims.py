@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from support.forks import FORKS
+from support.forks import FORKS, join_threads
 from support.presence import present
 
 
@@ -65,6 +65,7 @@ def _run(program: str, arguments: list[str], output: Connection) -> None:
     os.dup2(output.fileno(), present(sys.__stdout__).fileno())
     sys.argv = [program, *arguments]
     runpy.run_path(program, run_name="__main__")
+    join_threads()
 
 
 def start_victim(program: Path, *arguments: object, text: bool = False) -> Victim:
