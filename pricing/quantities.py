@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
 from msgspec import Struct
-from msgspec.structs import astuple
 
 from pricing.errors import InvalidQuantityError
 from pricing.excerpt import excerpt
@@ -73,12 +72,12 @@ class Quantities(Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def prompt_tokens(self) -> int:
         """All tokens sent to the model, cached or not. They select the context tier."""
-        return sum(_prompt_amounts(astuple(self)))
+        return _prompt_total(self)
 
     @property
     def has_output(self) -> bool:
         """Whether the provider produced output. A request without a status is billable if it has output."""
-        return any(_output_amounts(astuple(self)))
+        return bool(_output_total(self))
 
 
 def _facts(annotated: Any) -> QuantityKind:
@@ -119,8 +118,19 @@ def picker(kinds: Sequence[str]) -> Callable[[Amounts], Amounts]:
             return itemgetter(*places)
 
 
-_prompt_amounts = picker(PROMPT_KINDS)
-_output_amounts = picker(OUTPUT_KINDS)
+def total_of(kinds: Sequence[str]) -> Callable[[Quantities], int]:
+    """Return a function that adds up the amounts of ``kinds``.
+
+    It is compiled from their names, as ``namedtuple`` does: charging calls it for each request, and picking the amounts out of
+    a tuple takes twice as long.
+    """
+    source = " + ".join(f"quantities.{kind}" for kind in kinds)
+    total: Callable[[Quantities], int] = eval(f"lambda quantities: {source}")  # noqa: S307 - of this module's own names
+    return total
+
+
+_prompt_total = total_of(PROMPT_KINDS)
+_output_total = total_of(OUTPUT_KINDS)
 
 
 def checked_quantities(**counts: Any) -> Quantities:

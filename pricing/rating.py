@@ -12,12 +12,10 @@ from msgspec.structs import astuple
 
 from pricing.errors import ChargeTooLargeError
 from pricing.money import MAX_CHARGE_NANO
-from pricing.quantities import PRICED_KINDS, Quantities, picker
+from pricing.quantities import PRICED_KINDS, Quantities, picker, total_of
 from pricing.rates import TEXT_KINDS, Rate, assumed_cache_prices
 
-_BEYOND_TEXT = tuple(kind for kind in PRICED_KINDS if kind not in TEXT_KINDS)
-_beyond_text = picker(_BEYOND_TEXT)
-_text_alone = (0,) * len(_BEYOND_TEXT)
+_beyond_text = total_of([kind for kind in PRICED_KINDS if kind not in TEXT_KINDS])
 _priced_amounts = picker(PRICED_KINDS)
 
 
@@ -34,7 +32,7 @@ def charge(quantities: Quantities, rate: Rate) -> Charge | None:
     Raises ChargeTooLargeError for 2^43 nano-USD or more.
     """
     q = quantities
-    if _beyond_text(astuple(q)) != _text_alone:
+    if _beyond_text(q):
         return _charge_any_kind(quantities, rate)
     amount_nano = text_amount(
         rate, q.input_tokens, q.cache_read_tokens, q.cache_write_tokens, q.cache_write_1h_tokens, q.output_tokens
