@@ -144,7 +144,7 @@ class BlockDecoder:
             if not event.id:
                 without_id.append((len(events), raw_digest(raw)))
             events.append(DecodedEvent(event, fingerprint_of(event), position))
-        if is_last:
+        if is_last and self._of_streams is not None:
             self._complete(self._streams.finish(), found)
         return self._block_of(found)
 

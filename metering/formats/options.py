@@ -42,6 +42,8 @@ class DecodeOptions(Struct, frozen=True):
         """Raise DomainError for a text that no record may state either: too long, or with a control character."""
         for name in _TEXTS:
             text: str = getattr(self, name)
+            if not text:
+                continue
             if len(text) > MAX_NAME_LENGTH:
                 raise DomainError(f"{name} must have at most {MAX_NAME_LENGTH} characters, this has {len(text)}")
             if found := control_character(text):

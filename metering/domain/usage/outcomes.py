@@ -2,6 +2,7 @@
 
 from collections import Counter
 from enum import StrEnum
+from operator import attrgetter
 
 from msgspec import Struct, field
 
@@ -26,6 +27,7 @@ _ONLY_COUNTED = (Outcome.DUPLICATE, Outcome.COMPLETED)
 OUTCOME_COUNTS = ("accepted", "duplicate", "copy", "completed", "conflict", "rejected")
 # Accepted events that need attention.
 WARNING_COUNTS = ("unpriced", "unassigned", "route_unknown", "series_capped")
+_outcome_counts = attrgetter(*OUTCOME_COUNTS)
 
 
 class ItemOutcome(Struct, frozen=True):
@@ -87,4 +89,4 @@ class BatchResult(Struct):
     @property
     def received(self) -> int:
         """The number of records."""
-        return sum(getattr(self, name) for name in OUTCOME_COUNTS)
+        return sum(_outcome_counts(self))
