@@ -95,7 +95,7 @@ def _write(target: "psycopg.Connection[Any]", rows: dict[str, list[Any]], write_
             write_keys(target, name, sorted(rows[name][start : start + SERVER_COMMIT_EVENTS]))
         _copy(target, "events", kinds, rows["events"][start : start + SERVER_COMMIT_EVENTS])
         target.commit()
-    _copy(target, "rollups", ["int8"] * len(rollups.c), rows["rollups"])
+    _copy(target, "rollups", [_type_name(column.type) for column in rollups.c], rows["rollups"])
     target.commit()
 
 

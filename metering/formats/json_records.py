@@ -25,7 +25,7 @@ def json_object(raw: bytes) -> dict[str, Any]:
     return record
 
 
-def nested_json(text: str) -> Any:
+def nested_json(text: str | bytes) -> Any:
     """Decode JSON that a record contains as text; None if it is not JSON."""
     try:
         return _decode(text)

@@ -161,7 +161,7 @@ class SpendSums(NamedTuple):
         )
 
 
-class SpendRow(Struct, frozen=True):
+class SpendRow(Struct, frozen=True, gc=False):
     """One row of a result.
 
     ``group`` holds the values of ``group_by``, in its order. ``period_start`` is the start of the row's hour, day or month,

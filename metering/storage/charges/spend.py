@@ -182,20 +182,15 @@ def _sums(
         *counts, high, low = totals
         not_zero = or_(*(count != 0 for count in counts), is_not_zero(high, low))
         statement = statement.group_by(*group, period).having(not_zero)
+    width = len(group)
     found = []
-    for period_number, failed, unpriced_events, unpriced_tokens, *group_and_totals in connection.execute(statement):
+    for row in connection.execute(statement):
+        period_number, failed, unpriced_events, unpriced_tokens = row[:4]
         if failed is None:
             continue  # without groups, no usage is a row of NULLs
-        sums = read_added_up(group_and_totals[len(group) :])
-        spent = SpendSums(
-            events=sums.events,
-            failed_events=int(failed),
-            unpriced_events=int(unpriced_events),
-            unpriced_tokens=int(unpriced_tokens),
-            quantities=sums.quantities,
-            amount_nano=sums.amount_nano,
-        )
-        found.append(GroupSums(tuple(group_and_totals[: len(group)]), int(period_number), spent))
+        events, quantities, amount_nano = read_added_up(row[4 + width :])
+        spent = SpendSums(events, int(failed), int(unpriced_events), int(unpriced_tokens), quantities, amount_nano)
+        found.append(GroupSums(tuple(row[4 : 4 + width]), int(period_number), spent))
     return found
 
 

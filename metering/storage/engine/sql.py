@@ -89,14 +89,15 @@ class by_code_point(FunctionElement[str]):  # noqa: N801
 @compiles(json_string, "sqlite")
 def _json_on_sqlite(element: FunctionElement[Any], compiler: SQLCompiler, **options: Any) -> str:
     column, key = (compiler.process(clause, **options) for clause in element.clauses)
-    # A path of json_extract would need the key quoted; a row of json_each has it unquoted.
-    return f"(SELECT value FROM json_each(nullif({column}, '')) WHERE \"key\" = {key})"
+    # A path of json_extract would need the key quoted; a row of json_each has it unquoted. Most texts are empty, and json_each
+    # takes a third of a sum's time even for those.
+    return f"CASE WHEN {column} = '' THEN NULL ELSE (SELECT value FROM json_each({column}) WHERE \"key\" = {key}) END"
 
 
 @compiles(json_integer, "postgresql")
 def _json_integer_on_postgres(element: json_integer, compiler: SQLCompiler, **options: Any) -> str:
     column, key = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"CAST(CAST(nullif({column}, '') AS json) ->> {key} AS bigint)"
+    return f"CASE WHEN {column} = '' THEN NULL ELSE CAST(CAST({column} AS json) ->> {key} AS bigint) END"
 
 
 @compiles(json_string, "postgresql")
